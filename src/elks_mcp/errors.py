@@ -1,0 +1,142 @@
+"""Everything that can go wrong, sorted by who can mend it.
+
+    ElksError
+    ├─ InvalidInput        the caller, by asking differently
+    ├─ NotFound            the caller: there is no such message
+    ├─ Refused             the operator, by changing policy (or the caller, by another message)
+    ├─ NotApproved         a person, by agreeing
+    ├─ Misconfigured       the operator, in the environment
+    └─ ProviderError       46elks, or the road to it
+       ├─ Unauthorized     the operator: API credentials
+       ├─ Rejected         46elks said no; it will say no again
+       │  └─ OutOfFunds    the operator: the account is empty
+       ├─ Throttled        time: 46elks took nothing in
+       ├─ Unreachable      time: nothing left this machine
+       └─ NoAnswer         nobody knows: 46elks may have acted
+
+The last three matter to whoever sends: after Throttled and Unreachable a message surely
+was not accepted; after NoAnswer it may have been, and must not be sent again blindly.
+"""
+
+from datetime import timedelta
+from typing import ClassVar
+
+
+class ElksError(Exception):
+    """A failure with words for the person and the model that read it.
+
+    The message says what happened and why. `hint` says what to do now; `retry` whether
+    the same call may work later, in words or, where empty, not at all.
+    """
+
+    code: ClassVar[str] = "error"
+    default_hint: ClassVar[str] = ""
+    retry: ClassVar[str] = "Trying again will not help."
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = self.default_hint if hint is None else hint
+
+    def explain(self) -> str:
+        """Say what happened, what to do, and whether trying again helps."""
+        return " ".join(part for part in (str(self), self.hint, self.retry) if part)
+
+
+class InvalidInput(ElksError):
+    """What was asked for makes no sense as it stands."""
+
+    code = "invalid_input"
+    retry = "The same arguments will be refused again."
+
+
+class NotFound(ElksError):
+    """46elks knows no message by that id."""
+
+    code = "not_found"
+
+
+class Refused(ElksError):
+    """The operator's policy does not allow it."""
+
+    code = "refused"
+    retry = "Nothing was sent; trying again will not change the answer."
+
+
+class NotApproved(ElksError):
+    """A person was to agree and did not, or could not be asked."""
+
+    code = "not_approved"
+    retry = "Nothing was sent."
+
+
+class Misconfigured(ElksError):
+    """The environment the server was started in lacks something, or holds something wrong."""
+
+    code = "misconfigured"
+    retry = "Trying again will not help until the configuration is changed and the server restarted."
+
+
+class ProviderError(ElksError):
+    """46elks did not do what was asked. `said` is its own line, cleaned, or empty."""
+
+    code = "provider_error"
+
+    def __init__(self, message: str, *, hint: str | None = None, status: int = 0, said: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.said = said
+
+
+class Unauthorized(ProviderError):
+    """46elks does not accept the API credentials (HTTP 401)."""
+
+    code = "unauthorized"
+    default_hint = (
+        "Use the API username and API password from 46elks.com under Account → API; "
+        "they are not the log-in of the web site."
+    )
+    retry = "Trying again will not help until ELKS_API_USERNAME and ELKS_API_PASSWORD are right."
+
+
+class Rejected(ProviderError):
+    """46elks understood and said no (HTTP 4xx)."""
+
+    code = "rejected"
+    default_hint = "Change what 46elks objects to."
+    retry = "The same request will be rejected again."
+
+
+class OutOfFunds(Rejected):
+    """The account has no money left for this."""
+
+    code = "out_of_funds"
+    default_hint = "Top up the account at 46elks.com."
+    retry = "It works again when there is money on the account."
+
+
+class Throttled(ProviderError):
+    """46elks takes no more requests for now (HTTP 429); this one was not accepted."""
+
+    code = "throttled"
+    default_hint = "46elks allows 100 texts a minute unless agreed otherwise."
+    retry = "Try again in a minute."
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None, said: str = "") -> None:
+        super().__init__(message, status=429, said=said)
+        self.retry_after = retry_after
+
+
+class Unreachable(ProviderError):
+    """No connection to 46elks could be made: the request never left this machine."""
+
+    code = "unreachable"
+    default_hint = "Check the network, the proxy and the firewall of the machine the server runs on."
+    retry = "Try again later."
+
+
+class NoAnswer(ProviderError):
+    """The request left, and no usable answer came: 46elks may or may not have acted on it."""
+
+    code = "no_answer"
+    default_hint = "The fault is at 46elks or on the way there."
+    retry = "Try again in a minute."

@@ -1,0 +1,67 @@
+"""Money as 46elks counts it: whole ten-thousandths of the account's currency."""
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import total_ordering
+from typing import Self
+
+UNITS = 10_000
+"""46elks' units to one krona or euro (https://46elks.se/docs/show-sms-id: 3500 is 0.35 SEK)."""
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount. `units` are ten-thousandths; `currency` an ISO 4217 code, or "" where unknown.
+
+    46elks states amounts without a currency, which only the account knows; an account that
+    was never set up has none. Amounts of different currencies are never mixed.
+    """
+
+    units: int
+    currency: str = ""
+
+    @classmethod
+    def parse(cls, text: str, currency: str = "") -> Self:
+        """Read an amount such as "10", "0.52" or "0,52".
+
+        Raises:
+            ValueError: it is no number, is negative, or is finer than 1/10000.
+        """
+        try:
+            units = Decimal(text.strip().replace(",", ".")) * UNITS
+        except InvalidOperation:
+            raise ValueError(f"{text!r} is not an amount of money") from None
+        if not units.is_finite() or units < 0 or units != units.to_integral_value():
+            raise ValueError(f"{text!r} is not an amount of money")
+        return cls(int(units), currency)
+
+    def __str__(self) -> str:
+        sign, digits = "-" if self.units < 0 else "", f"{abs(self.units):05d}"
+        decimals = digits[-4:].rstrip("0").ljust(2, "0")
+        return f"{sign}{digits[:-4]}.{decimals} {self.currency}".rstrip()
+
+    def __add__(self, other: Self) -> Self:
+        self._check(other)
+        return type(self)(self.units + other.units, self.currency)
+
+    def __sub__(self, other: Self) -> Self:
+        self._check(other)
+        return type(self)(self.units - other.units, self.currency)
+
+    def __lt__(self, other: Self) -> bool:
+        self._check(other)
+        return self.units < other.units
+
+    def split(self, ways: int) -> Self:
+        """Divide into `ways` equal parts (1 or more), rounded half to even."""
+        return type(self)(round(self.units / ways), self.currency)
+
+    @property
+    def amount(self) -> float:
+        """The amount in whole currency, for showing only: sums are made of `units`."""
+        return self.units / UNITS
+
+    def _check(self, other: Self) -> None:
+        if self.currency != other.currency:
+            raise ValueError(f"{self} and {other} are different currencies")
