@@ -2,14 +2,12 @@
 
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from functools import total_ordering
 from typing import Self
 
 UNITS = 10_000
 """46elks' units to one krona or euro (https://46elks.se/docs/show-sms-id: 3500 is 0.35 SEK)."""
 
 
-@total_ordering
 @dataclass(frozen=True, slots=True)
 class Money:
     """An amount. `units` are ten-thousandths; `currency` an ISO 4217 code, or "" where unknown.
@@ -52,6 +50,14 @@ class Money:
     def __lt__(self, other: Self) -> bool:
         self._check(other)
         return self.units < other.units
+
+    def __le__(self, other: Self) -> bool:
+        self._check(other)
+        return self.units <= other.units
+
+    def times(self, count: int) -> Self:
+        """Multiply by a count."""
+        return type(self)(self.units * count, self.currency)
 
     def split(self, ways: int) -> Self:
         """Divide into `ways` equal parts (1 or more), rounded half to even."""

@@ -1,0 +1,89 @@
+"""The front door for people: `elks-mcp` and its commands."""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from elks_mcp.errors import Misconfigured
+from elks_mcp.settings import Configuration, load
+
+_EXPLANATION = """\
+elks-mcp is an MCP server: a program like Claude, VS Code or Cursor starts it and talks to it.
+Started by hand it has nobody to talk to. What you can do here:
+
+  elks-mcp demo       watch it text a simulated phone, in a few seconds, without an account
+  elks-mcp doctor     check what is configured
+  elks-mcp sandbox    run a simulated 46elks, with phones to look at, in your browser
+  elks-mcp --help     everything
+
+To let your client start it, see the README's "Set up".
+"""
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("elks-mcp"), prog_name="elks-mcp")
+@click.option(
+    "--env-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read settings from this file too; the environment wins.",
+)
+@click.pass_context
+def commands(context: click.Context, env_file: Path | None) -> None:
+    """Text through 46elks from an AI assistant. Unofficial.
+
+    Without a command it is the MCP server, on standard input and output.
+    """
+    context.obj = env_file
+    if context.invoked_subcommand is not None:
+        return
+    if sys.stdin.isatty():
+        click.echo(_EXPLANATION)
+        return
+    from elks_mcp.cli.stdio import serve  # noqa: PLC0415  (loads the SDK, which only the server needs)
+
+    serve(configure(env_file))
+
+
+@commands.command()
+def demo() -> None:
+    """Watch an MCP client text a simulated phone through this server."""
+    from elks_mcp.cli.demo import run  # noqa: PLC0415
+
+    sys.exit(run())
+
+
+@commands.command()
+@click.option(
+    "--port", default=4646, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+)
+def sandbox(port: int) -> None:
+    """Run a simulated 46elks: its API, and phones to look at in the browser."""
+    from elks_mcp.cli.sandbox import run  # noqa: PLC0415
+
+    run(port)
+
+
+@commands.command()
+@click.pass_obj
+def doctor(env_file: Path | None) -> None:
+    """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
+    from elks_mcp.cli.doctor import run  # noqa: PLC0415
+
+    sys.exit(run(configure(env_file)))
+
+
+def configure(env_file: Path | None) -> Configuration:
+    """Read the settings; where they cannot be read, say why in one line and end with code 2."""
+    environ = dict(os.environ)
+    if env_file:
+        from dotenv import dotenv_values  # noqa: PLC0415  (only who asks for it)
+
+        environ = {k: v for k, v in dotenv_values(env_file).items() if v is not None} | environ
+    try:
+        return load(environ)
+    except Misconfigured as error:
+        click.echo(f"elks-mcp: cannot start: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,35 @@
+"""The MCP server on standard input and output."""
+
+import logging
+
+import anyio
+
+from elks_mcp import logs
+from elks_mcp.settings import Configuration
+from elks_mcp.stdout import divert_for_good, diverted
+
+log = logging.getLogger(__name__)
+
+
+def serve(configuration: Configuration) -> None:
+    """Serve one client until it closes our standard input."""
+    with diverted():
+        from elks_mcp.app import open_app  # noqa: PLC0415  (whatever loads here may print)
+        from elks_mcp.mcp_server.server import build_server  # noqa: PLC0415
+
+        logs.set_up(configuration.settings.log_level)
+        _warn(configuration)
+        server = build_server(configuration.settings.policy(), lambda: open_app(configuration))
+    try:
+        anyio.run(server.run_stdio_async)
+    except KeyboardInterrupt:
+        log.info("stopped from the keyboard")
+    finally:
+        divert_for_good()
+
+
+def _warn(configuration: Configuration) -> None:
+    for wrong, right in configuration.mistaken.items():
+        log.warning("%s is not a setting; %s", wrong, f"the name is {right}" if right else "not known yet")
+    if configuration.unknown:
+        log.warning("unknown variables: %s", ", ".join(configuration.unknown))

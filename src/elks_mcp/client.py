@@ -1,0 +1,103 @@
+"""Every call to 46elks that cannot cost money."""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from elks_mcp import wire
+from elks_mcp.api import Api
+from elks_mcp.errors import InvalidInput, NotFound, Rejected
+from elks_mcp.models import Account, Direction, Draft, Estimate, Listing, Message, Page
+from elks_mcp.money import Money
+
+MOST_PAGES = 50
+MOST_READ = MOST_PAGES * wire.PAGE_SIZE
+"""How far back a search goes. One that finds nothing must end some time."""
+
+_OVERLAP = timedelta(milliseconds=1)
+"""Pages overlap, since `next` is a moment and several messages can share one."""
+
+_MESSAGE_ID = r"[A-Za-z0-9]{8,64}"
+
+
+class ElksClient:
+    """Free questions to 46elks: prices, history, account. Each raises a ProviderError where it fails."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._account: Account | None = None
+        self.last_price: Money | None = None
+        """What one part cost by the last estimate, if there was one."""
+
+    async def get_account(self) -> Account:
+        """Ask for balance and currency."""
+        self._account = wire.parse_account(await self._api.get("/me"))
+        return self._account
+
+    async def get_currency(self) -> str:
+        """Name the account's currency, which prices come without; asked for once."""
+        return (self._account or await self.get_account()).balance.currency
+
+    async def get_estimate(self, draft: Draft) -> Estimate:
+        """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
+        currency = await self.get_currency()
+        body = await self._api.post("/sms", wire.build_sms(draft, dry_run=True))
+        estimate = wire.parse_estimate(body, currency)
+        self.last_price = estimate.price.split(max(1, estimate.parts or 1))
+        return estimate
+
+    async def get_message(self, message_id: str) -> Message:
+        """Ask for one message by 46elks' id.
+
+        Raises:
+            InvalidInput: it cannot be an id of a message.
+            NotFound: 46elks has no such message.
+        """
+        if not re.fullmatch(_MESSAGE_ID, message_id):
+            raise InvalidInput(
+                f"{message_id[:80]!r} is not a message id.",
+                hint="46elks' ids are an s and 32 digits and letters a–f, as send_sms shows them.",
+            )
+        currency = await self.get_currency()
+        try:
+            return wire.parse_message(await self._api.get(f"/sms/{message_id}"), currency)
+        except Rejected as error:
+            if error.status != 404:  # noqa: PLR2004
+                raise
+            raise NotFound(
+                "46elks knows no message by that id.",
+                hint="Check the id; get_sms_messages lists the latest ones.",
+            ) from None
+
+    async def list_messages(self, limit: int, direction: Direction | None = None) -> Listing:
+        """List the newest messages, `limit` of them (1–100), newest first.
+
+        46elks cannot filter by direction, so this does, reading no page more than needed. It gives
+        up after `MOST_PAGES` pages.
+        """
+        found: list[Message] = []
+        read = 0
+        async for page in self._walk(limit if direction is None else wire.PAGE_SIZE):
+            read += 1
+            found += [message for message in page if direction in {None, message.direction}]
+            if len(found) >= limit:
+                return Listing(messages=tuple(found[:limit]))
+        return Listing(messages=tuple(found), complete=read < MOST_PAGES)
+
+    async def _walk(self, page_size: int) -> AsyncIterator[list[Message]]:
+        """Go back in time through history, page by page, each message once."""
+        seen: set[str] = set()
+        before: datetime | None = None
+        for _ in range(MOST_PAGES):
+            page = await self._get_page(page_size, before)
+            new = [message for message in page.messages if message.id not in seen]
+            yield new
+            if page.older_from is None or not page.messages:
+                return
+            seen.update(message.id for message in new)
+            before = page.older_from + _OVERLAP if new else page.older_from
+
+    async def _get_page(self, limit: int, before: datetime | None) -> Page:
+        currency = await self.get_currency()
+        query = wire.build_history_query(limit=limit, before=before)
+        return wire.parse_page(await self._api.get("/sms", query), currency)

@@ -1,0 +1,270 @@
+"""What is looked at before a text may go out.
+
+A guard is a pure function of the draft, the facts and the operator's policy. It says nothing, or
+what should happen and why: refuse, ask a person, or warn. `GUARDS` is all of them, in the order
+their findings are shown; all are heard, always.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AwareDatetime
+
+from elks_mcp.lookalike import pretended_name
+from elks_mcp.models import Draft, Effect, Estimate, Finding, Frozen
+from elks_mcp.phone import Number, NumberKind, SenderId, written
+from elks_mcp.policy import Policy, largest_price
+from elks_mcp.text import Size
+
+
+class Facts(Frozen):
+    """What is known about a draft at the moment of asking."""
+
+    size: Size
+    now: AwareDatetime
+    live: bool
+    """Whether it would really be handed to 46elks."""
+
+    estimate: Estimate | None = None
+
+
+Verdict = tuple[Effect, str] | None
+"""What a guard says: nothing, or what should happen and why. `find` adds the guard's name."""
+
+Guard = Callable[[Draft, Facts, Policy], Verdict]
+
+NOT_SWITCHABLE = frozenset({"impersonation"})
+"""Guards that `ELKS_GUARDS_OFF` cannot switch off."""
+
+
+def find(draft: Draft, facts: Facts, policy: Policy) -> tuple[Finding, ...]:
+    """Hear every guard that is on."""
+    heard = (
+        (guard.__name__, guard(draft, facts, policy)) for guard in GUARDS if is_on(guard.__name__, policy)
+    )
+    return tuple(Finding(guard=name, effect=said[0], reason=said[1]) for name, said in heard if said)
+
+
+def is_on(guard: str, policy: Policy) -> bool:
+    """Tell whether the operator left a guard on."""
+    return guard in NOT_SWITCHABLE or guard not in policy.guards_off
+
+
+def _refuse(reason: str, variable: str) -> Verdict:
+    return Effect.REFUSE, f"{reason} The operator can change that with {variable}."
+
+
+# ── recipient ──
+
+_NEVER_TEXTED = frozenset(
+    {
+        NumberKind.PREMIUM_RATE,
+        NumberKind.SHARED_COST,
+        NumberKind.TOLL_FREE,
+        NumberKind.SATELLITE,
+        NumberKind.PAGER,
+        NumberKind.PERSONAL,
+        NumberKind.COMPANY,
+        NumberKind.VOICEMAIL,
+    }
+)
+_NO_TEXTS_ON_FIXED_LINES = frozenset({"SE", "NO", "DK", "FI"})
+
+
+def textable_number(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
+    """Look for a number that can take texts, by its country's numbering plan (libphonenumber)."""
+    kind, region = draft.to.kind, draft.to.region
+    if kind is NumberKind.UNASSIGNED:
+        return Effect.REFUSE, f"{draft.to.e164} is in no country's numbering plan; check the digits."
+    if kind in _NEVER_TEXTED:
+        return Effect.REFUSE, f"{draft.to.e164} takes no texts, or dear ones: {kind}."
+    if kind is NumberKind.FIXED_LINE:
+        effect = Effect.REFUSE if region in _NO_TEXTS_ON_FIXED_LINES else Effect.WARN
+        return effect, f"{draft.to.e164} is a fixed line in {draft.to.country}; those rarely take texts."
+    if draft.to == draft.sender:
+        return Effect.WARN, "The recipient is the sender's own number."
+    return None
+
+
+_INVENTED = frozenset(
+    {
+        "+46701234567",
+        "+46721234567",
+        "+46731234567",
+        "+46761234567",
+        "+46700000001",
+        "+46701111111",
+        "+46123456789",
+        "+4512345678",
+        "+4712345678",
+        "+358401234567",
+        "+447911123456",
+        "+15551234567",
+    }
+)
+"""Numbers that assistants and manuals make up where a real one is missing."""
+
+_FICTION = re.compile(r"\+467017406(0[5-9]|[1-9]\d)|\+447700900\d{3}|\+1\d{3}55501\d\d")
+"""Reserved for books and films by PTS (070-174 06 05–99), Ofcom (07700 900000–900999), NANPA (555-01XX)."""
+
+
+def placeholder(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Look for an example number where a person's was meant; the sandbox has nothing but those."""
+    if not facts.live or policy.simulated:
+        return None
+    if draft.to.e164 in _INVENTED or draft.to.e164.startswith("+1555"):
+        return Effect.REFUSE, f"{draft.to.e164} is an example number; ask for the recipient's real one."
+    if _FICTION.fullmatch(draft.to.e164):
+        reserved = "is reserved for fiction: it reaches nobody, and 46elks charges for it"
+        return Effect.WARN, f"{draft.to.e164} {reserved}."
+    return None
+
+
+def allowed_country(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
+    """Keep to the countries the operator texts to: fraud goes to the others."""
+    if draft.to.region in policy.allowed_countries:
+        return None
+    allowed = ", ".join(sorted(policy.allowed_countries))
+    where = f"{draft.to.country} ({draft.to.region or 'unknown'})"
+    return _refuse(
+        f"{where} is not among the countries texts may go to: {allowed}.", "ELKS_ALLOWED_COUNTRIES"
+    )
+
+
+def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
+    """Keep to the numbers the operator listed, if there is a list."""
+    if not policy.allowed_recipients or draft.to in policy.allowed_recipients:
+        return None
+    return _refuse(
+        f"{draft.to.e164} is not among the recipients allowed here; another number will not do instead.",
+        "ELKS_ALLOWED_RECIPIENTS",
+    )
+
+
+# ── sender ──
+
+
+def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
+    """Look for a sender that pretends to be a bank, an authority or a known brand.
+
+    Whole words are compared, by their skeleton, so `P0LICE` and `Bank1D` are caught while
+    `Bankeryd` and `Klara` are not. What the operator configured as sender never pretends.
+    """
+    trusted = (policy.sender, *policy.allowed_senders)
+    if draft.sender in trusted:
+        return None
+    if policy.allowed_senders:
+        allowed = ", ".join(written(sender) for sender in trusted if sender)
+        return _refuse(
+            f"{written(draft.sender)} is not among the senders allowed here: {allowed}.",
+            "ELKS_ALLOWED_SENDERS",
+        )
+    if isinstance(draft.sender, SenderId) and (name := pretended_name(draft.sender.name)):
+        return _refuse(
+            f"The sender {draft.sender.name} looks like {name}, a bank, an authority or a known brand.",
+            "ELKS_ALLOWED_SENDERS",
+        )
+    return None
+
+
+_NO_TEXT_SENDERS = frozenset({"US", "CA", "PR", "CN"})
+_REGISTERED_SENDERS = frozenset({"FI", "IE", "ES", "SG", "AU", "IN", "GB", "NO"})
+"""Countries whose operators show or block text senders that were not registered, as of 2026-11."""
+
+
+def sender_usable(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
+    """Look for a text sender where the recipient's country takes none, or only registered ones."""
+    if isinstance(draft.sender, Number):
+        return None
+    if draft.to.region in _NO_TEXT_SENDERS:
+        return Effect.REFUSE, f"{draft.to.country} takes no text as sender; use a phone number as `from`."
+    if draft.to.region in _REGISTERED_SENDERS:
+        fate = "others are changed, marked as spam or dropped"
+        return Effect.WARN, f"{draft.to.country} wants text senders registered; {fate}."
+    return None
+
+
+# ── cost ──
+
+
+def too_many_parts(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Keep a text from becoming a book: each part is billed."""
+    theirs = facts.estimate.parts if facts.estimate else None
+    parts = max(facts.size.parts, theirs or 0)
+    if parts <= policy.max_parts:
+        return None
+    return _refuse(
+        f"The text takes {parts} parts and {policy.max_parts} are allowed; shorten it.", "ELKS_MAX_PARTS"
+    )
+
+
+def message_budget(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Keep one message from costing more than the operator thought of."""
+    if facts.estimate is None:
+        return None
+    price = facts.estimate.price
+    if price <= (most := largest_price(policy, price.currency)):
+        return None
+    return _refuse(
+        f"It would cost {price}, and one message may cost {most} at most.", "ELKS_BUDGET_PER_MESSAGE"
+    )
+
+
+# ── what a person should see first ──
+
+_TOP_LEVEL = (
+    "ac|ai|app|be|biz|br|ca|cc|ch|click|cn|co|com|de|dev|dk|es|eu|fi|fr|gg|gl|gov|icu|in|info|io|is|it|jp|la|"
+    "link|live|ly|me|mobi|net|ng|nl|no|nu|one|online|org|pl|pt|ru|se|sh|shop|site|store|tk|to|top|tv|uk|us|"
+    "vip|work|xyz"
+)
+_LINK = re.compile(
+    r"\b(?:https?|hxxps?|ftp|tel|sms|whatsapp)\s?:\s?/?/?\s?\S"  # a scheme, also one pulled apart
+    r"|\bwww\d?\.\S"
+    r"|\bxn--\S"
+    r"|(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?=[:/])"  # an IP address with a port or a path
+    rf"|\b\w[\w-]*\.(?:{_TOP_LEVEL})\b(?![.-]?\w)",
+    re.IGNORECASE,
+)
+"""What phones make a link of, and what people do to hide one. Better one question too many."""
+
+
+def link(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
+    """Look for an address in the text: the tool of fraud, and the way out for stolen data."""
+    found = _LINK.search(draft.text)
+    return (Effect.ASK, "There is a web address in the text.") if found else None
+
+
+_NIGHT_BEGINS, _NIGHT_ENDS = 21, 8
+
+
+def night(draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Look at the clock where the recipient is; in a large country, at the latest and the earliest."""
+    hours = [local.hour for zone in draft.to.zones if (local := _local(facts.now, zone))]
+    if not any(hour >= _NIGHT_BEGINS or hour < _NIGHT_ENDS for hour in hours):
+        return None
+    return Effect.WARN, f"It is night ({_NIGHT_BEGINS}–08) where the recipient is, in {draft.to.country}."
+
+
+def _local(now: datetime, zone: str) -> datetime | None:
+    try:
+        return now.astimezone(ZoneInfo(zone))
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
+
+
+GUARDS: tuple[Guard, ...] = (
+    textable_number,
+    placeholder,
+    allowed_country,
+    allowed_recipient,
+    impersonation,
+    sender_usable,
+    too_many_parts,
+    message_budget,
+    link,
+    night,
+)
+
+GUARD_NAMES = tuple(guard.__name__ for guard in GUARDS)

@@ -1,0 +1,78 @@
+"""Logs: JSON lines on standard error, without numbers, texts and secrets.
+
+Our own records are written with that in mind, and masked once more. What other libraries say may
+hold anything (the SDK logs the text of errors, httpx2 addresses), so of theirs only warnings are
+kept, and of those only where they come from and the words that stand in their source.
+"""
+
+import json
+import logging
+import re
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Any
+
+_OURS = "elks_mcp"
+_PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write a record, masked."""
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+        }
+        if _is_ours(record.name):
+            line["message"] = mask(record.getMessage())
+            line |= {key: _masked(value) for key, value in record.__dict__.items() if key not in _PLAIN}
+        else:
+            line["message"] = record.msg if record.args else "(withheld)"
+            line["where"] = f"{record.pathname}:{record.lineno}"
+        if record.exc_info and record.exc_info[1]:
+            line["error"] = _frames(record.exc_info[1])
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def set_up(level: str) -> None:
+    """Log to standard error from `level` on; other libraries from WARNING on, whatever the level."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(_OURS).setLevel(level)
+    logging.captureWarnings(True)
+
+
+def mask(text: str) -> str:
+    """Hide what looks like a phone number, but for its beginning and its end."""
+    return re.sub(r"\+?\d[\d\s()-]{5,}\d", _stars, text)
+
+
+def _stars(found: re.Match[str]) -> str:
+    digits = re.sub(r"[\s()-]", "", found.group())
+    return f"{digits[:3]}{'*' * max(0, len(digits) - 5)}{digits[-2:]}"
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _is_ours(name: str) -> bool:
+    return name == _OURS or name.startswith(f"{_OURS}.")
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Tell the kind of an error and the way to it; its words may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    way = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return [*way, type(error).__name__]

@@ -1,0 +1,30 @@
+"""One line a tool call: which tool, what came of it, how long it took, with which arguments.
+
+Phone numbers are masked, of texts only the length is told.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+log = logging.getLogger("elks_mcp.audit")
+
+_PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms"})
+_TOLD = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey"})
+
+
+def write_audit_line(tool: str, arguments: Mapping[str, Any], outcome: str, seconds: float) -> None:
+    """Write what happened, without what was said."""
+    shown = {name: _shown(name, value) for name, value in arguments.items() if name in _PLAIN | _TOLD}
+    strange = len(arguments) - len(shown)
+    details = {"tool": tool, "outcome": outcome, "ms": round(seconds * 1000), "arguments": shown}
+    log.info("tool call", extra={**details, **({"unknown_arguments": strange} if strange else {})})
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name in _PLAIN and (isinstance(value, bool | int | float) or value is None):
+        return value
+    text = str(value)
+    if name in _PLAIN:
+        return text[:8]
+    return f"{text[:3]}… ({len(text)} characters)" if name in {"to", "from"} else f"({len(text)} characters)"

@@ -1,0 +1,38 @@
+"""The parameters that tools share, as a model reads about them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from elks_mcp.settings import parse_switch
+
+
+def _read_yes(value: Any) -> str:
+    return "yes" if parse_switch(value) else "no"
+
+
+To = Annotated[str, Field(description="Recipient: +46701740605, or 070-174 06 05 for a Swedish number.")]
+Text = Annotated[str, Field(description="The text, exactly as it should be read.")]
+From = Annotated[
+    str | None,
+    Field(description="Sender: a number of the account, or 3-11 letters/digits. Default: the operator's."),
+]
+Flash = Annotated[
+    Literal["yes", "no"] | None,
+    BeforeValidator(_read_yes),
+    Field(description="yes: shown at once and not stored (iPhones show an ordinary SMS)."),
+]
+DryRun = Annotated[
+    bool | None,
+    BeforeValidator(parse_switch),
+    Field(description="true: only price it. false under dry run: asks a person. Default: the operator's."),
+]
+Key = Annotated[str | None, Field(description="A repeated call with the same key never sends twice.")]
+MessageId = Annotated[str, Field(description="46elks id or order number, as send_sms gave it.")]
+DirectionFilter = Annotated[
+    Literal["inbound", "outbound", "both"], Field(description="inbound: what others wrote.")
+]
+HistoryLimit = Annotated[int, Field(ge=1, le=100, description="How many, newest first.")]
+StatisticsLimit = Annotated[
+    int, Field(ge=10, le=100, description="How many of the latest sent texts to look at.")
+]

@@ -1,0 +1,191 @@
+"""What quotes, orders and messages look like as answers."""
+
+from elks_mcp.errors import ProviderError, Rejected
+from elks_mcp.mcp_server.answers import (
+    Amount,
+    Costly,
+    EstimateAnswer,
+    Found,
+    SendAnswer,
+    StatusAnswer,
+    costly_in_words,
+    time_in_words,
+)
+from elks_mcp.models import Direction, Draft, Effect, Message, Order, OrderState, Quote
+from elks_mcp.phone import Number, written
+from elks_mcp.policy import Mode, Policy
+from elks_mcp.text import cheaper, cleaned, dear_characters, measure
+
+_SHORT_STATUS = {
+    OrderState.QUEUED: "queued",
+    OrderState.SENDING: "sending",
+    OrderState.IN_DOUBT: "in_doubt",
+    OrderState.SENT: "sent",
+}
+
+_MEANINGS = {
+    "created": "46elks has accepted it and not passed it on yet.",
+    "sent": "passed on to the phone's operator, but not delivered to the phone yet; it may be switched off.",
+    "delivered": "it reached the phone.",
+    "failed": "it did not reach the phone; 46elks gives no reason. Check the number and the sender.",
+    "received": "somebody sent it to this account.",
+}
+
+
+def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
+    """Answer a send that ends at the quote."""
+    if policy.read_only:
+        why = "this server is read-only"
+    elif policy.dry_run:
+        why = "this server is in dry run, which its operator lifts with DRY_RUN=false"
+    else:
+        why = "as asked with dryRun=true"
+    return _send_answer(quote, policy, status="dry_run", summary=f"Dry run: nothing was sent ({why}).")
+
+
+def report_order(order: Order, policy: Policy, *, repeated: bool = False) -> SendAnswer:
+    """Answer a send whose order was placed, by what is known of it now.
+
+    Raises:
+        Rejected: nothing was sent, and nothing will be.
+    """
+    if order.state in {OrderState.REJECTED, OrderState.EXPIRED}:
+        raise Rejected(_order_meaning(order), hint="")
+    receipt = order.receipt
+    again = (
+        "This was asked for before, under the same idempotencyKey; nothing new was sent. " if repeated else ""
+    )
+    return _send_answer(
+        order.quote,
+        policy,
+        status=_SHORT_STATUS[order.state],
+        summary=f"{order.state.capitalize()}: {again}{_order_meaning(order)}",
+        order_id=order.id,
+        message_id=receipt.message_id if receipt else None,
+        deduplicated=repeated,
+        price=Amount.of(receipt.cost if receipt and receipt.cost else order.quote.estimate.price),
+    )
+
+
+def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
+    """Answer a question for the price."""
+    costly = dear_characters(quote.draft.text)
+    shorter = cheaper(quote.draft.text)
+    parts = measure(shorter).parts
+    saves = bool(costly) and parts < quote.size.parts
+    price = quote.estimate.price
+    per_part = price.split(quote.estimate.parts or quote.size.parts)
+    return EstimateAnswer(
+        price=Amount.of(price),
+        parts=quote.size.parts,
+        provider_parts=quote.estimate.parts,
+        encoding=quote.size.encoding,
+        units=quote.size.units,
+        costly=Costly.each(costly),
+        cheaper_text=shorter if saves else None,
+        cheaper_price=Amount.of(per_part.times(parts)) if saves else None,
+        findings=Found.each(quote.findings),
+        would_be_refused=bool(quote.of(Effect.REFUSE)),
+        notes=_reminders(quote.draft, policy),
+    )
+
+
+def report_message(message: Message, order: Order | None) -> StatusAnswer:
+    """Answer a question for a message that 46elks knows."""
+    return StatusAnswer(
+        status=message.status,
+        meaning=_MEANINGS.get(message.status, "that is 46elks' word; its documentation does not explain it."),
+        message_id=message.id,
+        order_id=order.id if order else None,
+        direction=message.direction,
+        sender=cleaned(message.sender),
+        to=cleaned(message.to),
+        created_at=message.created_at,
+        delivered_at=message.delivered_at,
+        cost=Amount.of(message.cost) if message.cost else None,
+        parts=message.parts,
+    )
+
+
+def report_unsent(order: Order) -> StatusAnswer:
+    """Answer a question for an order that 46elks has not confirmed."""
+    draft = order.quote.draft
+    return StatusAnswer(
+        status=order.state,
+        meaning=_order_meaning(order),
+        message_id=None,
+        order_id=order.id,
+        direction=Direction.OUTBOUND,
+        sender=written(draft.sender),
+        to=draft.to.e164,
+        created_at=order.placed_at,
+        parts=order.quote.size.parts,
+    )
+
+
+def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
+    """Add to a failed pricing what can be said without 46elks."""
+    size = measure(draft.text)
+    error.hint = (
+        f"{error.hint} By our own count the text takes {size.parts} part(s) in {size.encoding}.".strip()
+    )
+    return error
+
+
+def _send_answer(quote: Quote, policy: Policy, **more: object) -> SendAnswer:
+    draft = quote.draft
+    fields: dict[str, object] = {
+        "mode": Mode.SANDBOX if policy.simulated else Mode.LIVE,
+        "to": draft.to.e164,
+        "country": draft.to.country,
+        "sender": written(draft.sender),
+        "parts": quote.estimate.parts or quote.size.parts,
+        "encoding": quote.size.encoding,
+        "price": Amount.of(quote.estimate.price),
+        "findings": Found.each(quote.findings),
+        "notes": _notes(quote, policy),
+    }
+    if more.get("status") == "dry_run" and not policy.simulated:
+        fields["mode"] = Mode.DRY_RUN
+    return SendAnswer.model_validate(fields | more)
+
+
+def _order_meaning(order: Order) -> str:
+    """Say what is known of an order, and what that asks for."""
+    match order.state:
+        case OrderState.SENT:
+            return "46elks accepted it; whether it is delivered comes later."
+        case OrderState.QUEUED if order.not_before:
+            when = time_in_words(order.not_before)
+            return f"{order.fault} It is tried again by itself at about {when}; do not send it again."
+        case OrderState.QUEUED | OrderState.SENDING:
+            return "it is on its way to 46elks; do not send it again."
+        case OrderState.IN_DOUBT:
+            look = "get_sms_messages shows in a minute or two whether it was"
+            return f"{order.fault} It may have been sent: do not send it again; {look}."
+        case OrderState.EXPIRED:
+            return f"Gave up: 46elks did not take it for ten minutes. {order.fault}"
+        case _:
+            return order.fault
+
+
+def _notes(quote: Quote, policy: Policy) -> tuple[str, ...]:
+    costly = Costly.each(dear_characters(quote.draft.text))
+    dear = (
+        (costly_in_words(costly),)
+        if costly and quote.size.parts > measure(cheaper(quote.draft.text)).parts
+        else ()
+    )
+    return (*dear, *_reminders(quote.draft, policy))
+
+
+def _reminders(draft: Draft, policy: Policy) -> tuple[str, ...]:
+    """Say what cannot be checked from here."""
+    reminders = []
+    if isinstance(draft.sender, Number) and draft.sender not in {policy.sender, *policy.allowed_senders}:
+        reminders.append(
+            "A number as sender must be the account's own, or one its owner agreed to have used."
+        )
+    if draft.flash:
+        reminders.append("iPhones show a flash message as an ordinary SMS.")
+    return tuple(reminders)

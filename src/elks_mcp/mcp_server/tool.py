@@ -1,0 +1,173 @@
+"""What every tool does before and after its own work.
+
+Names are mapped from the wire to Python and back, unknown arguments named, argument errors put
+in sentences, failures turned into answers, and one line written to the audit log. Errors are
+returned, never raised to the SDK, which would log their text.
+"""
+
+import inspect
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from pydantic import ValidationError
+
+from elks_mcp.app import App
+from elks_mcp.errors import ElksError, InvalidInput
+from elks_mcp.mcp_server.answers import Answer
+from elks_mcp.mcp_server.audit import write_audit_line
+from elks_mcp.policy import Mode
+
+log = logging.getLogger(__name__)
+
+WIRE_NAMES = {
+    "sender": "from",
+    "dry_run": "dryRun",
+    "idempotency_key": "idempotencyKey",
+    "message_id": "messageId",
+}
+"""Parameters whose name in Python is not the one users know."""
+
+ALIASES = {"dry_run": "dryRun", "message_id": "messageId"}
+"""Second spellings that are understood, and not listed."""
+
+READS = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+)
+SENDS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
+)
+
+
+class ElksTool(Tool):
+    """A tool of this server."""
+
+    nothing_done: str = ""
+    """What every failure of this tool goes without, in a sentence."""
+
+    BUG: ClassVar[str] = (
+        "This server has a fault of its own; its log says where. Trying again will hardly help."
+    )
+
+    @classmethod
+    def of(
+        cls,
+        fn: Callable[..., Awaitable[Answer]],
+        *,
+        title: str,
+        hints: ToolAnnotations,
+        nothing_done: str = "",
+    ) -> "ElksTool":
+        """Make a tool of a function: its name, its docstring and its parameters are what a model sees."""
+        made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
+        return cls(
+            **{**made.__dict__, "parameters": _listed_schema(made.parameters), "nothing_done": nothing_done}
+        )
+
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: ARG002  (the SDK asks for it; we convert ourselves)
+    ) -> CallToolResult | InputRequiredResult:
+        """Run the tool and answer; only what the protocol itself calls an error is raised."""
+        began, outcome = time.perf_counter(), "cancelled"
+        app: App = context.request_context.lifespan_context
+        try:
+            result = await super().run(self._python_arguments(arguments), context)
+            outcome = result.outcome if isinstance(result, Answer) else "asked"
+            return _answer(app, result.in_words(), result) if isinstance(result, Answer) else result
+        except (ElksError, ToolError) as error:
+            failure = self._failure(error)
+            outcome = failure.code if failure else "bug"
+            return _answer(app, self._in_words(failure), None)
+        finally:
+            write_audit_line(self.name, arguments, outcome, time.perf_counter() - began)
+
+    def _python_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Name arguments as Python does, and leave out those that say nothing.
+
+        Raises:
+            InvalidInput: there is no such argument.
+        """
+        by_wire_name = {ALIASES.get(name, name): value for name, value in arguments.items()}
+        known = self.parameters["properties"]
+        if unknown := [name for name in by_wire_name if name not in known]:
+            raise InvalidInput(
+                f"{self.name} has no argument {', '.join(repr(name[:40]) for name in unknown)}.",
+                hint=f"Its arguments are: {', '.join(known) or 'none'}.",
+            )
+        required = self.parameters.get("required", [])
+        python_names = {wire: python for python, wire in WIRE_NAMES.items()}
+        return {
+            python_names.get(name, name): value
+            for name, value in by_wire_name.items()
+            if name in required or not _is_blank(value)
+        }
+
+    def _failure(self, error: Exception) -> ElksError | None:
+        """Find what really went wrong inside the SDK's wrapping; None is a bug, which is logged."""
+        cause = error if isinstance(error, ElksError) else error.__cause__
+        if isinstance(cause, ElksError):
+            return cause
+        if isinstance(cause, ValidationError) and cause.title == self.fn_metadata.arg_model.__name__:
+            return InvalidInput(" ".join(_sentences(cause)))
+        log.error("tool %s failed", self.name, exc_info=cause or error)
+        return None
+
+    def _in_words(self, failure: ElksError | None) -> str:
+        words = failure.explain() if failure else self.BUG
+        return f"{words} {self.nothing_done}" if self.nothing_done and failure else words
+
+
+def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
+    if app.policy.mode is Mode.SANDBOX:
+        text = f"Sandbox: {text}"
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structured_content=answer.model_dump(mode="json", by_alias=True) if answer else None,
+        is_error=answer is None,
+    )
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Trim a schema to what a model needs, under the names that users know."""
+    properties = schema.get("properties", {})
+    listed = {WIRE_NAMES.get(name, name): _trimmed(spec) for name, spec in properties.items()}
+    required = [WIRE_NAMES.get(name, name) for name in schema.get("required", [])]
+    trimmed = {"type": "object", "properties": listed, "additionalProperties": False}
+    return {**trimmed, "required": required} if required else trimmed
+
+
+def _trimmed(spec: dict[str, Any]) -> dict[str, Any]:
+    """Leave out titles, and that an optional argument may also be null."""
+    kinds = [kind for kind in spec.get("anyOf", []) if kind != {"type": "null"}]
+    merged = {**(kinds[0] if len(kinds) == 1 else {}), **spec}
+    hidden = {"title", "anyOf"} if kinds else {"title"}
+    return {
+        key: value for key, value in merged.items() if key not in hidden and (key, value) != ("default", None)
+    }
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """Say what is wrong with each argument, as a person would."""
+    sentences = []
+    for fault in error.errors(include_url=False):
+        field = str(fault["loc"][0])
+        name = WIRE_NAMES.get(field, field)
+        if fault["type"] == "missing":
+            sentences.append(f"`{name}` is missing.")
+        else:
+            message = re.sub(r"^(Value error, |Input )", "", fault["msg"])
+            sentences.append(f"`{name}` is {str(fault['input'])[:40]!r}: {message}.")
+    return sentences

@@ -1,0 +1,128 @@
+"""The queue of orders and the worker that hands them to 46elks, one POST each.
+
+    queued ──claim──→ sending ──POST──┬→ sent
+      ↑                               ├→ rejected   46elks said no
+      ├───────────────────────────────┼→ queued     surely not accepted: no connection, or 429
+      │                               └→ in doubt   nobody knows; never sent again by a machine
+      └→ expired    not accepted for ten minutes
+
+The POST runs in the worker's task, never in the caller's: who hangs up cancels only the wait.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from elks_mcp.clock import Clock
+from elks_mcp.dispatch import Dispatcher
+from elks_mcp.errors import NoAnswer, ProviderError, Throttled, Unreachable
+from elks_mcp.models import Order, OrderState
+from elks_mcp.store import MemoryStore
+
+log = logging.getLogger(__name__)
+
+KEPT_TRYING = timedelta(minutes=10)
+"""How long a text that 46elks surely did not accept is offered again."""
+
+_AFTER_429 = timedelta(minutes=1)
+_AFTER_NO_CONNECTION = timedelta(seconds=5)
+_WINDOW = timedelta(seconds=60.06)
+"""A minute and a thousandth: N texts spread over it are never more than N in any minute."""
+
+
+class Outbox:
+    """Sends what is queued, in order, at most `per_minute` (1–100,000) texts a minute."""
+
+    def __init__(self, store: MemoryStore, dispatcher: Dispatcher, clock: Clock, *, per_minute: int) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._gap = _WINDOW / per_minute
+        self._woken = anyio.Event()
+        self._news: defaultdict[str, anyio.Event] = defaultdict(anyio.Event)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the worker. At the end what is under way is finished, and what waits is given up."""
+        async with anyio.create_task_group() as posts, anyio.create_task_group() as worker:
+            worker.start_soon(self._work, posts)
+            yield
+            worker.cancel_scope.cancel()
+        if lost := await self._store.list_queued():
+            log.warning("stopped with texts unsent", extra={"orders": [order.id for order in lost]})
+
+    def wake(self) -> None:
+        """Say that there is something to send."""
+        self._woken.set()
+
+    async def wait(self, order_id: str, within: timedelta) -> Order:
+        """Wait until an order is settled or put off, or the time is up; return how it stands."""
+        if _is_moving(await self._store.get_order(order_id)):
+            await self._clock.wait_for(self._news[order_id].wait(), until=self._clock.now() + within)
+        return await self._store.get_order(order_id)
+
+    async def _work(self, posts: TaskGroup) -> None:
+        while True:
+            self._woken = anyio.Event()
+            queued = await self._store.list_queued()
+            if not queued:
+                await self._woken.wait()
+            elif (due := queued[0].not_before) and due > self._clock.now():
+                await self._clock.wait_for(self._woken.wait(), until=due)
+            else:
+                await self._take(queued[0], posts)
+
+    async def _take(self, order: Order, posts: TaskGroup) -> None:
+        """Claim an order for its slot and hand it to a task of its own; one that is too old expires."""
+        if self._clock.now() - order.placed_at > KEPT_TRYING:
+            await self._put_down(order, state=OrderState.EXPIRED)
+            return
+        await self._clock.sleep_until(await self._store.take_slot(self._clock.now(), self._gap))
+        posts.start_soon(self._send, await self._put_down(order, state=OrderState.SENDING))
+
+    async def _send(self, order: Order) -> None:
+        """Post, and put down what came of it. A POST that has begun is never cut off from here."""
+        with anyio.CancelScope(shield=True):
+            try:
+                receipt = await self._dispatcher.send(order)
+            except ProviderError as error:
+                await self._put_down(order, **await self._outcome(error))
+            except Exception:
+                log.exception("a send ended in a bug; nobody knows whether it went out")
+                await self._put_down(order, state=OrderState.IN_DOUBT, fault="a fault in this server")
+            else:
+                await self._put_down(order, state=OrderState.SENT, receipt=receipt)
+
+    async def _outcome(self, error: ProviderError) -> dict[str, Any]:
+        """Say what an error means for the order: waiting is only for what surely was not accepted."""
+        if isinstance(error, NoAnswer):
+            return {"state": OrderState.IN_DOUBT, "fault": str(error)}
+        if not isinstance(error, Throttled | Unreachable):
+            return {"state": OrderState.REJECTED, "fault": f"{error} {error.hint}".strip()}
+        wait = _AFTER_NO_CONNECTION
+        if isinstance(error, Throttled):
+            wait = _AFTER_429 if error.retry_after is None else error.retry_after
+        again_at = self._clock.now() + wait
+        await self._store.hold_until(again_at)
+        return {"state": OrderState.QUEUED, "fault": str(error), "not_before": again_at}
+
+    async def _put_down(self, order: Order, **changes: Any) -> Order:
+        changed = order.model_copy(update=changes)
+        await self._store.settle_order(changed)
+        if not _is_moving(changed):
+            self._news.pop(order.id, anyio.Event()).set()
+            self.wake()
+        return changed
+
+
+def _is_moving(order: Order) -> bool:
+    """Tell whether an order is about to be settled: queued for the first time, or under way."""
+    if order.state is OrderState.QUEUED:
+        return order.not_before is None
+    return order.state is OrderState.SENDING

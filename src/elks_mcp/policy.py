@@ -1,0 +1,140 @@
+"""What the operator allows. Nothing a model says can loosen it; arguments only tighten it."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from elks_mcp.errors import NotApproved
+from elks_mcp.models import Approver, Effect, Finding, Frozen, Quote
+from elks_mcp.money import Money
+from elks_mcp.phone import HOME_REGION, Number, Sender
+
+
+class Confirm(StrEnum):
+    """When a person is asked before a text goes out."""
+
+    AUTO = "auto"
+    """Where a guard wants it, and the client can ask."""
+
+    ALWAYS = "always"
+    """Before every one; where nobody can be asked nothing is sent."""
+
+    NEVER = "never"
+    """Nobody is asked."""
+
+
+class Mode(StrEnum):
+    """Where texts end up: nowhere, on simulated handsets, or on people's phones."""
+
+    DRY_RUN = "dry run"
+    SANDBOX = "sandbox"
+    LIVE = "live"
+
+
+class Policy(Frozen):
+    """The operator's rules."""
+
+    dry_run: bool = True
+    read_only: bool = False
+    simulated: bool = False
+    """The 46elks at the other end is the sandbox, dry run or not."""
+
+    confirm: Confirm = Confirm.AUTO
+    sender: Sender | None = None
+    """Who texts come from where the caller names nobody."""
+
+    allowed_senders: tuple[Sender, ...] = ()
+    allowed_countries: Annotated[frozenset[str], Field(min_length=1)] = frozenset({HOME_REGION})
+    """ISO 3166 regions."""
+
+    allowed_recipients: frozenset[Number] = frozenset()
+    """Empty: anybody in an allowed country."""
+
+    max_parts: Annotated[int, Field(ge=1)] = 6
+    budget_per_message: Annotated[int, Field(ge=0)] | None = None
+    """In ten-thousandths of the account's currency. None: 10 of a Nordic one, 1 of any other."""
+
+    guards_off: frozenset[str] = frozenset()
+
+    @property
+    def live(self) -> bool:
+        """Whether a text goes out unless somebody says otherwise; to handsets in the sandbox."""
+        return not (self.dry_run or self.read_only)
+
+    @property
+    def mode(self) -> Mode:
+        """The word for where texts end up."""
+        if self.simulated:
+            return Mode.SANDBOX
+        return Mode.LIVE if self.live else Mode.DRY_RUN
+
+    @property
+    def home(self) -> str:
+        """The ISO 3166 region whose national numbers are understood: the sender's, or Sweden."""
+        region = self.sender.region if isinstance(self.sender, Number) else ""
+        return region if region.isalpha() else HOME_REGION
+
+
+def largest_price(policy: Policy, currency: str) -> Money:
+    """Say what one message may cost at most, in the account's currency."""
+    if policy.budget_per_message is not None:
+        return Money(policy.budget_per_message, currency)
+    return Money(100_000 if currency in {"SEK", "NOK", "DKK"} else 10_000, currency)
+
+
+def check_liftable(policy: Policy, *, can_ask: bool) -> None:
+    """Check that a person could let one text out of a dry run.
+
+    Raises:
+        NotApproved: nobody may or can be asked.
+    """
+    if policy.read_only:
+        raise NotApproved(
+            "This server is read-only (ELKS_READ_ONLY).", hint="Only its operator can change that."
+        )
+    if policy.confirm is Confirm.NEVER:
+        raise NotApproved(
+            "This server is in dry run, and may not ask anybody to lift it (ELKS_CONFIRM=never).",
+            hint=_TURN_LIVE,
+        )
+    if not can_ask:
+        raise NotApproved(
+            "This server is in dry run, and this client cannot ask a person to lift it.", hint=_TURN_LIVE
+        )
+
+
+def reasons_to_ask(policy: Policy, quote: Quote, *, lifts_dry_run: bool) -> tuple[Finding, ...]:
+    """List why a person should agree before a quote goes out."""
+    reasons = []
+    if lifts_dry_run:
+        reasons.append(_asks("dry_run", "The server is in dry run; this text would really be sent."))
+    elif policy.confirm is Confirm.ALWAYS:
+        reasons.append(_asks("confirm", "The operator wants a person to agree to every text."))
+    return (*reasons, *quote.of(Effect.ASK))
+
+
+def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -> Approver:
+    """Say who has to agree for these reasons: a person, or policy by itself.
+
+    Raises:
+        NotApproved: it takes a person, and nobody can be asked.
+    """
+    if any(reason.guard in _PERSON_ONLY for reason in reasons):
+        if not can_ask:
+            raise NotApproved(
+                "The operator wants a person to agree to every text (ELKS_CONFIRM=always), "
+                "and this client cannot ask one.",
+                hint="Use a client that supports elicitation; or the operator can set ELKS_CONFIRM=auto.",
+            )
+        return Approver.PERSON
+    asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO
+    return Approver.PERSON if asked else Approver.POLICY
+
+
+_TURN_LIVE = "The operator can set DRY_RUN=false to send for real; dryRun=true shows the price."
+_PERSON_ONLY = frozenset({"dry_run", "confirm"})
+
+
+def _asks(name: str, reason: str) -> Finding:
+    return Finding(guard=name, effect=Effect.ASK, reason=reason)

@@ -1,0 +1,37 @@
+"""A whole simulated 46elks on this machine, for trying, demonstrating and testing.
+
+It answers as 46elks documents it, sends to handsets that live in memory, and never talks to anything but this
+machine. Start with ``Sandbox``; docs/sandbox.md tells what is faithful and what is not simulated.
+"""
+
+from elks_mcp.sandbox.account import Charge
+from elks_mcp.sandbox.box import Sandbox
+from elks_mcp.sandbox.clock import Clock, ManualClock, NotManualError, SystemClock
+from elks_mcp.sandbox.faults import Fault, InjectedFault
+from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, Text
+from elks_mcp.sandbox.messages import Message
+from elks_mcp.sandbox.network import CannotAnswerError
+from elks_mcp.sandbox.requests import ApiRequest
+from elks_mcp.sandbox.rules import Rules
+from elks_mcp.sandbox.webhooks import WebhookAttempt
+
+__all__ = [
+    "DELIVERS",
+    "MAGIC",
+    "ApiRequest",
+    "Behaviour",
+    "CannotAnswerError",
+    "Charge",
+    "Clock",
+    "Fault",
+    "Handset",
+    "InjectedFault",
+    "ManualClock",
+    "Message",
+    "NotManualError",
+    "Rules",
+    "Sandbox",
+    "SystemClock",
+    "Text",
+    "WebhookAttempt",
+]

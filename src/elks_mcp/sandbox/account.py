@@ -1,0 +1,74 @@
+"""The account: who may call, what is left of the money, and what it went on."""
+
+import base64
+import binascii
+import hmac
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from elks_mcp.sandbox.messages import Message, new_id
+
+# Plainly made up, so that nobody takes them for a leak: zeros and something like "sandbox" and "test" in hex.
+DEFAULT_USERNAME = "u" + "5a4db0".rjust(32, "0")
+DEFAULT_PASSWORD = "7e57".rjust(32, "0")
+DEFAULT_NUMBER = "+46701740699"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """One amount taken from the balance, in ten-thousandths of the account's currency."""
+
+    message_id: str
+    amount: int
+    parts: int
+    balance_after: int
+    at: datetime
+
+
+@dataclass(slots=True)
+class OwnNumber:
+    """The account's phone number and what 46elks does with a text to it (docs/configure-number)."""
+
+    number: str
+    allocated_at: datetime
+    id: str = field(default_factory=lambda: new_id("n"))
+    sms_url: str = ""
+    sms_replies: bool = True
+    name: str = ""
+
+
+@dataclass(slots=True)
+class Account:
+    """Credentials, balance and ledger."""
+
+    username: str
+    password: str = field(repr=False)
+    balance: int
+    currency: str
+    charges: list[Charge] = field(default_factory=list)
+
+    def can_pay(self, cost: int) -> bool:
+        """Tell whether something that costs *cost* may happen.
+
+        46elks refuses what would be charged once the balance has reached 0 (faq); the message before that may
+        take it below.
+        """
+        return cost == 0 or self.balance > 0
+
+    def charge(self, message: Message) -> None:
+        """Take what *message* costs from the balance."""
+        if message.cost:
+            self.balance -= message.cost
+            self.charges.append(
+                Charge(message.id, message.cost, message.parts, self.balance, message.created_at)
+            )
+
+    def authorises(self, header: str) -> bool:
+        """Tell whether an ``Authorization`` header is Basic authentication by this account."""
+        scheme, _, token = header.partition(" ")
+        try:
+            given = base64.b64decode(token, validate=True)
+        except binascii.Error:
+            return False
+        expected = f"{self.username}:{self.password}".encode()
+        return scheme.lower() == "basic" and hmac.compare_digest(given, expected)

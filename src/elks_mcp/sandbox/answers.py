@@ -1,0 +1,94 @@
+"""The objects in 46elks' answers: which fields, in which order, in which format."""
+
+from typing import Any
+
+from elks_mcp.sandbox.account import Account, OwnNumber
+from elks_mcp.sandbox.messages import Message, Page, format_seconds, format_time
+from elks_mcp.sandbox.network import Outgoing
+
+
+def accepted(message: Message) -> dict[str, Any]:
+    """Answer a POST that was accepted: in the order of a real answer of 2021, with the real microseconds."""
+    shown: dict[str, Any] = {
+        "status": "created",
+        "direction": "outgoing",
+        "from": message.sender,
+        "created": format_time(message.created_at),
+        "parts": message.parts,
+        "to": message.to,
+        "cost": message.cost,
+    }
+    return shown | _privately(message) | _flash(message) | {"id": message.id}
+
+
+def quoted(asked: Outgoing, parts: int, cost: int) -> dict[str, Any]:
+    """Answer a dry run: no id and no time, for there is no message (docs/send-sms)."""
+    return {
+        "status": "created",
+        "direction": "outgoing",
+        "from": asked.sender,
+        "estimated_cost": cost,
+        "to": asked.to,
+        "parts": parts,
+        "message": asked.text,
+    }
+
+
+def item(message: Message) -> dict[str, Any]:
+    """Show one message as the samples of docs/sms-history and docs/show-sms-id do, and then its parts."""
+    shown: dict[str, Any] = {
+        "id": message.id,
+        "created": format_time(message.stored_at),
+        "direction": message.direction,
+        "from": message.sender,
+        "to": message.to,
+    }
+    shown |= _privately(message)
+    if message.status:
+        shown["status"] = message.status
+    if message.delivered_at:
+        shown["delivered"] = format_seconds(message.delivered_at)
+    return shown | {"cost": message.cost, "parts": message.parts} | _flash(message)
+
+
+def _privately(message: Message) -> dict[str, Any]:
+    """Show the text, unless it was asked not to be kept (docs/show-sms-id)."""
+    return {"dontlog": "message"} if message.dontlog else {"message": message.text}
+
+
+def _flash(message: Message) -> dict[str, Any]:
+    return {"flashsms": "yes"} if message.flash else {}
+
+
+def page(found: Page) -> dict[str, Any]:
+    """Show one page of history; ``next`` is there only if there is more (docs/sms-history)."""
+    shown: dict[str, Any] = {"data": [item(message) for message in found.messages]}
+    return shown | {"next": format_time(found.next)} if found.next else shown
+
+
+def account(holder: Account) -> dict[str, Any]:
+    """Show the account (docs/get-account)."""
+    return {
+        "id": holder.username,
+        "displayname": "Sandbox",
+        "mobilenumber": "+46701740605",
+        "email": "sandbox@example.com",
+        "currency": holder.currency,
+        "balance": holder.balance,
+    }
+
+
+def number(own: OwnNumber) -> dict[str, Any]:
+    """Show a number of the account (docs/configure-number)."""
+    return {
+        "id": own.id,
+        "active": "yes",
+        "country": "se",
+        "number": own.number,
+        "capabilities": ["sms", "voice"],
+        "category": "mobile",
+        "name": own.name,
+        "sms_url": own.sms_url,
+        "sms_replies": "yes" if own.sms_replies else "no",
+        "allocated": format_time(own.allocated_at),
+    }

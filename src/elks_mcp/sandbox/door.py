@@ -1,0 +1,129 @@
+"""The ASGI app of the API: reads a request, writes it down, lets faults happen, answers."""
+
+from functools import partial
+from urllib.parse import parse_qsl
+
+from starlette.types import Message as Event
+from starlette.types import Receive, Scope, Send
+
+from elks_mcp.sandbox import api
+from elks_mcp.sandbox.clock import first_of
+from elks_mcp.sandbox.faults import Fault, InjectedFault
+from elks_mcp.sandbox.requests import Answer, ApiRequest
+from elks_mcp.sandbox.spoil import Loss, spoil
+from elks_mcp.sandbox.world import World
+
+IN_PROCESS = "elks_mcp.sandbox.in_process"
+"""Key in an ASGI scope's extensions: whoever calls understands ``ConnectionLostError``."""
+
+
+class ConnectionLostError(Exception):
+    """The client gets no whole answer; ``loss`` says in which way."""
+
+    def __init__(self, loss: Loss) -> None:
+        super().__init__(loss.name)
+        self.loss = loss
+
+
+class Door:
+    """Where requests to ``/a1`` come in."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request."""
+        self._world.catch_up()
+        request = await self._read(scope, receive)
+        injected = self._world.faults.take(request)
+        if injected is None or injected.arrives:
+            self._world.requests.append(request)
+        answer = await self._answer(request, injected, receive)
+        if isinstance(answer, Answer):
+            request.status = answer.status
+        await _write(answer, scope, send)
+
+    async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        body = await _read_body(receive)
+        is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        return ApiRequest(
+            method=scope["method"],
+            path=scope["path"],
+            query=_parse_form(scope["query_string"]),
+            form=_parse_form(body) if is_form else {},
+            at=self._world.clock.now(),
+            authorised=self._world.account.authorises(headers.get("authorization", "")),
+        )
+
+    async def _answer(
+        self, request: ApiRequest, injected: InjectedFault | None, receive: Receive
+    ) -> Answer | Loss:
+        if injected is None:
+            return api.answer(self._world, request)
+        request.fault = injected.fault.value
+        if injected.fault is Fault.STALE_HISTORY and injected.duration:
+            return api.answer(self._world, request, history_lag=injected.duration)
+        honest = api.answer(self._world, request) if injected.accepted else None
+        if not await self._wait(injected, receive):
+            return Loss.DROPPED
+        if honest is None and injected.fault is Fault.LATENCY:
+            honest = api.answer(self._world, request)
+        return spoil(injected, honest or api.not_found())
+
+    async def _wait(self, injected: InjectedFault, receive: Receive) -> bool:
+        """Wait as long as the fault wants; tell whether the client is still there and nobody shut us down."""
+        if injected.fault not in {Fault.HANG, Fault.LATENCY}:
+            return True
+        clock, closing = self._world.clock, self._world.closing
+        gone = partial(_disconnected, receive)
+        if injected.duration is None:
+            await first_of(closing.wait, gone)
+            return False
+        until = clock.now() + injected.duration
+        await first_of(closing.wait, gone, partial(clock.wait_until, until))
+        return clock.now() >= until
+
+
+async def _read_body(receive: Receive) -> bytes:
+    chunks = []
+    while True:
+        event = await receive()
+        if event["type"] != "http.request":
+            return b""
+        chunks.append(event.get("body", b""))
+        if not event.get("more_body", False):
+            return b"".join(chunks)
+
+
+async def _disconnected(receive: Receive) -> None:
+    event: Event = await receive()
+    while event["type"] != "http.disconnect":
+        event = await receive()
+
+
+def _parse_form(encoded: bytes) -> dict[str, str]:
+    return dict(parse_qsl(encoded.decode(errors="replace"), keep_blank_values=True))
+
+
+async def _write(answer: Answer | Loss, scope: Scope, send: Send) -> None:
+    """Send *answer*. What is lost is raised in process; over a socket the server drops the connection."""
+    if IN_PROCESS in scope.get("extensions", {}):
+        if isinstance(answer, Loss):
+            raise ConnectionLostError(answer)
+        if answer.cut_at is not None:
+            raise ConnectionLostError(Loss.CUT)
+    if isinstance(answer, Loss):
+        # A server cannot be told to hang up. A body that is promised and never sent makes it do so.
+        answer = Answer(200, b" ", "application/json", cut_at=0)
+    headers = {"content-type": answer.content_type, "content-length": str(len(answer.body))} | answer.headers
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }
+    )
+    whole = answer.cut_at is None
+    body = answer.body if whole else answer.body[: answer.cut_at]
+    await send({"type": "http.response.body", "body": body, "more_body": not whole})

@@ -1,0 +1,180 @@
+"""What can go wrong between a client and 46elks, on demand."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from elks_mcp.sandbox.requests import BASE_PATH, ApiRequest
+
+Method = Literal["GET", "POST", "DELETE"]
+
+
+class Fault(Enum):
+    """Every fault by the name that the control API and docs/sandbox.md use.
+
+    "Accepted": a POST takes effect all the same, the SMS is sent and charged, only the answer is lost.
+    """
+
+    TOO_MANY_REQUESTS = "too_many_requests"
+    """429, with ``Retry-After`` if given."""
+    ERROR_BEFORE = "error_before"
+    """500 with an empty body; not accepted."""
+    ERROR_AFTER = "error_after"
+    """500 with an empty body; accepted."""
+    BAD_GATEWAY = "bad_gateway"
+    """502 with an HTML page of a proxy."""
+    UNAVAILABLE = "unavailable"
+    """503."""
+    UNAUTHORISED = "unauthorised"
+    """401, whatever the credentials."""
+    FORBIDDEN = "forbidden"
+    """403 with the text given."""
+    REDIRECT = "redirect"
+    """302 to another path."""
+    DROP_BEFORE = "drop_before"
+    """The connection ends without an answer; not accepted."""
+    DROP_AFTER = "drop_after"
+    """The connection ends without an answer; accepted."""
+    HALF_BODY = "half_body"
+    """The connection ends in the middle of the answer; accepted."""
+    HTML = "html"
+    """200 with an HTML page, as a captive portal sends; not accepted."""
+    NOT_AN_OBJECT = "not_an_object"
+    """200 with a JSON list around the answer; accepted."""
+    MISSING_ID = "missing_id"
+    """200 with an object without ``id``; accepted."""
+    EMPTY = "empty"
+    """200 with an empty body; accepted."""
+    HANG = "hang"
+    """No answer for the duration given, or for ever; then the connection is dropped. Not accepted."""
+    READ_TIMEOUT = "read_timeout"
+    """The client's patience ends at once, without waiting for it; accepted. Over a real socket: as HANG."""
+    LATENCY = "latency"
+    """The right answer, late by the duration given; accepted on arrival."""
+    STALE_HISTORY = "stale_history"
+    """History does not show what was sent within the duration given. Applies to GETs of /sms."""
+    CONNECTION_REFUSED = "connection_refused"
+    """Nobody listens; not accepted. Over a real socket: as DROP_BEFORE."""
+    CONNECT_TIMEOUT = "connect_timeout"
+    """Nobody picks up; not accepted. Over a real socket: as DROP_BEFORE."""
+
+
+_ACCEPTING = {
+    Fault.ERROR_AFTER,
+    Fault.DROP_AFTER,
+    Fault.HALF_BODY,
+    Fault.NOT_AN_OBJECT,
+    Fault.MISSING_ID,
+    Fault.EMPTY,
+    Fault.READ_TIMEOUT,
+    Fault.LATENCY,
+    Fault.STALE_HISTORY,
+}
+_NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
+_DURATIONS = {Fault.LATENCY: timedelta(seconds=1), Fault.STALE_HISTORY: timedelta(seconds=5)}
+
+
+@dataclass(slots=True, eq=False)
+class InjectedFault:
+    """A fault in waiting: which requests it meets, and how often it still will.
+
+    ``left`` counts down to 0, or is None for ever; before it, ``skip`` counts matching requests that pass.
+    """
+
+    fault: Fault
+    method: Method | None
+    path: str | None
+    dryrun: bool | None
+    left: int | None
+    skip: int
+    accepted: bool
+    duration: timedelta | None
+    retry_after: int | None
+    text: str
+
+    @property
+    def arrives(self) -> bool:
+        """Tell whether the request reaches 46elks at all."""
+        return self.fault not in _NEVER_ARRIVE
+
+    def meets(self, request: ApiRequest) -> bool:
+        """Tell whether this fault is meant for *request*."""
+        if self.fault is Fault.STALE_HISTORY and (request.verb, request.segments[:1]) != ("GET", ["sms"]):
+            return False
+        is_dryrun = request.parameters.get("dryrun") == "yes"
+        return (
+            self.method in {None, request.verb}
+            and (self.path is None or fnmatchcase(request.resource, self.path))
+            and self.dryrun in {None, is_dryrun}
+        )
+
+
+class Faults:
+    """The faults in waiting; the first one that meets a request spoils it."""
+
+    def __init__(self) -> None:
+        self.waiting: list[InjectedFault] = []
+
+    def inject(  # noqa: PLR0913 - all but the first optional and by name
+        self,
+        fault: Fault,
+        *,
+        method: Method | None = None,
+        path: str | None = None,
+        dryrun: bool | None = None,
+        times: int | None = 1,
+        skip: int = 0,
+        accepted: bool | None = None,
+        duration: timedelta | None = None,
+        retry_after: int | None = None,
+        text: str = "Forbidden",
+    ) -> InjectedFault:
+        """Spoil the next requests that match.
+
+        Args:
+            fault: what goes wrong.
+            method: only requests of this method; ``GET /sms/POST`` is a POST.
+            path: only this path, for example ``/sms`` or ``/sms/*``; with or without ``/a1``.
+            dryrun: only dry runs (True) or only real calls (False).
+            times: how often; None for ever.
+            skip: how many matching requests pass unharmed first.
+            accepted: whether the request takes effect, where that is not as the fault says by itself.
+            duration: how long HANG, LATENCY and STALE_HISTORY last, by the sandbox's clock.
+            retry_after: seconds, for TOO_MANY_REQUESTS and UNAVAILABLE.
+            text: the one line of FORBIDDEN.
+        """
+        injected = InjectedFault(
+            fault=fault,
+            method=method,
+            path=path.removeprefix(BASE_PATH) if path else None,
+            dryrun=dryrun,
+            left=times,
+            skip=skip,
+            accepted=fault in _ACCEPTING if accepted is None else accepted,
+            duration=_DURATIONS.get(fault) if duration is None else duration,
+            retry_after=retry_after,
+            text=text,
+        )
+        self.waiting.append(injected)
+        return injected
+
+    def clear(self) -> None:
+        """Call off all faults."""
+        self.waiting.clear()
+
+    def take(self, request: ApiRequest) -> InjectedFault | None:
+        """Return the fault that *request* meets, and count it."""
+        for injected in self.waiting:
+            if not injected.meets(request):
+                continue
+            if injected.skip:
+                injected.skip -= 1
+                continue
+            if injected.left is not None:
+                injected.left -= 1
+                if not injected.left:
+                    self.waiting.remove(injected)
+            return injected
+        return None

@@ -1,0 +1,209 @@
+"""The telephone network: takes texts to handsets, brings answers back, and reports on both."""
+
+import json
+import re
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from elks_mcp.sandbox.account import Account, OwnNumber
+from elks_mcp.sandbox.agenda import Agenda
+from elks_mcp.sandbox.handsets import Behaviour, Handset, Text
+from elks_mcp.sandbox.messages import Direction, Message, MessageLog, Status, format_time
+from elks_mcp.sandbox.parts import count_parts
+from elks_mcp.sandbox.rules import Rules
+from elks_mcp.sandbox.webhooks import Webhooks
+
+Step = Callable[[datetime], None]
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_MINUTE = timedelta(minutes=1)
+
+
+def is_number(written: str) -> bool:
+    """Tell whether *written* is a phone number in E.164, of any country and any plausible length."""
+    return _E164.fullmatch(written) is not None
+
+
+class CannotAnswerError(ValueError):
+    """The last text came from a name, and names are one-way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A text as somebody asked for it."""
+
+    sender: str
+    to: str
+    text: str
+    flash: bool = False
+    dontlog: bool = False
+    whendelivered: str | None = None
+    direction: Direction = "outgoing"
+
+
+class Network:
+    """Everything between the API and the handsets. Its time is always the time that a step was due."""
+
+    def __init__(
+        self, rules: Rules, account: Account, own: OwnNumber, steps: Agenda[Step], webhooks: Webhooks
+    ) -> None:
+        self.rules, self.account, self.own = rules, account, own
+        self.steps, self.webhooks = steps, webhooks
+        self.log = MessageLog()
+        self.accepted: list[Message] = []
+        self.handsets: dict[str, Handset] = {}
+        self._departures: deque[datetime] = deque()
+
+    def handset(self, number: str) -> Handset:
+        """Return the phone with this *number*; it is there as soon as somebody asks."""
+        if number not in self.handsets:
+            self.handsets[number] = Handset.of(number)
+        return self.handsets[number]
+
+    def quote(self, to: str, text: str) -> tuple[int, int]:
+        """Return the parts of *text* and what they cost to send to *to*, in ten-thousandths."""
+        parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
+        return parts, parts * self.rules.price_per_part(to)
+
+    def accept(self, asked: Outgoing, at: datetime) -> Message:
+        """Take a text on at *at*: log it, charge it, and send it on its way."""
+        parts, cost = self.quote(asked.to, asked.text)
+        message = Message(
+            direction=asked.direction,
+            sender=asked.sender,
+            to=asked.to,
+            text=asked.text,
+            created_at=at,
+            parts=parts,
+            cost=cost,
+            status="created",
+            flash=asked.flash,
+            dontlog=asked.dontlog,
+            whendelivered=asked.whendelivered,
+        )
+        self.log.add(message)
+        self.accepted.append(message)
+        self.account.charge(message)
+        self._send_off(message, self._departure(at))
+        return message
+
+    def receive(self, sender: str, text: str, to: str, at: datetime) -> Message:
+        """Take in a text for one of the account's own numbers and tell its webhook."""
+        parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
+        message = Message("incoming", sender, to, text, at, parts, self.rules.incoming_cost)
+        self.log.add(message)
+        self.account.charge(message)
+        if self.own.sms_url.startswith("{"):
+            self._react(message, self.own.sms_url, at)
+        elif self.own.sms_url:
+            form = {
+                "direction": "incoming",
+                "id": message.id,
+                "from": sender,
+                "to": to,
+                "created": format_time(at),
+                "message": text,
+            }
+            self.webhooks.post("incoming", self.own.sms_url, form, at, partial(self._react, message))
+        return message
+
+    def text_us(self, sender: str, text: str, to: str, at: datetime) -> Message:
+        """Let *sender*, a phone or a name, text one of the account's own numbers."""
+        if is_number(sender):
+            self.handset(sender).texts.append(Text("written", sender, text, flash=False, at=at))
+        return self.receive(sender, text, to, at)
+
+    def write(self, number: str, text: str, at: datetime, to: str | None = None) -> Message | None:
+        """Write *text* on the phone *number*, to *to* or to whoever wrote last; return it if it came to us.
+
+        Raises:
+            CannotAnswerError: whoever wrote last is a name, not a number.
+        """
+        handset = self.handset(number)
+        to = to or handset.last_sender or self.own.number
+        if not is_number(to):
+            raise CannotAnswerError(f"{to} is a name, not a number: nobody can answer it")
+        if to == self.own.number:
+            return self.text_us(number, text, to, at)
+        handset.texts.append(Text("written", number, text, flash=False, at=at))
+        self.handset(to).texts.append(Text("received", number, text, flash=False, at=at))
+        return None
+
+    def clear(self) -> None:
+        """Forget all messages, phones and plans."""
+        self.log.clear()
+        self.accepted.clear()
+        self.handsets.clear()
+        self.steps.clear()
+        self._departures.clear()
+
+    def _departure(self, at: datetime) -> datetime:
+        """Return when a text accepted at *at* may leave: so many in any minute, the rest later, in order."""
+        while len(self._departures) >= self.rules.per_minute:
+            at = max(at, self._departures.popleft() + _MINUTE)
+        self._departures.append(at)
+        return at
+
+    def _send_off(self, message: Message, departure: datetime) -> None:
+        behaviour = self.handset(message.to).behaviour
+        if behaviour.sent_after is not None:
+            self.steps.add(departure + behaviour.sent_after, partial(self._settle, message, "sent"))
+        if behaviour.outcome == "failed":
+            self.steps.add(departure + behaviour.settled_after, partial(self._settle, message, "failed"))
+        if behaviour.outcome == "delivered":
+            self.steps.add(departure + behaviour.settled_after, partial(self._deliver, message, behaviour))
+
+    def _settle(self, message: Message, status: Status, at: datetime) -> None:
+        message.status = status
+        if not message.whendelivered:
+            return
+        form = {"id": message.id, "status": status}
+        if message.delivered_at:
+            form["delivered"] = format_time(message.delivered_at)
+        self.webhooks.post("delivery", message.whendelivered, form, at)
+
+    def _deliver(self, message: Message, behaviour: Behaviour, at: datetime) -> None:
+        message.delivered_at = at
+        self._settle(message, "delivered", at)
+        if not behaviour.shows_texts:
+            return
+        self.handset(message.to).texts.append(
+            Text("received", message.sender, message.text, message.flash, at)
+        )
+        if message.to == self.own.number:
+            self.receive(message.sender, message.text, message.to, at)
+        elif is_number(message.sender):
+            for turn, reply in enumerate(behaviour.replies(message.text), start=1):
+                self.steps.add(at + turn * behaviour.reply_after, partial(self._answer, message, reply))
+
+    def _answer(self, message: Message, reply: str, at: datetime) -> None:
+        self.write(message.to, reply, at, to=message.sender)
+
+    def _react(self, incoming: Message, body: str, at: datetime) -> None:
+        """Do what the answer to an incoming text's webhook says (docs/sms-actions)."""
+        action = _parse_action(body)
+        if action is None:
+            action = {"reply": body.strip()} if self.own.sms_replies else {}
+        forward, reply = action.get("forward"), action.get("reply")
+        if isinstance(forward, str):
+            text = f"{action.get('prefix', '')}{incoming.text}{action.get('suffix', '')}"
+            self._send_reply(incoming, forward, text, at)
+        elif isinstance(reply, str) and reply:
+            self._send_reply(incoming, incoming.sender, reply, at)
+
+    def _send_reply(self, incoming: Message, to: str, text: str, at: datetime) -> None:
+        """Send a paid ``outgoing-reply``, unless it has nowhere to go or nothing to go on."""
+        if is_number(to) and self.account.can_pay(self.quote(to, text)[1]):
+            self.accept(Outgoing(incoming.to, to, text, direction="outgoing-reply"), at)
+
+
+def _parse_action(body: str) -> dict[str, Any] | None:
+    """Return the JSON object that *body* is, or None if it is just text."""
+    try:
+        action = json.loads(body)
+    except ValueError:
+        return None
+    return action if isinstance(action, dict) else None

@@ -1,0 +1,80 @@
+"""What a client gets to see of an answer that met a fault."""
+
+import json
+from dataclasses import replace
+from enum import Enum
+
+import httpx2
+
+from elks_mcp.sandbox import api
+from elks_mcp.sandbox.faults import Fault, InjectedFault
+from elks_mcp.sandbox.requests import Answer, plain
+
+_OK = 200
+_HTML = "text/html; charset=utf-8"
+_PROXY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+_PORTAL_PAGE = (
+    "<!doctype html><html><head><title>Welcome</title></head><body>Log in to the network</body></html>"
+)
+
+
+class Loss(Enum):
+    """An answer that never comes, by what a client's HTTP library raises for it."""
+
+    REFUSED = httpx2.ConnectError
+    NOT_CONNECTED_IN_TIME = httpx2.ConnectTimeout
+    NOT_ANSWERED_IN_TIME = httpx2.ReadTimeout
+    DROPPED = httpx2.ReadError
+    CUT = httpx2.RemoteProtocolError
+
+
+_LOSSES = {
+    Fault.CONNECTION_REFUSED: Loss.REFUSED,
+    Fault.CONNECT_TIMEOUT: Loss.NOT_CONNECTED_IN_TIME,
+    Fault.READ_TIMEOUT: Loss.NOT_ANSWERED_IN_TIME,
+    Fault.DROP_BEFORE: Loss.DROPPED,
+    Fault.DROP_AFTER: Loss.DROPPED,
+    Fault.HANG: Loss.DROPPED,
+}
+
+_INSTEAD = {
+    Fault.TOO_MANY_REQUESTS: plain(429, "Too many requests"),
+    Fault.ERROR_BEFORE: plain(500, ""),
+    Fault.ERROR_AFTER: plain(500, ""),
+    Fault.BAD_GATEWAY: Answer(502, _PROXY_PAGE.encode(), _HTML),
+    Fault.UNAVAILABLE: plain(503, "Service unavailable"),
+    Fault.UNAUTHORISED: api.unauthorised(),
+    Fault.REDIRECT: plain(302, "Found", Location="/a1/moved"),
+    Fault.HTML: Answer(200, _PORTAL_PAGE.encode(), _HTML),
+    Fault.EMPTY: Answer(200, b"", "application/json"),
+}
+
+
+def spoil(injected: InjectedFault, honest: Answer) -> Answer | Loss:
+    """Return what becomes of the *honest* answer."""
+    if injected.fault in _LOSSES:
+        return _LOSSES[injected.fault]
+    return _instead(injected) or _damaged(injected.fault, honest)
+
+
+def _instead(injected: InjectedFault) -> Answer | None:
+    """Return the answer that comes in the place of an honest one, if the fault has one."""
+    if injected.fault is Fault.FORBIDDEN:
+        return plain(403, injected.text)
+    answer = _INSTEAD.get(injected.fault)
+    if answer is None or injected.retry_after is None:
+        return answer
+    return replace(answer, headers=answer.headers | {"Retry-After": str(injected.retry_after)})
+
+
+def _damaged(fault: Fault, honest: Answer) -> Answer:
+    """Return the honest answer with the damage done to it."""
+    if fault is Fault.HALF_BODY:
+        return replace(honest, cut_at=len(honest.body) // 2)
+    if fault is Fault.NOT_AN_OBJECT and honest.status == _OK:
+        return replace(honest, body=b"[" + honest.body + b"]")
+    if fault is Fault.MISSING_ID and honest.status == _OK:
+        content = json.loads(honest.body)
+        content.pop("id", None)
+        return replace(honest, body=json.dumps(content, ensure_ascii=False).encode())
+    return honest

@@ -1,0 +1,147 @@
+"""Telling somebody's web server what happened: delivery reports and incoming texts, with 46elks' retries.
+
+Sources: https://46elks.se/docs/sms-delivery-reports and https://46elks.se/docs/receive-sms.
+"""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from ipaddress import ip_address
+from typing import Literal
+
+import anyio
+import httpx2
+
+from elks_mcp.sandbox.agenda import Agenda
+from elks_mcp.sandbox.rules import Rules
+
+Kind = Literal["delivery", "incoming"]
+OnBody = Callable[[str, datetime], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAttempt:
+    """One try to reach a webhook. *url* is without its user name and password; *at* is when the try was due.
+
+    *status* is what the other side answered; None if it did not, and then *problem* says why.
+    """
+
+    kind: Kind
+    url: str
+    form: dict[str, str]
+    number: int
+    at: datetime
+    status: int | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Post:
+    kind: Kind
+    url: str
+    form: dict[str, str]
+    give_up_at: datetime
+    on_body: OnBody | None
+    number: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    status: int | None = None
+    body: str = ""
+    problem: str = ""
+    hopeless: bool = False
+
+
+@dataclass(slots=True)
+class Webhooks:
+    """The queue of webhooks and the record of every try.
+
+    With *transport* None the sandbox connects by itself, to this machine only: whatever is not loopback is
+    recorded as refused and never tried again. A *transport* of the caller's may lead anywhere.
+    """
+
+    rules: Rules
+    transport: httpx2.AsyncBaseTransport | None
+    agenda: Agenda[_Post]
+    attempts: list[WebhookAttempt] = field(default_factory=list)
+
+    def post(
+        self, kind: Kind, url: str, form: dict[str, str], at: datetime, on_body: OnBody | None = None
+    ) -> None:
+        """Queue a webhook for *at*; *on_body* gets what the other side answers, if it is not empty."""
+        self.agenda.add(at, _Post(kind, url, form, at + self.rules.webhook_retry_for, on_body))
+
+    def clear(self) -> None:
+        """Forget what is queued and what was tried."""
+        self.agenda.clear()
+        self.attempts.clear()
+
+    async def deliver_next(self) -> None:
+        """Try the webhook that is due first; queue it again unless it was answered with 200-204."""
+        at, post = self.agenda.pop()
+        target, authorization = _split_credentials(post.url)
+        try:
+            heard = await self._ask(target, authorization, post.form)
+        except anyio.get_cancelled_exc_class():
+            self.agenda.add(at, post)
+            raise
+        self.attempts.append(
+            WebhookAttempt(post.kind, target, post.form, post.number, at, heard.status, heard.problem)
+        )
+        if heard.status is not None and 200 <= heard.status <= 204:  # noqa: PLR2004 - the range 46elks names
+            if post.on_body and heard.body.strip():
+                post.on_body(heard.body, at)
+            return
+        again_at = at + self.rules.webhook_retry_every
+        if not heard.hopeless and again_at <= post.give_up_at:
+            self.agenda.add(again_at, replace(post, number=post.number + 1))
+
+    async def _ask(self, url: str, authorization: dict[str, str], form: dict[str, str]) -> _Heard:
+        try:
+            request = httpx2.Request("POST", url, data=form, headers=authorization)
+        except httpx2.InvalidURL:
+            return _Heard(problem="not a web address", hopeless=True)
+        if self.transport is not None:
+            return await self._send(self.transport, request)
+        if not _is_loopback(request.url):
+            return _Heard(problem="refused: the sandbox only talks to this machine", hopeless=True)
+        async with httpx2.AsyncHTTPTransport() as transport:
+            return await self._send(transport, request)
+
+    async def _send(self, transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> _Heard:
+        """Ask through the transport itself, which knows neither redirects nor proxies nor a netrc."""
+        try:
+            with anyio.fail_after(self.rules.webhook_timeout.total_seconds()):
+                response = await transport.handle_async_request(request)
+                body = await response.aread()
+                await response.aclose()
+        except TimeoutError:
+            return _Heard(problem="no answer in time")
+        except httpx2.TransportError as error:
+            return _Heard(problem=type(error).__name__)
+        return _Heard(response.status_code, body.decode(errors="replace"))
+
+
+def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """Take user name and password out of *url* and make them a Basic header, as 46elks does."""
+    try:
+        parsed = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return url, {}
+    if not parsed.userinfo:
+        return url, {}
+    token = base64.b64encode(f"{parsed.username}:{parsed.password}".encode()).decode()
+    return str(parsed.copy_with(userinfo=b"")), {"Authorization": f"Basic {token}"}
+
+
+def _is_loopback(url: httpx2.URL) -> bool:
+    if url.scheme not in {"http", "https"}:
+        return False
+    if url.host == "localhost":
+        return True
+    try:
+        return ip_address(url.host).is_loopback
+    except ValueError:
+        return False

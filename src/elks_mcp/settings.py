@@ -1,0 +1,323 @@
+"""What the operator configured: one class, read from the environment.
+
+A value that cannot be read stops the start. A blank one, or one that a client left unexpanded
+(`${…}`), counts as unset.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from elks_mcp.api import DEFAULT_BASE_URL, Credentials, is_loopback
+from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.guards import GUARD_NAMES, NOT_SWITCHABLE
+from elks_mcp.money import Money
+from elks_mcp.phone import Number, Sender, parse_number, parse_sender
+from elks_mcp.policy import Confirm, Policy
+
+_WORDS = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+
+def parse_switch(value: object) -> bool:
+    """Read true/false, 1/0, yes/no or on/off, in any case.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    word = str(value).strip().lower()
+    if word not in _WORDS:
+        raise ValueError("use true or false")
+    return _WORDS[word]
+
+
+def _read_sender(value: object) -> Sender:
+    return _worded(parse_sender, value)
+
+
+def _read_senders(value: object) -> tuple[Sender, ...]:
+    return tuple(_worded(parse_sender, item) for item in _items(value))
+
+
+def _read_numbers(value: object) -> frozenset[Number]:
+    return frozenset(_worded(parse_number, item) for item in _items(value))
+
+
+def _read_countries(value: object) -> frozenset[str]:
+    countries = frozenset(item.upper() for item in _items(value))
+    if odd := next((country for country in countries if not re.fullmatch("[A-Z]{2}", country)), None):
+        raise ValueError(f"{odd!r} is no country; use two-letter codes, as in SE,NO")
+    return countries
+
+
+def _read_guards(value: object) -> frozenset[str]:
+    names = frozenset(_items(value))
+    switchable = [name for name in GUARD_NAMES if name not in NOT_SWITCHABLE]
+    if odd := next((name for name in sorted(names) if name not in switchable), None):
+        raise ValueError(f"{odd!r} cannot be switched off; these can: {', '.join(switchable)}")
+    return names
+
+
+def _read_budget(value: object) -> int:
+    return Money.parse(str(value)).units
+
+
+def _read_base_url(value: object) -> str:
+    url = str(value).strip().rstrip("/")
+    parts = urlsplit(url)
+    if parts.username or parts.password:
+        raise ValueError("credentials do not belong in it; use ELKS_API_USERNAME and ELKS_API_PASSWORD")
+    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))):
+        raise ValueError("use https://…, or http:// on this machine only")
+    return url
+
+
+def _items(value: object) -> list[str]:
+    return [item.strip() for item in str(value).split(",") if item.strip()]
+
+
+T = TypeVar("T")
+
+
+def _worded(parse: Callable[[str], T], value: object) -> T:
+    """Parse as everywhere else, with the error in the form that pydantic wants."""
+    try:
+        return parse(str(value))
+    except InvalidInput as error:
+        raise ValueError(str(error)) from None
+
+
+Switch = Annotated[bool, BeforeValidator(parse_switch)]
+
+
+class Settings(BaseModel):
+    """Everything that can be configured, by the name of its environment variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    api_username: Annotated[str | None, Field(alias="ELKS_API_USERNAME")] = None
+    """API username of the 46elks account (46elks.com: Account → API). Also as `ELKS_API_USERNAME_FILE`."""
+
+    api_password: Annotated[SecretStr | None, Field(alias="ELKS_API_PASSWORD")] = None
+    """API password; not the one of the web site. Also as `ELKS_API_PASSWORD_FILE`."""
+
+    phone_number: Annotated[
+        Sender | None, BeforeValidator(_read_sender), Field(alias="ELKS_PHONE_NUMBER")
+    ] = None
+    """The sender where none is named: a number of the account (`+46…`) or a text sender id.
+    Also as `ELKS_PHONE_NUMBER_FILE`."""
+
+    dry_run: Annotated[Switch | None, Field(alias="DRY_RUN")] = None
+    """Nothing is sent or charged; 46elks only tells prices. Default true; in the sandbox, false."""
+
+    sandbox: Annotated[Switch, Field(alias="ELKS_SANDBOX")] = False
+    """Text simulated handsets inside this server instead of 46elks. Needs no account."""
+
+    read_only: Annotated[Switch, Field(alias="ELKS_READ_ONLY")] = False
+    """Nothing can be sent, whatever else is set."""
+
+    confirm: Annotated[Confirm, Field(alias="ELKS_CONFIRM")] = Confirm.AUTO
+    """When a person is asked before a text goes out: `auto` where a guard wants it and the client can ask,
+    `always` before every one, `never`."""
+
+    allowed_countries: Annotated[
+        frozenset[str] | None,
+        BeforeValidator(_read_countries),
+        Field(alias="ELKS_ALLOWED_COUNTRIES", min_length=1),
+    ] = None
+    """Countries texts may go to, as in `SE,NO`. Default: the country of `ELKS_PHONE_NUMBER`, else SE."""
+
+    allowed_recipients: Annotated[
+        frozenset[Number], BeforeValidator(_read_numbers), Field(alias="ELKS_ALLOWED_RECIPIENTS")
+    ] = frozenset()
+    """The only numbers that may be texted, separated by commas. Default: any in an allowed country."""
+
+    allowed_senders: Annotated[
+        tuple[Sender, ...], BeforeValidator(_read_senders), Field(alias="ELKS_ALLOWED_SENDERS")
+    ] = ()
+    """The only senders besides `ELKS_PHONE_NUMBER` that may be used, separated by commas.
+    Default: any that does not impersonate."""
+
+    max_parts: Annotated[int, Field(alias="ELKS_MAX_PARTS", ge=1, le=255)] = 6
+    """How many parts a text may take; each is billed."""
+
+    budget_per_message: Annotated[
+        int | None, BeforeValidator(_read_budget), Field(alias="ELKS_BUDGET_PER_MESSAGE")
+    ] = None
+    """What one message may cost, in the account's currency. Default: 10 in SEK, NOK and DKK, else 1."""
+
+    guards_off: Annotated[frozenset[str], BeforeValidator(_read_guards), Field(alias="ELKS_GUARDS_OFF")] = (
+        frozenset()
+    )
+    """Guards to switch off by name, separated by commas, as in `night,link`."""
+
+    sms_per_minute: Annotated[int, Field(alias="ELKS_SMS_PER_MINUTE", ge=1, le=100_000)] = 95
+    """The pace of sending. 46elks allows 100 a minute unless agreed otherwise."""
+
+    timeout: Annotated[float, Field(alias="ELKS_TIMEOUT", ge=0.1, le=120)] = 10
+    """Seconds that one request to 46elks may take, all in all."""
+
+    api_base_url: Annotated[str | None, BeforeValidator(_read_base_url), Field(alias="ELKS_API_BASE_URL")] = (
+        None
+    )
+    """Another address for 46elks' API, for instance that of `elks-mcp sandbox`."""
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        BeforeValidator(lambda value: str(value).upper()),
+        Field(alias="ELKS_LOG_LEVEL"),
+    ] = "INFO"
+    """How much is logged on standard error."""
+
+    @model_validator(mode="after")
+    def _sandbox_is_here(self) -> Self:
+        if self.sandbox and self.api_base_url:
+            raise ValueError(
+                "ELKS_SANDBOX and ELKS_API_BASE_URL exclude each other: the sandbox is in this server"
+            )
+        return self
+
+    @property
+    def base_url(self) -> str:
+        """Where 46elks' API is."""
+        return self.api_base_url or DEFAULT_BASE_URL
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """Username and password, where both are set."""
+        if self.api_username is None or self.api_password is None:
+            return None
+        return Credentials(self.api_username, self.api_password)
+
+    def policy(self) -> Policy:
+        """Put the rules together, with the defaults that depend on other settings."""
+        policy = Policy(
+            dry_run=not self.sandbox if self.dry_run is None else self.dry_run,
+            read_only=self.read_only,
+            simulated=self.sandbox,
+            confirm=self.confirm,
+            sender=self.phone_number,
+            allowed_senders=self.allowed_senders,
+            allowed_recipients=self.allowed_recipients,
+            max_parts=self.max_parts,
+            budget_per_message=self.budget_per_message,
+            guards_off=self.guards_off,
+        )
+        countries = self.allowed_countries or frozenset({policy.home})
+        return policy.model_copy(update={"allowed_countries": countries})
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Settings, where each came from, and names that look like settings and are none."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+    """The variable each set setting was read from, by the setting's name."""
+
+    mistaken: Mapping[str, str]
+    """Variables that are set and near a known name, with that name; "" where no other will do."""
+
+    unknown: tuple[str, ...]
+    """Other variables that begin with ELKS_."""
+
+
+NAMES: Mapping[str, str] = {field.alias or name: name for name, field in Settings.model_fields.items()}
+"""The setting behind each environment variable."""
+
+_ALSO_AS_FILE = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_PHONE_NUMBER")
+
+_MISTAKES = {
+    "ELKS_API_USER": "ELKS_API_USERNAME",
+    "ELKS_USERNAME": "ELKS_API_USERNAME",
+    "ELKS_USER": "ELKS_API_USERNAME",
+    "ELKS_PASSWORD": "ELKS_API_PASSWORD",
+    "ELKS_API_PASS": "ELKS_API_PASSWORD",
+    "ELKS_FROM": "ELKS_PHONE_NUMBER",
+    "ELKS_DRY_RUN": "DRY_RUN",
+    "ELKS_BUDGET_PER_DAY": "",
+    "ELKS_MAX_PER_NUMBER": "",
+}
+"""Names people try. Those without another name are planned limits: nobody shall think that they hold."""
+
+
+def load(environ: Mapping[str, str]) -> Configuration:
+    """Read the environment.
+
+    Raises:
+        Misconfigured: a value cannot be read; the text names the variable.
+    """
+    present = {name: value.strip() for name, value in environ.items() if _is_set(value)}
+    values = {name: present[name] for name in NAMES if name in present}
+    origins = {NAMES[name]: name for name in values}
+    for name in _ALSO_AS_FILE:
+        if path := present.get(f"{name}_FILE"):
+            values[name] = _read_file(name, path, also=values.get(name))
+            origins[NAMES[name]] = f"{name}_FILE"
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise Misconfigured("; ".join(_explain(error))) from None
+    mistaken, unknown = _strangers(present)
+    return Configuration(settings, origins, mistaken, unknown)
+
+
+def _is_set(value: str) -> bool:
+    return bool(value.strip()) and not re.fullmatch(r"\$\{[^}]*\}", value.strip())
+
+
+def _read_file(name: str, path: str, also: str | None) -> str:
+    if also is not None:
+        raise Misconfigured(f"{name} and {name}_FILE are both set; set one of them")
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise Misconfigured(f"{name}_FILE: {path} cannot be read: {reason}") from None
+
+
+def _explain(error: ValidationError) -> list[str]:
+    """Say what is wrong with each variable; the value is shown unless it may be a secret."""
+    lines = []
+    for fault in error.errors(include_url=False):
+        name = str(fault["loc"][0]) if fault["loc"] else ""
+        shown = "" if "PASSWORD" in name or not name else f"={str(fault['input'])[:80]!r}"
+        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        lines.append(f"{name}{shown}: {message}" if name else message)
+    return lines
+
+
+def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    known = {*NAMES, *(f"{name}_FILE" for name in _ALSO_AS_FILE)}
+    strangers = [name for name in sorted(present) if name.startswith("ELKS_") and name not in known]
+    mistaken = {name: right for name in strangers if (right := _meant(name, known)) is not None}
+    return mistaken, tuple(name for name in strangers if name not in mistaken)
+
+
+def _meant(name: str, known: set[str]) -> str | None:
+    if name in _MISTAKES:
+        return _MISTAKES[name]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+    return near[0] if near else None

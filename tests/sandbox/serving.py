@@ -1,0 +1,39 @@
+"""A sandbox under a real server, on a port of the machine's choice."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+import uvicorn
+
+from elks_mcp.sandbox import Sandbox
+
+
+class Server(uvicorn.Server):
+    """A server that says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+
+@asynccontextmanager
+async def serve(box: Sandbox) -> AsyncIterator[str]:
+    """Serve *box* on 127.0.0.1 and give its address; stop as a Ctrl-C would, letting go of what hangs."""
+    config = uvicorn.Config(box.app, log_config=None, ws="none", timeout_graceful_shutdown=5)
+    server = Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        async with anyio.create_task_group() as group:
+            group.start_soon(server.serve, [listener])
+            with anyio.fail_after(10):
+                await server.ready.wait()
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+                box.release()

@@ -1,0 +1,189 @@
+"""Steering a sandbox over HTTP, and who may not."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from elks_mcp.sandbox import ManualClock, Sandbox
+
+from .clients import PHONE, open_client, sms
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def steering(box: Sandbox) -> httpx2.AsyncClient:
+    """A client without credentials: the control API wants none."""
+    return httpx2.AsyncClient(transport=box.transport(), base_url="http://localhost:4646/_sandbox/")
+
+
+async def test_the_state_shows_phones_with_their_screens_and_what_never_arrived(
+    box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
+) -> None:
+    await client.post("sms", data=sms(box, message="Hej på dig"))
+    await client.post("sms", data=sms(box, to="+46701740610"))
+    advanced = await steering.post("clock", json={"seconds": 10})
+    state = (await steering.get("state")).json()
+    assert advanced.json() == {"now": "2026-01-15T12:00:10.429Z"}
+    assert (state["balance"], state["currency"], state["number"]) == (989_600, "SEK", box.number)
+    reached, failing = state["handsets"]
+    assert [text["text"] for text in reached["texts"]] == ["Hej på dig"]
+    assert (failing["texts"], [message["status"] for message in failing["underway"]]) == ([], ["failed"])
+    assert [request["status"] for request in state["requests"]] == [200, 200]
+    assert len(state["messages"]) == 2
+
+
+async def test_strangers_and_phones_text_us_over_http(box: Sandbox, steering: httpx2.AsyncClient) -> None:
+    await steering.post("incoming", json={"from": "+46701740606", "text": "Hej?"})
+    await steering.post("incoming", json={"from": "Banken", "text": "Kod 1234", "to": "+46701740698"})
+    answer = await steering.post("reply", json={"number": PHONE, "text": "Hej själv"})
+    assert answer.json()["message"]["sender"] == PHONE
+    assert [(message.sender, message.text) for message in box.history] == [
+        ("+46701740606", "Hej?"),
+        ("Banken", "Kod 1234"),
+        (PHONE, "Hej själv"),
+    ]
+
+
+async def test_a_name_cannot_be_answered_over_http_either(
+    box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
+) -> None:
+    await client.post("sms", data=sms(box) | {"from": "Kliniken"})
+    box.clock.advance(timedelta(seconds=2))
+    answer = await steering.post("reply", json={"number": PHONE, "text": "Hej"})
+    assert answer.status_code == 409
+
+
+async def test_the_ledger_shows_requests_charges_and_webhooks(
+    box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
+) -> None:
+    sent = await client.post("sms", data=sms(box, whendelivered="https://example.com/"))
+    await steering.post("clock", json={"seconds": 1})
+    ledger = (await steering.get("ledger")).json()
+    assert ledger["requests"][0]["form"]["message"] == "Hej!"
+    assert [charge["message_id"] for charge in ledger["charges"]] == [sent.json()["id"]]
+    assert "refused" in ledger["webhooks"][0]["problem"]
+    assert box.password not in str(ledger)
+
+
+async def test_faults_are_injected_listed_and_called_off_over_http(
+    client: httpx2.AsyncClient, steering: httpx2.AsyncClient
+) -> None:
+    fault = {"fault": "too_many_requests", "method": "GET", "times": None, "retry_after": 3}
+    listed = (await steering.post("faults", json=fault)).json()["faults"]
+    assert [(entry["fault"], entry["left"]) for entry in listed] == [("too_many_requests", None)]
+    assert (await client.get("me")).headers["retry-after"] == "3"
+    assert (await steering.delete("faults")).json() == (await steering.get("faults")).json() == {"faults": []}
+    assert (await client.get("me")).status_code == 200
+
+
+async def test_a_reset_over_http_starts_afresh(
+    box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
+) -> None:
+    await client.post("sms", data=sms(box))
+    assert (await steering.post("reset", json={})).json() == {"balance": 1_000_000}
+    assert (box.history, box.requests) == ([], [])
+
+
+async def test_the_machines_clock_cannot_be_advanced() -> None:
+    box = Sandbox()
+    async with open_client(box) as client:
+        answer = await client.post("http://sandbox/_sandbox/clock", json={"seconds": 1})
+    assert answer.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("faults", {}),
+        ("faults", {"fault": "moose"}),
+        ("faults", {"fault": "hang", "times": "often"}),
+        ("faults", {"fault": "hang", "unknown": 1}),
+        ("faults", {"fault": "hang", "duration_seconds": "long"}),
+        ("clock", {"seconds": -1}),
+        ("clock", {"seconds": 1e300}),
+        ("clock", {}),
+        ("incoming", {"from": PHONE}),
+        ("incoming", {"from": PHONE, "text": "Hej", "to": "moose"}),
+        ("reply", {"number": "moose", "text": "Hej"}),
+        ("reply", {"number": PHONE, "text": 7}),
+        ("reset", []),
+    ],
+)
+async def test_what_makes_no_sense_is_answered_with_400_and_a_reason(
+    steering: httpx2.AsyncClient, path: str, body: Any
+) -> None:
+    answer = await steering.post(path, json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"]
+)
+async def test_a_post_that_a_strange_page_may_send_unasked_is_refused(
+    box: Sandbox, steering: httpx2.AsyncClient, content_type: str
+) -> None:
+    """The three types that a browser sends across origins without asking first (CORS)."""
+    for path in ("incoming", "reply", "faults", "clock", "reset"):
+        body = b'{"from": "+46701740605", "text": "Hej"}'
+        answer = await steering.post(path, content=body, headers={"content-type": content_type})
+        assert answer.status_code == 415
+    assert box.history == []
+
+
+async def test_a_browser_that_asks_first_gets_no_permission(steering: httpx2.AsyncClient) -> None:
+    asking = {"origin": "https://example.com", "access-control-request-method": "POST"}
+    answers = [
+        await steering.options("incoming", headers=asking),
+        await steering.options("incoming"),
+        await steering.get("state"),
+    ]
+    assert [answer.status_code for answer in answers] == [403, 405, 200]
+    assert not any(name.startswith("access-control") for answer in answers for name in answer.headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "example.com"},
+        {"host": "example.com:4646"},
+        {"host": "localhost.example.com"},
+        {"host": ""},
+        {"origin": "https://example.com"},
+        {"origin": "null"},
+        {"origin": "http://localhost:8080"},
+    ],
+)
+async def test_a_strange_host_or_origin_gets_nothing(
+    steering: httpx2.AsyncClient, headers: dict[str, str]
+) -> None:
+    for path in ("/", "/_sandbox/state"):
+        answer = await steering.get(f"http://localhost:4646{path}", headers=headers)
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:4646", "[::1]:4646", "LOCALHOST:4646"])
+async def test_this_machines_own_names_are_let_in(steering: httpx2.AsyncClient, host: str) -> None:
+    answer = await steering.get("state", headers={"host": host, "origin": f"http://{host}"})
+    assert answer.status_code == 200
+
+
+async def test_other_names_can_be_let_in() -> None:
+    box = Sandbox(clock=ManualClock(), hosts=["elks.test"])
+    async with open_client(box) as client:
+        assert (await client.get("http://elks.test/")).status_code == 200
+        assert (await client.get("http://localhost/")).status_code == 403
+
+
+async def test_the_page_may_run_its_own_script_and_nothing_else(steering: httpx2.AsyncClient) -> None:
+    page = await steering.get("http://localhost:4646/")
+    policy = page.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe-inline" not in policy
+    assert policy.count("'sha256-") == 2
+    assert "http://" not in page.text
+    assert "https://" not in page.text
+    assert "innerHTML" not in page.text

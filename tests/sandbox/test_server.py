@@ -1,0 +1,77 @@
+"""The sandbox over a real socket, under uvicorn."""
+
+import anyio
+import anyio.lowlevel
+import httpx2
+import pytest
+
+from elks_mcp.sandbox import Fault, Sandbox
+
+from .clients import sms
+from .serving import serve
+
+pytestmark = pytest.mark.anyio
+
+
+def open_real_client(box: Sandbox, address: str) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(base_url=f"{address}/a1/", auth=(box.username, box.password), trust_env=False)
+
+
+async def test_the_bytes_on_the_wire_are_those_of_46elks(box: Sandbox) -> None:
+    """Read as a program without any HTTP library would."""
+    async with (
+        serve(box) as address,
+        await anyio.connect_tcp("127.0.0.1", int(address.rpartition(":")[2])) as stream,
+    ):
+        await stream.send(b"POST /a1/SMS HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = b""
+        with anyio.fail_after(5):
+            async for chunk in stream:
+                answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 401 ")
+    assert b'www-authenticate: basic realm="46elks api"' in head.lower()
+    assert body == b"API access requires Basic HTTP authentication. Read documentation or examples."
+
+
+async def test_texts_are_sent_and_webhooks_and_pages_are_served_alike(box: Sandbox) -> None:
+    async with serve(box) as address, open_real_client(box, address) as client:
+        sent = await client.post("sms", data=sms(box, message="Hej på dig"))
+        page = await client.get(f"{address}/", auth=("", ""))
+    assert (sent.status_code, box.accepted[0].text) == (200, "Hej på dig")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("fault", "accepted"),
+    [(Fault.DROP_BEFORE, 0), (Fault.DROP_AFTER, 1), (Fault.HALF_BODY, 1), (Fault.CONNECTION_REFUSED, 0)],
+)
+async def test_a_lost_answer_is_a_connection_that_the_server_drops(
+    box: Sandbox, fault: Fault, accepted: int
+) -> None:
+    box.faults.inject(fault)
+    async with serve(box) as address, open_real_client(box, address) as client:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await client.post("sms", data=sms(box))
+        assert (await client.get("me")).status_code == 200
+    assert len(box.accepted) == accepted
+
+
+async def test_a_hanging_request_ends_when_its_client_goes_and_does_not_hold_up_the_shutdown(
+    box: Sandbox,
+) -> None:
+    box.faults.inject(Fault.HANG, times=2)
+    with anyio.fail_after(10):
+        async with serve(box) as address, open_real_client(box, address) as client:
+            with pytest.raises(httpx2.ReadTimeout):
+                await client.get("me", timeout=0.05)
+            async with anyio.create_task_group() as group:
+
+                async def hang() -> None:
+                    with pytest.raises(httpx2.RemoteProtocolError):
+                        await client.get("me", timeout=None)
+
+                group.start_soon(hang)
+                while len(box.requests) < 2:
+                    await anyio.lowlevel.checkpoint()
+                box.release()
