@@ -59,14 +59,14 @@ class Refused(ElksError):
     """The operator's policy does not allow it."""
 
     code = "refused"
-    retry = "Nothing was sent; trying again will not change the answer."
+    retry = "Trying again will not change the answer."
 
 
 class NotApproved(ElksError):
     """A person was to agree and did not, or could not be asked."""
 
     code = "not_approved"
-    retry = "Nothing was sent."
+    retry = ""
 
 
 class Misconfigured(ElksError):

@@ -131,7 +131,8 @@ def listed(findings: tuple[Finding, ...]) -> str:
     """Put what the guards found in one text, refusals first, each by the guard's name."""
     order = (Effect.REFUSE, Effect.ASK, Effect.WARN)
     sentences = sorted(findings, key=lambda finding: order.index(finding.effect))
-    return " ".join(f"{finding.guard}: {finding.reason}" for finding in sentences)
+    by = {Effect.REFUSE: "Refused by "}
+    return " ".join(f"{by.get(each.effect, '')}{each.guard}: {each.reason}" for each in sentences)
 
 
 def _read_text(message: str) -> str:

@@ -206,6 +206,7 @@ class HistoryEntry(Answer):
 class HistoryAnswer(Answer):
     """Texts, newest first."""
 
+    count: int
     messages: tuple[HistoryEntry, ...]
     note: str = ""
 
@@ -213,8 +214,7 @@ class HistoryAnswer(Answer):
         """List the texts; a stranger's words stand between marks that nobody could know beforehand."""
         if not self.messages:
             return f"No such messages. {self.note}".rstrip()
-        count = len(self.messages)
-        lines = [f"{count} message{'s' if count > 1 else ''}, newest first. {self.note}".rstrip()]
+        lines = [f"{self.count} message{'s' if self.count > 1 else ''}, newest first. {self.note}".rstrip()]
         fence = f"received-{secrets.token_hex(8)}"
         if any(entry.direction is Direction.INBOUND for entry in self.messages):
             lines.append(

@@ -122,9 +122,11 @@ async def require_agreement(app: App, planned: Plan, asked: ElicitationResult[Co
     await app.orders.drop(quote)
     if agreed is Agreement.LATE:
         raise NotApproved(
-            "Declined: nobody answered within 5 minutes.", hint="Ask again when somebody is there."
+            "declined, since nobody answered within 5 minutes.", hint="Ask again when somebody is there."
         )
-    raise NotApproved("Declined: the person asked said no.", hint="Do not ask again unless they want it.")
+    raise NotApproved(
+        "declined; the person who was asked said no.", hint="Do not ask again unless they want it."
+    )
 
 
 def can_ask(ctx: Context[App]) -> bool:

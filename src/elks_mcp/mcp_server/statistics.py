@@ -59,7 +59,8 @@ class StatisticsAnswer(Answer):
             if self.delivery_rate is None
             else f" {self.delivery_rate:.0%} of those settled were delivered."
         )
-        lines = [f"{self.messages} sent texts: {counts}.{rate}"]
+        texts = "1 sent text" if self.messages == 1 else f"{self.messages} sent texts"
+        lines = [f"{texts}: {counts}.{rate}"]
         if self.oldest and self.newest:
             lines.append(f"From {time_in_words(self.oldest)} to {time_in_words(self.newest)}.")
         lines.append(f"Cost {self.cost.in_words()}{_each(self.cost_per_message, self.cost_per_part)}.")

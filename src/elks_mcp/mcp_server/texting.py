@@ -69,7 +69,7 @@ async def get_sms_messages(
     listing = await app.client.list_messages(limit, wanted)
     entries = tuple(HistoryEntry.of(message) for message in listing.messages)
     note = "" if listing.complete else f"Only the newest {MOST_READ} texts of both kinds were looked at."
-    return HistoryAnswer(messages=entries, note=note)
+    return HistoryAnswer(count=len(entries), messages=entries, note=note)
 
 
 async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAnswer:
@@ -106,7 +106,7 @@ async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: Fr
 
 
 TOOLS = (
-    ElksTool.of(send_sms, title="Send an SMS", hints=SENDS, nothing_done="Nothing was sent."),
+    ElksTool.of(send_sms, title="Send an SMS", hints=SENDS, failed="Not sent: "),
     ElksTool.of(get_sms_messages, title="List texts", hints=READS),
     ElksTool.of(check_sms_status, title="Check a text's delivery", hints=READS),
     ElksTool.of(estimate_sms_cost, title="Price a text", hints=READS),

@@ -7,7 +7,6 @@ returned, never raised to the SDK, which would log their text.
 
 import inspect
 import logging
-import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
@@ -17,6 +16,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError, InvalidInput
@@ -48,8 +48,8 @@ SENDS = ToolAnnotations(
 class ElksTool(Tool):
     """A tool of this server."""
 
-    nothing_done: str = ""
-    """What every failure of this tool goes without, in a sentence."""
+    failed: str = ""
+    """The first words of every failure of this tool."""
 
     BUG: ClassVar[str] = (
         "This server has a fault of its own; its log says where. Trying again will hardly help."
@@ -62,13 +62,11 @@ class ElksTool(Tool):
         *,
         title: str,
         hints: ToolAnnotations,
-        nothing_done: str = "",
+        failed: str = "",
     ) -> "ElksTool":
         """Make a tool of a function: its name, its docstring and its parameters are what a model sees."""
         made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
-        return cls(
-            **{**made.__dict__, "parameters": _listed_schema(made.parameters), "nothing_done": nothing_done}
-        )
+        return cls(**{**made.__dict__, "parameters": _listed_schema(made.parameters), "failed": failed})
 
     async def run(
         self,
@@ -122,8 +120,7 @@ class ElksTool(Tool):
         return None
 
     def _in_words(self, failure: ElksError | None) -> str:
-        words = failure.explain() if failure else self.BUG
-        return f"{words} {self.nothing_done}" if self.nothing_done and failure else words
+        return f"{self.failed}{failure.explain()}" if failure else self.BUG
 
 
 def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
@@ -161,13 +158,32 @@ def _trimmed(spec: dict[str, Any]) -> dict[str, Any]:
 
 def _sentences(error: ValidationError) -> list[str]:
     """Say what is wrong with each argument, as a person would."""
-    sentences = []
-    for fault in error.errors(include_url=False):
-        field = str(fault["loc"][0])
-        name = WIRE_NAMES.get(field, field)
-        if fault["type"] == "missing":
-            sentences.append(f"`{name}` is missing.")
-        else:
-            message = re.sub(r"^(Value error, |Input )", "", fault["msg"])
-            sentences.append(f"`{name}` is {str(fault['input'])[:40]!r}: {message}.")
-    return sentences
+    return [_sentence(fault) for fault in error.errors(include_url=False)]
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    field = str(fault["loc"][0])
+    name = WIRE_NAMES.get(field, field)
+    if fault["type"] == "missing":
+        return f"`{name}` is missing."
+    wanted = _WANTED.get(fault["type"], fault["msg"].removeprefix("Value error, ").removeprefix("Input "))
+    return f"`{name}` cannot be {_shown(fault['input'])}: {wanted.format(**fault.get('ctx', {}))}."
+
+
+_WANTED = {
+    "string_type": "it must be text, in quotes",
+    "int_parsing": "it must be a whole number",
+    "int_type": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "greater_than_equal": "{ge} is the least",
+    "less_than_equal": "{le} is the most",
+    "literal_error": "it must be {expected}",
+}
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+
+
+_LONGEST_SHOWN = 40

@@ -74,7 +74,10 @@ class Control:
         return JSONResponse({"faults": show.faults(self._world)})
 
     async def _inject(self, body: Body) -> Body:
-        self._world.faults.inject(**_fault_arguments(body))
+        try:
+            self._world.faults.inject(**_fault_arguments(body))
+        except ValueError as error:
+            raise BadRequestError(str(error)) from None
         return {"faults": show.faults(self._world)}
 
     async def _advance(self, body: Body) -> Body:

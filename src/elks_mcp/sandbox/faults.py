@@ -76,23 +76,29 @@ _NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
 _DURATIONS = {Fault.LATENCY: timedelta(seconds=1), Fault.STALE_HISTORY: timedelta(seconds=5)}
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class InjectedFault:
-    """A fault in waiting: which requests it meets, and how often it still will.
-
-    ``left`` counts down to 0, or is None for ever; before it, ``skip`` counts matching requests that pass.
-    """
+    """A fault in waiting: which requests it meets, and how often it still will."""
 
     fault: Fault
     method: Method | None
+    """Only requests of this method, or of all; ``GET /sms/POST`` is a POST."""
     path: str | None
+    """Only this path, for example ``/sms`` or ``/sms/*``, or all; with or without ``/a1``."""
     dryrun: bool | None
+    """Only dry runs (True), only real calls (False), or both."""
     left: int | None
+    """How often it still happens; None for ever."""
     skip: int
+    """How many matching requests pass unharmed first."""
     accepted: bool
+    """Whether the request takes effect all the same."""
     duration: timedelta | None
+    """How long HANG, LATENCY and STALE_HISTORY last, by the sandbox's clock."""
     retry_after: int | None
+    """Seconds, for TOO_MANY_REQUESTS and UNAVAILABLE."""
     text: str
+    """The one line of FORBIDDEN."""
 
     @property
     def arrives(self) -> bool:
@@ -131,20 +137,15 @@ class Faults:
         retry_after: int | None = None,
         text: str = "Forbidden",
     ) -> InjectedFault:
-        """Spoil the next requests that match.
+        """Spoil the next *times* (None: all) requests that match; ``InjectedFault`` tells the rest.
 
-        Args:
-            fault: what goes wrong.
-            method: only requests of this method; ``GET /sms/POST`` is a POST.
-            path: only this path, for example ``/sms`` or ``/sms/*``; with or without ``/a1``.
-            dryrun: only dry runs (True) or only real calls (False).
-            times: how often; None for ever.
-            skip: how many matching requests pass unharmed first.
-            accepted: whether the request takes effect, where that is not as the fault says by itself.
-            duration: how long HANG, LATENCY and STALE_HISTORY last, by the sandbox's clock.
-            retry_after: seconds, for TOO_MANY_REQUESTS and UNAVAILABLE.
-            text: the one line of FORBIDDEN.
+        *accepted* and *duration* are as the fault has them by itself unless given.
+
+        Raises:
+            ValueError: *times* is less than 1 or *skip* less than 0.
         """
+        if (times is not None and times < 1) or skip < 0:
+            raise ValueError("a fault happens once or more, after no or some requests")
         injected = InjectedFault(
             fault=fault,
             method=method,

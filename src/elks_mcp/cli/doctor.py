@@ -1,0 +1,152 @@
+"""`elks-mcp doctor`: is everything as it must be, and if not, what to do."""
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from importlib.metadata import version
+from typing import NamedTuple
+
+import anyio
+import click
+
+from elks_mcp.app import App, open_app
+from elks_mcp.errors import ElksError
+from elks_mcp.models import Draft
+from elks_mcp.phone import Number
+from elks_mcp.policy import largest_price
+from elks_mcp.settings import NAMES, Configuration
+
+_TEST_NUMBER = Number("+46700000000")
+"""46elks' own: it takes texts, and nobody gets them."""
+
+_HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-11-25",
+        "capabilities": {},
+        "clientInfo": {"name": "elks-mcp doctor", "version": "1"},
+    },
+}
+
+
+class Check(NamedTuple):
+    """One thing that was looked at: "ok", "note" or "fail", and what about it."""
+
+    mark: str
+    text: str
+
+
+def run(configuration: Configuration) -> int:
+    """Print what was found; 0 if nothing is wrong, 1 if something is."""
+    click.echo(f"elks-mcp {version('elks-mcp')}, Python {platform.python_version()}, mcp {version('mcp')}")
+    return anyio.run(_examine, configuration)
+
+
+async def _examine(configuration: Configuration) -> int:
+    failed = False
+    async with aclosing(_checks(configuration)) as checks:
+        async for check in checks:
+            failed |= check.mark == "fail"
+            click.echo(f"{check.mark:>4}  {check.text}")
+    click.echo("Something is wrong: see fail above." if failed else "Nothing is wrong.")
+    return int(failed)
+
+
+async def _checks(configuration: Configuration) -> AsyncGenerator[Check]:
+    for check in (*_names(configuration), *_values(configuration)):
+        yield check
+    async with open_app(configuration) as app:
+        yield _mode(app)
+        for check in await _provider(app):
+            yield check
+    yield await anyio.to_thread.run_sync(_standard_output)
+
+
+def _names(configuration: Configuration) -> list[Check]:
+    checks = []
+    for wrong, right in configuration.mistaken.items():
+        meant = f"the name is {right}" if right else "this version does not know it yet; unset it"
+        checks.append(Check("fail", f"{wrong} is set, but {meant}. Until then nothing is really sent."))
+    checks += [
+        Check("note", f"{name} is set, and is no setting of this server.") for name in configuration.unknown
+    ]
+    return checks
+
+
+def _values(configuration: Configuration) -> list[Check]:
+    """List what is set, and where it came from; secrets and numbers masked."""
+    checks = []
+    for variable, name in NAMES.items():
+        if origin := configuration.origins.get(name):
+            value = _masked(variable, getattr(configuration.settings, name))
+            checks.append(
+                Check("ok", f"{variable} = {value}" + (f" (from {origin})" if origin != variable else ""))
+            )
+    return checks
+
+
+def _masked(variable: str, value: object) -> str:
+    if "PASSWORD" in variable:
+        return "set"
+    if variable == "ELKS_API_USERNAME":
+        return f"{str(value)[:3]}… ({len(str(value))} characters)"
+    if isinstance(value, frozenset | tuple):
+        return ", ".join(sorted(_masked("", item) for item in value))
+    return value.masked if isinstance(value, Number) else getattr(value, "name", str(value))
+
+
+def _mode(app: App) -> Check:
+    policy = app.policy
+    countries = ", ".join(sorted(policy.allowed_countries))
+    limits = f"texts to {countries}, at most {policy.max_parts} parts each"
+    off = f"; guards off: {', '.join(sorted(policy.guards_off))}" if policy.guards_off else ""
+    sends = "send_sms really sends" if policy.live and not policy.simulated else "send_sms reaches nobody"
+    return Check("note" if policy.guards_off else "ok", f"Mode {policy.mode}: {sends}; {limits}{off}.")
+
+
+async def _provider(app: App) -> list[Check]:
+    """Ask 46elks for the account, and whether it would take our sender; neither costs anything."""
+    try:
+        app.require_account()
+        account = await app.client.get_account()
+    except ElksError as error:
+        return [Check("fail", error.explain())]
+    checks = [Check("ok", f"46elks accepts the credentials; balance {account.balance}.")]
+    most = largest_price(app.policy, account.balance.currency)
+    checks.append(Check("ok", f"One message may cost {most} at most."))
+    if account.balance.units <= 0:
+        checks.append(Check("fail", "There is no money on the account; 46elks will not send anything."))
+    return [*checks, await _sender(app)]
+
+
+async def _sender(app: App) -> Check:
+    if app.policy.sender is None:
+        return Check("fail", "ELKS_PHONE_NUMBER is not set: send_sms needs `from` in every call.")
+    shown = _masked("", app.policy.sender)
+    try:
+        await app.client.get_estimate(Draft(to=_TEST_NUMBER, text="Hej!", sender=app.policy.sender))
+    except ElksError as error:
+        return Check("fail", f"46elks does not take {shown} as sender. {error.explain()}")
+    return Check("ok", f"46elks prices a text from {shown}.")
+
+
+def _standard_output() -> Check:
+    """Start the server as a client would, and see that only the protocol comes out."""
+    command = [sys.executable, "-m", "elks_mcp"]
+    try:
+        done = subprocess.run(  # noqa: S603
+            command, input=json.dumps(_HELLO) + "\n", capture_output=True, text=True, timeout=30, check=False
+        )
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+    except subprocess.TimeoutExpired:
+        return Check("fail", "The server did not end within 30 seconds after its input was closed.")
+    except json.JSONDecodeError:
+        return Check("fail", "Something prints to standard output; clients will not understand that.")
+    if len(answers) != 1 or "result" not in answers[0]:
+        return Check("fail", f"The server did not answer a client's hello; it said: {done.stderr[-300:]}")
+    return Check("ok", "The server starts, answers, writes nothing but the protocol, and ends.")
