@@ -12,11 +12,10 @@ from pydantic import SecretStr
 from elks_mcp.api import Api, Credentials
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
-from elks_mcp.dispatch import Dispatcher
 from elks_mcp.errors import Misconfigured
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Outbox
-from elks_mcp.phone import Number
+from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Policy
 from elks_mcp.settings import Configuration
 from elks_mcp.store import MemoryStore
@@ -99,7 +98,7 @@ async def open_app(
     credentials, base_url = settings.credentials, settings.base_url
     async with AsyncExitStack() as stack:
         if settings.sandbox:
-            box = await stack.enter_async_context(_open_sandbox())
+            box = await stack.enter_async_context(_open_sandbox(policy.sender))
             credentials, base_url = Credentials(box.username, SecretStr(box.password)), _SANDBOX_URL
             policy = policy.model_copy(update={"sender": policy.sender or Number(box.number)})
             transport = box.transport()
@@ -119,10 +118,11 @@ _SANDBOX_URL = "http://localhost/a1"
 
 
 @asynccontextmanager
-async def _open_sandbox() -> AsyncIterator["Sandbox"]:
+async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
+    """Run a 46elks here, whose account has the operator's number, so that answers to it arrive."""
     from elks_mcp.sandbox import Sandbox  # noqa: PLC0415  (nobody else pays for loading it)
 
-    box = Sandbox()
+    box = Sandbox(number=sender.e164) if isinstance(sender, Number) else Sandbox()
     async with box.running():
         yield box
 
@@ -135,7 +135,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, clock: Clo
         policy=policy,
         client=client,
         orders=Orders(client, store, policy, clock),
-        outbox=Outbox(store, Dispatcher(api), clock, per_minute=pace),
+        outbox=Outbox.over(api, store, clock, per_minute=pace),
         store=store,
         clock=clock,
     )

@@ -14,11 +14,12 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from anyio.abc import TaskGroup
 
+from elks_mcp.api import Api
 from elks_mcp.clock import Clock
 from elks_mcp.dispatch import Dispatcher
 from elks_mcp.errors import NoAnswer, ProviderError, Throttled, Unreachable
@@ -46,6 +47,11 @@ class Outbox:
         self._gap = _WINDOW / per_minute
         self._woken = anyio.Event()
         self._news: defaultdict[str, anyio.Event] = defaultdict(anyio.Event)
+
+    @classmethod
+    def over(cls, api: Api, store: MemoryStore, clock: Clock, *, per_minute: int) -> Self:
+        """Make one that sends through `api`. Nobody else need know what opens the money door."""
+        return cls(store, Dispatcher(api), clock, per_minute=per_minute)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -28,29 +28,7 @@ from elks_mcp.guards import GUARD_NAMES, NOT_SWITCHABLE
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import Confirm, Policy
-
-_WORDS = {
-    "true": True,
-    "1": True,
-    "yes": True,
-    "on": True,
-    "false": False,
-    "0": False,
-    "no": False,
-    "off": False,
-}
-
-
-def parse_switch(value: object) -> bool:
-    """Read true/false, 1/0, yes/no or on/off, in any case.
-
-    Raises:
-        ValueError: it is none of them.
-    """
-    word = str(value).strip().lower()
-    if word not in _WORDS:
-        raise ValueError("use true or false")
-    return _WORDS[word]
+from elks_mcp.switch import parse_switch
 
 
 def _read_sender(value: object) -> Sender:
@@ -118,16 +96,15 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     api_username: Annotated[str | None, Field(alias="ELKS_API_USERNAME")] = None
-    """API username of the 46elks account (46elks.com: Account → API). Also as `ELKS_API_USERNAME_FILE`."""
+    """API username of the 46elks account (46elks.com: Account → API)."""
 
     api_password: Annotated[SecretStr | None, Field(alias="ELKS_API_PASSWORD")] = None
-    """API password; not the one of the web site. Also as `ELKS_API_PASSWORD_FILE`."""
+    """API password; not the one of the web site."""
 
     phone_number: Annotated[
         Sender | None, BeforeValidator(_read_sender), Field(alias="ELKS_PHONE_NUMBER")
     ] = None
-    """The sender where none is named: a number of the account (`+46…`) or a text sender id.
-    Also as `ELKS_PHONE_NUMBER_FILE`."""
+    """The sender where none is named: a number of the account (`+46…`) or a text sender id."""
 
     dry_run: Annotated[Switch | None, Field(alias="DRY_RUN")] = None
     """Nothing is sent or charged; 46elks only tells prices. Default true; in the sandbox, false."""
@@ -247,7 +224,7 @@ class Configuration:
 NAMES: Mapping[str, str] = {field.alias or name: name for name, field in Settings.model_fields.items()}
 """The setting behind each environment variable."""
 
-_ALSO_AS_FILE = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_PHONE_NUMBER")
+ALSO_AS_FILE = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_PHONE_NUMBER")
 
 _MISTAKES = {
     "ELKS_API_USER": "ELKS_API_USERNAME",
@@ -272,7 +249,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
     present = {name: value.strip() for name, value in environ.items() if _is_set(value)}
     values = {name: present[name] for name in NAMES if name in present}
     origins = {NAMES[name]: name for name in values}
-    for name in _ALSO_AS_FILE:
+    for name in ALSO_AS_FILE:
         if path := present.get(f"{name}_FILE"):
             values[name] = _read_file(name, path, also=values.get(name))
             origins[NAMES[name]] = f"{name}_FILE"
@@ -310,7 +287,7 @@ def _explain(error: ValidationError) -> list[str]:
 
 
 def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    known = {*NAMES, *(f"{name}_FILE" for name in _ALSO_AS_FILE)}
+    known = {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
     strangers = [name for name in sorted(present) if name.startswith("ELKS_") and name not in known]
     mistaken = {name: right for name in strangers if (right := _meant(name, known)) is not None}
     return mistaken, tuple(name for name in strangers if name not in mistaken)

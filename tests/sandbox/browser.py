@@ -1,10 +1,9 @@
 """A real browser, steered over its debugging pipe: no driver to install, no port to open.
 
-https://chromedevtools.github.io/devtools-protocol/: JSON commands, each ended by a zero byte, go in through file
-descriptor 3 and answers come out through 4.
+https://chromedevtools.github.io/devtools-protocol/: JSON commands, each ended by a zero byte, go in through
+file descriptor 3 and answers come out through 4.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -14,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
+
+if sys.platform != "win32":
+    import fcntl
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = (
@@ -32,7 +34,9 @@ _AT_3_AND_4 = "import os, sys; os.dup2({0}, 3); os.dup2({1}, 4); os.execv(sys.ar
 
 
 def find_browser() -> str | None:
-    """Return the path of a Chromium, or None."""
+    """Return the path of a Chromium, or None; on Windows, which knows no such pipes, always None."""
+    if sys.platform == "win32":
+        return None
     return next((path for name in _NAMES if (path := shutil.which(name))), None)
 
 

@@ -24,8 +24,8 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def serve(box: Sandbox) -> AsyncIterator[str]:
-    """Serve *box* on 127.0.0.1 and give its address; stop as a Ctrl-C would, letting go of what hangs."""
-    config = uvicorn.Config(box.app, log_config=None, ws="none", timeout_graceful_shutdown=5)
+    """Serve *box* on 127.0.0.1 and give its address; stop as a Ctrl-C would."""
+    config = uvicorn.Config(box.app, log_config=None, ws="none", timeout_graceful_shutdown=30)
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         async with anyio.create_task_group() as group:
@@ -36,4 +36,3 @@ async def serve(box: Sandbox) -> AsyncIterator[str]:
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             finally:
                 server.should_exit = True
-                box.release()

@@ -101,6 +101,7 @@ async def test_the_machines_clock_cannot_be_advanced() -> None:
         ("faults", {"fault": "moose"}),
         ("faults", {"fault": "hang", "times": "often"}),
         ("faults", {"fault": "hang", "unknown": 1}),
+        ("faults", {"fault": "hang", "times": 0}),
         ("faults", {"fault": "hang", "duration_seconds": "long"}),
         ("clock", {"seconds": -1}),
         ("clock", {"seconds": 1e300}),

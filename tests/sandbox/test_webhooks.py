@@ -267,3 +267,15 @@ async def test_a_webhook_whose_trying_was_cancelled_is_tried_again() -> None:
             await started.wait()
     await box.settle()
     assert [form["message"] for form in receiver.forms] == ["Hej?"]
+
+
+async def test_deliveries_and_webhooks_happen_in_the_order_of_the_clock() -> None:
+    box = make_box(Receiver(httpx2.Response(200, text="Ja, till 19.")))
+    await set_sms_url(box, HOOK)
+    box.receive(PHONE, "Har ni öppet?")
+    box.clock.advance(SECOND)
+    async with open_client(box) as client:
+        await client.post("sms", data=sms(box, message="Välkommen!"))
+    box.clock.advance(60 * SECOND)
+    await box.settle()
+    assert [text.text for text in box.handset(PHONE).texts] == ["Har ni öppet?", "Ja, till 19.", "Välkommen!"]

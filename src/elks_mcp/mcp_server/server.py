@@ -13,6 +13,8 @@ from elks_mcp.mcp_server import account, texting
 from elks_mcp.mcp_server.prompts import add_prompts
 from elks_mcp.policy import Policy
 
+TOOLS = (*texting.TOOLS, *account.TOOLS)
+
 _ROUND = timedelta(hours=1)
 """How long a question may be answered at all; a late answer is then told that it was late."""
 
@@ -38,7 +40,7 @@ def build_server(policy: Policy, open_app: Callable[[], AbstractAsyncContextMana
         description="Text through 46elks, with brakes. Unofficial.",
         instructions=write_instructions(policy),
         version=version("elks-mcp"),
-        tools=[*texting.TOOLS, *account.TOOLS],
+        tools=list(TOOLS),
         lifespan=lifespan,
         log_level="WARNING",
         request_state_security=RequestStateSecurity.ephemeral(ttl=_ROUND.total_seconds()),

@@ -1,0 +1,49 @@
+# Four words: make fmt, make check, make test, make bench. And make demo, to see it work.
+# Each brings what it needs, from a clean machine with Python >= 3.11 and make.
+
+export UV_SYSTEM_CERTS = 1
+export UV_PYTHON_DOWNLOADS = never
+
+PYTHON ?= python3
+# uv, wherever it is; else our own, in .uv
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --locked
+
+.PHONY: setup demo test test-long check fmt docs bench clean
+
+setup: $(UV)
+	$(UV) sync --locked
+
+.uv/bin/uv:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.11,<1"
+
+demo: setup
+	$(RUN) elks-mcp demo
+
+test: setup
+	$(RUN) pytest -m "not long"
+
+test-long: setup
+	$(RUN) pytest
+
+check: setup
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+	$(RUN) mypy
+	$(RUN) lint-imports --no-logo
+	$(RUN) python scripts/docs.py --check
+
+fmt: setup
+	$(RUN) ruff check --fix
+	$(RUN) ruff format
+
+docs: setup
+	$(RUN) python scripts/docs.py
+
+bench: setup
+	$(RUN) python scripts/bench.py
+
+clean:
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

@@ -1,0 +1,108 @@
+"""Write docs/tools.md and docs/settings.md from the code; with --check, only say whether they are fresh."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.mcp_server.tool import ElksTool
+from elks_mcp.settings import ALSO_AS_FILE, Settings
+
+_DOCS = Path(__file__).parent.parent / "docs"
+_NOTICE = "<!-- Written by scripts/docs.py from the code: change it there, then run `make docs`. -->"
+
+
+def main() -> int:
+    """Write the pages, or compare them; 1 if one is stale."""
+    pages = {"tools.md": write_tools(), "settings.md": write_settings()}
+    check = "--check" in sys.argv[1:]
+    stale = [name for name, text in pages.items() if _read(_DOCS / name) != text]
+    for name in stale:
+        if check:
+            print(f"docs/{name} is stale: run `make docs`")
+        else:
+            (_DOCS / name).write_text(pages[name], encoding="utf-8")
+            print(f"docs/{name} written")
+    return int(check and bool(stale))
+
+
+def write_settings() -> str:
+    """Write the page about settings."""
+    rows = [_setting(field) for field in Settings.model_fields.values()]
+    as_file = ", ".join(f"`{name}`" for name in ALSO_AS_FILE)
+    return "\n".join([_NOTICE, _SETTINGS_INTRODUCTION.format(as_file=as_file), *rows, "", _SETTINGS_END])
+
+
+_SETTINGS_INTRODUCTION = """\
+# Settings
+
+Everything is set in the environment of the server, which the configuration of your client holds.
+A value that cannot be read stops the start with a line on standard error. A blank value, or one
+that a client left unexpanded (`${{…}}`), counts as not set. `elks-mcp --env-file FILE` reads a file
+of such lines too; the environment wins. Each of {as_file}
+can stand in a file of its own instead: add `_FILE` to the name and give the path.
+
+| Variable | Default | Meaning |
+|---|---|---|"""
+
+_SETTINGS_END = """\
+`elks-mcp doctor` shows what is set, from where, and names that are near a known one.
+"""
+
+
+def write_tools() -> str:
+    """Write the page about tools."""
+    sections = [line for tool in TOOLS for line in _tool(tool)]
+    return "\n".join([_NOTICE, "# Tools", "", _TOOLS_INTRODUCTION, "", *sections])
+
+
+_TOOLS_INTRODUCTION = """\
+What an assistant sees. Every answer is a short text and, the same as data, structured content; the first
+words of the text are the status. `dry_run` and `message_id` are understood as well as `dryRun` and
+`messageId`; any other name is refused. A blank or null optional argument counts as left out."""
+
+
+def _setting(field: FieldInfo) -> str:
+    meaning = " ".join((field.description or "").split())
+    return f"| `{field.alias}` | {_default(field.default)} | {meaning} |"
+
+
+def _default(value: Any) -> str:
+    if value is None or isinstance(value, SecretStr) or value in (frozenset(), ()):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _tool(tool: ElksTool) -> list[str]:
+    hints = tool.annotations
+    reads = hints is not None and hints.read_only_hint
+    kind = "Reads only." if reads else "Sends; not idempotent without `idempotencyKey`."
+    lines = [f"## {tool.name}", "", f"**{tool.title}.** {kind}", "", tool.description, ""]
+    properties: dict[str, Any] = tool.parameters["properties"]
+    if properties:
+        required = tool.parameters.get("required", [])
+        lines += ["| Argument | | Meaning |", "|---|---|---|"]
+        lines += [_argument(name, spec, name in required) for name, spec in properties.items()]
+        lines.append("")
+    fields = (tool.output_schema or {}).get("properties", {})
+    return [*lines, "Answers with: " + ", ".join(f"`{name}`" for name in fields) + ".", ""]
+
+
+def _argument(name: str, spec: dict[str, Any], required: bool) -> str:
+    limits = [f"{word} {spec[key]}" for key, word in (("minimum", "from"), ("maximum", "to")) if key in spec]
+    choices = " / ".join(f"`{choice}`" for choice in spec.get("enum", []))
+    default = f"default `{spec['default']}`" if "default" in spec else ""
+    details = ", ".join(part for part in (choices, " ".join(limits), default) if part)
+    must = "required" if required else "optional"
+    return f"| `{name}` | {must} | {spec.get('description', '')}{f' ({details})' if details else ''} |"
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""A client of the SDK, connected to our server, which texts through a sandbox that the test holds."""
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Literal
+
+from mcp import Client, StdioServerParameters
+from mcp.client import ClientRequestContext
+from mcp.server import MCPServer
+from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
+
+from elks_mcp.app import App, open_app
+from elks_mcp.clock import Clock
+from elks_mcp.mcp_server.server import build_server
+from elks_mcp.sandbox import ManualClock, Sandbox
+from elks_mcp.settings import load
+
+from .sandbox.serving import serve
+
+PHONE = "+46701740605"
+Era = Literal["auto", "legacy"]
+Way = Literal["auto", "legacy", "stdio"]
+ERAS: tuple[Era, ...] = ("auto", "legacy")
+"""The SDK client's two ways to speak: the newest revision, and those with a handshake."""
+
+WAYS: tuple[Way, ...] = ("auto", "legacy", "stdio")
+"""The eras in one process, and a real one: a subprocess over stdio, and 46elks over a socket."""
+
+
+def new_box() -> Sandbox:
+    """Make a sandbox whose time stands still."""
+    return Sandbox(clock=ManualClock())
+
+
+def live(box: Sandbox, **more: str) -> dict[str, str]:
+    """Give the environment of somebody who really sends: the server takes the sandbox for 46elks."""
+    return {
+        "ELKS_API_USERNAME": box.username,
+        "ELKS_API_PASSWORD": box.password,
+        "ELKS_PHONE_NUMBER": box.number,
+        "DRY_RUN": "false",
+        **more,
+    }
+
+
+class Person:
+    """Whoever sits at the client and is asked. Says yes, unless told otherwise."""
+
+    def __init__(
+        self, action: Literal["accept", "decline", "cancel"] = "accept", *, send: bool = True
+    ) -> None:
+        self.action = action
+        self.send = send
+        self.questions: list[str] = []
+
+    async def __call__(
+        self,
+        context: ClientRequestContext,
+        params: ElicitRequestParams,
+    ) -> ElicitResult:
+        assert isinstance(params, ElicitRequestFormParams)
+        self.questions.append(params.message)
+        content: dict[str, Any] | None = {"send": self.send} if self.action == "accept" else None
+        return ElicitResult(action=self.action, content=content)
+
+
+@asynccontextmanager
+async def connected(
+    environ: Mapping[str, str],
+    *,
+    box: Sandbox | None = None,
+    way: Way = "auto",
+    person: Person | None = None,
+    clock: Clock | None = None,
+) -> AsyncIterator[Client]:
+    """Connect a client to a server with this environment; `box` takes the place of 46elks."""
+    async with AsyncExitStack() as stack:
+        if way == "stdio":
+            url = {"ELKS_API_BASE_URL": f"{await stack.enter_async_context(serve(box))}/a1"} if box else {}
+            server: MCPServer[App] | StdioServerParameters = StdioServerParameters(
+                command=sys.executable, args=["-m", "elks_mcp"], env={**environ, **url}
+            )
+        else:
+            server = in_process(environ, box, clock)
+        mode = "legacy" if way == "legacy" else "auto"
+        yield await stack.enter_async_context(Client(server, mode=mode, elicitation_callback=person))
+
+
+def in_process(environ: Mapping[str, str], box: Sandbox | None, clock: Clock | None = None) -> MCPServer[App]:
+    """Build a server in this process."""
+    configuration = load(environ)
+    transport = box.transport() if box else None
+    return build_server(
+        configuration.settings.policy(), lambda: open_app(configuration, transport=transport, clock=clock)
+    )
+
+
+def words(result: CallToolResult) -> str:
+    """Read the text of an answer."""
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+def data(result: CallToolResult) -> dict[str, Any]:
+    """Read the structured content of an answer, which must be there."""
+    assert isinstance(result.structured_content, dict)
+    return result.structured_content
+
+
+def posted(box: Sandbox, *, dry_run: bool = False) -> list[dict[str, str]]:
+    """List the forms of POST /sms that reached 46elks: those that cost, or the dry runs."""
+    posts = [
+        request for request in box.requests if request.method == "POST" and request.path.endswith("/sms")
+    ]
+    return [dict(post.form) for post in posts if (post.form.get("dryrun") == "yes") is dry_run]
+
+
+async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult:
+    """Call a tool; `sender` stands for `from`, which is a word of Python's."""
+    named = {"from" if name == "sender" else name: value for name, value in arguments.items()}
+    result = await client.call_tool(tool, named)
+    assert isinstance(result, CallToolResult)
+    return result

@@ -1,0 +1,58 @@
+"""docs/sandbox.md: its calls are made and its tables compared."""
+
+import re
+import shlex
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from elks_mcp.sandbox import MAGIC, Fault, Sandbox
+
+pytestmark = pytest.mark.anyio
+PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+CALLS = re.findall(r"^\$ curl (.+)\n(.+)\n```$", PAGE, flags=re.MULTILINE)
+CHANGING = re.compile(r'"s[0-9a-f]{32}"|"\d{4}-\d\d-\d\dT[\d:.]+Z?"')
+
+
+async def curl(client: httpx2.AsyncClient, box: Sandbox, command: str) -> str:
+    """Do what curl would do with these arguments."""
+    url, *options = shlex.split(command)
+    given = list(zip(options[::2], options[1::2], strict=True))
+    data = "&".join(value for name, value in given if name == "-d")
+    headers = dict(value.split(": ") for name, value in given if name == "-H")
+    form = {"content-type": "application/x-www-form-urlencoded"} if data else {}
+    answer = await client.request(
+        "POST" if data else "GET",
+        url,
+        content=data,
+        headers=form | headers,
+        auth=(box.username, box.password) if ("-u", "$ELKS") in given else None,
+    )
+    return answer.text
+
+
+async def test_every_call_of_the_page_is_answered_as_the_page_says(box: Sandbox) -> None:
+    assert len(CALLS) == 6
+    async with httpx2.AsyncClient(transport=box.transport()) as client:
+        for command, printed in CALLS:
+            answer = await curl(client, box, command)
+            assert CHANGING.sub("…", answer) == CHANGING.sub("…", printed)
+            box.clock.advance(timedelta(seconds=5))
+
+
+def test_the_credentials_of_the_page_are_the_right_ones(box: Sandbox) -> None:
+    assert f"$ export ELKS={box.username}:{box.password}\n" in PAGE
+
+
+def test_every_magic_number_and_fault_and_nothing_else_is_in_the_tables() -> None:
+    assert re.findall(r"^\| (\+\d+) \|", PAGE, flags=re.MULTILINE) == list(MAGIC)
+    assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, flags=re.MULTILINE) == [fault.value for fault in Fault]
+
+
+@pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.STALE_HISTORY])
+def test_the_page_says_of_each_fault_whether_the_text_goes_out(box: Sandbox, fault: Fault) -> None:
+    row = re.search(rf"^\| `{fault.value}` \|.*\| (yes|no) \|$", PAGE, flags=re.MULTILINE)
+    assert row is not None
+    assert (row[1] == "yes") == box.faults.inject(fault).accepted

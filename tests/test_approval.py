@@ -1,0 +1,242 @@
+"""When a person is asked, what they see, and what their answer is good for."""
+
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp_types import ElicitResult, InputRequiredResult
+
+from elks_mcp.mcp_server.approval import ANSWER_WITHIN
+from elks_mcp.sandbox import Sandbox
+
+from .clocks import ManualClock
+from .connecting import (
+    ERAS,
+    PHONE,
+    WAYS,
+    Era,
+    Person,
+    Way,
+    call,
+    connected,
+    data,
+    live,
+    new_box,
+    posted,
+    words,
+)
+
+pytestmark = pytest.mark.anyio
+
+DRY = {"DRY_RUN": "true"}
+
+
+@pytest.fixture
+def box() -> Sandbox:
+    """A 46elks to text through."""
+    return new_box()
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_person_can_let_one_text_out_of_a_dry_run(box: Sandbox, way: Way) -> None:
+    person = Person()
+    async with connected(live(box, **DRY), box=box, way=way, person=person) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Hej på dig", dryRun=False)
+        assert data(sent)["status"] == "sent"
+        after = await call(client, "send_sms", to=PHONE, message="Hej på dig")
+        assert data(after)["status"] == "dry_run"
+    assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej på dig"}]
+    (question,) = person.questions
+    assert question.startswith(f"Send this text to {PHONE} (Sweden) from {box.number}?\n\nHej på dig\n\n")
+    assert "1 part, 0.52 SEK." in question
+    assert "because of: dry_run." in question
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_46elks_is_asked_for_the_price_once_however_many_rounds_it_takes(
+    box: Sandbox, era: Era
+) -> None:
+    async with connected(live(box, **DRY), box=box, way=era, person=Person()) as client:
+        await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    assert len(posted(box, dry_run=True)) == 1
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize(
+    "person", [Person("decline"), Person("cancel"), Person(send=False)], ids=["decline", "cancel", "unticked"]
+)
+async def test_a_no_sends_nothing_and_says_so(box: Sandbox, era: Era, person: Person) -> None:
+    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
+        answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    assert answer.is_error
+    assert words(answer).startswith("Not sent: declined; the person who was asked said no.")
+    assert posted(box) == []
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_where_nobody_can_be_asked_the_dry_run_stays_and_the_way_out_is_named(
+    box: Sandbox, way: Way
+) -> None:
+    async with connected(live(box, **DRY), box=box, way=way) as client:
+        answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    assert answer.is_error
+    assert "cannot ask a person" in words(answer)
+    assert "DRY_RUN=false" in words(answer)
+    assert box.requests == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [({"ELKS_CONFIRM": "never"}, "ELKS_CONFIRM=never"), ({"ELKS_READ_ONLY": "true"}, "ELKS_READ_ONLY")],
+)
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_operator_can_forbid_to_lift_the_dry_run(
+    box: Sandbox, era: Era, setting: dict[str, str], reason: str
+) -> None:
+    person = Person()
+    async with connected(live(box, **DRY, **setting), box=box, way=era, person=person) as client:
+        answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    assert answer.is_error
+    assert reason in words(answer)
+    assert (person.questions, posted(box)) == ([], [])
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_link_is_asked_about_and_the_question_names_each_reason(box: Sandbox, era: Era) -> None:
+    person = Person()
+    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Se https://46elks.se", dryRun=False)
+    assert data(sent)["status"] == "sent"
+    assert "because of: dry_run, link." in person.questions[0]
+    assert "- There is a web address in the text." in person.questions[0]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_when_nobody_can_be_asked_about_a_link_it_goes_out_with_the_finding(
+    box: Sandbox, era: Era
+) -> None:
+    async with connected(live(box), box=box, way=era) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Se https://46elks.se")
+    assert data(sent)["status"] == "sent"
+    assert [found["guard"] for found in data(sent)["findings"]] == ["placeholder", "link"]
+
+
+async def test_confirm_never_asks_nobody_about_a_link(box: Sandbox) -> None:
+    person = Person()
+    async with connected(live(box, ELKS_CONFIRM="never"), box=box, person=person) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Se https://46elks.se")
+    assert data(sent)["status"] == "sent"
+    assert person.questions == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_confirm_always_asks_for_every_text_and_fails_closed(box: Sandbox, era: Era) -> None:
+    person = Person()
+    always = live(box, ELKS_CONFIRM="always")
+    async with connected(always, box=box, way=era, person=person) as client:
+        assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
+        dry = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=True)
+        assert data(dry)["status"] == "dry_run"
+    assert len(person.questions) == 1
+    async with connected(always, box=box, way=era) as client:
+        refused = await call(client, "send_sms", to=PHONE, message="Hej")
+    assert refused.is_error
+    assert "ELKS_CONFIRM=always" in words(refused)
+    assert len(posted(box)) == 1
+
+
+async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_invisible(
+    box: Sandbox,
+) -> None:
+    person = Person("decline")
+    text = "Hej\u202e" + "å" * 300
+    async with connected(live(box, **DRY), box=box, person=person) as client:
+        await call(client, "send_sms", to=PHONE, message=text, sender="Klara", flashsms="yes", dryRun=False)
+    assert text in person.questions[0]
+    assert "There are invisible characters in it." in person.questions[0]
+    assert "from Klara?" in person.questions[0]
+    assert "Shown as a flash message." in person.questions[0]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_no_answer_in_five_minutes_is_a_no(box: Sandbox, era: Era) -> None:
+    clock = ManualClock()
+    asked = anyio.Event()
+
+    class Asleep(Person):
+        async def __call__(self, context: Any, params: Any) -> ElicitResult:
+            asked.set()
+            if era == "legacy":
+                await anyio.sleep_forever()
+            clock.advance(ANSWER_WITHIN + timedelta(seconds=1))
+            return await super().__call__(context, params)
+
+    async with connected(live(box, **DRY), box=box, way=era, person=Asleep(), clock=clock) as client:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+
+                async def send() -> None:
+                    answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+                    assert answer.is_error
+                    assert "nobody answered within 5 minutes" in words(answer)
+
+                tasks.start_soon(send)
+                await asked.wait()
+                if era == "legacy":
+                    await anyio.wait_all_tasks_blocked()
+                    clock.advance(ANSWER_WITHIN)
+    assert posted(box) == []
+
+
+async def ask_by_hand(client: Client, arguments: dict[str, Any]) -> InputRequiredResult:
+    """Make a call of the newer era and get the question instead of an answer."""
+    asked = await client.session.call_tool("send_sms", arguments, allow_input_required=True)
+    assert isinstance(asked, InputRequiredResult)
+    return asked
+
+
+def yes_to(asked: InputRequiredResult) -> dict[str, Any]:
+    """Answer every question of a round with yes."""
+    assert asked.input_requests
+    yes = ElicitResult(action="accept", content={"send": True})
+    return {"input_responses": dict.fromkeys(asked.input_requests, yes), "request_state": asked.request_state}
+
+
+async def test_an_answer_for_one_text_does_not_serve_another(box: Sandbox) -> None:
+    arguments = {"to": PHONE, "message": "Hej", "dryRun": False}
+    async with connected(live(box, **DRY), box=box, person=Person()) as client:
+        asked = await ask_by_hand(client, arguments)
+        with pytest.raises(Exception, match="requestState"):
+            await client.session.call_tool(
+                "send_sms", arguments | {"message": "Hopp"}, allow_input_required=True, **yes_to(asked)
+            )
+    assert posted(box) == []
+
+
+async def test_an_answer_is_good_once(box: Sandbox) -> None:
+    arguments = {"to": PHONE, "message": "Hej", "dryRun": False}
+    async with connected(live(box, **DRY), box=box, person=Person()) as client:
+        asked = await ask_by_hand(client, arguments)
+        first = await client.session.call_tool(
+            "send_sms", arguments, allow_input_required=True, **yes_to(asked)
+        )
+        again = await client.session.call_tool(
+            "send_sms", arguments, allow_input_required=True, **yes_to(asked)
+        )
+    assert not isinstance(first, InputRequiredResult)
+    assert isinstance(again, InputRequiredResult), "the old answer must not count for a new question"
+    assert len(posted(box)) == 1
+
+
+async def test_an_answer_that_nobody_asked_for_sends_nothing(box: Sandbox) -> None:
+    arguments = {"to": PHONE, "message": "Hej", "dryRun": False}
+    yes = ElicitResult(action="accept", content={"send": True})
+    key = "elks_mcp.mcp_server.approval:ask"
+    async with connected(live(box, **DRY), box=box, person=Person()) as client:
+        forged = await client.session.call_tool(
+            "send_sms", arguments, allow_input_required=True, input_responses={key: yes}
+        )
+    assert isinstance(forged, InputRequiredResult)
+    assert posted(box) == []

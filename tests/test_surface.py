@@ -1,0 +1,118 @@
+"""What a model sees of the server before it calls anything: a contract that nobody changes by accident."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp_types import Tool
+
+from .connecting import ERAS, Era, connected
+
+pytestmark = pytest.mark.anyio
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
+
+PARAMETERS = {
+    "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
+    "get_sms_messages": ["direction", "limit"],
+    "check_sms_status": ["messageId"],
+    "estimate_sms_cost": ["to", "message", "from"],
+    "check_account_balance": [],
+    "get_delivery_statistics": ["limit"],
+}
+
+
+async def list_tools(era: Era = "auto") -> list[Tool]:
+    """List the tools as a client gets them."""
+    async with connected({}, way=era) as client:
+        return (await client.list_tools()).tools
+
+
+async def test_the_six_tools_have_exactly_the_parameters_users_know() -> None:
+    tools = await list_tools()
+    assert {tool.name: list(tool.input_schema["properties"]) for tool in tools} == PARAMETERS
+    assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
+
+
+async def test_both_eras_see_the_same() -> None:
+    modern, legacy = [await list_tools(era) for era in ERAS]
+    assert [tool.model_dump() for tool in modern] == [tool.model_dump() for tool in legacy]
+
+
+async def test_every_tool_says_what_it_is_and_what_it_answers() -> None:
+    for tool in await list_tools():
+        assert tool.title
+        assert tool.description
+        assert len(tool.description) <= 700
+        assert "Use it" in tool.description or "Not for" in tool.description
+        assert tool.output_schema
+        assert tool.output_schema["type"] == "object"
+        hints = tool.annotations
+        assert hints is not None
+        assert None not in {hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint}
+        assert hints.open_world_hint is True
+
+
+async def test_only_sending_is_destructive() -> None:
+    for tool in await list_tools():
+        hints = tool.annotations
+        assert hints is not None
+        sends = tool.name == "send_sms"
+        assert (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint) == (
+            not sends,
+            sends,
+            not sends,
+        )
+
+
+async def test_the_whole_listing_costs_a_model_less_than_5000_bytes() -> None:
+    listing = [
+        {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+        for tool in await list_tools()
+    ]
+    assert len(json.dumps(listing, ensure_ascii=False).encode()) < 5000
+
+
+async def test_no_schema_has_what_some_clients_choke_on() -> None:
+    for tool in await list_tools():
+        assert {"anyOf", "oneOf", "allOf", "$ref"}.isdisjoint(tool.input_schema)
+        assert "anyOf" not in json.dumps(tool.input_schema)
+
+
+async def test_the_listing_is_as_it_was() -> None:
+    """A changed description changes what models do; UPDATE_SNAPSHOTS=1 says that it is meant."""
+    listing = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await list_tools()]
+    text = json.dumps(listing, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.parent.mkdir(exist_ok=True)
+        SNAPSHOT.write_text(text, encoding="utf-8")
+    assert json.loads(SNAPSHOT.read_text(encoding="utf-8")) == listing
+
+
+@pytest.mark.parametrize(
+    ("environ", "mode"),
+    [
+        ({}, "DRY RUN: send_sms sends nothing"),
+        ({"ELKS_SANDBOX": "true"}, "SANDBOX: texts go to simulated phones"),
+        ({"DRY_RUN": "false"}, "LIVE: send_sms really sends"),
+        ({"DRY_RUN": "false", "ELKS_READ_ONLY": "true"}, "DRY RUN"),
+    ],
+)
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_instructions_state_the_mode(environ: dict[str, str], mode: str, era: Era) -> None:
+    async with connected(environ, way=era) as client:
+        assert f"Mode: {mode}" in (client.instructions or "")
+        assert client.server_info
+        assert client.server_info.name == "elks-mcp"
+
+
+async def test_two_prompts_begin_a_conversation() -> None:
+    async with connected({}) as client:
+        prompts = (await client.list_prompts()).prompts
+        assert [prompt.name for prompt in prompts] == ["text_somebody", "how_did_it_go"]
+        assert all(prompt.description and prompt.title for prompt in prompts)
+        arguments: dict[str, Any] = {"recipient": "+46701740605", "about": "mötet"}
+        told = await client.get_prompt("text_somebody", arguments)
+        assert "wait for my yes" in str(told.messages[0].content)

@@ -1,0 +1,336 @@
+"""The six tools as an assistant meets them: in both eras of the protocol, and as a real process."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from elks_mcp.sandbox import Fault, ManualClock, Sandbox
+
+from .connecting import PHONE, WAYS, Way, call, connected, data, live, new_box, posted, words
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def box() -> Sandbox:
+    """A 46elks to text through."""
+    return new_box()
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    """How the client reaches the server."""
+    way: Way = request.param
+    return way
+
+
+@pytest.fixture
+async def client(box: Sandbox, way: Way) -> AsyncIterator[Client]:
+    """A client of a server that really sends."""
+    async with connected(live(box), box=box, way=way) as client:
+        yield client
+
+
+def later(box: Sandbox, seconds: float) -> None:
+    """Let time pass at 46elks."""
+    assert isinstance(box.clock, ManualClock)
+    box.clock.advance(timedelta(seconds=seconds))
+
+
+# ── send_sms ──
+
+
+async def test_a_text_goes_out_as_it_was_written(client: Client, box: Sandbox) -> None:
+    text = "Hej! Mötet är flyttat till kl. 10 på torsdag. Å, ä, ö och 🙂"
+    sent = await call(client, "send_sms", to="070-174 06 05", message=text)
+    assert posted(box) == [{"from": box.number, "to": PHONE, "message": text}]
+    assert not sent.is_error
+    assert data(sent)["status"] == "sent"
+    assert data(sent)["messageId"] == box.accepted[0].id
+    assert data(sent)["price"] == {"amount": 0.52, "currency": "SEK"}
+    assert words(sent).startswith("Sent: ")
+    assert data(sent)["messageId"] in words(sent)
+    assert box.handset(PHONE).texts == []
+    later(box, 5)
+    assert [received.text for received in box.handset(PHONE).texts] == [text]
+
+
+async def test_sender_flash_and_number_are_passed_on(client: Client, box: Sandbox) -> None:
+    sent = await call(
+        client, "send_sms", to="0046 (0)70-174 06 05", message="Brand!", sender="SREAlert", flashsms="yes"
+    )
+    assert posted(box) == [{"from": "SREAlert", "to": PHONE, "message": "Brand!", "flashsms": "yes"}]
+    assert "iPhones show a flash message as an ordinary SMS" in words(sent)
+
+
+async def test_a_strange_number_as_sender_gives_a_reminder(client: Client) -> None:
+    sent = await call(client, "send_sms", to=PHONE, message="Hej", sender="+46701740607", dryRun=True)
+    assert "must be the account's own" in words(sent)
+
+
+async def test_a_dry_run_tells_the_price_and_sends_nothing(client: Client, box: Sandbox) -> None:
+    dry = await call(client, "send_sms", to=PHONE, message="Hej!", dryRun=True)
+    assert words(dry).startswith("Dry run: nothing was sent")
+    assert "1 part (GSM-7), 0.52 SEK" in words(dry)
+    assert not dry.is_error
+    assert data(dry)["status"] == "dry_run"
+    assert posted(box) == []
+    assert box.charges == []
+    assert posted(box, dry_run=True) == [
+        {"from": box.number, "to": PHONE, "message": "Hej!", "dryrun": "yes"}
+    ]
+
+
+@pytest.mark.parametrize("word", [True, "true", "yes", "TRUE", "1"])
+async def test_words_serve_for_dry_run(box: Sandbox, word: object) -> None:
+    async with connected(live(box), box=box) as client:
+        await call(client, "send_sms", to=PHONE, message="Hej", dry_run=word)
+    assert posted(box) == []
+
+
+@pytest.mark.parametrize("nothing", [None, "", "  "])
+async def test_null_and_blank_optional_arguments_are_absent(box: Sandbox, nothing: object) -> None:
+    absent: dict[str, Any] = dict.fromkeys(("sender", "flashsms", "dryRun", "idempotencyKey"), nothing)
+    async with connected(live(box), box=box) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Hej", **absent)
+    assert not sent.is_error
+    assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej"}]
+
+
+async def test_a_repeated_key_gives_the_same_order(client: Client, box: Sandbox) -> None:
+    first = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="42")
+    second = await call(client, "send_sms", to="070-1740605", message="Hej", idempotencyKey="42")
+    assert len(posted(box)) == 1
+    assert data(second)["orderId"] == data(first)["orderId"]
+    assert data(second)["deduplicated"] is True
+    assert "nothing new was sent" in words(second)
+
+
+async def test_a_key_used_for_another_message_is_an_error_that_names_the_difference(
+    client: Client, box: Sandbox
+) -> None:
+    await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="42")
+    other = await call(client, "send_sms", to="+46701740606", message="Hopp", idempotencyKey="42")
+    assert other.is_error
+    assert "with another to, message" in words(other)
+    assert len(posted(box)) == 1
+
+
+async def test_a_pretended_sender_is_refused_with_the_way_out(client: Client, box: Sandbox) -> None:
+    refused = await call(client, "send_sms", to=PHONE, message="Logga in", sender="P0LICE")
+    assert refused.is_error
+    assert words(refused).startswith("Not sent: Refused by impersonation: ")
+    assert "ELKS_ALLOWED_SENDERS" in words(refused)
+    assert posted(box) == []
+
+
+async def test_all_that_the_guards_found_is_told_at_once(client: Client, box: Sandbox) -> None:
+    refused = await call(client, "send_sms", to="+4791234567", message="å" * 1000, sender="SEB")
+    for guard in ("allowed_country", "impersonation", "too_many_parts", "sender_usable"):
+        assert f"{guard}: " in words(refused)
+    assert posted(box) == []
+
+
+async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box: Sandbox) -> None:
+    box.balance = 0
+    refused = await call(client, "send_sms", to=PHONE, message="Hej")
+    assert refused.is_error
+    assert words(refused).startswith("Not sent: ")
+    assert '"Not enough credits"' in words(refused)
+    assert "Top up the account" in words(refused)
+
+
+# ── estimate_sms_cost ──
+
+
+async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
+    client: Client, box: Sandbox
+) -> None:
+    text = "Vi ses klockan tio. " * 4 + "Ta med Annas bok”, tack"
+    estimate = await call(client, "estimate_sms_cost", to=PHONE, message=text)
+    assert words(estimate).startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.")
+    assert "'”' (right double quotation mark, U+201D)" in words(estimate)
+    assert f"For 0.52 SEK it could be: {text.replace('”', chr(34))}" in words(estimate)
+    assert data(estimate)["cheaperPrice"] == {"amount": 0.52, "currency": "SEK"}
+    assert posted(box) == []
+
+
+async def test_an_estimate_tells_what_would_be_refused(client: Client) -> None:
+    estimate = await call(client, "estimate_sms_cost", to="+4791234567", message="Hej")
+    assert not estimate.is_error
+    assert data(estimate)["wouldBeRefused"] is True
+    assert "send_sms would refuse it: Norway (NO)" in words(estimate)
+
+
+async def test_where_46elks_cannot_price_it_the_error_holds_our_count(client: Client, box: Sandbox) -> None:
+    box.faults.inject(Fault.FORBIDDEN, method="POST", text="Country disallowed by default")
+    estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej 🙂" * 20)
+    assert estimate.is_error
+    assert "Country disallowed by default" in words(estimate)
+    assert "By our own count the text takes 2 part(s) in UCS-2." in words(estimate)
+
+
+# ── check_sms_status ──
+
+
+async def test_a_text_is_followed_from_created_to_delivered(client: Client, box: Sandbox) -> None:
+    sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+    seen = []
+    for _ in range(3):
+        status = await call(client, "check_sms_status", messageId=sent["messageId"])
+        seen.append(data(status)["status"])
+        later(box, 1)
+    assert seen == ["created", "sent", "delivered"]
+    by_order = await call(client, "check_sms_status", message_id=sent["orderId"])
+    assert data(by_order)["messageId"] == sent["messageId"]
+    assert words(by_order).startswith("Delivered: it reached the phone.")
+
+
+async def test_failed_is_not_delivered(client: Client, box: Sandbox) -> None:
+    sent = data(await call(client, "send_sms", to="+46701740610", message="Hej"))
+    later(box, 10)
+    status = await call(client, "check_sms_status", messageId=sent["messageId"])
+    assert words(status).startswith("Failed: it did not reach the phone")
+
+
+async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
+    unknown = await call(client, "check_sms_status", messageId="s" + "0" * 32)
+    assert unknown.is_error
+    assert words(unknown).startswith("46elks knows no message by that id.")
+
+
+@pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 5000, "x?y=z", "s\u0000", "å"])
+async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, wrong: str) -> None:
+    async with connected(live(box), box=box) as client:
+        answer = await call(client, "check_sms_status", messageId=wrong)
+    assert answer.is_error
+    assert "is not a message id" in words(answer)
+    assert box.requests == []
+
+
+# ── get_sms_messages ──
+
+
+def fill_history(box: Sandbox, count: int) -> None:
+    """Put texts of both kinds into history, one a minute, every third inbound."""
+    for minute in range(count):
+        box.add_history(
+            box.clock.now() - timedelta(minutes=minute),
+            direction="incoming" if minute % 3 == 0 else "outgoing",
+            text=f"nr {minute}",
+        )
+
+
+async def test_only_the_wanted_direction_is_listed_and_no_page_too_many_is_read(
+    client: Client, box: Sandbox
+) -> None:
+    fill_history(box, 500)
+    listed = data(await call(client, "get_sms_messages", direction="inbound", limit=20))
+    assert [entry["untrustedText"] for entry in listed["messages"]] == [f"nr {3 * n}" for n in range(20)]
+    assert {entry["direction"] for entry in listed["messages"]} == {"inbound"}
+    assert len([request for request in box.requests if request.path == "/a1/sms"]) == 1
+    listed = data(await call(client, "get_sms_messages", direction="inbound", limit=100))
+    assert [entry["untrustedText"] for entry in listed["messages"]] == [f"nr {3 * n}" for n in range(100)]
+    assert len([request for request in box.requests if request.path == "/a1/sms"]) == 1 + 3
+
+
+async def test_both_directions_come_newest_first_ten_by_default(client: Client, box: Sandbox) -> None:
+    fill_history(box, 30)
+    listed = await call(client, "get_sms_messages")
+    texts = [entry["text"] or entry["untrustedText"] for entry in data(listed)["messages"]]
+    assert texts == [f"nr {n}" for n in range(10)]
+    assert words(listed).startswith("10 messages, newest first.")
+
+
+async def test_an_automatic_reply_is_outbound(client: Client, box: Sandbox) -> None:
+    box.add_history(box.clock.now(), direction="outgoing-reply", text="Tack!")
+    listed = await call(client, "get_sms_messages", direction="outbound")
+    (entry,) = data(listed)["messages"]
+    assert (entry["text"], entry["isReply"]) == ("Tack!", True)
+    assert "automatic reply" in words(listed)
+    assert words(await call(client, "get_sms_messages", direction="inbound")) == "No such messages."
+
+
+# ── account ──
+
+
+async def test_the_balance_is_told_without_whose_it_is(client: Client, box: Sandbox) -> None:
+    balance = await call(client, "check_account_balance")
+    assert words(balance) == "Balance: 100.00 SEK."
+    assert data(balance) == {"balance": {"amount": 100.0, "currency": "SEK"}, "textsLeft": None}
+    await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
+    balance = await call(client, "check_account_balance")
+    assert words(balance) == "Balance: 100.00 SEK, about 192 texts of one part by the last price seen."
+    assert data(balance)["textsLeft"] == 192
+
+
+async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox) -> None:
+    await call(client, "send_sms", to=PHONE, message="a")
+    await call(client, "send_sms", to="+46701740611", message="b")
+    await call(client, "send_sms", to="+46701740610", message="c")
+    later(box, 30)
+    statistics = await call(client, "get_delivery_statistics")
+    told = data(statistics)
+    assert told["byStatus"] == {"delivered": 1, "failed": 1, "sent": 1}
+    assert (told["deliveryRate"], told["underWay"]) == (0.5, 1)
+    assert told["cost"] == {"amount": 1.56, "currency": "SEK"}
+    assert told["costPerMessage"] == told["costPerPart"] == {"amount": 0.52, "currency": "SEK"}
+    assert [row["country"] for row in told["countries"]] == ["Sweden"]
+    assert words(statistics).startswith("3 sent texts: 1 delivered, 1 failed, 1 sent. 50% of those settled")
+
+
+# ── arguments ──
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "sentence"),
+    [
+        ("send_sms", {"to": PHONE}, "Not sent: `message` is missing."),
+        (
+            "send_sms",
+            {"to": 46701740605, "message": "x"},
+            "`to` cannot be 46701740605: it must be text, in quotes.",
+        ),
+        ("send_sms", {"to": PHONE, "message": "  "}, "The message is empty."),
+        ("send_sms", {"to": PHONE, "message": "a\x00b"}, "a character that no text can carry: U+0000"),
+        (
+            "send_sms",
+            {"to": PHONE, "message": "x", "dryRun": "maybe"},
+            "`dryRun` cannot be 'maybe': use true or false.",
+        ),
+        (
+            "send_sms",
+            {"to": PHONE, "message": "x", "flash": "yes"},
+            "send_sms has no argument 'flash'. Its arguments",
+        ),
+        ("send_sms", {"to": PHONE, "message": "x", "sender": "x"}, "send_sms has no argument 'sender'."),
+        ("get_sms_messages", {"limit": 101}, "`limit` cannot be 101: 100 is the most."),
+        ("get_sms_messages", {"limit": "ten"}, "`limit` cannot be 'ten': it must be a whole number."),
+        ("get_sms_messages", {"direction": "in"}, "it must be 'inbound', 'outbound' or 'both'."),
+        ("get_delivery_statistics", {"limit": 5}, "`limit` cannot be 5: 10 is the least."),
+        (
+            "check_account_balance",
+            {"x": 1},
+            "check_account_balance has no argument 'x'. Its arguments are: none.",
+        ),
+        ("check_sms_status", {}, "`messageId` is missing."),
+    ],
+)
+async def test_wrong_arguments_are_explained_in_sentences(
+    box: Sandbox, tool: str, arguments: dict[str, Any], sentence: str
+) -> None:
+    async with connected(live(box), box=box) as client:
+        answer = await client.call_tool(tool, arguments)
+    assert answer.is_error
+    assert sentence in words(answer)
+    assert "pydantic" not in words(answer)
+    assert posted(box) == []
+
+
+async def test_numbers_written_as_text_serve(box: Sandbox) -> None:
+    fill_history(box, 5)
+    async with connected(live(box), box=box) as client:
+        assert data(await call(client, "get_sms_messages", limit="3"))["count"] == 3
