@@ -9,6 +9,7 @@ import click
 
 from elks_mcp.errors import Misconfigured
 from elks_mcp.settings import Configuration, load
+from elks_mcp.stdout import diverted
 
 _EXPLANATION = """\
 elks-mcp is an MCP server: a program like Claude, VS Code or Cursor starts it and talks to it.
@@ -42,9 +43,11 @@ def commands(context: click.Context, env_file: Path | None) -> None:
     if sys.stdin.isatty():
         click.echo(_EXPLANATION)
         return
-    from elks_mcp.cli.stdio import serve  # noqa: PLC0415  (loads the SDK, which only the server needs)
+    with diverted():
+        from elks_mcp.cli.stdio import serve  # noqa: PLC0415  (loads what only the server needs)
 
-    serve(configure(env_file))
+        configuration = configure(env_file)
+    serve(configuration)
 
 
 @commands.command()

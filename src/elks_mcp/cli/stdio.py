@@ -1,6 +1,7 @@
 """The MCP server on standard input and output."""
 
 import logging
+import signal
 
 import anyio
 
@@ -20,10 +21,10 @@ def serve(configuration: Configuration) -> None:
         logs.set_up(configuration.settings.log_level)
         _warn(configuration)
         server = build_server(configuration.settings.policy(), lambda: open_app(configuration))
+    # A read of standard input cannot be broken off, so an interrupt could only wait for the client.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         anyio.run(server.run_stdio_async)
-    except KeyboardInterrupt:
-        log.info("stopped from the keyboard")
     finally:
         divert_for_good()
 

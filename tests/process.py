@@ -1,0 +1,105 @@
+"""The server as a real process, spoken to line by line, with everything it writes kept."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+PROGRAM = (sys.executable, "-m", "elks_mcp")
+
+
+class Process:
+    """A running server. `lines` is all that came on standard output; standard error is in a file."""
+
+    def __init__(self, popen: subprocess.Popen[str], stderr: Path) -> None:
+        self._popen = popen
+        self._stderr = stderr
+        self.lines: list[str] = []
+        self._next_id = 0
+
+    def request(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Send a request and return its answer, or its error, whatever else comes before."""
+        self._next_id += 1
+        self.send({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": dict(params or {})})
+        while line := self._stdout.readline():
+            self.lines.append(line)
+            message: dict[str, Any] = json.loads(line)
+            if message.get("id") == self._next_id:
+                return message
+        raise AssertionError(f"the server ended; it said: {self.stderr}")
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message as it is."""
+        self.write(json.dumps(message) + "\n")
+
+    def write(self, text: str) -> None:
+        """Write to the server's standard input."""
+        assert self._popen.stdin
+        self._popen.stdin.write(text)
+        self._popen.stdin.flush()
+
+    def initialize(self, version: str = "2025-11-25", **capabilities: Any) -> dict[str, Any]:
+        """Shake hands as clients of the older revisions do."""
+        info = {"name": "test", "version": "1"}
+        params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": info}
+        answer = self.request("initialize", params)
+        self.send({"jsonrpc": "2.0", "method": "notifications/initialized"})
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool and return its result."""
+        answer = self.request("tools/call", {"name": tool, "arguments": arguments})
+        result: dict[str, Any] = answer["result"]
+        return result
+
+    def close(self) -> int:
+        """Close the server's standard input, and wait for it to end by itself."""
+        assert self._popen.stdin
+        self._popen.stdin.close()
+        self.lines += self._stdout.readlines()
+        return self._popen.wait(timeout=15)
+
+    def end(self, number: signal.Signals) -> int:
+        """Send the process a signal, and wait for it to end."""
+        self._popen.send_signal(number)
+        return self._popen.wait(timeout=15)
+
+    @property
+    def stderr(self) -> str:
+        """What has been written to standard error so far."""
+        return self._stderr.read_text(encoding="utf-8")
+
+    @property
+    def _stdout(self) -> IO[str]:
+        assert self._popen.stdout
+        return self._popen.stdout
+
+
+@contextmanager
+def running(
+    environ: Mapping[str, str], folder: Path, *, command: Sequence[str] = PROGRAM
+) -> Iterator[Process]:
+    """Run the server with this environment and nothing of ours but the path."""
+    stderr = folder / "stderr.log"
+    inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "HOME") if name in os.environ}
+    with (
+        stderr.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=inherited | {"PYTHONUTF8": "1"} | dict(environ),
+            encoding="utf-8",
+        ) as popen,
+    ):
+        try:
+            yield Process(popen, stderr)
+        finally:
+            popen.kill()

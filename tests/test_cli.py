@@ -1,0 +1,179 @@
+"""The command line, run as people run it."""
+
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio.to_thread
+import httpx2
+import pytest
+
+from .connecting import live, new_box
+from .process import PROGRAM
+from .sandbox.serving import serve
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with this environment."""
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        env={"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environ},
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+def test_version_and_help_are_told_on_standard_output() -> None:
+    assert re.fullmatch(r"elks-mcp, version \d+\.\d+\.\d+\n", run("--version").stdout)
+    told = run("--help")
+    assert (told.returncode, told.stderr) == (0, "")
+    for command in ("demo", "doctor", "sandbox", "--env-file"):
+        assert command in told.stdout
+
+
+def test_an_unknown_command_is_an_error() -> None:
+    done = run("dmeo")
+    assert done.returncode == 2
+    assert "No such command 'dmeo'" in done.stderr
+
+
+def test_the_demo_shows_it_all_in_a_few_seconds() -> None:
+    done = run("demo", ELKS_API_USERNAME="a live account", DRY_RUN="false")
+    assert done.returncode == 0, done.stderr
+    for part in (
+        "get_delivery_statistics",
+        "1 part (GSM-7)",
+        "2 parts (UCS-2)",
+        "Dry run: nothing was sent",
+        "Sandbox: Sent:",
+        "Delivered: it reached the phone.",
+        "Hälsar Åsa",
+        "Balance: 100.00 SEK",
+        "Balance: 99.48 SEK",
+        "Refused by impersonation",
+    ):
+        assert part in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
+def test_in_a_terminal_it_explains_itself_instead_of_waiting() -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        PROGRAM, stdin=theirs, capture_output=True, encoding="utf-8", timeout=30, check=False
+    )
+    os.close(ours)
+    os.close(theirs)
+    assert done.returncode == 0
+    assert "Started by hand it has nobody to talk to." in done.stdout
+    assert "elks-mcp demo" in done.stdout
+
+
+# ── doctor ──
+
+
+def test_the_doctor_finds_nothing_wrong_with_the_sandbox() -> None:
+    done = run("doctor", ELKS_SANDBOX="true")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("Nothing is wrong.\n")
+    assert "writes nothing but the protocol" in done.stdout
+
+
+@pytest.mark.anyio
+async def test_the_doctor_checks_credentials_and_sender_at_46elks_and_masks_what_it_shows() -> None:
+    box = new_box()
+    async with serve(box) as url:
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_GUARDS_OFF="night")
+        done = await in_thread("doctor", environ)
+        assert done.returncode == 0, done.stdout
+        assert "46elks accepts the credentials; balance 100.00 SEK." in done.stdout
+        assert "46elks prices a text from +4670*****99." in done.stdout
+        assert "guards off: night" in done.stdout
+        assert "send_sms really sends" in done.stdout
+        assert box.password not in done.stdout
+        assert box.username not in done.stdout
+        assert box.number not in done.stdout
+        wrong = await in_thread("doctor", environ | {"ELKS_API_PASSWORD": "wrong"})
+        assert wrong.returncode == 1
+        assert "fail  46elks does not accept the API credentials" in wrong.stdout
+        box.balance = 0
+        assert "There is no money on the account" in (await in_thread("doctor", environ)).stdout
+    assert box.accepted == []
+
+
+async def in_thread(command: str, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the command while this process serves the sandbox."""
+    return await anyio.to_thread.run_sync(lambda: run(command, **environ))
+
+
+def test_the_doctor_names_what_is_missing_and_what_is_mistaken() -> None:
+    done = run("doctor", ELKS_API_USER="u", ELKS_SOMETHING="x")
+    assert done.returncode == 1
+    assert "fail  ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in done.stdout
+    assert "note  ELKS_SOMETHING is set, and is no setting of this server." in done.stdout
+    assert (
+        "fail  Missing required environment variables: ELKS_API_USERNAME, ELKS_API_PASSWORD." in done.stdout
+    )
+
+
+def test_the_doctor_says_that_46elks_cannot_be_reached() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    environ = {
+        "ELKS_API_USERNAME": "u",
+        "ELKS_API_PASSWORD": "p",
+        "ELKS_API_BASE_URL": f"http://127.0.0.1:{port}/a1",
+    }
+    done = run("doctor", **environ)
+    assert done.returncode == 1
+    assert "46elks cannot be reached: no connection could be made." in done.stdout
+
+
+def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -> None:
+    file = tmp_path / "elks.env"
+    file.write_text('ELKS_SANDBOX=true\nELKS_MAX_PARTS="3"\nELKS_TIMEOUT=5\n', encoding="utf-8")
+    done = run("--env-file", str(file), "doctor", ELKS_TIMEOUT="7")
+    assert done.returncode == 0, done.stdout
+    assert "ELKS_MAX_PARTS = 3" in done.stdout
+    assert "ELKS_TIMEOUT = 7.0" in done.stdout
+    assert run("doctor").returncode == 1, "no such file is read by itself"
+
+
+# ── sandbox ──
+
+
+def test_the_sandbox_says_where_it_is_and_answers_like_46elks() -> None:
+    environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    with subprocess.Popen(
+        [*PROGRAM, "sandbox", "--port", "0"], env=environ, stdout=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        try:
+            assert process.stdout
+            told = "".join(iter(process.stdout.readline, "Ctrl-C stops it, and forgets everything.\n"))
+            url = re.search(r"http://127\.0\.0\.1:\d+", told)
+            username, password = re.search(r"username +(\S+)", told), re.search(r"password +(\S+)", told)
+            assert url
+            assert username
+            assert password
+            credentials = (username.group(1), password.group(1))
+            with httpx2.Client(base_url=url.group(), trust_env=False) as client:
+                sms = {"from": "Klara", "to": "+46701740605", "message": "Hej"}
+                accepted = client.post("/a1/sms", data=sms, auth=credentials)
+                assert (accepted.status_code, accepted.json()["cost"]) == (200, 5200)
+                assert client.get("/").headers["content-type"].startswith("text/html")
+        finally:
+            process.terminate()
+
+
+def test_a_port_that_is_taken_is_said_to_be() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("sandbox", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == 1
+    assert "cannot be used" in done.stderr
+    assert "--port" in done.stderr
