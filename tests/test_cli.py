@@ -117,9 +117,8 @@ def test_the_doctor_names_what_is_missing_and_what_is_mistaken() -> None:
     assert done.returncode == 1
     assert "fail  ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in done.stdout
     assert "note  ELKS_SOMETHING is set, and is no setting of this server." in done.stdout
-    assert (
-        "fail  Missing required environment variables: ELKS_API_USERNAME, ELKS_API_PASSWORD." in done.stdout
-    )
+    missing = "ELKS_API_USERNAME, ELKS_API_PASSWORD, ELKS_PHONE_NUMBER"
+    assert f"fail  Missing required environment variables: {missing}." in done.stdout
 
 
 def test_the_doctor_says_that_46elks_cannot_be_reached() -> None:

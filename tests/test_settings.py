@@ -186,3 +186,17 @@ def test_a_password_is_never_repeated_in_an_error() -> None:
     assert "hunter2" not in str(refused.value)
     assert "ELKS_TIMEOUT" in str(refused.value)
     assert "DRY_RUN" in str(refused.value)
+
+
+def test_what_is_shown_at_the_start_holds_no_secret_and_no_number() -> None:
+    """Clients write a server's standard error to a log."""
+    with pytest.raises(Misconfigured) as refused:
+        load(
+            {
+                "ELKS_API_BASE_URL": "https://user:hunter2@api.46elks.com/a1",
+                "ELKS_ALLOWED_RECIPIENTS": "+46701740605,701740606",
+                "ELKS_PHONE_NUMBER": "701740607",
+            }
+        )
+    for private in ("hunter2", "1740605", "1740606", "1740607"):
+        assert private not in str(refused.value)

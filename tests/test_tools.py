@@ -141,6 +141,7 @@ async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box:
     assert words(refused).startswith("Not sent: ")
     assert '"Not enough credits"' in words(refused)
     assert "Top up the account" in words(refused)
+    assert "It works again when there is money on the account." in words(refused)
 
 
 # ── estimate_sms_cost ──
@@ -200,6 +201,8 @@ async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
     unknown = await call(client, "check_sms_status", messageId="s" + "0" * 32)
     assert unknown.is_error
     assert words(unknown).startswith("46elks knows no message by that id.")
+    forgotten = await call(client, "check_sms_status", messageId="O-23456789")
+    assert words(forgotten).startswith("There is no order by that number here.")
 
 
 @pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 5000, "x?y=z", "s\u0000", "å"])

@@ -5,6 +5,7 @@
     ├─ NotFound            the caller: there is no such message
     ├─ Refused             the operator, by changing policy (or the caller, by another message)
     ├─ NotApproved         a person, by agreeing
+    ├─ NotSent             an order that 46elks refused or never took; its message says who
     ├─ Misconfigured       the operator, in the environment
     └─ ProviderError       46elks, or the road to it
        ├─ Unauthorized     the operator: API credentials
@@ -60,6 +61,13 @@ class Refused(ElksError):
 
     code = "refused"
     retry = "Trying again will not change the answer."
+
+
+class NotSent(ElksError):
+    """An order came to nothing: what 46elks said about it, in full, is the message."""
+
+    code = "not_sent"
+    retry = ""
 
 
 class NotApproved(ElksError):

@@ -25,6 +25,7 @@ from pydantic import (
 from elks_mcp.api import DEFAULT_BASE_URL, Credentials, is_loopback
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.guards import GUARD_NAMES, NOT_SWITCHABLE
+from elks_mcp.logs import mask
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import Confirm, Policy
@@ -276,14 +277,21 @@ def _read_file(name: str, path: str, also: str | None) -> str:
 
 
 def _explain(error: ValidationError) -> list[str]:
-    """Say what is wrong with each variable; the value is shown unless it may be a secret."""
+    """Say what is wrong with each variable. It may end in a client's log: no secret, no number."""
     lines = []
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
-        shown = "" if "PASSWORD" in name or not name else f"={str(fault['input'])[:80]!r}"
         message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        lines.append(f"{name}{shown}: {message}" if name else message)
-    return lines
+        if not name:
+            lines.append(message)
+        elif name in _PRIVATE:
+            lines.append(f"{name}: {message}")
+        else:
+            lines.append(f"{name}={str(fault['input'])[:80]!r}: {message}")
+    return [mask(line) for line in lines]
+
+
+_PRIVATE = frozenset({"ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_API_BASE_URL"})
 
 
 def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

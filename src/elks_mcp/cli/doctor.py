@@ -13,9 +13,9 @@ import anyio
 import click
 
 from elks_mcp.app import App, open_app
-from elks_mcp.errors import ElksError
+from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.models import Draft
-from elks_mcp.phone import Number
+from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import largest_price
 from elks_mcp.settings import NAMES, Configuration
 
@@ -111,25 +111,36 @@ def _mode(app: App) -> Check:
 
 async def _provider(app: App) -> list[Check]:
     """Ask 46elks for the account, and whether it would take our sender; neither costs anything."""
+    checks = []
     try:
-        app.require_account()
+        app.require_account(sender=True)
+    except Misconfigured as error:
+        checks.append(Check("fail", error.explain()))
+    if app.configuration.settings.credentials or app.policy.simulated:
+        checks += await _account(app)
+    return checks
+
+
+async def _account(app: App) -> list[Check]:
+    who = "The simulated 46elks" if app.policy.simulated else "46elks"
+    try:
         account = await app.client.get_account()
     except ElksError as error:
         return [Check("fail", error.explain())]
-    checks = [Check("ok", f"46elks accepts the credentials; balance {account.balance}.")]
     most = largest_price(app.policy, account.balance.currency)
-    checks.append(Check("ok", f"One message may cost {most} at most."))
+    checks = [
+        Check("ok", f"{who} accepts the credentials; balance {account.balance}."),
+        Check("ok", f"One message may cost {most} at most."),
+    ]
     if account.balance.units <= 0:
         checks.append(Check("fail", "There is no money on the account; 46elks will not send anything."))
-    return [*checks, await _sender(app)]
+    return [*checks, await _sender(app, app.policy.sender)] if app.policy.sender else checks
 
 
-async def _sender(app: App) -> Check:
-    if app.policy.sender is None:
-        return Check("fail", "ELKS_PHONE_NUMBER is not set: send_sms needs `from` in every call.")
-    shown = _masked("", app.policy.sender)
+async def _sender(app: App, sender: Sender) -> Check:
+    shown = _masked("", sender)
     try:
-        await app.client.get_estimate(Draft(to=_TEST_NUMBER, text="Hej!", sender=app.policy.sender))
+        await app.client.get_estimate(Draft(to=_TEST_NUMBER, text="Hej!", sender=sender))
     except ElksError as error:
         return Check("fail", f"46elks does not take {shown} as sender. {error.explain()}")
     return Check("ok", f"46elks prices a text from {shown}.")

@@ -1,6 +1,8 @@
 """`elks-mcp sandbox`: a simulated 46elks under a real web server."""
 
+import os
 import socket
+from contextlib import suppress
 
 import click
 import uvicorn
@@ -47,12 +49,13 @@ def run(port: int) -> None:
     try:
         listener = socket.create_server(("127.0.0.1", port))
     except OSError as error:
+        reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
         raise click.ClickException(
-            f"Port {port} cannot be used: {error.strerror}. Choose another with --port, or 0 for any."
+            f"Port {port} cannot be used: {reason}. Choose another with --port, or 0 for any."
         ) from None
     box = Sandbox()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     click.echo(_WELCOME.format(url=url, username=box.username, password=box.password, number=box.number))
-    config = uvicorn.Config(box.app, log_level="warning", ws="none", timeout_graceful_shutdown=5)
-    with listener:
+    config = uvicorn.Config(box.app, log_level="warning", ws="none", timeout_graceful_shutdown=1)
+    with listener, suppress(KeyboardInterrupt):
         _Server(config, box).run([listener])

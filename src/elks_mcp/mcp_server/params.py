@@ -8,7 +8,10 @@ from elks_mcp.switch import parse_switch
 
 
 def _read_yes(value: Any) -> str:
-    return "yes" if parse_switch(value) else "no"
+    try:
+        return "yes" if parse_switch(value) else "no"
+    except ValueError:
+        raise ValueError("use yes or no") from None
 
 
 To = Annotated[str, Field(description="Recipient: +46701740605, or 070-174 06 05 for a Swedish number.")]

@@ -1,6 +1,6 @@
 """What quotes, orders and messages look like as answers."""
 
-from elks_mcp.errors import ProviderError, Rejected
+from elks_mcp.errors import NotSent, ProviderError
 from elks_mcp.mcp_server.answers import (
     Amount,
     Costly,
@@ -47,10 +47,10 @@ def report_order(order: Order, policy: Policy, *, repeated: bool = False) -> Sen
     """Answer a send whose order was placed, by what is known of it now.
 
     Raises:
-        Rejected: nothing was sent, and nothing will be.
+        NotSent: nothing was sent, and nothing will be.
     """
     if order.state in {OrderState.REJECTED, OrderState.EXPIRED}:
-        raise Rejected(_order_meaning(order), hint="")
+        raise NotSent(_order_meaning(order))
     receipt = order.receipt
     again = (
         "This was asked for before, under the same idempotencyKey; nothing new was sent. " if repeated else ""
@@ -157,7 +157,8 @@ def _order_meaning(order: Order) -> str:
             return "46elks accepted it; whether it is delivered comes later."
         case OrderState.QUEUED if order.not_before:
             when = time_in_words(order.not_before)
-            return f"{order.fault} It is tried again by itself at about {when}; do not send it again."
+            again = f"It is tried again by itself at about {when}, while this server runs"
+            return f"{order.fault} {again}; do not send it again."
         case OrderState.QUEUED | OrderState.SENDING:
             return "it is on its way to 46elks; do not send it again."
         case OrderState.IN_DOUBT:
