@@ -195,7 +195,7 @@ class HistoryEntry(Answer):
             to=cleaned(message.to)[:_LONGEST_NAME],
             created_at=message.created_at,
             status=message.status,
-            text=None if inbound else message.text,
+            text=None if inbound or message.text is None else cleaned(message.text),
             untrusted_text=cleaned(message.text or "")[:_LONGEST_TEXT] if inbound else None,
             cost=Amount.of(message.cost) if message.cost else None,
             parts=message.parts,

@@ -111,6 +111,11 @@ def _rate(delivered: int, failed: int) -> float | None:
     return delivered / (delivered + failed) if delivered + failed else None
 
 
+def _success(row: CountryStatistics) -> float:
+    """The rate of a country where something is settled."""
+    return row.delivered / (row.delivered + row.failed)
+
+
 def _cost(messages: Sequence[Message]) -> Money:
     costs = [message.cost for message in messages if message.cost]
     return Money(sum(cost.units for cost in costs), costs[0].currency if costs else "")
@@ -152,11 +157,13 @@ def _country(number: str) -> str:
 
 def _stands_out(messages: Sequence[Message], countries: Sequence[CountryStatistics], now: datetime) -> str:
     """Say the one thing worth looking at, in a sentence."""
-    worst = min(countries, key=lambda row: _rate(row.delivered, row.failed) or 1.0, default=None)
-    if worst and worst.delivered + worst.failed >= _ENOUGH:
-        rate = _rate(worst.delivered, worst.failed)
-        if rate is not None and rate < _POOR:
-            return f"What stands out: only {rate:.0%} of the texts to {worst.country} were delivered."
+    judged = [row for row in countries if row.delivered + row.failed >= _ENOUGH]
+    if judged:
+        worst = min(judged, key=_success)
+        if _success(worst) < _POOR:
+            return (
+                f"What stands out: only {_success(worst):.0%} of the texts to {worst.country} were delivered."
+            )
     waiting = [m for m in messages if m.status in {"created", "sent"} and m.created_at]
     stuck = sum(1 for m in waiting if m.created_at and now - m.created_at > _STUCK)
     if stuck:
