@@ -1,12 +1,16 @@
 """Write docs/tools.md and docs/settings.md from the code; with --check, only say whether they are fresh."""
 
+import ast
+import inspect
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from elks_mcp import settings
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.mcp_server.tool import ElksTool
 from elks_mcp.settings import ALSO_AS_FILE, Settings
@@ -31,7 +35,8 @@ def main() -> int:
 
 def write_settings() -> str:
     """Write the page about settings."""
-    rows = [_setting(field) for field in Settings.model_fields.values()]
+    meanings = _meanings()
+    rows = [_setting(field, meanings[name]) for name, field in Settings.model_fields.items()]
     as_file = ", ".join(f"`{name}`" for name in ALSO_AS_FILE)
     return "\n".join([_NOTICE, _SETTINGS_INTRODUCTION.format(as_file=as_file), *rows, "", _SETTINGS_END])
 
@@ -65,9 +70,24 @@ words of the text are the status. `dry_run` and `message_id` are understood as w
 `messageId`; any other name is refused. A blank or null optional argument counts as left out."""
 
 
-def _setting(field: FieldInfo) -> str:
-    meaning = " ".join((field.description or "").split())
-    return f"| `{field.alias}` | {_default(field.default)} | {meaning} |"
+def _setting(field: FieldInfo, meaning: str) -> str:
+    return f"| `{field.alias}` | {_default(field.default)} | {' '.join(meaning.split())} |"
+
+
+def _meanings() -> dict[str, str]:
+    """Read what stands below each setting in the source; at run time nobody pays for that."""
+    (body,) = [
+        node.body
+        for node in ast.parse(inspect.getsource(settings)).body
+        if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
+    ]
+    return {
+        field.target.id: text.value.value
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+        if isinstance(text.value.value, str)
+    }
 
 
 def _default(value: Any) -> str:

@@ -18,7 +18,7 @@ from elks_mcp.text import Size
 class Frozen(BaseModel):
     """A value that cannot be changed, only replaced by another."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Draft(Frozen):

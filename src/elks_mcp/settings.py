@@ -94,7 +94,7 @@ Switch = Annotated[bool, BeforeValidator(parse_switch)]
 class Settings(BaseModel):
     """Everything that can be configured, by the name of its environment variable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_username: Annotated[str | None, Field(alias="ELKS_API_USERNAME")] = None
     """API username of the 46elks account (46elks.com: Account → API)."""

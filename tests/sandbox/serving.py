@@ -28,6 +28,7 @@ async def serve(box: Sandbox) -> AsyncIterator[str]:
     config = uvicorn.Config(box.app, log_config=None, ws="none", timeout_graceful_shutdown=30)
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [listener])
             with anyio.fail_after(10):

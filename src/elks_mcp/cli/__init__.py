@@ -1,5 +1,6 @@
 """The front door for people: `elks-mcp` and its commands."""
 
+import gc
 import os
 import sys
 from importlib.metadata import version
@@ -39,6 +40,7 @@ def commands(context: click.Context, env_file: Path | None) -> None:
     """
     context.obj = env_file
     if context.invoked_subcommand is not None:
+        gc.enable()  # which `main` switched off while loading
         return
     if sys.stdin.isatty():
         click.echo(_EXPLANATION)

@@ -1,5 +1,6 @@
 """The MCP server on standard input and output."""
 
+import gc
 import logging
 import signal
 
@@ -21,6 +22,8 @@ def serve(configuration: Configuration) -> None:
         logs.set_up(configuration.settings.log_level)
         _warn(configuration)
         server = build_server(configuration.settings.policy(), lambda: open_app(configuration))
+    gc.freeze()
+    gc.enable()
     # A read of standard input cannot be broken off, so an interrupt could only wait for the client.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from statistics import median, quantiles
+from typing import Annotated
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from elks_mcp.errors import InvalidInput
 from elks_mcp.mcp_server.answers import Amount, Answer, time_in_words
@@ -36,9 +37,9 @@ class StatisticsAnswer(Answer):
     delivered: int
     failed: int
     under_way: int
-    delivery_rate: float | None
-    """Delivered ÷ settled, 0 to 1; null before any is settled."""
-
+    delivery_rate: Annotated[
+        float | None, Field(description="Delivered ÷ settled, 0 to 1; null before any is settled.")
+    ]
     cost: Amount
     cost_per_message: Amount | None
     cost_per_part: Amount | None

@@ -1,0 +1,28 @@
+"""A minimal MCP server that asks 46elks for the account, without anything around it.
+
+One HTTP client is kept for all calls. The tool answers with the JSON as it came.
+"""
+
+import os
+
+import httpx2
+from mcp.server import MCPServer
+
+server = MCPServer("asking", log_level="WARNING")
+client = httpx2.AsyncClient(
+    base_url=os.environ["ELKS_API_BASE_URL"],
+    auth=httpx2.BasicAuth(os.environ["ELKS_API_USERNAME"], os.environ["ELKS_API_PASSWORD"]),
+    trust_env=False,
+)
+
+
+@server.tool()
+async def balance() -> str:
+    """Tell what is on the account."""
+    answer = await client.get("/me")
+    answer.raise_for_status()
+    return answer.text
+
+
+if __name__ == "__main__":
+    server.run()

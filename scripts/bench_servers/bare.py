@@ -1,0 +1,15 @@
+"""The least there is: an MCP server on the SDK with one trivial tool. What it takes, every server takes."""
+
+from mcp.server import MCPServer
+
+server = MCPServer("bare", log_level="WARNING")
+
+
+@server.tool()
+async def ping() -> str:
+    """Answer."""
+    return "pong"
+
+
+if __name__ == "__main__":
+    server.run()

@@ -1,0 +1,69 @@
+"""What is loaded to start: every client starts a server of its own, and waits for it.
+
+The server runs as clients start it, under Python's import trace, until it has listed its tools.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from .process import running
+
+TRACED = (sys.executable, "-X", "importtime", "-m", "elks_mcp")
+
+ACCOUNT = {
+    "ELKS_API_BASE_URL": "http://127.0.0.1:9/a1",
+    "ELKS_API_USERNAME": "u0123456789abcdef0123456789abcdef",
+    "ELKS_API_PASSWORD": "canary",
+}
+
+COSTLY = {
+    "alembic",
+    "dotenv",
+    "elks_mcp.cli.demo",
+    "elks_mcp.cli.doctor",
+    "elks_mcp.cli.sandbox",
+    "elks_mcp.sandbox",
+    "iso3166",
+    "sqlalchemy",
+}
+"""What costs time or memory and is not needed to list tools. Each loads at its first use."""
+
+
+def loaded(environ: Mapping[str, str], folder: Path) -> set[str]:
+    """Name every module that the server loads until it has listed its tools."""
+    with running(environ, folder, command=TRACED) as server:
+        server.initialize()
+        assert server.request("tools/list")["result"]["tools"]
+        assert server.close() == 0
+        return set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", server.stderr, re.MULTILINE))
+
+
+def test_listing_tools_without_an_account_loads_nothing_costly(tmp_path: Path) -> None:
+    modules = loaded({}, tmp_path)
+    assert "mcp.server" in modules, "the trace shows nothing"
+    assert not modules & (COSTLY | {"phonenumbers"})
+
+
+def test_listing_tools_with_an_account_loads_nothing_costly(tmp_path: Path) -> None:
+    assert not loaded(ACCOUNT, tmp_path) & (COSTLY | {"phonenumbers"})
+
+
+def test_a_number_as_sender_loads_nothing_else(tmp_path: Path) -> None:
+    assert not loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "+46701740699"}, tmp_path) & COSTLY
+
+
+def test_a_name_as_sender_needs_no_numbering_plans(tmp_path: Path) -> None:
+    assert not loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "Ekot"}, tmp_path) & (COSTLY | {"phonenumbers"})
+
+
+@pytest.mark.xfail(reason="phone.py looks every number up; Swedish mobile ones need not be")
+def test_a_swedish_mobile_number_as_sender_needs_no_numbering_plans(tmp_path: Path) -> None:
+    assert "phonenumbers" not in loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "+46701740699"}, tmp_path)
+
+
+def test_the_sandbox_is_loaded_where_it_is_asked_for(tmp_path: Path) -> None:
+    assert "elks_mcp.sandbox" in loaded({"ELKS_SANDBOX": "true"}, tmp_path)
