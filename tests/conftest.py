@@ -1,6 +1,10 @@
 """What every test may use."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("unhurried", deadline=None)  # the first number loads the numbering plans
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

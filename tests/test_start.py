@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-
 from .process import running
 
 TRACED = (sys.executable, "-X", "importtime", "-m", "elks_mcp")

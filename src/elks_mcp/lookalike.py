@@ -1,24 +1,29 @@
 """Sender names that pretend to be somebody else's.
 
 Whole words are compared, by their skeleton (what the eye takes them for), so that `P0LICE`,
-`Bank1D` and `NordeaInfo` are caught, and `Bankeryd`, `SREAlert` and `Klara` are not.
+`Bank1D` and `NordeaInfo` are caught, and `Bankeryd`, `SREAlert` and `Klara` are not. Words are
+what capitals and digits set apart; a part of a word is none (`Blodbanken`), nor is a word that
+is only near (`Nordic`).
 """
 
 import re
 from collections.abc import Iterator
+from itertools import combinations
 
 _PROTECTED = {
     "banks and payment": (
-        "bank banken bankid mobilbank nordea swedbank seb handelsbank danskebank sbab lansforsakr skandia "
-        "icabanken avanza nordnet resursbank lunar revolut swish klarna qliro paypal visa mastercard amex "
-        "bankgirot trustly binance coinbase"
+        "bank banken bankid mobilbank mobiltbank nordea swedbank seb handelsbank handelsban danskebank sbab "
+        "lansforsak lansforsakr skandia icabanken avanza nordnet resursbank lunar revolut swish klarna qliro "
+        "paypal visa mastercard amex bankgirot trustly binance coinbase"
     ),
     "authorities": (
         "polis polisen police politi polizei interpol europol sapo skatteverk skatteverke skv kronofogden "
-        "fkassan forsakring csn migration tullverket tullen domstol riksbanken regering riksdagen "
-        "vardguiden sos sosalarm krisinfo folkhalsan pensionsmyn transportst trafikverk bolagsverk"
+        "fkassan forsakring forsakrings csn migration migrationsv tullverk tullverket tullen domstol "
+        "domstolen riksbank riksbanken riksgalden regering regeringen riksdagen vardguiden 1177 sos sosalarm "
+        "krisinfo folkhalsan pensionsmyn arbetsform arbetsforme transportst trafikverk trafikverke "
+        "bolagsverk bolagsverke"
     ),
-    "parcels": "postnord posten dhl ups fedex budbee instabox schenker",
+    "parcels": "postnord posten dhl ups gls fedex budbee instabox schenker",
     "telephony": "telia tele2 telenor comviq halebop vimla",
     "brands": (
         "google gmail apple icloud microsoft amazon facebook instagram whatsapp netflix spotify blocket "
@@ -38,14 +43,24 @@ def pretended_name(sender: str) -> str | None:
 
 def _skeleton(word: str) -> str:
     folded = word.lower().translate(_DIGITS_AS_LETTERS).replace("i", "l")
-    return folded.replace("rn", "m").replace("vv", "w")
+    return folded.replace("rn", "m").replace("vv", "w").replace("cl", "d")
+
+
+_PIECE = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]")
 
 
 def _words(name: str) -> Iterator[str]:
-    """Take a name whole, then apart at capitals and digits, then again with digits read as letters."""
-    yield name
-    for spelling in (name, name.translate(_DIGITS_AS_LETTERS)):
-        yield from re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", spelling)
+    """Take every run of neighbouring pieces, the longest first; a digit is a letter or sets words apart.
 
+    Digits alone are no disguise: the 505 of `Info505` is not SOS.
+    """
+    ends = [0, *(piece.end() for piece in _PIECE.finditer(name))]
+    runs = sorted(combinations(ends, 2), key=lambda run: run[0] - run[1])
+    words = (name[start:end] for start, end in runs)
+    return (word for word in words if not word.isdigit() or word in _NUMBERS)
+
+
+_NUMBERS = frozenset({"1177"})
+"""Swedish health care is known by its number."""
 
 _SKELETONS = {_skeleton(word): word for words in _PROTECTED.values() for word in words.split()}

@@ -44,7 +44,7 @@ class Finding(Frozen):
 
     guard: str
     effect: Effect
-    reason: str
+    reason: Annotated[str, Field(repr=False)]
 
 
 class Estimate(Frozen):

@@ -1,11 +1,16 @@
 """Money as 46elks counts it: whole ten-thousandths of the account's currency."""
 
+import re
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from fractions import Fraction
 from typing import Self
 
 UNITS = 10_000
 """46elks' units to one krona or euro (https://46elks.se/docs/show-sms-id: 3500 is 0.35 SEK)."""
+
+_AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{0,8})?|\.[0-9]{1,8}")
+"""Twenty digits at most: Decimal keeps 28, so none is rounded away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +26,13 @@ class Money:
 
     @classmethod
     def parse(cls, text: str, currency: str = "") -> Self:
-        """Read an amount such as "10", "0.52" or "0,52".
+        """Read an amount such as "10", "0.52" or "0,52"; a comma is a decimal one, always.
 
         Raises:
-            ValueError: it is no number, is negative, or is finer than 1/10000.
+            ValueError: it is no number, is negative, is 10**12 or more, or is finer than 1/10000.
         """
-        try:
-            units = Decimal(text.strip().replace(",", ".")) * UNITS
-        except InvalidOperation:
-            raise ValueError(f"{text!r} is not an amount of money") from None
-        if not units.is_finite() or units < 0 or units != units.to_integral_value():
+        written = text.strip().replace(",", ".")
+        if not _AMOUNT.fullmatch(written) or (units := Decimal(written) * UNITS) % 1:
             raise ValueError(f"{text!r} is not an amount of money")
         return cls(int(units), currency)
 
@@ -56,12 +58,12 @@ class Money:
         return self.units <= other.units
 
     def times(self, count: int) -> Self:
-        """Multiply by a count."""
+        """Multiply by a whole count."""
         return type(self)(self.units * count, self.currency)
 
     def split(self, ways: int) -> Self:
-        """Divide into `ways` equal parts (1 or more), rounded half to even."""
-        return type(self)(round(self.units / ways), self.currency)
+        """Divide into `ways` equal parts (1 or more), rounded half to even, to a ten-thousandth."""
+        return type(self)(round(Fraction(self.units, ways)), self.currency)
 
     @property
     def amount(self) -> float:

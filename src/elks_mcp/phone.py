@@ -17,6 +17,9 @@ HOME_REGION = "SE"
 _WRITE_E164 = "Write it with the country code, as in +46701740605."
 _INTERNATIONAL = "001"
 _SENDER_LENGTH = range(3, 12)
+_SHORT_NUMBER = 6
+_SHOWN_LAST = 2
+_HIDDEN = 4
 
 
 class NumberKind(StrEnum):
@@ -45,8 +48,9 @@ class Number:
 
     @property
     def masked(self) -> str:
-        """Show the beginning and the last two digits: `+4670*****05`."""
-        return f"{self.e164[:5]}{'*' * (len(self.e164) - 7)}{self.e164[-2:]}"
+        """Show the beginning and the last two digits: `+4670*****05`. Four or more are hidden."""
+        first = max(1, min(5, len(self.e164) - _SHOWN_LAST - _HIDDEN))
+        return self.e164[:first].ljust(len(self.e164) - _SHOWN_LAST, "*") + self.e164[-_SHOWN_LAST:]
 
     @property
     def region(self) -> str:
@@ -55,7 +59,7 @@ class Number:
 
     @property
     def kind(self) -> NumberKind:
-        """What the number is for."""
+        """What the number is for, by libphonenumber's copy of the numbering plans."""
         return _look_up(self.e164)[1]
 
     @property
@@ -95,8 +99,10 @@ def written(sender: Sender) -> str:
 def parse_number(raw: str, home: str = HOME_REGION) -> Number:
     """Read a phone number as a person writes it.
 
-    `+…`, `00…` and a leading 0 (a number in `home`, an ISO 3166 region) are understood, with
-    spaces, hyphens, dots, slashes, brackets, full-width digits and invisible marks in between.
+    `+…`, `00…` (or what dials abroad from `home`) and a leading 0 (a number in `home`, an
+    ISO 3166 region) are understood, with spaces, hyphens, dots, brackets, a slash behind the
+    area code, full-width and other scripts' digits, and invisible marks. Whether the number is
+    in use is not known here; `Number.kind` says what its country's plan keeps it for.
 
     Raises:
         InvalidInput: it is no phone number, or could be two different ones.
@@ -106,23 +112,22 @@ def parse_number(raw: str, home: str = HOME_REGION) -> Number:
         raise InvalidInput("The phone number is empty.", hint=_WRITE_E164)
     if not re.fullmatch(r"\+?[0-9]+", text):
         raise InvalidInput(_why_not_digits(raw, text), hint=_WRITE_E164)
-    text = re.sub(r"^00", "+", text)
     if not text.startswith(("+", "0")):
-        raise InvalidInput(
-            f"{_quoted(raw)} can be read in two ways: {_both_readings(text, home)}.",
-            hint="Write the one that is meant, with its +.",
-        )
+        raise _cannot_tell(raw, text, home)
     return Number(_to_e164(raw, text, home))
 
 
 def parse_sender(raw: str, home: str = HOME_REGION) -> Sender:
-    """Read a sender: a phone number, or a name of 3–11 letters or digits.
+    """Read a sender: a phone number, or a name of 3–11 letters A–Z or digits, the first a letter.
+
+    46elks takes more characters at its discretion, and refuses a hyphen or a leading digit
+    (https://46elks.com/kb/text-sender-id).
 
     Raises:
         InvalidInput: it is neither.
     """
     name = raw.strip()
-    if re.fullmatch(r"\+?[0-9]*", _tidied(name)):
+    if re.fullmatch(r"\+.*|[0-9]*", _tidied(name), re.DOTALL):
         return parse_number(name, home)
     if reason := _why_not_sender(name):
         raise InvalidInput(
@@ -139,19 +144,35 @@ def country_name(region: str) -> str:
     from iso3166 import countries_by_alpha2  # noqa: PLC0415  (30 ms, wanted only where a person reads)
 
     country = countries_by_alpha2.get(region)
-    return country.apolitical_name if country else "unknown country"
+    return country.apolitical_name if country else _RESERVED_REGIONS.get(region, "unknown country")
+
+
+_RESERVED_REGIONS = {"AC": "Ascension Island", "TA": "Tristan da Cunha"}
+"""Regions with numbers of their own that ISO 3166 has only reserved a code for."""
 
 
 def _tidied(raw: str) -> str:
-    """Drop what people and word processors put between digits; full-width becomes ordinary."""
-    text = unicodedata.normalize("NFKC", raw)
-    text = "".join(char for char in text if unicodedata.category(char) not in {"Cf", "Cc", "Zs"})
-    text = re.sub(r"[\-\u2010-\u2015\u2212().\[\]/·]", "", text)
-    return "".join(str(unicodedata.decimal(char, char)) for char in text)
+    """Drop what people and word processors put between digits; all digits become ordinary.
+
+    Not all that is compatible: a footnote's ² is no digit of the number. And a slash only
+    behind the area code: 08-123 456/57 is two numbers.
+    """
+    kept = (
+        char for char in raw.strip() if unicodedata.category(char) not in {"Cf", "Cc", "Zs"} or char in "\r\n"
+    )
+    text = "".join(map(_plain, kept))
+    text = re.sub(r"[\-\u2010-\u2015\u2212().\[\]·]", "", text)
+    return re.sub(r"^(\+?[0-9]{2,6})/(?=[0-9]{5,}$)", r"\1", text)
+
+
+def _plain(char: str) -> str:
+    wide = unicodedata.decomposition(char).startswith(("<wide>", "<small>"))
+    ordinary = unicodedata.normalize("NFKC", char) if wide else char
+    return str(unicodedata.decimal(ordinary, ordinary))
 
 
 def _why_not_digits(raw: str, text: str) -> str:
-    if re.search(r"[,;]", text) or text.count("+") > 1:
+    if re.search(r"[,;/|&\r\n]", text) or text.count("+") > 1:
         return f"{_quoted(raw)} looks like more than one phone number; each gets a text of its own."
     odd = re.search(r"[^0-9]", text.removeprefix("+"))
     fault = f"it has {_named(odd.group())} in it" if odd else "it has no digits"
@@ -168,33 +189,60 @@ def _why_not_sender(name: str) -> str:
     return ""
 
 
-def _both_readings(digits: str, home: str) -> str:
+def _cannot_tell(raw: str, digits: str, home: str) -> InvalidInput:
     """Say both things that digits without +, 00 or 0 may mean; a wrong guess would text a stranger."""
     from phonenumbers import country_code_for_region  # noqa: PLC0415
 
-    return f"+{digits}, or as a number in {country_name(home)} +{country_code_for_region(home)}{digits}"
+    if len(digits) <= _SHORT_NUMBER:
+        return InvalidInput(
+            f"{_quoted(raw)} is too short for a phone number; short numbers take no texts from here.",
+            hint=_WRITE_E164,
+        )
+    at_home = f"a number in {country_name(home)} +{country_code_for_region(home)}{digits}"
+    return InvalidInput(
+        f"{_quoted(raw)} can be read in two ways: +{digits}, or as {at_home}.",
+        hint="Write the one that is meant, with its +.",
+    )
 
 
 def _to_e164(raw: str, text: str, home: str) -> str:
     import phonenumbers as lib  # noqa: PLC0415  (22 ms and 5 MiB, wanted at the first number)
 
     try:
-        parsed = lib.parse(text, home)
+        parsed = lib.parse(_dialled(text, home), home)
+        e164 = lib.format_number(parsed, lib.PhoneNumberFormat.E164)
+        length = lib.is_possible_number_with_reason(parsed)
     except lib.NumberParseException as error:
         raise InvalidInput(_why_not_number(raw, error.error_type), hint=_WRITE_E164) from None
-    length = lib.is_possible_number_with_reason(parsed)
     if length != lib.ValidationResult.IS_POSSIBLE:
-        size = "long" if length == lib.ValidationResult.TOO_LONG else "short"
-        raise InvalidInput(f"{_quoted(raw)} is too {size} for a phone number.", hint=_WRITE_E164)
-    return lib.format_number(parsed, lib.PhoneNumberFormat.E164)
+        fault = _WRONG_LENGTH.get(length, "is too short for a phone number")
+        raise InvalidInput(f"{_quoted(raw)} {fault}.", hint=_WRITE_E164)
+    # +46 00 70… would be another spelling of +46 70…, and dodge its limits
+    if parsed.italian_leading_zero and not lib.is_valid_number(parsed):
+        raise InvalidInput(f"{_quoted(raw)} has a zero too many.", hint=_WRITE_E164)
+    return e164
+
+
+_WRONG_LENGTH = {3: "is too long for a phone number", 5: "has a length that no number of its country has"}
+"""libphonenumber's ValidationResult, spelled out as its kinds are below."""
+
+
+def _dialled(text: str, home: str) -> str:
+    """Read 00 as +, unless `home` dials abroad in another way that begins with it, as Australia's 0011."""
+    from phonenumbers import PhoneMetadata  # noqa: PLC0415
+
+    plan = PhoneMetadata.metadata_for_region(home)
+    if plan and plan.international_prefix and re.match(plan.international_prefix, text):
+        return text
+    return re.sub(r"^00", "+", text)
 
 
 def _why_not_number(raw: str, error_type: int) -> str:
-    import phonenumbers as lib  # noqa: PLC0415
+    from phonenumbers import NumberParseException  # noqa: PLC0415
 
-    if error_type == lib.NumberParseException.INVALID_COUNTRY_CODE:
+    if error_type == NumberParseException.INVALID_COUNTRY_CODE:
         return f"{_quoted(raw)} begins with no country's code."
-    if error_type == lib.NumberParseException.TOO_LONG:
+    if error_type == NumberParseException.TOO_LONG:
         return f"{_quoted(raw)} is too long for a phone number."
     return f"{_quoted(raw)} is too short for a phone number."
 
@@ -216,8 +264,14 @@ def _zones(e164: str) -> tuple[str, ...]:
     import phonenumbers as lib  # noqa: PLC0415
     from phonenumbers import timezone  # noqa: PLC0415
 
-    zones = timezone.time_zones_for_number(lib.parse(e164))
-    return tuple(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
+    number = lib.parse(e164)
+    # +1 is 25 countries: there the area code tells, for mobiles too. Jamaica's are not in Alaska.
+    find = (
+        timezone.time_zones_for_geographical_number
+        if number.country_code == 1
+        else timezone.time_zones_for_number
+    )
+    return tuple(zone for zone in find(number) if zone != timezone.UNKNOWN_TIMEZONE)
 
 
 _KINDS = {

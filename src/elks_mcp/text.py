@@ -10,10 +10,10 @@ those two GSM-7 septets instead, which `Alphabet.STANDARD` counts.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import groupby
+from itertools import pairwise
 
 BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -56,8 +56,9 @@ class Size:
 class DearCharacter:
     """A character outside GSM-7, how often it occurs, and what could stand in its place.
 
-    `instead` is "" where the character can be left out unseen, and None where only the
-    writer can know.
+    `char` is what a reader takes for one character: a letter and the accents that were typed
+    after it, or a picture joined of several. `instead` is "" where it can be left out unseen,
+    and None where only the writer can know.
     """
 
     char: str
@@ -66,54 +67,62 @@ class DearCharacter:
 
     @property
     def name(self) -> str:
-        """The Unicode name in lower case, with the code point."""
-        return f"{unicodedata.name(self.char, 'unnamed character').lower()}, U+{ord(self.char):04X}"
+        """The Unicode name in lower case, with the code point; a few of them, where it has many."""
+        shown, more = self.char[:_NAMED], " …" if len(self.char) > _NAMED else ""
+        names = " + ".join(unicodedata.name(char, "unnamed character").lower() for char in shown)
+        return f"{names}, {' '.join(f'U+{ord(char):04X}' for char in shown)}{more}"
 
 
 def measure(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> Size:
-    """Say how a text is encoded and how many parts it is billed as; an empty text is one part."""
+    """Say how a text is encoded and how many parts it is billed as; an empty text is one part.
+
+    By default as 46elks counts (https://46elks.com/kb/sms-splitting-and-pricing).
+    """
     encoding = _encoding(text, alphabet)
-    return Size(encoding, _units(text, encoding), len(split(text, alphabet)))
+    return Size(encoding, _units(text, encoding), 1 + len(_cuts(text, encoding)))
 
 
 def split(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[str, ...]:
-    """Cut a text into its parts, never inside a surrogate pair or an escape sequence."""
-    encoding = _encoding(text, alphabet)
-    if _units(text, encoding) <= _SINGLE[encoding]:
-        return (text,)
-    parts = _part_numbers(text, encoding, _OF_SEVERAL[encoding])
-    grouped = groupby(zip(parts, text, strict=True), key=lambda pair: pair[0])
-    return tuple("".join(char for _, char in pairs) for _, pairs in grouped)
+    """Cut a text into its parts, never inside a surrogate pair or an escape sequence.
+
+    A picture joined of several (👨‍👩‍👧) may be cut at its joiners: phones put the parts together again.
+    """
+    cuts = _cuts(text, _encoding(text, alphabet))
+    return tuple(text[start:end] for start, end in pairwise((0, *cuts, len(text))))
 
 
 def dear_characters(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[DearCharacter, ...]:
-    """List the characters that force UCS-2, in order of first occurrence."""
+    """List what forces UCS-2, in order of first occurrence, an accent together with its letter."""
     cheap = _cheap(alphabet)
-    counted = Counter(char for char in text if char not in cheap)
-    return tuple(DearCharacter(char, count, _instead(char, cheap)) for char, count in counted.items())
+    counted = Counter(letter for letter in _letters(text) if not cheap.issuperset(letter))
+    return tuple(DearCharacter(letter, count, _instead(letter, cheap)) for letter, count in counted.items())
 
 
 def cheaper(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
     """Rewrite a text with what can stand in for its dear characters; what has no stand-in stays.
 
     The meaning stays the same to a reader: “curly” becomes "straight", a combining accent joins
-    its letter, an invisible character goes. Emoji and other alphabets stay as they are.
+    its letter, an invisible character goes. Emoji and other alphabets stay as they are. Where
+    the rewritten text would take more parts (… is one character, ... are three) it is returned
+    as it was.
     """
-    cheap = _cheap(alphabet)
-    composed = unicodedata.normalize("NFC", text)
-    return "".join(_instead_or_itself(char, cheap) for char in composed)
+    instead = {
+        dear.char: dear.instead for dear in dear_characters(text, alphabet) if dear.instead is not None
+    }
+    rewritten = "".join(instead.get(letter, letter) for letter in _letters(text))
+    return rewritten if measure(rewritten, alphabet).parts <= measure(text, alphabet).parts else text
 
 
 def cleaned(text: str) -> str:
     """Make somebody else's words safe to show: without control, bidi and invisible characters.
 
     Line breaks and emoji stay whole: a variation selector stays behind a picture, a zero-width
-    joiner between two. (Persian and Indic joiners go: safety before typography.) Cleaning twice
-    changes nothing.
+    joiner between two. (Persian and Indic joiners go, and the tags that make a black flag
+    Scotland's: safety before typography. Of more than 30 accents on one letter the rest goes.)
+    Cleaning twice changes nothing.
     """
-    lines = text.replace("\t", " ").replace("\r\n", "\n")
-    lines = lines.replace("\r", "\n").replace("\u2028", "\n").replace("\u2029", "\n")
-    return unicodedata.normalize("NFC", _INVISIBLE.sub(r"\g<picture>", lines))
+    lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
+    return unicodedata.normalize("NFC", _few_accents(_UNSEEN_OR_PICTURE.sub(r"\g<picture>", lines)))
 
 
 def unsendable(text: str) -> str | None:
@@ -129,85 +138,161 @@ def _encoding(text: str, alphabet: Alphabet) -> Encoding:
     return Encoding.GSM7 if _cheap(alphabet).issuperset(text) else Encoding.UCS2
 
 
-def _width(char: str, encoding: Encoding) -> int:
-    """Units that belong together: an escape sequence or a surrogate pair is two."""
-    if encoding is Encoding.GSM7:
-        return 2 if char in EXTENSION else 1
-    return 2 if ord(char) > 0xFFFF else 1  # noqa: PLR2004  (the end of the basic multilingual plane)
+_TAKES_TWO: dict[Encoding, Callable[[str], bool]] = {
+    Encoding.GSM7: EXTENSION.__contains__,
+    Encoding.UCS2: "\uffff".__lt__,
+}
+"""Whether a character takes two units that belong together: an escape sequence or a surrogate pair."""
 
 
 def _units(text: str, encoding: Encoding) -> int:
-    return sum(_width(char, encoding) for char in text)
+    return len(text) + sum(map(_TAKES_TWO[encoding], text))
 
 
-def _part_numbers(text: str, encoding: Encoding, room: int) -> Iterator[int]:
-    part, filled = 0, 0
-    for char in text:
-        width = _width(char, encoding)
-        if filled + width > room:
-            part, filled = part + 1, 0
-        filled += width
-        yield part
+def _cuts(text: str, encoding: Encoding) -> list[int]:
+    """Find where each part after the first begins."""
+    cuts: list[int] = []
+    if _units(text, encoding) <= _SINGLE[encoding]:
+        return cuts
+    room = _OF_SEVERAL[encoding]
+    for index, two in enumerate(map(_TAKES_TWO[encoding], text)):
+        room -= 1 + two
+        if room < 0:
+            cuts.append(index)
+            room = _OF_SEVERAL[encoding] - 1 - two
+    return cuts
 
+
+_UNSEEN = (
+    "\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\ud800-\udfff"
+)
+"""Characters nobody sees, as a regular expression's class.
+
+They are Unicode's default ignorables, the controls but for the line feed, format characters of
+hieroglyphs and music, half surrogate pairs, and the blanks that are no spaces.
+"""
+
+_MOST_ACCENTS = 30  # Unicode's own limit (UAX #15, stream-safe text); normalizing takes squared time in it
+_NAMED = 4
+
+_ON_TOP = "[\u0300-\u036f\u20e3\ufe00-\ufe0f\U000e0020-\U000e007f]"
+_NOT_LATIN = "[^\\x00-\u024f]"
+_LETTER = re.compile(
+    f"{_NOT_LATIN}{_ON_TOP}{{0,{_MOST_ACCENTS}}}"
+    f"(?:[\u200c\u200d]{_NOT_LATIN}{_ON_TOP}{{0,{_MOST_ACCENTS}}})*"
+    f"|.{_ON_TOP}{{0,{_MOST_ACCENTS}}}",
+    re.DOTALL,
+)
+"""What a reader takes for one letter: with its accents, and joined to others where its script joins.
+
+A tag, a keycap or a variation selector goes with the picture before it.
+"""
 
 _STAND_INS = {
-    **dict.fromkeys("‘’‚‛′´`ʼ", "'"),
+    **dict.fromkeys("‘’‚‛‹›′´`ʼ", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
-    **dict.fromkeys("‐‑‒–—―−", "-"),
-    **dict.fromkeys("•·∙●▪", "*"),
+    **dict.fromkeys("‐‑‒–—―−⁃", "-"),
+    **dict.fromkeys("•·∙●▪◦‣", "*"),
+    **dict.fromkeys("\x0b\x85\u2028\u2029", "\n"),
+    **dict.fromkeys("\t\u2800\u3164\uffa0", " "),
     "…": "...",
+    "→": "->",
+    "←": "<-",
+    "⇒": "=>",
     "€": "EUR",
-    "\t": " ",
-    "\u2028": "\n",
-    "\u2029": "\n",
-    "№": "No",
     "™": "TM",
     "©": "(c)",
     "®": "(r)",
     "×": "x",
+    "⁄": "/",
+    "∕": "/",
     "[": "(",
     "]": ")",
     "{": "(",
     "}": ")",
     "\\": "/",
     "|": "/",
+    "ł": "l",
+    "Ł": "L",
+    "đ": "d",
+    "Đ": "D",
+    "ı": "i",
+    "œ": "oe",
+    "Œ": "OE",
+    "ẞ": "SS",
 }
+"""What people write where the character is missing, and a reader takes for the same."""
+
+_OTHER_MEANING = ("<super>", "<fraction>")
+"""Unicode calls 10² compatible with 102, and 1½ with 11/2; a reader does not."""
 
 
-def _instead(char: str, cheap: frozenset[str]) -> str | None:
+def _letters(text: str) -> list[str]:
+    return list(text) if text.isascii() else _LETTER.findall(text)
+
+
+def _instead(letter: str, cheap: frozenset[str]) -> str | None:
     """Find what a reader takes for the same; by table first, else by what Unicode calls equivalent."""
-    if char in _STAND_INS:
-        return _STAND_INS[char]
-    if unicodedata.category(char) in {"Cf", "Cc"}:
-        return ""
-    plain = unicodedata.normalize("NFKC", char)
-    if plain and cheap.issuperset(plain):
-        return plain
-    letter = unicodedata.normalize("NFKD", char)[:1]
-    return letter if letter != char and letter in cheap else None
+    seen = _WITHOUT_UNSEEN.sub("", letter) if letter not in _STAND_INS else letter
+    composed = unicodedata.normalize("NFC", seen)
+    if composed in _STAND_INS:
+        return _STAND_INS[composed]
+    if cheap.issuperset(composed):
+        return composed
+    if unicodedata.category(composed[0]) == "Zs":
+        return " "
+    if unicodedata.decomposition(composed[0]).startswith(_OTHER_MEANING):
+        return None
+    return _spelled(unicodedata.normalize("NFKC", composed), cheap) or _unaccented(composed, cheap)
 
 
-def _instead_or_itself(char: str, cheap: frozenset[str]) -> str:
-    instead = None if char in cheap else _instead(char, cheap)
-    return char if instead is None else instead
+_WITHOUT_UNSEEN = re.compile(f"(?<=[0-9#*])\ufe0f?\u20e3|[{_UNSEEN}]")
+"""The keycap of 1️⃣ is seen, but says no more than 1."""
+
+
+def _spelled(letters: str, cheap: frozenset[str]) -> str | None:
+    spelled = "".join(char if char in cheap else _STAND_INS.get(char, char) for char in letters)
+    return spelled if cheap.issuperset(spelled) else None
+
+
+_STROKES = re.compile("[\u0334-\u0338]")
+
+
+def _unaccented(letter: str, cheap: frozenset[str]) -> str | None:
+    """Drop the accents of a letter, as a reader of á forgives; a stroke says no, and ≠ is no =."""
+    apart = unicodedata.normalize("NFKD", letter)
+    plain = "".join(char for char in apart if not unicodedata.combining(char))
+    return _spelled(plain, cheap) if plain.isalpha() and not _STROKES.search(apart) else None
 
 
 def _cannot_be_sent(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\r\t\f"
 
 
-_PICTURES = (
-    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u27bf\u2900-\u297f\u2b00-\u2bff"
+_LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_PICTURES = (  # without U+2329 and U+232A, which normalizing turns into brackets
+    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u2328\u232b-\u27bf\u2900-\u297f\u2b00-\u2bff"
     "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 )
-_INVISIBLE = re.compile(
-    rf"(?P<picture>[{_PICTURES}][\ufe0e\ufe0f]?(?:\u200d(?=[{_PICTURES}]))?|[0-9#*]\ufe0f?\u20e3)?"
-    "(?:[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\ud800-\udfff])*"
+_UNSEEN_OR_PICTURE = re.compile(
+    rf"(?P<picture>[{_PICTURES}](?=[{_UNSEEN}])[\ufe0e\ufe0f]?(?:\u200d(?=[{_PICTURES}]))?|[0-9#*]\ufe0f?\u20e3)"
+    rf"[{_UNSEEN}]*|[{_UNSEEN}]+"
 )
-"""A picture with what belongs to it, kept, and any run of characters nobody sees, dropped.
+"""A picture with what belongs to it, kept, and any run of characters nobody sees, dropped."""
 
-The latter are Unicode's default ignorables, the controls but for the line feed, half surrogate
-pairs and the two blanks that are no spaces.
-"""
+
+def _few_accents(text: str) -> str:
+    """Leave at most 30 accents to a letter: nobody needs more, and sorting them takes squared time."""
+    return text if text.isascii() else "".join(_without_the_31st_accent(text))
+
+
+def _without_the_31st_accent(text: str) -> Iterator[str]:
+    accents = 0
+    for whole in text:
+        for char in unicodedata.normalize("NFD", whole):
+            accents = accents + 1 if unicodedata.combining(char) else 0
+            if accents <= _MOST_ACCENTS:
+                yield char
