@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import anyio
 import anyio.lowlevel
 
+from elks_mcp import sandbox
 from elks_mcp.clock import Clock
 
 
@@ -14,6 +15,7 @@ class ManualClock(Clock):
     def __init__(self, start: datetime = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) -> None:
         self._now = start
         self._sleepers: list[tuple[datetime, anyio.Event]] = []
+        self._slept = anyio.Event()
 
     def now(self) -> datetime:
         """Tell the time that was set."""
@@ -24,9 +26,14 @@ class ManualClock(Clock):
         if moment <= self._now:
             await anyio.lowlevel.checkpoint()
             return
-        woken = anyio.Event()
-        self._sleepers.append((moment, woken))
-        await woken.wait()
+        sleeper = (moment, anyio.Event())
+        self._sleepers.append(sleeper)
+        self._slept.set()
+        try:
+            await sleeper[1].wait()
+        finally:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
 
     def advance(self, time: timedelta) -> None:
         """Let time pass, and wake whoever's moment has come."""
@@ -35,3 +42,38 @@ class ManualClock(Clock):
             if moment <= self._now:
                 woken.set()
         self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > self._now]
+
+    @property
+    def somebody_sleeps(self) -> bool:
+        """Whether there is anybody to wake."""
+        return bool(self._sleepers)
+
+    async def next_alarm(self) -> datetime:
+        """Wait until somebody sleeps, and tell when the first of them wants to be woken."""
+        while not self._sleepers:
+            self._slept = anyio.Event()
+            await self._slept.wait()
+        return min(moment for moment, _ in self._sleepers)
+
+    async def advance_to_next_alarm(self) -> None:
+        """Let time pass until the first sleeper wakes."""
+        self.advance(max(await self.next_alarm() - self._now, timedelta()))
+
+
+class SandboxClock(sandbox.Clock):
+    """The same time for a sandbox, so that it notes down when requests really came."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """Tell the shared time."""
+        return self._clock.now()
+
+    def advance(self, step: timedelta) -> None:
+        """Let time pass for both."""
+        self._clock.advance(step)
+
+    async def wait_until(self, at: datetime) -> None:
+        """Sleep until somebody advances the clock that far."""
+        await self._clock.sleep_until(at)

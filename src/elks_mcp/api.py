@@ -10,20 +10,25 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from ipaddress import ip_address
+from ssl import SSLContext
 from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.errors import NoAnswer, ProviderError, Unreachable
-from elks_mcp.wire import parse_refusal
+from elks_mcp.errors import NoAnswer, Unreachable
+from elks_mcp.wire import LONGEST_LINE, parse_refusal, parse_unreadable
 
 DEFAULT_BASE_URL = "https://api.46elks.com/a1"
 
 _CONNECTING = 0.4
 """The share of the time limit for connecting; TLS may take as much again, and both must fit in
 before the hard limit, so that running into the limit means that the request was under way."""
+
+_QUEUEING = 0.1
+"""The share for waiting until a connection may be opened, for the same reason."""
 
 _LARGEST_ANSWER = 4 * 1024 * 1024
 
@@ -62,7 +67,7 @@ class Api:
             try:
                 return await self._request(self._kept, "GET", path, params=query)
             except _Cut:
-                return await self._request(self._kept, "GET", path, params=query)
+                return await self._request(self._fresh, "GET", path, params=query)
 
     async def post(self, path: str, form: Mapping[str, str]) -> bytes:
         """Post a form, once and never again, over a connection of its own.
@@ -77,7 +82,7 @@ class Api:
             return await self._request(self._fresh, "POST", path, data=form)
 
     async def aclose(self) -> None:
-        """Close what is open."""
+        """Close what is open; what is asked for later opens anew."""
         for name in ("_kept", "_fresh"):
             if client := self.__dict__.pop(name, None):
                 await client.aclose()
@@ -101,28 +106,26 @@ class Api:
     ) -> bytes:
         try:
             async with client.stream(method, path, params=params, data=data) as response:
-                body = await _read(response)
+                body = await (_read(response) if response.is_success else _read_refusal(response))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             raise Unreachable(f"46elks cannot be reached: {_reason(error)}.") from None
         except httpx2.TimeoutException:
             raise NoAnswer(f"46elks did not answer within {self._seconds:g} seconds.") from None
-        except httpx2.HTTPError:
+        except httpx2.DecodingError:
+            raise parse_unreadable("it cannot be unpacked") from None
+        except (httpx2.HTTPError, OSError):  # TLS lets some of its own errors through, which are OSErrors
             raise _Cut("The connection to 46elks was cut before its answer was complete.") from None
-        if response.status_code == httpx2.codes.OK:
+        # Never seen, but any 2xx is a success: 201 must not be taken for a no.
+        if response.is_success:
             return body
-        raise self._refusal(response, body)
-
-    def _refusal(self, response: httpx2.Response, body: bytes) -> ProviderError:
-        """Read a refusal, without our own secrets should it repeat them."""
-        for secret in self._secrets:
-            body = body.replace(secret, b"***")
-        return parse_refusal(response.status_code, response.headers, body)
+        raise parse_refusal(response.status_code, response.headers, body, self._secrets)
 
     @cached_property
-    def _secrets(self) -> tuple[bytes, ...]:
+    def _secrets(self) -> tuple[str, ...]:
+        """What no answer may repeat: the password, and the header it is sent in."""
         password = self._credentials.password.get_secret_value()
-        pair = f"{self._credentials.username}:{password}"
-        return (b64encode(pair.encode()), password.encode()) if password else ()
+        pair = b64encode(f"{self._credentials.username}:{password}".encode()).decode()
+        return (pair.rstrip("="), password) if password else ()
 
     @cached_property
     def _kept(self) -> httpx2.AsyncClient:
@@ -132,19 +135,36 @@ class Api:
     def _fresh(self) -> httpx2.AsyncClient:
         return self._open(keepalive=0)
 
+    @cached_property
+    def _tls(self) -> SSLContext:
+        """The certificates we trust. Read when first needed, and once: it takes a while."""
+        return httpx2.create_ssl_context(trust_env=self._trust_env)
+
+    @cached_property
+    def _trust_env(self) -> bool:
+        return not is_loopback(self._base_url)
+
     def _open(self, *, keepalive: int) -> httpx2.AsyncClient:
-        """Open a client. Made when first needed: reading the system's certificates takes a while."""
-        password = self._credentials.password.get_secret_value()
-        return httpx2.AsyncClient(
-            base_url=self._base_url,
-            auth=httpx2.BasicAuth(self._credentials.username, password),
-            timeout=httpx2.Timeout(self._seconds, connect=self._seconds * _CONNECTING),
-            limits=httpx2.Limits(max_connections=100, max_keepalive_connections=keepalive),
-            headers={"accept": "application/json, text/plain"},
-            follow_redirects=False,
-            trust_env=not is_loopback(self._base_url),
-            transport=self._transport,
-        )
+        username, password = self._credentials.username, self._credentials.password.get_secret_value()
+        seconds = self._seconds
+        try:
+            return httpx2.AsyncClient(
+                base_url=self._base_url,
+                auth=httpx2.BasicAuth(username, password),
+                timeout=httpx2.Timeout(seconds, connect=seconds * _CONNECTING, pool=seconds * _QUEUEING),
+                limits=httpx2.Limits(max_connections=100, max_keepalive_connections=keepalive),
+                headers={"accept": "application/json, text/plain"},
+                follow_redirects=False,
+                verify=self._tls if self._transport is None else True,
+                trust_env=self._trust_env,
+                transport=self._transport,
+            )
+        except (ValueError, OSError, ImportError, httpx2.InvalidURL):
+            # Their words can hold the proxy's password.
+            raise Unreachable(
+                "46elks cannot be reached: the proxy or certificates named in the environment are no use.",
+                hint="Check HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR of the server's start.",
+            ) from None
 
 
 class _Cut(NoAnswer):
@@ -154,7 +174,10 @@ class _Cut(NoAnswer):
 def is_loopback(url: str) -> bool:
     """Tell whether a URL points at this machine, where no proxy belongs in between."""
     host = urlsplit(url).hostname or ""
-    return host in {"localhost", "::1"} or host.startswith("127.")
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 async def _read(response: httpx2.Response) -> bytes:
@@ -163,19 +186,39 @@ async def _read(response: httpx2.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > _LARGEST_ANSWER:
-            raise httpx2.ReadError("answer too large")
+            raise parse_unreadable("it is far too large")
+    return bytes(body)
+
+
+async def _read_refusal(response: httpx2.Response) -> bytes:
+    """Read what there is of a refusal: its status counts, even where its words are cut off."""
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > LONGEST_LINE:
+                break
+    except (httpx2.HTTPError, OSError):
+        pass
     return bytes(body)
 
 
 def _reason(error: httpx2.TransportError) -> str:
     """Say why no connection came about, in words that carry no address or secret."""
-    if isinstance(error, httpx2.ConnectTimeout):
-        return "connecting took too long"
-    if isinstance(error, httpx2.ProxyError):
-        return "the proxy did not let it through"
+    if known := _REASONS.get(type(error)):
+        return known
     words = str(error).lower()
-    if "certificate" in words or "ssl" in words:
+    if "certificate" in words:
         return "its certificate is not trusted here"
+    if "ssl" in words:
+        return "no secure connection could be made"
     if "name" in words or "getaddrinfo" in words or "nodename" in words:
         return "its name cannot be looked up"
     return "no connection could be made"
+
+
+_REASONS: dict[type[httpx2.TransportError], str] = {
+    httpx2.PoolTimeout: "too many requests are under way",
+    httpx2.ConnectTimeout: "connecting took too long",
+    httpx2.ProxyError: "the proxy did not let it through",
+}

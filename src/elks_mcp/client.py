@@ -1,7 +1,6 @@
 """Every call to 46elks that cannot cost money."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 from elks_mcp import wire
@@ -25,18 +24,27 @@ class ElksClient:
 
     def __init__(self, api: Api) -> None:
         self._api = api
-        self._account: Account | None = None
+        self._currency: str | None = None
         self.last_price: Money | None = None
         """What one part cost by the last estimate, if there was one."""
 
     async def get_account(self) -> Account:
         """Ask for balance and currency."""
-        self._account = wire.parse_account(await self._api.get("/me"))
-        return self._account
+        account = wire.parse_account(await self._api.get("/me"))
+        self._currency = account.balance.currency
+        return account
 
     async def get_currency(self) -> str:
-        """Name the account's currency, which prices come without; asked for once."""
-        return (self._account or await self.get_account()).balance.currency
+        """Name the account's currency, which prices come without; asked for once.
+
+        It is "" where 46elks does not tell: whether a subaccount may ask is not documented.
+        """
+        if self._currency is not None:
+            return self._currency
+        try:
+            return (await self.get_account()).balance.currency
+        except Rejected:
+            return ""
 
     async def get_estimate(self, draft: Draft) -> Estimate:
         """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
@@ -75,27 +83,22 @@ class ElksClient:
         46elks cannot filter by direction, so this does, reading no page more than needed. It gives
         up after `MOST_PAGES` pages.
         """
+        page_size = limit if direction is None else wire.PAGE_SIZE
+        read: dict[str, Message] = {}
         found: list[Message] = []
-        read = 0
-        async for page in self._walk(limit if direction is None else wire.PAGE_SIZE):
-            read += 1
-            found += [message for message in page if direction in {None, message.direction}]
-            if len(found) >= limit:
-                return Listing(messages=tuple(found[:limit]))
-        return Listing(messages=tuple(found), complete=read < MOST_PAGES)
-
-    async def _walk(self, page_size: int) -> AsyncIterator[list[Message]]:
-        """Go back in time through history, page by page, each message once."""
-        seen: set[str] = set()
         before: datetime | None = None
         for _ in range(MOST_PAGES):
             page = await self._get_page(page_size, before)
-            new = [message for message in page.messages if message.id not in seen]
-            yield new
-            if page.older_from is None or not page.messages:
-                return
-            seen.update(message.id for message in new)
+            new = {message.id: message for message in page.messages if message.id not in read}
+            read |= new
+            found = [message for message in read.values() if direction in {None, message.direction}]
+            if len(found) >= limit or page.older_from is None:
+                return Listing(messages=tuple(found[:limit]))
+            if not new and before == page.older_from:
+                break  # 46elks repeats itself; that would not end
+            # Where overlapping brought nothing, more texts than fit on a page share one moment.
             before = page.older_from + _OVERLAP if new else page.older_from
+        return Listing(messages=tuple(found), complete=False)
 
     async def _get_page(self, limit: int, before: datetime | None) -> Page:
         currency = await self.get_currency()

@@ -13,6 +13,8 @@ from elks_mcp.store import MemoryStore
 from elks_mcp.text import measure, unsendable
 
 _LONGEST_KEY = 128
+_LONGEST_TEXT = 255 * 153
+"""Characters in as many parts as can be numbered (3GPP TS 23.040, 9.2.3.24.1)."""
 
 
 class Orders:
@@ -76,7 +78,7 @@ class Orders:
                 raise Refused(listed(findings)) from None
             raise
         return Quote(
-            id=_new_id("Q"),
+            id=_new_id(_QUOTE),
             draft=draft,
             size=measure(draft.text),
             estimate=estimate,
@@ -101,13 +103,19 @@ class Orders:
         return await self._store.find_order_by_key(draft)
 
     async def find_order(self, number: str) -> Order | None:
-        """Find an order by its own number or by 46elks' id for its message."""
+        """Find an order by its own number or by 46elks' id for its message.
+
+        Raises:
+            NotFound: it is the number of an order, and there is none.
+        """
+        if number.startswith(_ORDER):
+            return await self._store.get_order(number)
         return await self._store.find_order(number)
 
     async def place(self, approval: Approval) -> Order:
         """Place the order that was approved, or return the one its idempotency key stands for."""
         order = Order(
-            id=_new_id("O"),
+            id=_new_id(_ORDER),
             quote=approval.quote,
             approver=approval.approver,
             placed_at=self._clock.now(),
@@ -131,14 +139,16 @@ def listed(findings: tuple[Finding, ...]) -> str:
     """Put what the guards found in one text, refusals first, each by the guard's name."""
     order = (Effect.REFUSE, Effect.ASK, Effect.WARN)
     sentences = sorted(findings, key=lambda finding: order.index(finding.effect))
-    by = {Effect.REFUSE: "Refused by "}
-    return " ".join(f"{by.get(each.effect, '')}{each.guard}: {each.reason}" for each in sentences)
+    said_by = {Effect.REFUSE: "Refused by", Effect.ASK: "Also", Effect.WARN: "Also"}
+    return " ".join(f"{said_by[each.effect]} {each.guard}: {each.reason}" for each in sentences)
 
 
 def _read_text(message: str) -> str:
-    """Take a text as it is; one that is blank, or has what no text can carry, is refused."""
+    """Take a text as it is; one that is blank or endless, or has what no text can carry, is refused."""
     if not message.strip():
         raise InvalidInput("The message is empty.", hint="Give the text that is to be sent.")
+    if len(message) > _LONGEST_TEXT:
+        raise InvalidInput(f"The message is longer than any SMS can be: {len(message)} characters.")
     if odd := unsendable(message):
         raise InvalidInput(
             f"The message holds a character that no text can carry: U+{ord(odd):04X}.", hint="Leave it out."
@@ -146,9 +156,10 @@ def _read_text(message: str) -> str:
     return message
 
 
-def _new_id(letter: str) -> str:
+def _new_id(kind: str) -> str:
     """Make a number that a person can read aloud, without letters and digits that look alike."""
-    return f"{letter}-" + "".join(secrets.choice(_READABLE) for _ in range(8))
+    return kind + "".join(secrets.choice(_READABLE) for _ in range(8))
 
 
+_QUOTE, _ORDER = "Q-", "O-"
 _READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"

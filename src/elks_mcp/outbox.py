@@ -4,17 +4,17 @@
       ↑                               ├→ rejected   46elks said no
       ├───────────────────────────────┼→ queued     surely not accepted: no connection, or 429
       │                               └→ in doubt   nobody knows; never sent again by a machine
-      └→ expired    not accepted for ten minutes
+      └→ expired    not accepted for ten minutes, or not even tried for an hour
 
 The POST runs in the worker's task, never in the caller's: who hangs up cancels only the wait.
 """
 
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
+from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -31,7 +31,13 @@ log = logging.getLogger(__name__)
 KEPT_TRYING = timedelta(minutes=10)
 """How long a text that 46elks surely did not accept is offered again."""
 
+KEPT_WAITING = timedelta(hours=1)
+"""How long a text waits for its first turn: behind many others, or while the machine sleeps."""
+
 _AFTER_429 = timedelta(minutes=1)
+_AT_LEAST = timedelta(seconds=1)
+"""The shortest wait after a 429: `Retry-After: 0` is no leave to hammer."""
+
 _AFTER_NO_CONNECTION = timedelta(seconds=5)
 _WINDOW = timedelta(seconds=60.06)
 """A minute and a thousandth: N texts spread over it are never more than N in any minute."""
@@ -46,7 +52,8 @@ class Outbox:
         self._clock = clock
         self._gap = _WINDOW / per_minute
         self._woken = anyio.Event()
-        self._news: defaultdict[str, anyio.Event] = defaultdict(anyio.Event)
+        self._news: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
+        """What waits for an order's news holds its event; with the last of them it goes."""
 
     @classmethod
     def over(cls, api: Api, store: MemoryStore, clock: Clock, *, per_minute: int) -> Self:
@@ -56,12 +63,20 @@ class Outbox:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the worker. At the end what is under way is finished, and what waits is given up."""
-        async with anyio.create_task_group() as posts, anyio.create_task_group() as worker:
-            worker.start_soon(self._work, posts)
-            yield
-            worker.cancel_scope.cancel()
-        if lost := await self._store.list_queued():
-            log.warning("stopped with texts unsent", extra={"orders": [order.id for order in lost]})
+        failure: Exception | None = None
+        try:
+            async with anyio.create_task_group() as posts, anyio.create_task_group() as worker:
+                worker.start_soon(self._work, posts)
+                try:
+                    yield
+                except Exception as error:  # noqa: BLE001  (raised again outside, where no group wraps it)
+                    failure = error
+                worker.cancel_scope.cancel()
+        finally:
+            if lost := await self._store.list_queued():
+                log.warning("stopped with texts unsent", extra={"orders": [order.id for order in lost]})
+        if failure:
+            raise failure
 
     def wake(self) -> None:
         """Say that there is something to send."""
@@ -69,28 +84,41 @@ class Outbox:
 
     async def wait(self, order_id: str, within: timedelta) -> Order:
         """Wait until an order is settled or put off, or the time is up; return how it stands."""
-        if _is_moving(await self._store.get_order(order_id)):
-            await self._clock.wait_for(self._news[order_id].wait(), until=self._clock.now() + within)
+        # Listening comes before looking, so that nothing can be settled unheard in between.
+        news = self._news.setdefault(order_id, anyio.Event())
+        order = await self._store.get_order(order_id)
+        if not _is_moving(order):
+            return order
+        await self._clock.wait_for(news.wait(), until=self._clock.now() + within)
         return await self._store.get_order(order_id)
 
     async def _work(self, posts: TaskGroup) -> None:
         while True:
+            # Listening comes before looking, here too.
             self._woken = anyio.Event()
-            queued = await self._store.list_queued()
-            if not queued:
+            look_again = await self._send_next(posts)
+            if look_again is None:
                 await self._woken.wait()
-            elif (due := queued[0].not_before) and due > self._clock.now():
-                await self._clock.wait_for(self._woken.wait(), until=due)
-            else:
-                await self._take(queued[0], posts)
+            elif look_again > self._clock.now():
+                await self._clock.wait_for(self._woken.wait(), until=look_again)
 
-    async def _take(self, order: Order, posts: TaskGroup) -> None:
-        """Claim an order for its slot and hand it to a task of its own; one that is too old expires."""
-        if self._clock.now() - order.placed_at > KEPT_TRYING:
-            await self._put_down(order, state=OrderState.EXPIRED)
-            return
-        await self._clock.sleep_until(await self._store.take_slot(self._clock.now(), self._gap))
-        posts.start_soon(self._send, await self._put_down(order, state=OrderState.SENDING))
+    async def _send_next(self, posts: TaskGroup) -> datetime | None:
+        """Send the text whose turn it is, if it may go out now; say when to look again, if ever."""
+        queued = await self._store.list_queued()
+        if not queued:
+            return None
+        order, now = queued[0], self._clock.now()
+        if order.not_before and order.not_before > now:
+            return order.not_before
+        if now - order.placed_at > (KEPT_TRYING if order.not_before else KEPT_WAITING):
+            await self._put_down(order, state=OrderState.EXPIRED, fault=order.fault or "Its turn never came.")
+            return now
+        slot = await self._store.take_slot(now, self._gap)
+        if slot > now:
+            return slot
+        with anyio.CancelScope(shield=True):  # what is claimed is sent, even if we are stopped just now
+            posts.start_soon(self._send, await self._put_down(order, state=OrderState.SENDING))
+        return now
 
     async def _send(self, order: Order) -> None:
         """Post, and put down what came of it. A POST that has begun is never cut off from here."""
@@ -101,19 +129,21 @@ class Outbox:
                 await self._put_down(order, **await self._outcome(error))
             except Exception:
                 log.exception("a send ended in a bug; nobody knows whether it went out")
-                await self._put_down(order, state=OrderState.IN_DOUBT, fault="a fault in this server")
+                await self._put_down(
+                    order, state=OrderState.IN_DOUBT, fault="This server has a fault of its own."
+                )
             else:
-                await self._put_down(order, state=OrderState.SENT, receipt=receipt)
+                await self._put_down(order, state=OrderState.SENT, receipt=receipt, fault="")
 
     async def _outcome(self, error: ProviderError) -> dict[str, Any]:
         """Say what an error means for the order: waiting is only for what surely was not accepted."""
         if isinstance(error, NoAnswer):
             return {"state": OrderState.IN_DOUBT, "fault": str(error)}
         if not isinstance(error, Throttled | Unreachable):
-            return {"state": OrderState.REJECTED, "fault": f"{error} {error.hint}".strip()}
+            return {"state": OrderState.REJECTED, "fault": error.explain()}
         wait = _AFTER_NO_CONNECTION
         if isinstance(error, Throttled):
-            wait = _AFTER_429 if error.retry_after is None else error.retry_after
+            wait = _AFTER_429 if error.retry_after is None else max(error.retry_after, _AT_LEAST)
         again_at = self._clock.now() + wait
         await self._store.hold_until(again_at)
         return {"state": OrderState.QUEUED, "fault": str(error), "not_before": again_at}
@@ -122,7 +152,8 @@ class Outbox:
         changed = order.model_copy(update=changes)
         await self._store.settle_order(changed)
         if not _is_moving(changed):
-            self._news.pop(order.id, anyio.Event()).set()
+            if news := self._news.pop(order.id, None):
+                news.set()
             self.wake()
         return changed
 

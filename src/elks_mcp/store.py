@@ -18,6 +18,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._orders: dict[str, Order] = {}
+        self._queued: dict[str, Order] = {}
         self._by_key: dict[str, str] = {}
         self._quotes: dict[Draft, Quote] = {}
         self._next_send_at: datetime | None = None
@@ -51,10 +52,11 @@ class MemoryStore:
         draft = order.quote.draft
         if earlier := await self.find_order_by_key(draft):
             return earlier
-        kept = self._quotes.pop(draft, None)
-        if order.approver is Approver.PERSON and (kept is None or kept.id != order.quote.id):
-            raise NotApproved("That answer was used before; one yes is good for one text.")
-        self._orders[order.id] = order
+        kept = await self.find_quote(draft, order.placed_at)
+        if order.approver is Approver.PERSON and kept != order.quote:
+            raise NotApproved("That answer was used before, or is too old; one yes is good for one text.")
+        self._quotes.pop(draft, None)
+        self._put(order)
         if draft.idempotency_key:
             self._by_key[draft.idempotency_key] = order.id
         return order
@@ -97,14 +99,18 @@ class MemoryStore:
 
     async def list_queued(self) -> tuple[Order, ...]:
         """List the orders that wait, the one whose turn it is first."""
-        queued = (order for order in self._orders.values() if order.state is OrderState.QUEUED)
-        return tuple(sorted(queued, key=lambda order: order.not_before or order.placed_at))
+        return tuple(sorted(self._queued.values(), key=lambda order: order.not_before or order.placed_at))
 
     async def take_slot(self, now: datetime, gap: timedelta) -> datetime:
-        """Take the next moment at which a text may be sent, `gap` after the one before it."""
-        slot = max(now, self._next_send_at or now)
-        self._next_send_at = slot + gap
-        return slot
+        """Take the right to send one text now, `gap` before the next one; or say when there will be one.
+
+        It is taken where the answer is not after `now`. A right to send later is not given: by
+        then 46elks may have asked for a pause.
+        """
+        free = max(now, self._next_send_at or now)
+        if free == now:
+            self._next_send_at = now + gap
+        return free
 
     async def hold_until(self, moment: datetime) -> None:
         """Let nothing be sent before a moment."""
@@ -112,7 +118,14 @@ class MemoryStore:
 
     async def settle_order(self, order: Order) -> None:
         """Put down how an order stands now."""
+        self._put(order)
+
+    def _put(self, order: Order) -> None:
         self._orders[order.id] = order
+        if order.state is OrderState.QUEUED:
+            self._queued[order.id] = order
+        else:
+            self._queued.pop(order.id, None)
 
 
 def _differing(one: Draft, other: Draft) -> list[str]:

@@ -5,13 +5,14 @@ Requests are forms, answers JSON objects, refusals one line of plain text
 leniently: unknown fields are passed over, and an optional field that cannot be read is absent.
 """
 
+import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Mapping
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, WrapValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WrapValidator
 
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 from elks_mcp.models import Account, Direction, Draft, Estimate, Message, Page, Receipt
@@ -24,6 +25,9 @@ PAGE_SIZE = 100
 
 LONGEST_WAIT = timedelta(minutes=5)
 """How much of a Retry-After is believed."""
+
+LONGEST_LINE = 4096
+"""More bytes than this are not the one line that 46elks refuses with."""
 
 _LONGEST_SAID = 200
 
@@ -55,7 +59,7 @@ def build_history_query(*, limit: int, before: datetime | None = None) -> dict[s
 
 def build_time(moment: datetime) -> str:
     """Write a moment as 46elks does: UTC, microseconds, no zone."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 # ── answers in ──
@@ -65,15 +69,18 @@ def parse_time(value: object) -> datetime | None:
     """Read a moment in any of the forms 46elks' documentation shows; None where it is none of them.
 
     `2018-06-25T08:40:22.109482` and `2016-11-03 12:30:18` have no zone and are UTC;
-    `2017-03-14T09:52:10Z` has.
+    `2017-03-14T09:52:10Z` has. Of the malformed `2016-10-01T12:00:00:00.11` the part that makes
+    sense is taken.
     """
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        found = re.match(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d", value)
+        found = re.match(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}", value)
         return parse_time(found.group()) if found and found.group() != value else None
+    if not MINYEAR < moment.year < MAXYEAR:
+        return None  # at either end of the calendar, zones and overlaps cannot be reckoned with
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -119,7 +126,8 @@ def parse_page(body: bytes, currency: str) -> Page:
         NoAnswer: it is none.
     """
     page = _read(_Page, body)
-    return Page(messages=tuple(_message(sms, currency) for sms in page.data), older_from=page.next)
+    messages = tuple(_message(sms, currency) for sms in page.data)
+    return Page(messages=messages, older_from=_older_from(page.next, messages))
 
 
 def parse_account(body: bytes) -> Account:
@@ -129,23 +137,25 @@ def parse_account(body: bytes) -> Account:
         NoAnswer: there is no balance in it.
     """
     answer = _read(_Me, body)
-    return Account(id=answer.id, balance=Money(answer.balance, answer.currency or ""))
+    return Account(id=answer.id or "", balance=Money(answer.balance, answer.currency or ""))
 
 
-def parse_refusal(status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """Turn an answer other than 200 into the error it means.
+def parse_refusal(
+    status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str] = ()
+) -> ProviderError:
+    """Turn an answer that is no success into the error it means.
 
     46elks uses 401 for credentials and 403 for everything it does not like about a request;
-    its wording is the only further detail.
+    its wording is the only further detail. `secrets` are left out of it, should it repeat them.
     """
-    said = _said(headers.get("content-type", ""), body)
-    quoted = f': "{said}"' if said else "."
+    said = _said(headers.get("content-type", ""), body, secrets)
+    quoted = f': "{said}".' if said else "."
     if status == 401:  # noqa: PLR2004
         return Unauthorized(f"46elks does not accept the API credentials{quoted}", status=status, said=said)
     if status == 429:  # noqa: PLR2004
         wait = parse_retry_after(headers)
         return Throttled(f"46elks takes no more requests for now (429){quoted}", retry_after=wait, said=said)
-    if status >= 500 or status in {200, 408}:  # noqa: PLR2004
+    if status >= 500 or status < 300 or status in _MAY_HAVE_ACTED:  # noqa: PLR2004
         return NoAnswer(f"46elks failed with status {status}{quoted}", status=status, said=said)
     if status < 400:  # noqa: PLR2004
         return Rejected(
@@ -153,7 +163,7 @@ def parse_refusal(status: int, headers: Mapping[str, str], body: bytes) -> Provi
             hint="Check ELKS_API_BASE_URL; it should be https://api.46elks.com/a1.",
             status=status,
         )
-    if re.search(r"\b(credits?|balance|funds)\b", said, re.IGNORECASE):
+    if status == 402 or _OUT_OF_FUNDS.search(said):  # noqa: PLR2004
         return OutOfFunds(f"46elks says there is no money for this{quoted}", status=status, said=said)
     return Rejected(f"46elks refused it ({status}){quoted}", hint=_hint(said), status=status, said=said)
 
@@ -164,17 +174,17 @@ def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
     No more than five minutes are believed.
     """
     value = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return min(timedelta(seconds=int(value)), LONGEST_WAIT)
+    if re.fullmatch(r"[0-9]+", value):
+        return min(timedelta(seconds=int(value)), LONGEST_WAIT) if len(value) < 10 else LONGEST_WAIT  # noqa: PLR2004
     try:
         wait = parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None
     return min(max(wait, timedelta()), LONGEST_WAIT)
 
 
 def parse_unreadable(said: str = "") -> NoAnswer:
-    """Say that 46elks answered 200 with something that is no answer."""
+    """Say that 46elks reported success with something that is no answer."""
     return NoAnswer(f"46elks' answer could not be read{f': {said}' if said else ''}.", status=200)
 
 
@@ -188,70 +198,92 @@ def _or_none(value: Any, handler: Any) -> Any:
         return None
 
 
+def _tidied(words: str) -> str:
+    return cleaned(words).strip()[:_LONGEST_SAID]
+
+
+def _mended(text: str) -> str:
+    """Replace halves of surrogate pairs, which JSON can hold and nothing can pass on."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 T = TypeVar("T")
 Lenient = Annotated[T | None, WrapValidator(_or_none)]
 Time = Annotated[datetime | None, BeforeValidator(parse_time)]
+Id = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
+Words = Annotated[str, AfterValidator(_tidied)]
+Units = Annotated[int, Field(ge=-(10**15), le=10**15)]
+Parts = Annotated[int, Field(ge=1, le=10**6)]
 
 
 class _Estimate(BaseModel):
-    estimated_cost: int
-    parts: Lenient[int] = None
+    estimated_cost: Annotated[Units, Field(ge=0)]
+    parts: Lenient[Parts] = None
 
 
 class _Accepted(BaseModel):
-    id: Annotated[str, Field(min_length=1)]
-    status: Lenient[str] = None
+    id: Id
+    status: Lenient[Words] = None
     created: Time = None
-    cost: Lenient[int] = None
-    parts: Lenient[int] = None
+    cost: Lenient[Units] = None
+    parts: Lenient[Parts] = None
 
 
 class _Sms(_Accepted):
-    direction: Lenient[str] = None
-    sender: Annotated[str, Field(alias="from")] = ""
-    to: str = ""
-    message: Lenient[str] = None
+    direction: Lenient[Words] = None
+    sender: Annotated[Lenient[Words], Field(alias="from")] = None
+    to: Lenient[Words] = None
+    message: Lenient[Annotated[str, AfterValidator(_mended)]] = None
     delivered: Time = None
 
 
 class _Page(BaseModel):
     data: list[_Sms]
-    next: Time = None
+    next: Any = None
 
 
 class _Me(BaseModel):
-    id: str = ""
-    balance: int
-    currency: Lenient[str] = None
+    id: Lenient[Id] = None
+    balance: Units
+    currency: Lenient[Annotated[str, Field(pattern=r"^[A-Z]{3}$")]] = None
 
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
 def _read(kind: type[_Answer], body: bytes) -> _Answer:
+    """Read an answer; not with pydantic's own JSON, which lets half a character spoil the whole."""
     try:
-        return kind.model_validate_json(body)
+        content = json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=_parse_int)
+    except (ValueError, RecursionError):
+        raise parse_unreadable("it is not JSON") from None
+    try:
+        return kind.model_validate(content)
     except ValidationError as error:
         raise parse_unreadable(_fault(error)) from None
+
+
+def _parse_int(digits: str) -> int | None:
+    """Read a whole number; one with more digits than any amount is as good as none."""
+    return int(digits) if len(digits) < 20 else None  # noqa: PLR2004
 
 
 def _fault(error: ValidationError) -> str:
     """Name what is wrong with an answer, never repeating what stands in it."""
     first = error.errors(include_input=False, include_url=False)[0]
-    if first["type"] == "json_invalid":
-        return "it is not JSON"
     place = ".".join(str(step) for step in first["loc"])
     return f"it has no usable {place}" if place else "it is not a JSON object"
 
 
 def _message(sms: _Sms, currency: str) -> Message:
-    inbound = sms.direction == "incoming"
+    direction = sms.direction or ""
+    inbound = direction.startswith("incoming")
     return Message(
         id=sms.id,
         direction=Direction.INBOUND if inbound else Direction.OUTBOUND,
-        is_reply=sms.direction == "outgoing-reply",
-        sender=sms.sender,
-        to=sms.to,
+        is_reply=direction == "outgoing-reply",
+        sender=sms.sender or "",
+        to=sms.to or "",
         created_at=sms.created,
         delivered_at=sms.delivered,
         status="received" if inbound else sms.status or "unknown",
@@ -261,17 +293,42 @@ def _message(sms: _Sms, currency: str) -> Message:
     )
 
 
+def _older_from(following: object, messages: tuple[Message, ...]) -> datetime | None:
+    """Say where the next page starts: at `next`, or at our oldest message where that cannot be read.
+
+    Taking an unreadable `next` for none would pass off half a history as the whole.
+    """
+    if not following or not messages:
+        return None
+    times = [message.created_at for message in messages if message.created_at]
+    if moment := parse_time(following) or min(times, default=None):
+        return moment
+    raise parse_unreadable("it has no usable next")
+
+
 def _money(units: int | None, currency: str) -> Money | None:
     return None if units is None else Money(units, currency)
 
 
-def _said(content_type: str, body: bytes) -> str:
-    """Take 46elks' one line, cleaned and cut; a page of HTML is not 46elks' line."""
-    if "html" in content_type or body.lstrip()[:1] == b"<":
-        return ""
-    text = cleaned(body[: 4 * _LONGEST_SAID].decode("utf-8", "replace")).strip()
-    return text.splitlines()[0][:_LONGEST_SAID] if text else ""
+def _said(content_type: str, body: bytes, secrets: Collection[str]) -> str:
+    """Take 46elks' one line, cleaned and cut; a page of HTML, or a book, is not 46elks' line.
 
+    Secrets go last before the cut: cleaning could put one together that came in pieces.
+    """
+    text = cleaned(body[: LONGEST_LINE + 1].decode("utf-8", "replace")).strip()
+    if not text or len(body) > LONGEST_LINE or "html" in content_type.lower() or _TAG.search(text):
+        return ""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text.splitlines()[0][:_LONGEST_SAID]
+
+
+_TAG = re.compile(r"<\s*[!/?a-z]", re.IGNORECASE)
+_OUT_OF_FUNDS = re.compile(r"\b(credits?|balance|funds|usage ?limit)\b", re.IGNORECASE)
+"""No refusal for want of money was ever captured, so its words are guessed, its status too (402, 403)."""
+
+_MAY_HAVE_ACTED = frozenset({303, 408})
+"""See Other is what follows upon something done; and who timed out may have done it."""
 
 _HINTS = {
     "disallowed by default": "The country is blocked on the account; ask 46elks' support to open it.",

@@ -165,7 +165,7 @@ def _order_meaning(order: Order) -> str:
             look = "get_sms_messages shows in a minute or two whether it was"
             return f"{order.fault} It may have been sent: do not send it again; {look}."
         case OrderState.EXPIRED:
-            return f"Gave up: 46elks did not take it for ten minutes. {order.fault}"
+            return f"it was given up, since 46elks did not take it in time. {order.fault}"
         case _:
             return order.fault
 

@@ -1,0 +1,112 @@
+"""The money door: one POST for one call, and each way to fail has its own error."""
+
+from datetime import timedelta
+
+import pytest
+
+from elks_mcp.dispatch import Dispatcher
+from elks_mcp.errors import (
+    NoAnswer,
+    OutOfFunds,
+    ProviderError,
+    Rejected,
+    Throttled,
+    Unauthorized,
+    Unreachable,
+)
+from elks_mcp.models import Order, Receipt
+from elks_mcp.money import Money
+from elks_mcp.sandbox import Fault, ManualClock, Sandbox
+
+from .provider import PHONE, a_draft, an_order, api_of, posts
+
+pytestmark = pytest.mark.anyio
+
+MEANT: dict[Fault, type[ProviderError] | None] = {
+    Fault.TOO_MANY_REQUESTS: Throttled,
+    Fault.ERROR_BEFORE: NoAnswer,
+    Fault.ERROR_AFTER: NoAnswer,
+    Fault.BAD_GATEWAY: NoAnswer,
+    Fault.UNAVAILABLE: NoAnswer,
+    Fault.UNAUTHORISED: Unauthorized,
+    Fault.FORBIDDEN: Rejected,
+    Fault.REDIRECT: Rejected,
+    Fault.DROP_BEFORE: NoAnswer,
+    Fault.DROP_AFTER: NoAnswer,
+    Fault.HALF_BODY: NoAnswer,
+    Fault.HTML: NoAnswer,
+    Fault.NOT_AN_OBJECT: NoAnswer,
+    Fault.MISSING_ID: NoAnswer,
+    Fault.EMPTY: NoAnswer,
+    Fault.HANG: NoAnswer,
+    Fault.READ_TIMEOUT: NoAnswer,
+    Fault.LATENCY: NoAnswer,
+    Fault.STALE_HISTORY: None,
+    Fault.CONNECTION_REFUSED: Unreachable,
+    Fault.CONNECT_TIMEOUT: Unreachable,
+}
+"""What each fault of the sandbox is to the dispatcher; None where it does not notice."""
+
+NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
+SURELY_NOT_ACCEPTED = {Throttled, Unreachable, Unauthorized, Rejected}
+
+
+@pytest.fixture
+def box() -> Sandbox:
+    return Sandbox(clock=ManualClock())
+
+
+def with_text(order: Order, text: str) -> Order:
+    draft = a_draft(text, flash=True)
+    return order.model_copy(update={"quote": order.quote.model_copy(update={"draft": draft})})
+
+
+async def test_an_order_goes_out_as_it_stands_and_comes_back_as_a_receipt(box: Sandbox) -> None:
+    receipt = await Dispatcher(api_of(box)).send(with_text(an_order(), "Hej på dig, € 5"))
+    (post,) = posts(box)
+    assert post.form == {
+        "from": box.number,
+        "to": PHONE.e164,
+        "message": "Hej på dig, € 5",
+        "flashsms": "yes",
+    }
+    (message,) = box.accepted
+    assert receipt == Receipt(
+        message_id=message.id,
+        status="created",
+        created_at=message.created_at,
+        cost=Money(5200, "SEK"),
+        parts=1,
+    )
+    assert [charge.amount for charge in box.charges] == [5200]
+
+
+@pytest.mark.parametrize("fault", Fault)
+async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault: Fault) -> None:
+    meant = MEANT[fault]
+    box.faults.inject(fault)
+    dispatcher = Dispatcher(api_of(box, timedelta(seconds=0.3)))
+    if meant is None:
+        await dispatcher.send(an_order())
+    else:
+        with pytest.raises(ProviderError) as caught:
+            await dispatcher.send(an_order())
+        assert type(caught.value) is meant or (meant is NoAnswer and isinstance(caught.value, NoAnswer))
+        assert "html" not in caught.value.explain()
+    assert len(posts(box)) == (0 if fault in NEVER_ARRIVE else 1)
+    if box.accepted:
+        assert meant not in SURELY_NOT_ACCEPTED
+
+
+async def test_an_empty_account_is_told_as_such(box: Sandbox) -> None:
+    box.balance = 0
+    with pytest.raises(OutOfFunds, match="Not enough credits"):
+        await Dispatcher(api_of(box)).send(an_order())
+    assert box.accepted == []
+
+
+async def test_a_throttled_post_says_when_to_come_back(box: Sandbox) -> None:
+    box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=17)
+    with pytest.raises(Throttled) as caught:
+        await Dispatcher(api_of(box)).send(an_order())
+    assert caught.value.retry_after == timedelta(seconds=17)
