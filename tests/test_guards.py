@@ -362,7 +362,7 @@ def test_a_guard_can_be_switched_off_but_not_impersonation(guard: str) -> None:
         ("allowed_recipient", "another number will not do instead.", "ELKS_ALLOWED_RECIPIENTS"),
         (
             "impersonation",
-            "looks like police, a bank, an authority or a known brand.",
+            "looks like police: a bank, an authority or a known brand.",
             "ELKS_ALLOWED_SENDERS",
         ),
         ("too_many_parts", "takes 7 parts and 6 are allowed; shorten it.", "ELKS_MAX_PARTS"),

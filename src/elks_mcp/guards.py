@@ -164,7 +164,7 @@ def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
         )
     if isinstance(draft.sender, SenderId) and (name := pretended_name(draft.sender.name)):
         return _refuse(
-            f"The sender {draft.sender.name} looks like {name}, a bank, an authority or a known brand.",
+            f"The sender {draft.sender.name} looks like {name}: a bank, an authority or a known brand.",
             "ELKS_ALLOWED_SENDERS",
         )
     return None
