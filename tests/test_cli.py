@@ -1,11 +1,9 @@
 """The command line, run as people run it."""
 
 import os
-import pty
 import re
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import anyio.to_thread
@@ -62,8 +60,8 @@ def test_the_demo_shows_it_all_in_a_few_seconds() -> None:
         assert part in done.stdout
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no pseudo-terminals there")
 def test_in_a_terminal_it_explains_itself_instead_of_waiting() -> None:
+    pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
     ours, theirs = pty.openpty()
     done = subprocess.run(
         PROGRAM, stdin=theirs, capture_output=True, encoding="utf-8", timeout=30, check=False

@@ -144,6 +144,19 @@ async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box:
     assert "It works again when there is money on the account." in words(refused)
 
 
+async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothing() -> None:
+    async with connected({"ELKS_SANDBOX": "true", "ELKS_API_USER": "u"}) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Hej")
+        assert data(sent)["status"] == "sent"
+        assert data(sent)["findings"] == []
+        for answer in (
+            sent,
+            await call(client, "check_account_balance"),
+            await call(client, "send_sms", to="x"),
+        ):
+            assert words(answer).startswith("Sandbox: ")
+
+
 # ── estimate_sms_cost ──
 
 

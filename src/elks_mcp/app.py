@@ -71,6 +71,8 @@ class App:
         Raises:
             Misconfigured: a variable is set whose name is near a known one.
         """
+        if self.policy.simulated:
+            return
         for wrong, right in self.configuration.mistaken.items():
             meant = f"the name is {right}" if right else "this version does not know it yet; unset it"
             raise Misconfigured(f"{wrong} is set, but {meant}. Until that is mended nothing is sent.")
