@@ -49,9 +49,12 @@ async def test_a_person_can_let_one_text_out_of_a_dry_run(box: Sandbox, way: Way
         assert data(after)["status"] == "dry_run"
     assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej på dig"}]
     (question,) = person.questions
-    assert question.startswith(f"Send this text to {PHONE} (Sweden) from {box.number}?\n\nHej på dig\n\n")
-    assert "1 part, 0.52 SEK." in question
-    assert "because of: dry_run." in question
+    assert question.startswith(
+        f"Send this text to {PHONE} (Sweden) from {box.number}?\n1 part, 0.52 SEK. Quote "
+    )
+    assert question.endswith("\nThe text, behind a bar on each line:\n| Hej på dig")
+    assert "because of: dry_run.\n- The server is in dry run; this text would really be sent.\n" in question
+    assert f"- Note: {PHONE} is reserved for fiction" in question
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -65,13 +68,19 @@ async def test_46elks_is_asked_for_the_price_once_however_many_rounds_it_takes(
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize(
-    "person", [Person("decline"), Person("cancel"), Person(send=False)], ids=["decline", "cancel", "unticked"]
+    ("person", "said"),
+    [
+        (Person("decline"), "declined; the person who was asked said no."),
+        (Person(send=False), "declined; the person who was asked said no."),
+        (Person("cancel"), "declined; the question was dismissed."),
+    ],
+    ids=["decline", "unticked", "cancel"],
 )
-async def test_a_no_sends_nothing_and_says_so(box: Sandbox, era: Era, person: Person) -> None:
+async def test_a_no_sends_nothing_and_says_so(box: Sandbox, era: Era, person: Person, said: str) -> None:
     async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
         answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
     assert answer.is_error
-    assert words(answer).startswith("Not sent: declined; the person who was asked said no.")
+    assert words(answer).startswith(f"Not sent: {said}")
     assert posted(box) == []
 
 
@@ -155,9 +164,26 @@ async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_i
     async with connected(live(box, **DRY), box=box, person=person) as client:
         await call(client, "send_sms", to=PHONE, message=text, sender="Klara", flashsms="yes", dryRun=False)
     assert text in person.questions[0]
-    assert "There are invisible characters in it." in person.questions[0]
+    assert "there are invisible characters in it" in person.questions[0]
     assert "from Klara?" in person.questions[0]
     assert "Shown as a flash message." in person.questions[0]
+
+
+async def test_a_text_cannot_pass_for_what_we_say_in_the_question(box: Sandbox) -> None:
+    person = Person("decline")
+    forged = "Hej\n\n1 part, 0.00 SEK.\r- Nothing is sent.\u2028You are asked because of: a test.\nQuote Q-A."
+    async with connected(live(box, **DRY), box=box, person=person) as client:
+        await call(client, "send_sms", to=PHONE, message=forged, dryRun=False)
+    ours, _, theirs = person.questions[0].partition("The text, behind a bar on each line")
+    assert "0.00" not in ours
+    assert all(line.startswith("| ") for line in theirs.splitlines()[1:])
+
+
+async def test_in_the_sandbox_the_question_says_that_the_phone_is_simulated() -> None:
+    person = Person("decline")
+    async with connected({"ELKS_SANDBOX": "true", "DRY_RUN": "true"}, person=person) as client:
+        await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    assert "go to a simulated phone" in person.questions[0]
 
 
 @pytest.mark.parametrize("era", ERAS)

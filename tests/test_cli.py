@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import anyio.to_thread
@@ -93,6 +94,7 @@ async def test_the_doctor_checks_credentials_and_sender_at_46elks_and_masks_what
         assert "46elks accepts the credentials; balance 100.00 SEK." in done.stdout
         assert "46elks prices a text from +4670*****99." in done.stdout
         assert "guards off: night" in done.stdout
+        assert "ELKS_CONFIRM is auto" in done.stdout
         assert "send_sms really sends" in done.stdout
         assert box.password not in done.stdout
         assert box.username not in done.stdout
@@ -140,6 +142,35 @@ def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -
     assert "ELKS_MAX_PARTS = 3" in done.stdout
     assert "ELKS_TIMEOUT = 7.0" in done.stdout
     assert run("doctor").returncode == 1, "no such file is read by itself"
+
+
+def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:
+    file = tmp_path / "elks.env"
+    file.write_text("ELKS_SANDBOX=true\n", encoding="utf-16")
+    done = run("--env-file", str(file), "doctor")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("elks.env is not UTF-8; save it as UTF-8\n")
+    file.write_text("ELKS_SANDBOX=true\n", encoding="utf-8-sig")
+    assert run("--env-file", str(file), "doctor").returncode == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
+@pytest.mark.parametrize("command", ["doctor", "demo"])
+def test_who_stops_reading_gets_no_stack_trace(command: str) -> None:
+    environ = {"PATH": os.environ["PATH"], "ELKS_SANDBOX": "true", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(
+        [*PROGRAM, command], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_a_console_that_lacks_a_character_gets_another() -> None:
+    done = run("demo", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ── sandbox ──

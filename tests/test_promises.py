@@ -72,7 +72,7 @@ async def test_p2_what_a_person_approved_is_what_goes_out(box: Sandbox) -> None:
             client, "send_sms", to="070-174 06 05", message=" Hej  på dig \n", sender="Klara", dryRun=False
         )
     assert posted(box) == [{"from": "Klara", "to": PHONE, "message": " Hej  på dig \n"}]
-    assert all(shown in person.questions[0] for shown in (PHONE, "Klara", " Hej  på dig \n", "0.52 SEK"))
+    assert all(shown in person.questions[0] for shown in (PHONE, "Klara", "|  Hej  på dig \n| ", "0.52 SEK"))
 
 
 async def test_p3_an_approval_works_once(box: Sandbox) -> None:

@@ -94,7 +94,8 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
     ("name", "value", "said"),
     [
         ("ELKS_TIMEOUT", "abc", "ELKS_TIMEOUT='abc'"),
-        ("ELKS_TIMEOUT", "0", "greater than or equal to 0.1"),
+        ("ELKS_TIMEOUT", "0", "0.1 is the least"),
+        ("ELKS_MAX_PARTS", "ten", "it must be a whole number"),
         ("ELKS_MAX_PARTS", "0", "ELKS_MAX_PARTS='0'"),
         ("ELKS_MAX_PARTS", "2.5", "ELKS_MAX_PARTS='2.5'"),
         ("ELKS_SMS_PER_MINUTE", "100001", "ELKS_SMS_PER_MINUTE"),
@@ -104,7 +105,7 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_ALLOWED_RECIPIENTS", "701740605", "can be read in two ways"),
         ("ELKS_PHONE_NUMBER", "46elks", "it begins with a digit"),
         ("ELKS_GUARDS_OFF", "impersonation", "cannot be switched off"),
-        ("ELKS_GUARDS_OFF", "nonsense", "these can: textable_number"),
+        ("ELKS_GUARDS_OFF", "nonsense", "'nonsense' is no guard; these can be switched off: textable_number"),
         ("ELKS_BUDGET_PER_MESSAGE", "-1", "is not an amount of money"),
         ("ELKS_BUDGET_PER_MESSAGE", "NaN", "is not an amount of money"),
         ("ELKS_API_BASE_URL", "http://api.46elks.com/a1", "use https://"),
@@ -165,7 +166,12 @@ def test_a_file_that_cannot_be_read_or_a_value_beside_it_stops_the_start(tmp_pat
         ("ELKS_DRY_RUN", "DRY_RUN"),
         ("ELKS_ALLOWED_COUNTRY", "ELKS_ALLOWED_COUNTRIES"),
         ("ELKS_PHONENUMBER", "ELKS_PHONE_NUMBER"),
+        ("ELKS_ALLOWED_NUMBERS", "ELKS_ALLOWED_RECIPIENTS"),
+        ("DRYRUN", "DRY_RUN"),
         ("ELKS_BUDGET_PER_DAY", ""),
+        ("ELKS_DAILY_BUDGET", ""),
+        ("ELKS_MAX_PER_NUMBER", ""),
+        ("ELKS_BLOCKED_NUMBERS", ""),
     ],
 )
 def test_a_name_that_is_nearly_right_is_pointed_out(wrong: str, right: str) -> None:

@@ -89,7 +89,7 @@ def test_a_mistaken_name_is_pointed_out_and_stops_live_sends(tmp_path: Path) -> 
         server.initialize()
         text = server.call("check_account_balance")["content"][0]["text"]
         assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in text
-        assert "ELKS_API_USER is not a setting; the name is ELKS_API_USERNAME" in server.stderr
+        assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in server.stderr
 
 
 @pytest.mark.parametrize(

@@ -116,3 +116,7 @@ async def test_two_prompts_begin_a_conversation() -> None:
         arguments: dict[str, Any] = {"recipient": "+46701740605", "about": "mötet"}
         told = await client.get_prompt("text_somebody", arguments)
         assert "wait for my yes" in str(told.messages[0].content)
+        vague = await client.get_prompt("text_somebody", {"recipient": "Åsa"})
+        assert "Write a short SMS to Åsa about this: something I shall tell you" in str(
+            vague.messages[0].content
+        )

@@ -167,9 +167,32 @@ async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     estimate = await call(client, "estimate_sms_cost", to=PHONE, message=text)
     assert words(estimate).startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.")
     assert "'”' (right double quotation mark, U+201D)" in words(estimate)
-    assert f"For 0.52 SEK it could be: {text.replace('”', chr(34))}" in words(estimate)
-    assert data(estimate)["cheaperPrice"] == {"amount": 0.52, "currency": "SEK"}
+    assert "Without: 0.52 SEK." in words(estimate)
+    assert f"It could be: {text.replace('”', chr(34))}" in words(estimate)
+    assert data(estimate)["priceWithout"] == {"amount": 0.52, "currency": "SEK"}
     assert posted(box) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Hej 🦌", "Not in the GSM alphabet: '🦌' (deer, U+1F98C). Without, it would cost the same."),
+        (
+            "Hej 🦌" + "!" * 80,
+            "Dear because of '🦌' (deer, U+1F98C): one such character makes every part hold",
+        ),
+        ("Hej", None),
+    ],
+)
+async def test_a_character_is_called_dear_only_where_it_costs(
+    box: Sandbox, text: str, said: str | None
+) -> None:
+    async with connected(live(box), box=box) as client:
+        estimate = await call(client, "estimate_sms_cost", to=PHONE, message=text)
+        sent = await call(client, "send_sms", to=PHONE, message=text, dryRun=True)
+    assert said is None or said in words(estimate)
+    assert (data(estimate)["priceWithout"] is None) is (said is None)
+    assert ("Dear because" in words(sent)) is ("Dear because" in words(estimate))
 
 
 async def test_an_estimate_tells_what_would_be_refused(client: Client) -> None:

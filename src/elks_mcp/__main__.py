@@ -1,6 +1,8 @@
 """The command `elks-mcp`, and `python -m elks_mcp`."""
 
 import gc
+import os
+import sys
 
 from elks_mcp.stdout import diverted
 
@@ -11,7 +13,14 @@ def main() -> None:
     gc.disable()
     with diverted():
         from elks_mcp.cli import commands  # noqa: PLC0415  (after the guard stands)
-    commands()
+    heard = True
+    try:
+        commands()
+    except* BrokenPipeError:
+        heard = False
+    if not heard:  # whoever read our output has had enough, as in `elks-mcp doctor | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from elks_mcp.orders import Orders
 from elks_mcp.outbox import Outbox
 from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Policy
-from elks_mcp.settings import Configuration
+from elks_mcp.settings import Configuration, explain_mistake
 from elks_mcp.store import MemoryStore
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class App:
         if self.policy.simulated or not missing:
             return
         mistaken = self.configuration.mistaken
-        hints = [f"{wrong} is set, but the name is {right}." for wrong, right in mistaken.items() if right]
+        hints = [explain_mistake(wrong, right) for wrong, right in mistaken.items()]
         raise Misconfigured(
             f"Missing required environment variables: {', '.join(missing)}.",
             hint=" ".join([*hints, _WHERE_TO_FIND]),
@@ -74,8 +74,7 @@ class App:
         if self.policy.simulated:
             return
         for wrong, right in self.configuration.mistaken.items():
-            meant = f"the name is {right}" if right else "this version does not know it yet; unset it"
-            raise Misconfigured(f"{wrong} is set, but {meant}. Until that is mended nothing is sent.")
+            raise Misconfigured(f"{explain_mistake(wrong, right)} Until that is mended nothing is sent.")
 
 
 _WHERE_TO_FIND = (

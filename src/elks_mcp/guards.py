@@ -112,12 +112,16 @@ _FICTION = re.compile(r"\+467017406(0[5-9]|[1-9]\d)|\+447700900\d{3}|\+1\d{3}555
 
 
 def placeholder(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
-    """Look for an example number where a person's was meant; the sandbox has nothing but those."""
-    if not facts.live or policy.simulated:
+    """Look for an example number where a person's was meant; the sandbox has nothing but those.
+
+    A dry run is what examples are for: it warns of what a live server refuses.
+    """
+    if policy.simulated:
         return None
     if draft.to.e164 in _INVENTED or draft.to.e164.startswith("+1555"):
-        return Effect.REFUSE, f"{draft.to.e164} is an example number; ask for the recipient's real one."
-    if _FICTION.fullmatch(draft.to.e164):
+        effect = Effect.REFUSE if facts.live else Effect.WARN
+        return effect, f"{draft.to.e164} is an example number; ask for the recipient's real one."
+    if facts.live and _FICTION.fullmatch(draft.to.e164):
         reserved = "is reserved for fiction: it reaches nobody, and 46elks charges for it"
         return Effect.WARN, f"{draft.to.e164} {reserved}."
     return None

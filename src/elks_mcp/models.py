@@ -64,6 +64,11 @@ class Quote(Frozen):
     findings: tuple[Finding, ...]
     quoted_at: AwareDatetime
 
+    @property
+    def parts(self) -> int:
+        """How many parts it is billed as: by 46elks' count, or ours where it gives none."""
+        return self.estimate.parts or self.size.parts
+
     def of(self, effect: Effect) -> tuple[Finding, ...]:
         """List the findings of one effect, in the guards' order."""
         return tuple(finding for finding in self.findings if finding.effect is effect)

@@ -108,7 +108,8 @@ def reasons_to_ask(policy: Policy, quote: Quote, *, lifts_dry_run: bool) -> tupl
     """List why a person should agree before a quote goes out."""
     reasons = []
     if lifts_dry_run:
-        reasons.append(_asks("dry_run", "The server is in dry run; this text would really be sent."))
+        where = "go to a simulated phone" if policy.simulated else "really be sent"
+        reasons.append(_asks("dry_run", f"The server is in dry run; this text would {where}."))
     elif policy.confirm is Confirm.ALWAYS:
         reasons.append(_asks("confirm", "The operator wants a person to agree to every text."))
     return (*reasons, *quote.of(Effect.ASK))

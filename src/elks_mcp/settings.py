@@ -29,7 +29,7 @@ from elks_mcp.logs import mask
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import Confirm, Policy
-from elks_mcp.switch import parse_switch
+from elks_mcp.wording import parse_switch, wanted
 
 
 def _read_sender(value: object) -> Sender:
@@ -55,7 +55,8 @@ def _read_guards(value: object) -> frozenset[str]:
     names = frozenset(_items(value))
     switchable = [name for name in GUARD_NAMES if name not in NOT_SWITCHABLE]
     if odd := next((name for name in sorted(names) if name not in switchable), None):
-        raise ValueError(f"{odd!r} cannot be switched off; these can: {', '.join(switchable)}")
+        fault = "cannot be switched off" if odd in NOT_SWITCHABLE else "is no guard"
+        raise ValueError(f"{odd!r} {fault}; these can be switched off: {', '.join(switchable)}")
     return names
 
 
@@ -207,6 +208,13 @@ class Settings(BaseModel):
         return policy.model_copy(update={"allowed_countries": countries})
 
 
+def explain_mistake(wrong: str, right: str) -> str:
+    """Say about a mistaken name what to do."""
+    if right:
+        return f"{wrong} is set, but the name is {right}."
+    return f"{wrong} is set, and this version has no such setting: unset it, so that nobody relies on it."
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """Settings, where each came from, and names that look like settings and are none."""
@@ -216,7 +224,7 @@ class Configuration:
     """The variable each set setting was read from, by the setting's name."""
 
     mistaken: Mapping[str, str]
-    """Variables that are set and near a known name, with that name; "" where no other will do."""
+    """Variables that are set and look like settings, with the name that is meant; "" where none is near."""
 
     unknown: tuple[str, ...]
     """Other variables that begin with ELKS_."""
@@ -235,10 +243,15 @@ _MISTAKES = {
     "ELKS_API_PASS": "ELKS_API_PASSWORD",
     "ELKS_FROM": "ELKS_PHONE_NUMBER",
     "ELKS_DRY_RUN": "DRY_RUN",
-    "ELKS_BUDGET_PER_DAY": "",
-    "ELKS_MAX_PER_NUMBER": "",
+    "DRYRUN": "DRY_RUN",
+    "ELKS_ALLOWED_NUMBERS": "ELKS_ALLOWED_RECIPIENTS",
 }
-"""Names people try. Those without another name are planned limits: nobody shall think that they hold."""
+"""Names people try."""
+
+_SOUNDS_LIKE_A_LIMIT = re.compile(
+    "BUDGET|LIMIT|MAX|ALLOW|DENY|BLOCK|CONFIRM|READ_?ONLY|DRY_?RUN|SENDER|RECIPIENT"
+)
+"""Nobody shall believe that a limit holds which nobody reads, be it misspelt or not there yet."""
 
 
 def load(environ: Mapping[str, str]) -> Configuration:
@@ -281,7 +294,7 @@ def _explain(error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
-        message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        message = wanted(fault)
         if not name:
             lines.append(message)
         elif name in _PRIVATE:
@@ -296,7 +309,8 @@ _PRIVATE = frozenset({"ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_API_BASE_U
 
 def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     known = {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
-    strangers = [name for name in sorted(present) if name.startswith("ELKS_") and name not in known]
+    ours = [name for name in sorted(present) if name.startswith("ELKS_") or name in _MISTAKES]
+    strangers = [name for name in ours if name not in known]
     mistaken = {name: right for name in strangers if (right := _meant(name, known)) is not None}
     return mistaken, tuple(name for name in strangers if name not in mistaken)
 
@@ -305,4 +319,6 @@ def _meant(name: str, known: set[str]) -> str | None:
     if name in _MISTAKES:
         return _MISTAKES[name]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-    return near[0] if near else None
+    if near:
+        return near[0]
+    return "" if _SOUNDS_LIKE_A_LIMIT.search(name) else None

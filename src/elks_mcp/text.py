@@ -106,11 +106,14 @@ def cheaper(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
     the rewritten text would take more parts (… is one character, ... are three) it is returned
     as it was.
     """
-    instead = {
-        dear.char: dear.instead for dear in dear_characters(text, alphabet) if dear.instead is not None
-    }
-    rewritten = "".join(instead.get(letter, letter) for letter in _letters(text))
+    dear = dear_characters(text, alphabet)
+    rewritten = _rewritten(text, {each.char: each.instead for each in dear if each.instead is not None})
     return rewritten if measure(rewritten, alphabet).parts <= measure(text, alphabet).parts else text
+
+
+def without_dear(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
+    """Leave a text only what is cheap: a dear character goes, or has its stand-in where there is one."""
+    return _rewritten(text, {each.char: each.instead or "" for each in dear_characters(text, alphabet)})
 
 
 def cleaned(text: str) -> str:
@@ -123,6 +126,10 @@ def cleaned(text: str) -> str:
     """
     lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
     return unicodedata.normalize("NFC", _few_accents(_UNSEEN_OR_PICTURE.sub(r"\g<picture>", lines)))
+
+
+def _rewritten(text: str, instead: dict[str, str]) -> str:
+    return "".join(instead.get(letter, letter) for letter in _letters(text))
 
 
 def unsendable(text: str) -> str | None:

@@ -165,7 +165,9 @@ def parse_refusal(
         )
     if status == 402 or _OUT_OF_FUNDS.search(said):  # noqa: PLR2004
         return OutOfFunds(f"46elks says there is no money for this{quoted}", status=status, said=said)
-    return Rejected(f"46elks refused it ({status}){quoted}", hint=_hint(said), status=status, said=said)
+    return Rejected(
+        f"46elks refused it ({status}){quoted}", hint=_hint(status, said), status=status, said=said
+    )
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> timedelta | None:
@@ -339,6 +341,8 @@ _HINTS = {
 }
 
 
-def _hint(said: str) -> str:
+def _hint(status: int, said: str) -> str:
+    if status == 404:  # noqa: PLR2004
+        return "There is nothing at that address; check ELKS_API_BASE_URL, if it is set."
     words = said.lower()
     return next((hint for word, hint in _HINTS.items() if word in words), Rejected.default_hint)

@@ -1,6 +1,7 @@
 """The front door for people: `elks-mcp` and its commands."""
 
 import gc
+import io
 import os
 import sys
 from importlib.metadata import version
@@ -41,6 +42,8 @@ def commands(context: click.Context, env_file: Path | None) -> None:
     context.obj = env_file
     if context.invoked_subcommand is not None:
         gc.enable()  # which `main` switched off while loading
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a Windows pipe cannot hold every character
+            sys.stdout.reconfigure(errors="replace")
         return
     if sys.stdin.isatty():
         click.echo(_EXPLANATION)
@@ -82,13 +85,18 @@ def doctor(env_file: Path | None) -> None:
 
 def configure(env_file: Path | None) -> Configuration:
     """Read the settings; where they cannot be read, say why in one line and end with code 2."""
-    environ = dict(os.environ)
-    if env_file:
-        from dotenv import dotenv_values  # noqa: PLC0415  (only who asks for it)
-
-        environ = {k: v for k, v in dotenv_values(env_file).items() if v is not None} | environ
     try:
-        return load(environ)
+        return load({**(_read_env_file(env_file) if env_file else {}), **os.environ})
     except Misconfigured as error:
         click.echo(f"elks-mcp: cannot start: {error}", err=True)
         sys.exit(2)
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    from dotenv import dotenv_values  # noqa: PLC0415  (only who asks for it)
+
+    try:
+        values = dotenv_values(path, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{path} is not UTF-8; save it as UTF-8") from None
+    return {name: value for name, value in values.items() if value is not None}

@@ -61,7 +61,7 @@ async def _show_tools(client: Client) -> None:
 async def _show_prices(client: Client) -> None:
     _head("What would this text cost?")
     await _call(client, "estimate_sms_cost", to=_PHONE, message=_TEXT)
-    _head("And with one curly quote in it?")
+    _head("And with curly quotes in it?")
     await _call(client, "estimate_sms_cost", to=_PHONE, message=_TEXT.replace("JA", "”JA”"))
 
 

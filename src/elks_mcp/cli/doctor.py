@@ -15,9 +15,10 @@ import click
 from elks_mcp.app import App, open_app
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.models import Draft
+from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import largest_price
-from elks_mcp.settings import NAMES, Configuration
+from elks_mcp.settings import NAMES, Configuration, explain_mistake
 
 _TEST_NUMBER = Number("+46700000000")
 """46elks' own: it takes texts, and nobody gets them."""
@@ -70,8 +71,7 @@ async def _checks(configuration: Configuration) -> AsyncGenerator[Check]:
 def _names(configuration: Configuration) -> list[Check]:
     checks = []
     for wrong, right in configuration.mistaken.items():
-        meant = f"the name is {right}" if right else "this version does not know it yet; unset it"
-        checks.append(Check("fail", f"{wrong} is set, but {meant}. Until then nothing is really sent."))
+        checks.append(Check("fail", f"{explain_mistake(wrong, right)} Until then nothing is really sent."))
     checks += [
         Check("note", f"{name} is set, and is no setting of this server.") for name in configuration.unknown
     ]
@@ -95,18 +95,41 @@ def _masked(variable: str, value: object) -> str:
         return "set"
     if variable == "ELKS_API_USERNAME":
         return f"{str(value)[:3]}… ({len(str(value))} characters)"
+    if variable == "ELKS_BUDGET_PER_MESSAGE" and isinstance(value, int):
+        return str(Money(value))
     if isinstance(value, frozenset | tuple):
         return ", ".join(sorted(_masked("", item) for item in value))
     return value.masked if isinstance(value, Number) else getattr(value, "name", str(value))
 
 
 def _mode(app: App) -> Check:
+    """Say in a line what can be sent, to whom, and who is asked."""
     policy = app.policy
     countries = ", ".join(sorted(policy.allowed_countries))
-    limits = f"texts to {countries}, at most {policy.max_parts} parts each"
-    off = f"; guards off: {', '.join(sorted(policy.guards_off))}" if policy.guards_off else ""
-    sends = "send_sms really sends" if policy.live and not policy.simulated else "send_sms reaches nobody"
-    return Check("note" if policy.guards_off else "ok", f"Mode {policy.mode}: {sends}; {limits}{off}.")
+    rules = [
+        _fate(app),
+        f"to {len(policy.allowed_recipients)} numbers" if policy.allowed_recipients else f"to {countries}",
+        f"{policy.max_parts} parts at most",
+        f"ELKS_CONFIRM is {policy.confirm}",
+    ]
+    if policy.guards_off:
+        rules.append(f"guards off: {', '.join(sorted(policy.guards_off))}")
+    return Check("note" if policy.guards_off else "ok", f"Mode {policy.mode}: {'; '.join(rules)}.")
+
+
+def _fate(app: App) -> str:
+    policy = app.policy
+    if policy.read_only:
+        return "read-only, send_sms only prices"
+    if not policy.live:
+        return "send_sms only prices"
+    if policy.simulated:
+        return "send_sms texts simulated phones"
+    return (
+        "send_sms sends nothing before the names above are mended"
+        if app.configuration.mistaken
+        else ("send_sms really sends")
+    )
 
 
 async def _provider(app: App) -> list[Check]:

@@ -7,7 +7,7 @@ import signal
 import anyio
 
 from elks_mcp import logs
-from elks_mcp.settings import Configuration
+from elks_mcp.settings import Configuration, explain_mistake
 from elks_mcp.stdout import divert_for_good, diverted
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,6 @@ def serve(configuration: Configuration) -> None:
 
 def _warn(configuration: Configuration) -> None:
     for wrong, right in configuration.mistaken.items():
-        log.warning("%s is not a setting; %s", wrong, f"the name is {right}" if right else "not known yet")
+        log.warning("%s", explain_mistake(wrong, right))
     if configuration.unknown:
         log.warning("unknown variables: %s", ", ".join(configuration.unknown))

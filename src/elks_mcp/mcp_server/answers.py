@@ -133,7 +133,10 @@ class EstimateAnswer(Answer):
     cheaper_text: Annotated[
         str | None, Field(description="The text without what makes it dear, if that saves parts.")
     ]
-    cheaper_price: Amount | None
+    price_without: Annotated[
+        Amount | None,
+        Field(description="What it would cost without the costly characters; null if there are none."),
+    ]
     findings: tuple[Found, ...]
     would_be_refused: bool
     notes: tuple[str, ...] = ()
@@ -144,10 +147,10 @@ class EstimateAnswer(Answer):
         lines = [f"It would cost {self.price.in_words()}: {size}. Nothing was sent."]
         if self.provider_parts not in {None, self.parts}:
             lines.append(f"46elks counts {self.provider_parts} parts, and bills by its own count.")
-        if self.costly:
-            lines.append(costly_in_words(self.costly))
-        if self.cheaper_text and self.cheaper_price:
-            lines.append(f"For {self.cheaper_price.in_words()} it could be: {self.cheaper_text}")
+        if self.price_without:
+            lines.append(costly_in_words(self.costly, self.price, self.price_without))
+        if self.cheaper_text:
+            lines.append(f"It could be: {self.cheaper_text}")
         for finding in self.findings:
             start = "send_sms would refuse it" if finding.effect is Effect.REFUSE else "Note"
             lines.append(f"{start}: {finding.reason}")
@@ -268,11 +271,14 @@ def size_in_words(parts: int, encoding: Encoding) -> str:
     return f"{parts} part{'s' if parts != 1 else ''} ({encoding})"
 
 
-def costly_in_words(costly: tuple[Costly, ...]) -> str:
-    """Name the characters that make a text dear."""
+def costly_in_words(costly: tuple[Costly, ...], price: Amount, without: Amount) -> str:
+    """Name the characters that make a text dear, and what it would cost without them."""
     named = ", ".join(f"{each.character!r} ({each.name})" for each in costly[:5])
-    more = f" and {len(costly) - 5} more" if len(costly) > 5 else ""  # noqa: PLR2004
-    return f"Dear because of {named}{more}: one such character makes every part hold 70 instead of 160."
+    named += f" and {len(costly) - 5} more" if len(costly) > 5 else ""  # noqa: PLR2004
+    if without.amount < price.amount:
+        why = "one such character makes every part hold 70 instead of 160"
+        return f"Dear because of {named}: {why}. Without: {without.in_words()}."
+    return f"Not in the GSM alphabet: {named}. Without, it would cost the same."
 
 
 def time_in_words(moment: datetime) -> str:

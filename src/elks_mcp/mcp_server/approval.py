@@ -4,15 +4,13 @@
 in each round. The question therefore hangs on nothing but the kept quote: no clock, no balance.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from mcp.server.elicitation import (
-    AcceptedElicitation,
-    ElicitationResult,
-)
+from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation, ElicitationResult
 from mcp.server.mcpserver import Context, Elicit, Resolve
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
@@ -20,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
 from elks_mcp.errors import NotApproved
-from elks_mcp.models import Approver, Finding, Order, Quote
+from elks_mcp.models import Approver, Effect, Finding, Order, Quote
 from elks_mcp.phone import written
 from elks_mcp.policy import check_liftable, reasons_to_ask, who_agrees
 from elks_mcp.text import cleaned
@@ -41,6 +39,7 @@ class Agreement(StrEnum):
     NOT_NEEDED = "not needed"
     YES = "yes"
     NO = "no"
+    DISMISSED = "dismissed"
     LATE = "no answer in time"
 
 
@@ -120,13 +119,7 @@ async def require_agreement(app: App, planned: Plan, asked: ElicitationResult[Co
     if agreed in {Agreement.YES, Agreement.NOT_NEEDED}:
         return
     await app.orders.drop(quote)
-    if agreed is Agreement.LATE:
-        raise NotApproved(
-            "declined, since nobody answered within 5 minutes.", hint="Ask again when somebody is there."
-        )
-    raise NotApproved(
-        "declined; the person who was asked said no.", hint="Do not ask again unless they want it."
-    )
+    raise NotApproved(_REFUSALS[agreed])
 
 
 def can_ask(ctx: Context[App]) -> bool:
@@ -137,23 +130,33 @@ def can_ask(ctx: Context[App]) -> bool:
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request
 
 
+_LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+
+
 def put_question(quote: Quote, reasons: tuple[Finding, ...]) -> str:
-    """Write what a person has to know to agree; the same for the same quote, always."""
+    """Write what a person has to know to agree; the same for the same quote, always.
+
+    The text comes last and each of its lines behind a bar, so that no text can pass for what we say.
+    """
     draft = quote.draft
+    cost = f"{quote.parts} part{'s' if quote.parts > 1 else ''}, {quote.estimate.price}."
+    flash = " Shown as a flash message." if draft.flash else ""
     lines = [
         f"Send this text to {draft.to.e164} ({draft.to.country}) from {written(draft.sender)}?",
-        "",
-        draft.text,
-        "",
-        f"{quote.size.parts} part{'s' if quote.size.parts > 1 else ''}, {quote.estimate.price}."
-        + (" Shown as a flash message." if draft.flash else ""),
+        f"{cost}{flash} Quote {quote.id}.",
         f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
         *(f"- {reason.reason}" for reason in reasons),
-        f"Quote {quote.id}.",
+        *(f"- Note: {warning.reason}" for warning in quote.of(Effect.WARN)),
+        f"The text, behind a bar on each line{_hidden(draft.text)}:",
+        *(f"| {line}" for line in _LINE_BREAK.split(draft.text)),
     ]
-    if len(cleaned(draft.text)) < len(draft.text.replace("\r\n", "\n")):
-        lines.insert(4, "(There are invisible characters in it.)")
     return "\n".join(lines)
+
+
+def _hidden(text: str) -> str:
+    """Say if there is more in a text than can be seen."""
+    seen = cleaned(text)
+    return "" if len(seen) >= len(text.replace("\r\n", "\n")) else " (there are invisible characters in it)"
 
 
 def _read(asked: object) -> Agreement:
@@ -164,4 +167,13 @@ def _read(asked: object) -> Agreement:
         return asked
     if isinstance(asked, Consent):
         return Agreement.YES if asked.send else Agreement.NO
-    return Agreement.LATE if asked is None else Agreement.NO
+    if asked is None:
+        return Agreement.LATE
+    return Agreement.DISMISSED if isinstance(asked, CancelledElicitation) else Agreement.NO
+
+
+_REFUSALS = {
+    Agreement.NO: "declined; the person who was asked said no. Do not ask again unless they want it.",
+    Agreement.DISMISSED: "declined; the question was dismissed. Tell the person what it was about.",
+    Agreement.LATE: "declined, since nobody answered within 5 minutes. Ask again when somebody is there.",
+}

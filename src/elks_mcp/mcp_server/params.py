@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from elks_mcp.switch import parse_switch
+from elks_mcp.wording import parse_switch
 
 
 def _read_yes(value: Any) -> str:

@@ -3,7 +3,7 @@
 from mcp.server.mcpserver import MCPServer
 
 
-def text_somebody(recipient: str, about: str) -> str:
+def text_somebody(recipient: str = "somebody I shall name", about: str = "something I shall tell you") -> str:
     """Write a text to somebody, see what it costs, and send it once you agree."""
     return (
         f"Write a short SMS to {recipient} about this: {about}\n"

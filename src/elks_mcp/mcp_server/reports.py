@@ -14,7 +14,7 @@ from elks_mcp.mcp_server.answers import (
 from elks_mcp.models import Direction, Draft, Effect, Message, Order, OrderState, Quote
 from elks_mcp.phone import Number, written
 from elks_mcp.policy import Mode, Policy
-from elks_mcp.text import cheaper, cleaned, dear_characters, measure
+from elks_mcp.text import cheaper, cleaned, dear_characters, measure, without_dear
 
 _SHORT_STATUS = {
     OrderState.QUEUED: "queued",
@@ -69,21 +69,18 @@ def report_order(order: Order, policy: Policy, *, repeated: bool = False) -> Sen
 
 def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
     """Answer a question for the price."""
-    costly = dear_characters(quote.draft.text)
-    shorter = cheaper(quote.draft.text)
-    parts = measure(shorter).parts
-    saves = bool(costly) and parts < quote.size.parts
-    price = quote.estimate.price
-    per_part = price.split(quote.estimate.parts or quote.size.parts)
+    text = quote.draft.text
+    shorter = cheaper(text)
+    saves = measure(shorter).parts < quote.size.parts
     return EstimateAnswer(
-        price=Amount.of(price),
+        price=Amount.of(quote.estimate.price),
         parts=quote.size.parts,
         provider_parts=quote.estimate.parts,
         encoding=quote.size.encoding,
         units=quote.size.units,
-        costly=Costly.each(costly),
+        costly=Costly.each(dear_characters(text)),
         cheaper_text=shorter if saves else None,
-        cheaper_price=Amount.of(per_part.times(parts)) if saves else None,
+        price_without=_price_without(quote),
         findings=Found.each(quote.findings),
         would_be_refused=bool(quote.of(Effect.REFUSE)),
         notes=_reminders(quote.draft, policy),
@@ -139,7 +136,7 @@ def _send_answer(quote: Quote, policy: Policy, **more: object) -> SendAnswer:
         "to": draft.to.e164,
         "country": draft.to.country,
         "sender": written(draft.sender),
-        "parts": quote.estimate.parts or quote.size.parts,
+        "parts": quote.parts,
         "encoding": quote.size.encoding,
         "price": Amount.of(quote.estimate.price),
         "findings": Found.each(quote.findings),
@@ -155,12 +152,10 @@ def _order_meaning(order: Order) -> str:
     match order.state:
         case OrderState.SENT:
             return "46elks accepted it; whether it is delivered comes later."
-        case OrderState.QUEUED if order.not_before:
-            when = time_in_words(order.not_before)
-            again = f"It is tried again by itself at about {when}, while this server runs"
-            return f"{order.fault} {again}; do not send it again."
-        case OrderState.QUEUED | OrderState.SENDING:
-            return "it is on its way to 46elks; do not send it again."
+        case OrderState.QUEUED:
+            return _waiting(order)
+        case OrderState.SENDING:
+            return "it is being handed to 46elks; do not send it again."
         case OrderState.IN_DOUBT:
             look = "get_sms_messages shows in a minute or two whether it was"
             return f"{order.fault} It may have been sent: do not send it again; {look}."
@@ -170,14 +165,29 @@ def _order_meaning(order: Order) -> str:
             return order.fault
 
 
+def _waiting(order: Order) -> str:
+    if order.not_before is None:
+        turn = "it waits for its turn, behind other texts or a pause that 46elks asked for"
+        return f"{turn}, and goes out by itself while this server runs; do not send it again."
+    again = f"It is tried again by itself at about {time_in_words(order.not_before)}, while this server runs"
+    return f"{order.fault} {again}; do not send it again."
+
+
 def _notes(quote: Quote, policy: Policy) -> tuple[str, ...]:
+    """Say what is worth knowing about a text on its way: dear characters only where they cost."""
+    price, without = Amount.of(quote.estimate.price), _price_without(quote)
     costly = Costly.each(dear_characters(quote.draft.text))
-    dear = (
-        (costly_in_words(costly),)
-        if costly and quote.size.parts > measure(cheaper(quote.draft.text)).parts
-        else ()
-    )
-    return (*dear, *_reminders(quote.draft, policy))
+    dear = without is not None and without.amount < price.amount
+    notes = (costly_in_words(costly, price, without),) if dear and without else ()
+    return (*notes, *_reminders(quote.draft, policy))
+
+
+def _price_without(quote: Quote) -> Amount | None:
+    """Price a text without its dear characters: 46elks bills by the part, so by its parts."""
+    plain = without_dear(quote.draft.text)
+    if plain == quote.draft.text:
+        return None
+    return Amount.of(quote.estimate.price.split(quote.parts).times(measure(plain).parts))
 
 
 def _reminders(draft: Draft, policy: Policy) -> tuple[str, ...]:

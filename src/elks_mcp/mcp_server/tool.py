@@ -23,6 +23,7 @@ from elks_mcp.errors import ElksError, InvalidInput
 from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
 from elks_mcp.policy import Mode
+from elks_mcp.wording import wanted
 
 log = logging.getLogger(__name__)
 
@@ -92,9 +93,13 @@ class ElksTool(Tool):
         """Name arguments as Python does, and leave out those that say nothing.
 
         Raises:
-            InvalidInput: there is no such argument.
+            InvalidInput: there is no such argument, or one is given under both its names.
         """
         by_wire_name = {ALIASES.get(name, name): value for name, value in arguments.items()}
+        if twice := [
+            f"{one} and {other}" for one, other in ALIASES.items() if {one, other} <= set(arguments)
+        ]:
+            raise InvalidInput(f"{', '.join(twice)} are the same argument.", hint="Give it once.")
         known = self.parameters["properties"]
         if unknown := [name for name in by_wire_name if name not in known]:
             raise InvalidInput(
@@ -166,19 +171,7 @@ def _sentence(fault: ErrorDetails) -> str:
     name = WIRE_NAMES.get(field, field)
     if fault["type"] == "missing":
         return f"`{name}` is missing."
-    wanted = _WANTED.get(fault["type"], fault["msg"].removeprefix("Value error, ").removeprefix("Input "))
-    return f"`{name}` cannot be {_shown(fault['input'])}: {wanted.format(**fault.get('ctx', {}))}."
-
-
-_WANTED = {
-    "string_type": "it must be text, in quotes",
-    "int_parsing": "it must be a whole number",
-    "int_type": "it must be a whole number",
-    "int_from_float": "it must be a whole number",
-    "greater_than_equal": "{ge} is the least",
-    "less_than_equal": "{le} is the most",
-    "literal_error": "it must be {expected}",
-}
+    return f"`{name}` cannot be {_shown(fault['input'])}: {wanted(fault)}."
 
 
 def _shown(value: Any) -> str:

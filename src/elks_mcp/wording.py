@@ -1,0 +1,46 @@
+"""Words at the edges: yes and no as people write them, and what a value has to be."""
+
+from typing import Any
+
+_SWITCHES = {
+    "true": True,
+    "1": True,
+    "yes": True,
+    "on": True,
+    "false": False,
+    "0": False,
+    "no": False,
+    "off": False,
+}
+
+
+def parse_switch(value: object) -> bool:
+    """Read true/false, 1/0, yes/no or on/off, in any case.
+
+    Raises:
+        ValueError: it is none of them.
+    """
+    word = str(value).strip().lower()
+    if word not in _SWITCHES:
+        raise ValueError("use true or false")
+    return _SWITCHES[word]
+
+
+_WANTED = {
+    "string_type": "it must be text, in quotes",
+    "int_parsing": "it must be a whole number",
+    "int_type": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_parsing": "it must be a number",
+    "greater_than_equal": "{ge} is the least",
+    "less_than_equal": "{le} is the most",
+    "too_short": "it must not be empty",
+    "literal_error": "it must be {expected}",
+    "enum": "it must be {expected}",
+}
+
+
+def wanted(fault: Any) -> str:
+    """Say what a value has to be, from one of pydantic's `ErrorDetails`."""
+    said = _WANTED.get(fault["type"])
+    return said.format(**fault.get("ctx", {})) if said else str(fault["msg"]).removeprefix("Value error, ")
