@@ -1,14 +1,22 @@
 """When a person is asked, what they see, and what their answer is good for."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
 from mcp import Client
-from mcp_types import ElicitResult, InputRequiredResult
+from mcp_types import (
+    ClientCapabilities,
+    ElicitationCapability,
+    ElicitResult,
+    FormElicitationCapability,
+    InputRequiredResult,
+    UrlElicitationCapability,
+)
 
-from elks_mcp.mcp_server.approval import ANSWER_WITHIN
+from elks_mcp.mcp_server.approval import ANSWER_WITHIN, can_ask
 from elks_mcp.sandbox import Sandbox
 
 from .clocks import ManualClock
@@ -254,6 +262,63 @@ async def test_an_answer_is_good_once(box: Sandbox) -> None:
     assert not isinstance(first, InputRequiredResult)
     assert isinstance(again, InputRequiredResult), "the old answer must not count for a new question"
     assert len(posted(box)) == 1
+
+
+async def test_a_no_uses_up_the_question_too(box: Sandbox) -> None:
+    arguments = {"to": PHONE, "message": "Hej", "dryRun": False}
+    async with connected(live(box, **DRY), box=box, person=Person()) as client:
+        asked = await ask_by_hand(client, arguments)
+        no = yes_to(asked) | {
+            "input_responses": dict.fromkeys(asked.input_requests or {}, ElicitResult(action="decline"))
+        }
+        await client.session.call_tool("send_sms", arguments, allow_input_required=True, **no)
+        after = await client.session.call_tool(
+            "send_sms", arguments, allow_input_required=True, **yes_to(asked)
+        )
+    assert isinstance(after, InputRequiredResult), "a yes after the no must not count"
+    assert posted(box) == []
+
+
+@pytest.mark.parametrize("content", [{}, None, {"send": "maybe"}])
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_answer_that_cannot_be_read_is_no_answer(box: Sandbox, era: Era, content: Any) -> None:
+    class Vague(Person):
+        async def __call__(self, context: Any, params: Any) -> ElicitResult:
+            return ElicitResult(action="accept", content=content)
+
+    async with connected(live(box, **DRY), box=box, way=era, person=Vague()) as client:
+        answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    assert answer.is_error
+    assert words(answer).startswith("Not sent: ")
+    assert "fault of its own" not in words(answer)
+    assert posted(box) == []
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_question_that_was_left_alone_does_not_make_the_next_answer_late(
+    box: Sandbox, era: Era
+) -> None:
+    clock = ManualClock()
+    person = Person("cancel")
+    async with connected(live(box, **DRY), box=box, way=era, person=person, clock=clock) as client:
+        await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+        if era == "auto":
+            await ask_by_hand(client, {"to": PHONE, "message": "Hej", "dryRun": False})
+        clock.advance(ANSWER_WITHIN + timedelta(minutes=1))
+        person.action = "accept"
+        sent = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    assert data(sent)["status"] == "sent"
+
+
+async def test_a_client_that_can_only_open_addresses_cannot_ask(box: Sandbox) -> None:
+    capabilities = ClientCapabilities(elicitation=ElicitationCapability(url=UrlElicitationCapability()))
+    context = SimpleNamespace(client_capabilities=capabilities, protocol_version="2026-07-28")
+    assert can_ask(context) is False  # type: ignore[arg-type]
+    both = capabilities.elicitation.model_copy(update={"form": FormElicitationCapability()})  # type: ignore[union-attr]
+    context.client_capabilities = ClientCapabilities(elicitation=both)
+    assert can_ask(context) is True  # type: ignore[arg-type]
+    context.protocol_version, context.session = "2025-11-25", SimpleNamespace(can_send_request=False)
+    assert can_ask(context) is False  # type: ignore[arg-type]
 
 
 async def test_an_answer_that_nobody_asked_for_sends_nothing(box: Sandbox) -> None:

@@ -142,6 +142,8 @@ def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -
     assert "ELKS_MAX_PARTS = 3" in done.stdout
     assert "ELKS_TIMEOUT = 7.0" in done.stdout
     assert run("doctor").returncode == 1, "no such file is read by itself"
+    unexpanded = run("--env-file", str(file), "doctor", ELKS_MAX_PARTS="${ELKS_MAX_PARTS}")
+    assert "ELKS_MAX_PARTS = 3" in unexpanded.stdout, "what a client left unexpanded does not hide the file's"
 
 
 def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:

@@ -34,7 +34,9 @@ class House:
         )
 
     async def quoted(self, text: str = "Hej!", key: str | None = None) -> Quote:
-        return await self.orders.quote(self.orders.draft(PHONE.e164, text, key=key), live=True)
+        return await self.orders.quote(
+            self.orders.draft(PHONE.e164, text, key=key), live=True, answering=True
+        )
 
     async def asked(self, text: str = "Hej!", key: str | None = None) -> Quote:
         """Quote a text and keep the quote, as one does while a person is asked."""

@@ -80,6 +80,12 @@ def test_the_senders_country_is_the_allowed_one_and_how_numbers_are_read() -> No
     assert settings(ELKS_ALLOWED_COUNTRIES="se, fi").policy().allowed_countries == {"SE", "FI"}
 
 
+def test_recipients_are_read_as_in_the_senders_country() -> None:
+    finnish = settings(ELKS_PHONE_NUMBER="+358401234567", ELKS_ALLOWED_RECIPIENTS="040 123 4568")
+    assert finnish.allowed_recipients == {Number("+358401234568")}
+    assert settings(ELKS_ALLOWED_RECIPIENTS="070-174 06 05").allowed_recipients == {Number("+46701740605")}
+
+
 def test_the_budget_is_in_the_accounts_currency() -> None:
     policy = settings(ELKS_BUDGET_PER_MESSAGE="2,50").policy()
     assert largest_price(policy, "EUR") == Money(25_000, "EUR")
@@ -101,7 +107,9 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_SMS_PER_MINUTE", "100001", "ELKS_SMS_PER_MINUTE"),
         ("ELKS_CONFIRM", "sometimes", "'auto', 'always' or 'never'"),
         ("ELKS_ALLOWED_COUNTRIES", "Sweden", "use two-letter codes"),
-        ("ELKS_ALLOWED_COUNTRIES", ",", "ELKS_ALLOWED_COUNTRIES"),
+        ("ELKS_ALLOWED_COUNTRIES", ",", "it lists nothing"),
+        ("ELKS_ALLOWED_RECIPIENTS", ",", "it lists nothing"),
+        ("ELKS_ALLOWED_SENDERS", " , ", "it lists nothing"),
         ("ELKS_ALLOWED_RECIPIENTS", "701740605", "can be read in two ways"),
         ("ELKS_PHONE_NUMBER", "46elks", "it begins with a digit"),
         ("ELKS_GUARDS_OFF", "impersonation", "cannot be switched off"),
@@ -148,8 +156,11 @@ def test_credentials_and_number_can_stand_in_files(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_or_a_value_beside_it_stops_the_start(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"ELKS_API_PASSWORD_FILE: .* cannot be read"):
-        load({"ELKS_API_PASSWORD_FILE": str(tmp_path / "nowhere")})
+    with pytest.raises(
+        Misconfigured, match="ELKS_API_PASSWORD_FILE names a file that cannot be read"
+    ) as unread:
+        load({"ELKS_API_PASSWORD_FILE": str(tmp_path / "hunter2")})
+    assert "hunter2" not in str(unread.value), "the secret itself may stand where the path should"
     (tmp_path / "password").write_text("secret", encoding="utf-8")
     with pytest.raises(Misconfigured, match="are both set") as refused:
         load({"ELKS_API_PASSWORD": "secret", "ELKS_API_PASSWORD_FILE": str(tmp_path / "password")})
@@ -170,6 +181,8 @@ def test_a_file_that_cannot_be_read_or_a_value_beside_it_stops_the_start(tmp_pat
         ("DRYRUN", "DRY_RUN"),
         ("ELKS_BUDGET_PER_DAY", ""),
         ("ELKS_DAILY_BUDGET", ""),
+        ("ELKS_TOOLSETS", ""),
+        ("ELKS_INBOUND", ""),
         ("ELKS_MAX_PER_NUMBER", ""),
         ("ELKS_BLOCKED_NUMBERS", ""),
     ],
@@ -200,9 +213,9 @@ def test_what_is_shown_at_the_start_holds_no_secret_and_no_number() -> None:
         load(
             {
                 "ELKS_API_BASE_URL": "https://user:hunter2@api.46elks.com/a1",
-                "ELKS_ALLOWED_RECIPIENTS": "+46701740605,701740606",
+                "ELKS_ALLOWED_RECIPIENTS": "+46.70.174.06.05x,701740606",
                 "ELKS_PHONE_NUMBER": "701740607",
             }
         )
-    for private in ("hunter2", "1740605", "1740606", "1740607"):
+    for private in ("hunter2", "174.06", "1740605", "1740606", "1740607"):
         assert private not in str(refused.value)

@@ -97,7 +97,18 @@ async def test_the_listing_is_as_it_was() -> None:
         ({}, "DRY RUN: send_sms sends nothing"),
         ({"ELKS_SANDBOX": "true"}, "SANDBOX: texts go to simulated phones"),
         ({"DRY_RUN": "false"}, "LIVE: send_sms really sends"),
-        ({"DRY_RUN": "false", "ELKS_READ_ONLY": "true"}, "DRY RUN"),
+        (
+            {"DRY_RUN": "false", "ELKS_READ_ONLY": "true"},
+            "DRY RUN: send_sms sends nothing and tells the price. Only the operator (ELKS_READ_ONLY)",
+        ),
+        (
+            {"ELKS_CONFIRM": "never"},
+            "DRY RUN: send_sms sends nothing and tells the price. Only the operator (DRY_RUN=false) can",
+        ),
+        (
+            {"ELKS_SANDBOX": "1", "DRY_RUN": "1"},
+            "SANDBOX: texts go to simulated phones, nothing reaches a real one or costs money. DRY",
+        ),
     ],
 )
 @pytest.mark.parametrize("era", ERAS)

@@ -19,6 +19,7 @@ from elks_mcp.text import (
     cheaper,
     cleaned,
     dear_characters,
+    hides,
     measure,
     split,
     unsendable,
@@ -414,3 +415,18 @@ def test_a_long_text_takes_no_time(function: Callable[[str], object], text: str)
         return time.process_time() - began
 
     assert min(taken() for _ in range(3)) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("Hej! Å, ä, ö och 👩‍👩‍👧 1️⃣ ✈️\nny rad\tflik", False),
+        ("a\u030a", False),
+        ("\ufb1d\u202ehej", True),
+        ("hej\u200b", True),
+        ("😀\ufe0f\ufe0f", True),
+        ("\U000e0041", True),
+    ],
+)
+def test_what_nobody_sees_in_a_text_is_noticed(text: str, hidden: bool) -> None:
+    assert hides(text) is hidden

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp_types import ElicitResult
 
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
-from .connecting import PHONE, WAYS, Way, call, connected, data, live, new_box, posted, words
+from .connecting import PHONE, WAYS, Person, Way, call, connected, data, live, new_box, posted, words
 
 pytestmark = pytest.mark.anyio
 
@@ -107,6 +108,39 @@ async def test_a_repeated_key_gives_the_same_order(client: Client, box: Sandbox)
     assert data(second)["orderId"] == data(first)["orderId"]
     assert data(second)["deduplicated"] is True
     assert "nothing new was sent" in words(second)
+
+
+async def test_a_key_is_a_key_whatever_it_spells(box: Sandbox) -> None:
+    async with connected(live(box), box=box) as client:
+        await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="null")
+        again = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="null")
+    assert len(posted(box)) == 1
+    assert data(again)["deduplicated"] is True
+
+
+async def test_what_was_charged_is_told_rather_than_what_was_quoted(box: Sandbox) -> None:
+    class Dawdler(Person):
+        async def __call__(self, context: Any, params: Any) -> ElicitResult:
+            box.rules.prices["46"] = 6100
+            return await super().__call__(context, params)
+
+    async with connected(live(box, ELKS_CONFIRM="always"), box=box, person=Dawdler()) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Hej")
+    assert [charge.amount for charge in box.charges] == [6100]
+    assert data(sent)["price"] == {"amount": 0.61, "currency": "SEK"}
+
+
+async def test_an_estimate_warns_as_the_send_would(box: Sandbox) -> None:
+    async with connected(live(box), box=box) as client:
+        estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
+    assert [found["guard"] for found in data(estimate)["findings"]] == ["placeholder"]
+
+
+async def test_an_overdrawn_account_pays_for_no_texts(box: Sandbox) -> None:
+    async with connected(live(box), box=box) as client:
+        await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
+        box.balance = -5200
+        assert data(await call(client, "check_account_balance"))["textsLeft"] == 0
 
 
 async def test_a_key_used_for_another_message_is_an_error_that_names_the_difference(

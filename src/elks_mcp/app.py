@@ -35,7 +35,6 @@ class App:
     client: ElksClient
     orders: Orders
     outbox: Outbox
-    store: MemoryStore
     clock: Clock
 
     @property
@@ -73,8 +72,8 @@ class App:
         """
         if self.policy.simulated:
             return
-        for wrong, right in self.configuration.mistaken.items():
-            raise Misconfigured(f"{explain_mistake(wrong, right)} Until that is mended nothing is sent.")
+        if mistakes := [explain_mistake(*pair) for pair in self.configuration.mistaken.items()]:
+            raise Misconfigured(f"{' '.join(mistakes)} Until that is mended nothing is sent.")
 
 
 _WHERE_TO_FIND = (
@@ -137,6 +136,5 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, clock: Clo
         client=client,
         orders=Orders(client, store, policy, clock),
         outbox=Outbox.over(api, store, clock, per_minute=pace),
-        store=store,
         clock=clock,
     )

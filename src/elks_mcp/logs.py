@@ -49,13 +49,17 @@ def set_up(level: str) -> None:
     logging.captureWarnings(True)
 
 
+_NUMBER = re.compile(r"\+?\d(?:[^\w\n]{0,3}\d){6,}")
+"""Seven digits or more, with whatever people put between them."""
+
+
 def mask(text: str) -> str:
     """Hide what looks like a phone number, but for its beginning and its end."""
-    return re.sub(r"\+?\d[\d\s()-]{5,}\d", _stars, text)
+    return _NUMBER.sub(_stars, text)
 
 
 def _stars(found: re.Match[str]) -> str:
-    digits = re.sub(r"[\s()-]", "", found.group())
+    digits = "".join(char for char in found.group() if char.isdigit() or char == "+")
     return f"{digits[:3]}{'*' * max(0, len(digits) - 5)}{digits[-2:]}"
 
 

@@ -43,20 +43,20 @@ class Orders:
             text=_read_text(message),
             sender=parse_sender(sender, home) if sender else self._default_sender(),
             flash=flash,
-            idempotency_key=key,
+            idempotency_key=key or None,
         )
 
-    async def quote(self, draft: Draft, *, live: bool) -> Quote:
+    async def quote(self, draft: Draft, *, live: bool, answering: bool = False) -> Quote:
         """Ask 46elks for the price and hear the guards; nothing is sent.
 
-        A live draft that a person is being asked about keeps its quote, so that the question
-        stays the same and 46elks is not asked again.
+        `answering`: a person's answer has come, so the quote they were shown is taken, if it is
+        still kept; the question then stays the same, and 46elks is not asked again.
 
         Raises:
             Refused: a guard says no. All that the guards found is in the text.
             ProviderError: 46elks cannot price it.
         """
-        if live and (kept := await self._store.find_quote(draft, self._clock.now())):
+        if live and answering and (kept := await self._store.find_quote(draft, self._clock.now())):
             return kept
         quote = await self.examine(draft, live=live)
         if quote.of(Effect.REFUSE):

@@ -19,6 +19,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -37,15 +38,16 @@ def _read_sender(value: object) -> Sender:
 
 
 def _read_senders(value: object) -> tuple[Sender, ...]:
-    return tuple(_worded(parse_sender, item) for item in _items(value))
+    return tuple(_worded(parse_sender, item) for item in _some_items(value))
 
 
-def _read_numbers(value: object) -> frozenset[Number]:
-    return frozenset(_worded(parse_number, item) for item in _items(value))
+def _read_numbers(value: object, info: ValidationInfo) -> frozenset[Number]:
+    home = Policy(sender=info.data.get("phone_number")).home
+    return frozenset(_worded(lambda raw: parse_number(raw, home), item) for item in _some_items(value))
 
 
 def _read_countries(value: object) -> frozenset[str]:
-    countries = frozenset(item.upper() for item in _items(value))
+    countries = frozenset(item.upper() for item in _some_items(value))
     if odd := next((country for country in countries if not re.fullmatch("[A-Z]{2}", country)), None):
         raise ValueError(f"{odd!r} is no country; use two-letter codes, as in SE,NO")
     return countries
@@ -76,6 +78,14 @@ def _read_base_url(value: object) -> str:
 
 def _items(value: object) -> list[str]:
     return [item.strip() for item in str(value).split(",") if item.strip()]
+
+
+def _some_items(value: object) -> list[str]:
+    """Read a list that limits something; an empty one would limit nothing."""
+    items = _items(value)
+    if not items:
+        raise ValueError("it lists nothing; unset it, or list something")
+    return items
 
 
 T = TypeVar("T")
@@ -249,7 +259,7 @@ _MISTAKES = {
 """Names people try."""
 
 _SOUNDS_LIKE_A_LIMIT = re.compile(
-    "BUDGET|LIMIT|MAX|ALLOW|DENY|BLOCK|CONFIRM|READ_?ONLY|DRY_?RUN|SENDER|RECIPIENT"
+    "BUDGET|LIMIT|MAX|ALLOW|DENY|BLOCK|CONFIRM|READ_?ONLY|DRY_?RUN|SENDER|RECIPIENT|TOOLSET|INBOUND"
 )
 """Nobody shall believe that a limit holds which nobody reads, be it misspelt or not there yet."""
 
@@ -260,7 +270,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
     Raises:
         Misconfigured: a value cannot be read; the text names the variable.
     """
-    present = {name: value.strip() for name, value in environ.items() if _is_set(value)}
+    present = {name: value.strip() for name, value in environ.items() if is_set(value)}
     values = {name: present[name] for name in NAMES if name in present}
     origins = {NAMES[name]: name for name in values}
     for name in ALSO_AS_FILE:
@@ -275,7 +285,8 @@ def load(environ: Mapping[str, str]) -> Configuration:
     return Configuration(settings, origins, mistaken, unknown)
 
 
-def _is_set(value: str) -> bool:
+def is_set(value: str) -> bool:
+    """Tell a value from a blank one, and from one that a client left unexpanded (`${…}`)."""
     return bool(value.strip()) and not re.fullmatch(r"\$\{[^}]*\}", value.strip())
 
 
@@ -286,7 +297,8 @@ def _read_file(name: str, path: str, also: str | None) -> str:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise Misconfigured(f"{name}_FILE: {path} cannot be read: {reason}") from None
+        # The path is not shown: somebody may have put the secret itself there.
+        raise Misconfigured(f"{name}_FILE names a file that cannot be read: {reason}") from None
 
 
 def _explain(error: ValidationError) -> list[str]:

@@ -132,6 +132,12 @@ def _rewritten(text: str, instead: dict[str, str]) -> str:
     return "".join(instead.get(letter, letter) for letter in _letters(text))
 
 
+def hides(text: str) -> bool:
+    """Tell whether there are characters in a text that nobody sees."""
+    lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
+    return _UNSEEN_OR_PICTURE.sub(r"\g<picture>", lines) != lines
+
+
 def unsendable(text: str) -> str | None:
     """Find the first character no text can carry: a control character or half a surrogate pair."""
     return next((char for char in text if _cannot_be_sent(char)), None)

@@ -29,6 +29,7 @@ LONGEST_WAIT = timedelta(minutes=5)
 LONGEST_LINE = 4096
 """More bytes than this are not the one line that 46elks refuses with."""
 
+_LONGEST_NAME = 20
 _LONGEST_SAID = 200
 
 
@@ -277,6 +278,11 @@ def _fault(error: ValidationError) -> str:
     return f"it has no usable {place}" if place else "it is not a JSON object"
 
 
+def _name(words: str | None) -> str:
+    """Read a number or a sender's name, which a stranger chose: one line, and no longer than they get."""
+    return " ".join((words or "").split())[:_LONGEST_NAME]
+
+
 def _message(sms: _Sms, currency: str) -> Message:
     direction = sms.direction or ""
     inbound = direction.startswith("incoming")
@@ -284,8 +290,8 @@ def _message(sms: _Sms, currency: str) -> Message:
         id=sms.id,
         direction=Direction.INBOUND if inbound else Direction.OUTBOUND,
         is_reply=direction == "outgoing-reply",
-        sender=sms.sender or "",
-        to=sms.to or "",
+        sender=_name(sms.sender),
+        to=_name(sms.to),
         created_at=sms.created,
         delivered_at=sms.delivered,
         status="received" if inbound else sms.status or "unknown",

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from elks_mcp.errors import Misconfigured
-from elks_mcp.settings import Configuration, load
+from elks_mcp.settings import Configuration, is_set, load
 from elks_mcp.stdout import diverted
 
 _EXPLANATION = """\
@@ -86,7 +86,8 @@ def doctor(env_file: Path | None) -> None:
 def configure(env_file: Path | None) -> Configuration:
     """Read the settings; where they cannot be read, say why in one line and end with code 2."""
     try:
-        return load({**(_read_env_file(env_file) if env_file else {}), **os.environ})
+        ours = {name: value for name, value in os.environ.items() if is_set(value)}
+        return load((_read_env_file(env_file) if env_file else {}) | ours)
     except Misconfigured as error:
         click.echo(f"elks-mcp: cannot start: {error}", err=True)
         sys.exit(2)

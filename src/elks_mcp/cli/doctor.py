@@ -16,7 +16,7 @@ from elks_mcp.app import App, open_app
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.models import Draft
 from elks_mcp.money import Money
-from elks_mcp.phone import Number, Sender
+from elks_mcp.phone import Number, Sender, SenderId
 from elks_mcp.policy import largest_price
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
 
@@ -99,7 +99,9 @@ def _masked(variable: str, value: object) -> str:
         return str(Money(value))
     if isinstance(value, frozenset | tuple):
         return ", ".join(sorted(_masked("", item) for item in value))
-    return value.masked if isinstance(value, Number) else getattr(value, "name", str(value))
+    if isinstance(value, Number):
+        return value.masked
+    return value.name if isinstance(value, SenderId) else str(value)
 
 
 def _mode(app: App) -> Check:

@@ -16,7 +16,6 @@ from elks_mcp.policy import Mode
 from elks_mcp.text import DearCharacter, Encoding, cleaned
 
 _LONGEST_TEXT = 1600
-_LONGEST_NAME = 20
 
 
 From = Annotated[str, Field(alias="from")]
@@ -181,8 +180,8 @@ class HistoryEntry(Answer):
         return cls(
             id=message.id,
             direction=message.direction,
-            sender=cleaned(message.sender)[:_LONGEST_NAME],
-            to=cleaned(message.to)[:_LONGEST_NAME],
+            sender=message.sender,
+            to=message.to,
             created_at=message.created_at,
             status=message.status,
             text=None if inbound or message.text is None else cleaned(message.text),

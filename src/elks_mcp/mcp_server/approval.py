@@ -21,7 +21,7 @@ from elks_mcp.errors import NotApproved
 from elks_mcp.models import Approver, Effect, Finding, Order, Quote
 from elks_mcp.phone import written
 from elks_mcp.policy import check_liftable, reasons_to_ask, who_agrees
-from elks_mcp.text import cleaned
+from elks_mcp.text import hides
 
 ANSWER_WITHIN = timedelta(minutes=5)
 """No answer in this time is a no."""
@@ -63,15 +63,15 @@ class Repeat:
 async def plan(
     to: str,
     message: str,
-    sender: str | None,
+    sender: str,
     flashsms: str | None,
     dry_run: bool | None,
-    idempotency_key: str | None,
+    idempotency_key: str,
     ctx: Context[App],
 ) -> Plan | Repeat:
     """Work out what is asked for, what it costs, and who has to agree."""
     app = ctx.request_context.lifespan_context
-    app.require_account(sender=sender is None)
+    app.require_account(sender=not sender)
     draft = app.orders.draft(to, message, sender, flash=flashsms == "yes", key=idempotency_key)
     lifts = dry_run is False and not app.policy.live
     if not lifts and (dry_run or not app.policy.live):
@@ -81,7 +81,7 @@ async def plan(
         check_liftable(app.policy, can_ask=can_ask(ctx))
     if repeated := await app.orders.find_repeated(draft):
         return Repeat(repeated)
-    quote = await app.orders.quote(draft, live=True)
+    quote = await app.orders.quote(draft, live=True, answering=bool(ctx.input_responses))
     reasons = reasons_to_ask(app.policy, quote, lifts_dry_run=lifts)
     return Plan(
         quote, live=True, approver=who_agrees(app.policy, reasons, can_ask=can_ask(ctx)), reasons=reasons
@@ -140,6 +140,7 @@ def put_question(quote: Quote, reasons: tuple[Finding, ...]) -> str:
     """
     draft = quote.draft
     cost = f"{quote.parts} part{'s' if quote.parts > 1 else ''}, {quote.estimate.price}."
+    hidden = " (there are invisible characters in it)" if hides(draft.text) else ""
     flash = " Shown as a flash message." if draft.flash else ""
     lines = [
         f"Send this text to {draft.to.e164} ({draft.to.country}) from {written(draft.sender)}?",
@@ -147,16 +148,10 @@ def put_question(quote: Quote, reasons: tuple[Finding, ...]) -> str:
         f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
         *(f"- {reason.reason}" for reason in reasons),
         *(f"- Note: {warning.reason}" for warning in quote.of(Effect.WARN)),
-        f"The text, behind a bar on each line{_hidden(draft.text)}:",
+        f"The text, behind a bar on each line{hidden}:",
         *(f"| {line}" for line in _LINE_BREAK.split(draft.text)),
     ]
     return "\n".join(lines)
-
-
-def _hidden(text: str) -> str:
-    """Say if there is more in a text than can be seen."""
-    seen = cleaned(text)
-    return "" if len(seen) >= len(text.replace("\r\n", "\n")) else " (there are invisible characters in it)"
 
 
 def _read(asked: object) -> Agreement:

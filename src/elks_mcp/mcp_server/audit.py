@@ -10,6 +10,7 @@ from typing import Any
 log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms"})
+_LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
 _TOLD = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey"})
 
 
@@ -22,9 +23,9 @@ def write_audit_line(tool: str, arguments: Mapping[str, Any], outcome: str, seco
 
 
 def _shown(name: str, value: Any) -> Any:
-    if name in _PLAIN and (isinstance(value, bool | int | float) or value is None):
+    if name in _PLAIN and (value is None or (isinstance(value, int) and 0 <= value <= _LARGEST_SHOWN)):
         return value
     text = str(value)
     if name in _PLAIN:
-        return text[:8]
+        return text[:_LONGEST_SHOWN] if text.isalpha() else f"({len(text)} characters)"
     return f"{text[:3]}… ({len(text)} characters)" if name in {"to", "from"} else f"({len(text)} characters)"

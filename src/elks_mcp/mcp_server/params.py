@@ -17,7 +17,7 @@ def _read_yes(value: Any) -> str:
 To = Annotated[str, Field(description="Recipient: +46701740605, or 070-174 06 05 for a Swedish number.")]
 Text = Annotated[str, Field(description="The text, exactly as it should be read.")]
 From = Annotated[
-    str | None,
+    str,
     Field(description="Sender: a number of the account, or 3-11 letters/digits. Default: the operator's."),
 ]
 Flash = Annotated[
@@ -30,7 +30,7 @@ DryRun = Annotated[
     BeforeValidator(parse_switch),
     Field(description="true: only price it. false under dry run: asks a person. Default: the operator's."),
 ]
-Key = Annotated[str | None, Field(description="A repeated call with the same key never sends twice.")]
+Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
 MessageId = Annotated[str, Field(description="46elks id or order number, as send_sms gave it.")]
 DirectionFilter = Annotated[
     Literal["inbound", "outbound", "both"], Field(description="inbound: what others wrote.")

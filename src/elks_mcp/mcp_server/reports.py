@@ -14,7 +14,7 @@ from elks_mcp.mcp_server.answers import (
 from elks_mcp.models import Direction, Draft, Effect, Message, Order, OrderState, Quote
 from elks_mcp.phone import Number, written
 from elks_mcp.policy import Mode, Policy
-from elks_mcp.text import cheaper, cleaned, dear_characters, measure, without_dear
+from elks_mcp.text import cheaper, dear_characters, measure, without_dear
 
 _SHORT_STATUS = {
     OrderState.QUEUED: "queued",
@@ -95,8 +95,8 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
         message_id=message.id,
         order_id=order.id if order else None,
         direction=message.direction,
-        sender=cleaned(message.sender),
-        to=cleaned(message.to),
+        sender=message.sender,
+        to=message.to,
         created_at=message.created_at,
         delivered_at=message.delivered_at,
         cost=Amount.of(message.cost) if message.cost else None,

@@ -32,10 +32,10 @@ async def send_sms(
     planned: Annotated[Plan | Repeat, Resolve(plan)],
     asked: Annotated[ElicitationResult[Consent], Resolve(ask)],
     ctx: Context[App],
-    sender: From = None,
+    sender: From = "",
     flashsms: Flash = None,
     dry_run: DryRun = None,
-    idempotency_key: Key = None,
+    idempotency_key: Key = "",
 ) -> SendAnswer:
     """Send one SMS to one person, when the user has asked for it to go out.
 
@@ -89,14 +89,14 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAn
     return reports.report_message(message, order)
 
 
-async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: From = None) -> EstimateAnswer:
+async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: From = "") -> EstimateAnswer:
     """Price a text exactly, without sending it, and say which characters make it dear.
 
     Use it before a long text, one with emoji or odd quotes, or one to many people. It also tells
     whether send_sms would refuse it.
     """
     app = ctx.request_context.lifespan_context
-    app.require_account(sender=sender is None)
+    app.require_account(sender=not sender)
     draft = app.orders.draft(to, message, sender)
     try:
         quote = await app.orders.examine(draft, live=app.policy.live)

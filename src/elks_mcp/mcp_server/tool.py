@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from elks_mcp.app import App
-from elks_mcp.errors import ElksError, InvalidInput
+from elks_mcp.errors import ElksError, InvalidInput, NotApproved
 from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
 from elks_mcp.policy import Mode
@@ -52,9 +52,8 @@ class ElksTool(Tool):
     failed: str = ""
     """The first words of every failure of this tool."""
 
-    BUG: ClassVar[str] = (
-        "This server has a fault of its own; its log says where. Trying again will hardly help."
-    )
+    BUG: ClassVar[str] = "This server has a fault of its own; its log says where. Trying again hardly helps."
+    MAYBE_SENT: ClassVar[str] = "The text may be sent: look with get_sms_messages, do not send it again."
 
     @classmethod
     def of(
@@ -119,13 +118,17 @@ class ElksTool(Tool):
         cause = error if isinstance(error, ElksError) else error.__cause__
         if isinstance(cause, ElksError):
             return cause
+        if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
+            return NotApproved("the client's answer to the question could not be read.")
         if isinstance(cause, ValidationError) and cause.title == self.fn_metadata.arg_model.__name__:
             return InvalidInput(" ".join(_sentences(cause)))
         log.error("tool %s failed", self.name, exc_info=cause or error)
         return None
 
     def _in_words(self, failure: ElksError | None) -> str:
-        return f"{self.failed}{failure.explain()}" if failure else self.BUG
+        if failure:
+            return f"{self.failed}{failure.explain()}"
+        return f"{self.BUG} {self.MAYBE_SENT}" if self.failed else self.BUG
 
 
 def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
@@ -157,8 +160,11 @@ def _trimmed(spec: dict[str, Any]) -> dict[str, Any]:
     merged = {**(kinds[0] if len(kinds) == 1 else {}), **spec}
     hidden = {"title", "anyOf"} if kinds else {"title"}
     return {
-        key: value for key, value in merged.items() if key not in hidden and (key, value) != ("default", None)
+        key: value for key, value in merged.items() if key not in hidden and (key, value) not in _NO_DEFAULTS
     }
+
+
+_NO_DEFAULTS = (("default", None), ("default", ""))
 
 
 def _sentences(error: ValidationError) -> list[str]:
