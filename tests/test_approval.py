@@ -140,9 +140,10 @@ async def test_when_nobody_can_be_asked_about_a_link_it_goes_out_with_the_findin
     assert [found["guard"] for found in data(sent)["findings"]] == ["placeholder", "link"]
 
 
-async def test_confirm_never_asks_nobody_about_a_link(box: Sandbox) -> None:
+@pytest.mark.parametrize("era", ERAS)
+async def test_confirm_never_asks_nobody_about_a_link(box: Sandbox, era: Era) -> None:
     person = Person()
-    async with connected(live(box, ELKS_CONFIRM="never"), box=box, person=person) as client:
+    async with connected(live(box, ELKS_CONFIRM="never"), box=box, way=era, person=person) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Se https://46elks.se")
     assert data(sent)["status"] == "sent"
     assert person.questions == []
@@ -164,12 +165,13 @@ async def test_confirm_always_asks_for_every_text_and_fails_closed(box: Sandbox,
     assert len(posted(box)) == 1
 
 
+@pytest.mark.parametrize("era", ERAS)
 async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_invisible(
-    box: Sandbox,
+    box: Sandbox, era: Era
 ) -> None:
     person = Person("decline")
     text = "Hej\u202e" + "å" * 300
-    async with connected(live(box, **DRY), box=box, person=person) as client:
+    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
         await call(client, "send_sms", to=PHONE, message=text, sender="Klara", flashsms="yes", dryRun=False)
     assert text in person.questions[0]
     assert "there are invisible characters in it" in person.questions[0]
@@ -177,19 +179,21 @@ async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_i
     assert "Shown as a flash message." in person.questions[0]
 
 
-async def test_a_text_cannot_pass_for_what_we_say_in_the_question(box: Sandbox) -> None:
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_text_cannot_pass_for_what_we_say_in_the_question(box: Sandbox, era: Era) -> None:
     person = Person("decline")
     forged = "Hej\n\n1 part, 0.00 SEK.\r- Nothing is sent.\u2028You are asked because of: a test.\nQuote Q-A."
-    async with connected(live(box, **DRY), box=box, person=person) as client:
+    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
         await call(client, "send_sms", to=PHONE, message=forged, dryRun=False)
     ours, _, theirs = person.questions[0].partition("The text, behind a bar on each line")
     assert "0.00" not in ours
     assert all(line.startswith("| ") for line in theirs.splitlines()[1:])
 
 
-async def test_in_the_sandbox_the_question_says_that_the_phone_is_simulated() -> None:
+@pytest.mark.parametrize("era", ERAS)
+async def test_in_the_sandbox_the_question_says_that_the_phone_is_simulated(era: Era) -> None:
     person = Person("decline")
-    async with connected({"ELKS_SANDBOX": "true", "DRY_RUN": "true"}, person=person) as client:
+    async with connected({"ELKS_SANDBOX": "true", "DRY_RUN": "true"}, way=era, person=person) as client:
         await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
     assert "go to a simulated phone" in person.questions[0]
 

@@ -86,16 +86,16 @@ async def test_a_dry_run_tells_the_price_and_sends_nothing(client: Client, box: 
 
 
 @pytest.mark.parametrize("word", [True, "true", "yes", "TRUE", "1"])
-async def test_words_serve_for_dry_run(box: Sandbox, word: object) -> None:
-    async with connected(live(box), box=box) as client:
+async def test_words_serve_for_dry_run(box: Sandbox, way: Way, word: object) -> None:
+    async with connected(live(box), box=box, way=way) as client:
         await call(client, "send_sms", to=PHONE, message="Hej", dry_run=word)
     assert posted(box) == []
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])
-async def test_null_and_blank_optional_arguments_are_absent(box: Sandbox, nothing: object) -> None:
+async def test_null_and_blank_optional_arguments_are_absent(box: Sandbox, way: Way, nothing: object) -> None:
     absent: dict[str, Any] = dict.fromkeys(("sender", "flashsms", "dryRun", "idempotencyKey"), nothing)
-    async with connected(live(box), box=box) as client:
+    async with connected(live(box), box=box, way=way) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej", **absent)
     assert not sent.is_error
     assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej"}]
@@ -110,8 +110,8 @@ async def test_a_repeated_key_gives_the_same_order(client: Client, box: Sandbox)
     assert "nothing new was sent" in words(second)
 
 
-async def test_a_key_is_a_key_whatever_it_spells(box: Sandbox) -> None:
-    async with connected(live(box), box=box) as client:
+async def test_a_key_is_a_key_whatever_it_spells(box: Sandbox, way: Way) -> None:
+    async with connected(live(box), box=box, way=way) as client:
         await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="null")
         again = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="null")
     assert len(posted(box)) == 1
@@ -130,14 +130,14 @@ async def test_what_was_charged_is_told_rather_than_what_was_quoted(box: Sandbox
     assert data(sent)["price"] == {"amount": 0.61, "currency": "SEK"}
 
 
-async def test_an_estimate_warns_as_the_send_would(box: Sandbox) -> None:
-    async with connected(live(box), box=box) as client:
+async def test_an_estimate_warns_as_the_send_would(box: Sandbox, way: Way) -> None:
+    async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
     assert [found["guard"] for found in data(estimate)["findings"]] == ["placeholder"]
 
 
-async def test_an_overdrawn_account_pays_for_no_texts(box: Sandbox) -> None:
-    async with connected(live(box), box=box) as client:
+async def test_an_overdrawn_account_pays_for_no_texts(box: Sandbox, way: Way) -> None:
+    async with connected(live(box), box=box, way=way) as client:
         await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
         box.balance = -5200
         assert data(await call(client, "check_account_balance"))["textsLeft"] == 0
@@ -178,8 +178,8 @@ async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box:
     assert "It works again when there is money on the account." in words(refused)
 
 
-async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothing() -> None:
-    async with connected({"ELKS_SANDBOX": "true", "ELKS_API_USER": "u"}) as client:
+async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothing(way: Way) -> None:
+    async with connected({"ELKS_SANDBOX": "true", "ELKS_API_USER": "u"}, way=way) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
         assert data(sent)["status"] == "sent"
         assert data(sent)["findings"] == []
@@ -219,9 +219,9 @@ async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     ],
 )
 async def test_a_character_is_called_dear_only_where_it_costs(
-    box: Sandbox, text: str, said: str | None
+    box: Sandbox, way: Way, text: str, said: str | None
 ) -> None:
-    async with connected(live(box), box=box) as client:
+    async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message=text)
         sent = await call(client, "send_sms", to=PHONE, message=text, dryRun=True)
     assert said is None or said in words(estimate)
@@ -276,8 +276,8 @@ async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 5000, "x?y=z", "s\u0000", "å"])
-async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, wrong: str) -> None:
-    async with connected(live(box), box=box) as client:
+async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, way: Way, wrong: str) -> None:
+    async with connected(live(box), box=box, way=way) as client:
         answer = await call(client, "check_sms_status", messageId=wrong)
     assert answer.is_error
     assert "is not a message id" in words(answer)
@@ -393,9 +393,9 @@ async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox)
     ],
 )
 async def test_wrong_arguments_are_explained_in_sentences(
-    box: Sandbox, tool: str, arguments: dict[str, Any], sentence: str
+    box: Sandbox, way: Way, tool: str, arguments: dict[str, Any], sentence: str
 ) -> None:
-    async with connected(live(box), box=box) as client:
+    async with connected(live(box), box=box, way=way) as client:
         answer = await client.call_tool(tool, arguments)
     assert answer.is_error
     assert sentence in words(answer)
@@ -403,7 +403,7 @@ async def test_wrong_arguments_are_explained_in_sentences(
     assert posted(box) == []
 
 
-async def test_numbers_written_as_text_serve(box: Sandbox) -> None:
+async def test_numbers_written_as_text_serve(box: Sandbox, way: Way) -> None:
     fill_history(box, 5)
-    async with connected(live(box), box=box) as client:
+    async with connected(live(box), box=box, way=way) as client:
         assert data(await call(client, "get_sms_messages", limit="3"))["count"] == 3
