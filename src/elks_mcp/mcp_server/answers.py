@@ -21,10 +21,14 @@ _LONGEST_TEXT = 1600
 From = Annotated[str, Field(alias="from")]
 
 
-class Answer(Frozen):
-    """The answer of a tool."""
+class Shown(Frozen):
+    """What an answer holds, under the names of the protocol."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+
+class Answer(Shown):
+    """The answer of a tool."""
 
     def in_words(self) -> str:
         """Say the same as the fields, to be read."""
@@ -36,7 +40,7 @@ class Answer(Frozen):
         return "ok"
 
 
-class Amount(Answer):
+class Amount(Shown):
     """Money: a number, and the currency's code ("" where the account has none)."""
 
     amount: float
@@ -54,7 +58,7 @@ class Amount(Answer):
         )
 
 
-class Found(Answer):
+class Found(Shown):
     """What a guard found: `refuse`, `ask` (a person should agree) or `warn`."""
 
     guard: str
@@ -67,7 +71,7 @@ class Found(Answer):
         return tuple(cls(guard=each.guard, effect=each.effect, reason=each.reason) for each in findings)
 
 
-class Costly(Answer):
+class Costly(Shown):
     """A character that makes a text dear; `instead` is what could stand there, null if only you know."""
 
     character: str
@@ -156,7 +160,7 @@ class EstimateAnswer(Answer):
         return "\n".join([*lines, *self.notes])
 
 
-class HistoryEntry(Answer):
+class HistoryEntry(Shown):
     """A text in the account's history."""
 
     id: str

@@ -16,13 +16,6 @@ from elks_mcp.phone import Number, written
 from elks_mcp.policy import Mode, Policy
 from elks_mcp.text import cheaper, dear_characters, measure, without_dear
 
-_SHORT_STATUS = {
-    OrderState.QUEUED: "queued",
-    OrderState.SENDING: "sending",
-    OrderState.IN_DOUBT: "in_doubt",
-    OrderState.SENT: "sent",
-}
-
 _MEANINGS = {
     "created": "46elks has accepted it and not passed it on yet.",
     "sent": "passed on to the phone's operator, but not delivered to the phone yet; it may be switched off.",
@@ -40,7 +33,7 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
         why = "this server is in dry run, which its operator lifts with DRY_RUN=false"
     else:
         why = "as asked with dryRun=true"
-    return _send_answer(quote, policy, status="dry_run", summary=f"Dry run: nothing was sent ({why}).")
+    return _send_answer(quote, policy, f"Dry run: nothing was sent ({why}).")
 
 
 def report_order(order: Order, policy: Policy, *, repeated: bool = False) -> SendAnswer:
@@ -51,19 +44,13 @@ def report_order(order: Order, policy: Policy, *, repeated: bool = False) -> Sen
     """
     if order.state in {OrderState.REJECTED, OrderState.EXPIRED}:
         raise NotSent(_order_meaning(order))
-    receipt = order.receipt
-    again = (
-        "This was asked for before, under the same idempotencyKey; nothing new was sent. " if repeated else ""
-    )
+    before = "This was asked for before, under the same idempotencyKey; nothing new was sent. "
     return _send_answer(
         order.quote,
         policy,
-        status=_SHORT_STATUS[order.state],
-        summary=f"{order.state.capitalize()}: {again}{_order_meaning(order)}",
-        order_id=order.id,
-        message_id=receipt.message_id if receipt else None,
-        deduplicated=repeated,
-        price=Amount.of(receipt.cost if receipt and receipt.cost else order.quote.estimate.price),
+        f"{order.state.capitalize()}: {before if repeated else ''}{_order_meaning(order)}",
+        order=order,
+        repeated=repeated,
     )
 
 
@@ -129,22 +116,29 @@ def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
     return error
 
 
-def _send_answer(quote: Quote, policy: Policy, **more: object) -> SendAnswer:
-    draft = quote.draft
-    fields: dict[str, object] = {
-        "mode": Mode.SANDBOX if policy.simulated else Mode.LIVE,
-        "to": draft.to.e164,
-        "country": draft.to.country,
-        "sender": written(draft.sender),
-        "parts": quote.parts,
-        "encoding": quote.size.encoding,
-        "price": Amount.of(quote.estimate.price),
-        "findings": Found.each(quote.findings),
-        "notes": _notes(quote, policy),
-    }
-    if more.get("status") == "dry_run" and not policy.simulated:
-        fields["mode"] = Mode.DRY_RUN
-    return SendAnswer.model_validate(fields | more)
+def _send_answer(
+    quote: Quote, policy: Policy, summary: str, *, order: Order | None = None, repeated: bool = False
+) -> SendAnswer:
+    draft, receipt = quote.draft, order.receipt if order else None
+    mode = Mode.LIVE if order else Mode.DRY_RUN
+    return SendAnswer.model_validate(
+        {
+            "status": order.state.replace(" ", "_") if order else "dry_run",
+            "mode": Mode.SANDBOX if policy.simulated else mode,
+            "order_id": order.id if order else None,
+            "message_id": receipt.message_id if receipt else None,
+            "to": draft.to.e164,
+            "country": draft.to.country,
+            "sender": written(draft.sender),
+            "parts": quote.parts,
+            "encoding": quote.size.encoding,
+            "price": Amount.of(receipt.cost if receipt and receipt.cost else quote.estimate.price),
+            "findings": Found.each(quote.findings),
+            "deduplicated": repeated,
+            "summary": summary,
+            "notes": _notes(quote, policy),
+        }
+    )
 
 
 def _order_meaning(order: Order) -> str:

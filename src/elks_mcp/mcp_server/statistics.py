@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from elks_mcp.errors import InvalidInput
-from elks_mcp.mcp_server.answers import Amount, Answer, time_in_words
+from elks_mcp.mcp_server.answers import Amount, Answer, Shown, time_in_words
 from elks_mcp.models import Message
 from elks_mcp.money import Money
 from elks_mcp.phone import country_name, parse_number
@@ -19,7 +19,7 @@ _ENOUGH = 5
 _POOR = 0.9
 
 
-class CountryStatistics(Answer):
+class CountryStatistics(Shown):
     """How texts to one country fared."""
 
     country: str
