@@ -25,7 +25,9 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def serve(box: Sandbox) -> AsyncIterator[str]:
     """Serve *box* on 127.0.0.1 and give its address; stop as a Ctrl-C would."""
-    config = uvicorn.Config(box.app, log_config=None, ws="none", timeout_graceful_shutdown=30)
+    config = uvicorn.Config(
+        box.app, log_config=None, ws="none", timeout_graceful_shutdown=30, date_header=False
+    )
     server = Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -79,6 +79,19 @@ async def test_faults_are_injected_listed_and_called_off_over_http(
     assert (await client.get("me")).status_code == 200
 
 
+async def test_a_late_acceptance_is_asked_for_and_brought_about_over_http(
+    box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
+) -> None:
+    await steering.post("faults", json={"fault": "accept_late_drop", "duration_seconds": 3})
+    with pytest.raises(httpx2.ReadError):
+        await client.post("sms", data=sms(box))
+    await steering.post("clock", json={"seconds": 2})
+    early = (await steering.get("ledger")).json()["charges"]
+    await steering.post("clock", json={"seconds": 1})
+    late = (await steering.get("ledger")).json()["charges"]
+    assert (len(early), len(late)) == (0, 1)
+
+
 async def test_a_reset_over_http_starts_afresh(
     box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
 ) -> None:
@@ -103,6 +116,7 @@ async def test_the_machines_clock_cannot_be_advanced() -> None:
         ("faults", {"fault": "hang", "unknown": 1}),
         ("faults", {"fault": "hang", "times": 0}),
         ("faults", {"fault": "hang", "duration_seconds": "long"}),
+        ("faults", {"fault": "accept_late", "accepted": False}),
         ("clock", {"seconds": -1}),
         ("clock", {"seconds": 1e300}),
         ("clock", {}),

@@ -1,11 +1,14 @@
 """The sandbox over a real socket, under uvicorn."""
 
+from datetime import timedelta
+from functools import partial
+
 import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
 
-from elks_mcp.sandbox import Fault, Sandbox
+from elks_mcp.sandbox import Clock, Fault, ManualClock, Sandbox, SystemClock
 
 from .clients import sms
 from .serving import serve
@@ -83,3 +86,55 @@ async def test_a_hanging_request_can_be_let_go_so_that_the_server_can_shut_down(
             while not box.requests:
                 await anyio.lowlevel.checkpoint()
             box.release()
+
+
+async def hang_up_after_posting(box: Sandbox, address: str) -> None:
+    """Post a text as a program does that is killed while it waits for the answer."""
+    seen = len(box.requests)
+    async with open_real_client(box, address) as client, anyio.create_task_group() as group:
+        group.start_soon(partial(client.post, "sms", data=sms(box)))
+        while len(box.requests) == seen:
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("clock", [ManualClock(), SystemClock()], ids=["manual", "system"])
+async def test_a_client_that_is_gone_before_a_late_acceptance_has_sent_once_all_the_same(
+    clock: Clock,
+) -> None:
+    box = Sandbox(clock=clock)
+    late = timedelta(milliseconds=300)
+    box.faults.inject(Fault.ACCEPT_LATE, duration=late)
+    with anyio.fail_after(10):
+        async with serve(box) as address, open_real_client(box, address) as client:
+            await hang_up_after_posting(box, address)
+            if isinstance(clock, ManualClock):
+                assert (await client.get("sms")).json()["data"] == []
+                clock.advance(late)
+            await clock.wait_until(box.requests[0].at + late)
+            history = (await client.get("sms")).json()["data"]
+    assert [item["message"] for item in history] == ["Hej!"]
+    assert (len(box.accepted), len(box.charges)) == (1, 1)
+    assert box.accepted[0].created_at == box.requests[0].at + late
+    assert box.requests[0].status is None
+
+
+async def test_a_late_acceptance_outlives_the_server_that_took_the_request(box: Sandbox) -> None:
+    box.faults.inject(Fault.ACCEPT_LATE)
+    with anyio.fail_after(10):
+        async with serve(box) as address:
+            await hang_up_after_posting(box, address)
+    assert box.accepted == []
+    box.clock.advance(timedelta(seconds=1))
+    assert (len(box.accepted), len(box.charges)) == (1, 1)
+
+
+async def test_a_connection_dropped_before_a_late_acceptance_is_dropped_at_once(box: Sandbox) -> None:
+    box.faults.inject(Fault.ACCEPT_LATE_DROP)
+    async with serve(box) as address, open_real_client(box, address) as client:
+        with pytest.raises(httpx2.RemoteProtocolError):
+            await client.post("sms", data=sms(box))
+        early = (await client.get("sms")).json()["data"]
+        box.clock.advance(timedelta(seconds=1))
+        late = (await client.get("sms")).json()["data"]
+    assert (len(early), len(late), len(box.charges)) == (0, 1, 1)

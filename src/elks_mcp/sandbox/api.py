@@ -22,17 +22,19 @@ class _RefusedError(Exception):
     """46elks says no, in the one line that is the message of this exception."""
 
 
-def answer(world: World, request: ApiRequest, *, history_lag: timedelta = timedelta(0)) -> Answer:
-    """Do what *request* asks for and answer it.
+def answer(
+    world: World, request: ApiRequest, at: datetime, *, history_lag: timedelta = timedelta(0)
+) -> Answer:
+    """Do at *at* what *request* asks for, and answer it.
 
     With *history_lag*, what was sent that recently is not in history yet.
     """
     if not request.authorised:
         return unauthorised()
-    hidden_since = world.clock.now() - history_lag if history_lag else None
+    hidden_since = at - history_lag if history_lag else None
     match request.segments:
         case ["sms", *rest]:
-            found = _sms(world, request, rest, hidden_since)
+            found = _sms(world, request, rest, at, hidden_since)
         case ["numbers", *rest]:
             found = _numbers(world, request, rest)
         case ["me"] if request.verb == "GET":
@@ -52,17 +54,22 @@ def not_found() -> Answer:
     return plain(404, "Not found")
 
 
-def _sms(world: World, request: ApiRequest, rest: list[str], hidden_since: datetime | None) -> Answer | None:
+def _sms(
+    world: World, request: ApiRequest, rest: list[str], at: datetime, hidden_since: datetime | None
+) -> Answer | None:
     match (request.verb, *rest):
         case ("POST",):
             try:
-                return _send(world, request)
+                return _send(world, request, at)
             except _RefusedError as error:
                 return plain(403, str(error))
         case ("GET",):
             return _history(world, request, hidden_since)
         case (("GET" | "DELETE"), message_id):
-            return _one_message(world, request, message_id, hidden_since)
+            message = world.network.log.find(message_id)
+            if message is None or is_hidden(message, hidden_since):
+                return not_found()
+            return _one_message(world, request, message, at)
     return None
 
 
@@ -74,7 +81,7 @@ def _numbers(world: World, request: ApiRequest, rest: list[str]) -> Answer | Non
     return None
 
 
-def _send(world: World, request: ApiRequest) -> Answer:
+def _send(world: World, request: ApiRequest, at: datetime) -> Answer:
     """Send one SMS, or quote it (docs/send-sms), with the checks in the order that 46elks seems to have."""
     asked = _parse_outgoing(request.parameters)
     _check_sender(world, asked.sender)
@@ -88,7 +95,7 @@ def _send(world: World, request: ApiRequest) -> Answer:
         raise _RefusedError("Invalid to number")
     if not world.account.can_pay(cost):
         raise _RefusedError("Not enough credits")
-    return as_json(answers.accepted(world.network.accept(asked, world.clock.now())))
+    return as_json(answers.accepted(world.network.accept(asked, at)))
 
 
 def _parse_outgoing(parameters: dict[str, str]) -> Outgoing:
@@ -135,15 +142,12 @@ def _history(world: World, request: ApiRequest, hidden_since: datetime | None) -
     return as_json(answers.page(found))
 
 
-def _one_message(world: World, request: ApiRequest, message_id: str, hidden_since: datetime | None) -> Answer:
+def _one_message(world: World, request: ApiRequest, message: Message, at: datetime) -> Answer:
     """Show one SMS (docs/show-sms-id), or delete it (official specification of 2018)."""
-    message: Message | None = world.network.log.find(message_id)
-    if message is None or is_hidden(message, hidden_since):
-        return not_found()
     if request.verb == "GET":
         return as_json(answers.item(message))
     world.network.log.delete(message)
-    return as_json({"id": message.id, "deleted": format_time(world.clock.now())})
+    return as_json({"id": message.id, "deleted": format_time(at)})
 
 
 def _one_number(world: World, request: ApiRequest) -> Answer:

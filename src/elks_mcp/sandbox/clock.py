@@ -48,7 +48,8 @@ class SystemClock(Clock):
 
     async def wait_until(self, at: datetime) -> None:
         """Wait in real time."""
-        await anyio.sleep(max(0.0, (at - self.now()).total_seconds()))
+        while (left := (at - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - a sleep may end a little early
+            await anyio.sleep(left)
 
 
 class ManualClock(Clock):

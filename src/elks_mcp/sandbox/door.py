@@ -1,5 +1,7 @@
 """The ASGI app of the API: reads a request, writes it down, lets faults happen, answers."""
 
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -13,6 +15,7 @@ from elks_mcp.sandbox.requests import Answer, ApiRequest
 from elks_mcp.sandbox.spoil import Loss, spoil
 from elks_mcp.sandbox.world import World
 
+_WAITING = {Fault.HANG, Fault.LATENCY, Fault.ACCEPT_LATE}
 IN_PROCESS = "elks_mcp.sandbox.in_process"
 """Key in an ASGI scope's extensions: whoever calls understands ``ConnectionLostError``."""
 
@@ -41,7 +44,7 @@ class Door:
         answer = await self._answer(request, injected, receive)
         if isinstance(answer, Answer):
             request.status = answer.status
-        await _write(answer, scope, send)
+        await _write(answer, self._world.clock.now(), scope, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -60,20 +63,38 @@ class Door:
         self, request: ApiRequest, injected: InjectedFault | None, receive: Receive
     ) -> Answer | Loss:
         if injected is None:
-            return api.answer(self._world, request)
+            return self._answer_honestly(request)
         request.fault = injected.fault.value
+        if injected.accepts_late:
+            return await self._accept_late(request, injected, receive)
         if injected.fault is Fault.STALE_HISTORY and injected.duration:
-            return api.answer(self._world, request, history_lag=injected.duration)
-        honest = api.answer(self._world, request) if injected.accepted else None
+            return self._answer_honestly(request, history_lag=injected.duration)
+        honest = self._answer_honestly(request) if injected.accepted else None
         if not await self._wait(injected, receive):
             return Loss.DROPPED
         if honest is None and injected.fault is Fault.LATENCY:
-            honest = api.answer(self._world, request)
+            honest = self._answer_honestly(request)
         return spoil(injected, honest or api.not_found())
+
+    def _answer_honestly(self, request: ApiRequest, *, history_lag: timedelta = timedelta(0)) -> Answer:
+        return api.answer(self._world, request, self._world.clock.now(), history_lag=history_lag)
+
+    async def _accept_late(
+        self, request: ApiRequest, injected: InjectedFault, receive: Receive
+    ) -> Answer | Loss:
+        """Put the request on the network's agenda, where nothing that becomes of its client can undo it."""
+        answers: list[Answer] = []
+        self._world.network.steps.add(
+            request.at + (injected.duration or timedelta(0)),
+            lambda at: answers.append(api.answer(self._world, request, at)),
+        )
+        await self._wait(injected, receive)
+        self._world.catch_up()
+        return spoil(injected, answers[0]) if answers else Loss.DROPPED
 
     async def _wait(self, injected: InjectedFault, receive: Receive) -> bool:
         """Wait as long as the fault wants; tell whether the client is still there and nobody shut us down."""
-        if injected.fault not in {Fault.HANG, Fault.LATENCY}:
+        if injected.fault not in _WAITING:
             return True
         clock, closing = self._world.clock, self._world.closing
         gone = partial(_disconnected, receive)
@@ -106,8 +127,11 @@ def _parse_form(encoded: bytes) -> dict[str, str]:
     return dict(parse_qsl(encoded.decode(errors="replace"), keep_blank_values=True))
 
 
-async def _write(answer: Answer | Loss, scope: Scope, send: Send) -> None:
-    """Send *answer*. What is lost is raised in process; over a socket the server drops the connection."""
+async def _write(answer: Answer | Loss, now: datetime, scope: Scope, send: Send) -> None:
+    """Send *answer*. What is lost is raised in process; over a socket the server drops the connection.
+
+    Date is the sandbox's own: a server's would tell the time of the machine, which can be another.
+    """
     if IN_PROCESS in scope.get("extensions", {}):
         if isinstance(answer, Loss):
             raise ConnectionLostError(answer)
@@ -116,7 +140,12 @@ async def _write(answer: Answer | Loss, scope: Scope, send: Send) -> None:
     if isinstance(answer, Loss):
         # A server cannot be told to hang up. A body that is promised and never sent makes it do so.
         answer = Answer(200, b" ", "application/json", cut_at=0)
-    headers = {"content-type": answer.content_type, "content-length": str(len(answer.body))} | answer.headers
+    headers = {
+        "date": format_datetime(now, usegmt=True),
+        "content-type": answer.content_type,
+        "content-length": str(len(answer.body)),
+        **answer.headers,
+    }
     await send(
         {
             "type": "http.response.start",

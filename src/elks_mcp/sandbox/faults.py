@@ -53,6 +53,13 @@ class Fault(Enum):
     """The client's patience ends at once, without waiting for it; accepted. Over a real socket: as HANG."""
     LATENCY = "latency"
     """The right answer, late by the duration given; accepted on arrival."""
+    ACCEPT_LATE = "accept_late"
+    """Accepted, and answered rightly, only when the duration has passed, whatever has become of the client.
+
+    Until then history does not show it. Balance and rules are those of that moment. Applies to POSTs of /sms.
+    """
+    ACCEPT_LATE_DROP = "accept_late_drop"
+    """The connection ends at once without an answer; accepted as by ACCEPT_LATE."""
     STALE_HISTORY = "stale_history"
     """History does not show what was sent within the duration given. Applies to GETs of /sms."""
     CONNECTION_REFUSED = "connection_refused"
@@ -70,10 +77,25 @@ _ACCEPTING = {
     Fault.EMPTY,
     Fault.READ_TIMEOUT,
     Fault.LATENCY,
+    Fault.ACCEPT_LATE,
+    Fault.ACCEPT_LATE_DROP,
     Fault.STALE_HISTORY,
 }
+_ACCEPTING_LATE = {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}
 _NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
-_DURATIONS = {Fault.LATENCY: timedelta(seconds=1), Fault.STALE_HISTORY: timedelta(seconds=5)}
+_ONLY_FOR = {
+    Fault.ACCEPT_LATE: ("POST", ["sms"]),
+    Fault.ACCEPT_LATE_DROP: ("POST", ["sms"]),
+    Fault.STALE_HISTORY: ("GET", ["sms"]),
+}
+"""Faults that mean something for one kind of request only: its method, and how its path begins."""
+
+_DURATIONS = {
+    Fault.LATENCY: timedelta(seconds=1),
+    Fault.ACCEPT_LATE: timedelta(seconds=1),
+    Fault.ACCEPT_LATE_DROP: timedelta(seconds=1),
+    Fault.STALE_HISTORY: timedelta(seconds=5),
+}
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -94,7 +116,7 @@ class InjectedFault:
     accepted: bool
     """Whether the request takes effect all the same."""
     duration: timedelta | None
-    """How long HANG, LATENCY and STALE_HISTORY last, by the sandbox's clock."""
+    """How long HANG, LATENCY, ACCEPT_LATE(_DROP) and STALE_HISTORY last, by the sandbox's clock."""
     retry_after: int | None
     """Seconds, for TOO_MANY_REQUESTS and UNAVAILABLE."""
     text: str
@@ -105,9 +127,15 @@ class InjectedFault:
         """Tell whether the request reaches 46elks at all."""
         return self.fault not in _NEVER_ARRIVE
 
+    @property
+    def accepts_late(self) -> bool:
+        """Tell whether the request takes effect only when the duration has passed."""
+        return self.fault in _ACCEPTING_LATE
+
     def meets(self, request: ApiRequest) -> bool:
         """Tell whether this fault is meant for *request*."""
-        if self.fault is Fault.STALE_HISTORY and (request.verb, request.segments[:1]) != ("GET", ["sms"]):
+        kind = request.verb, request.segments[:1]
+        if _ONLY_FOR.get(self.fault, kind) != kind:
             return False
         is_dryrun = request.parameters.get("dryrun") == "yes"
         return (
@@ -142,10 +170,12 @@ class Faults:
         *accepted* and *duration* are as the fault has them by itself unless given.
 
         Raises:
-            ValueError: *times* is less than 1 or *skip* less than 0.
+            ValueError: *times* is less than 1 or *skip* less than 0, or what accepts late is not to accept.
         """
         if (times is not None and times < 1) or skip < 0:
             raise ValueError("a fault happens once or more, after no or some requests")
+        if fault in _ACCEPTING_LATE and accepted is False:
+            raise ValueError(f"{fault.value} accepts; for one that does not, use hang or drop_before")
         injected = InjectedFault(
             fault=fault,
             method=method,

@@ -34,6 +34,7 @@ _LOSSES = {
     Fault.READ_TIMEOUT: Loss.NOT_ANSWERED_IN_TIME,
     Fault.DROP_BEFORE: Loss.DROPPED,
     Fault.DROP_AFTER: Loss.DROPPED,
+    Fault.ACCEPT_LATE_DROP: Loss.DROPPED,
     Fault.HANG: Loss.DROPPED,
 }
 
