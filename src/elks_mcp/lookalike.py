@@ -14,14 +14,16 @@ _PROTECTED = {
     "banks and payment": (
         "bank banken bankid mobilbank mobiltbank nordea swedbank seb handelsbank handelsban danskebank sbab "
         "lansforsak lansforsakr skandia icabanken avanza nordnet resursbank lunar revolut swish klarna qliro "
-        "paypal visa mastercard amex bankgirot trustly binance coinbase"
+        "paypal visa mastercard amex bankgirot trustly binance coinbase kivra frejaid sparbank "
+        "sparbanken lansfors"
     ),
     "authorities": (
         "polis polisen police politi polizei interpol europol sapo skatteverk skatteverke skv kronofogden "
         "fkassan forsakring forsakrings csn migration migrationsv tullverk tullverket tullen domstol "
         "domstolen riksbank riksbanken riksgalden regering regeringen riksdagen vardguiden 1177 sos sosalarm "
         "krisinfo folkhalsan pensionsmyn arbetsform arbetsforme transportst trafikverk trafikverke "
-        "bolagsverk bolagsverke"
+        "bolagsverk bolagsverke polismyndig skattverket skattev kronof kronofogde forskassan forsakrkass "
+        "forsakringk"
     ),
     "parcels": "postnord posten dhl ups gls fedex budbee instabox schenker",
     "telephony": "telia tele2 telenor comviq halebop vimla",
@@ -57,7 +59,16 @@ def _words(name: str) -> Iterator[str]:
     ends = [0, *(piece.end() for piece in _PIECE.finditer(name))]
     runs = sorted(combinations(ends, 2), key=lambda run: run[0] - run[1])
     words = (name[start:end] for start, end in runs)
-    return (word for word in words if not word.isdigit() or word in _NUMBERS)
+    whole = [word for word in words if not word.isdigit() or word in _NUMBERS]
+    yield from whole
+    yield from (bare for word in whole if (bare := _COMMON.sub("", word)) != word)
+
+
+_COMMON = re.compile(
+    "^(?:min|mitt|din|ditt)(?=.{3})|(?<=.{3})(?:info|inf|kod|alert|support|kund|konto|sverige|se|ab|nu|id)$",
+    re.IGNORECASE,
+)
+"""What fraudsters write before or behind a name without a capital or a digit between."""
 
 
 _NUMBERS = frozenset({"1177"})
