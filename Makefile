@@ -9,7 +9,7 @@ PYTHON ?= python3
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked
 
-.PHONY: setup demo test test-long check fmt docs bench clean
+.PHONY: setup demo test test-long crash-test check fmt docs bench clean
 
 setup: $(UV)
 	$(UV) sync --locked
@@ -25,8 +25,11 @@ demo: setup
 test: setup
 	$(RUN) pytest -m "not long"
 
-test-long: setup
+test-long: crash-test
 	$(RUN) pytest
+
+crash-test: setup
+	$(RUN) python scripts/crash_test.py
 
 check: setup
 	$(RUN) ruff check

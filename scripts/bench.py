@@ -95,9 +95,9 @@ class Session:
             self._write(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
         self._ask("tools/list")
 
-    def call(self) -> float:
+    def call(self, **arguments: Any) -> float:
         """Call the tool once; how long that took, in milliseconds."""
-        request = self._request("tools/call", name=self._command.tool, arguments={})
+        request = self._request("tools/call", name=self._command.tool, arguments=arguments)
         began = time.perf_counter()
         self._write(request)
         line = self._read()
@@ -295,13 +295,13 @@ _HEADER = ("figure", "elks-mcp, median (least–most)", "compared with", "ratio"
 def main() -> int:
     """Measure, report, and give the exit code: 1 where a target is missed and `--strict` was given."""
     options = _read_options()
-    _compile()
-    with _simulated_46elks() as environ:
+    compile_all()
+    with simulated_46elks() as environ:
         bench = Bench(environ, not options.legacy, options.starts, options.rounds, options.calls)
         rows = bench.measure().table()
     missed = [row.name for row in rows if row.reached is False]
     words = f"Target missed: {', '.join(missed)}." if missed else "All targets reached."
-    report = f"{_draw([_HEADER, *(row.cells() for row in rows)])}\n\n{words}"
+    report = f"{draw([_HEADER, *(row.cells() for row in rows)])}\n\n{words}"
     print(report, file=sys.stderr if options.json == "-" else sys.stdout)
     if options.json:
         _write_json(options.json, bench, rows)
@@ -319,14 +319,14 @@ def _read_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _compile() -> None:
+def compile_all() -> None:
     """Compile everything to byte code, so that no start pays for it."""
     for folder in (sysconfig.get_path("purelib"), *elks_mcp.__path__):
         compileall.compile_dir(folder, quiet=2)
 
 
 @contextmanager
-def _simulated_46elks() -> Iterator[Mapping[str, str]]:
+def simulated_46elks() -> Iterator[Mapping[str, str]]:
     """Run the sandbox, and give the environment in which servers find it."""
     environ = _clean_environment()
     arguments = (sys.executable, str(_PEERS / "simulated.py"))
@@ -384,7 +384,7 @@ def _short(figure: float) -> str:
     return f"{figure:.2f}" if figure < 10 else f"{figure:.0f}"  # noqa: PLR2004
 
 
-def _draw(lines: Sequence[Sequence[str]]) -> str:
+def draw(lines: Sequence[Sequence[str]]) -> str:
     """Draw a table in Markdown, columns aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]

@@ -1,9 +1,11 @@
 """A clock whose hands the test turns."""
 
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
 
 from elks_mcp import sandbox
 from elks_mcp.clock import Clock
@@ -48,6 +50,11 @@ class ManualClock(Clock):
         """Whether there is anybody to wake."""
         return bool(self._sleepers)
 
+    @property
+    def next_at(self) -> datetime | None:
+        """When the first of those who sleep now wants to be woken."""
+        return min((moment for moment, _ in self._sleepers), default=None)
+
     async def next_alarm(self) -> datetime:
         """Wait until somebody sleeps, and tell when the first of them wants to be woken."""
         while not self._sleepers:
@@ -77,3 +84,23 @@ class SandboxClock(sandbox.Clock):
     async def wait_until(self, at: datetime) -> None:
         """Sleep until somebody advances the clock that far."""
         await self._clock.sleep_until(at)
+
+
+_STEPS_OF_REST = 30
+"""Rounds of the event loop; nothing takes so many to get from one database call or request to the next."""
+
+
+async def at_rest(
+    is_busy: Callable[[], bool], threads: Callable[[], Iterable[anyio.CapacityLimiter]] = tuple
+) -> None:
+    """Wait until nothing goes on any more: no thread works, nobody is busy, and nobody gets busy."""
+    loading = anyio.to_thread.current_default_thread_limiter()
+    calm = 0
+    while calm < _STEPS_OF_REST:
+        for limiter in threads():
+            while limiter.borrowed_tokens or limiter.statistics().tasks_waiting:
+                calm = 0
+                async with limiter:  # whoever was there before has had their turn
+                    pass
+        await anyio.lowlevel.checkpoint()
+        calm = 0 if loading.borrowed_tokens or is_busy() else calm + 1

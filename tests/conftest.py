@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import settings
 
+from .postgres import postgres_database, postgres_url  # noqa: F401  (fixtures)
+
 settings.register_profile("unhurried", deadline=None)  # the first number loads the numbering plans
 settings.load_profile("unhurried")
 

@@ -1,10 +1,14 @@
 """A client of the SDK, connected to our server, which texts through a sandbox that the test holds."""
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+import anyio
+import anyio.lowlevel
 from mcp import Client, StdioServerParameters
 from mcp.client import ClientRequestContext
 from mcp.server import MCPServer
@@ -16,6 +20,8 @@ from elks_mcp.mcp_server.server import build_server
 from elks_mcp.sandbox import ManualClock, Sandbox
 from elks_mcp.settings import load
 
+from .clocks import ManualClock as OurClock
+from .clocks import SandboxClock
 from .sandbox.serving import serve
 
 PHONE = "+46701740605"
@@ -31,6 +37,11 @@ WAYS: tuple[Way, ...] = ("auto", "legacy", "stdio")
 def new_box() -> Sandbox:
     """Make a sandbox whose time stands still."""
     return Sandbox(clock=ManualClock())
+
+
+def box_on(clock: OurClock) -> Sandbox:
+    """Make a sandbox that goes by the server's own clock."""
+    return Sandbox(clock=SandboxClock(clock))
 
 
 def live(box: Sandbox, **more: str) -> dict[str, str]:
@@ -76,6 +87,8 @@ async def connected(
 ) -> AsyncIterator[Client]:
     """Connect a client to a server with this environment; `box` takes the place of 46elks."""
     async with AsyncExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+        environ = {"ELKS_STATE_DIR": folder, **environ}  # nobody's own; a test may name one
         if way == "stdio":
             url = {"ELKS_API_BASE_URL": f"{await stack.enter_async_context(serve(box))}/a1"} if box else {}
             server: MCPServer[App] | StdioServerParameters = StdioServerParameters(
@@ -123,3 +136,31 @@ async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult
     result = await client.call_tool(tool, named)
     assert isinstance(result, CallToolResult)
     return result
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens by itself, here or in another process."""
+    with anyio.fail_after(20):
+        while not condition():
+            await anyio.lowlevel.checkpoint()
+
+
+async def pass_time(clock: OurClock, time: timedelta) -> None:
+    """Let time pass, with all that a server does in it."""
+    end = clock.now() + time
+    while (alarm := await clock.next_alarm()) <= end:
+        clock.advance(max(alarm - clock.now(), timedelta()))
+    clock.advance(end - clock.now())
+
+
+async def cancel_once(condition: Callable[[], bool], client: Client, **arguments: Any) -> None:
+    """Ask for a text, and cancel the call when a condition comes true."""
+    async with anyio.create_task_group() as calls:
+
+        async def send() -> None:
+            await call(client, "send_sms", **arguments)
+            raise AssertionError("the call was answered before it could be cancelled")
+
+        calls.start_soon(send)
+        await until(condition)
+        calls.cancel_scope.cancel()

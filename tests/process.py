@@ -86,6 +86,7 @@ def running(
     environ: Mapping[str, str], folder: Path, *, command: Sequence[str] = PROGRAM
 ) -> Iterator[Process]:
     """Run the server with this environment and nothing of ours but the path."""
+    environ = {"ELKS_STATE_DIR": str(folder / "state"), **environ}
     stderr = folder / "stderr.log"
     inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "HOME") if name in os.environ}
     with (

@@ -1,16 +1,31 @@
 """Our side of the road to 46elks, built over a sandbox or a socket."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import anyio
+import httpx2
 from pydantic import SecretStr
 
 from elks_mcp.api import Api, Credentials
 from elks_mcp.client import ElksClient
-from elks_mcp.models import Approver, Draft, Estimate, Order, Quote
+from elks_mcp.clock import Clock
+from elks_mcp.dispatch import Dispatcher
+from elks_mcp.inbox import Inbox
+from elks_mcp.models import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
 from elks_mcp.money import Money
+from elks_mcp.orders import Orders
+from elks_mcp.outbox import Habits, Outbox
 from elks_mcp.phone import Number
+from elks_mcp.policy import Policy
 from elks_mcp.sandbox import ApiRequest, Sandbox
+from elks_mcp.store import Account, Place, Storage
+from elks_mcp.strangers import Strangers
 from elks_mcp.text import measure
+
+from .clocks import ManualClock, SandboxClock, at_rest
 
 OURS = Number("+46701740699")
 PHONE = Number("+46701740605")
@@ -18,16 +33,34 @@ NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 """When a ManualClock begins."""
 
 PATIENCE = timedelta(seconds=5)
+URL = "http://localhost/a1"
 
 
-def api_of(box: Sandbox, timeout: timedelta = PATIENCE) -> Api:
+SOON = timedelta(seconds=0.3)
+"""How long a House waits for 46elks: really, whatever its clock says."""
+
+UNLIMITED = Policy(dry_run=False, sender=OURS, budget_per_day=10**12, max_per_number=100_000)
+
+
+def api_of(
+    box: Sandbox,
+    timeout: timedelta = PATIENCE,
+    clock: Clock | None = None,
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> Api:
     """Build the road to a sandbox in this process."""
     return Api(
         Credentials(box.username, SecretStr(box.password)),
-        base_url="http://localhost/a1",
+        base_url=URL,
         timeout=timeout,
-        transport=box.transport(),
+        transport=transport or box.transport(),
+        clock=clock,
     )
+
+
+def account_of(box: Sandbox) -> Account:
+    """Name the account whose orders go to a sandbox."""
+    return Account(URL, box.username)
 
 
 def client_of(box: Sandbox) -> ElksClient:
@@ -35,23 +68,28 @@ def client_of(box: Sandbox) -> ElksClient:
     return ElksClient(api_of(box))
 
 
-def a_draft(text: str = "Hej!", *, key: str | None = None, flash: bool = False) -> Draft:
+def a_draft(text: str = "Hej!", *, to: Number = PHONE, key: str | None = None, flash: bool = False) -> Draft:
     """Draft a text from our number to a handset of the sandbox."""
-    return Draft(to=PHONE, text=text, sender=OURS, flash=flash, idempotency_key=key)
+    return Draft(to=to, text=text, sender=OURS, flash=flash, idempotency_key=key)
 
 
-def an_order(number: int = 1, *, key: str | None = None, at: datetime = NOON) -> Order:
-    """Make an order as `Orders.place` does, without asking 46elks for the price."""
-    draft = a_draft(f"Text {number}", key=key)
+def an_approval(draft: Draft, approver: Approver = Approver.POLICY, *, price: int = 5200) -> Approval:
+    """Make an approval as the tools do, without asking 46elks for the price."""
     quote = Quote(
-        id=f"Q-{number:08}",
         draft=draft,
         size=measure(draft.text),
-        estimate=Estimate(price=Money(5200, "SEK"), parts=1),
+        estimate=Estimate(price=Money(price, "SEK"), parts=1),
         findings=(),
-        quoted_at=at,
+        quoted_at=NOON,
     )
-    return Order(id=f"O-{number:08}", quote=quote, approver=Approver.POLICY, placed_at=at)
+    return Approval(quote=quote, approver=approver)
+
+
+def a_claim(draft: Draft) -> Claim:
+    """Make a claim as the queue does, of an order that is in no store."""
+    return Claim(
+        order_id="O-22222222", attempt=1, lease="lease", draft=draft, currency="SEK", wait=timedelta()
+    )
 
 
 def posts(box: Sandbox, *, dry_run: bool = False) -> list[ApiRequest]:
@@ -63,3 +101,134 @@ def posts(box: Sandbox, *, dry_run: bool = False) -> list[ApiRequest]:
 def gets(box: Sandbox, path: str) -> list[ApiRequest]:
     """List the GETs of a path that reached 46elks."""
     return [each for each in box.requests if (each.method, each.path) == ("GET", f"/a1{path}")]
+
+
+_NO_TIME, _A_WHILE = timedelta(), timedelta(minutes=5)
+
+
+class Road(httpx2.AsyncBaseTransport):
+    """The way into a sandbox, which knows what is under way on it, and when each request set out."""
+
+    def __init__(self, box: Sandbox, clock: Clock) -> None:
+        self._inner = box.transport()
+        self._clock = clock
+        self.under_way = 0
+        self.tries: list[tuple[str, datetime]] = []
+        """Also of what never arrives: `POST /a1/sms`, and when."""
+
+    def tried(self, request: str) -> list[datetime]:
+        """List the times at which a request set out."""
+        return [at for each, at in self.tries if each == request]
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Let a request pass."""
+        self.tries.append((f"{request.method} {request.url.path}", self._clock.now()))
+        self.under_way += 1
+        try:
+            return await self._inner.handle_async_request(request)
+        finally:
+            self.under_way -= 1
+
+
+class House:
+    """All that one process has between its tools and 46elks; several can share a folder and a sandbox."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        beside: "House | None" = None,
+        policy: Policy = UNLIMITED,
+        per_minute: int = 95,
+        quiet: timedelta = timedelta(seconds=120),
+        only_own: bool = False,
+        report_to: Callable[[str], Awaitable[str]] | None = None,
+        dispatcher: type[Dispatcher] = Dispatcher,
+    ) -> None:
+        self.folder = folder
+        self.clock: ManualClock = beside.clock if beside else ManualClock()
+        self.box: Sandbox = beside.box if beside else Sandbox(clock=SandboxClock(self.clock), balance=10**9)
+        self.road = Road(self.box, self.clock)
+        self.api = api_of(self.box, SOON, self.clock, self.road)
+        self.client = ElksClient(self.api)
+        self.storage = Storage(Place(folder=folder), account_of(self.box), self.clock)
+        self.strangers = Strangers()
+        self.inbox = Inbox(self.client, self.storage, self.clock)
+        self.orders = Orders(self.client, self.storage, self.strangers, policy, self.clock)
+        self.habits = Habits(
+            per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_to=report_to
+        )
+        self.dispatcher = dispatcher(self.api, report_to)
+        self.outbox = Outbox(self.client, self.storage, self.dispatcher, self.orders, self.clock, self.habits)
+        self._around: list[House] = [self, *(beside._around if beside else [])]
+        if beside:
+            beside._around.append(self)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["House"]:
+        """Use the store; send nothing. At the end it is closed."""
+        try:
+            with anyio.fail_after(300):
+                yield self
+        finally:
+            await self.storage.close()
+            await self.api.aclose()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["House"]:
+        """Run the outbox too."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self.opened())
+            await stack.enter_async_context(self.outbox.running())
+            yield self
+
+    async def place(
+        self, text: str = "Text 1", *, to: Number = PHONE, key: str | None = None, hand_over: bool = True
+    ) -> Order:
+        """Order a text, as the tools do, and hand it to the outbox."""
+        placed = await self.orders.place(an_approval(a_draft(text, to=to, key=key)))
+        if hand_over:
+            self.outbox.hand_over(placed.order)
+        return placed.order
+
+    async def find(self, order: Order) -> Order:
+        """Find an order as it stands now."""
+        return await (await self.storage.open()).book.get(order.id)
+
+    async def rest(self) -> None:
+        """Wait until nothing goes on any more but what waits for the clock."""
+        await at_rest(
+            lambda: any(each.road.under_way or each.storage._opening.locked() for each in self._around),
+            lambda: [store.database._threads for each in self._around if (store := each.storage._store)],
+        )
+
+    async def pass_until(self, is_so: Callable[[], Awaitable[bool]], stride: timedelta = _NO_TIME) -> None:
+        """Let time pass until something is so: to the next alarm, or by a stride where that is further."""
+        await self.rest()
+        while not await is_so():
+            self.clock.advance(max(await self.clock.next_alarm() - self.clock.now(), stride))
+            await self.rest()
+
+    async def pass_time(self, time: timedelta) -> None:
+        """Let time pass, each alarm ringing in its moment; where it is long, in sixty strides."""
+        end = self.clock.now() + time
+        stride = time / 60 if time > _A_WHILE else _NO_TIME
+
+        async def is_over() -> bool:
+            return self.clock.next_at is None or max(self.clock.next_at, self.clock.now() + stride) > end
+
+        await self.pass_until(is_over, stride)
+        self.clock.advance(end - self.clock.now())
+        await self.rest()
+
+    async def settled(self, order: Order, stride: timedelta = _NO_TIME) -> Order:
+        """Let time pass until an order is neither queued, under way nor in doubt."""
+
+        async def is_settled() -> bool:
+            return (await self.find(order)).state not in _UNSETTLED
+
+        await self.pass_until(is_settled, stride)
+        return await self.find(order)
+
+
+_UNSETTLED = {OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT}

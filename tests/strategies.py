@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from elks_mcp.guards import GUARD_NAMES, Facts
-from elks_mcp.models import Draft, Estimate
+from elks_mcp.models import Draft, Estimate, Recall
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, SenderId
 from elks_mcp.policy import Policy
@@ -79,10 +79,31 @@ policies = st.builds(
     allowed_recipients=st.sets(numbers, max_size=3).map(frozenset),
     max_parts=st.integers(1, 8),
     budget_per_message=st.none() | st.integers(0, 200_000),
+    budget_per_day=st.none() | st.integers(0, 2_000_000),
+    max_per_number=st.integers(1, 8),
     guards_off=st.sets(st.sampled_from(GUARD_NAMES)).map(frozenset),
 )
 
 
-def facts_of(draft: Draft, now: datetime, estimate: Estimate | None, *, live: bool) -> Facts:
-    """Put together what is known about a draft."""
-    return Facts(size=measure(draft.text), now=now, live=live, estimate=estimate)
+recalls = st.none() | st.builds(
+    Recall,
+    opted_out=st.booleans(),
+    is_known=st.booleans(),
+    lately=st.integers(0, 10),
+    today=st.integers(0, 40),
+    spent=st.integers(0, 2_000_000),
+    repeated=st.none() | st.just("O-22222222"),
+)
+
+
+@st.composite
+def facts_about(draw: st.DrawFn, draft: Draft, *, live: bool) -> Facts:
+    """Draw what may be known about a draft."""
+    return Facts(
+        size=measure(draft.text),
+        now=draw(moments),
+        live=live,
+        estimate=draw(estimates),
+        recall=draw(recalls),
+        tainted=draw(st.booleans()),
+    )

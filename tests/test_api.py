@@ -23,11 +23,13 @@ from elks_mcp.errors import (
     ProviderError,
     Rejected,
     Throttled,
+    TooLate,
     Unauthorized,
     Unreachable,
 )
 from elks_mcp.sandbox import Fault, Sandbox
 
+from .clocks import ManualClock
 from .provider import api_of, posts
 from .sandbox.serving import serve
 
@@ -438,6 +440,80 @@ async def test_a_cancelled_call_leaves_the_road_open(method: str) -> None:
                 await anyio.lowlevel.checkpoint()
             group.cancel_scope.cancel()
         assert await ask() == b'{"id": "s1"}'
+
+
+# ── whether it may still be sent ──
+
+
+class Permission:
+    """A right to send that ends after it was asked for so many times; it counts."""
+
+    def __init__(self, answers: int) -> None:
+        self.asked = 0
+        self._answers = answers
+
+    def __call__(self) -> bool:
+        self.asked += 1
+        return self.asked <= self._answers
+
+
+@pytest.mark.parametrize("answers", [0, 1, 2])
+async def test_who_may_not_send_any_more_sends_nothing_that_could_be_accepted(answers: int) -> None:
+    """The right ends before the call, while the connection is being made, or between head and form."""
+    async with peer(hanging) as server, road_to(server.url) as api:
+        still = Permission(answers)
+        assert type(await failure_of(api.post("/sms", FORM, still=still))) is TooLate
+        assert still.asked == answers + 1
+        assert server.requests == []
+        assert server.connections <= answers
+
+
+async def test_who_may_still_send_is_asked_before_every_step_and_not_after() -> None:
+    async with peer(answering(REPLY)) as server, road_to(server.url) as api:
+        still = Permission(3)
+        assert await api.post("/sms", FORM, still=still) == b'{"id": "s1"}'
+        assert still.asked == 3
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("answers", [0, 1, 2])
+async def test_after_a_right_that_ended_the_next_one_is_as_good_as_ever(answers: int) -> None:
+    async with peer(answering(REPLY)) as server, road_to(server.url) as api:
+        await failure_of(api.post("/sms", FORM, still=Permission(answers)))
+        assert await api.post("/sms", FORM, still=Permission(3)) == b'{"id": "s1"}'
+        assert await api.post("/sms", FORM) == b'{"id": "s1"}'
+        assert len(server.requests) == 2
+
+
+# ── 46elks' clock ──
+
+
+@pytest.mark.parametrize("seconds", [-3600, -2, 0, 2, 3600])
+async def test_each_answer_tells_how_far_46elks_clock_is_ahead(seconds: int) -> None:
+    clock = ManualClock()
+    theirs = clock.now() + timedelta(seconds=seconds)
+    date = f"date: {theirs:%a, %d %b %Y %H:%M:%S} GMT"
+    for status in ("200 OK", "403 Forbidden", "500 Internal Server Error"):
+        async with peer(answering(reply(status, b"{}", date))) as server:
+            api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=server.url, clock=clock)
+            with suppress(ProviderError):
+                await api.get("/me")
+            await api.aclose()
+        assert api.skew == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("header", ["x: y", "date: soon", "date: ", "date: Mon, 99 Nov 2026 12:00:00 GMT"])
+async def test_an_answer_without_a_usable_date_changes_nothing(header: str) -> None:
+    clock = ManualClock()
+    date = f"date: {clock.now() + timedelta(seconds=7):%a, %d %b %Y %H:%M:%S} GMT"
+    replies = reply("200 OK", b"{}", date), reply("200 OK", b"{}", header)
+    async with peer(answering(*replies)) as server:
+        api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=server.url, clock=clock)
+        assert api.skew == timedelta()
+        for _ in replies:
+            await api.get("/me")
+        await api.aclose()
+    assert api.skew == timedelta(seconds=7)
 
 
 # ── secrets, and who gets to see them ──

@@ -14,19 +14,7 @@ import pytest
 from .connecting import live, new_box
 from .process import PROGRAM
 from .sandbox.serving import serve
-
-
-def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with this environment."""
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        env={"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environ},
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+from .terminal import run
 
 
 def test_version_and_help_are_told_on_standard_output() -> None:
@@ -35,6 +23,8 @@ def test_version_and_help_are_told_on_standard_output() -> None:
     assert (told.returncode, told.stderr) == (0, "")
     for command in ("demo", "doctor", "sandbox", "--env-file"):
         assert command in told.stdout
+    for command in ("approve", "pending", "outbox", "policy", "forget", "export"):
+        assert re.search(rf"^  {command} +[A-Z].*\.$", told.stdout, re.MULTILINE), command
 
 
 def test_an_unknown_command_is_an_error() -> None:
@@ -82,6 +72,7 @@ def test_the_doctor_finds_nothing_wrong_with_the_sandbox() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("Nothing is wrong.\n")
     assert "writes nothing but the protocol" in done.stdout
+    assert "State is in memory (ELKS_SANDBOX); it is forgotten when the server ends." in done.stdout
 
 
 @pytest.mark.anyio

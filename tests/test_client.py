@@ -13,7 +13,8 @@ from elks_mcp.models import Direction
 from elks_mcp.money import Money
 from elks_mcp.sandbox import Fault, ManualClock, Message, Sandbox
 
-from .provider import a_draft, client_of, gets, posts
+from .clocks import ManualClock as ManualHere
+from .provider import a_draft, api_of, client_of, gets, posts
 
 pytestmark = pytest.mark.anyio
 
@@ -223,6 +224,65 @@ async def test_a_search_that_finds_nothing_ends_and_says_whether_it_saw_all(
     listing = await client.list_messages(1, Direction.INBOUND)
     assert (listing.messages, listing.complete) == ((), complete)
     assert len(gets(box, "/sms")) == 5
+
+
+# ── all since a moment ──
+
+
+@pytest.mark.parametrize(("count", "since", "pages"), [(30, 10, 1), (30, 0, 1), (350, 120, 2), (350, 349, 4)])
+async def test_all_after_a_moment_is_found_without_reading_much_more(
+    box: Sandbox, client: ElksClient, count: int, since: int, pages: int
+) -> None:
+    everything = fill(box, count, inbound_each=4)
+    listing = await client.list_since(box.clock.now() - MILLISECOND * since)
+    assert listing.complete
+    found = [message.id for message in listing.messages]
+    assert found == ids(everything)[: len(found)]
+    assert len(found) > since
+    assert len(gets(box, "/sms")) == pages
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, 101, 250])
+async def test_since_no_moment_is_all_there_is(box: Sandbox, client: ElksClient, count: int) -> None:
+    everything = fill(box, count, same_time_each=3)
+    listing = await client.list_since(None)
+    assert listing.complete
+    assert [message.id for message in listing.messages] == ids(everything)
+
+
+async def test_a_moment_in_the_future_is_one_page_of_history(box: Sandbox, client: ElksClient) -> None:
+    fill(box, 150)
+    listing = await client.list_since(box.clock.now() + timedelta(days=1))
+    assert listing.complete
+    assert len(gets(box, "/sms")) == 1
+
+
+async def test_a_history_longer_than_is_read_is_not_called_complete(
+    box: Sandbox, client: ElksClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elks_mcp.client.MOST_PAGES", 2)
+    fill(box, 300)
+    assert not (await client.list_since(None)).complete
+    assert not (await client.list_since(box.clock.now() - MILLISECOND * 250)).complete
+    assert (await client.list_since(box.clock.now() - MILLISECOND * 150)).complete
+
+
+async def test_nothing_is_asked_of_46elks_but_its_pages_in_their_order(
+    box: Sandbox, client: ElksClient
+) -> None:
+    fill(box, 150)
+    await client.list_since(box.clock.now() - MILLISECOND * 140)
+    assert [sorted(get.query) for get in gets(box, "/sms")] == [["limit"], ["limit", "start"]]
+
+
+async def test_the_skew_is_how_far_46elks_clock_is_ahead(box: Sandbox) -> None:
+    client = ElksClient(api_of(box, clock=ManualHere()))
+    await client.get_account()
+    ahead = box.clock.now().replace(microsecond=0) - ManualHere().now()
+    assert client.skew == ahead
+
+
+# ── should it be otherwise one day ──
 
 
 class Deaf(httpx2.AsyncBaseTransport):

@@ -10,15 +10,17 @@ from elks_mcp.errors import (
     OutOfFunds,
     ProviderError,
     Rejected,
+    StateUnavailable,
     Throttled,
+    TooLate,
     Unauthorized,
     Unreachable,
 )
-from elks_mcp.models import Order, Receipt
+from elks_mcp.models import Receipt
 from elks_mcp.money import Money
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
-from .provider import PHONE, a_draft, an_order, api_of, posts
+from .provider import PHONE, a_claim, a_draft, api_of, posts
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +43,8 @@ MEANT: dict[Fault, type[ProviderError] | None] = {
     Fault.HANG: NoAnswer,
     Fault.READ_TIMEOUT: NoAnswer,
     Fault.LATENCY: NoAnswer,
+    Fault.ACCEPT_LATE: NoAnswer,
+    Fault.ACCEPT_LATE_DROP: NoAnswer,
     Fault.STALE_HISTORY: None,
     Fault.CONNECTION_REFUSED: Unreachable,
     Fault.CONNECT_TIMEOUT: Unreachable,
@@ -56,13 +60,15 @@ def box() -> Sandbox:
     return Sandbox(clock=ManualClock())
 
 
-def with_text(order: Order, text: str) -> Order:
-    draft = a_draft(text, flash=True)
-    return order.model_copy(update={"quote": order.quote.model_copy(update={"draft": draft})})
+CLAIM = a_claim(a_draft())
+
+
+def yes() -> bool:
+    return True
 
 
 async def test_an_order_goes_out_as_it_stands_and_comes_back_as_a_receipt(box: Sandbox) -> None:
-    receipt = await Dispatcher(api_of(box)).send(with_text(an_order(), "Hej på dig, € 5"))
+    receipt = await Dispatcher(api_of(box)).send(a_claim(a_draft("Hej på dig, € 5", flash=True)), yes)
     (post,) = posts(box)
     assert post.form == {
         "from": box.number,
@@ -87,10 +93,10 @@ async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault
     box.faults.inject(fault)
     dispatcher = Dispatcher(api_of(box, timedelta(seconds=0.3)))
     if meant is None:
-        await dispatcher.send(an_order())
+        await dispatcher.send(CLAIM, yes)
     else:
         with pytest.raises(ProviderError) as caught:
-            await dispatcher.send(an_order())
+            await dispatcher.send(CLAIM, yes)
         assert type(caught.value) is meant or (meant is NoAnswer and isinstance(caught.value, NoAnswer))
         assert "html" not in caught.value.explain()
     assert len(posts(box)) == (0 if fault in NEVER_ARRIVE else 1)
@@ -101,12 +107,41 @@ async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault
 async def test_an_empty_account_is_told_as_such(box: Sandbox) -> None:
     box.balance = 0
     with pytest.raises(OutOfFunds, match="Not enough credits"):
-        await Dispatcher(api_of(box)).send(an_order())
+        await Dispatcher(api_of(box)).send(CLAIM, yes)
     assert box.accepted == []
 
 
 async def test_a_throttled_post_says_when_to_come_back(box: Sandbox) -> None:
     box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=17)
     with pytest.raises(Throttled) as caught:
-        await Dispatcher(api_of(box)).send(an_order())
+        await Dispatcher(api_of(box)).send(CLAIM, yes)
     assert caught.value.retry_after == timedelta(seconds=17)
+
+
+async def test_who_may_not_send_any_more_posts_nothing(box: Sandbox) -> None:
+    with pytest.raises(TooLate):
+        await Dispatcher(api_of(box)).send(CLAIM, lambda: False)
+    assert box.requests == []
+
+
+async def test_a_report_is_asked_for_at_the_address_made_for_the_order(box: Sandbox) -> None:
+    async def address(order_id: str) -> str:
+        return f"https://sms.example.com/hooks/delivery?ref={order_id}"
+
+    await Dispatcher(api_of(box), address).send(CLAIM, yes)
+    (post,) = posts(box)
+    assert post.form["whendelivered"] == f"https://sms.example.com/hooks/delivery?ref={CLAIM.order_id}"
+
+
+async def test_no_report_is_asked_for_where_nobody_can_be_told(box: Sandbox) -> None:
+    await Dispatcher(api_of(box)).send(CLAIM, yes)
+    assert "whendelivered" not in posts(box)[0].form
+
+
+async def test_nothing_is_posted_where_the_address_for_the_report_cannot_be_made(box: Sandbox) -> None:
+    async def address(order_id: str) -> str:
+        raise StateUnavailable(order_id)
+
+    with pytest.raises(StateUnavailable):
+        await Dispatcher(api_of(box), address).send(CLAIM, yes)
+    assert box.requests == []

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime
 from itertools import product
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,13 +12,22 @@ from hypothesis import strategies as st
 
 from elks_mcp.errors import NotApproved
 from elks_mcp.guards import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, find
-from elks_mcp.models import Approver, Draft, Effect, Estimate, Finding, Quote
+from elks_mcp.models import Approver, Draft, Effect, Estimate, Finding, Recall
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, SenderId, parse_number, written
-from elks_mcp.policy import Confirm, Mode, Policy, check_liftable, largest_price, reasons_to_ask, who_agrees
+from elks_mcp.policy import (
+    Confirm,
+    Mode,
+    Policy,
+    check_liftable,
+    largest_day,
+    largest_price,
+    reasons_to_ask,
+    who_agrees,
+)
 from elks_mcp.text import Encoding, Size, measure
 
-from .strategies import drafts, estimates, facts_of, moments, policies
+from .strategies import drafts, facts_about, policies
 from .tables.links import LINKED, UNLINKED
 from .tables.phones import KINDS
 
@@ -34,16 +44,12 @@ def found(
     to: Number = ANNA,
     text: str = "Hej!",
     sender: Sender = SHOP,
-    now: datetime = NOON,
-    live: bool = True,
-    size: Size | None = None,
-    estimate: Estimate | None = None,
+    **facts: Any,
 ) -> dict[str, Effect]:
     """Hear all guards about one text, by default one that nothing is wrong with but its fictional number."""
     draft = Draft(to=to, text=text, sender=sender)
-    facts = Facts(size=size or measure(text), now=now, live=live, estimate=estimate)
-    findings = find(draft, facts, policy or Policy(sender=SHOP))
-    return {finding.guard: finding.effect for finding in findings}
+    known = Facts(**{"size": measure(text), "now": NOON, "live": True, **facts})
+    return {finding.guard: finding.effect for finding in find(draft, known, policy or Policy(sender=SHOP))}
 
 
 def reason(guard: str, policy: Policy, draft: Draft, facts: Facts) -> str:
@@ -242,6 +248,101 @@ def test_without_a_price_the_budget_says_nothing() -> None:
     assert "message_budget" not in found(Policy(sender=SHOP, budget_per_message=0))
 
 
+# ── what is remembered ──
+
+KNOWN = Recall(is_known=True)
+
+
+def remembered(**facts: object) -> Recall:
+    return KNOWN.model_copy(update=facts)
+
+
+def test_without_a_memory_nothing_is_held_against_anybody() -> None:
+    memory = {"opted_out", "daily_budget", "repeated", "velocity", "first_contact"}
+    assert not memory & found(Policy(sender=SHOP, budget_per_day=0), estimate=priced(1)).keys()
+    assert found(live=False, estimate=priced(5200), recall=KNOWN) == {}
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_who_said_stop_gets_nothing(*, live: bool) -> None:
+    assert found(live=live, recall=remembered(opted_out=True))["opted_out"] is REFUSE
+    assert "opted_out" not in found(live=live, recall=KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("units", "currency", "spent", "budget", "refused"),
+    [
+        (5200, "SEK", 0, None, False),
+        (5200, "SEK", 1_000_000 - 5200, None, False),
+        (5200, "SEK", 1_000_000 - 5199, None, True),
+        (5200, "NOK", 1_000_000 - 5200, None, False),
+        (5200, "DKK", 1_000_000 - 5200, None, False),
+        (5200, "EUR", 100_000 - 5200, None, False),
+        (5200, "EUR", 100_000 - 5199, None, True),
+        (5200, "", 100_000 - 5199, None, True),
+        (5200, "SEK", 0, 5200, False),
+        (5200, "SEK", 1, 5200, True),
+        (5200, "SEK", 5200, 5199, True),  # the budget was lowered
+        (0, "SEK", 0, 0, False),
+        (1, "SEK", 0, 0, True),
+    ],
+)
+def test_a_day_costs_no_more_than_allowed(
+    units: int, currency: str, spent: int, budget: int | None, *, refused: bool
+) -> None:
+    policy = Policy(sender=SHOP, budget_per_day=budget, budget_per_message=10**9)
+    heard = found(policy, estimate=priced(units, currency), recall=remembered(spent=spent))
+    assert heard.get("daily_budget") == (REFUSE if refused else None)
+    assert largest_day(policy, currency).currency == currency
+
+
+def test_without_a_price_the_days_budget_says_nothing() -> None:
+    policy = Policy(sender=SHOP, budget_per_day=0)
+    assert "daily_budget" not in found(policy, recall=remembered(spent=10**9))
+
+
+@pytest.mark.parametrize(
+    ("lately", "today", "most", "refused"),
+    [
+        (0, 0, 5, False),
+        (4, 4, 5, False),
+        (5, 5, 5, True),
+        (6, 6, 5, True),
+        (0, 19, 5, False),
+        (0, 20, 5, True),  # four times as many in a day, whoever wrote in between
+        (4, 20, 5, True),
+        (0, 0, 1, False),
+        (1, 1, 1, True),
+        (0, 3, 1, False),
+        (0, 4, 1, True),
+    ],
+)
+def test_a_number_gets_no_more_texts_than_allowed(
+    lately: int, today: int, most: int, *, refused: bool
+) -> None:
+    policy = Policy(sender=SHOP, max_per_number=most)
+    heard = found(policy, recall=remembered(lately=lately, today=today))
+    assert heard.get("velocity") == (REFUSE if refused else None)
+
+
+def test_a_repetition_is_warned_of_by_the_number_of_the_order_it_repeats() -> None:
+    again = remembered(repeated="O-22222222")
+    assert found(recall=again)["repeated"] is WARN
+    facts = Facts(size=measure("Hej!"), now=NOON, live=True, recall=again)
+    said = reason("repeated", Policy(sender=SHOP), Draft(to=ANNA, text="Hej!", sender=SHOP), facts)
+    assert "O-22222222" in said
+
+
+def test_a_number_that_nobody_knows_is_a_reason_to_ask() -> None:
+    assert found(recall=Recall())["first_contact"] is ASK
+    assert "first_contact" not in found(recall=KNOWN)
+
+
+def test_a_text_that_a_stranger_may_have_asked_for_is_a_reason_to_ask() -> None:
+    assert found(tainted=True)["tainted"] is ASK
+    assert "tainted" not in found(tainted=False)
+
+
 # ── what a person should see first ──
 
 
@@ -324,6 +425,8 @@ AT_NIGHT = Facts(
     now=datetime(2026, 7, 1, 6, 0, tzinfo=UTC),
     live=True,
     estimate=priced(200_000),
+    recall=Recall(opted_out=True, lately=5, today=5, spent=900_000, repeated="O-22222222"),
+    tainted=True,
 )
 STRICT = Policy(allowed_recipients=frozenset({ANNA}))
 
@@ -335,10 +438,16 @@ def test_all_is_reported_at_once_by_name_and_in_order() -> None:
         "placeholder",
         "allowed_country",
         "allowed_recipient",
+        "opted_out",
         "impersonation",
         "too_many_parts",
         "message_budget",
+        "daily_budget",
+        "repeated",
+        "velocity",
         "link",
+        "first_contact",
+        "tainted",
         "night",
     ]
     assert set(GUARD_NAMES) - set(names) == {"sender_usable"}
@@ -346,11 +455,11 @@ def test_all_is_reported_at_once_by_name_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("guard", GUARD_NAMES)
-def test_a_guard_can_be_switched_off_but_not_impersonation(guard: str) -> None:
+def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
     policy = STRICT.model_copy(update={"guards_off": frozenset({guard})})
     before = [finding.guard for finding in find(WRONG_IN_ALL_WAYS, AT_NIGHT, STRICT)]
     after = [finding.guard for finding in find(WRONG_IN_ALL_WAYS, AT_NIGHT, policy)]
-    kept = guard == "impersonation"
+    kept = guard in {"impersonation", "opted_out", "daily_budget"}
     assert after == (before if kept else [name for name in before if name != guard])
     assert (guard in NOT_SWITCHABLE) == kept
 
@@ -371,6 +480,12 @@ def test_a_guard_can_be_switched_off_but_not_impersonation(guard: str) -> None:
             "would cost 20.00 SEK, and one message may cost 10.00 SEK at most.",
             "ELKS_BUDGET_PER_MESSAGE",
         ),
+        (
+            "daily_budget",
+            "would cost 20.00 SEK, and of the 100.00 SEK for any 24 hours 10.00 SEK is left.",
+            "ELKS_BUDGET_PER_DAY",
+        ),
+        ("velocity", "got 5 texts in 10 minutes; try again later.", "ELKS_MAX_PER_NUMBER"),
     ],
 )
 def test_a_refusal_by_policy_says_why_and_names_the_operators_variable(
@@ -378,6 +493,17 @@ def test_a_refusal_by_policy_says_why_and_names_the_operators_variable(
 ) -> None:
     said = reason(guard, STRICT, WRONG_IN_ALL_WAYS, AT_NIGHT)
     assert said.endswith(f"{words} The operator can change that with {variable}.")
+
+
+def test_nobody_is_told_a_way_round_a_stop() -> None:
+    said = reason("opted_out", STRICT, WRONG_IN_ALL_WAYS, AT_NIGHT)
+    assert "until they write START themselves" in said
+    assert "ELKS_" not in said
+
+
+def test_of_a_budget_that_is_overspent_nothing_is_left() -> None:
+    facts = AT_NIGHT.model_copy(update={"recall": Recall(spent=2_000_000)})
+    assert "0.00 SEK is left" in reason("daily_budget", STRICT, WRONG_IN_ALL_WAYS, facts)
 
 
 def refusals(draft: Draft, facts: Facts, policy: Policy) -> set[str]:
@@ -394,7 +520,7 @@ def stricter(draw: st.DrawFn, policy: Policy) -> Policy:
     senders = policy.allowed_senders
     if len(senders) > 1:
         senders = senders[: draw(st.integers(1, len(senders)))]
-    budget = policy.budget_per_message
+    budget, day = policy.budget_per_message, policy.budget_per_day
     return policy.model_copy(
         update={
             "allowed_countries": frozenset(countries),
@@ -402,28 +528,30 @@ def stricter(draw: st.DrawFn, policy: Policy) -> Policy:
             "allowed_senders": senders,
             "max_parts": draw(st.integers(1, policy.max_parts)),
             "budget_per_message": draw(st.integers(0, 10_000 if budget is None else budget)),
+            "budget_per_day": draw(st.integers(0, 100_000 if day is None else day)),
+            "max_per_number": draw(st.integers(1, policy.max_per_number)),
             "guards_off": frozenset(draw(st.sets(st.sampled_from(sorted(policy.guards_off) or ["night"]))))
             & policy.guards_off,
         }
     )
 
 
-@given(drafts, moments, estimates, policies, st.booleans(), st.data())
+@given(drafts, policies, st.booleans(), st.data())
 def test_a_stricter_policy_never_refuses_less(
-    draft: Draft, now: datetime, estimate: Estimate | None, policy: Policy, live: bool, data: st.DataObject
+    draft: Draft, policy: Policy, live: bool, data: st.DataObject
 ) -> None:
-    facts = facts_of(draft, now, estimate, live=live)
+    facts = data.draw(facts_about(draft, live=live))
     tightened = data.draw(stricter(policy))
     assert refusals(draft, facts, policy) <= refusals(draft, facts, tightened)
 
 
-@given(drafts, moments, estimates, policies, st.booleans())
+@given(drafts, policies, st.booleans(), st.data())
 def test_a_list_of_recipients_or_senders_never_lets_more_through(
-    draft: Draft, now: datetime, estimate: Estimate | None, policy: Policy, live: bool
+    draft: Draft, policy: Policy, live: bool, data: st.DataObject
 ) -> None:
     """A listed sender may be called a bank: that is what the list is for. Any other may not."""
     assume(draft.sender not in (policy.sender, SHOP))
-    facts = facts_of(draft, now, estimate, live=live)
+    facts = data.draw(facts_about(draft, live=live))
     tightened = policy.model_copy(
         update={
             "allowed_recipients": policy.allowed_recipients or frozenset({ANNA}),
@@ -434,35 +562,33 @@ def test_a_list_of_recipients_or_senders_never_lets_more_through(
     assert "impersonation" in refusals(draft, facts, tightened)
 
 
-@given(drafts, moments, estimates, policies, st.booleans())
-def test_guards_do_not_know_each_other(
-    draft: Draft, now: datetime, estimate: Estimate | None, policy: Policy, live: bool
-) -> None:
-    facts = facts_of(draft, now, estimate, live=live)
+@given(drafts, policies, st.booleans(), st.data())
+def test_guards_do_not_know_each_other(draft: Draft, policy: Policy, live: bool, data: st.DataObject) -> None:
+    facts = data.draw(facts_about(draft, live=live))
     alone = {
         guard.__name__: said[0]
         for guard in reversed(GUARDS)
         if (said := guard(draft, facts, policy))
-        and (guard.__name__ == "impersonation" or guard.__name__ not in policy.guards_off)
+        and (guard.__name__ in NOT_SWITCHABLE or guard.__name__ not in policy.guards_off)
     }
     assert {finding.guard: finding.effect for finding in find(draft, facts, policy)} == alone
 
 
-@given(drafts, moments, estimates, policies, st.booleans(), st.text(max_size=20))
+@given(drafts, policies, st.booleans(), st.text(max_size=20), st.data())
 def test_how_a_text_is_sent_changes_nothing(
-    draft: Draft, now: datetime, estimate: Estimate | None, policy: Policy, live: bool, key: str
+    draft: Draft, policy: Policy, live: bool, key: str, data: st.DataObject
 ) -> None:
-    facts = facts_of(draft, now, estimate, live=live)
+    facts = data.draw(facts_about(draft, live=live))
     otherwise = draft.model_copy(update={"flash": not draft.flash, "idempotency_key": key})
     assert find(otherwise, facts, policy) == find(draft, facts, policy)
 
 
-@given(drafts, moments, estimates, policies)
+@given(drafts, policies, st.data())
 def test_asking_to_really_send_never_refuses_less_than_a_dry_run(
-    draft: Draft, now: datetime, estimate: Estimate | None, policy: Policy
+    draft: Draft, policy: Policy, data: st.DataObject
 ) -> None:
-    dry = facts_of(draft, now, estimate, live=False)
-    live = facts_of(draft, now, estimate, live=True)
+    dry = data.draw(facts_about(draft, live=False))
+    live = dry.model_copy(update={"live": True})
     assert refusals(draft, dry, policy) <= refusals(draft, live, policy)
 
 
@@ -470,26 +596,18 @@ def test_asking_to_really_send_never_refuses_less_than_a_dry_run(
 
 LINK = Finding(guard="link", effect=ASK, reason="There is a web address in the text.")
 NIGHT = Finding(guard="night", effect=WARN, reason="It is night.")
-FINDINGS = [(), (LINK,), (NIGHT,), (LINK, NIGHT)]
-
-
-def quoted(*findings: Finding) -> Quote:
-    return Quote(
-        id="Q-1",
-        draft=Draft(to=ANNA, text="Hej!", sender=SHOP),
-        size=measure("Hej!"),
-        estimate=priced(5200),
-        findings=findings,
-        quoted_at=NOON,
-    )
+TAINTED = Finding(guard="tainted", effect=ASK, reason="The assistant read texts from others.")
+FINDINGS = [(), (LINK,), (NIGHT,), (LINK, NIGHT), (TAINTED,), (LINK, TAINTED, NIGHT)]
 
 
 def expected_approver(
     confirm: Confirm, findings: tuple[Finding, ...], *, lifts: bool, can_ask: bool
 ) -> Approver | None:
     """Say it in other words than the code: None where nothing may be sent."""
-    if lifts or confirm is Confirm.ALWAYS:
-        return Approver.PERSON if can_ask else None
+    if lifts or confirm is Confirm.ALWAYS or TAINTED in findings:
+        if confirm is Confirm.NEVER:
+            return None
+        return Approver.PERSON if can_ask else Approver.TERMINAL
     wanted = LINK in findings and confirm is Confirm.AUTO and can_ask
     return Approver.PERSON if wanted else Approver.POLICY
 
@@ -502,10 +620,10 @@ def test_a_person_agrees_where_the_operator_a_guard_or_a_dry_run_wants_one(
     confirm: Confirm, findings: tuple[Finding, ...], *, lifts: bool, can_ask: bool
 ) -> None:
     policy = Policy(dry_run=lifts, confirm=confirm, sender=SHOP)
-    reasons = reasons_to_ask(policy, quoted(*findings), lifts_dry_run=lifts)
+    reasons = reasons_to_ask(policy, findings, lifts_dry_run=lifts)
     expected = expected_approver(confirm, findings, lifts=lifts, can_ask=can_ask)
     if expected is None:
-        with pytest.raises(NotApproved):
+        with pytest.raises(NotApproved, match="ELKS_CONFIRM=never"):
             who_agrees(policy, reasons, can_ask=can_ask)
     else:
         assert who_agrees(policy, reasons, can_ask=can_ask) is expected
@@ -516,9 +634,9 @@ def test_the_reasons_to_ask_are_the_dry_run_or_the_operator_and_then_the_guards(
     confirm: Confirm, findings: tuple[Finding, ...], *, lifts: bool
 ) -> None:
     policy = Policy(dry_run=lifts, confirm=confirm, sender=SHOP)
-    names = [reason.guard for reason in reasons_to_ask(policy, quoted(*findings), lifts_dry_run=lifts)]
+    names = [reason.guard for reason in reasons_to_ask(policy, findings, lifts_dry_run=lifts)]
     first = ["dry_run"] if lifts else ["confirm"] if confirm is Confirm.ALWAYS else []
-    assert names == first + (["link"] if LINK in findings else [])
+    assert names == first + [each.guard for each in findings if each is not NIGHT]
 
 
 @pytest.mark.parametrize(

@@ -1,139 +1,143 @@
-"""From a draft to an order: what is asked of 46elks, what is kept, and what is used up."""
+"""From a draft to an order: what is asked of 46elks, what is remembered, and who hears of what since."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused
-from elks_mcp.models import Approval, Approver, Effect, Finding, Order, OrderState, Quote
+from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
+from elks_mcp.models import (
+    Approver,
+    Claim,
+    Direction,
+    Effect,
+    Finding,
+    Message,
+    OrderState,
+    Quote,
+    Receipt,
+    of_effect,
+)
 from elks_mcp.orders import Orders, listed
-from elks_mcp.phone import SenderId
+from elks_mcp.phone import Number, SenderId
 from elks_mcp.policy import Policy
-from elks_mcp.sandbox import Fault, Sandbox
-from elks_mcp.store import QUOTE_KEPT, MemoryStore
+from elks_mcp.sandbox import Fault
 
-from .clocks import ManualClock, SandboxClock
-from .provider import OURS, PHONE, an_order, client_of, posts
+from .provider import OURS, PHONE, House, a_draft, an_approval, posts
 
 pytestmark = pytest.mark.anyio
 
 SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+ELSEWHERE = Number("+46701740606")
+LIVE = Policy(dry_run=False, sender=OURS)
 NORWEGIAN = Policy(dry_run=False, sender=OURS, allowed_countries=frozenset({"NO"}))
 """The operator texts to Norway only, so that every number of the sandbox is refused."""
 
 
-class House:
-    """Orders over a sandbox, on one clock."""
-
-    def __init__(self, policy: Policy | None = None) -> None:
-        self.clock = ManualClock()
-        self.box = Sandbox(clock=SandboxClock(self.clock))
-        self.store = MemoryStore()
-        self.orders = Orders(
-            client_of(self.box), self.store, policy or Policy(dry_run=False, sender=OURS), self.clock
-        )
-
-    async def quoted(self, text: str = "Hej!", key: str | None = None) -> Quote:
-        return await self.orders.quote(
-            self.orders.draft(PHONE.e164, text, key=key), live=True, answering=True
-        )
-
-    async def asked(self, text: str = "Hej!", key: str | None = None) -> Quote:
-        """Quote a text and keep the quote, as one does while a person is asked."""
-        quote = await self.quoted(text, key)
-        await self.orders.keep(quote)
-        return quote
-
-    async def agreed(self, quote: Quote) -> Order:
-        return await self.orders.place(Approval(quote=quote, approver=Approver.PERSON))
-
-    @property
-    def prices_asked(self) -> int:
-        return len(posts(self.box, dry_run=True))
+@pytest.fixture
+def orders(tmp_path: Path) -> Orders:
+    return House(tmp_path, policy=LIVE).orders
 
 
 @pytest.fixture
-def house() -> House:
-    return House()
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with House(tmp_path, policy=LIVE).opened() as house:
+        yield house
+
+
+async def quoted(house: House, text: str = "Hej!", *, live: bool = True) -> Quote:
+    return await house.orders.quote(house.orders.draft(PHONE.e164, text), live=live)
+
+
+async def heard(house: House, text: str, sender: Number = PHONE) -> None:
+    """Remember a text that somebody sent us."""
+    message = Message(
+        id=f"s{text}{sender.e164[-2:]}{house.clock.now().timestamp()}",
+        direction=Direction.INBOUND,
+        sender=sender.e164,
+        to=OURS.e164,
+        created_at=house.clock.now(),
+        status="received",
+        text=text,
+    )
+    await (await house.storage.open()).people.hear([message])
 
 
 # ── drafts ──
 
 
-def test_a_draft_is_read_as_people_write(house: House) -> None:
-    draft = house.orders.draft("070-174 06 05", "Hej!", "Kliniken", flash=True, key="k")
+def test_a_draft_is_read_as_people_write(orders: Orders) -> None:
+    draft = orders.draft("070-174 06 05", "Hej!", "Kliniken", flash=True, key="k")
     assert (draft.to, draft.sender) == (PHONE, SenderId("Kliniken"))
     assert (draft.text, draft.flash, draft.idempotency_key) == ("Hej!", True, "k")
 
 
-def test_a_draft_without_a_sender_comes_from_the_operators(house: House) -> None:
-    assert house.orders.draft(PHONE.e164, "Hej!").sender == OURS
+def test_a_draft_without_a_sender_comes_from_the_operators(orders: Orders) -> None:
+    assert orders.draft(PHONE.e164, "Hej!").sender == OURS
 
 
-def test_a_draft_without_any_sender_names_the_variable() -> None:
+def test_a_draft_without_any_sender_names_the_variable(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured) as caught:
-        House(Policy()).orders.draft(PHONE.e164, "Hej!")
+        House(tmp_path, policy=Policy()).orders.draft(PHONE.e164, "Hej!")
     assert "ELKS_PHONE_NUMBER" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t ", "a\x00b", "a\x1bb", "a\ud83d", "x" * 39_016])
-def test_a_text_that_cannot_be_sent_is_refused(house: House, text: str) -> None:
+def test_a_text_that_cannot_be_sent_is_refused(orders: Orders, text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        house.orders.draft(PHONE.e164, text)
+        orders.draft(PHONE.e164, text)
     assert len(caught.value.explain()) < 300
 
 
 @pytest.mark.parametrize("text", ["x", "line\nbreak\r\n", "tab\there", " spaced ", "€ 👍🏽", "x" * 39_015])
-def test_a_text_that_can_be_sent_stays_as_it_is(house: House, text: str) -> None:
-    assert house.orders.draft(PHONE.e164, text).text == text
+def test_a_text_that_can_be_sent_stays_as_it_is(orders: Orders, text: str) -> None:
+    assert orders.draft(PHONE.e164, text).text == text
 
 
 @pytest.mark.parametrize(("key", "fine"), [("k" * 128, True), ("k" * 129, False)])
-def test_a_key_has_a_length(house: House, key: str, fine: bool) -> None:
+def test_a_key_has_a_length(orders: Orders, key: str, fine: bool) -> None:
     if fine:
-        assert house.orders.draft(PHONE.e164, "Hej!", key=key).idempotency_key == key
+        assert orders.draft(PHONE.e164, "Hej!", key=key).idempotency_key == key
         return
     with pytest.raises(InvalidInput, match="128"):
-        house.orders.draft(PHONE.e164, "Hej!", key=key)
+        orders.draft(PHONE.e164, "Hej!", key=key)
 
 
 # ── quotes ──
 
 
 async def test_a_quote_says_price_size_and_findings(house: House) -> None:
-    quote = await house.quoted("Se https://example.com €")
+    quote = await quoted(house, "Se https://example.com €")
     assert str(quote.estimate.price) == "0.52 SEK"
     assert quote.size.parts == 1
-    assert "link" in {finding.guard for finding in quote.of(Effect.ASK)}
+    assert [finding.guard for finding in of_effect(quote.findings, Effect.ASK)] == ["link", "first_contact"]
     assert quote.quoted_at == house.clock.now()
     assert house.box.accepted == []
 
 
-async def test_a_refused_draft_lists_all_findings_refusals_first() -> None:
-    house = House(NORWEGIAN)
-    draft = house.orders.draft(PHONE.e164, "Se https://example.com")
-    with pytest.raises(Refused) as caught:
-        await house.orders.quote(draft, live=True)
+async def test_a_refused_draft_lists_all_findings_refusals_first(tmp_path: Path) -> None:
+    async with House(tmp_path, policy=NORWEGIAN).opened() as house:
+        with pytest.raises(Refused) as caught:
+            await quoted(house, "Se https://example.com")
     said = str(caught.value)
     assert said.index("allowed_country: ") < said.index("link: ")
     assert "placeholder: " in said
 
 
-async def test_findings_are_told_even_where_46elks_cannot_price() -> None:
-    house = House(NORWEGIAN)
-    house.box.faults.inject(Fault.CONNECTION_REFUSED, times=None)
-    with pytest.raises(Refused, match="allowed_country: "):
-        await house.quoted()
-    house = House()
-    house.box.faults.inject(Fault.CONNECTION_REFUSED, times=None)
-    with pytest.raises(ProviderError):
-        await house.quoted()
+async def test_findings_are_told_even_where_46elks_cannot_price(tmp_path: Path) -> None:
+    for policy, error in ((NORWEGIAN, Refused), (LIVE, ProviderError)):
+        async with House(tmp_path, policy=policy).opened() as house:
+            house.box.faults.inject(Fault.CONNECTION_REFUSED, times=None)
+            with pytest.raises(error, match="allowed_country: " if error is Refused else "reached"):
+                await quoted(house)
 
 
-async def test_an_examination_lists_refusals_and_refuses_nothing() -> None:
-    house = House(NORWEGIAN)
-    quote = await house.orders.examine(house.orders.draft(PHONE.e164, "Hej"), live=True)
-    assert "allowed_country" in {finding.guard for finding in quote.of(Effect.REFUSE)}
+async def test_an_examination_lists_refusals_and_refuses_nothing(tmp_path: Path) -> None:
+    async with House(tmp_path, policy=NORWEGIAN).opened() as house:
+        quote = await house.orders.examine(house.orders.draft(PHONE.e164, "Hej"), live=True)
+    assert "allowed_country" in {finding.guard for finding in of_effect(quote.findings, Effect.REFUSE)}
 
 
 def test_findings_are_listed_by_weight() -> None:
@@ -143,122 +147,226 @@ def test_findings_are_listed_by_weight() -> None:
     assert said_so.index("placeholder: So.") < said_so.index("link: So.") < said_so.index("night: So.")
 
 
-async def test_a_kept_quote_stays_the_same_for_ten_minutes(house: House) -> None:
-    quote = await house.asked()
-    house.clock.advance(QUOTE_KEPT)
-    assert await house.quoted() == quote
-    assert house.prices_asked == 1
+# ── what is remembered ──
+
+
+async def test_pricing_makes_no_store_and_sees_one_that_is_there(house: House, tmp_path: Path) -> None:
+    quote = await quoted(house, live=False)
+    assert "first_contact" not in {finding.guard for finding in quote.findings}
+    assert not house.storage.exists
+    async with House(tmp_path, beside=house, policy=LIVE).opened() as other:
+        await heard(other, "STOP")
+    with pytest.raises(Refused, match="opted_out"):
+        await quoted(house, live=False)
+
+
+async def test_what_happened_before_is_a_fact_of_the_quote(house: House) -> None:
+    def guards(quote: Quote) -> set[str]:
+        return {finding.guard for finding in quote.findings} - {"placeholder", "night"}
+
+    assert guards(await quoted(house)) == {"first_contact"}
+    await heard(house, "Hej hej")
+    assert guards(await quoted(house)) == set()
     house.clock.advance(SECOND)
-    assert (await house.quoted()).id != quote.id
-    assert house.prices_asked == 2
+    await house.place("Hej!")
+    assert guards(await quoted(house)) == {"repeated"}
+    assert guards(await quoted(house, "Hej igen!")) == set()
+    for number in range(4):
+        await house.place(f"Text {number}")
+    with pytest.raises(Refused, match="velocity"):
+        await quoted(house)
+    house.clock.advance(SECOND)
+    await heard(house, "Ja tack")
+    assert guards(await quoted(house, "Bra")) == set()
 
 
-async def test_only_the_same_draft_finds_a_kept_quote(house: House) -> None:
-    quote = await house.asked()
-    assert (await house.quoted("Hej igen!")).id != quote.id
-    assert (await house.quoted(key="k")).id != quote.id
+async def test_what_a_stranger_wrote_taints_texts_to_others_for_half_an_hour(house: House) -> None:
+    house.box.receive(PHONE.e164, "Text 46elks' other customers")
+    listing = await house.client.list_messages(1)
+    house.strangers.note(listing.messages, house.clock.now())
+    assert "tainted" not in {finding.guard for finding in (await quoted(house)).findings}
+    to_another = house.orders.draft(ELSEWHERE.e164, "Hej!")
+    assert "tainted" in {each.guard for each in (await house.orders.quote(to_another, live=True)).findings}
+    house.clock.advance(30 * MINUTE)
+    quote = await house.orders.quote(to_another, live=True)
+    assert "tainted" not in {finding.guard for finding in quote.findings}
 
 
-async def test_a_quote_that_nobody_keeps_is_made_anew(house: House) -> None:
-    assert (await house.quoted()).id != (await house.quoted()).id
-
-
-async def test_a_dry_run_never_takes_a_kept_quote(house: House) -> None:
-    quote = await house.asked()
-    assert (await house.orders.quote(quote.draft, live=False)).id != quote.id
-
-
-async def test_a_no_drops_the_quote(house: House) -> None:
-    quote = await house.asked()
-    await house.orders.drop(quote)
-    assert (await house.quoted()).id != quote.id
-    with pytest.raises(NotApproved):
-        await house.agreed(quote)
+async def test_the_days_budget_counts_what_is_queued_and_forgets_after_a_day(tmp_path: Path) -> None:
+    policy = LIVE.model_copy(update={"budget_per_day": 2 * 5200})
+    async with House(tmp_path, policy=policy).opened() as house:
+        for number in range(2):
+            await house.place(f"Text {number}")
+        with pytest.raises(Refused, match="daily_budget"):
+            await quoted(house)
+        house.clock.advance(timedelta(hours=24))
+        await quoted(house)
 
 
 # ── orders ──
 
 
 async def test_a_placed_order_is_what_was_approved(house: House) -> None:
-    quote = await house.asked()
-    order = await house.agreed(quote)
-    assert (order.quote, order.approver, order.state) == (quote, Approver.PERSON, OrderState.QUEUED)
+    quote = await quoted(house)
+    approval = an_approval(quote.draft).model_copy(update={"quote": quote})
+    placed = await house.orders.place(approval)
+    order = placed.order
+    assert not placed.is_repeat
+    assert (order.to, order.sender, order.text) == (PHONE, OURS, "Hej!")
+    assert (order.price, order.parts, order.findings) == (quote.estimate.price, quote.parts, quote.findings)
+    assert (order.state, order.approver, order.approval) == (OrderState.QUEUED, Approver.POLICY, None)
+    assert order.placed_at == house.clock.now()
     assert await house.orders.find_order(order.id) == order
-    assert await house.store.list_queued() == (order,)
 
 
-async def test_a_persons_yes_is_good_for_one_order(house: House) -> None:
-    quote = await house.asked()
-    await house.agreed(quote)
-    with pytest.raises(NotApproved):
-        await house.agreed(quote)
-    assert len(await house.store.list_queued()) == 1
+@pytest.mark.parametrize("approver", [Approver.PERSON, Approver.TERMINAL])
+async def test_an_order_that_a_person_has_to_agree_to_waits(house: House, approver: Approver) -> None:
+    waiting = (await house.orders.place(an_approval(a_draft(), approver))).order
+    assert waiting.state is OrderState.WAITING
+    assert waiting.approval
+    assert await house.orders.find_waiting(a_draft()) == waiting
+    assert await house.orders.find_order(waiting.approval) == waiting
+    again = await house.orders.place(an_approval(a_draft(), approver))
+    assert again.order == waiting, "asking again about the same text is the same question"
 
 
-async def test_a_persons_yes_is_no_good_for_a_quote_that_was_not_asked_about(house: House) -> None:
-    kept = await house.asked()
-    forged = kept.model_copy(update={"estimate": kept.estimate.model_copy(update={"parts": 9})})
-    for other in (await house.quoted("Hej igen!"), kept.model_copy(update={"id": "Q-OTHER"}), forged):
-        with pytest.raises(NotApproved):
-            await house.agreed(other)
-    assert (await house.agreed(kept)).quote == kept
+@pytest.mark.parametrize(
+    "other",
+    [a_draft("Hej igen!"), a_draft(to=ELSEWHERE), a_draft(flash=True), a_draft(key="k")],
+    ids=["text", "recipient", "flash", "key"],
+)
+async def test_only_exactly_the_same_draft_finds_an_order_that_waits(house: House, other: object) -> None:
+    await house.orders.place(an_approval(a_draft(), Approver.PERSON))
+    assert await house.orders.find_waiting(a_draft())
+    assert await house.orders.find_waiting(other) is None  # type: ignore[arg-type]
 
 
-async def test_a_yes_that_comes_too_late_is_no_good(house: House) -> None:
-    quote = await house.asked()
-    house.clock.advance(QUOTE_KEPT + SECOND)
-    with pytest.raises(NotApproved):
-        await house.agreed(quote)
-    assert await house.store.list_queued() == ()
+async def test_a_yes_is_good_for_one_order_and_for_half_an_hour(house: House) -> None:
+    waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
+    approved = await house.orders.approve(waiting)
+    assert (approved.order.state, approved.is_repeat) == (OrderState.QUEUED, False)
+    assert (await house.orders.approve(waiting)).is_repeat
+    late = (await house.orders.place(an_approval(a_draft("Sent"), Approver.PERSON))).order
+    house.clock.advance(30 * MINUTE)
+    expired = await house.orders.approve(late)
+    assert (expired.order.state, expired.is_repeat) == (OrderState.EXPIRED, False)
+    assert expired.order.text is None
 
 
-async def test_placing_by_policy_uses_up_a_kept_quote(house: House) -> None:
-    quote = await house.asked()
-    await house.orders.place(Approval(quote=quote, approver=Approver.POLICY))
-    with pytest.raises(NotApproved):
-        await house.agreed(quote)
+async def test_a_no_ends_an_order_and_the_next_question_is_a_new_one(house: House) -> None:
+    waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
+    cancelled = await house.orders.cancel(waiting, "declined")
+    assert (cancelled.state, cancelled.fault, cancelled.text) == (OrderState.CANCELLED, "declined", None)
+    assert (await house.orders.approve(waiting)).order.state is OrderState.CANCELLED
+    assert await house.orders.find_waiting(a_draft()) is None
+    anew = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
+    assert anew.id != waiting.id
+
+
+async def test_what_is_on_the_wire_cannot_be_cancelled(house: House) -> None:
+    order = await house.place()
+    claim = await (await house.storage.open()).queue.claim(house.habits.pace, house.orders.recheck_last)
+    assert isinstance(claim, Claim)
+    assert (await house.orders.cancel(order, "too late")).state is OrderState.SENDING
+
+
+@pytest.mark.parametrize("approver", [Approver.POLICY, Approver.PERSON])
+async def test_what_happened_since_the_quote_refuses_the_order(house: House, approver: Approver) -> None:
+    await heard(house, "STOP")
+    with pytest.raises(Refused, match="opted_out"):
+        await house.orders.place(an_approval(a_draft(), approver))
+    assert await house.orders.find_waiting(a_draft()) is None
+
+
+async def test_what_happened_since_the_question_cancels_the_order(house: House) -> None:
+    waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
+    await heard(house, "STOP")
+    placed = await house.orders.approve(waiting)
+    assert placed.order.state is OrderState.CANCELLED
+    assert "STOP" in placed.order.fault
+
+
+async def test_a_guard_that_is_off_is_not_heard_again_either(tmp_path: Path) -> None:
+    policy = LIVE.model_copy(update={"max_per_number": 1, "guards_off": frozenset({"velocity"})})
+    async with House(tmp_path, policy=policy).opened() as house:
+        for number in range(3):
+            assert (await house.place(f"Text {number}")).state is OrderState.QUEUED
+
+
+# ── repetitions ──
+
+
+async def test_the_same_text_again_is_the_order_that_is_there(house: House) -> None:
+    first = await house.place("Hej!")
+    assert await house.orders.find_repeated(a_draft()) == first
+    again = await house.orders.place(an_approval(a_draft()))
+    assert (again.order, again.is_repeat) == (first, True)
+    for other in (a_draft("Hej igen!"), a_draft(to=ELSEWHERE), a_draft(key="k")):
+        assert await house.orders.find_repeated(other) is None
+
+
+async def test_once_it_was_sent_the_same_text_repeats_it_for_a_quarter_of_an_hour(house: House) -> None:
+    order, queue = await house.place("Hej!"), (await house.storage.open()).queue
+    claim = await queue.claim(house.habits.pace, house.orders.recheck_last)
+    assert isinstance(claim, Claim)
+    await queue.settle_sent(claim, Receipt(message_id="s1", status="created"))
+    house.clock.advance(15 * MINUTE - SECOND)
+    repeated = await house.orders.find_repeated(a_draft())
+    assert repeated
+    assert repeated.id == order.id
+    house.clock.advance(SECOND)
+    assert await house.orders.find_repeated(a_draft()) is None
+
+
+async def test_after_what_came_to_nothing_the_same_text_is_a_new_one(house: House) -> None:
+    first = await house.place("Hej!")
+    await house.orders.cancel(first, "not today")
+    assert await house.orders.find_repeated(a_draft()) is None
+    assert (await house.place("Hej!")).id != first.id
+
+
+async def test_without_the_guard_the_same_text_twice_is_two_orders(tmp_path: Path) -> None:
+    policy = LIVE.model_copy(update={"guards_off": frozenset({"repeated"})})
+    async with House(tmp_path, policy=policy).opened() as house:
+        first = await house.place("Hej!")
+        assert await house.orders.find_repeated(a_draft()) is None
+        assert (await house.place("Hej!")).id != first.id
 
 
 async def test_a_repeated_key_stands_for_the_order_it_was_first_used_for(house: House) -> None:
-    first = await house.agreed(await house.asked(key="k"))
-    again = await house.orders.place(Approval(quote=await house.quoted(key="k"), approver=Approver.POLICY))
-    assert again == first
-    assert await house.orders.find_repeated(first.quote.draft) == first
-    assert await house.orders.find_repeated(house.orders.draft(PHONE.e164, "Hej!", key="other")) is None
-    assert await house.orders.find_repeated(house.orders.draft(PHONE.e164, "Hej!")) is None
+    first = await house.place("Hej!", key="k")
+    again = await house.orders.place(an_approval(a_draft(key="k")))
+    assert (again.order, again.is_repeat) == (first, True)
+    assert await house.orders.find_repeated(a_draft(key="k")) == first
+    assert await house.orders.find_repeated(a_draft(key="other")) is None
+    house.clock.advance(timedelta(days=30))
+    assert await house.orders.find_repeated(a_draft(key="k")) == first
 
 
 async def test_a_key_used_for_something_else_names_what_differs(house: House) -> None:
-    await house.agreed(await house.asked(key="k"))
+    await house.place("Hej!", key="k")
     other = house.orders.draft("+46701740606", "Hej då!", "Kliniken", flash=True, key="k")
     with pytest.raises(InvalidInput, match="another to, message, from, flashsms"):
         await house.orders.find_repeated(other)
     with pytest.raises(InvalidInput):
-        await house.orders.place(
-            Approval(
-                quote=(await house.quoted()).model_copy(update={"draft": other}), approver=Approver.POLICY
-            )
-        )
-    assert len(await house.store.list_queued()) == 1
+        await house.orders.place(an_approval(other))
+    assert await house.orders.find_repeated(a_draft()) is None or posts(house.box) == []
 
 
-async def test_without_a_key_the_same_text_twice_is_two_orders(house: House) -> None:
-    quote = await house.quoted()
-    for _ in range(2):
-        await house.orders.place(Approval(quote=quote, approver=Approver.POLICY))
-    assert len({order.id for order in await house.store.list_queued()}) == 2
-
-
-async def test_an_order_is_found_by_its_number_only(house: House) -> None:
+async def test_an_order_is_found_by_its_number_only(house: House, tmp_path: Path) -> None:
     assert await house.orders.find_order("s" + "0" * 32) is None
-    with pytest.raises(NotFound):
-        await house.orders.find_order("O-NOSUCH")
+    with pytest.raises(NotFound, match="no order"):
+        await house.orders.find_order("O-NOSUCH22")
+    assert not house.storage.exists, "a question makes no store"
+    await house.place()
+    for number in ("O-NOSUCH22", "A-NONE"):
+        with pytest.raises(NotFound):
+            await house.orders.find_order(number)
+    assert await house.orders.find_order("s" + "0" * 32) is None
 
 
-async def test_the_queue_is_in_the_order_of_whose_turn_it_is() -> None:
-    store = MemoryStore()
-    start = ManualClock().now()
-    late = an_order(1, at=start).model_copy(update={"not_before": start + 9 * SECOND})
-    for order in (late, an_order(2, at=start + 2 * SECOND), an_order(3, at=start + SECOND)):
-        await store.place_order(order)
-    assert [order.id[-1] for order in await store.list_queued()] == ["3", "2", "1"]
+async def test_an_order_that_was_sent_is_found_by_46elks_id_too(house: House) -> None:
+    async with house.outbox.running():
+        order = await house.outbox.wait((await house.place()).id, MINUTE)
+    assert order.receipt
+    assert await house.orders.find_order(order.receipt.message_id) == order

@@ -1,5 +1,6 @@
 """The environment, read."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,9 @@ from hypothesis import strategies as st
 from elks_mcp.errors import Misconfigured
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, SenderId
-from elks_mcp.policy import Confirm, Mode, largest_price
-from elks_mcp.settings import NAMES, Settings, load
+from elks_mcp.policy import Confirm, Mode, largest_day, largest_price
+from elks_mcp.settings import NAMES, Settings, default_state_dir, load
+from elks_mcp.store import Place
 
 CREDENTIALS = {"ELKS_API_USERNAME": "u1", "ELKS_API_PASSWORD": "p1"}
 
@@ -61,6 +63,82 @@ def test_in_the_sandbox_an_unset_dry_run_is_false_and_a_set_one_is_obeyed() -> N
     assert settings(ELKS_SANDBOX="true").policy().mode is Mode.SANDBOX
     assert not settings(ELKS_SANDBOX="true", DRY_RUN="true").policy().live
     assert settings(ELKS_SANDBOX="true", DRY_RUN="true").policy().mode is Mode.SANDBOX
+
+
+def test_state_is_in_the_users_data_folder_unless_named_and_in_the_sandbox_nowhere(tmp_path: Path) -> None:
+    assert settings().place() == Place(folder=default_state_dir())
+    assert default_state_dir().is_absolute()
+    named = settings(ELKS_STATE_DIR=str(tmp_path), ELKS_RETENTION_DAYS="1.5").place()
+    assert named == Place(folder=tmp_path, retention=timedelta(days=1.5))
+    assert named.file == tmp_path / "outbox.sqlite3"
+    simulated = settings(ELKS_SANDBOX="true", ELKS_STATE_DIR=str(tmp_path), ELKS_RETENTION_DAYS="9").place()
+    assert simulated == Place()
+    assert (simulated.file, simulated.outlives_us) == (None, False)
+
+
+def test_a_folder_is_read_as_a_shell_would(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert settings(ELKS_STATE_DIR="~/elks").state_dir == tmp_path / "elks"
+    assert settings(ELKS_STATE_DIR="elks").state_dir == tmp_path / "elks"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
+def test_a_postgresql_takes_the_place_of_the_file_and_its_password_is_not_shown(scheme: str) -> None:
+    url, key = f"{scheme}://elks:hunter2@db.example.com/elks", "k" * 32
+    configured = settings(ELKS_DATABASE_URL=url, ELKS_SECRET_KEY=key)
+    place = configured.place()
+    assert place.url
+    assert place.key
+    assert place.url.get_secret_value() == "postgresql://elks:hunter2@db.example.com/elks"
+    assert place.key.get_secret_value() == key
+    assert (place.file, place.outlives_us) == (None, True)
+    for shown in (repr(configured), str(configured), repr(place)):
+        assert "hunter2" not in shown
+        assert key not in shown
+
+
+def test_a_secret_key_can_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("k" * 64 + "\n", encoding="utf-8")
+    key = settings(ELKS_SECRET_KEY_FILE=str(tmp_path / "key")).secret_key
+    assert key
+    assert key.get_secret_value() == "k" * 64
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ELKS_DATABASE_URL", "mysql://elks:hunter2@db.example.com/elks"),
+        ("ELKS_SECRET_KEY", "hunter2"),
+        ("ELKS_PUBLIC_URL", "https://elks:hunter2@sms.example.com"),
+    ],
+)
+def test_no_error_repeats_a_secret_address_or_key(name: str, value: str) -> None:
+    with pytest.raises(Misconfigured, match=name) as refused:
+        load({name: value})
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_public_address_has_no_slash_at_its_end() -> None:
+    assert settings(ELKS_PUBLIC_URL="https://sms.example.com/elks/").public_url == (
+        "https://sms.example.com/elks"
+    )
+    assert settings().public_url is None
+
+
+def test_limits_that_need_a_memory_have_defaults_and_can_be_set() -> None:
+    policy = settings().policy()
+    assert policy.max_per_number == 5
+    assert [str(largest_day(policy, currency)) for currency in ("SEK", "NOK", "DKK", "EUR", "")] == [
+        "100.00 SEK",
+        "100.00 NOK",
+        "100.00 DKK",
+        "10.00 EUR",
+        "10.00",
+    ]
+    policy = settings(ELKS_BUDGET_PER_DAY="2,50", ELKS_MAX_PER_NUMBER="2").policy()
+    assert (largest_day(policy, "EUR"), policy.max_per_number) == (Money(25_000, "EUR"), 2)
+    assert (settings().quiet_period, settings(ELKS_QUIET_PERIOD="0").quiet_period) == (120, 0)
 
 
 def test_read_only_beats_all_else() -> None:
@@ -120,6 +198,24 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_API_BASE_URL", "https://u:p@api.46elks.com/a1", "credentials do not belong in it"),
         ("ELKS_API_BASE_URL", "api.46elks.com", "use https://"),
         ("ELKS_LOG_LEVEL", "loud", "ELKS_LOG_LEVEL='LOUD'"),
+        ("ELKS_GUARDS_OFF", "opted_out", "cannot be switched off"),
+        ("ELKS_GUARDS_OFF", "night,daily_budget", "cannot be switched off"),
+        ("ELKS_BUDGET_PER_DAY", "much", "is not an amount of money"),
+        ("ELKS_BUDGET_PER_DAY", "-1", "is not an amount of money"),
+        ("ELKS_MAX_PER_NUMBER", "0", "1 is the least"),
+        ("ELKS_MAX_PER_NUMBER", "many", "it must be a whole number"),
+        ("ELKS_QUIET_PERIOD", "-1", "0 is the least"),
+        ("ELKS_QUIET_PERIOD", "3601", "'3601': 3600.0 is the most"),
+        ("ELKS_RETENTION_DAYS", "-1", "0 is the least"),
+        ("ELKS_RETENTION_DAYS", "3651", "'3651': 3650.0 is the most"),
+        ("ELKS_SECRET_KEY", "k" * 31, "it needs 32 characters or more"),
+        ("ELKS_DATABASE_URL", "mysql://u:p@db/elks", "use postgresql://"),
+        ("ELKS_DATABASE_URL", "sqlite:///outbox.db", "for SQLite leave it unset, and set ELKS_STATE_DIR"),
+        ("ELKS_DATABASE_URL", "outbox.sqlite3", "use postgresql://"),
+        ("ELKS_PUBLIC_URL", "http://sms.example.com", "use https://"),
+        ("ELKS_PUBLIC_URL", "https://u:p@sms.example.com", "credentials do not belong in it"),
+        ("ELKS_PUBLIC_URL", "https://sms.example.com/x?y=1", "without ? and #"),
+        ("ELKS_PUBLIC_URL", "https://sms.example.com/#x", "without ? and #"),
     ],
 )
 def test_what_cannot_be_read_is_named_with_what_would_do(name: str, value: str, said: str) -> None:
@@ -179,11 +275,12 @@ def test_a_file_that_cannot_be_read_or_a_value_beside_it_stops_the_start(tmp_pat
         ("ELKS_PHONENUMBER", "ELKS_PHONE_NUMBER"),
         ("ELKS_ALLOWED_NUMBERS", "ELKS_ALLOWED_RECIPIENTS"),
         ("DRYRUN", "DRY_RUN"),
-        ("ELKS_BUDGET_PER_DAY", ""),
         ("ELKS_DAILY_BUDGET", ""),
         ("ELKS_TOOLSETS", ""),
         ("ELKS_INBOUND", ""),
-        ("ELKS_MAX_PER_NUMBER", ""),
+        ("ELKS_BUDGET_DAY", "ELKS_BUDGET_PER_DAY"),
+        ("ELKS_MAX_PER_NUMBERS", "ELKS_MAX_PER_NUMBER"),
+        ("ELKS_STATEDIR", "ELKS_STATE_DIR"),
         ("ELKS_BLOCKED_NUMBERS", ""),
     ],
 )

@@ -12,6 +12,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from .process import PROGRAM, running
 
 SANDBOX = {"ELKS_SANDBOX": "true"}
+TOOLS = 7
 
 
 @pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)
@@ -20,7 +21,7 @@ def test_every_revision_with_a_handshake_is_served(tmp_path: Path, version: str)
         told = server.initialize(version)
         assert told["protocolVersion"] == version
         assert "Mode: SANDBOX" in told["instructions"]
-        assert len(server.request("tools/list")["result"]["tools"]) == 6
+        assert len(server.request("tools/list")["result"]["tools"]) == TOOLS
         balance = server.call("check_account_balance")
         assert balance["content"] == [{"type": "text", "text": "Sandbox: Balance: 100.00 SEK."}]
         assert server.close() == 0
@@ -36,7 +37,7 @@ def test_the_newest_revision_is_served_without_a_handshake(tmp_path: Path) -> No
         assert "2026-07-28" in discovered["supportedVersions"]
         assert "Mode: SANDBOX" in discovered["instructions"]
         listed = server.request("tools/list", {"_meta": meta})["result"]
-        assert len(listed["tools"]) == 6
+        assert len(listed["tools"]) == TOOLS
         assert server.close() == 0
 
 
@@ -66,7 +67,7 @@ def test_garbage_on_its_input_does_not_end_it(tmp_path: Path) -> None:
 def test_without_credentials_it_starts_lists_its_tools_and_says_what_is_missing(tmp_path: Path) -> None:
     with running({}, tmp_path) as server:
         server.initialize()
-        assert len(server.request("tools/list")["result"]["tools"]) == 6
+        assert len(server.request("tools/list")["result"]["tools"]) == TOOLS
         for tool, arguments, missing in (
             ("check_account_balance", {}, "ELKS_API_USERNAME, ELKS_API_PASSWORD."),
             (

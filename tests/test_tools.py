@@ -1,5 +1,6 @@
 """The six tools as an assistant meets them: in both eras of the protocol, and as a real process."""
 
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,21 @@ from mcp_types import ElicitResult
 
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
-from .connecting import PHONE, WAYS, Person, Way, call, connected, data, live, new_box, posted, words
+from .connecting import (
+    ERAS,
+    PHONE,
+    WAYS,
+    Era,
+    Person,
+    Way,
+    call,
+    connected,
+    data,
+    live,
+    new_box,
+    posted,
+    words,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +116,35 @@ async def test_null_and_blank_optional_arguments_are_absent(box: Sandbox, way: W
     assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej"}]
 
 
+async def test_a_repeated_call_gives_the_same_order_and_a_new_key_another(
+    client: Client, box: Sandbox
+) -> None:
+    first = await call(client, "send_sms", to=PHONE, message="Hej")
+    second = await call(client, "send_sms", to="0701740605", message="Hej")
+    assert data(second)["orderId"] == data(first)["orderId"]
+    assert data(second)["deduplicated"] is True
+    assert words(second).startswith("Sent: This was asked for before; nothing new was sent.")
+    estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
+    assert f"order {data(first)['orderId']} is for the same text" in words(estimate)
+    third = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="new")
+    assert data(third)["deduplicated"] is False
+    assert data(third)["orderId"] != data(first)["orderId"]
+    assert len(posted(box)) == 2
+
+
+async def test_one_number_gets_five_texts_in_ten_minutes_and_no_more(box: Sandbox, way: Way) -> None:
+    async with connected(live(box, ELKS_SMS_PER_MINUTE="100000"), box=box, way=way) as client:
+        for number in range(5):
+            assert not (await call(client, "send_sms", to=PHONE, message=f"Hej {number}")).is_error
+        refused = await call(client, "send_sms", to=PHONE, message="Hej 5")
+        other = await call(client, "send_sms", to="+46701740606", message="Hej 5")
+    assert refused.is_error
+    assert "Refused by velocity: " in words(refused)
+    assert "ELKS_MAX_PER_NUMBER" in words(refused)
+    assert data(other)["status"] == "sent"
+    assert len(posted(box)) == 6
+
+
 async def test_a_repeated_key_gives_the_same_order(client: Client, box: Sandbox) -> None:
     first = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="42")
     second = await call(client, "send_sms", to="070-1740605", message="Hej", idempotencyKey="42")
@@ -133,7 +177,9 @@ async def test_what_was_charged_is_told_rather_than_what_was_quoted(box: Sandbox
 async def test_an_estimate_warns_as_the_send_would(box: Sandbox, way: Way) -> None:
     async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
-    assert [found["guard"] for found in data(estimate)["findings"]] == ["placeholder"]
+        sent = await call(client, "send_sms", to=PHONE, message="Hej")
+    assert [found["guard"] for found in data(estimate)["findings"]] == ["placeholder", "first_contact"]
+    assert data(sent)["findings"] == data(estimate)["findings"]
 
 
 async def test_an_overdrawn_account_pays_for_no_texts(box: Sandbox, way: Way) -> None:
@@ -169,20 +215,51 @@ async def test_all_that_the_guards_found_is_told_at_once(client: Client, box: Sa
 
 
 async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box: Sandbox) -> None:
-    box.balance = 0
+    box.faults.inject(Fault.FORBIDDEN, method="POST", dryrun=False, text="Invalid to number")
     refused = await call(client, "send_sms", to=PHONE, message="Hej")
     assert refused.is_error
-    assert words(refused).startswith("Not sent: ")
-    assert '"Not enough credits"' in words(refused)
-    assert "Top up the account" in words(refused)
-    assert "It works again when there is money on the account." in words(refused)
+    assert words(refused).startswith('Not sent: 46elks refused it (403): "Invalid to number".')
+    assert "Check the recipient's number." in words(refused)
+    assert box.charges == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "todo"),
+    [
+        (Fault.FORBIDDEN, '"Not enough credits"', "when the account is topped up at 46elks.com"),
+        (Fault.UNAUTHORISED, "does not accept the API credentials", "when ELKS_API_USERNAME and"),
+    ],
+)
+async def test_what_the_operator_can_mend_keeps_a_text_waiting_and_says_for_what(
+    client: Client, box: Sandbox, fault: Fault, said: str, todo: str
+) -> None:
+    box.faults.inject(fault, method="POST", dryrun=False, text="Not enough credits")
+    sent = await call(client, "send_sms", to=PHONE, message="Hej")
+    assert not sent.is_error
+    assert data(sent)["status"] == "queued"
+    assert words(sent).startswith("Queued: 46elks ")
+    assert said in words(sent)
+    assert f"It goes out by itself, {todo}" in words(sent)
+    behind = await call(client, "send_sms", to="+46701740606", message="Hej")
+    assert data(behind)["status"] == "queued"
+    assert f"It goes out by itself, {todo}" in words(behind)
+    assert box.charges == []
+
+
+async def test_a_text_that_has_to_wait_says_until_about_when(client: Client, box: Sandbox) -> None:
+    box.faults.inject(Fault.TOO_MANY_REQUESTS, method="POST", dryrun=False, retry_after=120)
+    sent = await call(client, "send_sms", to=PHONE, message="Hej")
+    assert data(sent)["status"] == "queued"
+    assert re.search(r"It goes out by itself, at about 2\d{3}-\d\d-\d\d \d\d:\d\d UTC,", words(sent))
+    status = await call(client, "check_sms_status", messageId=data(sent)["orderId"])
+    assert words(status).startswith("Queued: 46elks takes no more requests for now")
 
 
 async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothing(way: Way) -> None:
     async with connected({"ELKS_SANDBOX": "true", "ELKS_API_USER": "u"}, way=way) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
         assert data(sent)["status"] == "sent"
-        assert data(sent)["findings"] == []
+        assert [found["guard"] for found in data(sent)["findings"]] == ["first_contact"]
         for answer in (
             sent,
             await call(client, "check_account_balance"),
@@ -392,10 +469,11 @@ async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox)
         ("check_sms_status", {}, "`messageId` is missing."),
     ],
 )
+@pytest.mark.parametrize("era", ERAS)
 async def test_wrong_arguments_are_explained_in_sentences(
-    box: Sandbox, way: Way, tool: str, arguments: dict[str, Any], sentence: str
+    box: Sandbox, era: Era, tool: str, arguments: dict[str, Any], sentence: str
 ) -> None:
-    async with connected(live(box), box=box, way=way) as client:
+    async with connected(live(box), box=box, way=era) as client:
         answer = await client.call_tool(tool, arguments)
     assert answer.is_error
     assert sentence in words(answer)

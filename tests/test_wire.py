@@ -64,6 +64,18 @@ def test_a_flash_from_a_name_says_yes_and_nothing_else_more() -> None:
     }
 
 
+def test_a_report_is_asked_for_of_what_is_really_sent_only() -> None:
+    draft = Draft(to=Number("+46701740605"), text="Hej", sender=SenderId("Kliniken"))
+    address = "https://sms.example.com/hooks/x/delivery?ref=O-22222222"
+    assert wire.build_sms(draft, dry_run=False, report_to=address)["whendelivered"] == address
+    for form in (
+        wire.build_sms(draft, dry_run=True, report_to=address),
+        wire.build_sms(draft, dry_run=False, report_to=None),
+        wire.build_sms(draft, dry_run=False),
+    ):
+        assert "whendelivered" not in form
+
+
 def test_the_newer_bound_is_called_start_and_no_page_is_larger_than_46elks_gives() -> None:
     before = datetime(2026, 1, 14, 10, 44, 34, 135_000, tzinfo=UTC)
     query = wire.build_history_query(limit=500, before=before)

@@ -14,13 +14,13 @@ from elks_mcp.sandbox import Sandbox
 
 def main() -> None:
     """Serve until terminated."""
-    box = Sandbox()
+    box = Sandbox(balance=10**12)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else every answer waits 40 ms
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/a1"
     json.dump({"url": url, "username": box.username, "password": box.password}, sys.stdout)
     print(flush=True)
-    uvicorn.Server(uvicorn.Config(box.app, log_config=None, ws="none")).run([listener])
+    uvicorn.Server(uvicorn.Config(box.app, log_config=None, ws="none", date_header=False)).run([listener])
 
 
 if __name__ == "__main__":

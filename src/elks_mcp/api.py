@@ -5,20 +5,23 @@ request is whether it may have reached 46elks: `Unreachable` says surely not, `N
 """
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from ipaddress import ip_address
 from ssl import SSLContext
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.errors import NoAnswer, Unreachable
+from elks_mcp.clock import Clock
+from elks_mcp.errors import NoAnswer, TooLate, Unreachable
 from elks_mcp.wire import LONGEST_LINE, parse_refusal, parse_unreadable
 
 DEFAULT_BASE_URL = "https://api.46elks.com/a1"
@@ -54,7 +57,11 @@ class Api:
         base_url: str = DEFAULT_BASE_URL,
         timeout: timedelta = timedelta(seconds=10),
         transport: httpx2.AsyncBaseTransport | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or Clock()
+        self.skew = timedelta()
+        """How far 46elks' clock is ahead of ours, by its last answer."""
         self._credentials = credentials
         self._base_url = base_url.rstrip("/")
         self._seconds = timeout.total_seconds()
@@ -72,17 +79,23 @@ class Api:
             except _Cut:
                 return await self._request(self._fresh, "GET", path, params=query)
 
-    async def post(self, path: str, form: Mapping[str, str]) -> bytes:
+    async def post(
+        self, path: str, form: Mapping[str, str], *, still: Callable[[], bool] | None = None
+    ) -> bytes:
         """Post a form, once and never again, over a connection of its own.
 
         An idle connection may be closed by the other side just when it is used again, and then
-        nobody could say whether the form arrived.
+        nobody could say whether the form arrived. `still` is asked when the connection stands, just
+        before the first byte of the request; a process that was frozen until then may not go on.
 
         Raises:
+            TooLate: `still` said no.
             ProviderError: it was refused, or nobody knows.
         """
+        if still and not still():
+            raise _too_late()
         async with self._within_limit():
-            return await self._request(self._fresh, "POST", path, data=form)
+            return await self._request(self._fresh, "POST", path, data=form, still=still)
 
     async def aclose(self) -> None:
         """Close what is open; what is asked for later opens anew."""
@@ -106,9 +119,14 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
+        still: Callable[[], bool] | None = None,
     ) -> bytes:
+        extensions = {"trace": _asking(still)} if still else None
         try:
-            async with client.stream(method, path, params=params, data=data) as response:
+            async with client.stream(
+                method, path, params=params, data=data, extensions=extensions
+            ) as response:
+                self._read_clock(response)
                 body = await (_read(response) if response.is_success else _read_refusal(response))
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             raise Unreachable(f"46elks cannot be reached: {_reason(error)}.") from None
@@ -122,6 +140,12 @@ class Api:
         if response.is_success:
             return body
         raise parse_refusal(response.status_code, response.headers, body, self._secrets)
+
+    def _read_clock(self, response: httpx2.Response) -> None:
+        """Note how far 46elks' clock is ahead of ours; whole seconds are all that it tells."""
+        with suppress(ValueError, TypeError):
+            theirs = parsedate_to_datetime(response.headers.get("date", ""))
+            self.skew = theirs.astimezone(UTC) - self._clock.now()
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
@@ -168,6 +192,27 @@ class Api:
                 "46elks cannot be reached: the proxy or certificates named in the environment are no use.",
                 hint="Check HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR of the server's start.",
             ) from None
+
+
+def _asking(still: Callable[[], bool]) -> Callable[[str, Any], Awaitable[None]]:
+    """Make a listener to what a connection does, which asks `still` before a request begins.
+
+    It asks again before the form leaves: a process that stood still in between has sent a mere head, which
+    nobody can act upon, and the form would arrive long after its time.
+    """
+
+    async def listen(event: str, _: Any) -> None:
+        if event.endswith(_BEFORE_BYTES) and not still():
+            raise _too_late()
+
+    return listen
+
+
+_BEFORE_BYTES = ("send_request_headers.started", "send_request_body.started")
+
+
+def _too_late() -> TooLate:
+    return TooLate("The right to send this had run out.")
 
 
 class _Cut(NoAnswer):

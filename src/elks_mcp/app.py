@@ -1,6 +1,6 @@
 """The assembly: settings in, a working whole out."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,12 +13,14 @@ from elks_mcp.api import Api, Credentials
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured
+from elks_mcp.inbox import Inbox
 from elks_mcp.orders import Orders
-from elks_mcp.outbox import Outbox
+from elks_mcp.outbox import Habits, Outbox
 from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Policy
 from elks_mcp.settings import Configuration, explain_mistake
-from elks_mcp.store import MemoryStore
+from elks_mcp.store import Account, Storage
+from elks_mcp.strangers import Strangers
 
 if TYPE_CHECKING:
     from elks_mcp.sandbox import Sandbox
@@ -33,6 +35,9 @@ class App:
     configuration: Configuration
     policy: Policy
     client: ElksClient
+    storage: Storage
+    inbox: Inbox
+    strangers: Strangers
     orders: Orders
     outbox: Outbox
     clock: Clock
@@ -63,6 +68,14 @@ class App:
             f"Missing required environment variables: {', '.join(missing)}.",
             hint=" ".join([*hints, _WHERE_TO_FIND]),
         )
+
+    def command(self, words: str) -> str:
+        """Write a command that a person types about what this server keeps: `approve A-7F3K`."""
+        folder = self.configuration.settings.state_dir
+        command = f"elks-mcp {words}" + (f' --state-dir "{folder}"' if folder else "")
+        if self.storage.place.url:
+            command += " (with ELKS_DATABASE_URL and ELKS_SECRET_KEY set as for this server)"
+        return command
 
     def require_clear_names(self) -> None:
         """Check that no limit the operator meant to set goes unread, before anything is really sent.
@@ -107,9 +120,13 @@ async def open_app(
             base_url=base_url,
             timeout=timedelta(seconds=settings.timeout),
             transport=transport,
+            clock=clock,
         )
         stack.push_async_callback(api.aclose)
-        app = _assemble(configuration, policy, api, clock or Clock())
+        account = Account(base_url, credentials.username if credentials else "")
+        storage = Storage(settings.place(), account, clock)
+        stack.push_async_callback(storage.close)
+        app = _assemble(configuration, policy, api, storage, clock or Clock())
         await stack.enter_async_context(app.outbox.running())
         yield app
 
@@ -127,14 +144,43 @@ async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
         yield box
 
 
-def _assemble(configuration: Configuration, policy: Policy, api: Api, clock: Clock) -> App:
-    store, client = MemoryStore(), ElksClient(api)
-    pace = configuration.settings.sms_per_minute
+def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock) -> App:
+    settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
+    orders = Orders(client, storage, strangers, policy, clock)
+    habits = Habits(
+        per_minute=settings.sms_per_minute,
+        timeout=timedelta(seconds=settings.timeout),
+        quiet=timedelta(seconds=settings.quiet_period),
+        only_own=not _sends_queue(configuration, policy),
+        report_to=_report_address(settings.public_url, storage),
+    )
     return App(
         configuration=configuration,
         policy=policy,
         client=client,
-        orders=Orders(client, store, policy, clock),
-        outbox=Outbox.over(api, store, clock, per_minute=pace),
+        storage=storage,
+        inbox=Inbox(client, storage, clock),
+        strangers=strangers,
+        orders=orders,
+        outbox=Outbox.over(api, client, storage, orders, clock, habits),
         clock=clock,
     )
+
+
+def _sends_queue(configuration: Configuration, policy: Policy) -> bool:
+    """Tell whether what others left in the queue may be sent from here: only where everything may be."""
+    if policy.simulated:
+        return policy.live
+    return policy.live and configuration.settings.credentials is not None and not configuration.mistaken
+
+
+def _report_address(public_url: str | None, storage: Storage) -> Callable[[str], Awaitable[str]] | None:
+    """Make the address for an order's delivery report: a secret that keeps strangers out, and its number."""
+    if public_url is None:
+        return None
+
+    async def address(order_id: str) -> str:
+        secret = await storage.secret_for("webhooks")
+        return f"{public_url}/hooks/{secret[:32]}/delivery?ref={order_id}"
+
+    return address

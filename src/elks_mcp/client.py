@@ -1,6 +1,7 @@
 """Every call to 46elks that cannot cost money."""
 
 import re
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from elks_mcp import wire
@@ -83,24 +84,66 @@ class ElksClient:
         46elks cannot filter by direction, so this does, reading no page more than needed. It gives
         up after `MOST_PAGES` pages.
         """
-        page_size = limit if direction is None else wire.PAGE_SIZE
-        read: dict[str, Message] = {}
+        pages = self._pages(limit if direction is None else wire.PAGE_SIZE)
         found: list[Message] = []
-        before: datetime | None = None
-        for _ in range(MOST_PAGES):
-            page = await self._get_page(page_size, before)
-            new = {message.id: message for message in page.messages if message.id not in read}
-            read |= new
-            found = [message for message in read.values() if direction in {None, message.direction}]
-            if len(found) >= limit or page.older_from is None:
-                return Listing(messages=tuple(found[:limit]))
-            if not new and before == page.older_from:
-                break  # 46elks repeats itself; that would not end
-            # Where overlapping brought nothing, more texts than fit on a page share one moment.
-            before = page.older_from + _OVERLAP if new else page.older_from
-        return Listing(messages=tuple(found), complete=False)
+        while len(found) < limit and (new := await pages.read_next()) is not None:
+            found += [message for message in new if direction in {None, message.direction}]
+        return Listing(messages=tuple(found[:limit]), complete=len(found) >= limit or pages.ended)
 
-    async def _get_page(self, limit: int, before: datetime | None) -> Page:
-        currency = await self.get_currency()
-        query = wire.build_history_query(limit=limit, before=before)
-        return wire.parse_page(await self._api.get("/sms", query), currency)
+    async def list_since(self, moment: datetime | None) -> Listing:
+        """List all messages after a moment of 46elks' time, newest first; of all time where it is None.
+
+        Only the order of history is relied on, no filter of 46elks'. It gives up after `MOST_PAGES` pages.
+        """
+        pages = self._pages(wire.PAGE_SIZE)
+        found: list[Message] = []
+        while (new := await pages.read_next()) is not None:
+            found += new
+            if moment and any(each.created_at and each.created_at < moment for each in new):
+                return Listing(messages=tuple(found))
+        return Listing(messages=tuple(found), complete=pages.ended)
+
+    @property
+    def skew(self) -> timedelta:
+        """How far 46elks' clock is ahead of ours, by its last answer."""
+        return self._api.skew
+
+    def _pages(self, size: int) -> "_Pages":
+        async def get(before: datetime | None) -> Page:
+            currency = await self.get_currency()
+            query = wire.build_history_query(limit=size, before=before)
+            return wire.parse_page(await self._api.get("/sms", query), currency)
+
+        return _Pages(get)
+
+
+class _Pages:
+    """History page by page, newest first, each message once."""
+
+    def __init__(self, get: Callable[[datetime | None], Awaitable[Page]]) -> None:
+        self._get = get
+        self._read: set[str] = set()
+        self._before: datetime | None = None
+        self._left = MOST_PAGES
+        self.ended = False
+        """Whether the end of history was reached."""
+
+    async def read_next(self) -> list[Message] | None:
+        """Read a page; None after the last, or after as many as are read at all."""
+        if self.ended or not self._left:
+            return None
+        page = await self._get(self._before)
+        new = {message.id: message for message in page.messages if message.id not in self._read}
+        self._read |= new.keys()
+        self._left -= 1
+        self._go_on(page.older_from, repeated=not new)
+        return list(new.values())
+
+    def _go_on(self, older_from: datetime | None, *, repeated: bool) -> None:
+        if older_from is None:
+            self.ended = True
+        elif repeated and self._before == older_from:
+            self._left = 0  # 46elks repeats itself; that would not end
+        else:
+            # Where overlapping brought nothing, more texts than fit on a page share one moment.
+            self._before = older_from if repeated else older_from + _OVERLAP

@@ -1,12 +1,30 @@
 """The time, as something that can be handed in: tests turn the hands themselves."""
 
 from collections.abc import Awaitable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import TypeVar
 
 import anyio
 
 T = TypeVar("T")
+
+
+class Deadline:
+    """The end of a time that was given, by whichever clock has gone further.
+
+    The machine's clock may be put back, and its counter of seconds stands still while it sleeps.
+    """
+
+    def __init__(self, clock: "Clock", time: timedelta) -> None:
+        self._clock = clock
+        self._until = clock.now() + time
+        self._counted_until = monotonic() + time.total_seconds()
+
+    @property
+    def has_passed(self) -> bool:
+        """Whether the time is over."""
+        return self._clock.now() > self._until or monotonic() > self._counted_until
 
 
 class Clock:

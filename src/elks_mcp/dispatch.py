@@ -1,23 +1,31 @@
 """The money door: the calls to 46elks that cost. Only the outbox may open it."""
 
+from collections.abc import Awaitable, Callable
+
 from elks_mcp import wire
 from elks_mcp.api import Api
-from elks_mcp.models import Order, Receipt
+from elks_mcp.models import Claim, Receipt
 
 
 class Dispatcher:
-    """Hands orders to 46elks, each exactly once per call: nothing here tries again."""
+    """Hands claimed orders to 46elks, each exactly once per call: nothing here tries again.
 
-    def __init__(self, api: Api) -> None:
+    `report_to` makes the address for the delivery report, from the order's number.
+    """
+
+    def __init__(self, api: Api, report_to: Callable[[str], Awaitable[str]] | None = None) -> None:
         self._api = api
+        self._report_to = report_to
 
-    async def send(self, order: Order) -> Receipt:
-        """Send an order's text, now.
+    async def send(self, claim: Claim, still: Callable[[], bool]) -> Receipt:
+        """Send a claimed order's text, now. `still` is asked just before the first byte leaves.
 
         Raises:
+            TooLate: `still` said no; nothing was sent.
             Unreachable, Throttled: it was surely not accepted.
             Unauthorized, Rejected: 46elks said no.
             NoAnswer: nobody knows whether it was accepted.
         """
-        body = await self._api.post("/sms", wire.build_sms(order.quote.draft, dry_run=False))
-        return wire.parse_receipt(body, order.quote.estimate.price.currency)
+        report_to = await self._report_to(claim.order_id) if self._report_to else None
+        form = wire.build_sms(claim.draft, dry_run=False, report_to=report_to)
+        return wire.parse_receipt(await self._api.post("/sms", form, still=still), claim.currency)

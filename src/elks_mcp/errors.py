@@ -7,15 +7,17 @@
     ├─ NotApproved         a person, by agreeing
     ├─ NotSent             an order that 46elks refused or never took; its message says who
     ├─ Misconfigured       the operator, in the environment
+    ├─ StateUnavailable    the operator, or time: the database of queued texts
     └─ ProviderError       46elks, or the road to it
        ├─ Unauthorized     the operator: API credentials
        ├─ Rejected         46elks said no; it will say no again
        │  └─ OutOfFunds    the operator: the account is empty
        ├─ Throttled        time: 46elks took nothing in
+       ├─ TooLate          nobody: whoever may send now will
        ├─ Unreachable      time: nothing left this machine
        └─ NoAnswer         nobody knows: 46elks may have acted
 
-The last three matter to whoever sends: after Throttled and Unreachable a message surely
+The last four matter to whoever sends: after Throttled, TooLate and Unreachable a message surely
 was not accepted; after NoAnswer it may have been, and must not be sent again blindly.
 """
 
@@ -60,7 +62,7 @@ class Refused(ElksError):
     """The operator's policy does not allow it."""
 
     code = "refused"
-    retry = "Trying again will not change the answer."
+    retry = "Trying again at once will not change the answer."
 
 
 class NotSent(ElksError):
@@ -82,6 +84,14 @@ class Misconfigured(ElksError):
 
     code = "misconfigured"
     retry = "Trying again will not help until the configuration is changed and the server restarted."
+
+
+class StateUnavailable(ElksError):
+    """The database that holds queued texts and limits cannot be used; without it nothing is sent."""
+
+    code = "state_unavailable"
+    default_hint = "Without it nothing is sent."
+    retry = "Trying again later is safe: the same text does not go out twice."
 
 
 class ProviderError(ElksError):
@@ -140,6 +150,12 @@ class Unreachable(ProviderError):
     code = "unreachable"
     default_hint = "Check the network, the proxy and the firewall of the machine the server runs on."
     retry = "Try again later."
+
+
+class TooLate(ProviderError):
+    """The right to send had run out before the request began: nothing left this machine."""
+
+    code = "too_late"
 
 
 class NoAnswer(ProviderError):

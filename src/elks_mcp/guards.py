@@ -14,9 +14,10 @@ from pydantic import AwareDatetime
 
 from elks_mcp.links import holds_link
 from elks_mcp.lookalike import pretended_name
-from elks_mcp.models import Draft, Effect, Estimate, Finding, Frozen
+from elks_mcp.models import Draft, Effect, Estimate, Finding, Frozen, Recall
+from elks_mcp.money import Money
 from elks_mcp.phone import Number, NumberKind, SenderId, written
-from elks_mcp.policy import Policy, largest_price
+from elks_mcp.policy import Policy, largest_day, largest_price
 from elks_mcp.text import Size
 
 
@@ -29,6 +30,11 @@ class Facts(Frozen):
     """Whether it would really be handed to 46elks."""
 
     estimate: Estimate | None = None
+    recall: Recall | None = None
+    """What is remembered; None where nothing can be, as in a dry run that never was anything else."""
+
+    tainted: bool = False
+    """A stranger's words were shown to the model a short while ago, and this goes to somebody else."""
 
 
 Verdict = tuple[Effect, str] | None
@@ -36,7 +42,7 @@ Verdict = tuple[Effect, str] | None
 
 Guard = Callable[[Draft, Facts, Policy], Verdict]
 
-NOT_SWITCHABLE = frozenset({"impersonation"})
+NOT_SWITCHABLE = frozenset({"impersonation", "opted_out", "daily_budget"})
 """Guards that `ELKS_GUARDS_OFF` cannot switch off."""
 
 
@@ -148,6 +154,13 @@ def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
     )
 
 
+def opted_out(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Keep from texting who said STOP. There is no way round it but that they write START."""
+    if facts.recall is None or not facts.recall.opted_out:
+        return None
+    return Effect.REFUSE, "The recipient said STOP: no texts go there until they write START themselves."
+
+
 # ── sender ──
 
 
@@ -217,12 +230,72 @@ def message_budget(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
     )
 
 
+def daily_budget(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Keep 24 hours from costing more than the operator thought of; what is under way counts."""
+    if facts.estimate is None or facts.recall is None:
+        return None
+    price = facts.estimate.price
+    most, spent = largest_day(policy, price.currency), Money(facts.recall.spent, price.currency)
+    if spent + price <= most:
+        return None
+    left = Money(max(0, most.units - spent.units), price.currency)
+    return _refuse(
+        f"It would cost {price}, and of the {most} for any 24 hours {left} is left.", "ELKS_BUDGET_PER_DAY"
+    )
+
+
+# ── too often ──
+
+
+def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Look for the same text to the same number a short while ago: an agent that tries again.
+
+    It stops nothing; `send_sms` answers with the order that is there already.
+    """
+    if facts.recall is None or facts.recall.repeated is None:
+        return None
+    known = f"order {facts.recall.repeated} is for the same text to the same number, in these 15 minutes"
+    return Effect.WARN, f"It would not be sent again: {known}. A new idempotencyKey makes it another."
+
+
+_TIMES_A_DAY = 4
+
+
+def velocity(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Keep one number from being flooded. A text from there starts the 10 minutes anew, not the day."""
+    if facts.recall is None:
+        return None
+    most = policy.max_per_number
+    if facts.recall.lately >= most:
+        said = f"{draft.to.e164} got {facts.recall.lately} texts in 10 minutes; try again later."
+        return _refuse(said, "ELKS_MAX_PER_NUMBER")
+    if facts.recall.today >= most * _TIMES_A_DAY:
+        said = f"{draft.to.e164} got {facts.recall.today} texts in 24 hours; try again tomorrow."
+        return _refuse(said, "ELKS_MAX_PER_NUMBER")
+    return None
+
+
 # ── what a person should see first ──
 
 
 def link(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
     """Look for an address in the text: the tool of fraud, and the way out for stolen data."""
     return (Effect.ASK, "There is a web address in the text.") if holds_link(draft.text) else None
+
+
+def first_contact(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Look for a number that nobody here has to do with."""
+    if facts.recall is None or facts.recall.is_known:
+        return None
+    return Effect.ASK, "Nothing was ever sent to this number or received from it, as far as is known here."
+
+
+def tainted(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Look for a text that a stranger's words may have asked for: the way data are stolen by message."""
+    if not facts.tainted:
+        return None
+    shown = "In the last 30 minutes the assistant read texts from others"
+    return Effect.ASK, f"{shown}, and this goes to somebody else than who wrote them."
 
 
 _NIGHT_BEGINS, _NIGHT_ENDS = 21, 8
@@ -248,11 +321,17 @@ GUARDS: tuple[Guard, ...] = (
     placeholder,
     allowed_country,
     allowed_recipient,
+    opted_out,
     impersonation,
     sender_usable,
     too_many_parts,
     message_budget,
+    daily_budget,
+    repeated,
+    velocity,
     link,
+    first_contact,
+    tainted,
     night,
 )
 

@@ -4,7 +4,7 @@ A message becomes more certain in steps: Draft → Quote → Approval → Order 
 46elks keeps of it afterwards is a Message.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender
-from elks_mcp.text import Size
+from elks_mcp.text import Encoding, Size
 
 
 class Frozen(BaseModel):
@@ -57,7 +57,6 @@ class Estimate(Frozen):
 class Quote(Frozen):
     """A draft with its price and what the guards found. A dry run ends here."""
 
-    id: str
     draft: Draft
     size: Size
     estimate: Estimate
@@ -69,34 +68,60 @@ class Quote(Frozen):
         """How many parts it is billed as: by 46elks' count, or ours where it gives none."""
         return self.estimate.parts or self.size.parts
 
-    def of(self, effect: Effect) -> tuple[Finding, ...]:
-        """List the findings of one effect, in the guards' order."""
-        return tuple(finding for finding in self.findings if finding.effect is effect)
+
+def of_effect(findings: tuple[Finding, ...], effect: Effect) -> tuple[Finding, ...]:
+    """List the findings of one effect, in the guards' order."""
+    return tuple(finding for finding in findings if finding.effect is effect)
 
 
 class Approver(StrEnum):
-    """Who agreed that a quote is sent."""
+    """Who agrees that a quote is sent: policy by itself, a person at the client, or one in a terminal."""
 
     POLICY = "policy"
     PERSON = "person"
+    TERMINAL = "terminal"
 
 
 class Approval(Frozen):
-    """Agreement to exactly one quote: its recipient, sender, text and price."""
+    """Who has to agree to exactly one quote: its recipient, sender, text and price.
+
+    Policy agrees by making one; for a person the order waits.
+    """
 
     quote: Quote
     approver: Approver
 
 
 class OrderState(StrEnum):
-    """Where an order is on its way out. The last four are where it stays."""
+    """Where an order is on its way out."""
+
+    WAITING = "waiting"
+    """For a person's yes."""
 
     QUEUED = "queued"
     SENDING = "sending"
     IN_DOUBT = "in doubt"
+    """46elks may have taken it or not; history is being read to find out."""
+
+    UNKNOWN = "unknown"
+    """It cannot be found out; a person decides."""
+
     SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
     REJECTED = "rejected"
+    CANCELLED = "cancelled"
     EXPIRED = "expired"
+
+
+UNFINISHED = frozenset({OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT})
+"""What a server still has to do something about."""
+
+ACCEPTED = frozenset({OrderState.SENT, OrderState.DELIVERED, OrderState.FAILED})
+"""46elks took it and charged for it."""
+
+NEVER_SENT = frozenset({OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED})
+"""Nothing went out and nothing will."""
 
 
 class Receipt(Frozen):
@@ -110,19 +135,84 @@ class Receipt(Frozen):
 
 
 class Order(Frozen):
-    """An approved quote on its way out: the only thing the dispatcher accepts."""
+    """An approved quote on its way out, or one that waits for approval."""
 
     id: str
-    quote: Quote
+    state: OrderState
+    to: Number | None
+    """None where a person asked to be forgotten."""
+
+    sender: Sender
+    text: Annotated[str | None, Field(repr=False)]
+    """None once it is settled: it is kept only as long as it may be needed to send."""
+
+    flash: bool
+    parts: int
+    encoding: Encoding
+    price: Money
+    findings: tuple[Finding, ...]
     approver: Approver
+    approval: str | None = None
+    """The number a person approves it by, where it waits or waited for one."""
+
     placed_at: AwareDatetime
-    state: OrderState = OrderState.QUEUED
+    changed_at: AwareDatetime
+    not_before: AwareDatetime | None = None
+    """When it is tried again, where 46elks put it off."""
+
+    attempts: int = 0
     receipt: Receipt | None = None
     fault: str = ""
-    """What 46elks or the network said, where the order was not simply sent."""
+    """What 46elks, the network or a guard said, where the order was not simply sent."""
 
-    not_before: AwareDatetime | None = None
-    """When it will be tried again, where it waits."""
+    @property
+    def is_moving(self) -> bool:
+        """Whether it is about to be settled: queued for the first time, or under way."""
+        if self.state is OrderState.QUEUED:
+            return self.not_before is None
+        return self.state is OrderState.SENDING
+
+
+class Claim(Frozen):
+    """The right to send one order's text once: the only thing the dispatcher accepts."""
+
+    order_id: str
+    attempt: int
+    lease: str
+    """Which claim it is; whoever comes back after its time holds an old one."""
+
+    draft: Draft
+    currency: str
+    wait: timedelta
+    """How long until its turn in the pace."""
+
+
+class Report(Frozen):
+    """46elks' word about a text's delivery. `order_id` is our own number, where it carries that back."""
+
+    message_id: str
+    status: str
+    order_id: str | None = None
+
+
+class Recall(Frozen):
+    """What is remembered that bears on a draft."""
+
+    opted_out: bool = False
+    is_known: bool = False
+    """Something was ever sent to the recipient, or received from it."""
+
+    lately: int = 0
+    """Texts to the recipient in the last 10 minutes, or since it last wrote."""
+
+    today: int = 0
+    """Texts to the recipient in the last 24 hours."""
+
+    spent: int = 0
+    """Charged or reserved in the last 24 hours, in ten-thousandths of the account's currency."""
+
+    repeated: str | None = None
+    """The order that was placed for the same text to the same number a short while ago."""
 
 
 class Direction(StrEnum):

@@ -1,15 +1,15 @@
 """From what somebody wants to an order in the queue: draft, quote, approval, order."""
 
-import secrets
-
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
-from elks_mcp.errors import InvalidInput, Misconfigured, ProviderError, Refused
-from elks_mcp.guards import Facts, find
-from elks_mcp.models import Approval, Draft, Effect, Estimate, Finding, Order, Quote
+from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
+from elks_mcp.guards import Facts, find, is_on
+from elks_mcp.models import Approval, Draft, Effect, Estimate, Finding, Order, Quote, Recall, of_effect
+from elks_mcp.money import Money
 from elks_mcp.phone import Sender, parse_number, parse_sender
 from elks_mcp.policy import Policy
-from elks_mcp.store import MemoryStore
+from elks_mcp.store import Placed, Storage
+from elks_mcp.strangers import Strangers
 from elks_mcp.text import measure, unsendable
 
 _LONGEST_KEY = 128
@@ -20,9 +20,12 @@ _LONGEST_TEXT = 255 * 153
 class Orders:
     """Makes quotes of drafts and orders of approved quotes."""
 
-    def __init__(self, client: ElksClient, store: MemoryStore, policy: Policy, clock: Clock) -> None:
+    def __init__(
+        self, client: ElksClient, storage: Storage, strangers: Strangers, policy: Policy, clock: Clock
+    ) -> None:
         self._client = client
-        self._store = store
+        self._storage = storage
+        self._strangers = strangers
         self._policy = policy
         self._clock = clock
 
@@ -46,20 +49,16 @@ class Orders:
             idempotency_key=key or None,
         )
 
-    async def quote(self, draft: Draft, *, live: bool, answering: bool = False) -> Quote:
+    async def quote(self, draft: Draft, *, live: bool) -> Quote:
         """Ask 46elks for the price and hear the guards; nothing is sent.
-
-        `answering`: a person's answer has come, so the quote they were shown is taken, if it is
-        still kept; the question then stays the same, and 46elks is not asked again.
 
         Raises:
             Refused: a guard says no. All that the guards found is in the text.
             ProviderError: 46elks cannot price it.
+            StateUnavailable: what the guards have to know cannot be read.
         """
-        if live and answering and (kept := await self._store.find_quote(draft, self._clock.now())):
-            return kept
         quote = await self.examine(draft, live=live)
-        if quote.of(Effect.REFUSE):
+        if of_effect(quote.findings, Effect.REFUSE):
             raise Refused(listed(quote.findings))
         return quote
 
@@ -69,58 +68,104 @@ class Orders:
         Raises:
             Refused: a guard says no, and 46elks cannot price it either.
             ProviderError: 46elks cannot price it.
+            StateUnavailable: what the guards have to know cannot be read.
         """
+        recall = await self._recall(draft, live=live)
         try:
             estimate = await self._client.get_estimate(draft)
         except ProviderError:
-            findings = self._find(draft, None, live=live)
-            if any(finding.effect is Effect.REFUSE for finding in findings):
+            findings = self._find(draft, None, recall, live=live)
+            if of_effect(findings, Effect.REFUSE):
                 raise Refused(listed(findings)) from None
             raise
         return Quote(
-            id=_new_id(_QUOTE),
             draft=draft,
             size=measure(draft.text),
             estimate=estimate,
-            findings=self._find(draft, estimate, live=live),
+            findings=self._find(draft, estimate, recall, live=live),
             quoted_at=self._clock.now(),
         )
 
-    async def keep(self, quote: Quote) -> None:
-        """Keep a quote while a person is asked about it."""
-        await self._store.keep_quote(quote)
-
-    async def drop(self, quote: Quote) -> None:
-        """Forget a quote that a person did not want."""
-        await self._store.drop_quote(quote.draft)
-
     async def find_repeated(self, draft: Draft) -> Order | None:
-        """Find the order that a repeated idempotency key stands for.
+        """Find the order that a call repeats: by its idempotency key, or by being the same again.
 
         Raises:
             InvalidInput: the key was used for another message.
         """
-        return await self._store.find_order_by_key(draft)
+        store = await self._storage.open()
+        return await store.book.find_earlier(draft, dedupe=self._dedupes)
+
+    async def find_waiting(self, draft: Draft) -> Order | None:
+        """Find the order for exactly this draft that waits for a person's yes."""
+        return await (await self._storage.open()).book.find_waiting(draft)
 
     async def find_order(self, number: str) -> Order | None:
-        """Find an order by its own number or by 46elks' id for its message.
+        """Find an order by its own number, its approval's, or 46elks' id for its message.
 
         Raises:
             NotFound: it is the number of an order, and there is none.
         """
-        if number.startswith(_ORDER):
-            return await self._store.get_order(number)
-        return await self._store.find_order(number)
+        is_ours = number.startswith((_ORDER, _APPROVAL))
+        if not self._storage.exists:
+            if is_ours:
+                raise NotFound("There is no order by that number here.", hint="Nothing was ordered here yet.")
+            return None
+        book = (await self._storage.open()).book
+        return await (book.get(number) if is_ours else book.find(number))
 
-    async def place(self, approval: Approval) -> Order:
-        """Place the order that was approved, or return the one its idempotency key stands for."""
-        order = Order(
-            id=_new_id(_ORDER),
-            quote=approval.quote,
-            approver=approval.approver,
-            placed_at=self._clock.now(),
+    async def place(self, approval: Approval) -> Placed:
+        """Place the order, to be sent at once or to wait for a person; or return the one it repeats.
+
+        Raises:
+            InvalidInput: the idempotency key was used for another message.
+            Refused: a guard minds what happened since the quote.
+        """
+        store = await self._storage.open()
+        return await store.book.place(approval, self.recheck, dedupe=self._dedupes)
+
+    async def approve(self, order: Order) -> Placed:
+        """Let a waiting order go, after a person's yes."""
+        return await (await self._storage.open()).book.approve(order.id, self.recheck)
+
+    async def cancel(self, order: Order, why: str) -> Order:
+        """Cancel an order that waits or is queued; return how it stands."""
+        return await (await self._storage.open()).book.cancel(order.id, why)
+
+    def recheck(self, draft: Draft, price: Money, recall: Recall) -> str:
+        """Hear again, before an order is placed or let go, the guards that what is remembered concerns."""
+        return self._objections(draft, price, recall, _OF_MEMORY)
+
+    def recheck_last(self, draft: Draft, price: Money, recall: Recall) -> str:
+        """Hear, just before a text goes out, who said STOP and what is spent; the rest was heard."""
+        return self._objections(draft, price, recall, _OF_MEMORY - {"velocity"})
+
+    @property
+    def _dedupes(self) -> bool:
+        return is_on("repeated", self._policy)
+
+    def _objections(self, draft: Draft, price: Money, recall: Recall, guards: frozenset[str]) -> str:
+        findings = self._find(draft, Estimate(price=price), recall, live=True)
+        return listed(tuple(each for each in of_effect(findings, Effect.REFUSE) if each.guard in guards))
+
+    def _find(
+        self, draft: Draft, estimate: Estimate | None, recall: Recall | None, *, live: bool
+    ) -> tuple[Finding, ...]:
+        now = self._clock.now()
+        facts = Facts(
+            size=measure(draft.text),
+            now=now,
+            live=live,
+            estimate=estimate,
+            recall=recall,
+            tainted=self._strangers.taint(draft.to, now),
         )
-        return await self._store.place_order(order)
+        return find(draft, facts, self._policy)
+
+    async def _recall(self, draft: Draft, *, live: bool) -> Recall | None:
+        """Recall what bears on a draft. Who only prices does not make a store that is not there yet."""
+        if not live and not self._storage.exists:
+            return None
+        return await (await self._storage.open()).people.recall(draft)
 
     def _default_sender(self) -> Sender:
         if self._policy.sender is None:
@@ -130,9 +175,10 @@ class Orders:
             )
         return self._policy.sender
 
-    def _find(self, draft: Draft, estimate: Estimate | None, *, live: bool) -> tuple[Finding, ...]:
-        facts = Facts(size=measure(draft.text), now=self._clock.now(), live=live, estimate=estimate)
-        return find(draft, facts, self._policy)
+
+_OF_MEMORY = frozenset({"opted_out", "daily_budget", "velocity"})
+
+_ORDER, _APPROVAL = "O-", "A-"
 
 
 def listed(findings: tuple[Finding, ...]) -> str:
@@ -154,12 +200,3 @@ def _read_text(message: str) -> str:
             f"The message holds a character that no text can carry: U+{ord(odd):04X}.", hint="Leave it out."
         )
     return message
-
-
-def _new_id(kind: str) -> str:
-    """Make a number that a person can read aloud, without letters and digits that look alike."""
-    return kind + "".join(secrets.choice(_READABLE) for _ in range(8))
-
-
-_QUOTE, _ORDER = "Q-", "O-"
-_READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"

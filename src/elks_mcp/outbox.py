@@ -1,165 +1,381 @@
-"""The queue of orders and the worker that hands them to 46elks, one POST each.
+"""The worker that hands queued orders to 46elks, one POST each.
 
     queued ──claim──→ sending ──POST──┬→ sent
       ↑                               ├→ rejected   46elks said no
-      ├───────────────────────────────┼→ queued     surely not accepted: no connection, or 429
-      │                               └→ in doubt   nobody knows; never sent again by a machine
-      └→ expired    not accepted for ten minutes, or not even tried for an hour
+      ├───────────────────────────────┼→ queued     surely not accepted: no connection, 429, no money
+      │                               └→ in doubt   time-out, 5xx, cut connection, or we died
+      │   in doubt ─┬→ sent      history holds exactly this message, or a delivery report names our order
+      └─────────────┼→ queued    absent from history twice, after the quiet period
+                    └→ unknown   ambiguous, or too long in doubt: a person decides
 
-The POST runs in the worker's task, never in the caller's: who hangs up cancels only the wait.
+Where an order stands is in the store, which several processes share; who works on what, is too. The
+POST runs in the worker's task, never in the caller's: who hangs up cancels only the wait.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
 
 from elks_mcp.api import Api
-from elks_mcp.clock import Clock
+from elks_mcp.client import ElksClient
+from elks_mcp.clock import Clock, Deadline
 from elks_mcp.dispatch import Dispatcher
-from elks_mcp.errors import NoAnswer, ProviderError, Throttled, Unreachable
-from elks_mcp.models import Order, OrderState
-from elks_mcp.store import MemoryStore
+from elks_mcp.errors import (
+    ElksError,
+    NoAnswer,
+    OutOfFunds,
+    ProviderError,
+    StateUnavailable,
+    Throttled,
+    TooLate,
+    Unauthorized,
+    Unreachable,
+)
+from elks_mcp.models import Claim, Message, Order, OrderState
+from elks_mcp.orders import Orders
+from elks_mcp.reconcile import SKEW
+from elks_mcp.store import Idle, Pace, PauseReason, Prospect, Storage
+
+if TYPE_CHECKING:
+    from elks_mcp.store.store import Store
 
 log = logging.getLogger(__name__)
 
-KEPT_TRYING = timedelta(minutes=10)
-"""How long a text that 46elks surely did not accept is offered again."""
+LEASE_SPARE = timedelta(seconds=5)
+"""What a lease lasts longer than one request: in this time the request must have begun."""
 
-KEPT_WAITING = timedelta(hours=1)
-"""How long a text waits for its first turn: behind many others, or while the machine sleeps."""
+_WINDOW = timedelta(seconds=60.06)
+"""A minute and a thousandth: N texts spread over it are never more than N in any minute."""
+
+_FIRST_LOOK = timedelta(seconds=1)
+"""After the start; until then the client asks for the tools."""
+
+_SOONEST, _SOON, _LATER = timedelta(milliseconds=50), timedelta(seconds=1), timedelta(seconds=15)
+"""Between two looks at the store: at least; while a person is asked; and where nothing is known to come."""
+
+_NEWS_AT_LEAST_EVERY = timedelta(milliseconds=250)
+"""Another process may be sending what we wait for."""
+
+_BETWEEN_TIDYING = timedelta(hours=1)
+
+_AT_ONCE = 32
+"""Requests under way."""
+
+_TROUBLES = 5
+"""So many texts in a row without an answer, and 46elks is asked something free before the next."""
 
 _AFTER_429 = timedelta(minutes=1)
 _AT_LEAST = timedelta(seconds=1)
 """The shortest wait after a 429: `Retry-After: 0` is no leave to hammer."""
 
-_AFTER_NO_CONNECTION = timedelta(seconds=5)
-_WINDOW = timedelta(seconds=60.06)
-"""A minute and a thousandth: N texts spread over it are never more than N in any minute."""
+_AFTER_NO_CONNECTION, _LONGEST_WITHOUT = timedelta(seconds=5), timedelta(seconds=60)
+_BETWEEN_PROBES = timedelta(seconds=30)
+_TRIES_TO_PUT_DOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How an outbox works."""
+
+    per_minute: int
+    """Texts (1–100,000)."""
+
+    timeout: timedelta
+    """What one request may take."""
+
+    quiet: timedelta
+    """How long after an attempt a text may still turn up in history (0 or more)."""
+
+    only_own: bool = False
+    """Send only what is handed over here: in a dry run a person lets single texts out, never the queue."""
+
+    report_to: Callable[[str], Awaitable[str]] | None = None
+    """Makes the address for the delivery report of an order, by its number."""
+
+    @property
+    def pace(self) -> Pace:
+        """How often, and for how long at most, we may be sending."""
+        return Pace(gap=_WINDOW / self.per_minute, lease=self.timeout + LEASE_SPARE)
 
 
 class Outbox:
-    """Sends what is queued, in order, at most `per_minute` (1–100,000) texts a minute."""
+    """Sends what is queued for one account, in order and at the pace agreed, and finds out how it went."""
 
-    def __init__(self, store: MemoryStore, dispatcher: Dispatcher, clock: Clock, *, per_minute: int) -> None:
-        self._store = store
+    def __init__(
+        self,
+        client: ElksClient,
+        storage: Storage,
+        dispatcher: Dispatcher,
+        orders: Orders,
+        clock: Clock,
+        habits: Habits,
+    ) -> None:
+        self._client = client
+        self._storage = storage
         self._dispatcher = dispatcher
+        self._orders = orders
         self._clock = clock
-        self._gap = _WINDOW / per_minute
+        self._habits = habits
+        self._own: set[str] = set()
         self._woken = anyio.Event()
+        self._under_way = anyio.Semaphore(_AT_ONCE)
+        self._is_clearing = False
+        self._tidied_at = clock.now()
+        self._failures = 0
+        """Texts in a row that 46elks did not answer; of the unreached and of the unanswered alike."""
         self._news: WeakValueDictionary[str, anyio.Event] = WeakValueDictionary()
         """What waits for an order's news holds its event; with the last of them it goes."""
 
     @classmethod
-    def over(cls, api: Api, store: MemoryStore, clock: Clock, *, per_minute: int) -> Self:
+    def over(
+        cls, api: Api, client: ElksClient, storage: Storage, orders: Orders, clock: Clock, habits: Habits
+    ) -> Self:
         """Make one that sends through `api`. Nobody else need know what opens the money door."""
-        return cls(store, Dispatcher(api), clock, per_minute=per_minute)
+        return cls(client, storage, Dispatcher(api, habits.report_to), orders, clock, habits)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the worker. At the end what is under way is finished, and what waits is given up."""
+        """Run the worker. At the end what is under way is finished; what waits stays queued."""
         failure: Exception | None = None
-        try:
-            async with anyio.create_task_group() as posts, anyio.create_task_group() as worker:
-                worker.start_soon(self._work, posts)
-                try:
-                    yield
-                except Exception as error:  # noqa: BLE001  (raised again outside, where no group wraps it)
-                    failure = error
-                worker.cancel_scope.cancel()
-        finally:
-            if lost := await self._store.list_queued():
-                log.warning("stopped with texts unsent", extra={"orders": [order.id for order in lost]})
+        async with anyio.create_task_group() as posts, anyio.create_task_group() as worker:
+            worker.start_soon(self._work, posts, worker)
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001  (raised again outside, where no group wraps it)
+                failure = error
+            worker.cancel_scope.cancel()
         if failure:
             raise failure
 
-    def wake(self) -> None:
+    def hand_over(self, order: Order) -> None:
         """Say that there is something to send."""
+        self._own.add(order.id)
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Say that something changed; for instance, that an order waits for a person, who may be quick."""
         self._woken.set()
 
     async def wait(self, order_id: str, within: timedelta) -> Order:
         """Wait until an order is settled or put off, or the time is up; return how it stands."""
-        # Listening comes before looking, so that nothing can be settled unheard in between.
-        news = self._news.setdefault(order_id, anyio.Event())
-        order = await self._store.get_order(order_id)
-        if not _is_moving(order):
-            return order
-        await self._clock.wait_for(news.wait(), until=self._clock.now() + within)
-        return await self._store.get_order(order_id)
+        store, deadline = await self._storage.open(), self._clock.now() + within
+        while True:
+            # Listening comes before looking, so that nothing can be settled unheard in between.
+            news = self._news.setdefault(order_id, anyio.Event())
+            order = await store.book.get(order_id)
+            now = self._clock.now()
+            if not order.is_moving or now >= deadline:
+                return order
+            if order.state is OrderState.QUEUED and await store.queue.find_pause():
+                return order
+            await self._clock.wait_for(news.wait(), until=min(deadline, now + _NEWS_AT_LEAST_EVERY))
 
-    async def _work(self, posts: TaskGroup) -> None:
+    async def foresee(self, order: Order) -> Prospect | None:
+        """Say when an order may go out; None where it is not queued."""
+        if order.state is not OrderState.QUEUED:
+            return None
+        return await (await self._storage.open()).queue.foresee(order.id, self._habits.pace)
+
+    # ── the worker ──
+
+    async def _work(self, posts: TaskGroup, readers: TaskGroup) -> None:
+        """Work for as long as we run. Posts are finished at the end; reading history is broken off."""
+        await self._wait_for_work()
         while True:
             # Listening comes before looking, here too.
             self._woken = anyio.Event()
-            look_again = await self._send_next(posts)
-            if look_again is None:
-                await self._woken.wait()
-            elif look_again > self._clock.now():
-                await self._clock.wait_for(self._woken.wait(), until=look_again)
+            try:
+                wait = await self._turn(posts, readers)
+            except ElksError as error:
+                log.error("the outbox cannot work for now: %s", error)  # noqa: TRY400  (its words are enough)
+                wait = _LATER
+            except Exception:
+                log.exception("the outbox has a fault of its own")
+                wait = _LATER
+            if wait:
+                await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
 
-    async def _send_next(self, posts: TaskGroup) -> datetime | None:
-        """Send the text whose turn it is, if it may go out now; say when to look again, if ever."""
-        queued = await self._store.list_queued()
-        if not queued:
-            return None
-        order, now = queued[0], self._clock.now()
-        if order.not_before and order.not_before > now:
-            return order.not_before
-        if now - order.placed_at > (KEPT_TRYING if order.not_before else KEPT_WAITING):
-            await self._put_down(order, state=OrderState.EXPIRED, fault=order.fault or "Its turn never came.")
-            return now
-        slot = await self._store.take_slot(now, self._gap)
-        if slot > now:
-            return slot
-        with anyio.CancelScope(shield=True):  # what is claimed is sent, even if we are stopped just now
-            posts.start_soon(self._send, await self._put_down(order, state=OrderState.SENDING))
-        return now
+    async def _wait_for_work(self) -> None:
+        """Wait until something was handed over, or until a look finds what was left unfinished."""
+        wait = _FIRST_LOOK
+        while not self._woken.is_set():
+            await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
+            if await self._storage.has_unfinished():
+                if not self._habits.only_own:
+                    return
+                await self._storage.open()  # which tidies up what nobody needs any more, and sends nothing
+            wait = _LATER
 
-    async def _send(self, order: Order) -> None:
+    async def _turn(self, posts: TaskGroup, readers: TaskGroup) -> timedelta:
+        """Do what is overdue and send the text whose turn it is; say how long there is nothing to do."""
+        store = await self._storage.open()
+        wait = await self._catch_up(store, readers)
+        idle = await self._send_next(store, posts)
+        if idle is None:
+            return timedelta()
+        if idle.pause and not idle.wait:
+            await self._probe(store, idle.pause)
+            return timedelta()
+        # With no time to wait, and nothing claimed, somebody else is at it just now.
+        return wait if idle.wait is None else min(wait, idle.wait or _SOONEST)
+
+    async def _send_next(self, store: "Store", posts: TaskGroup) -> Idle | None:
+        """Claim the order whose turn it is and begin to send it; or say why there is none."""
+        await self._under_way.acquire()
+        step: Claim | Idle | None = None
+        try:
+            with anyio.CancelScope(shield=True):  # what is claimed is sent, even if we are stopped just now
+                deadline = Deadline(self._clock, LEASE_SPARE)  # begins before the lease, so it ends before
+                only = self._own if self._habits.only_own else None
+                step = await store.queue.claim(self._habits.pace, self._orders.recheck_last, only=only)
+                if isinstance(step, Claim):
+                    posts.start_soon(self._send, store, step, deadline)
+        finally:
+            if not isinstance(step, Claim):
+                self._under_way.release()
+        return step if isinstance(step, Idle) else None
+
+    async def _catch_up(self, store: "Store", readers: TaskGroup) -> timedelta:
+        """See to what is overdue; say when to look again."""
+        if self._clock.now() - self._tidied_at >= _BETWEEN_TIDYING:
+            self._tidied_at = self._clock.now()
+            await store.upkeep.tidy()
+        outlook = await store.queue.look()
+        if outlook.lapsed:
+            await store.queue.lapse()
+        if outlook.approved and not self._habits.only_own:
+            await store.book.release_approved(self._orders.recheck)
+        if outlook.doubtful and not self._is_clearing:
+            self._is_clearing = True
+            readers.start_soon(self._clear_doubts, store)
+        if outlook.waiting or self._is_clearing:
+            return _SOON
+        return _LATER if outlook.again_in is None else min(max(outlook.again_in, _SOONEST), _LATER)
+
+    # ── sending ──
+
+    async def _send(self, store: "Store", claim: Claim, deadline: Deadline) -> None:
         """Post, and put down what came of it. A POST that has begun is never cut off from here."""
         with anyio.CancelScope(shield=True):
             try:
-                receipt = await self._dispatcher.send(order)
-            except ProviderError as error:
-                await self._put_down(order, **await self._outcome(error))
-            except Exception:
-                log.exception("a send ended in a bug; nobody knows whether it went out")
-                await self._put_down(
-                    order, state=OrderState.IN_DOUBT, fault="This server has a fault of its own."
-                )
-            else:
-                await self._put_down(order, state=OrderState.SENT, receipt=receipt, fault="")
+                await self._put_down(await self._post(store, claim, deadline))
+            finally:
+                self._under_way.release()
+                self._announce(claim.order_id)
+                self._woken.set()
 
-    async def _outcome(self, error: ProviderError) -> dict[str, Any]:
-        """Say what an error means for the order: waiting is only for what surely was not accepted."""
+    async def _post(self, store: "Store", claim: Claim, deadline: Deadline) -> "PutDown":
+        """Post, if we still may; return what has to be put down."""
+        queue = store.queue
+        try:
+            if not await queue.may_send(claim):
+                return lambda: queue.withdraw(claim)
+            receipt = await self._dispatcher.send(claim, still=lambda: not deadline.has_passed)
+        except (StateUnavailable, TooLate):
+            return lambda: queue.withdraw(claim)
+        except ProviderError as error:
+            return self._what_failed(store, claim, error)
+        except Exception:
+            log.exception("a send ended in a bug; nobody knows whether it went out")
+            return lambda: queue.settle_doubt(claim, "This server has a fault of its own.")
+        self._failures = 0
+        return lambda: queue.settle_sent(claim, receipt)
+
+    def _what_failed(self, store: "Store", claim: Claim, error: ProviderError) -> "PutDown":
+        """Say what an error means for the order, and for those behind it."""
+        queue = store.queue
         if isinstance(error, NoAnswer):
-            return {"state": OrderState.IN_DOUBT, "fault": str(error)}
-        if not isinstance(error, Throttled | Unreachable):
-            return {"state": OrderState.REJECTED, "fault": error.explain()}
-        wait = _AFTER_NO_CONNECTION
-        if isinstance(error, Throttled):
-            wait = _AFTER_429 if error.retry_after is None else max(error.retry_after, _AT_LEAST)
-        again_at = self._clock.now() + wait
-        await self._store.hold_until(again_at)
-        return {"state": OrderState.QUEUED, "fault": str(error), "not_before": again_at}
+            self._failures += 1
+            return lambda: self._doubt(store, claim, str(error))
+        if pause := self._pause_after(error):
+            return lambda: queue.put_back(claim, str(error), *pause)
+        self._failures = 0
+        return lambda: queue.settle_rejected(claim, error.explain())
 
-    async def _put_down(self, order: Order, **changes: Any) -> Order:
-        changed = order.model_copy(update=changes)
-        await self._store.settle_order(changed)
-        if not _is_moving(changed):
-            if news := self._news.pop(order.id, None):
-                news.set()
-            self.wake()
-        return changed
+    def _pause_after(self, error: ProviderError) -> tuple[PauseReason, timedelta] | None:
+        """Say how long nothing is sent, where 46elks surely took nothing in and may later."""
+        match error:
+            case Throttled():
+                asked = _AFTER_429 if error.retry_after is None else error.retry_after
+                return PauseReason.THROTTLED, max(asked, _AT_LEAST)
+            case Unreachable():
+                self._failures += 1
+                wait = _AFTER_NO_CONNECTION * 2 ** min(self._failures - 1, _TROUBLES)
+                return PauseReason.UNREACHABLE, min(wait, _LONGEST_WITHOUT)
+            case Unauthorized():
+                return PauseReason.CREDENTIALS, _BETWEEN_PROBES
+            case OutOfFunds():
+                return PauseReason.NO_FUNDS, _BETWEEN_PROBES
+        return None
+
+    async def _doubt(self, store: "Store", claim: Claim, fault: str) -> None:
+        await store.queue.settle_doubt(claim, fault)
+        if self._failures >= _TROUBLES:
+            await store.queue.pause(PauseReason.TROUBLE, _BETWEEN_PROBES)
+
+    async def _put_down(self, write: "PutDown") -> None:
+        """Put down what happened; where that cannot be done the lease runs out, and history will tell."""
+        for _ in range(_TRIES_TO_PUT_DOWN):
+            try:
+                await write()
+            except StateUnavailable as error:
+                log.error("what became of a text cannot be put down: %s", error)  # noqa: TRY400
+                await self._clock.sleep_until(self._clock.now() + _SOON)
+            else:
+                return
+
+    # ── finding out ──
+
+    async def _probe(self, store: "Store", reason: PauseReason) -> None:
+        """Ask 46elks something free, before anything paid is tried again after a pause."""
+        try:
+            account = await self._client.get_account()
+            mended = reason is not PauseReason.NO_FUNDS or account.balance.units > 0
+        except (Unauthorized, NoAnswer, Unreachable, Throttled):
+            mended = False
+        except ProviderError:
+            mended = True  # it answers, and may only not tell us; the next text will show
+        if mended:
+            self._failures = 0
+            await store.queue.resume()
+        else:
+            await store.queue.pause(reason, _BETWEEN_PROBES)
+
+    async def _clear_doubts(self, store: "Store") -> None:
+        """Read in history what became of the orders in doubt."""
+        try:
+            read_at, since = await store.doubts.find_due()
+            if since is not None:
+                history = await self._read_history(since)
+                found = await store.doubts.conclude(
+                    history, read_at=read_at, quiet=self._habits.quiet, skew=self._client.skew
+                )
+                for order_id in found:
+                    self._announce(order_id)
+            self._woken.set()
+        except ElksError as error:
+            log.error("orders in doubt cannot be looked into for now: %s", error)  # noqa: TRY400
+        finally:
+            self._is_clearing = False
+
+    async def _read_history(self, since: datetime) -> tuple[Message, ...] | None:
+        """Read all that was sent since; None where that cannot be read whole."""
+        try:
+            listing = await self._client.list_since(since + self._client.skew - SKEW)
+        except ProviderError:
+            return None
+        return listing.messages if listing.complete else None
+
+    def _announce(self, order_id: str) -> None:
+        if news := self._news.pop(order_id, None):
+            news.set()
 
 
-def _is_moving(order: Order) -> bool:
-    """Tell whether an order is about to be settled: queued for the first time, or under way."""
-    if order.state is OrderState.QUEUED:
-        return order.not_before is None
-    return order.state is OrderState.SENDING
+PutDown = Callable[[], Awaitable[None]]

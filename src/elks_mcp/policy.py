@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import Field
 
 from elks_mcp.errors import NotApproved
-from elks_mcp.models import Approver, Effect, Finding, Frozen, Quote
-from elks_mcp.money import Money
+from elks_mcp.models import Approver, Effect, Finding, Frozen, of_effect
+from elks_mcp.money import UNITS, Money
 from elks_mcp.phone import HOME_REGION, Number, Sender
 
 
@@ -55,6 +55,12 @@ class Policy(Frozen):
     budget_per_message: Annotated[int, Field(ge=0)] | None = None
     """In ten-thousandths of the account's currency. None: 10 of a Nordic one, 1 of any other."""
 
+    budget_per_day: Annotated[int, Field(ge=0)] | None = None
+    """In ten-thousandths of the account's currency. None: 100 of a Nordic one, 10 of any other."""
+
+    max_per_number: Annotated[int, Field(ge=1)] = 5
+    """Texts to one number in 10 minutes; four times that in a day."""
+
     guards_off: frozenset[str] = frozenset()
 
     @property
@@ -78,9 +84,20 @@ class Policy(Frozen):
 
 def largest_price(policy: Policy, currency: str) -> Money:
     """Say what one message may cost at most, in the account's currency."""
-    if policy.budget_per_message is not None:
-        return Money(policy.budget_per_message, currency)
-    return Money(100_000 if currency in {"SEK", "NOK", "DKK"} else 10_000, currency)
+    return _most(policy.budget_per_message, 10, currency)
+
+
+def largest_day(policy: Policy, currency: str) -> Money:
+    """Say what any 24 hours may cost at most, in the account's currency."""
+    return _most(policy.budget_per_day, 100, currency)
+
+
+def _most(configured: int | None, kronor: int, currency: str) -> Money:
+    """Take what was configured; else so many kronor, or a tenth of that in another currency."""
+    if configured is not None:
+        return Money(configured, currency)
+    whole = Money(kronor * UNITS, currency)
+    return whole if currency in {"SEK", "NOK", "DKK"} else whole.split(10)
 
 
 def check_liftable(policy: Policy, *, can_ask: bool) -> None:
@@ -104,37 +121,39 @@ def check_liftable(policy: Policy, *, can_ask: bool) -> None:
         )
 
 
-def reasons_to_ask(policy: Policy, quote: Quote, *, lifts_dry_run: bool) -> tuple[Finding, ...]:
-    """List why a person should agree before a quote goes out."""
+def reasons_to_ask(
+    policy: Policy, findings: tuple[Finding, ...], *, lifts_dry_run: bool
+) -> tuple[Finding, ...]:
+    """List why a person should agree before a text goes out."""
     reasons = []
     if lifts_dry_run:
         where = "go to a simulated phone" if policy.simulated else "really be sent"
         reasons.append(_asks("dry_run", f"The server is in dry run; this text would {where}."))
     elif policy.confirm is Confirm.ALWAYS:
         reasons.append(_asks("confirm", "The operator wants a person to agree to every text."))
-    return (*reasons, *quote.of(Effect.ASK))
+    return (*reasons, *of_effect(findings, Effect.ASK))
 
 
 def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -> Approver:
-    """Say who has to agree for these reasons: a person, or policy by itself.
+    """Say who has to agree for these reasons: policy by itself, or a person, here or in a terminal.
 
     Raises:
-        NotApproved: it takes a person, and nobody can be asked.
+        NotApproved: it takes a person, and nobody may be asked.
     """
-    if any(reason.guard in _PERSON_ONLY for reason in reasons):
-        if not can_ask:
+    if binding := [reason for reason in reasons if reason.guard in _PERSON_ONLY]:
+        if policy.confirm is Confirm.NEVER:
+            never = "That takes a person's yes, and nobody may be asked (ELKS_CONFIRM=never)."
             raise NotApproved(
-                "The operator wants a person to agree to every text (ELKS_CONFIRM=always), "
-                "and this client cannot ask one.",
-                hint="Use a client that supports elicitation; or the operator can set ELKS_CONFIRM=auto.",
+                f"{binding[0].reason} {never}",
+                hint="The operator can set ELKS_CONFIRM=auto; or try again when the 30 minutes are over.",
             )
-        return Approver.PERSON
+        return Approver.PERSON if can_ask else Approver.TERMINAL
     asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO
     return Approver.PERSON if asked else Approver.POLICY
 
 
 _TURN_LIVE = "The operator can set DRY_RUN=false to send for real; dryRun=true shows the price."
-_PERSON_ONLY = frozenset({"dry_run", "confirm"})
+_PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
 
 
 def _asks(name: str, reason: str) -> Finding:

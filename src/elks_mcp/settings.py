@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from elks_mcp.logs import mask
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import Confirm, Policy
+from elks_mcp.store import SHORTEST_KEY, Place
 from elks_mcp.wording import parse_switch, wanted
 
 
@@ -74,6 +76,30 @@ def _read_base_url(value: object) -> str:
     if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))):
         raise ValueError("use https://…, or http:// on this machine only")
     return url
+
+
+def _read_public_url(value: object) -> str:
+    url = _read_base_url(value)
+    if urlsplit(url).query or urlsplit(url).fragment:
+        raise ValueError("use an address without ? and #")
+    return url
+
+
+def _read_database_url(value: object) -> SecretStr:
+    url = str(value).strip()
+    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
+        raise ValueError("use postgresql://…; for SQLite leave it unset, and set ELKS_STATE_DIR if need be")
+    return SecretStr(re.sub("^postgres:", "postgresql:", url))
+
+
+def _read_secret_key(value: object) -> SecretStr:
+    if len(str(value)) < SHORTEST_KEY:
+        raise ValueError(f"it needs {SHORTEST_KEY} characters or more; try `openssl rand -hex 32`")
+    return SecretStr(str(value))
+
+
+def _read_folder(value: object) -> Path:
+    return Path(str(value)).expanduser().absolute()
 
 
 def _items(value: object) -> list[str]:
@@ -157,6 +183,14 @@ class Settings(BaseModel):
     ] = None
     """What one message may cost, in the account's currency. Default: 10 in SEK, NOK and DKK, else 1."""
 
+    budget_per_day: Annotated[
+        int | None, BeforeValidator(_read_budget), Field(alias="ELKS_BUDGET_PER_DAY")
+    ] = None
+    """What any 24 hours may cost, in the account's currency. Default: 100 in SEK, NOK and DKK, else 10."""
+
+    max_per_number: Annotated[int, Field(alias="ELKS_MAX_PER_NUMBER", ge=1, le=100_000)] = 5
+    """Texts one number may get in 10 minutes, and a quarter of what it may get in a day."""
+
     guards_off: Annotated[frozenset[str], BeforeValidator(_read_guards), Field(alias="ELKS_GUARDS_OFF")] = (
         frozenset()
     )
@@ -167,6 +201,33 @@ class Settings(BaseModel):
 
     timeout: Annotated[float, Field(alias="ELKS_TIMEOUT", ge=0.1, le=120)] = 10
     """Seconds that one request to 46elks may take, all in all."""
+
+    quiet_period: Annotated[float, Field(alias="ELKS_QUIET_PERIOD", ge=0, le=3600)] = 120
+    """Seconds after which a text that got no answer, and is not in 46elks' history, counts as not accepted.
+    Less than 46elks may take to accept one means that it can go out twice."""
+
+    state_dir: Annotated[Path | None, BeforeValidator(_read_folder), Field(alias="ELKS_STATE_DIR")] = None
+    """The folder for queued texts, limits and opt-outs. Default: this user's data folder."""
+
+    database_url: Annotated[
+        SecretStr | None, BeforeValidator(_read_database_url), Field(alias="ELKS_DATABASE_URL")
+    ] = None
+    """A PostgreSQL to keep them in instead, for several machines: `postgresql://user:password@host/name`."""
+
+    secret_key: Annotated[
+        SecretStr | None, BeforeValidator(_read_secret_key), Field(alias="ELKS_SECRET_KEY")
+    ] = None
+    """What hashes of numbers and texts are made with, 32 characters or more. Needed with `ELKS_DATABASE_URL`;
+    else one is made in the state folder."""
+
+    retention_days: Annotated[float, Field(alias="ELKS_RETENTION_DAYS", ge=0, le=3650)] = 0
+    """Days that texts are kept after they are sent. With 0 they are gone at once."""
+
+    public_url: Annotated[str | None, BeforeValidator(_read_public_url), Field(alias="ELKS_PUBLIC_URL")] = (
+        None
+    )
+    """Where 46elks can reach you, `https://…`: texts then say where their delivery is reported, and for which
+    order. Nothing of this version listens there yet."""
 
     api_base_url: Annotated[str | None, BeforeValidator(_read_base_url), Field(alias="ELKS_API_BASE_URL")] = (
         None
@@ -200,6 +261,17 @@ class Settings(BaseModel):
             return None
         return Credentials(self.api_username, self.api_password)
 
+    def place(self) -> Place:
+        """Say where state is kept: in the sandbox, nowhere."""
+        if self.sandbox:
+            return Place()
+        return Place(
+            folder=self.state_dir or default_state_dir(),
+            url=self.database_url,
+            key=self.secret_key,
+            retention=timedelta(days=self.retention_days),
+        )
+
     def policy(self) -> Policy:
         """Put the rules together, with the defaults that depend on other settings."""
         policy = Policy(
@@ -212,10 +284,19 @@ class Settings(BaseModel):
             allowed_recipients=self.allowed_recipients,
             max_parts=self.max_parts,
             budget_per_message=self.budget_per_message,
+            budget_per_day=self.budget_per_day,
+            max_per_number=self.max_per_number,
             guards_off=self.guards_off,
         )
         countries = self.allowed_countries or frozenset({policy.home})
         return policy.model_copy(update={"allowed_countries": countries})
+
+
+def default_state_dir() -> Path:
+    """Say where state is kept unless told otherwise: where this system keeps a user's data."""
+    from platformdirs import user_data_path  # noqa: PLC0415  (who says where has no need of it)
+
+    return user_data_path("elks-mcp", appauthor=False)
 
 
 def explain_mistake(wrong: str, right: str) -> str:
@@ -243,7 +324,7 @@ class Configuration:
 NAMES: Mapping[str, str] = {field.alias or name: name for name, field in Settings.model_fields.items()}
 """The setting behind each environment variable."""
 
-ALSO_AS_FILE = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_PHONE_NUMBER")
+ALSO_AS_FILE = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_PHONE_NUMBER", "ELKS_SECRET_KEY")
 
 _MISTAKES = {
     "ELKS_API_USER": "ELKS_API_USERNAME",
@@ -306,17 +387,26 @@ def _explain(error: ValidationError) -> list[str]:
     lines = []
     for fault in error.errors(include_url=False):
         name = str(fault["loc"][0]) if fault["loc"] else ""
-        message = wanted(fault)
+        message = mask(wanted(fault))
         if not name:
             lines.append(message)
         elif name in _PRIVATE:
             lines.append(f"{name}: {message}")
         else:
-            lines.append(f"{name}={str(fault['input'])[:80]!r}: {message}")
-    return [mask(line) for line in lines]
+            lines.append(f"{name}={mask(repr(str(fault['input'])[:80]))}: {message}")
+    return lines
 
 
-_PRIVATE = frozenset({"ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_API_BASE_URL"})
+_PRIVATE = frozenset(
+    {
+        "ELKS_API_USERNAME",
+        "ELKS_API_PASSWORD",
+        "ELKS_API_BASE_URL",
+        "ELKS_DATABASE_URL",
+        "ELKS_SECRET_KEY",
+        "ELKS_PUBLIC_URL",
+    }
+)
 
 
 def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -36,13 +36,19 @@ _LONGEST_SAID = 200
 # ── forms out ──
 
 
-def build_sms(draft: Draft, *, dry_run: bool) -> dict[str, str]:
-    """Build the form of POST /sms (https://46elks.com/docs/send-sms). A dry run is free."""
+def build_sms(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> dict[str, str]:
+    """Build the form of POST /sms (https://46elks.com/docs/send-sms). A dry run is free.
+
+    `report_to` is where 46elks tells of the delivery; it may carry a reference of ours
+    (https://46elks.com/docs/sms-delivery-reports).
+    """
     form = {"from": written(draft.sender), "to": draft.to.e164, "message": draft.text}
     if draft.flash:
         form["flashsms"] = "yes"
     if dry_run:
         form["dryrun"] = "yes"
+    elif report_to:
+        form["whendelivered"] = report_to
     return form
 
 

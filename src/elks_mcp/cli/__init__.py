@@ -2,15 +2,14 @@
 
 import gc
 import io
-import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import click
 
-from elks_mcp.errors import Misconfigured
-from elks_mcp.settings import Configuration, is_set, load
+from elks_mcp.cli.by_hand import BY_HAND
+from elks_mcp.cli.environment import act, configure, in_state_dir
 from elks_mcp.stdout import diverted
 
 _EXPLANATION = """\
@@ -19,6 +18,9 @@ Started by hand it has nobody to talk to. What you can do here:
 
   elks-mcp demo       watch it text a simulated phone, in a few seconds, without an account
   elks-mcp doctor     check what is configured
+  elks-mcp policy     see what may be sent now, and which variable changes that
+  elks-mcp pending    see what waits for your yes; `elks-mcp approve` gives it
+  elks-mcp outbox     see what is on its way out
   elks-mcp sandbox    run a simulated 46elks, with phones to look at, in your browser
   elks-mcp --help     everything
 
@@ -68,36 +70,34 @@ def demo() -> None:
     "--port", default=4646, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
 )
 def sandbox(port: int) -> None:
-    """Run a simulated 46elks: its API, and phones to look at in the browser."""
+    """Run a simulated 46elks, with phones to look at in the browser."""
     from elks_mcp.cli.sandbox import run  # noqa: PLC0415
 
     run(port)
 
 
 @commands.command()
-@click.pass_obj
-def doctor(env_file: Path | None) -> None:
+@in_state_dir
+@click.pass_context
+def doctor(context: click.Context) -> None:
     """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
     from elks_mcp.cli.doctor import run  # noqa: PLC0415
 
-    sys.exit(run(configure(env_file)))
+    act(context, run)
 
 
-def configure(env_file: Path | None) -> Configuration:
-    """Read the settings; where they cannot be read, say why in one line and end with code 2."""
-    try:
-        ours = {name: value for name, value in os.environ.items() if is_set(value)}
-        return load((_read_env_file(env_file) if env_file else {}) | ours)
-    except Misconfigured as error:
-        click.echo(f"elks-mcp: cannot start: {error}", err=True)
-        sys.exit(2)
+@commands.command()
+@in_state_dir
+@click.pass_context
+def policy(context: click.Context) -> None:
+    """Say what may be sent now, and why.
+
+    Each rule with the variable that changes it, and what is left of the budget. It changes nothing.
+    """
+    from elks_mcp.cli.policy import run  # noqa: PLC0415
+
+    act(context, run)
 
 
-def _read_env_file(path: Path) -> dict[str, str]:
-    from dotenv import dotenv_values  # noqa: PLC0415  (only who asks for it)
-
-    try:
-        values = dotenv_values(path, encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise Misconfigured(f"{path} is not UTF-8; save it as UTF-8") from None
-    return {name: value for name, value in values.items() if value is not None}
+for _command in BY_HAND:
+    commands.add_command(_command)

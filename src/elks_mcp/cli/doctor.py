@@ -6,19 +6,27 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
 from importlib.metadata import version
 from typing import NamedTuple
 
 import anyio
 import click
+from pydantic import SecretStr
 
-from elks_mcp.app import App, open_app
+from elks_mcp.app import App
+from elks_mcp.cli.idle import open_idle
+from elks_mcp.cli.showing import counted, show_account, show_username
+from elks_mcp.cli.state import State
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.models import Draft
+from elks_mcp.mcp_server.rules import explain_quiet
+from elks_mcp.models import UNFINISHED, Draft, OrderState
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, SenderId
 from elks_mcp.policy import largest_price
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
+from elks_mcp.store.database import Database
+from elks_mcp.store.desk import Desk
 
 _TEST_NUMBER = Number("+46700000000")
 """46elks' own: it takes texts, and nobody gets them."""
@@ -59,9 +67,9 @@ async def _examine(configuration: Configuration) -> int:
 
 
 async def _checks(configuration: Configuration) -> AsyncGenerator[Check]:
-    for check in (*_names(configuration), *_values(configuration)):
+    for check in (*_names(configuration), *_values(configuration), *await _state(configuration)):
         yield check
-    async with open_app(configuration) as app:
+    async with open_idle(configuration) as app:
         yield _mode(app)
         for check in await _provider(app):
             yield check
@@ -91,17 +99,47 @@ def _values(configuration: Configuration) -> list[Check]:
 
 
 def _masked(variable: str, value: object) -> str:
-    if "PASSWORD" in variable:
+    if isinstance(value, SecretStr):
         return "set"
     if variable == "ELKS_API_USERNAME":
-        return f"{str(value)[:3]}… ({len(str(value))} characters)"
-    if variable == "ELKS_BUDGET_PER_MESSAGE" and isinstance(value, int):
+        return show_username(str(value))
+    if variable in {"ELKS_BUDGET_PER_MESSAGE", "ELKS_BUDGET_PER_DAY"} and isinstance(value, int):
         return str(Money(value))
     if isinstance(value, frozenset | tuple):
         return ", ".join(sorted(_masked("", item) for item in value))
     if isinstance(value, Number):
         return value.masked
     return value.name if isinstance(value, SenderId) else str(value)
+
+
+async def _state(configuration: Configuration) -> list[Check]:
+    """Say where state is and what is open there."""
+    state, settings = State(configuration), configuration.settings
+    weak = explain_quiet(settings.quiet_period, settings.timeout)
+    checks = [Check("note", f"{weak}.")] if weak else []
+    if not state.exists:
+        when = "forgotten when the server ends" if state.place.folder is None else "made when it is needed"
+        return [*checks, Check("ok", f"State is in {state.whereabouts}; it is {when}.")]
+    try:
+        return [*checks, *await state.ask_soon(partial(_look_into, state.whereabouts))]
+    except ElksError as error:
+        return [*checks, Check("fail", f"State is in {state.whereabouts}. {error.explain()}")]
+
+
+async def _look_into(whereabouts: str, database: Database) -> list[Check]:
+    desk = Desk(database)
+    counts, pauses = await desk.count(), await desk.list_pauses()
+    unfinished = sum(number for state, number in counts.items() if state in UNFINISHED)
+    what = f"{await desk.describe()}; {counted(unfinished, 'order')} unfinished"
+    checks = [Check("ok", f"State is in {whereabouts} ({what}).")]
+    if unknown := counts.get(OrderState.UNKNOWN):
+        checks.append(
+            Check("note", f"Orders of which a person has to say what became: {unknown} (elks-mcp outbox).")
+        )
+    return checks + [
+        Check("note", f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.")
+        for pause in pauses
+    ]
 
 
 def _mode(app: App) -> Check:

@@ -58,6 +58,8 @@ def run(port: int) -> None:
     box = Sandbox()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     click.echo(_WELCOME.format(url=url, username=box.username, password=box.password, number=box.number))
-    config = uvicorn.Config(box.app, log_level="critical", ws="none", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        box.app, log_level="critical", ws="none", timeout_graceful_shutdown=1, date_header=False
+    )
     with listener, suppress(KeyboardInterrupt):
         _Server(config, box).run([listener])

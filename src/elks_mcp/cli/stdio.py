@@ -37,3 +37,8 @@ def _warn(configuration: Configuration) -> None:
         log.warning("%s", explain_mistake(wrong, right))
     if configuration.unknown:
         log.warning("unknown variables: %s", ", ".join(configuration.unknown))
+    from elks_mcp.mcp_server.rules import explain_quiet  # noqa: PLC0415  (with the server, loaded by now)
+
+    settings = configuration.settings
+    if weak := explain_quiet(settings.quiet_period, settings.timeout):
+        log.warning("%s", weak)

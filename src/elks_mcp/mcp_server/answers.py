@@ -88,7 +88,7 @@ class Costly(Shown):
 class SendAnswer(Answer):
     """What became of a text that was to be sent."""
 
-    status: Literal["dry_run", "sent", "queued", "sending", "in_doubt"]
+    status: Literal["dry_run", "sent", "queued", "sending", "in_doubt", "unknown", "delivered", "failed"]
     mode: Mode
     message_id: Annotated[str | None, Field(description="46elks' id, once it accepted the text.")] = None
     order_id: Annotated[
@@ -102,7 +102,7 @@ class SendAnswer(Answer):
     price: Amount
     findings: tuple[Found, ...] = ()
     deduplicated: Annotated[
-        bool, Field(description="It was sent under the same idempotencyKey before; this call sent nothing.")
+        bool, Field(description="It was asked for before, and this call sent nothing new.")
     ] = False
     summary: Annotated[str, Field(description="The status in words, and what to do.")]
     notes: tuple[str, ...] = ()

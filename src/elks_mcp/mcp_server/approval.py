@@ -1,10 +1,9 @@
 """Asking a person, in both eras of the protocol.
 
 `plan` and `ask` are resolvers: the SDK runs them before `send_sms`, and in the newer era once more
-in each round. The question therefore hangs on nothing but the kept quote: no clock, no balance.
+in each round. The question therefore hangs on nothing but the order that waits: no clock, no balance.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -18,10 +17,10 @@ from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
 from elks_mcp.errors import NotApproved
-from elks_mcp.models import Approver, Effect, Finding, Order, Quote
-from elks_mcp.phone import written
+from elks_mcp.models import Approval, Approver, Draft, Effect, Finding, Order, Quote
 from elks_mcp.policy import check_liftable, reasons_to_ask, who_agrees
-from elks_mcp.text import hides
+from elks_mcp.questions import put_question
+from elks_mcp.store import Placed
 
 ANSWER_WITHIN = timedelta(minutes=5)
 """No answer in this time is a no."""
@@ -37,6 +36,7 @@ class Agreement(StrEnum):
     """What came of asking."""
 
     NOT_NEEDED = "not needed"
+    CANNOT_ASK = "the client cannot ask"
     YES = "yes"
     NO = "no"
     DISMISSED = "dismissed"
@@ -49,13 +49,19 @@ class Plan:
 
     quote: Quote
     live: bool
-    approver: Approver = Approver.POLICY
-    reasons: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An order that waits for a person's yes, and why it does."""
+
+    order: Order
+    reasons: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A call that only repeats one made before, by its idempotency key."""
+    """A call that only repeats one made before."""
 
     order: Order
 
@@ -68,7 +74,7 @@ async def plan(
     dry_run: bool | None,
     idempotency_key: str,
     ctx: Context[App],
-) -> Plan | Repeat:
+) -> Plan | Request | Repeat:
     """Work out what is asked for, what it costs, and who has to agree."""
     app = ctx.request_context.lifespan_context
     app.require_account(sender=not sender)
@@ -79,24 +85,63 @@ async def plan(
     app.require_clear_names()
     if lifts:
         check_liftable(app.policy, can_ask=can_ask(ctx))
+    await app.inbox.look()
     if repeated := await app.orders.find_repeated(draft):
         return Repeat(repeated)
-    quote = await app.orders.quote(draft, live=True, answering=bool(ctx.input_responses))
-    reasons = reasons_to_ask(app.policy, quote, lifts_dry_run=lifts)
-    return Plan(
-        quote, live=True, approver=who_agrees(app.policy, reasons, can_ask=can_ask(ctx)), reasons=reasons
-    )
+    waiting = await app.orders.find_waiting(draft)
+    if waiting and await _still_asked(app, waiting, ctx):
+        return _request(app, waiting, lifts=lifts)
+    return await _plan_live(app, draft, lifts=lifts, can_ask=can_ask(ctx))
+
+
+async def _still_asked(app: App, waiting: Order, ctx: Context[App]) -> bool:
+    """Tell whether an order that waits may be asked about again.
+
+    One that was left alone for too long is not: its answer would be late before anybody saw the question.
+    """
+    is_answer = ctx.request_state is not None
+    if is_answer or not can_ask(ctx) or not _is_late(app, waiting):
+        return True
+    await app.orders.cancel(waiting, "It was asked about anew.")
+    return False
+
+
+def _is_late(app: App, order: Order) -> bool:
+    """Tell whether a question put when the order was placed has lost its time; a terminal's has longer."""
+    return order.approver is Approver.PERSON and app.clock.now() - order.placed_at > ANSWER_WITHIN
+
+
+async def _plan_live(app: App, draft: Draft, *, lifts: bool, can_ask: bool) -> Plan | Request | Repeat:
+    quote = await app.orders.quote(draft, live=True)
+    reasons = reasons_to_ask(app.policy, quote.findings, lifts_dry_run=lifts)
+    approver = who_agrees(app.policy, reasons, can_ask=can_ask)
+    if approver is Approver.POLICY:
+        return Plan(quote, live=True)
+    if approver is Approver.TERMINAL and not app.storage.place.outlives_us:
+        raise NotApproved(
+            f"{reasons[0].reason} This client cannot ask anybody, and no terminal reaches the sandbox.",
+            hint="Use a client that supports elicitation.",
+        )
+    placed = await app.orders.place(Approval(quote=quote, approver=approver))
+    app.outbox.wake()
+    return Repeat(placed.order) if placed.is_repeat else _request(app, placed.order, lifts=lifts)
+
+
+def _request(app: App, order: Order, *, lifts: bool) -> Request:
+    reasons = reasons_to_ask(app.policy, order.findings, lifts_dry_run=lifts)
+    return Request(order, reasons or (_ASKED_BEFORE,))
 
 
 async def ask(
-    planned: Annotated[Plan | Repeat, Resolve(plan)], ctx: Context[App]
+    planned: Annotated[Plan | Request | Repeat, Resolve(plan)], ctx: Context[App]
 ) -> Agreement | Elicit[Consent]:
     """Ask a person, where one has to agree: by the SDK in the newer era, here in the older."""
-    if isinstance(planned, Repeat) or planned.approver is not Approver.PERSON:
+    if not isinstance(planned, Request):
         return Agreement.NOT_NEEDED
+    if not can_ask(ctx):
+        return Agreement.CANNOT_ASK
     app = ctx.request_context.lifespan_context
-    await app.orders.keep(planned.quote)
-    question = put_question(planned.quote, planned.reasons)
+    question = put_question(planned.order, planned.reasons)
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
         return Elicit(question, Consent)
     try:
@@ -106,20 +151,34 @@ async def ask(
         raise NotApproved("The client could not get a person's answer.") from None
 
 
-async def require_agreement(app: App, planned: Plan, asked: ElicitationResult[Consent]) -> None:
-    """Check that whoever had to agree did.
+async def require_agreement(app: App, request: Request, asked: ElicitationResult[Consent]) -> Placed:
+    """Let the order go, if whoever had to agree did.
 
     Raises:
-        NotApproved: the answer was no, or came too late, or did not come.
+        NotApproved: the answer was no, or came too late, or did not come; or only a terminal can give it.
+        ProviderError: nobody knows whether the recipient said STOP in the meantime.
     """
-    agreed = _read(asked)
-    quote = planned.quote
-    if agreed is Agreement.YES and app.clock.now() - quote.quoted_at > ANSWER_WITHIN:
+    agreed, order = _read(asked), request.order
+    if agreed is Agreement.CANNOT_ASK:
+        raise NotApproved(_say_how_to_approve(app, request))
+    if agreed is Agreement.YES and _is_late(app, order):
         agreed = Agreement.LATE
-    if agreed in {Agreement.YES, Agreement.NOT_NEEDED}:
-        return
-    await app.orders.drop(quote)
-    raise NotApproved(_REFUSALS[agreed])
+    if agreed is not Agreement.YES:
+        await app.orders.cancel(order, _REFUSALS[agreed])
+        raise NotApproved(_REFUSALS[agreed])
+    await app.inbox.look()  # a person takes minutes, and in these the recipient may say STOP
+    return await app.orders.approve(order)
+
+
+def _say_how_to_approve(app: App, request: Request) -> str:
+    """Say that a person has to agree in a terminal, and with which words."""
+    order, reasons = request.order, " ".join(reason.reason for reason in request.reasons)
+    command = app.command(f"approve {order.approval}")
+    return (
+        f"waiting for approval {order.approval}. {reasons} This client cannot ask a person, so one "
+        f"has to agree in a terminal within 30 minutes, with: {command} "
+        f"Tell the user that, and ask check_sms_status ({order.id}) afterwards; do not send it again."
+    )
 
 
 def can_ask(ctx: Context[App]) -> bool:
@@ -128,30 +187,6 @@ def can_ask(ctx: Context[App]) -> bool:
     if capability is None or (capability.form is None and capability.url is not None):
         return False
     return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or ctx.session.can_send_request
-
-
-_LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
-
-
-def put_question(quote: Quote, reasons: tuple[Finding, ...]) -> str:
-    """Write what a person has to know to agree; the same for the same quote, always.
-
-    The text comes last and each of its lines behind a bar, so that no text can pass for what we say.
-    """
-    draft = quote.draft
-    cost = f"{quote.parts} part{'s' if quote.parts > 1 else ''}, {quote.estimate.price}."
-    hidden = " (there are invisible characters in it)" if hides(draft.text) else ""
-    flash = " Shown as a flash message." if draft.flash else ""
-    lines = [
-        f"Send this text to {draft.to.e164} ({draft.to.country}) from {written(draft.sender)}?",
-        f"{cost}{flash} Quote {quote.id}.",
-        f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
-        *(f"- {reason.reason}" for reason in reasons),
-        *(f"- Note: {warning.reason}" for warning in quote.of(Effect.WARN)),
-        f"The text, behind a bar on each line{hidden}:",
-        *(f"| {line}" for line in _LINE_BREAK.split(draft.text)),
-    ]
-    return "\n".join(lines)
 
 
 def _read(asked: object) -> Agreement:
@@ -166,6 +201,10 @@ def _read(asked: object) -> Agreement:
         return Agreement.LATE
     return Agreement.DISMISSED if isinstance(asked, CancelledElicitation) else Agreement.NO
 
+
+_ASKED_BEFORE = Finding(
+    guard="confirm", effect=Effect.ASK, reason="It was asked for under other rules, and waits for a person."
+)
 
 _REFUSALS = {
     Agreement.NO: "declined; the person who was asked said no. Do not ask again unless they want it.",

@@ -1,5 +1,6 @@
 """What quotes, orders and messages look like as answers."""
 
+from elks_mcp.app import App
 from elks_mcp.errors import NotSent, ProviderError
 from elks_mcp.mcp_server.answers import (
     Amount,
@@ -11,9 +12,11 @@ from elks_mcp.mcp_server.answers import (
     costly_in_words,
     time_in_words,
 )
-from elks_mcp.models import Direction, Draft, Effect, Message, Order, OrderState, Quote
-from elks_mcp.phone import Number, written
+from elks_mcp.models import NEVER_SENT, Direction, Draft, Effect, Message, Order, OrderState, Quote, of_effect
+from elks_mcp.money import Money
+from elks_mcp.phone import Number, Sender, written
 from elks_mcp.policy import Mode, Policy
+from elks_mcp.store import PauseReason, Prospect
 from elks_mcp.text import cheaper, dear_characters, measure, without_dear
 
 _MEANINGS = {
@@ -33,24 +36,51 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
         why = "this server is in dry run, which its operator lifts with DRY_RUN=false"
     else:
         why = "as asked with dryRun=true"
-    return _send_answer(quote, policy, f"Dry run: nothing was sent ({why}).")
+    draft, price = quote.draft, quote.estimate.price
+    return SendAnswer(
+        status="dry_run",
+        mode=Mode.SANDBOX if policy.simulated else Mode.DRY_RUN,
+        to=draft.to.e164,
+        country=draft.to.country,
+        sender=written(draft.sender),
+        parts=quote.parts,
+        encoding=quote.size.encoding,
+        price=Amount.of(price),
+        findings=Found.each(quote.findings),
+        summary=f"Dry run: nothing was sent ({why}).",
+        notes=_notes(draft.text, price, quote.parts) + _reminders(draft.sender, policy, flash=draft.flash),
+    )
 
 
-def report_order(order: Order, policy: Policy, *, repeated: bool = False) -> SendAnswer:
+def report_order(
+    app: App, order: Order, text: str, prospect: Prospect | None, *, repeated: bool = False
+) -> SendAnswer:
     """Answer a send whose order was placed, by what is known of it now.
 
     Raises:
         NotSent: nothing was sent, and nothing will be.
     """
-    if order.state in {OrderState.REJECTED, OrderState.EXPIRED}:
-        raise NotSent(_order_meaning(order))
-    before = "This was asked for before, under the same idempotencyKey; nothing new was sent. "
-    return _send_answer(
-        order.quote,
-        policy,
-        f"{order.state.capitalize()}: {before if repeated else ''}{_order_meaning(order)}",
-        order=order,
-        repeated=repeated,
+    if order.state in NEVER_SENT:
+        raise NotSent(_order_meaning(app, order, prospect))
+    meaning = _order_meaning(app, order, prospect)
+    if repeated:
+        meaning = f"This was asked for before; nothing new was sent. {meaning[:1].upper()}{meaning[1:]}"
+    receipt, policy = order.receipt, app.policy
+    return SendAnswer(
+        status=order.state.replace(" ", "_"),
+        mode=Mode.SANDBOX if policy.simulated else Mode.LIVE,
+        order_id=order.id,
+        message_id=receipt.message_id if receipt else None,
+        to=order.to.e164 if order.to else "",
+        country=order.to.country if order.to else "",
+        sender=written(order.sender),
+        parts=order.parts,
+        encoding=order.encoding,
+        price=Amount.of(receipt.cost if receipt and receipt.cost else order.price),
+        findings=() if repeated else Found.each(order.findings),
+        deduplicated=repeated,
+        summary=f"{order.state.capitalize()}: {meaning}",
+        notes=_notes(text, order.price, order.parts) + _reminders(order.sender, policy, flash=order.flash),
     )
 
 
@@ -67,10 +97,10 @@ def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
         units=quote.size.units,
         costly=Costly.each(dear_characters(text)),
         cheaper_text=shorter if saves else None,
-        price_without=_price_without(quote),
+        price_without=_price_without(text, quote.estimate.price, quote.parts),
         findings=Found.each(quote.findings),
-        would_be_refused=bool(quote.of(Effect.REFUSE)),
-        notes=_reminders(quote.draft, policy),
+        would_be_refused=bool(of_effect(quote.findings, Effect.REFUSE)),
+        notes=_reminders(quote.draft.sender, policy, flash=False),
     )
 
 
@@ -91,19 +121,18 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
     )
 
 
-def report_unsent(order: Order) -> StatusAnswer:
+def report_unsent(app: App, order: Order, prospect: Prospect | None) -> StatusAnswer:
     """Answer a question for an order that 46elks has not confirmed."""
-    draft = order.quote.draft
     return StatusAnswer(
         status=order.state,
-        meaning=_order_meaning(order),
+        meaning=_order_meaning(app, order, prospect),
         message_id=None,
         order_id=order.id,
         direction=Direction.OUTBOUND,
-        sender=written(draft.sender),
-        to=draft.to.e164,
+        sender=written(order.sender),
+        to=order.to.e164 if order.to else "",
         created_at=order.placed_at,
-        parts=order.quote.size.parts,
+        parts=order.parts,
     )
 
 
@@ -116,81 +145,87 @@ def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
     return error
 
 
-def _send_answer(
-    quote: Quote, policy: Policy, summary: str, *, order: Order | None = None, repeated: bool = False
-) -> SendAnswer:
-    draft, receipt = quote.draft, order.receipt if order else None
-    mode = Mode.LIVE if order else Mode.DRY_RUN
-    return SendAnswer.model_validate(
-        {
-            "status": order.state.replace(" ", "_") if order else "dry_run",
-            "mode": Mode.SANDBOX if policy.simulated else mode,
-            "order_id": order.id if order else None,
-            "message_id": receipt.message_id if receipt else None,
-            "to": draft.to.e164,
-            "country": draft.to.country,
-            "sender": written(draft.sender),
-            "parts": quote.parts,
-            "encoding": quote.size.encoding,
-            "price": Amount.of(receipt.cost if receipt and receipt.cost else quote.estimate.price),
-            "findings": Found.each(quote.findings),
-            "deduplicated": repeated,
-            "summary": summary,
-            "notes": _notes(quote, policy),
-        }
-    )
-
-
-def _order_meaning(order: Order) -> str:
+def _order_meaning(app: App, order: Order, prospect: Prospect | None) -> str:
     """Say what is known of an order, and what that asks for."""
     match order.state:
-        case OrderState.SENT:
-            return "46elks accepted it; whether it is delivered comes later."
+        case OrderState.WAITING:
+            return f"a person has to agree first (approval {order.approval}); do not send it again."
         case OrderState.QUEUED:
-            return _waiting(order)
-        case OrderState.SENDING:
-            return "it is being handed to 46elks; do not send it again."
+            return _waiting(order, prospect, live=app.policy.live)
         case OrderState.IN_DOUBT:
-            look = "get_sms_messages shows in a minute or two whether it was"
+            look = "its history is being read to find out; check_sms_status tells in some minutes"
             return f"{order.fault} It may have been sent: do not send it again; {look}."
+        case OrderState.UNKNOWN:
+            decide = app.command(f"outbox resolve {order.id} --sent")
+            return (
+                f"{order.fault} Nobody knows whether it was sent: do not send it again. A person can look at "
+                f"46elks.com, under SMS history, and then say in a terminal: {decide} (or --not-sent)."
+            )
         case OrderState.EXPIRED:
-            return f"it was given up, since 46elks did not take it in time. {order.fault}"
+            return f"it was given up, since it could not be sent in time. {order.fault}"
         case _:
-            return order.fault
+            return _SETTLED.get(order.state, order.fault)
 
 
-def _waiting(order: Order) -> str:
-    if order.not_before is None:
-        turn = "it waits for its turn, behind other texts or a pause that 46elks asked for"
-        return f"{turn}, and goes out by itself while this server runs; do not send it again."
-    again = f"It is tried again by itself at about {time_in_words(order.not_before)}, while this server runs"
-    return f"{order.fault} {again}; do not send it again."
+_SETTLED = {
+    OrderState.SENDING: "it is being handed to 46elks; do not send it again.",
+    OrderState.SENT: "46elks accepted it; whether it is delivered comes later.",
+    OrderState.DELIVERED: "it reached the phone.",
+    OrderState.FAILED: "46elks accepted it, and it did not reach the phone.",
+}
 
 
-def _notes(quote: Quote, policy: Policy) -> tuple[str, ...]:
-    """Say what is worth knowing about a text on its way: dear characters only where they cost."""
-    price, without = Amount.of(quote.estimate.price), _price_without(quote)
-    costly = Costly.each(dear_characters(quote.draft.text))
-    dear = without is not None and without.amount < price.amount
-    notes = (costly_in_words(costly, price, without),) if dear and without else ()
-    return (*notes, *_reminders(quote.draft, policy))
+def _waiting(order: Order, prospect: Prospect | None, *, live: bool) -> str:
+    """Say why an order waits, and until about when."""
+    pause = prospect.pause if prospect else None
+    behind = f"it waits behind {prospect.ahead} others." if prospect and prospect.ahead else ""
+    why = order.fault or (_PAUSES[pause] if pause else behind) or "it waits for its turn."
+    if pause in _MENDED:
+        when = f", {_MENDED[pause]} within an hour,"
+    else:
+        when = f", at about {time_in_words(prospect.at)}," if prospect else ""
+    if not live:
+        return f"{why} It goes out when a live server runs; this one sends nothing that is queued."
+    return f"{why} It goes out by itself{when} while a server runs; do not send it again."
 
 
-def _price_without(quote: Quote) -> Amount | None:
+_PAUSES = {
+    PauseReason.THROTTLED: "46elks asked for a pause.",
+    PauseReason.UNREACHABLE: "46elks cannot be reached at the moment.",
+    PauseReason.NO_FUNDS: "There is no money on the 46elks account.",
+    PauseReason.CREDENTIALS: "46elks does not accept the API credentials any more.",
+    PauseReason.TROUBLE: "46elks did not answer several times in a row.",
+}
+
+_MENDED = {
+    PauseReason.NO_FUNDS: "when the account is topped up at 46elks.com",
+    PauseReason.CREDENTIALS: "when ELKS_API_USERNAME and ELKS_API_PASSWORD are right again",
+    PauseReason.TROUBLE: "when 46elks answers again",
+}
+"""What ends a pause that does not end by itself."""
+
+
+def _notes(text: str, price: Money, parts: int) -> tuple[str, ...]:
+    """Say which characters make a text dear, only where they cost."""
+    without = _price_without(text, price, parts)
+    if without is None or without.amount >= Amount.of(price).amount:
+        return ()
+    return (costly_in_words(Costly.each(dear_characters(text)), Amount.of(price), without),)
+
+
+def _price_without(text: str, price: Money, parts: int) -> Amount | None:
     """Price a text without its dear characters: 46elks bills by the part, so by its parts."""
-    plain = without_dear(quote.draft.text)
-    if plain == quote.draft.text:
-        return None
-    return Amount.of(quote.estimate.price.split(quote.parts).times(measure(plain).parts))
+    plain = without_dear(text)
+    return None if plain == text else Amount.of(price.split(parts).times(measure(plain).parts))
 
 
-def _reminders(draft: Draft, policy: Policy) -> tuple[str, ...]:
+def _reminders(sender: Sender, policy: Policy, *, flash: bool) -> tuple[str, ...]:
     """Say what cannot be checked from here."""
     reminders = []
-    if isinstance(draft.sender, Number) and draft.sender not in {policy.sender, *policy.allowed_senders}:
+    if isinstance(sender, Number) and sender not in {policy.sender, *policy.allowed_senders}:
         reminders.append(
             "A number as sender must be the account's own, or one its owner agreed to have used."
         )
-    if draft.flash:
+    if flash:
         reminders.append("iPhones show a flash message as an ordinary SMS.")
     return tuple(reminders)

@@ -9,11 +9,11 @@ from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateSecurity
 
 from elks_mcp.app import App
-from elks_mcp.mcp_server import account, texting
+from elks_mcp.mcp_server import account, rules, texting
 from elks_mcp.mcp_server.prompts import add_prompts
 from elks_mcp.policy import Confirm, Policy
 
-TOOLS = (*texting.TOOLS, *account.TOOLS)
+TOOLS = (*texting.TOOLS, *account.TOOLS, *rules.TOOLS)
 
 _ROUND = timedelta(hours=1)
 """How long a question may be answered at all; a late answer is then told that it was late."""

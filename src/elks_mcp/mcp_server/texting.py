@@ -1,16 +1,18 @@
 """The toolset `sms`: send, look, follow, price."""
 
+from contextlib import suppress
 from typing import Annotated
 
+import anyio
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
 from elks_mcp.app import App
 from elks_mcp.client import MOST_READ
-from elks_mcp.errors import ProviderError
+from elks_mcp.errors import ProviderError, StateUnavailable
 from elks_mcp.mcp_server import reports
 from elks_mcp.mcp_server.answers import EstimateAnswer, HistoryAnswer, HistoryEntry, SendAnswer, StatusAnswer
-from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, ask, plan, require_agreement
+from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, Request, ask, plan, require_agreement
 from elks_mcp.mcp_server.params import (
     DirectionFilter,
     DryRun,
@@ -23,13 +25,14 @@ from elks_mcp.mcp_server.params import (
     To,
 )
 from elks_mcp.mcp_server.tool import READS, SENDS, ElksTool
-from elks_mcp.models import Approval, Direction
+from elks_mcp.models import Approval, Approver, Direction, Order
+from elks_mcp.store import Placed, Prospect
 
 
 async def send_sms(
     to: To,
     message: Text,
-    planned: Annotated[Plan | Repeat, Resolve(plan)],
+    planned: Annotated[Plan | Request | Repeat, Resolve(plan)],
     asked: Annotated[ElicitationResult[Consent], Resolve(ask)],
     ctx: Context[App],
     sender: From = "",
@@ -45,14 +48,32 @@ async def send_sms(
     text; ask check_sms_status. After a refusal do not try another number or sender.
     """
     app = ctx.request_context.lifespan_context
-    if isinstance(planned, Repeat):
-        return reports.report_order(planned.order, app.policy, repeated=True)
-    if not planned.live:
+    if isinstance(planned, Plan) and not planned.live:
         return reports.report_dry_run(planned.quote, app.policy)
-    await require_agreement(app, planned, asked)
-    order = await app.orders.place(Approval(quote=planned.quote, approver=planned.approver))
-    app.outbox.wake()
-    return reports.report_order(await app.outbox.wait(order.id, app.settle_time), app.policy)
+    with anyio.CancelScope(shield=True):  # who hangs up just now leaves no order behind that nobody sends
+        placed = await _place(app, planned, asked)
+    order, prospect = await _follow(app, placed.order)
+    return reports.report_order(app, order, message, prospect, repeated=placed.is_repeat)
+
+
+async def _place(app: App, planned: Plan | Request | Repeat, asked: ElicitationResult[Consent]) -> Placed:
+    if isinstance(planned, Repeat):
+        return Placed(planned.order, is_repeat=True)
+    if isinstance(planned, Request):
+        placed = await require_agreement(app, planned, asked)
+    else:
+        placed = await app.orders.place(Approval(quote=planned.quote, approver=Approver.POLICY))
+    if not placed.is_repeat:
+        app.outbox.hand_over(placed.order)
+    return placed
+
+
+async def _follow(app: App, order: Order) -> tuple[Order, Prospect | None]:
+    """Wait for what comes of an order. That nobody can tell does not mean that it is not sent."""
+    with suppress(StateUnavailable):
+        order = await app.outbox.wait(order.id, app.settle_time)
+        return order, await app.outbox.foresee(order)
+    return order, None
 
 
 async def get_sms_messages(
@@ -67,6 +88,8 @@ async def get_sms_messages(
     app.require_account()
     wanted = None if direction == "both" else Direction(direction)
     listing = await app.client.list_messages(limit, wanted)
+    await app.inbox.hear(listing.messages)
+    app.strangers.note(listing.messages, app.clock.now())
     entries = tuple(HistoryEntry.of(message) for message in listing.messages)
     note = "" if listing.complete else f"Only the newest {MOST_READ} texts of both kinds were looked at."
     return HistoryAnswer(count=len(entries), messages=entries, note=note)
@@ -81,10 +104,11 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAn
     app = ctx.request_context.lifespan_context
     if order := await app.orders.find_order(message_id.strip()):
         if order.receipt is None:
-            return reports.report_unsent(order)
+            return reports.report_unsent(app, order, await app.outbox.foresee(order))
         message_id = order.receipt.message_id
     app.require_account()
     message = await app.client.get_message(message_id.strip())
+    await app.inbox.hear([message])
     order = await app.orders.find_order(message.id)
     return reports.report_message(message, order)
 
@@ -99,6 +123,8 @@ async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: Fr
     app.require_account(sender=not sender)
     draft = app.orders.draft(to, message, sender)
     try:
+        if app.policy.live:
+            await app.inbox.look()
         quote = await app.orders.examine(draft, live=app.policy.live)
     except ProviderError as error:
         raise reports.add_our_count(error, draft) from None

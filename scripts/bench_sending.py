@@ -1,0 +1,277 @@
+"""Measure what it costs that a text is never sent twice: real sends, the queue, and a claim in a full table.
+
+A live `send_sms` is held against a server that only prices and posts, in turns within one run. 46elks
+is the sandbox in a process of its own; PostgreSQL is a real one, started for this.
+
+    uv run python scripts/bench_sending.py [--json FILE|-] [--strict]
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median, quantiles
+
+import anyio
+from bench import Command, Session, compile_all, draw, simulated_46elks
+from sqlalchemy import insert
+
+from elks_mcp.app import App, open_app
+from elks_mcp.models import Approval, Approver, Claim, Draft, Estimate, OrderState, Quote, Recall, Receipt
+from elks_mcp.money import Money
+from elks_mcp.phone import Number
+from elks_mcp.settings import load
+from elks_mcp.store import Account, Pace, Storage
+from elks_mcp.store.schema import orders
+from elks_mcp.text import measure
+
+_PEERS = Path(__file__).parent / "bench_servers"
+_TO, _FROM = "+46701740605", "+46701740699"
+_KEY = "a key for measuring, no secret at all"
+_BLOCK = 5
+"""Calls of one server before the other has its turn."""
+
+OURS = Command("elks-mcp", (sys.executable, "-m", "elks_mcp"), "send_sms")
+BARE = Command("sending", (sys.executable, str(_PEERS / "sending.py")), "send_sms")
+
+_UNLIMITED = {
+    "DRY_RUN": "false",
+    "ELKS_SMS_PER_MINUTE": "100000",
+    "ELKS_MAX_PER_NUMBER": "100000",
+    "ELKS_BUDGET_PER_DAY": "1000000",
+    "ELKS_LOG_LEVEL": "WARNING",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the report. `most` and `least` are targets; 0 is none."""
+
+    name: str
+    value: float
+    unit: str
+    how: str
+    most: float = 0
+    least: float = 0
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether the target was reached; None where there is none."""
+        if self.most:
+            return self.value <= self.most
+        return self.value >= self.least if self.least else None
+
+    def cells(self) -> tuple[str, ...]:
+        """Write it for a table."""
+        target = f"≤ {self.most:g} {self.unit}" if self.most else f"≥ {self.least:g} {self.unit}"
+        verdict = {True: "reached", False: "MISSED", None: ""}[self.reached]
+        shown = f"{self.value:.1f} {self.unit}"
+        return self.name, shown, self.how, target if self.most or self.least else "", verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A database to measure with, and what is wanted of it."""
+
+    name: str
+    environ: Mapping[str, str]
+    most_added: float
+    least_rate: float
+    most_claim: float
+
+
+def main() -> int:
+    """Measure, report, and give the exit code: 1 where a target is missed and `--strict` was given."""
+    options = _read_options()
+    compile_all()
+    figures = []
+    with simulated_46elks() as environ, _setups(options.databases) as setups:
+        for setup in setups:
+            figures += _measure(environ | _UNLIMITED | setup.environ, setup, options)
+    header = ("figure", "elks-mcp", "compared with, or how", "target", "")
+    print(draw([header, *(figure.cells() for figure in figures)]), file=sys.stderr)
+    missed = [figure.name for figure in figures if figure.reached is False]
+    print(f"\nTarget missed: {', '.join(missed)}." if missed else "\nAll targets reached.", file=sys.stderr)
+    if options.json:
+        _write_json(options.json, figures)
+    return 1 if missed and options.strict else 0
+
+
+def _read_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure what never sending twice costs.")
+    parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - is standard output")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
+    parser.add_argument("--calls", type=int, default=150, help="sends of each server (default 150)")
+    parser.add_argument("--queued", type=int, default=600, help="texts in the queue (default 600)")
+    parser.add_argument("--settled", type=int, default=100_000, help="old orders in the table")
+    parser.add_argument("--databases", nargs="+", default=["sqlite", "postgres"])
+    return parser.parse_args()
+
+
+def _measure(environ: Mapping[str, str], setup: Setup, options: argparse.Namespace) -> list[Figure]:
+    added, memory = _compare_sends(environ, options.calls)
+    rate = anyio.run(_drain, environ, options.queued)
+    empty, full = anyio.run(_claims, environ, options.settled)
+    name = setup.name
+    return [
+        Figure(f"{name}: a live send adds", added, "ms", "to pricing and posting, median", setup.most_added),
+        Figure(f"{name}: sent from the queue", rate, "a second", "no pace", least=setup.least_rate),
+        Figure(f"{name}: claim, p99, empty table", empty, "ms", "200 claims"),
+        Figure(f"{name}: claim, p99, full table", full, "ms", f"{options.settled:,} old", setup.most_claim),
+        Figure(f"{name}: memory after live sends", memory, "MiB", "resident", 115),
+    ]
+
+
+def _compare_sends(environ: Mapping[str, str], calls: int) -> tuple[float, float]:
+    """Send with both servers in turns; how many milliseconds more ours takes, and how large it is then."""
+    times: dict[Command, list[float]] = {OURS: [], BARE: []}
+    with ExitStack() as stack:
+        sessions = {each: stack.enter_context(Session(each, environ, modern=True)) for each in times}
+        for session in sessions.values():
+            session.greet()
+            session.call(to=_TO, message="The first one loads what is needed")
+        for turn in range(0, calls, _BLOCK):
+            for command, session in sessions.items():
+                times[command] += [
+                    session.call(to=_TO, message=f"{time.monotonic_ns()}") for _ in range(_BLOCK)
+                ]
+            del turn
+        memory = sessions[OURS].memory()
+    differences = [ours - bare for ours, bare in zip(times[OURS], times[BARE], strict=True)]
+    return median(differences), memory
+
+
+async def _drain(environ: Mapping[str, str], count: int) -> float:
+    """Fill the queue, then let it be sent; how many a second."""
+    async with _app(environ) as app:
+        book = (await app.storage.open()).book
+        placed = [(await book.place(_approval(number), _allow)).order for number in range(count)]
+        began = time.perf_counter()
+        app.outbox.hand_over(placed[0])
+        states = {OrderState.QUEUED}
+        while states != {OrderState.SENT}:
+            await app.outbox.wait(placed[-1].id, timedelta(seconds=5))
+            states = {(await book.get(order.id)).state for order in placed[-20:]}
+        return count / (time.perf_counter() - began)
+
+
+async def _claims(environ: Mapping[str, str], settled: int) -> tuple[float, float]:
+    """Claim and settle in an empty table, then in a full one; the 99th percentile of a claim each."""
+    storage = Storage(load(environ).settings.place(), Account("https://claims.example", "nobody"))
+    store = await storage.open()
+    await _claim_and_settle(storage, 0)
+    empty = await _claim_and_settle(storage, 1)
+    account = store.database.account_id
+    for start in range(0, settled, 5000):
+        rows = [_settled_row(account, number) for number in range(start, start + 5000)]
+        await store.database.run(
+            lambda tx, rows=rows: tx.execute(insert(orders), rows), begin="BEGIN IMMEDIATE"
+        )
+    full = await _claim_and_settle(storage, 2)
+    await storage.close()
+    return empty, full
+
+
+async def _claim_and_settle(storage: Storage, turn: int, count: int = 200) -> float:
+    store, times = await storage.open(), []
+    pace = Pace(gap=timedelta(microseconds=1), lease=timedelta(seconds=15))
+    for number in range(count):
+        await store.book.place(_approval(turn * count + number), _allow)
+    for number in range(count):
+        began = time.perf_counter()
+        claim = await store.queue.claim(pace, _allow)
+        times.append((time.perf_counter() - began) * 1000)
+        if not isinstance(claim, Claim):
+            raise SystemExit("nothing could be claimed")
+        await store.queue.settle_sent(claim, Receipt(message_id=f"s{turn}-{number}", status="created"))
+    return quantiles(times, n=100)[-1]
+
+
+def _settled_row(account: int, number: int) -> dict[str, object]:
+    at = datetime.now(UTC) - timedelta(seconds=60 * number)
+    return {
+        "id": f"S-{number:08}",
+        "account_id": account,
+        "state": OrderState.SENT,
+        "recipient": _TO,
+        "sender": _FROM,
+        "flash": False,
+        "parts": 1,
+        "encoding": "GSM-7",
+        "price": 5200,
+        "currency": "SEK",
+        "findings": "[]",
+        "approver": Approver.POLICY,
+        "placed_at": at,
+        "changed_at": at,
+        "due_at": at,
+        "charge": 5200,
+        "charged_at": at,
+        "recipient_hash": f"{number % 5000:064}",
+        "text_hash": f"{number:064}",
+        "fingerprint": f"{number:064}",
+        "attempts": 1,
+        "message_id": f"old-{number}",
+        "message_status": "sent",
+        "fault": "",
+    }
+
+
+def _approval(number: int) -> Approval:
+    draft = Draft(
+        to=Number(_TO), text=f"Text {number}", sender=Number(_FROM), idempotency_key=f"{time.monotonic_ns()}"
+    )
+    quote = Quote(
+        draft=draft,
+        size=measure(draft.text),
+        estimate=Estimate(price=Money(5200, "SEK"), parts=1),
+        findings=(),
+        quoted_at=datetime.now(UTC),
+    )
+    return Approval(quote=quote, approver=Approver.POLICY)
+
+
+def _allow(_draft: Draft, _price: Money, _recall: Recall) -> str:
+    return ""
+
+
+@asynccontextmanager
+async def _app(environ: Mapping[str, str]) -> AsyncIterator[App]:
+    async with open_app(load(environ)) as app:
+        yield app
+
+
+@contextmanager
+def _setups(names: list[str]) -> Iterator[list[Setup]]:
+    """Prepare the databases, each fresh."""
+    with ExitStack() as stack:
+        setups = []
+        if "sqlite" in names:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            setups.append(Setup("SQLite", {"ELKS_STATE_DIR": folder}, 25, 60, 30))
+        if "postgres" in names:
+            sys.path.insert(0, str(Path(__file__).parent.parent))
+            from tests.postgres import new_database, running_postgres  # noqa: PLC0415  (only where wanted)
+
+            url = new_database(stack.enter_context(running_postgres()))
+            environ = {"ELKS_DATABASE_URL": url, "ELKS_SECRET_KEY": _KEY}
+            setups.append(Setup("PostgreSQL", environ, 12, 200, 10))
+        yield setups
+
+
+def _write_json(target: str, figures: list[Figure]) -> None:
+    text = json.dumps([asdict(figure) | {"reached": figure.reached} for figure in figures], indent=2) + "\n"
+    if target == "-":
+        sys.stdout.write(text)
+    else:
+        Path(target).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,127 @@
+"""The assistant that wants texts sent: it repeats itself, and asks again what was not answered."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import anyio
+
+from crash.plan import PHONES, Plan
+from crash.provider import Provider
+from crash.server import Server
+
+_REPEATS, _LOOKALIKES, _WITHOUT_KEY = 1 / 3, 0.03, 0.4
+"""The share of texts that are wanted again, have a double that is somebody else's, and come without a key."""
+
+_PATIENCE = 0.2
+REFUSED = "refused"
+_FINAL = ("Refused by", "rejected", "given up")
+"""Words of refusals after which asking again is no use."""
+
+
+@dataclass(slots=True, eq=False)
+class Wish:
+    """A text that somebody wants sent, once."""
+
+    number: int
+    to: str
+    text: str
+    key: str | None
+    orders: set[str] = field(default_factory=set)
+    """What it was called in the answers: one order, unless the first came to nothing."""
+
+    messages: set[str] = field(default_factory=set)
+    """46elks' ids in the answers."""
+
+    calls: int = 0
+    last: str = ""
+    """The status of the last answer, "refused" or ""."""
+
+    words: str = ""
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the tool is called with."""
+        key = {"idempotencyKey": self.key} if self.key else {}
+        return {"to": self.to, "message": self.text, **key}
+
+
+@dataclass
+class Agent:
+    """Everything that was wanted, and what became of it by the answers."""
+
+    plan: Plan
+    provider: Provider
+    wishes: list[Wish] = field(default_factory=list)
+    todo: deque[Wish] = field(default_factory=deque)
+    """Wanted, and not answered yet, or only with "try again"."""
+
+    under_way: int = 0
+    unanswered: int = 0
+    """Calls that a kill left without an answer."""
+
+    _random: Random = field(init=False)
+    _repeatable: list[Wish] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = self.plan.random("agent")
+
+    def want(self, count: int) -> None:
+        """Want some more texts."""
+        for _ in range(count):
+            self.todo.append(self._new())
+
+    @property
+    def is_done(self) -> bool:
+        """Whether everything was answered."""
+        return not self.todo and not self.under_way
+
+    async def ask(self, server: Server) -> bool:
+        """Ask a server for what is to be done next; say whether it was still there to answer."""
+        wish = self.todo.popleft()
+        wish.calls += 1
+        self.under_way += 1
+        result = await server.call("send_sms", wish.arguments)
+        self.under_way -= 1
+        if result is None:
+            self.unanswered += 1
+            self.todo.append(wish)
+            return False
+        self._hear(wish, result)
+        if wish.last == REFUSED:
+            await anyio.sleep(_PATIENCE)
+        return True
+
+    def _hear(self, wish: Wish, result: dict[str, Any]) -> None:
+        wish.words = result["content"][0]["text"]
+        if not result.get("isError"):
+            answer = result["structuredContent"]
+            wish.last = answer["status"]
+            wish.orders.add(answer["orderId"])
+            wish.messages |= {answer["messageId"]} - {None}
+            if not wish.key:
+                self._repeatable.append(wish)
+            return
+        wish.last = REFUSED
+        if not any(word in wish.words for word in _FINAL):
+            self.todo.append(wish)
+
+    def _new(self) -> Wish:
+        number = len(self.wishes)
+        if self._repeatable and self._random.random() < _REPEATS:
+            first = self._random.choice(self._repeatable[-20:])
+            wish = Wish(number, first.to, first.text, f"again-{self.plan.seed}-{number}")
+        else:
+            wish = self._original(number)
+        self.wishes.append(wish)
+        return wish
+
+    def _original(self, number: int) -> Wish:
+        key = None if self._random.random() < _WITHOUT_KEY else f"first-{self.plan.seed}-{number}"
+        wish = Wish(number, self._random.choice(PHONES), f"Text {number:06} of the crash test", key)
+        if key:
+            self._repeatable.append(wish)
+        if self._random.random() < _LOOKALIKES:
+            self.provider.add_lookalike(wish.to, wish.text)
+        return wish

@@ -1,0 +1,211 @@
+"""One lane: servers are started, asked for texts, killed, frozen and started again; then all settles."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from time import monotonic
+
+import anyio
+import anyio.to_thread
+
+from crash.agent import Agent
+from crash.evidence import Cap, Evidence
+from crash.plan import Plan
+from crash.provider import Provider
+from crash.server import Server
+from crash.state import UNFINISHED, State, open_state
+
+_HANDS = 5
+"""Calls under way to one server."""
+
+_STILLBORN, _OUTAGES, _FREEZES = 0.08, 0.02, 0.07
+"""The share of lives that end while they begin, and of those that see the other two."""
+
+_LONG_FREEZES = 0.6
+"""The share of freezes that last longer than a lease."""
+
+_ANY_TIME = 0.4
+"""The share of moments that have nothing to do with what is going on."""
+
+_LONGEST_START, _LONGEST_WAIT = 15.0, 5.0
+_IDLE = 0.05
+
+_SETTLING = 150.0
+
+
+@dataclass
+class Lane:
+    """All that happens in one."""
+
+    plan: Plan
+    provider: Provider
+    agent: Agent
+    state: State
+    log: Path
+    kills: int = 0
+    freezes: int = 0
+    outages: int = 0
+    caps: list[Cap] = field(default_factory=list)
+    _random: Random = field(init=False)
+    _is_over: bool = False
+
+    def __post_init__(self) -> None:
+        self._random = self.plan.random("lane")
+
+    async def run(self) -> Evidence:
+        """Do it all."""
+        began = monotonic()
+        async with anyio.create_task_group() as slots:
+            for _ in range(self.plan.processes):
+                slots.start_soon(self._kill_again_and_again)
+        crashing = monotonic() - began
+        self.provider.calm()
+        exits = await self._settle()
+        await anyio.sleep(self.plan.provider_delay)  # what is accepted late counts, too
+        orders = await anyio.to_thread.run_sync(self.state.read)
+        return Evidence(
+            plan=self.plan,
+            wishes=self.agent.wishes,
+            orders=orders,
+            box=self.provider.box,
+            paid=self.provider.paid,
+            caps=self.caps,
+            counts={
+                "kills": self.kills,
+                "freezes": self.freezes,
+                "outages": self.outages,
+                "unanswered": self.agent.unanswered,
+            },
+            exits=exits,
+            traces=[line for line in self.log.read_text("utf-8").splitlines() if "Traceback" in line],
+            integrity=await anyio.to_thread.run_sync(self.state.check),
+            injected=self.provider.injected,
+            lookalikes=frozenset(self.provider.lookalikes),
+            crashing_seconds=crashing,
+            seconds=monotonic() - began,
+        )
+
+    async def _kill_again_and_again(self) -> None:
+        while self.kills < self.plan.kills:
+            self.kills += 1
+            self.agent.want(self.plan.texts)
+            server = await self._start()
+            async with anyio.create_task_group() as life:
+                life.start_soon(server.read)
+                life.start_soon(self._employ, server)
+                await self._wait_for_its_end(server)
+                server.kill()
+            await server.process.aclose()
+
+    async def _start(self) -> Server:
+        """Start a server. The budget is a little larger each time, as of one who pays in weekly."""
+        amount = self.plan.budget(self.kills)
+        self.caps.append(Cap(datetime.now(UTC), amount))
+        return await Server.start(self._environ(amount), self.log)
+
+    def _environ(self, budget: int) -> dict[str, str]:
+        box, plan = self.provider.box, self.plan
+        return {
+            "ELKS_API_USERNAME": box.username,
+            "ELKS_API_PASSWORD": box.password,
+            "ELKS_PHONE_NUMBER": box.number,
+            "ELKS_API_BASE_URL": self.provider.url,
+            "DRY_RUN": "false",
+            "ELKS_TIMEOUT": f"{plan.timeout}",
+            "ELKS_QUIET_PERIOD": f"{plan.quiet}",
+            "ELKS_SMS_PER_MINUTE": f"{plan.per_minute}",
+            "ELKS_MAX_PER_NUMBER": "100000",
+            "ELKS_BUDGET_PER_DAY": f"{budget / 10_000:.4f}",
+            "ELKS_LOG_LEVEL": "WARNING",
+            **self.state.environ,
+        }
+
+    async def _employ(self, server: Server) -> None:
+        """Ask a server for texts with several hands, while it lives."""
+        await server.greet()
+        async with anyio.create_task_group() as hands:
+            for _ in range(_HANDS):
+                hands.start_soon(self._ask_on, server)
+
+    async def _ask_on(self, server: Server) -> None:
+        while not server.is_gone and not self._is_over:
+            if self.agent.todo:
+                await self.agent.ask(server)
+            else:
+                await anyio.sleep(_IDLE)
+
+    async def _wait_for_its_end(self, server: Server) -> None:
+        """Wait for the moment at which this one is killed: any, or just when a text is on its way."""
+        if self._happens(_STILLBORN):
+            await anyio.sleep(self._random.uniform(0, 1))
+            return
+        with anyio.move_on_after(_LONGEST_START):
+            await server.greeted.wait()
+        if self._happens(_OUTAGES):
+            self.outages += 1
+            await self._wait_for_a_moment()
+            await self.provider.front.refuse(0.3)
+        if self.plan.processes > 1 and self._happens(_FREEZES):
+            await self._freeze(server)
+        await self._wait_for_a_moment()
+
+    async def _freeze(self, server: Server) -> None:
+        """Freeze it for longer than its lease, or for less, and let it go on as if nothing had been."""
+        self.freezes += 1
+        await self._wait_for_a_moment()
+        lease = self.plan.lease
+        times = (lease, lease + 2) if self._happens(_LONG_FREEZES) else (1, lease - 1)
+        server.freeze()
+        await anyio.sleep(self._random.uniform(*times))
+        server.thaw()
+
+    async def _wait_for_a_moment(self) -> None:
+        if self._happens(_ANY_TIME):
+            await anyio.sleep(self._random.uniform(0, 2))
+            return
+        with anyio.move_on_after(_LONGEST_WAIT):
+            for _ in range(self._random.randint(1, 6)):
+                await self.provider.arrival()
+        await anyio.sleep(self._random.uniform(0, 0.04))
+
+    def _happens(self, share: float) -> bool:
+        return self._random.random() < share
+
+    async def _settle(self) -> list[int]:
+        """Start servers that nobody kills, let them finish, and end them as a client does."""
+        servers = [await self._start() for _ in range(self.plan.processes)]
+        exits: list[int] = []
+        async with anyio.create_task_group() as group:
+            for server in servers:
+                group.start_soon(server.read)
+                group.start_soon(self._employ, server)
+            with anyio.move_on_after(_SETTLING):
+                while not await self._has_settled():  # noqa: ASYNC110  (other processes settle it)
+                    await anyio.sleep(0.3)
+            self._is_over = True
+            exits += [await server.close() for server in servers]
+        return exits
+
+    async def _has_settled(self) -> bool:
+        if not self.agent.is_done:
+            return False
+        orders = await anyio.to_thread.run_sync(self.state.read)
+        return not any(order.state in UNFINISHED for order in orders)
+
+
+async def run_lane(plan: Plan) -> Evidence:
+    """Run one."""
+    with TemporaryDirectory(prefix="crash") as name:
+        folder = Path(name)
+        with open_state(plan, folder) as state:
+            provider = Provider(plan)
+            async with provider.serving():
+                lane = Lane(plan, provider, Agent(plan, provider), state, folder / "log")
+                return await lane.run()
+
+
+def run(plan: Plan) -> Evidence:
+    """Run one, where nothing else runs."""
+    return anyio.run(run_lane, plan)

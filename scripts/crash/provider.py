@@ -1,0 +1,150 @@
+"""46elks, simulated, in bad weather."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tests.sandbox.serving import serve
+
+from crash.front import Front
+from crash.plan import OURS, Plan
+from elks_mcp.sandbox import Fault, Sandbox
+from elks_mcp.sandbox.requests import ApiRequest
+
+_RICH = 10**12
+
+_PAID = {
+    Fault.DROP_AFTER: 3,
+    Fault.ERROR_AFTER: 3,
+    Fault.ACCEPT_LATE: 3,
+    Fault.ACCEPT_LATE_DROP: 3,
+    Fault.DROP_BEFORE: 2,
+    Fault.ERROR_BEFORE: 1,
+    Fault.UNAVAILABLE: 1,
+    Fault.HALF_BODY: 1,
+    Fault.EMPTY: 1,
+    Fault.MISSING_ID: 1,
+    Fault.READ_TIMEOUT: 1,
+    Fault.HANG: 1,
+    Fault.LATENCY: 2,
+    Fault.TOO_MANY_REQUESTS: 1,
+}
+"""What befalls paid requests, and how often compared to each other."""
+
+_LATE = {Fault.ACCEPT_LATE: 1, Fault.ACCEPT_LATE_DROP: 2}
+"""The same where the quiet period is too short, and that is to show."""
+
+_HISTORY = {Fault.STALE_HISTORY: 3, Fault.ERROR_BEFORE: 1, Fault.DROP_BEFORE: 1, Fault.LATENCY: 1}
+
+_BETWEEN_PAID, _BETWEEN_LATE, _BETWEEN_HISTORY = 2, 1.5, 5
+"""How many pass unharmed between two that do not, on average."""
+
+
+@dataclass
+class Provider:
+    """The sandbox, what goes wrong in it, and what came to it."""
+
+    plan: Plan
+    box: Sandbox = field(init=False)
+    url: str = field(init=False)
+    front: Front = field(init=False)
+    is_calm: bool = False
+    injected: dict[str, int] = field(default_factory=dict)
+    lookalikes: set[tuple[str, str]] = field(default_factory=set)
+    _random: Random = field(init=False)
+    _arrived: anyio.Event = field(default_factory=anyio.Event)
+
+    def __post_init__(self) -> None:
+        self.box = Sandbox(balance=_RICH, number=OURS)
+        self.box.app = self._watched(self.box.app)
+        self._random = self.plan.random("weather")
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve it on this machine while inside."""
+        async with serve(self.box) as url, anyio.create_task_group() as group:
+            self.front = Front(urlsplit(url).port or 0)
+            self.url = f"http://127.0.0.1:{await group.start(self.front.run)}/a1"
+            try:
+                yield
+            finally:
+                self.box.release()
+                group.cancel_scope.cancel()
+
+    def calm(self) -> None:
+        """Let nothing go wrong any more."""
+        self.is_calm = True
+        self.box.faults.clear()
+
+    async def arrival(self) -> None:
+        """Wait until the next text to be paid for has come in."""
+        await self._arrived.wait()
+
+    def add_lookalike(self, to: str, text: str) -> None:
+        """Put a text of somebody else's into history that could be ours, changed on its way."""
+        self.lookalikes.add((to, text))
+        self.box.add_history(datetime.now(UTC), to=to, text=text.upper())
+
+    @property
+    def paid(self) -> list[ApiRequest]:
+        """The requests that cost, if they are accepted, in order."""
+        posts = (request for request in self.box.requests if request.method == "POST")
+        return [post for post in posts if "message" in post.form and post.form.get("dryrun") != "yes"]
+
+    def _watched(self, app: ASGIApp) -> ASGIApp:
+        async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["method"] == "POST":
+                receive = self._listening(receive)
+            self._brew()
+            await app(scope, receive, send)
+
+        return watched
+
+    def _listening(self, receive: Receive) -> Receive:
+        async def listening() -> Message:
+            event = await receive()
+            form = parse_qs(event.get("body", b""))
+            if b"message" in form and b"dryrun" not in form:
+                arrived, self._arrived = self._arrived, anyio.Event()
+                arrived.set()
+            return event
+
+        return listening
+
+    def _brew(self) -> None:
+        """See to it that something is about to go wrong, for texts and for history."""
+        if self.is_calm:
+            return
+        waiting = {fault.method for fault in self.box.faults.waiting}
+        if "POST" not in waiting:
+            kinds, between = (_PAID, _BETWEEN_PAID) if self.plan.is_sound else (_LATE, _BETWEEN_LATE)
+            self._inject(kinds, "POST", between)
+        if "GET" not in waiting:
+            self._inject(_HISTORY, "GET", _BETWEEN_HISTORY)
+
+    def _inject(self, kinds: dict[Fault, int], method: str, between: float) -> None:
+        [fault] = self._random.choices(list(kinds), list(kinds.values()))
+        self.injected[fault.value] = self.injected.get(fault.value, 0) + 1
+        self.box.faults.inject(
+            fault,
+            method="POST" if method == "POST" else "GET",
+            path="/sms",
+            dryrun=False if method == "POST" else None,
+            skip=int(self._random.expovariate(1 / between)),
+            duration=self._duration(fault),
+            retry_after=1 if fault is Fault.TOO_MANY_REQUESTS else None,
+        )
+
+    def _duration(self, fault: Fault) -> timedelta | None:
+        if fault in {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}:
+            return timedelta(seconds=self.plan.provider_delay * self._random.uniform(0.3, 1))
+        if fault is Fault.STALE_HISTORY:
+            return timedelta(seconds=self.plan.lag)
+        if fault is Fault.LATENCY:
+            return timedelta(seconds=self._random.uniform(0, self.plan.timeout))
+        return None

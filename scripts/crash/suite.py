@@ -1,0 +1,72 @@
+"""All lanes, each in a process of its own, some at a time."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from crash.plan import Database, Plan
+from crash.report import Found
+
+NO_POSTGRES = 3
+"""How a lane ends that has no PostgreSQL to run on."""
+
+_LANES: tuple[tuple[int, Database, float], ...] = (
+    (1, "sqlite", 0.34),
+    (2, "sqlite", 0.33),
+    (2, "postgres", 0.33),
+)
+"""Processes, database and share of the kills; what takes longest comes first."""
+
+_TOO_SHORT, _TOO_LONG = 0.2, 6.0
+_FEW = 5
+"""Kills that show duplicates where they have to be."""
+
+
+def plan_lanes(plan: Plan) -> list[Plan]:
+    """Share the kills out among all kinds of lanes."""
+    return [
+        replace(
+            plan, kills=round(plan.kills * share), processes=processes, database=database, seed=plan.seed + n
+        )
+        for n, (processes, database, share) in enumerate(_LANES)
+    ]
+
+
+def plan_counterproof(plan: Plan) -> Plan:
+    """Plan a lane that has to fail: history is believed before the provider is done."""
+    return replace(
+        plan, kills=_FEW, processes=1, database="sqlite", quiet=_TOO_SHORT, provider_delay=_TOO_LONG
+    )
+
+
+def run_all(plans: Sequence[Plan], script: Path, at_once: int) -> list[Found | None]:
+    """Run lanes, so many at once; None for one that has no PostgreSQL to run on."""
+    with ThreadPoolExecutor(at_once) as pool, TemporaryDirectory() as folder:
+        files = [Path(folder, f"{number}.json") for number in range(len(plans))]
+        return list(pool.map(partial(_run, script), plans, files))
+
+
+def _run(script: Path, plan: Plan, file: Path) -> Found | None:
+    options = {
+        "kills": plan.kills,
+        "processes": plan.processes,
+        "database": plan.database,
+        "seed": plan.seed,
+        "quiet": plan.quiet,
+        "provider-delay": plan.provider_delay,
+        "json": file,
+    }
+    words = [f"--{name}={value}" for name, value in options.items()]
+    ended = subprocess.run([sys.executable, script, *words], check=False, stdout=subprocess.DEVNULL)
+    if ended.returncode == NO_POSTGRES:
+        return None
+    if not file.exists():
+        raise RuntimeError(f"a lane broke down: {' '.join(words)}")
+    found: Found = json.loads(file.read_text(encoding="utf-8"))
+    return found

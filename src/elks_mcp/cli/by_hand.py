@@ -1,0 +1,146 @@
+"""The commands for what people do by hand: approve, look, cancel, resolve, forget. None sends anything.
+
+What they do is in a module of their own each, loaded when it is wanted.
+"""
+
+import click
+
+from elks_mcp.cli.environment import act, in_state_dir
+
+_phone = click.argument("phone", nargs=-1, required=True, callback=lambda _, __, words: " ".join(words))
+_number = click.argument("number", metavar="O-…", callback=lambda _, __, raw: raw.strip().upper())
+
+
+@click.command()
+@click.argument("approval", metavar="A-…", callback=lambda _, __, raw: raw.strip().upper())
+@in_state_dir
+@click.pass_context
+def approve(context: click.Context, approval: str) -> None:
+    """Agree to a text that waits for a person.
+
+    Shows the text, its recipient and its price, and wants the last four digits of the recipient's number
+    typed. It needs a terminal and no credentials, and sends nothing itself: the server that asked does,
+    within seconds, or when it starts next.
+
+    Exit code 0 if the text is approved, 1 if it is not.
+    """
+    from elks_mcp.cli import approving  # noqa: PLC0415
+
+    act(context, lambda configuration: approving.approve(configuration, approval))
+
+
+@click.command()
+@in_state_dir
+@click.pass_context
+def pending(context: click.Context) -> None:
+    """List the texts that wait for a person, and why."""
+    from elks_mcp.cli import approving  # noqa: PLC0415
+
+    act(context, approving.list_pending)
+
+
+@click.group(invoke_without_command=True)
+@in_state_dir
+@click.pass_context
+def outbox(context: click.Context) -> None:
+    """See what is on its way out, and decide about it.
+
+    Without a command: list.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_orders)
+
+
+@outbox.command("list", short_help="List orders, without their texts.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@in_state_dir
+@click.pass_context
+def list_orders(context: click.Context, limit: int) -> None:
+    """List orders, without their texts; what is unfinished or unknown first."""
+    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.list_orders(configuration, limit))
+
+
+@outbox.command()
+@_number
+@in_state_dir
+@click.pass_context
+def show(context: click.Context, number: str) -> None:
+    """Show all about one order.
+
+    The text is shown while it may still be needed; once an order is settled it is gone.
+    """
+    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.show(configuration, number))
+
+
+@outbox.command()
+@_number
+@in_state_dir
+@click.pass_context
+def cancel(context: click.Context, number: str) -> None:
+    """Cancel an order that waits or is queued. What is on the wire cannot be called back."""
+    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.cancel(configuration, number))
+
+
+@outbox.command(short_help="Say what became of an order that is unknown.")
+@_number
+@click.option("--sent/--not-sent", required=True, help="What you found out, in 46elks' history or by asking.")
+@in_state_dir
+@click.pass_context
+def resolve(context: click.Context, number: str, *, sent: bool) -> None:
+    """Say what became of an order that is unknown.
+
+    No machine sends an unknown order again, since it may have gone out. Look at 46elks.com under SMS
+    history, or ask the recipient, and say it here. An order in doubt is still being looked into.
+    """
+    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.resolve(configuration, number, sent=sent))
+
+
+@outbox.command()
+@in_state_dir
+@click.pass_context
+def resume(context: click.Context) -> None:
+    """Go on sending where that is paused.
+
+    A server looks by itself, twice a minute, whether credentials or money are mended; this tells it at once.
+    """
+    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+
+    act(context, topic.resume)
+
+
+@click.command()
+@_phone
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@in_state_dir
+@click.pass_context
+def forget(context: click.Context, phone: str, *, yes: bool) -> None:
+    """Remove what is held about a phone number.
+
+    Orders lose the number, the text, 46elks' id and all hashes; what they cost stays. That the number
+    said STOP stays too, as a keyed hash, so that nothing is sent there.
+    """
+    from elks_mcp.cli import privacy  # noqa: PLC0415
+
+    act(context, lambda configuration: privacy.forget(configuration, phone, yes=yes))
+
+
+@click.command()
+@_phone
+@in_state_dir
+@click.pass_context
+def export(context: click.Context, phone: str) -> None:
+    """Print all that is held about a phone number, as JSON."""
+    from elks_mcp.cli import privacy  # noqa: PLC0415
+
+    act(context, lambda configuration: privacy.export(configuration, phone))
+
+
+BY_HAND = (approve, pending, outbox, forget, export)

@@ -1,0 +1,23 @@
+"""`elks-mcp policy`: what may be sent now, as the tool explain_policy tells it."""
+
+import anyio
+
+from elks_mcp.cli.idle import open_idle
+from elks_mcp.cli.showing import say
+from elks_mcp.mcp_server.rules import describe_policy
+from elks_mcp.settings import Configuration
+
+
+def run(configuration: Configuration) -> int:
+    """Say what is allowed now.
+
+    Raises:
+        StateUnavailable, Misconfigured: there is state, and it cannot be read.
+    """
+    anyio.run(_explain, configuration)
+    return 0
+
+
+async def _explain(configuration: Configuration) -> None:
+    async with open_idle(configuration) as app:
+        say((await describe_policy(app)).in_words())

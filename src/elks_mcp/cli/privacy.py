@@ -1,0 +1,87 @@
+"""`elks-mcp forget` and `elks-mcp export`: what is held about a phone number."""
+
+import json
+import sys
+from datetime import datetime
+from typing import Any
+
+import click
+
+from elks_mcp.cli.showing import counted, say, show_username
+from elks_mcp.cli.state import State
+from elks_mcp.errors import InvalidInput
+from elks_mcp.phone import Number, parse_number
+from elks_mcp.settings import Configuration
+from elks_mcp.store.traces import Held, Removed, Traces
+
+
+def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:
+    """Remove what is held about a number, after a yes; 0 if nothing is held any more.
+
+    Raises:
+        InvalidInput: it is no number, or nobody can be asked.
+        Refused: something to it is unfinished.
+    """
+    number, state = _read(configuration, raw), State(configuration)
+    if not state.exists:
+        say(state.absence)
+        return 0
+    held = state.ask(lambda database: Traces(database).list_held(number))
+    if not held:
+        say(f"Nothing is held about {number.e164}.")
+        return 0
+    if not (yes or _agrees(number, held)):
+        say("Nothing was changed.")
+        return 1
+    say(_report(number, state.ask(lambda database: Traces(database).remove(number))))
+    return 0
+
+
+def export(configuration: Configuration, raw: str) -> int:
+    """Print all that is held about a number, as JSON.
+
+    Raises:
+        InvalidInput: it is no number.
+    """
+    number, state = _read(configuration, raw), State(configuration)
+    held = state.ask(lambda database: Traces(database).list_held(number)) if state.exists else []
+    shown = {"number": number.e164, "state": state.whereabouts, "accounts": [_shown(each) for each in held]}
+    click.echo(json.dumps(shown, indent=2, default=_written))
+    return 0
+
+
+def _read(configuration: Configuration, raw: str) -> Number:
+    return parse_number(raw, configuration.settings.policy().home)
+
+
+def _agrees(number: Number, held: list[Held]) -> bool:
+    if not sys.stdin.isatty():
+        raise InvalidInput("Nobody can be asked here.", hint="Say --yes if what is held shall be removed.")
+    orders = sum(len(each.orders) for each in held)
+    return click.confirm(
+        f"Remove what is held about {number.e164}, in {counted(orders, 'order')} and contacts?"
+    )
+
+
+def _report(number: Number, removed: Removed) -> str:
+    stop = _STOP_STAYS if removed.opted_out else ""
+    return f"{number.e164} is forgotten in {counted(removed.orders, 'order')}. {_WHAT_IT_MEANS}{stop}"
+
+
+_WHAT_IT_MEANS = """They lost the number, the text, 46elks' id and all hashes.
+What they cost, and when, stays for the budget. A repeat of such a text is not known as one any more.
+46elks' own history is not touched; who is read in it later is noted again, by keyed hash."""
+_STOP_STAYS = "\nThe number said STOP. That stays, as a keyed hash, so that nothing is sent there."
+
+
+def _shown(held: Held) -> dict[str, Any]:
+    return {
+        "api": held.owner.base_url,
+        "username": show_username(held.owner.username),
+        "orders": held.orders,
+        "contact": held.contact,
+    }
+
+
+def _written(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

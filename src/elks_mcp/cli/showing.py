@@ -1,0 +1,53 @@
+"""How commands show things: orders, accounts, times; safe for a terminal, whatever is in them."""
+
+from datetime import timedelta
+
+import click
+
+from elks_mcp.models import Order
+from elks_mcp.store import Account
+
+_MINUTE, _HOUR = 60, 3600
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a text; what would move the cursor or hide something is shown by its number."""
+    shown = "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+    click.echo(shown, err=err)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def show_username(name: str) -> str:
+    """Show enough of an API username to know it again."""
+    return f"{name[:3]}… ({len(name)} characters)"
+
+
+def show_account(owner: Account) -> str:
+    """Say whose something is."""
+    return f"{owner.base_url}, API username {show_username(owner.username)}"
+
+
+def show_recipient(order: Order) -> str:
+    """Say who a text goes to."""
+    return f"{order.to.e164} ({order.to.country})" if order.to else "forgotten"
+
+
+def show_size(order: Order) -> str:
+    """Say how long a text is and what it costs."""
+    return f"{counted(order.parts, 'part')}, {order.price}"
+
+
+def show_time(time: timedelta) -> str:
+    """Write a time in its largest unit, rounded down: 27 minutes."""
+    seconds = max(0, int(time.total_seconds()))
+    if seconds < _MINUTE:
+        return counted(seconds, "second")
+    return counted(seconds // _MINUTE, "minute") if seconds < _HOUR else counted(seconds // _HOUR, "hour")
+
+
+def counted(number: int, what: str) -> str:
+    """Write how many there are: 1 part, 2 parts."""
+    return f"{number} {what}{'s' if number != 1 else ''}"

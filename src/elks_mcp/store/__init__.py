@@ -1,0 +1,23 @@
+"""What is remembered between calls, and between lives of the process.
+
+Nothing here loads a database's libraries until `Storage.open` is called: to start, to price and to run dry
+costs nothing.
+"""
+
+from elks_mcp.store.answers import Idle, Outlook, Pace, PauseReason, Placed, Prospect
+from elks_mcp.store.hashes import SHORTEST_KEY
+from elks_mcp.store.place import Account, Place
+from elks_mcp.store.storage import Storage
+
+__all__ = [
+    "SHORTEST_KEY",
+    "Account",
+    "Idle",
+    "Outlook",
+    "Pace",
+    "PauseReason",
+    "Place",
+    "Placed",
+    "Prospect",
+    "Storage",
+]

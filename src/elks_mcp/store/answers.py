@@ -1,0 +1,86 @@
+"""What the store answers and is asked with, besides orders: values that need no database to be loaded."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from elks_mcp.models import Draft, Order, Recall
+from elks_mcp.money import Money
+
+Check = Callable[[Draft, Money, Recall], str]
+"""Says why a draft of a price may not go out, by what is remembered now; "" where it may."""
+
+
+class PauseReason(StrEnum):
+    """Why nothing is sent for a while."""
+
+    THROTTLED = "throttled"
+    UNREACHABLE = "unreachable"
+    NO_FUNDS = "no funds"
+    CREDENTIALS = "credentials"
+    TROUBLE = "trouble"
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether the next text may be tried when the time is up, or a free question must go well first."""
+        return self in {PauseReason.THROTTLED, PauseReason.UNREACHABLE}
+
+
+class Idle(NamedTuple):
+    """There is nothing to send now."""
+
+    wait: timedelta | None
+    """How long until there may be; None where nothing is queued."""
+
+    pause: PauseReason | None = None
+    """Why sending is paused, where it is. With no time left to wait, 46elks has to be asked."""
+
+
+class Prospect(NamedTuple):
+    """When a queued order may go out, as things are."""
+
+    at: datetime
+    ahead: int
+    """How many go before it."""
+
+    pause: PauseReason | None = None
+
+
+class Outlook(NamedTuple):
+    """What there is to do, by what is overdue."""
+
+    lapsed: bool
+    """Somebody who was sending is gone."""
+
+    approved: bool
+    """A person approved something in a terminal, or let it wait too long."""
+
+    doubtful: bool
+    """History has to be read for something."""
+
+    again_in: timedelta | None
+    """When something will be overdue that is not queued; None where nothing will."""
+
+    waiting: bool
+    """A person is asked, and may answer in a terminal any moment."""
+
+
+class Pace(NamedTuple):
+    """How often, and for how long at most, somebody may be sending."""
+
+    gap: timedelta
+    """From one text to the next."""
+
+    lease: timedelta
+    """From claiming to having an answer."""
+
+    ahead: timedelta = timedelta(0)
+    """How early a slot may be taken; who takes it waits for it."""
+
+
+class Placed(NamedTuple):
+    """An order, and whether it was there before."""
+
+    order: Order
+    is_repeat: bool

@@ -1,0 +1,253 @@
+"""The book of orders: placing them, approving them, finding them again."""
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, exists, insert, or_, select, update
+
+from elks_mcp.errors import InvalidInput, NotFound, Refused
+from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
+from elks_mcp.money import Money
+from elks_mcp.phone import Number, written
+from elks_mcp.store.answers import Check, Placed
+from elks_mcp.store.database import Database, Tx, deciding, reading
+from elks_mcp.store.people import find_repeated, recall
+from elks_mcp.store.rows import build_order, fingerprint, key_hash, parse_order, parse_sender
+from elks_mcp.store.schema import orders
+
+KEPT_WAITING_FOR_YES = timedelta(minutes=30)
+"""How long an order waits for a person. The price is as good as it was for that long."""
+
+READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Letters and digits that cannot be taken for each other when read aloud."""
+
+KEPT_WAITING_TO_GO = timedelta(hours=1)
+"""How long an order that a person approved waits for a server to send it."""
+
+_NOT_NEEDED = "It was asked for again, and by then nobody had to agree."
+
+
+class Book:
+    """Orders by their numbers. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @deciding
+    def place(self, tx: Tx, approval: Approval, check: Check, *, dedupe: bool = True) -> Placed:
+        """Put an order in the queue, or return the one it repeats; where a person has to agree, it waits.
+
+        Between the check of what is remembered and the new row nothing can come in between.
+
+        Raises:
+            InvalidInput: the idempotency key was used for another message.
+            Refused: a guard minds.
+        """
+        draft = approval.quote.draft
+        expire_waiting(tx)
+        if earlier := _find_earlier(tx, draft, dedupe=dedupe):
+            return Placed(earlier, is_repeat=True)
+        if why_not := check(draft, approval.quote.estimate.price, recall(tx, draft)):
+            raise Refused(why_not)
+        waits = approval.approver is not Approver.POLICY
+        if waiting := _find_waiting(tx, draft):
+            if waits:
+                return Placed(parse_order(waiting), is_repeat=False)
+            close(tx, waiting, OrderState.CANCELLED, _NOT_NEEDED)  # or a late yes would send it twice
+        row = _new_row(tx, approval, waits=waits)
+        return Placed(parse_order(_insert(tx, row)), is_repeat=False)
+
+    @deciding
+    def approve(self, tx: Tx, order_id: str, check: Check) -> Placed:
+        """Let a waiting order go, after a person's yes: once. It is a repeat where it went before.
+
+        Where it waited too long, or a guard minds by now, it ends as expired or cancelled.
+
+        Raises:
+            NotFound: there is no such order.
+        """
+        expire_waiting(tx)
+        row = _get(tx, order_id)
+        if row.state != OrderState.WAITING:
+            return Placed(parse_order(row), is_repeat=row.state not in NEVER_SENT)
+        return Placed(_release(tx, row, check), is_repeat=False)
+
+    @deciding
+    def release_approved(self, tx: Tx, check: Check) -> list[Order]:
+        """Let all orders go that a person has approved in a terminal."""
+        expire_waiting(tx)
+        waiting = select(orders).filter_by(account_id=tx.account_id, state=OrderState.WAITING)
+        rows = tx.all(waiting.where(orders.c.approved_at.is_not(None)))
+        return [_release(tx, row, check) for row in rows]
+
+    @reading
+    def find_earlier(self, tx: Tx, draft: Draft, *, dedupe: bool = True) -> Order | None:
+        """Find the order that a draft repeats, by its key or by being the same.
+
+        Raises:
+            InvalidInput: the key was used for another message.
+        """
+        return _find_earlier(tx, draft, dedupe=dedupe)
+
+    @reading
+    def find_waiting(self, tx: Tx, draft: Draft) -> Order | None:
+        """Find the order for exactly this draft that waits for a person."""
+        row = _find_waiting(tx, draft)
+        return parse_order(row) if row else None
+
+    @reading
+    def get(self, tx: Tx, number: str) -> Order:
+        """Return an order by its own number, or by its approval's.
+
+        Raises:
+            NotFound: there is none by that number.
+        """
+        return parse_order(_get(tx, number))
+
+    @reading
+    def find(self, tx: Tx, message_id: str) -> Order | None:
+        """Find the order that 46elks gave a message id for."""
+        ours = select(orders).filter_by(message_id=message_id)
+        row = tx.first(ours.where(orders.c.account_id == tx.account_id))
+        return parse_order(row) if row else None
+
+    @deciding
+    def cancel(self, tx: Tx, order_id: str, why: str) -> Order:
+        """Cancel an order that is not on the wire yet; return how it stands."""
+        row = _get(tx, order_id, lock=True)  # 46elks' word may be being put down just now
+        if row.state not in {OrderState.WAITING, OrderState.QUEUED}:
+            return parse_order(row)
+        return close(tx, row, OrderState.CANCELLED, why)
+
+
+def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
+    """End an order that nothing was sent for: its text and its share of the budget are let go."""
+    unused = row.state == OrderState.WAITING  # a key that never led anywhere may be used again
+    changes = {"state": state, "fault": fault, "charge": 0, "changed_at": tx.now, "lease": None}
+    changes |= {"key_hash": None} if unused else {}
+    return change(tx, row.id, **changes, **without_text(tx))
+
+
+def without_text(tx: Tx) -> dict[str, None]:
+    """Let a settled order's text go, unless the operator wants it kept."""
+    return {} if tx.keeps_texts else {"text": None}
+
+
+def change(tx: Tx, order_id: str, **changes: Any) -> Order:
+    """Change a row and return the order as it is now."""
+    changed = update(orders).where(orders.c.id == order_id).values(**changes).returning(*orders.c)
+    return parse_order((tx.all(changed))[0])
+
+
+def parse_draft(row: Row[Any]) -> Draft:
+    """Read the draft of an order whose text is still there."""
+    return Draft(to=Number(row.recipient), text=row.text, sender=parse_sender(row.sender), flash=row.flash)
+
+
+def parse_price(row: Row[Any]) -> Money:
+    """Read what an order costs, by the price it was approved at."""
+    return Money(row.price, row.currency)
+
+
+def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
+    by_number = or_(orders.c.id == number, orders.c.approval == number)
+    found = select(orders).where(orders.c.account_id == tx.account_id, by_number)
+    if row := tx.first(found.with_for_update() if lock else found):
+        return row
+    raise NotFound("There is no order by that number here.", hint="`elks-mcp outbox` lists them.")
+
+
+def expire_waiting(tx: Tx) -> None:
+    """End what waited too long for a person."""
+    overdue = select(orders).filter_by(account_id=tx.account_id, state=OrderState.WAITING)
+    for row in tx.all(overdue.where(orders.c.due_at <= tx.now)):
+        why = "No server ran to send it" if row.approved_at else "Nobody agreed"
+        close(tx, row, OrderState.EXPIRED, f"{why} in time.")
+
+
+def _find_earlier(tx: Tx, draft: Draft, *, dedupe: bool) -> Order | None:
+    if hashed := key_hash(tx, draft.idempotency_key):
+        row = tx.first(select(orders).filter_by(account_id=tx.account_id, key_hash=hashed))
+        if row:
+            _check_same(tx, row, draft)
+    else:
+        order_id = find_repeated(tx, draft) if dedupe else None
+        row = _get(tx, order_id) if order_id else None
+    return parse_order(row) if row and row.state != OrderState.WAITING else None
+
+
+def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
+    differing = [
+        name
+        for name, one, other in (
+            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
+            ("message", row.text_hash, tx.hasher.of("text", draft.text)),
+            ("from", row.sender, written(draft.sender)),
+            ("flashsms", row.flash, draft.flash),
+        )
+        if one != other
+    ]
+    if differing:
+        raise InvalidInput(
+            f"The idempotencyKey was used before, with another {', '.join(differing)}.",
+            hint="Use a new key for a new message, or the same arguments to ask about the old one.",
+        )
+
+
+def _find_waiting(tx: Tx, draft: Draft) -> Row[Any] | None:
+    same = select(orders).filter_by(
+        account_id=tx.account_id,
+        state=OrderState.WAITING,
+        fingerprint=fingerprint(tx, draft.sender, draft.to, draft.text),
+        key_hash=key_hash(tx, draft.idempotency_key),
+        flash=draft.flash,
+    )
+    return tx.first(same.where(orders.c.due_at > tx.now))
+
+
+def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
+    return build_order(tx, approval.quote) | {
+        "id": f"O-{_code(8)}",
+        "state": OrderState.WAITING if waits else OrderState.QUEUED,
+        "approver": approval.approver,
+        "approval": _new_approval(tx) if waits else None,
+        "placed_at": tx.now,
+        "changed_at": tx.now,
+        "due_at": tx.now + KEPT_WAITING_FOR_YES if waits else tx.now,
+        "charge": 0 if waits else approval.quote.estimate.price.units,
+        "charged_at": tx.now,
+    }
+
+
+def _insert(tx: Tx, row: dict[str, Any]) -> Row[Any]:
+    return (tx.all(insert(orders).values(**row).returning(*orders.c)))[0]
+
+
+def _new_approval(tx: Tx) -> str:
+    """Make a number that a person can type, and that no other order ever had here."""
+    while True:
+        code = f"A-{_code(4)}"
+        if not (tx.all(select(exists().where(orders.c.approval == code))))[0][0]:
+            return code
+
+
+def _code(length: int) -> str:
+    return "".join(secrets.choice(READABLE) for _ in range(length))
+
+
+def _release(tx: Tx, row: Row[Any], check: Check) -> Order:
+    draft = parse_draft(row)
+    if why_not := check(draft, parse_price(row), recall(tx, draft, besides=row.id)):
+        return close(tx, row, OrderState.CANCELLED, why_not)
+    return change(
+        tx,
+        row.id,
+        state=OrderState.QUEUED,
+        approved_at=row.approved_at or tx.now,
+        placed_at=tx.now,
+        changed_at=tx.now,
+        due_at=tx.now,
+        charge=row.price,
+        charged_at=tx.now,
+    )

@@ -1,0 +1,349 @@
+"""Connections and transactions, on SQLite and PostgreSQL alike.
+
+A transaction is a function of a `Tx`; a decorator says of which kind, and makes a coroutine of it.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+import anyio
+import anyio.to_thread
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Engine,
+    Executable,
+    Row,
+    RowMapping,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    insert,
+    make_url,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from elks_mcp.clock import Clock
+from elks_mcp.errors import Misconfigured, StateUnavailable
+from elks_mcp.store.hashes import Hasher
+from elks_mcp.store.migrating import migrate
+from elks_mcp.store.place import Account, Place
+from elks_mcp.store.schema import accounts, state
+
+SAFE_WAL = (3, 51, 3)
+"""From here on several processes may share a write-ahead log (sqlite.org/wal.html, "WAL-reset bug")."""
+
+_BUSY_SECONDS = 10
+_CONNECTIONS = 8
+_POSTGRES_OPTIONS = " ".join(
+    f"-c {option}"
+    for option in (
+        "synchronous_commit=on",
+        "statement_timeout=10s",
+        "lock_timeout=10s",
+        "idle_in_transaction_session_timeout=20s",
+        "application_name=elks-mcp",
+    )
+)
+
+
+class Tx:
+    """An open transaction: the time it takes place at, and whose rows it may see."""
+
+    def __init__(self, database: "Database", connection: Connection) -> None:
+        self.connection = connection
+        self._tell_time = database.tell_time
+        self.account_id = database.account_id
+        self.hasher = database.hasher
+        self.keeps_texts = bool(database.retention)
+        """Whether texts stay after they are not needed to send, for some days."""
+        self.is_postgres = database.is_postgres
+        self.is_used = False
+        """Whether anything was asked of the database yet."""
+
+    @cached_property
+    def now(self) -> datetime:
+        """The time of the database, the same all through."""
+        return self._tell_time(self)
+
+    @cached_property
+    def shared(self) -> RowMapping:
+        """The account's row: what all share who send for it. Who decides something holds it first of all."""
+        return self.execute(_ACCOUNT, {"account": self.account_id}).mappings().one()
+
+    def lock(self) -> None:
+        """Wait until nobody else decides anything for this account; then take the time."""
+        if not self.is_postgres:
+            return  # a writing transaction of SQLite's is alone from the beginning
+        row = self.execute(_LOCK, {"account": self.account_id}).mappings().one()
+        self.__dict__["shared"] = row
+        self.__dict__.setdefault("now", self._tell_time(self, row["moment"]))
+
+    def all(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Run a statement and return its rows."""
+        return self.execute(statement).all()
+
+    def first(self, statement: Executable) -> Row[Any] | None:
+        """Run a statement and return its first row, if there is one."""
+        return self.execute(statement).first()
+
+    def execute(
+        self, statement: Executable, values: Sequence[Mapping[str, Any]] | Mapping[str, Any] | None = None
+    ) -> CursorResult[Any]:
+        """Run a statement with these values; with several, once for each."""
+        result = self.connection.execute(statement, values)
+        self.is_used = True
+        return result
+
+
+_ACCOUNT = select(accounts).where(accounts.c.id == bindparam("account"))
+_LOCKED = _ACCOUNT.with_for_update().subquery()
+_LOCK = select(_LOCKED, func.clock_timestamp().label("moment"))
+"""The lock is taken inside, and the clock read outside of it: after the wait."""
+
+S = TypeVar("S", bound="_OfDatabase")
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class _OfDatabase(Protocol):
+    _database: "Database"
+
+
+def reading(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Make a transaction of a function: one that reads, and holds nobody up."""
+    return _transaction(work, begin="BEGIN", decides=False)
+
+
+def writing(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Make a transaction of a function: one that changes what concerns a single order."""
+    return _transaction(work, begin="BEGIN IMMEDIATE", decides=False)
+
+
+def deciding(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Make a transaction of a function: one that decides by the account's other rows, alone.
+
+    Decisions and their times have the same order.
+    """
+    return _transaction(work, begin="BEGIN IMMEDIATE", decides=True)
+
+
+def _transaction(
+    work: Callable[Concatenate[S, Tx, P], T], *, begin: str, decides: bool
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    @wraps(work)
+    async def run(topic: S, /, *args: P.args, **more: P.kwargs) -> T:
+        def of(tx: Tx) -> T:
+            if decides:
+                tx.lock()
+            return work(topic, tx, *args, **more)
+
+        return await topic._database.run(of, begin=begin)  # noqa: SLF001  (a topic's own)
+
+    return run
+
+
+class Database:
+    """The database of one place, seen as one account.
+
+    Transactions run in threads, each from beginning to end: to hop there and back for every statement
+    costs more than the statement.
+    """
+
+    def __init__(self, engine: Engine, hasher: Hasher, retention: timedelta, clock: Clock | None) -> None:
+        self._engine = engine
+        self._clock = clock
+        self.is_postgres = engine.dialect.name == "postgresql"
+        self._threads = anyio.CapacityLimiter(_CONNECTIONS if self.is_postgres else 1)
+        self.retention = retention
+        self.hasher = hasher
+        self.account_id = 0
+
+    @classmethod
+    async def open(cls, place: Place, hasher: Hasher, clock: Clock | None) -> "Database":
+        """Connect, and bring the tables up to date.
+
+        `clock` stands in for the time of the database; SQLite has that of this machine.
+
+        Raises:
+            StateUnavailable: it cannot be reached or used.
+            Misconfigured: its hashes were made with another key, or a newer version made it.
+        """
+        with _explained():
+            database = cls(_create_engine(place), hasher, place.retention, clock)
+        try:
+            await database.run(database._prepare, begin="BEGIN IMMEDIATE")
+        except BaseException:
+            await database.close()
+            raise
+        return database
+
+    async def enter(self, account: Account) -> None:
+        """See the rows of this account from now on, and no others."""
+        values = {"base_url": account.base_url, "username": account.username}
+
+        def find_or_make(tx: Tx) -> int:
+            insert = (postgresql.insert if self.is_postgres else sqlite.insert)(accounts)
+            tx.execute(insert.values(**values).on_conflict_do_nothing())
+            found: int = tx.execute(select(accounts.c.id).filter_by(**values)).scalar_one()
+            return found
+
+        self.account_id = await self.run(find_or_make, begin="BEGIN IMMEDIATE")
+
+    async def run(self, work: Callable[[Tx], T], *, begin: str) -> T:
+        """Run a transaction. Who hangs up meanwhile does not break it off: what it began it ends."""
+        return await anyio.to_thread.run_sync(self._run, work, begin, limiter=self._threads)
+
+    async def now(self) -> datetime:
+        """Tell the time that all who share this database go by."""
+        return await self.run(lambda tx: tx.now, begin="BEGIN")
+
+    async def close(self) -> None:
+        """Close all connections. Of SQLite's log nothing remains then, unless others still use it."""
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._engine.dispose)
+
+    def tell_time(self, tx: Tx, moment: datetime | None = None) -> datetime:
+        """Tell the time: the clock's that was handed in, the machine's for SQLite, else PostgreSQL's own."""
+        if self._clock or not self.is_postgres:
+            return (self._clock or Clock()).now()
+        moment = moment or tx.execute(select(func.clock_timestamp())).scalar_one()
+        return moment.astimezone(UTC)
+
+    def _run(self, work: Callable[[Tx], T], begin: str) -> T:
+        with _explained():
+            for _ in range(_CONNECTIONS + 1):
+                tx: Tx | None = None
+                try:
+                    with (
+                        self._engine.connect().execution_options(begin=begin) as connection,
+                        connection.begin(),
+                    ):
+                        tx = Tx(self, connection)
+                        return work(tx)
+                except DBAPIError as error:
+                    # A connection that had died while it lay idle: nothing was done over it.
+                    if not error.connection_invalidated or (tx and tx.is_used):
+                        raise
+            raise StateUnavailable("The database of queued texts cannot be reached.")
+
+    def _prepare(self, tx: Tx) -> None:
+        migrate(tx.connection)
+        self._check_key(tx)
+
+    def _check_key(self, tx: Tx) -> None:
+        """See that the hashes here are ours: with another key, who said STOP would not be found."""
+        ours = self.hasher.of("key check")
+        known = tx.execute(select(state.c.value).where(state.c.name == "key")).scalar()
+        if known is None:
+            tx.execute(insert(state).values(name="key", value=ours))
+        elif known != ours:
+            raise Misconfigured(
+                "The state was written with another secret key, so opt-outs in it could not be found.",
+                hint="Set ELKS_SECRET_KEY to the key it was made with (in a state directory: secret.key).",
+            )
+
+
+class _explained:  # noqa: N801  (a context, used as a word)
+    """Turn a database's errors into ours: they can hold texts, numbers and passwords."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, SQLAlchemyError | sqlite3.Error | OSError):
+            raise StateUnavailable(
+                f"The database of queued texts cannot be used: {_reason(error)}."
+            ) from None
+
+
+def _reason(error: Exception) -> str:
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    words = (cause.strerror or "" if isinstance(cause, OSError) else str(cause)).lower()
+    for sign, reason in _REASONS.items():
+        if sign in words:
+            return reason
+    return f"{type(cause).__name__}"
+
+
+_REASONS = {
+    "locked": "other processes kept it busy too long",
+    "lock timeout": "other processes kept it busy too long",
+    "full": "the disk is full",
+    "readonly": "it may not be written to",
+    "read-only": "it may not be written to",
+    "permission denied": "this user may not read or write it",
+    "unable to open": "its file cannot be opened",
+    "not a database": "its file is damaged",
+    "malformed": "its file is damaged",
+    "password": "it does not accept the password in ELKS_DATABASE_URL",
+    "connection": "it cannot be reached",
+    "timeout": "it did not answer in time",
+}
+
+
+def _create_engine(place: Place) -> Engine:
+    if place.url:
+        return _create_postgres_engine(place.url.get_secret_value())
+    more: dict[str, Any] = {"poolclass": StaticPool}
+    if place.file:
+        make_private(place.file)
+        more = {"pool_size": 1, "max_overflow": 0}
+    engine = create_engine(
+        f"sqlite:///{place.file or ':memory:'}",
+        connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS, "check_same_thread": False},
+        **more,
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _create_postgres_engine(written: str) -> Engine:
+    try:
+        url = make_url(written).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        raise Misconfigured(
+            "ELKS_DATABASE_URL cannot be read.", hint="It looks like postgresql://user:password@host/name."
+        ) from None
+    options = {"options": _POSTGRES_OPTIONS, "connect_timeout": _BUSY_SECONDS}
+    try:
+        return create_engine(url, pool_size=_CONNECTIONS, max_overflow=0, connect_args=options)
+    except ModuleNotFoundError:
+        raise Misconfigured(
+            "ELKS_DATABASE_URL needs the driver for PostgreSQL.", hint="Install elks-mcp[postgres]."
+        ) from None
+
+
+def make_private(file: Path) -> None:
+    """Make a file that only its owner may read, before anything is in it."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    mode = "WAL" if sqlite3.sqlite_version_info >= SAFE_WAL else "DELETE"
+    cursor = connection.cursor()
+    for pragma in (
+        f"journal_mode={mode}",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Begin as what it is: who will write waits for the lock at once, where waiting is possible."""
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))

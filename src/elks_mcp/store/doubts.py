@@ -1,0 +1,132 @@
+"""Orders that may have been sent: waiting for history to tell, and what follows when it has."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, func, select
+
+from elks_mcp.models import Message, OrderState, Receipt
+from elks_mcp.reconcile import Doubt, Verdict, judge
+from elks_mcp.store.book import change, parse_draft
+from elks_mcp.store.database import Database, Tx, deciding, reading
+from elks_mcp.store.queue import accept
+from elks_mcp.store.schema import orders
+
+LONGEST = timedelta(hours=1)
+"""After this long in doubt nobody looks any more: history may have been tidied by then."""
+
+_SOONEST, _LATEST = timedelta(seconds=1), timedelta(seconds=30)
+"""Between two looks into history, before the quiet period is over."""
+
+_WAS_ABSENT = "46elks had not accepted the first try."
+_AMBIGUOUS = "46elks' history holds something like it, and nobody can say whether it is this."
+_TOO_LONG = "It could not be found out within an hour."
+
+
+class Doubts:
+    """Orders in doubt. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def find_due(self, tx: Tx) -> tuple[datetime, datetime | None]:
+        """Say what time it is, and from when on history has to be read, if it has to be by now.
+
+        That is from the first attempt of all, due or not: who is judged must be in what is read.
+        """
+        times = select(
+            func.min(orders.c.attempted_at).label("since"), func.min(orders.c.due_at).label("due_at")
+        )
+        row = tx.execute(times.where(_in_doubt(tx))).one()
+        return tx.now, row.since if row.due_at and row.due_at <= tx.now else None
+
+    @deciding
+    def conclude(
+        self,
+        tx: Tx,
+        history: Iterable[Message] | None,
+        *,
+        read_at: datetime,
+        quiet: timedelta,
+        skew: timedelta,
+    ) -> list[str]:
+        """Draw conclusions from what history holds, read since `read_at`; name the orders they concern.
+
+        `history` is all that was sent since the first attempt; None where it could not be read. `skew`
+        is how far 46elks' clock is ahead of the database's. A text is absent by two readings: one that
+        began `quiet` after the attempt ended or later, and one a second, or a tenth of `quiet`, after
+        that. (Not after it began: a process that stood still may have posted at the end of its time.)
+        """
+        rows = tx.all(select(orders).where(_in_doubt(tx)).with_for_update())
+        verdicts = {} if history is None else _judge(tx, rows, history, skew)
+        for row in rows:
+            _apply(tx, row, verdicts.get(row.id), read_at, quiet)
+        return [row.id for row in rows]
+
+
+def _in_doubt(tx: Tx) -> ColumnElement[bool]:
+    return and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.IN_DOUBT)
+
+
+def _judge(
+    tx: Tx, rows: Iterable[Row[Any]], history: Iterable[Message], skew: timedelta
+) -> dict[str, Verdict]:
+    """Judge without the messages that are known to be other orders'; not at all where one is being sent.
+
+    What is being sent may be in history already, and whose it is will only be known when 46elks answers.
+    """
+    messages = list(history)
+    ours = select(orders).where(orders.c.account_id == tx.account_id)
+    sending = tx.all(ours.where(orders.c.state == OrderState.SENDING))
+    known = tx.all(ours.where(orders.c.message_id.in_([each.id for each in messages])))
+    busy, owned = {row.recipient for row in sending}, {row.message_id for row in known}
+    doubts = [
+        Doubt(order_id=row.id, draft=parse_draft(row), since=row.attempted_at + skew)
+        for row in rows
+        if row.recipient not in busy
+    ]
+    return judge(doubts, [message for message in messages if message.id not in owned])
+
+
+def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:
+    if verdict and verdict.message:
+        accept(tx, row, _receipt(verdict.message))
+    elif tx.now - row.attempted_at > LONGEST:
+        _end(tx, row, OrderState.UNKNOWN, _TOO_LONG)
+    elif verdict is None or read_at < row.changed_at + quiet:
+        change(tx, row.id, due_at=_next_look(tx, row, quiet))
+    elif row.absent_at is None:
+        change(tx, row.id, absent_at=read_at, due_at=tx.now + _pause_between(quiet))
+    elif read_at < row.absent_at + _pause_between(quiet):
+        change(tx, row.id, due_at=row.absent_at + _pause_between(quiet))
+    elif verdict.is_absent:
+        _end(tx, row, OrderState.QUEUED, _WAS_ABSENT)
+    else:
+        _end(tx, row, OrderState.UNKNOWN, _AMBIGUOUS)
+
+
+def _end(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> None:
+    change(tx, row.id, state=state, fault=fault, lease=None, absent_at=None, due_at=tx.now, changed_at=tx.now)
+
+
+def _next_look(tx: Tx, row: Row[Any], quiet: timedelta) -> datetime:
+    """Look ever less often, and when the quiet period ends."""
+    pause: timedelta = min(max((tx.now - row.attempted_at) / 2, _SOONEST), _LATEST)
+    quiet_until: datetime = row.changed_at + quiet
+    return min(tx.now + pause, quiet_until) if quiet_until > tx.now else tx.now + pause
+
+
+def _pause_between(quiet: timedelta) -> timedelta:
+    return max(_SOONEST, quiet / 10)
+
+
+def _receipt(message: Message) -> Receipt:
+    return Receipt(
+        message_id=message.id,
+        status=message.status,
+        created_at=message.created_at,
+        cost=message.cost,
+        parts=message.parts,
+    )

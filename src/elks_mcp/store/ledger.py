@@ -1,0 +1,43 @@
+"""How one account stands: what it spent, and what is open."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from elks_mcp.models import OrderState
+from elks_mcp.store.database import Database, Tx, reading
+from elks_mcp.store.people import DAY
+from elks_mcp.store.schema import orders
+
+
+class Standing(NamedTuple):
+    """What bears on an account's next text, whoever gets it."""
+
+    spent: int
+    """Charged or reserved in the last 24 hours, in ten-thousandths of the account's currency."""
+
+    counts: Mapping[OrderState, int]
+    heard_until: datetime | None
+    """Up to when 46elks' history was read for STOPs; None where it never was."""
+
+
+class Ledger:
+    """Sums over the orders of one account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def sum_up(self, tx: Tx) -> Standing:
+        """Say how the account stands now."""
+        ours = orders.c.account_id == tx.account_id
+        charged = select(func.coalesce(func.sum(orders.c.charge), 0))
+        spent = tx.execute(charged.where(ours, orders.c.charged_at > tx.now - DAY)).scalar_one()
+        states = select(orders.c.state, func.count().label("number")).where(ours).group_by(orders.c.state)
+        return Standing(
+            spent=int(spent),
+            counts={OrderState(row.state): row.number for row in tx.all(states)},
+            heard_until=tx.shared["heard_until"],
+        )

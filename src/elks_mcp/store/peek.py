@@ -1,0 +1,34 @@
+"""A quick look at a SQLite file with the standard library, so that nobody loads more for nothing."""
+
+import sqlite3
+from pathlib import Path
+
+from elks_mcp.store.place import Account
+
+_UNFINISHED = """
+SELECT EXISTS (
+  SELECT 1 FROM orders JOIN accounts ON accounts.id = orders.account_id
+  WHERE accounts.base_url = ? AND accounts.username = ?
+  AND orders.state IN ('waiting', 'queued', 'sending', 'in doubt')
+)
+"""
+
+
+def has_unfinished(file: Path, account: Account) -> bool:
+    """Tell whether a file holds orders of this account that somebody must see to.
+
+    What a killed process left half written is undone by opening the file. One that cannot be read, or
+    has other tables, is for those to judge who really open it.
+    """
+    if not file.exists():
+        return False
+    try:
+        connection = sqlite3.connect(f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=1)
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            found = connection.execute(_UNFINISHED, (account.base_url, account.username)).fetchone()
+        finally:
+            connection.close()
+    except sqlite3.Error:
+        return True
+    return bool(found[0])

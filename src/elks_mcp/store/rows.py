@@ -1,0 +1,87 @@
+"""Rows made of orders, and orders of rows."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Row
+
+from elks_mcp.models import Approver, Finding, Order, OrderState, Quote, Receipt
+from elks_mcp.money import Money
+from elks_mcp.phone import Number, Sender, SenderId, written
+from elks_mcp.store.database import Tx
+from elks_mcp.text import Encoding
+
+
+def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
+    """Make the part of a new row that comes from the quote."""
+    draft = quote.draft
+    return {
+        "account_id": tx.account_id,
+        "recipient": draft.to.e164,
+        "sender": written(draft.sender),
+        "text": draft.text,
+        "flash": draft.flash,
+        "parts": quote.parts,
+        "encoding": quote.size.encoding,
+        "price": quote.estimate.price.units,
+        "currency": quote.estimate.price.currency,
+        "findings": json.dumps([finding.model_dump(mode="json") for finding in quote.findings]),
+        "recipient_hash": tx.hasher.number(draft.to.e164),
+        "text_hash": tx.hasher.of("text", draft.text),
+        "fingerprint": fingerprint(tx, draft.sender, draft.to, draft.text),
+        "key_hash": key_hash(tx, draft.idempotency_key),
+        "attempts": 0,
+        "fault": "",
+    }
+
+
+def parse_order(row: Row[Any]) -> Order:
+    """Read an order."""
+    is_put_off = row.state == OrderState.QUEUED and row.fault
+    return Order(
+        id=row.id,
+        state=OrderState(row.state),
+        to=Number(row.recipient) if row.recipient else None,
+        sender=parse_sender(row.sender),
+        text=row.text,
+        flash=row.flash,
+        parts=row.parts,
+        encoding=Encoding(row.encoding),
+        price=Money(row.price, row.currency),
+        findings=tuple(Finding.model_validate(each) for each in json.loads(row.findings)),
+        approver=Approver(row.approver),
+        approval=row.approval,
+        placed_at=row.placed_at,
+        changed_at=row.changed_at,
+        not_before=row.due_at if is_put_off else None,
+        attempts=row.attempts,
+        receipt=_receipt(row),
+        fault=row.fault,
+    )
+
+
+def parse_sender(written: str) -> Sender:
+    """Read a sender as rows hold it."""
+    return Number(written) if written.startswith("+") else SenderId(written)
+
+
+def fingerprint(tx: Tx, sender: Sender, to: Number, text: str) -> str:
+    """Hash what makes two texts the same one."""
+    return tx.hasher.of("message", written(sender), to.e164, text)
+
+
+def key_hash(tx: Tx, key: str | None) -> str | None:
+    """Hash an idempotency key; people put names and numbers into them."""
+    return tx.hasher.of("key", key) if key else None
+
+
+def _receipt(row: Row[Any]) -> Receipt | None:
+    if row.message_id is None:
+        return None
+    return Receipt(
+        message_id=row.message_id,
+        status=row.message_status,
+        created_at=row.accepted_at,
+        cost=None if row.cost is None else Money(row.cost, row.currency),
+        parts=row.parts,
+    )

@@ -1,0 +1,136 @@
+"""The tables. What is written here and what the migrations make is the same; a test compares them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A moment in UTC, as microseconds since 1970: the same, and in the same order, on every database."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Count the microseconds."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Make a moment of them."""
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+state = Table(
+    "state",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+"""Facts about the database itself: which secret key its hashes were made with."""
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("base_url", Text, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("next_send_at", Moment),
+    Column("paused_until", Moment),
+    Column("pause_reason", String(20)),
+    Column("heard_until", Moment),
+    UniqueConstraint("base_url", "username"),
+)
+"""Whose rows they are; and what all who send for that account share: pace, pause, how far was heard."""
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.id), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("recipient", Text),
+    Column("sender", Text, nullable=False),
+    Column("text", Text),
+    Column("flash", Boolean, nullable=False),
+    Column("parts", Integer, nullable=False),
+    Column("encoding", String(8), nullable=False),
+    Column("price", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("findings", Text, nullable=False),
+    Column("approver", String(10), nullable=False),
+    Column("approval", String(8)),
+    Column("approved_at", Moment),
+    Column("placed_at", Moment, nullable=False),
+    Column("changed_at", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("charge", BigInteger, nullable=False),
+    Column("charged_at", Moment, nullable=False),
+    Column("recipient_hash", String(64)),
+    Column("text_hash", String(64)),
+    Column("fingerprint", String(64)),
+    Column("key_hash", String(64)),
+    Column("attempts", Integer, nullable=False),
+    Column("attempted_at", Moment),
+    Column("lease", String(32)),
+    Column("absent_at", Moment),
+    Column("message_id", String(100)),
+    Column("message_status", String(20)),
+    Column("accepted_at", Moment),
+    Column("cost", BigInteger),
+    Column("fault", Text, nullable=False),
+    Index("uq_orders_approval", "approval", unique=True),
+    Index("uq_orders_key", "account_id", "key_hash", unique=True),
+    Index("uq_orders_message", "account_id", "message_id", unique=True),
+    Index("ix_orders_state", "account_id", "state", "due_at"),
+    Index("ix_orders_like", "account_id", "fingerprint", "changed_at"),
+    Index("ix_orders_to", "account_id", "recipient_hash", "charged_at"),
+    Index("ix_orders_charged", "account_id", "charged_at", "charge"),
+)
+"""The outbox. `text` is there while it may still be needed to send; the hashes stay.
+
+`due_at` is when somebody must look at it again: a waiting order expires then, a queued one has its turn,
+the lease of one that is being sent ends, and for one in doubt history is read.
+`charge` is what it holds of the budget: its price, then what it really cost, and 0 once it was not sent.
+"""
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("number_hash", String(64), primary_key=True),
+    Column("sent_at", Moment),
+    Column("received_at", Moment),
+    Column("opted_out", Boolean, nullable=False),
+    Column("word_at", Moment),
+)
+"""Who was ever written to or heard from, by keyed hash, and who does not want to be.
+
+`word_at` is when the latest STOP or START was written, so that they can be read twice and in any order.
+"""

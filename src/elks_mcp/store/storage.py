@@ -1,0 +1,100 @@
+"""The way to the store: opened when it is first needed, and only then loaded."""
+
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from elks_mcp.clock import Clock
+from elks_mcp.errors import Misconfigured, StateUnavailable
+from elks_mcp.store.hashes import SHORTEST_KEY, Hasher, find_or_make_key
+from elks_mcp.store.peek import has_unfinished
+from elks_mcp.store.place import Account, Place
+
+if TYPE_CHECKING:
+    from elks_mcp.store.store import Store
+
+
+class Storage:
+    """The store of one account at one place. `clock` stands in for the database's time."""
+
+    def __init__(self, place: Place, account: Account, clock: Clock | None = None) -> None:
+        self.place = place
+        self._account = account
+        self._clock = clock
+        self._store: Store | None = None
+        self._opening = anyio.Lock()
+
+    async def secret_for(self, purpose: str) -> str:
+        """Make a secret of the key for one purpose, the same wherever the key is the same."""
+        return (await self.open()).database.hasher.of("secret", purpose)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was needed yet."""
+        return self._store is not None
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything can be remembered there at all."""
+        return self.is_open or bool(self.place.url) or bool(self.place.file and self.place.file.exists())
+
+    async def has_unfinished(self) -> bool:
+        """Look whether a server has something to see to, without loading more than is loaded."""
+        if self.place.url:
+            return True
+        if self.place.file is None:
+            return self.is_open
+        return await anyio.to_thread.run_sync(has_unfinished, self.place.file, self._account)
+
+    async def open(self) -> "Store":
+        """Return the store, opening it the first time.
+
+        Raises:
+            StateUnavailable, Misconfigured: it cannot be used; without it nothing is sent.
+        """
+        async with self._opening:
+            self._store = store = self._store or await self._open()
+        return store
+
+    async def close(self) -> None:
+        """Close it, if it was opened."""
+        if self._store is not None:
+            await self._store.close()
+            self._store = None
+
+    async def _open(self) -> "Store":
+        hasher = await anyio.to_thread.run_sync(self._hasher)
+        await anyio.to_thread.run_sync(_load)
+        from elks_mcp.store.store import Store  # noqa: PLC0415  (loaded by now)
+
+        with anyio.CancelScope(shield=True):
+            store = await Store.open(self.place, self._account, hasher, self._clock)
+        return store  # noqa: RET504  (the scope could have swallowed an exception)
+
+    def _hasher(self) -> Hasher:
+        if self.place.key:
+            return Hasher(self.place.key.get_secret_value().encode())
+        if self.place.url:
+            raise Misconfigured(
+                "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 characters or more.",
+                hint="Make one with `openssl rand -hex 32`, and give it to every server on that database.",
+            )
+        if self.place.folder is None:
+            return Hasher(secrets.token_bytes(SHORTEST_KEY))
+        try:
+            self.place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return Hasher(find_or_make_key(self.place.folder))
+        except OSError as error:
+            raise StateUnavailable(
+                f"The state directory cannot be used: {error.strerror}.",
+                hint="Set ELKS_STATE_DIR to a folder this user may write to.",
+            ) from None
+
+
+def _load() -> None:
+    """Load what takes a while; in a thread, so that the server goes on answering."""
+    with suppress(ImportError):
+        import elks_mcp.store.store  # noqa: F401, PLC0415

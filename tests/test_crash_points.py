@@ -1,0 +1,331 @@
+"""Every step on an order's way out, failing once and dying once: one message, one order, and the truth told.
+
+A step is each statement and each commit, each request as it sets out and each answer as it comes. They
+are counted in an undisturbed run; then each of them in turn fails, or is the last thing the process ever
+does. A new process on the same database sees to the rest, and its caller asks again, as callers do.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from elks_mcp.errors import StateUnavailable
+from elks_mcp.models import ACCEPTED, NEVER_SENT, Approver, Order, Report
+from elks_mcp.sandbox import Fault
+from elks_mcp.store import Place
+from elks_mcp.store.desk import Desk
+from elks_mcp.store.store import Store
+
+from .provider import a_draft, an_approval
+from .stores import (
+    DATABASES,
+    KEY,
+    PRICE,
+    Life,
+    SteppedRoad,
+    Steps,
+    World,
+    is_death,
+    is_unfinished,
+    read_rows,
+    said,
+)
+
+pytestmark = pytest.mark.anyio
+
+TEXT = "Kom hem till middagen"
+
+
+Act = Callable[[Life, Store], Awaitable[Order]]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What somebody wants, what is wrong with 46elks, and what has to come of it whatever else happens."""
+
+    name: str
+    act: Act
+    fault: Fault | None = None
+    fault_text: str = ""
+    sends: bool | None = True
+    """Whether one text goes out; None: that depends, but at most one does."""
+
+    def prepare(self, world: World) -> None:
+        """Have go wrong what goes wrong."""
+        if self.fault:
+            more: dict[str, Any] = {"text": self.fault_text} if self.fault_text else {}
+            world.box.faults.inject(self.fault, method="POST", path="/sms", **more)
+
+
+async def place(life: Life, store: Store) -> Order:
+    """Place an order; who fails to asks again, with the same words."""
+    for _ in range(3):
+        try:
+            placed = await life.orders.place(an_approval(a_draft(TEXT)))
+        except StateUnavailable:
+            continue
+        life.outbox.hand_over(placed.order)
+        return placed.order
+    raise AssertionError("one step fails, not more")
+
+
+async def place_under_key(life: Life, store: Store) -> Order:
+    """Place an order under a key."""
+    for _ in range(3):
+        try:
+            placed = await life.orders.place(an_approval(a_draft(TEXT, key="k")))
+        except StateUnavailable:
+            continue
+        life.outbox.hand_over(placed.order)
+        return placed.order
+    raise AssertionError("one step fails, not more")
+
+
+async def let_a_person_agree(life: Life, store: Store) -> Order:
+    """Place an order that waits for a person, who says yes: twice, since the answer may be replayed."""
+    approval = an_approval(a_draft(TEXT), Approver.PERSON)
+    released = None
+    for _ in range(3):
+        try:
+            placed = await life.orders.place(approval)
+            released = await life.orders.approve(placed.order)
+            released = await life.orders.approve(placed.order)
+            break
+        except StateUnavailable:
+            continue
+    assert released
+    life.outbox.hand_over(released.order)
+    return released.order
+
+
+async def let_a_terminal_agree(life: Life, store: Store) -> Order:
+    """Place an order that a person approves in a terminal, which is another process."""
+    approval = an_approval(a_draft(TEXT), Approver.TERMINAL)
+    for _ in range(3):
+        try:
+            order = (await life.orders.place(approval)).order
+            await Desk(store.database).approve(order.id)
+        except StateUnavailable:
+            continue
+        return order
+    raise AssertionError("one step fails, not more")
+
+
+async def place_for_one_who_said_stop(life: Life, store: Store) -> Order:
+    """Place an order, and hear a STOP before anybody could send it."""
+    order = None
+    for _ in range(3):
+        try:
+            order = order or (await life.orders.place(an_approval(a_draft(TEXT)))).order
+            await store.people.hear([said("STOP", at=life.clock.now())])
+            break
+        except StateUnavailable:
+            continue
+    assert order
+    life.outbox.hand_over(order)
+    return order
+
+
+async def place_and_cancel(life: Life, store: Store) -> Order:
+    """Place an order and think better of it."""
+    order = None
+    for _ in range(3):
+        try:
+            order = order or (await life.orders.place(an_approval(a_draft(TEXT)))).order
+            return await life.orders.cancel(order, "Not wanted.")
+        except StateUnavailable:
+            continue
+    raise AssertionError("one step fails, not more")
+
+
+async def place_and_hear_a_report(life: Life, store: Store) -> Order:
+    """Place an order that is reported as delivered, although no answer came."""
+    order = await place(life, store)
+
+    async def is_out() -> bool:
+        return bool(life.world.box.accepted)
+
+    await life.pass_until(is_out)
+    [message] = life.world.box.accepted
+    for _ in range(3):
+        try:
+            await store.reports.hear([Report(message_id=message.id, status="delivered", order_id=order.id)])
+            break
+        except StateUnavailable:
+            continue
+    return order
+
+
+SCENARIOS = [
+    Scenario("sent", place),
+    Scenario("sent under a key", place_under_key),
+    Scenario("the answer is lost", place, Fault.DROP_AFTER),
+    Scenario("never arrived", place, Fault.DROP_BEFORE),
+    Scenario("no connection", place, Fault.CONNECTION_REFUSED),
+    Scenario("too many requests", place, Fault.TOO_MANY_REQUESTS),
+    Scenario("no money", place, Fault.FORBIDDEN, "Not enough credits"),
+    Scenario("rejected", place, Fault.FORBIDDEN, "Invalid number", sends=None),
+    Scenario("a person agrees", let_a_person_agree),
+    Scenario("approved in a terminal", let_a_terminal_agree),
+    Scenario("they said STOP", place_for_one_who_said_stop, sends=False),
+    Scenario("cancelled", place_and_cancel, sends=None),
+    Scenario("reported, not answered", place_and_hear_a_report, Fault.DROP_AFTER),
+]
+
+
+async def settle(life: Life) -> None:
+    """Let time pass until nothing is unfinished, looking past all that could be disturbed."""
+
+    async def is_settled() -> bool:
+        return not is_unfinished(life.world.place, life.world.account)
+
+    await life.pass_until(is_settled)
+
+
+async def live(scenario: Scenario, world: World, steps: Steps, told: Order | None) -> Order | None:
+    """Live once, from the wish to the end, unless a step is the last; return what the caller was told."""
+    life = Life(world, around=lambda road: SteppedRoad(road, steps))
+    try:
+        async with life.opened() as store:
+            steps.listen(store)
+            async with life.outbox.running():
+                told = told or await scenario.act(life, store)
+                await settle(life)
+    except BaseException as error:
+        if not is_death(error):
+            raise
+    return told
+
+
+async def see_to_the_rest(scenario: Scenario, world: World, told: Order | None) -> list[Order]:
+    """Live again, undisturbed; a caller who was told nothing asks again. Return all orders there are."""
+    life = Life(world)
+    async with life.running() as store:
+        if told is None:
+            await scenario.act(life, store)
+        await settle(life)
+        return [
+            filed.order
+            for filed in await Desk(store.database).list_orders(100_000)
+            if filed.owner == world.account
+        ]
+
+
+def check(scenario: Scenario, world: World, told: Order | None, orders: list[Order]) -> None:
+    """Check that what is written down is what happened, and that it happened once."""
+    [order] = orders
+    accepted = world.box.accepted
+    assert order.id == (told or order).id
+    assert len(accepted) == {True: 1, False: 0}.get(scenario.sends, len(accepted)) <= 1
+    assert len(world.box.charges) == len(accepted)
+    assert order.text is None
+    if accepted:
+        assert order.state in ACCEPTED
+        assert order.receipt
+        assert order.receipt.message_id == accepted[0].id
+        assert accepted[0].text == TEXT
+    else:
+        assert order.state in NEVER_SENT
+    charges = "SELECT charge FROM orders JOIN accounts ON accounts.id = account_id WHERE username = ?"
+    assert read_rows(world.place, charges, world.account.username) == [(len(accepted) * PRICE,)]
+
+
+async def go_wrong(scenario: Scenario, place: Place, *wrong: int | None, fatal: bool) -> list[str]:
+    """Let a step of each life go wrong, and check what comes of it; return the steps of the last of them."""
+    world = World(place)
+    scenario.prepare(world)
+    told: Order | None = None
+    steps = Steps()
+    for number in wrong:
+        steps = Steps(number, fatal=fatal)
+        told = await live(scenario, world, steps, told)
+    try:
+        orders = await see_to_the_rest(scenario, world, told)
+        check(scenario, world, told, orders)
+    except BaseException as error:
+        end = steps.taken[-1] if fatal else steps.taken[wrong[-1] or 0]
+        error.add_note(f"{scenario.name}: step {wrong}, {end!r}, {'fatal' if fatal else 'failed'}")
+        raise
+    return steps.taken
+
+
+def telling(steps: list[str]) -> list[int]:
+    """Choose the steps that differ: not each of many looks at the same thing, while time passes."""
+    chosen: dict[object, int] = {}
+    for number, step in enumerate(steps):
+        before = tuple(steps[max(0, number - 4) : number])
+        requests = sum(each.startswith("POST") for each in steps[:number])
+        chosen.setdefault((step, before, requests), number)
+    return list(chosen.values())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Place:
+    """Have a place for a store in a state directory."""
+    return Place(folder=tmp_path)
+
+
+@pytest.fixture
+def server(postgres_database: str) -> Place:
+    """Have a place for a store on a PostgreSQL."""
+    return Place(url=SecretStr(postgres_database), key=KEY)
+
+
+named = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+fatally = pytest.mark.parametrize("fatal", [False, True], ids=["fails", "dies"])
+
+
+@pytest.mark.parametrize("database", DATABASES)
+async def test_undisturbed_everything_comes_to_its_end(request: pytest.FixtureRequest, database: str) -> None:
+    place: Place = request.getfixturevalue({"sqlite": "folder", "postgres": "server"}[database])
+    for scenario in SCENARIOS:
+        steps = await go_wrong(scenario, place, None, fatal=False)
+        assert {"commit", "committed"} <= set(steps)
+
+
+@fatally
+async def test_whatever_step_goes_wrong_one_message_goes_out(folder: Place, fatal: bool) -> None:
+    scenario = SCENARIOS[0]
+    for wrong in range(len(await go_wrong(scenario, folder, None, fatal=False))):
+        await go_wrong(scenario, folder, wrong, fatal=fatal)
+
+
+async def test_wherever_we_die_after_an_answer_was_lost_one_message_goes_out(folder: Place) -> None:
+    scenario = next(each for each in SCENARIOS if each.name == "the answer is lost")
+    steps = await go_wrong(scenario, folder, None, fatal=False)
+    for wrong in telling(steps)[20:]:
+        await go_wrong(scenario, folder, wrong, fatal=True)
+
+
+@pytest.mark.long
+@fatally
+@named
+async def test_whatever_step_goes_wrong_in_whatever_is_wanted_the_truth_is_told(
+    folder: Place, scenario: Scenario, fatal: bool
+) -> None:
+    for wrong in telling(await go_wrong(scenario, folder, None, fatal=False)):
+        await go_wrong(scenario, folder, wrong, fatal=fatal)
+
+
+@pytest.mark.long
+@named
+async def test_wherever_we_die_on_a_shared_database_the_truth_is_told(
+    server: Place, scenario: Scenario
+) -> None:
+    for wrong in telling(await go_wrong(scenario, server, None, fatal=False)):
+        await go_wrong(scenario, server, wrong, fatal=True)
+
+
+@pytest.mark.long
+@fatally
+@pytest.mark.parametrize("scenario", SCENARIOS[:3], ids=lambda scenario: scenario.name)
+async def test_what_goes_wrong_while_we_mend_what_went_wrong_changes_nothing(
+    folder: Place, scenario: Scenario, fatal: bool
+) -> None:
+    for wrong in telling(await go_wrong(scenario, folder, None, fatal=False)):
+        for again in (3 + wrong % 7, 13 + wrong % 11, 31 + wrong % 13):
+            await go_wrong(scenario, folder, wrong, again, fatal=fatal)

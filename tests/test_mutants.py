@@ -1,0 +1,288 @@
+"""The tests can fail: each of these breakages of the program is caught by tests that are quick.
+
+A breakage is a change of a few words in a copy of the package; the tests named with it run against the copy,
+in a process of their own, and must not pass. Where the words are gone, the breakage has to be written anew.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STORE, RACES, CRASHES, OUTBOX = (
+    "tests/test_store.py",
+    "tests/test_store_races.py",
+    "tests/test_crash_points.py",
+    "tests/test_outbox.py",
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One way to break the program."""
+
+    name: str
+    file: str
+    words: tuple[tuple[str, str], ...]
+    """What stands there, and what stands there instead."""
+
+    caught_by: str
+    tests: str
+    """Which of its tests: an expression, as `pytest -k` takes it."""
+
+
+MUTANTS = (
+    Mutant(
+        "post before the claim is committed",
+        "store/queue.py",
+        (
+            (
+                "state=OrderState.SENDING,\n        lease=lease",
+                "state=OrderState.QUEUED,\n        lease=lease",
+            ),
+            (
+                "orders.c.lease == claim.lease, orders.c.state == OrderState.SENDING",
+                "orders.c.lease == claim.lease",
+            ),
+        ),
+        CRASHES,
+        "one_message_goes_out and dies",
+    ),
+    Mutant(
+        "no quiet period",
+        "store/doubts.py",
+        (("read_at < row.changed_at + quiet:", "read_at < row.changed_at:"),),
+        STORE,
+        "two_late_readings and sqlite",
+    ),
+    Mutant(
+        "one reading is enough",
+        "store/doubts.py",
+        (("elif row.absent_at is None:", "elif row.absent_at is None and not verdict.is_absent:"),),
+        STORE,
+        "two_late_readings and sqlite",
+    ),
+    Mutant(
+        "no lease check before the first byte",
+        "outbox.py",
+        (("still=lambda: not deadline.has_passed", "still=lambda: True"),),
+        OUTBOX,
+        "wakes_after_the_time_to_begin or was_frozen",
+    ),
+    Mutant(
+        "no lease check when settling",
+        "store/queue.py",
+        (("_row(claim).where(orders.c.lease == claim.lease, in_play)", "_row(claim).where(in_play)"),),
+        STORE,
+        "another_took_over and sqlite",
+    ),
+    Mutant(
+        "a budget that is read and then written",
+        "store/database.py",
+        (('begin="BEGIN IMMEDIATE", decides=True', 'begin="BEGIN IMMEDIATE", decides=False'),),
+        RACES,
+        "eight_processes and postgres",
+    ),
+    Mutant(
+        "a writer of SQLite that begins as a reader",
+        "store/database.py",
+        (('begin="BEGIN IMMEDIATE", decides=True', 'begin="BEGIN", decides=True'),),
+        STORE,
+        "has_the_lock_before_looking",
+    ),
+    Mutant(
+        "what somebody was sending when they died is queued again at once",
+        "store/queue.py",
+        (
+            (
+                "change(tx, order_id, state=OrderState.IN_DOUBT",
+                "change(tx, order_id, state=OrderState.QUEUED",
+            ),
+        ),
+        CRASHES,
+        "one_message_goes_out and dies",
+    ),
+    Mutant(
+        "a late receipt does not count",
+        "store/queue.py",
+        (
+            (
+                "        row = tx.first(_row(claim))\n        if row is not None:\n            accept",
+                "        row = _find_tried(tx, claim)\n        if row is not None:\n            accept",
+            ),
+        ),
+        STORE,
+        "receipt_counts and sqlite",
+    ),
+    Mutant(
+        "a message too many is taken for ours",
+        "reconcile.py",
+        (("if len(same) > len(equals):", "if not same:"),),
+        STORE,
+        "left_to_a_person and sqlite",
+    ),
+    Mutant(
+        "history that begins after the first attempt",
+        "store/doubts.py",
+        (("times.where(_in_doubt(tx))", "times.where(_in_doubt(tx), orders.c.due_at <= tx.now)"),),
+        STORE,
+        "begins_after_it and sqlite",
+    ),
+    Mutant(
+        "a repeat that is not noticed",
+        "store/people.py",
+        (("    return found.id if found else None", "    return None"),),
+        STORE,
+        "same_text_again and sqlite",
+    ),
+    Mutant(
+        "a yes that works twice",
+        "store/book.py",
+        (("if row.state != OrderState.WAITING:", "if row.state == OrderState.EXPIRED:"),),
+        STORE,
+        "lets_an_order_go_once and sqlite",
+    ),
+    Mutant(
+        "nobody looks for a STOP last of all",
+        "store/queue.py",
+        (("where(_held(claim), ~_opted_out())", "where(_held(claim))"),),
+        STORE,
+        "after_a_stop_nobody and sqlite",
+    ),
+    Mutant(
+        "a pace that nobody moves on",
+        "store/queue.py",
+        (("values(next_send_at=send_at + pace.gap)", "values(next_send_at=send_at)"),),
+        RACES,
+        "keep_one_pace and sqlite",
+    ),
+    Mutant(
+        "sent texts that cost nothing",
+        "store/queue.py",
+        (("charge=receipt.cost.units if receipt.cost else row.price", "charge=0"),),
+        STORE,
+        "budget_holds and sqlite",
+    ),
+    Mutant(
+        "another account's orders are sent",
+        "store/queue.py",
+        (
+            (
+                "and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.QUEUED)",
+                "and_(True, orders.c.state == OrderState.QUEUED)",
+            ),
+        ),
+        STORE,
+        "accounts_do_not_see and sqlite",
+    ),
+    Mutant(
+        "texts that stay",
+        "store/book.py",
+        (('return {} if tx.keeps_texts else {"text": None}', "return {}"),),
+        STORE,
+        "gone_once_its_order and sqlite",
+    ),
+    Mutant(
+        "texts that stay in the file",
+        "store/database.py",
+        (('"secure_delete=ON"', '"secure_delete=OFF"'),),
+        STORE,
+        "gone_once_its_order and sqlite or gone_from_every_page",
+    ),
+    Mutant(
+        "a disk that is not waited for",
+        "store/database.py",
+        (('"synchronous=FULL"', '"synchronous=OFF"'),),
+        STORE,
+        "lose_and_to_keep_nothing",
+    ),
+    Mutant(
+        "a log that loses data with several processes",
+        "store/database.py",
+        (("SAFE_WAL = (3, 51, 3)", "SAFE_WAL = (3, 7, 0)"),),
+        STORE,
+        "lose_and_to_keep_nothing",
+    ),
+    Mutant(
+        "a post that is tried again by itself",
+        "api.py",
+        (
+            (
+                '            return await self._request(self._fresh, "POST", path, data=form, still=still)',
+                "            try:\n"
+                '                return await self._request(self._fresh, "POST", path, data=form, still=still)\n'
+                "            except _Cut:\n"
+                '                return await self._request(self._fresh, "POST", path, data=form, still=still)',
+            ),
+        ),
+        CRASHES,
+        "undisturbed and sqlite",
+    ),
+)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """Make a copy of the package to break."""
+    cache = shutil.ignore_patterns("__pycache__")
+    return Path(shutil.copytree(ROOT / "src" / "elks_mcp", tmp_path / "elks_mcp", ignore=cache))
+
+
+def run_tests(package: Path, file: str, tests: str) -> subprocess.CompletedProcess[str]:
+    """Run tests against a copy of the package."""
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-n0",
+            "-p",
+            "no:cacheprovider",
+            "-m",
+            "not long",
+            file,
+            "-k",
+            tests,
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_breakage_is_caught(package: Path, mutant: Mutant) -> None:
+    file = package / mutant.file
+    source = file.read_text(encoding="utf-8")
+    for words, instead in mutant.words:
+        assert source.count(words) == 1, f"not there, or not once: {words}"
+        source = source.replace(words, instead)
+    file.write_text(source, encoding="utf-8")
+    ended = run_tests(package, mutant.caught_by, mutant.tests)
+    assert ended.returncode == pytest.ExitCode.TESTS_FAILED, ended.stdout[-3000:]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("file", sorted({mutant.caught_by for mutant in MUTANTS}))
+def test_what_catches_breakages_passes_where_nothing_is_broken(package: Path, file: str) -> None:
+    tests = " or ".join(f"({mutant.tests})" for mutant in MUTANTS if mutant.caught_by == file)
+    ended = run_tests(package, file, tests)
+    assert ended.returncode == pytest.ExitCode.OK, ended.stdout[-3000:]
+
+
+def test_every_breakage_is_still_one() -> None:
+    for mutant in MUTANTS:
+        source = (ROOT / "src" / "elks_mcp" / mutant.file).read_text(encoding="utf-8")
+        counts = [source.count(words) for words, _ in mutant.words]
+        assert counts == [1] * len(counts), mutant.name

@@ -1,0 +1,1795 @@
+"""What is remembered: one suite for a SQLite file and a real PostgreSQL."""
+
+import asyncio
+import json
+import os
+import re
+import sqlite3
+import stat
+import subprocess
+import sys
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from datetime import timedelta
+from itertools import pairwise, permutations
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import SecretStr
+
+import elks_mcp.store.migrations
+from elks_mcp.errors import ElksError, InvalidInput, Misconfigured, NotFound, Refused, StateUnavailable
+from elks_mcp.models import (
+    UNFINISHED,
+    Approval,
+    Approver,
+    Claim,
+    Direction,
+    Effect,
+    Finding,
+    Message,
+    Order,
+    OrderState,
+    Report,
+)
+from elks_mcp.money import Money
+from elks_mcp.phone import SenderId
+from elks_mcp.store import Account, Idle, Pace, PauseReason, Place, Storage
+from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.desk import Desk
+from elks_mcp.store.doubts import LONGEST
+from elks_mcp.store.hashes import Hasher, find_or_make_key
+from elks_mcp.store.migrating import HEAD
+from elks_mcp.store.peek import has_unfinished
+from elks_mcp.store.queue import KEPT
+from elks_mcp.store.schema import metadata
+from elks_mcp.store.store import Store
+from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
+
+from .clocks import ManualClock
+from .provider import NOON, PHONE, a_draft, an_approval
+from .stores import (
+    ACCOUNT,
+    DATABASES,
+    KEY,
+    MINUTE,
+    OTHER_PHONE,
+    PRICE,
+    SECOND,
+    UNPACED,
+    a_message,
+    a_place,
+    a_receipt,
+    account_of,
+    allow,
+    change_rows,
+    claim_new,
+    claim_one,
+    engine_of,
+    files_with,
+    is_unfinished,
+    opened,
+    place_one,
+    read_rows,
+    said,
+    unless_opted_out,
+    wait_one,
+    within,
+)
+
+pytestmark = pytest.mark.anyio
+
+NONE = timedelta(0)
+DAY = timedelta(days=1)
+QUIET = timedelta(minutes=2)
+OTHERS = Account(ACCOUNT.base_url, "u2")
+EVENING = "Kom hem till middagen klockan sju"
+"""A text that is in no file by chance."""
+
+
+@pytest.fixture(params=DATABASES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Have a place for a store, of either kind."""
+    return a_place(request, tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Place:
+    """Have a place for a store in a state directory."""
+    return Place(folder=tmp_path / "state")
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Have time stand still."""
+    return ManualClock()
+
+
+# ── opening ──
+
+
+async def test_the_migrations_make_what_the_schema_says(place: Place) -> None:
+    async with opened(place) as store:
+        with engine_of(store).connect() as connection:
+            differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    assert differences == []
+
+
+def test_the_newest_migration_is_the_one_that_is_looked_for() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(elks_mcp.store.migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+async def test_what_was_remembered_is_there_when_opened_again(place: Place) -> None:
+    async with opened(place) as store:
+        order = await place_one(store)
+    async with opened(place) as store:
+        assert await store.book.get(order.id) == order
+
+
+async def test_a_database_of_a_newer_version_is_refused(place: Place) -> None:
+    async with opened(place):
+        pass
+    change_rows(place, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(Misconfigured, match="newer version of elks-mcp") as caught:
+        await Storage(place, ACCOUNT).open()
+    assert "Update" in caught.value.hint
+
+
+async def test_state_made_with_another_key_is_refused(place: Place) -> None:
+    async with opened(place):
+        pass
+    other = Place(folder=place.folder, url=place.url, key=SecretStr("another key, and also long enough"))
+    with pytest.raises(Misconfigured, match="another secret key"):
+        await Storage(other, ACCOUNT).open()
+    async with opened(place):
+        pass
+
+
+async def test_a_shared_database_needs_a_key_to_share(postgres_database: str) -> None:
+    with pytest.raises(Misconfigured, match="ELKS_SECRET_KEY"):
+        await Storage(Place(url=SecretStr(postgres_database)), ACCOUNT).open()
+
+
+async def test_many_who_open_at_once_make_one_database(place: Place) -> None:
+    storages = [Storage(place, ACCOUNT) for _ in range(5)]
+    async with anyio.create_task_group() as opening:
+        for storage in storages:
+            opening.start_soon(storage.open)
+    orders = [await place_one(await storage.open(), f"Text {n}") for n, storage in enumerate(storages)]
+    assert [await (await storages[0].open()).book.get(order.id) for order in orders] == orders
+    for storage in storages:
+        await storage.close()
+    assert read_rows(place, "SELECT count(*) FROM accounts") == [(1,)]
+
+
+async def test_nothing_is_made_before_it_is_needed(folder: Place) -> None:
+    storage = Storage(folder, ACCOUNT)
+    assert not await storage.has_unfinished()
+    assert (storage.exists, storage.is_open) == (False, False)
+    await storage.close()
+    assert folder.folder
+    assert not folder.folder.exists()
+    await storage.open()
+    assert (storage.exists, storage.is_open) == (True, True)
+    await storage.close()
+    assert (storage.exists, storage.is_open) == (True, False)
+
+
+async def test_without_a_place_everything_is_gone_in_the_end(tmp_path: Path) -> None:
+    storage = Storage(Place(), ACCOUNT)
+    assert not storage.exists
+    async with anyio.create_task_group() as placing:
+        store = await storage.open()
+        for number in range(20):
+            placing.start_soon(place_one, store, f"Text {number}")
+    assert await storage.has_unfinished()
+    await storage.close()
+    assert not await storage.has_unfinished()
+    assert not (await (await storage.open()).queue.look()).waiting
+    await storage.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_secrets_are_of_the_key_and_of_their_purpose(place: Place) -> None:
+    one, two = Storage(place, ACCOUNT), Storage(place, OTHERS)
+    assert await one.secret_for("webhooks") == await two.secret_for("webhooks")
+    assert await one.secret_for("webhooks") != await one.secret_for("state")
+    await one.close()
+    await two.close()
+
+
+# ── files and keys ──
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    """Say who may do what with a folder and what is in it."""
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in (folder, *folder.iterdir())}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other rights")
+async def test_nobody_else_may_read_the_state(folder: Place) -> None:
+    previous = os.umask(0)
+    try:
+        async with opened(folder) as store:
+            await place_one(store)
+            modes = modes_in(folder.folder or Path())
+    finally:
+        os.umask(previous)
+    assert modes.pop("state") == 0o700
+    assert {"outbox.sqlite3", "secret.key"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+MAKE_A_KEY = """
+import sys
+from pathlib import Path
+from elks_mcp.store.hashes import find_or_make_key
+sys.stdin.read(1)
+print(find_or_make_key(Path(sys.argv[1])).hex())
+"""
+
+
+def test_racing_processes_make_one_key(tmp_path: Path) -> None:
+    racers = [
+        subprocess.Popen(
+            [sys.executable, "-c", MAKE_A_KEY, tmp_path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    for racer in racers:
+        assert racer.stdin
+        racer.stdin.write(".")
+    keys = {racer.communicate(timeout=30)[0] for racer in racers}
+    assert keys == {find_or_make_key(tmp_path).hex() + "\n"}
+    assert [each.name for each in tmp_path.iterdir()] == ["secret.key"]
+    assert len(bytes.fromhex((tmp_path / "secret.key").read_text())) == 32
+
+
+def test_hashes_keep_different_things_apart_and_tell_no_key() -> None:
+    one, other = Hasher(b"k" * 32), Hasher(b"l" * 32)
+    assert one.of("key", "ab", "c") != one.of("key", "a", "bc") != one.of("text", "a", "bc")
+    assert one.number(PHONE.e164) == Hasher(b"k" * 32).number(PHONE.e164) != other.number(PHONE.e164)
+    assert "k" * 3 not in repr(one)
+
+
+async def test_sqlite_is_set_up_to_lose_and_to_keep_nothing(folder: Place) -> None:
+    wanted = {
+        "synchronous": 2,
+        "secure_delete": 1,
+        "foreign_keys": 1,
+        "temp_store": 2,
+        "journal_mode": "wal" if sqlite3.sqlite_version_info >= (3, 51, 3) else "delete",
+    }
+    async with opened(folder) as store:
+        with engine_of(store).connect() as connection:
+            found = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in wanted}
+    assert found == wanted
+
+
+async def test_who_will_write_to_sqlite_has_the_lock_before_looking(folder: Place) -> None:
+    tried: list[str] = []
+
+    def check(*_: object) -> str:
+        assert folder.file
+        with closing(sqlite3.connect(folder.file, timeout=0, isolation_level=None)) as another:
+            another.execute("SELECT count(*) FROM orders")  # reading is not held up
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                another.execute("BEGIN IMMEDIATE")
+            tried.append("both")
+        return ""
+
+    async with opened(folder) as store:
+        await store.book.place(an_approval(a_draft()), check)
+    assert tried == ["both"]
+
+
+async def test_postgres_is_asked_to_lose_nothing(postgres_database: str) -> None:
+    async with opened(Place(url=SecretStr(postgres_database), key=KEY)) as store:
+        with engine_of(store).connect() as connection:
+            assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "10s"
+
+
+# ── what cannot be used ──
+
+
+def everything_said(error: BaseException) -> str:
+    """Put together all that could land in a log or an answer."""
+    return "".join(traceback.format_exception(error)) + repr(error) + str(getattr(error, "hint", ""))
+
+
+async def unavailable(work: Awaitable[object], kind: type[ElksError] = StateUnavailable) -> str:
+    """Expect something to fail for want of the database; return its words."""
+    with pytest.raises(kind) as caught:
+        await work
+    said = everything_said(caught.value)
+    assert EVENING not in said
+    assert PHONE.e164 not in said
+    assert "hunter2" not in said
+    return str(caught.value)
+
+
+async def test_a_file_that_is_no_database_is_not_used(folder: Place) -> None:
+    assert folder.file
+    assert folder.folder
+    folder.folder.mkdir()
+    folder.file.write_bytes(b"This is not a database. " * 400)
+    assert "its file is damaged" in await unavailable(Storage(folder, ACCOUNT).open())
+    assert has_unfinished(folder.file, ACCOUNT)  # somebody has to look, and will say this
+
+
+async def test_a_file_that_was_damaged_is_not_used(folder: Place) -> None:
+    assert folder.file
+    async with opened(folder) as store:
+        for number in range(30):
+            await place_one(store, f"{EVENING}, nummer {number}")
+    content = bytearray(folder.file.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    folder.file.write_bytes(content)
+    words = await unavailable(Storage(folder, ACCOUNT).open())
+    assert "its file is damaged" in words
+
+
+async def test_a_folder_that_is_none_is_not_used(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    words = await unavailable(Storage(Place(folder=tmp_path / "file" / "state"), ACCOUNT).open())
+    assert "cannot be used" in words
+    words = await unavailable(Storage(Place(folder=tmp_path / "file" / "state", key=KEY), ACCOUNT).open())
+    assert "cannot be used" in words
+
+
+USE_AS_NOBODY = """
+import asyncio, os, sys
+from pathlib import Path
+from elks_mcp.store import Account, Place, Storage
+import elks_mcp.store.store
+from elks_mcp.errors import StateUnavailable
+from tests.stores import a_draft, an_approval, allow
+
+async def use():
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+    storage = Storage(Place(folder=Path(sys.argv[1])), Account("http://localhost/a1", "u1"))
+    try:
+        store = await storage.open()
+        await store.book.place(an_approval(a_draft()), allow)
+    except StateUnavailable as error:
+        print(error)
+    await storage.close()
+
+asyncio.run(use())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other rights")
+@pytest.mark.parametrize("read_only", ["folder", "file"])
+async def test_a_place_that_may_not_be_written_to_is_not_used(tmp_path: Path, read_only: str) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir(mode=0o777)
+    folder.chmod(0o777)
+    if read_only == "file":
+        async with opened(Place(folder=folder)):
+            pass
+        for each in folder.iterdir():
+            each.chmod(0o444)
+    else:
+        folder.chmod(0o555)
+    for each in (tmp_path, *tmp_path.parents[:2]):
+        each.chmod(0o755)
+    program = [sys.executable, "-c", USE_AS_NOBODY, str(folder)]
+    ended = await anyio.run_process(program, cwd=Path(__file__).parents[1], stderr=None)
+    folder.chmod(0o777)
+    why = "Permission denied|it may not be written to|this user may not read or write it"
+    assert re.search(f"cannot be used: ({why})", ended.stdout.decode())
+
+
+async def test_a_full_disk_is_called_that_and_the_text_is_not_said(folder: Place) -> None:
+    async with opened(folder) as store:
+        with engine_of(store).connect() as connection:  # there is only this one
+            pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+            connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+        words = await unavailable(place_one(store, EVENING * 1000))
+        assert "the disk is full" in words
+        assert not is_unfinished(folder)
+
+
+async def test_a_database_that_others_keep_busy_is_waited_for_and_then_not_used(folder: Place) -> None:
+    async with opened(folder) as store:
+        with engine_of(store).connect() as connection:
+            connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+        assert folder.file
+        with closing(sqlite3.connect(folder.file, isolation_level=None)) as another:
+            another.execute("BEGIN EXCLUSIVE")
+            words = await unavailable(place_one(store, EVENING))
+            another.execute("ROLLBACK")
+        assert "other processes kept it busy too long" in words
+        await place_one(store, EVENING)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["postgresql://elks:hunter2@/elks?host=/nowhere", "postgresql://elks:hunter2@localhost:1/elks"],
+)
+async def test_a_server_that_is_not_there_is_not_used_and_its_password_not_said(url: str) -> None:
+    await unavailable(Storage(Place(url=SecretStr(url), key=KEY), ACCOUNT).open())
+
+
+@pytest.mark.parametrize("url", ["postgresql://elks:hunter2@localhost:port/elks", "elks:hunter2"])
+async def test_an_address_that_is_none_is_not_said(url: str) -> None:
+    words = await unavailable(Storage(Place(url=SecretStr(url), key=KEY), ACCOUNT).open(), Misconfigured)
+    assert "ELKS_DATABASE_URL cannot be read" in words
+
+
+async def test_a_place_shows_no_secrets() -> None:
+    place = Place(url=SecretStr("postgresql://elks:hunter2@localhost/elks"), key=KEY)
+    assert "hunter2" not in repr(place)
+    assert KEY.get_secret_value() not in repr(place)
+
+
+KILL_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+
+async def test_connections_that_died_idle_are_made_anew(postgres_database: str) -> None:
+    place = Place(url=SecretStr(postgres_database), key=KEY)
+    async with opened(place) as store:
+        await place_one(store)
+        with psycopg.connect(postgres_database) as other:
+            other.execute(KILL_OTHERS)
+        await place_one(store, "Once more")
+
+
+async def test_a_connection_that_dies_halfway_leaves_nothing_done(postgres_database: str) -> None:
+    place = Place(url=SecretStr(postgres_database), key=KEY)
+
+    def die(*_: object) -> str:
+        with psycopg.connect(postgres_database) as other:
+            other.execute(KILL_OTHERS)
+        return ""
+
+    async with opened(place) as store:
+        await unavailable(store.book.place(an_approval(a_draft(EVENING)), die))
+        assert not is_unfinished(place)
+
+
+# ── accounts ──
+
+
+async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as ours, opened(place, clock, OTHERS) as theirs:
+        waiting = await wait_one(ours, "Waiting", key="a key")
+        await Desk(ours.database).approve(waiting.id)
+        claim = await claim_new(ours, "Sent", key="another key")
+        await ours.queue.settle_sent(claim, a_receipt("s1"))
+        await place_one(ours, "Queued")
+        await ours.people.hear([said("STOP", by=OTHER_PHONE)], until=NOON)
+        await ours.queue.pause(PauseReason.NO_FUNDS, MINUTE)
+
+        assert await theirs.queue.look() == (False, False, False, None, False)
+        assert await theirs.queue.claim(UNPACED, allow) == Idle(None)
+        assert await theirs.queue.find_pause() is None
+        assert await theirs.book.release_approved(allow) == []
+        assert await theirs.book.find("s1") is None
+        for number in (waiting.id, waiting.approval, claim.order_id):
+            with pytest.raises(NotFound):
+                await theirs.book.get(number or "")
+        with pytest.raises(NotFound):
+            await theirs.book.cancel(waiting.id, "Not theirs.")
+        with pytest.raises(NotFound):
+            await theirs.book.approve(waiting.id, allow)
+        report = Report(message_id="s1", status="delivered", order_id=waiting.id)
+        assert await theirs.reports.hear([report]) == [report]
+        recall = await theirs.people.recall(a_draft("Sent"))
+        assert (recall.spent, recall.is_known, recall.repeated) == (0, False, None)
+        assert not (await theirs.people.recall(a_draft(to=OTHER_PHONE))).opted_out
+        assert await theirs.people.heard_until() is None
+
+        mine = await claim_new(theirs, "Other words for another account", key="another key")
+        await theirs.queue.settle_sent(mine, a_receipt("s1"))
+        assert (await theirs.book.get(mine.order_id)).state is OrderState.SENT
+        assert (await ours.book.find("s1")).id == claim.order_id  # type: ignore[union-attr]
+
+
+# ── placing ──
+
+
+async def test_an_order_comes_back_as_it_was_placed(place: Place, clock: ManualClock) -> None:
+    draft = a_draft("Åäö €[] 👋", flash=True, key="k1").model_copy(update={"sender": SenderId("Klara")})
+    approval = an_approval(draft)
+    finding = Finding(guard="night", effect=Effect.WARN, reason="It is night.")
+    approval = Approval(
+        quote=approval.quote.model_copy(update={"findings": (finding,)}), approver=Approver.POLICY
+    )
+    async with opened(place, clock) as store:
+        placed = await store.book.place(approval, allow)
+        order = await store.book.get(placed.order.id)
+    assert placed == (order, False)
+    assert re.fullmatch("O-[2-9A-HJKMNP-Z]{8}", order.id)
+    assert (order.state, order.to, order.sender, order.text, order.flash) == (
+        OrderState.QUEUED,
+        PHONE,
+        SenderId("Klara"),
+        "Åäö €[] 👋",
+        True,
+    )
+    assert (order.price, order.parts, order.encoding) == (
+        Money(PRICE, "SEK"),
+        1,
+        approval.quote.size.encoding,
+    )
+    assert (order.findings, order.approver, order.approval) == ((finding,), Approver.POLICY, None)
+    assert (order.placed_at, order.changed_at, order.not_before) == (NOON, NOON, None)
+    assert (order.attempts, order.receipt, order.fault) == (0, None, "")
+    assert order.is_moving
+
+
+Way = Callable[[Store], Awaitable[Order]]
+
+
+async def _queued(store: Store) -> Order:
+    return await place_one(store, EVENING)
+
+
+async def _waiting(store: Store) -> Order:
+    return await wait_one(store, EVENING)
+
+
+async def _sending(store: Store) -> Order:
+    return await store.book.get((await claim_new(store, EVENING)).order_id)
+
+
+async def _in_doubt(store: Store) -> Order:
+    claim = await claim_new(store, EVENING)
+    await store.queue.settle_doubt(claim, "No answer.")
+    return await store.book.get(claim.order_id)
+
+
+async def _unknown(store: Store) -> Order:
+    order = await _in_doubt(store)
+    for seconds in (120, 240):
+        read_at = order.changed_at + seconds * SECOND
+        history = [a_message(EVENING, at=order.changed_at), a_message(EVENING, at=order.changed_at)]
+        await store.doubts.conclude(history, read_at=read_at, quiet=QUIET, skew=NONE)
+    return await store.book.get(order.id)
+
+
+async def _sent(store: Store) -> Order:
+    claim = await claim_new(store, EVENING)
+    await store.queue.settle_sent(claim, a_receipt(f"s{claim.order_id}"))
+    return await store.book.get(claim.order_id)
+
+
+async def _delivered(store: Store) -> Order:
+    order = await _sent(store)
+    assert await store.reports.hear([Report(message_id=f"s{order.id}", status="delivered")]) == []
+    return await store.book.get(order.id)
+
+
+async def _failed(store: Store) -> Order:
+    order = await _sent(store)
+    assert await store.reports.hear([Report(message_id=f"s{order.id}", status="failed")]) == []
+    return await store.book.get(order.id)
+
+
+async def _rejected(store: Store) -> Order:
+    claim = await claim_new(store, EVENING)
+    await store.queue.settle_rejected(claim, "46elks said no.")
+    return await store.book.get(claim.order_id)
+
+
+async def _cancelled(store: Store) -> Order:
+    return await store.book.cancel((await place_one(store, EVENING)).id, "Not wanted any more.")
+
+
+async def _expired(store: Store) -> Order:
+    order = await place_one(store, EVENING)
+    change_rows(store_place(store), "UPDATE orders SET placed_at = 0 WHERE id = ?", order.id)
+    assert await store.queue.claim(UNPACED, allow) == Idle(None)
+    return await store.book.get(order.id)
+
+
+def store_place(store: Store) -> Place:
+    """Find out where a store is."""
+    url = engine_of(store).url
+    if url.get_backend_name() == "sqlite":
+        return Place(folder=Path(url.database or "").parent)
+    return Place(url=SecretStr(url.set(drivername="postgresql").render_as_string(hide_password=False)))
+
+
+WAYS: dict[OrderState, Way] = {
+    OrderState.WAITING: _waiting,
+    OrderState.QUEUED: _queued,
+    OrderState.SENDING: _sending,
+    OrderState.IN_DOUBT: _in_doubt,
+    OrderState.UNKNOWN: _unknown,
+    OrderState.SENT: _sent,
+    OrderState.DELIVERED: _delivered,
+    OrderState.FAILED: _failed,
+    OrderState.REJECTED: _rejected,
+    OrderState.CANCELLED: _cancelled,
+    OrderState.EXPIRED: _expired,
+}
+FORGETS = {OrderState.REJECTED, OrderState.FAILED, OrderState.CANCELLED, OrderState.EXPIRED}
+"""After these the same text is a new one."""
+BEYOND_WAITING = [state for state in OrderState if state is not OrderState.WAITING]
+
+
+def test_there_is_a_way_to_every_state() -> None:
+    assert WAYS.keys() == set(OrderState)
+
+
+async def test_the_same_text_again_is_the_same_order_unless_it_came_to_nothing(
+    place: Place, clock: ManualClock
+) -> None:
+    for state in BEYOND_WAITING:
+        async with opened(place, clock, account_of(state)) as store:
+            first = await WAYS[state](store)
+            assert first.state is state
+            again = await store.book.place(an_approval(a_draft(EVENING)), allow)
+            assert again.is_repeat is (state not in FORGETS)
+            assert (again.order.id == first.id) is again.is_repeat
+            if again.is_repeat:
+                assert await store.book.find_earlier(a_draft(EVENING)) == again.order
+                assert (await store.people.recall(a_draft(EVENING))).repeated == first.id
+
+
+async def test_after_a_quarter_of_an_hour_it_is_a_new_one_unless_it_is_still_on_its_way(
+    place: Place, clock: ManualClock
+) -> None:
+    for state in [each for each in BEYOND_WAITING if each not in FORGETS]:
+        async with opened(place, clock, account_of(state)) as store:
+            first = await WAYS[state](store)
+            clock.advance(15 * MINUTE)
+            again = await store.book.place(an_approval(a_draft(EVENING)), allow)
+            still = state in {OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT}
+            assert (again.is_repeat, again.order.id == first.id) == (still, still), state
+
+
+async def test_only_the_same_sender_number_and_text_are_a_repeat(place: Place) -> None:
+    async with opened(place) as store:
+        await place_one(store, "Hej!")
+        for other in (
+            a_draft("Hej"),
+            a_draft("Hej!", to=OTHER_PHONE),
+            a_draft("Hej!").model_copy(update={"sender": SenderId("Klara")}),
+            a_draft("Hej!", key="another message"),
+        ):
+            assert await store.book.find_earlier(other) is None
+            assert not (await store.book.place(an_approval(other), allow)).is_repeat
+
+
+async def test_repeats_are_new_where_the_operator_wants_it(place: Place) -> None:
+    async with opened(place) as store:
+        first = await place_one(store)
+        second = await store.book.place(an_approval(a_draft()), allow, dedupe=False)
+        assert not second.is_repeat
+        assert second.order.id != first.id
+        assert await store.book.find_earlier(a_draft(), dedupe=False) is None
+
+
+async def test_a_key_names_one_order_for_good(place: Place, clock: ManualClock) -> None:
+    for state in BEYOND_WAITING:
+        async with opened(place, clock, account_of(state)) as store:
+            order = await WAYS[state](store)
+            hashed = store.database.hasher.of("key", "the key")
+            change_rows(place, "UPDATE orders SET key_hash = ? WHERE id = ?", hashed, order.id)
+            clock.advance(DAY)
+            again = await store.book.place(an_approval(a_draft(EVENING, key="the key")), allow)
+            assert again == (order, True)
+
+
+async def test_a_key_used_for_something_else_is_an_error_that_names_what_differs(place: Place) -> None:
+    async with opened(place) as store:
+        await place_one(store, EVENING, key="k")
+        other = a_draft("Other words", to=OTHER_PHONE, key="k", flash=True)
+        other = other.model_copy(update={"sender": SenderId("Klara")})
+        with pytest.raises(InvalidInput, match="another to, message, from, flashsms") as caught:
+            await store.book.place(an_approval(other), allow)
+        assert EVENING not in caught.value.explain()
+        with pytest.raises(InvalidInput, match=r"another flashsms\."):
+            await store.book.find_earlier(a_draft(EVENING, key="k", flash=True))
+
+
+async def test_a_guard_that_minds_leaves_nothing_behind(place: Place) -> None:
+    async with opened(place) as store:
+        with pytest.raises(Refused, match="0 is spent"):
+            await store.book.place(an_approval(a_draft()), within(PRICE - 1))
+        assert not is_unfinished(place)
+        assert (await store.people.recall(a_draft())).spent == 0
+
+
+async def test_a_budget_holds_for_what_is_reserved_and_what_was_charged(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        for number in range(3):
+            await store.book.place(an_approval(a_draft(f"Text {number}")), within(3 * PRICE))
+        with pytest.raises(Refused):
+            await store.book.place(an_approval(a_draft("One too many")), within(3 * PRICE))
+        cheap, rejected, unknown = [await claim_one(store) for _ in range(3)]
+        await store.queue.settle_sent(cheap, a_receipt(cost=PRICE // 2))
+        await store.queue.settle_rejected(rejected, "No.")
+        await store.queue.settle_doubt(unknown, "No answer.")
+        clock.advance(LONGEST + SECOND)
+        await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=NONE)
+        assert (await store.book.get(unknown.order_id)).state is OrderState.UNKNOWN
+        assert (await store.people.recall(a_draft())).spent == PRICE + PRICE // 2
+        clock.advance(DAY)
+        assert (await store.people.recall(a_draft())).spent == 0
+
+
+# ── waiting for a person ──
+
+
+async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        order = await wait_one(store, EVENING, key="k")
+        assert order.state is OrderState.WAITING
+        assert re.fullmatch("A-[2-9A-HJKMNP-Z]{4}", order.approval or "")
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+        assert (await store.people.recall(a_draft())).spent == 0
+        assert await store.book.get(order.approval or "") == order
+        assert await store.book.find_waiting(a_draft(EVENING, key="k")) == order
+        assert await store.book.find_earlier(a_draft(EVENING, key="k")) is None
+        asked_again = await store.book.place(an_approval(a_draft(EVENING, key="k"), Approver.PERSON), allow)
+        assert asked_again == (order, False)
+        assert await store.book.find_waiting(a_draft(EVENING, key="other")) is None
+        assert await store.book.find_waiting(a_draft(EVENING, key="k", flash=True)) is None
+
+
+async def test_a_yes_lets_an_order_go_once(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        order = await wait_one(store)
+        clock.advance(MINUTE)
+        released = await store.book.approve(order.id, allow)
+        assert (released.is_repeat, released.order.state) == (False, OrderState.QUEUED)
+        assert (await store.people.recall(a_draft())).spent == PRICE
+        assert await store.book.approve(order.id, allow) == (released.order, True)
+        claim = await claim_one(store)
+        await store.queue.settle_sent(claim, a_receipt())
+        replayed = await store.book.approve(order.approval or "", allow)
+        assert (replayed.is_repeat, replayed.order.state) == (True, OrderState.SENT)
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+
+
+async def test_a_yes_does_not_outweigh_what_happened_since(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        order = await wait_one(store, EVENING)
+        await store.people.hear([said("STOP")])
+        placed = await store.book.approve(order.id, unless_opted_out)
+        assert (placed.order.state, placed.order.fault) == (OrderState.CANCELLED, "They said STOP.")
+        assert placed.order.text is None
+        assert not placed.is_repeat
+        assert not (await store.book.approve(order.id, allow)).is_repeat
+
+
+async def test_a_late_yes_is_too_late(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        order = await wait_one(store, EVENING, key="k")
+        clock.advance(KEPT_WAITING_FOR_YES - SECOND)
+        assert await store.book.find_waiting(a_draft(EVENING, key="k")) == order
+        assert not (await store.queue.look()).approved
+        clock.advance(SECOND)
+        assert await store.book.find_waiting(a_draft(EVENING, key="k")) is None
+        assert (await store.queue.look()).approved
+        placed = await store.book.approve(order.id, allow)
+        assert (placed.order.state, placed.order.text) == (OrderState.EXPIRED, None)
+        assert "Nobody agreed in time" in placed.order.fault
+        again = await store.book.place(an_approval(a_draft(EVENING, key="k")), allow)
+        assert not again.is_repeat  # the key led nowhere
+
+
+async def test_what_was_approved_in_a_terminal_is_found_and_let_go(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        one, two, three = [await wait_one(store, f"Text {number}") for number in range(3)]
+        assert await store.book.release_approved(allow) == []
+        await Desk(store.database).approve(one.id)
+        await Desk(store.database).approve(two.id)
+        assert (await store.queue.look()).approved
+        released = await store.book.release_approved(within(PRICE))
+        assert sorted((order.id, order.state) for order in released) == sorted(
+            [(released[0].id, OrderState.QUEUED), (released[1].id, OrderState.CANCELLED)]
+        )
+        assert {order.id for order in released} == {one.id, two.id}
+        assert await store.book.release_approved(allow) == []
+        assert (await store.book.get(three.id)).state is OrderState.WAITING
+
+
+async def test_a_server_that_comes_too_late_says_that_it_was_not_running(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        order = await wait_one(store)
+        await Desk(store.database).approve(order.id)
+        clock.advance(KEPT_WAITING_TO_GO)
+        assert await store.book.release_approved(allow) == []
+        assert "No server ran to send it in time" in (await store.book.get(order.id)).fault
+
+
+@pytest.mark.parametrize("key", [None, "k"], ids=["no key", "a key"])
+async def test_what_needs_nobody_any_more_goes_out_once_though_the_same_waits(
+    place: Place, clock: ManualClock, key: str | None
+) -> None:
+    async with opened(place, clock) as store:
+        waiting = await wait_one(store, EVENING, key=key)
+        placed = await store.book.place(an_approval(a_draft(EVENING, key=key)), allow)
+        assert placed.order.state is OrderState.QUEUED
+        await store.book.approve(waiting.id, allow)
+        claim = await claim_one(store)
+        await store.queue.settle_sent(claim, a_receipt())
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+
+
+async def test_approvals_have_numbers_of_their_own(place: Place) -> None:
+    async with opened(place) as store, opened(place, None, OTHERS) as theirs:
+        ours = [await wait_one(store, f"Text {number}") for number in range(25)]
+        others = [await wait_one(theirs, f"Text {number}") for number in range(25)]
+    numbers = [order.approval for order in (*ours, *others)]
+    assert len(set(numbers)) == 50
+    assert not set("01OILU") & set("".join(number[2:] for number in numbers if number)) - {"L", "U"}
+
+
+async def test_only_what_is_not_on_the_wire_can_be_cancelled(place: Place, clock: ManualClock) -> None:
+    for state in OrderState:
+        async with opened(place, clock, account_of(state)) as store:
+            order = await WAYS[state](store)
+            cancelled = await store.book.cancel(order.id, "Not wanted.")
+            if state in {OrderState.WAITING, OrderState.QUEUED}:
+                ended = (OrderState.CANCELLED, "Not wanted.", None)
+                assert (cancelled.state, cancelled.fault, cancelled.text) == ended
+                assert (await store.people.recall(a_draft())).spent == 0
+            else:
+                assert cancelled == order
+
+
+async def test_what_is_not_there_is_said_to_be_missing(place: Place) -> None:
+    async with opened(place) as store:
+        for question in (store.book.get("O-22222222"), store.book.cancel("O-22222222", "")):
+            with pytest.raises(NotFound):
+                await question
+        assert await store.book.find("s1") is None
+        assert await store.queue.foresee("O-22222222", UNPACED) is None
+
+
+# ── texts ──
+
+
+SETTLED = [
+    OrderState.SENT,
+    OrderState.DELIVERED,
+    OrderState.FAILED,
+    OrderState.REJECTED,
+    OrderState.CANCELLED,
+    OrderState.EXPIRED,
+]
+
+
+async def test_a_text_is_gone_once_its_order_is_settled(place: Place, clock: ManualClock) -> None:
+    for state in SETTLED:
+        async with opened(place, clock, account_of(state)) as store:
+            assert (await WAYS[state](store)).text is None
+        assert read_rows(place, "SELECT id FROM orders WHERE text IS NOT NULL") == []
+        if place.folder:
+            assert files_with(place.folder, "middagen") == []
+    for state in [each for each in OrderState if each not in SETTLED]:
+        async with opened(place, clock, account_of(state)) as store:
+            assert (await WAYS[state](store)).text == EVENING
+    if place.folder:
+        assert files_with(place.folder, "middagen") == ["outbox.sqlite3"]
+
+
+async def test_a_long_text_is_gone_from_every_page(folder: Place) -> None:
+    assert folder.folder
+    async with opened(folder) as store:
+        for number in range(5):
+            await place_one(store, f"{number} {EVENING * 300}")
+        for _ in range(5):
+            await store.queue.settle_sent(await claim_one(store), a_receipt())
+    assert files_with(folder.folder, "middagen") == []
+    assert read_rows(folder, "PRAGMA integrity_check") == [("ok",)]
+
+
+DIE = """
+import asyncio, os, sys
+from pathlib import Path
+from sqlalchemy import event
+from elks_mcp.store import Place
+from tests.stores import *
+
+text, step = sys.argv[2], sys.argv[3]
+
+async def live():
+    async with opened(Place(folder=Path(sys.argv[1]))) as store:
+        engine = engine_of(store)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA cache_size = 1")  # so that the file is written early
+            connection.exec_driver_sql("PRAGMA cache_spill = 1")
+        if step == "place":
+            event.listen(engine, "commit", lambda _: os._exit(9))
+            await place_one(store, text * 10000)
+        claim = await claim_new(store, text * 300)
+        event.listen(engine, "commit", lambda _: os._exit(9))
+        await store.queue.settle_sent(claim, a_receipt())
+
+asyncio.run(live())
+"""
+
+
+def die_halfway(place: Place, step: str) -> None:
+    """Let a process die with a transaction half done."""
+    ended = subprocess.run(
+        [sys.executable, "-c", DIE, str(place.folder), EVENING, step],
+        cwd=Path(__file__).parents[1],
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 9
+
+
+async def test_of_a_text_that_was_half_placed_when_we_died_the_next_look_leaves_nothing(
+    folder: Place,
+) -> None:
+    die_halfway(folder, "place")
+    assert folder.folder
+    assert files_with(folder.folder, "middagen") != []  # or this proves nothing
+    assert not await Storage(folder, ACCOUNT).has_unfinished()
+    assert files_with(folder.folder, "middagen") == []
+    assert not list(folder.folder.glob("*-*"))
+
+
+async def test_of_a_text_that_was_half_settled_when_we_died_nothing_is_left_in_the_end(folder: Place) -> None:
+    die_halfway(folder, "settle")
+    assert folder.folder
+    assert list(folder.folder.glob("*-*"))
+    assert await Storage(folder, ACCOUNT).has_unfinished()
+    async with opened(folder) as store:
+        [(order_id,)] = read_rows(folder, "SELECT id FROM orders")
+        assert (await store.book.get(order_id)).state is OrderState.SENDING
+        assert await store.reports.hear([Report(message_id="s1", status="sent", order_id=order_id)]) == []
+    assert files_with(folder.folder, "middagen") == []
+
+
+async def test_a_text_stays_as_many_days_as_the_operator_wants(place: Place, clock: ManualClock) -> None:
+    keeping = Place(folder=place.folder, url=place.url, key=place.key, retention=7 * DAY)
+    for state in SETTLED:
+        async with opened(keeping, clock, account_of(state)) as store:
+            order = await WAYS[state](store)
+            assert order.text == EVENING
+            clock.advance(7 * DAY - SECOND)
+            await store.upkeep.tidy()
+            assert (await store.book.get(order.id)).text == EVENING
+            clock.advance(SECOND)
+            await store.upkeep.tidy()
+            assert (await store.book.get(order.id)).text is None
+    if place.folder:
+        assert files_with(place.folder, "middagen") == []
+
+
+async def test_kept_texts_go_when_the_operator_wants_them_kept_no_longer(
+    place: Place, clock: ManualClock
+) -> None:
+    keeping = Place(folder=place.folder, url=place.url, key=place.key, retention=7 * DAY)
+    async with opened(keeping, clock) as store:
+        order = await _sent(store)
+    async with opened(place, clock) as store:
+        assert (await store.book.get(order.id)).text is None
+
+
+async def test_what_an_unknown_order_said_can_be_seen_for_a_week(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        order = await _unknown(store)
+        clock.advance(UNKNOWN_TEXT_KEPT)
+        await store.upkeep.tidy()
+        assert (await store.book.get(order.id)).text == EVENING
+        clock.advance(SECOND)
+        await store.upkeep.tidy()
+        order = await store.book.get(order.id)
+        assert (order.text, order.state) == (None, OrderState.UNKNOWN)
+
+
+async def test_after_ninety_days_what_is_finished_is_forgotten(place: Place, clock: ManualClock) -> None:
+    for state in OrderState:
+        async with opened(place, clock, account_of(state)) as store:
+            order = await WAYS[state](store)
+            clock.advance(ROWS_KEPT)
+            await store.upkeep.tidy()
+            assert (await store.book.get(order.id)).id == order.id
+            clock.advance(SECOND)
+            await store.upkeep.tidy()
+            if state in UNFINISHED:
+                assert (await store.book.get(order.id)).id == order.id  # one that waited has just expired
+            else:
+                with pytest.raises(NotFound):
+                    await store.book.get(order.id)
+
+
+async def test_upkeep_ends_what_waited_too_long(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        order = await wait_one(store, EVENING)
+    clock.advance(KEPT_WAITING_FOR_YES)
+    async with opened(place, clock) as store:
+        order = await store.book.get(order.id)
+        assert (order.state, order.text) == (OrderState.EXPIRED, None)
+
+
+# ── peeking ──
+
+
+async def test_a_peek_sees_whether_a_server_is_needed(folder: Place) -> None:
+    assert folder.file
+    for state in OrderState:
+        account = account_of(state)
+        async with opened(folder, account=account) as store:
+            assert (await WAYS[state](store)).state is state
+        assert has_unfinished(folder.file, account) is (state in UNFINISHED)
+        assert await Storage(folder, account).has_unfinished() is (state in UNFINISHED)
+        assert not has_unfinished(folder.file, Account("http://localhost/other", account.username))
+    assert not has_unfinished(folder.file, OTHERS)
+
+
+async def test_a_shared_database_is_always_worth_opening() -> None:
+    nowhere = Place(url=SecretStr("postgresql://localhost/none"), key=KEY)
+    assert await Storage(nowhere, ACCOUNT).has_unfinished()
+
+
+def test_a_peek_loads_nothing_that_takes_long() -> None:
+    look = "import sys, elks_mcp.store; print('sqlalchemy' in sys.modules, 'alembic' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert said.split() == ["False", "False"]
+
+
+# ── the queue ──
+
+
+async def test_the_first_to_come_is_the_first_to_go(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        placed = []
+        for number in range(4):
+            placed.append((await place_one(store, f"Text {number}")).id)
+            clock.advance(SECOND)
+        assert [(await claim_one(store)).order_id for _ in placed] == placed
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+
+
+async def test_a_claim_holds_what_is_to_be_sent(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store, EVENING, flash=True)
+        assert claim.draft == a_draft(EVENING, flash=True)
+        assert (claim.attempt, claim.currency, claim.wait) == (1, "SEK", NONE)
+        order = await store.book.get(claim.order_id)
+        assert (order.state, order.attempts) == (OrderState.SENDING, 1)
+
+
+async def test_only_the_orders_named_are_claimed_where_some_are_named(place: Place) -> None:
+    async with opened(place) as store:
+        one, two = await place_one(store, "One"), await place_one(store, "Two")
+        claim = await store.queue.claim(UNPACED, allow, only={two.id})
+        assert isinstance(claim, Claim)
+        assert claim.order_id == two.id
+        assert await store.queue.claim(UNPACED, allow, only={two.id}) == Idle(None)
+        assert await store.queue.claim(UNPACED, allow, only=set()) == Idle(None)
+        assert (await claim_one(store)).order_id == one.id
+
+
+async def test_slots_come_at_the_pace_agreed(place: Place, clock: ManualClock) -> None:
+    pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
+    async with opened(place, clock) as store:
+        for number in range(3):
+            await place_one(store, f"Text {number}")
+        assert (await claim_one(store, pace)).wait == NONE
+        assert await store.queue.claim(pace, allow) == Idle(2 * SECOND)
+        clock.advance(1.5 * SECOND)
+        assert await store.queue.claim(pace, allow) == Idle(0.5 * SECOND)
+        clock.advance(0.5 * SECOND)
+        await claim_one(store, pace)
+        clock.advance(MINUTE)  # what was not used is not made up for
+        await claim_one(store, pace)
+        assert await store.queue.claim(pace, allow) == Idle(2 * SECOND)
+
+
+async def test_a_clock_put_back_holds_nobody_up_for_long(place: Place, clock: ManualClock) -> None:
+    pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
+    async with opened(place, clock) as store:
+        await place_one(store, "One")
+        await claim_one(store, pace)
+    back = ManualClock(NOON - DAY)
+    async with opened(place, back) as store:
+        await place_one(store, "Two")
+        assert await store.queue.claim(pace, allow) == Idle(2 * SECOND)
+        back.advance(2 * SECOND)
+        assert (await claim_one(store, pace)).wait == NONE
+
+
+async def test_slots_may_be_taken_ahead_of_time(place: Place, clock: ManualClock) -> None:
+    pace = Pace(gap=2 * SECOND, lease=15 * SECOND, ahead=3 * SECOND)
+    async with opened(place, clock) as store:
+        for number in range(3):
+            await place_one(store, f"Text {number}")
+        assert [(await claim_one(store, pace)).wait for _ in range(2)] == [NONE, 2 * SECOND]
+        assert await store.queue.claim(pace, allow) == Idle(4 * SECOND)
+
+
+async def test_who_must_not_get_a_text_any_more_gets_none(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        stopped = await place_one(store, "To one who says STOP")
+        clock.advance(SECOND)
+        other = await place_one(store, "To another", to=OTHER_PHONE)
+        await store.people.hear([said("STOP")])
+        claim = await store.queue.claim(UNPACED, unless_opted_out)
+        assert isinstance(claim, Claim)
+        assert claim.order_id == other.id
+        stopped = await store.book.get(stopped.id)
+        assert (stopped.state, stopped.fault, stopped.text) == (
+            OrderState.CANCELLED,
+            "They said STOP.",
+            None,
+        )
+        assert (await store.people.recall(a_draft())).spent == PRICE
+
+
+async def test_a_text_is_not_offered_for_ever(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        order, tried = await place_one(store, "Never tried"), await place_one(store, "Tried")
+        assert (await claim_one(store)).order_id in {order.id, tried.id}
+        claim = await claim_one(store)
+        await store.queue.put_back(claim, "Too many requests.", PauseReason.THROTTLED, SECOND)
+        clock.advance(KEPT + SECOND)
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+        gone = await store.book.get(claim.order_id)
+        assert (gone.state, gone.fault) == (OrderState.EXPIRED, "Too many requests.")
+
+
+async def test_while_a_lease_lasts_its_holder_may_send(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store)
+        clock.advance(UNPACED.lease - SECOND)
+        await store.queue.lapse()
+        assert await store.queue.may_send(claim)
+        assert not (await store.queue.look()).lapsed
+        clock.advance(SECOND)
+        assert (await store.queue.look()).lapsed
+        await store.queue.lapse()
+        assert not await store.queue.may_send(claim)
+
+
+async def test_after_a_stop_nobody_may_send(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store, EVENING)
+        await store.people.hear([said("Stopp!", by=OTHER_PHONE)])
+        assert await store.queue.may_send(claim)
+        await store.people.hear([said("STOP")])
+        assert not await store.queue.may_send(claim)
+        await store.queue.withdraw(claim)
+        order = await store.book.get(claim.order_id)
+        assert (order.state, order.text) == (OrderState.CANCELLED, None)
+        assert "STOP" in order.fault
+
+
+async def test_what_was_not_used_is_given_back_as_it_was(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store)
+        await store.queue.withdraw(claim)
+        order = await store.book.get(claim.order_id)
+        assert (order.state, order.fault, order.is_moving) == (OrderState.QUEUED, "", True)
+        assert not await store.queue.may_send(claim)
+        again = await claim_one(store)
+        assert (again.order_id, again.attempt) == (claim.order_id, 2)
+        assert again.lease != claim.lease
+
+
+async def test_what_was_put_off_says_when_it_is_tried_again(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store)
+        await store.queue.put_back(claim, "Too many requests.", PauseReason.THROTTLED, 30 * SECOND)
+        order = await store.book.get(claim.order_id)
+        assert (order.state, order.not_before) == (OrderState.QUEUED, NOON + 30 * SECOND)
+        assert not order.is_moving
+        assert await store.queue.claim(UNPACED, allow) == Idle(30 * SECOND, PauseReason.THROTTLED)
+        clock.advance(30 * SECOND)
+        assert (await claim_one(store)).order_id == order.id
+
+
+Late = Callable[[Store, Claim], Awaitable[None]]
+NEGATIVE: dict[str, Late] = {
+    "rejected": lambda store, claim: store.queue.settle_rejected(claim, "No."),
+    "withdrawn": lambda store, claim: store.queue.withdraw(claim),
+    "put back": lambda store, claim: store.queue.put_back(
+        claim, "Too many.", PauseReason.THROTTLED, timedelta(0)
+    ),
+    "in doubt": lambda store, claim: store.queue.settle_doubt(claim, "No answer."),
+}
+
+
+async def conclude_absent(store: Store, clock: ManualClock) -> None:
+    """Find twice that history holds nothing, long enough after the attempt."""
+    for _ in range(2):
+        clock.advance(QUIET)
+        await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE)
+
+
+@pytest.mark.parametrize("late", NEGATIVE)
+async def test_who_wakes_after_another_took_over_settles_nothing_with_a_no(
+    place: Place, clock: ManualClock, late: str
+) -> None:
+    async with opened(place, clock) as store:
+        old = await claim_new(store, EVENING)
+        clock.advance(UNPACED.lease)
+        await store.queue.lapse()
+        await conclude_absent(store, clock)
+        new = await claim_one(store)
+        assert (new.order_id, new.attempt) == (old.order_id, 2)
+        await NEGATIVE[late](store, old)
+        order = await store.book.get(old.order_id)
+        assert (order.state, order.text, order.attempts) == (OrderState.SENDING, EVENING, 2)
+        assert await store.queue.may_send(new)
+        assert not await store.queue.may_send(old)
+
+
+@pytest.mark.parametrize("meanwhile", ["lapsed", "queued", "claimed", "cancelled", "rejected", "unknown"])
+async def test_a_receipt_counts_whoever_holds_the_order_by_now(
+    place: Place, clock: ManualClock, meanwhile: str
+) -> None:
+    async with opened(place, clock) as store:
+        old = await claim_new(store, EVENING)
+        clock.advance(UNPACED.lease)
+        await store.queue.lapse()
+        if meanwhile == "unknown":
+            clock.advance(LONGEST + SECOND)
+            await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=NONE)
+        elif meanwhile != "lapsed":
+            await conclude_absent(store, clock)
+        if meanwhile in {"claimed", "rejected"}:
+            new = await claim_one(store)
+        if meanwhile == "rejected":
+            await store.queue.settle_rejected(new, "No.")
+        if meanwhile == "cancelled":
+            await store.book.cancel(old.order_id, "Not wanted.")
+        await store.queue.settle_sent(old, a_receipt("s1", cost=PRICE // 2))
+        order = await store.book.get(old.order_id)
+        assert (order.state, order.text, order.fault) == (OrderState.SENT, None, "")
+        assert order.receipt
+        assert order.receipt.message_id == "s1"
+        assert (await store.people.recall(a_draft())).spent == PRICE // 2
+        if meanwhile == "claimed":
+            assert not await store.queue.may_send(new)
+            await store.queue.settle_rejected(new, "No.")
+            assert (await store.book.get(old.order_id)).state is OrderState.SENT
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+
+
+async def test_a_receipt_is_kept_with_its_price(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store)
+        receipt = a_receipt("s1", cost=PRICE * 2).model_copy(update={"parts": 2})
+        await store.queue.settle_sent(claim, receipt)
+        order = await store.book.get(claim.order_id)
+        assert (order.receipt, order.parts) == (receipt, 2)
+        assert await store.book.find("s1") == order
+        assert (await store.people.recall(a_draft())).spent == PRICE * 2
+        await store.queue.settle_sent(claim, a_receipt("s2"))  # the first proof stands
+        assert await store.book.get(claim.order_id) == order
+
+
+async def test_a_receipt_without_a_price_costs_what_was_agreed(place: Place) -> None:
+    async with opened(place) as store:
+        await store.queue.settle_sent(await claim_new(store), a_receipt(cost=None))
+        assert (await store.people.recall(a_draft())).spent == PRICE
+
+
+async def test_a_message_taken_for_another_order_goes_to_its_own(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        wrong = await claim_new(store, EVENING)
+        await store.queue.settle_doubt(wrong, "No answer.")
+        await store.doubts.conclude(
+            [a_message(EVENING, message_id="s1")], read_at=NOON, quiet=QUIET, skew=NONE
+        )
+        assert (await store.book.get(wrong.order_id)).state is OrderState.SENT
+        right = await claim_new(store, EVENING, key="another")
+        await store.queue.settle_sent(right, a_receipt("s1"))
+        assert (await store.book.get(right.order_id)).state is OrderState.SENT
+        order = await store.book.get(wrong.order_id)
+        assert (order.state, order.receipt) == (OrderState.UNKNOWN, None)
+
+
+async def test_an_outlook_says_what_there_is_to_do(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        assert await store.queue.look() == (False, False, False, None, False)
+        claim = await claim_new(store)
+        assert await store.queue.look() == (False, False, False, UNPACED.lease, False)
+        clock.advance(UNPACED.lease)
+        assert await store.queue.look() == (True, False, False, NONE, False)
+        await store.queue.lapse()
+        assert await store.queue.look() == (False, False, True, NONE, False)
+        assert (await store.book.get(claim.order_id)).state is OrderState.IN_DOUBT
+        await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE)
+        outlook = await store.queue.look()
+        assert (outlook.lapsed, outlook.doubtful) == (False, False)
+        assert outlook.again_in
+        clock.advance(outlook.again_in)
+        assert (await store.queue.look()).doubtful
+        await conclude_absent(store, clock)
+        assert await store.queue.look() == (False, False, False, None, False)
+        await wait_one(store, "Waiting")
+        assert await store.queue.look() == (False, False, False, KEPT_WAITING_FOR_YES, True)
+
+
+async def test_only_what_is_overdue_lapses(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        old = await claim_new(store, "Old")
+        clock.advance(UNPACED.lease - SECOND)
+        new = await claim_new(store, "New")
+        clock.advance(SECOND)
+        await store.queue.lapse()
+        assert (await store.book.get(old.order_id)).state is OrderState.IN_DOUBT
+        assert (await store.book.get(new.order_id)).state is OrderState.SENDING
+
+
+@pytest.mark.parametrize("reason", PauseReason, ids=str)
+async def test_a_pause_holds_everything_until_its_time_or_until_somebody_ends_it(
+    place: Place, clock: ManualClock, reason: PauseReason
+) -> None:
+    async with opened(place, clock) as store:
+        await place_one(store)
+        await store.queue.pause(reason, MINUTE)
+        assert await store.queue.find_pause() is reason
+        assert await store.queue.claim(UNPACED, allow) == Idle(MINUTE, reason)
+        clock.advance(MINUTE)
+        if reason.ends_by_itself:
+            assert await store.queue.find_pause() is None
+        else:
+            assert await store.queue.claim(UNPACED, allow) == Idle(NONE, reason)
+            clock.advance(DAY)
+            assert await store.queue.find_pause() is reason
+            await store.queue.resume()
+        assert await store.queue.find_pause() is None
+
+
+async def test_of_two_pauses_the_longer_and_the_harder_counts(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        await place_one(store)
+        await store.queue.pause(PauseReason.THROTTLED, MINUTE)
+        await store.queue.pause(PauseReason.UNREACHABLE, SECOND)
+        assert (await store.queue.claim(UNPACED, allow)) == Idle(MINUTE, PauseReason.THROTTLED)
+        await store.queue.pause(PauseReason.NO_FUNDS, SECOND)
+        await store.queue.pause(PauseReason.THROTTLED, SECOND)
+        assert (await store.queue.claim(UNPACED, allow)) == Idle(MINUTE, PauseReason.NO_FUNDS)
+
+
+async def test_a_pause_is_seen_by_all_who_send_for_the_account(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as one, opened(place, clock) as other:
+        await one.queue.pause(PauseReason.CREDENTIALS, MINUTE)
+        assert await other.queue.find_pause() is PauseReason.CREDENTIALS
+        await other.queue.resume()
+        assert await one.queue.find_pause() is None
+
+
+async def test_it_is_foreseen_when_an_order_goes_out(place: Place, clock: ManualClock) -> None:
+    pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
+    async with opened(place, clock) as store:
+        orders = []
+        for number in range(4):
+            orders.append(await place_one(store, f"Text {number}"))
+            clock.advance(SECOND)
+        now = clock.now()
+        assert await store.queue.foresee(orders[3].id, pace) == (now + 6 * SECOND, 3, None)
+        claim = await claim_one(store, pace)
+        assert await store.queue.foresee(orders[3].id, pace) == (now + 6 * SECOND, 2, None)
+        assert await store.queue.foresee(claim.order_id, pace) is None
+        await store.queue.pause(PauseReason.THROTTLED, MINUTE)
+        assert await store.queue.foresee(orders[1].id, pace) == (now + MINUTE, 0, PauseReason.THROTTLED)
+
+
+# ── doubts ──
+
+
+async def test_history_is_due_at_once_and_then_ever_less_often(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        assert await store.doubts.find_due() == (NOON, None)
+        claim = await claim_new(store)
+        clock.advance(5 * SECOND)
+        await store.queue.settle_doubt(claim, "No answer.")
+        looks = []
+        while clock.now() < NOON + 5 * SECOND + QUIET:
+            now, since = await store.doubts.find_due()
+            assert now == clock.now()
+            if since is not None:
+                assert since == NOON
+                looks.append((now - NOON) / SECOND)
+                await store.doubts.conclude([], read_at=now, quiet=QUIET, skew=NONE)
+            clock.advance(SECOND)
+        assert (await store.doubts.find_due())[1] == NOON
+    assert looks[0] == 5
+    assert len(looks) <= 10
+    gaps = [later - earlier for earlier, later in pairwise(looks)]
+    assert gaps[:-1] == sorted(gaps[:-1])
+
+
+async def test_what_history_holds_was_sent(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store, EVENING)
+        await store.queue.settle_doubt(claim, "No answer.")
+        found = await store.doubts.conclude(
+            [a_message(EVENING, message_id="s1"), a_message("Something else")],
+            read_at=NOON,
+            quiet=QUIET,
+            skew=NONE,
+        )
+        order = await store.book.get(claim.order_id)
+        assert found == [order.id]
+        assert (order.state, order.text) == (OrderState.SENT, None)
+        assert order.receipt
+        assert (order.receipt.message_id, order.receipt.cost) == ("s1", Money(PRICE, "SEK"))
+        assert (await store.people.recall(a_draft())).is_known
+
+
+async def test_what_two_late_readings_do_not_find_is_sent_again(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store, EVENING)
+        await store.queue.settle_doubt(claim, "No answer.")
+
+        async def read(at: timedelta) -> OrderState:
+            await store.doubts.conclude([], read_at=NOON + at, quiet=QUIET, skew=NONE)
+            return (await store.book.get(claim.order_id)).state
+
+        assert await read(QUIET - SECOND) is OrderState.IN_DOUBT
+        assert await read(QUIET) is OrderState.IN_DOUBT
+        assert await read(QUIET) is OrderState.IN_DOUBT  # by another process, just then
+        assert await read(QUIET * 1.1 - SECOND) is OrderState.IN_DOUBT
+        assert await read(QUIET * 1.1) is OrderState.QUEUED
+        again = await claim_one(store)
+        assert (again.order_id, again.attempt, again.draft.text) == (claim.order_id, 2, EVENING)
+
+
+async def test_what_cannot_be_told_apart_is_left_to_a_person(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        order = await _unknown(store)
+        assert order.state is OrderState.UNKNOWN
+        assert order.text == EVENING
+        assert "nobody can say" in order.fault
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+        clock.advance(QUIET)
+        assert await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE) == []
+
+
+async def test_a_history_that_cannot_be_read_proves_nothing(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store)
+        await store.queue.settle_doubt(claim, "No answer.")
+        while clock.now() <= NOON + LONGEST:
+            now, since = await store.doubts.find_due()
+            if since:
+                await store.doubts.conclude(None, read_at=now, quiet=QUIET, skew=NONE)
+            assert (await store.book.get(claim.order_id)).state is OrderState.IN_DOUBT
+            clock.advance(MINUTE)
+        await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=NONE)
+        order = await store.book.get(claim.order_id)
+        assert (order.state, order.fault) == (
+            OrderState.UNKNOWN,
+            "It could not be found out within an hour.",
+        )
+
+
+async def test_a_message_of_another_order_is_no_proof(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        sent = await claim_new(store, EVENING)
+        await store.queue.settle_sent(sent, a_receipt("s1"))
+        doubtful = await claim_new(store, EVENING, key="another")
+        await store.queue.settle_doubt(doubtful, "No answer.")
+        history = [a_message(EVENING, message_id="s1")]
+        for at in (QUIET, QUIET * 2):
+            await store.doubts.conclude(history, read_at=NOON + at, quiet=QUIET, skew=NONE)
+        assert (await store.book.get(doubtful.order_id)).state is OrderState.QUEUED
+
+
+async def test_nothing_is_concluded_while_another_text_to_the_same_number_is_being_sent(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        doubtful = await claim_new(store, EVENING)
+        await store.queue.settle_doubt(doubtful, "No answer.")
+        sending = await claim_new(store, EVENING, key="another")
+        history = [a_message(EVENING, message_id="s1")]
+        for at in (NONE, QUIET, QUIET * 2):
+            await store.doubts.conclude(history, read_at=NOON + at, quiet=QUIET, skew=NONE)
+            assert (await store.book.get(doubtful.order_id)).state is OrderState.IN_DOUBT
+        await store.queue.settle_sent(sending, a_receipt("s1"))
+        for at in (QUIET, QUIET * 2):
+            await store.doubts.conclude(history, read_at=NOON + at, quiet=QUIET, skew=NONE)
+        assert (await store.book.get(doubtful.order_id)).state is OrderState.QUEUED
+
+
+async def test_no_order_is_judged_by_a_history_that_begins_after_it(place: Place, clock: ManualClock) -> None:
+    """One that is not due yet must not be taken for absent by what is read for a later one."""
+    async with opened(place, clock) as store:
+        early = await claim_new(store, EVENING)
+        await store.queue.settle_doubt(early, "No answer.")
+        everything = [a_message(EVENING, message_id="s1")]
+        states = []
+        for step in range(40):
+            clock.advance(10 * SECOND)
+            late = await claim_new(store, f"Number {step}", to=OTHER_PHONE)
+            await store.queue.settle_doubt(late, "No answer.")
+            everything.append(a_message(f"Number {step}", at=clock.now(), to=OTHER_PHONE))
+            now, since = await store.doubts.find_due()
+            assert since
+            readable = step % 3 == 0
+            history: list[Message] | None = None
+            if readable and step > 12:
+                history = [each for each in everything if (each.created_at or NOON) >= since]
+            await store.doubts.conclude(history, read_at=now, quiet=QUIET, skew=NONE)
+            states.append((await store.book.get(early.order_id)).state)
+        assert OrderState.QUEUED not in states
+        assert states[-1] is OrderState.SENT
+
+
+# ── people ──
+
+
+async def test_what_is_known_of_a_number_is_counted(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        fresh = await store.people.recall(a_draft("New"))
+        assert (fresh.is_known, fresh.lately, fresh.today, fresh.spent) == (False, 0, 0, 0)
+        await wait_one(store, "Waiting")
+        for number in range(3):
+            await place_one(store, f"Text {number}")
+        await store.book.cancel((await place_one(store, "Cancelled")).id, "")
+        known = await store.people.recall(a_draft("New"))
+        assert (known.is_known, known.lately, known.today, known.spent) == (False, 3, 3, 3 * PRICE)
+        clock.advance(10 * MINUTE)
+        known = await store.people.recall(a_draft("New"))
+        assert (known.lately, known.today) == (0, 3)
+        clock.advance(DAY)
+        known = await store.people.recall(a_draft("New"))
+        assert (known.is_known, known.today, known.spent) == (False, 0, 0)
+        assert (await store.people.recall(a_draft("New", to=OTHER_PHONE))).today == 0
+
+
+async def test_an_answer_starts_the_ten_minutes_anew(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        await place_one(store, "Question")
+        clock.advance(SECOND)
+        await store.people.hear([said("Yes", at=clock.now())])
+        assert (await store.people.recall(a_draft("New"))).lately == 0
+        clock.advance(SECOND)
+        await place_one(store, "Another")
+        recall = await store.people.recall(a_draft("New"))
+        assert (recall.lately, recall.today) == (1, 2)
+
+
+async def test_who_was_written_to_stays_known_for_longer_than_a_day(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        await store.queue.settle_sent(await claim_new(store), a_receipt())
+        clock.advance(30 * DAY)
+        assert (await store.people.recall(a_draft())).is_known
+        await store.people.hear([a_message("Sent by somebody else", to=OTHER_PHONE)])
+        assert (await store.people.recall(a_draft(to=OTHER_PHONE))).is_known
+
+
+WORDS = [said("STOP", at=NOON), said("START", at=NOON + MINUTE), said("Stopp", at=NOON + 2 * MINUTE)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one by one"])
+async def test_the_last_word_counts_in_whatever_order_words_are_read(
+    tmp_path: Path, order: tuple[int, ...], at_once: bool
+) -> None:
+    async with opened(Place(folder=tmp_path)) as store:
+        messages = [WORDS[index] for index in order]
+        for batch in [messages] if at_once else [[each] for each in (*messages, *messages)]:
+            await store.people.hear(batch)
+        assert (await store.people.recall(a_draft())).opted_out
+        await store.people.hear([said("START", at=NOON + 3 * MINUTE)])
+        assert not (await store.people.recall(a_draft())).opted_out
+        await store.people.hear(messages)
+        assert not (await store.people.recall(a_draft())).opted_out
+
+
+async def test_the_last_word_counts_on_either_database(place: Place) -> None:
+    async with opened(place) as store:
+        for message in (*WORDS[::-1], *WORDS):
+            await store.people.hear([message])
+        assert (await store.people.recall(a_draft())).opted_out
+        await store.people.hear([said("Hej", at=NOON + 4 * MINUTE)])
+        assert (await store.people.recall(a_draft())).opted_out
+        assert not (await store.people.recall(a_draft(to=OTHER_PHONE))).opted_out
+
+
+async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(place: Place) -> None:
+    ours = a_message("STOP")
+    name = said("STOP").model_copy(update={"sender": "Klara"})
+    async with opened(place) as store:
+        await store.people.hear([ours, name])
+        assert not (await store.people.recall(a_draft())).opted_out
+        assert read_rows(place, "SELECT count(*) FROM contacts") == [(1,)]
+
+
+async def test_it_is_remembered_how_far_was_heard(place: Place) -> None:
+    async with opened(place) as store:
+        assert await store.people.heard_until() is None
+        await store.people.hear([], until=NOON)
+        await store.people.hear([said("Hej")])
+        assert await store.people.heard_until() == NOON
+    async with opened(place) as store:
+        assert await store.people.heard_until() == NOON
+
+
+async def test_people_are_known_by_keyed_hashes_only(place: Place) -> None:
+    async with opened(place) as store:
+        await store.people.hear([said("STOP")])
+        [(hashed,)] = read_rows(place, "SELECT number_hash FROM contacts")
+        assert hashed == store.database.hasher.number(PHONE.e164)
+        assert PHONE.e164[1:] not in json.dumps(read_rows(place, "SELECT * FROM contacts"))
+
+
+# ── delivery reports ──
+
+
+@pytest.mark.parametrize(
+    "order", sorted(set(permutations(["sent", "delivered", "failed", "delivered"]))), ids=str
+)
+async def test_reports_may_come_in_any_order_and_twice(tmp_path: Path, order: tuple[str, ...]) -> None:
+    async with opened(Place(folder=tmp_path)) as store:
+        claim = await claim_new(store)
+        await store.queue.settle_sent(claim, a_receipt("s1"))
+        for status in (*order, *order):
+            assert await store.reports.hear([Report(message_id="s1", status=status)]) == []
+        placed = await store.book.get(claim.order_id)
+        assert placed.state is OrderState.DELIVERED
+        assert placed.receipt
+        assert placed.receipt.status == "delivered"
+
+
+@pytest.mark.parametrize("status", ["created", "sent", "delivered", "failed"])
+async def test_a_report_with_our_number_proves_what_the_answer_did_not(
+    place: Place, clock: ManualClock, status: str
+) -> None:
+    states = {"delivered": OrderState.DELIVERED, "failed": OrderState.FAILED}
+    async with opened(place, clock) as store:
+        claim = await claim_new(store, EVENING)
+        report = Report(message_id="s1", status=status, order_id=claim.order_id)
+        assert await store.reports.hear([report]) == []
+        order = await store.book.get(claim.order_id)
+        assert (order.state, order.text) == (states.get(status, OrderState.SENT), None)
+        assert (await store.people.recall(a_draft())).spent == PRICE
+        assert not await store.queue.may_send(claim)
+        await store.queue.settle_sent(claim, a_receipt("s1"))  # the answer, at last
+        await store.queue.settle_doubt(claim, "No answer.")  # or none
+        await store.queue.settle_rejected(claim, "No.")
+        assert await store.book.get(claim.order_id) == order
+
+
+async def test_a_report_with_our_number_counts_in_every_state(place: Place, clock: ManualClock) -> None:
+    for state in BEYOND_WAITING:
+        async with opened(place, clock, account_of(state)) as store:
+            order = await WAYS[state](store)
+            known = order.receipt.message_id if order.receipt else None
+            report = Report(message_id=known or "s1", status="delivered", order_id=order.id)
+            assert await store.reports.hear([report, report]) == []
+            order = await store.book.get(order.id)
+            assert (order.state, order.text) == (OrderState.DELIVERED, None)
+            assert await store.queue.claim(UNPACED, allow) == Idle(None)
+
+
+async def test_a_report_after_a_new_try_began_keeps_that_from_going_out(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        first = await claim_new(store, EVENING)
+        await store.queue.settle_doubt(first, "No answer.")
+        await conclude_absent(store, clock)
+        second = await claim_one(store)
+        report = Report(message_id="s1", status="sent", order_id=first.order_id)
+        assert await store.reports.hear([report]) == []
+        assert not await store.queue.may_send(second)
+        await store.queue.withdraw(second)
+        order = await store.book.get(first.order_id)
+        assert order.state is OrderState.SENT
+        assert await store.queue.claim(UNPACED, allow) == Idle(None)
+
+
+async def test_a_report_about_nothing_of_ours_changes_nothing(place: Place) -> None:
+    async with opened(place) as store:
+        claim = await claim_new(store)
+        await store.queue.settle_sent(claim, a_receipt("s1"))
+        order = await store.book.get(claim.order_id)
+        reports = [
+            Report(message_id="s2", status="delivered"),
+            Report(message_id="s2", status="delivered", order_id="O-22222222"),
+            Report(message_id="s2", status="failed", order_id=order.id),
+        ]
+        assert await store.reports.hear(reports) == reports
+        assert await store.book.get(order.id) == order
+
+
+async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_database: str) -> None:
+    async with opened(Place(url=SecretStr(postgres_database), key=KEY)) as store:
+        claim = await claim_new(store)
+        with psycopg.connect(postgres_database) as answering:
+            answering.execute(
+                "UPDATE orders SET state = 'sent', message_id = 's1', message_status = 'created'"
+                " WHERE id = %s",
+                [claim.order_id],
+            )
+            async with anyio.create_task_group() as reporting:
+                unknown: list[list[Report]] = []
+
+                async def hear() -> None:
+                    report = Report(message_id="s1", status="delivered", order_id=claim.order_id)
+                    unknown.append(await store.reports.hear([report]))
+
+                reporting.start_soon(hear)
+                await until_somebody_waits(postgres_database)
+                answering.commit()
+        assert unknown == [[]]
+        assert (await store.book.get(claim.order_id)).state is OrderState.DELIVERED
+
+
+async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(postgres_database: str) -> None:
+    async with opened(Place(url=SecretStr(postgres_database), key=KEY)) as store:
+        order = await place_one(store)
+        with psycopg.connect(postgres_database) as answering:
+            answering.execute(
+                "UPDATE orders SET state = 'sent', message_id = 's1', message_status = 'created'"
+                " WHERE id = %s",
+                [order.id],
+            )
+            async with anyio.create_task_group() as cancelling:
+                cancelling.start_soon(store.book.cancel, order.id, "Not wanted.")
+                await until_somebody_waits(postgres_database)
+                answering.commit()
+        assert (await store.book.get(order.id)).state is OrderState.SENT
+        assert (await store.people.recall(a_draft())).spent == PRICE
+
+
+async def until_somebody_waits(url: str) -> None:
+    """Return once a connection waits for the lock of another."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(10):
+        while other.execute(waiting).fetchall() == [(0,)]:
+            await anyio.lowlevel.checkpoint()
+
+
+# ── hanging up ──
+
+
+async def test_who_hangs_up_breaks_off_nothing(place: Place) -> None:
+    async with opened(place) as store:
+        entered = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def check(*_: object) -> str:
+            loop.call_soon_threadsafe(entered.set)
+            return ""
+
+        async with anyio.create_task_group() as calling:
+            calling.start_soon(store.book.place, an_approval(a_draft(EVENING)), check)
+            await entered.wait()
+            calling.cancel_scope.cancel()
+        claim = await claim_one(store)
+        assert claim.draft.text == EVENING
+
+
+async def test_an_inbound_message_and_an_outbound_one_are_told_apart(place: Place) -> None:
+    inbound, outbound = said("Hej"), a_message("Hej", to=OTHER_PHONE)
+    assert (inbound.direction, outbound.direction) == (Direction.INBOUND, Direction.OUTBOUND)
+    async with opened(place) as store:
+        await store.people.hear([inbound, outbound])
+    rows = read_rows(place, "SELECT sent_at IS NULL, received_at IS NULL FROM contacts")
+    assert sorted((bool(sent), bool(received)) for sent, received in rows) == [(False, True), (True, False)]
