@@ -86,9 +86,9 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, choices=(1, 2), help="one lane only: so many servers")
     parser.add_argument("--database", choices=("sqlite", "postgres"), help="one lane only: on this")
     parser.add_argument("--seed", type=int, default=1, help="of all chances; the time has its own (1)")
-    parser.add_argument("--quiet", type=float, default=2.5, help="ELKS_QUIET_PERIOD, in seconds (2.5)")
+    parser.add_argument("--quiet", type=float, default=3.0, help="ELKS_QUIET_PERIOD, in seconds (3)")
     parser.add_argument(
-        "--provider-delay", type=float, default=1.5, help="seconds until a text is accepted at most (1.5)"
+        "--provider-delay", type=float, default=2.0, help="seconds until a text is accepted at most (2)"
     )
     parser.add_argument("--at-once", type=int, default=2, help="lanes that run at the same time (2)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")

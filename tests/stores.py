@@ -204,7 +204,7 @@ def files_with(folder: Path, words: str) -> list[str]:
 
 
 class World:
-    """A 46elks and a time that outlive the processes of a test, and the place where these keep their state."""
+    """A 46elks and a time that outlive the processes of a test, and where these keep their state."""
 
     def __init__(self, place: Place, **of_box: Any) -> None:
         self.place = place

@@ -213,11 +213,11 @@ MUTANTS = (
         "api.py",
         (
             (
-                '            return await self._request(self._fresh, "POST", path, data=form, still=still)',
-                "            try:\n"
-                '                return await self._request(self._fresh, "POST", path, data=form, still=still)\n'
-                "            except _Cut:\n"
-                '                return await self._request(self._fresh, "POST", path, data=form, still=still)',
+                'return await self._request(self._fresh, "POST", path, data=form, still=still)',
+                """try:
+                return await self._request(self._fresh, "POST", path, data=form, still=still)
+            except _Cut:
+                return await self._request(self._fresh, "POST", path, data=form, still=still)""",
             ),
         ),
         CRASHES,

@@ -275,6 +275,23 @@ async def test_what_cannot_be_found_out_within_an_hour_is_unknown(house: House) 
     assert len(posts(house.box)) == 1
 
 
+async def test_a_history_that_cannot_be_read_whole_is_no_leave_to_send_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("elks_mcp.client.MOST_PAGES", 1)
+    house.box.faults.inject(Fault.DROP_AFTER, method="POST")
+    house.box.faults.inject(Fault.STALE_HISTORY, path="/sms", method="GET", duration=timedelta(days=1))
+    async with house.running():
+        order = await house.outbox.wait((await house.place()).id, LONG)
+        await house.rest()
+        house.clock.advance(SECOND)
+        for _ in range(100):
+            house.box.add_history(house.clock.now(), text="Of others")
+        order = await house.settled(order, stride=MINUTE)
+        assert order.state is OrderState.UNKNOWN
+    assert len(posts(house.box)) == 1
+
+
 async def test_history_is_read_ever_less_often_while_a_text_is_in_doubt(tmp_path: Path) -> None:
     house = House(tmp_path, quiet=10 * MINUTE)
     house.box.faults.inject(Fault.DROP_BEFORE, method="POST")

@@ -4,8 +4,9 @@ Whoever hangs up, at whatever moment, leaves exactly one outcome, and can ask fo
 """
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -311,3 +312,31 @@ async def test_where_the_state_cannot_be_used_nothing_is_sent_and_that_is_said(
     )
     assert not dry.is_error
     assert posted(box) == []
+
+
+async def test_where_the_state_cannot_be_read_after_the_order_the_answer_is_not_that_nothing_is_sent(
+    tmp_path: Path,
+) -> None:
+    box, answers = Sandbox(), []
+    box.faults.inject(Fault.LATENCY, method="POST", dryrun=False, duration=timedelta(seconds=2))
+
+    def rename(old: str, new: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "outbox.sqlite3")) as database:
+            database.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    async with connected(live(box, ELKS_STATE_DIR=str(tmp_path)), box=box) as client:
+
+        async def ask() -> None:
+            answers.append(await call(client, "send_sms", to=PHONE, message="Hej"))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(ask)
+            await until(lambda: bool(posted(box)))
+            rename("orders", "mislaid")
+        rename("mislaid", "orders")
+        assert not answers[0].is_error
+        assert data(answers[0])["status"] == "queued"
+        assert "It goes out by itself while a server runs; do not send it again." in words(answers[0])
+        again = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+    assert (again["orderId"], again["status"]) == (data(answers[0])["orderId"], "sent")
+    assert len(box.charges) == 1

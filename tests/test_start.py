@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .process import running
+from .process import Process, running
 
 TRACED = (sys.executable, "-X", "importtime", "-m", "elks_mcp")
 
@@ -19,6 +19,7 @@ ACCOUNT = {
 }
 
 COSTLY = {
+    "aiosqlite",
     "alembic",
     "dotenv",
     "elks_mcp.cli.demo",
@@ -37,7 +38,23 @@ def loaded(environ: Mapping[str, str], folder: Path) -> set[str]:
         server.initialize()
         assert server.request("tools/list")["result"]["tools"]
         assert server.close() == 0
-        return set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", server.stderr, re.MULTILINE))
+        return loaded_by(server)
+
+
+def loaded_by(server: Process) -> set[str]:
+    """Name every module that a server loaded."""
+    return set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", server.stderr, re.MULTILINE))
+
+
+def test_a_dry_run_and_a_price_load_no_database_and_a_send_does(tmp_path: Path) -> None:
+    text = {"to": "+46701740605", "message": "Hej"}
+    for dry_run in (True, False):
+        with running({"ELKS_SANDBOX": "true"}, tmp_path, command=TRACED) as server:
+            server.initialize()
+            assert not server.call("send_sms", **text, dryRun=dry_run)["isError"]
+            server.call("check_account_balance")
+            server.close()
+            assert ("sqlalchemy" in loaded_by(server)) is not dry_run
 
 
 def test_listing_tools_without_an_account_loads_nothing_costly(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ async def send_many(store: Store, number: int) -> int:
 
 
 async def test_what_turns_out_dearer_leaves_less_for_the_rest(tmp_path: Path) -> None:
-    """Each claim weighs what all others hold: only what is being sent just then can cost more than foreseen."""
+    """Each claim weighs what all others hold: only what is on its way can cost more than foreseen."""
     place = Place(folder=tmp_path)
     async with opened(place) as store:
         for number in range(100):
@@ -246,7 +246,7 @@ async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
         store = await house.storage.open()
         await store.people.hear([said("START")])
         order = await house.place(hand_over=False)
-        stops = []
+        stops: list[str] = []
 
         def stop(_: object, __: object, statement: str, *___: object) -> None:
             if not stops and sign in statement:

@@ -14,6 +14,7 @@ class Front:
     """A port that leads to the one behind it, while it is open."""
 
     behind: int
+    _knocked: anyio.Event = field(default_factory=anyio.Event)
     _shut: anyio.Event = field(default_factory=anyio.Event)
     _opened: anyio.Event = field(default_factory=anyio.Event)
 
@@ -40,7 +41,13 @@ class Front:
         self._shut, self._opened = anyio.Event(), anyio.Event()
         opened.set()
 
+    async def knock(self) -> None:
+        """Wait until somebody connects, who is about to ask for something."""
+        await self._knocked.wait()
+
     async def _lead(self, outside: SocketStream) -> None:
+        knocked, self._knocked = self._knocked, anyio.Event()
+        knocked.set()
         try:
             inside = await anyio.connect_tcp(_HERE, self.behind)
         except OSError:

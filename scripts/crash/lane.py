@@ -26,10 +26,10 @@ _STILLBORN, _OUTAGES, _FREEZES = 0.08, 0.02, 0.07
 _LONG_FREEZES = 0.6
 """The share of freezes that last longer than a lease."""
 
-_ANY_TIME = 0.4
-"""The share of moments that have nothing to do with what is going on."""
+_A_LITTLE_LATER = 0.6
+"""The share of events after which there is a little time."""
 
-_LONGEST_START, _LONGEST_WAIT = 15.0, 5.0
+_LONGEST_START, _LONGEST_WAIT = 20.0, 6.0
 _IDLE = 0.05
 
 _SETTLING = 150.0
@@ -92,12 +92,13 @@ class Lane:
             self.kills += 1
             self.agent.want(self.plan.texts)
             server = await self._start()
-            async with anyio.create_task_group() as life:
+            async with server.process, anyio.create_task_group() as life:
                 life.start_soon(server.read)
                 life.start_soon(self._employ, server)
-                await self._wait_for_its_end(server)
-                server.kill()
-            await server.process.aclose()
+                try:
+                    await self._wait_for_its_end(server)
+                finally:
+                    server.kill()
 
     async def _start(self) -> Server:
         """Start a server. The budget is a little larger each time, as of one who pays in weekly."""
@@ -143,6 +144,8 @@ class Lane:
             return
         with anyio.move_on_after(_LONGEST_START):
             await server.greeted.wait()
+        with anyio.move_on_after(_LONGEST_WAIT):
+            await self.provider.arrival()
         if self._happens(_OUTAGES):
             self.outages += 1
             await self._wait_for_a_moment()
@@ -152,23 +155,29 @@ class Lane:
         await self._wait_for_a_moment()
 
     async def _freeze(self, server: Server) -> None:
-        """Freeze it for longer than its lease, or for less, and let it go on as if nothing had been."""
+        """Freeze it, and let it go on as if nothing had been.
+
+        Either for less than its lease, or for so long that what it was sending may have been sent by another.
+        """
         self.freezes += 1
         await self._wait_for_a_moment()
-        lease = self.plan.lease
-        times = (lease, lease + 2) if self._happens(_LONG_FREEZES) else (1, lease - 1)
+        lease, taken_over = self.plan.lease, self.plan.lease + self.plan.quiet
+        times = (taken_over + 1.5, taken_over + 3) if self._happens(_LONG_FREEZES) else (1, lease - 1)
         server.freeze()
         await anyio.sleep(self._random.uniform(*times))
         server.thaw()
 
     async def _wait_for_a_moment(self) -> None:
-        if self._happens(_ANY_TIME):
+        """Wait for just any moment, or for one at which something is going on."""
+        [event] = self._random.choices([None, self.provider.front.knock, self.provider.arrival], (4, 3, 3))
+        if event is None:
             await anyio.sleep(self._random.uniform(0, 2))
             return
         with anyio.move_on_after(_LONGEST_WAIT):
             for _ in range(self._random.randint(1, 6)):
-                await self.provider.arrival()
-        await anyio.sleep(self._random.uniform(0, 0.04))
+                await event()
+        if self._happens(_A_LITTLE_LATER):
+            await anyio.sleep(self._random.uniform(0, 0.04))
 
     def _happens(self, share: float) -> bool:
         return self._random.random() < share

@@ -21,8 +21,8 @@ _RICH = 10**12
 _PAID = {
     Fault.DROP_AFTER: 3,
     Fault.ERROR_AFTER: 3,
-    Fault.ACCEPT_LATE: 3,
-    Fault.ACCEPT_LATE_DROP: 3,
+    Fault.ACCEPT_LATE: 4,
+    Fault.ACCEPT_LATE_DROP: 5,
     Fault.DROP_BEFORE: 2,
     Fault.ERROR_BEFORE: 1,
     Fault.UNAVAILABLE: 1,
@@ -36,7 +36,8 @@ _PAID = {
 }
 """What befalls paid requests, and how often compared to each other."""
 
-_LATE = {Fault.ACCEPT_LATE: 1, Fault.ACCEPT_LATE_DROP: 2}
+_ENOUGH_LATE = 10
+_LATE = {Fault.ACCEPT_LATE: 1, Fault.ACCEPT_LATE_DROP: 3}
 """The same where the quiet period is too short, and that is to show."""
 
 _HISTORY = {Fault.STALE_HISTORY: 3, Fault.ERROR_BEFORE: 1, Fault.DROP_BEFORE: 1, Fault.LATENCY: 1}
@@ -77,9 +78,10 @@ class Provider:
                 group.cancel_scope.cancel()
 
     def calm(self) -> None:
-        """Let nothing go wrong any more."""
-        self.is_calm = True
-        self.box.faults.clear()
+        """Let nothing go wrong any more, unless this is to show what does."""
+        if self.plan.is_sound:
+            self.is_calm = True
+            self.box.faults.clear()
 
     async def arrival(self) -> None:
         """Wait until the next text to be paid for has come in."""
@@ -121,9 +123,12 @@ class Provider:
         if self.is_calm:
             return
         waiting = {fault.method for fault in self.box.faults.waiting}
+        if not self.plan.is_sound:
+            if not waiting and sum(self.injected.values()) < _ENOUGH_LATE:
+                self._inject(_LATE, "POST", _BETWEEN_LATE)
+            return
         if "POST" not in waiting:
-            kinds, between = (_PAID, _BETWEEN_PAID) if self.plan.is_sound else (_LATE, _BETWEEN_LATE)
-            self._inject(kinds, "POST", between)
+            self._inject(_PAID, "POST", _BETWEEN_PAID)
         if "GET" not in waiting:
             self._inject(_HISTORY, "GET", _BETWEEN_HISTORY)
 
@@ -142,7 +147,7 @@ class Provider:
 
     def _duration(self, fault: Fault) -> timedelta | None:
         if fault in {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}:
-            return timedelta(seconds=self.plan.provider_delay * self._random.uniform(0.3, 1))
+            return timedelta(seconds=self.plan.provider_delay * self._random.uniform(0.6, 1))
         if fault is Fault.STALE_HISTORY:
             return timedelta(seconds=self.plan.lag)
         if fault is Fault.LATENCY:
