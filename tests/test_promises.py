@@ -438,6 +438,21 @@ async def test_p6_a_stop_while_a_person_is_asked_counts(era: Era) -> None:
     assert posted(box) == []
 
 
+async def test_p6_what_waited_is_looked_for_in_history_again_before_it_is_sent() -> None:
+    clock = OurClock()
+    box = box_on(clock)
+    box.faults.inject(Fault.TOO_MANY_REQUESTS, method="POST", dryrun=False, retry_after=120)
+    async with connected(live(box), box=box, clock=clock) as client:
+        queued = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+        assert queued["status"] == "queued"
+        clock.advance(timedelta(seconds=1))
+        box.receive(PHONE, "Stop")
+        await pass_time(clock, timedelta(minutes=5))
+        status = await call(client, "check_sms_status", messageId=queued["orderId"])
+    assert data(status)["status"] == "cancelled"
+    assert box.accepted == []
+
+
 async def test_p6_a_stop_that_is_read_stops_what_is_queued_on_every_server(tmp_path: Path) -> None:
     clock = OurClock()
     box = box_on(clock)

@@ -480,7 +480,7 @@ async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) 
         await ours.people.hear([said("STOP", by=OTHER_PHONE)], until=NOON)
         await ours.queue.pause(PauseReason.NO_FUNDS, MINUTE)
 
-        assert await theirs.queue.look() == (False, False, False, None, False)
+        assert await things_to_do(theirs) == (set(), None)
         assert await theirs.queue.claim(UNPACED, allow) == Idle(None)
         assert await theirs.queue.find_pause() is None
         assert await theirs.book.release_approved(allow) == []
@@ -1307,26 +1307,36 @@ async def test_a_message_taken_for_another_order_goes_to_its_own(place: Place, c
         assert (order.state, order.receipt) == (OrderState.UNKNOWN, None)
 
 
+async def things_to_do(store: Store) -> tuple[set[str], timedelta | None]:
+    """Name what a look finds, and say how long there is nothing else."""
+    found = (await store.queue.look())._asdict()
+    again_in: timedelta | None = found.pop("again_in")
+    return {name for name, is_so in found.items() if is_so}, again_in
+
+
 async def test_an_outlook_says_what_there_is_to_do(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
-        assert await store.queue.look() == (False, False, False, None, False)
-        claim = await claim_new(store)
-        assert await store.queue.look() == (False, False, False, UNPACED.lease, False)
+        assert await things_to_do(store) == (set(), None)
+        await place_one(store)
+        assert await things_to_do(store) == ({"queued"}, None)
+        claim = await claim_one(store)
+        assert await things_to_do(store) == (set(), UNPACED.lease)
         clock.advance(UNPACED.lease)
-        assert await store.queue.look() == (True, False, False, NONE, False)
+        assert await things_to_do(store) == ({"lapsed"}, NONE)
         await store.queue.lapse()
-        assert await store.queue.look() == (False, False, True, NONE, False)
+        assert await things_to_do(store) == ({"doubtful"}, NONE)
         assert (await store.book.get(claim.order_id)).state is OrderState.IN_DOUBT
         await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE)
-        outlook = await store.queue.look()
-        assert (outlook.lapsed, outlook.doubtful) == (False, False)
-        assert outlook.again_in
-        clock.advance(outlook.again_in)
-        assert (await store.queue.look()).doubtful
+        names, again_in = await things_to_do(store)
+        assert names == set()
+        assert again_in
+        clock.advance(again_in)
+        assert await things_to_do(store) == ({"doubtful"}, NONE)
         await conclude_absent(store, clock)
-        assert await store.queue.look() == (False, False, False, None, False)
+        assert await things_to_do(store) == ({"queued"}, None)
+        await claim_one(store)
         await wait_one(store, "Waiting")
-        assert await store.queue.look() == (False, False, False, KEPT_WAITING_FOR_YES, True)
+        assert await things_to_do(store) == ({"waiting"}, UNPACED.lease)
 
 
 async def test_only_what_is_overdue_lapses(place: Place, clock: ManualClock) -> None:
@@ -1717,15 +1727,15 @@ async def test_a_report_about_nothing_of_ours_changes_nothing(place: Place) -> N
         assert await store.book.get(order.id) == order
 
 
+ACCEPT = "UPDATE orders SET state = 'sent', message_id = 's1', message_status = 'created' WHERE id = %s"
+"""What another process does when 46elks answers it."""
+
+
 async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_database: str) -> None:
     async with opened(Place(url=SecretStr(postgres_database), key=KEY)) as store:
         claim = await claim_new(store)
         with psycopg.connect(postgres_database) as answering:
-            answering.execute(
-                "UPDATE orders SET state = 'sent', message_id = 's1', message_status = 'created'"
-                " WHERE id = %s",
-                [claim.order_id],
-            )
+            answering.execute(ACCEPT, [claim.order_id])
             async with anyio.create_task_group() as reporting:
                 unknown: list[list[Report]] = []
 
@@ -1740,17 +1750,24 @@ async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_da
         assert (await store.book.get(claim.order_id)).state is OrderState.DELIVERED
 
 
-async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(postgres_database: str) -> None:
+@pytest.mark.parametrize("by_hand", [False, True], ids=["by a caller", "by hand"])
+async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(
+    postgres_database: str, by_hand: bool
+) -> None:
     async with opened(Place(url=SecretStr(postgres_database), key=KEY)) as store:
         order = await place_one(store)
+
+        async def cancel() -> None:
+            if by_hand:
+                with pytest.raises(Refused, match="is sent"):
+                    await Desk(store.database).cancel(order.id)
+            else:
+                assert (await store.book.cancel(order.id, "Not wanted.")).state is OrderState.SENT
+
         with psycopg.connect(postgres_database) as answering:
-            answering.execute(
-                "UPDATE orders SET state = 'sent', message_id = 's1', message_status = 'created'"
-                " WHERE id = %s",
-                [order.id],
-            )
+            answering.execute(ACCEPT, [order.id])
             async with anyio.create_task_group() as cancelling:
-                cancelling.start_soon(store.book.cancel, order.id, "Not wanted.")
+                cancelling.start_soon(cancel)
                 await until_somebody_waits(postgres_database)
                 answering.commit()
         assert (await store.book.get(order.id)).state is OrderState.SENT

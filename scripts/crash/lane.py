@@ -26,8 +26,8 @@ _STILLBORN, _OUTAGES, _FREEZES = 0.08, 0.02, 0.07
 _LONG_FREEZES = 0.6
 """The share of freezes that last longer than a lease."""
 
-_A_LITTLE_LATER = 0.6
-"""The share of events after which there is a little time."""
+_ANY_TIME, _A_LITTLE_LATER = 0.35, 0.5
+"""The share of moments at which nothing need go on, and of the others that come somewhat after."""
 
 _LONGEST_START, _LONGEST_WAIT = 20.0, 6.0
 _IDLE = 0.05
@@ -160,24 +160,28 @@ class Lane:
         Either for less than its lease, or for so long that what it was sending may have been sent by another.
         """
         self.freezes += 1
-        await self._wait_for_a_moment()
+        await self._wait_for_claim()
         lease, taken_over = self.plan.lease, self.plan.lease + self.plan.quiet
-        times = (taken_over + 1.5, taken_over + 3) if self._happens(_LONG_FREEZES) else (1, lease - 1)
+        times = (taken_over + 2, taken_over + 6) if self._happens(_LONG_FREEZES) else (1, lease - 1)
         server.freeze()
         await anyio.sleep(self._random.uniform(*times))
         server.thaw()
 
     async def _wait_for_a_moment(self) -> None:
         """Wait for just any moment, or for one at which something is going on."""
-        [event] = self._random.choices([None, self.provider.front.knock, self.provider.arrival], (4, 3, 3))
-        if event is None:
+        events = [self._wait_for_claim, self.provider.front.knock, self.provider.arrival]
+        if self._happens(_ANY_TIME):
             await anyio.sleep(self._random.uniform(0, 2))
             return
+        event = self._random.choice(events)
         with anyio.move_on_after(_LONGEST_WAIT):
-            for _ in range(self._random.randint(1, 6)):
+            for _ in range(self._random.randint(1, 4)):
                 await event()
         if self._happens(_A_LITTLE_LATER):
             await anyio.sleep(self._random.uniform(0, 0.04))
+
+    async def _wait_for_claim(self) -> None:
+        await anyio.to_thread.run_sync(self.state.wait_for_claim, _LONGEST_WAIT)
 
     def _happens(self, share: float) -> bool:
         return self._random.random() < share

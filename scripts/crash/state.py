@@ -1,18 +1,21 @@
 """What the servers remember: a folder with a SQLite file, or a database of a PostgreSQL of our own."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from threading import Event
+from time import monotonic
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from tests.postgres import new_database, running_postgres
 
 from crash.plan import Plan
 
-_ORDERS = "SELECT id, state, attempts FROM orders"
+_LATEST_CLAIM = "SELECT max(attempted_at) FROM orders"
+_BETWEEN_LOOKS = 0.002
 UNFINISHED = frozenset({"waiting", "queued", "sending", "in doubt"})
 
 
@@ -41,22 +44,32 @@ class State:
 
     def read(self) -> list[Order]:
         """Read all orders there are."""
-        if self.url:
-            with psycopg.connect(self.url) as connection:
-                return [Order(*row) for row in connection.execute(_ORDERS)]
-        with closing(self._open()) as file:
-            return [Order(*row) for row in file.execute(_ORDERS)]
+        with self._connected() as ask:
+            return [Order(*row) for row in ask("SELECT id, state, attempts FROM orders")]
+
+    def wait_for_claim(self, seconds: float) -> None:
+        """Wait until a server takes an order to send it: in a moment it will."""
+        until = monotonic() + seconds
+        with self._connected() as ask, suppress(sqlite3.OperationalError):  # it may be locked, or not there
+            before = ask(_LATEST_CLAIM)
+            while ask(_LATEST_CLAIM) == before and monotonic() < until:
+                Event().wait(_BETWEEN_LOOKS)
 
     def check(self) -> str:
         """Let SQLite say whether its file is whole."""
         if self.url:
             return "ok"
-        with closing(self._open()) as file:
-            found: str = file.execute("PRAGMA integrity_check").fetchone()[0]
-            return found
+        with self._connected() as ask:
+            return str(ask("PRAGMA integrity_check")[0][0])
 
-    def _open(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.folder / "state" / "outbox.sqlite3", timeout=30)
+    @contextmanager
+    def _connected(self) -> Iterator[Callable[[LiteralString], list[Any]]]:
+        if self.url:
+            with psycopg.connect(self.url, autocommit=True) as server:
+                yield lambda question: server.execute(question).fetchall()
+            return
+        with closing(sqlite3.connect(self.folder / "state" / "outbox.sqlite3", timeout=30)) as file:
+            yield lambda question: file.execute(question).fetchall()
 
 
 @contextmanager

@@ -69,4 +69,5 @@ def _run(script: Path, plan: Plan, file: Path) -> Found | None:
     if not file.exists():
         raise RuntimeError(f"a lane broke down: {' '.join(words)}")
     found: Found = json.loads(file.read_text(encoding="utf-8"))
+    print(f"{plan.name}, {plan.kills} kills: done in {found['seconds']:.0f} s", file=sys.stderr, flush=True)
     return found

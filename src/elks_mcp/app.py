@@ -146,12 +146,14 @@ async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
 
 def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock) -> App:
     settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
+    inbox = Inbox(client, storage, clock)
     orders = Orders(client, storage, strangers, policy, clock)
     habits = Habits(
         per_minute=settings.sms_per_minute,
         timeout=timedelta(seconds=settings.timeout),
         quiet=timedelta(seconds=settings.quiet_period),
         only_own=not _sends_queue(configuration, policy),
+        look=inbox.look,
         report_to=_report_address(settings.public_url, storage),
     )
     return App(
@@ -159,7 +161,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
         policy=policy,
         client=client,
         storage=storage,
-        inbox=Inbox(client, storage, clock),
+        inbox=inbox,
         strangers=strangers,
         orders=orders,
         outbox=Outbox.over(api, client, storage, orders, clock, habits),

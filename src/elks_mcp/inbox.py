@@ -12,7 +12,8 @@ import anyio
 
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
-from elks_mcp.models import Message, Report
+from elks_mcp.models import Direction, Message, Report
+from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.store import Storage
 
 log = logging.getLogger(__name__)
@@ -56,12 +57,20 @@ class Inbox:
             self._looked_at = now
 
     async def hear(self, messages: Sequence[Message]) -> None:
-        """Take note of messages that were read for another reason, if anything is remembered here yet."""
-        if self._storage.is_open:
+        """Take note of messages that were read for another reason, if anything is remembered here yet.
+
+        A STOP opens the store, so that other processes hear of it too.
+        """
+        if self._storage.is_open or (self._storage.exists and any(map(_is_stop, messages))):
             store = await self._storage.open()
             await store.people.hear(messages)
             if arrived := [_report(each) for each in messages if each.status in _LAST_WORDS]:
                 await store.reports.hear(arrived)
+
+
+def _is_stop(message: Message) -> bool:
+    inbound = message.direction is Direction.INBOUND
+    return inbound and find_word(message.text or "") is OptWord.STOP
 
 
 _LAST_WORDS = frozenset({"delivered", "failed"})

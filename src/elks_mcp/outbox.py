@@ -96,6 +96,9 @@ class Habits:
     only_own: bool = False
     """Send only what is handed over here: in a dry run a person lets single texts out, never the queue."""
 
+    look: Callable[[], Awaitable[None]] | None = None
+    """Reads who said STOP, unless that was done just now; fails where it cannot, and then nothing is sent."""
+
     report_to: Callable[[str], Awaitable[str]] | None = None
     """Makes the address for the delivery report of an order, by its number."""
 
@@ -250,11 +253,13 @@ class Outbox:
         outlook = await store.queue.look()
         if outlook.lapsed:
             await store.queue.lapse()
-        if outlook.approved and not self._habits.only_own:
-            await store.book.release_approved(self._orders.recheck)
         if outlook.doubtful and not self._is_clearing:
             self._is_clearing = True
             readers.start_soon(self._clear_doubts, store)
+        if (outlook.approved or outlook.queued) and self._habits.look:
+            await self._habits.look()  # what waited may have been answered with STOP meanwhile
+        if outlook.approved and not self._habits.only_own:
+            await store.book.release_approved(self._orders.recheck)
         if outlook.waiting or self._is_clearing:
             return _SOON
         return _LATER if outlook.again_in is None else min(max(outlook.again_in, _SOONEST), _LATER)

@@ -56,6 +56,9 @@ class Outlook(NamedTuple):
     approved: bool
     """A person approved something in a terminal, or let it wait too long."""
 
+    queued: bool
+    """Something's turn has come."""
+
     doubtful: bool
     """History has to be read for something."""
 

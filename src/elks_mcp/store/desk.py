@@ -181,17 +181,18 @@ def _lock(tx: Tx, account_id: int) -> None:
 
 
 def _decide_about(tx: Tx, number: str) -> Row[Any]:
-    """Find an order, and return it as it is once nobody else decides anything for its account."""
+    """Find an order, as it is once nobody else decides anything for its account, or about it."""
     _lock(tx, _get(tx, number).account_id)
-    return _get(tx, number)
+    return _get(tx, number, lock=True)  # 46elks' word may be being put down just now
 
 
 def _all() -> Select[Any]:
     return select(orders, accounts.c.base_url, accounts.c.username).join(accounts)
 
 
-def _get(tx: Tx, number: str) -> Row[Any]:
-    if row := tx.first(_all().where(or_(orders.c.id == number, orders.c.approval == number))):
+def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
+    found = _all().where(or_(orders.c.id == number, orders.c.approval == number))
+    if row := tx.first(found.with_for_update(of=orders) if lock else found):
         return row
     raise NotFound("There is no order by that number here.", hint="`elks-mcp outbox` lists them.")
 

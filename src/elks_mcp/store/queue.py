@@ -120,6 +120,7 @@ class Queue:
         return Outlook(
             lapsed=OrderState.SENDING in overdue,
             approved=approved or OrderState.WAITING in overdue,
+            queued=OrderState.QUEUED in overdue,
             doubtful=OrderState.IN_DOUBT in overdue,
             again_in=min(later, default=None),
             waiting=any(row.state == OrderState.WAITING for row in rows),
