@@ -26,7 +26,7 @@ def test_p4_p5_servers_killed_at_random_neither_repeat_nor_lose_a_text(tmp_path:
     assert len(lanes) >= 2
     assert sum(lane["figures"]["kills"] for lane in lanes) >= 17
     for lane in lanes:
-        assert lane["figures"]["accepted"] > 20
+        assert lane["figures"]["accepted"] > 10
         assert lane["figures"]["unanswered"] > 0
         assert not any(lane["violations"].values())
     assert told["counterproof"]["violations"]["duplicates"] > 0

@@ -295,6 +295,7 @@ async def test_whatever_step_goes_wrong_one_message_goes_out(folder: Place, fata
         await go_wrong(scenario, folder, wrong, fatal=fatal)
 
 
+@pytest.mark.long
 async def test_wherever_we_die_after_an_answer_was_lost_one_message_goes_out(folder: Place) -> None:
     scenario = next(each for each in SCENARIOS if each.name == "the answer is lost")
     steps = await go_wrong(scenario, folder, None, fatal=False)

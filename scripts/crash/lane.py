@@ -29,10 +29,10 @@ _LONG_FREEZES = 0.6
 _ANY_TIME, _A_LITTLE_LATER = 0.35, 0.5
 """The share of moments at which nothing need go on, and of the others that come somewhat after."""
 
-_LONGEST_START, _LONGEST_WAIT = 20.0, 6.0
+_LONGEST_START, _LONGEST_WAIT = 20.0, 3.0
 _IDLE = 0.05
 
-_SETTLING = 150.0
+_SETTLING = 300.0
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Lane:
     async def _kill_again_and_again(self) -> None:
         while self.kills < self.plan.kills:
             self.kills += 1
-            self.agent.want(self.plan.texts)
+            self.agent.want(self.plan.texts - len(self.agent.todo))
             server = await self._start()
             async with server.process, anyio.create_task_group() as life:
                 life.start_soon(server.read)
@@ -173,15 +173,15 @@ class Lane:
         if self._happens(_ANY_TIME):
             await anyio.sleep(self._random.uniform(0, 2))
             return
-        event = self._random.choice(events)
         with anyio.move_on_after(_LONGEST_WAIT):
-            for _ in range(self._random.randint(1, 4)):
-                await event()
+            for _ in range(self._random.randint(0, 4)):
+                await self.provider.arrival()
+            await self._random.choice(events)()
         if self._happens(_A_LITTLE_LATER):
             await anyio.sleep(self._random.uniform(0, 0.04))
 
     async def _wait_for_claim(self) -> None:
-        await anyio.to_thread.run_sync(self.state.wait_for_claim, _LONGEST_WAIT)
+        await anyio.to_thread.run_sync(self.state.wait_for_claim, _LONGEST_WAIT / 2)
 
     def _happens(self, share: float) -> bool:
         return self._random.random() < share

@@ -34,13 +34,13 @@ class Plan:
     timeout: float = 1.0
     """ELKS_TIMEOUT, in seconds."""
 
-    per_minute: int = 300
+    per_minute: int = 180
     """ELKS_SMS_PER_MINUTE: little enough that texts queue."""
 
-    texts: int = 7
-    """Wanted for each kill."""
+    texts: int = 6
+    """Waiting to be asked for at the start of each server, at least."""
 
-    affordable: int = 6
+    affordable: int = 4
     """Added to the budget with each kill, in texts: less than is wanted."""
 
     @property
