@@ -90,7 +90,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument(
         "--provider-delay", type=float, default=2.0, help="seconds until a text is accepted at most (2)"
     )
-    parser.add_argument("--at-once", type=int, default=2, help="lanes that run at the same time (2)")
+    parser.add_argument("--at-once", type=int, default=3, help="lanes that run at the same time (3)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
     return parser.parse_args()
 

@@ -1,7 +1,7 @@
 """Stores to try things on: a SQLite file or a real PostgreSQL, and what goes into them."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from datetime import datetime, timedelta
 from itertools import count
@@ -25,8 +25,9 @@ from elks_mcp.outbox import Habits, Outbox
 from elks_mcp.phone import Number
 from elks_mcp.policy import Policy
 from elks_mcp.sandbox import Sandbox
-from elks_mcp.store import Account, Pace, Place, Storage
+from elks_mcp.store import Account, Idle, Pace, Place, Storage
 from elks_mcp.store.answers import Check
+from elks_mcp.store.queue import Queue
 from elks_mcp.store.store import Store
 from elks_mcp.strangers import Strangers
 
@@ -105,8 +106,19 @@ async def wait_one(store: Store, text: str = "Hej!", **more: Any) -> Order:
 
 async def claim_one(store: Store, pace: Pace = UNPACED) -> Claim:
     """Claim the order whose turn it is; there must be one."""
-    claim = await store.queue.claim(pace, allow)
+    claim = await claim_next(store.queue, pace, allow)
     assert isinstance(claim, Claim)
+    return claim
+
+
+async def claim_next(
+    queue: Queue, pace: Pace, check: Check, *, only: Collection[str] | None = None
+) -> Claim | Idle:
+    """Claim the order whose turn it is, or say why there is none."""
+    claims = await queue.claim(pace, check, only=only)
+    if isinstance(claims, Idle):
+        return claims
+    [claim] = claims
     return claim
 
 
@@ -265,6 +277,16 @@ class Life:
         while not await is_so():
             await self.clock.advance_to_next_alarm()
             await self.rest()
+
+    async def pass_time(self, time: timedelta) -> None:
+        """Let time pass, each alarm ringing in its moment."""
+        end = self.clock.now() + time
+        await self.rest()
+        while self.clock.next_at and self.clock.next_at <= end:
+            await self.clock.advance_to_next_alarm()
+            await self.rest()
+        self.clock.advance(max(end - self.clock.now(), timedelta()))
+        await self.rest()
 
     @property
     def is_busy(self) -> bool:

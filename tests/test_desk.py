@@ -413,8 +413,8 @@ async def test_what_a_forgotten_number_cost_stays_in_the_budget(house: House) ->
     await house.ours.queue.settle_sent(await claim_new(house.ours), a_receipt(cost=7000))
     await house.traces.remove(PHONE)
     assert (await Ledger(house.ours.database).sum_up()).spent == 7000
-    assert (await house.ours.people.recall(a_draft())).spent == 7000
-    assert not (await house.ours.people.recall(a_draft())).is_known
+    assert (await house.ours.book.look_back(a_draft())).recall.spent == 7000
+    assert not (await house.ours.book.look_back(a_draft())).recall.is_known
 
 
 @pytest.mark.parametrize("state", ["waiting", "queued", "sending", "in doubt"])

@@ -28,8 +28,9 @@ from elks_mcp.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
 from elks_mcp.store import doubts, queue, upkeep
 from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.earlier import REPEATED_WITHIN
 from elks_mcp.store.hashes import KEY_FILE
-from elks_mcp.store.people import LATELY, REPEATED_WITHIN
+from elks_mcp.store.people import LATELY
 from elks_mcp.store.place import DATABASE_FILE
 from elks_mcp.strangers import WORDS_WORK_FOR
 

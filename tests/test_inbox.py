@@ -28,8 +28,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def has_said_stop(house: House, number: Number = PHONE) -> bool:
-    people = (await house.storage.open()).people
-    return (await people.recall(a_draft(to=number))).opted_out
+    return (await house.orders.look_back(a_draft(to=number))).recall.opted_out
 
 
 def pages(house: House) -> int:
@@ -187,5 +186,4 @@ async def test_nobody_can_be_made_to_opt_out_by_a_name_or_a_text_to_them(house: 
     house.box.add_history(house.clock.now(), text="STOP", to=PHONE.e164)
     await house.inbox.look()
     assert not await has_said_stop(house)
-    people = (await house.storage.open()).people
-    assert (await people.recall(a_draft())).is_known, "they were written to"
+    assert (await house.orders.look_back(a_draft())).recall.is_known, "they were written to"

@@ -84,14 +84,14 @@ MUTANTS = (
     Mutant(
         "a budget that is read and then written",
         "store/database.py",
-        (('begin="BEGIN IMMEDIATE", decides=True', 'begin="BEGIN IMMEDIATE", decides=False'),),
+        (("writes=True, decides=True", "writes=True, decides=False"),),
         RACES,
         "eight_processes and postgres",
     ),
     Mutant(
         "a writer of SQLite that begins as a reader",
         "store/database.py",
-        (('begin="BEGIN IMMEDIATE", decides=True', 'begin="BEGIN", decides=True'),),
+        (("writes=True, decides=True", "writes=False, decides=True"),),
         STORE,
         "has_the_lock_before_looking",
     ),

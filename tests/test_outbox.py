@@ -24,6 +24,7 @@ from elks_mcp.store.queue import KEPT
 
 from .clocks import ManualClock
 from .provider import OURS, PHONE, SOON, UNLIMITED, House, a_draft, an_approval, gets, posts
+from .stores import claim_next
 
 pytestmark = pytest.mark.anyio
 
@@ -82,7 +83,7 @@ async def test_an_order_is_sent_once_and_keeps_its_receipt_but_not_its_text(hous
     async with house.running():
         order = await house.place("Nyckel 4711")
         assert order.text == "Nyckel 4711"
-        order = await house.outbox.wait(order.id, LONG)
+        order = await house.outbox.wait(order, LONG)
     (message,) = house.box.accepted
     assert order.state is OrderState.SENT
     assert order.receipt
@@ -97,7 +98,7 @@ async def test_an_order_is_sent_once_and_keeps_its_receipt_but_not_its_text(hous
 async def test_what_46elks_says_no_to_is_rejected_for_good(house: House, fault: Fault) -> None:
     house.box.faults.inject(fault)
     async with house.running():
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.REJECTED
         assert "46elks" in order.fault
         await house.pass_time(KEPT)
@@ -135,7 +136,7 @@ async def test_what_46elks_never_took_goes_out_after_two_absences_past_the_quiet
     house.box.faults.inject(fault, method="POST")
     async with house.running():
         begun = house.clock.now()
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.IN_DOUBT
         assert order.fault
         assert (await house.settled(order)).state is OrderState.SENT
@@ -219,7 +220,7 @@ async def test_where_history_holds_something_like_it_nobody_knows_and_nothing_is
 ) -> None:
     house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
     async with house.running():
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         house.box.add_history(house.clock.now(), text=text)
         order = await house.settled(order)
         assert order.state is OrderState.UNKNOWN
@@ -282,7 +283,7 @@ async def test_a_history_that_cannot_be_read_whole_is_no_leave_to_send_again(
     house.box.faults.inject(Fault.DROP_AFTER, method="POST")
     house.box.faults.inject(Fault.STALE_HISTORY, path="/sms", method="GET", duration=timedelta(days=1))
     async with house.running():
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         await house.rest()
         house.clock.advance(SECOND)
         for _ in range(100):
@@ -320,7 +321,7 @@ async def test_what_was_being_sent_by_who_is_gone_is_found_out_by_the_next(
     async with house.opened():
         for number in (1, 2):
             await house.place(f"Text {number}")
-            claim = await (await house.storage.open()).queue.claim(PACE, house.orders.recheck_last)
+            claim = await claim_next((await house.storage.open()).queue, PACE, house.orders.recheck_last)
             assert isinstance(claim, Claim)
             if number == 1:
                 await house.dispatcher.send(claim, lambda: True)
@@ -345,7 +346,7 @@ async def test_a_throttled_order_waits_as_long_as_46elks_says_and_goes_out(
     house.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=retry_after)
     async with house.running():
         begun = house.clock.now()
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.QUEUED
         assert order.not_before == begun + timedelta(seconds=seconds)
         assert "429" in order.fault
@@ -361,7 +362,7 @@ async def test_a_429_holds_all_others_too(house: House) -> None:
     house.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=30)
     async with house.running():
         begun = house.clock.now()
-        first = await house.outbox.wait((await house.place("Text 1")).id, LONG)
+        first = await house.outbox.wait(await house.place("Text 1"), LONG)
         second = await house.place("Text 2")
         await house.settled(second)
         await house.settled(first)
@@ -382,7 +383,7 @@ async def test_a_429_holds_even_who_was_next_and_other_processes(house: House, t
         await held.begun.wait()
         second = await neighbour.place("Text 2")
         held.let.set()
-        await house.outbox.wait(first.id, LONG)
+        await house.outbox.wait(first, LONG)
         await house.settled(second)
         await house.settled(first)
     assert [post.at - begun >= 30 * SECOND for post in posts(house.box)] == [False, True, True]
@@ -393,7 +394,7 @@ async def test_where_46elks_cannot_be_reached_it_is_tried_ever_less_often(house:
     house.box.faults.inject(fault, times=8)
     async with house.running():
         begun = house.clock.now()
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         assert (order.state, order.not_before) == (OrderState.QUEUED, begun + 5 * SECOND)
         assert await is_paused(house) is PauseReason.UNREACHABLE
         assert (await house.settled(order)).state is OrderState.SENT
@@ -415,7 +416,7 @@ async def test_wrong_credentials_pause_until_46elks_accepts_them_again(house: Ho
     house.box.faults.inject(Fault.UNAUTHORISED, times=4)
     async with house.running():
         begun = house.clock.now()
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.QUEUED
         assert "credentials" in order.fault
         assert await is_paused(house) is PauseReason.CREDENTIALS
@@ -431,7 +432,7 @@ async def test_an_empty_account_pauses_until_there_is_money(house: House) -> Non
     house.box.balance = 0
     async with house.running():
         begun = house.clock.now()
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.QUEUED
         assert "no money" in order.fault
         assert await is_paused(house) is PauseReason.NO_FUNDS
@@ -753,7 +754,7 @@ async def test_just_in_time_is_in_time(tmp_path: Path) -> None:
         await held.begun.wait()
         house.clock.advance(LEASE_SPARE)
         held.let.set()
-        sent = await house.outbox.wait(order.id, LONG)
+        sent = await house.outbox.wait(order, LONG)
     assert (sent.state, sent.attempts) == (OrderState.SENT, 1)
 
 
@@ -861,7 +862,7 @@ async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
 
     house = House(tmp_path, dispatcher=Broken)
     async with house.running():
-        order = await house.outbox.wait((await house.place("Text 1")).id, LONG)
+        order = await house.outbox.wait(await house.place("Text 1"), LONG)
         assert order.state is OrderState.IN_DOUBT
         assert "fault" in order.fault
         assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
@@ -881,7 +882,7 @@ async def test_a_text_says_where_its_delivery_is_reported_with_the_number_of_its
 
     house = House(tmp_path, report_to=address)
     async with house.running():
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
     assert order.state is OrderState.SENT
     (post,) = posts(house.box)
     assert post.form["whendelivered"] == f"https://sms.example.com/hooks/delivery?ref={order.id}"
@@ -895,12 +896,12 @@ async def test_who_hangs_up_stops_neither_the_post_nor_the_order(tmp_path: Path)
     async with house.running():
         order = await house.place()
         async with anyio.create_task_group() as caller:
-            caller.start_soon(house.outbox.wait, order.id, LONG)
+            caller.start_soon(house.outbox.wait, order, LONG)
             await held.begun.wait()
             caller.cancel_scope.cancel()
         assert (await house.find(order)).state is OrderState.SENDING
         held.let.set()
-        assert (await house.outbox.wait(order.id, LONG)).state is OrderState.SENT
+        assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
     assert len(posts(house.box)) == 1
 
 
@@ -925,7 +926,7 @@ async def test_stopping_breaks_off_the_reading_of_history(house: House) -> None:
     house.box.faults.inject(Fault.HANG, path="/sms", method="GET", times=None)
     async with house.opened():
         async with house.outbox.running():
-            order = await house.outbox.wait((await house.place()).id, LONG)
+            order = await house.outbox.wait(await house.place(), LONG)
             while not gets(house.box, "/sms"):
                 await anyio.lowlevel.checkpoint()
         assert (await house.find(order)).state is OrderState.IN_DOUBT
@@ -979,7 +980,7 @@ async def test_sixty_four_at_once_under_one_key_are_one_order_and_one_post(house
 
     async def place() -> None:
         order = await house.place(key="k")
-        found.append(await house.outbox.wait(order.id, LONG))
+        found.append(await house.outbox.wait(order, LONG))
 
     async with house.running(), anyio.create_task_group() as callers:
         for _ in range(64):
@@ -1018,7 +1019,7 @@ async def test_a_wait_ends_when_its_time_is_up(tmp_path: Path) -> None:
         found: list[Order] = []
 
         async def wait() -> None:
-            found.append(await house.outbox.wait(order.id, SECOND))
+            found.append(await house.outbox.wait(order, SECOND))
 
         async with anyio.create_task_group() as caller:
             caller.start_soon(wait)
@@ -1037,11 +1038,11 @@ async def test_nobody_waits_for_what_is_not_sent_for_now(house: House) -> None:
     async with house.running():
         begun = house.clock.now()
         waiting = (await house.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
-        assert (await house.outbox.wait(waiting.id, LONG)).state is OrderState.WAITING
+        assert (await house.outbox.wait(waiting, LONG)).state is OrderState.WAITING
         first = await house.place("Text 1")
-        assert (await house.outbox.wait(first.id, LONG)).not_before
+        assert (await house.outbox.wait(first, LONG)).not_before
         second = await house.place("Text 2")
-        assert (await house.outbox.wait(second.id, LONG)).state is OrderState.QUEUED
+        assert (await house.outbox.wait(second, LONG)).state is OrderState.QUEUED
         assert house.clock.now() == begun
 
 
@@ -1055,7 +1056,7 @@ async def test_what_another_process_sends_is_heard_of_within_a_quarter_of_a_seco
         found: list[datetime] = []
 
         async def wait() -> None:
-            assert (await house.outbox.wait(order.id, LONG)).state is OrderState.SENT
+            assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
             found.append(house.clock.now())
 
         async with anyio.create_task_group() as caller:
@@ -1076,7 +1077,7 @@ async def test_all_who_wait_for_an_order_hear_of_it_and_nothing_is_left_of_them(
         order = await house.place()
 
         async def wait() -> None:
-            heard.append((await house.outbox.wait(order.id, LONG)).state)
+            heard.append((await house.outbox.wait(order, LONG)).state)
 
         async with anyio.create_task_group() as callers:
             for _ in range(10):
@@ -1097,7 +1098,7 @@ async def test_no_wait_misses_what_happens_just_as_it_begins(tmp_path: Path) -> 
             order = await house.place(f"Text {steps}")
             for _ in range(steps):
                 await anyio.lowlevel.checkpoint()
-            assert (await house.outbox.wait(order.id, LONG)).state is OrderState.SENT
+            assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
             await house.pass_time(SECOND)
 
 
@@ -1109,7 +1110,7 @@ async def test_no_order_is_forgotten_that_is_placed_just_as_the_worker_looks_awa
                 for _ in range(steps):
                     await anyio.lowlevel.checkpoint()
                 order = await house.place(f"Text {steps}")
-                assert (await house.outbox.wait(order.id, LONG)).state is OrderState.SENT
+                assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
             house.clock.advance(SECOND)
 
 
@@ -1134,7 +1135,7 @@ async def test_what_is_queued_is_told_when_it_may_go_out_and_how_many_go_before(
 async def test_what_a_pause_holds_is_told_why_and_until_when(house: House) -> None:
     house.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=40)
     async with house.running():
-        order = await house.outbox.wait((await house.place()).id, LONG)
+        order = await house.outbox.wait(await house.place(), LONG)
         prospect = await house.outbox.foresee(order)
         assert prospect
         assert (prospect.at - house.clock.now(), prospect.ahead) == (40 * SECOND, 0)

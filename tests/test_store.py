@@ -72,6 +72,7 @@ from .stores import (
     allow,
     change_rows,
     claim_new,
+    claim_next,
     claim_one,
     engine_of,
     files_with,
@@ -494,9 +495,9 @@ async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) 
             await theirs.book.approve(waiting.id, allow)
         report = Report(message_id="s1", status="delivered", order_id=waiting.id)
         assert await theirs.reports.hear([report]) == [report]
-        recall = await theirs.people.recall(a_draft("Sent"))
+        recall = (await theirs.book.look_back(a_draft("Sent"))).recall
         assert (recall.spent, recall.is_known, recall.repeated) == (0, False, None)
-        assert not (await theirs.people.recall(a_draft(to=OTHER_PHONE))).opted_out
+        assert not (await theirs.book.look_back(a_draft(to=OTHER_PHONE))).recall.opted_out
         assert await theirs.people.heard_until() is None
 
         mine = await claim_new(theirs, "Other words for another account", key="another key")
@@ -644,8 +645,8 @@ async def test_the_same_text_again_is_the_same_order_unless_it_came_to_nothing(
             assert again.is_repeat is (state not in FORGETS)
             assert (again.order.id == first.id) is again.is_repeat
             if again.is_repeat:
-                assert await store.book.find_earlier(a_draft(EVENING)) == again.order
-                assert (await store.people.recall(a_draft(EVENING))).repeated == first.id
+                assert (await store.book.look_back(a_draft(EVENING))).repeated == again.order
+                assert (await store.book.look_back(a_draft(EVENING))).recall.repeated == first.id
 
 
 async def test_after_a_quarter_of_an_hour_it_is_a_new_one_unless_it_is_still_on_its_way(
@@ -669,7 +670,7 @@ async def test_only_the_same_sender_number_and_text_are_a_repeat(place: Place) -
             a_draft("Hej!").model_copy(update={"sender": SenderId("Klara")}),
             a_draft("Hej!", key="another message"),
         ):
-            assert await store.book.find_earlier(other) is None
+            assert (await store.book.look_back(other)).repeated is None
             assert not (await store.book.place(an_approval(other), allow)).is_repeat
 
 
@@ -679,7 +680,7 @@ async def test_repeats_are_new_where_the_operator_wants_it(place: Place) -> None
         second = await store.book.place(an_approval(a_draft()), allow, dedupe=False)
         assert not second.is_repeat
         assert second.order.id != first.id
-        assert await store.book.find_earlier(a_draft(), dedupe=False) is None
+        assert (await store.book.look_back(a_draft(), dedupe=False)).repeated is None
 
 
 async def test_a_key_names_one_order_for_good(place: Place, clock: ManualClock) -> None:
@@ -702,7 +703,7 @@ async def test_a_key_used_for_something_else_is_an_error_that_names_what_differs
             await store.book.place(an_approval(other), allow)
         assert EVENING not in caught.value.explain()
         with pytest.raises(InvalidInput, match=r"another flashsms\."):
-            await store.book.find_earlier(a_draft(EVENING, key="k", flash=True))
+            await store.book.look_back(a_draft(EVENING, key="k", flash=True))
 
 
 async def test_a_guard_that_minds_leaves_nothing_behind(place: Place) -> None:
@@ -710,7 +711,7 @@ async def test_a_guard_that_minds_leaves_nothing_behind(place: Place) -> None:
         with pytest.raises(Refused, match="0 is spent"):
             await store.book.place(an_approval(a_draft()), within(PRICE - 1))
         assert not is_unfinished(place)
-        assert (await store.people.recall(a_draft())).spent == 0
+        assert (await store.book.look_back(a_draft())).recall.spent == 0
 
 
 async def test_a_budget_holds_for_what_is_reserved_and_what_was_charged(
@@ -728,9 +729,9 @@ async def test_a_budget_holds_for_what_is_reserved_and_what_was_charged(
         clock.advance(LONGEST + SECOND)
         await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=NONE)
         assert (await store.book.get(unknown.order_id)).state is OrderState.UNKNOWN
-        assert (await store.people.recall(a_draft())).spent == PRICE + PRICE // 2
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE + PRICE // 2
         clock.advance(DAY)
-        assert (await store.people.recall(a_draft())).spent == 0
+        assert (await store.book.look_back(a_draft())).recall.spent == 0
 
 
 # ── waiting for a person ──
@@ -744,14 +745,18 @@ async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
         assert order.state is OrderState.WAITING
         assert re.fullmatch("A-[2-9A-HJKMNP-Z]{4}", order.approval or "")
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
-        assert (await store.people.recall(a_draft())).spent == 0
+        assert (await store.book.look_back(a_draft())).recall.spent == 0
         assert await store.book.get(order.approval or "") == order
-        assert await store.book.find_waiting(a_draft(EVENING, key="k")) == order
-        assert await store.book.find_earlier(a_draft(EVENING, key="k")) is None
+        assert (await store.book.look_back(a_draft(EVENING, key="k"))).waiting == order
+        assert (await store.book.look_back(a_draft(EVENING, key="k"))).repeated is None
         asked_again = await store.book.place(an_approval(a_draft(EVENING, key="k"), Approver.PERSON), allow)
         assert asked_again == (order, False)
-        assert await store.book.find_waiting(a_draft(EVENING, key="other")) is None
-        assert await store.book.find_waiting(a_draft(EVENING, key="k", flash=True)) is None
+        assert (await store.book.look_back(a_draft(EVENING, key="other"))).waiting is None
+        with pytest.raises(InvalidInput, match="with another flashsms"):
+            await store.book.look_back(a_draft(EVENING, key="k", flash=True))
+        unkeyed = await wait_one(store, EVENING)
+        assert (await store.book.look_back(a_draft(EVENING))).waiting == unkeyed
+        assert (await store.book.look_back(a_draft(EVENING, flash=True))).waiting is None
 
 
 async def test_a_yes_lets_an_order_go_once(place: Place, clock: ManualClock) -> None:
@@ -760,7 +765,7 @@ async def test_a_yes_lets_an_order_go_once(place: Place, clock: ManualClock) -> 
         clock.advance(MINUTE)
         released = await store.book.approve(order.id, allow)
         assert (released.is_repeat, released.order.state) == (False, OrderState.QUEUED)
-        assert (await store.people.recall(a_draft())).spent == PRICE
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE
         assert await store.book.approve(order.id, allow) == (released.order, True)
         claim = await claim_one(store)
         await store.queue.settle_sent(claim, a_receipt())
@@ -784,10 +789,10 @@ async def test_a_late_yes_is_too_late(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         order = await wait_one(store, EVENING, key="k")
         clock.advance(KEPT_WAITING_FOR_YES - SECOND)
-        assert await store.book.find_waiting(a_draft(EVENING, key="k")) == order
+        assert (await store.book.look_back(a_draft(EVENING, key="k"))).waiting == order
         assert not (await store.queue.look()).approved
         clock.advance(SECOND)
-        assert await store.book.find_waiting(a_draft(EVENING, key="k")) is None
+        assert (await store.book.look_back(a_draft(EVENING, key="k"))).waiting is None
         assert (await store.queue.look()).approved
         placed = await store.book.approve(order.id, allow)
         assert (placed.order.state, placed.order.text) == (OrderState.EXPIRED, None)
@@ -854,7 +859,7 @@ async def test_only_what_is_not_on_the_wire_can_be_cancelled(place: Place, clock
             if state in {OrderState.WAITING, OrderState.QUEUED}:
                 ended = (OrderState.CANCELLED, "Not wanted.", None)
                 assert (cancelled.state, cancelled.fault, cancelled.text) == ended
-                assert (await store.people.recall(a_draft())).spent == 0
+                assert (await store.book.look_back(a_draft())).recall.spent == 0
             else:
                 assert cancelled == order
 
@@ -1080,7 +1085,7 @@ async def test_a_claim_holds_what_is_to_be_sent(place: Place, clock: ManualClock
 async def test_only_the_orders_named_are_claimed_where_some_are_named(place: Place) -> None:
     async with opened(place) as store:
         one, two = await place_one(store, "One"), await place_one(store, "Two")
-        claim = await store.queue.claim(UNPACED, allow, only={two.id})
+        claim = await claim_next(store.queue, UNPACED, allow, only={two.id})
         assert isinstance(claim, Claim)
         assert claim.order_id == two.id
         assert await store.queue.claim(UNPACED, allow, only={two.id}) == Idle(None)
@@ -1132,7 +1137,7 @@ async def test_who_must_not_get_a_text_any_more_gets_none(place: Place, clock: M
         clock.advance(SECOND)
         other = await place_one(store, "To another", to=OTHER_PHONE)
         await store.people.hear([said("STOP")])
-        claim = await store.queue.claim(UNPACED, unless_opted_out)
+        claim = await claim_next(store.queue, UNPACED, unless_opted_out)
         assert isinstance(claim, Claim)
         assert claim.order_id == other.id
         stopped = await store.book.get(stopped.id)
@@ -1141,7 +1146,7 @@ async def test_who_must_not_get_a_text_any_more_gets_none(place: Place, clock: M
             "They said STOP.",
             None,
         )
-        assert (await store.people.recall(a_draft())).spent == PRICE
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE
 
 
 async def test_a_text_is_not_offered_for_ever(place: Place, clock: ManualClock) -> None:
@@ -1206,7 +1211,7 @@ async def test_what_was_put_off_says_when_it_is_tried_again(place: Place, clock:
         assert (await claim_one(store)).order_id == order.id
 
 
-Late = Callable[[Store, Claim], Awaitable[None]]
+Late = Callable[[Store, Claim], Awaitable[object]]
 NEGATIVE: dict[str, Late] = {
     "rejected": lambda store, claim: store.queue.settle_rejected(claim, "No."),
     "withdrawn": lambda store, claim: store.queue.withdraw(claim),
@@ -1265,7 +1270,7 @@ async def test_a_receipt_counts_whoever_holds_the_order_by_now(
         assert (order.state, order.text, order.fault) == (OrderState.SENT, None, "")
         assert order.receipt
         assert order.receipt.message_id == "s1"
-        assert (await store.people.recall(a_draft())).spent == PRICE // 2
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE // 2
         if meanwhile == "claimed":
             assert not await store.queue.may_send(new)
             await store.queue.settle_rejected(new, "No.")
@@ -1281,7 +1286,7 @@ async def test_a_receipt_is_kept_with_its_price(place: Place, clock: ManualClock
         order = await store.book.get(claim.order_id)
         assert (order.receipt, order.parts) == (receipt, 2)
         assert await store.book.find("s1") == order
-        assert (await store.people.recall(a_draft())).spent == PRICE * 2
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE * 2
         await store.queue.settle_sent(claim, a_receipt("s2"))  # the first proof stands
         assert await store.book.get(claim.order_id) == order
 
@@ -1289,7 +1294,7 @@ async def test_a_receipt_is_kept_with_its_price(place: Place, clock: ManualClock
 async def test_a_receipt_without_a_price_costs_what_was_agreed(place: Place) -> None:
     async with opened(place) as store:
         await store.queue.settle_sent(await claim_new(store), a_receipt(cost=None))
-        assert (await store.people.recall(a_draft())).spent == PRICE
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE
 
 
 async def test_a_message_taken_for_another_order_goes_to_its_own(place: Place, clock: ManualClock) -> None:
@@ -1445,7 +1450,7 @@ async def test_what_history_holds_was_sent(place: Place, clock: ManualClock) -> 
         assert (order.state, order.text) == (OrderState.SENT, None)
         assert order.receipt
         assert (order.receipt.message_id, order.receipt.cost) == ("s1", Money(PRICE, "SEK"))
-        assert (await store.people.recall(a_draft())).is_known
+        assert (await store.book.look_back(a_draft())).recall.is_known
 
 
 async def test_what_two_late_readings_do_not_find_is_sent_again(place: Place, clock: ManualClock) -> None:
@@ -1553,21 +1558,21 @@ async def test_no_order_is_judged_by_a_history_that_begins_after_it(place: Place
 
 async def test_what_is_known_of_a_number_is_counted(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
-        fresh = await store.people.recall(a_draft("New"))
+        fresh = (await store.book.look_back(a_draft("New"))).recall
         assert (fresh.is_known, fresh.lately, fresh.today, fresh.spent) == (False, 0, 0, 0)
         await wait_one(store, "Waiting")
         for number in range(3):
             await place_one(store, f"Text {number}")
         await store.book.cancel((await place_one(store, "Cancelled")).id, "")
-        known = await store.people.recall(a_draft("New"))
+        known = (await store.book.look_back(a_draft("New"))).recall
         assert (known.is_known, known.lately, known.today, known.spent) == (False, 3, 3, 3 * PRICE)
         clock.advance(10 * MINUTE)
-        known = await store.people.recall(a_draft("New"))
+        known = (await store.book.look_back(a_draft("New"))).recall
         assert (known.lately, known.today) == (0, 3)
         clock.advance(DAY)
-        known = await store.people.recall(a_draft("New"))
+        known = (await store.book.look_back(a_draft("New"))).recall
         assert (known.is_known, known.today, known.spent) == (False, 0, 0)
-        assert (await store.people.recall(a_draft("New", to=OTHER_PHONE))).today == 0
+        assert (await store.book.look_back(a_draft("New", to=OTHER_PHONE))).recall.today == 0
 
 
 async def test_an_answer_starts_the_ten_minutes_anew(place: Place, clock: ManualClock) -> None:
@@ -1575,10 +1580,10 @@ async def test_an_answer_starts_the_ten_minutes_anew(place: Place, clock: Manual
         await place_one(store, "Question")
         clock.advance(SECOND)
         await store.people.hear([said("Yes", at=clock.now())])
-        assert (await store.people.recall(a_draft("New"))).lately == 0
+        assert (await store.book.look_back(a_draft("New"))).recall.lately == 0
         clock.advance(SECOND)
         await place_one(store, "Another")
-        recall = await store.people.recall(a_draft("New"))
+        recall = (await store.book.look_back(a_draft("New"))).recall
         assert (recall.lately, recall.today) == (1, 2)
 
 
@@ -1586,9 +1591,9 @@ async def test_who_was_written_to_stays_known_for_longer_than_a_day(place: Place
     async with opened(place, clock) as store:
         await store.queue.settle_sent(await claim_new(store), a_receipt())
         clock.advance(30 * DAY)
-        assert (await store.people.recall(a_draft())).is_known
+        assert (await store.book.look_back(a_draft())).recall.is_known
         await store.people.hear([a_message("Sent by somebody else", to=OTHER_PHONE)])
-        assert (await store.people.recall(a_draft(to=OTHER_PHONE))).is_known
+        assert (await store.book.look_back(a_draft(to=OTHER_PHONE))).recall.is_known
 
 
 WORDS = [said("STOP", at=NOON), said("START", at=NOON + MINUTE), said("Stopp", at=NOON + 2 * MINUTE)]
@@ -1603,21 +1608,21 @@ async def test_the_last_word_counts_in_whatever_order_words_are_read(
         messages = [WORDS[index] for index in order]
         for batch in [messages] if at_once else [[each] for each in (*messages, *messages)]:
             await store.people.hear(batch)
-        assert (await store.people.recall(a_draft())).opted_out
+        assert (await store.book.look_back(a_draft())).recall.opted_out
         await store.people.hear([said("START", at=NOON + 3 * MINUTE)])
-        assert not (await store.people.recall(a_draft())).opted_out
+        assert not (await store.book.look_back(a_draft())).recall.opted_out
         await store.people.hear(messages)
-        assert not (await store.people.recall(a_draft())).opted_out
+        assert not (await store.book.look_back(a_draft())).recall.opted_out
 
 
 async def test_the_last_word_counts_on_either_database(place: Place) -> None:
     async with opened(place) as store:
         for message in (*WORDS[::-1], *WORDS):
             await store.people.hear([message])
-        assert (await store.people.recall(a_draft())).opted_out
+        assert (await store.book.look_back(a_draft())).recall.opted_out
         await store.people.hear([said("Hej", at=NOON + 4 * MINUTE)])
-        assert (await store.people.recall(a_draft())).opted_out
-        assert not (await store.people.recall(a_draft(to=OTHER_PHONE))).opted_out
+        assert (await store.book.look_back(a_draft())).recall.opted_out
+        assert not (await store.book.look_back(a_draft(to=OTHER_PHONE))).recall.opted_out
 
 
 async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(place: Place) -> None:
@@ -1625,7 +1630,7 @@ async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(place: Place)
     name = said("STOP").model_copy(update={"sender": "Klara"})
     async with opened(place) as store:
         await store.people.hear([ours, name])
-        assert not (await store.people.recall(a_draft())).opted_out
+        assert not (await store.book.look_back(a_draft())).recall.opted_out
         assert read_rows(place, "SELECT count(*) FROM contacts") == [(1,)]
 
 
@@ -1676,7 +1681,7 @@ async def test_a_report_with_our_number_proves_what_the_answer_did_not(
         assert await store.reports.hear([report]) == []
         order = await store.book.get(claim.order_id)
         assert (order.state, order.text) == (states.get(status, OrderState.SENT), None)
-        assert (await store.people.recall(a_draft())).spent == PRICE
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE
         assert not await store.queue.may_send(claim)
         await store.queue.settle_sent(claim, a_receipt("s1"))  # the answer, at last
         await store.queue.settle_doubt(claim, "No answer.")  # or none
@@ -1771,7 +1776,7 @@ async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(
                 await until_somebody_waits(postgres_database)
                 answering.commit()
         assert (await store.book.get(order.id)).state is OrderState.SENT
-        assert (await store.people.recall(a_draft())).spent == PRICE
+        assert (await store.book.look_back(a_draft())).recall.spent == PRICE
 
 
 async def until_somebody_waits(url: str) -> None:

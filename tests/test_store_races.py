@@ -32,6 +32,7 @@ from .stores import (
     a_receipt,
     allow,
     change_rows,
+    claim_next,
     engine_of,
     opened,
     place_one,
@@ -114,13 +115,13 @@ async def test_eight_processes_cannot_spend_more_than_there_is(place: Place) -> 
     assert sum(placed) == 100
     assert read_rows(place, "SELECT count(*), sum(charge) FROM orders") == [(100, BUDGET)]
     async with opened(place) as store:
-        assert (await store.people.recall(a_draft())).spent == BUDGET
+        assert (await store.book.look_back(a_draft())).recall.spent == BUDGET
 
 
 async def send_many(store: Store, number: int) -> int:
     """Claim and settle, dearer than agreed, for as long as there is budget; return how many."""
     sent = 0
-    while isinstance(claim := await store.queue.claim(UNPACED, within(BUDGET)), Claim):
+    while isinstance(claim := await claim_next(store.queue, UNPACED, within(BUDGET)), Claim):
         await store.queue.settle_sent(claim, a_receipt(secrets.token_hex(16), cost=2 * PRICE))
         sent += 1
     return sent
@@ -174,7 +175,7 @@ async def claim_all(store: Store, number: int, pace: Pace) -> list[str]:
     claimed = []
     clock = Clock()
     while True:
-        step = await store.queue.claim(pace, allow)
+        step = await claim_next(store.queue, pace, allow)
         if isinstance(step, Claim):
             claimed.append(step.order_id)
             await store.queue.settle_sent(step, a_receipt(secrets.token_hex(16)))
@@ -214,7 +215,7 @@ async def send_or_stop(store: Store, number: int) -> dict[str, int]:
             await store.people.hear([said("STOP", by=phone)])
             moments[phone.e164] = monotonic_ns()
         return moments
-    while isinstance(claim := await store.queue.claim(UNPACED, unless_opted_out), Claim):
+    while isinstance(claim := await claim_next(store.queue, UNPACED, unless_opted_out), Claim):
         asked_at = monotonic_ns()
         if await store.queue.may_send(claim):
             moments[claim.draft.to.e164] = asked_at

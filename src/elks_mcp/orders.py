@@ -8,7 +8,7 @@ from elks_mcp.models import Approval, Draft, Effect, Estimate, Finding, Order, Q
 from elks_mcp.money import Money
 from elks_mcp.phone import Sender, parse_number, parse_sender
 from elks_mcp.policy import Policy
-from elks_mcp.store import Placed, Storage
+from elks_mcp.store import Placed, Prior, Storage
 from elks_mcp.strangers import Strangers
 from elks_mcp.text import measure, unsendable
 
@@ -49,20 +49,22 @@ class Orders:
             idempotency_key=key or None,
         )
 
-    async def quote(self, draft: Draft, *, live: bool) -> Quote:
+    async def quote(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:
         """Ask 46elks for the price and hear the guards; nothing is sent.
+
+        `recall`: what is remembered, where somebody looked already.
 
         Raises:
             Refused: a guard says no. All that the guards found is in the text.
             ProviderError: 46elks cannot price it.
             StateUnavailable: what the guards have to know cannot be read.
         """
-        quote = await self.examine(draft, live=live)
+        quote = await self.examine(draft, live=live, recall=recall)
         if of_effect(quote.findings, Effect.REFUSE):
             raise Refused(listed(quote.findings))
         return quote
 
-    async def examine(self, draft: Draft, *, live: bool) -> Quote:
+    async def examine(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:
         """Price a draft and list all that the guards find, refusals too.
 
         Raises:
@@ -70,7 +72,7 @@ class Orders:
             ProviderError: 46elks cannot price it.
             StateUnavailable: what the guards have to know cannot be read.
         """
-        recall = await self._recall(draft, live=live)
+        recall = recall or await self._recall(draft, live=live)
         try:
             estimate = await self._client.get_estimate(draft)
         except ProviderError:
@@ -86,18 +88,13 @@ class Orders:
             quoted_at=self._clock.now(),
         )
 
-    async def find_repeated(self, draft: Draft) -> Order | None:
-        """Find the order that a call repeats: by its idempotency key, or by being the same again.
+    async def look_back(self, draft: Draft) -> Prior:
+        """Say what a call repeats, by its idempotency key or by being the same again, and what waits.
 
         Raises:
             InvalidInput: the key was used for another message.
         """
-        store = await self._storage.open()
-        return await store.book.find_earlier(draft, dedupe=self._dedupes)
-
-    async def find_waiting(self, draft: Draft) -> Order | None:
-        """Find the order for exactly this draft that waits for a person's yes."""
-        return await (await self._storage.open()).book.find_waiting(draft)
+        return await (await self._storage.open()).book.look_back(draft, dedupe=self._dedupes)
 
     async def find_order(self, number: str) -> Order | None:
         """Find an order by its own number, its approval's, or 46elks' id for its message.
@@ -165,7 +162,7 @@ class Orders:
         """Recall what bears on a draft. Who only prices does not make a store that is not there yet."""
         if not live and not self._storage.exists:
             return None
-        return await (await self._storage.open()).people.recall(draft)
+        return (await self.look_back(draft)).recall
 
     def _default_sender(self) -> Sender:
         if self._policy.sender is None:

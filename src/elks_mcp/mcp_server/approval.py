@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
 from elks_mcp.errors import NotApproved
-from elks_mcp.models import Approval, Approver, Draft, Effect, Finding, Order, Quote
+from elks_mcp.models import Approval, Approver, Effect, Finding, Order, Quote
 from elks_mcp.policy import check_liftable, reasons_to_ask, who_agrees
 from elks_mcp.questions import put_question
 from elks_mcp.store import Placed
@@ -86,12 +86,13 @@ async def plan(
     if lifts:
         check_liftable(app.policy, can_ask=can_ask(ctx))
     await app.inbox.look()
-    if repeated := await app.orders.find_repeated(draft):
-        return Repeat(repeated)
-    waiting = await app.orders.find_waiting(draft)
-    if waiting and await _still_asked(app, waiting, ctx):
-        return _request(app, waiting, lifts=lifts)
-    return await _plan_live(app, draft, lifts=lifts, can_ask=can_ask(ctx))
+    prior = await app.orders.look_back(draft)
+    if prior.repeated:
+        return Repeat(prior.repeated)
+    if prior.waiting and await _still_asked(app, prior.waiting, ctx):
+        return _request(app, prior.waiting, lifts=lifts)
+    quote = await app.orders.quote(draft, live=True, recall=prior.recall)
+    return await _plan_live(app, quote, lifts=lifts, can_ask=can_ask(ctx))
 
 
 async def _still_asked(app: App, waiting: Order, ctx: Context[App]) -> bool:
@@ -111,8 +112,7 @@ def _is_late(app: App, order: Order) -> bool:
     return order.approver is Approver.PERSON and app.clock.now() - order.placed_at > ANSWER_WITHIN
 
 
-async def _plan_live(app: App, draft: Draft, *, lifts: bool, can_ask: bool) -> Plan | Request | Repeat:
-    quote = await app.orders.quote(draft, live=True)
+async def _plan_live(app: App, quote: Quote, *, lifts: bool, can_ask: bool) -> Plan | Request | Repeat:
     reasons = reasons_to_ask(app.policy, quote.findings, lifts_dry_run=lifts)
     approver = who_agrees(app.policy, reasons, can_ask=can_ask)
     if approver is Approver.POLICY:

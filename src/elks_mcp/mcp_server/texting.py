@@ -71,7 +71,7 @@ async def _place(app: App, planned: Plan | Request | Repeat, asked: ElicitationR
 async def _follow(app: App, order: Order) -> tuple[Order, Prospect | None]:
     """Wait for what comes of an order. That nobody can tell does not mean that it is not sent."""
     with suppress(StateUnavailable):
-        order = await app.outbox.wait(order.id, app.settle_time)
+        order = await app.outbox.wait(order, app.settle_time)
         return order, await app.outbox.foresee(order)
     return order, None
 

@@ -4,7 +4,7 @@ Nothing here loads a database's libraries until `Storage.open` is called: to sta
 costs nothing.
 """
 
-from elks_mcp.store.answers import Idle, Outlook, Pace, PauseReason, Placed, Prospect
+from elks_mcp.store.answers import Idle, Outlook, Pace, PauseReason, Placed, Prior, Prospect
 from elks_mcp.store.hashes import SHORTEST_KEY
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.storage import Storage
@@ -18,6 +18,7 @@ __all__ = [
     "PauseReason",
     "Place",
     "Placed",
+    "Prior",
     "Prospect",
     "Storage",
 ]

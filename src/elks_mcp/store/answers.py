@@ -56,14 +56,14 @@ class Outlook(NamedTuple):
     approved: bool
     """A person approved something in a terminal, or let it wait too long."""
 
-    queued: bool
-    """Something's turn has come."""
+    queued: int
+    """The turn of so many has come."""
 
     doubtful: bool
     """History has to be read for something."""
 
     again_in: timedelta | None
-    """When something will be overdue that is not queued; None where nothing will."""
+    """When something more will be; None where nothing will."""
 
     waiting: bool
     """A person is asked, and may answer in a terminal any moment."""
@@ -80,6 +80,18 @@ class Pace(NamedTuple):
 
     ahead: timedelta = timedelta(0)
     """How early a slot may be taken; who takes it waits for it."""
+
+
+class Prior(NamedTuple):
+    """What came before a draft."""
+
+    repeated: Order | None
+    """The order it would only repeat: placed with its key, or, without a key, the same a short while ago."""
+
+    waiting: Order | None
+    """The order for exactly this that waits for a person."""
+
+    recall: Recall
 
 
 class Placed(NamedTuple):

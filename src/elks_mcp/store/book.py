@@ -2,18 +2,20 @@
 
 import secrets
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, or_, select, update
+from sqlalchemy import Executable, Row, bindparam, exists, insert, or_, select, update
 
-from elks_mcp.errors import InvalidInput, NotFound, Refused
+from elks_mcp.errors import NotFound, Refused
 from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
 from elks_mcp.money import Money
-from elks_mcp.phone import Number, written
-from elks_mcp.store.answers import Check, Placed
+from elks_mcp.phone import Number
+from elks_mcp.store.answers import Check, Placed, Prior
 from elks_mcp.store.database import Database, Tx, deciding, reading
-from elks_mcp.store.people import find_repeated, recall
-from elks_mcp.store.rows import build_order, fingerprint, key_hash, parse_order, parse_sender
+from elks_mcp.store.earlier import find_earlier
+from elks_mcp.store.people import recall
+from elks_mcp.store.rows import build_order, parse_order, parse_sender
 from elks_mcp.store.schema import orders
 
 KEPT_WAITING_FOR_YES = timedelta(minutes=30)
@@ -45,16 +47,18 @@ class Book:
             Refused: a guard minds.
         """
         draft = approval.quote.draft
-        expire_waiting(tx)
-        if earlier := _find_earlier(tx, draft, dedupe=dedupe):
-            return Placed(earlier, is_repeat=True)
-        if why_not := check(draft, approval.quote.estimate.price, recall(tx, draft)):
+        repeated, waiting, overdue = find_earlier(tx, draft, dedupe=dedupe)
+        if repeated:
+            return Placed(parse_order(repeated), is_repeat=True)
+        if why_not := check(draft, approval.quote.estimate.price, recall(tx, draft.to)):
             raise Refused(why_not)
         waits = approval.approver is not Approver.POLICY
-        if waiting := _find_waiting(tx, draft):
-            if waits:
-                return Placed(parse_order(waiting), is_repeat=False)
+        if waiting and waits:
+            return Placed(parse_order(waiting), is_repeat=False)
+        if waiting:
             close(tx, waiting, OrderState.CANCELLED, _NOT_NEEDED)  # or a late yes would send it twice
+        if overdue:
+            _expire_waiting(tx, overdue)
         row = _new_row(tx, approval, waits=waits)
         return Placed(parse_order(_insert(tx, row)), is_repeat=False)
 
@@ -82,19 +86,19 @@ class Book:
         return [_release(tx, row, check) for row in rows]
 
     @reading
-    def find_earlier(self, tx: Tx, draft: Draft, *, dedupe: bool = True) -> Order | None:
-        """Find the order that a draft repeats, by its key or by being the same.
+    def look_back(self, tx: Tx, draft: Draft, *, dedupe: bool = True) -> Prior:
+        """Say what a draft repeats, what exactly like it waits for a person, and what is remembered.
 
         Raises:
             InvalidInput: the key was used for another message.
         """
-        return _find_earlier(tx, draft, dedupe=dedupe)
-
-    @reading
-    def find_waiting(self, tx: Tx, draft: Draft) -> Order | None:
-        """Find the order for exactly this draft that waits for a person."""
-        row = _find_waiting(tx, draft)
-        return parse_order(row) if row else None
+        earlier = find_earlier(tx, draft, dedupe=dedupe)
+        alike = earlier.repeated.id if earlier.repeated and not draft.idempotency_key else None
+        return Prior(
+            repeated=parse_order(earlier.repeated) if earlier.repeated else None,
+            waiting=parse_order(earlier.waiting) if earlier.waiting else None,
+            recall=recall(tx, draft.to, repeated=alike),
+        )
 
     @reading
     def get(self, tx: Tx, number: str) -> Order:
@@ -136,8 +140,21 @@ def without_text(tx: Tx) -> dict[str, None]:
 
 def change(tx: Tx, order_id: str, **changes: Any) -> Order:
     """Change a row and return the order as it is now."""
-    changed = update(orders).where(orders.c.id == order_id).values(**changes).returning(*orders.c)
-    return parse_order((tx.all(changed))[0])
+    statement = _build_change(frozenset(changes), returning=True)
+    return parse_order(tx.execute(statement, changes | {"which": order_id}).one())
+
+
+def alter(tx: Tx, order_id: str, **changes: Any) -> None:
+    """Change a row, where nobody has to know how it looks then."""
+    tx.execute(_build_change(frozenset(changes), returning=False), changes | {"which": order_id})
+
+
+@cache
+def _build_change(columns: frozenset[str], *, returning: bool) -> Executable:
+    """Build the statement that changes these columns, once; that takes longer than to run it."""
+    values: dict[str, Any] = {column: bindparam(column) for column in columns}
+    changed = update(orders).where(orders.c.id == bindparam("which")).values(values)
+    return changed.returning(*orders.c) if returning else changed
 
 
 def parse_draft(row: Row[Any]) -> Draft:
@@ -162,48 +179,12 @@ def expire_waiting(tx: Tx) -> None:
     """End what waited too long for a person."""
     overdue = select(orders).filter_by(account_id=tx.account_id, state=OrderState.WAITING)
     for row in tx.all(overdue.where(orders.c.due_at <= tx.now)):
-        why = "No server ran to send it" if row.approved_at else "Nobody agreed"
-        close(tx, row, OrderState.EXPIRED, f"{why} in time.")
+        _expire_waiting(tx, row)
 
 
-def _find_earlier(tx: Tx, draft: Draft, *, dedupe: bool) -> Order | None:
-    if hashed := key_hash(tx, draft.idempotency_key):
-        row = tx.first(select(orders).filter_by(account_id=tx.account_id, key_hash=hashed))
-        if row:
-            _check_same(tx, row, draft)
-    else:
-        order_id = find_repeated(tx, draft) if dedupe else None
-        row = _get(tx, order_id) if order_id else None
-    return parse_order(row) if row and row.state != OrderState.WAITING else None
-
-
-def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
-    differing = [
-        name
-        for name, one, other in (
-            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
-            ("message", row.text_hash, tx.hasher.of("text", draft.text)),
-            ("from", row.sender, written(draft.sender)),
-            ("flashsms", row.flash, draft.flash),
-        )
-        if one != other
-    ]
-    if differing:
-        raise InvalidInput(
-            f"The idempotencyKey was used before, with another {', '.join(differing)}.",
-            hint="Use a new key for a new message, or the same arguments to ask about the old one.",
-        )
-
-
-def _find_waiting(tx: Tx, draft: Draft) -> Row[Any] | None:
-    same = select(orders).filter_by(
-        account_id=tx.account_id,
-        state=OrderState.WAITING,
-        fingerprint=fingerprint(tx, draft.sender, draft.to, draft.text),
-        key_hash=key_hash(tx, draft.idempotency_key),
-        flash=draft.flash,
-    )
-    return tx.first(same.where(orders.c.due_at > tx.now))
+def _expire_waiting(tx: Tx, row: Row[Any]) -> None:
+    why = "No server ran to send it" if row.approved_at else "Nobody agreed"
+    close(tx, row, OrderState.EXPIRED, f"{why} in time.")
 
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
@@ -221,7 +202,10 @@ def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
 
 
 def _insert(tx: Tx, row: dict[str, Any]) -> Row[Any]:
-    return (tx.all(insert(orders).values(**row).returning(*orders.c)))[0]
+    return tx.execute(_INSERT, row).one()
+
+
+_INSERT = insert(orders).returning(*orders.c)
 
 
 def _new_approval(tx: Tx) -> str:
@@ -238,7 +222,7 @@ def _code(length: int) -> str:
 
 def _release(tx: Tx, row: Row[Any], check: Check) -> Order:
     draft = parse_draft(row)
-    if why_not := check(draft, parse_price(row), recall(tx, draft, besides=row.id)):
+    if why_not := check(draft, parse_price(row), recall(tx, draft.to, besides=row.id)):
         return close(tx, row, OrderState.CANCELLED, why_not)
     return change(
         tx,

@@ -121,12 +121,12 @@ class _OfDatabase(Protocol):
 
 def reading(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Make a transaction of a function: one that reads, and holds nobody up."""
-    return _transaction(work, begin="BEGIN", decides=False)
+    return _transaction(work, writes=False, decides=False)
 
 
 def writing(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Make a transaction of a function: one that changes what concerns a single order."""
-    return _transaction(work, begin="BEGIN IMMEDIATE", decides=False)
+    return _transaction(work, writes=True, decides=False)
 
 
 def deciding(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
@@ -134,11 +134,11 @@ def deciding(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S
 
     Decisions and their times have the same order.
     """
-    return _transaction(work, begin="BEGIN IMMEDIATE", decides=True)
+    return _transaction(work, writes=True, decides=True)
 
 
 def _transaction(
-    work: Callable[Concatenate[S, Tx, P], T], *, begin: str, decides: bool
+    work: Callable[Concatenate[S, Tx, P], T], *, writes: bool, decides: bool
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     @wraps(work)
     async def run(topic: S, /, *args: P.args, **more: P.kwargs) -> T:
@@ -147,7 +147,7 @@ def _transaction(
                 tx.lock()
             return work(topic, tx, *args, **more)
 
-        return await topic._database.run(of, begin=begin)  # noqa: SLF001  (a topic's own)
+        return await topic._database.run(of, writes=writes)  # noqa: SLF001  (a topic's own)
 
     return run
 
@@ -161,6 +161,7 @@ class Database:
 
     def __init__(self, engine: Engine, hasher: Hasher, retention: timedelta, clock: Clock | None) -> None:
         self._engine = engine
+        self._readers = _as_readers(engine)
         self._clock = clock
         self.is_postgres = engine.dialect.name == "postgresql"
         self._threads = anyio.CapacityLimiter(_CONNECTIONS if self.is_postgres else 1)
@@ -181,7 +182,7 @@ class Database:
         with _explained():
             database = cls(_create_engine(place), hasher, place.retention, clock)
         try:
-            await database.run(database._prepare, begin="BEGIN IMMEDIATE")
+            await database.run(database._prepare, writes=True)
         except BaseException:
             await database.close()
             raise
@@ -197,15 +198,15 @@ class Database:
             found: int = tx.execute(select(accounts.c.id).filter_by(**values)).scalar_one()
             return found
 
-        self.account_id = await self.run(find_or_make, begin="BEGIN IMMEDIATE")
+        self.account_id = await self.run(find_or_make, writes=True)
 
-    async def run(self, work: Callable[[Tx], T], *, begin: str) -> T:
+    async def run(self, work: Callable[[Tx], T], *, writes: bool) -> T:
         """Run a transaction. Who hangs up meanwhile does not break it off: what it began it ends."""
-        return await anyio.to_thread.run_sync(self._run, work, begin, limiter=self._threads)
+        return await anyio.to_thread.run_sync(self._run, work, writes, limiter=self._threads)
 
     async def now(self) -> datetime:
         """Tell the time that all who share this database go by."""
-        return await self.run(lambda tx: tx.now, begin="BEGIN")
+        return await self.run(lambda tx: tx.now, writes=False)
 
     async def close(self) -> None:
         """Close all connections. Of SQLite's log nothing remains then, unless others still use it."""
@@ -219,15 +220,13 @@ class Database:
         moment = moment or tx.execute(select(func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
 
-    def _run(self, work: Callable[[Tx], T], begin: str) -> T:
+    def _run(self, work: Callable[[Tx], T], writes: bool) -> T:
+        engine = self._engine if writes else self._readers
         with _explained():
             for _ in range(_CONNECTIONS + 1):
                 tx: Tx | None = None
                 try:
-                    with (
-                        self._engine.connect().execution_options(begin=begin) as connection,
-                        connection.begin(),
-                    ):
+                    with engine.begin() as connection:
                         tx = Tx(self, connection)
                         return work(tx)
                 except DBAPIError as error:
@@ -322,6 +321,17 @@ def _create_postgres_engine(written: str) -> Engine:
         raise Misconfigured(
             "ELKS_DATABASE_URL needs the driver for PostgreSQL.", hint="Install elks-mcp[postgres]."
         ) from None
+
+
+def _as_readers(engine: Engine) -> Engine:
+    """Let transactions read without a lock.
+
+    To PostgreSQL each statement goes on its own: at its level of isolation each sees what is committed by
+    then, and nothing is gained by two more round trips.
+    """
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="AUTOCOMMIT")
+    return engine.execution_options(begin="BEGIN")
 
 
 def make_private(file: Path) -> None:

@@ -92,7 +92,7 @@ def _judge(
 
 def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:
     if verdict and verdict.message:
-        accept(tx, row, _receipt(verdict.message))
+        accept(tx, row.id, _receipt(verdict.message))
     elif tx.now - row.attempted_at > LONGEST:
         _end(tx, row, OrderState.UNKNOWN, _TOO_LONG)
     elif verdict is None or read_at < row.changed_at + quiet:

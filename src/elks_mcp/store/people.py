@@ -24,19 +24,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.models import NEVER_SENT, Direction, Draft, Message, OrderState, Recall
+from elks_mcp.models import NEVER_SENT, Direction, Message, OrderState, Recall
 from elks_mcp.opt_out import OptWord, find_word
+from elks_mcp.phone import Number
 from elks_mcp.store.database import Database, Tx, deciding, reading
-from elks_mcp.store.rows import fingerprint
 from elks_mcp.store.schema import Moment, accounts, contacts, orders
 
 LATELY = timedelta(minutes=10)
 DAY = timedelta(hours=24)
-REPEATED_WITHIN = timedelta(minutes=15)
 
 _NOT_COUNTED = (*NEVER_SENT, OrderState.WAITING)
-_GOING_OUT = (OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT)
-_MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
 class People:
@@ -44,11 +41,6 @@ class People:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    @reading
-    def recall(self, tx: Tx, draft: Draft) -> Recall:
-        """Recall what bears on a draft."""
-        return recall(tx, draft)
 
     @reading
     def heard_until(self, tx: Tx) -> datetime | None:
@@ -67,11 +59,11 @@ class People:
             tx.execute(update(accounts).where(accounts.c.id == tx.account_id).values(heard_until=until))
 
 
-def recall(tx: Tx, draft: Draft, *, besides: str = "") -> Recall:
-    """Recall what bears on a draft; of its own order, `besides`, nothing counts."""
+def recall(tx: Tx, to: Number, *, besides: str = "", repeated: str | None = None) -> Recall:
+    """Recall what bears on a text to a number; of its own order, `besides`, nothing counts."""
     values = {
         "account": tx.account_id,
-        "number": tx.hasher.number(draft.to.e164),
+        "number": tx.hasher.number(to.e164),
         "besides": besides,
         "lately": tx.now - LATELY,
         "day_ago": tx.now - DAY,
@@ -83,7 +75,7 @@ def recall(tx: Tx, draft: Draft, *, besides: str = "") -> Recall:
         lately=found.lately,
         today=found.today,
         spent=int(found.spent),
-        repeated=None if besides else find_repeated(tx, draft),
+        repeated=repeated,
     )
 
 
@@ -121,20 +113,6 @@ def _sum(column: Column[int], which: ColumnElement[bool]) -> ScalarSelect[int]:
 
 
 _RECALL = _build_recall()
-
-
-def find_repeated(tx: Tx, draft: Draft) -> str | None:
-    """Find the order that a draft without a key repeats: under way, or on its way a short while ago."""
-    if draft.idempotency_key:
-        return None
-    recently = and_(orders.c.state.in_(_MAY_BE_OUT), orders.c.changed_at > tx.now - REPEATED_WITHIN)
-    same = and_(
-        orders.c.account_id == tx.account_id,
-        orders.c.fingerprint == fingerprint(tx, draft.sender, draft.to, draft.text),
-        or_(orders.c.state.in_(_GOING_OUT), recently),
-    )
-    found = tx.first(select(orders.c.id).where(same).order_by(orders.c.placed_at.desc()).limit(1))
-    return found.id if found else None
 
 
 def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:

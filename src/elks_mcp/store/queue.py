@@ -10,30 +10,33 @@ after its time.
 """
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Executable,
     Row,
     RowMapping,
     Select,
     Update,
     and_,
     bindparam,
+    case,
     exists,
     func,
+    or_,
     select,
     update,
 )
 
-from elks_mcp.models import UNFINISHED, Claim, OrderState, Receipt
+from elks_mcp.models import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.answers import Check, Idle, Outlook, Pace, PauseReason, Prospect
-from elks_mcp.store.book import change, close, parse_draft, parse_price, without_text
+from elks_mcp.store.book import alter, change, close, parse_draft, parse_price, without_text
 from elks_mcp.store.database import Database, Tx, deciding, reading, writing
 from elks_mcp.store.people import recall
-from elks_mcp.store.schema import accounts, contacts, orders
+from elks_mcp.store.schema import Moment, accounts, contacts, orders
 
 KEPT = timedelta(hours=1)
 """How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""
@@ -46,84 +49,78 @@ class Queue:
         self._database = database
 
     @deciding
-    def claim(self, tx: Tx, pace: Pace, check: Check, *, only: Collection[str] | None = None) -> Claim | Idle:
-        """Take the order whose turn it is and the right to send it once; or say how long to wait.
+    def claim(
+        self, tx: Tx, pace: Pace, check: Check, *, most: int = 1, only: Collection[str] | None = None
+    ) -> list[Claim] | Idle:
+        """Take the orders whose turn it is and the right to send each once; or say how long to wait.
 
         `check` is heard once more: who said STOP in the meantime gets nothing, and a budget that was
-        lowered holds. `only`: none but these orders.
+        lowered holds. `most`: so many at once, as far as the pace allows. `only`: none but these orders.
         """
         if idle := _idle(tx, pace):
             return idle
-        while row := _next(tx, only):
-            if claim := _claim(tx, row, pace, check):
-                return claim
+        while rows := _next(tx, most, only):
+            if claims := _claim_all(tx, rows, pace, check):
+                return claims
         return _nothing_due(tx, only)
 
     @reading
     def may_send(self, tx: Tx, claim: Claim) -> bool:
         """Tell whether a claim still holds, and its recipient has not said STOP since. Ask last of all."""
-        return tx.first(select(orders.c.id).where(_held(claim), ~_opted_out())) is not None
+        return tx.execute(_MAY_SEND, {"order": claim.order_id, "token": claim.lease}).first() is not None
 
     @writing
-    def settle_sent(self, tx: Tx, claim: Claim, receipt: Receipt) -> None:
+    def settle_sent(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:
         """Put down that 46elks accepted it. That counts, whoever holds the order by now."""
-        row = tx.first(_row(claim))
-        if row is not None:
-            accept(tx, row, receipt)
+        return accept(tx, claim.order_id, receipt)
 
     @writing
-    def settle_rejected(self, tx: Tx, claim: Claim, fault: str) -> None:
+    def settle_rejected(self, tx: Tx, claim: Claim, fault: str) -> Order | None:
         """Put down that 46elks said no."""
-        if row := _find_tried(tx, claim):
-            close(tx, row, OrderState.REJECTED, fault)
+        row = _find_tried(tx, claim)
+        return close(tx, row, OrderState.REJECTED, fault) if row else None
 
     @writing
-    def withdraw(self, tx: Tx, claim: Claim) -> None:
+    def withdraw(self, tx: Tx, claim: Claim) -> Order | None:
         """Give a claim back unused: nothing left this machine."""
-        if row := _find_tried(tx, claim):
-            if tx.first(select(orders.c.id).where(orders.c.id == row.id, _opted_out())):
-                close(tx, row, OrderState.CANCELLED, "The recipient said STOP.")
-            else:
-                again = {"lease": None, "due_at": tx.now, "changed_at": tx.now}
-                change(tx, row.id, state=OrderState.QUEUED, **again)
+        row = _find_tried(tx, claim)
+        if row is None:
+            return None
+        if tx.first(select(orders.c.id).where(orders.c.id == row.id, _opted_out())):
+            return close(tx, row, OrderState.CANCELLED, "The recipient said STOP.")
+        return change(tx, row.id, state=OrderState.QUEUED, lease=None, due_at=tx.now, changed_at=tx.now)
 
     @deciding
-    def put_back(self, tx: Tx, claim: Claim, fault: str, reason: PauseReason, time: timedelta) -> None:
+    def put_back(
+        self, tx: Tx, claim: Claim, fault: str, reason: PauseReason, time: timedelta
+    ) -> Order | None:
         """Queue it again, since 46elks surely did not accept it, and let nothing be sent for a while."""
         _pause(tx, reason, time)
-        if row := _find_tried(tx, claim):
-            due = {"due_at": tx.now + time, "changed_at": tx.now}
-            change(tx, row.id, state=OrderState.QUEUED, fault=fault, lease=None, **due)
+        row = _find_tried(tx, claim)
+        if row is None:
+            return None
+        due = {"due_at": tx.now + time, "changed_at": tx.now}
+        return change(tx, row.id, state=OrderState.QUEUED, fault=fault, lease=None, **due)
 
     @writing
-    def settle_doubt(self, tx: Tx, claim: Claim, fault: str) -> None:
+    def settle_doubt(self, tx: Tx, claim: Claim, fault: str) -> Order | None:
         """Put down that nobody knows whether 46elks accepted it."""
-        if tx.first(_row(claim).where(_held(claim))):
-            _doubt(tx, claim.order_id, fault)
+        held = tx.execute(_HELD, {"order": claim.order_id, "token": claim.lease}).first()
+        return _doubt(tx, claim.order_id, fault) if held else None
 
     @reading
     def look(self, tx: Tx) -> Outlook:
         """See what there is to do, without changing anything."""
-        unfinished = (
-            select(
-                orders.c.state,
-                func.min(orders.c.due_at).label("due_at"),
-                func.max(orders.c.approved_at).label("approved_at"),
-            )
-            .where(orders.c.account_id == bindparam("account"), orders.c.state.in_(UNFINISHED))
-            .group_by(orders.c.state)
-        )
-        rows = tx.all(unfinished.params(account=tx.account_id))
-        overdue = {row.state for row in rows if row.due_at <= tx.now}
-        later = [max(row.due_at - tx.now, timedelta()) for row in rows if row.state != OrderState.QUEUED]
-        approved = any(row.state == OrderState.WAITING and row.approved_at for row in rows)
+        rows = tx.execute(_UNFINISHED, {"account": tx.account_id, "now": tx.now}).all()
+        due = {row.state: row.due for row in rows if row.due}
+        waiting = [row for row in rows if row.state == OrderState.WAITING]
         return Outlook(
-            lapsed=OrderState.SENDING in overdue,
-            approved=approved or OrderState.WAITING in overdue,
-            queued=OrderState.QUEUED in overdue,
-            doubtful=OrderState.IN_DOUBT in overdue,
-            again_in=min(later, default=None),
-            waiting=any(row.state == OrderState.WAITING for row in rows),
+            lapsed=OrderState.SENDING in due,
+            approved=OrderState.WAITING in due or any(row.approved_at for row in waiting),
+            queued=due.get(OrderState.QUEUED, 0),
+            doubtful=OrderState.IN_DOUBT in due,
+            again_in=min(_waits(rows, tx.now), default=None),
+            waiting=bool(waiting),
         )
 
     @deciding
@@ -168,21 +165,47 @@ class Queue:
         return Prospect(at=free + ahead * pace.gap, ahead=ahead, pause=pause)
 
 
-def _read_account(tx: Tx) -> RowMapping:
-    return (tx.execute(select(accounts).where(accounts.c.id == tx.account_id))).mappings().one()
+def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:
+    """Say how long there is nothing more to do; what is queued has its turn, all else is seen to at once."""
+    for row in rows:
+        if row.due and row.state != OrderState.QUEUED:
+            yield timedelta()
+        if row.next_at:
+            yield row.next_at - now
 
 
-def accept(tx: Tx, row: Row[Any], receipt: Receipt) -> None:
+def _build_unfinished() -> Executable:
+    """Build the question once; that takes longer than to answer it."""
+    now = bindparam("now", type_=Moment)
+    return (
+        select(
+            orders.c.state,
+            func.count(case((orders.c.due_at <= now, 1))).label("due"),
+            func.min(case((orders.c.due_at > now, orders.c.due_at))).label("next_at"),
+            func.max(orders.c.approved_at).label("approved_at"),
+        )
+        .where(orders.c.account_id == bindparam("account"), orders.c.state.in_(UNFINISHED))
+        .group_by(orders.c.state)
+    )
+
+
+_UNFINISHED = _build_unfinished()
+
+
+def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     """Put down that 46elks accepted an order, on whatever evidence; proof outweighs what was thought.
 
     A message belongs to one order: where history made us take it for another order's, that is unknown again.
+    Nothing changes where the order is gone, or was accepted before.
     """
-    if row.message_id is not None:
-        return
-    owner = select(orders.c.id).filter_by(account_id=tx.account_id, message_id=receipt.message_id)
-    if other := tx.first(owner):
-        change(tx, other.id, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
-    change(
+    values = {"order": order_id, "account": tx.account_id, "message": receipt.message_id}
+    rows = {row.id: row for row in tx.execute(_CONCERNED, values)}
+    row = rows.pop(order_id, None)
+    if row is None or row.message_id is not None:
+        return None
+    for other in rows:
+        alter(tx, other, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
+    return change(
         tx,
         row.id,
         state=OrderState.SENT,
@@ -198,6 +221,16 @@ def accept(tx: Tx, row: Row[Any], receipt: Receipt) -> None:
     )
 
 
+def _build_concerned() -> Executable:
+    """Build the question for an order and for that which a message is thought to be, once."""
+    its_owner = and_(orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message"))
+    facts = select(orders.c.id, orders.c.message_id, orders.c.parts, orders.c.price)
+    return (
+        facts.where(or_(orders.c.id == bindparam("order"), its_owner)).order_by(orders.c.id).with_for_update()
+    )
+
+
+_CONCERNED = _build_concerned()
 _ANOTHERS = "What history showed of it turned out to be another order's."
 
 
@@ -210,7 +243,9 @@ def _idle(tx: Tx, pace: Pace) -> Idle | None:
     if slot <= tx.now + pace.ahead:
         return None
     if slot < shared["next_send_at"]:
-        tx.execute(_account(tx).values(next_send_at=slot))  # else it would stay as far off as it is now
+        tx.execute(
+            _TAKE_SLOT, {"account": tx.account_id, "slot": slot}
+        )  # else it would stay as far off as it is now
     return Idle(slot - tx.now)
 
 
@@ -232,9 +267,36 @@ _LONGEST_GAP = timedelta(seconds=61)
 """No pace sends less than one text a minute; a slot further off was given before the clock was put back."""
 
 
-def _next(tx: Tx, only: Collection[str] | None) -> Row[Any] | None:
-    turn = select(orders).where(_queued(tx, only), orders.c.due_at <= tx.now).order_by(orders.c.due_at)
-    return tx.first(turn.limit(1).with_for_update(skip_locked=True))
+def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
+    turn = _NEXT if only is None else _NEXT.where(orders.c.id.in_(only))
+    return tx.execute(turn, {"account": tx.account_id, "now": tx.now, "most": most}).all()
+
+
+def _build_next() -> Select[Any]:
+    """Build the question whose turn it is, once; that takes longer than to answer it."""
+    o = orders.c
+    facts = select(
+        o.id,
+        o.state,
+        o.recipient,
+        o.sender,
+        o.text,
+        o.flash,
+        o.price,
+        o.currency,
+        o.placed_at,
+        o.attempts,
+        o.fault,
+    )
+    due = and_(
+        o.account_id == bindparam("account"),
+        o.state == OrderState.QUEUED,
+        o.due_at <= bindparam("now", type_=Moment),
+    )
+    return facts.where(due).order_by(o.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
+
+
+_NEXT = _build_next()
 
 
 def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
@@ -247,18 +309,32 @@ def _queued(tx: Tx, only: Collection[str] | None) -> ColumnElement[bool]:
     return queued if only is None else and_(queued, orders.c.id.in_(only))
 
 
-def _claim(tx: Tx, row: Row[Any], pace: Pace, check: Check) -> Claim | None:
+def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: Check) -> list[Claim]:
+    """Claim orders, a slot of the pace for each, as long as slots may be taken yet."""
+    claims: list[Claim] = []
+    slot = _slot(tx, pace)
+    for row in rows:
+        if slot > tx.now + pace.ahead:
+            break
+        if claim := _claim(tx, row, pace, check, slot):
+            claims.append(claim)
+            slot += pace.gap
+    if claims:
+        tx.execute(_TAKE_SLOT, {"account": tx.account_id, "slot": slot})
+    return claims
+
+
+def _claim(tx: Tx, row: Row[Any], pace: Pace, check: Check, slot: datetime) -> Claim | None:
     """Claim an order, or end it where it may not go out any more."""
     if tx.now - row.placed_at > KEPT:
         _expire(tx, row)
         return None
     draft = parse_draft(row)
-    if why_not := check(draft, parse_price(row), recall(tx, draft, besides=row.id)):
+    if why_not := check(draft, parse_price(row), recall(tx, draft.to, besides=row.id)):
         close(tx, row, OrderState.CANCELLED, why_not)
         return None
-    lease, send_at = secrets.token_hex(16), _slot(tx, pace)
-    tx.execute(_account(tx).values(next_send_at=send_at + pace.gap))
-    change(
+    lease = secrets.token_hex(16)
+    alter(
         tx,
         row.id,
         state=OrderState.SENDING,
@@ -276,7 +352,7 @@ def _claim(tx: Tx, row: Row[Any], pace: Pace, check: Check) -> Claim | None:
         lease=lease,
         draft=draft,
         currency=row.currency,
-        wait=send_at - tx.now,
+        wait=slot - tx.now,
     )
 
 
@@ -289,6 +365,11 @@ def expire_queued(tx: Tx) -> None:
 
 def _expire(tx: Tx, row: Row[Any]) -> None:
     close(tx, row, OrderState.EXPIRED, row.fault or "Its turn never came.")
+
+
+_TAKE_SLOT = (
+    update(accounts).where(accounts.c.id == bindparam("account")).values(next_send_at=bindparam("slot"))
+)
 
 
 def _account(tx: Tx) -> Update:
@@ -313,10 +394,13 @@ def _opted_out() -> ColumnElement[bool]:
     )
 
 
-def _held(claim: Claim) -> ColumnElement[bool]:
-    return and_(
-        orders.c.id == claim.order_id, orders.c.lease == claim.lease, orders.c.state == OrderState.SENDING
-    )
+_IS_HELD = and_(
+    orders.c.id == bindparam("order"),
+    orders.c.lease == bindparam("token"),
+    orders.c.state == OrderState.SENDING,
+)
+_MAY_SEND = select(orders.c.id).where(_IS_HELD, ~_opted_out())
+_HELD = select(orders.c.id).where(_IS_HELD).with_for_update()
 
 
 def _find_tried(tx: Tx, claim: Claim) -> Row[Any] | None:
@@ -329,5 +413,5 @@ def _row(claim: Claim) -> Select[Any]:
     return select(orders).where(orders.c.id == claim.order_id).with_for_update()
 
 
-def _doubt(tx: Tx, order_id: str, fault: str) -> None:
-    change(tx, order_id, state=OrderState.IN_DOUBT, fault=fault, due_at=tx.now, changed_at=tx.now)
+def _doubt(tx: Tx, order_id: str, fault: str) -> Order:
+    return change(tx, order_id, state=OrderState.IN_DOUBT, fault=fault, due_at=tx.now, changed_at=tx.now)

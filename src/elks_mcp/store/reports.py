@@ -35,7 +35,7 @@ def _hear(tx: Tx, report: Report) -> bool:
     if row is None and report.order_id:
         row = tx.first(ours.where(orders.c.id == report.order_id))
         if row is not None and row.message_id is None:
-            accept(tx, row, Receipt(message_id=report.message_id, status=report.status))
+            accept(tx, row.id, Receipt(message_id=report.message_id, status=report.status))
         elif row is not None and row.message_id != report.message_id:
             return False
     if row is None:
