@@ -122,6 +122,11 @@ def data(result: CallToolResult) -> dict[str, Any]:
     return result.structured_content
 
 
+def findings(answer: CallToolResult) -> dict[str, str]:
+    """Say what the guards found, by their names: all but `night`, which depends on when the test runs."""
+    return {each["guard"]: each["reason"] for each in data(answer)["findings"] if each["guard"] != "night"}
+
+
 def posted(box: Sandbox, *, dry_run: bool = False) -> list[dict[str, str]]:
     """List the forms of POST /sms that reached 46elks: those that cost, or the dry runs."""
     posts = [

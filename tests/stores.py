@@ -269,7 +269,7 @@ class Life:
 
     async def rest(self) -> None:
         """Wait until nothing goes on any more but what waits for the clock."""
-        await at_rest(lambda: self.is_busy)
+        await at_rest(lambda: self.is_busy, lambda: self.threads)
 
     async def pass_until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
         """Let time pass, each alarm ringing in its moment, until something is so."""
@@ -290,9 +290,14 @@ class Life:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request or a transaction is under way."""
+        """Whether a request is under way, or the store is being opened."""
+        return bool(self.road.under_way or self.storage._opening.locked())
+
+    @property
+    def threads(self) -> list[anyio.CapacityLimiter]:
+        """Those in which transactions run."""
         store = self.storage._store
-        return bool(self.road.under_way or (store and engine_of(store).pool.checkedout()))  # type: ignore[attr-defined]
+        return [store.database._threads] if store else []
 
 
 class Killed(BaseException):

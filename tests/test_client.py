@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from elks_mcp.api import Api, Credentials
 from elks_mcp.client import ElksClient
-from elks_mcp.errors import InvalidInput, NotFound, Rejected, Unauthorized
+from elks_mcp.errors import InvalidInput, NotFound, ProviderError, Rejected, Unauthorized
 from elks_mcp.models import Direction
 from elks_mcp.money import Money
 from elks_mcp.sandbox import Fault, ManualClock, Message, Sandbox
@@ -90,9 +90,23 @@ async def test_wrong_credentials_are_told_as_such(box: Sandbox, client: ElksClie
     assert posts(box, dry_run=True) == []
 
 
-async def test_a_dry_run_that_46elks_refuses_is_not_made_twice(box: Sandbox, client: ElksClient) -> None:
-    box.faults.inject(Fault.DROP_BEFORE, method="POST")
+@pytest.mark.parametrize("fault", [Fault.DROP_BEFORE, Fault.DROP_AFTER])
+async def test_a_price_whose_answer_was_cut_off_is_asked_for_once_more_since_that_is_free(
+    box: Sandbox, client: ElksClient, fault: Fault
+) -> None:
+    box.faults.inject(fault, method="POST")
+    assert (await client.get_estimate(a_draft())).price == Money(5200, "SEK")
+    assert len(posts(box, dry_run=True)) == 2
+    box.faults.inject(fault, method="POST", times=2)
     with pytest.raises(Exception, match="cut"):
+        await client.get_estimate(a_draft())
+    assert len(posts(box, dry_run=True)) == 4
+    assert box.charges == []
+
+
+async def test_a_price_that_46elks_refuses_is_asked_for_once(box: Sandbox, client: ElksClient) -> None:
+    box.faults.inject(Fault.ERROR_BEFORE, method="POST")
+    with pytest.raises(ProviderError):
         await client.get_estimate(a_draft())
     assert len(posts(box, dry_run=True)) == 1
 

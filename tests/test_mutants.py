@@ -46,8 +46,8 @@ MUTANTS = (
                 "state=OrderState.QUEUED,\n        lease=lease",
             ),
             (
-                "orders.c.lease == claim.lease, orders.c.state == OrderState.SENDING",
-                "orders.c.lease == claim.lease",
+                '    orders.c.lease == bindparam("token"),\n    orders.c.state == OrderState.SENDING,\n',
+                '    orders.c.lease == bindparam("token"),\n',
             ),
         ),
         CRASHES,
@@ -100,8 +100,8 @@ MUTANTS = (
         "store/queue.py",
         (
             (
-                "change(tx, order_id, state=OrderState.IN_DOUBT",
-                "change(tx, order_id, state=OrderState.QUEUED",
+                "return change(tx, order_id, state=OrderState.IN_DOUBT",
+                "return change(tx, order_id, state=OrderState.QUEUED",
             ),
         ),
         CRASHES,
@@ -112,8 +112,8 @@ MUTANTS = (
         "store/queue.py",
         (
             (
-                "        row = tx.first(_row(claim))\n        if row is not None:\n            accept",
-                "        row = _find_tried(tx, claim)\n        if row is not None:\n            accept",
+                "        return accept(tx, claim.order_id, receipt)",
+                "        return accept(tx, claim.order_id, receipt) if _find_tried(tx, claim) else None",
             ),
         ),
         STORE,
@@ -135,8 +135,8 @@ MUTANTS = (
     ),
     Mutant(
         "a repeat that is not noticed",
-        "store/people.py",
-        (("    return found.id if found else None", "    return None"),),
+        "store/earlier.py",
+        (("return Earlier(_first(repeated) if dedupe else None,", "return Earlier(None,"),),
         STORE,
         "same_text_again and sqlite",
     ),
@@ -150,14 +150,14 @@ MUTANTS = (
     Mutant(
         "nobody looks for a STOP last of all",
         "store/queue.py",
-        (("where(_held(claim), ~_opted_out())", "where(_held(claim))"),),
+        (("where(_IS_HELD, ~_opted_out())", "where(_IS_HELD)"),),
         STORE,
         "after_a_stop_nobody and sqlite",
     ),
     Mutant(
         "a pace that nobody moves on",
         "store/queue.py",
-        (("values(next_send_at=send_at + pace.gap)", "values(next_send_at=send_at)"),),
+        (("            slot += pace.gap", "            slot += 0 * pace.gap"),),
         RACES,
         "keep_one_pace and sqlite",
     ),

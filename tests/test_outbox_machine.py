@@ -211,7 +211,10 @@ class OutboxMachine(RuleBasedStateMachine):
         return [process.life for process in self.processes if process]
 
     async def _rest(self) -> None:
-        await at_rest(lambda: any(life.is_busy for life in self._lives))
+        await at_rest(
+            lambda: any(life.is_busy for life in self._lives),
+            lambda: [limiter for life in self._lives for limiter in life.threads],
+        )
 
     async def _pass(self, time: timedelta) -> None:
         clock = self.world.clock
@@ -459,7 +462,7 @@ def test_the_promises_hold_whatever_happens() -> None:
     run_state_machine_as_test(
         OutboxMachine,
         settings=settings(
-            max_examples=30,
+            max_examples=10,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,

@@ -73,11 +73,15 @@ class Api:
         Raises:
             ProviderError: it did not come.
         """
-        async with self._within_limit():
-            try:
-                return await self._request(self._kept, "GET", path, params=query)
-            except _Cut:
-                return await self._request(self._fresh, "GET", path, params=query)
+        return await self._ask("GET", path, params=query)
+
+    async def ask(self, path: str, form: Mapping[str, str]) -> bytes:
+        """Post a form that costs and changes nothing; once more if the connection was cut, as `get` does.
+
+        Raises:
+            ProviderError: no answer came.
+        """
+        return await self._ask("POST", path, data=form)
 
     async def post(
         self, path: str, form: Mapping[str, str], *, still: Callable[[], bool] | None = None
@@ -102,6 +106,20 @@ class Api:
         for name in ("_kept", "_fresh"):
             if client := self.__dict__.pop(name, None):
                 await client.aclose()
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        data: Mapping[str, str] | None = None,
+    ) -> bytes:
+        async with self._within_limit():
+            try:
+                return await self._request(self._kept, method, path, params=params, data=data)
+            except _Cut:
+                return await self._request(self._fresh, method, path, params=params, data=data)
 
     @asynccontextmanager
     async def _within_limit(self) -> AsyncIterator[None]:

@@ -50,7 +50,7 @@ class ElksClient:
     async def get_estimate(self, draft: Draft) -> Estimate:
         """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
         currency = await self.get_currency()
-        body = await self._api.post("/sms", wire.build_sms(draft, dry_run=True))
+        body = await self._api.ask("/sms", wire.build_sms(draft, dry_run=True))
         estimate = wire.parse_estimate(body, currency)
         self.last_price = estimate.price.split(max(1, estimate.parts or 1))
         return estimate

@@ -133,6 +133,9 @@ class Outbox:
         self._clock = clock
         self._habits = habits
         self._own: set[str] = set()
+        self._look_at = clock.now()
+        """When to look next at what there is to do; what is handed over does not wait for that."""
+        self._handed_over = 0
         self._fresh: set[str] = set()
         """Handed over, and nothing became of them here since: nobody need look up how they stand."""
         self._woken = anyio.Event()
@@ -169,10 +172,12 @@ class Outbox:
         """Say that there is something to send."""
         self._own.add(order.id)
         self._fresh.add(order.id)
+        self._handed_over += 1
         self._woken.set()
 
     def wake(self) -> None:
         """Say that something changed; for instance, that an order waits for a person, who may be quick."""
+        self._look_at = self._clock.now()
         self._woken.set()
 
     async def wait(self, order: Order, within: timedelta) -> Order:
@@ -229,18 +234,29 @@ class Outbox:
     async def _turn(self, posts: TaskGroup, readers: TaskGroup) -> timedelta:
         """Do what is overdue and send the text whose turn it is; say how long there is nothing to do."""
         store = await self._storage.open()
+        handed_over, self._handed_over = self._handed_over, 0
+        left = await self._send_due(store, posts, handed_over)  # STOP was looked for just now
+        if left == 0 and self._clock.now() < self._look_at:
+            return self._look_at - self._clock.now()
         outlook = await store.queue.look()
         wait = await self._catch_up(store, outlook, readers)
-        until = self._clock.now() + _SOON
-        left = outlook.queued
-        while left > 0:
-            sent = await self._send_next(store, posts, left)
-            if isinstance(sent, Idle):
-                return await self._rest(store, sent, wait)
-            if self._clock.now() >= until:
-                return timedelta()
-            left -= sent
+        left = await self._send_due(store, posts, outlook.queued)
+        if isinstance(left, Idle):
+            wait = await self._rest(store, left, wait)
+        elif left:
+            wait = timedelta()
+        self._look_at = self._clock.now() + wait
         return wait
+
+    async def _send_due(self, store: "Store", posts: TaskGroup, left: int) -> Idle | int:
+        """Send so many, or what a second allows, and say how many are left; or why none goes out now."""
+        until = self._clock.now() + _SOON
+        while left > 0 and self._clock.now() < until:
+            step = await self._send_next(store, posts, left)
+            if isinstance(step, Idle):
+                return step
+            left -= step
+        return left
 
     async def _rest(self, store: "Store", idle: Idle, wait: timedelta) -> timedelta:
         """Say how long there is nothing to do, where nothing can be claimed."""
@@ -309,7 +325,7 @@ class Outbox:
                 self._under_way.release()
                 self._announce(claim.order_id, order)
                 if order is None or order.state is not OrderState.SENT:
-                    self._woken.set()
+                    self.wake()
 
     async def _post(self, store: "Store", claim: Claim, deadline: Deadline) -> "PutDown":
         """Post, if we still may; return what has to be put down."""
@@ -400,7 +416,7 @@ class Outbox:
                 )
                 for order_id in found:
                     self._announce(order_id)
-            self._woken.set()
+            self.wake()
         except ElksError as error:
             log.error("orders in doubt cannot be looked into for now: %s", error)  # noqa: TRY400
         finally:

@@ -105,6 +105,7 @@ class Tx:
         return result
 
 
+_NOW = select(func.clock_timestamp())
 _ACCOUNT = select(accounts).where(accounts.c.id == bindparam("account"))
 _LOCKED = _ACCOUNT.with_for_update().subquery()
 _LOCK = select(_LOCKED, func.clock_timestamp().label("moment"))
@@ -217,7 +218,7 @@ class Database:
         """Tell the time: the clock's that was handed in, the machine's for SQLite, else PostgreSQL's own."""
         if self._clock or not self.is_postgres:
             return (self._clock or Clock()).now()
-        moment = moment or tx.execute(select(func.clock_timestamp())).scalar_one()
+        moment = moment or tx.execute(_NOW).scalar_one()
         return moment.astimezone(UTC)
 
     def _run(self, work: Callable[[Tx], T], writes: bool) -> T:

@@ -10,7 +10,7 @@ from elks_mcp.models import Draft, OrderState
 from elks_mcp.phone import written
 from elks_mcp.store.database import Tx
 from elks_mcp.store.rows import fingerprint, key_hash
-from elks_mcp.store.schema import Moment, orders
+from elks_mcp.store.schema import Moment, is_one_of, orders
 
 REPEATED_WITHIN = timedelta(minutes=15)
 
@@ -57,7 +57,7 @@ def _build_alike() -> Executable:
     recently = orders.c.changed_at > bindparam("recently", type_=Moment)
     same = and_(
         orders.c.fingerprint == bindparam("fingerprint"),
-        or_(orders.c.state.in_(_IN_PLAY), and_(orders.c.state.in_(_MAY_BE_OUT), recently)),
+        or_(is_one_of(orders.c.state, _IN_PLAY), and_(is_one_of(orders.c.state, _MAY_BE_OUT), recently)),
     )
     ours = select(orders).where(orders.c.account_id == bindparam("account"))
     return ours.where(or_(orders.c.key_hash == bindparam("key"), same)).order_by(orders.c.placed_at.desc())

@@ -28,7 +28,7 @@ from elks_mcp.models import NEVER_SENT, Direction, Message, OrderState, Recall
 from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.phone import Number
 from elks_mcp.store.database import Database, Tx, deciding, reading
-from elks_mcp.store.schema import Moment, accounts, contacts, orders
+from elks_mcp.store.schema import Moment, accounts, contacts, is_one_of, orders
 
 LATELY = timedelta(minutes=10)
 DAY = timedelta(hours=24)
@@ -88,7 +88,7 @@ def _build_recall() -> Executable:
     since = case((contacts.c.received_at > lately, contacts.c.received_at), else_=lately)
     others = and_(orders.c.account_id == account, orders.c.id != bindparam("besides"))
     today = and_(others, orders.c.charged_at > day_ago)
-    theirs = and_(today, orders.c.recipient_hash == number, orders.c.state.not_in(_NOT_COUNTED))
+    theirs = and_(today, orders.c.recipient_hash == number, ~is_one_of(orders.c.state, _NOT_COUNTED))
     accepted = and_(others, orders.c.recipient_hash == number, orders.c.message_id.is_not(None))
     return (
         select(

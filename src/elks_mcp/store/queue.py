@@ -36,7 +36,7 @@ from elks_mcp.store.answers import Check, Idle, Outlook, Pace, PauseReason, Pros
 from elks_mcp.store.book import alter, change, close, parse_draft, parse_price, without_text
 from elks_mcp.store.database import Database, Tx, deciding, reading, writing
 from elks_mcp.store.people import recall
-from elks_mcp.store.schema import Moment, accounts, contacts, orders
+from elks_mcp.store.schema import Moment, accounts, contacts, is_one_of, orders
 
 KEPT = timedelta(hours=1)
 """How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""
@@ -184,7 +184,7 @@ def _build_unfinished() -> Executable:
             func.min(case((orders.c.due_at > now, orders.c.due_at))).label("next_at"),
             func.max(orders.c.approved_at).label("approved_at"),
         )
-        .where(orders.c.account_id == bindparam("account"), orders.c.state.in_(UNFINISHED))
+        .where(orders.c.account_id == bindparam("account"), is_one_of(orders.c.state, UNFINISHED))
         .group_by(orders.c.state)
     )
 
