@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import anyio
-import anyio.lowlevel
 from mcp import Client, StdioServerParameters
 from mcp.client import ClientRequestContext
 from mcp.server import MCPServer
@@ -143,18 +142,25 @@ async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult
     return result
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that happens by itself, here or in another process."""
+_BREATH = 0.001
+"""Seconds between two looks, in which others can work; nothing depends on how long it is."""
+
+
+async def until(condition: Callable[[], bool], *, clock: OurClock | None = None) -> None:
+    """Wait for something that happens by itself, here or in another process; with a clock, in its time."""
     with anyio.fail_after(20):
         while not condition():
-            await anyio.lowlevel.checkpoint()
+            await anyio.sleep(_BREATH)
+            if clock and clock.somebody_sleeps:
+                await clock.advance_to_next_alarm()
 
 
 async def pass_time(clock: OurClock, time: timedelta) -> None:
-    """Let time pass, with all that a server does in it."""
+    """Let time pass, with all that a server does in it, and no faster than it can follow."""
     end = clock.now() + time
     while (alarm := await clock.next_alarm()) <= end:
         clock.advance(max(alarm - clock.now(), timedelta()))
+        await anyio.sleep(_BREATH)
     clock.advance(end - clock.now())
 
 

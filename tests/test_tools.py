@@ -15,7 +15,6 @@ from .connecting import (
     ERAS,
     PHONE,
     WAYS,
-    Era,
     Person,
     Way,
     call,
@@ -37,18 +36,15 @@ def box() -> Sandbox:
     return new_box()
 
 
-@pytest.fixture(params=WAYS)
+@pytest.fixture(params=ERAS)
 def way(request: pytest.FixtureRequest) -> Way:
     """How the client reaches the server."""
     way: Way = request.param
     return way
 
 
-@pytest.fixture(params=ERAS)
-def era(request: pytest.FixtureRequest) -> Era:
-    """How the client speaks, where how it reaches the server makes no difference."""
-    era: Era = request.param
-    return era
+by_any_way = pytest.mark.parametrize("way", WAYS)
+"""By a real process too, which costs a second: for each tool, and where a process could make a difference."""
 
 
 @pytest.fixture
@@ -67,6 +63,7 @@ def later(box: Sandbox, seconds: float) -> None:
 # ── send_sms ──
 
 
+@by_any_way
 async def test_a_text_goes_out_as_it_was_written(client: Client, box: Sandbox) -> None:
     text = "Hej! Mötet är flyttat till kl. 10 på torsdag. Å, ä, ö och 🙂"
     sent = await call(client, "send_sms", to="070-174 06 05", message=text)
@@ -95,6 +92,7 @@ async def test_a_strange_number_as_sender_gives_a_reminder(client: Client) -> No
     assert "must be the account's own" in words(sent)
 
 
+@by_any_way
 async def test_a_dry_run_tells_the_price_and_sends_nothing(client: Client, box: Sandbox) -> None:
     dry = await call(client, "send_sms", to=PHONE, message="Hej!", dryRun=True)
     assert words(dry).startswith("Dry run: nothing was sent")
@@ -109,21 +107,22 @@ async def test_a_dry_run_tells_the_price_and_sends_nothing(client: Client, box: 
 
 
 @pytest.mark.parametrize("word", [True, "true", "yes", "TRUE", "1"])
-async def test_words_serve_for_dry_run(box: Sandbox, era: Era, word: object) -> None:
-    async with connected(live(box), box=box, way=era) as client:
+async def test_words_serve_for_dry_run(box: Sandbox, way: Way, word: object) -> None:
+    async with connected(live(box), box=box, way=way) as client:
         await call(client, "send_sms", to=PHONE, message="Hej", dry_run=word)
     assert posted(box) == []
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  "])
-async def test_null_and_blank_optional_arguments_are_absent(box: Sandbox, era: Era, nothing: object) -> None:
+async def test_null_and_blank_optional_arguments_are_absent(box: Sandbox, way: Way, nothing: object) -> None:
     absent: dict[str, Any] = dict.fromkeys(("sender", "flashsms", "dryRun", "idempotencyKey"), nothing)
-    async with connected(live(box), box=box, way=era) as client:
+    async with connected(live(box), box=box, way=way) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej", **absent)
     assert not sent.is_error
     assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej"}]
 
 
+@by_any_way
 async def test_a_repeated_call_gives_the_same_order_and_a_new_key_another(
     client: Client, box: Sandbox
 ) -> None:
@@ -182,6 +181,7 @@ async def test_what_was_charged_is_told_rather_than_what_was_quoted(box: Sandbox
     assert data(sent)["price"] == {"amount": 0.61, "currency": "SEK"}
 
 
+@by_any_way
 async def test_an_estimate_warns_as_the_send_would(box: Sandbox, way: Way) -> None:
     async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
@@ -222,6 +222,7 @@ async def test_all_that_the_guards_found_is_told_at_once(client: Client, box: Sa
     assert posted(box) == []
 
 
+@by_any_way
 async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box: Sandbox) -> None:
     box.faults.inject(Fault.FORBIDDEN, method="POST", dryrun=False, text="Invalid to number")
     refused = await call(client, "send_sms", to=PHONE, message="Hej")
@@ -263,6 +264,7 @@ async def test_a_text_that_has_to_wait_says_until_about_when(client: Client, box
     assert words(status).startswith("Queued: 46elks takes no more requests for now")
 
 
+@by_any_way
 async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothing(way: Way) -> None:
     async with connected({"ELKS_SANDBOX": "true", "ELKS_API_USER": "u"}, way=way) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
@@ -279,6 +281,7 @@ async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothi
 # ── estimate_sms_cost ──
 
 
+@by_any_way
 async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     client: Client, box: Sandbox
 ) -> None:
@@ -304,9 +307,9 @@ async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     ],
 )
 async def test_a_character_is_called_dear_only_where_it_costs(
-    box: Sandbox, era: Era, text: str, said: str | None
+    box: Sandbox, way: Way, text: str, said: str | None
 ) -> None:
-    async with connected(live(box), box=box, way=era) as client:
+    async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message=text)
         sent = await call(client, "send_sms", to=PHONE, message=text, dryRun=True)
     assert said is None or said in words(estimate)
@@ -332,6 +335,7 @@ async def test_where_46elks_cannot_price_it_the_error_holds_our_count(client: Cl
 # ── check_sms_status ──
 
 
+@by_any_way
 async def test_a_text_is_followed_from_created_to_delivered(client: Client, box: Sandbox) -> None:
     sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
     seen = []
@@ -361,8 +365,8 @@ async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 5000, "x?y=z", "s\u0000", "å"])
-async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, era: Era, wrong: str) -> None:
-    async with connected(live(box), box=box, way=era) as client:
+async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, way: Way, wrong: str) -> None:
+    async with connected(live(box), box=box, way=way) as client:
         answer = await call(client, "check_sms_status", messageId=wrong)
     assert answer.is_error
     assert "is not a message id" in words(answer)
@@ -395,6 +399,7 @@ async def test_only_the_wanted_direction_is_listed_and_no_page_too_many_is_read(
     assert len([request for request in box.requests if request.path == "/a1/sms"]) == 1 + 3
 
 
+@by_any_way
 async def test_both_directions_come_newest_first_ten_by_default(client: Client, box: Sandbox) -> None:
     fill_history(box, 30)
     listed = await call(client, "get_sms_messages")
@@ -415,6 +420,7 @@ async def test_an_automatic_reply_is_outbound(client: Client, box: Sandbox) -> N
 # ── account ──
 
 
+@by_any_way
 async def test_the_balance_is_told_without_whose_it_is(client: Client, box: Sandbox) -> None:
     balance = await call(client, "check_account_balance")
     assert words(balance) == "Balance: 100.00 SEK."
@@ -425,6 +431,7 @@ async def test_the_balance_is_told_without_whose_it_is(client: Client, box: Sand
     assert data(balance)["textsLeft"] == 192
 
 
+@by_any_way
 async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox) -> None:
     await call(client, "send_sms", to=PHONE, message="a")
     await call(client, "send_sms", to="+46701740611", message="b")
@@ -477,11 +484,11 @@ async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox)
         ("check_sms_status", {}, "`messageId` is missing."),
     ],
 )
-@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("way", ERAS)
 async def test_wrong_arguments_are_explained_in_sentences(
-    box: Sandbox, era: Era, tool: str, arguments: dict[str, Any], sentence: str
+    box: Sandbox, way: Way, tool: str, arguments: dict[str, Any], sentence: str
 ) -> None:
-    async with connected(live(box), box=box, way=era) as client:
+    async with connected(live(box), box=box, way=way) as client:
         answer = await client.call_tool(tool, arguments)
     assert answer.is_error
     assert sentence in words(answer)
