@@ -3,7 +3,12 @@
 import pytest
 from hypothesis import settings
 
-from .postgres import postgres_database, postgres_url  # noqa: F401  (fixtures)
+from .postgres import (  # noqa: F401  (fixtures)
+    migrated_database,
+    postgres_database,
+    postgres_url,
+    postgres_with_tables,
+)
 
 settings.register_profile("unhurried", deadline=None)  # the first number loads the numbering plans
 settings.load_profile("unhurried")

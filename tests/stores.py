@@ -51,7 +51,7 @@ def a_place(request: pytest.FixtureRequest, folder: Path) -> Place:
     """Make a place for a store, of the kind that the parameter of a fixture names."""
     if request.param == "sqlite":
         return Place(folder=folder / "state")
-    return Place(url=SecretStr(request.getfixturevalue("postgres_database")), key=KEY)
+    return Place(url=SecretStr(request.getfixturevalue("postgres_with_tables")), key=KEY)
 
 
 @asynccontextmanager
