@@ -20,6 +20,7 @@ from elks_mcp.outbox import LEASE_SPARE
 from elks_mcp.phone import Number
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import Pace, PauseReason
+from elks_mcp.store.desk import Desk
 from elks_mcp.store.queue import KEPT
 
 from .clocks import ManualClock
@@ -1100,6 +1101,39 @@ async def test_no_wait_misses_what_happens_just_as_it_begins(tmp_path: Path) -> 
                 await anyio.lowlevel.checkpoint()
             assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
             await house.pass_time(SECOND)
+
+
+async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worker_is_doing(
+    tmp_path: Path,
+) -> None:
+    """Wake the worker so many steps after it was woken before: it looks again, even if it just looked."""
+    house = House(tmp_path, dispatcher=Instant)
+    async with house.running():
+        desk = Desk((await house.storage.open()).database)
+        for steps in range(0, 200, 4):
+            await house.place(f"Text {steps}", hand_over=False)
+            house.outbox.wake()
+            for _ in range(steps):
+                await anyio.lowlevel.checkpoint()
+            asked = (await house.orders.place(an_approval(a_draft(f"Ask {steps}"), Approver.TERMINAL))).order
+            house.outbox.wake()
+            await house.rest()
+            await desk.approve(asked.approval or "")
+            await house.pass_time(2 * SECOND)
+            assert (await house.find(asked)).state is OrderState.SENT, steps
+
+
+async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) -> None:
+    house = House(tmp_path, per_minute=100_000)
+    async with house.running():
+        desk = Desk((await house.storage.open()).database)
+        await house.settled(await house.place("Text 1"))
+        house.clock.advance(-KEPT)
+        await house.place("Text 2")
+        asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
+        await desk.approve(asked.approval or "")
+        await house.pass_time(MINUTE)
+        assert (await house.find(asked)).state is OrderState.SENT
 
 
 async def test_no_order_is_forgotten_that_is_placed_just_as_the_worker_looks_away(tmp_path: Path) -> None:

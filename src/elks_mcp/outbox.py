@@ -236,8 +236,12 @@ class Outbox:
         store = await self._storage.open()
         handed_over, self._handed_over = self._handed_over, 0
         left = await self._send_due(store, posts, handed_over)  # STOP was looked for just now
-        if left == 0 and self._clock.now() < self._look_at:
-            return self._look_at - self._clock.now()
+        rest = self._look_at - self._clock.now()
+        if left == 0 and timedelta() < rest <= _LATER:  # longer only where the clock was put back
+            return rest
+        self._look_at = (
+            self._clock.now() + _LATER
+        )  # before looking: who wakes us from here on brings it forward
         outlook = await store.queue.look()
         wait = await self._catch_up(store, outlook, readers)
         left = await self._send_due(store, posts, outlook.queued)
@@ -245,7 +249,7 @@ class Outbox:
             wait = await self._rest(store, left, wait)
         elif left:
             wait = timedelta()
-        self._look_at = self._clock.now() + wait
+        self._look_at = min(self._look_at, self._clock.now() + wait)
         return wait
 
     async def _send_due(self, store: "Store", posts: TaskGroup, left: int) -> Idle | int:
