@@ -1123,6 +1123,19 @@ async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worke
             assert (await house.find(asked)).state is OrderState.SENT, steps
 
 
+async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> None:
+    house = House(tmp_path, per_minute=100_000)
+    async with house.running():
+        for number in range(100):
+            await house.place(f"Text {number}", hand_over=False)
+            house.clock.advance(timedelta(milliseconds=1))
+        house.outbox.wake()
+        await house.pass_time(SECOND)
+    texts = [post.form["message"] for post in posts(house.box)]
+    assert sorted(texts) == sorted(f"Text {number}" for number in range(100))
+    assert max(abs(texts.index(f"Text {number}") - number) for number in range(100)) < 32, "at once at most"
+
+
 async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) -> None:
     house = House(tmp_path, per_minute=100_000)
     async with house.running():

@@ -1131,6 +1131,31 @@ async def test_slots_may_be_taken_ahead_of_time(place: Place, clock: ManualClock
         assert await store.queue.claim(pace, allow) == Idle(4 * SECOND)
 
 
+async def test_several_are_claimed_at_once_as_far_as_the_pace_allows(
+    place: Place, clock: ManualClock
+) -> None:
+    pace = Pace(gap=2 * SECOND, lease=15 * SECOND, ahead=3 * SECOND)
+    async with opened(place, clock) as store:
+        stopped = await place_one(store, "To one who says STOP")
+        for number in range(4):
+            clock.advance(SECOND / 100)
+            await place_one(store, f"Text {number}", to=OTHER_PHONE)
+        await store.people.hear([said("STOP")])
+        claims = await store.queue.claim(pace, unless_opted_out, most=4)
+        assert isinstance(claims, list)
+        assert [(claim.draft.text, claim.wait) for claim in claims] == [
+            ("Text 0", NONE),
+            ("Text 1", 2 * SECOND),
+        ]
+        assert len({claim.lease for claim in claims}) == 2
+        assert (await store.book.get(stopped.id)).state is OrderState.CANCELLED
+        assert await store.queue.claim(pace, allow, most=4) == Idle(4 * SECOND)
+        clock.advance(4 * SECOND)
+        claims = await store.queue.claim(UNPACED, allow, most=1)
+        assert isinstance(claims, list)
+        assert [claim.draft.text for claim in claims] == ["Text 2"]
+
+
 async def test_who_must_not_get_a_text_any_more_gets_none(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         stopped = await place_one(store, "To one who says STOP")
