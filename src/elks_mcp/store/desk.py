@@ -20,13 +20,12 @@ from elks_mcp.store.database import Database, Tx, reading, writing
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.rows import parse_order
 from elks_mcp.store.schema import accounts, orders
-from elks_mcp.store.storage import Storage
+from elks_mcp.store.storage import find_hasher
 
 _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
 """What a server or a person still has to do something about."""
 
 _BEFORE_THE_WIRE = frozenset({OrderState.WAITING, OrderState.QUEUED})
-_NOBODY = Account("", "")
 
 
 class Filed(NamedTuple):
@@ -55,7 +54,7 @@ async def open_database(place: Place, clock: Clock | None = None) -> AsyncIterat
     Raises:
         StateUnavailable, Misconfigured: it cannot be used.
     """
-    hasher = await anyio.to_thread.run_sync(Storage(place, _NOBODY)._hasher)  # noqa: SLF001
+    hasher = await anyio.to_thread.run_sync(find_hasher, place)
     database = await Database.open(place, hasher, clock)
     try:
         yield database

@@ -66,7 +66,7 @@ class Storage:
             self._store = None
 
     async def _open(self) -> "Store":
-        hasher = await anyio.to_thread.run_sync(self._hasher)
+        hasher = await anyio.to_thread.run_sync(find_hasher, self.place)
         await anyio.to_thread.run_sync(_load)
         from elks_mcp.store.store import Store  # noqa: PLC0415  (loaded by now)
 
@@ -74,24 +74,31 @@ class Storage:
             store = await Store.open(self.place, self._account, hasher, self._clock)
         return store  # noqa: RET504  (the scope could have swallowed an exception)
 
-    def _hasher(self) -> Hasher:
-        if self.place.key:
-            return Hasher(self.place.key.get_secret_value().encode())
-        if self.place.url:
-            raise Misconfigured(
-                "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 characters or more.",
-                hint="Make one with `openssl rand -hex 32`, and give it to every server on that database.",
-            )
-        if self.place.folder is None:
-            return Hasher(secrets.token_bytes(SHORTEST_KEY))
-        try:
-            self.place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return Hasher(find_or_make_key(self.place.folder))
-        except OSError as error:
-            raise StateUnavailable(
-                f"The state directory cannot be used: {error.strerror}.",
-                hint="Set ELKS_STATE_DIR to a folder this user may write to.",
-            ) from None
+
+def find_hasher(place: Place) -> Hasher:
+    """Find the key that a place's hashes are made with, or make it where there is none yet.
+
+    Raises:
+        Misconfigured: a shared database needs a key that is given.
+        StateUnavailable: the state directory cannot be used.
+    """
+    if place.key:
+        return Hasher(place.key.get_secret_value().encode())
+    if place.url:
+        raise Misconfigured(
+            "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 characters or more.",
+            hint="Make one with `openssl rand -hex 32`, and give it to every server on that database.",
+        )
+    if place.folder is None:
+        return Hasher(secrets.token_bytes(SHORTEST_KEY))
+    try:
+        place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Hasher(find_or_make_key(place.folder))
+    except OSError as error:
+        raise StateUnavailable(
+            f"The state directory cannot be used: {error.strerror}.",
+            hint="Set ELKS_STATE_DIR to a folder this user may write to.",
+        ) from None
 
 
 def _load() -> None:
