@@ -590,7 +590,7 @@ def leaks(text: str, *canaries: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("level", ["DEBUG", "ERROR"])
+@pytest.mark.parametrize("level", ["DEBUG", pytest.param("ERROR", marks=pytest.mark.long)])
 async def test_p8_no_secret_number_or_text_is_ever_logged_and_no_secret_answered(
     tmp_path: Path, level: str
 ) -> None:

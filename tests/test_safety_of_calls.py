@@ -107,7 +107,7 @@ async def leave(how: How, environ: dict[str, str], phase: Any, **connection: Any
 
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("how", HOW)
-@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("era", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
 async def test_who_leaves_in_any_phase_leaves_one_outcome_that_can_be_asked_for(
     box: Sandbox, clock: ManualClock, tmp_path: Path, era: Era, how: How, phase: str
 ) -> None:
