@@ -44,7 +44,7 @@ def box() -> Sandbox:
     return new_box()
 
 
-@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("era", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
 @pytest.mark.parametrize(("fault", "tool"), HARMED)
 async def test_each_fault_is_a_clear_error_and_passes(
     box: Sandbox, fault: Fault, tool: str, era: Era
