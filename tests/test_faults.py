@@ -9,7 +9,7 @@ from mcp import Client
 
 from elks_mcp.sandbox import Fault, Sandbox
 
-from .connecting import ERAS, PHONE, Era, call, connected, data, live, new_box, posted, words
+from .connecting import PHONE, Era, call, connected, data, live, new_box, posted, words
 
 pytestmark = pytest.mark.anyio
 
