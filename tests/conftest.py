@@ -10,8 +10,7 @@ from .postgres import (  # noqa: F401  (fixtures)
     postgres_with_tables,
 )
 
-# The first number loads the numbering plans. Where rare inputs matter a test asks for more examples.
-settings.register_profile("unhurried", deadline=None, max_examples=60)
+settings.register_profile("unhurried", deadline=None)  # the first number loads the numbering plans
 settings.load_profile("unhurried")
 
 

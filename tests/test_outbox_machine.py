@@ -32,6 +32,7 @@ from elks_mcp.models import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderS
 from elks_mcp.phone import Number
 from elks_mcp.sandbox import ApiRequest, Fault, Message
 from elks_mcp.store import Place
+from elks_mcp.store.book import KEPT_WAITING_FOR_YES
 from elks_mcp.store.desk import Desk
 from elks_mcp.store.store import Store
 
@@ -433,6 +434,8 @@ class OutboxMachine(RuleBasedStateMachine):
         async def settle() -> None:
             while is_unfinished(self.world.place, self.world.account):
                 await self._pass(timedelta(minutes=1))
+                if not self._rows("SELECT id FROM orders WHERE state IN ('queued', 'sending', 'in doubt')"):
+                    self.world.clock.advance(KEPT_WAITING_FOR_YES)  # nobody answers any more
 
         self._portal.call(settle)
         self.no_order_goes_out_twice()
@@ -462,7 +465,7 @@ def test_the_promises_hold_whatever_happens() -> None:
     run_state_machine_as_test(
         OutboxMachine,
         settings=settings(
-            max_examples=6,
+            max_examples=30,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
