@@ -69,7 +69,7 @@ MUTANTS = (
     ),
     Mutant(
         "no lease check before the first byte",
-        "outbox.py",
+        "outbox/sending.py",
         (("still=lambda: not deadline.has_passed", "still=lambda: True"),),
         OUTBOX,
         "wakes_after_the_time_to_begin or was_frozen",

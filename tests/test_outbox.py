@@ -1088,7 +1088,8 @@ async def test_all_who_wait_for_an_order_hear_of_it_and_nothing_is_left_of_them(
         await wait()
     assert heard == [OrderState.SENT] * 11
     gc.collect()
-    assert len(house.outbox._news) == 0
+    assert len(house.outbox._board._awaited) == 0
+    assert not house.outbox._board.is_untouched(order.id)
 
 
 async def test_no_wait_misses_what_happens_just_as_it_begins(tmp_path: Path) -> None:

@@ -422,6 +422,13 @@ class OutboxMachine(RuleBasedStateMachine):
         file = self.world.place.file
         return read_rows(self.world.place, question) if file and file.exists() else []
 
+    async def _settle(self) -> None:
+        """Let time pass until nothing is unfinished; the idle half hour that a person has, at once."""
+        while is_unfinished(self.world.place, self.world.account):
+            await self._pass(timedelta(minutes=1))
+            if not self._rows("SELECT id FROM orders WHERE state IN ('queued', 'sending', 'in doubt')"):
+                self.world.clock.advance(KEPT_WAITING_FOR_YES)
+
     def _come_to_rest(self) -> None:
         """Let one fresh process see to the rest, and compare what is written down with what happened."""
         for process in self.processes:
@@ -431,13 +438,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.world.box.faults.clear()
         self._start(0)
 
-        async def settle() -> None:
-            while is_unfinished(self.world.place, self.world.account):
-                await self._pass(timedelta(minutes=1))
-                if not self._rows("SELECT id FROM orders WHERE state IN ('queued', 'sending', 'in doubt')"):
-                    self.world.clock.advance(KEPT_WAITING_FOR_YES)  # nobody answers any more
-
-        self._portal.call(settle)
+        self._portal.call(self._settle)
         self.no_order_goes_out_twice()
         self.no_more_is_spent_than_allowed()
         self.nobody_who_said_stop_gets_anything()

@@ -124,11 +124,6 @@ the lease of one that is being sent ends, and for one in doubt history is read.
 """
 
 
-def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """Say that a column has one of these values, which never change; IN would be written anew each time."""
-    return or_(*(column == value for value in sorted(values)))
-
-
 contacts = Table(
     "contacts",
     metadata,
@@ -143,3 +138,8 @@ contacts = Table(
 
 `word_at` is when the latest STOP or START was written, so that they can be read twice and in any order.
 """
+
+
+def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
+    """Say that a column has one of these values, which never change; IN would be written anew each time."""
+    return or_(*(column == value for value in sorted(values)))

@@ -1,24 +1,10 @@
-"""The worker that hands queued orders to 46elks, one POST each.
-
-    queued ──claim──→ sending ──POST──┬→ sent
-      ↑                               ├→ rejected   46elks said no
-      ├───────────────────────────────┼→ queued     surely not accepted: no connection, 429, no money
-      │                               └→ in doubt   time-out, 5xx, cut connection, or we died
-      │   in doubt ─┬→ sent      history holds exactly this message, or a delivery report names our order
-      └─────────────┼→ queued    absent from history twice, after the quiet period
-                    └→ unknown   ambiguous, or too long in doubt: a person decides
-
-Where an order stands is in the store, which several processes share; who works on what, is too. The
-POST runs in the worker's task, never in the caller's: who hangs up cancels only the wait.
-"""
+"""The worker: claims orders in turn, has them sent, and sees to what is overdue."""
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self
-from weakref import WeakValueDictionary
 
 import anyio
 from anyio.abc import TaskGroup
@@ -27,32 +13,19 @@ from elks_mcp.api import Api
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock, Deadline
 from elks_mcp.dispatch import Dispatcher
-from elks_mcp.errors import (
-    ElksError,
-    NoAnswer,
-    OutOfFunds,
-    ProviderError,
-    StateUnavailable,
-    Throttled,
-    TooLate,
-    Unauthorized,
-    Unreachable,
-)
-from elks_mcp.models import Claim, Message, Order, OrderState
+from elks_mcp.errors import ElksError
+from elks_mcp.models import Claim, Order, OrderState
 from elks_mcp.orders import Orders
-from elks_mcp.reconcile import SKEW
-from elks_mcp.store import Idle, Outlook, Pace, PauseReason, Prospect, Storage
+from elks_mcp.outbox.doubts import clear_doubts
+from elks_mcp.outbox.habits import LEASE_SPARE, Habits
+from elks_mcp.outbox.news import Board
+from elks_mcp.outbox.sending import Sending
+from elks_mcp.store import Idle, Outlook, Prospect, Storage
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
 
 log = logging.getLogger(__name__)
-
-LEASE_SPARE = timedelta(seconds=5)
-"""What a lease lasts longer than one request: in this time the request must have begun."""
-
-_WINDOW = timedelta(seconds=60.06)
-"""A minute and a thousandth: N texts spread over it are never more than N in any minute."""
 
 _FIRST_LOOK = timedelta(seconds=1)
 """After the start; until then the client asks for the tools."""
@@ -68,50 +41,8 @@ _BETWEEN_TIDYING = timedelta(hours=1)
 _AT_ONCE = 32
 """Requests under way."""
 
-_CLAIMED_AT_ONCE = 8
+_CLAIMED_AT_ONCE = 16
 """In one transaction, where the pace allows. After a crash, all of them have to be looked for in history."""
-
-_AHEAD = timedelta(milliseconds=20)
-"""How early a slot of the pace is taken, so that a fast pace takes several at once."""
-
-_TROUBLES = 5
-"""So many texts in a row without an answer, and 46elks is asked something free before the next."""
-
-_AFTER_429 = timedelta(minutes=1)
-_AT_LEAST = timedelta(seconds=1)
-"""The shortest wait after a 429: `Retry-After: 0` is no leave to hammer."""
-
-_AFTER_NO_CONNECTION, _LONGEST_WITHOUT = timedelta(seconds=5), timedelta(seconds=60)
-_BETWEEN_PROBES = timedelta(seconds=30)
-_TRIES_TO_PUT_DOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How an outbox works."""
-
-    per_minute: int
-    """Texts (1–100,000)."""
-
-    timeout: timedelta
-    """What one request may take."""
-
-    quiet: timedelta
-    """How long after an attempt a text may still turn up in history (0 or more)."""
-
-    only_own: bool = False
-    """Send only what is handed over here: in a dry run a person lets single texts out, never the queue."""
-
-    look: Callable[[], Awaitable[None]] | None = None
-    """Reads who said STOP, unless that was done just now; fails where it cannot, and then nothing is sent."""
-
-    report_to: Callable[[str], Awaitable[str]] | None = None
-    """Makes the address for the delivery report of an order, by its number."""
-
-    @property
-    def pace(self) -> Pace:
-        """How often, and for how long at most, we may be sending."""
-        return Pace(gap=_WINDOW / self.per_minute, lease=self.timeout + LEASE_SPARE, ahead=_AHEAD)
 
 
 class Outbox:
@@ -128,24 +59,20 @@ class Outbox:
     ) -> None:
         self._client = client
         self._storage = storage
-        self._dispatcher = dispatcher
+        self._sending = Sending(client, dispatcher, clock)
         self._orders = orders
         self._clock = clock
         self._habits = habits
+        self._board = Board()
         self._own: set[str] = set()
+        """What was handed over here, where nothing else is sent."""
         self._look_at = clock.now()
         """When to look next at what there is to do; what is handed over does not wait for that."""
         self._handed_over = 0
-        self._fresh: set[str] = set()
-        """Handed over, and nothing became of them here since: nobody need look up how they stand."""
         self._woken = anyio.Event()
         self._under_way = anyio.Semaphore(_AT_ONCE)
         self._is_clearing = False
         self._tidied_at = clock.now()
-        self._failures = 0
-        """Texts in a row that 46elks did not answer; of the unreached and of the unanswered alike."""
-        self._news: WeakValueDictionary[str, News] = WeakValueDictionary()
-        """Who waits for an order's news holds them; with the last of them they go."""
 
     @classmethod
     def over(
@@ -170,8 +97,9 @@ class Outbox:
 
     def hand_over(self, order: Order) -> None:
         """Say that there is something to send."""
-        self._own.add(order.id)
-        self._fresh.add(order.id)
+        if self._habits.only_own:
+            self._own.add(order.id)
+        self._board.expect(order.id)
         self._handed_over += 1
         self._woken.set()
 
@@ -182,17 +110,17 @@ class Outbox:
 
     async def wait(self, order: Order, within: timedelta) -> Order:
         """Wait until an order is settled or put off, or the time is up; return how it stands."""
-        deadline, news = self._clock.now() + within, self._listen(order.id)
+        deadline, news = self._clock.now() + within, self._board.listen(order.id)
         store = await self._storage.open()
-        if order.id not in self._fresh:
+        if not self._board.is_untouched(order.id):
             order = await store.book.get(order.id)
         while order.is_moving and (now := self._clock.now()) < deadline:
             await self._clock.wait_for(news.came.wait(), until=min(deadline, now + _NEWS_AT_LEAST_EVERY))
-            told, news = news.order, self._listen(order.id)
+            told, news = news.order, self._board.listen(order.id)
             order = told or await store.book.get(order.id)
             if order.state is OrderState.QUEUED and await store.queue.find_pause():
                 break
-        self._fresh.discard(order.id)
+        self._board.forget(order.id)
         return order
 
     async def foresee(self, order: Order) -> Prospect | None:
@@ -265,9 +193,9 @@ class Outbox:
     async def _rest(self, store: "Store", idle: Idle, wait: timedelta) -> timedelta:
         """Say how long there is nothing to do, where nothing can be claimed."""
         if idle.pause:
-            self._announce_pause()
+            self._board.announce_all()
             if not idle.wait:
-                await self._probe(store, idle.pause)
+                await self._sending.probe(store, idle.pause)
                 return timedelta()
         # With no time to wait, and nothing claimed, somebody else is at it just now.
         return wait if idle.wait is None else min(wait, idle.wait or _SOONEST)
@@ -324,138 +252,20 @@ class Outbox:
         order: Order | None = None
         with anyio.CancelScope(shield=True):
             try:
-                order = await self._put_down(await self._post(store, claim, deadline))
+                order = await self._sending.send(store, claim, deadline)
             finally:
                 self._under_way.release()
-                self._announce(claim.order_id, order)
+                self._board.announce(claim.order_id, order)
                 if order is None or order.state is not OrderState.SENT:
                     self.wake()
 
-    async def _post(self, store: "Store", claim: Claim, deadline: Deadline) -> "PutDown":
-        """Post, if we still may; return what has to be put down."""
-        queue = store.queue
-        try:
-            await self._clock.sleep_until(self._clock.now() + claim.wait)
-            if not await queue.may_send(claim):
-                return lambda: queue.withdraw(claim)
-            receipt = await self._dispatcher.send(claim, still=lambda: not deadline.has_passed)
-        except (StateUnavailable, TooLate):
-            return lambda: queue.withdraw(claim)
-        except ProviderError as error:
-            return self._what_failed(store, claim, error)
-        except Exception:
-            log.exception("a send ended in a bug; nobody knows whether it went out")
-            return lambda: queue.settle_doubt(claim, "This server has a fault of its own.")
-        self._failures = 0
-        return lambda: queue.settle_sent(claim, receipt)
-
-    def _what_failed(self, store: "Store", claim: Claim, error: ProviderError) -> "PutDown":
-        """Say what an error means for the order, and for those behind it."""
-        queue = store.queue
-        if isinstance(error, NoAnswer):
-            self._failures += 1
-            return lambda: self._doubt(store, claim, str(error))
-        if pause := self._pause_after(error):
-            return lambda: queue.put_back(claim, str(error), *pause)
-        self._failures = 0
-        return lambda: queue.settle_rejected(claim, error.explain())
-
-    def _pause_after(self, error: ProviderError) -> tuple[PauseReason, timedelta] | None:
-        """Say how long nothing is sent, where 46elks surely took nothing in and may later."""
-        match error:
-            case Throttled():
-                asked = _AFTER_429 if error.retry_after is None else error.retry_after
-                return PauseReason.THROTTLED, max(asked, _AT_LEAST)
-            case Unreachable():
-                self._failures += 1
-                wait = _AFTER_NO_CONNECTION * 2 ** min(self._failures - 1, _TROUBLES)
-                return PauseReason.UNREACHABLE, min(wait, _LONGEST_WITHOUT)
-            case Unauthorized():
-                return PauseReason.CREDENTIALS, _BETWEEN_PROBES
-            case OutOfFunds():
-                return PauseReason.NO_FUNDS, _BETWEEN_PROBES
-        return None
-
-    async def _doubt(self, store: "Store", claim: Claim, fault: str) -> Order | None:
-        order = await store.queue.settle_doubt(claim, fault)
-        if self._failures >= _TROUBLES:
-            await store.queue.pause(PauseReason.TROUBLE, _BETWEEN_PROBES)
-        return order
-
-    async def _put_down(self, write: "PutDown") -> Order | None:
-        """Put down what happened; where that cannot be done the lease runs out, and history will tell."""
-        for _ in range(_TRIES_TO_PUT_DOWN):
-            try:
-                return await write()
-            except StateUnavailable as error:
-                log.error("what became of a text cannot be put down: %s", error)  # noqa: TRY400
-                await self._clock.sleep_until(self._clock.now() + _SOON)
-        return None
-
-    # ── finding out ──
-
-    async def _probe(self, store: "Store", reason: PauseReason) -> None:
-        """Ask 46elks something free, before anything paid is tried again after a pause."""
-        try:
-            account = await self._client.get_account()
-            mended = reason is not PauseReason.NO_FUNDS or account.balance.units > 0
-        except (Unauthorized, NoAnswer, Unreachable, Throttled):
-            mended = False
-        except ProviderError:
-            mended = True  # it answers, and may only not tell us; the next text will show
-        if mended:
-            self._failures = 0
-            await store.queue.resume()
-        else:
-            await store.queue.pause(reason, _BETWEEN_PROBES)
-
     async def _clear_doubts(self, store: "Store") -> None:
-        """Read in history what became of the orders in doubt."""
+        """Find out what became of the orders in doubt, and tell who waits for them."""
         try:
-            read_at, since = await store.doubts.find_due()
-            if since is not None:
-                history = await self._read_history(since)
-                found = await store.doubts.conclude(
-                    history, read_at=read_at, quiet=self._habits.quiet, skew=self._client.skew
-                )
-                for order_id in found:
-                    self._announce(order_id)
+            for order_id in await clear_doubts(store, self._client, self._habits.quiet):
+                self._board.announce(order_id)
             self.wake()
         except ElksError as error:
             log.error("orders in doubt cannot be looked into for now: %s", error)  # noqa: TRY400
         finally:
             self._is_clearing = False
-
-    async def _read_history(self, since: datetime) -> tuple[Message, ...] | None:
-        """Read all that was sent since; None where that cannot be read whole."""
-        try:
-            listing = await self._client.list_since(since + self._client.skew - SKEW)
-        except ProviderError:
-            return None
-        return listing.messages if listing.complete else None
-
-    def _listen(self, order_id: str) -> "News":
-        """Listen for news of an order. This comes before looking, so that nothing happens unheard."""
-        return self._news.setdefault(order_id, News())
-
-    def _announce(self, order_id: str, order: Order | None = None) -> None:
-        self._fresh.discard(order_id)
-        if news := self._news.pop(order_id, None):
-            news.order = order
-            news.came.set()
-
-    def _announce_pause(self) -> None:
-        for order_id in list(self._news):
-            self._announce(order_id)
-
-
-class News:
-    """What somebody waits to hear of an order."""
-
-    def __init__(self) -> None:
-        self.came = anyio.Event()
-        self.order: Order | None = None
-        """How it stands now; None where that has to be looked up."""
-
-
-PutDown = Callable[[], Awaitable[Order | None]]

@@ -1,0 +1,44 @@
+"""How an outbox works: its pace, its patience, and what it asks of others."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from elks_mcp.store import Pace
+
+LEASE_SPARE = timedelta(seconds=5)
+"""What a lease lasts longer than one request: in this time the request must have begun."""
+
+_WINDOW = timedelta(seconds=60.06)
+"""A minute and a thousandth: N texts spread over it are never more than N in any minute."""
+
+_AHEAD = timedelta(milliseconds=20)
+"""How early a slot of the pace is taken, so that a fast pace takes several at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How an outbox works."""
+
+    per_minute: int
+    """Texts (1–100,000)."""
+
+    timeout: timedelta
+    """What one request may take."""
+
+    quiet: timedelta
+    """How long after an attempt a text may still turn up in history (0 or more)."""
+
+    only_own: bool = False
+    """Send only what is handed over here: in a dry run a person lets single texts out, never the queue."""
+
+    look: Callable[[], Awaitable[None]] | None = None
+    """Reads who said STOP, unless that was done just now; fails where it cannot, and then nothing is sent."""
+
+    report_to: Callable[[str], Awaitable[str]] | None = None
+    """Makes the address for the delivery report of an order, by its number."""
+
+    @property
+    def pace(self) -> Pace:
+        """How often, and for how long at most, we may be sending."""
+        return Pace(gap=_WINDOW / self.per_minute, lease=self.timeout + LEASE_SPARE, ahead=_AHEAD)
