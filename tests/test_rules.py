@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp import guards
-from elks_mcp.mcp_server.rules import explain_quiet
+from elks_mcp.reconcile import explain_quiet
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES
 from elks_mcp.store import Account, PauseReason, Place

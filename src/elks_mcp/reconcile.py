@@ -15,6 +15,18 @@ from elks_mcp.phone import written
 SKEW = timedelta(seconds=30)
 """How far 46elks' clock may be behind ours."""
 
+_SAFE_QUIET = timedelta(seconds=30)
+"""How much longer than one request the quiet period should be."""
+
+
+def explain_quiet(quiet: float, timeout: float) -> str:
+    """Say what a quiet period puts at risk that is short for this time-out, both in seconds; else ""."""
+    least = timeout + _SAFE_QUIET.total_seconds()
+    if quiet >= least:
+        return ""
+    short = f"ELKS_QUIET_PERIOD is {quiet:g} s, less than {least:g} s (ELKS_TIMEOUT and 30 s)"
+    return f"{short}: a text that 46elks takes longer than that to accept can go out twice"
+
 
 class Doubt(Frozen):
     """An order that may have been sent."""

@@ -19,11 +19,11 @@ from elks_mcp.cli.idle import open_idle
 from elks_mcp.cli.showing import counted, show_account, show_username
 from elks_mcp.cli.state import State
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.mcp_server.rules import explain_quiet
 from elks_mcp.models import UNFINISHED, Draft, OrderState
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, SenderId
 from elks_mcp.policy import largest_price
+from elks_mcp.reconcile import explain_quiet
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
 from elks_mcp.store.database import Database
 from elks_mcp.store.desk import Desk

@@ -4,7 +4,7 @@ import anyio
 
 from elks_mcp.cli.idle import open_idle
 from elks_mcp.cli.showing import say
-from elks_mcp.mcp_server.rules import describe_policy
+from elks_mcp.mcp_server.standing import describe_policy
 from elks_mcp.settings import Configuration
 
 

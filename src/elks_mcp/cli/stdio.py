@@ -7,6 +7,7 @@ import signal
 import anyio
 
 from elks_mcp import logs
+from elks_mcp.reconcile import explain_quiet
 from elks_mcp.settings import Configuration, explain_mistake
 from elks_mcp.stdout import divert_for_good, diverted
 
@@ -37,7 +38,6 @@ def _warn(configuration: Configuration) -> None:
         log.warning("%s", explain_mistake(wrong, right))
     if configuration.unknown:
         log.warning("unknown variables: %s", ", ".join(configuration.unknown))
-    from elks_mcp.mcp_server.rules import explain_quiet  # noqa: PLC0415  (with the server, loaded by now)
 
     settings = configuration.settings
     if weak := explain_quiet(settings.quiet_period, settings.timeout):
