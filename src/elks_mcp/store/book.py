@@ -2,20 +2,18 @@
 
 import secrets
 from datetime import timedelta
-from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Row, exists, insert, or_, select
 
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
-from elks_mcp.money import Money
-from elks_mcp.phone import Number
 from elks_mcp.store.answers import Check, Placed, Prior
+from elks_mcp.store.changes import change, close
 from elks_mcp.store.database import Database, Tx, deciding, reading
 from elks_mcp.store.earlier import find_earlier
 from elks_mcp.store.people import recall
-from elks_mcp.store.rows import build_order, parse_order, parse_sender
+from elks_mcp.store.rows import build_order, parse_draft, parse_order, parse_price
 from elks_mcp.store.schema import orders
 
 KEPT_WAITING_FOR_YES = timedelta(minutes=30)
@@ -123,48 +121,6 @@ class Book:
         if row.state not in {OrderState.WAITING, OrderState.QUEUED}:
             return parse_order(row)
         return close(tx, row, OrderState.CANCELLED, why)
-
-
-def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
-    """End an order that nothing was sent for: its text and its share of the budget are let go."""
-    unused = row.state == OrderState.WAITING  # a key that never led anywhere may be used again
-    changes = {"state": state, "fault": fault, "charge": 0, "changed_at": tx.now, "lease": None}
-    changes |= {"key_hash": None} if unused else {}
-    return change(tx, row.id, **changes, **without_text(tx))
-
-
-def without_text(tx: Tx) -> dict[str, None]:
-    """Let a settled order's text go, unless the operator wants it kept."""
-    return {} if tx.keeps_texts else {"text": None}
-
-
-def change(tx: Tx, order_id: str, **changes: Any) -> Order:
-    """Change a row and return the order as it is now."""
-    statement = _build_change(frozenset(changes), returning=True)
-    return parse_order(tx.execute(statement, changes | {"which": order_id}).one())
-
-
-def alter(tx: Tx, order_id: str, **changes: Any) -> None:
-    """Change a row, where nobody has to know how it looks then."""
-    tx.execute(_build_change(frozenset(changes), returning=False), changes | {"which": order_id})
-
-
-@cache
-def _build_change(columns: frozenset[str], *, returning: bool) -> Executable:
-    """Build the statement that changes these columns, once; that takes longer than to run it."""
-    values: dict[str, Any] = {column: bindparam(column) for column in columns}
-    changed = update(orders).where(orders.c.id == bindparam("which")).values(values)
-    return changed.returning(*orders.c) if returning else changed
-
-
-def parse_draft(row: Row[Any]) -> Draft:
-    """Read the draft of an order whose text is still there."""
-    return Draft(to=Number(row.recipient), text=row.text, sender=parse_sender(row.sender), flash=row.flash)
-
-
-def parse_price(row: Row[Any]) -> Money:
-    """Read what an order costs, by the price it was approved at."""
-    return Money(row.price, row.currency)
 
 
 def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:

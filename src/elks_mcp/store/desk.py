@@ -15,7 +15,8 @@ from elks_mcp.clock import Clock
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.models import UNFINISHED, Approver, Order, OrderState
 from elks_mcp.store.answers import PauseReason
-from elks_mcp.store.book import KEPT_WAITING_TO_GO, change, close, expire_waiting, without_text
+from elks_mcp.store.book import KEPT_WAITING_TO_GO, expire_waiting
+from elks_mcp.store.changes import change, close, without_text
 from elks_mcp.store.database import Database, Tx, reading, writing
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.rows import parse_order

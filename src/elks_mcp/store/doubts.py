@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from elks_mcp.models import Message, OrderState, Receipt
 from elks_mcp.reconcile import Doubt, Verdict, judge
-from elks_mcp.store.book import change, parse_draft
+from elks_mcp.store.changes import accept, change
 from elks_mcp.store.database import Database, Tx, deciding, reading
-from elks_mcp.store.queue import accept
+from elks_mcp.store.rows import parse_draft
 from elks_mcp.store.schema import orders
 
 LONGEST = timedelta(hours=1)

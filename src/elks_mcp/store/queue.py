@@ -18,25 +18,23 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Row,
-    RowMapping,
     Select,
-    Update,
     and_,
     bindparam,
     case,
     exists,
     func,
-    or_,
     select,
-    update,
 )
 
 from elks_mcp.models import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.answers import Check, Idle, Outlook, Pace, PauseReason, Prospect
-from elks_mcp.store.book import alter, change, close, parse_draft, parse_price, without_text
+from elks_mcp.store.changes import accept, alter, change, close
 from elks_mcp.store.database import Database, Tx, deciding, reading, writing
 from elks_mcp.store.people import recall
-from elks_mcp.store.schema import Moment, accounts, contacts, is_one_of, orders
+from elks_mcp.store.rows import parse_draft, parse_price
+from elks_mcp.store.schema import Moment, contacts, is_one_of, orders
+from elks_mcp.store.traffic import find_idle, find_pause, find_slot, pause, resume, take_slots
 
 KEPT = timedelta(hours=1)
 """How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""
@@ -57,7 +55,7 @@ class Queue:
         `check` is heard once more: who said STOP in the meantime gets nothing, and a budget that was
         lowered holds. `most`: so many at once, as far as the pace allows. `only`: none but these orders.
         """
-        if idle := _idle(tx, pace):
+        if idle := find_idle(tx, pace):
             return idle
         while rows := _next(tx, most, only):
             if claims := _claim_all(tx, rows, pace, check):
@@ -95,7 +93,7 @@ class Queue:
         self, tx: Tx, claim: Claim, fault: str, reason: PauseReason, time: timedelta
     ) -> Order | None:
         """Queue it again, since 46elks surely did not accept it, and let nothing be sent for a while."""
-        _pause(tx, reason, time)
+        pause(tx, reason, time)
         row = _find_tried(tx, claim)
         if row is None:
             return None
@@ -133,17 +131,17 @@ class Queue:
     @deciding
     def pause(self, tx: Tx, reason: PauseReason, time: timedelta) -> None:
         """Let nothing be sent for a while."""
-        _pause(tx, reason, time)
+        pause(tx, reason, time)
 
     @deciding
     def resume(self, tx: Tx) -> None:
         """Let texts go out again."""
-        tx.execute(_account(tx).values(pause_reason=None, paused_until=None))
+        resume(tx)
 
     @reading
     def find_pause(self, tx: Tx) -> PauseReason | None:
         """Say why nothing is sent for now, if so."""
-        return _paused(tx.shared, tx.now)
+        return find_pause(tx)
 
     @reading
     def foresee(self, tx: Tx, order_id: str, pace: Pace) -> Prospect | None:
@@ -154,7 +152,7 @@ class Queue:
         before = select(func.count()).where(_queued(tx, None), orders.c.due_at < row.due_at)
         counted = tx.first(before)
         ahead, account = counted[0] if counted else 0, tx.shared
-        pause = _paused(account, tx.now)
+        pause = find_pause(tx)
         moments = [
             tx.now,
             row.due_at,
@@ -190,81 +188,6 @@ def _build_unfinished() -> Executable:
 
 
 _UNFINISHED = _build_unfinished()
-
-
-def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
-    """Put down that 46elks accepted an order, on whatever evidence; proof outweighs what was thought.
-
-    A message belongs to one order: where history made us take it for another order's, that is unknown again.
-    Nothing changes where the order is gone, or was accepted before.
-    """
-    values = {"order": order_id, "account": tx.account_id, "message": receipt.message_id}
-    rows = {row.id: row for row in tx.execute(_CONCERNED, values)}
-    row = rows.pop(order_id, None)
-    if row is None or row.message_id is not None:
-        return None
-    for other in rows:
-        alter(tx, other, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
-    return change(
-        tx,
-        row.id,
-        state=OrderState.SENT,
-        message_id=receipt.message_id,
-        message_status=receipt.status,
-        accepted_at=receipt.created_at,
-        cost=receipt.cost.units if receipt.cost else None,
-        parts=receipt.parts or row.parts,
-        charge=receipt.cost.units if receipt.cost else row.price,
-        changed_at=tx.now,
-        fault="",
-        **without_text(tx),
-    )
-
-
-def _build_concerned() -> Executable:
-    """Build the question for an order and for that which a message is thought to be, once."""
-    its_owner = and_(orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message"))
-    facts = select(orders.c.id, orders.c.message_id, orders.c.parts, orders.c.price)
-    return (
-        facts.where(or_(orders.c.id == bindparam("order"), its_owner)).order_by(orders.c.id).with_for_update()
-    )
-
-
-_CONCERNED = _build_concerned()
-_ANOTHERS = "What history showed of it turned out to be another order's."
-
-
-def _idle(tx: Tx, pace: Pace) -> Idle | None:
-    """Say what stands in the way of sending anything now: a pause, or the pace."""
-    shared = tx.shared
-    if reason := _paused(shared, tx.now):
-        return Idle(max(shared["paused_until"] - tx.now, timedelta()), reason)
-    slot = _slot(tx, pace)
-    if slot <= tx.now + pace.ahead:
-        return None
-    if slot < shared["next_send_at"]:
-        tx.execute(
-            _TAKE_SLOT, {"account": tx.account_id, "slot": slot}
-        )  # else it would stay as far off as it is now
-    return Idle(slot - tx.now)
-
-
-def _paused(account: RowMapping, now: datetime) -> PauseReason | None:
-    if account["pause_reason"] is None:
-        return None
-    reason = PauseReason(account["pause_reason"])
-    return None if reason.ends_by_itself and account["paused_until"] <= now else reason
-
-
-def _slot(tx: Tx, pace: Pace) -> datetime:
-    """Say when the next text may go out. Where the clock was put back, no further off than by pace."""
-    slot = tx.shared["next_send_at"] or tx.now
-    is_credible = slot <= tx.now + pace.ahead + _LONGEST_GAP
-    return max(tx.now, slot) if is_credible else tx.now + pace.gap
-
-
-_LONGEST_GAP = timedelta(seconds=61)
-"""No pace sends less than one text a minute; a slot further off was given before the clock was put back."""
 
 
 def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
@@ -312,7 +235,7 @@ def _queued(tx: Tx, only: Collection[str] | None) -> ColumnElement[bool]:
 def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: Check) -> list[Claim]:
     """Claim orders, a slot of the pace for each, as long as slots may be taken yet."""
     claims: list[Claim] = []
-    slot = _slot(tx, pace)
+    slot = find_slot(tx, pace)
     for row in rows:
         if slot > tx.now + pace.ahead:
             break
@@ -320,7 +243,7 @@ def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: Check) -> li
             claims.append(claim)
             slot += pace.gap
     if claims:
-        tx.execute(_TAKE_SLOT, {"account": tx.account_id, "slot": slot})
+        take_slots(tx, slot)
     return claims
 
 
@@ -365,24 +288,6 @@ def expire_queued(tx: Tx) -> None:
 
 def _expire(tx: Tx, row: Row[Any]) -> None:
     close(tx, row, OrderState.EXPIRED, row.fault or "Its turn never came.")
-
-
-_TAKE_SLOT = (
-    update(accounts).where(accounts.c.id == bindparam("account")).values(next_send_at=bindparam("slot"))
-)
-
-
-def _account(tx: Tx) -> Update:
-    return update(accounts).where(accounts.c.id == tx.account_id)
-
-
-def _pause(tx: Tx, reason: PauseReason, time: timedelta) -> None:
-    """Pause; of two pauses the longer one counts, and one that does not end by itself."""
-    known, until = tx.shared, tx.now + time
-    if current := _paused(known, tx.now):
-        until = max(until, known["paused_until"])
-        reason = current if reason.ends_by_itself else reason
-    tx.execute(_account(tx).values(pause_reason=reason, paused_until=until))
 
 
 def _opted_out() -> ColumnElement[bool]:

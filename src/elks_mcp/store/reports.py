@@ -5,9 +5,8 @@ from collections.abc import Iterable
 from sqlalchemy import select
 
 from elks_mcp.models import OrderState, Receipt, Report
-from elks_mcp.store.book import change
+from elks_mcp.store.changes import accept, change
 from elks_mcp.store.database import Database, Tx, writing
-from elks_mcp.store.queue import accept
 from elks_mcp.store.schema import orders
 
 _STATES = {"delivered": OrderState.DELIVERED, "failed": OrderState.FAILED}

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from elks_mcp.models import Approver, Finding, Order, OrderState, Quote, Receipt
+from elks_mcp.models import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, SenderId, written
 from elks_mcp.store.database import Tx
@@ -58,6 +58,16 @@ def parse_order(row: Row[Any]) -> Order:
         receipt=_receipt(row),
         fault=row.fault,
     )
+
+
+def parse_draft(row: Row[Any]) -> Draft:
+    """Read the draft of an order whose text is still there."""
+    return Draft(to=Number(row.recipient), text=row.text, sender=parse_sender(row.sender), flash=row.flash)
+
+
+def parse_price(row: Row[Any]) -> Money:
+    """Read what an order costs, by the price it was approved at."""
+    return Money(row.price, row.currency)
 
 
 def parse_sender(written: str) -> Sender:

@@ -1,0 +1,85 @@
+"""How the row of an order changes: what every end and every step of it has in common."""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Executable, Row, and_, bindparam, or_, select, update
+
+from elks_mcp.models import Order, OrderState, Receipt
+from elks_mcp.store.database import Tx
+from elks_mcp.store.rows import parse_order
+from elks_mcp.store.schema import orders
+
+
+def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
+    """End an order that nothing was sent for: its text and its share of the budget are let go."""
+    unused = row.state == OrderState.WAITING  # a key that never led anywhere may be used again
+    changes = {"state": state, "fault": fault, "charge": 0, "changed_at": tx.now, "lease": None}
+    changes |= {"key_hash": None} if unused else {}
+    return change(tx, row.id, **changes, **without_text(tx))
+
+
+def without_text(tx: Tx) -> dict[str, None]:
+    """Let a settled order's text go, unless the operator wants it kept."""
+    return {} if tx.keeps_texts else {"text": None}
+
+
+def change(tx: Tx, order_id: str, **changes: Any) -> Order:
+    """Change a row and return the order as it is now."""
+    statement = _build_change(frozenset(changes), returning=True)
+    return parse_order(tx.execute(statement, changes | {"which": order_id}).one())
+
+
+def alter(tx: Tx, order_id: str, **changes: Any) -> None:
+    """Change a row, where nobody has to know how it looks then."""
+    tx.execute(_build_change(frozenset(changes), returning=False), changes | {"which": order_id})
+
+
+@cache
+def _build_change(columns: frozenset[str], *, returning: bool) -> Executable:
+    """Build the statement that changes these columns, once; that takes longer than to run it."""
+    values: dict[str, Any] = {column: bindparam(column) for column in columns}
+    changed = update(orders).where(orders.c.id == bindparam("which")).values(values)
+    return changed.returning(*orders.c) if returning else changed
+
+
+def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
+    """Put down that 46elks accepted an order, on whatever evidence; proof outweighs what was thought.
+
+    A message belongs to one order: where history made us take it for another order's, that is unknown again.
+    Nothing changes where the order is gone, or was accepted before.
+    """
+    values = {"order": order_id, "account": tx.account_id, "message": receipt.message_id}
+    rows = {row.id: row for row in tx.execute(_CONCERNED, values)}
+    row = rows.pop(order_id, None)
+    if row is None or row.message_id is not None:
+        return None
+    for other in rows:
+        alter(tx, other, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
+    return change(
+        tx,
+        row.id,
+        state=OrderState.SENT,
+        message_id=receipt.message_id,
+        message_status=receipt.status,
+        accepted_at=receipt.created_at,
+        cost=receipt.cost.units if receipt.cost else None,
+        parts=receipt.parts or row.parts,
+        charge=receipt.cost.units if receipt.cost else row.price,
+        changed_at=tx.now,
+        fault="",
+        **without_text(tx),
+    )
+
+
+def _build_concerned() -> Executable:
+    """Build the question for an order and for that which a message is thought to be, once."""
+    its_owner = and_(orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message"))
+    facts = select(orders.c.id, orders.c.message_id, orders.c.parts, orders.c.price)
+    return (
+        facts.where(or_(orders.c.id == bindparam("order"), its_owner)).order_by(orders.c.id).with_for_update()
+    )
+
+
+_CONCERNED = _build_concerned()
+_ANOTHERS = "What history showed of it turned out to be another order's."
