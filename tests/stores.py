@@ -300,6 +300,14 @@ class Life:
         return [store.database._threads] if store else []
 
 
+async def until_somebody_waits(url: str) -> None:
+    """Return once a connection waits for the lock of another."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(10):
+        while other.execute(waiting).fetchall() == [(0,)]:
+            await anyio.lowlevel.checkpoint()
+
+
 class Killed(BaseException):
     """The process died: nothing that it still does counts."""
 

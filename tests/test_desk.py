@@ -43,6 +43,7 @@ from .stores import (
     read_rows,
     said,
     unless_opted_out,
+    until_somebody_waits,
     wait_one,
 )
 
@@ -270,14 +271,6 @@ async def test_a_release_and_a_cancel_at_the_same_moment_come_one_after_the_othe
                 server.execute("update orders set state = 'queued'")
                 server.commit()
         assert (await house.ours.book.get(order.id)).state is OrderState.CANCELLED
-
-
-async def until_somebody_waits(url: str) -> None:
-    """Wait until a transaction in this database waits for a lock."""
-    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
-    with anyio.fail_after(10), psycopg.connect(url, autocommit=True) as other:
-        while other.execute(waiting).fetchone() == (0,):
-            await anyio.lowlevel.checkpoint()
 
 
 # ── resolving ──

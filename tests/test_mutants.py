@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         "no lease check when settling",
         "store/queue.py",
-        (("_row(claim).where(orders.c.lease == claim.lease, in_play)", "_row(claim).where(in_play)"),),
+        (("orders.c.lease == claim.lease, in_play)", "in_play)"),),
         STORE,
         "another_took_over and sqlite",
     ),
@@ -163,7 +163,7 @@ MUTANTS = (
     ),
     Mutant(
         "sent texts that cost nothing",
-        "store/queue.py",
+        "store/changes.py",
         (("charge=receipt.cost.units if receipt.cost else row.price", "charge=0"),),
         STORE,
         "budget_holds and sqlite",
@@ -182,7 +182,7 @@ MUTANTS = (
     ),
     Mutant(
         "texts that stay",
-        "store/book.py",
+        "store/changes.py",
         (('return {} if tx.keeps_texts else {"text": None}', "return {}"),),
         STORE,
         "gone_once_its_order and sqlite",

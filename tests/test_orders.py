@@ -307,6 +307,14 @@ async def test_the_same_text_again_is_the_order_that_is_there(house: House) -> N
         assert (await house.orders.look_back(other)).repeated is None
 
 
+async def test_to_price_a_text_it_does_not_matter_what_its_key_was_used_for(house: House) -> None:
+    await house.place("Hej!", key="k")
+    quote = await house.orders.quote(a_draft("Something else", key="k"), live=False)
+    assert quote.estimate.price.units
+    same = await house.orders.examine(a_draft("Hej!", key="k"), live=False)
+    assert "repeated" not in {finding.guard for finding in same.findings}, "a key of its own makes it another"
+
+
 async def test_once_it_was_sent_the_same_text_repeats_it_for_a_quarter_of_an_hour(house: House) -> None:
     order, queue = await house.place("Hej!"), (await house.storage.open()).queue
     claim = await claim_next(queue, house.habits.pace, house.orders.recheck_last)

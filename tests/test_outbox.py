@@ -12,6 +12,8 @@ from pathlib import Path
 import anyio
 import anyio.lowlevel
 import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
 
 from elks_mcp.clock import Clock, Deadline
 from elks_mcp.dispatch import Dispatcher
@@ -20,12 +22,13 @@ from elks_mcp.outbox import LEASE_SPARE
 from elks_mcp.phone import Number
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import Pace, PauseReason
+from elks_mcp.store.book import KEPT_WAITING_FOR_YES
 from elks_mcp.store.desk import Desk
 from elks_mcp.store.queue import KEPT
 
 from .clocks import ManualClock
 from .provider import OURS, PHONE, SOON, UNLIMITED, House, a_draft, an_approval, gets, posts
-from .stores import claim_next
+from .stores import claim_next, engine_of
 
 pytestmark = pytest.mark.anyio
 
@@ -1122,6 +1125,87 @@ async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worke
             await desk.approve(asked.approval or "")
             await house.pass_time(2 * SECOND)
             assert (await house.find(asked)).state is OrderState.SENT, steps
+
+
+async def test_what_somebody_left_in_the_queue_does_not_hold_up_what_is_handed_over(tmp_path: Path) -> None:
+    house = House(tmp_path, per_minute=100_000)
+    async with house.running():
+        await house.settled(await house.place("First"))
+        await house.pass_time(SECOND)
+        left = await house.place("Left by another", hand_over=False)
+        house.clock.advance(SECOND)
+        mine, begun = await house.place("Mine"), house.clock.now()
+        assert (await house.settled(mine)).state is OrderState.SENT
+        assert (await house.find(left)).state is OrderState.SENT
+        assert house.clock.now() - begun < SECOND
+
+
+async def test_what_could_not_be_claimed_goes_with_the_next_that_is_handed_over(tmp_path: Path) -> None:
+    house = House(tmp_path, per_minute=100_000)
+    is_broken = False
+
+    def fail(_: object, __: object, statement: str, *___: object) -> None:
+        if is_broken and "accounts" in statement:
+            raise OperationalError("", {}, sqlite3.OperationalError("locked"))
+
+    async with house.running():
+        await house.settled(await house.place("First"))
+        await house.pass_time(SECOND)
+        store = await house.storage.open()
+        placed = [await house.place(f"Text {number}", hand_over=False) for number in range(2)]
+        event.listen(engine_of(store), "before_cursor_execute", fail)
+        is_broken = True
+        house.outbox.hand_over(placed[0])
+        await house.rest()
+        is_broken = False
+        begun = house.clock.now()
+        house.outbox.hand_over(placed[1])
+        assert {(await house.settled(order)).state for order in placed} == {OrderState.SENT}
+        assert house.clock.now() - begun < SECOND
+
+
+async def test_nothing_is_remembered_of_orders_that_are_over(tmp_path: Path) -> None:
+    house = House(tmp_path, per_minute=100_000, only_own=True)
+    async with house.running():
+        orders = [await house.place(f"Text {number}") for number in range(20)]
+        for order in orders:
+            await house.settled(order)
+    assert house.outbox._own == house.outbox._handed_over == set()
+
+
+async def test_who_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    async with house.opened():  # somebody else sends it
+        order = await house.place()
+        async with anyio.create_task_group() as callers:
+            callers.start_soon(house.outbox.wait, order, LONG)
+            await house.rest()
+            callers.cancel_scope.cancel()
+    assert not house.outbox._board.is_untouched(order.id)
+
+
+async def test_what_waited_too_long_is_no_reason_to_read_history_again_and_again(tmp_path: Path) -> None:
+    """Not even where only what is handed over is sent: nobody else may come to end it."""
+    house = House(tmp_path, only_own=True)
+    async with house.running():
+        asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
+        house.outbox.wake()
+        await house.pass_time(KEPT_WAITING_FOR_YES + SECOND)
+        assert (await house.find(asked)).state is OrderState.EXPIRED
+        outlook = await (await house.storage.open()).queue.look()
+        assert not any((outlook.approved, outlook.overdue, outlook.waiting))
+
+
+async def test_what_was_approved_in_a_terminal_goes_out_within_a_second(tmp_path: Path) -> None:
+    house = House(tmp_path, per_minute=100_000)
+    async with house.running():
+        desk = Desk((await house.storage.open()).database)
+        asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
+        house.outbox.wake()
+        await house.rest()
+        await desk.approve(asked.approval or "")
+        await house.pass_time(SECOND)
+        assert (await house.find(asked)).state is OrderState.SENT
 
 
 async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> None:

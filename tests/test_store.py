@@ -12,7 +12,8 @@ import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
-from itertools import pairwise, permutations
+from functools import partial
+from itertools import count, pairwise, permutations
 from pathlib import Path
 
 import anyio
@@ -24,6 +25,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
+from sqlalchemy import insert, select
 
 import elks_mcp.store.migrations
 from elks_mcp.errors import ElksError, InvalidInput, Misconfigured, NotFound, Refused, StateUnavailable
@@ -44,13 +46,14 @@ from elks_mcp.money import Money
 from elks_mcp.phone import SenderId
 from elks_mcp.store import Account, Idle, Pace, PauseReason, Place, Storage
 from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.database import Tx
 from elks_mcp.store.desk import Desk
 from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.hashes import Hasher, find_or_make_key
 from elks_mcp.store.migrating import HEAD
 from elks_mcp.store.peek import has_unfinished
 from elks_mcp.store.queue import KEPT
-from elks_mcp.store.schema import metadata
+from elks_mcp.store.schema import metadata, orders
 from elks_mcp.store.store import Store
 from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
 
@@ -82,6 +85,7 @@ from .stores import (
     read_rows,
     said,
     unless_opted_out,
+    until_somebody_waits,
     wait_one,
     within,
 )
@@ -793,7 +797,7 @@ async def test_a_late_yes_is_too_late(place: Place, clock: ManualClock) -> None:
         assert not (await store.queue.look()).approved
         clock.advance(SECOND)
         assert (await store.book.look_back(a_draft(EVENING, key="k"))).waiting is None
-        assert (await store.queue.look()).approved
+        assert (await store.queue.look()).overdue
         placed = await store.book.approve(order.id, allow)
         assert (placed.order.state, placed.order.text) == (OrderState.EXPIRED, None)
         assert "Nobody agreed in time" in placed.order.fault
@@ -1129,6 +1133,56 @@ async def test_slots_may_be_taken_ahead_of_time(place: Place, clock: ManualClock
             await place_one(store, f"Text {number}")
         assert [(await claim_one(store, pace)).wait for _ in range(2)] == [NONE, 2 * SECOND]
         assert await store.queue.claim(pace, allow) == Idle(4 * SECOND)
+
+
+async def test_a_text_takes_as_many_steps_with_many_old_orders(folder: Place) -> None:
+    """On SQLite, where an index that is not used is not made up for; counted in steps of its machine."""
+    async with opened(folder) as store:
+        first = await place_one(store, "First")
+        await store.queue.settle_sent(await claim_one(store), a_receipt())
+        few = [await steps_of(store, partial(send_one, store, key)) for key in (None, "k")]
+        await multiply(store, first.id, 5_000)
+        many = [await steps_of(store, partial(send_one, store, key)) for key in (None, "l")]
+    assert [more < 1.5 * less for more, less in zip(many, few, strict=True)] == [True, True], (few, many)
+
+
+async def send_one(store: Store, key: str | None) -> None:
+    """Take a text all its way through the store."""
+    draft = a_draft(f"Text {next(_NUMBERS)}", key=key, to=OTHER_PHONE)
+    await store.book.look_back(draft)
+    await store.book.place(an_approval(draft), allow)
+    await store.queue.look()
+    claim = await claim_one(store)
+    assert await store.queue.may_send(claim)
+    await store.queue.settle_sent(claim, a_receipt())
+
+
+_NUMBERS = count()
+
+
+async def multiply(store: Store, order_id: str, times: int) -> None:
+    """Put copies of an order beside it, delivered long ago to others."""
+
+    def copy(tx: Tx) -> None:
+        row = dict(tx.execute(select(orders).where(orders.c.id == order_id)).mappings().one())
+        row |= {name: row[name] - timedelta(days=30) for name in ("placed_at", "changed_at", "charged_at")}
+        row |= {"state": OrderState.DELIVERED, "text": None}
+        numbered = ("id", "fingerprint", "recipient_hash", "message_id")
+        tx.execute(insert(orders), [row | {name: f"{name[0]}{n}" for name in numbered} for n in range(times)])
+
+    await store.database.run(copy, writes=True)
+
+
+async def steps_of(store: Store, work: Callable[[], Awaitable[object]]) -> int:
+    """Count the steps that SQLite takes to do something."""
+    steps = count()
+    with engine_of(store).connect() as connection:
+        machine = connection.connection.dbapi_connection
+    assert isinstance(machine, sqlite3.Connection)
+    machine.set_progress_handler(lambda: next(steps) and None, 1)
+    await work()
+    machine.set_progress_handler(None, 1)
+    return next(steps)
 
 
 async def test_several_are_claimed_at_once_as_far_as_the_pace_allows(
@@ -1780,6 +1834,23 @@ async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_da
         assert (await store.book.get(claim.order_id)).state is OrderState.DELIVERED
 
 
+async def test_46elks_answer_outweighs_a_conclusion_that_is_just_being_drawn(postgres_database: str) -> None:
+    """History made another process take the message for the other order's, in the same moment."""
+    async with opened(Place(url=SecretStr(postgres_database), key=KEY)) as store:
+        mine, other = await claim_new(store, EVENING, key="a"), await claim_new(store, EVENING, key="b")
+        for claim in (mine, other):
+            await store.queue.settle_doubt(claim, "No answer.")
+        with psycopg.connect(postgres_database) as concluding:
+            concluding.execute("SELECT id FROM orders FOR UPDATE")
+            concluding.execute(ACCEPT, [other.order_id])
+            async with anyio.create_task_group() as answering:
+                answering.start_soon(store.queue.settle_sent, mine, a_receipt("s1"))
+                await until_somebody_waits(postgres_database)
+                concluding.commit()
+        assert (await store.book.get(mine.order_id)).state is OrderState.SENT
+        assert (await store.book.get(other.order_id)).state is OrderState.UNKNOWN
+
+
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by a caller", "by hand"])
 async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(
     postgres_database: str, by_hand: bool
@@ -1802,14 +1873,6 @@ async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(
                 answering.commit()
         assert (await store.book.get(order.id)).state is OrderState.SENT
         assert (await store.book.look_back(a_draft())).recall.spent == PRICE
-
-
-async def until_somebody_waits(url: str) -> None:
-    """Return once a connection waits for the lock of another."""
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(10):
-        while other.execute(waiting).fetchall() == [(0,)]:
-            await anyio.lowlevel.checkpoint()
 
 
 # ── hanging up ──

@@ -213,7 +213,7 @@ async def test_each_order_is_claimed_once_by_whomever_and_all_keep_one_pace(plac
 PHONES = [Number(f"+467017406{number:02}") for number in range(5, 45)]
 
 
-async def send_or_stop(store: Store, number: int) -> dict[str, int]:
+async def send_or_stop(store: Store, number: int) -> tuple[int, dict[str, int]]:
     """Be one who sends, and asks last of all (0, 1); or one who hears everybody say STOP (2).
 
     Return when was asked for what was then sent, or when each STOP was committed.
@@ -223,7 +223,7 @@ async def send_or_stop(store: Store, number: int) -> dict[str, int]:
         for phone in PHONES:
             await store.people.hear([said("STOP", by=phone)])
             moments[phone.e164] = monotonic_ns()
-        return moments
+        return number, moments
     while isinstance(claim := await claim_next(store.queue, UNPACED, unless_opted_out), Claim):
         asked_at = monotonic_ns()
         if await store.queue.may_send(claim):
@@ -231,16 +231,19 @@ async def send_or_stop(store: Store, number: int) -> dict[str, int]:
             await store.queue.settle_sent(claim, a_receipt(secrets.token_hex(16)))
         else:
             await store.queue.withdraw(claim)
-    return moments
+    return number, moments
 
 
 async def test_who_asks_after_a_stop_was_heard_may_not_send(place: Place) -> None:
     async with opened(place) as store:
         for phone in reversed(PHONES):
             await place_one(store, "Hej!", to=phone)
-    found = race(place, 3, send_or_stop)
-    [stopped] = [moments for moments in found if len(moments) == len(PHONES)]
-    sent = {phone: at for moments in found if moments is not stopped for phone, at in moments.items()}
+    found = dict(race(place, 3, send_or_stop))
+    stopped = found.pop(2)
+    sent: dict[str, int] = {}
+    for moments in found.values():
+        assert not sent.keys() & moments.keys()
+        sent |= moments
     assert not [phone for phone, asked_at in sent.items() if asked_at > stopped[phone]]
     states = dict(read_rows(place, "SELECT recipient, state FROM orders"))
     assert {phone for phone, state in states.items() if state == OrderState.SENT} == sent.keys()

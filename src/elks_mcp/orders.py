@@ -162,7 +162,7 @@ class Orders:
         """Recall what bears on a draft. Who only prices does not make a store that is not there yet."""
         if not live and not self._storage.exists:
             return None
-        return (await self.look_back(draft)).recall
+        return await (await self._storage.open()).people.recall(draft)
 
     def _default_sender(self) -> Sender:
         if self._policy.sender is None:

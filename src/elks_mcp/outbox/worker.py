@@ -66,9 +66,10 @@ class Outbox:
         self._board = Board()
         self._own: set[str] = set()
         """What was handed over here, where nothing else is sent."""
-        self._look_at = clock.now()
-        """When to look next at what there is to do; what is handed over does not wait for that."""
-        self._handed_over = 0
+        self._next_look = clock.now()
+        """When to look again at what there is to do; what is handed over does not wait for that."""
+        self._handed_over: set[str] = set()
+        """Not claimed yet; all of these are in the store."""
         self._woken = anyio.Event()
         self._under_way = anyio.Semaphore(_AT_ONCE)
         self._is_clearing = False
@@ -96,20 +97,26 @@ class Outbox:
             raise failure
 
     def hand_over(self, order: Order) -> None:
-        """Say that there is something to send."""
+        """Say that there is something to send, whose recipient was just looked up for a STOP."""
         if self._habits.only_own:
             self._own.add(order.id)
         self._board.expect(order.id)
-        self._handed_over += 1
+        self._handed_over.add(order.id)
         self._woken.set()
 
     def wake(self) -> None:
         """Say that something changed; for instance, that an order waits for a person, who may be quick."""
-        self._look_at = self._clock.now()
+        self._next_look = self._clock.now()
         self._woken.set()
 
     async def wait(self, order: Order, within: timedelta) -> Order:
         """Wait until an order is settled or put off, or the time is up; return how it stands."""
+        try:
+            return await self._wait(order, within)
+        finally:
+            self._board.forget(order.id)
+
+    async def _wait(self, order: Order, within: timedelta) -> Order:
         deadline, news = self._clock.now() + within, self._board.listen(order.id)
         store = await self._storage.open()
         if not self._board.is_untouched(order.id):
@@ -120,7 +127,6 @@ class Outbox:
             order = told or await store.book.get(order.id)
             if order.state is OrderState.QUEUED and await store.queue.find_pause():
                 break
-        self._board.forget(order.id)
         return order
 
     async def foresee(self, order: Order) -> Prospect | None:
@@ -137,16 +143,20 @@ class Outbox:
         while True:
             # Listening comes before looking, here too.
             self._woken = anyio.Event()
-            try:
-                wait = await self._turn(posts, readers)
-            except ElksError as error:
-                log.error("the outbox cannot work for now: %s", error)  # noqa: TRY400  (its words are enough)
-                wait = _LATER
-            except Exception:
-                log.exception("the outbox has a fault of its own")
-                wait = _LATER
+            wait = await self._try_turn(posts, readers)
             if wait:
                 await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
+
+    async def _try_turn(self, posts: TaskGroup, readers: TaskGroup) -> timedelta:
+        """Take a turn; after one that failed, whoever wakes us has everything looked at again."""
+        try:
+            return await self._turn(posts, readers)
+        except ElksError as error:
+            log.error("the outbox cannot work for now: %s", error)  # noqa: TRY400  (its words are enough)
+        except Exception:
+            log.exception("the outbox has a fault of its own")
+        self._next_look = self._clock.now()
+        return _LATER
 
     async def _wait_for_work(self) -> None:
         """Wait until something was handed over, or until a look finds what was left unfinished."""
@@ -162,14 +172,14 @@ class Outbox:
     async def _turn(self, posts: TaskGroup, readers: TaskGroup) -> timedelta:
         """Do what is overdue and send the text whose turn it is; say how long there is nothing to do."""
         store = await self._storage.open()
-        handed_over, self._handed_over = self._handed_over, 0
-        left = await self._send_due(store, posts, handed_over)  # STOP was looked for just now
-        rest = self._look_at - self._clock.now()
-        if left == 0 and timedelta() < rest <= _LATER:  # longer only where the clock was put back
+        left = await self._send_due(store, posts, len(self._handed_over))
+        rest = self._next_look - self._clock.now()
+        is_done = left == 0 and not self._handed_over  # else others' texts came first
+        if is_done and timedelta() < rest <= _LATER:  # longer only where the clock was put back
             return rest
-        self._look_at = (
-            self._clock.now() + _LATER
-        )  # before looking: who wakes us from here on brings it forward
+        self._handed_over.clear()
+        # Before looking: who wakes us from here on brings it forward.
+        self._next_look = self._clock.now() + _LATER
         outlook = await store.queue.look()
         wait = await self._catch_up(store, outlook, readers)
         left = await self._send_due(store, posts, outlook.queued)
@@ -177,7 +187,7 @@ class Outbox:
             wait = await self._rest(store, left, wait)
         elif left:
             wait = timedelta()
-        self._look_at = min(self._look_at, self._clock.now() + wait)
+        self._next_look = min(self._next_look, self._clock.now() + wait)
         return wait
 
     async def _send_due(self, store: "Store", posts: TaskGroup, left: int) -> Idle | int:
@@ -211,6 +221,7 @@ class Outbox:
                 pace, check = self._habits.pace, self._orders.recheck_last
                 step = await store.queue.claim(pace, check, most=most, only=only)
                 for claim in [] if isinstance(step, Idle) else step:
+                    self._handed_over.discard(claim.order_id)
                     posts.start_soon(self._send, store, claim, deadline)
         finally:
             for _ in range(most if isinstance(step, Idle) else most - len(step)):
@@ -237,10 +248,13 @@ class Outbox:
         if outlook.doubtful and not self._is_clearing:
             self._is_clearing = True
             readers.start_soon(self._clear_doubts, store)
-        if (outlook.approved or outlook.queued) and self._habits.look:
+        if outlook.overdue:
+            await store.book.expire_waiting()
+        lets_go = outlook.approved and not self._habits.only_own
+        if (lets_go or outlook.queued) and self._habits.look:
             await self._habits.look()  # what waited may have been answered with STOP meanwhile
-        if outlook.approved and not self._habits.only_own:
-            await store.book.release_approved(self._orders.recheck)
+        if lets_go and await store.book.release_approved(self._orders.recheck):
+            self.wake()  # to send what was let go
         if outlook.waiting or self._is_clearing:
             return _SOON
         return _LATER if outlook.again_in is None else min(max(outlook.again_in, _SOONEST), _LATER)
@@ -258,6 +272,8 @@ class Outbox:
                 self._board.announce(claim.order_id, order)
                 if order is None or order.state is not OrderState.SENT:
                     self.wake()
+                else:
+                    self._own.discard(claim.order_id)
 
     async def _clear_doubts(self, store: "Store") -> None:
         """Find out what became of the orders in doubt, and tell who waits for them."""

@@ -54,7 +54,10 @@ class Outlook(NamedTuple):
     """Somebody who was sending is gone."""
 
     approved: bool
-    """A person approved something in a terminal, or let it wait too long."""
+    """A person approved something in a terminal."""
+
+    overdue: bool
+    """Something waited too long for a person, or for a server after that."""
 
     queued: int
     """The turn of so many has come."""

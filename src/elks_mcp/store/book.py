@@ -83,6 +83,11 @@ class Book:
         rows = tx.all(waiting.where(orders.c.approved_at.is_not(None)))
         return [_release(tx, row, check) for row in rows]
 
+    @deciding
+    def expire_waiting(self, tx: Tx) -> None:
+        """End what waited too long for a person, or for a server after a person's yes."""
+        expire_waiting(tx)
+
     @reading
     def look_back(self, tx: Tx, draft: Draft, *, dedupe: bool = True) -> Prior:
         """Say what a draft repeats, what exactly like it waits for a person, and what is remembered.

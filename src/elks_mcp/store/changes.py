@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Row, and_, bindparam, or_, select, update
+from sqlalchemy import Executable, Row, bindparam, select, update
 
 from elks_mcp.models import Order, OrderState, Receipt
 from elks_mcp.store.database import Tx
@@ -49,13 +49,13 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     A message belongs to one order: where history made us take it for another order's, that is unknown again.
     Nothing changes where the order is gone, or was accepted before.
     """
-    values = {"order": order_id, "account": tx.account_id, "message": receipt.message_id}
-    rows = {row.id: row for row in tx.execute(_CONCERNED, values)}
-    row = rows.pop(order_id, None)
+    row = tx.execute(_TO_BE_ACCEPTED, {"order": order_id}).first()
     if row is None or row.message_id is not None:
         return None
-    for other in rows:
-        alter(tx, other, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
+    # Only now, with the row held: before, somebody else could just be putting the message down.
+    values = {"account": tx.account_id, "message": receipt.message_id}
+    if owner := tx.execute(_ITS_OWNER, values).first():
+        alter(tx, owner.id, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
     return change(
         tx,
         row.id,
@@ -72,14 +72,12 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     )
 
 
-def _build_concerned() -> Executable:
-    """Build the question for an order and for that which a message is thought to be, once."""
-    its_owner = and_(orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message"))
-    facts = select(orders.c.id, orders.c.message_id, orders.c.parts, orders.c.price)
-    return (
-        facts.where(or_(orders.c.id == bindparam("order"), its_owner)).order_by(orders.c.id).with_for_update()
-    )
-
-
-_CONCERNED = _build_concerned()
+_TO_BE_ACCEPTED = (
+    select(orders.c.id, orders.c.message_id, orders.c.parts, orders.c.price)
+    .where(orders.c.id == bindparam("order"))
+    .with_for_update()
+)
+_ITS_OWNER = select(orders.c.id).where(
+    orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message")
+)
 _ANOTHERS = "What history showed of it turned out to be another order's."

@@ -55,12 +55,14 @@ def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool) -> Earlier:
 def _build_alike() -> Executable:
     """Build the question once; that takes longer than to answer it."""
     recently = orders.c.changed_at > bindparam("recently", type_=Moment)
+    ours = orders.c.account_id == bindparam("account")  # in both halves, or SQLite uses no index but its own
+    keyed = and_(ours, orders.c.key_hash == bindparam("key"))
     same = and_(
+        ours,
         orders.c.fingerprint == bindparam("fingerprint"),
         or_(is_one_of(orders.c.state, _IN_PLAY), and_(is_one_of(orders.c.state, _MAY_BE_OUT), recently)),
     )
-    ours = select(orders).where(orders.c.account_id == bindparam("account"))
-    return ours.where(or_(orders.c.key_hash == bindparam("key"), same)).order_by(orders.c.placed_at.desc())
+    return select(orders).where(or_(keyed, same)).order_by(orders.c.placed_at.desc())
 
 
 _ALIKE = _build_alike()

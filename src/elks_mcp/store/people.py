@@ -24,10 +24,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.models import NEVER_SENT, Direction, Message, OrderState, Recall
+from elks_mcp.models import NEVER_SENT, Direction, Draft, Message, OrderState, Recall
 from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.phone import Number
 from elks_mcp.store.database import Database, Tx, deciding, reading
+from elks_mcp.store.earlier import find_earlier
 from elks_mcp.store.schema import Moment, accounts, contacts, is_one_of, orders
 
 LATELY = timedelta(minutes=10)
@@ -41,6 +42,14 @@ class People:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    @reading
+    def recall(self, tx: Tx, draft: Draft) -> Recall:
+        """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
+        if draft.idempotency_key:
+            return recall(tx, draft.to)
+        earlier = find_earlier(tx, draft, dedupe=True)
+        return recall(tx, draft.to, repeated=earlier.repeated.id if earlier.repeated else None)
 
     @reading
     def heard_until(self, tx: Tx) -> datetime | None:
@@ -89,7 +98,9 @@ def _build_recall() -> Executable:
     others = and_(orders.c.account_id == account, orders.c.id != bindparam("besides"))
     today = and_(others, orders.c.charged_at > day_ago)
     theirs = and_(today, orders.c.recipient_hash == number, ~is_one_of(orders.c.state, _NOT_COUNTED))
-    accepted = and_(others, orders.c.recipient_hash == number, orders.c.message_id.is_not(None))
+    # Not IS NOT NULL, for which SQLite would go through all messages of the account by their index.
+    has_message = func.length(orders.c.message_id) > 0
+    accepted = and_(others, orders.c.recipient_hash == number, has_message)
     return (
         select(
             func.coalesce(contacts.c.opted_out, false()).label("opted_out"),

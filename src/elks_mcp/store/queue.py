@@ -114,7 +114,8 @@ class Queue:
         waiting = [row for row in rows if row.state == OrderState.WAITING]
         return Outlook(
             lapsed=OrderState.SENDING in due,
-            approved=OrderState.WAITING in due or any(row.approved_at for row in waiting),
+            approved=any(row.approved_at for row in waiting),
+            overdue=OrderState.WAITING in due,
             queued=due.get(OrderState.QUEUED, 0),
             doubtful=OrderState.IN_DOUBT in due,
             again_in=min(_waits(rows, tx.now), default=None),
@@ -310,12 +311,9 @@ _HELD = select(orders.c.id).where(_IS_HELD).with_for_update()
 
 def _find_tried(tx: Tx, claim: Claim) -> Row[Any] | None:
     """Find the order of a claim, as long as this attempt is the one that counts."""
-    in_play = orders.c.state.in_((OrderState.SENDING, OrderState.IN_DOUBT))
-    return tx.first(_row(claim).where(orders.c.lease == claim.lease, in_play))
-
-
-def _row(claim: Claim) -> Select[Any]:
-    return select(orders).where(orders.c.id == claim.order_id).with_for_update()
+    in_play = is_one_of(orders.c.state, (OrderState.SENDING, OrderState.IN_DOUBT))
+    tried = select(orders).where(orders.c.id == claim.order_id, orders.c.lease == claim.lease, in_play)
+    return tx.first(tried.with_for_update())
 
 
 def _doubt(tx: Tx, order_id: str, fault: str) -> Order:
