@@ -26,7 +26,7 @@ from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.outbox import LEASE_SPARE
 from elks_mcp.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
-from elks_mcp.store import doubts, queue, upkeep
+from elks_mcp.store import claims, doubts, upkeep
 from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.earlier import REPEATED_WITHIN
 from elks_mcp.store.hashes import KEY_FILE
@@ -205,7 +205,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("`ELKS_QUIET_PERIOD`, 120 seconds unless", 120, Settings().quiet_period),
         ("`ELKS_TIMEOUT` (10) for the request", 10, Settings().timeout),
         ("`ELKS_TIMEOUT` and 5 seconds", timedelta(seconds=5), LEASE_SPARE),
-        ("could not go out within an hour", HOUR, queue.KEPT),
+        ("could not go out within an hour", HOUR, claims.KEPT),
         ("can be found out within an hour", HOUR, doubts.LONGEST),
         ("order is known: 90 days", 90 * DAY, upkeep.ROWS_KEPT),
         ("For 7 days its text is kept", 7 * DAY, upkeep.UNKNOWN_TEXT_KEPT),

@@ -23,8 +23,8 @@ from elks_mcp.phone import Number
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import Pace, PauseReason
 from elks_mcp.store.book import KEPT_WAITING_FOR_YES
+from elks_mcp.store.claims import KEPT
 from elks_mcp.store.desk import Desk
-from elks_mcp.store.queue import KEPT
 
 from .clocks import ManualClock
 from .provider import OURS, PHONE, SOON, UNLIMITED, House, a_draft, an_approval, gets, posts

@@ -44,15 +44,15 @@ from elks_mcp.models import (
 )
 from elks_mcp.money import Money
 from elks_mcp.phone import SenderId
-from elks_mcp.store import Account, Idle, Pace, PauseReason, Place, Storage
+from elks_mcp.store import Account, Idle, Pace, PauseReason, Place, Placed, Storage
 from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.claims import KEPT
 from elks_mcp.store.database import Tx
 from elks_mcp.store.desk import Desk
 from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.hashes import Hasher, find_or_make_key
 from elks_mcp.store.migrating import HEAD
 from elks_mcp.store.peek import has_unfinished
-from elks_mcp.store.queue import KEPT
 from elks_mcp.store.schema import metadata, orders
 from elks_mcp.store.store import Store
 from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
@@ -523,7 +523,7 @@ async def test_an_order_comes_back_as_it_was_placed(place: Place, clock: ManualC
     async with opened(place, clock) as store:
         placed = await store.book.place(approval, allow)
         order = await store.book.get(placed.order.id)
-    assert placed == (order, False)
+    assert placed == Placed(order, is_repeat=False)
     assert re.fullmatch("O-[2-9A-HJKMNP-Z]{8}", order.id)
     assert (order.state, order.to, order.sender, order.text, order.flash) == (
         OrderState.QUEUED,
@@ -695,7 +695,7 @@ async def test_a_key_names_one_order_for_good(place: Place, clock: ManualClock) 
             change_rows(place, "UPDATE orders SET key_hash = ? WHERE id = ?", hashed, order.id)
             clock.advance(DAY)
             again = await store.book.place(an_approval(a_draft(EVENING, key="the key")), allow)
-            assert again == (order, True)
+            assert again == Placed(order, is_repeat=True)
 
 
 async def test_a_key_used_for_something_else_is_an_error_that_names_what_differs(place: Place) -> None:
@@ -754,7 +754,7 @@ async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
         assert (await store.book.look_back(a_draft(EVENING, key="k"))).waiting == order
         assert (await store.book.look_back(a_draft(EVENING, key="k"))).repeated is None
         asked_again = await store.book.place(an_approval(a_draft(EVENING, key="k"), Approver.PERSON), allow)
-        assert asked_again == (order, False)
+        assert asked_again == Placed(order, is_repeat=False)
         assert (await store.book.look_back(a_draft(EVENING, key="other"))).waiting is None
         with pytest.raises(InvalidInput, match="with another flashsms"):
             await store.book.look_back(a_draft(EVENING, key="k", flash=True))
@@ -770,7 +770,7 @@ async def test_a_yes_lets_an_order_go_once(place: Place, clock: ManualClock) -> 
         released = await store.book.approve(order.id, allow)
         assert (released.is_repeat, released.order.state) == (False, OrderState.QUEUED)
         assert (await store.book.look_back(a_draft())).recall.spent == PRICE
-        assert await store.book.approve(order.id, allow) == (released.order, True)
+        assert await store.book.approve(order.id, allow) == Placed(released.order, is_repeat=True)
         claim = await claim_one(store)
         await store.queue.settle_sent(claim, a_receipt())
         replayed = await store.book.approve(order.approval or "", allow)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from ssl import SSLContext
 from typing import Any
@@ -140,9 +140,10 @@ class Api:
         still: Callable[[], bool] | None = None,
     ) -> bytes:
         extensions = {"trace": _asking(still)} if still else None
+        url = _read_url(self._base_url + path)
         try:
             async with client.stream(
-                method, path, params=params, data=data, extensions=extensions
+                method, url, params=params, data=data, extensions=extensions
             ) as response:
                 self._read_clock(response)
                 body = await (_read(response) if response.is_success else _read_refusal(response))
@@ -194,7 +195,6 @@ class Api:
         seconds = self._seconds
         try:
             return httpx2.AsyncClient(
-                base_url=self._base_url,
                 auth=httpx2.BasicAuth(username, password),
                 timeout=httpx2.Timeout(seconds, connect=seconds * _CONNECTING, pool=seconds * _QUEUEING),
                 limits=httpx2.Limits(max_connections=100, max_keepalive_connections=keepalive),
@@ -235,6 +235,12 @@ def _too_late() -> TooLate:
 
 class _Cut(NoAnswer):
     """The connection broke; a free request may be made again at once."""
+
+
+@lru_cache(maxsize=64)
+def _read_url(url: str) -> httpx2.URL:
+    """Read a URL; to put one together for each request would take as long as to read the answer."""
+    return httpx2.URL(url)
 
 
 def is_loopback(url: str) -> bool:

@@ -8,7 +8,7 @@ from elks_mcp.models import Approval, Draft, Effect, Estimate, Finding, Order, Q
 from elks_mcp.money import Money
 from elks_mcp.phone import Sender, parse_number, parse_sender
 from elks_mcp.policy import Policy
-from elks_mcp.store import Placed, Prior, Storage
+from elks_mcp.store import Pace, Placed, Prior, Storage
 from elks_mcp.strangers import Strangers
 from elks_mcp.text import measure, unsendable
 
@@ -110,15 +110,17 @@ class Orders:
         book = (await self._storage.open()).book
         return await (book.get(number) if is_ours else book.find(number))
 
-    async def place(self, approval: Approval) -> Placed:
-        """Place the order, to be sent at once or to wait for a person; or return the one it repeats.
+    async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
+        """Place the order, to be sent or to wait for a person; or return the one it repeats.
+
+        `pace`: claim it as well, at this pace, if it need not wait for anybody or anything.
 
         Raises:
             InvalidInput: the idempotency key was used for another message.
             Refused: a guard minds what happened since the quote.
         """
         store = await self._storage.open()
-        return await store.book.place(approval, self.recheck, dedupe=self._dedupes)
+        return await store.book.place(approval, self.recheck, dedupe=self._dedupes, pace=pace)
 
     async def approve(self, order: Order) -> Placed:
         """Let a waiting order go, after a person's yes."""
@@ -162,7 +164,7 @@ class Orders:
         """Recall what bears on a draft. Who only prices does not make a store that is not there yet."""
         if not live and not self._storage.exists:
             return None
-        return await (await self._storage.open()).people.recall(draft)
+        return await (await self._storage.open()).book.recall(draft)
 
     def _default_sender(self) -> Sender:
         if self._policy.sender is None:

@@ -50,8 +50,7 @@ async def send_sms(
     app = ctx.request_context.lifespan_context
     if isinstance(planned, Plan) and not planned.live:
         return reports.report_dry_run(planned.quote, app.policy)
-    with anyio.CancelScope(shield=True):  # who hangs up just now leaves no order behind that nobody sends
-        placed = await _place(app, planned, asked)
+    placed = await _place(app, planned, asked)
     order, prospect = await _follow(app, placed.order)
     return reports.report_order(app, order, message, prospect, repeated=placed.is_repeat)
 
@@ -59,12 +58,12 @@ async def send_sms(
 async def _place(app: App, planned: Plan | Request | Repeat, asked: ElicitationResult[Consent]) -> Placed:
     if isinstance(planned, Repeat):
         return Placed(planned.order, is_repeat=True)
-    if isinstance(planned, Request):
+    if isinstance(planned, Plan):
+        return await app.outbox.place(Approval(quote=planned.quote, approver=Approver.POLICY))
+    with anyio.CancelScope(shield=True):  # who hangs up just now leaves no order behind that nobody sends
         placed = await require_agreement(app, planned, asked)
-    else:
-        placed = await app.orders.place(Approval(quote=planned.quote, approver=Approver.POLICY))
-    if not placed.is_repeat:
-        app.outbox.hand_over(placed.order)
+        if not placed.is_repeat:
+            app.outbox.hand_over(placed.order)
     return placed
 
 

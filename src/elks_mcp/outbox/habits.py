@@ -15,6 +15,9 @@ _WINDOW = timedelta(seconds=60.06)
 _AHEAD = timedelta(milliseconds=20)
 """How early a slot of the pace is taken, so that a fast pace takes several at once."""
 
+MOST_AT_ONCE = 16
+"""Orders claimed in one transaction, at most. After a crash, all of them have to be looked for in history."""
+
 
 @dataclass(frozen=True, slots=True)
 class Habits:
@@ -42,3 +45,8 @@ class Habits:
     def pace(self) -> Pace:
         """How often, and for how long at most, we may be sending."""
         return Pace(gap=_WINDOW / self.per_minute, lease=self.timeout + LEASE_SPARE, ahead=_AHEAD)
+
+    @property
+    def at_once(self) -> int:
+        """How many orders to claim in one transaction: as many as the pace lets out at a time."""
+        return min(1 + _AHEAD // self.pace.gap, MOST_AT_ONCE)

@@ -14,13 +14,13 @@ from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock, Deadline
 from elks_mcp.dispatch import Dispatcher
 from elks_mcp.errors import ElksError
-from elks_mcp.models import Claim, Order, OrderState
+from elks_mcp.models import Approval, Claim, Order, OrderState
 from elks_mcp.orders import Orders
 from elks_mcp.outbox.doubts import clear_doubts
-from elks_mcp.outbox.habits import LEASE_SPARE, Habits
+from elks_mcp.outbox.habits import LEASE_SPARE, MOST_AT_ONCE, Habits
 from elks_mcp.outbox.news import Board
 from elks_mcp.outbox.sending import Sending
-from elks_mcp.store import Idle, Outlook, Prospect, Storage
+from elks_mcp.store import Idle, Outlook, Placed, Prospect, Storage
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
@@ -38,11 +38,8 @@ _NEWS_AT_LEAST_EVERY = timedelta(milliseconds=250)
 
 _BETWEEN_TIDYING = timedelta(hours=1)
 
-_AT_ONCE = 32
+_AT_ONCE = 2 * MOST_AT_ONCE
 """Requests under way."""
-
-_CLAIMED_AT_ONCE = 16
-"""In one transaction, where the pace allows. After a crash, all of them have to be looked for in history."""
 
 
 class Outbox:
@@ -72,6 +69,8 @@ class Outbox:
         """Not claimed yet; all of these are in the store."""
         self._woken = anyio.Event()
         self._under_way = anyio.Semaphore(_AT_ONCE)
+        self._posts: TaskGroup | None = None
+        """Where requests are made, for as long as we run."""
         self._is_clearing = False
         self._tidied_at = clock.now()
 
@@ -87,14 +86,50 @@ class Outbox:
         """Run the worker. At the end what is under way is finished; what waits stays queued."""
         failure: Exception | None = None
         async with anyio.create_task_group() as posts, anyio.create_task_group() as worker:
+            self._posts = posts
             worker.start_soon(self._work, posts, worker)
             try:
                 yield
             except Exception as error:  # noqa: BLE001  (raised again outside, where no group wraps it)
                 failure = error
+            self._posts = None
             worker.cancel_scope.cancel()
         if failure:
             raise failure
+
+    async def place(self, approval: Approval) -> Placed:
+        """Place an order, whose recipient was just looked up for a STOP, and send it in its turn.
+
+        If that is now, it is claimed in the same transaction that places it. Who is cut off meanwhile leaves
+        no order behind that nobody sends.
+
+        Raises:
+            InvalidInput, Refused: as `Orders.place` does.
+        """
+        with anyio.CancelScope(shield=True):
+            posts = None if self._habits.only_own else self._posts
+            if posts is None or not self._try_reserve():
+                placed = await self._orders.place(approval)
+            else:
+                placed = await self._place_and_send(approval, posts)
+        if not placed.is_repeat and placed.claim is None:
+            self.hand_over(placed.order)
+        return placed
+
+    async def _place_and_send(self, approval: Approval, posts: TaskGroup) -> Placed:
+        """Place an order, with a request reserved for it; send it at once, if it is its turn."""
+        placed: Placed | None = None
+        try:
+            store = await self._storage.open()
+            deadline = Deadline(self._clock, LEASE_SPARE)  # begins before the lease, so it ends before
+            placed = await self._orders.place(approval, self._habits.pace)
+            if placed.claim:
+                self._board.expect(placed.order.id)
+                posts.start_soon(self._send, store, placed.claim, deadline)
+            return placed
+        finally:
+            if placed is None or placed.claim is None:
+                self._under_way.release()
 
     def hand_over(self, order: Order) -> None:
         """Say that there is something to send, whose recipient was just looked up for a STOP."""
@@ -212,31 +247,33 @@ class Outbox:
 
     async def _send_next(self, store: "Store", posts: TaskGroup, queued: int) -> Idle | int:
         """Claim the orders whose turn it is and begin to send them, and say how many; or why none."""
-        most = await self._reserve(min(queued, _CLAIMED_AT_ONCE))
+        wanted = min(queued, self._habits.at_once)
+        reserved = 0
         step: list[Claim] | Idle = []
         try:
+            while reserved < wanted:  # all of them: a claim takes as long for one as for several
+                await self._under_way.acquire()
+                reserved += 1
             with anyio.CancelScope(shield=True):  # what is claimed is sent, even if we are stopped just now
                 deadline = Deadline(self._clock, LEASE_SPARE)  # begins before the lease, so it ends before
                 only = self._own if self._habits.only_own else None
                 pace, check = self._habits.pace, self._orders.recheck_last
-                step = await store.queue.claim(pace, check, most=most, only=only)
+                step = await store.queue.claim(pace, check, most=wanted, only=only)
                 for claim in [] if isinstance(step, Idle) else step:
                     self._handed_over.discard(claim.order_id)
                     posts.start_soon(self._send, store, claim, deadline)
         finally:
-            for _ in range(most if isinstance(step, Idle) else most - len(step)):
+            for _ in range(reserved if isinstance(step, Idle) else reserved - len(step)):
                 self._under_way.release()
         return step if isinstance(step, Idle) else len(step)
 
-    async def _reserve(self, wanted: int) -> int:
-        """Reserve requests: one, as soon as there is one, and more where they are free."""
-        await self._under_way.acquire()
-        for reserved in range(1, wanted):
-            try:
-                self._under_way.acquire_nowait()
-            except anyio.WouldBlock:
-                return reserved
-        return wanted
+    def _try_reserve(self) -> bool:
+        """Reserve a request, if one is free."""
+        try:
+            self._under_way.acquire_nowait()
+        except anyio.WouldBlock:
+            return False
+        return True
 
     async def _catch_up(self, store: "Store", outlook: Outlook, readers: TaskGroup) -> timedelta:
         """See to what is overdue; say when to look again."""

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from elks_mcp.models import Draft, Order, Recall
+from elks_mcp.models import Claim, Draft, Order, Recall
 from elks_mcp.money import Money
 
 Check = Callable[[Draft, Money, Recall], str]
@@ -102,3 +102,5 @@ class Placed(NamedTuple):
 
     order: Order
     is_repeat: bool
+    claim: Claim | None = None
+    """The right to send it now, where that was wanted and its turn has come."""

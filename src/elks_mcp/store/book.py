@@ -2,16 +2,18 @@
 
 import secrets
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import Row, exists, insert, or_, select
 
 from elks_mcp.errors import NotFound, Refused
-from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
-from elks_mcp.store.answers import Check, Placed, Prior
+from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState, Recall
+from elks_mcp.store.answers import Check, Pace, Placed, Prior
 from elks_mcp.store.changes import change, close
+from elks_mcp.store.claims import claim_new, sending
 from elks_mcp.store.database import Database, Tx, deciding, reading
-from elks_mcp.store.earlier import find_earlier
+from elks_mcp.store.earlier import find_earlier, recall_for
 from elks_mcp.store.people import recall
 from elks_mcp.store.rows import build_order, parse_draft, parse_order, parse_price
 from elks_mcp.store.schema import orders
@@ -35,30 +37,37 @@ class Book:
         self._database = database
 
     @deciding
-    def place(self, tx: Tx, approval: Approval, check: Check, *, dedupe: bool = True) -> Placed:
+    def place(
+        self, tx: Tx, approval: Approval, check: Check, *, dedupe: bool = True, pace: Pace | None = None
+    ) -> Placed:
         """Put an order in the queue, or return the one it repeats; where a person has to agree, it waits.
 
-        Between the check of what is remembered and the new row nothing can come in between.
+        Between the check of what is remembered and the new row nothing can come in between. `pace`: claim
+        it as well, at this pace, if it need not wait for anybody or anything.
 
         Raises:
             InvalidInput: the idempotency key was used for another message.
             Refused: a guard minds.
         """
         draft = approval.quote.draft
-        repeated, waiting, overdue = find_earlier(tx, draft, dedupe=dedupe)
-        if repeated:
-            return Placed(parse_order(repeated), is_repeat=True)
-        if why_not := check(draft, approval.quote.estimate.price, recall(tx, draft.to)):
+        earlier = find_earlier(tx, draft, dedupe=dedupe)
+        if earlier.repeated:
+            return Placed(parse_order(earlier.repeated), is_repeat=True)
+        if why_not := check(draft, approval.quote.estimate.price, earlier.recall):
             raise Refused(why_not)
         waits = approval.approver is not Approver.POLICY
-        if waiting and waits:
-            return Placed(parse_order(waiting), is_repeat=False)
-        if waiting:
-            close(tx, waiting, OrderState.CANCELLED, _NOT_NEEDED)  # or a late yes would send it twice
-        if overdue:
-            _expire_waiting(tx, overdue)
+        if earlier.waiting and waits:
+            return Placed(parse_order(earlier.waiting), is_repeat=False)
+        if earlier.waiting:
+            close(tx, earlier.waiting, OrderState.CANCELLED, _NOT_NEEDED)  # or a late yes would send it twice
+        if earlier.overdue:
+            _expire_waiting(tx, earlier.overdue)
         row = _new_row(tx, approval, waits=waits)
-        return Placed(parse_order(_insert(tx, row)), is_repeat=False)
+        its_turn = pace and earlier.is_first and not waits
+        claim = claim_new(tx, row["id"], approval.quote, pace) if pace and its_turn else None
+        if pace and claim:
+            row |= sending(tx, claim, pace)
+        return Placed(_insert(tx, row), is_repeat=False, claim=claim)
 
     @deciding
     def approve(self, tx: Tx, order_id: str, check: Check) -> Placed:
@@ -96,12 +105,16 @@ class Book:
             InvalidInput: the key was used for another message.
         """
         earlier = find_earlier(tx, draft, dedupe=dedupe)
-        alike = earlier.repeated.id if earlier.repeated and not draft.idempotency_key else None
         return Prior(
             repeated=parse_order(earlier.repeated) if earlier.repeated else None,
             waiting=parse_order(earlier.waiting) if earlier.waiting else None,
-            recall=recall(tx, draft.to, repeated=alike),
+            recall=earlier.recall,
         )
+
+    @reading
+    def recall(self, tx: Tx, draft: Draft) -> Recall:
+        """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
+        return recall_for(tx, draft)
 
     @reading
     def get(self, tx: Tx, number: str) -> Order:
@@ -162,11 +175,12 @@ def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
     }
 
 
-def _insert(tx: Tx, row: dict[str, Any]) -> Row[Any]:
-    return tx.execute(_INSERT, row).one()
+def _insert(tx: Tx, row: dict[str, Any]) -> Order:
+    tx.execute(_INSERT, row)
+    return parse_order(SimpleNamespace(**row))  # what was just written need not be read again
 
 
-_INSERT = insert(orders).returning(*orders.c)
+_INSERT = insert(orders)
 
 
 def _new_approval(tx: Tx) -> str:

@@ -1,14 +1,16 @@
 """How the row of an order changes: what every end and every step of it has in common."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, select, update
+from sqlalchemy import BindParameter, Boolean, Executable, Row, bindparam, case, func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from elks_mcp.models import Order, OrderState, Receipt
 from elks_mcp.store.database import Tx
-from elks_mcp.store.rows import parse_order
-from elks_mcp.store.schema import orders
+from elks_mcp.store.rows import IN_ORDER, parse_order
+from elks_mcp.store.schema import NOW, orders
 
 
 def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
@@ -32,7 +34,14 @@ def change(tx: Tx, order_id: str, **changes: Any) -> Order:
 
 def alter(tx: Tx, order_id: str, **changes: Any) -> None:
     """Change a row, where nobody has to know how it looks then."""
-    tx.execute(_build_change(frozenset(changes), returning=False), changes | {"which": order_id})
+    alter_all(tx, {order_id: changes})
+
+
+def alter_all(tx: Tx, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Change rows, by their orders' numbers; the same columns in all of them."""
+    values = [{**row, "which": order_id} for order_id, row in changes.items()]
+    columns = frozenset(values[0]) - {"which"}
+    tx.execute(_build_change(columns, returning=False), values if len(values) > 1 else values[0])
 
 
 @cache
@@ -40,7 +49,11 @@ def _build_change(columns: frozenset[str], *, returning: bool) -> Executable:
     """Build the statement that changes these columns, once; that takes longer than to run it."""
     values: dict[str, Any] = {column: bindparam(column) for column in columns}
     changed = update(orders).where(orders.c.id == bindparam("which")).values(values)
-    return changed.returning(*orders.c) if returning else changed
+    return changed.returning(*IN_ORDER) if returning else changed
+
+
+class MessageTaken(Exception):
+    """The message is thought to be another order's."""
 
 
 def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
@@ -49,35 +62,60 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     A message belongs to one order: where history made us take it for another order's, that is unknown again.
     Nothing changes where the order is gone, or was accepted before.
     """
-    row = tx.execute(_TO_BE_ACCEPTED, {"order": order_id}).first()
+    row = tx.execute(_TO_BE_ACCEPTED, {"which": order_id}).first()
     if row is None or row.message_id is not None:
         return None
     # Only now, with the row held: before, somebody else could just be putting the message down.
     values = {"account": tx.account_id, "message": receipt.message_id}
     if owner := tx.execute(_ITS_OWNER, values).first():
         alter(tx, owner.id, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
-    return change(
-        tx,
-        row.id,
-        state=OrderState.SENT,
-        message_id=receipt.message_id,
-        message_status=receipt.status,
-        accepted_at=receipt.created_at,
-        cost=receipt.cost.units if receipt.cost else None,
-        parts=receipt.parts or row.parts,
-        charge=receipt.cost.units if receipt.cost else row.price,
-        changed_at=tx.now,
-        fault="",
-        **without_text(tx),
-    )
+    return accept_new(tx, order_id, receipt)
 
 
-_TO_BE_ACCEPTED = (
-    select(orders.c.id, orders.c.message_id, orders.c.parts, orders.c.price)
-    .where(orders.c.id == bindparam("order"))
-    .with_for_update()
-)
+def accept_new(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
+    """Do the same with one statement, where the message is nobody else's, as it nearly always is.
+
+    Raises:
+        MessageTaken: it is, and nothing was put down.
+    """
+    values = {
+        "which": order_id,
+        "message": receipt.message_id,
+        "status": receipt.status,
+        "accepted_at": receipt.created_at,
+        "cost": receipt.cost.units if receipt.cost else None,
+        "parts": receipt.parts,
+        "keeps_text": tx.keeps_texts,
+        "now": tx.known_now,
+    }
+    try:
+        row = tx.execute(_ACCEPT, values).first()
+    except IntegrityError:
+        raise MessageTaken from None
+    return parse_order(row) if row else None
+
+
+_TO_BE_ACCEPTED = select(orders.c.message_id).where(orders.c.id == bindparam("which")).with_for_update()
 _ITS_OWNER = select(orders.c.id).where(
     orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message")
 )
 _ANOTHERS = "What history showed of it turned out to be another order's."
+
+_COST: BindParameter[int] = bindparam("cost", type_=orders.c.cost.type)
+_ACCEPT = (
+    update(orders)
+    .where(orders.c.id == bindparam("which"), orders.c.message_id.is_(None))
+    .values(
+        state=OrderState.SENT,
+        message_id=bindparam("message"),
+        message_status=bindparam("status"),
+        accepted_at=bindparam("accepted_at"),
+        cost=_COST,
+        parts=func.coalesce(bindparam("parts"), orders.c.parts),
+        charge=func.coalesce(_COST, orders.c.price),
+        changed_at=NOW,
+        fault="",
+        text=case((bindparam("keeps_text", type_=Boolean), orders.c.text)),
+    )
+    .returning(*IN_ORDER)
+)

@@ -5,8 +5,9 @@ A transaction is a function of a `Tx`; a decorator says of which kind, and makes
 
 import os
 import sqlite3
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -30,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured, StateUnavailable
@@ -52,6 +53,8 @@ _POSTGRES_OPTIONS = " ".join(
         "lock_timeout=10s",
         "idle_in_transaction_session_timeout=20s",
         "application_name=elks-mcp",
+        "plan_cache_mode=force_generic_plan",
+        "jit=off",
     )
 )
 
@@ -62,6 +65,7 @@ class Tx:
     def __init__(self, database: "Database", connection: Connection) -> None:
         self.connection = connection
         self._tell_time = database.tell_time
+        self._knows_time = database.knows_time
         self.account_id = database.account_id
         self.hasher = database.hasher
         self.keeps_texts = bool(database.retention)
@@ -74,6 +78,11 @@ class Tx:
     def now(self) -> datetime:
         """The time of the database, the same all through."""
         return self._tell_time(self)
+
+    @property
+    def known_now(self) -> datetime | None:
+        """The time, where it need not be asked for; for statements with `NOW` in them."""
+        return self.now if self._knows_time or "now" in self.__dict__ else None
 
     @cached_property
     def shared(self) -> RowMapping:
@@ -130,6 +139,16 @@ def writing(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S,
     return _transaction(work, writes=True, decides=False)
 
 
+def writing_once(
+    work: Callable[Concatenate[S, Tx, P], T],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Make a transaction of a function that runs one statement, which changes a single order.
+
+    It is one that does no harm when run twice: a connection that breaks may have carried it out.
+    """
+    return _transaction(work, writes=True, decides=False, once=True)
+
+
 def deciding(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Make a transaction of a function: one that decides by the account's other rows, alone.
 
@@ -139,7 +158,7 @@ def deciding(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S
 
 
 def _transaction(
-    work: Callable[Concatenate[S, Tx, P], T], *, writes: bool, decides: bool
+    work: Callable[Concatenate[S, Tx, P], T], *, writes: bool, decides: bool, once: bool = False
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     @wraps(work)
     async def run(topic: S, /, *args: P.args, **more: P.kwargs) -> T:
@@ -148,7 +167,7 @@ def _transaction(
                 tx.lock()
             return work(topic, tx, *args, **more)
 
-        return await topic._database.run(of, writes=writes)  # noqa: SLF001  (a topic's own)
+        return await topic._database.run(of, writes=writes, once=once)  # noqa: SLF001  (a topic's own)
 
     return run
 
@@ -160,13 +179,15 @@ class Database:
     costs more than the statement.
     """
 
-    def __init__(self, engine: Engine, hasher: Hasher, retention: timedelta, clock: Clock | None) -> None:
-        self._engine = engine
-        self._readers = _as_readers(engine)
+    def __init__(self, place: Place, hasher: Hasher, clock: Clock | None) -> None:
+        self._engine = engine = _create_engine(place)
+        self._statements = _without_lock(engine, place)
+        self._kept: dict[Engine, list[Connection]] = {self._engine: [], self._statements: []}
         self._clock = clock
         self.is_postgres = engine.dialect.name == "postgresql"
+        self.knows_time = bool(clock) or not self.is_postgres
         self._threads = anyio.CapacityLimiter(_CONNECTIONS if self.is_postgres else 1)
-        self.retention = retention
+        self.retention = place.retention
         self.hasher = hasher
         self.account_id = 0
 
@@ -181,7 +202,7 @@ class Database:
             Misconfigured: its hashes were made with another key, or a newer version made it.
         """
         with _explained():
-            database = cls(_create_engine(place), hasher, place.retention, clock)
+            database = cls(place, hasher, clock)
         try:
             await database.run(database._prepare, writes=True)
         except BaseException:
@@ -201,9 +222,14 @@ class Database:
 
         self.account_id = await self.run(find_or_make, writes=True)
 
-    async def run(self, work: Callable[[Tx], T], *, writes: bool) -> T:
-        """Run a transaction. Who hangs up meanwhile does not break it off: what it began it ends."""
-        return await anyio.to_thread.run_sync(self._run, work, writes, limiter=self._threads)
+    async def run(self, work: Callable[[Tx], T], *, writes: bool, once: bool = False) -> T:
+        """Run a transaction. Who hangs up meanwhile does not break it off: what it began it ends.
+
+        `once`: it is a single statement, which to PostgreSQL is a transaction by itself.
+        """
+        is_whole = once and self.is_postgres
+        engine = self._engine if writes and not is_whole else self._statements
+        return await anyio.to_thread.run_sync(self._run, work, engine, limiter=self._threads)
 
     async def now(self) -> datetime:
         """Tell the time that all who share this database go by."""
@@ -212,22 +238,27 @@ class Database:
     async def close(self) -> None:
         """Close all connections. Of SQLite's log nothing remains then, unless others still use it."""
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._engine.dispose)
+            await anyio.to_thread.run_sync(self._close)
+
+    def _close(self) -> None:
+        for engine, kept in self._kept.items():
+            for connection in kept:
+                connection.close()
+            engine.dispose()
 
     def tell_time(self, tx: Tx, moment: datetime | None = None) -> datetime:
         """Tell the time: the clock's that was handed in, the machine's for SQLite, else PostgreSQL's own."""
-        if self._clock or not self.is_postgres:
+        if self.knows_time:
             return (self._clock or Clock()).now()
         moment = moment or tx.execute(_NOW).scalar_one()
         return moment.astimezone(UTC)
 
-    def _run(self, work: Callable[[Tx], T], writes: bool) -> T:
-        engine = self._engine if writes else self._readers
+    def _run(self, work: Callable[[Tx], T], engine: Engine) -> T:
         with _explained():
             for _ in range(_CONNECTIONS + 1):
                 tx: Tx | None = None
                 try:
-                    with engine.begin() as connection:
+                    with self._begin(engine) as connection:
                         tx = Tx(self, connection)
                         return work(tx)
                 except DBAPIError as error:
@@ -235,6 +266,27 @@ class Database:
                     if not error.connection_invalidated or (tx and tx.is_used):
                         raise
             raise StateUnavailable("The database of queued texts cannot be reached.")
+
+    @contextmanager
+    def _begin(self, engine: Engine) -> Iterator[Connection]:
+        """Begin a transaction.
+
+        To PostgreSQL it is over a connection that was kept as it is; taking one out of a pool and putting it
+        back takes as long as a statement. One over which anything failed is not kept.
+        """
+        if not self.is_postgres:
+            with engine.begin() as connection:
+                yield connection
+            return
+        kept = self._kept[engine]
+        connection = kept.pop() if kept else engine.connect()
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        kept.append(connection)
 
     def _prepare(self, tx: Tx) -> None:
         migrate(tx.connection)
@@ -308,7 +360,7 @@ def _create_engine(place: Place) -> Engine:
     return engine
 
 
-def _create_postgres_engine(written: str) -> Engine:
+def _create_postgres_engine(written: str, **more: Any) -> Engine:
     try:
         url = make_url(written).set(drivername="postgresql+psycopg")
     except (ArgumentError, ValueError):
@@ -317,21 +369,22 @@ def _create_postgres_engine(written: str) -> Engine:
         ) from None
     options = {"options": _POSTGRES_OPTIONS, "connect_timeout": _BUSY_SECONDS}
     try:
-        return create_engine(url, pool_size=_CONNECTIONS, max_overflow=0, connect_args=options)
+        return create_engine(url, poolclass=NullPool, connect_args=options, **more)
     except ModuleNotFoundError:
         raise Misconfigured(
             "ELKS_DATABASE_URL needs the driver for PostgreSQL.", hint="Install elks-mcp[postgres]."
         ) from None
 
 
-def _as_readers(engine: Engine) -> Engine:
+def _without_lock(engine: Engine, place: Place) -> Engine:
     """Let transactions read without a lock.
 
     To PostgreSQL each statement goes on its own: at its level of isolation each sees what is committed by
-    then, and nothing is gained by two more round trips.
+    then, and nothing is gained by two more round trips. That has connections of its own, which need not be
+    told each time.
     """
-    if engine.dialect.name == "postgresql":
-        return engine.execution_options(isolation_level="AUTOCOMMIT")
+    if place.url:
+        return _create_postgres_engine(place.url.get_secret_value(), isolation_level="AUTOCOMMIT")
     return engine.execution_options(begin="BEGIN")
 
 

@@ -1,16 +1,18 @@
-"""Earlier orders that a draft may mean: the one it repeats, and the one that waits for a person's yes."""
+"""What came before a draft: orders that it may mean, and what is remembered of its recipient."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Executable, Row, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, exists, or_
 
 from elks_mcp.errors import InvalidInput
-from elks_mcp.models import Draft, OrderState
+from elks_mcp.models import Draft, OrderState, Recall
 from elks_mcp.phone import written
 from elks_mcp.store.database import Tx
+from elks_mcp.store.people import build_recall, parse_recall, recall_values
 from elks_mcp.store.rows import fingerprint, key_hash
-from elks_mcp.store.schema import Moment, is_one_of, orders
+from elks_mcp.store.schema import NOW, ago, is_one_of, orders
 
 REPEATED_WITHIN = timedelta(minutes=15)
 
@@ -19,7 +21,12 @@ _MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
 class Earlier(NamedTuple):
-    """What was ordered before."""
+    """What came before a draft."""
+
+    recall: Recall
+
+    is_first: bool
+    """Nothing is queued that would go before it."""
 
     repeated: Row[Any] | None = None
     """The draft's key was used for it; without a key, it is the same text, on its way or just sent."""
@@ -32,51 +39,85 @@ class Earlier(NamedTuple):
 
 
 def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool) -> Earlier:
-    """Find what a draft may mean. Without `dedupe` only a key makes a repeat.
+    """Find what came before a draft. Without `dedupe` only a key makes a repeat.
 
     Raises:
         InvalidInput: the key was used for another message.
     """
-    values = {
-        "account": tx.account_id,
+    first, rows = _ask(tx, draft)
+    is_first = not first.is_behind
+    if draft.idempotency_key:
+        return _of_key(tx, Earlier(parse_recall(first), is_first), rows, draft)
+    repeated = _find_repeated(rows) if dedupe else None
+    exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
+    waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
+    recall = parse_recall(first, repeated=repeated.id if repeated else None)
+    return Earlier(recall, is_first, repeated, waiting[0] if waiting else None)
+
+
+def recall_for(tx: Tx, draft: Draft) -> Recall:
+    """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
+    first, rows = _ask(tx, draft)
+    repeated = None if draft.idempotency_key else _find_repeated(rows)
+    return parse_recall(first, repeated=repeated.id if repeated else None)
+
+
+def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
+    """Ask at once; return a row with what is remembered, and those with an order, the latest first."""
+    values = recall_values(tx, draft.to) | {
         "fingerprint": fingerprint(tx, draft.sender, draft.to, draft.text),
         "key": key_hash(tx, draft.idempotency_key),
-        "recently": tx.now - REPEATED_WITHIN,
     }
-    rows = tx.execute(_ALIKE, values).all()
+    rows = tx.execute(_BEFORE, values).all()
+    alike = [row for row in rows if row.id is not None]
     if values["key"]:
-        return _of_key(tx, [row for row in rows if row.key_hash == values["key"]], draft)
-    repeated = [row for row in rows if row.state != OrderState.WAITING]
-    exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
-    waiting = [row for row in exactly if row.key_hash is None and row.due_at > tx.now]
-    return Earlier(_first(repeated) if dedupe else None, _first(waiting))
+        alike = [row for row in alike if row.key_hash == values["key"]]
+    return rows[0], alike
 
 
-def _build_alike() -> Executable:
+def _build_before() -> Executable:
     """Build the question once; that takes longer than to answer it."""
-    recently = orders.c.changed_at > bindparam("recently", type_=Moment)
     ours = orders.c.account_id == bindparam("account")  # in both halves, or SQLite uses no index but its own
     keyed = and_(ours, orders.c.key_hash == bindparam("key"))
+    recently = orders.c.changed_at > ago(REPEATED_WITHIN)
     same = and_(
         ours,
         orders.c.fingerprint == bindparam("fingerprint"),
         or_(is_one_of(orders.c.state, _IN_PLAY), and_(is_one_of(orders.c.state, _MAY_BE_OUT), recently)),
     )
-    return select(orders).where(or_(keyed, same)).order_by(orders.c.placed_at.desc())
+    return (
+        build_recall()
+        .add_columns(_is_anything_due().label("is_behind"), NOW.label("asked_at"), *orders.c)
+        .outerjoin(orders, or_(keyed, same))
+        .order_by(orders.c.placed_at.desc())
+    )
 
 
-_ALIKE = _build_alike()
+def _is_anything_due() -> ColumnElement[bool]:
+    queued = orders.alias("queued")
+    return exists().where(
+        queued.c.account_id == bindparam("account"),
+        queued.c.state == OrderState.QUEUED,
+        queued.c.due_at <= NOW,
+    )
 
 
-def _of_key(tx: Tx, rows: list[Row[Any]], draft: Draft) -> Earlier:
-    """Say what the order with the draft's key is to it."""
+_BEFORE = _build_before()
+
+
+def _find_repeated(rows: Sequence[Row[Any]]) -> Row[Any] | None:
+    return next((row for row in rows if row.state != OrderState.WAITING), None)
+
+
+def _of_key(tx: Tx, earlier: Earlier, rows: Sequence[Row[Any]], draft: Draft) -> Earlier:
+    """Add what the order with the draft's key is to it."""
     if not rows:
-        return Earlier()
+        return earlier
     [row] = rows
     _check_same(tx, row, draft)
     if row.state != OrderState.WAITING:
-        return Earlier(repeated=row)
-    return Earlier(waiting=row) if row.due_at > tx.now else Earlier(overdue=row)
+        return earlier._replace(repeated=row)
+    return earlier._replace(waiting=row) if row.due_at > row.asked_at else earlier._replace(overdue=row)
 
 
 def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
@@ -95,7 +136,3 @@ def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
             f"The idempotencyKey was used before, with another {', '.join(differing)}.",
             hint="Use a new key for a new message, or the same arguments to ask about the old one.",
         )
-
-
-def _first(rows: list[Row[Any]]) -> Row[Any] | None:
-    return rows[0] if rows else None

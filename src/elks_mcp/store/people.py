@@ -9,9 +9,10 @@ from sqlalchemy import (
     BindParameter,
     Column,
     ColumnElement,
-    Executable,
     Insert,
+    Row,
     ScalarSelect,
+    Select,
     and_,
     bindparam,
     case,
@@ -24,12 +25,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.models import NEVER_SENT, Direction, Draft, Message, OrderState, Recall
+from elks_mcp.models import NEVER_SENT, Direction, Message, OrderState, Recall
 from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.phone import Number
 from elks_mcp.store.database import Database, Tx, deciding, reading
-from elks_mcp.store.earlier import find_earlier
-from elks_mcp.store.schema import Moment, accounts, contacts, is_one_of, orders
+from elks_mcp.store.schema import accounts, ago, contacts, is_one_of, orders
 
 LATELY = timedelta(minutes=10)
 DAY = timedelta(hours=24)
@@ -42,14 +42,6 @@ class People:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    @reading
-    def recall(self, tx: Tx, draft: Draft) -> Recall:
-        """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
-        if draft.idempotency_key:
-            return recall(tx, draft.to)
-        earlier = find_earlier(tx, draft, dedupe=True)
-        return recall(tx, draft.to, repeated=earlier.repeated.id if earlier.repeated else None)
 
     @reading
     def heard_until(self, tx: Tx) -> datetime | None:
@@ -68,62 +60,81 @@ class People:
             tx.execute(update(accounts).where(accounts.c.id == tx.account_id).values(heard_until=until))
 
 
-def recall(tx: Tx, to: Number, *, besides: str = "", repeated: str | None = None) -> Recall:
+def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
     """Recall what bears on a text to a number; of its own order, `besides`, nothing counts."""
-    values = {
+    values = recall_values(tx, to, besides=besides)
+    return parse_recall(tx.execute(_RECALL, values).one())
+
+
+def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
+    """Give what the question of `build_recall` is asked with."""
+    return {
         "account": tx.account_id,
         "number": tx.hasher.number(to.e164),
         "besides": besides,
-        "lately": tx.now - LATELY,
-        "day_ago": tx.now - DAY,
+        "now": tx.known_now,
     }
-    found = tx.execute(_RECALL, values).one()
+
+
+def parse_recall(row: Row[Any], repeated: str | None = None) -> Recall:
+    """Read the answer."""
     return Recall(
-        opted_out=found.opted_out,
-        is_known=found.was_sent or bool(found.is_contact),
-        lately=found.lately,
-        today=found.today,
-        spent=int(found.spent),
+        opted_out=row.opted_out,
+        is_known=row.was_sent or bool(row.is_contact),
+        lately=row.lately,
+        today=row.today,
+        spent=int(row.spent),
         repeated=repeated,
     )
 
 
-def _build_recall() -> Executable:
-    """Build the question once; that takes longer than to answer it."""
+def build_recall() -> Select[*tuple[Any, ...]]:
+    """Build the question what is remembered of a number, which has one row for an answer."""
     account: BindParameter[int] = bindparam("account")
     number: BindParameter[str] = bindparam("number")
-    lately, day_ago = bindparam("lately", type_=Moment), bindparam("day_ago", type_=Moment)
     here = and_(contacts.c.account_id == accounts.c.id, contacts.c.number_hash == number)
-    since = case((contacts.c.received_at > lately, contacts.c.received_at), else_=lately)
-    others = and_(orders.c.account_id == account, orders.c.id != bindparam("besides"))
-    today = and_(others, orders.c.charged_at > day_ago)
-    theirs = and_(today, orders.c.recipient_hash == number, ~is_one_of(orders.c.state, _NOT_COUNTED))
+    since = case((contacts.c.received_at > ago(LATELY), contacts.c.received_at), else_=ago(LATELY))
+    other = and_(_others.c.account_id == account, _others.c.id != bindparam("besides"))
+    to_them = and_(other, _others.c.recipient_hash == number)
+    counted = and_(to_them, _others.c.charged_at > ago(DAY), ~is_one_of(_others.c.state, _NOT_COUNTED))
     # Not IS NOT NULL, for which SQLite would go through all messages of the account by their index.
-    has_message = func.length(orders.c.message_id) > 0
-    accepted = and_(others, orders.c.recipient_hash == number, has_message)
+    has_message = func.length(_others.c.message_id) > 0
     return (
         select(
             func.coalesce(contacts.c.opted_out, false()).label("opted_out"),
             or_(contacts.c.sent_at.is_not(None), contacts.c.received_at.is_not(None)).label("is_contact"),
-            exists().where(accepted).label("was_sent"),
-            _count(and_(theirs, orders.c.charged_at > since)).label("lately"),
-            _count(theirs).label("today"),
-            _sum(orders.c.charge, today).label("spent"),
+            exists().where(to_them, has_message).label("was_sent"),
+            _count(and_(counted, _others.c.charged_at > since)).label("lately"),
+            _count(counted).label("today"),
+            sum_spent(other).label("spent"),
         )
         .select_from(accounts.outerjoin(contacts, here))
         .where(accounts.c.id == account)
     )
 
 
+def sum_spent(which: ColumnElement[bool] | None = None) -> ScalarSelect[int]:
+    """Sum up what was charged or reserved in the last 24 hours, for the account or `which` of `_others`."""
+    ours = _others.c.account_id == bindparam("account") if which is None else which
+    total = select(func.coalesce(func.sum(_others.c.charge), 0))
+    return total.where(ours, _others.c.charged_at > ago(DAY)).scalar_subquery()
+
+
 def _count(which: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.count()).select_from(orders).where(which).correlate(contacts).scalar_subquery()
+    return select(func.count()).select_from(_others).where(which).correlate(contacts).scalar_subquery()
 
 
-def _sum(column: Column[int], which: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.coalesce(func.sum(column), 0)).where(which).scalar_subquery()
+_others = orders.alias("others")
+_RECALL = build_recall()
 
 
-_RECALL = _build_recall()
+def has_opted_out() -> ColumnElement[bool]:
+    """Say of an order that its recipient said STOP."""
+    return exists().where(
+        contacts.c.account_id == orders.c.account_id,
+        contacts.c.number_hash == orders.c.recipient_hash,
+        contacts.c.opted_out,
+    )
 
 
 def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:

@@ -9,35 +9,28 @@ A claim is committed before a byte leaves. It carries a lease: a token that fenc
 after its time.
 """
 
-import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Executable,
     Row,
-    Select,
     and_,
     bindparam,
     case,
-    exists,
     func,
     select,
 )
 
 from elks_mcp.models import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.answers import Check, Idle, Outlook, Pace, PauseReason, Prospect
-from elks_mcp.store.changes import accept, alter, change, close
-from elks_mcp.store.database import Database, Tx, deciding, reading, writing
-from elks_mcp.store.people import recall
-from elks_mcp.store.rows import parse_draft, parse_price
-from elks_mcp.store.schema import Moment, contacts, is_one_of, orders
-from elks_mcp.store.traffic import find_idle, find_pause, find_slot, pause, resume, take_slots
-
-KEPT = timedelta(hours=1)
-"""How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""
+from elks_mcp.store.changes import MessageTaken, accept, accept_new, change, close
+from elks_mcp.store.claims import claim_due, is_queued
+from elks_mcp.store.database import Database, Tx, deciding, reading, writing, writing_once
+from elks_mcp.store.people import has_opted_out
+from elks_mcp.store.schema import Moment, is_one_of, orders
+from elks_mcp.store.traffic import find_pause, pause, resume
 
 
 class Queue:
@@ -53,23 +46,29 @@ class Queue:
         """Take the orders whose turn it is and the right to send each once; or say how long to wait.
 
         `check` is heard once more: who said STOP in the meantime gets nothing, and a budget that was
-        lowered holds. `most`: so many at once, as far as the pace allows. `only`: none but these orders.
+        lowered holds. (Only that is recalled here.) `most`: so many at once, as far as the pace allows.
+        `only`: none but these orders.
         """
-        if idle := find_idle(tx, pace):
-            return idle
-        while rows := _next(tx, most, only):
-            if claims := _claim_all(tx, rows, pace, check):
-                return claims
-        return _nothing_due(tx, only)
+        return claim_due(tx, pace, check, most=most, only=only)
 
     @reading
     def may_send(self, tx: Tx, claim: Claim) -> bool:
         """Tell whether a claim still holds, and its recipient has not said STOP since. Ask last of all."""
         return tx.execute(_MAY_SEND, {"order": claim.order_id, "token": claim.lease}).first() is not None
 
-    @writing
-    def settle_sent(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:
+    async def settle_sent(self, claim: Claim, receipt: Receipt) -> Order | None:
         """Put down that 46elks accepted it. That counts, whoever holds the order by now."""
+        try:
+            return await self._accept_new(claim, receipt)
+        except MessageTaken:
+            return await self._accept(claim, receipt)
+
+    @writing_once
+    def _accept_new(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:
+        return accept_new(tx, claim.order_id, receipt)
+
+    @writing
+    def _accept(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:
         return accept(tx, claim.order_id, receipt)
 
     @writing
@@ -84,7 +83,7 @@ class Queue:
         row = _find_tried(tx, claim)
         if row is None:
             return None
-        if tx.first(select(orders.c.id).where(orders.c.id == row.id, _opted_out())):
+        if tx.first(select(orders.c.id).where(orders.c.id == row.id, has_opted_out())):
             return close(tx, row, OrderState.CANCELLED, "The recipient said STOP.")
         return change(tx, row.id, state=OrderState.QUEUED, lease=None, due_at=tx.now, changed_at=tx.now)
 
@@ -147,10 +146,10 @@ class Queue:
     @reading
     def foresee(self, tx: Tx, order_id: str, pace: Pace) -> Prospect | None:
         """Say when an order may go out; None where it is not queued."""
-        row = tx.first(select(orders).where(orders.c.id == order_id, _queued(tx, None)))
+        row = tx.first(select(orders).where(orders.c.id == order_id, is_queued(tx)))
         if row is None:
             return None
-        before = select(func.count()).where(_queued(tx, None), orders.c.due_at < row.due_at)
+        before = select(func.count()).where(is_queued(tx), orders.c.due_at < row.due_at)
         counted = tx.first(before)
         ahead, account = counted[0] if counted else 0, tx.shared
         pause = find_pause(tx)
@@ -191,121 +190,12 @@ def _build_unfinished() -> Executable:
 _UNFINISHED = _build_unfinished()
 
 
-def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
-    turn = _NEXT if only is None else _NEXT.where(orders.c.id.in_(only))
-    return tx.execute(turn, {"account": tx.account_id, "now": tx.now, "most": most}).all()
-
-
-def _build_next() -> Select[Any]:
-    """Build the question whose turn it is, once; that takes longer than to answer it."""
-    o = orders.c
-    facts = select(
-        o.id,
-        o.state,
-        o.recipient,
-        o.sender,
-        o.text,
-        o.flash,
-        o.price,
-        o.currency,
-        o.placed_at,
-        o.attempts,
-        o.fault,
-    )
-    due = and_(
-        o.account_id == bindparam("account"),
-        o.state == OrderState.QUEUED,
-        o.due_at <= bindparam("now", type_=Moment),
-    )
-    return facts.where(due).order_by(o.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
-
-
-_NEXT = _build_next()
-
-
-def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
-    row = tx.first(select(func.min(orders.c.due_at)).where(_queued(tx, only)))
-    return Idle(max(row[0] - tx.now, timedelta())) if row and row[0] else Idle(None)
-
-
-def _queued(tx: Tx, only: Collection[str] | None) -> ColumnElement[bool]:
-    queued = and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.QUEUED)
-    return queued if only is None else and_(queued, orders.c.id.in_(only))
-
-
-def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: Check) -> list[Claim]:
-    """Claim orders, a slot of the pace for each, as long as slots may be taken yet."""
-    claims: list[Claim] = []
-    slot = find_slot(tx, pace)
-    for row in rows:
-        if slot > tx.now + pace.ahead:
-            break
-        if claim := _claim(tx, row, pace, check, slot):
-            claims.append(claim)
-            slot += pace.gap
-    if claims:
-        take_slots(tx, slot)
-    return claims
-
-
-def _claim(tx: Tx, row: Row[Any], pace: Pace, check: Check, slot: datetime) -> Claim | None:
-    """Claim an order, or end it where it may not go out any more."""
-    if tx.now - row.placed_at > KEPT:
-        _expire(tx, row)
-        return None
-    draft = parse_draft(row)
-    if why_not := check(draft, parse_price(row), recall(tx, draft.to, besides=row.id)):
-        close(tx, row, OrderState.CANCELLED, why_not)
-        return None
-    lease = secrets.token_hex(16)
-    alter(
-        tx,
-        row.id,
-        state=OrderState.SENDING,
-        lease=lease,
-        due_at=tx.now + pace.lease,
-        attempts=row.attempts + 1,
-        attempted_at=tx.now,
-        absent_at=None,
-        charged_at=tx.now,
-        changed_at=tx.now,
-    )
-    return Claim(
-        order_id=row.id,
-        attempt=row.attempts + 1,
-        lease=lease,
-        draft=draft,
-        currency=row.currency,
-        wait=slot - tx.now,
-    )
-
-
-def expire_queued(tx: Tx) -> None:
-    """End what was queued for so long that nobody wants it sent any more."""
-    queued = select(orders).where(_queued(tx, None), orders.c.placed_at < tx.now - KEPT)
-    for row in tx.all(queued.with_for_update()):
-        _expire(tx, row)
-
-
-def _expire(tx: Tx, row: Row[Any]) -> None:
-    close(tx, row, OrderState.EXPIRED, row.fault or "Its turn never came.")
-
-
-def _opted_out() -> ColumnElement[bool]:
-    """Say of an order that its recipient said STOP."""
-    return exists().where(
-        contacts.c.account_id == orders.c.account_id,
-        contacts.c.number_hash == orders.c.recipient_hash,
-        contacts.c.opted_out,
-    )
-
-
 _IS_HELD = and_(
     orders.c.id == bindparam("order"),
     orders.c.lease == bindparam("token"),
     orders.c.state == OrderState.SENDING,
 )
-_MAY_SEND = select(orders.c.id).where(_IS_HELD, ~_opted_out())
+_MAY_SEND = select(orders.c.id).where(_IS_HELD, ~has_opted_out())
 _HELD = select(orders.c.id).where(_IS_HELD).with_for_update()
 
 

@@ -19,8 +19,14 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    bindparam,
+    func,
     or_,
+    type_coerce,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -39,6 +45,32 @@ class Moment(TypeDecorator[datetime]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
         """Make a moment of them."""
         return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class _DatabaseTime(FunctionElement[datetime]):
+    """The time when a statement began, by PostgreSQL's clock; SQLite has none."""
+
+    type = Moment()
+    inherit_cache = True
+
+
+@compiles(_DatabaseTime)
+def _without_clock(_element: _DatabaseTime, _compiler: SQLCompiler, **_: Any) -> str:
+    return "NULL"
+
+
+@compiles(_DatabaseTime, "postgresql")
+def _by_its_clock(_element: _DatabaseTime, _compiler: SQLCompiler, **_: Any) -> str:
+    return "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
+
+
+NOW: ColumnElement[datetime] = func.coalesce(bindparam("now", type_=Moment), _DatabaseTime(), type_=Moment)
+"""The time of the transaction, given as `now` where it is known; else the database tells it, unasked."""
+
+
+def ago(time: timedelta) -> ColumnElement[int]:
+    """Say when it was so long ago."""
+    return type_coerce(NOW, BigInteger) - time // _MICROSECOND
 
 
 metadata = MetaData(
@@ -109,18 +141,21 @@ orders = Table(
     Column("cost", BigInteger),
     Column("fault", Text, nullable=False),
     Index("uq_orders_approval", "approval", unique=True),
-    Index("uq_orders_key", "account_id", "key_hash", unique=True),
-    Index("uq_orders_message", "account_id", "message_id", unique=True),
-    Index("ix_orders_state", "account_id", "state", "due_at"),
-    Index("ix_orders_like", "account_id", "fingerprint", "changed_at"),
-    Index("ix_orders_to", "account_id", "recipient_hash", "charged_at"),
-    Index("ix_orders_charged", "account_id", "charged_at", "charge"),
+    Index("uq_orders_key", "key_hash", "account_id", unique=True),
+    Index("uq_orders_message", "message_id", "account_id", unique=True),
+    Index("ix_orders_state", "state", "account_id", "due_at"),
+    Index("ix_orders_like", "fingerprint", "account_id", "changed_at"),
+    Index("ix_orders_to", "recipient_hash", "account_id", "charged_at"),
+    Index("ix_orders_charged", "charged_at", "account_id", "charge"),
 )
 """The outbox. `text` is there while it may still be needed to send; the hashes stay.
 
 `due_at` is when somebody must look at it again: a waiting order expires then, a queued one has its turn,
 the lease of one that is being sent ends, and for one in doubt history is read.
 `charge` is what it holds of the budget: its price, then what it really cost, and 0 once it was not sent.
+
+No index begins with the account: as long as PostgreSQL has not counted the rows of a young table, any index
+that fits a little is as good to it as any other, and it would go through all that the account has.
 """
 
 

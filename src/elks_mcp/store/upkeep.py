@@ -6,9 +6,9 @@ from sqlalchemy import and_, delete, or_, update
 
 from elks_mcp.models import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
 from elks_mcp.store.book import expire_waiting
+from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.database import Database, Tx, deciding
 from elks_mcp.store.people import note_sent
-from elks_mcp.store.queue import expire_queued
 from elks_mcp.store.schema import orders
 
 ROWS_KEPT = timedelta(days=90)

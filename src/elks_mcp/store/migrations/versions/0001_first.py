@@ -80,10 +80,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_orders_account_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
     )
-    op.create_index("ix_orders_charged", "orders", ["account_id", "charged_at", "charge"], unique=False)
-    op.create_index("ix_orders_like", "orders", ["account_id", "fingerprint", "changed_at"], unique=False)
-    op.create_index("ix_orders_state", "orders", ["account_id", "state", "due_at"], unique=False)
-    op.create_index("ix_orders_to", "orders", ["account_id", "recipient_hash", "charged_at"], unique=False)
+    op.create_index("ix_orders_charged", "orders", ["charged_at", "account_id", "charge"], unique=False)
+    op.create_index("ix_orders_like", "orders", ["fingerprint", "account_id", "changed_at"], unique=False)
+    op.create_index("ix_orders_state", "orders", ["state", "account_id", "due_at"], unique=False)
+    op.create_index("ix_orders_to", "orders", ["recipient_hash", "account_id", "charged_at"], unique=False)
     op.create_index("uq_orders_approval", "orders", ["approval"], unique=True)
-    op.create_index("uq_orders_key", "orders", ["account_id", "key_hash"], unique=True)
-    op.create_index("uq_orders_message", "orders", ["account_id", "message_id"], unique=True)
+    op.create_index("uq_orders_key", "orders", ["key_hash", "account_id"], unique=True)
+    op.create_index("uq_orders_message", "orders", ["message_id", "account_id"], unique=True)

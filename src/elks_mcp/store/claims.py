@@ -1,0 +1,156 @@
+"""Claims: taking the orders whose turn it is, each with a slot of the pace; ending those that may not go."""
+
+import secrets
+from collections.abc import Collection, Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
+
+from elks_mcp.models import Claim, Draft, OrderState, Quote, Recall
+from elks_mcp.store.answers import Check, Idle, Pace
+from elks_mcp.store.changes import alter_all, close
+from elks_mcp.store.database import Tx
+from elks_mcp.store.people import DAY, has_opted_out, sum_spent
+from elks_mcp.store.rows import parse_draft, parse_price
+from elks_mcp.store.schema import NOW, ago, orders
+from elks_mcp.store.traffic import find_idle, find_slot, take_slots
+
+KEPT = timedelta(hours=1)
+"""How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""
+
+
+def claim_due(
+    tx: Tx, pace: Pace, check: Check, *, most: int, only: Collection[str] | None
+) -> list[Claim] | Idle:
+    """Claim the orders whose turn it is, or say how long to wait."""
+    if idle := find_idle(tx, pace):
+        return idle
+    while rows := _next(tx, most, only):
+        if claims := _claim_all(tx, rows, pace, check):
+            return claims
+    return _nothing_due(tx, only)
+
+
+def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
+    turn = _NEXT if only is None else _NEXT.where(orders.c.id.in_(only))
+    return tx.execute(turn, {"account": tx.account_id, "now": tx.now, "most": most}).all()
+
+
+def _build_next() -> Select[Any]:
+    """Build the question whose turn it is, and what is spent by others, once."""
+    o = orders.c
+    its_own = case((o.charged_at > ago(DAY), o.charge), else_=0)
+    facts = (o.id, o.state, o.recipient, o.sender, o.text, o.flash, o.price, o.currency)
+    history = (o.placed_at, o.attempts, o.fault)
+    recalled = (has_opted_out().label("opted_out"), (sum_spent() - its_own).label("spent"))
+    due = and_(
+        o.account_id == bindparam("account"),
+        o.state == OrderState.QUEUED,
+        o.due_at <= NOW,
+    )
+    turn = select(*facts, *history, *recalled).where(due).order_by(o.due_at).limit(bindparam("most"))
+    return turn.with_for_update(of=orders, skip_locked=True)
+
+
+_NEXT = _build_next()
+
+
+def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
+    row = tx.first(select(func.min(orders.c.due_at)).where(is_queued(tx, only)))
+    return Idle(max(row[0] - tx.now, timedelta())) if row and row[0] else Idle(None)
+
+
+def is_queued(tx: Tx, only: Collection[str] | None = None) -> ColumnElement[bool]:
+    """Say of an order that it is in the queue of this account; `only`: and one of these."""
+    queued = and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.QUEUED)
+    return queued if only is None else and_(queued, orders.c.id.in_(only))
+
+
+def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: Check) -> list[Claim]:
+    """Claim orders, a slot of the pace for each, as long as slots may be taken yet.
+
+    It stops at one that may not go out any more, and ends that: from then on less is spent than was recalled.
+    """
+    slots = _Slots(tx, pace)
+    claims = []
+    for row in rows:
+        if not slots.is_free or _end_if_unwanted(tx, row, check):
+            break
+        claims.append(slots.take(row.id, parse_draft(row), row.currency, row.attempts + 1))
+    if claims:
+        alter_all(tx, {claim.order_id: sending(tx, claim, pace) for claim in claims})
+        take_slots(tx, slots.next)
+    return claims
+
+
+class _Slots:
+    """Slots of the pace, from the next one on."""
+
+    def __init__(self, tx: Tx, pace: Pace) -> None:
+        self._now, self._pace = tx.now, pace
+        self.next = find_slot(tx, pace)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the next one may be taken yet."""
+        return self.next <= self._now + self._pace.ahead
+
+    def take(self, order_id: str, draft: Draft, currency: str, attempt: int) -> Claim:
+        """Take it for an order."""
+        claim = Claim(
+            order_id=order_id,
+            attempt=attempt,
+            lease=secrets.token_hex(16),
+            draft=draft,
+            currency=currency,
+            wait=self.next - self._now,
+        )
+        self.next += self._pace.gap
+        return claim
+
+
+def claim_new(tx: Tx, order_id: str, quote: Quote, pace: Pace) -> Claim | None:
+    """Claim an order that is just being placed, with nothing queued before it, if it may go out now."""
+    if find_idle(tx, pace):
+        return None
+    slots = _Slots(tx, pace)
+    claim = slots.take(order_id, quote.draft, quote.estimate.price.currency, 1)
+    take_slots(tx, slots.next)
+    return claim
+
+
+def sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
+    """Make the part of a row that says that its order is being sent."""
+    return {
+        "state": OrderState.SENDING,
+        "lease": claim.lease,
+        "due_at": tx.now + pace.lease,
+        "attempts": claim.attempt,
+        "attempted_at": tx.now,
+        "absent_at": None,
+        "charged_at": tx.now,
+        "changed_at": tx.now,
+    }
+
+
+def _end_if_unwanted(tx: Tx, row: Row[Any], check: Check) -> bool:
+    """End an order that may not go out any more."""
+    if tx.now - row.placed_at > KEPT:
+        _expire(tx, row)
+        return True
+    recall = Recall(opted_out=row.opted_out, spent=int(row.spent))
+    if why_not := check(parse_draft(row), parse_price(row), recall):
+        close(tx, row, OrderState.CANCELLED, why_not)
+    return bool(why_not)
+
+
+def expire_queued(tx: Tx) -> None:
+    """End what was queued for so long that nobody wants it sent any more."""
+    queued = select(orders).where(is_queued(tx), orders.c.placed_at < tx.now - KEPT)
+    for row in tx.all(queued.with_for_update()):
+        _expire(tx, row)
+
+
+def _expire(tx: Tx, row: Row[Any]) -> None:
+    close(tx, row, OrderState.EXPIRED, row.fault or "Its turn never came.")
