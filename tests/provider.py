@@ -185,10 +185,9 @@ class House:
     async def place(
         self, text: str = "Text 1", *, to: Number = PHONE, key: str | None = None, hand_over: bool = True
     ) -> Order:
-        """Order a text, as the tools do, and hand it to the outbox."""
-        placed = await self.orders.place(an_approval(a_draft(text, to=to, key=key)))
-        if hand_over:
-            self.outbox.hand_over(placed.order)
+        """Order a text as the tools do; or only put it in the queue, as others would."""
+        approval = an_approval(a_draft(text, to=to, key=key))
+        placed = await (self.outbox.place(approval) if hand_over else self.orders.place(approval))
         return placed.order
 
     async def find(self, order: Order) -> Order:

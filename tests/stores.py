@@ -349,8 +349,12 @@ class Steps:
             connection.connection.commit()
             self.take("committed", _broken())  # which its caller may never hear
 
-        event.listen(engine_of(store), "before_cursor_execute", execute)
-        event.listen(engine_of(store), "commit", commit)
+        engines = [engine_of(store)]
+        if store.database.is_postgres:  # where single statements go another way
+            engines.append(store.database._statements)
+        for engine in engines:
+            event.listen(engine, "before_cursor_execute", execute)
+            event.listen(engine, "commit", commit)
 
 
 def _broken() -> OperationalError:

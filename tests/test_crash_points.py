@@ -6,6 +6,7 @@ does. A new process on the same database sees to the rest, and its caller asks a
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -67,24 +68,26 @@ class Scenario:
 async def place(life: Life, store: Store) -> Order:
     """Place an order; who fails to asks again, with the same words."""
     for _ in range(3):
-        try:
-            placed = await life.orders.place(an_approval(a_draft(TEXT)))
-        except StateUnavailable:
-            continue
-        life.outbox.hand_over(placed.order)
-        return placed.order
+        with suppress(StateUnavailable):
+            return (await life.outbox.place(an_approval(a_draft(TEXT)))).order
     raise AssertionError("one step fails, not more")
 
 
 async def place_under_key(life: Life, store: Store) -> Order:
     """Place an order under a key."""
     for _ in range(3):
-        try:
-            placed = await life.orders.place(an_approval(a_draft(TEXT, key="k")))
-        except StateUnavailable:
-            continue
-        life.outbox.hand_over(placed.order)
-        return placed.order
+        with suppress(StateUnavailable):
+            return (await life.outbox.place(an_approval(a_draft(TEXT, key="k")))).order
+    raise AssertionError("one step fails, not more")
+
+
+async def place_in_queue(life: Life, store: Store) -> Order:
+    """Place an order as one whose turn has not come, and hand it to the worker."""
+    for _ in range(3):
+        with suppress(StateUnavailable):
+            placed = await life.orders.place(an_approval(a_draft(TEXT)))
+            life.outbox.hand_over(placed.order)
+            return placed.order
     raise AssertionError("one step fails, not more")
 
 
@@ -166,6 +169,7 @@ async def place_and_hear_a_report(life: Life, store: Store) -> Order:
 SCENARIOS = [
     Scenario("sent", place),
     Scenario("sent under a key", place_under_key),
+    Scenario("sent from the queue", place_in_queue),
     Scenario("the answer is lost", place, Fault.DROP_AFTER),
     Scenario("never arrived", place, Fault.DROP_BEFORE),
     Scenario("no connection", place, Fault.CONNECTION_REFUSED),

@@ -63,9 +63,9 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-def holding(folder: Path, beside: House | None = None) -> tuple[House, Held]:
+def holding(folder: Path, beside: House | None = None, per_minute: int = 95) -> tuple[House, Held]:
     """Make a house whose posts are held."""
-    house = House(folder, beside=beside, dispatcher=Held)
+    house = House(folder, beside=beside, dispatcher=Held, per_minute=per_minute)
     assert isinstance(house.dispatcher, Held)
     house.dispatcher.let, house.dispatcher.begun = anyio.Event(), anyio.Event()
     return house, house.dispatcher
@@ -961,7 +961,8 @@ async def test_stopping_at_any_step_leaves_nothing_half_sent(tmp_path: Path) -> 
         for steps in [*range(30), *range(30, 400, 20)]:
             before = len(posts(house.box))
             async with house.outbox.running():
-                order = await house.place(f"Text {steps}")
+                order = await house.place(f"Text {steps}", hand_over=False)
+                house.outbox.hand_over(order)
                 for _ in range(steps):
                     await anyio.lowlevel.checkpoint()
             state = (await house.find(order)).state
@@ -1208,6 +1209,48 @@ async def test_what_was_approved_in_a_terminal_goes_out_within_a_second(tmp_path
         assert (await house.find(asked)).state is OrderState.SENT
 
 
+async def test_with_as_many_requests_under_way_as_there_may_be_the_next_is_queued(tmp_path: Path) -> None:
+    house, held = holding(tmp_path, per_minute=100_000)
+    async with house.running():
+        orders = []
+        for number in range(40):
+            orders.append(await house.place(f"Text {number}"))
+            house.clock.advance(timedelta(milliseconds=1))
+        states = [order.state for order in orders]
+        assert states == [OrderState.SENDING] * 32 + [OrderState.QUEUED] * 8
+        held.let.set()
+        assert {(await house.settled(order)).state for order in orders} == {OrderState.SENT}
+    assert set(messages(house).values()) == {1}
+
+
+async def test_what_is_placed_while_the_worker_does_not_run_is_queued(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    async with house.opened():
+        assert (await house.place("Before")).state is OrderState.QUEUED
+        async with house.outbox.running():
+            pass
+        assert (await house.place("After")).state is OrderState.QUEUED
+    assert posts(house.box) == []
+
+
+async def test_who_is_cut_off_while_placing_leaves_no_order_behind_that_nobody_sends(tmp_path: Path) -> None:
+    house = House(tmp_path, per_minute=100_000)
+    async with house.running():
+        for steps in range(30):
+            async with anyio.create_task_group() as callers:
+                callers.start_soon(house.place, f"Text {steps}")
+                for _ in range(steps):
+                    await anyio.lowlevel.checkpoint()
+                callers.cancel_scope.cancel()
+            await house.rest()
+            house.clock.advance(SECOND)
+            await house.rest()
+        outlook = await (await house.storage.open()).queue.look()
+        assert (outlook.queued, outlook.again_in) == (0, None)
+    assert len(posts(house.box)) > 10
+    assert house.outbox._under_way.value == 32
+
+
 async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> None:
     house = House(tmp_path, per_minute=100_000)
     async with house.running():
@@ -1225,9 +1268,11 @@ async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) ->
     house = House(tmp_path, per_minute=100_000)
     async with house.running():
         desk = Desk((await house.storage.open()).database)
-        await house.settled(await house.place("Text 1"))
+        first = await house.place("Text 1", hand_over=False)
+        house.outbox.hand_over(first)
+        await house.settled(first)
         house.clock.advance(-KEPT)
-        await house.place("Text 2")
+        house.outbox.hand_over(await house.place("Text 2", hand_over=False))
         asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
         await desk.approve(asked.approval or "")
         await house.pass_time(MINUTE)

@@ -229,14 +229,13 @@ class OutboxMachine(RuleBasedStateMachine):
 
     # ── what callers do ──
 
-    @rule(index=which, drafts=some_drafts)
-    def place(self, index: int, drafts: list[Draft]) -> None:
-        """Place orders that nobody has to agree to, or repeat some."""
+    @rule(index=which, drafts=some_drafts, at_once=strategies.booleans())
+    def place(self, index: int, drafts: list[Draft], at_once: bool) -> None:
+        """Place orders that nobody has to agree to, or repeat some: to send them, or for others to."""
 
         async def place(process: Process, draft: Draft) -> Order:
-            placed = await process.life.orders.place(an_approval(draft))
-            process.life.outbox.hand_over(placed.order)
-            return placed.order
+            placing = process.life.outbox if at_once else process.life.orders
+            return (await placing.place(an_approval(draft))).order
 
         for draft in drafts:
             self._told(draft, self._try(index, partial(place, draft=draft)))

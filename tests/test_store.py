@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
@@ -1133,6 +1134,96 @@ async def test_slots_may_be_taken_ahead_of_time(place: Place, clock: ManualClock
             await place_one(store, f"Text {number}")
         assert [(await claim_one(store, pace)).wait for _ in range(2)] == [NONE, 2 * SECOND]
         assert await store.queue.claim(pace, allow) == Idle(4 * SECOND)
+
+
+AT_ONCE = Pace(gap=2 * SECOND, lease=15 * SECOND)
+
+
+async def test_an_order_is_claimed_as_it_is_placed_if_nothing_is_in_its_way(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        order, is_repeat, claim = await store.book.place(an_approval(a_draft()), allow, pace=AT_ONCE)
+        assert claim
+        assert (order.state, order.attempts, is_repeat) == (OrderState.SENDING, 1, False)
+        assert (claim.order_id, claim.attempt, claim.draft, claim.wait) == (order.id, 1, a_draft(), NONE)
+        assert await store.book.get(order.id) == order
+        assert await store.queue.may_send(claim)
+        assert await store.queue.claim(AT_ONCE, allow) == Idle(2 * SECOND), "its slot is taken"
+        again = await store.book.place(an_approval(a_draft()), allow, pace=AT_ONCE)
+        assert again == Placed(order, is_repeat=True), "who asks again may not send it too"
+        clock.advance(14 * SECOND)
+        assert not (await store.queue.look()).lapsed
+        clock.advance(SECOND)
+        assert (await store.queue.look()).lapsed
+
+
+async def _something_is_before_it(store: Store) -> None:
+    await place_one(store, "Before it")
+
+
+async def _a_slot_is_taken(store: Store) -> None:
+    await place_one(store, "Before it")
+    await claim_one(store, AT_ONCE)
+
+
+async def _a_pause(store: Store) -> None:
+    await store.queue.pause(PauseReason.NO_FUNDS, SECOND)
+
+
+@pytest.mark.parametrize("prepare", [_something_is_before_it, _a_slot_is_taken, _a_pause])
+async def test_an_order_whose_turn_has_not_come_is_only_queued(
+    place: Place, clock: ManualClock, prepare: Callable[[Store], Awaitable[None]]
+) -> None:
+    async with opened(place, clock) as store:
+        await prepare(store)
+        placed = await store.book.place(an_approval(a_draft()), allow, pace=AT_ONCE)
+        assert placed.claim is None
+        assert placed.order.state is OrderState.QUEUED
+        assert await store.book.get(placed.order.id) == placed.order
+
+
+async def test_an_order_that_a_person_has_to_agree_to_is_not_claimed(place: Place) -> None:
+    async with opened(place) as store:
+        approval = an_approval(a_draft(), Approver.TERMINAL)
+        placed = await store.book.place(approval, allow, pace=UNPACED)
+        assert (placed.order.state, placed.claim) == (OrderState.WAITING, None)
+
+
+async def test_an_order_that_is_refused_takes_nobodys_slot(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        with pytest.raises(Refused):
+            await store.book.place(an_approval(a_draft()), within(PRICE - 1), pace=AT_ONCE)
+        placed = await store.book.place(an_approval(a_draft()), within(PRICE), pace=AT_ONCE)
+        assert placed.claim
+
+
+async def test_what_waits_for_another_time_or_was_sent_by_others_is_in_nobodys_way(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store, opened(place, clock, OTHERS) as theirs:
+        await place_one(theirs, "Another account's")
+        await wait_one(store, "Waits for a person")
+        put_off = await claim_new(store, "Put off")
+        await store.queue.put_back(put_off, "Later.", PauseReason.THROTTLED, SECOND)
+        await store.queue.resume()
+        placed = await store.book.place(an_approval(a_draft()), allow, pace=UNPACED)
+        assert placed.claim
+
+
+async def test_one_that_may_not_go_out_does_not_cost_those_behind_it_their_turn(
+    place: Place, clock: ManualClock
+) -> None:
+    """What it held of the budget is free for them."""
+    pace = Pace(gap=timedelta(milliseconds=1), lease=15 * SECOND, ahead=SECOND)
+    async with opened(place, clock) as store:
+        placed = [await place_one(store, f"Text {number}") for number in range(5)]
+        claims: list[str] = []
+        while not isinstance(step := await store.queue.claim(pace, within(3 * PRICE), most=16), Idle):
+            claims += [claim.order_id for claim in step]
+        states = Counter([(await store.book.get(order.id)).state for order in placed])
+    assert states == {OrderState.CANCELLED: 2, OrderState.SENDING: 3}
+    assert len(set(claims)) == 3
 
 
 async def test_a_text_takes_as_many_steps_with_many_old_orders(folder: Place) -> None:
