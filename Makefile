@@ -26,7 +26,7 @@ test: setup
 	$(RUN) pytest -m "not long"
 
 test-long: crash-test
-	$(RUN) pytest
+	$(RUN) pytest --hypothesis-profile=thorough
 
 crash-test: setup
 	$(RUN) python scripts/crash_test.py

@@ -10,8 +10,15 @@ from .postgres import (  # noqa: F401  (fixtures)
     postgres_with_tables,
 )
 
-settings.register_profile("unhurried", deadline=None)  # the first number loads the numbering plans
-settings.load_profile("unhurried")
+# No deadlines: the first number loads the numbering plans.
+settings.register_profile("quick", deadline=None, max_examples=100)
+settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.load_profile("quick")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that nobody waits for it in the end."""
+    items.sort(key=lambda item: item.get_closest_marker("lengthy") is None)
 
 
 @pytest.fixture(scope="session")

@@ -461,11 +461,12 @@ class OutboxMachine(RuleBasedStateMachine):
         assert self._rows("SELECT id FROM orders WHERE text IS NOT NULL AND state <> 'unknown'") == []
 
 
+@pytest.mark.lengthy
 def test_the_promises_hold_whatever_happens() -> None:
     run_state_machine_as_test(
         OutboxMachine,
         settings=settings(
-            max_examples=30,
+            max_examples=15,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
