@@ -62,7 +62,7 @@ def test_the_alphabet_is_the_standards_for_every_character_of_the_basic_plane() 
     assert ours == set(smsutil.codecs.GSM_CHARSET) - {"\x1b"}  # the escape itself is no character
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=4 * settings().max_examples)
 @given(st.one_of(standard_texts, wide_texts, sendable_texts).filter(lambda text: "\x1b" not in text))
 @example("a" * 160)
 @example("a" * 161)
@@ -99,7 +99,7 @@ def naive_parts(text: str) -> list[bytes]:
     return parts
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=4 * settings().max_examples)
 @given(sendable_texts)
 @example("a" * 160)
 @example("a" * 161)
@@ -336,7 +336,7 @@ def test_ordinary_text_and_pictures_stay_whole(text: str) -> None:
     assert cleaned(text) == text
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=4 * settings().max_examples)
 @given(texts)
 @example("\u2329\ufe0f\u200d\u2329")
 @example("\ufb2a" + "\u0344" * 40)

@@ -11,7 +11,7 @@ from elks_mcp.errors import NotFound, Refused
 from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState, Recall
 from elks_mcp.store.answers import Check, Pace, Placed, Prior
 from elks_mcp.store.changes import change, close
-from elks_mcp.store.claims import claim_new, sending
+from elks_mcp.store.claims import claim_new
 from elks_mcp.store.database import Database, Tx, deciding, reading
 from elks_mcp.store.earlier import find_earlier, recall_for
 from elks_mcp.store.people import recall
@@ -63,10 +63,8 @@ class Book:
         if earlier.overdue:
             _expire_waiting(tx, earlier.overdue)
         row = _new_row(tx, approval, waits=waits)
-        its_turn = pace and earlier.is_first and not waits
-        claim = claim_new(tx, row["id"], approval.quote, pace) if pace and its_turn else None
-        if pace and claim:
-            row |= sending(tx, claim, pace)
+        may_go = earlier.is_first and not waits
+        claim = claim_new(tx, row, approval.quote, pace) if pace and may_go else None
         return Placed(_insert(tx, row), is_repeat=False, claim=claim)
 
     @deciding

@@ -79,7 +79,7 @@ def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: Check) -> li
             break
         claims.append(slots.take(row.id, parse_draft(row), row.currency, row.attempts + 1))
     if claims:
-        alter_all(tx, {claim.order_id: sending(tx, claim, pace) for claim in claims})
+        alter_all(tx, {claim.order_id: _sending(tx, claim, pace) for claim in claims})
         take_slots(tx, slots.next)
     return claims
 
@@ -110,17 +110,21 @@ class _Slots:
         return claim
 
 
-def claim_new(tx: Tx, order_id: str, quote: Quote, pace: Pace) -> Claim | None:
-    """Claim an order that is just being placed, with nothing queued before it, if it may go out now."""
+def claim_new(tx: Tx, row: dict[str, Any], quote: Quote, pace: Pace) -> Claim | None:
+    """Claim an order that is just being placed, with nothing queued before it, if it may go out now.
+
+    Its new row, which is not written yet, says so then.
+    """
     if find_idle(tx, pace):
         return None
     slots = _Slots(tx, pace)
-    claim = slots.take(order_id, quote.draft, quote.estimate.price.currency, 1)
+    claim = slots.take(row["id"], quote.draft, row["currency"], attempt=1)
     take_slots(tx, slots.next)
+    row |= _sending(tx, claim, pace)
     return claim
 
 
-def sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
+def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
     """Make the part of a row that says that its order is being sent."""
     return {
         "state": OrderState.SENDING,

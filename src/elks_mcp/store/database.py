@@ -272,7 +272,7 @@ class Database:
         """Begin a transaction.
 
         To PostgreSQL it is over a connection that was kept as it is; taking one out of a pool and putting it
-        back takes as long as a statement. One over which anything failed is not kept.
+        back takes as long as a statement. One over which a statement failed is not kept.
         """
         if not self.is_postgres:
             with engine.begin() as connection:
@@ -283,8 +283,11 @@ class Database:
         try:
             with connection.begin():
                 yield connection
-        except BaseException:
+        except SQLAlchemyError:
             connection.close()
+            raise
+        except BaseException:  # what was refused, say: it was rolled back
+            kept.append(connection)
             raise
         kept.append(connection)
 
