@@ -119,7 +119,7 @@ async def _plan_live(app: App, quote: Quote, *, lifts: bool, can_ask: bool) -> P
         return Plan(quote, live=True)
     if approver is Approver.TERMINAL and not app.storage.place.outlives_us:
         raise NotApproved(
-            f"{reasons[0].reason} This client cannot ask anybody, and no terminal reaches the sandbox.",
+            f"{_in_words(reasons)} This client cannot ask anybody, and no terminal reaches the sandbox.",
             hint="Use a client that supports elicitation.",
         )
     placed = await app.orders.place(Approval(quote=quote, approver=approver))
@@ -172,13 +172,16 @@ async def require_agreement(app: App, request: Request, asked: ElicitationResult
 
 def _say_how_to_approve(app: App, request: Request) -> str:
     """Say that a person has to agree in a terminal, and with which words."""
-    order, reasons = request.order, " ".join(reason.reason for reason in request.reasons)
-    command = app.command(f"approve {order.approval}")
+    order, command = request.order, app.command(f"approve {request.order.approval}")
     return (
-        f"waiting for approval {order.approval}. {reasons} This client cannot ask a person, so one "
+        f"waiting for approval {order.approval}. {_in_words(request.reasons)} This client cannot ask a person, so one "
         f"has to agree in a terminal within 30 minutes, with: {command} "
         f"Tell the user that, and ask check_sms_status ({order.id}) afterwards; do not send it again."
     )
+
+
+def _in_words(reasons: tuple[Finding, ...]) -> str:
+    return " ".join(reason.reason for reason in reasons)
 
 
 def can_ask(ctx: Context[App]) -> bool:
