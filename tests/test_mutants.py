@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STORE, RACES, CRASHES, OUTBOX = (
+STORE, RACES, CRASHES, OUTBOX, ROAD = (
     "tests/test_store.py",
     "tests/test_store_races.py",
     "tests/test_crash_points.py",
     "tests/test_outbox.py",
+    "tests/test_api.py",
 )
 
 
@@ -82,6 +83,28 @@ MUTANTS = (
         (("still=lambda: not deadline.has_passed", "still=lambda: True"),),
         OUTBOX,
         "wakes_after_the_time_to_begin or was_frozen",
+    ),
+    Mutant(
+        "no lease check before the form",
+        "handover.py",
+        (
+            (
+                'case "send_request_body", "started":\n                self._hold_back(on=True)\n                self._require_right()',
+                'case "send_request_body", "started":\n                self._hold_back(on=True)',
+            ),
+        ),
+        ROAD,
+        "may_not_send_any_more",
+    ),
+    Mutant(
+        "a form that is not taken back",
+        "handover.py",
+        (
+            ("if self._can_hold_back and not self._still():", "if not self._still():"),
+            ("self._hold_back(on=True)", "pass"),
+        ),
+        ROAD,
+        "stood_still_between",
     ),
     Mutant(
         "no lease check when settling",

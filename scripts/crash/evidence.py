@@ -18,6 +18,13 @@ class Cap(NamedTuple):
     amount: int
 
 
+class Freeze(NamedTuple):
+    """A time in which some server stood still."""
+
+    began: datetime
+    ended: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """The sandbox's books, what the servers remember, and what they answered."""
@@ -30,6 +37,7 @@ class Evidence:
     caps: list[Cap]
     injected: dict[str, int]
     lookalikes: frozenset[tuple[str, str]]
+    freezes: list[Freeze]
     counts: dict[str, int]
     exits: list[int]
     traces: list[str]

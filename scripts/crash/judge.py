@@ -82,11 +82,26 @@ def _judge_texts(verdict: Verdict, evidence: Evidence) -> None:
         count, what = accepted[text], f"{text[1]!r} accepted {accepted[text]}x, {_shown(wishes, orders)}"
         unsettled = sum(states[state] for state in UNFINISHED)
         doubles = max(count - len(wishes), count - sent - states["unknown"] - unsettled, 0)
-        verdict.blame("duplicates", doubles, what)
+        verdict.blame("duplicates", doubles, f"{what}; {_tell(evidence, text)}")
         verdict.blame("losses", max(0, sent - count) + states["missing"], what)
         verdict.blame("never settled", unsettled, what)
         unjustified = states["unknown"] if text not in evidence.lookalikes else 0
         verdict.blame("unknown without need", unjustified, what)
+
+
+def _tell(evidence: Evidence, text: Text) -> str:
+    """Tell when a text was handed over and accepted, and who stood still meanwhile; in seconds."""
+    handed = [each for each in evidence.paid if (each.form["to"], each.form["message"]) == text]
+    accepted = [each for each in evidence.box.accepted if (each.to, each.text) == text]
+    events = [(each.at, f"handed over ({each.fault or each.status})") for each in handed]
+    events += [(each.created_at, "accepted") for each in accepted]
+    if not events:
+        return "never handed over"
+    first, last = min(events)[0], max(events)[0]
+    for freeze in evidence.freezes:
+        if freeze.began <= last and freeze.ended >= first - _MINUTE:
+            events += [(freeze.began, "one is frozen"), (freeze.ended, "it goes on")]
+    return ", ".join(f"{(at - first).total_seconds():.3f} {what}" for at, what in sorted(events))
 
 
 def _judge_answers(verdict: Verdict, evidence: Evidence) -> None:

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 
 from crash.agent import Agent
-from crash.evidence import Cap, Evidence
+from crash.evidence import Cap, Evidence, Freeze
 from crash.plan import Plan
 from crash.provider import Provider
 from crash.server import Server
@@ -45,7 +45,7 @@ class Lane:
     state: State
     log: Path
     kills: int = 0
-    freezes: int = 0
+    freezes: list[Freeze] = field(default_factory=list)
     outages: int = 0
     caps: list[Cap] = field(default_factory=list)
     _random: Random = field(init=False)
@@ -74,7 +74,7 @@ class Lane:
             caps=self.caps,
             counts={
                 "kills": self.kills,
-                "freezes": self.freezes,
+                "freezes": len(self.freezes),
                 "outages": self.outages,
                 "unanswered": self.agent.unanswered,
             },
@@ -83,6 +83,7 @@ class Lane:
             integrity=await anyio.to_thread.run_sync(self.state.check),
             injected=self.provider.injected,
             lookalikes=frozenset(self.provider.lookalikes),
+            freezes=self.freezes,
             crashing_seconds=crashing,
             seconds=monotonic() - began,
         )
@@ -159,12 +160,13 @@ class Lane:
 
         Either for less than its lease, or for so long that what it was sending may have been sent by another.
         """
-        self.freezes += 1
         await self._wait_for_claim()
         lease, taken_over = self.plan.lease, self.plan.lease + self.plan.quiet
         times = (taken_over + 2, taken_over + 6) if self._happens(_LONG_FREEZES) else (1, lease - 1)
+        began = datetime.now(UTC)
         server.freeze()
         await anyio.sleep(self._random.uniform(*times))
+        self.freezes.append(Freeze(began, datetime.now(UTC)))
         server.thaw()
 
     async def _wait_for_a_moment(self) -> None:

@@ -5,7 +5,7 @@ request is whether it may have reached 46elks: `Unreachable` says surely not, `N
 """
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -13,7 +13,6 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from ssl import SSLContext
-from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
@@ -22,6 +21,7 @@ from pydantic import SecretStr
 
 from elks_mcp.clock import Clock
 from elks_mcp.errors import NoAnswer, TooLate, Unreachable
+from elks_mcp.handover import Handover
 from elks_mcp.wire import LONGEST_LINE, parse_refusal, parse_unreadable
 
 DEFAULT_BASE_URL = "https://api.46elks.com/a1"
@@ -90,14 +90,15 @@ class Api:
 
         An idle connection may be closed by the other side just when it is used again, and then
         nobody could say whether the form arrived. `still` is asked when the connection stands, just
-        before the first byte of the request; a process that was frozen until then may not go on.
+        before the first byte of the request, and around the form itself (see `handover`); a process that
+        was frozen until then may not go on.
 
         Raises:
             TooLate: `still` said no.
             ProviderError: it was refused, or nobody knows.
         """
         if still and not still():
-            raise _too_late()
+            raise TooLate("The right to send this had run out.")
         async with self._within_limit():
             return await self._request(self._fresh, "POST", path, data=form, still=still)
 
@@ -139,7 +140,7 @@ class Api:
         data: Mapping[str, str] | None = None,
         still: Callable[[], bool] | None = None,
     ) -> bytes:
-        extensions = {"trace": _asking(still)} if still else None
+        extensions = {"trace": Handover(still)} if still else None
         url = _read_url(self._base_url + path)
         try:
             async with client.stream(
@@ -210,27 +211,6 @@ class Api:
                 "46elks cannot be reached: the proxy or certificates named in the environment are no use.",
                 hint="Check HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR of the server's start.",
             ) from None
-
-
-def _asking(still: Callable[[], bool]) -> Callable[[str, Any], Awaitable[None]]:
-    """Make a listener to what a connection does, which asks `still` before a request begins.
-
-    It asks again before the form leaves: a process that stood still in between has sent a mere head, which
-    nobody can act upon, and the form would arrive long after its time.
-    """
-
-    async def listen(event: str, _: Any) -> None:
-        if event.endswith(_BEFORE_BYTES) and not still():
-            raise _too_late()
-
-    return listen
-
-
-_BEFORE_BYTES = ("send_request_headers.started", "send_request_body.started")
-
-
-def _too_late() -> TooLate:
-    return TooLate("The right to send this had run out.")
 
 
 class _Cut(NoAnswer):
