@@ -92,6 +92,28 @@ def a_claim(draft: Draft) -> Claim:
     )
 
 
+class Permission:
+    """A right to send that ends after it was asked for so many times; it counts."""
+
+    def __init__(self, answers: int) -> None:
+        self.asked = 0
+        self._answers = answers
+
+    async def holds(self) -> bool:
+        """Answer, as long as there are answers left."""
+        return self.is_in_time()
+
+    def is_in_time(self) -> bool:
+        """Answer, as long as there are answers left."""
+        self.asked += 1
+        return self.asked <= self._answers
+
+
+def a_right() -> Permission:
+    """Make a right to send that does not end."""
+    return Permission(10**9)
+
+
 def posts(box: Sandbox, *, dry_run: bool = False) -> list[ApiRequest]:
     """List the POSTs of /sms that reached 46elks: those that cost, or the dry runs."""
     found = [each for each in box.requests if (each.method, each.path) == ("POST", "/a1/sms")]

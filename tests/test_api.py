@@ -30,7 +30,7 @@ from elks_mcp.errors import (
 from elks_mcp.sandbox import Fault, Sandbox
 
 from .clocks import ManualClock
-from .provider import api_of, posts
+from .provider import Permission, api_of, posts
 from .sandbox.serving import serve
 
 pytestmark = pytest.mark.anyio
@@ -445,25 +445,13 @@ async def test_a_cancelled_call_leaves_the_road_open(method: str) -> None:
 # ── whether it may still be sent ──
 
 
-class Permission:
-    """A right to send that ends after it was asked for so many times; it counts."""
-
-    def __init__(self, answers: int) -> None:
-        self.asked = 0
-        self._answers = answers
-
-    def __call__(self) -> bool:
-        self.asked += 1
-        return self.asked <= self._answers
-
-
 @pytest.mark.parametrize("answers", [0, 1, 2])
 async def test_who_may_not_send_any_more_sends_nothing_that_could_be_accepted(answers: int) -> None:
     """The right ends before the call, while the connection is being made, or between head and form."""
     async with peer(hanging) as server, road_to(server.url) as api:
-        still = Permission(answers)
-        assert type(await failure_of(api.post("/sms", FORM, still=still))) is TooLate
-        assert still.asked == answers + 1
+        right = Permission(answers)
+        assert type(await failure_of(api.post("/sms", FORM, right=right))) is TooLate
+        assert right.asked == answers + 1
         assert server.requests == []
         assert server.connections <= answers
 
@@ -475,9 +463,9 @@ ASKED = 4 if HOLDS_BACK else 3
 
 async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> None:
     async with peer(answering(REPLY)) as server, road_to(server.url) as api:
-        still = Permission(ASKED)
-        assert await api.post("/sms", FORM, still=still) == b'{"id": "s1"}'
-        assert still.asked == ASKED
+        right = Permission(ASKED)
+        assert await api.post("/sms", FORM, right=right) == b'{"id": "s1"}'
+        assert right.asked == ASKED
         assert len(server.requests) == 1
 
 
@@ -486,7 +474,7 @@ async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> 
 async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back(message: str) -> None:
     async with peer(hanging, answering(REPLY)) as server, road_to(server.url) as api:
         form = {**FORM, "message": message}
-        failure = await failure_of(api.post("/sms", form, still=Permission(3)))
+        failure = await failure_of(api.post("/sms", form, right=Permission(3)))
         assert type(failure) is NoAnswer, "it may have left after all, had it been frozen for a second time"
         assert await api.post("/sms", FORM) == b'{"id": "s1"}'
         assert len(server.requests) == 1, "only the second one arrived"
@@ -495,16 +483,16 @@ async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back
 async def test_where_nothing_is_held_back_what_was_written_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("elks_mcp.handover._CORK", None)
     async with peer(answering(REPLY)) as server, road_to(server.url) as api:
-        still = Permission(3)
-        assert await api.post("/sms", FORM, still=still) == b'{"id": "s1"}'
-        assert still.asked == 3
+        right = Permission(3)
+        assert await api.post("/sms", FORM, right=right) == b'{"id": "s1"}'
+        assert right.asked == 3
 
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
 async def test_after_a_right_that_ended_the_next_one_is_as_good_as_ever(answers: int) -> None:
     async with peer(answering(REPLY)) as server, road_to(server.url) as api:
-        await failure_of(api.post("/sms", FORM, still=Permission(answers)))
-        assert await api.post("/sms", FORM, still=Permission(ASKED)) == b'{"id": "s1"}'
+        await failure_of(api.post("/sms", FORM, right=Permission(answers)))
+        assert await api.post("/sms", FORM, right=Permission(ASKED)) == b'{"id": "s1"}'
         assert await api.post("/sms", FORM) == b'{"id": "s1"}'
         assert len(server.requests) == 2
 

@@ -20,7 +20,7 @@ from elks_mcp.models import Receipt
 from elks_mcp.money import Money
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
-from .provider import PHONE, a_claim, a_draft, api_of, posts
+from .provider import PHONE, Permission, a_claim, a_draft, a_right, api_of, posts
 
 pytestmark = pytest.mark.anyio
 
@@ -63,12 +63,8 @@ def box() -> Sandbox:
 CLAIM = a_claim(a_draft())
 
 
-def yes() -> bool:
-    return True
-
-
 async def test_an_order_goes_out_as_it_stands_and_comes_back_as_a_receipt(box: Sandbox) -> None:
-    receipt = await Dispatcher(api_of(box)).send(a_claim(a_draft("Hej på dig, € 5", flash=True)), yes)
+    receipt = await Dispatcher(api_of(box)).send(a_claim(a_draft("Hej på dig, € 5", flash=True)), a_right())
     (post,) = posts(box)
     assert post.form == {
         "from": box.number,
@@ -93,10 +89,10 @@ async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault
     box.faults.inject(fault)
     dispatcher = Dispatcher(api_of(box, timedelta(seconds=0.3)))
     if meant is None:
-        await dispatcher.send(CLAIM, yes)
+        await dispatcher.send(CLAIM, a_right())
     else:
         with pytest.raises(ProviderError) as caught:
-            await dispatcher.send(CLAIM, yes)
+            await dispatcher.send(CLAIM, a_right())
         assert type(caught.value) is meant or (meant is NoAnswer and isinstance(caught.value, NoAnswer))
         assert "html" not in caught.value.explain()
     assert len(posts(box)) == (0 if fault in NEVER_ARRIVE else 1)
@@ -107,20 +103,20 @@ async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault
 async def test_an_empty_account_is_told_as_such(box: Sandbox) -> None:
     box.balance = 0
     with pytest.raises(OutOfFunds, match="Not enough credits"):
-        await Dispatcher(api_of(box)).send(CLAIM, yes)
+        await Dispatcher(api_of(box)).send(CLAIM, a_right())
     assert box.accepted == []
 
 
 async def test_a_throttled_post_says_when_to_come_back(box: Sandbox) -> None:
     box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=17)
     with pytest.raises(Throttled) as caught:
-        await Dispatcher(api_of(box)).send(CLAIM, yes)
+        await Dispatcher(api_of(box)).send(CLAIM, a_right())
     assert caught.value.retry_after == timedelta(seconds=17)
 
 
 async def test_who_may_not_send_any_more_posts_nothing(box: Sandbox) -> None:
     with pytest.raises(TooLate):
-        await Dispatcher(api_of(box)).send(CLAIM, lambda: False)
+        await Dispatcher(api_of(box)).send(CLAIM, Permission(0))
     assert box.requests == []
 
 
@@ -128,13 +124,13 @@ async def test_a_report_is_asked_for_at_the_address_made_for_the_order(box: Sand
     async def address(order_id: str) -> str:
         return f"https://sms.example.com/hooks/delivery?ref={order_id}"
 
-    await Dispatcher(api_of(box), address).send(CLAIM, yes)
+    await Dispatcher(api_of(box), address).send(CLAIM, a_right())
     (post,) = posts(box)
     assert post.form["whendelivered"] == f"https://sms.example.com/hooks/delivery?ref={CLAIM.order_id}"
 
 
 async def test_no_report_is_asked_for_where_nobody_can_be_told(box: Sandbox) -> None:
-    await Dispatcher(api_of(box)).send(CLAIM, yes)
+    await Dispatcher(api_of(box)).send(CLAIM, a_right())
     assert "whendelivered" not in posts(box)[0].form
 
 
@@ -143,5 +139,5 @@ async def test_nothing_is_posted_where_the_address_for_the_report_cannot_be_made
         raise StateUnavailable(order_id)
 
     with pytest.raises(StateUnavailable):
-        await Dispatcher(api_of(box), address).send(CLAIM, yes)
+        await Dispatcher(api_of(box), address).send(CLAIM, a_right())
     assert box.requests == []

@@ -203,7 +203,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("goes back 5,000 messages", 5_000, MOST_READ),
         ("less than 60 seconds ago", timedelta(seconds=60), FRESH),
         ("`ELKS_QUIET_PERIOD`, 120 seconds unless", 120, Settings().quiet_period),
-        ("`ELKS_TIMEOUT` (10) for the request", 10, Settings().timeout),
+        ("`ELKS_TIMEOUT` (10) after the claim", 10, Settings().timeout),
         ("`ELKS_TIMEOUT` and 5 seconds", timedelta(seconds=5), LEASE_SPARE),
         ("could not go out within an hour", HOUR, claims.KEPT),
         ("can be found out within an hour", HOUR, doubts.LONGEST),

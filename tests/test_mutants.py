@@ -73,26 +73,34 @@ MUTANTS = (
     Mutant(
         "one reading is enough",
         "store/doubts.py",
-        (("elif row.absent_at is None:", "elif row.absent_at is None and not verdict.is_absent:"),),
+        (
+            ("if row.absent_at is None:", "if row.absent_at is None and not quiet:"),
+            (
+                "elif read_at < row.absent_at + _pause_between(quiet):",
+                "elif row.absent_at and read_at < row.absent_at:",
+            ),
+        ),
         STORE,
         "two_late_readings and sqlite",
     ),
     Mutant(
+        "a reading that shows something like it counts as one without it",
+        "store/doubts.py",
+        (("change(tx, row.id, absent_at=None, due_at=clear_by)", "change(tx, row.id, absent_at=read_at)"),),
+        STORE,
+        "looked_like_it and sqlite",
+    ),
+    Mutant(
         "no lease check before the first byte",
         "outbox/sending.py",
-        (("still=lambda: not deadline.has_passed", "still=lambda: True"),),
+        (("return not self._deadline.has_passed", "return True"),),
         OUTBOX,
         "wakes_after_the_time_to_begin or was_frozen",
     ),
     Mutant(
         "no lease check before the form",
         "handover.py",
-        (
-            (
-                'case "send_request_body", "started":\n                self._hold_back(on=True)\n                self._require_right()',
-                'case "send_request_body", "started":\n                self._hold_back(on=True)',
-            ),
-        ),
+        (("require(self._right.is_in_time())", "pass"),),
         ROAD,
         "may_not_send_any_more",
     ),
@@ -100,7 +108,7 @@ MUTANTS = (
         "a form that is not taken back",
         "handover.py",
         (
-            ("if self._can_hold_back and not self._still():", "if not self._still():"),
+            ("if self._can_hold_back and not self._right.is_in_time():", "if not self._right.is_in_time():"),
             ("self._hold_back(on=True)", "pass"),
         ),
         ROAD,
@@ -144,8 +152,8 @@ MUTANTS = (
         "store/queue.py",
         (
             (
-                "        return accept_new(tx, claim.order_id, receipt)",
-                "        return accept_new(tx, claim.order_id, receipt) if _find_tried(tx, claim) else None",
+                "        return accept_unshared(tx, claim.order_id, receipt)",
+                "        return accept_unshared(tx, claim.order_id, receipt) if _find_tried(tx, claim) else None",
             ),
         ),
         STORE,
@@ -240,11 +248,11 @@ MUTANTS = (
         "api.py",
         (
             (
-                'return await self._request(self._fresh, "POST", path, data=form, still=still)',
+                'return await self._request(self._fresh, "POST", path, data=form, right=right)',
                 """try:
-                return await self._request(self._fresh, "POST", path, data=form, still=still)
+                return await self._request(self._fresh, "POST", path, data=form, right=right)
             except _Cut:
-                return await self._request(self._fresh, "POST", path, data=form, still=still)""",
+                return await self._request(self._fresh, "POST", path, data=form, right=right)""",
             ),
         ),
         CRASHES,

@@ -17,6 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from elks_mcp.clock import Clock, Deadline
 from elks_mcp.dispatch import Dispatcher
+from elks_mcp.handover import Right, require
 from elks_mcp.models import Approver, Claim, Direction, Message, Order, OrderState, Receipt
 from elks_mcp.outbox import LEASE_SPARE
 from elks_mcp.phone import Number
@@ -27,8 +28,8 @@ from elks_mcp.store.claims import KEPT
 from elks_mcp.store.desk import Desk
 
 from .clocks import ManualClock
-from .provider import OURS, PHONE, SOON, UNLIMITED, House, a_draft, an_approval, gets, posts
-from .stores import claim_next, engine_of
+from .provider import OURS, PHONE, SOON, UNLIMITED, House, a_draft, a_right, an_approval, gets, posts
+from .stores import change_rows, claim_next, engine_of, files_with
 
 pytestmark = pytest.mark.anyio
 
@@ -40,21 +41,35 @@ ELSEWHERE = Number("+46701740606")
 
 
 class Held(Dispatcher):
-    """A dispatcher that posts only when it is let."""
+    """A dispatcher that has asked whether it may post, and does so only when it is let."""
 
     let: anyio.Event
     begun: anyio.Event
 
-    async def send(self, claim: Claim, still: Callable[[], bool]) -> Receipt:
+    async def send(self, claim: Claim, right: Right) -> Receipt:
+        require(await right.holds())
         self.begun.set()
         await self.let.wait()
-        return await super().send(claim, still)
+        return await super().send(claim, OnlyInTime(right))
+
+
+class OnlyInTime:
+    """A right that was asked for before, and may only run out by now."""
+
+    def __init__(self, right: Right) -> None:
+        self._right = right
+
+    async def holds(self) -> bool:
+        return self.is_in_time()
+
+    def is_in_time(self) -> bool:
+        return self._right.is_in_time()
 
 
 class Instant(Dispatcher):
     """A dispatcher that is done at once, so that few steps of the event loop are all there are."""
 
-    async def send(self, claim: Claim, still: Callable[[], bool]) -> Receipt:
+    async def send(self, claim: Claim, right: Right) -> Receipt:
         return Receipt(message_id=f"s{claim.order_id}", status="created")
 
 
@@ -328,7 +343,7 @@ async def test_what_was_being_sent_by_who_is_gone_is_found_out_by_the_next(
             claim = await claim_next((await house.storage.open()).queue, PACE, house.orders.recheck_last)
             assert isinstance(claim, Claim)
             if number == 1:
-                await house.dispatcher.send(claim, lambda: True)
+                await house.dispatcher.send(claim, a_right())
             house.clock.advance(SECOND)
     following = House(tmp_path, beside=house)
     async with following.running():
@@ -858,8 +873,8 @@ async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Dispatcher):
-        async def send(self, claim: Claim, still: Callable[[], bool]) -> Receipt:
-            receipt = await super().send(claim, still)
+        async def send(self, claim: Claim, right: Right) -> Receipt:
+            receipt = await super().send(claim, right)
             if claim.draft.text == "Text 1":
                 raise ValueError(claim.draft.to.e164)
             return receipt
@@ -1402,3 +1417,63 @@ async def test_the_machines_clock_sleeps_and_wakes() -> None:
     await clock.sleep_until(moment)
     assert clock.now() >= moment - timedelta(milliseconds=2)
     await clock.sleep_until(moment)
+
+
+async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_back(tmp_path: Path) -> None:
+    there: list[House] = []
+
+    async def report_to(order_id: str) -> str:
+        """Come between the claim and the connection."""
+        [house] = there
+        stop = house.box.receive(PHONE.e164, "STOP")
+        await (await house.storage.open()).people.hear([inbound(stop.id, "STOP", house)])
+        return f"https://example.com/{order_id}"
+
+    there.append(House(tmp_path, report_to=report_to))
+    async with there[0].running() as house:
+        order = await house.settled(await house.place())
+        assert (order.state, order.fault) == (OrderState.CANCELLED, "The recipient said STOP.")
+        assert posts(house.box) == []
+
+
+@pytest.mark.parametrize("only_own", [False, True])
+async def test_a_state_that_cannot_be_used_ends_nothing_that_needs_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, only_own: bool
+) -> None:
+    house = House(tmp_path, only_own=only_own)
+    (tmp_path / "outbox.sqlite3").write_bytes(b"This is no database, and was never one." * 100)
+    async with house.running():
+        await house.pass_time(2 * MINUTE)
+        assert (await house.client.get_account()).balance.units
+    assert "its file is damaged" in caplog.text
+    assert "Traceback" not in caplog.text
+    if only_own:
+        assert caplog.text.count("its file is damaged") == 1
+
+
+async def test_a_server_that_sends_nothing_throws_away_what_is_too_old_all_the_same(
+    house: House, tmp_path: Path
+) -> None:
+    async with house.opened():
+        order = await house.place("Kom hem till middagen klockan sju", hand_over=False)
+    dry = House(tmp_path, beside=house, only_own=True)
+    async with dry.running():
+        await dry.pass_time(KEPT + 2 * timedelta(hours=1))
+        assert (await dry.find(order)).state is OrderState.EXPIRED
+    assert posts(house.box) == []
+    assert files_with(tmp_path, "middagen") == []
+
+
+async def test_a_text_nobody_knows_about_is_thrown_away_after_a_week_by_a_server_with_nothing_to_send(
+    house: House, tmp_path: Path
+) -> None:
+    async with house.opened():
+        order = await house.place(hand_over=False)
+        place = house.storage.place
+    change_rows(place, "UPDATE orders SET state = 'unknown' WHERE id = ?", order.id)
+    house.clock.advance(timedelta(days=8))
+    following = House(tmp_path, beside=house)
+    async with following.running():
+        await following.pass_time(MINUTE)
+        assert (await following.find(order)).text is None
+    assert posts(house.box) == []

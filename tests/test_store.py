@@ -10,8 +10,8 @@ import subprocess
 import sys
 import traceback
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from functools import partial
 from itertools import count, pairwise, permutations
@@ -25,11 +25,21 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
-from sqlalchemy import insert, select
+from sqlalchemy import Connection, event, insert, select
+from sqlalchemy.exc import OperationalError
 
 import elks_mcp.store.migrations
-from elks_mcp.errors import ElksError, InvalidInput, Misconfigured, NotFound, Refused, StateUnavailable
+from elks_mcp.errors import (
+    ElksError,
+    InvalidInput,
+    Misconfigured,
+    NotFound,
+    Refused,
+    StateUnavailable,
+    StateUncertain,
+)
 from elks_mcp.models import (
     UNFINISHED,
     Approval,
@@ -53,7 +63,7 @@ from elks_mcp.store.desk import Desk
 from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.hashes import Hasher, find_or_make_key
 from elks_mcp.store.migrating import HEAD
-from elks_mcp.store.peek import has_unfinished
+from elks_mcp.store.peek import has_work
 from elks_mcp.store.schema import metadata, orders
 from elks_mcp.store.store import Store
 from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
@@ -180,7 +190,7 @@ async def test_many_who_open_at_once_make_one_database(place: Place) -> None:
 
 async def test_nothing_is_made_before_it_is_needed(folder: Place) -> None:
     storage = Storage(folder, ACCOUNT)
-    assert not await storage.has_unfinished()
+    assert not await storage.has_work()
     assert (storage.exists, storage.is_open) == (False, False)
     await storage.close()
     assert folder.folder
@@ -198,9 +208,9 @@ async def test_without_a_place_everything_is_gone_in_the_end() -> None:
         store = await storage.open()
         for number in range(20):
             placing.start_soon(place_one, store, f"Text {number}")
-    assert await storage.has_unfinished()
+    assert await storage.has_work()
     await storage.close()
-    assert not await storage.has_unfinished()
+    assert not await storage.has_work()
     assert await (await storage.open()).queue.claim(UNPACED, allow) == Idle(None)
     await storage.close()
 
@@ -334,7 +344,7 @@ async def test_a_file_that_is_no_database_is_not_used(folder: Place) -> None:
     folder.folder.mkdir()
     folder.file.write_bytes(b"This is not a database. " * 400)
     assert "its file is damaged" in await unavailable(Storage(folder, ACCOUNT).open())
-    assert has_unfinished(folder.file, ACCOUNT)  # somebody has to look, and will say this
+    assert has_work(folder.file, ACCOUNT)  # somebody has to look, and will say this
 
 
 async def test_a_file_that_was_damaged_is_not_used(folder: Place) -> None:
@@ -959,7 +969,7 @@ async def test_of_a_text_that_was_half_placed_when_we_died_the_next_look_leaves_
     die_halfway(folder, "place")
     assert folder.folder
     assert files_with(folder.folder, "middagen") != []  # or this proves nothing
-    assert not await Storage(folder, ACCOUNT).has_unfinished()
+    assert not await Storage(folder, ACCOUNT).has_work()
     assert files_with(folder.folder, "middagen") == []
     assert not list(folder.folder.glob("*-*"))
 
@@ -968,7 +978,7 @@ async def test_of_a_text_that_was_half_settled_when_we_died_nothing_is_left_in_t
     die_halfway(folder, "settle")
     assert folder.folder
     assert list(folder.folder.glob("*-*"))
-    assert await Storage(folder, ACCOUNT).has_unfinished()
+    assert await Storage(folder, ACCOUNT).has_work()
     async with opened(folder) as store:
         [(order_id,)] = read_rows(folder, "SELECT id FROM orders")
         assert (await store.book.get(order_id)).state is OrderState.SENDING
@@ -1048,15 +1058,16 @@ async def test_a_peek_sees_whether_a_server_is_needed(folder: Place) -> None:
         account = account_of(state)
         async with opened(folder, account=account) as store:
             assert (await WAYS[state](store)).state is state
-        assert has_unfinished(folder.file, account) is (state in UNFINISHED)
-        assert await Storage(folder, account).has_unfinished() is (state in UNFINISHED)
-        assert not has_unfinished(folder.file, Account("http://localhost/other", account.username))
-    assert not has_unfinished(folder.file, OTHERS)
+        needed = state in {*UNFINISHED, OrderState.UNKNOWN}  # whose text is thrown away after a week
+        assert has_work(folder.file, account) is needed
+        assert await Storage(folder, account).has_work() is needed
+        assert not has_work(folder.file, Account("http://localhost/other", account.username))
+    assert not has_work(folder.file, OTHERS)
 
 
 async def test_a_shared_database_is_always_worth_opening() -> None:
     nowhere = Place(url=SecretStr("postgresql://localhost/none"), key=KEY)
-    assert await Storage(nowhere, ACCOUNT).has_unfinished()
+    assert await Storage(nowhere, ACCOUNT).has_work()
 
 
 def test_a_peek_loads_nothing_that_takes_long() -> None:
@@ -1652,6 +1663,24 @@ async def test_what_cannot_be_told_apart_is_left_to_a_person(place: Place, clock
         assert await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE) == []
 
 
+async def test_what_looked_like_it_for_a_while_takes_two_readings_without_it_all_the_same(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        claim = await claim_new(store, EVENING)
+        await store.queue.settle_doubt(claim, "No answer.")
+
+        async def read(at: timedelta, *history: Message) -> OrderState:
+            await store.doubts.conclude(history, read_at=NOON + at, quiet=QUIET, skew=NONE)
+            return (await store.book.get(claim.order_id)).state
+
+        similar = a_message(EVENING.upper())
+        assert await read(QUIET) is OrderState.IN_DOUBT
+        assert await read(QUIET * 1.05, similar) is OrderState.IN_DOUBT
+        assert await read(QUIET * 1.2) is OrderState.IN_DOUBT, "the one before was no reading without it"
+        assert await read(QUIET * 1.3) is OrderState.QUEUED
+
+
 async def test_a_history_that_cannot_be_read_proves_nothing(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         claim = await claim_new(store)
@@ -1993,3 +2022,98 @@ async def test_an_inbound_message_and_an_outbound_one_are_told_apart(place: Plac
         await store.people.hear([inbound, outbound])
     rows = read_rows(place, "SELECT sent_at IS NULL, received_at IS NULL FROM contacts")
     assert sorted((bool(sent), bool(received)) for sent, received in rows) == [(False, True), (True, False)]
+
+
+# ── what a database does by itself ──
+
+
+async def test_the_operators_level_of_isolation_does_not_matter(postgres_with_tables: str) -> None:
+    """At REPEATABLE READ, who waited for a lock would see what was before it."""
+    with psycopg.connect(postgres_with_tables, autocommit=True) as server:
+        name = server.info.dbname
+        level = SQL("alter database {} set default_transaction_isolation = 'repeatable read'")
+        server.execute(level.format(Identifier(name)))
+    place = Place(url=SecretStr(postgres_with_tables), key=KEY)
+    found = []
+    async with opened(place) as one, opened(place) as other, anyio.create_task_group() as group:
+
+        async def order(store: Store) -> None:
+            found.append(await store.book.place(an_approval(a_draft()), within(PRICE)))
+
+        for store in [one, other] * 4:
+            group.start_soon(order, store)
+    assert len({placed.order.id for placed in found}) == 1
+    assert sorted(placed.is_repeat for placed in found) == [False] + [True] * 7
+
+
+async def test_options_in_the_address_count_too(postgres_database: str) -> None:
+    with psycopg.connect(postgres_database) as server:
+        server.execute("create schema elsewhere")
+    url = f"{postgres_database}&options=-csearch_path%3Delsewhere"
+    async with opened(Place(url=SecretStr(url), key=KEY)):
+        pass
+    with psycopg.connect(postgres_database) as server:
+        tables = server.execute("select schemaname from pg_tables where tablename = 'orders'").fetchall()
+        assert tables == [("elsewhere",)]
+
+
+async def test_an_order_of_which_only_the_word_was_lost_is_placed(place: Place, clock: ManualClock) -> None:
+    async with opened(place, clock) as store:
+        with losing_the_word(store, for_good=False):
+            placed = await store.book.place(an_approval(a_draft(EVENING)), allow)
+    assert (placed.is_repeat, placed.order.text) == (False, EVENING)
+    assert read_rows(place, "SELECT id, state FROM orders") == [(placed.order.id, "queued")]
+
+
+async def test_an_order_of_which_nobody_can_say_whether_it_was_placed_is_named(
+    place: Place, clock: ManualClock
+) -> None:
+    async with opened(place, clock) as store:
+        with losing_the_word(store, for_good=True), pytest.raises(StateUncertain) as caught:
+            await store.book.place(an_approval(a_draft(EVENING)), allow)
+    assert "do not send it again" in caught.value.explain()
+    [number] = re.findall("O-[0-9A-Z]{8}", caught.value.explain())
+    assert read_rows(place, "SELECT id, state FROM orders") == [(number, "queued")]
+
+
+@contextmanager
+def losing_the_word(store: Store, *, for_good: bool) -> Iterator[None]:
+    """Lose the database just after the next commit; or only its word of that."""
+    lost: list[bool] = []
+
+    def commit(connection: Connection) -> None:
+        connection.connection.commit()
+        lost.append(True)
+        raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+    def execute(*_: object) -> None:
+        if lost and for_good:
+            raise OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+    engines = {engine_of(store), store.database._statements}
+    event.listen(engine_of(store), "commit", commit, once=True)
+    for engine in engines:
+        event.listen(engine, "before_cursor_execute", execute)
+    yield
+    for engine in engines:
+        event.remove(engine, "before_cursor_execute", execute)
+    assert lost
+
+
+async def test_a_message_given_to_two_orders_at_once_is_a_reason_to_try_again(
+    postgres_with_tables: str, clock: ManualClock
+) -> None:
+    place = Place(url=SecretStr(postgres_with_tables), key=KEY)
+    async with opened(place, clock) as store:
+        doubtful, other = await claim_new(store, EVENING), await claim_new(store, to=OTHER_PHONE)
+        await store.queue.settle_doubt(doubtful, "No answer.")
+
+        def give_away(_: object, __: object, statement: str, *___: object) -> None:
+            if "SET state" in statement and "message_id IS NULL" in statement:
+                change_rows(place, "UPDATE orders SET message_id = 's1' WHERE id = ?", other.order_id)
+
+        event.listen(engine_of(store), "before_cursor_execute", give_away)
+        history = [a_message(EVENING, message_id="s1")]
+        with pytest.raises(StateUnavailable):
+            await store.doubts.conclude(history, read_at=NOON, quiet=QUIET, skew=NONE)
+        assert (await store.book.get(doubtful.order_id)).state is OrderState.IN_DOUBT

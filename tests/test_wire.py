@@ -281,7 +281,7 @@ def test_an_unreadable_next_is_not_taken_for_the_end_of_history() -> None:
 def test_words_of_46elks_are_cleaned_and_cut() -> None:
     sms = {"id": "s1", "status": "se\u202ent\x00" + "!" * 500, "from": "Kli\u200bniken", "to": "+467\x07"}
     message = wire.parse_message(encoded(**sms), "SEK")
-    assert message.status == ("sent" + "!" * 500)[:200]
+    assert message.status == ("sent" + "!" * 500)[:20]
     assert (message.sender, message.to) == ("Kliniken", "+467")
 
 

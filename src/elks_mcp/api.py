@@ -5,7 +5,7 @@ request is whether it may have reached 46elks: `Unreachable` says surely not, `N
 """
 
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
@@ -20,8 +20,8 @@ import httpx2
 from pydantic import SecretStr
 
 from elks_mcp.clock import Clock
-from elks_mcp.errors import NoAnswer, TooLate, Unreachable
-from elks_mcp.handover import Handover
+from elks_mcp.errors import NoAnswer, Unreachable
+from elks_mcp.handover import Handover, Right, require
 from elks_mcp.wire import LONGEST_LINE, parse_refusal, parse_unreadable
 
 DEFAULT_BASE_URL = "https://api.46elks.com/a1"
@@ -83,24 +83,22 @@ class Api:
         """
         return await self._ask("POST", path, data=form)
 
-    async def post(
-        self, path: str, form: Mapping[str, str], *, still: Callable[[], bool] | None = None
-    ) -> bytes:
+    async def post(self, path: str, form: Mapping[str, str], *, right: Right | None = None) -> bytes:
         """Post a form, once and never again, over a connection of its own.
 
         An idle connection may be closed by the other side just when it is used again, and then
-        nobody could say whether the form arrived. `still` is asked when the connection stands, just
+        nobody could say whether the form arrived. `right` is asked when the connection stands, just
         before the first byte of the request, and around the form itself (see `handover`); a process that
         was frozen until then may not go on.
 
         Raises:
-            TooLate: `still` said no.
+            TooLate: the right is gone.
             ProviderError: it was refused, or nobody knows.
         """
-        if still and not still():
-            raise TooLate("The right to send this had run out.")
+        if right:
+            require(await right.holds())
         async with self._within_limit():
-            return await self._request(self._fresh, "POST", path, data=form, still=still)
+            return await self._request(self._fresh, "POST", path, data=form, right=right)
 
     async def aclose(self) -> None:
         """Close what is open; what is asked for later opens anew."""
@@ -138,9 +136,9 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
-        still: Callable[[], bool] | None = None,
+        right: Right | None = None,
     ) -> bytes:
-        extensions = {"trace": Handover(still)} if still else None
+        extensions = {"trace": Handover(right)} if right else None
         url = _read_url(self._base_url + path)
         try:
             async with client.stream(

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from elks_mcp import wire
 from elks_mcp.api import Api
+from elks_mcp.handover import Right
 from elks_mcp.models import Claim, Receipt
 
 
@@ -17,15 +18,15 @@ class Dispatcher:
         self._api = api
         self._report_to = report_to
 
-    async def send(self, claim: Claim, still: Callable[[], bool]) -> Receipt:
-        """Send a claimed order's text, now. `still` is asked just before the first byte leaves.
+    async def send(self, claim: Claim, right: Right) -> Receipt:
+        """Send a claimed order's text, now. The right is asked for just before the first byte leaves.
 
         Raises:
-            TooLate: `still` said no; nothing was sent.
+            TooLate: the right is gone; nothing was sent.
             Unreachable, Throttled: it was surely not accepted.
             Unauthorized, Rejected: 46elks said no.
             NoAnswer: nobody knows whether it was accepted.
         """
         report_to = await self._report_to(claim.order_id) if self._report_to else None
         form = wire.build_sms(claim.draft, dry_run=False, report_to=report_to)
-        return wire.parse_receipt(await self._api.post("/sms", form, still=still), claim.currency)
+        return wire.parse_receipt(await self._api.post("/sms", form, right=right), claim.currency)

@@ -8,6 +8,7 @@
     ├─ NotSent             an order that 46elks refused or never took; its message says who
     ├─ Misconfigured       the operator, in the environment
     ├─ StateUnavailable    the operator, or time: the database of queued texts
+    │  └─ StateUncertain   nobody knows: the database may have kept what it was told
     └─ ProviderError       46elks, or the road to it
        ├─ Unauthorized     the operator: API credentials
        ├─ Rejected         46elks said no; it will say no again
@@ -92,6 +93,13 @@ class StateUnavailable(ElksError):
     code = "state_unavailable"
     default_hint = "Without it nothing is sent."
     retry = "Trying again later is safe: the same text does not go out twice."
+
+
+class StateUncertain(StateUnavailable):
+    """The database was lost just when it was to keep something, and may have kept it."""
+
+    code = "state_uncertain"
+    default_hint = ""
 
 
 class ProviderError(ElksError):

@@ -7,9 +7,8 @@ and once more after that write, as long as the kernel still holds back what was 
 
 import socket
 import struct
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from elks_mcp.errors import NoAnswer, TooLate
 
@@ -20,41 +19,59 @@ _DISCARD = struct.pack("ii", 1, 0)
 """SO_LINGER: closing throws away what has not left, and resets the connection (socket(7))."""
 
 
+def require(right: bool) -> None:
+    """Go no further without the right.
+
+    Raises:
+        TooLate: it is gone.
+    """
+    if not right:
+        raise TooLate("The right to send this is gone.")
+
+
+class Right(Protocol):
+    """A right to send something."""
+
+    async def holds(self) -> bool:
+        """Tell whether it was neither taken away nor has run out."""
+        ...
+
+    def is_in_time(self) -> bool:
+        """Tell whether it has not run out."""
+        ...
+
+
 class Handover:
     """Listens to what a connection of httpx2's does for one request, and breaks it off where it is too late.
 
     It is a `trace` extension (https://www.python-httpx.org/advanced/extensions/#trace).
     """
 
-    def __init__(self, still: Callable[[], bool]) -> None:
-        self._still = still
+    def __init__(self, right: Right) -> None:
+        self._right = right
         self._socket: Any = None
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
         """Hear of a step; the form is the body of the request, and the last that is written.
 
         Raises:
-            TooLate: the right had run out before the form was written.
+            TooLate: the right was gone before the form was written.
             NoAnswer: it ran out while it was; nobody knows whether it left.
         """
         match event.split(".")[-2:]:
             case "connect_tcp", "complete":
                 self._socket = info["return_value"].get_extra_info("socket")
             case "send_request_headers", "started":
-                self._require_right()
+                require(await self._right.holds())
             case "send_request_body", "started":
                 self._hold_back(on=True)
-                self._require_right()
+                require(self._right.is_in_time())
             case "send_request_body", "complete":
                 self._let_go()
 
-    def _require_right(self) -> None:
-        if not self._still():
-            raise TooLate("The right to send this had run out.")
-
     def _let_go(self) -> None:
         """Let the form leave; if this process was frozen just before it wrote it, throw it away instead."""
-        if self._can_hold_back and not self._still():
+        if self._can_hold_back and not self._right.is_in_time():
             with suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
             raise NoAnswer("This server stood still just when it sent this, for too long.")

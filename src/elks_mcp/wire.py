@@ -30,6 +30,7 @@ LONGEST_LINE = 4096
 """More bytes than this are not the one line that 46elks refuses with."""
 
 _LONGEST_NAME = 20
+_LONGEST_STATUS = 20
 _LONGEST_SAID = 200
 
 
@@ -221,6 +222,7 @@ Lenient = Annotated[T | None, WrapValidator(_or_none)]
 Time = Annotated[datetime | None, BeforeValidator(parse_time)]
 Id = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 Words = Annotated[str, AfterValidator(_tidied)]
+Status = Annotated[str, AfterValidator(lambda words: _tidied(words)[:_LONGEST_STATUS])]
 Units = Annotated[int, Field(ge=-(10**15), le=10**15)]
 Parts = Annotated[int, Field(ge=1, le=10**6)]
 
@@ -232,7 +234,7 @@ class _Estimate(BaseModel):
 
 class _Accepted(BaseModel):
     id: Id
-    status: Lenient[Words] = None
+    status: Lenient[Status] = None
     created: Time = None
     cost: Lenient[Units] = None
     parts: Lenient[Parts] = None

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from elks_mcp.app import App
-from elks_mcp.errors import ElksError, InvalidInput, NotApproved
+from elks_mcp.errors import ElksError, InvalidInput, NotApproved, StateUncertain
 from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
 from elks_mcp.policy import Mode
@@ -126,6 +126,8 @@ class ElksTool(Tool):
         return None
 
     def _in_words(self, failure: ElksError | None) -> str:
+        if isinstance(failure, StateUncertain):
+            return failure.explain()
         if failure:
             return f"{self.failed}{failure.explain()}"
         return f"{self.BUG} {self.MAYBE_SENT}" if self.failed else self.BUG

@@ -10,7 +10,7 @@ LEASE_SPARE = timedelta(seconds=5)
 """What a lease lasts longer than one request: in this time the request must have begun."""
 
 _WINDOW = timedelta(seconds=60.06)
-"""A minute and a thousandth: N texts spread over it are never more than N in any minute."""
+"""A minute and a thousandth: of N slots spread over it never more than N are in any minute."""
 
 _AHEAD = timedelta(milliseconds=20)
 """How early a slot of the pace is taken, so that a fast pace takes several at once."""

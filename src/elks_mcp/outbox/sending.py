@@ -41,6 +41,23 @@ _TRIES_TO_PUT_DOWN, _BETWEEN_TRIES = 5, timedelta(seconds=1)
 PutDown = Callable[[], Awaitable[Order | None]]
 
 
+class _Right:
+    """The right to send a claim's text: until its time is up, or the recipient says STOP."""
+
+    def __init__(self, store: "Store", claim: Claim, deadline: Deadline) -> None:
+        self._store = store
+        self._claim = claim
+        self._deadline = deadline
+
+    async def holds(self) -> bool:
+        """Look whether the claim still counts, and nobody said STOP; that may take until it is too late."""
+        return await self._store.queue.may_send(self._claim) and self.is_in_time()
+
+    def is_in_time(self) -> bool:
+        """Tell whether it is time to begin."""
+        return not self._deadline.has_passed
+
+
 class Sending:
     """Posts what is claimed, and knows how it went lately."""
 
@@ -79,9 +96,7 @@ class Sending:
         queue = store.queue
         try:
             await self._clock.sleep_until(self._clock.now() + claim.wait)
-            if not await queue.may_send(claim):
-                return lambda: queue.withdraw(claim)
-            receipt = await self._dispatcher.send(claim, still=lambda: not deadline.has_passed)
+            receipt = await self._dispatcher.send(claim, _Right(store, claim, deadline))
         except (StateUnavailable, TooLate):
             return lambda: queue.withdraw(claim)
         except ProviderError as error:
@@ -133,4 +148,7 @@ class Sending:
             except StateUnavailable as error:
                 log.error("what became of a text cannot be put down: %s", error)  # noqa: TRY400
                 await self._clock.sleep_until(self._clock.now() + _BETWEEN_TRIES)
+            except Exception:
+                log.exception("what became of a text cannot be put down")
+                break
         return None

@@ -72,7 +72,7 @@ class Outbox:
         self._posts: TaskGroup | None = None
         """Where requests are made, for as long as we run."""
         self._is_clearing = False
-        self._tidied_at = clock.now()
+        self._tidy_at = clock.now()
 
     @classmethod
     def over(
@@ -198,11 +198,22 @@ class Outbox:
         wait = _FIRST_LOOK
         while not self._woken.is_set():
             await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
-            if await self._storage.has_unfinished():
+            if await self._storage.has_work():
                 if not self._habits.only_own:
-                    return
-                await self._storage.open()  # which tidies up what nobody needs any more, and sends nothing
+                    break
+                await self._try_tidy()
             wait = _LATER
+        self._tidy_at = self._clock.now() + _BETWEEN_TIDYING  # since opening the store does it
+
+    async def _try_tidy(self) -> None:
+        """Throw away what nobody needs any more, once an hour, where nothing is sent."""
+        if self._clock.now() < self._tidy_at:
+            return
+        self._tidy_at = self._clock.now() + _BETWEEN_TIDYING
+        try:
+            await (await self._storage.open()).upkeep.tidy()
+        except ElksError as error:
+            log.error("what is remembered cannot be tidied up: %s", error)  # noqa: TRY400
 
     async def _turn(self, posts: TaskGroup, readers: TaskGroup) -> timedelta:
         """Do what is overdue and send the text whose turn it is; say how long there is nothing to do."""
@@ -277,8 +288,8 @@ class Outbox:
 
     async def _catch_up(self, store: "Store", outlook: Outlook, readers: TaskGroup) -> timedelta:
         """See to what is overdue; say when to look again."""
-        if self._clock.now() - self._tidied_at >= _BETWEEN_TIDYING:
-            self._tidied_at = self._clock.now()
+        if self._clock.now() >= self._tidy_at:
+            self._tidy_at = self._clock.now() + _BETWEEN_TIDYING
             await store.upkeep.tidy()
         if outlook.lapsed:
             await store.queue.lapse()
@@ -320,5 +331,7 @@ class Outbox:
             self.wake()
         except ElksError as error:
             log.error("orders in doubt cannot be looked into for now: %s", error)  # noqa: TRY400
+        except Exception:
+            log.exception("looking into orders in doubt has a fault of its own")
         finally:
             self._is_clearing = False

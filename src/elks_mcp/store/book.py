@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, exists, insert, or_, select
 
-from elks_mcp.errors import NotFound, Refused
+from elks_mcp.errors import NotFound, Refused, StateUnavailable, StateUncertain
 from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState, Recall
 from elks_mcp.store.answers import Check, Pace, Placed, Prior
 from elks_mcp.store.changes import change, close
@@ -36,9 +36,8 @@ class Book:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @deciding
-    def place(
-        self, tx: Tx, approval: Approval, check: Check, *, dedupe: bool = True, pace: Pace | None = None
+    async def place(
+        self, approval: Approval, check: Check, *, dedupe: bool = True, pace: Pace | None = None
     ) -> Placed:
         """Put an order in the queue, or return the one it repeats; where a person has to agree, it waits.
 
@@ -48,7 +47,38 @@ class Book:
         Raises:
             InvalidInput: the idempotency key was used for another message.
             Refused: a guard minds.
+            StateUnavailable: it is in no queue.
+            StateUncertain: nobody knows whether it is.
         """
+        order_id = f"O-{_code(8)}"
+        try:
+            return await self._place(order_id, approval, check, dedupe=dedupe, pace=pace)
+        except StateUncertain as error:
+            return await self._find_placed(order_id, error)
+
+    async def _find_placed(self, order_id: str, error: StateUncertain) -> Placed:
+        """Look whether an order was kept after all, when only word of that was lost."""
+        try:
+            return Placed(await self.get(order_id), is_repeat=False)
+        except NotFound:
+            raise StateUnavailable(str(error)) from None
+        except StateUnavailable:
+            raise StateUncertain(
+                f"{error} Nobody knows whether the text was queued: do not send it again.",
+                hint=f"Ask check_sms_status ({order_id}) when the database is back.",
+            ) from None
+
+    @deciding
+    def _place(
+        self,
+        tx: Tx,
+        order_id: str,
+        approval: Approval,
+        check: Check,
+        *,
+        dedupe: bool,
+        pace: Pace | None,
+    ) -> Placed:
         draft = approval.quote.draft
         earlier = find_earlier(tx, draft, dedupe=dedupe)
         if earlier.repeated:
@@ -62,7 +92,7 @@ class Book:
             close(tx, earlier.waiting, OrderState.CANCELLED, _NOT_NEEDED)  # or a late yes would send it twice
         if earlier.overdue:
             _expire_waiting(tx, earlier.overdue)
-        row = _new_row(tx, approval, waits=waits)
+        row = _new_row(tx, approval, waits=waits) | {"id": order_id}
         may_go = earlier.is_first and not waits
         claim = claim_new(tx, row, approval.quote, pace) if pace and may_go else None
         return Placed(_insert(tx, row), is_repeat=False, claim=claim)
@@ -161,7 +191,6 @@ def _expire_waiting(tx: Tx, row: Row[Any]) -> None:
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
     return build_order(tx, approval.quote) | {
-        "id": f"O-{_code(8)}",
         "state": OrderState.WAITING if waits else OrderState.QUEUED,
         "approver": approval.approver,
         "approval": _new_approval(tx) if waits else None,

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Boolean, Executable, Row, bindparam, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 
+from elks_mcp.errors import StateUnavailable
 from elks_mcp.models import Order, OrderState, Receipt
 from elks_mcp.store.database import Tx
 from elks_mcp.store.rows import IN_ORDER, parse_order
@@ -61,6 +62,9 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
 
     A message belongs to one order: where history made us take it for another order's, that is unknown again.
     Nothing changes where the order is gone, or was accepted before.
+
+    Raises:
+        StateUnavailable: another order was given the message at the same moment; trying again helps.
     """
     row = tx.execute(_TO_BE_ACCEPTED, {"which": order_id}).first()
     if row is None or row.message_id is not None:
@@ -69,10 +73,13 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     values = {"account": tx.account_id, "message": receipt.message_id}
     if owner := tx.execute(_ITS_OWNER, values).first():
         alter(tx, owner.id, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
-    return accept_new(tx, order_id, receipt)
+    try:
+        return accept_unshared(tx, order_id, receipt)
+    except MessageTaken:
+        raise StateUnavailable("Another order was given the same message at the same moment.") from None
 
 
-def accept_new(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
+def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     """Do the same with one statement, where the message is nobody else's, as it nearly always is.
 
     Raises:

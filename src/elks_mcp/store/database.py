@@ -34,7 +34,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from elks_mcp.clock import Clock
-from elks_mcp.errors import Misconfigured, StateUnavailable
+from elks_mcp.errors import Misconfigured, StateUnavailable, StateUncertain
 from elks_mcp.store.hashes import Hasher
 from elks_mcp.store.migrating import migrate
 from elks_mcp.store.place import Account, Place
@@ -49,6 +49,7 @@ _POSTGRES_OPTIONS = " ".join(
     f"-c {option}"
     for option in (
         "synchronous_commit=on",
+        "default_transaction_isolation=read\\ committed",
         "statement_timeout=10s",
         "lock_timeout=10s",
         "idle_in_transaction_session_timeout=20s",
@@ -73,6 +74,8 @@ class Tx:
         self.is_postgres = database.is_postgres
         self.is_used = False
         """Whether anything was asked of the database yet."""
+        self.is_over = False
+        """Whether all was done that is to be committed."""
 
     @cached_property
     def now(self) -> datetime:
@@ -135,7 +138,10 @@ def reading(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S,
 
 
 def writing(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Make a transaction of a function: one that changes what concerns a single order."""
+    """Make a transaction of a function: one that changes rows without deciding by others of the account.
+
+    Where it decides after all, it takes the locks it needs by itself.
+    """
     return _transaction(work, writes=True, decides=False)
 
 
@@ -260,11 +266,18 @@ class Database:
                 try:
                     with self._begin(engine) as connection:
                         tx = Tx(self, connection)
-                        return work(tx)
+                        result = work(tx)
+                        tx.is_over = True
                 except DBAPIError as error:
+                    if tx and tx.is_over:
+                        raise StateUncertain(
+                            f"The database of queued texts was lost: {_reason(error)}."
+                        ) from None
                     # A connection that had died while it lay idle: nothing was done over it.
                     if not error.connection_invalidated or (tx and tx.is_used):
                         raise
+                else:
+                    return result
             raise StateUnavailable("The database of queued texts cannot be reached.")
 
     @contextmanager
@@ -279,7 +292,10 @@ class Database:
                 yield connection
             return
         kept = self._kept[engine]
-        connection = kept.pop() if kept else engine.connect()
+        try:
+            connection = kept.pop()
+        except IndexError:
+            connection = engine.connect()
         try:
             with connection.begin():
                 yield connection
@@ -370,9 +386,11 @@ def _create_postgres_engine(written: str, **more: Any) -> Engine:
         raise Misconfigured(
             "ELKS_DATABASE_URL cannot be read.", hint="It looks like postgresql://user:password@host/name."
         ) from None
-    options = {"options": _POSTGRES_OPTIONS, "connect_timeout": _BUSY_SECONDS}
+    theirs = url.query.get("options", "")
+    options = " ".join([theirs] if isinstance(theirs, str) else theirs)  # ours last, since the last counts
+    args = {"options": f"{options} {_POSTGRES_OPTIONS}".strip(), "connect_timeout": _BUSY_SECONDS}
     try:
-        return create_engine(url, poolclass=NullPool, connect_args=options, **more)
+        return create_engine(url, poolclass=NullPool, connect_args=args, **more)
     except ModuleNotFoundError:
         raise Misconfigured(
             "ELKS_DATABASE_URL needs the driver for PostgreSQL.", hint="Install elks-mcp[postgres]."

@@ -57,7 +57,8 @@ class Doubts:
         `history` is all that was sent since the first attempt; None where it could not be read. `skew`
         is how far 46elks' clock is ahead of the database's. A text is absent by two readings: one that
         began `quiet` after the attempt ended or later, and one a second, or a tenth of `quiet`, after
-        that. (Not after it began: a process that stood still may have posted at the end of its time.)
+        that. (Not after it began: a process that stood still may have posted at the end of its time.) Where
+        the second reading shows something like it, nobody can tell.
         """
         rows = tx.all(select(orders).where(_in_doubt(tx)).with_for_update())
         verdicts = {} if history is None else _judge(tx, rows, history, skew)
@@ -97,14 +98,22 @@ def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, qu
         _end(tx, row, OrderState.UNKNOWN, _TOO_LONG)
     elif verdict is None or read_at < row.changed_at + quiet:
         change(tx, row.id, due_at=_next_look(tx, row, quiet))
-    elif row.absent_at is None:
+    elif verdict.is_absent:
+        _apply_absence(tx, row, read_at, quiet)
+    elif read_at < (clear_by := row.changed_at + quiet + _pause_between(quiet)):
+        change(tx, row.id, absent_at=None, due_at=clear_by)
+    else:
+        _end(tx, row, OrderState.UNKNOWN, _AMBIGUOUS)
+
+
+def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, quiet: timedelta) -> None:
+    """Send it again, if this is the second reading without it."""
+    if row.absent_at is None:
         change(tx, row.id, absent_at=read_at, due_at=tx.now + _pause_between(quiet))
     elif read_at < row.absent_at + _pause_between(quiet):
         change(tx, row.id, due_at=row.absent_at + _pause_between(quiet))
-    elif verdict.is_absent:
-        _end(tx, row, OrderState.QUEUED, _WAS_ABSENT)
     else:
-        _end(tx, row, OrderState.UNKNOWN, _AMBIGUOUS)
+        _end(tx, row, OrderState.QUEUED, _WAS_ABSENT)
 
 
 def _end(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> None:

@@ -38,7 +38,7 @@ _NOT_COUNTED = (*NEVER_SENT, OrderState.WAITING)
 
 
 class People:
-    """Answers what a guard asks about a recipient, and listens to history."""
+    """Listens to history."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -53,7 +53,7 @@ class People:
     def hear(self, tx: Tx, messages: Iterable[Message], *, until: datetime | None = None) -> None:
         """Take note of messages, in any order and as often as they come: who wrote, to whom, who said STOP.
 
-        `until`: history was heard without a gap up to then.
+        `until`: history was heard up to then, as far back as it is read at all.
         """
         _note(tx, _news(tx, messages))
         if until:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from elks_mcp.models import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.answers import Check, Idle, Outlook, Pace, PauseReason, Prospect
-from elks_mcp.store.changes import MessageTaken, accept, accept_new, change, close
+from elks_mcp.store.changes import MessageTaken, accept, accept_unshared, change, close
 from elks_mcp.store.claims import claim_due, is_queued
 from elks_mcp.store.database import Database, Tx, deciding, reading, writing, writing_once
 from elks_mcp.store.people import has_opted_out
@@ -34,7 +34,10 @@ from elks_mcp.store.traffic import find_pause, pause, resume
 
 
 class Queue:
-    """What is to be sent, shared by all processes on this database. Each method is one transaction."""
+    """What is to be sent, shared by all processes on this database. Each method is one transaction.
+
+    Only `settle_sent` is a second one where the first finds its message taken.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -59,13 +62,13 @@ class Queue:
     async def settle_sent(self, claim: Claim, receipt: Receipt) -> Order | None:
         """Put down that 46elks accepted it. That counts, whoever holds the order by now."""
         try:
-            return await self._accept_new(claim, receipt)
+            return await self._accept_unshared(claim, receipt)
         except MessageTaken:
             return await self._accept(claim, receipt)
 
     @writing_once
-    def _accept_new(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:
-        return accept_new(tx, claim.order_id, receipt)
+    def _accept_unshared(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:
+        return accept_unshared(tx, claim.order_id, receipt)
 
     @writing
     def _accept(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:

@@ -10,7 +10,7 @@ import anyio.to_thread
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured, StateUnavailable
 from elks_mcp.store.hashes import SHORTEST_KEY, Hasher, find_or_make_key
-from elks_mcp.store.peek import has_unfinished
+from elks_mcp.store.peek import has_work
 from elks_mcp.store.place import Account, Place
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class Storage:
         """Whether anything can be remembered there at all."""
         return self.is_open or bool(self.place.url) or bool(self.place.file and self.place.file.exists())
 
-    async def has_unfinished(self) -> bool:
-        """Look whether a server has something to see to, without loading more than is loaded."""
+    async def has_work(self) -> bool:
+        """Look whether a server has something to see to, or to throw away, without loading more."""
         if self.place.url:
             return True
         if self.place.file is None:
             return self.is_open
-        return await anyio.to_thread.run_sync(has_unfinished, self.place.file, self._account)
+        return await anyio.to_thread.run_sync(has_work, self.place.file, self._account)
 
     async def open(self) -> "Store":
         """Return the store, opening it the first time.
