@@ -153,7 +153,8 @@ MUTANTS = (
         (
             (
                 "        return accept_unshared(tx, claim.order_id, receipt)",
-                "        return accept_unshared(tx, claim.order_id, receipt) if _find_tried(tx, claim) else None",
+                "        found = _find_tried(tx, claim)\n"
+                "        return accept_unshared(tx, claim.order_id, receipt) if found else None",
             ),
         ),
         STORE,
