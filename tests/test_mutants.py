@@ -153,8 +153,8 @@ MUTANTS = (
         (
             (
                 "        return accept_unshared(tx, claim.order_id, receipt)",
-                "        found = _find_tried(tx, claim)\n"
-                "        return accept_unshared(tx, claim.order_id, receipt) if found else None",
+                """        found = _find_tried(tx, claim)
+        return accept_unshared(tx, claim.order_id, receipt) if found else None""",
             ),
         ),
         STORE,
