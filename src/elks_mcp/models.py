@@ -18,7 +18,7 @@ from elks_mcp.text import Encoding, Size
 class Frozen(BaseModel):
     """A value that cannot be changed, only replaced by another."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Draft(Frozen):
