@@ -31,7 +31,7 @@ _NOT_NEEDED = "It was asked for again, and by then nobody had to agree."
 
 
 class Book:
-    """Orders by their numbers. Each method is one transaction."""
+    """Orders by their numbers. Each method is one transaction; `place` looks again where it lost the word."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -17,7 +17,7 @@ from elks_mcp.store.upkeep import Upkeep
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """All that is remembered for one account, by topic. Every method of each is one transaction."""
+    """All that is remembered for one account, by topic. A method is one transaction unless it says more."""
 
     database: Database
     book: Book
