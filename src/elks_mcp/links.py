@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from functools import cache
 
 from elks_mcp.text import cleaned
 
@@ -21,32 +20,26 @@ _SENTENCE_WORDS = (
     "At|Be|Best|By|De|Email|Fun|Help|I[dnst]|Info|Kim|La|Li|Life|Link|Live|Mail|Me|My|News|No|Nu|One|Party|Post|"
     "Re|Rest|Si|So|Team|Tips|To|Today|Us|Win|Work"
 )
+_LINK = (  # compiled when first needed, and kept, by `re` itself
+    r"(?i)\bh\s?(?:t\s?t|x\s?x)\s?p\s?s?\s?(?:[:;]\s?/?/?|//)\s?\S"  # a scheme, whole or pulled apart
+    r"|\b(?:ftp|mailto|whatsapp|sms|tel)\s?:\s?//\S"
+    r"|\b(?:mailto|whatsapp|sms|tel):[+a-z]"
+    r"|\bwww\d?\s?\.\s?\S"
+    r"|\bxn--\S"
+    r"|(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?=[:/]\S)"  # an IP address with a port or a path
+    r"|\w\.[^\W\d_]{2,}/\S"  # any name with a path
+    rf"|\w\.(?-i:(?!(?:{_SENTENCE_WORDS})\b(?!/)))(?:{_TOP_LEVEL})\b"
+    rf"|\w\s?(?:\[\s?\.\s?\]|[(\[{{]\s?(?:dot|punkt|\.)\s?[)\]}}]|\s\.)\s?(?:{_TOP_LEVEL})\b"
+    r"|\w\s(?:dot|punkt)\s(?:com|net|org|se|nu|info|eu|io)\b"
+    r"|\w\.\s(?:com|net|org)\b"
+    r"|\w\.(?=\w*[a-z])(?=\w*[\u0370-\u052f])\w{2,}"  # an ending of letters from two alphabets
+)
+"""What phones make a link of, and what people do to hide one. Better one question too many.
 
-
-@cache
-def _build_pattern() -> re.Pattern[str]:
-    """Find what phones make a link of, and what people do to hide one. Better one question too many.
-
-    So `Hör av dig.Se till att` is taken for a link, as phones take it; but not where the word
-    behind the dot is an ordinary one with a capital and no path follows (`Hej.Me and you`), nor
-    where it is no ending of addresses that fraud is known to use (`Hej.Vi ses`, `t.ex`, `kl.15`).
-    """
-    return re.compile(
-        r"\bh\s?(?:t\s?t|x\s?x)\s?p\s?s?\s?(?:[:;]\s?/?/?|//)\s?\S"  # a scheme, whole or pulled apart
-        r"|\b(?:ftp|mailto|whatsapp|sms|tel)\s?:\s?//\S"
-        r"|\b(?:mailto|whatsapp|sms|tel):[+a-z]"
-        r"|\bwww\d?\s?\.\s?\S"
-        r"|\bxn--\S"
-        r"|(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?=[:/]\S)"  # an IP address with a port or a path
-        r"|\w\.[^\W\d_]{2,}/\S"  # any name with a path
-        rf"|\w\.(?-i:(?!(?:{_SENTENCE_WORDS})\b(?!/)))(?:{_TOP_LEVEL})\b"
-        rf"|\w\s?(?:\[\s?\.\s?\]|[(\[{{]\s?(?:dot|punkt|\.)\s?[)\]}}]|\s\.)\s?(?:{_TOP_LEVEL})\b"
-        r"|\w\s(?:dot|punkt)\s(?:com|net|org|se|nu|info|eu|io)\b"
-        r"|\w\.\s(?:com|net|org)\b"
-        r"|\w\.(?=\w*[a-z])(?=\w*[\u0370-\u052f])\w{2,}",  # an ending of letters from two alphabets
-        re.IGNORECASE,
-    )
-
+So `Hör av dig.Se till att` is taken for a link, as phones take it; but not where the word
+behind the dot is an ordinary one with a capital and no path follows (`Hej.Me and you`), nor
+where it is no ending of addresses that fraud is known to use (`Hej.Vi ses`, `t.ex`, `kl.15`).
+"""
 
 _OTHER_DOTS = str.maketrans("。｡․·", "....")
 
@@ -54,4 +47,4 @@ _OTHER_DOTS = str.maketrans("。｡․·", "....")
 def holds_link(text: str) -> bool:
     """Tell whether a text holds what a phone, or a person told how, would open as an address."""
     plain = unicodedata.normalize("NFKC", cleaned(text).translate(_OTHER_DOTS))
-    return _build_pattern().search(plain) is not None
+    return re.search(_LINK, plain) is not None

@@ -4,7 +4,6 @@ A value that cannot be read stops the start. A blank one, or one that a client l
 (`${…}`), counts as unset.
 """
 
-import difflib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -420,6 +419,8 @@ def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, .
 def _meant(name: str, known: set[str]) -> str | None:
     if name in _MISTAKES:
         return _MISTAKES[name]
+    import difflib  # noqa: PLC0415  (only where something is mistaken)
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
     if near:
         return near[0]

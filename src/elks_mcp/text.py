@@ -125,7 +125,7 @@ def cleaned(text: str) -> str:
     Cleaning twice changes nothing.
     """
     lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
-    return unicodedata.normalize("NFC", _few_accents(_UNSEEN_OR_PICTURE.sub(r"\g<picture>", lines)))
+    return unicodedata.normalize("NFC", _few_accents(re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines)))
 
 
 def _rewritten(text: str, instead: dict[str, str]) -> str:
@@ -135,7 +135,7 @@ def _rewritten(text: str, instead: dict[str, str]) -> str:
 def hides(text: str) -> bool:
     """Tell whether there are characters in a text that nobody sees."""
     lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
-    return _UNSEEN_OR_PICTURE.sub(r"\g<picture>", lines) != lines
+    return re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines) != lines
 
 
 def unsendable(text: str) -> str | None:
@@ -193,11 +193,10 @@ _NAMED = 4
 
 _ON_TOP = "[\u0300-\u036f\u20e3\ufe00-\ufe0f\U000e0020-\U000e007f]"
 _NOT_LATIN = "[^\\x00-\u024f]"
-_LETTER = re.compile(
-    f"{_NOT_LATIN}{_ON_TOP}{{0,{_MOST_ACCENTS}}}"
+_LETTER = (  # this and others are compiled when first needed, and kept, by `re` itself
+    f"(?s){_NOT_LATIN}{_ON_TOP}{{0,{_MOST_ACCENTS}}}"
     f"(?:[\u200c\u200d]{_NOT_LATIN}{_ON_TOP}{{0,{_MOST_ACCENTS}}})*"
-    f"|.{_ON_TOP}{{0,{_MOST_ACCENTS}}}",
-    re.DOTALL,
+    f"|.{_ON_TOP}{{0,{_MOST_ACCENTS}}}"
 )
 """What a reader takes for one letter: with its accents, and joined to others where its script joins.
 
@@ -244,12 +243,12 @@ _OTHER_MEANING = ("<super>", "<fraction>")
 
 
 def _letters(text: str) -> list[str]:
-    return list(text) if text.isascii() else _LETTER.findall(text)
+    return list(text) if text.isascii() else re.findall(_LETTER, text)
 
 
 def _instead(letter: str, cheap: frozenset[str]) -> str | None:
     """Find what a reader takes for the same; by table first, else by what Unicode calls equivalent."""
-    seen = _WITHOUT_UNSEEN.sub("", letter) if letter not in _STAND_INS else letter
+    seen = re.sub(_WITHOUT_UNSEEN, "", letter) if letter not in _STAND_INS else letter
     composed = unicodedata.normalize("NFC", seen)
     if composed in _STAND_INS:
         return _STAND_INS[composed]
@@ -262,7 +261,7 @@ def _instead(letter: str, cheap: frozenset[str]) -> str | None:
     return _spelled(unicodedata.normalize("NFKC", composed), cheap) or _unaccented(composed, cheap)
 
 
-_WITHOUT_UNSEEN = re.compile(f"(?<=[0-9#*])\ufe0f?\u20e3|[{_UNSEEN}]")
+_WITHOUT_UNSEEN = f"(?<=[0-9#*])\ufe0f?\u20e3|[{_UNSEEN}]"
 """The keycap of 1️⃣ is seen, but says no more than 1."""
 
 
@@ -290,7 +289,7 @@ _PICTURES = (  # without U+2329 and U+232A, which normalizing turns into bracket
     "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u2328\u232b-\u27bf\u2900-\u297f\u2b00-\u2bff"
     "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 )
-_UNSEEN_OR_PICTURE = re.compile(
+_UNSEEN_OR_PICTURE = (
     rf"(?P<picture>[{_PICTURES}](?=[{_UNSEEN}])[\ufe0e\ufe0f]?(?:\u200d(?=[{_PICTURES}]))?|[0-9#*]\ufe0f?\u20e3)"
     rf"[{_UNSEEN}]*|[{_UNSEEN}]+"
 )

@@ -1,6 +1,5 @@
 """A quick look at a SQLite file with the standard library, so that nobody loads more for nothing."""
 
-import sqlite3
 from pathlib import Path
 
 from elks_mcp.store.place import Account
@@ -20,6 +19,8 @@ def has_work(file: Path, account: Account) -> bool:
     What a killed process left half written is undone by opening the file. One that cannot be read, or
     has other tables, is for those to judge who really open it.
     """
+    import sqlite3  # noqa: PLC0415  (not wanted until a second after the start)
+
     try:
         if not file.exists():
             return False
