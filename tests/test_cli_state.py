@@ -465,7 +465,7 @@ def test_a_number_is_forgotten_after_a_yes(place: Place) -> None:
     do(
         place,
         lambda store: store.queue.settle_sent(claim, a_receipt()),
-        lambda store: store.people.hear(stop),
+        lambda store: store.events.hear(stop),
     )
     environ = {"ELKS_STATE_DIR": str(place.folder)}
     with at_terminal("forget", "070-174 06 05", environ=environ) as terminal:

@@ -127,7 +127,7 @@ async def place_for_one_who_said_stop(life: Life, store: Store) -> Order:
     for _ in range(3):
         try:
             order = order or (await life.orders.place(an_approval(a_draft(TEXT)))).order
-            await store.people.hear([said("STOP", at=life.clock.now())])
+            await store.events.hear([said("STOP", at=life.clock.now())])
             break
         except StateUnavailable:
             continue
@@ -159,7 +159,9 @@ async def place_and_hear_a_report(life: Life, store: Store) -> Order:
     [message] = life.world.box.accepted
     for _ in range(3):
         try:
-            await store.reports.hear([Report(message_id=message.id, status="delivered", order_id=order.id)])
+            await store.events.hear_reports(
+                [Report(message_id=message.id, status="delivered", order_id=order.id)]
+            )
             break
         except StateUnavailable:
             continue

@@ -17,9 +17,9 @@ from elks_mcp.models import Approval, Approver, Effect, Finding, Order, OrderSta
 from elks_mcp.money import Money
 from elks_mcp.store import Account, PauseReason, Place
 from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
-from elks_mcp.store.database import SAFE_WAL
 from elks_mcp.store.desk import Desk, open_database
 from elks_mcp.store.doubts import LONGEST
+from elks_mcp.store.engines import SAFE_WAL
 from elks_mcp.store.ledger import Ledger
 from elks_mcp.store.store import Store
 from elks_mcp.store.traces import Traces
@@ -162,7 +162,7 @@ async def test_what_does_not_wait_is_left_as_it_is(house: House, step: str) -> N
 async def test_a_guard_still_minds_after_the_mark(house: House) -> None:
     order = await wait_one(house.ours)
     await house.desk.approve(order.id)
-    await house.ours.people.hear([said("STOP")])
+    await house.ours.events.hear([said("STOP")])
     (released,) = await house.ours.book.release_approved(unless_opted_out)
     assert (released.state, released.fault) == (OrderState.CANCELLED, "They said STOP.")
 
@@ -305,7 +305,7 @@ async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(hou
 async def test_46elks_word_outweighs_a_persons(house: House, sent: bool) -> None:
     unknown = await an_unknown(house, house.ours)
     await house.desk.resolve(unknown.id, sent=sent)
-    await house.ours.reports.hear([Report(message_id="s1", status="delivered", order_id=unknown.id)])
+    await house.ours.events.hear_reports([Report(message_id="s1", status="delivered", order_id=unknown.id)])
     order = await house.ours.book.get(unknown.id)
     assert order.state is OrderState.DELIVERED
     assert (await Ledger(house.ours.database).sum_up()).spent == PRICE
@@ -349,7 +349,7 @@ async def test_a_pause_that_is_over_is_none(house: House) -> None:
 async def test_all_that_is_held_about_a_number_is_listed_by_account(house: House) -> None:
     order = await place_one(house.ours)
     await place_one(house.ours, to=OTHER_PHONE)
-    await house.theirs.people.hear([said("Hej själv")])
+    await house.theirs.events.hear([said("Hej själv")])
     ours, theirs = await house.traces.list_held(PHONE)
     assert (ours.owner, theirs.owner) == (ACCOUNT, OTHERS)
     (row,) = ours.orders
@@ -371,8 +371,8 @@ async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, place
     rejected = await claim_new(house.theirs)
     await house.theirs.queue.settle_rejected(rejected, f"46elks does not like {PHONE.e164}.")
     kept = await place_one(house.ours, to=OTHER_PHONE)
-    await house.ours.people.hear([said("STOP"), said("Hej", by=OTHER_PHONE)])
-    await house.theirs.people.hear([said("Hej")])
+    await house.ours.events.hear([said("STOP"), said("Hej", by=OTHER_PHONE)])
+    await house.theirs.events.hear([said("Hej")])
 
     removed = await house.traces.remove(PHONE)
 
@@ -393,11 +393,11 @@ async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, place
 
 
 async def test_who_said_stop_gets_nothing_after_being_forgotten_either(house: House) -> None:
-    await house.ours.people.hear([said("STOP")])
+    await house.ours.events.hear([said("STOP")])
     await house.traces.remove(PHONE)
     with pytest.raises(Refused, match="They said STOP"):
         await house.ours.book.place(an_approval(a_draft()), unless_opted_out)
-    await house.ours.people.hear([said("START", at=NOON - MINUTE)])  # an older word, read late
+    await house.ours.events.hear([said("START", at=NOON - MINUTE)])  # an older word, read late
     with pytest.raises(Refused, match="They said STOP"):
         await house.ours.book.place(an_approval(a_draft()), unless_opted_out)
 
@@ -413,7 +413,7 @@ async def test_what_a_forgotten_number_cost_stays_in_the_budget(house: House) ->
 @pytest.mark.parametrize("state", ["waiting", "queued", "sending", "in doubt"])
 async def test_a_number_with_something_unfinished_is_not_forgotten(house: House, state: str) -> None:
     await house.ours.queue.settle_sent(await claim_new(house.ours, "Förra"), a_receipt())
-    await house.ours.people.hear([said("Hej")])
+    await house.ours.events.hear([said("Hej")])
     order = await (wait_one if state == "waiting" else place_one)(house.theirs)
     if state in {"sending", "in doubt"}:
         claim = await claim_one(house.theirs)
@@ -452,7 +452,7 @@ async def test_an_account_stands_by_its_own_orders_of_a_day(house: House) -> Non
     assert standing.spent == 7000 + PRICE
     assert standing.counts == {OrderState.SENT: 1, OrderState.QUEUED: 1}
     assert standing.heard_until is None
-    await house.ours.people.hear([], until=NOON)
+    await house.ours.events.hear([], until=NOON)
     house.clock.advance(timedelta(hours=12))
     later = await Ledger(house.ours.database).sum_up()
     assert (later.spent, later.heard_until) == (PRICE, NOON)

@@ -80,7 +80,7 @@ async def test_many_who_look_at_once_are_one_look(house: House) -> None:
     assert pages(house) == 1
 
 
-async def test_each_process_looks_for_itself_from_where_the_last_one_heard(
+async def test_processes_share_their_looks_and_go_on_from_where_the_last_one_heard(
     house: House, tmp_path: Path
 ) -> None:
     for number in range(250):
@@ -89,8 +89,14 @@ async def test_each_process_looks_for_itself_from_where_the_last_one_heard(
     assert pages(house) == 3
     house.box.receive(PHONE.e164, "STOP")
     async with House(tmp_path, beside=house).opened() as other:
+        house.clock.advance(FRESH - SECOND)
+        await other.inbox.look()
+        assert pages(house) == 3, "what one process has just read, another need not"
+        house.clock.advance(SECOND)
         await other.inbox.look()
         assert pages(house) == 4, "no more of history is read than is new"
+        await house.inbox.look()
+        assert pages(house) == 4
         assert await has_said_stop(other)
 
 
@@ -124,7 +130,7 @@ async def test_half_a_history_counts_for_nothing(house: House) -> None:
     house.box.faults.inject(Fault.ERROR_BEFORE, path="/sms", skip=1)
     with pytest.raises(ProviderError):
         await house.inbox.look()
-    assert await (await house.storage.open()).people.heard_until() is None
+    assert (await (await house.storage.open()).events.find_heard()).until is None
 
 
 async def test_what_cannot_be_remembered_is_said(tmp_path: Path) -> None:
@@ -151,12 +157,12 @@ async def test_how_far_was_heard_is_46elks_time_of_the_newest_message(house: Hou
     newest = house.clock.now() - timedelta(hours=1)
     house.box.add_history(newest, text="Text")
     await house.inbox.look()
-    assert await (await house.storage.open()).people.heard_until() == newest
+    assert (await (await house.storage.open()).events.find_heard()).until == newest
 
 
 async def test_an_empty_history_was_heard_until_now(house: House) -> None:
     await house.inbox.look()
-    assert await (await house.storage.open()).people.heard_until() == house.clock.now()
+    assert (await (await house.storage.open()).events.find_heard()).until == house.clock.now()
 
 
 async def test_what_was_read_for_another_reason_is_heard_too(house: House) -> None:
@@ -167,7 +173,9 @@ async def test_what_was_read_for_another_reason_is_heard_too(house: House) -> No
     await house.storage.open()
     await house.inbox.hear(listing.messages)
     assert await has_said_stop(house)
-    assert await (await house.storage.open()).people.heard_until() is None, "there may be a gap before it"
+    assert (await (await house.storage.open()).events.find_heard()).until is None, (
+        "there may be a gap before it"
+    )
 
 
 async def test_hearing_the_same_twice_or_late_changes_nothing(house: House) -> None:

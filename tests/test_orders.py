@@ -64,7 +64,7 @@ async def heard(house: House, text: str, sender: Number = PHONE) -> None:
         status="received",
         text=text,
     )
-    await (await house.storage.open()).people.hear([message])
+    await (await house.storage.open()).events.hear([message])
 
 
 # ── drafts ──

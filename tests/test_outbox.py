@@ -701,7 +701,7 @@ async def test_who_said_stop_in_the_meantime_gets_nothing(house: House) -> None:
     async with house.opened():
         order, other = await house.place(), await house.place(to=ELSEWHERE)
         stop = house.box.receive(PHONE.e164, "STOP")
-        await (await house.storage.open()).people.hear([inbound(stop.id, "STOP", house)])
+        await (await house.storage.open()).events.hear([inbound(stop.id, "STOP", house)])
         async with house.outbox.running():
             assert (await house.settled(other)).state is OrderState.SENT
             order = await house.find(order)
@@ -1426,7 +1426,7 @@ async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_ba
         """Come between the claim and the connection."""
         [house] = there
         stop = house.box.receive(PHONE.e164, "STOP")
-        await (await house.storage.open()).people.hear([inbound(stop.id, "STOP", house)])
+        await (await house.storage.open()).events.hear([inbound(stop.id, "STOP", house)])
         return f"https://example.com/{order_id}"
 
     there.append(House(tmp_path, report_to=report_to))

@@ -341,7 +341,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def hear(process: Process) -> list[Report]:
             assert process.store
-            return await process.store.reports.hear([report])
+            return await process.store.events.hear_reports([report])
 
         unknown = self._ask(index, hear)
         assert not (named and unknown)
@@ -354,7 +354,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def hear(process: Process) -> bool:
             assert process.store
-            await process.store.people.hear([message])
+            await process.store.events.hear([message])
             self.stopped.pop(phone, None)
             if word == "STOP":
                 self.stopped[phone] = self._posted_to(phone)

@@ -30,6 +30,7 @@ NOT_RULES = {
     "ELKS_API_BASE_URL",
     "ELKS_DATABASE_URL",
     "ELKS_LOG_LEVEL",
+    "ELKS_POLL_SECONDS",
     "ELKS_PUBLIC_URL",
     "ELKS_RETENTION_DAYS",
     "ELKS_SANDBOX",
@@ -134,7 +135,7 @@ async def test_what_is_reserved_and_what_is_open_counts(box: Sandbox, tmp_path: 
         await store.queue.settle_doubt(claim, "No answer.")
         await place_one(store, "Två")
         await store.queue.pause(PauseReason.NO_FUNDS, timedelta(minutes=1))
-        await store.people.hear([], until=clock.now())
+        await store.events.hear([], until=clock.now())
     async with opened(place, clock, Account(account.base_url, "somebody else")) as store:
         await place_one(store, "Tre")
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), DRY_RUN="true")

@@ -12,7 +12,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from .process import PROGRAM, running
 
 SANDBOX = {"ELKS_SANDBOX": "true"}
-TOOLS = 7
+TOOLS = 9
 
 
 @pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)

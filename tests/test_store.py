@@ -493,7 +493,7 @@ async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) 
         claim = await claim_new(ours, "Sent", key="another key")
         await ours.queue.settle_sent(claim, a_receipt("s1"))
         await place_one(ours, "Queued")
-        await ours.people.hear([said("STOP", by=OTHER_PHONE)], until=NOON)
+        await ours.events.hear([said("STOP", by=OTHER_PHONE)], until=NOON)
         await ours.queue.pause(PauseReason.NO_FUNDS, MINUTE)
 
         assert await things_to_do(theirs) == (set(), None)
@@ -509,11 +509,11 @@ async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) 
         with pytest.raises(NotFound):
             await theirs.book.approve(waiting.id, allow)
         report = Report(message_id="s1", status="delivered", order_id=waiting.id)
-        assert await theirs.reports.hear([report]) == [report]
+        assert await theirs.events.hear_reports([report]) == [report]
         recall = (await theirs.book.look_back(a_draft("Sent"))).recall
         assert (recall.spent, recall.is_known, recall.repeated) == (0, False, None)
         assert not (await theirs.book.look_back(a_draft(to=OTHER_PHONE))).recall.opted_out
-        assert await theirs.people.heard_until() is None
+        assert (await theirs.events.find_heard()).until is None
 
         mine = await claim_new(theirs, "Other words for another account", key="another key")
         await theirs.queue.settle_sent(mine, a_receipt("s1"))
@@ -592,13 +592,13 @@ async def _sent(store: Store) -> Order:
 
 async def _delivered(store: Store) -> Order:
     order = await _sent(store)
-    assert await store.reports.hear([Report(message_id=f"s{order.id}", status="delivered")]) == []
+    assert await store.events.hear_reports([Report(message_id=f"s{order.id}", status="delivered")]) == []
     return await store.book.get(order.id)
 
 
 async def _failed(store: Store) -> Order:
     order = await _sent(store)
-    assert await store.reports.hear([Report(message_id=f"s{order.id}", status="failed")]) == []
+    assert await store.events.hear_reports([Report(message_id=f"s{order.id}", status="failed")]) == []
     return await store.book.get(order.id)
 
 
@@ -792,7 +792,7 @@ async def test_a_yes_lets_an_order_go_once(place: Place, clock: ManualClock) -> 
 async def test_a_yes_does_not_outweigh_what_happened_since(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         order = await wait_one(store, EVENING)
-        await store.people.hear([said("STOP")])
+        await store.events.hear([said("STOP")])
         placed = await store.book.approve(order.id, unless_opted_out)
         assert (placed.order.state, placed.order.fault) == (OrderState.CANCELLED, "They said STOP.")
         assert placed.order.text is None
@@ -982,7 +982,9 @@ async def test_of_a_text_that_was_half_settled_when_we_died_nothing_is_left_in_t
     async with opened(folder) as store:
         [(order_id,)] = read_rows(folder, "SELECT id FROM orders")
         assert (await store.book.get(order_id)).state is OrderState.SENDING
-        assert await store.reports.hear([Report(message_id="s1", status="sent", order_id=order_id)]) == []
+        assert (
+            await store.events.hear_reports([Report(message_id="s1", status="sent", order_id=order_id)]) == []
+        )
     assert files_with(folder.folder, "middagen") == []
 
 
@@ -1296,7 +1298,7 @@ async def test_several_are_claimed_at_once_as_far_as_the_pace_allows(
         for number in range(4):
             clock.advance(SECOND / 100)
             await place_one(store, f"Text {number}", to=OTHER_PHONE)
-        await store.people.hear([said("STOP")])
+        await store.events.hear([said("STOP")])
         claims = await store.queue.claim(pace, unless_opted_out, most=4)
         assert isinstance(claims, list)
         assert [(claim.draft.text, claim.wait) for claim in claims] == [
@@ -1317,7 +1319,7 @@ async def test_who_must_not_get_a_text_any_more_gets_none(place: Place, clock: M
         stopped = await place_one(store, "To one who says STOP")
         clock.advance(SECOND)
         other = await place_one(store, "To another", to=OTHER_PHONE)
-        await store.people.hear([said("STOP")])
+        await store.events.hear([said("STOP")])
         claim = await claim_next(store.queue, UNPACED, unless_opted_out)
         assert isinstance(claim, Claim)
         assert claim.order_id == other.id
@@ -1358,9 +1360,9 @@ async def test_while_a_lease_lasts_its_holder_may_send(place: Place, clock: Manu
 async def test_after_a_stop_nobody_may_send(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         claim = await claim_new(store, EVENING)
-        await store.people.hear([said("Stopp!", by=OTHER_PHONE)])
+        await store.events.hear([said("Stopp!", by=OTHER_PHONE)])
         assert await store.queue.may_send(claim)
-        await store.people.hear([said("STOP")])
+        await store.events.hear([said("STOP")])
         assert not await store.queue.may_send(claim)
         await store.queue.withdraw(claim)
         order = await store.book.get(claim.order_id)
@@ -1778,7 +1780,7 @@ async def test_an_answer_starts_the_ten_minutes_anew(place: Place, clock: Manual
     async with opened(place, clock) as store:
         await place_one(store, "Question")
         clock.advance(SECOND)
-        await store.people.hear([said("Yes", at=clock.now())])
+        await store.events.hear([said("Yes", at=clock.now())])
         assert (await store.book.look_back(a_draft("New"))).recall.lately == 0
         clock.advance(SECOND)
         await place_one(store, "Another")
@@ -1791,7 +1793,7 @@ async def test_who_was_written_to_stays_known_for_longer_than_a_day(place: Place
         await store.queue.settle_sent(await claim_new(store), a_receipt())
         clock.advance(30 * DAY)
         assert (await store.book.look_back(a_draft())).recall.is_known
-        await store.people.hear([a_message("Sent by somebody else", to=OTHER_PHONE)])
+        await store.events.hear([a_message("Sent by somebody else", to=OTHER_PHONE)])
         assert (await store.book.look_back(a_draft(to=OTHER_PHONE))).recall.is_known
 
 
@@ -1806,20 +1808,20 @@ async def test_the_last_word_counts_in_whatever_order_words_are_read(
     async with opened(Place(folder=tmp_path)) as store:
         messages = [WORDS[index] for index in order]
         for batch in [messages] if at_once else [[each] for each in (*messages, *messages)]:
-            await store.people.hear(batch)
+            await store.events.hear(batch)
         assert (await store.book.look_back(a_draft())).recall.opted_out
-        await store.people.hear([said("START", at=NOON + 3 * MINUTE)])
+        await store.events.hear([said("START", at=NOON + 3 * MINUTE)])
         assert not (await store.book.look_back(a_draft())).recall.opted_out
-        await store.people.hear(messages)
+        await store.events.hear(messages)
         assert not (await store.book.look_back(a_draft())).recall.opted_out
 
 
 async def test_the_last_word_counts_on_either_database(place: Place) -> None:
     async with opened(place) as store:
         for message in (*WORDS[::-1], *WORDS):
-            await store.people.hear([message])
+            await store.events.hear([message])
         assert (await store.book.look_back(a_draft())).recall.opted_out
-        await store.people.hear([said("Hej", at=NOON + 4 * MINUTE)])
+        await store.events.hear([said("Hej", at=NOON + 4 * MINUTE)])
         assert (await store.book.look_back(a_draft())).recall.opted_out
         assert not (await store.book.look_back(a_draft(to=OTHER_PHONE))).recall.opted_out
 
@@ -1828,24 +1830,24 @@ async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(place: Place)
     ours = a_message("STOP")
     name = said("STOP").model_copy(update={"sender": "Klara"})
     async with opened(place) as store:
-        await store.people.hear([ours, name])
+        await store.events.hear([ours, name])
         assert not (await store.book.look_back(a_draft())).recall.opted_out
         assert read_rows(place, "SELECT count(*) FROM contacts") == [(1,)]
 
 
 async def test_it_is_remembered_how_far_was_heard(place: Place) -> None:
     async with opened(place) as store:
-        assert await store.people.heard_until() is None
-        await store.people.hear([], until=NOON)
-        await store.people.hear([said("Hej")])
-        assert await store.people.heard_until() == NOON
+        assert (await store.events.find_heard()).until is None
+        await store.events.hear([], until=NOON)
+        await store.events.hear([said("Hej")])
+        assert (await store.events.find_heard()).until == NOON
     async with opened(place) as store:
-        assert await store.people.heard_until() == NOON
+        assert (await store.events.find_heard()).until == NOON
 
 
 async def test_people_are_known_by_keyed_hashes_only(place: Place) -> None:
     async with opened(place) as store:
-        await store.people.hear([said("STOP")])
+        await store.events.hear([said("STOP")])
         [(hashed,)] = read_rows(place, "SELECT number_hash FROM contacts")
         assert hashed == store.database.hasher.number(PHONE.e164)
         assert PHONE.e164[1:] not in json.dumps(read_rows(place, "SELECT * FROM contacts"))
@@ -1862,7 +1864,7 @@ async def test_reports_may_come_in_any_order_and_twice(tmp_path: Path, order: tu
         claim = await claim_new(store)
         await store.queue.settle_sent(claim, a_receipt("s1"))
         for status in (*order, *order):
-            assert await store.reports.hear([Report(message_id="s1", status=status)]) == []
+            assert await store.events.hear_reports([Report(message_id="s1", status=status)]) == []
         placed = await store.book.get(claim.order_id)
         assert placed.state is OrderState.DELIVERED
         assert placed.receipt
@@ -1877,7 +1879,7 @@ async def test_a_report_with_our_number_proves_what_the_answer_did_not(
     async with opened(place, clock) as store:
         claim = await claim_new(store, EVENING)
         report = Report(message_id="s1", status=status, order_id=claim.order_id)
-        assert await store.reports.hear([report]) == []
+        assert await store.events.hear_reports([report]) == []
         order = await store.book.get(claim.order_id)
         assert (order.state, order.text) == (states.get(status, OrderState.SENT), None)
         assert (await store.book.look_back(a_draft())).recall.spent == PRICE
@@ -1894,7 +1896,7 @@ async def test_a_report_with_our_number_counts_in_every_state(place: Place, cloc
             order = await WAYS[state](store)
             known = order.receipt.message_id if order.receipt else None
             report = Report(message_id=known or "s1", status="delivered", order_id=order.id)
-            assert await store.reports.hear([report, report]) == []
+            assert await store.events.hear_reports([report, report]) == []
             order = await store.book.get(order.id)
             assert (order.state, order.text) == (OrderState.DELIVERED, None)
             assert await store.queue.claim(UNPACED, allow) == Idle(None)
@@ -1909,7 +1911,7 @@ async def test_a_report_after_a_new_try_began_keeps_that_from_going_out(
         await conclude_absent(store, clock)
         second = await claim_one(store)
         report = Report(message_id="s1", status="sent", order_id=first.order_id)
-        assert await store.reports.hear([report]) == []
+        assert await store.events.hear_reports([report]) == []
         assert not await store.queue.may_send(second)
         await store.queue.withdraw(second)
         order = await store.book.get(first.order_id)
@@ -1927,7 +1929,7 @@ async def test_a_report_about_nothing_of_ours_changes_nothing(place: Place) -> N
             Report(message_id="s2", status="delivered", order_id="O-22222222"),
             Report(message_id="s2", status="failed", order_id=order.id),
         ]
-        assert await store.reports.hear(reports) == reports
+        assert await store.events.hear_reports(reports) == reports
         assert await store.book.get(order.id) == order
 
 
@@ -1945,7 +1947,7 @@ async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_da
 
                 async def hear() -> None:
                     report = Report(message_id="s1", status="delivered", order_id=claim.order_id)
-                    unknown.append(await store.reports.hear([report]))
+                    unknown.append(await store.events.hear_reports([report]))
 
                 reporting.start_soon(hear)
                 await until_somebody_waits(postgres_database)
@@ -2019,7 +2021,7 @@ async def test_an_inbound_message_and_an_outbound_one_are_told_apart(place: Plac
     inbound, outbound = said("Hej"), a_message("Hej", to=OTHER_PHONE)
     assert (inbound.direction, outbound.direction) == (Direction.INBOUND, Direction.OUTBOUND)
     async with opened(place) as store:
-        await store.people.hear([inbound, outbound])
+        await store.events.hear([inbound, outbound])
     rows = read_rows(place, "SELECT sent_at IS NULL, received_at IS NULL FROM contacts")
     assert sorted((bool(sent), bool(received)) for sent, received in rows) == [(False, True), (True, False)]
 

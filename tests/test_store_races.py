@@ -221,7 +221,7 @@ async def send_or_stop(store: Store, number: int) -> tuple[int, dict[str, int]]:
     moments = {}
     if number == 2:
         for phone in PHONES:
-            await store.people.hear([said("STOP", by=phone)])
+            await store.events.hear([said("STOP", by=phone)])
             moments[phone.e164] = monotonic_ns()
         return number, moments
     while isinstance(claim := await claim_next(store.queue, UNPACED, unless_opted_out), Claim):
@@ -257,7 +257,7 @@ async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
     """Another process puts down a STOP just before a statement of the one that sends."""
     async with House(tmp_path).opened() as house:
         store = await house.storage.open()
-        await store.people.hear([said("START")])
+        await store.events.hear([said("START")])
         order = await house.place(hand_over=False)
         stops: list[str] = []
 

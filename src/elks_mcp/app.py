@@ -18,6 +18,7 @@ from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
 from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Policy
+from elks_mcp.replies import Replies
 from elks_mcp.settings import Configuration, explain_mistake
 from elks_mcp.store import Account, Storage
 from elks_mcp.strangers import Strangers
@@ -37,6 +38,7 @@ class App:
     client: ElksClient
     storage: Storage
     inbox: Inbox
+    replies: Replies
     strangers: Strangers
     orders: Orders
     outbox: Outbox
@@ -127,6 +129,7 @@ async def open_app(
         storage = Storage(settings.place(), account, clock)
         stack.push_async_callback(storage.close)
         app = _assemble(configuration, policy, api, storage, clock or Clock())
+        await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
         yield app
 
@@ -146,7 +149,7 @@ async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
 
 def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock) -> App:
     settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
-    inbox = Inbox(client, storage, clock)
+    inbox = Inbox(client, storage, clock, hides_unknown=policy.hides_unknown)
     orders = Orders(client, storage, strangers, policy, clock)
     habits = Habits(
         per_minute=settings.sms_per_minute,
@@ -162,6 +165,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
         client=client,
         storage=storage,
         inbox=inbox,
+        replies=Replies(client, storage, inbox, clock, settings.poll),
         strangers=strangers,
         orders=orders,
         outbox=Outbox.over(api, client, storage, orders, clock, habits),

@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import anyio
 
+from elks_mcp.tasks import unwrapped
+
 T = TypeVar("T")
 
 
@@ -41,19 +43,14 @@ class Clock:
     async def wait_for(self, waiting: Awaitable[T], *, until: datetime) -> T | None:
         """Wait for something until a moment at the latest; None where that comes first."""
         result: T | None = None
-        failure: Exception | None = None
-        async with anyio.create_task_group() as race:
+        with unwrapped():
+            async with anyio.create_task_group() as race:
 
-            async def ring() -> None:
-                await self.sleep_until(until)
-                race.cancel_scope.cancel()
+                async def ring() -> None:
+                    await self.sleep_until(until)
+                    race.cancel_scope.cancel()
 
-            race.start_soon(ring)
-            try:
+                race.start_soon(ring)
                 result = await waiting
-            except Exception as error:  # noqa: BLE001  (raised again outside, where no group wraps it)
-                failure = error
-            race.cancel_scope.cancel()
-        if failure:
-            raise failure
+                race.cancel_scope.cancel()
         return result

@@ -12,14 +12,14 @@ import anyio
 
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
-from elks_mcp.models import Direction, Message, Report
+from elks_mcp.models import Direction, Message
 from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.store import Storage
 
 log = logging.getLogger(__name__)
 
 FRESH = timedelta(seconds=60)
-"""How long a look is good for."""
+"""How long a look is good for before a text goes out."""
 
 _OVERLAP = timedelta(minutes=2)
 """How far a look goes back behind the last: what is slow to appear has an earlier time."""
@@ -28,15 +28,19 @@ _OVERLAP = timedelta(minutes=2)
 class Inbox:
     """Listens to history."""
 
-    def __init__(self, client: ElksClient, storage: Storage, clock: Clock) -> None:
+    def __init__(
+        self, client: ElksClient, storage: Storage, clock: Clock, *, hides_unknown: bool = False
+    ) -> None:
         self._client = client
         self._storage = storage
         self._clock = clock
+        self.hides_unknown = hides_unknown
+        """Whether texts from numbers that nothing was ever sent to stay hidden."""
         self._looking = anyio.Lock()
         self._looked_at: datetime | None = None
 
-    async def look(self) -> None:
-        """Read what is new, unless this process just did.
+    async def look(self, good_for: timedelta = FRESH) -> None:
+        """Read what is new, unless this process or another did so a short while ago.
 
         Raises:
             ProviderError: history cannot be read; then nobody knows who said STOP, and nothing is sent.
@@ -44,16 +48,19 @@ class Inbox:
         """
         async with self._looking:
             now = self._clock.now()
-            if self._looked_at and timedelta() <= now - self._looked_at < FRESH:
+            if self._looked_at and timedelta() <= now - self._looked_at < good_for:
                 return
-            people = (await self._storage.open()).people
-            heard_until = await people.heard_until()
-            listing = await self._client.list_since(heard_until - _OVERLAP if heard_until else None)
+            events = (await self._storage.open()).events
+            heard = await events.find_heard()
+            if heard.age is not None and timedelta() <= heard.age < good_for:
+                self._looked_at = now - heard.age
+                return
+            listing = await self._client.list_since(heard.until - _OVERLAP if heard.until else None)
             if not listing.complete:
                 log.warning("history is longer than is read: an older STOP is not known")
             theirs = now + self._client.skew
             newest = max((each.created_at for each in listing.messages if each.created_at), default=theirs)
-            await people.hear(listing.messages, until=newest)
+            await events.hear(listing.messages, until=newest, at=heard.now)
             self._looked_at = now
 
     async def hear(self, messages: Sequence[Message]) -> None:
@@ -62,19 +69,25 @@ class Inbox:
         A STOP opens the store, so that other processes hear of it too.
         """
         if self._storage.is_open or (self._storage.exists and any(map(_is_stop, messages))):
-            store = await self._storage.open()
-            await store.people.hear(messages)
-            if arrived := [_report(each) for each in messages if each.status in _LAST_WORDS]:
-                await store.reports.hear(arrived)
+            await (await self._storage.open()).events.hear(messages)
+
+    async def without_hidden(self, messages: Sequence[Message]) -> tuple[Message, ...]:
+        """Leave out what an assistant may not read.
+
+        Raises:
+            ProviderError, StateUnavailable, Misconfigured: nobody knows who was written to.
+        """
+        if not self.hides_unknown:
+            return tuple(messages)
+        await self.look()  # which also tells who was ever written to
+        senders = {each.sender for each in messages if _is_inbound(each)}
+        known = await (await self._storage.open()).arrivals.find_known(senders)
+        return tuple(each for each in messages if each.sender in known or not _is_inbound(each))
 
 
 def _is_stop(message: Message) -> bool:
-    inbound = message.direction is Direction.INBOUND
-    return inbound and find_word(message.text or "") is OptWord.STOP
+    return _is_inbound(message) and find_word(message.text or "") is OptWord.STOP
 
 
-_LAST_WORDS = frozenset({"delivered", "failed"})
-
-
-def _report(message: Message) -> Report:
-    return Report(message_id=message.id, status=message.status)
+def _is_inbound(message: Message) -> bool:
+    return message.direction is Direction.INBOUND

@@ -62,6 +62,8 @@ class Policy(Frozen):
     """Texts to one number in 10 minutes; four times that in a day."""
 
     guards_off: frozenset[str] = frozenset()
+    hides_unknown: bool = False
+    """Whether texts from numbers that nothing was ever sent to stay hidden."""
 
     @property
     def live(self) -> bool:

@@ -195,6 +195,14 @@ class Settings(BaseModel):
     )
     """Guards to switch off by name, separated by commas, as in `night,link`."""
 
+    inbound: Annotated[Literal["all", "known"], Field(alias="ELKS_INBOUND")] = "all"
+    """Whose texts an assistant may read: `all`, or `known`: only from numbers that something was sent to.
+    STOP counts from anybody."""
+
+    poll_seconds: Annotated[float | None, Field(alias="ELKS_POLL_SECONDS", ge=1, le=3600)] = None
+    """Seconds from one reading of 46elks' history to the next while somebody waits for a reply.
+    Default 10; in the sandbox, 1."""
+
     sms_per_minute: Annotated[int, Field(alias="ELKS_SMS_PER_MINUTE", ge=1, le=100_000)] = 95
     """The pace of sending. 46elks allows 100 a minute unless agreed otherwise."""
 
@@ -260,6 +268,11 @@ class Settings(BaseModel):
             return None
         return Credentials(self.api_username, self.api_password)
 
+    @property
+    def poll(self) -> timedelta:
+        """How long after one reading of history comes the next, while somebody waits."""
+        return timedelta(seconds=self.poll_seconds or (1 if self.sandbox else 10))
+
     def place(self) -> Place:
         """Say where state is kept: in the sandbox, nowhere."""
         if self.sandbox:
@@ -286,6 +299,7 @@ class Settings(BaseModel):
             budget_per_day=self.budget_per_day,
             max_per_number=self.max_per_number,
             guards_off=self.guards_off,
+            hides_unknown=self.inbound == "known",
         )
         countries = self.allowed_countries or frozenset({policy.home})
         return policy.model_copy(update={"allowed_countries": countries})

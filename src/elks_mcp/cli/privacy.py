@@ -80,6 +80,7 @@ def _shown(held: Held) -> dict[str, Any]:
         "username": show_username(held.owner.username),
         "orders": held.orders,
         "contact": held.contact,
+        "arrivals": held.arrivals,
     }
 
 

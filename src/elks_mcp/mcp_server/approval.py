@@ -135,7 +135,14 @@ def _request(app: App, order: Order, *, lifts: bool) -> Request:
 async def ask(
     planned: Annotated[Plan | Request | Repeat, Resolve(plan)], ctx: Context[App]
 ) -> Agreement | Elicit[Consent]:
-    """Ask a person, where one has to agree: by the SDK in the newer era, here in the older."""
+    """Ask a person, where one has to agree."""
+    return await put_before_person(planned, ctx)
+
+
+async def put_before_person(
+    planned: Plan | Request | Repeat, ctx: Context[App]
+) -> Agreement | Elicit[Consent]:
+    """Have a person asked, where one has to agree: by the SDK in the newer era, here in the older."""
     if not isinstance(planned, Request):
         return Agreement.NOT_NEEDED
     if not can_ask(ctx):

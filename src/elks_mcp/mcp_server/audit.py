@@ -9,9 +9,9 @@ from typing import Any
 
 log = logging.getLogger("elks_mcp.audit")
 
-_PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms"})
+_PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout"})
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
-_TOLD = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey"})
+_TOLD = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after"})
 
 
 def write_audit_line(tool: str, arguments: Mapping[str, Any], outcome: str, seconds: float) -> None:

@@ -32,6 +32,15 @@ DryRun = Annotated[
 ]
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
 MessageId = Annotated[str, Field(description="46elks id or order number, as send_sms gave it.")]
+ReplyFrom = Annotated[
+    str, Field(description="Only from this number: +46701740605, or 070-174 06 05 for a Swedish one.")
+]
+After = Annotated[
+    str, Field(description="Go on after this: a cursor, or the order or message that is to be answered.")
+]
+Timeout = Annotated[
+    float, Field(ge=0, le=300, description="Seconds to wait; many clients give up a call after 60.")
+]
 DirectionFilter = Annotated[
     Literal["inbound", "outbound", "both"], Field(description="inbound: what others wrote.")
 ]

@@ -1,4 +1,4 @@
-"""The MCP server: tools and prompts on the official SDK, every protocol revision it knows."""
+"""The MCP server: tools, resources and prompts on the official SDK, every protocol revision it knows."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,11 +9,12 @@ from mcp.server import MCPServer
 from mcp.server.request_state import RequestStateSecurity
 
 from elks_mcp.app import App
-from elks_mcp.mcp_server import account, rules, texting
+from elks_mcp.mcp_server import account, replying, rules, texting
 from elks_mcp.mcp_server.prompts import add_prompts
+from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.policy import Confirm, Policy
 
-TOOLS = (*texting.TOOLS, *account.TOOLS, *rules.TOOLS)
+TOOLS = (*texting.TOOLS, *replying.TOOLS, *account.TOOLS, *rules.TOOLS)
 
 _ROUND = timedelta(hours=1)
 """How long a question may be answered at all; a late answer is then told that it was late."""
@@ -21,10 +22,12 @@ _ROUND = timedelta(hours=1)
 
 def build_server(policy: Policy, open_app: Callable[[], AbstractAsyncContextManager[App]]) -> MCPServer[App]:
     """Build the server. What it works with is opened when a client connects, and closed after."""
+    running: list[App] = []
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         async with open_app() as app:
+            running[:] = [app]
             yield app
 
     server = MCPServer[App](
@@ -39,6 +42,7 @@ def build_server(policy: Policy, open_app: Callable[[], AbstractAsyncContextMana
         request_state_security=RequestStateSecurity.ephemeral(ttl=_ROUND.total_seconds()),
     )
     add_prompts(server)
+    add_resources(server, lambda: running[0])
     return server
 
 

@@ -165,6 +165,7 @@ def _rules(app: App, currency: str | None, budget: Budget) -> tuple[Rule, ...]:
         "sms_per_minute": f"{settings.sms_per_minute} a minute",
         "quiet_period": f"{settings.quiet_period:g} s",
         "guards_off": ", ".join(sorted(policy.guards_off)) or "none",
+        "inbound": _INBOUND[settings.inbound],
     }
     return tuple(_rule(app, name, now) for name, now in said.items())
 
@@ -189,7 +190,10 @@ _ABOUT = {
     "sms_per_minute": "pace",
     "quiet_period": "a text without an answer counts as not accepted after",
     "guards_off": "guards switched off",
+    "inbound": "received texts that may be read",
 }
+
+_INBOUND = {"all": "all", "known": "known: only from numbers that something was sent to"}
 
 _CONFIRM = {
     Confirm.AUTO: "auto: where a guard wants it and the client can ask",

@@ -1,18 +1,16 @@
 """The toolset `sms`: send, look, follow, price."""
 
-from contextlib import suppress
 from typing import Annotated
 
-import anyio
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
 from elks_mcp.app import App
 from elks_mcp.client import MOST_READ
-from elks_mcp.errors import ProviderError, StateUnavailable
+from elks_mcp.errors import ProviderError
 from elks_mcp.mcp_server import reports
 from elks_mcp.mcp_server.answers import EstimateAnswer, HistoryAnswer, HistoryEntry, SendAnswer, StatusAnswer
-from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, Request, ask, plan, require_agreement
+from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, Request, ask, plan
 from elks_mcp.mcp_server.params import (
     DirectionFilter,
     DryRun,
@@ -24,9 +22,10 @@ from elks_mcp.mcp_server.params import (
     Text,
     To,
 )
+from elks_mcp.mcp_server.sending import carry_out
+from elks_mcp.mcp_server.showing import show
 from elks_mcp.mcp_server.tool import READS, SENDS, ElksTool
-from elks_mcp.models import Approval, Approver, Direction, Order
-from elks_mcp.store import Placed, Prospect
+from elks_mcp.models import Direction, Listing
 
 
 async def send_sms(
@@ -48,31 +47,7 @@ async def send_sms(
     text; ask check_sms_status. After a refusal do not try another number or sender.
     """
     app = ctx.request_context.lifespan_context
-    if isinstance(planned, Plan) and not planned.live:
-        return reports.report_dry_run(planned.quote, app.policy)
-    placed = await _place(app, planned, asked)
-    order, prospect = await _follow(app, placed.order)
-    return reports.report_order(app, order, message, prospect, repeated=placed.is_repeat)
-
-
-async def _place(app: App, planned: Plan | Request | Repeat, asked: ElicitationResult[Consent]) -> Placed:
-    if isinstance(planned, Repeat):
-        return Placed(planned.order, is_repeat=True)
-    if isinstance(planned, Plan):
-        return await app.outbox.place(Approval(quote=planned.quote, approver=Approver.POLICY))
-    with anyio.CancelScope(shield=True):  # who hangs up just now leaves no order behind that nobody sends
-        placed = await require_agreement(app, planned, asked)
-        if not placed.is_repeat:
-            app.outbox.hand_over(placed.order)
-    return placed
-
-
-async def _follow(app: App, order: Order) -> tuple[Order, Prospect | None]:
-    """Wait for what comes of an order. That nobody can tell does not mean that it is not sent."""
-    with suppress(StateUnavailable):
-        order = await app.outbox.wait(order, app.settle_time)
-        return order, await app.outbox.foresee(order)
-    return order, None
+    return await carry_out(app, planned, asked, message)
 
 
 async def get_sms_messages(
@@ -87,11 +62,17 @@ async def get_sms_messages(
     app.require_account()
     wanted = None if direction == "both" else Direction(direction)
     listing = await app.client.list_messages(limit, wanted)
-    await app.inbox.hear(listing.messages)
-    app.strangers.note(listing.messages, app.clock.now())
-    entries = tuple(HistoryEntry.of(message) for message in listing.messages)
-    note = "" if listing.complete else f"Only the newest {MOST_READ} texts of both kinds were looked at."
-    return HistoryAnswer(count=len(entries), messages=entries, note=note)
+    shown = await show(app, listing.messages)
+    entries = tuple(HistoryEntry.of(message) for message in shown)
+    return HistoryAnswer(count=len(entries), messages=entries, note=_remark(listing, len(entries)))
+
+
+def _remark(listing: Listing, shown: int) -> str:
+    """Say what the list leaves out."""
+    remarks = [] if listing.complete else [f"Only the newest {MOST_READ} texts of both kinds were looked at."]
+    if hidden := len(listing.messages) - shown:
+        remarks.append(f"{hidden} from numbers that were never written to are hidden (ELKS_INBOUND=known).")
+    return " ".join(remarks)
 
 
 async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAnswer:

@@ -32,6 +32,7 @@ WIRE_NAMES = {
     "dry_run": "dryRun",
     "idempotency_key": "idempotencyKey",
     "message_id": "messageId",
+    "seconds": "timeout",
 }
 """Parameters whose name in Python is not the one users know."""
 

@@ -4,7 +4,7 @@ Nothing here loads a database's libraries until `Storage.open` is called: to sta
 costs nothing.
 """
 
-from elks_mcp.store.answers import Idle, Outlook, Pace, PauseReason, Placed, Prior, Prospect
+from elks_mcp.store.answers import Arrival, Idle, Outlook, Pace, PauseReason, Placed, Prior, Prospect, Wanted
 from elks_mcp.store.hashes import SHORTEST_KEY
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.storage import Storage
@@ -12,6 +12,7 @@ from elks_mcp.store.storage import Storage
 __all__ = [
     "SHORTEST_KEY",
     "Account",
+    "Arrival",
     "Idle",
     "Outlook",
     "Pace",
@@ -21,4 +22,5 @@ __all__ = [
     "Prior",
     "Prospect",
     "Storage",
+    "Wanted",
 ]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from elks_mcp.models import Claim, Draft, Order, Recall
 from elks_mcp.money import Money
+from elks_mcp.phone import Number
 
 Check = Callable[[Draft, Money, Recall], str]
 """Says why a draft of a price may not go out, by what is remembered now; "" where it may."""
@@ -104,3 +105,48 @@ class Placed(NamedTuple):
     is_repeat: bool
     claim: Claim | None = None
     """The right to send it now, where that was wanted and its turn has come."""
+
+
+class Arrival(NamedTuple):
+    """A text that came in."""
+
+    position: int
+    """It counts up, in the order in which we heard of them."""
+
+    message_id: str
+    sender_hash: str | None
+    """None where the sender is a name."""
+
+    received_at: datetime
+    """By 46elks' clock."""
+
+    is_known: bool
+    """Something was ever sent to its sender."""
+
+
+class Wanted(NamedTuple):
+    """Which text somebody waits for."""
+
+    sender: Number | None = None
+    """None: anybody's."""
+
+    sender_hash: str | None = None
+    """How the sender is kept."""
+
+    after: int = 0
+    """Later than this position."""
+
+    since: datetime | None = None
+    """Not received before."""
+
+    known_only: bool = False
+    """Only from numbers that something was sent to."""
+
+    def is_met_by(self, arrival: Arrival) -> bool:
+        """Tell whether it is this one."""
+        return (
+            arrival.position > self.after
+            and self.sender_hash in {None, arrival.sender_hash}
+            and (self.since is None or arrival.received_at >= self.since)
+            and (arrival.is_known or not self.known_only)
+        )

@@ -9,6 +9,7 @@ from sqlalchemy import Row, exists, insert, or_, select
 
 from elks_mcp.errors import NotFound, Refused, StateUnavailable, StateUncertain
 from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState, Recall
+from elks_mcp.phone import Number
 from elks_mcp.store.answers import Check, Pace, Placed, Prior
 from elks_mcp.store.changes import change, close
 from elks_mcp.store.claims import claim_new
@@ -158,6 +159,14 @@ class Book:
         """Find the order that 46elks gave a message id for."""
         ours = select(orders).filter_by(message_id=message_id)
         row = tx.first(ours.where(orders.c.account_id == tx.account_id))
+        return parse_order(row) if row else None
+
+    @reading
+    def find_latest(self, tx: Tx, to: Number) -> Order | None:
+        """Find the latest order to a number that 46elks accepted."""
+        to_them = select(orders).filter_by(account_id=tx.account_id, recipient_hash=tx.hasher.number(to.e164))
+        accepted = to_them.where(orders.c.message_id.is_not(None))
+        row = tx.first(accepted.order_by(orders.c.charged_at.desc()).limit(1))
         return parse_order(row) if row else None
 
     @deciding

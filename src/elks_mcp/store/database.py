@@ -3,13 +3,11 @@
 A transaction is a function of a `Tx`; a decorator says of which kind, and makes a coroutine of it.
 """
 
-import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property, wraps
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 import anyio
@@ -22,42 +20,22 @@ from sqlalchemy import (
     Row,
     RowMapping,
     bindparam,
-    create_engine,
-    event,
     func,
     insert,
-    make_url,
     select,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured, StateUnavailable, StateUncertain
+from elks_mcp.store.engines import open_engine, without_lock
 from elks_mcp.store.hashes import Hasher
 from elks_mcp.store.migrating import migrate
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.schema import accounts, state
 
-SAFE_WAL = (3, 51, 3)
-"""From here on several processes may share a write-ahead log (sqlite.org/wal.html, "WAL-reset bug")."""
-
-_BUSY_SECONDS = 10
 _CONNECTIONS = 8
-_POSTGRES_OPTIONS = " ".join(
-    f"-c {option}"
-    for option in (
-        "synchronous_commit=on",
-        "default_transaction_isolation=read\\ committed",
-        "statement_timeout=10s",
-        "lock_timeout=10s",
-        "idle_in_transaction_session_timeout=20s",
-        "application_name=elks-mcp",
-        "plan_cache_mode=force_generic_plan",
-        "jit=off",
-    )
-)
 
 
 class Tx:
@@ -186,8 +164,8 @@ class Database:
     """
 
     def __init__(self, place: Place, hasher: Hasher, clock: Clock | None) -> None:
-        self._engine = engine = _create_engine(place)
-        self._statements = _without_lock(engine, place)
+        self._engine = engine = open_engine(place)
+        self._statements = without_lock(engine, place)
         self._kept: dict[Engine, list[Connection]] = {self._engine: [], self._statements: []}
         self._clock = clock
         self.is_postgres = engine.dialect.name == "postgresql"
@@ -360,75 +338,3 @@ _REASONS = {
     "connection": "it cannot be reached",
     "timeout": "it did not answer in time",
 }
-
-
-def _create_engine(place: Place) -> Engine:
-    if place.url:
-        return _create_postgres_engine(place.url.get_secret_value())
-    more: dict[str, Any] = {"poolclass": StaticPool}
-    if place.file:
-        make_private(place.file)
-        more = {"pool_size": 1, "max_overflow": 0}
-    engine = create_engine(
-        f"sqlite:///{place.file or ':memory:'}",
-        connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS, "check_same_thread": False},
-        **more,
-    )
-    event.listen(engine, "connect", _set_up_sqlite)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _create_postgres_engine(written: str, **more: Any) -> Engine:
-    try:
-        url = make_url(written).set(drivername="postgresql+psycopg")
-    except (ArgumentError, ValueError):
-        raise Misconfigured(
-            "ELKS_DATABASE_URL cannot be read.", hint="It looks like postgresql://user:password@host/name."
-        ) from None
-    theirs = url.query.get("options", "")
-    options = " ".join([theirs] if isinstance(theirs, str) else theirs)  # ours last, since the last counts
-    args = {"options": f"{options} {_POSTGRES_OPTIONS}".strip(), "connect_timeout": _BUSY_SECONDS}
-    try:
-        return create_engine(url, poolclass=NullPool, connect_args=args, **more)
-    except ModuleNotFoundError:
-        raise Misconfigured(
-            "ELKS_DATABASE_URL needs the driver for PostgreSQL.", hint="Install elks-mcp[postgres]."
-        ) from None
-
-
-def _without_lock(engine: Engine, place: Place) -> Engine:
-    """Let transactions read without a lock.
-
-    To PostgreSQL each statement goes on its own: at its level of isolation each sees what is committed by
-    then, and nothing is gained by two more round trips. That has connections of its own, which need not be
-    told each time.
-    """
-    if place.url:
-        return _create_postgres_engine(place.url.get_secret_value(), isolation_level="AUTOCOMMIT")
-    return engine.execution_options(begin="BEGIN")
-
-
-def make_private(file: Path) -> None:
-    """Make a file that only its owner may read, before anything is in it."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
-
-
-def _set_up_sqlite(connection: Any, _: object) -> None:
-    mode = "WAL" if sqlite3.sqlite_version_info >= SAFE_WAL else "DELETE"
-    cursor = connection.cursor()
-    for pragma in (
-        f"journal_mode={mode}",
-        "synchronous=FULL",
-        "secure_delete=ON",
-        "foreign_keys=ON",
-        "temp_store=MEMORY",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    """Begin as what it is: who will write waits for the lock at once, where waiting is possible."""
-    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 
 from elks_mcp.errors import Misconfigured
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test sees that it is."""
 
 _LOCK = 46_046

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -21,43 +21,19 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.models import NEVER_SENT, Direction, Message, OrderState, Recall
 from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.phone import Number
-from elks_mcp.store.database import Database, Tx, deciding, reading
+from elks_mcp.store.database import Tx
 from elks_mcp.store.schema import accounts, ago, contacts, is_one_of, orders
 
 LATELY = timedelta(minutes=10)
 DAY = timedelta(hours=24)
 
 _NOT_COUNTED = (*NEVER_SENT, OrderState.WAITING)
-
-
-class People:
-    """Listens to history."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    @reading
-    def heard_until(self, tx: Tx) -> datetime | None:
-        """Say up to when history was heard; None where it never was."""
-        found = tx.first(select(accounts.c.heard_until).where(accounts.c.id == tx.account_id))
-        return found.heard_until if found else None
-
-    @deciding
-    def hear(self, tx: Tx, messages: Iterable[Message], *, until: datetime | None = None) -> None:
-        """Take note of messages, in any order and as often as they come: who wrote, to whom, who said STOP.
-
-        `until`: history was heard up to then, as far back as it is read at all.
-        """
-        _note(tx, _news(tx, messages))
-        if until:
-            tx.execute(update(accounts).where(accounts.c.id == tx.account_id).values(heard_until=until))
 
 
 def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
@@ -135,6 +111,11 @@ def has_opted_out() -> ColumnElement[bool]:
         contacts.c.number_hash == orders.c.recipient_hash,
         contacts.c.opted_out,
     )
+
+
+def note_messages(tx: Tx, messages: Iterable[Message]) -> None:
+    """Note who wrote, who was written to, and who said STOP."""
+    _note(tx, _news(tx, messages))
 
 
 def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:

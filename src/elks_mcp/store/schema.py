@@ -100,9 +100,14 @@ accounts = Table(
     Column("paused_until", Moment),
     Column("pause_reason", String(20)),
     Column("heard_until", Moment),
+    Column("looked_at", Moment),
+    Column("last_arrival", BigInteger),
     UniqueConstraint("base_url", "username"),
 )
-"""Whose rows they are; and what all who send for that account share: pace, pause, how far was heard."""
+"""Whose rows they are; and what all who send for that account share: pace, pause, how far was heard.
+
+`heard_until` is 46elks' time, `looked_at` ours: when somebody last read on from there.
+"""
 
 orders = Table(
     "orders",
@@ -172,6 +177,24 @@ contacts = Table(
 """Who was ever written to or heard from, by keyed hash, and who does not want to be.
 
 `word_at` is when the latest STOP or START was written, so that they can be read twice and in any order.
+"""
+
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", String(100), nullable=False),
+    Column("sender_hash", String(64)),
+    Column("received_at", Moment, nullable=False),
+    Column("heard_at", Moment, nullable=False),
+    Index("uq_arrivals_message", "message_id", "account_id", unique=True),
+    Index("ix_arrivals_from", "sender_hash", "account_id", "position"),
+)
+"""Which texts came in, in the order in which we heard of them; what they say stays with 46elks.
+
+`position` counts without a gap that could fill later: who has seen one has seen all before it.
+The sender of a text can be a name, which anybody can take; then it has no hash.
 """
 
 

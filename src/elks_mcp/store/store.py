@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from typing import Self
 
 from elks_mcp.clock import Clock
+from elks_mcp.store.arrivals import Arrivals
 from elks_mcp.store.book import Book
 from elks_mcp.store.database import Database
 from elks_mcp.store.doubts import Doubts
+from elks_mcp.store.events import Events
 from elks_mcp.store.hashes import Hasher
-from elks_mcp.store.people import People
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.queue import Queue
-from elks_mcp.store.reports import Reports
 from elks_mcp.store.upkeep import Upkeep
 
 
@@ -23,8 +23,8 @@ class Store:
     book: Book
     queue: Queue
     doubts: Doubts
-    people: People
-    reports: Reports
+    events: Events
+    arrivals: Arrivals
     upkeep: Upkeep
 
     @classmethod
@@ -43,8 +43,8 @@ class Store:
             book=Book(database),
             queue=Queue(database),
             doubts=Doubts(database),
-            people=People(database),
-            reports=Reports(database),
+            events=Events(database),
+            arrivals=Arrivals(database),
             upkeep=upkeep,
         )
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import and_, delete, or_, update
 
 from elks_mcp.models import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
+from elks_mcp.store.arrivals import forget_arrivals
 from elks_mcp.store.book import expire_waiting
 from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.database import Database, Tx, deciding
@@ -36,6 +37,7 @@ class Upkeep:
         old = and_(ours, orders.c.changed_at < tx.now - ROWS_KEPT, orders.c.state.not_in(UNFINISHED))
         note_sent(tx, old)
         tx.execute(delete(orders).where(old))
+        forget_arrivals(tx)
         unneeded = or_(
             and_(orders.c.state.in_(_SETTLED), orders.c.changed_at <= tx.now - self._database.retention),
             and_(orders.c.state == OrderState.UNKNOWN, orders.c.changed_at < tx.now - UNKNOWN_TEXT_KEPT),

@@ -1,0 +1,174 @@
+"""Waiting for what somebody answers.
+
+While anybody waits, one task reads what came in and hands it round; many who wait ask no more of 46elks
+and of the store than one.
+"""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+
+import anyio
+from anyio.abc import TaskGroup
+
+from elks_mcp.client import ElksClient
+from elks_mcp.clock import Clock
+from elks_mcp.errors import ElksError
+from elks_mcp.inbox import Inbox
+from elks_mcp.models import Order
+from elks_mcp.phone import Number
+from elks_mcp.store import Arrival, Storage, Wanted
+from elks_mcp.tasks import unwrapped
+
+log = logging.getLogger(__name__)
+
+_BREATH = timedelta(milliseconds=500)
+"""Between two looks into the store, where other processes put down what they heard."""
+
+_SAME_MOMENT = timedelta(seconds=1)
+"""46elks' times are compared within this, since it tells one event's differently in different places."""
+
+
+class _Waiter:
+    """Somebody who waits."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self.wanted = wanted
+        self.came = anyio.Event()
+        self.arrival: Arrival | None = None
+
+    def offer(self, arrival: Arrival) -> None:
+        """Take the first text that is wanted."""
+        if self.arrival is None and self.wanted.is_met_by(arrival):
+            self.arrival = arrival
+            self.came.set()
+
+
+class Replies:
+    """Hands texts that come in to those who wait for them. `poll`: how often 46elks' history is read then."""
+
+    def __init__(
+        self, client: ElksClient, storage: Storage, inbox: Inbox, clock: Clock, poll: timedelta
+    ) -> None:
+        self._client = client
+        self._storage = storage
+        self._inbox = inbox
+        self._clock = clock
+        self._poll = poll
+        self._waiters: set[_Waiter] = set()
+        self._seen: int | None = None
+        """The position of the latest text that was handed round; None while nobody waits."""
+        self._beginning = anyio.Lock()
+        self._tasks: TaskGroup | None = None
+        self.trouble = ""
+        """Why history could not be read the last time, if so."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch while somebody waits, for as long as the context lasts."""
+        with unwrapped():
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                try:
+                    yield
+                finally:
+                    self._tasks = None
+                    tasks.cancel_scope.cancel()
+
+    async def look(self) -> None:
+        """Read history, unless somebody did within the time from one reading to the next.
+
+        Raises:
+            ProviderError: it cannot be read.
+            StateUnavailable, Misconfigured: it cannot be remembered.
+        """
+        await self._inbox.look(self._poll)
+
+    async def find_position(self) -> int:
+        """Say the position of the latest text that came in."""
+        return await (await self._storage.open()).arrivals.find_last()
+
+    async def after(self, position: int, sender: Number | None) -> Wanted:
+        """Want what comes in after a position, from a number or from anybody."""
+        return await self._want(sender, after=position)
+
+    async def to(self, order: Order, sender: Number | None = None) -> Wanted:
+        """Want an answer to an order, from its recipient or from whoever is named."""
+        receipt = order.receipt
+        theirs = receipt.created_at if receipt else None
+        since = theirs or order.placed_at + self._client.skew
+        return await self._want(sender or order.to, since=since - _SAME_MOMENT)
+
+    async def latest(self, sender: Number | None) -> Wanted:
+        """Want an answer to the latest text to a number; where there is none, whatever comes from now on."""
+        book = (await self._storage.open()).book
+        if sender and (order := await book.find_latest(sender)):
+            return await self.to(order)
+        await self.look()
+        return await self._want(sender, after=await self.find_position())
+
+    async def _want(self, sender: Number | None, *, after: int = 0, since: datetime | None = None) -> Wanted:
+        arrivals = (await self._storage.open()).arrivals
+        sender_hash = arrivals.hash_of(sender) if sender else None
+        return Wanted(sender, sender_hash, after, since, known_only=self._inbox.hides_unknown)
+
+    async def wait(self, wanted: Wanted, within: timedelta) -> Arrival | None:
+        """Wait for a text; None where none came in time.
+
+        Raises:
+            StateUnavailable, Misconfigured: it cannot be looked up what came.
+        """
+        store = await self._storage.open()
+        waiter = _Waiter(wanted)
+        deadline = self._clock.now() + within
+        await self._begin(waiter)
+        try:
+            if found := await store.arrivals.find_first(wanted):
+                return found
+            await self._clock.wait_for(waiter.came.wait(), until=deadline)
+        finally:
+            self._waiters.discard(waiter)
+        return waiter.arrival
+
+    async def _begin(self, waiter: _Waiter) -> None:
+        """Let somebody wait: from here on nothing comes unseen, so what is there already may be looked up."""
+        self._waiters.add(waiter)
+        async with self._beginning:
+            if self._seen is None and self._tasks:
+                self._seen = await (await self._storage.open()).arrivals.find_last()
+                self._tasks.start_soon(self._watch, self._seen)
+
+    async def _watch(self, seen: int) -> None:
+        """Hand round what comes in, until nobody waits any more."""
+        look_at = self._clock.now()
+        while self._waiters:
+            now = self._clock.now()
+            if now >= look_at:
+                look_at = now if await self._try_look() else now + self._poll
+            seen = await self._try_hand_round(seen)
+            await self._clock.sleep_until(self._clock.now() + _BREATH)
+        self._seen = None
+
+    async def _try_look(self) -> bool:
+        """Read history, if that is due; tell whether it could be."""
+        try:
+            await self.look()
+        except ElksError as error:
+            self.trouble = error.explain()
+            log.warning("history cannot be read for now: %s", error)
+            return False
+        self.trouble = ""
+        return True
+
+    async def _try_hand_round(self, seen: int) -> int:
+        """Hand round what came in after a position; say how far that is now."""
+        try:
+            arrivals = await (await self._storage.open()).arrivals.list_after(seen)
+        except ElksError as error:
+            log.error("what came in cannot be read for now: %s", error)  # noqa: TRY400  (its words are enough)
+            return seen
+        for arrival in arrivals:
+            for waiter in self._waiters:
+                waiter.offer(arrival)
+        return arrivals[-1].position if arrivals else seen

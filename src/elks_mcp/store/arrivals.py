@@ -1,0 +1,135 @@
+"""Texts that came in: which, from whom by keyed hash, and in which order. What they say is not kept."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
+
+from elks_mcp.models import Direction, Message
+from elks_mcp.phone import Number
+from elks_mcp.store.answers import Arrival, Wanted
+from elks_mcp.store.database import Database, Tx, reading
+from elks_mcp.store.schema import accounts, arrivals, contacts, orders
+
+ARRIVALS_KEPT = timedelta(days=30)
+"""How long is known that a text came in. Whoever waits for one asks sooner."""
+
+_MOST = 1000
+
+
+class Arrivals:
+    """Finds texts that came in. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def find_last(self, tx: Tx) -> int:
+        """Say the position of the latest; 0 where nothing ever came in."""
+        row = tx.first(select(accounts.c.last_arrival).where(accounts.c.id == tx.account_id))
+        return (row.last_arrival if row else None) or 0
+
+    @reading
+    def find_first(self, tx: Tx, wanted: Wanted) -> Arrival | None:
+        """Find the first that somebody wants."""
+        which = [arrivals.c.position > wanted.after]
+        if wanted.since:
+            which.append(arrivals.c.received_at >= wanted.since)
+        if wanted.sender_hash:
+            which.append(arrivals.c.sender_hash == wanted.sender_hash)
+        if wanted.known_only:
+            which.append(_is_known())
+        row = tx.first(_list(tx, *which).limit(1))
+        return _parse(row) if row else None
+
+    @reading
+    def list_after(self, tx: Tx, position: int) -> list[Arrival]:
+        """List what came in after a position, in order; a thousand at most."""
+        return [_parse(row) for row in tx.all(_list(tx, arrivals.c.position > position).limit(_MOST))]
+
+    @reading
+    def find_known(self, tx: Tx, numbers: Iterable[str]) -> frozenset[str]:
+        """Say which of these numbers a text was ever sent to."""
+        hashes = {tx.hasher.number(number): number for number in numbers}
+        to_them = contacts.c.account_id == tx.account_id, contacts.c.number_hash.in_(hashes)
+        written = tx.all(select(contacts.c.number_hash).where(*to_them, contacts.c.sent_at.is_not(None)))
+        ours = orders.c.account_id == tx.account_id, orders.c.recipient_hash.in_(hashes)
+        ordered = tx.all(select(orders.c.recipient_hash).where(*ours, orders.c.message_id.is_not(None)))
+        return frozenset(hashes[row[0]] for row in [*written, *ordered])
+
+    def hash_of(self, number: Number) -> str:
+        """Hash a number as it is kept here."""
+        return self._database.hasher.number(number.e164)
+
+
+def _list(tx: Tx, *which: ColumnElement[bool]) -> Select[Any]:
+    ours = select(arrivals, _is_known().label("is_known")).where(arrivals.c.account_id == tx.account_id)
+    return ours.where(*which).order_by(arrivals.c.position)
+
+
+def _is_known() -> ColumnElement[bool]:
+    """Say of a text that came in that something was ever sent to its sender."""
+    theirs = and_(
+        contacts.c.account_id == arrivals.c.account_id,
+        contacts.c.number_hash == arrivals.c.sender_hash,
+        contacts.c.sent_at.is_not(None),
+    )
+    to_them = and_(
+        orders.c.account_id == arrivals.c.account_id,
+        orders.c.recipient_hash == arrivals.c.sender_hash,
+        func.length(orders.c.message_id) > 0,
+    )
+    return or_(exists().where(theirs), exists().where(to_them))
+
+
+def _parse(row: Row[Any]) -> Arrival:
+    return Arrival(row.position, row.message_id, row.sender_hash, row.received_at, row.is_known)
+
+
+def note_arrivals(tx: Tx, messages: Iterable[Message]) -> None:
+    """Note which texts came in, each once, the oldest first."""
+    since = tx.now - ARRIVALS_KEPT
+    inbound = {each.id: each for each in messages if each.direction is Direction.INBOUND}
+    recent = {id_: at for id_, each in inbound.items() if (at := each.created_at or tx.now) > since}
+    if not recent:
+        return
+    ours = arrivals.c.account_id == tx.account_id
+    known = tx.all(select(arrivals.c.message_id).where(ours, arrivals.c.message_id.in_(recent)))
+    for row in known:
+        del recent[row.message_id]
+    rows = [
+        _build(tx, inbound[id_], at, position)
+        for position, (id_, at) in enumerate(sorted(recent.items(), key=_by_time), _last(tx) + 1)
+    ]
+    if rows:
+        tx.execute(insert(arrivals), rows)
+        account = update(accounts).where(accounts.c.id == tx.account_id)
+        tx.execute(account.values(last_arrival=rows[-1]["position"]))
+
+
+def forget_arrivals(tx: Tx) -> None:
+    """Forget what came in long ago."""
+    ours = arrivals.c.account_id == tx.account_id
+    tx.execute(delete(arrivals).where(ours, arrivals.c.heard_at < tx.now - ARRIVALS_KEPT))
+
+
+def _by_time(item: tuple[str, datetime]) -> tuple[datetime, str]:
+    return item[1], item[0]
+
+
+def _last(tx: Tx) -> int:
+    return tx.shared["last_arrival"] or 0
+
+
+def _build(tx: Tx, message: Message, received_at: datetime, position: int) -> dict[str, Any]:
+    is_number = re.fullmatch(r"\+[0-9]+", message.sender)
+    return {
+        "account_id": tx.account_id,
+        "position": position,
+        "message_id": message.id,
+        "sender_hash": tx.hasher.number(message.sender) if is_number else None,
+        "received_at": received_at,
+        "heard_at": tx.now,
+    }
