@@ -61,10 +61,11 @@ from elks_mcp.store.claims import KEPT
 from elks_mcp.store.database import Tx
 from elks_mcp.store.desk import Desk
 from elks_mcp.store.doubts import LONGEST
+from elks_mcp.store.engines import open_engine
 from elks_mcp.store.hashes import Hasher, find_or_make_key
-from elks_mcp.store.migrating import HEAD
+from elks_mcp.store.migrating import HEAD, upgrade
 from elks_mcp.store.peek import has_work
-from elks_mcp.store.schema import metadata, orders
+from elks_mcp.store.schema import accounts, metadata, orders
 from elks_mcp.store.store import Store
 from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
 
@@ -132,11 +133,43 @@ def clock() -> ManualClock:
 # ── opening ──
 
 
-async def test_the_migrations_make_what_the_schema_says(place: Place) -> None:
-    async with opened(place) as store:
+@pytest.fixture(params=DATABASES)
+def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Have a place where no tables are yet."""
+    if request.param == "sqlite":
+        return Place(folder=tmp_path)
+    return Place(url=SecretStr(request.getfixturevalue("postgres_database")), key=KEY)
+
+
+def test_the_migrations_make_what_the_schema_says(nothing: Place) -> None:
+    engine = open_engine(nothing)
+    with engine.begin() as connection:
+        upgrade(connection)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+async def test_what_an_older_version_left_is_brought_up_to_date(nothing: Place, clock: ManualClock) -> None:
+    engine = open_engine(nothing)
+    with engine.begin() as connection:
+        upgrade(connection, "0001")
+        account = {"base_url": ACCOUNT.base_url, "username": ACCOUNT.username}
+        connection.execute(insert(accounts).values(account | {"heard_until": NOON}))
+    engine.dispose()
+    async with opened(nothing, clock) as store:
+        assert (await store.events.find_heard()).until == NOON
+        await store.events.hear([said("Ja")])
+        assert await store.arrivals.find_last() == 1
+    assert read_rows(nothing, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+
+
+async def test_tables_that_are_made_at_once_are_those_of_the_migrations(nothing: Place) -> None:
+    async with opened(nothing) as store:
         with engine_of(store).connect() as connection:
-            differences = compare_metadata(MigrationContext.configure(connection), metadata)
-    assert differences == []
+            context = MigrationContext.configure(connection)
+            assert compare_metadata(context, metadata) == []
+            assert context.get_current_revision() == HEAD
 
 
 def test_the_newest_migration_is_the_one_that_is_looked_for() -> None:
