@@ -12,6 +12,7 @@ import pytest
 from mcp import Client
 
 from elks_mcp import sandbox
+from elks_mcp.inbox import Inbox
 from elks_mcp.phone import Number
 from elks_mcp.replies import Replies
 from elks_mcp.sandbox import Fault, Sandbox
@@ -365,6 +366,29 @@ async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path)
 
 async def _is_there(found: list[Any]) -> bool:
     return bool(found)
+
+
+async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Inbox):
+        async def look(self, good_for: timedelta = MINUTE) -> None:
+            raise ValueError(PHONE)
+
+    async with House(tmp_path).opened() as house:
+        inbox = Broken(house.client, house.storage, house.clock)
+        replies = Replies(house.client, house.storage, inbox, house.clock, MINUTE)
+        async with replies.running(), anyio.create_task_group() as group:
+            found: list[Any] = []
+
+            async def wait() -> None:
+                found.append(await replies.wait(await replies.after(0, None), 2 * MINUTE))
+
+            group.start_soon(wait)
+            await house.pass_until(lambda: _is_there(found))
+        assert found == [None]
+    assert "fault of its own" in replies.trouble
+    assert caplog.text.count("reading history has a fault of its own") <= 3
 
 
 # ── strangers ──

@@ -158,6 +158,10 @@ class Replies:
             self.trouble = error.explain()
             log.warning("history cannot be read for now: %s", error)
             return False
+        except Exception:  # which would end the whole server
+            self.trouble = "This server has a fault of its own; its log says where."
+            log.exception("reading history has a fault of its own")
+            return False
         self.trouble = ""
         return True
 
