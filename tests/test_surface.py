@@ -70,12 +70,12 @@ async def test_only_sending_is_destructive() -> None:
         )
 
 
-async def test_the_whole_listing_costs_a_model_less_than_7000_bytes() -> None:
+async def test_the_whole_listing_costs_a_model_less_than_6500_bytes() -> None:
     listing = [
         {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
         for tool in await list_tools()
     ]
-    assert len(json.dumps(listing, ensure_ascii=False).encode()) < 7000
+    assert len(json.dumps(listing, ensure_ascii=False).encode()) < 6500
 
 
 async def test_no_schema_has_what_some_clients_choke_on() -> None:
