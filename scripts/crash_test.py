@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ def _run_one(plan: Plan, file: Path | None) -> int:
 def _run_suite(plan: Plan, options: argparse.Namespace) -> int:
     plans = [*plan_lanes(plan), plan_counterproof(plan)]
     *lanes, counterproof = run_all(plans, Path(__file__), options.at_once)
+    for again in range(1, _TRIES):  # chance, or a busy machine, can let each kill fall where it does no harm
+        if not _is_proof(counterproof):
+            other = replace(plan, seed=plan.seed + 100 * again)
+            [counterproof] = run_all([plan_counterproof(other)], Path(__file__), 1)
     done = [lane for lane in lanes if lane]
     _write(options.json, {"lanes": lanes, "counterproof": counterproof})
     print(f"{sum(lane['figures']['kills'] for lane in done):,} kills, seed {plan.seed}.\n")
@@ -67,10 +72,16 @@ def _run_suite(plan: Plan, options: argparse.Namespace) -> int:
     return 0 if _has_passed(lanes, counterproof) else 1
 
 
+_TRIES = 3
+
+
+def _is_proof(counterproof: Found | None) -> bool:
+    return bool(counterproof and counterproof["violations"]["duplicates"])
+
+
 def _has_passed(lanes: list[Found | None], counterproof: Found | None) -> bool:
-    can_fail = bool(counterproof and counterproof["violations"]["duplicates"])
     complete = all(lanes) or not os.environ.get("CI")
-    return can_fail and complete and all(lane["clean"] for lane in lanes if lane)
+    return _is_proof(counterproof) and complete and all(lane["clean"] for lane in lanes if lane)
 
 
 def _write(file: Path | None, found: Any) -> None:

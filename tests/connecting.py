@@ -1,7 +1,7 @@
 """A client of the SDK, connected to our server, which texts through a sandbox that the test holds."""
 
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from tempfile import TemporaryDirectory
@@ -153,6 +153,13 @@ async def until(condition: Callable[[], bool], *, clock: OurClock | None = None)
             await anyio.sleep(_BREATH)
             if clock and clock.somebody_sleeps:
                 await clock.advance_to_next_alarm()
+
+
+async def come_true(condition: Callable[[], Awaitable[bool]], within: float = 20) -> None:
+    """Wait, so many seconds at most, for something that has to be asked for."""
+    with anyio.fail_after(within):
+        while not await condition():  # noqa: ASYNC110  (it is in a database, which has no events)
+            await anyio.sleep(_BREATH)
 
 
 async def pass_time(clock: OurClock, time: timedelta) -> None:

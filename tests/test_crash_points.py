@@ -159,8 +159,8 @@ async def place_and_hear_a_report(life: Life, store: Store) -> Order:
     [message] = life.world.box.accepted
     for _ in range(3):
         try:
-            await store.events.hear_reports(
-                [Report(message_id=message.id, status="delivered", order_id=order.id)]
+            await store.events.hear_news(
+                (), [Report(message_id=message.id, status="delivered", order_id=order.id)]
             )
             break
         except StateUnavailable:

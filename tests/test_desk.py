@@ -305,7 +305,7 @@ async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(hou
 async def test_46elks_word_outweighs_a_persons(house: House, sent: bool) -> None:
     unknown = await an_unknown(house, house.ours)
     await house.desk.resolve(unknown.id, sent=sent)
-    await house.ours.events.hear_reports([Report(message_id="s1", status="delivered", order_id=unknown.id)])
+    await house.ours.events.hear_news((), [Report(message_id="s1", status="delivered", order_id=unknown.id)])
     order = await house.ours.book.get(unknown.id)
     assert order.state is OrderState.DELIVERED
     assert (await Ledger(house.ours.database).sum_up()).spent == PRICE

@@ -341,7 +341,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def hear(process: Process) -> list[Report]:
             assert process.store
-            return await process.store.events.hear_reports([report])
+            return await process.store.events.hear_news((), [report])
 
         unknown = self._ask(index, hear)
         assert not (named and unknown)

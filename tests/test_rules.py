@@ -37,6 +37,8 @@ NOT_RULES = {
     "ELKS_SECRET_KEY",
     "ELKS_STATE_DIR",
     "ELKS_TIMEOUT",
+    "ELKS_TRUSTED_PROXIES",
+    "ELKS_WEBHOOK_SOURCES",
 }
 """Settings that allow and forbid nothing."""
 

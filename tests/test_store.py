@@ -542,7 +542,7 @@ async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) 
         with pytest.raises(NotFound):
             await theirs.book.approve(waiting.id, allow)
         report = Report(message_id="s1", status="delivered", order_id=waiting.id)
-        assert await theirs.events.hear_reports([report]) == [report]
+        assert await theirs.events.hear_news((), [report]) == [report]
         recall = (await theirs.book.look_back(a_draft("Sent"))).recall
         assert (recall.spent, recall.is_known, recall.repeated) == (0, False, None)
         assert not (await theirs.book.look_back(a_draft(to=OTHER_PHONE))).recall.opted_out
@@ -625,13 +625,13 @@ async def _sent(store: Store) -> Order:
 
 async def _delivered(store: Store) -> Order:
     order = await _sent(store)
-    assert await store.events.hear_reports([Report(message_id=f"s{order.id}", status="delivered")]) == []
+    assert await store.events.hear_news((), [Report(message_id=f"s{order.id}", status="delivered")]) == []
     return await store.book.get(order.id)
 
 
 async def _failed(store: Store) -> Order:
     order = await _sent(store)
-    assert await store.events.hear_reports([Report(message_id=f"s{order.id}", status="failed")]) == []
+    assert await store.events.hear_news((), [Report(message_id=f"s{order.id}", status="failed")]) == []
     return await store.book.get(order.id)
 
 
@@ -1016,7 +1016,8 @@ async def test_of_a_text_that_was_half_settled_when_we_died_nothing_is_left_in_t
         [(order_id,)] = read_rows(folder, "SELECT id FROM orders")
         assert (await store.book.get(order_id)).state is OrderState.SENDING
         assert (
-            await store.events.hear_reports([Report(message_id="s1", status="sent", order_id=order_id)]) == []
+            await store.events.hear_news((), [Report(message_id="s1", status="sent", order_id=order_id)])
+            == []
         )
     assert files_with(folder.folder, "middagen") == []
 
@@ -1897,7 +1898,7 @@ async def test_reports_may_come_in_any_order_and_twice(tmp_path: Path, order: tu
         claim = await claim_new(store)
         await store.queue.settle_sent(claim, a_receipt("s1"))
         for status in (*order, *order):
-            assert await store.events.hear_reports([Report(message_id="s1", status=status)]) == []
+            assert await store.events.hear_news((), [Report(message_id="s1", status=status)]) == []
         placed = await store.book.get(claim.order_id)
         assert placed.state is OrderState.DELIVERED
         assert placed.receipt
@@ -1912,7 +1913,7 @@ async def test_a_report_with_our_number_proves_what_the_answer_did_not(
     async with opened(place, clock) as store:
         claim = await claim_new(store, EVENING)
         report = Report(message_id="s1", status=status, order_id=claim.order_id)
-        assert await store.events.hear_reports([report]) == []
+        assert await store.events.hear_news((), [report]) == []
         order = await store.book.get(claim.order_id)
         assert (order.state, order.text) == (states.get(status, OrderState.SENT), None)
         assert (await store.book.look_back(a_draft())).recall.spent == PRICE
@@ -1929,7 +1930,7 @@ async def test_a_report_with_our_number_counts_in_every_state(place: Place, cloc
             order = await WAYS[state](store)
             known = order.receipt.message_id if order.receipt else None
             report = Report(message_id=known or "s1", status="delivered", order_id=order.id)
-            assert await store.events.hear_reports([report, report]) == []
+            assert await store.events.hear_news((), [report, report]) == []
             order = await store.book.get(order.id)
             assert (order.state, order.text) == (OrderState.DELIVERED, None)
             assert await store.queue.claim(UNPACED, allow) == Idle(None)
@@ -1944,7 +1945,7 @@ async def test_a_report_after_a_new_try_began_keeps_that_from_going_out(
         await conclude_absent(store, clock)
         second = await claim_one(store)
         report = Report(message_id="s1", status="sent", order_id=first.order_id)
-        assert await store.events.hear_reports([report]) == []
+        assert await store.events.hear_news((), [report]) == []
         assert not await store.queue.may_send(second)
         await store.queue.withdraw(second)
         order = await store.book.get(first.order_id)
@@ -1962,7 +1963,7 @@ async def test_a_report_about_nothing_of_ours_changes_nothing(place: Place) -> N
             Report(message_id="s2", status="delivered", order_id="O-22222222"),
             Report(message_id="s2", status="failed", order_id=order.id),
         ]
-        assert await store.events.hear_reports(reports) == reports
+        assert await store.events.hear_news((), reports) == reports
         assert await store.book.get(order.id) == order
 
 
@@ -1980,7 +1981,7 @@ async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_da
 
                 async def hear() -> None:
                     report = Report(message_id="s1", status="delivered", order_id=claim.order_id)
-                    unknown.append(await store.events.hear_reports([report]))
+                    unknown.append(await store.events.hear_news((), [report]))
 
                 reporting.start_soon(hear)
                 await until_somebody_waits(postgres_database)

@@ -13,6 +13,7 @@ from elks_mcp.api import Api, Credentials
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured
+from elks_mcp.hearing import Hearing
 from elks_mcp.inbox import Inbox
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
@@ -39,6 +40,7 @@ class App:
     storage: Storage
     inbox: Inbox
     replies: Replies
+    hearing: Hearing
     strangers: Strangers
     orders: Orders
     outbox: Outbox
@@ -151,6 +153,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
     settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
     inbox = Inbox(client, storage, clock, hides_unknown=policy.hides_unknown)
     orders = Orders(client, storage, strangers, policy, clock)
+    replies = Replies(client, storage, inbox, clock, settings.poll)
     habits = Habits(
         per_minute=settings.sms_per_minute,
         timeout=timedelta(seconds=settings.timeout),
@@ -165,12 +168,19 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
         client=client,
         storage=storage,
         inbox=inbox,
-        replies=Replies(client, storage, inbox, clock, settings.poll),
+        replies=replies,
+        hearing=Hearing(client, storage, inbox, replies, clock, _own_numbers(policy)),
         strangers=strangers,
         orders=orders,
         outbox=Outbox.over(api, client, storage, orders, clock, habits),
         clock=clock,
     )
+
+
+def _own_numbers(policy: Policy) -> frozenset[str]:
+    """List the numbers that the operator named as the account's own."""
+    named = (policy.sender, *policy.allowed_senders)
+    return frozenset(each.e164 for each in named if isinstance(each, Number))
 
 
 def _sends_queue(configuration: Configuration, policy: Policy) -> bool:
@@ -186,7 +196,11 @@ def _report_address(public_url: str | None, storage: Storage) -> Callable[[str],
         return None
 
     async def address(order_id: str) -> str:
-        secret = await storage.secret_for("webhooks")
-        return f"{public_url}/hooks/{secret[:32]}/delivery?ref={order_id}"
+        return f"{await hook_address(public_url, storage, 'delivery')}?ref={order_id}"
 
     return address
+
+
+async def hook_address(public_url: str, storage: Storage, kind: str) -> str:
+    """Write the address at which 46elks tells us of one kind of thing; it holds a secret."""
+    return f"{public_url}/hooks/{await storage.secret_for(f'webhook {kind}')}/{kind}"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from elks_mcp import wire
 from elks_mcp.api import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
-from elks_mcp.models import Account, Direction, Draft, Estimate, Listing, Message, Page
+from elks_mcp.models import Account, Direction, Draft, Estimate, Listing, Message, OwnNumber, Page
 from elks_mcp.money import Money
 
 MOST_PAGES = 50
@@ -102,6 +102,14 @@ class ElksClient:
             if moment and any(each.created_at and each.created_at < moment for each in new):
                 return Listing(messages=tuple(found))
         return Listing(messages=tuple(found), complete=pages.ended)
+
+    async def list_numbers(self) -> tuple[OwnNumber, ...]:
+        """List the account's own numbers."""
+        return wire.parse_numbers(await self._api.get("/numbers"))
+
+    async def tell_incoming(self, number: OwnNumber, address: str | None) -> None:
+        """Have 46elks tell an address of a number's incoming texts, or nobody. It is free."""
+        await self._api.ask(f"/numbers/{number.id}", wire.build_number(address))
 
     @property
     def skew(self) -> timedelta:

@@ -253,6 +253,14 @@ class Listing(Frozen):
     complete: bool = True
 
 
+class OwnNumber(Frozen):
+    """A number of the account's. `tells`: the address that is told of its incoming texts, or an action."""
+
+    id: str
+    number: str
+    tells: Annotated[str, Field(repr=False)] = ""
+
+
 class Account(Frozen):
     """What the account holds. The holder's name, e-mail and phone are not read."""
 

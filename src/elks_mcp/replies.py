@@ -57,12 +57,25 @@ class Replies:
         self._clock = clock
         self._poll = poll
         self._waiters: set[_Waiter] = set()
+        self._woken = anyio.Event()
         self._seen: int | None = None
         """The position of the latest text that was handed round; None while nobody waits."""
         self._beginning = anyio.Lock()
         self._tasks: TaskGroup | None = None
         self.trouble = ""
         """Why history could not be read the last time, if so."""
+        self.is_over = False
+        """Whether nobody shall wait here any more."""
+
+    def stop(self) -> None:
+        """Let nobody wait any more: whoever does goes away with nothing."""
+        self.is_over = True
+        for waiter in self._waiters:
+            waiter.came.set()
+
+    def wake(self) -> None:
+        """Say that something came in, so that it is handed round at once."""
+        self._woken.set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -126,7 +139,8 @@ class Replies:
         try:
             if found := await store.arrivals.find_first(wanted):
                 return found
-            await self._clock.wait_for(waiter.came.wait(), until=deadline)
+            if not self.is_over:
+                await self._clock.wait_for(waiter.came.wait(), until=deadline)
         finally:
             self._waiters.discard(waiter)
         return waiter.arrival
@@ -146,8 +160,9 @@ class Replies:
             now = self._clock.now()
             if now >= look_at:
                 look_at = now if await self._try_look() else now + self._poll
+            self._woken = anyio.Event()
             seen = await self._try_hand_round(seen)
-            await self._clock.sleep_until(self._clock.now() + _BREATH)
+            await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + _BREATH)
         self._seen = None
 
     async def _try_look(self) -> bool:

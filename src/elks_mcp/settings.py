@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from elks_mcp.logs import mask
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import Confirm, Policy
+from elks_mcp.sources import WEBHOOK_SOURCES, Networks
 from elks_mcp.store import SHORTEST_KEY, Place
 from elks_mcp.wording import parse_switch, wanted
 
@@ -99,6 +101,16 @@ def _read_secret_key(value: object) -> SecretStr:
 
 def _read_folder(value: object) -> Path:
     return Path(str(value)).expanduser().absolute()
+
+
+def _read_networks(value: object) -> Networks:
+    try:
+        networks = tuple(ip_network(item) for item in _some_items(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; use addresses or networks, as in 192.0.2.7,10.0.0.0/8") from None
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError("it would believe everybody; name addresses or networks")
+    return networks
 
 
 def _items(value: object) -> list[str]:
@@ -233,8 +245,19 @@ class Settings(BaseModel):
     public_url: Annotated[str | None, BeforeValidator(_read_public_url), Field(alias="ELKS_PUBLIC_URL")] = (
         None
     )
-    """Where 46elks can reach you, `https://…`: texts then say where their delivery is reported, and for which
-    order. Nothing of this version listens there yet."""
+    """Where 46elks reaches `elks-mcp serve --http`, `https://…`: it then tells of deliveries and incoming
+    texts at once."""
+
+    webhook_sources: Annotated[
+        Networks, BeforeValidator(_read_networks), Field(alias="ELKS_WEBHOOK_SOURCES")
+    ] = WEBHOOK_SOURCES
+    """The addresses 46elks calls from, separated by commas; what comes from others is dropped.
+    Default: the four that 46elks names (2026-11)."""
+
+    trusted_proxies: Annotated[
+        Networks, BeforeValidator(_read_networks), Field(alias="ELKS_TRUSTED_PROXIES")
+    ] = ()
+    """Your own proxies, by address or network, whose `X-Forwarded-For` is believed. Default: none."""
 
     api_base_url: Annotated[str | None, BeforeValidator(_read_base_url), Field(alias="ELKS_API_BASE_URL")] = (
         None

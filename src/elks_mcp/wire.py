@@ -10,12 +10,12 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WrapValidator
 
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
-from elks_mcp.models import Account, Direction, Draft, Estimate, Message, Page, Receipt
+from elks_mcp.models import Account, Direction, Draft, Estimate, Message, OwnNumber, Page, Receipt, Report
 from elks_mcp.money import Money
 from elks_mcp.phone import written
 from elks_mcp.text import cleaned
@@ -148,6 +148,24 @@ def parse_account(body: bytes) -> Account:
     return Account(id=answer.id or "", balance=Money(answer.balance, answer.currency or ""))
 
 
+def parse_numbers(body: bytes) -> tuple[OwnNumber, ...]:
+    """Read the account's own numbers, those it has still (https://46elks.com/docs/list-numbers).
+
+    Raises:
+        NoAnswer: it is no list of them.
+    """
+    return tuple(
+        OwnNumber(id=each.id, number=each.number, tells=each.sms_url or "")
+        for each in _read(_Numbers, body).data
+        if each.id and each.number and each.active != "no"
+    )
+
+
+def build_number(address: str | None) -> dict[str, str]:
+    """Build the form that says where incoming texts are told of (https://46elks.com/docs/configure-number)."""
+    return {"sms_url": address or "none"}
+
+
 def parse_refusal(
     status: int, headers: Mapping[str, str], body: bytes, secrets: Collection[str] = ()
 ) -> ProviderError:
@@ -198,6 +216,39 @@ def parse_unreadable(said: str = "") -> NoAnswer:
     return NoAnswer(f"46elks' answer could not be read{f': {said}' if said else ''}.", status=200)
 
 
+# ── what 46elks tells us by itself ──
+
+
+def parse_report(form: Mapping[str, str], order_id: str | None) -> Report | None:
+    """Read a delivery report (https://46elks.com/docs/sms-delivery-reports); None where it is none.
+
+    `order_id` is the reference of ours that it carries back.
+    """
+    try:
+        report = _Report.model_validate(form)
+    except ValidationError:
+        return None
+    ours = order_id if order_id and re.fullmatch(r"O-[A-Z0-9]{8}", order_id) else None
+    return Report(message_id=report.id, status=report.status, order_id=ours)
+
+
+def parse_incoming(form: Mapping[str, str], now: datetime) -> Message | None:
+    """Read an incoming text (https://46elks.com/docs/receive-sms); None where it is none.
+
+    A time that is more than a week off is not believed.
+    """
+    try:
+        sms = _Incoming.model_validate(form)
+    except ValidationError:
+        return None
+    message = _message(_Sms.model_validate({**form, "direction": "incoming"}), "")
+    likely = sms.created is not None and abs(sms.created - now) < _LIKELY
+    return message.model_copy(update={"created_at": sms.created if likely else now})
+
+
+_LIKELY = timedelta(days=7)
+
+
 # ── 46elks' objects, as far as we use them ──
 
 
@@ -246,6 +297,31 @@ class _Sms(_Accepted):
     to: Lenient[Words] = None
     message: Lenient[Annotated[str, AfterValidator(_mended)]] = None
     delivered: Time = None
+
+
+class _Report(BaseModel):
+    id: Id
+    status: Literal["sent", "delivered", "failed"]
+
+
+class _Incoming(BaseModel):
+    id: Id
+    direction: Literal["incoming"]
+    sender: Annotated[str, Field(alias="from", min_length=1)]
+    to: Annotated[str, Field(min_length=1)]
+    message: str
+    created: Time = None
+
+
+class _Number(BaseModel):
+    id: Lenient[Id] = None
+    number: Lenient[Words] = None
+    active: Lenient[Words] = None
+    sms_url: Lenient[str] = None
+
+
+class _Numbers(BaseModel):
+    data: list[_Number]
 
 
 class _Page(BaseModel):

@@ -77,6 +77,25 @@ def sandbox(port: int) -> None:
 
 
 @commands.command()
+@click.option("--http", is_flag=True, required=True, help="Over HTTP, for many clients.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where it listens.")
+@click.option(
+    "--port", default=8046, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+)
+@in_state_dir
+@click.pass_context
+def serve(context: click.Context, *, http: bool, host: str, port: int) -> None:  # noqa: ARG001
+    """Serve over HTTP, at /mcp, until it is stopped.
+
+    Of what 46elks tells (ELKS_PUBLIC_URL) it hears at /hooks. /healthz says whether it runs, /readyz whether
+    it can do its work. Clients are not authenticated in this version, so it listens on this machine only.
+    """
+    from elks_mcp.cli.http import serve as run  # noqa: PLC0415
+
+    act(context, lambda configuration: run(configuration, host, port))
+
+
+@commands.command()
 @in_state_dir
 @click.pass_context
 def doctor(context: click.Context) -> None:

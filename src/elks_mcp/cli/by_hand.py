@@ -143,4 +143,53 @@ def export(context: click.Context, phone: str) -> None:
     act(context, lambda configuration: privacy.export(configuration, phone))
 
 
-BY_HAND = (approve, pending, outbox, forget, export)
+@click.group()
+def webhooks() -> None:
+    """See and set where 46elks tells of incoming texts.
+
+    For `elks-mcp serve --http` with ELKS_PUBLIC_URL. It takes the settings of that server.
+    """
+
+
+_own_phone = click.argument("phone", required=False, default="")
+_yes = click.option("--yes", is_flag=True, help="Do not ask first.")
+
+
+@webhooks.command("show")
+@in_state_dir
+@click.pass_context
+def show_webhooks(context: click.Context) -> None:
+    """Print the addresses, with their secrets, and what your numbers do now."""
+    from elks_mcp.cli import webhooks as topic  # noqa: PLC0415
+
+    act(context, topic.show)
+
+
+@webhooks.command("set")
+@_own_phone
+@_yes
+@in_state_dir
+@click.pass_context
+def set_webhooks(context: click.Context, phone: str, *, yes: bool) -> None:
+    """Have incoming texts told to this server.
+
+    Of ELKS_PHONE_NUMBER, or the number of the account that is named. What it did before is shown first.
+    """
+    from elks_mcp.cli import webhooks as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.set_up(configuration, phone, yes=yes))
+
+
+@webhooks.command("clear")
+@_own_phone
+@_yes
+@in_state_dir
+@click.pass_context
+def clear_webhooks(context: click.Context, phone: str, *, yes: bool) -> None:
+    """Have incoming texts told to nobody. They stay in 46elks' history."""
+    from elks_mcp.cli import webhooks as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.clear(configuration, phone, yes=yes))
+
+
+BY_HAND = (approve, pending, outbox, webhooks, forget, export)

@@ -1,17 +1,14 @@
 """The MCP server on standard input and output."""
 
 import gc
-import logging
 import signal
 
 import anyio
 
 from elks_mcp import logs
-from elks_mcp.reconcile import explain_quiet
-from elks_mcp.settings import Configuration, explain_mistake
+from elks_mcp.cli.warnings import warn
+from elks_mcp.settings import Configuration
 from elks_mcp.stdout import divert_for_good, diverted
-
-log = logging.getLogger(__name__)
 
 
 def serve(configuration: Configuration) -> None:
@@ -21,7 +18,7 @@ def serve(configuration: Configuration) -> None:
         from elks_mcp.mcp_server.server import build_server  # noqa: PLC0415
 
         logs.set_up(configuration.settings.log_level)
-        _warn(configuration)
+        warn(configuration)
         server = build_server(configuration.settings.policy(), lambda: open_app(configuration))
     gc.freeze()
     gc.enable()
@@ -31,14 +28,3 @@ def serve(configuration: Configuration) -> None:
         anyio.run(server.run_stdio_async)
     finally:
         divert_for_good()
-
-
-def _warn(configuration: Configuration) -> None:
-    for wrong, right in configuration.mistaken.items():
-        log.warning("%s", explain_mistake(wrong, right))
-    if configuration.unknown:
-        log.warning("unknown variables: %s", ", ".join(configuration.unknown))
-
-    settings = configuration.settings
-    if weak := explain_quiet(settings.quiet_period, settings.timeout):
-        log.warning("%s", weak)

@@ -117,9 +117,9 @@ async def _wait(app: App, ctx: Context[App], wanted: Wanted, seconds: float) -> 
             return await _receive(app, wanted, arrival)
         waited = (app.clock.now() - began).total_seconds()
         await ctx.report_progress(min(waited, seconds), seconds, "Waiting for a reply.")
-        if waited >= seconds:
+        if waited >= seconds or app.replies.is_over:
             break
-    note = app.replies.trouble or (_HIDDEN if wanted.known_only else "")
+    note = _STOPPING if app.replies.is_over else app.replies.trouble or (_HIDDEN if wanted.known_only else "")
     return _answer(wanted, seen, None, note)
 
 
@@ -151,6 +151,7 @@ def _answer(
     )
 
 
+_STOPPING = "The server is stopping; another, or the same in a while, goes on from the cursor."
 _HIDDEN = "Texts from numbers that were never written to are hidden (ELKS_INBOUND=known)."
 
 

@@ -16,12 +16,21 @@ from elks_mcp.policy import Confirm, Policy
 
 TOOLS = (*texting.TOOLS, *replying.TOOLS, *account.TOOLS, *rules.TOOLS)
 
-_ROUND = timedelta(hours=1)
+ROUND = timedelta(hours=1)
 """How long a question may be answered at all; a late answer is then told that it was late."""
 
 
-def build_server(policy: Policy, open_app: Callable[[], AbstractAsyncContextManager[App]]) -> MCPServer[App]:
-    """Build the server. What it works with is opened when a client connects, and closed after."""
+def build_server(
+    policy: Policy,
+    open_app: Callable[[], AbstractAsyncContextManager[App]],
+    *,
+    request_state_security: RequestStateSecurity | None = None,
+) -> MCPServer[App]:
+    """Build the server. What it works with is opened when a client connects, and closed after.
+
+    `request_state_security`: for servers that answer each other's questions; else nobody else can.
+    """
+    security = request_state_security or RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds())
     running: list[App] = []
 
     @asynccontextmanager
@@ -39,7 +48,7 @@ def build_server(policy: Policy, open_app: Callable[[], AbstractAsyncContextMana
         tools=list(TOOLS),
         lifespan=lifespan,
         log_level="WARNING",
-        request_state_security=RequestStateSecurity.ephemeral(ttl=_ROUND.total_seconds()),
+        request_state_security=security,
     )
     add_prompts(server)
     add_resources(server, lambda: running[0])

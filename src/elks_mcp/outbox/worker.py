@@ -73,6 +73,8 @@ class Outbox:
         """Where requests are made, for as long as we run."""
         self._is_clearing = False
         self._tidy_at = clock.now()
+        self.looked_at = clock.now()
+        """When it last saw whether there is something to do; it does several times a minute."""
 
     @classmethod
     def over(
@@ -178,6 +180,7 @@ class Outbox:
         while True:
             # Listening comes before looking, here too.
             self._woken = anyio.Event()
+            self.looked_at = self._clock.now()
             wait = await self._try_turn(posts, readers)
             if wait:
                 await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
@@ -198,6 +201,7 @@ class Outbox:
         wait = _FIRST_LOOK
         while not self._woken.is_set():
             await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
+            self.looked_at = self._clock.now()
             if await self._storage.has_work():
                 if not self._habits.only_own:
                     break

@@ -8,14 +8,17 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, delete, insert, select, update
 
 from elks_mcp.models import Message, OrderState, Receipt, Report
 from elks_mcp.store.arrivals import note_arrivals
 from elks_mcp.store.changes import accept, change
-from elks_mcp.store.database import Database, Tx, deciding, reading, writing
+from elks_mcp.store.database import Database, Tx, deciding, reading
 from elks_mcp.store.people import note_messages
-from elks_mcp.store.schema import accounts, orders
+from elks_mcp.store.schema import accounts, orders, parked
+
+PARKED_FOR = timedelta(minutes=10)
+"""How long a report about an unknown message waits for its order."""
 
 _STATES = {"delivered": OrderState.DELIVERED, "failed": OrderState.FAILED}
 
@@ -73,14 +76,45 @@ class Events:
             ours = update(accounts).where(accounts.c.id == tx.account_id)
             tx.execute(ours.values(heard_until=until, looked_at=at or tx.now))
 
-    @writing
-    def hear_reports(self, tx: Tx, reports: Iterable[Report]) -> list[Report]:
-        """Put down delivery reports; return those that are about no order of ours.
+    @deciding
+    def hear_news(self, tx: Tx, messages: Iterable[Message], reports: Iterable[Report]) -> list[Report]:
+        """Put down what 46elks told us by itself, many at once; return the reports that were parked.
 
         A report that carries our order's number proves that 46elks accepted it, even if its answer to
-        us was lost. A status never goes back, and delivered is the last word.
+        us was lost. A status never goes back, and delivered is the last word. A report about a message of
+        which we know nothing is parked.
         """
-        return [report for report in reports if not _hear(tx, report)]
+        messages = tuple(messages)
+        note_messages(tx, messages)
+        note_arrivals(tx, messages)
+        unknown = [report for report in reports if not _hear(tx, report)]
+        for report in unknown:
+            _park(tx, report)
+        return unknown
+
+    @deciding
+    def hear_parked(self, tx: Tx) -> int:
+        """Hear again what was parked, and throw away what came of nothing; say how many still wait."""
+        left = 0
+        ours = parked.c.account_id == tx.account_id
+        for row in tx.all(select(parked).where(ours)):
+            is_over = row.parked_at < tx.now - PARKED_FOR
+            if is_over or _hear(tx, Report(message_id=row.message_id, status=row.status)):
+                tx.execute(delete(parked).where(ours, parked.c.message_id == row.message_id))
+            else:
+                left += 1
+        return left
+
+
+def _park(tx: Tx, report: Report) -> None:
+    """Park a report; of several about one message the last word stays."""
+    ours = and_(parked.c.account_id == tx.account_id, parked.c.message_id == report.message_id)
+    known = tx.first(select(parked).where(ours))
+    if known is None:
+        row = {"account_id": tx.account_id, "message_id": report.message_id}
+        tx.execute(insert(parked).values(**row, status=report.status, parked_at=tx.now))
+    elif known.status not in _STATES or report.status == "delivered":
+        tx.execute(update(parked).where(ours).values(status=report.status))
 
 
 def _hear(tx: Tx, report: Report) -> bool:

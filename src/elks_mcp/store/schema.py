@@ -198,6 +198,17 @@ The sender of a text can be a name, which anybody can take; then it has no hash.
 """
 
 
+parked = Table(
+    "parked",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("message_id", String(100), primary_key=True),
+    Column("status", String(20), nullable=False),
+    Column("parked_at", Moment, nullable=False),
+)
+"""Delivery reports about messages that are no order's yet: 46elks may tell of one before it answers us."""
+
+
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
     """Say that a column has one of these values, which never change; IN would be written anew each time."""
     return or_(*(column == value for value in sorted(values)))

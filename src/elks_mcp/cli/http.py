@@ -1,0 +1,84 @@
+"""`elks-mcp serve --http`: the server that many share, under uvicorn."""
+
+import os
+import socket
+
+import click
+import uvicorn
+
+from elks_mcp import logs
+from elks_mcp.app import open_app
+from elks_mcp.cli.warnings import warn
+from elks_mcp.errors import Misconfigured
+from elks_mcp.settings import Configuration
+from elks_mcp.store.storage import find_hasher
+from elks_mcp.web import Web, is_local
+
+_GRACE = 30
+"""Seconds that calls under way have to end, when the server is stopped."""
+
+
+class _Server(uvicorn.Server):
+    """A server whose clients are told that it stops."""
+
+    def __init__(self, config: uvicorn.Config, web: Web) -> None:
+        super().__init__(config)
+        self._web = web
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._web.stop()
+        await super().shutdown(sockets)
+
+
+def serve(configuration: Configuration, host: str, port: int) -> int:
+    """Serve until a signal stops it; 0 then.
+
+    Raises:
+        Misconfigured: it may not listen there, or lacks the key it needs.
+        click.ClickException: the port is taken.
+    """
+    if not is_local(host):
+        raise Misconfigured(
+            f"Clients are not authenticated in this version, so it does not listen on {host}.",
+            hint="Leave --host out; a proxy on this machine that authenticates clients can stand before it.",
+        )
+    settings = configuration.settings
+    logs.set_up(settings.log_level)
+    warn(configuration)
+    secret = find_hasher(settings.place()).of("secret", "request state")
+    web = Web(
+        settings.policy(), lambda: open_app(configuration), secret=secret, public_url=settings.public_url
+    )
+    with _listen(host, port) as listener:
+        click.echo(f"elks-mcp: serving at http://{host}:{listener.getsockname()[1]}/mcp", err=True)
+        server = _Server(configure_uvicorn(web), web)
+        server.run([listener])
+    return 0 if server.started else 1
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
+    except OSError as error:
+        reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
+        raise click.ClickException(
+            f"Port {port} cannot be used: {reason}. Choose another with --port, or 0 for any."
+        ) from None
+    # What asyncio does for listeners of its own: without it each answer waits 40 ms for an acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def configure_uvicorn(web: Web) -> uvicorn.Config:
+    """Say how uvicorn serves it."""
+    return uvicorn.Config(
+        web.asgi,
+        log_config=None,
+        access_log=False,  # it would hold the secret of a webhook's address
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,  # who calls is found out where it matters
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )

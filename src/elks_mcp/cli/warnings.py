@@ -1,0 +1,20 @@
+"""What a server says about its settings when it starts."""
+
+import logging
+
+from elks_mcp.reconcile import explain_quiet
+from elks_mcp.settings import Configuration, explain_mistake
+
+log = logging.getLogger(__name__)
+
+
+def warn(configuration: Configuration) -> None:
+    """Log what the operator should know."""
+    for wrong, right in configuration.mistaken.items():
+        log.warning("%s", explain_mistake(wrong, right))
+    if configuration.unknown:
+        log.warning("unknown variables: %s", ", ".join(configuration.unknown))
+
+    settings = configuration.settings
+    if weak := explain_quiet(settings.quiet_period, settings.timeout):
+        log.warning("%s", weak)

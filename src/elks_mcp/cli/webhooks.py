@@ -1,0 +1,105 @@
+"""`elks-mcp webhooks`: where 46elks tells of incoming texts, as the account's number is set."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import click
+
+from elks_mcp.app import App, hook_address
+from elks_mcp.cli.idle import open_idle
+from elks_mcp.cli.showing import say
+from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
+from elks_mcp.models import OwnNumber
+from elks_mcp.phone import Number, parse_number
+from elks_mcp.settings import Configuration
+
+
+def show(configuration: Configuration) -> int:
+    """Print the addresses, which hold secrets, and what each number does with incoming texts now."""
+
+    async def work(app: App) -> int:
+        url = _public_url(configuration)
+        say(f"Incoming texts:   {await hook_address(url, app.storage, 'sms')}")
+        say(f"Delivery reports: {await hook_address(url, app.storage, 'delivery')}?ref=O-…")
+        say("They hold secrets: who knows one can pretend to be 46elks. Delivery reports need no setting.")
+        ours = await hook_address(url, app.storage, "sms")
+        for number in await app.client.list_numbers():
+            say(f"{number.number} now: {_now(number, ours)}")
+        return 0
+
+    return _run(configuration, work)
+
+
+def set_up(configuration: Configuration, phone: str, *, yes: bool) -> int:
+    """Have incoming texts of a number told here, after a yes; 0 if they are."""
+
+    async def work(app: App) -> int:
+        ours = await hook_address(_public_url(configuration), app.storage, "sms")
+        return await _change(app, phone, ours, ours, yes=yes)
+
+    return _run(configuration, work)
+
+
+def clear(configuration: Configuration, phone: str, *, yes: bool) -> int:
+    """Have incoming texts of a number told to nobody, after a yes; 0 if they are not."""
+
+    async def work(app: App) -> int:
+        ours = await hook_address(_public_url(configuration), app.storage, "sms")
+        return await _change(app, phone, None, ours, yes=yes)
+
+    return _run(configuration, work)
+
+
+def _run(configuration: Configuration, work: Callable[[App], Awaitable[int]]) -> int:
+    async def run() -> int:
+        async with open_idle(configuration) as app:
+            app.require_account()
+            return await work(app)
+
+    return anyio.run(run)
+
+
+def _public_url(configuration: Configuration) -> str:
+    if url := configuration.settings.public_url:
+        return url
+    raise Misconfigured(
+        "ELKS_PUBLIC_URL is not set.", hint="Set it to where 46elks reaches `elks-mcp serve --http`."
+    )
+
+
+async def _change(app: App, phone: str, address: str | None, ours: str, *, yes: bool) -> int:
+    number = await _find(app, phone)
+    say(f"{number.number} now: {_now(number, ours)}")
+    if (address or "") == number.tells:
+        say("Nothing is to be changed.")
+        return 0
+    then = "they are told to this server" if address else "they are told to nobody"
+    if not yes and not click.confirm(f"From now on: {then}. Change it?", default=False):
+        say("Nothing was changed.")
+        return 1
+    await app.client.tell_incoming(number, address)
+    say(f"Changed: {then}.")
+    return 0
+
+
+async def _find(app: App, phone: str) -> OwnNumber:
+    """Find the number that is meant: the one named, else the sender.
+
+    Raises:
+        NotFound: the account has no such number.
+        InvalidInput: none is named, and the sender is none.
+    """
+    wanted = parse_number(phone, app.policy.home) if phone else app.policy.sender
+    if not isinstance(wanted, Number):
+        raise InvalidInput("Which number?", hint="Name it, or set ELKS_PHONE_NUMBER to it.")
+    for each in await app.client.list_numbers():
+        if each.number == wanted.e164:
+            return each
+    raise NotFound("The account has no such number.", hint="`elks-mcp webhooks show` lists those it has.")
+
+
+def _now(number: OwnNumber, ours: str) -> str:
+    """Say what happens to incoming texts; whose address it is can be anybody's, so all of it is shown."""
+    if not number.tells:
+        return "incoming texts are told to nobody"
+    return f"incoming texts are told to {'this server' if number.tells == ours else number.tells}"

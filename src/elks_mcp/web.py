@@ -1,0 +1,183 @@
+"""The server that many share, over HTTP: the protocol at `/mcp`, and whether all is well.
+
+/mcp      the protocol, streamable, for clients of both eras
+/hooks    where 46elks tells us of deliveries and incoming texts
+/healthz  200 as long as the process runs
+/readyz   200 as long as it can do its work, else 503; says what is wrong
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+import anyio
+from mcp.server.request_state import RequestStateSecurity
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from elks_mcp.app import App
+from elks_mcp.errors import ElksError
+from elks_mcp.mcp_server.server import ROUND, build_server
+from elks_mcp.policy import Policy
+from elks_mcp.store import PauseReason
+from elks_mcp.webhooks import Hooks
+
+_STUCK = timedelta(minutes=1)
+"""An outbox that did not look for so long does not move."""
+
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Web:
+    """One ASGI application, and what it runs on. `secret` keys what clients carry for us."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        open_app: Callable[[], AbstractAsyncContextManager[App]],
+        *,
+        secret: str,
+        public_url: str | None = None,
+    ) -> None:
+        self._open_app = open_app
+        self._running: App | None = None
+        security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
+        self._server = build_server(policy, self._lend, request_state_security=security)
+        protocol = self._server.streamable_http_app(transport_security=_hosts(public_url))
+        self._streams = _Streams()
+        hooks = Hooks(lambda: self.app)
+        self.asgi = Starlette(
+            routes=[
+                *(Route(route.path, self._streams.around(route.endpoint)) for route in _routes(protocol)),
+                Route("/hooks", hooks),
+                Mount("/hooks", hooks),
+                Route("/healthz", _tell_alive),
+                Route("/readyz", self._tell_ready),
+            ],
+            lifespan=self._lifespan,
+        )
+        self.asgi.router.redirect_slashes = False  # 46elks is never sent elsewhere
+
+    @property
+    def app(self) -> App:
+        """What it works with, while it runs."""
+        if self._running is None:
+            raise RuntimeError("It does not run.")
+        return self._running
+
+    def stop(self) -> None:
+        """Begin to stop: who waits is told so, and streams end. What is being sent goes on."""
+        if self._running:
+            self._running.replies.stop()
+        self._streams.end()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        async with self._open_app() as app:
+            self._running = app
+            try:
+                async with app.hearing.running(), self._server.session_manager.run():
+                    yield
+            finally:
+                self._running = None
+
+    @asynccontextmanager
+    async def _lend(self) -> AsyncIterator[App]:
+        yield self.app
+
+    async def _tell_ready(self, _: Request) -> Response:
+        state = await _examine(self.app)
+        return JSONResponse(state, 200 if all(word == "ok" for word in state.values()) else 503)
+
+
+def _routes(protocol: Starlette) -> list[Route]:
+    return [route for route in protocol.routes if isinstance(route, Route)]
+
+
+def _hosts(public_url: str | None) -> TransportSecuritySettings:
+    """Take requests that are meant for us: for this machine, or for the address that is published."""
+    hosts = [f"{host}:*" for host in _LOCAL] + list(_LOCAL)
+    origins = [f"http://{host}" for host in hosts]
+    if public_url:
+        parts = urlsplit(public_url)
+        hosts.append(parts.netloc)
+        origins.append(f"{parts.scheme}://{parts.netloc}")
+    return TransportSecuritySettings(
+        enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
+    )
+
+
+async def _tell_alive(_: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+async def _examine(app: App) -> dict[str, str]:
+    """Say of each part whether it is as it must be, in a word that holds no secret."""
+    state = {"database": "ok", "credentials": "ok", "outbox": "ok"}
+    pause = None
+    try:
+        pause = await (await app.storage.open()).queue.find_pause()
+    except ElksError as error:
+        state["database"] = error.code
+    if not app.policy.simulated and app.configuration.settings.credentials is None:
+        state["credentials"] = "missing"
+    elif pause is PauseReason.CREDENTIALS:
+        state["credentials"] = "not accepted"
+    if app.clock.now() - app.outbox.looked_at > _STUCK:
+        state["outbox"] = "stuck"
+    return state
+
+
+class _Streams:
+    """Requests that stay open until somebody ends them: a client listens, and nothing else goes on."""
+
+    def __init__(self) -> None:
+        self._scopes: set[anyio.CancelScope] = set()
+
+    def around(self, inner: ASGIApp) -> ASGIApp:
+        """Let such requests be ended."""
+        return _Ended(inner, self._scopes)
+
+    def end(self) -> None:
+        """End all."""
+        for scope in self._scopes:
+            scope.cancel()
+
+
+class _Ended:
+    """An application whose streams end when their scopes are cancelled."""
+
+    def __init__(self, inner: ASGIApp, scopes: set[anyio.CancelScope]) -> None:
+        self._inner = inner
+        self._scopes = scopes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not _is_stream(scope):
+            await self._inner(scope, receive, send)
+            return
+        with anyio.CancelScope() as ending:
+            self._scopes.add(ending)
+            try:
+                await self._inner(scope, receive, send)
+            finally:
+                self._scopes.discard(ending)
+
+
+def _is_stream(scope: Scope) -> bool:
+    """Tell the stream of the older era, a GET, and that of the newer one, by its header."""
+    headers = dict(scope["headers"])
+    return scope["method"] == "GET" or headers.get(b"mcp-method") == b"subscriptions/listen"
+
+
+def is_local(host: str) -> bool:
+    """Tell whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

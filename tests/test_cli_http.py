@@ -1,0 +1,122 @@
+"""`elks-mcp serve --http` and `elks-mcp webhooks`, through the real command."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx2
+import pytest
+from click.testing import CliRunner, Result
+from mcp import Client
+from mcp_types import CallToolResult
+
+from elks_mcp.cli import commands
+
+from .connecting import ERAS, Era, call, data, live, new_box, words
+from .process import PROGRAM
+from .sandbox.serving import serve
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("ELKS_") or name == "DRY_RUN"]:
+        monkeypatch.delenv(name)
+
+
+def tell(arguments: list[str], environ: dict[str, str], typed: str | None = None) -> Result:
+    """Give the command in this process."""
+    return CliRunner().invoke(commands, arguments, input=typed, env=environ)
+
+
+# ── the server ──
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the server as people do; give its address."""
+    environ = {"ELKS_SANDBOX": "true", "ELKS_STATE_DIR": str(folder), "PATH": os.environ["PATH"]}
+    command = [*PROGRAM, "serve", "--http", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ, encoding="utf-8") as process:
+        try:
+            assert process.stderr
+            found = re.search(r"serving at (http://127\.0\.0\.1:[0-9]+)/mcp", process.stderr.readline())
+            assert found
+            yield process, found[1]
+        finally:
+            process.kill()
+
+
+async def is_up(url: str) -> httpx2.Response:
+    """Wait until it answers, and ask whether it can work."""
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        return await client.get(f"{url}/readyz")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_it_serves_until_it_is_stopped_and_tells_who_waits(tmp_path: Path, era: Era) -> None:
+    with serving(tmp_path) as (process, url):
+        ready = await is_up(url)
+        assert (ready.status_code, set(ready.json().values())) == (200, {"ok"})
+        async with Client(f"{url}/mcp", mode=era) as client:
+            sent = await call(client, "send_sms", to="+46701740605", message="Hej å ä ö ✈️")
+            assert words(sent).startswith("Sandbox: Sent")
+
+            async def stop(*_: object) -> None:
+                process.send_signal(signal.SIGTERM)
+
+            with anyio.fail_after(15):
+                waited = await client.call_tool("wait_for_reply", {"timeout": 60}, progress_callback=stop)
+        assert isinstance(waited, CallToolResult)
+        assert data(waited)["status"] == "no_reply"
+        assert "The server is stopping" in words(waited)
+        assert await anyio.to_thread.run_sync(lambda: process.wait(15)) in {0, -signal.SIGTERM}
+
+
+def test_it_listens_on_this_machine_only() -> None:
+    ended = tell(["serve", "--http", "--host", "0.0.0.0"], {"ELKS_SANDBOX": "true"})  # noqa: S104
+    assert ended.exit_code == 2
+    assert "does not listen on 0.0.0.0" in ended.stderr
+
+
+# ── webhooks ──
+
+
+async def test_webhooks_are_shown_set_after_a_yes_and_cleared(tmp_path: Path) -> None:
+    box = new_box()
+    async with serve(box) as url:
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_PUBLIC_URL="https://sms.example.com")
+
+        async def ask(words: str, typed: str | None = None) -> Result:
+            place = {"ELKS_STATE_DIR": str(tmp_path)}
+            return await anyio.to_thread.run_sync(tell, words.split(), environ | place, typed)
+
+        shown = await ask("webhooks show")
+        assert shown.exit_code == 0
+        found = re.search(r"https://sms\.example\.com/hooks/[0-9a-f]{64}/sms", shown.stdout)
+        assert found
+        assert f"{box.number} now: incoming texts are told to nobody" in shown.stdout
+        kept = await ask("webhooks set", "n\n")
+        assert (kept.exit_code, "Nothing was changed." in kept.stdout) == (1, True)
+        assert box._world.own.sms_url == ""
+        done = await ask("webhooks set", "y\n")
+        assert (done.exit_code, box._world.own.sms_url) == (0, found[0])
+        assert "Nothing is to be changed." in (await ask("webhooks set --yes")).stdout
+        assert "told to this server" in (await ask("webhooks show")).stdout
+        cleared = await ask("webhooks clear --yes")
+        assert (cleared.exit_code, box._world.own.sms_url) == (0, "")
+        strange = await ask("webhooks set +46701740690 --yes")
+        assert (strange.exit_code, "no such number" in strange.stderr) == (1, True)
+
+
+def test_webhooks_need_an_address() -> None:
+    ended = tell(["webhooks", "show"], {"ELKS_API_USERNAME": "u", "ELKS_API_PASSWORD": "p"})
+    assert ended.exit_code == 2
+    assert "ELKS_PUBLIC_URL is not set" in ended.stderr

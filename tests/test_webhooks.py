@@ -1,0 +1,425 @@
+"""What 46elks tells us by itself, over real sockets: kept once or dropped, never answered with a word."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+
+from elks_mcp import sandbox
+from elks_mcp.errors import StateUnavailable
+from elks_mcp.models import OrderState
+from elks_mcp.sandbox import Fault, Sandbox
+from elks_mcp.sources import WEBHOOK_SOURCES, find_caller
+from elks_mcp.tasks import unwrapped
+
+from .connecting import ERAS, PHONE, Era, call, come_true, data, posted, until, words
+from .provider import api_of, gets
+from .web import Site, post, site
+
+pytestmark = pytest.mark.anyio
+
+STRANGER = "+46701740690"
+INCOMING = {
+    "direction": "incoming",
+    "id": "s" + "0" * 32,
+    "from": PHONE,
+    "message": "Hej på er ✈️",
+    "created": "2026-11-26T07:00:00.000000",
+}
+
+
+def new_box() -> Sandbox:
+    """Make a sandbox whose time stands still, and began just now."""
+    return Sandbox(clock=sandbox.ManualClock(datetime.now(UTC)))
+
+
+async def tell_number(box: Sandbox, url: str) -> None:
+    """Have incoming texts told to an address."""
+    api = api_of(box)
+    [number] = (await _get(box, "/numbers"))["data"]
+    await api.ask(f"/numbers/{number['id']}", {"sms_url": url})
+    await api.aclose()
+
+
+async def _get(box: Sandbox, path: str) -> Any:
+    async with httpx2.AsyncClient(transport=box.transport()) as client:
+        answer = await client.get(f"http://localhost/a1{path}", auth=(box.username, box.password))
+        return answer.json()
+
+
+@asynccontextmanager
+async def told(**environ: str) -> AsyncIterator[tuple[Sandbox, Site]]:
+    """Serve, with a sandbox that tells of everything."""
+    box = new_box()
+    async with site(box, environ=environ) as served:
+        await tell_number(box, await served.hook("sms"))
+        events = (await served.app.storage.open()).events
+
+        async def has_caught_up() -> bool:
+            return (await events.find_heard()).age is not None
+
+        await come_true(has_caught_up)
+        with unwrapped():
+            async with box.running():
+                yield box, served
+
+
+async def arrived(served: Site) -> list[str]:
+    """List the ids of the texts that came in, in order."""
+    arrivals = (await served.app.storage.open()).arrivals
+    return [each.message_id for each in await arrivals.list_after(0)]
+
+
+async def state_of(served: Site, order_id: str) -> OrderState:
+    """Say how an order stands."""
+    return (await (await served.app.storage.open()).book.get(order_id)).state
+
+
+async def come_to(served: Site, order_id: str, state: OrderState) -> None:
+    """Wait until an order stands so."""
+
+    async def is_so() -> bool:
+        return await state_of(served, order_id) is state
+
+    await come_true(is_so)
+
+
+# ── what it is for ──
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_reply_that_is_told_of_is_there_within_a_second(era: Era) -> None:
+    async with told(ELKS_POLL_SECONDS="3600") as (box, served), served.client(era) as client:
+        answers: list[Any] = []
+
+        async def wait() -> None:
+            answers.append(await call(client, "wait_for_reply", timeout=20))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(wait)
+            await until(lambda: bool(served.app.replies._waiters))
+            message = box.receive(PHONE, "Ja, strax ✈️")
+            with anyio.fail_after(1):
+                await until(lambda: bool(answers))
+    [answer] = answers
+    assert data(answer)["message"]["untrustedText"] == "Ja, strax ✈️"
+    assert data(answer)["message"]["id"] == message.id
+    assert [each.status for each in box.webhooks] == [204]
+
+
+async def test_a_delivery_is_told_of_by_itself() -> None:
+    async with told() as (box, served), served.client() as client:
+        sent = data(await call(client, "send_sms", to=PHONE, message="Hej å ä ö"))
+        assert sent["status"] == "sent"
+        box.clock.advance(timedelta(minutes=5))
+        await come_to(served, sent["orderId"], OrderState.DELIVERED)
+    assert {each.kind for each in box.webhooks} == {"delivery"}
+    assert {each.status for each in box.webhooks} == {204}
+
+
+async def test_stop_by_webhook_counts_from_the_moment_it_is_received() -> None:
+    """P6, over HTTP: history is not read again for an hour, and still nothing goes out."""
+    async with told() as (box, served), served.client() as client:
+        await call(client, "send_sms", to=PHONE, message="Hej")
+        box.receive(PHONE, "STOPP")
+        await until(lambda: [each.status for each in box.webhooks if each.kind == "incoming"] == [204])
+        looked = len(gets(box, "/sms"))
+        refused = await call(client, "send_sms", to=PHONE, message="Hej igen")
+        assert len(gets(box, "/sms")) == looked
+    assert refused.is_error
+    assert "opted_out" in words(refused)
+    assert len(posted(box)) == 1
+
+
+# ── order, repeats, strangers ──
+
+
+async def send_into_doubt(box: Sandbox, client: Client) -> tuple[dict[str, Any], sandbox.Message]:
+    """Have a text accepted whose answer is lost, while history cannot be read."""
+    await call(client, "send_sms", to=PHONE, message="The first, which has history read")
+    box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
+    box.faults.inject(Fault.UNAVAILABLE, method="GET", path="/sms", times=None)
+    sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+    assert sent["status"] == "in_doubt"
+    return sent, box.accepted[-1]
+
+
+async def test_a_report_may_come_before_the_answer_to_the_text_it_is_about() -> None:
+    async with told() as (box, served), served.client() as client:
+        sent, message = await send_into_doubt(box, client)
+        hook = f"{await served.hook('delivery')}?ref={sent['orderId']}"
+        for status in ("delivered", "delivered", "sent", "failed"):
+            answer = await post(hook, {"id": message.id, "status": status})
+            assert (answer.status_code, answer.content) == (204, b"")
+            assert await state_of(served, sent["orderId"]) is OrderState.DELIVERED
+
+
+async def test_a_report_about_an_unknown_text_is_parked_and_heard_when_it_is_known() -> None:
+    async with told() as (box, served), served.client() as client:
+        sent, message = await send_into_doubt(box, client)
+        answer = await post(await served.hook("delivery"), {"id": message.id, "status": "delivered"})
+        assert answer.status_code == 204
+        assert await state_of(served, sent["orderId"]) is OrderState.IN_DOUBT
+        store = await served.app.storage.open()
+        assert await store.events.hear_parked() == 1
+        await post(
+            f"{await served.hook('delivery')}?ref={sent['orderId']}", {"id": message.id, "status": "sent"}
+        )
+        await come_to(served, sent["orderId"], OrderState.DELIVERED)
+        assert await store.events.hear_parked() == 0
+
+
+async def test_what_is_told_twenty_times_at_once_is_there_once() -> None:
+    async with told() as (_, served):
+        hook, form = await served.hook("sms"), INCOMING | {"to": served.app.policy.sender.e164}  # type: ignore[union-attr]
+        statuses: list[int] = []
+
+        async def tell() -> None:
+            statuses.append((await post(hook, form)).status_code)
+
+        async with anyio.create_task_group() as group:
+            for _ in range(20):
+                group.start_soon(tell)
+        assert statuses == [204] * 20
+        assert await arrived(served) == [INCOMING["id"]]
+
+
+async def test_a_text_to_a_number_that_is_none_of_ours_leaves_no_trace() -> None:
+    async with told() as (_, served):
+        answer = await post(await served.hook("sms"), INCOMING | {"to": STRANGER, "message": "STOP"})
+        assert (answer.status_code, answer.content) == (204, b"")
+        store = await served.app.storage.open()
+        assert await arrived(served) == []
+        assert await store.arrivals.find_known([PHONE]) == frozenset()
+
+
+# ── attacks ──
+
+
+@asynccontextmanager
+async def ours() -> AsyncIterator[tuple[Site, dict[str, str]]]:
+    """Serve, and give a form that would be kept."""
+    async with told() as (box, served):
+        yield served, INCOMING | {"to": box.number}
+
+
+async def test_whatever_comes_there_is_no_word_for_an_answer_and_no_effect() -> None:
+    async with ours() as (served, form):
+        hook, report = await served.hook("sms"), await served.hook("delivery")
+        swapped = report.replace("/delivery", "/sms")
+        twice = b"id=s1&id=s2&direction=incoming&from=%2B46701740605&to=%2B46700000000&message=STOP"
+        attacks = [
+            await post(f"{served.url}/hooks/{'0' * 64}/sms", form),
+            await post(f"{served.url}/hooks", form),
+            await post(f"{served.url}/hooks/", form),
+            await post(f"{served.url}/hooks/%F6%00/sms", form),
+            await post(f"{hook}/more", form),
+            await post(swapped, form),
+            await post(hook, {**form, "direction": "outgoing"}),
+            await post(hook, {**form, "id": "s1\n"}),
+            await post(hook, {**form, "id": "x" * 101}),
+            await post(hook, {name: value for name, value in form.items() if name != "message"}),
+            await post(hook, b"x" * 65 * 1024),
+            await post(hook, b"&".join(b"a%d=1" % number for number in range(100))),
+            await post(hook, twice),
+            await post(hook, b""),
+            await post(hook, b'{"id": "s1"}', **{"content-type": "application/json"}),
+            await post(report, {"id": "s1", "status": "paid"}),
+            await post(report, {"id": "s1\0", "status": "delivered"}),
+        ]
+        assert [(each.status_code, each.content) for each in attacks] == [(204, b"")] * len(attacks)
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            others = [await client.request(method, hook) for method in ("GET", "HEAD", "PUT", "DELETE")]
+        assert [(each.status_code, each.content) for each in others] == [(405, b"")] * 4
+        assert await arrived(served) == []
+        assert await (await served.app.storage.open()).events.hear_parked() == 0
+        kept = await post(hook, form)
+        assert (kept.status_code, await arrived(served)) == (204, [form["id"]])
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [(b"hej%00d%C3%A5", "hej�då"), (b"hej%FFd%C3%A5", "hej�då"), (b"hej \xff", "hej �")],
+)
+async def test_odd_bytes_in_a_text_do_not_lose_it(said: bytes, read: str) -> None:
+    async with ours() as (served, form):
+        fields = httpx2.QueryParams({name: value for name, value in form.items() if name != "message"})
+        answer = await post(await served.hook("sms"), str(fields).encode() + b"&message=" + said)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert await arrived(served) == [form["id"]]
+
+
+async def test_two_thousand_at_once_are_all_kept() -> None:
+    async with ours() as (served, form):
+        hook, statuses, limit = await served.hook("sms"), list[int](), anyio.Semaphore(200)
+        async with (
+            httpx2.AsyncClient(
+                trust_env=False, limits=httpx2.Limits(max_connections=200), timeout=60
+            ) as client,
+            anyio.create_task_group() as group,
+        ):
+
+            async def tell(number: int) -> None:
+                async with limit:
+                    answer = await client.post(hook, data={**form, "id": f"s{number:032x}"})
+                    statuses.append(answer.status_code)
+
+            for number in range(2000):
+                group.start_soon(tell, number)
+        arrivals = (await served.app.storage.open()).arrivals
+        first = await arrivals.list_after(0)
+        assert statuses == [204] * 2000
+        assert len({each.message_id for each in [*first, *await arrivals.list_after(1000)]}) == 2000
+
+
+async def test_five_hundred_idle_connections_and_a_slow_sender_hold_nobody_up() -> None:
+    async with ours() as (served, form):
+        hook = await served.hook("sms")
+        port = int(served.url.rpartition(":")[2])
+        path = hook.removeprefix(served.url)
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
+            "Content-Type: application/x-www-form-urlencoded\r\n\r\n"
+        ).encode()
+        idle = [socket.create_connection(("127.0.0.1", port)) for _ in range(500)]
+        try:
+            for each in idle[:250]:
+                each.sendall(head)
+            answer = await post(hook, form)
+            assert (answer.status_code, await arrived(served)) == (204, [form["id"]])
+        finally:
+            for each in idle:
+                each.close()
+
+
+# ── what cannot be kept ──
+
+
+async def test_what_cannot_be_kept_is_told_again_and_nothing_is_missing(tmp_path: Path) -> None:
+    async with told(ELKS_STATE_DIR=str(tmp_path)) as (box, served):
+        store = await served.app.storage.open()
+        hear, down = store.events.hear_news, [True]
+
+        async def fail(*news: Any) -> Any:
+            if down:
+                raise StateUnavailable("The database is away.")
+            return await hear(*news)
+
+        object.__setattr__(store.events, "hear_news", fail)
+        message = box.receive(PHONE, "STOP")
+        await until(lambda: [each.status for each in box.webhooks] == [503])
+        assert await arrived(served) == []
+        down.clear()
+        box.clock.advance(timedelta(minutes=10))
+        await until(lambda: [each.status for each in box.webhooks] == [503, 204])
+        assert await arrived(served) == [message.id]
+        assert (await store.book.recall(served.app.orders.draft(PHONE, "Hej"))).opted_out
+
+
+async def test_seven_hours_of_lost_webhooks_are_caught_up_with(tmp_path: Path) -> None:
+    environ = {"ELKS_STATE_DIR": str(tmp_path)}
+    box = new_box()
+    async with site(box, environ=environ) as served:
+        await until(lambda: bool(gets(box, "/sms")))
+        assert await arrived(served) == []
+    texts = []
+    for number in range(150):
+        box.clock.advance(timedelta(minutes=2, seconds=48))
+        texts.append(box.receive(f"+4670174{number + 500:04d}", "STOP" if number % 10 == 0 else "Hej").id)
+    async with site(box, environ=environ) as served:
+        store = await served.app.storage.open()
+
+        async def is_all_there() -> bool:
+            return len(await arrived(served)) >= len(texts)
+
+        await come_true(is_all_there)
+        assert await arrived(served) == texts
+        orders = served.app.orders
+        assert (await store.book.recall(orders.draft("+46701740500", "Hej"))).opted_out
+        assert not (await store.book.recall(orders.draft("+46701740501", "Hej"))).opted_out
+
+
+# ── who calls ──
+
+PROXY = (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "caller"),
+    [
+        ("203.0.113.9", [], "203.0.113.9"),
+        ("203.0.113.9", ["176.10.154.199"], "203.0.113.9"),
+        ("10.0.0.1", ["176.10.154.199"], "176.10.154.199"),
+        ("10.0.0.1", ["176.10.154.199, 203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", ["176.10.154.199", "203.0.113.9"], "203.0.113.9"),
+        ("10.0.0.1", ["176.10.154.199, 10.0.0.2"], "176.10.154.199"),
+        ("::ffff:10.0.0.1", ["::ffff:176.10.154.199"], "176.10.154.199"),
+        ("10.0.0.1", ["nonsense"], None),
+        ("10.0.0.1", ["176.10.154.199, nonsense"], None),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("", ["176.10.154.199"], None),
+    ],
+)
+def test_only_what_our_own_proxies_say_is_believed(
+    peer: str, forwarded: list[str], caller: str | None
+) -> None:
+    assert find_caller(peer, forwarded, PROXY) == (ip_address(caller) if caller else None)
+
+
+def test_46elks_calls_from_four_addresses() -> None:
+    assert len(WEBHOOK_SOURCES) == 4
+    assert all(each.num_addresses == 1 for each in WEBHOOK_SOURCES)
+
+
+async def test_who_is_not_46elks_is_not_heard_whatever_it_says() -> None:
+    elsewhere = {"ELKS_API_BASE_URL": "https://api.46elks.example/a1"}  # so loopback is no source
+    box = new_box()
+    async with site(box, environ=elsewhere) as served:
+        hook, form = await served.hook("sms"), INCOMING | {"to": box.number}
+        for headers in ({}, {"x-forwarded-for": "176.10.154.199"}, {"forwarded": "for=176.10.154.199"}):
+            answer = await post(hook, form, **headers)
+            assert (answer.status_code, answer.content) == (204, b"")
+        assert await arrived(served) == []
+    async with site(box, environ={**elsewhere, "ELKS_TRUSTED_PROXIES": "127.0.0.1"}) as served:
+        hook = await served.hook("sms")
+        await post(hook, form, **{"x-forwarded-for": "176.10.154.199, 203.0.113.9"})
+        assert await arrived(served) == []
+        await post(hook, form, **{"x-forwarded-for": "203.0.113.9, 176.10.154.199"})
+        assert await arrived(served) == [form["id"]]
+
+
+async def test_no_secret_of_a_webhook_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """P8, over HTTP."""
+    async with ours() as (served, form):
+        hook = await served.hook("sms")
+        await post(hook, form)
+        await post(hook, b"")
+        await post(f"{served.url}/hooks/{'f' * 64}/sms", form)
+        secret = hook.split("/")[-2]
+    said = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
+    assert "a webhook was dropped" in said
+    assert secret not in said
+    assert "f" * 64 not in said
+    assert PHONE not in said
+
+
+async def test_a_client_may_not_be_a_web_page_of_somebody_else() -> None:
+    async with told() as (_, served):
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+            kind = {"accept": "application/json, text/event-stream"}
+            strange = await client.post(
+                f"{served.url}/mcp", json=hello, headers={"host": "evil.example", **kind}
+            )
+            page = await client.post(
+                f"{served.url}/mcp", json=hello, headers={"origin": "https://evil.example", **kind}
+            )
+        assert (strange.status_code, page.status_code) == (421, 403)

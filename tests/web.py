@@ -1,0 +1,93 @@
+"""Our server over HTTP, under a real uvicorn, with a sandbox in 46elks' place that reaches its webhooks."""
+
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import anyio
+import httpx2
+from mcp import Client
+
+from elks_mcp.app import App, open_app
+from elks_mcp.cli.http import configure_uvicorn
+from elks_mcp.clock import Clock
+from elks_mcp.sandbox import Sandbox
+from elks_mcp.settings import load
+from elks_mcp.store.storage import find_hasher
+from elks_mcp.tasks import unwrapped
+from elks_mcp.web import Web
+
+from .connecting import Era, Person, live
+from .sandbox.serving import Server
+
+BASE_URL = "http://localhost/a1"
+"""46elks is on this machine, so its webhooks come from here."""
+
+
+@dataclass
+class Site:
+    """A server that runs."""
+
+    url: str
+    web: Web
+
+    @property
+    def app(self) -> App:
+        """What it works with."""
+        return self.web.app
+
+    async def hook(self, kind: str) -> str:
+        """Give the address that 46elks is told for one kind of news."""
+        secret = await self.app.storage.secret_for(f"webhook {kind}")
+        return f"{self.url}/hooks/{secret}/{kind}"
+
+    @asynccontextmanager
+    async def client(self, era: Era = "auto", person: Person | None = None) -> AsyncIterator[Client]:
+        """Connect a client."""
+        async with Client(f"{self.url}/mcp", mode=era, elicitation_callback=person) as client:
+            yield client
+
+
+@asynccontextmanager
+async def site(
+    box: Sandbox, *, clock: Clock | None = None, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Site]:
+    """Serve on a port of the machine's choice, until the end of the context."""
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder, _listener() as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        ours = {"ELKS_STATE_DIR": folder, "ELKS_API_BASE_URL": BASE_URL, "ELKS_PUBLIC_URL": url}
+        configuration = load({**ours, **live(box), **(environ or {})})
+        web = Web(
+            configuration.settings.policy(),
+            lambda: open_app(configuration, transport=box.transport(), clock=clock),
+            secret=find_hasher(configuration.settings.place()).of("secret", "request state"),
+            public_url=configuration.settings.public_url,
+        )
+        server = Server(configure_uvicorn(web))
+        with unwrapped():
+            async with anyio.create_task_group() as group:
+                group.start_soon(server.serve, [listener])
+                with anyio.fail_after(10):
+                    await server.ready.wait()
+                try:
+                    yield Site(url, web)
+                finally:
+                    web.stop()
+                    server.should_exit = True
+
+
+def _listener() -> socket.socket:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+async def post(url: str, form: Mapping[str, str] | bytes, **headers: str) -> httpx2.Response:
+    """Post a form as 46elks does."""
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        kind = {"content-type": "application/x-www-form-urlencoded", **headers}
+        more: dict[str, Any] = {"content": form} if isinstance(form, bytes) else {"data": dict(form)}
+        return await client.post(url, headers=kind, **more)
