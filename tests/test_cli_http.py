@@ -69,7 +69,7 @@ async def test_it_serves_until_it_is_stopped_and_tells_who_waits(tmp_path: Path,
             sent = await call(client, "send_sms", to="+46701740605", message="Hej å ä ö ✈️")
             assert words(sent).startswith("Sandbox: Sent")
 
-            async def stop(_progress: float, _total: float | None, _said: str | None) -> None:
+            async def stop(progress: float, total: float | None, message: str | None) -> None:
                 process.send_signal(signal.SIGTERM)
 
             with anyio.fail_after(15):
