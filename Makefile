@@ -48,6 +48,7 @@ docs: setup
 bench: setup
 	$(RUN) python scripts/bench.py
 	$(RUN) python scripts/bench_sending.py
+	$(RUN) python scripts/bench_http.py
 
 clean:
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

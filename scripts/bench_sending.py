@@ -105,16 +105,21 @@ def main() -> int:
     options = _read_options()
     compile_all()
     figures = []
-    with simulated_46elks() as environ, _setups(options.databases) as setups:
-        for setup in setups:
+    with simulated_46elks() as environ, setups(options.databases) as places:
+        for setup in places:
             figures += _measure({**environ, **_UNLIMITED, **setup.environ}, setup, options)
+    report(figures)
+    if options.json:
+        write_json(options.json, figures)
+    return int(options.strict and any(figure.reached is False for figure in figures))
+
+
+def report(figures: list[Figure]) -> None:
+    """Print the figures, and which target was missed."""
     header = ("figure", "elks-mcp", "compared with, or how", "target", "")
     print(draw([header, *(figure.cells() for figure in figures)]), file=sys.stderr)
     missed = [figure.name for figure in figures if figure.reached is False]
     print(f"\nTarget missed: {', '.join(missed)}." if missed else "\nAll targets reached.", file=sys.stderr)
-    if options.json:
-        _write_json(options.json, figures)
-    return 1 if missed and options.strict else 0
 
 
 def _read_options() -> argparse.Namespace:
@@ -281,7 +286,7 @@ async def _app(environ: Mapping[str, str]) -> AsyncIterator[App]:
 
 
 @contextmanager
-def _setups(names: list[str]) -> Iterator[list[Setup]]:
+def setups(names: list[str]) -> Iterator[list[Setup]]:
     """Prepare the databases, each fresh."""
     with ExitStack() as stack:
         setups = []
@@ -298,7 +303,7 @@ def _setups(names: list[str]) -> Iterator[list[Setup]]:
         yield setups
 
 
-def _write_json(target: str, figures: list[Figure]) -> None:
+def write_json(target: str, figures: list[Figure]) -> None:
     text = json.dumps([asdict(figure) | {"reached": figure.reached} for figure in figures], indent=2) + "\n"
     if target == "-":
         sys.stdout.write(text)

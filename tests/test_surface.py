@@ -134,3 +134,14 @@ async def test_two_prompts_begin_a_conversation() -> None:
         assert "Write a short SMS to Åsa about this: something I shall tell you" in str(
             vague.messages[0].content
         )
+
+
+async def test_what_is_listed_is_the_same_each_time_and_nobody_can_spoil_it() -> None:
+    async with connected({}) as client:
+        first = await client.list_tools()
+        shown = first.model_dump()
+        first.tools.clear()
+        assert [(await client.list_tools()).model_dump() for _ in range(2)] == [shown, shown]
+        resources = [(await client.list_resources()).model_dump() for _ in range(2)]
+        assert resources[0] == resources[1]
+        assert len(resources[0]["resources"]) == 2

@@ -10,6 +10,7 @@ from mcp.server.request_state import RequestStateSecurity
 
 from elks_mcp.app import App
 from elks_mcp.mcp_server import account, replying, rules, texting
+from elks_mcp.mcp_server.listing import Remembered
 from elks_mcp.mcp_server.prompts import add_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.policy import Confirm, Policy
@@ -49,6 +50,7 @@ def build_server(
         lifespan=lifespan,
         log_level="WARNING",
         request_state_security=security,
+        middleware=[Remembered()],
     )
     add_prompts(server)
     add_resources(server, lambda: running[0])

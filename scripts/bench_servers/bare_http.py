@@ -1,0 +1,40 @@
+"""The least there is over HTTP: an MCP server on the SDK, with as much to list as ours, and one tool."""
+
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from mcp.server import MCPServer
+from mcp.server.mcpserver.tools import Tool
+
+_LISTED = Path(__file__).parents[2] / "tests" / "snapshots" / "tools.json"
+
+
+async def ping() -> str:
+    """Answer."""
+    return "pong"
+
+
+def _tools() -> list[Tool]:
+    """List tools that look like ours, and only say pong."""
+    listed: list[dict[str, Any]] = json.loads(_LISTED.read_text(encoding="utf-8"))
+    made = Tool.from_function(ping)
+    shapes = [
+        {"name": each["name"], "description": each["description"], "parameters": each["inputSchema"]}
+        for each in listed
+    ]
+    return [made, *(Tool(**{**made.__dict__, **shape}) for shape in shapes)]
+
+
+if __name__ == "__main__":
+    server = MCPServer("bare", log_level="WARNING", tools=_tools())
+    config = uvicorn.Config(
+        server.streamable_http_app(), log_config=None, access_log=False, ws="none", server_header=False
+    )
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        print(f"serving at http://127.0.0.1:{listener.getsockname()[1]}/mcp", file=sys.stderr, flush=True)
+        uvicorn.Server(config).run([listener])
