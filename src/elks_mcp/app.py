@@ -51,6 +51,11 @@ class App:
         """How long a send waits for its own outcome: one request and a little."""
         return min(timedelta(seconds=self.configuration.settings.timeout + 1), _LONGEST_WAIT)
 
+    @property
+    def has_account(self) -> bool:
+        """Whether there is an account, real or simulated, that history could be read of."""
+        return self.policy.simulated or self.configuration.settings.credentials is not None
+
     def require_account(self, *, sender: bool = False) -> None:
         """Check that 46elks can be asked at all.
 

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -82,7 +82,10 @@ class Web:
         async with self._open_app() as app:
             self._running = app
             try:
-                async with app.hearing.running(), self._server.session_manager.run():
+                async with AsyncExitStack() as stack:
+                    if app.has_account:
+                        await stack.enter_async_context(app.hearing.running())
+                    await stack.enter_async_context(self._server.session_manager.run())
                     yield
             finally:
                 self._running = None
@@ -125,7 +128,7 @@ async def _examine(app: App) -> dict[str, str]:
         pause = await (await app.storage.open()).queue.find_pause()
     except ElksError as error:
         state["database"] = error.code
-    if not app.policy.simulated and app.configuration.settings.credentials is None:
+    if not app.has_account:
         state["credentials"] = "missing"
     elif pause is PauseReason.CREDENTIALS:
         state["credentials"] = "not accepted"

@@ -100,7 +100,7 @@ async def describe_policy(app: App) -> PolicyAnswer:
 
 async def _stand(app: App) -> _Standing:
     """Read how the account stands, if anything was ever remembered; nothing is made or loaded otherwise."""
-    if not app.storage.exists or not _is_somebody(app):
+    if not app.storage.exists or not app.has_account:
         return _Standing()
     store = await app.storage.open()
     from elks_mcp.store.ledger import Ledger  # noqa: PLC0415  (the store is loaded by now)
@@ -117,13 +117,9 @@ async def _stand(app: App) -> _Standing:
 _OPEN = (OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT, OrderState.UNKNOWN)
 
 
-def _is_somebody(app: App) -> bool:
-    return app.policy.simulated or app.configuration.settings.credentials is not None
-
-
 async def _find_currency(app: App) -> str | None:
     """Ask 46elks for the account's currency; None where it cannot be asked."""
-    if not _is_somebody(app):
+    if not app.has_account:
         return None
     try:
         return await app.client.get_currency()

@@ -1,0 +1,97 @@
+"""Two servers over HTTP on one PostgreSQL: what one hears the other knows."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from elks_mcp.sandbox import Sandbox
+
+from .connecting import ERAS, PHONE, Era, call, data, posted, until, words
+from .test_webhooks import arrived, new_box, tell_number
+from .web import Site, site
+
+pytestmark = pytest.mark.anyio
+
+_KEY = "a key for tests, no secret at all"
+_MODERN = "2026-07-28"
+
+
+@asynccontextmanager
+async def replicas(database: str, **environ: str) -> AsyncIterator[tuple[Sandbox, Site, Site]]:
+    """Serve twice; 46elks tells the first."""
+    box = new_box()
+    shared = {"ELKS_DATABASE_URL": database, "ELKS_SECRET_KEY": _KEY, "ELKS_POLL_SECONDS": "3600", **environ}
+    async with site(box, environ=shared) as one, site(box, environ=shared) as two:
+        await tell_number(box, await one.hook("sms"))
+        async with box.running():
+            yield box, one, two
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_who_waits_at_one_hears_within_a_second_what_the_other_is_told(
+    postgres_database: str, era: Era
+) -> None:
+    async with replicas(postgres_database) as (box, one, two), two.client(era) as client:
+        answers: list[Any] = []
+
+        async def wait() -> None:
+            answers.append(await call(client, "wait_for_reply", timeout=20))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(wait)
+            await until(lambda: bool(two.app.replies._waiters))
+            message = box.receive(PHONE, "Ja ✈️")
+            with anyio.fail_after(1):
+                await until(lambda: bool(answers))
+        assert data(answers[0])["message"]["id"] == message.id
+        assert await arrived(one) == await arrived(two) == [message.id]
+
+
+async def test_p6_a_stop_that_one_is_told_binds_the_other_at_once(postgres_database: str) -> None:
+    async with replicas(postgres_database) as (box, _, two), two.client() as client:
+        await call(client, "send_sms", to=PHONE, message="Hej")
+        box.receive(PHONE, "STOPP")
+        await until(lambda: [each.status for each in box.webhooks if each.kind == "incoming"] == [204])
+        refused = await call(client, "send_sms", to=PHONE, message="Hej igen")
+    assert "opted_out" in words(refused)
+    assert len(posted(box)) == 1
+
+
+async def test_p3_what_one_asked_a_person_is_answered_at_the_other_once(postgres_database: str) -> None:
+    """The question is carried by the client, sealed with the key that both have."""
+    async with replicas(postgres_database, ELKS_CONFIRM="always") as (box, one, two):
+        asked = await ask(one, {})
+        assert (asked["resultType"], posted(box)) == ("input_required", [])
+        [question] = asked["inputRequests"]
+        answer = {"inputResponses": {question: {"action": "accept", "content": {"send": True}}}}
+        answer["requestState"] = asked["requestState"]
+        sent = await ask(two, answer)
+        assert sent["structuredContent"]["status"] == "sent"
+        again = await ask(one, answer)
+        assert again["structuredContent"]["deduplicated"]
+    assert len(posted(box)) == 1
+
+
+async def ask(where: Site, answers: dict[str, Any]) -> dict[str, Any]:
+    """Ask for a text in the words of the newer era."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": _MODERN,
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
+    }
+    params = {"name": "send_sms", "arguments": {"to": PHONE, "message": "Hej"}, "_meta": meta, **answers}
+    headers = {
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": _MODERN,
+        "mcp-method": "tools/call",
+        "mcp-name": "send_sms",
+    }
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+        answer = await client.post(f"{where.url}/mcp", json=body, headers=headers)
+    result: dict[str, Any] = answer.json()["result"]
+    return result
