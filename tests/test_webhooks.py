@@ -115,6 +115,19 @@ async def test_a_reply_that_is_told_of_is_there_within_a_second(era: Era) -> Non
     assert [each.status for each in box.webhooks] == [204]
 
 
+async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
+    async with told() as (box, served), served.client() as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        message = box.receive(PHONE, "Ja\u202e ✈️")
+        await until(lambda: [each.status for each in box.webhooks] == [204])
+        box.faults.inject(Fault.UNAVAILABLE, method="GET", path=f"/sms/{message.id}", times=None)
+        first = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
+        second = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
+        gone = served.app.replies.take(message.id)
+    assert first["message"]["untrustedText"] == "Ja ✈️"
+    assert (second["status"], second["message"], gone) == ("received", None, None)  # it was read, and let go
+
+
 async def test_a_delivery_is_told_of_by_itself() -> None:
     async with told() as (box, served), served.client() as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej å ä ö"))

@@ -134,12 +134,13 @@ class Hearing:
         if parked:
             self._may_be_parked = True
         if messages:
-            self._replies.wake()
+            self._replies.bring(messages)
         return None
 
     async def _hear_parked(self) -> None:
         """Hear again what came before its order was known."""
         while True:
+            self._replies.forget_told()
             if self._may_be_parked:
                 self._may_be_parked = False  # before looking, so that what is parked meanwhile counts
                 left = 1

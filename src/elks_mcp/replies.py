@@ -5,7 +5,7 @@ and of the store than one.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
 from elks_mcp.errors import ElksError
 from elks_mcp.inbox import Inbox
-from elks_mcp.models import Order
+from elks_mcp.models import Message, Order
 from elks_mcp.phone import Number
 from elks_mcp.store import Arrival, Storage, Wanted
 from elks_mcp.tasks import unwrapped
@@ -28,6 +28,10 @@ _BREATH = timedelta(milliseconds=500)
 
 _SAME_MOMENT = timedelta(seconds=1)
 """46elks' times are compared within this, since it tells one event's differently in different places."""
+
+
+_MOST_TOLD, _TOLD_FOR = 1000, timedelta(minutes=10)
+"""How many texts, and for how long, are at hand once 46elks told of them. They are in memory only."""
 
 
 class _Waiter:
@@ -58,6 +62,8 @@ class Replies:
         self._poll = poll
         self._waiters: set[_Waiter] = set()
         self._woken = anyio.Event()
+        self._told: dict[str, tuple[datetime, Message]] = {}
+        """What 46elks told here by itself, and when: it may not show it in its history yet."""
         self._seen: int | None = None
         """The position of the latest text that was handed round; None while nobody waits."""
         self._beginning = anyio.Lock()
@@ -73,9 +79,23 @@ class Replies:
         for waiter in self._waiters:
             waiter.came.set()
 
-    def wake(self) -> None:
-        """Say that something came in, so that it is handed round at once."""
+    def bring(self, messages: Iterable[Message]) -> None:
+        """Say what came in, so that it is handed round at once; its words are at hand for a while."""
+        now = self._clock.now()
+        self._told |= {each.id: (now, each) for each in messages}
+        self.forget_told(most=_MOST_TOLD)
         self._woken.set()
+
+    def take(self, message_id: str) -> Message | None:
+        """Take what was brought a short while ago: once, since then somebody has read it."""
+        _, message = self._told.pop(message_id, (None, None))
+        return message
+
+    def forget_told(self, most: int | None = None) -> None:
+        """Let go of words that nobody came for, and of the oldest where there are more than `most`."""
+        too_old = self._clock.now() - _TOLD_FOR
+        kept = [(id_, each) for id_, each in self._told.items() if each[0] > too_old]
+        self._told = dict(kept[-most:] if most else kept)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

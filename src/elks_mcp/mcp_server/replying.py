@@ -126,7 +126,8 @@ async def _wait(app: App, ctx: Context[App], wanted: Wanted, seconds: float) -> 
 async def _receive(app: App, wanted: Wanted, arrival: Arrival) -> ReplyAnswer:
     """Fetch what came in."""
     try:
-        message = await app.client.get_message(arrival.message_id)
+        told = app.replies.take(arrival.message_id)
+        message = told or await app.client.get_message(arrival.message_id)
     except (ProviderError, NotFound) as error:
         note = f"46elks does not show what it says: {error.explain()} get_sms_messages may, later."
         return _answer(wanted, arrival.position, None, note, status="received")
