@@ -110,6 +110,13 @@ async def test_webhooks_are_shown_set_after_a_yes_and_cleared(tmp_path: Path) ->
         assert (done.exit_code, box._world.own.sms_url) == (0, found[0])
         assert "Nothing is to be changed." in (await ask("webhooks set --yes")).stdout
         assert "told to this server" in (await ask("webhooks show")).stdout
+        for _ in range(3):  # a no changes nothing, the secret neither
+            assert (await ask("webhooks set --new-secret", "n\n")).exit_code == 1
+        assert found[0] in (await ask("webhooks show")).stdout
+        renewed = await ask("webhooks set --new-secret --yes")
+        assert (renewed.exit_code, "told to this server" in renewed.stdout) == (0, True)
+        assert re.fullmatch(r"https://sms\.example\.com/hooks/[0-9a-f]{64}/sms", box._world.own.sms_url)
+        assert box._world.own.sms_url != found[0]
         cleared = await ask("webhooks clear --yes")
         assert (cleared.exit_code, box._world.own.sms_url) == (0, "")
         strange = await ask("webhooks set +46701740690 --yes")

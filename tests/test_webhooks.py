@@ -424,6 +424,23 @@ async def test_no_secret_of_a_webhook_is_logged(caplog: pytest.LogCaptureFixture
     assert PHONE not in said
 
 
+async def test_a_secret_can_be_changed_and_two_count_meanwhile(tmp_path: Path) -> None:
+    box = new_box()
+    environ = {"ELKS_STATE_DIR": str(tmp_path)}
+    form = INCOMING | {"to": box.number}
+    async with site(box, environ=environ) as served, site(box, environ=environ) as other:
+        hooks = [await served.hook("sms")]
+        for _ in range(2):
+            await other.app.storage.change_secrets()  # which the first does not know yet
+            hooks.append((await other.hook("sms")).replace(other.url, served.url))
+            await post(hooks[-1], {**form, "id": f"s{len(hooks)}"})
+            served.app.storage._generation_until = 0.0  # as after five seconds
+            await post(hooks[-2], {**form, "id": f"sbefore{len(hooks)}"})
+        await post(hooks[0], {**form, "id": "sgone"})
+        assert len(set(hooks)) == 3
+        assert await arrived(served) == ["s2", "sbefore2", "s3", "sbefore3"]
+
+
 async def test_a_client_may_not_be_a_web_page_of_somebody_else() -> None:
     async with told() as (_, served):
         async with httpx2.AsyncClient(trust_env=False) as client:

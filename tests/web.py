@@ -11,7 +11,7 @@ import anyio
 import httpx2
 from mcp import Client
 
-from elks_mcp.app import App, open_app
+from elks_mcp.app import App, hook_address, open_app
 from elks_mcp.cli.http import configure_uvicorn
 from elks_mcp.clock import Clock
 from elks_mcp.sandbox import Sandbox
@@ -41,8 +41,7 @@ class Site:
 
     async def hook(self, kind: str) -> str:
         """Give the address that 46elks is told for one kind of news."""
-        secret = await self.app.storage.secret_for(f"webhook {kind}")
-        return f"{self.url}/hooks/{secret}/{kind}"
+        return await hook_address(self.url, self.app.storage, kind)
 
     @asynccontextmanager
     async def client(self, era: Era = "auto", person: Person | None = None) -> AsyncIterator[Client]:

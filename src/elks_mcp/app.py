@@ -206,6 +206,10 @@ def _report_address(public_url: str | None, storage: Storage) -> Callable[[str],
     return address
 
 
-async def hook_address(public_url: str, storage: Storage, kind: str) -> str:
-    """Write the address at which 46elks tells us of one kind of thing; it holds a secret."""
-    return f"{public_url}/hooks/{await storage.secret_for(f'webhook {kind}')}/{kind}"
+async def hook_address(public_url: str, storage: Storage, kind: str, *, following: bool = False) -> str:
+    """Write the address at which 46elks tells us of one kind of thing; it holds a secret.
+
+    `following`: as it will be once the secrets are changed.
+    """
+    in_use, _, then = await storage.secrets_for(kind)
+    return f"{public_url}/hooks/{then if following else in_use}/{kind}"

@@ -167,17 +167,21 @@ def show_webhooks(context: click.Context) -> None:
 
 @webhooks.command("set")
 @_own_phone
+@click.option("--new-secret", is_flag=True, help="At a new address. The old one is heard until the next one.")
 @_yes
 @in_state_dir
 @click.pass_context
-def set_webhooks(context: click.Context, phone: str, *, yes: bool) -> None:
+def set_webhooks(context: click.Context, phone: str, *, new_secret: bool, yes: bool) -> None:
     """Have incoming texts told to this server.
 
     Of ELKS_PHONE_NUMBER, or the number of the account that is named. What it did before is shown first.
+
+    After --new-secret both addresses are heard, for incoming texts and for delivery reports; do it once more,
+    and the first is not. An account with several numbers: set the others too.
     """
     from elks_mcp.cli import webhooks as topic  # noqa: PLC0415
 
-    act(context, lambda configuration: topic.set_up(configuration, phone, yes=yes))
+    act(context, lambda configuration: topic.set_up(configuration, phone, new_secret=new_secret, yes=yes))
 
 
 @webhooks.command("clear")

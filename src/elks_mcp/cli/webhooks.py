@@ -30,12 +30,19 @@ def show(configuration: Configuration) -> int:
     return _run(configuration, work)
 
 
-def set_up(configuration: Configuration, phone: str, *, yes: bool) -> int:
-    """Have incoming texts of a number told here, after a yes; 0 if they are."""
+def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: bool) -> int:
+    """Have incoming texts of a number told here, after a yes; 0 if they are.
+
+    `new_secret`: at another address; the one before goes on being heard until that is done once more.
+    """
 
     async def work(app: App) -> int:
-        ours = await hook_address(_public_url(configuration), app.storage, "sms")
-        return await _change(app, phone, ours, ours, yes=yes)
+        url = _public_url(configuration)
+        ours = await hook_address(url, app.storage, "sms")
+        if not new_secret:
+            return await _change(app, phone, ours, ours, yes=yes)
+        new = await hook_address(url, app.storage, "sms", following=True)
+        return await _change(app, phone, new, ours, first=app.storage.change_secrets, yes=yes)
 
     return _run(configuration, work)
 
@@ -67,7 +74,16 @@ def _public_url(configuration: Configuration) -> str:
     )
 
 
-async def _change(app: App, phone: str, address: str | None, ours: str, *, yes: bool) -> int:
+async def _change(
+    app: App,
+    phone: str,
+    address: str | None,
+    ours: str,
+    *,
+    first: Callable[[], Awaitable[None]] | None = None,
+    yes: bool,
+) -> int:
+    """Change where incoming texts of a number are told, after a yes, and after what has to come `first`."""
     number = await _find(app, phone)
     say(f"{number.number} now: {_now(number, ours)}")
     if (address or "") == number.tells:
@@ -77,6 +93,8 @@ async def _change(app: App, phone: str, address: str | None, ours: str, *, yes: 
     if not yes and not click.confirm(f"From now on: {then}. Change it?", default=False):
         say("Nothing was changed.")
         return 1
+    if first:
+        await first()
     await app.client.tell_incoming(number, address)
     say(f"Changed: {then}.")
     return 0

@@ -2,6 +2,7 @@
 
 import secrets
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from elks_mcp.store.store import Store
 
 
+_GENERATION_GOOD_FOR = 5.0
+"""Seconds for which is known which secrets are in use."""
+
+
 class Storage:
     """The store of one account at one place. `clock` stands in for the database's time."""
 
@@ -26,10 +31,29 @@ class Storage:
         self._clock = clock
         self._store: Store | None = None
         self._opening = anyio.Lock()
+        self._generation = 0
+        self._generation_until = 0.0
 
-    async def secret_for(self, purpose: str) -> str:
-        """Make a secret of the key for one purpose, the same wherever the key is the same."""
-        return (await self.open()).database.hasher.of("secret", purpose)
+    async def secrets_for(self, webhook: str) -> tuple[str, ...]:
+        """Make the secrets that open a webhook, the same wherever the key is the same: the one in use first.
+
+        The one before counts too, since 46elks may still use it; and the next, which whoever changes it uses
+        before all servers know.
+        """
+        store, now = await self.open(), monotonic()
+        if now >= self._generation_until:
+            self._generation = await store.generations.find()
+            self._generation_until = now + _GENERATION_GOOD_FOR
+        now_used, hasher = self._generation, store.database.hasher
+        return tuple(
+            hasher.of("secret", f"webhook {webhook}", str(each))
+            for each in (now_used, now_used - 1, now_used + 1)
+        )
+
+    async def change_secrets(self) -> None:
+        """Use other secrets for webhooks from now on."""
+        await (await self.open()).generations.begin()
+        self._generation_until = 0.0
 
     @property
     def is_open(self) -> bool:

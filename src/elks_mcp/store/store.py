@@ -9,6 +9,7 @@ from elks_mcp.store.book import Book
 from elks_mcp.store.database import Database
 from elks_mcp.store.doubts import Doubts
 from elks_mcp.store.events import Events
+from elks_mcp.store.generations import Generations
 from elks_mcp.store.hashes import Hasher
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.queue import Queue
@@ -25,6 +26,7 @@ class Store:
     doubts: Doubts
     events: Events
     arrivals: Arrivals
+    generations: Generations
     upkeep: Upkeep
 
     @classmethod
@@ -45,6 +47,7 @@ class Store:
             doubts=Doubts(database),
             events=Events(database),
             arrivals=Arrivals(database),
+            generations=Generations(database),
             upkeep=upkeep,
         )
 
