@@ -25,7 +25,7 @@ from .connecting import Era, Person, live
 from .sandbox.serving import Server
 
 WITHIN = (10, pytest.param(1, marks=pytest.mark.long))
-"""Seconds in which news arrive: 1 where the machine has nothing else to do; in 10 no history is read, either."""
+"""Seconds in which news arrive: 1 where nothing else runs beside; in 10, too, no history is read for them."""
 
 BASE_URL = "http://localhost/a1"
 """46elks is on this machine, so its webhooks come from here."""
