@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 import httpx2
-import pytest
 from mcp import Client
 
 from elks_mcp.app import App, hook_address, open_app
@@ -23,9 +22,6 @@ from elks_mcp.web import Web
 
 from .connecting import Era, Person, live
 from .sandbox.serving import Server
-
-WITHIN = (10, pytest.param(1, marks=pytest.mark.long))
-"""Seconds in which news arrive: 1 where nothing else runs beside; in 10, too, no history is read for them."""
 
 BASE_URL = "http://localhost/a1"
 """46elks is on this machine, so its webhooks come from here."""

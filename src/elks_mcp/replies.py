@@ -23,7 +23,7 @@ from elks_mcp.tasks import unwrapped
 
 log = logging.getLogger(__name__)
 
-_BREATH = timedelta(milliseconds=500)
+_BREATH = timedelta(milliseconds=200)
 """Between two looks into the store, where other processes put down what they heard."""
 
 _SAME_MOMENT = timedelta(seconds=1)

@@ -1,6 +1,5 @@
 """`elks-mcp serve --http`: the server that many share, under uvicorn."""
 
-import os
 import socket
 
 import click
@@ -8,6 +7,7 @@ import uvicorn
 
 from elks_mcp import logs
 from elks_mcp.app import open_app
+from elks_mcp.cli.listening import listen
 from elks_mcp.cli.warnings import warn
 from elks_mcp.errors import Misconfigured
 from elks_mcp.settings import Configuration
@@ -49,25 +49,11 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     web = Web(
         settings.policy(), lambda: open_app(configuration), secret=secret, public_url=settings.public_url
     )
-    with _listen(host, port) as listener:
+    with listen(host, port) as listener:
         click.echo(f"elks-mcp: serving at http://{host}:{listener.getsockname()[1]}/mcp", err=True)
         server = _Server(configure_uvicorn(web), web)
         server.run([listener])
     return 0 if server.started else 1
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
-    except OSError as error:
-        reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
-        raise click.ClickException(
-            f"Port {port} cannot be used: {reason}. Choose another with --port, or 0 for any."
-        ) from None
-    # What asyncio does for listeners of its own: without it each answer waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
 
 
 def configure_uvicorn(web: Web) -> uvicorn.Config:

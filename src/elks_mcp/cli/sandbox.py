@@ -1,12 +1,12 @@
 """`elks-mcp sandbox`: a simulated 46elks under a real web server."""
 
-import os
 import socket
 from contextlib import suppress
 
 import click
 import uvicorn
 
+from elks_mcp.cli.listening import listen
 from elks_mcp.sandbox import Sandbox
 
 _WELCOME = """\
@@ -46,15 +46,7 @@ def run(port: int) -> None:
     Raises:
         click.ClickException: the port is taken.
     """
-    try:
-        listener = socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
-        raise click.ClickException(
-            f"Port {port} cannot be used: {reason}. Choose another with --port, or 0 for any."
-        ) from None
-    # What asyncio does for listeners of its own: without it each answer waits 40 ms for an acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener = listen("127.0.0.1", port)
     box = Sandbox()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     click.echo(_WELCOME.format(url=url, username=box.username, password=box.password, number=box.number))
