@@ -3,6 +3,8 @@
 
 export UV_SYSTEM_CERTS = 1
 export UV_PYTHON_DOWNLOADS = never
+# Tests start many processes; each would compile all of ours again.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 # uv, wherever it is; else our own, in .uv

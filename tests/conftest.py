@@ -8,6 +8,7 @@ from .postgres import (  # noqa: F401  (fixtures)
     postgres_database,
     postgres_url,
     postgres_with_tables,
+    used_databases,
 )
 
 # No deadlines: the first number loads the numbering plans.

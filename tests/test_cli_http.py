@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import anyio
@@ -17,8 +18,9 @@ from mcp import Client
 from mcp_types import CallToolResult
 
 from elks_mcp.cli import commands
+from elks_mcp.sandbox import Fault, Sandbox
 
-from .connecting import ERAS, Era, call, data, live, new_box, words
+from .connecting import ERAS, Era, call, data, live, new_box, posted, until, words
 from .process import PROGRAM
 from .sandbox.serving import serve
 
@@ -40,9 +42,10 @@ def tell(arguments: list[str], environ: dict[str, str], typed: str | None = None
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the server as people do; give its address."""
-    environ = {"ELKS_SANDBOX": "true", "ELKS_STATE_DIR": str(folder), "PATH": os.environ["PATH"]}
+def serving(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the server as people do, in the sandbox unless something else is set; give its address."""
+    settings = settings or {"ELKS_SANDBOX": "true"}
+    environ = {"ELKS_STATE_DIR": str(folder), "PATH": os.environ["PATH"], **settings}
     command = [*PROGRAM, "serve", "--http", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ, encoding="utf-8") as process:
         try:
@@ -78,6 +81,25 @@ async def test_it_serves_until_it_is_stopped_and_tells_who_waits(tmp_path: Path,
         assert data(waited)["status"] == "no_reply"
         assert "The server is stopping" in words(waited)
         assert await anyio.to_thread.run_sync(lambda: process.wait(15)) in {0, -signal.SIGTERM}
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_is_on_the_wire_when_it_is_stopped_is_answered(tmp_path: Path, era: Era) -> None:
+    box = Sandbox()
+    box.faults.inject(Fault.LATENCY, method="POST", path="/sms", dryrun=False, duration=timedelta(seconds=2))
+    async with serve(box) as url:
+        with serving(tmp_path, **live(box, ELKS_API_BASE_URL=f"{url}/a1")) as (process, ours):
+            async with Client(f"{ours}/mcp", mode=era) as client, anyio.create_task_group() as group:
+                await client.list_tools()  # or the client would ask for them to check the answer
+
+                @group.start_soon
+                async def _stop_it() -> None:
+                    await until(lambda: bool(posted(box)))
+                    process.send_signal(signal.SIGTERM)
+
+                sent = await call(client, "send_sms", to="+46701740605", message="Hej")
+            assert (sent.is_error, len(box.accepted)) == (False, 1)
+            assert await anyio.to_thread.run_sync(lambda: process.wait(15)) in {0, -signal.SIGTERM}
 
 
 def test_it_listens_on_this_machine_only() -> None:

@@ -4,6 +4,7 @@ import socket
 
 import click
 import uvicorn
+from sse_starlette.sse import AppStatus
 
 from elks_mcp import logs
 from elks_mcp.app import open_app
@@ -49,6 +50,8 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     web = Web(
         settings.policy(), lambda: open_app(configuration), secret=secret, public_url=settings.public_url
     )
+    # Else every answer that is a stream is cut off half a second after the signal, its call with it.
+    AppStatus.enable_automatic_graceful_drain = False
     with listen(host, port) as listener:
         click.echo(f"elks-mcp: serving at http://{host}:{listener.getsockname()[1]}/mcp", err=True)
         server = _Server(configure_uvicorn(web), web)
