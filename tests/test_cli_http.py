@@ -42,15 +42,15 @@ def tell(arguments: list[str], environ: dict[str, str], typed: str | None = None
 
 
 @contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(folder: Path, *options: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run the server as people do, in the sandbox unless something else is set; give its address."""
     settings = settings or {"ELKS_SANDBOX": "true"}
     environ = {"ELKS_STATE_DIR": str(folder), "PATH": os.environ["PATH"], **settings}
-    command = [*PROGRAM, "serve", "--http", "--port", "0"]
+    command = [*PROGRAM, "serve", "--http", "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ, encoding="utf-8") as process:
         try:
             assert process.stderr
-            found = re.search(r"serving at (http://127\.0\.0\.1:[0-9]+)/mcp", process.stderr.readline())
+            found = re.search(r"serving at (http://[0-9.]+:[0-9]+)/mcp", process.stderr.readline())
             assert found
             yield process, found[1]
         finally:
@@ -102,10 +102,53 @@ async def test_what_is_on_the_wire_when_it_is_stopped_is_answered(tmp_path: Path
             assert await anyio.to_thread.run_sync(lambda: process.wait(15)) in {0, -signal.SIGTERM}
 
 
-def test_it_listens_on_this_machine_only() -> None:
-    ended = tell(["serve", "--http", "--host", "0.0.0.0"], {"ELKS_SANDBOX": "true"})  # noqa: S104
-    assert ended.exit_code == 2
-    assert "does not listen on 0.0.0.0" in ended.stderr
+async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_token(tmp_path: Path) -> None:
+    box = new_box()
+    async with serve(box) as url:
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_STATE_DIR=str(tmp_path))
+
+        async def ask(words: str) -> Result:
+            return await anyio.to_thread.run_sync(tell, words.split(), environ)
+
+        refused = await ask("serve --http --port 0 --host 0.0.0.0")
+        assert (refused.exit_code, "elks-mcp token new" in refused.stderr) == (2, True)
+        assert "There is no token" in (await ask("token list")).stdout
+        made = await ask("token new anna --scope send")
+        token = made.stdout.strip()
+        assert re.fullmatch(r"elks_mcp_[\w-]{43}", token)
+        with serving(tmp_path, "--host", "0.0.0.0", **environ) as (_, ours):  # noqa: S104
+            async with httpx2.AsyncClient(trust_env=False) as client:
+                kind = {"accept": "application/json, text/event-stream"}
+                hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
+                there = ours.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+                answers = [
+                    await client.post(f"{there}/mcp", json=hello, headers={**kind, **shown})
+                    for shown in ({}, {"authorization": f"Bearer {token}"})
+                ]
+            assert [each.status_code == 401 for each in answers] == [True, False]
+        listed = (await ask("token list")).stdout
+        assert re.fullmatch(r"T-\w{6}  anna  send  made \S+ \S+ UTC\n", listed)
+        revoked = await ask(f"token revoke {listed.split()[0]}")
+        assert (revoked.exit_code, "of anna is revoked" in revoked.stdout) == (0, True)
+        assert ", revoked " in (await ask("token list")).stdout
+        assert (await ask("serve --http --port 0 --host 0.0.0.0")).exit_code == 2
+        assert (await ask("token revoke anna")).exit_code == 1
+        assert token not in listed + revoked.stdout
+        kept = [file.read_bytes() for file in tmp_path.iterdir()]  # noqa: ASYNC240
+        assert not any(token.encode() in content for content in kept)
+
+
+@pytest.mark.parametrize("name", ["", "å", "a b", "a" * 65, "-a"])
+def test_a_token_has_a_name_that_can_be_typed_and_shown(name: str) -> None:
+    ended = tell(["token", "new", "--scope", "read", "--", name], {"ELKS_SANDBOX": "true"})
+    assert (ended.exit_code, "A name has letters" in ended.stderr) == (1, True)
+
+
+def test_no_token_can_be_made_for_what_is_in_memory_only() -> None:
+    ended = tell(["token", "new", "anna", "--scope", "read"], {"ELKS_SANDBOX": "true"})
+    assert (ended.exit_code, "no token can be made" in ended.stderr) == (2, True)
+    ended = tell(["token", "list"], {"ELKS_STATE_DIR": "nowhere"})
+    assert (ended.exit_code, "ELKS_API_USERNAME" in ended.stderr) == (2, True)
 
 
 # ── webhooks ──

@@ -25,6 +25,7 @@ from .terminal import NOWHERE, run
 pytestmark = pytest.mark.anyio
 
 NOT_RULES = {
+    "ELKS_ALLOWED_HOSTS",
     "ELKS_API_USERNAME",
     "ELKS_API_PASSWORD",
     "ELKS_API_BASE_URL",

@@ -10,10 +10,12 @@ from typing import Any
 import anyio
 import httpx2
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from elks_mcp.app import App, hook_address, open_app
 from elks_mcp.cli.http import configure_uvicorn
 from elks_mcp.clock import Clock
+from elks_mcp.models import Scope
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store.storage import find_hasher
@@ -44,15 +46,28 @@ class Site:
         return await hook_address(self.url, self.app.storage, kind)
 
     @asynccontextmanager
-    async def client(self, era: Era = "auto", person: Person | None = None) -> AsyncIterator[Client]:
-        """Connect a client."""
-        async with Client(f"{self.url}/mcp", mode=era, elicitation_callback=person) as client:
-            yield client
+    async def client(
+        self, era: Era = "auto", person: Person | None = None, *, token: str = ""
+    ) -> AsyncIterator[Client]:
+        """Connect a client, which shows a token if it has one."""
+        shown = {"authorization": f"Bearer {token}"} if token else {}
+        async with httpx2.AsyncClient(trust_env=False, headers=shown, timeout=60) as http:
+            there = streamable_http_client(f"{self.url}/mcp", http_client=http)
+            async with Client(there, mode=era, elicitation_callback=person) as client:
+                yield client
+
+    async def token(self, name: str, *scopes: Scope) -> str:
+        """Make a token, as `elks-mcp token new` does; both scopes unless some are named."""
+        return await (await self.app.storage.open()).tokens.make(name, frozenset(scopes or Scope))
 
 
 @asynccontextmanager
 async def site(
-    box: Sandbox, *, clock: Clock | None = None, environ: Mapping[str, str] | None = None
+    box: Sandbox,
+    *,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+    is_shut: bool = False,
 ) -> AsyncIterator[Site]:
     """Serve on a port of the machine's choice, until the end of the context."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder, _listener() as listener:
@@ -63,7 +78,8 @@ async def site(
             configuration.settings.policy(),
             lambda: open_app(configuration, transport=box.transport(), clock=clock),
             secret=find_hasher(configuration.settings.place()).of("secret", "request state"),
-            public_url=configuration.settings.public_url,
+            hosts=configuration.settings.hosts,
+            is_shut=is_shut,
         )
         server = Server(configure_uvicorn(web))
         with unwrapped():

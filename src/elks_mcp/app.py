@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured
 from elks_mcp.hearing import Hearing
 from elks_mcp.inbox import Inbox
+from elks_mcp.models import Caller
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
 from elks_mcp.phone import Number, Sender
@@ -23,11 +24,14 @@ from elks_mcp.replies import Replies
 from elks_mcp.settings import Configuration, explain_mistake
 from elks_mcp.store import Account, Storage
 from elks_mcp.strangers import Strangers
+from elks_mcp.tasks import unwrapped
 
 if TYPE_CHECKING:
     from elks_mcp.sandbox import Sandbox
 
 _LONGEST_WAIT = timedelta(seconds=12)
+
+ANYBODY = Caller()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,14 @@ class App:
     orders: Orders
     outbox: Outbox
     clock: Clock
+    caller: Caller = ANYBODY
+
+    def of(self, caller: Caller) -> "App":
+        """Work for one caller: with their orders, and with what they were shown."""
+        strangers = self.strangers.of(caller.name)
+        return replace(
+            self, caller=caller, strangers=strangers, orders=self.orders.of(caller.name, strangers)
+        )
 
     @property
     def settle_time(self) -> timedelta:
@@ -150,8 +162,9 @@ async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
     from elks_mcp.sandbox import Sandbox  # noqa: PLC0415  (nobody else pays for loading it)
 
     box = Sandbox(number=sender.e164) if isinstance(sender, Number) else Sandbox()
-    async with box.running():
-        yield box
+    with unwrapped():
+        async with box.running():
+            yield box
 
 
 def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock) -> App:

@@ -21,6 +21,22 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
+class Scope(StrEnum):
+    """What a caller may do."""
+
+    READ = "read"
+    """See the account's texts, its inbox included."""
+
+    SEND = "send"
+
+
+class Caller(Frozen):
+    """Who calls: the holder of a token, by the name it was made for; or, without any, whoever reaches us."""
+
+    name: str = ""
+    scopes: frozenset[Scope] = frozenset(Scope)
+
+
 class Draft(Frozen):
     """What somebody wants sent; well-formed, and nothing more is known."""
 
@@ -29,6 +45,8 @@ class Draft(Frozen):
     sender: Sender
     flash: bool = False
     idempotency_key: str | None = None
+    caller: str = ""
+    """By whose name; the same text, or key, of two callers is two texts, or keys."""
 
 
 class Effect(StrEnum):
@@ -164,6 +182,9 @@ class Order(Frozen):
     receipt: Receipt | None = None
     fault: str = ""
     """What 46elks, the network or a guard said, where the order was not simply sent."""
+
+    caller: str = ""
+    """Whose it is."""
 
     @property
     def is_moving(self) -> bool:

@@ -6,7 +6,7 @@ from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError
 from elks_mcp.guards import Facts, find, is_on
 from elks_mcp.models import Approval, Draft, Effect, Estimate, Finding, Order, Quote, Recall, of_effect
 from elks_mcp.money import Money
-from elks_mcp.phone import Sender, parse_number, parse_sender
+from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import Policy
 from elks_mcp.store import Pace, Placed, Prior, Storage
 from elks_mcp.strangers import Strangers
@@ -21,13 +21,24 @@ class Orders:
     """Makes quotes of drafts and orders of approved quotes."""
 
     def __init__(
-        self, client: ElksClient, storage: Storage, strangers: Strangers, policy: Policy, clock: Clock
+        self,
+        client: ElksClient,
+        storage: Storage,
+        strangers: Strangers,
+        policy: Policy,
+        clock: Clock,
+        caller: str = "",
     ) -> None:
         self._client = client
         self._storage = storage
         self._strangers = strangers
         self._policy = policy
         self._clock = clock
+        self._caller = caller
+
+    def of(self, caller: str, strangers: Strangers) -> "Orders":
+        """Make and find those of another caller, who was shown other strangers' words."""
+        return Orders(self._client, self._storage, strangers, self._policy, self._clock, caller)
 
     def draft(
         self, to: str, message: str, sender: str | None = None, *, flash: bool = False, key: str | None = None
@@ -47,6 +58,7 @@ class Orders:
             sender=parse_sender(sender, home) if sender else self._default_sender(),
             flash=flash,
             idempotency_key=key or None,
+            caller=self._caller,
         )
 
     async def quote(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:
@@ -97,10 +109,10 @@ class Orders:
         return await (await self._storage.open()).book.look_back(draft, dedupe=self._dedupes)
 
     async def find_order(self, number: str) -> Order | None:
-        """Find an order by its own number, its approval's, or 46elks' id for its message.
+        """Find an order of the caller's by its own number, its approval's, or 46elks' id for its message.
 
         Raises:
-            NotFound: it is the number of an order, and there is none.
+            NotFound: it is the number of an order, and the caller has none by it.
         """
         is_ours = number.startswith((_ORDER, _APPROVAL))
         if not self._storage.exists:
@@ -108,7 +120,11 @@ class Orders:
                 raise NotFound("There is no order by that number here.", hint="Nothing was ordered here yet.")
             return None
         book = (await self._storage.open()).book
-        return await (book.get(number) if is_ours else book.find(number))
+        return await (book.get(number, caller=self._caller) if is_ours else book.find(number, self._caller))
+
+    async def find_latest(self, to: Number) -> Order | None:
+        """Find the latest order of the caller's to a number that 46elks accepted."""
+        return await (await self._storage.open()).book.find_latest(to, self._caller)
 
     async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
         """Place the order, to be sent or to wait for a person; or return the one it repeats.

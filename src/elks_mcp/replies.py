@@ -133,13 +133,10 @@ class Replies:
         since = theirs or order.placed_at + self._client.skew
         return await self._want(sender or order.to, since=since - _SAME_MOMENT)
 
-    async def latest(self, sender: Number | None) -> Wanted:
-        """Want an answer to the latest text to a number; where there is none, whatever comes from now on."""
-        book = (await self._storage.open()).book
-        if sender and (order := await book.find_latest(sender)):
-            return await self.to(order)
+    async def from_now(self, sender: Number | None) -> Wanted:
+        """Want whatever comes from now on, from a number or from anybody."""
         await self.look()
-        return await self._want(sender, after=await self.find_position())
+        return await self.after(await self.find_position(), sender)
 
     async def _want(self, sender: Number | None, *, after: int = 0, since: datetime | None = None) -> Wanted:
         arrivals = (await self._storage.open()).arrivals

@@ -113,6 +113,14 @@ def _read_networks(value: object) -> Networks:
     return networks
 
 
+def _read_hosts(value: object) -> tuple[str, ...]:
+    hosts = tuple(item.lower() for item in _some_items(value))
+    for host in hosts:
+        if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", host):
+            raise ValueError(f"{host!r} is no name of a host; use sms.example.com or 192.0.2.7:8046")
+    return hosts
+
+
 def _items(value: object) -> list[str]:
     return [item.strip() for item in str(value).split(",") if item.strip()]
 
@@ -248,6 +256,12 @@ class Settings(BaseModel):
     """Where 46elks reaches `elks-mcp serve --http`, `https://…`: it then tells of deliveries and incoming
     texts at once."""
 
+    allowed_hosts: Annotated[
+        tuple[str, ...], BeforeValidator(_read_hosts), Field(alias="ELKS_ALLOWED_HOSTS")
+    ] = ()
+    """Names by which clients call `elks-mcp serve --http`, separated by commas, with the port if it is not
+    the scheme's own. This machine's own names and that of `ELKS_PUBLIC_URL` are taken anyway."""
+
     webhook_sources: Annotated[
         Networks, BeforeValidator(_read_networks), Field(alias="ELKS_WEBHOOK_SOURCES")
     ] = WEBHOOK_SOURCES
@@ -290,6 +304,12 @@ class Settings(BaseModel):
         if self.api_username is None or self.api_password is None:
             return None
         return Credentials(self.api_username, self.api_password)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which the server over HTTP is called, besides this machine's own."""
+        published = (urlsplit(self.public_url).netloc.lower(),) if self.public_url else ()
+        return (*self.allowed_hosts, *published)
 
     @property
     def poll(self) -> timedelta:

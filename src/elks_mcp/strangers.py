@@ -1,5 +1,6 @@
-"""Whose words this process has shown to the model, and when: they may be at work in what it does next."""
+"""Whose words this process has shown to a caller's model, and when: they may be at work in what it does."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -10,10 +11,17 @@ WORDS_WORK_FOR = timedelta(minutes=30)
 
 
 class Strangers:
-    """Senders whose texts were shown."""
+    """Senders whose texts a caller was shown."""
 
     def __init__(self) -> None:
-        self._shown: dict[str, datetime] = {}
+        self._by_caller: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+        self._shown = self._by_caller[""]
+
+    def of(self, caller: str) -> "Strangers":
+        """Give those of another caller."""
+        theirs = Strangers()
+        theirs._by_caller, theirs._shown = self._by_caller, self._by_caller[caller]
+        return theirs
 
     def note(self, messages: Iterable[Message], now: datetime) -> None:
         """Note that these messages are shown."""

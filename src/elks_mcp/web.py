@@ -1,12 +1,12 @@
 """The server that many share, over HTTP: the protocol at `/mcp`, and whether all is well.
 
-/mcp      the protocol, streamable, for clients of both eras
+/mcp      the protocol, streamable, for clients of both eras; with tokens, once one was made
 /hooks    where 46elks tells us of deliveries and incoming texts
 /healthz  200 as long as the process runs
 /readyz   200 as long as it can do its work, else 503; says what is wrong
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from ipaddress import ip_address
@@ -21,9 +21,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from elks_mcp.access import Access, Doorkeeper, is_stream
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError
-from elks_mcp.mcp_server.server import ROUND, build_server
+from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
 from elks_mcp.policy import Policy
 from elks_mcp.store import PauseReason
 from elks_mcp.webhooks import Hooks
@@ -35,7 +36,10 @@ _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Web:
-    """One ASGI application, and what it runs on. `secret` keys what clients carry for us."""
+    """One ASGI application, and what it runs on. `secret` keys what clients carry for us.
+
+    `hosts`: names by which it is called, besides this machine's own. `is_shut`: never open without a token.
+    """
 
     def __init__(
         self,
@@ -43,18 +47,22 @@ class Web:
         open_app: Callable[[], AbstractAsyncContextManager[App]],
         *,
         secret: str,
-        public_url: str | None = None,
+        hosts: Sequence[str] = (),
+        is_shut: bool = False,
     ) -> None:
         self._open_app = open_app
+        self._names = [name for name in hosts if not is_local(urlsplit(f"//{name}").hostname or "")]
+        self._is_shut = is_shut
         self._running: App | None = None
+        self._doorkeeper: Doorkeeper | None = None
         security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
         self._server = build_server(policy, self._lend, request_state_security=security)
-        protocol = self._server.streamable_http_app(transport_security=_hosts(public_url))
+        protocol = self._server.streamable_http_app(transport_security=_take(hosts))
         self._streams = _Streams()
         hooks = Hooks(lambda: self.app)
         self.asgi = Starlette(
             routes=[
-                *(Route(route.path, self._streams.around(route.endpoint)) for route in _routes(protocol)),
+                *(Route(route.path, self._guard(route.endpoint)) for route in _routes(protocol)),
                 Route("/hooks", hooks),
                 Mount("/hooks", hooks),
                 Route("/healthz", _tell_alive),
@@ -70,6 +78,14 @@ class Web:
         if self._running is None:
             raise RuntimeError("It does not run.")
         return self._running
+
+    def _guard(self, protocol: ASGIApp) -> ASGIApp:
+        return Access(self._streams.around(protocol), self._find_doorkeeper, NEEDS)
+
+    def _find_doorkeeper(self) -> Doorkeeper:
+        if self._doorkeeper is None:
+            self._doorkeeper = Doorkeeper(self.app.storage, self._names, is_shut=self._is_shut)
+        return self._doorkeeper
 
     def stop(self) -> None:
         """Begin to stop: who waits is told so, and streams end. What is being sent goes on."""
@@ -103,14 +119,10 @@ def _routes(protocol: Starlette) -> list[Route]:
     return [route for route in protocol.routes if isinstance(route, Route)]
 
 
-def _hosts(public_url: str | None) -> TransportSecuritySettings:
-    """Take requests that are meant for us: for this machine, or for the address that is published."""
-    hosts = [f"{host}:*" for host in _LOCAL] + list(_LOCAL)
-    origins = [f"http://{host}" for host in hosts]
-    if public_url:
-        parts = urlsplit(public_url)
-        hosts.append(parts.netloc)
-        origins.append(f"{parts.scheme}://{parts.netloc}")
+def _take(names: Sequence[str]) -> TransportSecuritySettings:
+    """Take requests that are meant for us: for this machine, or for a name we are called by."""
+    hosts = [*names, *_LOCAL, *(f"{host}:*" for host in _LOCAL)]
+    origins = [*(f"https://{name}" for name in names), *(f"http://{host}" for host in hosts)]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
     )
@@ -161,7 +173,7 @@ class _Ended:
         self._scopes = scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not _is_stream(scope):
+        if not is_stream(scope):
             await self._inner(scope, receive, send)
             return
         with anyio.CancelScope() as ending:
@@ -170,12 +182,6 @@ class _Ended:
                 await self._inner(scope, receive, send)
             finally:
                 self._scopes.discard(ending)
-
-
-def _is_stream(scope: Scope) -> bool:
-    """Tell the stream of the older era, a GET, and that of the newer one, by its header."""
-    headers = dict(scope["headers"])
-    return scope["method"] == "GET" or headers.get(b"mcp-method") == b"subscriptions/listen"
 
 
 def is_local(host: str) -> bool:

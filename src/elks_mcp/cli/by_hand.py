@@ -196,4 +196,56 @@ def clear_webhooks(context: click.Context, phone: str, *, yes: bool) -> None:
     act(context, lambda configuration: topic.clear(configuration, phone, yes=yes))
 
 
-BY_HAND = (approve, pending, outbox, webhooks, forget, export)
+@click.group()
+def token() -> None:
+    """Make, list and revoke the tokens of clients.
+
+    For `elks-mcp serve --http`. It takes the settings of that server; the tokens are its account's.
+    """
+
+
+@token.command("new")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(["read", "send"]),
+    help="read: see the account's texts, the inbox too. send: send, and follow what was sent. Or give both.",
+)
+@in_state_dir
+@click.pass_context
+def new_token(context: click.Context, name: str, scopes: tuple[str, ...]) -> None:
+    """Make a token for a client, and print it: once.
+
+    Orders and idempotency keys are those of NAME: who has another name does not see them. Several tokens can
+    have one name, so that one can follow another.
+    """
+    from elks_mcp.cli import tokens as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.make(configuration, name, scopes))
+
+
+@token.command("list")
+@in_state_dir
+@click.pass_context
+def list_tokens(context: click.Context) -> None:
+    """List the tokens: their numbers, names and scopes."""
+    from elks_mcp.cli import tokens as topic  # noqa: PLC0415
+
+    act(context, topic.list_all)
+
+
+@token.command("revoke")
+@click.argument("which", metavar="NAME|T-…")
+@in_state_dir
+@click.pass_context
+def revoke_token(context: click.Context, which: str) -> None:
+    """Revoke all tokens of a name, or the one by its number."""
+    from elks_mcp.cli import tokens as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.revoke(configuration, which))
+
+
+BY_HAND = (approve, pending, outbox, webhooks, token, forget, export)

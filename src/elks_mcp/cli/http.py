@@ -2,6 +2,7 @@
 
 import socket
 
+import anyio
 import click
 import uvicorn
 from sse_starlette.sse import AppStatus
@@ -9,6 +10,7 @@ from sse_starlette.sse import AppStatus
 from elks_mcp import logs
 from elks_mcp.app import open_app
 from elks_mcp.cli.listening import listen
+from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.cli.warnings import warn
 from elks_mcp.errors import Misconfigured
 from elks_mcp.settings import Configuration
@@ -38,17 +40,21 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
         Misconfigured: it may not listen there, or lacks the key it needs.
         click.ClickException: the port is taken.
     """
-    if not is_local(host):
+    if not is_local(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(
-            f"Clients are not authenticated in this version, so it does not listen on {host}.",
-            hint="Leave --host out; a proxy on this machine that authenticates clients can stand before it.",
+            f"Without a token anybody who reaches {host} could text, so it does not listen there.",
+            hint="Make one: `elks-mcp token new NAME --scope read --scope send`.",
         )
     settings = configuration.settings
     logs.set_up(settings.log_level)
     warn(configuration)
     secret = find_hasher(settings.place()).of("secret", "request state")
     web = Web(
-        settings.policy(), lambda: open_app(configuration), secret=secret, public_url=settings.public_url
+        settings.policy(),
+        lambda: open_app(configuration),
+        secret=secret,
+        hosts=settings.hosts,
+        is_shut=not is_local(host),
     )
     # Else every answer that is a stream is cut off half a second after the signal, its call with it.
     AppStatus.enable_automatic_graceful_drain = False

@@ -107,6 +107,7 @@ def _facts(filed: Filed) -> list[str]:
         "placed": time_in_words(order.placed_at),
         "changed": time_in_words(order.changed_at),
         "approval": f"{order.approval} ({order.approver})" if order.approval else "",
+        "caller": order.caller,
         "account": show_account(filed.owner),
         "found": " ".join(f"{each.guard}: {each.reason}" for each in order.findings),
     }

@@ -1,4 +1,4 @@
-"""One line a tool call: which tool, what came of it, how long it took, with which arguments.
+"""One line a tool call: which tool, whose call, what came of it, how long it took, with which arguments.
 
 Phone numbers are masked, of texts only the length is told.
 """
@@ -14,12 +14,15 @@ _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
 _TOLD = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after"})
 
 
-def write_audit_line(tool: str, arguments: Mapping[str, Any], outcome: str, seconds: float) -> None:
+def write_audit_line(
+    tool: str, arguments: Mapping[str, Any], outcome: str, seconds: float, caller: str = ""
+) -> None:
     """Write what happened, without what was said."""
     shown = {name: _shown(name, value) for name, value in arguments.items() if name in _PLAIN | _TOLD}
     strange = len(arguments) - len(shown)
     details = {"tool": tool, "outcome": outcome, "ms": round(seconds * 1000), "arguments": shown}
-    log.info("tool call", extra={**details, **({"unknown_arguments": strange} if strange else {})})
+    details |= {"unknown_arguments": strange} if strange else {}
+    log.info("tool call", extra=details | ({"caller": caller} if caller else {}))
 
 
 def _shown(name: str, value: Any) -> Any:

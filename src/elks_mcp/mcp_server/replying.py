@@ -14,7 +14,7 @@ from elks_mcp.mcp_server.approval import Agreement, Consent, Plan, Repeat, Reque
 from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.mcp_server.sending import carry_out
 from elks_mcp.mcp_server.tool import READS, SENDS, ElksTool
-from elks_mcp.models import Message
+from elks_mcp.models import Message, Scope
 from elks_mcp.phone import SenderId, parse_number
 from elks_mcp.store import Arrival, Wanted
 
@@ -104,7 +104,9 @@ async def _read_wanted(app: App, sender: str, after: str) -> Wanted:
                 hint="Give what an answer called cursor (c-…), orderId (O-…) or messageId, or leave it out.",
             )
         return await app.replies.to(order, number)
-    return await app.replies.latest(number)
+    if number and (latest := await app.orders.find_latest(number)):
+        return await app.replies.to(latest)
+    return await app.replies.from_now(number)
 
 
 async def _wait(app: App, ctx: Context[App], wanted: Wanted, seconds: float) -> ReplyAnswer:
@@ -158,5 +160,5 @@ _HIDDEN = "Texts from numbers that were never written to are hidden (ELKS_INBOUN
 
 TOOLS = (
     ElksTool.of(wait_for_reply, title="Wait for a reply", hints=READS),
-    ElksTool.of(ask_by_sms, title="Ask by SMS", hints=SENDS, failed="Not sent: "),
+    ElksTool.of(ask_by_sms, title="Ask by SMS", hints=SENDS, failed="Not sent: ", needs=frozenset(Scope)),
 )

@@ -13,6 +13,7 @@ from mcp.server.mcpserver.resources import Resource
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.answers import HistoryAnswer, HistoryEntry, Shown
+from elks_mcp.mcp_server.scopes import app_of_caller
 from elks_mcp.mcp_server.showing import show
 from elks_mcp.mcp_server.standing import describe_policy
 from elks_mcp.models import Direction
@@ -21,8 +22,8 @@ _JSON = "application/json"
 _LATEST = 20
 
 
-def add_resources(server: MCPServer[App], app: Callable[[], App]) -> None:
-    """Add the resources; `app` finds what the server works with, once it serves."""
+def add_resources(server: MCPServer[App]) -> None:
+    """Add the resources."""
     server.add_resource(
         _Readable(
             uri="elks://inbox",
@@ -30,7 +31,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App]) -> None:
             title="Received texts",
             description=f"The {_LATEST} latest texts that others sent here, newest first: data only.",
             mime_type=_JSON,
-            reader=lambda: _read(app(), _read_inbox),
+            reader=lambda: _read(app_of_caller(), _read_inbox),
         )
     )
     server.add_resource(
@@ -40,7 +41,7 @@ def add_resources(server: MCPServer[App], app: Callable[[], App]) -> None:
             title="What may be sent",
             description="The operator's rules as they are now, and what is left of the day's budget.",
             mime_type=_JSON,
-            reader=lambda: _read(app(), describe_policy),
+            reader=lambda: _read(app_of_caller(), describe_policy),
         )
     )
 

@@ -4,7 +4,7 @@ from mcp.server.mcpserver import Context
 
 from elks_mcp.app import App
 from elks_mcp.mcp_server.standing import PolicyAnswer, describe_policy
-from elks_mcp.mcp_server.tool import READS, ElksTool
+from elks_mcp.mcp_server.tool import FOR_ALL, READS, ElksTool
 
 
 async def explain_policy(ctx: Context[App]) -> PolicyAnswer:
@@ -16,4 +16,4 @@ async def explain_policy(ctx: Context[App]) -> PolicyAnswer:
     return await describe_policy(ctx.request_context.lifespan_context)
 
 
-TOOLS = (ElksTool.of(explain_policy, title="Explain what is allowed", hints=READS),)
+TOOLS = (ElksTool.of(explain_policy, title="Explain what is allowed", hints=READS, needs=FOR_ALL),)

@@ -13,9 +13,13 @@ from elks_mcp.mcp_server import account, replying, rules, texting
 from elks_mcp.mcp_server.listing import Remembered
 from elks_mcp.mcp_server.prompts import add_prompts
 from elks_mcp.mcp_server.resources import add_resources
+from elks_mcp.mcp_server.scopes import Scoped, needs_for
 from elks_mcp.policy import Confirm, Policy
 
 TOOLS = (*texting.TOOLS, *replying.TOOLS, *account.TOOLS, *rules.TOOLS)
+
+NEEDS = needs_for(TOOLS)
+"""What each request needs."""
 
 ROUND = timedelta(hours=1)
 """How long a question may be answered at all; a late answer is then told that it was late."""
@@ -32,12 +36,10 @@ def build_server(
     `request_state_security`: for servers that answer each other's questions; else nobody else can.
     """
     security = request_state_security or RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds())
-    running: list[App] = []
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         async with open_app() as app:
-            running[:] = [app]
             yield app
 
     server = MCPServer[App](
@@ -50,10 +52,10 @@ def build_server(
         lifespan=lifespan,
         log_level="WARNING",
         request_state_security=security,
-        middleware=[Remembered()],
+        middleware=[Scoped(NEEDS), Remembered()],
     )
     add_prompts(server)
-    add_resources(server, lambda: running[0])
+    add_resources(server)
     return server
 
 

@@ -7,7 +7,7 @@ from mcp.server.mcpserver import Context, Resolve
 
 from elks_mcp.app import App
 from elks_mcp.client import MOST_READ
-from elks_mcp.errors import ProviderError
+from elks_mcp.errors import NotFound, ProviderError
 from elks_mcp.mcp_server import reports
 from elks_mcp.mcp_server.answers import EstimateAnswer, HistoryAnswer, HistoryEntry, SendAnswer, StatusAnswer
 from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, Request, ask, plan
@@ -24,8 +24,8 @@ from elks_mcp.mcp_server.params import (
 )
 from elks_mcp.mcp_server.sending import carry_out
 from elks_mcp.mcp_server.showing import show
-from elks_mcp.mcp_server.tool import READS, SENDS, ElksTool
-from elks_mcp.models import Direction, Listing
+from elks_mcp.mcp_server.tool import FOR_ALL, READS, SENDS, ElksTool
+from elks_mcp.models import Direction, Listing, Scope
 
 
 async def send_sms(
@@ -86,6 +86,8 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAn
         if order.receipt is None:
             return reports.report_unsent(app, order, await app.outbox.foresee(order))
         message_id = order.receipt.message_id
+    elif Scope.READ not in app.caller.scopes:
+        raise NotFound("You have sent no text by that number.", hint="Give the orderId that send_sms told.")
     app.require_account()
     message = await app.client.get_message(message_id.strip())
     await app.inbox.hear([message])
@@ -112,8 +114,10 @@ async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: Fr
 
 
 TOOLS = (
-    ElksTool.of(send_sms, title="Send an SMS", hints=SENDS, failed="Not sent: "),
+    ElksTool.of(
+        send_sms, title="Send an SMS", hints=SENDS, failed="Not sent: ", needs=frozenset({Scope.SEND})
+    ),
     ElksTool.of(get_sms_messages, title="List texts", hints=READS),
-    ElksTool.of(check_sms_status, title="Check a text's delivery", hints=READS),
-    ElksTool.of(estimate_sms_cost, title="Price a text", hints=READS),
+    ElksTool.of(check_sms_status, title="Check a text's delivery", hints=READS, needs=FOR_ALL),
+    ElksTool.of(estimate_sms_cost, title="Price a text", hints=READS, needs=FOR_ALL),
 )

@@ -22,6 +22,7 @@ from elks_mcp.app import App
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, StateUncertain
 from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
+from elks_mcp.models import Scope
 from elks_mcp.policy import Mode
 from elks_mcp.wording import wanted
 
@@ -45,6 +46,8 @@ READS = ToolAnnotations(
 SENDS = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
 )
+FOR_ALL: frozenset[Scope] = frozenset()
+"""What needs no scope: any token will do."""
 
 
 class ElksTool(Tool):
@@ -52,6 +55,9 @@ class ElksTool(Tool):
 
     failed: str = ""
     """The first words of every failure of this tool."""
+
+    needs: frozenset[Scope] = frozenset({Scope.READ})
+    """What a caller must be allowed."""
 
     BUG: ClassVar[str] = "This server has a fault of its own; its log says where. Trying again hardly helps."
     MAYBE_SENT: ClassVar[str] = "The text may be sent: look with get_sms_messages, do not send it again."
@@ -64,10 +70,12 @@ class ElksTool(Tool):
         title: str,
         hints: ToolAnnotations,
         failed: str = "",
+        needs: frozenset[Scope] = frozenset({Scope.READ}),
     ) -> "ElksTool":
         """Make a tool of a function: its name, its docstring and its parameters are what a model sees."""
         made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
-        return cls(**{**made.__dict__, "parameters": _listed_schema(made.parameters), "failed": failed})
+        more = {"parameters": _listed_schema(made.parameters), "failed": failed, "needs": needs}
+        return cls(**{**made.__dict__, **more})
 
     async def run(
         self,
@@ -87,7 +95,7 @@ class ElksTool(Tool):
             outcome = failure.code if failure else "bug"
             return _answer(app, self._in_words(failure), None)
         finally:
-            write_audit_line(self.name, arguments, outcome, time.perf_counter() - began)
+            write_audit_line(self.name, arguments, outcome, time.perf_counter() - began, app.caller.name)
 
     def _python_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Name arguments as Python does, and leave out those that say nothing.

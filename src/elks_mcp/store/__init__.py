@@ -4,7 +4,18 @@ Nothing here loads a database's libraries until `Storage.open` is called: to sta
 costs nothing.
 """
 
-from elks_mcp.store.answers import Arrival, Idle, Outlook, Pace, PauseReason, Placed, Prior, Prospect, Wanted
+from elks_mcp.store.answers import (
+    Arrival,
+    Idle,
+    Issued,
+    Outlook,
+    Pace,
+    PauseReason,
+    Placed,
+    Prior,
+    Prospect,
+    Wanted,
+)
 from elks_mcp.store.hashes import SHORTEST_KEY
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.storage import Storage
@@ -14,6 +25,7 @@ __all__ = [
     "Account",
     "Arrival",
     "Idle",
+    "Issued",
     "Outlook",
     "Pace",
     "PauseReason",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from elks_mcp.models import Claim, Draft, Order, Recall
+from elks_mcp.models import Caller, Claim, Draft, Order, Recall
 from elks_mcp.money import Money
 from elks_mcp.phone import Number
 
@@ -46,6 +46,15 @@ class Prospect(NamedTuple):
     """How many go before it."""
 
     pause: PauseReason | None = None
+
+
+class Issued(NamedTuple):
+    """A token, by its number; what opens the door is not known any more."""
+
+    id: str
+    caller: Caller
+    created_at: datetime
+    revoked_at: datetime | None
 
 
 class Outlook(NamedTuple):

@@ -1,6 +1,5 @@
 """The book of orders: placing them, approving them, finding them again."""
 
-import secrets
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -15,15 +14,13 @@ from elks_mcp.store.changes import change, close
 from elks_mcp.store.claims import claim_new
 from elks_mcp.store.database import Database, Tx, deciding, reading
 from elks_mcp.store.earlier import find_earlier, recall_for
+from elks_mcp.store.numbers import make_code
 from elks_mcp.store.people import recall
 from elks_mcp.store.rows import build_order, parse_draft, parse_order, parse_price
 from elks_mcp.store.schema import orders
 
 KEPT_WAITING_FOR_YES = timedelta(minutes=30)
 """How long an order waits for a person. The price is as good as it was for that long."""
-
-READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Letters and digits that cannot be taken for each other when read aloud."""
 
 KEPT_WAITING_TO_GO = timedelta(hours=1)
 """How long an order that a person approved waits for a server to send it."""
@@ -51,7 +48,7 @@ class Book:
             StateUnavailable: it is in no queue.
             StateUncertain: nobody knows whether it is.
         """
-        order_id = f"O-{_code(8)}"
+        order_id = f"O-{make_code(8)}"
         try:
             return await self._place(order_id, approval, check, dedupe=dedupe, pace=pace)
         except StateUncertain as error:
@@ -146,25 +143,26 @@ class Book:
         return recall_for(tx, draft)
 
     @reading
-    def get(self, tx: Tx, number: str) -> Order:
-        """Return an order by its own number, or by its approval's.
+    def get(self, tx: Tx, number: str, *, caller: str | None = None) -> Order:
+        """Return an order by its own number, or by its approval's; where a caller is named, one of theirs.
 
         Raises:
-            NotFound: there is none by that number.
+            NotFound: there is none by that number; whether it is somebody else's is not told.
         """
-        return parse_order(_get(tx, number))
+        return parse_order(_get(tx, number, caller=caller))
 
     @reading
-    def find(self, tx: Tx, message_id: str) -> Order | None:
-        """Find the order that 46elks gave a message id for."""
-        ours = select(orders).filter_by(message_id=message_id)
-        row = tx.first(ours.where(orders.c.account_id == tx.account_id))
+    def find(self, tx: Tx, message_id: str, caller: str = "") -> Order | None:
+        """Find the order of a caller's that 46elks gave a message id for."""
+        theirs = select(orders).filter_by(account_id=tx.account_id, caller=caller)
+        row = tx.first(theirs.where(orders.c.message_id == message_id))
         return parse_order(row) if row else None
 
     @reading
-    def find_latest(self, tx: Tx, to: Number) -> Order | None:
-        """Find the latest order to a number that 46elks accepted."""
-        to_them = select(orders).filter_by(account_id=tx.account_id, recipient_hash=tx.hasher.number(to.e164))
+    def find_latest(self, tx: Tx, to: Number, caller: str = "") -> Order | None:
+        """Find the latest order of a caller's to a number that 46elks accepted."""
+        theirs = select(orders).filter_by(account_id=tx.account_id, caller=caller)
+        to_them = theirs.where(orders.c.recipient_hash == tx.hasher.number(to.e164))
         accepted = to_them.where(orders.c.message_id.is_not(None))
         row = tx.first(accepted.order_by(orders.c.charged_at.desc()).limit(1))
         return parse_order(row) if row else None
@@ -178,9 +176,11 @@ class Book:
         return close(tx, row, OrderState.CANCELLED, why)
 
 
-def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
+def _get(tx: Tx, number: str, *, caller: str | None = None, lock: bool = False) -> Row[Any]:
     by_number = or_(orders.c.id == number, orders.c.approval == number)
     found = select(orders).where(orders.c.account_id == tx.account_id, by_number)
+    if caller is not None:
+        found = found.where(orders.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):
         return row
     raise NotFound("There is no order by that number here.", hint="`elks-mcp outbox` lists them.")
@@ -222,13 +222,9 @@ _INSERT = insert(orders)
 def _new_approval(tx: Tx) -> str:
     """Make a number that a person can type, and that no other order ever had here."""
     while True:
-        code = f"A-{_code(4)}"
+        code = f"A-{make_code(4)}"
         if not (tx.all(select(exists().where(orders.c.approval == code))))[0][0]:
             return code
-
-
-def _code(length: int) -> str:
-    return "".join(secrets.choice(READABLE) for _ in range(length))
 
 
 def _release(tx: Tx, row: Row[Any], check: Check) -> Order:

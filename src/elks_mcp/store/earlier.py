@@ -65,8 +65,8 @@ def recall_for(tx: Tx, draft: Draft) -> Recall:
 def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
     """Ask at once; return a row with what is remembered, and those with an order, the latest first."""
     values = recall_values(tx, draft.to) | {
-        "fingerprint": fingerprint(tx, draft.sender, draft.to, draft.text),
-        "key": key_hash(tx, draft.idempotency_key),
+        "fingerprint": fingerprint(tx, draft),
+        "key": key_hash(tx, draft),
     }
     rows = tx.execute(_BEFORE, values).all()
     alike = [row for row in rows if row.id is not None]

@@ -30,11 +30,12 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "findings": json.dumps([finding.model_dump(mode="json") for finding in quote.findings]),
         "recipient_hash": tx.hasher.number(draft.to.e164),
         "text_hash": tx.hasher.of("text", draft.text),
-        "fingerprint": fingerprint(tx, draft.sender, draft.to, draft.text),
-        "key_hash": key_hash(tx, draft.idempotency_key),
+        "fingerprint": fingerprint(tx, draft),
+        "key_hash": key_hash(tx, draft),
         "attempts": 0,
         "message_id": None,
         "fault": "",
+        "caller": draft.caller,
     }
 
 
@@ -61,6 +62,7 @@ IN_ORDER = (
     orders.c.accepted_at,
     orders.c.cost,
     orders.c.fault,
+    orders.c.caller,
 )
 """What `parse_order` reads; each column that is fetched costs time."""
 
@@ -87,6 +89,7 @@ def parse_order(row: Row[Any] | SimpleNamespace) -> Order:
         attempts=row.attempts,
         receipt=_receipt(row),
         fault=row.fault,
+        caller=row.caller,
     )
 
 
@@ -105,14 +108,18 @@ def parse_sender(written: str) -> Sender:
     return Number(written) if written.startswith("+") else SenderId(written)
 
 
-def fingerprint(tx: Tx, sender: Sender, to: Number, text: str) -> str:
+def fingerprint(tx: Tx, draft: Draft) -> str:
     """Hash what makes two texts the same one."""
-    return tx.hasher.of("message", written(sender), to.e164, text)
+    return tx.hasher.of("message", written(draft.sender), draft.to.e164, draft.text, *_whose(draft))
 
 
-def key_hash(tx: Tx, key: str | None) -> str | None:
+def key_hash(tx: Tx, draft: Draft) -> str | None:
     """Hash an idempotency key; people put names and numbers into them."""
-    return tx.hasher.of("key", key) if key else None
+    return tx.hasher.of("key", draft.idempotency_key, *_whose(draft)) if draft.idempotency_key else None
+
+
+def _whose(draft: Draft) -> tuple[str, ...]:
+    return (draft.caller,) if draft.caller else ()
 
 
 def _receipt(row: Row[Any] | SimpleNamespace) -> Receipt | None:

@@ -145,6 +145,7 @@ orders = Table(
     Column("accepted_at", Moment),
     Column("cost", BigInteger),
     Column("fault", Text, nullable=False),
+    Column("caller", String(64), nullable=False, server_default=""),
     Index("uq_orders_approval", "approval", unique=True),
     Index("uq_orders_key", "key_hash", "account_id", unique=True),
     Index("uq_orders_message", "message_id", "account_id", unique=True),
@@ -207,6 +208,24 @@ parked = Table(
     Column("parked_at", Moment, nullable=False),
 )
 """Delivery reports about messages that are no order's yet: 46elks may tell of one before it answers us."""
+
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(8), primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.id), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("scopes", String(40), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("revoked_at", Moment),
+    Index("ix_tokens_account_id", "account_id"),
+)
+"""Who may call over HTTP, and what for. A token itself is told once and kept nowhere.
+
+Rows stay when tokens are revoked: what was closed once is not open to everybody again.
+"""
 
 
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:

@@ -13,6 +13,7 @@ from elks_mcp.store.generations import Generations
 from elks_mcp.store.hashes import Hasher
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.queue import Queue
+from elks_mcp.store.tokens import Tokens
 from elks_mcp.store.upkeep import Upkeep
 
 
@@ -27,6 +28,7 @@ class Store:
     events: Events
     arrivals: Arrivals
     generations: Generations
+    tokens: Tokens
     upkeep: Upkeep
 
     @classmethod
@@ -48,6 +50,7 @@ class Store:
             events=Events(database),
             arrivals=Arrivals(database),
             generations=Generations(database),
+            tokens=Tokens(database),
             upkeep=upkeep,
         )
 

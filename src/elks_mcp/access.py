@@ -1,0 +1,221 @@
+"""The door of `/mcp`: who calls, and whether they may. The one place for it; OAuth would come in here.
+
+401: no token that is valid. 403: one that lacks a scope. 503: nobody can tell now, so nobody gets in.
+Behind the door the caller is in the request's scope, where the SDK binds sessions and questions to it.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping
+from time import monotonic
+from typing import Any
+
+import anyio
+from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
+from starlette.datastructures import Headers
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from elks_mcp.app import ANYBODY
+from elks_mcp.errors import ElksError
+from elks_mcp.mcp_server.scopes import Needs, explain_lacking
+from elks_mcp.models import Caller
+from elks_mcp.models import Scope as Allowed
+from elks_mcp.store import Storage
+
+_GOOD_FOR = 1.0
+"""Seconds for which is known which tokens are valid."""
+
+_LARGEST = 4 * 1024 * 1024
+"""Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
+
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
+
+
+class Doorkeeper:
+    """Knows who calls by their tokens.
+
+    As long as none was ever made, whoever is on this machine gets in: not who uses one of `names`, by which
+    it is known elsewhere, nor whom a proxy passes on; nobody at all where it `is_shut`.
+    """
+
+    def __init__(self, storage: Storage, names: Collection[str], *, is_shut: bool) -> None:
+        self._storage = storage
+        self._names = names
+        self._is_shut = is_shut
+        self._valid: dict[str, Caller] | None = None
+        self._until = 0.0
+        self._asking = anyio.Lock()
+
+    async def identify(self, headers: Headers) -> Caller | None:
+        """Say who calls; None is nobody we know.
+
+        Raises:
+            StateUnavailable, Misconfigured: nobody can tell.
+        """
+        valid = await self._find_valid()
+        if valid is None:
+            comes_from_afar = headers.get("host") in self._names or any(
+                each in headers for each in _FORWARDED
+            )
+            return None if self._is_shut or comes_from_afar else ANYBODY
+        token = _read_token(headers)
+        if token is None:
+            return None
+        return valid.get((await self._storage.open()).database.hasher.of("token", token))
+
+    async def _find_valid(self) -> dict[str, Caller] | None:
+        async with self._asking:
+            if monotonic() >= self._until:
+                exists = self._storage.exists
+                self._valid = await (await self._storage.open()).tokens.list_valid() if exists else None
+                self._until = monotonic() + _GOOD_FOR
+            return self._valid
+
+
+def _read_token(headers: Headers) -> str | None:
+    """Read the one token that a request shows."""
+    shown = headers.getlist("authorization")
+    if len(shown) != 1:
+        return None
+    scheme, _, token = shown[0].partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def is_stream(scope: Scope) -> bool:
+    """Tell a request that stays open: the GET of the older era, or that of the newer one, by its header."""
+    headers = dict(scope["headers"])
+    return scope["method"] == "GET" or headers.get(b"mcp-method") == b"subscriptions/listen"
+
+
+class Access:
+    """Lets callers in to what is `inner`, each to what their token is for."""
+
+    def __init__(self, inner: ASGIApp, doorkeeper: Callable[[], Doorkeeper], needs: Needs) -> None:
+        self._inner = AuthContextMiddleware(inner)
+        self._doorkeeper = doorkeeper
+        self._needs = needs
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or turn it away."""
+        headers = Headers(scope=scope)
+        try:
+            caller = await self._doorkeeper().identify(headers)
+        except ElksError as error:
+            await _refuse(503, "temporarily_unavailable", error.explain())(scope, receive, send)
+            return
+        if caller is None:
+            await _ask_for_token(headers)(scope, receive, send)
+            return
+        if is_stream(scope):
+            await self._serve_stream(scope, receive, send, caller)
+        else:
+            await self._serve_caller(scope, receive, send, caller)
+
+    async def _serve_caller(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """Serve a caller, if they may do what they ask."""
+        if caller is not ANYBODY:
+            scope["user"] = _as_the_sdk_knows(caller)
+        if scope["method"] == "POST" and caller.scopes != ANYBODY.scopes:
+            body = await _read_body(receive)
+            if lacking := self._lacking(caller, body):
+                await _explain_scope(lacking)(scope, receive, send)
+                return
+            receive = _replayed(body, receive)
+        await self._inner(scope, receive, send)
+
+    async def _serve_stream(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """Serve a stream, as long as its caller could still come in."""
+        headers = Headers(scope=scope)
+
+        async def watch() -> None:
+            while await self._is_still(caller, headers):  # noqa: ASYNC110  (it is in a database)
+                await anyio.sleep(_GOOD_FOR)
+            group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(watch)
+            await self._serve_caller(scope, receive, send, caller)
+            group.cancel_scope.cancel()
+
+    async def _is_still(self, caller: Caller, headers: Headers) -> bool:
+        try:
+            return await self._doorkeeper().identify(headers) == caller
+        except ElksError:  # nobody can tell; what is open stays open, and tells nothing meanwhile
+            return True
+
+    def _lacking(self, caller: Caller, body: bytes) -> frozenset[Allowed]:
+        """List the scopes that a request needs and its caller does not have."""
+        needed = (self._needs(method, params) for method, params in _read_calls(body))
+        return frozenset().union(*needed) - caller.scopes
+
+
+def _read_calls(body: bytes) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Read which methods a body calls; one that is none is the SDK's to refuse."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return
+    for call in told if isinstance(told, list) else [told]:
+        if isinstance(call, dict) and isinstance(method := call.get("method"), str):
+            params = call.get("params")
+            yield method, params if isinstance(params, dict) else {}
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """Read a body; of one that is too large only so much that whoever reads it next finds that, too."""
+    body = b""
+    while len(body) <= _LARGEST:
+        message = await receive()
+        body += message.get("body", b"")
+        if message["type"] != "http.request" or not message.get("more_body"):
+            break
+    return body
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Let a body that was read be read again."""
+    is_told = False
+
+    async def replay() -> Message:
+        nonlocal is_told
+        if is_told:
+            return await receive()
+        is_told = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _as_the_sdk_knows(caller: Caller) -> AuthenticatedUser:
+    """Put a caller as the SDK knows one; the token itself stays outside."""
+    return AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=sorted(caller.scopes)))
+
+
+def _ask_for_token(headers: Headers) -> Response:
+    if "authorization" in headers:
+        words = "This token is not valid here, or not any more. The operator makes one: `elks-mcp token new`."
+        return _refuse(
+            401, "invalid_token", words, challenge=f'error="invalid_token", error_description="{words}"'
+        )
+    words = (
+        "A token is needed, as `Authorization: Bearer …`. The operator makes one where the server runs: "
+        "`elks-mcp token new NAME --scope read --scope send`."
+    )
+    return _refuse(401, "unauthorized", words, challenge='realm="elks-mcp"')
+
+
+def _explain_scope(lacking: frozenset[Allowed]) -> Response:
+    scopes = " ".join(sorted(lacking))
+    return _refuse(
+        403,
+        "insufficient_scope",
+        explain_lacking(lacking),
+        challenge=f'error="insufficient_scope", scope="{scopes}"',
+    )
+
+
+def _refuse(status: int, error: str, words: str, *, challenge: str = "") -> Response:
+    headers = {"www-authenticate": f"Bearer {challenge}"} if challenge else {"retry-after": "5"}
+    return JSONResponse({"error": error, "error_description": words}, status, headers)

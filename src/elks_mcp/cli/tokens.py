@@ -1,0 +1,90 @@
+"""`elks-mcp token`: who may call the server over HTTP, and what for."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
+import click
+
+from elks_mcp.app import App
+from elks_mcp.cli.idle import open_idle
+from elks_mcp.cli.showing import say
+from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.models import Scope
+from elks_mcp.settings import Configuration
+from elks_mcp.store.tokens import Tokens
+
+
+def make(configuration: Configuration, name: str, scopes: Sequence[str]) -> int:
+    """Make a token and print it, and nothing else, on standard output."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise InvalidInput("A name has letters, digits, dots, dashes and underscores, 64 at most.")
+
+    async def work(tokens: Tokens) -> int:
+        token = await tokens.make(name, frozenset(map(Scope, scopes)))
+        say(f"A token for {name}, to {_in_words(scopes)}. It is shown once; clients send it as", err=True)
+        say("`Authorization: Bearer …`. From now on nobody calls /mcp without one.", err=True)
+        click.echo(token)
+        return 0
+
+    return _run(configuration, work)
+
+
+def list_all(configuration: Configuration) -> int:
+    """List the tokens, revoked ones too; none of them can be shown."""
+
+    async def work(tokens: Tokens) -> int:
+        issued = await tokens.list_all()
+        if not issued:
+            say("There is no token. On this machine anybody may call /mcp; elsewhere it is not served.")
+        for each in issued:
+            since = f"{each.created_at:%Y-%m-%d %H:%M} UTC"
+            over = f", revoked {each.revoked_at:%Y-%m-%d %H:%M} UTC" if each.revoked_at else ""
+            say(f"{each.id}  {each.caller.name}  {' '.join(sorted(each.caller.scopes))}  made {since}{over}")
+        return 0
+
+    return _run(configuration, work)
+
+
+def revoke(configuration: Configuration, which: str) -> int:
+    """Revoke a token by its number, or all of a name."""
+
+    async def work(tokens: Tokens) -> int:
+        for each in await tokens.revoke(which):
+            say(f"{each.id} of {each.caller.name} is revoked: within a second nobody calls with it.")
+        return 0
+
+    return _run(configuration, work)
+
+
+async def is_any_valid(configuration: Configuration) -> bool:
+    """Tell whether anybody could call with a token."""
+    async with open_idle(configuration) as app:
+        return bool(await (await _open(app)).list_valid())
+
+
+def _run(configuration: Configuration, work: Callable[[Tokens], Awaitable[int]]) -> int:
+    async def run() -> int:
+        async with open_idle(configuration) as app:
+            return await work(await _open(app))
+
+    return anyio.run(run)
+
+
+async def _open(app: App) -> Tokens:
+    """Open the tokens of the account that the settings name.
+
+    Raises:
+        Misconfigured: they name none, or one whose state is in the memory of its server.
+    """
+    if not app.storage.place.outlives_us:
+        raise Misconfigured(
+            "With ELKS_SANDBOX state is in the memory of the server, so no token can be made for it.",
+            hint="Use `elks-mcp sandbox` and ELKS_API_BASE_URL instead.",
+        )
+    app.require_account()
+    return (await app.storage.open()).tokens
+
+
+def _in_words(scopes: Sequence[str]) -> str:
+    return " and ".join(sorted(set(scopes)))

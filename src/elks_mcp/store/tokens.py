@@ -1,0 +1,76 @@
+"""The tokens that callers over HTTP show, of one account."""
+
+import secrets
+
+from sqlalchemy import Row, insert, or_, select, update
+
+from elks_mcp.errors import NotFound
+from elks_mcp.models import Caller, Scope
+from elks_mcp.store.answers import Issued
+from elks_mcp.store.database import Database, Tx, reading, writing
+from elks_mcp.store.numbers import make_code
+from elks_mcp.store.schema import tokens
+
+_MARK = "elks_mcp_"
+"""What each begins with, so that who finds one knows what it is; so do programs that look for secrets."""
+
+_RANDOM = 32
+"""Bytes that nobody can guess."""
+
+
+class Tokens:
+    """Makes, lists and revokes tokens. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @writing
+    def make(self, tx: Tx, name: str, scopes: frozenset[Scope]) -> str:
+        """Make a token for somebody, and tell it: once, since only its hash is kept."""
+        token = f"{_MARK}{secrets.token_urlsafe(_RANDOM)}"
+        row = {
+            "id": f"T-{make_code(6)}",
+            "account_id": tx.account_id,
+            "name": name,
+            "token_hash": tx.hasher.of("token", token),
+            "scopes": " ".join(sorted(scopes)),
+            "created_at": tx.now,
+        }
+        tx.execute(insert(tokens).values(row))
+        return token
+
+    @reading
+    def list_all(self, tx: Tx) -> list[Issued]:
+        """List all, revoked ones too, in the order in which they were made."""
+        ours = select(tokens).filter_by(account_id=tx.account_id)
+        return [_issued(row) for row in tx.all(ours.order_by(tokens.c.created_at, tokens.c.id))]
+
+    @reading
+    def list_valid(self, tx: Tx) -> dict[str, Caller] | None:
+        """Tell, by the hashes of tokens, who calls with them; None where none was ever made."""
+        rows = tx.all(select(tokens).filter_by(account_id=tx.account_id))
+        valid = {row.token_hash: _caller(row) for row in rows if row.revoked_at is None}
+        return valid if rows else None
+
+    @writing
+    def revoke(self, tx: Tx, which: str) -> list[Issued]:
+        """Revoke one token by its number, or all of a name; return them.
+
+        Raises:
+            NotFound: there is none, or it is revoked.
+        """
+        valid = select(tokens).where(tokens.c.account_id == tx.account_id, tokens.c.revoked_at.is_(None))
+        rows = tx.all(valid.where(or_(tokens.c.id == which, tokens.c.name == which)))
+        if not rows:
+            raise NotFound(f"There is no valid token {which}.", hint="`elks-mcp token list` lists them.")
+        ids = [row.id for row in rows]
+        tx.execute(update(tokens).where(tokens.c.id.in_(ids)).values(revoked_at=tx.now))
+        return [_issued(row) for row in rows]
+
+
+def _caller(row: Row[tuple[str, ...]]) -> Caller:
+    return Caller(name=row.name, scopes=frozenset(map(Scope, row.scopes.split())))
+
+
+def _issued(row: Row[tuple[str, ...]]) -> Issued:
+    return Issued(row.id, _caller(row), row.created_at, row.revoked_at)
