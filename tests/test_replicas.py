@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import httpx2
+import psycopg
 import pytest
 
 from elks_mcp.sandbox import Sandbox
@@ -49,6 +50,22 @@ async def test_who_waits_at_one_hears_within_a_second_what_the_other_is_told(
                 await until(lambda: bool(answers))
         assert data(answers[0])["message"]["id"] == message.id
         assert await arrived(one) == await arrived(two) == [message.id]
+
+
+async def test_who_lost_the_database_hears_again(postgres_database: str) -> None:
+    async with replicas(postgres_database) as (box, one, two), two.client() as client:
+        bell = two.app.storage.bell
+        await call(client, "get_sms_messages")
+        await until(lambda: bell.hears_others)
+        with psycopg.connect(postgres_database, autocommit=True) as server:
+            ears = "from pg_stat_activity where application_name = 'elks-mcp ear'"
+            server.execute(f"select pg_terminate_backend(pid) {ears}")
+        await until(lambda: not bell.hears_others)
+        await until(lambda: bell.hears_others)
+        rung = bell.following
+        box.receive("+46701740690", "Hej")
+        await until(rung.is_set)
+        assert await arrived(one) == await arrived(two)
 
 
 async def test_p6_a_stop_that_one_is_told_binds_the_other_at_once(postgres_database: str) -> None:

@@ -148,6 +148,7 @@ async def open_app(
         storage = Storage(settings.place(), account, clock)
         stack.push_async_callback(storage.close)
         app = _assemble(configuration, policy, api, storage, clock or Clock())
+        await stack.enter_async_context(storage.listening())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
         yield app

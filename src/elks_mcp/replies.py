@@ -23,8 +23,9 @@ from elks_mcp.tasks import unwrapped
 
 log = logging.getLogger(__name__)
 
-_BREATH = timedelta(milliseconds=200)
-"""Between two looks into the store, where other processes put down what they heard."""
+_BREATH, _LONG_BREATH = timedelta(milliseconds=200), timedelta(seconds=5)
+"""Between two looks into the store, where other processes put down what they heard: as long as they cannot
+ring the bell, and where they can."""
 
 _SAME_MOMENT = timedelta(seconds=1)
 """46elks' times are compared within this, since it tells one event's differently in different places."""
@@ -61,7 +62,6 @@ class Replies:
         self._clock = clock
         self._poll = poll
         self._waiters: set[_Waiter] = set()
-        self._woken = anyio.Event()
         self._told: dict[str, tuple[datetime, Message]] = {}
         """What 46elks told here by itself, and when: it may not show it in its history yet."""
         self._seen: int | None = None
@@ -80,11 +80,10 @@ class Replies:
             waiter.came.set()
 
     def bring(self, messages: Iterable[Message]) -> None:
-        """Say what came in, so that it is handed round at once; its words are at hand for a while."""
+        """Have the words of what just came in at hand for a while."""
         now = self._clock.now()
         self._told |= {each.id: (now, each) for each in messages}
         self.forget_told(most=_MOST_TOLD)
-        self._woken.set()
 
     def take(self, message_id: str) -> Message | None:
         """Take what was brought a short while ago: once, since then somebody has read it."""
@@ -177,9 +176,11 @@ class Replies:
             now = self._clock.now()
             if now >= look_at:
                 look_at = now if await self._try_look() else now + self._poll
-            self._woken = anyio.Event()
+            bell = self._storage.bell
+            woken = bell.following
             seen = await self._try_hand_round(seen)
-            await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + _BREATH)
+            breath = min(_LONG_BREATH if bell.hears_others else _BREATH, self._poll)
+            await self._clock.wait_for(woken.wait(), until=self._clock.now() + breath)
         self._seen = None
 
     async def _try_look(self) -> bool:

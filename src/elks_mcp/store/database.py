@@ -29,6 +29,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured, StateUnavailable, StateUncertain
+from elks_mcp.store.bell import CHANNEL, Bell
 from elks_mcp.store.engines import open_engine, without_lock
 from elks_mcp.store.hashes import Hasher
 from elks_mcp.store.migrating import migrate
@@ -54,6 +55,14 @@ class Tx:
         """Whether anything was asked of the database yet."""
         self.is_over = False
         """Whether all was done that is to be committed."""
+        self.is_news = False
+        """Whether others wait for what it changes."""
+
+    def announce(self) -> None:
+        """Wake those who wait for news, here and elsewhere, once it is committed."""
+        if self.is_postgres and not self.is_news:
+            self.execute(_ANNOUNCE, {"account": str(self.account_id)})
+        self.is_news = True
 
     @cached_property
     def now(self) -> datetime:
@@ -96,6 +105,7 @@ class Tx:
 
 
 _NOW = select(func.clock_timestamp())
+_ANNOUNCE = select(func.pg_notify(CHANNEL, bindparam("account")))
 _ACCOUNT = select(accounts).where(accounts.c.id == bindparam("account"))
 _LOCKED = _ACCOUNT.with_for_update().subquery()
 _LOCK = select(_LOCKED, func.clock_timestamp().label("moment"))
@@ -163,7 +173,10 @@ class Database:
     costs more than the statement.
     """
 
-    def __init__(self, place: Place, hasher: Hasher, clock: Clock | None) -> None:
+    def __init__(self, place: Place, hasher: Hasher, clock: Clock | None, bell: Bell | None) -> None:
+        self._bell = bell or Bell()
+        self._is_news = False
+        """Whether the bell is to be rung."""
         self._engine = engine = open_engine(place)
         self._statements = without_lock(engine, place)
         self._kept: dict[Engine, list[Connection]] = {self._engine: [], self._statements: []}
@@ -176,17 +189,20 @@ class Database:
         self.account_id = 0
 
     @classmethod
-    async def open(cls, place: Place, hasher: Hasher, clock: Clock | None) -> "Database":
+    async def open(
+        cls, place: Place, hasher: Hasher, clock: Clock | None, bell: Bell | None = None
+    ) -> "Database":
         """Connect, and bring the tables up to date.
 
-        `clock` stands in for the time of the database; SQLite has that of this machine.
+        `clock` stands in for the time of the database; SQLite has that of this machine. `bell` rings when a
+        transaction announces something.
 
         Raises:
             StateUnavailable: it cannot be reached or used.
             Misconfigured: its hashes were made with another key, or a newer version made it.
         """
         with _explained():
-            database = cls(place, hasher, clock)
+            database = cls(place, hasher, clock, bell)
         try:
             await database.run(database._prepare, writes=True)
         except BaseException:
@@ -213,7 +229,12 @@ class Database:
         """
         is_whole = once and self.is_postgres
         engine = self._engine if writes and not is_whole else self._statements
-        return await anyio.to_thread.run_sync(self._run, work, engine, limiter=self._threads)
+        try:
+            return await anyio.to_thread.run_sync(self._run, work, engine, limiter=self._threads)
+        finally:
+            if self._is_news:
+                self._is_news = False
+                self._bell.ring()
 
     async def now(self) -> datetime:
         """Tell the time that all who share this database go by."""
@@ -255,6 +276,7 @@ class Database:
                     if not error.connection_invalidated or (tx and tx.is_used):
                         raise
                 else:
+                    self._is_news |= tx.is_news
                     return result
             raise StateUnavailable("The database of queued texts cannot be reached.")
 

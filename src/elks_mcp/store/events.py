@@ -69,6 +69,8 @@ class Events:
         messages = tuple(messages)
         note_messages(tx, messages)
         note_arrivals(tx, messages)
+        if messages:
+            tx.announce()
         for message in messages:
             if message.status in _STATES:
                 _hear(tx, Report(message_id=message.id, status=message.status))
@@ -87,6 +89,7 @@ class Events:
         messages = tuple(messages)
         note_messages(tx, messages)
         note_arrivals(tx, messages)
+        tx.announce()
         unknown = [report for report in reports if not _hear(tx, report)]
         for report in unknown:
             _park(tx, report)

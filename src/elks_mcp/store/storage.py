@@ -1,7 +1,8 @@
 """The way to the store: opened when it is first needed, and only then loaded."""
 
 import secrets
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,11 @@ import anyio.to_thread
 
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured, StateUnavailable
+from elks_mcp.store.bell import Bell, hear_others
 from elks_mcp.store.hashes import SHORTEST_KEY, Hasher, find_or_make_key
 from elks_mcp.store.peek import has_work
 from elks_mcp.store.place import Account, Place
+from elks_mcp.tasks import unwrapped
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
@@ -31,6 +34,9 @@ class Storage:
         self._clock = clock
         self._store: Store | None = None
         self._opening = anyio.Lock()
+        self._opened = anyio.Event()
+        self.bell = Bell()
+        """Rings when something came in, or was delivered."""
         self._generation = 0
         self._generation_until = 0.0
 
@@ -81,7 +87,28 @@ class Storage:
         """
         async with self._opening:
             self._store = store = self._store or await self._open()
+            self._opened.set()
         return store
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Hear what other processes on the same PostgreSQL announce, once it is opened."""
+        if self.place.url is None:
+            yield
+            return
+        url = self.place.url.get_secret_value()
+
+        async def listen() -> None:
+            await self._opened.wait()
+            await hear_others(self.bell, url, (await self.open()).database.account_id)
+
+        with unwrapped():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(listen)
+                try:
+                    yield
+                finally:
+                    tasks.cancel_scope.cancel()
 
     async def close(self) -> None:
         """Close it, if it was opened."""
@@ -95,7 +122,7 @@ class Storage:
         from elks_mcp.store.store import Store  # noqa: PLC0415  (loaded by now)
 
         with anyio.CancelScope(shield=True):
-            store = await Store.open(self.place, self._account, hasher, self._clock)
+            store = await Store.open(self.place, self._account, hasher, self._clock, self.bell)
         return store  # noqa: RET504  (the scope could have swallowed an exception)
 
 

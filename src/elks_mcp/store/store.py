@@ -5,6 +5,7 @@ from typing import Self
 
 from elks_mcp.clock import Clock
 from elks_mcp.store.arrivals import Arrivals
+from elks_mcp.store.bell import Bell
 from elks_mcp.store.book import Book
 from elks_mcp.store.database import Database
 from elks_mcp.store.doubts import Doubts
@@ -32,13 +33,15 @@ class Store:
     upkeep: Upkeep
 
     @classmethod
-    async def open(cls, place: Place, account: Account, hasher: Hasher, clock: Clock | None) -> Self:
+    async def open(
+        cls, place: Place, account: Account, hasher: Hasher, clock: Clock | None, bell: Bell
+    ) -> Self:
         """Connect, and tidy up what is no longer needed.
 
         Raises:
             StateUnavailable, Misconfigured: the database cannot be used.
         """
-        database = await Database.open(place, hasher, clock)
+        database = await Database.open(place, hasher, clock, bell)
         await database.enter(account)
         upkeep = Upkeep(database)
         await upkeep.tidy()
