@@ -10,6 +10,7 @@ from typing import Any, Literal
 import anyio
 from mcp import Client, StdioServerParameters
 from mcp.client import ClientRequestContext
+from mcp.client.session import MessageHandlerFnT
 from mcp.server import MCPServer
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
 
@@ -83,6 +84,7 @@ async def connected(
     way: Way = "auto",
     person: Person | None = None,
     clock: Clock | None = None,
+    message_handler: MessageHandlerFnT | None = None,
 ) -> AsyncIterator[Client]:
     """Connect a client to a server with this environment; `box` takes the place of 46elks."""
     async with AsyncExitStack() as stack:
@@ -96,7 +98,8 @@ async def connected(
         else:
             server = in_process(environ, box, clock)
         mode = "legacy" if way == "legacy" else "auto"
-        yield await stack.enter_async_context(Client(server, mode=mode, elicitation_callback=person))
+        client = Client(server, mode=mode, elicitation_callback=person, message_handler=message_handler)
+        yield await stack.enter_async_context(client)
 
 
 def in_process(environ: Mapping[str, str], box: Sandbox | None, clock: Clock | None = None) -> MCPServer[App]:

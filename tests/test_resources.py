@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import TextResourceContents
+from mcp_types import PromptReference, ResourceTemplateReference, TextResourceContents
 
 from elks_mcp.sandbox import Sandbox
 
@@ -49,6 +49,28 @@ async def test_the_inbox_shows_what_others_wrote_and_nothing_else(box: Sandbox, 
     [message] = inbox["messages"]
     assert (message["from"], message["untrustedText"], message["text"]) == (PHONE, "Ja!", None)
     assert refused.is_error, "a stranger's words were shown"
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_is_typed_is_completed_by_numbers_of_texts_and_by_recipients(
+    box: Sandbox, era: Era
+) -> None:
+    message = ResourceTemplateReference(uri="elks://messages/{message_id}")
+    prompt = PromptReference(name="text_somebody")
+    async with connected(live(box), box=box, way=era) as client:
+
+        async def complete(ref: Any, name: str, value: str) -> list[str]:
+            return (await client.complete(ref, {"name": name, "value": value})).completion.values
+
+        assert await complete(message, "message_id", "") == []
+        sent = [data(await call(client, "send_sms", to=PHONE, message=text)) for text in ("Hej", "Hej då")]
+        both = [[each["orderId"], each["messageId"]] for each in reversed(sent)]
+        assert await complete(message, "message_id", "") == [*both[0], *both[1]]
+        assert await complete(message, "message_id", sent[0]["orderId"].lower()) == [sent[0]["orderId"]]
+        assert await complete(message, "message_id", sent[1]["messageId"][:20]) == [sent[1]["messageId"]]
+        assert await complete(prompt, "recipient", "+46") == [PHONE]
+        assert await complete(prompt, "recipient", "+47") == []
+        assert await complete(prompt, "about", "x") == []
 
 
 async def test_a_text_is_found_by_either_of_its_numbers(box: Sandbox) -> None:

@@ -12,6 +12,9 @@ from elks_mcp.store import Pace, Placed, Prior, Storage
 from elks_mcp.strangers import Strangers
 from elks_mcp.text import measure, unsendable
 
+_LATEST = 200
+"""Orders that are thought of when somebody begins to type a number."""
+
 _LONGEST_KEY = 128
 _LONGEST_TEXT = 255 * 153
 """Characters in as many parts as can be numbered (3GPP TS 23.040, 9.2.3.24.1)."""
@@ -125,6 +128,12 @@ class Orders:
     async def find_latest(self, to: Number) -> Order | None:
         """Find the latest order of the caller's to a number that 46elks accepted."""
         return await (await self._storage.open()).book.find_latest(to, self._caller)
+
+    async def list_latest(self) -> list[Order]:
+        """List the latest orders of the caller's, the newest first; none where nothing was ever ordered."""
+        if not self._storage.exists:
+            return []
+        return await (await self._storage.open()).book.list_latest(_LATEST, self._caller)
 
     async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
         """Place the order, to be sent or to wait for a person; or return the one it repeats.

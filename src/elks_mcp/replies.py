@@ -60,7 +60,7 @@ class Replies:
         self._storage = storage
         self._inbox = inbox
         self._clock = clock
-        self._poll = poll
+        self.poll = poll
         self._waiters: set[_Waiter] = set()
         self._told: dict[str, tuple[datetime, Message]] = {}
         """What 46elks told here by itself, and when: it may not show it in its history yet."""
@@ -76,6 +76,7 @@ class Replies:
     def stop(self) -> None:
         """Let nobody wait any more: whoever does goes away with nothing."""
         self.is_over = True
+        self._storage.bell.ring()
         for waiter in self._waiters:
             waiter.came.set()
 
@@ -115,7 +116,7 @@ class Replies:
             ProviderError: it cannot be read.
             StateUnavailable, Misconfigured: it cannot be remembered.
         """
-        await self._inbox.look(self._poll)
+        await self._inbox.look(self.poll)
 
     async def find_position(self) -> int:
         """Say the position of the latest text that came in."""
@@ -175,11 +176,11 @@ class Replies:
         while self._waiters:
             now = self._clock.now()
             if now >= look_at:
-                look_at = now if await self._try_look() else now + self._poll
+                look_at = now if await self._try_look() else now + self.poll
             bell = self._storage.bell
             woken = bell.following
             seen = await self._try_hand_round(seen)
-            breath = min(_LONG_BREATH if bell.hears_others else _BREATH, self._poll)
+            breath = min(_LONG_BREATH if bell.hears_others else _BREATH, self.poll)
             await self._clock.wait_for(woken.wait(), until=self._clock.now() + breath)
         self._seen = None
 

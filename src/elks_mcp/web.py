@@ -21,10 +21,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from elks_mcp.access import Access, Doorkeeper, is_stream
+from elks_mcp.access import Access, Doorkeeper
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
+from elks_mcp.mcp_server.updates import Updates
 from elks_mcp.policy import Policy
 from elks_mcp.store import PauseReason
 from elks_mcp.webhooks import Hooks
@@ -56,7 +57,8 @@ class Web:
         self._running: App | None = None
         self._doorkeeper: Doorkeeper | None = None
         security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
-        self._server = build_server(policy, self._lend, request_state_security=security)
+        self.updates = Updates()
+        self._server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
         protocol = self._server.streamable_http_app(transport_security=_take(hosts))
         self._streams = _Streams()
         hooks = Hooks(lambda: self.app)
@@ -173,7 +175,7 @@ class _Ended:
         self._scopes = scopes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not is_stream(scope):
+        if scope["method"] != "GET":  # the newer era's streams end by themselves, with a last word
             await self._inner(scope, receive, send)
             return
         with anyio.CancelScope() as ending:

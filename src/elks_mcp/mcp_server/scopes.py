@@ -40,8 +40,6 @@ def needs_for(tools: Iterable[ElksTool]) -> Needs:
                 return _NOTHING if params.get("uri") in _OPEN_TO_ALL else _READ
             case "subscriptions/listen":
                 return _NOTHING if set(_listened(params)) <= _OPEN_TO_ALL else _READ
-            case "completion/complete":
-                return _READ
             case _:
                 return _NOTHING
 

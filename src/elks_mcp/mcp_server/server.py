@@ -10,10 +10,12 @@ from mcp.server.request_state import RequestStateSecurity
 
 from elks_mcp.app import App
 from elks_mcp.mcp_server import account, replying, rules, texting
+from elks_mcp.mcp_server.completing import add_completions
 from elks_mcp.mcp_server.listing import Remembered
 from elks_mcp.mcp_server.prompts import add_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import Scoped, needs_for
+from elks_mcp.mcp_server.updates import Updates
 from elks_mcp.policy import Confirm, Policy
 
 TOOLS = (*texting.TOOLS, *replying.TOOLS, *account.TOOLS, *rules.TOOLS)
@@ -30,16 +32,19 @@ def build_server(
     open_app: Callable[[], AbstractAsyncContextManager[App]],
     *,
     request_state_security: RequestStateSecurity | None = None,
+    updates: Updates | None = None,
 ) -> MCPServer[App]:
     """Build the server. What it works with is opened when a client connects, and closed after.
 
     `request_state_security`: for servers that answer each other's questions; else nobody else can.
+    `updates`: for who wants to know how many listen.
     """
+    watching = updates or Updates()
     security = request_state_security or RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds())
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
-        async with open_app() as app:
+        async with open_app() as app, watching.running():
             yield app
 
     server = MCPServer[App](
@@ -53,9 +58,12 @@ def build_server(
         log_level="WARNING",
         request_state_security=security,
         middleware=[Scoped(NEEDS), Remembered()],
+        subscriptions=False,  # `watching` serves them
     )
     add_prompts(server)
     add_resources(server)
+    add_completions(server)
+    watching.serve(server)
     return server
 
 

@@ -167,6 +167,12 @@ class Book:
         row = tx.first(accepted.order_by(orders.c.charged_at.desc()).limit(1))
         return parse_order(row) if row else None
 
+    @reading
+    def list_latest(self, tx: Tx, limit: int, caller: str = "") -> list[Order]:
+        """List the latest orders of a caller's, the newest first."""
+        theirs = select(orders).filter_by(account_id=tx.account_id, caller=caller)
+        return [parse_order(row) for row in tx.all(theirs.order_by(orders.c.charged_at.desc()).limit(limit))]
+
     @deciding
     def cancel(self, tx: Tx, order_id: str, why: str) -> Order:
         """Cancel an order that is not on the wire yet; return how it stands."""

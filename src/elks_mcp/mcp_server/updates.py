@@ -1,0 +1,231 @@
+"""Telling clients that a resource has changed: those they listen to, in both eras of the protocol.
+
+A client is told that something changed, and reads what. Each stream watches what its own caller can see, so
+nobody learns from an update what they could not read.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from mcp.server import MCPServer
+from mcp.server.context import ServerRequestContext
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp.shared.exceptions import MCPError
+from mcp_types import (
+    INTERNAL_ERROR,
+    INVALID_PARAMS,
+    EmptyResult,
+    SubscribeRequestParams,
+    SubscriptionsListenRequestParams,
+    SubscriptionsListenResult,
+    UnsubscribeRequestParams,
+)
+
+from elks_mcp.app import App
+from elks_mcp.errors import ElksError, NotFound
+from elks_mcp.mcp_server.standing import describe_policy
+from elks_mcp.models import OrderState
+from elks_mcp.tasks import unwrapped
+
+MESSAGES = "elks://messages/"
+
+_MOST_STREAMS, _MOST_WATCHED = 1024, 100
+"""How many streams there may be, and how many resources one may be about."""
+
+_BREATH = timedelta(seconds=1)
+"""Between two looks into the store, where other processes cannot ring the bell."""
+
+_STATE = "elks_mcp.watched"
+_LAST = frozenset({OrderState.DELIVERED, OrderState.FAILED})
+
+T = TypeVar("T")
+
+Ctx = ServerRequestContext[App, Any]
+Tell = Callable[[str], Awaitable[None]]
+
+
+class Updates:
+    """Watches for clients, for as long as they listen."""
+
+    def __init__(self) -> None:
+        self._tasks: TaskGroup | None = None
+        self.streams = 0
+        """How many listen now."""
+
+    def serve(self, server: MCPServer[App]) -> None:
+        """Answer what clients of both eras ask."""
+        lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer passes no handler of ours on)
+        lowlevel.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self.listen)
+        lowlevel.add_request_handler("resources/subscribe", SubscribeRequestParams, self.subscribe)
+        lowlevel.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, self.unsubscribe)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Watch for clients of the older era, for as long as the context lasts."""
+        with unwrapped():
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                try:
+                    yield
+                finally:
+                    self._tasks = None
+                    tasks.cancel_scope.cancel()
+
+    async def listen(self, ctx: Ctx, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
+        """Serve a stream of the newer era, until the client hangs up or the server stops."""
+        uris = tuple(params.notifications.resource_subscriptions or ())
+        if len(uris) > _MOST_WATCHED:
+            raise MCPError(INVALID_PARAMS, f"A stream can be about {_MOST_WATCHED} resources at most.")
+        bus = InMemorySubscriptionBus()
+        handler = ListenHandler(bus)
+
+        async def tell(uri: str) -> None:
+            await bus.publish(ResourceUpdated(uri=uri))
+
+        watch = await _Watch.begin(ctx.lifespan_context, uris)
+
+        async def follow() -> None:
+            await watch.follow(tell)
+            handler.close()
+
+        self._take_place()
+        try:
+            return await _beside(follow, handler(ctx, params))
+        finally:
+            self._give_back()
+
+    async def subscribe(self, ctx: Ctx, params: SubscribeRequestParams) -> EmptyResult:
+        """Tell a client of the older era of a resource from now on, on the stream it has open."""
+        connection = ctx.session._connection  # noqa: SLF001  (what outlives the request)
+        watched: dict[str, anyio.CancelScope] = connection.state.setdefault(_STATE, {})
+        uri = str(params.uri)
+        if uri in watched or self._tasks is None:
+            return EmptyResult()
+        if len(watched) >= _MOST_WATCHED:
+            raise MCPError(INVALID_PARAMS, f"{_MOST_WATCHED} resources at most can be subscribed to.")
+        watch = await _Watch.begin(ctx.lifespan_context, (uri,))
+        self._take_place()
+        if not watched:
+            connection.exit_stack.callback(_cancel_all, watched)
+        scope = watched[uri] = anyio.CancelScope()
+
+        async def follow() -> None:
+            try:
+                with scope, suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+                    await watch.follow(connection.send_resource_updated)
+            finally:
+                self._give_back()
+
+        self._tasks.start_soon(follow)
+        return EmptyResult()
+
+    async def unsubscribe(self, ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
+        """Tell it no more."""
+        watched: dict[str, anyio.CancelScope] = ctx.session._connection.state.get(_STATE, {})  # noqa: SLF001
+        if scope := watched.pop(str(params.uri), None):
+            scope.cancel()
+        return EmptyResult()
+
+    def _take_place(self) -> None:
+        """Count one more who listens; whoever is done gives the place back."""
+        if self.streams >= _MOST_STREAMS:
+            raise MCPError(INTERNAL_ERROR, "There are too many streams already.")
+        self.streams += 1
+
+    def _give_back(self) -> None:
+        self.streams -= 1
+
+
+def _cancel_all(watched: Mapping[str, anyio.CancelScope]) -> None:
+    for scope in watched.values():
+        scope.cancel()
+
+
+async def _beside(follow: Callable[[], Coroutine[Any, Any, None]], answering: Awaitable[T]) -> T:
+    """Answer, and do something else meanwhile."""
+    answers: list[T] = []
+    with unwrapped():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            answers.append(await answering)
+            tasks.cancel_scope.cancel()
+    return answers[0]
+
+
+class _Watch:
+    """Looks whether resources have changed, as their caller sees them."""
+
+    def __init__(self, app: App, uris: Sequence[str]) -> None:
+        self._app = app
+        self._seen: dict[str, str] = dict.fromkeys(uris, "")
+
+    @classmethod
+    async def begin(cls, app: App, uris: Sequence[str]) -> "_Watch":
+        """Note how they are now; what changes from here on is told."""
+        watch = cls(app, uris)
+        watch._seen = {uri: await _describe(app, uri, ask=False) for uri in uris}
+        return watch
+
+    async def follow(self, tell: Tell) -> None:
+        """Tell of changes until the server stops."""
+        app, replies = self._app, self._app.replies
+        ask_at = app.clock.now()
+        while not replies.is_over:
+            woken, now = app.storage.bell.following, app.clock.now()
+            asks = bool(self._seen) and now >= ask_at
+            if asks:
+                ask_at = now + replies.poll
+                await self._read_history()
+            await self._look(tell, ask=asks)
+            breath = replies.poll if app.storage.bell.hears_others else _BREATH
+            await app.clock.wait_for(
+                woken.wait(), until=min(ask_at, now + breath) if self._seen else now + _BREATH
+            )
+
+    async def _read_history(self) -> None:
+        """Hear what is new, where nobody did lately; what cannot be read now is tried again."""
+        if self._app.has_account:
+            with suppress(ElksError):
+                await self._app.replies.look()
+
+    async def _look(self, tell: Tell, *, ask: bool) -> None:
+        for uri, before in self._seen.items():
+            now = await _describe(self._app, uri, ask=ask)
+            if now and now != before:
+                self._seen[uri] = now
+                await tell(uri)
+
+
+async def _describe(app: App, uri: str, *, ask: bool) -> str:
+    """Say how a resource is, in words that change when it does; "" where nobody can tell.
+
+    `ask`: ask 46elks too, where it has not had its last word.
+    """
+    try:
+        if uri == "elks://inbox":
+            return str(await app.replies.find_position())
+        if uri == "elks://policy":
+            return (await describe_policy(app)).model_dump_json(exclude={"stops_heard_until"})
+        if uri.startswith(MESSAGES):
+            return await _describe_message(app, uri.removeprefix(MESSAGES), ask=ask)
+    except NotFound:
+        return "not there"
+    except ElksError:
+        return ""
+    return "unknown"
+
+
+async def _describe_message(app: App, number: str, *, ask: bool) -> str:
+    order = await app.orders.find_order(number)
+    message_id = order.receipt.message_id if order and order.receipt else number
+    if ask and app.has_account and (order is None or (order.receipt and order.state not in _LAST)):
+        message = await app.client.get_message(message_id)
+        await app.inbox.hear([message])
+        if order is None:
+            return message.status
+        order = await app.orders.find_order(number)
+    return f"{order.state} {order.receipt}" if order else ""

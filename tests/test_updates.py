@@ -1,0 +1,167 @@
+"""Resources that change: who listens is told, in both eras, and of nothing that is somebody else's."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ResourceUpdatedNotification
+
+from .connecting import ERAS, PHONE, Era, call, connected, data, live, until
+from .test_replicas import replicas
+from .test_replies import box_of_today
+from .test_webhooks import told
+from .web import Site
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning"),
+]
+
+INBOX = "elks://inbox"
+_A_MINUTE = timedelta(minutes=1)
+
+
+class Told:
+    """What a client of either era was told of."""
+
+    def __init__(self) -> None:
+        self.uris: list[str] = []
+
+    async def __call__(self, message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            self.uris.append(str(message.params.uri))
+
+    def of(self, uri: str) -> Callable[[], bool]:
+        """Say whether it was told of a resource."""
+        return lambda: uri in self.uris
+
+
+@asynccontextmanager
+async def listening(where: Site, era: Era, *uris: str, token: str = "") -> AsyncIterator[tuple[Client, Told]]:
+    """Connect a client that listens to resources."""
+    heard = Told()
+    shown = {"authorization": f"Bearer {token}"} if token else {}
+    async with httpx2.AsyncClient(trust_env=False, headers=shown, timeout=60) as http:
+        there = streamable_http_client(f"{where.url}/mcp", http_client=http)
+        async with (
+            Client(there, mode=era, message_handler=heard) as client,
+            _listen(client, era, uris),
+        ):
+            yield client, heard
+
+
+@asynccontextmanager
+async def _listen(client: Client, era: Era, uris: tuple[str, ...]) -> AsyncIterator[None]:
+    if era == "legacy":
+        for uri in uris:
+            await client.subscribe_resource(uri)
+        yield
+        return
+    async with client.listen(resource_subscriptions=uris):
+        yield
+
+
+async def within(seconds: float, condition: Callable[[], bool]) -> None:
+    """Wait for something, so long at most."""
+    with anyio.fail_after(seconds):
+        await until(condition)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_text_that_comes_in_is_told_of_at_once(era: Era) -> None:
+    async with (
+        told(ELKS_POLL_SECONDS="3600") as (box, where),
+        listening(where, era, INBOX, "elks://policy") as (client, heard),
+    ):
+        box.receive("+46701740690", "Hej")
+        await within(2, heard.of(INBOX))
+        read = (await client.read_resource(INBOX)).contents[0]
+        assert "+46701740690" in getattr(read, "text", "")
+        assert heard.uris == [INBOX]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_delivery_is_told_of_at_once_by_either_number(era: Era) -> None:
+    async with told(ELKS_POLL_SECONDS="3600") as (box, where), where.client(era) as sender:
+        sent = data(await call(sender, "send_sms", to=PHONE, message="Hej"))
+        uris = [f"elks://messages/{sent[name]}" for name in ("orderId", "messageId")]
+        async with listening(where, era, *uris) as (_, heard):
+            box.clock.advance(_A_MINUTE)
+            await within(2, lambda: set(heard.uris) == set(uris))
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_comes_to_one_replica_is_told_by_the_other(postgres_database: str, era: Era) -> None:
+    async with replicas(postgres_database) as (box, _, two), listening(two, era, INBOX) as (_client, heard):
+        await until(lambda: two.app.storage.bell.hears_others)
+        box.receive("+46701740690", "Hej")
+        await within(2, heard.of(INBOX))
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_without_webhooks_it_is_told_within_one_reading_of_history(era: Era) -> None:
+    box, heard = box_of_today(), Told()
+    environ = live(box, ELKS_POLL_SECONDS="1")
+    async with connected(environ, box=box, way=era, message_handler=heard) as client:
+        sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+        uri = f"elks://messages/{sent['orderId']}"
+        async with _listen(client, era, (INBOX, uri)):
+            box.receive("+46701740690", "Hej")
+            box.clock.advance(_A_MINUTE)
+            await within(5, lambda: set(heard.uris) == {INBOX, uri})
+
+
+async def test_nobody_hears_of_what_is_somebody_elses() -> None:
+    async with told(ELKS_POLL_SECONDS="3600", ELKS_CONFIRM="never") as (box, where):
+        one, two = await where.token("one"), await where.token("two")
+        async with where.client(token=one) as theirs:
+            sent = data(await call(theirs, "send_sms", to=PHONE, message="Hej"))
+            uri = f"elks://messages/{sent['orderId']}"
+            async with (
+                listening(where, "auto", uri, INBOX, token=two) as (_, heard),
+                listening(where, "auto", uri, token=one) as (_mine, own),
+            ):
+                box.clock.advance(_A_MINUTE)
+                await within(2, own.of(uri))
+                box.receive("+46701740690", "Hej")
+                await within(2, heard.of(INBOX))
+        assert heard.uris == [INBOX]
+
+
+async def test_who_unsubscribes_is_told_no_more() -> None:
+    async with (
+        told(ELKS_POLL_SECONDS="3600") as (box, where),
+        listening(where, "legacy", INBOX) as (client, heard),
+    ):
+        box.receive("+46701740690", "Hej")
+        await within(2, heard.of(INBOX))
+        await client.unsubscribe_resource(INBOX)
+        async with listening(where, "auto", INBOX) as (_, other):
+            box.receive("+46701740690", "Hej igen")
+            await within(2, other.of(INBOX))
+        assert heard.uris == [INBOX]
+
+
+async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing() -> None:
+    async with told() as (_, where):
+        updates = where.web.updates
+        async with where.client() as client, client.listen(resource_subscriptions=[INBOX]) as stream:
+            assert updates.streams == 1
+            where.web.stop()
+            with anyio.fail_after(5):
+                assert [event async for event in stream] == []  # no SubscriptionLost
+        await until(lambda: updates.streams == 0)
+
+
+async def test_who_goes_leaves_nothing_watched() -> None:
+    async with told() as (_, where):
+        for era in ERAS:
+            async with listening(where, era, INBOX, "elks://policy"):
+                assert where.web.updates.streams == (1 if era == "auto" else 2)
+            await until(lambda: where.web.updates.streams == 0)
