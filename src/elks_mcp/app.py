@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from elks_mcp.api import Api, Credentials
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
+from elks_mcp.counters import Counters
 from elks_mcp.errors import Misconfigured
 from elks_mcp.hearing import Hearing
 from elks_mcp.inbox import Inbox
@@ -49,6 +50,7 @@ class App:
     orders: Orders
     outbox: Outbox
     clock: Clock
+    counters: Counters
     caller: Caller = ANYBODY
 
     def of(self, caller: Caller) -> "App":
@@ -193,6 +195,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
         orders=orders,
         outbox=Outbox.over(api, client, storage, orders, clock, habits),
         clock=clock,
+        counters=Counters(),
     )
 
 

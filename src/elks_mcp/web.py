@@ -4,11 +4,11 @@
 /hooks    where 46elks tells us of deliveries and incoming texts
 /healthz  200 as long as the process runs
 /readyz   200 as long as it can do its work, else 503; says what is wrong
+/metrics  figures for Prometheus; no numbers, texts or names
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from datetime import timedelta
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -23,15 +23,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from elks_mcp.access import Access, Doorkeeper
 from elks_mcp.app import App
-from elks_mcp.errors import ElksError
+from elks_mcp.health import examine, write_metrics
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
 from elks_mcp.mcp_server.updates import Updates
 from elks_mcp.policy import Policy
-from elks_mcp.store import PauseReason
 from elks_mcp.webhooks import Hooks
-
-_STUCK = timedelta(minutes=1)
-"""An outbox that did not look for so long does not move."""
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
@@ -69,6 +65,7 @@ class Web:
                 Mount("/hooks", hooks),
                 Route("/healthz", _tell_alive),
                 Route("/readyz", self._tell_ready),
+                Route("/metrics", self._tell_metrics),
             ],
             lifespan=self._lifespan,
         )
@@ -113,8 +110,23 @@ class Web:
         yield self.app
 
     async def _tell_ready(self, _: Request) -> Response:
-        state = await _examine(self.app)
-        return JSONResponse(state, 200 if all(word == "ok" for word in state.values()) else 503)
+        state = await examine(self.app)
+        return JSONResponse(dict(state), 200 if all(word == "ok" for word in state.values()) else 503)
+
+    async def _tell_metrics(self, request: Request) -> Response:
+        if not self._is_called_by_name(request.headers.get("host", "")):
+            return PlainTextResponse("This server has another name.", 421)
+        text = await write_metrics(self.app, listeners=self.updates.streams)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+    def _is_called_by_name(self, host: str) -> bool:
+        """Tell whether a host is one of our names, or an address: a web page of a stranger's has neither."""
+        if host.lower() in self._names:
+            return True
+        with suppress(ValueError):
+            name = urlsplit(f"//{host}").hostname or ""
+            return is_local(name) or _is_address(name)
+        return False
 
 
 def _routes(protocol: Starlette) -> list[Route]:
@@ -132,23 +144,6 @@ def _take(names: Sequence[str]) -> TransportSecuritySettings:
 
 async def _tell_alive(_: Request) -> Response:
     return PlainTextResponse("ok")
-
-
-async def _examine(app: App) -> dict[str, str]:
-    """Say of each part whether it is as it must be, in a word that holds no secret."""
-    state = {"database": "ok", "credentials": "ok", "outbox": "ok"}
-    pause = None
-    try:
-        pause = await (await app.storage.open()).queue.find_pause()
-    except ElksError as error:
-        state["database"] = error.code
-    if not app.has_account:
-        state["credentials"] = "missing"
-    elif pause is PauseReason.CREDENTIALS:
-        state["credentials"] = "not accepted"
-    if app.clock.now() - app.outbox.looked_at > _STUCK:
-        state["outbox"] = "stuck"
-    return state
 
 
 class _Streams:
@@ -184,6 +179,14 @@ class _Ended:
                 await self._inner(scope, receive, send)
             finally:
                 self._scopes.discard(ending)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_local(host: str) -> bool:

@@ -47,28 +47,31 @@ class Hooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hear one webhook, and answer with nothing but a status."""
-        status = await self._answer(scope, receive)
+        status, result = await self._answer(scope, receive)
+        self._app().counters.count("elks_mcp_webhooks_total", result=result)
         headers = [(b"content-length", b"0")] if status != _KEPT else []
         if status == _NO_POST:
             headers.append((b"allow", b"POST"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> int:
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
+        """Hear it; give the status, and a word for what came of it."""
         if scope["method"] != "POST":
-            return _NO_POST
+            return _NO_POST, "no post"
         try:
             app = self._app()
             news = await self._read(app, scope, receive)
             await app.hearing.hear(news)
         except _Dropped as dropped:
             log.warning("a webhook was dropped: %s", dropped)
+            return _KEPT, "dropped"
         except ElksError:
-            return _NOT_KEPT  # it is logged where it went wrong
+            return _NOT_KEPT, "not kept"  # it is logged where it went wrong
         except Exception:
             log.exception("webhooks have a fault of their own")
-            return _NOT_KEPT
-        return _KEPT
+            return _NOT_KEPT, "not kept"
+        return _KEPT, "kept"
 
     async def _read(self, app: App, scope: Scope, receive: Receive) -> News:
         """Read what 46elks tells.

@@ -95,6 +95,7 @@ class ElksTool(Tool):
             outcome = failure.code if failure else "bug"
             return _answer(app, self._in_words(failure), None)
         finally:
+            app.counters.count("elks_mcp_tool_calls_total", tool=self.name, outcome=outcome)
             write_audit_line(self.name, arguments, outcome, time.perf_counter() - began, app.caller.name)
 
     def _python_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:

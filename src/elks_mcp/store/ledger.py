@@ -1,7 +1,7 @@
 """How one account stands: what it spent, and what is open."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -19,6 +19,9 @@ class Standing(NamedTuple):
     """Charged or reserved in the last 24 hours, in ten-thousandths of the account's currency."""
 
     counts: Mapping[OrderState, int]
+    waiting: timedelta
+    """How long the oldest that is queued waits."""
+
     heard_until: datetime | None
     """Up to when 46elks' history was read for STOPs; None where it never was."""
 
@@ -36,8 +39,11 @@ class Ledger:
         charged = select(func.coalesce(func.sum(orders.c.charge), 0))
         spent = tx.execute(charged.where(ours, orders.c.charged_at > tx.now - DAY)).scalar_one()
         states = select(orders.c.state, func.count().label("number")).where(ours).group_by(orders.c.state)
+        queued = select(func.min(orders.c.placed_at)).where(ours, orders.c.state == OrderState.QUEUED)
+        oldest = tx.execute(queued).scalar_one()
         return Standing(
             spent=int(spent),
             counts={OrderState(row.state): row.number for row in tx.all(states)},
+            waiting=tx.now - oldest if oldest else timedelta(),
             heard_until=tx.shared["heard_until"],
         )

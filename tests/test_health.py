@@ -1,0 +1,103 @@
+"""How a server over HTTP says that it is, and figures about it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import httpx2
+import psycopg
+import pytest
+
+from .connecting import PHONE, call, new_box, until, words
+from .test_webhooks import arrived, told
+from .web import Site, post, site
+
+pytestmark = pytest.mark.anyio
+
+_LINE = re.compile(r'([a-z_0-9]+)(\{(?:[a-z_]+="[^"]*",?)*\})? (\S+)')
+
+
+async def figures(where: Site) -> dict[str, float]:
+    """Read the figures, each by its name and labels."""
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{where.url}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = [line for line in answer.text.splitlines() if not line.startswith("# TYPE ")]
+    found = [_LINE.fullmatch(line) for line in lines]
+    assert all(found), answer.text
+    return {f"{each[1]}{each[2] or ''}": float(each[3]) for each in found if each}
+
+
+async def test_metrics_count_calls_webhooks_orders_and_money() -> None:
+    async with told(ELKS_BUDGET_PER_DAY="10") as (box, where), where.client() as client:
+        assert (await figures(where))["elks_mcp_spent_24h"] == 0
+        await call(client, "send_sms", to=PHONE, message="Hemligt")
+        await call(client, "send_sms", to="112", message="Hemligt")
+        box.receive("+46701740690", "Hemligt svar")
+        await until(lambda: len(box.webhooks) > 0)
+        await post(f"{where.url}/hooks/wrong/sms", {"id": "s1"})
+        now = await figures(where)
+        assert now['elks_mcp_tool_calls_total{tool="send_sms",outcome="sent"}'] == 1
+        [refused] = [
+            n for n in now if n.startswith('elks_mcp_tool_calls_total{tool="send_sms"') and "sent" not in n
+        ]
+        assert now[refused] == 1
+        assert now['elks_mcp_webhooks_total{result="kept"}'] == 1
+        assert now['elks_mcp_webhooks_total{result="dropped"}'] == 1
+        assert now['elks_mcp_orders{state="sent"}'] + now['elks_mcp_orders{state="delivered"}'] == 1
+        assert (now["elks_mcp_spent_24h"], now["elks_mcp_budget_left"]) == (0.52, 9.48)
+        assert (now["elks_mcp_queue_depth"], now["elks_mcp_queue_oldest_seconds"]) == (0, 0)
+        assert now['elks_mcp_up{part="database"}'] == now['elks_mcp_up{part="outbox"}'] == 1
+        async with client.listen(resource_subscriptions=["elks://inbox"]):
+            assert (await figures(where))["elks_mcp_listeners"] == 1
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            text = (await http.get(f"{where.url}/metrics")).text
+    for secret in ("46701740", "Hemligt", "112", box.password, box.username):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(("host", "status"), [("192.0.2.7:8046", 200), ("evil.example", 421), ("[", 421)])
+async def test_metrics_are_not_for_a_web_page_of_somebody_else(host: str, status: int) -> None:
+    async with site(new_box()) as where, httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{where.url}/metrics", headers={"host": host})
+        assert answer.status_code == status
+
+
+async def test_a_database_that_is_away_for_a_while_is_said_to_be_and_costs_no_text(
+    postgres_database: str, postgres_url: str
+) -> None:
+    environ = {"ELKS_DATABASE_URL": postgres_database, "ELKS_SECRET_KEY": "a key for tests, no secret at all"}
+    async with told(**environ, ELKS_POLL_SECONDS="3600") as (box, where):
+        box.receive("+46701740690", "Före")
+        await until(lambda: [each.status for each in box.webhooks] == [204])
+        with _away(postgres_url, postgres_database):
+            sent = [box.receive("+46701740690", text) for text in ("Ett", "STOP", "Tre")]
+            await until(lambda: [each.status for each in box.webhooks] == [204, 503, 503, 503])
+            away = await figures(where)
+            assert (away['elks_mcp_up{part="database"}'], "elks_mcp_spent_24h" in away) == (0, False)
+            async with httpx2.AsyncClient(trust_env=False) as client:
+                statuses = [
+                    (await client.get(f"{where.url}/{path}")).status_code for path in ("healthz", "readyz")
+                ]
+            assert statuses == [200, 503]
+        box.clock.advance(timedelta(hours=1))  # 46elks tells again
+        await until(lambda: [each.status for each in box.webhooks][4:] == [204] * 3)
+        assert set((await arrived(where))[1:]) == {each.id for each in sent}
+        async with where.client() as client:
+            assert "opted_out" in words(await call(client, "send_sms", to="+46701740690", message="Hej"))
+        assert (await figures(where))['elks_mcp_up{part="database"}'] == 1
+
+
+@contextmanager
+def _away(server: str, url: str) -> Iterator[None]:
+    """Have a database take nobody, and send off whoever is there."""
+    name = urlsplit(url).path.removeprefix("/")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'alter database "{name}" allow_connections false'.encode())
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = %s", (name,)
+        )
+        yield
+        connection.execute(f'alter database "{name}" allow_connections true'.encode())
