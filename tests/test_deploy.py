@@ -1,0 +1,196 @@
+"""The files of docs/deploy.md: what no container engine is needed for to see."""
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import psycopg
+import pytest
+import yaml  # type: ignore[import-untyped]
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+
+from elks_mcp.cli import commands
+from elks_mcp.sandbox import account
+from elks_mcp.settings import NAMES, load
+
+from .connecting import call, come_true, data
+from .process import PROGRAM
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+_OURS = ("sandbox", "one", "two")
+
+
+def compose(**filled: str) -> dict[str, Any]:
+    """Read the services as Compose would, with a filled `.env`."""
+    example = (DEPLOY / ".env.example").read_text(encoding="utf-8")
+    values = dict(line.split("=", 1) for line in example.splitlines() if "=" in line and line[0] != "#")
+    values |= filled
+
+    def value(found: re.Match[str]) -> str:
+        return values.get(found[1]) or found[2] or ""
+
+    def fill(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {name: fill(each) for name, each in part.items()}
+        if isinstance(part, list):
+            return [fill(each) for each in part]
+        return re.sub(r"\$\{(\w+)(?::[-?]([^}]*))?\}", value, part) if isinstance(part, str) else part
+
+    read: dict[str, Any] = fill(yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8")))
+    return read
+
+
+SECRETS = {"DATABASE_PASSWORD": "d" * 64, "ELKS_SECRET_KEY": "k" * 64}
+
+
+def test_only_the_proxy_is_open_and_ours_run_without_rights() -> None:
+    services = compose(**SECRETS)["services"]
+    assert {name for name, each in services.items() if "ports" in each} == {"proxy"}
+    for name in _OURS:
+        each = services[name]
+        assert each["read_only"]
+        assert each["cap_drop"] == ["ALL"]
+        assert each["security_opt"] == ["no-new-privileges:true"]
+    assert services["database"]["image"] == "postgres:18"
+    assert {services[name]["network_mode"] for name in ("one", "two")} == {"service:sandbox"}
+
+
+def test_the_replicas_have_settings_that_are_read_and_all_the_same() -> None:
+    services = compose(**SECRETS)["services"]
+    one, two = (services[name]["environment"] for name in ("one", "two"))
+    assert one == two
+    assert set(one) <= set(NAMES)
+    settings = load(one).settings
+    assert settings.credentials
+    assert (settings.credentials.username, settings.api_base_url) == (
+        account.DEFAULT_USERNAME,
+        "http://localhost:4646/a1",
+    )
+    live = load(
+        compose(**SECRETS, ELKS_API_BASE_URL="", ELKS_PUBLIC_URL="https://sms.example.com")["services"][
+            "one"
+        ]["environment"]
+    )
+    assert live.settings.base_url == "https://api.46elks.com/a1"
+
+
+@pytest.mark.parametrize("name", _OURS)
+def test_the_commands_are_ones_there_are(name: str) -> None:
+    command = compose(**SECRETS)["services"][name]["command"]
+    with commands.make_context("elks-mcp", list(command)) as context:
+        found = commands.get_command(context, command[0])
+        assert found
+        found.make_context(command[0], list(command[1:]), parent=context)
+
+
+def test_every_command_of_the_document_is_one_there_is() -> None:
+    document = (DEPLOY.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\$ docker compose run --rm one (.*)$", document, re.MULTILINE)
+    assert len(told) >= 5
+    for line in told:
+        words = shlex.split(line)
+        context = commands.make_context("elks-mcp", words)
+        group: Any = commands
+        while words and isinstance(group, type(commands)):
+            group, words = group.get_command(context, words[0]), words[1:]
+            assert group, line
+        group.make_context(line, words, parent=context)
+
+
+def test_the_image_runs_as_nobody_and_says_whether_it_is_well() -> None:
+    lines = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    last_stage = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM")) :]
+    assert "USER 10001:10001" in last_stage
+    assert "VOLUME /data" in last_stage
+    assert any("/healthz" in line for line in last_stage)
+    assert not any("PYTHONDONTWRITEBYTECODE" in line for line in lines)
+    copied = {
+        word
+        for line in lines
+        if line.startswith("COPY") and "--from" not in line
+        for word in line.split()[1:-1]
+    }
+    ignored = (DEPLOY.parent / ".dockerignore").read_text(encoding="utf-8")
+    assert all(f"!{each}" in ignored for each in copied)
+    assert all((DEPLOY.parent / each).exists() for each in copied)
+
+
+def test_the_proxy_publishes_the_protocol_and_webhooks_only() -> None:
+    text = (DEPLOY / "Caddyfile").read_text(encoding="utf-8")
+    assert re.search(r"path /mcp /hooks/\*\n", text)
+    assert "respond 404" in text
+    upstreams = set(re.findall(r"sandbox:([0-9]+)", text))
+    services = compose(**SECRETS)["services"]
+    assert upstreams == {services[name]["command"][-1] for name in ("one", "two")}
+
+
+# ── the same processes, without containers ──
+
+
+@contextmanager
+def running(command: list[str], environ: dict[str, str]) -> Iterator[str]:
+    """Run one of the services, at a port of the machine's choice; give its address."""
+    command = [re.sub("^(4646|8046|8047)$", "0", word) for word in command]
+    environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environ}
+    with subprocess.Popen(
+        [*PROGRAM, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environ, encoding="utf-8"
+    ) as process:
+        try:
+            assert process.stdout
+            for line in process.stdout:
+                if found := re.search(r"http://(?:localhost|[0-9.]+):([0-9]+)", line):
+                    break
+            else:
+                raise AssertionError("it does not start")
+            yield f"http://127.0.0.1:{found[1]}"
+        finally:
+            process.kill()
+
+
+@pytest.mark.anyio
+@pytest.mark.long
+async def test_the_services_work_together_without_containers(postgres_database: str, tmp_path: Path) -> None:
+    services = compose(**SECRETS)["services"]
+    with ExitStack() as stack:
+        phones = stack.enter_context(running(services["sandbox"]["command"], {}))
+        environ = services["one"]["environment"] | {
+            "ELKS_DATABASE_URL": postgres_database,
+            "ELKS_API_BASE_URL": f"{phones}/a1",
+            "ELKS_PUBLIC_URL": "",
+            "ELKS_STATE_DIR": str(tmp_path),
+        }
+        making = [*PROGRAM, "token", "new", "assistant", "--scope", "read", "--scope", "send"]
+        made = await anyio.run_process(making, env=environ | {"PATH": os.environ["PATH"]})
+        token = made.stdout.decode().strip()
+        one, two = (
+            stack.enter_context(running(services[name]["command"], environ)) for name in ("one", "two")
+        )
+
+        async def ask(where: str, tool: str, **arguments: Any) -> dict[str, Any]:
+            shown = {"authorization": f"Bearer {token}", "host": "localhost"}
+            async with (
+                httpx2.AsyncClient(trust_env=False, headers=shown, timeout=60) as http,
+                Client(streamable_http_client(f"{where}/mcp", http_client=http)) as client,
+            ):
+                return data(await call(client, tool, **arguments))
+
+        sent = await ask(one, "send_sms", to="+46701740613", message="Kommer du?")
+        assert sent["status"] == "sent"
+        reply = await ask(two, "wait_for_reply", after=sent["orderId"], timeout=30)
+        assert reply["status"] == "received"
+
+        async def is_known() -> bool:
+            status = await ask(two, "check_sms_status", messageId=sent["orderId"])
+            return str(status["status"]) == "delivered"
+
+        await come_true(is_known)
+    with psycopg.connect(postgres_database) as connection:
+        assert connection.execute("select count(*), min(caller) from orders").fetchone() == (1, "assistant")
