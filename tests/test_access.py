@@ -248,6 +248,8 @@ async def test_a_token_opens_what_it_is_for_and_nothing_else(
                 ("resources/read", {"uri": "elks://inbox"}),
                 ("resources/read", {"uri": "elks://messages/s1"}),
                 ("subscriptions/listen", {"notifications": {"resourceSubscriptions": ["elks://inbox"]}}),
+                ("subscriptions/listen", {"notifications": {"resource_subscriptions": ["elks://inbox"]}}),
+                ("subscriptions/listen", {"notifications": "nonsense"}),
             ):
                 assert (await ask(where, method, params, era=era, token=token)).status_code == 403
         assert (entered(caplog), len(box.accepted)) == ([], before)

@@ -165,3 +165,47 @@ async def test_who_goes_leaves_nothing_watched() -> None:
             async with listening(where, era, INBOX, "elks://policy"):
                 assert where.web.updates.streams == (1 if era == "auto" else 2)
             await until(lambda: where.web.updates.streams == 0)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_fault_in_watching_ends_nothing_else(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(_: object) -> None:
+        raise RuntimeError("a fault of our own")
+
+    async with told(ELKS_POLL_SECONDS="3600") as (box, where):
+        monkeypatch.setattr("elks_mcp.mcp_server.updates.describe_policy", fail)
+        async with listening(where, era, "elks://policy", INBOX) as (client, heard):
+            box.receive("+46701740690", "Hej")
+            await within(2, heard.of(INBOX))
+            assert data(await call(client, "get_sms_messages"))["count"] == 1
+
+
+async def test_subscribed_twice_at_once_it_is_watched_once() -> None:
+    async with (
+        told(ELKS_POLL_SECONDS="3600") as (box, where),
+        listening(where, "legacy") as (client, heard),
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(5):
+            tasks.start_soon(client.subscribe_resource, INBOX)
+        await until(lambda: where.web.updates.streams > 0)
+        box.receive("+46701740690", "Hej")
+        await within(2, heard.of(INBOX))
+        assert (heard.uris, where.web.updates.streams) == ([INBOX], 1)
+
+
+async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
+    box = box_of_today()
+    old = box.add_history(box.clock.now() - timedelta(days=1))
+    uris = [f"elks://messages/{number}" for number in (old.id, f"s{'0' * 32}", "O-23456789")]
+
+    def asked(path: str) -> int:
+        return len([each for each in box.requests if each.path.startswith(path)])
+
+    async with (
+        connected(live(box, ELKS_POLL_SECONDS="1"), box=box) as client,
+        client.listen(resource_subscriptions=[*uris, "elks://nonsense"]),
+    ):
+        about_texts, all_of_history = asked("/a1/sms/"), asked("/a1/sms")
+        await until(lambda: asked("/a1/sms") >= all_of_history + 3)
+        assert asked("/a1/sms/") == about_texts == 2

@@ -5,6 +5,7 @@ Behind the door the caller is in the request's scope, where the SDK binds sessio
 """
 
 import json
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from time import monotonic
 from typing import Any
@@ -23,6 +24,9 @@ from elks_mcp.mcp_server.scopes import Needs, explain_lacking
 from elks_mcp.models import Caller
 from elks_mcp.models import Scope as Allowed
 from elks_mcp.store import Storage
+from elks_mcp.tasks import background
+
+log = logging.getLogger(__name__)
 
 _GOOD_FOR = 1.0
 """Seconds for which is known which tokens are valid."""
@@ -31,6 +35,9 @@ _LARGEST = 4 * 1024 * 1024
 """Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
+
+
+_CANNOT_TELL = "The server cannot tell now who calls, so it lets nobody in. Trying again in a while helps."
 
 
 class Doorkeeper:
@@ -103,7 +110,8 @@ class Access:
         try:
             caller = await self._doorkeeper().identify(headers)
         except ElksError as error:
-            await _refuse(503, "temporarily_unavailable", error.explain())(scope, receive, send)
+            log.error("nobody can tell who calls: %s", error)  # noqa: TRY400  (its words are enough)
+            await _refuse(503, "temporarily_unavailable", _CANNOT_TELL)(scope, receive, send)
             return
         if caller is None:
             await _ask_for_token(headers)(scope, receive, send)
@@ -132,12 +140,11 @@ class Access:
         async def watch() -> None:
             while await self._is_still(caller, headers):  # noqa: ASYNC110  (it is in a database)
                 await anyio.sleep(_GOOD_FOR)
-            group.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
 
-        async with anyio.create_task_group() as group:
-            group.start_soon(watch)
+        async with background() as tasks:
+            tasks.start_soon(watch)
             await self._serve_caller(scope, receive, send, caller)
-            group.cancel_scope.cancel()
 
     async def _is_still(self, caller: Caller, headers: Headers) -> bool:
         try:
@@ -165,13 +172,13 @@ def _read_calls(body: bytes) -> Iterable[tuple[str, Mapping[str, Any]]]:
 
 async def _read_body(receive: Receive) -> bytes:
     """Read a body; of one that is too large only so much that whoever reads it next finds that, too."""
-    body = b""
+    body = bytearray()
     while len(body) <= _LARGEST:
         message = await receive()
         body += message.get("body", b"")
         if message["type"] != "http.request" or not message.get("more_body"):
             break
-    return body
+    return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

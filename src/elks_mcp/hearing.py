@@ -14,7 +14,7 @@ from elks_mcp.inbox import Inbox
 from elks_mcp.models import Message, Report
 from elks_mcp.replies import Replies
 from elks_mcp.store import Storage
-from elks_mcp.tasks import unwrapped
+from elks_mcp.tasks import background
 
 log = logging.getLogger(__name__)
 
@@ -91,21 +91,19 @@ class Hearing:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Put down what comes, and read what may have been missed, for as long as the context lasts."""
-        with unwrapped():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._write)
-                tasks.start_soon(self._hear_parked)
-                tasks.start_soon(self._catch_up)
-                tasks.start_soon(self._learn_numbers)
-                self._is_running = True
-                try:
-                    yield
-                finally:
-                    self._is_running = False
-                    tasks.cancel_scope.cancel()
-                    for waiting in self._waiting:
-                        waiting.failure = StateUnavailable("The server stops.")
-                        waiting.done.set()
+        async with background() as tasks:
+            tasks.start_soon(self._write)
+            tasks.start_soon(self._hear_parked)
+            tasks.start_soon(self._catch_up)
+            tasks.start_soon(self._learn_numbers)
+            self._is_running = True
+            try:
+                yield
+            finally:
+                self._is_running = False
+                for waiting in self._waiting:
+                    waiting.failure = StateUnavailable("The server stops.")
+                    waiting.done.set()
 
     async def _write(self) -> None:
         while True:

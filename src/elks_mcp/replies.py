@@ -19,7 +19,7 @@ from elks_mcp.inbox import Inbox
 from elks_mcp.models import Message, Order
 from elks_mcp.phone import Number
 from elks_mcp.store import Arrival, Storage, Wanted
-from elks_mcp.tasks import unwrapped
+from elks_mcp.tasks import background
 
 log = logging.getLogger(__name__)
 
@@ -100,14 +100,9 @@ class Replies:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Watch while somebody waits, for as long as the context lasts."""
-        with unwrapped():
-            async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
-                try:
-                    yield
-                finally:
-                    self._tasks = None
-                    tasks.cancel_scope.cancel()
+        async with background() as self._tasks:
+            yield
+        self._tasks = None
 
     async def look(self) -> None:
         """Read history, unless somebody did within the time from one reading to the next.

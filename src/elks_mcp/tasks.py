@@ -1,7 +1,10 @@
 """Tasks beside each other."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+from anyio.abc import TaskGroup
 
 
 @contextmanager
@@ -11,6 +14,17 @@ def unwrapped() -> Iterator[None]:
         yield
     except BaseExceptionGroup as group:
         raise _only(group) from None
+
+
+@asynccontextmanager
+async def background() -> AsyncIterator[TaskGroup]:
+    """Run tasks for as long as the context lasts. What goes wrong in one is raised as it is."""
+    with unwrapped():
+        async with anyio.create_task_group() as tasks:
+            try:
+                yield tasks
+            finally:
+                tasks.cancel_scope.cancel()
 
 
 def _only(group: BaseException) -> BaseException:

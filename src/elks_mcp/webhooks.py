@@ -47,31 +47,35 @@ class Hooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hear one webhook, and answer with nothing but a status."""
-        status, result = await self._answer(scope, receive)
-        self._app().counters.count("elks_mcp_webhooks_total", result=result)
+        status = await self._answer(scope, receive)
         headers = [(b"content-length", b"0")] if status != _KEPT else []
         if status == _NO_POST:
             headers.append((b"allow", b"POST"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[int, str]:
-        """Hear it; give the status, and a word for what came of it."""
+    async def _answer(self, scope: Scope, receive: Receive) -> int:
         if scope["method"] != "POST":
-            return _NO_POST, "no post"
+            return _NO_POST
         try:
             app = self._app()
-            news = await self._read(app, scope, receive)
-            await app.hearing.hear(news)
-        except _Dropped as dropped:
-            log.warning("a webhook was dropped: %s", dropped)
-            return _KEPT, "dropped"
-        except ElksError:
-            return _NOT_KEPT, "not kept"  # it is logged where it went wrong
+            result = await self._hear(app, scope, receive)
+            app.counters.count("elks_mcp_webhooks_total", result=result)
         except Exception:
             log.exception("webhooks have a fault of their own")
-            return _NOT_KEPT, "not kept"
-        return _KEPT, "kept"
+            return _NOT_KEPT
+        return _NOT_KEPT if result == "not kept" else _KEPT
+
+    async def _hear(self, app: App, scope: Scope, receive: Receive) -> str:
+        """Hear it, and say in a word what came of it."""
+        try:
+            await app.hearing.hear(await self._read(app, scope, receive))
+        except _Dropped as dropped:
+            log.warning("a webhook was dropped: %s", dropped)
+            return "dropped"
+        except ElksError:
+            return "not kept"  # it is logged where it went wrong
+        return "kept"
 
     async def _read(self, app: App, scope: Scope, receive: Receive) -> News:
         """Read what 46elks tells.

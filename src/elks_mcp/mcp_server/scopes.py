@@ -13,7 +13,8 @@ from typing import Any
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_REQUEST
+from mcp_types import INVALID_REQUEST, SubscriptionFilter
+from pydantic import ValidationError
 
 from elks_mcp.app import ANYBODY, App
 from elks_mcp.mcp_server.tool import ElksTool
@@ -39,17 +40,20 @@ def needs_for(tools: Iterable[ElksTool]) -> Needs:
             case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
                 return _NOTHING if params.get("uri") in _OPEN_TO_ALL else _READ
             case "subscriptions/listen":
-                return _NOTHING if set(_listened(params)) <= _OPEN_TO_ALL else _READ
+                return _NOTHING if _listened(params) <= _OPEN_TO_ALL else _READ
             case _:
                 return _NOTHING
 
     return needs
 
 
-def _listened(params: Mapping[str, Any]) -> Iterable[str]:
-    wanted = params.get("notifications")
-    uris = wanted.get("resourceSubscriptions") if isinstance(wanted, Mapping) else None
-    return map(str, uris) if isinstance(uris, list) else ()
+def _listened(params: Mapping[str, Any]) -> frozenset[str]:
+    """Read what is to be listened to as the SDK does, in either spelling; nonsense may be anything."""
+    try:
+        wanted = SubscriptionFilter.model_validate(params.get("notifications"))
+    except ValidationError:
+        return frozenset({""})
+    return frozenset(wanted.resource_subscriptions or ())
 
 
 _app_of_caller: ContextVar[App] = ContextVar("app_of_caller")

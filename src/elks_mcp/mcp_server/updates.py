@@ -4,14 +4,16 @@ A client is told that something changed, and reads what. Each stream watches wha
 nobody learns from an update what they could not read.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
 from mcp.server import MCPServer
+from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 from mcp.shared.exceptions import MCPError
@@ -28,10 +30,11 @@ from mcp_types import (
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError, NotFound
 from elks_mcp.mcp_server.standing import describe_policy
-from elks_mcp.models import OrderState
-from elks_mcp.tasks import unwrapped
+from elks_mcp.tasks import background
 
-MESSAGES = "elks://messages/"
+log = logging.getLogger(__name__)
+
+_MESSAGES = "elks://messages/"
 
 _MOST_STREAMS, _MOST_WATCHED = 1024, 100
 """How many streams there may be, and how many resources one may be about."""
@@ -40,9 +43,9 @@ _BREATH = timedelta(seconds=1)
 """Between two looks into the store, where other processes cannot ring the bell."""
 
 _STATE = "elks_mcp.watched"
-_LAST = frozenset({OrderState.DELIVERED, OrderState.FAILED})
-
-T = TypeVar("T")
+_NOT_THERE = "not there"
+_LAST_WORDS = frozenset({"delivered", "failed", "received", _NOT_THERE})
+"""After which nothing changes any more: what 46elks says of a text, and our states of the same names."""
 
 Ctx = ServerRequestContext[App, Any]
 Tell = Callable[[str], Awaitable[None]]
@@ -66,14 +69,9 @@ class Updates:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Watch for clients of the older era, for as long as the context lasts."""
-        with unwrapped():
-            async with anyio.create_task_group() as tasks:
-                self._tasks = tasks
-                try:
-                    yield
-                finally:
-                    self._tasks = None
-                    tasks.cancel_scope.cancel()
+        async with background() as self._tasks:
+            yield
+        self._tasks = None
 
     async def listen(self, ctx: Ctx, params: SubscriptionsListenRequestParams) -> SubscriptionsListenResult:
         """Serve a stream of the newer era, until the client hangs up or the server stops."""
@@ -94,7 +92,9 @@ class Updates:
 
         self._take_place()
         try:
-            return await _beside(follow, handler(ctx, params))
+            async with background() as tasks:
+                tasks.start_soon(follow)
+                return await handler(ctx, params)
         finally:
             self._give_back()
 
@@ -103,25 +103,26 @@ class Updates:
         connection = ctx.session._connection  # noqa: SLF001  (what outlives the request)
         watched: dict[str, anyio.CancelScope] = connection.state.setdefault(_STATE, {})
         uri = str(params.uri)
-        if uri in watched or self._tasks is None:
-            return EmptyResult()
         if len(watched) >= _MOST_WATCHED:
             raise MCPError(INVALID_PARAMS, f"{_MOST_WATCHED} resources at most can be subscribed to.")
         watch = await _Watch.begin(ctx.lifespan_context, (uri,))
+        if uri in watched or self._tasks is None:
+            return EmptyResult()
         self._take_place()
         if not watched:
             connection.exit_stack.callback(_cancel_all, watched)
-        scope = watched[uri] = anyio.CancelScope()
-
-        async def follow() -> None:
-            try:
-                with scope, suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
-                    await watch.follow(connection.send_resource_updated)
-            finally:
-                self._give_back()
-
-        self._tasks.start_soon(follow)
+        watched[uri] = anyio.CancelScope()
+        self._tasks.start_soon(self._follow, watch, connection, watched[uri])
         return EmptyResult()
+
+    async def _follow(self, watch: "_Watch", connection: Connection, scope: anyio.CancelScope) -> None:
+        try:
+            with scope:
+                await watch.follow(connection.send_resource_updated)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            pass  # the client is gone
+        finally:
+            self._give_back()
 
     async def unsubscribe(self, ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
         """Tell it no more."""
@@ -145,17 +146,6 @@ def _cancel_all(watched: Mapping[str, anyio.CancelScope]) -> None:
         scope.cancel()
 
 
-async def _beside(follow: Callable[[], Coroutine[Any, Any, None]], answering: Awaitable[T]) -> T:
-    """Answer, and do something else meanwhile."""
-    answers: list[T] = []
-    with unwrapped():
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(follow)
-            answers.append(await answering)
-            tasks.cancel_scope.cancel()
-    return answers[0]
-
-
 class _Watch:
     """Looks whether resources have changed, as their caller sees them."""
 
@@ -167,65 +157,71 @@ class _Watch:
     async def begin(cls, app: App, uris: Sequence[str]) -> "_Watch":
         """Note how they are now; what changes from here on is told."""
         watch = cls(app, uris)
-        watch._seen = {uri: await _describe(app, uri, ask=False) for uri in uris}
+        await watch.look(ask=True)
         return watch
 
     async def follow(self, tell: Tell) -> None:
         """Tell of changes until the server stops."""
         app, replies = self._app, self._app.replies
-        ask_at = app.clock.now()
+        ask_at = app.clock.now() + replies.poll
         while not replies.is_over:
             woken, now = app.storage.bell.following, app.clock.now()
-            asks = bool(self._seen) and now >= ask_at
+            asks = now >= ask_at
             if asks:
                 ask_at = now + replies.poll
                 await self._read_history()
-            await self._look(tell, ask=asks)
+            for uri in await self.look(ask=asks):
+                await tell(uri)
             breath = replies.poll if app.storage.bell.hears_others else _BREATH
-            await app.clock.wait_for(
-                woken.wait(), until=min(ask_at, now + breath) if self._seen else now + _BREATH
-            )
+            await app.clock.wait_for(woken.wait(), until=min(ask_at, now + breath))
 
     async def _read_history(self) -> None:
         """Hear what is new, where nobody did lately; what cannot be read now is tried again."""
-        if self._app.has_account:
+        if self._app.has_account and self._seen:
             with suppress(ElksError):
                 await self._app.replies.look()
 
-    async def _look(self, tell: Tell, *, ask: bool) -> None:
+    async def look(self, *, ask: bool) -> list[str]:
+        """Look at all; list those that have changed. `ask`: ask 46elks too."""
+        changed = []
         for uri, before in self._seen.items():
-            now = await _describe(self._app, uri, ask=ask)
+            now = await self._try_describe(uri, before, ask=ask)
             if now and now != before:
                 self._seen[uri] = now
-                await tell(uri)
+                changed.append(uri)
+        return changed
+
+    async def _try_describe(self, uri: str, before: str, *, ask: bool) -> str:
+        """Say how a resource is, in words that change when it does; "" where nobody can tell."""
+        try:
+            return await _describe(self._app, uri, before, ask=ask)
+        except NotFound:
+            return _NOT_THERE
+        except ElksError:
+            return ""
+        except Exception:  # which would end the whole server
+            log.exception("watching resources has a fault of its own")
+            return ""
 
 
-async def _describe(app: App, uri: str, *, ask: bool) -> str:
-    """Say how a resource is, in words that change when it does; "" where nobody can tell.
-
-    `ask`: ask 46elks too, where it has not had its last word.
-    """
-    try:
-        if uri == "elks://inbox":
-            return str(await app.replies.find_position())
-        if uri == "elks://policy":
-            return (await describe_policy(app)).model_dump_json(exclude={"stops_heard_until"})
-        if uri.startswith(MESSAGES):
-            return await _describe_message(app, uri.removeprefix(MESSAGES), ask=ask)
-    except NotFound:
-        return "not there"
-    except ElksError:
-        return ""
-    return "unknown"
+async def _describe(app: App, uri: str, before: str, *, ask: bool) -> str:
+    if uri == "elks://inbox":
+        return str(await app.replies.find_position())
+    if uri == "elks://policy":  # 46elks may be asked for its currency
+        return (await describe_policy(app)).model_dump_json(exclude={"stops_heard_until"}) if ask else ""
+    if uri.startswith(_MESSAGES):
+        return await _describe_message(app, uri.removeprefix(_MESSAGES), before, ask=ask)
+    return _NOT_THERE
 
 
-async def _describe_message(app: App, number: str, *, ask: bool) -> str:
+async def _describe_message(app: App, number: str, before: str, *, ask: bool) -> str:
+    """Say how a text is; 46elks is asked only until it has had its last word."""
     order = await app.orders.find_order(number)
-    message_id = order.receipt.message_id if order and order.receipt else number
-    if ask and app.has_account and (order is None or (order.receipt and order.state not in _LAST)):
-        message = await app.client.get_message(message_id)
-        await app.inbox.hear([message])
-        if order is None:
-            return message.status
-        order = await app.orders.find_order(number)
-    return f"{order.state} {order.receipt}" if order else ""
+    if order is None:
+        if not ask or not app.has_account or before in _LAST_WORDS:
+            return before
+        return (await app.client.get_message(number)).status
+    if ask and app.has_account and order.receipt and order.state not in _LAST_WORDS:
+        await app.inbox.hear([await app.client.get_message(order.receipt.message_id)])
+        order = await app.orders.find_order(number) or order
+    return f"{order.state} {order.receipt}"

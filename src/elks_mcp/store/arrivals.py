@@ -107,6 +107,7 @@ def note_arrivals(tx: Tx, messages: Iterable[Message]) -> None:
         tx.execute(insert(arrivals), rows)
         account = update(accounts).where(accounts.c.id == tx.account_id)
         tx.execute(account.values(last_arrival=rows[-1]["position"]))
+        tx.announce()
 
 
 def forget_arrivals(tx: Tx) -> None:

@@ -69,8 +69,6 @@ class Events:
         messages = tuple(messages)
         note_messages(tx, messages)
         note_arrivals(tx, messages)
-        if messages:
-            tx.announce()
         for message in messages:
             if message.status in _STATES:
                 _hear(tx, Report(message_id=message.id, status=message.status))
@@ -89,7 +87,6 @@ class Events:
         messages = tuple(messages)
         note_messages(tx, messages)
         note_arrivals(tx, messages)
-        tx.announce()
         unknown = [report for report in reports if not _hear(tx, report)]
         for report in unknown:
             _park(tx, report)
@@ -127,6 +124,7 @@ def _hear(tx: Tx, report: Report) -> bool:
         row = tx.first(ours.where(orders.c.id == report.order_id))
         if row is not None and row.message_id is None:
             accept(tx, row.id, Receipt(message_id=report.message_id, status=report.status))
+            tx.announce()
         elif row is not None and row.message_id != report.message_id:
             return False
     if row is None:
@@ -134,4 +132,6 @@ def _hear(tx: Tx, report: Report) -> bool:
     state = _STATES.get(report.status)
     if state and row.state != OrderState.DELIVERED:
         change(tx, row.id, state=state, message_status=report.status)
+        if state != row.state:
+            tx.announce()
     return True

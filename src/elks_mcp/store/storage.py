@@ -15,7 +15,7 @@ from elks_mcp.store.bell import Bell, hear_others
 from elks_mcp.store.hashes import SHORTEST_KEY, Hasher, find_or_make_key
 from elks_mcp.store.peek import has_work
 from elks_mcp.store.place import Account, Place
-from elks_mcp.tasks import unwrapped
+from elks_mcp.tasks import background
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
@@ -102,13 +102,9 @@ class Storage:
             await self._opened.wait()
             await hear_others(self.bell, url, (await self.open()).database.account_id)
 
-        with unwrapped():
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(listen)
-                try:
-                    yield
-                finally:
-                    tasks.cancel_scope.cancel()
+        async with background() as tasks:
+            tasks.start_soon(listen)
+            yield
 
     async def close(self) -> None:
         """Close it, if it was opened."""
