@@ -117,7 +117,7 @@ def _read_hosts(value: object) -> tuple[str, ...]:
     hosts = tuple(item.lower() for item in _some_items(value))
     for host in hosts:
         if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", host):
-            raise ValueError(f"{host!r} is no name of a host; use sms.example.com or 192.0.2.7:8046")
+            raise ValueError(f"{host!r} is no name of a host; use sms.example.com or sms.example.com:8046")
     return hosts
 
 

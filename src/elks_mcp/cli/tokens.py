@@ -18,7 +18,9 @@ from elks_mcp.store.tokens import Tokens
 def make(configuration: Configuration, name: str, scopes: Sequence[str]) -> int:
     """Make a token and print it, and nothing else, on standard output."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
-        raise InvalidInput("A name has letters, digits, dots, dashes and underscores, 64 at most.")
+        raise InvalidInput(
+            "A name has letters from a to z, digits, dots, dashes and underscores; 64 at most."
+        )
 
     async def work(tokens: Tokens) -> int:
         token = await tokens.make(name, frozenset(map(Scope, scopes)))
