@@ -112,3 +112,42 @@ async def ask(where: Site, answers: dict[str, Any]) -> dict[str, Any]:
         answer = await client.post(f"{where.url}/mcp", json=body, headers=headers)
     result: dict[str, Any] = answer.json()["result"]
     return result
+
+
+@pytest.mark.parametrize("era", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
+@pytest.mark.lengthy
+async def test_two_hundred_who_wait_at_two_replicas_each_get_their_own_answer(
+    postgres_database: str, era: Era
+) -> None:
+    numbers = [f"+467017406{last:02}" for last in range(5, 100)]
+    silent = numbers[:10]
+    heard: dict[tuple[int, str], list[Any]] = {}
+
+    async with (
+        replicas(postgres_database) as (box, one, two),
+        one.client(era) as at_one,
+        two.client(era) as at_two,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def wait(place: int, number: str, seconds: int) -> None:
+            client = (at_one, at_two)[place]
+            answer = data(await call(client, "wait_for_reply", sender=number, timeout=seconds))
+            heard.setdefault((place, number), []).append(answer)
+
+        for place in (0, 1):
+            for number in numbers[10:]:
+                tasks.start_soon(wait, place, number, 100)
+            for number in silent + silent[:5]:
+                tasks.start_soon(wait, place, number, 15)
+        replies = [where.app.replies for where in (one, two)]
+        await until(lambda: sum(len(each._waiters) for each in replies) == 200)
+        for number in reversed(numbers[10:]):
+            box.receive(number, f"Svar från {number}")
+    for place in (0, 1):
+        for number in numbers[10:]:
+            [answer] = heard[place, number]
+            assert answer["message"]["untrustedText"] == f"Svar från {number}"
+            assert answer["message"]["from"] == number
+        nothing = [answer for number in silent for answer in heard[place, number]]
+        assert [answer["status"] for answer in nothing] == ["no_reply"] * 15

@@ -51,7 +51,8 @@ class Site:
     ) -> AsyncIterator[Client]:
         """Connect a client, which shows a token if it has one."""
         shown = {"authorization": f"Bearer {token}"} if token else {}
-        async with httpx2.AsyncClient(trust_env=False, headers=shown, timeout=60) as http:
+        limits = httpx2.Limits(max_connections=None)  # each call that waits has one
+        async with httpx2.AsyncClient(trust_env=False, headers=shown, timeout=120, limits=limits) as http:
             there = streamable_http_client(f"{self.url}/mcp", http_client=http)
             async with Client(there, mode=era, elicitation_callback=person) as client:
                 yield client
