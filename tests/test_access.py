@@ -11,11 +11,12 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from elks_mcp.access import Access
+from elks_mcp.errors import StateUnavailable
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.models import Scope
 from elks_mcp.sandbox import Sandbox
 
-from .connecting import ERAS, PHONE, Era, Person, call, come_true, data, new_box, posted, words
+from .connecting import ERAS, PHONE, Era, Person, call, come_true, data, new_box, posted, until, words
 from .web import Site, site
 
 pytestmark = pytest.mark.anyio
@@ -280,7 +281,7 @@ async def test_the_second_lock_holds_where_the_first_does_not(
     async with served() as (box, where):
         token = await where.token("agent", Scope.READ)
         async with where.client(token=token) as client:
-            monkeypatch.setattr(Access, "_lacking", lambda *_: frozenset())
+            monkeypatch.setattr(Access, "_check", lambda *_: False)
             with pytest.raises(MCPError, match="does not have the scope send"):
                 await client.call_tool("send_sms", _ARGUMENTS["send_sms"])
         assert (entered(caplog), box.accepted) == ([], [])
@@ -424,3 +425,123 @@ async def test_a_stream_ends_when_its_token_is_revoked() -> None:
                 with anyio.fail_after(10), suppress(httpx2.RemoteProtocolError):  # it is broken off
                     async for _ in stream.aiter_raw():
                         pass
+
+
+async def test_a_token_that_is_revoked_while_a_request_is_on_its_way_sends_nothing() -> None:
+    async with served() as (box, where):
+        token = await where.token("agent")
+        body = _body(tool_call("send_sms"))
+        half_sent = anyio.Event()
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield body[:10]
+            half_sent.set()
+            await come_true(lambda: _turned_away(where, token))
+            yield body[10:]
+
+        async def revoke() -> None:
+            await half_sent.wait()
+            await (await where.app.storage.open()).tokens.revoke("agent")
+
+        headers = {
+            **_headers(token),
+            **_MODERN_CALL,
+            "mcp-name": "send_sms",
+            "content-type": "application/json",
+        }
+        async with (
+            httpx2.AsyncClient(trust_env=False, timeout=30) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(revoke)
+            answer = await client.post(f"{where.url}/mcp", content=slowly(), headers=headers)
+        assert (answer.status_code, posted(box)) == (401, [])
+
+
+async def test_a_request_has_to_be_here_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("elks_mcp.access._SLOWEST", 0.2)
+    async with served() as (_, where):
+        token = await where.token("agent")
+
+        lines = [
+            "POST /mcp HTTP/1.1",
+            "Host: localhost",
+            "Content-Length: 9",
+            f"Authorization: Bearer {token}",
+        ]
+        head = "\r\n".join([*lines, "", ""])
+        async with await anyio.connect_tcp("127.0.0.1", int(where.url.rpartition(":")[2])) as connection:
+            await connection.send(f"{head}{{".encode())
+            with anyio.fail_after(5):
+                assert (await connection.receive()).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_who_waits_with_a_token_that_is_revoked_reads_nothing_more(era: Era) -> None:
+    async with served() as (box, where):
+        token = await where.token("agent")
+        async with (
+            httpx2.AsyncClient(trust_env=False, timeout=30, headers=_JSON) as client,
+            anyio.create_task_group() as tasks,
+        ):
+            read: list[str] = []
+            headers = _headers(token)
+            headers |= _MODERN_CALL | {"mcp-name": "wait_for_reply"} if era == "auto" else {}
+            if era == "legacy":
+                headers |= {"mcp-session-id": await _shake_hands(client, where, token)}
+
+            async def wait() -> None:
+                body = _body({"name": "wait_for_reply", "arguments": {"timeout": 60}}, era=era)
+                with suppress(httpx2.RemoteProtocolError):
+                    read.append((await client.post(f"{where.url}/mcp", content=body, headers=headers)).text)
+                read.append("over")
+
+            tasks.start_soon(wait)
+            await until(lambda: bool(where.app.replies._waiters))
+            await (await where.app.storage.open()).tokens.revoke("agent")
+            await until(lambda: bool(read))
+            box.receive(PHONE, "hemlig kod")
+        assert "hemlig" not in "".join(read)
+        assert read[-1] == "over"
+        assert "Internal Server Error" not in read
+
+
+async def test_a_database_that_is_slow_to_fail_holds_up_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as (_, where):
+        token = await where.token("agent")
+        store, asked = await where.app.storage.open(), []
+        assert (await ask(where, "tools/list", token=token)).status_code == 200
+
+        async def fail() -> None:
+            asked.append(1)
+            await anyio.sleep(0.2)
+            raise StateUnavailable("gone")
+
+        monkeypatch.setattr(store.tokens, "list_valid", fail)
+        statuses: list[int] = []
+
+        async def one() -> None:
+            statuses.append((await ask(where, "tools/list", token=token)).status_code)
+
+        await come_true(lambda: _cannot_tell(where, token))
+        asked.clear()
+        with anyio.fail_after(2):
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(one)
+        assert (statuses, len(asked) <= 3) == ([503] * 20, True)
+
+
+_JSON = {"content-type": "application/json"}
+_MODERN_CALL = {"mcp-protocol-version": _MODERN, "mcp-method": "tools/call"}
+
+
+def _body(params: Mapping[str, Any], *, era: Era = "auto") -> bytes:
+    """Write a call of a tool in the words of an era."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": _MODERN,
+        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    told = {**params, **({"_meta": meta} if era == "auto" else {})}
+    return json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": told}).encode()

@@ -10,7 +10,11 @@ import httpx2
 import psycopg
 import pytest
 
+from elks_mcp.cli.http import _Server, configure_uvicorn
+from elks_mcp.counters import Counters
+
 from .connecting import PHONE, call, new_box, until, words
+from .test_deploy import SECRETS, compose
 from .test_webhooks import arrived, told
 from .web import Site, post, site
 
@@ -101,3 +105,31 @@ def _away(server: str, url: str) -> Iterator[None]:
         )
         yield
         connection.execute(f'alter database "{name}" allow_connections true'.encode())
+
+
+async def test_a_server_that_ended_by_itself_says_so_and_ends() -> None:
+    async with site(new_box()) as where:
+        server = _Server(configure_uvicorn(where.web), where.web)
+        assert not await server.on_tick(1)
+        where.web.has_failed, where.web._running = True, None
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            assert (await client.get(f"{where.url}/healthz")).status_code == 503
+        assert await server.on_tick(1)
+
+
+async def test_prometheus_may_scrape_by_the_names_of_the_compose_file() -> None:
+    names = compose(**SECRETS)["services"]["one"]["environment"]["ELKS_ALLOWED_HOSTS"]
+    async with (
+        site(new_box(), environ={"ELKS_ALLOWED_HOSTS": names}) as where,
+        httpx2.AsyncClient(trust_env=False) as client,
+    ):
+        for host in ("sandbox:8046", "sandbox:8047", "localhost"):
+            assert (await client.get(f"{where.url}/metrics", headers={"host": host})).status_code == 200
+
+
+def test_a_counter_of_millions_counts_on() -> None:
+    counters = Counters()
+    counters.count("calls")
+    counters._counted["calls"][()] = 1_234_567
+    counters.count("calls")
+    assert counters.write() == ["# TYPE calls counter", "calls 1234568"]

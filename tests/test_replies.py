@@ -12,12 +12,13 @@ import pytest
 from mcp import Client
 
 from elks_mcp import sandbox
+from elks_mcp.errors import StateUnavailable
 from elks_mcp.inbox import Inbox
 from elks_mcp.phone import Number
 from elks_mcp.replies import Replies
 from elks_mcp.sandbox import Fault, Sandbox
 
-from .clocks import ManualClock
+from .clocks import ManualClock, at_rest
 from .connecting import (
     ERAS,
     PHONE,
@@ -35,6 +36,7 @@ from .connecting import (
 )
 from .provider import House, gets
 from .stores import files_with
+from .web import site
 
 pytestmark = pytest.mark.anyio
 
@@ -293,6 +295,7 @@ async def test_history_is_read_no_more_often_than_agreed_and_not_at_all_when_nob
     environ = live(box, ELKS_POLL_SECONDS="7")
     async with connected(environ, box=box, clock=clock) as client:
         await _in_time(clock, lambda: call(client, "wait_for_reply", timeout=70))
+        await at_rest(lambda: False)  # a reading that was begun while somebody waited
         pages = len(gets(box, "/sms"))
         assert 1 < pages <= 12
         for _ in range(100):
@@ -459,3 +462,36 @@ async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock:
         await call(client, "wait_for_reply", after="c-0", timeout=0)
     assert files_with(tmp_path, "accounts") != []  # or this proves nothing
     assert files_with(tmp_path, "A secret between us") == files_with(tmp_path, PHONE) == []
+
+
+async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = box_of_today()
+    async with site(box, environ={"ELKS_POLL_SECONDS": "3600"}) as where:
+        replies, arrivals = where.app.replies, (await where.app.storage.open()).arrivals
+        wanted = await replies.from_now(None)
+
+        async def fail() -> int:
+            raise StateUnavailable("gone for a moment")
+
+        monkeypatch.setattr(arrivals, "find_last", fail)
+        with pytest.raises(StateUnavailable):
+            await replies.wait(wanted, SECOND)
+        assert not replies._waiters
+
+
+async def test_a_fault_in_handing_round_ends_nobody_elses_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = box_of_today()
+    async with site(box, environ={"ELKS_POLL_SECONDS": "3600"}) as where, where.client() as client:
+        arrivals = (await where.app.storage.open()).arrivals
+        real, failed = arrivals.list_after, anyio.Event()
+
+        async def fail_once(position: int) -> Any:
+            if not failed.is_set():
+                failed.set()
+                raise RuntimeError("a fault of our own")
+            return await real(position)
+
+        monkeypatch.setattr(arrivals, "list_after", fail_once)
+        answer = await call(client, "wait_for_reply", timeout=1)
+        assert (failed.is_set(), data(answer)["status"]) == (True, "no_reply")
+        assert (await client.list_tools()).tools

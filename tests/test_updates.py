@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
 from .connecting import ERAS, PHONE, Era, call, connected, data, live, until
@@ -209,3 +210,48 @@ async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
         about_texts, all_of_history = asked("/a1/sms/"), asked("/a1/sms")
         await until(lambda: asked("/a1/sms") >= all_of_history + 3)
         assert asked("/a1/sms/") == about_texts == 2
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_fault_in_reading_history_ends_nothing_else(
+    era: Era, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with told(ELKS_POLL_SECONDS="1") as (box, where), listening(where, era, INBOX) as (client, heard):
+        failed: list[int] = []
+
+        async def fail(_: object) -> None:
+            failed.append(1)
+            raise RuntimeError("a fault of our own")
+
+        monkeypatch.setattr(where.app.inbox, "look", fail)
+        await until(lambda: len(failed) >= 2)
+        box.receive("+46701740690", "Hej")
+        await within(3, heard.of(INBOX))
+        assert (await client.list_tools()).tools
+
+
+async def test_no_more_is_watched_than_is_allowed_however_fast_it_is_asked_for() -> None:
+    async with told() as (_, where), where.client("legacy") as client:
+        refused: list[str] = []
+
+        async def subscribe(number: int) -> None:
+            try:
+                await client.subscribe_resource(f"elks://messages/O-{number:08}")
+            except MCPError as error:
+                refused.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(150):
+                tasks.start_soon(subscribe, number)
+        assert (where.web.updates.streams, len(refused)) == (100, 50)
+
+
+async def test_what_becomes_of_an_order_is_told_in_a_moment_on_postgres_too(postgres_database: str) -> None:
+    async with replicas(postgres_database, ELKS_CONFIRM="always") as (_, one, two), one.client() as client:
+        await call(client, "send_sms", to=PHONE, message="Hej")
+        [waiting] = await one.app.orders.list_latest()
+        uri = f"elks://messages/{waiting.id}"
+        async with listening(two, "auto", uri) as (_client, heard):
+            await until(lambda: two.app.storage.bell.hears_others)
+            await one.app.orders.cancel(waiting, "A person thought better of it.")
+            await within(3, heard.of(uri))

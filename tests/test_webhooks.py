@@ -454,3 +454,40 @@ async def test_a_client_may_not_be_a_web_page_of_somebody_else() -> None:
                 f"{served.url}/mcp", json=hello, headers={"origin": "https://evil.example", **kind}
             )
         assert (strange.status_code, page.status_code) == (421, 403)
+
+
+async def test_until_46elks_said_which_numbers_are_ours_a_text_to_an_unknown_one_is_to_come_again() -> None:
+    box = new_box()
+    box.faults.inject(Fault.UNAVAILABLE, method="GET", path="/numbers", times=None)
+    async with site(box, environ={"ELKS_PHONE_NUMBER": "Klara"}) as served:
+        form = {**INCOMING, "to": box.number, "message": "STOP"}
+        hook = await served.hook("sms")
+        early = await post(hook, form)
+        assert (early.status_code, early.content, await arrived(served)) == (503, b"", [])
+        served.app.hearing._knows_numbers, served.app.hearing._numbers = True, frozenset({box.number})
+        assert (await post(hook, form)).status_code == 204
+        assert await arrived(served) == [form["id"]]
+        assert (await post(hook, {**form, "id": "s1", "to": "+46701740688"})).status_code == 204
+        assert await arrived(served) == [form["id"]]
+
+
+async def test_a_database_that_hangs_is_answered_for_in_time_and_without_a_word(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("elks_mcp.webhooks._LONGEST", 0.2)
+    async with told() as (box, served):
+        events = (await served.app.storage.open()).events
+        released = anyio.Event()
+        real = events.hear_news
+
+        async def hang(*news: Any) -> Any:
+            await released.wait()
+            return await real(*news)
+
+        monkeypatch.setattr(events, "hear_news", hang)
+        hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
+        answer = await post(hook, form)
+        assert (answer.status_code, answer.content) == (503, b"")
+        released.set()
+        assert (await post(hook, form)).status_code == 204  # 46elks tells again
+        assert await arrived(served) == [form["id"]]

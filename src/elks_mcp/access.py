@@ -28,8 +28,11 @@ from elks_mcp.tasks import background
 
 log = logging.getLogger(__name__)
 
-_GOOD_FOR = 1.0
-"""Seconds for which is known which tokens are valid."""
+_GOOD_FOR = 0.5
+"""Seconds for which is known which tokens are valid, and between two looks at who listens: together one."""
+
+_SLOWEST = 10
+"""Seconds in which a request has to be here, whole."""
 
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
@@ -52,6 +55,7 @@ class Doorkeeper:
         self._names = names
         self._is_shut = is_shut
         self._valid: dict[str, Caller] | None = None
+        self._failure: ElksError | None = None
         self._until = 0.0
         self._asking = anyio.Lock()
 
@@ -73,11 +77,19 @@ class Doorkeeper:
         return valid.get((await self._storage.open()).database.hasher.of("token", token))
 
     async def _find_valid(self) -> dict[str, Caller] | None:
+        """Read which tokens are valid, where nobody did lately; a failure is everybody's who waits."""
         async with self._asking:
             if monotonic() >= self._until:
-                exists = self._storage.exists
-                self._valid = await (await self._storage.open()).tokens.list_valid() if exists else None
-                self._until = monotonic() + _GOOD_FOR
+                began, self._failure = monotonic(), None
+                try:
+                    exists = self._storage.exists
+                    self._valid = await (await self._storage.open()).tokens.list_valid() if exists else None
+                    self._until = began + _GOOD_FOR
+                except ElksError as error:
+                    self._failure = error
+                    self._until = monotonic() + _GOOD_FOR
+            if self._failure:
+                raise self._failure
             return self._valid
 
 
@@ -90,10 +102,12 @@ def _read_token(headers: Headers) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
-def is_stream(scope: Scope) -> bool:
-    """Tell a request that stays open: the GET of the older era, or that of the newer one, by its header."""
-    headers = dict(scope["headers"])
-    return scope["method"] == "GET" or headers.get(b"mcp-method") == b"subscriptions/listen"
+class _TurnedAway(Exception):
+    """A request goes no further; with what it is answered."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class Access:
@@ -108,34 +122,49 @@ class Access:
         """Serve one request, or turn it away."""
         headers = Headers(scope=scope)
         try:
+            caller = await self._identify(headers)
+            lasts = scope["method"] == "GET" or headers.get("mcp-method") == "subscriptions/listen"
+            if caller is not ANYBODY:
+                scope["user"] = _as_the_sdk_knows(caller)
+            if scope["method"] == "POST" and caller is not ANYBODY:
+                body = await _read_body(receive)
+                caller = await self._identify(headers)  # a token may be revoked while a body is on its way
+                lasts = self._check(caller, body)
+                receive = _replayed(body, receive)
+        except _TurnedAway as turned_away:
+            await turned_away.answer(scope, receive, send)
+            return
+        if lasts:
+            await self._serve_lasting(scope, receive, send, caller)
+        else:
+            await self._inner(scope, receive, send)
+
+    async def _identify(self, headers: Headers) -> Caller:
+        try:
             caller = await self._doorkeeper().identify(headers)
         except ElksError as error:
             log.error("nobody can tell who calls: %s", error)  # noqa: TRY400  (its words are enough)
-            await _refuse(503, "temporarily_unavailable", _CANNOT_TELL)(scope, receive, send)
-            return
+            raise _TurnedAway(_refuse(503, "temporarily_unavailable", _CANNOT_TELL)) from None
         if caller is None:
-            await _ask_for_token(headers)(scope, receive, send)
-            return
-        if is_stream(scope):
-            await self._serve_stream(scope, receive, send, caller)
-        else:
-            await self._serve_caller(scope, receive, send, caller)
+            raise _TurnedAway(_ask_for_token(headers))
+        return caller
 
-    async def _serve_caller(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        """Serve a caller, if they may do what they ask."""
-        if caller is not ANYBODY:
-            scope["user"] = _as_the_sdk_knows(caller)
-        if scope["method"] == "POST" and caller.scopes != ANYBODY.scopes:
-            body = await _read_body(receive)
-            if lacking := self._lacking(caller, body):
-                await _explain_scope(lacking)(scope, receive, send)
-                return
-            receive = _replayed(body, receive)
-        await self._inner(scope, receive, send)
+    def _check(self, caller: Caller, body: bytes) -> bool:
+        """Check that a caller may do what a body asks; tell whether it is something that lasts."""
+        calls = list(_read_calls(body))
+        needed = frozenset[Allowed]().union(*(self._needs(method, params) for method, params in calls))
+        if lacking := needed - caller.scopes:
+            raise _TurnedAway(_explain_scope(lacking))
+        return any(_lasts(method, params) for method, params in calls)
 
-    async def _serve_stream(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        """Serve a stream, as long as its caller could still come in."""
-        headers = Headers(scope=scope)
+    async def _serve_lasting(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
+        """Serve a stream, or somebody who waits, as long as the caller could still come in."""
+        headers, has_begun = Headers(scope=scope), False
+
+        async def note(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
 
         async def watch() -> None:
             while await self._is_still(caller, headers):  # noqa: ASYNC110  (it is in a database)
@@ -144,7 +173,10 @@ class Access:
 
         async with background() as tasks:
             tasks.start_soon(watch)
-            await self._serve_caller(scope, receive, send, caller)
+            await self._inner(scope, receive, note)
+            return
+        if not has_begun:
+            await _ask_for_token(headers)(scope, receive, send)
 
     async def _is_still(self, caller: Caller, headers: Headers) -> bool:
         try:
@@ -152,10 +184,11 @@ class Access:
         except ElksError:  # nobody can tell; what is open stays open, and tells nothing meanwhile
             return True
 
-    def _lacking(self, caller: Caller, body: bytes) -> frozenset[Allowed]:
-        """List the scopes that a request needs and its caller does not have."""
-        needed = (self._needs(method, params) for method, params in _read_calls(body))
-        return frozenset().union(*needed) - caller.scopes
+
+def _lasts(method: str, params: Mapping[str, Any]) -> bool:
+    """Tell what does nothing but listen or wait; a call that sends first is never cut off."""
+    is_waiting = method == "tools/call" and params.get("name") == "wait_for_reply"
+    return is_waiting or method == "subscriptions/listen"
 
 
 def _read_calls(body: bytes) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -173,12 +206,14 @@ def _read_calls(body: bytes) -> Iterable[tuple[str, Mapping[str, Any]]]:
 async def _read_body(receive: Receive) -> bytes:
     """Read a body; of one that is too large only so much that whoever reads it next finds that, too."""
     body = bytearray()
-    while len(body) <= _LARGEST:
-        message = await receive()
-        body += message.get("body", b"")
-        if message["type"] != "http.request" or not message.get("more_body"):
-            break
-    return bytes(body)
+    with anyio.move_on_after(_SLOWEST):
+        while len(body) <= _LARGEST:
+            message = await receive()
+            body += message.get("body", b"")
+            if message["type"] != "http.request" or not message.get("more_body"):
+                return bytes(body)
+        return bytes(body)
+    raise _TurnedAway(_refuse(408, "too_slow", f"A request has to be here within {_SLOWEST} seconds, whole."))
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -41,7 +41,7 @@ def gauge(name: str, values: Mapping[str, float], label: str = "part") -> list[s
 def sample(name: str, labels: Mapping[str, str], value: float) -> str:
     """Write one line."""
     inside = ",".join(f'{label}="{_escaped(word)}"' for label, word in labels.items())
-    return f"{name}{{{inside}}} {value:g}" if inside else f"{name} {value:g}"
+    return f"{name}{{{inside}}} {value!r}" if inside else f"{name} {value!r}"
 
 
 def _escaped(word: str) -> str:

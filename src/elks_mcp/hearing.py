@@ -65,11 +65,19 @@ class Hearing:
         self._waiting: list[_Waiting] = []
         self._came = anyio.Event()
         self._is_running = False
+        self._knows_numbers = False
+        """Whether 46elks was asked which numbers are the account's."""
         self._may_be_parked = True
         """Another life of the process may have left something."""
 
     def is_ours(self, number: str) -> bool:
-        """Tell whether a number is one of the account's."""
+        """Tell whether a number is one of the account's.
+
+        Raises:
+            StateUnavailable: nobody can tell, since 46elks did not say yet which those are.
+        """
+        if number not in self._numbers and not self._knows_numbers:
+            raise StateUnavailable("It is not known yet which numbers are the account's.")
         return number in self._numbers
 
     async def hear(self, news: News) -> None:
@@ -150,17 +158,18 @@ class Hearing:
     async def _catch_up(self) -> None:
         good_for = timedelta()  # at the start nobody knows what was missed
         while True:
+            pause = _ASK_AGAIN
             with _logged("history cannot be read"):
                 await self._inbox.look(good_for)
-                good_for = _CATCH_UP / 2
-            await self._clock.sleep_until(self._clock.now() + _CATCH_UP)
+                good_for, pause = _CATCH_UP / 2, _CATCH_UP
+            await self._clock.sleep_until(self._clock.now() + pause)
 
     async def _learn_numbers(self) -> None:
         while True:
             pause = _ASK_AGAIN
             with _logged("the account's numbers cannot be read"):
                 self._numbers |= {each.number for each in await self._client.list_numbers()}
-                pause = _NUMBERS_GOOD_FOR
+                self._knows_numbers, pause = True, _NUMBERS_GOOD_FOR
             await self._clock.sleep_until(self._clock.now() + pause)
 
 

@@ -147,8 +147,8 @@ class Replies:
         store = await self._storage.open()
         waiter = _Waiter(wanted)
         deadline = self._clock.now() + within
-        await self._begin(waiter)
         try:
+            await self._begin(waiter)
             if found := await store.arrivals.find_first(wanted):
                 return found
             if not self.is_over:
@@ -200,6 +200,9 @@ class Replies:
             arrivals = await (await self._storage.open()).arrivals.list_after(seen)
         except ElksError as error:
             log.error("what came in cannot be read for now: %s", error)  # noqa: TRY400  (its words are enough)
+            return seen
+        except Exception:  # which would end the whole server
+            log.exception("handing round what came in has a fault of its own")
             return seen
         for arrival in arrivals:
             for waiter in self._waiters:

@@ -24,7 +24,10 @@ class Strangers:
         return theirs
 
     def note(self, messages: Iterable[Message], now: datetime) -> None:
-        """Note that these messages are shown."""
+        """Note that these messages are shown; whose words are at work no more is forgotten."""
+        over = [sender for sender, shown in self._shown.items() if shown <= now - WORDS_WORK_FOR]
+        for sender in over:
+            del self._shown[sender]
         self._shown |= {each.sender: now for each in messages if each.direction is Direction.INBOUND}
 
     def taint(self, to: Number, now: datetime) -> bool:

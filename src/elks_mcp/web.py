@@ -51,6 +51,9 @@ class Web:
         self._names = [name for name in hosts if not is_local(urlsplit(f"//{name}").hostname or "")]
         self._is_shut = is_shut
         self._running: App | None = None
+        self.has_failed = False
+        """Whether it ended by itself; whoever runs it shall end, too, so that it is started again."""
+        self._is_stopping = False
         self._doorkeeper: Doorkeeper | None = None
         security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
         self.updates = Updates()
@@ -63,7 +66,7 @@ class Web:
                 *(Route(route.path, self._guard(route.endpoint)) for route in _routes(protocol)),
                 Route("/hooks", hooks),
                 Mount("/hooks", hooks),
-                Route("/healthz", _tell_alive),
+                Route("/healthz", self._tell_alive),
                 Route("/readyz", self._tell_ready),
                 Route("/metrics", self._tell_metrics),
             ],
@@ -88,6 +91,7 @@ class Web:
 
     def stop(self) -> None:
         """Begin to stop: who waits is told so, and streams end. What is being sent goes on."""
+        self._is_stopping = True
         if self._running:
             self._running.replies.stop()
         self._streams.end()
@@ -103,11 +107,15 @@ class Web:
                     await stack.enter_async_context(self._server.session_manager.run())
                     yield
             finally:
+                self.has_failed = not self._is_stopping
                 self._running = None
 
     @asynccontextmanager
     async def _lend(self) -> AsyncIterator[App]:
         yield self.app
+
+    async def _tell_alive(self, _: Request) -> Response:
+        return PlainTextResponse("ok") if self._running else PlainTextResponse("it has ended", 503)
 
     async def _tell_ready(self, _: Request) -> Response:
         state = await examine(self.app)
@@ -140,10 +148,6 @@ def _take(names: Sequence[str]) -> TransportSecuritySettings:
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
     )
-
-
-async def _tell_alive(_: Request) -> Response:
-    return PlainTextResponse("ok")
 
 
 class _Streams:

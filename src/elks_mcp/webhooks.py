@@ -30,6 +30,9 @@ _MOST_FIELDS = 64
 _SLOWEST = 5
 """Seconds in which a request has to be here, whole."""
 
+_LONGEST = 20
+"""Seconds in which it has to be kept."""
+
 _KEPT, _NOT_KEPT, _NO_POST = 204, 503, 405
 
 Kind = Literal["sms", "delivery"]
@@ -69,12 +72,14 @@ class Hooks:
     async def _hear(self, app: App, scope: Scope, receive: Receive) -> str:
         """Hear it, and say in a word what came of it."""
         try:
-            await app.hearing.hear(await self._read(app, scope, receive))
+            news = await self._read(app, scope, receive)
+            with anyio.fail_after(_LONGEST):  # or the end of the server would answer, and with words
+                await app.hearing.hear(news)
         except _Dropped as dropped:
             log.warning("a webhook was dropped: %s", dropped)
             return "dropped"
-        except ElksError:
-            return "not kept"  # it is logged where it went wrong
+        except (ElksError, TimeoutError):
+            return "not kept"  # it is logged where it went wrong; what is kept after all counts once
         return "kept"
 
     async def _read(self, app: App, scope: Scope, receive: Receive) -> News:

@@ -28,6 +28,9 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._web = web
 
+    async def on_tick(self, counter: int) -> bool:
+        return self._web.has_failed or await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._web.stop()
         await super().shutdown(sockets)
@@ -62,7 +65,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
         click.echo(f"elks-mcp: serving at http://{host}:{listener.getsockname()[1]}/mcp", err=True)
         server = _Server(configure_uvicorn(web), web)
         server.run([listener])
-    return 0 if server.started else 1
+    return 0 if server.started and not web.has_failed else 1
 
 
 def configure_uvicorn(web: Web) -> uvicorn.Config:

@@ -42,7 +42,7 @@ def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: b
         if not new_secret:
             return await _change(app, phone, ours, ours, yes=yes)
         new = await hook_address(url, app.storage, "sms", following=True)
-        return await _change(app, phone, new, ours, first=app.storage.change_secrets, yes=yes)
+        return await _change(app, phone, new, ours, then=app.storage.change_secrets, yes=yes)
 
     return _run(configuration, work)
 
@@ -80,23 +80,25 @@ async def _change(
     address: str | None,
     ours: str,
     *,
-    first: Callable[[], Awaitable[None]] | None = None,
+    then: Callable[[], Awaitable[None]] | None = None,
     yes: bool,
 ) -> int:
-    """Change where incoming texts of a number are told, after a yes, and after what has to come `first`."""
+    """Change where incoming texts of a number are told, after a yes, and do what has to come `then`."""
     number = await _find(app, phone)
     say(f"{number.number} now: {_now(number, ours)}")
-    if (address or "") == number.tells:
+    is_so = (address or "") == number.tells
+    if is_so and not then:
         say("Nothing is to be changed.")
         return 0
-    then = "they are told to this server" if address else "they are told to nobody"
-    if not yes and not click.confirm(f"From now on: {then}. Change it?", default=False):
+    what = "they are told to this server" if address else "they are told to nobody"
+    if not yes and not click.confirm(f"From now on: {what}. Change it?", default=False):
         say("Nothing was changed.")
         return 1
-    if first:
-        await first()
-    await app.client.tell_incoming(number, address)
-    say(f"Changed: {then}.")
+    if not is_so:
+        await app.client.tell_incoming(number, address)
+    if then:  # only now: what 46elks was told before is heard until it is told something else
+        await then()
+    say(f"Changed: {what}.")
     return 0
 
 

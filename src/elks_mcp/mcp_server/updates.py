@@ -6,7 +6,7 @@ nobody learns from an update what they could not read.
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -40,7 +40,7 @@ _MOST_STREAMS, _MOST_WATCHED = 1024, 100
 """How many streams there may be, and how many resources one may be about."""
 
 _BREATH = timedelta(seconds=1)
-"""Between two looks into the store, where other processes cannot ring the bell."""
+"""Between two looks into the store; the bell rings for what comes in or is delivered, and nothing else."""
 
 _STATE = "elks_mcp.watched"
 _NOT_THERE = "not there"
@@ -101,16 +101,17 @@ class Updates:
     async def subscribe(self, ctx: Ctx, params: SubscribeRequestParams) -> EmptyResult:
         """Tell a client of the older era of a resource from now on, on the stream it has open."""
         connection = ctx.session._connection  # noqa: SLF001  (what outlives the request)
-        watched: dict[str, anyio.CancelScope] = connection.state.setdefault(_STATE, {})
+        if _STATE not in connection.state:
+            connection.state[_STATE] = {}
+            connection.exit_stack.callback(_cancel_all, connection.state[_STATE])
+        watched: dict[str, anyio.CancelScope] = connection.state[_STATE]
         uri = str(params.uri)
-        if len(watched) >= _MOST_WATCHED:
-            raise MCPError(INVALID_PARAMS, f"{_MOST_WATCHED} resources at most can be subscribed to.")
         watch = await _Watch.begin(ctx.lifespan_context, (uri,))
         if uri in watched or self._tasks is None:
             return EmptyResult()
+        if len(watched) >= _MOST_WATCHED:
+            raise MCPError(INVALID_PARAMS, f"{_MOST_WATCHED} resources at most can be subscribed to.")
         self._take_place()
-        if not watched:
-            connection.exit_stack.callback(_cancel_all, watched)
         watched[uri] = anyio.CancelScope()
         self._tasks.start_soon(self._follow, watch, connection, watched[uri])
         return EmptyResult()
@@ -121,6 +122,8 @@ class Updates:
                 await watch.follow(connection.send_resource_updated)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             pass  # the client is gone
+        except Exception:  # which would end the whole server
+            log.exception("telling of changes has a fault of its own")
         finally:
             self._give_back()
 
@@ -172,14 +175,17 @@ class _Watch:
                 await self._read_history()
             for uri in await self.look(ask=asks):
                 await tell(uri)
-            breath = replies.poll if app.storage.bell.hears_others else _BREATH
-            await app.clock.wait_for(woken.wait(), until=min(ask_at, now + breath))
+            await app.clock.wait_for(woken.wait(), until=min(ask_at, now + _BREATH))
 
     async def _read_history(self) -> None:
         """Hear what is new, where nobody did lately; what cannot be read now is tried again."""
         if self._app.has_account and self._seen:
-            with suppress(ElksError):
+            try:
                 await self._app.replies.look()
+            except ElksError:
+                pass
+            except Exception:  # which would end the whole server
+                log.exception("reading history for who listens has a fault of its own")
 
     async def look(self, *, ask: bool) -> list[str]:
         """Look at all; list those that have changed. `ask`: ask 46elks too."""

@@ -276,7 +276,8 @@ class Database:
                     if not error.connection_invalidated or (tx and tx.is_used):
                         raise
                 else:
-                    self._is_news |= tx.is_news
+                    if tx.is_news:  # another thread may be about to say so
+                        self._is_news = True
                     return result
             raise StateUnavailable("The database of queued texts cannot be reached.")
 

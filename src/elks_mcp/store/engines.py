@@ -31,6 +31,10 @@ _POSTGRES_OPTIONS = " ".join(
 )
 
 
+_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+"""When a database that says nothing at all is given up: in seconds, and with a question open in ms."""
+
+
 def open_engine(place: Place) -> Engine:
     """Make what opens connections to a place's database.
 
@@ -62,7 +66,7 @@ def _open_postgres(written: str, **more: Any) -> Engine:
         ) from None
     theirs = url.query.get("options", "")
     options = " ".join([theirs] if isinstance(theirs, str) else theirs)  # ours last, since the last counts
-    args = {"options": f"{options} {_POSTGRES_OPTIONS}".strip(), "connect_timeout": _BUSY_SECONDS}
+    args = {"options": f"{options} {_POSTGRES_OPTIONS}".strip(), "connect_timeout": _BUSY_SECONDS, **_ALIVE}
     try:
         return create_engine(url, poolclass=NullPool, connect_args=args, **more)
     except ModuleNotFoundError:
