@@ -91,3 +91,10 @@ def test_a_text_is_tainted_by_anybody_elses_words_of_the_last_half_hour(
         strangers.note([a_message(sender.e164)], NOON + timedelta(minutes=at))
     expected = any(sender != to and at + 30 > minute for sender, at in shown)
     assert strangers.taint(to, NOON + timedelta(minutes=minute)) == expected
+
+
+def test_whose_words_were_shown_days_ago_is_held_no_longer() -> None:
+    strangers = Strangers()
+    strangers.note([a_message(ANNA.e164)], NOON)
+    strangers.note([a_message(BO.e164)], NOON + timedelta(days=2))
+    assert list(strangers._shown) == [BO.e164]

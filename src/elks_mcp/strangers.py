@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from elks_mcp.models import Direction, Message
 from elks_mcp.phone import Number
 
-WORDS_WORK_FOR = timedelta(minutes=30)
+WORDS_WORK_FOR, _KEPT = timedelta(minutes=30), timedelta(days=1)
+"""The second is longer, since the machine's clock may be put back."""
 
 
 class Strangers:
@@ -24,8 +25,8 @@ class Strangers:
         return theirs
 
     def note(self, messages: Iterable[Message], now: datetime) -> None:
-        """Note that these messages are shown; whose words are at work no more is forgotten."""
-        over = [sender for sender, shown in self._shown.items() if shown <= now - WORDS_WORK_FOR]
+        """Note that these messages are shown; whose words are long at work no more is forgotten."""
+        over = [sender for sender, shown in self._shown.items() if shown <= now - _KEPT]
         for sender in over:
             del self._shown[sender]
         self._shown |= {each.sender: now for each in messages if each.direction is Direction.INBOUND}
