@@ -37,7 +37,7 @@ _SLOWEST = 10
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "via")
+_FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "via"})
 
 
 _CANNOT_TELL = "The server cannot tell now who calls, so it lets nobody in. Trying again in a while helps."
@@ -67,9 +67,7 @@ class Doorkeeper:
         """
         valid = await self._find_valid()
         if valid is None:
-            comes_from_afar = headers.get("host") in self._names or any(
-                each in headers for each in _FORWARDED
-            )
+            comes_from_afar = headers.get("host") in self._names or not _FORWARDED.isdisjoint(headers.keys())
             return None if self._is_shut or comes_from_afar else ANYBODY
         token = _read_token(headers)
         if token is None:
@@ -78,6 +76,8 @@ class Doorkeeper:
 
     async def _find_valid(self) -> dict[str, Caller] | None:
         """Read which tokens are valid, where nobody did lately; a failure is everybody's who waits."""
+        if monotonic() < self._until:
+            return self._last_found()
         async with self._asking:
             if monotonic() >= self._until:
                 began, self._failure = monotonic(), None
@@ -88,9 +88,12 @@ class Doorkeeper:
                 except ElksError as error:
                     self._failure = error
                     self._until = monotonic() + _GOOD_FOR
-            if self._failure:
-                raise self._failure
-            return self._valid
+            return self._last_found()
+
+    def _last_found(self) -> dict[str, Caller] | None:
+        if self._failure:
+            raise self._failure
+        return self._valid
 
 
 def _read_token(headers: Headers) -> str | None:

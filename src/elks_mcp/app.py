@@ -55,6 +55,8 @@ class App:
 
     def of(self, caller: Caller) -> "App":
         """Work for one caller: with their orders, and with what they were shown."""
+        if caller == self.caller:
+            return self
         strangers = self.strangers.of(caller.name)
         return replace(
             self, caller=caller, strangers=strangers, orders=self.orders.of(caller.name, strangers)

@@ -78,7 +78,8 @@ class Scoped:
         app: App = ctx.lifespan_context.of(caller)
         mark = _app_of_caller.set(app)
         try:
-            answer = await call_next(replace(ctx, lifespan_context=app))
+            is_theirs = app is ctx.lifespan_context
+            answer = await call_next(ctx if is_theirs else replace(ctx, lifespan_context=app))
         finally:
             _app_of_caller.reset(mark)
         return self._without_others(ctx.method, answer, caller)
