@@ -10,8 +10,10 @@ PYTHON ?= python3
 # uv, wherever it is; else our own, in .uv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked
+# The protocol's own suite, and a Node that is new enough for it; npm brings both.
+SUITE := tests/conformance/node_modules
 
-.PHONY: setup demo test test-long crash-test check fmt docs bench clean
+.PHONY: setup demo test test-long crash-test conformance check fmt docs bench clean
 
 setup: $(UV)
 	$(UV) sync --locked
@@ -27,11 +29,18 @@ demo: setup
 test: setup
 	$(RUN) pytest -m "not long"
 
-test-long: crash-test
+test-long: crash-test $(SUITE)
 	$(RUN) pytest --hypothesis-profile=thorough
 
 crash-test: setup
 	$(RUN) python scripts/crash_test.py
+
+conformance: setup $(SUITE)
+	$(RUN) pytest tests/test_conformance.py
+
+$(SUITE): tests/conformance/package-lock.json
+	npm ci --prefix tests/conformance --no-audit --no-fund --loglevel=error
+	touch $@
 
 check: setup
 	$(RUN) ruff check

@@ -57,8 +57,8 @@ class Web:
         self._doorkeeper: Doorkeeper | None = None
         security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
         self.updates = Updates()
-        self._server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
-        protocol = self._server.streamable_http_app(transport_security=_take(hosts))
+        self.server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
+        protocol = self.server.streamable_http_app(transport_security=_take(hosts))
         self._streams = _Streams()
         hooks = Hooks(lambda: self.app)
         self.asgi = Starlette(
@@ -104,7 +104,7 @@ class Web:
                 async with AsyncExitStack() as stack:
                     if app.has_account:
                         await stack.enter_async_context(app.hearing.running())
-                    await stack.enter_async_context(self._server.session_manager.run())
+                    await stack.enter_async_context(self.server.session_manager.run())
                     yield
             finally:
                 self.has_failed = not self._is_stopping

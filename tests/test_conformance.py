@@ -1,0 +1,103 @@
+"""The protocol's own suite and its Inspector, against all of our server from the port up, in both eras."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Annotated, Literal
+
+import anyio
+import pytest
+from pydantic import WithJsonSchema
+
+from .conformance.fixtures import mount
+from .connecting import new_box
+from .web import site
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore:The logging capability is deprecated"),  # and the suite's older half
+]
+
+_MODULES = Path(__file__).parent / "conformance" / "node_modules"
+_SUITE = "@modelcontextprotocol/conformance/dist/index.js"
+_INSPECTOR = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
+
+
+@pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
+async def test_all_required_scenarios_pass(tmp_path: Path, revision: str) -> None:
+    async with site(new_box()) as place:
+        mount(place.web.server)
+        said = await _run(
+            _SUITE, "server", "--url", f"{place.url}/mcp", "--requirements", revision, home=tmp_path
+        )
+
+    assert said.returncode == 0, said.stdout
+    required = await _list_required(revision, tmp_path)
+    passed = re.findall(r"^✓ (\S+): [1-9]\d* passed, 0 failed$", said.stdout, re.MULTILINE)
+    assert len(required) >= 30
+    assert required <= set(passed)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_the_inspectors_strict_lint_is_clean(tmp_path: Path, era: Literal["legacy", "modern"]) -> None:
+    async with site(new_box()) as place:
+        said = await _inspect(place.url, era, tmp_path, "--method", "tools/list", "--strict")
+        assert said.returncode == 0, said.stderr
+        async with place.client("auto") as client:
+            tools = (await client.list_tools()).tools
+    answer = json.loads(said.stdout)
+    assert "schemaFindings" not in answer  # warnings would be here
+    assert [tool["name"] for tool in answer["result"]["tools"]] == [tool.name for tool in tools]
+
+
+async def test_the_inspectors_strict_lint_finds_what_is_not_portable(tmp_path: Path) -> None:
+    """Else the test above might prove nothing."""
+
+    async def awkward(anything: Annotated[str, WithJsonSchema({"anyOf": [True]})]) -> str:
+        return anything
+
+    async with site(new_box()) as place:
+        place.web.server.add_tool(awkward, name="awkward")
+        said = await _inspect(place.url, "modern", tmp_path, "--method", "tools/list", "--strict")
+    assert said.returncode == 6, said.stderr
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_the_inspector_calls_a_tool(tmp_path: Path, era: Literal["legacy", "modern"]) -> None:
+    text = json.dumps({"to": "+46701740605", "message": "Hej på dig, Åsa 👋"})
+    call = ("--method", "tools/call", "--tool-name", "send_sms", "--tool-args-json", text)
+    box = new_box()
+    async with site(box) as place:
+        said = await _inspect(place.url, era, tmp_path, *call)
+    assert said.returncode == 0, said.stderr
+    assert [message.text for message in box.accepted] == ["Hej på dig, Åsa 👋"]
+
+
+async def _inspect(url: str, era: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    config = home / "servers.json"
+    server = {"type": "streamable-http", "url": f"{url}/mcp", "protocolEra": era}
+    config.write_text(json.dumps({"mcpServers": {"elks": server}}))
+    chosen = ("--cli", "--config", str(config), "--server", "elks", "--format", "json")
+    return await _run(_INSPECTOR, *chosen, *arguments, home=home)
+
+
+async def _list_required(revision: str, home: Path) -> set[str]:
+    """List the scenarios for servers that a revision requires."""
+    said = await _run(_SUITE, "list", "--requirements", revision, home=home)
+    ours = said.stdout.partition("Server scenarios")[2].partition("Client scenarios")[0]
+    return set(re.findall(r"^ +- (\S+)$", ours, re.MULTILINE))
+
+
+async def _run(script: str, *arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run one of the suite's scripts, which may write into `home` only."""
+    node = _MODULES / ".bin" / "node"
+    if not node.exists():
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("make conformance brings the suite")
+    environ = {**os.environ, "HOME": str(home), "MCP_INSPECTOR_SECRET_STORE": "memory", "NO_COLOR": "1"}
+    command = [str(node), str(_MODULES / script), *arguments]
+    with anyio.fail_after(120):
+        done = await anyio.run_process(command, check=False, cwd=home, env=environ)
+    return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())
