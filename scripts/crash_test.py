@@ -1,7 +1,7 @@
 """Kill the real server at random, again and again, and see that no text goes out twice or is lost.
 
     uv run python scripts/crash_test.py                     all lanes, 1,020 kills, some 20 minutes
-    uv run python scripts/crash_test.py --kills 50 --processes 2 --database postgres --seed 7
+    uv run python scripts/crash_test.py --kills 50 --processes 2 --database postgres --transport http
 
 Servers text through a simulated 46elks in which things go wrong; they are killed with SIGKILL, frozen,
 and started again. In the end its books are compared with what the servers answered. docs/crash-test.md
@@ -34,6 +34,7 @@ def main() -> int:
         kills=options.kills,
         processes=options.processes or 1,
         database=options.database or "sqlite",
+        transport=options.transport,
         seed=options.seed,
         quiet=options.quiet,
         provider_delay=options.provider_delay,
@@ -96,6 +97,12 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=1020, help="of all lanes together (1020)")
     parser.add_argument("--processes", type=int, choices=(1, 2), help="one lane only: so many servers")
     parser.add_argument("--database", choices=("sqlite", "postgres"), help="one lane only: on this")
+    parser.add_argument(
+        "--transport",
+        choices=("stdio", "http"),
+        default="stdio",
+        help="of one lane: how they are asked (stdio)",
+    )
     parser.add_argument("--seed", type=int, default=1, help="of all chances; the time has its own (1)")
     parser.add_argument("--quiet", type=float, default=3.0, help="ELKS_QUIET_PERIOD, in seconds (3)")
     parser.add_argument(

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows cannot 
 
 @pytest.mark.lengthy
 def test_p4_p5_servers_killed_at_random_neither_repeat_nor_lose_a_text(tmp_path: Path) -> None:
-    """One server and two on SQLite, two on PostgreSQL; and a lane that has to fail, and does."""
+    """One server and two on SQLite, two over HTTP on PostgreSQL; and a lane that has to fail, and does."""
     found = tmp_path / "found.json"
     options = ["--kills=18", "--at-once=4", f"--json={found}"]
     ended = subprocess.run(
@@ -30,4 +30,7 @@ def test_p4_p5_servers_killed_at_random_neither_repeat_nor_lose_a_text(tmp_path:
     for lane in lanes:
         assert lane["figures"]["accepted"] > 5
         assert not any(lane["violations"].values())
+    for lane in lanes:
+        waited = lane["figures"]["answers waited for"]
+        assert bool(waited) is ("HTTP" in lane["lane"])
     assert told["counterproof"]["violations"]["duplicates"] > 0

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from crash.agent import Wish
 from crash.plan import Plan
 from crash.state import Order
+from crash.waiting import Waiter
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sandbox.requests import ApiRequest
 
@@ -32,6 +33,7 @@ class Evidence:
     plan: Plan
     wishes: list[Wish]
     orders: list[Order]
+    waiters: list[Waiter]
     box: Sandbox
     paid: list[ApiRequest]
     caps: list[Cap]

@@ -1,5 +1,6 @@
-"""The door of the simulated 46elks: it can be shut, and then connections are really refused."""
+"""A door that leads to whoever is behind it. It can be shut, and then connections are really refused."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import anyio
@@ -11,9 +12,9 @@ _LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream
 
 @dataclass
 class Front:
-    """A port that leads to the one behind it, while it is open."""
+    """A port that leads to the one behind it, while it is open; 0 is nobody's."""
 
-    behind: int
+    behind: Callable[[], int]
     _knocked: anyio.Event = field(default_factory=anyio.Event)
     _shut: anyio.Event = field(default_factory=anyio.Event)
     _opened: anyio.Event = field(default_factory=anyio.Event)
@@ -49,9 +50,10 @@ class Front:
         knocked, self._knocked = self._knocked, anyio.Event()
         knocked.set()
         try:
-            inside = await anyio.connect_tcp(_HERE, self.behind)
-        except OSError:
-            inside = outside  # nobody is behind the door any more
+            inside = await anyio.connect_tcp(_HERE, self.behind())
+        except OSError:  # nobody is behind the door any more
+            await outside.aclose()
+            return
         async with outside, inside, anyio.create_task_group() as both:
             both.start_soon(_pass_on, outside, inside)
             await _pass_on(inside, outside)

@@ -62,6 +62,7 @@ def judge(evidence: Evidence) -> Verdict:
     verdict.faults = evidence.injected
     _judge_texts(verdict, evidence)
     _judge_answers(verdict, evidence)
+    _judge_waiters(verdict, evidence)
     _judge_budget(verdict, evidence)
     _judge_rate(verdict, evidence)
     _judge_end(verdict, evidence)
@@ -120,6 +121,18 @@ def _judge_answers(verdict: Verdict, evidence: Evidence) -> None:
             verdict.blame("repeats swallowed", int(first is not wish), f"{wish.text!r}: {order_id}")
 
 
+def _judge_waiters(verdict: Verdict, evidence: Evidence) -> None:
+    """See that whoever waited heard each answer of their phone once, and nothing else."""
+    for waiter in evidence.waiters:
+        what = f"{waiter.phone}: wanted {waiter.wanted}, heard {waiter.heard}"
+        verdict.blame("answers missed", len(set(waiter.wanted) - set(waiter.heard)), what)
+        verdict.blame("answers out of turn", int(waiter.heard != waiter.wanted[: len(waiter.heard)]), what)
+        verdict.blame("waiters harmed", len(waiter.harmed), f"{waiter.harmed[:3]}")
+    if not evidence.waiters:
+        for what in ("answers missed", "answers out of turn", "waiters harmed"):
+            verdict.blame(what, 0)
+
+
 def _judge_budget(verdict: Verdict, evidence: Evidence) -> None:
     """See that what any 24 hours cost is within the largest budget a server had by then."""
     charges = evidence.box.charges
@@ -151,6 +164,8 @@ def _count(evidence: Evidence) -> dict[str, int]:
         "repeats on purpose": len(evidence.wishes) - len(_by_text(evidence.wishes)),
         "calls": sum(wish.calls for wish in evidence.wishes),
         "refused": sum(wish.last == REFUSED for wish in evidence.wishes),
+        "answers waited for": sum(len(waiter.heard) for waiter in evidence.waiters),
+        "waiting interrupted by a kill": sum(waiter.interrupted for waiter in evidence.waiters),
         "orders": len(evidence.orders),
         "accepted": len(evidence.box.accepted),
         "paid requests": len(evidence.paid),

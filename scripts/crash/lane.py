@@ -1,5 +1,6 @@
 """One lane: servers are started, asked for texts, killed, frozen and started again; then all settles."""
 
+import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,13 +10,21 @@ from time import monotonic
 
 import anyio
 import anyio.to_thread
+from anyio.abc import TaskGroup
+from tests.test_webhooks import tell_number
 
 from crash.agent import Agent
 from crash.evidence import Cap, Evidence, Freeze
-from crash.plan import Plan
+from crash.front import Front
+from crash.pipes import ServerOnPipes
+from crash.plan import ANSWERING, Plan
 from crash.provider import Provider
+from crash.replica import Replica
 from crash.server import Server
 from crash.state import UNFINISHED, State, open_state
+from crash.waiting import Waiter
+from elks_mcp.settings import load
+from elks_mcp.store.storage import find_hasher
 
 _HANDS = 5
 """Calls under way to one server."""
@@ -48,6 +57,13 @@ class Lane:
     freezes: list[Freeze] = field(default_factory=list)
     outages: int = 0
     caps: list[Cap] = field(default_factory=list)
+    waiters: list[Waiter] = field(default_factory=list)
+    _servers: list[Server] = field(default_factory=list)
+    """Those that were started, and not killed yet."""
+
+    _public_port: int = 0
+    """Where 46elks reaches whichever of them lives."""
+
     _random: Random = field(init=False)
     _is_over: bool = False
 
@@ -57,18 +73,23 @@ class Lane:
     async def run(self) -> Evidence:
         """Do it all."""
         began = monotonic()
-        async with anyio.create_task_group() as slots:
-            for _ in range(self.plan.processes):
-                slots.start_soon(self._kill_again_and_again)
-        crashing = monotonic() - began
-        self.provider.calm()
-        exits = await self._settle()
+        async with anyio.create_task_group() as group:
+            if self.plan.transport == "http":
+                await self._let_phones_answer(group)
+            async with anyio.create_task_group() as slots:
+                for _ in range(self.plan.processes):
+                    slots.start_soon(self._kill_again_and_again)
+            crashing = monotonic() - began
+            self.provider.calm()
+            exits = await self._settle()
+            group.cancel_scope.cancel()
         await anyio.sleep(self.plan.provider_delay)  # what is accepted late counts, too
         orders = await anyio.to_thread.run_sync(self.state.read)
         return Evidence(
             plan=self.plan,
             wishes=self.agent.wishes,
             orders=orders,
+            waiters=self.waiters,
             box=self.provider.box,
             paid=self.provider.paid,
             caps=self.caps,
@@ -88,24 +109,60 @@ class Lane:
             seconds=monotonic() - began,
         )
 
+    async def _let_phones_answer(self, group: TaskGroup) -> None:
+        """Let phones answer somebody who waits; what they say comes in wherever a server lives."""
+        front = Front(self._find_port)
+        self._public_port = await group.start(front.run)
+        hasher = find_hasher(load(self._environ(0)).settings.place())
+        secret = hasher.of("secret", "webhook sms", "0")
+        await tell_number(self.provider.box, f"{self._public_url}/hooks/{secret}/sms")
+        for phone in ANSWERING:
+            waiter = Waiter(phone, self.provider.box, self.plan.random(f"waiter {phone}"))
+            self.waiters.append(waiter)
+            group.start_soon(waiter.run, self._find_server, lambda: self.provider.is_calm)
+
+    @property
+    def _public_url(self) -> str:
+        return f"http://127.0.0.1:{self._public_port}"
+
+    async def _find_server(self) -> Server:
+        """Find one that can be asked."""
+        while True:
+            if able := self._able():
+                return self._random.choice(able)
+            await anyio.sleep(_IDLE)
+
+    def _find_port(self) -> int:
+        """Find where one is that can be told, as a proxy does that looks after them."""
+        able = [each for each in self._able() if isinstance(each, Replica) and not each.is_frozen]
+        return self._random.choice(able).port if able else 0
+
+    def _able(self) -> list[Server]:
+        return [each for each in self._servers if each.greeted.is_set() and not each.is_gone]
+
     async def _kill_again_and_again(self) -> None:
         while self.kills < self.plan.kills:
             self.kills += 1
             self.agent.want(self.plan.texts - len(self.agent.todo))
             server = await self._start()
+            self._servers.append(server)
             async with server.process, anyio.create_task_group() as life:
                 life.start_soon(server.read)
                 life.start_soon(self._employ, server)
                 try:
                     await self._wait_for_its_end(server)
                 finally:
+                    self._servers.remove(server)
                     server.kill()
 
     async def _start(self) -> Server:
         """Start a server. The budget is a little larger each time, as of one who pays in weekly."""
         amount = self.plan.budget(self.kills)
         self.caps.append(Cap(datetime.now(UTC), amount))
-        return await Server.start(self._environ(amount), self.log)
+        environ = self._environ(amount)
+        if self.plan.transport == "http":
+            return await Replica.start(environ, self.log, _find_port())
+        return await ServerOnPipes.start(environ, self.log)
 
     def _environ(self, budget: int) -> dict[str, str]:
         box, plan = self.provider.box, self.plan
@@ -121,8 +178,13 @@ class Lane:
             "ELKS_MAX_PER_NUMBER": "100000",
             "ELKS_BUDGET_PER_DAY": f"{budget / 10_000:.4f}",
             "ELKS_LOG_LEVEL": "WARNING",
+            **(self._environ_of_replicas() if self.plan.transport == "http" else {}),
             **self.state.environ,
         }
+
+    def _environ_of_replicas(self) -> dict[str, str]:
+        """Say where they are told, and that who reads answers may text others unasked."""
+        return {"ELKS_PUBLIC_URL": self._public_url, "ELKS_GUARDS_OFF": "tainted"}
 
     async def _employ(self, server: Server) -> None:
         """Ask a server for texts with several hands, while it lives."""
@@ -191,6 +253,7 @@ class Lane:
     async def _settle(self) -> list[int]:
         """Start servers that nobody kills, let them finish, and end them as a client does."""
         servers = [await self._start() for _ in range(self.plan.processes)]
+        self._servers += servers
         exits: list[int] = []
         async with anyio.create_task_group() as group:
             for server in servers:
@@ -204,10 +267,16 @@ class Lane:
         return exits
 
     async def _has_settled(self) -> bool:
-        if not self.agent.is_done:
+        if not self.agent.is_done or any(waiter.is_waiting for waiter in self.waiters):
             return False
         orders = await anyio.to_thread.run_sync(self.state.read)
         return not any(order.state in UNFINISHED for order in orders)
+
+
+def _find_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 async def run_lane(plan: Plan) -> Evidence:

@@ -5,6 +5,7 @@ from random import Random
 from typing import Literal
 
 Database = Literal["sqlite", "postgres"]
+Transport = Literal["stdio", "http"]
 
 LEASE_SPARE = 5.0
 """Seconds that a lease lasts longer than one request (docs/safety.md)."""
@@ -12,6 +13,9 @@ LEASE_SPARE = 5.0
 OURS = "+46701740699"
 PHONES = tuple(f"+467017406{end}" for end in range(19, 99))
 """They belong to nobody, and none of them does anything odd in the sandbox."""
+
+ANSWERING = PHONES[-6:]
+"""Those whose answers somebody waits for."""
 
 PRICE = 5_200
 """Of a text of one part to Sweden, in ten-thousandths."""
@@ -41,6 +45,8 @@ class Plan:
     per_minute: int = 60
     """ELKS_SMS_PER_MINUTE: little enough that texts queue."""
 
+    transport: Transport = "stdio"
+
     texts: int = 6
     """Waiting to be asked for at the start of each server, at least."""
 
@@ -63,7 +69,8 @@ class Plan:
     def name(self) -> str:
         """Say which lane it is."""
         kind = {"sqlite": "SQLite", "postgres": "PostgreSQL"}[self.database]
-        return f"{self.processes} process{'es' if self.processes > 1 else ''} on {kind}"
+        over = " over HTTP" if self.transport == "http" else ""
+        return f"{self.processes} process{'es' if self.processes > 1 else ''}{over} on {kind}"
 
     def random(self, purpose: str) -> Random:
         """Give the chances for one purpose: the same for the same seed."""

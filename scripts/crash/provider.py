@@ -69,7 +69,7 @@ class Provider:
     async def serving(self) -> AsyncIterator[None]:
         """Serve it on this machine while inside."""
         async with serve(self.box) as url, anyio.create_task_group() as group:
-            self.front = Front(urlsplit(url).port or 0)
+            self.front = Front(lambda: urlsplit(url).port or 0)
             self.url = f"http://127.0.0.1:{await group.start(self.front.run)}/a1"
             try:
                 yield

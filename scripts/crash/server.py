@@ -1,90 +1,55 @@
-"""One life of the server: the real program on pipes, until it is killed."""
+"""One life of the server: the real program, until it is killed."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import anyio
 from anyio.abc import Process
-from anyio.streams.buffered import BufferedByteReceiveStream
 
 _INHERITED = ("PATH", "HOME", "PYTHONPATH", "SYSTEMROOT")
-_LONGEST_LINE = 1_000_000
-_GONE = (
+
+GONE = (
     anyio.BrokenResourceError,
     anyio.ClosedResourceError,
     anyio.EndOfStream,
     anyio.IncompleteRead,
     OSError,
 )
-_HELLO = {
-    "protocolVersion": "2025-11-25",
-    "capabilities": {},
-    "clientInfo": {"name": "crash-test", "version": "1"},
-}
-
-
-@dataclass(slots=True)
-class _Reply:
-    come: anyio.Event = field(default_factory=anyio.Event)
-    message: dict[str, Any] | None = None
+"""What talking to one that was killed ends with."""
 
 
 @dataclass
-class Server:
-    """A server and what its client still waits for."""
+class Server(ABC):
+    """A server, and how it is asked."""
 
     process: Process
-    _waiting: dict[int, _Reply] = field(default_factory=dict)
-    _last_id: int = 0
-    _writing: anyio.Lock = field(default_factory=anyio.Lock)
+    log: Path
     is_gone: bool = False
+    is_frozen: bool = False
     greeted: anyio.Event = field(default_factory=anyio.Event)
 
-    @classmethod
-    async def start(cls, environ: Mapping[str, str], log: Path) -> Self:
-        """Start one."""
-        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        with log.open("ab") as errors:
-            process = await anyio.open_process(
-                [sys.executable, "-m", "elks_mcp"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env={**inherited, "PYTHONUTF8": "1", **environ},
-            )
-        return cls(process)
-
+    @abstractmethod
     async def read(self) -> None:
         """Take in what it says, until it is gone."""
-        if self.process.stdout is None:
-            raise RuntimeError("it has no standard output")
-        lines = BufferedByteReceiveStream(self.process.stdout)
-        try:
-            while True:
-                self._hear(json.loads(await lines.receive_until(b"\n", _LONGEST_LINE)))
-        except _GONE:
-            self.is_gone = True
-        for reply in self._waiting.values():
-            reply.come.set()
 
+    @abstractmethod
     async def greet(self) -> None:
-        """Agree on the protocol, if it lives to do that."""
-        if await self._ask("initialize", _HELLO):
-            await self._write({"method": "notifications/initialized"})
-            self.greeted.set()
+        """Wait until it can be asked, if it lives to be."""
 
+    @abstractmethod
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
         """Call a tool and return its result; None where none ever came."""
-        answer = await self._ask("tools/call", {"name": tool, "arguments": dict(arguments)})
-        result: dict[str, Any] | None = answer and answer.get("result")
-        return result
+
+    @abstractmethod
+    async def close(self) -> int:
+        """Let it end as whoever started it does, and give its exit code."""
 
     def kill(self) -> None:
         """Kill it, as the power would."""
@@ -92,38 +57,23 @@ class Server:
 
     def freeze(self) -> None:
         """Let it stand still, as a laptop does that is shut."""
+        self.is_frozen = True
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
         self.process.send_signal(signal.SIGCONT)
+        self.is_frozen = False
 
-    async def close(self) -> int:
-        """Close its standard input and wait for it to end by itself."""
-        if self.process.stdin:
-            await self.process.stdin.aclose()
-        return await self.process.wait()
 
-    async def _ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
-        self._last_id += 1
-        number, reply = self._last_id, _Reply()
-        self._waiting[number] = reply
-        await self._write({"id": number, "method": method, "params": params})
-        if not self.is_gone:
-            await reply.come.wait()
-        del self._waiting[number]
-        return reply.message
-
-    async def _write(self, message: Mapping[str, Any]) -> None:
-        line = json.dumps({"jsonrpc": "2.0", **message}) + "\n"
-        try:
-            async with self._writing:
-                if self.process.stdin:
-                    await self.process.stdin.send(line.encode())
-        except _GONE:
-            self.is_gone = True
-
-    def _hear(self, message: dict[str, Any]) -> None:
-        if reply := self._waiting.get(message.get("id", 0)):
-            reply.message = message
-            reply.come.set()
+async def start_program(environ: Mapping[str, str], log: Path, *arguments: str) -> Process:
+    """Start the program; what it says on standard error goes to the log."""
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    with log.open("ab") as errors:
+        return await anyio.open_process(
+            [sys.executable, "-m", "elks_mcp", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env={**inherited, "PYTHONUTF8": "1", **environ},
+        )

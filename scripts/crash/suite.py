@@ -10,18 +10,18 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from crash.plan import Database, Plan
+from crash.plan import Database, Plan, Transport
 from crash.report import Found
 
 NO_POSTGRES = 3
 """How a lane ends that has no PostgreSQL to run on."""
 
-_LANES: tuple[tuple[int, Database, float], ...] = (
-    (1, "sqlite", 0.34),
-    (2, "sqlite", 0.33),
-    (2, "postgres", 0.33),
+_LANES: tuple[tuple[int, Database, Transport, float], ...] = (
+    (1, "sqlite", "stdio", 0.34),
+    (2, "sqlite", "stdio", 0.33),
+    (2, "postgres", "http", 0.33),
 )
-"""Processes, database and share of the kills; what takes longest comes first."""
+"""Processes, database, transport and share of the kills; what takes longest comes first."""
 
 _TOO_SHORT, _TOO_LONG = 0.2, 6.0
 _FEW = 5
@@ -32,9 +32,14 @@ def plan_lanes(plan: Plan) -> list[Plan]:
     """Share the kills out among all kinds of lanes."""
     return [
         replace(
-            plan, kills=round(plan.kills * share), processes=processes, database=database, seed=plan.seed + n
+            plan,
+            kills=round(plan.kills * share),
+            processes=processes,
+            database=database,
+            transport=transport,
+            seed=plan.seed + n,
         )
-        for n, (processes, database, share) in enumerate(_LANES)
+        for n, (processes, database, transport, share) in enumerate(_LANES)
     ]
 
 
@@ -57,6 +62,7 @@ def _run(script: Path, plan: Plan, file: Path) -> Found | None:
         "kills": plan.kills,
         "processes": plan.processes,
         "database": plan.database,
+        "transport": plan.transport,
         "seed": plan.seed,
         "quiet": plan.quiet,
         "provider-delay": plan.provider_delay,

@@ -1,6 +1,8 @@
 """`elks-mcp serve --http`: the server that many share, under uvicorn."""
 
+import signal
 import socket
+from types import FrameType
 
 import anyio
 import click
@@ -27,6 +29,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, web: Web) -> None:
         super().__init__(config)
         self._web = web
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Stop in order, and do not end by the signal afterwards: whoever sent it sees that all went well."""
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
 
     async def on_tick(self, counter: int) -> bool:
         return self._web.has_failed or await super().on_tick(counter)

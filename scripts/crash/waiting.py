@@ -1,0 +1,68 @@
+"""Those who wait for answers, while the servers that they wait at are killed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+
+import anyio
+
+from crash.server import Server
+from elks_mcp.sandbox import Sandbox
+
+_LONGEST = 20
+_LATEST_ANSWER = 3.0
+
+FindServer = Callable[[], Awaitable[Server]]
+
+
+@dataclass
+class Waiter:
+    """Somebody who waits for what one phone answers, time and again, at whichever server there is."""
+
+    phone: str
+    box: Sandbox
+    random: Random
+    wanted: list[str] = field(default_factory=list)
+    """What the phone answered, in order."""
+
+    heard: list[str] = field(default_factory=list)
+    harmed: list[str] = field(default_factory=list)
+    """What servers said that nobody killed, and that was neither an answer nor "none yet"."""
+
+    interrupted: int = 0
+    """Calls that a kill left without an answer."""
+
+    is_waiting: bool = False
+    _cursor: str = "c-0"
+
+    async def run(self, find_server: FindServer, is_over: Callable[[], bool]) -> None:
+        """Wait for one answer after another, until it is enough."""
+        while not is_over():
+            self.is_waiting = True
+            async with anyio.create_task_group() as both:
+                both.start_soon(self._answer)
+                await self._hear(find_server)
+            self.is_waiting = False
+
+    async def _answer(self) -> None:
+        await anyio.sleep(self.random.uniform(0, _LATEST_ANSWER))
+        text = f"Answer {len(self.wanted)} from {self.phone}"
+        self.wanted.append(text)
+        self.box.receive(self.phone, text)
+
+    async def _hear(self, find_server: FindServer) -> None:
+        while True:
+            server = await find_server()
+            arguments = {"from": self.phone, "after": self._cursor, "timeout": _LONGEST}
+            result = await server.call("wait_for_reply", arguments)
+            if result is None:
+                self.interrupted += 1
+                continue
+            if result.get("isError"):
+                self.harmed.append(result["content"][0]["text"])
+                continue
+            answer = result["structuredContent"]
+            self._cursor = answer["cursor"]
+            if answer["status"] == "received":
+                self.heard.append(answer["message"]["untrustedText"])
+                return
