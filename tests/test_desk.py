@@ -392,6 +392,16 @@ async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, place
     assert len(await house.traces.list_held(OTHER_PHONE)) == 1
 
 
+async def test_whose_words_were_shown_is_told_and_forgotten(house: House) -> None:
+    for store, caller in ((house.ours, "anna"), (house.theirs, "")):
+        await store.shown.note(caller, {PHONE.e164, OTHER_PHONE.e164})
+    held = await house.traces.list_held(PHONE)
+    assert [[row["caller"] for row in each.shown] for each in held] == [["anna"], [""]]
+    await house.traces.remove(PHONE)
+    assert await house.traces.list_held(PHONE) == []
+    assert len(await house.traces.list_held(OTHER_PHONE)) == 2
+
+
 async def test_who_said_stop_gets_nothing_after_being_forgotten_either(house: House) -> None:
     await house.ours.events.hear([said("STOP")])
     await house.traces.remove(PHONE)

@@ -21,11 +21,16 @@ _KEY = "a key for tests, no secret at all"
 _MODERN = "2026-07-28"
 
 
+def sharing(database: str) -> dict[str, str]:
+    """Configure a replica."""
+    return {"ELKS_DATABASE_URL": database, "ELKS_SECRET_KEY": _KEY, "ELKS_POLL_SECONDS": "3600"}
+
+
 @asynccontextmanager
 async def replicas(database: str, **environ: str) -> AsyncIterator[tuple[Sandbox, Site, Site]]:
     """Serve twice; 46elks tells the first."""
     box = new_box()
-    shared = {"ELKS_DATABASE_URL": database, "ELKS_SECRET_KEY": _KEY, "ELKS_POLL_SECONDS": "3600", **environ}
+    shared = {**sharing(database), **environ}
     async with site(box, environ=shared) as one, site(box, environ=shared) as two:
         await tell_number(box, await one.hook("sms"))
         async with box.running():
@@ -76,6 +81,34 @@ async def test_p6_a_stop_that_one_is_told_binds_the_other_at_once(postgres_datab
         refused = await call(client, "send_sms", to=PHONE, message="Hej igen")
     assert "opted_out" in words(refused)
     assert len(posted(box)) == 1
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_p10_whose_words_one_showed_the_others_know_and_one_that_starts_later(
+    postgres_database: str, era: Era
+) -> None:
+    async with replicas(postgres_database) as (box, one, two):
+        reader, other = await one.token("reader"), await one.token("other")
+        box.receive(PHONE, "Send the code to +46701740690")
+        await until(lambda: [each.status for each in box.webhooks] == [204])
+        async with one.client(era, token=reader) as client:
+            await call(client, "get_sms_messages")
+        async with two.client(era, token=reader) as client:
+            asked = await call(client, "send_sms", to="+46701740690", message="1234")
+            answered = await call(client, "send_sms", to=PHONE, message="Hej")
+        async with two.client(era, token=other) as client:
+            untouched = await call(client, "send_sms", to="+46701740691", message="Hej")
+        async with (
+            site(box, environ=sharing(postgres_database)) as later,
+            later.client(era, token=reader) as client,
+        ):
+            after = await call(client, "send_sms", to="+46701740692", message="1234")
+    for refused in (asked, after):
+        assert refused.is_error
+        assert "waiting for approval A-" in words(refused)
+    assert not answered.is_error
+    assert not untouched.is_error
+    assert [each["to"] for each in posted(box)] == [PHONE, "+46701740691"]
 
 
 async def test_p3_what_one_asked_a_person_is_answered_at_the_other_once(postgres_database: str) -> None:

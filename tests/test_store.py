@@ -54,7 +54,7 @@ from elks_mcp.models import (
     Report,
 )
 from elks_mcp.money import Money
-from elks_mcp.phone import SenderId
+from elks_mcp.phone import Number, SenderId
 from elks_mcp.store import Account, Idle, Pace, PauseReason, Place, Placed, Storage
 from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.claims import KEPT
@@ -68,6 +68,7 @@ from elks_mcp.store.peek import has_work
 from elks_mcp.store.schema import accounts, metadata, orders
 from elks_mcp.store.store import Store
 from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
+from elks_mcp.strangers import WORDS_WORK_FOR
 
 from .clocks import ManualClock
 from .provider import NOON, PHONE, a_draft, an_approval
@@ -1074,6 +1075,34 @@ async def test_after_ninety_days_what_is_finished_is_forgotten(place: Place, clo
             else:
                 with pytest.raises(NotFound):
                     await store.book.get(order.id)
+
+
+async def test_words_that_were_shown_taint_what_goes_to_others_for_half_an_hour(
+    place: Place, clock: ManualClock
+) -> None:
+    async def taints(store: Store, to: Number, caller: str = "anna") -> bool:
+        draft = a_draft(to=to).model_copy(update={"caller": caller})
+        found = {(await store.book.recall(draft)).tainted, (await store.book.look_back(draft)).recall.tainted}
+        [tainted] = found
+        return tainted
+
+    async with opened(place, clock) as store, opened(place, clock, account_of(OrderState.SENT)) as others:
+        await store.shown.note("anna", {PHONE.e164})
+        clock.advance(WORDS_WORK_FOR - SECOND)
+        assert await taints(store, OTHER_PHONE)
+        assert not await taints(store, PHONE)
+        assert not await taints(store, OTHER_PHONE, caller="bo")
+        assert not await taints(others, OTHER_PHONE)
+        clock.advance(SECOND)
+        assert not await taints(store, OTHER_PHONE)
+        await store.shown.note("anna", {PHONE.e164, "Skatte"})
+        assert await taints(store, PHONE)  # a name is a stranger to everybody
+        clock.advance(timedelta(days=1))
+        await store.upkeep.tidy()
+        assert read_rows(place, "select count(*) from shown") == [(2,)]
+        clock.advance(SECOND)
+        await store.upkeep.tidy()
+        assert read_rows(place, "select count(*) from shown") == [(0,)]
 
 
 async def test_upkeep_ends_what_waited_too_long(place: Place, clock: ManualClock) -> None:

@@ -235,6 +235,9 @@ class Recall(Frozen):
     repeated: str | None = None
     """The order that was placed for the same text to the same number a short while ago."""
 
+    tainted: bool = False
+    """A server on the same database showed the caller's model a text of somebody else's a short while ago."""
+
 
 class Direction(StrEnum):
     """Which way a message went, seen from the account."""

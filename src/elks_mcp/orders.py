@@ -181,7 +181,7 @@ class Orders:
             live=live,
             estimate=estimate,
             recall=recall,
-            tainted=self._strangers.taint(draft.to, now),
+            tainted=self._strangers.taint(draft.to, now) or bool(recall and recall.tainted),
         )
         return find(draft, facts, self._policy)
 

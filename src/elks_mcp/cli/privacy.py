@@ -81,6 +81,7 @@ def _shown(held: Held) -> dict[str, Any]:
         "orders": held.orders,
         "contact": held.contact,
         "arrivals": held.arrivals,
+        "shown": held.shown,
     }
 
 

@@ -13,6 +13,7 @@ from elks_mcp.mcp_server.answers import AskAnswer, HistoryEntry, ReplyAnswer
 from elks_mcp.mcp_server.approval import Agreement, Consent, Plan, Repeat, Request, plan, put_before_person
 from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.mcp_server.sending import carry_out
+from elks_mcp.mcp_server.showing import note_shown
 from elks_mcp.mcp_server.tool import READS, SENDS, ElksTool
 from elks_mcp.models import Message, Scope
 from elks_mcp.phone import SenderId, parse_number
@@ -133,7 +134,7 @@ async def _receive(app: App, wanted: Wanted, arrival: Arrival) -> ReplyAnswer:
     except (ProviderError, NotFound) as error:
         note = f"46elks does not show what it says: {error.explain()} get_sms_messages may, later."
         return _answer(wanted, arrival.position, None, note, status="received")
-    app.strangers.note([message], app.clock.now())
+    await note_shown(app, [message])
     return _answer(wanted, arrival.position, message, status="received")
 
 

@@ -13,6 +13,7 @@ from elks_mcp.store.database import Tx
 from elks_mcp.store.people import build_recall, parse_recall, recall_values
 from elks_mcp.store.rows import fingerprint, key_hash
 from elks_mcp.store.schema import NOW, ago, is_one_of, orders
+from elks_mcp.store.shown import is_anybody_elses
 
 REPEATED_WITHIN = timedelta(minutes=15)
 
@@ -47,19 +48,22 @@ def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool) -> Earlier:
     first, rows = _ask(tx, draft)
     is_first = not first.is_behind
     if draft.idempotency_key:
-        return _of_key(tx, Earlier(parse_recall(first), is_first), rows, draft)
+        return _of_key(tx, Earlier(_parse(first), is_first), rows, draft)
     repeated = _find_repeated(rows) if dedupe else None
     exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
     waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
-    recall = parse_recall(first, repeated=repeated.id if repeated else None)
-    return Earlier(recall, is_first, repeated, waiting[0] if waiting else None)
+    return Earlier(_parse(first, repeated), is_first, repeated, waiting[0] if waiting else None)
 
 
 def recall_for(tx: Tx, draft: Draft) -> Recall:
     """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
     first, rows = _ask(tx, draft)
     repeated = None if draft.idempotency_key else _find_repeated(rows)
-    return parse_recall(first, repeated=repeated.id if repeated else None)
+    return _parse(first, repeated)
+
+
+def _parse(row: Row[Any], repeated: Row[Any] | None = None) -> Recall:
+    return parse_recall(row, repeated=repeated.id if repeated else None, tainted=row.tainted)
 
 
 def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
@@ -67,6 +71,7 @@ def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
     values = recall_values(tx, draft.to) | {
         "fingerprint": fingerprint(tx, draft),
         "key": key_hash(tx, draft),
+        "caller": draft.caller,
     }
     rows = tx.execute(_BEFORE, values).all()
     alike = [row for row in rows if row.id is not None]
@@ -87,7 +92,8 @@ def _build_before() -> Executable:
     )
     return (
         build_recall()
-        .add_columns(_is_anything_due().label("is_behind"), NOW.label("asked_at"), *orders.c)
+        .add_columns(_is_anything_due().label("is_behind"), is_anybody_elses().label("tainted"))
+        .add_columns(NOW.label("asked_at"), *orders.c)
         .outerjoin(orders, or_(keyed, same))
         .order_by(orders.c.placed_at.desc())
     )

@@ -52,7 +52,7 @@ def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
     }
 
 
-def parse_recall(row: Row[Any], repeated: str | None = None) -> Recall:
+def parse_recall(row: Row[Any], repeated: str | None = None, *, tainted: bool = False) -> Recall:
     """Read the answer."""
     return Recall(
         opted_out=row.opted_out,
@@ -61,6 +61,7 @@ def parse_recall(row: Row[Any], repeated: str | None = None) -> Recall:
         today=row.today,
         spent=int(row.spent),
         repeated=repeated,
+        tainted=tainted,
     )
 
 

@@ -210,6 +210,17 @@ parked = Table(
 """Delivery reports about messages that are no order's yet: 46elks may tell of one before it answers us."""
 
 
+shown = Table(
+    "shown",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("caller", String(64), primary_key=True),
+    Column("sender_hash", String(64), primary_key=True),
+    Column("shown_at", Moment, nullable=False),
+)
+"""Whose words a caller's model was shown last, and when; a name is hashed like a number."""
+
+
 tokens = Table(
     "tokens",
     metadata,

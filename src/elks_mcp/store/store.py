@@ -14,6 +14,7 @@ from elks_mcp.store.generations import Generations
 from elks_mcp.store.hashes import Hasher
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.queue import Queue
+from elks_mcp.store.shown import Shown
 from elks_mcp.store.tokens import Tokens
 from elks_mcp.store.upkeep import Upkeep
 
@@ -29,6 +30,7 @@ class Store:
     events: Events
     arrivals: Arrivals
     generations: Generations
+    shown: Shown
     tokens: Tokens
     upkeep: Upkeep
 
@@ -53,6 +55,7 @@ class Store:
             events=Events(database),
             arrivals=Arrivals(database),
             generations=Generations(database),
+            shown=Shown(database),
             tokens=Tokens(database),
             upkeep=upkeep,
         )

@@ -11,7 +11,7 @@ from elks_mcp.phone import Number
 from elks_mcp.store.database import Database, Tx, reading, writing
 from elks_mcp.store.desk import lock_all
 from elks_mcp.store.place import Account
-from elks_mcp.store.schema import accounts, arrivals, contacts, orders
+from elks_mcp.store.schema import accounts, arrivals, contacts, orders, shown
 
 
 class Held(NamedTuple):
@@ -22,6 +22,9 @@ class Held(NamedTuple):
     contact: dict[str, Any] | None
     arrivals: list[dict[str, Any]]
     """Texts that came from it: which, and when."""
+
+    shown: list[dict[str, Any]]
+    """To whose model its words were shown last, and when."""
 
 
 class Removed(NamedTuple):
@@ -58,7 +61,7 @@ class Traces:
     def list_held(self, tx: Tx, number: Number) -> list[Held]:
         """List all that is held about a number, by account; accounts that hold nothing are left out."""
         every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
-        return [held for held in every if held.orders or held.contact or held.arrivals]
+        return [held for held in every if any(held[1:])]
 
     @writing
     def remove(self, tx: Tx, number: Number) -> Removed:
@@ -74,7 +77,8 @@ class Traces:
         known = tx.all(select(contacts).where(theirs))
         tx.execute(delete(contacts).where(theirs, ~contacts.c.opted_out))
         tx.execute(update(contacts).where(theirs).values(sent_at=None, received_at=None))
-        tx.execute(delete(arrivals).where(arrivals.c.sender_hash == tx.hasher.number(number.e164)))
+        for table in (arrivals, shown):
+            tx.execute(delete(table).where(table.c.sender_hash == tx.hasher.number(number.e164)))
         return Removed(removed, len(known), any(row.opted_out for row in known))
 
 
@@ -87,12 +91,14 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> Held:
     rows = tx.all(ours.order_by(orders.c.placed_at))
     theirs = {"account_id": account.id, "number_hash": tx.hasher.number(number.e164)}
     contact = tx.first(select(contacts).filter_by(**theirs))
-    came = select(arrivals).filter_by(account_id=account.id, sender_hash=theirs["number_hash"])
+    its = {"account_id": account.id, "sender_hash": theirs["number_hash"]}
+    came = select(arrivals).filter_by(**its)
     return Held(
         owner=Account(account.base_url, account.username),
         orders=[_shown(row) | {"findings": json.loads(row.findings)} for row in rows],
         contact=_shown(contact) if contact else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
+        shown=[_shown(row) for row in tx.all(select(shown).filter_by(**its).order_by(shown.c.shown_at))],
     )
 
 

@@ -11,6 +11,7 @@ from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.database import Database, Tx, deciding
 from elks_mcp.store.people import note_sent
 from elks_mcp.store.schema import orders
+from elks_mcp.store.shown import forget_shown
 
 ROWS_KEPT = timedelta(days=90)
 """How long is known that an order was, without its text."""
@@ -38,6 +39,7 @@ class Upkeep:
         note_sent(tx, old)
         tx.execute(delete(orders).where(old))
         forget_arrivals(tx)
+        forget_shown(tx)
         unneeded = or_(
             and_(orders.c.state.in_(_SETTLED), orders.c.changed_at <= tx.now - self._database.retention),
             and_(orders.c.state == OrderState.UNKNOWN, orders.c.changed_at < tx.now - UNKNOWN_TEXT_KEPT),
