@@ -60,6 +60,7 @@ bench: setup
 	$(RUN) python scripts/bench.py
 	$(RUN) python scripts/bench_sending.py
 	$(RUN) python scripts/bench_http.py
+	$(RUN) python scripts/soak.py
 
 clean:
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

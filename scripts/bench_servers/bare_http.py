@@ -1,4 +1,4 @@
-"""The least there is over HTTP: an MCP server on the SDK, with as much to list as ours, and one tool."""
+"""The least there is over HTTP: an MCP server on the SDK that lists what ours lists, and only says pong."""
 
 import json
 import socket
@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
+from mcp_types import ToolAnnotations
 
 _LISTED = Path(__file__).parents[2] / "tests" / "snapshots" / "tools.json"
 
@@ -19,14 +20,25 @@ async def ping() -> str:
 
 
 def _tools() -> list[Tool]:
-    """List tools that look like ours, and only say pong."""
+    """List tools that look like ours."""
     listed: list[dict[str, Any]] = json.loads(_LISTED.read_text(encoding="utf-8"))
-    made = Tool.from_function(ping)
-    shapes = [
-        {"name": each["name"], "description": each["description"], "parameters": each["inputSchema"]}
-        for each in listed
-    ]
-    return [made, *(Tool(**{**made.__dict__, **shape}) for shape in shapes)]
+    return [_looking_like(each) for each in listed]
+
+
+def _looking_like(listed: dict[str, Any]) -> Tool:
+    made = Tool.from_function(ping, structured_output=False)
+    tool = Tool(
+        **{
+            **made.__dict__,
+            "name": listed["name"],
+            "title": listed["title"],
+            "description": listed["description"],
+            "parameters": listed["inputSchema"],
+            "annotations": ToolAnnotations(**listed["annotations"]),
+        }
+    )
+    tool.__dict__["output_schema"] = listed["outputSchema"]  # in the list; an answer is not held to it
+    return tool
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ and of the store than one.
 """
 
 import logging
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -62,7 +63,7 @@ class Replies:
         self._clock = clock
         self.poll = poll
         self._waiters: set[_Waiter] = set()
-        self._told: dict[str, tuple[datetime, Message]] = {}
+        self._told: OrderedDict[str, tuple[datetime, Message]] = OrderedDict()
         """What 46elks told here by itself, and when: it may not show it in its history yet."""
         self._seen: int | None = None
         """The position of the latest text that was handed round; None while nobody waits."""
@@ -83,19 +84,22 @@ class Replies:
     def bring(self, messages: Iterable[Message]) -> None:
         """Have the words of what just came in at hand for a while."""
         now = self._clock.now()
-        self._told |= {each.id: (now, each) for each in messages}
-        self.forget_told(most=_MOST_TOLD)
+        for each in messages:
+            self._told[each.id] = now, each
+            self._told.move_to_end(each.id)
+        while len(self._told) > _MOST_TOLD:
+            self._told.popitem(last=False)
 
     def take(self, message_id: str) -> Message | None:
         """Take what was brought a short while ago: once, since then somebody has read it."""
         _, message = self._told.pop(message_id, (None, None))
         return message
 
-    def forget_told(self, most: int | None = None) -> None:
-        """Let go of words that nobody came for, and of the oldest where there are more than `most`."""
+    def forget_told(self) -> None:
+        """Let go of words that nobody came for."""
         too_old = self._clock.now() - _TOLD_FOR
-        kept = [(id_, each) for id_, each in self._told.items() if each[0] > too_old]
-        self._told = dict(kept[-most:] if most else kept)
+        for id_ in [id_ for id_, (at, _) in self._told.items() if at <= too_old]:
+            del self._told[id_]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -18,7 +18,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from elks_mcp.access import Access, Doorkeeper
@@ -27,7 +27,7 @@ from elks_mcp.health import examine, write_metrics
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
 from elks_mcp.mcp_server.updates import Updates
 from elks_mcp.policy import Policy
-from elks_mcp.webhooks import Hooks
+from elks_mcp.webhooks import HOOKS, Hooks
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
@@ -60,19 +60,25 @@ class Web:
         self.server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
         protocol = self.server.streamable_http_app(transport_security=_take(hosts))
         self._streams = _Streams()
-        hooks = Hooks(lambda: self.app)
-        self.asgi = Starlette(
+        self._hooks = Hooks(lambda: self.app)
+        self._rest = Starlette(
             routes=[
                 *(Route(route.path, self._guard(route.endpoint)) for route in _routes(protocol)),
-                Route("/hooks", hooks),
-                Mount("/hooks", hooks),
                 Route("/healthz", self._tell_alive),
                 Route("/readyz", self._tell_ready),
                 Route("/metrics", self._tell_metrics),
             ],
             lifespan=self._lifespan,
         )
-        self.asgi.router.redirect_slashes = False  # 46elks is never sent elsewhere
+        self._rest.router.redirect_slashes = False  # a token is sent where it was meant to be sent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the whole life of the server.
+
+        Webhooks come by the shortest way, for there can be a thousand a second.
+        """
+        is_hook = scope["type"] == "http" and f"{scope['path']}/".startswith(HOOKS)
+        await (self._hooks if is_hook else self._rest)(scope, receive, send)
 
     @property
     def app(self) -> App:

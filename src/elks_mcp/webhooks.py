@@ -25,6 +25,9 @@ from elks_mcp.sources import LOOPBACK, find_caller, is_in
 
 log = logging.getLogger(__name__)
 
+HOOKS = "/hooks/"
+"""Below which they are."""
+
 _LARGEST = 64 * 1024
 _MOST_FIELDS = 64
 _SLOWEST = 5
@@ -113,8 +116,8 @@ def _check_source(app: App, scope: Scope, headers: Headers) -> None:
 
 async def _find_kind(app: App, scope: Scope) -> Kind:
     """Read which webhook is meant, from the path below `/hooks`, by its secret; each kind has its own."""
-    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
-    secret, _, named = path.removeprefix("/").partition("/")
+    path: str = scope["path"].removeprefix(HOOKS)
+    secret, _, named = path.partition("/")
     kinds: tuple[Kind, ...] = ("sms", "delivery")
     for kind in kinds:
         known = await app.storage.secrets_for(kind)

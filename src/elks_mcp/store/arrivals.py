@@ -95,10 +95,8 @@ def note_arrivals(tx: Tx, messages: Iterable[Message]) -> None:
     recent = {id_: at for id_, each in inbound.items() if (at := each.created_at or tx.now) > since}
     if not recent:
         return
-    ours = arrivals.c.account_id == tx.account_id
-    known = tx.all(select(arrivals.c.message_id).where(ours, arrivals.c.message_id.in_(recent)))
-    for row in known:
-        del recent[row.message_id]
+    for id_ in _find_noted(tx, recent):
+        del recent[id_]
     rows = [
         _build(tx, inbound[id_], at, position)
         for position, (id_, at) in enumerate(sorted(recent.items(), key=_by_time), _last(tx) + 1)
@@ -114,6 +112,15 @@ def forget_arrivals(tx: Tx) -> None:
     """Forget what came in long ago."""
     ours = arrivals.c.account_id == tx.account_id
     tx.execute(delete(arrivals).where(ours, arrivals.c.heard_at < tx.now - ARRIVALS_KEPT))
+
+
+def _find_noted(tx: Tx, ids: Iterable[str]) -> list[str]:
+    """Find which of these messages are noted already.
+
+    Asked whose they are as well, a PostgreSQL that has no figures yet reads all of the account's.
+    """
+    named = select(arrivals.c.message_id, arrivals.c.account_id).where(arrivals.c.message_id.in_(ids))
+    return [row.message_id for row in tx.all(named) if row.account_id == tx.account_id]
 
 
 def _by_time(item: tuple[str, datetime]) -> tuple[datetime, str]:

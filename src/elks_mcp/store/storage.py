@@ -39,6 +39,7 @@ class Storage:
         """Rings when something came in, or was delivered."""
         self._generation = 0
         self._generation_until = 0.0
+        self._secrets: dict[str, tuple[str, ...]] = {}
 
     async def secrets_for(self, webhook: str) -> tuple[str, ...]:
         """Make the secrets that open a webhook, the same wherever the key is the same: the one in use first.
@@ -50,11 +51,14 @@ class Storage:
         if now >= self._generation_until:
             self._generation = await store.generations.find()
             self._generation_until = now + _GENERATION_GOOD_FOR
-        now_used, hasher = self._generation, store.database.hasher
-        return tuple(
-            hasher.of("secret", f"webhook {webhook}", str(each))
-            for each in (now_used, now_used - 1, now_used + 1)
-        )
+            self._secrets.clear()
+        if webhook not in self._secrets:
+            now_used, hasher = self._generation, store.database.hasher
+            self._secrets[webhook] = tuple(
+                hasher.of("secret", f"webhook {webhook}", str(each))
+                for each in (now_used, now_used - 1, now_used + 1)
+            )
+        return self._secrets[webhook]
 
     async def change_secrets(self) -> None:
         """Use other secrets for webhooks from now on."""
@@ -85,6 +89,9 @@ class Storage:
         Raises:
             StateUnavailable, Misconfigured: it cannot be used; without it nothing is sent.
         """
+        return self._store or await self._open_once()
+
+    async def _open_once(self) -> "Store":
         async with self._opening:
             self._store = store = self._store or await self._open()
             self._opened.set()
