@@ -251,6 +251,26 @@ async def test_a_reply_is_there_one_poll_after_it_came(way: Way, tmp_path: Path)
     assert reply(answer)["message"]["untrustedText"] == "JA"
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_over_http_without_webhooks_a_reply_is_there_one_poll_after_it_came(era: Era) -> None:
+    box, answers = box_of_today(), []
+    environ = {"ELKS_POLL_SECONDS": "2", "ELKS_PUBLIC_URL": ""}
+    async with site(box, environ=environ) as place, place.client(era) as client:
+
+        async def wait() -> None:
+            answers.append(data(await call(client, "wait_for_reply", timeout=30)))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(wait)
+            await until(lambda: bool(place.app.replies._waiters))
+            message = box.receive(PHONE, "Ja, åtta 😃")
+            with anyio.fail_after(2 + 1):  # the interval, and what a busy machine needs to answer
+                await until(lambda: bool(answers))
+    assert answers[0]["message"]["id"] == message.id
+    assert answers[0]["message"]["untrustedText"] == message.text
+    assert box.webhooks == []
+
+
 async def test_who_waits_hears_of_it_every_few_seconds_and_gets_a_cursor_in_the_end(
     box: Sandbox, clock: ManualClock
 ) -> None:
