@@ -251,6 +251,21 @@ async def test_a_reply_is_there_one_poll_after_it_came(way: Way, tmp_path: Path)
     assert reply(answer)["message"]["untrustedText"] == "JA"
 
 
+@pytest.mark.parametrize("way", WAYS)
+async def test_who_waits_already_hears_of_a_reply_within_one_poll(way: Way) -> None:
+    box, calls = box_of_today(), Calls()
+    async with connected(live(box, ELKS_POLL_SECONDS="2"), box=box, way=way) as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        pages = len(gets(box, "/sms"))
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(calls.wait, "it", client, after=cursor, timeout=30))
+            await until(lambda: len(gets(box, "/sms")) > pages)
+            message = box.receive(PHONE, "Ja")
+            with anyio.fail_after(2 + 1):  # the interval, and what a busy machine needs to answer
+                await until(lambda: bool(calls.answers))
+    assert calls.answers["it"]["message"]["id"] == message.id
+
+
 @pytest.mark.parametrize("era", ERAS)
 async def test_over_http_without_webhooks_a_reply_is_there_one_poll_after_it_came(era: Era) -> None:
     box, answers = box_of_today(), []
