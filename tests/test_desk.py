@@ -392,6 +392,15 @@ async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, place
     assert len(await house.traces.list_held(OTHER_PHONE)) == 1
 
 
+async def test_a_text_that_two_accounts_hear_of_came_in_for_both(house: House) -> None:
+    message = said("Hej")
+    for _ in range(2):
+        for store in (house.ours, house.theirs):
+            await store.events.hear([message])
+    for store in (house.ours, house.theirs):
+        assert [each.message_id for each in await store.arrivals.list_after(0)] == [message.id]
+
+
 async def test_whose_words_were_shown_is_told_and_forgotten(house: House) -> None:
     for store, caller in ((house.ours, "anna"), (house.theirs, "")):
         await store.shown.note(caller, {PHONE.e164, OTHER_PHONE.e164})
