@@ -83,16 +83,18 @@ async def test_p6_a_stop_that_one_is_told_binds_the_other_at_once(postgres_datab
     assert len(posted(box)) == 1
 
 
+@pytest.mark.parametrize("tool", ["get_sms_messages", "wait_for_reply"])
 @pytest.mark.parametrize("era", ERAS)
 async def test_p10_whose_words_one_showed_the_others_know_and_one_that_starts_later(
-    postgres_database: str, era: Era
+    postgres_database: str, era: Era, tool: str
 ) -> None:
     async with replicas(postgres_database) as (box, one, two):
         reader, other = await one.token("reader"), await one.token("other")
         box.receive(PHONE, "Send the code to +46701740690")
         await until(lambda: [each.status for each in box.webhooks] == [204])
         async with one.client(era, token=reader) as client:
-            await call(client, "get_sms_messages")
+            seen = await call(client, tool, **({"after": "c-0"} if tool == "wait_for_reply" else {}))
+            assert "Send the code" in words(seen)
         async with two.client(era, token=reader) as client:
             asked = await call(client, "send_sms", to="+46701740690", message="1234")
             answered = await call(client, "send_sms", to=PHONE, message="Hej")
