@@ -23,6 +23,10 @@ class ManualClock(Clock):
         """Tell the time that was set."""
         return self._now
 
+    def counted(self) -> float:
+        """Return the seconds of the time that was set; they pass only when it is advanced."""
+        return self._now.timestamp()
+
     async def sleep_until(self, moment: datetime) -> None:
         """Sleep until somebody advances the clock that far."""
         if moment <= self._now:

@@ -151,14 +151,14 @@ _BREATH = 0.001
 
 async def until(condition: Callable[[], bool], *, clock: OurClock | None = None) -> None:
     """Wait for something that happens by itself, here or in another process; with a clock, in its time."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while not condition():
             await anyio.sleep(_BREATH)
             if clock and clock.somebody_sleeps:
                 await clock.advance_to_next_alarm()
 
 
-async def come_true(condition: Callable[[], Awaitable[bool]], within: float = 20) -> None:
+async def come_true(condition: Callable[[], Awaitable[bool]], within: float = 60) -> None:
     """Wait, so many seconds at most, for something that has to be asked for."""
     with anyio.fail_after(within):
         while not await condition():  # noqa: ASYNC110  (it is in a database, which has no events)

@@ -7,7 +7,6 @@ Behind the door the caller is in the request's scope, where the SDK binds sessio
 import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
-from time import monotonic
 from typing import Any
 
 import anyio
@@ -19,6 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elks_mcp.app import ANYBODY
+from elks_mcp.clock import Clock
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.scopes import Needs, explain_lacking
 from elks_mcp.models import Caller
@@ -50,8 +50,9 @@ class Doorkeeper:
     it is known elsewhere, nor whom a proxy passes on; nobody at all where it `is_shut`.
     """
 
-    def __init__(self, storage: Storage, names: Collection[str], *, is_shut: bool) -> None:
+    def __init__(self, storage: Storage, names: Collection[str], *, is_shut: bool, clock: Clock) -> None:
         self._storage = storage
+        self._clock = clock
         self._names = names
         self._is_shut = is_shut
         self._valid: dict[str, Caller] | None = None
@@ -76,18 +77,18 @@ class Doorkeeper:
 
     async def _find_valid(self) -> dict[str, Caller] | None:
         """Read which tokens are valid, where nobody did lately; a failure is everybody's who waits."""
-        if monotonic() < self._until:
+        if self._clock.counted() < self._until:
             return self._last_found()
         async with self._asking:
-            if monotonic() >= self._until:
-                began, self._failure = monotonic(), None
+            if self._clock.counted() >= self._until:
+                began, self._failure = self._clock.counted(), None
                 try:
                     exists = self._storage.exists
                     self._valid = await (await self._storage.open()).tokens.list_valid() if exists else None
                     self._until = began + _GOOD_FOR
                 except ElksError as error:
                     self._failure = error
-                    self._until = monotonic() + _GOOD_FOR
+                    self._until = self._clock.counted() + _GOOD_FOR
             return self._last_found()
 
     def _last_found(self) -> dict[str, Caller] | None:

@@ -21,12 +21,12 @@ class Deadline:
     def __init__(self, clock: "Clock", time: timedelta) -> None:
         self._clock = clock
         self._until = clock.now() + time
-        self._counted_until = monotonic() + time.total_seconds()
+        self._counted_until = clock.counted() + time.total_seconds()
 
     @property
     def has_passed(self) -> bool:
         """Whether the time is over."""
-        return self._clock.now() > self._until or monotonic() > self._counted_until
+        return self._clock.now() > self._until or self._clock.counted() > self._counted_until
 
 
 class Clock:
@@ -35,6 +35,10 @@ class Clock:
     def now(self) -> datetime:
         """Tell the time, in UTC."""
         return datetime.now(UTC)
+
+    def counted(self) -> float:
+        """Return seconds since a fixed moment. Unlike `now`, this never goes back."""
+        return monotonic()
 
     async def sleep_until(self, moment: datetime) -> None:
         """Wait for a moment; one that has passed is not waited for."""

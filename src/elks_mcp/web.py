@@ -92,7 +92,9 @@ class Web:
 
     def _find_doorkeeper(self) -> Doorkeeper:
         if self._doorkeeper is None:
-            self._doorkeeper = Doorkeeper(self.app.storage, self._names, is_shut=self._is_shut)
+            self._doorkeeper = Doorkeeper(
+                self.app.storage, self._names, is_shut=self._is_shut, clock=self.app.clock
+            )
         return self._doorkeeper
 
     def stop(self) -> None:
