@@ -16,6 +16,7 @@ class ManualClock(Clock):
 
     def __init__(self, start: datetime = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) -> None:
         self._now = start
+        self._counted = timedelta()
         self._sleepers: list[tuple[datetime, anyio.Event]] = []
         self._slept = anyio.Event()
 
@@ -24,8 +25,8 @@ class ManualClock(Clock):
         return self._now
 
     def counted(self) -> float:
-        """Return the seconds of the time that was set; they pass only when it is advanced."""
-        return self._now.timestamp()
+        """Return how many seconds the clock was advanced; putting it back takes none of them away."""
+        return self._counted.total_seconds()
 
     async def sleep_until(self, moment: datetime) -> None:
         """Sleep until somebody advances the clock that far."""
@@ -44,6 +45,7 @@ class ManualClock(Clock):
     def advance(self, time: timedelta) -> None:
         """Let time pass, and wake whoever's moment has come."""
         self._now += time
+        self._counted += max(time, timedelta())
         for moment, woken in self._sleepers:
             if moment <= self._now:
                 woken.set()

@@ -18,6 +18,7 @@ from elks_mcp.models import Approval, Approver, Claim, Draft, Estimate, Order, O
 from elks_mcp.money import Money
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
+from elks_mcp.own_numbers import OwnNumbers
 from elks_mcp.phone import Number
 from elks_mcp.policy import Policy
 from elks_mcp.sandbox import ApiRequest, Sandbox
@@ -176,7 +177,9 @@ class House:
         self.storage = Storage(Place(folder=folder), account_of(self.box), self.clock)
         self.strangers = Strangers()
         self.inbox = Inbox(self.client, self.storage, self.clock)
-        self.orders = Orders(self.client, self.storage, self.strangers, policy, self.clock)
+        self.orders = Orders(
+            self.client, self.storage, self.strangers, OwnNumbers(self.client, self.clock), policy, self.clock
+        )
         self.habits = Habits(
             per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_to=report_to
         )

@@ -22,6 +22,7 @@ from elks_mcp.models import Approver, Claim, Direction, Draft, Message, Order, R
 from elks_mcp.money import Money
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
+from elks_mcp.own_numbers import OwnNumbers
 from elks_mcp.phone import Number
 from elks_mcp.policy import Policy
 from elks_mcp.sandbox import Sandbox
@@ -245,7 +246,8 @@ class Life:
         self.api = api_of(world.box, PATIENCE, world.clock, around(self.road))
         self.client = ElksClient(self.api)
         self.storage = Storage(world.place, world.account, world.clock)
-        self.orders = Orders(self.client, self.storage, Strangers(), policy, world.clock)
+        own_numbers = OwnNumbers(self.client, world.clock)
+        self.orders = Orders(self.client, self.storage, Strangers(), own_numbers, policy, world.clock)
         habits = Habits(per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_to=report_to)
         self.outbox = Outbox.over(self.api, self.client, self.storage, self.orders, world.clock, habits)
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from elks_mcp.guards import GUARD_NAMES, Facts
-from elks_mcp.models import Draft, Estimate, Recall
+from elks_mcp.models import Draft, Estimate, Recall, Taint
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, SenderId
 from elks_mcp.policy import Policy
@@ -105,5 +105,5 @@ def facts_about(draw: st.DrawFn, draft: Draft, *, live: bool) -> Facts:
         live=live,
         estimate=draw(estimates),
         recall=draw(recalls),
-        tainted=draw(st.booleans()),
+        taint=draw(st.none() | st.builds(Taint, created_at=moments, texted=st.integers(0, 4))),
     )

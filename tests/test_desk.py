@@ -23,6 +23,7 @@ from elks_mcp.store.engines import SAFE_WAL
 from elks_mcp.store.ledger import Ledger
 from elks_mcp.store.store import Store
 from elks_mcp.store.traces import Traces
+from elks_mcp.strangers import Shown
 
 from .clocks import ManualClock
 from .provider import NOON, PHONE, a_draft, an_approval
@@ -403,7 +404,7 @@ async def test_a_text_that_two_accounts_hear_of_came_in_for_both(house: House) -
 
 async def test_whose_words_were_shown_is_told_and_forgotten(house: House) -> None:
     for store, caller in ((house.ours, "anna"), (house.theirs, "")):
-        await store.shown.note(caller, {PHONE.e164, OTHER_PHONE.e164})
+        await store.shown.note(caller, [Shown(each.e164, NOON, NOON) for each in (PHONE, OTHER_PHONE)])
     held = await house.traces.list_held(PHONE)
     assert [[row["caller"] for row in each.shown] for each in held] == [["anna"], [""]]
     await house.traces.remove(PHONE)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from elks_mcp.errors import NotApproved
 from elks_mcp.guards import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, find
-from elks_mcp.models import Approver, Draft, Effect, Estimate, Finding, Recall
+from elks_mcp.models import AccountNumbers, Approver, Draft, Effect, Estimate, Finding, Recall, Taint
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender, SenderId, parse_number, written
 from elks_mcp.policy import (
@@ -339,8 +339,8 @@ def test_a_number_that_nobody_knows_is_a_reason_to_ask() -> None:
 
 
 def test_a_text_that_a_stranger_may_have_asked_for_is_a_reason_to_ask() -> None:
-    assert found(tainted=True)["tainted"] is ASK
-    assert "tainted" not in found(tainted=False)
+    assert found(taint=Taint(created_at=NOON))["tainted"] is ASK
+    assert "tainted" not in found(taint=None)
 
 
 # ── what a person should see first ──
@@ -426,7 +426,8 @@ AT_NIGHT = Facts(
     live=True,
     estimate=priced(200_000),
     recall=Recall(opted_out=True, lately=5, today=5, spent=900_000, repeated="O-22222222"),
-    tainted=True,
+    own_numbers=AccountNumbers(configured=frozenset({"+15551234567"})),
+    taint=Taint(created_at=NOON),
 )
 STRICT = Policy(allowed_recipients=frozenset({ANNA}))
 
@@ -438,8 +439,10 @@ def test_all_is_reported_at_once_by_name_and_in_order() -> None:
         "placeholder",
         "allowed_country",
         "allowed_recipient",
+        "own_number",
         "opted_out",
         "impersonation",
+        "unknown_sender",
         "too_many_parts",
         "message_budget",
         "daily_budget",

@@ -68,7 +68,7 @@ from elks_mcp.store.peek import has_work
 from elks_mcp.store.schema import accounts, metadata, orders
 from elks_mcp.store.store import Store
 from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
-from elks_mcp.strangers import WORDS_WORK_FOR
+from elks_mcp.strangers import WORDS_WORK_FOR, Shown
 
 from .clocks import ManualClock
 from .provider import NOON, PHONE, a_draft, an_approval
@@ -1082,12 +1082,15 @@ async def test_words_that_were_shown_taint_what_goes_to_others_for_half_an_hour(
 ) -> None:
     async def taints(store: Store, to: Number, caller: str = "anna") -> bool:
         draft = a_draft(to=to).model_copy(update={"caller": caller})
-        found = {(await store.book.recall(draft)).tainted, (await store.book.look_back(draft)).recall.tainted}
-        [tainted] = found
-        return tainted
+        recalled, looked_back = await store.book.recall(draft), await store.book.look_back(draft)
+        assert recalled.taint == looked_back.recall.taint
+        return recalled.taint is not None
+
+    def shown(*senders: str) -> list[Shown]:
+        return [Shown(sender, clock.now(), NOON) for sender in senders]
 
     async with opened(place, clock) as store, opened(place, clock, account_of(OrderState.SENT)) as others:
-        await store.shown.note("anna", {PHONE.e164})
+        await store.shown.note("anna", shown(PHONE.e164))
         clock.advance(WORDS_WORK_FOR - SECOND)
         assert await taints(store, OTHER_PHONE)
         assert not await taints(store, PHONE)
@@ -1095,7 +1098,7 @@ async def test_words_that_were_shown_taint_what_goes_to_others_for_half_an_hour(
         assert not await taints(others, OTHER_PHONE)
         clock.advance(SECOND)
         assert not await taints(store, OTHER_PHONE)
-        await store.shown.note("anna", {PHONE.e164, "Skatte"})
+        await store.shown.note("anna", shown(PHONE.e164, "Skatte"))
         assert await taints(store, PHONE)  # a name is a stranger to everybody
         clock.advance(timedelta(days=1))
         await store.upkeep.tidy()

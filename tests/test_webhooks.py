@@ -15,7 +15,7 @@ from mcp import Client
 
 from elks_mcp import sandbox
 from elks_mcp.errors import StateUnavailable
-from elks_mcp.models import OrderState
+from elks_mcp.models import AccountNumbers, OrderState
 from elks_mcp.sandbox import Fault, Sandbox
 from elks_mcp.sources import WEBHOOK_SOURCES, find_caller
 from elks_mcp.tasks import unwrapped
@@ -464,7 +464,8 @@ async def test_until_46elks_said_which_numbers_are_ours_a_text_to_an_unknown_one
         hook = await served.hook("sms")
         early = await post(hook, form)
         assert (early.status_code, early.content, await arrived(served)) == (503, b"", [])
-        served.app.hearing._knows_numbers, served.app.hearing._numbers = True, frozenset({box.number})
+        own_numbers = served.app.hearing._own_numbers
+        own_numbers.known = AccountNumbers(listed=frozenset({box.number}))
         assert (await post(hook, form)).status_code == 204
         assert await arrived(served) == [form["id"]]
         assert (await post(hook, {**form, "id": "s1", "to": "+46701740688"})).status_code == 204

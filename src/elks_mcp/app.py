@@ -19,6 +19,7 @@ from elks_mcp.inbox import Inbox
 from elks_mcp.models import Caller
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
+from elks_mcp.own_numbers import OwnNumbers
 from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Policy
 from elks_mcp.replies import Replies
@@ -175,7 +176,8 @@ async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
 def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock) -> App:
     settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
     inbox = Inbox(client, storage, clock, hides_unknown=policy.hides_unknown)
-    orders = Orders(client, storage, strangers, policy, clock)
+    own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
+    orders = Orders(client, storage, strangers, own_numbers, policy, clock)
     replies = Replies(client, storage, inbox, clock, settings.poll)
     habits = Habits(
         per_minute=settings.sms_per_minute,
@@ -192,7 +194,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
         storage=storage,
         inbox=inbox,
         replies=replies,
-        hearing=Hearing(client, storage, inbox, replies, clock, _own_numbers(policy)),
+        hearing=Hearing(storage, inbox, replies, clock, own_numbers),
         strangers=strangers,
         orders=orders,
         outbox=Outbox.over(api, client, storage, orders, clock, habits),
@@ -203,8 +205,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
 
 def _own_numbers(policy: Policy) -> frozenset[str]:
     """List the numbers that the operator named as the account's own."""
-    named = (policy.sender, *policy.allowed_senders)
-    return frozenset(each.e164 for each in named if isinstance(each, Number))
+    return frozenset(each.e164 for each in policy.senders if isinstance(each, Number))
 
 
 def _sends_queue(configuration: Configuration, policy: Policy) -> bool:

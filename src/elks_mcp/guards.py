@@ -14,7 +14,7 @@ from pydantic import AwareDatetime
 
 from elks_mcp.links import holds_link
 from elks_mcp.lookalike import pretended_name
-from elks_mcp.models import Draft, Effect, Estimate, Finding, Frozen, Recall
+from elks_mcp.models import AccountNumbers, Draft, Effect, Estimate, Finding, Frozen, Recall, Taint
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, NumberKind, SenderId, written
 from elks_mcp.policy import Policy, largest_day, largest_price
@@ -33,8 +33,10 @@ class Facts(Frozen):
     recall: Recall | None = None
     """What is remembered; None where nothing can be, as in a dry run that never was anything else."""
 
-    tainted: bool = False
-    """A stranger's words were shown to the model a short while ago, and this goes to somebody else."""
+    own_numbers: AccountNumbers = AccountNumbers()
+
+    taint: Taint | None = None
+    """Texts of others than the recipient were shown to the model a short while ago."""
 
 
 Verdict = tuple[Effect, str] | None
@@ -154,6 +156,23 @@ def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
     )
 
 
+def own_number(draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Refuse a number of the account: the text would come back as an incoming one from its sender.
+
+    Excepted are the operator's test to the sender itself, and a configured number that 46elks does not list:
+    a verified mobile, which is a phone and sends nothing back.
+    """
+    to, own = draft.to.e164, facts.own_numbers
+    is_phone = own.listed is not None and to not in own.listed
+    if to not in own or draft.to == draft.sender or is_phone:
+        return None
+    effect = Effect.REFUSE if facts.live else Effect.WARN
+    return effect, (
+        f"{to} is a number of this 46elks account: the text would come back as an incoming one "
+        f"from {written(draft.sender)}. Give the number of the person who is meant."
+    )
+
+
 def opted_out(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
     """Keep from texting who said STOP. There is no way round it but that they write START."""
     if facts.recall is None or not facts.recall.opted_out:
@@ -170,11 +189,10 @@ def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
     Whole words are compared, by their skeleton, so `P0LICE` and `Bank1D` are caught while
     `Bankeryd` and `Klara` are not. What the operator configured as sender never pretends.
     """
-    trusted = (policy.sender, *policy.allowed_senders)
-    if draft.sender in trusted:
+    if draft.sender in policy.senders:
         return None
     if policy.allowed_senders:
-        allowed = ", ".join(written(sender) for sender in trusted if sender)
+        allowed = ", ".join(written(sender) for sender in policy.senders)
         return _refuse(
             f"{written(draft.sender)} is not among the senders allowed here: {allowed}.",
             "ELKS_ALLOWED_SENDERS",
@@ -185,6 +203,29 @@ def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
             "ELKS_ALLOWED_SENDERS",
         )
     return None
+
+
+def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Refuse a number as sender that is not the account's; have a person see a name nobody configured.
+
+    A dry run warns. 46elks' page (https://46elks.com/kb/text-sender-id) forbids nobody's number.
+    """
+    if draft.sender in policy.senders:
+        return None
+    name, own = written(draft.sender), facts.own_numbers
+    if isinstance(draft.sender, SenderId):
+        return Effect.ASK, (
+            f"The sender {name} is not configured here. "
+            "The operator can add it to ELKS_ALLOWED_SENDERS, after which no others can be used."
+        )
+    if name in own:
+        return None
+    unread = f" 46elks' list of them could not be read: {own.fault}" if own.fault and not own.listed else ""
+    return Effect.REFUSE if facts.live else Effect.WARN, (
+        f"The sender {name} is not a number of this 46elks account, so the text would pass for "
+        f"somebody else's.{unread} Leave `from` out. If the number is the operator's own, such as a mobile "
+        "verified at 46elks, which no list shows: set ELKS_PHONE_NUMBER or ELKS_ALLOWED_SENDERS to it."
+    )
 
 
 _NO_TEXT_SENDERS = frozenset({"US", "CA", "PR", "CN"})
@@ -283,19 +324,35 @@ def link(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
     return (Effect.ASK, "There is a web address in the text.") if holds_link(draft.text) else None
 
 
-def first_contact(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
-    """Look for a number that nobody here has to do with."""
-    if facts.recall is None or facts.recall.is_known:
+def first_contact(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Look for a stranger: not on the allow-list, never texted by us and never heard from."""
+    if facts.recall is None or facts.recall.is_known or draft.to in policy.allowed_recipients:
         return None
     return Effect.ASK, "Nothing was ever sent to this number or received from it, as far as is known here."
 
 
-def tainted(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
-    """Look for a text that a stranger's words may have asked for: the way data are stolen by message."""
-    if not facts.tainted:
+_SPREADS_FROM = 3
+"""So many different people, besides who wrote, cannot be texted in 30 minutes without being asked about."""
+
+
+def tainted(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+    """Look for a text that a stranger's words may have asked for: the way data are stolen by message.
+
+    Somebody known from before may be texted, so that work goes on: who is on the allow-list, or was texted
+    by us before the words were written. But not with a link, nor many of them, so that nothing spreads.
+    """
+    if facts.taint is None:
         return None
-    shown = "In the last 30 minutes the assistant read texts from others"
-    return Effect.ASK, f"{shown}, and this goes to somebody else than who wrote them."
+    shown = "In the last 30 minutes the assistant read texts from others, and this goes to somebody else"
+    first_sent_at = facts.recall.first_sent_at if facts.recall else None
+    was_texted_before = first_sent_at is not None and first_sent_at < facts.taint.created_at
+    if not was_texted_before and draft.to not in policy.allowed_recipients:
+        return Effect.ASK, f"{shown}, who was not texted before those were written."
+    if holds_link(draft.text):
+        return Effect.ASK, f"{shown}, with a web address in it."
+    if facts.taint.texted + 1 >= _SPREADS_FROM:
+        return Effect.ASK, f"{shown}; so did texts to {facts.taint.texted} others in this time."
+    return Effect.WARN, f"{shown}, who is known from before."
 
 
 _NIGHT_BEGINS, _NIGHT_ENDS = 21, 8
@@ -321,8 +378,10 @@ GUARDS: tuple[Guard, ...] = (
     placeholder,
     allowed_country,
     allowed_recipient,
+    own_number,
     opted_out,
     impersonation,
+    unknown_sender,
     sender_usable,
     too_many_parts,
     message_budget,

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import anyio
 
-from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
 from elks_mcp.errors import ElksError, StateUnavailable
 from elks_mcp.inbox import Inbox
 from elks_mcp.models import Message, Report
+from elks_mcp.own_numbers import OwnNumbers
 from elks_mcp.replies import Replies
 from elks_mcp.store import Storage
 from elks_mcp.tasks import background
@@ -32,7 +32,7 @@ _BREATH = timedelta(seconds=1)
 _CATCH_UP = timedelta(minutes=15)
 """46elks gives up on a webhook after some hours, so history is read too, at the start and this often."""
 
-_NUMBERS_GOOD_FOR, _ASK_AGAIN = timedelta(hours=1), timedelta(minutes=1)
+_ASK_AGAIN = timedelta(minutes=1)
 
 
 class _Waiting:
@@ -45,28 +45,24 @@ class _Waiting:
 
 
 class Hearing:
-    """Puts down what 46elks tells, as long as it runs. `numbers`: those known to be ours from the start."""
+    """Stores what 46elks tells, as long as it runs."""
 
     def __init__(
         self,
-        client: ElksClient,
         storage: Storage,
         inbox: Inbox,
         replies: Replies,
         clock: Clock,
-        numbers: frozenset[str],
+        own_numbers: OwnNumbers,
     ) -> None:
-        self._client = client
         self._storage = storage
         self._inbox = inbox
         self._replies = replies
         self._clock = clock
-        self._numbers = numbers
+        self._own_numbers = own_numbers
         self._waiting: list[_Waiting] = []
         self._came = anyio.Event()
         self._is_running = False
-        self._knows_numbers = False
-        """Whether 46elks was asked which numbers are the account's."""
         self._may_be_parked = True
         """Another life of the process may have left something."""
 
@@ -76,9 +72,10 @@ class Hearing:
         Raises:
             StateUnavailable: nobody can tell, since 46elks did not say yet which those are.
         """
-        if number not in self._numbers and not self._knows_numbers:
+        known = self._own_numbers.known
+        if number not in known and known.listed is None:
             raise StateUnavailable("It is not known yet which numbers are the account's.")
-        return number in self._numbers
+        return number in known
 
     async def hear(self, news: News) -> None:
         """Return when the news are kept, with all that follows from them.
@@ -166,11 +163,9 @@ class Hearing:
 
     async def _learn_numbers(self) -> None:
         while True:
-            pause = _ASK_AGAIN
             with _logged("the account's numbers cannot be read"):
-                self._numbers |= {each.number for each in await self._client.list_numbers()}
-                self._knows_numbers, pause = True, _NUMBERS_GOOD_FOR
-            await self._clock.sleep_until(self._clock.now() + pause)
+                await self._own_numbers.read()
+            await self._clock.sleep_until(self._clock.now() + _ASK_AGAIN)
 
 
 class _logged:  # noqa: N801  (a context, used as a word)

@@ -216,6 +216,16 @@ class Report(Frozen):
     order_id: str | None = None
 
 
+class Taint(Frozen):
+    """The caller's model was shown texts of others than the recipient in the last 30 minutes."""
+
+    created_at: AwareDatetime
+    """When the oldest of them was written."""
+
+    texted: int = 0
+    """How many others than their writers and the recipient were texted in these 30 minutes."""
+
+
 class Recall(Frozen):
     """What is remembered that bears on a draft."""
 
@@ -235,8 +245,10 @@ class Recall(Frozen):
     repeated: str | None = None
     """The order that was placed for the same text to the same number a short while ago."""
 
-    tainted: bool = False
-    """A server on the same database showed the caller's model a text of somebody else's a short while ago."""
+    first_sent_at: AwareDatetime | None = None
+    """When something was first sent to the recipient, if ever."""
+
+    taint: Taint | None = None
 
 
 class Direction(StrEnum):
@@ -283,6 +295,23 @@ class OwnNumber(Frozen):
     id: str
     number: str
     tells: Annotated[str, Field(repr=False)] = ""
+
+
+class AccountNumbers(Frozen):
+    """The account's own numbers, in E.164, as far as they are known."""
+
+    configured: frozenset[str] = frozenset()
+    """Those the operator named: `ELKS_PHONE_NUMBER`, `ELKS_ALLOWED_SENDERS`."""
+
+    listed: frozenset[str] | None = None
+    """Those 46elks lists; None if the list was never read."""
+
+    fault: str = ""
+    """Why the list could not be read the last time, if so."""
+
+    def __contains__(self, number: str) -> bool:
+        """Whether a number is one of them."""
+        return number in self.configured or number in (self.listed or ())
 
 
 class Account(Frozen):

@@ -2,14 +2,26 @@
 
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
-from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
+from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused
 from elks_mcp.guards import Facts, find, is_on
-from elks_mcp.models import Approval, Draft, Effect, Estimate, Finding, Order, Quote, Recall, of_effect
+from elks_mcp.models import (
+    Approval,
+    Approver,
+    Draft,
+    Effect,
+    Estimate,
+    Finding,
+    Order,
+    Quote,
+    Recall,
+    of_effect,
+)
 from elks_mcp.money import Money
+from elks_mcp.own_numbers import OwnNumbers
 from elks_mcp.phone import Number, Sender, parse_number, parse_sender
-from elks_mcp.policy import Policy
+from elks_mcp.policy import PERSON_ONLY, Policy
 from elks_mcp.store import Pace, Placed, Prior, Storage
-from elks_mcp.strangers import Strangers
+from elks_mcp.strangers import Shown, Strangers, find_taint
 from elks_mcp.text import measure, unsendable
 
 _LATEST = 200
@@ -28,6 +40,7 @@ class Orders:
         client: ElksClient,
         storage: Storage,
         strangers: Strangers,
+        own_numbers: OwnNumbers,
         policy: Policy,
         clock: Clock,
         caller: str = "",
@@ -35,13 +48,15 @@ class Orders:
         self._client = client
         self._storage = storage
         self._strangers = strangers
+        self._own_numbers = own_numbers
         self._policy = policy
         self._clock = clock
         self._caller = caller
 
     def of(self, caller: str, strangers: Strangers) -> "Orders":
         """Make and find those of another caller, who was shown other strangers' words."""
-        return Orders(self._client, self._storage, strangers, self._policy, self._clock, caller)
+        own_numbers, policy = self._own_numbers, self._policy
+        return Orders(self._client, self._storage, strangers, own_numbers, policy, self._clock, caller)
 
     def draft(
         self, to: str, message: str, sender: str | None = None, *, flash: bool = False, key: str | None = None
@@ -88,6 +103,8 @@ class Orders:
             StateUnavailable: what the guards have to know cannot be read.
         """
         recall = recall or await self._recall(draft, live=live)
+        if live or draft.sender not in self._policy.senders:
+            await self._own_numbers.read()
         try:
             estimate = await self._client.get_estimate(draft)
         except ProviderError:
@@ -109,7 +126,8 @@ class Orders:
         Raises:
             InvalidInput: the key was used for another message.
         """
-        return await (await self._storage.open()).book.look_back(draft, dedupe=self._dedupes)
+        book = (await self._storage.open()).book
+        return await book.look_back(draft, dedupe=self._dedupes, shown=self._shown)
 
     async def find_order(self, number: str) -> Order | None:
         """Find an order of the caller's by its own number, its approval's, or 46elks' id for its message.
@@ -143,9 +161,11 @@ class Orders:
         Raises:
             InvalidInput: the idempotency key was used for another message.
             Refused: a guard minds what happened since the quote.
+            NotApproved: a person has to agree by now, and none was asked.
         """
-        store = await self._storage.open()
-        return await store.book.place(approval, self.recheck, dedupe=self._dedupes, pace=pace)
+        book = (await self._storage.open()).book
+        check = self._recheck_unasked if approval.approver is Approver.POLICY else self.recheck
+        return await book.place(approval, check, dedupe=self._dedupes, pace=pace, shown=self._shown)
 
     async def approve(self, order: Order) -> Placed:
         """Let a waiting order go, after a person's yes."""
@@ -157,6 +177,18 @@ class Orders:
 
     def recheck(self, draft: Draft, price: Money, recall: Recall) -> str:
         """Hear again, before an order is placed or let go, the guards that what is remembered concerns."""
+        return self._objections(draft, price, recall, _OF_MEMORY)
+
+    def _recheck_unasked(self, draft: Draft, price: Money, recall: Recall) -> str:
+        """Recheck an order that nobody was asked about: other calls may have spread texts meanwhile.
+
+        Raises:
+            NotApproved: a person has to agree by now.
+        """
+        findings = self._find(draft, Estimate(price=price), recall, live=True)
+        for each in of_effect(findings, Effect.ASK):
+            if each.guard in PERSON_ONLY:
+                raise NotApproved(each.reason, hint="Call again: this time a person is asked.")
         return self._objections(draft, price, recall, _OF_MEMORY)
 
     def recheck_last(self, draft: Draft, price: Money, recall: Recall) -> str:
@@ -174,14 +206,14 @@ class Orders:
     def _find(
         self, draft: Draft, estimate: Estimate | None, recall: Recall | None, *, live: bool
     ) -> tuple[Finding, ...]:
-        now = self._clock.now()
         facts = Facts(
             size=measure(draft.text),
-            now=now,
+            now=self._clock.now(),
             live=live,
             estimate=estimate,
             recall=recall,
-            tainted=self._strangers.taint(draft.to, now) or bool(recall and recall.tainted),
+            own_numbers=self._own_numbers.known,
+            taint=recall.taint if recall else find_taint(self._shown, draft.to),
         )
         return find(draft, facts, self._policy)
 
@@ -189,7 +221,11 @@ class Orders:
         """Recall what bears on a draft. Who only prices does not make a store that is not there yet."""
         if not live and not self._storage.exists:
             return None
-        return await (await self._storage.open()).book.recall(draft)
+        return await (await self._storage.open()).book.recall(draft, self._shown)
+
+    @property
+    def _shown(self) -> tuple[Shown, ...]:
+        return self._strangers.at_work(self._clock.now())
 
     def _default_sender(self) -> Sender:
         if self._policy.sender is None:

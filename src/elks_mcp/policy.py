@@ -66,6 +66,11 @@ class Policy(Frozen):
     """Whether texts from numbers that nothing was ever sent to stay hidden."""
 
     @property
+    def senders(self) -> tuple[Sender, ...]:
+        """The senders that the operator named, the default one first."""
+        return (*((self.sender,) if self.sender else ()), *self.allowed_senders)
+
+    @property
     def live(self) -> bool:
         """Whether a text goes out unless somebody says otherwise; to handsets in the sandbox."""
         return not (self.dry_run or self.read_only)
@@ -142,7 +147,7 @@ def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -
     Raises:
         NotApproved: it takes a person, and nobody may be asked.
     """
-    if binding := [reason for reason in reasons if reason.guard in _PERSON_ONLY]:
+    if binding := [reason for reason in reasons if reason.guard in PERSON_ONLY]:
         if policy.confirm is Confirm.NEVER:
             never = "That takes a person's yes, and nobody may be asked (ELKS_CONFIRM=never)."
             raise NotApproved(
@@ -155,7 +160,8 @@ def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -
 
 
 _TURN_LIVE = "The operator can set DRY_RUN=false to send for real; dryRun=true shows the price."
-_PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
+PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
+"""Reasons for which a text waits for a person, even if the client cannot ask one."""
 
 
 def _asks(name: str, reason: str) -> Finding:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from elks_mcp.app import App
-from elks_mcp.models import Direction, Message
+from elks_mcp.models import Message
+from elks_mcp.strangers import shown_from
 
 
 async def show(app: App, messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -22,7 +23,8 @@ async def note_shown(app: App, messages: Sequence[Message]) -> None:
     Raises:
         StateUnavailable: it cannot be remembered, so nothing may be shown.
     """
-    app.strangers.note(messages, app.clock.now())
-    senders = {each.sender for each in messages if each.direction is Direction.INBOUND}
-    if senders and app.storage.place.url:
-        await (await app.storage.open()).shown.note(app.caller.name, senders)
+    now = app.clock.now()
+    app.strangers.note(messages, now)
+    texts = shown_from(messages, now)
+    if texts and app.storage.place.url:
+        await (await app.storage.open()).shown.note(app.caller.name, texts)

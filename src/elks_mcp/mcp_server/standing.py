@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.guards import NOT_SWITCHABLE
+from elks_mcp.guards import NOT_SWITCHABLE, is_on
 from elks_mcp.mcp_server.answers import Amount, Answer, Shown, time_in_words
 from elks_mcp.models import OrderState
 from elks_mcp.money import Money
@@ -14,6 +14,7 @@ from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Confirm, Mode, Policy, largest_day, largest_price
 from elks_mcp.reconcile import explain_quiet
 from elks_mcp.store import PauseReason
+from elks_mcp.strangers import find_held
 
 
 class Rule(Shown):
@@ -91,7 +92,7 @@ async def describe_policy(app: App) -> PolicyAnswer:
         paused=standing.paused,
         open=standing.open or {},
         stops_heard_until=standing.heard_until,
-        notes=tuple(_notes(app, standing)),
+        notes=(*_notes(app, standing), *await _explain_held(app)),
     )
 
 
@@ -112,6 +113,22 @@ async def _stand(app: App) -> _Standing:
         open={state.value: number for state in _OPEN if (number := sums.counts.get(state))},
         heard_until=sums.heard_until,
     )
+
+
+async def _explain_held(app: App) -> list[str]:
+    """Say that the caller was shown texts of others, what that holds back, and the ways out."""
+    held = find_held(each.shown_at for each in app.strangers.at_work(app.clock.now()))
+    if app.storage.place.url:
+        held = await (await app.storage.open()).shown.find_held(app.caller.name) or held
+    if held is None or not is_on("tainted", app.policy):
+        return []
+    since, until = time_in_words(held.since), time_in_words(held.until)
+    held_back = f"Until {until} a text to a number that was not texted before them waits for a person."
+    ways_out = (
+        "Ways out: the person approves it in the client or with `elks-mcp approve`, "
+        "the operator lists the number in ELKS_ALLOWED_RECIPIENTS, or the time passes."
+    )
+    return [f"Texts from others were read since {since}. {held_back} {ways_out}"]
 
 
 _OPEN = (OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT, OrderState.UNKNOWN)

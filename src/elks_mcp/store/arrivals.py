@@ -1,7 +1,7 @@
 """Texts that came in: which, from whom by keyed hash, and in which order. What they say is not kept."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -66,7 +66,7 @@ class Arrivals:
 
 def _list(tx: Tx, *which: ColumnElement[bool]) -> Select[Any]:
     ours = select(arrivals, _is_known().label("is_known")).where(arrivals.c.account_id == tx.account_id)
-    return ours.where(*which).order_by(arrivals.c.position)
+    return ours.where(~arrivals.c.self_caused, *which).order_by(arrivals.c.position)
 
 
 def _is_known() -> ColumnElement[bool]:
@@ -88,17 +88,17 @@ def _parse(row: Row[Any]) -> Arrival:
     return Arrival(row.position, row.message_id, row.sender_hash, row.received_at, row.is_known)
 
 
-def note_arrivals(tx: Tx, messages: Iterable[Message]) -> None:
-    """Note which texts came in, each once, the oldest first."""
+def note_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
+    """Store which texts came in, each once, the oldest first."""
     since = tx.now - ARRIVALS_KEPT
     inbound = {each.id: each for each in messages if each.direction is Direction.INBOUND}
     recent = {id_: at for id_, each in inbound.items() if (at := each.created_at or tx.now) > since}
     if not recent:
         return
-    for id_ in _find_noted(tx, recent):
+    for id_ in find_stored(tx, recent):
         del recent[id_]
     rows = [
-        _build(tx, inbound[id_], at, position)
+        _build(tx, inbound[id_], at, position) | {"self_caused": id_ in self_caused}
         for position, (id_, at) in enumerate(sorted(recent.items(), key=_by_time), _last(tx) + 1)
     ]
     if rows:
@@ -114,13 +114,14 @@ def forget_arrivals(tx: Tx) -> None:
     tx.execute(delete(arrivals).where(ours, arrivals.c.heard_at < tx.now - ARRIVALS_KEPT))
 
 
-def _find_noted(tx: Tx, ids: Iterable[str]) -> list[str]:
-    """Find which of these messages are noted already.
+def find_stored(tx: Tx, ids: Iterable[str]) -> dict[str, bool]:
+    """Return which of these messages are stored already, and whether each is `self_caused`.
 
     Asked whose they are as well, a PostgreSQL that has no figures yet reads all of the account's.
     """
-    named = select(arrivals.c.message_id, arrivals.c.account_id).where(arrivals.c.message_id.in_(ids))
-    return [row.message_id for row in tx.all(named) if row.account_id == tx.account_id]
+    columns = arrivals.c.message_id, arrivals.c.account_id, arrivals.c.self_caused
+    rows = tx.all(select(*columns).where(arrivals.c.message_id.in_(ids)))
+    return {row.message_id: row.self_caused for row in rows if row.account_id == tx.account_id}
 
 
 def _by_time(item: tuple[str, datetime]) -> tuple[datetime, str]:

@@ -1,5 +1,6 @@
 """The book of orders: placing them, approving them, finding them again."""
 
+from collections.abc import Collection
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from elks_mcp.store.numbers import make_code
 from elks_mcp.store.people import recall
 from elks_mcp.store.rows import build_order, parse_draft, parse_order, parse_price
 from elks_mcp.store.schema import orders
+from elks_mcp.strangers import Shown
 
 KEPT_WAITING_FOR_YES = timedelta(minutes=30)
 """How long an order waits for a person. The price is as good as it was for that long."""
@@ -35,12 +37,19 @@ class Book:
         self._database = database
 
     async def place(
-        self, approval: Approval, check: Check, *, dedupe: bool = True, pace: Pace | None = None
+        self,
+        approval: Approval,
+        check: Check,
+        *,
+        dedupe: bool = True,
+        pace: Pace | None = None,
+        shown: Collection[Shown] = (),
     ) -> Placed:
         """Put an order in the queue, or return the one it repeats; where a person has to agree, it waits.
 
         Between the check of what is remembered and the new row nothing can come in between. `pace`: claim
-        it as well, at this pace, if it need not wait for anybody or anything.
+        it as well, at this pace, if it need not wait for anybody or anything. `shown`: texts of others that
+        this process showed to the caller's model in the last 30 minutes.
 
         Raises:
             InvalidInput: the idempotency key was used for another message.
@@ -50,7 +59,7 @@ class Book:
         """
         order_id = f"O-{make_code(8)}"
         try:
-            return await self._place(order_id, approval, check, dedupe=dedupe, pace=pace)
+            return await self._place(order_id, approval, check, dedupe=dedupe, pace=pace, shown=shown)
         except StateUncertain as error:
             return await self._find_placed(order_id, error)
 
@@ -76,9 +85,10 @@ class Book:
         *,
         dedupe: bool,
         pace: Pace | None,
+        shown: Collection[Shown],
     ) -> Placed:
         draft = approval.quote.draft
-        earlier = find_earlier(tx, draft, dedupe=dedupe)
+        earlier = find_earlier(tx, draft, dedupe=dedupe, shown=shown)
         if earlier.repeated:
             return Placed(parse_order(earlier.repeated), is_repeat=True)
         if why_not := check(draft, approval.quote.estimate.price, earlier.recall):
@@ -124,13 +134,13 @@ class Book:
         expire_waiting(tx)
 
     @reading
-    def look_back(self, tx: Tx, draft: Draft, *, dedupe: bool = True) -> Prior:
+    def look_back(self, tx: Tx, draft: Draft, *, dedupe: bool = True, shown: Collection[Shown] = ()) -> Prior:
         """Say what a draft repeats, what exactly like it waits for a person, and what is remembered.
 
         Raises:
             InvalidInput: the key was used for another message.
         """
-        earlier = find_earlier(tx, draft, dedupe=dedupe)
+        earlier = find_earlier(tx, draft, dedupe=dedupe, shown=shown)
         return Prior(
             repeated=parse_order(earlier.repeated) if earlier.repeated else None,
             waiting=parse_order(earlier.waiting) if earlier.waiting else None,
@@ -138,9 +148,9 @@ class Book:
         )
 
     @reading
-    def recall(self, tx: Tx, draft: Draft) -> Recall:
+    def recall(self, tx: Tx, draft: Draft, shown: Collection[Shown] = ()) -> Recall:
         """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
-        return recall_for(tx, draft)
+        return recall_for(tx, draft, shown)
 
     @reading
     def get(self, tx: Tx, number: str, *, caller: str | None = None) -> Order:

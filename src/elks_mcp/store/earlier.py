@@ -1,6 +1,6 @@
 """What came before a draft: orders that it may mean, and what is remembered of its recipient."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -13,7 +13,8 @@ from elks_mcp.store.database import Tx
 from elks_mcp.store.people import build_recall, parse_recall, recall_values
 from elks_mcp.store.rows import fingerprint, key_hash
 from elks_mcp.store.schema import NOW, ago, is_one_of, orders
-from elks_mcp.store.shown import is_anybody_elses
+from elks_mcp.store.shown import find_taint, is_anybody_elses
+from elks_mcp.strangers import Shown
 
 REPEATED_WITHIN = timedelta(minutes=15)
 
@@ -39,8 +40,10 @@ class Earlier(NamedTuple):
     """It waited too long for a person, and still holds the draft's key."""
 
 
-def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool) -> Earlier:
+def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[Shown] = ()) -> Earlier:
     """Find what came before a draft. Without `dedupe` only a key makes a repeat.
+
+    `shown`: texts of others that this process showed to the caller's model in the last 30 minutes.
 
     Raises:
         InvalidInput: the key was used for another message.
@@ -48,22 +51,26 @@ def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool) -> Earlier:
     first, rows = _ask(tx, draft)
     is_first = not first.is_behind
     if draft.idempotency_key:
-        return _of_key(tx, Earlier(_parse(first), is_first), rows, draft)
+        return _of_key(tx, Earlier(_parse(tx, first, draft, shown), is_first), rows, draft)
     repeated = _find_repeated(rows) if dedupe else None
     exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
     waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
-    return Earlier(_parse(first, repeated), is_first, repeated, waiting[0] if waiting else None)
+    recall = _parse(tx, first, draft, shown, repeated)
+    return Earlier(recall, is_first, repeated, waiting[0] if waiting else None)
 
 
-def recall_for(tx: Tx, draft: Draft) -> Recall:
+def recall_for(tx: Tx, draft: Draft, shown: Collection[Shown] = ()) -> Recall:
     """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
     first, rows = _ask(tx, draft)
     repeated = None if draft.idempotency_key else _find_repeated(rows)
-    return _parse(first, repeated)
+    return _parse(tx, first, draft, shown, repeated)
 
 
-def _parse(row: Row[Any], repeated: Row[Any] | None = None) -> Recall:
-    return parse_recall(row, repeated=repeated.id if repeated else None, tainted=row.tainted)
+def _parse(
+    tx: Tx, row: Row[Any], draft: Draft, shown: Collection[Shown], repeated: Row[Any] | None = None
+) -> Recall:
+    taint = find_taint(tx, draft, shown, elsewhere=row.tainted)
+    return parse_recall(row, repeated=repeated.id if repeated else None, taint=taint)
 
 
 def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:

@@ -16,6 +16,7 @@ from elks_mcp.store.changes import accept, change
 from elks_mcp.store.database import Database, Tx, deciding, reading
 from elks_mcp.store.people import note_messages
 from elks_mcp.store.schema import accounts, orders, parked
+from elks_mcp.store.self_caused import find_self_caused
 
 PARKED_FOR = timedelta(minutes=10)
 """How long a report about an unknown message waits for its order."""
@@ -67,8 +68,7 @@ class Events:
         `until`: history was read without a gap up to then, from a moment `at` on.
         """
         messages = tuple(messages)
-        note_messages(tx, messages)
-        note_arrivals(tx, messages)
+        _note(tx, messages)
         for message in messages:
             if message.status in _STATES:
                 _hear(tx, Report(message_id=message.id, status=message.status))
@@ -84,9 +84,7 @@ class Events:
         us was lost. A status never goes back, and delivered is the last word. A report about a message of
         which we know nothing is parked.
         """
-        messages = tuple(messages)
-        note_messages(tx, messages)
-        note_arrivals(tx, messages)
+        _note(tx, tuple(messages))
         unknown = [report for report in reports if not _hear(tx, report)]
         for report in unknown:
             _park(tx, report)
@@ -104,6 +102,13 @@ class Events:
             else:
                 left += 1
         return left
+
+
+def _note(tx: Tx, messages: tuple[Message, ...]) -> None:
+    """Store what follows from messages; one that we may have caused ourselves can only opt out."""
+    caused = find_self_caused(tx, messages)
+    note_messages(tx, messages, self_caused=caused)
+    note_arrivals(tx, messages, caused)
 
 
 def _park(tx: Tx, report: Report) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     bindparam,
+    false,
     func,
     or_,
     type_coerce,
@@ -172,6 +173,8 @@ contacts = Table(
     Column("number_hash", String(64), primary_key=True),
     Column("sent_at", Moment),
     Column("received_at", Moment),
+    Column("first_sent_at", Moment),
+    Column("first_received_at", Moment),
     Column("opted_out", Boolean, nullable=False),
     Column("word_at", Moment),
 )
@@ -189,6 +192,7 @@ arrivals = Table(
     Column("sender_hash", String(64)),
     Column("received_at", Moment, nullable=False),
     Column("heard_at", Moment, nullable=False),
+    Column("self_caused", Boolean, nullable=False, server_default=false()),
     Index("uq_arrivals_message", "message_id", "account_id", unique=True),
     Index("ix_arrivals_from", "sender_hash", "account_id", "position"),
 )
@@ -196,6 +200,7 @@ arrivals = Table(
 
 `position` counts without a gap that could fill later: who has seen one has seen all before it.
 The sender of a text can be a name, which anybody can take; then it has no hash.
+A `self_caused` text may be the echo of one the account sent itself: it is nobody's answer.
 """
 
 
@@ -217,8 +222,12 @@ shown = Table(
     Column("caller", String(64), primary_key=True),
     Column("sender_hash", String(64), primary_key=True),
     Column("shown_at", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False, server_default="0"),
 )
-"""Whose words a caller's model was shown last, and when; a name is hashed like a number."""
+"""Whose words a caller's model was shown last, when, and when the oldest of them was written.
+
+A name is hashed like a number.
+"""
 
 
 tokens = Table(

@@ -1,0 +1,78 @@
+"""Incoming texts that the account may have caused itself; who they are "from" proves nothing.
+
+46elks' page does not forbid other people's numbers as sender (https://46elks.com/kb/text-sender-id). A text
+from such a number to one of the account's own comes back as an incoming one "from" that person.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import select
+
+from elks_mcp.models import NEVER_SENT, Direction, Message
+from elks_mcp.store.arrivals import find_stored
+from elks_mcp.store.database import Tx
+from elks_mcp.store.schema import orders
+
+CAUSED_WITHIN = timedelta(minutes=10)
+"""How long after an outgoing text an incoming one with the same sender and recipient may be its echo."""
+
+_CLOCK_ERROR = timedelta(minutes=1)
+"""How far the database's clock and 46elks' may differ."""
+
+
+class _Sent(NamedTuple):
+    sender: str
+    recipient_hash: str
+    at: datetime
+
+
+def find_self_caused(tx: Tx, messages: Iterable[Message]) -> frozenset[str]:
+    """Return the ids of incoming texts that an outgoing text of the account may have caused.
+
+    Outgoing texts are this server's orders, by whichever process, and those among `messages`.
+    """
+    messages = tuple(messages)
+    inbound = [each for each in messages if each.direction is Direction.INBOUND]
+    if not inbound:
+        return frozenset()
+    hashes = {each.to: tx.hasher.number(each.to) for each in inbound}
+    sent = [*_in_history(messages, hashes), *_in_orders(tx, frozenset(hashes.values()))]
+    caused = {each.id for each in inbound if _has_cause(each, hashes[each.to], sent, tx)}
+    if len(caused) == len(inbound):
+        return frozenset(caused)
+    # A later reading may not reach back to the outgoing text any more.
+    stored = find_stored(tx, [each.id for each in inbound])
+    return frozenset(caused | {id_ for id_, is_self_caused in stored.items() if is_self_caused})
+
+
+def _in_history(messages: Iterable[Message], hashes: dict[str, str]) -> list[_Sent]:
+    return [
+        _Sent(each.sender, hashes[each.to], each.created_at)
+        for each in messages
+        if each.direction is Direction.OUTBOUND and each.to in hashes and each.created_at
+    ]
+
+
+def _in_orders(tx: Tx, recipients: frozenset[str]) -> list[_Sent]:
+    rows = tx.all(
+        select(orders.c.sender, orders.c.recipient_hash, orders.c.attempted_at).where(
+            orders.c.account_id == tx.account_id,
+            orders.c.recipient_hash.in_(recipients),
+            orders.c.attempted_at.is_not(None),
+            orders.c.state.not_in(NEVER_SENT),
+        )
+    )
+    return [_Sent(row.sender, row.recipient_hash, row.attempted_at) for row in rows]
+
+
+def _has_cause(message: Message, recipient_hash: str, sent: Iterable[_Sent], tx: Tx) -> bool:
+    received_at = message.created_at or tx.now
+    earliest, latest = received_at - CAUSED_WITHIN - _CLOCK_ERROR, received_at + _CLOCK_ERROR
+    return any(
+        each.sender == message.sender
+        and each.recipient_hash == recipient_hash
+        and earliest <= each.at <= latest
+        for each in sent
+    )
