@@ -67,7 +67,8 @@ def write_tools() -> str:
 _TOOLS_INTRODUCTION = """\
 What an assistant sees. Every answer is a short text and, the same as data, structured content; the first
 words of the text are the status. `dry_run` and `message_id` are understood as well as `dryRun` and
-`messageId`; any other name is refused. A blank or null optional argument counts as left out."""
+`messageId`; any other name is refused. An optional argument that is blank, null or
+the word for it (`null`, `None`, `undefined`, `nil`, `NaN`) counts as left out; a blank `dryRun` is refused."""
 
 
 def _setting(field: FieldInfo, meaning: str) -> str:

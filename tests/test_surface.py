@@ -130,6 +130,11 @@ async def test_two_prompts_begin_a_conversation() -> None:
         arguments: dict[str, Any] = {"recipient": "+46701740605", "about": "mötet"}
         told = await client.get_prompt("text_somebody", arguments)
         assert "wait for my yes" in str(told.messages[0].content)
+        for nothing in ("", "null", "undefined"):
+            empty = await client.get_prompt("text_somebody", {"recipient": nothing, "about": nothing})
+            assert "Write a short SMS to somebody I shall name about this: something I" in str(
+                empty.messages[0].content
+            )
         vague = await client.get_prompt("text_somebody", {"recipient": "Åsa"})
         assert "Write a short SMS to Åsa about this: something I shall tell you" in str(
             vague.messages[0].content

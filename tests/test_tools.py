@@ -113,13 +113,62 @@ async def test_words_serve_for_dry_run(box: Sandbox, way: Way, word: object) -> 
     assert posted(box) == []
 
 
-@pytest.mark.parametrize("nothing", [None, "", "  "])
-async def test_null_and_blank_optional_arguments_are_absent(box: Sandbox, way: Way, nothing: object) -> None:
-    absent: dict[str, Any] = dict.fromkeys(("sender", "flashsms", "dryRun", "idempotencyKey"), nothing)
+@pytest.mark.parametrize(
+    "nothing", [None, "", "  ", "null", "None", "undefined", "nil", "NaN", " NULL "], ids=repr
+)
+async def test_null_blank_and_the_words_for_null_are_absent_optional_arguments(
+    box: Sandbox, way: Way, nothing: str | None
+) -> None:
+    """P1: a `dryRun` that is null, or the word for it, means the operator's choice."""
+    absent: dict[str, Any] = dict.fromkeys(("sender", "flashsms", "idempotencyKey"), nothing)
+    dry_run = {"dryRun": nothing} if nothing is None or nothing.strip() else {}
     async with connected(live(box), box=box, way=way) as client:
-        sent = await call(client, "send_sms", to=PHONE, message="Hej", **absent)
-    assert not sent.is_error
-    assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej"}]
+        for text in ("Hej", "Hej igen"):
+            sent = await call(client, "send_sms", to=PHONE, message=text, **absent, **dry_run)
+            assert data(sent)["deduplicated"] is False
+    assert [form | {"message": ""} for form in posted(box)] == [
+        {"from": box.number, "to": PHONE, "message": ""}
+    ] * 2
+
+
+@pytest.mark.parametrize("name", ["dryRun", "dry_run"])
+@pytest.mark.parametrize("blank", ["", "  "])
+async def test_a_blank_dry_run_is_refused(box: Sandbox, way: Way, name: str, blank: str) -> None:
+    """P1: a blank may have meant true, so it does not mean the operator's choice."""
+    async with connected(live(box), box=box, way=way) as client:
+        for tool in ("send_sms", "ask_by_sms"):
+            refused = await call(client, tool, to=PHONE, message="Hej", **{name: blank})
+            assert refused.is_error
+            assert words(refused).startswith(f"Not sent: `dryRun` cannot be {blank!r}: use true or false.")
+    assert posted(box) == []
+
+
+async def test_the_words_for_null_do_not_lift_a_dry_run(box: Sandbox, way: Way) -> None:
+    """P1."""
+    async with connected(live(box, DRY_RUN="true"), box=box, way=way) as client:
+        dry = await call(client, "send_sms", to=PHONE, message="Hej", dryRun="null")
+    assert data(dry)["status"] == "dry_run"
+    assert posted(box) == []
+
+
+async def test_the_words_for_null_are_absent_in_every_tool(client: Client, box: Sandbox) -> None:
+    box.receive(PHONE, "Hej")
+    history = await call(client, "get_sms_messages", direction="null", limit="undefined")
+    assert data(history)["count"] == 1
+    assert not (await call(client, "get_delivery_statistics", limit="None")).is_error
+    reply = await call(client, "wait_for_reply", sender="null", after="None", timeout=0)
+    assert data(reply)["status"] == "no_reply"
+    estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej", sender="undefined")
+    assert not estimate.is_error
+
+
+async def test_a_required_argument_may_be_the_word_null(client: Client, box: Sandbox) -> None:
+    sent = await call(client, "send_sms", to=PHONE, message="null")
+    assert data(sent)["status"] == "sent"
+    assert [form["message"] for form in posted(box)] == ["null"]
+    refused = await call(client, "send_sms", to="null", message="Hej")
+    assert refused.is_error
+    assert "'null' is not a phone number" in words(refused)
 
 
 @by_any_way
@@ -159,14 +208,6 @@ async def test_a_repeated_key_gives_the_same_order(client: Client, box: Sandbox)
     assert data(second)["orderId"] == data(first)["orderId"]
     assert data(second)["deduplicated"] is True
     assert "nothing new was sent" in words(second)
-
-
-async def test_a_key_is_a_key_whatever_it_spells(box: Sandbox, way: Way) -> None:
-    async with connected(live(box), box=box, way=way) as client:
-        await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="null")
-        again = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="null")
-    assert len(posted(box)) == 1
-    assert data(again)["deduplicated"] is True
 
 
 async def test_what_was_charged_is_told_rather_than_what_was_quoted(box: Sandbox) -> None:

@@ -26,6 +26,17 @@ def parse_switch(value: object) -> bool:
     return _SWITCHES[word]
 
 
+_EMPTY_WORDS = frozenset({"null", "none", "undefined", "nil", "nan"})
+
+
+def is_empty_word(value: str) -> bool:
+    """Tell whether a text is how a programming language writes "no value".
+
+    Some clients fill in such a word for an argument or a variable that has none.
+    """
+    return value.strip().lower() in _EMPTY_WORDS
+
+
 _WANTED = {
     "string_type": "it must be text, in quotes",
     "int_parsing": "it must be a whole number",

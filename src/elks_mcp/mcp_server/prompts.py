@@ -2,14 +2,23 @@
 
 from mcp.server.mcpserver import MCPServer
 
+from elks_mcp.wording import is_empty_word
 
-def text_somebody(recipient: str = "somebody I shall name", about: str = "something I shall tell you") -> str:
+_RECIPIENT, _ABOUT = "somebody I shall name", "something I shall tell you"
+
+
+def text_somebody(recipient: str = _RECIPIENT, about: str = _ABOUT) -> str:
     """Write a text to somebody, see what it costs, and send it once you agree."""
     return (
-        f"Write a short SMS to {recipient} about this: {about}\n"
+        f"Write a short SMS to {_given(recipient, _RECIPIENT)} about this: {_given(about, _ABOUT)}\n"
         "Price it with estimate_sms_cost, show me recipient, sender, text and price, and wait for my yes. "
         "Then send it once with send_sms and tell me the status in its own words."
     )
+
+
+def _given(value: str, default: str) -> str:
+    """Return the default for an argument that is blank, or the word for null."""
+    return default if not value.strip() or is_empty_word(value) else value
 
 
 def how_did_it_go() -> str:

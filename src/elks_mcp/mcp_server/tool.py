@@ -24,7 +24,7 @@ from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
 from elks_mcp.models import Scope
 from elks_mcp.policy import Mode
-from elks_mcp.wording import wanted
+from elks_mcp.wording import is_empty_word, wanted
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class ElksTool(Tool):
         return {
             python_names.get(name, name): value
             for name, value in by_wire_name.items()
-            if name in required or not _is_blank(value)
+            if name in required or not _is_absent(name, value)
         }
 
     def _failure(self, error: Exception) -> ElksError | None:
@@ -153,8 +153,15 @@ def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
     )
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
+_NEVER_BLANK = "dryRun"
+"""A blank `dryRun` may have meant true, so it is refused, not read as "whatever the operator chose" (P1)."""
+
+
+def _is_absent(name: str, value: Any) -> bool:
+    """Tell whether an optional argument says nothing: null, blank, or the word for null."""
+    if not isinstance(value, str):
+        return value is None
+    return is_empty_word(value) or (not value.strip() and name != _NEVER_BLANK)
 
 
 def _listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
