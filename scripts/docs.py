@@ -45,16 +45,18 @@ _SETTINGS_INTRODUCTION = """\
 # Settings
 
 Everything is set in the environment of the server, which the configuration of your client holds.
-A value that cannot be read stops the start with a line on standard error. A blank value, or one
-that a client left unexpanded (`${{…}}`), counts as not set. `elks-mcp --env-file FILE` reads a file
-of such lines too; the environment wins. Each of {as_file}
+When a value cannot be read, a server that a client starts answers every call with the reason and does
+nothing else; every other command but `doctor` ends with code 2. A blank value, or one that a client left
+unexpanded (`${{…}}`), counts as not set, and `doctor` and the log say so. `elks-mcp --env-file FILE` reads
+a file of such lines too; the environment wins. Each of {as_file}
 can stand in a file of its own instead: add `_FILE` to the name and give the path.
 
 | Variable | Default | Meaning |
 |---|---|---|"""
 
 _SETTINGS_END = """\
-`elks-mcp doctor` shows what is set, from where, and names that are near a known one.
+`elks-mcp doctor` shows what is set, from where, what cannot be read, likely slips, and names that are near a
+known one.
 """
 
 
@@ -67,8 +69,8 @@ def write_tools() -> str:
 _TOOLS_INTRODUCTION = """\
 What an assistant sees. Every answer is a short text and, the same as data, structured content; the first
 words of the text are the status. `dry_run` and `message_id` are understood as well as `dryRun` and
-`messageId`; any other name is refused. An optional argument that is blank, null or
-the word for it (`null`, `None`, `undefined`, `nil`, `NaN`) counts as left out; a blank `dryRun` is refused."""
+`messageId`; any other name is refused. An optional argument that is blank, null or the word for it (`null`,
+`None`, `undefined`, `nil`, `NaN`) counts as left out; a blank `dryRun` is refused."""
 
 
 def _setting(field: FieldInfo, meaning: str) -> str:

@@ -141,10 +141,121 @@ def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:
     file = tmp_path / "elks.env"
     file.write_text("ELKS_SANDBOX=true\n", encoding="utf-16")
     done = run("--env-file", str(file), "doctor")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("elks.env is not UTF-8; save it as UTF-8\n")
+    assert done.returncode == 1
+    assert "elks.env cannot be read: it is not UTF-8; save it as UTF-8.\n" in done.stdout
+    assert "note  46elks was not asked" in done.stdout
+    assert "note  The state was not looked at" in done.stdout
     file.write_text("ELKS_SANDBOX=true\n", encoding="utf-8-sig")
     assert run("--env-file", str(file), "doctor").returncode == 0
+
+
+@pytest.mark.anyio
+async def test_the_doctor_goes_on_after_a_value_that_cannot_be_read() -> None:
+    box = new_box()
+    async with serve(box) as url:
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1")
+        sender = await in_thread("doctor", environ | {"ELKS_PHONE_NUMBER": "46701740699"})
+        state = await in_thread("doctor", environ | {"ELKS_DATABASE_URL": "outbox.db"})
+        asked = len(box.requests)
+        address = await in_thread("doctor", environ | {"ELKS_API_BASE_URL": "https://46elks:a1"})
+        assert len(box.requests) == asked
+    assert {each.returncode for each in (sender, state, address)} == {1}
+    assert "fail  ELKS_PHONE_NUMBER='46701740699' is not valid: " in sender.stdout
+    assert "The + is probably missing." in sender.stdout
+    assert "Missing required environment variables" not in sender.stdout
+    assert "fail  ELKS_DATABASE_URL (9 characters) is not valid: use postgresql://" in state.stdout
+    assert "note  The state was not looked at" in state.stdout
+    assert "note  46elks was not asked" in address.stdout
+    for done in (sender, state):
+        assert "46elks accepts the credentials; balance 100.00 SEK." in done.stdout
+    for done in (sender, address):
+        assert "ok  State is in " in done.stdout
+    for done in (sender, state, address):
+        assert "fail  Every call of a client fails until what cannot be read is corrected." in done.stdout
+        assert "The server starts, answers, writes nothing but the protocol, and ends." in done.stdout
+
+
+_USERNAME, _PASSWORD = "u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0")
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        (
+            {"ELKS_API_USERNAME": "klara@example.com"},
+            "warn  The API username begins with u, and is not",
+        ),
+        ({"ELKS_API_USERNAME": _PASSWORD, "ELKS_API_PASSWORD": _USERNAME}, "ELKS_API_PASSWORD look swapped"),
+        (
+            {"ELKS_API_USERNAME": f'"{_USERNAME}"'},
+            "ELKS_API_USERNAME may be wrong. The quotation marks are part",
+        ),
+        (
+            {"ELKS_API_PASSWORD": f"'{_PASSWORD}'"},
+            "ELKS_API_PASSWORD may be wrong. The quotation marks are part",
+        ),
+        (
+            {"ELKS_API_PASSWORD": "$ELKS"},
+            "ELKS_API_PASSWORD may be wrong. It looks like a variable that your",
+        ),
+        (
+            {"ELKS_API_USERNAME": "undefined"},
+            "ELKS_API_USERNAME may be wrong. It looks like a variable that your",
+        ),
+        (
+            {"ELKS_API_USERNAME": "${USER}"},
+            "warn  ELKS_API_USERNAME is nothing but a variable that your client",
+        ),
+        ({"ELKS_ALLOWED_RECIPIENTS": "${X}"}, "warn  ELKS_ALLOWED_RECIPIENTS is nothing but a variable that"),
+        ({"ELKS_PHONE_NUMBER": '"+46701740699"'}, "The quotation marks are part of the value: remove them."),
+        ({"ELKS_PHONE_NUMBER": "46701740699"}, "The + is probably missing."),
+        ({"ELKS_PHONE_NUMBER": "+46${REST}"}, "It looks like a variable that your client did not expand"),
+        ({"ELKS_PHONE_NUMBER": "klara@example.com"}, "It looks like an e-mail address."),
+        ({"ELKS_ALLOWED_COUNTRIES": "SE,UK"}, "'UK' is not a country, perhaps GB is meant; use two-letter"),
+        ({"ELKS_ALLOWED_COUNTRIES": "XX"}, "'XX' is not a country; use two-letter codes of ISO 3166"),
+        ({"ELKS_STATE_DIR": "$HOME/elks"}, "ELKS_STATE_DIR may be wrong. It looks like a variable"),
+    ],
+)
+def test_the_doctor_names_the_likely_slip_and_shows_no_secret(environ: dict[str, str], said: str) -> None:
+    credentials = {"ELKS_API_USERNAME": _USERNAME, "ELKS_API_PASSWORD": _PASSWORD}
+    done = run("doctor", **{"ELKS_API_BASE_URL": "http://127.0.0.1:9/a1", **credentials, **environ})
+    assert done.returncode == 1
+    assert said in done.stdout
+    assert not any(secret in done.stdout for secret in (_USERNAME, _PASSWORD))
+
+
+@pytest.mark.anyio
+async def test_the_doctor_warns_of_a_sender_that_is_not_a_number_of_the_account() -> None:
+    box = new_box()
+    async with serve(box) as url:
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_PHONE_NUMBER="+46701740606")
+        foreign = await in_thread("doctor", environ)
+        allowed = await in_thread(
+            "doctor",
+            environ | {"ELKS_PHONE_NUMBER": box.number, "ELKS_ALLOWED_SENDERS": "Klara,+46701740607"},
+        )
+    assert (foreign.returncode, allowed.returncode) == (0, 0), "a verified mobile number is listed nowhere"
+    assert "warn  +4670*****06 is not among the numbers of the account (+4670*****99)." in foreign.stdout
+    assert "verified at 46elks" in foreign.stdout
+    assert "set ELKS_PHONE_NUMBER, or ELKS_ALLOWED_SENDERS, to a number of the account." in foreign.stdout
+    assert foreign.stdout.endswith("Nothing failed, but something may be wrong: see warn above.\n")
+    assert "warn  +4670*****07 is not among the numbers" in allowed.stdout
+    assert allowed.stdout.count("is not among") == 1
+
+
+@pytest.mark.parametrize("place", ["file", "file/state/deep"])
+def test_the_doctor_says_that_a_state_directory_cannot_be_made(place: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run("doctor", ELKS_STATE_DIR=str(tmp_path / place), ELKS_API_BASE_URL="http://127.0.0.1:9/a1")
+    assert done.returncode == 1
+    assert f"{tmp_path / 'file'}: it is not a directory. Set ELKS_STATE_DIR" in done.stdout
+    assert not (tmp_path / place).is_dir()
+
+
+def test_a_missing_credential_that_was_left_unexpanded_is_called_that() -> None:
+    done = run("webhooks", "show", ELKS_API_USERNAME="${USER}", ELKS_API_PASSWORD="p")
+    assert "Missing required environment variables: ELKS_API_USERNAME." in done.stderr
+    assert "ELKS_API_USERNAME is nothing but a variable that your client did not expand" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")

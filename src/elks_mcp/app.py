@@ -23,7 +23,7 @@ from elks_mcp.own_numbers import OwnNumbers
 from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Policy
 from elks_mcp.replies import Replies
-from elks_mcp.settings import Configuration, explain_mistake
+from elks_mcp.settings import Configuration, explain_mistake, explain_unexpanded
 from elks_mcp.store import Account, Storage
 from elks_mcp.strangers import Strangers
 from elks_mcp.tasks import unwrapped
@@ -90,6 +90,7 @@ class App:
             return
         mistaken = self.configuration.mistaken
         hints = [explain_mistake(wrong, right) for wrong, right in mistaken.items()]
+        hints += [explain_unexpanded(name) for name in missing if name in self.configuration.unexpanded]
         raise Misconfigured(
             f"Missing required environment variables: {', '.join(missing)}.",
             hint=" ".join([*hints, _WHERE_TO_FIND]),

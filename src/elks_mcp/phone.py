@@ -144,10 +144,10 @@ def country_name(region: str) -> str:
     from iso3166 import countries_by_alpha2  # noqa: PLC0415  (30 ms, wanted only where a person reads)
 
     country = countries_by_alpha2.get(region)
-    return country.apolitical_name if country else _RESERVED_REGIONS.get(region, "unknown country")
+    return country.apolitical_name if country else RESERVED_REGIONS.get(region, "unknown country")
 
 
-_RESERVED_REGIONS = {"AC": "Ascension Island", "TA": "Tristan da Cunha"}
+RESERVED_REGIONS = {"AC": "Ascension Island", "TA": "Tristan da Cunha"}
 """Regions with numbers of their own that ISO 3166 has only reserved a code for."""
 
 

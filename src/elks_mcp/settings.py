@@ -1,16 +1,15 @@
 """What the operator configured: one class, read from the environment.
 
-A value that cannot be read stops the start. A blank one, or one that a client left unexpanded
-(`${…}`), counts as unset.
+`read` reports values that cannot be read as faults, and `load` raises an error for them. A blank value,
+or one that a client left unexpanded (`${…}`), counts as unset.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,131 +19,45 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
-    model_validator,
 )
 
-from elks_mcp.api import DEFAULT_BASE_URL, Credentials, is_loopback
-from elks_mcp.errors import InvalidInput, Misconfigured
-from elks_mcp.guards import GUARD_NAMES, NOT_SWITCHABLE
-from elks_mcp.logs import mask
-from elks_mcp.money import Money
-from elks_mcp.phone import Number, Sender, parse_number, parse_sender
+from elks_mcp.api import DEFAULT_BASE_URL, Credentials
+from elks_mcp.errors import Misconfigured
+from elks_mcp.faults import (
+    PRIVATE,
+    Fault,
+    Unreadable,
+    describe_value,
+    explain_faults,
+    find_credential_slips,
+    find_secrets,
+    find_slip,
+    may_show,
+)
+from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Confirm, Policy
+from elks_mcp.readers import (
+    read_api_base_url,
+    read_budget,
+    read_countries,
+    read_database_url,
+    read_folder,
+    read_guards,
+    read_hosts,
+    read_networks,
+    read_numbers,
+    read_public_url,
+    read_secret_key,
+    read_sender,
+    read_senders,
+    read_switch,
+    read_text,
+)
 from elks_mcp.sources import WEBHOOK_SOURCES, Networks
-from elks_mcp.store import SHORTEST_KEY, Place
-from elks_mcp.wording import parse_switch, wanted
+from elks_mcp.store import Place
+from elks_mcp.wording import wanted
 
-
-def _read_sender(value: object) -> Sender:
-    return _worded(parse_sender, value)
-
-
-def _read_senders(value: object) -> tuple[Sender, ...]:
-    return tuple(_worded(parse_sender, item) for item in _some_items(value))
-
-
-def _read_numbers(value: object, info: ValidationInfo) -> frozenset[Number]:
-    home = Policy(sender=info.data.get("phone_number")).home
-    return frozenset(_worded(lambda raw: parse_number(raw, home), item) for item in _some_items(value))
-
-
-def _read_countries(value: object) -> frozenset[str]:
-    countries = frozenset(item.upper() for item in _some_items(value))
-    if odd := next((country for country in countries if not re.fullmatch("[A-Z]{2}", country)), None):
-        raise ValueError(f"{odd!r} is no country; use two-letter codes, as in SE,NO")
-    return countries
-
-
-def _read_guards(value: object) -> frozenset[str]:
-    names = frozenset(_items(value))
-    switchable = [name for name in GUARD_NAMES if name not in NOT_SWITCHABLE]
-    if odd := next((name for name in sorted(names) if name not in switchable), None):
-        fault = "cannot be switched off" if odd in NOT_SWITCHABLE else "is no guard"
-        raise ValueError(f"{odd!r} {fault}; these can be switched off: {', '.join(switchable)}")
-    return names
-
-
-def _read_budget(value: object) -> int:
-    return Money.parse(str(value)).units
-
-
-def _read_base_url(value: object) -> str:
-    url = str(value).strip().rstrip("/")
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        raise ValueError("credentials do not belong in it; use ELKS_API_USERNAME and ELKS_API_PASSWORD")
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))):
-        raise ValueError("use https://…, or http:// on this machine only")
-    return url
-
-
-def _read_public_url(value: object) -> str:
-    url = _read_base_url(value)
-    if urlsplit(url).query or urlsplit(url).fragment:
-        raise ValueError("use an address without ? and #")
-    return url
-
-
-def _read_database_url(value: object) -> SecretStr:
-    url = str(value).strip()
-    if urlsplit(url).scheme not in {"postgresql", "postgres"}:
-        raise ValueError("use postgresql://…; for SQLite leave it unset, and set ELKS_STATE_DIR if need be")
-    return SecretStr(re.sub("^postgres:", "postgresql:", url))
-
-
-def _read_secret_key(value: object) -> SecretStr:
-    if len(str(value)) < SHORTEST_KEY:
-        raise ValueError(f"it needs {SHORTEST_KEY} characters or more; try `openssl rand -hex 32`")
-    return SecretStr(str(value))
-
-
-def _read_folder(value: object) -> Path:
-    return Path(str(value)).expanduser().absolute()
-
-
-def _read_networks(value: object) -> Networks:
-    try:
-        networks = tuple(ip_network(item) for item in _some_items(value))
-    except ValueError as error:
-        raise ValueError(f"{error}; use addresses or networks, as in 192.0.2.7,10.0.0.0/8") from None
-    if any(network.prefixlen == 0 for network in networks):
-        raise ValueError("it would believe everybody; name addresses or networks")
-    return networks
-
-
-def _read_hosts(value: object) -> tuple[str, ...]:
-    hosts = tuple(item.lower() for item in _some_items(value))
-    for host in hosts:
-        if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", host):
-            raise ValueError(f"{host!r} is no name of a host; use sms.example.com or sms.example.com:8046")
-    return hosts
-
-
-def _items(value: object) -> list[str]:
-    return [item.strip() for item in str(value).split(",") if item.strip()]
-
-
-def _some_items(value: object) -> list[str]:
-    """Read a list that limits something; an empty one would limit nothing."""
-    items = _items(value)
-    if not items:
-        raise ValueError("it lists nothing; unset it, or list something")
-    return items
-
-
-T = TypeVar("T")
-
-
-def _worded(parse: Callable[[str], T], value: object) -> T:
-    """Parse as everywhere else, with the error in the form that pydantic wants."""
-    try:
-        return parse(str(value))
-    except InvalidInput as error:
-        raise ValueError(str(error)) from None
-
-
-Switch = Annotated[bool, BeforeValidator(parse_switch)]
+Switch = Annotated[bool, BeforeValidator(read_switch)]
 
 
 class Settings(BaseModel):
@@ -158,9 +71,9 @@ class Settings(BaseModel):
     api_password: Annotated[SecretStr | None, Field(alias="ELKS_API_PASSWORD")] = None
     """API password; not the one of the web site."""
 
-    phone_number: Annotated[
-        Sender | None, BeforeValidator(_read_sender), Field(alias="ELKS_PHONE_NUMBER")
-    ] = None
+    phone_number: Annotated[Sender | None, BeforeValidator(read_sender), Field(alias="ELKS_PHONE_NUMBER")] = (
+        None
+    )
     """The sender where none is named: a number of the account (`+46…`) or a text sender id."""
 
     dry_run: Annotated[Switch | None, Field(alias="DRY_RUN")] = None
@@ -178,18 +91,18 @@ class Settings(BaseModel):
 
     allowed_countries: Annotated[
         frozenset[str] | None,
-        BeforeValidator(_read_countries),
+        BeforeValidator(read_countries),
         Field(alias="ELKS_ALLOWED_COUNTRIES", min_length=1),
     ] = None
     """Countries texts may go to, as in `SE,NO`. Default: the country of `ELKS_PHONE_NUMBER`, else SE."""
 
     allowed_recipients: Annotated[
-        frozenset[Number], BeforeValidator(_read_numbers), Field(alias="ELKS_ALLOWED_RECIPIENTS")
+        frozenset[Number], BeforeValidator(read_numbers), Field(alias="ELKS_ALLOWED_RECIPIENTS")
     ] = frozenset()
     """The only numbers that may be texted, separated by commas. Default: any in an allowed country."""
 
     allowed_senders: Annotated[
-        tuple[Sender, ...], BeforeValidator(_read_senders), Field(alias="ELKS_ALLOWED_SENDERS")
+        tuple[Sender, ...], BeforeValidator(read_senders), Field(alias="ELKS_ALLOWED_SENDERS")
     ] = ()
     """The only senders besides `ELKS_PHONE_NUMBER` that may be used, separated by commas.
     Default: any that does not impersonate."""
@@ -198,19 +111,19 @@ class Settings(BaseModel):
     """How many parts a text may take; each is billed."""
 
     budget_per_message: Annotated[
-        int | None, BeforeValidator(_read_budget), Field(alias="ELKS_BUDGET_PER_MESSAGE")
+        int | None, BeforeValidator(read_budget), Field(alias="ELKS_BUDGET_PER_MESSAGE")
     ] = None
     """What one message may cost, in the account's currency. Default: 10 in SEK, NOK and DKK, else 1."""
 
     budget_per_day: Annotated[
-        int | None, BeforeValidator(_read_budget), Field(alias="ELKS_BUDGET_PER_DAY")
+        int | None, BeforeValidator(read_budget), Field(alias="ELKS_BUDGET_PER_DAY")
     ] = None
     """What any 24 hours may cost, in the account's currency. Default: 100 in SEK, NOK and DKK, else 10."""
 
     max_per_number: Annotated[int, Field(alias="ELKS_MAX_PER_NUMBER", ge=1, le=100_000)] = 5
     """Texts one number may get in 10 minutes, and a quarter of what it may get in a day."""
 
-    guards_off: Annotated[frozenset[str], BeforeValidator(_read_guards), Field(alias="ELKS_GUARDS_OFF")] = (
+    guards_off: Annotated[frozenset[str], BeforeValidator(read_guards), Field(alias="ELKS_GUARDS_OFF")] = (
         frozenset()
     )
     """Guards to switch off by name, separated by commas, as in `night,link`."""
@@ -233,16 +146,16 @@ class Settings(BaseModel):
     """Seconds after which a text that got no answer, and is not in 46elks' history, counts as not accepted.
     Less than 46elks may take to accept one means that it can go out twice."""
 
-    state_dir: Annotated[Path | None, BeforeValidator(_read_folder), Field(alias="ELKS_STATE_DIR")] = None
+    state_dir: Annotated[Path | None, BeforeValidator(read_folder), Field(alias="ELKS_STATE_DIR")] = None
     """The folder for queued texts, limits and opt-outs. Default: this user's data folder."""
 
     database_url: Annotated[
-        SecretStr | None, BeforeValidator(_read_database_url), Field(alias="ELKS_DATABASE_URL")
+        SecretStr | None, BeforeValidator(read_database_url), Field(alias="ELKS_DATABASE_URL")
     ] = None
     """A PostgreSQL to keep them in instead, for several machines: `postgresql://user:password@host/name`."""
 
     secret_key: Annotated[
-        SecretStr | None, BeforeValidator(_read_secret_key), Field(alias="ELKS_SECRET_KEY")
+        SecretStr | None, BeforeValidator(read_secret_key), Field(alias="ELKS_SECRET_KEY")
     ] = None
     """What hashes of numbers and texts are made with, 32 characters or more. Needed with `ELKS_DATABASE_URL`;
     else one is made in the state folder."""
@@ -250,32 +163,30 @@ class Settings(BaseModel):
     retention_days: Annotated[float, Field(alias="ELKS_RETENTION_DAYS", ge=0, le=3650)] = 0
     """Days that texts are kept after they are sent. With 0 they are gone at once."""
 
-    public_url: Annotated[str | None, BeforeValidator(_read_public_url), Field(alias="ELKS_PUBLIC_URL")] = (
-        None
-    )
+    public_url: Annotated[str | None, BeforeValidator(read_public_url), Field(alias="ELKS_PUBLIC_URL")] = None
     """Where 46elks reaches `elks-mcp serve --http`, `https://…`: it then tells of deliveries and incoming
     texts at once."""
 
     allowed_hosts: Annotated[
-        tuple[str, ...], BeforeValidator(_read_hosts), Field(alias="ELKS_ALLOWED_HOSTS")
+        tuple[str, ...], BeforeValidator(read_hosts), Field(alias="ELKS_ALLOWED_HOSTS")
     ] = ()
     """Names by which clients call `elks-mcp serve --http`, separated by commas, with the port if it is not
     the scheme's own. This machine's own names and that of `ELKS_PUBLIC_URL` are taken anyway."""
 
     webhook_sources: Annotated[
-        Networks, BeforeValidator(_read_networks), Field(alias="ELKS_WEBHOOK_SOURCES")
+        Networks, BeforeValidator(read_networks), Field(alias="ELKS_WEBHOOK_SOURCES")
     ] = WEBHOOK_SOURCES
     """The addresses 46elks calls from, separated by commas; what comes from others is dropped.
     Default: the four that 46elks names (2026-11)."""
 
     trusted_proxies: Annotated[
-        Networks, BeforeValidator(_read_networks), Field(alias="ELKS_TRUSTED_PROXIES")
+        Networks, BeforeValidator(read_networks), Field(alias="ELKS_TRUSTED_PROXIES")
     ] = ()
     """Your own proxies, by address or network, whose `X-Forwarded-For` is believed. Default: none."""
 
-    api_base_url: Annotated[str | None, BeforeValidator(_read_base_url), Field(alias="ELKS_API_BASE_URL")] = (
-        None
-    )
+    api_base_url: Annotated[
+        str | None, BeforeValidator(read_api_base_url), Field(alias="ELKS_API_BASE_URL")
+    ] = None
     """Another address for 46elks' API, for instance that of `elks-mcp sandbox`."""
 
     log_level: Annotated[
@@ -284,14 +195,6 @@ class Settings(BaseModel):
         Field(alias="ELKS_LOG_LEVEL"),
     ] = "INFO"
     """How much is logged on standard error."""
-
-    @model_validator(mode="after")
-    def _sandbox_is_here(self) -> Self:
-        if self.sandbox and self.api_base_url:
-            raise ValueError(
-                "ELKS_SANDBOX and ELKS_API_BASE_URL exclude each other: the sandbox is in this server"
-            )
-        return self
 
     @property
     def base_url(self) -> str:
@@ -362,9 +265,14 @@ def explain_mistake(wrong: str, right: str) -> str:
     return f"{wrong} is set, and this version has no such setting: unset it, so that nobody relies on it."
 
 
+def explain_unexpanded(name: str) -> str:
+    """Say about a variable that a client left unexpanded what that comes to."""
+    return f"{name} is nothing but a variable that your client did not expand (${{…}}): it counts as unset."
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Settings, where each came from, and names that look like settings and are none."""
+    """Settings, where each came from, and what of the environment is no setting or cannot be read."""
 
     settings: Settings
     origins: Mapping[str, str]
@@ -375,6 +283,19 @@ class Configuration:
 
     unknown: tuple[str, ...]
     """Other variables that begin with ELKS_."""
+
+    unexpanded: tuple[str, ...] = ()
+    """Settings that a client left unexpanded (`${…}`); they count as unset."""
+
+    slips: tuple[str, ...] = ()
+    """Sentences about values that can be read and are likely not what was meant; none repeats a value."""
+
+    faults: tuple[Fault, ...] = ()
+    """What cannot be read; `settings` lacks these values, so nothing may be done by them."""
+
+    def lacks(self, *variables: str) -> bool:
+        """Tell whether one of these settings, or the file that may hold them, cannot be read."""
+        return any(fault.setting in {*variables, ENV_FILE} for fault in self.faults)
 
 
 NAMES: Mapping[str, str] = {field.alias or name: name for name, field in Settings.model_fields.items()}
@@ -401,68 +322,120 @@ _SOUNDS_LIKE_A_LIMIT = re.compile(
 """Nobody shall believe that a limit holds which nobody reads, be it misspelt or not there yet."""
 
 
+ENV_FILE = "--env-file"
+"""The option that stands for a setting in a fault."""
+
+
 def load(environ: Mapping[str, str]) -> Configuration:
     """Read the environment.
 
     Raises:
-        Misconfigured: a value cannot be read; the text names the variable.
+        Misconfigured: a value cannot be read; the text names the variable, without numbers and secrets.
     """
+    configuration = read(environ)
+    if configuration.faults:
+        raise Misconfigured(explain_faults(configuration.faults))
+    return configuration
+
+
+def read(environ: Mapping[str, str]) -> Configuration:
+    """Read the environment; a value that cannot be read becomes a fault, and every fault is reported."""
     present = {name: value.strip() for name, value in environ.items() if is_set(value)}
-    values = {name: present[name] for name in NAMES if name in present}
-    origins = {NAMES[name]: name for name in values}
-    for name in ALSO_AS_FILE:
-        if path := present.get(f"{name}_FILE"):
-            values[name] = _read_file(name, path, also=values.get(name))
-            origins[NAMES[name]] = f"{name}_FILE"
+    values, origins, faults = _gather(present)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise Misconfigured("; ".join(_explain(error))) from None
+        secrets = find_secrets({**present, **values})
+        faults += [_describe(each, origins, secrets) for each in error.errors(include_url=False)]
+        values = _without(values, {fault.setting for fault in faults})
+        settings = Settings.model_validate(values)
     mistaken, unknown = _strangers(present)
-    return Configuration(settings, origins, mistaken, unknown)
+    known = {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
+    return Configuration(
+        settings,
+        {NAMES[name]: origin for name, origin in origins.items() if name in values},
+        mistaken,
+        unknown,
+        unexpanded=tuple(sorted(name for name in known & environ.keys() if is_unexpanded(environ[name]))),
+        slips=_find_slips(values, settings),
+        faults=tuple(faults),
+    )
+
+
+def _gather(present: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[Fault]]:
+    """Gather the values of all settings, and the variable that each came from."""
+    values, origins, faults = {}, {}, []
+    for name in NAMES:
+        path = present.get(f"{name}_FILE") if name in ALSO_AS_FILE else None
+        try:
+            value = present.get(name) if path is None else _read_named_file(name, path, present)
+        except Unreadable as error:
+            faults.append(Fault(name, str(error)))
+            continue
+        if value is not None and not _is_utf8(value):
+            faults.append(Fault(name, f"{name} holds bytes that are not UTF-8."))
+        elif value is not None:
+            values[name], origins[name] = value, name if path is None else f"{name}_FILE"
+    return values, origins, faults
+
+
+def _is_utf8(value: str) -> bool:
+    """Tell whether a value can be sent; Python marks the bytes of the environment that it cannot decode."""
+    return not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _without(values: Mapping[str, str], names: set[str]) -> dict[str, str]:
+    """Leave out what cannot be read, and what is read by it."""
+    if "ELKS_PHONE_NUMBER" in names:
+        names = names | {"ELKS_ALLOWED_RECIPIENTS"}
+    return {name: value for name, value in values.items() if name not in names}
+
+
+def _find_slips(values: Mapping[str, str], settings: Settings) -> tuple[str, ...]:
+    unused = {"ELKS_API_USERNAME", "ELKS_API_PASSWORD"} if settings.sandbox else set()
+    used = {name: value for name, value in values.items() if name not in unused}
+    slips = [f"{name} may be wrong. {slip}" for name, value in used.items() if (slip := find_slip(value))]
+    return (*slips, *find_credential_slips(used.get("ELKS_API_USERNAME"), used.get("ELKS_API_PASSWORD")))
 
 
 def is_set(value: str) -> bool:
     """Tell a value from a blank one, and from one that a client left unexpanded (`${…}`)."""
-    return bool(value.strip()) and not re.fullmatch(r"\$\{[^}]*\}", value.strip())
+    return bool(value.strip()) and not is_unexpanded(value)
 
 
-def _read_file(name: str, path: str, also: str | None) -> str:
-    if also is not None:
-        raise Misconfigured(f"{name} and {name}_FILE are both set; set one of them")
+def is_unexpanded(value: str) -> bool:
+    """Tell whether a value is nothing but a variable that a client left unexpanded (`${…}`)."""
+    return re.fullmatch(r"\$\{[^}]*\}", value.strip()) is not None
+
+
+def _read_named_file(name: str, path: str, present: Mapping[str, str]) -> str:
+    if name in present:
+        raise Unreadable(f"{name} and {name}_FILE are both set; set one of them.")
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        text = read_text(Path(path)).strip()
+    except Unreadable as error:
         # The path is not shown: somebody may have put the secret itself there.
-        raise Misconfigured(f"{name}_FILE names a file that cannot be read: {reason}") from None
+        raise Unreadable(f"{name}_FILE names a file that cannot be read: {error}.") from None
+    if not text:
+        raise Unreadable(f"{name}_FILE names a file that is empty.")
+    return text
 
 
-def _explain(error: ValidationError) -> list[str]:
-    """Say what is wrong with each variable. It may end in a client's log: no secret, no number."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        name = str(fault["loc"][0]) if fault["loc"] else ""
-        message = mask(wanted(fault))
-        if not name:
-            lines.append(message)
-        elif name in _PRIVATE:
-            lines.append(f"{name}: {message}")
-        else:
-            lines.append(f"{name}={mask(repr(str(fault['input'])[:80]))}: {message}")
-    return lines
+def _describe(fault: Any, origins: Mapping[str, str], secrets: frozenset[str]) -> Fault:
+    """Say what is wrong with a value, from one of pydantic's `ErrorDetails`.
 
-
-_PRIVATE = frozenset(
-    {
-        "ELKS_API_USERNAME",
-        "ELKS_API_PASSWORD",
-        "ELKS_API_BASE_URL",
-        "ELKS_DATABASE_URL",
-        "ELKS_SECRET_KEY",
-        "ELKS_PUBLIC_URL",
-    }
-)
+    What stands in a file is not shown: the path may name another file than the operator meant.
+    """
+    name, value = str(fault["loc"][0]), str(fault["input"])
+    shown = name not in PRIVATE and origins[name] == name and may_show(value, secrets)
+    error = fault.get("ctx", {}).get("error")
+    said = wanted(fault)
+    if isinstance(error, Unreadable) and not shown:
+        said = error.advice
+    label = describe_value(origins[name], value, shown=shown)
+    # The words in between keep `mask` from taking the value and a limit behind it for one number.
+    text = f"{label} is not valid: {said.rstrip('.')}. {find_slip(value)}"
+    return Fault(name, text.rstrip())
 
 
 def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:

@@ -4,17 +4,20 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import NamedTuple
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import click
 from pydantic import SecretStr
 
 from elks_mcp.app import App
+from elks_mcp.cli.checks import Check, compare_numbers, find_obstacle, list_faults, list_slips
 from elks_mcp.cli.idle import open_idle
 from elks_mcp.cli.showing import counted, show_account, show_username
 from elks_mcp.cli.state import State
@@ -43,13 +46,6 @@ _HELLO = {
 }
 
 
-class Check(NamedTuple):
-    """One thing that was looked at: "ok", "note" or "fail", and what about it."""
-
-    mark: str
-    text: str
-
-
 def run(configuration: Configuration) -> int:
     """Print what was found; 0 if nothing is wrong, 1 if something is."""
     click.echo(f"elks-mcp {version('elks-mcp')}, Python {platform.python_version()}, mcp {version('mcp')}")
@@ -57,23 +53,50 @@ def run(configuration: Configuration) -> int:
 
 
 async def _examine(configuration: Configuration) -> int:
-    failed = False
+    marks = set()
     async with aclosing(_checks(configuration)) as checks:
         async for check in checks:
-            failed |= check.mark == "fail"
+            marks.add(check.mark)
             click.echo(f"{check.mark:>4}  {check.text}")
-    click.echo("Something is wrong: see fail above." if failed else "Nothing is wrong.")
-    return int(failed)
+    click.echo(next(verdict for mark, verdict in _VERDICTS.items() if mark in marks))
+    return int("fail" in marks)
+
+
+_VERDICTS = {
+    "fail": "Something is wrong: see fail above.",
+    "warn": "Nothing failed, but something may be wrong: see warn above.",
+    "ok": "Nothing is wrong.",
+}
 
 
 async def _checks(configuration: Configuration) -> AsyncGenerator[Check]:
-    for check in (*_names(configuration), *_values(configuration), *await _state(configuration)):
+    """Look at one thing after another. What cannot be read costs only the checks that need it."""
+    for look in (list_faults, _names, list_slips, _values):
+        for check in look(configuration):
+            yield check
+    for check in await _state(configuration):
         yield check
-    async with open_idle(configuration) as app:
+    async with _open(configuration) as app:
         yield _mode(app)
         for check in await _provider(app):
             yield check
     yield await anyio.to_thread.run_sync(_standard_output)
+
+
+_SAY_WHERE_STATE_IS = ("ELKS_STATE_DIR", "ELKS_DATABASE_URL", "ELKS_SECRET_KEY", "ELKS_SANDBOX")
+_SAY_WHO_IS_ASKED = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_API_BASE_URL", "ELKS_SANDBOX")
+
+
+@asynccontextmanager
+async def _open(configuration: Configuration) -> AsyncIterator[App]:
+    """Open what a server would open, except the state if it is not known which one is meant."""
+    with TemporaryDirectory() as folder:
+        if configuration.lacks(*_SAY_WHERE_STATE_IS):
+            nowhere = {"state_dir": Path(folder), "database_url": None, "secret_key": None}
+            settings = configuration.settings.model_copy(update=nowhere)
+            configuration = replace(configuration, settings=settings)
+        async with open_idle(configuration) as app:
+            yield app
 
 
 def _names(configuration: Configuration) -> list[Check]:
@@ -114,10 +137,14 @@ def _masked(variable: str, value: object) -> str:
 
 async def _state(configuration: Configuration) -> list[Check]:
     """Say where state is and what is open there."""
+    if configuration.lacks(*_SAY_WHERE_STATE_IS):
+        return [Check("note", "The state was not looked at: where it is cannot be read.")]
     state, settings = State(configuration), configuration.settings
     weak = explain_quiet(settings.quiet_period, settings.timeout)
     checks = [Check("note", f"{weak}.")] if weak else []
     if not state.exists:
+        if obstacle := find_obstacle(state.place.folder):
+            return [*checks, Check("fail", f"State cannot be kept in {state.whereabouts}: {obstacle}")]
         when = "forgotten when the server ends" if state.place.folder is None else "made when it is needed"
         return [*checks, Check("ok", f"State is in {state.whereabouts}; it is {when}.")]
     try:
@@ -144,6 +171,8 @@ async def _look_into(whereabouts: str, database: Database) -> list[Check]:
 
 def _mode(app: App) -> Check:
     """Say in a line what can be sent, to whom, and who is asked."""
+    if app.configuration.faults:
+        return Check("fail", "Every call of a client fails until what cannot be read is corrected.")
     policy = app.policy
     countries = ", ".join(sorted(policy.allowed_countries))
     rules = [
@@ -174,12 +203,14 @@ def _fate(app: App) -> str:
 
 async def _provider(app: App) -> list[Check]:
     """Ask 46elks for the account, and whether it would take our sender; neither costs anything."""
-    checks = []
+    checks, configuration = [], app.configuration
+    if configuration.lacks(*_SAY_WHO_IS_ASKED):
+        return [Check("note", "46elks was not asked: where it is, or the credentials, cannot be read.")]
     try:
-        app.require_account(sender=True)
+        app.require_account(sender=not configuration.lacks("ELKS_PHONE_NUMBER"))
     except Misconfigured as error:
         checks.append(Check("fail", error.explain()))
-    if app.configuration.settings.credentials or app.policy.simulated:
+    if configuration.settings.credentials or app.policy.simulated:
         checks += await _account(app)
     return checks
 
@@ -197,7 +228,9 @@ async def _account(app: App) -> list[Check]:
     ]
     if account.balance.units <= 0:
         checks.append(Check("fail", "There is no money on the account; 46elks will not send anything."))
-    return [*checks, await _sender(app, app.policy.sender)] if app.policy.sender else checks
+    if app.policy.sender:
+        checks.append(await _sender(app, app.policy.sender))
+    return [*checks, *await compare_numbers(app)]
 
 
 async def _sender(app: App, sender: Sender) -> Check:

@@ -4,13 +4,16 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.settings import Configuration, is_set, load
+from elks_mcp.faults import Fault, Unreadable, explain_faults
+from elks_mcp.readers import read_folder, read_text
+from elks_mcp.settings import ENV_FILE, Configuration, is_set, read
 
 _STATE_DIR = "elks_mcp.state_dir"
 
@@ -31,17 +34,21 @@ in_state_dir = click.option(
 """Lets a command, or the group it is in, be told where the state is."""
 
 
-def act(context: click.Context, work: Callable[[Configuration], int]) -> NoReturn:
+def act(context: click.Context, work: Callable[[Configuration], int], *, tolerant: bool = False) -> NoReturn:
     """Do the work of a command with its settings, and end with its exit code.
 
-    What went wrong is one line: with code 2 where the settings are at fault, else with 1.
+    What went wrong is one line: with code 2 where the settings are at fault, else with 1. Only a command
+    that is `tolerant` is given a configuration with faults.
     """
-    configuration = configure(context.obj)
-    if folder := context.meta.get(_STATE_DIR):
-        named = {"state_dir": folder.expanduser().absolute()}
-        configuration = replace(configuration, settings=configuration.settings.model_copy(update=named))
+    configuration = read_configuration(context.obj) if tolerant else configure(context.obj)
     try:
+        if folder := context.meta.get(_STATE_DIR):
+            named = {"state_dir": read_folder(folder)}
+            configuration = replace(configuration, settings=configuration.settings.model_copy(update=named))
         code = work(configuration)
+    except Unreadable as error:
+        click.echo(f"elks-mcp: --state-dir is not valid: {error}.", err=True)
+        code = 2
     except ElksError as error:
         click.echo(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
         code = 2 if isinstance(error, Misconfigured) else 1
@@ -49,20 +56,35 @@ def act(context: click.Context, work: Callable[[Configuration], int]) -> NoRetur
 
 
 def configure(env_file: Path | None) -> Configuration:
-    """Read the settings; where they cannot be read, say why in one line and end with code 2."""
-    try:
-        ours = {name: value for name, value in os.environ.items() if is_set(value)}
-        return load((_read_env_file(env_file) if env_file else {}) | ours)
-    except Misconfigured as error:
-        click.echo(f"elks-mcp: cannot start: {error}", err=True)
+    """Read the settings; if they cannot be read, say why in one line and end with code 2."""
+    configuration = read_configuration(env_file)
+    if configuration.faults:
+        click.echo(f"elks-mcp: cannot start: {explain_faults(configuration.faults)}", err=True)
         sys.exit(2)
+    return configuration
 
 
-def _read_env_file(path: Path) -> dict[str, str]:
+def read_configuration(env_file: Path | None) -> Configuration:
+    """Read the settings; what cannot be read, the file included, is told by `Configuration.faults`."""
+    in_file, faults = _read_env_file(env_file) if env_file else ({}, ())
+    ours = {name: value for name, value in os.environ.items() if is_set(value) or name not in in_file}
+    configuration = read(in_file | ours)
+    return replace(configuration, faults=(*faults, *configuration.faults))
+
+
+def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[Fault, ...]]:
+    """Read a file of settings, and say what of it cannot be read."""
     from dotenv import dotenv_values  # noqa: PLC0415  (only who asks for it)
+    from dotenv.parser import parse_stream  # noqa: PLC0415
 
     try:
-        values = dotenv_values(path, encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise Misconfigured(f"{path} is not UTF-8; save it as UTF-8") from None
-    return {name: value for name, value in values.items() if value is not None}
+        text = read_text(path)
+    except Unreadable as error:
+        return {}, (Fault(ENV_FILE, f"The file {path} cannot be read: {error}."),)
+    odd = [str(each.original.line) for each in parse_stream(StringIO(text)) if each.error]
+    said = f"Not every line of the file {path} is NAME=value; see line {', '.join(odd)}."
+    values = dotenv_values(stream=StringIO(text))
+    return (
+        {name: value for name, value in values.items() if value is not None},
+        (Fault(ENV_FILE, said),) if odd else (),
+    )

@@ -2,6 +2,7 @@
 
 import gc
 import signal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -10,16 +11,20 @@ from elks_mcp.cli.warnings import warn
 from elks_mcp.settings import Configuration
 from elks_mcp.stdout import divert_for_good, diverted
 
+if TYPE_CHECKING:
+    from mcp.server import MCPServer
+
 
 def serve(configuration: Configuration) -> None:
-    """Serve one client until it closes our standard input."""
-    with diverted():
-        from elks_mcp.app import open_app  # noqa: PLC0415  (whatever loads here may print)
-        from elks_mcp.mcp_server.server import build_server  # noqa: PLC0415
+    """Serve one client until it closes our standard input.
 
+    A configuration that cannot be read does not end the server: clients show the answer to a call, and hide
+    why a server ended. It then answers every call with the reason, and does nothing else.
+    """
+    with diverted():
         logs.set_up(configuration.settings.log_level)
         warn(configuration)
-        server = build_server(configuration.settings.policy(), lambda: open_app(configuration))
+        server = _build(configuration)
     gc.freeze()
     gc.enable()
     # A read of standard input cannot be broken off, so an interrupt could only wait for the client.
@@ -28,3 +33,12 @@ def serve(configuration: Configuration) -> None:
         anyio.run(server.run_stdio_async)
     finally:
         divert_for_good()
+
+
+def _build(configuration: Configuration) -> "MCPServer[Any]":
+    from elks_mcp.app import open_app  # noqa: PLC0415  (whatever loads here may print)
+    from elks_mcp.mcp_server.server import build_refusing_server, build_server  # noqa: PLC0415
+
+    if configuration.faults:
+        return build_refusing_server([fault.text for fault in configuration.faults])
+    return build_server(configuration.settings.policy(), lambda: open_app(configuration))

@@ -1,11 +1,13 @@
 """The MCP server: tools, resources and prompts on the official SDK, every protocol revision it knows."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from importlib.metadata import version
+from typing import Any
 
 from mcp.server import MCPServer
+from mcp.server.context import ServerMiddleware
 from mcp.server.request_state import RequestStateSecurity
 
 from elks_mcp.app import App
@@ -13,6 +15,7 @@ from elks_mcp.mcp_server import account, replying, rules, texting
 from elks_mcp.mcp_server.completing import add_completions
 from elks_mcp.mcp_server.listing import Remembered
 from elks_mcp.mcp_server.prompts import add_prompts
+from elks_mcp.mcp_server.refusing import Refusing
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import Scoped, needs_for
 from elks_mcp.mcp_server.updates import Updates
@@ -47,17 +50,47 @@ def build_server(
         async with open_app() as app, watching.running():
             yield app
 
-    server = MCPServer[App](
+    return _assemble(write_instructions(policy), lifespan, [Scoped(NEEDS), Remembered()], security, watching)
+
+
+def build_refusing_server(faults: Sequence[str]) -> MCPServer[Any]:
+    """Build a server that answers every call with what of its configuration cannot be read.
+
+    It lists what any server lists. Nothing is opened and nothing runs: no store, no worker, no request.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
+        yield
+
+    return _assemble(
+        "SMS through 46elks. Its configuration cannot be read, so every call fails and says why: tell the "
+        "user. Nothing is sent.",
+        lifespan,
+        [Refusing(faults, TOOLS), Remembered()],
+        RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds()),
+        Updates(),
+    )
+
+
+def _assemble(
+    instructions: str,
+    lifespan: Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]],
+    middleware: list[ServerMiddleware[Any]],
+    security: RequestStateSecurity,
+    watching: Updates,
+) -> MCPServer[Any]:
+    server = MCPServer[Any](
         name="elks-mcp",
         title="SMS through 46elks",
         description="Text through 46elks, with brakes. Unofficial.",
-        instructions=write_instructions(policy),
+        instructions=instructions,
         version=version("elks-mcp"),
         tools=list(TOOLS),
         lifespan=lifespan,
         log_level="WARNING",
         request_state_security=security,
-        middleware=[Scoped(NEEDS), Remembered()],
+        middleware=middleware,
         subscriptions=False,  # `watching` serves them
     )
     add_prompts(server)
