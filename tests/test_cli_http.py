@@ -4,7 +4,7 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -42,11 +42,16 @@ def tell(arguments: list[str], environ: dict[str, str], typed: str | None = None
 
 
 @contextmanager
-def serving(folder: Path, *options: str, **settings: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run the server as people do, in the sandbox unless something else is set; give its address."""
+def serving(
+    folder: Path, *options: str, before: Sequence[str] = (), **settings: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Run the server as people do, in the sandbox unless something else is set; give its address.
+
+    `before`: the words that the command is an argument of.
+    """
     settings = settings or {"ELKS_SANDBOX": "true"}
     environ = {"ELKS_STATE_DIR": str(folder), "PATH": os.environ["PATH"], **settings}
-    command = [*PROGRAM, "serve", "--http", "--port", "0", *options]
+    command = [*before, *PROGRAM, "serve", "--http", "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, env=environ, encoding="utf-8") as process:
         try:
             assert process.stderr

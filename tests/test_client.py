@@ -230,9 +230,8 @@ async def test_an_empty_history_is_complete(client: ElksClient) -> None:
 
 @pytest.mark.parametrize(("older", "complete"), [(0, True), (1, False)])
 async def test_a_search_that_finds_nothing_ends_and_says_whether_it_saw_all(
-    box: Sandbox, client: ElksClient, older: int, complete: bool, monkeypatch: pytest.MonkeyPatch
+    box: Sandbox, client: ElksClient, older: int, complete: bool
 ) -> None:
-    monkeypatch.setattr("elks_mcp.client.MOST_PAGES", 5)
     # Pages overlap by one message, so this is exactly as much as fits.
     fill(box, 100 + 99 * 4 + older)
     listing = await client.list_messages(1, Direction.INBOUND)

@@ -109,7 +109,7 @@ def _away(server: str, url: str) -> Iterator[None]:
 
 async def test_a_server_that_ended_by_itself_says_so_and_ends() -> None:
     async with site(new_box()) as where:
-        server = _Server(configure_uvicorn(where.web), where.web)
+        server = _Server(configure_uvicorn(where.web, 100), where.web)
         assert not await server.on_tick(1)
         where.web.has_failed, where.web._running = True, None
         async with httpx2.AsyncClient(trust_env=False) as client:

@@ -86,14 +86,14 @@ def test_a_draft_without_any_sender_names_the_variable(tmp_path: Path) -> None:
     assert "ELKS_PHONE_NUMBER" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["", " ", "\n\t ", "a\x00b", "a\x1bb", "a\ud83d", "x" * 39_016])
+@pytest.mark.parametrize("text", ["", " ", "\n\t ", "a\x00b", "a\x1bb", "a\ud83d", "x" * 5001])
 def test_a_text_that_cannot_be_sent_is_refused(orders: Orders, text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         orders.draft(PHONE.e164, text)
     assert len(caught.value.explain()) < 300
 
 
-@pytest.mark.parametrize("text", ["x", "line\nbreak\r\n", "tab\there", " spaced ", "€ 👍🏽", "x" * 39_015])
+@pytest.mark.parametrize("text", ["x", "line\nbreak\r\n", "tab\there", " spaced ", "€ 👍🏽", "x" * 5000])
 def test_a_text_that_can_be_sent_stays_as_it_is(orders: Orders, text: str) -> None:
     assert orders.draft(PHONE.e164, text).text == text
 

@@ -16,7 +16,7 @@ SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
 
 PARAMETERS = {
     "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
-    "get_sms_messages": ["direction", "limit"],
+    "get_sms_messages": ["direction", "limit", "until"],
     "check_sms_status": ["messageId"],
     "estimate_sms_cost": ["to", "message", "from"],
     "wait_for_reply": ["from", "after", "timeout"],

@@ -13,8 +13,10 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from elks_mcp.app import App, hook_address, open_app
+from elks_mcp.cli.connections import HEAD_WITHIN
 from elks_mcp.cli.http import configure_uvicorn
 from elks_mcp.clock import Clock
+from elks_mcp.limits import Most, per_caller
 from elks_mcp.models import Scope
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
@@ -27,6 +29,9 @@ from .sandbox.serving import Server
 
 BASE_URL = "http://localhost/a1"
 """46elks is on this machine, so its webhooks come from here."""
+
+
+_BACKLOG = 4096
 
 
 @dataclass
@@ -69,25 +74,31 @@ async def site(
     clock: Clock | None = None,
     environ: Mapping[str, str] | None = None,
     is_shut: bool = False,
+    connections: int = 4096,
+    head_within: float = HEAD_WITHIN,
+    limits: Most | None = None,
 ) -> AsyncIterator[Site]:
     """Serve on a port of the machine's choice, until the end of the context."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder, _listener() as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         ours = {"ELKS_STATE_DIR": folder, "ELKS_API_BASE_URL": BASE_URL, "ELKS_PUBLIC_URL": url}
         configuration = load({**ours, **live(box), **(environ or {})})
+        pace = configuration.settings.sms_per_minute
+        most = per_caller(connections, sms_per_minute=pace) if limits is None else limits
         web = Web(
             configuration.settings.policy(),
-            lambda: open_app(configuration, transport=box.transport(), clock=clock),
+            lambda: open_app(configuration, transport=box.transport(), clock=clock, limits=most),
             secret=find_hasher(configuration.settings.place()).of("secret", "request state"),
             hosts=configuration.settings.hosts,
             is_shut=is_shut,
         )
-        server = Server(configure_uvicorn(web))
+        server = Server(configure_uvicorn(web, connections, head_within=head_within))
         with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(server.serve, [listener])
                 with anyio.fail_after(10):
                     await server.ready.wait()
+                listener.listen(_BACKLOG)
                 try:
                     yield Site(url, web)
                 finally:
@@ -96,7 +107,7 @@ async def site(
 
 
 def _listener() -> socket.socket:
-    listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
+    listener = socket.create_server(("127.0.0.1", 0), backlog=_BACKLOG)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 

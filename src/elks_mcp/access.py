@@ -1,25 +1,31 @@
 """The door of `/mcp`: who calls, and whether they may. The one place for it; OAuth would come in here.
 
-401: no token that is valid. 403: one that lacks a scope. 503: nobody can tell now, so nobody gets in.
+401: no token that is valid. 403: one that lacks a scope. 429: its caller uses as much as one may.
+503: nobody can tell now, so nobody gets in.
 Behind the door the caller is in the request's scope, where the SDK binds sessions and questions to it.
 """
 
 import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.server.auth.provider import AccessToken
+from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
+from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elks_mcp.app import ANYBODY
 from elks_mcp.clock import Clock
-from elks_mcp.errors import ElksError
+from elks_mcp.errors import ElksError, OverLimit
+from elks_mcp.limits import Share, Use
 from elks_mcp.mcp_server.scopes import Needs, explain_lacking
 from elks_mcp.models import Caller
 from elks_mcp.models import Scope as Allowed
@@ -34,7 +40,7 @@ _GOOD_FOR = 0.5
 _SLOWEST = 10
 """Seconds in which a request has to be here, whole."""
 
-_LARGEST = 4 * 1024 * 1024
+LARGEST = 1024 * 1024
 """Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
 
 _FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "via"})
@@ -117,31 +123,69 @@ class _TurnedAway(Exception):
 class Access:
     """Lets callers in to what is `inner`, each to what their token is for."""
 
-    def __init__(self, inner: ASGIApp, doorkeeper: Callable[[], Doorkeeper], needs: Needs) -> None:
+    def __init__(
+        self,
+        inner: ASGIApp,
+        doorkeeper: Callable[[], Doorkeeper],
+        needs: Needs,
+        *,
+        share_of: Callable[[str], Share],
+        count_sessions: Callable[[str], int],
+    ) -> None:
         self._inner = AuthContextMiddleware(inner)
         self._doorkeeper = doorkeeper
         self._needs = needs
+        self._share_of = share_of
+        self._count_sessions = count_sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or turn it away."""
-        headers = Headers(scope=scope)
-        try:
-            caller = await self._identify(headers)
-            lasts = scope["method"] == "GET" or headers.get("mcp-method") == "subscriptions/listen"
-            if caller is not ANYBODY:
-                scope["user"] = _as_the_sdk_knows(caller)
-            if scope["method"] == "POST" and caller is not ANYBODY:
-                body = await _read_body(receive)
-                caller = await self._identify(headers)  # a token may be revoked while a body is on its way
-                lasts = self._check(caller, body)
-                receive = _replayed(body, receive)
-        except _TurnedAway as turned_away:
-            await turned_away.answer(scope, receive, send)
-            return
-        if lasts:
-            await self._serve_lasting(scope, receive, send, caller)
-        else:
-            await self._inner(scope, receive, send)
+        with ExitStack() as uses:
+            try:
+                caller, receive, lasts = await self._let_in(scope, receive, uses)
+            except _TurnedAway as turned_away:
+                await turned_away.answer(scope, receive, send)
+            except OverLimit as over:
+                await _ask_to_wait(over)(scope, receive, send)
+            else:
+                serve = self._serve_lasting if lasts else self._serve
+                await serve(scope, receive, send, caller)
+
+    async def _let_in(self, scope: Scope, receive: Receive, uses: ExitStack) -> tuple[Caller, Receive, bool]:
+        """Find out who calls and what for; say whether it lasts. `uses` is what the request takes up."""
+        headers, method = Headers(scope=scope), scope["method"]
+        caller = await self._identify(headers)
+        share = self._share_of(caller.name)
+        if method != "DELETE":  # which gives something back
+            self._take_place(share, uses, method, headers, caller)
+        if caller is not ANYBODY:
+            scope["user"] = _as_the_sdk_knows(caller)
+        lasts = method == "GET" or headers.get("mcp-method") == "subscriptions/listen"
+        if method != "POST":
+            return caller, receive, lasts
+        with share.hold(Use.BODIES):
+            body = await _read_body(receive)
+        if caller is not ANYBODY:
+            caller = await self._identify(headers)  # a token may be revoked while a body is on its way
+            lasts = self._check(caller, body)
+        return caller, _replayed(body, receive), lasts
+
+    def _take_place(
+        self, share: Share, uses: ExitStack, method: str, headers: Headers, caller: Caller
+    ) -> None:
+        """Count a request for as long as it is served.
+
+        Raises:
+            OverLimit: its caller has too many under way, or too many sessions for one more.
+        """
+        uses.enter_context(share.hold(Use.CALLS))
+        if method == "GET":
+            uses.enter_context(share.hold(Use.STREAMS))
+        if _opens_session(headers):
+            uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.name)))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, _: Caller) -> None:
+        await self._inner(scope, receive, send)
 
     async def _identify(self, headers: Headers) -> Caller:
         try:
@@ -189,6 +233,13 @@ class Access:
             return True
 
 
+def _opens_session(headers: Headers) -> bool:
+    """Tell whether the SDK opens a session for a request: in the older era, for one that names none."""
+    version = headers.get(MCP_PROTOCOL_VERSION_HEADER)
+    is_older = version is None or version in HANDSHAKE_PROTOCOL_VERSIONS
+    return is_older and MCP_SESSION_ID_HEADER not in headers
+
+
 def _lasts(method: str, params: Mapping[str, Any]) -> bool:
     """Tell what does nothing but listen or wait; a call that sends first is never cut off."""
     is_waiting = method == "tools/call" and params.get("name") == "wait_for_reply"
@@ -211,7 +262,7 @@ async def _read_body(receive: Receive) -> bytes:
     """Read a body; of one that is too large only so much that whoever reads it next finds that, too."""
     body = bytearray()
     with anyio.move_on_after(_SLOWEST):
-        while len(body) <= _LARGEST:
+        while len(body) <= LARGEST:
             message = await receive()
             body += message.get("body", b"")
             if message["type"] != "http.request" or not message.get("more_body"):
@@ -262,6 +313,10 @@ def _explain_scope(lacking: frozenset[Allowed]) -> Response:
     )
 
 
-def _refuse(status: int, error: str, words: str, *, challenge: str = "") -> Response:
-    headers = {"www-authenticate": f"Bearer {challenge}"} if challenge else {"retry-after": "5"}
+def _ask_to_wait(over: OverLimit) -> Response:
+    return _refuse(429, over.code, over.explain(), seconds=over.retry_after_seconds)
+
+
+def _refuse(status: int, error: str, words: str, *, challenge: str = "", seconds: int = 5) -> Response:
+    headers = {"www-authenticate": f"Bearer {challenge}"} if challenge else {"retry-after": f"{seconds}"}
     return JSONResponse({"error": error, "error_description": words}, status, headers)

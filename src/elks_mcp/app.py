@@ -16,6 +16,7 @@ from elks_mcp.counters import Counters
 from elks_mcp.errors import Misconfigured
 from elks_mcp.hearing import Hearing
 from elks_mcp.inbox import Inbox
+from elks_mcp.limits import UNLIMITED, Limits, Most, Share
 from elks_mcp.models import Caller
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
@@ -52,6 +53,7 @@ class App:
     outbox: Outbox
     clock: Clock
     counters: Counters
+    limits: Limits
     caller: Caller = ANYBODY
 
     def of(self, caller: Caller) -> "App":
@@ -59,9 +61,14 @@ class App:
         if caller == self.caller:
             return self
         strangers = self.strangers.of(caller.name)
-        return replace(
-            self, caller=caller, strangers=strangers, orders=self.orders.of(caller.name, strangers)
-        )
+        client = self.client.counted(self.limits.of(caller.name).count_provider_request)
+        orders = self.orders.of(caller.name, strangers, client)
+        return replace(self, caller=caller, client=client, strangers=strangers, orders=orders)
+
+    @property
+    def share(self) -> Share:
+        """What the caller uses of this server, and may use."""
+        return self.limits.of(self.caller.name)
 
     @property
     def settle_time(self) -> timedelta:
@@ -129,10 +136,11 @@ async def open_app(
     *,
     clock: Clock | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
+    limits: Most = UNLIMITED,
 ) -> AsyncIterator[App]:
     """Build the whole and run it; the end of the context stops it.
 
-    `clock` stands in for the machine's, `transport` for the network.
+    `clock` stands in for the machine's, `transport` for the network. `limits`: what one caller may use.
     """
     settings, policy = configuration.settings, configuration.settings.policy()
     credentials, base_url = settings.credentials, settings.base_url
@@ -153,7 +161,8 @@ async def open_app(
         account = Account(base_url, credentials.username if credentials else "")
         storage = Storage(settings.place(), account, clock)
         stack.push_async_callback(storage.close)
-        app = _assemble(configuration, policy, api, storage, clock or Clock())
+        our_clock = clock or Clock()
+        app = _assemble(configuration, policy, api, storage, our_clock, Limits(limits, our_clock))
         await stack.enter_async_context(storage.listening())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
@@ -174,11 +183,15 @@ async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
             yield box
 
 
-def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock) -> App:
+def _assemble(
+    configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock, limits: Limits
+) -> App:
     settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
+    # What the server asks by itself, for all callers, is nobody's share.
+    counted = client.counted(limits.of(ANYBODY.name).count_provider_request)
     inbox = Inbox(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    orders = Orders(client, storage, strangers, own_numbers, policy, clock)
+    orders = Orders(counted, storage, strangers, own_numbers, policy, clock)
     replies = Replies(client, storage, inbox, clock, settings.poll)
     habits = Habits(
         per_minute=settings.sms_per_minute,
@@ -191,7 +204,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
     return App(
         configuration=configuration,
         policy=policy,
-        client=client,
+        client=counted,
         storage=storage,
         inbox=inbox,
         replies=replies,
@@ -201,6 +214,7 @@ def _assemble(configuration: Configuration, policy: Policy, api: Api, storage: S
         outbox=Outbox.over(api, client, storage, orders, clock, habits),
         clock=clock,
         counters=Counters(),
+        limits=limits,
     )
 
 

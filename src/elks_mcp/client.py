@@ -1,7 +1,7 @@
 """Every call to 46elks that cannot cost money."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 
 from elks_mcp import wire
@@ -12,7 +12,10 @@ from elks_mcp.money import Money
 
 MOST_PAGES = 50
 MOST_READ = MOST_PAGES * wire.PAGE_SIZE
-"""How far back a search goes. One that finds nothing must end some time."""
+"""How far back history is read for opt-outs. A search that finds nothing must end some time."""
+
+LISTED_PAGES = 5
+"""Pages that one list takes at most: each is a request to 46elks, and the caller can go on from there."""
 
 _OVERLAP = timedelta(milliseconds=1)
 """Pages overlap, since `next` is a moment and several messages can share one."""
@@ -23,16 +26,26 @@ _MESSAGE_ID = r"[A-Za-z0-9]{8,64}"
 class ElksClient:
     """Free questions to 46elks: prices, history, account. Each raises a ProviderError where it fails."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(
+        self, api: Api, count: Callable[[], None] = lambda: None, known: "_Known | None" = None
+    ) -> None:
         self._api = api
-        self._currency: str | None = None
-        self.last_price: Money | None = None
+        self._count = count
+        self._known = known or _Known()
+
+    def counted(self, count: Callable[[], None]) -> "ElksClient":
+        """Return this client for one caller: `count` is called before each request, and may refuse it."""
+        return ElksClient(self._api, count, self._known)
+
+    @property
+    def last_price(self) -> Money | None:
         """What one part cost by the last estimate, if there was one."""
+        return self._known.last_price
 
     async def get_account(self) -> Account:
         """Ask for balance and currency."""
-        account = wire.parse_account(await self._api.get("/me"))
-        self._currency = account.balance.currency
+        account = wire.parse_account(await self._get("/me"))
+        self._known.currency = account.balance.currency
         return account
 
     async def get_currency(self) -> str:
@@ -40,8 +53,8 @@ class ElksClient:
 
         It is "" where 46elks does not tell: whether a subaccount may ask is not documented.
         """
-        if self._currency is not None:
-            return self._currency
+        if self._known.currency is not None:
+            return self._known.currency
         try:
             return (await self.get_account()).balance.currency
         except Rejected:
@@ -50,9 +63,9 @@ class ElksClient:
     async def get_estimate(self, draft: Draft) -> Estimate:
         """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
         currency = await self.get_currency()
-        body = await self._api.ask("/sms", wire.build_sms(draft, dry_run=True))
+        body = await self._ask("/sms", wire.build_sms(draft, dry_run=True))
         estimate = wire.parse_estimate(body, currency)
-        self.last_price = estimate.price.split(max(1, estimate.parts or 1))
+        self._known.last_price = estimate.price.split(max(1, estimate.parts or 1))
         return estimate
 
     async def get_message(self, message_id: str) -> Message:
@@ -69,7 +82,7 @@ class ElksClient:
             )
         currency = await self.get_currency()
         try:
-            return wire.parse_message(await self._api.get(f"/sms/{message_id}"), currency)
+            return wire.parse_message(await self._get(f"/sms/{message_id}"), currency)
         except Rejected as error:
             if error.status != 404:  # noqa: PLR2004
                 raise
@@ -78,24 +91,33 @@ class ElksClient:
                 hint="Check the id; get_sms_messages lists the latest ones.",
             ) from None
 
-    async def list_messages(self, limit: int, direction: Direction | None = None) -> Listing:
+    async def list_messages(
+        self, limit: int, direction: Direction | None = None, *, until: datetime | None = None
+    ) -> Listing:
         """List the newest messages, `limit` of them (1–100), newest first.
 
-        46elks cannot filter by direction, so this does, reading no page more than needed. It gives
-        up after `MOST_PAGES` pages.
+        46elks cannot filter by direction, so this does, reading no page more than needed. It stops
+        after `LISTED_PAGES` pages, and says from which moment to go on.
+
+        Args:
+            limit: how many.
+            direction: only these; None is both.
+            until: only those before this moment of 46elks' time.
         """
-        pages = self._pages(limit if direction is None else wire.PAGE_SIZE)
+        pages = self._pages(limit if direction is None else wire.PAGE_SIZE, most=LISTED_PAGES, before=until)
         found: list[Message] = []
         while len(found) < limit and (new := await pages.read_next()) is not None:
             found += [message for message in new if direction in {None, message.direction}]
-        return Listing(messages=tuple(found[:limit]), complete=len(found) >= limit or pages.ended)
+        if len(found) >= limit or pages.ended:
+            return Listing(messages=tuple(found[:limit]))
+        return Listing(messages=tuple(found), complete=False, older_from=pages.before)
 
     async def list_since(self, moment: datetime | None) -> Listing:
         """List all messages after a moment of 46elks' time, newest first; of all time where it is None.
 
         Only the order of history is relied on, no filter of 46elks'. It gives up after `MOST_PAGES` pages.
         """
-        pages = self._pages(wire.PAGE_SIZE)
+        pages = self._pages(wire.PAGE_SIZE, most=MOST_PAGES)
         found: list[Message] = []
         while (new := await pages.read_next()) is not None:
             found += new
@@ -105,34 +127,52 @@ class ElksClient:
 
     async def list_numbers(self) -> tuple[OwnNumber, ...]:
         """List the account's own numbers."""
-        return wire.parse_numbers(await self._api.get("/numbers"))
+        return wire.parse_numbers(await self._get("/numbers"))
 
     async def tell_incoming(self, number: OwnNumber, address: str | None) -> None:
         """Have 46elks tell an address of a number's incoming texts, or nobody. It is free."""
-        await self._api.ask(f"/numbers/{number.id}", wire.build_number(address))
+        await self._ask(f"/numbers/{number.id}", wire.build_number(address))
 
     @property
     def skew(self) -> timedelta:
         """How far 46elks' clock is ahead of ours, by its last answer."""
         return self._api.skew
 
-    def _pages(self, size: int) -> "_Pages":
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        self._count()
+        return await self._api.get(path, query)
+
+    async def _ask(self, path: str, form: Mapping[str, str]) -> bytes:
+        self._count()
+        return await self._api.ask(path, form)
+
+    def _pages(self, size: int, *, most: int, before: datetime | None = None) -> "_Pages":
         async def get(before: datetime | None) -> Page:
             currency = await self.get_currency()
             query = wire.build_history_query(limit=size, before=before)
-            return wire.parse_page(await self._api.get("/sms", query), currency)
+            return wire.parse_page(await self._get("/sms", query), currency)
 
-        return _Pages(get)
+        return _Pages(get, most, before)
+
+
+class _Known:
+    """What 46elks told once, for all callers."""
+
+    def __init__(self) -> None:
+        self.currency: str | None = None
+        self.last_price: Money | None = None
 
 
 class _Pages:
-    """History page by page, newest first, each message once."""
+    """History page by page, newest first, each message once. `before`: where the next page starts."""
 
-    def __init__(self, get: Callable[[datetime | None], Awaitable[Page]]) -> None:
+    def __init__(
+        self, get: Callable[[datetime | None], Awaitable[Page]], most: int, before: datetime | None
+    ) -> None:
         self._get = get
         self._read: set[str] = set()
-        self._before: datetime | None = None
-        self._left = MOST_PAGES
+        self._left = most
+        self.before = before
         self.ended = False
         """Whether the end of history was reached."""
 
@@ -140,7 +180,7 @@ class _Pages:
         """Read a page; None after the last, or after as many as are read at all."""
         if self.ended or not self._left:
             return None
-        page = await self._get(self._before)
+        page = await self._get(self.before)
         new = {message.id: message for message in page.messages if message.id not in self._read}
         self._read |= new.keys()
         self._left -= 1
@@ -150,8 +190,8 @@ class _Pages:
     def _go_on(self, older_from: datetime | None, *, repeated: bool) -> None:
         if older_from is None:
             self.ended = True
-        elif repeated and self._before == older_from:
+        elif repeated and self.before == older_from:
             self._left = 0  # 46elks repeats itself; that would not end
         else:
             # Where overlapping brought nothing, more texts than fit on a page share one moment.
-            self._before = older_from if repeated else older_from + _OVERLAP
+            self.before = older_from if repeated else older_from + _OVERLAP

@@ -3,6 +3,7 @@
     ElksError
     ├─ InvalidInput        the caller, by asking differently
     ├─ NotFound            the caller: there is no such message
+    ├─ OverLimit           the caller, by waiting or by doing less at a time
     ├─ Refused             the operator, by changing policy (or the caller, by another message)
     ├─ NotApproved         a person, by agreeing
     ├─ NotSent             an order that 46elks refused or never took; its message says who
@@ -23,6 +24,7 @@ was not accepted; after NoAnswer it may have been, and must not be sent again bl
 """
 
 from datetime import timedelta
+from math import ceil
 from typing import ClassVar
 
 
@@ -57,6 +59,17 @@ class NotFound(ElksError):
     """46elks knows no message by that id."""
 
     code = "not_found"
+
+
+class OverLimit(ElksError):
+    """One caller uses as much of a shared server as it may; after `retry_after_seconds` it may be less."""
+
+    code = "over_limit"
+    retry = ""
+
+    def __init__(self, message: str, *, hint: str, retry_after: timedelta) -> None:
+        self.retry_after_seconds = max(1, ceil(retry_after.total_seconds()))
+        super().__init__(message, hint=f"{hint} Try again in {self.retry_after_seconds} seconds.")
 
 
 class Refused(ElksError):

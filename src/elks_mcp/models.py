@@ -283,10 +283,14 @@ class Page(Frozen):
 
 
 class Listing(Frozen):
-    """Messages found in history, newest first. `complete` unless the search gave up before the end."""
+    """Messages found in history, newest first.
+
+    `complete` unless the search stopped before the end; then `older_from` is the moment to go on from.
+    """
 
     messages: tuple[Message, ...]
     complete: bool = True
+    older_from: datetime | None = None
 
 
 class OwnNumber(Frozen):

@@ -28,8 +28,8 @@ _LATEST = 200
 """Orders that are thought of when somebody begins to type a number."""
 
 _LONGEST_KEY = 128
-_LONGEST_TEXT = 255 * 153
-"""Characters in as many parts as can be numbered (3GPP TS 23.040, 9.2.3.24.1)."""
+LONGEST_TEXT = 5000
+"""Characters: 33 parts, more than the guard `too_many_parts` lets anybody send by default."""
 
 
 class Orders:
@@ -53,10 +53,10 @@ class Orders:
         self._clock = clock
         self._caller = caller
 
-    def of(self, caller: str, strangers: Strangers) -> "Orders":
+    def of(self, caller: str, strangers: Strangers, client: ElksClient) -> "Orders":
         """Make and find those of another caller, who was shown other strangers' words."""
         own_numbers, policy = self._own_numbers, self._policy
-        return Orders(self._client, self._storage, strangers, own_numbers, policy, self._clock, caller)
+        return Orders(client, self._storage, strangers, own_numbers, policy, self._clock, caller)
 
     def draft(
         self, to: str, message: str, sender: str | None = None, *, flash: bool = False, key: str | None = None
@@ -67,12 +67,12 @@ class Orders:
             InvalidInput: a number, the text, the sender or the key makes no sense.
             Misconfigured: no sender was named and none is configured.
         """
-        home = self._policy.home
+        home, text = self._policy.home, _read_text(message)
         if key and len(key) > _LONGEST_KEY:
             raise InvalidInput(f"The idempotencyKey is longer than {_LONGEST_KEY} characters.")
         return Draft(
             to=parse_number(to, home),
-            text=_read_text(message),
+            text=text,
             sender=parse_sender(sender, home) if sender else self._default_sender(),
             flash=flash,
             idempotency_key=key or None,
@@ -251,10 +251,13 @@ def listed(findings: tuple[Finding, ...]) -> str:
 
 def _read_text(message: str) -> str:
     """Take a text as it is; one that is blank or endless, or has what no text can carry, is refused."""
+    if len(message) > LONGEST_TEXT:
+        raise InvalidInput(
+            f"The message has {len(message):,} characters; {LONGEST_TEXT:,} is the most.",
+            hint="Shorten it, or send it as several texts.",
+        )
     if not message.strip():
         raise InvalidInput("The message is empty.", hint="Give the text that is to be sent.")
-    if len(message) > _LONGEST_TEXT:
-        raise InvalidInput(f"The message is longer than any SMS can be: {len(message)} characters.")
     if odd := unsendable(message):
         raise InvalidInput(
             f"The message holds a character that no text can carry: U+{ord(odd):04X}.", hint="Leave it out."

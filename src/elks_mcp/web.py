@@ -21,9 +21,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from elks_mcp.access import Access, Doorkeeper
-from elks_mcp.app import App
+from elks_mcp.access import LARGEST, Access, Doorkeeper
+from elks_mcp.app import ANYBODY, App
 from elks_mcp.health import examine, write_metrics
+from elks_mcp.limits import Share
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
 from elks_mcp.mcp_server.updates import Updates
 from elks_mcp.policy import Policy
@@ -58,7 +59,9 @@ class Web:
         security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
         self.updates = Updates()
         self.server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
-        protocol = self.server.streamable_http_app(transport_security=_take(hosts))
+        protocol = self.server.streamable_http_app(
+            transport_security=_take(hosts), max_request_body_size=LARGEST
+        )
         self._streams = _Streams()
         self._hooks = Hooks(lambda: self.app)
         self._rest = Starlette(
@@ -88,7 +91,24 @@ class Web:
         return self._running
 
     def _guard(self, protocol: ASGIApp) -> ASGIApp:
-        return Access(self._streams.around(protocol), self._find_doorkeeper, NEEDS)
+        return Access(
+            self._streams.around(protocol),
+            self._find_doorkeeper,
+            NEEDS,
+            share_of=self._find_share,
+            count_sessions=self._count_sessions,
+        )
+
+    def _find_share(self, caller: str) -> Share:
+        return self.app.limits.of(caller)
+
+    def _count_sessions(self, caller: str) -> int:
+        """Count a caller's sessions of the older era, which the SDK opens and ends."""
+        manager = self.server.session_manager
+        owners = manager._session_owners.values()  # noqa: SLF001  (it tells nobody when one ends)
+        if caller == ANYBODY.name:
+            return len(manager._server_instances) - len(owners)  # noqa: SLF001
+        return sum(owner["client_id"] == caller for owner in owners)
 
     def _find_doorkeeper(self) -> Doorkeeper:
         if self._doorkeeper is None:

@@ -12,10 +12,12 @@ from sse_starlette.sse import AppStatus
 
 from elks_mcp import logs
 from elks_mcp.app import open_app
-from elks_mcp.cli.listening import listen
+from elks_mcp.cli.connections import HEAD_WITHIN, HttpConfig, count_allowed, raise_descriptor_limit
+from elks_mcp.cli.listening import BACKLOG, listen
 from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.cli.warnings import warn
 from elks_mcp.errors import Misconfigured
+from elks_mcp.limits import per_caller
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.web import Web, is_local
@@ -39,6 +41,8 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        for each in sockets or ():
+            each.listen(BACKLOG)  # uvicorn made the queue as short as the number accepted at once
         gc.collect()
         gc.freeze()  # what is there now stays: to look through it again and again costs a twentieth of a call
 
@@ -66,9 +70,11 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     logs.set_up(settings.log_level)
     warn(configuration)
     secret = find_hasher(settings.place()).of("secret", "request state")
+    most_connections = count_allowed(raise_descriptor_limit())
+    limits = per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
     web = Web(
         settings.policy(),
-        lambda: open_app(configuration),
+        lambda: open_app(configuration, limits=limits),
         secret=secret,
         hosts=settings.hosts,
         is_shut=not is_local(host),
@@ -77,15 +83,23 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     AppStatus.enable_automatic_graceful_drain = False
     with listen(host, port) as listener:
         click.echo(f"elks-mcp: serving at http://{host}:{listener.getsockname()[1]}/mcp", err=True)
-        server = _Server(configure_uvicorn(web), web)
+        server = _Server(configure_uvicorn(web, most_connections), web)
         server.run([listener])
     return 0 if server.started and not web.has_failed else 1
 
 
-def configure_uvicorn(web: Web) -> uvicorn.Config:
-    """Say how uvicorn serves it."""
-    return uvicorn.Config(
+def configure_uvicorn(web: Web, most_connections: int, *, head_within: float = HEAD_WITHIN) -> uvicorn.Config:
+    """Say how uvicorn serves it: with so many connections, each of which has to bring a request in time.
+
+    Args:
+        web: the application.
+        most_connections: how many may be open.
+        head_within: seconds in which the head of a request has to arrive.
+    """
+    return HttpConfig(
         web,
+        most_connections=most_connections,
+        head_within=head_within,
         log_config=None,
         access_log=False,  # it would hold the secret of a webhook's address
         ws="none",

@@ -5,6 +5,9 @@ import socket
 
 import click
 
+BACKLOG = 2048
+"""Connections that may wait until they are accepted."""
+
 
 def listen(host: str, port: int) -> socket.socket:
     """Listen on a port of this machine; 0: any free one.
@@ -14,7 +17,7 @@ def listen(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
+        listener = socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
     except OSError as error:
         reason = (os.strerror(error.errno) if error.errno else str(error)).lower()
         raise click.ClickException(

@@ -5,6 +5,7 @@ from mcp.server.mcpserver import Context
 from elks_mcp.app import App
 from elks_mcp.mcp_server.answers import Amount, BalanceAnswer
 from elks_mcp.mcp_server.params import StatisticsLimit
+from elks_mcp.mcp_server.showing import remark
 from elks_mcp.mcp_server.statistics import StatisticsAnswer, summarise
 from elks_mcp.mcp_server.tool import READS, ElksTool
 from elks_mcp.models import Direction
@@ -31,7 +32,7 @@ async def get_delivery_statistics(ctx: Context[App], limit: StatisticsLimit = 50
     app = ctx.request_context.lifespan_context
     app.require_account()
     listing = await app.client.list_messages(limit, Direction.OUTBOUND)
-    return summarise(listing.messages, app.clock.now())
+    return summarise(listing.messages, app.clock.now(), remark(listing, len(listing.messages)))
 
 
 TOOLS = (

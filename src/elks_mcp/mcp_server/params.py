@@ -1,8 +1,9 @@
 """The parameters that tools share, as a model reads about them."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from elks_mcp.wording import parse_switch
 
@@ -12,6 +13,13 @@ def _read_yes(value: Any) -> str:
         return "yes" if parse_switch(value) else "no"
     except ValueError:
         raise ValueError("use yes or no") from None
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    try:
+        return moment and moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is no time that a text could have") from None
 
 
 To = Annotated[str, Field(description="Recipient: +46701740605, or 070-174 06 05 for a Swedish number.")]
@@ -45,6 +53,11 @@ DirectionFilter = Annotated[
     Literal["inbound", "outbound", "both"], Field(description="inbound: what others wrote.")
 ]
 HistoryLimit = Annotated[int, Field(ge=1, le=100, description="How many, newest first.")]
+Until = Annotated[
+    AwareDatetime | None,
+    AfterValidator(_in_utc),
+    Field(description="Only texts before this time, such as 2026-12-01T09:00Z: to go on with older ones."),
+]
 StatisticsLimit = Annotated[
     int, Field(ge=10, le=100, description="How many of the latest sent texts to look at.")
 ]

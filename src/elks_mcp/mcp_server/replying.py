@@ -9,7 +9,8 @@ from mcp.server.mcpserver import Context, Elicit, Resolve
 
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
-from elks_mcp.mcp_server.answers import AskAnswer, HistoryEntry, ReplyAnswer
+from elks_mcp.limits import Use
+from elks_mcp.mcp_server.answers import AskAnswer, HistoryEntry, ReplyAnswer, SendAnswer
 from elks_mcp.mcp_server.approval import Agreement, Consent, Plan, Repeat, Request, plan, put_before_person
 from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.mcp_server.sending import carry_out
@@ -33,9 +34,10 @@ async def wait_for_reply(
     """
     app = ctx.request_context.lifespan_context
     app.require_account()
-    wanted = await _read_wanted(app, sender, after)
-    await app.replies.look()
-    return await _wait(app, ctx, wanted, seconds)
+    with app.share.hold(Use.WAITS):
+        wanted = await _read_wanted(app, sender, after)
+        await app.replies.look()
+        return await _wait(app, ctx, wanted, seconds)
 
 
 async def plan_question(
@@ -77,7 +79,12 @@ async def ask_by_sms(
     and then wait_for_reply. Without an answer in time do not ask again: go on with wait_for_reply.
     """
     app = ctx.request_context.lifespan_context
-    sent = await carry_out(app, planned, asked, message)
+    with app.share.hold(Use.WAITS):  # before it is sent: a text that asks is of no use without the answer
+        sent = await carry_out(app, planned, asked, message)
+        return await _wait_for_answer(app, ctx, sent, seconds)
+
+
+async def _wait_for_answer(app: App, ctx: Context[App], sent: SendAnswer, seconds: float) -> AskAnswer:
     if sent.order_id is None:
         return AskAnswer(sent=sent)
     try:

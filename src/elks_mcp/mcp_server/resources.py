@@ -14,7 +14,7 @@ from elks_mcp.app import App
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.answers import HistoryAnswer, HistoryEntry, Shown
 from elks_mcp.mcp_server.scopes import app_of_caller
-from elks_mcp.mcp_server.showing import show
+from elks_mcp.mcp_server.showing import remark, show
 from elks_mcp.mcp_server.standing import describe_policy
 from elks_mcp.models import Direction
 
@@ -79,7 +79,8 @@ async def _read_inbox(app: App) -> HistoryAnswer:
     app.require_account()
     listing = await app.client.list_messages(_LATEST, Direction.INBOUND)
     shown = await show(app, listing.messages)
-    return HistoryAnswer(count=len(shown), messages=tuple(map(HistoryEntry.of, shown)))
+    entries = tuple(map(HistoryEntry.of, shown))
+    return HistoryAnswer(count=len(shown), messages=entries, note=remark(listing, len(shown)))
 
 
 async def _read_message(app: App, message_id: str) -> HistoryEntry:

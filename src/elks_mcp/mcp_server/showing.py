@@ -1,9 +1,11 @@
 """What happens to texts before they are shown, whoever asks for them."""
 
 from collections.abc import Sequence
+from datetime import UTC
 
 from elks_mcp.app import App
-from elks_mcp.models import Message
+from elks_mcp.client import LISTED_PAGES
+from elks_mcp.models import Listing, Message
 from elks_mcp.strangers import shown_from
 
 
@@ -13,6 +15,22 @@ async def show(app: App, messages: Sequence[Message]) -> tuple[Message, ...]:
     shown = await app.inbox.without_hidden(messages)
     await note_shown(app, shown)
     return shown
+
+
+def remark(listing: Listing, shown: int) -> str:
+    """Say what a list leaves out: what was not looked at, and what is hidden."""
+    remarks = [] if listing.complete else [_stopped(listing)]
+    if hidden := len(listing.messages) - shown:
+        remarks.append(f"{hidden} from numbers that were never written to are hidden (ELKS_INBOUND=known).")
+    return " ".join(remarks)
+
+
+def _stopped(listing: Listing) -> str:
+    stopped = f"The search stopped after {LISTED_PAGES} pages of 46elks' history"
+    if listing.older_from is None:
+        return f"{stopped}."
+    moment = listing.older_from.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{stopped}: for older texts call get_sms_messages again with until={moment}."
 
 
 async def note_shown(app: App, messages: Sequence[Message]) -> None:

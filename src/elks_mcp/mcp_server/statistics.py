@@ -49,11 +49,12 @@ class StatisticsAnswer(Answer):
     oldest: AwareDatetime | None
     newest: AwareDatetime | None
     stands_out: str
+    note: str = ""
 
     def in_words(self) -> str:
         """Say the numbers in a few sentences."""
         if not self.messages:
-            return "No sent texts to count."
+            return f"No sent texts to count. {self.note}".rstrip()
         counts = ", ".join(f"{count} {status}" for status, count in self.by_status.items())
         rate = (
             ""
@@ -73,11 +74,11 @@ class StatisticsAnswer(Answer):
                 f"{c.country}: {c.messages}, {c.delivered} delivered, {c.failed} failed."
                 for c in self.countries
             ]
-        return "\n".join([*lines, self.stands_out])
+        return "\n".join([*lines, self.stands_out, *([self.note] if self.note else [])])
 
 
-def summarise(messages: Sequence[Message], now: datetime) -> StatisticsAnswer:
-    """Count what became of sent messages, as of now."""
+def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> StatisticsAnswer:
+    """Count what became of sent messages, as of now. `note`: what was not looked at."""
     by_status = Counter(message.status for message in messages)
     delivered, failed = by_status["delivered"], by_status["failed"]
     cost = _cost(messages)
@@ -101,6 +102,7 @@ def summarise(messages: Sequence[Message], now: datetime) -> StatisticsAnswer:
         oldest=created[0] if created else None,
         newest=created[-1] if created else None,
         stands_out=_stands_out(messages, countries, now),
+        note=note,
     )
 
 

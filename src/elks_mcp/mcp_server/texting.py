@@ -6,7 +6,6 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
 from elks_mcp.app import App
-from elks_mcp.client import MOST_READ
 from elks_mcp.errors import NotFound, ProviderError
 from elks_mcp.mcp_server import reports
 from elks_mcp.mcp_server.answers import EstimateAnswer, HistoryAnswer, HistoryEntry, SendAnswer, StatusAnswer
@@ -21,11 +20,12 @@ from elks_mcp.mcp_server.params import (
     MessageId,
     Text,
     To,
+    Until,
 )
 from elks_mcp.mcp_server.sending import carry_out
-from elks_mcp.mcp_server.showing import show
+from elks_mcp.mcp_server.showing import remark, show
 from elks_mcp.mcp_server.tool import FOR_ALL, READS, SENDS, ElksTool
-from elks_mcp.models import Direction, Listing, Scope
+from elks_mcp.models import Direction, Scope
 
 
 async def send_sms(
@@ -51,7 +51,7 @@ async def send_sms(
 
 
 async def get_sms_messages(
-    ctx: Context[App], direction: DirectionFilter = "both", limit: HistoryLimit = 10
+    ctx: Context[App], direction: DirectionFilter = "both", limit: HistoryLimit = 10, until: Until = None
 ) -> HistoryAnswer:
     """List the account's latest texts, sent and received, newest first.
 
@@ -61,18 +61,10 @@ async def get_sms_messages(
     app = ctx.request_context.lifespan_context
     app.require_account()
     wanted = None if direction == "both" else Direction(direction)
-    listing = await app.client.list_messages(limit, wanted)
+    listing = await app.client.list_messages(limit, wanted, until=until)
     shown = await show(app, listing.messages)
     entries = tuple(HistoryEntry.of(message) for message in shown)
-    return HistoryAnswer(count=len(entries), messages=entries, note=_remark(listing, len(entries)))
-
-
-def _remark(listing: Listing, shown: int) -> str:
-    """Say what the list leaves out."""
-    remarks = [] if listing.complete else [f"Only the newest {MOST_READ} texts of both kinds were looked at."]
-    if hidden := len(listing.messages) - shown:
-        remarks.append(f"{hidden} from numbers that were never written to are hidden (ELKS_INBOUND=known).")
-    return " ".join(remarks)
+    return HistoryAnswer(count=len(entries), messages=entries, note=remark(listing, len(entries)))
 
 
 async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAnswer:

@@ -23,6 +23,7 @@ from elks_mcp.errors import ElksError, InvalidInput, NotApproved, StateUncertain
 from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
 from elks_mcp.models import Scope
+from elks_mcp.orders import LONGEST_TEXT
 from elks_mcp.policy import Mode
 from elks_mcp.wording import is_empty_word, wanted
 
@@ -102,8 +103,10 @@ class ElksTool(Tool):
         """Name arguments as Python does, and leave out those that say nothing.
 
         Raises:
-            InvalidInput: there is no such argument, or one is given under both its names.
+            InvalidInput: there is no such argument, one is given under both its names, or one is too long.
         """
+        for name, value in arguments.items():
+            _check_length(name, value)
         by_wire_name = {ALIASES.get(name, name): value for name, value in arguments.items()}
         if twice := [
             f"{one} and {other}" for one, other in ALIASES.items() if {one, other} <= set(arguments)
@@ -164,6 +167,16 @@ def _is_absent(name: str, value: Any) -> bool:
     return is_empty_word(value) or (not value.strip() and name != _NEVER_BLANK)
 
 
+def _check_length(name: str, value: Any) -> None:
+    """Refuse an argument that is longer than any that makes sense, before anything is computed of it."""
+    most = LONGEST_TEXT if name == "message" else _LONGEST_ARGUMENT
+    if isinstance(value, str) and len(value) > most:
+        raise InvalidInput(
+            f"`{name[:_LONGEST_SHOWN]}` has {len(value):,} characters; {most:,} is the most.",
+            hint="Shorten it.",
+        )
+
+
 def _listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
     """Trim a schema to what a model needs, under the names that users know."""
     properties = schema.get("properties", {})
@@ -205,3 +218,5 @@ def _shown(value: Any) -> str:
 
 
 _LONGEST_SHOWN = 40
+_LONGEST_ARGUMENT = 200
+"""Characters of every argument but a message: numbers, names, keys, times."""

@@ -5,8 +5,8 @@ nobody learns from an update what they could not read.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +28,8 @@ from mcp_types import (
 )
 
 from elks_mcp.app import App
-from elks_mcp.errors import ElksError, NotFound
+from elks_mcp.errors import ElksError, NotFound, OverLimit
+from elks_mcp.limits import Use
 from elks_mcp.mcp_server.standing import describe_policy
 from elks_mcp.tasks import background
 
@@ -84,19 +85,15 @@ class Updates:
         async def tell(uri: str) -> None:
             await bus.publish(ResourceUpdated(uri=uri))
 
-        watch = await _Watch.begin(ctx.lifespan_context, uris)
-
-        async def follow() -> None:
+        async def follow(watch: _Watch) -> None:
             await watch.follow(tell)
             handler.close()
 
-        self._take_place()
-        try:
+        with self._place_for(ctx.lifespan_context):
+            watch = await _Watch.begin(ctx.lifespan_context, uris)
             async with background() as tasks:
-                tasks.start_soon(follow)
+                tasks.start_soon(follow, watch)
                 return await handler(ctx, params)
-        finally:
-            self._give_back()
 
     async def subscribe(self, ctx: Ctx, params: SubscribeRequestParams) -> EmptyResult:
         """Tell a client of the older era of a resource from now on, on the stream it has open."""
@@ -111,21 +108,22 @@ class Updates:
             return EmptyResult()
         if len(watched) >= _MOST_WATCHED:
             raise MCPError(INVALID_PARAMS, f"{_MOST_WATCHED} resources at most can be subscribed to.")
-        self._take_place()
-        watched[uri] = anyio.CancelScope()
-        self._tasks.start_soon(self._follow, watch, connection, watched[uri])
+        with ExitStack() as place:
+            place.enter_context(self._place_for(ctx.lifespan_context))
+            watched[uri] = anyio.CancelScope()
+            self._tasks.start_soon(self._follow, watch, connection, watched[uri], place.pop_all())
         return EmptyResult()
 
-    async def _follow(self, watch: "_Watch", connection: Connection, scope: anyio.CancelScope) -> None:
+    async def _follow(
+        self, watch: "_Watch", connection: Connection, scope: anyio.CancelScope, place: ExitStack
+    ) -> None:
         try:
-            with scope:
+            with place, scope:
                 await watch.follow(connection.send_resource_updated)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             pass  # the client is gone
         except Exception:  # which would end the whole server
             log.exception("telling of changes has a fault of its own")
-        finally:
-            self._give_back()
 
     async def unsubscribe(self, ctx: Ctx, params: UnsubscribeRequestParams) -> EmptyResult:
         """Tell it no more."""
@@ -134,14 +132,24 @@ class Updates:
             scope.cancel()
         return EmptyResult()
 
-    def _take_place(self) -> None:
-        """Count one more who listens; whoever is done gives the place back."""
-        if self.streams >= _MOST_STREAMS:
-            raise MCPError(INTERNAL_ERROR, "There are too many streams already.")
-        self.streams += 1
+    @contextmanager
+    def _place_for(self, app: App) -> Iterator[None]:
+        """Count one more stream of a caller until the context ends.
 
-    def _give_back(self) -> None:
-        self.streams -= 1
+        Raises:
+            MCPError: the caller has as many as it may, or all callers together have.
+        """
+        if self.streams >= _MOST_STREAMS:
+            raise MCPError(INTERNAL_ERROR, "There are too many streams already. Try again in a while.")
+        try:
+            with app.share.hold(Use.STREAMS):
+                self.streams += 1
+                try:
+                    yield
+                finally:
+                    self.streams -= 1
+        except OverLimit as over:
+            raise MCPError(INTERNAL_ERROR, over.explain()) from None
 
 
 def _cancel_all(watched: Mapping[str, anyio.CancelScope]) -> None:
