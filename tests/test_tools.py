@@ -405,7 +405,7 @@ async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
     assert words(forgotten).startswith("There is no order by that number here.")
 
 
-@pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 5000, "x?y=z", "s\u0000", "å"])
+@pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 200, "x?y=z", "s\u0000", "å"])
 async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, way: Way, wrong: str) -> None:
     async with connected(live(box), box=box, way=way) as client:
         answer = await call(client, "check_sms_status", messageId=wrong)
