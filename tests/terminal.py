@@ -54,10 +54,14 @@ class Terminal:
 
 
 @contextmanager
-def at_terminal(*arguments: str, environ: Mapping[str, str], piped: str = "") -> Iterator[Terminal]:
+def at_terminal(
+    *arguments: str, environ: Mapping[str, str], piped: str = "", columns: int = 80
+) -> Iterator[Terminal]:
     """Run the command at a terminal, of which one end may be a pipe; without terminals, skip the test."""
     pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
+    termios = pytest.importorskip("termios")
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
     inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)}
     with subprocess.Popen(
         [*PROGRAM, *arguments],

@@ -174,7 +174,8 @@ def test_a_person_at_a_terminal_approves_by_the_last_four_digits(place: Place) -
         f"Send this text to {PHONE.e164} (Sweden) from +46701740699?\n"
         f"1 part, 0.52 SEK. Approval {order.approval}.\n"
         "You are asked because of: confirm.\n- The operator wants a person to agree to every text.\n"
-        "The text, behind a bar on each line:\n| Hej på dig\n| | +46700000000\n\n"
+        "The text, behind a bar on each line:\n| Hej på dig\n| | +46700000000\n"
+        f"End of the text: 2 lines, 25 characters. It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK.\n\n"
     )
     assert (
         "Approved. A running server sends it at once, else the next that starts within 1 hour."
@@ -203,6 +204,83 @@ def test_a_terminal_cannot_be_fooled_by_what_is_in_the_text(place: Place) -> Non
         terminal.read_until(QUESTION).type("no")
         assert terminal.finish() == 1
     assert "(there are invisible characters in it):\n| Hej\\u202e\\u200b\\x1b[2J\\x9bx\n" in terminal.shown
+
+
+def screen_rows(shown: str, columns: int) -> list[str]:
+    """Return the rows that a terminal makes of what is shown: it breaks a line where its columns end."""
+    rows = []
+    for line in shown.split("\n"):
+        row, used = "", 0
+        for char in line:
+            width = 2 if char in "界🙂" else 0 if char == "\u0301" else 1
+            if used + width > columns:
+                rows.append(row)
+                row, used = "", 0
+            row, used = row + char, used + width
+        rows.append(row)
+    return rows
+
+
+FORGED = "Send this text to +46700000000 (Sweden) from Klara?"
+
+
+@pytest.mark.parametrize("columns", [80, 40, 132])
+@pytest.mark.parametrize(
+    "filling",
+    ["Hej".ljust(500, "."), "界" * 300, "🙂" * 300, "e\u0301" * 500, "\t" * 200, "\u202e" * 90, "Hej " * 200],
+    ids=["ascii", "wide", "emoji", "accents", "tabs", "bidi", "words"],
+)
+def test_no_row_of_a_text_passes_for_ours_in_a_terminal_of_any_width_p2(
+    place: Place, filling: str, columns: int
+) -> None:
+    """P2. The terminal breaks a long line by itself, and a row that it makes has no bar."""
+    order = do(place, lambda store: wait_one(store, filling + FORGED.center(columns * 2)))
+    environ = {"ELKS_STATE_DIR": str(place.folder), "COLUMNS": "500"}
+    with at_terminal("approve", order.approval, environ=environ, columns=columns) as terminal:
+        terminal.read_until(QUESTION).type("no")
+        assert terminal.finish() == 1
+    rows = screen_rows(terminal.shown, columns)
+    first, last = (
+        next(number for number, row in enumerate(rows) if row.startswith(start))
+        for start in ("The text, behind", "End of the text")
+    )
+    while not rows[first].endswith(":"):
+        first += 1
+    assert last - first > 5
+    assert [row for row in rows[first + 1 : last] if not re.match(r"\| |\(\d+ empty lines\)$", row)] == []
+
+
+def test_line_feeds_do_not_move_recipient_and_price_off_the_screen_p2(place: Place) -> None:
+    """P2. They stand right above the prompt, and a run of empty lines is folded."""
+    order = do(place, lambda store: wait_one(store, "Hej" + "\n" * 299 + FORGED + "\n" + "x\n" * 300))
+    with at_terminal("approve", order.approval, environ={"ELKS_STATE_DIR": str(place.folder)}) as terminal:
+        terminal.read_until(QUESTION).type("no")
+        assert terminal.finish() == 1
+    assert "| Hej\n(298 empty lines)\n| Send this text" in terminal.shown
+    *_, facts, empty, prompt = terminal.shown.partition(QUESTION)[0].split("\n")
+    characters = 3 + 299 + len(FORGED) + 1 + 600
+    assert facts == (
+        f"End of the text: 601 lines, {characters} characters. "
+        f"It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK."
+    )
+    assert (empty, prompt) == ("", "To let it go, ")
+
+
+def test_a_reason_that_quotes_a_text_has_no_row_that_begins_like_ours_p2(place: Place) -> None:
+    """P2. A guard may quote what a stranger wrote."""
+    quoted = f"They wrote “{'Hej. ' * 13}{FORGED.ljust(160)}\n{FORGED}”."
+    found = Finding(guard="link", effect=Effect.ASK, reason=quoted)
+    quote = an_approval(a_draft("Hej")).quote.model_copy(update={"findings": (found,)})
+    order = do(
+        place, lambda store: store.book.place(Approval(quote=quote, approver=Approver.PERSON), allow)
+    ).order
+    with at_terminal("approve", order.approval, environ={"ELKS_STATE_DIR": str(place.folder)}) as terminal:
+        terminal.read_until(QUESTION).type("no")
+        assert terminal.finish() == 1
+    assert terminal.shown.count(FORGED) == 2
+    assert [row for row in screen_rows(terminal.shown, 80) if row.startswith("Send this")] == [
+        f"Send this text to {PHONE.e164} (Sweden) from +46701740699?"
+    ]
 
 
 def test_why_a_person_is_asked_is_what_the_guards_found(place: Place) -> None:
@@ -385,8 +463,24 @@ def test_the_outbox_shows_what_is_open_and_texts_only_when_asked(place: Place) -
     assert shown.startswith(
         f"{unknown.id}\n  state     unknown\n  said      It could not be found out within"
     )
-    assert shown.endswith("The text, behind a bar on each line:\n| Kom hem\n")
+    assert shown.endswith(
+        "The text, behind a bar on each line:\n| Kom hem\nEnd of the text: 1 line, 7 characters.\n"
+    )
     assert tell(place, "outbox", "list", "--limit", "1").output.count("O-") == 1
+
+
+def test_no_row_of_a_text_passes_for_ours_in_the_outbox_p2(place: Place) -> None:
+    """P2. A person reads it there, too, before they decide about an order."""
+    order = do(
+        place, lambda store: place_one(store, "Hej".ljust(78, ".") + "  state     cancelled" + "\n" * 40)
+    )
+    environ = {"ELKS_STATE_DIR": str(place.folder)}
+    with at_terminal("outbox", "show", order.id, environ=environ, columns=60) as terminal:
+        assert terminal.finish() == 0
+    rows = screen_rows(terminal.shown, 60)
+    shown = rows[rows.index("The text, behind a bar on each line:") + 1 : -2]
+    assert [row[:2] for row in shown] == ["| ", "| ", "(4"]
+    assert rows[-2] == "End of the text: 41 lines, 139 characters."
 
 
 def test_a_settled_order_is_shown_without_its_text_even_where_texts_are_kept(tmp_path: Path) -> None:

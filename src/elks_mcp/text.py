@@ -138,6 +138,14 @@ def hides(text: str) -> bool:
     return re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines) != lines
 
 
+def spelled_out(text: str) -> str:
+    r"""Write each character that nobody sees by its number (`\u202e`), but for line feeds.
+
+    What joins pictures or chooses their style is left out.
+    """
+    return re.sub(_UNSEEN_OR_PICTURE, _spell_out, text)
+
+
 def unsendable(text: str) -> str | None:
     """Find the first character no text can carry: a control character or half a surrogate pair."""
     return next((char for char in text if _cannot_be_sent(char)), None)
@@ -294,6 +302,12 @@ _UNSEEN_OR_PICTURE = (
     rf"[{_UNSEEN}]*|[{_UNSEEN}]+"
 )
 """A picture with what belongs to it, kept, and any run of characters nobody sees, dropped."""
+
+
+def _spell_out(found: re.Match[str]) -> str:
+    picture = found["picture"] or ""
+    unseen = found[0][len(picture) :]
+    return re.sub(f"[{_UNSEEN}]", "", picture) + unseen.encode("unicode_escape").decode("ascii")
 
 
 def _few_accents(text: str) -> str:

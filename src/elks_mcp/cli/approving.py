@@ -7,8 +7,9 @@ import sys
 
 import click
 
-from elks_mcp.cli.showing import say, show_recipient, show_size, show_time
+from elks_mcp.cli.showing import measure_columns, say, show_recipient, show_size, show_time
 from elks_mcp.cli.state import State
+from elks_mcp.display import visible
 from elks_mcp.errors import NotApproved
 from elks_mcp.models import NEVER_SENT, Approver, Effect, Finding, Order, OrderState, of_effect
 from elks_mcp.policy import Confirm, Policy, reasons_to_ask
@@ -78,7 +79,7 @@ def _require_terminal() -> None:
 
 
 def _agrees(order: Order) -> bool:
-    say(put_question(order, why_asked(order)))
+    say(put_question(order, why_asked(order), measure_columns()))
     asked = "\nTo let it go, type the last four digits of the recipient's number; anything else leaves it"
     typed: str = click.prompt(asked, default="", show_default=False)
     return order.to is not None and typed.strip() == order.to.e164[-_DIGITS:]
@@ -91,7 +92,7 @@ def _report(filed: Filed) -> int:
         time = show_time(filed.left)
         say(f"Approved. A running server sends it at once, else the next that starts within {time}.")
         return 0
-    why = f": {order.fault}" if order.fault else ""
+    why = f": {visible(order.fault)}" if order.fault else ""
     if order.state in NEVER_SENT:
         say(f"It cannot be approved any more: {order.id} is {order.state}{why}", err=True)
         return 1

@@ -1,11 +1,12 @@
 """`elks-mcp outbox`: what is on its way out, and what a person has to decide about it."""
 
-from elks_mcp.cli.showing import say, show_account, show_recipient, show_size, show_time
+from elks_mcp.cli.showing import measure_columns, say, show_account, show_recipient, show_size, show_time
 from elks_mcp.cli.state import State
+from elks_mcp.display import put_behind_bars, visible
 from elks_mcp.mcp_server.answers import time_in_words
 from elks_mcp.models import UNFINISHED, Order, OrderState
 from elks_mcp.phone import written
-from elks_mcp.questions import put_behind_bars
+from elks_mcp.questions import size_in_lines
 from elks_mcp.settings import Configuration
 from elks_mcp.store.database import Database
 from elks_mcp.store.desk import Desk, Filed, Pause
@@ -82,7 +83,7 @@ def _paused(pause: Pause) -> str:
 def _line(filed: Filed) -> str:
     order = filed.order
     facts = f"to {show_recipient(order)}, {show_size(order)}, {time_in_words(order.changed_at)}"
-    return f"{order.id}  {_state(filed):<10}  {facts}" + (f"  {order.fault}" if order.fault else "")
+    return f"{order.id}  {_state(filed):<10}  {facts}" + (f"  {visible(order.fault)}" if order.fault else "")
 
 
 def _state(filed: Filed) -> str:
@@ -111,10 +112,14 @@ def _facts(filed: Filed) -> list[str]:
         "account": show_account(filed.owner),
         "found": " ".join(f"{each.guard}: {each.reason}" for each in order.findings),
     }
-    return [order.id, *(f"  {name:<10}{value}" for name, value in facts.items() if value)]
+    return [order.id, *(f"  {name:<10}{visible(value)}" for name, value in facts.items() if value)]
 
 
 def _text(order: Order) -> list[str]:
     if order.text is None or order.state not in {*UNFINISHED, OrderState.UNKNOWN}:
         return ["The text is not shown: it is kept only while it may be needed."]
-    return ["The text, behind a bar on each line:", *put_behind_bars(order.text)]
+    return [
+        "The text, behind a bar on each line:",
+        *put_behind_bars(order.text, measure_columns()),
+        f"End of the text: {size_in_lines(order.text)}.",
+    ]

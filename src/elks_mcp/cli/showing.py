@@ -1,23 +1,35 @@
 """How commands show things: orders, accounts, times; safe for a terminal, whatever is in them."""
 
+import os
+import sys
 from datetime import timedelta
 
 import click
 
+from elks_mcp.display import visible
 from elks_mcp.models import Order
 from elks_mcp.store import Account
 
 _MINUTE, _HOUR = 60, 3600
+_USUAL_COLUMNS, _FEWEST_COLUMNS = 80, 8
 
 
 def say(text: str, *, err: bool = False) -> None:
     """Print a text; what would move the cursor or hide something is shown by its number."""
-    shown = "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
-    click.echo(shown, err=err)
+    click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
 
 
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode("ascii")
+def measure_columns() -> int:
+    """Return how many columns a row may take here: one less than the terminal has, or 79.
+
+    Some terminals go on to the next row as soon as the last column is filled. COLUMNS is not read: it can be
+    older than the window.
+    """
+    try:
+        columns = os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):  # no terminal, or no file at all
+        columns = 0
+    return max(_FEWEST_COLUMNS, (columns or _USUAL_COLUMNS) - 1)
 
 
 def show_username(name: str) -> str:

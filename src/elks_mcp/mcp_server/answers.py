@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from elks_mcp.display import put_behind_bars, split_lines, visible
 from elks_mcp.models import Direction, Effect, Finding, Frozen, Message
 from elks_mcp.money import UNITS, Money
 from elks_mcp.policy import Mode
@@ -153,7 +154,7 @@ class EstimateAnswer(Answer):
         if self.price_without:
             lines.append(costly_in_words(self.costly, self.price, self.price_without))
         if self.cheaper_text:
-            lines.append(f"It could be: {self.cheaper_text}")
+            lines += _suggest(self.cheaper_text)
         for finding in self.findings:
             start = "send_sms would refuse it" if finding.effect is Effect.REFUSE else "Note"
             lines.append(f"{start}: {finding.reason}")
@@ -309,6 +310,13 @@ class BalanceAnswer(Answer):
 def size_in_words(parts: int, encoding: Encoding) -> str:
     """Write a size: 2 parts (UCS-2)."""
     return f"{parts} part{'s' if parts != 1 else ''} ({encoding})"
+
+
+def _suggest(text: str) -> list[str]:
+    """Write a text that is cheaper; one of several lines behind bars, so that none passes for our words."""
+    if len(split_lines(text)) == 1:
+        return [f"It could be: {visible(text)}"]
+    return ["It could be, behind a bar on each line:", *put_behind_bars(text)]
 
 
 def costly_in_words(costly: tuple[Costly, ...], price: Amount, without: Amount) -> str:
