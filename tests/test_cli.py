@@ -5,11 +5,15 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio.to_thread
 import httpx2
 import pytest
+
+from elks_mcp.cli.sandbox import PASSWORD_FILE
 
 from .connecting import live, new_box
 from .process import PROGRAM
@@ -280,27 +284,81 @@ def test_a_console_that_lacks_a_character_gets_another() -> None:
 # ── sandbox ──
 
 
-def test_the_sandbox_says_where_it_is_and_answers_like_46elks() -> None:
-    environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-    with subprocess.Popen(
-        [*PROGRAM, "sandbox", "--port", "0"], env=environ, stdout=subprocess.PIPE, encoding="utf-8"
-    ) as process:
+SMS = {"from": "Klara", "to": "+46701740605", "message": "Hej"}
+
+
+@contextmanager
+def sandbox(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[httpx2.Client, str]]:
+    """Run the sandbox as a command; give a client with the credentials that it prints, and all it prints."""
+    environ |= {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+    command = [*PROGRAM, "sandbox", "--port", "0", "--state-dir", str(folder), *arguments]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             assert process.stdout
             told = "".join(iter(process.stdout.readline, "Ctrl-C stops it, and forgets everything.\n"))
-            url = re.search(r"http://127\.0\.0\.1:\d+", told)
-            username, password = re.search(r"username +(\S+)", told), re.search(r"password +(\S+)", told)
-            assert url
-            assert username
-            assert password
-            credentials = (username.group(1), password.group(1))
-            with httpx2.Client(base_url=url.group(), trust_env=False) as client:
-                sms = {"from": "Klara", "to": "+46701740605", "message": "Hej"}
-                accepted = client.post("/a1/sms", data=sms, auth=credentials)
-                assert (accepted.status_code, accepted.json()["cost"]) == (200, 5200)
-                assert client.get("/").headers["content-type"].startswith("text/html")
+            said = [
+                re.search(pattern, told)
+                for pattern in (r"(http://127\.0\.0\.1:\d+)", r"username +(\S+)", r"password +(\S+)")
+            ]
+            url, username, password = (found[1] for found in said if found)
+            with httpx2.Client(base_url=url, auth=(username, password), trust_env=False) as client:
+                yield client, told
         finally:
             process.terminate()
+
+
+def test_the_sandbox_says_where_it_is_and_answers_like_46elks(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as (client, _):
+        accepted = client.post("/a1/sms", data=SMS)
+        assert (accepted.status_code, accepted.json()["cost"]) == (200, 5200)
+        assert client.get("/").headers["content-type"].startswith("text/html")
+        assert client.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 403
+
+
+def test_the_sandboxs_password_is_made_once_for_its_user_and_is_nobody_elses(tmp_path: Path) -> None:
+    folder = tmp_path / "state"
+    done = run("sandbox", "--password", "--state-dir", str(folder))
+    password = done.stdout.strip()
+    assert re.fullmatch("[0-9a-f]{32}", password)
+    assert done.stderr == ""
+    assert run("sandbox", "--password", ELKS_STATE_DIR=str(folder), DRY_RUN="no idea").stdout == done.stdout
+    assert run("sandbox", "--password", ELKS_STATE_DIR=str(tmp_path / "other")).stdout != done.stdout
+    (file,) = folder.iterdir()
+    if sys.platform != "win32":
+        assert (file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    with sandbox(folder) as (client, told):
+        assert f"API password        {password}\n" in told
+        assert str(file) in told
+        assert client.get("/_sandbox/state").json()["password"] == password
+        assert client.post("/a1/sms", data=SMS).status_code == 200
+        published = ("u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0"))
+        assert client.post("/a1/sms", data=SMS, auth=published).status_code == 401
+
+
+def test_a_password_that_cannot_be_kept_or_is_none_is_said_to_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("Hej", encoding="ascii")
+    done = run("sandbox", "--password", "--state-dir", str(tmp_path / "file" / "state"))
+    assert (done.returncode, done.stdout, "--state-dir" in done.stderr) == (1, "", True)
+    (tmp_path / PASSWORD_FILE).write_text("\n", encoding="ascii")
+    done = run("sandbox", "--port", "0", "--state-dir", str(tmp_path))
+    assert (done.returncode, "too short. Delete the file;" in done.stderr) == (1, True)
+
+
+def test_webhooks_go_only_to_the_ports_named_at_the_start_and_the_answer_says_so(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as named, socket.create_server(("127.0.0.1", 0)) as other:
+        port, closed = named.getsockname()[1], other.getsockname()[1]
+        with sandbox(tmp_path, "--webhook-port", str(port)) as (client, told):
+            assert f"Webhooks            to port {port} of this machine\n" in told
+            form = SMS | {"whendelivered": f"http://127.0.0.1:{closed}/hook"}
+            refused = client.post("/a1/sms", data=form)
+            reason = f"whendelivered refused: the sandbox was not started with --webhook-port {closed}"
+            assert (refused.status_code, refused.text) == (403, reason)
+            assert client.get("/_sandbox/state").json()["requests"][-1]["error"] == reason
+            form = SMS | {"to": "+46701740610", "whendelivered": f"http://127.0.0.1:{port}/hook"}
+            assert client.post("/a1/sms", data=form).status_code == 200
+            named.settimeout(30)
+            with named.accept()[0] as connection:
+                assert connection.recv(100).startswith(b"POST /hook HTTP/1.1")
 
 
 def test_a_port_that_is_taken_is_said_to_be() -> None:

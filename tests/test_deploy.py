@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from elks_mcp.cli import commands
+from elks_mcp.cli.sandbox import PASSWORD_FILE
 from elks_mcp.sandbox import account
-from elks_mcp.settings import NAMES, load
+from elks_mcp.settings import ALSO_AS_FILE, NAMES, load
 
 from .connecting import call, come_true, data
 from .process import PROGRAM
@@ -49,6 +51,13 @@ def compose(**filled: str) -> dict[str, Any]:
 
 
 SECRETS = {"DATABASE_PASSWORD": "d" * 64, "ELKS_SECRET_KEY": "k" * 64}
+LIVE = {
+    "ELKS_API_BASE_URL": "",
+    "ELKS_API_PASSWORD": "a real one",
+    "ELKS_API_PASSWORD_FILE": "",
+    "ELKS_PUBLIC_URL": "https://sms.example.com",
+}
+"""What docs/deploy.md says to change for a real account."""
 
 
 def test_only_the_proxy_is_open_and_ours_run_without_rights() -> None:
@@ -63,22 +72,23 @@ def test_only_the_proxy_is_open_and_ours_run_without_rights() -> None:
     assert {services[name]["network_mode"] for name in ("one", "two")} == {"service:sandbox"}
 
 
-def test_the_replicas_have_settings_that_are_read_and_all_the_same() -> None:
+def test_the_replicas_have_settings_that_are_read_and_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / PASSWORD_FILE).write_text("0" * 32, encoding="ascii")
     services = compose(**SECRETS)["services"]
+    mounted = services["one"]["environment"]["ELKS_API_PASSWORD_FILE"]
+    assert (services["sandbox"]["volumes"], mounted) == (["sandbox:/data"], f"/sandbox/{PASSWORD_FILE}")
+    assert services["one"]["volumes"] == ["sandbox:/sandbox:ro"]
+    services = compose(**SECRETS, ELKS_API_PASSWORD_FILE=str(tmp_path / PASSWORD_FILE))["services"]
     one, two = (services[name]["environment"] for name in ("one", "two"))
     assert one == two
-    assert set(one) <= set(NAMES)
+    assert set(one) <= {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
     settings = load(one).settings
     assert settings.credentials
     assert (settings.credentials.username, settings.api_base_url) == (
         account.DEFAULT_USERNAME,
         "http://localhost:4646/a1",
     )
-    live = load(
-        compose(**SECRETS, ELKS_API_BASE_URL="", ELKS_PUBLIC_URL="https://sms.example.com")["services"][
-            "one"
-        ]["environment"]
-    )
+    live = load(compose(**SECRETS, **LIVE)["services"]["one"]["environment"])
     assert live.settings.base_url == "https://api.46elks.com/a1"
 
 
@@ -138,7 +148,7 @@ def test_the_proxy_publishes_the_protocol_and_webhooks_only() -> None:
 @contextmanager
 def running(command: list[str], environ: dict[str, str]) -> Iterator[str]:
     """Run one of the services, at a port of the machine's choice; give its address."""
-    command = [re.sub("^(4646|8046|8047)$", "0", word) for word in command]
+    command = ["0" if before == "--port" else word for before, word in pairwise(["", *command])]
     environ = {"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environ}
     with subprocess.Popen(
         [*PROGRAM, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environ, encoding="utf-8"
@@ -158,14 +168,15 @@ def running(command: list[str], environ: dict[str, str]) -> Iterator[str]:
 @pytest.mark.anyio
 @pytest.mark.long
 async def test_the_services_work_together_without_containers(postgres_database: str, tmp_path: Path) -> None:
-    services = compose(**SECRETS)["services"]
+    services, state = compose(**SECRETS)["services"], {"ELKS_STATE_DIR": str(tmp_path)}
     with ExitStack() as stack:
-        phones = stack.enter_context(running(services["sandbox"]["command"], {}))
+        phones = stack.enter_context(running(services["sandbox"]["command"], state))
         environ = services["one"]["environment"] | {
+            "ELKS_API_PASSWORD_FILE": str(tmp_path / PASSWORD_FILE),
             "ELKS_DATABASE_URL": postgres_database,
             "ELKS_API_BASE_URL": f"{phones}/a1",
             "ELKS_PUBLIC_URL": "",
-            "ELKS_STATE_DIR": str(tmp_path),
+            **state,
         }
         making = [*PROGRAM, "token", "new", "assistant", "--scope", "read", "--scope", "send"]
         made = await anyio.run_process(making, env=environ | {"PATH": os.environ["PATH"]})

@@ -122,7 +122,7 @@ class Process:
 
     @staticmethod
     async def _address(order_id: str) -> str:
-        return f"http://localhost/hooks?ref={order_id}"
+        return f"https://sms.example.com/hooks?ref={order_id}"
 
 
 def order_of(message: Message | ApiRequest) -> str:

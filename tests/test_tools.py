@@ -319,6 +319,14 @@ async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothi
             assert words(answer).startswith("Sandbox: ")
 
 
+async def test_the_sandbox_in_the_server_takes_the_servers_own_webhook() -> None:
+    """It may post to the port of ELKS_PUBLIC_URL: otherwise it would refuse each text for its report."""
+    for url in ("http://127.0.0.1:8046", "https://sms.example.com"):
+        environ = {"ELKS_SANDBOX": "true", "ELKS_PUBLIC_URL": url}
+        async with connected(environ) as client:
+            assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
+
+
 # ── estimate_sms_cost ──
 
 

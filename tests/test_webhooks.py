@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -42,7 +43,8 @@ def new_box() -> Sandbox:
 
 
 async def tell_number(box: Sandbox, url: str) -> None:
-    """Have incoming texts told to an address."""
+    """Have incoming texts told to an address of this machine."""
+    box.webhook_ports.add(urlsplit(url).port or 0)
     api = api_of(box)
     [number] = (await _get(box, "/numbers"))["data"]
     await api.ask(f"/numbers/{number['id']}", {"sms_url": url})

@@ -80,7 +80,9 @@ async def site(
 ) -> AsyncIterator[Site]:
     """Serve on a port of the machine's choice, until the end of the context."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder, _listener() as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        port = listener.getsockname()[1]
+        box.webhook_ports.add(port)
+        url = f"http://127.0.0.1:{port}"
         ours = {"ELKS_STATE_DIR": folder, "ELKS_API_BASE_URL": BASE_URL, "ELKS_PUBLIC_URL": url}
         configuration = load({**ours, **live(box), **(environ or {})})
         pace = configuration.settings.sms_per_minute

@@ -146,7 +146,7 @@ async def open_app(
     credentials, base_url = settings.credentials, settings.base_url
     async with AsyncExitStack() as stack:
         if settings.sandbox:
-            box = await stack.enter_async_context(_open_sandbox(policy.sender))
+            box = await stack.enter_async_context(_open_sandbox(policy.sender, settings.public_url))
             credentials, base_url = Credentials(box.username, SecretStr(box.password)), _SANDBOX_URL
             policy = policy.model_copy(update={"sender": policy.sender or Number(box.number)})
             transport = box.transport()
@@ -173,11 +173,17 @@ _SANDBOX_URL = "http://localhost/a1"
 
 
 @asynccontextmanager
-async def _open_sandbox(sender: Sender | None) -> AsyncIterator["Sandbox"]:
-    """Run a 46elks here, whose account has the operator's number, so that answers to it arrive."""
+async def _open_sandbox(sender: Sender | None, public_url: str | None) -> AsyncIterator["Sandbox"]:
+    """Run a 46elks here, whose account has the operator's number, so that answers to it arrive.
+
+    Its webhooks may go to the port of `public_url`, if that is on this machine.
+    """
     from elks_mcp.sandbox import Sandbox  # noqa: PLC0415  (nobody else pays for loading it)
 
     box = Sandbox(number=sender.e164) if isinstance(sender, Number) else Sandbox()
+    if public_url:
+        ours = httpx2.URL(public_url)
+        box.webhook_ports.add(ours.port or (443 if ours.scheme == "https" else 80))
     with unwrapped():
         async with box.running():
             yield box

@@ -43,7 +43,8 @@ async def test_every_call_of_the_page_is_answered_as_the_page_says(box: Sandbox)
 
 
 def test_the_credentials_of_the_page_are_the_right_ones(box: Sandbox) -> None:
-    assert f"$ export ELKS={box.username}:{box.password}\n" in PAGE
+    assert f"$ export ELKS={box.username}:$(elks-mcp sandbox --password)\n" in PAGE
+    assert box.password not in PAGE
 
 
 def test_every_magic_number_and_fault_and_nothing_else_is_in_the_tables() -> None:

@@ -102,7 +102,7 @@ async def test_a_fault_meets_only_the_requests_it_is_meant_for(
     answers = [
         await client.get("me"),
         await client.post("sms", data=sms(box, dryrun="yes")),
-        await client.get("SMS/post", params=sms(box)),
+        await client.post("SMS", data=sms(box)),
         await client.get("sms/unknown"),
     ]
     assert [answer.status_code == 503 for answer in answers] == spoilt

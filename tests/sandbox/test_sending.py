@@ -82,11 +82,15 @@ async def test_nothing_that_costs_is_accepted_once_the_balance_has_reached_nothi
     assert box.balance == 0
 
 
-async def test_a_get_of_sms_post_is_a_post(box: Sandbox, client: httpx2.AsyncClient) -> None:
-    """docs/get-instead-of-post."""
-    answer = await client.get("SMS/POST", params=sms(box))
-    assert answer.status_code == 200
-    assert [message.text for message in box.accepted] == ["Hej!"]
+@pytest.mark.parametrize("path", ["SMS/POST", "sms/post", "numbers/n1/POST"])
+async def test_a_get_cannot_be_a_post_and_the_answer_says_so(
+    box: Sandbox, client: httpx2.AsyncClient, path: str
+) -> None:
+    """46elks has it (docs/get-instead-of-post). Here it would let every link of a web page send."""
+    answer = await client.get(path, params=sms(box))
+    assert answer.status_code == 403
+    assert answer.text == "The sandbox takes no GET as a POST, since any link is a GET. Send a POST"
+    assert box.accepted == []
 
 
 async def test_a_plus_that_nobody_encoded_is_still_a_plus(box: Sandbox, client: httpx2.AsyncClient) -> None:

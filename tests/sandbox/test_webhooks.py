@@ -240,12 +240,59 @@ async def test_a_webhook_of_this_machine_is_really_reached() -> None:
     ):
         group.start_soon(listener.serve, serve)
         port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django
+        box.webhook_ports.add(port)
         await set_sms_url(box, f"http://localhost:{port}/hook")
         box.receive(PHONE, "Hej?")
         await box.settle()
         group.cancel_scope.cancel()
     assert [attempt.status for attempt in box.webhooks] == [204]
     assert b"POST /hook HTTP/1.1" in got[0]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.8.8", "user:password@localhost"])
+async def test_a_port_of_this_machine_that_nobody_named_is_refused_with_the_reason(host: str) -> None:
+    """Another program of this machine would take a post without an Origin for one of its user's."""
+    box = make_box(None)
+    box.webhook_ports.add(8046)
+    urls = {443: f"https://{host}/", 80: f"http://{host}/hook", 5432: f"http://{host}:5432/"}
+    async with open_client(box) as client:
+        [number] = (await client.get("numbers")).json()["data"]
+        for port, url in urls.items():
+            refusal = f"refused: the sandbox was not started with --webhook-port {port}"
+            for form in (sms(box, whendelivered=url), sms(box, whendelivered=url, dryrun="yes")):
+                answer = await client.post("sms", data=form)
+                assert (answer.status_code, answer.text) == (403, f"whendelivered {refusal}")
+            answer = await client.post(f"numbers/{number['id']}", data={"sms_url": url})
+            assert (answer.status_code, answer.text) == (403, f"sms_url {refusal}")
+            assert box.requests[-1].error == answer.text
+        accepted = await client.post("sms", data=sms(box, whendelivered=f"http://{host}:8046/hook"))
+        assert accepted.status_code == 200
+    assert len(box.accepted) == 1
+
+
+async def test_a_webhook_to_a_port_that_is_no_longer_named_is_not_sent_and_the_log_says_why() -> None:
+    box, reached = make_box(None), anyio.Event()
+
+    async def serve(stream: anyio.abc.SocketStream) -> None:
+        async with stream:
+            reached.set()
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(listener.serve, serve)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not Django
+        box.webhook_ports.add(port)
+        await set_sms_url(box, f"http://localhost:{port}/hook")
+        box.webhook_ports.clear()
+        box.receive(PHONE, "Hej?")
+        box.clock.advance(timedelta(hours=24))
+        await box.settle()
+        group.cancel_scope.cancel()
+    assert not reached.is_set()
+    [attempt] = box.webhooks
+    assert attempt.problem == f"refused: the sandbox was not started with --webhook-port {port}"
 
 
 async def test_a_webhook_whose_trying_was_cancelled_is_tried_again() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from elks_mcp.cli.by_hand import BY_HAND
-from elks_mcp.cli.environment import act, in_state_dir, read_configuration
+from elks_mcp.cli.environment import act, find_state_dir, in_state_dir, read_configuration
 from elks_mcp.stdout import diverted
 
 _EXPLANATION = """\
@@ -69,11 +69,33 @@ def demo() -> None:
 @click.option(
     "--port", default=4646, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
 )
-def sandbox(port: int) -> None:
-    """Run a simulated 46elks, with phones to look at in the browser."""
-    from elks_mcp.cli.sandbox import run  # noqa: PLC0415
+@click.option(
+    "--webhook-port",
+    "webhook_ports",
+    multiple=True,
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    help="A port of this machine that webhooks may go to. May be given several times.",
+)
+@click.option(
+    "--password", "only_password", is_flag=True, help="Print the API password, and do nothing else."
+)
+@in_state_dir
+@click.pass_context
+def sandbox(
+    context: click.Context, *, port: int, webhook_ports: tuple[int, ...], only_password: bool
+) -> None:
+    """Run a simulated 46elks, with phones to look at in the browser.
 
-    run(port)
+    Its API password is made once, and kept in the state directory.
+    """
+    from elks_mcp.cli.sandbox import print_password, run  # noqa: PLC0415
+
+    folder = find_state_dir(context)
+    if only_password:
+        print_password(folder)
+    else:
+        run(port, webhook_ports, folder)
 
 
 @commands.command()

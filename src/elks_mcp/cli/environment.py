@@ -13,7 +13,7 @@ import click
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.faults import Fault, Unreadable, explain_faults
 from elks_mcp.readers import read_folder, read_text
-from elks_mcp.settings import ENV_FILE, Configuration, is_set, read
+from elks_mcp.settings import ENV_FILE, Configuration, default_state_dir, is_set, read
 
 _STATE_DIR = "elks_mcp.state_dir"
 
@@ -55,13 +55,29 @@ def act(context: click.Context, work: Callable[[Configuration], int], *, toleran
     sys.exit(code)
 
 
+def find_state_dir(context: click.Context) -> Path:
+    """Return the state directory that is meant, whatever the other settings are.
+
+    For a command that takes no settings: it works also if one of them cannot be read.
+    """
+    if folder := context.meta.get(_STATE_DIR):
+        return Path(folder).expanduser().absolute()
+    configuration = read_configuration(context.obj)
+    _stop_if(tuple(each for each in configuration.faults if each.setting in {"ELKS_STATE_DIR", ENV_FILE}))
+    return configuration.settings.state_dir or default_state_dir()
+
+
 def configure(env_file: Path | None) -> Configuration:
     """Read the settings; if they cannot be read, say why in one line and end with code 2."""
     configuration = read_configuration(env_file)
-    if configuration.faults:
-        click.echo(f"elks-mcp: cannot start: {explain_faults(configuration.faults)}", err=True)
-        sys.exit(2)
+    _stop_if(configuration.faults)
     return configuration
+
+
+def _stop_if(faults: tuple[Fault, ...]) -> None:
+    if faults:
+        click.echo(f"elks-mcp: cannot start: {explain_faults(faults)}", err=True)
+        sys.exit(2)
 
 
 def read_configuration(env_file: Path | None) -> Configuration:

@@ -1,13 +1,20 @@
 """`elks-mcp sandbox`: a simulated 46elks under a real web server."""
 
+import os
+import secrets
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import click
 import uvicorn
 
 from elks_mcp.cli.listening import listen
 from elks_mcp.sandbox import Sandbox
+
+PASSWORD_FILE = "sandbox.password"  # noqa: S105  (where it is kept)
+_SHORTEST_PASSWORD = 16
 
 _WELCOME = """\
 A simulated 46elks runs at {url}. Nothing sent here reaches anybody or costs anything.
@@ -17,15 +24,19 @@ A simulated 46elks runs at {url}. Nothing sent here reaches anybody or costs any
   API username        {username}
   API password        {password}
   The account's number {number}
+  Webhooks            {webhooks}
 
 Try it:
   curl {url}/a1/sms -u {username}:{password} \\
     -d from={number} -d to=+46701740613 --data-urlencode "message=Hej! Kommer du?"
 
 To let elks-mcp use it, set ELKS_API_BASE_URL={url}/a1, ELKS_API_USERNAME and ELKS_API_PASSWORD as
-above, ELKS_PHONE_NUMBER={number}, and DRY_RUN=false to see texts arrive.
+above, ELKS_PHONE_NUMBER={number}, and DRY_RUN=false to see texts arrive. The password stays the
+same, in {file}; `elks-mcp sandbox --password` prints it.
 
 Ctrl-C stops it, and forgets everything."""
+
+_NO_WEBHOOKS = "none; name the port of your program with --webhook-port"
 
 
 class _Server(uvicorn.Server):
@@ -40,18 +51,69 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(port: int) -> None:
-    """Serve the sandbox on this machine until it is stopped.
+def run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
+    """Serve the sandbox on this machine until it is stopped; *folder* is the state directory.
 
     Raises:
-        click.ClickException: the port is taken.
+        click.ClickException: the port is taken, or the password cannot be kept.
     """
     listener = listen("127.0.0.1", port)
-    box = Sandbox()
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    click.echo(_WELCOME.format(url=url, username=box.username, password=box.password, number=box.number))
+    box = Sandbox(password=_find_or_make_password(folder), webhook_ports=webhook_ports)
+    ports = ", ".join(f"port {each}" for each in webhook_ports)
+    welcome = _WELCOME.format(
+        url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+        username=box.username,
+        password=box.password,
+        number=box.number,
+        webhooks=f"to {ports} of this machine" if ports else _NO_WEBHOOKS,
+        file=folder / PASSWORD_FILE,
+    )
+    click.echo(welcome)
     config = uvicorn.Config(
         box.app, log_level="critical", ws="none", timeout_graceful_shutdown=1, date_header=False
     )
     with listener, suppress(KeyboardInterrupt):
         _Server(config, box).run([listener])
+
+
+def print_password(folder: Path) -> None:
+    """Print the API password of this user's sandbox, for scripts.
+
+    Raises:
+        click.ClickException: it cannot be kept.
+    """
+    click.echo(_find_or_make_password(folder))
+
+
+def _find_or_make_password(folder: Path) -> str:
+    """Return the password in a state directory; the first to ask makes it."""
+    file = folder / PASSWORD_FILE
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():
+            _write_password(file)
+        password = file.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(
+            f"The sandbox's password cannot be kept in {file}: {error}. "
+            "Name another directory with --state-dir."
+        ) from None
+    if len(password) < _SHORTEST_PASSWORD:
+        raise click.ClickException(
+            f"The password in {file} is too short. Delete the file; a new one is made."
+        )
+    return password
+
+
+def _write_password(file: Path) -> None:
+    """Write a password under a name of its own first, so that of several processes all get the same."""
+    draft = file.with_name(f"{PASSWORD_FILE}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as written:
+        written.write(secrets.token_hex(16))
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        pass  # another process was first
+    finally:
+        draft.unlink()

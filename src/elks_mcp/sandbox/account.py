@@ -8,9 +8,8 @@ from datetime import datetime
 
 from elks_mcp.sandbox.messages import Message, new_id
 
-# Plainly made up, so that nobody takes them for a leak: zeros and something like "sandbox" and "test" in hex.
+# Plainly made up, so that nobody takes it for a leak: zeros and something like "sandbox" in hex.
 DEFAULT_USERNAME = "u" + "5a4db0".rjust(32, "0")
-DEFAULT_PASSWORD = "7e57".rjust(32, "0")
 DEFAULT_NUMBER = "+46701740699"
 
 

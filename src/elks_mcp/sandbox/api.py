@@ -32,16 +32,24 @@ def answer(
     if not request.authorised:
         return unauthorised()
     hidden_since = at - history_lag if history_lag else None
+    try:
+        return _find(world, request, at, hidden_since) or not_found()
+    except _RefusedError as error:
+        return plain(403, str(error))
+
+
+def _find(world: World, request: ApiRequest, at: datetime, hidden_since: datetime | None) -> Answer | None:
+    """Do what is asked for; None where there is no such thing."""
     match request.segments:
+        case [_, *_, last] if request.method == "GET" and last.upper() == "POST":
+            raise _RefusedError("The sandbox takes no GET as a POST, since any link is a GET. Send a POST")
         case ["sms", *rest]:
-            found = _sms(world, request, rest, at, hidden_since)
+            return _sms(world, request, rest, at, hidden_since)
         case ["numbers", *rest]:
-            found = _numbers(world, request, rest)
-        case ["me"] if request.verb == "GET":
-            found = as_json(answers.account(world.account))
-        case _:
-            found = None
-    return found or not_found()
+            return _numbers(world, request, rest)
+        case ["me"] if request.method == "GET":
+            return as_json(answers.account(world.account))
+    return None
 
 
 def unauthorised() -> Answer:
@@ -57,12 +65,9 @@ def not_found() -> Answer:
 def _sms(
     world: World, request: ApiRequest, rest: list[str], at: datetime, hidden_since: datetime | None
 ) -> Answer | None:
-    match (request.verb, *rest):
+    match (request.method, *rest):
         case ("POST",):
-            try:
-                return _send(world, request, at)
-            except _RefusedError as error:
-                return plain(403, str(error))
+            return _send(world, request, at)
         case ("GET",):
             return _history(world, request, hidden_since)
         case (("GET" | "DELETE"), message_id):
@@ -74,9 +79,9 @@ def _sms(
 
 
 def _numbers(world: World, request: ApiRequest, rest: list[str]) -> Answer | None:
-    if not rest and request.verb == "GET":
+    if not rest and request.method == "GET":
         return as_json({"data": [answers.number(world.own)]})
-    if rest == [world.own.id] and request.verb in {"GET", "POST"}:
+    if rest == [world.own.id] and request.method in {"GET", "POST"}:
         return _one_number(world, request)
     return None
 
@@ -85,6 +90,7 @@ def _send(world: World, request: ApiRequest, at: datetime) -> Answer:
     """Send one SMS, or quote it (docs/send-sms), with the checks in the order that 46elks seems to have."""
     asked = _parse_outgoing(request.parameters)
     _check_sender(world, asked.sender)
+    _check_webhook(world, "whendelivered", asked.whendelivered or "")
     if world.rules.is_blocked(asked.to):
         raise _RefusedError("Sending SMS to this country is disallowed by default")
     parts, cost = world.network.quote(asked.to, asked.text)
@@ -127,6 +133,12 @@ def _check_sender(world: World, sender: str) -> None:
         raise _RefusedError("Invalid from number")
 
 
+def _check_webhook(world: World, key: str, url: str) -> None:
+    """Refuse an address on this machine that was not named at the start. 46elks would call any."""
+    if refusal := world.webhooks.find_refusal(url):
+        raise _RefusedError(f"{key} {refusal}")
+
+
 def _history(world: World, request: ApiRequest, hidden_since: datetime | None) -> Answer:
     """Read history (docs/sms-history). ``direction`` is not a filter of 46elks'."""
     asked = request.query
@@ -144,7 +156,7 @@ def _history(world: World, request: ApiRequest, hidden_since: datetime | None) -
 
 def _one_message(world: World, request: ApiRequest, message: Message, at: datetime) -> Answer:
     """Show one SMS (docs/show-sms-id), or delete it (official specification of 2018)."""
-    if request.verb == "GET":
+    if request.method == "GET":
         return as_json(answers.item(message))
     world.network.log.delete(message)
     return as_json({"id": message.id, "deleted": format_time(at)})
@@ -153,8 +165,9 @@ def _one_message(world: World, request: ApiRequest, message: Message, at: dateti
 def _one_number(world: World, request: ApiRequest) -> Answer:
     """Show our number, or configure it; ``none`` or a space clears a field (docs/configure-number)."""
     asked, own = request.parameters, world.own
-    if request.verb == "POST":
+    if request.method == "POST":
         if "sms_url" in asked:
+            _check_webhook(world, "sms_url", asked["sms_url"])
             own.sms_url = "" if asked["sms_url"].strip() in {"", "none"} else asked["sms_url"]
         if "sms_replies" in asked:
             own.sms_replies = asked["sms_replies"] != "no"

@@ -1,6 +1,6 @@
 """The one ASGI app: ``/a1`` for clients, ``/_sandbox`` to steer it, ``/`` for people."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -11,15 +11,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from elks_mcp.sandbox.control import Control
 from elks_mcp.sandbox.door import Door
-from elks_mcp.sandbox.page import OwnHostsOnly, load_page
+from elks_mcp.sandbox.page import load_page
 from elks_mcp.sandbox.requests import BASE_PATH
 from elks_mcp.sandbox.world import World
 
 
-def build_app(world: World, hosts: Sequence[str]) -> ASGIApp:
+def build_app(world: World) -> ASGIApp:
     """Put the parts together; the app's lifespan, which a server starts, keeps the sandbox running."""
-    door = Door(world)
-    people = OwnHostsOnly(_build_people_app(world), hosts)
+    door, people = Door(world), _build_people_app(world)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         is_api = scope["type"] == "http" and f"{scope['path']}/".startswith(f"{BASE_PATH}/")

@@ -1,6 +1,7 @@
 """The sandbox as the rest of the package, and a test, holds it in the hand."""
 
-from collections.abc import Sequence
+import secrets
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 
@@ -9,7 +10,6 @@ from starlette.types import ASGIApp
 
 from elks_mcp.sandbox.account import (
     DEFAULT_NUMBER,
-    DEFAULT_PASSWORD,
     DEFAULT_USERNAME,
     Account,
     Charge,
@@ -20,13 +20,14 @@ from elks_mcp.sandbox.clock import Clock, SystemClock
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.handsets import Handset
 from elks_mcp.sandbox.messages import Direction, Message, Status
+from elks_mcp.sandbox.origin import OwnOriginOnly
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.rules import CREDIT, Rules
 from elks_mcp.sandbox.transport import InProcessTransport
 from elks_mcp.sandbox.webhooks import WebhookAttempt
 from elks_mcp.sandbox.world import World
 
-LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]", "testserver", "sandbox")
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Sandbox:
@@ -36,12 +37,13 @@ class Sandbox:
         clock: the machine's clock unless given; tests give a ``ManualClock``.
         number: the account's own phone number, in E.164. Answers to it land in history.
         username: API username, ``u`` and 32 hexadecimal digits.
-        password: API password.
+        password: API password; unless given one of its own, by chance.
         balance: what the account holds to begin with, in ten-thousandths of *currency*.
         currency: ``SEK`` or ``EUR``.
         rules: prices, blocked countries and switches.
-        webhook_transport: the way to webhooks; without one, only those on this machine are reached.
-        hosts: names by which a browser may reach the page and the control API, without port.
+        webhook_transport: the way to webhooks; without one, only `webhook_ports` of this machine are reached.
+        webhook_ports: ports of this machine that webhooks may go to; no other program here is posted to.
+        hosts: names by which `app` may be reached over a socket, without port.
     """
 
     def __init__(  # noqa: PLR0913 - all optional, all by name
@@ -50,29 +52,33 @@ class Sandbox:
         clock: Clock | None = None,
         number: str = DEFAULT_NUMBER,
         username: str = DEFAULT_USERNAME,
-        password: str = DEFAULT_PASSWORD,
+        password: str | None = None,
         balance: int = 100 * CREDIT,
         currency: str = "SEK",
         rules: Rules | None = None,
         webhook_transport: httpx2.AsyncBaseTransport | None = None,
+        webhook_ports: Iterable[int] = (),
         hosts: Sequence[str] = LOCAL_HOSTS,
     ) -> None:
         self.clock = clock or SystemClock()
         self.rules = rules or Rules()
-        self.number, self.username, self.password = number, username, password
-        self._account = Account(username, password, balance, currency)
+        self.number, self.username = number, username
+        self.password = password or secrets.token_hex(16)
+        self._account = Account(username, self.password, balance, currency)
         self._world = World(
             clock=self.clock,
             rules=self.rules,
             account=self._account,
             own=OwnNumber(number, self.clock.now()),
             webhook_transport=webhook_transport,
+            webhook_ports=set(webhook_ports),
         )
-        self.app: ASGIApp = build_app(self._world, hosts)
+        self._inner = build_app(self._world)
+        self.app: ASGIApp = OwnOriginOnly(self._inner, hosts)
 
     def transport(self) -> httpx2.AsyncBaseTransport:
-        """Return the way in for an ``httpx2.AsyncClient`` of this process."""
-        return InProcessTransport(self.app)
+        """Return the way in for an ``httpx2.AsyncClient`` of this process, which is no browser."""
+        return InProcessTransport(self._inner)
 
     @property
     def faults(self) -> Faults:
@@ -116,6 +122,11 @@ class Sandbox:
     def webhooks(self) -> list[WebhookAttempt]:
         """Every try to reach a webhook, in order."""
         return self._world.webhooks.attempts
+
+    @property
+    def webhook_ports(self) -> set[int]:
+        """The ports of this machine that webhooks may go to; it may be changed."""
+        return self._world.webhooks.ports
 
     def handset(self, number: str) -> Handset:
         """Return the phone with this *number*, as it is now."""

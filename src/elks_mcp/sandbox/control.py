@@ -1,8 +1,8 @@
 """Steering a sandbox over HTTP: ``/_sandbox/...``, JSON both ways.
 
-It asks for no password, being a tool on one's own machine. Two things keep web pages from elsewhere out: the
-Host must be a name of this machine (which stops DNS rebinding), and a POST must carry JSON, for which a
-browser asks permission first (CORS) that is never given.
+It asks for no password, being a tool on one's own machine. Web pages of other sites are kept out twice: by
+the lock on the whole app (``origin.py``), and because a POST must carry JSON, for which a browser asks
+permission first (CORS) that is never given.
 """
 
 import json

@@ -43,7 +43,7 @@ class Door:
             self._world.requests.append(request)
         answer = await self._answer(request, injected, receive)
         if isinstance(answer, Answer):
-            request.status = answer.status
+            request.status, request.error = answer.status, answer.error
         await _write(answer, self._world.clock.now(), scope, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:

@@ -104,7 +104,7 @@ class InjectedFault:
 
     fault: Fault
     method: Method | None
-    """Only requests of this method, or of all; ``GET /sms/POST`` is a POST."""
+    """Only requests of this method, or of all."""
     path: str | None
     """Only this path, for example ``/sms`` or ``/sms/*``, or all; with or without ``/a1``."""
     dryrun: bool | None
@@ -134,12 +134,12 @@ class InjectedFault:
 
     def meets(self, request: ApiRequest) -> bool:
         """Tell whether this fault is meant for *request*."""
-        kind = request.verb, request.segments[:1]
+        kind = request.method, request.segments[:1]
         if _ONLY_FOR.get(self.fault, kind) != kind:
             return False
         is_dryrun = request.parameters.get("dryrun") == "yes"
         return (
-            self.method in {None, request.verb}
+            self.method in {None, request.method}
             and (self.path is None or fnmatchcase(request.resource, self.path))
             and self.dryrun in {None, is_dryrun}
         )

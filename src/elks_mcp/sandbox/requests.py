@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 
 BASE_PATH = "/a1"
@@ -13,7 +14,7 @@ class ApiRequest:
     """What came in, without its password, and the status it was answered with.
 
     ``status`` is None until there is an answer, if there ever is one. ``fault`` names the fault that was
-    injected into it, if any.
+    injected into it, if any. ``error`` is the line that it was refused with.
     """
 
     method: str
@@ -24,15 +25,11 @@ class ApiRequest:
     authorised: bool
     status: int | None = None
     fault: str | None = None
+    error: str = ""
     segments: list[str] = field(init=False, repr=False)
-    verb: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        segments = [part for part in self.path.removeprefix(BASE_PATH).split("/") if part]
-        # Appending /POST to a path makes a POST of a GET (docs/get-instead-of-post).
-        as_post = self.method == "GET" and segments[1:] and segments[-1].upper() == "POST"
-        self.verb = "POST" if as_post else self.method
-        self.segments = segments[:-1] if as_post else segments
+        self.segments = [part for part in self.path.removeprefix(BASE_PATH).split("/") if part]
         if self.segments:
             # The resource's name is case-insensitive in practice, ids are not.
             self.segments[0] = self.segments[0].lower()
@@ -44,7 +41,7 @@ class ApiRequest:
 
     @property
     def resource(self) -> str:
-        """The path as 46elks understands it: without ``/a1`` and ``/POST``, the resource in lower case."""
+        """The path as 46elks understands it: without ``/a1``, the resource in lower case."""
         return "/" + "/".join(self.segments)
 
 
@@ -57,6 +54,12 @@ class Answer:
     content_type: str
     headers: dict[str, str] = field(default_factory=dict)
     cut_at: int | None = None
+
+    @property
+    def error(self) -> str:
+        """The line that says what is wrong, or nothing."""
+        is_line = self.status >= HTTPStatus.BAD_REQUEST and self.content_type.startswith("text/plain")
+        return self.body.decode(errors="replace") if is_line else ""
 
 
 def plain(status: int, line: str, **headers: str) -> Answer:

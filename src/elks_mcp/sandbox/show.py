@@ -26,6 +26,9 @@ def state(world: World) -> dict[str, Any]:
         "now": time(world.clock.now()),
         "manual_clock": isinstance(world.clock, ManualClock),
         "number": world.own.number,
+        "username": world.account.username,
+        "password": world.account.password,
+        "webhook_ports": sorted(world.webhooks.ports),
         "balance": world.account.balance,
         "currency": world.account.currency,
         "magic": {number: behaviour.description for number, behaviour in MAGIC.items()},
@@ -80,6 +83,7 @@ def request(entry: ApiRequest) -> dict[str, Any]:
         "authorised": entry.authorised,
         "status": entry.status,
         "fault": entry.fault,
+        "error": entry.error,
     }
 
 

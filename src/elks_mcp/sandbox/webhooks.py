@@ -58,13 +58,14 @@ class _Heard:
 class Webhooks:
     """The queue of webhooks and the record of every try.
 
-    With *transport* None the sandbox connects by itself, to this machine only: whatever is not loopback is
+    With *transport* None the sandbox connects by itself, to *ports* of this machine only: whatever else is
     recorded as refused and never tried again. A *transport* of the caller's may lead anywhere.
     """
 
     rules: Rules
     transport: httpx2.AsyncBaseTransport | None
     agenda: Agenda[_Post]
+    ports: set[int]
     attempts: list[WebhookAttempt] = field(default_factory=list)
 
     def post(
@@ -72,6 +73,19 @@ class Webhooks:
     ) -> None:
         """Queue a webhook for *at*; *on_body* gets what the other side answers, if it is not empty."""
         self.agenda.add(at, _Post(kind, url, form, at + self.rules.webhook_retry_for, on_body))
+
+    def find_refusal(self, url: str) -> str:
+        """Say why no webhook would be sent to this address of this machine, or nothing.
+
+        Nothing is said of other machines' addresses: they are taken, as 46elks takes them, and not called.
+        """
+        parsed = _parse(url)
+        if self.transport is not None or parsed is None or not _is_loopback(parsed):
+            return ""
+        port = parsed.port or _DEFAULT_PORTS[parsed.scheme]
+        if port in self.ports:
+            return ""
+        return f"refused: the sandbox was not started with --webhook-port {port}"
 
     def clear(self) -> None:
         """Forget what is queued and what was tried."""
@@ -107,6 +121,8 @@ class Webhooks:
             return await self._send(self.transport, request)
         if not _is_loopback(request.url):
             return _Heard(problem="refused: the sandbox only talks to this machine", hopeless=True)
+        if refusal := self.find_refusal(url):
+            return _Heard(problem=refusal, hopeless=True)
         async with httpx2.AsyncHTTPTransport() as transport:
             return await self._send(transport, request)
 
@@ -124,20 +140,27 @@ class Webhooks:
         return _Heard(response.status_code, body.decode(errors="replace"))
 
 
+def _parse(url: str) -> httpx2.URL | None:
+    try:
+        return httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return None
+
+
 def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
     """Take user name and password out of *url* and make them a Basic header, as 46elks does."""
-    try:
-        parsed = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        return url, {}
-    if not parsed.userinfo:
+    parsed = _parse(url)
+    if parsed is None or not parsed.userinfo:
         return url, {}
     token = base64.b64encode(f"{parsed.username}:{parsed.password}".encode()).decode()
     return str(parsed.copy_with(userinfo=b"")), {"Authorization": f"Basic {token}"}
 
 
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
 def _is_loopback(url: httpx2.URL) -> bool:
-    if url.scheme not in {"http", "https"}:
+    if url.scheme not in _DEFAULT_PORTS:
         return False
     if url.host == "localhost":
         return True

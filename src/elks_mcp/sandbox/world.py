@@ -33,13 +33,14 @@ class World:
         account: Account,
         own: OwnNumber,
         webhook_transport: httpx2.AsyncBaseTransport | None = None,
+        webhook_ports: set[int],
     ) -> None:
         self.clock, self.rules, self.account, self.own = clock, rules, account, own
         self._first_balance = account.balance
         self._changed = anyio.Event()
         self._settling = anyio.Lock()
         self._steps: Agenda[Step] = Agenda(self._wake)
-        self.webhooks = Webhooks(rules, webhook_transport, Agenda(self._wake))
+        self.webhooks = Webhooks(rules, webhook_transport, Agenda(self._wake), webhook_ports)
         self.network = Network(rules, account, own, self._steps, self.webhooks)
         self.faults = Faults()
         self.requests: list[ApiRequest] = []
