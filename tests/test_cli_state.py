@@ -570,7 +570,7 @@ def test_a_number_is_forgotten_after_a_yes(place: Place) -> None:
         terminal.read_until("[y/N]").type("y")
         assert terminal.finish() == 0
     assert f"{PHONE.e164} is forgotten in 1 order." in terminal.shown
-    assert "The number said STOP. That stays" in terminal.shown
+    assert "The number opted out. That stays" in terminal.shown
     assert files_with(place.folder or Path(), PHONE.e164) == []
 
 
@@ -581,7 +581,7 @@ def test_nobody_is_asked_where_nobody_is(place: Place) -> None:
     assert (done.exit_code, "--yes" in done.stderr) == (1, True)
     assert files_with(place.folder or Path(), PHONE.e164)
     done = tell(place, "forget", PHONE.e164, "--yes")
-    assert (done.exit_code, "STOP" in done.output) == (0, False)
+    assert (done.exit_code, "opted out" in done.output) == (0, False)
     assert files_with(place.folder or Path(), PHONE.e164) == []
     assert tell(place, "forget", PHONE.e164).output == f"Nothing is held about {PHONE.e164}.\n"
 

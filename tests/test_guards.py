@@ -453,7 +453,7 @@ def test_all_is_reported_at_once_by_name_and_in_order() -> None:
         "tainted",
         "night",
     ]
-    assert set(GUARD_NAMES) - set(names) == {"sender_usable"}
+    assert set(GUARD_NAMES) - set(names) == {"sender_usable", "maybe_opted_out"}
     assert [name for name in GUARD_NAMES if name in names] == names
 
 
@@ -502,6 +502,7 @@ def test_nobody_is_told_a_way_round_a_stop() -> None:
     said = reason("opted_out", STRICT, WRONG_IN_ALL_WAYS, AT_NIGHT)
     assert "until they write START themselves" in said
     assert "ELKS_" not in said
+    assert "opt-outs" not in said, "an assistant may have a shell"
 
 
 def test_of_a_budget_that_is_overspent_nothing_is_left() -> None:

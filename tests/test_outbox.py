@@ -707,7 +707,7 @@ async def test_who_said_stop_in_the_meantime_gets_nothing(house: House) -> None:
             assert (await house.settled(other)).state is OrderState.SENT
             order = await house.find(order)
     assert order.state is OrderState.CANCELLED
-    assert "STOP" in order.fault
+    assert "opted out" in order.fault
     assert order.text is None
     assert [post.form["to"] for post in posts(house.box)] == [ELSEWHERE.e164]
 
@@ -1434,7 +1434,7 @@ async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_ba
     there.append(House(tmp_path, report_to=report_to))
     async with there[0].running() as house:
         order = await house.settled(await house.place())
-        assert (order.state, order.fault) == (OrderState.CANCELLED, "The recipient said STOP.")
+        assert (order.state, order.fault) == (OrderState.CANCELLED, "The recipient opted out.")
         assert posts(house.box) == []
 
 

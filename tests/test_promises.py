@@ -408,7 +408,7 @@ async def test_p6_who_said_stop_gets_nothing_until_they_write_start(era: Era) ->
         for more in ({}, {"idempotencyKey": "k"}, {"dryRun": False}, {"sender": "Klara"}):
             refused = await call(client, "send_sms", to=PHONE, message="Erbjudande", **more)
             assert refused.is_error
-            assert "Refused by opted_out: The recipient said STOP" in words(refused)
+            assert "Refused by opted_out: The recipient opted out" in words(refused)
         estimate = data(await call(client, "estimate_sms_cost", to=PHONE, message="Erbjudande"))
         assert estimate["wouldBeRefused"] is True
         assert posted(box) == []
@@ -435,7 +435,7 @@ async def test_p6_a_stop_while_a_person_is_asked_counts(era: Era) -> None:
     async with connected(environ, box=box, way=era, clock=clock, person=person) as client:
         refused = await call(client, "send_sms", to=PHONE, message="Hej")
     assert refused.is_error
-    assert "said STOP" in words(refused)
+    assert "The recipient opted out" in words(refused)
     assert len(person.questions) == 1
     assert posted(box) == []
 
@@ -472,7 +472,7 @@ async def test_p6_a_stop_that_is_read_stops_what_is_queued_on_every_server(tmp_p
         await pass_time(clock, timedelta(minutes=5))
         await until(lambda: len(box.accepted) == 1, clock=clock)
         status = await call(one, "check_sms_status", messageId=queued["orderId"])
-    assert words(status).startswith("Cancelled: Refused by opted_out: The recipient said STOP")
+    assert words(status).startswith("Cancelled: Refused by opted_out: The recipient opted out")
     assert PHONE not in [message.to for message in box.accepted]
 
 

@@ -27,7 +27,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
-from sqlalchemy import Connection, event, insert, select
+from sqlalchemy import Connection, MetaData, event, insert, select
 from sqlalchemy.exc import OperationalError
 
 import elks_mcp.store.migrations
@@ -66,6 +66,7 @@ from elks_mcp.store.hashes import Hasher, find_or_make_key
 from elks_mcp.store.migrating import HEAD, upgrade
 from elks_mcp.store.peek import has_work
 from elks_mcp.store.schema import accounts, metadata, orders
+from elks_mcp.store.storage import find_hasher
 from elks_mcp.store.store import Store
 from elks_mcp.store.upkeep import ROWS_KEPT, UNKNOWN_TEXT_KEPT
 from elks_mcp.strangers import WORDS_WORK_FOR, Shown
@@ -163,6 +164,101 @@ async def test_what_an_older_version_left_is_brought_up_to_date(nothing: Place, 
         await store.events.hear([said("Ja")])
         assert await store.arrivals.find_last() == 1
     assert read_rows(nothing, "SELECT version_num FROM alembic_version") == [(HEAD,)]
+
+
+async def test_p6_the_opt_outs_of_an_older_version_hold_for_all_accounts(
+    nothing: Place, clock: ManualClock
+) -> None:
+    """The later word of several accounts counts; what is queued, waiting or in doubt stays as it was."""
+    engine, sending = open_engine(nothing), await hasher_of(nothing)
+    with engine.begin() as connection:
+        upgrade(connection, "0005")
+        put_old_rows(connection, sending)
+    engine.dispose()
+    async with opened(nothing, clock) as ours, opened(nothing, clock, OTHERS) as theirs:
+        for store in (ours, theirs):
+            for number, opted_out in OLD_WORDS.items():
+                recall = (await store.book.look_back(a_draft(to=Number(number)))).recall
+                assert recall.opted_out is opted_out, number
+                assert recall.opt_out is None or recall.opt_out.message_id is None
+        assert (await ours.book.look_back(a_draft())).recall.is_known
+        assert {each.state for each in await ours.book.list_latest(10)} == set(OLD_ORDERS.values())
+        await ours.events.hear_news([said("Nej tack", at=NOON)], [])
+        assert not (await ours.book.look_back(a_draft())).recall.opted_out, "a question was in doubt"
+    assert read_rows(nothing, "SELECT count(*) FROM opt_outs") == [(4,)]
+
+
+OLD_WORDS = {
+    "+46701740605": False,
+    "+46701740606": True,
+    "+46701740607": False,
+    "+46701740608": True,
+    "+46701740609": True,
+}
+OLD_ORDERS = {
+    "O-22222221": OrderState.QUEUED,
+    "O-22222222": OrderState.IN_DOUBT,
+    "O-22222223": OrderState.WAITING,
+}
+
+
+async def hasher_of(place: Place) -> Hasher:
+    """Find what a place's hashes are made with."""
+    return await anyio.to_thread.run_sync(find_hasher, place)
+
+
+def put_old_rows(connection: Connection, hasher: Hasher) -> None:
+    """Put down two accounts, their contacts and orders, as a server of version 0005 did."""
+    old = MetaData()
+    old.reflect(connection)
+    early, late = (round(at.timestamp() * 1_000_000) for at in (NOON - DAY, NOON - MINUTE))
+    for number, username in enumerate((ACCOUNT.username, OTHERS.username), 1):
+        account = {"id": number, "base_url": ACCOUNT.base_url, "username": username}
+        connection.execute(insert(old.tables["accounts"]).values(account))
+    words = [
+        (1, "+46701740605", False, None),
+        (1, "+46701740606", True, early),
+        (2, "+46701740606", False, None),
+        (1, "+46701740607", True, early),
+        (2, "+46701740607", False, late),
+        (1, "+46701740608", False, early),
+        (2, "+46701740608", True, late),
+        (2, "+46701740609", True, None),
+    ]
+    for account_id, number_, opted_out, word_at in words:
+        theirs = {"account_id": account_id, "number_hash": hasher.number(number_), "sent_at": early}
+        row = theirs | {"opted_out": opted_out, "word_at": word_at}
+        connection.execute(insert(old.tables["contacts"]).values(row))
+    for order_id, state in OLD_ORDERS.items():
+        order = an_old_order(order_id, state, hasher) | {"placed_at": late, "changed_at": late}
+        order |= {"due_at": late + 10**10, "charged_at": late, "attempted_at": late}
+        connection.execute(insert(old.tables["orders"]).values(order))
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT setval(pg_get_serial_sequence('accounts', 'id'), 2)")
+
+
+def an_old_order(order_id: str, state: OrderState, hasher: Hasher) -> dict[str, object]:
+    """Make what was held of an order that asks something, but for its times."""
+    return {
+        "id": order_id,
+        "account_id": 1,
+        "state": state,
+        "recipient": PHONE.e164,
+        "recipient_hash": hasher.number(PHONE.e164),
+        "sender": "+46701740699",
+        "text": f"Kommer du? {order_id}",
+        "flash": False,
+        "parts": 1,
+        "encoding": "GSM-7",
+        "price": PRICE,
+        "currency": "SEK",
+        "findings": "[]",
+        "approver": "policy",
+        "charge": PRICE,
+        "attempts": 1,
+        "fault": "",
+        "caller": "",
+    }
 
 
 async def test_tables_that_are_made_at_once_are_those_of_the_migrations(nothing: Place) -> None:
@@ -546,7 +642,7 @@ async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) 
         assert await theirs.events.hear_news((), [report]) == [report]
         recall = (await theirs.book.look_back(a_draft("Sent"))).recall
         assert (recall.spent, recall.is_known, recall.repeated) == (0, False, None)
-        assert not (await theirs.book.look_back(a_draft(to=OTHER_PHONE))).recall.opted_out
+        assert (await theirs.book.look_back(a_draft(to=OTHER_PHONE))).recall.opted_out, "which holds for all"
         assert (await theirs.events.find_heard()).until is None
 
         mine = await claim_new(theirs, "Other words for another account", key="another key")
@@ -1433,7 +1529,7 @@ async def test_after_a_stop_nobody_may_send(place: Place, clock: ManualClock) ->
         await store.queue.withdraw(claim)
         order = await store.book.get(claim.order_id)
         assert (order.state, order.text) == (OrderState.CANCELLED, None)
-        assert "STOP" in order.fault
+        assert "opted out" in order.fault
 
 
 async def test_what_was_not_used_is_given_back_as_it_was(place: Place, clock: ManualClock) -> None:

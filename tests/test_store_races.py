@@ -264,7 +264,7 @@ async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
         def stop(_: object, __: object, statement: str, *___: object) -> None:
             if not stops and sign in statement:
                 stops.append(statement)
-                change_rows(house.storage.place, "UPDATE contacts SET opted_out = 1")
+                change_rows(house.storage.place, "UPDATE opt_outs SET opted_out = 1")
 
         event.listen(engine_of(store), "before_cursor_execute", stop)
         async with house.outbox.running():
@@ -272,4 +272,4 @@ async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
             order = await house.settled(order)
         assert stops
         assert (order.state, posts(house.box)) == (OrderState.CANCELLED, [])
-        assert "STOP" in order.fault
+        assert "opted out" in order.fault

@@ -17,7 +17,7 @@ from elks_mcp.errors import Misconfigured
 from elks_mcp.hearing import Hearing
 from elks_mcp.inbox import Inbox
 from elks_mcp.limits import UNLIMITED, Limits, Most, Share
-from elks_mcp.models import Caller
+from elks_mcp.models import Caller, Scope
 from elks_mcp.orders import Orders
 from elks_mcp.outbox import Habits, Outbox
 from elks_mcp.own_numbers import OwnNumbers
@@ -62,7 +62,8 @@ class App:
             return self
         strangers = self.strangers.of(caller.name)
         client = self.client.counted(self.limits.of(caller.name).count_provider_request)
-        orders = self.orders.of(caller.name, strangers, client)
+        may_quote = Scope.READ in caller.scopes
+        orders = self.orders.of(caller.name, strangers, client, may_quote=may_quote)
         return replace(self, caller=caller, client=client, strangers=strangers, orders=orders)
 
     @property

@@ -7,14 +7,25 @@ their findings are shown; all are heard, always.
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime
 
+from elks_mcp.consent import quote
 from elks_mcp.links import holds_link
 from elks_mcp.lookalike import pretended_name
-from elks_mcp.models import AccountNumbers, Draft, Effect, Estimate, Finding, Frozen, Recall, Taint
+from elks_mcp.models import (
+    AccountNumbers,
+    Draft,
+    Effect,
+    Estimate,
+    Finding,
+    Frozen,
+    OptOut,
+    Recall,
+    Taint,
+)
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, NumberKind, SenderId, written
 from elks_mcp.policy import Policy, largest_day, largest_price
@@ -32,6 +43,9 @@ class Facts(Frozen):
     estimate: Estimate | None = None
     recall: Recall | None = None
     """What is remembered; None where nothing can be, as in a dry run that never was anything else."""
+
+    quote: str = ""
+    """What the recipient wrote when they opted out, or may have, if it is at hand; cleaned, short."""
 
     own_numbers: AccountNumbers = AccountNumbers()
 
@@ -53,7 +67,15 @@ def find(draft: Draft, facts: Facts, policy: Policy) -> tuple[Finding, ...]:
     heard = (
         (guard.__name__, guard(draft, facts, policy)) for guard in GUARDS if is_on(guard.__name__, policy)
     )
-    return tuple(Finding(guard=name, effect=said[0], reason=said[1]) for name, said in heard if said)
+    return tuple(
+        Finding(guard=name, effect=said[0], reason=said[1], quote=facts.quote if name in _QUOTING else "")
+        for name, said in heard
+        if said
+    )
+
+
+_QUOTING = frozenset({"opted_out", "maybe_opted_out"})
+"""Guards whose findings quote what the recipient wrote."""
 
 
 def is_on(guard: str, policy: Policy) -> bool:
@@ -174,10 +196,35 @@ def own_number(draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
 
 
 def opted_out(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
-    """Keep from texting who said STOP. There is no way round it but that they write START."""
+    """Refuse a recipient who opted out, until they write START or a person lifts it by hand."""
     if facts.recall is None or not facts.recall.opted_out:
         return None
-    return Effect.REFUSE, "The recipient said STOP: no texts go there until they write START themselves."
+    opt_out = facts.recall.opt_out
+    when = f" on {_written(opt_out.at)}" if opt_out else ""
+    recorded = f", as a person recorded{_reason(opt_out)}" if opt_out and opt_out.by_person else ""
+    return Effect.REFUSE, f"The recipient opted out{when}{recorded}. {_UNTIL_START}"
+
+
+_UNTIL_START = (
+    "No texts go there until they write START themselves; only a person can correct a mistake, by hand."
+)
+"""It names no command: an assistant may have a shell."""
+
+
+def maybe_opted_out(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Ask a person when the latest text from the recipient is likely an opt-out."""
+    if facts.recall is None or facts.recall.opted_out or facts.recall.maybe_opted_out is None:
+        return None
+    when = _written(facts.recall.maybe_opted_out.at)
+    return Effect.ASK, f"The latest text from the recipient, on {when}, may be an opt-out."
+
+
+def _reason(opt_out: OptOut) -> str:
+    return f': "{quote(opt_out.reason)}"' if opt_out.reason else ""
+
+
+def _written(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 # ── sender ──
@@ -380,6 +427,7 @@ GUARDS: tuple[Guard, ...] = (
     allowed_recipient,
     own_number,
     opted_out,
+    maybe_opted_out,
     impersonation,
     unknown_sender,
     sender_usable,

@@ -12,6 +12,7 @@ import anyio
 
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
+from elks_mcp.consent import LastSent, read_words
 from elks_mcp.models import Direction, Message
 from elks_mcp.opt_out import OptWord, find_word
 from elks_mcp.store import Storage
@@ -63,12 +64,20 @@ class Inbox:
             await events.hear(listing.messages, until=newest, at=heard.now)
             self._looked_at = now
 
+    async def read_words(self, messages: Sequence[Message]) -> dict[str, OptWord]:
+        """Return which of these texts opt out, or may, by their ids; also if nothing is remembered yet."""
+        if not any(find_word(each.text or "") for each in messages if _is_inbound(each)):
+            return {}
+        if self._storage.exists:
+            return await (await self._storage.open()).opt_outs.read_words(messages)
+        return read_words(messages, self._clock.now(), lambda _, __: LastSent())
+
     async def hear(self, messages: Sequence[Message]) -> None:
         """Take note of messages that were read for another reason, if anything is remembered here yet.
 
-        A STOP opens the store, so that other processes hear of it too.
+        What opts out, or may, opens the store, so that other processes hear of it too.
         """
-        if self._storage.is_open or (self._storage.exists and any(map(_is_stop, messages))):
+        if self._storage.is_open or (self._storage.exists and any(map(_may_opt_out, messages))):
             await (await self._storage.open()).events.hear(messages)
 
     async def without_hidden(self, messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -85,8 +94,8 @@ class Inbox:
         return tuple(each for each in messages if each.sender in known or not _is_inbound(each))
 
 
-def _is_stop(message: Message) -> bool:
-    return _is_inbound(message) and find_word(message.text or "") is OptWord.STOP
+def _may_opt_out(message: Message) -> bool:
+    return _is_inbound(message) and find_word(message.text or "") in {OptWord.STOP, OptWord.MAYBE}
 
 
 def _is_inbound(message: Message) -> bool:

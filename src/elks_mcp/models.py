@@ -63,6 +63,13 @@ class Finding(Frozen):
     guard: str
     effect: Effect
     reason: Annotated[str, Field(repr=False)]
+    quote: Annotated[str, Field(repr=False)] = ""
+    """The stranger's words that it is about: cleaned, one short line; kept only while a person is asked."""
+
+    @property
+    def in_words(self) -> str:
+        """The reason, with the quotation."""
+        return f'{self.reason} They wrote: "{self.quote}"' if self.quote else self.reason
 
 
 class Estimate(Frozen):
@@ -226,10 +233,28 @@ class Taint(Frozen):
     """How many others than their writers and the recipient were texted in these 30 minutes."""
 
 
+class OptOut(Frozen):
+    """When somebody opted out, or may have, and where that can be read."""
+
+    at: AwareDatetime
+    message_id: str | None = None
+    """46elks' id of the text that says so; None if a person recorded it, or another account received it."""
+
+    by_person: bool = False
+    reason: Annotated[str, Field(repr=False)] = ""
+    """What the person said who recorded it."""
+
+
 class Recall(Frozen):
     """What is remembered that bears on a draft."""
 
     opted_out: bool = False
+    opt_out: OptOut | None = None
+    """The opt-out, if more is known about it."""
+
+    maybe_opted_out: OptOut | None = None
+    """The latest text from the recipient, if it is likely an opt-out."""
+
     is_known: bool = False
     """Something was ever sent to the recipient, or received from it."""
 

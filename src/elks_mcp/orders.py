@@ -2,15 +2,18 @@
 
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
+from elks_mcp.consent import quote
 from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused
 from elks_mcp.guards import Facts, find, is_on
 from elks_mcp.models import (
     Approval,
     Approver,
+    Direction,
     Draft,
     Effect,
     Estimate,
     Finding,
+    Message,
     Order,
     Quote,
     Recall,
@@ -21,7 +24,7 @@ from elks_mcp.own_numbers import OwnNumbers
 from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import PERSON_ONLY, Policy
 from elks_mcp.store import Pace, Placed, Prior, Storage
-from elks_mcp.strangers import Shown, Strangers, find_taint
+from elks_mcp.strangers import Shown, Strangers, find_taint, shown_from
 from elks_mcp.text import measure, unsendable
 
 _LATEST = 200
@@ -44,6 +47,8 @@ class Orders:
         policy: Policy,
         clock: Clock,
         caller: str = "",
+        *,
+        may_quote: bool = True,
     ) -> None:
         self._client = client
         self._storage = storage
@@ -52,11 +57,16 @@ class Orders:
         self._policy = policy
         self._clock = clock
         self._caller = caller
+        self._may_quote = may_quote and not policy.hides_unknown
+        """Whether the caller may be shown what the recipient wrote."""
 
-    def of(self, caller: str, strangers: Strangers, client: ElksClient) -> "Orders":
-        """Make and find those of another caller, who was shown other strangers' words."""
-        own_numbers, policy = self._own_numbers, self._policy
-        return Orders(client, self._storage, strangers, own_numbers, policy, self._clock, caller)
+    def of(self, caller: str, strangers: Strangers, client: ElksClient, *, may_quote: bool) -> "Orders":
+        """Make and find those of another caller, who was shown other strangers' words.
+
+        `may_quote`: the caller may read received texts, so findings may quote them.
+        """
+        rest = self._own_numbers, self._policy, self._clock
+        return Orders(client, self._storage, strangers, *rest, caller, may_quote=may_quote)
 
     def draft(
         self, to: str, message: str, sender: str | None = None, *, flash: bool = False, key: str | None = None
@@ -105,10 +115,11 @@ class Orders:
         recall = recall or await self._recall(draft, live=live)
         if live or draft.sender not in self._policy.senders:
             await self._own_numbers.read()
+        quoted = await self._find_quote(draft, recall)
         try:
             estimate = await self._client.get_estimate(draft)
         except ProviderError:
-            findings = self._find(draft, None, recall, live=live)
+            findings = self._find(draft, None, recall, live=live, quoted=quoted)
             if of_effect(findings, Effect.REFUSE):
                 raise Refused(listed(findings)) from None
             raise
@@ -116,7 +127,7 @@ class Orders:
             draft=draft,
             size=measure(draft.text),
             estimate=estimate,
-            findings=self._find(draft, estimate, recall, live=live),
+            findings=self._find(draft, estimate, recall, live=live, quoted=quoted),
             quoted_at=self._clock.now(),
         )
 
@@ -203,8 +214,39 @@ class Orders:
         findings = self._find(draft, Estimate(price=price), recall, live=True)
         return listed(tuple(each for each in of_effect(findings, Effect.REFUSE) if each.guard in guards))
 
+    async def _find_quote(self, draft: Draft, recall: Recall | None) -> str:
+        """Fetch the text by which the recipient opted out, or may have; "" if it cannot be fetched.
+
+        A text that may be an opt-out can say anything, so showing it counts as showing a stranger's text. A
+        clear one is nothing but the word, and does not.
+        """
+        found = recall and (recall.opt_out or recall.maybe_opted_out)
+        if not (recall and found and found.message_id and self._may_quote):
+            return ""
+        try:
+            message = await self._client.get_message(found.message_id)
+        except (ProviderError, NotFound, InvalidInput):
+            return ""
+        if message.direction is not Direction.INBOUND or message.sender != draft.to.e164:
+            return ""
+        if not recall.opted_out:
+            await self._note_shown(message)
+        return quote(message.text or "")
+
+    async def _note_shown(self, message: Message) -> None:
+        now = self._clock.now()
+        self._strangers.note([message], now)
+        if self._storage.place.url:
+            await (await self._storage.open()).shown.note(self._caller, shown_from([message], now))
+
     def _find(
-        self, draft: Draft, estimate: Estimate | None, recall: Recall | None, *, live: bool
+        self,
+        draft: Draft,
+        estimate: Estimate | None,
+        recall: Recall | None,
+        *,
+        live: bool,
+        quoted: str = "",
     ) -> tuple[Finding, ...]:
         facts = Facts(
             size=measure(draft.text),
@@ -212,6 +254,7 @@ class Orders:
             live=live,
             estimate=estimate,
             recall=recall,
+            quote=quoted,
             own_numbers=self._own_numbers.known,
             taint=recall.taint if recall else find_taint(self._shown, draft.to),
         )
@@ -246,7 +289,7 @@ def listed(findings: tuple[Finding, ...]) -> str:
     order = (Effect.REFUSE, Effect.ASK, Effect.WARN)
     sentences = sorted(findings, key=lambda finding: order.index(finding.effect))
     said_by = {Effect.REFUSE: "Refused by", Effect.ASK: "Also", Effect.WARN: "Also"}
-    return " ".join(f"{said_by[each.effect]} {each.guard}: {each.reason}" for each in sentences)
+    return " ".join(f"{said_by[each.effect]} {each.guard}: {each.in_words}" for each in sentences)
 
 
 def _read_text(message: str) -> str:

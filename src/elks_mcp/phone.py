@@ -6,6 +6,7 @@ kept in one form only, so that a limit or an opt-out cannot be dodged by spellin
 
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -89,6 +90,33 @@ class SenderId:
 
 
 Sender = Number | SenderId
+
+
+def is_e164(text: str) -> bool:
+    """Return whether a text is a number in E.164, as 46elks writes them: nothing but + and digits."""
+    return re.fullmatch(r"\+[0-9]+", text) is not None
+
+
+def read_other_party(raw: str, ours: str) -> str:
+    """Return the number in 46elks' history that is not the account's in E.164, however it is written.
+
+    `ours` is the account's number, whose country's national numbers are understood. Digits without + or 0 are
+    read with a country code first. A name, a short number, and what is no valid number stay as they are.
+    """
+    digits = re.sub(r"[\s\-().]", "", raw)
+    if is_e164(raw) or not re.fullmatch(r"\+?[0-9]{7,15}", digits):
+        return raw
+    from phonenumbers import country_code_for_region  # noqa: PLC0415
+
+    region = Number(ours).region if is_e164(ours) else ""
+    home = region if region.isalpha() else HOME_REGION
+    at_home = f"+{country_code_for_region(home)}{digits}"
+    for reading in (digits,) if digits.startswith(("+", "0")) else (f"+{digits}", at_home):
+        with suppress(InvalidInput):
+            number = parse_number(reading, home)
+            if number.kind is not NumberKind.UNASSIGNED:
+                return number.e164
+    return raw
 
 
 def written(sender: Sender) -> str:

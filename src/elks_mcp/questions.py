@@ -41,7 +41,7 @@ def size_in_lines(text: str) -> str:
 
 def _list_reasons(order: Order, reasons: tuple[Finding, ...], columns: int | None) -> list[str]:
     """Write the reasons as a list; one that quotes a stranger's text has no row that begins like ours."""
-    said = [f"- {each.reason}" for each in reasons]
+    said = [f"- {each.in_words}" for each in reasons]
     said += [f"- Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
     if columns is None:
         return [visible(each) for each in said]

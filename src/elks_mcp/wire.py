@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 from elks_mcp.models import Account, Direction, Draft, Estimate, Message, OwnNumber, Page, Receipt, Report
 from elks_mcp.money import Money
-from elks_mcp.phone import written
+from elks_mcp.phone import read_other_party, written
 from elks_mcp.text import cleaned
 
 PAGE_SIZE = 100
@@ -370,12 +370,17 @@ def _name(words: str | None) -> str:
 def _message(sms: _Sms, currency: str) -> Message:
     direction = sms.direction or ""
     inbound = direction.startswith("incoming")
+    sender, to = _name(sms.sender), _name(sms.to)
+    if inbound:  # else a STOP from `0701740605` or `46701740605` would not count
+        sender = read_other_party(sender, to)
+    else:
+        to = read_other_party(to, sender)
     return Message(
         id=sms.id,
         direction=Direction.INBOUND if inbound else Direction.OUTBOUND,
         is_reply=direction == "outgoing-reply",
-        sender=_name(sms.sender),
-        to=_name(sms.to),
+        sender=sender,
+        to=to,
         created_at=sms.created,
         delivered_at=sms.delivered,
         status="received" if inbound else sms.status or "unknown",

@@ -3,6 +3,8 @@
 What they do is in a module of their own each, loaded when it is wanted.
 """
 
+from pathlib import Path
+
 import click
 
 from elks_mcp.cli.environment import act, in_state_dir
@@ -116,6 +118,74 @@ def resume(context: click.Context) -> None:
     act(context, topic.resume)
 
 
+@click.group("opt-outs", invoke_without_command=True)
+@in_state_dir
+@click.pass_context
+def opt_outs(context: click.Context) -> None:
+    """See who gets no texts, and record it by hand.
+
+    It holds for every account of the state. Without a command: list.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_opt_outs)
+
+
+@opt_outs.command("list")
+@in_state_dir
+@click.pass_context
+def list_opt_outs(context: click.Context) -> None:
+    """List who opted out, and whose opt-out was lifted; of each number the last digits."""
+    from elks_mcp.cli import opt_outs as topic  # noqa: PLC0415
+
+    act(context, topic.list_all)
+
+
+_reason = click.option("--reason", default="", help="Where you know it from: 'she told me at the till'.")
+
+
+@opt_outs.command("add")
+@_phone
+@_reason
+@in_state_dir
+@click.pass_context
+def add_opt_out(context: click.Context, phone: str, reason: str) -> None:
+    """Record that a number opted out by other means than a text."""
+    from elks_mcp.cli import opt_outs as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.add(configuration, phone, reason))
+
+
+@opt_outs.command("remove")
+@_phone
+@click.option("--reason", required=True, help="Why the number may be texted again. It is recorded.")
+@in_state_dir
+@click.pass_context
+def remove_opt_out(context: click.Context, phone: str, reason: str) -> None:
+    """Let a number be texted again, whose opt-out was a mistake or was taken back.
+
+    It also ends that the latest text from the number counts as a possible opt-out.
+    """
+    from elks_mcp.cli import opt_outs as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.remove(configuration, phone, reason))
+
+
+@opt_outs.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_reason
+@in_state_dir
+@click.pass_context
+def import_opt_outs(context: click.Context, file: Path, reason: str) -> None:
+    """Record all numbers of a file: one a line, or a CSV file with the number in its first column.
+
+    A line that cannot be used is named with its number, and the others are recorded. Exit code 1 if there is
+    such a line.
+    """
+    from elks_mcp.cli import opt_outs as topic  # noqa: PLC0415
+
+    act(context, lambda configuration: topic.import_file(configuration, file, reason))
+
+
 @click.command()
 @_phone
 @click.option("--yes", is_flag=True, help="Do not ask first.")
@@ -125,7 +195,7 @@ def forget(context: click.Context, phone: str, *, yes: bool) -> None:
     """Remove what is held about a phone number.
 
     Orders lose the number, the text, 46elks' id and all hashes; what they cost stays. That the number
-    said STOP stays too, as a keyed hash, so that nothing is sent there.
+    opted out stays too, as a keyed hash, so that nothing is sent there.
     """
     from elks_mcp.cli import privacy  # noqa: PLC0415
 
@@ -248,4 +318,4 @@ def revoke_token(context: click.Context, which: str) -> None:
     act(context, lambda configuration: topic.revoke(configuration, which))
 
 
-BY_HAND = (approve, pending, outbox, webhooks, token, forget, export)
+BY_HAND = (approve, pending, outbox, opt_outs, webhooks, token, forget, export)

@@ -27,7 +27,8 @@ def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:
         say(state.absence)
         return 0
     held = state.ask(lambda database: Traces(database).list_held(number))
-    if not held:
+    opt_out = state.ask(lambda database: Traces(database).find_opt_out(number))
+    if not (held or opt_out):
         say(f"Nothing is held about {number.e164}.")
         return 0
     if not (yes or _agrees(number, held)):
@@ -45,7 +46,13 @@ def export(configuration: Configuration, raw: str) -> int:
     """
     number, state = _read(configuration, raw), State(configuration)
     held = state.ask(lambda database: Traces(database).list_held(number)) if state.exists else []
-    shown = {"number": number.e164, "state": state.whereabouts, "accounts": [_shown(each) for each in held]}
+    opt_out = state.ask(lambda database: Traces(database).find_opt_out(number)) if state.exists else None
+    shown = {
+        "number": number.e164,
+        "state": state.whereabouts,
+        "opt_out": opt_out,
+        "accounts": [_shown(each) for each in held],
+    }
     click.echo(json.dumps(shown, indent=2, default=_written))
     return 0
 
@@ -71,7 +78,7 @@ def _report(number: Number, removed: Removed) -> str:
 _WHAT_IT_MEANS = """They lost the number, the text, 46elks' id and all hashes.
 What they cost, and when, stays for the budget. A repeat of such a text is not known as one any more.
 46elks' own history is not touched; who is read in it later is noted again, by keyed hash."""
-_STOP_STAYS = "\nThe number said STOP. That stays, as a keyed hash, so that nothing is sent there."
+_STOP_STAYS = "\nThe number opted out. That stays, as a keyed hash, so that nothing is sent there."
 
 
 def _shown(held: Held) -> dict[str, Any]:

@@ -49,6 +49,17 @@ class State:
             raise NotFound(self.absence, hint="--state-dir or ELKS_STATE_DIR names another directory.")
         return anyio.run(self.ask_soon, work)
 
+    def ask_or_make(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        """Open it, or make it if there is none yet, and ask.
+
+        Raises:
+            NotFound: it is in the memory of a server.
+            StateUnavailable, Misconfigured: it cannot be used.
+        """
+        if not self.place.outlives_us:
+            raise NotFound(self.absence)
+        return anyio.run(self.ask_soon, work)
+
     async def ask_soon(self, work: Callable[[Database], Awaitable[T]]) -> T:
         """Open it and ask, where there is an event loop already."""
         async with open_database(self.place) as database:

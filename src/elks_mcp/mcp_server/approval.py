@@ -188,7 +188,7 @@ def _say_how_to_approve(app: App, request: Request) -> str:
 
 
 def _in_words(reasons: tuple[Finding, ...]) -> str:
-    return " ".join(reason.reason for reason in reasons)
+    return " ".join(reason.in_words for reason in reasons)
 
 
 def can_ask(ctx: Context[App]) -> bool:

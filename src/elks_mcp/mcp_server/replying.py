@@ -14,9 +14,9 @@ from elks_mcp.mcp_server.answers import AskAnswer, HistoryEntry, ReplyAnswer, Se
 from elks_mcp.mcp_server.approval import Agreement, Consent, Plan, Repeat, Request, plan, put_before_person
 from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.mcp_server.sending import carry_out
-from elks_mcp.mcp_server.showing import note_shown
+from elks_mcp.mcp_server.showing import show_all
 from elks_mcp.mcp_server.tool import READS, SENDS, ElksTool
-from elks_mcp.models import Message, Scope
+from elks_mcp.models import Scope
 from elks_mcp.phone import SenderId, parse_number
 from elks_mcp.store import Arrival, Wanted
 
@@ -141,21 +141,21 @@ async def _receive(app: App, wanted: Wanted, arrival: Arrival) -> ReplyAnswer:
     except (ProviderError, NotFound) as error:
         note = f"46elks does not show what it says: {error.explain()} get_sms_messages may, later."
         return _answer(wanted, arrival.position, None, note, status="received")
-    await note_shown(app, [message])
-    return _answer(wanted, arrival.position, message, status="received")
+    (entry,) = await show_all(app, [message])
+    return _answer(wanted, arrival.position, entry, status="received")
 
 
 def _answer(
     wanted: Wanted,
     position: int,
-    message: Message | None,
+    message: HistoryEntry | None,
     note: str = "",
     *,
     status: Literal["received", "no_reply"] = "no_reply",
 ) -> ReplyAnswer:
     return ReplyAnswer(
         status=status,
-        message=HistoryEntry.of(message) if message else None,
+        message=message,
         sender=wanted.sender.e164 if wanted.sender else None,
         cursor=f"c-{position}",
         note=note,

@@ -79,8 +79,7 @@ async def _read_inbox(app: App) -> HistoryAnswer:
     app.require_account()
     listing = await app.client.list_messages(_LATEST, Direction.INBOUND)
     shown = await show(app, listing.messages)
-    entries = tuple(map(HistoryEntry.of, shown))
-    return HistoryAnswer(count=len(shown), messages=entries, note=remark(listing, len(shown)))
+    return HistoryAnswer(count=len(shown), messages=shown, note=remark(listing, len(shown)))
 
 
 async def _read_message(app: App, message_id: str) -> HistoryEntry:
@@ -88,4 +87,4 @@ async def _read_message(app: App, message_id: str) -> HistoryEntry:
     order = await app.orders.find_order(message_id)
     found = await app.client.get_message(order.receipt.message_id if order and order.receipt else message_id)
     shown = await show(app, [found])
-    return HistoryEntry.of(shown[0] if shown else found.model_copy(update={"text": None}))
+    return shown[0] if shown else HistoryEntry.of(found.model_copy(update={"text": None}))

@@ -26,6 +26,8 @@ async def carry_out(
         return reports.report_dry_run(planned.quote, app.policy)
     placed = await _place(app, planned, asked)
     order, prospect = await _follow(app, placed.order)
+    if isinstance(planned, Plan) and not placed.is_repeat:  # an order does not keep what they quote
+        order = order.model_copy(update={"findings": planned.quote.findings})
     return reports.report_order(app, order, message, prospect, repeated=placed.is_repeat)
 
 

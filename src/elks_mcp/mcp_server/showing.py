@@ -5,16 +5,25 @@ from datetime import UTC
 
 from elks_mcp.app import App
 from elks_mcp.client import LISTED_PAGES
+from elks_mcp.mcp_server.answers import HistoryEntry
 from elks_mcp.models import Listing, Message
 from elks_mcp.strangers import shown_from
 
 
-async def show(app: App, messages: Sequence[Message]) -> tuple[Message, ...]:
+async def show(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:
     """Take note of texts, leave out what may not be read, and remember whose words were shown."""
     await app.inbox.hear(messages)
+    words = await app.inbox.read_words(messages)
     shown = await app.inbox.without_hidden(messages)
     await note_shown(app, shown)
-    return shown
+    return tuple(HistoryEntry.of(each, words.get(each.id)) for each in shown)
+
+
+async def show_all(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:
+    """Show texts that may be read, and remember whose words were shown."""
+    words = await app.inbox.read_words(messages)
+    await note_shown(app, messages)
+    return tuple(HistoryEntry.of(each, words.get(each.id)) for each in messages)
 
 
 def remark(listing: Listing, shown: int) -> str:

@@ -8,7 +8,7 @@ from mcp.server.mcpserver import Context, Resolve
 from elks_mcp.app import App
 from elks_mcp.errors import NotFound, ProviderError
 from elks_mcp.mcp_server import reports
-from elks_mcp.mcp_server.answers import EstimateAnswer, HistoryAnswer, HistoryEntry, SendAnswer, StatusAnswer
+from elks_mcp.mcp_server.answers import EstimateAnswer, HistoryAnswer, SendAnswer, StatusAnswer
 from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, Request, ask, plan
 from elks_mcp.mcp_server.params import (
     DirectionFilter,
@@ -62,8 +62,7 @@ async def get_sms_messages(
     app.require_account()
     wanted = None if direction == "both" else Direction(direction)
     listing = await app.client.list_messages(limit, wanted, until=until)
-    shown = await show(app, listing.messages)
-    entries = tuple(HistoryEntry.of(message) for message in shown)
+    entries = await show(app, listing.messages)
     return HistoryAnswer(count=len(entries), messages=entries, note=remark(listing, len(entries)))
 
 

@@ -1,6 +1,5 @@
 """Texts that came in: which, from whom by keyed hash, and in which order. What they say is not kept."""
 
-import re
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from elks_mcp.models import Direction, Message
-from elks_mcp.phone import Number
+from elks_mcp.phone import Number, is_e164
 from elks_mcp.store.answers import Arrival, Wanted
 from elks_mcp.store.database import Database, Tx, reading
 from elks_mcp.store.schema import accounts, arrivals, contacts, orders
@@ -133,7 +132,7 @@ def _last(tx: Tx) -> int:
 
 
 def _build(tx: Tx, message: Message, received_at: datetime, position: int) -> dict[str, Any]:
-    is_number = re.fullmatch(r"\+[0-9]+", message.sender)
+    is_number = is_e164(message.sender)
     return {
         "account_id": tx.account_id,
         "position": position,

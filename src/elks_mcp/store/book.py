@@ -17,7 +17,15 @@ from elks_mcp.store.database import Database, Tx, deciding, reading
 from elks_mcp.store.earlier import find_earlier, recall_for
 from elks_mcp.store.numbers import make_code
 from elks_mcp.store.people import recall
-from elks_mcp.store.rows import build_order, parse_draft, parse_order, parse_price
+from elks_mcp.store.rows import (
+    build_order,
+    parse_draft,
+    parse_findings,
+    parse_order,
+    parse_price,
+    without_quotes,
+    write_findings,
+)
 from elks_mcp.store.schema import orders
 from elks_mcp.strangers import Shown
 
@@ -215,7 +223,9 @@ def _expire_waiting(tx: Tx, row: Row[Any]) -> None:
 
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
+    findings = approval.quote.findings
     return build_order(tx, approval.quote) | {
+        "findings": write_findings(findings if waits else without_quotes(findings)),
         "state": OrderState.WAITING if waits else OrderState.QUEUED,
         "approver": approval.approver,
         "approval": _new_approval(tx) if waits else None,
@@ -257,4 +267,5 @@ def _release(tx: Tx, row: Row[Any], check: Check) -> Order:
         due_at=tx.now,
         charge=row.price,
         charged_at=tx.now,
+        findings=write_findings(without_quotes(parse_findings(row.findings))),
     )

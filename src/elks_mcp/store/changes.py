@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.models import Order, OrderState, Receipt
 from elks_mcp.store.database import Tx
-from elks_mcp.store.rows import IN_ORDER, parse_order
+from elks_mcp.store.rows import IN_ORDER, parse_findings, parse_order, without_quotes, write_findings
 from elks_mcp.store.schema import NOW, orders
 
 
@@ -18,7 +18,9 @@ def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
     """End an order that nothing was sent for: its text and its share of the budget are let go."""
     unused = row.state == OrderState.WAITING  # a key that never led anywhere may be used again
     changes = {"state": state, "fault": fault, "charge": 0, "changed_at": tx.now, "lease": None}
-    changes |= {"key_hash": None} if unused else {}
+    if unused:
+        findings = write_findings(without_quotes(parse_findings(row.findings)))
+        changes |= {"key_hash": None, "findings": findings}
     return change(tx, row.id, **changes, **without_text(tx))
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
 
-from elks_mcp.models import Claim, Draft, OrderState, Quote, Recall
+from elks_mcp.models import Claim, Draft, OptOut, OrderState, Quote, Recall
 from elks_mcp.store.answers import Check, Idle, Pace
 from elks_mcp.store.changes import alter_all, close
 from elks_mcp.store.database import Tx
-from elks_mcp.store.people import DAY, has_opted_out, sum_spent
+from elks_mcp.store.opt_outs import opted_out_at
+from elks_mcp.store.people import DAY, sum_spent
 from elks_mcp.store.rows import parse_draft, parse_price
 from elks_mcp.store.schema import NOW, ago, orders
 from elks_mcp.store.traffic import find_idle, find_slot, take_slots
@@ -43,7 +44,7 @@ def _build_next() -> Select[Any]:
     its_own = case((o.charged_at > ago(DAY), o.charge), else_=0)
     facts = (o.id, o.state, o.recipient, o.sender, o.text, o.flash, o.price, o.currency)
     history = (o.placed_at, o.attempts, o.fault)
-    recalled = (has_opted_out().label("opted_out"), (sum_spent() - its_own).label("spent"))
+    recalled = (opted_out_at().label("opted_out_at"), (sum_spent() - its_own).label("spent"))
     due = and_(
         o.account_id == bindparam("account"),
         o.state == OrderState.QUEUED,
@@ -143,7 +144,8 @@ def _end_if_unwanted(tx: Tx, row: Row[Any], check: Check) -> bool:
     if tx.now - row.placed_at > KEPT:
         _expire(tx, row)
         return True
-    recall = Recall(opted_out=row.opted_out, spent=int(row.spent))
+    opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
+    recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=int(row.spent))
     if why_not := check(parse_draft(row), parse_price(row), recall):
         close(tx, row, OrderState.CANCELLED, why_not)
     return bool(why_not)

@@ -70,7 +70,7 @@ def _parse(
     tx: Tx, row: Row[Any], draft: Draft, shown: Collection[Shown], repeated: Row[Any] | None = None
 ) -> Recall:
     taint = find_taint(tx, draft, shown, elsewhere=row.tainted)
-    return parse_recall(row, repeated=repeated.id if repeated else None, taint=taint)
+    return parse_recall(tx, row, repeated=repeated.id if repeated else None, taint=taint)
 
 
 def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:

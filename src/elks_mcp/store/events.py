@@ -107,7 +107,7 @@ class Events:
 def _note(tx: Tx, messages: tuple[Message, ...]) -> None:
     """Store what follows from messages; one that we may have caused ourselves can only opt out."""
     caused = find_self_caused(tx, messages)
-    note_messages(tx, messages, self_caused=caused)
+    note_messages(tx, messages, caused)
     note_arrivals(tx, messages, caused)
 
 

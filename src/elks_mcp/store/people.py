@@ -1,7 +1,6 @@
-"""What is remembered of the people texted: whether we know them, how often, and who said STOP."""
+"""What is remembered of the people texted: whether we know them, how often, and who may have opted out."""
 
-import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +15,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    exists,
-    false,
     func,
     or_,
     select,
@@ -25,10 +22,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.models import NEVER_SENT, Direction, Message, OrderState, Recall, Taint
-from elks_mcp.opt_out import OptWord, find_word
-from elks_mcp.phone import Number
+from elks_mcp.opt_out import OptWord, asks
+from elks_mcp.phone import Number, is_e164
 from elks_mcp.store.database import Tx
-from elks_mcp.store.schema import Moment, accounts, ago, contacts, is_one_of, orders
+from elks_mcp.store.opt_outs import RECALLED, note_words, parse_maybe, parse_opt_out, read_news
+from elks_mcp.store.schema import Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
 
 LATELY = timedelta(minutes=10)
 DAY = timedelta(hours=24)
@@ -39,7 +37,7 @@ _NOT_COUNTED = (*NEVER_SENT, OrderState.WAITING)
 def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
     """Recall what bears on a text to a number; of its own order, `besides`, nothing counts."""
     values = recall_values(tx, to, besides=besides)
-    return parse_recall(tx.execute(_RECALL, values).one())
+    return parse_recall(tx, tx.execute(_RECALL, values).one())
 
 
 def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
@@ -52,10 +50,12 @@ def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
     }
 
 
-def parse_recall(row: Row[Any], repeated: str | None = None, taint: Taint | None = None) -> Recall:
+def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Taint | None = None) -> Recall:
     """Read the answer."""
     return Recall(
-        opted_out=row.opted_out,
+        opted_out=bool(row.opt_out),
+        opt_out=parse_opt_out(tx, row),
+        maybe_opted_out=parse_maybe(row),
         is_known=row.first_order_at is not None or bool(row.is_contact),
         first_sent_at=min((at for at in (row.first_sent_at, row.first_order_at) if at), default=None),
         lately=row.lately,
@@ -81,7 +81,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     first_order = select(func.min(accepted_at, type_=Moment))
     return (
         select(
-            func.coalesce(contacts.c.opted_out, false()).label("opted_out"),
+            *RECALLED,
             or_(contacts.c.sent_at.is_not(None), contacts.c.received_at.is_not(None)).label("is_contact"),
             contacts.c.first_sent_at,
             first_order.where(to_them, has_message)
@@ -92,7 +92,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
             _count(counted).label("today"),
             sum_spent(other).label("spent"),
         )
-        .select_from(accounts.outerjoin(contacts, here))
+        .select_from(accounts.outerjoin(contacts, here).outerjoin(opt_outs, opt_outs.c.number_hash == number))
         .where(accounts.c.id == account)
     )
 
@@ -112,57 +112,61 @@ _others = orders.alias("others")
 _RECALL = build_recall()
 
 
-def has_opted_out() -> ColumnElement[bool]:
-    """Say of an order that its recipient said STOP."""
-    return exists().where(
-        contacts.c.account_id == orders.c.account_id,
-        contacts.c.number_hash == orders.c.recipient_hash,
-        contacts.c.opted_out,
-    )
-
-
-def note_messages(tx: Tx, messages: Iterable[Message], *, self_caused: Collection[str] = ()) -> None:
-    """Note who wrote, who was written to, and who said STOP.
+def note_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
+    """Note who wrote, who was written to, and who opted out.
 
     `self_caused`: ids of incoming texts that prove nothing about their sender, except that a STOP counts.
     """
-    _note(tx, _news(tx, messages, self_caused))
+    messages = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
+    words = {
+        id_: word
+        for id_, word in read_news(tx, messages).items()
+        if id_ not in self_caused or word is OptWord.STOP
+    }
+    _note(tx, _news(tx, [each for each in messages if each.id not in self_caused], words))
+    note_words(tx, messages, words)
 
 
 def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:
     """Note who was written to by these orders, which are about to go."""
-    first, last = func.min(orders.c.changed_at), func.max(orders.c.changed_at)
-    sent = select(orders.c.recipient_hash, first.label("first"), last.label("last"))
+    changed = orders.c.changed_at
+    sent = select(
+        orders.c.recipient_hash,
+        func.min(changed).label("first"),
+        func.max(changed).label("last"),
+        func.max(case((orders.c.asks, changed))).label("asked_at"),
+    )
     accepted = and_(which, orders.c.message_id.is_not(None), orders.c.recipient_hash.is_not(None))
     rows = tx.all(sent.where(accepted).group_by(orders.c.recipient_hash))
     _note(
         tx,
         [
-            _contact(tx, row.recipient_hash) | {"first_sent_at": row.first, "sent_at": row.last}
+            _contact(tx, row.recipient_hash)
+            | {"first_sent_at": row.first, "sent_at": row.last, "asked_at": row.asked_at}
             for row in rows
         ],
     )
 
 
-def _news(tx: Tx, messages: Iterable[Message], self_caused: Collection[str]) -> list[dict[str, Any]]:
-    """Sum messages up, one row for each number."""
+def _news(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> list[dict[str, Any]]:
+    """Sum messages up in order of their times, one row for each number."""
     rows: dict[str, dict[str, Any]] = {}
-    for message in sorted(messages, key=lambda each: (each.created_at or tx.now, each.id)):
+    for message in messages:
         inbound = message.direction is Direction.INBOUND
         other = message.sender if inbound else message.to
-        if not re.fullmatch(r"\+[0-9]+", other):
+        if not is_e164(other):
             continue  # a name can be anybody's
         row = rows.setdefault(other, _contact(tx, tx.hasher.number(other)))
         moment = message.created_at or tx.now
-        word = find_word(message.text or "") if inbound else None
-        if message.id in self_caused:
-            word = word if word is OptWord.STOP else None
-        else:
-            kind = "received_at" if inbound else "sent_at"
-            row[kind] = moment
-            row[f"first_{kind}"] = row[f"first_{kind}"] or moment
-        if word:
-            row |= {"opted_out": word is OptWord.STOP, "word_at": moment}
+        kind = "received_at" if inbound else "sent_at"
+        row[kind] = moment
+        row[f"first_{kind}"] = row[f"first_{kind}"] or moment
+        if inbound:
+            is_maybe = words.get(message.id) is OptWord.MAYBE
+            row["maybe_at"] = moment if is_maybe else None
+            row["maybe_message_id"] = message.id if is_maybe else None
+        elif asks(message.text or ""):
+            row["asked_at"] = moment
     return list(rows.values())
 
 
@@ -174,27 +178,28 @@ def _contact(tx: Tx, number_hash: str) -> dict[str, Any]:
         "received_at": None,
         "first_sent_at": None,
         "first_received_at": None,
-        "opted_out": False,
-        "word_at": None,
+        "asked_at": None,
+        "maybe_at": None,
+        "maybe_message_id": None,
     }
 
 
 def _note(tx: Tx, rows: list[dict[str, Any]]) -> None:
-    """Put rows beside what is known, where the later word counts."""
+    """Put rows beside what is known, where what is later counts."""
     if not rows:
         return
     insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(contacts)
     new = insert.excluded  # type: ignore[attr-defined]
-    said_later = and_(
-        new.word_at.is_not(None), or_(contacts.c.word_at.is_(None), contacts.c.word_at <= new.word_at)
-    )
+    wrote_later = or_(contacts.c.received_at.is_(None), contacts.c.received_at < new.received_at)
+    wrote_later = and_(new.received_at.is_not(None), wrote_later)
     changes = {
         "sent_at": _later(contacts.c.sent_at, new.sent_at),
         "received_at": _later(contacts.c.received_at, new.received_at),
         "first_sent_at": _earlier(contacts.c.first_sent_at, new.first_sent_at),
         "first_received_at": _earlier(contacts.c.first_received_at, new.first_received_at),
-        "opted_out": case((said_later, new.opted_out), else_=contacts.c.opted_out),
-        "word_at": _later(contacts.c.word_at, new.word_at),
+        "asked_at": _later(contacts.c.asked_at, new.asked_at),
+        "maybe_at": case((wrote_later, new.maybe_at), else_=contacts.c.maybe_at),
+        "maybe_message_id": case((wrote_later, new.maybe_message_id), else_=contacts.c.maybe_message_id),
     }
     statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
         index_elements=[contacts.c.account_id, contacts.c.number_hash], set_=changes

@@ -28,7 +28,7 @@ from elks_mcp.store.answers import Check, Idle, Outlook, Pace, PauseReason, Pros
 from elks_mcp.store.changes import MessageTaken, accept, accept_unshared, change, close
 from elks_mcp.store.claims import claim_due, is_queued
 from elks_mcp.store.database import Database, Tx, deciding, reading, writing, writing_once
-from elks_mcp.store.people import has_opted_out
+from elks_mcp.store.opt_outs import has_opted_out
 from elks_mcp.store.schema import Moment, is_one_of, orders
 from elks_mcp.store.traffic import find_pause, pause, resume
 
@@ -48,7 +48,7 @@ class Queue:
     ) -> list[Claim] | Idle:
         """Take the orders whose turn it is and the right to send each once; or say how long to wait.
 
-        `check` is heard once more: who said STOP in the meantime gets nothing, and a budget that was
+        `check` is heard once more: who opted out in the meantime gets nothing, and a budget that was
         lowered holds. (Only that is recalled here.) `most`: so many at once, as far as the pace allows.
         `only`: none but these orders.
         """
@@ -56,7 +56,7 @@ class Queue:
 
     @reading
     def may_send(self, tx: Tx, claim: Claim) -> bool:
-        """Tell whether a claim still holds, and its recipient has not said STOP since. Ask last of all."""
+        """Tell whether a claim still holds, and its recipient has not opted out since. Ask last of all."""
         return tx.execute(_MAY_SEND, {"order": claim.order_id, "token": claim.lease}).first() is not None
 
     async def settle_sent(self, claim: Claim, receipt: Receipt) -> Order | None:
@@ -87,7 +87,7 @@ class Queue:
         if row is None:
             return None
         if tx.first(select(orders.c.id).where(orders.c.id == row.id, has_opted_out())):
-            return close(tx, row, OrderState.CANCELLED, "The recipient said STOP.")
+            return close(tx, row, OrderState.CANCELLED, "The recipient opted out.")
         return change(tx, row.id, state=OrderState.QUEUED, lease=None, due_at=tx.now, changed_at=tx.now)
 
     @deciding

@@ -1,6 +1,7 @@
 """Rows made of orders, and orders of rows."""
 
 import json
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ from sqlalchemy import Row
 
 from elks_mcp.models import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
 from elks_mcp.money import Money
+from elks_mcp.opt_out import asks
 from elks_mcp.phone import Number, Sender, SenderId, written
 from elks_mcp.store.database import Tx
 from elks_mcp.store.schema import orders
@@ -27,7 +29,7 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "encoding": quote.size.encoding,
         "price": quote.estimate.price.units,
         "currency": quote.estimate.price.currency,
-        "findings": json.dumps([finding.model_dump(mode="json") for finding in quote.findings]),
+        "findings": write_findings(quote.findings),
         "recipient_hash": tx.hasher.number(draft.to.e164),
         "text_hash": tx.hasher.of("text", draft.text),
         "fingerprint": fingerprint(tx, draft),
@@ -36,6 +38,7 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "message_id": None,
         "fault": "",
         "caller": draft.caller,
+        "asks": asks(draft.text),
     }
 
 
@@ -80,7 +83,7 @@ def parse_order(row: Row[Any] | SimpleNamespace) -> Order:
         parts=row.parts,
         encoding=Encoding(row.encoding),
         price=Money(row.price, row.currency),
-        findings=tuple(Finding.model_validate(each) for each in json.loads(row.findings)),
+        findings=parse_findings(row.findings),
         approver=Approver(row.approver),
         approval=row.approval,
         placed_at=row.placed_at,
@@ -91,6 +94,21 @@ def parse_order(row: Row[Any] | SimpleNamespace) -> Order:
         fault=row.fault,
         caller=row.caller,
     )
+
+
+def write_findings(findings: Iterable[Finding]) -> str:
+    """Write what the guards found."""
+    return json.dumps([finding.model_dump(mode="json") for finding in findings])
+
+
+def parse_findings(written: str) -> tuple[Finding, ...]:
+    """Read what the guards found."""
+    return tuple(Finding.model_validate(each) for each in json.loads(written))
+
+
+def without_quotes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Leave out strangers' words, which are stored only while a person is asked about them."""
+    return tuple(finding.model_copy(update={"quote": ""}) for finding in findings)
 
 
 def parse_draft(row: Row[Any]) -> Draft:

@@ -147,6 +147,7 @@ orders = Table(
     Column("cost", BigInteger),
     Column("fault", Text, nullable=False),
     Column("caller", String(64), nullable=False, server_default=""),
+    Column("asks", Boolean, nullable=False, server_default=false()),
     Index("uq_orders_approval", "approval", unique=True),
     Index("uq_orders_key", "key_hash", "account_id", unique=True),
     Index("uq_orders_message", "message_id", "account_id", unique=True),
@@ -160,6 +161,7 @@ orders = Table(
 `due_at` is when somebody must look at it again: a waiting order expires then, a queued one has its turn,
 the lease of one that is being sent ends, and for one in doubt history is read.
 `charge` is what it holds of the budget: its price, then what it really cost, and 0 once it was not sent.
+`asks` is whether the text asks for an answer; it outlives the text.
 
 No index begins with the account: as long as PostgreSQL has not counted the rows of a young table, any index
 that fits a little is as good to it as any other, and it would go through all that the account has.
@@ -175,12 +177,32 @@ contacts = Table(
     Column("received_at", Moment),
     Column("first_sent_at", Moment),
     Column("first_received_at", Moment),
-    Column("opted_out", Boolean, nullable=False),
-    Column("word_at", Moment),
+    Column("asked_at", Moment),
+    Column("maybe_at", Moment),
+    Column("maybe_message_id", String(100)),
 )
-"""Who was ever written to or heard from, by keyed hash, and who does not want to be.
+"""Who was ever written to or heard from, by keyed hash.
 
-`word_at` is when the latest STOP or START was written, so that they can be read twice and in any order.
+`asked_at` is when the account last asked the number something, as far as history shows it. `maybe_at` and
+`maybe_message_id` are those of the latest text from the number, if that is likely an opt-out.
+"""
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("number_hash", String(64), primary_key=True),
+    Column("opted_out", Boolean, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("account_id", ForeignKey(accounts.c.id)),
+    Column("message_id", String(100)),
+    Column("source", String(10), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("masked", String(20), nullable=False),
+)
+"""Who opted out, or in again after that, by keyed hash; for all accounts of the state.
+
+`at` is when that was written or recorded: the later word wins, so words can be read twice and in any order.
+`source` is "text" or "person"; `account_id` and `message_id` name the text, which is not stored.
 """
 
 arrivals = Table(

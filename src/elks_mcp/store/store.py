@@ -12,6 +12,7 @@ from elks_mcp.store.doubts import Doubts
 from elks_mcp.store.events import Events
 from elks_mcp.store.generations import Generations
 from elks_mcp.store.hashes import Hasher
+from elks_mcp.store.opt_outs import OptOuts
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.queue import Queue
 from elks_mcp.store.shown import Shown
@@ -30,6 +31,7 @@ class Store:
     events: Events
     arrivals: Arrivals
     generations: Generations
+    opt_outs: OptOuts
     shown: Shown
     tokens: Tokens
     upkeep: Upkeep
@@ -55,6 +57,7 @@ class Store:
             events=Events(database),
             arrivals=Arrivals(database),
             generations=Generations(database),
+            opt_outs=OptOuts(database),
             shown=Shown(database),
             tokens=Tokens(database),
             upkeep=upkeep,

@@ -10,6 +10,7 @@ from elks_mcp.models import UNFINISHED
 from elks_mcp.phone import Number
 from elks_mcp.store.database import Database, Tx, reading, writing
 from elks_mcp.store.desk import lock_all
+from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
 from elks_mcp.store.place import Account
 from elks_mcp.store.schema import accounts, arrivals, contacts, orders, shown
 
@@ -63,9 +64,15 @@ class Traces:
         every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
         return [held for held in every if any(held[1:])]
 
+    @reading
+    def find_opt_out(self, tx: Tx, number: Number) -> dict[str, Any] | None:
+        """Return what is recorded about a number's opt-out, which holds for all accounts."""
+        row = find_opt_out(tx, number)
+        return _shown(row) if row else None
+
     @writing
     def remove(self, tx: Tx, number: Number) -> Removed:
-        """Remove all that is held about a number, except that it said STOP.
+        """Remove all that is held about a number, except that it opted out, and when.
 
         Raises:
             Refused: something to that number is unfinished.
@@ -74,12 +81,12 @@ class Traces:
         lock_all(tx)
         _check_finished(tx, number)
         removed = tx.execute(update(orders).where(_to(tx, number)).values(**_ERASED)).rowcount
-        known = tx.all(select(contacts).where(theirs))
-        tx.execute(delete(contacts).where(theirs, ~contacts.c.opted_out))
-        tx.execute(update(contacts).where(theirs).values(sent_at=None, received_at=None))
+        known = tx.execute(delete(contacts).where(theirs)).rowcount
+        opt_out = find_opt_out(tx, number)
+        reduce_opt_out(tx, number)
         for table in (arrivals, shown):
             tx.execute(delete(table).where(table.c.sender_hash == tx.hasher.number(number.e164)))
-        return Removed(removed, len(known), any(row.opted_out for row in known))
+        return Removed(removed, known, bool(opt_out and opt_out.opted_out))
 
 
 def _to(tx: Tx, number: Number) -> ColumnElement[bool]:

@@ -1,0 +1,146 @@
+"""`elks-mcp opt-outs`: who gets no texts, as a person records it, takes it back, or hands in a list."""
+
+import csv
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from elks_mcp.cli.showing import counted, say
+from elks_mcp.cli.state import State
+from elks_mcp.errors import InvalidInput
+from elks_mcp.mcp_server.answers import time_in_words
+from elks_mcp.phone import Number, parse_number
+from elks_mcp.settings import Configuration
+from elks_mcp.store.opt_outs import OptOuts, Recorded
+
+_LONGEST_REASON = 200
+
+
+def list_all(configuration: Configuration) -> int:
+    """List who opted out, then whose opt-out was lifted; return 0, also if nobody did."""
+    state = State(configuration)
+    if not state.exists:
+        say(state.absence)
+        return 0
+    recorded = state.ask(lambda database: OptOuts(database).list_all())
+    for each in recorded:
+        say(_line(each))
+    if not recorded:
+        say("Nobody has opted out.")
+    return 0
+
+
+def add(configuration: Configuration, raw: str, reason: str) -> int:
+    """Record that a number opted out; return 0.
+
+    Raises:
+        InvalidInput: it is not a phone number, or the reason is too long.
+    """
+    number, reason = parse_number(raw, configuration.settings.policy().home), _read_reason(reason)
+    added = State(configuration).ask_or_make(lambda database: OptOuts(database).add([number], reason))
+    if added:
+        say(f"{number.e164} has opted out: no texts go there.")
+    else:
+        say(f"{number.e164} had opted out before; nothing was changed.")
+    return 0
+
+
+def remove(configuration: Configuration, raw: str, reason: str) -> int:
+    """Let a number be texted again, and record why; return 1 if it had not opted out.
+
+    Raises:
+        InvalidInput: it is not a phone number, or there is no reason.
+    """
+    number, reason = parse_number(raw, configuration.settings.policy().home), _read_reason(reason)
+    if not reason:
+        raise InvalidInput("The reason is empty.", hint="Say why the number may be texted again.")
+    if not State(configuration).ask(lambda database: OptOuts(database).remove(number, reason)):
+        say(f"{number.e164} has not opted out; nothing was changed.")
+        return 1
+    say(f"{number.e164} may be texted again. The reason is recorded.")
+    return 0
+
+
+def import_file(configuration: Configuration, path: Path, reason: str) -> int:
+    """Record every number of a file; return 1 if a line could not be used. All others are recorded.
+
+    Raises:
+        InvalidInput: the file cannot be read.
+    """
+    reason = _read_reason(reason) or f"imported from {path.name}"[:_LONGEST_REASON]
+    lines = _read_lines(path, configuration.settings.policy().home)
+    numbers = list(dict.fromkeys(each.number for each in lines if each.number))
+    added = (
+        State(configuration).ask_or_make(lambda database: OptOuts(database).add(numbers, reason))
+        if numbers
+        else []
+    )
+    for each in lines:
+        if each.fault:
+            say(f"Line {each.at}: {each.fault}", err=not each.is_heading)
+    known = len(numbers) - len(added)
+    say(f"{counted(len(added), 'number')} recorded as opted out; {known} had opted out before.")
+    unused = [each for each in lines if each.fault and not each.is_heading]
+    if unused:
+        say(f"{counted(len(unused), 'line')} could not be used: correct them and import the file again.")
+    return 1 if unused else 0
+
+
+class _Line(NamedTuple):
+    at: int
+    number: Number | None = None
+    fault: str = ""
+    is_heading: bool = False
+
+
+def _read_lines(path: Path, home: str) -> list[_Line]:
+    """Read the number in each line that is not blank, or say what is wrong with it."""
+    rows = enumerate(re.split(r"\r\n|[\r\n]", _read_file(path)), 1)
+    first, *rest = [(at, row) for at, row in rows if row.strip(" \t;,")] or [(0, "")]
+    is_heading = not any(char.isdigit() for char in _first_column(first[1]))
+    heading = _Line(first[0], fault="it was taken for a heading.", is_heading=True)
+    lines = [heading if is_heading else _read_line(*first, home)] if first[0] else []
+    return [*lines, *(_read_line(at, row, home) for at, row in rest)]
+
+
+def _read_line(at: int, row: str, home: str) -> _Line:
+    try:
+        return _Line(at, parse_number(_first_column(row), home))
+    except InvalidInput as error:
+        return _Line(at, fault=f"{error} {error.hint}".rstrip())
+
+
+def _first_column(row: str) -> str:
+    """Return the first column of a line; a semicolon, a tab or a comma ends it."""
+    delimiter = next((each for each in ";\t," if each in row), ",")
+    try:
+        return next(iter(next(csv.reader([row], delimiter=delimiter), [])), "").strip()
+    except csv.Error:  # a column that is endless
+        return ""
+
+
+def _read_file(path: Path) -> str:
+    """Read a file as programs in Sweden write them: UTF-8, or else Windows-1252."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")
+
+
+def _read_reason(reason: str) -> str:
+    reason = " ".join(reason.split())
+    if len(reason) > _LONGEST_REASON:
+        raise InvalidInput(f"The reason is longer than {_LONGEST_REASON} characters.")
+    return reason
+
+
+def _line(recorded: Recorded) -> str:
+    whose = recorded.masked or "(number not kept)"
+    by = "by a person" if recorded.by_person else "by a text"
+    what = "opted out" if recorded.opted_out else "may be texted again"
+    why = f"  {recorded.reason}" if recorded.reason else ""
+    return f"{whose}  {what}, {by}, {time_in_words(recorded.at)}{why}"

@@ -1,0 +1,238 @@
+"""Who opted out, whichever account of the state heard of it: by text, or recorded by a person."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Insert,
+    Row,
+    ScalarSelect,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from elks_mcp.consent import LastSent, read_words
+from elks_mcp.models import Direction, Message, OptOut, OrderState
+from elks_mcp.opt_out import OptWord
+from elks_mcp.phone import Number, is_e164
+from elks_mcp.store.arrivals import find_stored
+from elks_mcp.store.database import Database, Tx, reading, writing
+from elks_mcp.store.schema import contacts, is_one_of, opt_outs, orders
+
+BY_TEXT, BY_PERSON = "text", "person"
+
+
+class Recorded(NamedTuple):
+    """A number that opted out, or whose opt-out a person or START lifted."""
+
+    masked: str
+    """"" if it was recorded by a version that did not note it, or was forgotten since."""
+
+    opted_out: bool
+    at: datetime
+    by_person: bool
+    reason: str
+
+
+class OptOuts:
+    """The opt-outs of all accounts of a database. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def list_all(self, tx: Tx) -> list[Recorded]:
+        """List everybody who opted out, then those who are texted again; the latest first."""
+        listed = select(opt_outs).order_by(opt_outs.c.opted_out.desc(), opt_outs.c.at.desc())
+        return [_parse(row) for row in tx.all(listed.order_by(opt_outs.c.number_hash))]
+
+    @writing
+    def add(self, tx: Tx, numbers: Sequence[Number], reason: str) -> list[Number]:
+        """Record that numbers opted out; return those that had not before."""
+        hashes = {tx.hasher.number(number.e164): number for number in numbers}
+        known = select(opt_outs.c.number_hash).where(opt_outs.c.number_hash.in_(hashes), opt_outs.c.opted_out)
+        for row in tx.all(known):
+            del hashes[row.number_hash]
+        _put(tx, [_by_person(tx, number, reason, opted_out=True) for number in hashes.values()])
+        return list(hashes.values())
+
+    @writing
+    def remove(self, tx: Tx, number: Number, reason: str) -> bool:
+        """Let a number be texted again, whether it opted out or may have; return whether it did."""
+        theirs = tx.hasher.number(number.e164)
+        maybe = exists().where(contacts.c.number_hash == theirs, contacts.c.maybe_at.is_not(None))
+        known = exists().where(opt_outs.c.number_hash == theirs, opt_outs.c.opted_out)
+        found = tx.execute(select(or_(maybe, known))).scalar_one()
+        if found:
+            _put(tx, [_by_person(tx, number, reason, opted_out=False)])
+        return bool(found)
+
+    @reading
+    def read_words(self, tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
+        """Return which texts opt out, or may, by their ids; what was recorded about a text counts."""
+        ids = [each.id for each in messages if each.direction is Direction.INBOUND]
+        stops = select(opt_outs.c.message_id).where(opt_outs.c.message_id.in_(ids), opt_outs.c.opted_out)
+        maybes = select(contacts.c.maybe_message_id).where(
+            contacts.c.account_id == tx.account_id, contacts.c.maybe_message_id.in_(ids)
+        )
+        recorded = {row[0]: OptWord.MAYBE for row in tx.all(maybes)}
+        recorded |= {row[0]: OptWord.STOP for row in tx.all(stops)}
+        words = read_words(messages, tx.now, lambda each, before: find_last_sent(tx, each.sender, before))
+        return words | recorded
+
+
+def has_opted_out() -> ColumnElement[bool]:
+    """Say of an order that its recipient opted out."""
+    return exists().where(opt_outs.c.number_hash == orders.c.recipient_hash, opt_outs.c.opted_out)
+
+
+def opted_out_at() -> ScalarSelect[datetime]:
+    """Say of an order when its recipient opted out; NULL if they did not."""
+    theirs = select(opt_outs.c.at).where(opt_outs.c.number_hash == orders.c.recipient_hash)
+    return theirs.where(opt_outs.c.opted_out).correlate(orders).scalar_subquery()
+
+
+RECALLED = (
+    opt_outs.c.opted_out.label("opt_out"),
+    opt_outs.c.at.label("opt_out_at"),
+    opt_outs.c.account_id.label("opt_out_account"),
+    opt_outs.c.message_id.label("opt_out_message"),
+    opt_outs.c.source.label("opt_out_source"),
+    opt_outs.c.reason.label("opt_out_reason"),
+    contacts.c.maybe_at,
+    contacts.c.maybe_message_id,
+)
+"""What `parse_opt_out` and `parse_maybe` read."""
+
+
+def parse_opt_out(tx: Tx, row: Row[Any]) -> OptOut | None:
+    """Read an opt-out; a text that another account received cannot be fetched here."""
+    if not row.opt_out:
+        return None
+    is_ours = row.opt_out_account == tx.account_id
+    return OptOut(
+        at=row.opt_out_at,
+        message_id=row.opt_out_message if is_ours else None,
+        by_person=row.opt_out_source == BY_PERSON,
+        reason=row.opt_out_reason,
+    )
+
+
+def parse_maybe(row: Row[Any]) -> OptOut | None:
+    """Read that the latest text may be an opt-out, unless a person or START said otherwise since."""
+    if row.maybe_at is None or (row.opt_out_at and row.opt_out_at >= row.maybe_at):
+        return None
+    return OptOut(at=row.maybe_at, message_id=row.maybe_message_id)
+
+
+# ── words in texts ──
+
+
+def read_news(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
+    """Return what texts say that were just received, by their ids.
+
+    What may be an answer was judged when it was received first; later less may be known of the question.
+    """
+    return read_words(messages, tx.now, lambda each, before: _find_once(tx, each, before))
+
+
+def note_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:
+    """Record who opted out or in by these texts, in order of their times."""
+    rows: dict[str, dict[str, Any]] = {}
+    for message in messages:
+        word = words.get(message.id)
+        if word not in {OptWord.STOP, OptWord.START} or not is_e164(message.sender):
+            continue  # a name can be anybody's
+        number = Number(message.sender)
+        rows[message.sender] = _row(tx, number, opted_out=word is OptWord.STOP) | {
+            "at": message.created_at or tx.now,
+            "account_id": tx.account_id,
+            "message_id": message.id,
+            "source": BY_TEXT,
+        }
+    _put(tx, list(rows.values()))
+
+
+def find_last_sent(tx: Tx, number: str, before: datetime) -> LastSent:
+    """Say when a number was last texted and asked before a moment, by history and by our own orders."""
+    theirs = tx.hasher.number(number)
+    known = tx.first(select(contacts).filter_by(account_id=tx.account_id, number_hash=theirs))
+    times = (known.sent_at, known.asked_at) if known else ()
+    seen = [moment if moment and moment <= before else None for moment in times]
+    at = func.coalesce(orders.c.accepted_at, orders.c.attempted_at)
+    ordered = select(func.max(at), func.max(case((orders.c.asks, at))))
+    to_them = and_(orders.c.account_id == tx.account_id, orders.c.recipient_hash == theirs)
+    [ours] = tx.all(ordered.where(to_them, is_one_of(orders.c.state, _MAY_BE_OUT), at <= before))
+    return LastSent(*seen).later(LastSent(*ours))
+
+
+_MAY_BE_OUT = (
+    OrderState.SENDING,
+    OrderState.IN_DOUBT,
+    OrderState.UNKNOWN,
+    OrderState.SENT,
+    OrderState.DELIVERED,
+    OrderState.FAILED,
+)
+
+
+def _find_once(tx: Tx, message: Message, before: datetime) -> LastSent:
+    """Find what was sent; a text that is known already counts as an answer, whatever it was taken for."""
+    if find_stored(tx, [message.id]):
+        return LastSent(asked_at=before)
+    return find_last_sent(tx, message.sender, before)
+
+
+# ── rows ──
+
+
+def _row(tx: Tx, number: Number, *, opted_out: bool) -> dict[str, Any]:
+    theirs = {"number_hash": tx.hasher.number(number.e164), "masked": number.masked}
+    return theirs | {"opted_out": opted_out, "reason": ""}
+
+
+def _by_person(tx: Tx, number: Number, reason: str, *, opted_out: bool) -> dict[str, Any]:
+    more = {"at": tx.now, "account_id": None, "message_id": None, "source": BY_PERSON, "reason": reason}
+    return _row(tx, number, opted_out=opted_out) | more
+
+
+def _put(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    """Record words beside what is known, where the later one wins."""
+    if not rows:
+        return
+    insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(opt_outs)
+    new = insert.excluded  # type: ignore[attr-defined]
+    statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
+        index_elements=[opt_outs.c.number_hash],
+        set_={column: new[column] for column in rows[0] if column != "number_hash"},
+        where=opt_outs.c.at <= new.at,
+    )
+    tx.execute(statement, sorted(rows, key=lambda row: str(row["number_hash"])))
+
+
+def _parse(row: Row[Any]) -> Recorded:
+    return Recorded(row.masked, row.opted_out, row.at, row.source == BY_PERSON, row.reason)
+
+
+# ── traces ──
+
+
+def find_opt_out(tx: Tx, number: Number) -> Row[Any] | None:
+    """Find what is recorded about a number."""
+    return tx.first(select(opt_outs).where(opt_outs.c.number_hash == tx.hasher.number(number.e164)))
+
+
+def reduce_opt_out(tx: Tx, number: Number) -> None:
+    """Leave of what is recorded about a number only that it opted out, and when."""
+    theirs = opt_outs.c.number_hash == tx.hasher.number(number.e164)
+    tx.execute(delete(opt_outs).where(theirs, ~opt_outs.c.opted_out))
+    tx.execute(update(opt_outs).where(theirs).values(message_id=None, account_id=None, reason="", masked=""))
