@@ -17,7 +17,6 @@ from .connecting import call, connected, data, live, new_box, posted, words
 from .tables.abuse import (
     HOME,
     INVALID,
-    MISTAKEN,
     NO_SPELLINGS,
     NUMBER_TRAPS,
     ORDINARY_SENDERS,
@@ -27,6 +26,7 @@ from .tables.abuse import (
     NumberTrap,
 )
 from .tables.hostile import HOSTILE, PREVIOUS, UNLISTED, Hostile
+from .tables.senders import FORBIDDEN, INNOCENT
 
 pytestmark = pytest.mark.anyio
 
@@ -129,17 +129,25 @@ async def test_each_sender_that_fraud_uses_is_refused_for_the_right_reason(box: 
     assert posted(box) == []
 
 
-async def test_ordinary_names_pass_but_for_one_in_a_hundred(box: Sandbox) -> None:
+async def test_names_of_fraud_are_refused_and_names_that_are_only_near_are_not(box: Sandbox) -> None:
+    tool = "estimate_sms_cost"
+    names = [*FORBIDDEN, *INNOCENT]
+    async with connected(live(box), box=box) as client:
+        answers = {name: await call(client, tool, to=HOME, message="Hej", sender=name) for name in names}
+        too_long = await call(client, tool, to=HOME, message="Hej", sender="postnordspar")
+    assert [name for name in names if refusal(answers[name], "impersonation")] == FORBIDDEN
+    assert refusal(too_long, INVALID)
+
+
+async def test_ordinary_names_pass(box: Sandbox) -> None:
     async with connected(live(box), box=box) as client:
         answers = {
             name: await call(client, "send_sms", to=HOME, message="Hej", sender=name, dryRun=True)
             for name in ORDINARY_SENDERS
         }
     refused = {name: refusal(answer, "impersonation") for name, answer in answers.items() if answer.is_error}
-    assert refused.keys() == MISTAKEN.keys()
-    assert all(f" looks like {MISTAKEN[name]}: " in reason for name, reason in refused.items())
-    assert len(MISTAKEN) * 100 <= len(ORDINARY_SENDERS)
-    assert {form["from"] for form in posted(box, dry_run=True)} >= set(ORDINARY_SENDERS) - set(MISTAKEN)
+    assert refused == {}
+    assert {form["from"] for form in posted(box, dry_run=True)} >= set(ORDINARY_SENDERS)
     assert posted(box) == []
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from elks_mcp.lookalike import pretended_name
 from elks_mcp.phone import SenderId, parse_sender
 
-from .tables.senders import CAUGHT, PASS
+from .tables.senders import CAUGHT, FORBIDDEN, INNOCENT, PASS
 
 
 @pytest.mark.parametrize(("sender", "name", "why"), CAUGHT)
@@ -22,11 +22,16 @@ def test_a_sender_that_is_only_near_or_has_one_inside_passes(sender: str, why: s
     assert pretended_name(sender) is None, why
 
 
+def test_names_of_fraud_are_caught_beside_ordinary_names_that_pass() -> None:
+    names = [*FORBIDDEN, "postnordspar", *INNOCENT]  # one more than fits
+    assert [name for name in names if pretended_name(name)] == [*FORBIDDEN, "postnordspar"]
+
+
 def test_the_table_is_as_long_as_it_should_be() -> None:
     senders = [row[0] for row in (*CAUGHT, *PASS)]
     assert len(senders) == len(set(senders))
-    assert len(CAUGHT) >= 100
-    assert len(PASS) >= 60
+    assert len(CAUGHT) >= 180
+    assert len(PASS) >= 200
 
 
 CAPITALS = [row for row in CAUGHT if row[0].isalpha() and row[0][1:].islower()]

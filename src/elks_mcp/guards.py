@@ -233,8 +233,8 @@ def _written(moment: datetime) -> str:
 def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
     """Look for a sender that pretends to be a bank, an authority or a known brand.
 
-    Whole words are compared, by their skeleton, so `P0LICE` and `Bank1D` are caught while
-    `Bankeryd` and `Klara` are not. What the operator configured as sender never pretends.
+    Names are compared by their skeleton, alone or with what fraud adds to them: `P0LICE` and
+    `NORDEALOGIN` are refused, `Bankeryd` and `FoodBank` are not. A configured sender never pretends.
     """
     if draft.sender in policy.senders:
         return None

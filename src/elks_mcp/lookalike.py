@@ -1,77 +1,217 @@
 """Sender names that pretend to be somebody else's.
 
-Whole words are compared, by their skeleton (what the eye takes them for), so that `P0LICE`,
-`Bank1D` and `NordeaInfo` are caught, and `Bankeryd`, `SREAlert` and `Klara` are not. Words are
-what capitals and digits set apart; a part of a word is none (`Blodbanken`), nor is a word that
-is only near (`Nordic`).
+Names are compared by their skeleton, which is what the eye takes them for: `P0LICE`, `Bank1D`
+and `Swiish` are caught. A name that is only near (`Nordic`, `Klara`) is not. A sender with more in
+it than the name is judged by how much the name says by itself:
+
+- A distinctive name of six letters or more is caught where capitals or digits set it apart
+  (`NordeaOslo`), and where only words that fraud adds stand beside it (`NORDEALOGIN`).
+- A short name, or an ordinary word (`bank`, `police`), is caught alone and beside such words only
+  (`MinBank`), so that `FoodBank`, `MeetUps` and `SOSBarnbyar` pass.
+- A brand that is also a first name or an everyday word (`Elisa`, `Bring`) is caught beside such
+  words only (`ElisaApp`).
 """
 
 import re
 from collections.abc import Iterator
-from itertools import combinations
+from enum import Enum
+from itertools import combinations, groupby
+from typing import NamedTuple
 
-_PROTECTED = {
-    "banks and payment": (
-        "bank banken bankid mobilbank mobiltbank nordea swedbank seb handelsbank handelsban danskebank sbab "
-        "lansforsak lansforsakr skandia icabanken avanza nordnet resursbank lunar revolut swish klarna qliro "
-        "paypal visa mastercard amex bankgirot trustly binance coinbase kivra frejaid sparbank "
-        "sparbanken lansfors"
+_NAMES = {
+    "banks": (
+        "nordea swedbank seb handelsbanken danskebank sbab lansforsakringar lansfors lfbank skandia "
+        "icabanken ikanobank avanza nordnet resursbank marginalen collectorbank norionbank sveabank "
+        "forexbank landshypotek alandsbank alandsbanken northmill santander revolut entercard dnb sparebank "
+        "sparebank1 sbanken storebrand gjensidige komplettbank instabank bankaxept norwegianbank "
+        "banknorwegian landkreditt bulderbank jyskebank nykredit sydbank sparnord arbejdernes almbrand "
+        "saxobank vestjyskbank totalkredit realkredit nationalbanken lunarbank osuuspankki opmobiili "
+        "saastopankki aktia poppankki spankki omasp barclays barclaycard lloyds lloydsbank natwest hsbc "
+        "halifaxbank monzo starlingbank tsb rbs firstdirect metrobank virginmoney coopbank tescobank "
+        "bankofscotland bankofengland"
+    ),
+    "payment and identity": (
+        "swish klarna paypal visa mastercard amex bankgirot plusgirot trustly zettle izettle qliro walley "
+        "vipps dankort betalingsservice mobilepay siirto pivo applepay googlepay worldpay clearpay riverty "
+        "westernunion moneygram binance coinbase metamask trustwallet cashapp bankid mobiltbankid frejaid "
+        "freja24 mitid nemid nemkonto buypass idporten suomifi kivra eboks digipost digitalpost omaposti"
     ),
     "authorities": (
-        "polis polisen police politi polizei interpol europol sapo skatteverk skatteverke skv kronofogden "
-        "fkassan forsakring forsakrings csn migration migrationsv tullverk tullverket tullen domstol "
-        "domstolen riksbank riksbanken riksgalden regering regeringen riksdagen vardguiden 1177 sos sosalarm "
-        "krisinfo folkhalsan pensionsmyn arbetsform arbetsforme transportst trafikverk trafikverke "
-        "bolagsverk bolagsverke polismyndig skattverket skattev kronof kronofogde forskassan forsakrkass "
-        "forsakringk"
+        "interpol europol sapo sakerhetspolisen polismyndigheten skatteverket skattverket skattev skv "
+        "kronofogden kronof forsakringskassan forskassan forsakrkass forsakringk fkassan csn "
+        "migrationsverket tullverket 1177 vardguiden sos sosalarm krisinfo krisinformation msb folkhalsan "
+        "folkhalsomyndigheten pensionsmyndigheten arbetsformedlingen transportstyrelsen trafikverket "
+        "bolagsverket socialstyrelsen konsumentverket lantmateriet jordbruksverket finansinspektionen "
+        "kriminalvarden forsvarsmakten aklagarmyndigheten valmyndigheten riksbank riksbanken riksgalden "
+        "skolverket boverket inspektionen skatteetaten nav altinn lanekassen tolletaten vegvesen vegvesenet "
+        "helsenorge helfo udi brreg folkeregister folkeregisteret skattestyrelsen gaeldsstyrelsen "
+        "toldstyrelsen motorstyrelsen borgerdk sundhedsstyrelsen sundhedsplatformen udbetalingdanmark "
+        "feriepenge kela fpa omavero verohallinto omakanta traficom maistraatti ulosotto migri hmrc hmcts "
+        "dvla dwp nhs govuk ukgov homeoffice tvlicensing tvlicence actionfraud companieshouse ofcom ofgem"
     ),
-    "parcels": "postnord posten dhl ups gls fedex budbee instabox schenker",
-    "telephony": "telia tele2 telenor comviq halebop vimla",
+    "parcels": (
+        "postnord dhl ups gls fedex budbee instabox instabee schenker dbschenker citymail airmee jetpak "
+        "helthjem porterbuddy posti matkahuolto smartpost dao365 royalmail evri dpd parcelforce postoffice "
+        "inpost usps omniva"
+    ),
+    "telephony": (
+        "telia tele2 telenor comviq halebop vimla chilimobil comhem bahnhof bredband2 talkmore onecall "
+        "lycamobile tdc yousee telmore oister lebara callme norlys saunalahti sonera elisamobiili "
+        "dnamobiili vodafone giffgaff talktalk virginmedia plusnet btmobile threeuk voxi"
+    ),
     "brands": (
-        "google gmail apple icloud microsoft amazon facebook instagram whatsapp netflix spotify blocket "
-        "tradera ica"
+        "google gmail youtube apple icloud itunes appstore microsoft office365 amazon facebook instagram "
+        "whatsapp telegram snapchat tiktok linkedin netflix spotify disneyplus viaplay blocket tradera ica "
+        "vinted airbnb bookingcom dropbox roblox"
     ),
 }
-"""Names that fraudsters text under, as far as the 11 characters of a sender id hold them."""
+"""Names that fraudsters text under in Sweden, Norway, Denmark, Finland and Britain."""
+
+_GENERIC = (
+    "bank banken mobilbank mobilbanken natbank sparbank sparbanken pankki verkkopankki polis polisen police "
+    "politi politiet polizei poliisi domstol domstolen tullen tulli regering regeringen riksdagen posten "
+    "lunar halifax nationwide pohjola"
+)
+"""Words, and names that are words or places too. In most compounds they are innocent."""
+
+_EVERYDAY = (
+    "elisa freja nets bring wise three chase dna hallon outlook steam yodel hermes borger kanta vero skat "
+    "collector curve starling sky coop stripe"
+)
+"""Brands and authorities that are first names or everyday words: innocent when they stand alone."""
+
+_ORDINARY = "amazonas ebooks forsakring klamma migrations minskat polls transports udbetaling vissa"
+"""Words with the skeleton of a name, or with a name and an addition in them."""
+
+_POSSESSIVE = "min mitt mina din ditt dina mit dit my your oma"
+
+_ADDED = (
+    f"{_POSSESSIVE} ny nya new www info inf kod koden code kode koodi konto account kund kunden kunde kunder "
+    "customer service serv support help hjalp hjelp hjaelp hjalpen tjanst kundtjanst kundservice team "
+    "teamet center central kontakt contact fraud app appen login logon logga loggain inlogg loggin signin "
+    "pay payment betala betalning betaling maksu sms msg mail post alert alarm larm varsel varsling varning "
+    "warning notis notice besked meddelande security secure sakerhet sikkerhet turva safe trygg verify "
+    "verifiera verifisering confirm bekrafta auth id pin otp kort card spar spara sparning tracking track "
+    "spor sporing seuranta paket parcel pakke paketti leverans levering delivery bud express order faktura "
+    "invoice regning lasku refund skatt tax vard lan loan bank banken pankki mobil mobile mobilt online web "
+    "net nett digital direkt direct portal update block sparr access sverige sweden norge norway danmark "
+    "denmark finland suomi se no dk fi uk eu ab as oy ltd plc gov com nu now official"
+)
+"""What fraudsters write before or behind a name."""
+
+
+class _Kind(Enum):
+    DISTINCTIVE = "set apart, or beside additions"
+    SHORT = "alone or beside additions"
+    EVERYDAY = "beside additions"
+
+
+class _Name(NamedTuple):
+    written: str
+    kind: _Kind
+    skeleton: str
+    counts: tuple[int, ...]
+    """How often each letter stands in a row; a disguise may double one, never drop one."""
+
+
+def pretended_name(sender: str) -> str | None:
+    """Return the bank, authority or brand that a sender id looks like, or None."""
+    bounds = {0, *(piece.end() for piece in _PIECE.finditer(sender))}
+    spans = sorted(combinations(range(len(sender) + 1), 2), key=lambda span: span[0] - span[1])
+    for start, end in spans:
+        before, word, after = sender[:start], sender[start:end], sender[end:]
+        is_apart = start in bounds and end in bounds
+        for name in _names_like(word):
+            if _pretends(name, before, after, is_apart=is_apart):
+                return name.written
+    return None
+
+
+_PIECE = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]")
+"""What capitals and digits set apart. Each digit is a piece: it may disguise a letter or divide words."""
+
+_SHORT = 5
+_GLUED = 7
+"""Letters that a short name and its additions have at least if nothing sets them apart."""
+
+
+def _pretends(name: _Name, before: str, after: str, *, is_apart: bool) -> bool:
+    if (before + name.written + after).lower() in _INNOCENT:
+        return False
+    if is_apart and name.kind is _Kind.DISTINCTIVE:
+        return True
+    if not re.fullmatch(_ADDITIONS, before) or not re.fullmatch(_ADDITIONS, after):
+        return False
+    if name.kind is _Kind.EVERYDAY and not re.search("[A-Za-z]", before + after):
+        return False
+    return is_apart or name.kind is _Kind.DISTINCTIVE or _is_glued(name, before, after)
+
+
+def _is_glued(name: _Name, before: str, after: str) -> bool:
+    return len(before + name.written + after) >= _GLUED and bool(re.fullmatch(_OWNED, before))
+
+
+def _names_like(word: str) -> Iterator[_Name]:
+    """Yield the names with the skeleton of a word, or whose skeleton has letters doubled in it."""
+    if word.lower() in _INNOCENT:
+        return
+    skeleton, letters, counts = _bones(word)
+    for name in _KNOWN.get(skeleton, []) + _KNOWN.get(letters, []):
+        doubled = len(name.written) > _UNDOUBLED and len(counts) == len(name.counts)
+        is_like = skeleton == name.skeleton or (doubled and all(map(int.__ge__, counts, name.counts)))
+        if is_like and word.isdigit() == name.written.isdigit():  # 505 is not SOS, `Litt` is not 1177
+            yield name
+
+
+_UNDOUBLED = 3
+"""Letters up to which a doubled letter makes another word: `Icca` is not ICA."""
 
 _DIGITS_AS_LETTERS = str.maketrans("0123456789", "olzeasbtbg")
 
 
-def pretended_name(sender: str) -> str | None:
-    """Name the bank, authority or brand that a sender id looks like, if it does."""
-    bones = (_skeleton(word) for word in _words(sender))
-    return next((_SKELETONS[bone] for bone in bones if bone in _SKELETONS), None)
+def _bones(word: str) -> tuple[str, str, tuple[int, ...]]:
+    """Return the skeleton, the skeleton with each run of one letter written once, and the runs' lengths.
 
-
-def _skeleton(word: str) -> str:
-    folded = word.lower().translate(_DIGITS_AS_LETTERS).replace("i", "l")
-    return folded.replace("rn", "m").replace("vv", "w").replace("cl", "d")
-
-
-_PIECE = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]")
-
-
-def _words(name: str) -> Iterator[str]:
-    """Take every run of neighbouring pieces, the longest first; a digit is a letter or sets words apart.
-
-    Digits alone are no disguise: the 505 of `Info505` is not SOS.
+    Runs are those of the word: `Killarna` has an `i` and two `l`, so it is no disguise of Klarna.
     """
-    ends = [0, *(piece.end() for piece in _PIECE.finditer(name))]
-    runs = sorted(combinations(ends, 2), key=lambda run: run[0] - run[1])
-    words = (name[start:end] for start, end in runs)
-    whole = [word for word in words if not word.isdigit() or word in _NUMBERS]
-    yield from whole
-    yield from (bare for word in whole if (bare := _COMMON.sub("", word)) != word)
+    folded = word.lower().translate(_DIGITS_AS_LETTERS)
+    for pair, letter in ("r+n+", "m"), ("vv+", "w"), ("c+[li]", "d"):
+        folded = re.sub(pair, letter, folded)
+    runs = [(letter, len(list(run))) for letter, run in groupby(folded)]
+    letters = "".join(letter for letter, _ in runs)
+    return folded.replace("i", "l"), letters.replace("i", "l"), tuple(count for _, count in runs)
 
 
-_COMMON = re.compile(
-    "^(?:min|mitt|din|ditt)(?=.{3})|(?<=.{3})(?:info|inf|kod|alert|support|kund|konto|sverige|se|ab|nu|id)$",
-    re.IGNORECASE,
-)
-"""What fraudsters write before or behind a name without a capital or a digit between."""
+_SEEN_AS = {letter: f"[{letter}{digit}]" for letter, digit in zip("olzeasbtg", "012345879", strict=True)}
+_SEEN_AS |= dict.fromkeys("il", "[il1]")
 
 
-_NUMBERS = frozenset({"1177"})
-"""Swedish health care is known by its number."""
+def _pattern(words: str) -> str:
+    """Return a pattern for any number of the words, disguised or not, and of digits."""
+    disguised = ("".join(_SEEN_AS.get(letter, letter) for letter in word) for word in words.split())
+    return f"(?i)(?:[0-9]|{'|'.join(disguised)})*"
 
-_SKELETONS = {_skeleton(word): word for words in _PROTECTED.values() for word in words.split()}
+
+_ADDITIONS = _pattern(_ADDED)
+_OWNED = _pattern(_POSSESSIVE)
+_INNOCENT = frozenset(_ORDINARY.split())
+
+_LONGEST = 11
+"""Characters of a sender id at most; longer names are cut to this, or to one less."""
+
+
+def _known() -> dict[str, list[_Name]]:
+    long = " ".join(_NAMES.values()).split()
+    kinds = {name: _Kind.DISTINCTIVE if len(name) > _SHORT else _Kind.SHORT for name in long}
+    kinds |= dict.fromkeys(_GENERIC.split(), _Kind.SHORT) | dict.fromkeys(_EVERYDAY.split(), _Kind.EVERYDAY)
+    known: dict[str, list[_Name]] = {}
+    for whole, kind in kinds.items():
+        cuts = {whole[:_LONGEST], whole[: _LONGEST - 1]} if len(whole) > _LONGEST else {whole}
+        for name in cuts.difference(_INNOCENT):
+            skeleton, letters, counts = _bones(name)
+            for key in {skeleton, letters}:
+                known.setdefault(key, []).append(_Name(name, kind, skeleton, counts))
+    return known
+
+
+_KNOWN = _known()
