@@ -26,6 +26,7 @@ COSTLY = {
     "elks_mcp.cli.doctor",
     "elks_mcp.cli.sandbox",
     "elks_mcp.sandbox",
+    "elks_mcp.top_level",
     "iso3166",
     "sqlalchemy",
 }

@@ -15,6 +15,7 @@ it than the name is judged by how much the name says by itself:
 import re
 from collections.abc import Iterator
 from enum import Enum
+from functools import cache
 from itertools import combinations, groupby
 from typing import NamedTuple
 
@@ -156,7 +157,7 @@ def _names_like(word: str) -> Iterator[_Name]:
     if word.lower() in _INNOCENT:
         return
     skeleton, letters, counts = _bones(word)
-    for name in _KNOWN.get(skeleton, []) + _KNOWN.get(letters, []):
+    for name in _known().get(skeleton, []) + _known().get(letters, []):
         doubled = len(name.written) > _UNDOUBLED and len(counts) == len(name.counts)
         is_like = skeleton == name.skeleton or (doubled and all(map(int.__ge__, counts, name.counts)))
         if is_like and word.isdigit() == name.written.isdigit():  # 505 is not SOS, `Litt` is not 1177
@@ -200,6 +201,7 @@ _LONGEST = 11
 """Characters of a sender id at most; longer names are cut to this, or to one less."""
 
 
+@cache
 def _known() -> dict[str, list[_Name]]:
     long = " ".join(_NAMES.values()).split()
     kinds = {name: _Kind.DISTINCTIVE if len(name) > _SHORT else _Kind.SHORT for name in long}
@@ -212,6 +214,3 @@ def _known() -> dict[str, list[_Name]]:
             for key in {skeleton, letters}:
                 known.setdefault(key, []).append(_Name(name, kind, skeleton, counts))
     return known
-
-
-_KNOWN = _known()
