@@ -81,7 +81,7 @@ _EVERYDAY = (
 )
 """Brands and authorities that are first names or everyday words: innocent when they stand alone."""
 
-_ORDINARY = "amazonas ebooks forsakring klamma migrations minskat polls transports udbetaling vissa"
+_ORDINARY = "amazonas civila ebooks forsakring klamma migrations minskat polls transports udbetaling vissa"
 """Words with the skeleton of a name, or with a name and an addition in them."""
 
 _POSSESSIVE = "min mitt mina din ditt dina mit dit my your oma"
@@ -110,9 +110,8 @@ class _Kind(Enum):
 class _Name(NamedTuple):
     written: str
     kind: _Kind
-    skeleton: str
     counts: tuple[int, ...]
-    """How often each letter stands in a row; a disguise may double one, never drop one."""
+    """How often each letter of the skeleton stands in a row; a disguise may have one more, never fewer."""
 
 
 def pretended_name(sender: str) -> str | None:
@@ -156,10 +155,10 @@ def _names_like(word: str) -> Iterator[_Name]:
     """Yield the names with the skeleton of a word, or whose skeleton has letters doubled in it."""
     if word.lower() in _INNOCENT:
         return
-    skeleton, letters, counts = _bones(word)
-    for name in _known().get(skeleton, []) + _known().get(letters, []):
-        doubled = len(name.written) > _UNDOUBLED and len(counts) == len(name.counts)
-        is_like = skeleton == name.skeleton or (doubled and all(map(int.__ge__, counts, name.counts)))
+    letters, counts = _bones(word)
+    for name in _known().get(letters, []):
+        more = [count - own for count, own in zip(counts, name.counts, strict=True)]
+        is_like = not any(more) or (len(name.written) > _UNDOUBLED and set(more) <= {0, 1})
         if is_like and word.isdigit() == name.written.isdigit():  # 505 is not SOS, `Litt` is not 1177
             yield name
 
@@ -170,17 +169,13 @@ _UNDOUBLED = 3
 _DIGITS_AS_LETTERS = str.maketrans("0123456789", "olzeasbtbg")
 
 
-def _bones(word: str) -> tuple[str, str, tuple[int, ...]]:
-    """Return the skeleton, the skeleton with each run of one letter written once, and the runs' lengths.
-
-    Runs are those of the word: `Killarna` has an `i` and two `l`, so it is no disguise of Klarna.
-    """
-    folded = word.lower().translate(_DIGITS_AS_LETTERS)
-    for pair, letter in ("r+n+", "m"), ("vv+", "w"), ("c+[li]", "d"):
+def _bones(word: str) -> tuple[str, tuple[int, ...]]:
+    """Return the letters of the skeleton, each run of one as a single letter, and the runs' lengths."""
+    folded = word.lower().translate(_DIGITS_AS_LETTERS).replace("i", "l")
+    for pair, letter in ("r+n+", "m"), ("vv+", "w"), ("c+l", "d"):
         folded = re.sub(pair, letter, folded)
     runs = [(letter, len(list(run))) for letter, run in groupby(folded)]
-    letters = "".join(letter for letter, _ in runs)
-    return folded.replace("i", "l"), letters.replace("i", "l"), tuple(count for _, count in runs)
+    return "".join(letter for letter, _ in runs), tuple(count for _, count in runs)
 
 
 _SEEN_AS = {letter: f"[{letter}{digit}]" for letter, digit in zip("olzeasbtg", "012345879", strict=True)}
@@ -210,7 +205,6 @@ def _known() -> dict[str, list[_Name]]:
     for whole, kind in kinds.items():
         cuts = {whole[:_LONGEST], whole[: _LONGEST - 1]} if len(whole) > _LONGEST else {whole}
         for name in cuts.difference(_INNOCENT):
-            skeleton, letters, counts = _bones(name)
-            for key in {skeleton, letters}:
-                known.setdefault(key, []).append(_Name(name, kind, skeleton, counts))
+            letters, counts = _bones(name)
+            known.setdefault(letters, []).append(_Name(name, kind, counts))
     return known
