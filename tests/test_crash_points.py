@@ -296,12 +296,14 @@ named = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scen
 fatally = pytest.mark.parametrize("fatal", [False, True], ids=["fails", "dies"])
 
 
+@named
 @pytest.mark.parametrize("database", DATABASES)
-async def test_undisturbed_everything_comes_to_its_end(request: pytest.FixtureRequest, database: str) -> None:
+async def test_undisturbed_everything_comes_to_its_end(
+    request: pytest.FixtureRequest, database: str, scenario: Scenario
+) -> None:
     place: Place = request.getfixturevalue({"sqlite": "folder", "postgres": "server"}[database])
-    for scenario in SCENARIOS:
-        steps = await go_wrong(scenario, place, None, fatal=False)
-        assert {"commit", "committed"} <= set(steps)
+    steps = await go_wrong(scenario, place, None, fatal=False)
+    assert {"commit", "committed"} <= set(steps)
 
 
 @fatally
