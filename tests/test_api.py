@@ -16,7 +16,8 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream
 from pydantic import SecretStr
 
-from elks_mcp.api import Api, Credentials, is_loopback
+from elks_mcp.addresses import is_loopback
+from elks_mcp.api import Api, Credentials
 from elks_mcp.errors import (
     NoAnswer,
     OutOfFunds,

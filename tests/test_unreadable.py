@@ -74,7 +74,7 @@ def faults(**environ: str) -> str:
             "ELKS_API_PASSWORD_FILE names a file that cannot be read: No",
         ),
         ({"ELKS_SANDBOX": "1", "ELKS_API_BASE_URL": "http://127.0.0.1:1/a1"}, "exclude each other"),
-        ({"ELKS_SECRET_KEY": "short"}, "ELKS_SECRET_KEY (5 characters) is not valid: it needs 32 characters"),
+        ({"ELKS_SECRET_KEY": "short"}, "ELKS_SECRET_KEY (5 characters) is not valid: it needs 32 bytes"),
         ({"ELKS_ALLOWED_COUNTRIES": "SE,UK"}, "'UK' is not a country, perhaps GB is meant; use two-letter"),
     ],
 )

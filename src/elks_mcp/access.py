@@ -29,7 +29,7 @@ from elks_mcp.limits import Share, Use
 from elks_mcp.mcp_server.scopes import Needs, explain_lacking
 from elks_mcp.models import Caller
 from elks_mcp.models import Scope as Allowed
-from elks_mcp.store import Storage
+from elks_mcp.store import KnownTokens, Storage
 from elks_mcp.tasks import background
 
 log = logging.getLogger(__name__)
@@ -46,14 +46,16 @@ LARGEST = 1024 * 1024
 _FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "via"})
 
 
+_MAKE_ONE = "`elks-mcp token new` makes one for it"
 _CANNOT_TELL = "The server cannot tell now who calls, so it lets nobody in. Trying again in a while helps."
 
 
 class Doorkeeper:
     """Knows who calls by their tokens.
 
-    As long as none was ever made, whoever is on this machine gets in: not who uses one of `names`, by which
-    it is known elsewhere, nor whom a proxy passes on; nobody at all where it `is_shut`.
+    As long as no token of any account was ever made in the state, callers on this machine get in without
+    one: not those that use one of `names`, by which the server is known elsewhere, nor those that a proxy
+    passes on. Once it `is_shut`, it stays so, whatever the database says later: it may have been restored.
     """
 
     def __init__(self, storage: Storage, names: Collection[str], *, is_shut: bool, clock: Clock) -> None:
@@ -61,7 +63,9 @@ class Doorkeeper:
         self._clock = clock
         self._names = names
         self._is_shut = is_shut
-        self._valid: dict[str, Caller] | None = None
+        self._known = KnownTokens({}, {}, any_made=False)
+        self._reported: set[str] = set()
+        """Other accounts' tokens that were shown, and logged: each once."""
         self._failure: ElksError | None = None
         self._until = 0.0
         self._asking = anyio.Lock()
@@ -72,16 +76,25 @@ class Doorkeeper:
         Raises:
             StateUnavailable, Misconfigured: nobody can tell.
         """
-        valid = await self._find_valid()
-        if valid is None:
+        known = await self._find_known()
+        if not self._is_shut:
             comes_from_afar = headers.get("host") in self._names or not _FORWARDED.isdisjoint(headers.keys())
-            return None if self._is_shut or comes_from_afar else ANYBODY
+            return None if comes_from_afar else ANYBODY
         token = _read_token(headers)
         if token is None:
             return None
-        return valid.get((await self._storage.open()).database.hasher.of("token", token))
+        hashed = (await self._storage.open()).database.hasher.of("token", token)
+        if whose := known.foreign.get(hashed):
+            self._report(whose)
+        return known.valid.get(hashed)
 
-    async def _find_valid(self) -> dict[str, Caller] | None:
+    def _report(self, whose: str) -> None:
+        """Log that a token of another account was shown, once."""
+        if whose not in self._reported:
+            self._reported.add(whose)
+            log.warning("a token was shown that is not for this account but of %s; %s", whose, _MAKE_ONE)
+
+    async def _find_known(self) -> KnownTokens:
         """Read which tokens are valid, where nobody did lately; a failure is everybody's who waits."""
         if self._clock.counted() < self._until:
             return self._last_found()
@@ -89,18 +102,19 @@ class Doorkeeper:
             if self._clock.counted() >= self._until:
                 began, self._failure = self._clock.counted(), None
                 try:
-                    exists = self._storage.exists
-                    self._valid = await (await self._storage.open()).tokens.list_valid() if exists else None
+                    # Opened even where there is no file: "not there just now" is not "never made".
+                    self._known = await (await self._storage.open()).tokens.list_valid()
+                    self._is_shut = self._is_shut or self._known.any_made
                     self._until = began + _GOOD_FOR
                 except ElksError as error:
                     self._failure = error
                     self._until = self._clock.counted() + _GOOD_FOR
             return self._last_found()
 
-    def _last_found(self) -> dict[str, Caller] | None:
+    def _last_found(self) -> KnownTokens:
         if self._failure:
             raise self._failure
-        return self._valid
+        return self._known
 
 
 def _read_token(headers: Headers) -> str | None:

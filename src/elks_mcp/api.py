@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
-from ipaddress import ip_address
 from ssl import SSLContext
-from urllib.parse import urlsplit
 
 import anyio
 import httpx2
 from pydantic import SecretStr
 
+from elks_mcp.addresses import is_loopback
 from elks_mcp.clock import Clock
 from elks_mcp.errors import NoAnswer, Unreachable
 from elks_mcp.handover import Handover, Right, require
@@ -220,15 +219,6 @@ class _Cut(NoAnswer):
 def _read_url(url: str) -> httpx2.URL:
     """Read a URL; to put one together for each request would take as long as to read the answer."""
     return httpx2.URL(url)
-
-
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL points at this machine, where no proxy belongs in between."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _read(response: httpx2.Response) -> bytes:

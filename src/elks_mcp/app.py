@@ -144,11 +144,12 @@ async def open_app(
     `clock` stands in for the machine's, `transport` for the network. `limits`: what one caller may use.
     """
     settings, policy = configuration.settings, configuration.settings.policy()
-    credentials, base_url = settings.credentials, settings.base_url
+    credentials, base_url, account = settings.credentials, settings.base_url, settings.account
     async with AsyncExitStack() as stack:
         if settings.sandbox:
             box = await stack.enter_async_context(_open_sandbox(policy.sender, settings.public_url))
             credentials, base_url = Credentials(box.username, SecretStr(box.password)), _SANDBOX_URL
+            account = Account(base_url, box.username)
             policy = policy.model_copy(update={"sender": policy.sender or Number(box.number)})
             transport = box.transport()
         api = Api(
@@ -159,7 +160,6 @@ async def open_app(
             clock=clock,
         )
         stack.push_async_callback(api.aclose)
-        account = Account(base_url, credentials.username if credentials else "")
         storage = Storage(settings.place(), account, clock)
         stack.push_async_callback(storage.close)
         our_clock = clock or Clock()

@@ -194,6 +194,17 @@ class Order(Frozen):
     """Whose it is."""
 
     @property
+    def cost(self) -> Money:
+        """What the order costs: what 46elks charged, or the price where it names no cost above 0."""
+        charged = self.receipt.cost if self.receipt else None
+        return charged if charged and charged.units > 0 else self.price
+
+    @property
+    def is_overcharged(self) -> bool:
+        """Whether 46elks charged more than it had quoted."""
+        return self.cost.units > self.price.units
+
+    @property
     def is_moving(self) -> bool:
         """Whether it is about to be settled: queued for the first time, or under way."""
         if self.state is OrderState.QUEUED:

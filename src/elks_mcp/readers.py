@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationInfo
 
-from elks_mcp.api import is_loopback
+from elks_mcp.addresses import is_loopback
 from elks_mcp.errors import InvalidInput
 from elks_mcp.faults import Unreadable
 from elks_mcp.guards import GUARD_NAMES, NOT_SWITCHABLE
@@ -126,6 +126,8 @@ def read_base_url(value: object) -> str:
     is_host = has_port and re.fullmatch(r"[\w.-]+|[0-9a-f:.]+", parts.hostname or "")
     if not is_host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))):
         raise Unreadable("use https://…, or http:// on this machine only")
+    if parts.query or parts.fragment:
+        raise Unreadable("use an address without ? and #")
     return url
 
 
@@ -137,14 +139,6 @@ def read_api_base_url(value: object, info: ValidationInfo) -> str:
             "unset one of them"
         )
     return read_base_url(value)
-
-
-def read_public_url(value: object) -> str:
-    """Return an address that paths can be added to."""
-    url = read_base_url(value)
-    if urlsplit(url).query or urlsplit(url).fragment:
-        raise Unreadable("use an address without ? and #")
-    return url
 
 
 def read_database_url(value: object) -> SecretStr:
@@ -161,8 +155,8 @@ def read_database_url(value: object) -> SecretStr:
 
 def read_secret_key(value: object) -> SecretStr:
     """Return a key that is long enough."""
-    if len(str(value)) < SHORTEST_KEY:
-        raise Unreadable(f"it needs {SHORTEST_KEY} characters or more; try `openssl rand -hex 32`")
+    if len(str(value).encode()) < SHORTEST_KEY:
+        raise Unreadable(f"it needs {SHORTEST_KEY} bytes or more; try `openssl rand -hex 32`")
     return SecretStr(str(value))
 
 

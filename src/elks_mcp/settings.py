@@ -21,6 +21,7 @@ from pydantic import (
     ValidationError,
 )
 
+from elks_mcp.addresses import normalize_url
 from elks_mcp.api import DEFAULT_BASE_URL, Credentials
 from elks_mcp.errors import Misconfigured
 from elks_mcp.faults import (
@@ -38,6 +39,7 @@ from elks_mcp.phone import Number, Sender
 from elks_mcp.policy import Confirm, Policy
 from elks_mcp.readers import (
     read_api_base_url,
+    read_base_url,
     read_budget,
     read_countries,
     read_database_url,
@@ -46,7 +48,6 @@ from elks_mcp.readers import (
     read_hosts,
     read_networks,
     read_numbers,
-    read_public_url,
     read_secret_key,
     read_sender,
     read_senders,
@@ -54,7 +55,8 @@ from elks_mcp.readers import (
     read_text,
 )
 from elks_mcp.sources import WEBHOOK_SOURCES, Networks
-from elks_mcp.store import Place
+from elks_mcp.store import Account, Place
+from elks_mcp.store.private import is_open_to_all
 from elks_mcp.wording import wanted
 
 Switch = Annotated[bool, BeforeValidator(read_switch)]
@@ -157,13 +159,13 @@ class Settings(BaseModel):
     secret_key: Annotated[
         SecretStr | None, BeforeValidator(read_secret_key), Field(alias="ELKS_SECRET_KEY")
     ] = None
-    """What hashes of numbers and texts are made with, 32 characters or more. Needed with `ELKS_DATABASE_URL`;
+    """What hashes of numbers and texts are made with, 32 bytes or more. Needed with `ELKS_DATABASE_URL`;
     else one is made in the state folder."""
 
     retention_days: Annotated[float, Field(alias="ELKS_RETENTION_DAYS", ge=0, le=3650)] = 0
     """Days that texts are kept after they are sent. With 0 they are gone at once."""
 
-    public_url: Annotated[str | None, BeforeValidator(read_public_url), Field(alias="ELKS_PUBLIC_URL")] = None
+    public_url: Annotated[str | None, BeforeValidator(read_base_url), Field(alias="ELKS_PUBLIC_URL")] = None
     """Where 46elks reaches `elks-mcp serve --http`, `https://…`: it then tells of deliveries and incoming
     texts at once."""
 
@@ -209,9 +211,14 @@ class Settings(BaseModel):
         return Credentials(self.api_username, self.api_password)
 
     @property
+    def account(self) -> Account:
+        """The account whose rows of the state are used; in the sandbox it is the simulated one instead."""
+        return Account(self.base_url, self.credentials.username if self.credentials else "")
+
+    @property
     def hosts(self) -> tuple[str, ...]:
         """The names by which the server over HTTP is called, besides this machine's own."""
-        published = (urlsplit(self.public_url).netloc.lower(),) if self.public_url else ()
+        published = (urlsplit(normalize_url(self.public_url)).netloc,) if self.public_url else ()
         return (*self.allowed_hosts, *published)
 
     @property
@@ -297,11 +304,16 @@ class Configuration:
         """Tell whether one of these settings, or the file that may hold them, cannot be read."""
         return any(fault.setting in {*variables, ENV_FILE} for fault in self.faults)
 
+    exposed: tuple[str, ...] = ()
+    """What names a file with a secret that every user of this machine may read."""
+
 
 NAMES: Mapping[str, str] = {field.alias or name: name for name, field in Settings.model_fields.items()}
 """The setting behind each environment variable."""
 
 ALSO_AS_FILE = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_PHONE_NUMBER", "ELKS_SECRET_KEY")
+
+_SECRETS_AS_FILE = ("ELKS_API_PASSWORD", "ELKS_SECRET_KEY")
 
 _MISTAKES = {
     "ELKS_API_USER": "ELKS_API_USERNAME",
@@ -351,6 +363,7 @@ def read(environ: Mapping[str, str]) -> Configuration:
         settings = Settings.model_validate(values)
     mistaken, unknown = _strangers(present)
     known = {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
+    files = {name: present.get(f"{name}_FILE") for name in _SECRETS_AS_FILE}
     return Configuration(
         settings,
         {NAMES[name]: origin for name, origin in origins.items() if name in values},
@@ -359,6 +372,7 @@ def read(environ: Mapping[str, str]) -> Configuration:
         unexpanded=tuple(sorted(name for name in known & environ.keys() if is_unexpanded(environ[name]))),
         slips=_find_slips(values, settings),
         faults=tuple(faults),
+        exposed=tuple(f"{name}_FILE" for name, path in files.items() if path and is_open_to_all(Path(path))),
     )
 
 

@@ -16,7 +16,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
 from elks_mcp import wire
-from elks_mcp.api import is_loopback
+from elks_mcp.addresses import is_loopback
 from elks_mcp.app import App
 from elks_mcp.errors import ElksError
 from elks_mcp.hearing import News

@@ -259,6 +259,13 @@ def _or_none(value: Any, handler: Any) -> Any:
         return None
 
 
+def _no_switch(value: object) -> object:
+    """Refuse true and false, which pydantic would take for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("it is no number")  # noqa: TRY004  (pydantic wants a ValueError)
+    return value
+
+
 def _tidied(words: str) -> str:
     return cleaned(words).strip()[:_LONGEST_SAID]
 
@@ -274,7 +281,7 @@ Time = Annotated[datetime | None, BeforeValidator(parse_time)]
 Id = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 Words = Annotated[str, AfterValidator(_tidied)]
 Status = Annotated[str, AfterValidator(lambda words: _tidied(words)[:_LONGEST_STATUS])]
-Units = Annotated[int, Field(ge=-(10**15), le=10**15)]
+Units = Annotated[int, BeforeValidator(_no_switch), Field(ge=-(10**15), le=10**15)]
 Parts = Annotated[int, Field(ge=1, le=10**6)]
 
 

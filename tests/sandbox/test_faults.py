@@ -30,6 +30,7 @@ F = Fault
         (F.NOT_AN_OBJECT, 200, 1),
         (F.MISSING_ID, 200, 1),
         (F.EMPTY, 200, 1),
+        (F.WRONG_COST, 200, 1),
     ],
 )
 async def test_a_spoilt_answer_still_says_whether_the_text_went_out(

@@ -32,7 +32,7 @@ def list_slips(configuration: Configuration) -> list[Check]:
 
 
 def find_obstacle(folder: Path | None) -> str:
-    """Say why a state directory that is not there yet cannot be made; "" if it can."""
+    """Say why a state directory cannot be made or written to; "" if it can."""
     if folder is None:
         return ""
     nearest = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)

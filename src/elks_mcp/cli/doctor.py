@@ -17,6 +17,7 @@ import click
 from pydantic import SecretStr
 
 from elks_mcp.app import App
+from elks_mcp.cli.accounts import examine_accounts
 from elks_mcp.cli.checks import Check, compare_numbers, find_obstacle, list_faults, list_slips
 from elks_mcp.cli.idle import open_idle
 from elks_mcp.cli.showing import counted, show_account, show_username
@@ -30,6 +31,7 @@ from elks_mcp.reconcile import explain_quiet
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
 from elks_mcp.store.database import Database
 from elks_mcp.store.desk import Desk
+from elks_mcp.store.storage import check_folder
 
 _TEST_NUMBER = Number("+46700000000")
 """46elks' own: it takes texts, and nobody gets them."""
@@ -71,7 +73,7 @@ _VERDICTS = {
 
 async def _checks(configuration: Configuration) -> AsyncGenerator[Check]:
     """Look at one thing after another. What cannot be read costs only the checks that need it."""
-    for look in (list_faults, _names, list_slips, _values):
+    for look in (list_faults, _names, list_slips, _values, _files):
         for check in look(configuration):
             yield check
     for check in await _state(configuration):
@@ -121,6 +123,14 @@ def _values(configuration: Configuration) -> list[Check]:
     return checks
 
 
+def _files(configuration: Configuration) -> list[Check]:
+    """Name the files with secrets that everybody on this machine may read; they may be meant to be so."""
+    return [
+        Check("warn", f"{name} names a file that every user of this machine may read: `chmod 600` closes it.")
+        for name in configuration.exposed
+    ]
+
+
 def _masked(variable: str, value: object) -> str:
     if isinstance(value, SecretStr):
         return "set"
@@ -142,13 +152,19 @@ async def _state(configuration: Configuration) -> list[Check]:
     state, settings = State(configuration), configuration.settings
     weak = explain_quiet(settings.quiet_period, settings.timeout)
     checks = [Check("note", f"{weak}.")] if weak else []
-    if not state.exists:
-        if obstacle := find_obstacle(state.place.folder):
-            return [*checks, Check("fail", f"State cannot be kept in {state.whereabouts}: {obstacle}")]
-        when = "forgotten when the server ends" if state.place.folder is None else "made when it is needed"
-        return [*checks, Check("ok", f"State is in {state.whereabouts}; it is {when}.")]
+    if obstacle := find_obstacle(state.place.folder):
+        return [*checks, Check("fail", f"State cannot be kept in {state.whereabouts}: {obstacle}")]
     try:
-        return [*checks, *await state.ask_soon(partial(_look_into, state.whereabouts))]
+        if state.place.folder:
+            check_folder(state.place.folder)
+        if not state.exists:
+            when = (
+                "forgotten when the server ends" if state.place.folder is None else "made when it is needed"
+            )
+            return [*checks, Check("ok", f"State is in {state.whereabouts}; it is {when}.")]
+        checks += await state.ask_soon(partial(_look_into, state.whereabouts))
+        accounts = await state.ask_soon(partial(examine_accounts, settings.account))
+        return [*checks, *(Check("note", each) for each in accounts)]
     except ElksError as error:
         return [*checks, Check("fail", f"State is in {state.whereabouts}. {error.explain()}")]
 

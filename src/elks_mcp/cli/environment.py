@@ -14,6 +14,7 @@ from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.faults import Fault, Unreadable, explain_faults
 from elks_mcp.readers import read_folder, read_text
 from elks_mcp.settings import ENV_FILE, Configuration, default_state_dir, is_set, read
+from elks_mcp.store.private import is_open_to_all
 
 _STATE_DIR = "elks_mcp.state_dir"
 
@@ -85,7 +86,12 @@ def read_configuration(env_file: Path | None) -> Configuration:
     in_file, faults = _read_env_file(env_file) if env_file else ({}, ())
     ours = {name: value for name, value in os.environ.items() if is_set(value) or name not in in_file}
     configuration = read(in_file | ours)
-    return replace(configuration, faults=(*faults, *configuration.faults))
+    exposed = ("--env-file",) if env_file and is_open_to_all(env_file) else ()
+    return replace(
+        configuration,
+        faults=(*faults, *configuration.faults),
+        exposed=(*configuration.exposed, *exposed),
+    )
 
 
 def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[Fault, ...]]:

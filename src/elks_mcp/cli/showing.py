@@ -39,7 +39,7 @@ def show_username(name: str) -> str:
 
 def show_account(owner: Account) -> str:
     """Say whose something is."""
-    return f"{owner.base_url}, API username {show_username(owner.username)}"
+    return owner.masked
 
 
 def show_recipient(order: Order) -> str:

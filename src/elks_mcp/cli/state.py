@@ -22,7 +22,7 @@ class State:
     @property
     def exists(self) -> bool:
         """Whether there is anything to ask."""
-        return bool(self.place.url) or bool(self.place.file and self.place.file.exists())
+        return self.place.exists
 
     @property
     def whereabouts(self) -> str:

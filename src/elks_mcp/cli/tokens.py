@@ -36,13 +36,18 @@ def list_all(configuration: Configuration) -> int:
     """List the tokens, revoked ones too; none of them can be shown."""
 
     async def work(tokens: Tokens) -> int:
-        issued = await tokens.list_all()
-        if not issued:
+        issued, known = await tokens.list_all(), await tokens.list_valid()
+        if not known.any_made:
             say("There is no token. On this machine anybody may call /mcp; elsewhere it is not served.")
+        elif not issued:
+            say("There is no token for this account, and nobody may call /mcp without one: other accounts of")
+            say("this state have or had some.")
         for each in issued:
             since = f"{each.created_at:%Y-%m-%d %H:%M} UTC"
             over = f", revoked {each.revoked_at:%Y-%m-%d %H:%M} UTC" if each.revoked_at else ""
             say(f"{each.id}  {each.caller.name}  {' '.join(sorted(each.caller.scopes))}  made {since}{over}")
+        for whose in known.foreign.values():
+            say(f"Not valid here: {whose}.")
         return 0
 
     return _run(configuration, work)
@@ -62,7 +67,7 @@ def revoke(configuration: Configuration, which: str) -> int:
 async def is_any_valid(configuration: Configuration) -> bool:
     """Tell whether anybody could call with a token."""
     async with open_idle(configuration) as app:
-        return bool(await (await _open(app)).list_valid())
+        return bool((await (await _open(app)).list_valid()).valid)
 
 
 def _run(configuration: Configuration, work: Callable[[Tokens], Awaitable[int]]) -> int:

@@ -76,11 +76,15 @@ def report_order(
         sender=written(order.sender),
         parts=order.parts,
         encoding=order.encoding,
-        price=Amount.of(receipt.cost if receipt and receipt.cost else order.price),
+        price=Amount.of(order.cost),
         findings=() if repeated else Found.each(order.findings),
         deduplicated=repeated,
         summary=f"{order.state.capitalize()}: {meaning}",
-        notes=_notes(text, order.price, order.parts) + _reminders(order.sender, policy, flash=order.flash),
+        notes=(
+            *_overcharge(order),
+            *_notes(text, order.price, order.parts),
+            *_reminders(order.sender, policy, flash=order.flash),
+        ),
     )
 
 
@@ -106,9 +110,10 @@ def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
 
 def report_message(message: Message, order: Order | None) -> StatusAnswer:
     """Answer a question for a message that 46elks knows."""
+    meaning = _MEANINGS.get(message.status, "that is 46elks' word; its documentation does not explain it.")
     return StatusAnswer(
         status=message.status,
-        meaning=_MEANINGS.get(message.status, "that is 46elks' word; its documentation does not explain it."),
+        meaning=" ".join([meaning, *(_overcharge(order) if order else ())]),
         message_id=message.id,
         order_id=order.id if order else None,
         direction=message.direction,
@@ -119,6 +124,14 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
         cost=Amount.of(message.cost) if message.cost else None,
         parts=message.parts,
     )
+
+
+def _overcharge(order: Order) -> tuple[str, ...]:
+    """Say that 46elks charged more than it had quoted, if it did."""
+    if not order.is_overcharged:
+        return ()
+    charged = f"46elks charged {order.cost} for it and had quoted {order.price}"
+    return (f"{charged}; the daily budget counts the charge.",)
 
 
 def report_unsent(app: App, order: Order, prospect: Prospect | None) -> StatusAnswer:

@@ -74,7 +74,10 @@ class Sending:
         Returns:
             How the order stands then; None where that has to be looked up.
         """
-        return await self._put_down(await self._post(store, claim, deadline))
+        order = await self._put_down(await self._post(store, claim, deadline))
+        if order and order.is_overcharged:
+            log.warning("46elks charged %s for %s and had quoted %s", order.cost, order.id, order.price)
+        return order
 
     async def probe(self, store: "Store", reason: PauseReason) -> None:
         """Ask 46elks something free, before anything paid is tried again after a pause."""

@@ -32,6 +32,7 @@ _FAULT_FIELDS: dict[str, tuple[type, ...]] = {
     "accepted": (bool, NoneType),
     "retry_after": (int, NoneType),
     "text": (str,),
+    "cost": (int, float, str, bool, NoneType),
 }
 
 

@@ -47,6 +47,8 @@ class Fault(Enum):
     """200 with an object without ``id``; accepted."""
     EMPTY = "empty"
     """200 with an empty body; accepted."""
+    WRONG_COST = "wrong_cost"
+    """The right answer, except that its ``cost`` is the one given; charged as ever. Accepted."""
     HANG = "hang"
     """No answer for the duration given, or for ever; then the connection is dropped. Not accepted."""
     READ_TIMEOUT = "read_timeout"
@@ -75,6 +77,7 @@ _ACCEPTING = {
     Fault.NOT_AN_OBJECT,
     Fault.MISSING_ID,
     Fault.EMPTY,
+    Fault.WRONG_COST,
     Fault.READ_TIMEOUT,
     Fault.LATENCY,
     Fault.ACCEPT_LATE,
@@ -86,6 +89,7 @@ _NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
 _ONLY_FOR = {
     Fault.ACCEPT_LATE: ("POST", ["sms"]),
     Fault.ACCEPT_LATE_DROP: ("POST", ["sms"]),
+    Fault.WRONG_COST: ("POST", ["sms"]),
     Fault.STALE_HISTORY: ("GET", ["sms"]),
 }
 """Faults that mean something for one kind of request only: its method, and how its path begins."""
@@ -121,6 +125,8 @@ class InjectedFault:
     """Seconds, for TOO_MANY_REQUESTS and UNAVAILABLE."""
     text: str
     """The one line of FORBIDDEN."""
+    cost: object
+    """What the answer says with WRONG_COST, whatever it is; None leaves the field out."""
 
     @property
     def arrives(self) -> bool:
@@ -164,6 +170,7 @@ class Faults:
         duration: timedelta | None = None,
         retry_after: int | None = None,
         text: str = "Forbidden",
+        cost: object = 0,
     ) -> InjectedFault:
         """Spoil the next *times* (None: all) requests that match; ``InjectedFault`` tells the rest.
 
@@ -187,6 +194,7 @@ class Faults:
             duration=_DURATIONS.get(fault) if duration is None else duration,
             retry_after=retry_after,
             text=text,
+            cost=cost,
         )
         self.waiting.append(injected)
         return injected

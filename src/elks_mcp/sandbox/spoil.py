@@ -55,7 +55,7 @@ def spoil(injected: InjectedFault, honest: Answer) -> Answer | Loss:
     """Return what becomes of the *honest* answer."""
     if injected.fault in _LOSSES:
         return _LOSSES[injected.fault]
-    return _instead(injected) or _damaged(injected.fault, honest)
+    return _instead(injected) or _damaged(injected, honest)
 
 
 def _instead(injected: InjectedFault) -> Answer | None:
@@ -68,14 +68,22 @@ def _instead(injected: InjectedFault) -> Answer | None:
     return replace(answer, headers=answer.headers | {"Retry-After": str(injected.retry_after)})
 
 
-def _damaged(fault: Fault, honest: Answer) -> Answer:
+def _damaged(injected: InjectedFault, honest: Answer) -> Answer:
     """Return the honest answer with the damage done to it."""
+    fault = injected.fault
     if fault is Fault.HALF_BODY:
         return replace(honest, cut_at=len(honest.body) // 2)
     if fault is Fault.NOT_AN_OBJECT and honest.status == _OK:
         return replace(honest, body=b"[" + honest.body + b"]")
     if fault is Fault.MISSING_ID and honest.status == _OK:
-        content = json.loads(honest.body)
-        content.pop("id", None)
-        return replace(honest, body=json.dumps(content, ensure_ascii=False).encode())
+        return _with(honest, id=None)
+    if fault is Fault.WRONG_COST and honest.status == _OK:
+        return _with(honest, cost=injected.cost)
     return honest
+
+
+def _with(honest: Answer, **fields: object) -> Answer:
+    """Return the answer with other values in these fields; None leaves a field out."""
+    content = json.loads(honest.body) | fields
+    kept = {name: value for name, value in content.items() if value is not None}
+    return replace(honest, body=json.dumps(kept, ensure_ascii=False).encode())

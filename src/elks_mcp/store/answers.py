@@ -1,6 +1,6 @@
 """What the store answers and is asked with, besides orders: values that need no database to be loaded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
@@ -55,6 +55,19 @@ class Issued(NamedTuple):
     caller: Caller
     created_at: datetime
     revoked_at: datetime | None
+
+
+class KnownTokens(NamedTuple):
+    """The tokens of a state, as one account sees them."""
+
+    valid: Mapping[str, Caller]
+    """Who calls with the account's own valid tokens, by their hashes."""
+
+    foreign: Mapping[str, str]
+    """Other accounts' valid tokens, by their hashes: name and account, in words."""
+
+    any_made: bool
+    """Whether a token of any account was ever made, revoked ones included."""
 
 
 class Outlook(NamedTuple):

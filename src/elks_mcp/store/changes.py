@@ -110,7 +110,7 @@ _ITS_OWNER = select(orders.c.id).where(
 )
 _ANOTHERS = "What history showed of it turned out to be another order's."
 
-_COST: BindParameter[int] = bindparam("cost", type_=orders.c.cost.type)
+_COST: BindParameter[int | None] = bindparam("cost", type_=orders.c.cost.type)
 _ACCEPT = (
     update(orders)
     .where(orders.c.id == bindparam("which"), orders.c.message_id.is_(None))
@@ -121,7 +121,7 @@ _ACCEPT = (
         accepted_at=bindparam("accepted_at"),
         cost=_COST,
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
-        charge=func.coalesce(_COST, orders.c.price),
+        charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less holds no cap
         changed_at=NOW,
         fault="",
         text=case((bindparam("keeps_text", type_=Boolean), orders.c.text)),

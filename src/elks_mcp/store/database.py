@@ -210,17 +210,22 @@ class Database:
             raise
         return database
 
-    async def enter(self, account: Account) -> None:
-        """See the rows of this account from now on, and no others."""
+    async def enter(self, account: Account) -> list[Account]:
+        """See the rows of this account from now on, and no others.
+
+        Returns:
+            The accounts that the state knows already, if this one is new to it; else none.
+        """
         values = {"base_url": account.base_url, "username": account.username}
 
-        def find_or_make(tx: Tx) -> int:
+        def find_or_make(tx: Tx) -> tuple[int, list[Account]]:
             insert = (postgresql.insert if self.is_postgres else sqlite.insert)(accounts)
-            tx.execute(insert.values(**values).on_conflict_do_nothing())
+            is_new = tx.execute(insert.values(**values).on_conflict_do_nothing()).rowcount > 0
             found: int = tx.execute(select(accounts.c.id).filter_by(**values)).scalar_one()
-            return found
+            return found, [each for each in list_accounts(tx) if each != account] if is_new else []
 
-        self.account_id = await self.run(find_or_make, writes=True)
+        self.account_id, known = await self.run(find_or_make, writes=True)
+        return known
 
     async def run(self, work: Callable[[Tx], T], *, writes: bool, once: bool = False) -> T:
         """Run a transaction. Who hangs up meanwhile does not break it off: what it began it ends.
@@ -323,6 +328,12 @@ class Database:
                 "The state was written with another secret key, so opt-outs in it could not be found.",
                 hint="Set ELKS_SECRET_KEY to the key it was made with (in a state directory: secret.key).",
             )
+
+
+def list_accounts(tx: Tx) -> list[Account]:
+    """List the accounts that a state knows, except the one that stands for having no credentials."""
+    rows = tx.all(select(accounts.c.base_url, accounts.c.username).order_by(accounts.c.id))
+    return [Account(row.base_url, row.username) for row in rows if row.username]
 
 
 class _explained:  # noqa: N801  (a context, used as a word)

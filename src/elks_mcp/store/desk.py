@@ -17,7 +17,7 @@ from elks_mcp.models import UNFINISHED, Approver, Order, OrderState
 from elks_mcp.store.answers import PauseReason
 from elks_mcp.store.book import KEPT_WAITING_TO_GO, expire_waiting
 from elks_mcp.store.changes import change, close, without_text
-from elks_mcp.store.database import Database, Tx, reading, writing
+from elks_mcp.store.database import Database, Tx, list_accounts, reading, writing
 from elks_mcp.store.place import Account, Place
 from elks_mcp.store.rows import parse_order
 from elks_mcp.store.schema import accounts, orders
@@ -100,6 +100,11 @@ class Desk:
         """Count the orders in each state."""
         counted = select(orders.c.state, func.count().label("number")).group_by(orders.c.state)
         return {OrderState(row.state): row.number for row in tx.all(counted)}
+
+    @reading
+    def list_accounts(self, tx: Tx) -> list[Account]:
+        """List the accounts whose rows these are."""
+        return list_accounts(tx)
 
     @reading
     def list_pauses(self, tx: Tx) -> list[Pause]:

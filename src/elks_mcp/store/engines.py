@@ -1,6 +1,5 @@
 """How connections to SQLite and to PostgreSQL are opened, and what they are told first of all."""
 
-import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.pool import NullPool, StaticPool
 
 from elks_mcp.errors import Misconfigured
 from elks_mcp.store.place import Place
+from elks_mcp.store.private import close_to_others, make_private_file, make_private_folder
 
 SAFE_WAL = (3, 51, 3)
 """From here on several processes may share a write-ahead log (sqlite.org/wal.html, "WAL-reset bug")."""
@@ -88,9 +88,15 @@ def without_lock(engine: Engine, place: Place) -> Engine:
 
 
 def make_private(file: Path) -> None:
-    """Make a file that only its owner may read, before anything is in it."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+    """Make a database that only its owner may read, before anything is in it; close what lies beside it.
+
+    Raises:
+        Misconfigured: something there is a link or another user's.
+    """
+    make_private_folder(file.parent)
+    make_private_file(file)
+    for beside in ("-wal", "-shm", "-journal"):  # SQLite makes them with the rights of the database
+        close_to_others(Path(f"{file}{beside}"))
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:

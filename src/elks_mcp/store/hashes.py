@@ -10,15 +10,27 @@ import os
 import secrets
 from pathlib import Path
 
+from elks_mcp.errors import Misconfigured
+from elks_mcp.store.private import read_private_file
+
 KEY_FILE = "secret.key"
 SHORTEST_KEY = 32
 """Bytes."""
 
 
 class Hasher:
-    """Makes hashes that only the same key makes again."""
+    """Makes hashes that only the same key makes again.
+
+    Raises:
+        Misconfigured: the key is shorter than `SHORTEST_KEY` bytes, so it could be guessed.
+    """
 
     def __init__(self, key: bytes) -> None:
+        if len(key) < SHORTEST_KEY:
+            raise Misconfigured(
+                f"The secret key has {len(key)} bytes and needs {SHORTEST_KEY} or more: it could be guessed.",
+                hint="Make one with `openssl rand -hex 32`.",
+            )
         self._key = key
 
     def of(self, kind: str, *values: str) -> str:
@@ -38,12 +50,30 @@ def find_or_make_key(folder: Path) -> bytes:
     """Read the key of a state directory, or make one, so that of several processes all get the same.
 
     Raises:
+        Misconfigured: it is too short, a link, or another user's.
         OSError: it can be neither read nor made.
     """
-    path = folder / KEY_FILE
-    if not path.exists():
-        _make_key(path)
-    return path.read_bytes().strip()
+    if not os.path.lexists(folder / KEY_FILE):
+        _make_key(folder / KEY_FILE)
+    return read_key(folder)
+
+
+def read_key(folder: Path) -> bytes:
+    """Read the key of a state directory.
+
+    Raises:
+        Misconfigured: it is too short, a link, or another user's.
+        OSError: it cannot be read.
+    """
+    key = read_private_file(folder / KEY_FILE).strip()
+    if len(key) < SHORTEST_KEY:
+        raise Misconfigured(
+            f"The secret key in {folder / KEY_FILE} has {len(key)} bytes and needs {SHORTEST_KEY} or more: "
+            "it could be guessed.",
+            hint="Restore it from a backup. Without one, move the whole folder away: opt-outs, limits and "
+            "keys then start from zero.",
+        )
+    return key
 
 
 def _make_key(path: Path) -> None:

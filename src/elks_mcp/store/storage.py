@@ -1,8 +1,10 @@
 """The way to the store: opened when it is first needed, and only then loaded."""
 
+import os
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -12,9 +14,10 @@ import anyio.to_thread
 from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured, StateUnavailable
 from elks_mcp.store.bell import Bell, hear_others
-from elks_mcp.store.hashes import SHORTEST_KEY, Hasher, find_or_make_key
+from elks_mcp.store.hashes import KEY_FILE, SHORTEST_KEY, Hasher, find_or_make_key, read_key
 from elks_mcp.store.peek import has_work
 from elks_mcp.store.place import Account, Place
+from elks_mcp.store.private import close_to_others, make_private_folder
 from elks_mcp.tasks import background
 
 if TYPE_CHECKING:
@@ -73,7 +76,7 @@ class Storage:
     @property
     def exists(self) -> bool:
         """Whether anything can be remembered there at all."""
-        return self.is_open or bool(self.place.url) or bool(self.place.file and self.place.file.exists())
+        return self.is_open or self.place.exists
 
     async def has_work(self) -> bool:
         """Look whether a server has something to see to, or to throw away, without loading more."""
@@ -133,21 +136,42 @@ def find_hasher(place: Place) -> Hasher:
     """Find the key that a place's hashes are made with, or make it where there is none yet.
 
     Raises:
-        Misconfigured: a shared database needs a key that is given.
+        Misconfigured: a shared database needs a key that is given; a key is too short; the state directory is
+            a link or another user's.
         StateUnavailable: the state directory cannot be used.
     """
     if place.key:
         return Hasher(place.key.get_secret_value().encode())
     if place.url:
         raise Misconfigured(
-            "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 characters or more.",
+            "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 bytes or more.",
             hint="Make one with `openssl rand -hex 32`, and give it to every server on that database.",
         )
     if place.folder is None:
         return Hasher(secrets.token_bytes(SHORTEST_KEY))
-    try:
-        place.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _explained():
+        make_private_folder(place.folder)
         return Hasher(find_or_make_key(place.folder))
+
+
+def check_folder(folder: Path) -> None:
+    """Check what there is of a state directory, and make nothing.
+
+    Raises:
+        Misconfigured: it is a link or another user's; its key is too short.
+        StateUnavailable: it cannot be used.
+    """
+    with _explained():
+        close_to_others(folder)
+        if os.path.lexists(folder / KEY_FILE):
+            read_key(folder)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn an error of the file system into ours."""
+    try:
+        yield
     except OSError as error:
         raise StateUnavailable(
             f"The state directory cannot be used: {error.strerror}.",

@@ -1,5 +1,6 @@
 """The store, opened."""
 
+import logging
 from dataclasses import dataclass
 from typing import Self
 
@@ -13,11 +14,13 @@ from elks_mcp.store.events import Events
 from elks_mcp.store.generations import Generations
 from elks_mcp.store.hashes import Hasher
 from elks_mcp.store.opt_outs import OptOuts
-from elks_mcp.store.place import Account, Place
+from elks_mcp.store.place import Account, Place, explain_new_account
 from elks_mcp.store.queue import Queue
 from elks_mcp.store.shown import Shown
 from elks_mcp.store.tokens import Tokens
 from elks_mcp.store.upkeep import Upkeep
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,8 @@ class Store:
             StateUnavailable, Misconfigured: the database cannot be used.
         """
         database = await Database.open(place, hasher, clock, bell)
-        await database.enter(account)
+        if (known := await database.enter(account)) and account.username:
+            log.warning("%s", explain_new_account(account, known))
         upkeep = Upkeep(database)
         await upkeep.tidy()
         return cls(

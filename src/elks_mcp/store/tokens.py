@@ -1,4 +1,4 @@
-"""The tokens that callers over HTTP show, of one account."""
+"""The tokens that callers over HTTP show. Each is for one account, and closes the state for all."""
 
 import secrets
 
@@ -6,10 +6,11 @@ from sqlalchemy import Row, insert, or_, select, update
 
 from elks_mcp.errors import NotFound
 from elks_mcp.models import Caller, Scope
-from elks_mcp.store.answers import Issued
+from elks_mcp.store.answers import Issued, KnownTokens
 from elks_mcp.store.database import Database, Tx, reading, writing
 from elks_mcp.store.numbers import make_code
-from elks_mcp.store.schema import tokens
+from elks_mcp.store.place import Account
+from elks_mcp.store.schema import accounts, tokens
 
 _MARK = "elks_mcp_"
 """What each begins with, so that who finds one knows what it is; so do programs that look for secrets."""
@@ -46,11 +47,18 @@ class Tokens:
         return [_issued(row) for row in tx.all(ours.order_by(tokens.c.created_at, tokens.c.id))]
 
     @reading
-    def list_valid(self, tx: Tx) -> dict[str, Caller] | None:
-        """Tell, by the hashes of tokens, who calls with them; None where none was ever made."""
-        rows = tx.all(select(tokens).filter_by(account_id=tx.account_id))
-        valid = {row.token_hash: _caller(row) for row in rows if row.revoked_at is None}
-        return valid if rows else None
+    def list_valid(self, tx: Tx) -> KnownTokens:
+        """Return the valid tokens: the account's own, and apart from them those of other accounts.
+
+        A token of any account, revoked or not, keeps everybody out of the state who has none.
+        """
+        rows = tx.all(select(tokens, accounts.c.base_url, accounts.c.username).join(accounts))
+        valid = [row for row in rows if row.revoked_at is None]
+        return KnownTokens(
+            valid={row.token_hash: _caller(row) for row in valid if row.account_id == tx.account_id},
+            foreign={row.token_hash: _whose(row) for row in valid if row.account_id != tx.account_id},
+            any_made=bool(rows),
+        )
 
     @writing
     def revoke(self, tx: Tx, which: str) -> list[Issued]:
@@ -70,6 +78,10 @@ class Tokens:
 
 def _caller(row: Row[tuple[str, ...]]) -> Caller:
     return Caller(name=row.name, scopes=frozenset(map(Scope, row.scopes.split())))
+
+
+def _whose(row: Row[tuple[str, ...]]) -> str:
+    return f"{row.name}, for {Account(row.base_url, row.username).masked}"
 
 
 def _issued(row: Row[tuple[str, ...]]) -> Issued:

@@ -1,0 +1,101 @@
+"""Files and folders that this program makes: the user's own, closed to others, and no links.
+
+Windows keeps a user's folders closed by inheritance, so all of this is for POSIX systems.
+"""
+
+import logging
+import os
+import stat
+import sys
+from pathlib import Path
+
+from elks_mcp.errors import Misconfigured
+
+log = logging.getLogger(__name__)
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that only its owner may enter, or close one that is there.
+
+    Raises:
+        Misconfigured: it is a link, another user's, or cannot be closed.
+        OSError: it can be neither made nor looked at.
+    """
+    if not os.path.lexists(folder):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    close_to_others(folder)
+
+
+def make_private_file(file: Path) -> None:
+    """Make an empty file that only its owner may read, or close one that is there.
+
+    Raises:
+        Misconfigured: it is a link, another user's, or cannot be closed.
+        OSError: it can be neither made nor looked at.
+    """
+    close_to_others(file)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | _NO_LINKS, 0o600))
+
+
+def read_private_file(file: Path) -> bytes:
+    """Return the bytes of a file that only its owner may read.
+
+    Raises:
+        Misconfigured: it is a link, another user's, or cannot be closed.
+        OSError: it cannot be read.
+    """
+    close_to_others(file)
+    with os.fdopen(os.open(file, os.O_RDONLY | _NO_LINKS), "rb") as content:
+        return content.read()
+
+
+def close_to_others(path: Path) -> None:
+    """Check that a path is no link and the user's own, and take all rights to it from others.
+
+    Raises:
+        Misconfigured: it is a link, another user's, or cannot be closed.
+        OSError: it cannot be looked at; one that is not there is no error.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(found.st_mode):
+        raise Misconfigured(
+            f"{path} is a symbolic link, and whoever may change the link could put other state there.",
+            hint="Name the folder that it points to, in ELKS_STATE_DIR.",
+        )
+    if found.st_uid != os.geteuid():
+        raise Misconfigured(
+            f"{path} belongs to another user of this machine, who could read and change the state.",
+            hint="Run elks-mcp as that user, or set ELKS_STATE_DIR to another folder.",
+        )
+    if found.st_mode & _OTHERS:
+        _close(path, found.st_mode)
+
+
+def _close(path: Path, mode: int) -> None:
+    path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
+    if path.lstat().st_mode & _OTHERS:
+        raise Misconfigured(
+            f"Other users of this machine may read {path}, and this file system cannot close it to them.",
+            hint="Set ELKS_STATE_DIR to a folder on a disk of this machine.",
+        )
+    log.info(
+        "others on this machine could reach %s (mode %o); it is closed to them now", path, stat.S_IMODE(mode)
+    )
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Return whether every user of this machine may read a file; links are followed."""
+    if sys.platform == "win32":
+        return False
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
