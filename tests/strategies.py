@@ -93,6 +93,7 @@ recalls = st.none() | st.builds(
     today=st.integers(0, 40),
     spent=st.integers(0, 2_000_000),
     repeated=st.none() | st.just("O-22222222"),
+    unread=st.booleans(),
 )
 
 

@@ -32,13 +32,12 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "check_sms_status": {"messageId": "O-23456789"},
     "wait_for_reply": {"timeout": 1},
 }
-_SENDS, _READS = {"send_sms"}, {"wait_for_reply", "get_sms_messages", "check_account_balance"}
+_SENDS, _READS = {"send_sms", "ask_by_sms"}, {"get_sms_messages", "check_account_balance"}
 _READS |= {"get_delivery_statistics"}
-_BOTH = {"ask_by_sms"}
 _NAMES = [tool.name for tool in TOOLS]
 _MAY = {
-    "read": set(_NAMES) - _SENDS - _BOTH,
-    "send": set(_NAMES) - _READS - _BOTH,
+    "read": set(_NAMES) - _SENDS,
+    "send": set(_NAMES) - _READS,
     "read send": set(_NAMES),
 }
 """What each kind of token is for."""

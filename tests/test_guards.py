@@ -425,7 +425,7 @@ AT_NIGHT = Facts(
     now=datetime(2026, 7, 1, 6, 0, tzinfo=UTC),
     live=True,
     estimate=priced(200_000),
-    recall=Recall(opted_out=True, lately=5, today=5, spent=900_000, repeated="O-22222222"),
+    recall=Recall(opted_out=True, lately=5, today=5, spent=900_000, repeated="O-22222222", unread=True),
     own_numbers=AccountNumbers(configured=frozenset({"+15551234567"})),
     taint=Taint(created_at=NOON),
 )
@@ -441,6 +441,7 @@ def test_all_is_reported_at_once_by_name_and_in_order() -> None:
         "allowed_recipient",
         "own_number",
         "opted_out",
+        "unread_history",
         "impersonation",
         "unknown_sender",
         "too_many_parts",

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import phonenumbers
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from elks_mcp.errors import InvalidInput
 from elks_mcp.models import Draft
 from elks_mcp.phone import Number, SenderId, country_name, parse_number, parse_sender, written
+from elks_mcp.spelling import is_decimal
 
 from .strategies import gaps, swedish_prefixes, zeros
 from .tables.phones import HOME, KINDS, NO_SENDERS, READ, REFUSED, SENDERS
@@ -30,7 +31,8 @@ def test_what_is_no_number_or_two_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_number(raw, home)
-    assert re.search(words.replace("+", r"\+"), str(refusal.value)), f"{why}: {refusal.value}"
+    told = refusal.value.explain()
+    assert re.search(words.replace("+", r"\+"), told), f"{why}: {told}"
     assert "\n" not in str(refusal.value)
     assert len(str(refusal.value)) < 250
 
@@ -46,6 +48,7 @@ def test_all_spellings_of_a_number_are_one_number(
 ) -> None:
     digits = f"701740{last}"
     spelled = "".join(gap + chr(zero + int(digit)) for gap, digit in zip(between, digits, strict=True))
+    assume(not is_decimal(prefix + spelled))
     assert parse_number(prefix + spelled) == Number(f"+46{digits}")
 
 
@@ -77,6 +80,36 @@ def test_every_countrys_mobiles_are_read_as_they_are_written_abroad() -> None:
     for region, example in examples:
         e164 = phonenumbers.format_number(example, phonenumbers.PhoneNumberFormat.E164)
         assert parse_number(phonenumbers.format_number(example, written_abroad)).e164 == e164, region
+
+
+@pytest.mark.parametrize("home", ["SE", "NO", "DK", "FI", "DE", "FR", "GB", "US"])
+def test_an_example_of_a_home_country_is_read_as_people_there_write_it_or_refused_with_both_readings(
+    home: str,
+) -> None:
+    example = phonenumbers.example_number_for_type(home, phonenumbers.PhoneNumberType.MOBILE)
+    assert example
+    forms = phonenumbers.PhoneNumberFormat
+    e164 = phonenumbers.format_number(example, forms.E164)
+    for form in (forms.E164, forms.INTERNATIONAL):
+        assert parse_number(phonenumbers.format_number(example, form), home).e164 == e164
+    national = phonenumbers.format_number(example, forms.NATIONAL)
+    if national.startswith("0"):
+        assert parse_number(national, home).e164 == e164
+    else:
+        with pytest.raises(InvalidInput, match=re.escape(e164)):
+            parse_number(national, home)
+
+
+@given(
+    st.sampled_from(examples), st.sampled_from(["\t", "\x0b", "\x1f", "  ", ".", "\x00"]), st.integers(0, 99)
+)
+def test_a_number_with_another_value_behind_it_is_never_read_as_a_longer_number(
+    example: tuple[str, phonenumbers.PhoneNumber], between: str, behind: int
+) -> None:
+    e164 = phonenumbers.format_number(example[1], phonenumbers.PhoneNumberFormat.E164)
+    with pytest.raises(InvalidInput) as refusal:
+        parse_number(f"{e164}{between}{behind}")
+    assert f"If {e164} is meant" in refusal.value.explain()
 
 
 # ── what a number is ──

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,12 @@ PARAMETERS = {
 }
 
 
-async def list_tools(era: Era = "auto") -> list[Tool]:
+SWEDE = "+46701740699"
+
+
+async def list_tools(era: Era = "auto", environ: Mapping[str, str] | None = None) -> list[Tool]:
     """List the tools as a client gets them."""
-    async with connected({}, way=era) as client:
+    async with connected(environ or {}, way=era) as client:
         return (await client.list_tools()).tools
 
 
@@ -71,11 +75,56 @@ async def test_only_sending_is_destructive() -> None:
 
 
 async def test_the_whole_listing_costs_a_model_less_than_6500_bytes() -> None:
+    assert len(_listing_of(await list_tools()).encode()) < 6500
+
+
+HOMES = {
+    "NO": ("+4740612345", "+47"),
+    "DK": ("+4534412345", "+45"),
+    "FI": ("+358412345678", "041 "),
+    "DE": ("+4915123456789", "01512 "),
+    "FR": ("+33612345678", "06 12 "),
+    "GB": ("+447400123456", "07400 "),
+    "US": ("+12015550123", "+1 "),
+}
+"""Senders of other countries, as libphonenumber's examples are, and how a number there begins at home."""
+
+
+@pytest.mark.parametrize("home", HOMES)
+async def test_with_a_foreign_sender_descriptions_name_the_form_of_its_country(home: str) -> None:
+    sender, begins = HOMES[home]
+    swedish, foreign = [await list_tools(environ={"ELKS_PHONE_NUMBER": each}) for each in (SWEDE, sender)]
+    numbers = [
+        (tool.name, name, spec["description"])
+        for tool in foreign
+        for name, spec in tool.input_schema["properties"].items()
+        if name == "to" or (tool.name, name) == ("wait_for_reply", "from")
+    ]
+    assert len(numbers) == 4
+    for tool, name, description in numbers:
+        assert begins in description, (tool, name)
+        assert home in description, (tool, name)
+        assert "XX" in description, "no number that might be somebody's"
+    assert not any("Swedish" in _listing_of([tool]) or "070-" in _listing_of([tool]) for tool in foreign)
+    assert len(_listing_of(foreign).encode()) < len(_listing_of(swedish).encode()) + 4 * 40
+
+
+async def test_descriptions_depend_on_nothing_but_the_home_country_of_the_operator() -> None:
+    plain = [tool.model_dump() for tool in await list_tools()]
+    for environ in (
+        {"ELKS_PHONE_NUMBER": SWEDE},
+        {"ELKS_PHONE_NUMBER": "Kliniken"},
+        {"ELKS_PHONE_NUMBER": SWEDE, "ELKS_ALLOWED_COUNTRIES": "FR,NO", "DRY_RUN": "false"},
+    ):
+        assert [tool.model_dump() for tool in await list_tools(environ=environ)] == plain
+
+
+def _listing_of(tools: list[Tool]) -> str:
     listing = [
         {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
-        for tool in await list_tools()
+        for tool in tools
     ]
-    assert len(json.dumps(listing, ensure_ascii=False).encode()) < 6500
+    return json.dumps(listing, ensure_ascii=False)
 
 
 async def test_no_schema_has_what_some_clients_choke_on() -> None:

@@ -60,6 +60,10 @@ def later(box: Sandbox, seconds: float) -> None:
     box.clock.advance(timedelta(seconds=seconds))
 
 
+SENDING = ("send_sms", "ask_by_sms", "estimate_sms_cost")
+"""Each tool that takes a recipient and a text."""
+
+
 # ── send_sms ──
 
 
@@ -563,3 +567,68 @@ async def test_numbers_written_as_text_serve(box: Sandbox, way: Way) -> None:
     fill_history(box, 5)
     async with connected(live(box), box=box, way=way) as client:
         assert data(await call(client, "get_sms_messages", limit="3"))["count"] == 3
+
+
+# ── what is not one number, and what is no text ──
+
+
+@pytest.mark.parametrize("tool", SENDING)
+@pytest.mark.parametrize("field", ["+358401234567.0", "+358401234567\t6", "+358401234567  6"])
+async def test_a_field_of_a_table_is_never_read_as_another_persons_number(
+    tool: str, field: str, box: Sandbox, way: Way
+) -> None:
+    environ = live(box, ELKS_ALLOWED_COUNTRIES="SE,FI")
+    async with connected(environ, box=box, way=way) as client:
+        refused = await call(client, tool, to=field, message="Hej?")
+    assert refused.is_error
+    assert "If +358401234567 is meant, write exactly that." in words(refused)
+    assert box.requests == []
+
+
+@pytest.mark.parametrize("tool", SENDING)
+async def test_with_a_foreign_sender_a_swedes_number_is_not_texted_abroad(tool: str, box: Sandbox) -> None:
+    environ = live(box, ELKS_PHONE_NUMBER="+33612345678", ELKS_ALLOWED_COUNTRIES="SE,FR")
+    async with connected(environ, box=box) as client:
+        refused = await call(client, tool, to="070-174 06 05", message="Hej?")
+    assert refused.is_error
+    assert "in France it is +33701740605, in Sweden +46701740605" in words(refused)
+    assert box.requests == []
+
+
+INVISIBLE = (
+    "\u200b",
+    "\u200c\u200d",
+    "\u200e\u202a\u202c\u2066\u2069",
+    "\u00ad",
+    "\u034f",
+    "\u061c",
+    "\u115f\u1160",
+    "\u17b4",
+    "\u180e",
+    "\u2028\u2029",
+    "\u2060\u2063",
+    "\u2800 \u2800",
+    "\u3000",
+    "\u3164",
+    "\ufe0f",
+    "\ufeff",
+    "\uffa0",
+    "\ufff9",
+    "\U0001d173",
+    "\U000e0041",
+    "\u00a0\u200b\n\t\u2003",
+)
+
+
+@pytest.mark.parametrize("tool", SENDING)
+async def test_a_text_in_which_nobody_sees_anything_is_refused_before_it_is_priced(
+    tool: str, box: Sandbox, way: Way
+) -> None:
+    async with connected(live(box), box=box, way=way) as client:
+        for text in INVISIBLE:
+            refused = await call(client, tool, to=PHONE, message=text)
+            assert refused.is_error, ascii(text)
+            assert "invisible" in words(refused) or "is empty" in words(refused), ascii(text)
+        assert box.requests == []
+        seen = await call(client, "estimate_sms_cost", to=PHONE, message="\u200b👍🏽\u200d")
+        assert not seen.is_error

@@ -125,7 +125,7 @@ async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
         box.faults.inject(Fault.UNAVAILABLE, method="GET", path=f"/sms/{message.id}", times=None)
         first = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
         second = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
-        gone = served.app.replies.take(message.id)
+        gone = served.app.replies.find_told(message.id)
     assert first["message"]["untrustedText"] == "Ja ✈️"
     assert (second["status"], second["message"], gone) == ("received", None, None)  # it was read, and let go
 

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
+from enum import Enum, auto
 from typing import Any
 
 import anyio
@@ -126,6 +127,16 @@ def _read_token(headers: Headers) -> str | None:
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None
 
 
+class _End(Enum):
+    """What happens to a request that lasts when its token is revoked."""
+
+    CUT_OFF = auto()
+    """It ends there: it does nothing but listen or wait."""
+
+    WITHHELD = auto()
+    """It sends first, and that is never cut off; nobody gets its answer."""
+
+
 class _TurnedAway(Exception):
     """A request goes no further; with what it is answered."""
 
@@ -156,17 +167,24 @@ class Access:
         """Serve one request, or turn it away."""
         with ExitStack() as uses:
             try:
-                caller, receive, lasts = await self._let_in(scope, receive, uses)
+                caller, receive, end = await self._let_in(scope, receive, uses)
             except _TurnedAway as turned_away:
                 await turned_away.answer(scope, receive, send)
             except OverLimit as over:
                 await _ask_to_wait(over)(scope, receive, send)
             else:
-                serve = self._serve_lasting if lasts else self._serve
-                await serve(scope, receive, send, caller)
+                if end:
+                    await self._serve_lasting(scope, receive, send, caller, end)
+                else:
+                    await self._inner(scope, receive, send)
 
-    async def _let_in(self, scope: Scope, receive: Receive, uses: ExitStack) -> tuple[Caller, Receive, bool]:
-        """Find out who calls and what for; say whether it lasts. `uses` is what the request takes up."""
+    async def _let_in(
+        self, scope: Scope, receive: Receive, uses: ExitStack
+    ) -> tuple[Caller, Receive, _End | None]:
+        """Find out who calls and what for; if it lasts, say how it ends with its token.
+
+        `uses` is what the request takes up.
+        """
         headers, method = Headers(scope=scope), scope["method"]
         caller = await self._identify(headers)
         share = self._share_of(caller.name)
@@ -174,15 +192,16 @@ class Access:
             self._take_place(share, uses, method, headers, caller)
         if caller is not ANYBODY:
             scope["user"] = _as_the_sdk_knows(caller)
-        lasts = method == "GET" or headers.get("mcp-method") == "subscriptions/listen"
+        listens = method == "GET" or headers.get("mcp-method") == "subscriptions/listen"
+        end = _End.CUT_OFF if listens else None
         if method != "POST":
-            return caller, receive, lasts
+            return caller, receive, end
         with share.hold(Use.BODIES):
             body = await _read_body(receive)
         if caller is not ANYBODY:
             caller = await self._identify(headers)  # a token may be revoked while a body is on its way
-            lasts = self._check(caller, body)
-        return caller, _replayed(body, receive), lasts
+            end = self._check(caller, body)
+        return caller, _replayed(body, receive), end
 
     def _take_place(
         self, share: Share, uses: ExitStack, method: str, headers: Headers, caller: Caller
@@ -198,9 +217,6 @@ class Access:
         if _opens_session(headers):
             uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.name)))
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, _: Caller) -> None:
-        await self._inner(scope, receive, send)
-
     async def _identify(self, headers: Headers) -> Caller:
         try:
             caller = await self._doorkeeper().identify(headers)
@@ -211,33 +227,40 @@ class Access:
             raise _TurnedAway(_ask_for_token(headers))
         return caller
 
-    def _check(self, caller: Caller, body: bytes) -> bool:
-        """Check that a caller may do what a body asks; tell whether it is something that lasts."""
+    def _check(self, caller: Caller, body: bytes) -> _End | None:
+        """Check that a caller may do what a body asks; if it lasts, tell how it ends with its token."""
         calls = list(_read_calls(body))
         needed = frozenset[Allowed]().union(*(self._needs(method, params) for method, params in calls))
         if lacking := needed - caller.scopes:
             raise _TurnedAway(_explain_scope(lacking))
-        return any(_lasts(method, params) for method, params in calls)
+        ends = {_find_end(method, params) for method, params in calls}
+        return next((end for end in (_End.WITHHELD, _End.CUT_OFF) if end in ends), None)
 
-    async def _serve_lasting(self, scope: Scope, receive: Receive, send: Send, caller: Caller) -> None:
-        """Serve a stream, or somebody who waits, as long as the caller could still come in."""
-        headers, has_begun = Headers(scope=scope), False
+    async def _serve_lasting(
+        self, scope: Scope, receive: Receive, send: Send, caller: Caller, end: _End
+    ) -> None:
+        """Serve a stream, or a call that waits, as long as the caller could still come in."""
+        headers, has_begun, is_over = Headers(scope=scope), False, False
 
         async def note(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
+            nonlocal has_begun, is_over
+            is_over = is_over or not await self._is_still(caller, headers)
+            if not is_over:
+                has_begun = True
+                await send(message)
 
         async def watch() -> None:
+            nonlocal is_over
             while await self._is_still(caller, headers):  # noqa: ASYNC110  (it is in a database)
                 await anyio.sleep(_GOOD_FOR)
-            tasks.cancel_scope.cancel()
+            is_over = True
+            if end is _End.CUT_OFF:
+                tasks.cancel_scope.cancel()
 
         async with background() as tasks:
             tasks.start_soon(watch)
             await self._inner(scope, receive, note)
-            return
-        if not has_begun:
+        if is_over and not has_begun:
             await _ask_for_token(headers)(scope, receive, send)
 
     async def _is_still(self, caller: Caller, headers: Headers) -> bool:
@@ -254,10 +277,15 @@ def _opens_session(headers: Headers) -> bool:
     return is_older and MCP_SESSION_ID_HEADER not in headers
 
 
-def _lasts(method: str, params: Mapping[str, Any]) -> bool:
-    """Tell what does nothing but listen or wait; a call that sends first is never cut off."""
-    is_waiting = method == "tools/call" and params.get("name") == "wait_for_reply"
-    return is_waiting or method == "subscriptions/listen"
+def _find_end(method: str, params: Mapping[str, Any]) -> _End | None:
+    """Return what happens to a request when its token is revoked; None for one that does not last."""
+    if method == "tools/call":
+        return _WAITING.get(str(params.get("name")))
+    return _End.CUT_OFF if method == "subscriptions/listen" else None
+
+
+_WAITING = {"wait_for_reply": _End.CUT_OFF, "ask_by_sms": _End.WITHHELD}
+"""The tools that wait."""
 
 
 def _read_calls(body: bytes) -> Iterable[tuple[str, Mapping[str, Any]]]:

@@ -1,14 +1,17 @@
 """Every call to 46elks that cannot cost money."""
 
+import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from elks_mcp import wire
 from elks_mcp.api import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
-from elks_mcp.models import Account, Direction, Draft, Estimate, Listing, Message, OwnNumber, Page
+from elks_mcp.models import Account, Direction, Draft, Estimate, Listing, Message, OwnNumber, Page, UnreadRow
 from elks_mcp.money import Money
+
+log = logging.getLogger(__name__)
 
 MOST_PAGES = 50
 MOST_READ = MOST_PAGES * wire.PAGE_SIZE
@@ -56,9 +59,10 @@ class ElksClient:
         if self._known.currency is not None:
             return self._known.currency
         try:
-            return (await self.get_account()).balance.currency
+            self._known.currency = wire.parse_currency(await self._get("/me"))
         except Rejected:
             return ""
+        return self._known.currency
 
     async def get_estimate(self, draft: Draft) -> Estimate:
         """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
@@ -108,22 +112,26 @@ class ElksClient:
         found: list[Message] = []
         while len(found) < limit and (new := await pages.read_next()) is not None:
             found += [message for message in new if direction in {None, message.direction}]
+        unread = self._log_unread(row for row in pages.unread if _may_be(row, direction))
         if len(found) >= limit or pages.ended:
-            return Listing(messages=tuple(found[:limit]))
-        return Listing(messages=tuple(found), complete=False, older_from=pages.before)
+            return Listing(messages=tuple(found[:limit]), unread=unread)
+        return Listing(messages=tuple(found), complete=False, older_from=pages.before, unread=unread)
 
     async def list_since(self, moment: datetime | None) -> Listing:
         """List all messages after a moment of 46elks' time, newest first; of all time where it is None.
 
-        Only the order of history is relied on, no filter of 46elks'. It gives up after `MOST_PAGES` pages.
+        What cannot be read is listed if it is not surely older. Only the order of history is relied on, no
+        filter of 46elks'. It gives up after `MOST_PAGES` pages.
         """
         pages = self._pages(wire.PAGE_SIZE, most=MOST_PAGES)
         found: list[Message] = []
         while (new := await pages.read_next()) is not None:
             found += new
-            if moment and any(each.created_at and each.created_at < moment for each in new):
-                return Listing(messages=tuple(found))
-        return Listing(messages=tuple(found), complete=pages.ended)
+            if moment and pages.older_from and pages.older_from < moment:
+                break
+        complete = pages.ended or bool(moment and pages.older_from and pages.older_from < moment)
+        newer = (row for row in pages.unread if not (moment and row.not_after and row.not_after < moment))
+        return Listing(messages=tuple(found), complete=complete, unread=self._log_unread(newer))
 
     async def list_numbers(self) -> tuple[OwnNumber, ...]:
         """List the account's own numbers."""
@@ -137,6 +145,14 @@ class ElksClient:
     def skew(self) -> timedelta:
         """How far 46elks' clock is ahead of ours, by its last answer."""
         return self._api.skew
+
+    def _log_unread(self, rows: Iterable[UnreadRow]) -> tuple[UnreadRow, ...]:
+        """Say in the log, once for each, that rows of history cannot be read; return them."""
+        unread = tuple(rows)
+        if new := {row.mark for row in unread} - self._known.logged:
+            log.warning("46elks' history holds rows that cannot be read, and they are left out: %d", len(new))
+            self._known.logged |= new
+        return unread
 
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
         self._count()
@@ -161,6 +177,19 @@ class _Known:
     def __init__(self) -> None:
         self.currency: str | None = None
         self.last_price: Money | None = None
+        self.logged: set[str] = set()
+        """Marks of rows of history that cannot be read, and that the log names already."""
+
+
+def _may_be(row: UnreadRow, direction: Direction | None) -> bool:
+    """Return whether a row that cannot be read may be a message of one direction."""
+    match direction:
+        case Direction.INBOUND:
+            return row.may_be_stop
+        case Direction.OUTBOUND:
+            return row.may_be_sent
+        case None:
+            return True
 
 
 class _Pages:
@@ -173,6 +202,9 @@ class _Pages:
         self._read: set[str] = set()
         self._left = most
         self.before = before
+        self._unread: dict[str, UnreadRow] = {}
+        self.older_from: datetime | None = None
+        """Where what was not read yet begins: nothing in it is newer."""
         self.ended = False
         """Whether the end of history was reached."""
 
@@ -183,9 +215,16 @@ class _Pages:
         page = await self._get(self.before)
         new = {message.id: message for message in page.messages if message.id not in self._read}
         self._read |= new.keys()
+        self._unread = {row.mark: row for row in page.unread} | self._unread
+        self.older_from = page.older_from
         self._left -= 1
         self._go_on(page.older_from, repeated=not new)
         return list(new.values())
+
+    @property
+    def unread(self) -> Iterable[UnreadRow]:
+        """The rows that could not be read, each once though pages overlap."""
+        return self._unread.values()
 
     def _go_on(self, older_from: datetime | None, *, repeated: bool) -> None:
         if older_from is None:

@@ -227,6 +227,14 @@ def _written(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+    """Look for a text in the account's history that may be a STOP, and cannot be read."""
+    if facts.recall is None or not facts.recall.unread:
+        return None
+    unread = "A text in 46elks' history could not be read in the last 7 days, and it may be anybody's STOP"
+    return Effect.ASK, f"{unread}. It can be looked at on 46elks.com, under SMS history."
+
+
 # ── sender ──
 
 
@@ -428,6 +436,7 @@ GUARDS: tuple[Guard, ...] = (
     own_number,
     opted_out,
     maybe_opted_out,
+    unread_history,
     impersonation,
     unknown_sender,
     sender_usable,

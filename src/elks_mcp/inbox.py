@@ -61,7 +61,9 @@ class Inbox:
                 log.warning("history is longer than is read: an older STOP is not known")
             theirs = now + self._client.skew
             newest = max((each.created_at for each in listing.messages if each.created_at), default=theirs)
-            await events.hear(listing.messages, until=newest, at=heard.now)
+            has_gaps = any(row.may_be_stop for row in listing.unread)
+            until = min(newest, theirs)  # a time that is yet to come would pass over what comes before it
+            await events.hear(listing.messages, until=until, at=heard.now, has_gaps=has_gaps)
             self._looked_at = now
 
     async def read_words(self, messages: Sequence[Message]) -> dict[str, OptWord]:

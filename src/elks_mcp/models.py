@@ -28,6 +28,7 @@ class Scope(StrEnum):
     """See the account's texts, its inbox included."""
 
     SEND = "send"
+    """Text, follow one's own texts, and read the answers to them."""
 
 
 class Caller(Frozen):
@@ -281,6 +282,9 @@ class Recall(Frozen):
     repeated: str | None = None
     """The order that was placed for the same text to the same number a short while ago."""
 
+    unread: bool = False
+    """A row of history could not be read in the last days, and it may be a STOP, whoever's."""
+
     first_sent_at: AwareDatetime | None = None
     """When something was first sent to the recipient, if ever."""
 
@@ -311,11 +315,31 @@ class Message(Frozen):
     """Sent by 46elks by itself, as the answer of a webhook."""
 
 
+class UnreadRow(Frozen):
+    """A row of history of which something that matters cannot be read."""
+
+    mark: str
+    """Which row: a hash of what it holds, since its id may be what cannot be read."""
+
+    not_after: AwareDatetime | None
+    """The time of the row above it, which is no older; None if it is the first of its page."""
+
+    is_left_out: bool
+    """Whether there is no message of it: its id or its direction cannot be read."""
+
+    may_be_stop: bool
+    """Whether it may be a STOP of which we do not know, or not from whom."""
+
+    may_be_sent: bool
+    """Whether it may be any text that was sent."""
+
+
 class Page(Frozen):
     """One page of history, newest first. `older_from` is where the next one starts, if there is one."""
 
     messages: tuple[Message, ...]
     older_from: datetime | None = None
+    unread: tuple[UnreadRow, ...] = ()
 
 
 class Listing(Frozen):
@@ -327,6 +351,12 @@ class Listing(Frozen):
     messages: tuple[Message, ...]
     complete: bool = True
     older_from: datetime | None = None
+    unread: tuple[UnreadRow, ...] = ()
+
+    @property
+    def left_out(self) -> int:
+        """How many rows have no message here, since they cannot be read."""
+        return sum(row.is_left_out for row in self.unread)
 
 
 class OwnNumber(Frozen):

@@ -25,7 +25,7 @@ from elks_mcp.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.policy import PERSON_ONLY, Policy
 from elks_mcp.store import Pace, Placed, Prior, Storage
 from elks_mcp.strangers import Shown, Strangers, find_taint, shown_from
-from elks_mcp.text import measure, unsendable
+from elks_mcp.text import measure, shows_nothing, unsendable
 
 _LATEST = 200
 """Orders that are thought of when somebody begins to type a number."""
@@ -304,5 +304,10 @@ def _read_text(message: str) -> str:
     if odd := unsendable(message):
         raise InvalidInput(
             f"The message holds a character that no text can carry: U+{ord(odd):04X}.", hint="Leave it out."
+        )
+    if shows_nothing(message):
+        raise InvalidInput(
+            "The message holds nothing but invisible characters, and each part would be charged.",
+            hint="Give the text that is to be read.",
         )
     return message

@@ -5,40 +5,32 @@ kept in one form only, so that a limit or an opt-out cannot be dodged by spellin
 """
 
 import re
-import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
-from functools import lru_cache
 
+from elks_mcp import spelling
 from elks_mcp.errors import InvalidInput
+from elks_mcp.numbering import HOME_REGION, NumberKind, country_name, find_zones, look_up
+from elks_mcp.spelling import named, quoted, tidied
 
-HOME_REGION = "SE"
+__all__ = [
+    "HOME_REGION",
+    "Number",
+    "NumberKind",
+    "Sender",
+    "SenderId",
+    "country_name",
+    "parse_number",
+    "parse_sender",
+    "written",
+]
 
 _WRITE_E164 = "Write it with the country code, as in +46701740605."
-_INTERNATIONAL = "001"
+_WHICH = "Write the one that is meant, with its +."
 _SENDER_LENGTH = range(3, 12)
 _SHORT_NUMBER = 6
 _SHOWN_LAST = 2
 _HIDDEN = 4
-
-
-class NumberKind(StrEnum):
-    """What a number is for, by the numbering plan of its country."""
-
-    MOBILE = "mobile"
-    FIXED_LINE = "fixed line"
-    FIXED_LINE_OR_MOBILE = "fixed line or mobile"
-    VOIP = "internet telephony"
-    PREMIUM_RATE = "premium rate"
-    SHARED_COST = "shared cost"
-    TOLL_FREE = "toll-free"
-    SATELLITE = "satellite or other international network"
-    PAGER = "pager"
-    PERSONAL = "personal number"
-    COMPANY = "company number"
-    VOICEMAIL = "voicemail"
-    UNASSIGNED = "unassigned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +48,17 @@ class Number:
     @property
     def region(self) -> str:
         """ISO 3166 code of the country, "001" for international networks, "" where unknown."""
-        return _look_up(self.e164)[0]
+        return look_up(self.e164)[0]
 
     @property
     def kind(self) -> NumberKind:
         """What the number is for, by libphonenumber's copy of the numbering plans."""
-        return _look_up(self.e164)[1]
+        return look_up(self.e164)[1]
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether its country's numbering plan has such numbers."""
+        return self.kind is not NumberKind.UNASSIGNED
 
     @property
     def country(self) -> str:
@@ -71,7 +68,7 @@ class Number:
     @property
     def zones(self) -> tuple[str, ...]:
         """IANA time zones the number can be in; a large country has several."""
-        return _zones(self.e164)
+        return find_zones(self.e164)
 
     def __repr__(self) -> str:
         return f"Number({self.masked})"
@@ -135,14 +132,87 @@ def parse_number(raw: str, home: str = HOME_REGION) -> Number:
     Raises:
         InvalidInput: it is no phone number, or could be two different ones.
     """
-    text = _tidied(raw)
+    text = tidied(raw)
     if not text:
         raise InvalidInput("The phone number is empty.", hint=_WRITE_E164)
     if not re.fullmatch(r"\+?[0-9]+", text):
-        raise InvalidInput(_why_not_digits(raw, text), hint=_WRITE_E164)
+        raise InvalidInput(spelling.why_not_digits(raw, text), hint=_offer(raw, home))
+    _check_one_value(raw, home)
     if not text.startswith(("+", "0")):
         raise _cannot_tell(raw, text, home)
-    return Number(_to_e164(raw, text, home))
+    if home != HOME_REGION:
+        _check_not_swedish(raw, text, home)
+    try:
+        number = Number(_to_e164(raw, text, home))
+    except InvalidInput as error:
+        error.hint = _offer(raw, home)
+        raise
+    if not number.is_planned and (meant := _find_meant(raw, home)):
+        raise InvalidInput(f"{quoted(raw)} has digits behind a phone number.", hint=_write(meant))
+    return number
+
+
+def _check_one_value(raw: str, home: str) -> None:
+    """Check that no tab, line break or decimal made a longer number of one that is complete without.
+
+    Raises:
+        InvalidInput: one did. The number that was meant is offered.
+    """
+    first, *others = spelling.fields(raw)
+    values = [first if first.startswith(("+", "0")) else f"+{first}", *others] if others else []
+    whole = [number for value in values if (number := _read_planned(value, home))]
+    if whole or spelling.is_decimal(raw):
+        fault = "a decimal, a tab or spaces divide it"
+        offer = " or ".join(number.e164 for number in dict.fromkeys(whole))
+        raise InvalidInput(f"{quoted(raw)} holds more than one value: {fault}.", hint=_write(offer))
+
+
+def _check_not_swedish(raw: str, text: str, home: str) -> None:
+    """Check that a number in the national form of another country is no Swedish mobile as well.
+
+    Raises:
+        InvalidInput: it is. 46elks' customers and the people they text are mostly Swedes, so both are likely.
+    """
+    if not re.fullmatch(r"0[1-9][0-9]*", text):
+        return
+    swedish = _read_planned(text, HOME_REGION)
+    if swedish is None or swedish.kind is not NumberKind.MOBILE:
+        return
+    sweden = f"in {country_name(HOME_REGION)} {swedish.e164}"
+    try:
+        both = f"in {country_name(home)} it is {_to_e164(raw, text, home)}, {sweden}"
+    except InvalidInput:
+        both = f"in {country_name(home)} it is no number, {sweden}"
+    raise InvalidInput(f"{quoted(raw)} can be read in two ways: {both}.", hint=_WHICH)
+
+
+def _find_meant(raw: str, home: str) -> str:
+    """Return the number, in E.164, that stands at the beginning of something longer; "" if there is none."""
+    if digits := spelling.exponent_digits(raw):
+        found = _read_planned(f"+{digits}", home)
+        return found.e164 if found else ""
+    readings = (_read_planned(beginning, home) for beginning in spelling.beginnings(raw))
+    return next((number.e164 for number in readings if number), "")
+
+
+def _read_planned(raw: str, home: str) -> Number | None:
+    """Read a number that its country's plan knows; None if it is not the spelling of one."""
+    text = tidied(raw)
+    if not re.fullmatch(r"(\+|0)[0-9]+", text):
+        return None
+    try:
+        number = Number(_to_e164(raw, text, home))
+    except InvalidInput:
+        return None
+    return number if number.is_planned else None
+
+
+def _offer(raw: str, home: str) -> str:
+    return _write(_find_meant(raw, home))
+
+
+def _write(meant: str) -> str:
+    return f"If {meant} is meant, write exactly that." if meant else _WRITE_E164
 
 
 def parse_sender(raw: str, home: str = HOME_REGION) -> Sender:
@@ -155,61 +225,19 @@ def parse_sender(raw: str, home: str = HOME_REGION) -> Sender:
         InvalidInput: it is neither.
     """
     name = raw.strip()
-    if re.fullmatch(r"\+.*|[0-9]*", _tidied(name), re.DOTALL):
+    if re.fullmatch(r"\+.*|[0-9]*", tidied(name), re.DOTALL):
         return parse_number(name, home)
     if reason := _why_not_sender(name):
         raise InvalidInput(
-            f"{_quoted(name)} cannot be a sender: {reason}.",
+            f"{quoted(name)} cannot be a sender: {reason}.",
             hint="A sender is a phone number (+46…), or 3–11 letters A–Z or digits, the first a letter.",
         )
     return SenderId(name)
 
 
-def country_name(region: str) -> str:
-    """Name the country of an ISO 3166 region in English, or say that it is none."""
-    if region == _INTERNATIONAL:
-        return "international network"
-    from iso3166 import countries_by_alpha2  # noqa: PLC0415  (30 ms, wanted only where a person reads)
-
-    country = countries_by_alpha2.get(region)
-    return country.apolitical_name if country else RESERVED_REGIONS.get(region, "unknown country")
-
-
-RESERVED_REGIONS = {"AC": "Ascension Island", "TA": "Tristan da Cunha"}
-"""Regions with numbers of their own that ISO 3166 has only reserved a code for."""
-
-
-def _tidied(raw: str) -> str:
-    """Drop what people and word processors put between digits; all digits become ordinary.
-
-    Not all that is compatible: a footnote's ² is no digit of the number. And a slash only
-    behind the area code: 08-123 456/57 is two numbers.
-    """
-    kept = (
-        char for char in raw.strip() if unicodedata.category(char) not in {"Cf", "Cc", "Zs"} or char in "\r\n"
-    )
-    text = "".join(map(_plain, kept))
-    text = re.sub(r"[\-\u2010-\u2015\u2212().\[\]·]", "", text)
-    return re.sub(r"^(\+?[0-9]{2,6})/(?=[0-9]{5,}$)", r"\1", text)
-
-
-def _plain(char: str) -> str:
-    wide = unicodedata.decomposition(char).startswith(("<wide>", "<small>"))
-    ordinary = unicodedata.normalize("NFKC", char) if wide else char
-    return str(unicodedata.decimal(ordinary, ordinary))
-
-
-def _why_not_digits(raw: str, text: str) -> str:
-    if re.search(r"[,;/|&\r\n]", text) or text.count("+") > 1:
-        return f"{_quoted(raw)} looks like more than one phone number; each gets a text of its own."
-    odd = re.search(r"[^0-9]", text.removeprefix("+"))
-    fault = f"it has {_named(odd.group())} in it" if odd else "it has no digits"
-    return f"{_quoted(raw)} is not a phone number: {fault}."
-
-
 def _why_not_sender(name: str) -> str:
     if odd := next((char for char in name if not re.match(r"[A-Za-z0-9]", char)), None):
-        return f"{_named(odd)} is not a letter A–Z or a digit"
+        return f"{named(odd)} is not a letter A–Z or a digit"
     if len(name) not in _SENDER_LENGTH:
         return f"it has {len(name)} characters, and 3 to 11 are allowed"
     if name[0].isdigit():
@@ -223,13 +251,13 @@ def _cannot_tell(raw: str, digits: str, home: str) -> InvalidInput:
 
     if len(digits) <= _SHORT_NUMBER:
         return InvalidInput(
-            f"{_quoted(raw)} is too short for a phone number; short numbers take no texts from here.",
+            f"{quoted(raw)} is too short for a phone number; short numbers take no texts from here.",
             hint=_WRITE_E164,
         )
     at_home = f"a number in {country_name(home)} +{country_code_for_region(home)}{digits}"
     return InvalidInput(
-        f"{_quoted(raw)} can be read in two ways: +{digits}, or as {at_home}.",
-        hint="Write the one that is meant, with its +.",
+        f"{quoted(raw)} can be read in two ways: +{digits}, or as {at_home}.",
+        hint=_WHICH,
     )
 
 
@@ -244,10 +272,10 @@ def _to_e164(raw: str, text: str, home: str) -> str:
         raise InvalidInput(_why_not_number(raw, error.error_type), hint=_WRITE_E164) from None
     if length != lib.ValidationResult.IS_POSSIBLE:
         fault = _WRONG_LENGTH.get(length, "is too short for a phone number")
-        raise InvalidInput(f"{_quoted(raw)} {fault}.", hint=_WRITE_E164)
+        raise InvalidInput(f"{quoted(raw)} {fault}.", hint=_WRITE_E164)
     # +46 00 70… would be another spelling of +46 70…, and dodge its limits
     if parsed.italian_leading_zero and not lib.is_valid_number(parsed):
-        raise InvalidInput(f"{_quoted(raw)} has a zero too many.", hint=_WRITE_E164)
+        raise InvalidInput(f"{quoted(raw)} has a zero too many.", hint=_WRITE_E164)
     return e164
 
 
@@ -269,59 +297,7 @@ def _why_not_number(raw: str, error_type: int) -> str:
     from phonenumbers import NumberParseException  # noqa: PLC0415
 
     if error_type == NumberParseException.INVALID_COUNTRY_CODE:
-        return f"{_quoted(raw)} begins with no country's code."
+        return f"{quoted(raw)} begins with no country's code."
     if error_type == NumberParseException.TOO_LONG:
-        return f"{_quoted(raw)} is too long for a phone number."
-    return f"{_quoted(raw)} is too short for a phone number."
-
-
-@lru_cache(maxsize=4096)
-def _look_up(e164: str) -> tuple[str, NumberKind]:
-    import phonenumbers as lib  # noqa: PLC0415
-
-    parsed = lib.parse(e164)
-    region = lib.region_code_for_number(parsed) or ""
-    kind = _KINDS.get(lib.number_type(parsed), NumberKind.UNASSIGNED)
-    if region == _INTERNATIONAL and kind in {NumberKind.MOBILE, NumberKind.VOIP}:
-        kind = NumberKind.SATELLITE
-    return region, kind
-
-
-@lru_cache(maxsize=4096)
-def _zones(e164: str) -> tuple[str, ...]:
-    import phonenumbers as lib  # noqa: PLC0415
-    from phonenumbers import timezone  # noqa: PLC0415
-
-    number = lib.parse(e164)
-    # +1 is 25 countries: there the area code tells, for mobiles too. Jamaica's are not in Alaska.
-    find = (
-        timezone.time_zones_for_geographical_number
-        if number.country_code == 1
-        else timezone.time_zones_for_number
-    )
-    return tuple(zone for zone in find(number) if zone != timezone.UNKNOWN_TIMEZONE)
-
-
-_KINDS = {
-    0: NumberKind.FIXED_LINE,
-    1: NumberKind.MOBILE,
-    2: NumberKind.FIXED_LINE_OR_MOBILE,
-    3: NumberKind.TOLL_FREE,
-    4: NumberKind.PREMIUM_RATE,
-    5: NumberKind.SHARED_COST,
-    6: NumberKind.VOIP,
-    7: NumberKind.PERSONAL,
-    8: NumberKind.PAGER,
-    9: NumberKind.COMPANY,
-    10: NumberKind.VOICEMAIL,
-}
-"""libphonenumber's PhoneNumberType, spelled out so that naming a kind does not import it."""
-
-
-def _quoted(raw: str) -> str:
-    """Show what was written, cut short and with invisible characters made visible."""
-    return repr(raw if len(raw) <= 40 else f"{raw[:40]}…")  # noqa: PLR2004
-
-
-def _named(char: str) -> str:
-    return f"{char!r} ({unicodedata.name(char, f'U+{ord(char):04X}').lower()})"
+        return f"{quoted(raw)} is too long for a phone number."
+    return f"{quoted(raw)} is too short for a phone number."

@@ -17,7 +17,8 @@ from elks_mcp.errors import InvalidInput
 from elks_mcp.faults import Unreadable
 from elks_mcp.guards import GUARD_NAMES, NOT_SWITCHABLE
 from elks_mcp.money import Money
-from elks_mcp.phone import RESERVED_REGIONS, Number, NumberKind, Sender, parse_number, parse_sender
+from elks_mcp.numbering import RESERVED_REGIONS
+from elks_mcp.phone import Number, NumberKind, Sender, parse_number, parse_sender
 from elks_mcp.policy import Policy
 from elks_mcp.sources import Networks
 from elks_mcp.store import SHORTEST_KEY

@@ -52,13 +52,15 @@ class Verdict(Frozen):
     is_absent: bool = False
 
 
-def judge(doubts: Iterable[Doubt], history: Iterable[Message]) -> dict[str, Verdict]:
+def judge(
+    doubts: Iterable[Doubt], history: Iterable[Message], *, has_gaps: bool = False
+) -> dict[str, Verdict]:
     """Say what became of each order that is in doubt.
 
     `history` holds what was sent since the first attempt began, without the messages that are known to be
     other orders'. Equal orders and equal messages are matched one to one, oldest first: which is which
     makes no difference. More messages than orders means that somebody else sends the same: then none
-    is ours for sure.
+    is ours for sure. `has_gaps`: rows of it cannot be read, so that no order is absent for sure.
     """
     sent = sorted(
         (message for message in history if message.direction is Direction.OUTBOUND and message.created_at),
@@ -70,7 +72,8 @@ def judge(doubts: Iterable[Doubt], history: Iterable[Message]) -> dict[str, Verd
     left = [message for message in sent if message.id not in matched]
     return {
         doubt.order_id: Verdict(
-            message=found.get(doubt.order_id), is_absent=not any(_could_be(doubt, each) for each in left)
+            message=found.get(doubt.order_id),
+            is_absent=not has_gaps and not any(_could_be(doubt, each) for each in left),
         )
         for equals in groups
         for doubt in equals

@@ -32,6 +32,9 @@ _SAME_MOMENT = timedelta(seconds=1)
 """46elks' times are compared within this, since it tells one event's differently in different places."""
 
 
+_LIKELY = timedelta(hours=1)
+"""How far 46elks' time of a text may be from ours and be believed."""
+
 _MOST_TOLD, _TOLD_FOR = 1000, timedelta(minutes=10)
 """How many texts, and for how long, are at hand once 46elks told of them. They are in memory only."""
 
@@ -90,10 +93,14 @@ class Replies:
         while len(self._told) > _MOST_TOLD:
             self._told.popitem(last=False)
 
-    def take(self, message_id: str) -> Message | None:
-        """Take what was brought a short while ago: once, since then somebody has read it."""
-        _, message = self._told.pop(message_id, (None, None))
+    def find_told(self, message_id: str) -> Message | None:
+        """Return what was brought a short while ago, if nobody has read it."""
+        _, message = self._told.get(message_id, (None, None))
         return message
+
+    def drop_told(self, message_id: str) -> None:
+        """Let go of what was brought, since somebody reads it."""
+        self._told.pop(message_id, None)
 
     def forget_told(self) -> None:
         """Let go of words that nobody came for."""
@@ -127,10 +134,28 @@ class Replies:
 
     async def to(self, order: Order, sender: Number | None = None) -> Wanted:
         """Want an answer to an order, from its recipient or from whoever is named."""
-        receipt = order.receipt
-        theirs = receipt.created_at if receipt else None
-        since = theirs or order.placed_at + self._client.skew
+        skew, theirs = self._client.skew, order.receipt.created_at if order.receipt else None
+        since = order.placed_at + skew
+        if theirs and since - _LIKELY < theirs < order.changed_at + skew + _LIKELY:
+            since = theirs
         return await self._want(sender or order.to, since=since - _SAME_MOMENT)
+
+    async def only_to(self, order: Order, *, after: int = 0) -> Wanted:
+        """Want what answers an order and can be meant for nobody but its caller; `is_meant` tells."""
+        since = order.placed_at + self._client.skew - _SAME_MOMENT
+        wanted = await self._want(order.to, after=after, since=since)
+        return wanted._replace(answered=order)
+
+    async def is_meant(self, arrival: Arrival, wanted: Wanted) -> bool:
+        """Return whether a text that came may be shown to whoever wants it."""
+        if wanted.answered is None:
+            return True
+        arrivals = (await self._storage.open()).arrivals
+        return await arrivals.is_answer(arrival, wanted.answered, self._client.skew)
+
+    async def find_position_of(self, message_id: str) -> int | None:
+        """Return the position of a text that came in, by 46elks' id; None if there is none by that id."""
+        return await (await self._storage.open()).arrivals.find_position(message_id)
 
     async def from_now(self, sender: Number | None) -> Wanted:
         """Want whatever comes from now on, from a number or from anybody."""

@@ -146,6 +146,11 @@ def spelled_out(text: str) -> str:
     return re.sub(_UNSEEN_OR_PICTURE, _spell_out, text)
 
 
+def shows_nothing(text: str) -> bool:
+    """Return whether nobody sees anything of a text: it is blanks and invisible characters only."""
+    return not cleaned(text).strip()
+
+
 def unsendable(text: str) -> str | None:
     """Find the first character no text can carry: a control character or half a surrogate pair."""
     return next((char for char in text if _cannot_be_sent(char)), None)

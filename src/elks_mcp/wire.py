@@ -10,12 +10,24 @@ import re
 from collections.abc import Collection, Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from hashlib import sha256
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WrapValidator
 
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
-from elks_mcp.models import Account, Direction, Draft, Estimate, Message, OwnNumber, Page, Receipt, Report
+from elks_mcp.models import (
+    Account,
+    Direction,
+    Draft,
+    Estimate,
+    Message,
+    OwnNumber,
+    Page,
+    Receipt,
+    Report,
+    UnreadRow,
+)
 from elks_mcp.money import Money
 from elks_mcp.phone import read_other_party, written
 from elks_mcp.text import cleaned
@@ -128,14 +140,45 @@ def parse_message(body: bytes, currency: str) -> Message:
 
 
 def parse_page(body: bytes, currency: str) -> Page:
-    """Read a page of history.
+    """Read a page of history. A row that cannot be read is in `Page.unread` and hides no other.
 
     Raises:
-        NoAnswer: it is none.
+        NoAnswer: it is no page, or nobody can say where the next one starts.
     """
     page = _read(_Page, body)
-    messages = tuple(_message(sms, currency) for sms in page.data)
-    return Page(messages=messages, older_from=_older_from(page.next, messages))
+    rows = [_try_read(_Row, raw) or _Row() for raw in page.data]
+    times = [row.created for row in rows]
+    usable = (row for row in rows if row.id and _direction(row))
+    return Page(
+        messages=tuple(_message(row, currency) for row in usable),
+        older_from=_older_from(page.next, [moment for moment in times if moment]) if rows else None,
+        unread=tuple(
+            unread
+            for index, row in enumerate(rows)
+            if (unread := _find_unread(row, page.data[index], next(filter(None, times[:index][::-1]), None)))
+        ),
+    )
+
+
+def _find_unread(row: "_Row", raw: object, not_after: datetime | None) -> UnreadRow | None:
+    """Return what is to be known of a row of history if something that matters in it cannot be read."""
+    direction = _direction(row)
+    is_left_out = not row.id or direction is None
+    may_be_stop = direction is not Direction.OUTBOUND and (
+        is_left_out or not _name(row.sender) or row.message is None
+    )
+    may_be_sent = direction is not Direction.INBOUND and (
+        is_left_out or not _name(row.to) or row.created is None
+    )
+    if not (is_left_out or may_be_stop or may_be_sent):
+        return None
+    return UnreadRow(
+        mark=sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:16],
+        not_after=not_after,
+        is_left_out=is_left_out,
+        may_be_stop=may_be_stop,
+        may_be_sent=may_be_sent,
+    )
 
 
 def parse_account(body: bytes) -> Account:
@@ -148,16 +191,27 @@ def parse_account(body: bytes) -> Account:
     return Account(id=answer.id or "", balance=Money(answer.balance, answer.currency or ""))
 
 
+def parse_currency(body: bytes) -> str:
+    """Read the currency of GET /me; "" if it cannot be read, whatever else is in the answer.
+
+    Raises:
+        NoAnswer: it is no account.
+    """
+    return _read(_Currency, body).currency or ""
+
+
 def parse_numbers(body: bytes) -> tuple[OwnNumber, ...]:
     """Read the account's own numbers, those it has still (https://46elks.com/docs/list-numbers).
+
+    An entry that cannot be read hides no other.
 
     Raises:
         NoAnswer: it is no list of them.
     """
     return tuple(
         OwnNumber(id=each.id, number=each.number, tells=each.sms_url or "")
-        for each in _read(_Numbers, body).data
-        if each.id and each.number and each.active != "no"
+        for raw in _read(_Numbers, body).data
+        if (each := _try_read(_Number, raw)) and each.id and each.number and each.active != "no"
     )
 
 
@@ -259,11 +313,9 @@ def _or_none(value: Any, handler: Any) -> Any:
         return None
 
 
-def _no_switch(value: object) -> object:
-    """Refuse true and false, which pydantic would take for 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("it is no number")  # noqa: TRY004  (pydantic wants a ValueError)
-    return value
+def _without_switch(value: Any) -> Any:
+    """Make nothing of true and false where a number belongs; Python takes them for 1 and 0."""
+    return None if isinstance(value, bool) else value
 
 
 def _tidied(words: str) -> str:
@@ -281,8 +333,9 @@ Time = Annotated[datetime | None, BeforeValidator(parse_time)]
 Id = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 Words = Annotated[str, AfterValidator(_tidied)]
 Status = Annotated[str, AfterValidator(lambda words: _tidied(words)[:_LONGEST_STATUS])]
-Units = Annotated[int, BeforeValidator(_no_switch), Field(ge=-(10**15), le=10**15)]
-Parts = Annotated[int, Field(ge=1, le=10**6)]
+Whole = Annotated[int, BeforeValidator(_without_switch)]
+Units = Annotated[Whole, Field(ge=-(10**15), le=10**15)]
+Parts = Annotated[Whole, Field(ge=1, le=10**6)]
 
 
 class _Estimate(BaseModel):
@@ -304,6 +357,12 @@ class _Sms(_Accepted):
     to: Lenient[Words] = None
     message: Lenient[Annotated[str, AfterValidator(_mended)]] = None
     delivered: Time = None
+
+
+class _Row(_Sms):
+    """A row of history, in which nothing has to be readable."""
+
+    id: Lenient[Id] = None  # type: ignore[assignment]
 
 
 class _Report(BaseModel):
@@ -328,18 +387,21 @@ class _Number(BaseModel):
 
 
 class _Numbers(BaseModel):
-    data: list[_Number]
+    data: list[Any]
 
 
 class _Page(BaseModel):
-    data: list[_Sms]
+    data: list[Any]
     next: Any = None
 
 
-class _Me(BaseModel):
+class _Currency(BaseModel):
+    currency: Lenient[Annotated[str, Field(pattern=r"^[A-Z]{3}$")]] = None
+
+
+class _Me(_Currency):
     id: Lenient[Id] = None
     balance: Units
-    currency: Lenient[Annotated[str, Field(pattern=r"^[A-Z]{3}$")]] = None
 
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
@@ -355,6 +417,14 @@ def _read(kind: type[_Answer], body: bytes) -> _Answer:
         return kind.model_validate(content)
     except ValidationError as error:
         raise parse_unreadable(_fault(error)) from None
+
+
+def _try_read(kind: type[_Answer], raw: object) -> _Answer | None:
+    """Read one entry of a list; None if it is no object."""
+    try:
+        return kind.model_validate(raw)
+    except ValidationError:
+        return None
 
 
 def _parse_int(digits: str) -> int | None:
@@ -374,9 +444,17 @@ def _name(words: str | None) -> str:
     return " ".join((words or "").split())[:_LONGEST_NAME]
 
 
+def _direction(sms: _Sms) -> Direction | None:
+    words = sms.direction or ""
+    if words.startswith("incoming"):
+        return Direction.INBOUND
+    return Direction.OUTBOUND if words.startswith("outgoing") else None
+
+
 def _message(sms: _Sms, currency: str) -> Message:
-    direction = sms.direction or ""
-    inbound = direction.startswith("incoming")
+    """Make a message. If nobody can say which way it went, its text may be a stranger's and is left out."""
+    direction = _direction(sms)
+    inbound = direction is Direction.INBOUND
     sender, to = _name(sms.sender), _name(sms.to)
     if inbound:  # else a STOP from `0701740605` or `46701740605` would not count
         sender = read_other_party(sender, to)
@@ -384,29 +462,30 @@ def _message(sms: _Sms, currency: str) -> Message:
         to = read_other_party(to, sender)
     return Message(
         id=sms.id,
-        direction=Direction.INBOUND if inbound else Direction.OUTBOUND,
-        is_reply=direction == "outgoing-reply",
+        direction=direction or Direction.OUTBOUND,
+        is_reply=sms.direction == "outgoing-reply",
         sender=sender,
         to=to,
         created_at=sms.created,
         delivered_at=sms.delivered,
         status="received" if inbound else sms.status or "unknown",
-        text=sms.message,
+        text=sms.message if direction else None,
         cost=_money(sms.cost, currency),
         parts=sms.parts,
     )
 
 
-def _older_from(following: object, messages: tuple[Message, ...]) -> datetime | None:
-    """Say where the next page starts: at `next`, or at our oldest message where that cannot be read.
+def _older_from(following: object, times: list[datetime]) -> datetime | None:
+    """Say where the next page starts: at `next`, or at the oldest of `times`, whichever is later.
 
-    Taking an unreadable `next` for none would pass off half a history as the whole.
+    So neither a `next` nor a time that cannot be right passes anything over. Taking an unreadable `next`
+    for none would pass off half a history as the whole.
     """
-    if not following or not messages:
+    if not following:
         return None
-    times = [message.created_at for message in messages if message.created_at]
-    if moment := parse_time(following) or min(times, default=None):
-        return moment
+    moments = [moment for moment in (parse_time(following), min(times, default=None)) if moment]
+    if moments:
+        return max(moments)
     raise parse_unreadable("it has no usable next")
 
 

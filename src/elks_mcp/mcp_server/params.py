@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
+from elks_mcp.numbering import SWEDISH_SPELLING
 from elks_mcp.wording import parse_switch
 
 
@@ -22,7 +23,9 @@ def _in_utc(moment: datetime | None) -> datetime | None:
         raise ValueError("it is no time that a text could have") from None
 
 
-To = Annotated[str, Field(description="Recipient: +46701740605, or 070-174 06 05 for a Swedish number.")]
+To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}.")]
+"""`ElksTool.at_home` names another country's form."""
+
 Text = Annotated[str, Field(description="The text, exactly as it should be read.")]
 From = Annotated[
     str,
@@ -40,9 +43,7 @@ DryRun = Annotated[
 ]
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
 MessageId = Annotated[str, Field(description="46elks id or order number, as send_sms gave it.")]
-ReplyFrom = Annotated[
-    str, Field(description="Only from this number: +46701740605, or 070-174 06 05 for a Swedish one.")
-]
+ReplyFrom = Annotated[str, Field(description=f"Only from this number: {SWEDISH_SPELLING}.")]
 After = Annotated[
     str, Field(description="Go on after this: a cursor, or the order or message that is to be answered.")
 ]

@@ -15,9 +15,9 @@ from elks_mcp.mcp_server.approval import Agreement, Consent, Plan, Repeat, Reque
 from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.mcp_server.sending import carry_out
 from elks_mcp.mcp_server.showing import show_all
-from elks_mcp.mcp_server.tool import READS, SENDS, ElksTool
-from elks_mcp.models import Scope
-from elks_mcp.phone import SenderId, parse_number
+from elks_mcp.mcp_server.tool import FOR_ALL, READS, SENDS, ElksTool
+from elks_mcp.models import Direction, Order, Scope
+from elks_mcp.phone import Number, SenderId, parse_number, written
 from elks_mcp.store import Arrival, Wanted
 
 _BETWEEN_PROGRESS = timedelta(seconds=5)
@@ -89,7 +89,7 @@ async def _wait_for_answer(app: App, ctx: Context[App], sent: SendAnswer, second
         return AskAnswer(sent=sent)
     try:
         order = await app.orders.find_order(sent.order_id)
-        reply = await _wait(app, ctx, await app.replies.to(order), seconds) if order else None
+        reply = await _wait(app, ctx, await _want_answer(app, order), seconds) if order else None
     except ElksError as error:  # it was sent all the same
         return AskAnswer(sent=sent, note=f"Nobody can wait for the answer now: {error.explain()}")
     return AskAnswer(sent=sent, reply=reply)
@@ -102,19 +102,75 @@ async def _read_wanted(app: App, sender: str, after: str) -> Wanted:
         InvalidInput, NotFound: it makes no sense.
     """
     number = parse_number(sender, app.policy.home) if sender else None
-    if position := re.fullmatch(r"c-([0-9]{1,15})", after.strip()):
+    if not _may_read(app):
+        return await _read_own(app, number, after.strip())
+    if position := _CURSOR.fullmatch(after.strip()):
         return await app.replies.after(int(position.group(1)), number)
     if after:
         order = await app.orders.find_order(after.strip())
         if order is None:
-            raise InvalidInput(
-                f"{after[:40]!r} is neither a cursor nor an order's number.",
-                hint="Give what an answer called cursor (c-…), orderId (O-…) or messageId, or leave it out.",
-            )
+            raise _no_cursor(after)
         return await app.replies.to(order, number)
     if number and (latest := await app.orders.find_latest(number)):
         return await app.replies.to(latest)
     return await app.replies.from_now(number)
+
+
+_CURSOR = re.compile(r"c-([0-9]{1,15})")
+
+
+def _may_read(app: App) -> bool:
+    return Scope.READ in app.caller.scopes
+
+
+def _no_cursor(after: str) -> InvalidInput:
+    return InvalidInput(
+        f"{after[:40]!r} is neither a cursor nor an order's number.",
+        hint="Give what an answer called cursor, orderId (O-…) or messageId, or leave it out.",
+    )
+
+
+async def _want_answer(app: App, order: Order) -> Wanted:
+    return await (app.replies.to(order) if _may_read(app) else app.replies.only_to(order))
+
+
+async def _read_own(app: App, number: Number | None, after: str) -> Wanted:
+    """Read which answer a caller waits for who may read nothing but the answers to their own texts.
+
+    Raises:
+        InvalidInput, NotFound: it is no text of theirs that is to be answered.
+    """
+    order = None if _CURSOR.fullmatch(after) else await app.orders.find_order(after) if after else None
+    if order is None and number is None:
+        raise InvalidInput(
+            "This token does not have the scope read, so it cannot wait for anybody's text.",
+            hint="Give `after` (the orderId that send_sms told), or a number you texted as `from`.",
+        )
+    position = await _read_position(app, after) if after and order is None else 0
+    if order is None and number:
+        order = await app.orders.find_latest(number)
+    if order is None or order.to is None or (number and order.to != number):
+        raise InvalidInput(
+            "You have sent no such text to that number.",
+            hint="Without the scope read only the answers to your own texts can be waited for.",
+        )
+    if isinstance(order.sender, SenderId):
+        raise InvalidInput(f"Nobody can answer a text from a name such as {order.sender.name}.")
+    return await app.replies.only_to(order, after=position)
+
+
+async def _read_position(app: App, after: str) -> int:
+    """Read a cursor of either kind.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    if cursor := _CURSOR.fullmatch(after):
+        return int(cursor.group(1))
+    position = await app.replies.find_position_of(after)
+    if position is None:
+        raise _no_cursor(after)
+    return position
 
 
 async def _wait(app: App, ctx: Context[App], wanted: Wanted, seconds: float) -> ReplyAnswer:
@@ -124,7 +180,10 @@ async def _wait(app: App, ctx: Context[App], wanted: Wanted, seconds: float) -> 
     seen = max(wanted.after, await app.replies.find_position())
     while True:
         if arrival := await app.replies.wait(wanted, min(end - app.clock.now(), _BETWEEN_PROGRESS)):
-            return await _receive(app, wanted, arrival)
+            if answer := await _receive(app, wanted, arrival):
+                return answer
+            wanted = wanted._replace(after=arrival.position)
+            continue
         waited = (app.clock.now() - began).total_seconds()
         await ctx.report_progress(min(waited, seconds), seconds, "Waiting for a reply.")
         if waited >= seconds or app.replies.is_over:
@@ -133,14 +192,22 @@ async def _wait(app: App, ctx: Context[App], wanted: Wanted, seconds: float) -> 
     return _answer(wanted, seen, None, note)
 
 
-async def _receive(app: App, wanted: Wanted, arrival: Arrival) -> ReplyAnswer:
-    """Fetch what came in."""
+async def _receive(app: App, wanted: Wanted, arrival: Arrival) -> ReplyAnswer | None:
+    """Fetch what came in; None if it is not for whoever waits."""
+    if not await app.replies.is_meant(arrival, wanted):
+        return None
     try:
-        told = app.replies.take(arrival.message_id)
+        told = app.replies.find_told(arrival.message_id)
         message = told or await app.client.get_message(arrival.message_id)
+        message = message.model_copy(update={"direction": Direction.INBOUND, "status": "received"})
     except (ProviderError, NotFound) as error:
+        if wanted.answered:  # it may be to another number of the account
+            return _answer(wanted, wanted.after, None, f"A text may have come. {error.explain()}")
         note = f"46elks does not show what it says: {error.explain()} get_sms_messages may, later."
         return _answer(wanted, arrival.position, None, note, status="received")
+    if wanted.answered and message.to != written(wanted.answered.sender):
+        return None
+    app.replies.drop_told(message.id)
     (entry,) = await show_all(app, [message])
     return _answer(wanted, arrival.position, entry, status="received")
 
@@ -153,11 +220,14 @@ def _answer(
     *,
     status: Literal["received", "no_reply"] = "no_reply",
 ) -> ReplyAnswer:
+    cursor = f"c-{position}"
+    if wanted.answered:  # a position would tell how many texts others got
+        cursor = message.id if message else wanted.answered.id
     return ReplyAnswer(
         status=status,
         message=message,
         sender=wanted.sender.e164 if wanted.sender else None,
-        cursor=f"c-{position}",
+        cursor=cursor,
         note=note,
     )
 
@@ -167,6 +237,8 @@ _HIDDEN = "Texts from numbers that were never written to are hidden (ELKS_INBOUN
 
 
 TOOLS = (
-    ElksTool.of(wait_for_reply, title="Wait for a reply", hints=READS),
-    ElksTool.of(ask_by_sms, title="Ask by SMS", hints=SENDS, failed="Not sent: ", needs=frozenset(Scope)),
+    ElksTool.of(wait_for_reply, title="Wait for a reply", hints=READS, needs=FOR_ALL),
+    ElksTool.of(
+        ask_by_sms, title="Ask by SMS", hints=SENDS, failed="Not sent: ", needs=frozenset({Scope.SEND})
+    ),
 )

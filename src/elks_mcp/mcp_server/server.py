@@ -19,6 +19,7 @@ from elks_mcp.mcp_server.refusing import Refusing
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import Scoped, needs_for
 from elks_mcp.mcp_server.updates import Updates
+from elks_mcp.phone import HOME_REGION
 from elks_mcp.policy import Confirm, Policy
 
 TOOLS = (*texting.TOOLS, *replying.TOOLS, *account.TOOLS, *rules.TOOLS)
@@ -50,7 +51,8 @@ def build_server(
         async with open_app() as app, watching.running():
             yield app
 
-    return _assemble(write_instructions(policy), lifespan, [Scoped(NEEDS), Remembered()], security, watching)
+    middleware: list[ServerMiddleware[Any]] = [Scoped(NEEDS), Remembered()]
+    return _assemble(write_instructions(policy), policy.home, lifespan, middleware, security, watching)
 
 
 def build_refusing_server(faults: Sequence[str]) -> MCPServer[Any]:
@@ -66,6 +68,7 @@ def build_refusing_server(faults: Sequence[str]) -> MCPServer[Any]:
     return _assemble(
         "SMS through 46elks. Its configuration cannot be read, so every call fails and says why: tell the "
         "user. Nothing is sent.",
+        HOME_REGION,
         lifespan,
         [Refusing(faults, TOOLS), Remembered()],
         RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds()),
@@ -75,6 +78,7 @@ def build_refusing_server(faults: Sequence[str]) -> MCPServer[Any]:
 
 def _assemble(
     instructions: str,
+    home: str,
     lifespan: Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]],
     middleware: list[ServerMiddleware[Any]],
     security: RequestStateSecurity,
@@ -86,7 +90,7 @@ def _assemble(
         description="Text through 46elks, with brakes. Unofficial.",
         instructions=instructions,
         version=version("elks-mcp"),
-        tools=list(TOOLS),
+        tools=[tool.at_home(home) for tool in TOOLS],
         lifespan=lifespan,
         log_level="WARNING",
         request_state_security=security,

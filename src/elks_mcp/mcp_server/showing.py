@@ -10,6 +10,14 @@ from elks_mcp.models import Listing, Message
 from elks_mcp.strangers import shown_from
 
 
+def explain_unread(listing: Listing) -> str:
+    """Return how many texts of a list cannot be read; "" if all can."""
+    if not listing.left_out:
+        return ""
+    texts = "1 text is" if listing.left_out == 1 else f"{listing.left_out} texts are"
+    return f"{texts} left out, since 46elks' answer about them cannot be read; 46elks.com shows them."
+
+
 async def show(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:
     """Take note of texts, leave out what may not be read, and remember whose words were shown."""
     await app.inbox.hear(messages)
@@ -29,6 +37,7 @@ async def show_all(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry,
 def remark(listing: Listing, shown: int) -> str:
     """Say what a list leaves out: what was not looked at, and what is hidden."""
     remarks = [] if listing.complete else [_stopped(listing)]
+    remarks += [unread] if (unread := explain_unread(listing)) else []
     if hidden := len(listing.messages) - shown:
         remarks.append(f"{hidden} from numbers that were never written to are hidden (ELKS_INBOUND=known).")
     return " ".join(remarks)

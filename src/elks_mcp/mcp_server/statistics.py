@@ -78,7 +78,7 @@ class StatisticsAnswer(Answer):
 
 
 def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> StatisticsAnswer:
-    """Count what became of sent messages, as of now. `note`: what was not looked at."""
+    """Count what became of sent messages, as of now. `note`: what was not looked at, or could not be read."""
     by_status = Counter(message.status for message in messages)
     delivered, failed = by_status["delivered"], by_status["failed"]
     cost = _cost(messages)

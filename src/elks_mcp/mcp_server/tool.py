@@ -23,6 +23,7 @@ from elks_mcp.errors import ElksError, InvalidInput, NotApproved, StateUncertain
 from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
 from elks_mcp.models import Scope
+from elks_mcp.numbering import SWEDISH_SPELLING, describe_spelling
 from elks_mcp.orders import LONGEST_TEXT
 from elks_mcp.policy import Mode
 from elks_mcp.wording import is_empty_word, wanted
@@ -77,6 +78,15 @@ class ElksTool(Tool):
         made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
         more = {"parameters": _listed_schema(made.parameters), "failed": failed, "needs": needs}
         return cls(**{**made.__dict__, **more})
+
+    def at_home(self, home: str) -> "ElksTool":
+        """Return the tool with descriptions that say how numbers are written in `home`, an ISO region."""
+        spelling = describe_spelling(home)
+        told = {
+            name: {**spec, "description": spec["description"].replace(SWEDISH_SPELLING, spelling)}
+            for name, spec in self.parameters["properties"].items()
+        }
+        return self.model_copy(update={"parameters": {**self.parameters, "properties": told}})
 
     async def run(
         self,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from elks_mcp.client import ElksClient
 from elks_mcp.errors import ProviderError
-from elks_mcp.models import Message
+from elks_mcp.models import Listing
 from elks_mcp.reconcile import SKEW
 
 if TYPE_CHECKING:
@@ -21,14 +21,20 @@ async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> 
     read_at, since = await store.doubts.find_due()
     if since is None:
         return []
-    history = await _read_history(client, since)
-    return await store.doubts.conclude(history, read_at=read_at, quiet=quiet, skew=client.skew)
+    listing = await _read_history(client, since)
+    return await store.doubts.conclude(
+        listing.messages if listing else None,
+        read_at=read_at,
+        quiet=quiet,
+        skew=client.skew,
+        has_gaps=bool(listing and any(row.may_be_sent for row in listing.unread)),
+    )
 
 
-async def _read_history(client: ElksClient, since: datetime) -> tuple[Message, ...] | None:
+async def _read_history(client: ElksClient, since: datetime) -> Listing | None:
     """Read all that was sent since; None where that cannot be read whole."""
     try:
         listing = await client.list_since(since + client.skew - SKEW)
     except ProviderError:
         return None
-    return listing.messages if listing.complete else None
+    return listing if listing.complete else None

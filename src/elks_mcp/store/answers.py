@@ -164,6 +164,9 @@ class Wanted(NamedTuple):
     known_only: bool = False
     """Only from numbers that something was sent to."""
 
+    answered: Order | None = None
+    """Only what answers this order and can be meant for nobody but its caller."""
+
     def is_met_by(self, arrival: Arrival) -> bool:
         """Tell whether it is this one."""
         return (

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
-from elks_mcp.models import Direction, Message
+from elks_mcp.models import NEVER_SENT, Direction, Message, Order, OrderState
 from elks_mcp.phone import Number, is_e164
 from elks_mcp.store.answers import Arrival, Wanted
 from elks_mcp.store.database import Database, Tx, reading
@@ -15,7 +15,18 @@ from elks_mcp.store.schema import accounts, arrivals, contacts, orders
 ARRIVALS_KEPT = timedelta(days=30)
 """How long is known that a text came in. Whoever waits for one asks sooner."""
 
+ANSWERED_WITHIN = timedelta(hours=24)
+"""How long after a text a reply still counts as an answer to it, for a caller who may read nothing else."""
+
 _MOST = 1000
+
+_REACHED = (OrderState.SENT, OrderState.DELIVERED)
+_NOT_OUT = (*NEVER_SENT, OrderState.WAITING, OrderState.QUEUED)
+_SLACK = timedelta(seconds=5)
+"""How far the clocks here and at 46elks may differ unseen; another caller's text that close counts."""
+
+_LIKELY = timedelta(hours=1)
+"""How far 46elks' time of a text may be from that of our attempt and be believed."""
 
 
 class Arrivals:
@@ -57,6 +68,40 @@ class Arrivals:
         ours = orders.c.account_id == tx.account_id, orders.c.recipient_hash.in_(hashes)
         ordered = tx.all(select(orders.c.recipient_hash).where(*ours, orders.c.message_id.is_not(None)))
         return frozenset(hashes[row[0]] for row in [*written, *ordered])
+
+    @reading
+    def find_position(self, tx: Tx, message_id: str) -> int | None:
+        """Return the position of a text that came in; None if there is none by that id."""
+        its = select(arrivals.c.position).where(arrivals.c.message_id == message_id)
+        row = tx.first(its.where(arrivals.c.account_id == tx.account_id))
+        return row.position if row else None
+
+    @reading
+    def is_answer(self, tx: Tx, arrival: Arrival, order: Order, skew: timedelta) -> bool:
+        """Return whether a text answers an order, and can be meant for nobody but the order's caller.
+
+        It comes from the recipient of a text that 46elks accepted, at most 24 hours after it, and no other
+        caller texted that person in between. `skew`: how far 46elks' clock is ahead of the database's.
+        """
+        row = tx.first(select(orders).filter_by(account_id=tx.account_id, id=order.id, caller=order.caller))
+        if row is None or row.state not in _REACHED or row.attempted_at is None:
+            return False
+        if row.recipient_hash is None or row.recipient_hash != arrival.sender_hash:
+            return False
+        sent_at = row.attempted_at + skew
+        if row.accepted_at and abs(row.accepted_at - sent_at) < _LIKELY:
+            sent_at = row.accepted_at
+        if not sent_at <= arrival.received_at <= sent_at + ANSWERED_WITHIN:
+            return False
+        others = exists().where(
+            orders.c.account_id == tx.account_id,
+            orders.c.recipient_hash == row.recipient_hash,
+            orders.c.caller != order.caller,
+            orders.c.attempted_at >= row.attempted_at,
+            orders.c.attempted_at <= arrival.received_at - skew + _SLACK,
+            orders.c.state.not_in(_NOT_OUT),
+        )
+        return not tx.execute(select(others)).scalar_one()
 
     def hash_of(self, number: Number) -> str:
         """Hash a number as it is kept here."""

@@ -51,17 +51,19 @@ class Doubts:
         read_at: datetime,
         quiet: timedelta,
         skew: timedelta,
+        has_gaps: bool = False,
     ) -> list[str]:
         """Draw conclusions from what history holds, read since `read_at`; name the orders they concern.
 
         `history` is all that was sent since the first attempt; None where it could not be read. `skew`
-        is how far 46elks' clock is ahead of the database's. A text is absent by two readings: one that
-        began `quiet` after the attempt ended or later, and one a second, or a tenth of `quiet`, after
-        that. (Not after it began: a process that stood still may have posted at the end of its time.) Where
-        the second reading shows something like it, nobody can tell.
+        is how far 46elks' clock is ahead of the database's. `has_gaps`: it holds rows that cannot be read,
+        each of which may be any text, so none is absent. A text is absent by two readings: one that began
+        `quiet` after the attempt ended or later, and one a second, or a tenth of `quiet`, after that. (Not
+        after it began: a process that stood still may have posted at the end of its time.) Where the second
+        reading shows something like it, nobody can tell.
         """
         rows = tx.all(select(orders).where(_in_doubt(tx)).with_for_update())
-        verdicts = {} if history is None else _judge(tx, rows, history, skew)
+        verdicts = {} if history is None else _judge(tx, rows, history, skew, has_gaps=has_gaps)
         for row in rows:
             _apply(tx, row, verdicts.get(row.id), read_at, quiet)
         return [row.id for row in rows]
@@ -72,7 +74,7 @@ def _in_doubt(tx: Tx) -> ColumnElement[bool]:
 
 
 def _judge(
-    tx: Tx, rows: Iterable[Row[Any]], history: Iterable[Message], skew: timedelta
+    tx: Tx, rows: Iterable[Row[Any]], history: Iterable[Message], skew: timedelta, *, has_gaps: bool
 ) -> dict[str, Verdict]:
     """Judge without the messages that are known to be other orders'; not at all where one is being sent.
 
@@ -88,7 +90,8 @@ def _judge(
         for row in rows
         if row.recipient not in busy
     ]
-    return judge(doubts, [message for message in messages if message.id not in owned])
+    unowned = [message for message in messages if message.id not in owned]
+    return judge(doubts, unowned, has_gaps=has_gaps)
 
 
 def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:

@@ -62,19 +62,22 @@ class Events:
         *,
         until: datetime | None = None,
         at: datetime | None = None,
+        has_gaps: bool = False,
     ) -> None:
         """Take note of messages: who wrote, to whom, who said STOP, what came in, what was delivered.
 
-        `until`: history was read without a gap up to then, from a moment `at` on.
+        `until`: history was read up to then, from a moment `at` on. `has_gaps`: something in it could not be
+        read that may be a STOP.
         """
-        messages = tuple(messages)
+        messages = _with_likely_times(tx, messages)
         _note(tx, messages)
         for message in messages:
             if message.status in _STATES:
                 _hear(tx, Report(message_id=message.id, status=message.status))
         if until:
             ours = update(accounts).where(accounts.c.id == tx.account_id)
-            tx.execute(ours.values(heard_until=until, looked_at=at or tx.now))
+            gap = {"unread_at": tx.now} if has_gaps else {}
+            tx.execute(ours.values(heard_until=until, looked_at=at or tx.now, **gap))
 
     @deciding
     def hear_news(self, tx: Tx, messages: Iterable[Message], reports: Iterable[Report]) -> list[Report]:
@@ -84,7 +87,7 @@ class Events:
         us was lost. A status never goes back, and delivered is the last word. A report about a message of
         which we know nothing is parked.
         """
-        _note(tx, tuple(messages))
+        _note(tx, _with_likely_times(tx, messages))
         unknown = [report for report in reports if not _hear(tx, report)]
         for report in unknown:
             _park(tx, report)
@@ -109,6 +112,15 @@ def _note(tx: Tx, messages: tuple[Message, ...]) -> None:
     caused = find_self_caused(tx, messages)
     note_messages(tx, messages, caused)
     note_arrivals(tx, messages, caused)
+
+
+def _with_likely_times(tx: Tx, messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Take away times that are yet to come: a START of the year 2999 would outweigh any STOP."""
+    latest = tx.now + timedelta(days=1)
+    return tuple(
+        each.model_copy(update={"created_at": None}) if each.created_at and each.created_at > latest else each
+        for each in messages
+    )
 
 
 def _park(tx: Tx, report: Report) -> None:

@@ -29,6 +29,9 @@ from elks_mcp.store.opt_outs import RECALLED, note_words, parse_maybe, parse_opt
 from elks_mcp.store.schema import Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
 
 LATELY = timedelta(minutes=10)
+UNREAD_FOR = timedelta(days=7)
+"""How long a row that could not be read makes sending ask: over a weekend, and long enough to look."""
+
 DAY = timedelta(hours=24)
 
 _NOT_COUNTED = (*NEVER_SENT, OrderState.WAITING)
@@ -62,6 +65,7 @@ def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Tain
         today=row.today,
         spent=int(row.spent),
         repeated=repeated,
+        unread=bool(row.unread),
         taint=taint,
     )
 
@@ -91,6 +95,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
             _count(and_(counted, _others.c.charged_at > since)).label("lately"),
             _count(counted).label("today"),
             sum_spent(other).label("spent"),
+            (accounts.c.unread_at > ago(UNREAD_FOR)).label("unread"),
         )
         .select_from(accounts.outerjoin(contacts, here).outerjoin(opt_outs, opt_outs.c.number_hash == number))
         .where(accounts.c.id == account)
@@ -118,13 +123,20 @@ def note_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[s
     `self_caused`: ids of incoming texts that prove nothing about their sender, except that a STOP counts.
     """
     messages = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
+    read = read_news(tx, messages)
     words = {
-        id_: word
-        for id_, word in read_news(tx, messages).items()
-        if id_ not in self_caused or word is OptWord.STOP
+        each.id: word
+        for each in messages
+        if (word := read.get(each.id)) and (word is OptWord.STOP or _proves(each, word, self_caused))
     }
     _note(tx, _news(tx, [each for each in messages if each.id not in self_caused], words))
     note_words(tx, messages, words)
+
+
+def _proves(message: Message, word: OptWord, self_caused: Collection[str]) -> bool:
+    """Tell whether a word other than STOP counts: a START of any time lifts nothing."""
+    is_timed = message.created_at is not None or word is not OptWord.START
+    return is_timed and message.id not in self_caused
 
 
 def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:

@@ -103,11 +103,13 @@ accounts = Table(
     Column("heard_until", Moment),
     Column("looked_at", Moment),
     Column("last_arrival", BigInteger),
+    Column("unread_at", Moment),
     UniqueConstraint("base_url", "username"),
 )
 """Whose rows they are; and what all who send for that account share: pace, pause, how far was heard.
 
-`heard_until` is 46elks' time, `looked_at` ours: when somebody last read on from there.
+`heard_until` is 46elks' time, `looked_at` ours: when somebody last read on from there. `unread_at` is ours,
+too: when a row of history was last read that may be a STOP, and of which nobody can tell.
 """
 
 orders = Table(

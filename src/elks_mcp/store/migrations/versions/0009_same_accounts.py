@@ -1,7 +1,7 @@
 """Accounts whose address and username mean the same are one.
 
-Revision ID: 0008
-Revises: 0007
+Revision ID: 0009
+Revises: 0008
 
 What the accounts hold is merged by the names of columns, so that tables may gain columns and others may be
 added before this step. Nothing is lost but doubles: an order, or what is charged for it, never is.
@@ -17,8 +17,8 @@ from alembic import op
 from elks_mcp.store.place import Account
 from elks_mcp.store.schema import metadata
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 
 Values = dict[str, Any]
 _NEVER_SENT = {"rejected", "cancelled", "expired"}
@@ -77,6 +77,7 @@ def _merge_standing(rows: Sequence[Values]) -> Values:
             (row["heard_until"] for row in rows if row["heard_until"] is not None), default=None
         ),
         "looked_at": None,
+        "unread_at": _latest(row["unread_at"] for row in rows),
     }
 
 
