@@ -46,6 +46,7 @@ MEANT: dict[Fault, type[ProviderError] | None] = {
     Fault.ACCEPT_LATE: NoAnswer,
     Fault.ACCEPT_LATE_DROP: NoAnswer,
     Fault.STALE_HISTORY: None,
+    Fault.WRONG_COST: None,
     Fault.CONNECTION_REFUSED: Unreachable,
     Fault.CONNECT_TIMEOUT: Unreachable,
 }

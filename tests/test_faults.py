@@ -25,7 +25,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "check_account_balance": {},
     "get_delivery_statistics": {},
 }
-NOT_HARMFUL = {Fault.LATENCY, Fault.STALE_HISTORY, Fault.MISSING_ID}
+NOT_HARMFUL = {Fault.LATENCY, Fault.STALE_HISTORY, Fault.MISSING_ID, Fault.WRONG_COST}
 """What a tool that only asks may not even notice."""
 
 ONLY_POSTS = {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}
@@ -91,7 +91,7 @@ REFUSED = {
 
 
 def test_every_fault_has_its_outcome_here() -> None:
-    assert set(Fault) == {*PAID, *REFUSED, Fault.LATENCY, Fault.STALE_HISTORY}
+    assert set(Fault) == {*PAID, *REFUSED, Fault.LATENCY, Fault.STALE_HISTORY, Fault.WRONG_COST}
 
 
 @pytest.mark.parametrize("fault", PAID)

@@ -205,9 +205,23 @@ MUTANTS = (
     Mutant(
         "sent texts that cost nothing",
         "store/changes.py",
-        (("charge=func.coalesce(_COST, orders.c.price)", "charge=0"),),
+        (("charge=case((_COST > 0, _COST), else_=orders.c.price)", "charge=0"),),
         STORE,
         "budget_holds and sqlite",
+    ),
+    Mutant(
+        "an echo of our own text is its sender's word",
+        "store/self_caused.py",
+        (("    return any(\n", "    return False and any(\n"),),
+        "tests/test_self_caused.py",
+        "nobodys_word",
+    ),
+    Mutant(
+        "parallel calls spread a stranger's text",
+        "orders.py",
+        (("self._recheck_unasked if approval.approver is Approver.POLICY else self.recheck", "self.recheck"),),
+        "tests/test_taint.py",
+        "at_the_same_time",
     ),
     Mutant(
         "another account's orders are sent",
