@@ -219,7 +219,7 @@ MUTANTS = (
     Mutant(
         "parallel calls spread a stranger's text",
         "orders.py",
-        (("self._recheck_unasked if approval.approver is Approver.POLICY else", "self.recheck if True else"),),
+        (("self._recheck_unasked if approval.approver is Approver.POLICY else self", "self"),),
         "tests/test_taint.py",
         "at_the_same_time",
     ),
