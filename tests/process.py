@@ -63,12 +63,12 @@ class Process:
         assert self._popen.stdin
         self._popen.stdin.close()
         self.lines += self._stdout.readlines()
-        return self._popen.wait(timeout=15)
+        return self._popen.wait(timeout=60)
 
     def end(self, number: signal.Signals) -> int:
         """Send the process a signal, and wait for it to end."""
         self._popen.send_signal(number)
-        return self._popen.wait(timeout=15)
+        return self._popen.wait(timeout=60)
 
     @property
     def stderr(self) -> str:

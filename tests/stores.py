@@ -305,7 +305,7 @@ class Life:
 async def until_somebody_waits(url: str) -> None:
     """Return once a connection waits for the lock of another."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(10):
+    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(60):
         while other.execute(waiting).fetchall() == [(0,)]:
             await anyio.lowlevel.checkpoint()
 

@@ -149,7 +149,7 @@ def reply(status: str, body: bytes = b"", *headers: str) -> bytes:
 @asynccontextmanager
 async def road_to(url: str, limit: timedelta = timedelta(seconds=5)) -> AsyncIterator[Api]:
     api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=url, timeout=limit)
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         yield api
         await api.aclose()
 

@@ -98,7 +98,7 @@ async def site(
         with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(server.serve, [listener])
-                with anyio.fail_after(10):
+                with anyio.fail_after(60):
                     await server.ready.wait()
                 listener.listen(_BACKLOG)
                 try:
