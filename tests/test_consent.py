@@ -96,6 +96,16 @@ async def test_p6_a_no_to_a_question_of_ours_is_an_answer_and_no_opt_out(
     assert "opted_out" not in findings(sent) | {}
 
 
+async def test_p6_a_no_to_ask_by_sms_is_an_answer_however_the_question_is_worded(
+    box: Sandbox, clock: ManualClock
+) -> None:
+    async with connected(live(box), box=box, clock=clock) as client:
+        await call(client, "ask_by_sms", to=PHONE, message="Hör av dig om du vill ha tiden", timeout=0)
+        await hear(client, box, clock, "Nej tack")
+        sent = await call(client, "send_sms", to=PHONE, message="Tack för svaret!")
+    assert data(sent)["status"] == "sent"
+
+
 @pytest.mark.parametrize("word", ["STOP", "Stopp tack", "Avregistrera", "QUIT", "Sluta skicka sms"])
 async def test_p6_a_word_that_the_law_names_opts_out_in_answer_to_a_question_too(
     box: Sandbox, clock: ManualClock, word: str

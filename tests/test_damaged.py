@@ -236,9 +236,9 @@ async def test_where_nobody_can_be_asked_the_answer_says_what_could_not_be_read(
         shown = [each["untrustedText"] for each in listed["messages"]]
         assert "The one before" in shown
         is_left_out = kind not in {"no sender", "no text"}
-        assert ("1 text is left out" in listed["note"]) is is_left_out
+        assert ("Left out: 1 text" in listed["note"]) is is_left_out
         inbox = json.loads((await client.read_resource("elks://inbox")).contents[0].text)  # type: ignore[union-attr]
-        assert ("1 text is left out" in inbox["note"]) is is_left_out
+        assert ("Left out: 1 text" in inbox["note"]) is is_left_out
     assert len(posted(box)) == 2
     assert caplog.text.count("rows that cannot be read") == 1
     assert PHONE not in caplog.text
@@ -255,7 +255,7 @@ async def test_a_row_that_can_only_be_our_own_text_asks_nobody(
         sent = await call(client, "send_sms", to=PHONE, message="Hej!")
         assert findings(sent) == {}
         told = data(await call(client, "get_delivery_statistics"))
-        assert told["note"].startswith("1 text is left out")
+        assert told["note"].startswith("Left out: 1 text")
         inbound = data(await call(client, "get_sms_messages", direction="inbound"))
         assert (inbound["count"], inbound["note"]) == (2, "")
 

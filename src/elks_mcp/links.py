@@ -17,7 +17,9 @@ _SAFE = "com|net|org|info|biz|eu|io|ltd|xyz|icu|cyou|cfd|sbs|shop|online"
 _WRITTEN_OUT = (  # compiled when first needed, and kept, by `re` itself
     r"(?i)\w\s?:\s?/\s?/"  # any scheme: https, swish, bankid, intent
     r"|\bh\s?(?:t\s?t|x\s?x)\s?p\s?s?\s?(?:[:;]\s?[/\\]|//)\s?\S"  # a scheme that is misspelled
-    r"|\b(?:bitcoin|facetime|intent|itms-apps|javascript|mailto|market|payto|upi|whatsapp):[^\s\d]"
+    r"|\b(?:bankid|bitcoin|ethereum|facetime|fb-messenger|intent|itms-apps|javascript|lightning|litecoin|mailto"
+    r"|market|mobilepay|payto|sips?|skype|spotify|swish|tg|upi|viber|vipps|whatsapp):[^\s\d]"
+    r"|\b(?:bitcoin|ethereum|litecoin):\d\w|\[[0-9a-f]*:[0-9a-f:.]+\][:/]\S"
     r"|\bgeo:-?\d|\b(?:callto|sms|smsto|tel):\+|\bsms(?:to)?:\d+[?;&]"
     r"|\bwww\d?\s?\.\s?\S"
     r"|\bxn--\S"

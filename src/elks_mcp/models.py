@@ -49,6 +49,9 @@ class Draft(Frozen):
     caller: str = ""
     """By whose name; the same text, or key, of two callers is two texts, or keys."""
 
+    asks: bool = False
+    """Whether an answer is waited for, however the text is worded."""
+
 
 class Effect(StrEnum):
     """What a guard wants done about what it found."""

@@ -69,9 +69,16 @@ class Orders:
         return Orders(client, self._storage, strangers, *rest, caller, may_quote=may_quote)
 
     def draft(
-        self, to: str, message: str, sender: str | None = None, *, flash: bool = False, key: str | None = None
+        self,
+        to: str,
+        message: str,
+        sender: str | None = None,
+        *,
+        flash: bool = False,
+        key: str | None = None,
+        asks: bool = False,
     ) -> Draft:
-        """Read what was asked for.
+        """Read what was asked for. `asks`: an answer is waited for.
 
         Raises:
             InvalidInput: a number, the text, the sender or the key makes no sense.
@@ -87,6 +94,7 @@ class Orders:
             flash=flash,
             idempotency_key=key or None,
             caller=self._caller,
+            asks=asks,
         )
 
     async def quote(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:

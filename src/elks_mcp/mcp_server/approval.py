@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
 from elks_mcp.errors import NotApproved
-from elks_mcp.models import Approval, Approver, Effect, Finding, Order, Quote
+from elks_mcp.models import Approval, Approver, Draft, Effect, Finding, Order, Quote
 from elks_mcp.policy import check_liftable, reasons_to_ask, who_agrees
 from elks_mcp.questions import put_question
 from elks_mcp.store import Placed
@@ -79,6 +79,12 @@ async def plan(
     app = ctx.request_context.lifespan_context
     app.require_account(sender=not sender)
     draft = app.orders.draft(to, message, sender, flash=flashsms == "yes", key=idempotency_key)
+    return await plan_draft(draft, dry_run, ctx)
+
+
+async def plan_draft(draft: Draft, dry_run: bool | None, ctx: Context[App]) -> Plan | Request | Repeat:
+    """Work out what a draft comes to."""
+    app = ctx.request_context.lifespan_context
     lifts = dry_run is False and not app.policy.live
     if not lifts and (dry_run or not app.policy.live):
         return Plan(await app.orders.quote(draft, live=False), live=False)

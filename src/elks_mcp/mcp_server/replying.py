@@ -11,7 +11,15 @@ from elks_mcp.app import App
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
 from elks_mcp.limits import Use
 from elks_mcp.mcp_server.answers import AskAnswer, HistoryEntry, ReplyAnswer, SendAnswer
-from elks_mcp.mcp_server.approval import Agreement, Consent, Plan, Repeat, Request, plan, put_before_person
+from elks_mcp.mcp_server.approval import (
+    Agreement,
+    Consent,
+    Plan,
+    Repeat,
+    Request,
+    plan_draft,
+    put_before_person,
+)
 from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.mcp_server.sending import carry_out
 from elks_mcp.mcp_server.showing import show_all
@@ -46,13 +54,14 @@ async def plan_question(
     """Work out what is asked for, as `plan` does; only a text that can be answered asks anything."""
     app = ctx.request_context.lifespan_context
     app.require_account(sender=not sender)
-    name = app.orders.draft(to, message, sender).sender
+    draft = app.orders.draft(to, message, sender, key=idempotency_key, asks=True)
+    name = draft.sender
     if isinstance(name, SenderId):
         raise InvalidInput(
             f"Nobody can answer a text from a name such as {name.name}.",
             hint="Ask from a number of the account, or use send_sms.",
         )
-    return await plan(to, message, sender, None, dry_run, idempotency_key, ctx)
+    return await plan_draft(draft, dry_run, ctx)
 
 
 async def ask_first(

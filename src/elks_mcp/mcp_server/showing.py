@@ -14,8 +14,8 @@ def explain_unread(listing: Listing) -> str:
     """Return how many texts of a list cannot be read; "" if all can."""
     if not listing.left_out:
         return ""
-    texts = "1 text is" if listing.left_out == 1 else f"{listing.left_out} texts are"
-    return f"{texts} left out, since 46elks' answer about them cannot be read; 46elks.com shows them."
+    texts = "1 text" if listing.left_out == 1 else f"{listing.left_out} texts"
+    return f"Left out: {texts}, since 46elks' answer cannot be read there; 46elks.com shows what is missing."
 
 
 async def show(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:

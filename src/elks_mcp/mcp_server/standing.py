@@ -124,8 +124,9 @@ async def _explain_held(app: App) -> list[str]:
         return []
     since, until = time_in_words(held.since), time_in_words(held.until)
     held_back = f"Until {until} a text to a number that was not texted before them waits for a person."
+    where = "in the client or with `elks-mcp approve`" if app.storage.place.outlives_us else "in the client"
     ways_out = (
-        "Ways out: the person approves it in the client or with `elks-mcp approve`, "
+        f"Ways out: the person approves it {where}, "
         "the operator lists the number in ELKS_ALLOWED_RECIPIENTS, or the time passes."
     )
     return [f"Texts from others were read since {since}. {held_back} {ways_out}"]

@@ -38,7 +38,7 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "message_id": None,
         "fault": "",
         "caller": draft.caller,
-        "asks": asks(draft.text),
+        "asks": draft.asks or asks(draft.text),
     }
 
 
