@@ -62,6 +62,8 @@ class Waiter:
                 self.harmed.append(result["content"][0]["text"])
                 continue
             answer = result["structuredContent"]
+            if answer["status"] == "received" and answer["message"] is None:
+                continue  # 46elks did not show it in time: go on from the cursor before it
             self._cursor = answer["cursor"]
             if answer["status"] == "received":
                 self.heard.append(answer["message"]["untrustedText"])
