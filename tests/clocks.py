@@ -1,24 +1,34 @@
-"""A clock whose hands the test turns."""
+"""A clock whose hands the test turns, and how to tell that nothing goes on any more."""
 
-from collections.abc import Callable, Iterable
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
+from anyio._backends import _asyncio
 
 from elks_mcp import sandbox
 from elks_mcp.clock import Clock
+from elks_mcp.store import bell
+from elks_mcp.tasks import background
+
+HANG = 300
+"""Seconds after which a test that hangs is given up: the only real time that a test may measure."""
 
 
 class ManualClock(Clock):
-    """Time that passes only when told to. Who sleeps wakes when their moment has come."""
+    """Time that passes only when told to. Sleepers wake and time limits end when their moment has come."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) -> None:
         self._now = start
         self._counted = timedelta()
         self._sleepers: list[tuple[datetime, anyio.Event]] = []
-        self._slept = anyio.Event()
+        self._limits: list[tuple[timedelta, anyio.CancelScope]] = []
+        self._alarm_set = anyio.Event()
 
     def now(self) -> datetime:
         """Tell the time that was set."""
@@ -35,41 +45,61 @@ class ManualClock(Clock):
             return
         sleeper = (moment, anyio.Event())
         self._sleepers.append(sleeper)
-        self._slept.set()
+        self._alarm_set.set()
         try:
             await sleeper[1].wait()
         finally:
             if sleeper in self._sleepers:
                 self._sleepers.remove(sleeper)
 
+    @contextmanager
+    def fail_after(self, limit: timedelta) -> Iterator[None]:
+        """Cancel what is done within the context once the clock was advanced by `limit`.
+
+        Raises:
+            TimeoutError: it was cancelled.
+        """
+        with anyio.CancelScope() as scope:
+            alarm = (self._counted + limit, scope)
+            self._limits.append(alarm)
+            self._alarm_set.set()
+            try:
+                yield
+            finally:
+                self._limits.remove(alarm)
+        if scope.cancelled_caught:
+            raise TimeoutError
+
     def advance(self, time: timedelta) -> None:
-        """Let time pass, and wake whoever's moment has come."""
+        """Let time pass, and ring every alarm whose moment has come."""
         self._now += time
         self._counted += max(time, timedelta())
         for moment, woken in self._sleepers:
             if moment <= self._now:
                 woken.set()
         self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > self._now]
-
-    @property
-    def somebody_sleeps(self) -> bool:
-        """Whether there is anybody to wake."""
-        return bool(self._sleepers)
+        for limit, scope in self._limits:
+            if limit <= self._counted:
+                scope.cancel()
 
     @property
     def next_at(self) -> datetime | None:
-        """When the first of those who sleep now wants to be woken."""
-        return min((moment for moment, _ in self._sleepers), default=None)
+        """When the next alarm rings: somebody wakes, or a time limit ends."""
+        sleepers = [moment for moment, _ in self._sleepers]
+        limits = [
+            self._now + limit - self._counted for limit, scope in self._limits if not scope.cancel_called
+        ]
+        return min(sleepers + limits, default=None)
 
     async def next_alarm(self) -> datetime:
-        """Wait until somebody sleeps, and tell when the first of them wants to be woken."""
-        while not self._sleepers:
-            self._slept = anyio.Event()
-            await self._slept.wait()
-        return min(moment for moment, _ in self._sleepers)
+        """Wait until an alarm is set, and tell when the next one rings."""
+        while (moment := self.next_at) is None:
+            self._alarm_set = anyio.Event()
+            await self._alarm_set.wait()
+        return moment
 
     async def advance_to_next_alarm(self) -> None:
-        """Let time pass until the first sleeper wakes."""
+        """Let time pass until the next alarm rings."""
         self.advance(max(await self.next_alarm() - self._now, timedelta()))
 
 
@@ -92,21 +122,93 @@ class SandboxClock(sandbox.Clock):
         await self._clock.sleep_until(at)
 
 
-_STEPS_OF_REST = 30
-"""Rounds of the event loop; nothing takes so many to get from one database call or request to the next."""
+_watchers = anyio.lowlevel.RunVar[int]("_watchers", 0)
+"""How many tasks of an event loop are in `at_rest`."""
+
+_A_LITTLE = 0.005
+"""Seconds to wait for one thread, since it may itself wait for another; nothing depends on how long it is."""
 
 
-async def at_rest(
-    is_busy: Callable[[], bool], threads: Callable[[], Iterable[anyio.CapacityLimiter]] = tuple
-) -> None:
-    """Wait until nothing goes on any more: no thread works, nobody is busy, and nobody gets busy."""
-    loading = anyio.to_thread.current_default_thread_limiter()
-    calm = 0
-    while calm < _STEPS_OF_REST:
-        for limiter in threads():
-            while limiter.borrowed_tokens or limiter.statistics().tasks_waiting:
-                calm = 0
-                async with limiter:  # whoever was there before has had their turn
-                    pass
-        await anyio.lowlevel.checkpoint()
-        calm = 0 if loading.borrowed_tokens or is_busy() else calm + 1
+async def at_rest() -> None:
+    """Return once all that this process does waits for something: a clock, an event, a socket, a subprocess.
+
+    What a socket or a subprocess brings is not seen before it is there. A test over one waits for what it
+    expects instead (`until`).
+
+    The event loop is at rest if, when this task has its turn, nothing else waits for one:
+
+    * A turn takes callbacks from the front of `_ready`, and only as many as were in it at its beginning.
+      So the rest of the turn, and all that was made ready in it, is still in `_ready`. Of each other task
+      in this function, a step is always in there, and nothing else.
+    * A thread of anyio's that finishes has the loop call `_report_result` (thread-safe, so it is in `_ready`
+      before the thread does anything else), and only that puts it among the idle. So a thread whose result
+      has not been dealt with counts as busy, and there is no moment between busy and ready.
+    * A transaction that was asked for and has no thread yet waits for the limiter, which a busy thread holds,
+      or whose release has made it ready.
+    """
+    loop = asyncio.get_running_loop()
+    _watchers.set(_watchers.get() + 1)
+    try:
+        while True:
+            await anyio.lowlevel.checkpoint()
+            if len(loop._ready) >= _watchers.get():  # type: ignore[attr-defined]
+                continue
+            if not (busy := _list_busy_threads()):
+                return
+            # The loop has nothing to do, and would only keep the thread from its work by turning.
+            jobs = busy[0].queue
+            with jobs.all_tasks_done:
+                if jobs.unfinished_tasks:
+                    jobs.all_tasks_done.wait(_A_LITTLE)
+    finally:
+        _watchers.set(_watchers.get() - 1)
+
+
+def _list_busy_threads() -> list[_asyncio.WorkerThread]:
+    """List the threads of this event loop that work; one that listens to PostgreSQL waits for a socket."""
+    try:
+        busy = _asyncio._threadpool_workers.get() - set(_asyncio._threadpool_idle_workers.get())
+    except LookupError:  # no thread was ever needed
+        return []
+    frames = sys._current_frames() if busy else {}
+    return [worker for worker in busy if not _listens(frames.get(worker.ident or 0))]
+
+
+def _listens(frame: FrameType | None) -> bool:
+    while frame:
+        if frame.f_code is bell._hear.__code__:
+            return True
+        frame = frame.f_back
+    return False
+
+
+@asynccontextmanager
+async def autojump(clock: ManualClock) -> AsyncIterator[None]:
+    """Advance the clock to its next alarm whenever nothing else goes on, as trio's MockClock can.
+
+    So what is awaited within the context takes as much of the clock's time as it needs, and no real time.
+    It is for what happens in this process (see `at_rest`): time would pass while a byte is on a socket.
+    """
+    async with background() as tasks:
+        tasks.start_soon(keep_jumping, clock)
+        yield
+
+
+async def keep_jumping(clock: ManualClock) -> None:
+    """Advance the clock to its next alarm whenever nothing else goes on, for ever (see `autojump`)."""
+    while True:
+        await clock.next_alarm()
+        await at_rest()
+        if clock.next_at:  # it may be over meanwhile
+            await clock.advance_to_next_alarm()
+
+
+async def pass_time(clock: ManualClock, time: timedelta) -> None:
+    """Let time pass, each alarm ringing in its moment, with all that this process does about it."""
+    end = clock.now() + time
+    await at_rest()
+    while clock.next_at and clock.next_at <= end:
+        await clock.advance_to_next_alarm()
+        await at_rest()
+    clock.advance(max(end - clock.now(), timedelta()))
+    await at_rest()

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
@@ -19,9 +18,10 @@ from elks_mcp.clock import Clock
 from elks_mcp.mcp_server.server import build_server
 from elks_mcp.sandbox import ManualClock, Sandbox
 from elks_mcp.settings import load
+from elks_mcp.tasks import background
 
+from .clocks import HANG, SandboxClock, at_rest, keep_jumping
 from .clocks import ManualClock as OurClock
-from .clocks import SandboxClock
 from .sandbox.serving import serve
 
 PHONE = "+46701740605"
@@ -86,8 +86,12 @@ async def connected(
     clock: Clock | None = None,
     message_handler: MessageHandlerFnT | None = None,
 ) -> AsyncIterator[Client]:
-    """Connect a client to a server with this environment; `box` takes the place of 46elks."""
+    """Connect a client to a server with this environment; `box` takes the place of 46elks.
+
+    While a server in this process ends, the time of its clock passes by itself: it finishes what it posts.
+    """
     async with AsyncExitStack() as stack:
+        ending = await stack.enter_async_context(background())
         folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
         environ = {"ELKS_STATE_DIR": folder, **environ}  # nobody's own; a test may name one
         if way == "stdio":
@@ -99,7 +103,12 @@ async def connected(
             server = in_process(environ, box, clock)
         mode = "legacy" if way == "legacy" else "auto"
         client = Client(server, mode=mode, elicitation_callback=person, message_handler=message_handler)
-        yield await stack.enter_async_context(client)
+        connection = await stack.enter_async_context(client)
+        try:
+            yield connection
+        finally:
+            if isinstance(clock, OurClock):
+                ending.start_soon(keep_jumping, clock)
 
 
 def in_process(environ: Mapping[str, str], box: Sandbox | None, clock: Clock | None = None) -> MCPServer[App]:
@@ -150,28 +159,23 @@ _BREATH = 0.001
 
 
 async def until(condition: Callable[[], bool], *, clock: OurClock | None = None) -> None:
-    """Wait for something that happens by itself, here or in another process; with a clock, in its time."""
-    with anyio.fail_after(60):
+    """Wait for something that happens by itself: with a clock, in its time and in this process."""
+    with anyio.fail_after(HANG):
+        if clock:
+            await at_rest()
         while not condition():
-            await anyio.sleep(_BREATH)
-            if clock and clock.somebody_sleeps:
+            if clock:
                 await clock.advance_to_next_alarm()
+                await at_rest()
+            else:
+                await anyio.sleep(_BREATH)
 
 
-async def come_true(condition: Callable[[], Awaitable[bool]], within: float = 60) -> None:
+async def come_true(condition: Callable[[], Awaitable[bool]], within: float = HANG) -> None:
     """Wait, so many seconds at most, for something that has to be asked for."""
     with anyio.fail_after(within):
         while not await condition():  # noqa: ASYNC110  (it is in a database, which has no events)
             await anyio.sleep(_BREATH)
-
-
-async def pass_time(clock: OurClock, time: timedelta) -> None:
-    """Let time pass, with all that a server does in it, and no faster than it can follow."""
-    end = clock.now() + time
-    while (alarm := await clock.next_alarm()) <= end:
-        clock.advance(max(alarm - clock.now(), timedelta()))
-        await anyio.sleep(_BREATH)
-    clock.advance(end - clock.now())
 
 
 async def cancel_once(condition: Callable[[], bool], client: Client, **arguments: Any) -> None:

@@ -24,9 +24,10 @@ from elks_mcp.policy import Policy
 from elks_mcp.sandbox import ApiRequest, Sandbox
 from elks_mcp.store import Account, Place, Storage
 from elks_mcp.strangers import Strangers
+from elks_mcp.tasks import background
 from elks_mcp.text import measure
 
-from .clocks import ManualClock, SandboxClock, at_rest
+from .clocks import HANG, ManualClock, SandboxClock, at_rest, autojump, keep_jumping
 
 OURS = Number("+46701740699")
 PHONE = Number("+46701740605")
@@ -38,7 +39,7 @@ URL = "http://localhost/a1"
 
 
 SOON = timedelta(seconds=0.3)
-"""How long a House waits for 46elks: really, whatever its clock says."""
+"""How long a House waits for 46elks, by its clock."""
 
 UNLIMITED = Policy(dry_run=False, sender=OURS, budget_per_day=10**12, max_per_number=100_000)
 
@@ -130,12 +131,11 @@ _NO_TIME, _A_WHILE = timedelta(), timedelta(minutes=5)
 
 
 class Road(httpx2.AsyncBaseTransport):
-    """The way into a sandbox, which knows what is under way on it, and when each request set out."""
+    """The way into a sandbox, which knows when each request set out."""
 
     def __init__(self, box: Sandbox, clock: Clock) -> None:
         self._inner = box.transport()
         self._clock = clock
-        self.under_way = 0
         self.tries: list[tuple[str, datetime]] = []
         """Also of what never arrives: `POST /a1/sms`, and when."""
 
@@ -146,11 +146,7 @@ class Road(httpx2.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Let a request pass."""
         self.tries.append((f"{request.method} {request.url.path}", self._clock.now()))
-        self.under_way += 1
-        try:
-            return await self._inner.handle_async_request(request)
-        finally:
-            self.under_way -= 1
+        return await self._inner.handle_async_request(request)
 
 
 class House:
@@ -185,15 +181,12 @@ class House:
         )
         self.dispatcher = dispatcher(self.api, report_to)
         self.outbox = Outbox(self.client, self.storage, self.dispatcher, self.orders, self.clock, self.habits)
-        self._around: list[House] = [self, *(beside._around if beside else [])]
-        if beside:
-            beside._around.append(self)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["House"]:
         """Use the store; send nothing. At the end it is closed."""
         try:
-            with anyio.fail_after(300):
+            with anyio.fail_after(HANG):
                 yield self
         finally:
             await self.storage.close()
@@ -201,11 +194,15 @@ class House:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["House"]:
-        """Run the outbox too."""
+        """Run the outbox too. While it ends, time passes by itself: a post that hangs meets its limit."""
         async with AsyncExitStack() as stack:
+            ending = await stack.enter_async_context(background())
             await stack.enter_async_context(self.opened())
             await stack.enter_async_context(self.outbox.running())
-            yield self
+            try:
+                yield self
+            finally:
+                ending.start_soon(keep_jumping, self.clock)
 
     async def place(
         self, text: str = "Text 1", *, to: Number = PHONE, key: str | None = None, hand_over: bool = True
@@ -215,16 +212,18 @@ class House:
         placed = await (self.outbox.place(approval) if hand_over else self.orders.place(approval))
         return placed.order
 
+    async def wait(self, order: Order) -> Order:
+        """Wait for an order as a caller does, while time passes: a request that hangs meets its limit."""
+        async with autojump(self.clock):
+            return await self.outbox.wait(order, timedelta(days=1))
+
     async def find(self, order: Order) -> Order:
         """Find an order as it stands now."""
         return await (await self.storage.open()).book.get(order.id)
 
     async def rest(self) -> None:
         """Wait until nothing goes on any more but what waits for the clock."""
-        await at_rest(
-            lambda: any(each.road.under_way or each.storage._opening.locked() for each in self._around),
-            lambda: [store.database._threads for each in self._around if (store := each.storage._store)],
-        )
+        await at_rest()
 
     async def pass_until(self, is_so: Callable[[], Awaitable[bool]], stride: timedelta = _NO_TIME) -> None:
         """Let time pass until something is so: to the next alarm, or by a stride where that is further."""

@@ -31,8 +31,9 @@ from elks_mcp.store.answers import Check
 from elks_mcp.store.queue import Queue
 from elks_mcp.store.store import Store
 from elks_mcp.strangers import Strangers
+from elks_mcp.tasks import background
 
-from .clocks import ManualClock, SandboxClock, at_rest
+from .clocks import HANG, ManualClock, SandboxClock, at_rest, keep_jumping, pass_time
 from .provider import NOON, OURS, PATIENCE, PHONE, UNLIMITED, URL, Road, a_draft, an_approval, api_of
 
 OTHER_PHONE = Number("+46701740606")
@@ -255,7 +256,7 @@ class Life:
     async def opened(self) -> AsyncIterator[Store]:
         """Use the store; send nothing. At the end it is closed."""
         try:
-            with anyio.fail_after(60):
+            with anyio.fail_after(HANG):
                 yield await self.storage.open()
         finally:
             await self.storage.close()
@@ -263,15 +264,19 @@ class Life:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Store]:
-        """Run the outbox too."""
+        """Run the outbox too. While it ends, time passes by itself: a post that hangs meets its limit."""
         async with AsyncExitStack() as stack:
+            ending = await stack.enter_async_context(background())
             store = await stack.enter_async_context(self.opened())
             await stack.enter_async_context(self.outbox.running())
-            yield store
+            try:
+                yield store
+            finally:
+                ending.start_soon(keep_jumping, self.clock)
 
     async def rest(self) -> None:
         """Wait until nothing goes on any more but what waits for the clock."""
-        await at_rest(lambda: self.is_busy, lambda: self.threads)
+        await at_rest()
 
     async def pass_until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
         """Let time pass, each alarm ringing in its moment, until something is so."""
@@ -282,30 +287,13 @@ class Life:
 
     async def pass_time(self, time: timedelta) -> None:
         """Let time pass, each alarm ringing in its moment."""
-        end = self.clock.now() + time
-        await self.rest()
-        while self.clock.next_at and self.clock.next_at <= end:
-            await self.clock.advance_to_next_alarm()
-            await self.rest()
-        self.clock.advance(max(end - self.clock.now(), timedelta()))
-        await self.rest()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is under way, or the store is being opened."""
-        return bool(self.road.under_way or self.storage._opening.locked())
-
-    @property
-    def threads(self) -> list[anyio.CapacityLimiter]:
-        """Those in which transactions run."""
-        store = self.storage._store
-        return [store.database._threads] if store else []
+        await pass_time(self.clock, time)
 
 
 async def until_somebody_waits(url: str) -> None:
     """Return once a connection waits for the lock of another."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(60):
+    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(HANG):
         while other.execute(waiting).fetchall() == [(0,)]:
             await anyio.lowlevel.checkpoint()
 

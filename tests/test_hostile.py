@@ -15,8 +15,8 @@ from mcp_types import CallToolResult
 
 from elks_mcp.sandbox import Sandbox
 
-from .clocks import ManualClock, at_rest
-from .connecting import box_on, call, connected, data, live, pass_time, posted, words
+from .clocks import ManualClock, pass_time
+from .connecting import box_on, call, connected, data, live, posted, words
 from .tables.hostile import HOSTILE, PREVIOUS, UNLISTED, Call, Hostile
 
 pytestmark = pytest.mark.anyio
@@ -117,7 +117,6 @@ async def hear_and_obey(
             assert len(await agent.read()) == min(number + 1, 10)
             await agent.obey(hostile)
         await pass_time(clock, timedelta(minutes=2))
-        await at_rest(lambda: False)
         clock.advance(timedelta(minutes=31))
         after = await outlook(client)
     return before, after, agent
@@ -170,7 +169,6 @@ async def test_not_even_what_the_server_asked_to_be_typed_is_of_use_to_who_has_o
                 assert f"has no argument '{name}'" in words(answer)
             assert words(await call(client, "check_sms_status", messageId=number)).startswith("Waiting: ")
         await pass_time(clock, timedelta(minutes=2))
-        await at_rest(lambda: False)
     assert posted(box) == []
 
 

@@ -155,7 +155,7 @@ async def test_what_46elks_never_took_goes_out_after_two_absences_past_the_quiet
     house.box.faults.inject(fault, method="POST")
     async with house.running():
         begun = house.clock.now()
-        order = await house.outbox.wait(await house.place(), LONG)
+        order = await house.wait(await house.place())
         assert order.state is OrderState.IN_DOUBT
         assert order.fault
         assert (await house.settled(order)).state is OrderState.SENT
@@ -943,7 +943,7 @@ async def test_stopping_finishes_the_post_under_way_and_leaves_the_rest_queued(t
 
 async def test_stopping_breaks_off_the_reading_of_history(house: House) -> None:
     house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    house.api._seconds = 3600
+    house.api._timeout = LONG
     house.box.faults.inject(Fault.HANG, path="/sms", method="GET", times=None)
     async with house.opened():
         async with house.outbox.running():

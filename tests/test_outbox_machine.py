@@ -36,7 +36,7 @@ from elks_mcp.store.book import KEPT_WAITING_FOR_YES
 from elks_mcp.store.desk import Desk
 from elks_mcp.store.store import Store
 
-from .clocks import at_rest
+from .clocks import at_rest, pass_time
 from .provider import UNLIMITED, a_draft, an_approval, posts
 from .stores import PRICE, Killed, Life, SteppedRoad, Steps, World, is_death, is_unfinished, read_rows, said
 
@@ -177,7 +177,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.processes[index] = process
         self._portal.start_task_soon(self._spawn, process)
         self._portal.call(process.begin)
-        self._portal.call(self._rest)
+        self._portal.call(at_rest)
 
     async def _spawn(self, process: Process) -> None:
         self._group.start_soon(process.live)
@@ -201,31 +201,14 @@ class OutboxMachine(RuleBasedStateMachine):
                 result.append(await work(process))
             except Killed:
                 process.steps.die()
-            await self._rest()
+            await at_rest()
 
         self._portal.call(run)
         self._bury()
         return result[0] if result else None
 
-    @property
-    def _lives(self) -> list[Life]:
-        return [process.life for process in self.processes if process]
-
-    async def _rest(self) -> None:
-        await at_rest(
-            lambda: any(life.is_busy for life in self._lives),
-            lambda: [limiter for life in self._lives for limiter in life.threads],
-        )
-
     async def _pass(self, time: timedelta) -> None:
-        clock = self.world.clock
-        end = clock.now() + time
-        await self._rest()
-        while clock.next_at and clock.next_at <= end:
-            await clock.advance_to_next_alarm()
-            await self._rest()
-        clock.advance(max(end - clock.now(), timedelta()))
-        await self._rest()
+        await pass_time(self.world.clock, time)
 
     # ── what callers do ──
 

@@ -13,7 +13,6 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from ssl import SSLContext
 
-import anyio
 import httpx2
 from pydantic import SecretStr
 
@@ -63,7 +62,7 @@ class Api:
         """How far 46elks' clock is ahead of ours, by its last answer."""
         self._credentials = credentials
         self._base_url = base_url.rstrip("/")
-        self._seconds = timeout.total_seconds()
+        self._timeout = timeout
         self._transport = transport
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
@@ -123,10 +122,13 @@ class Api:
     @asynccontextmanager
     async def _within_limit(self) -> AsyncIterator[None]:
         try:
-            with anyio.fail_after(self._seconds):
+            with self._clock.fail_after(self._timeout):
                 yield
         except TimeoutError:
-            raise NoAnswer(f"46elks did not answer within {self._seconds:g} seconds.") from None
+            raise self._no_answer() from None
+
+    def _no_answer(self) -> NoAnswer:
+        return NoAnswer(f"46elks did not answer within {self._timeout.total_seconds():g} seconds.")
 
     async def _request(
         self,
@@ -149,7 +151,7 @@ class Api:
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError) as error:
             raise Unreachable(f"46elks cannot be reached: {_reason(error)}.") from None
         except httpx2.TimeoutException:
-            raise NoAnswer(f"46elks did not answer within {self._seconds:g} seconds.") from None
+            raise self._no_answer() from None
         except httpx2.DecodingError:
             raise parse_unreadable("it cannot be unpacked") from None
         except (httpx2.HTTPError, OSError):  # TLS lets some of its own errors through, which are OSErrors
@@ -191,11 +193,12 @@ class Api:
 
     def _open(self, *, keepalive: int) -> httpx2.AsyncClient:
         username, password = self._credentials.username, self._credentials.password.get_secret_value()
-        seconds = self._seconds
+        seconds = self._timeout.total_seconds()
         try:
             return httpx2.AsyncClient(
                 auth=httpx2.BasicAuth(username, password),
-                timeout=httpx2.Timeout(seconds, connect=seconds * _CONNECTING, pool=seconds * _QUEUEING),
+                # Writing and reading have no limit of their own: the whole request has one.
+                timeout=httpx2.Timeout(None, connect=seconds * _CONNECTING, pool=seconds * _QUEUEING),
                 limits=httpx2.Limits(max_connections=100, max_keepalive_connections=keepalive),
                 headers={"accept": "application/json, text/plain"},
                 follow_redirects=False,

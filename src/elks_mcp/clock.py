@@ -1,6 +1,7 @@
 """The time, as something that can be handed in: tests turn the hands themselves."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TypeVar
@@ -43,6 +44,16 @@ class Clock:
     async def sleep_until(self, moment: datetime) -> None:
         """Wait for a moment; one that has passed is not waited for."""
         await anyio.sleep(max(0.0, (moment - self.now()).total_seconds()))
+
+    @contextmanager
+    def fail_after(self, limit: timedelta) -> Iterator[None]:
+        """Cancel what is done within the context once `limit` has passed.
+
+        Raises:
+            TimeoutError: it was cancelled.
+        """
+        with anyio.fail_after(limit.total_seconds()):
+            yield
 
     async def wait_for(self, waiting: Awaitable[T], *, until: datetime) -> T | None:
         """Wait for something until a moment at the latest; None where that comes first."""
