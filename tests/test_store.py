@@ -535,6 +535,9 @@ async def test_a_place_that_may_not_be_written_to_is_not_used(tmp_path: Path, re
         folder.chmod(0o555)
     for each in (tmp_path, *tmp_path.parents[:2]):
         each.chmod(0o755)
+    if os.geteuid() == 0:  # the program below runs as nobody, and takes no state of another user's
+        for each in (folder, *folder.iterdir()):
+            os.chown(each, 65534, -1)
     program = [sys.executable, "-c", USE_AS_NOBODY, str(folder)]
     ended = await anyio.run_process(program, cwd=Path(__file__).parents[1], stderr=None)
     folder.chmod(0o777)
