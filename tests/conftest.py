@@ -1,5 +1,9 @@
 """What every test may use."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -15,6 +19,25 @@ from .postgres import (  # noqa: F401  (fixtures)
 settings.register_profile("quick", deadline=None, max_examples=100)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
+
+_MEMORY = Path("/dev/shm")  # noqa: S108  (a directory in memory, which Linux has)
+_ROOM = 2 * 2**30
+"""Bytes that must be free in memory; a run needs a tenth."""
+
+
+def pytest_configure() -> None:
+    """Keep temporary files in memory if the machine has room there; `TMPDIR` names another place."""
+    if "TMPDIR" not in os.environ and _has_room():
+        os.environ["TMPDIR"] = str(_MEMORY)  # for worker processes and servers under test, too
+        tempfile.tempdir = None
+
+
+def _has_room() -> bool:
+    """Tell whether files fit in memory, and whether a program among them can be run, as PostgreSQL is."""
+    if not os.access(_MEMORY, os.W_OK):
+        return False
+    found = os.statvfs(_MEMORY)
+    return found.f_bavail * found.f_frsize >= _ROOM and not found.f_flag & os.ST_NOEXEC
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
