@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -243,8 +244,9 @@ def test_the_words_that_safety_lists_opt_out_unless_some_answer_a_question() -> 
         assert {find_word(word, asked=True) for word in words} == {in_answer}
 
 
+@cache
 def literals() -> str:
-    """Read what the code says: all its strings, with a gap where something is put in."""
+    """Read what the code says: all its strings, with a gap where something is put in. It takes a while."""
     said: list[str] = []
     for file in (ROOT / "src").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -253,10 +255,9 @@ def literals() -> str:
                 said.append("".join(str(part) for part in parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 said.append(node.value)
-    return " \n ".join(said)
+    return " ".join(" \n ".join(said).split())
 
 
-SAID = " ".join(literals().split())
 QUOTED = re.findall(r"\*\*`([^`]{12,})`", " ".join(section(README, "## Troubleshooting").split()))
 NOT_OURS = {"spawn uv ENOENT"}
 """What others say."""
@@ -269,7 +270,7 @@ def test_what_troubleshooting_quotes_is_what_the_code_says(quoted: str) -> None:
     pieces = [piece.split() for piece in re.split(r"…|\S*\d\S*(?: SEK)?", plain) if piece.strip()]
     for piece in [each for each in pieces if len(each) >= 3] or pieces:
         runs = [" ".join(piece[start : start + 3]) for start in range(max(1, len(piece) - 2))]
-        assert any(run.replace("Them", "46elks") in SAID for run in runs), piece
+        assert any(run.replace("Them", "46elks") in literals() for run in runs), piece
 
 
 @pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
