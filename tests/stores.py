@@ -46,6 +46,12 @@ UNPACED = Pace(gap=timedelta(0), lease=timedelta(seconds=15))
 """As fast as may be; who claims has 15 seconds."""
 
 DATABASES = ("sqlite", "postgres")
+EITHER_DATABASE = ("sqlite", pytest.param("postgres", marks=pytest.mark.long))
+"""For what no database decides: PostgreSQL is long."""
+
+on_both_databases = pytest.mark.parametrize("place", DATABASES, indirect=True)
+"""For locks, clocks, types, what is unique, other connections; and once for each statement there is."""
+
 _numbers = count(1)
 
 

@@ -29,7 +29,7 @@ from .clocks import ManualClock
 from .provider import NOON, PHONE, a_draft, an_approval
 from .stores import (
     ACCOUNT,
-    DATABASES,
+    EITHER_DATABASE,
     KEY,
     MINUTE,
     OTHER_PHONE,
@@ -39,6 +39,7 @@ from .stores import (
     allow,
     claim_new,
     claim_one,
+    on_both_databases,
     opened,
     place_one,
     read_rows,
@@ -64,7 +65,7 @@ class House:
     clock: ManualClock
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=EITHER_DATABASE)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
@@ -185,6 +186,7 @@ async def test_an_unknown_number_is_said_to_be_one(house: House) -> None:
 # ── listing ──
 
 
+@on_both_databases
 async def test_what_waited_too_long_is_over_when_somebody_looks(house: House) -> None:
     ours, theirs = await wait_one(house.ours), await wait_one(house.theirs)
     house.clock.advance(KEPT_WAITING_FOR_YES)
@@ -208,6 +210,7 @@ async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(house
     ]
 
 
+@on_both_databases
 async def test_what_somebody_has_to_see_to_is_listed_first(house: House) -> None:
     unknown = await an_unknown(house, house.ours, "Ett")
     house.clock.advance(MINUTE)
@@ -221,12 +224,14 @@ async def test_what_somebody_has_to_see_to_is_listed_first(house: House) -> None
     assert await house.desk.count() == {OrderState.UNKNOWN: 1, OrderState.QUEUED: 1, OrderState.SENT: 1}
 
 
+@on_both_databases
 async def test_the_desk_says_which_database_it_is(house: House, place: Place) -> None:
     told = await house.desk.describe()
     log = "write-ahead log" if sqlite3.sqlite_version_info >= SAFE_WAL else "rollback journal"
     assert told.startswith("PostgreSQL 18" if place.url else f"SQLite, {log}")
 
 
+@on_both_databases
 async def test_looking_makes_no_account_and_no_order(house: House, place: Place) -> None:
     await house.desk.list_orders(10)
     assert read_rows(place, "select count(*) from accounts") == [(2,)]
@@ -302,6 +307,7 @@ async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(hou
     assert (placed.is_repeat, placed.order.id) == (True, unknown.id)
 
 
+@on_both_databases
 @pytest.mark.parametrize("sent", [True, False])
 async def test_46elks_word_outweighs_a_persons(house: House, sent: bool) -> None:
     unknown = await an_unknown(house, house.ours)
@@ -326,6 +332,7 @@ async def test_only_what_is_unknown_can_be_resolved(house: House) -> None:
 # ── pauses ──
 
 
+@on_both_databases
 async def test_all_pauses_are_shown_and_ended(house: House) -> None:
     await house.ours.queue.pause(PauseReason.CREDENTIALS, MINUTE)
     await house.theirs.queue.pause(PauseReason.THROTTLED, MINUTE)
@@ -362,6 +369,7 @@ async def test_all_that_is_held_about_a_number_is_listed_by_account(house: House
     assert await house.traces.list_held(OTHER_PHONE)
 
 
+@on_both_databases
 async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, place: Place) -> None:
     reason = f"{PHONE.e164} is reserved for fiction."
     warned = an_approval(a_draft(key="Åsas tid")).quote.model_copy(
@@ -393,6 +401,7 @@ async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, place
     assert len(await house.traces.list_held(OTHER_PHONE)) == 1
 
 
+@on_both_databases
 async def test_a_text_that_two_accounts_hear_of_came_in_for_both(house: House) -> None:
     message = said("Hej")
     for _ in range(2):
@@ -478,6 +487,7 @@ async def test_an_account_stands_by_its_own_orders_of_a_day(house: House) -> Non
     assert (later.spent, later.heard_until) == (PRICE, NOON)
 
 
+@on_both_databases
 async def test_the_text_is_kept_after_a_resolution_where_the_operator_wants_it(place: Place) -> None:
     async with a_house(replace(place, retention=timedelta(days=7))) as house:
         unknown = await an_unknown(house, house.ours)

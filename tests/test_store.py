@@ -76,6 +76,7 @@ from .provider import NOON, PHONE, a_draft, an_approval
 from .stores import (
     ACCOUNT,
     DATABASES,
+    EITHER_DATABASE,
     KEY,
     MINUTE,
     OTHER_PHONE,
@@ -94,6 +95,7 @@ from .stores import (
     engine_of,
     files_with,
     is_unfinished,
+    on_both_databases,
     opened,
     place_one,
     read_rows,
@@ -114,7 +116,7 @@ EVENING = "Kom hem till middagen klockan sju"
 """A text that is in no file by chance."""
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture(params=EITHER_DATABASE)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
@@ -275,6 +277,7 @@ def test_the_newest_migration_is_the_one_that_is_looked_for() -> None:
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
+@on_both_databases
 async def test_what_was_remembered_is_there_when_opened_again(place: Place) -> None:
     async with opened(place) as store:
         order = await place_one(store)
@@ -282,6 +285,7 @@ async def test_what_was_remembered_is_there_when_opened_again(place: Place) -> N
         assert await store.book.get(order.id) == order
 
 
+@on_both_databases
 async def test_a_database_of_a_newer_version_is_refused(place: Place) -> None:
     async with opened(place):
         pass
@@ -291,6 +295,7 @@ async def test_a_database_of_a_newer_version_is_refused(place: Place) -> None:
     assert "Update" in caught.value.hint
 
 
+@on_both_databases
 async def test_state_made_with_another_key_is_refused(place: Place) -> None:
     async with opened(place):
         pass
@@ -306,6 +311,7 @@ async def test_a_shared_database_needs_a_key_to_share(postgres_database: str) ->
         await Storage(Place(url=SecretStr(postgres_database)), ACCOUNT).open()
 
 
+@on_both_databases
 async def test_many_who_open_at_once_make_one_database(place: Place) -> None:
     storages = [Storage(place, ACCOUNT) for _ in range(5)]
     async with anyio.create_task_group() as opening:
@@ -619,6 +625,7 @@ async def test_a_connection_that_dies_halfway_leaves_nothing_done(postgres_datab
 # ── accounts ──
 
 
+@on_both_databases
 async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as ours, opened(place, clock, OTHERS) as theirs:
         waiting = await wait_one(ours, "Waiting", key="a key")
@@ -657,6 +664,7 @@ async def test_accounts_do_not_see_each_other(place: Place, clock: ManualClock) 
 # ── placing ──
 
 
+@on_both_databases
 async def test_an_order_comes_back_as_it_was_placed(place: Place, clock: ManualClock) -> None:
     draft = a_draft("Åäö €[] 👋", flash=True, key="k1").model_copy(update={"sender": SenderId("Klara")})
     approval = an_approval(draft)
@@ -782,6 +790,7 @@ def test_there_is_a_way_to_every_state() -> None:
     assert WAYS.keys() == set(OrderState)
 
 
+@on_both_databases
 async def test_the_same_text_again_is_the_same_order_unless_it_came_to_nothing(
     place: Place, clock: ManualClock
 ) -> None:
@@ -862,6 +871,7 @@ async def test_a_guard_that_minds_leaves_nothing_behind(place: Place) -> None:
         assert (await store.book.look_back(a_draft())).recall.spent == 0
 
 
+@on_both_databases
 async def test_a_budget_holds_for_what_is_reserved_and_what_was_charged(
     place: Place, clock: ManualClock
 ) -> None:
@@ -907,6 +917,7 @@ async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
         assert (await store.book.look_back(a_draft(EVENING, flash=True))).waiting is None
 
 
+@on_both_databases
 async def test_a_yes_lets_an_order_go_once(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         order = await wait_one(store)
@@ -949,6 +960,7 @@ async def test_a_late_yes_is_too_late(place: Place, clock: ManualClock) -> None:
         assert not again.is_repeat  # the key led nowhere
 
 
+@on_both_databases
 async def test_what_was_approved_in_a_terminal_is_found_and_let_go(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         one, two, three = [await wait_one(store, f"Text {number}") for number in range(3)]
@@ -990,6 +1002,7 @@ async def test_what_needs_nobody_any_more_goes_out_once_though_the_same_waits(
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
 
 
+@on_both_databases
 async def test_approvals_have_numbers_of_their_own(place: Place) -> None:
     async with opened(place) as store, opened(place, None, OTHERS) as theirs:
         ours = [await wait_one(store, f"Text {number}") for number in range(25)]
@@ -1122,6 +1135,7 @@ async def test_of_a_text_that_was_half_settled_when_we_died_nothing_is_left_in_t
     assert files_with(folder.folder, "middagen") == []
 
 
+@on_both_databases
 async def test_a_text_stays_as_many_days_as_the_operator_wants(place: Place, clock: ManualClock) -> None:
     keeping = Place(folder=place.folder, url=place.url, key=place.key, retention=7 * DAY)
     for state in SETTLED:
@@ -1160,6 +1174,7 @@ async def test_what_an_unknown_order_said_can_be_seen_for_a_week(place: Place, c
         assert (order.text, order.state) == (None, OrderState.UNKNOWN)
 
 
+@on_both_databases
 async def test_after_ninety_days_what_is_finished_is_forgotten(place: Place, clock: ManualClock) -> None:
     for state in OrderState:
         async with opened(place, clock, account_of(state)) as store:
@@ -1176,6 +1191,7 @@ async def test_after_ninety_days_what_is_finished_is_forgotten(place: Place, clo
                     await store.book.get(order.id)
 
 
+@on_both_databases
 async def test_words_that_were_shown_taint_what_goes_to_others_for_half_an_hour(
     place: Place, clock: ManualClock
 ) -> None:
@@ -1265,6 +1281,7 @@ async def test_a_claim_holds_what_is_to_be_sent(place: Place, clock: ManualClock
         assert (order.state, order.attempts) == (OrderState.SENDING, 1)
 
 
+@on_both_databases
 async def test_only_the_orders_named_are_claimed_where_some_are_named(place: Place) -> None:
     async with opened(place) as store:
         one, two = await place_one(store, "One"), await place_one(store, "Two")
@@ -1276,6 +1293,7 @@ async def test_only_the_orders_named_are_claimed_where_some_are_named(place: Pla
         assert (await claim_one(store)).order_id == one.id
 
 
+@on_both_databases
 async def test_slots_come_at_the_pace_agreed(place: Place, clock: ManualClock) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
     async with opened(place, clock) as store:
@@ -1292,6 +1310,7 @@ async def test_slots_come_at_the_pace_agreed(place: Place, clock: ManualClock) -
         assert await store.queue.claim(pace, allow) == Idle(2 * SECOND)
 
 
+@on_both_databases
 async def test_a_clock_put_back_holds_nobody_up_for_long(place: Place, clock: ManualClock) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
     async with opened(place, clock) as store:
@@ -1317,6 +1336,7 @@ async def test_slots_may_be_taken_ahead_of_time(place: Place, clock: ManualClock
 AT_ONCE = Pace(gap=2 * SECOND, lease=15 * SECOND)
 
 
+@on_both_databases
 async def test_an_order_is_claimed_as_it_is_placed_if_nothing_is_in_its_way(
     place: Place, clock: ManualClock
 ) -> None:
@@ -1376,6 +1396,7 @@ async def test_an_order_that_is_refused_takes_nobodys_slot(place: Place, clock: 
         assert placed.claim
 
 
+@on_both_databases
 async def test_what_waits_for_another_time_or_was_sent_by_others_is_in_nobodys_way(
     place: Place, clock: ManualClock
 ) -> None:
@@ -1454,6 +1475,7 @@ async def steps_of(store: Store, work: Callable[[], Awaitable[object]]) -> int:
     return next(steps)
 
 
+@on_both_databases
 async def test_several_are_claimed_at_once_as_far_as_the_pace_allows(
     place: Place, clock: ManualClock
 ) -> None:
@@ -1522,6 +1544,7 @@ async def test_while_a_lease_lasts_its_holder_may_send(place: Place, clock: Manu
         assert not await store.queue.may_send(claim)
 
 
+@on_both_databases
 async def test_after_a_stop_nobody_may_send(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         claim = await claim_new(store, EVENING)
@@ -1535,6 +1558,7 @@ async def test_after_a_stop_nobody_may_send(place: Place, clock: ManualClock) ->
         assert "opted out" in order.fault
 
 
+@on_both_databases
 async def test_what_was_not_used_is_given_back_as_it_was(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         claim = await claim_new(store)
@@ -1577,6 +1601,7 @@ async def conclude_absent(store: Store, clock: ManualClock) -> None:
         await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE)
 
 
+@on_both_databases
 @pytest.mark.parametrize("late", NEGATIVE)
 async def test_who_wakes_after_another_took_over_settles_nothing_with_a_no(
     place: Place, clock: ManualClock, late: str
@@ -1626,6 +1651,7 @@ async def test_a_receipt_counts_whoever_holds_the_order_by_now(
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
 
 
+@on_both_databases
 async def test_a_receipt_is_kept_with_its_price(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         claim = await claim_new(store)
@@ -1645,6 +1671,7 @@ async def test_a_receipt_without_a_price_costs_what_was_agreed(place: Place) -> 
         assert (await store.book.look_back(a_draft())).recall.spent == PRICE
 
 
+@on_both_databases
 async def test_a_message_taken_for_another_order_goes_to_its_own(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         wrong = await claim_new(store, EVENING)
@@ -1734,6 +1761,7 @@ async def test_of_two_pauses_the_longer_and_the_harder_counts(place: Place, cloc
         assert (await store.queue.claim(UNPACED, allow)) == Idle(MINUTE, PauseReason.NO_FUNDS)
 
 
+@on_both_databases
 async def test_a_pause_is_seen_by_all_who_send_for_the_account(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as one, opened(place, clock) as other:
         await one.queue.pause(PauseReason.CREDENTIALS, MINUTE)
@@ -1742,6 +1770,7 @@ async def test_a_pause_is_seen_by_all_who_send_for_the_account(place: Place, clo
         assert await one.queue.find_pause() is None
 
 
+@on_both_databases
 async def test_it_is_foreseen_when_an_order_goes_out(place: Place, clock: ManualClock) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
     async with opened(place, clock) as store:
@@ -1801,6 +1830,7 @@ async def test_what_history_holds_was_sent(place: Place, clock: ManualClock) -> 
         assert (await store.book.look_back(a_draft())).recall.is_known
 
 
+@on_both_databases
 async def test_what_two_late_readings_do_not_find_is_sent_again(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         claim = await claim_new(store, EVENING)
@@ -1895,6 +1925,7 @@ async def test_nothing_is_concluded_while_another_text_to_the_same_number_is_bei
         assert (await store.book.get(doubtful.order_id)).state is OrderState.QUEUED
 
 
+@on_both_databases
 async def test_no_order_is_judged_by_a_history_that_begins_after_it(place: Place, clock: ManualClock) -> None:
     """One that is not due yet must not be taken for absent by what is read for a later one."""
     async with opened(place, clock) as store:
@@ -1922,6 +1953,7 @@ async def test_no_order_is_judged_by_a_history_that_begins_after_it(place: Place
 # ── people ──
 
 
+@on_both_databases
 async def test_what_is_known_of_a_number_is_counted(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         fresh = (await store.book.look_back(a_draft("New"))).recall
@@ -1981,6 +2013,7 @@ async def test_the_last_word_counts_in_whatever_order_words_are_read(
         assert not (await store.book.look_back(a_draft())).recall.opted_out
 
 
+@on_both_databases
 async def test_the_last_word_counts_on_either_database(place: Place) -> None:
     async with opened(place) as store:
         for message in (*WORDS[::-1], *WORDS):
@@ -2000,6 +2033,7 @@ async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(place: Place)
         assert read_rows(place, "SELECT count(*) FROM contacts") == [(1,)]
 
 
+@on_both_databases
 async def test_it_is_remembered_how_far_was_heard(place: Place) -> None:
     async with opened(place) as store:
         assert (await store.events.find_heard()).until is None
@@ -2010,6 +2044,7 @@ async def test_it_is_remembered_how_far_was_heard(place: Place) -> None:
         assert (await store.events.find_heard()).until == NOON
 
 
+@on_both_databases
 async def test_people_are_known_by_keyed_hashes_only(place: Place) -> None:
     async with opened(place) as store:
         await store.events.hear([said("STOP")])
@@ -2084,6 +2119,7 @@ async def test_a_report_after_a_new_try_began_keeps_that_from_going_out(
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
 
 
+@on_both_databases
 async def test_a_report_about_nothing_of_ours_changes_nothing(place: Place) -> None:
     async with opened(place) as store:
         claim = await claim_new(store)
@@ -2165,6 +2201,7 @@ async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(
 # ── hanging up ──
 
 
+@on_both_databases
 async def test_who_hangs_up_breaks_off_nothing(place: Place) -> None:
     async with opened(place) as store:
         entered = asyncio.Event()
@@ -2224,6 +2261,7 @@ async def test_options_in_the_address_count_too(postgres_database: str) -> None:
         assert tables == [("elsewhere",)]
 
 
+@on_both_databases
 async def test_an_order_of_which_only_the_word_was_lost_is_placed(place: Place, clock: ManualClock) -> None:
     async with opened(place, clock) as store:
         with losing_the_word(store, for_good=False):
@@ -2232,6 +2270,7 @@ async def test_an_order_of_which_only_the_word_was_lost_is_placed(place: Place, 
     assert read_rows(place, "SELECT id, state FROM orders") == [(placed.order.id, "queued")]
 
 
+@on_both_databases
 async def test_an_order_of_which_nobody_can_say_whether_it_was_placed_is_named(
     place: Place, clock: ManualClock
 ) -> None:
