@@ -292,12 +292,29 @@ def server(postgres_database: str) -> Place:
     return Place(url=SecretStr(postgres_database), key=KEY)
 
 
+_ON_A_SHARED_DATABASE = {"the answer is lost", "approved in a terminal"}
+"""Whose steps a shared database takes in ways of its own: its clock decides, another connection is heard."""
+
 named = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+named_where_it_matters = pytest.mark.parametrize(
+    ("database", "scenario"),
+    [
+        pytest.param(
+            database,
+            scenario,
+            id=f"{database}-{scenario.name}",
+            marks=pytest.mark.long
+            if database == "postgres" and scenario.name not in _ON_A_SHARED_DATABASE
+            else (),
+        )
+        for database in DATABASES
+        for scenario in SCENARIOS
+    ],
+)
 fatally = pytest.mark.parametrize("fatal", [False, True], ids=["fails", "dies"])
 
 
-@named
-@pytest.mark.parametrize("database", DATABASES)
+@named_where_it_matters
 async def test_undisturbed_everything_comes_to_its_end(
     request: pytest.FixtureRequest, database: str, scenario: Scenario
 ) -> None:
