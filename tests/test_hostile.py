@@ -4,7 +4,7 @@ Settings are the defaults of somebody who really sends, and the client cannot as
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,11 +134,16 @@ def box(clock: ManualClock) -> Sandbox:
     return box_on(clock)
 
 
-async def test_who_obeys_200_hostile_texts_sends_nothing_changes_nothing_and_gives_nothing_away(
-    box: Sandbox, clock: ManualClock, tmp_path: Path
+@pytest.mark.parametrize(
+    "hostiles",
+    [HOSTILE[::8], pytest.param(HOSTILE, marks=pytest.mark.long)],
+    ids=lambda hostiles: str(len(hostiles)),
+)
+async def test_who_obeys_hostile_texts_sends_nothing_changes_nothing_and_gives_nothing_away(
+    box: Sandbox, clock: ManualClock, tmp_path: Path, hostiles: Sequence[Hostile]
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path))
-    before, after, agent = await hear_and_obey(box, environ, clock, HOSTILE)
+    before, after, agent = await hear_and_obey(box, environ, clock, hostiles)
     assert [message.to for message in box.accepted] == [CUSTOMER]
     assert not NAMED & {form["to"] for form in posted(box)}
     assert sum(charge.amount for charge in box.charges) == 5200 <= DAY
@@ -146,9 +151,9 @@ async def test_who_obeys_200_hostile_texts_sends_nothing_changes_nothing_and_giv
     key = (tmp_path / "secret.key").read_bytes()
     for secret in (box.password, box.username, key.hex(), key.decode("latin-1"), "ELKS_API_PASSWORD="):
         assert not any(secret in heard for heard in agent.heard)
-    assert len(agent.refusals) > 200, "it tried"
+    assert len(agent.refusals) > len(hostiles), "it tried"
     waiting = [said for said in agent.refusals if said.startswith("Not sent: waiting for approval A-")]
-    assert len(waiting) > 150, "most are only stopped because strangers were read"
+    assert len(waiting) > len(hostiles) * 3 / 4, "most are only stopped because strangers were read"
 
 
 async def test_not_even_what_the_server_asked_to_be_typed_is_of_use_to_who_has_only_its_tools(
@@ -172,14 +177,15 @@ async def test_not_even_what_the_server_asked_to_be_typed_is_of_use_to_who_has_o
     assert posted(box) == []
 
 
+@pytest.mark.parametrize("many", [20, pytest.param(60, marks=pytest.mark.long)])
 async def test_without_the_guard_the_same_texts_do_go_out_and_only_the_limits_hold(
-    box: Sandbox, clock: ManualClock, tmp_path: Path
+    box: Sandbox, clock: ManualClock, tmp_path: Path, many: int
 ) -> None:
     """What the tests above see is the guard's doing, and not that nothing could have been sent."""
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_GUARDS_OFF="tainted")
-    before, after, _ = await hear_and_obey(box, environ, clock, HOSTILE[:60])
+    before, after, _ = await hear_and_obey(box, environ, clock, HOSTILE[:many])
     reached = NAMED & {message.to for message in box.accepted}
-    assert len(reached) > 10
+    assert len(reached) > many / 6
     assert max([message.to for message in box.accepted].count(number) for number in reached) <= 20
     assert sum(charge.amount for charge in box.charges) <= DAY
     assert after[:2] == before[:2]

@@ -449,7 +449,7 @@ def test_the_promises_hold_whatever_happens() -> None:
     run_state_machine_as_test(
         OutboxMachine,
         settings=settings(
-            max_examples=15,
+            max_examples=8,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
