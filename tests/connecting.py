@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import anyio
+import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client import ClientRequestContext
 from mcp.client.session import MessageHandlerFnT
@@ -29,6 +30,9 @@ Era = Literal["auto", "legacy"]
 Way = Literal["auto", "legacy", "stdio"]
 ERAS: tuple[Era, ...] = ("auto", "legacy")
 """The SDK client's two ways to speak: the newest revision, and those with a handshake."""
+
+EITHER_ERA = ("auto", pytest.param("legacy", marks=pytest.mark.long))
+"""For what no era decides: both list the same tools (test_surface), so the older one is long."""
 
 WAYS: tuple[Way, ...] = ("auto", "legacy", "stdio")
 """The eras in one process, and a real one: a subprocess over stdio, and 46elks over a socket."""

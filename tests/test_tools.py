@@ -12,6 +12,7 @@ from mcp_types import ElicitResult
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
 from .connecting import (
+    EITHER_ERA,
     ERAS,
     PHONE,
     WAYS,
@@ -36,7 +37,7 @@ def box() -> Sandbox:
     return new_box()
 
 
-@pytest.fixture(params=ERAS)
+@pytest.fixture(params=EITHER_ERA)
 def way(request: pytest.FixtureRequest) -> Way:
     """How the client reaches the server."""
     way: Way = request.param
