@@ -13,7 +13,7 @@ RUN := $(UV) run --locked
 # The protocol's own suite, and a Node that is new enough for it; npm brings both.
 SUITE := tests/conformance/node_modules
 
-.PHONY: setup demo test test-long crash-test conformance check fmt docs bench clean
+.PHONY: setup demo test test-long test-thorough crash-test conformance check fmt docs bench clean
 
 setup: $(UV)
 	$(UV) sync --locked
@@ -29,7 +29,12 @@ demo: setup
 test: setup
 	$(RUN) pytest -m "not long"
 
-test-long: crash-test $(SUITE)
+# What `make test` leaves out.
+test-long: setup $(SUITE)
+	$(RUN) pytest -m long
+
+# All tests, with ten times as many examples, and every step of the crash scenarios: hours.
+test-thorough: crash-test $(SUITE)
 	$(RUN) pytest --hypothesis-profile=thorough
 
 crash-test: setup
