@@ -547,3 +547,74 @@ def _body(params: Mapping[str, Any], *, era: Era = "auto") -> bytes:
     }
     told = {**params, **({"_meta": meta} if era == "auto" else {})}
     return json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": told}).encode()
+
+
+# ── what shows that a proxy is in between ──
+
+_BEHIND_A_PROXY = (
+    "x-forwarded-for",
+    "X-Forwarded-Proto",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-original-forwarded-for",
+    "forwarded",
+    "via",
+    "X-Real-IP",
+    "CF-Connecting-IP",
+    "cf-ray",
+    "cdn-loop",
+    "True-Client-IP",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "x-azure-socketip",
+    "x-envoy-external-address",
+    "x-amzn-trace-id",
+    "x-proxy-id",
+    "x-scheme",
+)
+"""Headers that nginx, Apache, HAProxy, Envoy and the large content networks add."""
+
+
+@pytest.mark.parametrize("header", _BEHIND_A_PROXY)
+async def test_before_the_first_token_a_header_of_a_proxy_means_that_one_is_needed(header: str) -> None:
+    async with served() as (_, where):
+        passed_on = await ask(where, "tools/list", headers={header: "127.0.0.1"})
+        assert passed_on.status_code == 401
+        assert (await ask(where, "tools/list", headers={"x-request-id": "1"})).status_code == 200
+
+
+async def test_before_the_first_token_http_1_0_means_that_a_token_is_needed() -> None:
+    """Nginx speaks it to the server behind it unless it is told otherwise."""
+    async with served() as (_, where):
+        assert b" 401 " in await _speak(where, "1.0", "POST /mcp", "Content-Length: 2", "", "{}")
+        assert b" 401 " not in await _speak(where, "1.1", "POST /mcp", "Content-Length: 2", "", "{}")
+
+
+async def test_a_public_name_in_capitals_needs_a_token_too() -> None:
+    async with served(ELKS_ALLOWED_HOSTS="sms.example.com") as (_, where):
+        answer = await ask(where, "tools/list", headers={"host": "SMS.Example.com"})
+        assert answer.status_code == 401
+
+
+async def _speak(where: Site, version: str, asked: str, *rest: str) -> bytes:
+    """Send a request in the raw, and return the first line of its answer."""
+    lines = [f"{asked} HTTP/{version}", "Host: 127.0.0.1", "Connection: close", *rest]
+    async with await anyio.connect_tcp("127.0.0.1", int(where.url.rpartition(":")[2])) as connection:
+        await connection.send("\r\n".join(lines if rest else [*lines, "", ""]).encode())
+        with anyio.fail_after(60):
+            return (await connection.receive()).split(b"\r\n")[0]
+
+
+async def test_a_token_for_metrics_opens_no_tool() -> None:
+    async with served() as (_, where):
+        token = await where.token("prometheus", Scope.METRICS)
+        for method, params in (
+            ("tools/list", {}),
+            ("tools/call", tool_call("explain_policy")),
+            ("resources/read", {"uri": "elks://policy"}),
+        ):
+            for era in ERAS:
+                answer = await ask(where, method, params, era=era, token=token)
+                assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")

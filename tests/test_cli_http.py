@@ -65,7 +65,7 @@ def serving(
 async def is_up(url: str) -> httpx2.Response:
     """Wait until it answers, and ask whether it can work."""
     async with httpx2.AsyncClient(trust_env=False) as client:
-        return await client.get(f"{url}/readyz")
+        return await client.get(f"{url}/readyz?verbose")
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -12,6 +12,7 @@ import pytest
 
 from elks_mcp.cli.http import _Server, configure_uvicorn
 from elks_mcp.counters import Counters
+from elks_mcp.models import Scope
 
 from .connecting import PHONE, call, new_box, until, words
 from .test_deploy import SECRETS, compose
@@ -120,7 +121,7 @@ async def test_a_server_that_ended_by_itself_says_so_and_ends() -> None:
 async def test_prometheus_may_scrape_by_the_names_of_the_compose_file() -> None:
     names = compose(**SECRETS)["services"]["one"]["environment"]["ELKS_ALLOWED_HOSTS"]
     async with (
-        site(new_box(), environ={"ELKS_ALLOWED_HOSTS": names}) as where,
+        site(new_box(), environ={"ELKS_ALLOWED_HOSTS": names, "ELKS_METRICS_FROM": "127.0.0.0/8"}) as where,
         httpx2.AsyncClient(trust_env=False) as client,
     ):
         for host in ("sandbox:8046", "sandbox:8047", "localhost"):
@@ -133,3 +134,58 @@ def test_a_counter_of_millions_counts_on() -> None:
     counters._counted["calls"][()] = 1_234_567
     counters.count("calls")
     assert counters.write() == ["# TYPE calls counter", "calls 1234568"]
+
+
+# ── who may read figures and details ──
+
+_DETAILS = ("metrics", "readyz?verbose")
+
+
+async def statuses(where: Site, path: str, **headers: str) -> tuple[int, bytes]:
+    """Ask for a path; give the status and the body."""
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        answer = await client.get(f"{where.url}/{path}", headers=headers)
+    return answer.status_code, answer.content
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-forwarded-for": "192.0.2.7"}, {"host": "evil.example"}])
+async def test_whether_it_is_well_is_told_to_everybody_without_a_word(headers: dict[str, str]) -> None:
+    async with site(new_box()) as where:
+        for path in ("healthz", "readyz"):
+            assert await statuses(where, path, **headers) == (200, b"")
+        where.web._running = None
+        assert await statuses(where, "healthz", **headers) == (503, b"")
+
+
+@pytest.mark.parametrize("path", _DETAILS)
+@pytest.mark.parametrize("with_token", [False, True])
+async def test_details_are_for_this_machine_and_not_for_who_comes_through_a_proxy(
+    path: str, with_token: bool
+) -> None:
+    async with site(new_box(), environ={"ELKS_ALLOWED_HOSTS": "sms.example.com"}) as where:
+        if with_token:
+            await where.token("agent")
+        assert (await statuses(where, path))[0] == 200
+        for headers in ({"x-forwarded-for": "127.0.0.1"}, {"x-real-ip": "::1"}, {"host": "sms.example.com"}):
+            status, body = await statuses(where, path, **headers)
+            assert status == 401
+            assert b"elks_mcp_up" not in body
+            assert b"database" not in body
+
+
+@pytest.mark.parametrize("path", _DETAILS)
+async def test_details_are_for_a_token_with_the_scope_metrics(path: str) -> None:
+    async with site(new_box()) as where:
+        agent, prometheus = await where.token("agent", Scope.READ), await where.token("p", Scope.METRICS)
+        through = {"x-forwarded-for": "192.0.2.7"}
+        assert (await statuses(where, path, authorization=f"Bearer {prometheus}", **through))[0] == 200
+        assert (await statuses(where, path, authorization=f"Bearer {agent}", **through))[0] == 403
+        assert (await statuses(where, path, authorization="Bearer wrong", **through))[0] == 401
+
+
+@pytest.mark.parametrize("path", _DETAILS)
+async def test_details_are_for_the_peers_that_the_operator_names(path: str) -> None:
+    environ = {"ELKS_METRICS_FROM": "127.0.0.0/30,2001:db8::/32", "ELKS_ALLOWED_HOSTS": "sms.example.com"}
+    async with site(new_box(), environ=environ) as where:
+        assert (await statuses(where, path, host="sms.example.com"))[0] == 200
+        assert (await statuses(where, path, host="sms.example.com", via="1.1 proxy"))[0] == 401

@@ -30,6 +30,7 @@ from elks_mcp.limits import Share, Use
 from elks_mcp.mcp_server.scopes import Needs, explain_lacking
 from elks_mcp.models import Caller
 from elks_mcp.models import Scope as Allowed
+from elks_mcp.sources import Networks, is_from_this_machine, is_straight_from
 from elks_mcp.store import KnownTokens, Storage
 from elks_mcp.tasks import background
 
@@ -44,10 +45,14 @@ _SLOWEST = 10
 LARGEST = 1024 * 1024
 """Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
 
-_FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "via"})
-
+_FOR_ASSISTANTS = frozenset({Allowed.READ, Allowed.SEND})
+"""A token needs one of these to call the protocol at all."""
 
 _MAKE_ONE = "`elks-mcp token new` makes one for it"
+_OPENS_NO_TOOL = (
+    "This token has neither the scope read nor send, so it cannot call /mcp. "
+    "The operator makes tokens: `elks-mcp token new`."
+)
 _CANNOT_TELL = "The server cannot tell now who calls, so it lets nobody in. Trying again in a while helps."
 
 
@@ -71,7 +76,15 @@ class Doorkeeper:
         self._until = 0.0
         self._asking = anyio.Lock()
 
-    async def identify(self, headers: Headers) -> Caller | None:
+    def is_local(self, scope: Scope) -> bool:
+        """Return whether a program on this machine made a request itself, by a name that is only local."""
+        headers = Headers(scope=scope)
+        is_public_name = headers.get("host", "").lower() in self._names
+        return not is_public_name and is_from_this_machine(
+            _find_peer(scope), headers.keys(), scope["http_version"]
+        )
+
+    async def identify(self, scope: Scope) -> Caller | None:
         """Say who calls; None is nobody we know.
 
         Raises:
@@ -79,9 +92,8 @@ class Doorkeeper:
         """
         known = await self._find_known()
         if not self._is_shut:
-            comes_from_afar = headers.get("host") in self._names or not _FORWARDED.isdisjoint(headers.keys())
-            return None if comes_from_afar else ANYBODY
-        token = _read_token(headers)
+            return ANYBODY if self.is_local(scope) else None
+        token = _read_token(Headers(scope=scope))
         if token is None:
             return None
         hashed = (await self._storage.open()).database.hasher.of("token", token)
@@ -118,6 +130,11 @@ class Doorkeeper:
         return self._known
 
 
+def _find_peer(scope: Scope) -> str:
+    """Return the address at the other end of a request's connection, or "" if it has none."""
+    return scope["client"][0] if scope.get("client") else ""
+
+
 def _read_token(headers: Headers) -> str | None:
     """Read the one token that a request shows."""
     shown = headers.getlist("authorization")
@@ -137,12 +154,45 @@ class _End(Enum):
     """It sends first, and that is never cut off; nobody gets its answer."""
 
 
-class _TurnedAway(Exception):
+class TurnedAway(Exception):
     """A request goes no further; with what it is answered."""
 
     def __init__(self, answer: Response) -> None:
         super().__init__()
         self.answer = answer
+
+
+async def identify(doorkeeper: Doorkeeper, scope: Scope) -> Caller:
+    """Return who makes a request.
+
+    Raises:
+        TurnedAway: it shows no token that is valid, or tokens cannot be verified now.
+    """
+    try:
+        caller = await doorkeeper.identify(scope)
+    except ElksError as error:
+        log.error("nobody can tell who calls: %s", error)  # noqa: TRY400  (its words are enough)
+        raise TurnedAway(_refuse(503, "temporarily_unavailable", _CANNOT_TELL)) from None
+    if caller is None:
+        raise TurnedAway(_ask_for_token(Headers(scope=scope)))
+    return caller
+
+
+async def check_may_read_metrics(doorkeeper: Doorkeeper, scope: Scope, networks: Networks) -> None:
+    """Check that a request may be answered with figures and details about the server.
+
+    It may if it comes from this machine or straight from one of `networks`, or shows a token for it.
+
+    Raises:
+        TurnedAway: it may not.
+    """
+    if doorkeeper.is_local(scope) or is_straight_from(
+        networks, _find_peer(scope), Headers(scope=scope).keys(), scope["http_version"]
+    ):
+        return
+    caller = await identify(doorkeeper, scope)
+    if Allowed.METRICS not in caller.scopes:
+        raise TurnedAway(_explain_scope(frozenset({Allowed.METRICS})))
 
 
 class Access:
@@ -168,7 +218,7 @@ class Access:
         with ExitStack() as uses:
             try:
                 caller, receive, end = await self._let_in(scope, receive, uses)
-            except _TurnedAway as turned_away:
+            except TurnedAway as turned_away:
                 await turned_away.answer(scope, receive, send)
             except OverLimit as over:
                 await _ask_to_wait(over)(scope, receive, send)
@@ -186,7 +236,7 @@ class Access:
         `uses` is what the request takes up.
         """
         headers, method = Headers(scope=scope), scope["method"]
-        caller = await self._identify(headers)
+        caller = await self._identify(scope)
         share = self._share_of(caller.name)
         if method != "DELETE":  # which gives something back
             self._take_place(share, uses, method, headers, caller)
@@ -199,7 +249,7 @@ class Access:
         with share.hold(Use.BODIES):
             body = await _read_body(receive)
         if caller is not ANYBODY:
-            caller = await self._identify(headers)  # a token may be revoked while a body is on its way
+            caller = await self._identify(scope)  # a token may be revoked while a body is on its way
             end = self._check(caller, body)
         return caller, _replayed(body, receive), end
 
@@ -217,14 +267,10 @@ class Access:
         if _opens_session(headers):
             uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.name)))
 
-    async def _identify(self, headers: Headers) -> Caller:
-        try:
-            caller = await self._doorkeeper().identify(headers)
-        except ElksError as error:
-            log.error("nobody can tell who calls: %s", error)  # noqa: TRY400  (its words are enough)
-            raise _TurnedAway(_refuse(503, "temporarily_unavailable", _CANNOT_TELL)) from None
-        if caller is None:
-            raise _TurnedAway(_ask_for_token(headers))
+    async def _identify(self, scope: Scope) -> Caller:
+        caller = await identify(self._doorkeeper(), scope)
+        if caller.scopes.isdisjoint(_FOR_ASSISTANTS):
+            raise TurnedAway(_explain_scope(_FOR_ASSISTANTS, _OPENS_NO_TOOL))
         return caller
 
     def _check(self, caller: Caller, body: bytes) -> _End | None:
@@ -232,7 +278,7 @@ class Access:
         calls = list(_read_calls(body))
         needed = frozenset[Allowed]().union(*(self._needs(method, params) for method, params in calls))
         if lacking := needed - caller.scopes:
-            raise _TurnedAway(_explain_scope(lacking))
+            raise TurnedAway(_explain_scope(lacking))
         ends = {_find_end(method, params) for method, params in calls}
         return next((end for end in (_End.WITHHELD, _End.CUT_OFF) if end in ends), None)
 
@@ -240,18 +286,18 @@ class Access:
         self, scope: Scope, receive: Receive, send: Send, caller: Caller, end: _End
     ) -> None:
         """Serve a stream, or a call that waits, as long as the caller could still come in."""
-        headers, has_begun, is_over = Headers(scope=scope), False, False
+        has_begun, is_over = False, False
 
         async def note(message: Message) -> None:
             nonlocal has_begun, is_over
-            is_over = is_over or not await self._is_still(caller, headers)
+            is_over = is_over or not await self._is_still(caller, scope)
             if not is_over:
                 has_begun = True
                 await send(message)
 
         async def watch() -> None:
             nonlocal is_over
-            while await self._is_still(caller, headers):  # noqa: ASYNC110  (it is in a database)
+            while await self._is_still(caller, scope):  # noqa: ASYNC110  (it is in a database)
                 await anyio.sleep(_GOOD_FOR)
             is_over = True
             if end is _End.CUT_OFF:
@@ -261,11 +307,11 @@ class Access:
             tasks.start_soon(watch)
             await self._inner(scope, receive, note)
         if is_over and not has_begun:
-            await _ask_for_token(headers)(scope, receive, send)
+            await _ask_for_token(Headers(scope=scope))(scope, receive, send)
 
-    async def _is_still(self, caller: Caller, headers: Headers) -> bool:
+    async def _is_still(self, caller: Caller, scope: Scope) -> bool:
         try:
-            return await self._doorkeeper().identify(headers) == caller
+            return await self._doorkeeper().identify(scope) == caller
         except ElksError:  # nobody can tell; what is open stays open, and tells nothing meanwhile
             return True
 
@@ -310,7 +356,7 @@ async def _read_body(receive: Receive) -> bytes:
             if message["type"] != "http.request" or not message.get("more_body"):
                 return bytes(body)
         return bytes(body)
-    raise _TurnedAway(_refuse(408, "too_slow", f"A request has to be here within {_SLOWEST} seconds, whole."))
+    raise TurnedAway(_refuse(408, "too_slow", f"A request has to be here within {_SLOWEST} seconds, whole."))
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -345,12 +391,12 @@ def _ask_for_token(headers: Headers) -> Response:
     return _refuse(401, "unauthorized", words, challenge='realm="elks-mcp"')
 
 
-def _explain_scope(lacking: frozenset[Allowed]) -> Response:
+def _explain_scope(lacking: frozenset[Allowed], words: str = "") -> Response:
     scopes = " ".join(sorted(lacking))
     return _refuse(
         403,
         "insufficient_scope",
-        explain_lacking(lacking),
+        words or explain_lacking(lacking),
         challenge=f'error="insufficient_scope", scope="{scopes}"',
     )
 

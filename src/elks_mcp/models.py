@@ -30,6 +30,9 @@ class Scope(StrEnum):
     SEND = "send"
     """Text, follow one's own texts, and read the answers to them."""
 
+    METRICS = "metrics"
+    """Read figures about the server, at `/metrics`. Opens no tool."""
+
 
 class Caller(Frozen):
     """Who calls: the holder of a token, by the name it was made for; or, without any, whoever reaches us."""

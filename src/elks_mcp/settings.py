@@ -186,6 +186,10 @@ class Settings(BaseModel):
     ] = ()
     """Your own proxies, by address or network, whose `X-Forwarded-For` is believed. Default: none."""
 
+    metrics_from: Annotated[Networks, BeforeValidator(read_networks), Field(alias="ELKS_METRICS_FROM")] = ()
+    """Addresses or networks from which `/metrics` and `/readyz?verbose` may be read without a token, if no
+    proxy is in between. Default: this machine only."""
+
     api_base_url: Annotated[
         str | None, BeforeValidator(read_api_base_url), Field(alias="ELKS_API_BASE_URL")
     ] = None

@@ -1,6 +1,7 @@
 """Who calls: the address a request really comes from, past one's own proxies."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = IPv4Address | IPv6Address
@@ -27,6 +28,36 @@ def find_caller(peer: str, forwarded_for: Sequence[str], proxies: Networks) -> A
     while caller is not None and is_in(caller, proxies) and chain:
         caller = _read(chain.pop())
     return caller
+
+
+_SET_BY_PROXIES = re.compile(
+    r"forwarded|proxy|^via$|^cdn-loop$|[-_]?(ip|addr|address)$|^x-(url-)?scheme$|^front-end-https$"
+    r"|^(cf|fastly|x-amzn|x-appengine|x-arr|x-azure|x-envoy|x-original|x-real)-"
+)
+"""Names of headers that proxies and load balancers add, and clients do not."""
+
+
+def is_forwarded(headers: Iterable[str], http_version: str) -> bool:
+    """Return whether a request looks as if a proxy passed it on.
+
+    Some proxies speak HTTP/1.0 to the server behind them (nginx by default), and clients of today do not.
+
+    Args:
+        headers: the names of the request's headers, in lower case.
+        http_version: as ASGI writes it, "1.0" or "1.1".
+    """
+    return http_version == "1.0" or any(_SET_BY_PROXIES.search(name) for name in headers)
+
+
+def is_from_this_machine(peer: str, headers: Iterable[str], http_version: str) -> bool:
+    """Return whether a program on this machine made a request itself, without a proxy in between."""
+    return is_straight_from(LOOPBACK, peer, headers, http_version)
+
+
+def is_straight_from(networks: Networks, peer: str, headers: Iterable[str], http_version: str) -> bool:
+    """Return whether a request comes from one of these networks, without a proxy in between."""
+    address = _read(peer)
+    return address is not None and is_in(address, networks) and not is_forwarded(headers, http_version)
 
 
 def is_in(address: Address, networks: Networks) -> bool:

@@ -3,8 +3,11 @@
 /mcp      the protocol, streamable, for clients of both eras; with tokens, once one was made
 /hooks    where 46elks tells us of deliveries and incoming texts
 /healthz  200 as long as the process runs
-/readyz   200 as long as it can do its work, else 503; says what is wrong
+/readyz   200 as long as it can do its work, else 503; `/readyz?verbose` says what is wrong
 /metrics  figures for Prometheus; no numbers, texts or names
+
+`/healthz` and `/readyz` answer everybody, with an empty body. `/readyz?verbose` and `/metrics` are for this
+machine, for ELKS_METRICS_FROM, and for tokens with the scope `metrics`.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,7 +24,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from elks_mcp.access import LARGEST, Access, Doorkeeper
+from elks_mcp.access import LARGEST, Access, Doorkeeper, TurnedAway, check_may_read_metrics
 from elks_mcp.app import ANYBODY, App
 from elks_mcp.health import examine, write_metrics
 from elks_mcp.limits import Share
@@ -143,17 +146,33 @@ class Web:
         yield self.app
 
     async def _tell_alive(self, _: Request) -> Response:
-        return PlainTextResponse("ok") if self._running else PlainTextResponse("it has ended", 503)
+        return Response(status_code=200 if self._running else 503)
 
-    async def _tell_ready(self, _: Request) -> Response:
+    async def _tell_ready(self, request: Request) -> Response:
+        is_verbose = "verbose" in request.query_params
+        if is_verbose and (answer := await self._refuse_details(request)):
+            return answer
         state = await examine(self.app)
-        return JSONResponse(dict(state), 200 if all(word == "ok" for word in state.values()) else 503)
+        status = 200 if all(word == "ok" for word in state.values()) else 503
+        return JSONResponse(dict(state), status) if is_verbose else Response(None, status)
 
     async def _tell_metrics(self, request: Request) -> Response:
-        if not self._is_called_by_name(request.headers.get("host", "")):
-            return PlainTextResponse("This server has another name.", 421)
+        if answer := await self._refuse_details(request):
+            return answer
         text = await write_metrics(self.app, listeners=self.updates.streams)
         return Response(text, media_type="text/plain; version=0.0.4")
+
+    async def _refuse_details(self, request: Request) -> Response | None:
+        """Return the answer to a request that may not read figures and details, or None if it may."""
+        if not self._is_called_by_name(request.headers.get("host", "")):
+            return PlainTextResponse("This server has another name.", 421)
+        try:
+            await check_may_read_metrics(
+                self._find_doorkeeper(), request.scope, self.app.configuration.settings.metrics_from
+            )
+        except TurnedAway as turned_away:
+            return turned_away.answer
+        return None
 
     def _is_called_by_name(self, host: str) -> bool:
         """Tell whether a host is one of our names, or an address: a web page of a stranger's has neither."""

@@ -110,8 +110,8 @@ def serve(context: click.Context, *, http: bool, host: str, port: int) -> None: 
     """Serve over HTTP, at /mcp, until it is stopped.
 
     Of what 46elks tells (ELKS_PUBLIC_URL) it hears at /hooks. /healthz says whether it runs, /readyz whether
-    it can do its work. Once a token was made (`elks-mcp token new`), every client has to show one; only then
-    does it listen elsewhere than on this machine.
+    it can do its work, /metrics has figures. Once a token was made (`elks-mcp token new`), every client has
+    to show one; only then does it listen elsewhere than on this machine.
     """
     from elks_mcp.cli.http import serve as run  # noqa: PLC0415
 

@@ -281,8 +281,9 @@ def token() -> None:
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice(["read", "send"]),
-    help="read: see the account's texts, the inbox too. send: send, and follow what was sent. Or give both.",
+    type=click.Choice(["read", "send", "metrics"]),
+    help="read: see the account's texts, the inbox too. send: send, and follow what was sent. metrics: read "
+    "/metrics, and nothing else. May be given several times.",
 )
 @in_state_dir
 @click.pass_context

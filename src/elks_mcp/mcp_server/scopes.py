@@ -24,6 +24,7 @@ Needs = Callable[[str, Mapping[str, Any]], frozenset[Scope]]
 
 _NOTHING: frozenset[Scope] = frozenset()
 _READ = frozenset({Scope.READ})
+_EVERYTHING = frozenset({Scope.READ, Scope.SEND})
 _OPEN_TO_ALL = frozenset({"elks://policy"})
 """Resources that hold nobody's texts."""
 
@@ -87,7 +88,7 @@ class Scoped:
     def _without_others(self, method: str, answer: HandlerResult, caller: Caller) -> HandlerResult:
         """Leave out of a list what its caller cannot use."""
         listed = _LISTED.get(method)
-        if listed is None or not isinstance(answer, dict) or caller.scopes == ANYBODY.scopes:
+        if listed is None or not isinstance(answer, dict) or caller.scopes >= _EVERYTHING:
             return answer
         field, asked, by = listed
         usable = [each for each in answer[field] if self._needs(asked, {by: each.get(by)}) <= caller.scopes]
