@@ -132,7 +132,7 @@ async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_t
                 ]
             assert [each.status_code == 401 for each in answers] == [True, False]
         listed = (await ask("token list")).stdout
-        assert re.fullmatch(r"T-\w{6}  anna  send  made \S+ \S+ UTC\n", listed)
+        assert re.fullmatch(r"T-\w{6}  anna  agent anna  send  made \S+ \S+ UTC\n", listed)
         revoked = await ask(f"token revoke {listed.split()[0]}")
         assert (revoked.exit_code, "of anna is revoked" in revoked.stdout) == (0, True)
         assert ", revoked " in (await ask("token list")).stdout
@@ -147,6 +147,19 @@ async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_t
 def test_a_token_has_a_name_that_can_be_typed_and_shown(name: str) -> None:
     ended = tell(["token", "new", "--scope", "read", "--", name], {"ELKS_SANDBOX": "true"})
     assert (ended.exit_code, "A name has letters" in ended.stderr) == (1, True)
+
+
+async def test_a_token_is_for_an_agent_and_its_maker_is_told_what_that_means(tmp_path: Path) -> None:
+    environ = live(new_box(), ELKS_STATE_DIR=str(tmp_path))
+    help_ = await anyio.to_thread.run_sync(tell, ["token", "new", "--help"], environ)
+    assert "share" in help_.stdout
+    making = ["token", "new", "reader", "--scope", "read", "--agent", "assistant"]
+    made = await anyio.to_thread.run_sync(tell, making, environ)
+    assert "Only tokens of the same agent share orders, limits, and whose texts were" in made.stderr
+    listed = await anyio.to_thread.run_sync(tell, ["token", "list"], environ)
+    assert "  reader  agent assistant  read  made " in listed.stdout
+    wrong = await anyio.to_thread.run_sync(tell, [*making[:-1], "a b"], environ)
+    assert (wrong.exit_code, "A name has letters" in wrong.stderr) == (1, True)
 
 
 def test_no_token_can_be_made_for_what_is_in_memory_only() -> None:

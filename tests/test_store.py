@@ -168,6 +168,22 @@ async def test_what_an_older_version_left_is_brought_up_to_date(nothing: Place, 
     assert read_rows(nothing, "SELECT version_num FROM alembic_version") == [(HEAD,)]
 
 
+async def test_a_token_of_an_older_version_is_for_the_agent_of_its_name(nothing: Place) -> None:
+    engine = open_engine(nothing)
+    with engine.begin() as connection:
+        upgrade(connection, "0009")
+        old = MetaData()
+        old.reflect(connection)
+        account = {"id": 1, "base_url": ACCOUNT.base_url, "username": ACCOUNT.username}
+        connection.execute(insert(old.tables["accounts"]).values(account))
+        token = {"id": "T-222222", "account_id": 1, "name": "reader", "token_hash": "h"}
+        row = token | {"scopes": "read", "created_at": 0}
+        connection.execute(insert(old.tables["tokens"]).values(row))
+    engine.dispose()
+    async with opened(nothing) as store:
+        assert [each.caller.agent for each in await store.tokens.list_all()] == ["reader"]
+
+
 async def test_p6_the_opt_outs_of_an_older_version_hold_for_all_accounts(
     nothing: Place, clock: ManualClock
 ) -> None:

@@ -62,9 +62,9 @@ class Site:
             async with Client(there, mode=era, elicitation_callback=person) as client:
                 yield client
 
-    async def token(self, name: str, *scopes: Scope) -> str:
-        """Make a token, as `elks-mcp token new` does; both scopes unless some are named."""
-        return await (await self.app.storage.open()).tokens.make(name, frozenset(scopes or Scope))
+    async def token(self, name: str, *scopes: Scope, agent: str = "") -> str:
+        """Make a token, as `elks-mcp token new` does; all scopes unless some are named."""
+        return await (await self.app.storage.open()).tokens.make(name, frozenset(scopes or Scope), agent)
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from typing import Any
 import anyio
 from mcp.server.auth.middleware.auth_context import AuthContextMiddleware
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from mcp.server.streamable_http import MCP_SESSION_ID_HEADER
 from mcp.shared.inbound import MCP_PROTOCOL_VERSION_HEADER
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
@@ -27,7 +26,7 @@ from elks_mcp.app import ANYBODY
 from elks_mcp.clock import Clock
 from elks_mcp.errors import ElksError, OverLimit
 from elks_mcp.limits import Share, Use
-from elks_mcp.mcp_server.scopes import Needs, explain_lacking
+from elks_mcp.mcp_server.scopes import CallerToken, Needs, explain_lacking
 from elks_mcp.models import Caller
 from elks_mcp.models import Scope as Allowed
 from elks_mcp.sources import Networks, is_from_this_machine, is_straight_from
@@ -237,7 +236,7 @@ class Access:
         """
         headers, method = Headers(scope=scope), scope["method"]
         caller = await self._identify(scope)
-        share = self._share_of(caller.name)
+        share = self._share_of(caller.agent)
         if method != "DELETE":  # which gives something back
             self._take_place(share, uses, method, headers, caller)
         if caller is not ANYBODY:
@@ -265,7 +264,7 @@ class Access:
         if method == "GET":
             uses.enter_context(share.hold(Use.STREAMS))
         if _opens_session(headers):
-            uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.name)))
+            uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.agent)))
 
     async def _identify(self, scope: Scope) -> Caller:
         caller = await identify(self._doorkeeper(), scope)
@@ -374,8 +373,21 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _as_the_sdk_knows(caller: Caller) -> AuthenticatedUser:
-    """Put a caller as the SDK knows one; the token itself stays outside."""
-    return AuthenticatedUser(AccessToken(token="", client_id=caller.name, scopes=sorted(caller.scopes)))
+    """Put a caller as the SDK knows one; the token itself stays outside.
+
+    The SDK binds sessions, and questions to a person, to `client_id` and `subject`. So they end with the
+    token they began with: another one of the same name may be for less, or be somebody else's.
+    """
+    scopes = sorted(caller.scopes)
+    return AuthenticatedUser(
+        CallerToken(
+            token="",
+            client_id=caller.agent,
+            scopes=list(scopes),
+            subject=" ".join([caller.token, *scopes]),
+            caller=caller,
+        )
+    )
 
 
 def _ask_for_token(headers: Headers) -> Response:

@@ -60,16 +60,16 @@ class App:
         """Work for one caller: with their orders, and with what they were shown."""
         if caller == self.caller:
             return self
-        strangers = self.strangers.of(caller.name)
-        client = self.client.counted(self.limits.of(caller.name).count_provider_request)
+        strangers = self.strangers.of(caller.agent)
+        client = self.client.counted(self.limits.of(caller.agent).count_provider_request)
         may_quote = Scope.READ in caller.scopes
-        orders = self.orders.of(caller.name, strangers, client, may_quote=may_quote)
+        orders = self.orders.of(caller.agent, strangers, client, may_quote=may_quote)
         return replace(self, caller=caller, client=client, strangers=strangers, orders=orders)
 
     @property
     def share(self) -> Share:
         """What the caller uses of this server, and may use."""
-        return self.limits.of(self.caller.name)
+        return self.limits.of(self.caller.agent)
 
     @property
     def settle_time(self) -> timedelta:
@@ -195,7 +195,7 @@ def _assemble(
 ) -> App:
     settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
     # What the server asks by itself, for all callers, is nobody's share.
-    counted = client.counted(limits.of(ANYBODY.name).count_provider_request)
+    counted = client.counted(limits.of(ANYBODY.agent).count_provider_request)
     inbox = Inbox(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
     orders = Orders(counted, storage, strangers, own_numbers, policy, clock)

@@ -1,6 +1,6 @@
 """What one caller may use of a shared server, so that the others still get through.
 
-A caller is the name of a token. All who call without a token are one caller.
+A caller is an agent, with one token or several. All who call without a token are one caller.
 """
 
 from collections import Counter

@@ -39,6 +39,11 @@ class Caller(Frozen):
 
     name: str = ""
     scopes: frozenset[Scope] = frozenset(Scope)
+    agent: str = ""
+    """Which assistant it is. Tokens of one agent share orders, keys, limits, and what a model was shown."""
+
+    token: str = ""
+    """The token's number; another token of the same name has another."""
 
 
 class Draft(Frozen):

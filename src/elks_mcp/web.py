@@ -109,7 +109,7 @@ class Web:
         """Count a caller's sessions of the older era, which the SDK opens and ends."""
         manager = self.server.session_manager
         owners = manager._session_owners.values()  # noqa: SLF001  (it tells nobody when one ends)
-        if caller == ANYBODY.name:
+        if caller == ANYBODY.agent:
             return len(manager._server_instances) - len(owners)  # noqa: SLF001
         return sum(owner["client_id"] == caller for owner in owners)
 

@@ -285,17 +285,22 @@ def token() -> None:
     help="read: see the account's texts, the inbox too. send: send, and follow what was sent. metrics: read "
     "/metrics, and nothing else. May be given several times.",
 )
+@click.option("--agent", default="", help="Which assistant the token is for. Default: NAME.")
 @in_state_dir
 @click.pass_context
-def new_token(context: click.Context, name: str, scopes: tuple[str, ...]) -> None:
+def new_token(context: click.Context, name: str, scopes: tuple[str, ...], agent: str) -> None:
     """Make a token for a client, and print it: once.
 
-    Orders and idempotency keys are those of NAME: who has another name does not see them. Several tokens can
-    have one name, so that one can follow another.
+    Tokens of one agent are one caller: they share orders, idempotency keys, limits, and which strangers'
+    texts were shown. Tokens of two agents share none of these. If one assistant has two tokens, a reader
+    and a sender, give both the same --agent. Otherwise a stranger's text that is read with one token does
+    not hold back what is sent with the other (`tainted`).
+
+    Several tokens can have one name, so that one can replace another.
     """
     from elks_mcp.cli import tokens as topic  # noqa: PLC0415
 
-    act(context, lambda configuration: topic.make(configuration, name, scopes))
+    act(context, lambda configuration: topic.make(configuration, name, scopes, agent or name))
 
 
 @token.command("list")

@@ -1,7 +1,7 @@
 """`elks-mcp token`: who may call the server over HTTP, and what for."""
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import anyio
 import click
@@ -15,17 +15,24 @@ from elks_mcp.settings import Configuration
 from elks_mcp.store.tokens import Tokens
 
 
-def make(configuration: Configuration, name: str, scopes: Sequence[str]) -> int:
+def make(configuration: Configuration, name: str, scopes: Sequence[str], agent: str) -> int:
     """Make a token and print it, and nothing else, on standard output."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+    if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", each) for each in (name, agent)):
         raise InvalidInput(
             "A name has letters from a to z, digits, dots, dashes and underscores; 64 at most."
         )
 
     async def work(tokens: Tokens) -> int:
-        token = await tokens.make(name, frozenset(map(Scope, scopes)))
-        say(f"A token for {name}, to {_in_words(scopes)}. It is shown once; clients send it as", err=True)
+        token = await tokens.make(name, frozenset(map(Scope, scopes)), agent)
+        say(
+            f"A token for {name}, scopes: {_in_words(scopes)}. It is shown once; clients send it as", err=True
+        )
         say("`Authorization: Bearer …`. From now on nobody calls /mcp without one.", err=True)
+        say(
+            f"Its agent is {agent}. Only tokens of the same agent share orders, limits, and whose texts were",
+            err=True,
+        )
+        say("shown (`tainted`): give the tokens of one assistant the same --agent.", err=True)
         click.echo(token)
         return 0
 
@@ -45,9 +52,10 @@ def list_all(configuration: Configuration) -> int:
         for each in issued:
             since = f"{each.created_at:%Y-%m-%d %H:%M} UTC"
             over = f", revoked {each.revoked_at:%Y-%m-%d %H:%M} UTC" if each.revoked_at else ""
-            say(f"{each.id}  {each.caller.name}  {' '.join(sorted(each.caller.scopes))}  made {since}{over}")
-        for whose in known.foreign.values():
-            say(f"Not valid here: {whose}.")
+            whose = f"{each.caller.name}  agent {each.caller.agent}"
+            say(f"{each.id}  {whose}  {_in_words(each.caller.scopes)}  made {since}{over}")
+        for other in known.foreign.values():
+            say(f"Not valid here: {other}.")
         return 0
 
     return _run(configuration, work)
@@ -93,5 +101,5 @@ async def _open(app: App) -> Tokens:
     return (await app.storage.open()).tokens
 
 
-def _in_words(scopes: Sequence[str]) -> str:
-    return " and ".join(sorted(set(scopes)))
+def _in_words(scopes: Iterable[str]) -> str:
+    return " ".join(sorted(set(scopes)))

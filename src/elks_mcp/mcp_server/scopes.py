@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mcp.server.auth.middleware.auth_context import get_access_token
+from mcp.server.auth.provider import AccessToken
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, SubscriptionFilter
@@ -19,6 +20,13 @@ from pydantic import ValidationError
 from elks_mcp.app import ANYBODY, App
 from elks_mcp.mcp_server.tool import ElksTool
 from elks_mcp.models import Caller, Scope
+
+
+class CallerToken(AccessToken):
+    """What the SDK carries from the door to here: who calls."""
+
+    caller: Caller
+
 
 Needs = Callable[[str, Mapping[str, Any]], frozenset[Scope]]
 
@@ -114,4 +122,6 @@ def _who_calls() -> Caller:
     token = get_access_token()
     if token is None:
         return ANYBODY
-    return Caller(name=token.client_id, scopes=frozenset(map(Scope, token.scopes)))
+    if not isinstance(token, CallerToken):
+        raise TypeError("This token did not come through the door.")
+    return token.caller

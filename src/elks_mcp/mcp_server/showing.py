@@ -63,4 +63,4 @@ async def note_shown(app: App, messages: Sequence[Message]) -> None:
     app.strangers.note(messages, now)
     texts = shown_from(messages, now)
     if texts and app.storage.place.url:
-        await (await app.storage.open()).shown.note(app.caller.name, texts)
+        await (await app.storage.open()).shown.note(app.caller.agent, texts)

@@ -119,7 +119,7 @@ async def _explain_held(app: App) -> list[str]:
     """Say that the caller was shown texts of others, what that holds back, and the ways out."""
     held = find_held(each.shown_at for each in app.strangers.at_work(app.clock.now()))
     if app.storage.place.url:
-        held = await (await app.storage.open()).shown.find_held(app.caller.name) or held
+        held = await (await app.storage.open()).shown.find_held(app.caller.agent) or held
     if held is None or not is_on("tainted", app.policy):
         return []
     since, until = time_in_words(held.since), time_in_words(held.until)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from elks_mcp.errors import Misconfigured
 from elks_mcp.store.schema import metadata
 
-HEAD = "0009"
+HEAD = "0010"
 """The newest migration; a test sees that it is."""
 
 _LOCK = 46_046

@@ -264,11 +264,13 @@ tokens = Table(
     Column("scopes", String(40), nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("revoked_at", Moment),
+    Column("agent", String(64), nullable=False, server_default=""),
     Index("ix_tokens_account_id", "account_id"),
 )
 """Who may call over HTTP, and what for. A token itself is told once and kept nowhere.
 
 Rows stay when tokens are revoked: what was closed once is not open to everybody again.
+An empty `agent` means that of the same name: older versions know no agents.
 """
 
 

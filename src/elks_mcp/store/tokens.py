@@ -26,8 +26,11 @@ class Tokens:
         self._database = database
 
     @writing
-    def make(self, tx: Tx, name: str, scopes: frozenset[Scope]) -> str:
-        """Make a token for somebody, and tell it: once, since only its hash is kept."""
+    def make(self, tx: Tx, name: str, scopes: frozenset[Scope], agent: str = "") -> str:
+        """Make a token for somebody, and return it: once, since only its hash is kept.
+
+        `agent` is the assistant it is for; "" stands for that of the same name.
+        """
         token = f"{_MARK}{secrets.token_urlsafe(_RANDOM)}"
         row = {
             "id": f"T-{make_code(6)}",
@@ -36,6 +39,7 @@ class Tokens:
             "token_hash": tx.hasher.of("token", token),
             "scopes": " ".join(sorted(scopes)),
             "created_at": tx.now,
+            "agent": agent or name,
         }
         tx.execute(insert(tokens).values(row))
         return token
@@ -78,7 +82,8 @@ class Tokens:
 
 def _caller(row: Row[tuple[str, ...]]) -> Caller:
     # A newer version may know more scopes; a token with one of them works for the rest.
-    return Caller(name=row.name, scopes=frozenset(each for each in Scope if each in row.scopes.split()))
+    scopes = frozenset(each for each in Scope if each in row.scopes.split())
+    return Caller(name=row.name, scopes=scopes, agent=row.agent or row.name, token=row.id)
 
 
 def _whose(row: Row[tuple[str, ...]]) -> str:
