@@ -1,5 +1,8 @@
 # The server, small and without rights: as `docker run -i` over stdio, or over HTTP as deploy/compose.yaml runs it.
-FROM python:3.13-slim AS build
+# By tag; deploy/.env.example says how to pin a digest.
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS build
 ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
 RUN pip install --no-cache-dir "uv>=0.11,<1"
 WORKDIR /build
@@ -8,7 +11,7 @@ RUN uv sync --locked --no-dev --extra postgres --no-install-project
 COPY src src
 RUN uv sync --locked --no-dev --extra postgres --no-editable
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 COPY --from=build /build/.venv /build/.venv
 # State, where it is not in PostgreSQL: it has to outlive the container.
 RUN mkdir -m 0700 /data && chown 10001:10001 /data

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from ipaddress import ip_address, ip_network
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from sqlalchemy import make_url
 
 from elks_mcp.cli import commands
 from elks_mcp.cli.sandbox import PASSWORD_FILE
@@ -69,6 +71,11 @@ def test_only_the_proxy_is_open_and_ours_run_without_rights() -> None:
         assert each["cap_drop"] == ["ALL"]
         assert each["security_opt"] == ["no-new-privileges:true"]
     assert services["database"]["image"] == "postgres:18"
+    pinned = compose(**SECRETS, POSTGRES_IMAGE="postgres@sha256:0", CADDY_IMAGE="caddy@sha256:1")["services"]
+    assert [pinned[each]["image"] for each in ("database", "proxy")] == [
+        "postgres@sha256:0",
+        "caddy@sha256:1",
+    ]
     assert {services[name]["network_mode"] for name in ("one", "two")} == {"service:sandbox"}
 
 
@@ -90,6 +97,49 @@ def test_the_replicas_have_settings_that_are_read_and_all_the_same(tmp_path: Pat
     )
     live = load(compose(**SECRETS, **LIVE)["services"]["one"]["environment"])
     assert live.settings.base_url == "https://api.46elks.com/a1"
+
+
+def test_the_example_sends_nothing_until_the_operator_says_so() -> None:
+    environment = compose(**SECRETS, **LIVE)["services"]["one"]["environment"]
+    assert load(environment).settings.policy().dry_run
+    assert environment["DRY_RUN"] == "true"
+
+
+def test_only_the_address_of_the_proxy_is_believed_about_who_calls() -> None:
+    read = compose(**SECRETS, **LIVE)
+    settings = load(read["services"]["one"]["environment"]).settings
+    proxy = ip_address(read["services"]["proxy"]["networks"]["inside"]["ipv4_address"])
+    assert settings.trusted_proxies == (ip_network(proxy),)
+    [network] = read["networks"]["inside"]["ipam"]["config"]
+    assert proxy in ip_network(network["subnet"])
+    assert proxy not in ip_network(network["ip_range"]), "Docker could give it to another container"
+
+
+def test_the_logs_of_every_service_are_rotated() -> None:
+    for name, each in compose(**SECRETS)["services"].items():
+        assert each["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+
+
+def test_every_image_can_be_pinned_by_its_digest() -> None:
+    example = (DEPLOY / ".env.example").read_text(encoding="utf-8")
+    dockerfile = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8")
+    assert "RepoDigests" in example
+    assert set(re.findall("^([A-Z]+_IMAGE)=", example, re.MULTILINE)) == {
+        "POSTGRES_IMAGE",
+        "CADDY_IMAGE",
+        "PYTHON_IMAGE",
+    }
+    assert set(re.findall("^FROM (\\S+)", dockerfile, re.MULTILINE)) == {"${PYTHON_IMAGE}"}
+    built = compose(**SECRETS, PYTHON_IMAGE="python@sha256:2")["services"]["one"]["build"]
+    assert built["args"] == {"PYTHON_IMAGE": "python@sha256:2"}
+
+
+def test_the_document_says_how_to_encrypt_the_road_to_the_database() -> None:
+    document = (DEPLOY.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
+    [ending] = re.findall(r"^\?sslmode=verify-full\S*$", document, re.MULTILINE)
+    url = load({"ELKS_DATABASE_URL": f"postgresql://elks:x@192.0.2.7/elks{ending}"}).settings.database_url
+    assert url
+    assert make_url(url.get_secret_value()).query["sslmode"] == "verify-full"
 
 
 @pytest.mark.parametrize("name", _OURS)
@@ -168,7 +218,7 @@ def running(command: list[str], environ: dict[str, str]) -> Iterator[str]:
 @pytest.mark.anyio
 @pytest.mark.long
 async def test_the_services_work_together_without_containers(postgres_database: str, tmp_path: Path) -> None:
-    services, state = compose(**SECRETS)["services"], {"ELKS_STATE_DIR": str(tmp_path)}
+    services, state = compose(**SECRETS, DRY_RUN="false")["services"], {"ELKS_STATE_DIR": str(tmp_path)}
     with ExitStack() as stack:
         phones = stack.enter_context(running(services["sandbox"]["command"], state))
         environ = services["one"]["environment"] | {
