@@ -86,3 +86,21 @@ def test_numbers_in_any_spelling_are_masked(number: str) -> None:
     masked = logs.mask(f"to {number}, now")
     assert "1740" not in "".join(char for char in masked if char.isdigit())
     assert logs.mask("12 of 345 in 6 s") == "12 of 345 in 6 s"
+
+
+_UNSEEN = "\x7f\x80\x85\x9b\x9f\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\u2069\ufeff\U000e0041"
+"""Characters that move the cursor, end a line for some programs, or turn what follows around."""
+
+
+def test_characters_that_are_not_seen_are_written_by_their_numbers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.set_up("INFO")
+    told = f"Hej å ✈{_UNSEEN}"
+    logging.getLogger("elks_mcp.x").info("said %s", told, extra={"to": {told: [told]}})
+    logging.getLogger("httpx2").warning(f"{told}%s", "x")  # noqa: G004  (it stands in their source)
+    errors = capsys.readouterr().err
+    assert not set(errors) & set(_UNSEEN)
+    first, second = (json.loads(line) for line in errors.split("\n")[:2])
+    assert (first["message"], first["to"], second["message"]) == (f"said {told}", {told: [told]}, f"{told}%s")
+    assert "Hej å ✈" in errors

@@ -35,7 +35,7 @@ class JsonFormatter(logging.Formatter):
             line["where"] = f"{record.pathname}:{record.lineno}"
         if record.exc_info and record.exc_info[1]:
             line["error"] = _frames(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return _escape(json.dumps(line, ensure_ascii=False, default=str))
 
 
 def set_up(level: str) -> None:
@@ -47,6 +47,21 @@ def set_up(level: str) -> None:
     root.setLevel(logging.WARNING)
     logging.getLogger(_OURS).setLevel(level)
     logging.captureWarnings(True)
+
+
+def _escape(line: str) -> str:
+    r"""Write what is not seen, or moves what is seen, by its number: the line stays one line, as it reads.
+
+    Control characters (also those from U+0080 to U+009F), bidi characters and line separators, as in
+    `\u202e`. It is the same JSON.
+    """
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else _number(char) for char in line)
+
+
+def _number(char: str) -> str:
+    return json.dumps(char)[1:-1] if char > "\x7f" else f"\\u{ord(char):04x}"
 
 
 _NUMBER = re.compile(r"\+?\d(?:[^\w\n]{0,3}\d){6,}")

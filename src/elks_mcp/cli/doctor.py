@@ -20,7 +20,7 @@ from elks_mcp.app import App
 from elks_mcp.cli.accounts import examine_accounts
 from elks_mcp.cli.checks import Check, compare_numbers, find_obstacle, list_faults, list_slips
 from elks_mcp.cli.idle import open_idle
-from elks_mcp.cli.showing import counted, show_account, show_username
+from elks_mcp.cli.showing import counted, say, show_account, show_username
 from elks_mcp.cli.state import State
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.models import UNFINISHED, Draft, OrderState
@@ -59,7 +59,7 @@ async def _examine(configuration: Configuration) -> int:
     async with aclosing(_checks(configuration)) as checks:
         async for check in checks:
             marks.add(check.mark)
-            click.echo(f"{check.mark:>4}  {check.text}")
+            say(f"{check.mark:>4}  {check.text}")
     click.echo(next(verdict for mark, verdict in _VERDICTS.items() if mark in marks))
     return int("fail" in marks)
 

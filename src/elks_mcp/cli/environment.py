@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import click
 
+from elks_mcp.cli.showing import say
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.faults import Fault, Unreadable, explain_faults
 from elks_mcp.readers import read_folder, read_text
@@ -48,10 +49,10 @@ def act(context: click.Context, work: Callable[[Configuration], int], *, toleran
             configuration = replace(configuration, settings=configuration.settings.model_copy(update=named))
         code = work(configuration)
     except Unreadable as error:
-        click.echo(f"elks-mcp: --state-dir is not valid: {error}.", err=True)
+        say(f"elks-mcp: --state-dir is not valid: {error}.", err=True)
         code = 2
     except ElksError as error:
-        click.echo(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
+        say(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
         code = 2 if isinstance(error, Misconfigured) else 1
     sys.exit(code)
 
@@ -77,7 +78,7 @@ def configure(env_file: Path | None) -> Configuration:
 
 def _stop_if(faults: tuple[Fault, ...]) -> None:
     if faults:
-        click.echo(f"elks-mcp: cannot start: {explain_faults(faults)}", err=True)
+        say(f"elks-mcp: cannot start: {explain_faults(faults)}", err=True)
         sys.exit(2)
 
 
