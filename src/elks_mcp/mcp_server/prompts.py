@@ -1,6 +1,12 @@
 """Two ways to begin."""
 
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from mcp.shared.exceptions import MCPError
+from mcp_types import INVALID_PARAMS
+from pydantic import ValidationError
 
 from elks_mcp.wording import is_empty_word
 
@@ -34,3 +40,21 @@ def add_prompts(server: MCPServer) -> None:
     """Offer the prompts."""
     server.prompt(title="Text somebody")(text_somebody)
     server.prompt(title="How did it go?")(how_did_it_go)
+
+
+async def refuse_unknown_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Answer a request for a prompt or an argument that does not exist as the client's error.
+
+    The SDK raises a ValueError for both, which its newer era takes for an error of the server.
+    """
+    if ctx.method != "prompts/get":
+        return await call_next(ctx)
+    try:
+        return await call_next(ctx)
+    except ValidationError:
+        raise
+    except ValueError:
+        raise MCPError(INVALID_PARAMS, _NO_PROMPT) from None
+
+
+_NO_PROMPT = "There is no prompt of that name, or it has no such argument. List them with prompts/list."

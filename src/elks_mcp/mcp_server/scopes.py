@@ -47,7 +47,8 @@ def needs_for(tools: Iterable[ElksTool]) -> Needs:
                 name = params.get("name")
                 return by_name.get(name, _NOTHING) if isinstance(name, str) else _NOTHING
             case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
-                return _NOTHING if params.get("uri") in _OPEN_TO_ALL else _READ
+                uri = params.get("uri")  # of any type: nobody has validated it yet
+                return _NOTHING if isinstance(uri, str) and uri in _OPEN_TO_ALL else _READ
             case "subscriptions/listen":
                 return _NOTHING if _listened(params) <= _OPEN_TO_ALL else _READ
             case _:

@@ -14,7 +14,7 @@ from elks_mcp.app import App
 from elks_mcp.mcp_server import account, replying, rules, texting
 from elks_mcp.mcp_server.completing import add_completions
 from elks_mcp.mcp_server.listing import Remembered
-from elks_mcp.mcp_server.prompts import add_prompts
+from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.refusing import Refusing
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import Scoped, needs_for
@@ -94,7 +94,7 @@ def _assemble(
         lifespan=lifespan,
         log_level="WARNING",
         request_state_security=security,
-        middleware=middleware,
+        middleware=[*middleware, refuse_unknown_prompts],
         subscriptions=False,  # `watching` serves them
     )
     add_prompts(server)
