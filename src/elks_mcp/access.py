@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
 from typing import Any
 
 import anyio
@@ -23,7 +23,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elks_mcp.app import ANYBODY
+from elks_mcp.bursts import Bursts
 from elks_mcp.clock import Clock
+from elks_mcp.counters import Counters
 from elks_mcp.errors import ElksError, OverLimit
 from elks_mcp.limits import Share, Use
 from elks_mcp.mcp_server.scopes import CallerToken, Needs, explain_lacking
@@ -63,9 +65,20 @@ class Doorkeeper:
     passes on. Once it `is_shut`, it stays so, whatever the database says later: it may have been restored.
     """
 
-    def __init__(self, storage: Storage, names: Collection[str], *, is_shut: bool, clock: Clock) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        names: Collection[str],
+        *,
+        is_shut: bool,
+        clock: Clock,
+        counters: Counters,
+        bursts: Bursts,
+    ) -> None:
         self._storage = storage
         self._clock = clock
+        self._counters = counters
+        self._bursts = bursts
         self._names = names
         self._is_shut = is_shut
         self._known = KnownTokens({}, {}, any_made=False)
@@ -99,6 +112,43 @@ class Doorkeeper:
         if whose := known.foreign.get(hashed):
             self._report(whose)
         return known.valid.get(hashed)
+
+    async def admit(self, scope: Scope) -> Caller:
+        """Return who makes a request.
+
+        Raises:
+            TurnedAway: it shows no token that is valid, or tokens cannot be verified now.
+        """
+        try:
+            caller = await self.identify(scope)
+        except ElksError as error:
+            answer = _refuse(503, "temporarily_unavailable", _CANNOT_TELL)
+            raise TurnedAway(Reason.UNVERIFIABLE, answer, str(error)) from None
+        if caller is None:
+            headers = Headers(scope=scope)
+            reason = Reason.WRONG_TOKEN if "authorization" in headers else Reason.NO_TOKEN
+            raise TurnedAway(reason, _ask_for_token(headers))
+        return caller
+
+    async def check_may_read_metrics(self, scope: Scope, networks: Networks) -> None:
+        """Check that a request may be answered with figures and details about the server.
+
+        It may if it comes from this machine or straight from one of `networks`, or shows a token for it.
+
+        Raises:
+            TurnedAway: it may not.
+        """
+        names, version = Headers(scope=scope).keys(), scope["http_version"]
+        if self.is_local(scope) or is_straight_from(networks, _find_peer(scope), names, version):
+            return
+        caller = await self.admit(scope)
+        if Allowed.METRICS not in caller.scopes:
+            raise _lacking(frozenset({Allowed.METRICS}))
+
+    def note(self, reason: "Reason", detail: str = "") -> None:
+        """Count a request that was turned away, and log the first of a burst."""
+        self._counters.count("elks_mcp_refused_requests_total", reason=reason.name.lower())
+        self._bursts.note(reason, detail)
 
     def _report(self, whose: str) -> None:
         """Log that a token of another account was shown, once."""
@@ -153,45 +203,25 @@ class _End(Enum):
     """It sends first, and that is never cut off; nobody gets its answer."""
 
 
+class Reason(StrEnum):
+    """Why a request goes no further, as the log says it."""
+
+    NO_TOKEN = "A request without a token was refused (401)."  # noqa: S105  (words, as the next)
+    WRONG_TOKEN = "A request with a token that is not valid here was refused (401)."  # noqa: S105
+    LACKS_SCOPE = "A request that its token is not for was refused (403)."
+    TOO_SLOW = "A request that did not arrive in time was refused (408)."
+    OVER_LIMIT = "A request of a caller that uses as much as one may was refused (429)."
+    UNVERIFIABLE = "A request was refused because tokens cannot be verified now (503)."
+
+
 class TurnedAway(Exception):
-    """A request goes no further; with what it is answered."""
+    """A request goes no further; why, with what it is answered, and what else the log says of it."""
 
-    def __init__(self, answer: Response) -> None:
+    def __init__(self, reason: Reason, answer: Response, detail: str = "") -> None:
         super().__init__()
+        self.reason = reason
         self.answer = answer
-
-
-async def identify(doorkeeper: Doorkeeper, scope: Scope) -> Caller:
-    """Return who makes a request.
-
-    Raises:
-        TurnedAway: it shows no token that is valid, or tokens cannot be verified now.
-    """
-    try:
-        caller = await doorkeeper.identify(scope)
-    except ElksError as error:
-        log.error("nobody can tell who calls: %s", error)  # noqa: TRY400  (its words are enough)
-        raise TurnedAway(_refuse(503, "temporarily_unavailable", _CANNOT_TELL)) from None
-    if caller is None:
-        raise TurnedAway(_ask_for_token(Headers(scope=scope)))
-    return caller
-
-
-async def check_may_read_metrics(doorkeeper: Doorkeeper, scope: Scope, networks: Networks) -> None:
-    """Check that a request may be answered with figures and details about the server.
-
-    It may if it comes from this machine or straight from one of `networks`, or shows a token for it.
-
-    Raises:
-        TurnedAway: it may not.
-    """
-    if doorkeeper.is_local(scope) or is_straight_from(
-        networks, _find_peer(scope), Headers(scope=scope).keys(), scope["http_version"]
-    ):
-        return
-    caller = await identify(doorkeeper, scope)
-    if Allowed.METRICS not in caller.scopes:
-        raise TurnedAway(_explain_scope(frozenset({Allowed.METRICS})))
+        self.detail = detail
 
 
 class Access:
@@ -218,8 +248,10 @@ class Access:
             try:
                 caller, receive, end = await self._let_in(scope, receive, uses)
             except TurnedAway as turned_away:
+                self._doorkeeper().note(turned_away.reason, turned_away.detail)
                 await turned_away.answer(scope, receive, send)
             except OverLimit as over:
+                self._doorkeeper().note(Reason.OVER_LIMIT)
                 await _ask_to_wait(over)(scope, receive, send)
             else:
                 if end:
@@ -267,9 +299,9 @@ class Access:
             uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.agent)))
 
     async def _identify(self, scope: Scope) -> Caller:
-        caller = await identify(self._doorkeeper(), scope)
+        caller = await self._doorkeeper().admit(scope)
         if caller.scopes.isdisjoint(_FOR_ASSISTANTS):
-            raise TurnedAway(_explain_scope(_FOR_ASSISTANTS, _OPENS_NO_TOOL))
+            raise _lacking(_FOR_ASSISTANTS, _OPENS_NO_TOOL)
         return caller
 
     def _check(self, caller: Caller, body: bytes) -> _End | None:
@@ -277,7 +309,7 @@ class Access:
         calls = list(_read_calls(body))
         needed = frozenset[Allowed]().union(*(self._needs(method, params) for method, params in calls))
         if lacking := needed - caller.scopes:
-            raise TurnedAway(_explain_scope(lacking))
+            raise _lacking(lacking)
         ends = {_find_end(method, params) for method, params in calls}
         return next((end for end in (_End.WITHHELD, _End.CUT_OFF) if end in ends), None)
 
@@ -355,7 +387,8 @@ async def _read_body(receive: Receive) -> bytes:
             if message["type"] != "http.request" or not message.get("more_body"):
                 return bytes(body)
         return bytes(body)
-    raise TurnedAway(_refuse(408, "too_slow", f"A request has to be here within {_SLOWEST} seconds, whole."))
+    words = f"A request has to be here within {_SLOWEST} seconds, whole."
+    raise TurnedAway(Reason.TOO_SLOW, _refuse(408, "too_slow", words))
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
@@ -403,14 +436,15 @@ def _ask_for_token(headers: Headers) -> Response:
     return _refuse(401, "unauthorized", words, challenge='realm="elks-mcp"')
 
 
-def _explain_scope(lacking: frozenset[Allowed], words: str = "") -> Response:
+def _lacking(lacking: frozenset[Allowed], words: str = "") -> TurnedAway:
     scopes = " ".join(sorted(lacking))
-    return _refuse(
+    answer = _refuse(
         403,
         "insufficient_scope",
         words or explain_lacking(lacking),
         challenge=f'error="insufficient_scope", scope="{scopes}"',
     )
+    return TurnedAway(Reason.LACKS_SCOPE, answer)
 
 
 def _ask_to_wait(over: OverLimit) -> Response:

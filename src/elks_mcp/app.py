@@ -10,6 +10,7 @@ import httpx2
 from pydantic import SecretStr
 
 from elks_mcp.api import Api, Credentials
+from elks_mcp.bursts import Bursts
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
 from elks_mcp.counters import Counters
@@ -54,6 +55,7 @@ class App:
     clock: Clock
     counters: Counters
     limits: Limits
+    bursts: Bursts
     caller: Caller = ANYBODY
 
     def of(self, caller: Caller) -> "App":
@@ -222,6 +224,7 @@ def _assemble(
         clock=clock,
         counters=Counters(),
         limits=limits,
+        bursts=Bursts(clock),
     )
 
 

@@ -4,14 +4,21 @@
 /hooks    where 46elks tells us of deliveries and incoming texts
 /healthz  200 as long as the process runs
 /readyz   200 as long as it can do its work, else 503; `/readyz?verbose` says what is wrong
-/metrics  figures for Prometheus; no numbers, texts or names
+/metrics  figures for Prometheus; no numbers or texts, and no names but those of tokens
 
 `/healthz` and `/readyz` answer everybody, with an empty body. `/readyz?verbose` and `/metrics` are for this
 machine, for ELKS_METRICS_FROM, and for tokens with the scope `metrics`.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -24,8 +31,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from elks_mcp.access import LARGEST, Access, Doorkeeper, TurnedAway, check_may_read_metrics
+from elks_mcp.access import LARGEST, Access, Doorkeeper, TurnedAway
 from elks_mcp.app import ANYBODY, App
+from elks_mcp.bursts import Bursts
 from elks_mcp.health import examine, write_metrics
 from elks_mcp.limits import Share
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
@@ -116,7 +124,12 @@ class Web:
     def _find_doorkeeper(self) -> Doorkeeper:
         if self._doorkeeper is None:
             self._doorkeeper = Doorkeeper(
-                self.app.storage, self._names, is_shut=self._is_shut, clock=self.app.clock
+                self.app.storage,
+                self._names,
+                is_shut=self._is_shut,
+                clock=self.app.clock,
+                counters=self.app.counters,
+                bursts=self.app.bursts,
             )
         return self._doorkeeper
 
@@ -133,6 +146,8 @@ class Web:
             self._running = app
             try:
                 async with AsyncExitStack() as stack:
+                    await stack.enter_async_context(app.bursts.running())
+                    stack.enter_context(_invalid_requests_noted(app.bursts))
                     if app.has_account:
                         await stack.enter_async_context(app.hearing.running())
                     await stack.enter_async_context(self.server.session_manager.run())
@@ -166,11 +181,13 @@ class Web:
         """Return the answer to a request that may not read figures and details, or None if it may."""
         if not self._is_called_by_name(request.headers.get("host", "")):
             return PlainTextResponse("This server has another name.", 421)
+        doorkeeper = self._find_doorkeeper()
         try:
-            await check_may_read_metrics(
-                self._find_doorkeeper(), request.scope, self.app.configuration.settings.metrics_from
+            await doorkeeper.check_may_read_metrics(
+                request.scope, self.app.configuration.settings.metrics_from
             )
         except TurnedAway as turned_away:
+            doorkeeper.note(turned_away.reason, turned_away.detail)
             return turned_away.answer
         return None
 
@@ -230,6 +247,24 @@ class _Ended:
                 await self._inner(scope, receive, send)
             finally:
                 self._scopes.discard(ending)
+
+
+@contextmanager
+def _invalid_requests_noted(bursts: Bursts) -> Iterator[None]:
+    """Have uvicorn's warning about what is not HTTP, which anyone can cause, logged as one of a burst."""
+
+    def note(record: logging.LogRecord) -> bool:
+        if record.msg != "Invalid HTTP request received.":
+            return True
+        bursts.note("A request that is not HTTP was refused (400).")
+        return False
+
+    log = logging.getLogger("uvicorn.error")
+    log.addFilter(note)
+    try:
+        yield
+    finally:
+        log.removeFilter(note)
 
 
 def _is_address(host: str) -> bool:

@@ -79,7 +79,7 @@ class Hooks:
             with anyio.fail_after(_LONGEST):  # or the end of the server would answer, and with words
                 await app.hearing.hear(news)
         except _Dropped as dropped:
-            log.warning("a webhook was dropped: %s", dropped)
+            app.bursts.note(f"a webhook was dropped: {dropped}.")
             return "dropped"
         except (ElksError, TimeoutError):
             return "not kept"  # it is logged where it went wrong; what is kept after all counts once
