@@ -1,14 +1,18 @@
 """How a server over HTTP says that it is, and figures about it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from importlib.metadata import version
 from urllib.parse import urlsplit
 
 import httpx2
 import psycopg
 import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from elks_mcp.cli.http import _Server, configure_uvicorn
 from elks_mcp.counters import Counters
@@ -29,7 +33,7 @@ async def figures(where: Site) -> dict[str, float]:
     async with httpx2.AsyncClient(trust_env=False) as client:
         answer = await client.get(f"{where.url}/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
-    lines = [line for line in answer.text.splitlines() if not line.startswith("# TYPE ")]
+    lines = [line for line in answer.text.splitlines() if not line.startswith(("# TYPE ", "# HELP "))]
     found = [_LINE.fullmatch(line) for line in lines]
     assert all(found), answer.text
     return {f"{each[1]}{each[2] or ''}": float(each[3]) for each in found if each}
@@ -189,3 +193,57 @@ async def test_details_are_for_the_peers_that_the_operator_names(path: str) -> N
     async with site(new_box(), environ=environ) as where:
         assert (await statuses(where, path, host="sms.example.com"))[0] == 200
         assert (await statuses(where, path, host="sms.example.com", via="1.1 proxy"))[0] == 401
+
+
+# ── as Prometheus reads it ──
+
+
+async def test_metrics_are_in_the_format_and_by_the_names_that_prometheus_wants() -> None:
+    async with told(ELKS_ALLOWED_COUNTRIES="SE,NO") as (_, where):
+        token = await where.token("reminders")
+        async with where.client(token=token) as client:
+            await call(client, "send_sms", to=PHONE, message="Hej")
+            await call(client, "send_sms", to="+4511111111", message="Hej")
+            await call(client, "check_sms_status", messageId="O-22222222")
+            await post(f"{where.url}/hooks/wrong/sms", {"id": "s1"})
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            text = (await http.get(f"{where.url}/metrics")).text
+    families = {each.name: each for each in text_string_to_metric_families(text)}
+    for name, family in families.items():
+        assert re.fullmatch("elks_mcp_[a-z0-9_]+", name)
+        assert family.documentation, name
+        assert family.type in {"counter", "gauge", "histogram"}
+        for each in family.samples:
+            assert each.name.endswith("_total") is (family.type == "counter")
+            for label, value in each.labels.items():
+                assert re.fullmatch("[a-z_]+", label)
+                assert label in {"le", "version", "mcp_version", "python_version"} or re.fullmatch(
+                    "[a-z0-9_]*", value
+                ), (name, label, value)
+    found = {(each.name, *sorted(each.labels.values())): each.value for each in _samples(families)}
+    assert found["elks_mcp_guard_refusals_total", "allowed_country"] == 1
+    assert found["elks_mcp_requests_total", "reminders"] >= 3
+    assert found["elks_mcp_tool_call_duration_seconds_count", "send_sms"] == 2
+    assert found["elks_mcp_tool_call_duration_seconds_bucket", "+Inf", "send_sms"] == 2
+    assert found["elks_mcp_provider_requests_total", "ok", "post", "sms"] >= 2
+    [build] = families["elks_mcp_build_info"].samples
+    assert (build.value, build.labels["version"]) == (1, version("elks-mcp"))
+    assert text.endswith("\n")
+    assert "+45" not in text
+
+
+def _samples(families: Mapping[str, Metric]) -> Iterator[Sample]:
+    for family in families.values():
+        yield from family.samples
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.005, 0.0051, 3.0, 1000.0])
+def test_a_time_is_counted_in_every_bucket_that_it_fits_into(seconds: float) -> None:
+    counters = Counters()
+    counters.observe("time_seconds", seconds, tool="x")
+    [family] = text_string_to_metric_families("\n".join([*counters.write(), ""]))
+    buckets = [each for each in family.samples if each.name == "time_seconds_bucket"]
+    fits = [seconds <= float(each.labels["le"]) for each in buckets]
+    assert [each.value for each in buckets] == fits
+    others = {each.name: each.value for each in family.samples if each not in buckets}
+    assert others == {"time_seconds_count": 1, "time_seconds_sum": seconds}

@@ -145,6 +145,10 @@ class Doorkeeper:
         if Allowed.METRICS not in caller.scopes:
             raise _lacking(frozenset({Allowed.METRICS}))
 
+    def count_admitted(self, caller: Caller) -> None:
+        """Count a request that goes on, by the name of its token; "" for none."""
+        self._counters.count("elks_mcp_requests_total", caller=caller.name)
+
     def note(self, reason: "Reason", detail: str = "") -> None:
         """Count a request that was turned away, and log the first of a burst."""
         self._counters.count("elks_mcp_refused_requests_total", reason=reason.name.lower())
@@ -254,6 +258,7 @@ class Access:
                 self._doorkeeper().note(Reason.OVER_LIMIT)
                 await _ask_to_wait(over)(scope, receive, send)
             else:
+                self._doorkeeper().count_admitted(caller)
                 if end:
                     await self._serve_lasting(scope, receive, send, caller, end)
                 else:

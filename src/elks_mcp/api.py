@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from elks_mcp.addresses import is_loopback
 from elks_mcp.clock import Clock
-from elks_mcp.errors import NoAnswer, Unreachable
+from elks_mcp.counters import Counters
+from elks_mcp.errors import ElksError, NoAnswer, Unreachable
 from elks_mcp.handover import Handover, Right, require
 from elks_mcp.wire import LONGEST_LINE, parse_refusal, parse_unreadable
 
@@ -56,8 +57,10 @@ class Api:
         timeout: timedelta = timedelta(seconds=10),
         transport: httpx2.AsyncBaseTransport | None = None,
         clock: Clock | None = None,
+        counters: Counters | None = None,
     ) -> None:
         self._clock = clock or Clock()
+        self._counters = counters or Counters()
         self.skew = timedelta()
         """How far 46elks' clock is ahead of ours, by its last answer."""
         self._credentials = credentials
@@ -96,7 +99,7 @@ class Api:
         if right:
             # Over a network it is asked whole when the connection stands; within this process there is none.
             require(right.is_in_time() if self._transport is None else await right.holds())
-        async with self._within_limit():
+        async with self._measured("POST", path), self._within_limit():
             return await self._request(self._fresh, "POST", path, data=form, right=right)
 
     async def aclose(self) -> None:
@@ -113,11 +116,27 @@ class Api:
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
     ) -> bytes:
-        async with self._within_limit():
+        async with self._measured(method, path), self._within_limit():
             try:
                 return await self._request(self._kept, method, path, params=params, data=data)
             except _Cut:
                 return await self._request(self._fresh, method, path, params=params, data=data)
+
+    @asynccontextmanager
+    async def _measured(self, method: str, path: str) -> AsyncIterator[None]:
+        """Count and time a request, by the first part of its path: the rest may be a number."""
+        began, outcome = self._clock.counted(), "cancelled"
+        try:
+            yield
+            outcome = "ok"
+        except ElksError as error:
+            outcome = error.code
+            raise
+        finally:
+            what = {"method": method.lower(), "endpoint": path.strip("/").partition("/")[0]}
+            seconds = self._clock.counted() - began
+            self._counters.observe("elks_mcp_provider_request_duration_seconds", seconds, **what)
+            self._counters.count("elks_mcp_provider_requests_total", **what, outcome=outcome)
 
     @asynccontextmanager
     async def _within_limit(self) -> AsyncIterator[None]:

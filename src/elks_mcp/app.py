@@ -154,18 +154,20 @@ async def open_app(
             account = Account(base_url, box.username)
             policy = policy.model_copy(update={"sender": policy.sender or Number(box.number)})
             transport = box.transport()
+        counters = Counters()
         api = Api(
             credentials or Credentials("", SecretStr("")),
             base_url=base_url,
             timeout=timedelta(seconds=settings.timeout),
             transport=transport,
             clock=clock,
+            counters=counters,
         )
         stack.push_async_callback(api.aclose)
         storage = Storage(settings.place(), account, clock)
         stack.push_async_callback(storage.close)
         our_clock = clock or Clock()
-        app = _assemble(configuration, policy, api, storage, our_clock, Limits(limits, our_clock))
+        app = _assemble(configuration, policy, api, storage, our_clock, Limits(limits, our_clock), counters)
         await stack.enter_async_context(storage.listening())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
@@ -193,7 +195,13 @@ async def _open_sandbox(sender: Sender | None, public_url: str | None) -> AsyncI
 
 
 def _assemble(
-    configuration: Configuration, policy: Policy, api: Api, storage: Storage, clock: Clock, limits: Limits
+    configuration: Configuration,
+    policy: Policy,
+    api: Api,
+    storage: Storage,
+    clock: Clock,
+    limits: Limits,
+    counters: Counters,
 ) -> App:
     settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
     # What the server asks by itself, for all callers, is nobody's share.
@@ -222,7 +230,7 @@ def _assemble(
         orders=orders,
         outbox=Outbox.over(api, client, storage, orders, clock, habits),
         clock=clock,
-        counters=Counters(),
+        counters=counters,
         limits=limits,
         bursts=Bursts(clock),
     )

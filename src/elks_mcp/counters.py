@@ -1,47 +1,112 @@
-"""What happened since this process began, counted; written the way Prometheus reads it.
+"""What happened since this process began, counted and timed; written the way Prometheus reads it.
 
 The format is small enough to write: https://prometheus.io/docs/instrumenting/exposition_formats/. No label
-holds a number, a text or a name.
+holds a number or a text; the only names are those that the operator gave to tokens.
 """
 
+import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _Labels = tuple[tuple[str, str], ...]
 
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Upper bounds of the times that are counted together, in seconds."""
+
+_HELP: Mapping[str, str] = {
+    "elks_mcp_requests_total": "Requests to /mcp that were let in, by the name of their token.",
+    "elks_mcp_refused_requests_total": "Requests to /mcp and /metrics that were turned away, by the reason.",
+    "elks_mcp_tool_calls_total": "Calls of tools, by what came of them.",
+    "elks_mcp_tool_call_duration_seconds": "How long calls of tools took.",
+    "elks_mcp_guard_refusals_total": "Texts that a guard refused, by the guard.",
+    "elks_mcp_provider_requests_total": "Requests to 46elks, by what came of them.",
+    "elks_mcp_provider_request_duration_seconds": "How long requests to 46elks took.",
+    "elks_mcp_webhooks_total": "Webhooks received, by what came of them.",
+    "elks_mcp_build_info": "1, with the versions that run.",
+    "elks_mcp_up": "Whether a part works: 1 or 0.",
+    "elks_mcp_listeners": "Streams and subscriptions that wait for changes.",
+    "elks_mcp_orders": "Orders of the account, by state.",
+    "elks_mcp_queue_depth": "Texts that are queued.",
+    "elks_mcp_queue_oldest_seconds": "How long the oldest queued text has waited.",
+    "elks_mcp_spent_24h": "What the last 24 hours cost, in the account's currency.",
+    "elks_mcp_budget_left": "What is left of the daily budget, in the account's currency.",
+}
+"""What each figure is."""
+
 
 class Counters:
-    """Counts by name and labels."""
+    """Counts and times by name and labels."""
 
     def __init__(self) -> None:
         self._counted: defaultdict[str, Counter[_Labels]] = defaultdict(Counter)
+        self._timed: defaultdict[str, dict[_Labels, _Times]] = defaultdict(dict)
 
     def count(self, name: str, **labels: str) -> None:
         """Count one more."""
         self._counted[name][tuple(labels.items())] += 1
 
+    def observe(self, name: str, seconds: float, **labels: str) -> None:
+        """Count how long something took."""
+        self._timed[name].setdefault(tuple(labels.items()), _Times()).add(seconds)
+
     def write(self) -> list[str]:
         """Write all lines."""
-        return [
-            line
-            for name, by_labels in sorted(self._counted.items())
-            for line in [
-                f"# TYPE {name} counter",
-                *(sample(name, dict(labels), number) for labels, number in sorted(by_labels.items())),
-            ]
-        ]
+        lines = []
+        for name, by_labels in sorted(self._counted.items()):
+            lines += _head(name, "counter")
+            lines += [sample(name, dict(labels), number) for labels, number in sorted(by_labels.items())]
+        for name, timed in sorted(self._timed.items()):
+            lines += _head(name, "histogram")
+            lines += [line for labels in sorted(timed) for line in timed[labels].write(name, labels)]
+        return lines
+
+
+class _Times:
+    """How often something took how long."""
+
+    def __init__(self) -> None:
+        self._by_bucket = [0] * (len(_BUCKETS) + 1)
+        self._sum = 0.0
+
+    def add(self, seconds: float) -> None:
+        self._by_bucket[bisect_left(_BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def write(self, name: str, labels: _Labels) -> Iterable[str]:
+        total = 0
+        for bound, number in zip((*map(repr, _BUCKETS), "+Inf"), self._by_bucket, strict=True):
+            total += number
+            yield sample(f"{name}_bucket", {**dict(labels), "le": bound}, total)
+        yield sample(f"{name}_sum", dict(labels), self._sum)
+        yield sample(f"{name}_count", dict(labels), total)
 
 
 def gauge(name: str, values: Mapping[str, float], label: str = "part") -> list[str]:
     """Write a gauge by one label; a value under "" has none."""
     lines = [sample(name, {label: word} if word else {}, value) for word, value in values.items()]
-    return [f"# TYPE {name} gauge", *lines]
+    return [*_head(name, "gauge"), *lines]
+
+
+def info(name: str, labels: Mapping[str, str]) -> list[str]:
+    """Write what does not change while the process runs: a gauge of 1, with labels that tell."""
+    return [*_head(name, "gauge"), sample(name, labels, 1)]
 
 
 def sample(name: str, labels: Mapping[str, str], value: float) -> str:
     """Write one line."""
     inside = ",".join(f'{label}="{_escaped(word)}"' for label, word in labels.items())
     return f"{name}{{{inside}}} {value!r}" if inside else f"{name} {value!r}"
+
+
+def as_label(words: str) -> str:
+    """Return words of ours as the value of a label: `waiting for approval` becomes `waiting_for_approval`."""
+    return re.sub("[^a-z0-9]+", "_", words.lower()).strip("_")
+
+
+def _head(name: str, kind: str) -> list[str]:
+    about = [f"# HELP {name} {_HELP[name]}"] if name in _HELP else []
+    return [*about, f"# TYPE {name} {kind}"]
 
 
 def _escaped(word: str) -> str:

@@ -78,6 +78,11 @@ class Refused(ElksError):
     code = "refused"
     retry = "Trying again at once will not change the answer."
 
+    def __init__(self, message: str, *, hint: str | None = None, guards: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.guards = guards
+        """The guards that refused, if guards did."""
+
 
 class NotSent(ElksError):
     """An order came to nothing: what 46elks said about it, in full, is the message."""

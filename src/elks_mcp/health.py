@@ -1,12 +1,15 @@
 """How a running server is: in a word for each part, and in figures."""
 
+import platform
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
+from importlib.metadata import version
 from itertools import chain
 
 from elks_mcp.app import App
-from elks_mcp.counters import gauge
+from elks_mcp.counters import as_label, gauge, info
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.standing import describe_policy
 from elks_mcp.models import OrderState
@@ -37,6 +40,7 @@ async def write_metrics(app: App, *, listeners: int) -> str:
     """Write what there is to know of the server and its account; of a database that is away, that it is."""
     parts = {part: float(word == "ok") for part, word in (await examine(app)).items()}
     lines = [
+        *info("elks_mcp_build_info", _find_versions()),
         *app.counters.write(),
         *gauge("elks_mcp_up", parts),
         *gauge("elks_mcp_listeners", {"": listeners}),
@@ -44,6 +48,15 @@ async def write_metrics(app: App, *, listeners: int) -> str:
     with suppress(ElksError):
         lines += await _write_account(app)
     return "\n".join([*lines, ""])
+
+
+@cache
+def _find_versions() -> Mapping[str, str]:
+    return {
+        "version": version("elks-mcp"),
+        "mcp_version": version("mcp"),
+        "python_version": platform.python_version(),
+    }
 
 
 async def _write_account(app: App) -> list[str]:
@@ -59,5 +72,5 @@ async def _write_account(app: App) -> list[str]:
         "elks_mcp_budget_left": budget.left.amount if budget.left else None,
     }
     known = [gauge(name, {"": value}) for name, value in figures.items() if value is not None]
-    states = {state.value: float(sums.counts.get(state, 0)) for state in OrderState}
+    states = {as_label(state.value): float(sums.counts.get(state, 0)) for state in OrderState}
     return [*gauge("elks_mcp_orders", states, "state"), *chain.from_iterable(known)]

@@ -109,7 +109,7 @@ class Orders:
         """
         quote = await self.examine(draft, live=live, recall=recall)
         if of_effect(quote.findings, Effect.REFUSE):
-            raise Refused(listed(quote.findings))
+            raise Refused(listed(quote.findings), guards=_name_refusing(quote.findings))
         return quote
 
     async def examine(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:
@@ -129,7 +129,7 @@ class Orders:
         except ProviderError:
             findings = self._find(draft, None, recall, live=live, quoted=quoted)
             if of_effect(findings, Effect.REFUSE):
-                raise Refused(listed(findings)) from None
+                raise Refused(listed(findings), guards=_name_refusing(findings)) from None
             raise
         return Quote(
             draft=draft,
@@ -290,6 +290,10 @@ class Orders:
 _OF_MEMORY = frozenset({"opted_out", "daily_budget", "velocity"})
 
 _ORDER, _APPROVAL = "O-", "A-"
+
+
+def _name_refusing(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    return tuple(each.guard for each in of_effect(findings, Effect.REFUSE))
 
 
 def listed(findings: tuple[Finding, ...]) -> str:

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from elks_mcp import wire
 from elks_mcp.addresses import is_loopback
 from elks_mcp.app import App
+from elks_mcp.counters import as_label
 from elks_mcp.errors import ElksError
 from elks_mcp.hearing import News
 from elks_mcp.models import Message
@@ -66,7 +67,7 @@ class Hooks:
         try:
             app = self._app()
             result = await self._hear(app, scope, receive)
-            app.counters.count("elks_mcp_webhooks_total", result=result)
+            app.counters.count("elks_mcp_webhooks_total", result=as_label(result))
         except Exception:
             log.exception("webhooks have a fault of their own")
             return _NOT_KEPT

@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from elks_mcp.app import App
-from elks_mcp.errors import ElksError, InvalidInput, NotApproved, StateUncertain
+from elks_mcp.counters import as_label
+from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
 from elks_mcp.mcp_server.answers import Answer
 from elks_mcp.mcp_server.audit import write_audit_line
 from elks_mcp.models import Scope
@@ -104,10 +105,14 @@ class ElksTool(Tool):
         except (ElksError, ToolError) as error:
             failure = self._failure(error)
             outcome = failure.code if failure else "bug"
+            for guard in failure.guards if isinstance(failure, Refused) else ():
+                app.counters.count("elks_mcp_guard_refusals_total", guard=guard)
             return _answer(app, self._in_words(failure), None)
         finally:
-            app.counters.count("elks_mcp_tool_calls_total", tool=self.name, outcome=outcome)
-            write_audit_line(self.name, arguments, outcome, time.perf_counter() - began, app.caller.name)
+            seconds = time.perf_counter() - began
+            app.counters.count("elks_mcp_tool_calls_total", tool=self.name, outcome=as_label(outcome))
+            app.counters.observe("elks_mcp_tool_call_duration_seconds", seconds, tool=self.name)
+            write_audit_line(self.name, arguments, outcome, seconds, app.caller.name)
 
     def _python_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Name arguments as Python does, and leave out those that say nothing.
