@@ -43,6 +43,12 @@ class Process:
         self._popen.stdin.write(text)
         self._popen.stdin.flush()
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes that need not be text to the server's standard input."""
+        assert self._popen.stdin
+        self._popen.stdin.buffer.write(data)  # type: ignore[attr-defined]
+        self._popen.stdin.flush()
+
     def initialize(self, version: str = "2025-11-25", **capabilities: Any) -> dict[str, Any]:
         """Shake hands as clients of the older revisions do."""
         info = {"name": "test", "version": "1"}

@@ -7,6 +7,7 @@ Behind the door the caller is in the request's scope, where the SDK binds sessio
 
 import json
 import logging
+from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from enum import Enum, StrEnum, auto
@@ -29,6 +30,7 @@ from elks_mcp.counters import Counters
 from elks_mcp.errors import ElksError, OverLimit
 from elks_mcp.limits import Share, Use
 from elks_mcp.mcp_server.scopes import CallerToken, Needs, explain_lacking
+from elks_mcp.mcp_server.incoming import find_halves
 from elks_mcp.models import Caller
 from elks_mcp.models import Scope as Allowed
 from elks_mcp.sources import Networks, is_from_this_machine, is_straight_from
@@ -283,10 +285,12 @@ class Access:
         if method != "POST":
             return caller, receive, end
         with share.hold(Use.BODIES):
-            body = await _read_body(receive)
+            body = (await _read_body(receive)).removeprefix(BOM_UTF8)
         if caller is not ANYBODY:
             caller = await self._identify(scope)  # a token may be revoked while a body is on its way
             end = self._check(caller, body)
+        if unreadable := find_halves(body):
+            raise TurnedAway(Response(unreadable.model_dump_json(), 400, media_type="application/json"))
         return caller, _replayed(body, receive), end
 
     def _take_place(

@@ -30,9 +30,21 @@ def serve(configuration: Configuration) -> None:
     # A read of standard input cannot be broken off, so an interrupt could only wait for the client.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        anyio.run(server.run_stdio_async)
+        anyio.run(_run, server)
     finally:
         divert_for_good()
+
+
+async def _run(server: "MCPServer[Any]") -> None:
+    """Serve as `MCPServer.run_stdio_async` does, except that messages the SDK cannot read are not dropped."""
+    from mcp.server.stdio import stdio_server  # noqa: PLC0415
+
+    from elks_mcp.mcp_server.incoming import Incoming  # noqa: PLC0415
+
+    lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer takes no streams)
+    async with stdio_server() as (messages, answers):
+        options = lowlevel.create_initialization_options()
+        await lowlevel.run(Incoming(messages, answers), answers, options)
 
 
 def _build(configuration: Configuration) -> "MCPServer[Any]":
