@@ -9,6 +9,10 @@ import pytest
 from mcp import Client
 from mcp_types import ElicitResult
 
+from elks_mcp.errors import InvalidInput
+from elks_mcp.mcp_server.answers import Answer
+from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.mcp_server.tool import ALIASES, INJECTED, READS, ElksTool
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
 from .connecting import (
@@ -22,11 +26,13 @@ from .connecting import (
     connected,
     data,
     findings,
+    in_process,
     live,
     new_box,
     posted,
     words,
 )
+from .web import site
 
 pytestmark = pytest.mark.anyio
 
@@ -633,3 +639,50 @@ async def test_a_text_in_which_nobody_sees_anything_is_refused_before_it_is_pric
         assert box.requests == []
         seen = await call(client, "estimate_sms_cost", to=PHONE, message="\u200b👍🏽\u200d")
         assert not seen.is_error
+
+
+# ── arguments that clients add ──
+
+
+async def test_arguments_that_clients_add_to_every_call_are_ignored(box: Sandbox, way: Way) -> None:
+    added = {
+        "toolCallId": "call_0BCIShth4lxZuYr4coSp4E5E",
+        "sessionId": "4c2e",
+        "action": "sendMessage",
+        "chatInput": "Text the shop. " * 100,
+        "random_string": None,
+    }
+    async with connected(live(box), box=box, way=way) as client:
+        assert not (await call(client, "check_account_balance", **added)).is_error
+        answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False, **added)
+        assert not answer.is_error
+        refused = await call(client, "send_sms", to=PHONE, message="Hej", toolcallid="x", **added)
+        assert "send_sms has no argument 'toolcallid'. Its arguments" in words(refused)
+    (form,) = posted(box)
+    assert (form["to"], form["message"]) == (PHONE, "Hej")
+
+
+def test_no_tool_has_a_parameter_that_clients_add() -> None:
+    for tool in TOOLS:
+        assert INJECTED.isdisjoint(tool.parameters["properties"].keys() | ALIASES.keys())
+
+
+async def test_a_parameter_of_a_tool_is_never_taken_for_one_that_clients_add(box: Sandbox) -> None:
+    async def echo(action: str) -> Answer:
+        """Answer with the argument."""
+        raise InvalidInput(f"The action is {action}.")
+
+    tool = ElksTool.of(echo, title="Echo", hints=READS)
+    server = in_process(live(box), box)
+    server._tool_manager._tools["echo"] = tool
+    async with Client(server) as client:
+        assert "The action is stop." in words(await call(client, "echo", action="stop", sessionId="x"))
+
+
+async def test_ignored_arguments_are_counted_by_name() -> None:
+    async with site(new_box()) as where, where.client() as client:
+        for _ in range(2):
+            await call(client, "explain_policy", toolCallId="call_1")
+        figures = where.app.counters.write()
+    assert 'elks_mcp_ignored_arguments_total{argument="toolCallId"} 2' in figures
+    assert not any("call_1" in line for line in figures)

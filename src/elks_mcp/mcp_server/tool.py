@@ -43,6 +43,12 @@ WIRE_NAMES = {
 ALIASES = {"dry_run": "dryRun", "message_id": "messageId"}
 """Second spellings that are understood, and not listed."""
 
+INJECTED = frozenset({"toolCallId", "sessionId", "action", "chatInput", "random_string"})
+"""Arguments that clients add to every call: the first four n8n (n8n-io/n8n#21500), the last Cursor.
+
+Each is ignored by a tool that has no parameter of that name.
+"""
+
 READS = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
@@ -99,7 +105,9 @@ class ElksTool(Tool):
         began, outcome = time.perf_counter(), "cancelled"
         app: App = context.request_context.lifespan_context
         try:
-            result = await super().run(self._python_arguments(arguments), context)
+            result = await super().run(
+                self._python_arguments(self._without_injected(arguments, app)), context
+            )
             outcome = result.outcome if isinstance(result, Answer) else "asked"
             return _answer(app, result.in_words(), result) if isinstance(result, Answer) else result
         except (ElksError, ToolError) as error:
@@ -113,6 +121,13 @@ class ElksTool(Tool):
             app.counters.count("elks_mcp_tool_calls_total", tool=self.name, outcome=as_label(outcome))
             app.counters.observe("elks_mcp_tool_call_duration_seconds", seconds, tool=self.name)
             write_audit_line(self.name, arguments, outcome, seconds, app.caller.name)
+
+    def _without_injected(self, arguments: dict[str, Any], app: App) -> dict[str, Any]:
+        """Return the arguments without those that clients add, and count these."""
+        injected = (INJECTED & arguments.keys()) - self.parameters["properties"].keys()
+        for name in injected:
+            app.counters.count("elks_mcp_ignored_arguments_total", argument=name)
+        return {name: value for name, value in arguments.items() if name not in injected}
 
     def _python_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Name arguments as Python does, and leave out those that say nothing.
