@@ -186,29 +186,29 @@ def test_a_part_never_ends_in_half_a_surrogate_pair_or_half_an_escape() -> None:
         ("\u2028", "\n", "a line separator"),
         ("e\u0301", "é", "an accent typed after its letter"),
         ("a\u030a", "å", "the same in Swedish, as macOS writes file names"),
-        ("a\u0301", "a", "á is not in the table, and its reader forgives"),
-        ("á", "a", "the same in one character"),
-        ("x\u0302", "x", "an accent that joins no letter"),
+        ("a\u0301", None, "á is not in the table, and a letter of another language"),
+        ("á", None, "the same in one character"),
+        ("x\u0302", None, "an accent that joins no letter"),
         ("e\u0336", None, "crossed out is another meaning"),
         ("n\u0303", "ñ", "ñ is in the table"),
-        ("ł", "l", "a stroke that Unicode does not take off"),
-        ("œ", "oe", "a ligature that Unicode does not take apart"),
-        ("ﬁ", "fi", "a ligature that it does"),
-        ("ǆ", "dz", "both letters of it"),
-        ("Ａ", "A", "full-width"),
-        ("｛", "(", "full-width of what is dear itself"),
-        ("𝐇", "H", "letters dressed up"),
-        ("①", "1", "a number in a circle"),
-        ("₂", "2", "as in CO₂"),
+        ("ł", None, "a letter of Polish"),
+        ("œ", None, "a letter of French"),
+        ("ﬁ", "fi", "a ligature"),
+        ("ǆ", None, "a letter of Croatian"),
+        ("Ａ", None, "full-width"),
+        ("𝐇", None, "letters dressed up"),
+        ("①", None, "a number in a circle"),
+        ("₂", None, "as in CO₂"),
         ("²", None, "10² is not 102"),
         ("º", None, "20º is not 20o"),
         ("½", None, "1½ is not 11/2"),
         ("≠", None, "not equal is not equal"),
         ("≮", None, "not less is not less"),
-        ("€", "EUR", "outside the basic table"),
-        ("[", "(", "outside the basic table"),
-        ("^", None, "outside the basic table, and nothing looks like it"),
-        ("→", "->", "an arrow"),
+        ("€", None, "outside the basic table"),
+        ("[", None, "outside the basic table"),
+        ("\\", None, "outside the basic table"),
+        ("`", None, "code stands between two of them"),
+        ("→", None, "an arrow"),
         ("1\ufe0f\u20e3", "1", "a keycap says what its digit says"),
         ("a\ufe0f", "a", "a selector where there is nothing to select"),
         ("❤\ufe0f", None, "a picture and its selector are one"),
@@ -235,8 +235,7 @@ def test_dear_characters_come_in_order_of_first_occurrence_with_their_count() ->
 def test_the_euro_sign_and_brackets_are_dear_to_46elks_and_not_by_the_standard() -> None:
     assert [dear.char for dear in dear_characters("[5 €]")] == ["[", "€", "]"]
     assert not dear_characters("[5 €]", STANDARD)
-    assert cheaper("[5 €]") == "(5 EUR)"
-    assert cheaper("[5 €]", STANDARD) == "[5 €]"
+    assert cheaper("[5 €]") == cheaper("[5 €]", STANDARD) == "[5 €]"
 
 
 def test_a_dear_character_is_called_by_its_unicode_name() -> None:
@@ -250,22 +249,15 @@ def test_a_dear_character_is_called_by_its_unicode_name() -> None:
 @given(texts, alphabets)
 @example("…" * 70, Alphabet.PROVIDER)
 @example("ж" + "…" * 69, Alphabet.PROVIDER)
-@example("\ufb2a" * 70, Alphabet.PROVIDER)
+@example("\ufb03" * 70, Alphabet.PROVIDER)
 def test_cheaper_never_makes_a_text_dearer(text: str, alphabet: Alphabet) -> None:
     assert measure(cheaper(text, alphabet), alphabet).parts <= measure(text, alphabet).parts
 
 
 @given(texts, alphabets)
-def test_cheaper_leaves_nothing_that_has_a_stand_in_unless_it_would_cost_more(
-    text: str, alphabet: Alphabet
-) -> None:
+def test_cheaper_twice_is_cheaper_once(text: str, alphabet: Alphabet) -> None:
     rewritten = cheaper(text, alphabet)
-    if rewritten == text:
-        instead = {dear.char: dear.instead for dear in dear_characters(text, alphabet)}
-        assert all(stand_in is None for stand_in in instead.values()) or len(text) > 10
-    else:
-        assert all(dear.instead is None for dear in dear_characters(rewritten, alphabet))
-        assert cheaper(rewritten, alphabet) == rewritten
+    assert cheaper(rewritten, alphabet) == rewritten
 
 
 @given(standard_texts)
@@ -282,6 +274,55 @@ def test_every_stand_in_is_cheap_itself(text: str, alphabet: Alphabet) -> None:
 def test_cheaper_leaves_persian_and_pictures_whole() -> None:
     for text in ("می\u200cخواهم", "👨\u200d👩\u200d👧 🏳\ufe0f\u200d🌈 👍🏽", "Привет, мир"):
         assert cheaper(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "rewritten"),
+    [
+        ("“Hej” – vi ses… kl.\u00a010–12 på ﬁket", '"Hej" - vi ses... kl. 10-12 på fiket'),
+        ("Don’t forget: it’s €5", "Don't forget: it's €5"),
+        ("Ditt lösenord är aB[3|x\\9", "Ditt lösenord är aB[3|x\\9"),
+        ("Lösenordet är “aB3–x9”.", 'Lösenordet är "aB3–x9".'),
+        (
+            "https://example.com/?val[0]=a–b är svaret – tack",
+            "https://example.com/?val[0]=a–b är svaret - tack",
+        ),
+        (
+            "Hej {{namn}}, {{ för – namn }} och [ditt – namn] – hej",
+            "Hej {{namn}}, {{ för – namn }} och [ditt – namn] - hej",
+        ),
+        ("Rad ett\\nrad’två – tre", "Rad ett\\nrad’två - tre"),
+        ("Kör `ls –l` nu – tack", "Kör `ls –l` nu - tack"),
+        ("Måndag är poniedziałek – på polska", "Måndag är poniedziałek - på polska"),
+        ("İyi akşamlar, Łukasz…", "İyi akşamlar, Łukasz..."),
+    ],
+)
+def test_cheaper_changes_running_text_only(text: str, rewritten: str) -> None:
+    assert cheaper(text) == rewritten
+
+
+_inner = st.text(st.sampled_from("aB9x–’…”\u00ad\u200bﬁ"), max_size=8)
+_fixed_tokens = st.one_of(
+    st.builds("https://example.com/{}x".format, _inner),
+    st.builds("www.example.com?{}=val[0]".format, _inner),
+    st.builds("a{}z@example.com".format, _inner),
+    st.builds("aB[3|{}\\9".format, _inner),
+    st.builds("x{}7".format, _inner),
+    st.builds("{{{{{}}}}}".format, _inner),
+    st.builds("{{{{ namn {} }}}}".format, _inner),
+    st.builds("${{{}}}".format, _inner),
+    st.builds("<{} namn>".format, _inner),
+    st.builds("rad\\n{}x".format, _inner),
+)
+
+
+@given(st.lists(_fixed_tokens, min_size=1, max_size=4), st.sampled_from([" – ", " “a” ", "\u00a0"]))
+def test_addresses_codes_and_templates_come_out_as_they_were(tokens: list[str], between: str) -> None:
+    rewritten = cheaper(f"Hej –{' ' + between.join(tokens)} – hej då")
+    assert rewritten.startswith("Hej - ")
+    position = 0
+    for token in tokens:
+        position = rewritten.index(token, position) + len(token)
 
 
 # ── somebody else's words ──

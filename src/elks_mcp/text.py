@@ -57,8 +57,8 @@ class DearCharacter:
     """A character outside GSM-7, how often it occurs, and what could stand in its place.
 
     `char` is what a reader takes for one character: a letter and the accents that were typed
-    after it, or a picture joined of several. `instead` is "" where it can be left out unseen,
-    and None where only the writer can know.
+    after it, or a picture joined of several. `instead` means the same in running text; it is ""
+    if the character can be left out unseen, and None if only the writer can know.
     """
 
     char: str
@@ -99,15 +99,16 @@ def dear_characters(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[
 
 
 def cheaper(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
-    """Rewrite a text with what can stand in for its dear characters; what has no stand-in stays.
+    """Return a text with cheap characters for dear ones that mean the same; every other one stays.
 
-    The meaning stays the same to a reader: “curly” becomes "straight", a combining accent joins
-    its letter, an invisible character goes. Emoji and other alphabets stay as they are. Where
-    the rewritten text would take more parts (… is one character, ... are three) it is returned
-    as it was.
+    “curly” becomes "straight", a dash a hyphen, a combining accent joins its letter, an invisible character
+    goes. Emoji and letters of other languages stay, and so does all of an address, a code or a template such
+    as `{{namn}}`. If the rewritten text would take more parts (… is one character, ... are three), the text
+    is returned as it was.
     """
     dear = dear_characters(text, alphabet)
-    rewritten = _rewritten(text, {each.char: each.instead for each in dear if each.instead is not None})
+    instead = {each.char: each.instead for each in dear if each.instead is not None}
+    rewritten = re.sub(_PIECE, lambda token: _reworded(token[0], instead), text) if instead else text
     return rewritten if measure(rewritten, alphabet).parts <= measure(text, alphabet).parts else text
 
 
@@ -130,6 +131,21 @@ def cleaned(text: str) -> str:
 
 def _rewritten(text: str, instead: dict[str, str]) -> str:
     return "".join(instead.get(letter, letter) for letter in _letters(text))
+
+
+def _reworded(token: str, instead: dict[str, str]) -> str:
+    """Rewrite a word or a blank; of what must stay as it is, only the quotation marks around it."""
+    before, kept, after = _split_edges(token)
+    if not _FIXED.search(kept) and not (_LETTER_OF_ANY.search(kept) and _DIGIT.search(kept)):
+        return _rewritten(token, instead)
+    return _rewritten(before, instead) + kept + _rewritten(after, instead)
+
+
+def _split_edges(token: str) -> tuple[str, str, str]:
+    """Split off the quotation marks and the punctuation around a token."""
+    begin = len(token) - len(token.lstrip(_OPENING))
+    end = max(begin, len(token.rstrip(_CLOSING)))
+    return token[:begin], token[begin:end], token[end:]
 
 
 def hides(text: str) -> bool:
@@ -217,42 +233,31 @@ A tag, a keycap or a variation selector goes with the picture before it.
 """
 
 _STAND_INS = {
-    **dict.fromkeys("‘’‚‛‹›′´`ʼ", "'"),
+    **dict.fromkeys("‘’‚‛‹›′´ʼ", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−⁃", "-"),
-    **dict.fromkeys("•·∙●▪◦‣", "*"),
     **dict.fromkeys("\x0b\x85\u2028\u2029", "\n"),
     **dict.fromkeys("\t\u2800\u3164\uffa0", " "),
     "…": "...",
-    "→": "->",
-    "←": "<-",
-    "⇒": "=>",
-    "€": "EUR",
-    "™": "TM",
-    "©": "(c)",
-    "®": "(r)",
-    "×": "x",
-    "⁄": "/",
-    "∕": "/",
-    "[": "(",
-    "]": ")",
-    "{": "(",
-    "}": ")",
-    "\\": "/",
-    "|": "/",
-    "ł": "l",
-    "Ł": "L",
-    "đ": "d",
-    "Đ": "D",
-    "ı": "i",
-    "œ": "oe",
-    "Œ": "OE",
-    "ẞ": "SS",
+    "ﬀ": "ff",
+    "ﬁ": "fi",
+    "ﬂ": "fl",
+    "ﬃ": "ffi",
+    "ﬄ": "ffl",
+    "ﬅ": "st",
+    "ﬆ": "st",
 }
-"""What people write where the character is missing, and a reader takes for the same."""
+"""Quotation marks, dashes, the ellipsis, blanks and ligatures: what means the same in any running text."""
 
-_OTHER_MEANING = ("<super>", "<fraction>")
-"""Unicode calls 10² compatible with 102, and 1½ with 11/2; a reader does not."""
+_PIECE = r"(?:\{[^{}\n]{0,60}\}|\[[^\[\]\n]{0,60}\]|<[^<>\n]{0,60}>|`[^`\n]{0,60}`|\S)+|\s+"
+"""A run of blanks, or of other characters; inside brackets, as templates have them, blanks count as others."""
+
+_OPENING, _CLOSING = "“”„‘’«»\"'(", "“”‘’«»\"').,;:!?…"
+_FIXED = re.compile(r"[\[\]{}<>\\|^~=_#@/`]|[%$][A-Za-z]|\w\.\w")
+"""What addresses, code and templates have, and words do not."""
+
+_LETTER_OF_ANY, _DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")
+"""Both in one token: a code or a password."""
 
 
 def _letters(text: str) -> list[str]:
@@ -260,37 +265,18 @@ def _letters(text: str) -> list[str]:
 
 
 def _instead(letter: str, cheap: frozenset[str]) -> str | None:
-    """Find what a reader takes for the same; by table first, else by what Unicode calls equivalent."""
+    """Return what means the same in running text; None if only the writer can know."""
     seen = re.sub(_WITHOUT_UNSEEN, "", letter) if letter not in _STAND_INS else letter
     composed = unicodedata.normalize("NFC", seen)
     if composed in _STAND_INS:
         return _STAND_INS[composed]
     if cheap.issuperset(composed):
         return composed
-    if unicodedata.category(composed[0]) == "Zs":
-        return " "
-    if unicodedata.decomposition(composed[0]).startswith(_OTHER_MEANING):
-        return None
-    return _spelled(unicodedata.normalize("NFKC", composed), cheap) or _unaccented(composed, cheap)
+    return " " if unicodedata.category(composed[0]) == "Zs" else None
 
 
 _WITHOUT_UNSEEN = f"(?<=[0-9#*])\ufe0f?\u20e3|[{_UNSEEN}]"
 """The keycap of 1️⃣ is seen, but says no more than 1."""
-
-
-def _spelled(letters: str, cheap: frozenset[str]) -> str | None:
-    spelled = "".join(char if char in cheap else _STAND_INS.get(char, char) for char in letters)
-    return spelled if cheap.issuperset(spelled) else None
-
-
-_STROKES = re.compile("[\u0334-\u0338]")
-
-
-def _unaccented(letter: str, cheap: frozenset[str]) -> str | None:
-    """Drop the accents of a letter, as a reader of á forgives; a stroke says no, and ≠ is no =."""
-    apart = unicodedata.normalize("NFKD", letter)
-    plain = "".join(char for char in apart if not unicodedata.combining(char))
-    return _spelled(plain, cheap) if plain.isalpha() and not _STROKES.search(apart) else None
 
 
 def _cannot_be_sent(char: str) -> bool:
