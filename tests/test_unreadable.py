@@ -317,4 +317,4 @@ def test_other_commands_end_with_code_2_and_one_masked_line(command: tuple[str, 
 def test_a_state_directory_in_the_home_of_nobody_ends_with_code_2() -> None:
     done = run("pending", "--state-dir", "~nobody-by-that-name/x")
     assert done.returncode == 2
-    assert done.stderr.startswith("elks-mcp: --state-dir is not valid: no user of this machine")
+    assert done.stderr.startswith("elks-mcp: cannot start: --state-dir is not valid: no user of this machine")

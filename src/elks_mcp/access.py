@@ -216,6 +216,7 @@ class Reason(StrEnum):
     WRONG_TOKEN = "A request with a token that is not valid here was refused (401)."  # noqa: S105
     LACKS_SCOPE = "A request that its token is not for was refused (403)."
     TOO_SLOW = "A request that did not arrive in time was refused (408)."
+    UNREADABLE = "A request with half of a surrogate pair was refused (400)."
     OVER_LIMIT = "A request of a caller that uses as much as one may was refused (429)."
     UNVERIFIABLE = "A request was refused because tokens cannot be verified now (503)."
 
@@ -290,7 +291,8 @@ class Access:
             caller = await self._identify(scope)  # a token may be revoked while a body is on its way
             end = self._check(caller, body)
         if unreadable := find_halves(body):
-            raise TurnedAway(Response(unreadable.model_dump_json(), 400, media_type="application/json"))
+            answer = Response(unreadable.model_dump_json(), 400, media_type="application/json")
+            raise TurnedAway(Reason.UNREADABLE, answer)
         return caller, _replayed(body, receive), end
 
     def _take_place(

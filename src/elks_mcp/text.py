@@ -250,7 +250,7 @@ _STAND_INS = {
 """Quotation marks, dashes, the ellipsis, blanks and ligatures: what means the same in any running text."""
 
 _PIECE = r"(?:\{[^{}\n]{0,60}\}|\[[^\[\]\n]{0,60}\]|<[^<>\n]{0,60}>|`[^`\n]{0,60}`|\S)+|\s+"
-"""A run of blanks, or of other characters; inside brackets, as templates have them, blanks count as others."""
+"""A run of blanks, or of other characters; within brackets, as in templates, blanks count as others."""
 
 _OPENING, _CLOSING = "“”„‘’«»\"'(", "“”‘’«»\"').,;:!?…"
 _FIXED = re.compile(r"[\[\]{}<>\\|^~=_#@/`]|[%$][A-Za-z]|\w\.\w")

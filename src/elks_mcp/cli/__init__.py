@@ -4,12 +4,11 @@ import gc
 import io
 import sys
 from importlib.metadata import version
-from pathlib import Path
 
 import click
 
 from elks_mcp.cli.by_hand import BY_HAND
-from elks_mcp.cli.environment import act, find_state_dir, in_state_dir, read_configuration
+from elks_mcp.cli.environment import act, find_state_dir, in_state_dir, read_options
 from elks_mcp.stdout import diverted
 
 _EXPLANATION = """\
@@ -30,18 +29,13 @@ To let your client start it, see the README's "Set up".
 
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("elks-mcp"), prog_name="elks-mcp")
-@click.option(
-    "--env-file",
-    type=click.Path(path_type=Path),
-    help="Read settings from this file too; the environment wins.",
-)
+@in_state_dir
 @click.pass_context
-def commands(context: click.Context, env_file: Path | None) -> None:
+def commands(context: click.Context) -> None:
     """Text through 46elks from an AI assistant. Unofficial.
 
     Without a command it is the MCP server, on standard input and output.
     """
-    context.obj = env_file
     if context.invoked_subcommand is not None:
         gc.enable()  # which `main` switched off while loading
         if isinstance(sys.stdout, io.TextIOWrapper):  # a Windows pipe cannot hold every character
@@ -53,11 +47,12 @@ def commands(context: click.Context, env_file: Path | None) -> None:
     with diverted():
         from elks_mcp.cli.stdio import serve  # noqa: PLC0415  (loads what only the server needs)
 
-        configuration = read_configuration(env_file)
+        configuration = read_options(context)
     serve(configuration)
 
 
 @commands.command()
+@in_state_dir
 def demo() -> None:
     """Watch an MCP client text a simulated phone through this server."""
     from elks_mcp.cli.demo import run  # noqa: PLC0415

@@ -214,6 +214,7 @@ def export(context: click.Context, phone: str) -> None:
 
 
 @click.group()
+@in_state_dir
 def webhooks() -> None:
     """See and set where 46elks tells of incoming texts.
 
@@ -267,6 +268,7 @@ def clear_webhooks(context: click.Context, phone: str, *, yes: bool) -> None:
 
 
 @click.group()
+@in_state_dir
 def token() -> None:
     """Make, list and revoke the tokens of clients.
 

@@ -1,4 +1,4 @@
-"""Where a command takes its settings from: the environment, a file, and `--state-dir`."""
+"""Where a command takes its settings from: the environment, `--env-file` and `--state-dir`."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -17,23 +17,45 @@ from elks_mcp.readers import read_folder, read_text
 from elks_mcp.settings import ENV_FILE, Configuration, default_state_dir, is_set, read
 from elks_mcp.store.private import is_open_to_all
 
-_STATE_DIR = "elks_mcp.state_dir"
+STATE_DIR = "--state-dir"
+_STATE_DIR, _ENV_FILE = "elks_mcp.state_dir", "elks_mcp.env_file"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _remember(context: click.Context, _: click.Parameter, folder: Path | None) -> None:
+def _remember_folder(context: click.Context, _: click.Parameter, folder: Path | None) -> None:
     if folder is not None:
         context.meta[_STATE_DIR] = folder
 
 
-in_state_dir = click.option(
+def _remember_file(context: click.Context, _: click.Parameter, file: Path | None) -> None:
+    if file is not None:
+        context.meta[_ENV_FILE] = file
+
+
+_env_file = click.option(
+    "--env-file",
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    callback=_remember_file,
+    help="Read settings from this file too; the environment wins.",
+)
+_state_dir = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
     expose_value=False,
-    callback=_remember,
+    callback=_remember_folder,
     help="The state directory of the server that is meant. Default: ELKS_STATE_DIR, or where this system "
     "keeps a user's data.",
 )
-"""Lets a command, or the group it is in, be told where the state is."""
+
+
+def in_state_dir(command: F) -> F:
+    """Add `--env-file` and `--state-dir` to a command or a group.
+
+    Every command and every group has them, so each works before and after the command's name; the last one
+    counts.
+    """
+    return _env_file(_state_dir(command))
 
 
 def act(context: click.Context, work: Callable[[Configuration], int], *, tolerant: bool = False) -> NoReturn:
@@ -42,15 +64,11 @@ def act(context: click.Context, work: Callable[[Configuration], int], *, toleran
     What went wrong is one line: with code 2 where the settings are at fault, else with 1. Only a command
     that is `tolerant` is given a configuration with faults.
     """
-    configuration = read_configuration(context.obj) if tolerant else configure(context.obj)
+    configuration = read_options(context)
+    if not tolerant:
+        _stop_if(configuration.faults)
     try:
-        if folder := context.meta.get(_STATE_DIR):
-            named = {"state_dir": read_folder(folder)}
-            configuration = replace(configuration, settings=configuration.settings.model_copy(update=named))
         code = work(configuration)
-    except Unreadable as error:
-        say(f"elks-mcp: --state-dir is not valid: {error}.", err=True)
-        code = 2
     except ElksError as error:
         say(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
         code = 2 if isinstance(error, Misconfigured) else 1
@@ -62,24 +80,34 @@ def find_state_dir(context: click.Context) -> Path:
 
     For a command that takes no settings: it works also if one of them cannot be read.
     """
-    if folder := context.meta.get(_STATE_DIR):
-        return Path(folder).expanduser().absolute()
-    configuration = read_configuration(context.obj)
-    _stop_if(tuple(each for each in configuration.faults if each.setting in {"ELKS_STATE_DIR", ENV_FILE}))
+    configuration = read_options(context)
+    ours = {"ELKS_STATE_DIR", ENV_FILE, STATE_DIR}
+    _stop_if(tuple(each for each in configuration.faults if each.setting in ours))
     return configuration.settings.state_dir or default_state_dir()
-
-
-def configure(env_file: Path | None) -> Configuration:
-    """Read the settings; if they cannot be read, say why in one line and end with code 2."""
-    configuration = read_configuration(env_file)
-    _stop_if(configuration.faults)
-    return configuration
 
 
 def _stop_if(faults: tuple[Fault, ...]) -> None:
     if faults:
         say(f"elks-mcp: cannot start: {explain_faults(faults)}", err=True)
         sys.exit(2)
+
+
+def read_options(context: click.Context) -> Configuration:
+    """Read the settings that a command was given: those of the environment, its file and its state directory.
+
+    What cannot be read is told by `Configuration.faults`.
+    """
+    configuration = read_configuration(context.meta.get(_ENV_FILE))
+    if not (folder := context.meta.get(_STATE_DIR)):
+        return configuration
+    try:
+        named = {"state_dir": read_folder(folder)}
+    except Unreadable as error:
+        fault = Fault(STATE_DIR, f"{STATE_DIR} is not valid: {error}.")
+        return replace(configuration, faults=(*configuration.faults, fault))
+    faults = tuple(each for each in configuration.faults if each.setting != "ELKS_STATE_DIR")
+    settings = configuration.settings.model_copy(update=named)
+    return replace(configuration, settings=settings, faults=faults)
 
 
 def read_configuration(env_file: Path | None) -> Configuration:

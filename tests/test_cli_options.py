@@ -1,0 +1,86 @@
+"""The options that all commands share: each works before and after a command's name."""
+
+import sys
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from elks_mcp.cli import commands
+
+NOT_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Windows guesses where it would be")
+ARGUMENTS = {
+    "serve": ("--http",),
+    "approve": ("A-2345",),
+    "outbox show": ("O-2",),
+    "outbox cancel": ("O-2",),
+    "outbox resolve": ("O-2", "--sent"),
+    "opt-outs add": ("+46701740605",),
+    "opt-outs remove": ("+46701740605", "--reason", "a mistake"),
+    "opt-outs import": (__file__,),
+    "forget": ("+46701740605", "--yes"),
+    "export": ("+46701740605",),
+    "token new": ("agent", "--scope", "read"),
+    "token revoke": ("agent",),
+    "sandbox": ("--password",),
+}
+"""What a command needs so that it reads its settings."""
+
+
+def _walk(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _walk(command, *above, name)
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield (*above, name)
+
+
+COMMANDS = {" ".join(path): path for path in _walk(commands) if path != ("demo",)}
+"""All commands but the demo, which takes no settings."""
+
+
+def _places(path: tuple[str, ...], option: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Give a command with an option at each place where it may stand."""
+    arguments = ARGUMENTS.get(" ".join(path), ())
+    for place in range(len(path) + 1):
+        yield (*path[:place], *option, *path[place:], *arguments)
+    yield (*path, *arguments, *option)
+
+
+@pytest.mark.parametrize("path", COMMANDS.values(), ids=COMMANDS)
+def test_a_file_of_settings_can_be_named_at_every_place_of_every_command(path: tuple[str, ...]) -> None:
+    for words in _places(path, ("--env-file", "nowhere.env")):
+        told = CliRunner().invoke(commands, words, env={})
+        assert "The file nowhere.env cannot be read" in told.output, words
+        assert told.exit_code == (1 if path == ("doctor",) else 2), words
+
+
+@NOT_ON_WINDOWS
+@pytest.mark.parametrize("path", COMMANDS.values(), ids=COMMANDS)
+def test_a_state_directory_can_be_named_at_every_place_of_every_command(path: tuple[str, ...]) -> None:
+    for words in _places(path, ("--state-dir", "~nobody-by-that-name/x")):
+        told = CliRunner().invoke(commands, words, env={})
+        assert "--state-dir is not valid: no user of this machine" in told.output, words
+        assert told.exit_code == (1 if path == ("doctor",) else 2), words
+
+
+def test_the_last_of_several_counts(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.env").write_text(f"ELKS_STATE_DIR={tmp_path / name}\n", encoding="utf-8")
+    for before, after in (("one", "two"), ("two", "one")):
+        files = (str(tmp_path / f"{before}.env"), str(tmp_path / f"{after}.env"))
+        told = CliRunner().invoke(
+            commands, ("--env-file", files[0], "pending", "--env-file", files[1]), env={}
+        )
+        assert str(tmp_path / after) in told.output
+        folders = ("--state-dir", str(tmp_path / before), "pending", "--state-dir", str(tmp_path / after))
+        assert str(tmp_path / after) in CliRunner().invoke(commands, folders, env={}).output
+
+
+def test_the_help_of_every_command_names_both_options() -> None:
+    for path in chain(_walk(commands), [(), ("webhooks",), ("token",)]):
+        told = CliRunner().invoke(commands, (*path, "--help"))
+        assert ("--env-file" in told.output, "--state-dir" in told.output) == (True, True), path
