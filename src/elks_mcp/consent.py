@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from elks_mcp.models import Direction, Message
 from elks_mcp.opt_out import OptWord, asks, find_word
+from elks_mcp.phone import is_e164
 from elks_mcp.text import cleaned
 
 LONGEST_QUOTE = 60
@@ -52,7 +53,9 @@ def read_words(
             sent[message.to].append(message)
     words = {}
     for message in messages:
-        if message.direction is not Direction.INBOUND or not (word := find_word(message.text or "")):
+        if message.direction is not Direction.INBOUND or not is_e164(message.sender):
+            continue  # a name can be anybody's
+        if not (word := find_word(message.text or "")):
             continue
         if word is not find_word(message.text or "", asked=True):
             before = (message.created_at or now) + SAME_MOMENT

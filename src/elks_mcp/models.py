@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from elks_mcp.money import Money
-from elks_mcp.phone import Number, Sender
+from elks_mcp.phone import Number, Sender, is_plain_number
 from elks_mcp.text import Encoding, Size
 
 
@@ -324,6 +324,11 @@ class Message(Frozen):
     parts: int | None = None
     is_reply: bool = False
     """Sent by 46elks by itself, as the answer of a webhook."""
+
+    @property
+    def sender_is_name(self) -> bool:
+        """Whether the sender is not a number but a name, which the writer of the text chose."""
+        return self.direction is Direction.INBOUND and not is_plain_number(self.sender)
 
 
 class UnreadRow(Frozen):

@@ -91,7 +91,12 @@ Sender = Number | SenderId
 
 def is_e164(text: str) -> bool:
     """Return whether a text is a number in E.164, as 46elks writes them: nothing but + and digits."""
-    return re.fullmatch(r"\+[0-9]+", text) is not None
+    return re.fullmatch(r"\+[0-9]{1,15}", text) is not None
+
+
+def is_plain_number(text: str) -> bool:
+    """Return whether a text is nothing but a number: E.164, or up to 15 digits, as a short number has."""
+    return re.fullmatch(r"\+?[0-9]{1,15}", text) is not None
 
 
 def read_other_party(raw: str, ours: str) -> str:
@@ -100,7 +105,7 @@ def read_other_party(raw: str, ours: str) -> str:
     `ours` is the account's number, whose country's national numbers are understood. Digits without + or 0 are
     read with a country code first. A name, a short number, and what is no valid number stay as they are.
     """
-    digits = re.sub(r"[\s\-().]", "", raw)
+    digits = re.sub(r"[ \-().]", "", raw)
     if is_e164(raw) or not re.fullmatch(r"\+?[0-9]{7,15}", digits):
         return raw
     from phonenumbers import country_code_for_region  # noqa: PLC0415

@@ -29,7 +29,7 @@ from elks_mcp.models import (
     UnreadRow,
 )
 from elks_mcp.money import Money
-from elks_mcp.phone import read_other_party, written
+from elks_mcp.phone import is_plain_number, read_other_party, written
 from elks_mcp.text import cleaned
 
 PAGE_SIZE = 100
@@ -353,7 +353,7 @@ class _Accepted(BaseModel):
 
 class _Sms(_Accepted):
     direction: Lenient[Words] = None
-    sender: Annotated[Lenient[Words], Field(alias="from")] = None
+    sender: Annotated[Lenient[Annotated[str, AfterValidator(_mended)]], Field(alias="from")] = None
     to: Lenient[Words] = None
     message: Lenient[Annotated[str, AfterValidator(_mended)]] = None
     delivered: Time = None
@@ -441,7 +441,21 @@ def _fault(error: ValidationError) -> str:
 
 def _name(words: str | None) -> str:
     """Read a number or a sender's name, which a stranger chose: one line, and no longer than they get."""
-    return " ".join((words or "").split())[:_LONGEST_NAME]
+    return " ".join(cleaned(words or "").split())[:_LONGEST_NAME]
+
+
+def _sender(raw: str, ours: str) -> str:
+    """Read who wrote an incoming text: a number if nothing else stands there, otherwise a name.
+
+    Cleaning or cutting a name never turns it into a number, since the sender could then pass for the owner of
+    that number. A name that looks like a number begins with U+FFFD.
+    """
+    number = read_other_party(raw.strip(" "), ours)
+    if is_plain_number(number):
+        return number
+    name = _name(raw)
+    looks_like_number = re.fullmatch(r"[0-9+ \-().]+", name) is not None
+    return f"\N{REPLACEMENT CHARACTER}{name}" if looks_like_number else name
 
 
 def _direction(sms: _Sms) -> Direction | None:
@@ -452,14 +466,19 @@ def _direction(sms: _Sms) -> Direction | None:
 
 
 def _message(sms: _Sms, currency: str) -> Message:
-    """Make a message. If nobody can say which way it went, its text may be a stranger's and is left out."""
+    """Make a message.
+
+    If its direction cannot be read, its text and its sender's name may be a stranger's and are left out.
+    """
     direction = _direction(sms)
     inbound = direction is Direction.INBOUND
     sender, to = _name(sms.sender), _name(sms.to)
     if inbound:  # else a STOP from `0701740605` or `46701740605` would not count
-        sender = read_other_party(sender, to)
+        sender = _sender(sms.sender or "", to)
     else:
         to = read_other_party(to, sender)
+    if direction is None and not is_plain_number(sender):
+        sender = ""
     return Message(
         id=sms.id,
         direction=direction or Direction.OUTBOUND,

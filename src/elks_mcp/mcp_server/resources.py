@@ -14,7 +14,7 @@ from elks_mcp.app import App
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.answers import HistoryAnswer, HistoryEntry, Shown
 from elks_mcp.mcp_server.scopes import app_of_caller
-from elks_mcp.mcp_server.showing import remark, show
+from elks_mcp.mcp_server.showing import hide, remark, show
 from elks_mcp.mcp_server.standing import describe_policy
 from elks_mcp.models import Direction
 
@@ -87,4 +87,4 @@ async def _read_message(app: App, message_id: str) -> HistoryEntry:
     order = await app.orders.find_order(message_id)
     found = await app.client.get_message(order.receipt.message_id if order and order.receipt else message_id)
     shown = await show(app, [found])
-    return shown[0] if shown else HistoryEntry.of(found.model_copy(update={"text": None}))
+    return shown[0] if shown else HistoryEntry.of(hide(found))

@@ -34,6 +34,21 @@ async def show_all(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry,
     return tuple(HistoryEntry.of(each, words.get(each.id)) for each in messages)
 
 
+async def show_status(app: App, message: Message) -> Message:
+    """Take note of a text whose status is shown; a received one counts as shown, as in a list."""
+    await app.inbox.hear([message])
+    if not await app.inbox.without_hidden([message]):
+        return hide(message)
+    await note_shown(app, [message])
+    return message
+
+
+def hide(message: Message) -> Message:
+    """Leave of a text that may not be read what 46elks says about it."""
+    name_hidden = {"sender": ""} if message.sender_is_name else {}
+    return message.model_copy(update={"text": None, **name_hidden})
+
+
 def remark(listing: Listing, shown: int) -> str:
     """Say what a list leaves out: what was not looked at, and what is hidden."""
     remarks = [] if listing.complete else [_stopped(listing)]

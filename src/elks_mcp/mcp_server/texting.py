@@ -23,7 +23,7 @@ from elks_mcp.mcp_server.params import (
     Until,
 )
 from elks_mcp.mcp_server.sending import carry_out
-from elks_mcp.mcp_server.showing import remark, show
+from elks_mcp.mcp_server.showing import remark, show, show_status
 from elks_mcp.mcp_server.tool import FOR_ALL, READS, SENDS, ElksTool
 from elks_mcp.models import Direction, Scope
 
@@ -80,8 +80,7 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAn
     elif Scope.READ not in app.caller.scopes:
         raise NotFound("You have sent no text by that number.", hint="Give the orderId that send_sms told.")
     app.require_account()
-    message = await app.client.get_message(message_id.strip())
-    await app.inbox.hear([message])
+    message = await show_status(app, await app.client.get_message(message_id.strip()))
     order = await app.orders.find_order(message.id)
     return reports.report_message(message, order)
 
