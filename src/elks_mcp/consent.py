@@ -66,6 +66,25 @@ def read_words(
     return words
 
 
+def find_answers(messages: Sequence[Message], now: datetime) -> frozenset[str]:
+    """Return the ids of received texts whose sender was texted before, by these messages alone."""
+    first_sent: dict[str, datetime] = {}
+    for message in messages:
+        if message.direction is Direction.OUTBOUND:
+            at = message.created_at or now
+            first_sent[message.to] = min(at, first_sent.get(message.to, at))
+    return frozenset(
+        each.id
+        for each in messages
+        if each.direction is Direction.INBOUND and follows(each, first_sent.get(each.sender), now)
+    )
+
+
+def follows(message: Message, first_sent: datetime | None, now: datetime) -> bool:
+    """Return whether a received text was written after its sender was first texted."""
+    return first_sent is not None and first_sent <= (message.created_at or now) + SAME_MOMENT
+
+
 def quote(text: str) -> str:
     """Return what a stranger wrote as it may be quoted: cleaned, in one line, 60 characters at most.
 

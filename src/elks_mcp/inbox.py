@@ -12,9 +12,10 @@ import anyio
 
 from elks_mcp.client import ElksClient
 from elks_mcp.clock import Clock
-from elks_mcp.consent import LastSent, read_words
+from elks_mcp.consent import LastSent, find_answers, read_words
 from elks_mcp.models import Direction, Message
 from elks_mcp.opt_out import OptWord, find_word
+from elks_mcp.phone import is_e164
 from elks_mcp.store import Storage
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,16 @@ class Inbox:
         if self._storage.exists:
             return await (await self._storage.open()).opt_outs.read_words(messages)
         return read_words(messages, self._clock.now(), lambda _, __: LastSent())
+
+    async def find_replies(self, messages: Sequence[Message]) -> frozenset[str]:
+        """Return the ids of received texts whose sender was texted before, by all that is known."""
+        inbound = [each for each in messages if _is_inbound(each) and is_e164(each.sender)]
+        if not inbound:
+            return frozenset()
+        answers = find_answers(messages, self._clock.now())
+        if not self._storage.exists:
+            return answers
+        return await (await self._storage.open()).arrivals.find_replies(inbound, answers)
 
     async def hear(self, messages: Sequence[Message]) -> None:
         """Take note of messages that were read for another reason, if anything is remembered here yet.

@@ -202,14 +202,20 @@ class HistoryEntry(Shown):
     ] = None
     cost: Amount | None = None
     parts: int | None = None
-    is_reply: Annotated[bool, Field(description="46elks sent it by itself, as a webhook's answer.")] = False
+    is_reply: Annotated[
+        bool,
+        Field(
+            description="Received: its sender was texted before it was written. "
+            "Sent: 46elks sent it by itself, as a webhook's answer."
+        ),
+    ] = False
     opt_out: Annotated[
         Literal["opted out", "may be"] | None,
         Field(description="By this text the sender opted out of further texts, or may have."),
     ] = None
 
     @classmethod
-    def of(cls, message: Message, word: OptWord | None = None) -> Self:
+    def of(cls, message: Message, word: OptWord | None = None, *, is_reply: bool = False) -> Self:
         """Show a message, a stranger's words cleaned and in their own field."""
         inbound = message.direction is Direction.INBOUND
         return cls(
@@ -224,7 +230,7 @@ class HistoryEntry(Shown):
             untrusted_text=cleaned(message.text or "")[:_LONGEST_TEXT] if inbound else None,
             cost=Amount.of(message.cost) if message.cost else None,
             parts=message.parts,
-            is_reply=message.is_reply,
+            is_reply=message.is_reply or is_reply,
             opt_out=_OPT_OUT.get(word) if word else None,
         )
 
@@ -406,7 +412,8 @@ def _entry_in_words(entry: HistoryEntry, fence: str) -> str:
         name = f"({entry.untrusted_from}) " if entry.untrusted_from else ""
         words = _mark(f"{name}{entry.untrusted_text}", fence)
     said = "(text not kept)" if words is None else words
-    more = ", automatic reply" if entry.is_reply else ""
+    reply = ", reply" if entry.direction is Direction.INBOUND else ", automatic reply"
+    more = reply if entry.is_reply else ""
     more += f", {_OPT_OUT_IN_WORDS[entry.opt_out]}" if entry.opt_out else ""
     return f"- {when} from {sender} to {entry.to}, {entry.status}{more}, id {entry.id}: {said}"
 

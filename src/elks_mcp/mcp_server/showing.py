@@ -21,17 +21,22 @@ def explain_unread(listing: Listing) -> str:
 async def show(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:
     """Take note of texts, leave out what may not be read, and remember whose words were shown."""
     await app.inbox.hear(messages)
-    words = await app.inbox.read_words(messages)
     shown = await app.inbox.without_hidden(messages)
-    await note_shown(app, shown)
-    return tuple(HistoryEntry.of(each, words.get(each.id)) for each in shown)
+    return await _describe(app, shown, among=messages)
 
 
 async def show_all(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:
     """Show texts that may be read, and remember whose words were shown."""
-    words = await app.inbox.read_words(messages)
-    await note_shown(app, messages)
-    return tuple(HistoryEntry.of(each, words.get(each.id)) for each in messages)
+    return await _describe(app, messages, among=messages)
+
+
+async def _describe(
+    app: App, shown: Sequence[Message], *, among: Sequence[Message]
+) -> tuple[HistoryEntry, ...]:
+    """Describe texts, and remember whose words were shown. `among`: all that were read together with them."""
+    words, replies = await app.inbox.read_words(among), await app.inbox.find_replies(among)
+    await note_shown(app, shown)
+    return tuple(HistoryEntry.of(each, words.get(each.id), is_reply=each.id in replies) for each in shown)
 
 
 async def show_status(app: App, message: Message) -> Message:

@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
-from elks_mcp.models import NEVER_SENT, Direction, Message, Order, OrderState
+from elks_mcp.consent import follows
+from elks_mcp.models import ACCEPTED, NEVER_SENT, Direction, Message, Order, OrderState
 from elks_mcp.phone import Number, is_e164
 from elks_mcp.store.answers import Arrival, Wanted
 from elks_mcp.store.database import Database, Tx, reading
-from elks_mcp.store.schema import accounts, arrivals, contacts, orders
+from elks_mcp.store.schema import Moment, accounts, arrivals, contacts, is_one_of, orders
 
 ARRIVALS_KEPT = timedelta(days=30)
 """How long is known that a text came in. Whoever waits for one asks sooner."""
@@ -70,6 +71,23 @@ class Arrivals:
         return frozenset(hashes[row[0]] for row in [*written, *ordered])
 
     @reading
+    def find_replies(self, tx: Tx, messages: Collection[Message], answers: Collection[str]) -> frozenset[str]:
+        """Return the ids of those received texts whose sender was texted before they were written.
+
+        A text that the account may have sent itself is not a reply. `answers`: ids of texts whose sender is
+        known to have been texted before.
+        """
+        numbers = {each.sender: tx.hasher.number(each.sender) for each in messages}
+        first_sent = _find_first_sent(tx, frozenset(numbers.values()))
+        stored = find_stored(tx, [each.id for each in messages])
+        return frozenset(
+            each.id
+            for each in messages
+            if not stored.get(each.id)
+            and (each.id in answers or follows(each, first_sent.get(numbers[each.sender]), tx.now))
+        )
+
+    @reading
     def find_position(self, tx: Tx, message_id: str) -> int | None:
         """Return the position of a text that came in; None if there is none by that id."""
         its = select(arrivals.c.position).where(arrivals.c.message_id == message_id)
@@ -106,6 +124,25 @@ class Arrivals:
     def hash_of(self, number: Number) -> str:
         """Hash a number as it is kept here."""
         return self._database.hasher.number(number.e164)
+
+
+def _find_first_sent(tx: Tx, hashes: Collection[str]) -> dict[str, datetime]:
+    """Return when each of these numbers was first texted, by history and by our own orders."""
+    by_history = func.coalesce(contacts.c.first_sent_at, contacts.c.sent_at, type_=Moment)
+    known = select(contacts.c.number_hash, by_history.label("at")).where(
+        contacts.c.account_id == tx.account_id, contacts.c.number_hash.in_(hashes)
+    )
+    by_orders = func.min(func.coalesce(orders.c.accepted_at, orders.c.attempted_at), type_=Moment)
+    accepted = select(orders.c.recipient_hash, by_orders.label("at")).where(
+        orders.c.account_id == tx.account_id,
+        orders.c.recipient_hash.in_(hashes),
+        is_one_of(orders.c.state, ACCEPTED),
+    )
+    times: dict[str, datetime] = {}
+    for row in [*tx.all(known), *tx.all(accepted.group_by(orders.c.recipient_hash))]:
+        if row.at is not None:
+            times[row[0]] = min(row.at, times.get(row[0], row.at))
+    return times
 
 
 def _list(tx: Tx, *which: ColumnElement[bool]) -> Select[Any]:
