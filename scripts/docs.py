@@ -70,7 +70,10 @@ _TOOLS_INTRODUCTION = """\
 What an assistant sees. Every answer is a short text and, the same as data, structured content; the first
 words of the text are the status. `dry_run` and `message_id` are understood as well as `dryRun` and
 `messageId`; any other name is refused. An optional argument that is blank, null or the word for it (`null`,
-`None`, `undefined`, `nil`, `NaN`) counts as left out; a blank `dryRun` is refused."""
+`None`, `undefined`, `nil`, `NaN`) counts as left out; a blank `dryRun` is refused.
+
+A list of texts takes 50,000 bytes at most, as data and in words together: some 15,000 tokens. A longer one is
+cut after the newest texts that fit. Its `note` says how many those are, and with which `until` to go on."""
 
 
 def _setting(field: FieldInfo, meaning: str) -> str:

@@ -1,13 +1,20 @@
 """What answers say about texts: which one is a reply, what it holds, how much is shown, and when it was."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
+import httpx2
 import pytest
+from mcp import Client
 from mcp_types import TextResourceContents
 
+from elks_mcp import sandbox
+from elks_mcp.sandbox import Sandbox
+
 from .clocks import ManualClock
-from .connecting import PHONE, box_on, call, connected, data, live
+from .connecting import PHONE, box_on, call, connected, data, live, words
+from .web import site
 
 pytestmark = pytest.mark.anyio
 
@@ -55,3 +62,137 @@ async def test_a_reply_is_told_as_one_where_nothing_was_ever_sent_from_here(cloc
     async with connected(live(box, DRY_RUN="true"), box=box, clock=clock) as client:
         listed = data(await call(client, "get_sms_messages"))["messages"]
         assert [entry["isReply"] for entry in listed] == [True, False]
+
+
+# ── picture messages and empty texts ──
+
+PICTURE = "m" + "0123456789abcdef" * 2
+
+
+def receive_picture(box: Sandbox, text: str = "") -> str:
+    """Let somebody send a picture message, which history holds by an id of its own kind."""
+    message = box.receive(PHONE, text)
+    message.id = PICTURE
+    return message.id
+
+
+@pytest.mark.parametrize("text", ["", "Titta!"])
+async def test_a_picture_message_is_told_as_one_that_cannot_be_shown(clock: ManualClock, text: str) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        receive_picture(box, text)
+        listed = await call(client, "get_sms_messages", direction="inbound")
+        waited = await call(client, "wait_for_reply", after=cursor, timeout=0)
+        for answer, entry in (
+            (listed, data(listed)["messages"][0]),
+            (waited, data(waited)["message"]),
+        ):
+            assert "(a picture message, which this server cannot show yet)" in words(answer)
+            assert (entry["kind"], entry["untrustedText"]) == ("mms", text)
+            assert text in words(answer)
+            assert "empty" not in words(answer)
+
+
+async def test_an_empty_text_is_said_to_be_empty(clock: ManualClock) -> None:
+    box = box_on(clock)
+    for text in ("", "\u200b", " "):
+        box.receive(PHONE, text)
+    box.add_history(clock.now(), text="Hej")
+    async with connected(live(box), box=box, clock=clock) as client:
+        listed = await call(client, "get_sms_messages")
+        assert words(listed).count("(the text is empty)") == 3
+        assert {entry["kind"] for entry in data(listed)["messages"]} == {"sms"}
+
+
+async def test_a_picture_message_that_46elks_does_not_list_is_told_as_one(clock: ManualClock) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        answer = await call(client, "check_sms_status", messageId=PICTURE)
+        assert answer.is_error
+        assert "picture message (MMS), which this server cannot show yet" in words(answer)
+
+
+async def test_a_picture_message_that_a_webhook_brings_reaches_who_waits() -> None:
+    box = Sandbox(clock=sandbox.ManualClock(datetime.now(UTC)))
+    form = {
+        "id": PICTURE,
+        "direction": "incoming",
+        "from": PHONE,
+        "to": box.number,
+        "created": f"{box.clock.now():%Y-%m-%dT%H:%M:%S.%f}",
+        "image": "https://api.46elks.com/a1/images/one.jpg",
+    }
+    async with site(box) as served, served.client() as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            assert (await http.post(await served.hook("sms"), data=form)).status_code == 204
+        waited = await call(client, "wait_for_reply", after=cursor, timeout=0)
+    assert data(waited)["message"]["kind"] == "mms"
+    assert "(a picture message, which this server cannot show yet)" in words(waited)
+
+
+# ── the size of a list ──
+
+
+def size(answer: Any) -> int:
+    """Return how many bytes an answer takes, as data and in words."""
+    as_data = json.dumps(answer.structured_content, ensure_ascii=False, separators=(",", ":"))
+    return len(words(answer).encode()) + len(as_data.encode())
+
+
+async def read_all(client: Client) -> tuple[list[str], int]:
+    """List texts and go on where each answer says, to the end; return their ids, and the number of calls."""
+    ids: list[str] = []
+    more: dict[str, str] = {}
+    calls = 0
+    while True:
+        answer = await call(client, "get_sms_messages", direction="inbound", limit=100, **more)
+        calls += 1
+        assert size(answer) < 52_000
+        found = data(answer)
+        assert found["count"] == len(found["messages"])
+        ids += [entry["id"] for entry in found["messages"]]
+        _, _, until = found["note"].partition("until=")
+        if not until:
+            return ids, calls
+        assert f"it holds {found['count']} of " in found["note"]
+        assert found["note"] in words(answer)
+        more = {"until": until.rstrip(".")}
+
+
+@pytest.mark.parametrize("text", ["😀" * 1600, "Hej! " * 320])
+async def test_a_list_that_would_be_too_long_is_cut_and_says_how_to_go_on(
+    clock: ManualClock, text: str
+) -> None:
+    box = box_on(clock)
+    received = []
+    for _ in range(40):
+        clock.advance(timedelta(seconds=1))
+        received.append(box.receive(PHONE, text).id)
+    async with connected(live(box), box=box, clock=clock) as client:
+        ids, calls = await read_all(client)
+    assert list(dict.fromkeys(ids)) == received[::-1]
+    assert calls > 2
+
+
+async def test_a_hundred_short_texts_are_listed_in_one_answer_or_two(clock: ManualClock) -> None:
+    box = box_on(clock)
+    for number in range(100):
+        clock.advance(timedelta(seconds=1))
+        box.receive(PHONE, f"Ja tack, vi ses {number}.")
+    async with connected(live(box), box=box, clock=clock) as client:
+        ids, calls = await read_all(client)
+    assert (len(set(ids)), calls <= 2) == (100, True)
+
+
+async def test_the_resource_with_received_texts_is_cut_as_well(clock: ManualClock) -> None:
+    box = box_on(clock)
+    for _ in range(20):
+        clock.advance(timedelta(seconds=1))
+        box.receive(PHONE, "😀" * 1600)
+    async with connected(live(box), box=box, clock=clock) as client:
+        (content,) = (await client.read_resource("elks://inbox")).contents
+        assert isinstance(content, TextResourceContents)
+        assert len(content.text.encode()) < 52_000
+        assert "until=" in json.loads(content.text)["note"]

@@ -90,6 +90,11 @@ class ElksClient:
         except Rejected as error:
             if error.status != 404:  # noqa: PLR2004
                 raise
+            if wire.is_picture_id(message_id):
+                raise NotFound(
+                    "That is a picture message (MMS), which this server cannot show yet.",
+                    hint="It can be looked at on 46elks.com.",
+                ) from None
             raise NotFound(
                 "46elks knows no message by that id.",
                 hint="Check the id; get_sms_messages lists the latest ones.",

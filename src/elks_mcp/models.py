@@ -325,6 +325,9 @@ class Message(Frozen):
     is_reply: bool = False
     """Sent by 46elks by itself, as the answer of a webhook."""
 
+    is_picture: bool = False
+    """A picture message (MMS). `text` is what it says besides; the pictures are not read."""
+
     @property
     def sender_is_name(self) -> bool:
         """Whether the sender is not a number but a name, which the writer of the text chose."""

@@ -11,9 +11,17 @@ from collections.abc import Collection, Mapping
 from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError, WrapValidator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
 
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 from elks_mcp.models import (
@@ -139,6 +147,11 @@ def parse_message(body: bytes, currency: str) -> Message:
     return _message(_read(_Sms, body), currency)
 
 
+def is_picture_id(message_id: str) -> bool:
+    """Return whether an id is that of a picture message (https://46elks.com/docs/show-mms-id)."""
+    return re.fullmatch(r"m[0-9a-f]{32}", message_id) is not None
+
+
 def parse_page(body: bytes, currency: str) -> Page:
     """Read a page of history. A row that cannot be read is in `Page.unread` and hides no other.
 
@@ -165,7 +178,7 @@ def _find_unread(row: "_Row", raw: object, not_after: datetime | None) -> Unread
     direction = _direction(row)
     is_left_out = not row.id or direction is None
     may_be_stop = direction is not Direction.OUTBOUND and (
-        is_left_out or not _name(row.sender) or row.message is None
+        is_left_out or not _name(row.sender) or (row.message is None and not row.is_picture)
     )
     may_be_sent = direction is not Direction.INBOUND and (
         is_left_out or not _name(row.to) or row.created is None
@@ -287,7 +300,9 @@ def parse_report(form: Mapping[str, str], order_id: str | None) -> Report | None
 
 
 def parse_incoming(form: Mapping[str, str], now: datetime) -> Message | None:
-    """Read an incoming text (https://46elks.com/docs/receive-sms); None where it is none.
+    """Read an incoming text or picture message; None if it is neither.
+
+    https://46elks.com/docs/receive-sms, https://46elks.com/docs/receive-mms
 
     A time that is more than a week off is not believed.
     """
@@ -357,6 +372,13 @@ class _Sms(_Accepted):
     to: Lenient[Words] = None
     message: Lenient[Annotated[str, AfterValidator(_mended)]] = None
     delivered: Time = None
+    image: Lenient[str] = None
+    images: Lenient[list[Any]] = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is an MMS (https://46elks.com/docs/show-mms-id, https://46elks.com/docs/receive-mms)."""
+        return is_picture_id(self.id or "") or bool(self.image or self.images)
 
 
 class _Row(_Sms):
@@ -375,8 +397,15 @@ class _Incoming(BaseModel):
     direction: Literal["incoming"]
     sender: Annotated[str, Field(alias="from", min_length=1)]
     to: Annotated[str, Field(min_length=1)]
-    message: str
+    message: str | None = None
+    image: str | None = None
     created: Time = None
+
+    @model_validator(mode="after")
+    def _check_content(self) -> Self:
+        if self.message is None and not self.image:
+            raise ValueError("it has neither a text nor a picture")
+        return self
 
 
 class _Number(BaseModel):
@@ -488,10 +517,16 @@ def _message(sms: _Sms, currency: str) -> Message:
         created_at=sms.created,
         delivered_at=sms.delivered,
         status="received" if inbound else sms.status or "unknown",
-        text=sms.message if direction else None,
+        text=_text(sms) if direction else None,
+        is_picture=sms.is_picture,
         cost=_money(sms.cost, currency),
         parts=sms.parts,
     )
+
+
+def _text(sms: _Sms) -> str | None:
+    """Return the text; a picture message without one says nothing."""
+    return "" if sms.message is None and sms.is_picture else sms.message
 
 
 def _older_from(following: object, times: list[datetime]) -> datetime | None:

@@ -22,7 +22,7 @@ from elks_mcp.mcp_server.approval import (
 )
 from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.mcp_server.sending import carry_out
-from elks_mcp.mcp_server.showing import show_all
+from elks_mcp.mcp_server.showing import show_readable
 from elks_mcp.mcp_server.tool import FOR_ALL, READS, SENDS, ElksTool
 from elks_mcp.models import Direction, Order, Scope
 from elks_mcp.phone import Number, SenderId, parse_number, written
@@ -217,7 +217,7 @@ async def _receive(app: App, wanted: Wanted, arrival: Arrival) -> ReplyAnswer | 
     if wanted.answered and message.to != written(wanted.answered.sender):
         return None
     app.replies.drop_told(message.id)
-    (entry,) = await show_all(app, [message])
+    entry = await show_readable(app, message)
     return _answer(wanted, arrival.position, entry, status="received")
 
 

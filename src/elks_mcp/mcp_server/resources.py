@@ -14,7 +14,7 @@ from elks_mcp.app import App
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.answers import HistoryAnswer, HistoryEntry, Shown
 from elks_mcp.mcp_server.scopes import app_of_caller
-from elks_mcp.mcp_server.showing import hide, remark, show
+from elks_mcp.mcp_server.showing import show, show_list
 from elks_mcp.mcp_server.standing import describe_policy
 from elks_mcp.models import Direction
 
@@ -78,13 +78,11 @@ async def _read(app: App, what: Callable[[App], Awaitable[Shown]]) -> str:
 async def _read_inbox(app: App) -> HistoryAnswer:
     app.require_account()
     listing = await app.client.list_messages(_LATEST, Direction.INBOUND)
-    shown = await show(app, listing.messages)
-    return HistoryAnswer(count=len(shown), messages=shown, note=remark(listing, len(shown)))
+    return await show_list(app, listing)
 
 
 async def _read_message(app: App, message_id: str) -> HistoryEntry:
     app.require_account()
     order = await app.orders.find_order(message_id)
     found = await app.client.get_message(order.receipt.message_id if order and order.receipt else message_id)
-    shown = await show(app, [found])
-    return shown[0] if shown else HistoryEntry.of(hide(found))
+    return await show(app, found)

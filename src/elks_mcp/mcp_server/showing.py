@@ -1,11 +1,11 @@
 """What happens to texts before they are shown, whoever asks for them."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
 
 from elks_mcp.app import App
 from elks_mcp.client import LISTED_PAGES
-from elks_mcp.mcp_server.answers import HistoryEntry
+from elks_mcp.mcp_server.answers import HistoryAnswer, HistoryEntry, count_fitting
 from elks_mcp.models import Listing, Message
 from elks_mcp.strangers import shown_from
 
@@ -18,24 +18,37 @@ def explain_unread(listing: Listing) -> str:
     return f"Left out: {texts}, since 46elks' answer cannot be read there; 46elks.com shows what is missing."
 
 
-async def show(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:
-    """Take note of texts, leave out what may not be read, and remember whose words were shown."""
-    await app.inbox.hear(messages)
-    shown = await app.inbox.without_hidden(messages)
-    return await _describe(app, shown, among=messages)
+async def show_list(app: App, listing: Listing) -> HistoryAnswer:
+    """Take note of texts, leave out what may not be read and what would make the answer too long."""
+    await app.inbox.hear(listing.messages)
+    readable = await app.inbox.without_hidden(listing.messages)
+    entries = await _describe(app, readable, among=listing.messages)
+    count = count_fitting(entries)
+    await note_shown(app, readable[:count])
+    note = _remark(listing, readable, count)
+    return HistoryAnswer(count=count, messages=entries[:count], note=note)
 
 
-async def show_all(app: App, messages: Sequence[Message]) -> tuple[HistoryEntry, ...]:
-    """Show texts that may be read, and remember whose words were shown."""
-    return await _describe(app, messages, among=messages)
+async def show(app: App, message: Message) -> HistoryEntry:
+    """Take note of a text and show it; of one that may not be read, only what 46elks says about it."""
+    await app.inbox.hear([message])
+    if not await app.inbox.without_hidden([message]):
+        return HistoryEntry.of(hide(message))
+    return await show_readable(app, message)
+
+
+async def show_readable(app: App, message: Message) -> HistoryEntry:
+    """Show a text that may be read, and remember whose words were shown."""
+    (entry,) = await _describe(app, [message], among=[message])
+    await note_shown(app, [message])
+    return entry
 
 
 async def _describe(
     app: App, shown: Sequence[Message], *, among: Sequence[Message]
 ) -> tuple[HistoryEntry, ...]:
-    """Describe texts, and remember whose words were shown. `among`: all that were read together with them."""
+    """Describe texts. `among`: all that were read together with them."""
     words, replies = await app.inbox.read_words(among), await app.inbox.find_replies(among)
-    await note_shown(app, shown)
     return tuple(HistoryEntry.of(each, words.get(each.id), is_reply=each.id in replies) for each in shown)
 
 
@@ -54,21 +67,46 @@ def hide(message: Message) -> Message:
     return message.model_copy(update={"text": None, **name_hidden})
 
 
-def remark(listing: Listing, shown: int) -> str:
-    """Say what a list leaves out: what was not looked at, and what is hidden."""
-    remarks = [] if listing.complete else [_stopped(listing)]
-    remarks += [unread] if (unread := explain_unread(listing)) else []
-    if hidden := len(listing.messages) - shown:
+def remark(listing: Listing) -> str:
+    """Say what a list leaves out: what was not looked at, and what cannot be read."""
+    stopped = "" if listing.complete else _stopped(listing)
+    return f"{stopped} {explain_unread(listing)}".strip()
+
+
+def _remark(listing: Listing, readable: Sequence[Message], shown: int) -> str:
+    """Say what a list leaves out, too."""
+    remarks = [remark(listing)]
+    if left := readable[shown:]:
+        remarks = [_cut(left, shown, len(readable)), explain_unread(listing)]
+    if hidden := len(listing.messages) - len(readable):
         remarks.append(f"{hidden} from numbers that were never written to are hidden (ELKS_INBOUND=known).")
-    return " ".join(remarks)
+    return " ".join(each for each in remarks if each)
+
+
+def _cut(left: Sequence[Message], shown: int, found: int) -> str:
+    """Say that a list was cut, and how to go on."""
+    cut = f"The answer would be too long, so it holds {shown} of {found} texts"
+    times = [each.created_at for each in left if each.created_at]
+    if not times:
+        return f"{cut}."
+    until = _write_until(times[0] + _MILLISECOND)
+    return f"{cut}: for the others call get_sms_messages again with until={until}."
+
+
+_MILLISECOND = timedelta(milliseconds=1)
+"""46elks' times are that exact, and `until` leaves out its own moment."""
+
+
+def _write_until(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def _stopped(listing: Listing) -> str:
     stopped = f"The search stopped after {LISTED_PAGES} pages of 46elks' history"
     if listing.older_from is None:
         return f"{stopped}."
-    moment = listing.older_from.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return f"{stopped}: for older texts call get_sms_messages again with until={moment}."
+    until = _write_until(listing.older_from)
+    return f"{stopped}: for older texts call get_sms_messages again with until={until}."
 
 
 async def note_shown(app: App, messages: Sequence[Message]) -> None:

@@ -23,7 +23,7 @@ from elks_mcp.mcp_server.params import (
     Until,
 )
 from elks_mcp.mcp_server.sending import carry_out
-from elks_mcp.mcp_server.showing import remark, show, show_status
+from elks_mcp.mcp_server.showing import show_list, show_status
 from elks_mcp.mcp_server.tool import FOR_ALL, READS, SENDS, ElksTool
 from elks_mcp.models import Direction, Scope
 
@@ -62,8 +62,7 @@ async def get_sms_messages(
     app.require_account()
     wanted = None if direction == "both" else Direction(direction)
     listing = await app.client.list_messages(limit, wanted, until=until)
-    entries = await show(app, listing.messages)
-    return HistoryAnswer(count=len(entries), messages=entries, note=remark(listing, len(entries)))
+    return await show_list(app, listing)
 
 
 async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAnswer:
