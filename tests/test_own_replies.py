@@ -430,3 +430,29 @@ async def test_p7_who_waits_with_a_token_that_is_revoked_reads_no_answer(tool: s
         assert "hemlig" not in "".join(read)
         assert "Internal Server Error" not in "".join(read)
         assert len(posted(box)) == 1, "what was asked for before is sent all the same"
+
+
+@pytest.mark.parametrize("odd", ["s1", "s/../x"])
+async def test_an_answer_with_an_odd_id_does_not_hold_up_those_behind_it(
+    here: Callers, box: Sandbox, clock: ManualClock, odd: str
+) -> None:
+    sent = await here.send(here.mine)
+    clock.advance(MINUTE)
+    box.receive(PHONE, "Odd").id = odd
+    clock.advance(MINUTE)
+    box.receive(PHONE, "Even")
+    clock.advance(MINUTE)
+    assert text_of(await wait(here.mine, after=sent["orderId"])) == "Even"
+
+
+async def test_an_answer_that_46elks_never_shows_does_not_hold_up_those_behind_it(
+    here: Callers, box: Sandbox, clock: ManualClock
+) -> None:
+    sent = await here.send(here.mine)
+    clock.advance(MINUTE)
+    lost = box.receive(PHONE, "Lost")
+    box.faults.inject(Fault.UNAVAILABLE, method="GET", path=f"/sms/{lost.id}", times=None)
+    clock.advance(MINUTE)
+    box.receive(PHONE, "Even")
+    clock.advance(MINUTE)
+    assert text_of(await wait(here.mine, after=sent["orderId"])) == "Even"

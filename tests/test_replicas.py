@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio
 import httpx2
 import psycopg
 import pytest
+from mcp import Client
 
 from elks_mcp.sandbox import Sandbox
 
@@ -186,3 +188,26 @@ async def test_two_hundred_who_wait_at_two_replicas_each_get_their_own_answer(
             assert answer["message"]["from"] == number
         nothing = [answer for number in silent for answer in heard[place, number]]
         assert [answer["status"] for answer in nothing] == ["no_reply"] * 15
+
+
+async def test_who_waits_at_either_replica_gets_one_text_of_which_46elks_tells_one(
+    postgres_database: str,
+) -> None:
+    async with (
+        replicas(postgres_database) as (box, one, two),
+        one.client() as at_one,
+        two.client() as at_two,
+    ):
+        answers: list[dict[str, Any]] = []
+
+        async def wait(client: Client, **arguments: Any) -> None:
+            answers.append(data(await call(client, "wait_for_reply", timeout=60, **arguments)))
+
+        async with anyio.create_task_group() as calls:
+            for client in (at_one, at_two):
+                calls.start_soon(wait, client)
+                calls.start_soon(partial(wait, client, sender=PHONE))
+            replies = [where.app.replies for where in (one, two)]
+            await until(lambda: [len(each._waiters) for each in replies] == [2, 2])
+            box.receive(PHONE, "Ja ✈️")
+    assert [each["message"]["untrustedText"] for each in answers] == ["Ja ✈️"] * 4

@@ -530,3 +530,44 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(monkeypatch: pyte
         answer = await call(client, "wait_for_reply", timeout=1)
         assert (failed.is_set(), data(answer)["status"]) == (True, "no_reply")
         assert (await client.list_tools()).tools
+
+
+# ── odd ids, and texts that 46elks shows late ──
+
+
+@pytest.mark.parametrize("odd", ["s1", "s/../x?y#z", "..", "x" * 100])
+async def test_a_text_in_history_with_an_odd_id_is_told_of_and_the_cursor_goes_on(
+    box: Sandbox, clock: ManualClock, odd: str
+) -> None:
+    async with connected(live(box), box=box, clock=clock) as client:
+        await call(client, "send_sms", to=PHONE, message="Kommer du?")
+        clock.advance(MINUTE)
+        box.reply(PHONE, "Odd").id = odd  # type: ignore[union-attr]
+        clock.advance(MINUTE)
+        box.reply(PHONE, "Even")
+        first = data(await call(client, "wait_for_reply", sender=PHONE, timeout=0))
+        more = {"sender": PHONE, "after": first["cursor"], "timeout": 0}
+        second = data(await call(client, "wait_for_reply", **more))
+        listed = data(await call(client, "get_sms_messages", direction="inbound"))
+    assert (first["status"], first["message"]) == ("received", None)
+    assert "get_sms_messages may, later" in first["note"]
+    assert second["message"]["untrustedText"] == "Even"
+    assert [each["untrustedText"] for each in listed["messages"]] == ["Even", "Odd"]
+
+
+async def test_a_text_that_46elks_shows_a_few_seconds_late_is_waited_for(
+    box: Sandbox, clock: ManualClock
+) -> None:
+    async with connected(live(box), box=box, clock=clock) as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        clock.advance(MINUTE)
+        message = box.receive(PHONE, "Ja")
+        path, calls = f"/sms/{message.id}", Calls()
+        box.faults.inject(Fault.UNAVAILABLE, path=path, times=2)
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(calls.wait, "it", client, after=cursor, timeout=20))
+            for asked in (1, 2):
+                await until(lambda asked=asked: len(gets(box, path)) == asked)  # type: ignore[misc]
+                await at_rest(lambda: False)
+                clock.advance(SECOND)
+    assert calls.answers["it"]["message"]["untrustedText"] == "Ja"

@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from mcp import Client
 from elks_mcp import sandbox
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.models import AccountNumbers, OrderState
+from elks_mcp.phone import Number
 from elks_mcp.sandbox import Fault, Sandbox
 from elks_mcp.sources import WEBHOOK_SOURCES, find_caller
 from elks_mcp.tasks import unwrapped
 
 from .connecting import ERAS, PHONE, Era, call, come_true, data, posted, until, words
 from .provider import api_of, gets
+from .stores import DATABASES, KEY
 from .web import Site, post, site
 
 pytestmark = pytest.mark.anyio
@@ -494,3 +497,95 @@ async def test_a_database_that_hangs_is_answered_for_in_time_and_without_a_word(
         released.set()
         assert (await post(hook, form)).status_code == 204  # 46elks tells again
         assert await arrived(served) == [form["id"]]
+
+
+# ── several calls that wait for one text ──
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Name the database that a server uses."""
+    if request.param == "sqlite":
+        return {}
+    url = request.getfixturevalue("postgres_with_tables")
+    return {"ELKS_DATABASE_URL": url, "ELKS_SECRET_KEY": KEY.get_secret_value()}
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_every_call_that_waits_gets_a_text_that_46elks_does_not_show_yet(
+    database: dict[str, str], era: Era
+) -> None:
+    async with told(ELKS_POLL_SECONDS="3600", **database) as (box, served), served.client(era) as client:
+        await call(client, "send_sms", to=PHONE, message="Kommer du?")
+        answers: list[dict[str, Any]] = []
+        box.faults.inject(Fault.UNAVAILABLE, method="GET", path="/sms/*", times=None)
+
+        async def wait(tool: str, **arguments: Any) -> None:
+            answer = data(await call(client, tool, timeout=60, **arguments))
+            answers.append(answer.get("reply", answer))
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(wait, "wait_for_reply")
+            calls.start_soon(partial(wait, "wait_for_reply", sender=PHONE))
+            calls.start_soon(partial(wait, "ask_by_sms", to=PHONE, message="Kommer du?"))
+            await until(lambda: len(served.app.replies._waiters) == 3)
+            message = box.receive(PHONE, "Ja ✈️")
+        gone = served.app.replies.find_told(message.id)
+    assert [each["message"]["untrustedText"] for each in answers] == ["Ja ✈️"] * 3
+    assert gone is None, "all who waited have it"
+
+
+async def test_a_text_that_was_read_is_kept_no_longer_than_somebody_waits_for_it() -> None:
+    async with told() as (box, served), served.client() as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        replies = served.app.replies
+        with replies.reading() as waits, replies.reading() as waits_for_another:
+            waits_for_another.wanted = await replies.after(0, Number(STRANGER))
+            message = box.receive(PHONE, "Ja")
+            await until(lambda: [each.status for each in box.webhooks] == [204])
+            await call(client, "wait_for_reply", after=cursor, timeout=0)
+            assert replies.find_told(message.id)
+            waits.wanted = await replies.after(await replies.find_position(), None)
+            await call(client, "wait_for_reply", timeout=0)
+            assert replies.find_told(message.id) is None
+
+
+# ── odd words of 46elks ──
+
+
+@pytest.mark.parametrize(
+    ("field", "odd"),
+    [
+        *(("id", odd) for odd in ("s1", "s/../x?y#z", "..", "O 1", "x" * 100)),
+        *(("created", odd) for odd in ("yesterday", "", "9999-12-31T23:59:59", "0001-01-01 00:00:00")),
+        *(("from", odd) for odd in ("\u202e", "x" * 500, "+" + "4" * 500, "\ufffd\0")),
+    ],
+)
+async def test_a_text_with_an_odd_field_is_delivered_or_dropped_and_the_next_one_comes(
+    field: str, odd: str
+) -> None:
+    async with told() as (box, served), served.client() as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
+        assert (await post(hook, {**form, field: odd})).status_code == 204
+        even = {**form, "id": "s" + "1" * 32, "message": "Even"}
+        assert (await post(hook, even)).status_code == 204
+        said = []
+        for _ in await arrived(served):
+            answer = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
+            again = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
+            assert again["cursor"] == answer["cursor"] != cursor
+            said.append(answer["message"]["untrustedText"])
+            cursor = answer["cursor"]
+    assert said == ["Even"] if odd == "O 1" else said == [INCOMING["message"], "Even"]
+
+
+@pytest.mark.parametrize("odd", ["", "x" * 101, "sÄÖ", "s1\n", " s1"])
+async def test_a_text_whose_id_cannot_be_stored_is_dropped_and_logged(
+    odd: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with told() as (box, served):
+        hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
+        assert (await post(hook, {**form, "id": odd})).status_code == 204
+        assert await arrived(served) == []
+    assert "a webhook was dropped: it is no incoming text" in caplog.text

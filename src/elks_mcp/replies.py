@@ -6,8 +6,8 @@ and of the store than one.
 
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 import anyio
@@ -54,6 +54,13 @@ class _Waiter:
             self.came.set()
 
 
+class Reading:
+    """A call that waits for a text. Until it says which text it wants, it wants any."""
+
+    def __init__(self) -> None:
+        self.wanted = Wanted()
+
+
 class Replies:
     """Hands texts that come in to those who wait for them. `poll`: how often 46elks' history is read then."""
 
@@ -68,6 +75,9 @@ class Replies:
         self._waiters: set[_Waiter] = set()
         self._told: OrderedDict[str, tuple[datetime, Message]] = OrderedDict()
         """What 46elks told here by itself, and when: it may not show it in its history yet."""
+        self._readings: set[Reading] = set()
+        self._read: dict[str, Arrival] = {}
+        """Texts of `_told` that a call has returned, by 46elks' id."""
         self._seen: int | None = None
         """The position of the latest text that was handed round; None while nobody waits."""
         self._beginning = anyio.Lock()
@@ -94,13 +104,31 @@ class Replies:
             self._told.popitem(last=False)
 
     def find_told(self, message_id: str) -> Message | None:
-        """Return what was brought a short while ago, if nobody has read it."""
+        """Return what was brought a short while ago, unless all calls that wait for it have it."""
         _, message = self._told.get(message_id, (None, None))
         return message
 
-    def drop_told(self, message_id: str) -> None:
-        """Let go of what was brought, since somebody reads it."""
-        self._told.pop(message_id, None)
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Keep the texts that a call waits for, even if another call reads them, until the context ends."""
+        reading = Reading()
+        self._readings.add(reading)
+        try:
+            yield reading
+        finally:
+            self._readings.remove(reading)
+            self._drop_read()
+
+    def note_read(self, arrival: Arrival) -> None:
+        """Note that a call returns a text: it is deleted when no other call waits for it any more."""
+        self._read[arrival.message_id] = arrival
+
+    def _drop_read(self) -> None:
+        """Delete the texts that were read and that no call waits for."""
+        for arrival in list(self._read.values()):
+            if not any(each.wanted.is_met_by(arrival) for each in self._readings):
+                del self._read[arrival.message_id]
+                self._told.pop(arrival.message_id, None)
 
     def forget_told(self) -> None:
         """Let go of words that nobody came for."""

@@ -1,7 +1,7 @@
 """The toolset `inbox`: waiting for what people answer."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from mcp.server.elicitation import ElicitationResult
@@ -24,11 +24,15 @@ from elks_mcp.mcp_server.params import After, DryRun, From, Key, ReplyFrom, Text
 from elks_mcp.mcp_server.sending import carry_out
 from elks_mcp.mcp_server.showing import show_readable
 from elks_mcp.mcp_server.tool import FOR_ALL, READS, SENDS, ElksTool
-from elks_mcp.models import Direction, Order, Scope
+from elks_mcp.models import Direction, Message, Order, Scope
 from elks_mcp.phone import Number, SenderId, parse_number, written
+from elks_mcp.replies import Reading
 from elks_mcp.store import Arrival, Wanted
 
 _BETWEEN_PROGRESS = timedelta(seconds=5)
+
+_SHOWN_WITHIN, _BETWEEN_TRIES = timedelta(seconds=10), timedelta(seconds=1)
+"""How long, and how often, 46elks is asked for a text that it does not show yet."""
 
 
 async def wait_for_reply(
@@ -42,10 +46,10 @@ async def wait_for_reply(
     """
     app = ctx.request_context.lifespan_context
     app.require_account()
-    with app.share.hold(Use.WAITS):
-        wanted = await _read_wanted(app, sender, after)
+    with app.share.hold(Use.WAITS), app.replies.reading() as reading:
+        reading.wanted = await _read_wanted(app, sender, after)
         await app.replies.look()
-        return await _wait(app, ctx, wanted, seconds)
+        return await _wait(app, ctx, reading, seconds)
 
 
 async def plan_question(
@@ -88,20 +92,25 @@ async def ask_by_sms(
     and then wait_for_reply. Without an answer in time do not ask again: go on with wait_for_reply.
     """
     app = ctx.request_context.lifespan_context
-    with app.share.hold(Use.WAITS):  # before it is sent: a text that asks is of no use without the answer
+    # Both before it is sent: a text that asks is of no use without the answer, and that may come soon.
+    with app.share.hold(Use.WAITS), app.replies.reading() as reading:
         sent = await carry_out(app, planned, asked, message)
-        return await _wait_for_answer(app, ctx, sent, seconds)
+        return await _wait_for_answer(app, ctx, reading, sent, seconds)
 
 
-async def _wait_for_answer(app: App, ctx: Context[App], sent: SendAnswer, seconds: float) -> AskAnswer:
+async def _wait_for_answer(
+    app: App, ctx: Context[App], reading: Reading, sent: SendAnswer, seconds: float
+) -> AskAnswer:
     if sent.order_id is None:
         return AskAnswer(sent=sent)
     try:
         order = await app.orders.find_order(sent.order_id)
-        reply = await _wait(app, ctx, await _want_answer(app, order), seconds) if order else None
+        if order is None:
+            return AskAnswer(sent=sent)
+        reading.wanted = await _want_answer(app, order)
+        return AskAnswer(sent=sent, reply=await _wait(app, ctx, reading, seconds))
     except ElksError as error:  # it was sent all the same
         return AskAnswer(sent=sent, note=f"Nobody can wait for the answer now: {error.explain()}")
-    return AskAnswer(sent=sent, reply=reply)
 
 
 async def _read_wanted(app: App, sender: str, after: str) -> Wanted:
@@ -182,43 +191,66 @@ async def _read_position(app: App, after: str) -> int:
     return position
 
 
-async def _wait(app: App, ctx: Context[App], wanted: Wanted, seconds: float) -> ReplyAnswer:
+async def _wait(app: App, ctx: Context[App], reading: Reading, seconds: float) -> ReplyAnswer:
     """Wait for a text, and tell the client every few seconds that we still do."""
     began = app.clock.now()
     end = began + timedelta(seconds=seconds)
-    seen = max(wanted.after, await app.replies.find_position())
+    seen = max(reading.wanted.after, await app.replies.find_position())
+    unreadable = ""
     while True:
+        wanted = reading.wanted
         if arrival := await app.replies.wait(wanted, min(end - app.clock.now(), _BETWEEN_PROGRESS)):
-            if answer := await _receive(app, wanted, arrival):
+            answer = await _receive(app, wanted, arrival, end)
+            if isinstance(answer, ReplyAnswer):
                 return answer
-            wanted = wanted._replace(after=arrival.position)
+            unreadable = answer or unreadable
+            reading.wanted = wanted._replace(after=arrival.position)
             continue
         waited = (app.clock.now() - began).total_seconds()
         await ctx.report_progress(min(waited, seconds), seconds, "Waiting for a reply.")
         if waited >= seconds or app.replies.is_over:
             break
-    note = _STOPPING if app.replies.is_over else app.replies.trouble or (_HIDDEN if wanted.known_only else "")
-    return _answer(wanted, seen, None, note)
+    note = unreadable or app.replies.trouble or (_HIDDEN if wanted.known_only else "")
+    return _answer(wanted, seen, None, _STOPPING if app.replies.is_over else note)
 
 
-async def _receive(app: App, wanted: Wanted, arrival: Arrival) -> ReplyAnswer | None:
-    """Fetch what came in; None if it is not for whoever waits."""
+async def _receive(app: App, wanted: Wanted, arrival: Arrival, end: datetime) -> ReplyAnswer | str:
+    """Fetch what came in; if it is not for the caller, or nobody can say, return a note or ""."""
     if not await app.replies.is_meant(arrival, wanted):
-        return None
+        return ""
     try:
-        told = app.replies.find_told(arrival.message_id)
-        message = told or await app.client.get_message(arrival.message_id)
+        message = await _fetch(app, arrival.message_id, min(end, app.clock.now() + _SHOWN_WITHIN))
         message = message.model_copy(update={"direction": Direction.INBOUND, "status": "received"})
-    except (ProviderError, NotFound) as error:
+    except (ProviderError, NotFound, InvalidInput) as error:
+        why = _NO_ID if isinstance(error, InvalidInput) else error.explain()
         if wanted.answered:  # it may be to another number of the account
-            return _answer(wanted, wanted.after, None, f"A text may have come. {error.explain()}")
-        note = f"46elks does not show what it says: {error.explain()} get_sms_messages may, later."
+            return f"A text may have come. {why}"
+        note = f"46elks does not show what it says: {why} get_sms_messages may, later."
         return _answer(wanted, arrival.position, None, note, status="received")
     if wanted.answered and message.to != written(wanted.answered.sender):
-        return None
-    app.replies.drop_told(message.id)
+        return ""
     entry = await show_readable(app, message)
+    app.replies.note_read(arrival)
     return _answer(wanted, arrival.position, entry, status="received")
+
+
+async def _fetch(app: App, message_id: str, end: datetime) -> Message:
+    """Return a text that came in, as 46elks told it here or as it shows it, at the latest at `end`.
+
+    Raises:
+        ProviderError, NotFound: 46elks does not show it.
+        InvalidInput: it has an id for which 46elks cannot be asked.
+    """
+    while True:
+        if told := app.replies.find_told(message_id):
+            return told
+        try:
+            return await app.client.get_message(message_id)
+        except (ProviderError, NotFound):
+            again_at = app.clock.now() + _BETWEEN_TRIES
+            if again_at > end or app.replies.is_over:
+                raise
+        await app.clock.sleep_until(again_at)
 
 
 def _answer(
@@ -241,6 +273,7 @@ def _answer(
     )
 
 
+_NO_ID = "46elks cannot be asked for a text with an id like this one's."
 _STOPPING = "The server is stopping; another, or the same in a while, goes on from the cursor."
 _HIDDEN = "Texts from numbers that were never written to are hidden (ELKS_INBOUND=known)."
 
