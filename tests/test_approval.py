@@ -20,6 +20,9 @@ from mcp_types import (
 
 from elks_mcp.mcp_server.approval import ANSWER_WITHIN, can_ask
 from elks_mcp.sandbox import Sandbox
+from elks_mcp.settings import load
+from elks_mcp.store.book import MOST_WAITING
+from elks_mcp.store.desk import Desk, open_database
 
 from .clocks import ManualClock
 from .connecting import (
@@ -39,6 +42,7 @@ from .connecting import (
     posted,
     words,
 )
+from .stores import DATABASES, KEY
 
 pytestmark = pytest.mark.anyio
 
@@ -509,3 +513,83 @@ async def test_an_answer_that_nobody_asked_for_sends_nothing(box: Sandbox) -> No
         )
     assert isinstance(forged, InputRequiredResult)
     assert posted(box) == []
+
+
+# ── how many may wait ──
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Name the database that a server uses."""
+    if request.param == "sqlite":
+        return {}
+    url = request.getfixturevalue("postgres_with_tables")
+    return {"ELKS_DATABASE_URL": url, "ELKS_SECRET_KEY": KEY.get_secret_value()}
+
+
+ALWAYS = {"ELKS_CONFIRM": "always", "ELKS_INBOUND": "all"}
+_WAITS = re.compile(r"waiting for approval (A-[0-9A-Z]{4})")
+
+
+async def ask_for_all(client: Client, texts: list[tuple[str, str]]) -> list[str]:
+    """Ask for texts at the same time, each a number and what to say; return the answers in that order."""
+    answers = [""] * len(texts)
+
+    async def ask(number: int, to: str, message: str) -> None:
+        answers[number] = words(await call(client, "send_sms", to=to, message=message))
+
+    async with anyio.create_task_group() as calls:
+        for number, (to, message) in enumerate(texts):
+            calls.start_soon(ask, number, to, message)
+    return answers
+
+
+async def test_texts_that_wait_for_a_person_count_as_texts_to_their_number(
+    box: Sandbox, database: dict[str, str]
+) -> None:
+    clock = ManualClock()
+    async with connected(live(box, **ALWAYS, **database), box=box, clock=clock) as client:
+        answers = await ask_for_all(client, [(PHONE, f"Text {number}") for number in range(12)])
+        waiting = [answer for answer in answers if _WAITS.search(answer)]
+        refused = [answer for answer in answers if "Refused by velocity" in answer]
+        assert (len(waiting), len(refused)) == (5, 7)
+        again = await ask_for_all(client, [(PHONE, f"Text {number}") for number in range(12)])
+        assert {found.group(1) for answer in again if (found := _WAITS.search(answer))} == {
+            found.group(1) for answer in waiting if (found := _WAITS.search(answer))
+        }, "an identical text that waits is that order"
+        clock.advance(timedelta(minutes=29))
+        assert "Refused by velocity" in words(await call(client, "send_sms", to=PHONE, message="Later"))
+        clock.advance(timedelta(minutes=2))
+        assert _WAITS.search(words(await call(client, "send_sms", to=PHONE, message="Later")))
+
+
+async def test_a_text_asked_for_many_times_at_once_waits_once_and_is_never_one_too_many(
+    box: Sandbox, database: dict[str, str]
+) -> None:
+    once = {**ALWAYS, "ELKS_MAX_PER_NUMBER": "1", **database}
+    async with connected(live(box, **once), box=box, clock=ManualClock()) as client:
+        answers = await ask_for_all(client, [(PHONE, "Hej")] * 6)
+    found = [_WAITS.search(answer) for answer in answers]
+    assert all(found)
+    assert len({each.group(1) for each in found if each}) == 1
+
+
+async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes_room(
+    box: Sandbox, database: dict[str, str], tmp_path: Path
+) -> None:
+    environ = live(box, **ALWAYS, **{"ELKS_STATE_DIR": str(tmp_path), **database})
+    numbers = [f"+467017406{last}" for last in range(20, 50)]
+    clock = ManualClock()
+    async with connected(environ, box=box, clock=clock) as client:
+        answers = await ask_for_all(client, [(number, "Hej") for number in numbers])
+        waiting = [found.group(1) for answer in answers if (found := _WAITS.search(answer))]
+        refused = [answer for answer in answers if not _WAITS.search(answer)]
+        assert (len(waiting), len(refused)) == (MOST_WAITING, len(numbers) - MOST_WAITING) == (20, 10)
+        for answer in refused:
+            assert answer.startswith("Not sent: 20 texts of this caller wait for a person")
+            assert "`elks-mcp pending`" in answer
+        place = load(environ).settings.place()
+        async with open_database(place, clock) as opened:
+            await Desk(opened).cancel(waiting[0])
+        again = await ask_for_all(client, [("+46701740690", "Hej"), ("+46701740691", "Hej")])
+    assert len([answer for answer in again if _WAITS.search(answer)]) == 1

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -669,3 +670,13 @@ def test_a_state_directory_stays_private(place: Place) -> None:
     assert [path.stat().st_mode & 0o077 for path in place.folder.iterdir()] == [0] * len(
         list(place.folder.iterdir())
     )
+
+
+def test_texts_that_wait_to_one_number_are_listed_together(place: Place) -> None:
+    alike = [do(place, partial(wait_one, text=f"Text {number}")) for number in range(3)]
+    other = do(place, lambda store: wait_one(store, "Hej", to=OTHER_PHONE))
+    first, second, third, *_ = tell(place, "pending").output.splitlines()
+    together = f"3 texts to {PHONE.e164} (Sweden) from +46701740699, 3 parts, 1.56 SEK; because of confirm;"
+    assert first == f"{together} the first expires in 29 minutes:"
+    assert second == f"  {', '.join(order.approval for order in alike)}"
+    assert third.startswith(f"{other.approval}  to {OTHER_PHONE.e164} (Sweden), 1 part, 0.52 SEK;")

@@ -489,7 +489,11 @@ def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
             "would cost 20.00 SEK, and of the 100.00 SEK for any 24 hours 10.00 SEK is left.",
             "ELKS_BUDGET_PER_DAY",
         ),
-        ("velocity", "got 5 texts in 10 minutes; try again later.", "ELKS_MAX_PER_NUMBER"),
+        (
+            "velocity",
+            "got 5 texts in 10 minutes (those that wait for a person count); try again later.",
+            "ELKS_MAX_PER_NUMBER",
+        ),
     ],
 )
 def test_a_refusal_by_policy_says_why_and_names_the_operators_variable(

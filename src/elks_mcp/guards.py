@@ -358,17 +358,27 @@ _TIMES_A_DAY = 4
 
 
 def velocity(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
-    """Keep one number from being flooded. A text from there starts the 10 minutes anew, not the day."""
+    """Keep one number from being flooded, with texts that wait for a person too.
+
+    A text from there starts the 10 minutes anew, not the day.
+    """
     if facts.recall is None:
         return None
     most = policy.max_per_number
     if facts.recall.lately >= most:
-        said = f"{draft.to.e164} got {facts.recall.lately} texts in 10 minutes; try again later."
+        said = (
+            f"{draft.to.e164} got {facts.recall.lately} texts in 10 minutes{_WAITING_TOO}; try again later."
+        )
         return _refuse(said, "ELKS_MAX_PER_NUMBER")
     if facts.recall.today >= most * _TIMES_A_DAY:
-        said = f"{draft.to.e164} got {facts.recall.today} texts in 24 hours; try again tomorrow."
+        said = (
+            f"{draft.to.e164} got {facts.recall.today} texts in 24 hours{_WAITING_TOO}; try again tomorrow."
+        )
         return _refuse(said, "ELKS_MAX_PER_NUMBER")
     return None
+
+
+_WAITING_TOO = " (those that wait for a person count)"
 
 
 # ── what a person should see first ──

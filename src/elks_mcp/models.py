@@ -282,10 +282,10 @@ class Recall(Frozen):
     """Something was ever sent to the recipient, or received from it."""
 
     lately: int = 0
-    """Texts to the recipient in the last 10 minutes, or since it last wrote."""
+    """Texts to the recipient that wait for a person, or of the last 10 minutes, or since it last wrote."""
 
     today: int = 0
-    """Texts to the recipient in the last 24 hours."""
+    """Texts to the recipient that wait for a person, or of the last 24 hours."""
 
     spent: int = 0
     """Charged or reserved in the last 24 hours, in ten-thousandths of the account's currency."""

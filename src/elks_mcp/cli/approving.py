@@ -7,11 +7,13 @@ import sys
 
 import click
 
-from elks_mcp.cli.showing import measure_columns, say, show_recipient, show_size, show_time
+from elks_mcp.cli.showing import counted, measure_columns, say, show_recipient, show_size, show_time
 from elks_mcp.cli.state import State
 from elks_mcp.display import visible
 from elks_mcp.errors import NotApproved
 from elks_mcp.models import NEVER_SENT, Approver, Effect, Finding, Order, OrderState, of_effect
+from elks_mcp.money import Money
+from elks_mcp.phone import written
 from elks_mcp.policy import Confirm, Policy, reasons_to_ask
 from elks_mcp.questions import put_question
 from elks_mcp.settings import Configuration
@@ -45,8 +47,11 @@ def list_pending(configuration: Configuration) -> int:
         say(state.absence)
         return 0
     waiting = state.ask(lambda database: Desk(database).list_waiting())
+    groups: dict[tuple[object, ...], list[Filed]] = {}
     for filed in waiting:
-        say(_pending(filed))
+        groups.setdefault(_kind(filed), []).append(filed)
+    for group in groups.values():
+        say(_pending(group[0]) if len(group) == 1 else _pending_together(group))
     say("`elks-mcp approve A-…` shows the text and lets it go." if waiting else "Nothing waits.")
     return 0
 
@@ -100,10 +105,31 @@ def _report(filed: Filed) -> int:
     return 0
 
 
+def _kind(filed: Filed) -> tuple[object, ...]:
+    """Say what orders have in common that are shown in one group."""
+    order = filed.order
+    return filed.owner, order.to, order.sender, order.price.currency, _why_pending(filed)
+
+
 def _pending(filed: Filed) -> str:
     order = filed.order
     facts = f"{order.approval}  to {show_recipient(order)}, {show_size(order)}"
+    return f"{facts}; {_why_pending(filed)} expires in {show_time(filed.left)}"
+
+
+def _pending_together(group: list[Filed]) -> str:
+    """Show orders of one kind, the one that expires first in front."""
+    first, orders = group[0], [filed.order for filed in group]
+    price = Money(sum(order.price.units for order in orders), first.order.price.currency)
+    facts = (
+        f"{len(orders)} texts to {show_recipient(first.order)} from {visible(written(first.order.sender))}, "
+        f"{counted(sum(order.parts for order in orders), 'part')}, {price}; "
+        f"{_why_pending(first)} the first expires in {show_time(first.left)}:"
+    )
+    return "\n".join([facts, f"  {', '.join(str(order.approval) for order in orders)}"])
+
+
+def _why_pending(filed: Filed) -> str:
     if filed.approved:
-        return f"{facts}; approved, waits for a server, expires in {show_time(filed.left)}"
-    why = ", ".join(reason.guard for reason in why_asked(order))
-    return f"{facts}; because of {why}; expires in {show_time(filed.left)}"
+        return "approved, waits for a server,"
+    return f"because of {', '.join(reason.guard for reason in why_asked(filed.order))};"

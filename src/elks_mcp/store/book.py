@@ -5,7 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Row, exists, insert, or_, select
+from sqlalchemy import Row, exists, func, insert, or_, select
 
 from elks_mcp.errors import NotFound, Refused, StateUnavailable, StateUncertain
 from elks_mcp.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState, Recall
@@ -35,6 +35,9 @@ KEPT_WAITING_FOR_YES = timedelta(minutes=30)
 KEPT_WAITING_TO_GO = timedelta(hours=1)
 """How long an order that a person approved waits for a server to send it."""
 
+MOST_WAITING = 20
+"""How many orders of one caller may wait for a person: about what one can read in the time that they wait."""
+
 _NOT_NEEDED = "It was asked for again, and by then nobody had to agree."
 
 
@@ -61,7 +64,7 @@ class Book:
 
         Raises:
             InvalidInput: the idempotency key was used for another message.
-            Refused: a guard minds.
+            Refused: a guard minds, or too many orders of the caller wait for a person.
             StateUnavailable: it is in no queue.
             StateUncertain: nobody knows whether it is.
         """
@@ -108,6 +111,8 @@ class Book:
             close(tx, earlier.waiting, OrderState.CANCELLED, _NOT_NEEDED)  # or a late yes would send it twice
         if earlier.overdue:
             _expire_waiting(tx, earlier.overdue)
+        if waits:
+            _check_room(tx, draft.caller)
         row = _new_row(tx, approval, waits=waits) | {"id": order_id}
         may_go = earlier.is_first and not waits
         claim = claim_new(tx, row, approval.quote, pace) if pace and may_go else None
@@ -220,6 +225,22 @@ def expire_waiting(tx: Tx) -> None:
 def _expire_waiting(tx: Tx, row: Row[Any]) -> None:
     why = "No server ran to send it" if row.approved_at else "Nobody agreed"
     close(tx, row, OrderState.EXPIRED, f"{why} in time.")
+
+
+def _check_room(tx: Tx, caller: str) -> None:
+    """Check that one more order of a caller may wait for a person.
+
+    Raises:
+        Refused: too many of them do.
+    """
+    theirs = select(func.count()).select_from(orders).filter_by(account_id=tx.account_id, caller=caller)
+    waiting = theirs.where(orders.c.state == OrderState.WAITING, orders.c.due_at > tx.now)
+    if tx.execute(waiting).scalar_one() >= MOST_WAITING:
+        raise Refused(
+            f"{MOST_WAITING} texts of this caller wait for a person, and no more may.",
+            hint="A person lists them with `elks-mcp pending`. Each one that is approved or cancelled makes "
+            "room; one that nobody approves expires after 30 minutes.",
+        )
 
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:

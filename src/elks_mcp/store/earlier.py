@@ -55,8 +55,8 @@ def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[Shown]
     repeated = _find_repeated(rows) if dedupe else None
     exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
     waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
-    recall = _parse(tx, first, draft, shown, repeated)
-    return Earlier(recall, is_first, repeated, waiting[0] if waiting else None)
+    earlier = Earlier(_parse(tx, first, draft, shown, repeated), is_first, repeated)
+    return _with_waiting(earlier, waiting[0]) if waiting else earlier
 
 
 def recall_for(tx: Tx, draft: Draft, shown: Collection[Shown] = ()) -> Recall:
@@ -130,7 +130,16 @@ def _of_key(tx: Tx, earlier: Earlier, rows: Sequence[Row[Any]], draft: Draft) ->
     _check_same(tx, row, draft)
     if row.state != OrderState.WAITING:
         return earlier._replace(repeated=row)
-    return earlier._replace(waiting=row) if row.due_at > row.asked_at else earlier._replace(overdue=row)
+    if row.due_at > row.asked_at:
+        return _with_waiting(earlier, row)
+    return earlier._replace(overdue=row)
+
+
+def _with_waiting(earlier: Earlier, waiting: Row[Any]) -> Earlier:
+    """Add the order that is exactly the draft: it is no other text to the recipient."""
+    recall = earlier.recall
+    less = {"lately": recall.lately - 1, "today": recall.today - 1}
+    return earlier._replace(waiting=waiting, recall=recall.model_copy(update=less))
 
 
 def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:

@@ -26,15 +26,13 @@ from elks_mcp.opt_out import OptWord, asks
 from elks_mcp.phone import Number, is_e164
 from elks_mcp.store.database import Tx
 from elks_mcp.store.opt_outs import RECALLED, note_words, parse_maybe, parse_opt_out, read_news
-from elks_mcp.store.schema import Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
+from elks_mcp.store.schema import NOW, Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
 
 LATELY = timedelta(minutes=10)
 UNREAD_FOR = timedelta(days=7)
 """How long a row that could not be read makes sending ask: over a weekend, and long enough to look."""
 
 DAY = timedelta(hours=24)
-
-_NOT_COUNTED = (*NEVER_SENT, OrderState.WAITING)
 
 
 def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
@@ -78,7 +76,9 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     since = case((contacts.c.received_at > ago(LATELY), contacts.c.received_at), else_=ago(LATELY))
     other = and_(_others.c.account_id == account, _others.c.id != bindparam("besides"))
     to_them = and_(other, _others.c.recipient_hash == number)
-    counted = and_(to_them, _others.c.charged_at > ago(DAY), ~is_one_of(_others.c.state, _NOT_COUNTED))
+    waits = _others.c.state == OrderState.WAITING  # it is sent as soon as a person agrees
+    may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
+    counted = and_(to_them, _others.c.charged_at > ago(DAY), may_go)
     # Not IS NOT NULL, for which SQLite would go through all messages of the account by their index.
     has_message = func.length(_others.c.message_id) > 0
     accepted_at = func.coalesce(_others.c.accepted_at, _others.c.changed_at, type_=Moment)
@@ -92,7 +92,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
             .correlate(contacts)
             .scalar_subquery()
             .label("first_order_at"),
-            _count(and_(counted, _others.c.charged_at > since)).label("lately"),
+            _count(and_(counted, or_(waits, _others.c.charged_at > since))).label("lately"),
             _count(counted).label("today"),
             sum_spent(other).label("spent"),
             (accounts.c.unread_at > ago(UNREAD_FOR)).label("unread"),
