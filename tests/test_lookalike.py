@@ -65,3 +65,9 @@ def test_no_mixture_of_lookalike_letters_hides_a_name(row: tuple[str, str, str],
     )
     if any(char.isalpha() for char in disguised):
         assert pretended_name(disguised) is not None
+
+
+@given(st.sampled_from([sender for sender, _, _ in CAUGHT if " " not in sender]), st.data())
+def test_no_spaces_hide_a_name(sender: str, data: st.DataObject) -> None:
+    spaced = "".join(char + data.draw(st.sampled_from(["", " "])) for char in sender[:-1]) + sender[-1]
+    assert pretended_name(spaced) is not None

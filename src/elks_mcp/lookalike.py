@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 from functools import cache
-from itertools import combinations, groupby
+from itertools import accumulate, combinations, groupby
 from typing import NamedTuple
 
 _NAMES = {
@@ -115,8 +115,13 @@ class _Name(NamedTuple):
 
 
 def pretended_name(sender: str) -> str | None:
-    """Return the bank, authority or brand that a sender id looks like, or None."""
-    bounds = {0, *(piece.end() for piece in _PIECE.finditer(sender))}
+    """Return the bank, authority or brand that a sender id looks like, or None.
+
+    Spaces hide nothing: a name is compared without them (`SW ISH`), and they set its parts apart.
+    """
+    words = sender.split(" ")
+    sender = "".join(words)
+    bounds = {0, *(piece.end() for piece in _PIECE.finditer(sender)), *accumulate(map(len, words))}
     spans = sorted(combinations(range(len(sender) + 1), 2), key=lambda span: span[0] - span[1])
     for start, end in spans:
         before, word, after = sender[:start], sender[start:end], sender[end:]

@@ -78,7 +78,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class SenderId:
-    """A name as sender: 3–11 letters or digits, the first a letter. Nobody can answer it.
+    """A name as sender: 3–11 letters, digits or single spaces, the first a letter. Nobody can answer it.
 
     https://46elks.com/kb/text-sender-id
     """
@@ -221,10 +221,10 @@ def _write(meant: str) -> str:
 
 
 def parse_sender(raw: str, home: str = HOME_REGION) -> Sender:
-    """Read a sender: a phone number, or a name of 3–11 letters A–Z or digits, the first a letter.
+    """Read a sender: a phone number, or a name of 3–11 letters A–Z, digits or single spaces inside.
 
-    46elks takes more characters at its discretion, and refuses a hyphen or a leading digit
-    (https://46elks.com/kb/text-sender-id).
+    A name begins with a letter. 46elks takes more characters at its discretion, and refuses a hyphen or a
+    leading digit (https://46elks.com/kb/text-sender-id).
 
     Raises:
         InvalidInput: it is neither.
@@ -235,14 +235,16 @@ def parse_sender(raw: str, home: str = HOME_REGION) -> Sender:
     if reason := _why_not_sender(name):
         raise InvalidInput(
             f"{quoted(name)} cannot be a sender: {reason}.",
-            hint="A sender is a phone number (+46…), or 3–11 letters A–Z or digits, the first a letter.",
+            hint="A sender is a phone number (+46…), or 3–11 letters A–Z, digits or spaces; a letter first.",
         )
     return SenderId(name)
 
 
 def _why_not_sender(name: str) -> str:
-    if odd := next((char for char in name if not re.match(r"[A-Za-z0-9]", char)), None):
-        return f"{named(odd)} is not a letter A–Z or a digit"
+    if odd := next((char for char in name if not re.match(r"[A-Za-z0-9 ]", char)), None):
+        return f"{named(odd)} is not a letter A–Z, a digit or a space"
+    if "  " in name:
+        return "it has two spaces in a row"
     if len(name) not in _SENDER_LENGTH:
         return f"it has {len(name)} characters, and 3 to 11 are allowed"
     if name[0].isdigit():

@@ -570,9 +570,9 @@ _MAY_HAVE_ACTED = frozenset({303, 408})
 _HINTS = {
     "disallowed by default": "The country is blocked on the account; ask 46elks' support to open it.",
     "missing key": "46elks wants a value for it.",
-    "alphanumeric": "A text sender is 3–11 letters A–Z or digits, the first a letter.",
+    "alphanumeric": "A text sender is 3–11 letters A–Z, digits or spaces, the first a letter.",
     "invalid to": "Check the recipient's number.",
-    "from": "Check the sender: a number of the account, or 3–11 letters or digits.",
+    "from": "Check the sender: a number of the account, or 3–11 letters, digits or spaces.",
 }
 
 

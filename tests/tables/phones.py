@@ -240,6 +240,9 @@ SENDERS = [
     ("Bankeryd", "Bankeryd", "what a name pretends is a guard's business"),
     ("POLICE", "POLICE", "this one too"),
     ("null", "null", "a word like any other"),
+    ("My Company", "My Company", "a space inside, which 46elks takes"),
+    ("A B C 1", "A B C 1", "several of them, each by itself"),
+    (" Min Salong ", "Min Salong", "blanks around it and one inside"),
     ("O701740605", "O701740605", "letter O makes it a name; 46elks will say what it thinks"),
 ]
 
@@ -255,7 +258,8 @@ NO_SENDERS = [
     ("46elks", "begins with a digit", "46elks refuses a leading digit"),
     ("1Elks", "begins with a digit", "again"),
     ("4Ever", "begins with a digit", "again"),
-    ("My Company", "space", "a space"),
+    ("My  Company", "two spaces in a row", "two spaces"),
+    ("My Companies", "it has 12 characters", "too long with its space"),
     ("My\u00a0Company", "no-break space", "a space that does not break"),
     ("My-Company", "hyphen-minus", "46elks refuses a hyphen"),
     ("My_Company", "low line", "an underscore"),

@@ -230,10 +230,35 @@ CAUGHT = [
     ("DPDparcel", "dpd", "parcels, with a word"),
     ("Vodafone", "vodafone", "telephony"),
     ("giffgaff", "giffgaff", "telephony"),
+    # spaces, which 46elks takes
+    ("SW ISH", "swish", "a space inside the name"),
+    ("S W I S H", "swish", "spaces between all letters"),
+    ("sw ish", "swish", "in small letters"),
+    ("SW 1SH", "swish", "disguised, too"),
+    ("Bank ID", "bankid", "where the words meet"),
+    ("BAN KID", "bankid", "where they do not"),
+    ("nord ea", "nordea", "a bank"),
+    ("Nordea Oslo", "nordea", "a space sets it apart"),
+    ("nordea oslo", "nordea", "without a capital, too"),
+    ("oslo nordea", "nordea", "the other way round"),
+    ("S E B", "seb", "a short name, letter by letter"),
+    ("my bank", "bank", "a word beside an addition"),
+    ("info swish", "swish", "a short name beside an addition"),
+    ("Post Nord", "postnord", "parcels"),
+    ("Mit ID", "mitid", "the electronic identity"),
+    ("P0 LICE", "police", "an authority, disguised"),
+    ("Skatte verk", "skatteverk", "cut short"),
 ]
 
 PASS = [
     # (sender id, why)
+    # spaces, which 46elks takes
+    ("My Company", "two plain words"),
+    ("Min Salong", "an addition alone pretends nothing"),
+    ("Food Bank", "a word that is innocent beside another"),
+    ("Klara Oslo", "a first name and a place"),
+    ("Elisa B", "a first name and an initial"),
+    ("Vi Saljer", "a word that begins within a name"),
     ("Bankeryd", "a town: no part of a word"),
     ("Blodbanken", "a word that ends in one: no part of a word"),
     ("Bankett", "a dinner"),

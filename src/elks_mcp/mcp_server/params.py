@@ -29,7 +29,9 @@ To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}.")]
 Text = Annotated[str, Field(description="The text, exactly as it should be read.")]
 From = Annotated[
     str,
-    Field(description="Sender: a number of the account, or 3-11 letters/digits. Default: the operator's."),
+    Field(
+        description="Sender: a number of the account, or 3-11 letters/digits/spaces. Default: the operator's."
+    ),
 ]
 Flash = Annotated[
     Literal["yes", "no"] | None,
