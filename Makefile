@@ -9,22 +9,28 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 # uv, wherever it is; else our own, in .uv
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
-RUN := $(UV) run --locked
+RUN := $(UV) run --locked --group dev
+# Installs quietly, and says so only if something is missing. It removes nothing: `make demo` keeps what
+# `make test` brought.
+install = @$(UV) sync --locked --quiet --inexact --check $(2) 2>/dev/null || \
+	{ echo "Installing $(1)…"; $(UV) sync --locked --quiet --inexact $(2); }
 # The protocol's own suite, and a Node that is new enough for it; npm brings both.
 SUITE := tests/conformance/node_modules
 
 .PHONY: setup demo test test-long test-thorough crash-test conformance check fmt docs bench clean
 
 setup: $(UV)
-	$(UV) sync --locked
+	$(call install,elks-mcp and the tools of development (about 255 MB),--group dev)
 
 .uv/bin/uv:
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .uv
-	.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.11,<1"
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@echo "Installing uv in .uv…"
+	@$(PYTHON) -m venv .uv
+	@.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.11,<1"
 
-demo: setup
-	$(RUN) elks-mcp demo
+demo: $(UV)
+	$(call install,elks-mcp and what it needs (about 76 MB))
+	@$(UV) run --locked elks-mcp demo
 
 test: setup
 	$(RUN) pytest -m "not long"

@@ -3,7 +3,7 @@
 46elks is the sandbox in a process of its own; PostgreSQL is a real one, started for this. Both servers list
 the same and are asked the same, in the newer era, by 50 clients, in turns within one run.
 
-    uv run python scripts/bench_http.py [--json FILE|-] [--strict]
+    uv run --group dev python scripts/bench_http.py [--json FILE|-] [--strict]
 """
 
 import argparse

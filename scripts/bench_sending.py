@@ -3,7 +3,7 @@
 A live `send_sms` is held against a server that only prices and posts, in turns within one run. 46elks
 is the sandbox in a process of its own; PostgreSQL is a real one, started for this.
 
-    uv run python scripts/bench_sending.py [--json FILE|-] [--strict]
+    uv run --group dev python scripts/bench_sending.py [--json FILE|-] [--strict]
 """
 
 import argparse

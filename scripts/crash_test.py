@@ -1,7 +1,7 @@
 """Kill the real server at random, again and again, and see that no text goes out twice or is lost.
 
-    uv run python scripts/crash_test.py                     all lanes, 1,020 kills, some 20 minutes
-    uv run python scripts/crash_test.py --kills 50 --processes 2 --database postgres --transport http
+    uv run --group dev python scripts/crash_test.py    all lanes, 1,020 kills, some 20 minutes
+    uv run --group dev python scripts/crash_test.py --kills 50 --database postgres --transport http
 
 Servers text through a simulated 46elks in which things go wrong; they are killed with SIGKILL, frozen,
 and started again. In the end its books are compared with what the servers answered. docs/crash-test.md

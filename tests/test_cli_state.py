@@ -680,3 +680,13 @@ def test_texts_that_wait_to_one_number_are_listed_together(place: Place) -> None
     assert first == f"{together} the first expires in 29 minutes:"
     assert second == f"  {', '.join(order.approval for order in alike)}"
     assert third.startswith(f"{other.approval}  to {OTHER_PHONE.e164} (Sweden), 1 part, 0.52 SEK;")
+
+
+def test_without_the_driver_for_postgres_a_command_says_how_to_install_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    url, key = "postgresql://nobody@127.0.0.1:1/none", KEY.get_secret_value()
+    done = tell(place, "pending", ELKS_DATABASE_URL=url, ELKS_SECRET_KEY=key)
+    assert done.exit_code == 2
+    assert "In a clone, run `uv sync --extra postgres`." in done.stderr

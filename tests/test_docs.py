@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from configparser import ConfigParser
 from datetime import timedelta
@@ -311,3 +312,13 @@ def test_the_version_is_the_same_everywhere() -> None:
     assert f'name = "elks-mcp"\nversion = "{version.group(1)}"' in (ROOT / "uv.lock").read_text(
         encoding="utf-8"
     )
+
+
+def test_the_demo_and_what_clients_start_install_only_what_the_server_needs() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["uv"]["default-groups"] == []
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = dict(re.findall(r"^([\w-]+):(.*\n(?:\t.*\n)+)", makefile, re.MULTILINE))
+    assert "$(UV) run --locked elks-mcp demo" in targets["demo"]
+    assert "setup" not in targets["demo"]
+    assert "--group dev" in targets["setup"]

@@ -71,7 +71,8 @@ def _open_postgres(written: str, **more: Any) -> Engine:
         return create_engine(url, poolclass=NullPool, connect_args=args, **more)
     except ModuleNotFoundError:
         raise Misconfigured(
-            "ELKS_DATABASE_URL needs the driver for PostgreSQL.", hint="Install elks-mcp[postgres]."
+            "ELKS_DATABASE_URL needs the driver for PostgreSQL.",
+            hint="Install elks-mcp[postgres]. In a clone, run `uv sync --extra postgres`.",
         ) from None
 
 
