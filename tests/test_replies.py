@@ -568,6 +568,6 @@ async def test_a_text_that_46elks_shows_a_few_seconds_late_is_waited_for(
             group.start_soon(partial(calls.wait, "it", client, after=cursor, timeout=20))
             for asked in (1, 2):
                 await until(lambda asked=asked: len(gets(box, path)) == asked)  # type: ignore[misc]
-                await at_rest(lambda: False)
+                await at_rest()
                 clock.advance(SECOND)
     assert calls.answers["it"]["message"]["untrustedText"] == "Ja"

@@ -29,8 +29,8 @@ from elks_mcp.clock import Clock
 from elks_mcp.counters import Counters
 from elks_mcp.errors import ElksError, OverLimit
 from elks_mcp.limits import Share, Use
-from elks_mcp.mcp_server.scopes import CallerToken, Needs, explain_lacking
 from elks_mcp.mcp_server.incoming import find_halves
+from elks_mcp.mcp_server.scopes import CallerToken, Needs, explain_lacking
 from elks_mcp.models import Caller
 from elks_mcp.models import Scope as Allowed
 from elks_mcp.sources import Networks, is_from_this_machine, is_straight_from
