@@ -181,7 +181,7 @@ async def test_when_every_connection_is_answered_one_more_is_closed_and_the_othe
                 answers.append(1)
 
         async def crowd() -> None:
-            await until(lambda: len(where.app.replies._waiters) == 4)
+            await until(lambda: where.app.replies.waiting_count == 4)
             async with await _connect(where) as fifth:
                 with anyio.fail_after(_GUARD):
                     assert await _rest(fifth) == b""

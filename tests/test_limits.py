@@ -57,11 +57,11 @@ async def test_one_caller_with_many_calls_under_way_gets_429_and_another_is_serv
         wait = {"name": "wait_for_reply", "arguments": {"timeout": 60}}
         for _ in range(2):
             tasks.start_soon(lambda: ask(where, "tools/call", wait, token=greedy))
-        await until(lambda: len(where.app.replies._waiters) == 2)
+        await until(lambda: where.app.replies.waiting_count == 2)
         assert refused(await ask(where, "tools/list", token=greedy))
         assert await gets_through(where, other)
         where.app.replies.stop()
-        await until(lambda: not where.app.replies._waiters)
+        await until(lambda: where.app.replies.waiting_count == 0)
 
 
 async def test_one_caller_with_many_bodies_on_the_way_gets_429_and_another_is_served() -> None:
@@ -159,7 +159,7 @@ async def test_one_caller_who_waits_often_waits_no_more_and_asks_nobody_and_anot
     ):
         for _ in range(2):
             tasks.start_soon(lambda: call(ours, "wait_for_reply", timeout=60))
-        await until(lambda: len(where.app.replies._waiters) == 2)
+        await until(lambda: where.app.replies.waiting_count == 2)
         third = await call(ours, "wait_for_reply", timeout=0)
         asked = await call(ours, "ask_by_sms", to=PHONE, message="Hej?", timeout=0)
         for answer in (third, asked):
@@ -168,7 +168,7 @@ async def test_one_caller_who_waits_often_waits_no_more_and_asks_nobody_and_anot
         assert (words(asked).startswith("Not sent: "), posted(box)) == (True, [])
         assert data(await call(theirs, "wait_for_reply", timeout=0))["status"] == "no_reply"
         where.app.replies.stop()
-        await until(lambda: not where.app.replies._waiters)
+        await until(lambda: where.app.replies.waiting_count == 0)
 
 
 async def test_one_caller_who_asks_46elks_often_is_refused_for_a_minute_and_another_is_not() -> None:

@@ -420,7 +420,7 @@ async def test_p7_who_waits_with_a_token_that_is_revoked_reads_no_answer(tool: s
                     read.append("broken off")
 
             tasks.start_soon(ask)
-            await until(lambda: bool(app.replies._waiters))
+            await until(lambda: app.replies.waiting_count > 0)
             await (await app.storage.open()).tokens.revoke("agent")
             await come_true(lambda: _turned_away(where, token))
             await anyio.lowlevel.checkpoint()

@@ -51,7 +51,7 @@ async def test_who_waits_at_one_hears_within_a_second_what_the_other_is_told(
 
         async with anyio.create_task_group() as calls:
             calls.start_soon(wait)
-            await until(lambda: bool(two.app.replies._waiters))
+            await until(lambda: two.app.replies.waiting_count > 0)
             message = box.receive(PHONE, "Ja ✈️")
             with anyio.fail_after(1):
                 await until(lambda: bool(answers))
@@ -178,7 +178,7 @@ async def test_two_hundred_who_wait_at_two_replicas_each_get_their_own_answer(
             for number in silent + silent[:5]:
                 tasks.start_soon(wait, place, number, 15)
         replies = [where.app.replies for where in (one, two)]
-        await until(lambda: sum(len(each._waiters) for each in replies) == 200)
+        await until(lambda: sum(each.waiting_count for each in replies) == 200)
         for number in reversed(numbers[10:]):
             box.receive(number, f"Svar från {number}")
     for place in (0, 1):

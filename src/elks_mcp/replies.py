@@ -87,6 +87,11 @@ class Replies:
         self.is_over = False
         """Whether nobody shall wait here any more."""
 
+    @property
+    def waiting_count(self) -> int:
+        """How many calls wait for a text."""
+        return len(self._waiters)
+
     def stop(self) -> None:
         """Let nobody wait any more: whoever does goes away with nothing."""
         self.is_over = True
