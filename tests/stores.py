@@ -1,8 +1,9 @@
 """Stores to try things on: a SQLite file or a real PostgreSQL, and what goes into them."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from datetime import datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -345,16 +346,81 @@ class Steps:
             connection.connection.commit()
             self.take("committed", _broken())  # which its caller may never hear
 
-        engines = [engine_of(store)]
-        if store.database.is_postgres:  # where single statements go another way
-            engines.append(store.database._statements)
-        for engine in engines:
+        for engine in _engines_of(store):
             event.listen(engine, "before_cursor_execute", execute)
             event.listen(engine, "commit", commit)
 
 
+def _engines_of(store: Store) -> list[Engine]:
+    engines = [engine_of(store)]
+    if store.database.is_postgres:  # where single statements go another way
+        engines.append(store.database._statements)
+    return engines
+
+
 def _broken() -> OperationalError:
     return OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+class StoreFault:
+    """A fault of a store, and how many of its statements met it."""
+
+    def __init__(self) -> None:
+        self.met = 0
+        self._over = threading.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether statements pass."""
+        return self._over.is_set()
+
+    def end(self) -> None:
+        """Let the statements that hang go on, and later ones pass."""
+        self._over.set()
+
+    def hang(self) -> None:
+        """Hang until the fault is over."""
+        self._over.wait(HANG)
+
+
+@contextmanager
+def failing(
+    store: Store, about: str = "", *, error: Callable[[], Exception] = _broken
+) -> Iterator[StoreFault]:
+    """Have a store's statements fail, those with `about` in their SQL, until the context ends."""
+    fault = StoreFault()
+
+    def fail() -> None:
+        raise error()
+
+    with _meeting(fault, store, about, fail):
+        yield fault
+
+
+@contextmanager
+def hanging(store: Store, about: str = "") -> Iterator[StoreFault]:
+    """Have a store's statements hang, those with `about` in their SQL, until the fault or the context ends.
+
+    Then they go on, unless a fault that was begun later has them fail.
+    """
+    fault = StoreFault()
+    with _meeting(fault, store, about, fault.hang):
+        yield fault
+
+
+@contextmanager
+def _meeting(fault: StoreFault, store: Store, about: str, do: Callable[[], None]) -> Iterator[None]:
+    def execute(_: object, __: object, statement: str, *___: object) -> None:
+        if not fault.is_over and about in statement:
+            fault.met += 1
+            do()
+
+    for engine in _engines_of(store):
+        event.listen(engine, "before_cursor_execute", execute)
+    try:
+        yield
+    finally:
+        fault.end()  # the listener stays: a thread may be about to call it
 
 
 class SteppedRoad(httpx2.AsyncBaseTransport):

@@ -9,18 +9,34 @@ from typing import Any
 import anyio
 import httpx2
 import pytest
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from mcp.shared.exceptions import MCPError
 
-from elks_mcp.access import Access
 from elks_mcp.clock import Clock
-from elks_mcp.errors import StateUnavailable
 from elks_mcp.limits import Use
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.models import Scope
 from elks_mcp.sandbox import Sandbox
 
 from .clocks import ManualClock
-from .connecting import ERAS, PHONE, Era, Person, call, come_true, data, new_box, posted, until, words
+from .connecting import (
+    ERAS,
+    PHONE,
+    Era,
+    Person,
+    call,
+    come_true,
+    connected,
+    data,
+    live,
+    new_box,
+    posted,
+    until,
+    words,
+)
+from .stores import failing, hanging
 from .web import Site, site
 
 pytestmark = pytest.mark.anyio
@@ -280,16 +296,18 @@ async def test_what_a_header_says_opens_nothing(caplog: pytest.LogCaptureFixture
         assert "send_sms" not in entered(caplog)
 
 
-async def test_the_second_lock_holds_where_the_first_does_not(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with served() as (box, where):
-        token = await where.token("agent", Scope.READ)
-        async with where.client(token=token) as client:
-            monkeypatch.setattr(Access, "_check", lambda *_: False)
+async def test_the_second_lock_holds_where_the_first_does_not(caplog: pytest.LogCaptureFixture) -> None:
+    """The door is left out: the protocol is told, as the door tells it, that a reader calls."""
+    box, reader = new_box(), AccessToken(token="", client_id="agent", scopes=["read"])
+    shown = auth_context_var.set(AuthenticatedUser(reader))
+    try:
+        async with connected(live(box), box=box) as client:
+            assert "send_sms" not in {tool.name for tool in (await client.list_tools()).tools}
             with pytest.raises(MCPError, match="does not have the scope send"):
                 await client.call_tool("send_sms", _ARGUMENTS["send_sms"])
-        assert (entered(caplog), box.accepted) == ([], [])
+    finally:
+        auth_context_var.reset(shown)
+    assert (entered(caplog), box.accepted) == ([], [])
 
 
 # ── what is whose ──
@@ -497,7 +515,7 @@ async def test_who_waits_with_a_token_that_is_revoked_reads_nothing_more(era: Er
                 read.append("over")
 
             tasks.start_soon(wait)
-            await until(lambda: bool(where.app.replies._waiters))
+            await until(lambda: where.app.replies.waiting_count > 0)
             await (await where.app.storage.open()).tokens.revoke("agent")
             await until(lambda: bool(read))
             box.receive(PHONE, "hemlig kod")
@@ -506,33 +524,24 @@ async def test_who_waits_with_a_token_that_is_revoked_reads_nothing_more(era: Er
         assert "Internal Server Error" not in read
 
 
-async def test_a_database_that_is_slow_to_fail_delays_each_request_only_once(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_database_that_is_slow_to_fail_delays_each_request_only_once() -> None:
     clock = ManualClock()
     async with served(clock=clock) as (_, where):
-        token = await where.token("agent")
-        store, asked, failing = await where.app.storage.open(), [], anyio.Event()
+        token, store = await where.token("agent"), await where.app.storage.open()
         assert (await ask(where, "tools/list", token=token)).status_code == 200
-
-        async def fail() -> None:
-            asked.append(1)
-            await failing.wait()
-            raise StateUnavailable("gone")
-
-        monkeypatch.setattr(store.tokens, "list_valid", fail)
         clock.advance(timedelta(seconds=1))
         statuses: list[int] = []
 
         async def one() -> None:
             statuses.append((await ask(where, "tools/list", token=token)).status_code)
 
-        async with anyio.create_task_group() as tasks:
-            for _ in range(20):
-                tasks.start_soon(one)
-            await until(lambda: where.web._find_doorkeeper()._asking.statistics().tasks_waiting == 19)
-            failing.set()
-        assert (statuses, len(asked)) == ([503] * 20, 1)
+        with hanging(store, "tokens") as slow, failing(store, "tokens") as failed:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(one)
+                await until(lambda: (where.under_way, slow.met) == (20, 1))
+                slow.end()
+        assert (statuses, slow.met, failed.met) == ([503] * 20, 1, 1)
 
 
 _JSON = {"content-type": "application/json"}

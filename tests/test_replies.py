@@ -35,7 +35,7 @@ from .connecting import (
     words,
 )
 from .provider import House, gets
-from .stores import files_with
+from .stores import failing, files_with
 from .web import site
 
 pytestmark = pytest.mark.anyio
@@ -277,7 +277,7 @@ async def test_over_http_without_webhooks_a_reply_is_there_one_poll_after_it_cam
 
         async with anyio.create_task_group() as calls:
             calls.start_soon(wait)
-            await until(lambda: bool(place.app.replies._waiters))
+            await until(lambda: place.app.replies.waiting_count > 0)
             message = box.receive(PHONE, "Ja, åtta 😃")
             with anyio.fail_after(2 + 1):  # the interval, and what a busy machine needs to answer
                 await until(lambda: bool(answers))
@@ -499,37 +499,38 @@ async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock:
     assert files_with(tmp_path, "A secret between us") == files_with(tmp_path, PHONE) == []
 
 
-async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    box = box_of_today()
-    async with site(box, environ={"ELKS_POLL_SECONDS": "3600"}) as where:
-        replies, arrivals = where.app.replies, (await where.app.storage.open()).arrivals
-        wanted = await replies.from_now(None)
-
-        async def fail() -> int:
-            raise StateUnavailable("gone for a moment")
-
-        monkeypatch.setattr(arrivals, "find_last", fail)
-        with pytest.raises(StateUnavailable):
-            await replies.wait(wanted, SECOND)
-        assert not replies._waiters
+async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path) -> None:
+    async with House(tmp_path).opened() as house:
+        replies = Replies(house.client, house.storage, house.inbox, house.clock, MINUTE)
+        async with replies.running():
+            wanted = await replies.from_now(None)
+            with failing(await house.storage.open()), pytest.raises(StateUnavailable):
+                await replies.wait(wanted, SECOND)
+            assert replies.waiting_count == 0
 
 
-async def test_a_fault_in_handing_round_ends_nobody_elses_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    box = box_of_today()
-    async with site(box, environ={"ELKS_POLL_SECONDS": "3600"}) as where, where.client() as client:
-        arrivals = (await where.app.storage.open()).arrivals
-        real, failed = arrivals.list_after, anyio.Event()
+async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with House(tmp_path).opened() as house:
+        replies = Replies(house.client, house.storage, house.inbox, house.clock, 1000 * MINUTE)
+        found: list[Any] = []
 
-        async def fail_once(position: int) -> Any:
-            if not failed.is_set():
-                failed.set()
-                raise RuntimeError("a fault of our own")
-            return await real(position)
+        async def wait() -> None:
+            found.append(await replies.wait(await replies.from_now(None), MINUTE))
 
-        monkeypatch.setattr(arrivals, "list_after", fail_once)
-        answer = await call(client, "wait_for_reply", timeout=1)
-        assert (failed.is_set(), data(answer)["status"]) == (True, "no_reply")
-        assert (await client.list_tools()).tools
+        async with replies.running(), anyio.create_task_group() as group:
+            group.start_soon(wait)
+            await house.rest()
+            store = await house.storage.open()
+            with failing(store, "arrivals", error=lambda: RuntimeError("a fault of our own")) as fault:
+                await house.pass_time(SECOND)
+            assert (fault.met > 1, found) == (True, [])
+            message = house.box.receive(PHONE, "Ja")
+            await house.inbox.look(timedelta())
+            await house.pass_until(lambda: _is_there(found))
+        assert found[0].message_id == message.id
+    assert "handing round what came in has a fault of its own" in caplog.text
 
 
 # ── odd ids, and texts that 46elks shows late ──

@@ -13,7 +13,9 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
+from .clocks import ManualClock
 from .connecting import ERAS, PHONE, Era, call, connected, data, live, until
+from .stores import failing
 from .test_replicas import replicas
 from .test_replies import box_of_today
 from .test_webhooks import told
@@ -169,16 +171,18 @@ async def test_who_goes_leaves_nothing_watched() -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_fault_in_watching_ends_nothing_else(era: Era, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_: object) -> None:
-        raise RuntimeError("a fault of our own")
-
+async def test_a_fault_in_watching_ends_nothing_else(era: Era) -> None:
     async with told(ELKS_POLL_SECONDS="3600") as (box, where):
-        monkeypatch.setattr("elks_mcp.mcp_server.updates.describe_policy", fail)
-        async with listening(where, era, "elks://policy", INBOX) as (client, heard):
-            box.receive("+46701740690", "Hej")
-            await within(2, heard.of(INBOX))
-            assert data(await call(client, "get_sms_messages"))["count"] == 1
+        with failing(await where.app.storage.open(), "sum(orders.charge)", error=_fault_of_our_own) as fault:
+            async with listening(where, era, "elks://policy", INBOX) as (client, heard):
+                assert fault.met > 0
+                box.receive("+46701740690", "Hej")
+                await until(heard.of(INBOX))
+                assert data(await call(client, "get_sms_messages"))["count"] == 1
+
+
+def _fault_of_our_own() -> Exception:
+    return RuntimeError("a fault of our own")
 
 
 async def test_subscribed_twice_at_once_it_is_watched_once() -> None:
@@ -213,20 +217,16 @@ async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_fault_in_reading_history_ends_nothing_else(
-    era: Era, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with told(ELKS_POLL_SECONDS="1") as (box, where), listening(where, era, INBOX) as (client, heard):
-        failed: list[int] = []
-
-        async def fail(_: object) -> None:
-            failed.append(1)
-            raise RuntimeError("a fault of our own")
-
-        monkeypatch.setattr(where.app.inbox, "look", fail)
-        await until(lambda: len(failed) >= 2)
+async def test_a_fault_in_reading_history_ends_nothing_else(era: Era) -> None:
+    clock = ManualClock()
+    async with (
+        told(clock, ELKS_POLL_SECONDS="60") as (box, where),
+        listening(where, era, INBOX) as (client, heard),
+    ):
+        with failing(await where.app.storage.open(), "looked_at", error=_fault_of_our_own) as fault:
+            await until(lambda: fault.met > 2, clock=clock)
         box.receive("+46701740690", "Hej")
-        await within(3, heard.of(INBOX))
+        await until(heard.of(INBOX), clock=clock)
         assert (await client.list_tools()).tools
 
 

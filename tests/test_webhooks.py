@@ -16,16 +16,16 @@ import pytest
 from mcp import Client
 
 from elks_mcp import sandbox
-from elks_mcp.errors import StateUnavailable
 from elks_mcp.models import AccountNumbers, OrderState
 from elks_mcp.phone import Number
 from elks_mcp.sandbox import Fault, Sandbox
 from elks_mcp.sources import WEBHOOK_SOURCES, find_caller
 from elks_mcp.tasks import unwrapped
 
-from .connecting import ERAS, PHONE, Era, call, come_true, data, posted, until, words
+from .clocks import ManualClock
+from .connecting import ERAS, PHONE, Era, box_on, call, come_true, data, posted, until, words
 from .provider import api_of, gets
-from .stores import DATABASES, KEY
+from .stores import DATABASES, KEY, failing
 from .web import Site, post, site
 
 pytestmark = pytest.mark.anyio
@@ -61,10 +61,10 @@ async def _get(box: Sandbox, path: str) -> Any:
 
 
 @asynccontextmanager
-async def told(**environ: str) -> AsyncIterator[tuple[Sandbox, Site]]:
-    """Serve, with a sandbox that tells of everything."""
-    box = new_box()
-    async with site(box, environ=environ) as served:
+async def told(clock: ManualClock | None = None, **environ: str) -> AsyncIterator[tuple[Sandbox, Site]]:
+    """Serve, with a sandbox that tells of everything; both go by the clock, if there is one."""
+    box = box_on(clock) if clock else new_box()
+    async with site(box, clock=clock, environ=environ) as served:
         await tell_number(box, await served.hook("sms"))
         events = (await served.app.storage.open()).events
 
@@ -110,7 +110,7 @@ async def test_a_reply_that_is_told_of_is_there_within_a_second(era: Era) -> Non
 
         async with anyio.create_task_group() as calls:
             calls.start_soon(wait)
-            await until(lambda: bool(served.app.replies._waiters))
+            await until(lambda: served.app.replies.waiting_count > 0)
             message = box.receive(PHONE, "Ja, strax ✈️")
             with anyio.fail_after(1):
                 await until(lambda: bool(answers))
@@ -325,18 +325,10 @@ async def test_five_hundred_idle_connections_and_a_slow_sender_hold_nobody_up() 
 async def test_what_cannot_be_kept_is_told_again_and_nothing_is_missing(tmp_path: Path) -> None:
     async with told(ELKS_STATE_DIR=str(tmp_path)) as (box, served):
         store = await served.app.storage.open()
-        hear, down = store.events.hear_news, [True]
-
-        async def fail(*news: Any) -> Any:
-            if down:
-                raise StateUnavailable("The database is away.")
-            return await hear(*news)
-
-        object.__setattr__(store.events, "hear_news", fail)
-        message = box.receive(PHONE, "STOP")
-        await until(lambda: [each.status for each in box.webhooks] == [503])
+        with failing(store, "arrivals"):
+            message = box.receive(PHONE, "STOP")
+            await until(lambda: [each.status for each in box.webhooks] == [503])
         assert await arrived(served) == []
-        down.clear()
         box.clock.advance(timedelta(minutes=10))
         await until(lambda: [each.status for each in box.webhooks] == [503, 204])
         assert await arrived(served) == [message.id]

@@ -11,6 +11,7 @@ import anyio
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from starlette import types
 
 from elks_mcp.app import App, hook_address, open_app
 from elks_mcp.cli.connections import HEAD_WITHIN
@@ -40,6 +41,12 @@ class Site:
 
     url: str
     web: Web
+    _requests: "_Counted"
+
+    @property
+    def under_way(self) -> int:
+        """How many requests have reached the application and are not answered yet."""
+        return self._requests.under_way
 
     @property
     def app(self) -> App:
@@ -94,7 +101,8 @@ async def site(
             hosts=configuration.settings.hosts,
             is_shut=is_shut,
         )
-        server = Server(configure_uvicorn(web, connections, head_within=head_within))
+        requests = _Counted(web)
+        server = Server(configure_uvicorn(requests, connections, head_within=head_within))
         with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(server.serve, [listener])
@@ -102,10 +110,26 @@ async def site(
                     await server.ready.wait()
                 listener.listen(_BACKLOG)
                 try:
-                    yield Site(url, web)
+                    yield Site(url, web, requests)
                 finally:
                     web.stop()
                     server.should_exit = True
+
+
+class _Counted:
+    """An application, and how many requests it answers at the moment."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+        self.under_way = 0
+
+    async def __call__(self, scope: types.Scope, receive: types.Receive, send: types.Send) -> None:
+        is_request = scope["type"] == "http"
+        self.under_way += is_request
+        try:
+            await self._web(scope, receive, send)
+        finally:
+            self.under_way -= is_request
 
 
 def _listener() -> socket.socket:

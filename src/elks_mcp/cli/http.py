@@ -9,6 +9,7 @@ import anyio
 import click
 import uvicorn
 from sse_starlette.sse import AppStatus
+from starlette.types import ASGIApp
 
 from elks_mcp import logs
 from elks_mcp.app import open_app
@@ -88,7 +89,9 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     return 0 if server.started and not web.has_failed else 1
 
 
-def configure_uvicorn(web: Web, most_connections: int, *, head_within: float = HEAD_WITHIN) -> uvicorn.Config:
+def configure_uvicorn(
+    web: ASGIApp, most_connections: int, *, head_within: float = HEAD_WITHIN
+) -> uvicorn.Config:
     """Say how uvicorn serves it: with so many connections, each of which has to bring a request in time.
 
     Args:
