@@ -37,7 +37,7 @@ from .connecting import (
     words,
 )
 from .stores import failing, hanging
-from .web import Site, site
+from .web import Site, http_client, site
 
 pytestmark = pytest.mark.anyio
 
@@ -94,7 +94,7 @@ async def ask(
             "io.modelcontextprotocol/clientCapabilities": {},
         }
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
-    async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
+    async with http_client(timeout=30) as client:
         return await client.post(f"{where.url}/mcp", json=body, headers=shown)
 
 
@@ -201,7 +201,7 @@ async def test_who_shows_no_valid_token_gets_nowhere(shown: _Shown, caplog: pyte
         answers += [await ask(where, method, era=era, headers=headers) for method in others for era in ERAS]
         for uri in ("elks://inbox", "elks://policy", "elks://messages/s1"):
             answers.append(await ask(where, "resources/read", {"uri": uri}, headers=headers))
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             for method in ("GET", "DELETE", "PUT", "OPTIONS"):
                 answers.append(await client.request(method, f"{where.url}/mcp", headers=headers))
             twice = [("authorization", f"Bearer {token}"), ("authorization", f"Bearer {token}")]
@@ -284,7 +284,7 @@ async def test_what_a_header_says_opens_nothing(caplog: pytest.LogCaptureFixture
         await come_true(lambda: _is_shut(where))
         caplog.clear()
         headers = {"mcp-method": "tools/list", "mcp-name": "get_sms_messages"}
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             shown = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
             body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": tool_call("send_sms")}
             for sent in (body, [body], [{"jsonrpc": "2.0", "id": 2, "method": "ping"}, body]):
@@ -384,7 +384,7 @@ async def test_p3_what_one_was_asked_another_cannot_answer(era: Era) -> None:
             theirs = (await _put(where, one, {**params, **answer})).json()["result"]
             assert theirs["structuredContent"]["status"] == "sent"
         else:
-            async with httpx2.AsyncClient(trust_env=False) as client:
+            async with http_client() as client:
                 session = await _shake_hands(client, where, one)
                 ping = {"jsonrpc": "2.0", "id": 2, "method": "ping"}
                 for method, body in (("POST", ping), ("GET", None), ("DELETE", None)):
@@ -409,7 +409,7 @@ async def _put(where: Site, token: str, params: Mapping[str, Any]) -> httpx2.Res
     }
     headers = {"mcp-protocol-version": _MODERN, "mcp-method": "tools/call", "mcp-name": str(params["name"])}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {**params, "_meta": meta}}
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         return await client.post(f"{where.url}/mcp", json=body, headers={**_headers(token), **headers})
 
 
@@ -439,7 +439,7 @@ async def test_a_stranger_who_was_read_by_one_is_no_shadow_on_another() -> None:
 async def test_a_stream_ends_when_its_token_is_revoked() -> None:
     async with served() as (_, where):
         token = await where.token("agent")
-        async with httpx2.AsyncClient(trust_env=False, timeout=30) as client:
+        async with http_client(timeout=30) as client:
             session = await _shake_hands(client, where, token)
             headers = {**_headers(token), "mcp-session-id": session}
             async with client.stream("GET", f"{where.url}/mcp", headers=headers) as stream:
@@ -473,7 +473,7 @@ async def test_a_token_that_is_revoked_while_a_request_is_on_its_way_sends_nothi
             "content-type": "application/json",
         }
         async with (
-            httpx2.AsyncClient(trust_env=False, timeout=30) as client,
+            http_client(timeout=30) as client,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(revoke)
@@ -499,7 +499,7 @@ async def test_who_waits_with_a_token_that_is_revoked_reads_nothing_more(era: Er
     async with served() as (box, where):
         token = await where.token("agent")
         async with (
-            httpx2.AsyncClient(trust_env=False, timeout=30, headers=_JSON) as client,
+            http_client(timeout=30, headers=_JSON) as client,
             anyio.create_task_group() as tasks,
         ):
             read: list[str] = []

@@ -21,7 +21,7 @@ from elks_mcp.store.storage import find_hasher
 from .connecting import PHONE, call, data, live, new_box, until
 from .sandbox.serving import serve
 from .test_cli_http import serving
-from .web import Site, post, site
+from .web import Site, http_client, post, site
 
 pytestmark = pytest.mark.anyio
 
@@ -162,7 +162,7 @@ async def test_with_too_many_connections_the_one_that_waits_longest_gives_way() 
     async with site(new_box(), connections=4, limits={}) as where:
         stalled = [await _connect(where) for _ in range(4)]
         await stalled[0].send(_HALF)
-        async with httpx2.AsyncClient(trust_env=False, timeout=_GUARD) as client:
+        async with http_client(timeout=_GUARD) as client:
             assert (await client.get(f"{where.url}/healthz")).status_code == 200
         with anyio.fail_after(_GUARD):
             assert await _rest(stalled[0]) == b""

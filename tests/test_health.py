@@ -7,7 +7,6 @@ from datetime import timedelta
 from importlib.metadata import version
 from urllib.parse import urlsplit
 
-import httpx2
 import psycopg
 import pytest
 from prometheus_client import Metric
@@ -21,7 +20,7 @@ from elks_mcp.models import Scope
 from .connecting import PHONE, call, new_box, until, words
 from .test_deploy import SECRETS, compose
 from .test_webhooks import arrived, told
-from .web import Site, post, site
+from .web import Site, http_client, post, site
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +29,7 @@ _LINE = re.compile(r'([a-z_0-9]+)(\{(?:[a-z_]+="[^"]*",?)*\})? (\S+)')
 
 async def figures(where: Site) -> dict[str, float]:
     """Read the figures, each by its name and labels."""
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         answer = await client.get(f"{where.url}/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     lines = [line for line in answer.text.splitlines() if not line.startswith(("# TYPE ", "# HELP "))]
@@ -61,7 +60,7 @@ async def test_metrics_count_calls_webhooks_orders_and_money() -> None:
         assert now['elks_mcp_up{part="database"}'] == now['elks_mcp_up{part="outbox"}'] == 1
         async with client.listen(resource_subscriptions=["elks://inbox"]):
             assert (await figures(where))["elks_mcp_listeners"] == 1
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with http_client() as http:
             text = (await http.get(f"{where.url}/metrics")).text
     for secret in ("46701740", "Hemligt", "112", box.password, box.username):
         assert secret not in text
@@ -69,7 +68,7 @@ async def test_metrics_count_calls_webhooks_orders_and_money() -> None:
 
 @pytest.mark.parametrize(("host", "status"), [("192.0.2.7:8046", 200), ("evil.example", 421), ("[", 421)])
 async def test_metrics_are_not_for_a_web_page_of_somebody_else(host: str, status: int) -> None:
-    async with site(new_box()) as where, httpx2.AsyncClient(trust_env=False) as client:
+    async with site(new_box()) as where, http_client() as client:
         answer = await client.get(f"{where.url}/metrics", headers={"host": host})
         assert answer.status_code == status
 
@@ -77,8 +76,11 @@ async def test_metrics_are_not_for_a_web_page_of_somebody_else(host: str, status
 async def test_a_database_that_is_away_for_a_while_is_said_to_be_and_costs_no_text(
     postgres_database: str, postgres_url: str
 ) -> None:
-    environ = {"ELKS_DATABASE_URL": postgres_database, "ELKS_SECRET_KEY": "a key for tests, no secret at all"}
-    async with told(**environ, ELKS_POLL_SECONDS="3600") as (box, where):
+    key = "a key for tests, no secret at all"
+    async with told(ELKS_DATABASE_URL=postgres_database, ELKS_SECRET_KEY=key, ELKS_POLL_SECONDS="3600") as (
+        box,
+        where,
+    ):
         box.receive("+46701740690", "Före")
         await until(lambda: [each.status for each in box.webhooks] == [204])
         with _away(postgres_url, postgres_database):
@@ -86,7 +88,7 @@ async def test_a_database_that_is_away_for_a_while_is_said_to_be_and_costs_no_te
             await until(lambda: [each.status for each in box.webhooks] == [204, 503, 503, 503])
             away = await figures(where)
             assert (away['elks_mcp_up{part="database"}'], "elks_mcp_spent_24h" in away) == (0, False)
-            async with httpx2.AsyncClient(trust_env=False) as client:
+            async with http_client() as client:
                 statuses = [
                     (await client.get(f"{where.url}/{path}")).status_code for path in ("healthz", "readyz")
                 ]
@@ -117,7 +119,7 @@ async def test_a_server_that_ended_by_itself_says_so_and_ends() -> None:
         server = _Server(configure_uvicorn(where.web, 100), where.web)
         assert not await server.on_tick(1)
         where.web.has_failed, where.web._running = True, None
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             assert (await client.get(f"{where.url}/healthz")).status_code == 503
         assert await server.on_tick(1)
 
@@ -126,7 +128,7 @@ async def test_prometheus_may_scrape_by_the_names_of_the_compose_file() -> None:
     names = compose(**SECRETS)["services"]["one"]["environment"]["ELKS_ALLOWED_HOSTS"]
     async with (
         site(new_box(), environ={"ELKS_ALLOWED_HOSTS": names, "ELKS_METRICS_FROM": "127.0.0.0/8"}) as where,
-        httpx2.AsyncClient(trust_env=False) as client,
+        http_client() as client,
     ):
         for host in ("sandbox:8046", "sandbox:8047", "localhost"):
             assert (await client.get(f"{where.url}/metrics", headers={"host": host})).status_code == 200

@@ -20,7 +20,7 @@ from elks_mcp.sandbox import Sandbox
 from .clocks import ManualClock
 from .connecting import ERAS, PHONE, Era, call, connected, data, live, new_box, posted, until, words
 from .test_access import ask, tool_call
-from .web import Site, site
+from .web import Site, http_client, site
 
 pytestmark = pytest.mark.anyio
 
@@ -131,7 +131,7 @@ async def test_one_caller_with_many_sessions_gets_429_until_it_ends_one_and_anot
             "authorization": f"Bearer {greedy}",
             "mcp-session-id": opened[0].headers["mcp-session-id"],
         }
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             assert (await client.delete(f"{where.url}/mcp", headers=shown)).status_code == 200
         assert (await _initialize(where, greedy)).status_code == 200
         assert await gets_through(where, greedy), "the newer era has no sessions"

@@ -33,7 +33,7 @@ from .connecting import (
 )
 from .stores import DATABASES, KEY
 from .test_access import _JSON, _MODERN_CALL, _body, _headers, _shake_hands, _turned_away
-from .web import Site, site
+from .web import Site, http_client, site
 
 pytestmark = pytest.mark.anyio
 
@@ -404,7 +404,7 @@ async def test_p7_who_waits_with_a_token_that_is_revoked_reads_no_answer(tool: s
                 sent = data(await call(client, "send_sms", to=PHONE, message="Kommer du?"))
                 arguments = {"after": sent["orderId"], "timeout": 60}
         async with (
-            httpx2.AsyncClient(trust_env=False, timeout=120, headers=_JSON) as http,
+            http_client(timeout=120, headers=_JSON) as http,
             anyio.create_task_group() as tasks,
         ):
             read: list[str] = []

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import anyio
 import anyio.to_thread
-import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -34,6 +33,7 @@ from .test_promises import (
 )
 from .test_replicas import replicas
 from .test_webhooks import told
+from .web import http_client
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +72,7 @@ async def use_everything(url: str, era: Era, token: str = "") -> list[str]:
     """Call tools that succeed and tools that fail; give all that was answered."""
     shown = {"authorization": f"Bearer {token}"} if token else {}
     async with (
-        httpx2.AsyncClient(trust_env=False, headers=shown, timeout=30) as http,
+        http_client(headers=shown, timeout=30) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         answers = [
@@ -124,7 +124,7 @@ async def test_p8_no_secret_is_logged_or_answered_whoever_calls(tmp_path: Path, 
             answers = await use_everything(server.url, era, token)
             box.faults.inject(Fault.ERROR_BEFORE, times=None)
             answers += await use_everything(server.url, era, token)
-            async with httpx2.AsyncClient(trust_env=False) as client:
+            async with http_client() as client:
                 for header in ({"authorization": f"Bearer {wrong}"}, {"authorization": f"Basic {token}"}):
                     for path in ("mcp", "metrics", "readyz", "healthz"):
                         answers.append((await client.post(f"{server.url}/{path}", headers=header)).text)

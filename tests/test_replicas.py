@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 import anyio
-import httpx2
 import psycopg
 import pytest
 from mcp import Client
@@ -15,7 +14,7 @@ from elks_mcp.sandbox import Sandbox
 
 from .connecting import ERAS, PHONE, Era, call, data, posted, until, words
 from .test_webhooks import arrived, new_box, tell_number
-from .web import Site, site
+from .web import Site, http_client, site
 
 pytestmark = pytest.mark.anyio
 
@@ -144,7 +143,7 @@ async def ask(where: Site, answers: dict[str, Any]) -> dict[str, Any]:
         "mcp-method": "tools/call",
         "mcp-name": "send_sms",
     }
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         answer = await client.post(f"{where.url}/mcp", json=body, headers=headers)
     result: dict[str, Any] = answer.json()["result"]

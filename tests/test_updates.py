@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import anyio
-import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
@@ -19,7 +18,7 @@ from .stores import failing
 from .test_replicas import replicas
 from .test_replies import box_of_today
 from .test_webhooks import told
-from .web import Site
+from .web import Site, http_client
 
 pytestmark = [
     pytest.mark.anyio,
@@ -50,7 +49,7 @@ async def listening(where: Site, era: Era, *uris: str, token: str = "") -> Async
     """Connect a client that listens to resources."""
     heard = Told()
     shown = {"authorization": f"Bearer {token}"} if token else {}
-    async with httpx2.AsyncClient(trust_env=False, headers=shown, timeout=60) as http:
+    async with http_client(headers=shown, timeout=60) as http:
         there = streamable_http_client(f"{where.url}/mcp", http_client=http)
         async with (
             Client(there, mode=era, message_handler=heard) as client,

@@ -26,7 +26,7 @@ from .clocks import ManualClock
 from .connecting import ERAS, PHONE, Era, box_on, call, come_true, data, posted, until, words
 from .provider import api_of, gets
 from .stores import DATABASES, KEY, failing
-from .web import Site, post, site
+from .web import Site, http_client, post, site
 
 pytestmark = pytest.mark.anyio
 
@@ -254,7 +254,7 @@ async def test_whatever_comes_there_is_no_word_for_an_answer_and_no_effect() -> 
             await post(report, {"id": "s1\0", "status": "delivered"}),
         ]
         assert [(each.status_code, each.content) for each in attacks] == [(204, b"")] * len(attacks)
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             others = [await client.request(method, hook) for method in ("GET", "HEAD", "PUT", "DELETE")]
         assert [(each.status_code, each.content) for each in others] == [(405, b"")] * 4
         assert await arrived(served) == []
@@ -280,9 +280,7 @@ async def test_many_at_once_are_all_kept(many: int) -> None:
     async with ours() as (served, form):
         hook, statuses, limit = await served.hook("sms"), list[int](), anyio.Semaphore(200)
         async with (
-            httpx2.AsyncClient(
-                trust_env=False, limits=httpx2.Limits(max_connections=200), timeout=60
-            ) as client,
+            http_client(limits=httpx2.Limits(max_connections=200), timeout=60) as client,
             anyio.create_task_group() as group,
         ):
 
@@ -441,7 +439,7 @@ async def test_a_secret_can_be_changed_and_two_count_meanwhile(tmp_path: Path) -
 
 async def test_a_client_may_not_be_a_web_page_of_somebody_else() -> None:
     async with told() as (_, served):
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with http_client() as client:
             hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
             kind = {"accept": "application/json, text/event-stream"}
             strange = await client.post(
