@@ -149,7 +149,7 @@ _DETAILS = ("metrics", "readyz?verbose")
 
 async def statuses(where: Site, path: str, **headers: str) -> tuple[int, bytes]:
     """Ask for a path; give the status and the body."""
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         answer = await client.get(f"{where.url}/{path}", headers=headers)
     return answer.status_code, answer.content
 
@@ -208,7 +208,7 @@ async def test_metrics_are_in_the_format_and_by_the_names_that_prometheus_wants(
             await call(client, "send_sms", to="+4511111111", message="Hej")
             await call(client, "check_sms_status", messageId="O-22222222")
             await post(f"{where.url}/hooks/wrong/sms", {"id": "s1"})
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with http_client() as http:
             text = (await http.get(f"{where.url}/metrics")).text
     families = {each.name: each for each in text_string_to_metric_families(text)}
     for name, family in families.items():

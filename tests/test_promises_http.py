@@ -72,7 +72,7 @@ async def use_everything(url: str, era: Era, token: str = "") -> list[str]:
     """Call tools that succeed and tools that fail; give all that was answered."""
     shown = {"authorization": f"Bearer {token}"} if token else {}
     async with (
-        http_client(headers=shown, timeout=30) as http,
+        http_client(headers=shown) as http,
         Client(streamable_http_client(f"{url}/mcp", http_client=http), mode=era) as client,
     ):
         answers = [

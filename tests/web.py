@@ -25,6 +25,7 @@ from elks_mcp.store.storage import find_hasher
 from elks_mcp.tasks import unwrapped
 from elks_mcp.web import Web
 
+from .clocks import HANG
 from .connecting import Era, Person, live
 from .sandbox.serving import Server
 
@@ -64,7 +65,7 @@ class Site:
         """Connect a client, which shows a token if it has one."""
         shown = {"authorization": f"Bearer {token}"} if token else {}
         limits = httpx2.Limits(max_connections=None)  # each call that waits has one
-        async with http_client(headers=shown, timeout=120, limits=limits) as http:
+        async with http_client(headers=shown, limits=limits) as http:
             there = streamable_http_client(f"{self.url}/mcp", http_client=http)
             async with Client(there, mode=era, elicitation_callback=person) as client:
                 yield client
@@ -106,7 +107,7 @@ async def site(
         with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(server.serve, [listener])
-                with anyio.fail_after(60):
+                with anyio.fail_after(HANG):
                     await server.ready.wait()
                 listener.listen(_BACKLOG)
                 try:

@@ -10,6 +10,7 @@ import logging
 from codecs import BOM_UTF8
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
+from datetime import timedelta
 from enum import Enum, StrEnum, auto
 from typing import Any
 
@@ -42,8 +43,8 @@ log = logging.getLogger(__name__)
 _GOOD_FOR = 0.5
 """Seconds for which is known which tokens are valid, and between two looks at who listens: together one."""
 
-_SLOWEST = 10
-"""Seconds in which a request has to be here, whole."""
+_SLOWEST = timedelta(seconds=10)
+"""In which a request has to be here, whole."""
 
 LARGEST = 1024 * 1024
 """Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
@@ -240,12 +241,14 @@ class Access:
         doorkeeper: Callable[[], Doorkeeper],
         needs: Needs,
         *,
+        clock: Callable[[], Clock],
         share_of: Callable[[str], Share],
         count_sessions: Callable[[str], int],
     ) -> None:
         self._inner = AuthContextMiddleware(inner)
         self._doorkeeper = doorkeeper
         self._needs = needs
+        self._clock = clock
         self._share_of = share_of
         self._count_sessions = count_sessions
 
@@ -286,7 +289,7 @@ class Access:
         if method != "POST":
             return caller, receive, end
         with share.hold(Use.BODIES):
-            body = (await _read_body(receive)).removeprefix(BOM_UTF8)
+            body = (await _read_body(receive, self._clock())).removeprefix(BOM_UTF8)
         if caller is not ANYBODY:
             caller = await self._identify(scope)  # a token may be revoked while a body is on its way
             end = self._check(caller, body)
@@ -328,7 +331,7 @@ class Access:
         self, scope: Scope, receive: Receive, send: Send, caller: Caller, end: _End
     ) -> None:
         """Serve a stream, or a call that waits, as long as the caller could still come in."""
-        has_begun, is_over = False, False
+        clock, has_begun, is_over = self._clock(), False, False
 
         async def note(message: Message) -> None:
             nonlocal has_begun, is_over
@@ -339,8 +342,8 @@ class Access:
 
         async def watch() -> None:
             nonlocal is_over
-            while await self._is_still(caller, scope):  # noqa: ASYNC110  (it is in a database)
-                await anyio.sleep(_GOOD_FOR)
+            while await self._is_still(caller, scope):
+                await clock.sleep_until(clock.now() + timedelta(seconds=_GOOD_FOR))
             is_over = True
             if end is _End.CUT_OFF:
                 tasks.cancel_scope.cancel()
@@ -388,18 +391,20 @@ def _read_calls(body: bytes) -> Iterable[tuple[str, Mapping[str, Any]]]:
             yield method, params if isinstance(params, dict) else {}
 
 
-async def _read_body(receive: Receive) -> bytes:
+async def _read_body(receive: Receive, clock: Clock) -> bytes:
     """Read a body; of one that is too large only so much that whoever reads it next finds that, too."""
     body = bytearray()
-    with anyio.move_on_after(_SLOWEST):
-        while len(body) <= LARGEST:
-            message = await receive()
-            body += message.get("body", b"")
-            if message["type"] != "http.request" or not message.get("more_body"):
-                return bytes(body)
-        return bytes(body)
-    words = f"A request has to be here within {_SLOWEST} seconds, whole."
-    raise TurnedAway(Reason.TOO_SLOW, _refuse(408, "too_slow", words))
+    try:
+        with clock.fail_after(_SLOWEST):
+            while len(body) <= LARGEST:
+                message = await receive()
+                body += message.get("body", b"")
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    break
+    except TimeoutError:
+        words = f"A request has to be here within {_SLOWEST.seconds} seconds, whole."
+        raise TurnedAway(Reason.TOO_SLOW, _refuse(408, "too_slow", words)) from None
+    return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -106,6 +106,7 @@ class Web:
             self._streams.around(protocol),
             self._find_doorkeeper,
             NEEDS,
+            clock=lambda: self.app.clock,
             share_of=self._find_share,
             count_sessions=self._count_sessions,
         )

@@ -8,16 +8,17 @@ The body of every answer is empty, since 46elks sends the one to an incoming tex
 import hmac
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Literal
 from urllib.parse import parse_qsl
 
-import anyio
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Receive, Scope, Send
 
 from elks_mcp import wire
 from elks_mcp.addresses import is_loopback
 from elks_mcp.app import App
+from elks_mcp.clock import Clock
 from elks_mcp.counters import as_label
 from elks_mcp.errors import ElksError
 from elks_mcp.hearing import News
@@ -31,11 +32,11 @@ HOOKS = "/hooks/"
 
 _LARGEST = 64 * 1024
 _MOST_FIELDS = 64
-_SLOWEST = 5
-"""Seconds in which a request has to be here, whole."""
+_SLOWEST = timedelta(seconds=5)
+"""In which a request has to be here, whole."""
 
-_LONGEST = 20
-"""Seconds in which it has to be kept."""
+_LONGEST = timedelta(seconds=20)
+"""In which it has to be answered."""
 
 _KEPT, _NOT_KEPT, _NO_POST = 204, 503, 405
 
@@ -76,9 +77,8 @@ class Hooks:
     async def _hear(self, app: App, scope: Scope, receive: Receive) -> str:
         """Hear it, and say in a word what came of it."""
         try:
-            news = await self._read(app, scope, receive)
-            with anyio.fail_after(_LONGEST):  # or the end of the server would answer, and with words
-                await app.hearing.hear(news)
+            with app.clock.fail_after(_LONGEST):  # or the end of the server would answer, and with words
+                await app.hearing.hear(await self._read(app, scope, receive))
         except _Dropped as dropped:
             app.bursts.note(f"a webhook was dropped: {dropped}.")
             return "dropped"
@@ -96,7 +96,7 @@ class Hooks:
         headers = Headers(scope=scope)
         _check_source(app, scope, headers)
         kind = await _find_kind(app, scope)
-        form = await _read_form(headers, receive)
+        form = await _read_form(headers, receive, app.clock)
         if kind == "sms":
             return _read_incoming(app, form)
         report = wire.parse_report(form, QueryParams(scope["query_string"]).get("ref"))
@@ -128,22 +128,23 @@ async def _find_kind(app: App, scope: Scope) -> Kind:
     raise _Dropped("its address is none of ours")
 
 
-async def _read_form(headers: Headers, receive: Receive) -> dict[str, str]:
+async def _read_form(headers: Headers, receive: Receive, clock: Clock) -> dict[str, str]:
     """Read the form, unless it is too large, too slow, ambiguous or none."""
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/x-www-form-urlencoded":
         raise _Dropped("it is no form")
     body = bytearray()
-    with anyio.move_on_after(_SLOWEST) as patience:
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if message["type"] != "http.request" or len(body) > _LARGEST:
-                raise _Dropped("it is too large, or was broken off")
-            if not message.get("more_body"):
-                break
-    if patience.cancelled_caught:
-        raise _Dropped("it came too slowly")
+    try:
+        with clock.fail_after(_SLOWEST):
+            while True:
+                message = await receive()
+                body += message.get("body", b"")
+                if message["type"] != "http.request" or len(body) > _LARGEST:
+                    raise _Dropped("it is too large, or was broken off")
+                if not message.get("more_body"):
+                    break
+    except TimeoutError:
+        raise _Dropped("it came too slowly") from None
     return _parse_form(bytes(body))
 
 

@@ -5,7 +5,6 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 import anyio
@@ -50,7 +49,7 @@ class Storage:
         The one before counts too, since 46elks may still use it; and the next, which whoever changes it uses
         before all servers know.
         """
-        store, now = await self.open(), monotonic()
+        store, now = await self.open(), (self._clock or Clock()).counted()
         if now >= self._generation_until:
             self._generation = await store.generations.find()
             self._generation_until = now + _GENERATION_GOOD_FOR
