@@ -8,6 +8,7 @@ import anyio
 import uvicorn
 
 from elks_mcp.sandbox import Sandbox
+from tests.clocks import HANG
 
 
 class Server(uvicorn.Server):
@@ -33,7 +34,7 @@ async def serve(box: Sandbox) -> AsyncIterator[str]:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [listener])
-            with anyio.fail_after(60):
+            with anyio.fail_after(HANG):
                 await server.ready.wait()
             try:
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}"

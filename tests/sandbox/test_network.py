@@ -15,6 +15,7 @@ from elks_mcp.sandbox import (
     Sandbox,
     SystemClock,
 )
+from tests.clocks import HANG
 
 from .clients import PHONE, open_client, sms
 
@@ -167,7 +168,7 @@ async def test_while_it_is_running_things_happen_as_soon_as_the_clock_moves(
     async with box.running():
         await client.post("sms", data=sms(box))
         box.clock.advance(2 * SECOND)
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG):
             await answered.wait()
 
 
@@ -182,7 +183,7 @@ async def test_on_the_machines_clock_things_happen_by_themselves() -> None:
     box.handset(PHONE).behaviour = quick
     async with box.running(), open_client(box) as client:
         await client.post("sms", data=sms(box))
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG):
             await answered.wait()
 
 

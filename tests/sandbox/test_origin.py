@@ -10,6 +10,7 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.sandbox import ManualClock, Sandbox
+from tests.clocks import HANG
 
 from .browser import Browser
 from .clients import open_outside, sms
@@ -149,7 +150,7 @@ async def test_over_a_socket_too_a_request_needs_one_host_of_ours(
         await anyio.connect_tcp("127.0.0.1", int(address.rpartition(":")[2])) as stream,
     ):
         await stream.send(f"{head.format(path=path)}\r\nAuthorization: {credentials(box)}\r\n\r\n".encode())
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANG):
             answer = await stream.receive()
     assert answer.split(b" ")[1] == str(status).encode()
 
@@ -222,7 +223,7 @@ def attack(browser: Browser, evil: str, port: str, box: Sandbox) -> list[str]:
 async def test_a_page_of_another_site_sends_and_sees_nothing_in_a_real_browser(
     box: Sandbox, browser: Browser
 ) -> None:
-    with anyio.fail_after(120):
+    with anyio.fail_after(HANG):
         async with serve(box) as address, evil_site() as evil:
             told = await anyio.to_thread.run_sync(attack, browser, evil, address.rpartition(":")[2], box)
     assert len(told) == 8

@@ -10,6 +10,7 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.sandbox import Sandbox
+from tests.clocks import HANG
 
 from .browser import Browser, find_browser, start_browser
 from .clients import PHONE, open_client, sms
@@ -50,7 +51,7 @@ async def test_a_person_sees_a_text_arrive_as_text_and_answers_it(box: Sandbox, 
     async with open_client(box) as client:
         await client.post("sms", data=sms(box, message=HOSTILE, flashsms="yes"))
     box.clock.advance(timedelta(seconds=2))
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG):
         async with serve(box) as address:
             await anyio.to_thread.run_sync(use_page, browser, address)
     answer = box.history[-1]

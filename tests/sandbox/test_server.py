@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 from elks_mcp.sandbox import Clock, Fault, ManualClock, Sandbox, SystemClock
+from tests.clocks import HANG
 
 from .clients import sms
 from .serving import serve
@@ -28,7 +29,7 @@ async def test_the_bytes_on_the_wire_are_those_of_46elks(box: Sandbox) -> None:
     ):
         await stream.send(b"POST /a1/SMS HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         answer = b""
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG):
             async for chunk in stream:
                 answer += chunk
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -63,10 +64,16 @@ async def test_a_lost_answer_is_a_connection_that_the_server_drops(
 async def test_a_hanging_request_ends_when_its_client_goes(box: Sandbox) -> None:
     """Otherwise the server could not shut down, for nobody lets go of the request here."""
     box.faults.inject(Fault.HANG)
-    with anyio.fail_after(60):
-        async with serve(box) as address, open_real_client(box, address) as client:
-            with pytest.raises(httpx2.ReadTimeout):
-                await client.get("me", timeout=0.05)
+    with anyio.fail_after(HANG):
+        async with (
+            serve(box) as address,
+            open_real_client(box, address) as client,
+            anyio.create_task_group() as group,
+        ):
+            group.start_soon(partial(client.get, "me", timeout=None))
+            while not box.requests:
+                await anyio.lowlevel.checkpoint()
+            group.cancel_scope.cancel()
 
 
 async def test_a_hanging_request_can_be_let_go_so_that_the_server_can_shut_down(box: Sandbox) -> None:
@@ -76,7 +83,7 @@ async def test_a_hanging_request_can_be_let_go_so_that_the_server_can_shut_down(
         with pytest.raises(httpx2.RemoteProtocolError):
             await client.get("me", timeout=None)
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG):
         async with (
             serve(box) as address,
             open_real_client(box, address) as client,
@@ -105,7 +112,7 @@ async def test_a_client_that_is_gone_before_a_late_acceptance_has_sent_once_all_
     box = Sandbox(clock=clock)
     late = timedelta(milliseconds=300)
     box.faults.inject(Fault.ACCEPT_LATE, duration=late)
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG):
         async with serve(box) as address, open_real_client(box, address) as client:
             await hang_up_after_posting(box, address)
             if isinstance(clock, ManualClock):
@@ -121,7 +128,7 @@ async def test_a_client_that_is_gone_before_a_late_acceptance_has_sent_once_all_
 
 async def test_a_late_acceptance_outlives_the_server_that_took_the_request(box: Sandbox) -> None:
     box.faults.inject(Fault.ACCEPT_LATE)
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG):
         async with serve(box) as address:
             await hang_up_after_posting(box, address)
     assert box.accepted == []

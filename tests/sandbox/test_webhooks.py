@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from elks_mcp.sandbox import ManualClock, Rules, Sandbox
+from tests.clocks import HANG
 
 from .clients import PHONE, open_client, sms
 
@@ -310,7 +311,7 @@ async def test_a_webhook_whose_trying_was_cancelled_is_tried_again() -> None:
     await set_sms_url(box, HOOK)
     async with box.running():
         box.receive(PHONE, "Hej?")
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG):
             await started.wait()
     await box.settle()
     assert [form["message"] for form in receiver.forms] == ["Hej?"]
