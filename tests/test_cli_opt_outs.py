@@ -114,7 +114,7 @@ def test_of_a_list_every_line_that_cannot_be_used_is_named_and_the_others_are_re
     assert done.exit_code == 1
     named = [line.split(":")[0] for line in done.stderr.splitlines()]
     assert named == ["Line 2", "Line 3", "Line 4", "Line 6"]
-    assert "can be read in two ways" in done.stderr
+    assert "can be read as" in done.stderr
     assert "2 numbers recorded as opted out; 0 had opted out before." in done.stdout
     assert "4 lines could not be used" in done.stdout
     assert ["opted_out" in each for each in send(tmp_path / "state", PHONE, OTHER)] == [True, True]

@@ -188,7 +188,7 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_ALLOWED_COUNTRIES", ",", "it lists nothing"),
         ("ELKS_ALLOWED_RECIPIENTS", ",", "it lists nothing"),
         ("ELKS_ALLOWED_SENDERS", " , ", "it lists nothing"),
-        ("ELKS_ALLOWED_RECIPIENTS", "701740605", "can be read in two ways"),
+        ("ELKS_ALLOWED_RECIPIENTS", "701740605", "has no country code. It can be read as"),
         ("ELKS_PHONE_NUMBER", "46elks", "it begins with a digit"),
         ("ELKS_GUARDS_OFF", "impersonation", "cannot be switched off"),
         ("ELKS_GUARDS_OFF", "nonsense", "'nonsense' is no guard; these can be switched off: textable_number"),

@@ -55,7 +55,7 @@ def faults(**environ: str) -> str:
     [
         (
             {"ELKS_PHONE_NUMBER": "46701740699"},
-            "ELKS_PHONE_NUMBER='46701740699' is not valid: '46701740699' can be read in two ways: ",
+            "ELKS_PHONE_NUMBER='46701740699' is not valid: '46701740699' has no country code. It can be",
         ),
         ({"ELKS_PHONE_NUMBER": "46701740699"}, "with its +. The + is probably missing."),
         ({"DRY_RUN": "perhaps"}, "DRY_RUN='perhaps' is not valid: use true or false."),

@@ -30,11 +30,30 @@ class NumberKind(StrEnum):
     UNASSIGNED = "unassigned"
 
 
+_MACHINES = re.compile(r"\+46719[0-9]{10}")
+"""Numbers of machines in Sweden, which have 15 digits. libphonenumber's copy of the plan lacks them."""
+
+
+def is_machine(e164: str) -> bool:
+    """Return whether a number is kept for machines (M2M), and is longer than others of its country."""
+    return _MACHINES.fullmatch(e164) is not None
+
+
+def has_trunk_prefix(home: str) -> bool:
+    """Return whether `home` dials a prefix before a national number; the 1 of North America is none."""
+    from phonenumbers import PhoneMetadata  # noqa: PLC0415
+
+    plan = PhoneMetadata.metadata_for_region(home)
+    return plan is None or plan.national_prefix not in {None, "1"}
+
+
 @lru_cache(maxsize=4096)
 def look_up(e164: str) -> tuple[str, NumberKind]:
     """Return the region of a number, and what its plan keeps it for, by libphonenumber."""
     import phonenumbers as lib  # noqa: PLC0415
 
+    if is_machine(e164):
+        return "SE", NumberKind.MOBILE
     parsed = lib.parse(e164)
     region = lib.region_code_for_number(parsed) or ""
     kind = _KINDS.get(lib.number_type(parsed), NumberKind.UNASSIGNED)
@@ -103,7 +122,7 @@ def describe_spelling(home: str) -> str:
         return "with its country code, +46701740605"
     abroad = lib.format_number(example, lib.PhoneNumberFormat.INTERNATIONAL)
     national = lib.format_number(example, lib.PhoneNumberFormat.NATIONAL)
-    if not national.lstrip("(").startswith("0"):  # without a trunk zero only the country code tells
+    if not national.lstrip("(").startswith("0") and has_trunk_prefix(home):  # only the country code tells
         return f"with its country code, as {_without_end(abroad)} in {home}"
     return f"{_without_end(abroad)}, or {_without_end(national)} for a number in {home}"
 

@@ -10,7 +10,15 @@ from dataclasses import dataclass
 
 from elks_mcp import spelling
 from elks_mcp.errors import InvalidInput
-from elks_mcp.numbering import HOME_REGION, NumberKind, country_name, find_zones, look_up
+from elks_mcp.numbering import (
+    HOME_REGION,
+    NumberKind,
+    country_name,
+    find_zones,
+    has_trunk_prefix,
+    is_machine,
+    look_up,
+)
 from elks_mcp.spelling import named, quoted, tidied
 
 __all__ = [
@@ -131,7 +139,8 @@ def parse_number(raw: str, home: str = HOME_REGION) -> Number:
 
     `+…`, `00…` (or what dials abroad from `home`) and a leading 0 (a number in `home`, an
     ISO 3166 region) are understood, with spaces, hyphens, dots, brackets, a slash behind the
-    area code, full-width and other scripts' digits, and invisible marks. Whether the number is
+    area code, full-width and other scripts' digits, and invisible marks. So are digits alone, if
+    `home` has no trunk prefix and they can be one number only. Whether the number is
     in use is not known here; `Number.kind` says what its country's plan keeps it for.
 
     Raises:
@@ -144,7 +153,7 @@ def parse_number(raw: str, home: str = HOME_REGION) -> Number:
         raise InvalidInput(spelling.why_not_digits(raw, text), hint=_offer(raw, home))
     _check_one_value(raw, home)
     if not text.startswith(("+", "0")):
-        raise _cannot_tell(raw, text, home)
+        return _read_bare(raw, text, home)
     if home != HOME_REGION:
         _check_not_swedish(raw, text, home)
     try:
@@ -184,10 +193,8 @@ def _check_not_swedish(raw: str, text: str, home: str) -> None:
     if swedish is None or swedish.kind is not NumberKind.MOBILE:
         return
     sweden = f"in {country_name(HOME_REGION)} {swedish.e164}"
-    try:
-        both = f"in {country_name(home)} it is {_to_e164(raw, text, home)}, {sweden}"
-    except InvalidInput:
-        both = f"in {country_name(home)} it is no number, {sweden}"
+    at_home = _read_planned(raw, home)
+    both = f"in {country_name(home)} it is {at_home.e164 if at_home else 'no number'}, {sweden}"
     raise InvalidInput(f"{quoted(raw)} can be read in two ways: {both}.", hint=_WHICH)
 
 
@@ -252,20 +259,43 @@ def _why_not_sender(name: str) -> str:
     return ""
 
 
-def _cannot_tell(raw: str, digits: str, home: str) -> InvalidInput:
-    """Say both things that digits without +, 00 or 0 may mean; a wrong guess would text a stranger."""
-    from phonenumbers import country_code_for_region  # noqa: PLC0415
+def _read_bare(raw: str, digits: str, home: str) -> Number:
+    """Read digits without +, 00 or 0, if they can be one number only.
 
+    That is so if `home` has no trunk prefix and its plan has the number, and no other country's plan has it.
+
+    Raises:
+        InvalidInput: they can be several numbers, or `home` has a trunk prefix. A wrong guess would text a
+            stranger, so every number that they can be is named.
+    """
     if len(digits) <= _SHORT_NUMBER:
-        return InvalidInput(
+        raise InvalidInput(
             f"{quoted(raw)} is too short for a phone number; short numbers take no texts from here.",
             hint=_WRITE_E164,
         )
-    at_home = f"a number in {country_name(home)} +{country_code_for_region(home)}{digits}"
-    return InvalidInput(
-        f"{quoted(raw)} can be read in two ways: +{digits}, or as {at_home}.",
-        hint=_WHICH,
-    )
+    abroad, at_home = _read_planned(f"+{digits}", home), _read_at_home(digits, home)
+    if at_home and abroad in {None, at_home} and not has_trunk_prefix(home):
+        return at_home
+    readings = [f"as {abroad.e164}"] if abroad and abroad != at_home else []
+    readings += [f"as {at_home.e164}, a number in {country_name(home)}"] if at_home else []
+    if not readings:
+        zero = " and no leading 0" if has_trunk_prefix(home) else ""
+        raise InvalidInput(f"{quoted(raw)} has no country code{zero}.", hint=_WRITE_E164)
+    if len(readings) == 1:
+        fault = f"{quoted(raw)} has no country code. It can be read {readings[0]}."
+        raise InvalidInput(fault, hint="If that number is meant, write it with its +.")
+    raise InvalidInput(f"{quoted(raw)} can be read in two ways: {', or '.join(readings)}.", hint=_WHICH)
+
+
+def _read_at_home(digits: str, home: str) -> Number | None:
+    """Read digits as a national number of `home`; None if its plan has no such number."""
+    import phonenumbers as lib  # noqa: PLC0415
+
+    with suppress(lib.NumberParseException):
+        parsed = lib.parse(digits, home)
+        if lib.is_valid_number_for_region(parsed, home):
+            return Number(lib.format_number(parsed, lib.PhoneNumberFormat.E164))
+    return None
 
 
 def _to_e164(raw: str, text: str, home: str) -> str:
@@ -277,7 +307,7 @@ def _to_e164(raw: str, text: str, home: str) -> str:
         length = lib.is_possible_number_with_reason(parsed)
     except lib.NumberParseException as error:
         raise InvalidInput(_why_not_number(raw, error.error_type), hint=_WRITE_E164) from None
-    if length != lib.ValidationResult.IS_POSSIBLE:
+    if length != lib.ValidationResult.IS_POSSIBLE and not is_machine(e164):
         fault = _WRONG_LENGTH.get(length, "is too short for a phone number")
         raise InvalidInput(f"{quoted(raw)} {fault}.", hint=_WRITE_E164)
     # +46 00 70… would be another spelling of +46 70…, and dodge its limits
