@@ -91,7 +91,7 @@ async def test_p5_the_cap_holds_for_all_callers_at_all_replicas_at_once(
     postgres_database: str, era: Era
 ) -> None:
     environ = {"ELKS_BUDGET_PER_DAY": "2.60", "ELKS_GUARDS_OFF": "velocity"}
-    async with replicas(postgres_database, **environ) as (box, one, two):
+    async with replicas(postgres_database, None, **environ) as (box, one, two):
         tokens = [await one.token(name) for name in ("a", "b")]
         refused: list[str] = []
 
