@@ -12,7 +12,14 @@ from mcp import Client, StdioServerParameters
 from mcp.client import ClientRequestContext
 from mcp.client.session import MessageHandlerFnT
 from mcp.server import MCPServer
-from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitRequestParams, ElicitResult, TextContent
+from mcp_types import (
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    InputRequiredResult,
+    TextContent,
+)
 
 from elks_mcp.app import App, open_app
 from elks_mcp.clock import Clock
@@ -78,6 +85,23 @@ class Person:
         self.questions.append(params.message)
         content: dict[str, Any] | None = {"send": self.send} if self.action == "accept" else None
         return ElicitResult(action=self.action, content=content)
+
+
+class SlowPerson(Person):
+    """Somebody who reads the question immediately, and answers when `answers` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = anyio.Event()
+
+    async def __call__(
+        self,
+        context: ClientRequestContext,
+        params: ElicitRequestParams,
+    ) -> ElicitResult:
+        result = await super().__call__(context, params)
+        await self.answers.wait()
+        return result
 
 
 @asynccontextmanager
@@ -156,6 +180,13 @@ async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult
     result = await client.call_tool(tool, named)
     assert isinstance(result, CallToolResult)
     return result
+
+
+async def ask_by_hand(client: Client, arguments: dict[str, Any]) -> InputRequiredResult:
+    """Ask for a text in the newer era, and return the question, which is left open."""
+    asked = await client.session.call_tool("send_sms", arguments, allow_input_required=True)
+    assert isinstance(asked, InputRequiredResult)
+    return asked
 
 
 _BREATH = 0.001

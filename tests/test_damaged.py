@@ -22,6 +22,7 @@ from .connecting import ERAS, PHONE, Era, Person, call, connected, data, finding
 from .damaged import Damage, DamagedRoad, DamagedSandbox, Row, change, replace
 from .provider import NOON, House, a_draft, api_of, gets
 from .stores import DATABASES, a_place, opened, said
+from .test_inbox import has_said_stop
 
 pytestmark = pytest.mark.anyio
 
@@ -323,10 +324,6 @@ def damage_history(house: House, damage: Damage) -> DamagedRoad:
     """Damage what a house reads of history, from now on."""
     house.road._inner = road = DamagedRoad(house.box.transport(), damage)
     return road
-
-
-async def has_said_stop(house: House) -> bool:
-    return (await house.orders.look_back(a_draft())).recall.opted_out
 
 
 @pytest.mark.parametrize("created", [None, "2999-01-01T00:00:00", {}])

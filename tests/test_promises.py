@@ -30,6 +30,8 @@ from .connecting import (
     PHONE,
     Era,
     Person,
+    SlowPerson,
+    ask_by_hand,
     box_on,
     call,
     cancel_once,
@@ -52,26 +54,6 @@ pytestmark = pytest.mark.anyio
 def box() -> Sandbox:
     """A 46elks to text through."""
     return new_box()
-
-
-class Slow(Person):
-    """Somebody who reads the question at once, and answers when told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answers = anyio.Event()
-
-    async def __call__(self, context: Any, params: Any) -> ElicitResult:
-        result = await super().__call__(context, params)
-        await self.answers.wait()
-        return result
-
-
-async def ask_by_hand(client: Client, arguments: dict[str, Any]) -> InputRequiredResult:
-    """Make a call of the newer era and get the question instead of an answer."""
-    asked = await client.session.call_tool("send_sms", arguments, allow_input_required=True)
-    assert isinstance(asked, InputRequiredResult)
-    return asked
 
 
 def question_of(asked: InputRequiredResult) -> str:
@@ -236,10 +218,10 @@ async def test_p3_one_yes_beside_the_other_on_two_servers_sends_one_text(
     box: Sandbox, tmp_path: Path, era: Era
 ) -> None:
     environ = live(box, ELKS_CONFIRM="always", ELKS_STATE_DIR=str(tmp_path))
-    people, both_asked = (Slow(), Slow()), anyio.Event()
+    people, both_asked = (SlowPerson(), SlowPerson()), anyio.Event()
     orders: list[str] = []
 
-    async def ask(person: Slow) -> None:
+    async def ask(person: SlowPerson) -> None:
         person.answers = both_asked
         async with connected(environ, box=box, way=era, person=person) as client:
             orders.append(data(await call(client, "send_sms", to=PHONE, message="Hej"))["orderId"])
@@ -328,7 +310,7 @@ async def test_p4_a_cancelled_call_leaves_one_outcome_and_asking_again_tells_it(
 async def test_p4_a_call_cancelled_while_a_person_is_asked_sends_nothing_until_one_agrees(
     box: Sandbox, era: Era
 ) -> None:
-    person = Slow()
+    person = SlowPerson()
     async with connected(live(box, ELKS_CONFIRM="always"), box=box, way=era, person=person) as client:
         await cancel_once(lambda: bool(person.questions), client, to=PHONE, message="Hej")
         await at_rest()

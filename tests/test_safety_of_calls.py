@@ -15,7 +15,6 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import ElicitResult
 
 from elks_mcp.sandbox import Fault, Sandbox
 
@@ -24,7 +23,7 @@ from .connecting import (
     ERAS,
     PHONE,
     Era,
-    Person,
+    SlowPerson,
     box_on,
     call,
     cancel_once,
@@ -66,19 +65,6 @@ def clock() -> ManualClock:
 def box(clock: ManualClock) -> Sandbox:
     """A 46elks to text through."""
     return box_on(clock)
-
-
-class Absent(Person):
-    """Somebody who is asked, and is not there until they are told to be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.is_back = anyio.Event()
-
-    async def __call__(self, context: Any, params: Any) -> ElicitResult:
-        result = await super().__call__(context, params)
-        await self.is_back.wait()
-        return result
 
 
 async def leave(how: How, environ: dict[str, str], phase: Any, **connection: Any) -> None:
@@ -135,7 +121,7 @@ async def test_who_leaves_in_any_phase_leaves_one_outcome_that_can_be_asked_for(
 async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_goes_out(
     box: Sandbox, clock: ManualClock, tmp_path: Path, era: Era, how: How
 ) -> None:
-    person = Absent()
+    person = SlowPerson()
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_CONFIRM="always")
     if how == "times out" and era == "auto":
         pytest.skip("in the newer era the question is an answer, so no call lasts that long")

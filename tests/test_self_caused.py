@@ -11,7 +11,7 @@ from mcp import Client
 from elks_mcp.sandbox import Fault, Rules, Sandbox
 
 from .clocks import ManualClock, SandboxClock
-from .connecting import PHONE, Person, call, connected, data, findings, live, posted, until, words
+from .connecting import PHONE, Person, box_on, call, connected, data, findings, live, posted, until, words
 
 pytestmark = pytest.mark.anyio
 
@@ -35,7 +35,7 @@ def box(request: pytest.FixtureRequest, clock: ManualClock) -> Sandbox:
 
 @pytest.fixture
 def lax(clock: ManualClock) -> Sandbox:
-    return Sandbox(clock=SandboxClock(clock))
+    return box_on(clock)
 
 
 @asynccontextmanager

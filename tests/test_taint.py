@@ -11,8 +11,8 @@ from mcp import Client
 
 from elks_mcp.sandbox import Sandbox
 
-from .clocks import ManualClock, SandboxClock
-from .connecting import Person, call, connected, data, findings, live, posted, until, words
+from .clocks import ManualClock
+from .connecting import Person, box_on, call, connected, data, findings, live, posted, until, words
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def box(clock: ManualClock) -> Sandbox:
-    return Sandbox(clock=SandboxClock(clock))
+    return box_on(clock)
 
 
 @asynccontextmanager
