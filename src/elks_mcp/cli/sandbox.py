@@ -57,23 +57,23 @@ def run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
     Raises:
         click.ClickException: the port is taken, or the password cannot be kept.
     """
-    listener = listen("127.0.0.1", port)
-    box = Sandbox(password=_find_or_make_password(folder), webhook_ports=webhook_ports)
-    ports = ", ".join(f"port {each}" for each in webhook_ports)
-    welcome = _WELCOME.format(
-        url=f"http://127.0.0.1:{listener.getsockname()[1]}",
-        username=box.username,
-        password=box.password,
-        number=box.number,
-        webhooks=f"to {ports} of this machine" if ports else _NO_WEBHOOKS,
-        file=folder / PASSWORD_FILE,
-    )
-    click.echo(welcome)
-    config = uvicorn.Config(
-        box.app, log_level="critical", ws="none", timeout_graceful_shutdown=1, date_header=False
-    )
-    with listener, suppress(KeyboardInterrupt):
-        _Server(config, box).run([listener])
+    with listen("127.0.0.1", port) as listener:
+        box = Sandbox(password=_find_or_make_password(folder), webhook_ports=webhook_ports)
+        ports = ", ".join(f"port {each}" for each in webhook_ports)
+        welcome = _WELCOME.format(
+            url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+            username=box.username,
+            password=box.password,
+            number=box.number,
+            webhooks=f"to {ports} of this machine" if ports else _NO_WEBHOOKS,
+            file=folder / PASSWORD_FILE,
+        )
+        click.echo(welcome)
+        config = uvicorn.Config(
+            box.app, log_level="critical", ws="none", timeout_graceful_shutdown=1, date_header=False
+        )
+        with suppress(KeyboardInterrupt):
+            _Server(config, box).run([listener])
 
 
 def print_password(folder: Path) -> None:
