@@ -1,4 +1,4 @@
-"""The server as a real process, spoken to line by line, with everything it writes kept."""
+"""The command: run in this process, or started as a process of its own and spoken to line by line."""
 
 import json
 import os
@@ -8,9 +8,58 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import gettempdir
 from typing import IO, Any
 
+import pytest
+from click.testing import CliRunner, Result
+
+from elks_mcp.cli import commands
+
 PROGRAM = (sys.executable, "-m", "elks_mcp")
+
+NOWHERE = Path(gettempdir(), "elks-mcp-tests", "nothing-is-here")
+"""A state directory that nobody makes."""
+
+
+def invoke(arguments: Sequence[str], environ: Mapping[str, str], typed: str | None = None) -> Result:
+    """Run the command in this process, without a terminal, with no settings except these.
+
+    It sees no state except that which the environment names. An unexpected error is raised.
+    """
+    with having_only(environ):
+        return CliRunner().invoke(commands, arguments, input=typed, catch_exceptions=False)
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in this process, and return what `start` returns."""
+    result = invoke(arguments, environ)
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
+
+
+def start(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own: what matters is how it starts, ends, or writes."""
+    inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)}
+    return subprocess.run(
+        [*PROGRAM, *arguments],
+        env=inherited | environ,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+
+
+@contextmanager
+def having_only(environ: Mapping[str, str]) -> Iterator[None]:
+    """Let this process's environment have no settings except these."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("ELKS_") or name == "DRY_RUN"]:
+            patch.delenv(name)
+        for name, value in {"ELKS_STATE_DIR": str(NOWHERE), **environ}.items():
+            patch.setenv(name, value)
+        yield
 
 
 class Process:

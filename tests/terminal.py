@@ -3,18 +3,17 @@
 import os
 import select
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from tempfile import gettempdir
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Thread
 from typing import Self
 
 import pytest
 
-from .process import PROGRAM
+from elks_mcp.cli import commands
 
-NOWHERE = Path(gettempdir(), "elks-mcp-tests", "nothing-is-here")
-"""A state directory that nobody makes."""
+from .process import NOWHERE, PROGRAM, having_only
 
 _PATIENCE = 30
 
@@ -22,8 +21,8 @@ _PATIENCE = 30
 class Terminal:
     """A running command whose standard input and output are a terminal."""
 
-    def __init__(self, process: subprocess.Popen[bytes], end: int) -> None:
-        self._process = process
+    def __init__(self, wait: Callable[[], int], end: int) -> None:
+        self._wait = wait
         self._end = end
         self.shown = ""
 
@@ -42,7 +41,7 @@ class Terminal:
         """Read the rest, and return the exit code."""
         while self._read():
             pass
-        return self._process.wait(timeout=_PATIENCE)
+        return self._wait()
 
     def _read(self) -> bool:
         assert select.select([self._end], [], [], _PATIENCE)[0], f"nothing more than: {self.shown}"
@@ -54,14 +53,50 @@ class Terminal:
 
 
 @contextmanager
-def at_terminal(
-    *arguments: str, environ: Mapping[str, str], piped: str = "", columns: int = 80
-) -> Iterator[Terminal]:
-    """Run the command at a terminal, of which one end may be a pipe; without terminals, skip the test."""
-    pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
-    termios = pytest.importorskip("termios")
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, columns))
+def at_terminal(*arguments: str, environ: Mapping[str, str], columns: int = 80) -> Iterator[Terminal]:
+    """Run the command in this process at a terminal; without terminals, skip the test."""
+    ours, theirs = _open_terminal(columns)
+    with ExitStack() as stack:
+        stack.callback(os.close, ours)
+        stack.enter_context(having_only(environ))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+            patch.setattr(sys, stream, os.fdopen(os.dup(theirs), mode, encoding="utf-8"))
+        os.close(theirs)
+        command = _Command(arguments)
+        command.start()
+        yield Terminal(command.wait, ours)
+
+
+class _Command(Thread):
+    """The command in a thread, which closes its standard streams in the end, as a process does."""
+
+    def __init__(self, arguments: tuple[str, ...]) -> None:
+        super().__init__(daemon=True)
+        self._arguments = arguments
+        self._streams = (sys.stdin, sys.stdout, sys.stderr)
+        self._code: object = None
+
+    def run(self) -> None:
+        try:
+            commands(list(self._arguments), prog_name="elks-mcp")
+        except SystemExit as ended:
+            self._code = ended.code
+        finally:
+            for stream in self._streams:
+                stream.close()
+
+    def wait(self) -> int:
+        self.join(_PATIENCE)
+        assert not self.is_alive(), "the command goes on"
+        assert isinstance(self._code, int), "the command ended with an unexpected error"
+        return self._code
+
+
+@contextmanager
+def started_at_terminal(*arguments: str, environ: Mapping[str, str], piped: str = "") -> Iterator[Terminal]:
+    """Run the command at a terminal as a process of its own; one end may be a pipe."""
+    ours, theirs = _open_terminal(80)
     inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)}
     with subprocess.Popen(
         [*PROGRAM, *arguments],
@@ -73,24 +108,15 @@ def at_terminal(
     ) as process:
         os.close(theirs)
         try:
-            yield Terminal(process, ours)
+            yield Terminal(lambda: process.wait(timeout=_PATIENCE), ours)
         finally:
             process.kill()
             os.close(ours)
 
 
-def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command with this environment and nothing of ours but the path, where no person sits.
-
-    It sees no state but that which the environment names.
-    """
-    inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)}
-    return subprocess.run(
-        [*PROGRAM, *arguments],
-        env=inherited | environ,
-        capture_output=True,
-        stdin=subprocess.DEVNULL,
-        encoding="utf-8",
-        timeout=60,
-        check=False,
-    )
+def _open_terminal(columns: int) -> tuple[int, int]:
+    pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
+    termios = pytest.importorskip("termios")
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, columns))
+    return ours, theirs

@@ -10,11 +10,10 @@ import anyio.to_thread
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import elks_mcp.store.migrations
 from elks_mcp.addresses import normalize_url
-from elks_mcp.cli import commands
 from elks_mcp.models import Approver, Caller, OrderState, Report
 from elks_mcp.sandbox import ManualClock as BoxClock
 from elks_mcp.sandbox import Sandbox
@@ -27,6 +26,7 @@ from elks_mcp.strangers import Shown
 
 from .clocks import ManualClock
 from .connecting import PHONE, box_on, call, come_true, connected, data, live, new_box, posted, words
+from .process import invoke
 from .provider import NOON, a_draft, an_approval
 from .provider import PHONE as NUMBER
 from .sandbox.serving import serve
@@ -227,7 +227,7 @@ async def test_p5_a_new_account_beside_a_known_one_is_logged_once(
 
 def tell(command: str, environ: dict[str, str]) -> Result:
     """Give a command in this process."""
-    return CliRunner().invoke(commands, command.split(), env=environ)
+    return invoke(command.split(), environ)
 
 
 async def test_p5_the_doctor_names_an_unknown_account_and_tokens_of_others(tmp_path: Path) -> None:

@@ -13,29 +13,22 @@ import anyio
 import anyio.to_thread
 import httpx2
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from mcp import Client
 from mcp_types import CallToolResult
 
-from elks_mcp.cli import commands
 from elks_mcp.sandbox import Fault, Sandbox
 
 from .connecting import ERAS, Era, call, data, live, new_box, posted, until, words
-from .process import PROGRAM
+from .process import PROGRAM, invoke
 from .sandbox.serving import serve
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("ELKS_") or name == "DRY_RUN"]:
-        monkeypatch.delenv(name)
-
-
 def tell(arguments: list[str], environ: dict[str, str], typed: str | None = None) -> Result:
     """Give the command in this process."""
-    return CliRunner().invoke(commands, arguments, input=typed, env=environ)
+    return invoke(arguments, environ, typed)
 
 
 # ── the server ──

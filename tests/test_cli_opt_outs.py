@@ -1,32 +1,24 @@
 """`elks-mcp opt-outs`, through the real command: who gets no texts, as a person says."""
 
 import json
-import os
 from pathlib import Path
 
 import anyio
 import pytest
-from click.testing import CliRunner, Result
-
-from elks_mcp.cli import commands
+from click.testing import Result
 
 from .clocks import ManualClock
 from .connecting import PHONE, box_on, call, connected, data, live, posted, words
+from .process import invoke
 from .stores import files_with
 
 OTHER = "+46701740606"
 THIRD = "+46701740607"
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("ELKS_") or name == "DRY_RUN"]:
-        monkeypatch.delenv(name)
-
-
 def tell(folder: Path, *arguments: str) -> Result:
     """Give the command in this process, about a state directory."""
-    return CliRunner().invoke(commands, arguments, env={"ELKS_STATE_DIR": str(folder)})
+    return invoke(arguments, {"ELKS_STATE_DIR": str(folder)})
 
 
 def send(folder: Path, *numbers: str) -> list[str]:
@@ -80,7 +72,7 @@ def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     assert tell(folder, "opt-outs", "remove", PHONE, "--reason", "x").exit_code == 1
     assert tell(folder, "opt-outs", "add", "hello").exit_code == 1
     assert not folder.exists()
-    in_memory = CliRunner().invoke(commands, ["opt-outs", "add", PHONE], env={"ELKS_SANDBOX": "true"})
+    in_memory = invoke(["opt-outs", "add", PHONE], {"ELKS_SANDBOX": "true"})
     assert (in_memory.exit_code, "in the memory of the server" in in_memory.stderr) == (1, True)
 
 

@@ -1,7 +1,6 @@
 """What people do by hand, through the real command: approve, look, cancel, resolve, forget."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,11 +13,10 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from pydantic import SecretStr
 
 from elks_mcp import sandbox
-from elks_mcp.cli import commands
 from elks_mcp.models import Approval, Approver, Effect, Finding, Order, OrderState
 from elks_mcp.store import Account, PauseReason, Place
 from elks_mcp.store.desk import Desk
@@ -27,7 +25,7 @@ from elks_mcp.store.store import Store
 
 from .clocks import ManualClock
 from .connecting import live, new_box
-from .process import Process, running
+from .process import NOWHERE, Process, invoke, run, running, start
 from .provider import PHONE, a_draft, an_approval
 from .sandbox.serving import serve
 from .stores import (
@@ -45,17 +43,11 @@ from .stores import (
     said,
     wait_one,
 )
-from .terminal import NOWHERE, at_terminal, run
+from .terminal import at_terminal, started_at_terminal
 
 COMMANDS = ("pending", "outbox", "outbox show O-2", "outbox cancel O-2", "outbox resume", "export 0701740605")
 LAST_FOUR = PHONE.e164[-4:]
 QUESTION = "type the last four digits"
-
-
-@pytest.fixture(autouse=True)
-def _no_settings_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("ELKS_") or name == "DRY_RUN"]:
-        monkeypatch.delenv(name)
 
 
 @pytest.fixture
@@ -67,7 +59,7 @@ def place(tmp_path: Path) -> Place:
 def tell(place: Place, *arguments: str, typed: str | None = None, **environ: str) -> Result:
     """Give the command in this process, where no terminal is."""
     environ = {"ELKS_STATE_DIR": str(place.folder)} | environ
-    return CliRunner().invoke(commands, arguments, input=typed, env=environ)
+    return invoke(arguments, environ, typed)
 
 
 def do(place: Place, *works: Callable[[Store], Awaitable[Any]], account: Account = ACCOUNT) -> Any:
@@ -166,9 +158,8 @@ def test_a_shared_database_is_asked_without_showing_its_address(postgres_databas
 
 def test_a_person_at_a_terminal_approves_by_the_last_four_digits(place: Place) -> None:
     order = do(place, lambda store: wait_one(store, "Hej på dig\n| +46700000000"))
-    with at_terminal(
-        "approve", order.approval.lower(), environ={"ELKS_STATE_DIR": str(place.folder)}
-    ) as terminal:
+    environ = {"ELKS_STATE_DIR": str(place.folder)}
+    with started_at_terminal("approve", order.approval.lower(), environ=environ) as terminal:
         terminal.read_until(QUESTION).type(f" {LAST_FOUR} ")
         assert terminal.finish() == 0
     assert terminal.shown.startswith(
@@ -314,9 +305,8 @@ def test_a_program_cannot_approve(place: Place, piped: str, typed: str) -> None:
     done = tell(place, "approve", order.approval, typed=f"{typed}\n")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Approving takes a person at a terminal; here standard input or output is none." in done.stderr
-    with at_terminal(
-        "approve", order.approval, environ={"ELKS_STATE_DIR": str(place.folder)}, piped=piped
-    ) as terminal:
+    environ = {"ELKS_STATE_DIR": str(place.folder)}
+    with started_at_terminal("approve", order.approval, environ=environ, piped=piped) as terminal:
         assert terminal.finish() == 1
     assert find(place, order) == order
 
@@ -639,7 +629,7 @@ async def test_the_doctor_sends_nothing_that_is_queued_however_long_it_takes(tmp
         done: list[str] = []
 
         async def consult() -> None:
-            done.append((await anyio.to_thread.run_sync(lambda: run("doctor", **environ))).stdout)
+            done.append((await anyio.to_thread.run_sync(lambda: start("doctor", **environ))).stdout)
 
         async with anyio.create_task_group() as group:
             group.start_soon(consult)

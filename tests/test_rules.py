@@ -18,8 +18,8 @@ from elks_mcp.store import Account, PauseReason, Place
 from .clocks import ManualClock
 from .connecting import (
     EITHER_ERA,
+    ERAS,
     PHONE,
-    WAYS,
     Era,
     Way,
     call,
@@ -30,10 +30,9 @@ from .connecting import (
     posted,
     words,
 )
-from .process import running
+from .process import NOWHERE, run, running
 from .sandbox.serving import serve
 from .stores import claim_new, opened, place_one
-from .terminal import NOWHERE, run
 
 pytestmark = pytest.mark.anyio
 
@@ -79,7 +78,7 @@ def rule(answer: Mapping[str, Any], variable: str) -> tuple[str, bool]:
     return found["now"], found["isSet"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ERAS)
 async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandbox, way: Way) -> None:
     environ = live(
         box,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
+from .connecting import ERAS, Era, call, connected, words
 from .process import running
 
 SANDBOX = {"ELKS_SANDBOX": "true"}
@@ -63,10 +64,11 @@ def test_garbage_on_its_input_does_not_end_it(tmp_path: Path) -> None:
         assert not server.call("check_account_balance").get("isError")
 
 
-def test_without_credentials_it_starts_lists_its_tools_and_says_what_is_missing(tmp_path: Path) -> None:
-    with running({}, tmp_path) as server:
-        server.initialize()
-        assert len(server.request("tools/list")["result"]["tools"]) == TOOLS
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_without_credentials_it_lists_its_tools_and_says_what_is_missing(era: Era) -> None:
+    async with connected({}, way=era) as client:
+        assert len((await client.list_tools()).tools) == TOOLS
         for tool, arguments, missing in (
             ("check_account_balance", {}, "ELKS_API_USERNAME, ELKS_API_PASSWORD."),
             (
@@ -75,13 +77,12 @@ def test_without_credentials_it_starts_lists_its_tools_and_says_what_is_missing(
                 "ELKS_API_USERNAME, ELKS_API_PASSWORD, ELKS_PHONE_NUMBER.",
             ),
         ):
-            answer = server.call(tool, **arguments)
-            assert answer["isError"]
-            text = answer["content"][0]["text"]
-            assert f"Missing required environment variables: {missing}" in text
-            assert "46elks.com under Account → API" in text
-            assert "not the log-in" in text
-            assert "ELKS_SANDBOX=true" in text
+            answer = await call(client, tool, **arguments)
+            assert answer.is_error
+            assert f"Missing required environment variables: {missing}" in words(answer)
+            assert "46elks.com under Account → API" in words(answer)
+            assert "not the log-in" in words(answer)
+            assert "ELKS_SANDBOX=true" in words(answer)
 
 
 def test_a_mistaken_name_is_pointed_out_and_stops_live_sends(tmp_path: Path) -> None:

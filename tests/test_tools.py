@@ -1,4 +1,4 @@
-"""The six tools as an assistant meets them: in both eras of the protocol, and as a real process."""
+"""The tools as an assistant meets them: in both eras of the protocol, and twice as a real process."""
 
 import re
 from collections.abc import AsyncIterator
@@ -51,7 +51,7 @@ def way(request: pytest.FixtureRequest) -> Way:
 
 
 by_any_way = pytest.mark.parametrize("way", WAYS)
-"""By a real process too, which costs a second: for each tool, and where a process could make a difference."""
+"""By a real process too, which costs a second: where a pipe or the environment could make a difference."""
 
 
 @pytest.fixture
@@ -103,7 +103,6 @@ async def test_a_strange_number_as_sender_gives_a_reminder(client: Client) -> No
     assert "must be the account's own" in words(sent)
 
 
-@by_any_way
 async def test_a_dry_run_tells_the_price_and_sends_nothing(client: Client, box: Sandbox) -> None:
     dry = await call(client, "send_sms", to=PHONE, message="Hej!", dryRun=True)
     assert words(dry).startswith("Dry run: nothing was sent")
@@ -182,7 +181,6 @@ async def test_a_required_argument_may_be_the_word_null(client: Client, box: San
     assert "'null' is not a phone number" in words(refused)
 
 
-@by_any_way
 async def test_a_repeated_call_gives_the_same_order_and_a_new_key_another(
     client: Client, box: Sandbox
 ) -> None:
@@ -233,7 +231,6 @@ async def test_what_was_charged_is_told_rather_than_what_was_quoted(box: Sandbox
     assert data(sent)["price"] == {"amount": 0.61, "currency": "SEK"}
 
 
-@by_any_way
 async def test_an_estimate_warns_as_the_send_would(box: Sandbox, way: Way) -> None:
     async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
@@ -274,7 +271,6 @@ async def test_all_that_the_guards_found_is_told_at_once(client: Client, box: Sa
     assert posted(box) == []
 
 
-@by_any_way
 async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box: Sandbox) -> None:
     box.faults.inject(Fault.FORBIDDEN, method="POST", dryrun=False, text="Invalid to number")
     refused = await call(client, "send_sms", to=PHONE, message="Hej")
@@ -341,7 +337,6 @@ async def test_the_sandbox_in_the_server_takes_the_servers_own_webhook() -> None
 # ── estimate_sms_cost ──
 
 
-@by_any_way
 async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     client: Client, box: Sandbox
 ) -> None:
@@ -355,7 +350,6 @@ async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     assert posted(box) == []
 
 
-@by_any_way
 async def test_a_cheaper_text_of_several_lines_cannot_pass_for_what_the_estimate_says(
     client: Client, box: Sandbox
 ) -> None:
@@ -409,7 +403,6 @@ async def test_where_46elks_cannot_price_it_the_error_holds_our_count(client: Cl
 # ── check_sms_status ──
 
 
-@by_any_way
 async def test_a_text_is_followed_from_created_to_delivered(client: Client, box: Sandbox) -> None:
     sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
     seen = []
@@ -473,7 +466,6 @@ async def test_only_the_wanted_direction_is_listed_and_no_page_too_many_is_read(
     assert len([request for request in box.requests if request.path == "/a1/sms"]) == 1 + 3
 
 
-@by_any_way
 async def test_both_directions_come_newest_first_ten_by_default(client: Client, box: Sandbox) -> None:
     fill_history(box, 30)
     listed = await call(client, "get_sms_messages")
@@ -494,7 +486,6 @@ async def test_an_automatic_reply_is_outbound(client: Client, box: Sandbox) -> N
 # ── account ──
 
 
-@by_any_way
 async def test_the_balance_is_told_without_whose_it_is(client: Client, box: Sandbox) -> None:
     balance = await call(client, "check_account_balance")
     assert words(balance) == "Balance: 100.00 SEK."
@@ -505,7 +496,6 @@ async def test_the_balance_is_told_without_whose_it_is(client: Client, box: Sand
     assert data(balance)["textsLeft"] == 192
 
 
-@by_any_way
 async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox) -> None:
     await call(client, "send_sms", to=PHONE, message="a")
     await call(client, "send_sms", to="+46701740611", message="b")

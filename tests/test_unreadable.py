@@ -13,12 +13,13 @@ from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp_types import CompletionArgument, PromptReference
 
+from elks_mcp.cli import stdio
+from elks_mcp.cli.environment import read_configuration
 from elks_mcp.settings import read
 
 from .connecting import ERAS, Era, call, live, new_box, words
-from .process import running
+from .process import having_only, run, running
 from .sandbox.serving import serve
-from .terminal import run
 from .test_start import TRACED, loaded_by
 from .test_surface import SNAPSHOT
 
@@ -28,14 +29,13 @@ NOT_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Windows gue
 
 
 @asynccontextmanager
-async def over_stdio(environ: Mapping[str, str], era: Era, *arguments: str) -> AsyncIterator[Client]:
-    """Connect a client to a server that runs as a process of its own."""
+async def served(
+    environ: Mapping[str, str], era: Era, *, env_file: Path | None = None
+) -> AsyncIterator[Client]:
+    """Connect a client to a server in this process, which the command's own code reads and builds."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        server = StdioServerParameters(
-            command=sys.executable,
-            args=["-m", "elks_mcp", *arguments],
-            env={"ELKS_STATE_DIR": str(Path(folder, "state")), **environ},
-        )
+        with having_only({"ELKS_STATE_DIR": str(Path(folder, "state")), **environ}):
+            server = stdio._build(read_configuration(env_file))
         async with Client(server, mode=era) as client:
             yield client
 
@@ -46,6 +46,21 @@ def faults(**environ: str) -> str:
 
 
 # ── over stdio ──
+
+
+@pytest.mark.anyio
+async def test_a_process_with_a_value_it_cannot_read_serves_and_tells_every_call(tmp_path: Path) -> None:
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "elks_mcp", "--env-file", str(tmp_path / "elks.env")],
+        env={"ELKS_STATE_DIR": str(tmp_path / "state"), "DRY_RUN": "maybe"},
+    )
+    async with Client(server) as client:
+        assert (await client.list_tools()).tools
+        answer = await call(client, "explain_policy")
+    assert answer.is_error
+    assert "elks.env cannot be read: No such file or directory." in words(answer)
+    assert "DRY_RUN='maybe' is not valid" in words(answer)
 
 
 @pytest.mark.anyio
@@ -81,7 +96,7 @@ def faults(**environ: str) -> str:
 async def test_a_server_with_a_value_it_cannot_read_lists_its_tools_and_tells_every_call(
     environ: dict[str, str], told: str, era: Era
 ) -> None:
-    async with over_stdio(environ, era) as client:
+    async with served(environ, era) as client:
         tools = (await client.list_tools()).tools
         listing = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
         assert listing == json.loads(SNAPSHOT.read_text(encoding="utf-8"))
@@ -98,7 +113,7 @@ async def test_a_server_with_a_value_it_cannot_read_lists_its_tools_and_tells_ev
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 async def test_prompts_and_lists_are_served_as_usual_and_what_is_read_tells_the_reason(era: Era) -> None:
-    async with over_stdio({"ELKS_MAX_PARTS": "many"}, era) as client:
+    async with served({"ELKS_MAX_PARTS": "many"}, era) as client:
         assert len((await client.list_resources()).resources) == 2
         assert len((await client.list_resource_templates()).resource_templates) == 1
         assert len((await client.list_prompts()).prompts) == 2
@@ -126,7 +141,7 @@ async def test_nothing_else_runs_no_request_leaves_and_no_state_is_made(era: Era
             ELKS_POLL_SECONDS="1",
             ELKS_ALLOWED_RECIPIENTS="46701740605",
         )
-        async with over_stdio(environ, era) as client:
+        async with served(environ, era) as client:
             for tool in ("send_sms", "ask_by_sms", "wait_for_reply", "check_account_balance"):
                 assert (await call(client, tool, to="+46701740605", message="Hej")).is_error
     assert box.requests == []
@@ -153,7 +168,7 @@ async def test_several_values_that_cannot_be_read_are_all_told(era: Era) -> None
         "ELKS_API_BASE_URL": "http://127.0.0.1:1/a1",
         "ELKS_TIMEOUT": "soon",
     }
-    async with over_stdio(environ, era) as client:
+    async with served(environ, era) as client:
         told = words(await call(client, "explain_policy"))
     for variable in environ.keys() - {"ELKS_SANDBOX"}:
         assert variable in told
@@ -176,7 +191,7 @@ async def test_a_file_of_settings_that_cannot_be_read_is_told_to_every_call(
     file = tmp_path / "elks.env"
     if content is not None:
         file.write_bytes(content)
-    async with over_stdio({"DRY_RUN": "maybe"}, era, "--env-file", str(file)) as client:
+    async with served({"DRY_RUN": "maybe"}, era, env_file=file) as client:
         answer = await call(client, "explain_policy")
     assert answer.is_error
     assert f"elks.env {told}" in words(answer)
@@ -207,7 +222,7 @@ async def test_a_state_directory_that_cannot_be_written_is_told_when_it_is_neede
     box = new_box()
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_STATE_DIR=str(file / "state"))
-        async with over_stdio(environ, era) as client:
+        async with served(environ, era) as client:
             assert not (await call(client, "check_account_balance")).is_error
             sent = await call(client, "send_sms", to="+46701740605", message="Hej")
     assert sent.is_error

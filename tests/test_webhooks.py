@@ -552,7 +552,10 @@ def database(request: pytest.FixtureRequest) -> dict[str, str]:
 async def test_every_call_that_waits_gets_a_text_that_46elks_does_not_show_yet(
     database: dict[str, str], era: Era
 ) -> None:
-    async with told(None, ELKS_POLL_SECONDS="3600", **database) as (box, served), served.client(era) as client:
+    async with (
+        told(None, ELKS_POLL_SECONDS="3600", **database) as (box, served),
+        served.client(era) as client,
+    ):
         await call(client, "send_sms", to=PHONE, message="Kommer du?")
         answers: list[dict[str, Any]] = []
         box.faults.inject(Fault.UNAVAILABLE, method="GET", path="/sms/*", times=None)
