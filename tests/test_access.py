@@ -78,6 +78,7 @@ async def ask(
     era: Era = "auto",
     headers: Mapping[str, Any] | None = None,
     token: str | None = None,
+    capabilities: Mapping[str, Any] | None = None,
 ) -> httpx2.Response:
     """Make one request in the raw, in the words of an era; the older one without its handshake."""
     shown: dict[str, Any] = {"accept": "application/json, text/event-stream", **(headers or {})}
@@ -91,7 +92,7 @@ async def ask(
         params["_meta"] = {
             "io.modelcontextprotocol/protocolVersion": _MODERN,
             "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientCapabilities": dict(capabilities or {}),
         }
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     async with http_client() as client:

@@ -3,22 +3,13 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
-from mcp import Client
-from mcp_types import (
-    ClientCapabilities,
-    ElicitationCapability,
-    ElicitResult,
-    FormElicitationCapability,
-    InputRequiredResult,
-    UrlElicitationCapability,
-)
+from mcp_types import ElicitResult, InputRequiredResult
 
-from elks_mcp.mcp_server.approval import ANSWER_WITHIN, can_ask
+from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store.book import MOST_WAITING
@@ -33,6 +24,7 @@ from .connecting import (
     Era,
     Person,
     Way,
+    ask_by_hand,
     call,
     connected,
     data,
@@ -43,6 +35,8 @@ from .connecting import (
     words,
 )
 from .stores import DATABASES, KEY
+from .test_access import ask
+from .web import site
 
 pytestmark = pytest.mark.anyio
 
@@ -107,7 +101,7 @@ async def test_a_no_sends_nothing_and_says_so(box: Sandbox, era: Era, person: Pe
     assert posted(box) == []
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ERAS)
 async def test_where_nobody_can_be_asked_the_dry_run_stays_and_the_way_out_is_named(
     box: Sandbox, way: Way
 ) -> None:
@@ -390,13 +384,6 @@ async def test_no_answer_in_five_minutes_is_a_no(box: Sandbox, era: Era) -> None
     assert posted(box) == []
 
 
-async def ask_by_hand(client: Client, arguments: dict[str, Any]) -> InputRequiredResult:
-    """Make a call of the newer era and get the question instead of an answer."""
-    asked = await client.session.call_tool("send_sms", arguments, allow_input_required=True)
-    assert isinstance(asked, InputRequiredResult)
-    return asked
-
-
 def yes_to(asked: InputRequiredResult) -> dict[str, Any]:
     """Answer every question of a round with yes."""
     assert asked.input_requests
@@ -492,15 +479,20 @@ async def test_a_question_that_was_left_alone_does_not_make_the_next_answer_late
     assert data(sent)["status"] == "sent"
 
 
-async def test_a_client_that_can_only_open_addresses_cannot_ask(box: Sandbox) -> None:
-    capabilities = ClientCapabilities(elicitation=ElicitationCapability(url=UrlElicitationCapability()))
-    context = SimpleNamespace(client_capabilities=capabilities, protocol_version="2026-07-28")
-    assert can_ask(context) is False  # type: ignore[arg-type]
-    both = capabilities.elicitation.model_copy(update={"form": FormElicitationCapability()})  # type: ignore[union-attr]
-    context.client_capabilities = ClientCapabilities(elicitation=both)
-    assert can_ask(context) is True  # type: ignore[arg-type]
-    context.protocol_version, context.session = "2025-11-25", SimpleNamespace(can_send_request=False)
-    assert can_ask(context) is False  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("elicitation", "asked"),
+    [({"url": {}}, False), ({"url": {}, "form": {}}, True), ({}, True), (None, False)],
+)
+async def test_a_client_that_can_only_open_addresses_is_not_asked(
+    box: Sandbox, elicitation: dict[str, Any] | None, *, asked: bool
+) -> None:
+    capabilities = {} if elicitation is None else {"elicitation": elicitation}
+    text = {"name": "send_sms", "arguments": {"to": PHONE, "message": "Hej", "dryRun": False}}
+    async with site(box, environ=DRY) as where:
+        answer = await ask(where, "tools/call", text, capabilities=capabilities)
+    assert ("cannot ask a person" in answer.text) is not asked
+    assert ("Send this text to" in answer.text) is asked
+    assert posted(box) == []
 
 
 async def test_an_answer_that_nobody_asked_for_sends_nothing(box: Sandbox) -> None:
