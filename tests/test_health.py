@@ -160,7 +160,8 @@ async def test_whether_it_is_well_is_told_to_everybody_without_a_word(headers: d
         for path in ("healthz", "readyz"):
             assert await statuses(where, path, **headers) == (200, b"")
         where.web._running = None
-        assert await statuses(where, "healthz", **headers) == (503, b"")
+        for path in ("healthz", "readyz"):
+            assert await statuses(where, path, **headers) == (503, b"")
 
 
 @pytest.mark.parametrize("path", _DETAILS)

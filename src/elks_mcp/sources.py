@@ -31,7 +31,8 @@ def find_caller(peer: str, forwarded_for: Sequence[str], proxies: Networks) -> A
 
 
 _SET_BY_PROXIES = re.compile(
-    r"forwarded|proxy|^via$|^cdn-loop$|[-_]?(ip|addr|address)$|^x-(url-)?scheme$|^front-end-https$"
+    r"forwarded|proxy|^via$|^cdn-loop$|(^|[-_]|client|remote|source)(ip|addr|address)$"
+    r"|^x-(url-)?scheme$|^front-end-https$"
     r"|^(cf|fastly|x-amzn|x-appengine|x-arr|x-azure|x-envoy|x-original|x-real)-"
 )
 """Names of headers that proxies and load balancers add, and clients do not."""

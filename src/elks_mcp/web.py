@@ -168,7 +168,9 @@ class Web:
         is_verbose = "verbose" in request.query_params
         if is_verbose and (answer := await self._refuse_details(request)):
             return answer
-        state = await examine(self.app)
+        if self._running is None:
+            return Response(status_code=503)
+        state = await examine(self._running)
         status = 200 if all(word == "ok" for word in state.values()) else 503
         return JSONResponse(dict(state), status) if is_verbose else Response(None, status)
 
