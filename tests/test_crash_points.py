@@ -332,6 +332,7 @@ async def test_undisturbed_everything_comes_to_its_end(
 
 
 @fatally
+@pytest.mark.lengthy
 async def test_whatever_step_goes_wrong_one_message_goes_out(folder: Place, fatal: bool) -> None:
     scenario = SCENARIOS[0]
     for wrong in range(len(await go_wrong(scenario, folder, None, fatal=False))):

@@ -139,6 +139,7 @@ def box(clock: ManualClock) -> Sandbox:
     [HOSTILE[::8], pytest.param(HOSTILE, marks=pytest.mark.long)],
     ids=lambda hostiles: str(len(hostiles)),
 )
+@pytest.mark.lengthy
 async def test_who_obeys_hostile_texts_sends_nothing_changes_nothing_and_gives_nothing_away(
     box: Sandbox, clock: ManualClock, tmp_path: Path, hostiles: Sequence[Hostile]
 ) -> None:
@@ -178,6 +179,7 @@ async def test_not_even_what_the_server_asked_to_be_typed_is_of_use_to_who_has_o
 
 
 @pytest.mark.parametrize("many", [20, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.lengthy
 async def test_without_the_guard_the_same_texts_do_go_out_and_only_the_limits_hold(
     box: Sandbox, clock: ManualClock, tmp_path: Path, many: int
 ) -> None:

@@ -579,6 +579,7 @@ async def neighbours(folder: Path, count: int, per_minute: int) -> AsyncIterator
         pytest.param(3, 95, 300, marks=pytest.mark.long),
     ],
 )
+@pytest.mark.lengthy
 async def test_the_pace_is_never_exceeded_and_nearly_reached(
     tmp_path: Path, processes: int, per_minute: int, count: int
 ) -> None:
