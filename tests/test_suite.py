@@ -1,0 +1,46 @@
+"""What `make test` runs, without what is `long`: nothing that matters is left to `make test-long` alone."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from elks_mcp.sandbox import Fault
+
+from .connecting import ERAS, WAYS
+from .stores import DATABASES
+
+HERE = Path(__file__).parent
+PROMISES = HERE.parent / "docs" / "promises.md"
+
+
+@pytest.fixture
+def quick(request: pytest.FixtureRequest) -> list[pytest.Function]:
+    """List the tests that `make test` runs; needs all files to be collected."""
+    items = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    if {*HERE.rglob("test_*.py")} - {HERE / "test_conformance.py"} > {item.path for item in items}:
+        pytest.skip("only some of the tests are collected")
+    return [item for item in items if item.get_closest_marker("long") is None]
+
+
+def values(tests: list[pytest.Function]) -> Iterator[object]:
+    """List what tests are parametrised by."""
+    for test in tests:
+        if hasattr(test, "callspec"):
+            yield from test.callspec.params.values()
+
+
+def test_each_promise_that_holds_has_tests_that_name_it(quick: list[pytest.Function]) -> None:
+    rows = re.findall(r"^\| (P\d+) \|.*\| \*\*holds\*\*", PROMISES.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) >= 12
+    named = {promise for test in quick for promise in re.findall(r"(?<=_)p\d+(?=_)", test.originalname)}
+    assert {row.lower() for row in rows} <= named
+
+
+def test_each_fault_of_the_sandbox_happens(quick: list[pytest.Function]) -> None:
+    assert set(Fault) <= {value for value in values(quick) if isinstance(value, Fault)}
+
+
+def test_each_era_and_each_database_is_tried(quick: list[pytest.Function]) -> None:
+    assert {*ERAS, *WAYS, *DATABASES} <= {value for value in values(quick) if isinstance(value, str)}
