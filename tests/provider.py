@@ -10,7 +10,7 @@ import httpx2
 from pydantic import SecretStr
 
 from elks_mcp.api import Api, Credentials
-from elks_mcp.client import ElksClient
+from elks_mcp.client import MOST_PAGES, ElksClient
 from elks_mcp.clock import Clock
 from elks_mcp.dispatch import Dispatcher
 from elks_mcp.inbox import Inbox
@@ -50,13 +50,13 @@ def api_of(
     clock: Clock | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> Api:
-    """Build the road to a sandbox in this process."""
+    """Build the road to a sandbox in this process. Without a clock, time stands still there."""
     return Api(
         Credentials(box.username, SecretStr(box.password)),
         base_url=URL,
         timeout=timeout,
         transport=transport or box.transport(),
-        clock=clock,
+        clock=clock or ManualClock(),
     )
 
 
@@ -152,6 +152,9 @@ class Road(httpx2.AsyncBaseTransport):
 class House:
     """All that one process has between its tools and 46elks; several can share a folder and a sandbox."""
 
+    most_pages = MOST_PAGES
+    """How far back it reads history."""
+
     def __init__(
         self,
         folder: Path,
@@ -169,7 +172,7 @@ class House:
         self.box: Sandbox = beside.box if beside else Sandbox(clock=SandboxClock(self.clock), balance=10**9)
         self.road = Road(self.box, self.clock)
         self.api = api_of(self.box, SOON, self.clock, self.road)
-        self.client = ElksClient(self.api)
+        self.client = ElksClient(self.api, most_pages=self.most_pages)
         self.storage = Storage(Place(folder=folder), account_of(self.box), self.clock)
         self.strangers = Strangers()
         self.inbox = Inbox(self.client, self.storage, self.clock)

@@ -271,9 +271,9 @@ async def test_a_moment_in_the_future_is_one_page_of_history(box: Sandbox, clien
 
 
 async def test_a_history_longer_than_is_read_is_not_called_complete(
-    box: Sandbox, client: ElksClient, monkeypatch: pytest.MonkeyPatch
+    box: Sandbox,
 ) -> None:
-    monkeypatch.setattr("elks_mcp.client.MOST_PAGES", 2)
+    client = ElksClient(api_of(box), most_pages=2).counted(lambda: None)
     fill(box, 300)
     assert not (await client.list_since(None)).complete
     assert not (await client.list_since(box.clock.now() - MILLISECOND * 250)).complete

@@ -20,6 +20,8 @@ from elks_mcp.models import Receipt
 from elks_mcp.money import Money
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
+from .clocks import ManualClock as OurClock
+from .clocks import autojump
 from .provider import PHONE, Permission, a_claim, a_draft, a_right, api_of, posts
 
 pytestmark = pytest.mark.anyio
@@ -88,12 +90,14 @@ async def test_an_order_goes_out_as_it_stands_and_comes_back_as_a_receipt(box: S
 async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault: Fault) -> None:
     meant = MEANT[fault]
     box.faults.inject(fault)
-    dispatcher = Dispatcher(api_of(box, timedelta(seconds=0.3)))
+    clock = OurClock()
+    dispatcher = Dispatcher(api_of(box, clock=clock))
     if meant is None:
         await dispatcher.send(CLAIM, a_right())
     else:
         with pytest.raises(ProviderError) as caught:
-            await dispatcher.send(CLAIM, a_right())
+            async with autojump(clock):
+                await dispatcher.send(CLAIM, a_right())
         assert type(caught.value) is meant or (meant is NoAnswer and isinstance(caught.value, NoAnswer))
         assert "html" not in caught.value.explain()
     assert len(posts(box)) == (0 if fault in NEVER_ARRIVE else 1)

@@ -142,15 +142,18 @@ async def test_what_cannot_be_remembered_is_said(tmp_path: Path) -> None:
 
 
 async def test_a_history_longer_than_is_read_is_warned_of_and_heard_as_far_as_it_is(
-    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("elks_mcp.client.MOST_PAGES", 2)
-    for number in range(250):
-        house.box.add_history(house.clock.now() - number * SECOND, text="Text")
-    house.box.receive(PHONE.e164, "STOP")
-    await house.inbox.look()
-    assert "an older STOP is not known" in caplog.text
-    assert await has_said_stop(house)
+    class Short(House):
+        most_pages = 2
+
+    async with Short(tmp_path).opened() as house:
+        for number in range(250):
+            house.box.add_history(house.clock.now() - number * SECOND, text="Text")
+        house.box.receive(PHONE.e164, "STOP")
+        await house.inbox.look()
+        assert "an older STOP is not known" in caplog.text
+        assert await has_said_stop(house)
 
 
 async def test_how_far_was_heard_is_46elks_time_of_the_newest_message(house: House) -> None:

@@ -295,10 +295,11 @@ async def test_what_cannot_be_found_out_within_an_hour_is_unknown(house: House) 
     assert len(posts(house.box)) == 1
 
 
-async def test_a_history_that_cannot_be_read_whole_is_no_leave_to_send_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("elks_mcp.client.MOST_PAGES", 1)
+async def test_a_history_that_cannot_be_read_whole_is_no_leave_to_send_again(tmp_path: Path) -> None:
+    class Short(House):
+        most_pages = 1
+
+    house = Short(tmp_path)
     house.box.faults.inject(Fault.DROP_AFTER, method="POST")
     house.box.faults.inject(Fault.STALE_HISTORY, path="/sms", method="GET", duration=timedelta(days=1))
     async with house.running():

@@ -27,18 +27,27 @@ _MESSAGE_ID = r"[A-Za-z0-9]{8,64}"
 
 
 class ElksClient:
-    """Free questions to 46elks: prices, history, account. Each raises a ProviderError where it fails."""
+    """Free questions to 46elks: prices, history, account. Each raises a ProviderError where it fails.
+
+    `most_pages` is how far back `list_since` reads.
+    """
 
     def __init__(
-        self, api: Api, count: Callable[[], None] = lambda: None, known: "_Known | None" = None
+        self,
+        api: Api,
+        count: Callable[[], None] = lambda: None,
+        known: "_Known | None" = None,
+        *,
+        most_pages: int = MOST_PAGES,
     ) -> None:
         self._api = api
         self._count = count
         self._known = known or _Known()
+        self._most_pages = most_pages
 
     def counted(self, count: Callable[[], None]) -> "ElksClient":
         """Return this client for one caller: `count` is called before each request, and may refuse it."""
-        return ElksClient(self._api, count, self._known)
+        return ElksClient(self._api, count, self._known, most_pages=self._most_pages)
 
     @property
     def last_price(self) -> Money | None:
@@ -126,9 +135,9 @@ class ElksClient:
         """List all messages after a moment of 46elks' time, newest first; of all time where it is None.
 
         What cannot be read is listed if it is not surely older. Only the order of history is relied on, no
-        filter of 46elks'. It gives up after `MOST_PAGES` pages.
+        filter of 46elks'. It gives up after `most_pages` pages.
         """
-        pages = self._pages(wire.PAGE_SIZE, most=MOST_PAGES)
+        pages = self._pages(wire.PAGE_SIZE, most=self._most_pages)
         found: list[Message] = []
         while (new := await pages.read_next()) is not None:
             found += new
