@@ -7,17 +7,19 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import anyio
 import anyio.lowlevel
 import httpx2
 import pytest
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from pydantic import SecretStr
 
 from elks_mcp.addresses import is_loopback
 from elks_mcp.api import Api, Credentials
+from elks_mcp.clock import Clock
 from elks_mcp.errors import (
     NoAnswer,
     OutOfFunds,
@@ -28,9 +30,11 @@ from elks_mcp.errors import (
     Unauthorized,
     Unreachable,
 )
+from elks_mcp.handover import Handover
 from elks_mcp.sandbox import Fault, Sandbox
 
-from .clocks import ManualClock
+from .clocks import HANG, ManualClock
+from .connecting import until
 from .provider import Permission, api_of, posts
 from .sandbox.serving import serve
 
@@ -40,7 +44,9 @@ Handler = Callable[["Peer", SocketStream], Awaitable[None]]
 
 PASSWORD = "c0ffee" * 5
 FORM = {"from": "+46701740699", "to": "+46701740605", "message": "Hej!"}
-SHORT = timedelta(seconds=0.3)
+LIMIT = timedelta(seconds=HANG)
+"""By the clock of a test, which it turns; connecting alone may take a share of it in real time."""
+
 REPLY = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{"id": "s1"}'
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER of no time: closing sends a reset."""
@@ -63,7 +69,15 @@ class Peer:
         self.port = port
         self.connections = 0
         self.requests: list[bytes] = []
+        self.drip = anyio.Semaphore(0)
+        self.dripped = 0
         self._handlers = handlers
+
+    def has_requests(self, number: int) -> bool:
+        return len(self.requests) >= number
+
+    def has_dripped(self, number: int) -> bool:
+        return self.dripped >= number
 
     async def serve(self, stream: SocketStream) -> None:
         self.connections += 1
@@ -128,15 +142,15 @@ async def hanging(server: "Peer", stream: SocketStream) -> None:
 
 
 def dripping(start: bytes) -> Handler:
-    """Answer one byte at a time, for ever."""
+    """Answer one byte at a time, each when the test asks for it, for ever."""
 
     async def handle(server: Peer, stream: SocketStream) -> None:
         await read_request(server, stream)
         await stream.send(start)
         while True:
+            await server.drip.acquire()
             await stream.send(b" ")
-            with anyio.move_on_after(0.02):
-                await stream.receive()
+            server.dripped += 1
 
     return handle
 
@@ -147,11 +161,25 @@ def reply(status: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def road_to(url: str, limit: timedelta = timedelta(seconds=5)) -> AsyncIterator[Api]:
-    api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=url, timeout=limit)
-    with anyio.fail_after(60):
+async def road_to(url: str, limit: timedelta = LIMIT, *, clock: Clock | None = None) -> AsyncIterator[Api]:
+    """Build a road on which time stands still, unless the test turns the clock."""
+    api = Api(
+        Credentials("u1", SecretStr(PASSWORD)), base_url=url, timeout=limit, clock=clock or ManualClock()
+    )
+    with anyio.fail_after(HANG):
         yield api
         await api.aclose()
+
+
+class Asking:
+    """A request that is under way while the test goes on."""
+
+    def __init__(self, tasks: TaskGroup, call: Awaitable[bytes]) -> None:
+        self.failure: ProviderError | None = None
+        tasks.start_soon(self._run, call)
+
+    async def _run(self, call: Awaitable[bytes]) -> None:
+        self.failure = await failure_of(call)
 
 
 async def failure_of(call: Awaitable[bytes]) -> ProviderError:
@@ -175,7 +203,7 @@ async def test_a_refused_connection_is_unreachable(scheme: str) -> None:
 
 
 async def test_a_name_that_nobody_has_is_unreachable() -> None:
-    async with road_to("https://46elks.invalid/a1", timedelta(seconds=2)) as api:
+    async with road_to("https://46elks.invalid/a1") as api:
         assert type(await failure_of(api.post("/sms", FORM))) is Unreachable
 
 
@@ -194,7 +222,8 @@ async def test_tls_that_never_comes_about_is_unreachable_within_the_limit() -> N
         while True:
             server.requests.append(await stream.receive())
 
-    async with peer(silent) as server, road_to(server.url.replace("http", "https"), SHORT) as api:
+    limit = timedelta(seconds=0.3)  # real for a socket that does not come about, and only there
+    async with peer(silent) as server, road_to(server.url.replace("http", "https"), limit) as api:
         error = await failure_of(api.post("/sms", FORM))
         assert type(error) is Unreachable
         assert "took too long" in str(error)
@@ -209,18 +238,21 @@ async def test_a_connection_that_never_came_about_is_unreachable(fault: Fault) -
 
 
 async def test_more_requests_than_connections_wait_in_vain_and_never_leave() -> None:
-    outcomes: list[type[ProviderError]] = []
-    async with peer(hanging) as server, road_to(server.url, timedelta(seconds=4)) as api:
-
-        async def send() -> None:
-            outcomes.append(type(await failure_of(api.post("/sms", FORM))))
-
-        async with anyio.create_task_group() as group:
-            for _ in range(110):
-                group.start_soon(send)
-    assert outcomes.count(Unreachable) == 10
-    assert outcomes.count(NoAnswer) + sum(kind.__name__ == "_Cut" for kind in outcomes) == 100
-    assert len(server.requests) == 100
+    """Waiting for a connection has a real limit, of 3 seconds here: a tenth of the whole."""
+    clock, limit = ManualClock(), timedelta(seconds=30)
+    async with (
+        peer(hanging) as server,
+        road_to(server.url, limit, clock=clock) as api,
+        anyio.create_task_group() as tasks,
+    ):
+        asking = [Asking(tasks, api.post("/sms", FORM)) for _ in range(110)]
+        await until(lambda: len(server.requests) == 100)
+        await until(lambda: sum(each.failure is not None for each in asking) == 10)
+        assert all(type(each.failure) is Unreachable for each in asking if each.failure)
+        clock.advance(limit)
+        await until(lambda: all(each.failure for each in asking))
+        assert sum(type(each.failure) is NoAnswer for each in asking) == 100
+        assert len(server.requests) == 100
 
 
 # ── it may have arrived ──
@@ -254,10 +286,21 @@ async def test_a_connection_that_ends_before_the_answer_is_no_answer(
     ids=["hangs", "drips a status", "drips a header", "drips a body", "drips a refusal"],
 )
 async def test_who_hangs_or_drips_for_ever_is_cut_off_at_the_limit(slow: Handler) -> None:
-    async with peer(slow) as server, road_to(server.url, SHORT) as api:
-        for call in (api.post("/sms", FORM), api.get("/me")):
-            with anyio.fail_after(SHORT.total_seconds() + 2):
-                assert isinstance(await failure_of(call), NoAnswer)
+    clock = ManualClock()
+    async with peer(slow) as server, road_to(server.url, clock=clock) as api:
+        for number, call in enumerate((api.post("/sms", FORM), api.get("/me")), 1):
+            async with anyio.create_task_group() as tasks:
+                asking = Asking(tasks, call)
+                await until(partial(server.has_requests, number))
+                for _ in range(3):
+                    clock.advance(LIMIT / 4)
+                    if slow is not hanging:
+                        drops = server.dripped
+                        server.drip.release()
+                        await until(partial(server.has_dripped, drops + 1))
+                    assert asking.failure is None
+                clock.advance(LIMIT / 4)
+            assert isinstance(asking.failure, NoAnswer)
         assert len(server.requests) == 2
 
 
@@ -390,21 +433,34 @@ async def test_a_get_is_made_twice_at_most(ending: Handler) -> None:
 
 
 async def test_both_tries_of_a_get_share_one_limit() -> None:
+    clock, hang_up = ManualClock(), anyio.Event()
+
     async def late(server: Peer, stream: SocketStream) -> None:
         await read_request(server, stream)
-        with anyio.move_on_after(0.7):
-            await stream.receive()
+        await hang_up.wait()
 
-    async with peer(late, hanging) as server, road_to(server.url, timedelta(seconds=1)) as api:
-        with anyio.fail_after(1.5):
-            assert isinstance(await failure_of(api.get("/me")), NoAnswer)
+    async with (
+        peer(late, hanging) as server,
+        road_to(server.url, clock=clock) as api,
+        anyio.create_task_group() as tasks,
+    ):
+        asking = Asking(tasks, api.get("/me"))
+        await until(lambda: len(server.requests) == 1)
+        clock.advance(LIMIT * 0.7)
+        hang_up.set()
+        await until(lambda: len(server.requests) == 2)
+        assert not asking.failure
+        clock.advance(LIMIT * 0.3)
+        await until(lambda: bool(asking.failure))
+        assert isinstance(asking.failure, NoAnswer)
         assert len(server.requests) == 2
 
 
 async def test_fifty_gets_at_once_are_answered_each() -> None:
     box = Sandbox()
     async with serve(box) as url:
-        api = Api(Credentials(box.username, SecretStr(box.password)), base_url=f"{url}/a1")
+        credentials = Credentials(box.username, SecretStr(box.password))
+        api = Api(credentials, base_url=f"{url}/a1", timeout=LIMIT)
         answers: list[bytes] = []
 
         async def ask() -> None:
@@ -481,12 +537,13 @@ async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back
         assert len(server.requests) == 1, "only the second one arrived"
 
 
-async def test_where_nothing_is_held_back_what_was_written_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("elks_mcp.handover._CORK", None)
-    async with peer(answering(REPLY)) as server, road_to(server.url) as api:
-        right = Permission(3)
-        assert await api.post("/sms", FORM, right=right) == b'{"id": "s1"}'
-        assert right.asked == 3
+async def test_where_nothing_is_held_back_what_was_written_is_sent() -> None:
+    async with peer(answering(REPLY)) as server, httpx2.AsyncClient(trust_env=False, timeout=None) as client:
+        right = Permission(2)
+        extensions = {"trace": Handover(right, cork=None)}
+        answer = await client.post(f"{server.url}/sms", data=FORM, extensions=extensions)
+        assert answer.content == b'{"id": "s1"}'
+        assert right.asked == 2
 
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
@@ -508,7 +565,7 @@ async def test_each_answer_tells_how_far_46elks_clock_is_ahead(seconds: int) -> 
     date = f"date: {theirs:%a, %d %b %Y %H:%M:%S} GMT"
     for status in ("200 OK", "403 Forbidden", "500 Internal Server Error"):
         async with peer(answering(reply(status, b"{}", date))) as server:
-            api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=server.url, clock=clock)
+            api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=server.url, timeout=LIMIT, clock=clock)
             with suppress(ProviderError):
                 await api.get("/me")
             await api.aclose()
@@ -521,7 +578,7 @@ async def test_an_answer_without_a_usable_date_changes_nothing(header: str) -> N
     date = f"date: {clock.now() + timedelta(seconds=7):%a, %d %b %Y %H:%M:%S} GMT"
     replies = reply("200 OK", b"{}", date), reply("200 OK", b"{}", header)
     async with peer(answering(*replies)) as server:
-        api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=server.url, clock=clock)
+        api = Api(Credentials("u1", SecretStr(PASSWORD)), base_url=server.url, timeout=LIMIT, clock=clock)
         assert api.skew == timedelta()
         for _ in replies:
             await api.get("/me")
@@ -593,7 +650,7 @@ async def test_an_environment_that_is_no_use_is_unreachable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    async with road_to("https://46elks.invalid/a1", timedelta(seconds=2)) as api:
+    async with road_to("https://46elks.invalid/a1") as api:
         error = await failure_of(api.post("/sms", FORM))
     assert type(error) is Unreachable
     assert "tops3cret" not in error.explain()
@@ -604,7 +661,7 @@ async def test_netrc_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     netrc.write_text("machine 127.0.0.1 login eve password eves\ndefault login eve password eves\n")
     monkeypatch.setenv("NETRC", str(netrc))
     async with peer(answering(REPLY)) as server:
-        api = Api(Credentials("", SecretStr("")), base_url=server.url)
+        api = Api(Credentials("", SecretStr("")), base_url=server.url, timeout=LIMIT)
         await api.get("/me")
         await api.aclose()
     assert b64encode(b"eve:eves") not in server.requests[0]

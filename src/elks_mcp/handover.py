@@ -44,11 +44,13 @@ class Right(Protocol):
 class Handover:
     """Listens to what a connection of httpx2's does for one request, and breaks it off where it is too late.
 
-    It is a `trace` extension (https://www.python-httpx.org/advanced/extensions/#trace).
+    It is a `trace` extension (https://www.python-httpx.org/advanced/extensions/#trace). `cork` is the socket
+    option that holds back what was written; None where there is none.
     """
 
-    def __init__(self, right: Right) -> None:
+    def __init__(self, right: Right, *, cork: int | None = _CORK) -> None:
         self._right = right
+        self._cork = cork
         self._socket: Any = None
 
     async def __call__(self, event: str, info: dict[str, Any]) -> None:
@@ -71,17 +73,13 @@ class Handover:
 
     def _let_go(self) -> None:
         """Let the form leave; if this process was frozen just before it wrote it, throw it away instead."""
-        if self._can_hold_back and not self._right.is_in_time():
+        if self._cork is not None and self._socket is not None and not self._right.is_in_time():
             with suppress(OSError):
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
             raise NoAnswer("This server stood still just when it sent this, for too long.")
         self._hold_back(on=False)
 
-    @property
-    def _can_hold_back(self) -> bool:
-        return _CORK is not None and self._socket is not None
-
     def _hold_back(self, *, on: bool) -> None:
-        if self._can_hold_back:
+        if self._cork is not None and self._socket is not None:
             with suppress(OSError):  # the connection broke; that is noticed by whoever uses it
-                self._socket.setsockopt(socket.IPPROTO_TCP, _CORK, int(on))
+                self._socket.setsockopt(socket.IPPROTO_TCP, self._cork, int(on))
