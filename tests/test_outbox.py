@@ -27,7 +27,7 @@ from elks_mcp.store.book import KEPT_WAITING_FOR_YES
 from elks_mcp.store.claims import KEPT
 from elks_mcp.store.desk import Desk
 
-from .clocks import ManualClock
+from .clocks import HANG, ManualClock
 from .provider import OURS, PHONE, SOON, UNLIMITED, House, a_draft, a_right, an_approval, gets, posts
 from .stores import change_rows, claim_next, engine_of, files_with
 
@@ -1363,7 +1363,7 @@ CLOCKS: list[Callable[[], Clock]] = [Clock, ManualClock]
 @pytest.mark.parametrize("new_clock", CLOCKS)
 async def test_what_comes_in_time_is_returned_or_raised_as_it_is(new_clock: Callable[[], Clock]) -> None:
     clock = new_clock()
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG):
         assert await clock.wait_for(answer(), until=clock.now() + LONG) == "done"
         with pytest.raises(LookupError, match="failed"):
             await clock.wait_for(fail(), until=clock.now() + LONG)
@@ -1381,7 +1381,7 @@ async def test_what_does_not_come_in_time_is_nothing_and_is_stopped(new_clock: C
         finally:
             stopped.set()
 
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG):
         assert await clock.wait_for(never(), until=clock.now() - SECOND) is None
     assert stopped.is_set()
 
