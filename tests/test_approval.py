@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp import Client
 from mcp_types import ElicitResult, InputRequiredResult
 
 from elks_mcp.mcp_server.approval import ANSWER_WITHIN

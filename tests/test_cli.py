@@ -142,7 +142,7 @@ def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -
 
 def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:
     file = tmp_path / "elks.env"
-    file.write_text("ELKS_SANDBOX=true\n", encoding="utf-16")
+    file.write_text("ELKS_SANDBOX=true\n", encoding="utf-16-le")
     done = run("--env-file", str(file), "doctor")
     assert done.returncode == 1
     assert "elks.env cannot be read: it is not UTF-8; save it as UTF-8.\n" in done.stdout

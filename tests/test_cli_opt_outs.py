@@ -84,6 +84,8 @@ def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
         b'number,name\n0701740605,A\n\n"+46701740606","B, C"\n',
         "Nummer\tNamn\n0701740605\tÅsa\n0046701740606\tBo\n".encode("cp1252"),
         b"+46701740605\n+46701740606\n0701740605",
+        "Nummer\tNamn\r\n0701740605\tÅsa\r\n0046701740606\tBo\r\n".encode("utf-16"),
+        b"\xfe\xff" + "0701740605\n0701740606\n".encode("utf-16-be"),
     ],
 )
 def test_a_list_is_taken_as_people_have_it(tmp_path: Path, content: bytes) -> None:
@@ -142,3 +144,11 @@ async def test_no_tool_takes_an_opt_out_back() -> None:
     named = {word for tool in tools for word in (tool.name, *tool.input_schema["properties"])}
     assert not {word for word in named if "opt" in word.lower() and "option" not in word.lower()}
     assert "opt-outs" not in str(answer)
+
+
+def test_a_list_in_utf_16_without_its_mark_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_bytes("0701740605\n0701740606\n".encode("utf-16-le"))
+    done = tell(tmp_path / "state", "opt-outs", "import", str(file))
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "list.csv cannot be read: it is not UTF-8; save it as UTF-8." in done.stderr

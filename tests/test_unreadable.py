@@ -9,11 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from click.testing import CliRunner
 from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp_types import CompletionArgument, PromptReference
 
-from elks_mcp.cli import stdio
+from elks_mcp.cli import commands, stdio
 from elks_mcp.cli.environment import read_configuration
 from elks_mcp.settings import read
 
@@ -180,7 +181,6 @@ async def test_several_values_that_cannot_be_read_are_all_told(era: Era) -> None
     ("content", "told"),
     [
         (None, "cannot be read: No such file or directory."),
-        ("ELKS_SANDBOX=true\n".encode("utf-16"), "cannot be read: it is not UTF-8; save it as UTF-8."),
         ("ELKS_SANDBOX=true\n".encode("utf-16-le"), "cannot be read: it is not UTF-8; save it as UTF-8."),
         (b"ELKS_SANDBOX=true\nELKS_MAX_PARTS 1\n", "is NAME=value; see line 2."),
     ],
@@ -333,3 +333,24 @@ def test_a_state_directory_in_the_home_of_nobody_ends_with_code_2() -> None:
     done = run("pending", "--state-dir", "~nobody-by-that-name/x")
     assert done.returncode == 2
     assert done.stderr.startswith("elks-mcp: cannot start: --state-dir is not valid: no user of this machine")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_secret_or_settings_saved_by_windows_are_read(tmp_path: Path, encoding: str) -> None:
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    secret, env = tmp_path / "password", tmp_path / "settings.env"
+    secret.write_bytes(mark + "hunter2å\r\n".encode(encoding))
+    env.write_bytes(mark + "ELKS_PHONE_NUMBER=+46701740605\r\nDRY_RUN=perhaps\r\n".encode(encoding))
+    password = read({"ELKS_API_PASSWORD_FILE": str(secret)}).settings.api_password
+    assert password is not None
+    assert password.get_secret_value() == "hunter2å"
+    told = CliRunner().invoke(commands, ["pending", "--env-file", str(env)], env={})
+    assert "DRY_RUN='perhaps' is not valid" in told.output
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfeh", "hunter2".encode("utf-16-le"), "hunter2".encode("utf-32")])
+def test_a_secret_in_another_encoding_is_refused(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content)
+    told = "ELKS_API_PASSWORD_FILE names a file that cannot be read: it is not UTF-8; save it as UTF-8."
+    assert faults(ELKS_API_PASSWORD_FILE=str(file)) == told

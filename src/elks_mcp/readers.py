@@ -4,6 +4,7 @@ Every function raises `Unreadable` for a value that it cannot read, and repeats 
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -214,11 +215,24 @@ def read_text(path: Path) -> str:
         Unreadable: the file cannot be read; the error says why, and does not name the file.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        return decode_text(path.read_bytes())
     except OSError as error:
         raise Unreadable(error.strerror or type(error).__name__) from None
-    except ValueError:
-        raise Unreadable("it is not UTF-8; save it as UTF-8") from None
+    except ValueError as error:
+        raise Unreadable(str(error)) from None
+
+
+def decode_text(content: bytes) -> str:
+    """Return the text of a file in UTF-8, or in UTF-16 if its byte order mark says so; without the mark.
+
+    Raises:
+        Unreadable: it is neither.
+    """
+    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        text = "\0"
     if "\0" in text:
         raise Unreadable("it is not UTF-8; save it as UTF-8")
     return text

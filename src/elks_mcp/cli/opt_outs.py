@@ -8,8 +8,10 @@ from typing import NamedTuple
 from elks_mcp.cli.showing import counted, say
 from elks_mcp.cli.state import State
 from elks_mcp.errors import InvalidInput
+from elks_mcp.faults import Unreadable
 from elks_mcp.mcp_server.answers import time_in_words
 from elks_mcp.phone import Number, parse_number
+from elks_mcp.readers import decode_text
 from elks_mcp.settings import Configuration
 from elks_mcp.store.opt_outs import OptOuts, Recorded
 
@@ -120,14 +122,16 @@ def _first_column(row: str) -> str:
 
 
 def _read_file(path: Path) -> str:
-    """Read a file as programs in Sweden write them: UTF-8, or else Windows-1252."""
+    """Read a file as programs in Sweden write them: UTF-8, UTF-16 with its mark, or else Windows-1252."""
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        return decode_text(content)
+    except Unreadable as error:
+        if b"\0" in content:
+            raise InvalidInput(f"{path} cannot be read: {error}.") from None
         return content.decode("cp1252", "replace")
 
 
