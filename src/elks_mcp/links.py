@@ -7,8 +7,8 @@ it is a link: a question too many costs less than a link that nobody saw.
 """
 
 import re
-import unicodedata
 
+from elks_mcp.accents import normalize
 from elks_mcp.text import cleaned
 
 _SAFE = "com|net|org|info|biz|eu|io|ltd|xyz|icu|cyou|cfd|sbs|shop|online"
@@ -48,7 +48,7 @@ _GOES_ON = r"[,;:]?[ \t]+\S|[ \t]*[!?,]|['’´]\w|-\w"
 
 def holds_link(text: str) -> bool:
     """Tell whether a text holds what a phone, or a person told how, would open as an address."""
-    plain = unicodedata.normalize("NFKC", cleaned(text).translate(_OTHER_DOTS))
+    plain = normalize("NFKC", cleaned(text).translate(_OTHER_DOTS))
     return (
         re.search(_WRITTEN_OUT, plain) is not None
         or any(_is_address(plain, dot) for dot in re.finditer(_DOTTED, plain))

@@ -17,6 +17,7 @@ import unicodedata
 from enum import StrEnum
 from typing import NamedTuple
 
+from elks_mcp.accents import normalize
 from elks_mcp.stop_words import (
     CANCEL,
     CEASE,
@@ -220,7 +221,9 @@ def _without_signature(words: list[str]) -> list[str]:
 
 # ── questions ──
 
-_LINK = re.compile(r"\S+://\S+|www\.\S+|\b[\w-]+(?:\.[\w-]+)+/\S*", re.IGNORECASE)
+_LINK = re.compile(
+    r"(?<!\S)\S+://\S+|www\.\S+|(?<![\w-])[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}/\S*", re.IGNORECASE
+)
 _ANSWER = frozenset({"svara", "svar", "reply", "answer", "respond", "vastaa"})
 
 
@@ -250,7 +253,7 @@ def _read_words(text: str) -> list[str]:
     """Take a text apart into its words, in small bare letters; phrases become one word."""
     # Emoji first: some of them decompose into letters, such as ™ and ℹ️.
     plain = "".join(" " if unicodedata.category(char) == "So" else char for char in _EMOJI.sub(" ", text))
-    decomposed = unicodedata.normalize("NFKD", plain).casefold()
+    decomposed = normalize("NFKD", plain).casefold()
     words = re.findall(r"[^\W_]+", "".join(char for char in decomposed if not _is_unseen(char)))
     spaced = f" {' '.join(words)} "
     for phrase, word in PHRASES.items():

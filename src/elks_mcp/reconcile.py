@@ -4,11 +4,11 @@ History has no number of ours in it, so a text is known by recipient, sender, wo
 could be meant, that is said; nothing is guessed.
 """
 
-import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
+from elks_mcp.accents import normalize
 from elks_mcp.models import Direction, Draft, Frozen, Message
 from elks_mcp.phone import written
 
@@ -127,5 +127,5 @@ def _alike(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
 
 def _squeezed(text: str) -> str:
     """Keep letters and digits only, in one case: what remains of a text whatever is done to its looks."""
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = normalize("NFKC", text).casefold()
     return "".join(char for char in plain if char.isalnum())

@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from elks_mcp.accents import normalize
+
 _BETWEEN = "Cf", "Cc", "Zs"
 _LONGEST_SHOWN = 40
 
@@ -87,5 +89,5 @@ def _with_plain_digits(text: str) -> str:
 
 def _plain(char: str) -> str:
     wide = unicodedata.decomposition(char).startswith(("<wide>", "<small>"))
-    ordinary = unicodedata.normalize("NFKC", char) if wide else char
+    ordinary = normalize("NFKC", char) if wide else char
     return str(unicodedata.decimal(ordinary, ordinary))

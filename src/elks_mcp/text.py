@@ -10,10 +10,12 @@ those two GSM-7 septets instead, which `Alphabet.STANDARD` counts.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+
+from elks_mcp.accents import MOST_ACCENTS, normalize
 
 BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -126,7 +128,7 @@ def cleaned(text: str) -> str:
     Cleaning twice changes nothing.
     """
     lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
-    return unicodedata.normalize("NFC", _few_accents(re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines)))
+    return normalize("NFC", re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines))
 
 
 def _rewritten(text: str, instead: dict[str, str]) -> str:
@@ -217,15 +219,14 @@ They are Unicode's default ignorables, the controls but for the line feed, forma
 hieroglyphs and music, half surrogate pairs, and the blanks that are no spaces.
 """
 
-_MOST_ACCENTS = 30  # Unicode's own limit (UAX #15, stream-safe text); normalizing takes squared time in it
 _NAMED = 4
 
 _ON_TOP = "[\u0300-\u036f\u20e3\ufe00-\ufe0f\U000e0020-\U000e007f]"
 _NOT_LATIN = "[^\\x00-\u024f]"
 _LETTER = (  # this and others are compiled when first needed, and kept, by `re` itself
-    f"(?s){_NOT_LATIN}{_ON_TOP}{{0,{_MOST_ACCENTS}}}"
-    f"(?:[\u200c\u200d]{_NOT_LATIN}{_ON_TOP}{{0,{_MOST_ACCENTS}}})*"
-    f"|.{_ON_TOP}{{0,{_MOST_ACCENTS}}}"
+    f"(?s){_NOT_LATIN}{_ON_TOP}{{0,{MOST_ACCENTS}}}"
+    f"(?:[\u200c\u200d]{_NOT_LATIN}{_ON_TOP}{{0,{MOST_ACCENTS}}})*"
+    f"|.{_ON_TOP}{{0,{MOST_ACCENTS}}}"
 )
 """What a reader takes for one letter: with its accents, and joined to others where its script joins.
 
@@ -267,7 +268,7 @@ def _letters(text: str) -> list[str]:
 def _instead(letter: str, cheap: frozenset[str]) -> str | None:
     """Return what means the same in running text; None if only the writer can know."""
     seen = re.sub(_WITHOUT_UNSEEN, "", letter) if letter not in _STAND_INS else letter
-    composed = unicodedata.normalize("NFC", seen)
+    composed = normalize("NFC", seen)
     if composed in _STAND_INS:
         return _STAND_INS[composed]
     if cheap.issuperset(composed):
@@ -299,17 +300,3 @@ def _spell_out(found: re.Match[str]) -> str:
     picture = found["picture"] or ""
     unseen = found[0][len(picture) :]
     return re.sub(f"[{_UNSEEN}]", "", picture) + unseen.encode("unicode_escape").decode("ascii")
-
-
-def _few_accents(text: str) -> str:
-    """Leave at most 30 accents to a letter: nobody needs more, and sorting them takes squared time."""
-    return text if text.isascii() else "".join(_without_the_31st_accent(text))
-
-
-def _without_the_31st_accent(text: str) -> Iterator[str]:
-    accents = 0
-    for whole in text:
-        for char in unicodedata.normalize("NFD", whole):
-            accents = accents + 1 if unicodedata.combining(char) else 0
-            if accents <= _MOST_ACCENTS:
-                yield char
