@@ -8,7 +8,8 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client
-from mcp_types import ElicitResult, InputRequiredResult
+from mcp.client import ClientRequestContext
+from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult
 
 from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.sandbox import Sandbox
@@ -16,7 +17,7 @@ from elks_mcp.settings import load
 from elks_mcp.store.book import MOST_WAITING
 from elks_mcp.store.desk import Desk, open_database
 
-from .clocks import ManualClock
+from .clocks import ManualClock, at_rest
 from .connecting import (
     EITHER_ERA,
     ERAS,
@@ -33,6 +34,7 @@ from .connecting import (
     live,
     new_box,
     posted,
+    until,
     words,
 )
 from .stores import DATABASES, KEY
@@ -586,3 +588,45 @@ async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes
             await Desk(opened).cancel(waiting[0])
         again = await ask_for_all(client, [("+46701740690", "Hej"), ("+46701740691", "Hej")])
     assert len([answer for answer in again if _WAITS.search(answer)]) == 1
+
+
+# ── while a person is asked ──
+
+
+async def test_while_a_person_is_asked_the_client_is_told_every_few_seconds(box: Sandbox) -> None:
+    """The newer era has no call open while a person is asked: the client asks, and calls again."""
+    clock, asked, answering = ManualClock(), anyio.Event(), anyio.Event()
+    told: list[tuple[float, float | None, str | None]] = []
+    answers: list[CallToolResult] = []
+
+    class Thinking(Person):
+        async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+            asked.set()
+            await answering.wait()
+            return await super().__call__(context, params)
+
+    async def note(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total, message))
+
+    environ = live(box, ELKS_CONFIRM="always")
+    async with (
+        connected(environ, box=box, way="legacy", person=Thinking(), clock=clock) as client,
+        anyio.create_task_group() as calls,
+    ):
+
+        async def send() -> None:
+            arguments = {"to": PHONE, "message": "Hej"}
+            sent = await client.call_tool("send_sms", arguments, progress_callback=note)
+            assert isinstance(sent, CallToolResult)
+            answers.append(sent)
+
+        calls.start_soon(send)
+        await asked.wait()
+        for times in range(1, 4):
+            await at_rest(lambda: False)
+            clock.advance(timedelta(seconds=5))
+            await until(lambda times=times: len(told) == times)  # type: ignore[misc]
+        answering.set()
+        await until(lambda: bool(answers))
+    assert data(answers[0])["status"] == "sent"
+    assert told[:3] == [(waited, 300.0, "Waiting for a person's answer.") for waited in (5.0, 10.0, 15.0)]

@@ -21,9 +21,12 @@ from elks_mcp.models import Approval, Approver, Draft, Effect, Finding, Order, Q
 from elks_mcp.policy import check_liftable, reasons_to_ask, who_agrees
 from elks_mcp.questions import put_question
 from elks_mcp.store import Placed
+from elks_mcp.tasks import background
 
 ANSWER_WITHIN = timedelta(minutes=5)
 """No answer in this time is a no."""
+
+_BETWEEN_PROGRESS = timedelta(seconds=5)
 
 
 class Consent(BaseModel):
@@ -158,10 +161,21 @@ async def put_before_person(
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
         return Elicit(question, Consent)
     try:
-        asking = ctx.elicit(question, Consent)
-        return _read(await app.clock.wait_for(asking, until=app.clock.now() + ANSWER_WITHIN))
+        async with background() as tasks:
+            tasks.start_soon(_tell_client, app, ctx)
+            asking = ctx.elicit(question, Consent)
+            return _read(await app.clock.wait_for(asking, until=app.clock.now() + ANSWER_WITHIN))
     except (MCPError, ValueError):
         raise NotApproved("The client could not get a person's answer.") from None
+
+
+async def _tell_client(app: App, ctx: Context[App]) -> None:
+    """Tell the client every few seconds that a person is asked, or it gives up the call."""
+    began = app.clock.now()
+    while True:
+        await app.clock.sleep_until(app.clock.now() + _BETWEEN_PROGRESS)
+        waited = (app.clock.now() - began).total_seconds()
+        await ctx.report_progress(waited, ANSWER_WITHIN.total_seconds(), "Waiting for a person's answer.")
 
 
 async def require_agreement(app: App, request: Request, asked: ElicitationResult[Consent]) -> Placed:
