@@ -24,7 +24,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "check_account_balance": {},
     "get_delivery_statistics": {},
 }
-NOT_HARMFUL = {Fault.LATENCY, Fault.STALE_HISTORY, Fault.MISSING_ID, Fault.WRONG_COST}
+NOT_HARMFUL = {Fault.LATENCY, Fault.STALE_HISTORY, Fault.MISSING_ID, Fault.WRONG_COST, Fault.FAILED_AT_ONCE}
 """What a tool that only asks may not even notice."""
 
 ONLY_POSTS = {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}

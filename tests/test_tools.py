@@ -15,11 +15,13 @@ from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.mcp_server.tool import ALIASES, INJECTED, READS, ElksTool
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 
+from .clocks import ManualClock as OurClock
 from .connecting import (
     EITHER_ERA,
     ERAS,
     PHONE,
     WAYS,
+    Era,
     Person,
     Way,
     call,
@@ -676,3 +678,36 @@ async def test_ignored_arguments_are_counted_by_name() -> None:
         figures = where.app.counters.write()
     assert 'elks_mcp_ignored_arguments_total{argument="toolCallId"} 2' in figures
     assert not any("call_1" in line for line in figures)
+
+
+# ── a text that 46elks fails in its answer, and statuses that come out of order ──
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_text_that_46elks_fails_in_its_answer_is_not_told_as_sent(era: Era) -> None:
+    box = new_box()
+    box.faults.inject(Fault.FAILED_AT_ONCE, method="POST", dryrun=False)
+    async with connected(live(box), box=box, way=era) as client:
+        failed = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="one")
+        again = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="one")
+        budget = data(await call(client, "explain_policy"))
+    for answer in (failed, again):
+        assert answer.is_error
+        assert words(answer).startswith(
+            "Not sent: 46elks took it and said that it failed; it gives no reason."
+        )
+        assert "The daily budget counts 0.52 SEK for it." in words(answer)
+    assert len(posted(box)) == len(box.charges) == 1
+    assert box.handset(PHONE).texts == []
+    assert "0.52" in str(budget), "what 46elks charged counts"
+
+
+async def test_a_text_that_failed_may_be_sent_again() -> None:
+    box, clock = new_box(), OurClock()
+    box.faults.inject(Fault.FAILED_AT_ONCE, method="POST", dryrun=False)
+    async with connected(live(box), box=box, clock=clock) as client:
+        assert (await call(client, "send_sms", to=PHONE, message="Hej")).is_error
+        clock.advance(timedelta(seconds=1))
+        sent = await call(client, "send_sms", to=PHONE, message="Hej")
+    assert data(sent)["status"] == "sent"
+    assert len(posted(box)) == 2

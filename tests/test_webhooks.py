@@ -629,3 +629,24 @@ async def test_a_text_whose_id_cannot_be_stored_is_dropped_and_logged(
         assert (await post(hook, {**form, "id": odd})).status_code == 204
         assert await arrived(served) == []
     assert "a webhook was dropped: it is no incoming text" in caplog.text
+
+
+# ── the newest status ──
+
+
+@pytest.mark.parametrize("status", ["sent", "delivered", "failed"])
+async def test_after_a_report_the_status_is_the_reported_one_though_history_is_behind(status: str) -> None:
+    async with told() as (box, served), served.client() as client:
+        sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+        hook = f"{await served.hook('delivery')}?ref={sent['orderId']}"
+        assert (await post(hook, {"id": sent["messageId"], "status": status})).status_code == 204
+        assert box.accepted[-1].status == "created"
+        for number in (sent["orderId"], sent["messageId"]):
+            answer = data(await call(client, "check_sms_status", messageId=number))
+            assert answer["status"] == status
+        box.clock.advance(timedelta(minutes=5))
+        answer = data(await call(client, "check_sms_status", messageId=sent["orderId"]))
+        assert answer["status"] == "delivered"
+        await post(hook, {"id": sent["messageId"], "status": "sent"})
+        answer = data(await call(client, "check_sms_status", messageId=sent["orderId"]))
+        assert answer["status"] == "delivered", "a late report takes nothing back"

@@ -217,6 +217,11 @@ class Order(Frozen):
         return self.cost.units > self.price.units
 
     @property
+    def has_failed_at_once(self) -> bool:
+        """Whether 46elks took it and said in its answer that it failed: nothing was sent."""
+        return self.state is OrderState.FAILED and bool(self.fault)
+
+    @property
     def is_moving(self) -> bool:
         """Whether it is about to be settled: queued for the first time, or under way."""
         if self.state is OrderState.QUEUED:

@@ -60,7 +60,7 @@ def report_order(
     Raises:
         NotSent: nothing was sent, and nothing will be.
     """
-    if order.state in NEVER_SENT:
+    if order.state in NEVER_SENT or order.has_failed_at_once:
         raise NotSent(_order_meaning(app, order, prospect))
     meaning = _order_meaning(app, order, prospect)
     if repeated:
@@ -110,9 +110,10 @@ def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
 
 def report_message(message: Message, order: Order | None) -> StatusAnswer:
     """Answer a question for a message that 46elks knows."""
-    meaning = _MEANINGS.get(message.status, "that is 46elks' word; its documentation does not explain it.")
+    status = _find_newest(message, order)
+    meaning = _MEANINGS.get(status, "that is 46elks' word; its documentation does not explain it.")
     return StatusAnswer(
-        status=message.status,
+        status=status,
         meaning=" ".join([meaning, *(_overcharge(order) if order else ())]),
         message_id=message.id,
         order_id=order.id if order else None,
@@ -125,6 +126,17 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
         cost=Amount.of(message.cost) if message.cost else None,
         parts=message.parts,
     )
+
+
+def _find_newest(message: Message, order: Order | None) -> str:
+    """Return the status that is furthest on: 46elks' history can be behind its own delivery report."""
+    known = [order.receipt.status] if order and order.receipt else []
+    return max(message.status, *known, key=_rank)
+
+
+def _rank(status: str) -> int:
+    """Return how far on a status is; one that 46elks does not document may be anywhere before the end."""
+    return {"created": 0, "sent": 1, "failed": 3, "delivered": 4}.get(status, 2)
 
 
 def _overcharge(order: Order) -> tuple[str, ...]:
@@ -178,7 +190,13 @@ def _order_meaning(app: App, order: Order, prospect: Prospect | None) -> str:
         case OrderState.EXPIRED:
             return f"it was given up, since it could not be sent in time. {order.fault}"
         case _:
-            return _SETTLED.get(order.state, order.fault)
+            settled = _SETTLED.get(order.state, order.fault)
+            return _failed_at_once(order) if order.has_failed_at_once else settled
+
+
+def _failed_at_once(order: Order) -> str:
+    counts = f"The daily budget counts {order.cost} for it"
+    return f"{order.fault} {counts}. Check the number and the sender before you send it again."
 
 
 _SETTLED = {

@@ -10,7 +10,7 @@ from elks_mcp.sandbox.network import Outgoing
 def accepted(message: Message) -> dict[str, Any]:
     """Answer a POST that was accepted: in the order of a real answer of 2021, with the real microseconds."""
     shown: dict[str, Any] = {
-        "status": "created",
+        "status": message.status,
         "direction": "outgoing",
         "from": message.sender,
         "created": format_time(message.created_at),

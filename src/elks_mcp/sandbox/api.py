@@ -8,6 +8,7 @@ import re
 from datetime import datetime, timedelta
 
 from elks_mcp.sandbox import answers
+from elks_mcp.sandbox.faults import Fault
 from elks_mcp.sandbox.messages import PAGE_LIMIT, Message, format_time, is_hidden, parse_time
 from elks_mcp.sandbox.network import Outgoing, is_number
 from elks_mcp.sandbox.requests import Answer, ApiRequest, as_json, plain
@@ -101,7 +102,8 @@ def _send(world: World, request: ApiRequest, at: datetime) -> Answer:
         raise _RefusedError("Invalid to number")
     if not world.account.can_pay(cost):
         raise _RefusedError("Not enough credits")
-    return as_json(answers.accepted(world.network.accept(asked, at)))
+    fails = request.fault == Fault.FAILED_AT_ONCE.value
+    return as_json(answers.accepted(world.network.accept(asked, at, fails=fails)))
 
 
 def _parse_outgoing(parameters: dict[str, str]) -> Outgoing:

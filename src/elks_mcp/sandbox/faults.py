@@ -49,6 +49,8 @@ class Fault(Enum):
     """200 with an empty body; accepted."""
     WRONG_COST = "wrong_cost"
     """The right answer, except that its ``cost`` is the one given; charged as ever. Accepted."""
+    FAILED_AT_ONCE = "failed_at_once"
+    """The right answer, whose ``status`` is ``failed``: charged and in history, never sent. Accepted."""
     HANG = "hang"
     """No answer for the duration given, or for ever; then the connection is dropped. Not accepted."""
     READ_TIMEOUT = "read_timeout"
@@ -78,6 +80,7 @@ _ACCEPTING = {
     Fault.MISSING_ID,
     Fault.EMPTY,
     Fault.WRONG_COST,
+    Fault.FAILED_AT_ONCE,
     Fault.READ_TIMEOUT,
     Fault.LATENCY,
     Fault.ACCEPT_LATE,
@@ -90,6 +93,7 @@ _ONLY_FOR = {
     Fault.ACCEPT_LATE: ("POST", ["sms"]),
     Fault.ACCEPT_LATE_DROP: ("POST", ["sms"]),
     Fault.WRONG_COST: ("POST", ["sms"]),
+    Fault.FAILED_AT_ONCE: ("POST", ["sms"]),
     Fault.STALE_HISTORY: ("GET", ["sms"]),
 }
 """Faults that mean something for one kind of request only: its method, and how its path begins."""

@@ -68,8 +68,8 @@ class Network:
         parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
         return parts, parts * self.rules.price_per_part(to)
 
-    def accept(self, asked: Outgoing, at: datetime) -> Message:
-        """Take a text on at *at*: log it, charge it, and send it on its way."""
+    def accept(self, asked: Outgoing, at: datetime, *, fails: bool = False) -> Message:
+        """Take a text on at *at*: log it, charge it, and send it on its way unless it *fails* at once."""
         parts, cost = self.quote(asked.to, asked.text)
         message = Message(
             direction=asked.direction,
@@ -79,7 +79,7 @@ class Network:
             created_at=at,
             parts=parts,
             cost=cost,
-            status="created",
+            status="failed" if fails else "created",
             flash=asked.flash,
             dontlog=asked.dontlog,
             whendelivered=asked.whendelivered,
@@ -87,7 +87,8 @@ class Network:
         self.log.add(message)
         self.accepted.append(message)
         self.account.charge(message)
-        self._send_off(message, self._departure(at))
+        if not fails:
+            self._send_off(message, self._departure(at))
         return message
 
     def receive(self, sender: str, text: str, to: str, at: datetime) -> Message:

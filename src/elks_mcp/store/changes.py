@@ -62,6 +62,8 @@ class MessageTaken(Exception):
 def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     """Put down that 46elks accepted an order, on whatever evidence; proof outweighs what was thought.
 
+    An order whose receipt says that it failed has failed: 46elks charges for it and sends nothing.
+
     A message belongs to one order: where history made us take it for another order's, that is unknown again.
     Nothing changes where the order is gone, or was accepted before.
 
@@ -87,8 +89,11 @@ def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     Raises:
         MessageTaken: it is, and nothing was put down.
     """
+    has_failed = receipt.status == "failed"
     values = {
         "which": order_id,
+        "state": OrderState.FAILED if has_failed else OrderState.SENT,
+        "fault": _FAILED if has_failed else "",
         "message": receipt.message_id,
         "status": receipt.status,
         "accepted_at": receipt.created_at,
@@ -108,6 +113,7 @@ _TO_BE_ACCEPTED = select(orders.c.message_id).where(orders.c.id == bindparam("wh
 _ITS_OWNER = select(orders.c.id).where(
     orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message")
 )
+_FAILED = "46elks took it and said that it failed; it gives no reason."
 _ANOTHERS = "What history showed of it turned out to be another order's."
 
 _COST: BindParameter[int | None] = bindparam("cost", type_=orders.c.cost.type)
@@ -115,7 +121,7 @@ _ACCEPT = (
     update(orders)
     .where(orders.c.id == bindparam("which"), orders.c.message_id.is_(None))
     .values(
-        state=OrderState.SENT,
+        state=bindparam("state"),
         message_id=bindparam("message"),
         message_status=bindparam("status"),
         accepted_at=bindparam("accepted_at"),
@@ -123,7 +129,7 @@ _ACCEPT = (
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
         charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less holds no cap
         changed_at=NOW,
-        fault="",
+        fault=bindparam("fault"),
         text=case((bindparam("keeps_text", type_=Boolean), orders.c.text)),
     )
     .returning(*IN_ORDER)

@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, insert, select, update
 
 from elks_mcp.models import Message, OrderState, Receipt, Report
 from elks_mcp.store.arrivals import note_arrivals
-from elks_mcp.store.changes import accept, change
+from elks_mcp.store.changes import accept, alter, change
 from elks_mcp.store.database import Database, Tx, deciding, reading
 from elks_mcp.store.people import note_messages
 from elks_mcp.store.schema import accounts, orders, parked
@@ -147,8 +147,11 @@ def _hear(tx: Tx, report: Report) -> bool:
     if row is None:
         return False
     state = _STATES.get(report.status)
+    if state is None and row.message_status == "created":
+        alter(tx, row.id, message_status=report.status)
     if state and row.state != OrderState.DELIVERED:
-        change(tx, row.id, state=state, message_status=report.status)
+        fault = "" if state is OrderState.DELIVERED else row.fault
+        change(tx, row.id, state=state, message_status=report.status, fault=fault)
         if state != row.state:
             tx.announce()
     return True
