@@ -1,7 +1,10 @@
 """What answers say about texts: which one is a reply, what it holds, how much is shown, and when it was."""
 
+import ast
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -9,6 +12,7 @@ import pytest
 from mcp import Client
 from mcp_types import TextResourceContents
 
+import elks_mcp
 from elks_mcp import sandbox
 from elks_mcp.sandbox import Sandbox
 
@@ -196,3 +200,50 @@ async def test_the_resource_with_received_texts_is_cut_as_well(clock: ManualCloc
         assert isinstance(content, TextResourceContents)
         assert len(content.text.encode()) < 52_000
         assert "until=" in json.loads(content.text)["note"]
+
+
+# ── commands, and the mode ──
+
+
+def sentences_of(path: Path) -> list[str]:
+    """List the strings of a module that are told to somebody: all but its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Expr, ast.JoinedStr)):
+            continue  # a docstring, or read as a whole
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.JoinedStr):
+                parts = [each.value if isinstance(each, ast.Constant) else "…" for each in child.values]
+                told.append("".join(map(str, parts)))
+            elif isinstance(child, ast.Constant) and isinstance(child.value, str):
+                told.append(child.value)
+    return told
+
+
+def test_a_command_stands_in_backticks_at_the_end_of_its_sentence() -> None:
+    """Otherwise the words behind it are typed with it: `elks-mcp approve A-WEPW Tell the user`."""
+    src = Path(elks_mcp.__file__).parent
+    paths = [path for path in src.rglob("*.py") if path.parent.name != "sandbox"]
+    told = [(path.name, said) for path in paths for said in sentences_of(path)]
+    commands = [(name, said) for name, said in told if re.search("`elks-mcp [^`]+`", said)]
+    assert len(commands) > 10
+    help_of_commands = src / "cli" / "__init__.py"
+    wrong = [
+        (name, said)
+        for name, said in commands
+        if re.search(r"`elks-mcp [^`]+`(?!\.)", said) and said not in sentences_of(help_of_commands)
+    ]
+    assert wrong == []
+
+
+async def test_in_the_sandbox_every_answer_says_so_once() -> None:
+    async with connected({"ELKS_SANDBOX": "true"}) as client:
+        for answer in (
+            await call(client, "explain_policy"),
+            await call(client, "check_account_balance"),
+            await call(client, "send_sms", to=PHONE, message="Hej"),
+            await call(client, "send_sms", to="12", message="Hej"),
+        ):
+            assert words(answer).startswith("Sandbox: ")
+            assert words(answer).count("Sandbox: ") == 1

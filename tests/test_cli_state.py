@@ -324,7 +324,7 @@ def test_what_cannot_be_approved_is_said_to_be_by_its_state(place: Place) -> Non
     assert order.approval
     assert approve_at_terminal(place, "A-2222") == (
         1,
-        "elks-mcp: There is no order by that number here. `elks-mcp outbox` lists them.\n",
+        "elks-mcp: There is no order by that number here. To list them: `elks-mcp outbox`.\n",
     )
     expired: Order = do(place, lambda store: wait_one(store, to=OTHER_PHONE))
     change_rows(place, f"update orders set due_at = 1 where id = '{expired.id}'")  # noqa: S608
@@ -600,7 +600,10 @@ def test_the_doctor_says_where_state_is_and_what_is_open(place: Place) -> None:
     assert re.search(
         rf"  ok  State is in {place.folder} \(SQLite, (rollback|write).*; 1 order unfinished\)", done.stdout
     )
-    assert "note  Orders of which a person has to say what became: 1 (elks-mcp outbox)." in done.stdout
+    assert (
+        "note  Orders of which a person has to say what became: 1. To list them: `elks-mcp outbox`."
+        in done.stdout
+    )
     assert "note  Sending is paused (no funds) for http://localhost/a1" in done.stdout
     assert "note  ELKS_QUIET_PERIOD is 39 s, less than 40 s (ELKS_TIMEOUT and 30 s)" in done.stdout
     assert done.stdout.count("State is in") == 1

@@ -250,8 +250,8 @@ async def test_unknown_says_what_a_person_can_do_and_is_never_sent_by_a_machine(
     order_id = doubtful["orderId"]
     said = (
         "Nobody knows whether it was sent: do not send it again. A person can look at 46elks.com, under SMS "
-        f"history, and then say in a terminal: elks-mcp outbox resolve {order_id} --sent "
-        f'--state-dir "{tmp_path}" (or --not-sent).'
+        "history, and then say in a terminal that it was sent (--sent) or was not (--not-sent): "
+        f'`elks-mcp outbox resolve {order_id} --sent --state-dir "{tmp_path}"`.'
     )
     status = await call(client, "check_sms_status", messageId=order_id)
     assert words(status).startswith("Unknown: 46elks' history holds something like it")

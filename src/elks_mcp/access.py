@@ -52,7 +52,7 @@ LARGEST = 1024 * 1024
 _FOR_ASSISTANTS = frozenset({Allowed.READ, Allowed.SEND})
 """A token needs one of these to call the protocol at all."""
 
-_MAKE_ONE = "`elks-mcp token new` makes one for it"
+_MAKE_ONE = "to make one for it: `elks-mcp token new`."
 _OPENS_NO_TOOL = (
     "This token has neither the scope read nor send, so it cannot call /mcp. "
     "The operator makes tokens: `elks-mcp token new`."

@@ -107,12 +107,13 @@ class App:
         )
 
     def command(self, words: str) -> str:
-        """Write a command that a person types about what this server keeps: `approve A-7F3K`."""
+        """Return the end of a sentence: a command about this server's state, such as `approve A-7F3K`."""
         folder = self.configuration.settings.state_dir
-        command = f"elks-mcp {words}" + (f' --state-dir "{folder}"' if folder else "")
-        if self.storage.place.url:
-            command += " (with ELKS_DATABASE_URL and ELKS_SECRET_KEY set as for this server)"
-        return command
+        state = f' --state-dir "{folder}"' if folder else ""
+        needs = (
+            " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY." if self.storage.place.url else ""
+        )
+        return f"`elks-mcp {words}{state}`.{needs}"
 
     def require_clear_names(self) -> None:
         """Check that no limit the operator meant to set goes unread, before anything is really sent.

@@ -22,6 +22,6 @@ async def examine_accounts(account: Account, database: Database) -> list[str]:
         notes.append(
             f"{counted(len(foreign), 'token')} for other accounts ({'; '.join(foreign.values())}): not valid "
             "for this account, and nobody may call over HTTP without one that is. "
-            "`elks-mcp token new` makes one."
+            "To make one: `elks-mcp token new`."
         )
     return notes

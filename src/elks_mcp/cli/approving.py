@@ -52,7 +52,7 @@ def list_pending(configuration: Configuration) -> int:
         groups.setdefault(_kind(filed), []).append(filed)
     for group in groups.values():
         say(_pending(group[0]) if len(group) == 1 else _pending_together(group))
-    say("`elks-mcp approve A-…` shows the text and lets it go." if waiting else "Nothing waits.")
+    say("To see a text and approve it: `elks-mcp approve A-…`." if waiting else "Nothing waits.")
     return 0
 
 

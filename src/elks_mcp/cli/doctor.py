@@ -126,7 +126,9 @@ def _values(configuration: Configuration) -> list[Check]:
 def _files(configuration: Configuration) -> list[Check]:
     """Name the files with secrets that everybody on this machine may read; they may be meant to be so."""
     return [
-        Check("warn", f"{name} names a file that every user of this machine may read: `chmod 600` closes it.")
+        Check(
+            "warn", f"{name} names a file that every user of this machine may read. To close it: `chmod 600`."
+        )
         for name in configuration.exposed
     ]
 
@@ -177,7 +179,11 @@ async def _look_into(whereabouts: str, database: Database) -> list[Check]:
     checks = [Check("ok", f"State is in {whereabouts} ({what}).")]
     if unknown := counts.get(OrderState.UNKNOWN):
         checks.append(
-            Check("note", f"Orders of which a person has to say what became: {unknown} (elks-mcp outbox).")
+            Check(
+                "note",
+                f"Orders of which a person has to say what became: {unknown}. "
+                "To list them: `elks-mcp outbox`.",
+            )
         )
     return checks + [
         Check("note", f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.")

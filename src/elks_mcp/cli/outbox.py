@@ -65,7 +65,7 @@ def resume(configuration: Configuration) -> int:
     state = State(configuration)
     pauses = state.ask(lambda database: Desk(database).resume()) if state.exists else []
     for pause in pauses:
-        say(f"Ended: {_paused(pause)}")
+        say(f"Ended: {_paused(pause, ended=True)}")
     say("A running server goes on sending." if pauses else "Nothing is paused.")
     return 0
 
@@ -75,9 +75,10 @@ async def _look(database: Database, limit: int) -> tuple[list[Filed], list[Pause
     return await desk.list_orders(limit), await desk.list_pauses()
 
 
-def _paused(pause: Pause) -> str:
-    end = "" if pause.reason.ends_by_itself else "; `elks-mcp outbox resume` ends that, as does what mends it"
-    return f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}{end}."
+def _paused(pause: Pause, *, ended: bool = False) -> str:
+    how = " Once the cause is gone, it goes on by itself, or immediately: `elks-mcp outbox resume`."
+    end = "" if ended or pause.reason.ends_by_itself else how
+    return f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.{end}"
 
 
 def _line(filed: Filed) -> str:

@@ -32,7 +32,7 @@ Try it:
 
 To let elks-mcp use it, set ELKS_API_BASE_URL={url}/a1, ELKS_API_USERNAME and ELKS_API_PASSWORD as
 above, ELKS_PHONE_NUMBER={number}, and DRY_RUN=false to see texts arrive. The password stays the
-same, in {file}; `elks-mcp sandbox --password` prints it.
+same, in {file}. To print it: `elks-mcp sandbox --password`.
 
 Ctrl-C stops it, and forgets everything."""
 

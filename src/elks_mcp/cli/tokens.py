@@ -95,7 +95,7 @@ async def _open(app: App) -> Tokens:
     if not app.storage.place.outlives_us:
         raise Misconfigured(
             "With ELKS_SANDBOX state is in the memory of the server, so no token can be made for it.",
-            hint="Use `elks-mcp sandbox` and ELKS_API_BASE_URL instead.",
+            hint="Set ELKS_API_BASE_URL instead, to a sandbox that runs by itself: `elks-mcp sandbox`.",
         )
     app.require_account()
     return (await app.storage.open()).tokens

@@ -115,7 +115,7 @@ async def _find(app: App, phone: str) -> OwnNumber:
     for each in await app.client.list_numbers():
         if each.number == wanted.e164:
             return each
-    raise NotFound("The account has no such number.", hint="`elks-mcp webhooks show` lists those it has.")
+    raise NotFound("The account has no such number.", hint="To list those it has: `elks-mcp webhooks show`.")
 
 
 def _now(number: OwnNumber, ours: str) -> str:

@@ -202,7 +202,7 @@ def _say_how_to_approve(app: App, request: Request) -> str:
     order, command = request.order, app.command(f"approve {request.order.approval}")
     return (
         f"waiting for approval {order.approval}. {_in_words(request.reasons)} This client cannot ask a "
-        f"person, so one has to agree in a terminal within 30 minutes, with: {command} "
+        f"person, so one has to agree in a terminal within 30 minutes: {command} "
         f"Tell the user that, and ask check_sms_status ({order.id}) afterwards; do not send it again."
     )
 

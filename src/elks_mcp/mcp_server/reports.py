@@ -185,7 +185,8 @@ def _order_meaning(app: App, order: Order, prospect: Prospect | None) -> str:
             decide = app.command(f"outbox resolve {order.id} --sent")
             return (
                 f"{order.fault} Nobody knows whether it was sent: do not send it again. A person can look at "
-                f"46elks.com, under SMS history, and then say in a terminal: {decide} (or --not-sent)."
+                "46elks.com, under SMS history, and then say in a terminal that it was sent (--sent) or was "
+                f"not (--not-sent): {decide}"
             )
         case OrderState.EXPIRED:
             return f"it was given up, since it could not be sent in time. {order.fault}"

@@ -124,11 +124,13 @@ async def _explain_held(app: App) -> list[str]:
         return []
     since, until = time_in_words(held.since), time_in_words(held.until)
     held_back = f"Until {until} a text to a number that was not texted before them waits for a person."
-    where = "in the client or with `elks-mcp approve`" if app.storage.place.outlives_us else "in the client"
+    where = "in the client or in a terminal" if app.storage.place.outlives_us else "in the client"
     ways_out = (
-        f"Ways out: the person approves it {where}, "
+        f"Ways out: a person approves it {where}, "
         "the operator lists the number in ELKS_ALLOWED_RECIPIENTS, or the time passes."
     )
+    if app.storage.place.outlives_us:
+        ways_out += f" To list what waits in a terminal: {app.command('pending')}"
     return [f"Texts from others were read since {since}. {held_back} {ways_out}"]
 
 

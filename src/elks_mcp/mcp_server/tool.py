@@ -177,8 +177,9 @@ class ElksTool(Tool):
 
 
 def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
-    if app.policy.mode is Mode.SANDBOX:
-        text = f"Sandbox: {text}"
+    prefix = "Sandbox: "
+    if app.policy.mode is Mode.SANDBOX and not text.startswith(prefix):
+        text = prefix + text
     return CallToolResult(
         content=[TextContent(type="text", text=text)],
         structured_content=answer.model_dump(mode="json", by_alias=True) if answer else None,

@@ -212,7 +212,7 @@ def _get(tx: Tx, number: str, *, caller: str | None = None, lock: bool = False) 
         found = found.where(orders.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):
         return row
-    raise NotFound("There is no order by that number here.", hint="`elks-mcp outbox` lists them.")
+    raise NotFound("There is no order by that number here.", hint="To list them: `elks-mcp outbox`.")
 
 
 def expire_waiting(tx: Tx) -> None:

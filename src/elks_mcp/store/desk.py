@@ -199,7 +199,7 @@ def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
     found = _all().where(or_(orders.c.id == number, orders.c.approval == number))
     if row := tx.first(found.with_for_update(of=orders) if lock else found):
         return row
-    raise NotFound("There is no order by that number here.", hint="`elks-mcp outbox` lists them.")
+    raise NotFound("There is no order by that number here.", hint="To list them: `elks-mcp outbox`.")
 
 
 def _filed(tx: Tx, row: Row[Any]) -> Filed:

@@ -144,7 +144,7 @@ def find_hasher(place: Place) -> Hasher:
     if place.url:
         raise Misconfigured(
             "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 bytes or more.",
-            hint="Make one with `openssl rand -hex 32`, and give it to every server on that database.",
+            hint="Give the same one to every server on that database. To make one: `openssl rand -hex 32`.",
         )
     if place.folder is None:
         return Hasher(secrets.token_bytes(SHORTEST_KEY))

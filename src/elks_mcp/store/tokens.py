@@ -74,7 +74,7 @@ class Tokens:
         valid = select(tokens).where(tokens.c.account_id == tx.account_id, tokens.c.revoked_at.is_(None))
         rows = tx.all(valid.where(or_(tokens.c.id == which, tokens.c.name == which)))
         if not rows:
-            raise NotFound(f"There is no valid token {which}.", hint="`elks-mcp token list` lists them.")
+            raise NotFound(f"There is no valid token {which}.", hint="To list them: `elks-mcp token list`.")
         ids = [row.id for row in rows]
         tx.execute(update(tokens).where(tokens.c.id.in_(ids)).values(revoked_at=tx.now))
         return [_issued(row) for row in rows]

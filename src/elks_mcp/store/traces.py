@@ -119,5 +119,6 @@ def _check_finished(tx: Tx, number: Number) -> None:
         named = ", ".join(f"{row.id} ({row.state})" for row in rows)
         raise Refused(
             f"Texts to this number are unfinished: {named}. Nothing was removed.",
-            hint="`elks-mcp outbox cancel` ends what waits or is queued; a running server sees to the rest.",
+            hint="A running server finishes what is on its way. To end what waits or is queued: "
+            "`elks-mcp outbox cancel O-…`.",
         )
