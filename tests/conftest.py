@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,11 @@ def _has_room() -> bool:
         return False
     found = os.statvfs(_MEMORY)
     return found.f_bavail * found.f_frsize >= _ROOM and not found.f_flag & os.ST_NOEXEC
+
+
+os.environ["TZ"] = "UTC"  # whatever the machine's zone is; Windows reads it when a process starts
+if hasattr(time, "tzset"):
+    time.tzset()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

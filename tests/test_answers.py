@@ -3,18 +3,24 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 from mcp import Client
 from mcp_types import TextResourceContents
 
 import elks_mcp
 from elks_mcp import sandbox
+from elks_mcp.cli import commands
+from elks_mcp.errors import Misconfigured
 from elks_mcp.sandbox import Sandbox
+from elks_mcp.settings import load
 
 from .clocks import ManualClock
 from .connecting import PHONE, box_on, call, connected, data, live, words
@@ -247,3 +253,86 @@ async def test_in_the_sandbox_every_answer_says_so_once() -> None:
         ):
             assert words(answer).startswith("Sandbox: ")
             assert words(answer).count("Sandbox: ") == 1
+
+
+# ── times ──
+
+
+@pytest.mark.parametrize(
+    ("zone", "summer", "winter"),
+    [
+        ("Europe/Stockholm", "2026-07-01 14:00 +02:00", "2026-11-23 13:00 +01:00"),
+        ("America/St_Johns", "2026-07-01 09:30 -02:30", "2026-11-23 08:30 -03:30"),
+        ("utc", "2026-07-01 12:00 +00:00", "2026-11-23 12:00 +00:00"),
+    ],
+)
+async def test_times_are_told_in_the_zone_that_is_configured(
+    clock: ManualClock, zone: str, summer: str, winter: str
+) -> None:
+    box = box_on(clock)
+    old = box.add_history(datetime(2026, 7, 1, 12, tzinfo=UTC), to=PHONE)
+    box.receive(PHONE, "STOP")
+    async with connected(live(box, ELKS_TIME_ZONE=zone), box=box, clock=clock) as client:
+        listed = await call(client, "get_sms_messages")
+        assert f"- {winter} from" in words(listed)
+        assert f"- {summer} from" in words(listed)
+        as_data = [entry["createdAt"] for entry in data(listed)["messages"]]
+        assert [datetime.fromisoformat(each) for each in as_data] == [
+            clock.now(),
+            datetime(2026, 7, 1, 12, tzinfo=UTC),
+        ]
+        assert [each.replace("Z", "+00:00")[-6:] for each in as_data] == [winter[-6:], summer[-6:]]
+        status = await call(client, "check_sms_status", messageId=old.id)
+        assert f"created {summer}, delivered {summer}" in words(status)
+        refused = await call(client, "send_sms", to=PHONE, message="Hej")
+        assert f"opted out on {winter}" in words(refused)
+        statistics = await call(client, "get_delivery_statistics")
+        assert f"From {summer} to {summer}." in words(statistics)
+        policy = await call(client, "explain_policy")
+        assert f"STOPs were heard up to {winter}." in words(policy)
+        assert f"read since {winter}." in words(policy)
+
+
+def test_the_command_line_tells_times_in_the_zone_that_is_configured(tmp_path: Path) -> None:
+    environ = {"ELKS_STATE_DIR": str(tmp_path), "ELKS_TIME_ZONE": "Asia/Kathmandu"}
+    runner = CliRunner(env=environ)
+    assert runner.invoke(commands, ["opt-outs", "add", PHONE]).exit_code == 0
+    listed = runner.invoke(commands, ["opt-outs", "list"]).output
+    assert re.search(r"by a person, \d{4}-\d\d-\d\d \d\d:\d\d \+05:45\n", listed)
+
+
+@pytest.mark.parametrize(
+    "name", ["Europe/Stokholm", "Europe", "../etc/passwd", "/etc/localtime", "CEST+1", "\x01"]
+)
+def test_a_time_zone_that_does_not_exist_cannot_be_read(name: str) -> None:
+    with pytest.raises(Misconfigured, match="as in Europe/Stockholm") as caught:
+        load({"ELKS_TIME_ZONE": name})
+    assert "ELKS_TIME_ZONE" in str(caught.value)
+
+
+def test_a_time_zone_in_other_letters_is_offered_as_it_is_written() -> None:
+    with pytest.raises(Misconfigured, match="perhaps Europe/Stockholm is meant"):
+        load({"ELKS_TIME_ZONE": "europe/STOCKHOLM"})
+
+
+WITHOUT_DATABASE = """
+import sys, zoneinfo
+sys.modules["tzdata"] = None
+zoneinfo.reset_tzpath(to=[])
+from datetime import UTC, datetime
+from elks_mcp.clock import in_zone
+from elks_mcp.settings import read
+for name in ("Europe/Stockholm", "UTC"):
+    for fault in read({"ELKS_TIME_ZONE": name}).faults:
+        print(fault.text)
+print(in_zone(datetime(2026, 7, 1, tzinfo=UTC), read({}).settings.time_zone).tzinfo is not None)
+"""
+
+
+def test_without_a_time_zone_database_the_machines_zone_and_utc_still_work() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DATABASE], capture_output=True, text=True, check=True
+    )
+    fault, works = done.stdout.splitlines()
+    assert "this machine has no time zone database: install the package tzdata" in fault
+    assert works == "True"

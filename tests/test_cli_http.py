@@ -125,7 +125,7 @@ async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_t
                 ]
             assert [each.status_code == 401 for each in answers] == [True, False]
         listed = (await ask("token list")).stdout
-        assert re.fullmatch(r"T-\w{6}  anna  agent anna  send  made \S+ \S+ UTC\n", listed)
+        assert re.fullmatch(r"T-\w{6}  anna  agent anna  send  made \S+ \S+ \+00:00\n", listed)
         revoked = await ask(f"token revoke {listed.split()[0]}")
         assert (revoked.exit_code, "of anna is revoked" in revoked.stdout) == (0, True)
         assert ", revoked " in (await ask("token list")).stdout

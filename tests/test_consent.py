@@ -221,7 +221,7 @@ async def test_p6_a_clear_opt_out_is_refused_with_its_words_and_its_date(
         refused = await call(client, "send_sms", to=PHONE, message="Erbjudande")
     quoted = text.splitlines()[0]
     assert refused.is_error
-    assert "Refused by opted_out: The recipient opted out on 2026-11-23 12:00 UTC." in words(refused)
+    assert "Refused by opted_out: The recipient opted out on 2026-11-23 12:00 +00:00." in words(refused)
     assert f'They wrote: "{quoted}"' in words(refused)
     assert posted(box) == []
 
@@ -274,7 +274,7 @@ async def test_p6_a_likely_opt_out_is_put_before_a_person_with_its_words_and_its
         result = await call(client, "send_sms", to=PHONE, message="Erbjudande")
     [question] = person.questions
     assert "maybe_opted_out" in question
-    assert "on 2026-11-23 12:00 UTC, may be an opt-out." in question
+    assert "on 2026-11-23 12:00 +00:00, may be an opt-out." in question
     assert f'They wrote: "{LIKELY}"' in question
     assert result.is_error is (action == "decline")
     assert len(posted(box)) == (action == "accept")
@@ -348,7 +348,7 @@ async def test_a_text_that_cannot_be_fetched_is_refused_by_its_date_alone(
         await call(client, "get_sms_messages")
         box.faults.inject(Fault.UNAVAILABLE, method="GET", path=f"/sms/{message.id}", times=None)
         refused = await call(client, "send_sms", to=PHONE, message="Hej")
-    assert "The recipient opted out on 2026-11-23 12:00 UTC." in words(refused)
+    assert "The recipient opted out on 2026-11-23 12:00 +00:00." in words(refused)
     assert "They wrote" not in words(refused)
 
 

@@ -162,7 +162,7 @@ async def test_what_is_reserved_and_what_is_open_counts(box: Sandbox, tmp_path: 
     assert told["paused"] == "no funds"
     assert told["stopsHeardUntil"] == "2026-11-23T12:00:00Z"
     assert "Sending is paused: no funds.\nOrders: 1 queued, 1 in doubt.\n" in words(answer)
-    assert "STOPs were heard up to 2026-11-23 12:00 UTC." in words(answer)
+    assert "STOPs were heard up to 2026-11-23 12:00 +00:00." in words(answer)
 
 
 async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from time import monotonic
 from typing import TypeVar
 
@@ -28,6 +28,14 @@ class Deadline:
     def has_passed(self) -> bool:
         """Whether the time is over."""
         return self._clock.now() > self._until or self._clock.counted() > self._counted_until
+
+
+def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
+    """Return a moment as a zone writes it; None is the machine's own zone, which needs no zone database."""
+    try:
+        return moment.astimezone(zone)
+    except (OSError, OverflowError, ValueError):  # a year that the zone, or the machine, cannot convert
+        return moment
 
 
 class Clock:

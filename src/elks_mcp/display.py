@@ -8,6 +8,7 @@ cannot push our words off the screen.
 
 import re
 import unicodedata
+from datetime import datetime
 from itertools import groupby
 
 from elks_mcp.text import spelled_out
@@ -23,6 +24,12 @@ _MOST_MARKS = 4
 """So many accents on one letter are shown; a taller stack would cover the rows above it."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+
+
+def time_in_words(moment: datetime) -> str:
+    """Write a moment as its own zone does: 2026-11-29 14:05 +01:00."""
+    written = moment.isoformat(sep=" ", timespec="minutes")
+    return f"{written[:16]} {written[16:]}"
 
 
 def split_lines(text: str) -> list[str]:

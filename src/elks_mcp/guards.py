@@ -7,12 +7,14 @@ their findings are shown; all are heard, always.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime
 
+from elks_mcp.clock import in_zone
 from elks_mcp.consent import quote
+from elks_mcp.display import time_in_words
 from elks_mcp.links import holds_link
 from elks_mcp.lookalike import pretended_name
 from elks_mcp.models import (
@@ -195,12 +197,12 @@ def own_number(draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
     )
 
 
-def opted_out(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
     """Refuse a recipient who opted out, until they write START or a person lifts it by hand."""
     if facts.recall is None or not facts.recall.opted_out:
         return None
     opt_out = facts.recall.opt_out
-    when = f" on {_written(opt_out.at)}" if opt_out else ""
+    when = f" on {_written(opt_out.at, policy)}" if opt_out else ""
     recorded = f", as a person recorded{_reason(opt_out)}" if opt_out and opt_out.by_person else ""
     return Effect.REFUSE, f"The recipient opted out{when}{recorded}. {_UNTIL_START}"
 
@@ -211,11 +213,11 @@ _UNTIL_START = (
 """It names no command: an assistant may have a shell."""
 
 
-def maybe_opted_out(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+def maybe_opted_out(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
     """Ask a person when the latest text from the recipient is likely an opt-out."""
     if facts.recall is None or facts.recall.opted_out or facts.recall.maybe_opted_out is None:
         return None
-    when = _written(facts.recall.maybe_opted_out.at)
+    when = _written(facts.recall.maybe_opted_out.at, policy)
     return Effect.ASK, f"The latest text from the recipient, on {when}, may be an opt-out."
 
 
@@ -223,8 +225,8 @@ def _reason(opt_out: OptOut) -> str:
     return f': "{quote(opt_out.reason)}"' if opt_out.reason else ""
 
 
-def _written(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _written(moment: datetime, policy: Policy) -> str:
+    return time_in_words(in_zone(moment, policy.time_zone))
 
 
 def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:

@@ -1,9 +1,10 @@
 """What the operator allows. Nothing a model says can loosen it; arguments only tighten it."""
 
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, InstanceOf
 
 from elks_mcp.errors import NotApproved
 from elks_mcp.models import Approver, Effect, Finding, Frozen, of_effect
@@ -62,6 +63,9 @@ class Policy(Frozen):
     """Texts to one number in 10 minutes; four times that in a day."""
 
     guards_off: frozenset[str] = frozenset()
+    time_zone: InstanceOf[tzinfo] | None = None
+    """The zone in which people and models are told times; None is the machine's."""
+
     hides_unknown: bool = False
     """Whether texts from numbers that nothing was ever sent to stay hidden."""
 

@@ -6,6 +6,7 @@ Every function raises `Unreadable` for a value that it cannot read, and repeats 
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
+from datetime import UTC, tzinfo
 from ipaddress import ip_network
 from pathlib import Path
 from typing import TypeVar
@@ -194,6 +195,30 @@ def read_hosts(value: object) -> tuple[str, ...]:
         if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", host):
             raise Unreadable("use sms.example.com or sms.example.com:8046", f"{host!r} is no name of a host;")
     return hosts
+
+
+def read_time_zone(value: object) -> tzinfo:
+    """Return a time zone by its IANA name; UTC needs no zone database."""
+    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415  (only if a zone is configured)
+
+    name = str(value).strip()
+    if name.upper() == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown, not a name, a folder of the database
+        known = available_timezones()
+    if not known:
+        raise Unreadable(
+            "this machine has no time zone database: install the package tzdata, or unset it, and times are "
+            "in the machine's zone"
+        )
+    meant = next((each for each in sorted(known) if each.casefold() == name.casefold()), "")
+    perhaps = f", perhaps {meant} is meant" if meant else ""
+    raise Unreadable(
+        "use a name of the IANA time zone database, as in Europe/Stockholm",
+        f"{name!r} is not a time zone{perhaps};",
+    )
 
 
 def _items(value: object) -> list[str]:

@@ -7,7 +7,7 @@ or one that a client left unexpanded (`${…}`), counts as unset.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -17,6 +17,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    InstanceOf,
     SecretStr,
     ValidationError,
 )
@@ -53,6 +54,7 @@ from elks_mcp.readers import (
     read_senders,
     read_switch,
     read_text,
+    read_time_zone,
 )
 from elks_mcp.sources import WEBHOOK_SOURCES, Networks
 from elks_mcp.store import Account, Place
@@ -195,6 +197,12 @@ class Settings(BaseModel):
     ] = None
     """Another address for 46elks' API, for instance that of `elks-mcp sandbox`."""
 
+    time_zone: Annotated[
+        InstanceOf[tzinfo] | None, BeforeValidator(read_time_zone), Field(alias="ELKS_TIME_ZONE")
+    ] = None
+    """The time zone in which people and assistants are told times, by its IANA name: `Europe/Stockholm`.
+    Default: the zone of the machine, which in a container is often UTC."""
+
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: str(value).upper()),
@@ -256,6 +264,7 @@ class Settings(BaseModel):
             budget_per_day=self.budget_per_day,
             max_per_number=self.max_per_number,
             guards_off=self.guards_off,
+            time_zone=self.time_zone,
             hides_unknown=self.inbound == "known",
         )
         countries = self.allowed_countries or frozenset({policy.home})

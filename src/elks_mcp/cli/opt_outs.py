@@ -2,14 +2,14 @@
 
 import csv
 import re
+from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
-from elks_mcp.cli.showing import counted, say
+from elks_mcp.cli.showing import counted, say, show_moment
 from elks_mcp.cli.state import State
 from elks_mcp.errors import InvalidInput
 from elks_mcp.faults import Unreadable
-from elks_mcp.mcp_server.answers import time_in_words
 from elks_mcp.phone import Number, parse_number
 from elks_mcp.readers import decode_text
 from elks_mcp.settings import Configuration
@@ -26,7 +26,7 @@ def list_all(configuration: Configuration) -> int:
         return 0
     recorded = state.ask(lambda database: OptOuts(database).list_all())
     for each in recorded:
-        say(_line(each))
+        say(_line(each, configuration.settings.time_zone))
     if not recorded:
         say("Nobody has opted out.")
     return 0
@@ -142,9 +142,9 @@ def _read_reason(reason: str) -> str:
     return reason
 
 
-def _line(recorded: Recorded) -> str:
+def _line(recorded: Recorded, zone: tzinfo | None) -> str:
     whose = recorded.masked or "(number not kept)"
     by = "by a person" if recorded.by_person else "by a text"
     what = "opted out" if recorded.opted_out else "may be texted again"
     why = f"  {recorded.reason}" if recorded.reason else ""
-    return f"{whose}  {what}, {by}, {time_in_words(recorded.at)}{why}"
+    return f"{whose}  {what}, {by}, {show_moment(recorded.at, zone)}{why}"

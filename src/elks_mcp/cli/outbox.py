@@ -1,9 +1,18 @@
 """`elks-mcp outbox`: what is on its way out, and what a person has to decide about it."""
 
-from elks_mcp.cli.showing import measure_columns, say, show_account, show_recipient, show_size, show_time
+from datetime import tzinfo
+
+from elks_mcp.cli.showing import (
+    measure_columns,
+    say,
+    show_account,
+    show_moment,
+    show_recipient,
+    show_size,
+    show_time,
+)
 from elks_mcp.cli.state import State
 from elks_mcp.display import put_behind_bars, visible
-from elks_mcp.mcp_server.answers import time_in_words
 from elks_mcp.models import UNFINISHED, Order, OrderState
 from elks_mcp.phone import written
 from elks_mcp.questions import size_in_lines
@@ -22,7 +31,7 @@ def list_orders(configuration: Configuration, limit: int) -> int:
     for pause in pauses:
         say(_paused(pause))
     for each in filed:
-        say(_line(each))
+        say(_line(each, configuration.settings.time_zone))
     if not filed:
         say("There are no orders.")
     return 0
@@ -31,7 +40,7 @@ def list_orders(configuration: Configuration, limit: int) -> int:
 def show(configuration: Configuration, number: str) -> int:
     """Show all about one order; its text only while somebody still has to do something about it."""
     filed = State(configuration).ask(lambda database: Desk(database).get(number))
-    say("\n".join([*_facts(filed), *_text(filed.order)]))
+    say("\n".join([*_facts(filed, configuration.settings.time_zone), *_text(filed.order)]))
     return 0
 
 
@@ -81,9 +90,9 @@ def _paused(pause: Pause, *, ended: bool = False) -> str:
     return f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.{end}"
 
 
-def _line(filed: Filed) -> str:
+def _line(filed: Filed, zone: tzinfo | None) -> str:
     order = filed.order
-    facts = f"to {show_recipient(order)}, {show_size(order)}, {time_in_words(order.changed_at)}"
+    facts = f"to {show_recipient(order)}, {show_size(order)}, {show_moment(order.changed_at, zone)}"
     return f"{order.id}  {_state(filed):<10}  {facts}" + (f"  {visible(order.fault)}" if order.fault else "")
 
 
@@ -95,7 +104,7 @@ def _state(filed: Filed) -> str:
     return f"waits for {who} ({order.approval}), expires in {show_time(filed.left)}"
 
 
-def _facts(filed: Filed) -> list[str]:
+def _facts(filed: Filed, zone: tzinfo | None) -> list[str]:
     order, receipt = filed.order, filed.order.receipt
     facts = {
         "state": _state(filed),
@@ -106,8 +115,8 @@ def _facts(filed: Filed) -> list[str]:
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),
-        "placed": time_in_words(order.placed_at),
-        "changed": time_in_words(order.changed_at),
+        "placed": show_moment(order.placed_at, zone),
+        "changed": show_moment(order.changed_at, zone),
         "approval": f"{order.approval} ({order.approver})" if order.approval else "",
         "caller": order.caller,
         "account": show_account(filed.owner),

@@ -20,4 +20,4 @@ def run(configuration: Configuration) -> int:
 
 async def _explain(configuration: Configuration) -> None:
     async with open_idle(configuration) as app:
-        say((await describe_policy(app)).in_words())
+        say((await describe_policy(app)).in_zone(app.policy.time_zone).in_words())

@@ -2,11 +2,12 @@
 
 import os
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 
 import click
 
-from elks_mcp.display import visible
+from elks_mcp.clock import in_zone
+from elks_mcp.display import time_in_words, visible
 from elks_mcp.models import Order
 from elks_mcp.store import Account
 
@@ -58,6 +59,11 @@ def show_time(time: timedelta) -> str:
     if seconds < _MINUTE:
         return counted(seconds, "second")
     return counted(seconds // _MINUTE, "minute") if seconds < _HOUR else counted(seconds // _HOUR, "hour")
+
+
+def show_moment(moment: datetime, zone: tzinfo | None) -> str:
+    """Write a moment in a zone; None is the machine's."""
+    return time_in_words(in_zone(moment, zone))
 
 
 def counted(number: int, what: str) -> str:

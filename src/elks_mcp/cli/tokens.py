@@ -8,7 +8,7 @@ import click
 
 from elks_mcp.app import App
 from elks_mcp.cli.idle import open_idle
-from elks_mcp.cli.showing import say
+from elks_mcp.cli.showing import say, show_moment
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.models import Scope
 from elks_mcp.settings import Configuration
@@ -50,8 +50,9 @@ def list_all(configuration: Configuration) -> int:
             say("There is no token for this account, and nobody may call /mcp without one: other accounts of")
             say("this state have or had some.")
         for each in issued:
-            since = f"{each.created_at:%Y-%m-%d %H:%M} UTC"
-            over = f", revoked {each.revoked_at:%Y-%m-%d %H:%M} UTC" if each.revoked_at else ""
+            zone = configuration.settings.time_zone
+            since = show_moment(each.created_at, zone)
+            over = f", revoked {show_moment(each.revoked_at, zone)}" if each.revoked_at else ""
             whose = f"{each.caller.name}  agent {each.caller.agent}"
             say(f"{each.id}  {whose}  {_in_words(each.caller.scopes)}  made {since}{over}")
         for other in known.foreign.values():

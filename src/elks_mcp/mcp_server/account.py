@@ -32,7 +32,7 @@ async def get_delivery_statistics(ctx: Context[App], limit: StatisticsLimit = 50
     app = ctx.request_context.lifespan_context
     app.require_account()
     listing = await app.client.list_messages(limit, Direction.OUTBOUND)
-    return summarise(listing.messages, app.clock.now(), remark(listing))
+    return summarise(listing.messages, app.clock.now(), remark(listing, app.policy.time_zone))
 
 
 TOOLS = (

@@ -6,13 +6,14 @@ Each answer's first words are its status. What strangers wrote stands only in `u
 
 import secrets
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from datetime import datetime, tzinfo
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from elks_mcp.display import put_behind_bars, split_lines, visible
+from elks_mcp.clock import in_zone
+from elks_mcp.display import put_behind_bars, split_lines, time_in_words, visible
 from elks_mcp.models import Direction, Effect, Finding, Frozen, Message
 from elks_mcp.money import UNITS, Money
 from elks_mcp.opt_out import OptWord
@@ -40,6 +41,18 @@ class Shown(Frozen):
     """What an answer holds, under the names of the protocol."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+    def in_zone(self, zone: tzinfo | None) -> Self:
+        """Return the same with every time as `zone` writes it; None is the machine's zone."""
+        return self.model_copy(update={name: _in_zone(value, zone) for name, value in self})
+
+
+def _in_zone(value: Any, zone: tzinfo | None) -> Any:
+    if isinstance(value, datetime):
+        return in_zone(value, zone)
+    if isinstance(value, Shown):
+        return value.in_zone(zone)
+    return tuple(_in_zone(each, zone) for each in value) if isinstance(value, tuple) else value
 
 
 class Answer(Shown):
@@ -395,11 +408,6 @@ def costly_in_words(costly: tuple[Costly, ...], price: Amount, without: Amount) 
         why = "one such character makes every part hold 70 instead of 160"
         return f"Dear because of {named}: {why}. Without: {without.in_words()}."
     return f"Not in the GSM alphabet: {named}. Without, it would cost the same."
-
-
-def time_in_words(moment: datetime) -> str:
-    """Write a moment: 2026-11-22 14:05 UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _entries_in_words(entries: tuple[HistoryEntry, ...]) -> list[str]:

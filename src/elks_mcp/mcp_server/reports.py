@@ -1,6 +1,8 @@
 """What quotes, orders and messages look like as answers."""
 
 from elks_mcp.app import App
+from elks_mcp.clock import in_zone
+from elks_mcp.display import time_in_words
 from elks_mcp.errors import NotSent, ProviderError
 from elks_mcp.mcp_server.answers import (
     Amount,
@@ -10,7 +12,6 @@ from elks_mcp.mcp_server.answers import (
     SendAnswer,
     StatusAnswer,
     costly_in_words,
-    time_in_words,
 )
 from elks_mcp.models import NEVER_SENT, Direction, Draft, Effect, Message, Order, OrderState, Quote, of_effect
 from elks_mcp.money import Money
@@ -177,7 +178,7 @@ def _order_meaning(app: App, order: Order, prospect: Prospect | None) -> str:
         case OrderState.WAITING:
             return f"a person has to agree first (approval {order.approval}); do not send it again."
         case OrderState.QUEUED:
-            return _waiting(order, prospect, live=app.policy.live)
+            return _waiting(order, prospect, app.policy)
         case OrderState.IN_DOUBT:
             look = "its history is being read to find out; check_sms_status tells in some minutes"
             return f"{order.fault} It may have been sent: do not send it again; {look}."
@@ -208,7 +209,7 @@ _SETTLED = {
 }
 
 
-def _waiting(order: Order, prospect: Prospect | None, *, live: bool) -> str:
+def _waiting(order: Order, prospect: Prospect | None, policy: Policy) -> str:
     """Say why an order waits, and until about when."""
     pause = prospect.pause if prospect else None
     behind = f"it waits behind {prospect.ahead} others." if prospect and prospect.ahead else ""
@@ -216,8 +217,8 @@ def _waiting(order: Order, prospect: Prospect | None, *, live: bool) -> str:
     if pause in _MENDED:
         when = f", {_MENDED[pause]} within an hour,"
     else:
-        when = f", at about {time_in_words(prospect.at)}," if prospect else ""
-    if not live:
+        when = f", at about {time_in_words(in_zone(prospect.at, policy.time_zone))}," if prospect else ""
+    if not policy.live:
         return f"{why} It goes out when a live server runs; this one sends nothing that is queued."
     return f"{why} It goes out by itself{when} while a server runs; do not send it again."
 

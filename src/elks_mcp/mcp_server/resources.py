@@ -70,7 +70,7 @@ class _Readable(Resource):
 
 async def _read(app: App, what: Callable[[App], Awaitable[Shown]]) -> str:
     try:
-        return (await what(app)).model_dump_json(by_alias=True)
+        return (await what(app)).in_zone(app.policy.time_zone).model_dump_json(by_alias=True)
     except ElksError as error:
         raise ResourceError(error.explain()) from None
 

@@ -1,10 +1,11 @@
 """What happens to texts before they are shown, whoever asks for them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 from elks_mcp.app import App
 from elks_mcp.client import LISTED_PAGES
+from elks_mcp.clock import in_zone
 from elks_mcp.mcp_server.answers import HistoryAnswer, HistoryEntry, count_fitting
 from elks_mcp.models import Listing, Message
 from elks_mcp.strangers import shown_from
@@ -25,7 +26,7 @@ async def show_list(app: App, listing: Listing) -> HistoryAnswer:
     entries = await _describe(app, readable, among=listing.messages)
     count = count_fitting(entries)
     await note_shown(app, readable[:count])
-    note = _remark(listing, readable, count)
+    note = _remark(listing, readable, count, app.policy.time_zone)
     return HistoryAnswer(count=count, messages=entries[:count], note=note)
 
 
@@ -67,29 +68,29 @@ def hide(message: Message) -> Message:
     return message.model_copy(update={"text": None, **name_hidden})
 
 
-def remark(listing: Listing) -> str:
+def remark(listing: Listing, zone: tzinfo | None) -> str:
     """Say what a list leaves out: what was not looked at, and what cannot be read."""
-    stopped = "" if listing.complete else _stopped(listing)
+    stopped = "" if listing.complete else _stopped(listing, zone)
     return f"{stopped} {explain_unread(listing)}".strip()
 
 
-def _remark(listing: Listing, readable: Sequence[Message], shown: int) -> str:
-    """Say what a list leaves out, too."""
-    remarks = [remark(listing)]
+def _remark(listing: Listing, readable: Sequence[Message], shown: int, zone: tzinfo | None) -> str:
+    """Say what an answer leaves out of a list: hidden texts, and those that do not fit."""
+    remarks = [remark(listing, zone)]
     if left := readable[shown:]:
-        remarks = [_cut(left, shown, len(readable)), explain_unread(listing)]
+        remarks = [_cut(left, shown, len(readable), zone), explain_unread(listing)]
     if hidden := len(listing.messages) - len(readable):
         remarks.append(f"{hidden} from numbers that were never written to are hidden (ELKS_INBOUND=known).")
     return " ".join(each for each in remarks if each)
 
 
-def _cut(left: Sequence[Message], shown: int, found: int) -> str:
+def _cut(left: Sequence[Message], shown: int, found: int, zone: tzinfo | None) -> str:
     """Say that a list was cut, and how to go on."""
     cut = f"The answer would be too long, so it holds {shown} of {found} texts"
     times = [each.created_at for each in left if each.created_at]
     if not times:
         return f"{cut}."
-    until = _write_until(times[0] + _MILLISECOND)
+    until = _write_until(times[0] + _MILLISECOND, zone)
     return f"{cut}: for the others call get_sms_messages again with until={until}."
 
 
@@ -97,15 +98,15 @@ _MILLISECOND = timedelta(milliseconds=1)
 """46elks' times are that exact, and `until` leaves out its own moment."""
 
 
-def _write_until(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+def _write_until(moment: datetime, zone: tzinfo | None) -> str:
+    return in_zone(moment, zone).isoformat().replace("+00:00", "Z")
 
 
-def _stopped(listing: Listing) -> str:
+def _stopped(listing: Listing, zone: tzinfo | None) -> str:
     stopped = f"The search stopped after {LISTED_PAGES} pages of 46elks' history"
     if listing.older_from is None:
         return f"{stopped}."
-    until = _write_until(listing.older_from)
+    until = _write_until(listing.older_from, zone)
     return f"{stopped}: for older texts call get_sms_messages again with until={until}."
 
 

@@ -5,9 +5,11 @@ from typing import Annotated, NamedTuple
 from pydantic import AwareDatetime, Field
 
 from elks_mcp.app import App
+from elks_mcp.clock import in_zone
+from elks_mcp.display import time_in_words
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.guards import NOT_SWITCHABLE, is_on
-from elks_mcp.mcp_server.answers import Amount, Answer, Shown, time_in_words
+from elks_mcp.mcp_server.answers import Amount, Answer, Shown
 from elks_mcp.models import OrderState
 from elks_mcp.money import Money
 from elks_mcp.phone import Number, Sender
@@ -122,7 +124,7 @@ async def _explain_held(app: App) -> list[str]:
         held = await (await app.storage.open()).shown.find_held(app.caller.agent) or held
     if held is None or not is_on("tainted", app.policy):
         return []
-    since, until = time_in_words(held.since), time_in_words(held.until)
+    since, until = (time_in_words(in_zone(each, app.policy.time_zone)) for each in held)
     held_back = f"Until {until} a text to a number that was not texted before them waits for a person."
     where = "in the client or in a terminal" if app.storage.place.outlives_us else "in the client"
     ways_out = (

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
+from elks_mcp.display import time_in_words
 from elks_mcp.errors import InvalidInput
-from elks_mcp.mcp_server.answers import Amount, Answer, Shown, time_in_words
+from elks_mcp.mcp_server.answers import Amount, Answer, Shown
 from elks_mcp.models import Message
 from elks_mcp.money import Money
 from elks_mcp.phone import country_name, parse_number

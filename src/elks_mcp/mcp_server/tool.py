@@ -109,7 +109,7 @@ class ElksTool(Tool):
                 self._python_arguments(self._without_injected(arguments, app)), context
             )
             outcome = result.outcome if isinstance(result, Answer) else "asked"
-            return _answer(app, result.in_words(), result) if isinstance(result, Answer) else result
+            return _show(app, result) if isinstance(result, Answer) else result
         except (ElksError, ToolError) as error:
             failure = self._failure(error)
             outcome = failure.code if failure else "bug"
@@ -174,6 +174,11 @@ class ElksTool(Tool):
         if failure:
             return f"{self.failed}{failure.explain()}"
         return f"{self.BUG} {self.MAYBE_SENT}" if self.failed else self.BUG
+
+
+def _show(app: App, answer: Answer) -> CallToolResult:
+    shown = answer.in_zone(app.policy.time_zone)
+    return _answer(app, shown.in_words(), shown)
 
 
 def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
