@@ -141,7 +141,7 @@ def _listener() -> socket.socket:
 
 def http_client(**more: Any) -> httpx2.AsyncClient:
     """Make a client for servers on this machine: without TLS, whose certificates take long to read."""
-    return httpx2.AsyncClient(trust_env=False, verify=False, **more)
+    return httpx2.AsyncClient(**{"trust_env": False, "verify": False, "timeout": HANG, **more})
 
 
 async def post(url: str, form: Mapping[str, str] | bytes, **headers: str) -> httpx2.Response:
