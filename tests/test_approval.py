@@ -623,7 +623,7 @@ async def test_while_a_person_is_asked_the_client_is_told_every_few_seconds(box:
         calls.start_soon(send)
         await asked.wait()
         for times in range(1, 4):
-            await at_rest(lambda: False)
+            await at_rest()
             clock.advance(timedelta(seconds=5))
             await until(lambda times=times: len(told) == times)  # type: ignore[misc]
         answering.set()
