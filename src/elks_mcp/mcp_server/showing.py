@@ -65,7 +65,7 @@ async def show_status(app: App, message: Message) -> Message:
 def hide(message: Message) -> Message:
     """Leave of a text that may not be read what 46elks says about it."""
     name_hidden = {"sender": ""} if message.sender_is_name else {}
-    return message.model_copy(update={"text": None, **name_hidden})
+    return message.model_copy(update={"text": "", **name_hidden})
 
 
 def remark(listing: Listing, zone: tzinfo | None) -> str:
