@@ -33,6 +33,7 @@ trap '' PIPE
 echo ready
 read -r _
 "$1/pg_ctl" --pgdata=data --silent --wait --mode=fast stop
+rm -rf data
 """
 
 
