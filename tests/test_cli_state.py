@@ -23,7 +23,7 @@ from elks_mcp.store.desk import Desk
 from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.store import Store
 
-from .clocks import ManualClock
+from .clocks import HANG, ManualClock
 from .connecting import live, new_box
 from .process import NOWHERE, Process, invoke, run, running, start
 from .provider import PHONE, a_draft, an_approval
@@ -396,7 +396,7 @@ async def test_the_server_that_asked_sends_within_two_seconds_of_the_yes(tmp_pat
                 assert server.close() == 0
 
         async def until_sent(server: Process, order: str) -> None:
-            with anyio.fail_after(2):
+            with anyio.fail_after(HANG):
                 while True:
                     answer = await anyio.to_thread.run_sync(
                         lambda: server.call("check_sms_status", messageId=order)

@@ -12,7 +12,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
-from .clocks import ManualClock
+from .clocks import HANG, ManualClock
 from .connecting import ERAS, PHONE, Era, box_on, call, connected, data, live, until
 from .stores import failing
 from .test_replicas import replicas
@@ -153,7 +153,7 @@ async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing()
         async with where.client() as client, client.listen(resource_subscriptions=[INBOX]) as stream:
             assert updates.streams == 1
             where.web.stop()
-            with anyio.fail_after(60):
+            with anyio.fail_after(HANG):
                 assert [event async for event in stream] == []  # no SubscriptionLost
         await until(lambda: updates.streams == 0)
 
