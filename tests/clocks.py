@@ -1,23 +1,33 @@
 """A clock whose hands the test turns, and how to tell that nothing goes on any more."""
 
 import asyncio
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import FrameType
+from typing import Any
 
 import anyio
 import anyio.lowlevel
 from anyio._backends import _asyncio
 
 from elks_mcp import sandbox
-from elks_mcp.clock import Clock
+from elks_mcp.clock import Clock, Timer
 from elks_mcp.store import bell
 from elks_mcp.tasks import background
 
 HANG = 300
 """Seconds after which a test that hangs is given up: the only real time that a test may measure."""
+
+
+@dataclass
+class _Call:
+    moment: timedelta
+    call: Callable[[], None]
+    is_cancelled: bool = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
 
 
 class ManualClock(Clock):
@@ -28,6 +38,7 @@ class ManualClock(Clock):
         self._counted = timedelta()
         self._sleepers: list[tuple[datetime, anyio.Event]] = []
         self._limits: list[tuple[timedelta, anyio.CancelScope]] = []
+        self._calls: list[_Call] = []
         self._alarm_set = anyio.Event()
 
     def now(self) -> datetime:
@@ -70,6 +81,17 @@ class ManualClock(Clock):
         if scope.cancelled_caught:
             raise TimeoutError
 
+    def call_later(self, delay: timedelta, call: Callable[[], None]) -> Timer:
+        """Call a function once the clock was advanced by `delay`; it is no alarm that time passes to."""
+        later = _Call(self._counted + delay, call)
+        self._calls.append(later)
+        return later
+
+    @property
+    def has_calls(self) -> bool:
+        """Whether a call is to be made later."""
+        return not all(each.is_cancelled for each in self._calls)
+
     def advance(self, time: timedelta) -> None:
         """Let time pass, and ring every alarm whose moment has come."""
         self._now += time
@@ -81,6 +103,11 @@ class ManualClock(Clock):
         for limit, scope in self._limits:
             if limit <= self._counted:
                 scope.cancel()
+        due = [each for each in self._calls if each.moment <= self._counted]
+        self._calls = [each for each in self._calls if each.moment > self._counted]
+        for each in due:
+            if not each.is_cancelled:
+                each.call()
 
     @property
     def next_at(self) -> datetime | None:
@@ -170,15 +197,17 @@ def _list_busy_threads() -> list[_asyncio.WorkerThread]:
         busy = _asyncio._threadpool_workers.get() - set(_asyncio._threadpool_idle_workers.get())
     except LookupError:  # no thread was ever needed
         return []
-    frames = sys._current_frames() if busy else {}
-    return [worker for worker in busy if not _listens(frames.get(worker.ident or 0))]
+    listening = sum(map(_listens, asyncio.all_tasks())) if busy else 0
+    return list(busy) if len(busy) > listening else []
 
 
-def _listens(frame: FrameType | None) -> bool:
-    while frame:
-        if frame.f_code is bell._hear.__code__:
+def _listens(task: asyncio.Task[Any]) -> bool:
+    """Tell whether a task listens to PostgreSQL, for which it always has a thread at work."""
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        if getattr(awaited, "cr_code", None) is bell._listen.__code__:
             return True
-        frame = frame.f_back
+        awaited = getattr(awaited, "cr_await", None)
     return False
 
 

@@ -206,9 +206,9 @@ async def until(condition: Callable[[], bool], *, clock: OurClock | None = None)
                 await anyio.sleep(_BREATH)
 
 
-async def come_true(condition: Callable[[], Awaitable[bool]], within: float = HANG) -> None:
-    """Wait, so many seconds at most, for something that has to be asked for."""
-    with anyio.fail_after(within):
+async def come_true(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something that has to be asked for."""
+    with anyio.fail_after(HANG):
         while not await condition():  # noqa: ASYNC110  (it is in a database, which has no events)
             await anyio.sleep(_BREATH)
 

@@ -11,16 +11,16 @@ import httpx2
 import pytest
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.auth.provider import AccessToken
 from mcp.shared.exceptions import MCPError
 
 from elks_mcp.clock import Clock
 from elks_mcp.limits import Use
+from elks_mcp.mcp_server.scopes import CallerToken
 from elks_mcp.mcp_server.server import TOOLS
-from elks_mcp.models import Scope
+from elks_mcp.models import Caller, Scope
 from elks_mcp.sandbox import Sandbox
 
-from .clocks import ManualClock
+from .clocks import HANG, ManualClock
 from .connecting import (
     ERAS,
     PHONE,
@@ -299,7 +299,8 @@ async def test_what_a_header_says_opens_nothing(caplog: pytest.LogCaptureFixture
 
 async def test_the_second_lock_holds_where_the_first_does_not(caplog: pytest.LogCaptureFixture) -> None:
     """The door is left out: the protocol is told, as the door tells it, that a reader calls."""
-    box, reader = new_box(), AccessToken(token="", client_id="agent", scopes=["read"])
+    caller = Caller(name="agent", agent="agent", scopes=frozenset({Scope.READ}))
+    box, reader = new_box(), CallerToken(token="", client_id="agent", scopes=["read"], caller=caller)
     shown = auth_context_var.set(AuthenticatedUser(reader))
     try:
         async with connected(live(box), box=box) as client:
@@ -633,7 +634,7 @@ async def _speak(where: Site, version: str, asked: str, *rest: str) -> bytes:
     lines = [f"{asked} HTTP/{version}", "Host: 127.0.0.1", "Connection: close", *rest]
     async with await anyio.connect_tcp("127.0.0.1", int(where.url.rpartition(":")[2])) as connection:
         await connection.send("\r\n".join(lines if rest else [*lines, "", ""]).encode())
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG):
             return (await connection.receive()).split(b"\r\n")[0]
 
 

@@ -17,7 +17,7 @@ from elks_mcp.settings import load
 from elks_mcp.store.book import MOST_WAITING
 from elks_mcp.store.desk import Desk, open_database
 
-from .clocks import ManualClock, at_rest
+from .clocks import HANG, ManualClock, at_rest
 from .connecting import (
     EITHER_ERA,
     ERAS,
@@ -371,7 +371,7 @@ async def test_no_answer_in_five_minutes_is_a_no(box: Sandbox, era: Era) -> None
             return await super().__call__(context, params)
 
     async with connected(live(box, **DRY), box=box, way=era, person=Asleep(), clock=clock) as client:
-        with anyio.fail_after(60):
+        with anyio.fail_after(HANG):
             async with anyio.create_task_group() as tasks:
 
                 async def send() -> None:

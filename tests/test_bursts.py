@@ -10,7 +10,7 @@ import pytest
 from elks_mcp.bursts import Bursts
 from elks_mcp.logs import JsonFormatter
 
-from .clocks import ManualClock
+from .clocks import HANG, ManualClock
 from .connecting import new_box, until
 from .test_health import figures
 from .web import Site, post, site
@@ -97,7 +97,7 @@ async def test_what_is_not_http_leaves_one_line(caplog: pytest.LogCaptureFixture
             port = int(where.url.rpartition(":")[2])
             async with await anyio.connect_tcp("127.0.0.1", port) as connection:
                 await connection.send(b"hello\r\n\r\n")
-                with anyio.fail_after(60):
+                with anyio.fail_after(HANG):
                     assert b" 400 " in await connection.receive()
     warned = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert [each.getMessage()[:30] for each in warned] == ["A request that is not HTTP was"] * 2

@@ -19,6 +19,7 @@ from mcp_types import CallToolResult
 
 from elks_mcp.sandbox import Fault, Sandbox
 
+from .clocks import HANG
 from .connecting import ERAS, Era, call, data, live, new_box, posted, until, words
 from .process import PROGRAM, invoke
 from .sandbox.serving import serve
@@ -73,7 +74,7 @@ async def test_it_serves_until_it_is_stopped_and_tells_who_waits(tmp_path: Path,
             async def stop(progress: float, total: float | None, message: str | None) -> None:
                 process.send_signal(signal.SIGTERM)
 
-            with anyio.fail_after(45):
+            with anyio.fail_after(HANG):
                 waited = await client.call_tool("wait_for_reply", {"timeout": 60}, progress_callback=stop)
         assert isinstance(waited, CallToolResult)
         assert data(waited)["status"] == "no_reply"

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 import anyio
@@ -24,7 +23,7 @@ from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.store import Store
 
 from .clocks import HANG, ManualClock
-from .connecting import live, new_box
+from .connecting import live, new_box, until
 from .process import NOWHERE, Process, invoke, run, running, start
 from .provider import PHONE, a_draft, an_approval
 from .sandbox.serving import serve
@@ -376,7 +375,7 @@ def agree(folder: Path, approval: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_server_that_asked_sends_within_two_seconds_of_the_yes(tmp_path: Path) -> None:
+async def test_the_server_that_asked_sends_once_a_person_approved(tmp_path: Path) -> None:
     box = new_box()
     state = tmp_path / "state"
     async with serve(box) as url:
@@ -385,8 +384,7 @@ async def test_the_server_that_asked_sends_within_two_seconds_of_the_yes(tmp_pat
         def play() -> None:
             with running(environ, tmp_path) as server:
                 server.initialize()
-                began = monotonic()
-                while monotonic() < began + 2:  # past its first look for work: nothing is there
+                for _ in range(20):  # past its first look for work: nothing is there
                     server.call("check_account_balance")
                 approval, order = ask(server, "Hej på dig")
                 assert box.accepted == []
@@ -428,7 +426,7 @@ async def test_what_was_approved_while_no_server_ran_goes_out_at_the_next_start(
                     pass
                 assert server.close() == 0
 
-        with anyio.fail_after(30):
+        with anyio.fail_after(HANG):
             await anyio.to_thread.run_sync(play)
     assert len(box.accepted) == 1
 
@@ -636,9 +634,8 @@ async def test_the_doctor_sends_nothing_that_is_queued_however_long_it_takes(tmp
 
         async with anyio.create_task_group() as group:
             group.start_soon(consult)
-            began = None
-            while began is None or monotonic() < began + 2:  # a server would have sent it by now
-                began = began or (monotonic() if box.requests else None)
+            await until(lambda: bool(box.requests))
+            for _ in range(20):  # a server would have sent it by now
                 listed = await anyio.to_thread.run_sync(lambda: run("outbox", ELKS_STATE_DIR=str(state)))
                 assert "  queued " in listed.stdout
             clock.advance(timedelta(minutes=1))

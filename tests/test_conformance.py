@@ -11,6 +11,7 @@ import anyio
 import pytest
 from pydantic import WithJsonSchema
 
+from .clocks import HANG
 from .conformance.fixtures import mount
 from .connecting import new_box
 from .web import site
@@ -98,6 +99,6 @@ async def _run(script: str, *arguments: str, home: Path) -> subprocess.Completed
         (pytest.fail if os.environ.get("CI") else pytest.skip)("make conformance brings the suite")
     environ = {**os.environ, "HOME": str(home), "MCP_INSPECTOR_SECRET_STORE": "memory", "NO_COLOR": "1"}
     command = [str(node), str(_MODULES / script), *arguments]
-    with anyio.fail_after(120):
+    with anyio.fail_after(HANG):
         done = await anyio.run_process(command, check=False, cwd=home, env=environ)
     return subprocess.CompletedProcess(command, done.returncode, done.stdout.decode(), done.stderr.decode())

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2
@@ -13,20 +15,18 @@ import pytest
 from anyio.abc import SocketStream
 from mcp import Client
 
-from elks_mcp.cli.connections import count_allowed
+from elks_mcp.cli.connections import HEAD_WITHIN, count_allowed
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store.storage import find_hasher
 
-from .connecting import PHONE, call, data, live, new_box, until
+from .clocks import HANG, ManualClock
+from .connecting import PHONE, box_on, call, data, live, new_box, until
 from .sandbox.serving import serve
 from .test_cli_http import serving
 from .web import Site, http_client, post, site
 
 pytestmark = pytest.mark.anyio
-
-_GUARD = 30
-"""Seconds after which a test hangs."""
 
 _HALF = b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-"
 _posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
@@ -41,7 +41,7 @@ def half_open(url: str, count: int) -> Iterator[list[socket.socket]]:
     host, port = url.removeprefix("http://").split(":")
     with ExitStack() as stack:
         stalled = [
-            stack.enter_context(socket.create_connection((host, int(port)), timeout=_GUARD))
+            stack.enter_context(socket.create_connection((host, int(port)), timeout=HANG))
             for _ in range(count)
         ]
         for each in stalled[::2]:
@@ -103,42 +103,35 @@ def test_some_descriptors_are_in_reserve_however_few_there_are() -> None:
 # ── a connection that brings no request ──
 
 
-Kind = Callable[[SocketStream], Awaitable[None]]
+Kind = Callable[[SocketStream, ManualClock], Awaitable[None]]
 
 
-async def _nothing(_: SocketStream) -> None:
+async def _nothing(_: SocketStream, __: ManualClock) -> None:
     pass
 
 
-async def _half_a_head(stream: SocketStream) -> None:
+async def _half_a_head(stream: SocketStream, _: ManualClock) -> None:
     await stream.send(_HALF)
 
 
-async def _a_head_byte_by_byte(stream: SocketStream) -> None:
-    await stream.send(b"GET /healthz HTTP/1.1\r\n")
-    await _drip(stream, b"x-more: x\r\n")
+async def _a_head_byte_by_byte(stream: SocketStream, clock: ManualClock) -> None:
+    for byte in b"GET /healthz HTTP/1.1\r\nx-more: x\r\n":
+        await stream.send(bytes([byte]))
+        clock.advance(HEAD_WITHIN / 100)
 
 
-async def _one_request_and_nothing_after_it(stream: SocketStream) -> None:
+async def _one_request_and_nothing_after_it(stream: SocketStream, _: ManualClock) -> None:
     await stream.send(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
     assert b"200 OK" in await stream.receive()
 
 
-async def _a_body_that_nobody_reads(stream: SocketStream) -> None:
+async def _a_body_that_nobody_reads(stream: SocketStream, clock: ManualClock) -> None:
     """Go on with the body after the answer: uvicorn itself stops its clock then."""
     await stream.send(b"POST /nowhere HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000\r\n\r\n")
     assert b"404 Not Found" in await stream.receive()
-    await _drip(stream, b"x")
-
-
-async def _drip(stream: SocketStream, what: bytes) -> None:
-    """Send a little at a time until the connection is closed."""
-    with suppress(anyio.BrokenResourceError, anyio.EndOfStream):
-        while True:
-            await stream.send(what[:1])
-            what = what[1:] + what[:1]
-            with anyio.move_on_after(0.01):
-                await stream.receive()
+    for _ in range(50):
+        await stream.send(b"x")
+        clock.advance(HEAD_WITHIN / 100)
 
 
 _KINDS = (_nothing, _half_a_head, _a_head_byte_by_byte, _one_request_and_nothing_after_it)
@@ -146,45 +139,68 @@ _KINDS = (_nothing, _half_a_head, _a_head_byte_by_byte, _one_request_and_nothing
 
 @pytest.mark.parametrize("kind", [*_KINDS, _a_body_that_nobody_reads])
 async def test_a_connection_that_brings_no_request_in_time_is_closed(kind: Kind) -> None:
-    async with site(new_box(), head_within=0.5) as where, await _connect(where) as stream:
-        with anyio.fail_after(_GUARD):
-            await kind(stream)
+    clock = ManualClock()
+    async with site(new_box(), connection_clock=clock) as where, await _connect(where) as stream:
+        with anyio.fail_after(HANG):
+            await kind(stream, clock)
+            await until(lambda: clock.has_calls)
+            clock.advance(HEAD_WITHIN)
             assert await _rest(stream) == b""
 
 
 async def test_a_request_that_is_being_answered_is_not_cut_off() -> None:
-    async with site(new_box(), head_within=0.1) as where, where.client() as client:
-        waited = await call(client, "wait_for_reply", timeout=1)
-        assert data(waited)["status"] == "no_reply"
+    clock, answers = ManualClock(), list[dict[str, Any]]()
+    box = box_on(clock)
+    async with (
+        site(box, clock=clock, connection_clock=clock) as where,
+        where.client() as client,
+        anyio.create_task_group() as tasks,
+    ):
+
+        async def wait() -> None:
+            answers.append(data(await call(client, "wait_for_reply", timeout=60)))
+
+        tasks.start_soon(wait)
+        await until(lambda: where.app.replies.waiting_count == 1)
+        clock.advance(HEAD_WITHIN * 2)
+        box.receive(PHONE, "Ja")
+        await until(lambda: bool(answers), clock=clock)
+    assert answers[0]["message"]["untrustedText"] == "Ja"
 
 
 async def test_with_too_many_connections_the_one_that_waits_longest_gives_way() -> None:
-    async with site(new_box(), connections=4, limits={}) as where:
+    clock = ManualClock()
+    async with site(new_box(), connections=4, connection_clock=clock, limits={}) as where:
         stalled = [await _connect(where) for _ in range(4)]
         await stalled[0].send(_HALF)
-        async with http_client(timeout=_GUARD) as client:
+        async with http_client() as client:
             assert (await client.get(f"{where.url}/healthz")).status_code == 200
-        with anyio.fail_after(_GUARD):
+        with anyio.fail_after(HANG):
             assert await _rest(stalled[0]) == b""
-        assert [await _is_open(each) for each in stalled[1:]] == [True] * 3
+            for each in stalled[1:]:
+                await _one_request_and_nothing_after_it(each, clock)
         for each in stalled:
             await each.aclose()
 
 
 async def test_when_every_connection_is_answered_one_more_is_closed_and_the_others_are_not() -> None:
-    async with site(new_box(), connections=4, limits={}) as where, anyio.create_task_group() as tasks:
-        answers: list[int] = []
+    clock, answers = ManualClock(), list[int]()
+    async with (
+        site(box_on(clock), clock=clock, connections=4, limits={}) as where,
+        anyio.create_task_group() as tasks,
+    ):
 
         async def wait() -> None:
             async with where.client() as client:
-                await call(client, "wait_for_reply", timeout=2)
+                await call(client, "wait_for_reply", timeout=60)
                 answers.append(1)
 
         async def crowd() -> None:
             await until(lambda: where.app.replies.waiting_count == 4)
             async with await _connect(where) as fifth:
-                with anyio.fail_after(_GUARD):
+                with anyio.fail_after(HANG):
                     assert await _rest(fifth) == b""
+            clock.advance(timedelta(minutes=1))
 
         for _ in range(4):
             tasks.start_soon(wait)
@@ -201,9 +217,3 @@ async def _rest(stream: SocketStream) -> bytes:
     with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
         return await stream.receive()
     return b""
-
-
-async def _is_open(stream: SocketStream) -> bool:
-    with anyio.move_on_after(0.01) as nothing_came:
-        await _rest(stream)
-    return nothing_came.cancelled_caught

@@ -43,6 +43,7 @@ MEANT: dict[Fault, type[ProviderError] | None] = {
     Fault.MISSING_ID: NoAnswer,
     Fault.EMPTY: NoAnswer,
     Fault.HANG: NoAnswer,
+    Fault.FAILED_AT_ONCE: None,
     Fault.READ_TIMEOUT: NoAnswer,
     Fault.LATENCY: NoAnswer,
     Fault.ACCEPT_LATE: NoAnswer,

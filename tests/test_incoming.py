@@ -8,6 +8,7 @@ import anyio
 import httpx2
 import pytest
 
+from .clocks import HANG
 from .connecting import ERAS, PHONE, Era, new_box, posted
 from .process import Process, running
 from .web import site
@@ -154,7 +155,7 @@ async def test_half_a_surrogate_pair_is_answered_over_http_too(era: Era) -> None
     if era == "auto":
         shown |= {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "send_sms"}
     escaped = _written(era, to=PHONE, message="Hej \ud800").encode()
-    with anyio.fail_after(60):
+    with anyio.fail_after(HANG):
         async with site(box) as where, httpx2.AsyncClient(trust_env=False, timeout=60) as client:
             for body in (escaped, b"\xef\xbb\xbf" + escaped, escaped.replace(b"\\ud800", b"\xed\xa0\x80")):
                 answer = await client.post(f"{where.url}/mcp", content=body, headers=shown)

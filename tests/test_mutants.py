@@ -108,7 +108,10 @@ MUTANTS = (
         "a form that is not taken back",
         "handover.py",
         (
-            ("if self._can_hold_back and not self._right.is_in_time():", "if not self._right.is_in_time():"),
+            (
+                "if self._cork is not None and self._socket is not None and not self._right.is_in_time():",
+                "if not self._right.is_in_time():",
+            ),
             ("self._hold_back(on=True)", "pass"),
         ),
         ROAD,

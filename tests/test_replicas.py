@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -160,30 +161,32 @@ async def test_two_hundred_who_wait_at_two_replicas_each_get_their_own_answer(
     postgres_database: str, era: Era
 ) -> None:
     numbers = [f"+467017406{last:02}" for last in range(5, 100)]
-    silent = numbers[:10]
+    silent, clock = numbers[:10], ManualClock()
     heard: dict[tuple[int, str], list[Any]] = {}
 
     async with (
-        replicas(postgres_database) as (box, one, two),
+        replicas(postgres_database, clock) as (box, one, two),
         one.client(era) as at_one,
         two.client(era) as at_two,
         anyio.create_task_group() as tasks,
     ):
 
-        async def wait(place: int, number: str, seconds: int) -> None:
+        async def wait(place: int, number: str) -> None:
             client = (at_one, at_two)[place]
-            answer = data(await call(client, "wait_for_reply", sender=number, timeout=seconds))
+            answer = data(await call(client, "wait_for_reply", sender=number, timeout=100))
             heard.setdefault((place, number), []).append(answer)
 
         for place in (0, 1):
             for number in numbers[10:]:
-                tasks.start_soon(wait, place, number, 100)
+                tasks.start_soon(wait, place, number)
             for number in silent + silent[:5]:
-                tasks.start_soon(wait, place, number, 15)
+                tasks.start_soon(wait, place, number)
         replies = [where.app.replies for where in (one, two)]
         await until(lambda: sum(each.waiting_count for each in replies) == 200)
         for number in reversed(numbers[10:]):
             box.receive(number, f"Svar från {number}")
+        await until(lambda: len(heard) == 2 * len(numbers[10:]))
+        clock.advance(timedelta(seconds=100))
     for place in (0, 1):
         for number in numbers[10:]:
             [answer] = heard[place, number]

@@ -1018,10 +1018,10 @@ async def test_what_needs_nobody_any_more_goes_out_once_though_the_same_waits(
 @on_both_databases
 async def test_approvals_have_numbers_of_their_own(place: Place) -> None:
     async with opened(place) as store, opened(place, None, OTHERS) as theirs:
-        ours = [await wait_one(store, f"Text {number}") for number in range(25)]
-        others = [await wait_one(theirs, f"Text {number}") for number in range(25)]
+        ours = [await wait_one(store, f"Text {number}") for number in range(20)]
+        others = [await wait_one(theirs, f"Text {number}") for number in range(20)]
     numbers = [order.approval for order in (*ours, *others)]
-    assert len(set(numbers)) == 50
+    assert len(set(numbers)) == 40
     assert not set("01OILU") & set("".join(number[2:] for number in numbers if number)) - {"L", "U"}
 
 
@@ -1976,10 +1976,10 @@ async def test_what_is_known_of_a_number_is_counted(place: Place, clock: ManualC
             await place_one(store, f"Text {number}")
         await store.book.cancel((await place_one(store, "Cancelled")).id, "")
         known = (await store.book.look_back(a_draft("New"))).recall
-        assert (known.is_known, known.lately, known.today, known.spent) == (False, 3, 3, 3 * PRICE)
+        assert (known.is_known, known.lately, known.today, known.spent) == (False, 4, 4, 3 * PRICE)
         clock.advance(10 * MINUTE)
         known = (await store.book.look_back(a_draft("New"))).recall
-        assert (known.lately, known.today) == (0, 3)
+        assert (known.lately, known.today) == (1, 4), "what waits for a person counts as long as it waits"
         clock.advance(DAY)
         known = (await store.book.look_back(a_draft("New"))).recall
         assert (known.is_known, known.today, known.spent) == (False, 0, 0)

@@ -1,5 +1,6 @@
 """What `make test` runs, without what is `long`: nothing that matters is left to `make test-long` alone."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from elks_mcp.sandbox import Fault
 
+from .clocks import HANG
 from .connecting import ERAS, WAYS
 from .stores import DATABASES
 
@@ -44,3 +46,40 @@ def test_each_fault_of_the_sandbox_happens(quick: list[pytest.Function]) -> None
 
 def test_each_era_and_each_database_is_tried(quick: list[pytest.Function]) -> None:
     assert {*ERAS, *WAYS, *DATABASES} <= {value for value in values(quick) if isinstance(value, str)}
+
+
+# ── how tests are written ──
+
+
+def calls() -> Iterator[tuple[str, ast.Call, ast.Attribute]]:
+    """List the calls of methods and of functions of modules in all tests, each with its place."""
+    for page in sorted(HERE.rglob("*.py")):
+        for node in ast.walk(ast.parse(page.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                yield f"{page.relative_to(HERE)}:{node.lineno}", node, node.func
+
+
+def test_no_test_replaces_a_part_of_our_code() -> None:
+    """A store is told to fail (`stores.py`), the sandbox by its faults, and time is turned (`clocks.py`)."""
+    replacing = {"setattr", "delattr", "__setattr__"}
+    found = [
+        place
+        for place, call, called in calls()
+        if called.attr in replacing and ast.unparse(call.args[0]) != "sys"  # standard streams
+    ]
+    assert found == []
+
+
+def test_real_time_only_ends_a_test_that_hangs() -> None:
+    """A limit is `HANG` or a clock's that the test turns; what is fast enough is for a benchmark to say."""
+    limits = {"fail_after", "move_on_after"}
+    found = [
+        place
+        for place, call, called in calls()
+        if called.attr in limits
+        and ast.unparse(called.value) == "anyio"
+        and ast.unparse(call.args[0]) != "HANG"
+    ]
+    counted = [place for place, _, called in calls() if called.attr in {"monotonic", "perf_counter"}]
+    assert found + counted == []
+    assert HANG >= 30

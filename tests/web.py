@@ -14,7 +14,6 @@ from mcp.client.streamable_http import streamable_http_client
 from starlette import types
 
 from elks_mcp.app import App, hook_address, open_app
-from elks_mcp.cli.connections import HEAD_WITHIN
 from elks_mcp.cli.http import configure_uvicorn
 from elks_mcp.clock import Clock
 from elks_mcp.limits import Most, per_caller
@@ -83,7 +82,7 @@ async def site(
     environ: Mapping[str, str] | None = None,
     is_shut: bool = False,
     connections: int = 4096,
-    head_within: float = HEAD_WITHIN,
+    connection_clock: Clock | None = None,
     limits: Most | None = None,
 ) -> AsyncIterator[Site]:
     """Serve on a port of the machine's choice, until the end of the context."""
@@ -103,7 +102,7 @@ async def site(
             is_shut=is_shut,
         )
         requests = _Counted(web)
-        server = Server(configure_uvicorn(requests, connections, head_within=head_within))
+        server = Server(configure_uvicorn(requests, connections, connection_clock))
         with unwrapped():
             async with anyio.create_task_group() as group:
                 group.start_soon(server.serve, [listener])

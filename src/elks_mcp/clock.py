@@ -1,16 +1,24 @@
 """The time, as something that can be handed in: tests turn the hands themselves."""
 
-from collections.abc import Awaitable, Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from time import monotonic
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import anyio
 
 from elks_mcp.tasks import unwrapped
 
 T = TypeVar("T")
+
+
+class Timer(Protocol):
+    """A call that is to be made later."""
+
+    def cancel(self) -> None:
+        """Do not make the call any more."""
 
 
 class Deadline:
@@ -62,6 +70,10 @@ class Clock:
         """
         with anyio.fail_after(limit.total_seconds()):
             yield
+
+    def call_later(self, delay: timedelta, call: Callable[[], None]) -> Timer:
+        """Call a function of the running event loop once `delay` has passed."""
+        return asyncio.get_running_loop().call_later(delay.total_seconds(), call)
 
     async def wait_for(self, waiting: Awaitable[T], *, until: datetime) -> T | None:
         """Wait for something until a moment at the latest; None where that comes first."""

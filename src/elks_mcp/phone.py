@@ -35,6 +35,7 @@ __all__ = [
 
 _WRITE_E164 = "Write it with the country code, as in +46701740605."
 _WHICH = "Write the one that is meant, with its +."
+_IF_MEANT = "If that number is meant, write it with its +."
 _SENDER_LENGTH = range(3, 12)
 _SHORT_NUMBER = 6
 _SHOWN_LAST = 2
@@ -192,10 +193,11 @@ def _check_not_swedish(raw: str, text: str, home: str) -> None:
     swedish = _read_planned(text, HOME_REGION)
     if swedish is None or swedish.kind is not NumberKind.MOBILE:
         return
-    sweden = f"in {country_name(HOME_REGION)} {swedish.e164}"
-    at_home = _read_planned(raw, home)
-    both = f"in {country_name(home)} it is {at_home.e164 if at_home else 'no number'}, {sweden}"
-    raise InvalidInput(f"{quoted(raw)} can be read in two ways: {both}.", hint=_WHICH)
+    sweden = f"as {swedish.e164}, a number in {country_name(HOME_REGION)}"
+    if at_home := _read_planned(raw, home):
+        both = f"as {at_home.e164}, a number in {country_name(home)}, or {sweden}"
+        raise InvalidInput(f"{quoted(raw)} can be read in two ways: {both}.", hint=_WHICH)
+    raise InvalidInput(f"{quoted(raw)} has no country code. It can be read {sweden}.", hint=_IF_MEANT)
 
 
 def _find_meant(raw: str, home: str) -> str:
@@ -283,7 +285,7 @@ def _read_bare(raw: str, digits: str, home: str) -> Number:
         raise InvalidInput(f"{quoted(raw)} has no country code{zero}.", hint=_WRITE_E164)
     if len(readings) == 1:
         fault = f"{quoted(raw)} has no country code. It can be read {readings[0]}."
-        raise InvalidInput(fault, hint="If that number is meant, write it with its +.")
+        raise InvalidInput(fault, hint=_IF_MEANT)
     raise InvalidInput(f"{quoted(raw)} can be read in two ways: {', or '.join(readings)}.", hint=_WHICH)
 
 

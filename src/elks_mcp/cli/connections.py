@@ -7,13 +7,16 @@ its database.
 
 import asyncio
 import sys
+from datetime import timedelta
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
-HEAD_WITHIN = 10.0
-"""Seconds in which the head of a request has to arrive, from connecting or from the answer before."""
+from elks_mcp.clock import Clock, Timer
+
+HEAD_WITHIN = timedelta(seconds=10)
+"""How long the head of a request may take, from connecting or from the answer before."""
 
 _MOST_DESCRIPTORS = (65_536, 10_240)
 """Soft limits to try. macOS refuses more than its OPEN_MAX, 10,240, on some versions."""
@@ -60,7 +63,7 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for a request. With too many connections, close the one that has waited longest."""
         super().connection_made(transport)
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._wait_for_head()
         if len(self.connections) > self.config.most_connections:
             # A request that is being answered is never cut off: then the new connection is closed itself.
@@ -97,7 +100,7 @@ class Connection(H11Protocol):
     def _wait_for_head(self) -> None:
         self._stop_waiting()
         self.config.waiting[self] = None
-        self._timer = self.loop.call_later(self.config.head_within, self.give_way)
+        self._timer = self.config.clock.call_later(HEAD_WITHIN, self.give_way)
 
     def _stop_waiting(self) -> None:
         self.config.waiting.pop(self, None)
@@ -108,10 +111,10 @@ class Connection(H11Protocol):
 class HttpConfig(uvicorn.Config):
     """A configuration of uvicorn with bounds on connections."""
 
-    def __init__(self, app: Any, *, most_connections: int, head_within: float, **more: Any) -> None:
+    def __init__(self, app: Any, *, most_connections: int, clock: Clock, **more: Any) -> None:
         # uvloop accepts connections in ways that these bounds do not reach.
         super().__init__(app, http=Connection, loop="asyncio", backlog=_ACCEPTED_AT_ONCE, **more)
         self.most_connections = most_connections
-        self.head_within = head_within
+        self.clock = clock
         self.waiting: dict[Connection, None] = {}
         """Connections without a request, the one that has waited longest first."""

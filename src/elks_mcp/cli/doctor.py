@@ -269,11 +269,11 @@ def _standard_output() -> Check:
     command = [sys.executable, "-m", "elks_mcp"]
     try:
         done = subprocess.run(  # noqa: S603
-            command, input=json.dumps(_HELLO) + "\n", capture_output=True, text=True, timeout=30, check=False
+            command, input=json.dumps(_HELLO) + "\n", capture_output=True, text=True, timeout=60, check=False
         )
         answers = [json.loads(line) for line in done.stdout.splitlines()]
     except subprocess.TimeoutExpired:
-        return Check("fail", "The server did not end within 30 seconds after its input was closed.")
+        return Check("fail", "The server did not end within 60 seconds after its input was closed.")
     except json.JSONDecodeError:
         return Check("fail", "Something prints to standard output; clients will not understand that.")
     if len(answers) != 1 or "result" not in answers[0]:

@@ -13,10 +13,11 @@ from starlette.types import ASGIApp
 
 from elks_mcp import logs
 from elks_mcp.app import open_app
-from elks_mcp.cli.connections import HEAD_WITHIN, HttpConfig, count_allowed, raise_descriptor_limit
+from elks_mcp.cli.connections import HttpConfig, count_allowed, raise_descriptor_limit
 from elks_mcp.cli.listening import BACKLOG, listen
 from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.cli.warnings import warn
+from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured
 from elks_mcp.limits import per_caller
 from elks_mcp.settings import Configuration
@@ -89,20 +90,12 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     return 0 if server.started and not web.has_failed else 1
 
 
-def configure_uvicorn(
-    web: ASGIApp, most_connections: int, *, head_within: float = HEAD_WITHIN
-) -> uvicorn.Config:
-    """Say how uvicorn serves it: with so many connections, each of which has to bring a request in time.
-
-    Args:
-        web: the application.
-        most_connections: how many may be open.
-        head_within: seconds in which the head of a request has to arrive.
-    """
+def configure_uvicorn(web: ASGIApp, most_connections: int, clock: Clock | None = None) -> uvicorn.Config:
+    """Return how uvicorn serves an application, with `most_connections` at most."""
     return HttpConfig(
         web,
         most_connections=most_connections,
-        head_within=head_within,
+        clock=clock or Clock(),
         log_config=None,
         access_log=False,  # it would hold the secret of a webhook's address
         ws="none",

@@ -22,6 +22,8 @@ def serve(configuration: Configuration) -> None:
     why a server ended. It then answers every call with the reason, and does nothing else.
     """
     with diverted():
+        from elks_mcp.mcp_server.incoming import run_stdio  # noqa: PLC0415  (whatever loads here may print)
+
         logs.set_up(configuration.settings.log_level)
         warn(configuration)
         server = _build(configuration)
@@ -30,21 +32,9 @@ def serve(configuration: Configuration) -> None:
     # A read of standard input cannot be broken off, so an interrupt could only wait for the client.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        anyio.run(_run, server)
+        anyio.run(run_stdio, server)
     finally:
         divert_for_good()
-
-
-async def _run(server: "MCPServer[Any]") -> None:
-    """Serve as `MCPServer.run_stdio_async` does, except that messages the SDK cannot read are not dropped."""
-    from mcp.server.stdio import stdio_server  # noqa: PLC0415
-
-    from elks_mcp.mcp_server.incoming import Incoming  # noqa: PLC0415
-
-    lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer takes no streams)
-    async with stdio_server() as (messages, answers):
-        options = lowlevel.create_initialization_options()
-        await lowlevel.run(Incoming(messages, answers), answers, options)
 
 
 def _build(configuration: Configuration) -> "MCPServer[Any]":

@@ -12,6 +12,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from anyio import EndOfStream
+from mcp.server import MCPServer
+from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     INVALID_PARAMS,
@@ -177,3 +179,11 @@ def _parse(text: str) -> JSONRPCMessage:
 
 def _write(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+async def run_stdio(server: MCPServer[Any]) -> None:
+    """Serve as `MCPServer.run_stdio_async` does, except that messages the SDK cannot read are not dropped."""
+    lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer takes no streams)
+    async with stdio_server() as (messages, answers):
+        options = lowlevel.create_initialization_options()
+        await lowlevel.run(Incoming(messages, answers), answers, options)
