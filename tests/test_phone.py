@@ -181,7 +181,7 @@ def test_a_name_that_passes_is_ascii_and_of_the_right_length(raw: str) -> None:
     except InvalidInput:
         return
     if isinstance(sender, SenderId):
-        assert re.fullmatch(r"[A-Za-z][A-Za-z0-9]{2,10}", sender.name)
+        assert re.fullmatch(r"(?=.{3,11}$)[A-Za-z][A-Za-z0-9]*( [A-Za-z0-9]+)*", sender.name)
 
 
 # ── masking ──
