@@ -20,6 +20,7 @@ from elks_mcp import sandbox
 from elks_mcp.cli import commands
 from elks_mcp.errors import Misconfigured
 from elks_mcp.sandbox import Sandbox
+from elks_mcp.sandbox.messages import Status
 from elks_mcp.settings import load
 
 from .clocks import ManualClock
@@ -336,3 +337,27 @@ def test_without_a_time_zone_database_the_machines_zone_and_utc_still_work() -> 
     fault, works = done.stdout.splitlines()
     assert "this machine has no time zone database: install the package tzdata" in fault
     assert works == "True"
+
+
+# ── the status of a text that was not sent from here ──
+
+
+@pytest.mark.parametrize("status", ["created", "sent", "delivered", "failed"])
+async def test_the_status_of_a_text_without_an_order_is_told_whole(
+    clock: ManualClock, status: Status
+) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        sent = box.add_history(clock.now(), status=status)
+        answer = await call(client, "check_sms_status", messageId=sent.id)
+    assert data(answer)["status"] == status
+    assert words(answer).startswith(f"{status.capitalize()}: ")
+
+
+async def test_the_status_of_a_received_text_is_told_whole(clock: ManualClock) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        received = box.receive(PHONE, "Hej")
+        answer = await call(client, "check_sms_status", messageId=received.id)
+    assert data(answer)["status"] == "received"
+    assert words(answer).startswith("Received: ")

@@ -91,6 +91,20 @@ async def _status(where: Site, path: str, **headers: str) -> int:
         return (await client.get(f"{where.url}/{path}", headers=headers)).status_code
 
 
+async def test_what_asks_for_another_protocol_or_comes_from_another_site_leaves_one_line_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    upgrade = {"connection": "Upgrade", "upgrade": "websocket"}
+    async with site(new_box()) as where:
+        for _ in range(5):
+            assert await _status(where, "hooks/x", **upgrade) == 405
+            assert await _status(where, "mcp", origin="http://evil.example") == 403
+    warned = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert len([each for each in warned if each.startswith("A request for another protocol")]) == 2
+    assert len([each for each in warned if each.startswith("A request with the Host or Origin")]) == 2
+    assert not any("evil" in each or "WebSocket library" in each for each in warned)
+
+
 async def test_what_is_not_http_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
     async with site(new_box()) as where:
         for _ in range(10):

@@ -491,7 +491,7 @@ def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
         ),
         (
             "velocity",
-            "got 5 texts in 10 minutes (those that wait for a person count); try again later.",
+            "were sent or wait for a person, who can approve or cancel them; try again later.",
             "ELKS_MAX_PER_NUMBER",
         ),
     ],

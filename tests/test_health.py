@@ -136,10 +136,13 @@ async def test_prometheus_may_scrape_by_the_names_of_the_compose_file() -> None:
 
 def test_a_counter_of_millions_counts_on() -> None:
     counters = Counters()
-    counters.count("calls")
-    counters._counted["calls"][()] = 1_234_567
-    counters.count("calls")
-    assert counters.write() == ["# TYPE calls counter", "calls 1234568"]
+    counters.count("elks_mcp_tool_calls_total")
+    counters._counted["elks_mcp_tool_calls_total"][()] = 1_234_567
+    counters.count("elks_mcp_tool_calls_total")
+    assert counters.write()[1:] == [
+        "# TYPE elks_mcp_tool_calls_total counter",
+        "elks_mcp_tool_calls_total 1234568",
+    ]
 
 
 # ── who may read figures and details ──
@@ -243,10 +246,13 @@ def _samples(families: Mapping[str, Metric]) -> Iterator[Sample]:
 @pytest.mark.parametrize("seconds", [0.0, 0.005, 0.0051, 3.0, 1000.0])
 def test_a_time_is_counted_in_every_bucket_that_it_fits_into(seconds: float) -> None:
     counters = Counters()
-    counters.observe("time_seconds", seconds, tool="x")
+    counters.observe("elks_mcp_tool_call_duration_seconds", seconds, tool="x")
     [family] = text_string_to_metric_families("\n".join([*counters.write(), ""]))
-    buckets = [each for each in family.samples if each.name == "time_seconds_bucket"]
+    buckets = [each for each in family.samples if each.name == "elks_mcp_tool_call_duration_seconds_bucket"]
     fits = [seconds <= float(each.labels["le"]) for each in buckets]
     assert [each.value for each in buckets] == fits
     others = {each.name: each.value for each in family.samples if each not in buckets}
-    assert others == {"time_seconds_count": 1, "time_seconds_sum": seconds}
+    assert others == {
+        "elks_mcp_tool_call_duration_seconds_count": 1,
+        "elks_mcp_tool_call_duration_seconds_sum": seconds,
+    }

@@ -283,6 +283,9 @@ def test_cheaper_leaves_persian_and_pictures_whole() -> None:
         ("Don’t forget: it’s €5", "Don't forget: it's €5"),
         ("Ditt lösenord är aB[3|x\\9", "Ditt lösenord är aB[3|x\\9"),
         ("Lösenordet är “aB3–x9”.", 'Lösenordet är "aB3–x9".'),
+        ("Lösenordet är aB3x” – eller aB[3|x\\9…", "Lösenordet är aB3x” - eller aB[3|x\\9…"),
+        ("https://example.com/?q=”a” och val[0]=”x”…", "https://example.com/?q=”a” och val[0]=”x”…"),
+        ("Aʼo – Hawaii", "Aʼo - Hawaii"),
         (
             "https://example.com/?val[0]=a–b är svaret – tack",
             "https://example.com/?val[0]=a–b är svaret - tack",

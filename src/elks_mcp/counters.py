@@ -19,6 +19,7 @@ _HELP: Mapping[str, str] = {
     "elks_mcp_refused_requests_total": "Requests to /mcp and /metrics that were turned away, by the reason.",
     "elks_mcp_tool_calls_total": "Calls of tools, by what came of them.",
     "elks_mcp_tool_call_duration_seconds": "How long calls of tools took.",
+    "elks_mcp_ignored_arguments_total": "Arguments that clients add to calls and no tool has, by their name.",
     "elks_mcp_guard_refusals_total": "Texts that a guard refused, by the guard.",
     "elks_mcp_provider_requests_total": "Requests to 46elks, by what came of them.",
     "elks_mcp_provider_request_duration_seconds": "How long requests to 46elks took.",
@@ -105,8 +106,7 @@ def as_label(words: str) -> str:
 
 
 def _head(name: str, kind: str) -> list[str]:
-    about = [f"# HELP {name} {_HELP[name]}"] if name in _HELP else []
-    return [*about, f"# TYPE {name} {kind}"]
+    return [f"# HELP {name} {_HELP[name]}", f"# TYPE {name} {kind}"]
 
 
 def _escaped(word: str) -> str:

@@ -368,19 +368,15 @@ def velocity(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
         return None
     most = policy.max_per_number
     if facts.recall.lately >= most:
-        said = (
-            f"{draft.to.e164} got {facts.recall.lately} texts in 10 minutes{_WAITING_TOO}; try again later."
-        )
-        return _refuse(said, "ELKS_MAX_PER_NUMBER")
+        found = f"In 10 minutes {facts.recall.lately} texts to {draft.to.e164} were sent"
+        return _refuse(f"{found}{_OR_WAIT}; try again later.", "ELKS_MAX_PER_NUMBER")
     if facts.recall.today >= most * _TIMES_A_DAY:
-        said = (
-            f"{draft.to.e164} got {facts.recall.today} texts in 24 hours{_WAITING_TOO}; try again tomorrow."
-        )
-        return _refuse(said, "ELKS_MAX_PER_NUMBER")
+        found = f"In 24 hours {facts.recall.today} texts to {draft.to.e164} were sent"
+        return _refuse(f"{found}{_OR_WAIT}; try again tomorrow.", "ELKS_MAX_PER_NUMBER")
     return None
 
 
-_WAITING_TOO = " (those that wait for a person count)"
+_OR_WAIT = " or wait for a person, who can approve or cancel them"
 
 
 # ── what a person should see first ──

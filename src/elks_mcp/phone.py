@@ -276,10 +276,10 @@ def _read_bare(raw: str, digits: str, home: str) -> Number:
             hint=_WRITE_E164,
         )
     abroad, at_home = _read_planned(f"+{digits}", home), _read_at_home(digits, home)
-    if at_home and abroad in {None, at_home} and not has_trunk_prefix(home):
+    if at_home and at_home.region == home and abroad in {None, at_home} and not has_trunk_prefix(home):
         return at_home
     readings = [f"as {abroad.e164}"] if abroad and abroad != at_home else []
-    readings += [f"as {at_home.e164}, a number in {country_name(home)}"] if at_home else []
+    readings += [f"as {at_home.e164}, a number in {country_name(at_home.region)}"] if at_home else []
     if not readings:
         zero = " and no leading 0" if has_trunk_prefix(home) else ""
         raise InvalidInput(f"{quoted(raw)} has no country code{zero}.", hint=_WRITE_E164)
@@ -290,12 +290,12 @@ def _read_bare(raw: str, digits: str, home: str) -> Number:
 
 
 def _read_at_home(digits: str, home: str) -> Number | None:
-    """Read digits as a national number of `home`; None if its plan has no such number."""
+    """Read digits as a national number of `home`, or of a country with the same code."""
     import phonenumbers as lib  # noqa: PLC0415
 
     with suppress(lib.NumberParseException):
         parsed = lib.parse(digits, home)
-        if lib.is_valid_number_for_region(parsed, home):
+        if lib.is_valid_number(parsed):
             return Number(lib.format_number(parsed, lib.PhoneNumberFormat.E164))
     return None
 

@@ -136,18 +136,20 @@ def _rewritten(text: str, instead: dict[str, str]) -> str:
 
 
 def _reworded(token: str, instead: dict[str, str]) -> str:
-    """Rewrite a word or a blank; of what must stay as it is, only the quotation marks around it."""
-    before, kept, after = _split_edges(token)
+    """Rewrite a word or a blank; of what must stay as it is, only a pair of quotation marks around it."""
+    before, kept, after = _split_quotes(token)
     if not _FIXED.search(kept) and not (_LETTER_OF_ANY.search(kept) and _DIGIT.search(kept)):
         return _rewritten(token, instead)
     return _rewritten(before, instead) + kept + _rewritten(after, instead)
 
 
-def _split_edges(token: str) -> tuple[str, str, str]:
-    """Split off the quotation marks and the punctuation around a token."""
-    begin = len(token) - len(token.lstrip(_OPENING))
-    end = max(begin, len(token.rstrip(_CLOSING)))
-    return token[:begin], token[begin:end], token[end:]
+def _split_quotes(token: str) -> tuple[str, str, str]:
+    """Split off a pair of quotation marks around a token, and what ends the sentence behind them.
+
+    One of them alone may belong to the token: a password can end in any character.
+    """
+    quoted = _QUOTED.fullmatch(token)
+    return (quoted[1], quoted[2], quoted[3]) if quoted else ("", token, "")
 
 
 def hides(text: str) -> bool:
@@ -234,7 +236,7 @@ A tag, a keycap or a variation selector goes with the picture before it.
 """
 
 _STAND_INS = {
-    **dict.fromkeys("‘’‚‛‹›′´ʼ", "'"),
+    **dict.fromkeys("‘’‚‛‹›′´", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−⁃", "-"),
     **dict.fromkeys("\x0b\x85\u2028\u2029", "\n"),
@@ -253,7 +255,7 @@ _STAND_INS = {
 _PIECE = r"(?:\{[^{}\n]{0,60}\}|\[[^\[\]\n]{0,60}\]|<[^<>\n]{0,60}>|`[^`\n]{0,60}`|\S)+|\s+"
 """A run of blanks, or of other characters; within brackets, as in templates, blanks count as others."""
 
-_OPENING, _CLOSING = "“”„‘’«»\"'(", "“”‘’«»\"').,;:!?…"
+_QUOTED = re.compile("(?s)([(]?[“”„‘’«»\"'])(.+)([“”‘’«»\"'][).,;:!?]*)")
 _FIXED = re.compile(r"[\[\]{}<>\\|^~=_#@/`]|[%$][A-Za-z]|\w\.\w")
 """What addresses, code and templates have, and words do not."""
 

@@ -254,20 +254,35 @@ class _Ended:
 
 @contextmanager
 def _invalid_requests_noted(bursts: Bursts) -> Iterator[None]:
-    """Have uvicorn's warning about what is not HTTP, which anyone can cause, logged as one of a burst."""
+    """Have warnings of uvicorn and the SDK that anyone can cause logged as one of a burst."""
 
     def note(record: logging.LogRecord) -> bool:
-        if record.msg != "Invalid HTTP request received.":
-            return True
-        bursts.note("A request that is not HTTP was refused (400).")
-        return False
+        kind = next((ours for theirs, ours in _OF_STRANGERS.items() if record.msg.startswith(theirs)), None)
+        if kind:
+            bursts.note(kind)
+        return kind is None
 
-    log = logging.getLogger("uvicorn.error")
-    log.addFilter(note)
+    logs = [logging.getLogger(name) for name in ("uvicorn.error", "mcp.server.transport_security")]
+    for log in logs:
+        log.addFilter(note)
     try:
         yield
     finally:
-        log.removeFilter(note)
+        for log in logs:
+            log.removeFilter(note)
+
+
+_FOREIGN = "A request with the Host or Origin of another site was refused."
+_UPGRADE = "A request for another protocol, such as WebSocket, was answered as plain HTTP."
+_OF_STRANGERS = {
+    "Invalid HTTP request received.": "A request that is not HTTP was refused (400).",
+    "Unsupported upgrade request.": _UPGRADE,
+    "No supported WebSocket library detected.": _UPGRADE,
+    "Missing Host header": _FOREIGN,
+    "Invalid Host header": _FOREIGN,
+    "Invalid Origin header": _FOREIGN,
+}
+"""How the warnings of others begin, and what is logged instead: they can hold what a stranger wrote."""
 
 
 def _is_address(host: str) -> bool:

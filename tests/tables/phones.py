@@ -135,6 +135,7 @@ REFUSED = [
     ("070-174 06 05-6", "SE", "digits behind.*If +46701740605 is meant", "behind a hyphen"),
     ("+46701740605;ext=6", "SE", "more than one.*If +46701740605 is meant", "an extension of a link"),
     ("+46701740605x6", "SE", "latin small letter x.*If +46701740605 is meant", "an extension"),
+    ("6045551234", "US", "as +16045551234, a number in Canada", "a country that shares the code"),
     ("4.67E+10", "SE", "spreadsheet", "digits are lost"),
     ("4,67E+10", "SE", "spreadsheet", "as a Swedish spreadsheet writes it"),
     ("4.6701740605E+10", "SE", "spreadsheet.*If +46701740605 is meant", "no digit is lost"),

@@ -132,7 +132,7 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
 def _find_newest(message: Message, order: Order | None) -> str:
     """Return the status that is furthest on: 46elks' history can be behind its own delivery report."""
     known = [order.receipt.status] if order and order.receipt else []
-    return max(message.status, *known, key=_rank)
+    return max([message.status, *known], key=_rank)
 
 
 def _rank(status: str) -> int:
