@@ -62,8 +62,9 @@ async def test_metrics_count_calls_webhooks_orders_and_money() -> None:
             assert (await figures(where))["elks_mcp_listeners"] == 1
         async with http_client() as http:
             text = (await http.get(f"{where.url}/metrics")).text
+    names = re.sub(r" \S+$", "", text, flags=re.MULTILINE)  # without the values, which can have any digits
     for secret in ("46701740", "Hemligt", "112", box.password, box.username):
-        assert secret not in text
+        assert secret not in names
 
 
 @pytest.mark.parametrize(("host", "status"), [("192.0.2.7:8046", 200), ("evil.example", 421), ("[", 421)])
