@@ -96,7 +96,7 @@ async def leave(how: How, environ: dict[str, str], phase: Any, **connection: Any
 async def test_who_leaves_in_any_phase_leaves_one_outcome_that_can_be_asked_for(
     box: Sandbox, clock: ManualClock, tmp_path: Path, era: Era, how: How, phase: str
 ) -> None:
-    environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_TIMEOUT="0.6")
+    environ = live(box, ELKS_STATE_DIR=str(tmp_path))
     box.faults.inject(**PHASES[phase])
     reached = lambda: any(request.fault for request in box.requests)  # noqa: E731
     await leave(how, environ, reached, box=box, way=era, clock=clock)
@@ -170,7 +170,7 @@ async def test_64_identical_calls_over_4_processes_send_one_text_and_all_name_it
 @pytest.fixture
 async def client(box: Sandbox, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Client]:
     """A client of a server that really sends, with somebody who says no to every question."""
-    environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_TIMEOUT="0.4")
+    environ = live(box, ELKS_STATE_DIR=str(tmp_path))
     async with connected(environ, box=box, clock=clock) as client:
         yield client
 
