@@ -257,7 +257,9 @@ def _invalid_requests_noted(bursts: Bursts) -> Iterator[None]:
     """Have warnings of uvicorn and the SDK that anyone can cause logged as one of a burst."""
 
     def note(record: logging.LogRecord) -> bool:
-        kind = next((ours for theirs, ours in _OF_STRANGERS.items() if record.msg.startswith(theirs)), None)
+        kind = next(
+            (ours for theirs, ours in _OF_STRANGERS.items() if str(record.msg).startswith(theirs)), None
+        )
         if kind:
             bursts.note(kind)
         return kind is None
