@@ -24,7 +24,7 @@ from bench import Command, Session, compile_all, draw, simulated_46elks
 from sqlalchemy import insert, text
 
 from elks_mcp.app import App, open_app
-from elks_mcp.models import (
+from elks_mcp.domain.models import (
     Approval,
     Approver,
     Draft,
@@ -35,14 +35,14 @@ from elks_mcp.models import (
     Recall,
     Receipt,
 )
-from elks_mcp.money import Money
-from elks_mcp.phone import Number
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.phone import Number
+from elks_mcp.domain.text import measure
 from elks_mcp.settings import load
 from elks_mcp.store import Account, Idle, Pace, Storage
-from elks_mcp.store.book import Book
-from elks_mcp.store.database import Tx
-from elks_mcp.store.schema import orders
-from elks_mcp.text import measure
+from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.transactions import Tx
+from elks_mcp.store.orders import Book
 
 _PEERS = Path(__file__).parent / "bench_servers"
 _TO, _FROM = "+46701740605", "+46701740699"
@@ -295,7 +295,7 @@ def setups(names: list[str]) -> Iterator[list[Setup]]:
             setups.append(Setup("SQLite", {"ELKS_STATE_DIR": folder}, 25, 60, 30))
         if "postgres" in names:
             sys.path.insert(0, str(Path(__file__).parent.parent))
-            from tests.postgres import new_database, running_postgres  # noqa: PLC0415  (only where wanted)
+            from tests.support.postgres import new_database, running_postgres  # noqa: PLC0415  (only where wanted)
 
             url = new_database(stack.enter_context(running_postgres()))
             environ = {"ELKS_DATABASE_URL": url, "ELKS_SECRET_KEY": _KEY}

@@ -24,7 +24,7 @@ from crash.lane import run
 from crash.plan import Plan
 from crash.report import Found, write_report
 from crash.suite import NO_POSTGRES, plan_counterproof, plan_lanes, run_all
-from tests.postgres import NoPostgresError
+from tests.support.postgres import NoPostgresError
 
 
 def main() -> int:

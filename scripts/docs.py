@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 
 from elks_mcp import settings
 from elks_mcp.mcp_server.server import TOOLS
-from elks_mcp.mcp_server.tool import ElksTool
+from elks_mcp.mcp_server.tools.base import ElksTool
 from elks_mcp.settings import ALSO_AS_FILE, Settings
 
 _DOCS = Path(__file__).parent.parent / "docs"

@@ -1,4 +1,4 @@
-"""Write src/elks_mcp/top_level.py, the list of all top-level domains, from the Public Suffix List.
+"""Write `domain/guards/top_level.py`, the list of all top-level domains, from the Public Suffix List.
 
     uv run --with publicsuffixlist python scripts/top_level.py
 
@@ -12,7 +12,7 @@ import textwrap
 from importlib.resources import files
 from pathlib import Path
 
-_MODULE = Path(__file__).parent.parent / "src" / "elks_mcp" / "top_level.py"
+_MODULE = Path(__file__).parent.parent / "src" / "elks_mcp" / "domain" / "guards" / "top_level.py"
 _WIDTH = 100
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from .postgres import (  # noqa: F401  (fixtures)
+from tests.support.postgres import (  # noqa: F401  (fixtures)
     migrated_database,
     postgres_database,
     postgres_url,

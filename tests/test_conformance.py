@@ -11,10 +11,10 @@ import anyio
 import pytest
 from pydantic import WithJsonSchema
 
-from .clocks import HANG
-from .conformance.fixtures import mount
-from .connecting import new_box
-from .web import site
+from tests.conformance.fixtures import mount
+from tests.support.clocks import HANG
+from tests.support.connecting import new_box
+from tests.support.web import site
 
 pytestmark = [
     pytest.mark.anyio,

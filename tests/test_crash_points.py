@@ -16,15 +16,14 @@ import pytest
 from hypothesis import settings
 from pydantic import SecretStr
 
+from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Approver, Order, Report
 from elks_mcp.errors import Refused, StateUnavailable
-from elks_mcp.models import ACCEPTED, NEVER_SENT, Approver, Order, Report
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import Place
-from elks_mcp.store.desk import Desk
+from elks_mcp.store.admin import Desk
 from elks_mcp.store.store import Store
-
-from .provider import a_draft, an_approval
-from .stores import (
+from tests.support.provider import a_draft, an_approval
+from tests.support.stores import (
     DATABASES,
     KEY,
     PRICE,

@@ -24,9 +24,8 @@ from elks_mcp.cli import commands
 from elks_mcp.cli.sandbox import PASSWORD_FILE
 from elks_mcp.sandbox import account
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, load
-
-from .connecting import call, come_true, data
-from .process import PROGRAM
+from tests.support.connecting import call, come_true, data
+from tests.support.process import PROGRAM
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 _OURS = ("sandbox", "one", "two")

@@ -18,30 +18,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.api import DEFAULT_BASE_URL
 from elks_mcp.cli import commands
-from elks_mcp.client import MOST_READ
-from elks_mcp.guards import GUARD_NAMES, NOT_SWITCHABLE, Facts, find
-from elks_mcp.inbox import FRESH
+from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE, Facts, find
+from elks_mcp.domain.models import AccountNumbers, Draft, OptOut, Recall, Taint
+from elks_mcp.domain.opt_outs import OptWord, find_word
+from elks_mcp.domain.phone import Number, SenderId
+from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
+from elks_mcp.domain.taint import WORDS_WORK_FOR
+from elks_mcp.domain.text import measure
+from elks_mcp.elks.client import MOST_READ
+from elks_mcp.elks.transport import DEFAULT_BASE_URL
+from elks_mcp.inbound.history import FRESH
 from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.mcp_server.server import TOOLS
-from elks_mcp.models import AccountNumbers, Draft, OptOut, Recall, Taint
-from elks_mcp.opt_out import OptWord, find_word
-from elks_mcp.outbox import LEASE_SPARE
-from elks_mcp.phone import Number, SenderId
-from elks_mcp.policy import Confirm, Policy, largest_day, largest_price
+from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
-from elks_mcp.store import claims, doubts, upkeep
-from elks_mcp.store.book import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
-from elks_mcp.store.earlier import REPEATED_WITHIN
-from elks_mcp.store.hashes import KEY_FILE
-from elks_mcp.store.people import LATELY
-from elks_mcp.store.place import DATABASE_FILE
-from elks_mcp.strangers import WORDS_WORK_FOR
-from elks_mcp.text import measure
-
-from .strategies import drafts, facts_about, policies
-from .test_guards import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
+from elks_mcp.store import claims, doubts
+from elks_mcp.store import cleanup as upkeep
+from elks_mcp.store.db.hashes import KEY_FILE
+from elks_mcp.store.known_numbers import LATELY
+from elks_mcp.store.location import DATABASE_FILE
+from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.prior import REPEATED_WITHIN
+from tests.domain.guards.test_rules import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
+from tests.support.strategies import drafts, facts_about, policies
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

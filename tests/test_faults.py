@@ -10,9 +10,8 @@ import pytest
 from mcp import Client
 
 from elks_mcp.sandbox import Fault, Sandbox
-
-from .clocks import HANG, ManualClock, autojump
-from .connecting import PHONE, Era, call, connected, data, live, new_box, posted, words
+from tests.support.clocks import HANG, ManualClock, autojump
+from tests.support.connecting import PHONE, Era, call, connected, data, live, new_box, posted, words
 
 pytestmark = pytest.mark.anyio
 

@@ -14,10 +14,9 @@ from mcp import Client
 from mcp_types import CallToolResult
 
 from elks_mcp.sandbox import Sandbox
-
-from .clocks import ManualClock, pass_time
-from .connecting import box_on, call, connected, data, live, posted, words
-from .tables.hostile import HOSTILE, PREVIOUS, UNLISTED, Call, Hostile
+from tests.support.clocks import ManualClock, pass_time
+from tests.support.connecting import box_on, call, connected, data, live, posted, words
+from tests.tables.hostile import HOSTILE, PREVIOUS, UNLISTED, Call, Hostile
 
 pytestmark = pytest.mark.anyio
 

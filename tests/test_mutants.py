@@ -16,11 +16,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 STORE, RACES, CRASHES, OUTBOX, ROAD = (
-    "tests/test_store.py",
-    "tests/test_store_races.py",
+    "tests/store/test_store.py",
+    "tests/store/test_races.py",
     "tests/test_crash_points.py",
-    "tests/test_outbox.py",
-    "tests/test_api.py",
+    "tests/sending/test_outbox.py",
+    "tests/elks/test_transport.py",
 )
 
 
@@ -92,21 +92,21 @@ MUTANTS = (
     ),
     Mutant(
         "no lease check before the first byte",
-        "outbox/sending.py",
+        "sending/attempt.py",
         (("return not self._deadline.has_passed", "return True"),),
         OUTBOX,
         "wakes_after_the_time_to_begin or was_frozen",
     ),
     Mutant(
         "no lease check before the form",
-        "handover.py",
+        "elks/handover.py",
         (("require(self._right.is_in_time())", "pass"),),
         ROAD,
         "may_not_send_any_more",
     ),
     Mutant(
         "a form that is not taken back",
-        "handover.py",
+        "elks/handover.py",
         (
             (
                 "if self._cork is not None and self._socket is not None and not self._right.is_in_time():",
@@ -126,14 +126,14 @@ MUTANTS = (
     ),
     Mutant(
         "a budget that is read and then written",
-        "store/database.py",
+        "store/db/transactions.py",
         (("work, writes=True, decides=True)", "work, writes=True, decides=False)"),),
         RACES,
         "eight_processes and postgres",
     ),
     Mutant(
         "a writer of SQLite that begins as a reader",
-        "store/database.py",
+        "store/db/transactions.py",
         (("work, writes=True, decides=True)", "work, writes=False, decides=True)"),),
         STORE,
         "has_the_lock_before_looking",
@@ -165,7 +165,7 @@ MUTANTS = (
     ),
     Mutant(
         "a message too many is taken for ours",
-        "reconcile.py",
+        "domain/doubts.py",
         (("if len(same) > len(equals):", "if not same:"),),
         STORE,
         "left_to_a_person and sqlite",
@@ -179,14 +179,14 @@ MUTANTS = (
     ),
     Mutant(
         "a repeat that is not noticed",
-        "store/earlier.py",
+        "store/prior.py",
         (("repeated = _find_repeated(rows) if dedupe else None", "repeated = None"),),
         STORE,
         "same_text_again and sqlite",
     ),
     Mutant(
         "a yes that works twice",
-        "store/book.py",
+        "store/orders.py",
         (("if row.state != OrderState.WAITING:", "if row.state == OrderState.EXPIRED:"),),
         STORE,
         "lets_an_order_go_once and sqlite",
@@ -207,7 +207,7 @@ MUTANTS = (
     ),
     Mutant(
         "sent texts that cost nothing",
-        "store/changes.py",
+        "store/db/changes.py",
         (("charge=case((_COST > 0, _COST), else_=orders.c.price)", "charge=0"),),
         STORE,
         "budget_holds and sqlite",
@@ -216,14 +216,14 @@ MUTANTS = (
         "an echo of our own text is its sender's word",
         "store/self_caused.py",
         (("    return any(\n", "    return False and any(\n"),),
-        "tests/test_self_caused.py",
+        "tests/store/test_self_caused.py",
         "nobodys_word",
     ),
     Mutant(
         "parallel calls spread a stranger's text",
-        "orders.py",
+        "sending/orders.py",
         (("self._recheck_unasked if approval.approver is Approver.POLICY else self", "self"),),
-        "tests/test_taint.py",
+        "tests/mcp_server/test_taint.py",
         "at_the_same_time",
     ),
     Mutant(
@@ -235,35 +235,35 @@ MUTANTS = (
     ),
     Mutant(
         "texts that stay",
-        "store/changes.py",
+        "store/db/changes.py",
         (('return {} if tx.keeps_texts else {"text": None}', "return {}"),),
         STORE,
         "gone_once_its_order and sqlite",
     ),
     Mutant(
         "texts that stay in the file",
-        "store/engines.py",
+        "store/db/engines.py",
         (('"secure_delete=ON"', '"secure_delete=OFF"'),),
         STORE,
         "gone_once_its_order and sqlite or gone_from_every_page",
     ),
     Mutant(
         "a disk that is not waited for",
-        "store/engines.py",
+        "store/db/engines.py",
         (('"synchronous=FULL"', '"synchronous=OFF"'),),
         STORE,
         "lose_and_to_keep_nothing",
     ),
     Mutant(
         "a log that loses data with several processes",
-        "store/engines.py",
+        "store/db/engines.py",
         (("SAFE_WAL = (3, 51, 3)", "SAFE_WAL = (3, 7, 0)"),),
         STORE,
         "lose_and_to_keep_nothing",
     ),
     Mutant(
         "a post that is tried again by itself",
-        "api.py",
+        "elks/transport.py",
         (
             (
                 'return await self._request(self._fresh, "POST", path, data=form, right=right)',

@@ -16,15 +16,15 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
-from elks_mcp.models import Draft
-from elks_mcp.phone import Number, SenderId
+from elks_mcp.domain.models import Draft
+from elks_mcp.domain.phone import Number, SenderId
+from elks_mcp.domain.text import cleaned
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 from elks_mcp.settings import load
-from elks_mcp.text import cleaned
-
-from .clocks import HANG, at_rest, autojump, pass_time
-from .clocks import ManualClock as OurClock
-from .connecting import (
+from tests.sandbox.serving import serve
+from tests.support.clocks import HANG, at_rest, autojump, pass_time
+from tests.support.clocks import ManualClock as OurClock
+from tests.support.connecting import (
     EITHER_ERA,
     ERAS,
     PHONE,
@@ -44,8 +44,7 @@ from .connecting import (
     until,
     words,
 )
-from .process import Process, running
-from .sandbox.serving import serve
+from tests.support.process import Process, running
 
 pytestmark = pytest.mark.anyio
 
@@ -1016,7 +1015,7 @@ def noisy(name, *rest, **more):
         seen.add(name)
         noise(name)
     if name == "elks_mcp.app":
-        sys.modules["elks_mcp.client"].ElksClient.get_account = get_account
+        sys.modules["elks_mcp.elks.client"].ElksClient.get_account = get_account
     return module
 
 async def get_account(self):

@@ -17,11 +17,23 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
-
-from .connecting import EITHER_ERA, ERAS, PHONE, Era, call, data, live, new_box, posted, until, words
-from .process import PROGRAM
-from .sandbox.serving import serve
-from .test_promises import (
+from tests.sandbox.serving import serve
+from tests.support.connecting import (
+    EITHER_ERA,
+    ERAS,
+    PHONE,
+    Era,
+    call,
+    data,
+    live,
+    new_box,
+    posted,
+    until,
+    words,
+)
+from tests.support.process import PROGRAM
+from tests.support.web import http_client
+from tests.test_promises import (
     CANARY_KEY,
     CANARY_NUMBER,
     CANARY_PASSWORD,
@@ -31,9 +43,8 @@ from .test_promises import (
     leaks,
     see_strangers_words_as_data,
 )
-from .test_replicas import replicas
-from .test_webhooks import told
-from .web import http_client
+from tests.web.test_replicas import replicas
+from tests.web.test_webhooks import told
 
 pytestmark = pytest.mark.anyio
 

@@ -17,9 +17,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from elks_mcp.sandbox import Fault, Sandbox
-
-from .clocks import HANG, ManualClock, autojump, pass_time
-from .connecting import (
+from tests.sandbox.serving import serve
+from tests.support.clocks import HANG, ManualClock, autojump, pass_time
+from tests.support.connecting import (
     ERAS,
     PHONE,
     Era,
@@ -34,7 +34,6 @@ from .connecting import (
     until,
     words,
 )
-from .sandbox.serving import serve
 
 pytestmark = pytest.mark.anyio
 

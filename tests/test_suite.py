@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from elks_mcp.sandbox import Fault
-
-from .clocks import HANG
-from .connecting import ERAS, WAYS
-from .stores import DATABASES
+from tests.support.clocks import HANG
+from tests.support.connecting import ERAS, WAYS
+from tests.support.stores import DATABASES
 
 HERE = Path(__file__).parent
 PROMISES = HERE.parent / "docs" / "promises.md"

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
-from tests.postgres import new_database, running_postgres
+from tests.support.postgres import new_database, running_postgres
 
 from crash.plan import Plan
 

@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-from elks_mcp.stdout import diverted
+from elks_mcp.runtime.stdout import diverted
 
 
 def main() -> None:

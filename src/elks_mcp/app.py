@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.api import Api, Credentials
-from elks_mcp.bursts import Bursts
-from elks_mcp.client import ElksClient
-from elks_mcp.clock import Clock
-from elks_mcp.counters import Counters
+from elks_mcp.domain.limits import UNLIMITED, Limits, Most, Share
+from elks_mcp.domain.models import Caller, Scope
+from elks_mcp.domain.phone import Number, Sender
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.taint import Strangers
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.elks.transport import Api, Credentials
 from elks_mcp.errors import Misconfigured
-from elks_mcp.hearing import Hearing
-from elks_mcp.inbox import Inbox
-from elks_mcp.limits import UNLIMITED, Limits, Most, Share
-from elks_mcp.models import Caller, Scope
-from elks_mcp.orders import Orders
-from elks_mcp.outbox import Habits, Outbox
-from elks_mcp.own_numbers import OwnNumbers
-from elks_mcp.phone import Number, Sender
-from elks_mcp.policy import Policy
-from elks_mcp.replies import Replies
+from elks_mcp.inbound.history import Inbox
+from elks_mcp.inbound.replies import Replies
+from elks_mcp.inbound.webhooks import Hearing
+from elks_mcp.runtime.bursts import Bursts
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.metrics import Counters
+from elks_mcp.runtime.tasks import unwrapped
+from elks_mcp.sending import Habits, Outbox
+from elks_mcp.sending.orders import Orders
 from elks_mcp.settings import Configuration, explain_mistake, explain_unexpanded
 from elks_mcp.store import Account, Storage
-from elks_mcp.strangers import Strangers
-from elks_mcp.tasks import unwrapped
 
 if TYPE_CHECKING:
     from elks_mcp.sandbox import Sandbox

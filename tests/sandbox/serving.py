@@ -8,7 +8,7 @@ import anyio
 import uvicorn
 
 from elks_mcp.sandbox import Sandbox
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 
 class Server(uvicorn.Server):

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from elks_mcp.sandbox import Fault, Sandbox
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 from .clients import open_client, sms
 

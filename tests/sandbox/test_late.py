@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from elks_mcp.sandbox import Fault, Sandbox, SystemClock
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 from .clients import open_client, sms
 

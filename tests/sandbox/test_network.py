@@ -15,7 +15,7 @@ from elks_mcp.sandbox import (
     Sandbox,
     SystemClock,
 )
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 from .clients import PHONE, open_client, sms
 

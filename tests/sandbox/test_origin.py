@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.sandbox import ManualClock, Sandbox
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 from .browser import Browser
 from .clients import open_outside, sms

@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.sandbox import Sandbox
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 from .browser import Browser, find_browser, start_browser
 from .clients import PHONE, open_client, sms

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from elks_mcp.sandbox import Clock, Fault, ManualClock, Sandbox, SystemClock
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 from .clients import sms
 from .serving import serve

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from elks_mcp.sandbox import ManualClock, Rules, Sandbox
-from tests.clocks import HANG
+from tests.support.clocks import HANG
 
 from .clients import PHONE, open_client, sms
 

@@ -14,7 +14,7 @@ from elks_mcp.sandbox import ManualClock, Sandbox
 from .clients import PHONE, open_client, sms
 
 pytestmark = pytest.mark.anyio
-WIRE = Path(__file__).parents[1] / "wire"
+WIRE = Path(__file__).parents[1] / "elks" / "wire"
 ERRORS = sorted(path.stem for path in WIRE.glob("error_*.json"))
 DAY_BEFORE = datetime(2026, 1, 14, 9, 52, 7, 302_000, tzinfo=UTC)
 FORMATS = {

@@ -9,7 +9,7 @@ import click
 
 from elks_mcp.cli.by_hand import BY_HAND
 from elks_mcp.cli.environment import act, find_state_dir, in_state_dir, read_options
-from elks_mcp.stdout import diverted
+from elks_mcp.runtime.stdout import diverted
 
 _EXPLANATION = """\
 elks-mcp is an MCP server: a program like Claude, VS Code or Cursor starts it and talks to it.

@@ -26,7 +26,7 @@ def approve(context: click.Context, approval: str) -> None:
 
     Exit code 0 if the text is approved, 1 if it is not.
     """
-    from elks_mcp.cli import approving  # noqa: PLC0415
+    from elks_mcp.cli import approval as approving  # noqa: PLC0415
 
     act(context, lambda configuration: approving.approve(configuration, approval))
 
@@ -36,7 +36,7 @@ def approve(context: click.Context, approval: str) -> None:
 @click.pass_context
 def pending(context: click.Context) -> None:
     """List the texts that wait for a person, and why."""
-    from elks_mcp.cli import approving  # noqa: PLC0415
+    from elks_mcp.cli import approval as approving  # noqa: PLC0415
 
     act(context, approving.list_pending)
 
@@ -59,7 +59,7 @@ def outbox(context: click.Context) -> None:
 @click.pass_context
 def list_orders(context: click.Context, limit: int) -> None:
     """List orders, without their texts; what is unfinished or unknown first."""
-    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+    from elks_mcp.cli import orders as topic  # noqa: PLC0415
 
     act(context, lambda configuration: topic.list_orders(configuration, limit))
 
@@ -73,7 +73,7 @@ def show(context: click.Context, number: str) -> None:
 
     The text is shown while it may still be needed; once an order is settled it is gone.
     """
-    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+    from elks_mcp.cli import orders as topic  # noqa: PLC0415
 
     act(context, lambda configuration: topic.show(configuration, number))
 
@@ -84,7 +84,7 @@ def show(context: click.Context, number: str) -> None:
 @click.pass_context
 def cancel(context: click.Context, number: str) -> None:
     """Cancel an order that waits or is queued. What is on the wire cannot be called back."""
-    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+    from elks_mcp.cli import orders as topic  # noqa: PLC0415
 
     act(context, lambda configuration: topic.cancel(configuration, number))
 
@@ -100,7 +100,7 @@ def resolve(context: click.Context, number: str, *, sent: bool) -> None:
     No machine sends an unknown order again, since it may have gone out. Look at 46elks.com under SMS
     history, or ask the recipient, and say it here. An order in doubt is still being looked into.
     """
-    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+    from elks_mcp.cli import orders as topic  # noqa: PLC0415
 
     act(context, lambda configuration: topic.resolve(configuration, number, sent=sent))
 
@@ -113,7 +113,7 @@ def resume(context: click.Context) -> None:
 
     A server looks by itself, twice a minute, whether credentials or money are mended; this tells it at once.
     """
-    from elks_mcp.cli import outbox as topic  # noqa: PLC0415
+    from elks_mcp.cli import orders as topic  # noqa: PLC0415
 
     act(context, topic.resume)
 

@@ -17,20 +17,20 @@ import click
 from pydantic import SecretStr
 
 from elks_mcp.app import App
-from elks_mcp.cli.accounts import examine_accounts
-from elks_mcp.cli.checks import Check, compare_numbers, find_obstacle, list_faults, list_slips
-from elks_mcp.cli.idle import open_idle
-from elks_mcp.cli.showing import counted, say, show_account, show_username
+from elks_mcp.cli.doctor_accounts import examine_accounts
+from elks_mcp.cli.doctor_settings import Check, compare_numbers, find_obstacle, list_faults, list_slips
+from elks_mcp.cli.output import counted, say, show_account, show_username
+from elks_mcp.cli.read_only import open_idle
 from elks_mcp.cli.state import State
+from elks_mcp.domain.doubts import explain_quiet
+from elks_mcp.domain.models import UNFINISHED, Draft, OrderState
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.phone import Number, Sender, SenderId
+from elks_mcp.domain.policy import largest_price
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.models import UNFINISHED, Draft, OrderState
-from elks_mcp.money import Money
-from elks_mcp.phone import Number, Sender, SenderId
-from elks_mcp.policy import largest_price
-from elks_mcp.reconcile import explain_quiet
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
-from elks_mcp.store.database import Database
-from elks_mcp.store.desk import Desk
+from elks_mcp.store.admin import Desk
+from elks_mcp.store.db.transactions import Database
 from elks_mcp.store.storage import check_folder
 
 _TEST_NUMBER = Number("+46700000000")

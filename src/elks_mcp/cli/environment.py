@@ -10,12 +10,12 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
-from elks_mcp.cli.showing import say
+from elks_mcp.cli.output import say
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.faults import Fault, Unreadable, explain_faults
-from elks_mcp.readers import read_folder, read_text
 from elks_mcp.settings import ENV_FILE, Configuration, default_state_dir, is_set, read
-from elks_mcp.store.private import is_open_to_all
+from elks_mcp.settings.parsers import read_folder, read_text
+from elks_mcp.settings.problems import Fault, Unreadable, explain_faults
+from elks_mcp.store.private_files import is_open_to_all
 
 STATE_DIR = "--state-dir"
 _STATE_DIR, _ENV_FILE = "elks_mcp.state_dir", "elks_mcp.env_file"

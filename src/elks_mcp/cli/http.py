@@ -11,18 +11,18 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
-from elks_mcp import logs
 from elks_mcp.app import open_app
-from elks_mcp.cli.connections import HttpConfig, count_allowed, raise_descriptor_limit
-from elks_mcp.cli.listening import BACKLOG, listen
+from elks_mcp.cli.sockets import BACKLOG, listen
+from elks_mcp.cli.startup_warnings import warn
 from elks_mcp.cli.tokens import is_any_valid
-from elks_mcp.cli.warnings import warn
-from elks_mcp.clock import Clock
+from elks_mcp.domain.limits import per_caller
 from elks_mcp.errors import Misconfigured
-from elks_mcp.limits import per_caller
+from elks_mcp.runtime import logs
+from elks_mcp.runtime.clock import Clock
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.web import Web, is_local
+from elks_mcp.web.asgi import Web, is_local
+from elks_mcp.web.connections import HttpConfig, count_allowed, raise_descriptor_limit
 
 _GRACE = 30
 """Seconds that calls under way have to end, when the server is stopped."""

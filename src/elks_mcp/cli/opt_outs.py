@@ -6,13 +6,13 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
-from elks_mcp.cli.showing import counted, say, show_moment
+from elks_mcp.cli.output import counted, say, show_moment
 from elks_mcp.cli.state import State
+from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput
-from elks_mcp.faults import Unreadable
-from elks_mcp.phone import Number, parse_number
-from elks_mcp.readers import decode_text
 from elks_mcp.settings import Configuration
+from elks_mcp.settings.parsers import decode_text
+from elks_mcp.settings.problems import Unreadable
 from elks_mcp.store.opt_outs import OptOuts, Recorded
 
 _LONGEST_REASON = 200

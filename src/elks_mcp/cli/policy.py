@@ -2,9 +2,9 @@
 
 import anyio
 
-from elks_mcp.cli.idle import open_idle
-from elks_mcp.cli.showing import say
-from elks_mcp.mcp_server.standing import describe_policy
+from elks_mcp.answers.policy import describe_policy
+from elks_mcp.cli.output import say
+from elks_mcp.cli.read_only import open_idle
 from elks_mcp.settings import Configuration
 
 

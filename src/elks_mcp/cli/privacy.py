@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
-from elks_mcp.cli.showing import counted, say, show_username
+from elks_mcp.cli.output import counted, say, show_username
 from elks_mcp.cli.state import State
+from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput
-from elks_mcp.phone import Number, parse_number
 from elks_mcp.settings import Configuration
-from elks_mcp.store.traces import Held, Removed, Traces
+from elks_mcp.store.privacy import Held, Removed, Traces
 
 
 def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import uvicorn
 
-from elks_mcp.cli.listening import listen
+from elks_mcp.cli.sockets import listen
 from elks_mcp.sandbox import Sandbox
 
 PASSWORD_FILE = "sandbox.password"  # noqa: S105  (where it is kept)

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from elks_mcp import logs
-from elks_mcp.cli.warnings import warn
+from elks_mcp.cli.startup_warnings import warn
+from elks_mcp.runtime import logs
+from elks_mcp.runtime.stdout import divert_for_good, diverted
 from elks_mcp.settings import Configuration
-from elks_mcp.stdout import divert_for_good, diverted
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
@@ -22,7 +22,7 @@ def serve(configuration: Configuration) -> None:
     why a server ended. It then answers every call with the reason, and does nothing else.
     """
     with diverted():
-        from elks_mcp.mcp_server.incoming import run_stdio  # noqa: PLC0415  (whatever loads here may print)
+        from elks_mcp.mcp_server.unreadable import run_stdio  # noqa: PLC0415  (whatever loads here may print)
 
         logs.set_up(configuration.settings.log_level)
         warn(configuration)

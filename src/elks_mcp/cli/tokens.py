@@ -7,10 +7,10 @@ import anyio
 import click
 
 from elks_mcp.app import App
-from elks_mcp.cli.idle import open_idle
-from elks_mcp.cli.showing import say, show_moment
+from elks_mcp.cli.output import say, show_moment
+from elks_mcp.cli.read_only import open_idle
+from elks_mcp.domain.models import Scope
 from elks_mcp.errors import InvalidInput, Misconfigured
-from elks_mcp.models import Scope
 from elks_mcp.settings import Configuration
 from elks_mcp.store.tokens import Tokens
 

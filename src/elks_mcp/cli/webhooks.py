@@ -6,11 +6,11 @@ import anyio
 import click
 
 from elks_mcp.app import App, hook_address
-from elks_mcp.cli.idle import open_idle
-from elks_mcp.cli.showing import say
+from elks_mcp.cli.output import say
+from elks_mcp.cli.read_only import open_idle
+from elks_mcp.domain.models import OwnNumber
+from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
-from elks_mcp.models import OwnNumber
-from elks_mcp.phone import Number, parse_number
 from elks_mcp.settings import Configuration
 
 

@@ -16,12 +16,12 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
+from elks_mcp.domain.approval import put_question
+from elks_mcp.domain.models import Approval, Approver, Draft, Effect, Finding, Order, Quote
+from elks_mcp.domain.policy import check_liftable, reasons_to_ask, who_agrees
 from elks_mcp.errors import NotApproved
-from elks_mcp.models import Approval, Approver, Draft, Effect, Finding, Order, Quote
-from elks_mcp.policy import check_liftable, reasons_to_ask, who_agrees
-from elks_mcp.questions import put_question
+from elks_mcp.runtime.tasks import background
 from elks_mcp.store import Placed
-from elks_mcp.tasks import background
 
 ANSWER_WITHIN = timedelta(minutes=5)
 """No answer in this time is a no."""

@@ -8,7 +8,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 from pydantic import ValidationError
 
-from elks_mcp.wording import is_empty_word
+from elks_mcp.runtime.validation import is_empty_word
 
 _RECIPIENT, _ABOUT = "somebody I shall name", "something I shall tell you"
 

@@ -8,8 +8,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_REQUEST, CallToolResult, TextContent
 
 from elks_mcp.errors import Misconfigured
-from elks_mcp.mcp_server.audit import write_audit_line
-from elks_mcp.mcp_server.tool import ElksTool
+from elks_mcp.mcp_server.tools.audit import write_audit_line
+from elks_mcp.mcp_server.tools.base import ElksTool
 
 _NEED_APP = frozenset(
     {"resources/read", "resources/subscribe", "subscriptions/listen", "completion/complete"}

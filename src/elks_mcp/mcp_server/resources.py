@@ -10,13 +10,13 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.resources import Resource
 
+from elks_mcp.answers.policy import describe_policy
+from elks_mcp.answers.results import HistoryAnswer, HistoryEntry, Shown
 from elks_mcp.app import App
+from elks_mcp.domain.models import Direction
 from elks_mcp.errors import ElksError
-from elks_mcp.mcp_server.answers import HistoryAnswer, HistoryEntry, Shown
 from elks_mcp.mcp_server.scopes import app_of_caller
-from elks_mcp.mcp_server.showing import show, show_list
-from elks_mcp.mcp_server.standing import describe_policy
-from elks_mcp.models import Direction
+from elks_mcp.mcp_server.taint import show, show_list
 
 _JSON = "application/json"
 _LATEST = 20

@@ -1,6 +1,6 @@
 """What a caller needs for what they ask, and that nobody gets further.
 
-The door (`access.py`) asks `needs` before anything is read further, and answers 403. This is the second
+The door (`web/tokens.py`) asks `needs` before anything is read further, and answers 403. This is the second
 lock: whatever reaches the protocol is held to the same, lists leave out what a caller cannot use, and every
 tool works with that caller's orders only.
 """
@@ -18,8 +18,8 @@ from mcp_types import INVALID_REQUEST, SubscriptionFilter
 from pydantic import ValidationError
 
 from elks_mcp.app import ANYBODY, App
-from elks_mcp.mcp_server.tool import ElksTool
-from elks_mcp.models import Caller, Scope
+from elks_mcp.domain.models import Caller, Scope
+from elks_mcp.mcp_server.tools.base import ElksTool
 
 
 class CallerToken(AccessToken):

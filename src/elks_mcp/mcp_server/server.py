@@ -11,16 +11,19 @@ from mcp.server.context import ServerMiddleware
 from mcp.server.request_state import RequestStateSecurity
 
 from elks_mcp.app import App
-from elks_mcp.mcp_server import account, replying, rules, texting
-from elks_mcp.mcp_server.completing import add_completions
-from elks_mcp.mcp_server.listing import Remembered
+from elks_mcp.domain.phone import HOME_REGION
+from elks_mcp.domain.policy import Confirm, Policy
+from elks_mcp.mcp_server.completion import add_completions
+from elks_mcp.mcp_server.list_cache import Remembered
 from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.refusing import Refusing
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import Scoped, needs_for
-from elks_mcp.mcp_server.updates import Updates
-from elks_mcp.phone import HOME_REGION
-from elks_mcp.policy import Confirm, Policy
+from elks_mcp.mcp_server.subscriptions import Updates
+from elks_mcp.mcp_server.tools import account
+from elks_mcp.mcp_server.tools import policy as rules
+from elks_mcp.mcp_server.tools import replies as replying
+from elks_mcp.mcp_server.tools import sms as texting
 
 TOOLS = (*texting.TOOLS, *replying.TOOLS, *account.TOOLS, *rules.TOOLS)
 

@@ -11,8 +11,8 @@ from elks_mcp.sandbox.faults import Fault, InjectedFault
 from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, Text
 from elks_mcp.sandbox.messages import Message
 from elks_mcp.sandbox.network import CannotAnswerError
+from elks_mcp.sandbox.provider import Rules
 from elks_mcp.sandbox.requests import ApiRequest
-from elks_mcp.sandbox.rules import Rules
 from elks_mcp.sandbox.webhooks import WebhookAttempt
 
 __all__ = [

@@ -7,7 +7,7 @@ published; where there are none, the most likely one. docs/sandbox.md says which
 import re
 from datetime import datetime, timedelta
 
-from elks_mcp.sandbox import answers
+from elks_mcp.sandbox import responses as answers
 from elks_mcp.sandbox.faults import Fault
 from elks_mcp.sandbox.messages import PAGE_LIMIT, Message, format_time, is_hidden, parse_time
 from elks_mcp.sandbox.network import Outgoing, is_number

@@ -15,15 +15,15 @@ from elks_mcp.sandbox.account import (
     Charge,
     OwnNumber,
 )
-from elks_mcp.sandbox.app import build_app
+from elks_mcp.sandbox.asgi import build_app
 from elks_mcp.sandbox.clock import Clock, SystemClock
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.handsets import Handset
+from elks_mcp.sandbox.in_process import InProcessTransport
 from elks_mcp.sandbox.messages import Direction, Message, Status
 from elks_mcp.sandbox.origin import OwnOriginOnly
+from elks_mcp.sandbox.provider import CREDIT, Rules
 from elks_mcp.sandbox.requests import ApiRequest
-from elks_mcp.sandbox.rules import CREDIT, Rules
-from elks_mcp.sandbox.transport import InProcessTransport
 from elks_mcp.sandbox.webhooks import WebhookAttempt
 from elks_mcp.sandbox.world import World
 

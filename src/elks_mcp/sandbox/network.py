@@ -14,7 +14,7 @@ from elks_mcp.sandbox.agenda import Agenda
 from elks_mcp.sandbox.handsets import Behaviour, Handset, Text
 from elks_mcp.sandbox.messages import Direction, Message, MessageLog, Status, format_time
 from elks_mcp.sandbox.parts import count_parts
-from elks_mcp.sandbox.rules import Rules
+from elks_mcp.sandbox.provider import Rules
 from elks_mcp.sandbox.webhooks import Webhooks
 
 Step = Callable[[datetime], None]

@@ -14,7 +14,7 @@ import anyio
 import httpx2
 
 from elks_mcp.sandbox.agenda import Agenda
-from elks_mcp.sandbox.rules import Rules
+from elks_mcp.sandbox.provider import Rules
 
 Kind = Literal["delivery", "incoming"]
 OnBody = Callable[[str, datetime], None]

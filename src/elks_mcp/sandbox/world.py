@@ -13,8 +13,8 @@ from elks_mcp.sandbox.agenda import Agenda
 from elks_mcp.sandbox.clock import Clock, first_of
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.network import Network, Step
+from elks_mcp.sandbox.provider import Rules
 from elks_mcp.sandbox.requests import ApiRequest
-from elks_mcp.sandbox.rules import Rules
 from elks_mcp.sandbox.webhooks import Webhooks
 
 

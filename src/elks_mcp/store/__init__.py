@@ -4,7 +4,10 @@ Nothing here loads a database's libraries until `Storage.open` is called: to sta
 costs nothing.
 """
 
-from elks_mcp.store.answers import (
+from elks_mcp.store.db.hashes import SHORTEST_KEY
+from elks_mcp.store.location import Account, Place
+from elks_mcp.store.storage import Storage
+from elks_mcp.store.values import (
     Arrival,
     Idle,
     Issued,
@@ -17,9 +20,6 @@ from elks_mcp.store.answers import (
     Prospect,
     Wanted,
 )
-from elks_mcp.store.hashes import SHORTEST_KEY
-from elks_mcp.store.place import Account, Place
-from elks_mcp.store.storage import Storage
 
 __all__ = [
     "SHORTEST_KEY",

@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
-from elks_mcp.consent import follows
-from elks_mcp.models import ACCEPTED, NEVER_SENT, Direction, Message, Order, OrderState
-from elks_mcp.phone import Number, is_e164
-from elks_mcp.store.answers import Arrival, Wanted
-from elks_mcp.store.database import Database, Tx, reading
-from elks_mcp.store.schema import Moment, accounts, arrivals, contacts, is_one_of, orders
+from elks_mcp.domain.consent import follows
+from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Direction, Message, Order, OrderState
+from elks_mcp.domain.phone import Number, is_e164
+from elks_mcp.store.db.schema import Moment, accounts, arrivals, contacts, is_one_of, orders
+from elks_mcp.store.db.transactions import Database, Tx, reading
+from elks_mcp.store.values import Arrival, Wanted
 
 ARRIVALS_KEPT = timedelta(days=30)
 """How long is known that a text came in. Whoever waits for one asks sooner."""

@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
 
-from elks_mcp.models import Claim, Draft, OptOut, OrderState, Quote, Recall
-from elks_mcp.store.answers import Check, Idle, Pace
-from elks_mcp.store.changes import alter_all, close
-from elks_mcp.store.database import Tx
+from elks_mcp.domain.models import Claim, Draft, OptOut, OrderState, Quote, Recall
+from elks_mcp.store.db.changes import alter_all, close
+from elks_mcp.store.db.rows import parse_draft, parse_price
+from elks_mcp.store.db.schema import NOW, ago, orders
+from elks_mcp.store.db.transactions import Tx
+from elks_mcp.store.known_numbers import DAY, sum_spent
 from elks_mcp.store.opt_outs import opted_out_at
-from elks_mcp.store.people import DAY, sum_spent
-from elks_mcp.store.rows import parse_draft, parse_price
-from elks_mcp.store.schema import NOW, ago, orders
-from elks_mcp.store.traffic import find_idle, find_slot, take_slots
+from elks_mcp.store.pace import find_idle, find_slot, take_slots
+from elks_mcp.store.values import Check, Idle, Pace
 
 KEPT = timedelta(hours=1)
 """How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""

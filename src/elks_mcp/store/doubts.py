@@ -6,12 +6,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
-from elks_mcp.models import Message, OrderState, Receipt
-from elks_mcp.reconcile import Doubt, Verdict, judge
-from elks_mcp.store.changes import accept, change
-from elks_mcp.store.database import Database, Tx, deciding, reading
-from elks_mcp.store.rows import parse_draft
-from elks_mcp.store.schema import orders
+from elks_mcp.domain.doubts import Doubt, Verdict, judge
+from elks_mcp.domain.models import Message, OrderState, Receipt
+from elks_mcp.store.db.changes import accept, change
+from elks_mcp.store.db.rows import parse_draft
+from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.transactions import Database, Tx, deciding, reading
 
 LONGEST = timedelta(hours=1)
 """After this long in doubt nobody looks any more: history may have been tidied by then."""

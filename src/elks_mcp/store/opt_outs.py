@@ -20,13 +20,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.consent import LastSent, read_words
-from elks_mcp.models import Direction, Message, OptOut, OrderState
-from elks_mcp.opt_out import OptWord
-from elks_mcp.phone import Number, is_e164
+from elks_mcp.domain.consent import LastSent, read_words
+from elks_mcp.domain.models import Direction, Message, OptOut, OrderState
+from elks_mcp.domain.opt_outs import OptWord
+from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.arrivals import find_stored
-from elks_mcp.store.database import Database, Tx, reading, writing
-from elks_mcp.store.schema import contacts, is_one_of, opt_outs, orders
+from elks_mcp.store.db.schema import contacts, is_one_of, opt_outs, orders
+from elks_mcp.store.db.transactions import Database, Tx, reading, writing
 
 BY_TEXT, BY_PERSON = "text", "person"
 

@@ -23,14 +23,14 @@ from sqlalchemy import (
     select,
 )
 
-from elks_mcp.models import UNFINISHED, Claim, Order, OrderState, Receipt
-from elks_mcp.store.answers import Check, Idle, Outlook, Pace, PauseReason, Prospect
-from elks_mcp.store.changes import MessageTaken, accept, accept_unshared, change, close
+from elks_mcp.domain.models import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.claims import claim_due, is_queued
-from elks_mcp.store.database import Database, Tx, deciding, reading, writing, writing_once
+from elks_mcp.store.db.changes import MessageTaken, accept, accept_unshared, change, close
+from elks_mcp.store.db.schema import Moment, is_one_of, orders
+from elks_mcp.store.db.transactions import Database, Tx, deciding, reading, writing, writing_once
 from elks_mcp.store.opt_outs import has_opted_out
-from elks_mcp.store.schema import Moment, is_one_of, orders
-from elks_mcp.store.traffic import find_pause, pause, resume
+from elks_mcp.store.pace import find_pause, pause, resume
+from elks_mcp.store.values import Check, Idle, Outlook, Pace, PauseReason, Prospect
 
 
 class Queue:

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from elks_mcp.models import NEVER_SENT, Direction, Message
+from elks_mcp.domain.models import NEVER_SENT, Direction, Message
 from elks_mcp.store.arrivals import find_stored
-from elks_mcp.store.database import Tx
-from elks_mcp.store.schema import orders
+from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.transactions import Tx
 
 CAUSED_WITHIN = timedelta(minutes=10)
 """How long after an outgoing text an incoming one with the same sender and recipient may be its echo."""

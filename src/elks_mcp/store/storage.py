@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from elks_mcp.clock import Clock
 from elks_mcp.errors import Misconfigured, StateUnavailable
-from elks_mcp.store.bell import Bell, hear_others
-from elks_mcp.store.hashes import KEY_FILE, SHORTEST_KEY, Hasher, find_or_make_key, read_key
-from elks_mcp.store.peek import has_work
-from elks_mcp.store.place import Account, Place
-from elks_mcp.store.private import close_to_others, make_private_folder
-from elks_mcp.tasks import background
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.tasks import background
+from elks_mcp.store.db.hashes import KEY_FILE, SHORTEST_KEY, Hasher, find_or_make_key, read_key
+from elks_mcp.store.db.notifications import Bell, hear_others
+from elks_mcp.store.db.quick_check import has_work
+from elks_mcp.store.location import Account, Place
+from elks_mcp.store.private_files import close_to_others, make_private_folder
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store

@@ -4,21 +4,21 @@ import logging
 from dataclasses import dataclass
 from typing import Self
 
-from elks_mcp.clock import Clock
+from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.arrivals import Arrivals
-from elks_mcp.store.bell import Bell
-from elks_mcp.store.book import Book
-from elks_mcp.store.database import Database
+from elks_mcp.store.cleanup import Upkeep
+from elks_mcp.store.db.hashes import Hasher
+from elks_mcp.store.db.notifications import Bell
+from elks_mcp.store.db.transactions import Database
 from elks_mcp.store.doubts import Doubts
-from elks_mcp.store.events import Events
-from elks_mcp.store.generations import Generations
-from elks_mcp.store.hashes import Hasher
+from elks_mcp.store.inbound import Events
+from elks_mcp.store.location import Account, Place, explain_new_account
 from elks_mcp.store.opt_outs import OptOuts
-from elks_mcp.store.place import Account, Place, explain_new_account
+from elks_mcp.store.orders import Book
 from elks_mcp.store.queue import Queue
-from elks_mcp.store.shown import Shown
+from elks_mcp.store.taint import Shown
 from elks_mcp.store.tokens import Tokens
-from elks_mcp.store.upkeep import Upkeep
+from elks_mcp.store.webhook_secrets import Generations
 
 log = logging.getLogger(__name__)
 

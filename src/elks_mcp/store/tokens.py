@@ -4,13 +4,13 @@ import secrets
 
 from sqlalchemy import Row, insert, or_, select, update
 
+from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.errors import NotFound
-from elks_mcp.models import Caller, Scope
-from elks_mcp.store.answers import Issued, KnownTokens
-from elks_mcp.store.database import Database, Tx, reading, writing
-from elks_mcp.store.numbers import make_code
-from elks_mcp.store.place import Account
-from elks_mcp.store.schema import accounts, tokens
+from elks_mcp.store.db.codes import make_code
+from elks_mcp.store.db.schema import accounts, tokens
+from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.location import Account
+from elks_mcp.store.values import Issued, KnownTokens
 
 _MARK = "elks_mcp_"
 """What each begins with, so that who finds one knows what it is; so do programs that look for secrets."""

@@ -1,0 +1,178 @@
+"""How the texts that were sent fared, counted."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from statistics import median, quantiles
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from elks_mcp.answers.results import Amount, Answer, Shown
+from elks_mcp.domain.display import time_in_words
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.phone import country_name, parse_number
+from elks_mcp.errors import InvalidInput
+
+_STUCK = timedelta(hours=1)
+_ENOUGH = 5
+_POOR = 0.9
+
+
+class CountryStatistics(Shown):
+    """How texts to one country fared."""
+
+    country: str
+    messages: int
+    delivered: int
+    failed: int
+    cost: Amount
+
+
+class StatisticsAnswer(Answer):
+    """How texts fared. Rates are of those settled, which are delivered or failed for good."""
+
+    messages: int
+    by_status: dict[str, int]
+    delivered: int
+    failed: int
+    under_way: int
+    delivery_rate: Annotated[
+        float | None, Field(description="Delivered ÷ settled, 0 to 1; null before any is settled.")
+    ]
+    cost: Amount
+    cost_per_message: Amount | None
+    cost_per_part: Amount | None
+    seconds_to_delivery_median: float | None
+    seconds_to_delivery_p95: float | None
+    countries: tuple[CountryStatistics, ...]
+    oldest: AwareDatetime | None
+    newest: AwareDatetime | None
+    stands_out: str
+    note: str = ""
+
+    def in_words(self) -> str:
+        """Say the numbers in a few sentences."""
+        if not self.messages:
+            return f"No sent texts to count. {self.note}".rstrip()
+        counts = ", ".join(f"{count} {status}" for status, count in self.by_status.items())
+        rate = (
+            ""
+            if self.delivery_rate is None
+            else f" {self.delivery_rate:.0%} of those settled were delivered."
+        )
+        texts = "1 sent text" if self.messages == 1 else f"{self.messages} sent texts"
+        lines = [f"{texts}: {counts}.{rate}"]
+        if self.oldest and self.newest:
+            lines.append(f"From {time_in_words(self.oldest)} to {time_in_words(self.newest)}.")
+        lines.append(f"Cost {self.cost.in_words()}{_each(self.cost_per_message, self.cost_per_part)}.")
+        if self.seconds_to_delivery_median is not None and self.seconds_to_delivery_p95 is not None:
+            median_, p95 = self.seconds_to_delivery_median, self.seconds_to_delivery_p95
+            lines.append(f"Delivered within {median_:.0f} s (median), {p95:.0f} s (95 of 100).")
+        if len(self.countries) > 1:
+            lines += [
+                f"{c.country}: {c.messages}, {c.delivered} delivered, {c.failed} failed."
+                for c in self.countries
+            ]
+        return "\n".join([*lines, self.stands_out, *([self.note] if self.note else [])])
+
+
+def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> StatisticsAnswer:
+    """Count what became of sent messages, as of now. `note`: what was not looked at, or could not be read."""
+    by_status = Counter(message.status for message in messages)
+    delivered, failed = by_status["delivered"], by_status["failed"]
+    cost = _cost(messages)
+    parts = sum(message.parts or 1 for message in messages)
+    times = sorted(_seconds(messages))
+    created = sorted(message.created_at for message in messages if message.created_at)
+    countries = _by_country(messages)
+    return StatisticsAnswer(
+        messages=len(messages),
+        by_status=dict(sorted(by_status.items())),
+        delivered=delivered,
+        failed=failed,
+        under_way=len(messages) - delivered - failed,
+        delivery_rate=_rate(delivered, failed),
+        cost=Amount.of(cost),
+        cost_per_message=Amount.of(cost.split(len(messages))) if messages else None,
+        cost_per_part=Amount.of(cost.split(parts)) if messages else None,
+        seconds_to_delivery_median=median(times) if times else None,
+        seconds_to_delivery_p95=_p95(times),
+        countries=countries,
+        oldest=created[0] if created else None,
+        newest=created[-1] if created else None,
+        stands_out=_stands_out(messages, countries, now),
+        note=note,
+    )
+
+
+def _each(message: Amount | None, part: Amount | None) -> str:
+    return f", {message.in_words()} a text and {part.in_words()} a part" if message and part else ""
+
+
+def _rate(delivered: int, failed: int) -> float | None:
+    return delivered / (delivered + failed) if delivered + failed else None
+
+
+def _success(row: CountryStatistics) -> float:
+    """The rate of a country where something is settled."""
+    return row.delivered / (row.delivered + row.failed)
+
+
+def _cost(messages: Sequence[Message]) -> Money:
+    costs = [message.cost for message in messages if message.cost]
+    return Money(sum(cost.units for cost in costs), costs[0].currency if costs else "")
+
+
+def _seconds(messages: Sequence[Message]) -> list[float]:
+    """List how long deliveries took; 46elks tells their time to the second, so none is below 0."""
+    both = [(m.created_at, m.delivered_at) for m in messages if m.created_at and m.delivered_at]
+    return [max(0.0, (delivered - created).total_seconds()) for created, delivered in both]
+
+
+def _p95(times: list[float]) -> float | None:
+    return quantiles(times, n=20, method="inclusive")[-1] if len(times) > 1 else (times[0] if times else None)
+
+
+def _by_country(messages: Sequence[Message]) -> tuple[CountryStatistics, ...]:
+    regions: dict[str, list[Message]] = {}
+    for message in messages:
+        regions.setdefault(_country(message.to), []).append(message)
+    rows = sorted(regions.items(), key=lambda row: (-len(row[1]), row[0]))
+    return tuple(
+        CountryStatistics(
+            country=country,
+            messages=len(group),
+            delivered=sum(message.status == "delivered" for message in group),
+            failed=sum(message.status == "failed" for message in group),
+            cost=Amount.of(_cost(group)),
+        )
+        for country, group in rows
+    )
+
+
+def _country(number: str) -> str:
+    try:
+        return country_name(parse_number(number).region)
+    except InvalidInput:
+        return "unknown country"
+
+
+def _stands_out(messages: Sequence[Message], countries: Sequence[CountryStatistics], now: datetime) -> str:
+    """Say the one thing worth looking at, in a sentence."""
+    judged = [row for row in countries if row.delivered + row.failed >= _ENOUGH]
+    if judged:
+        worst = min(judged, key=_success)
+        if _success(worst) < _POOR:
+            return (
+                f"What stands out: only {_success(worst):.0%} of the texts to {worst.country} were delivered."
+            )
+    waiting = [m for m in messages if m.status in {"created", "sent"} and m.created_at]
+    stuck = sum(1 for m in waiting if m.created_at and now - m.created_at > _STUCK)
+    if stuck:
+        return f"What stands out: {stuck} under way for more than an hour; those phones may be switched off."
+    parts = sum(m.parts or 1 for m in messages) / max(1, len(messages))
+    if parts >= 2:  # noqa: PLR2004
+        return f"What stands out: a text takes {parts:.1f} parts on average; shorter ones cost less."
+    return "Nothing stands out."

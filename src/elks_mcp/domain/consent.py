@@ -1,0 +1,108 @@
+"""Who wants no more texts, by what was written both ways: a no that answers a question is no opt-out."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.opt_outs import OptWord, asks, find_word
+from elks_mcp.domain.phone import is_e164
+from elks_mcp.domain.text import cleaned
+
+LONGEST_QUOTE = 60
+"""Characters of a received text that a refusal quotes."""
+
+SAME_MOMENT = timedelta(seconds=1)
+"""46elks' times are compared within this, since it tells one event's differently in different places."""
+
+
+class LastSent(NamedTuple):
+    """When we last texted a number, and when we last asked it something."""
+
+    sent_at: datetime | None = None
+    asked_at: datetime | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether the last text asked something."""
+        return self.asked_at is not None and (
+            self.sent_at is None or self.asked_at >= self.sent_at - SAME_MOMENT
+        )
+
+    def later(self, other: "LastSent") -> "LastSent":
+        """Return what is known from both."""
+        return LastSent(_latest(self.sent_at, other.sent_at), _latest(self.asked_at, other.asked_at))
+
+
+FindLastSent = Callable[[Message, datetime], LastSent]
+"""Says what was sent to the writer of a message before a moment, by what else is known."""
+
+
+def read_words(
+    messages: Sequence[Message], now: datetime, find_last_sent: FindLastSent
+) -> dict[str, OptWord]:
+    """Return what received texts say about further texts, by the ids of those that say anything.
+
+    `now` is the time of messages without one. `find_last_sent` is asked only about texts that may answer a
+    question.
+    """
+    sent: defaultdict[str, list[Message]] = defaultdict(list)
+    for message in messages:
+        if message.direction is Direction.OUTBOUND:
+            sent[message.to].append(message)
+    words = {}
+    for message in messages:
+        if message.direction is not Direction.INBOUND or not is_e164(message.sender):
+            continue  # a name can be anybody's
+        if not (word := find_word(message.text or "")):
+            continue
+        if word is not find_word(message.text or "", asked=True):
+            before = (message.created_at or now) + SAME_MOMENT
+            last = _sum_up(sent[message.sender], before, now).later(find_last_sent(message, before))
+            word = find_word(message.text or "", asked=last.asked)
+        if word:
+            words[message.id] = word
+    return words
+
+
+def find_answers(messages: Sequence[Message], now: datetime) -> frozenset[str]:
+    """Return the ids of received texts whose sender was texted before, by these messages alone."""
+    first_sent: dict[str, datetime] = {}
+    for message in messages:
+        if message.direction is Direction.OUTBOUND:
+            at = message.created_at or now
+            first_sent[message.to] = min(at, first_sent.get(message.to, at))
+    return frozenset(
+        each.id
+        for each in messages
+        if each.direction is Direction.INBOUND and follows(each, first_sent.get(each.sender), now)
+    )
+
+
+def follows(message: Message, first_sent: datetime | None, now: datetime) -> bool:
+    """Return whether a received text was written after its sender was first texted."""
+    return first_sent is not None and first_sent <= (message.created_at or now) + SAME_MOMENT
+
+
+def quote(text: str) -> str:
+    """Return what a stranger wrote as it may be quoted: cleaned, in one line, 60 characters at most.
+
+    If the first line is what opts out, only that is quoted.
+    """
+    lines = [line for line in cleaned(text).splitlines() if line.strip()]
+    alone = lines and find_word(lines[0]) is find_word(text)
+    line = " ".join((lines[0] if alone else " ".join(lines)).split()).replace('"', "'")
+    return line if len(line) <= LONGEST_QUOTE else f"{line[: LONGEST_QUOTE - 1]}…"
+
+
+def _sum_up(messages: Sequence[Message], before: datetime, now: datetime) -> LastSent:
+    times = [(at, each) for each in messages if (at := each.created_at or now) <= before]
+    return LastSent(
+        max((at for at, _ in times), default=None),
+        max((at for at, each in times if asks(each.text or "")), default=None),
+    )
+
+
+def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    return max((moment for moment in (one, other) if moment), default=None)

@@ -1,0 +1,1 @@
+"""The guards: what may keep a text from going out."""

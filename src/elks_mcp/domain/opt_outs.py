@@ -1,0 +1,270 @@
+"""Which texts opt out of further texts, or opt in again.
+
+46elks does nothing about them, so this server does. The words are those of American law (47 CFR
+64.1200(a)(10)), of the large providers (Twilio, AWS), and of Sweden, Norway, Denmark and Finland.
+
+A text is in one of three classes. *Clear*: nothing but such words, around them a courtesy, a number, or words
+about texts ("STOP", "Stop texting me please"). *Likely*: a sentence that begins with such a word, ends in one
+or is built around one. *None*: all else, since "Stop by tomorrow" and "Avbryt mötet" are ordinary sentences.
+
+"Nej tack", "Avbryt" and "Cancel" may answer a question. They opt out only if the account's last text to that
+number asked nothing: a no to a text without a question is a no to being texted. A mistake is undone by START
+or by a person, while a text to somebody who opted out breaks the law (marknadsföringslagen 19 §).
+"""
+
+import re
+import unicodedata
+from enum import StrEnum
+from typing import NamedTuple
+
+from elks_mcp.domain.accents import normalize
+from elks_mcp.domain.stop_words import (
+    CANCEL,
+    CEASE,
+    COURTESY,
+    LIKELY,
+    LINKING,
+    NEGATIONS,
+    NOT_AFTER,
+    NOT_BEFORE,
+    PHRASES,
+    POINTING,
+    REFUSAL,
+    SIGNATURE,
+    START,
+    STRONG,
+    TEXTS,
+    WEAK,
+)
+
+
+class OptWord(StrEnum):
+    """What a received text says about further texts."""
+
+    STOP = "stop"
+    """No more texts to this number."""
+
+    MAYBE = "maybe"
+    """Likely the same, within a sentence; a person should read it."""
+
+    START = "start"
+    """Texts again, after an opt-out."""
+
+
+def find_word(text: str, *, asked: bool = False) -> OptWord | None:
+    """Return what a text says about further texts; None for an ordinary one.
+
+    Capitals, accents, punctuation, emoji, invisible characters and wide letters make no difference. START
+    must be the whole message. `asked`: the account's last text to this number asked something.
+    """
+    found = _find(text)
+    return None if found is None or (asked and found.may_be_answer) else found.word
+
+
+def asks(text: str) -> bool:
+    """Return whether a text of ours asks for an answer: by a question mark, or by "svara", "reply".
+
+    A footer such as "Vill du slippa sms? Svara STOP" asks nothing.
+    """
+    sentences = re.findall(r"[^.!?\n]+[.!?\n]*", _LINK.sub(" ", text.replace("？", "?")))
+    read = [(_read_words(each), "?" in each) for each in sentences]
+    return any(
+        (is_question or _wants_answer(words)) and not _is_footer(words, read[index + 1 : index + 2])
+        for index, (words, is_question) in enumerate(read)
+    )
+
+
+# ── classes ──
+
+_LONGEST_SIGNATURE = 4
+_NEGATED_WITHIN = 2
+_ABOUT_WITHIN = 2
+"""How many words apart a stop word and a word about texts may be."""
+
+_ANY = STRONG | WEAK | CEASE | CANCEL | REFUSAL
+_STOP = re.compile("|".join(sorted(_ANY, key=len, reverse=True)))
+_GLUED = re.compile(f"(?:{_STOP.pattern})+")
+_ANYWHERE = STRONG - {"stop", "stopp"}
+"""Words that no ordinary sentence holds."""
+
+_AROUND = COURTESY | POINTING | LINKING | TEXTS
+
+
+class _Found(NamedTuple):
+    word: OptWord
+    may_be_answer: bool = False
+
+
+def _find(text: str) -> _Found | None:
+    words = _read_words(text)
+    if "".join(words) in START:
+        return _Found(OptWord.START)
+    lines = [read for line in text.splitlines() if (read := _read_words(line))]
+    return _find_clear(words, lines) or _find_likely(text)
+
+
+def _find_clear(words: list[str], lines: list[list[str]]) -> _Found | None:
+    """Return the class of a text that is clear as a whole, or by its first line."""
+    if found := _judge_clear(words) or _judge_clear(_without_signature(words)):
+        return found
+    while len(lines) > 1 and COURTESY.issuperset(lines[0]):
+        lines = lines[1:]
+    if len(lines) < 2:  # noqa: PLR2004
+        return None
+    first, rest = _judge_clear(lines[0]), lines[1:]
+    is_signature = len(rest) <= 3 and all(len(line) <= _LONGEST_SIGNATURE for line in rest)  # noqa: PLR2004
+    return first if first and (is_signature or not first.may_be_answer) else None
+
+
+def _judge_clear(words: list[str]) -> _Found | None:
+    joined = "".join(words)
+    if _GLUED.fullmatch(joined):  # `S T O P`, `stopstop`, `Nej tack, sluta`
+        return _Found(OptWord.STOP, may_be_answer=not _names_law(words))
+    stops = [each for each in words if _is_stop(each)]
+    around = [each for each in words if not (_is_stop(each) or each.isdigit())]
+    if not stops or not _AROUND.issuperset(around):
+        return None
+    return _judge_around(stops, set(around))
+
+
+def _judge_around(stops: list[str], around: set[str]) -> _Found | None:
+    """Judge stop words with nothing around them but courtesies and words about texts."""
+    is_about_texts = bool(around & TEXTS)
+    is_bare = around <= COURTESY | POINTING
+    if any(map(_is_strong, stops)):
+        return _Found(OptWord.STOP) if is_bare or is_about_texts else None
+    if _names_law(stops):
+        return _Found(OptWord.STOP) if around <= COURTESY | TEXTS else None
+    if set(stops) <= REFUSAL:
+        return _Found(OptWord.STOP, may_be_answer=True) if around <= COURTESY else None
+    if is_about_texts:
+        return _Found(OptWord.STOP)
+    if not is_bare:
+        return None
+    is_cease = bool(CEASE.intersection(stops))
+    return _Found(OptWord.STOP if is_cease else OptWord.MAYBE, may_be_answer=True)
+
+
+def _names_law(words: list[str]) -> bool:
+    """Return whether one of these words is named by law or trade, glued or spelled out as well."""
+    return any(_split_glued(each) & (STRONG | WEAK) for each in (*words, "".join(words)))
+
+
+def _is_stop(word: str) -> bool:
+    return bool(_split_glued(word))
+
+
+def _split_glued(word: str) -> set[str]:
+    """Return the stop words that a word is glued of, or the one it is; none if it is something else."""
+    return set(_STOP.findall(word)) if _GLUED.fullmatch(word) else set()
+
+
+def _find_likely(text: str) -> _Found | None:
+    clauses = [words for clause in re.split(r"[.,!?;:\n\r]+", text) if (words := _read_words(clause))]
+    is_likely = any(
+        _is_at_an_end(words) or _is_about_texts(words) or LIKELY.search(" ".join(words)) for words in clauses
+    )
+    return _Found(OptWord.MAYBE) if is_likely else None
+
+
+def _is_at_an_end(words: list[str]) -> bool:
+    """Return whether a clause begins with a strong word or ends in one; the less ambiguous count anywhere."""
+    if any(word in _ANYWHERE and not _is_denied(words, at) for at, word in enumerate(words)):
+        return True
+    core = _without_courtesy(words)
+    if not core:
+        return False
+    begins = _is_strong(core[0]) and (len(core) == 1 or core[1] not in NOT_AFTER)
+    begins = begins and core[1:3] != ["me", "if"]
+    ends = _is_strong(core[-1]) and (len(core) == 1 or core[-2] not in NOT_BEFORE)
+    return begins or ends
+
+
+def _is_denied(words: list[str], at: int) -> bool:
+    """Return whether a negation stands right before a word or right behind it."""
+    return not NEGATIONS.isdisjoint([*words[max(0, at - _NEGATED_WITHIN) : at], *words[at + 1 : at + 2]])
+
+
+def _is_strong(word: str) -> bool:
+    return bool(_split_glued(word) & STRONG)
+
+
+def _is_about_texts(words: list[str]) -> bool:
+    """Return whether a stop word stands right before a word about texts, and is not denied."""
+    verbs = STRONG | CEASE | CANCEL | {"slutar", "end", "quit"}
+    return any(
+        word in verbs
+        and not _is_denied(words, at)
+        and not TEXTS.isdisjoint(words[at + 1 : at + 1 + _ABOUT_WITHIN])
+        and not (NOT_AFTER - {"the", "a", "an"}).intersection(words[at + 1 : at + 2])
+        and words[at + 1 : at + 3] != ["me", "if"]
+        for at, word in enumerate(words)
+    )
+
+
+def _without_courtesy(words: list[str]) -> list[str]:
+    core = list(words)
+    while core and (core[-1] in COURTESY or core[-1].isdigit()):
+        core.pop()
+    while core and core[0] in COURTESY - {"no", "nej", "nei"}:
+        core.pop(0)
+    return core
+
+
+def _without_signature(words: list[str]) -> list[str]:
+    """Leave out a short signature that a word such as `mvh` begins."""
+    for at, word in enumerate(words):
+        if at and word in SIGNATURE and len(words) - at - 1 <= _LONGEST_SIGNATURE:
+            return words[:at]
+    return words
+
+
+# ── questions ──
+
+_LINK = re.compile(
+    r"(?<!\S)\S+://\S+|www\.\S+|(?<![\w-])[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}/\S*", re.IGNORECASE
+)
+_ANSWER = frozenset({"svara", "svar", "reply", "answer", "respond", "vastaa"})
+
+
+def _wants_answer(words: list[str]) -> bool:
+    return any(word in _ANSWER and not _is_denied(words, at) for at, word in enumerate(words))
+
+
+def _is_footer(words: list[str], following: list[tuple[list[str], bool]]) -> bool:
+    """Return whether a sentence is about opting out: it tells how, or the next one does."""
+    if _tells_how(words):
+        return True
+    is_about_texts = any(word in TEXTS or _is_stop(word) for word in words)
+    return is_about_texts and any(_tells_how(each) for each, _ in following)
+
+
+def _tells_how(words: list[str]) -> bool:
+    """Return whether a sentence tells how to opt out: `Svara STOP`, `Reply CANCEL to unsubscribe`."""
+    answers = [words[at + 1 : at + 3] for at, word in enumerate(words) if word in _ANSWER]
+    names_word = any(map(_is_strong, words)) or any(_is_stop(word) for answer in answers for word in answer)
+    return names_word and not {"ja", "yes"}.intersection(words)
+
+
+# ── reading ──
+
+
+def _read_words(text: str) -> list[str]:
+    """Take a text apart into its words, in small bare letters; phrases become one word."""
+    # Emoji first: some of them decompose into letters, such as ™ and ℹ️.
+    plain = "".join(" " if unicodedata.category(char) == "So" else char for char in _EMOJI.sub(" ", text))
+    decomposed = normalize("NFKD", plain).casefold()
+    words = re.findall(r"[^\W_]+", "".join(char for char in decomposed if not _is_unseen(char)))
+    spaced = f" {' '.join(words)} "
+    for phrase, word in PHRASES.items():
+        spaced = spaced.replace(f" {phrase} ", f" {word} ")
+    return spaced.split()
+
+
+_EMOJI = re.compile("[^a-zA-Z]\ufe0f")
+"""Letters, digits and signs that are to be shown as emoji; the other emoji are symbols by their category."""
+
+
+def _is_unseen(char: str) -> bool:
+    """Tell accents and invisible characters, which part no word, from the rest."""
+    return unicodedata.category(char) in {"Mn", "Cf"} or char in "\u115f\u1160"

@@ -1,0 +1,1 @@
+"""46elks' API. Nothing else knows its words."""

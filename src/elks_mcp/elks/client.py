@@ -1,0 +1,260 @@
+"""Every call to 46elks that cannot cost money."""
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from elks_mcp.domain.models import (
+    Account,
+    Direction,
+    Draft,
+    Estimate,
+    Listing,
+    Message,
+    OwnNumber,
+    Page,
+    UnreadRow,
+)
+from elks_mcp.domain.money import Money
+from elks_mcp.elks import wire
+from elks_mcp.elks.transport import Api
+from elks_mcp.errors import InvalidInput, NotFound, Rejected
+
+log = logging.getLogger(__name__)
+
+MOST_PAGES = 50
+MOST_READ = MOST_PAGES * wire.PAGE_SIZE
+"""How far back history is read for opt-outs. A search that finds nothing must end some time."""
+
+LISTED_PAGES = 5
+"""Pages that one list takes at most: each is a request to 46elks, and the caller can go on from there."""
+
+_OVERLAP = timedelta(milliseconds=1)
+"""Pages overlap, since `next` is a moment and several messages can share one."""
+
+_MESSAGE_ID = r"[A-Za-z0-9]{8,64}"
+
+
+class ElksClient:
+    """Free questions to 46elks: prices, history, account. Each raises a ProviderError where it fails.
+
+    `most_pages` is how far back `list_since` reads.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        count: Callable[[], None] = lambda: None,
+        known: "_Known | None" = None,
+        *,
+        most_pages: int = MOST_PAGES,
+    ) -> None:
+        self._api = api
+        self._count = count
+        self._known = known or _Known()
+        self._most_pages = most_pages
+
+    def counted(self, count: Callable[[], None]) -> "ElksClient":
+        """Return this client for one caller: `count` is called before each request, and may refuse it."""
+        return ElksClient(self._api, count, self._known, most_pages=self._most_pages)
+
+    @property
+    def last_price(self) -> Money | None:
+        """What one part cost by the last estimate, if there was one."""
+        return self._known.last_price
+
+    async def get_account(self) -> Account:
+        """Ask for balance and currency."""
+        account = wire.parse_account(await self._get("/me"))
+        self._known.currency = account.balance.currency
+        return account
+
+    async def get_currency(self) -> str:
+        """Name the account's currency, which prices come without; asked for once.
+
+        It is "" where 46elks does not tell: whether a subaccount may ask is not documented.
+        """
+        if self._known.currency is not None:
+            return self._known.currency
+        try:
+            self._known.currency = wire.parse_currency(await self._get("/me"))
+        except Rejected:
+            return ""
+        return self._known.currency
+
+    async def get_estimate(self, draft: Draft) -> Estimate:
+        """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
+        currency = await self.get_currency()
+        body = await self._ask("/sms", wire.build_sms(draft, dry_run=True))
+        estimate = wire.parse_estimate(body, currency)
+        self._known.last_price = estimate.price.split(max(1, estimate.parts or 1))
+        return estimate
+
+    async def get_message(self, message_id: str) -> Message:
+        """Ask for one message by 46elks' id.
+
+        Raises:
+            InvalidInput: it cannot be an id of a message.
+            NotFound: 46elks has no such message.
+        """
+        if not re.fullmatch(_MESSAGE_ID, message_id):
+            raise InvalidInput(
+                f"{message_id[:80]!r} is not a message id.",
+                hint="Give 46elks' id (s and 32 digits and letters a–f) or an order number (O-…).",
+            )
+        currency = await self.get_currency()
+        try:
+            return wire.parse_message(await self._get(f"/sms/{message_id}"), currency)
+        except Rejected as error:
+            if error.status != 404:  # noqa: PLR2004
+                raise
+            if wire.is_picture_id(message_id):
+                raise NotFound(
+                    "That is a picture message (MMS), which this server cannot show yet.",
+                    hint="It can be looked at on 46elks.com.",
+                ) from None
+            raise NotFound(
+                "46elks knows no message by that id.",
+                hint="Check the id; get_sms_messages lists the latest ones.",
+            ) from None
+
+    async def list_messages(
+        self, limit: int, direction: Direction | None = None, *, until: datetime | None = None
+    ) -> Listing:
+        """List the newest messages, `limit` of them (1–100), newest first.
+
+        46elks cannot filter by direction, so this does, reading no page more than needed. It stops
+        after `LISTED_PAGES` pages, and says from which moment to go on.
+
+        Args:
+            limit: how many.
+            direction: only these; None is both.
+            until: only those before this moment of 46elks' time.
+        """
+        pages = self._pages(limit if direction is None else wire.PAGE_SIZE, most=LISTED_PAGES, before=until)
+        found: list[Message] = []
+        while len(found) < limit and (new := await pages.read_next()) is not None:
+            found += [message for message in new if direction in {None, message.direction}]
+        unread = self._log_unread(row for row in pages.unread if _may_be(row, direction))
+        if len(found) >= limit or pages.ended:
+            return Listing(messages=tuple(found[:limit]), unread=unread)
+        return Listing(messages=tuple(found), complete=False, older_from=pages.before, unread=unread)
+
+    async def list_since(self, moment: datetime | None) -> Listing:
+        """List all messages after a moment of 46elks' time, newest first; of all time where it is None.
+
+        What cannot be read is listed if it is not surely older. Only the order of history is relied on, no
+        filter of 46elks'. It gives up after `most_pages` pages.
+        """
+        pages = self._pages(wire.PAGE_SIZE, most=self._most_pages)
+        found: list[Message] = []
+        while (new := await pages.read_next()) is not None:
+            found += new
+            if moment and pages.older_from and pages.older_from < moment:
+                break
+        complete = pages.ended or bool(moment and pages.older_from and pages.older_from < moment)
+        newer = (row for row in pages.unread if not (moment and row.not_after and row.not_after < moment))
+        return Listing(messages=tuple(found), complete=complete, unread=self._log_unread(newer))
+
+    async def list_numbers(self) -> tuple[OwnNumber, ...]:
+        """List the account's own numbers."""
+        return wire.parse_numbers(await self._get("/numbers"))
+
+    async def tell_incoming(self, number: OwnNumber, address: str | None) -> None:
+        """Have 46elks tell an address of a number's incoming texts, or nobody. It is free."""
+        await self._ask(f"/numbers/{number.id}", wire.build_number(address))
+
+    @property
+    def skew(self) -> timedelta:
+        """How far 46elks' clock is ahead of ours, by its last answer."""
+        return self._api.skew
+
+    def _log_unread(self, rows: Iterable[UnreadRow]) -> tuple[UnreadRow, ...]:
+        """Say in the log, once for each, that rows of history cannot be read; return them."""
+        unread = tuple(rows)
+        if new := {row.mark for row in unread} - self._known.logged:
+            log.warning("46elks' history holds rows that cannot be read, and they are left out: %d", len(new))
+            self._known.logged |= new
+        return unread
+
+    async def _get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        self._count()
+        return await self._api.get(path, query)
+
+    async def _ask(self, path: str, form: Mapping[str, str]) -> bytes:
+        self._count()
+        return await self._api.ask(path, form)
+
+    def _pages(self, size: int, *, most: int, before: datetime | None = None) -> "_Pages":
+        async def get(before: datetime | None) -> Page:
+            currency = await self.get_currency()
+            query = wire.build_history_query(limit=size, before=before)
+            return wire.parse_page(await self._get("/sms", query), currency)
+
+        return _Pages(get, most, before)
+
+
+class _Known:
+    """What 46elks told once, for all callers."""
+
+    def __init__(self) -> None:
+        self.currency: str | None = None
+        self.last_price: Money | None = None
+        self.logged: set[str] = set()
+        """Marks of rows of history that cannot be read, and that the log names already."""
+
+
+def _may_be(row: UnreadRow, direction: Direction | None) -> bool:
+    """Return whether a row that cannot be read may be a message of one direction."""
+    match direction:
+        case Direction.INBOUND:
+            return row.may_be_stop
+        case Direction.OUTBOUND:
+            return row.may_be_sent
+        case None:
+            return True
+
+
+class _Pages:
+    """History page by page, newest first, each message once. `before`: where the next page starts."""
+
+    def __init__(
+        self, get: Callable[[datetime | None], Awaitable[Page]], most: int, before: datetime | None
+    ) -> None:
+        self._get = get
+        self._read: set[str] = set()
+        self._left = most
+        self.before = before
+        self._unread: dict[str, UnreadRow] = {}
+        self.older_from: datetime | None = None
+        """Where what was not read yet begins: nothing in it is newer."""
+        self.ended = False
+        """Whether the end of history was reached."""
+
+    async def read_next(self) -> list[Message] | None:
+        """Read a page; None after the last, or after as many as are read at all."""
+        if self.ended or not self._left:
+            return None
+        page = await self._get(self.before)
+        new = {message.id: message for message in page.messages if message.id not in self._read}
+        self._read |= new.keys()
+        self._unread = {row.mark: row for row in page.unread} | self._unread
+        self.older_from = page.older_from
+        self._left -= 1
+        self._go_on(page.older_from, repeated=not new)
+        return list(new.values())
+
+    @property
+    def unread(self) -> Iterable[UnreadRow]:
+        """The rows that could not be read, each once though pages overlap."""
+        return self._unread.values()
+
+    def _go_on(self, older_from: datetime | None, *, repeated: bool) -> None:
+        if older_from is None:
+            self.ended = True
+        elif repeated and self.before == older_from:
+            self._left = 0  # 46elks repeats itself; that would not end
+        else:
+            # Where overlapping brought nothing, more texts than fit on a page share one moment.
+            self.before = older_from if repeated else older_from + _OVERLAP

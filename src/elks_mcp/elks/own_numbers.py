@@ -1,0 +1,50 @@
+"""Which phone numbers are the account's: those the operator configured, and those 46elks lists."""
+
+import logging
+from datetime import datetime, timedelta
+
+import anyio
+
+from elks_mcp.domain.models import AccountNumbers
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.errors import ElksError
+from elks_mcp.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+_GOOD_FOR, _RETRY_AFTER = timedelta(hours=1), timedelta(minutes=1)
+
+
+class OwnNumbers:
+    """Reads `GET /numbers` when it is needed and keeps the answer for an hour.
+
+    `configured`: numbers in E.164 that the operator named. A mobile that its owner verified at 46elks may be
+    a sender and is listed nowhere (https://46elks.com/docs/list-numbers), so these count as well.
+    """
+
+    def __init__(self, client: ElksClient, clock: Clock, configured: frozenset[str] = frozenset()) -> None:
+        self._client = client
+        self._clock = clock
+        self.known = AccountNumbers(configured=configured)
+        """What the last reading said."""
+        self._reading = anyio.Lock()
+        self._read_again_at: datetime | None = None
+
+    async def read(self) -> AccountNumbers:
+        """Return the account's numbers; a list that cannot be read leaves the last one and says why."""
+        async with self._reading:
+            now = self._clock.now()
+            if self._read_again_at is None or not now < self._read_again_at <= now + _GOOD_FOR:
+                self._read_again_at = now + await self._try_read()
+            return self.known
+
+    async def _try_read(self) -> timedelta:
+        """Read the list; return how long its answer counts."""
+        try:
+            listed = frozenset(each.number for each in await self._client.list_numbers())
+        except ElksError as error:
+            log.warning("The account's numbers cannot be read: %s", error)
+            self.known = self.known.model_copy(update={"fault": str(error)})
+            return _RETRY_AFTER
+        self.known = self.known.model_copy(update={"listed": listed, "fault": ""})
+        return _GOOD_FOR

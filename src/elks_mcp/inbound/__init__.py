@@ -1,0 +1,1 @@
+"""What 46elks tells us: history, webhooks, replies."""

@@ -1,0 +1,185 @@
+"""What 46elks tells us by itself, on its way into the store: many at once, each answered when it is kept."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import anyio
+
+from elks_mcp.domain.models import Message, Report
+from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.errors import ElksError, StateUnavailable
+from elks_mcp.inbound.history import Inbox
+from elks_mcp.inbound.replies import Replies
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.tasks import background
+from elks_mcp.store import Storage
+
+log = logging.getLogger(__name__)
+
+News = Message | Report
+
+_MOST_AT_ONCE = 200
+"""Put down in one transaction."""
+
+_MOST_WAITING = 5000
+"""Who comes when so many wait is told to come again."""
+
+_BREATH = timedelta(seconds=1)
+"""Between two looks at what is parked."""
+
+_CATCH_UP = timedelta(minutes=15)
+"""46elks gives up on a webhook after some hours, so history is read too, at the start and this often."""
+
+_ASK_AGAIN = timedelta(minutes=1)
+
+
+class _Waiting:
+    """News, and whoever waits until they are kept."""
+
+    def __init__(self, news: News) -> None:
+        self.news = news
+        self.done = anyio.Event()
+        self.failure: ElksError | None = None
+
+
+class Hearing:
+    """Stores what 46elks tells, as long as it runs."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        inbox: Inbox,
+        replies: Replies,
+        clock: Clock,
+        own_numbers: OwnNumbers,
+    ) -> None:
+        self._storage = storage
+        self._inbox = inbox
+        self._replies = replies
+        self._clock = clock
+        self._own_numbers = own_numbers
+        self._waiting: list[_Waiting] = []
+        self._came = anyio.Event()
+        self._is_running = False
+        self._may_be_parked = True
+        """Another life of the process may have left something."""
+
+    def is_ours(self, number: str) -> bool:
+        """Tell whether a number is one of the account's.
+
+        Raises:
+            StateUnavailable: nobody can tell, since 46elks did not say yet which those are.
+        """
+        known = self._own_numbers.known
+        if number not in known and known.listed is None:
+            raise StateUnavailable("It is not known yet which numbers are the account's.")
+        return number in known
+
+    async def hear(self, news: News) -> None:
+        """Return when the news are kept, with all that follows from them.
+
+        Raises:
+            StateUnavailable: they are not; whoever brought them shall come again.
+            Misconfigured: they cannot be kept.
+        """
+        if not self._is_running or len(self._waiting) >= _MOST_WAITING:
+            raise StateUnavailable("Too much comes in at once.")
+        waiting = _Waiting(news)
+        self._waiting.append(waiting)
+        self._came.set()
+        await waiting.done.wait()
+        if waiting.failure:
+            raise waiting.failure
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Put down what comes, and read what may have been missed, for as long as the context lasts."""
+        async with background() as tasks:
+            tasks.start_soon(self._write)
+            tasks.start_soon(self._hear_parked)
+            tasks.start_soon(self._catch_up)
+            tasks.start_soon(self._learn_numbers)
+            self._is_running = True
+            try:
+                yield
+            finally:
+                self._is_running = False
+                for waiting in self._waiting:
+                    waiting.failure = StateUnavailable("The server stops.")
+                    waiting.done.set()
+
+    async def _write(self) -> None:
+        while True:
+            if not self._waiting:
+                self._came = anyio.Event()
+                await self._came.wait()
+            batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
+            with anyio.CancelScope(shield=True):  # who is answered is answered truly, even at the end
+                failure = await self._try_keep([each.news for each in batch])
+            for waiting in batch:
+                waiting.failure = failure
+                waiting.done.set()
+
+    async def _try_keep(self, news: list[News]) -> ElksError | None:
+        """Keep news; say why not, if so."""
+        messages = [each for each in news if isinstance(each, Message)]
+        reports = [each for each in news if isinstance(each, Report)]
+        try:
+            parked = await (await self._storage.open()).events.hear_news(messages, reports)
+        except ElksError as error:
+            log.error("what 46elks tells cannot be kept for now: %s", error)  # noqa: TRY400
+            return error
+        except Exception:  # which would end the whole server
+            log.exception("keeping what 46elks tells has a fault of its own")
+            return StateUnavailable("This server has a fault of its own.")
+        if parked:
+            self._may_be_parked = True
+        if messages:
+            self._replies.bring(messages)
+        return None
+
+    async def _hear_parked(self) -> None:
+        """Hear again what came before its order was known."""
+        while True:
+            self._replies.forget_told()
+            if self._may_be_parked:
+                self._may_be_parked = False  # before looking, so that what is parked meanwhile counts
+                left = 1
+                with _logged("what is parked cannot be heard"):
+                    left = await (await self._storage.open()).events.hear_parked()
+                self._may_be_parked |= bool(left)
+            await self._clock.sleep_until(self._clock.now() + _BREATH)
+
+    async def _catch_up(self) -> None:
+        good_for = timedelta()  # at the start nobody knows what was missed
+        while True:
+            pause = _ASK_AGAIN
+            with _logged("history cannot be read"):
+                await self._inbox.look(good_for)
+                good_for, pause = _CATCH_UP / 2, _CATCH_UP
+            await self._clock.sleep_until(self._clock.now() + pause)
+
+    async def _learn_numbers(self) -> None:
+        while True:
+            with _logged("the account's numbers cannot be read"):
+                await self._own_numbers.read()
+            await self._clock.sleep_until(self._clock.now() + _ASK_AGAIN)
+
+
+class _logged:  # noqa: N801  (a context, used as a word)
+    """Log what went wrong with something that is tried again later."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, ElksError):
+            log.warning("%s for now: %s", self._what, error)
+        elif isinstance(error, Exception):
+            log.error("%s: a fault of its own", self._what, exc_info=error)
+        return isinstance(error, Exception)

@@ -1,0 +1,258 @@
+"""What every tool does before and after its own work.
+
+Names are mapped from the wire to Python and back, unknown arguments named, argument errors put
+in sentences, failures turned into answers, and one line written to the audit log. Errors are
+returned, never raised to the SDK, which would log their text.
+"""
+
+import inspect
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from elks_mcp.answers.results import Answer
+from elks_mcp.app import App
+from elks_mcp.domain.models import Scope
+from elks_mcp.domain.numbering import SWEDISH_SPELLING, describe_spelling
+from elks_mcp.domain.policy import Mode
+from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
+from elks_mcp.mcp_server.tools.audit import write_audit_line
+from elks_mcp.runtime.metrics import as_label
+from elks_mcp.runtime.validation import is_empty_word, wanted
+from elks_mcp.sending.orders import LONGEST_TEXT
+
+log = logging.getLogger(__name__)
+
+WIRE_NAMES = {
+    "sender": "from",
+    "dry_run": "dryRun",
+    "idempotency_key": "idempotencyKey",
+    "message_id": "messageId",
+    "seconds": "timeout",
+}
+"""Parameters whose name in Python is not the one users know."""
+
+ALIASES = {"dry_run": "dryRun", "message_id": "messageId"}
+"""Second spellings that are understood, and not listed."""
+
+INJECTED = frozenset({"toolCallId", "sessionId", "action", "chatInput", "random_string"})
+"""Arguments that clients add to every call: the first four n8n (n8n-io/n8n#21500), the last Cursor.
+
+Each is ignored by a tool that has no parameter of that name.
+"""
+
+READS = ToolAnnotations(
+    read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
+)
+SENDS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
+)
+FOR_ALL: frozenset[Scope] = frozenset()
+"""What needs no scope: any token will do."""
+
+
+class ElksTool(Tool):
+    """A tool of this server."""
+
+    failed: str = ""
+    """The first words of every failure of this tool."""
+
+    needs: frozenset[Scope] = frozenset({Scope.READ})
+    """What a caller must be allowed."""
+
+    BUG: ClassVar[str] = "This server has a fault of its own; its log says where. Trying again hardly helps."
+    MAYBE_SENT: ClassVar[str] = "The text may be sent: look with get_sms_messages, do not send it again."
+
+    @classmethod
+    def of(
+        cls,
+        fn: Callable[..., Awaitable[Answer]],
+        *,
+        title: str,
+        hints: ToolAnnotations,
+        failed: str = "",
+        needs: frozenset[Scope] = frozenset({Scope.READ}),
+    ) -> "ElksTool":
+        """Make a tool of a function: its name, its docstring and its parameters are what a model sees."""
+        made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
+        more = {"parameters": _listed_schema(made.parameters), "failed": failed, "needs": needs}
+        return cls(**{**made.__dict__, **more})
+
+    def at_home(self, home: str) -> "ElksTool":
+        """Return the tool with descriptions that say how numbers are written in `home`, an ISO region."""
+        spelling = describe_spelling(home)
+        told = {
+            name: {**spec, "description": spec["description"].replace(SWEDISH_SPELLING, spelling)}
+            for name, spec in self.parameters["properties"].items()
+        }
+        return self.model_copy(update={"parameters": {**self.parameters, "properties": told}})
+
+    async def run(
+        self,
+        arguments: dict[str, Any],
+        context: Context[Any, Any],
+        convert_result: bool = False,  # noqa: ARG002  (the SDK asks for it; we convert ourselves)
+    ) -> CallToolResult | InputRequiredResult:
+        """Run the tool and answer; only what the protocol itself calls an error is raised."""
+        began, outcome = time.perf_counter(), "cancelled"
+        app: App = context.request_context.lifespan_context
+        try:
+            result = await super().run(
+                self._python_arguments(self._without_injected(arguments, app)), context
+            )
+            outcome = result.outcome if isinstance(result, Answer) else "asked"
+            return _show(app, result) if isinstance(result, Answer) else result
+        except (ElksError, ToolError) as error:
+            failure = self._failure(error)
+            outcome = failure.code if failure else "bug"
+            for guard in failure.guards if isinstance(failure, Refused) else ():
+                app.counters.count("elks_mcp_guard_refusals_total", guard=guard)
+            return _answer(app, self._in_words(failure), None)
+        finally:
+            seconds = time.perf_counter() - began
+            app.counters.count("elks_mcp_tool_calls_total", tool=self.name, outcome=as_label(outcome))
+            app.counters.observe("elks_mcp_tool_call_duration_seconds", seconds, tool=self.name)
+            write_audit_line(self.name, arguments, outcome, seconds, app.caller.name)
+
+    def _without_injected(self, arguments: dict[str, Any], app: App) -> dict[str, Any]:
+        """Return the arguments without those that clients add, and count these."""
+        injected = (INJECTED & arguments.keys()) - self.parameters["properties"].keys()
+        for name in injected:
+            app.counters.count("elks_mcp_ignored_arguments_total", argument=name)
+        return {name: value for name, value in arguments.items() if name not in injected}
+
+    def _python_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Name arguments as Python does, and leave out those that say nothing.
+
+        Raises:
+            InvalidInput: there is no such argument, one is given under both its names, or one is too long.
+        """
+        for name, value in arguments.items():
+            _check_length(name, value)
+        by_wire_name = {ALIASES.get(name, name): value for name, value in arguments.items()}
+        if twice := [
+            f"{one} and {other}" for one, other in ALIASES.items() if {one, other} <= set(arguments)
+        ]:
+            raise InvalidInput(f"{', '.join(twice)} are the same argument.", hint="Give it once.")
+        known = self.parameters["properties"]
+        if unknown := [name for name in by_wire_name if name not in known]:
+            raise InvalidInput(
+                f"{self.name} has no argument {', '.join(repr(name[:40]) for name in unknown)}.",
+                hint=f"Its arguments are: {', '.join(known) or 'none'}.",
+            )
+        required = self.parameters.get("required", [])
+        python_names = {wire: python for python, wire in WIRE_NAMES.items()}
+        return {
+            python_names.get(name, name): value
+            for name, value in by_wire_name.items()
+            if name in required or not _is_absent(name, value)
+        }
+
+    def _failure(self, error: Exception) -> ElksError | None:
+        """Find what really went wrong inside the SDK's wrapping; None is a bug, which is logged."""
+        cause = error if isinstance(error, ElksError) else error.__cause__
+        if isinstance(cause, ElksError):
+            return cause
+        if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
+            return NotApproved("the client's answer to the question could not be read.")
+        if isinstance(cause, ValidationError) and cause.title == self.fn_metadata.arg_model.__name__:
+            return InvalidInput(" ".join(_sentences(cause)))
+        log.error("tool %s failed", self.name, exc_info=cause or error)
+        return None
+
+    def _in_words(self, failure: ElksError | None) -> str:
+        if isinstance(failure, StateUncertain):
+            return failure.explain()
+        if failure:
+            return f"{self.failed}{failure.explain()}"
+        return f"{self.BUG} {self.MAYBE_SENT}" if self.failed else self.BUG
+
+
+def _show(app: App, answer: Answer) -> CallToolResult:
+    shown = answer.in_zone(app.policy.time_zone)
+    return _answer(app, shown.in_words(), shown)
+
+
+def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
+    prefix = "Sandbox: "
+    if app.policy.mode is Mode.SANDBOX and not text.startswith(prefix):
+        text = prefix + text
+    return CallToolResult(
+        content=[TextContent(type="text", text=text)],
+        structured_content=answer.model_dump(mode="json", by_alias=True) if answer else None,
+        is_error=answer is None,
+    )
+
+
+_NEVER_BLANK = "dryRun"
+"""A blank `dryRun` may have meant true, so it is refused, not read as "whatever the operator chose" (P1)."""
+
+
+def _is_absent(name: str, value: Any) -> bool:
+    """Tell whether an optional argument says nothing: null, blank, or the word for null."""
+    if not isinstance(value, str):
+        return value is None
+    return is_empty_word(value) or (not value.strip() and name != _NEVER_BLANK)
+
+
+def _check_length(name: str, value: Any) -> None:
+    """Refuse an argument that is longer than any that makes sense, before anything is computed of it."""
+    most = LONGEST_TEXT if name == "message" else _LONGEST_ARGUMENT
+    if isinstance(value, str) and len(value) > most:
+        raise InvalidInput(
+            f"`{name[:_LONGEST_SHOWN]}` has {len(value):,} characters; {most:,} is the most.",
+            hint="Shorten it.",
+        )
+
+
+def _listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Trim a schema to what a model needs, under the names that users know."""
+    properties = schema.get("properties", {})
+    listed = {WIRE_NAMES.get(name, name): _trimmed(spec) for name, spec in properties.items()}
+    required = [WIRE_NAMES.get(name, name) for name in schema.get("required", [])]
+    trimmed = {"type": "object", "properties": listed, "additionalProperties": False}
+    return {**trimmed, "required": required} if required else trimmed
+
+
+def _trimmed(spec: dict[str, Any]) -> dict[str, Any]:
+    """Leave out titles, and that an optional argument may also be null."""
+    kinds = [kind for kind in spec.get("anyOf", []) if kind != {"type": "null"}]
+    merged = {**(kinds[0] if len(kinds) == 1 else {}), **spec}
+    hidden = {"title", "anyOf"} if kinds else {"title"}
+    return {
+        key: value for key, value in merged.items() if key not in hidden and (key, value) not in _NO_DEFAULTS
+    }
+
+
+_NO_DEFAULTS = (("default", None), ("default", ""))
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """Say what is wrong with each argument, as a person would."""
+    return [_sentence(fault) for fault in error.errors(include_url=False)]
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    field = str(fault["loc"][0])
+    name = WIRE_NAMES.get(field, field)
+    if fault["type"] == "missing":
+        return f"`{name}` is missing."
+    return f"`{name}` cannot be {_shown(fault['input'])}: {wanted(fault)}."
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
+
+
+_LONGEST_SHOWN = 40
+_LONGEST_ARGUMENT = 200
+"""Characters of every argument but a message: numbers, names, keys, times."""

@@ -1,0 +1,66 @@
+"""The parameters that tools share, as a model reads about them."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+
+from elks_mcp.domain.numbering import SWEDISH_SPELLING
+from elks_mcp.runtime.validation import parse_switch
+
+
+def _read_yes(value: Any) -> str:
+    try:
+        return "yes" if parse_switch(value) else "no"
+    except ValueError:
+        raise ValueError("use yes or no") from None
+
+
+def _in_utc(moment: datetime | None) -> datetime | None:
+    try:
+        return moment and moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("it is no time that a text could have") from None
+
+
+To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}.")]
+"""`ElksTool.at_home` names another country's form."""
+
+Text = Annotated[str, Field(description="The text, exactly as it should be read.")]
+From = Annotated[
+    str,
+    Field(
+        description="Sender: a number of the account, or 3-11 letters/digits/spaces. Default: the operator's."
+    ),
+]
+Flash = Annotated[
+    Literal["yes", "no"] | None,
+    BeforeValidator(_read_yes),
+    Field(description="yes: shown at once and not stored (iPhones show an ordinary SMS)."),
+]
+DryRun = Annotated[
+    bool | None,
+    BeforeValidator(parse_switch),
+    Field(description="true: only price it. false under dry run: asks a person. Default: the operator's."),
+]
+Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
+MessageId = Annotated[str, Field(description="46elks id or order number, as send_sms gave it.")]
+ReplyFrom = Annotated[str, Field(description=f"Only from this number: {SWEDISH_SPELLING}.")]
+After = Annotated[
+    str, Field(description="Go on after this: a cursor, or the order or message that is to be answered.")
+]
+Timeout = Annotated[
+    float, Field(ge=0, le=300, description="Seconds to wait; many clients give up a call after 60.")
+]
+DirectionFilter = Annotated[
+    Literal["inbound", "outbound", "both"], Field(description="inbound: what others wrote.")
+]
+HistoryLimit = Annotated[int, Field(ge=1, le=100, description="How many, newest first.")]
+Until = Annotated[
+    AwareDatetime | None,
+    AfterValidator(_in_utc),
+    Field(description="Only texts before this time, such as 2026-12-01T09:00Z: to go on with older ones."),
+]
+StatisticsLimit = Annotated[
+    int, Field(ge=10, le=100, description="How many of the latest sent texts to look at.")
+]

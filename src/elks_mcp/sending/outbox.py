@@ -1,0 +1,341 @@
+"""The worker: claims orders in turn, has them sent, and sees to what is overdue."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from elks_mcp.domain.models import Approval, Claim, Order, OrderState
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.elks.dispatch import Dispatcher
+from elks_mcp.elks.transport import Api
+from elks_mcp.errors import ElksError
+from elks_mcp.runtime.clock import Clock, Deadline
+from elks_mcp.sending.attempt import Sending
+from elks_mcp.sending.doubts import clear_doubts
+from elks_mcp.sending.options import LEASE_SPARE, MOST_AT_ONCE, Habits
+from elks_mcp.sending.orders import Orders
+from elks_mcp.sending.waiters import Board
+from elks_mcp.store import Idle, Outlook, Placed, Prospect, Storage
+
+if TYPE_CHECKING:
+    from elks_mcp.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_FIRST_LOOK = timedelta(seconds=1)
+"""After the start; until then the client asks for the tools."""
+
+_SOONEST, _SOON, _LATER = timedelta(milliseconds=50), timedelta(seconds=1), timedelta(seconds=15)
+"""Between two looks at the store: at least; while a person is asked; and where nothing is known to come."""
+
+_NEWS_AT_LEAST_EVERY = timedelta(milliseconds=250)
+"""Another process may be sending what we wait for."""
+
+_BETWEEN_TIDYING = timedelta(hours=1)
+
+_AT_ONCE = 2 * MOST_AT_ONCE
+"""Requests under way."""
+
+
+class Outbox:
+    """Sends what is queued for one account, in order and at the pace agreed, and finds out how it went."""
+
+    def __init__(
+        self,
+        client: ElksClient,
+        storage: Storage,
+        dispatcher: Dispatcher,
+        orders: Orders,
+        clock: Clock,
+        habits: Habits,
+    ) -> None:
+        self._client = client
+        self._storage = storage
+        self._sending = Sending(client, dispatcher, clock)
+        self._orders = orders
+        self._clock = clock
+        self._habits = habits
+        self._board = Board()
+        self._own: set[str] = set()
+        """What was handed over here, where nothing else is sent."""
+        self._next_look = clock.now()
+        """When to look again at what there is to do; what is handed over does not wait for that."""
+        self._handed_over: set[str] = set()
+        """Not claimed yet; all of these are in the store."""
+        self._woken = anyio.Event()
+        self._under_way = anyio.Semaphore(_AT_ONCE)
+        self._posts: TaskGroup | None = None
+        """Where requests are made, for as long as we run."""
+        self._is_clearing = False
+        self._tidy_at = clock.now()
+        self.looked_at = clock.now()
+        """When it last saw whether there is something to do; it does several times a minute."""
+
+    @classmethod
+    def over(
+        cls, api: Api, client: ElksClient, storage: Storage, orders: Orders, clock: Clock, habits: Habits
+    ) -> Self:
+        """Make one that sends through `api`. Nobody else need know what opens the money door."""
+        return cls(client, storage, Dispatcher(api, habits.report_to), orders, clock, habits)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the worker. At the end what is under way is finished; what waits stays queued."""
+        failure: Exception | None = None
+        async with anyio.create_task_group() as posts, anyio.create_task_group() as worker:
+            self._posts = posts
+            worker.start_soon(self._work, posts, worker)
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001  (raised again outside, where no group wraps it)
+                failure = error
+            self._posts = None
+            worker.cancel_scope.cancel()
+        if failure:
+            raise failure
+
+    async def place(self, approval: Approval) -> Placed:
+        """Place an order, whose recipient was just looked up for a STOP, and send it in its turn.
+
+        If that is now, it is claimed in the same transaction that places it. Who is cut off meanwhile leaves
+        no order behind that nobody sends.
+
+        Raises:
+            InvalidInput, Refused: as `Orders.place` does.
+        """
+        with anyio.CancelScope(shield=True):
+            posts = None if self._habits.only_own else self._posts
+            if posts is None or not self._try_reserve():
+                placed = await self._orders.place(approval)
+            else:
+                placed = await self._place_and_send(approval, posts)
+        if not placed.is_repeat and placed.claim is None:
+            self.hand_over(placed.order)
+        return placed
+
+    async def _place_and_send(self, approval: Approval, posts: TaskGroup) -> Placed:
+        """Place an order, with a request reserved for it; send it at once, if it is its turn."""
+        placed: Placed | None = None
+        try:
+            store = await self._storage.open()
+            deadline = Deadline(self._clock, LEASE_SPARE)  # begins before the lease, so it ends before
+            placed = await self._orders.place(approval, self._habits.pace)
+            if placed.claim:
+                self._board.expect(placed.order.id)
+                posts.start_soon(self._send, store, placed.claim, deadline)
+            return placed
+        finally:
+            if placed is None or placed.claim is None:
+                self._under_way.release()
+
+    def hand_over(self, order: Order) -> None:
+        """Say that there is something to send, whose recipient was just looked up for a STOP."""
+        if self._habits.only_own:
+            self._own.add(order.id)
+        self._board.expect(order.id)
+        self._handed_over.add(order.id)
+        self._woken.set()
+
+    def wake(self) -> None:
+        """Say that something changed; for instance, that an order waits for a person, who may be quick."""
+        self._next_look = self._clock.now()
+        self._woken.set()
+
+    async def wait(self, order: Order, within: timedelta) -> Order:
+        """Wait until an order is settled or put off, or the time is up; return how it stands."""
+        try:
+            return await self._wait(order, within)
+        finally:
+            self._board.forget(order.id)
+
+    async def _wait(self, order: Order, within: timedelta) -> Order:
+        deadline, news = self._clock.now() + within, self._board.listen(order.id)
+        store = await self._storage.open()
+        if not self._board.is_untouched(order.id):
+            order = await store.book.get(order.id)
+        while order.is_moving and (now := self._clock.now()) < deadline:
+            await self._clock.wait_for(news.came.wait(), until=min(deadline, now + _NEWS_AT_LEAST_EVERY))
+            told, news = news.order, self._board.listen(order.id)
+            order = told or await store.book.get(order.id)
+            if order.state is OrderState.QUEUED and await store.queue.find_pause():
+                break
+        return order
+
+    async def foresee(self, order: Order) -> Prospect | None:
+        """Say when an order may go out; None where it is not queued."""
+        if order.state is not OrderState.QUEUED:
+            return None
+        return await (await self._storage.open()).queue.foresee(order.id, self._habits.pace)
+
+    # ── the worker ──
+
+    async def _work(self, posts: TaskGroup, readers: TaskGroup) -> None:
+        """Work for as long as we run. Posts are finished at the end; reading history is broken off."""
+        await self._wait_for_work()
+        while True:
+            # Listening comes before looking, here too.
+            self._woken = anyio.Event()
+            self.looked_at = self._clock.now()
+            wait = await self._try_turn(posts, readers)
+            if wait:
+                await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
+
+    async def _try_turn(self, posts: TaskGroup, readers: TaskGroup) -> timedelta:
+        """Take a turn; after one that failed, whoever wakes us has everything looked at again."""
+        try:
+            return await self._turn(posts, readers)
+        except ElksError as error:
+            log.error("the outbox cannot work for now: %s", error)  # noqa: TRY400  (its words are enough)
+        except Exception:
+            log.exception("the outbox has a fault of its own")
+        self._next_look = self._clock.now()
+        return _LATER
+
+    async def _wait_for_work(self) -> None:
+        """Wait until something was handed over, or until a look finds what was left unfinished."""
+        wait = _FIRST_LOOK
+        while not self._woken.is_set():
+            await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
+            self.looked_at = self._clock.now()
+            if await self._storage.has_work():
+                if not self._habits.only_own:
+                    break
+                await self._try_tidy()
+            wait = _LATER
+        self._tidy_at = self._clock.now() + _BETWEEN_TIDYING  # since opening the store does it
+
+    async def _try_tidy(self) -> None:
+        """Throw away what nobody needs any more, once an hour, where nothing is sent."""
+        if self._clock.now() < self._tidy_at:
+            return
+        self._tidy_at = self._clock.now() + _BETWEEN_TIDYING
+        try:
+            await (await self._storage.open()).upkeep.tidy()
+        except ElksError as error:
+            log.error("what is remembered cannot be tidied up: %s", error)  # noqa: TRY400
+
+    async def _turn(self, posts: TaskGroup, readers: TaskGroup) -> timedelta:
+        """Do what is overdue and send the text whose turn it is; say how long there is nothing to do."""
+        store = await self._storage.open()
+        left = await self._send_due(store, posts, len(self._handed_over))
+        rest = self._next_look - self._clock.now()
+        is_done = left == 0 and not self._handed_over  # else others' texts came first
+        if is_done and timedelta() < rest <= _LATER:  # longer only where the clock was put back
+            return rest
+        self._handed_over.clear()
+        # Before looking: who wakes us from here on brings it forward.
+        self._next_look = self._clock.now() + _LATER
+        outlook = await store.queue.look()
+        wait = await self._catch_up(store, outlook, readers)
+        left = await self._send_due(store, posts, outlook.queued)
+        if isinstance(left, Idle):
+            wait = await self._rest(store, left, wait)
+        elif left:
+            wait = timedelta()
+        self._next_look = min(self._next_look, self._clock.now() + wait)
+        return wait
+
+    async def _send_due(self, store: "Store", posts: TaskGroup, left: int) -> Idle | int:
+        """Send so many, or what a second allows, and say how many are left; or why none goes out now."""
+        until = self._clock.now() + _SOON
+        while left > 0 and self._clock.now() < until:
+            step = await self._send_next(store, posts, left)
+            if isinstance(step, Idle):
+                return step
+            left -= step
+        return left
+
+    async def _rest(self, store: "Store", idle: Idle, wait: timedelta) -> timedelta:
+        """Say how long there is nothing to do, where nothing can be claimed."""
+        if idle.pause:
+            self._board.announce_all()
+            if not idle.wait:
+                await self._sending.probe(store, idle.pause)
+                return timedelta()
+        # With no time to wait, and nothing claimed, somebody else is at it just now.
+        return wait if idle.wait is None else min(wait, idle.wait or _SOONEST)
+
+    async def _send_next(self, store: "Store", posts: TaskGroup, queued: int) -> Idle | int:
+        """Claim the orders whose turn it is and begin to send them, and say how many; or why none."""
+        wanted = min(queued, self._habits.at_once)
+        reserved = 0
+        step: list[Claim] | Idle = []
+        try:
+            while reserved < wanted:  # all of them: a claim takes as long for one as for several
+                await self._under_way.acquire()
+                reserved += 1
+            with anyio.CancelScope(shield=True):  # what is claimed is sent, even if we are stopped just now
+                deadline = Deadline(self._clock, LEASE_SPARE)  # begins before the lease, so it ends before
+                only = self._own if self._habits.only_own else None
+                pace, check = self._habits.pace, self._orders.recheck_last
+                step = await store.queue.claim(pace, check, most=wanted, only=only)
+                for claim in [] if isinstance(step, Idle) else step:
+                    self._handed_over.discard(claim.order_id)
+                    posts.start_soon(self._send, store, claim, deadline)
+        finally:
+            for _ in range(reserved if isinstance(step, Idle) else reserved - len(step)):
+                self._under_way.release()
+        return step if isinstance(step, Idle) else len(step)
+
+    def _try_reserve(self) -> bool:
+        """Reserve a request, if one is free."""
+        try:
+            self._under_way.acquire_nowait()
+        except anyio.WouldBlock:
+            return False
+        return True
+
+    async def _catch_up(self, store: "Store", outlook: Outlook, readers: TaskGroup) -> timedelta:
+        """See to what is overdue; say when to look again."""
+        if self._clock.now() >= self._tidy_at:
+            self._tidy_at = self._clock.now() + _BETWEEN_TIDYING
+            await store.upkeep.tidy()
+        if outlook.lapsed:
+            await store.queue.lapse()
+        if outlook.doubtful and not self._is_clearing:
+            self._is_clearing = True
+            readers.start_soon(self._clear_doubts, store)
+        if outlook.overdue:
+            await store.book.expire_waiting()
+        lets_go = outlook.approved and not self._habits.only_own
+        if (lets_go or outlook.queued) and self._habits.look:
+            await self._habits.look()  # what waited may have been answered with STOP meanwhile
+        if lets_go and await store.book.release_approved(self._orders.recheck):
+            self.wake()  # to send what was let go
+        if outlook.waiting or self._is_clearing:
+            return _SOON
+        return _LATER if outlook.again_in is None else min(max(outlook.again_in, _SOONEST), _LATER)
+
+    # ── sending ──
+
+    async def _send(self, store: "Store", claim: Claim, deadline: Deadline) -> None:
+        """Post, and put down what came of it. A POST that has begun is never cut off from here."""
+        order: Order | None = None
+        with anyio.CancelScope(shield=True):
+            try:
+                order = await self._sending.send(store, claim, deadline)
+            finally:
+                self._under_way.release()
+                self._board.announce(claim.order_id, order)
+                if order is None or order.state is not OrderState.SENT:
+                    self.wake()
+                else:
+                    self._own.discard(claim.order_id)
+
+    async def _clear_doubts(self, store: "Store") -> None:
+        """Find out what became of the orders in doubt, and tell who waits for them."""
+        try:
+            for order_id in await clear_doubts(store, self._client, self._habits.quiet):
+                self._board.announce(order_id)
+            self.wake()
+        except ElksError as error:
+            log.error("orders in doubt cannot be looked into for now: %s", error)  # noqa: TRY400
+        except Exception:
+            log.exception("looking into orders in doubt has a fault of its own")
+        finally:
+            self._is_clearing = False

@@ -1,0 +1,225 @@
+"""The desk: what a person does by hand with the orders of a database, whichever account's they are.
+
+Nothing is sent from here and no credentials are needed: a server lets go what was approved.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import anyio.to_thread
+from sqlalchemy import Row, Select, func, or_, select, text, update
+
+from elks_mcp.domain.models import UNFINISHED, Approver, Order, OrderState
+from elks_mcp.errors import NotFound, Refused
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.store.db.changes import change, close, without_text
+from elks_mcp.store.db.rows import parse_order
+from elks_mcp.store.db.schema import accounts, orders
+from elks_mcp.store.db.transactions import Database, Tx, list_accounts, reading, writing
+from elks_mcp.store.location import Account, Place
+from elks_mcp.store.orders import KEPT_WAITING_TO_GO, expire_waiting
+from elks_mcp.store.storage import find_hasher
+from elks_mcp.store.values import PauseReason
+
+_OPEN = (*UNFINISHED, OrderState.UNKNOWN)
+"""What a server or a person still has to do something about."""
+
+_BEFORE_THE_WIRE = frozenset({OrderState.WAITING, OrderState.QUEUED})
+
+
+class Filed(NamedTuple):
+    """An order as it lies there."""
+
+    order: Order
+    owner: Account
+    approved: bool
+    """Whether a person approved it in a terminal."""
+
+    left: timedelta
+    """For one that waits: how long before it expires."""
+
+
+class Pause(NamedTuple):
+    """Why nothing of an account is sent for now."""
+
+    owner: Account
+    reason: PauseReason
+
+
+@asynccontextmanager
+async def open_database(place: Place, clock: Clock | None = None) -> AsyncIterator[Database]:
+    """Open a database as nobody in particular.
+
+    Raises:
+        StateUnavailable, Misconfigured: it cannot be used.
+    """
+    hasher = await anyio.to_thread.run_sync(find_hasher, place)
+    database = await Database.open(place, hasher, clock)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+class Desk:
+    """The orders of all accounts of a database. Each method is one transaction.
+
+    No server need run: what waited too long is over as soon as anybody looks.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @writing
+    def get(self, tx: Tx, number: str) -> Filed:
+        """Return an order by its own number, or by its approval's.
+
+        Raises:
+            NotFound: there is none by that number.
+        """
+        return _filed(tx, _decide_about(tx, number))
+
+    @writing
+    def list_waiting(self, tx: Tx) -> list[Filed]:
+        """List what waits for a person, or for a server after a person's yes; what expires first, first."""
+        lock_all(tx)
+        waiting = _all().where(orders.c.state == OrderState.WAITING)
+        return [_filed(tx, row) for row in tx.all(waiting.order_by(orders.c.due_at, orders.c.id))]
+
+    @writing
+    def list_orders(self, tx: Tx, limit: int) -> list[Filed]:
+        """List orders, those that are unfinished or unknown first, then by their latest change."""
+        lock_all(tx)
+        listed = _all().order_by(orders.c.state.in_(_OPEN).desc(), orders.c.changed_at.desc(), orders.c.id)
+        return [_filed(tx, row) for row in tx.all(listed.limit(limit))]
+
+    @reading
+    def count(self, tx: Tx) -> dict[OrderState, int]:
+        """Count the orders in each state."""
+        counted = select(orders.c.state, func.count().label("number")).group_by(orders.c.state)
+        return {OrderState(row.state): row.number for row in tx.all(counted)}
+
+    @reading
+    def list_accounts(self, tx: Tx) -> list[Account]:
+        """List the accounts whose rows these are."""
+        return list_accounts(tx)
+
+    @reading
+    def list_pauses(self, tx: Tx) -> list[Pause]:
+        """List the accounts of which nothing is sent for now."""
+        return _list_pauses(tx)
+
+    @reading
+    def describe(self, tx: Tx) -> str:
+        """Say what database this is, and how it makes sure that nothing is lost."""
+        if tx.is_postgres:
+            return f"PostgreSQL {tx.execute(text('SHOW server_version')).scalar_one()}"
+        journal = tx.execute(text("PRAGMA journal_mode")).scalar_one()
+        return f"SQLite, {'write-ahead log' if journal == 'wal' else 'rollback journal'}"
+
+    @writing
+    def approve(self, tx: Tx, number: str) -> Filed:
+        """Mark a waiting order as approved by a person; return how it stands now.
+
+        Nothing else is changed: what does not wait any more, or was approved before, stays as it is.
+
+        Raises:
+            NotFound: there is none by that number.
+        """
+        row = _decide_about(tx, number)
+        if row.state == OrderState.WAITING and row.approved_at is None:
+            marks = {"approved_at": tx.now, "approver": Approver.TERMINAL}
+            change(tx, row.id, due_at=tx.now + KEPT_WAITING_TO_GO, **marks)
+        return _filed(tx, _get(tx, row.id))
+
+    @writing
+    def cancel(self, tx: Tx, number: str) -> Order:
+        """Cancel an order that is not on the wire yet.
+
+        Raises:
+            NotFound: there is none by that number.
+            Refused: it is too late, or nothing can come of it any more.
+        """
+        row = _decide_about(tx, number)
+        if row.state not in _BEFORE_THE_WIRE:
+            raise Refused(f"{row.id} is {row.state}; only what waits or is queued can be cancelled.")
+        return close(tx, row, OrderState.CANCELLED, "A person cancelled it.")
+
+    @writing
+    def resolve(self, tx: Tx, number: str, *, sent: bool) -> Order:
+        """Put down what a person found out about an unknown order; its text is let go.
+
+        46elks' own word may still come, in a delivery report, and outweighs it.
+
+        Raises:
+            NotFound: there is none by that number.
+            Refused: it is not unknown; while it is in doubt, history is still being read.
+        """
+        row = _decide_about(tx, number)
+        if row.state != OrderState.UNKNOWN:
+            raise Refused(f"{row.id} is {row.state}, not unknown; there is nothing to resolve.")
+        if not sent:
+            return close(tx, row, OrderState.CANCELLED, "A person found that it was not sent.")
+        return change(tx, row.id, state=OrderState.SENT, fault="", changed_at=tx.now, **without_text(tx))
+
+    @writing
+    def resume(self, tx: Tx) -> list[Pause]:
+        """End all pauses, and return them."""
+        lock_all(tx)
+        pauses = _list_pauses(tx)
+        tx.execute(update(accounts).values(pause_reason=None, paused_until=None))
+        return pauses
+
+
+def lock_all(tx: Tx) -> None:
+    """Wait until nobody decides anything for any account, and see that what waited too long is over."""
+    for account_id in tx.execute(select(accounts.c.id).order_by(accounts.c.id)).scalars().all():
+        _lock(tx, account_id)
+
+
+def _lock(tx: Tx, account_id: int) -> None:
+    tx.account_id = account_id
+    tx.lock()
+    expire_waiting(tx)
+
+
+def _decide_about(tx: Tx, number: str) -> Row[Any]:
+    """Find an order, as it is once nobody else decides anything for its account, or about it."""
+    _lock(tx, _get(tx, number).account_id)
+    return _get(tx, number, lock=True)  # 46elks' word may be being put down just now
+
+
+def _all() -> Select[Any]:
+    return select(orders, accounts.c.base_url, accounts.c.username).join(accounts)
+
+
+def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
+    found = _all().where(or_(orders.c.id == number, orders.c.approval == number))
+    if row := tx.first(found.with_for_update(of=orders) if lock else found):
+        return row
+    raise NotFound("There is no order by that number here.", hint="To list them: `elks-mcp outbox`.")
+
+
+def _filed(tx: Tx, row: Row[Any]) -> Filed:
+    return Filed(
+        order=parse_order(row),
+        owner=_owner(row),
+        approved=row.approved_at is not None,
+        left=row.due_at - tx.now,
+    )
+
+
+def _list_pauses(tx: Tx) -> list[Pause]:
+    paused = select(accounts).where(accounts.c.pause_reason.is_not(None)).order_by(accounts.c.id)
+    pauses = [(row, PauseReason(row.pause_reason)) for row in tx.all(paused)]
+    return [
+        Pause(_owner(row), reason)
+        for row, reason in pauses
+        if not reason.ends_by_itself or row.paused_until > tx.now
+    ]
+
+
+def _owner(row: Row[Any]) -> Account:
+    return Account(row.base_url, row.username)

@@ -1,0 +1,119 @@
+"""How connections to SQLite and to PostgreSQL are opened, and what they are told first of all."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool, StaticPool
+
+from elks_mcp.errors import Misconfigured
+from elks_mcp.store.location import Place
+from elks_mcp.store.private_files import close_to_others, make_private_file, make_private_folder
+
+SAFE_WAL = (3, 51, 3)
+"""From here on several processes may share a write-ahead log (sqlite.org/wal.html, "WAL-reset bug")."""
+
+_BUSY_SECONDS = 10
+_POSTGRES_OPTIONS = " ".join(
+    f"-c {option}"
+    for option in (
+        "synchronous_commit=on",
+        "default_transaction_isolation=read\\ committed",
+        "statement_timeout=10s",
+        "lock_timeout=10s",
+        "idle_in_transaction_session_timeout=20s",
+        "application_name=elks-mcp",
+        "plan_cache_mode=force_generic_plan",
+        "jit=off",
+    )
+)
+
+
+_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
+"""When a database that says nothing at all is given up: in seconds, and with a question open in ms."""
+
+
+def open_engine(place: Place) -> Engine:
+    """Make what opens connections to a place's database.
+
+    Raises:
+        Misconfigured: its address makes no sense, or its driver is not there.
+    """
+    if place.url:
+        return _open_postgres(place.url.get_secret_value())
+    more: dict[str, Any] = {"poolclass": StaticPool}
+    if place.file:
+        make_private(place.file)
+        more = {"pool_size": 1, "max_overflow": 0}
+    engine = create_engine(
+        f"sqlite:///{place.file or ':memory:'}",
+        connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS, "check_same_thread": False},
+        **more,
+    )
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _open_postgres(written: str, **more: Any) -> Engine:
+    try:
+        url = make_url(written).set(drivername="postgresql+psycopg")
+    except (ArgumentError, ValueError):
+        raise Misconfigured(
+            "ELKS_DATABASE_URL cannot be read.", hint="It looks like postgresql://user:password@host/name."
+        ) from None
+    theirs = url.query.get("options", "")
+    options = " ".join([theirs] if isinstance(theirs, str) else theirs)  # ours last, since the last counts
+    args = {"options": f"{options} {_POSTGRES_OPTIONS}".strip(), "connect_timeout": _BUSY_SECONDS, **_ALIVE}
+    try:
+        return create_engine(url, poolclass=NullPool, connect_args=args, **more)
+    except ModuleNotFoundError:
+        raise Misconfigured(
+            "ELKS_DATABASE_URL needs the driver for PostgreSQL.",
+            hint="Install elks-mcp[postgres]. In a clone, run `uv sync --extra postgres`.",
+        ) from None
+
+
+def without_lock(engine: Engine, place: Place) -> Engine:
+    """Let transactions read without a lock.
+
+    To PostgreSQL each statement goes on its own: at its level of isolation each sees what is committed by
+    then, and nothing is gained by two more round trips. That has connections of its own, which need not be
+    told each time.
+    """
+    if place.url:
+        return _open_postgres(place.url.get_secret_value(), isolation_level="AUTOCOMMIT")
+    return engine.execution_options(begin="BEGIN")
+
+
+def make_private(file: Path) -> None:
+    """Make a database that only its owner may read, before anything is in it; close what lies beside it.
+
+    Raises:
+        Misconfigured: something there is a link or another user's.
+    """
+    make_private_folder(file.parent)
+    make_private_file(file)
+    for beside in ("-wal", "-shm", "-journal"):  # SQLite makes them with the rights of the database
+        close_to_others(Path(f"{file}{beside}"))
+
+
+def _set_up_sqlite(connection: Any, _: object) -> None:
+    mode = "WAL" if sqlite3.sqlite_version_info >= SAFE_WAL else "DELETE"
+    cursor = connection.cursor()
+    for pragma in (
+        f"journal_mode={mode}",
+        "synchronous=FULL",
+        "secure_delete=ON",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Begin as what it is: who will write waits for the lock at once, where waiting is possible."""
+    connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))

@@ -1,0 +1,157 @@
+"""What 46elks tells us, put down with all that follows from it, in one transaction.
+
+It may come by any road, in any order and as often as it likes: a message is known by its id, the later
+STOP or START counts, and a delivery never goes back.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import and_, delete, insert, select, update
+
+from elks_mcp.domain.models import Message, OrderState, Receipt, Report
+from elks_mcp.store.arrivals import note_arrivals
+from elks_mcp.store.db.changes import accept, alter, change
+from elks_mcp.store.db.schema import accounts, orders, parked
+from elks_mcp.store.db.transactions import Database, Tx, deciding, reading
+from elks_mcp.store.known_numbers import note_messages
+from elks_mcp.store.self_caused import find_self_caused
+
+PARKED_FOR = timedelta(minutes=10)
+"""How long a report about an unknown message waits for its order."""
+
+_STATES = {"delivered": OrderState.DELIVERED, "failed": OrderState.FAILED}
+
+
+class Heard(NamedTuple):
+    """How far 46elks' history was read."""
+
+    until: datetime | None
+    """The time of the newest message then, by 46elks' clock; None where it never was."""
+
+    age: timedelta | None
+    """How long ago that was."""
+
+    now: datetime
+    """The time of this answer, by the database's clock."""
+
+
+class Events:
+    """Takes note of messages and delivery reports. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def find_heard(self, tx: Tx) -> Heard:
+        """Say how far history was read, by whoever read it last for this account."""
+        row = tx.first(select(accounts).where(accounts.c.id == tx.account_id))
+        looked_at = row.looked_at if row else None
+        return Heard(
+            until=row.heard_until if row else None,
+            age=tx.now - looked_at if looked_at else None,
+            now=tx.now,
+        )
+
+    @deciding
+    def hear(
+        self,
+        tx: Tx,
+        messages: Iterable[Message],
+        *,
+        until: datetime | None = None,
+        at: datetime | None = None,
+        has_gaps: bool = False,
+    ) -> None:
+        """Take note of messages: who wrote, to whom, who said STOP, what came in, what was delivered.
+
+        `until`: history was read up to then, from a moment `at` on. `has_gaps`: something in it could not be
+        read that may be a STOP.
+        """
+        messages = _with_likely_times(tx, messages)
+        _note(tx, messages)
+        for message in messages:
+            if message.status in _STATES:
+                _hear(tx, Report(message_id=message.id, status=message.status))
+        if until:
+            ours = update(accounts).where(accounts.c.id == tx.account_id)
+            gap = {"unread_at": tx.now} if has_gaps else {}
+            tx.execute(ours.values(heard_until=until, looked_at=at or tx.now, **gap))
+
+    @deciding
+    def hear_news(self, tx: Tx, messages: Iterable[Message], reports: Iterable[Report]) -> list[Report]:
+        """Put down what 46elks told us by itself, many at once; return the reports that were parked.
+
+        A report that carries our order's number proves that 46elks accepted it, even if its answer to
+        us was lost. A status never goes back, and delivered is the last word. A report about a message of
+        which we know nothing is parked.
+        """
+        _note(tx, _with_likely_times(tx, messages))
+        unknown = [report for report in reports if not _hear(tx, report)]
+        for report in unknown:
+            _park(tx, report)
+        return unknown
+
+    @deciding
+    def hear_parked(self, tx: Tx) -> int:
+        """Hear again what was parked, and throw away what came of nothing; say how many still wait."""
+        left = 0
+        ours = parked.c.account_id == tx.account_id
+        for row in tx.all(select(parked).where(ours)):
+            is_over = row.parked_at < tx.now - PARKED_FOR
+            if is_over or _hear(tx, Report(message_id=row.message_id, status=row.status)):
+                tx.execute(delete(parked).where(ours, parked.c.message_id == row.message_id))
+            else:
+                left += 1
+        return left
+
+
+def _note(tx: Tx, messages: tuple[Message, ...]) -> None:
+    """Store what follows from messages; one that we may have caused ourselves can only opt out."""
+    caused = find_self_caused(tx, messages)
+    note_messages(tx, messages, caused)
+    note_arrivals(tx, messages, caused)
+
+
+def _with_likely_times(tx: Tx, messages: Iterable[Message]) -> tuple[Message, ...]:
+    """Take away times that are yet to come: a START of the year 2999 would outweigh any STOP."""
+    latest = tx.now + timedelta(days=1)
+    return tuple(
+        each.model_copy(update={"created_at": None}) if each.created_at and each.created_at > latest else each
+        for each in messages
+    )
+
+
+def _park(tx: Tx, report: Report) -> None:
+    """Park a report; of several about one message the last word stays."""
+    ours = and_(parked.c.account_id == tx.account_id, parked.c.message_id == report.message_id)
+    known = tx.first(select(parked).where(ours))
+    if known is None:
+        row = {"account_id": tx.account_id, "message_id": report.message_id}
+        tx.execute(insert(parked).values(**row, status=report.status, parked_at=tx.now))
+    elif known.status not in _STATES or report.status == "delivered":
+        tx.execute(update(parked).where(ours).values(status=report.status))
+
+
+def _hear(tx: Tx, report: Report) -> bool:
+    ours = select(orders).filter_by(account_id=tx.account_id).with_for_update()
+    row = tx.first(ours.where(orders.c.message_id == report.message_id))
+    if row is None and report.order_id:
+        row = tx.first(ours.where(orders.c.id == report.order_id))
+        if row is not None and row.message_id is None:
+            accept(tx, row.id, Receipt(message_id=report.message_id, status=report.status))
+            tx.announce()
+        elif row is not None and row.message_id != report.message_id:
+            return False
+    if row is None:
+        return False
+    state = _STATES.get(report.status)
+    if state is None and row.message_status == "created":
+        alter(tx, row.id, message_status=report.status)
+    if state and row.state != OrderState.DELIVERED:
+        fault = "" if state is OrderState.DELIVERED else row.fault
+        change(tx, row.id, state=state, message_status=report.status, fault=fault)
+        if state != row.state:
+            tx.announce()
+    return True

@@ -1,0 +1,227 @@
+"""What is remembered of the people texted: whether we know them, how often, and who may have opted out."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Insert,
+    Row,
+    ScalarSelect,
+    Select,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from elks_mcp.domain.models import NEVER_SENT, Direction, Message, OrderState, Recall, Taint
+from elks_mcp.domain.opt_outs import OptWord, asks
+from elks_mcp.domain.phone import Number, is_e164
+from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
+from elks_mcp.store.db.transactions import Tx
+from elks_mcp.store.opt_outs import RECALLED, note_words, parse_maybe, parse_opt_out, read_news
+
+LATELY = timedelta(minutes=10)
+UNREAD_FOR = timedelta(days=7)
+"""How long a row that could not be read makes sending ask: over a weekend, and long enough to look."""
+
+DAY = timedelta(hours=24)
+
+
+def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
+    """Recall what bears on a text to a number; of its own order, `besides`, nothing counts."""
+    values = recall_values(tx, to, besides=besides)
+    return parse_recall(tx, tx.execute(_RECALL, values).one())
+
+
+def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
+    """Give what the question of `build_recall` is asked with."""
+    return {
+        "account": tx.account_id,
+        "number": tx.hasher.number(to.e164),
+        "besides": besides,
+        "now": tx.known_now,
+    }
+
+
+def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Taint | None = None) -> Recall:
+    """Read the answer."""
+    return Recall(
+        opted_out=bool(row.opt_out),
+        opt_out=parse_opt_out(tx, row),
+        maybe_opted_out=parse_maybe(row),
+        is_known=row.first_order_at is not None or bool(row.is_contact),
+        first_sent_at=min((at for at in (row.first_sent_at, row.first_order_at) if at), default=None),
+        lately=row.lately,
+        today=row.today,
+        spent=int(row.spent),
+        repeated=repeated,
+        unread=bool(row.unread),
+        taint=taint,
+    )
+
+
+def build_recall() -> Select[*tuple[Any, ...]]:
+    """Build the question what is remembered of a number, which has one row for an answer."""
+    account: BindParameter[int] = bindparam("account")
+    number: BindParameter[str] = bindparam("number")
+    here = and_(contacts.c.account_id == accounts.c.id, contacts.c.number_hash == number)
+    since = case((contacts.c.received_at > ago(LATELY), contacts.c.received_at), else_=ago(LATELY))
+    other = and_(_others.c.account_id == account, _others.c.id != bindparam("besides"))
+    to_them = and_(other, _others.c.recipient_hash == number)
+    waits = _others.c.state == OrderState.WAITING  # it is sent as soon as a person agrees
+    may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
+    counted = and_(to_them, _others.c.charged_at > ago(DAY), may_go)
+    # Not IS NOT NULL, for which SQLite would go through all messages of the account by their index.
+    has_message = func.length(_others.c.message_id) > 0
+    accepted_at = func.coalesce(_others.c.accepted_at, _others.c.changed_at, type_=Moment)
+    first_order = select(func.min(accepted_at, type_=Moment))
+    return (
+        select(
+            *RECALLED,
+            or_(contacts.c.sent_at.is_not(None), contacts.c.received_at.is_not(None)).label("is_contact"),
+            contacts.c.first_sent_at,
+            first_order.where(to_them, has_message)
+            .correlate(contacts)
+            .scalar_subquery()
+            .label("first_order_at"),
+            _count(and_(counted, or_(waits, _others.c.charged_at > since))).label("lately"),
+            _count(counted).label("today"),
+            sum_spent(other).label("spent"),
+            (accounts.c.unread_at > ago(UNREAD_FOR)).label("unread"),
+        )
+        .select_from(accounts.outerjoin(contacts, here).outerjoin(opt_outs, opt_outs.c.number_hash == number))
+        .where(accounts.c.id == account)
+    )
+
+
+def sum_spent(which: ColumnElement[bool] | None = None) -> ScalarSelect[int]:
+    """Sum up what was charged or reserved in the last 24 hours, for the account or `which` of `_others`."""
+    ours = _others.c.account_id == bindparam("account") if which is None else which
+    total = select(func.coalesce(func.sum(_others.c.charge), 0))
+    return total.where(ours, _others.c.charged_at > ago(DAY)).scalar_subquery()
+
+
+def _count(which: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.count()).select_from(_others).where(which).correlate(contacts).scalar_subquery()
+
+
+_others = orders.alias("others")
+_RECALL = build_recall()
+
+
+def note_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
+    """Note who wrote, who was written to, and who opted out.
+
+    `self_caused`: ids of incoming texts that prove nothing about their sender, except that a STOP counts.
+    """
+    messages = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
+    read = read_news(tx, messages)
+    words = {
+        each.id: word
+        for each in messages
+        if (word := read.get(each.id)) and (word is OptWord.STOP or _proves(each, word, self_caused))
+    }
+    _note(tx, _news(tx, [each for each in messages if each.id not in self_caused], words))
+    note_words(tx, messages, words)
+
+
+def _proves(message: Message, word: OptWord, self_caused: Collection[str]) -> bool:
+    """Tell whether a word other than STOP counts: a START of any time lifts nothing."""
+    is_timed = message.created_at is not None or word is not OptWord.START
+    return is_timed and message.id not in self_caused
+
+
+def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:
+    """Note who was written to by these orders, which are about to go."""
+    changed = orders.c.changed_at
+    sent = select(
+        orders.c.recipient_hash,
+        func.min(changed).label("first"),
+        func.max(changed).label("last"),
+        func.max(case((orders.c.asks, changed))).label("asked_at"),
+    )
+    accepted = and_(which, orders.c.message_id.is_not(None), orders.c.recipient_hash.is_not(None))
+    rows = tx.all(sent.where(accepted).group_by(orders.c.recipient_hash))
+    _note(
+        tx,
+        [
+            _contact(tx, row.recipient_hash)
+            | {"first_sent_at": row.first, "sent_at": row.last, "asked_at": row.asked_at}
+            for row in rows
+        ],
+    )
+
+
+def _news(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> list[dict[str, Any]]:
+    """Sum messages up in order of their times, one row for each number."""
+    rows: dict[str, dict[str, Any]] = {}
+    for message in messages:
+        inbound = message.direction is Direction.INBOUND
+        other = message.sender if inbound else message.to
+        if not is_e164(other):
+            continue  # a name can be anybody's
+        row = rows.setdefault(other, _contact(tx, tx.hasher.number(other)))
+        moment = message.created_at or tx.now
+        kind = "received_at" if inbound else "sent_at"
+        row[kind] = moment
+        row[f"first_{kind}"] = row[f"first_{kind}"] or moment
+        if inbound:
+            is_maybe = words.get(message.id) is OptWord.MAYBE
+            row["maybe_at"] = moment if is_maybe else None
+            row["maybe_message_id"] = message.id if is_maybe else None
+        elif asks(message.text or ""):
+            row["asked_at"] = moment
+    return list(rows.values())
+
+
+def _contact(tx: Tx, number_hash: str) -> dict[str, Any]:
+    return {
+        "account_id": tx.account_id,
+        "number_hash": number_hash,
+        "sent_at": None,
+        "received_at": None,
+        "first_sent_at": None,
+        "first_received_at": None,
+        "asked_at": None,
+        "maybe_at": None,
+        "maybe_message_id": None,
+    }
+
+
+def _note(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    """Put rows beside what is known, where what is later counts."""
+    if not rows:
+        return
+    insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(contacts)
+    new = insert.excluded  # type: ignore[attr-defined]
+    wrote_later = or_(contacts.c.received_at.is_(None), contacts.c.received_at < new.received_at)
+    wrote_later = and_(new.received_at.is_not(None), wrote_later)
+    changes = {
+        "sent_at": _later(contacts.c.sent_at, new.sent_at),
+        "received_at": _later(contacts.c.received_at, new.received_at),
+        "first_sent_at": _earlier(contacts.c.first_sent_at, new.first_sent_at),
+        "first_received_at": _earlier(contacts.c.first_received_at, new.first_received_at),
+        "asked_at": _later(contacts.c.asked_at, new.asked_at),
+        "maybe_at": case((wrote_later, new.maybe_at), else_=contacts.c.maybe_at),
+        "maybe_message_id": case((wrote_later, new.maybe_message_id), else_=contacts.c.maybe_message_id),
+    }
+    statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
+        index_elements=[contacts.c.account_id, contacts.c.number_hash], set_=changes
+    )
+    tx.execute(statement, sorted(rows, key=lambda row: row["number_hash"]))
+
+
+def _earlier(known: Column[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((or_(known.is_(None), known > new), new), else_=known)
+
+
+def _later(known: Column[Any], new: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((or_(known.is_(None), known < new), new), else_=known)

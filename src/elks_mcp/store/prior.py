@@ -1,0 +1,160 @@
+"""What came before a draft: orders that it may mean, and what is remembered of its recipient."""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, exists, or_
+
+from elks_mcp.domain.models import Draft, OrderState, Recall
+from elks_mcp.domain.phone import written
+from elks_mcp.domain.taint import Shown
+from elks_mcp.errors import InvalidInput
+from elks_mcp.store.db.rows import fingerprint, key_hash
+from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
+from elks_mcp.store.db.transactions import Tx
+from elks_mcp.store.known_numbers import build_recall, parse_recall, recall_values
+from elks_mcp.store.taint import find_taint, is_anybody_elses
+
+REPEATED_WITHIN = timedelta(minutes=15)
+
+_IN_PLAY = (OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT)
+_MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
+
+
+class Earlier(NamedTuple):
+    """What came before a draft."""
+
+    recall: Recall
+
+    is_first: bool
+    """Nothing is queued that would go before it."""
+
+    repeated: Row[Any] | None = None
+    """The draft's key was used for it; without a key, it is the same text, on its way or just sent."""
+
+    waiting: Row[Any] | None = None
+    """Exactly this waits for a person."""
+
+    overdue: Row[Any] | None = None
+    """It waited too long for a person, and still holds the draft's key."""
+
+
+def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[Shown] = ()) -> Earlier:
+    """Find what came before a draft. Without `dedupe` only a key makes a repeat.
+
+    `shown`: texts of others that this process showed to the caller's model in the last 30 minutes.
+
+    Raises:
+        InvalidInput: the key was used for another message.
+    """
+    first, rows = _ask(tx, draft)
+    is_first = not first.is_behind
+    if draft.idempotency_key:
+        return _of_key(tx, Earlier(_parse(tx, first, draft, shown), is_first), rows, draft)
+    repeated = _find_repeated(rows) if dedupe else None
+    exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
+    waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
+    earlier = Earlier(_parse(tx, first, draft, shown, repeated), is_first, repeated)
+    return _with_waiting(earlier, waiting[0]) if waiting else earlier
+
+
+def recall_for(tx: Tx, draft: Draft, shown: Collection[Shown] = ()) -> Recall:
+    """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
+    first, rows = _ask(tx, draft)
+    repeated = None if draft.idempotency_key else _find_repeated(rows)
+    return _parse(tx, first, draft, shown, repeated)
+
+
+def _parse(
+    tx: Tx, row: Row[Any], draft: Draft, shown: Collection[Shown], repeated: Row[Any] | None = None
+) -> Recall:
+    taint = find_taint(tx, draft, shown, elsewhere=row.tainted)
+    return parse_recall(tx, row, repeated=repeated.id if repeated else None, taint=taint)
+
+
+def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
+    """Ask at once; return a row with what is remembered, and those with an order, the latest first."""
+    values = recall_values(tx, draft.to) | {
+        "fingerprint": fingerprint(tx, draft),
+        "key": key_hash(tx, draft),
+        "caller": draft.caller,
+    }
+    rows = tx.execute(_BEFORE, values).all()
+    alike = [row for row in rows if row.id is not None]
+    if values["key"]:
+        alike = [row for row in alike if row.key_hash == values["key"]]
+    return rows[0], alike
+
+
+def _build_before() -> Executable:
+    """Build the question once; that takes longer than to answer it."""
+    ours = orders.c.account_id == bindparam("account")  # in both halves, or SQLite uses no index but its own
+    keyed = and_(ours, orders.c.key_hash == bindparam("key"))
+    recently = orders.c.changed_at > ago(REPEATED_WITHIN)
+    same = and_(
+        ours,
+        orders.c.fingerprint == bindparam("fingerprint"),
+        or_(is_one_of(orders.c.state, _IN_PLAY), and_(is_one_of(orders.c.state, _MAY_BE_OUT), recently)),
+    )
+    return (
+        build_recall()
+        .add_columns(_is_anything_due().label("is_behind"), is_anybody_elses().label("tainted"))
+        .add_columns(NOW.label("asked_at"), *orders.c)
+        .outerjoin(orders, or_(keyed, same))
+        .order_by(orders.c.placed_at.desc())
+    )
+
+
+def _is_anything_due() -> ColumnElement[bool]:
+    queued = orders.alias("queued")
+    return exists().where(
+        queued.c.account_id == bindparam("account"),
+        queued.c.state == OrderState.QUEUED,
+        queued.c.due_at <= NOW,
+    )
+
+
+_BEFORE = _build_before()
+
+
+def _find_repeated(rows: Sequence[Row[Any]]) -> Row[Any] | None:
+    return next((row for row in rows if row.state != OrderState.WAITING), None)
+
+
+def _of_key(tx: Tx, earlier: Earlier, rows: Sequence[Row[Any]], draft: Draft) -> Earlier:
+    """Add what the order with the draft's key is to it."""
+    if not rows:
+        return earlier
+    [row] = rows
+    _check_same(tx, row, draft)
+    if row.state != OrderState.WAITING:
+        return earlier._replace(repeated=row)
+    if row.due_at > row.asked_at:
+        return _with_waiting(earlier, row)
+    return earlier._replace(overdue=row)
+
+
+def _with_waiting(earlier: Earlier, waiting: Row[Any]) -> Earlier:
+    """Add the order that is exactly the draft: it is no other text to the recipient."""
+    recall = earlier.recall
+    less = {"lately": recall.lately - 1, "today": recall.today - 1}
+    return earlier._replace(waiting=waiting, recall=recall.model_copy(update=less))
+
+
+def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
+    differing = [
+        name
+        for name, one, other in (
+            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
+            ("message", row.text_hash, tx.hasher.of("text", draft.text)),
+            ("from", row.sender, written(draft.sender)),
+            ("flashsms", row.flash, draft.flash),
+        )
+        if one != other
+    ]
+    if differing:
+        raise InvalidInput(
+            f"The idempotencyKey was used before, with another {', '.join(differing)}.",
+            hint="Use a new key for a new message, or the same arguments to ask about the old one.",
+        )

@@ -1,0 +1,124 @@
+"""The traces of one phone number in a database, of all accounts: showing them, and removing them."""
+
+import json
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, delete, select, update
+
+from elks_mcp.domain.models import UNFINISHED
+from elks_mcp.domain.phone import Number
+from elks_mcp.errors import Refused
+from elks_mcp.store.admin import lock_all
+from elks_mcp.store.db.schema import accounts, arrivals, contacts, orders, shown
+from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.location import Account
+from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
+
+
+class Held(NamedTuple):
+    """What is held about a number for one account: rows, by the names of their columns."""
+
+    owner: Account
+    orders: list[dict[str, Any]]
+    contact: dict[str, Any] | None
+    arrivals: list[dict[str, Any]]
+    """Texts that came from it: which, and when."""
+
+    shown: list[dict[str, Any]]
+    """To whose model its words were shown last, and when."""
+
+
+class Removed(NamedTuple):
+    """What was removed of a number, and what had to stay."""
+
+    orders: int
+    contacts: int
+    opted_out: bool
+
+
+_ERASED = {
+    "recipient": None,
+    "text": None,
+    "recipient_hash": None,
+    "text_hash": None,
+    "fingerprint": None,
+    "key_hash": None,
+    "message_id": None,
+    "findings": "[]",  # they name the number
+    "fault": "The recipient was forgotten.",
+}
+"""What an order loses with its recipient; what it cost, and when, stays for the budget."""
+
+_NOT_SHOWN = frozenset({"account_id", "lease"})
+
+
+class Traces:
+    """What is held about a number. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def list_held(self, tx: Tx, number: Number) -> list[Held]:
+        """List all that is held about a number, by account; accounts that hold nothing are left out."""
+        every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
+        return [held for held in every if any(held[1:])]
+
+    @reading
+    def find_opt_out(self, tx: Tx, number: Number) -> dict[str, Any] | None:
+        """Return what is recorded about a number's opt-out, which holds for all accounts."""
+        row = find_opt_out(tx, number)
+        return _shown(row) if row else None
+
+    @writing
+    def remove(self, tx: Tx, number: Number) -> Removed:
+        """Remove all that is held about a number, except that it opted out, and when.
+
+        Raises:
+            Refused: something to that number is unfinished.
+        """
+        theirs = contacts.c.number_hash == tx.hasher.number(number.e164)
+        lock_all(tx)
+        _check_finished(tx, number)
+        removed = tx.execute(update(orders).where(_to(tx, number)).values(**_ERASED)).rowcount
+        known = tx.execute(delete(contacts).where(theirs)).rowcount
+        opt_out = find_opt_out(tx, number)
+        reduce_opt_out(tx, number)
+        for table in (arrivals, shown):
+            tx.execute(delete(table).where(table.c.sender_hash == tx.hasher.number(number.e164)))
+        return Removed(removed, known, bool(opt_out and opt_out.opted_out))
+
+
+def _to(tx: Tx, number: Number) -> ColumnElement[bool]:
+    return orders.c.recipient_hash == tx.hasher.number(number.e164)
+
+
+def _read(tx: Tx, account: Row[Any], number: Number) -> Held:
+    ours = select(orders).where(orders.c.account_id == account.id, _to(tx, number))
+    rows = tx.all(ours.order_by(orders.c.placed_at))
+    theirs = {"account_id": account.id, "number_hash": tx.hasher.number(number.e164)}
+    contact = tx.first(select(contacts).filter_by(**theirs))
+    its = {"account_id": account.id, "sender_hash": theirs["number_hash"]}
+    came = select(arrivals).filter_by(**its)
+    return Held(
+        owner=Account(account.base_url, account.username),
+        orders=[_shown(row) | {"findings": json.loads(row.findings)} for row in rows],
+        contact=_shown(contact) if contact else None,
+        arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
+        shown=[_shown(row) for row in tx.all(select(shown).filter_by(**its).order_by(shown.c.shown_at))],
+    )
+
+
+def _shown(row: Row[Any]) -> dict[str, Any]:
+    return {name: value for name, value in row._asdict().items() if name not in _NOT_SHOWN}
+
+
+def _check_finished(tx: Tx, number: Number) -> None:
+    unfinished = select(orders.c.id, orders.c.state).where(_to(tx, number), orders.c.state.in_(UNFINISHED))
+    if rows := tx.all(unfinished.order_by(orders.c.placed_at)):
+        named = ", ".join(f"{row.id} ({row.state})" for row in rows)
+        raise Refused(
+            f"Texts to this number are unfinished: {named}. Nothing was removed.",
+            hint="A running server finishes what is on its way. To end what waits or is queued: "
+            "`elks-mcp outbox cancel O-…`.",
+        )

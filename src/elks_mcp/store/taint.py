@@ -1,0 +1,99 @@
+"""Whose texts a caller's model was shown, for servers that share a database: one shows, another sends."""
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exists, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from elks_mcp.domain.models import NEVER_SENT, Draft, OrderState, Taint
+from elks_mcp.domain.taint import WORDS_WORK_FOR, Held, find_held
+from elks_mcp.domain.taint import Shown as ShownText
+from elks_mcp.store.db.schema import ago, orders, shown
+from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+
+_KEPT = timedelta(days=1)
+
+
+class Shown:
+    """Notes senders whose texts were shown. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @writing
+    def note(self, tx: Tx, caller: str, texts: Iterable[ShownText]) -> None:
+        """Note that these texts were shown to a caller just now."""
+        rows = [
+            {
+                "account_id": tx.account_id,
+                "caller": caller,
+                "sender_hash": tx.hasher.number(each.sender),
+                "shown_at": tx.now,
+                "created_at": each.created_at,
+            }
+            for each in texts
+        ]
+        insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(shown)
+        new = insert.excluded  # type: ignore[attr-defined]
+        is_over = shown.c.shown_at <= tx.now - WORDS_WORK_FOR
+        is_oldest = or_(is_over, new.created_at < shown.c.created_at)
+        statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
+            index_elements=[shown.c.account_id, shown.c.caller, shown.c.sender_hash],
+            set_={
+                "shown_at": new.shown_at,
+                "created_at": case((is_oldest, new.created_at), else_=shown.c.created_at),
+            },
+        )
+        tx.execute(statement, sorted(rows, key=lambda row: str(row["sender_hash"])))
+
+    @reading
+    def find_held(self, tx: Tx, caller: str) -> Held | None:
+        """Return since and until when sending is held back for a caller, if it is."""
+        return find_held(row.shown_at for row in _list_at_work(tx, caller))
+
+
+def is_anybody_elses() -> ColumnElement[bool]:
+    """Ask whether a text of `caller` to `number` may be the idea of somebody else than who gets it."""
+    theirs = and_(shown.c.account_id == bindparam("account"), shown.c.caller == bindparam("caller"))
+    others = and_(theirs, shown.c.sender_hash != bindparam("number"))
+    return exists().where(others, shown.c.shown_at > ago(WORDS_WORK_FOR))
+
+
+def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: bool) -> Taint | None:
+    """Return what taints a draft: texts of others than its recipient that its caller's model was shown.
+
+    `here`: those this process showed in the last 30 minutes; `elsewhere`: whether other servers showed some.
+    """
+    if not here and not elsewhere:
+        return None
+    created_at = {tx.hasher.number(each.sender): each.created_at for each in here}
+    for row in _list_at_work(tx, draft.caller) if elsewhere else ():
+        known = created_at.get(row.sender_hash, row.created_at)
+        created_at[row.sender_hash] = min(known, row.created_at)
+    recipient = tx.hasher.number(draft.to.e164)
+    if not (others := [at for sender, at in created_at.items() if sender != recipient]):
+        return None
+    texted = _list_texted(tx, draft.caller) - created_at.keys() - {recipient}
+    return Taint(created_at=min(others), texted=len(texted))
+
+
+def _list_at_work(tx: Tx, caller: str) -> Collection[Any]:
+    theirs = select(shown).where(shown.c.account_id == tx.account_id, shown.c.caller == caller)
+    return tx.all(theirs.where(shown.c.shown_at > tx.now - WORDS_WORK_FOR))
+
+
+def _list_texted(tx: Tx, caller: str) -> set[str]:
+    """List by hash whom a caller texted, or is about to, in the last 30 minutes."""
+    theirs = orders.c.account_id == tx.account_id, orders.c.caller == caller
+    went_out = orders.c.state.not_in((*NEVER_SENT, OrderState.WAITING))
+    recent = orders.c.charged_at > tx.now - WORDS_WORK_FOR
+    hashes = select(orders.c.recipient_hash).distinct().where(*theirs, went_out, recent)
+    return {row.recipient_hash for row in tx.all(hashes) if row.recipient_hash}
+
+
+def forget_shown(tx: Tx) -> None:
+    """Forget texts that were shown a day ago."""
+    ours = shown.c.account_id == tx.account_id
+    tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - _KEPT))

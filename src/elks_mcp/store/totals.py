@@ -1,0 +1,49 @@
+"""How one account stands: what it spent, and what is open."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+
+from elks_mcp.domain.models import OrderState
+from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.transactions import Database, Tx, reading
+from elks_mcp.store.known_numbers import DAY
+
+
+class Standing(NamedTuple):
+    """What bears on an account's next text, whoever gets it."""
+
+    spent: int
+    """Charged or reserved in the last 24 hours, in ten-thousandths of the account's currency."""
+
+    counts: Mapping[OrderState, int]
+    waiting: timedelta
+    """How long the oldest that is queued waits."""
+
+    heard_until: datetime | None
+    """Up to when 46elks' history was read for STOPs; None where it never was."""
+
+
+class Ledger:
+    """Sums over the orders of one account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def sum_up(self, tx: Tx) -> Standing:
+        """Say how the account stands now."""
+        ours = orders.c.account_id == tx.account_id
+        charged = select(func.coalesce(func.sum(orders.c.charge), 0))
+        spent = tx.execute(charged.where(ours, orders.c.charged_at > tx.now - DAY)).scalar_one()
+        states = select(orders.c.state, func.count().label("number")).where(ours).group_by(orders.c.state)
+        queued = select(func.min(orders.c.placed_at)).where(ours, orders.c.state == OrderState.QUEUED)
+        oldest = tx.execute(queued).scalar_one()
+        return Standing(
+            spent=int(spent),
+            counts={OrderState(row.state): row.number for row in tx.all(states)},
+            waiting=tx.now - oldest if oldest else timedelta(),
+            heard_until=tx.shared["heard_until"],
+        )

@@ -1,0 +1,362 @@
+"""What answers say about texts: which one is a reply, what it holds, how much is shown, and when it was."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from click.testing import CliRunner
+from mcp import Client
+from mcp_types import TextResourceContents
+
+import elks_mcp
+from elks_mcp import sandbox
+from elks_mcp.cli import commands
+from elks_mcp.errors import Misconfigured
+from elks_mcp.sandbox import Sandbox
+from elks_mcp.sandbox.messages import Status
+from elks_mcp.settings import load
+from tests.support.clocks import ManualClock
+from tests.support.connecting import PHONE, box_on, call, connected, data, live, words
+from tests.support.web import site
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+# ── replies ──
+async def test_a_reply_is_told_as_one_wherever_it_is_shown(clock: ManualClock) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Passar kl. 10?")
+        clock.advance(timedelta(minutes=1))
+        message = box.receive(PHONE, "Ja")
+        box.receive("+46701740609", "Hej, vem är du?")
+        reply = data(
+            await call(client, "wait_for_reply", sender=PHONE, after=data(sent)["orderId"], timeout=0)
+        )
+        assert reply["message"]["isReply"] is True
+        for direction in ("inbound", "both"):
+            listed = data(await call(client, "get_sms_messages", direction=direction))["messages"]
+            told = {entry["from"]: entry["isReply"] for entry in listed if entry["direction"] == "inbound"}
+            assert told == {PHONE: True, "+46701740609": False}
+        (content,) = (await client.read_resource(f"elks://messages/{message.id}")).contents
+        assert isinstance(content, TextResourceContents)
+        assert json.loads(content.text)["isReply"] is True
+
+
+async def test_a_text_that_came_before_we_texted_is_not_a_reply(clock: ManualClock) -> None:
+    box = box_on(clock)
+    box.receive(PHONE, "Hej, är ni öppna?")
+    clock.advance(timedelta(minutes=1))
+    async with connected(live(box), box=box, clock=clock) as client:
+        await call(client, "send_sms", to=PHONE, message="Ja, till kl. 18.")
+        (entry,) = data(await call(client, "get_sms_messages", direction="inbound"))["messages"]
+        assert entry["isReply"] is False
+
+
+async def test_a_reply_is_told_as_one_where_nothing_was_ever_sent_from_here(clock: ManualClock) -> None:
+    box = box_on(clock)
+    box.add_history(clock.now() - timedelta(hours=2), to=PHONE, text="Passar kl. 10?")
+    box.receive(PHONE, "Ja")
+    async with connected(live(box, DRY_RUN="true"), box=box, clock=clock) as client:
+        listed = data(await call(client, "get_sms_messages"))["messages"]
+        assert [entry["isReply"] for entry in listed] == [True, False]
+
+
+# ── picture messages and empty texts ──
+
+PICTURE = "m" + "0123456789abcdef" * 2
+
+
+def receive_picture(box: Sandbox, text: str = "") -> str:
+    """Let somebody send a picture message, which history holds by an id of its own kind."""
+    message = box.receive(PHONE, text)
+    message.id = PICTURE
+    return message.id
+
+
+@pytest.mark.parametrize("text", ["", "Titta!"])
+async def test_a_picture_message_is_told_as_one_that_cannot_be_shown(clock: ManualClock, text: str) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        receive_picture(box, text)
+        listed = await call(client, "get_sms_messages", direction="inbound")
+        waited = await call(client, "wait_for_reply", after=cursor, timeout=0)
+        for answer, entry in (
+            (listed, data(listed)["messages"][0]),
+            (waited, data(waited)["message"]),
+        ):
+            assert "(a picture message, which this server cannot show yet)" in words(answer)
+            assert (entry["kind"], entry["untrustedText"]) == ("mms", text)
+            assert text in words(answer)
+            assert "empty" not in words(answer)
+
+
+async def test_an_empty_text_is_said_to_be_empty(clock: ManualClock) -> None:
+    box = box_on(clock)
+    for text in ("", "\u200b", " "):
+        box.receive(PHONE, text)
+    box.add_history(clock.now(), text="Hej")
+    async with connected(live(box), box=box, clock=clock) as client:
+        listed = await call(client, "get_sms_messages")
+        assert words(listed).count("(the text is empty)") == 3
+        assert {entry["kind"] for entry in data(listed)["messages"]} == {"sms"}
+
+
+async def test_a_picture_message_that_46elks_does_not_list_is_told_as_one(clock: ManualClock) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        answer = await call(client, "check_sms_status", messageId=PICTURE)
+        assert answer.is_error
+        assert "picture message (MMS), which this server cannot show yet" in words(answer)
+
+
+async def test_a_picture_message_that_a_webhook_brings_reaches_who_waits() -> None:
+    box = Sandbox(clock=sandbox.ManualClock(datetime.now(UTC)))
+    form = {
+        "id": PICTURE,
+        "direction": "incoming",
+        "from": PHONE,
+        "to": box.number,
+        "created": f"{box.clock.now():%Y-%m-%dT%H:%M:%S.%f}",
+        "image": "https://api.46elks.com/a1/images/one.jpg",
+    }
+    async with site(box) as served, served.client() as client:
+        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
+        async with httpx2.AsyncClient(trust_env=False) as http:
+            assert (await http.post(await served.hook("sms"), data=form)).status_code == 204
+        waited = await call(client, "wait_for_reply", after=cursor, timeout=0)
+    assert data(waited)["message"]["kind"] == "mms"
+    assert "(a picture message, which this server cannot show yet)" in words(waited)
+
+
+# ── the size of a list ──
+
+
+def size(answer: Any) -> int:
+    """Return how many bytes an answer takes, as data and in words."""
+    as_data = json.dumps(answer.structured_content, ensure_ascii=False, separators=(",", ":"))
+    return len(words(answer).encode()) + len(as_data.encode())
+
+
+async def read_all(client: Client) -> tuple[list[str], int]:
+    """List texts and go on where each answer says, to the end; return their ids, and the number of calls."""
+    ids: list[str] = []
+    more: dict[str, str] = {}
+    calls = 0
+    while True:
+        answer = await call(client, "get_sms_messages", direction="inbound", limit=100, **more)
+        calls += 1
+        assert size(answer) < 52_000
+        found = data(answer)
+        assert found["count"] == len(found["messages"])
+        ids += [entry["id"] for entry in found["messages"]]
+        _, _, until = found["note"].partition("until=")
+        if not until:
+            return ids, calls
+        assert f"it holds {found['count']} of " in found["note"]
+        assert found["note"] in words(answer)
+        more = {"until": until.rstrip(".")}
+
+
+@pytest.mark.parametrize("text", ["😀" * 1600, "Hej! " * 320])
+async def test_a_list_that_would_be_too_long_is_cut_and_says_how_to_go_on(
+    clock: ManualClock, text: str
+) -> None:
+    box = box_on(clock)
+    received = []
+    for _ in range(40):
+        clock.advance(timedelta(seconds=1))
+        received.append(box.receive(PHONE, text).id)
+    async with connected(live(box), box=box, clock=clock) as client:
+        ids, calls = await read_all(client)
+    assert list(dict.fromkeys(ids)) == received[::-1]
+    assert calls > 2
+
+
+async def test_a_hundred_short_texts_are_listed_in_one_answer_or_two(clock: ManualClock) -> None:
+    box = box_on(clock)
+    for number in range(100):
+        clock.advance(timedelta(seconds=1))
+        box.receive(PHONE, f"Ja tack, vi ses {number}.")
+    async with connected(live(box), box=box, clock=clock) as client:
+        ids, calls = await read_all(client)
+    assert (len(set(ids)), calls <= 2) == (100, True)
+
+
+async def test_the_resource_with_received_texts_is_cut_as_well(clock: ManualClock) -> None:
+    box = box_on(clock)
+    for _ in range(20):
+        clock.advance(timedelta(seconds=1))
+        box.receive(PHONE, "😀" * 1600)
+    async with connected(live(box), box=box, clock=clock) as client:
+        (content,) = (await client.read_resource("elks://inbox")).contents
+        assert isinstance(content, TextResourceContents)
+        assert len(content.text.encode()) < 52_000
+        assert "until=" in json.loads(content.text)["note"]
+
+
+# ── commands, and the mode ──
+
+
+def sentences_of(path: Path) -> list[str]:
+    """List the strings of a module that are told to somebody: all but its docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Expr, ast.JoinedStr)):
+            continue  # a docstring, or read as a whole
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.JoinedStr):
+                parts = [each.value if isinstance(each, ast.Constant) else "…" for each in child.values]
+                told.append("".join(map(str, parts)))
+            elif isinstance(child, ast.Constant) and isinstance(child.value, str):
+                told.append(child.value)
+    return told
+
+
+def test_a_command_stands_in_backticks_at_the_end_of_its_sentence() -> None:
+    """Otherwise the words behind it are typed with it: `elks-mcp approve A-WEPW Tell the user`."""
+    src = Path(elks_mcp.__file__).parent
+    paths = [path for path in src.rglob("*.py") if path.parent.name != "sandbox"]
+    told = [(path.name, said) for path in paths for said in sentences_of(path)]
+    commands = [(name, said) for name, said in told if re.search("`elks-mcp [^`]+`", said)]
+    assert len(commands) > 10
+    help_of_commands = src / "cli" / "__init__.py"
+    wrong = [
+        (name, said)
+        for name, said in commands
+        if re.search(r"`elks-mcp [^`]+`(?!\.)", said) and said not in sentences_of(help_of_commands)
+    ]
+    assert wrong == []
+
+
+async def test_in_the_sandbox_every_answer_says_so_once() -> None:
+    async with connected({"ELKS_SANDBOX": "true"}) as client:
+        for answer in (
+            await call(client, "explain_policy"),
+            await call(client, "check_account_balance"),
+            await call(client, "send_sms", to=PHONE, message="Hej"),
+            await call(client, "send_sms", to="12", message="Hej"),
+        ):
+            assert words(answer).startswith("Sandbox: ")
+            assert words(answer).count("Sandbox: ") == 1
+
+
+# ── times ──
+
+
+@pytest.mark.parametrize(
+    ("zone", "summer", "winter"),
+    [
+        ("Europe/Stockholm", "2026-07-01 14:00 +02:00", "2026-11-23 13:00 +01:00"),
+        ("America/St_Johns", "2026-07-01 09:30 -02:30", "2026-11-23 08:30 -03:30"),
+        ("utc", "2026-07-01 12:00 +00:00", "2026-11-23 12:00 +00:00"),
+    ],
+)
+async def test_times_are_told_in_the_zone_that_is_configured(
+    clock: ManualClock, zone: str, summer: str, winter: str
+) -> None:
+    box = box_on(clock)
+    old = box.add_history(datetime(2026, 7, 1, 12, tzinfo=UTC), to=PHONE)
+    box.receive(PHONE, "STOP")
+    async with connected(live(box, ELKS_TIME_ZONE=zone), box=box, clock=clock) as client:
+        listed = await call(client, "get_sms_messages")
+        assert f"- {winter} from" in words(listed)
+        assert f"- {summer} from" in words(listed)
+        as_data = [entry["createdAt"] for entry in data(listed)["messages"]]
+        assert [datetime.fromisoformat(each) for each in as_data] == [
+            clock.now(),
+            datetime(2026, 7, 1, 12, tzinfo=UTC),
+        ]
+        assert [each.replace("Z", "+00:00")[-6:] for each in as_data] == [winter[-6:], summer[-6:]]
+        status = await call(client, "check_sms_status", messageId=old.id)
+        assert f"created {summer}, delivered {summer}" in words(status)
+        refused = await call(client, "send_sms", to=PHONE, message="Hej")
+        assert f"opted out on {winter}" in words(refused)
+        statistics = await call(client, "get_delivery_statistics")
+        assert f"From {summer} to {summer}." in words(statistics)
+        policy = await call(client, "explain_policy")
+        assert f"STOPs were heard up to {winter}." in words(policy)
+        assert f"read since {winter}." in words(policy)
+
+
+def test_the_command_line_tells_times_in_the_zone_that_is_configured(tmp_path: Path) -> None:
+    environ = {"ELKS_STATE_DIR": str(tmp_path), "ELKS_TIME_ZONE": "Asia/Kathmandu"}
+    runner = CliRunner(env=environ)
+    assert runner.invoke(commands, ["opt-outs", "add", PHONE]).exit_code == 0
+    listed = runner.invoke(commands, ["opt-outs", "list"]).output
+    assert re.search(r"by a person, \d{4}-\d\d-\d\d \d\d:\d\d \+05:45\n", listed)
+
+
+@pytest.mark.parametrize(
+    "name", ["Europe/Stokholm", "Europe", "../etc/passwd", "/etc/localtime", "CEST+1", "\x01"]
+)
+def test_a_time_zone_that_does_not_exist_cannot_be_read(name: str) -> None:
+    with pytest.raises(Misconfigured, match="as in Europe/Stockholm") as caught:
+        load({"ELKS_TIME_ZONE": name})
+    assert "ELKS_TIME_ZONE" in str(caught.value)
+
+
+def test_a_time_zone_in_other_letters_is_offered_as_it_is_written() -> None:
+    with pytest.raises(Misconfigured, match="perhaps Europe/Stockholm is meant"):
+        load({"ELKS_TIME_ZONE": "europe/STOCKHOLM"})
+
+
+WITHOUT_DATABASE = """
+import sys, zoneinfo
+sys.modules["tzdata"] = None
+zoneinfo.reset_tzpath(to=[])
+from datetime import UTC, datetime
+from elks_mcp.runtime.clock import in_zone
+from elks_mcp.settings import read
+for name in ("Europe/Stockholm", "UTC"):
+    for fault in read({"ELKS_TIME_ZONE": name}).faults:
+        print(fault.text)
+print(in_zone(datetime(2026, 7, 1, tzinfo=UTC), read({}).settings.time_zone).tzinfo is not None)
+"""
+
+
+def test_without_a_time_zone_database_the_machines_zone_and_utc_still_work() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_DATABASE], capture_output=True, text=True, check=True
+    )
+    fault, works = done.stdout.splitlines()
+    assert "this machine has no time zone database: install the package tzdata" in fault
+    assert works == "True"
+
+
+# ── the status of a text that was not sent from here ──
+
+
+@pytest.mark.parametrize("status", ["created", "sent", "delivered", "failed"])
+async def test_the_status_of_a_text_without_an_order_is_told_whole(
+    clock: ManualClock, status: Status
+) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        sent = box.add_history(clock.now(), status=status)
+        answer = await call(client, "check_sms_status", messageId=sent.id)
+    assert data(answer)["status"] == status
+    assert words(answer).startswith(f"{status.capitalize()}: ")
+
+
+async def test_the_status_of_a_received_text_is_told_whole(clock: ManualClock) -> None:
+    box = box_on(clock)
+    async with connected(live(box), box=box, clock=clock) as client:
+        received = box.receive(PHONE, "Hej")
+        answer = await call(client, "check_sms_status", messageId=received.id)
+    assert data(answer)["status"] == "received"
+    assert words(answer).startswith("Received: ")

@@ -1,0 +1,106 @@
+"""Delivery, counted."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elks_mcp.answers.results import Amount
+from elks_mcp.answers.statistics import summarise
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.money import Money
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+def sent(
+    status: str = "delivered",
+    *,
+    to: str = "+46701740605",
+    ago: timedelta = timedelta(minutes=5),
+    took: float = 2,
+    cost: int | None = 5200,
+    parts: int = 1,
+) -> Message:
+    """Make a message that was sent."""
+    created = NOW - ago
+    return Message(
+        id="s0",
+        direction=Direction.OUTBOUND,
+        sender="Klara",
+        to=to,
+        created_at=created,
+        status=status,
+        delivered_at=created + timedelta(seconds=took) if status == "delivered" else None,
+        cost=None if cost is None else Money(cost, "SEK"),
+        parts=parts,
+    )
+
+
+def test_nothing_sent_is_nothing_to_count() -> None:
+    told = summarise([], NOW)
+    assert told.in_words() == "No sent texts to count."
+    assert (told.delivery_rate, told.cost_per_message, told.seconds_to_delivery_median) == (None, None, None)
+
+
+def test_sent_is_not_success_and_rates_are_of_the_settled() -> None:
+    told = summarise([sent(), sent("failed"), sent("sent"), sent("created"), sent("odd")], NOW)
+    assert told.by_status == {"created": 1, "delivered": 1, "failed": 1, "odd": 1, "sent": 1}
+    assert (told.delivered, told.failed, told.under_way, told.delivery_rate) == (1, 1, 3, 0.5)
+
+
+def test_costs_are_in_all_per_text_and_per_part() -> None:
+    told = summarise([sent(parts=3, cost=15600), sent(), sent(cost=None)], NOW)
+    assert told.cost == Amount(amount=2.08, currency="SEK")
+    assert told.cost_per_message == Amount(amount=0.6933, currency="SEK")
+    assert told.cost_per_part == Amount(amount=0.416, currency="SEK")
+
+
+def test_times_are_median_and_95_of_100() -> None:
+    told = summarise([sent(took=seconds) for seconds in range(1, 101)], NOW)
+    assert told.seconds_to_delivery_median == pytest.approx(50.5)
+    assert told.seconds_to_delivery_p95 == pytest.approx(95.05)
+    assert summarise([sent(took=7)], NOW).seconds_to_delivery_p95 == 7
+    assert summarise([sent(took=-0.9)], NOW).seconds_to_delivery_median == 0, "46elks tells whole seconds"
+
+
+def test_countries_are_listed_the_most_texted_first_and_odd_numbers_are_no_trouble() -> None:
+    told = summarise([sent(to="+4741234567"), sent(), sent(), sent(to="Klara"), sent(to="")], NOW)
+    assert [(row.country, row.messages) for row in told.countries] == [
+        ("Sweden", 2),
+        ("unknown country", 2),
+        ("Norway", 1),
+    ]
+    assert "Norway: 1, 1 delivered, 0 failed." in told.in_words()
+
+
+@pytest.mark.parametrize(
+    ("messages", "stands_out"),
+    [
+        ([sent()] * 20, "Nothing stands out."),
+        (
+            [sent()] * 2 + [sent("failed")] * 3,
+            "What stands out: only 40% of the texts to Sweden were delivered.",
+        ),
+        ([sent("failed")] * 5, "What stands out: only 0% of the texts to Sweden were delivered."),
+        (
+            [sent()] * 5 + [sent("failed", to="+4741234567")] * 5,
+            "What stands out: only 0% of the texts to Norway were delivered.",
+        ),
+        ([sent("failed")] * 4, "Nothing stands out."),
+        ([sent("sent", ago=timedelta(hours=2))], "What stands out: 1 under way for more than an hour"),
+        ([sent("sent", ago=timedelta(minutes=59))], "Nothing stands out."),
+        ([sent(parts=2)], "What stands out: a text takes 2.0 parts on average"),
+    ],
+)
+def test_what_stands_out_is_said_in_a_sentence(messages: list[Message], stands_out: str) -> None:
+    assert summarise(messages, NOW).stands_out.startswith(stands_out)
+
+
+@given(st.lists(st.sampled_from(["created", "sent", "delivered", "failed"]), max_size=50))
+def test_every_text_is_counted_once(statuses: list[str]) -> None:
+    told = summarise([sent(status) for status in statuses], NOW)
+    assert sum(told.by_status.values()) == told.messages == len(statuses)
+    assert told.delivered + told.failed + told.under_way == len(statuses)
+    assert sum(row.messages for row in told.countries) == len(statuses)

@@ -1,0 +1,80 @@
+"""What is loaded to start: every client starts a server of its own, and waits for it.
+
+The server runs as clients start it, under Python's import trace, until it has listed its tools.
+"""
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.process import Process, running
+
+TRACED = (sys.executable, "-X", "importtime", "-m", "elks_mcp")
+
+ACCOUNT = {
+    "ELKS_API_BASE_URL": "http://127.0.0.1:9/a1",
+    "ELKS_API_USERNAME": "u0123456789abcdef0123456789abcdef",
+    "ELKS_API_PASSWORD": "canary",
+}
+
+COSTLY = {
+    "aiosqlite",
+    "alembic",
+    "dotenv",
+    "elks_mcp.cli.demo",
+    "elks_mcp.cli.doctor",
+    "elks_mcp.cli.sandbox",
+    "elks_mcp.sandbox",
+    "elks_mcp.domain.guards.top_level",
+    "iso3166",
+    "sqlalchemy",
+}
+"""What costs time or memory and is not needed to list tools. Each loads at its first use."""
+
+
+def loaded(environ: Mapping[str, str], folder: Path) -> set[str]:
+    """Name every module that the server loads until it has listed its tools."""
+    with running(environ, folder, command=TRACED) as server:
+        server.initialize()
+        assert server.request("tools/list")["result"]["tools"]
+        assert server.close() == 0
+        return loaded_by(server)
+
+
+def loaded_by(server: Process) -> set[str]:
+    """Name every module that a server loaded."""
+    return set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", server.stderr, re.MULTILINE))
+
+
+def test_a_dry_run_and_a_price_load_no_database_and_a_send_does(tmp_path: Path) -> None:
+    text = {"to": "+46701740605", "message": "Hej"}
+    for dry_run in (True, False):
+        with running({"ELKS_SANDBOX": "true"}, tmp_path, command=TRACED) as server:
+            server.initialize()
+            assert not server.call("send_sms", **text, dryRun=dry_run)["isError"]
+            server.call("check_account_balance")
+            server.close()
+            assert ("sqlalchemy" in loaded_by(server)) is not dry_run
+
+
+def test_listing_tools_without_an_account_loads_nothing_costly(tmp_path: Path) -> None:
+    modules = loaded({}, tmp_path)
+    assert "mcp.server" in modules, "the trace shows nothing"
+    assert not modules & (COSTLY | {"phonenumbers"})
+
+
+def test_listing_tools_with_an_account_loads_nothing_costly(tmp_path: Path) -> None:
+    assert not loaded(ACCOUNT, tmp_path) & (COSTLY | {"phonenumbers"})
+
+
+def test_a_number_as_sender_loads_its_numbering_plan_and_nothing_else(tmp_path: Path) -> None:
+    assert not loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "+46701740699"}, tmp_path) & COSTLY
+
+
+def test_a_name_as_sender_needs_no_numbering_plans(tmp_path: Path) -> None:
+    assert not loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "Ekot"}, tmp_path) & (COSTLY | {"phonenumbers"})
+
+
+def test_the_sandbox_is_loaded_where_it_is_asked_for(tmp_path: Path) -> None:
+    assert "elks_mcp.sandbox" in loaded({"ELKS_SANDBOX": "true"}, tmp_path)

@@ -1,0 +1,108 @@
+"""What can be opened without a tool: the inbox, one text, the rules."""
+
+import json
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.shared.exceptions import MCPError
+from mcp_types import PromptReference, ResourceTemplateReference, TextResourceContents
+
+from elks_mcp.sandbox import Sandbox
+from tests.support.connecting import ERAS, PHONE, Era, call, connected, data, live, new_box
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def box() -> Sandbox:
+    return new_box()
+
+
+async def read(client: Client, uri: str) -> Any:
+    """Open a resource."""
+    (content,) = (await client.read_resource(uri)).contents
+    assert isinstance(content, TextResourceContents)
+    assert content.mime_type == "application/json"
+    return json.loads(content.text)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_there_is_is_listed(era: Era) -> None:
+    async with connected({}, way=era) as client:
+        listed = (await client.list_resources()).resources
+        templates = (await client.list_resource_templates()).resource_templates
+    assert [each.uri for each in listed] == ["elks://inbox", "elks://policy"]
+    assert [each.uri_template for each in templates] == ["elks://messages/{message_id}"]
+    assert all(each.title and each.description for each in listed)
+    assert all(each.title and each.description for each in templates)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_inbox_shows_what_others_wrote_and_nothing_else(box: Sandbox, era: Era) -> None:
+    async with connected(live(box), box=box, way=era) as client:
+        await call(client, "send_sms", to=PHONE, message="Kommer du?")
+        box.reply(PHONE, "Ja\u202e!")
+        inbox = await read(client, "elks://inbox")
+        refused = await call(client, "send_sms", to="+46701740606", message="Hej")
+    [message] = inbox["messages"]
+    assert (message["from"], message["untrustedText"], message["text"]) == (PHONE, "Ja!", None)
+    assert refused.is_error, "a stranger's words were shown"
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_is_typed_is_completed_by_numbers_of_texts_and_by_recipients(
+    box: Sandbox, era: Era
+) -> None:
+    message = ResourceTemplateReference(uri="elks://messages/{message_id}")
+    prompt = PromptReference(name="text_somebody")
+    async with connected(live(box), box=box, way=era) as client:
+
+        async def complete(ref: Any, name: str, value: str) -> list[str]:
+            return (await client.complete(ref, {"name": name, "value": value})).completion.values
+
+        assert await complete(message, "message_id", "") == []
+        sent = [data(await call(client, "send_sms", to=PHONE, message=text)) for text in ("Hej", "Hej då")]
+        both = [[each["orderId"], each["messageId"]] for each in reversed(sent)]
+        assert await complete(message, "message_id", "") == [*both[0], *both[1]]
+        assert await complete(message, "message_id", sent[0]["orderId"].lower()) == [sent[0]["orderId"]]
+        assert await complete(message, "message_id", sent[1]["messageId"][:20]) == [sent[1]["messageId"]]
+        assert await complete(prompt, "recipient", "+46") == [PHONE]
+        assert await complete(prompt, "recipient", "+47") == []
+        assert await complete(prompt, "about", "x") == []
+
+
+async def test_a_text_is_found_by_either_of_its_numbers(box: Sandbox) -> None:
+    async with connected(live(box), box=box) as client:
+        sent = data(await call(client, "send_sms", to=PHONE, message="Hej på dig"))
+        for number in (sent["orderId"], sent["messageId"]):
+            message = await read(client, f"elks://messages/{number}")
+            assert (message["id"], message["text"]) == (sent["messageId"], "Hej på dig")
+
+
+async def test_a_hidden_text_stays_hidden(box: Sandbox) -> None:
+    async with connected(live(box, ELKS_INBOUND="known"), box=box) as client:
+        message = box.receive(PHONE, "Hello from nobody")
+        assert (await read(client, "elks://inbox"))["messages"] == []
+        assert (await read(client, f"elks://messages/{message.id}"))["untrustedText"] == ""
+
+
+async def test_the_rules_are_those_of_the_tool(box: Sandbox) -> None:
+    async with connected(live(box), box=box) as client:
+        assert await read(client, "elks://policy") == data(await call(client, "explain_policy"))
+
+
+@pytest.mark.parametrize("uri", ["elks://inbox", "elks://messages/s1234567890", "elks://messages/O-22222222"])
+async def test_what_cannot_be_read_is_said_in_words(uri: str) -> None:
+    async with connected({}) as client:
+        with pytest.raises(MCPError) as caught:
+            await client.read_resource(uri)
+    assert "Missing required environment variables" in str(caught.value)
+
+
+async def test_there_is_no_text_by_a_number_that_is_none(box: Sandbox) -> None:
+    async with connected(live(box), box=box) as client:
+        for number in ("s00000000", "..%2F..%2Fme", "x"):
+            with pytest.raises(MCPError):
+                await client.read_resource(f"elks://messages/{number}")
+    assert not any(request.path.endswith("/me/") for request in box.requests)

@@ -1,0 +1,258 @@
+"""Resources that change: who listens is told, in both eras, and of nothing that is somebody else's."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
+from mcp_types import ResourceUpdatedNotification
+
+from tests.support.clocks import HANG, ManualClock
+from tests.support.connecting import ERAS, PHONE, Era, box_on, call, connected, data, live, until
+from tests.support.stores import failing
+from tests.support.web import Site, http_client
+from tests.web.test_replicas import replicas
+from tests.web.test_webhooks import told
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.filterwarnings("ignore:resources/:mcp.shared.exceptions.MCPDeprecationWarning"),
+]
+
+INBOX = "elks://inbox"
+_A_MINUTE = timedelta(minutes=1)
+
+
+class Told:
+    """What a client of either era was told of."""
+
+    def __init__(self) -> None:
+        self.uris: list[str] = []
+
+    async def __call__(self, message: Any) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            self.uris.append(str(message.params.uri))
+
+    def of(self, uri: str) -> Callable[[], bool]:
+        """Say whether it was told of a resource."""
+        return lambda: uri in self.uris
+
+
+@asynccontextmanager
+async def listening(where: Site, era: Era, *uris: str, token: str = "") -> AsyncIterator[tuple[Client, Told]]:
+    """Connect a client that listens to resources."""
+    heard = Told()
+    shown = {"authorization": f"Bearer {token}"} if token else {}
+    async with http_client(headers=shown) as http:
+        there = streamable_http_client(f"{where.url}/mcp", http_client=http)
+        async with (
+            Client(there, mode=era, message_handler=heard) as client,
+            _listen(client, era, uris),
+        ):
+            yield client, heard
+
+
+@asynccontextmanager
+async def _listen(client: Client, era: Era, uris: tuple[str, ...]) -> AsyncIterator[None]:
+    if era == "legacy":
+        for uri in uris:
+            await client.subscribe_resource(uri)
+        yield
+        return
+    async with client.listen(resource_subscriptions=uris):
+        yield
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_text_that_comes_in_is_told_of_at_once(era: Era) -> None:
+    async with (
+        told(ManualClock()) as (box, where),
+        listening(where, era, INBOX, "elks://policy") as (client, heard),
+    ):
+        box.receive("+46701740690", "Hej")
+        await until(heard.of(INBOX))
+        read = (await client.read_resource(INBOX)).contents[0]
+        assert "+46701740690" in getattr(read, "text", "")
+        assert heard.uris == [INBOX]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_delivery_is_told_of_at_once_by_either_number(era: Era) -> None:
+    async with told(ManualClock()) as (box, where), where.client(era) as sender:
+        sent = data(await call(sender, "send_sms", to=PHONE, message="Hej"))
+        uris = [f"elks://messages/{sent[name]}" for name in ("orderId", "messageId")]
+        async with listening(where, era, *uris) as (_, heard):
+            box.clock.advance(_A_MINUTE)
+            await until(lambda: set(heard.uris) == set(uris))
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_comes_to_one_replica_is_told_by_the_other(postgres_database: str, era: Era) -> None:
+    async with (
+        replicas(postgres_database, ManualClock()) as (box, _, two),
+        listening(two, era, INBOX) as (_client, heard),
+    ):
+        await until(lambda: two.app.storage.bell.hears_others)
+        box.receive("+46701740690", "Hej")
+        await until(heard.of(INBOX))
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_without_webhooks_it_is_told_within_one_reading_of_history(era: Era) -> None:
+    clock, heard = ManualClock(), Told()
+    box = box_on(clock)
+    environ = live(box, ELKS_POLL_SECONDS="7")
+    async with connected(environ, box=box, way=era, clock=clock, message_handler=heard) as client:
+        sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
+        uri = f"elks://messages/{sent['orderId']}"
+        async with _listen(client, era, (INBOX, uri)):
+            message = box.receive("+46701740690", "Hej")
+            await until(lambda: set(heard.uris) == {INBOX, uri}, clock=clock)
+            assert clock.now() - message.created_at <= timedelta(seconds=7)
+
+
+async def test_nobody_hears_of_what_is_somebody_elses() -> None:
+    async with told(ELKS_POLL_SECONDS="3600", ELKS_CONFIRM="never") as (box, where):
+        one, two = await where.token("one"), await where.token("two")
+        async with where.client(token=one) as theirs:
+            sent = data(await call(theirs, "send_sms", to=PHONE, message="Hej"))
+            uri = f"elks://messages/{sent['orderId']}"
+            async with (
+                listening(where, "auto", uri, INBOX, token=two) as (_, heard),
+                listening(where, "auto", uri, token=one) as (_mine, own),
+            ):
+                box.clock.advance(_A_MINUTE)
+                await until(own.of(uri))
+                box.receive("+46701740690", "Hej")
+                await until(heard.of(INBOX))
+        assert heard.uris == [INBOX]
+
+
+async def test_who_unsubscribes_is_told_no_more() -> None:
+    async with (
+        told(ELKS_POLL_SECONDS="3600") as (box, where),
+        listening(where, "legacy", INBOX) as (client, heard),
+    ):
+        box.receive("+46701740690", "Hej")
+        await until(heard.of(INBOX))
+        await client.unsubscribe_resource(INBOX)
+        async with listening(where, "auto", INBOX) as (_, other):
+            box.receive("+46701740690", "Hej igen")
+            await until(other.of(INBOX))
+        assert heard.uris == [INBOX]
+
+
+async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing() -> None:
+    async with told() as (_, where):
+        updates = where.web.updates
+        async with where.client() as client, client.listen(resource_subscriptions=[INBOX]) as stream:
+            assert updates.streams == 1
+            where.web.stop()
+            with anyio.fail_after(HANG):
+                assert [event async for event in stream] == []  # no SubscriptionLost
+        await until(lambda: updates.streams == 0)
+
+
+async def test_who_goes_leaves_nothing_watched() -> None:
+    async with told() as (_, where):
+        for era in ERAS:
+            async with listening(where, era, INBOX, "elks://policy"):
+                assert where.web.updates.streams == (1 if era == "auto" else 2)
+            await until(lambda: where.web.updates.streams == 0)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_fault_in_watching_ends_nothing_else(era: Era) -> None:
+    async with told(ELKS_POLL_SECONDS="3600") as (box, where):
+        with failing(await where.app.storage.open(), "sum(orders.charge)", error=_fault_of_our_own) as fault:
+            async with listening(where, era, "elks://policy", INBOX) as (client, heard):
+                assert fault.met > 0
+                box.receive("+46701740690", "Hej")
+                await until(heard.of(INBOX))
+                assert data(await call(client, "get_sms_messages"))["count"] == 1
+
+
+def _fault_of_our_own() -> Exception:
+    return RuntimeError("a fault of our own")
+
+
+async def test_subscribed_twice_at_once_it_is_watched_once() -> None:
+    async with (
+        told(ELKS_POLL_SECONDS="3600") as (box, where),
+        listening(where, "legacy") as (client, heard),
+        anyio.create_task_group() as tasks,
+    ):
+        for _ in range(5):
+            tasks.start_soon(client.subscribe_resource, INBOX)
+        await until(lambda: where.web.updates.streams > 0)
+        box.receive("+46701740690", "Hej")
+        await until(heard.of(INBOX))
+        assert (heard.uris, where.web.updates.streams) == ([INBOX], 1)
+
+
+async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
+    clock = ManualClock()
+    box = box_on(clock)
+    old = box.add_history(box.clock.now() - timedelta(days=1))
+    uris = [f"elks://messages/{number}" for number in (old.id, f"s{'0' * 32}", "O-23456789")]
+
+    def asked(path: str) -> int:
+        return len([each for each in box.requests if each.path.startswith(path)])
+
+    async with (
+        connected(live(box), box=box, clock=clock) as client,
+        client.listen(resource_subscriptions=[*uris, "elks://nonsense"]),
+    ):
+        about_texts, all_of_history = asked("/a1/sms/"), asked("/a1/sms")
+        await until(lambda: asked("/a1/sms") >= all_of_history + 3, clock=clock)
+        assert asked("/a1/sms/") == about_texts == 2
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_fault_in_reading_history_ends_nothing_else(era: Era) -> None:
+    clock = ManualClock()
+    async with (
+        told(clock, ELKS_POLL_SECONDS="60") as (box, where),
+        listening(where, era, INBOX) as (client, heard),
+    ):
+        with failing(await where.app.storage.open(), "looked_at", error=_fault_of_our_own) as fault:
+            await until(lambda: fault.met > 2, clock=clock)
+        box.receive("+46701740690", "Hej")
+        await until(heard.of(INBOX))  # time stands still while a webhook is on a socket
+        assert (await client.list_tools()).tools
+
+
+async def test_no_more_is_watched_than_is_allowed_however_fast_it_is_asked_for() -> None:
+    async with told() as (_, where), where.client("legacy") as client:
+        refused: list[str] = []
+
+        async def subscribe(number: int) -> None:
+            try:
+                await client.subscribe_resource(f"elks://messages/O-{number:08}")
+            except MCPError as error:
+                refused.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(150):
+                tasks.start_soon(subscribe, number)
+        assert (where.web.updates.streams, len(refused)) == (100, 50)
+
+
+async def test_what_becomes_of_an_order_is_told_in_a_moment_on_postgres_too(postgres_database: str) -> None:
+    clock = ManualClock()
+    async with (
+        replicas(postgres_database, clock, ELKS_CONFIRM="always") as (_, one, two),
+        one.client() as client,
+    ):
+        await call(client, "send_sms", to=PHONE, message="Hej")
+        [waiting] = await one.app.orders.list_latest()
+        uri = f"elks://messages/{waiting.id}"
+        async with listening(two, "auto", uri) as (_client, heard):
+            await until(lambda: two.app.storage.bell.hears_others)
+            await one.app.orders.cancel(waiting, "A person thought better of it.")
+            await until(heard.of(uri), clock=clock)

@@ -1,0 +1,201 @@
+"""What a model sees of the server before it calls anything: a contract that nobody changes by accident."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp_types import Tool
+
+from tests.support.connecting import ERAS, Era, connected
+
+pytestmark = pytest.mark.anyio
+
+SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
+
+PARAMETERS = {
+    "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
+    "get_sms_messages": ["direction", "limit", "until"],
+    "check_sms_status": ["messageId"],
+    "estimate_sms_cost": ["to", "message", "from"],
+    "wait_for_reply": ["from", "after", "timeout"],
+    "ask_by_sms": ["to", "message", "from", "timeout", "dryRun", "idempotencyKey"],
+    "check_account_balance": [],
+    "get_delivery_statistics": ["limit"],
+    "explain_policy": [],
+}
+
+
+SWEDE = "+46701740699"
+
+
+async def list_tools(era: Era = "auto", environ: Mapping[str, str] | None = None) -> list[Tool]:
+    """List the tools as a client gets them."""
+    async with connected(environ or {}, way=era) as client:
+        return (await client.list_tools()).tools
+
+
+async def test_the_tools_have_exactly_the_parameters_users_know() -> None:
+    tools = await list_tools()
+    assert {tool.name: list(tool.input_schema["properties"]) for tool in tools} == PARAMETERS
+    assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
+
+
+async def test_both_eras_see_the_same() -> None:
+    modern, legacy = [await list_tools(era) for era in ERAS]
+    assert [tool.model_dump() for tool in modern] == [tool.model_dump() for tool in legacy]
+
+
+async def test_every_tool_says_what_it_is_and_what_it_answers() -> None:
+    for tool in await list_tools():
+        assert tool.title
+        assert tool.description
+        assert len(tool.description) <= 700
+        assert "Use it" in tool.description or "Not for" in tool.description
+        assert tool.output_schema
+        assert tool.output_schema["type"] == "object"
+        hints = tool.annotations
+        assert hints is not None
+        assert None not in {hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint}
+        assert hints.open_world_hint is True
+
+
+async def test_only_sending_is_destructive() -> None:
+    for tool in await list_tools():
+        hints = tool.annotations
+        assert hints is not None
+        sends = tool.name in {"send_sms", "ask_by_sms"}
+        assert (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint) == (
+            not sends,
+            sends,
+            not sends,
+        )
+
+
+async def test_the_whole_listing_costs_a_model_less_than_6500_bytes() -> None:
+    assert len(_listing_of(await list_tools()).encode()) < 6500
+
+
+HOMES = {
+    "NO": ("+4740612345", "+47"),
+    "DK": ("+4534412345", "+45"),
+    "FI": ("+358412345678", "041 "),
+    "DE": ("+4915123456789", "01512 "),
+    "FR": ("+33612345678", "06 12 "),
+    "GB": ("+447400123456", "07400 "),
+    "US": ("+12015550123", "+1 "),
+}
+"""Senders of other countries, as libphonenumber's examples are, and how a number there begins at home."""
+
+
+@pytest.mark.parametrize("home", HOMES)
+async def test_with_a_foreign_sender_descriptions_name_the_form_of_its_country(home: str) -> None:
+    sender, begins = HOMES[home]
+    swedish, foreign = [await list_tools(environ={"ELKS_PHONE_NUMBER": each}) for each in (SWEDE, sender)]
+    numbers = [
+        (tool.name, name, spec["description"])
+        for tool in foreign
+        for name, spec in tool.input_schema["properties"].items()
+        if name == "to" or (tool.name, name) == ("wait_for_reply", "from")
+    ]
+    assert len(numbers) == 4
+    for tool, name, description in numbers:
+        assert begins in description, (tool, name)
+        assert home in description, (tool, name)
+        assert "XX" in description, "no number that might be somebody's"
+    assert not any("Swedish" in _listing_of([tool]) or "070-" in _listing_of([tool]) for tool in foreign)
+    assert len(_listing_of(foreign).encode()) < len(_listing_of(swedish).encode()) + 4 * 40
+
+
+async def test_descriptions_depend_on_nothing_but_the_home_country_of_the_operator() -> None:
+    plain = [tool.model_dump() for tool in await list_tools()]
+    for environ in (
+        {"ELKS_PHONE_NUMBER": SWEDE},
+        {"ELKS_PHONE_NUMBER": "Kliniken"},
+        {"ELKS_PHONE_NUMBER": SWEDE, "ELKS_ALLOWED_COUNTRIES": "FR,NO", "DRY_RUN": "false"},
+    ):
+        assert [tool.model_dump() for tool in await list_tools(environ=environ)] == plain
+
+
+def _listing_of(tools: list[Tool]) -> str:
+    listing = [
+        {"name": tool.name, "description": tool.description, "inputSchema": tool.input_schema}
+        for tool in tools
+    ]
+    return json.dumps(listing, ensure_ascii=False)
+
+
+async def test_no_schema_has_what_some_clients_choke_on() -> None:
+    for tool in await list_tools():
+        assert {"anyOf", "oneOf", "allOf", "$ref"}.isdisjoint(tool.input_schema)
+        assert "anyOf" not in json.dumps(tool.input_schema)
+
+
+async def test_the_listing_is_as_it_was() -> None:
+    """A changed description changes what models do; UPDATE_SNAPSHOTS=1 says that it is meant."""
+    listing = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await list_tools()]
+    text = json.dumps(listing, indent=1, ensure_ascii=False) + "\n"
+    if os.environ.get("UPDATE_SNAPSHOTS"):
+        SNAPSHOT.parent.mkdir(exist_ok=True)
+        SNAPSHOT.write_text(text, encoding="utf-8")
+    assert json.loads(SNAPSHOT.read_text(encoding="utf-8")) == listing
+
+
+@pytest.mark.parametrize(
+    ("environ", "mode"),
+    [
+        ({}, "DRY RUN: send_sms sends nothing"),
+        ({"ELKS_SANDBOX": "true"}, "SANDBOX: texts go to simulated phones"),
+        ({"DRY_RUN": "false"}, "LIVE: send_sms really sends"),
+        (
+            {"DRY_RUN": "false", "ELKS_READ_ONLY": "true"},
+            "DRY RUN: send_sms sends nothing and tells the price. Only the operator (ELKS_READ_ONLY)",
+        ),
+        (
+            {"ELKS_CONFIRM": "never"},
+            "DRY RUN: send_sms sends nothing and tells the price. Only the operator (DRY_RUN=false) can",
+        ),
+        (
+            {"ELKS_SANDBOX": "1", "DRY_RUN": "1"},
+            "SANDBOX: texts go to simulated phones, nothing reaches a real one or costs money. DRY",
+        ),
+    ],
+)
+@pytest.mark.parametrize("era", ERAS)
+async def test_the_instructions_state_the_mode(environ: dict[str, str], mode: str, era: Era) -> None:
+    async with connected(environ, way=era) as client:
+        assert f"Mode: {mode}" in (client.instructions or "")
+        assert client.server_info
+        assert client.server_info.name == "elks-mcp"
+
+
+async def test_two_prompts_begin_a_conversation() -> None:
+    async with connected({}) as client:
+        prompts = (await client.list_prompts()).prompts
+        assert [prompt.name for prompt in prompts] == ["text_somebody", "how_did_it_go"]
+        assert all(prompt.description and prompt.title for prompt in prompts)
+        arguments: dict[str, Any] = {"recipient": "+46701740605", "about": "mötet"}
+        told = await client.get_prompt("text_somebody", arguments)
+        assert "wait for my yes" in str(told.messages[0].content)
+        for nothing in ("", "null", "undefined"):
+            empty = await client.get_prompt("text_somebody", {"recipient": nothing, "about": nothing})
+            assert "Write a short SMS to somebody I shall name about this: something I" in str(
+                empty.messages[0].content
+            )
+        vague = await client.get_prompt("text_somebody", {"recipient": "Åsa"})
+        assert "Write a short SMS to Åsa about this: something I shall tell you" in str(
+            vague.messages[0].content
+        )
+
+
+async def test_what_is_listed_is_the_same_each_time_and_nobody_can_spoil_it() -> None:
+    async with connected({}) as client:
+        first = await client.list_tools()
+        shown = first.model_dump()
+        first.tools.clear()
+        assert [(await client.list_tools()).model_dump() for _ in range(2)] == [shown, shown]
+        resources = [(await client.list_resources()).model_dump() for _ in range(2)]
+        assert resources[0] == resources[1]
+        assert len(resources[0]["resources"]) == 2

@@ -1,0 +1,166 @@
+"""Messages that cannot be read: each request gets an answer, the rest is skipped, and the server goes on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import pytest
+
+from tests.support.clocks import HANG
+from tests.support.connecting import ERAS, PHONE, Era, new_box, posted
+from tests.support.process import Process, running
+from tests.support.web import site
+
+SANDBOX = {"ELKS_SANDBOX": "true"}
+_META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+_HALF = "half of a surrogate pair"
+
+
+def _written(era: Era, **arguments: Any) -> str:
+    meta = {"_meta": _META} if era == "auto" else {}
+    params = {"name": "send_sms", "arguments": arguments, **meta}
+    return json.dumps({"jsonrpc": "2.0", "id": "odd", "method": "tools/call", "params": params})
+
+
+def _open(server: Process, era: Era) -> None:
+    if era == "legacy":
+        server.initialize()
+    else:
+        server.request("server/discover", {"_meta": _META})
+
+
+def _read_answers(server: Process, era: Era) -> list[dict[str, Any]]:
+    """Read what was answered before a request that any server can read."""
+    before = len(server.lines)
+    assert "tools" in server.request("tools/list", {"_meta": _META} if era == "auto" else {})["result"]
+    return [json.loads(line) for line in server.lines[before:-1]]
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_half_a_surrogate_pair_is_answered_by_the_arguments_name(tmp_path: Path, era: Era) -> None:
+    with running(SANDBOX, tmp_path) as server:
+        _open(server, era)
+        for arguments, named in (
+            ({"to": PHONE, "message": "Hej \ud800"}, "`message`"),
+            ({"to": "\udfff", "message": "Hej"}, "`to`"),
+            ({"to": PHONE, "message": "Hej", "idempotencyKey": "\ud83d"}, "`idempotencyKey`"),
+            ({"to": PHONE, "message": "Hej", "o\ud800": 1}, "`o?`"),
+            ({"to": PHONE, "message": ["Hej", {"a": "\ud800"}]}, "`message`"),
+        ):
+            server.write(_written(era, **arguments) + "\n")
+            (answer,) = _read_answers(server, era)
+            assert (answer["id"], answer["error"]["code"]) == ("odd", -32602)
+            assert f"The argument {named} holds {_HALF}" in answer["error"]["message"]
+        assert server.close() == 0
+        assert _HALF in server.stderr
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_byte_order_mark_before_the_first_message_is_skipped_and_logged(tmp_path: Path, era: Era) -> None:
+    with running(SANDBOX, tmp_path) as server:
+        server.write("\ufeff")
+        _open(server, era)
+        assert _read_answers(server, era) == []
+        assert server.close() == 0
+        assert "byte order mark" in server.stderr
+
+
+_PARAMS = '{"jsonrpc": "2.0", "id": "odd", "method": "ping", "params": '
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_a_request_that_cannot_be_read_is_answered(tmp_path: Path, era: Era) -> None:
+    with running(SANDBOX, tmp_path) as server:
+        _open(server, era)
+        for line, code in (
+            ('{"jsonrpc": "1.0", "id": "odd", "method": "ping"}', -32600),
+            ('{"id": "odd", "method": "ping"}', -32600),
+            ('{"jsonrpc": "2.0", "id": "odd", "method": 5}', -32600),
+            ('[{"jsonrpc": "2.0", "id": "odd", "method": "ping"}]', -32600),
+            (_PARAMS + "[]}", -32600),
+            (_PARAMS + '{"a": "a\tb"}}', -32700),
+            (_PARAMS + '{"a": ' + "9" * 5000 + "}}", -32700),
+            (_PARAMS + '{"a": ' + "[" * 300 + "]" * 300 + "}}", -32700),
+            ('{"jsonrpc": "2.0", "id": "odd", "method": "\\ud800"}', -32602),
+            (_PARAMS.replace("ping", "tools/call") + '{"name": "\\ud800", "arguments": {}}}', -32602),
+        ):
+            server.write(line + "\n")
+            (answer,) = _read_answers(server, era)
+            assert (answer["id"], answer["error"]["code"]) == ("odd", code)
+        assert server.close() == 0
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_what_no_answer_can_belong_to_is_skipped_and_logged(tmp_path: Path, era: Era) -> None:
+    skipped = (
+        b"\n",
+        b"not json\n",
+        b"\x00\n",
+        b"\xff\xfe\xfa\n",
+        "Hej".encode("utf-16") + b"\n",
+        b"5\n",
+        b"[]\n",
+        b"{}\n",
+        b"[" * 100_000 + b"\n",
+        b"x" * 3_000_000 + b"\n",
+        b'{"jsonrpc": "2.0", "id": "\\ud800", "method": "ping"}\n',
+        b'{"jsonrpc": "2.0", "id": 1, "result": 5}\n',
+        b'{"jsonrpc": "2.0", "id": true, "method": 5}\n',
+    )
+    with running(SANDBOX, tmp_path) as server:
+        for line in skipped:  # before the first message, which decides the era
+            server.write_bytes(line)
+        _open(server, era)
+        for line in skipped:
+            server.write_bytes(line)
+        assert _read_answers(server, era) == []
+        assert server.close() == 0
+        assert server.stderr.count("skipped a message that cannot be read") == 2 * len(skipped)
+
+
+@pytest.mark.parametrize("era", ERAS)
+def test_lines_may_end_as_windows_ends_them(tmp_path: Path, era: Era) -> None:
+    with running(SANDBOX, tmp_path) as server:
+        _open(server, era)
+        meta = {"params": {"_meta": _META}} if era == "auto" else {}
+        request = json.dumps({"jsonrpc": "2.0", "id": "odd", "method": "tools/list", **meta})
+        server.write_bytes(request.encode() + b"\r\n")
+        (answer,) = _read_answers(server, era)
+        assert answer["result"]["tools"]
+
+
+def test_a_notification_with_half_a_surrogate_pair_is_still_heeded(tmp_path: Path) -> None:
+    with running(SANDBOX, tmp_path) as server:
+        server.initialize()
+        wait = {"name": "wait_for_reply", "arguments": {"timeout": 300}}
+        server.send({"jsonrpc": "2.0", "id": "odd", "method": "tools/call", "params": wait})
+        cancel = {"requestId": "odd", "reason": "\ud800"}
+        server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel})
+        assert _read_answers(server, "legacy") == []
+        assert server.close() == 0
+        assert "replaced half of a surrogate pair" in server.stderr
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("era", ERAS)
+async def test_half_a_surrogate_pair_is_answered_over_http_too(era: Era) -> None:
+    box = new_box()
+    shown = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
+    if era == "auto":
+        shown |= {"mcp-protocol-version": "2026-07-28", "mcp-method": "tools/call", "mcp-name": "send_sms"}
+    escaped = _written(era, to=PHONE, message="Hej \ud800").encode()
+    with anyio.fail_after(HANG):
+        async with site(box) as where, httpx2.AsyncClient(trust_env=False, timeout=60) as client:
+            for body in (escaped, b"\xef\xbb\xbf" + escaped, escaped.replace(b"\\ud800", b"\xed\xa0\x80")):
+                answer = await client.post(f"{where.url}/mcp", content=body, headers=shown)
+                told = answer.json()
+                assert (answer.status_code, told["id"], told["error"]["code"]) == (400, "odd", -32602)
+                assert f"The argument `message` holds {_HALF}" in told["error"]["message"]
+            assert (await client.get(f"{where.url}/healthz")).status_code == 200
+    assert posted(box) == []

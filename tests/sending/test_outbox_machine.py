@@ -1,0 +1,482 @@
+"""Whatever happens in whatever order: the promises hold after every step, and in the end nothing is lost.
+
+Two processes share a database. Orders are placed, repeated, approved, cancelled; processes die in the
+middle of anything and others take over; 46elks accepts, refuses, loses answers and accepts late; people say
+STOP and START; reports come early, late and twice; and time passes.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import pytest
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from hypothesis import HealthCheck, settings, strategies
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
+from elks_mcp.domain.phone import Number
+from elks_mcp.errors import InvalidInput, Refused
+from elks_mcp.sandbox import ApiRequest, Fault, Message
+from elks_mcp.store import Place
+from elks_mcp.store.admin import Desk
+from elks_mcp.store.orders import KEPT_WAITING_FOR_YES
+from elks_mcp.store.store import Store
+from tests.support.clocks import at_rest, pass_time
+from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
+from tests.support.stores import (
+    PRICE,
+    Killed,
+    Life,
+    SteppedRoad,
+    Steps,
+    World,
+    is_death,
+    is_unfinished,
+    read_rows,
+    said,
+)
+
+T = TypeVar("T")
+
+TEXTS = ("Hej!", "Kom hem till middagen", "Ring mig", "Bilen är klar")
+PHONES = tuple(Number(f"+467017406{number:02}") for number in range(5, 8))
+BUDGET = 14
+"""Texts."""
+
+PER_MINUTE = 6
+QUIET = timedelta(minutes=2)
+POLICY = UNLIMITED.model_copy(update={"budget_per_day": BUDGET * PRICE})
+FAULTS = (
+    Fault.DROP_BEFORE,
+    Fault.DROP_AFTER,
+    Fault.ERROR_BEFORE,
+    Fault.ERROR_AFTER,
+    Fault.HALF_BODY,
+    Fault.MISSING_ID,
+    Fault.TOO_MANY_REQUESTS,
+    Fault.CONNECTION_REFUSED,
+    Fault.FORBIDDEN,
+    Fault.ACCEPT_LATE_DROP,
+)
+drafts = strategies.builds(
+    a_draft,
+    strategies.sampled_from(TEXTS),
+    to=strategies.sampled_from(PHONES),
+    key=strategies.sampled_from([None, None, None, "one key", "another", "a third"]),
+)
+some_drafts = strategies.lists(drafts, min_size=1, max_size=4)
+which = strategies.integers(min_value=0, max_value=1)
+"""Of the two processes."""
+
+one_of_many = strategies.integers(min_value=0, max_value=50)
+"""Which one, counted round: what is drawn must not depend on what threads did first."""
+
+
+class Process:
+    """A process that sends, until it ends or dies."""
+
+    def __init__(self, world: World) -> None:
+        self.steps = Steps()
+        self.life = Life(
+            world,
+            policy=POLICY,
+            per_minute=PER_MINUTE,
+            quiet=QUIET,
+            around=lambda road: SteppedRoad(road, self.steps),
+            report_to=self._address,
+        )
+        self.store: Store | None = None
+        self._begun, self._end, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
+
+    async def live(self) -> None:
+        """Live until told to end, or until we die."""
+        try:
+            async with self.life.opened() as self.store:
+                self.steps.listen(self.store)
+                async with self.life.outbox.running():
+                    self._begun.set()
+                    await self._end.wait()
+        except BaseException as error:
+            if not is_death(error):
+                raise
+        finally:
+            self._ended.set()
+
+    async def begin(self) -> None:
+        """Wait until everything runs."""
+        await self._begun.wait()
+
+    async def end(self) -> None:
+        """End, or be buried."""
+        self._end.set()
+        await self._ended.wait()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether anything can still come of it."""
+        return not (self.steps.is_dead or self._ended.is_set())
+
+    @staticmethod
+    async def _address(order_id: str) -> str:
+        return f"https://sms.example.com/hooks?ref={order_id}"
+
+
+def order_of(message: Message | ApiRequest) -> str:
+    """Name the order that a message or a request is for, by what the provider was told."""
+    address = message.whendelivered if isinstance(message, Message) else message.form["whendelivered"]
+    return parse_qs(urlsplit(address or "").query)["ref"][0]
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """The processes, what was done to them, and what must be true."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stack = ExitStack()
+        folder = self._stack.enter_context(TemporaryDirectory())
+        self._portal: BlockingPortal = self._stack.enter_context(start_blocking_portal())
+        self._group = self._portal.call(anyio.create_task_group)
+        self._stack.enter_context(self._portal.wrap_async_context_manager(self._group))
+        self.world = World(Place(folder=Path(folder)))
+        self.processes: list[Process | None] = [None, None]
+        self.drafts: dict[str, Draft] = {}
+        """What callers were told the number of."""
+        self.agreed: set[str] = set()
+        """What a person said yes to, or was about to when the process died."""
+        self.stopped: dict[Number, int] = {}
+        """Who said STOP for sure, and how many texts had been posted to them by then."""
+        self.began_at = self.world.clock.now()
+
+    # ── the frame ──
+
+    @initialize()
+    def begin(self) -> None:
+        """Begin with one process."""
+        self._start(0)
+
+    def teardown(self) -> None:
+        """Let everything come to its end, undisturbed; then look at what came of it."""
+        try:
+            if self._group_is_sound:
+                self._come_to_rest()
+        finally:
+            for process in self.processes:
+                if process:
+                    process.steps.die()
+                    self._portal.call(process.end)
+            self._stack.close()
+
+    _group_is_sound = True
+
+    def _start(self, index: int) -> None:
+        process = Process(self.world)
+        self.processes[index] = process
+        self._portal.start_task_soon(self._spawn, process)
+        self._portal.call(process.begin)
+        self._portal.call(at_rest)
+
+    async def _spawn(self, process: Process) -> None:
+        self._group.start_soon(process.live)
+
+    def _bury(self) -> None:
+        for index, process in enumerate(self.processes):
+            if process and not process.is_alive:
+                self._portal.call(process.end)
+                self.processes[index] = None
+
+    def _ask(self, index: int, work: Callable[[Process], Awaitable[T]]) -> T | None:
+        """Have one process do something; None where it dies of it."""
+        if not any(self.processes):
+            self._start(index)
+        process = self.processes[index] or self.processes[1 - index]
+        assert process
+        result: list[T] = []
+
+        async def run() -> None:
+            try:
+                result.append(await work(process))
+            except Killed:
+                process.steps.die()
+            await at_rest()
+
+        self._portal.call(run)
+        self._bury()
+        return result[0] if result else None
+
+    async def _pass(self, time: timedelta) -> None:
+        await pass_time(self.world.clock, time)
+
+    # ── what callers do ──
+
+    @rule(index=which, drafts=some_drafts, at_once=strategies.booleans())
+    def place(self, index: int, drafts: list[Draft], at_once: bool) -> None:
+        """Place orders that nobody has to agree to, or repeat some: to send them, or for others to."""
+
+        async def place(process: Process, draft: Draft) -> Order:
+            placing = process.life.outbox if at_once else process.life.orders
+            return (await placing.place(an_approval(draft))).order
+
+        for draft in drafts:
+            self._told(draft, self._try(index, partial(place, draft=draft)))
+
+    @rule(index=which, draft=drafts)
+    def ask_a_person(self, index: int, draft: Draft) -> None:
+        """Place an order that waits for a person."""
+
+        async def place(process: Process) -> Order:
+            return (await process.life.orders.place(an_approval(draft, Approver.PERSON))).order
+
+        self._told(draft, self._try(index, place))
+
+    def _try(self, index: int, work: Callable[[Process], Awaitable[Order]]) -> Order | None:
+        async def run(process: Process) -> Order | None:
+            try:
+                return await work(process)
+            except (Refused, InvalidInput):
+                return None
+
+        return self._ask(index, run)
+
+    def _told(self, draft: Draft, order: Order | None) -> None:
+        if order:
+            known = self.drafts.setdefault(order.id, draft)
+            assert (known.to, known.text) == (draft.to, draft.text)
+
+    @rule(index=which, one=one_of_many, in_terminal=strategies.booleans())
+    def say_yes(self, index: int, one: int, in_terminal: bool) -> None:
+        """Agree to an order, or replay an old yes."""
+        if not self.drafts:
+            return
+        number = self._number(one)
+        self.agreed.add(number)
+
+        async def agree(process: Process) -> Order:
+            assert process.store
+            if in_terminal:
+                return (await Desk(process.store.database).approve(number)).order
+            placed = await process.store.book.approve(number, process.life.orders.recheck)
+            process.life.outbox.hand_over(placed.order)
+            return placed.order
+
+        self._ask(index, agree)
+
+    @rule(index=which, one=one_of_many)
+    def cancel(self, index: int, one: int) -> None:
+        """Cancel an order, if that is still possible."""
+        if not self.drafts:
+            return
+        number = self._number(one)
+        before = self._posted(number)
+
+        async def cancel(process: Process) -> Order:
+            assert process.store
+            return await process.store.book.cancel(number, "Not wanted.")
+
+        order = self._ask(index, cancel)
+        if order and order.state is OrderState.CANCELLED:
+            assert self._posted(number) == before
+
+    # ── what becomes of processes ──
+
+    @rule(index=which, steps=strategies.integers(min_value=0, max_value=60))
+    def die(self, index: int, steps: int) -> None:
+        """Let a process die in the middle of what comes, or where it stands."""
+        if process := self.processes[index]:
+            process.steps.die_in(steps)
+            if not steps:
+                process.steps.die()
+                self._bury()
+
+    @rule(index=which)
+    def start(self, index: int) -> None:
+        """Start a process, in the place of one that ends as it should if there is one."""
+        if process := self.processes[index]:
+            self._portal.call(process.end)
+        self._start(index)
+
+    # ── what becomes of texts ──
+
+    @rule(fault=strategies.sampled_from(FAULTS), late=strategies.integers(min_value=1, max_value=100))
+    def spoil(self, fault: Fault, late: int) -> None:
+        """Have the next text go wrong."""
+        more: dict[str, Any] = {"method": "POST", "path": "/sms", "dryrun": False}
+        if fault is Fault.ACCEPT_LATE_DROP:
+            more["duration"] = timedelta(seconds=late)  # within the quiet period, or nothing can be promised
+        self.world.box.faults.inject(fault, **more)
+
+    @rule(
+        index=which,
+        one=one_of_many,
+        status=strategies.sampled_from(["sent", "delivered", "failed"]),
+        named=strategies.booleans(),
+    )
+    def report(self, index: int, one: int, status: str, named: bool) -> None:
+        """Report on a text that was accepted: early, late, again."""
+        accepted = self.world.box.accepted
+        if not accepted:
+            return
+        message = accepted[one % len(accepted)]
+        report = Report(message_id=message.id, status=status, order_id=order_of(message) if named else None)
+
+        async def hear(process: Process) -> list[Report]:
+            assert process.store
+            return await process.store.events.hear_news((), [report])
+
+        unknown = self._ask(index, hear)
+        assert not (named and unknown)
+
+    @rule(index=which, phone=strategies.sampled_from(PHONES), word=strategies.sampled_from(["STOP", "START"]))
+    def say(self, index: int, phone: Number, word: str) -> None:
+        """Hear somebody say STOP, or START."""
+        self.world.clock.advance(timedelta(milliseconds=1))
+        message = said(word, by=phone, at=self.world.clock.now())
+
+        async def hear(process: Process) -> bool:
+            assert process.store
+            await process.store.events.hear([message])
+            self.stopped.pop(phone, None)
+            if word == "STOP":
+                self.stopped[phone] = self._posted_to(phone)
+            return True
+
+        self.stopped.pop(phone, None) if word == "START" else None
+        self._ask(index, hear)
+
+    @rule(seconds=strategies.sampled_from([5, 15, 60, 60, 150, 150, 600, 1800]))
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self._portal.call(self._pass, timedelta(seconds=seconds))
+        self._bury()
+
+    # ── what must be true ──
+
+    @invariant()
+    def no_order_goes_out_twice(self) -> None:
+        """P4, P3: at most one text for each order, and exactly what was asked for."""
+        accepted = self.world.box.accepted
+        numbers = Counter(order_of(message) for message in accepted)
+        assert all(count == 1 for count in numbers.values()), numbers
+        for message in accepted:
+            if draft := self.drafts.get(order_of(message)):
+                assert (message.to, message.text) == (draft.to.e164, draft.text)
+
+    @invariant()
+    def no_more_is_spent_than_allowed(self) -> None:
+        """P5."""
+        day = self.began_at + timedelta(hours=24)
+        spent = sum(charge.amount for charge in self.world.box.charges if charge.at < day)
+        assert spent <= BUDGET * PRICE
+
+    @invariant()
+    def nobody_who_said_stop_gets_anything(self) -> None:
+        """P6."""
+        for phone, before in self.stopped.items():
+            assert self._posted_to(phone) == before
+
+    @invariant()
+    def nothing_goes_out_that_a_person_did_not_agree_to(self) -> None:
+        """P2."""
+        asked = {number for (number,) in self._rows("SELECT id FROM orders WHERE approver <> 'policy'")}
+        for message in self.world.box.accepted:
+            assert order_of(message) in self.agreed or order_of(message) not in asked
+
+    @invariant()
+    def no_minute_has_too_many(self) -> None:
+        """The pace holds, however many send."""
+        moments: list[datetime] = sorted(post.at for post in posts(self.world.box))
+        for first, last in zip(moments, moments[PER_MINUTE:], strict=False):
+            assert last - first > timedelta(seconds=60)
+
+    def _number(self, one: int) -> str:
+        return list(self.drafts)[one % len(self.drafts)]
+
+    def _posted(self, number: str) -> int:
+        return sum(order_of(post) == number for post in posts(self.world.box))
+
+    def _posted_to(self, phone: Number) -> int:
+        return sum(post.form["to"] == phone.e164 for post in posts(self.world.box))
+
+    def _rows(self, question: str) -> list[tuple[Any, ...]]:
+        file = self.world.place.file
+        return read_rows(self.world.place, question) if file and file.exists() else []
+
+    async def _settle(self) -> None:
+        """Let time pass until nothing is unfinished; the idle half hour that a person has, at once."""
+        while is_unfinished(self.world.place, self.world.account):
+            await self._pass(timedelta(minutes=1))
+            if not self._rows("SELECT id FROM orders WHERE state IN ('queued', 'sending', 'in doubt')"):
+                self.world.clock.advance(KEPT_WAITING_FOR_YES)
+
+    def _come_to_rest(self) -> None:
+        """Let one fresh process see to the rest, and compare what is written down with what happened."""
+        for process in self.processes:
+            if process:
+                process.steps.die()
+        self._bury()
+        self.world.box.faults.clear()
+        self._start(0)
+
+        self._portal.call(self._settle)
+        self.no_order_goes_out_twice()
+        self.no_more_is_spent_than_allowed()
+        self.nobody_who_said_stop_gets_anything()
+        self.nothing_goes_out_that_a_person_did_not_agree_to()
+        self.no_minute_has_too_many()
+        known = dict(self._rows("SELECT id, state FROM orders"))
+        assert self.drafts.keys() <= known.keys()
+        accepted = {order_of(message): message for message in self.world.box.accepted}
+        assert accepted.keys() <= known.keys()
+        proven = dict(self._rows("SELECT id, message_id FROM orders WHERE message_id IS NOT NULL"))
+        for number, state in known.items():
+            if state == OrderState.UNKNOWN:
+                continue  # nobody claims to know
+            assert (state in ACCEPTED) == (number in accepted), (number, state)
+            assert state in ACCEPTED | NEVER_SENT
+            if number in accepted:
+                assert proven[number] in {message.id for message in accepted.values()}
+        assert len(set(proven.values())) == len(proven)
+        unknown = self._rows("SELECT fault, message_id FROM orders WHERE state = 'unknown'")
+        assert all("within an hour" in fault for fault, _ in unknown), unknown
+        assert self._rows("SELECT id FROM orders WHERE text IS NOT NULL AND state <> 'unknown'") == []
+
+
+@pytest.mark.lengthy
+def test_the_promises_hold_whatever_happens() -> None:
+    run_state_machine_as_test(
+        OutboxMachine,
+        settings=settings(
+            max_examples=8,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+@pytest.mark.long
+def test_the_promises_hold_whatever_happens_for_a_long_time() -> None:
+    run_state_machine_as_test(
+        OutboxMachine,
+        settings=settings(
+            max_examples=3 * settings().max_examples // 10,  # 300 in the thorough profile
+            stateful_step_count=50,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,274 @@
+"""Several processes on one database at once: who is too late gets nothing, and nobody gets anything twice."""
+
+import multiprocessing
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from itertools import chain, pairwise
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any
+
+import anyio
+import pytest
+from sqlalchemy import event
+
+from elks_mcp.domain.models import Claim, OrderState
+from elks_mcp.domain.phone import Number
+from elks_mcp.errors import Refused
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.store import Pace, Place
+from elks_mcp.store.store import Store
+from tests.support.provider import House, a_draft, an_approval, posts
+from tests.support.stores import (
+    DATABASES,
+    PRICE,
+    SECOND,
+    UNPACED,
+    a_place,
+    a_receipt,
+    allow,
+    change_rows,
+    claim_next,
+    engine_of,
+    opened,
+    place_one,
+    read_rows,
+    said,
+    unless_opted_out,
+    within,
+)
+
+pytestmark = pytest.mark.anyio
+
+Work = Callable[[Store, int], Awaitable[Any]]
+"""What one process does with the store; by its number."""
+
+_PATIENCE = 90
+
+
+@pytest.fixture(params=DATABASES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Have a place for a store, of either kind."""
+    return a_place(request, tmp_path)
+
+
+def race(place: Place, processes: int, work: Work) -> list[Any]:
+    """Let processes of their own work on one place, all from the same moment on; return what each found."""
+    making = _how_to_make_processes()
+    start = making.Barrier(processes)
+    found: Any = making.Queue()
+    racers = [
+        making.Process(target=_take_part, args=(place, number, work, start, found))
+        for number in range(processes)
+    ]
+    for racer in racers:
+        racer.start()
+    try:
+        return [found.get(timeout=_PATIENCE) for _ in racers]
+    finally:
+        for racer in racers:
+            racer.join(timeout=_PATIENCE)
+        assert [racer.exitcode for racer in racers] == [0] * processes
+
+
+def _how_to_make_processes() -> Any:
+    """Make processes from one that has loaded everything, where that can be; each anew costs a second."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    making = multiprocessing.get_context("forkserver")
+    making.set_forkserver_preload([__name__])
+    return making
+
+
+def _take_part(place: Place, number: int, work: Work, start: Any, found: Any) -> None:
+    async def take_part() -> None:
+        async with opened(place) as store:
+            await store.queue.look()  # so that everything is loaded
+            await anyio.to_thread.run_sync(partial(start.wait, _PATIENCE))
+            found.put(await work(store, number))
+
+    anyio.run(take_part)
+
+
+# ── budgets ──
+
+BUDGET = 100 * PRICE
+TRIES = 500
+RACERS = 8
+
+
+async def place_many(store: Store, number: int) -> int:
+    """Try to place our share of the orders, several at a time; return how many were placed."""
+    placed = 0
+
+    async def try_one(each: int) -> None:
+        nonlocal placed
+        try:
+            await store.book.place(an_approval(a_draft(f"Text {each}")), within(BUDGET))
+        except Refused:
+            return
+        placed += 1
+
+    async with anyio.create_task_group() as placing:
+        for each in range(number, TRIES, RACERS):
+            placing.start_soon(try_one, each)
+    return placed
+
+
+async def test_eight_processes_cannot_spend_more_than_there_is(place: Place) -> None:
+    placed = race(place, RACERS, place_many)
+    assert sum(placed) == 100
+    assert read_rows(place, "SELECT count(*), sum(charge) FROM orders") == [(100, BUDGET)]
+    async with opened(place) as store:
+        assert (await store.book.look_back(a_draft())).recall.spent == BUDGET
+
+
+async def send_many(store: Store, number: int) -> int:
+    """Claim and settle, dearer than agreed, for as long as there is budget; return how many."""
+    sent = 0
+    while isinstance(claim := await claim_next(store.queue, UNPACED, within(BUDGET)), Claim):
+        await store.queue.settle_sent(claim, a_receipt(secrets.token_hex(16), cost=2 * PRICE))
+        sent += 1
+    return sent
+
+
+async def test_what_turns_out_dearer_leaves_less_for_the_rest(tmp_path: Path) -> None:
+    """Each claim weighs what all others hold: only what is on its way can cost more than foreseen."""
+    place = Place(folder=tmp_path)
+    async with opened(place) as store:
+        for number in range(100):
+            await place_one(store, f"Text {number}")
+    sent = race(place, 4, send_many)
+    [(spent,)] = read_rows(place, "SELECT sum(charge) FROM orders")
+    assert spent == sum(sent) * 2 * PRICE
+    assert spent <= BUDGET + 4 * PRICE
+    states = dict(read_rows(place, "SELECT state, count(*) FROM orders GROUP BY state"))
+    assert states == {OrderState.SENT: sum(sent), OrderState.CANCELLED: 100 - sum(sent)}
+
+
+# ── repeats ──
+
+
+async def place_the_same(store: Store, number: int, key: str | None = None) -> list[tuple[str, bool]]:
+    """Place the same order sixteen times at once; return what each call was told."""
+    told = []
+
+    async def place_it() -> None:
+        answer = await store.book.place(an_approval(a_draft("The same", key=key)), allow)
+        told.append((answer.order.id, answer.is_repeat))
+
+    async with anyio.create_task_group() as placing:
+        for _ in range(16):
+            placing.start_soon(place_it)
+    return told
+
+
+@pytest.mark.parametrize("key", [None, "one key"], ids=["no key", "a key"])
+async def test_sixty_four_identical_calls_are_one_order_and_all_are_told_its_number(
+    place: Place, key: str | None
+) -> None:
+    told = [*chain.from_iterable(race(place, 4, partial(place_the_same, key=key)))]
+    [(order_id,)] = read_rows(place, "SELECT id FROM orders")
+    assert Counter(told) == {(order_id, False): 1, (order_id, True): 63}
+
+
+# ── claims ──
+
+
+async def claim_all(store: Store, number: int, pace: Pace) -> list[str]:
+    """Claim for as long as there is something, at the pace agreed; return what."""
+    claimed = []
+    clock = Clock()
+    while True:
+        step = await claim_next(store.queue, pace, allow)
+        if isinstance(step, Claim):
+            claimed.append(step.order_id)
+            await store.queue.settle_sent(step, a_receipt(secrets.token_hex(16)))
+        elif step.wait is None:
+            return claimed
+        else:
+            await clock.sleep_until(clock.now() + step.wait)
+
+
+async def test_each_order_is_claimed_once_by_whomever_and_all_keep_one_pace(place: Place) -> None:
+    gap = timedelta(milliseconds=25)
+    async with opened(place) as store:
+        placed = {(await place_one(store, f"Text {number}")).id for number in range(60)}
+    claimed = [
+        *chain.from_iterable(race(place, 3, partial(claim_all, pace=Pace(gap=gap, lease=15 * SECOND))))
+    ]
+    assert (len(claimed), set(claimed)) == (60, placed)
+    assert read_rows(place, "SELECT max(attempts), count(DISTINCT message_id) FROM orders") == [(1, 60)]
+    moments = [moment for (moment,) in read_rows(place, "SELECT attempted_at FROM orders ORDER BY 1")]
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
+    assert min(gaps) >= gap / timedelta(microseconds=1)
+
+
+# ── STOP ──
+
+PHONES = [Number(f"+467017406{number:02}") for number in range(5, 45)]
+
+
+async def send_or_stop(store: Store, number: int) -> tuple[int, dict[str, int]]:
+    """Be one who sends, and asks last of all (0, 1); or one who hears everybody say STOP (2).
+
+    Return when was asked for what was then sent, or when each STOP was committed.
+    """
+    moments = {}
+    if number == 2:
+        for phone in PHONES:
+            await store.events.hear([said("STOP", by=phone)])
+            moments[phone.e164] = monotonic_ns()
+        return number, moments
+    while isinstance(claim := await claim_next(store.queue, UNPACED, unless_opted_out), Claim):
+        asked_at = monotonic_ns()
+        if await store.queue.may_send(claim):
+            moments[claim.draft.to.e164] = asked_at
+            await store.queue.settle_sent(claim, a_receipt(secrets.token_hex(16)))
+        else:
+            await store.queue.withdraw(claim)
+    return number, moments
+
+
+async def test_who_asks_after_a_stop_was_heard_may_not_send(place: Place) -> None:
+    async with opened(place) as store:
+        for phone in reversed(PHONES):
+            await place_one(store, "Hej!", to=phone)
+    found = dict(race(place, 3, send_or_stop))
+    stopped = found.pop(2)
+    sent: dict[str, int] = {}
+    for moments in found.values():
+        assert not sent.keys() & moments.keys()
+        sent |= moments
+    assert not [phone for phone, asked_at in sent.items() if asked_at > stopped[phone]]
+    states = dict(read_rows(place, "SELECT recipient, state FROM orders"))
+    assert {phone for phone, state in states.items() if state == OrderState.SENT} == sent.keys()
+    assert set(states.values()) <= {OrderState.SENT, OrderState.CANCELLED}
+
+
+@pytest.mark.parametrize("sign", ["BEGIN IMMEDIATE", "orders.lease = ?"], ids=["claiming", "the last look"])
+async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
+    tmp_path: Path, sign: str
+) -> None:
+    """Another process puts down a STOP just before a statement of the one that sends."""
+    async with House(tmp_path).opened() as house:
+        store = await house.storage.open()
+        await store.events.hear([said("START")])
+        order = await house.place(hand_over=False)
+        stops: list[str] = []
+
+        def stop(_: object, __: object, statement: str, *___: object) -> None:
+            if not stops and sign in statement:
+                stops.append(statement)
+                change_rows(house.storage.place, "UPDATE opt_outs SET opted_out = 1")
+
+        event.listen(engine_of(store), "before_cursor_execute", stop)
+        async with house.outbox.running():
+            house.outbox.hand_over(order)
+            order = await house.settled(order)
+        assert stops
+        assert (order.state, posts(house.box)) == (OrderState.CANCELLED, [])
+        assert "opted out" in order.fault

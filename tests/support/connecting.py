@@ -1,0 +1,225 @@
+"""A client of the SDK, connected to our server, which texts through a sandbox that the test holds."""
+
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+import anyio
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client import ClientRequestContext
+from mcp.client.session import MessageHandlerFnT
+from mcp.server import MCPServer
+from mcp_types import (
+    CallToolResult,
+    ElicitRequestFormParams,
+    ElicitRequestParams,
+    ElicitResult,
+    InputRequiredResult,
+    TextContent,
+)
+
+from elks_mcp.app import App, open_app
+from elks_mcp.mcp_server.server import build_server
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.tasks import background
+from elks_mcp.sandbox import ManualClock, Sandbox
+from elks_mcp.settings import load
+from tests.sandbox.serving import serve
+from tests.support.clocks import HANG, SandboxClock, at_rest, keep_jumping
+from tests.support.clocks import ManualClock as OurClock
+
+PHONE = "+46701740605"
+Era = Literal["auto", "legacy"]
+Way = Literal["auto", "legacy", "stdio"]
+ERAS: tuple[Era, ...] = ("auto", "legacy")
+"""The SDK client's two ways to speak: the newest revision, and those with a handshake."""
+
+EITHER_ERA = ("auto", pytest.param("legacy", marks=pytest.mark.long))
+"""For what no era decides: both list the same tools (test_surface), so the older one is long."""
+
+WAYS: tuple[Way, ...] = ("auto", "legacy", "stdio")
+"""The eras in one process, and a real one: a subprocess over stdio, and 46elks over a socket."""
+
+
+def new_box() -> Sandbox:
+    """Make a sandbox whose time stands still."""
+    return Sandbox(clock=ManualClock())
+
+
+def box_on(clock: OurClock) -> Sandbox:
+    """Make a sandbox that goes by the server's own clock."""
+    return Sandbox(clock=SandboxClock(clock))
+
+
+def live(box: Sandbox, **more: str) -> dict[str, str]:
+    """Give the environment of somebody who really sends: the server takes the sandbox for 46elks."""
+    return {
+        "ELKS_API_USERNAME": box.username,
+        "ELKS_API_PASSWORD": box.password,
+        "ELKS_PHONE_NUMBER": box.number,
+        "DRY_RUN": "false",
+        **more,
+    }
+
+
+class Person:
+    """Whoever sits at the client and is asked. Says yes, unless told otherwise."""
+
+    def __init__(
+        self, action: Literal["accept", "decline", "cancel"] = "accept", *, send: bool = True
+    ) -> None:
+        self.action = action
+        self.send = send
+        self.questions: list[str] = []
+
+    async def __call__(
+        self,
+        context: ClientRequestContext,
+        params: ElicitRequestParams,
+    ) -> ElicitResult:
+        assert isinstance(params, ElicitRequestFormParams)
+        self.questions.append(params.message)
+        content: dict[str, Any] | None = {"send": self.send} if self.action == "accept" else None
+        return ElicitResult(action=self.action, content=content)
+
+
+class SlowPerson(Person):
+    """Somebody who reads the question immediately, and answers when `answers` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = anyio.Event()
+
+    async def __call__(
+        self,
+        context: ClientRequestContext,
+        params: ElicitRequestParams,
+    ) -> ElicitResult:
+        result = await super().__call__(context, params)
+        await self.answers.wait()
+        return result
+
+
+@asynccontextmanager
+async def connected(
+    environ: Mapping[str, str],
+    *,
+    box: Sandbox | None = None,
+    way: Way = "auto",
+    person: Person | None = None,
+    clock: Clock | None = None,
+    message_handler: MessageHandlerFnT | None = None,
+) -> AsyncIterator[Client]:
+    """Connect a client to a server with this environment; `box` takes the place of 46elks.
+
+    While a server in this process ends, the time of its clock passes by itself: it finishes what it posts.
+    """
+    async with AsyncExitStack() as stack:
+        ending = await stack.enter_async_context(background())
+        folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
+        environ = {"ELKS_STATE_DIR": folder, **environ}  # nobody's own; a test may name one
+        if way == "stdio":
+            url = {"ELKS_API_BASE_URL": f"{await stack.enter_async_context(serve(box))}/a1"} if box else {}
+            server: MCPServer[App] | StdioServerParameters = StdioServerParameters(
+                command=sys.executable, args=["-m", "elks_mcp"], env={**environ, **url}
+            )
+        else:
+            server = in_process(environ, box, clock)
+        mode = "legacy" if way == "legacy" else "auto"
+        client = Client(server, mode=mode, elicitation_callback=person, message_handler=message_handler)
+        connection = await stack.enter_async_context(client)
+        try:
+            yield connection
+        finally:
+            if isinstance(clock, OurClock):
+                ending.start_soon(keep_jumping, clock)
+
+
+def in_process(environ: Mapping[str, str], box: Sandbox | None, clock: Clock | None = None) -> MCPServer[App]:
+    """Build a server in this process."""
+    configuration = load(environ)
+    transport = box.transport() if box else None
+    return build_server(
+        configuration.settings.policy(), lambda: open_app(configuration, transport=transport, clock=clock)
+    )
+
+
+def words(result: CallToolResult) -> str:
+    """Read the text of an answer."""
+    (block,) = result.content
+    assert isinstance(block, TextContent)
+    return block.text
+
+
+def data(result: CallToolResult) -> dict[str, Any]:
+    """Read the structured content of an answer, which must be there."""
+    assert isinstance(result.structured_content, dict)
+    return result.structured_content
+
+
+def findings(answer: CallToolResult) -> dict[str, str]:
+    """Say what the guards found, by their names: all but `night`, which depends on when the test runs."""
+    return {each["guard"]: each["reason"] for each in data(answer)["findings"] if each["guard"] != "night"}
+
+
+def posted(box: Sandbox, *, dry_run: bool = False) -> list[dict[str, str]]:
+    """List the forms of POST /sms that reached 46elks: those that cost, or the dry runs."""
+    posts = [
+        request for request in box.requests if request.method == "POST" and request.path.endswith("/sms")
+    ]
+    return [dict(post.form) for post in posts if (post.form.get("dryrun") == "yes") is dry_run]
+
+
+async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult:
+    """Call a tool; `sender` stands for `from`, which is a word of Python's."""
+    named = {"from" if name == "sender" else name: value for name, value in arguments.items()}
+    result = await client.call_tool(tool, named)
+    assert isinstance(result, CallToolResult)
+    return result
+
+
+async def ask_by_hand(client: Client, arguments: dict[str, Any]) -> InputRequiredResult:
+    """Ask for a text in the newer era, and return the question, which is left open."""
+    asked = await client.session.call_tool("send_sms", arguments, allow_input_required=True)
+    assert isinstance(asked, InputRequiredResult)
+    return asked
+
+
+_BREATH = 0.001
+"""Seconds between two looks, in which others can work; nothing depends on how long it is."""
+
+
+async def until(condition: Callable[[], bool], *, clock: OurClock | None = None) -> None:
+    """Wait for something that happens by itself: with a clock, in its time and in this process."""
+    with anyio.fail_after(HANG):
+        if clock:
+            await at_rest()
+        while not condition():
+            if clock:
+                await clock.advance_to_next_alarm()
+                await at_rest()
+            else:
+                await anyio.sleep(_BREATH)
+
+
+async def come_true(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something that has to be asked for."""
+    with anyio.fail_after(HANG):
+        while not await condition():  # noqa: ASYNC110  (it is in a database, which has no events)
+            await anyio.sleep(_BREATH)
+
+
+async def cancel_once(condition: Callable[[], bool], client: Client, **arguments: Any) -> None:
+    """Ask for a text, and cancel the call when a condition comes true."""
+    async with anyio.create_task_group() as calls:
+
+        async def send() -> None:
+            await call(client, "send_sms", **arguments)
+            raise AssertionError("the call was answered before it could be cancelled")
+
+        calls.start_soon(send)
+        await until(condition)
+        calls.cancel_scope.cancel()

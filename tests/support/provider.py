@@ -1,0 +1,259 @@
+"""Our side of the road to 46elks, built over a sandbox or a socket."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import httpx2
+from pydantic import SecretStr
+
+from elks_mcp.domain.models import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.phone import Number
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.taint import Strangers
+from elks_mcp.domain.text import measure
+from elks_mcp.elks.client import MOST_PAGES, ElksClient
+from elks_mcp.elks.dispatch import Dispatcher
+from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.elks.transport import Api, Credentials
+from elks_mcp.inbound.history import Inbox
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.tasks import background
+from elks_mcp.sandbox import ApiRequest, Sandbox
+from elks_mcp.sending import Habits, Outbox
+from elks_mcp.sending.orders import Orders
+from elks_mcp.store import Account, Place, Storage
+from tests.support.clocks import HANG, ManualClock, SandboxClock, at_rest, autojump, keep_jumping
+
+OURS = Number("+46701740699")
+PHONE = Number("+46701740605")
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+"""When a ManualClock begins."""
+
+PATIENCE = timedelta(seconds=5)
+URL = "http://localhost/a1"
+
+
+SOON = timedelta(seconds=0.3)
+"""How long a House waits for 46elks, by its clock."""
+
+UNLIMITED = Policy(dry_run=False, sender=OURS, budget_per_day=10**12, max_per_number=100_000)
+
+
+def api_of(
+    box: Sandbox,
+    timeout: timedelta = PATIENCE,
+    clock: Clock | None = None,
+    transport: httpx2.AsyncBaseTransport | None = None,
+) -> Api:
+    """Build the road to a sandbox in this process. Without a clock, time stands still there."""
+    return Api(
+        Credentials(box.username, SecretStr(box.password)),
+        base_url=URL,
+        timeout=timeout,
+        transport=transport or box.transport(),
+        clock=clock or ManualClock(),
+    )
+
+
+def account_of(box: Sandbox) -> Account:
+    """Name the account whose orders go to a sandbox."""
+    return Account(URL, box.username)
+
+
+def client_of(box: Sandbox) -> ElksClient:
+    """Build a client of a sandbox in this process."""
+    return ElksClient(api_of(box))
+
+
+def a_draft(text: str = "Hej!", *, to: Number = PHONE, key: str | None = None, flash: bool = False) -> Draft:
+    """Draft a text from our number to a handset of the sandbox."""
+    return Draft(to=to, text=text, sender=OURS, flash=flash, idempotency_key=key)
+
+
+def an_approval(draft: Draft, approver: Approver = Approver.POLICY, *, price: int = 5200) -> Approval:
+    """Make an approval as the tools do, without asking 46elks for the price."""
+    quote = Quote(
+        draft=draft,
+        size=measure(draft.text),
+        estimate=Estimate(price=Money(price, "SEK"), parts=1),
+        findings=(),
+        quoted_at=NOON,
+    )
+    return Approval(quote=quote, approver=approver)
+
+
+def a_claim(draft: Draft) -> Claim:
+    """Make a claim as the queue does, of an order that is in no store."""
+    return Claim(
+        order_id="O-22222222", attempt=1, lease="lease", draft=draft, currency="SEK", wait=timedelta()
+    )
+
+
+class Permission:
+    """A right to send that ends after it was asked for so many times; it counts."""
+
+    def __init__(self, answers: int) -> None:
+        self.asked = 0
+        self._answers = answers
+
+    async def holds(self) -> bool:
+        """Answer, as long as there are answers left."""
+        return self.is_in_time()
+
+    def is_in_time(self) -> bool:
+        """Answer, as long as there are answers left."""
+        self.asked += 1
+        return self.asked <= self._answers
+
+
+def a_right() -> Permission:
+    """Make a right to send that does not end."""
+    return Permission(10**9)
+
+
+def posts(box: Sandbox, *, dry_run: bool = False) -> list[ApiRequest]:
+    """List the POSTs of /sms that reached 46elks: those that cost, or the dry runs."""
+    found = [each for each in box.requests if (each.method, each.path) == ("POST", "/a1/sms")]
+    return [each for each in found if (each.form.get("dryrun") == "yes") is dry_run]
+
+
+def gets(box: Sandbox, path: str) -> list[ApiRequest]:
+    """List the GETs of a path that reached 46elks."""
+    return [each for each in box.requests if (each.method, each.path) == ("GET", f"/a1{path}")]
+
+
+_NO_TIME, _A_WHILE = timedelta(), timedelta(minutes=5)
+
+
+class Road(httpx2.AsyncBaseTransport):
+    """The way into a sandbox, which knows when each request set out."""
+
+    def __init__(self, box: Sandbox, clock: Clock) -> None:
+        self._inner = box.transport()
+        self._clock = clock
+        self.tries: list[tuple[str, datetime]] = []
+        """Also of what never arrives: `POST /a1/sms`, and when."""
+
+    def tried(self, request: str) -> list[datetime]:
+        """List the times at which a request set out."""
+        return [at for each, at in self.tries if each == request]
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Let a request pass."""
+        self.tries.append((f"{request.method} {request.url.path}", self._clock.now()))
+        return await self._inner.handle_async_request(request)
+
+
+class House:
+    """All that one process has between its tools and 46elks; several can share a folder and a sandbox."""
+
+    most_pages = MOST_PAGES
+    """How far back it reads history."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        beside: "House | None" = None,
+        policy: Policy = UNLIMITED,
+        per_minute: int = 95,
+        quiet: timedelta = timedelta(seconds=120),
+        only_own: bool = False,
+        report_to: Callable[[str], Awaitable[str]] | None = None,
+        dispatcher: type[Dispatcher] = Dispatcher,
+    ) -> None:
+        self.folder = folder
+        self.clock: ManualClock = beside.clock if beside else ManualClock()
+        self.box: Sandbox = beside.box if beside else Sandbox(clock=SandboxClock(self.clock), balance=10**9)
+        self.road = Road(self.box, self.clock)
+        self.api = api_of(self.box, SOON, self.clock, self.road)
+        self.client = ElksClient(self.api, most_pages=self.most_pages)
+        self.storage = Storage(Place(folder=folder), account_of(self.box), self.clock)
+        self.strangers = Strangers()
+        self.inbox = Inbox(self.client, self.storage, self.clock)
+        self.orders = Orders(
+            self.client, self.storage, self.strangers, OwnNumbers(self.client, self.clock), policy, self.clock
+        )
+        self.habits = Habits(
+            per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_to=report_to
+        )
+        self.dispatcher = dispatcher(self.api, report_to)
+        self.outbox = Outbox(self.client, self.storage, self.dispatcher, self.orders, self.clock, self.habits)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator["House"]:
+        """Use the store; send nothing. At the end it is closed."""
+        try:
+            with anyio.fail_after(HANG):
+                yield self
+        finally:
+            await self.storage.close()
+            await self.api.aclose()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator["House"]:
+        """Run the outbox too. While it ends, time passes by itself: a post that hangs meets its limit."""
+        async with AsyncExitStack() as stack:
+            ending = await stack.enter_async_context(background())
+            await stack.enter_async_context(self.opened())
+            await stack.enter_async_context(self.outbox.running())
+            try:
+                yield self
+            finally:
+                ending.start_soon(keep_jumping, self.clock)
+
+    async def place(
+        self, text: str = "Text 1", *, to: Number = PHONE, key: str | None = None, hand_over: bool = True
+    ) -> Order:
+        """Order a text as the tools do; or only put it in the queue, as others would."""
+        approval = an_approval(a_draft(text, to=to, key=key))
+        placed = await (self.outbox.place(approval) if hand_over else self.orders.place(approval))
+        return placed.order
+
+    async def wait(self, order: Order) -> Order:
+        """Wait for an order as a caller does, while time passes: a request that hangs meets its limit."""
+        async with autojump(self.clock):
+            return await self.outbox.wait(order, timedelta(days=1))
+
+    async def find(self, order: Order) -> Order:
+        """Find an order as it stands now."""
+        return await (await self.storage.open()).book.get(order.id)
+
+    async def rest(self) -> None:
+        """Wait until nothing goes on any more but what waits for the clock."""
+        await at_rest()
+
+    async def pass_until(self, is_so: Callable[[], Awaitable[bool]], stride: timedelta = _NO_TIME) -> None:
+        """Let time pass until something is so: to the next alarm, or by a stride where that is further."""
+        await self.rest()
+        while not await is_so():
+            self.clock.advance(max(await self.clock.next_alarm() - self.clock.now(), stride))
+            await self.rest()
+
+    async def pass_time(self, time: timedelta) -> None:
+        """Let time pass, each alarm ringing in its moment; where it is long, in sixty strides."""
+        end = self.clock.now() + time
+        stride = time / 60 if time > _A_WHILE else _NO_TIME
+
+        async def is_over() -> bool:
+            return self.clock.next_at is None or max(self.clock.next_at, self.clock.now() + stride) > end
+
+        await self.pass_until(is_over, stride)
+        self.clock.advance(end - self.clock.now())
+        await self.rest()
+
+    async def settled(self, order: Order, stride: timedelta = _NO_TIME) -> Order:
+        """Let time pass until an order is neither queued, under way nor in doubt."""
+
+        async def is_settled() -> bool:
+            return (await self.find(order)).state not in _UNSETTLED
+
+        await self.pass_until(is_settled, stride)
+        return await self.find(order)
+
+
+_UNSETTLED = {OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT}

@@ -1,0 +1,456 @@
+"""Stores to try things on: a SQLite file or a real PostgreSQL, and what goes into them."""
+
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from datetime import datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx2
+import psycopg
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
+
+from elks_mcp.domain.models import Approver, Claim, Direction, Draft, Message, Order, Recall, Receipt
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.phone import Number
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.taint import Strangers
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.tasks import background
+from elks_mcp.sandbox import Sandbox
+from elks_mcp.sending import Habits, Outbox
+from elks_mcp.sending.orders import Orders
+from elks_mcp.store import Account, Idle, Pace, Place, Storage
+from elks_mcp.store.queue import Queue
+from elks_mcp.store.store import Store
+from elks_mcp.store.values import Check
+from tests.support.clocks import HANG, ManualClock, SandboxClock, at_rest, keep_jumping, pass_time
+from tests.support.provider import (
+    NOON,
+    OURS,
+    PATIENCE,
+    PHONE,
+    UNLIMITED,
+    URL,
+    Road,
+    a_draft,
+    an_approval,
+    api_of,
+)
+
+OTHER_PHONE = Number("+46701740606")
+ACCOUNT = Account("http://localhost/a1", "u1")
+PRICE = 5200
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+KEY = SecretStr("a secret of this test, long enough")
+UNPACED = Pace(gap=timedelta(0), lease=timedelta(seconds=15))
+"""As fast as may be; who claims has 15 seconds."""
+
+DATABASES = ("sqlite", "postgres")
+EITHER_DATABASE = ("sqlite", pytest.param("postgres", marks=pytest.mark.long))
+"""For what no database decides: PostgreSQL is long."""
+
+on_both_databases = pytest.mark.parametrize("place", DATABASES, indirect=True)
+"""For locks, clocks, types, what is unique, other connections; and once for each statement there is."""
+
+_numbers = count(1)
+
+
+def a_place(request: pytest.FixtureRequest, folder: Path) -> Place:
+    """Make a place for a store, of the kind that the parameter of a fixture names."""
+    if request.param == "sqlite":
+        return Place(folder=folder / "state")
+    return Place(url=SecretStr(request.getfixturevalue("postgres_with_tables")), key=KEY)
+
+
+@asynccontextmanager
+async def opened(
+    place: Place, clock: Clock | None = None, account: Account = ACCOUNT
+) -> AsyncIterator[Store]:
+    """Open a store; close it in the end."""
+    storage = Storage(place, account, clock)
+    try:
+        yield await storage.open()
+    finally:
+        await storage.close()
+
+
+def allow(draft: Draft, price: Money, recall: Recall) -> str:
+    """Mind nothing."""
+    return ""
+
+
+def unless_opted_out(draft: Draft, price: Money, recall: Recall) -> str:
+    """Mind only a STOP."""
+    return "They said STOP." if recall.opted_out else ""
+
+
+def within(budget: int) -> Check:
+    """Mind only what is spent in a day, in units."""
+
+    def check(draft: Draft, price: Money, recall: Recall) -> str:
+        return "" if recall.spent + price.units <= budget else f"{recall.spent} is spent."
+
+    return check
+
+
+def account_of(state: object) -> Account:
+    """Name an account that only this state is tried with."""
+    return Account(ACCOUNT.base_url, f"u-{state}")
+
+
+async def place_one(store: Store, text: str = "Hej!", **more: Any) -> Order:
+    """Place an order that is new."""
+    placed = await store.book.place(an_approval(a_draft(text, **more)), allow)
+    assert not placed.is_repeat
+    return placed.order
+
+
+async def wait_one(store: Store, text: str = "Hej!", **more: Any) -> Order:
+    """Place an order that waits for a person."""
+    placed = await store.book.place(an_approval(a_draft(text, **more), Approver.TERMINAL), allow)
+    assert not placed.is_repeat
+    return placed.order
+
+
+async def claim_one(store: Store, pace: Pace = UNPACED) -> Claim:
+    """Claim the order whose turn it is; there must be one."""
+    claim = await claim_next(store.queue, pace, allow)
+    assert isinstance(claim, Claim)
+    return claim
+
+
+async def claim_next(
+    queue: Queue, pace: Pace, check: Check, *, only: Collection[str] | None = None
+) -> Claim | Idle:
+    """Claim the order whose turn it is, or say why there is none."""
+    claims = await queue.claim(pace, check, only=only)
+    if isinstance(claims, Idle):
+        return claims
+    [claim] = claims
+    return claim
+
+
+async def claim_new(store: Store, text: str = "Hej!", **more: Any) -> Claim:
+    """Place an order, and claim it."""
+    order = await place_one(store, text, **more)
+    claim = await claim_one(store)
+    assert claim.order_id == order.id
+    return claim
+
+
+def a_receipt(message_id: str = "", *, cost: int | None = PRICE, status: str = "created") -> Receipt:
+    """Make 46elks' word that it accepted a text, of an id that no other has."""
+    return Receipt(
+        message_id=message_id or f"s{next(_numbers):032x}",
+        status=status,
+        created_at=NOON,
+        cost=None if cost is None else Money(cost, "SEK"),
+        parts=1,
+    )
+
+
+def a_message(
+    text: str | None = "Hej!",
+    *,
+    at: datetime = NOON,
+    to: Number = PHONE,
+    message_id: str = "",
+    direction: Direction = Direction.OUTBOUND,
+) -> Message:
+    """Make a message as history holds it, of an id that no other has; an inbound one comes from `to`."""
+    ours, theirs = OURS.e164, to.e164
+    inbound = direction is Direction.INBOUND
+    return Message(
+        id=message_id or f"s{next(_numbers):032x}",
+        direction=direction,
+        sender=theirs if inbound else ours,
+        to=ours if inbound else theirs,
+        created_at=at,
+        status="received" if inbound else "sent",
+        text=text,
+        cost=None if inbound else Money(PRICE, "SEK"),
+        parts=1,
+    )
+
+
+def said(text: str, *, at: datetime = NOON, by: Number = PHONE) -> Message:
+    """Make a message that somebody wrote to us."""
+    return a_message(text, at=at, to=by, direction=Direction.INBOUND)
+
+
+def read_rows(place: Place, question: str, *values: object) -> list[tuple[Any, ...]]:
+    """Ask a database, past all of our code."""
+    if place.url:
+        with psycopg.connect(place.url.get_secret_value()) as other:
+            return other.execute(question.replace("?", "%s").encode(), values).fetchall()
+    assert place.file
+    with closing(sqlite3.connect(place.file)) as connection:
+        return connection.execute(question, values).fetchall()
+
+
+def change_rows(place: Place, statement: str, *values: object) -> None:
+    """Change a database, past all of our code."""
+    if place.url:
+        with psycopg.connect(place.url.get_secret_value()) as other:
+            other.execute(statement.replace("?", "%s").encode(), values)
+        return
+    assert place.file
+    with closing(sqlite3.connect(place.file)) as connection, connection:
+        connection.execute(statement, values)
+
+
+def is_unfinished(place: Place, account: Account = ACCOUNT) -> bool:
+    """Tell whether an account has orders that somebody must see to."""
+    question = """
+        SELECT count(*) FROM orders JOIN accounts ON accounts.id = account_id
+        WHERE username = ? AND state IN ('waiting', 'queued', 'sending', 'in doubt')
+    """
+    return read_rows(place, question, account.username) != [(0,)]
+
+
+def engine_of(store: Store) -> Engine:
+    """Return what a store reaches its database by, to listen in on it."""
+    return store.database._engine
+
+
+def files_with(folder: Path, words: str) -> list[str]:
+    """Name the files below a folder that hold these words, in any encoding that we know."""
+    found = []
+    for file in sorted(each for each in folder.rglob("*") if each.is_file()):
+        content = file.read_bytes()
+        if any(words.encode(encoding) in content for encoding in ("utf-8", "utf-16-le", "utf-16-be")):
+            found.append(file.name)
+    return found
+
+
+class World:
+    """A 46elks and a time that outlive the processes of a test, and where these keep their state."""
+
+    def __init__(self, place: Place, **of_box: Any) -> None:
+        self.place = place
+        self.clock = ManualClock()
+        self.box = Sandbox(clock=SandboxClock(self.clock), balance=10**9, **of_box)
+        self.account = Account(URL, f"u-{next(_numbers)}")
+        """One of its own, so that many worlds fit in one database."""
+
+
+class Life:
+    """All that one process has between its tools and 46elks, for as long as it lives."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        policy: Policy = UNLIMITED,
+        per_minute: int = 95,
+        quiet: timedelta = 2 * MINUTE,
+        around: "Callable[[Road], httpx2.AsyncBaseTransport]" = lambda road: road,
+        report_to: Callable[[str], Awaitable[str]] | None = None,
+    ) -> None:
+        self.world = world
+        self.clock = world.clock
+        self.road = Road(world.box, world.clock)
+        self.api = api_of(world.box, PATIENCE, world.clock, around(self.road))
+        self.client = ElksClient(self.api)
+        self.storage = Storage(world.place, world.account, world.clock)
+        own_numbers = OwnNumbers(self.client, world.clock)
+        self.orders = Orders(self.client, self.storage, Strangers(), own_numbers, policy, world.clock)
+        habits = Habits(per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_to=report_to)
+        self.outbox = Outbox.over(self.api, self.client, self.storage, self.orders, world.clock, habits)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Store]:
+        """Use the store; send nothing. At the end it is closed."""
+        try:
+            with anyio.fail_after(HANG):
+                yield await self.storage.open()
+        finally:
+            await self.storage.close()
+            await self.api.aclose()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Store]:
+        """Run the outbox too. While it ends, time passes by itself: a post that hangs meets its limit."""
+        async with AsyncExitStack() as stack:
+            ending = await stack.enter_async_context(background())
+            store = await stack.enter_async_context(self.opened())
+            await stack.enter_async_context(self.outbox.running())
+            try:
+                yield store
+            finally:
+                ending.start_soon(keep_jumping, self.clock)
+
+    async def rest(self) -> None:
+        """Wait until nothing goes on any more but what waits for the clock."""
+        await at_rest()
+
+    async def pass_until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
+        """Let time pass, each alarm ringing in its moment, until something is so."""
+        await self.rest()
+        while not await is_so():
+            await self.clock.advance_to_next_alarm()
+            await self.rest()
+
+    async def pass_time(self, time: timedelta) -> None:
+        """Let time pass, each alarm ringing in its moment."""
+        await pass_time(self.clock, time)
+
+
+async def until_somebody_waits(url: str) -> None:
+    """Return once a connection waits for the lock of another."""
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(HANG):
+        while other.execute(waiting).fetchall() == [(0,)]:
+            await anyio.lowlevel.checkpoint()
+
+
+class Killed(BaseException):
+    """The process died: nothing that it still does counts."""
+
+
+class Steps:
+    """Counts the steps of one life, and has one of them go wrong."""
+
+    def __init__(self, wrong: int | None = None, *, fatal: bool = False) -> None:
+        self._wrong = wrong
+        self._fatal = fatal
+        self.is_dead = False
+        self.taken: list[str] = []
+
+    def die_in(self, number: int) -> None:
+        """Have the process die at one of the next steps: with 0, at the very next."""
+        self._wrong, self._fatal = len(self.taken) + number, True
+
+    def die(self) -> None:
+        """Have the process die now."""
+        self.is_dead = True
+
+    def take(self, name: str, failure: Exception) -> None:
+        """Take a step, unless it is the one that goes wrong."""
+        if self.is_dead:
+            raise Killed
+        self.taken.append(name)
+        if len(self.taken) - 1 == self._wrong:
+            self.is_dead = self._fatal
+            raise Killed if self._fatal else failure
+
+    def listen(self, store: Store) -> None:
+        """Take a step for whatever is done with a store."""
+
+        def execute(_: object, __: object, statement: str, *___: object) -> None:
+            self.take(statement, _broken())
+
+        def commit(connection: Connection) -> None:
+            self.take("commit", _broken())
+            connection.connection.commit()
+            self.take("committed", _broken())  # which its caller may never hear
+
+        for engine in _engines_of(store):
+            event.listen(engine, "before_cursor_execute", execute)
+            event.listen(engine, "commit", commit)
+
+
+def _engines_of(store: Store) -> list[Engine]:
+    engines = [engine_of(store)]
+    if store.database.is_postgres:  # where single statements go another way
+        engines.append(store.database._statements)
+    return engines
+
+
+def _broken() -> OperationalError:
+    return OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+
+
+class StoreFault:
+    """A fault of a store, and how many of its statements met it."""
+
+    def __init__(self) -> None:
+        self.met = 0
+        self._over = threading.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether statements pass."""
+        return self._over.is_set()
+
+    def end(self) -> None:
+        """Let the statements that hang go on, and later ones pass."""
+        self._over.set()
+
+    def hang(self) -> None:
+        """Hang until the fault is over."""
+        self._over.wait(HANG)
+
+
+@contextmanager
+def failing(
+    store: Store, about: str = "", *, error: Callable[[], Exception] = _broken
+) -> Iterator[StoreFault]:
+    """Have a store's statements fail, those with `about` in their SQL, until the context ends."""
+    fault = StoreFault()
+
+    def fail() -> None:
+        raise error()
+
+    with _meeting(fault, store, about, fail):
+        yield fault
+
+
+@contextmanager
+def hanging(store: Store, about: str = "") -> Iterator[StoreFault]:
+    """Have a store's statements hang, those with `about` in their SQL, until the fault or the context ends.
+
+    Then they go on, unless a fault that was begun later has them fail.
+    """
+    fault = StoreFault()
+    with _meeting(fault, store, about, fault.hang):
+        yield fault
+
+
+@contextmanager
+def _meeting(fault: StoreFault, store: Store, about: str, do: Callable[[], None]) -> Iterator[None]:
+    def execute(_: object, __: object, statement: str, *___: object) -> None:
+        if not fault.is_over and about in statement:
+            fault.met += 1
+            do()
+
+    for engine in _engines_of(store):
+        event.listen(engine, "before_cursor_execute", execute)
+    try:
+        yield
+    finally:
+        fault.end()  # the listener stays: a thread may be about to call it
+
+
+class SteppedRoad(httpx2.AsyncBaseTransport):
+    """A road on which requests set out and answers come in steps."""
+
+    def __init__(self, road: Road, steps: Steps) -> None:
+        self._road = road
+        self._steps = steps
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Let a request pass, and its answer."""
+        name = f"{request.method} {request.url.path}"
+        self._steps.take(name, httpx2.ConnectError("nobody there"))
+        response = await self._road.handle_async_request(request)
+        self._steps.take(f"answer to {name}", httpx2.ReadError("cut"))
+        return response
+
+
+def is_death(error: BaseException) -> bool:
+    """Tell whether an error is nothing but the end of a process."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_death(each) for each in error.exceptions)
+    return isinstance(error, Killed)
