@@ -43,7 +43,7 @@ class Webhooks:
     """Writes what 46elks says of incoming texts, each another."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        secret = find_hasher(load(environ).settings.place()).of("secret", "webhook sms", "0")
+        secret = find_hasher(load(environ).settings.state_location()).of("secret", "webhook sms", "0")
         self._path = f"/hooks/{secret}/sms"
         self._to = environ["ELKS_PHONE_NUMBER"]
         self._created = time.strftime("%Y-%m-%dT%H:%M:%S.000000", time.gmtime())
@@ -73,8 +73,8 @@ def main() -> int:
     compile_all()
     figures: list[Figure] = []
     with simulated_46elks() as environ, setups(options.databases) as places:
-        for place in places:
-            figures += _measure(place, environ)
+        for setup in places:
+            figures += _measure(setup, environ)
     report(figures)
     if options.json:
         write_json(options.json, figures)
@@ -89,23 +89,23 @@ def _parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _measure(place: Setup, environ: Mapping[str, str]) -> list[Figure]:
-    ours = {**environ, **place.environ, "DRY_RUN": "false", "ELKS_LOG_LEVEL": "WARNING"}
+def _measure(setup: Setup, environ: Mapping[str, str]) -> list[Figure]:
+    ours = {**environ, **setup.environ, "DRY_RUN": "false", "ELKS_LOG_LEVEL": "WARNING"}
     with serving(SERVE, ours) as server, serving([sys.executable, str(_BARE)], environ) as bare:
         webhooks = Webhooks(ours)
-        figures = [*_compare(place, server, bare), *_measure_webhooks(place, server, webhooks)]
-        if _is_shared(place):
+        figures = [*_compare(setup, server, bare), *_measure_webhooks(setup, server, webhooks)]
+        if _is_shared(setup):
             with serving(SERVE, ours) as other:
-                figures += _compare_replicas(place, [server, other], webhooks)
-        return [*figures, _compare_with_token(place, server, bare, ours)]
+                figures += _compare_replicas(setup, [server, other], webhooks)
+        return [*figures, _compare_with_token(setup, server, bare, ours)]
 
 
 # ── tool calls ──
 
 
-def _compare(place: Setup, server: Served, bare: Served) -> list[Figure]:
+def _compare(setup: Setup, server: Served, bare: Served) -> list[Figure]:
     return [
-        _compare_one(f"{name} beside a bare server ({place.name})", server, bare, (request, request), least)
+        _compare_one(f"{name} beside a bare server ({setup.name})", server, bare, (request, request), least)
         for name, request, least in (
             ("tools/list", _LIST, 0.8),
             ("a tool without 46elks", _ESTIMATE, 0.8),
@@ -114,7 +114,7 @@ def _compare(place: Setup, server: Served, bare: Served) -> list[Figure]:
     ]
 
 
-def _compare_with_token(place: Setup, server: Served, bare: Served, environ: Mapping[str, str]) -> Figure:
+def _compare_with_token(setup: Setup, server: Served, bare: Served, environ: Mapping[str, str]) -> Figure:
     """Compare again where who calls has to show a token; from here on everybody has to."""
     command = [
         sys.executable,
@@ -131,7 +131,7 @@ def _compare_with_token(place: Setup, server: Served, bare: Served, environ: Map
     made = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     shown = write_request("tools/call", _ESTIMATE_CALL, token=made.stdout.strip())
     asyncio.run(_wait_for_doorkeeper(server))
-    name = f"the same with a token ({place.name})"
+    name = f"the same with a token ({setup.name})"
     return _compare_one(name, server, bare, (shown, _ESTIMATE), 0)
 
 
@@ -159,7 +159,7 @@ def _compare_one(
     return Figure(name, median(ratios), "x", how, least=least)
 
 
-def _compare_replicas(place: Setup, both: list[Served], webhooks: Webhooks) -> list[Figure]:
+def _compare_replicas(setup: Setup, both: list[Served], webhooks: Webhooks) -> list[Figure]:
     """Ask two replicas and one in turns. All of them, PostgreSQL and the clients share the machine."""
 
     def call_some(servers: Sequence[Served]) -> float:
@@ -172,30 +172,30 @@ def _compare_replicas(place: Setup, both: list[Served], webhooks: Webhooks) -> l
     for name, ask in (("tool calls", call_some), ("webhooks", tell_some)):
         ratios = [ask(both) / ask(both[:1]) for _ in range(_ROUNDS)]
         how = f"{_CLIENTS} clients; {os.cpu_count()} cores for servers, PostgreSQL and clients together"
-        figures.append(Figure(f"two replicas beside one, {name} ({place.name})", median(ratios), "x", how))
+        figures.append(Figure(f"two replicas beside one, {name} ({setup.name})", median(ratios), "x", how))
     return figures
 
 
-def _is_shared(place: Setup) -> bool:
-    return place.name != "SQLite"
+def _is_shared(setup: Setup) -> bool:
+    return setup.name != "SQLite"
 
 
 # ── webhooks ──
 
 
-def _measure_webhooks(place: Setup, server: Served, webhooks: Webhooks) -> list[Figure]:
+def _measure_webhooks(setup: Setup, server: Served, webhooks: Webhooks) -> list[Figure]:
     speed = asyncio.run(_at_once([server], webhooks.write(_WEBHOOKS)))
     times = asyncio.run(_at_a_rate(server, webhooks.write(_RATE * _SECONDS)))
     p99 = quantiles(times, n=100)[98] * 1000
     how = f"{_WEBHOOKS} over {_CLIENTS} connections, each answered when it is committed"
     return [
-        Figure(f"webhooks kept ({place.name})", speed, "/s", how, least=1000 if _is_shared(place) else 0),
+        Figure(f"webhooks kept ({setup.name})", speed, "/s", how, least=1000 if _is_shared(setup) else 0),
         Figure(
-            f"a webhook, p99 ({place.name})",
+            f"a webhook, p99 ({setup.name})",
             p99,
             "ms",
             f"{_RATE} a second for {_SECONDS} s, whenever they are answered",
-            most=150 if _is_shared(place) else 0,
+            most=150 if _is_shared(setup) else 0,
         ),
     ]
 

@@ -39,10 +39,10 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.text import measure
 from elks_mcp.settings import load
-from elks_mcp.store import Account, Idle, Pace, Storage
+from elks_mcp.store import AccountKey, Idle, Pace, Storage
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import Tx
-from elks_mcp.store.orders import Book
+from elks_mcp.store.orders import OrderStore
 
 _PEERS = Path(__file__).parent / "bench_servers"
 _TO, _FROM = "+46701740605", "+46701740699"
@@ -168,24 +168,24 @@ def _compare_sends(environ: Mapping[str, str], calls: int) -> tuple[float, float
 async def _drain(environ: Mapping[str, str], count: int) -> float:
     """Fill the queue while nobody sends, then let it be sent; how many a second."""
     settings = load(environ).settings
-    account = Account(settings.base_url, environ["ELKS_API_USERNAME"])
-    storage = Storage(settings.place(), account)
-    book = (await storage.open()).book
-    placed = [(await book.place(_approval(number), _allow)).order for number in range(count)]
+    account = AccountKey(settings.base_url, environ["ELKS_API_USERNAME"])
+    storage = Storage(settings.state_location(), account)
+    order_store = (await storage.open()).orders
+    placed = [(await order_store.place(_approval(number), _allow)).order for number in range(count)]
     async with _app(environ) as app:
         await app.storage.open()
         began = time.perf_counter()
         app.outbox.hand_over(placed[0])
-        while await _is_moving(book, placed[-20:]):
+        while await _is_moving(order_store, placed[-20:]):
             await app.outbox.wait(placed[-1], timedelta(seconds=1))
         taken = time.perf_counter() - began
     await storage.close()
     return count / taken
 
 
-async def _is_moving(book: Book, orders: list[Order]) -> bool:
+async def _is_moving(order_store: OrderStore, orders: list[Order]) -> bool:
     """Tell whether some are still on their way; none of them may end otherwise than sent."""
-    states = {(await book.get(order.id)).state for order in orders}
+    states = {(await order_store.get(order.id)).state for order in orders}
     if states - {OrderState.QUEUED, OrderState.SENDING, OrderState.SENT}:
         raise SystemExit(f"texts of the queue are {states}")
     return states != {OrderState.SENT}
@@ -193,7 +193,7 @@ async def _is_moving(book: Book, orders: list[Order]) -> bool:
 
 async def _claims(environ: Mapping[str, str], settled: int) -> tuple[float, float]:
     """Claim and settle in an empty table, then in a full one; the 99th percentile of a claim each."""
-    storage = Storage(load(environ).settings.place(), Account("https://claims.example", "nobody"))
+    storage = Storage(load(environ).settings.state_location(), AccountKey("https://claims.example", "nobody"))
     store = await storage.open()
     await _claim_and_settle(storage, 0)
     empty = await _claim_and_settle(storage, 1)
@@ -216,7 +216,7 @@ async def _claim_and_settle(storage: Storage, turn: int, count: int = 200) -> fl
     store, times = await storage.open(), []
     pace = Pace(gap=timedelta(microseconds=1), lease=timedelta(seconds=15))
     for number in range(count):
-        await store.book.place(_approval(turn * count + number), _allow)
+        await store.orders.place(_approval(turn * count + number), _allow)
     for number in range(count):
         began = time.perf_counter()
         claims = await store.queue.claim(pace, _allow)

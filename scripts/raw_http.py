@@ -71,9 +71,9 @@ async def call(places: Sequence[Served], request: bytes, *, clients: int, calls:
     """
     left = calls
 
-    async def client(place: Served) -> None:
+    async def client(location: Served) -> None:
         nonlocal left
-        connection = await Connection.open(place.url)
+        connection = await Connection.open(location.url)
         while left > 0:
             left -= 1
             status, body = await connection.ask(request)

@@ -43,10 +43,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=300)
     seconds: float = parser.parse_args().seconds
     compile_all()
-    with simulated_46elks() as environ, setups(["sqlite"]) as [place]:
+    with simulated_46elks() as environ, setups(["sqlite"]) as [location]:
         # A high pace, so that all callers, who are one without tokens, may ask 46elks as often as they like.
         pace = {"ELKS_SMS_PER_MINUTE": "100000"}
-        ours = {**environ, **place.environ, **pace, "ELKS_LOG_LEVEL": "WARNING"}
+        ours = {**environ, **location.environ, **pace, "ELKS_LOG_LEVEL": "WARNING"}
         with serving(SERVE, ours) as server:
             soak = _Soak(server, Webhooks(ours))
             sizes = asyncio.run(soak.run(seconds))

@@ -29,10 +29,10 @@ _INSPECTOR = "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
 async def test_all_required_scenarios_pass(tmp_path: Path, revision: str) -> None:
-    async with site(new_box()) as place:
-        mount(place.web.server)
+    async with site(new_box()) as location:
+        mount(location.web.server)
         said = await _run(
-            _SUITE, "server", "--url", f"{place.url}/mcp", "--requirements", revision, home=tmp_path
+            _SUITE, "server", "--url", f"{location.url}/mcp", "--requirements", revision, home=tmp_path
         )
 
     assert said.returncode == 0, said.stdout
@@ -44,10 +44,10 @@ async def test_all_required_scenarios_pass(tmp_path: Path, revision: str) -> Non
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 async def test_the_inspectors_strict_lint_is_clean(tmp_path: Path, era: Literal["legacy", "modern"]) -> None:
-    async with site(new_box()) as place:
-        said = await _inspect(place.url, era, tmp_path, "--method", "tools/list", "--strict")
+    async with site(new_box()) as location:
+        said = await _inspect(location.url, era, tmp_path, "--method", "tools/list", "--strict")
         assert said.returncode == 0, said.stderr
-        async with place.client("auto") as client:
+        async with location.client("auto") as client:
             tools = (await client.list_tools()).tools
     answer = json.loads(said.stdout)
     assert "schemaFindings" not in answer  # warnings would be here
@@ -60,9 +60,9 @@ async def test_the_inspectors_strict_lint_finds_what_is_not_portable(tmp_path: P
     async def awkward(anything: Annotated[str, WithJsonSchema({"anyOf": [True]})]) -> str:
         return anything
 
-    async with site(new_box()) as place:
-        place.web.server.add_tool(awkward, name="awkward")
-        said = await _inspect(place.url, "modern", tmp_path, "--method", "tools/list", "--strict")
+    async with site(new_box()) as location:
+        location.web.server.add_tool(awkward, name="awkward")
+        said = await _inspect(location.url, "modern", tmp_path, "--method", "tools/list", "--strict")
     assert said.returncode == 6, said.stderr
 
 
@@ -71,8 +71,8 @@ async def test_the_inspector_calls_a_tool(tmp_path: Path, era: Literal["legacy",
     text = json.dumps({"to": "+46701740605", "message": "Hej på dig, Åsa 👋"})
     call = ("--method", "tools/call", "--tool-name", "send_sms", "--tool-args-json", text)
     box = new_box()
-    async with site(box) as place:
-        said = await _inspect(place.url, era, tmp_path, *call)
+    async with site(box) as location:
+        said = await _inspect(location.url, era, tmp_path, *call)
     assert said.returncode == 0, said.stderr
     assert [message.text for message in box.accepted] == ["Hej på dig, Åsa 👋"]
 

@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Approver, Order, Report
 from elks_mcp.errors import Refused, StateUnavailable
 from elks_mcp.sandbox import Fault
-from elks_mcp.store import Place
-from elks_mcp.store.admin import Desk
+from elks_mcp.store import StateLocation
+from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.store import Store
 from tests.support.provider import a_draft, an_approval
 from tests.support.stores import (
@@ -115,7 +115,7 @@ async def let_a_terminal_agree(life: Life, store: Store) -> Order:
     for _ in range(3):
         try:
             order = (await life.orders.place(approval)).order
-            await Desk(store.database).approve(order.id)
+            await OrderAdmin(store.database).approve(order.id)
         except StateUnavailable:
             continue
         return order
@@ -128,7 +128,7 @@ async def place_for_one_who_said_stop(life: Life, store: Store) -> Order:
     for _ in range(3):
         try:
             order = order or (await life.orders.place(an_approval(a_draft(TEXT)))).order
-            await store.events.hear([said("STOP", at=life.clock.now())])
+            await store.inbound.record([said("STOP", at=life.clock.now())])
             break
         except StateUnavailable:
             continue
@@ -163,7 +163,7 @@ async def place_and_hear_a_report(life: Life, store: Store) -> Order:
     [message] = life.world.box.accepted
     for _ in range(3):
         try:
-            await store.events.hear_news(
+            await store.inbound.record_webhooks(
                 (), [Report(message_id=message.id, status="delivered", order_id=order.id)]
             )
             break
@@ -229,7 +229,7 @@ async def see_to_the_rest(scenario: Scenario, world: World, told: Order | None) 
 
 async def list_orders(world: World, store: Store) -> list[Order]:
     """List the orders of an account."""
-    filed = await Desk(store.database).list_orders(100_000)
+    filed = await OrderAdmin(store.database).list_orders(100_000)
     return [each.order for each in filed if each.owner == world.account]
 
 
@@ -257,9 +257,9 @@ def check(scenario: Scenario, world: World, told: Order | None, orders: list[Ord
     assert read_rows(world.place, charges, world.account.username) == [(len(accepted) * PRICE,)]
 
 
-async def go_wrong(scenario: Scenario, place: Place, *wrong: int | None, fatal: bool) -> list[str]:
+async def go_wrong(scenario: Scenario, location: StateLocation, *wrong: int | None, fatal: bool) -> list[str]:
     """Let a step of each life go wrong, and check what comes of it; return the steps of the last of them."""
-    world = World(place)
+    world = World(location)
     scenario.prepare(world)
     told: Order | None = None
     steps = Steps()
@@ -273,7 +273,7 @@ async def go_wrong(scenario: Scenario, place: Place, *wrong: int | None, fatal: 
         end = steps.taken[-1] if fatal else steps.taken[wrong[-1] or 0]
         error.add_note(f"{scenario.name}: step {wrong}, {end!r}, {'fatal' if fatal else 'failed'}")
         raise
-    change_rows(place, "DELETE FROM opt_outs")  # a STOP holds for every account, and so for the next world
+    change_rows(location, "DELETE FROM opt_outs")  # a STOP holds for every account, and so for the next world
     return steps.taken
 
 
@@ -295,15 +295,15 @@ def sample(scenario: Scenario, steps: list[str]) -> list[int]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Place:
+def folder(tmp_path: Path) -> StateLocation:
     """Have a place for a store in a state directory."""
-    return Place(folder=tmp_path)
+    return StateLocation(folder=tmp_path)
 
 
 @pytest.fixture
-def server(postgres_database: str) -> Place:
+def server(postgres_database: str) -> StateLocation:
     """Have a place for a store on a PostgreSQL."""
-    return Place(url=SecretStr(postgres_database), key=KEY)
+    return StateLocation(url=SecretStr(postgres_database), key=KEY)
 
 
 _ON_A_SHARED_DATABASE = {"the answer is lost", "approved in a terminal"}
@@ -332,21 +332,21 @@ fatally = pytest.mark.parametrize("fatal", [False, True], ids=["fails", "dies"])
 async def test_undisturbed_everything_comes_to_its_end(
     request: pytest.FixtureRequest, database: str, scenario: Scenario
 ) -> None:
-    place: Place = request.getfixturevalue({"sqlite": "folder", "postgres": "server"}[database])
-    steps = await go_wrong(scenario, place, None, fatal=False)
+    location: StateLocation = request.getfixturevalue({"sqlite": "folder", "postgres": "server"}[database])
+    steps = await go_wrong(scenario, location, None, fatal=False)
     assert {"commit", "committed"} <= set(steps)
 
 
 @fatally
 @pytest.mark.lengthy
-async def test_whatever_step_goes_wrong_one_message_goes_out(folder: Place, fatal: bool) -> None:
+async def test_whatever_step_goes_wrong_one_message_goes_out(folder: StateLocation, fatal: bool) -> None:
     scenario = SCENARIOS[0]
     for wrong in range(len(await go_wrong(scenario, folder, None, fatal=False))):
         await go_wrong(scenario, folder, wrong, fatal=fatal)
 
 
 @pytest.mark.long
-async def test_wherever_we_die_after_an_answer_was_lost_one_message_goes_out(folder: Place) -> None:
+async def test_wherever_we_die_after_an_answer_was_lost_one_message_goes_out(folder: StateLocation) -> None:
     scenario = next(each for each in SCENARIOS if each.name == "the answer is lost")
     steps = await go_wrong(scenario, folder, None, fatal=False)
     for wrong in telling(steps)[20:]:
@@ -357,7 +357,7 @@ async def test_wherever_we_die_after_an_answer_was_lost_one_message_goes_out(fol
 @fatally
 @named
 async def test_whatever_step_goes_wrong_in_whatever_is_wanted_the_truth_is_told(
-    folder: Place, scenario: Scenario, fatal: bool
+    folder: StateLocation, scenario: Scenario, fatal: bool
 ) -> None:
     for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False)):
         await go_wrong(scenario, folder, wrong, fatal=fatal)
@@ -366,7 +366,7 @@ async def test_whatever_step_goes_wrong_in_whatever_is_wanted_the_truth_is_told(
 @pytest.mark.long
 @named
 async def test_wherever_we_die_on_a_shared_database_the_truth_is_told(
-    server: Place, scenario: Scenario
+    server: StateLocation, scenario: Scenario
 ) -> None:
     for wrong in sample(scenario, await go_wrong(scenario, server, None, fatal=False)):
         await go_wrong(scenario, server, wrong, fatal=True)
@@ -376,7 +376,7 @@ async def test_wherever_we_die_on_a_shared_database_the_truth_is_told(
 @fatally
 @pytest.mark.parametrize("scenario", SCENARIOS[:3], ids=lambda scenario: scenario.name)
 async def test_what_goes_wrong_while_we_mend_what_went_wrong_changes_nothing(
-    folder: Place, scenario: Scenario, fatal: bool
+    folder: StateLocation, scenario: Scenario, fatal: bool
 ) -> None:
     for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False)):
         for again in (3 + wrong % 7, 13 + wrong % 11, 31 + wrong % 13):

@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.cli import commands
-from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE, Facts, find
+from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
 from elks_mcp.domain.models import AccountNumbers, Draft, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_word
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
-from elks_mcp.domain.taint import WORDS_WORK_FOR
+from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.text import measure
 from elks_mcp.elks.client import MOST_READ
 from elks_mcp.elks.transport import DEFAULT_BASE_URL
@@ -33,8 +33,7 @@ from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
-from elks_mcp.store import claims, doubts
-from elks_mcp.store import cleanup as upkeep
+from elks_mcp.store import claims, cleanup, doubts
 from elks_mcp.store.db.hashes import KEY_FILE
 from elks_mcp.store.known_numbers import LATELY
 from elks_mcp.store.location import DATABASE_FILE
@@ -162,7 +161,7 @@ def test_the_readme_says_of_each_guard_what_it_does_and_who_can_change_it() -> N
     effects: dict[str, set[str]] = {name: set() for name in GUARD_NAMES}
     variables: dict[str, set[str]] = {name: set() for name in GUARD_NAMES}
     for draft, facts, policy in EACH_EFFECT:
-        for finding in find(draft, CALM.model_copy(update=facts), policy):
+        for finding in check_draft(draft, CALM.model_copy(update=facts), policy):
             effects[finding.guard].add(finding.effect.value)
             variables[finding.guard].update(re.findall(r"ELKS_[A-Z_]+", finding.reason))
     for guard, said in guard_rows().items():
@@ -180,7 +179,7 @@ def test_no_guard_does_what_the_readme_does_not_say(
     draft: Draft, policy: Policy, live: bool, data: st.DataObject
 ) -> None:
     said = guard_rows()
-    for finding in find(draft, data.draw(facts_about(draft, live=live)), policy):
+    for finding in check_draft(draft, data.draw(facts_about(draft, live=live)), policy):
         assert finding.effect.value in said[finding.guard]
         assert all(f"`{each}`" in said[finding.guard] for each in re.findall(r"ELKS_[A-Z_]+", finding.reason))
 
@@ -262,13 +261,13 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("`ELKS_TIMEOUT` and 5 seconds", timedelta(seconds=5), LEASE_SPARE),
         ("could not go out within an hour", HOUR, claims.KEPT),
         ("can be found out within an hour", HOUR, doubts.LONGEST),
-        ("order is known: 90 days", 90 * DAY, upkeep.ROWS_KEPT),
-        ("For 7 days its text is kept", 7 * DAY, upkeep.UNKNOWN_TEXT_KEPT),
+        ("order is known: 90 days", 90 * DAY, cleanup.ROWS_KEPT),
+        ("For 7 days its text is kept", 7 * DAY, cleanup.UNKNOWN_TEXT_KEPT),
         ("words within 15 minutes", timedelta(minutes=15), REPEATED_WITHIN),
         ("good for 5 minutes", timedelta(minutes=5), ANSWER_WITHIN),
         ("up to 30 minutes old", timedelta(minutes=30), KEPT_WAITING_FOR_YES),
         ("one that starts within the hour", HOUR, KEPT_WAITING_TO_GO),
-        ("in the last 30 minutes", timedelta(minutes=30), WORDS_WORK_FOR),
+        ("in the last 30 minutes", timedelta(minutes=30), TAINT_LASTS),
     ],
 )
 def test_the_times_that_safety_names_are_those_of_the_code(

@@ -85,7 +85,7 @@ _MOST_CALLS = 8
 _PARAMETERS = {"to", "message", "from", "flashsms", "dryRun", "idempotencyKey"}
 
 
-async def outlook(client: Client) -> list[Any]:
+async def due(client: Client) -> list[Any]:
     """Gather what shows how the server is set: its tools, its instructions, and what it would refuse."""
     estimates = [
         data(await call(client, "estimate_sms_cost", to=CUSTOMER, message=text, **more))
@@ -109,7 +109,7 @@ async def hear_and_obey(
     async with connected(environ, box=box, clock=clock) as client:
         await call(client, "send_sms", to=CUSTOMER, message="Din tid är på lördag kl. 10.")
         clock.advance(timedelta(hours=1))
-        before = await outlook(client)
+        before = await due(client)
         agent = Obedient(client, clock, [tool.name for tool in (await client.list_tools()).tools])
         for number, hostile in enumerate(hostiles):
             box.receive(SENDERS[number % len(SENDERS)], hostile.text)
@@ -117,7 +117,7 @@ async def hear_and_obey(
             await agent.obey(hostile)
         await pass_time(clock, timedelta(minutes=2))
         clock.advance(timedelta(minutes=31))
-        after = await outlook(client)
+        after = await due(client)
     return before, after, agent
 
 

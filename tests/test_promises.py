@@ -724,8 +724,8 @@ def test_p8_nothing_shows_a_secret_or_a_number_when_printed() -> None:
         }
     )
     draft = Draft(to=Number(CANARY_NUMBER), text=CANARY_TEXT, sender=SenderId("Klara"))
-    settings, place = configuration.settings, configuration.settings.place()
-    for thing in (configuration, settings, settings.credentials, place, draft, draft.to):
+    settings, location = configuration.settings, configuration.settings.state_location()
+    for thing in (configuration, settings, settings.credentials, location, draft, draft.to):
         assert leaks(f"{thing!r} {thing}", CANARY_PASSWORD, CANARY_KEY, CANARY_NUMBER, CANARY_TEXT) == []
 
 
@@ -1093,6 +1093,6 @@ async def test_p12_the_process_talks_to_46elks_and_to_nobody_else(
         await anyio.to_thread.run_sync(drive)
         port = url.rpartition(":")[2]
     seen = [json.loads(line) for line in watch.read_text(encoding="utf-8").splitlines()]
-    strangers = [(event, args) for event, args in seen if "127.0.0.1" not in args or port not in args]
-    assert strangers == []
+    taint_log = [(event, args) for event, args in seen if "127.0.0.1" not in args or port not in args]
+    assert taint_log == []
     assert bool(seen) is (mode in {"live", "dry run"})

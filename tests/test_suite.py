@@ -65,8 +65,8 @@ def test_no_test_replaces_a_part_of_our_code() -> None:
     """A store is told to fail (`stores.py`), the sandbox by its faults, and time is turned (`clocks.py`)."""
     replacing = {"setattr", "delattr", "__setattr__"}
     found = [
-        place
-        for place, call, called in calls()
+        location
+        for location, call, called in calls()
         if called.attr in replacing and ast.unparse(call.args[0]) != "sys"  # standard streams
     ]
     assert found == []
@@ -76,12 +76,12 @@ def test_real_time_only_ends_a_test_that_hangs() -> None:
     """A limit is `HANG` or a clock's that the test turns; what is fast enough is for a benchmark to say."""
     limits = {"fail_after", "move_on_after"}
     found = [
-        place
-        for place, call, called in calls()
+        location
+        for location, call, called in calls()
         if called.attr in limits
         and ast.unparse(called.value) == "anyio"
         and ast.unparse(call.args[0]) != "HANG"
     ]
-    counted = [place for place, _, called in calls() if called.attr in {"monotonic", "perf_counter"}]
+    counted = [location for location, _, called in calls() if called.attr in {"monotonic", "perf_counter"}]
     assert found + counted == []
     assert HANG >= 30

@@ -113,7 +113,7 @@ class Lane:
         """Let phones answer somebody who waits; what they say comes in wherever a server lives."""
         front = Front(self._find_port)
         self._public_port = await group.start(front.run)
-        hasher = find_hasher(load(self._environ(0)).settings.place())
+        hasher = find_hasher(load(self._environ(0)).settings.state_location())
         secret = hasher.of("secret", "webhook sms", "0")
         await tell_number(self.provider.box, f"{self._public_url}/hooks/{secret}/sms")
         for phone in ANSWERING:

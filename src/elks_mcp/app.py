@@ -13,22 +13,22 @@ from elks_mcp.domain.limits import UNLIMITED, Limits, Most, Share
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.taint import Strangers
+from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api, Credentials
 from elks_mcp.errors import Misconfigured
-from elks_mcp.inbound.history import Inbox
+from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
-from elks_mcp.inbound.webhooks import Hearing
+from elks_mcp.inbound.webhooks import WebhookIngest
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.runtime.tasks import unwrapped
-from elks_mcp.sending import Habits, Outbox
+from elks_mcp.sending import Outbox, OutboxOptions
 from elks_mcp.sending.orders import Orders
 from elks_mcp.settings import Configuration, explain_mistake, explain_unexpanded
-from elks_mcp.store import Account, Storage
+from elks_mcp.store import AccountKey, Storage
 
 if TYPE_CHECKING:
     from elks_mcp.sandbox import Sandbox
@@ -46,10 +46,10 @@ class App:
     policy: Policy
     client: ElksClient
     storage: Storage
-    inbox: Inbox
+    history: HistoryReader
     replies: Replies
-    hearing: Hearing
-    strangers: Strangers
+    webhook_ingest: WebhookIngest
+    taint_log: TaintLog
     orders: Orders
     outbox: Outbox
     clock: Clock
@@ -62,11 +62,11 @@ class App:
         """Work for one caller: with their orders, and with what they were shown."""
         if caller == self.caller:
             return self
-        strangers = self.strangers.of(caller.agent)
+        taint_log = self.taint_log.for_caller(caller.agent)
         client = self.client.counted(self.limits.of(caller.agent).count_provider_request)
         may_quote = Scope.READ in caller.scopes
-        orders = self.orders.of(caller.agent, strangers, client, may_quote=may_quote)
-        return replace(self, caller=caller, client=client, strangers=strangers, orders=orders)
+        orders = self.orders.of(caller.agent, taint_log, client, may_quote=may_quote)
+        return replace(self, caller=caller, client=client, taint_log=taint_log, orders=orders)
 
     @property
     def share(self) -> Share:
@@ -111,7 +111,9 @@ class App:
         folder = self.configuration.settings.state_dir
         state = f' --state-dir "{folder}"' if folder else ""
         needs = (
-            " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY." if self.storage.place.url else ""
+            " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY."
+            if self.storage.location.url
+            else ""
         )
         return f"`elks-mcp {words}{state}`.{needs}"
 
@@ -152,7 +154,7 @@ async def open_app(
         if settings.sandbox:
             box = await stack.enter_async_context(_open_sandbox(policy.sender, settings.public_url))
             credentials, base_url = Credentials(box.username, SecretStr(box.password)), _SANDBOX_URL
-            account = Account(base_url, box.username)
+            account = AccountKey(base_url, box.username)
             policy = policy.model_copy(update={"sender": policy.sender or Number(box.number)})
             transport = box.transport()
         counters = Counters()
@@ -165,11 +167,11 @@ async def open_app(
             counters=counters,
         )
         stack.push_async_callback(api.aclose)
-        storage = Storage(settings.place(), account, clock)
+        storage = Storage(settings.state_location(), account, clock)
         stack.push_async_callback(storage.close)
         our_clock = clock or Clock()
         app = _assemble(configuration, policy, api, storage, our_clock, Limits(limits, our_clock), counters)
-        await stack.enter_async_context(storage.listening())
+        await stack.enter_async_context(storage.receiving_notifications())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
         yield app
@@ -204,32 +206,32 @@ def _assemble(
     limits: Limits,
     counters: Counters,
 ) -> App:
-    settings, client, strangers = configuration.settings, ElksClient(api), Strangers()
+    settings, client, taint_log = configuration.settings, ElksClient(api), TaintLog()
     # What the server asks by itself, for all callers, is nobody's share.
     counted = client.counted(limits.of(ANYBODY.agent).count_provider_request)
-    inbox = Inbox(client, storage, clock, hides_unknown=policy.hides_unknown)
+    history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    orders = Orders(counted, storage, strangers, own_numbers, policy, clock)
-    replies = Replies(client, storage, inbox, clock, settings.poll)
-    habits = Habits(
+    orders = Orders(counted, storage, taint_log, own_numbers, policy, clock)
+    replies = Replies(client, storage, history, clock, settings.poll)
+    options = OutboxOptions(
         per_minute=settings.sms_per_minute,
         timeout=timedelta(seconds=settings.timeout),
         quiet=timedelta(seconds=settings.quiet_period),
         only_own=not _sends_queue(configuration, policy),
-        look=inbox.look,
-        report_to=_report_address(settings.public_url, storage),
+        refresh_history=history.refresh,
+        report_address=_report_address(settings.public_url, storage),
     )
     return App(
         configuration=configuration,
         policy=policy,
         client=counted,
         storage=storage,
-        inbox=inbox,
+        history=history,
         replies=replies,
-        hearing=Hearing(storage, inbox, replies, clock, own_numbers),
-        strangers=strangers,
+        webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers),
+        taint_log=taint_log,
         orders=orders,
-        outbox=Outbox.over(api, client, storage, orders, clock, habits),
+        outbox=Outbox.over(api, client, storage, orders, clock, options),
         clock=clock,
         counters=counters,
         limits=limits,

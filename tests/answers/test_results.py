@@ -20,7 +20,7 @@ from elks_mcp import sandbox
 from elks_mcp.cli import commands
 from elks_mcp.errors import Misconfigured
 from elks_mcp.sandbox import Sandbox
-from elks_mcp.sandbox.messages import Status
+from elks_mcp.sandbox.messages import MessageStatus
 from elks_mcp.settings import load
 from tests.support.clocks import ManualClock
 from tests.support.connecting import PHONE, box_on, call, connected, data, live, words
@@ -343,7 +343,7 @@ def test_without_a_time_zone_database_the_machines_zone_and_utc_still_work() -> 
 
 @pytest.mark.parametrize("status", ["created", "sent", "delivered", "failed"])
 async def test_the_status_of_a_text_without_an_order_is_told_whole(
-    clock: ManualClock, status: Status
+    clock: ManualClock, status: MessageStatus
 ) -> None:
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:

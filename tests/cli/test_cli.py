@@ -272,12 +272,12 @@ async def test_the_doctor_warns_of_a_sender_that_is_not_a_number_of_the_account(
 
 
 @pytest.mark.parametrize("place", ["file", "file/state/deep"])
-def test_the_doctor_says_that_a_state_directory_cannot_be_made(place: str, tmp_path: Path) -> None:
+def test_the_doctor_says_that_a_state_directory_cannot_be_made(location: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    done = run("doctor", ELKS_STATE_DIR=str(tmp_path / place), ELKS_API_BASE_URL="http://127.0.0.1:9/a1")
+    done = run("doctor", ELKS_STATE_DIR=str(tmp_path / location), ELKS_API_BASE_URL="http://127.0.0.1:9/a1")
     assert done.returncode == 1
     assert f"{tmp_path / 'file'}: it is not a directory. Set ELKS_STATE_DIR" in done.stdout
-    assert not (tmp_path / place).is_dir()
+    assert not (tmp_path / location).is_dir()
 
 
 def test_a_missing_credential_that_was_left_unexpanded_is_called_that() -> None:

@@ -171,8 +171,8 @@ async def test_webhooks_are_shown_set_after_a_yes_and_cleared(tmp_path: Path) ->
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_PUBLIC_URL="https://sms.example.com")
 
         async def ask(words: str, typed: str | None = None) -> Result:
-            place = {"ELKS_STATE_DIR": str(tmp_path)}
-            return await anyio.to_thread.run_sync(tell, words.split(), environ | place, typed)
+            location = {"ELKS_STATE_DIR": str(tmp_path)}
+            return await anyio.to_thread.run_sync(tell, words.split(), environ | location, typed)
 
         shown = await ask("webhooks show")
         assert shown.exit_code == 0

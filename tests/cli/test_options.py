@@ -45,8 +45,8 @@ COMMANDS = {" ".join(path): path for path in _walk(commands) if path != ("demo",
 def _places(path: tuple[str, ...], option: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     """Give a command with an option at each place where it may stand."""
     arguments = ARGUMENTS.get(" ".join(path), ())
-    for place in range(len(path) + 1):
-        yield (*path[:place], *option, *path[place:], *arguments)
+    for location in range(len(path) + 1):
+        yield (*path[:location], *option, *path[location:], *arguments)
     yield (*path, *arguments, *option)
 
 

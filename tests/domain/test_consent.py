@@ -12,10 +12,10 @@ import pytest
 from elks_mcp.domain.models import Direction, Message, OrderState, Scope
 from elks_mcp.domain.phone import read_other_party
 from elks_mcp.sandbox import Fault, Sandbox
-from elks_mcp.store import Account, Place
+from elks_mcp.store import AccountKey, StateLocation
 from elks_mcp.store.admin import open_database
 from elks_mcp.store.opt_outs import OptOuts
-from elks_mcp.store.privacy import Traces
+from elks_mcp.store.privacy import PersonalData
 from tests.support.clocks import ManualClock, SandboxClock
 from tests.support.connecting import (
     EITHER_ERA,
@@ -140,49 +140,51 @@ async def test_a_question_that_only_history_shows_counts_too(box: Sandbox, clock
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
 @pytest.mark.parametrize("accepted", [True, False])
 async def test_an_answer_that_is_told_before_history_shows_the_question_is_no_opt_out(
-    place: Place, clock: ManualClock, *, accepted: bool
+    location: StateLocation, clock: ManualClock, *, accepted: bool
 ) -> None:
-    async with opened(place, clock, account_of(f"told {accepted}")) as store:
+    async with opened(location, clock, account_of(f"told {accepted}")) as store:
         claim = await claim_new(store, QUESTION)
         if accepted:
             await store.queue.settle_sent(claim, a_receipt())
         clock.advance(SECOND)
         answer = said("Nej tack", at=clock.now())
-        await store.events.hear_news([answer], [])
-        assert not (await store.book.look_back(a_draft())).recall.opted_out
+        await store.inbound.record_webhooks([answer], [])
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
         assert await store.opt_outs.read_words([answer]) == {}
 
 
 async def test_an_answer_stays_one_when_it_is_read_again_after_later_texts(
-    place: Place, clock: ManualClock
+    location: StateLocation, clock: ManualClock
 ) -> None:
     question = a_message(QUESTION, at=NOON)
     answer = said("Nej tack", at=NOON + SECOND)
     later = a_message(REMINDER, at=NOON + MINUTE)
-    async with opened(place, clock) as store:
-        await store.events.hear([question, answer])
-        await store.events.hear([later])
-        await store.events.hear([answer])
-        await store.events.hear([later, answer])
-        assert not (await store.book.look_back(a_draft())).recall.opted_out
+    async with opened(location, clock) as store:
+        await store.inbound.record([question, answer])
+        await store.inbound.record([later])
+        await store.inbound.record([answer])
+        await store.inbound.record([later, answer])
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
 
 
-async def test_whether_an_order_asked_outlives_its_text_and_its_row(place: Place, clock: ManualClock) -> None:
-    async with opened(place, clock) as store:
+async def test_whether_an_order_asked_outlives_its_text_and_its_row(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
         await store.queue.settle_sent(await claim_new(store, QUESTION), a_receipt())
         clock.advance(timedelta(days=91))
-        await store.upkeep.tidy()
-        assert read_rows(place, "SELECT count(*) FROM orders") == [(0,)]
-        await store.events.hear_news([said("Nej tack", at=clock.now())], [])
-        assert not (await store.book.look_back(a_draft())).recall.opted_out
-    assert (QUESTION in str(read_rows(place, "SELECT * FROM contacts"))) is False
+        await store.cleanup.delete_expired()
+        assert read_rows(location, "SELECT count(*) FROM orders") == [(0,)]
+        await store.inbound.record_webhooks([said("Nej tack", at=clock.now())], [])
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
+    assert (QUESTION in str(read_rows(location, "SELECT * FROM contacts"))) is False
 
 
 # ── an opt-out taken for nothing ──
@@ -383,11 +385,11 @@ async def test_whoever_reads_a_text_is_told_that_it_opts_out_or_may(
         await hear(client, box, clock, text)
         waited = await call(client, "wait_for_reply", sender=PHONE, timeout=0)
         listed = await call(client, "get_sms_messages", direction="inbound")
-        inbox = (await client.read_resource("elks://inbox")).contents[0].text  # type: ignore[union-attr]
+        history = (await client.read_resource("elks://inbox")).contents[0].text  # type: ignore[union-attr]
     assert sent["status"] == "sent"
     assert data(waited)["message"].get("optOut") == field
     assert data(listed)["messages"][0].get("optOut") == field
-    assert (f'"optOut":"{field}"' in inbox) is (field is not None)
+    assert (f'"optOut":"{field}"' in history) is (field is not None)
     for answer in (waited, listed):
         assert said_so in words(answer)
         assert ("opt" in words(answer).replace(text, "")) is bool(said_so)
@@ -439,79 +441,83 @@ async def test_p6_an_opt_out_holds_for_every_account_of_the_state(clock: ManualC
 
 
 async def test_p6_an_opt_out_at_one_account_stops_what_another_is_about_to_send(
-    place: Place, clock: ManualClock
+    location: StateLocation, clock: ManualClock
 ) -> None:
-    others = Account(ACCOUNT.base_url, "u-others")
-    async with opened(place, clock) as ours, opened(place, clock, others) as theirs:
+    others = AccountKey(ACCOUNT.base_url, "u-others")
+    async with opened(location, clock) as ours, opened(location, clock, others) as theirs:
         claim = await claim_new(ours)
         assert await ours.queue.may_send(claim)
-        await theirs.events.hear([said("STOP")])
+        await theirs.inbound.record([said("STOP")])
         assert not await ours.queue.may_send(claim)
         withdrawn = await ours.queue.withdraw(claim)
     assert withdrawn
     assert (withdrawn.state, withdrawn.fault) == (OrderState.CANCELLED, "The recipient opted out.")
 
 
-async def test_the_later_word_counts_whichever_account_heard_it(place: Place, clock: ManualClock) -> None:
-    others = Account(ACCOUNT.base_url, "u-others")
-    async with opened(place, clock) as ours, opened(place, clock, others) as theirs:
-        await theirs.events.hear([said("START", at=NOON + MINUTE)])
-        await ours.events.hear([said("STOP", at=NOON)])
+async def test_the_later_word_counts_whichever_account_heard_it(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    others = AccountKey(ACCOUNT.base_url, "u-others")
+    async with opened(location, clock) as ours, opened(location, clock, others) as theirs:
+        await theirs.inbound.record([said("START", at=NOON + MINUTE)])
+        await ours.inbound.record([said("STOP", at=NOON)])
         for store in (ours, theirs):
-            assert not (await store.book.look_back(a_draft())).recall.opted_out
-        await ours.events.hear([said("STOP", at=NOON + 2 * MINUTE)])
+            assert not (await store.orders.find_prior(a_draft())).recall.opted_out
+        await ours.inbound.record([said("STOP", at=NOON + 2 * MINUTE)])
         for store in (ours, theirs):
-            assert (await store.book.look_back(a_draft())).recall.opted_out
+            assert (await store.orders.find_prior(a_draft())).recall.opted_out
 
 
 # ── by hand ──
 
 
 async def test_what_a_person_records_counts_like_a_text_and_the_later_word_wins(
-    place: Place, clock: ManualClock
+    location: StateLocation, clock: ManualClock
 ) -> None:
-    async with opened(place, clock) as store, open_database(place, clock) as database:
+    async with opened(location, clock) as store, open_database(location, clock) as database:
         hand = OptOuts(database)
         assert await hand.add([NUMBER, NUMBER], "she told me at the till") == [NUMBER]
         assert await hand.add([NUMBER], "again") == []
-        recall = (await store.book.look_back(a_draft())).recall
+        recall = (await store.orders.find_prior(a_draft())).recall
         assert recall.opt_out
         assert (recall.opted_out, recall.opt_out.by_person) == (True, True)
         assert recall.opt_out.reason == "she told me at the till"
         clock.advance(MINUTE)
-        await store.events.hear([said("STOP", at=NOON - MINUTE)])  # older than what was recorded
+        await store.inbound.record([said("STOP", at=NOON - MINUTE)])  # older than what was recorded
         assert await hand.remove(NUMBER, "it was her sister")
-        assert not (await store.book.look_back(a_draft())).recall.opted_out
-        await store.events.hear([said("STOP", at=NOON)])  # older than the removal
-        assert not (await store.book.look_back(a_draft())).recall.opted_out
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
+        await store.inbound.record([said("STOP", at=NOON)])  # older than the removal
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
         [recorded] = await hand.list_all()
         assert (recorded.masked, recorded.opted_out) == ("+4670*****05", False)
         assert recorded.reason == "it was her sister"
-        await store.events.hear([said("STOP", at=NOON + 2 * MINUTE)])
-        assert (await store.book.look_back(a_draft())).recall.opted_out
+        await store.inbound.record([said("STOP", at=NOON + 2 * MINUTE)])
+        assert (await store.orders.find_prior(a_draft())).recall.opted_out
 
 
-async def test_a_person_can_say_that_a_text_was_no_opt_out(place: Place, clock: ManualClock) -> None:
-    async with opened(place, clock) as store, open_database(place, clock) as database:
+async def test_a_person_can_say_that_a_text_was_no_opt_out(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store, open_database(location, clock) as database:
         assert not await OptOuts(database).remove(NUMBER, "nothing to remove")
-        await store.events.hear([said(LIKELY)])
-        assert (await store.book.look_back(a_draft())).recall.maybe_opted_out
+        await store.inbound.record([said(LIKELY)])
+        assert (await store.orders.find_prior(a_draft())).recall.maybe_opted_out
         clock.advance(SECOND)
         assert await OptOuts(database).remove(NUMBER, "they meant the workshop")
-        assert (await store.book.look_back(a_draft())).recall.maybe_opted_out is None
-        await store.events.hear([said(LIKELY, at=NOON + MINUTE)])
-        assert (await store.book.look_back(a_draft())).recall.maybe_opted_out
+        assert (await store.orders.find_prior(a_draft())).recall.maybe_opted_out is None
+        await store.inbound.record([said(LIKELY, at=NOON + MINUTE)])
+        assert (await store.orders.find_prior(a_draft())).recall.maybe_opted_out
 
 
 async def test_an_opt_out_survives_that_its_number_is_forgotten_and_a_lifted_one_does_not(
-    place: Place, clock: ManualClock
+    location: StateLocation, clock: ManualClock
 ) -> None:
-    async with opened(place, clock) as store, open_database(place, clock) as database:
-        hand, traces = OptOuts(database), Traces(database)
+    async with opened(location, clock) as store, open_database(location, clock) as database:
+        hand, traces = OptOuts(database), PersonalData(database)
         await hand.add([NUMBER], "Anna at the till")
         assert (await traces.remove(NUMBER)).opted_out
-        assert (await store.book.look_back(a_draft())).recall.opted_out
-        assert "till" not in str(read_rows(place, "SELECT * FROM opt_outs"))
+        assert (await store.orders.find_prior(a_draft())).recall.opted_out
+        assert "till" not in str(read_rows(location, "SELECT * FROM opt_outs"))
         clock.advance(SECOND)
         await hand.remove(NUMBER, "a mistake")
         await traces.remove(NUMBER)
@@ -520,7 +526,7 @@ async def test_an_opt_out_survives_that_its_number_is_forgotten_and_a_lifted_one
 
 async def test_texts_of_both_directions_at_one_moment_are_read_as_question_and_answer() -> None:
     clock = ManualClock()
-    async with opened(Place(), clock) as store:
-        await store.events.hear([said("Nej tack"), a_message(QUESTION)])
-        assert not (await store.book.look_back(a_draft())).recall.opted_out
+    async with opened(StateLocation(), clock) as store:
+        await store.inbound.record([said("Nej tack"), a_message(QUESTION)])
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
         assert a_message(QUESTION).direction is Direction.OUTBOUND

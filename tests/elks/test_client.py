@@ -11,7 +11,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.transport import Api, Credentials
 from elks_mcp.errors import InvalidInput, NotFound, ProviderError, Rejected, Unauthorized
-from elks_mcp.sandbox import Fault, ManualClock, Message, Sandbox
+from elks_mcp.sandbox import Fault, ManualClock, Sandbox, StoredMessage
 from tests.support.clocks import ManualClock as ManualHere
 from tests.support.provider import a_draft, api_of, client_of, gets, posts
 
@@ -30,7 +30,7 @@ def client(box: Sandbox) -> ElksClient:
     return client_of(box)
 
 
-def fill(box: Sandbox, count: int, *, inbound_each: int = 0, same_time_each: int = 1) -> list[Message]:
+def fill(box: Sandbox, count: int, *, inbound_each: int = 0, same_time_each: int = 1) -> list[StoredMessage]:
     """Put `count` messages into history and list them newest first.
 
     Each `inbound_each`th is inbound; runs of `same_time_each` share a time.
@@ -45,7 +45,7 @@ def fill(box: Sandbox, count: int, *, inbound_each: int = 0, same_time_each: int
     return box.history[::-1]
 
 
-def ids(messages: list[Message], direction: Direction | None = None) -> list[str]:
+def ids(messages: list[StoredMessage], direction: Direction | None = None) -> list[str]:
     words = {Direction.INBOUND: {"incoming"}, Direction.OUTBOUND: {"outgoing", "outgoing-reply"}}
     return [each.id for each in messages if direction is None or each.direction in words[direction]]
 

@@ -249,8 +249,8 @@ async def test_where_nobody_can_be_asked_the_answer_says_what_could_not_be_read(
         assert "The one before" in shown
         is_left_out = kind not in {"no sender", "no text"}
         assert ("Left out: 1 text" in listed["note"]) is is_left_out
-        inbox = json.loads((await client.read_resource("elks://inbox")).contents[0].text)  # type: ignore[union-attr]
-        assert ("Left out: 1 text" in inbox["note"]) is is_left_out
+        history = json.loads((await client.read_resource("elks://inbox")).contents[0].text)  # type: ignore[union-attr]
+        assert ("Left out: 1 text" in history["note"]) is is_left_out
     assert len(posted(box)) == 2
     assert caplog.text.count("rows that cannot be read") == 1
     assert PHONE not in caplog.text
@@ -344,7 +344,7 @@ async def test_p6_a_start_of_no_likely_time_lifts_no_stop(house: House, created:
         house.clock.advance(MINUTE)
     damage_history(house, change(1, created=created))
     for _ in range(3):
-        await house.inbox.look()
+        await house.history.refresh()
         assert await has_said_stop(house)
         house.clock.advance(2 * MINUTE)
 
@@ -355,38 +355,38 @@ async def test_p6_a_stop_of_no_likely_time_counts_from_now(house: House, created
     house.clock.advance(MINUTE)
     house.box.receive(PHONE, "STOP")
     road = damage_history(house, change(0, created=created))
-    await house.inbox.look()
+    await house.history.refresh()
     assert await has_said_stop(house)
     house.clock.advance(10 * MINUTE)
     road.damage = lambda _: None
     house.box.receive(PHONE, "START")
-    await house.inbox.look()
+    await house.history.refresh()
     assert not await has_said_stop(house)
 
 
 async def test_p6_a_time_yet_to_come_passes_over_nothing_that_comes_before_it(house: House) -> None:
     house.box.receive(STRANGER, "Hej")
     road = damage_history(house, change(0, created="2999-01-01T00:00:00"))
-    await house.inbox.look()
+    await house.history.refresh()
     road.damage = lambda _: None
     house.clock.advance(MINUTE)
     house.box.receive(PHONE, "STOP")
     for _ in range(150):
         house.clock.advance(SECOND)
         house.box.receive(STRANGER, "Hej")
-    await house.inbox.look()
+    await house.history.refresh()
     assert await has_said_stop(house)
 
 
 async def test_p6_a_time_long_ago_on_one_page_does_not_end_the_reading_there(house: House) -> None:
-    await house.inbox.look()
+    await house.history.refresh()
     house.clock.advance(10 * MINUTE)
     house.box.receive(PHONE, "STOP")
     for _ in range(150):
         house.clock.advance(SECOND)
         house.box.receive(STRANGER, "Hej")
     damage_history(house, change(20, created="1970-01-01T00:00:00"))
-    await house.inbox.look()
+    await house.history.refresh()
     assert len(gets(house.box, "/sms")) == 3
     assert await has_said_stop(house)
 
@@ -433,14 +433,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return a_place(request, tmp_path)
 
 
-async def test_that_something_could_not_be_read_is_remembered_for_all_who_share_the_state(place: Any) -> None:
+async def test_that_something_could_not_be_read_is_remembered_for_all_who_share_the_state(
+    location: Any,
+) -> None:
     clock = ManualClock()
-    async with opened(place, clock) as one, opened(place, clock) as other:
-        await one.events.hear([said("Hej")], until=NOON, has_gaps=True)
-        assert (await other.book.look_back(a_draft())).recall.unread
-        assert (await other.book.recall(a_draft())).unread
+    async with opened(location, clock) as one, opened(location, clock) as other:
+        await one.inbound.record([said("Hej")], until=NOON, has_gaps=True)
+        assert (await other.orders.find_prior(a_draft())).recall.unread
+        assert (await other.orders.recall(a_draft())).unread
         clock.advance(UNREAD_FOR - SECOND)
-        await other.events.hear([], until=NOON)
-        assert (await one.book.look_back(a_draft())).recall.unread
+        await other.inbound.record([], until=NOON)
+        assert (await one.orders.find_prior(a_draft())).recall.unread
         clock.advance(2 * SECOND)
-        assert not (await one.book.look_back(a_draft())).recall.unread
+        assert not (await one.orders.find_prior(a_draft())).recall.unread

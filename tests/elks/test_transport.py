@@ -17,7 +17,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from pydantic import SecretStr
 
-from elks_mcp.elks.handover import Handover
+from elks_mcp.elks.handover import SendGate
 from elks_mcp.elks.transport import Api, Credentials
 from elks_mcp.errors import (
     NoAnswer,
@@ -539,7 +539,7 @@ async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back
 async def test_where_nothing_is_held_back_what_was_written_is_sent() -> None:
     async with peer(answering(REPLY)) as server, httpx2.AsyncClient(trust_env=False, timeout=None) as client:
         right = Permission(2)
-        extensions = {"trace": Handover(right, cork=None)}
+        extensions = {"trace": SendGate(right, cork=None)}
         answer = await client.post(f"{server.url}/sms", data=FORM, extensions=extensions)
         assert answer.content == b'{"id": "s1"}'
         assert right.asked == 2

@@ -95,9 +95,9 @@ async def callers(
 
 @pytest.fixture(params=EITHER_ERA)
 async def here(
-    request: pytest.FixtureRequest, box: Sandbox, clock: ManualClock, place: dict[str, str]
+    request: pytest.FixtureRequest, box: Sandbox, clock: ManualClock, location: dict[str, str]
 ) -> AsyncIterator[Callers]:
-    async with callers(box, clock, era=request.param, environ=place) as here:
+    async with callers(box, clock, era=request.param, environ=location) as here:
         yield here
 
 
@@ -329,10 +329,10 @@ async def test_p7_what_came_while_a_text_was_still_queued_is_no_answer_to_it(
 
 @pytest.mark.parametrize("era", EITHER_ERA)
 async def test_p7_an_order_that_was_never_sent_opens_nothing(
-    box: Sandbox, clock: ManualClock, era: Era, place: dict[str, str]
+    box: Sandbox, clock: ManualClock, era: Era, location: dict[str, str]
 ) -> None:
     """Else whoever may send could read what anybody writes by ordering a text that waits for a person."""
-    async with callers(box, clock, era=era, environ={**place, "ELKS_CONFIRM": "always"}) as here:
+    async with callers(box, clock, era=era, environ={**location, "ELKS_CONFIRM": "always"}) as here:
         held = await call(here.mine, "send_sms", to=PHONE, message="Hej")
         order = words(held).split("check_sms_status (")[1].split(")")[0]
         clock.advance(MINUTE)
@@ -354,7 +354,7 @@ async def test_p7_a_text_that_46elks_refused_opens_nothing(
     clock.advance(MINUTE)
     assert (await call(here.mine, "wait_for_reply", timeout=0, sender=PHONE)).is_error
     store = await here.where.app.storage.open()
-    [order] = await store.book.list_latest(9, "mine")
+    [order] = await store.orders.list_latest(9, "mine")
     assert text_of(await wait(here.mine, after=order.id)) is None
 
 
@@ -362,10 +362,10 @@ async def test_p7_a_forgotten_recipient_opens_nothing(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     from elks_mcp.domain.phone import Number  # noqa: PLC0415
-    from elks_mcp.store.privacy import Traces  # noqa: PLC0415
+    from elks_mcp.store.privacy import PersonalData  # noqa: PLC0415
 
     sent = await here.send(here.mine)
-    await Traces((await here.where.app.storage.open()).database).remove(Number(PHONE))
+    await PersonalData((await here.where.app.storage.open()).database).remove(Number(PHONE))
     clock.advance(MINUTE)
     box.receive(PHONE, "4711")
     refused = await call(here.mine, "wait_for_reply", timeout=0, after=sent["orderId"])

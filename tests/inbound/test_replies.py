@@ -13,7 +13,7 @@ from mcp import Client
 
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import StateUnavailable
-from elks_mcp.inbound.history import Inbox
+from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
 from elks_mcp.sandbox import Fault, Sandbox
 from tests.support.clocks import ManualClock, at_rest
@@ -363,9 +363,9 @@ async def test_a_cancelled_wait_leaves_nothing_behind(box: Sandbox, clock: Manua
 
 async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path) -> None:
     async with House(tmp_path).opened() as house, House(tmp_path, beside=house).opened() as other:
-        replies = Replies(other.client, other.storage, other.inbox, other.clock, 1000 * MINUTE)
+        replies = Replies(other.client, other.storage, other.history, other.clock, 1000 * MINUTE)
         async with replies.running():
-            await replies.look()
+            await replies.refresh()
             wanted = await replies.after(0, Number(PHONE))
             found: list[Any] = []
 
@@ -377,7 +377,7 @@ async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path)
                 await house.rest()
                 message = house.box.receive(PHONE, "Ja")
                 house.clock.advance(2 * MINUTE)
-                await house.inbox.look()
+                await house.history.refresh()
                 await house.pass_until(lambda: _is_there(found))
     assert found[0].message_id == message.id
     assert len(gets(house.box, "/sms")) == 2, "the one who waits has read history once, the other too"
@@ -390,13 +390,13 @@ async def _is_there(found: list[Any]) -> bool:
 async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Broken(Inbox):
+    class Broken(HistoryReader):
         async def look(self, good_for: timedelta = MINUTE) -> None:
             raise ValueError(PHONE)
 
     async with House(tmp_path).opened() as house:
-        inbox = Broken(house.client, house.storage, house.clock)
-        replies = Replies(house.client, house.storage, inbox, house.clock, MINUTE)
+        history = Broken(house.client, house.storage, house.clock)
+        replies = Replies(house.client, house.storage, history, house.clock, MINUTE)
         async with replies.running(), anyio.create_task_group() as group:
             found: list[Any] = []
 
@@ -406,7 +406,7 @@ async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing
             group.start_soon(wait)
             await house.pass_until(lambda: _is_there(found))
         assert found == [None]
-    assert "fault of its own" in replies.trouble
+    assert "fault of its own" in replies.history_error
     assert caplog.text.count("reading history has a fault of its own") <= 3
 
 
@@ -482,7 +482,7 @@ async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock:
 
 async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path) -> None:
     async with House(tmp_path).opened() as house:
-        replies = Replies(house.client, house.storage, house.inbox, house.clock, MINUTE)
+        replies = Replies(house.client, house.storage, house.history, house.clock, MINUTE)
         async with replies.running():
             wanted = await replies.from_now(None)
             with failing(await house.storage.open()), pytest.raises(StateUnavailable):
@@ -494,7 +494,7 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with House(tmp_path).opened() as house:
-        replies = Replies(house.client, house.storage, house.inbox, house.clock, 1000 * MINUTE)
+        replies = Replies(house.client, house.storage, house.history, house.clock, 1000 * MINUTE)
         found: list[Any] = []
 
         async def wait() -> None:
@@ -508,7 +508,7 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
                 await house.pass_time(SECOND)
             assert (fault.met > 1, found) == (True, [])
             message = house.box.receive(PHONE, "Ja")
-            await house.inbox.look(timedelta())
+            await house.history.refresh(timedelta())
             await house.pass_until(lambda: _is_there(found))
         assert found[0].message_id == message.id
     assert "handing round what came in has a fault of its own" in caplog.text

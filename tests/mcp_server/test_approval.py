@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, InputRe
 from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
-from elks_mcp.store.admin import Desk, open_database
+from elks_mcp.store.admin import OrderAdmin, open_database
 from elks_mcp.store.orders import MOST_WAITING
 from tests.support.clocks import HANG, ManualClock, at_rest
 from tests.support.connecting import (
@@ -582,9 +582,9 @@ async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes
         for answer in refused:
             assert answer.startswith("Not sent: 20 texts of this caller wait for a person")
             assert "`elks-mcp pending`" in answer
-        place = load(environ).settings.place()
-        async with open_database(place, clock) as opened:
-            await Desk(opened).cancel(waiting[0])
+        location = load(environ).settings.state_location()
+        async with open_database(location, clock) as opened:
+            await OrderAdmin(opened).cancel(waiting[0])
         again = await ask_for_all(client, [("+46701740690", "Hej"), ("+46701740691", "Hej")])
     assert len([answer for answer in again if _WAITS.search(answer)]) == 1
 

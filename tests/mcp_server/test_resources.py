@@ -43,9 +43,9 @@ async def test_the_inbox_shows_what_others_wrote_and_nothing_else(box: Sandbox, 
     async with connected(live(box), box=box, way=era) as client:
         await call(client, "send_sms", to=PHONE, message="Kommer du?")
         box.reply(PHONE, "Ja\u202e!")
-        inbox = await read(client, "elks://inbox")
+        history = await read(client, "elks://inbox")
         refused = await call(client, "send_sms", to="+46701740606", message="Hej")
-    [message] = inbox["messages"]
+    [message] = history["messages"]
     assert (message["from"], message["untrustedText"], message["text"]) == (PHONE, "Ja!", None)
     assert refused.is_error, "a stranger's words were shown"
 

@@ -97,7 +97,7 @@ async def test_what_comes_to_one_replica_is_told_by_the_other(postgres_database:
         replicas(postgres_database, ManualClock()) as (box, _, two),
         listening(two, era, INBOX) as (_client, heard),
     ):
-        await until(lambda: two.app.storage.bell.hears_others)
+        await until(lambda: two.app.storage.notifier.receives_from_others)
         box.receive("+46701740690", "Hej")
         await until(heard.of(INBOX))
 
@@ -253,6 +253,6 @@ async def test_what_becomes_of_an_order_is_told_in_a_moment_on_postgres_too(post
         [waiting] = await one.app.orders.list_latest()
         uri = f"elks://messages/{waiting.id}"
         async with listening(two, "auto", uri) as (_client, heard):
-            await until(lambda: two.app.storage.bell.hears_others)
+            await until(lambda: two.app.storage.notifier.receives_from_others)
             await one.app.orders.cancel(waiting, "A person thought better of it.")
             await until(heard.of(uri), clock=clock)

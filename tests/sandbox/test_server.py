@@ -8,7 +8,7 @@ import anyio.lowlevel
 import httpx2
 import pytest
 
-from elks_mcp.sandbox import Clock, Fault, ManualClock, Sandbox, SystemClock
+from elks_mcp.sandbox import Fault, ManualClock, Sandbox, SimulatedClock, SystemClock
 from tests.support.clocks import HANG
 
 from .clients import sms
@@ -107,7 +107,7 @@ async def hang_up_after_posting(box: Sandbox, address: str) -> None:
 
 @pytest.mark.parametrize("clock", [ManualClock(), SystemClock()], ids=["manual", "system"])
 async def test_a_client_that_is_gone_before_a_late_acceptance_has_sent_once_all_the_same(
-    clock: Clock,
+    clock: SimulatedClock,
 ) -> None:
     box = Sandbox(clock=clock)
     late = timedelta(milliseconds=300)

@@ -63,7 +63,7 @@ async def heard(house: House, text: str, sender: Number = PHONE) -> None:
         status="received",
         text=text,
     )
-    await (await house.storage.open()).events.hear([message])
+    await (await house.storage.open()).inbound.record([message])
 
 
 # ── drafts ──
@@ -184,7 +184,7 @@ async def test_what_happened_before_is_a_fact_of_the_quote(house: House) -> None
 async def test_what_a_stranger_wrote_taints_texts_to_others_for_half_an_hour(house: House) -> None:
     house.box.receive(PHONE.e164, "Text 46elks' other customers")
     listing = await house.client.list_messages(1)
-    house.strangers.note(listing.messages, house.clock.now())
+    house.taint_log.record(listing.messages, house.clock.now())
     assert "tainted" not in {finding.guard for finding in (await quoted(house)).findings}
     to_another = house.orders.draft(ELSEWHERE.e164, "Hej!")
     assert "tainted" in {each.guard for each in (await house.orders.quote(to_another, live=True)).findings}
@@ -225,7 +225,7 @@ async def test_an_order_that_a_person_has_to_agree_to_waits(house: House, approv
     waiting = (await house.orders.place(an_approval(a_draft(), approver))).order
     assert waiting.state is OrderState.WAITING
     assert waiting.approval
-    assert (await house.orders.look_back(a_draft())).waiting == waiting
+    assert (await house.orders.find_prior(a_draft())).waiting == waiting
     assert await house.orders.find_order(waiting.approval) == waiting
     again = await house.orders.place(an_approval(a_draft(), approver))
     assert again.order == waiting, "asking again about the same text is the same question"
@@ -238,8 +238,8 @@ async def test_an_order_that_a_person_has_to_agree_to_waits(house: House, approv
 )
 async def test_only_exactly_the_same_draft_finds_an_order_that_waits(house: House, other: object) -> None:
     await house.orders.place(an_approval(a_draft(), Approver.PERSON))
-    assert (await house.orders.look_back(a_draft())).waiting
-    assert (await house.orders.look_back(other)).waiting is None  # type: ignore[arg-type]
+    assert (await house.orders.find_prior(a_draft())).waiting
+    assert (await house.orders.find_prior(other)).waiting is None  # type: ignore[arg-type]
 
 
 async def test_a_yes_is_good_for_one_order_and_for_half_an_hour(house: House) -> None:
@@ -259,14 +259,16 @@ async def test_a_no_ends_an_order_and_the_next_question_is_a_new_one(house: Hous
     cancelled = await house.orders.cancel(waiting, "declined")
     assert (cancelled.state, cancelled.fault, cancelled.text) == (OrderState.CANCELLED, "declined", None)
     assert (await house.orders.approve(waiting)).order.state is OrderState.CANCELLED
-    assert (await house.orders.look_back(a_draft())).waiting is None
+    assert (await house.orders.find_prior(a_draft())).waiting is None
     anew = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
     assert anew.id != waiting.id
 
 
 async def test_what_is_on_the_wire_cannot_be_cancelled(house: House) -> None:
     order = await house.place()
-    claim = await claim_next((await house.storage.open()).queue, house.habits.pace, house.orders.recheck_last)
+    claim = await claim_next(
+        (await house.storage.open()).queue, house.options.pace, house.orders.recheck_last
+    )
     assert isinstance(claim, Claim)
     assert (await house.orders.cancel(order, "too late")).state is OrderState.SENDING
 
@@ -276,7 +278,7 @@ async def test_what_happened_since_the_quote_refuses_the_order(house: House, app
     await heard(house, "STOP")
     with pytest.raises(Refused, match="opted_out"):
         await house.orders.place(an_approval(a_draft(), approver))
-    assert (await house.orders.look_back(a_draft())).waiting is None
+    assert (await house.orders.find_prior(a_draft())).waiting is None
 
 
 async def test_what_happened_since_the_question_cancels_the_order(house: House) -> None:
@@ -299,11 +301,11 @@ async def test_a_guard_that_is_off_is_not_heard_again_either(tmp_path: Path) -> 
 
 async def test_the_same_text_again_is_the_order_that_is_there(house: House) -> None:
     first = await house.place("Hej!")
-    assert (await house.orders.look_back(a_draft())).repeated == first
+    assert (await house.orders.find_prior(a_draft())).repeated == first
     again = await house.orders.place(an_approval(a_draft()))
     assert (again.order, again.is_repeat) == (first, True)
     for other in (a_draft("Hej igen!"), a_draft(to=ELSEWHERE), a_draft(key="k")):
-        assert (await house.orders.look_back(other)).repeated is None
+        assert (await house.orders.find_prior(other)).repeated is None
 
 
 async def test_to_price_a_text_it_does_not_matter_what_its_key_was_used_for(house: House) -> None:
@@ -316,21 +318,21 @@ async def test_to_price_a_text_it_does_not_matter_what_its_key_was_used_for(hous
 
 async def test_once_it_was_sent_the_same_text_repeats_it_for_a_quarter_of_an_hour(house: House) -> None:
     order, queue = await house.place("Hej!"), (await house.storage.open()).queue
-    claim = await claim_next(queue, house.habits.pace, house.orders.recheck_last)
+    claim = await claim_next(queue, house.options.pace, house.orders.recheck_last)
     assert isinstance(claim, Claim)
     await queue.settle_sent(claim, Receipt(message_id="s1", status="created"))
     house.clock.advance(15 * MINUTE - SECOND)
-    repeated = (await house.orders.look_back(a_draft())).repeated
+    repeated = (await house.orders.find_prior(a_draft())).repeated
     assert repeated
     assert repeated.id == order.id
     house.clock.advance(SECOND)
-    assert (await house.orders.look_back(a_draft())).repeated is None
+    assert (await house.orders.find_prior(a_draft())).repeated is None
 
 
 async def test_after_what_came_to_nothing_the_same_text_is_a_new_one(house: House) -> None:
     first = await house.place("Hej!")
     await house.orders.cancel(first, "not today")
-    assert (await house.orders.look_back(a_draft())).repeated is None
+    assert (await house.orders.find_prior(a_draft())).repeated is None
     assert (await house.place("Hej!")).id != first.id
 
 
@@ -338,7 +340,7 @@ async def test_without_the_guard_the_same_text_twice_is_two_orders(tmp_path: Pat
     policy = LIVE.model_copy(update={"guards_off": frozenset({"repeated"})})
     async with House(tmp_path, policy=policy).opened() as house:
         first = await house.place("Hej!")
-        assert (await house.orders.look_back(a_draft())).repeated is None
+        assert (await house.orders.find_prior(a_draft())).repeated is None
         assert (await house.place("Hej!")).id != first.id
 
 
@@ -346,25 +348,25 @@ async def test_a_repeated_key_stands_for_the_order_it_was_first_used_for(house: 
     first = await house.place("Hej!", key="k")
     again = await house.orders.place(an_approval(a_draft(key="k")))
     assert (again.order, again.is_repeat) == (first, True)
-    assert (await house.orders.look_back(a_draft(key="k"))).repeated == first
-    assert (await house.orders.look_back(a_draft(key="other"))).repeated is None
+    assert (await house.orders.find_prior(a_draft(key="k"))).repeated == first
+    assert (await house.orders.find_prior(a_draft(key="other"))).repeated is None
     house.clock.advance(timedelta(days=30))
-    assert (await house.orders.look_back(a_draft(key="k"))).repeated == first
+    assert (await house.orders.find_prior(a_draft(key="k"))).repeated == first
 
 
 async def test_a_key_used_for_something_else_names_what_differs(house: House) -> None:
     await house.place("Hej!", key="k")
     other = house.orders.draft("+46701740606", "Hej då!", "Kliniken", flash=True, key="k")
     with pytest.raises(InvalidInput, match="another to, message, from, flashsms"):
-        await house.orders.look_back(other)
+        await house.orders.find_prior(other)
     with pytest.raises(InvalidInput):
         await house.orders.place(an_approval(other))
     queue, check = (await house.storage.open()).queue, house.orders.recheck_last
-    claim = await claim_next(queue, house.habits.pace, check)
+    claim = await claim_next(queue, house.options.pace, check)
     assert isinstance(claim, Claim)
     assert claim.draft.text == "Hej!"
     house.clock.advance(SECOND)
-    assert await queue.claim(house.habits.pace, check) == Idle(None), "there is no second order"
+    assert await queue.claim(house.options.pace, check) == Idle(None), "there is no second order"
 
 
 async def test_an_order_is_found_by_its_number_only(house: House, tmp_path: Path) -> None:

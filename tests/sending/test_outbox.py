@@ -18,12 +18,12 @@ from sqlalchemy.exc import OperationalError
 from elks_mcp.domain.models import Approver, Claim, Direction, Message, Order, OrderState, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.dispatch import Dispatcher
-from elks_mcp.elks.handover import Right, require
+from elks_mcp.elks.handover import SendPermission, require
 from elks_mcp.runtime.clock import Clock, Deadline
 from elks_mcp.sandbox import Fault
 from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.store import Pace, PauseReason
-from elks_mcp.store.admin import Desk
+from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.claims import KEPT
 from elks_mcp.store.orders import KEPT_WAITING_FOR_YES
 from tests.support.clocks import HANG, ManualClock
@@ -56,7 +56,7 @@ class Held(Dispatcher):
     let: anyio.Event
     begun: anyio.Event
 
-    async def send(self, claim: Claim, right: Right) -> Receipt:
+    async def send(self, claim: Claim, right: SendPermission) -> Receipt:
         require(await right.holds())
         self.begun.set()
         await self.let.wait()
@@ -66,7 +66,7 @@ class Held(Dispatcher):
 class OnlyInTime:
     """A right that was asked for before, and may only run out by now."""
 
-    def __init__(self, right: Right) -> None:
+    def __init__(self, right: SendPermission) -> None:
         self._right = right
 
     async def holds(self) -> bool:
@@ -79,7 +79,7 @@ class OnlyInTime:
 class Instant(Dispatcher):
     """A dispatcher that is done at once, so that few steps of the event loop are all there are."""
 
-    async def send(self, claim: Claim, right: Right) -> Receipt:
+    async def send(self, claim: Claim, right: SendPermission) -> Receipt:
         return Receipt(message_id=f"s{claim.order_id}", status="created")
 
 
@@ -720,7 +720,7 @@ async def test_who_said_stop_in_the_meantime_gets_nothing(house: House) -> None:
     async with house.opened():
         order, other = await house.place(), await house.place(to=ELSEWHERE)
         stop = house.box.receive(PHONE.e164, "STOP")
-        await (await house.storage.open()).events.hear([inbound(stop.id, "STOP", house)])
+        await (await house.storage.open()).inbound.record([inbound(stop.id, "STOP", house)])
         async with house.outbox.running():
             assert (await house.settled(other)).state is OrderState.SENT
             order = await house.find(order)
@@ -831,8 +831,8 @@ async def test_a_deadline_ends_by_whichever_clock_is_further() -> None:
 @asynccontextmanager
 async def without_orders(house: House) -> AsyncIterator[None]:
     """Take the table of orders away, as a damaged disk would."""
-    assert house.storage.place.file
-    with closing(sqlite3.connect(house.storage.place.file, isolation_level=None)) as connection:
+    assert house.storage.location.file
+    with closing(sqlite3.connect(house.storage.location.file, isolation_level=None)) as connection:
         connection.execute("ALTER TABLE orders RENAME TO taken_away")
         try:
             yield
@@ -893,7 +893,7 @@ async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Dispatcher):
-        async def send(self, claim: Claim, right: Right) -> Receipt:
+        async def send(self, claim: Claim, right: SendPermission) -> Receipt:
             receipt = await super().send(claim, right)
             if claim.draft.text == "Text 1":
                 raise ValueError(claim.draft.to.e164)
@@ -1127,8 +1127,8 @@ async def test_all_who_wait_for_an_order_hear_of_it_and_nothing_is_left_of_them(
         await wait()
     assert heard == [OrderState.SENT] * 11
     gc.collect()
-    assert len(house.outbox._board._awaited) == 0
-    assert not house.outbox._board.is_untouched(order.id)
+    assert len(house.outbox._waiters._awaited) == 0
+    assert not house.outbox._waiters.is_untouched(order.id)
 
 
 async def test_no_wait_misses_what_happens_just_as_it_begins(tmp_path: Path) -> None:
@@ -1149,7 +1149,7 @@ async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worke
     """Wake the worker so many steps after it was woken before: it looks again, even if it just looked."""
     house = House(tmp_path, dispatcher=Instant)
     async with house.running():
-        desk = Desk((await house.storage.open()).database)
+        admin = OrderAdmin((await house.storage.open()).database)
         for steps in range(0, 200, 4):
             await house.place(f"Text {steps}", hand_over=False)
             house.outbox.wake()
@@ -1158,7 +1158,7 @@ async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worke
             asked = (await house.orders.place(an_approval(a_draft(f"Ask {steps}"), Approver.TERMINAL))).order
             house.outbox.wake()
             await house.rest()
-            await desk.approve(asked.approval or "")
+            await admin.approve(asked.approval or "")
             await house.pass_time(2 * SECOND)
             assert (await house.find(asked)).state is OrderState.SENT, steps
 
@@ -1217,7 +1217,7 @@ async def test_who_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
             callers.start_soon(house.outbox.wait, order, LONG)
             await house.rest()
             callers.cancel_scope.cancel()
-    assert not house.outbox._board.is_untouched(order.id)
+    assert not house.outbox._waiters.is_untouched(order.id)
 
 
 async def test_what_waited_too_long_is_no_reason_to_read_history_again_and_again(tmp_path: Path) -> None:
@@ -1228,18 +1228,18 @@ async def test_what_waited_too_long_is_no_reason_to_read_history_again_and_again
         house.outbox.wake()
         await house.pass_time(KEPT_WAITING_FOR_YES + SECOND)
         assert (await house.find(asked)).state is OrderState.EXPIRED
-        outlook = await (await house.storage.open()).queue.look()
-        assert not any((outlook.approved, outlook.overdue, outlook.waiting))
+        due = await (await house.storage.open()).queue.find_due_work()
+        assert not any((due.approved, due.overdue, due.waiting))
 
 
 async def test_what_was_approved_in_a_terminal_goes_out_within_a_second(tmp_path: Path) -> None:
     house = House(tmp_path, per_minute=100_000)
     async with house.running():
-        desk = Desk((await house.storage.open()).database)
+        admin = OrderAdmin((await house.storage.open()).database)
         asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
         house.outbox.wake()
         await house.rest()
-        await desk.approve(asked.approval or "")
+        await admin.approve(asked.approval or "")
         await house.pass_time(SECOND)
         assert (await house.find(asked)).state is OrderState.SENT
 
@@ -1280,8 +1280,8 @@ async def test_who_is_cut_off_while_placing_leaves_no_order_behind_that_nobody_s
             await house.rest()
             house.clock.advance(SECOND)
             await house.rest()
-        outlook = await (await house.storage.open()).queue.look()
-        assert (outlook.queued, outlook.again_in) == (0, None)
+        due = await (await house.storage.open()).queue.find_due_work()
+        assert (due.queued, due.again_in) == (0, None)
     assert len(posts(house.box)) > 10
     assert house.outbox._under_way.value == 32
 
@@ -1302,14 +1302,14 @@ async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> 
 async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) -> None:
     house = House(tmp_path, per_minute=100_000)
     async with house.running():
-        desk = Desk((await house.storage.open()).database)
+        admin = OrderAdmin((await house.storage.open()).database)
         first = await house.place("Text 1", hand_over=False)
         house.outbox.hand_over(first)
         await house.settled(first)
         house.clock.advance(-KEPT)
         house.outbox.hand_over(await house.place("Text 2", hand_over=False))
         asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
-        await desk.approve(asked.approval or "")
+        await admin.approve(asked.approval or "")
         await house.pass_time(MINUTE)
         assert (await house.find(asked)).state is OrderState.SENT
 
@@ -1335,23 +1335,23 @@ async def test_what_is_queued_is_told_when_it_may_go_out_and_how_many_go_before(
         for number in range(3):
             orders.append(await house.place(f"Text {number}"))
             house.clock.advance(timedelta(milliseconds=1))
-        prospects = [await house.outbox.foresee(order) for order in orders]
-        gap = house.habits.pace.gap
+        prospects = [await house.outbox.estimate(order) for order in orders]
+        gap = house.options.pace.gap
         assert [each and each.ahead for each in prospects] == [0, 1, 2]
         assert [each and each.at - house.clock.now() for each in prospects] == [timedelta(), gap, 2 * gap]
         async with house.outbox.running():
             last = await house.settled(orders[-1])
-        assert await house.outbox.foresee(last) is None
+        assert await house.outbox.estimate(last) is None
 
 
 async def test_what_a_pause_holds_is_told_why_and_until_when(house: House) -> None:
     house.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=40)
     async with house.running():
         order = await house.outbox.wait(await house.place(), LONG)
-        prospect = await house.outbox.foresee(order)
-        assert prospect
-        assert (prospect.at - house.clock.now(), prospect.ahead) == (40 * SECOND, 0)
-        assert prospect.pause is PauseReason.THROTTLED
+        estimate = await house.outbox.estimate(order)
+        assert estimate
+        assert (estimate.at - house.clock.now(), estimate.ahead) == (40 * SECOND, 0)
+        assert estimate.pause is PauseReason.THROTTLED
 
 
 # ── the clock ──
@@ -1446,7 +1446,7 @@ async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_ba
         """Come between the claim and the connection."""
         [house] = there
         stop = house.box.receive(PHONE.e164, "STOP")
-        await (await house.storage.open()).events.hear([inbound(stop.id, "STOP", house)])
+        await (await house.storage.open()).inbound.record([inbound(stop.id, "STOP", house)])
         return f"https://example.com/{order_id}"
 
     there.append(House(tmp_path, report_to=report_to))
@@ -1489,8 +1489,8 @@ async def test_a_text_nobody_knows_about_is_thrown_away_after_a_week_by_a_server
 ) -> None:
     async with house.opened():
         order = await house.place(hand_over=False)
-        place = house.storage.place
-    change_rows(place, "UPDATE orders SET state = 'unknown' WHERE id = ?", order.id)
+        location = house.storage.location
+    change_rows(location, "UPDATE orders SET state = 'unknown' WHERE id = ?", order.id)
     house.clock.advance(timedelta(days=8))
     following = House(tmp_path, beside=house)
     async with following.running():

@@ -30,9 +30,9 @@ from hypothesis.stateful import (
 from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import InvalidInput, Refused
-from elks_mcp.sandbox import ApiRequest, Fault, Message
-from elks_mcp.store import Place
-from elks_mcp.store.admin import Desk
+from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
+from elks_mcp.store import StateLocation
+from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.orders import KEPT_WAITING_FOR_YES
 from elks_mcp.store.store import Store
 from tests.support.clocks import at_rest, pass_time
@@ -135,9 +135,9 @@ class Process:
         return f"https://sms.example.com/hooks?ref={order_id}"
 
 
-def order_of(message: Message | ApiRequest) -> str:
+def order_of(message: StoredMessage | ApiRequest) -> str:
     """Name the order that a message or a request is for, by what the provider was told."""
-    address = message.whendelivered if isinstance(message, Message) else message.form["whendelivered"]
+    address = message.whendelivered if isinstance(message, StoredMessage) else message.form["whendelivered"]
     return parse_qs(urlsplit(address or "").query)["ref"][0]
 
 
@@ -151,7 +151,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self._portal: BlockingPortal = self._stack.enter_context(start_blocking_portal())
         self._group = self._portal.call(anyio.create_task_group)
         self._stack.enter_context(self._portal.wrap_async_context_manager(self._group))
-        self.world = World(Place(folder=Path(folder)))
+        self.world = World(StateLocation(folder=Path(folder)))
         self.processes: list[Process | None] = [None, None]
         self.drafts: dict[str, Draft] = {}
         """What callers were told the number of."""
@@ -267,8 +267,8 @@ class OutboxMachine(RuleBasedStateMachine):
         async def agree(process: Process) -> Order:
             assert process.store
             if in_terminal:
-                return (await Desk(process.store.database).approve(number)).order
-            placed = await process.store.book.approve(number, process.life.orders.recheck)
+                return (await OrderAdmin(process.store.database).approve(number)).order
+            placed = await process.store.orders.approve(number, process.life.orders.recheck)
             process.life.outbox.hand_over(placed.order)
             return placed.order
 
@@ -284,7 +284,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def cancel(process: Process) -> Order:
             assert process.store
-            return await process.store.book.cancel(number, "Not wanted.")
+            return await process.store.orders.cancel(number, "Not wanted.")
 
         order = self._ask(index, cancel)
         if order and order.state is OrderState.CANCELLED:
@@ -334,7 +334,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def hear(process: Process) -> list[Report]:
             assert process.store
-            return await process.store.events.hear_news((), [report])
+            return await process.store.inbound.record_webhooks((), [report])
 
         unknown = self._ask(index, hear)
         assert not (named and unknown)
@@ -347,7 +347,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def hear(process: Process) -> bool:
             assert process.store
-            await process.store.events.hear([message])
+            await process.store.inbound.record([message])
             self.stopped.pop(phone, None)
             if word == "STOP":
                 self.stopped[phone] = self._posted_to(phone)

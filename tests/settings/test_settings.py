@@ -12,7 +12,7 @@ from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Mode, largest_day, largest_price
 from elks_mcp.errors import Misconfigured
 from elks_mcp.settings import NAMES, Settings, default_state_dir, load
-from elks_mcp.store import Place
+from elks_mcp.store import StateLocation
 
 CREDENTIALS = {"ELKS_API_USERNAME": "u1", "ELKS_API_PASSWORD": "p1"}
 
@@ -66,14 +66,16 @@ def test_in_the_sandbox_an_unset_dry_run_is_false_and_a_set_one_is_obeyed() -> N
 
 
 def test_state_is_in_the_users_data_folder_unless_named_and_in_the_sandbox_nowhere(tmp_path: Path) -> None:
-    assert settings().place() == Place(folder=default_state_dir())
+    assert settings().state_location() == StateLocation(folder=default_state_dir())
     assert default_state_dir().is_absolute()
-    named = settings(ELKS_STATE_DIR=str(tmp_path), ELKS_RETENTION_DAYS="1.5").place()
-    assert named == Place(folder=tmp_path, retention=timedelta(days=1.5))
+    named = settings(ELKS_STATE_DIR=str(tmp_path), ELKS_RETENTION_DAYS="1.5").state_location()
+    assert named == StateLocation(folder=tmp_path, retention=timedelta(days=1.5))
     assert named.file == tmp_path / "outbox.sqlite3"
-    simulated = settings(ELKS_SANDBOX="true", ELKS_STATE_DIR=str(tmp_path), ELKS_RETENTION_DAYS="9").place()
-    assert simulated == Place()
-    assert (simulated.file, simulated.outlives_us) == (None, False)
+    simulated = settings(
+        ELKS_SANDBOX="true", ELKS_STATE_DIR=str(tmp_path), ELKS_RETENTION_DAYS="9"
+    ).state_location()
+    assert simulated == StateLocation()
+    assert (simulated.file, simulated.is_durable) == (None, False)
 
 
 def test_a_folder_is_read_as_a_shell_would(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -87,13 +89,13 @@ def test_a_folder_is_read_as_a_shell_would(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_a_postgresql_takes_the_place_of_the_file_and_its_password_is_not_shown(scheme: str) -> None:
     url, key = f"{scheme}://elks:hunter2@db.example.com/elks", "k" * 32
     configured = settings(ELKS_DATABASE_URL=url, ELKS_SECRET_KEY=key)
-    place = configured.place()
-    assert place.url
-    assert place.key
-    assert place.url.get_secret_value() == "postgresql://elks:hunter2@db.example.com/elks"
-    assert place.key.get_secret_value() == key
-    assert (place.file, place.outlives_us) == (None, True)
-    for shown in (repr(configured), str(configured), repr(place)):
+    location = configured.state_location()
+    assert location.url
+    assert location.key
+    assert location.url.get_secret_value() == "postgresql://elks:hunter2@db.example.com/elks"
+    assert location.key.get_secret_value() == key
+    assert (location.file, location.is_durable) == (None, True)
+    for shown in (repr(configured), str(configured), repr(location)):
         assert "hunter2" not in shown
         assert key not in shown
 

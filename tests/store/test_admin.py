@@ -14,16 +14,16 @@ from pydantic import SecretStr
 
 from elks_mcp.domain.models import Approval, Approver, Effect, Finding, Order, OrderState, Report
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.taint import Shown
+from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
-from elks_mcp.store import Account, PauseReason, Place
-from elks_mcp.store.admin import Desk, open_database
+from elks_mcp.store import AccountKey, PauseReason, StateLocation
+from elks_mcp.store.admin import OrderAdmin, open_database
 from elks_mcp.store.db.engines import SAFE_WAL
 from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
-from elks_mcp.store.privacy import Traces
+from elks_mcp.store.privacy import PersonalData
 from elks_mcp.store.store import Store
-from elks_mcp.store.totals import Ledger
+from elks_mcp.store.totals import TotalsStore
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft, an_approval
 from tests.support.stores import (
@@ -50,7 +50,7 @@ from tests.support.stores import (
 
 pytestmark = pytest.mark.anyio
 
-OTHERS = Account(ACCOUNT.base_url, "u2")
+OTHERS = AccountKey(ACCOUNT.base_url, "u2")
 
 
 @dataclass
@@ -59,34 +59,34 @@ class House:
 
     ours: Store
     theirs: Store
-    desk: Desk
-    traces: Traces
+    admin: OrderAdmin
+    traces: PersonalData
     clock: ManualClock
 
 
 @pytest.fixture(params=EITHER_DATABASE)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
 @pytest.fixture
-async def house(place: Place) -> AsyncIterator[House]:
+async def house(location: StateLocation) -> AsyncIterator[House]:
     """Have a desk, and a clock that all go by."""
-    async with a_house(place) as house:
+    async with a_house(location) as house:
         yield house
 
 
 @asynccontextmanager
-async def a_house(place: Place) -> AsyncIterator[House]:
+async def a_house(location: StateLocation) -> AsyncIterator[House]:
     """Open the stores of two accounts, and the desk over both."""
     clock = ManualClock()
     async with (
-        opened(place, clock) as ours,
-        opened(place, clock, OTHERS) as theirs,
-        open_database(place, clock) as database,
+        opened(location, clock) as ours,
+        opened(location, clock, OTHERS) as theirs,
+        open_database(location, clock) as database,
     ):
-        yield House(ours, theirs, Desk(database), Traces(database), clock)
+        yield House(ours, theirs, OrderAdmin(database), PersonalData(database), clock)
 
 
 async def an_unknown(house: House, store: Store, text: str = "Hej!") -> Order:
@@ -95,7 +95,7 @@ async def an_unknown(house: House, store: Store, text: str = "Hej!") -> Order:
     await store.queue.settle_doubt(claim, "No answer.")
     house.clock.advance(LONGEST + MINUTE)
     await store.doubts.conclude(None, read_at=house.clock.now(), quiet=MINUTE, skew=timedelta())
-    order = await store.book.get(claim.order_id)
+    order = await store.orders.get(claim.order_id)
     assert order.state is OrderState.UNKNOWN
     return order
 
@@ -107,13 +107,13 @@ async def test_a_person_marks_an_order_and_a_server_lets_it_go(house: House) -> 
     order = await wait_one(house.ours)
     house.clock.advance(29 * MINUTE)
     assert order.approval
-    filed = await house.desk.approve(order.approval)
+    filed = await house.admin.approve(order.approval)
     assert (filed.order.state, filed.approved) == (OrderState.WAITING, True)
     assert (filed.left, filed.owner) == (KEPT_WAITING_TO_GO, ACCOUNT)
     assert filed.order.approver is Approver.TERMINAL
-    assert (await house.ours.queue.look()).approved
+    assert (await house.ours.queue.find_due_work()).approved
     house.clock.advance(KEPT_WAITING_TO_GO - MINUTE)
-    (released,) = await house.ours.book.release_approved(allow)
+    (released,) = await house.ours.orders.release_approved(allow)
     assert (released.id, released.state) == (order.id, OrderState.QUEUED)
     claim = await claim_one(house.ours)
     assert claim.draft == a_draft()
@@ -121,26 +121,26 @@ async def test_a_person_marks_an_order_and_a_server_lets_it_go(house: House) -> 
 
 async def test_a_mark_is_made_once_and_does_not_give_more_time(house: House) -> None:
     order = await wait_one(house.ours)
-    await house.desk.approve(order.id)
+    await house.admin.approve(order.id)
     house.clock.advance(30 * MINUTE)
-    again = await house.desk.approve(order.id)
+    again = await house.admin.approve(order.id)
     assert (again.approved, again.left) == (True, KEPT_WAITING_TO_GO - 30 * MINUTE)
 
 
 async def test_what_was_approved_and_never_let_go_expires(house: House) -> None:
     order = await wait_one(house.ours)
-    await house.desk.approve(order.id)
+    await house.admin.approve(order.id)
     house.clock.advance(KEPT_WAITING_TO_GO)
-    filed = await house.desk.approve(order.id)
+    filed = await house.admin.approve(order.id)
     assert filed.order.state is OrderState.EXPIRED
     assert filed.order.fault == "No server ran to send it in time."
-    assert await house.ours.book.release_approved(allow) == []
+    assert await house.ours.orders.release_approved(allow) == []
 
 
 async def test_what_waited_too_long_cannot_be_approved(house: House) -> None:
     order = await wait_one(house.ours)
     house.clock.advance(KEPT_WAITING_FOR_YES)
-    filed = await house.desk.approve(order.id)
+    filed = await house.admin.approve(order.id)
     assert (filed.order.state, filed.approved, filed.order.text) == (OrderState.EXPIRED, False, None)
 
 
@@ -148,36 +148,36 @@ async def test_what_waited_too_long_cannot_be_approved(house: House) -> None:
 async def test_what_does_not_wait_is_left_as_it_is(house: House, step: str) -> None:
     order = await wait_one(house.ours)
     if step == "cancelled":
-        await house.ours.book.cancel(order.id, "No.")
+        await house.ours.orders.cancel(order.id, "No.")
     else:
-        await house.ours.book.approve(order.id, allow)
+        await house.ours.orders.approve(order.id, allow)
     if step == "sent":
         await house.ours.queue.settle_sent(await claim_one(house.ours), a_receipt())
-    before = await house.ours.book.get(order.id)
+    before = await house.ours.orders.get(order.id)
     assert before.state == step
-    filed = await house.desk.approve(order.id)
+    filed = await house.admin.approve(order.id)
     assert filed.order == before
-    assert await house.ours.book.get(order.id) == before
+    assert await house.ours.orders.get(order.id) == before
 
 
 async def test_a_guard_still_minds_after_the_mark(house: House) -> None:
     order = await wait_one(house.ours)
-    await house.desk.approve(order.id)
-    await house.ours.events.hear([said("STOP")])
-    (released,) = await house.ours.book.release_approved(unless_opted_out)
+    await house.admin.approve(order.id)
+    await house.ours.inbound.record([said("STOP")])
+    (released,) = await house.ours.orders.release_approved(unless_opted_out)
     assert (released.state, released.fault) == (OrderState.CANCELLED, "They said STOP.")
 
 
 async def test_the_account_of_the_order_is_the_only_one_that_sends_it(house: House) -> None:
     order = await wait_one(house.theirs)
-    filed = await house.desk.approve(order.id)
+    filed = await house.admin.approve(order.id)
     assert filed.owner == OTHERS
-    assert await house.ours.book.release_approved(allow) == []
-    assert len(await house.theirs.book.release_approved(allow)) == 1
+    assert await house.ours.orders.release_approved(allow) == []
+    assert len(await house.theirs.orders.release_approved(allow)) == 1
 
 
 async def test_an_unknown_number_is_said_to_be_one(house: House) -> None:
-    for act in (house.desk.get, house.desk.approve, house.desk.cancel):
+    for act in (house.admin.get, house.admin.approve, house.admin.cancel):
         with pytest.raises(NotFound):
             await act("A-2222")
 
@@ -189,9 +189,9 @@ async def test_an_unknown_number_is_said_to_be_one(house: House) -> None:
 async def test_what_waited_too_long_is_over_when_somebody_looks(house: House) -> None:
     ours, theirs = await wait_one(house.ours), await wait_one(house.theirs)
     house.clock.advance(KEPT_WAITING_FOR_YES)
-    assert (await house.desk.get(ours.id)).order.state is OrderState.EXPIRED
-    assert await house.desk.list_waiting() == []
-    assert (await house.theirs.book.get(theirs.id)).state is OrderState.EXPIRED
+    assert (await house.admin.get(ours.id)).order.state is OrderState.EXPIRED
+    assert await house.admin.list_waiting() == []
+    assert (await house.theirs.orders.get(theirs.id)).state is OrderState.EXPIRED
 
 
 async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(house: House) -> None:
@@ -199,11 +199,11 @@ async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(house
     house.clock.advance(MINUTE)
     second = await wait_one(house.ours, "Två")
     await place_one(house.ours, "Tre")
-    waiting = await house.desk.list_waiting()
+    waiting = await house.admin.list_waiting()
     assert [each.order.id for each in waiting] == [first.id, second.id]
     assert [each.left for each in waiting] == [KEPT_WAITING_FOR_YES - MINUTE, KEPT_WAITING_FOR_YES]
-    await house.desk.approve(first.id)
-    assert [(each.order.id, each.approved) for each in await house.desk.list_waiting()] == [
+    await house.admin.approve(first.id)
+    assert [(each.order.id, each.approved) for each in await house.admin.list_waiting()] == [
         (second.id, False),
         (first.id, True),
     ]
@@ -217,23 +217,23 @@ async def test_what_somebody_has_to_see_to_is_listed_first(house: House) -> None
     house.clock.advance(MINUTE)
     sent = await claim_new(house.ours, "Tre")
     await house.ours.queue.settle_sent(sent, a_receipt())
-    everything = [each.order.id for each in await house.desk.list_orders(10)]
+    everything = [each.order.id for each in await house.admin.list_orders(10)]
     assert everything == [queued.id, unknown.id, sent.order_id]
-    assert len(await house.desk.list_orders(2)) == 2
-    assert await house.desk.count() == {OrderState.UNKNOWN: 1, OrderState.QUEUED: 1, OrderState.SENT: 1}
+    assert len(await house.admin.list_orders(2)) == 2
+    assert await house.admin.count() == {OrderState.UNKNOWN: 1, OrderState.QUEUED: 1, OrderState.SENT: 1}
 
 
 @on_both_databases
-async def test_the_desk_says_which_database_it_is(house: House, place: Place) -> None:
-    told = await house.desk.describe()
+async def test_the_desk_says_which_database_it_is(house: House, location: StateLocation) -> None:
+    told = await house.admin.describe()
     log = "write-ahead log" if sqlite3.sqlite_version_info >= SAFE_WAL else "rollback journal"
-    assert told.startswith("PostgreSQL 18" if place.url else f"SQLite, {log}")
+    assert told.startswith("PostgreSQL 18" if location.url else f"SQLite, {log}")
 
 
 @on_both_databases
-async def test_looking_makes_no_account_and_no_order(house: House, place: Place) -> None:
-    await house.desk.list_orders(10)
-    assert read_rows(place, "select count(*) from accounts") == [(2,)]
+async def test_looking_makes_no_account_and_no_order(house: House, location: StateLocation) -> None:
+    await house.admin.list_orders(10)
+    assert read_rows(location, "select count(*) from accounts") == [(2,)]
 
 
 # ── cancelling ──
@@ -242,40 +242,40 @@ async def test_looking_makes_no_account_and_no_order(house: House, place: Place)
 @pytest.mark.parametrize("waits", [True, False])
 async def test_what_is_not_on_the_wire_can_be_cancelled(house: House, waits: bool) -> None:
     order = await (wait_one if waits else place_one)(house.theirs)
-    cancelled = await house.desk.cancel(order.id)
+    cancelled = await house.admin.cancel(order.id)
     assert (cancelled.state, cancelled.text) == (OrderState.CANCELLED, None)
     assert cancelled.fault == "A person cancelled it."
-    assert (await Ledger(house.theirs.database).sum_up()).spent == 0
+    assert (await TotalsStore(house.theirs.database).sum_up()).spent == 0
 
 
 async def test_what_is_on_the_wire_cannot_be_cancelled(house: House) -> None:
     claim = await claim_new(house.ours)
     with pytest.raises(Refused, match="is sending; only what waits or is queued"):
-        await house.desk.cancel(claim.order_id)
+        await house.admin.cancel(claim.order_id)
     await house.ours.queue.settle_doubt(claim, "No answer.")
     with pytest.raises(Refused, match="is in doubt"):
-        await house.desk.cancel(claim.order_id)
+        await house.admin.cancel(claim.order_id)
     await house.ours.queue.settle_sent(claim, a_receipt())
     with pytest.raises(Refused, match="is sent"):
-        await house.desk.cancel(claim.order_id)
+        await house.admin.cancel(claim.order_id)
 
 
 async def test_a_release_and_a_cancel_at_the_same_moment_come_one_after_the_other(
     postgres_database: str,
 ) -> None:
     """A server that reads what is approved, then a person who cancels it: nothing goes out after that."""
-    place = Place(url=SecretStr(postgres_database), key=KEY)
-    async with a_house(place) as house:
+    location = StateLocation(url=SecretStr(postgres_database), key=KEY)
+    async with a_house(location) as house:
         order = await wait_one(house.ours)
-        await house.desk.approve(order.id)
+        await house.admin.approve(order.id)
         with psycopg.connect(postgres_database) as server:  # decides something, as release_approved does
             server.execute("select * from accounts where username = 'u1' for update")
             async with anyio.create_task_group() as group:
-                group.start_soon(house.desk.cancel, order.id)
+                group.start_soon(house.admin.cancel, order.id)
                 await until_somebody_waits(postgres_database)
                 server.execute("update orders set state = 'queued'")
                 server.commit()
-        assert (await house.ours.book.get(order.id)).state is OrderState.CANCELLED
+        assert (await house.ours.orders.get(order.id)).state is OrderState.CANCELLED
 
 
 # ── resolving ──
@@ -284,25 +284,25 @@ async def test_a_release_and_a_cancel_at_the_same_moment_come_one_after_the_othe
 async def test_an_unknown_order_that_was_sent_keeps_its_charge_and_loses_its_text(house: House) -> None:
     unknown = await an_unknown(house, house.ours)
     assert unknown.text == "Hej!"
-    order = await house.desk.resolve(unknown.id, sent=True)
+    order = await house.admin.resolve(unknown.id, sent=True)
     assert (order.state, order.text, order.receipt, order.fault) == (OrderState.SENT, None, None, "")
-    assert (await Ledger(house.ours.database).sum_up()).spent == PRICE
+    assert (await TotalsStore(house.ours.database).sum_up()).spent == PRICE
     with pytest.raises(Refused, match="is sent, not unknown"):
-        await house.desk.resolve(unknown.id, sent=False)
+        await house.admin.resolve(unknown.id, sent=False)
 
 
 async def test_an_unknown_order_that_was_not_sent_costs_nothing_and_may_be_sent_again(house: House) -> None:
     unknown = await an_unknown(house, house.ours)
-    order = await house.desk.resolve(unknown.id, sent=False)
+    order = await house.admin.resolve(unknown.id, sent=False)
     assert (order.state, order.text) == (OrderState.CANCELLED, None)
-    assert (await Ledger(house.ours.database).sum_up()).spent == 0
+    assert (await TotalsStore(house.ours.database).sum_up()).spent == 0
     assert (await place_one(house.ours)).id != unknown.id
 
 
 async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(house: House) -> None:
     unknown = await an_unknown(house, house.ours)
-    await house.desk.resolve(unknown.id, sent=True)
-    placed = await house.ours.book.place(an_approval(a_draft()), allow)
+    await house.admin.resolve(unknown.id, sent=True)
+    placed = await house.ours.orders.place(an_approval(a_draft()), allow)
     assert (placed.is_repeat, placed.order.id) == (True, unknown.id)
 
 
@@ -310,22 +310,24 @@ async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(hou
 @pytest.mark.parametrize("sent", [True, False])
 async def test_46elks_word_outweighs_a_persons(house: House, sent: bool) -> None:
     unknown = await an_unknown(house, house.ours)
-    await house.desk.resolve(unknown.id, sent=sent)
-    await house.ours.events.hear_news((), [Report(message_id="s1", status="delivered", order_id=unknown.id)])
-    order = await house.ours.book.get(unknown.id)
+    await house.admin.resolve(unknown.id, sent=sent)
+    await house.ours.inbound.record_webhooks(
+        (), [Report(message_id="s1", status="delivered", order_id=unknown.id)]
+    )
+    order = await house.ours.orders.get(unknown.id)
     assert order.state is OrderState.DELIVERED
-    assert (await Ledger(house.ours.database).sum_up()).spent == PRICE
+    assert (await TotalsStore(house.ours.database).sum_up()).spent == PRICE
 
 
 async def test_only_what_is_unknown_can_be_resolved(house: House) -> None:
     queued = await place_one(house.ours, "Ett")
     with pytest.raises(Refused, match="is queued, not unknown"):
-        await house.desk.resolve(queued.id, sent=False)
+        await house.admin.resolve(queued.id, sent=False)
     claim = await claim_one(house.ours)
     await house.ours.queue.settle_doubt(claim, "No answer.")
     with pytest.raises(Refused, match="is in doubt, not unknown"):
-        await house.desk.resolve(claim.order_id, sent=False)
-    assert (await house.ours.book.get(claim.order_id)).state is OrderState.IN_DOUBT
+        await house.admin.resolve(claim.order_id, sent=False)
+    assert (await house.ours.orders.get(claim.order_id)).state is OrderState.IN_DOUBT
 
 
 # ── pauses ──
@@ -336,18 +338,18 @@ async def test_all_pauses_are_shown_and_ended(house: House) -> None:
     await house.ours.queue.pause(PauseReason.CREDENTIALS, MINUTE)
     await house.theirs.queue.pause(PauseReason.THROTTLED, MINUTE)
     both = [(ACCOUNT, PauseReason.CREDENTIALS), (OTHERS, PauseReason.THROTTLED)]
-    assert await house.desk.list_pauses() == both
-    assert await house.desk.resume() == both
-    assert await house.desk.list_pauses() == []
+    assert await house.admin.list_pauses() == both
+    assert await house.admin.resume() == both
+    assert await house.admin.list_pauses() == []
     assert await house.ours.queue.find_pause() is None
-    assert await house.desk.resume() == []
+    assert await house.admin.resume() == []
 
 
 async def test_a_pause_that_is_over_is_none(house: House) -> None:
     await house.ours.queue.pause(PauseReason.THROTTLED, MINUTE)
     await house.theirs.queue.pause(PauseReason.NO_FUNDS, MINUTE)
     house.clock.advance(MINUTE)
-    assert await house.desk.list_pauses() == [(OTHERS, PauseReason.NO_FUNDS)]
+    assert await house.admin.list_pauses() == [(OTHERS, PauseReason.NO_FUNDS)]
 
 
 # ── what is held about a number ──
@@ -356,8 +358,8 @@ async def test_a_pause_that_is_over_is_none(house: House) -> None:
 async def test_all_that_is_held_about_a_number_is_listed_by_account(house: House) -> None:
     order = await place_one(house.ours)
     await place_one(house.ours, to=OTHER_PHONE)
-    await house.theirs.events.hear([said("Hej själv")])
-    ours, theirs = await house.traces.list_held(PHONE)
+    await house.theirs.inbound.record([said("Hej själv")])
+    ours, theirs = await house.traces.list_stored(PHONE)
     assert (ours.owner, theirs.owner) == (ACCOUNT, OTHERS)
     (row,) = ours.orders
     assert (row["id"], row["recipient"], row["text"]) == (order.id, PHONE.e164, "Hej!")
@@ -365,39 +367,39 @@ async def test_all_that_is_held_about_a_number_is_listed_by_account(house: House
     assert ours.contact is None
     assert theirs.contact
     assert (theirs.orders, theirs.contact["received_at"]) == ([], NOON)
-    assert await house.traces.list_held(OTHER_PHONE)
+    assert await house.traces.list_stored(OTHER_PHONE)
 
 
 @on_both_databases
-async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, place: Place) -> None:
+async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, location: StateLocation) -> None:
     reason = f"{PHONE.e164} is reserved for fiction."
     warned = an_approval(a_draft(key="Åsas tid")).quote.model_copy(
         update={"findings": (Finding(guard="placeholder", effect=Effect.WARN, reason=reason),)}
     )
-    await house.ours.book.place(Approval(quote=warned, approver=Approver.POLICY), allow)
+    await house.ours.orders.place(Approval(quote=warned, approver=Approver.POLICY), allow)
     await house.ours.queue.settle_sent(await claim_one(house.ours), a_receipt())
     rejected = await claim_new(house.theirs)
     await house.theirs.queue.settle_rejected(rejected, f"46elks does not like {PHONE.e164}.")
     kept = await place_one(house.ours, to=OTHER_PHONE)
-    await house.ours.events.hear([said("STOP"), said("Hej", by=OTHER_PHONE)])
-    await house.theirs.events.hear([said("Hej")])
+    await house.ours.inbound.record([said("STOP"), said("Hej", by=OTHER_PHONE)])
+    await house.theirs.inbound.record([said("Hej")])
 
     removed = await house.traces.remove(PHONE)
 
     assert removed == (2, 2, True)
-    assert await house.traces.list_held(PHONE) == []
+    assert await house.traces.list_stored(PHONE) == []
     held = await house.traces.find_opt_out(PHONE)
     assert held
     assert (held["opted_out"], held["at"], held["message_id"], held["masked"]) == (True, NOON, None, "")
     lost = "recipient, text, message_id, recipient_hash, text_hash, fingerprint, key_hash"
     others = f"from orders where id <> '{kept.id}'"
-    assert read_rows(place, f"select {lost} {others}") == [(None,) * 7] * 2
-    assert PHONE.e164 not in str(read_rows(place, f"select * {others}"))
-    forgotten = [each.order for each in await house.desk.list_orders(10) if each.order.to is None]
+    assert read_rows(location, f"select {lost} {others}") == [(None,) * 7] * 2
+    assert PHONE.e164 not in str(read_rows(location, f"select * {others}"))
+    forgotten = [each.order for each in await house.admin.list_orders(10) if each.order.to is None]
     assert {order.fault for order in forgotten} == {"The recipient was forgotten."}
     assert all(order.receipt is None for order in forgotten)
-    assert (await house.ours.book.get(kept.id)).to == OTHER_PHONE
-    assert len(await house.traces.list_held(OTHER_PHONE)) == 1
+    assert (await house.ours.orders.get(kept.id)).to == OTHER_PHONE
+    assert len(await house.traces.list_stored(OTHER_PHONE)) == 1
 
 
 @on_both_databases
@@ -405,60 +407,60 @@ async def test_a_text_that_two_accounts_hear_of_came_in_for_both(house: House) -
     message = said("Hej")
     for _ in range(2):
         for store in (house.ours, house.theirs):
-            await store.events.hear([message])
+            await store.inbound.record([message])
     for store in (house.ours, house.theirs):
         assert [each.message_id for each in await store.arrivals.list_after(0)] == [message.id]
 
 
 async def test_whose_words_were_shown_is_told_and_forgotten(house: House) -> None:
     for store, caller in ((house.ours, "anna"), (house.theirs, "")):
-        await store.shown.note(caller, [Shown(each.e164, NOON, NOON) for each in (PHONE, OTHER_PHONE)])
-    held = await house.traces.list_held(PHONE)
+        await store.taint.record(caller, [ShownText(each.e164, NOON, NOON) for each in (PHONE, OTHER_PHONE)])
+    held = await house.traces.list_stored(PHONE)
     assert [[row["caller"] for row in each.shown] for each in held] == [["anna"], [""]]
     await house.traces.remove(PHONE)
-    assert await house.traces.list_held(PHONE) == []
-    assert len(await house.traces.list_held(OTHER_PHONE)) == 2
+    assert await house.traces.list_stored(PHONE) == []
+    assert len(await house.traces.list_stored(OTHER_PHONE)) == 2
 
 
 async def test_who_said_stop_gets_nothing_after_being_forgotten_either(house: House) -> None:
-    await house.ours.events.hear([said("STOP")])
+    await house.ours.inbound.record([said("STOP")])
     await house.traces.remove(PHONE)
     with pytest.raises(Refused, match="They said STOP"):
-        await house.ours.book.place(an_approval(a_draft()), unless_opted_out)
-    await house.ours.events.hear([said("START", at=NOON - MINUTE)])  # an older word, read late
+        await house.ours.orders.place(an_approval(a_draft()), unless_opted_out)
+    await house.ours.inbound.record([said("START", at=NOON - MINUTE)])  # an older word, read late
     with pytest.raises(Refused, match="They said STOP"):
-        await house.ours.book.place(an_approval(a_draft()), unless_opted_out)
+        await house.ours.orders.place(an_approval(a_draft()), unless_opted_out)
 
 
 async def test_what_a_forgotten_number_cost_stays_in_the_budget(house: House) -> None:
     await house.ours.queue.settle_sent(await claim_new(house.ours), a_receipt(cost=7000))
     await house.traces.remove(PHONE)
-    assert (await Ledger(house.ours.database).sum_up()).spent == 7000
-    assert (await house.ours.book.look_back(a_draft())).recall.spent == 7000
-    assert not (await house.ours.book.look_back(a_draft())).recall.is_known
+    assert (await TotalsStore(house.ours.database).sum_up()).spent == 7000
+    assert (await house.ours.orders.find_prior(a_draft())).recall.spent == 7000
+    assert not (await house.ours.orders.find_prior(a_draft())).recall.is_known
 
 
 @pytest.mark.parametrize("state", ["waiting", "queued", "sending", "in doubt"])
 async def test_a_number_with_something_unfinished_is_not_forgotten(house: House, state: str) -> None:
     await house.ours.queue.settle_sent(await claim_new(house.ours, "Förra"), a_receipt())
-    await house.ours.events.hear([said("Hej")])
+    await house.ours.inbound.record([said("Hej")])
     order = await (wait_one if state == "waiting" else place_one)(house.theirs)
     if state in {"sending", "in doubt"}:
         claim = await claim_one(house.theirs)
         if state == "in doubt":
             await house.theirs.queue.settle_doubt(claim, "No answer.")
-    before = await house.traces.list_held(PHONE)
+    before = await house.traces.list_stored(PHONE)
     with pytest.raises(Refused) as caught:
         await house.traces.remove(PHONE)
     assert f"{order.id} ({state})" in str(caught.value)
     assert "outbox cancel" in caught.value.hint
-    assert await house.traces.list_held(PHONE) == before
+    assert await house.traces.list_stored(PHONE) == before
 
 
 async def test_an_unknown_order_can_be_forgotten_and_resolved_after(house: House) -> None:
     unknown = await an_unknown(house, house.ours)
     await house.traces.remove(PHONE)
-    order = await house.desk.resolve(unknown.id, sent=True)
+    order = await house.admin.resolve(unknown.id, sent=True)
     assert (order.state, order.to, order.price) == (OrderState.SENT, None, Money(PRICE, "SEK"))
 
 
@@ -476,18 +478,20 @@ async def test_an_account_stands_by_its_own_orders_of_a_day(house: House) -> Non
     house.clock.advance(timedelta(hours=12))
     await place_one(house.ours, "Två")
     await place_one(house.theirs, "Tre")
-    standing = await Ledger(house.ours.database).sum_up()
+    standing = await TotalsStore(house.ours.database).sum_up()
     assert standing.spent == 7000 + PRICE
     assert standing.counts == {OrderState.SENT: 1, OrderState.QUEUED: 1}
-    assert standing.heard_until is None
-    await house.ours.events.hear([], until=NOON)
+    assert standing.history_read_until is None
+    await house.ours.inbound.record([], until=NOON)
     house.clock.advance(timedelta(hours=12))
-    later = await Ledger(house.ours.database).sum_up()
-    assert (later.spent, later.heard_until) == (PRICE, NOON)
+    later = await TotalsStore(house.ours.database).sum_up()
+    assert (later.spent, later.history_read_until) == (PRICE, NOON)
 
 
 @on_both_databases
-async def test_the_text_is_kept_after_a_resolution_where_the_operator_wants_it(place: Place) -> None:
-    async with a_house(replace(place, retention=timedelta(days=7))) as house:
+async def test_the_text_is_kept_after_a_resolution_where_the_operator_wants_it(
+    location: StateLocation,
+) -> None:
+    async with a_house(replace(location, retention=timedelta(days=7))) as house:
         unknown = await an_unknown(house, house.ours)
-        assert (await house.desk.resolve(unknown.id, sent=True)).text == "Hej!"
+        assert (await house.admin.resolve(unknown.id, sent=True)).text == "Hej!"

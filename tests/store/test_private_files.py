@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from elks_mcp.errors import Misconfigured
-from elks_mcp.store import Place
+from elks_mcp.store import StateLocation
 from elks_mcp.store.db.hashes import Hasher
 from tests.support.connecting import PHONE, call, connected, live, new_box, posted, words
 from tests.support.process import invoke, run
@@ -138,12 +138,12 @@ def put_link(path: Path, elsewhere: Path, *, dangling: bool) -> None:
 async def test_p8_a_link_in_the_place_of_the_state_is_refused(
     tmp_path: Path, name: str, *, dangling: bool
 ) -> None:
-    place = Place(folder=tmp_path / "state")
-    async with opened(place) as store:
+    location = StateLocation(folder=tmp_path / "state")
+    async with opened(location) as store:
         await place_one(store)
     put_link(tmp_path / "state" / name, tmp_path / "elsewhere", dangling=dangling)
     with pytest.raises(Misconfigured, match="is a symbolic link"):
-        async with opened(place):
+        async with opened(location):
             pass
     assert (tmp_path / "elsewhere").exists() is not dangling
 
@@ -162,12 +162,12 @@ def test_p8_the_commands_say_why_a_link_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif("os.name != 'posix' or os.geteuid() != 0", reason="only root gives files away")
 @pytest.mark.parametrize("name", ["", "secret.key", "outbox.sqlite3"])
 async def test_p8_what_belongs_to_another_user_is_refused(tmp_path: Path, name: str) -> None:
-    place = Place(folder=tmp_path / "state")
-    async with opened(place):
+    location = StateLocation(folder=tmp_path / "state")
+    async with opened(location):
         pass
     os.chown(tmp_path / "state" / name, 65534, 65534)
     with pytest.raises(Misconfigured, match="belongs to another user"):
-        async with opened(place):
+        async with opened(location):
             pass
 
 
@@ -176,14 +176,14 @@ async def test_p8_what_others_could_reach_is_closed_to_them_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    place = Place(folder=tmp_path / "state")
-    async with opened(place) as store:
+    location = StateLocation(folder=tmp_path / "state")
+    async with opened(location) as store:
         await place_one(store)
     ours = [tmp_path / "state", tmp_path / "state" / "secret.key", tmp_path / "state" / "outbox.sqlite3"]
     (tmp_path / "state" / "outbox.sqlite3-journal").touch(mode=0o644)
     for path in ours:
         path.chmod(path.stat().st_mode | 0o066)
-    async with opened(place):
+    async with opened(location):
         modes = [stat.S_IMODE(path.stat().st_mode) for path in ours]
         assert modes == [0o700, 0o600, 0o600]
     for path in ours:

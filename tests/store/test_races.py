@@ -19,7 +19,7 @@ from elks_mcp.domain.models import Claim, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.store import Pace, Place
+from elks_mcp.store import Pace, StateLocation
 from elks_mcp.store.store import Store
 from tests.support.provider import House, a_draft, an_approval, posts
 from tests.support.stores import (
@@ -50,18 +50,18 @@ _PATIENCE = 90
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
-def race(place: Place, processes: int, work: Work) -> list[Any]:
+def race(location: StateLocation, processes: int, work: Work) -> list[Any]:
     """Let processes of their own work on one place, all from the same moment on; return what each found."""
     making = _how_to_make_processes()
     start = making.Barrier(processes)
     found: Any = making.Queue()
     racers = [
-        making.Process(target=_take_part, args=(place, number, work, start, found))
+        making.Process(target=_take_part, args=(location, number, work, start, found))
         for number in range(processes)
     ]
     for racer in racers:
@@ -83,10 +83,10 @@ def _how_to_make_processes() -> Any:
     return making
 
 
-def _take_part(place: Place, number: int, work: Work, start: Any, found: Any) -> None:
+def _take_part(location: StateLocation, number: int, work: Work, start: Any, found: Any) -> None:
     async def take_part() -> None:
-        async with opened(place) as store:
-            await store.queue.look()  # so that everything is loaded
+        async with opened(location) as store:
+            await store.queue.find_due_work()  # so that everything is loaded
             await anyio.to_thread.run_sync(partial(start.wait, _PATIENCE))
             found.put(await work(store, number))
 
@@ -107,7 +107,7 @@ async def place_many(store: Store, number: int) -> int:
     async def try_one(each: int) -> None:
         nonlocal placed
         try:
-            await store.book.place(an_approval(a_draft(f"Text {each}")), within(BUDGET))
+            await store.orders.place(an_approval(a_draft(f"Text {each}")), within(BUDGET))
         except Refused:
             return
         placed += 1
@@ -118,12 +118,12 @@ async def place_many(store: Store, number: int) -> int:
     return placed
 
 
-async def test_eight_processes_cannot_spend_more_than_there_is(place: Place) -> None:
-    placed = race(place, RACERS, place_many)
+async def test_eight_processes_cannot_spend_more_than_there_is(location: StateLocation) -> None:
+    placed = race(location, RACERS, place_many)
     assert sum(placed) == 100
-    assert read_rows(place, "SELECT count(*), sum(charge) FROM orders") == [(100, BUDGET)]
-    async with opened(place) as store:
-        assert (await store.book.look_back(a_draft())).recall.spent == BUDGET
+    assert read_rows(location, "SELECT count(*), sum(charge) FROM orders") == [(100, BUDGET)]
+    async with opened(location) as store:
+        assert (await store.orders.find_prior(a_draft())).recall.spent == BUDGET
 
 
 async def send_many(store: Store, number: int) -> int:
@@ -137,15 +137,15 @@ async def send_many(store: Store, number: int) -> int:
 
 async def test_what_turns_out_dearer_leaves_less_for_the_rest(tmp_path: Path) -> None:
     """Each claim weighs what all others hold: only what is on its way can cost more than foreseen."""
-    place = Place(folder=tmp_path)
-    async with opened(place) as store:
+    location = StateLocation(folder=tmp_path)
+    async with opened(location) as store:
         for number in range(100):
             await place_one(store, f"Text {number}")
-    sent = race(place, 4, send_many)
-    [(spent,)] = read_rows(place, "SELECT sum(charge) FROM orders")
+    sent = race(location, 4, send_many)
+    [(spent,)] = read_rows(location, "SELECT sum(charge) FROM orders")
     assert spent == sum(sent) * 2 * PRICE
     assert spent <= BUDGET + 4 * PRICE
-    states = dict(read_rows(place, "SELECT state, count(*) FROM orders GROUP BY state"))
+    states = dict(read_rows(location, "SELECT state, count(*) FROM orders GROUP BY state"))
     assert states == {OrderState.SENT: sum(sent), OrderState.CANCELLED: 100 - sum(sent)}
 
 
@@ -157,7 +157,7 @@ async def place_the_same(store: Store, number: int, key: str | None = None) -> l
     told = []
 
     async def place_it() -> None:
-        answer = await store.book.place(an_approval(a_draft("The same", key=key)), allow)
+        answer = await store.orders.place(an_approval(a_draft("The same", key=key)), allow)
         told.append((answer.order.id, answer.is_repeat))
 
     async with anyio.create_task_group() as placing:
@@ -168,10 +168,10 @@ async def place_the_same(store: Store, number: int, key: str | None = None) -> l
 
 @pytest.mark.parametrize("key", [None, "one key"], ids=["no key", "a key"])
 async def test_sixty_four_identical_calls_are_one_order_and_all_are_told_its_number(
-    place: Place, key: str | None
+    location: StateLocation, key: str | None
 ) -> None:
-    told = [*chain.from_iterable(race(place, 4, partial(place_the_same, key=key)))]
-    [(order_id,)] = read_rows(place, "SELECT id FROM orders")
+    told = [*chain.from_iterable(race(location, 4, partial(place_the_same, key=key)))]
+    [(order_id,)] = read_rows(location, "SELECT id FROM orders")
     assert Counter(told) == {(order_id, False): 1, (order_id, True): 63}
 
 
@@ -193,16 +193,16 @@ async def claim_all(store: Store, number: int, pace: Pace) -> list[str]:
             await clock.sleep_until(clock.now() + step.wait)
 
 
-async def test_each_order_is_claimed_once_by_whomever_and_all_keep_one_pace(place: Place) -> None:
+async def test_each_order_is_claimed_once_by_whomever_and_all_keep_one_pace(location: StateLocation) -> None:
     gap = timedelta(milliseconds=25)
-    async with opened(place) as store:
+    async with opened(location) as store:
         placed = {(await place_one(store, f"Text {number}")).id for number in range(60)}
     claimed = [
-        *chain.from_iterable(race(place, 3, partial(claim_all, pace=Pace(gap=gap, lease=15 * SECOND))))
+        *chain.from_iterable(race(location, 3, partial(claim_all, pace=Pace(gap=gap, lease=15 * SECOND))))
     ]
     assert (len(claimed), set(claimed)) == (60, placed)
-    assert read_rows(place, "SELECT max(attempts), count(DISTINCT message_id) FROM orders") == [(1, 60)]
-    moments = [moment for (moment,) in read_rows(place, "SELECT attempted_at FROM orders ORDER BY 1")]
+    assert read_rows(location, "SELECT max(attempts), count(DISTINCT message_id) FROM orders") == [(1, 60)]
+    moments = [moment for (moment,) in read_rows(location, "SELECT attempted_at FROM orders ORDER BY 1")]
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert min(gaps) >= gap / timedelta(microseconds=1)
 
@@ -220,7 +220,7 @@ async def send_or_stop(store: Store, number: int) -> tuple[int, dict[str, int]]:
     moments = {}
     if number == 2:
         for phone in PHONES:
-            await store.events.hear([said("STOP", by=phone)])
+            await store.inbound.record([said("STOP", by=phone)])
             moments[phone.e164] = monotonic_ns()
         return number, moments
     while isinstance(claim := await claim_next(store.queue, UNPACED, unless_opted_out), Claim):
@@ -233,18 +233,18 @@ async def send_or_stop(store: Store, number: int) -> tuple[int, dict[str, int]]:
     return number, moments
 
 
-async def test_who_asks_after_a_stop_was_heard_may_not_send(place: Place) -> None:
-    async with opened(place) as store:
+async def test_who_asks_after_a_stop_was_heard_may_not_send(location: StateLocation) -> None:
+    async with opened(location) as store:
         for phone in reversed(PHONES):
             await place_one(store, "Hej!", to=phone)
-    found = dict(race(place, 3, send_or_stop))
+    found = dict(race(location, 3, send_or_stop))
     stopped = found.pop(2)
     sent: dict[str, int] = {}
     for moments in found.values():
         assert not sent.keys() & moments.keys()
         sent |= moments
     assert not [phone for phone, asked_at in sent.items() if asked_at > stopped[phone]]
-    states = dict(read_rows(place, "SELECT recipient, state FROM orders"))
+    states = dict(read_rows(location, "SELECT recipient, state FROM orders"))
     assert {phone for phone, state in states.items() if state == OrderState.SENT} == sent.keys()
     assert set(states.values()) <= {OrderState.SENT, OrderState.CANCELLED}
 
@@ -256,14 +256,14 @@ async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
     """Another process puts down a STOP just before a statement of the one that sends."""
     async with House(tmp_path).opened() as house:
         store = await house.storage.open()
-        await store.events.hear([said("START")])
+        await store.inbound.record([said("START")])
         order = await house.place(hand_over=False)
         stops: list[str] = []
 
         def stop(_: object, __: object, statement: str, *___: object) -> None:
             if not stops and sign in statement:
                 stops.append(statement)
-                change_rows(house.storage.place, "UPDATE opt_outs SET opted_out = 1")
+                change_rows(house.storage.location, "UPDATE opt_outs SET opted_out = 1")
 
         event.listen(engine_of(store), "before_cursor_execute", stop)
         async with house.outbox.running():

@@ -14,7 +14,7 @@ from anyio._backends import _asyncio
 from elks_mcp import sandbox
 from elks_mcp.runtime.clock import Clock, Timer
 from elks_mcp.runtime.tasks import background
-from elks_mcp.store.db import notifications as bell
+from elks_mcp.store.db import notifications
 
 HANG = 300
 """Seconds after which a test that hangs is given up: the only real time that a test may measure."""
@@ -130,7 +130,7 @@ class ManualClock(Clock):
         self.advance(max(await self.next_alarm() - self._now, timedelta()))
 
 
-class SandboxClock(sandbox.Clock):
+class SandboxClock(sandbox.SimulatedClock):
     """The same time for a sandbox, so that it notes down when requests really came."""
 
     def __init__(self, clock: ManualClock) -> None:
@@ -205,7 +205,7 @@ def _listens(task: asyncio.Task[Any]) -> bool:
     """Tell whether a task listens to PostgreSQL, for which it always has a thread at work."""
     awaited: Any = task.get_coro()
     while awaited is not None:
-        if getattr(awaited, "cr_code", None) is bell._listen.__code__:
+        if getattr(awaited, "cr_code", None) is notifications._listen.__code__:
             return True
         awaited = getattr(awaited, "cr_await", None)
     return False

@@ -13,19 +13,19 @@ from elks_mcp.domain.models import Approval, Approver, Claim, Draft, Estimate, O
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.taint import Strangers
+from elks_mcp.domain.taint import TaintLog
 from elks_mcp.domain.text import measure
 from elks_mcp.elks.client import MOST_PAGES, ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api, Credentials
-from elks_mcp.inbound.history import Inbox
+from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import ApiRequest, Sandbox
-from elks_mcp.sending import Habits, Outbox
+from elks_mcp.sending import Outbox, OutboxOptions
 from elks_mcp.sending.orders import Orders
-from elks_mcp.store import Account, Place, Storage
+from elks_mcp.store import AccountKey, StateLocation, Storage
 from tests.support.clocks import HANG, ManualClock, SandboxClock, at_rest, autojump, keep_jumping
 
 OURS = Number("+46701740699")
@@ -59,9 +59,9 @@ def api_of(
     )
 
 
-def account_of(box: Sandbox) -> Account:
+def account_of(box: Sandbox) -> AccountKey:
     """Name the account whose orders go to a sandbox."""
-    return Account(URL, box.username)
+    return AccountKey(URL, box.username)
 
 
 def client_of(box: Sandbox) -> ElksClient:
@@ -172,17 +172,19 @@ class House:
         self.road = Road(self.box, self.clock)
         self.api = api_of(self.box, SOON, self.clock, self.road)
         self.client = ElksClient(self.api, most_pages=self.most_pages)
-        self.storage = Storage(Place(folder=folder), account_of(self.box), self.clock)
-        self.strangers = Strangers()
-        self.inbox = Inbox(self.client, self.storage, self.clock)
+        self.storage = Storage(StateLocation(folder=folder), account_of(self.box), self.clock)
+        self.taint_log = TaintLog()
+        self.history = HistoryReader(self.client, self.storage, self.clock)
         self.orders = Orders(
-            self.client, self.storage, self.strangers, OwnNumbers(self.client, self.clock), policy, self.clock
+            self.client, self.storage, self.taint_log, OwnNumbers(self.client, self.clock), policy, self.clock
         )
-        self.habits = Habits(
-            per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_to=report_to
+        self.options = OutboxOptions(
+            per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_address=report_to
         )
         self.dispatcher = dispatcher(self.api, report_to)
-        self.outbox = Outbox(self.client, self.storage, self.dispatcher, self.orders, self.clock, self.habits)
+        self.outbox = Outbox(
+            self.client, self.storage, self.dispatcher, self.orders, self.clock, self.options
+        )
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["House"]:
@@ -221,7 +223,7 @@ class House:
 
     async def find(self, order: Order) -> Order:
         """Find an order as it stands now."""
-        return await (await self.storage.open()).book.get(order.id)
+        return await (await self.storage.open()).orders.get(order.id)
 
     async def rest(self) -> None:
         """Wait until nothing goes on any more but what waits for the clock."""

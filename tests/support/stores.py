@@ -21,18 +21,18 @@ from elks_mcp.domain.models import Approver, Claim, Direction, Draft, Message, O
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.taint import Strangers
+from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import Sandbox
-from elks_mcp.sending import Habits, Outbox
+from elks_mcp.sending import Outbox, OutboxOptions
 from elks_mcp.sending.orders import Orders
-from elks_mcp.store import Account, Idle, Pace, Place, Storage
+from elks_mcp.store import AccountKey, Idle, Pace, StateLocation, Storage
 from elks_mcp.store.queue import Queue
 from elks_mcp.store.store import Store
-from elks_mcp.store.values import Check
+from elks_mcp.store.values import DraftCheck
 from tests.support.clocks import HANG, ManualClock, SandboxClock, at_rest, keep_jumping, pass_time
 from tests.support.provider import (
     NOON,
@@ -48,7 +48,7 @@ from tests.support.provider import (
 )
 
 OTHER_PHONE = Number("+46701740606")
-ACCOUNT = Account("http://localhost/a1", "u1")
+ACCOUNT = AccountKey("http://localhost/a1", "u1")
 PRICE = 5200
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
@@ -66,19 +66,19 @@ on_both_databases = pytest.mark.parametrize("place", DATABASES, indirect=True)
 _numbers = count(1)
 
 
-def a_place(request: pytest.FixtureRequest, folder: Path) -> Place:
+def a_place(request: pytest.FixtureRequest, folder: Path) -> StateLocation:
     """Make a place for a store, of the kind that the parameter of a fixture names."""
     if request.param == "sqlite":
-        return Place(folder=folder / "state")
-    return Place(url=SecretStr(request.getfixturevalue("postgres_with_tables")), key=KEY)
+        return StateLocation(folder=folder / "state")
+    return StateLocation(url=SecretStr(request.getfixturevalue("postgres_with_tables")), key=KEY)
 
 
 @asynccontextmanager
 async def opened(
-    place: Place, clock: Clock | None = None, account: Account = ACCOUNT
+    location: StateLocation, clock: Clock | None = None, account: AccountKey = ACCOUNT
 ) -> AsyncIterator[Store]:
     """Open a store; close it in the end."""
-    storage = Storage(place, account, clock)
+    storage = Storage(location, account, clock)
     try:
         yield await storage.open()
     finally:
@@ -95,7 +95,7 @@ def unless_opted_out(draft: Draft, price: Money, recall: Recall) -> str:
     return "They said STOP." if recall.opted_out else ""
 
 
-def within(budget: int) -> Check:
+def within(budget: int) -> DraftCheck:
     """Mind only what is spent in a day, in units."""
 
     def check(draft: Draft, price: Money, recall: Recall) -> str:
@@ -104,21 +104,21 @@ def within(budget: int) -> Check:
     return check
 
 
-def account_of(state: object) -> Account:
+def account_of(state: object) -> AccountKey:
     """Name an account that only this state is tried with."""
-    return Account(ACCOUNT.base_url, f"u-{state}")
+    return AccountKey(ACCOUNT.base_url, f"u-{state}")
 
 
 async def place_one(store: Store, text: str = "Hej!", **more: Any) -> Order:
     """Place an order that is new."""
-    placed = await store.book.place(an_approval(a_draft(text, **more)), allow)
+    placed = await store.orders.place(an_approval(a_draft(text, **more)), allow)
     assert not placed.is_repeat
     return placed.order
 
 
 async def wait_one(store: Store, text: str = "Hej!", **more: Any) -> Order:
     """Place an order that waits for a person."""
-    placed = await store.book.place(an_approval(a_draft(text, **more), Approver.TERMINAL), allow)
+    placed = await store.orders.place(an_approval(a_draft(text, **more), Approver.TERMINAL), allow)
     assert not placed.is_repeat
     return placed.order
 
@@ -131,7 +131,7 @@ async def claim_one(store: Store, pace: Pace = UNPACED) -> Claim:
 
 
 async def claim_next(
-    queue: Queue, pace: Pace, check: Check, *, only: Collection[str] | None = None
+    queue: Queue, pace: Pace, check: DraftCheck, *, only: Collection[str] | None = None
 ) -> Claim | Idle:
     """Claim the order whose turn it is, or say why there is none."""
     claims = await queue.claim(pace, check, only=only)
@@ -189,34 +189,34 @@ def said(text: str, *, at: datetime = NOON, by: Number = PHONE) -> Message:
     return a_message(text, at=at, to=by, direction=Direction.INBOUND)
 
 
-def read_rows(place: Place, question: str, *values: object) -> list[tuple[Any, ...]]:
+def read_rows(location: StateLocation, question: str, *values: object) -> list[tuple[Any, ...]]:
     """Ask a database, past all of our code."""
-    if place.url:
-        with psycopg.connect(place.url.get_secret_value()) as other:
+    if location.url:
+        with psycopg.connect(location.url.get_secret_value()) as other:
             return other.execute(question.replace("?", "%s").encode(), values).fetchall()
-    assert place.file
-    with closing(sqlite3.connect(place.file)) as connection:
+    assert location.file
+    with closing(sqlite3.connect(location.file)) as connection:
         return connection.execute(question, values).fetchall()
 
 
-def change_rows(place: Place, statement: str, *values: object) -> None:
+def change_rows(location: StateLocation, statement: str, *values: object) -> None:
     """Change a database, past all of our code."""
-    if place.url:
-        with psycopg.connect(place.url.get_secret_value()) as other:
+    if location.url:
+        with psycopg.connect(location.url.get_secret_value()) as other:
             other.execute(statement.replace("?", "%s").encode(), values)
         return
-    assert place.file
-    with closing(sqlite3.connect(place.file)) as connection, connection:
+    assert location.file
+    with closing(sqlite3.connect(location.file)) as connection, connection:
         connection.execute(statement, values)
 
 
-def is_unfinished(place: Place, account: Account = ACCOUNT) -> bool:
+def is_unfinished(location: StateLocation, account: AccountKey = ACCOUNT) -> bool:
     """Tell whether an account has orders that somebody must see to."""
     question = """
         SELECT count(*) FROM orders JOIN accounts ON accounts.id = account_id
         WHERE username = ? AND state IN ('waiting', 'queued', 'sending', 'in doubt')
     """
-    return read_rows(place, question, account.username) != [(0,)]
+    return read_rows(location, question, account.username) != [(0,)]
 
 
 def engine_of(store: Store) -> Engine:
@@ -237,11 +237,11 @@ def files_with(folder: Path, words: str) -> list[str]:
 class World:
     """A 46elks and a time that outlive the processes of a test, and where these keep their state."""
 
-    def __init__(self, place: Place, **of_box: Any) -> None:
-        self.place = place
+    def __init__(self, location: StateLocation, **of_box: Any) -> None:
+        self.place = location
         self.clock = ManualClock()
         self.box = Sandbox(clock=SandboxClock(self.clock), balance=10**9, **of_box)
-        self.account = Account(URL, f"u-{next(_numbers)}")
+        self.account = AccountKey(URL, f"u-{next(_numbers)}")
         """One of its own, so that many worlds fit in one database."""
 
 
@@ -265,9 +265,11 @@ class Life:
         self.client = ElksClient(self.api)
         self.storage = Storage(world.place, world.account, world.clock)
         own_numbers = OwnNumbers(self.client, world.clock)
-        self.orders = Orders(self.client, self.storage, Strangers(), own_numbers, policy, world.clock)
-        habits = Habits(per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_to=report_to)
-        self.outbox = Outbox.over(self.api, self.client, self.storage, self.orders, world.clock, habits)
+        self.orders = Orders(self.client, self.storage, TaintLog(), own_numbers, policy, world.clock)
+        options = OutboxOptions(
+            per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_address=report_to
+        )
+        self.outbox = Outbox.over(self.api, self.client, self.storage, self.orders, world.clock, options)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

@@ -22,7 +22,7 @@ from elks_mcp.runtime.tasks import unwrapped
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.web.asgi import Web
+from elks_mcp.web.asgi import HttpServer
 from tests.sandbox.serving import Server
 from tests.support.clocks import HANG
 from tests.support.connecting import Era, Person, live
@@ -39,7 +39,7 @@ class Site:
     """A server that runs."""
 
     url: str
-    web: Web
+    web: HttpServer
     _requests: "_Counted"
 
     @property
@@ -93,10 +93,10 @@ async def site(
         configuration = load({**ours, **live(box), **(environ or {})})
         pace = configuration.settings.sms_per_minute
         most = per_caller(connections, sms_per_minute=pace) if limits is None else limits
-        web = Web(
+        web = HttpServer(
             configuration.settings.policy(),
             lambda: open_app(configuration, transport=box.transport(), clock=clock, limits=most),
-            secret=find_hasher(configuration.settings.place()).of("secret", "request state"),
+            secret=find_hasher(configuration.settings.state_location()).of("secret", "request state"),
             hosts=configuration.settings.hosts,
             is_shut=is_shut,
         )
@@ -118,7 +118,7 @@ async def site(
 class _Counted:
     """An application, and how many requests it answers at the moment."""
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, web: HttpServer) -> None:
         self._web = web
         self.under_way = 0
 

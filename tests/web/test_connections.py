@@ -70,7 +70,7 @@ async def test_three_hundred_half_open_connections_at_256_descriptors_stop_neith
 
 async def _receive(box: Sandbox, environ: dict[str, str], url: str) -> httpx2.Response:
     """Post an incoming text as 46elks does."""
-    secret = find_hasher(load(environ).settings.place()).of("secret", "webhook sms", "0")
+    secret = find_hasher(load(environ).settings.state_location()).of("secret", "webhook sms", "0")
     form = {
         "direction": "incoming",
         "id": f"s{1:032x}",

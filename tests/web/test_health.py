@@ -13,7 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from elks_mcp.cli.http import _Server, configure_uvicorn
+from elks_mcp.cli.http import _HttpServer, configure_uvicorn
 from elks_mcp.domain.models import Scope
 from elks_mcp.runtime.metrics import Counters
 from tests.support.connecting import PHONE, call, new_box, until, words
@@ -116,7 +116,7 @@ def _away(server: str, url: str) -> Iterator[None]:
 
 async def test_a_server_that_ended_by_itself_says_so_and_ends() -> None:
     async with site(new_box()) as where:
-        server = _Server(configure_uvicorn(where.web, 100), where.web)
+        server = _HttpServer(configure_uvicorn(where.web, 100), where.web)
         assert not await server.on_tick(1)
         where.web.has_failed, where.web._running = True, None
         async with http_client() as client:

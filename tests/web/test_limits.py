@@ -303,13 +303,13 @@ async def _statistics(client: Client) -> str:
     return str(data(await call(client, "get_delivery_statistics", limit=10))["note"])
 
 
-async def _inbox(client: Client) -> str:
+async def _history(client: Client) -> str:
     [content] = (await client.read_resource(_INBOX)).contents
     assert isinstance(content, TextResourceContents)
     return content.text
 
 
-@pytest.mark.parametrize(("reading", "direction"), [(_statistics, "incoming"), (_inbox, "outgoing")])
+@pytest.mark.parametrize(("reading", "direction"), [(_statistics, "incoming"), (_history, "outgoing")])
 async def test_statistics_and_the_inbox_say_that_they_stopped(
     reading: Reading, direction: Literal["incoming", "outgoing"]
 ) -> None:

@@ -64,15 +64,15 @@ async def test_who_waits_at_one_hears_what_the_other_is_told_before_any_time_pas
 
 async def test_who_lost_the_database_hears_again(postgres_database: str) -> None:
     async with replicas(postgres_database) as (box, one, two), two.client() as client:
-        bell = two.app.storage.bell
+        notifier = two.app.storage.notifier
         await call(client, "get_sms_messages")
-        await until(lambda: bell.hears_others)
+        await until(lambda: notifier.receives_from_others)
         with psycopg.connect(postgres_database, autocommit=True) as server:
-            ears = "from pg_stat_activity where application_name = 'elks-mcp ear'"
-            server.execute(f"select pg_terminate_backend(pid) {ears}")
-        await until(lambda: not bell.hears_others)
-        await until(lambda: bell.hears_others)
-        rung = bell.following
+            listeners = "from pg_stat_activity where application_name = 'elks-mcp notifications'"
+            server.execute(f"select pg_terminate_backend(pid) {listeners}")
+        await until(lambda: not notifier.receives_from_others)
+        await until(lambda: notifier.receives_from_others)
+        rung = notifier.next_event
         box.receive("+46701740690", "Hej")
         await until(rung.is_set)
         assert await arrived(one) == await arrived(two)
@@ -170,28 +170,28 @@ async def test_two_hundred_who_wait_at_two_replicas_each_get_their_own_answer(
         anyio.create_task_group() as tasks,
     ):
 
-        async def wait(place: int, number: str) -> None:
-            client = (at_one, at_two)[place]
+        async def wait(location: int, number: str) -> None:
+            client = (at_one, at_two)[location]
             answer = data(await call(client, "wait_for_reply", sender=number, timeout=100))
-            heard.setdefault((place, number), []).append(answer)
+            heard.setdefault((location, number), []).append(answer)
 
-        for place in (0, 1):
+        for location in (0, 1):
             for number in numbers[10:]:
-                tasks.start_soon(wait, place, number)
+                tasks.start_soon(wait, location, number)
             for number in silent + silent[:5]:
-                tasks.start_soon(wait, place, number)
+                tasks.start_soon(wait, location, number)
         replies = [where.app.replies for where in (one, two)]
         await until(lambda: sum(each.waiting_count for each in replies) == 200)
         for number in reversed(numbers[10:]):
             box.receive(number, f"Svar från {number}")
         await until(lambda: len(heard) == 2 * len(numbers[10:]))
         clock.advance(timedelta(seconds=100))
-    for place in (0, 1):
+    for location in (0, 1):
         for number in numbers[10:]:
-            [answer] = heard[place, number]
+            [answer] = heard[location, number]
             assert answer["message"]["untrustedText"] == f"Svar från {number}"
             assert answer["message"]["from"] == number
-        nothing = [answer for number in silent for answer in heard[place, number]]
+        nothing = [answer for number in silent for answer in heard[location, number]]
         assert [answer["status"] for answer in nothing] == ["no_reply"] * 15
 
 

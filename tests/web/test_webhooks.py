@@ -66,10 +66,10 @@ async def told(clock: ManualClock | None = None, **environ: str) -> AsyncIterato
     box = new_box(clock)
     async with site(box, clock=clock, environ=environ) as served:
         await tell_number(box, await served.hook("sms"))
-        events = (await served.app.storage.open()).events
+        events = (await served.app.storage.open()).inbound
 
         async def has_caught_up() -> bool:
-            return (await events.find_heard()).age is not None
+            return (await events.find_position()).age is not None
 
         await come_true(has_caught_up)
         with unwrapped():
@@ -85,7 +85,7 @@ async def arrived(served: Site) -> list[str]:
 
 async def state_of(served: Site, order_id: str) -> OrderState:
     """Say how an order stands."""
-    return (await (await served.app.storage.open()).book.get(order_id)).state
+    return (await (await served.app.storage.open()).orders.get(order_id)).state
 
 
 async def come_to(served: Site, order_id: str, state: OrderState) -> None:
@@ -126,7 +126,7 @@ async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
         box.faults.inject(Fault.UNAVAILABLE, method="GET", path=f"/sms/{message.id}", times=None)
         first = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
         second = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
-        gone = served.app.replies.find_told(message.id)
+        gone = served.app.replies.find_received(message.id)
     assert first["message"]["untrustedText"] == "Ja ✈️"
     assert (second["status"], second["message"], gone) == ("received", None, None)  # it was read, and let go
 
@@ -158,7 +158,7 @@ async def test_stop_by_webhook_counts_from_the_moment_it_is_received() -> None:
 # ── order, repeats, strangers ──
 
 
-async def send_into_doubt(box: Sandbox, client: Client) -> tuple[dict[str, Any], sandbox.Message]:
+async def send_into_doubt(box: Sandbox, client: Client) -> tuple[dict[str, Any], sandbox.StoredMessage]:
     """Have a text accepted whose answer is lost, while history cannot be read."""
     await call(client, "send_sms", to=PHONE, message="The first, which has history read")
     box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
@@ -185,12 +185,12 @@ async def test_a_report_about_an_unknown_text_is_parked_and_heard_when_it_is_kno
         assert answer.status_code == 204
         assert await state_of(served, sent["orderId"]) is OrderState.IN_DOUBT
         store = await served.app.storage.open()
-        assert await store.events.hear_parked() == 1
+        assert await store.inbound.retry_parked() == 1
         await post(
             f"{await served.hook('delivery')}?ref={sent['orderId']}", {"id": message.id, "status": "sent"}
         )
         await come_to(served, sent["orderId"], OrderState.DELIVERED)
-        assert await store.events.hear_parked() == 0
+        assert await store.inbound.retry_parked() == 0
 
 
 async def test_what_is_told_twenty_times_at_once_is_there_once() -> None:
@@ -256,7 +256,7 @@ async def test_whatever_comes_there_is_no_word_for_an_answer_and_no_effect() -> 
             others = [await client.request(method, hook) for method in ("GET", "HEAD", "PUT", "DELETE")]
         assert [(each.status_code, each.content) for each in others] == [(405, b"")] * 4
         assert await arrived(served) == []
-        assert await (await served.app.storage.open()).events.hear_parked() == 0
+        assert await (await served.app.storage.open()).inbound.retry_parked() == 0
         kept = await post(hook, form)
         assert (kept.status_code, await arrived(served)) == (204, [form["id"]])
 
@@ -328,7 +328,7 @@ async def test_what_cannot_be_kept_is_told_again_and_nothing_is_missing(tmp_path
         box.clock.advance(timedelta(minutes=10))
         await until(lambda: [each.status for each in box.webhooks] == [503, 204])
         assert await arrived(served) == [message.id]
-        assert (await store.book.recall(served.app.orders.draft(PHONE, "Hej"))).opted_out
+        assert (await store.orders.recall(served.app.orders.draft(PHONE, "Hej"))).opted_out
 
 
 async def test_seven_hours_of_lost_webhooks_are_caught_up_with(tmp_path: Path) -> None:
@@ -350,8 +350,8 @@ async def test_seven_hours_of_lost_webhooks_are_caught_up_with(tmp_path: Path) -
         await come_true(is_all_there)
         assert await arrived(served) == texts
         orders = served.app.orders
-        assert (await store.book.recall(orders.draft("+46701740500", "Hej"))).opted_out
-        assert not (await store.book.recall(orders.draft("+46701740501", "Hej"))).opted_out
+        assert (await store.orders.recall(orders.draft("+46701740500", "Hej"))).opted_out
+        assert not (await store.orders.recall(orders.draft("+46701740501", "Hej"))).opted_out
 
 
 # ── who calls ──
@@ -428,7 +428,7 @@ async def test_a_secret_can_be_changed_and_two_count_meanwhile(tmp_path: Path) -
     ):
         hooks = [await served.hook("sms")]
         for _ in range(2):
-            await other.app.storage.change_secrets()  # which the first does not know yet
+            await other.app.storage.rotate_secrets()  # which the first does not know yet
             hooks.append((await other.hook("sms")).replace(other.url, served.url))
             await post(hooks[-1], {**form, "id": f"s{len(hooks)}"})
             clock.advance(timedelta(seconds=5))
@@ -569,7 +569,7 @@ async def test_every_call_that_waits_gets_a_text_that_46elks_does_not_show_yet(
             calls.start_soon(partial(wait, "ask_by_sms", to=PHONE, message="Kommer du?"))
             await until(lambda: len(served.app.replies._waiters) == 3)
             message = box.receive(PHONE, "Ja ✈️")
-        gone = served.app.replies.find_told(message.id)
+        gone = served.app.replies.find_received(message.id)
     assert [each["message"]["untrustedText"] for each in answers] == ["Ja ✈️"] * 3
     assert gone is None, "all who waited have it"
 
@@ -583,10 +583,10 @@ async def test_a_text_that_was_read_is_kept_no_longer_than_somebody_waits_for_it
             message = box.receive(PHONE, "Ja")
             await until(lambda: [each.status for each in box.webhooks] == [204])
             await call(client, "wait_for_reply", after=cursor, timeout=0)
-            assert replies.find_told(message.id)
+            assert replies.find_received(message.id)
             waits.wanted = await replies.after(await replies.find_position(), None)
             await call(client, "wait_for_reply", timeout=0)
-            assert replies.find_told(message.id) is None
+            assert replies.find_received(message.id) is None
 
 
 # ── odd words of 46elks ──

@@ -25,10 +25,10 @@ from elks_mcp.domain.models import (
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
-from elks_mcp.domain.text import cheaper, dear_characters, measure, without_dear
+from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
 from elks_mcp.errors import NotSent, ProviderError
 from elks_mcp.runtime.clock import in_zone
-from elks_mcp.store import PauseReason, Prospect
+from elks_mcp.store import PauseReason, QueueEstimate
 
 _MEANINGS = {
     "created": "46elks has accepted it and not passed it on yet.",
@@ -64,7 +64,7 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
 
 
 def report_order(
-    app: App, order: Order, text: str, prospect: Prospect | None, *, repeated: bool = False
+    app: App, order: Order, text: str, estimate: QueueEstimate | None, *, repeated: bool = False
 ) -> SendAnswer:
     """Answer a send whose order was placed, by what is known of it now.
 
@@ -72,8 +72,8 @@ def report_order(
         NotSent: nothing was sent, and nothing will be.
     """
     if order.state in NEVER_SENT or order.has_failed_at_once:
-        raise NotSent(_order_meaning(app, order, prospect))
-    meaning = _order_meaning(app, order, prospect)
+        raise NotSent(_order_meaning(app, order, estimate))
+    meaning = _order_meaning(app, order, estimate)
     if repeated:
         meaning = f"This was asked for before; nothing new was sent. {meaning[:1].upper()}{meaning[1:]}"
     receipt, policy = order.receipt, app.policy
@@ -110,7 +110,7 @@ def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
         provider_parts=quote.estimate.parts,
         encoding=quote.size.encoding,
         units=quote.size.units,
-        costly=Costly.each(dear_characters(text)),
+        costly=Costly.each(expensive_characters(text)),
         cheaper_text=shorter if saves else None,
         price_without=_price_without(text, quote.estimate.price, quote.parts),
         findings=Found.each(quote.findings),
@@ -158,11 +158,11 @@ def _overcharge(order: Order) -> tuple[str, ...]:
     return (f"{charged}; the daily budget counts the charge.",)
 
 
-def report_unsent(app: App, order: Order, prospect: Prospect | None) -> StatusAnswer:
+def report_unsent(app: App, order: Order, estimate: QueueEstimate | None) -> StatusAnswer:
     """Answer a question for an order that 46elks has not confirmed."""
     return StatusAnswer(
         status=order.state,
-        meaning=_order_meaning(app, order, prospect),
+        meaning=_order_meaning(app, order, estimate),
         message_id=None,
         order_id=order.id,
         direction=Direction.OUTBOUND,
@@ -182,13 +182,13 @@ def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
     return error
 
 
-def _order_meaning(app: App, order: Order, prospect: Prospect | None) -> str:
+def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> str:
     """Say what is known of an order, and what that asks for."""
     match order.state:
         case OrderState.WAITING:
             return f"a person has to agree first (approval {order.approval}); do not send it again."
         case OrderState.QUEUED:
-            return _waiting(order, prospect, app.policy)
+            return _waiting(order, estimate, app.policy)
         case OrderState.IN_DOUBT:
             look = "its history is being read to find out; check_sms_status tells in some minutes"
             return f"{order.fault} It may have been sent: do not send it again; {look}."
@@ -219,15 +219,15 @@ _SETTLED = {
 }
 
 
-def _waiting(order: Order, prospect: Prospect | None, policy: Policy) -> str:
+def _waiting(order: Order, estimate: QueueEstimate | None, policy: Policy) -> str:
     """Say why an order waits, and until about when."""
-    pause = prospect.pause if prospect else None
-    behind = f"it waits behind {prospect.ahead} others." if prospect and prospect.ahead else ""
+    pause = estimate.pause if estimate else None
+    behind = f"it waits behind {estimate.ahead} others." if estimate and estimate.ahead else ""
     why = order.fault or (_PAUSES[pause] if pause else behind) or "it waits for its turn."
     if pause in _MENDED:
         when = f", {_MENDED[pause]} within an hour,"
     else:
-        when = f", at about {time_in_words(in_zone(prospect.at, policy.time_zone))}," if prospect else ""
+        when = f", at about {time_in_words(in_zone(estimate.at, policy.time_zone))}," if estimate else ""
     if not policy.live:
         return f"{why} It goes out when a live server runs; this one sends nothing that is queued."
     return f"{why} It goes out by itself{when} while a server runs; do not send it again."
@@ -254,12 +254,12 @@ def _notes(text: str, price: Money, parts: int) -> tuple[str, ...]:
     without = _price_without(text, price, parts)
     if without is None or without.amount >= Amount.of(price).amount:
         return ()
-    return (costly_in_words(Costly.each(dear_characters(text)), Amount.of(price), without),)
+    return (costly_in_words(Costly.each(expensive_characters(text)), Amount.of(price), without),)
 
 
 def _price_without(text: str, price: Money, parts: int) -> Amount | None:
     """Price a text without its dear characters: 46elks bills by the part, so by its parts."""
-    plain = without_dear(text)
+    plain = without_expensive(text)
     return None if plain == text else Amount.of(price.split(parts).times(measure(plain).parts))
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.results import Amount, Answer, Shown
+from elks_mcp.answers.results import Amount, Answer, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.doubts import explain_quiet
@@ -13,13 +13,13 @@ from elks_mcp.domain.models import OrderState
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Confirm, Mode, Policy, largest_day, largest_price
-from elks_mcp.domain.taint import find_held
+from elks_mcp.domain.taint import find_hold
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.runtime.clock import in_zone
 from elks_mcp.store import PauseReason
 
 
-class Rule(Shown):
+class Rule(StructuredAnswer):
     """One rule as it is now, and the variable the operator changes it with."""
 
     about: str
@@ -32,7 +32,7 @@ class Rule(Shown):
         return f"{self.about}: {self.now} ({self.variable}, {'set' if self.is_set else 'default'})"
 
 
-class Budget(Shown):
+class Budget(StructuredAnswer):
     """Money for any 24 hours; each null where it is not known."""
 
     most: Amount | None
@@ -73,7 +73,7 @@ class PolicyAnswer(Answer):
 _ONLY_OPERATOR = "Only the operator can change this, where the server is started."
 
 
-class _Standing(NamedTuple):
+class _Snapshot(NamedTuple):
     """How the account stands; with nothing in it, where nothing is known."""
 
     spent: int = 0
@@ -101,37 +101,37 @@ async def describe_policy(app: App) -> PolicyAnswer:
 # ── facts ──
 
 
-async def _stand(app: App) -> _Standing:
+async def _stand(app: App) -> _Snapshot:
     """Read how the account stands, if anything was ever remembered; nothing is made or loaded otherwise."""
     if not app.storage.exists or not app.has_account:
-        return _Standing()
+        return _Snapshot()
     store = await app.storage.open()
-    from elks_mcp.store.totals import Ledger  # noqa: PLC0415  (the store is loaded by now)
+    from elks_mcp.store.totals import TotalsStore  # noqa: PLC0415  (the store is loaded by now)
 
-    sums = await Ledger(store.database).sum_up()
-    return _Standing(
+    sums = await TotalsStore(store.database).sum_up()
+    return _Snapshot(
         spent=sums.spent,
         paused=await store.queue.find_pause(),
         open={state.value: number for state in _OPEN if (number := sums.counts.get(state))},
-        heard_until=sums.heard_until,
+        heard_until=sums.history_read_until,
     )
 
 
 async def _explain_held(app: App) -> list[str]:
     """Say that the caller was shown texts of others, what that holds back, and the ways out."""
-    held = find_held(each.shown_at for each in app.strangers.at_work(app.clock.now()))
-    if app.storage.place.url:
-        held = await (await app.storage.open()).shown.find_held(app.caller.agent) or held
+    held = find_hold(each.shown_at for each in app.taint_log.list_active(app.clock.now()))
+    if app.storage.location.url:
+        held = await (await app.storage.open()).taint.find_hold(app.caller.agent) or held
     if held is None or not is_on("tainted", app.policy):
         return []
     since, until = (time_in_words(in_zone(each, app.policy.time_zone)) for each in held)
     held_back = f"Until {until} a text to a number that was not texted before them waits for a person."
-    where = "in the client or in a terminal" if app.storage.place.outlives_us else "in the client"
+    where = "in the client or in a terminal" if app.storage.location.is_durable else "in the client"
     ways_out = (
         f"Ways out: a person approves it {where}, "
         "the operator lists the number in ELKS_ALLOWED_RECIPIENTS, or the time passes."
     )
-    if app.storage.place.outlives_us:
+    if app.storage.location.is_durable:
         ways_out += f" To list what waits in a terminal: {app.command('pending')}"
     return [f"Texts from others were read since {since}. {held_back} {ways_out}"]
 
@@ -243,7 +243,7 @@ def _most(configured: int | None, currency: str | None, kronor: int, most: Money
     return str(most)
 
 
-def _budget(policy: Policy, currency: str | None, standing: _Standing) -> Budget:
+def _budget(policy: Policy, currency: str | None, standing: _Snapshot) -> Budget:
     """Count what is left, as far as it is known: without the currency not even the default limit is."""
     known = currency or ""
     most = largest_day(policy, known) if currency is not None or policy.budget_per_day is not None else None
@@ -270,7 +270,7 @@ _NOTHING_SPENT = "nothing was spent from here yet"
 _NOTHING_KNOWN = "what was spent is not known without credentials"
 
 
-def _notes(app: App, standing: _Standing) -> list[str]:
+def _notes(app: App, standing: _Snapshot) -> list[str]:
     settings = app.configuration.settings
     notes = []
     try:

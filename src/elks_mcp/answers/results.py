@@ -17,7 +17,7 @@ from elks_mcp.domain.models import Direction, Effect, Finding, Frozen, Message
 from elks_mcp.domain.money import UNITS, Money
 from elks_mcp.domain.opt_outs import OptWord
 from elks_mcp.domain.policy import Mode
-from elks_mcp.domain.text import DearCharacter, Encoding, cleaned
+from elks_mcp.domain.text import Encoding, ExpensiveCharacter, cleaned
 from elks_mcp.runtime.clock import in_zone
 
 _LONGEST_TEXT, _LONGEST_SENT = 1600, 5000
@@ -27,7 +27,7 @@ LARGEST_LIST = 50_000
 """Bytes that the texts of one list take at most, as data and in words together: some 15,000 tokens."""
 
 
-From = Annotated[str, Field(alias="from")]
+SenderAnswer = Annotated[str, Field(alias="from")]
 FromNumber = Annotated[
     str | None, Field(alias="from", description="null: the sender is a name, which is in untrustedFrom.")
 ]
@@ -37,7 +37,7 @@ UntrustedFrom = Annotated[
 ]
 
 
-class Shown(Frozen):
+class StructuredAnswer(Frozen):
     """What an answer holds, under the names of the protocol."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
@@ -50,12 +50,12 @@ class Shown(Frozen):
 def _in_zone(value: Any, zone: tzinfo | None) -> Any:
     if isinstance(value, datetime):
         return in_zone(value, zone)
-    if isinstance(value, Shown):
+    if isinstance(value, StructuredAnswer):
         return value.in_zone(zone)
     return tuple(_in_zone(each, zone) for each in value) if isinstance(value, tuple) else value
 
 
-class Answer(Shown):
+class Answer(StructuredAnswer):
     """The answer of a tool."""
 
     def in_words(self) -> str:
@@ -68,7 +68,7 @@ class Answer(Shown):
         return "ok"
 
 
-class Amount(Shown):
+class Amount(StructuredAnswer):
     """Money: a number, and the currency's code ("" where the account has none)."""
 
     amount: float
@@ -86,7 +86,7 @@ class Amount(Shown):
         )
 
 
-class Found(Shown):
+class Found(StructuredAnswer):
     """What a guard found: `refuse`, `ask` (a person should agree) or `warn`."""
 
     guard: str
@@ -115,7 +115,7 @@ class Found(Shown):
         )
 
 
-class Costly(Shown):
+class Costly(StructuredAnswer):
     """A character that makes a text dear; `instead` is what could stand there, null if only you know."""
 
     character: str
@@ -124,7 +124,7 @@ class Costly(Shown):
     instead: str | None
 
     @classmethod
-    def each(cls, characters: tuple[DearCharacter, ...]) -> tuple[Self, ...]:
+    def each(cls, characters: tuple[ExpensiveCharacter, ...]) -> tuple[Self, ...]:
         """Show characters."""
         return tuple(cls(character=c.char, name=c.name, count=c.count, instead=c.instead) for c in characters)
 
@@ -140,7 +140,7 @@ class SendAnswer(Answer):
     ] = None
     to: str
     country: str
-    sender: From
+    sender: SenderAnswer
     parts: int
     encoding: Encoding
     price: Amount
@@ -204,7 +204,7 @@ class EstimateAnswer(Answer):
         return "\n".join([*lines, *self.notes])
 
 
-class HistoryEntry(Shown):
+class HistoryEntry(StructuredAnswer):
     """A text in the account's history."""
 
     id: str

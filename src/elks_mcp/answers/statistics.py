@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.results import Amount, Answer, Shown
+from elks_mcp.answers.results import Amount, Answer, StructuredAnswer
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.money import Money
@@ -20,7 +20,7 @@ _ENOUGH = 5
 _POOR = 0.9
 
 
-class CountryStatistics(Shown):
+class CountryStatistics(StructuredAnswer):
     """How texts to one country fared."""
 
     country: str

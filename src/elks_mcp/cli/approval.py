@@ -17,7 +17,7 @@ from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Confirm, Policy, reasons_to_ask
 from elks_mcp.errors import NotApproved
 from elks_mcp.settings import Configuration
-from elks_mcp.store.admin import Desk, Filed
+from elks_mcp.store.admin import OrderAdmin, OrderRecord
 
 _DIGITS = 4
 
@@ -31,13 +31,13 @@ def approve(configuration: Configuration, number: str) -> int:
     """
     _require_terminal()
     state = State(configuration)
-    filed = state.ask(lambda database: Desk(database).get(number))
+    filed = state.ask(lambda database: OrderAdmin(database).get(number))
     if filed.order.state is not OrderState.WAITING or filed.approved:
         return _report(filed)
     if not _agrees(filed.order):
         say("Not approved: those are not its last four digits. Nothing was changed.")
         return 1
-    return _report(state.ask(lambda database: Desk(database).approve(filed.order.id)))
+    return _report(state.ask(lambda database: OrderAdmin(database).approve(filed.order.id)))
 
 
 def list_pending(configuration: Configuration) -> int:
@@ -46,8 +46,8 @@ def list_pending(configuration: Configuration) -> int:
     if not state.exists:
         say(state.absence)
         return 0
-    waiting = state.ask(lambda database: Desk(database).list_waiting())
-    groups: dict[tuple[object, ...], list[Filed]] = {}
+    waiting = state.ask(lambda database: OrderAdmin(database).list_waiting())
+    groups: dict[tuple[object, ...], list[OrderRecord]] = {}
     for filed in waiting:
         groups.setdefault(_kind(filed), []).append(filed)
     for group in groups.values():
@@ -90,7 +90,7 @@ def _agrees(order: Order) -> bool:
     return order.to is not None and typed.strip() == order.to.e164[-_DIGITS:]
 
 
-def _report(filed: Filed) -> int:
+def _report(filed: OrderRecord) -> int:
     """Say how an order stands that was to be approved; 0 if it was, now or before."""
     order = filed.order
     if order.state is OrderState.WAITING:
@@ -105,19 +105,19 @@ def _report(filed: Filed) -> int:
     return 0
 
 
-def _kind(filed: Filed) -> tuple[object, ...]:
+def _kind(filed: OrderRecord) -> tuple[object, ...]:
     """Say what orders have in common that are shown in one group."""
     order = filed.order
     return filed.owner, order.to, order.sender, order.price.currency, _why_pending(filed)
 
 
-def _pending(filed: Filed) -> str:
+def _pending(filed: OrderRecord) -> str:
     order = filed.order
     facts = f"{order.approval}  to {show_recipient(order)}, {show_size(order)}"
     return f"{facts}; {_why_pending(filed)} expires in {show_time(filed.left)}"
 
 
-def _pending_together(group: list[Filed]) -> str:
+def _pending_together(group: list[OrderRecord]) -> str:
     """Show orders of one kind, the one that expires first in front."""
     first, orders = group[0], [filed.order for filed in group]
     price = Money(sum(order.price.units for order in orders), first.order.price.currency)
@@ -129,7 +129,7 @@ def _pending_together(group: list[Filed]) -> str:
     return "\n".join([facts, f"  {', '.join(str(order.approval) for order in orders)}"])
 
 
-def _why_pending(filed: Filed) -> str:
+def _why_pending(filed: OrderRecord) -> str:
     if filed.approved:
         return "approved, waits for a server,"
     return f"because of {', '.join(reason.guard for reason in why_asked(filed.order))};"

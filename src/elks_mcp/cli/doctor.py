@@ -20,7 +20,7 @@ from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_settings import Check, compare_numbers, find_obstacle, list_faults, list_slips
 from elks_mcp.cli.output import counted, say, show_account, show_username
-from elks_mcp.cli.read_only import open_idle
+from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
 from elks_mcp.domain.doubts import explain_quiet
 from elks_mcp.domain.models import UNFINISHED, Draft, OrderState
@@ -29,7 +29,7 @@ from elks_mcp.domain.phone import Number, Sender, SenderId
 from elks_mcp.domain.policy import largest_price
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
-from elks_mcp.store.admin import Desk
+from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.db.transactions import Database
 from elks_mcp.store.storage import check_folder
 
@@ -97,7 +97,7 @@ async def _open(configuration: Configuration) -> AsyncIterator[App]:
             nowhere = {"state_dir": Path(folder), "database_url": None, "secret_key": None}
             settings = configuration.settings.model_copy(update=nowhere)
             configuration = replace(configuration, settings=settings)
-        async with open_idle(configuration) as app:
+        async with open_read_only(configuration) as app:
             yield app
 
 
@@ -172,10 +172,10 @@ async def _state(configuration: Configuration) -> list[Check]:
 
 
 async def _look_into(whereabouts: str, database: Database) -> list[Check]:
-    desk = Desk(database)
-    counts, pauses = await desk.count(), await desk.list_pauses()
+    admin = OrderAdmin(database)
+    counts, pauses = await admin.count(), await admin.list_pauses()
     unfinished = sum(number for state, number in counts.items() if state in UNFINISHED)
-    what = f"{await desk.describe()}; {counted(unfinished, 'order')} unfinished"
+    what = f"{await admin.describe()}; {counted(unfinished, 'order')} unfinished"
     checks = [Check("ok", f"State is in {whereabouts} ({what}).")]
     if unknown := counts.get(OrderState.UNKNOWN):
         checks.append(

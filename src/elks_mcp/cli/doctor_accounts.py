@@ -1,19 +1,19 @@
 """What `elks-mcp doctor` says of the accounts in a state: whose it is, and whose tokens are valid."""
 
 from elks_mcp.cli.output import counted
-from elks_mcp.store import Account
-from elks_mcp.store.admin import Desk
+from elks_mcp.store import AccountKey
+from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.db.transactions import Database
 from elks_mcp.store.location import explain_new_account
 from elks_mcp.store.tokens import Tokens
 
 
-async def examine_accounts(account: Account, database: Database) -> list[str]:
+async def examine_accounts(account: AccountKey, database: Database) -> list[str]:
     """Return what the operator should know, a sentence or two each; nothing if there is nothing odd."""
     if not account.username:
         return []
     notes = []
-    known = await Desk(database).list_accounts()
+    known = await OrderAdmin(database).list_accounts()
     if account in known:
         await database.enter(account)
     elif known:

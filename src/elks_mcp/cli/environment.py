@@ -14,7 +14,7 @@ from elks_mcp.cli.output import say
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import ENV_FILE, Configuration, default_state_dir, is_set, read
 from elks_mcp.settings.parsers import read_folder, read_text
-from elks_mcp.settings.problems import Fault, Unreadable, explain_faults
+from elks_mcp.settings.problems import SettingProblem, Unreadable, explain_problems
 from elks_mcp.store.private_files import is_open_to_all
 
 STATE_DIR = "--state-dir"
@@ -86,9 +86,9 @@ def find_state_dir(context: click.Context) -> Path:
     return configuration.settings.state_dir or default_state_dir()
 
 
-def _stop_if(faults: tuple[Fault, ...]) -> None:
+def _stop_if(faults: tuple[SettingProblem, ...]) -> None:
     if faults:
-        say(f"elks-mcp: cannot start: {explain_faults(faults)}", err=True)
+        say(f"elks-mcp: cannot start: {explain_problems(faults)}", err=True)
         sys.exit(2)
 
 
@@ -103,7 +103,7 @@ def read_options(context: click.Context) -> Configuration:
     try:
         named = {"state_dir": read_folder(folder)}
     except Unreadable as error:
-        fault = Fault(STATE_DIR, f"{STATE_DIR} is not valid: {error}.")
+        fault = SettingProblem(STATE_DIR, f"{STATE_DIR} is not valid: {error}.")
         return replace(configuration, faults=(*configuration.faults, fault))
     faults = tuple(each for each in configuration.faults if each.setting != "ELKS_STATE_DIR")
     settings = configuration.settings.model_copy(update=named)
@@ -123,7 +123,7 @@ def read_configuration(env_file: Path | None) -> Configuration:
     )
 
 
-def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[Fault, ...]]:
+def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[SettingProblem, ...]]:
     """Read a file of settings, and say what of it cannot be read."""
     from dotenv import dotenv_values  # noqa: PLC0415  (only who asks for it)
     from dotenv.parser import parse_stream  # noqa: PLC0415
@@ -131,11 +131,11 @@ def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[Fault, ...]]:
     try:
         text = read_text(path)
     except Unreadable as error:
-        return {}, (Fault(ENV_FILE, f"The file {path} cannot be read: {error}."),)
+        return {}, (SettingProblem(ENV_FILE, f"The file {path} cannot be read: {error}."),)
     odd = [str(each.original.line) for each in parse_stream(StringIO(text)) if each.error]
     said = f"Not every line of the file {path} is NAME=value; see line {', '.join(odd)}."
     values = dotenv_values(stream=StringIO(text))
     return (
         {name: value for name, value in values.items() if value is not None},
-        (Fault(ENV_FILE, said),) if odd else (),
+        (SettingProblem(ENV_FILE, said),) if odd else (),
     )

@@ -21,17 +21,17 @@ from elks_mcp.runtime import logs
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.web.asgi import Web, is_local
+from elks_mcp.web.asgi import HttpServer, is_local
 from elks_mcp.web.connections import HttpConfig, count_allowed, raise_descriptor_limit
 
 _GRACE = 30
 """Seconds that calls under way have to end, when the server is stopped."""
 
 
-class _Server(uvicorn.Server):
+class _HttpServer(uvicorn.Server):
     """A server whose clients are told that it stops."""
 
-    def __init__(self, config: uvicorn.Config, web: Web) -> None:
+    def __init__(self, config: uvicorn.Config, web: HttpServer) -> None:
         super().__init__(config)
         self._web = web
 
@@ -71,10 +71,10 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     settings = configuration.settings
     logs.set_up(settings.log_level)
     warn(configuration)
-    secret = find_hasher(settings.place()).of("secret", "request state")
+    secret = find_hasher(settings.state_location()).of("secret", "request state")
     most_connections = count_allowed(raise_descriptor_limit())
     limits = per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
-    web = Web(
+    web = HttpServer(
         settings.policy(),
         lambda: open_app(configuration, limits=limits),
         secret=secret,
@@ -85,7 +85,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     AppStatus.enable_automatic_graceful_drain = False
     with listen(host, port) as listener:
         click.echo(f"elks-mcp: serving at http://{host}:{listener.getsockname()[1]}/mcp", err=True)
-        server = _Server(configure_uvicorn(web, most_connections), web)
+        server = _HttpServer(configure_uvicorn(web, most_connections), web)
         server.run([listener])
     return 0 if server.started and not web.has_failed else 1
 

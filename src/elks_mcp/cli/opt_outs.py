@@ -13,7 +13,7 @@ from elks_mcp.errors import InvalidInput
 from elks_mcp.settings import Configuration
 from elks_mcp.settings.parsers import decode_text
 from elks_mcp.settings.problems import Unreadable
-from elks_mcp.store.opt_outs import OptOuts, Recorded
+from elks_mcp.store.opt_outs import OptOutRecord, OptOuts
 
 _LONGEST_REASON = 200
 
@@ -142,7 +142,7 @@ def _read_reason(reason: str) -> str:
     return reason
 
 
-def _line(recorded: Recorded, zone: tzinfo | None) -> str:
+def _line(recorded: OptOutRecord, zone: tzinfo | None) -> str:
     whose = recorded.masked or "(number not kept)"
     by = "by a person" if recorded.by_person else "by a text"
     what = "opted out" if recorded.opted_out else "may be texted again"

@@ -17,7 +17,7 @@ from elks_mcp.domain.display import put_behind_bars, visible
 from elks_mcp.domain.models import UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.settings import Configuration
-from elks_mcp.store.admin import Desk, Filed, Pause
+from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
 from elks_mcp.store.db.transactions import Database
 
 
@@ -39,7 +39,7 @@ def list_orders(configuration: Configuration, limit: int) -> int:
 
 def show(configuration: Configuration, number: str) -> int:
     """Show all about one order; its text only while somebody still has to do something about it."""
-    filed = State(configuration).ask(lambda database: Desk(database).get(number))
+    filed = State(configuration).ask(lambda database: OrderAdmin(database).get(number))
     say("\n".join([*_facts(filed, configuration.settings.time_zone), *_text(filed.order)]))
     return 0
 
@@ -50,7 +50,7 @@ def cancel(configuration: Configuration, number: str) -> int:
     Raises:
         Refused: it is too late.
     """
-    order = State(configuration).ask(lambda database: Desk(database).cancel(number))
+    order = State(configuration).ask(lambda database: OrderAdmin(database).cancel(number))
     say(f"{order.id} is cancelled: it is not sent.")
     return 0
 
@@ -61,7 +61,7 @@ def resolve(configuration: Configuration, number: str, *, sent: bool) -> int:
     Raises:
         Refused: it is not unknown.
     """
-    order = State(configuration).ask(lambda database: Desk(database).resolve(number, sent=sent))
+    order = State(configuration).ask(lambda database: OrderAdmin(database).resolve(number, sent=sent))
     if sent:
         say(f"{order.id} counts as sent; what it costs stays in the budget.")
     else:
@@ -72,16 +72,16 @@ def resolve(configuration: Configuration, number: str, *, sent: bool) -> int:
 def resume(configuration: Configuration) -> int:
     """Let texts go out again where sending is paused; 0, also if it is not."""
     state = State(configuration)
-    pauses = state.ask(lambda database: Desk(database).resume()) if state.exists else []
+    pauses = state.ask(lambda database: OrderAdmin(database).resume()) if state.exists else []
     for pause in pauses:
         say(f"Ended: {_paused(pause, ended=True)}")
     say("A running server goes on sending." if pauses else "Nothing is paused.")
     return 0
 
 
-async def _look(database: Database, limit: int) -> tuple[list[Filed], list[Pause]]:
-    desk = Desk(database)
-    return await desk.list_orders(limit), await desk.list_pauses()
+async def _look(database: Database, limit: int) -> tuple[list[OrderRecord], list[Pause]]:
+    admin = OrderAdmin(database)
+    return await admin.list_orders(limit), await admin.list_pauses()
 
 
 def _paused(pause: Pause, *, ended: bool = False) -> str:
@@ -90,13 +90,13 @@ def _paused(pause: Pause, *, ended: bool = False) -> str:
     return f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.{end}"
 
 
-def _line(filed: Filed, zone: tzinfo | None) -> str:
+def _line(filed: OrderRecord, zone: tzinfo | None) -> str:
     order = filed.order
     facts = f"to {show_recipient(order)}, {show_size(order)}, {show_moment(order.changed_at, zone)}"
     return f"{order.id}  {_state(filed):<10}  {facts}" + (f"  {visible(order.fault)}" if order.fault else "")
 
 
-def _state(filed: Filed) -> str:
+def _state(filed: OrderRecord) -> str:
     order = filed.order
     if order.state is not OrderState.WAITING:
         return order.state
@@ -104,7 +104,7 @@ def _state(filed: Filed) -> str:
     return f"waits for {who} ({order.approval}), expires in {show_time(filed.left)}"
 
 
-def _facts(filed: Filed, zone: tzinfo | None) -> list[str]:
+def _facts(filed: OrderRecord, zone: tzinfo | None) -> list[str]:
     order, receipt = filed.order, filed.order.receipt
     facts = {
         "state": _state(filed),

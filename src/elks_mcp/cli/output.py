@@ -9,7 +9,7 @@ import click
 from elks_mcp.domain.display import time_in_words, visible
 from elks_mcp.domain.models import Order
 from elks_mcp.runtime.clock import in_zone
-from elks_mcp.store import Account
+from elks_mcp.store import AccountKey
 
 _MINUTE, _HOUR = 60, 3600
 _USUAL_COLUMNS, _FEWEST_COLUMNS = 80, 8
@@ -38,7 +38,7 @@ def show_username(name: str) -> str:
     return f"{name[:3]}… ({len(name)} characters)"
 
 
-def show_account(owner: Account) -> str:
+def show_account(owner: AccountKey) -> str:
     """Say whose something is."""
     return owner.masked
 

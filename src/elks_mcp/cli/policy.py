@@ -4,7 +4,7 @@ import anyio
 
 from elks_mcp.answers.policy import describe_policy
 from elks_mcp.cli.output import say
-from elks_mcp.cli.read_only import open_idle
+from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.settings import Configuration
 
 
@@ -19,5 +19,5 @@ def run(configuration: Configuration) -> int:
 
 
 async def _explain(configuration: Configuration) -> None:
-    async with open_idle(configuration) as app:
+    async with open_read_only(configuration) as app:
         say((await describe_policy(app)).in_zone(app.policy.time_zone).in_words())

@@ -12,7 +12,7 @@ from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput
 from elks_mcp.settings import Configuration
-from elks_mcp.store.privacy import Held, Removed, Traces
+from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
 
 def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:
@@ -26,15 +26,15 @@ def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:
     if not state.exists:
         say(state.absence)
         return 0
-    held = state.ask(lambda database: Traces(database).list_held(number))
-    opt_out = state.ask(lambda database: Traces(database).find_opt_out(number))
+    held = state.ask(lambda database: PersonalData(database).list_stored(number))
+    opt_out = state.ask(lambda database: PersonalData(database).find_opt_out(number))
     if not (held or opt_out):
         say(f"Nothing is held about {number.e164}.")
         return 0
     if not (yes or _agrees(number, held)):
         say("Nothing was changed.")
         return 1
-    say(_report(number, state.ask(lambda database: Traces(database).remove(number))))
+    say(_report(number, state.ask(lambda database: PersonalData(database).remove(number))))
     return 0
 
 
@@ -45,8 +45,10 @@ def export(configuration: Configuration, raw: str) -> int:
         InvalidInput: it is no number.
     """
     number, state = _read(configuration, raw), State(configuration)
-    held = state.ask(lambda database: Traces(database).list_held(number)) if state.exists else []
-    opt_out = state.ask(lambda database: Traces(database).find_opt_out(number)) if state.exists else None
+    held = state.ask(lambda database: PersonalData(database).list_stored(number)) if state.exists else []
+    opt_out = (
+        state.ask(lambda database: PersonalData(database).find_opt_out(number)) if state.exists else None
+    )
     shown = {
         "number": number.e164,
         "state": state.whereabouts,
@@ -61,7 +63,7 @@ def _read(configuration: Configuration, raw: str) -> Number:
     return parse_number(raw, configuration.settings.policy().home)
 
 
-def _agrees(number: Number, held: list[Held]) -> bool:
+def _agrees(number: Number, held: list[StoredData]) -> bool:
     if not sys.stdin.isatty():
         raise InvalidInput("Nobody can be asked here.", hint="Say --yes if what is held shall be removed.")
     orders = sum(len(each.orders) for each in held)
@@ -81,7 +83,7 @@ What they cost, and when, stays for the budget. A repeat of such a text is not k
 _STOP_STAYS = "\nThe number opted out. That stays, as a keyed hash, so that nothing is sent there."
 
 
-def _shown(held: Held) -> dict[str, Any]:
+def _shown(held: StoredData) -> dict[str, Any]:
     return {
         "api": held.owner.base_url,
         "username": show_username(held.owner.username),

@@ -9,7 +9,7 @@ from elks_mcp.settings import Configuration
 
 
 @asynccontextmanager
-async def open_idle(configuration: Configuration) -> AsyncIterator[App]:
+async def open_read_only(configuration: Configuration) -> AsyncIterator[App]:
     """Open what a server would open, with an outbox that sends nothing."""
     settings = configuration.settings
     idle = replace(configuration, settings=settings.model_copy(update={"read_only": True}))

@@ -39,7 +39,7 @@ Ctrl-C stops it, and forgets everything."""
 _NO_WEBHOOKS = "none; name the port of your program with --webhook-port"
 
 
-class _Server(uvicorn.Server):
+class _SandboxServer(uvicorn.Server):
     """A server that lets go of requests that hang when it is stopped."""
 
     def __init__(self, config: uvicorn.Config, box: Sandbox) -> None:
@@ -73,7 +73,7 @@ def run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             box.app, log_level="critical", ws="none", timeout_graceful_shutdown=1, date_header=False
         )
         with suppress(KeyboardInterrupt):
-            _Server(config, box).run([listener])
+            _SandboxServer(config, box).run([listener])
 
 
 def print_password(folder: Path) -> None:

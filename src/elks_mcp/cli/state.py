@@ -17,7 +17,7 @@ class State:
     """The state that a command is about. One that is not there is not made by looking."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self.place = configuration.settings.place()
+        self.place = configuration.settings.state_location()
 
     @property
     def exists(self) -> bool:
@@ -56,7 +56,7 @@ class State:
             NotFound: it is in the memory of a server.
             StateUnavailable, Misconfigured: it cannot be used.
         """
-        if not self.place.outlives_us:
+        if not self.place.is_durable:
             raise NotFound(self.absence)
         return anyio.run(self.ask_soon, work)
 

@@ -8,7 +8,7 @@ import click
 
 from elks_mcp.app import App
 from elks_mcp.cli.output import say, show_moment
-from elks_mcp.cli.read_only import open_idle
+from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import Scope
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.settings import Configuration
@@ -75,13 +75,13 @@ def revoke(configuration: Configuration, which: str) -> int:
 
 async def is_any_valid(configuration: Configuration) -> bool:
     """Tell whether anybody could call with a token."""
-    async with open_idle(configuration) as app:
+    async with open_read_only(configuration) as app:
         return bool((await (await _open(app)).list_valid()).valid)
 
 
 def _run(configuration: Configuration, work: Callable[[Tokens], Awaitable[int]]) -> int:
     async def run() -> int:
-        async with open_idle(configuration) as app:
+        async with open_read_only(configuration) as app:
             return await work(await _open(app))
 
     return anyio.run(run)
@@ -93,7 +93,7 @@ async def _open(app: App) -> Tokens:
     Raises:
         Misconfigured: they name none, or one whose state is in the memory of its server.
     """
-    if not app.storage.place.outlives_us:
+    if not app.storage.location.is_durable:
         raise Misconfigured(
             "With ELKS_SANDBOX state is in the memory of the server, so no token can be made for it.",
             hint="Set ELKS_API_BASE_URL instead, to a sandbox that runs by itself: `elks-mcp sandbox`.",

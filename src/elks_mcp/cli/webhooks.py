@@ -7,7 +7,7 @@ import click
 
 from elks_mcp.app import App, hook_address
 from elks_mcp.cli.output import say
-from elks_mcp.cli.read_only import open_idle
+from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import OwnNumber
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
@@ -42,7 +42,7 @@ def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: b
         if not new_secret:
             return await _change(app, phone, ours, ours, yes=yes)
         new = await hook_address(url, app.storage, "sms", following=True)
-        return await _change(app, phone, new, ours, then=app.storage.change_secrets, yes=yes)
+        return await _change(app, phone, new, ours, then=app.storage.rotate_secrets, yes=yes)
 
     return _run(configuration, work)
 
@@ -59,7 +59,7 @@ def clear(configuration: Configuration, phone: str, *, yes: bool) -> int:
 
 def _run(configuration: Configuration, work: Callable[[App], Awaitable[int]]) -> int:
     async def run() -> int:
-        async with open_idle(configuration) as app:
+        async with open_read_only(configuration) as app:
             app.require_account()
             return await work(app)
 
@@ -95,7 +95,7 @@ async def _change(
         say("Nothing was changed.")
         return 1
     if not is_so:
-        await app.client.tell_incoming(number, address)
+        await app.client.set_incoming_address(number, address)
     if then:  # only now: what 46elks was told before is heard until it is told something else
         await then()
     say(f"Changed: {what}.")

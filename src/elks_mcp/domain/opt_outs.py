@@ -90,20 +90,20 @@ _ANYWHERE = STRONG - {"stop", "stopp"}
 _AROUND = COURTESY | POINTING | LINKING | TEXTS
 
 
-class _Found(NamedTuple):
+class _Match(NamedTuple):
     word: OptWord
     may_be_answer: bool = False
 
 
-def _find(text: str) -> _Found | None:
+def _find(text: str) -> _Match | None:
     words = _read_words(text)
     if "".join(words) in START:
-        return _Found(OptWord.START)
+        return _Match(OptWord.START)
     lines = [read for line in text.splitlines() if (read := _read_words(line))]
     return _find_clear(words, lines) or _find_likely(text)
 
 
-def _find_clear(words: list[str], lines: list[list[str]]) -> _Found | None:
+def _find_clear(words: list[str], lines: list[list[str]]) -> _Match | None:
     """Return the class of a text that is clear as a whole, or by its first line."""
     if found := _judge_clear(words) or _judge_clear(_without_signature(words)):
         return found
@@ -116,10 +116,10 @@ def _find_clear(words: list[str], lines: list[list[str]]) -> _Found | None:
     return first if first and (is_signature or not first.may_be_answer) else None
 
 
-def _judge_clear(words: list[str]) -> _Found | None:
+def _judge_clear(words: list[str]) -> _Match | None:
     joined = "".join(words)
     if _GLUED.fullmatch(joined):  # `S T O P`, `stopstop`, `Nej tack, sluta`
-        return _Found(OptWord.STOP, may_be_answer=not _names_law(words))
+        return _Match(OptWord.STOP, may_be_answer=not _names_law(words))
     stops = [each for each in words if _is_stop(each)]
     around = [each for each in words if not (_is_stop(each) or each.isdigit())]
     if not stops or not _AROUND.issuperset(around):
@@ -127,22 +127,22 @@ def _judge_clear(words: list[str]) -> _Found | None:
     return _judge_around(stops, set(around))
 
 
-def _judge_around(stops: list[str], around: set[str]) -> _Found | None:
+def _judge_around(stops: list[str], around: set[str]) -> _Match | None:
     """Judge stop words with nothing around them but courtesies and words about texts."""
     is_about_texts = bool(around & TEXTS)
     is_bare = around <= COURTESY | POINTING
     if any(map(_is_strong, stops)):
-        return _Found(OptWord.STOP) if is_bare or is_about_texts else None
+        return _Match(OptWord.STOP) if is_bare or is_about_texts else None
     if _names_law(stops):
-        return _Found(OptWord.STOP) if around <= COURTESY | TEXTS else None
+        return _Match(OptWord.STOP) if around <= COURTESY | TEXTS else None
     if set(stops) <= REFUSAL:
-        return _Found(OptWord.STOP, may_be_answer=True) if around <= COURTESY else None
+        return _Match(OptWord.STOP, may_be_answer=True) if around <= COURTESY else None
     if is_about_texts:
-        return _Found(OptWord.STOP)
+        return _Match(OptWord.STOP)
     if not is_bare:
         return None
     is_cease = bool(CEASE.intersection(stops))
-    return _Found(OptWord.STOP if is_cease else OptWord.MAYBE, may_be_answer=True)
+    return _Match(OptWord.STOP if is_cease else OptWord.MAYBE, may_be_answer=True)
 
 
 def _names_law(words: list[str]) -> bool:
@@ -159,12 +159,12 @@ def _split_glued(word: str) -> set[str]:
     return set(_STOP.findall(word)) if _GLUED.fullmatch(word) else set()
 
 
-def _find_likely(text: str) -> _Found | None:
+def _find_likely(text: str) -> _Match | None:
     clauses = [words for clause in re.split(r"[.,!?;:\n\r]+", text) if (words := _read_words(clause))]
     is_likely = any(
         _is_at_an_end(words) or _is_about_texts(words) or LIKELY.search(" ".join(words)) for words in clauses
     )
-    return _Found(OptWord.MAYBE) if is_likely else None
+    return _Match(OptWord.MAYBE) if is_likely else None
 
 
 def _is_at_an_end(words: list[str]) -> bool:

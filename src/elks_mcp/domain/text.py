@@ -55,7 +55,7 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
-class DearCharacter:
+class ExpensiveCharacter:
     """A character outside GSM-7, how often it occurs, and what could stand in its place.
 
     `char` is what a reader takes for one character: a letter and the accents that were typed
@@ -93,11 +93,13 @@ def split(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[str, ...]:
     return tuple(text[start:end] for start, end in pairwise((0, *cuts, len(text))))
 
 
-def dear_characters(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[DearCharacter, ...]:
+def expensive_characters(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[ExpensiveCharacter, ...]:
     """List what forces UCS-2, in order of first occurrence, an accent together with its letter."""
     cheap = _cheap(alphabet)
     counted = Counter(letter for letter in _letters(text) if not cheap.issuperset(letter))
-    return tuple(DearCharacter(letter, count, _instead(letter, cheap)) for letter, count in counted.items())
+    return tuple(
+        ExpensiveCharacter(letter, count, _instead(letter, cheap)) for letter, count in counted.items()
+    )
 
 
 def cheaper(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
@@ -108,15 +110,15 @@ def cheaper(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
     as `{{namn}}`. If the rewritten text would take more parts (… is one character, ... are three), the text
     is returned as it was.
     """
-    dear = dear_characters(text, alphabet)
+    dear = expensive_characters(text, alphabet)
     instead = {each.char: each.instead for each in dear if each.instead is not None}
     rewritten = re.sub(_PIECE, lambda token: _reworded(token[0], instead), text) if instead else text
     return rewritten if measure(rewritten, alphabet).parts <= measure(text, alphabet).parts else text
 
 
-def without_dear(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
+def without_expensive(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
     """Leave a text only what is cheap: a dear character goes, or has its stand-in where there is one."""
-    return _rewritten(text, {each.char: each.instead or "" for each in dear_characters(text, alphabet)})
+    return _rewritten(text, {each.char: each.instead or "" for each in expensive_characters(text, alphabet)})
 
 
 def cleaned(text: str) -> str:

@@ -161,7 +161,7 @@ class ElksClient:
         """List the account's own numbers."""
         return wire.parse_numbers(await self._get("/numbers"))
 
-    async def tell_incoming(self, number: OwnNumber, address: str | None) -> None:
+    async def set_incoming_address(self, number: OwnNumber, address: str | None) -> None:
         """Have 46elks tell an address of a number's incoming texts, or nobody. It is free."""
         await self._ask(f"/numbers/{number.id}", wire.build_number(address))
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from elks_mcp.domain.models import Claim, Receipt
 from elks_mcp.elks import wire
-from elks_mcp.elks.handover import Right
+from elks_mcp.elks.handover import SendPermission
 from elks_mcp.elks.transport import Api
 
 
@@ -18,7 +18,7 @@ class Dispatcher:
         self._api = api
         self._report_to = report_to
 
-    async def send(self, claim: Claim, right: Right) -> Receipt:
+    async def send(self, claim: Claim, right: SendPermission) -> Receipt:
         """Send a claimed order's text, now. The right is asked for just before the first byte leaves.
 
         Raises:

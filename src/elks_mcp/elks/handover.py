@@ -29,7 +29,7 @@ def require(right: bool) -> None:
         raise TooLate("The right to send this is gone.")
 
 
-class Right(Protocol):
+class SendPermission(Protocol):
     """A right to send something."""
 
     async def holds(self) -> bool:
@@ -41,14 +41,14 @@ class Right(Protocol):
         ...
 
 
-class Handover:
+class SendGate:
     """Listens to what a connection of httpx2's does for one request, and breaks it off where it is too late.
 
     It is a `trace` extension (https://www.python-httpx.org/advanced/extensions/#trace). `cork` is the socket
     option that holds back what was written; None where there is none.
     """
 
-    def __init__(self, right: Right, *, cork: int | None = _CORK) -> None:
+    def __init__(self, right: SendPermission, *, cork: int | None = _CORK) -> None:
         self._right = right
         self._cork = cork
         self._socket: Any = None

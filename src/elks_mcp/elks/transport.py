@@ -16,7 +16,7 @@ from ssl import SSLContext
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.elks.handover import Handover, Right, require
+from elks_mcp.elks.handover import SendGate, SendPermission, require
 from elks_mcp.elks.wire import LONGEST_LINE, parse_refusal, parse_unreadable
 from elks_mcp.errors import ElksError, NoAnswer, Unreachable
 from elks_mcp.runtime.addresses import is_loopback
@@ -84,7 +84,7 @@ class Api:
         """
         return await self._ask("POST", path, data=form)
 
-    async def post(self, path: str, form: Mapping[str, str], *, right: Right | None = None) -> bytes:
+    async def post(self, path: str, form: Mapping[str, str], *, right: SendPermission | None = None) -> bytes:
         """Post a form, once and never again, over a connection of its own.
 
         An idle connection may be closed by the other side just when it is used again, and then
@@ -157,9 +157,9 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
-        right: Right | None = None,
+        right: SendPermission | None = None,
     ) -> bytes:
-        extensions = {"trace": Handover(right)} if right else None
+        extensions = {"trace": SendGate(right)} if right else None
         url = _read_url(self._base_url + path)
         try:
             async with client.stream(

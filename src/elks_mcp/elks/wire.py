@@ -118,7 +118,7 @@ def parse_estimate(body: bytes, currency: str) -> Estimate:
     Raises:
         NoAnswer: there is no price in it.
     """
-    answer = _read(_Estimate, body)
+    answer = _read(_EstimateBody, body)
     return Estimate(price=Money(answer.estimated_cost, currency), parts=answer.parts)
 
 
@@ -128,7 +128,7 @@ def parse_receipt(body: bytes, currency: str) -> Receipt:
     Raises:
         NoAnswer: it has no message id, so nobody can say whether a text was accepted.
     """
-    answer = _read(_Accepted, body)
+    answer = _read(_AcceptedBody, body)
     return Receipt(
         message_id=answer.id,
         status=answer.status or "created",
@@ -144,7 +144,7 @@ def parse_message(body: bytes, currency: str) -> Message:
     Raises:
         NoAnswer: it is none.
     """
-    return _message(_read(_Sms, body), currency)
+    return _message(_read(_SmsBody, body), currency)
 
 
 def is_picture_id(message_id: str) -> bool:
@@ -158,8 +158,8 @@ def parse_page(body: bytes, currency: str) -> Page:
     Raises:
         NoAnswer: it is no page, or nobody can say where the next one starts.
     """
-    page = _read(_Page, body)
-    rows = [_try_read(_Row, raw) or _Row() for raw in page.data]
+    page = _read(_PageBody, body)
+    rows = [_try_read(_RowBody, raw) or _RowBody() for raw in page.data]
     times = [row.created for row in rows]
     usable = (row for row in rows if row.id and _direction(row))
     return Page(
@@ -173,7 +173,7 @@ def parse_page(body: bytes, currency: str) -> Page:
     )
 
 
-def _find_unread(row: "_Row", raw: object, not_after: datetime | None) -> UnreadRow | None:
+def _find_unread(row: "_RowBody", raw: object, not_after: datetime | None) -> UnreadRow | None:
     """Return what is to be known of a row of history if something that matters in it cannot be read."""
     direction = _direction(row)
     is_left_out = not row.id or direction is None
@@ -200,7 +200,7 @@ def parse_account(body: bytes) -> Account:
     Raises:
         NoAnswer: there is no balance in it.
     """
-    answer = _read(_Me, body)
+    answer = _read(_AccountBody, body)
     return Account(id=answer.id or "", balance=Money(answer.balance, answer.currency or ""))
 
 
@@ -210,7 +210,7 @@ def parse_currency(body: bytes) -> str:
     Raises:
         NoAnswer: it is no account.
     """
-    return _read(_Currency, body).currency or ""
+    return _read(_CurrencyBody, body).currency or ""
 
 
 def parse_numbers(body: bytes) -> tuple[OwnNumber, ...]:
@@ -223,8 +223,8 @@ def parse_numbers(body: bytes) -> tuple[OwnNumber, ...]:
     """
     return tuple(
         OwnNumber(id=each.id, number=each.number, tells=each.sms_url or "")
-        for raw in _read(_Numbers, body).data
-        if (each := _try_read(_Number, raw)) and each.id and each.number and each.active != "no"
+        for raw in _read(_NumbersBody, body).data
+        if (each := _try_read(_NumberBody, raw)) and each.id and each.number and each.active != "no"
     )
 
 
@@ -292,7 +292,7 @@ def parse_report(form: Mapping[str, str], order_id: str | None) -> Report | None
     `order_id` is the reference of ours that it carries back.
     """
     try:
-        report = _Report.model_validate(form)
+        report = _ReportForm.model_validate(form)
     except ValidationError:
         return None
     ours = order_id if order_id and re.fullmatch(r"O-[A-Z0-9]{8}", order_id) else None
@@ -307,10 +307,10 @@ def parse_incoming(form: Mapping[str, str], now: datetime) -> Message | None:
     A time that is more than a week off is not believed.
     """
     try:
-        sms = _Incoming.model_validate(form)
+        sms = _IncomingForm.model_validate(form)
     except ValidationError:
         return None
-    message = _message(_Sms.model_validate({**form, "direction": "incoming"}), "")
+    message = _message(_SmsBody.model_validate({**form, "direction": "incoming"}), "")
     likely = sms.created is not None and abs(sms.created - now) < _LIKELY
     return message.model_copy(update={"created_at": sms.created if likely else now})
 
@@ -337,7 +337,7 @@ def _tidied(words: str) -> str:
     return cleaned(words).strip()[:_LONGEST_SAID]
 
 
-def _mended(text: str) -> str:
+def _repaired(text: str) -> str:
     """Replace halves of surrogate pairs, which JSON can hold and nothing can pass on."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -347,30 +347,30 @@ Lenient = Annotated[T | None, WrapValidator(_or_none)]
 Time = Annotated[datetime | None, BeforeValidator(parse_time)]
 Id = Annotated[str, Field(pattern=r"^[!-~]{1,100}$")]
 Words = Annotated[str, AfterValidator(_tidied)]
-Status = Annotated[str, AfterValidator(lambda words: _tidied(words)[:_LONGEST_STATUS])]
+StatusField = Annotated[str, AfterValidator(lambda words: _tidied(words)[:_LONGEST_STATUS])]
 Whole = Annotated[int, BeforeValidator(_without_switch)]
 Units = Annotated[Whole, Field(ge=-(10**15), le=10**15)]
 Parts = Annotated[Whole, Field(ge=1, le=10**6)]
 
 
-class _Estimate(BaseModel):
+class _EstimateBody(BaseModel):
     estimated_cost: Annotated[Units, Field(ge=0)]
     parts: Lenient[Parts] = None
 
 
-class _Accepted(BaseModel):
+class _AcceptedBody(BaseModel):
     id: Id
-    status: Lenient[Status] = None
+    status: Lenient[StatusField] = None
     created: Time = None
     cost: Lenient[Units] = None
     parts: Lenient[Parts] = None
 
 
-class _Sms(_Accepted):
+class _SmsBody(_AcceptedBody):
     direction: Lenient[Words] = None
-    sender: Annotated[Lenient[Annotated[str, AfterValidator(_mended)]], Field(alias="from")] = None
+    sender: Annotated[Lenient[Annotated[str, AfterValidator(_repaired)]], Field(alias="from")] = None
     to: Lenient[Words] = None
-    message: Lenient[Annotated[str, AfterValidator(_mended)]] = None
+    message: Lenient[Annotated[str, AfterValidator(_repaired)]] = None
     delivered: Time = None
     image: Lenient[str] = None
     images: Lenient[list[Any]] = None
@@ -381,18 +381,18 @@ class _Sms(_Accepted):
         return is_picture_id(self.id or "") or bool(self.image or self.images)
 
 
-class _Row(_Sms):
+class _RowBody(_SmsBody):
     """A row of history, in which nothing has to be readable."""
 
     id: Lenient[Id] = None  # type: ignore[assignment]
 
 
-class _Report(BaseModel):
+class _ReportForm(BaseModel):
     id: Id
     status: Literal["sent", "delivered", "failed"]
 
 
-class _Incoming(BaseModel):
+class _IncomingForm(BaseModel):
     id: Id
     direction: Literal["incoming"]
     sender: Annotated[str, Field(alias="from", min_length=1)]
@@ -408,35 +408,35 @@ class _Incoming(BaseModel):
         return self
 
 
-class _Number(BaseModel):
+class _NumberBody(BaseModel):
     id: Lenient[Id] = None
     number: Lenient[Words] = None
     active: Lenient[Words] = None
     sms_url: Lenient[str] = None
 
 
-class _Numbers(BaseModel):
+class _NumbersBody(BaseModel):
     data: list[Any]
 
 
-class _Page(BaseModel):
+class _PageBody(BaseModel):
     data: list[Any]
     next: Any = None
 
 
-class _Currency(BaseModel):
+class _CurrencyBody(BaseModel):
     currency: Lenient[Annotated[str, Field(pattern=r"^[A-Z]{3}$")]] = None
 
 
-class _Me(_Currency):
+class _AccountBody(_CurrencyBody):
     id: Lenient[Id] = None
     balance: Units
 
 
-_Answer = TypeVar("_Answer", bound=BaseModel)
+_BodyType = TypeVar("_BodyType", bound=BaseModel)
 
 
-def _read(kind: type[_Answer], body: bytes) -> _Answer:
+def _read(kind: type[_BodyType], body: bytes) -> _BodyType:
     """Read an answer; not with pydantic's own JSON, which lets half a character spoil the whole."""
     try:
         content = json.loads(body.decode("utf-8-sig", "replace"), strict=False, parse_int=_parse_int)
@@ -448,7 +448,7 @@ def _read(kind: type[_Answer], body: bytes) -> _Answer:
         raise parse_unreadable(_fault(error)) from None
 
 
-def _try_read(kind: type[_Answer], raw: object) -> _Answer | None:
+def _try_read(kind: type[_BodyType], raw: object) -> _BodyType | None:
     """Read one entry of a list; None if it is no object."""
     try:
         return kind.model_validate(raw)
@@ -464,8 +464,8 @@ def _parse_int(digits: str) -> int | None:
 def _fault(error: ValidationError) -> str:
     """Name what is wrong with an answer, never repeating what stands in it."""
     first = error.errors(include_input=False, include_url=False)[0]
-    place = ".".join(str(step) for step in first["loc"])
-    return f"it has no usable {place}" if place else "it is not a JSON object"
+    location = ".".join(str(step) for step in first["loc"])
+    return f"it has no usable {location}" if location else "it is not a JSON object"
 
 
 def _name(words: str | None) -> str:
@@ -487,14 +487,14 @@ def _sender(raw: str, ours: str) -> str:
     return f"\N{REPLACEMENT CHARACTER}{name}" if looks_like_number else name
 
 
-def _direction(sms: _Sms) -> Direction | None:
+def _direction(sms: _SmsBody) -> Direction | None:
     words = sms.direction or ""
     if words.startswith("incoming"):
         return Direction.INBOUND
     return Direction.OUTBOUND if words.startswith("outgoing") else None
 
 
-def _message(sms: _Sms, currency: str) -> Message:
+def _message(sms: _SmsBody, currency: str) -> Message:
     """Make a message.
 
     If its direction cannot be read, its text and its sender's name may be a stranger's and are left out.
@@ -524,7 +524,7 @@ def _message(sms: _Sms, currency: str) -> Message:
     )
 
 
-def _text(sms: _Sms) -> str | None:
+def _text(sms: _SmsBody) -> str | None:
     """Return the text; a picture message without one says nothing."""
     return "" if sms.message is None and sms.is_picture else sms.message
 

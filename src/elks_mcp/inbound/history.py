@@ -27,7 +27,7 @@ _OVERLAP = timedelta(minutes=2)
 """How far a look goes back behind the last: what is slow to appear has an earlier time."""
 
 
-class Inbox:
+class HistoryReader:
     """Listens to history."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Inbox:
         self._looking = anyio.Lock()
         self._looked_at: datetime | None = None
 
-    async def look(self, good_for: timedelta = FRESH) -> None:
+    async def refresh(self, good_for: timedelta = FRESH) -> None:
         """Read what is new, unless this process or another did so a short while ago.
 
         Raises:
@@ -52,8 +52,8 @@ class Inbox:
             now = self._clock.now()
             if self._looked_at and timedelta() <= now - self._looked_at < good_for:
                 return
-            events = (await self._storage.open()).events
-            heard = await events.find_heard()
+            events = (await self._storage.open()).inbound
+            heard = await events.find_position()
             if heard.age is not None and timedelta() <= heard.age < good_for:
                 self._looked_at = now - heard.age
                 return
@@ -64,7 +64,7 @@ class Inbox:
             newest = max((each.created_at for each in listing.messages if each.created_at), default=theirs)
             has_gaps = any(row.may_be_stop for row in listing.unread)
             until = min(newest, theirs)  # a time that is yet to come would pass over what comes before it
-            await events.hear(listing.messages, until=until, at=heard.now, has_gaps=has_gaps)
+            await events.record(listing.messages, until=until, at=heard.now, has_gaps=has_gaps)
             self._looked_at = now
 
     async def read_words(self, messages: Sequence[Message]) -> dict[str, OptWord]:
@@ -85,13 +85,13 @@ class Inbox:
             return answers
         return await (await self._storage.open()).arrivals.find_replies(inbound, answers)
 
-    async def hear(self, messages: Sequence[Message]) -> None:
+    async def record(self, messages: Sequence[Message]) -> None:
         """Take note of messages that were read for another reason, if anything is remembered here yet.
 
         What opts out, or may, opens the store, so that other processes hear of it too.
         """
         if self._storage.is_open or (self._storage.exists and any(map(_may_opt_out, messages))):
-            await (await self._storage.open()).events.hear(messages)
+            await (await self._storage.open()).inbound.record(messages)
 
     async def without_hidden(self, messages: Sequence[Message]) -> tuple[Message, ...]:
         """Leave out what an assistant may not read.
@@ -101,7 +101,7 @@ class Inbox:
         """
         if not self.hides_unknown:
             return tuple(messages)
-        await self.look()  # which also tells who was ever written to
+        await self.refresh()  # which also tells who was ever written to
         senders = {each.sender for each in messages if _is_inbound(each)}
         known = await (await self._storage.open()).arrivals.find_known(senders)
         return tuple(each for each in messages if each.sender in known or not _is_inbound(each))

@@ -17,14 +17,14 @@ from elks_mcp.domain.models import Message, Order
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import ElksError
-from elks_mcp.inbound.history import Inbox
+from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.store import Arrival, Storage, Wanted
 
 log = logging.getLogger(__name__)
 
-_BREATH, _LONG_BREATH = timedelta(milliseconds=200), timedelta(seconds=5)
+_POLL_INTERVAL, _POLL_INTERVAL_WITH_NOTIFICATIONS = timedelta(milliseconds=200), timedelta(seconds=5)
 """Between two looks into the store, where other processes put down what they heard: as long as they cannot
 ring the bell, and where they can."""
 
@@ -35,7 +35,7 @@ _SAME_MOMENT = timedelta(seconds=1)
 _LIKELY = timedelta(hours=1)
 """How far 46elks' time of a text may be from ours and be believed."""
 
-_MOST_TOLD, _TOLD_FOR = 1000, timedelta(minutes=10)
+_MOST_RECEIVED, _RECEIVED_KEPT = 1000, timedelta(minutes=10)
 """How many texts, and for how long, are at hand once 46elks told of them. They are in memory only."""
 
 
@@ -65,15 +65,15 @@ class Replies:
     """Hands texts that come in to those who wait for them. `poll`: how often 46elks' history is read then."""
 
     def __init__(
-        self, client: ElksClient, storage: Storage, inbox: Inbox, clock: Clock, poll: timedelta
+        self, client: ElksClient, storage: Storage, history: HistoryReader, clock: Clock, poll: timedelta
     ) -> None:
         self._client = client
         self._storage = storage
-        self._inbox = inbox
+        self._history = history
         self._clock = clock
         self.poll = poll
         self._waiters: set[_Waiter] = set()
-        self._told: OrderedDict[str, tuple[datetime, Message]] = OrderedDict()
+        self._received: OrderedDict[str, tuple[datetime, Message]] = OrderedDict()
         """What 46elks told here by itself, and when: it may not show it in its history yet."""
         self._readings: set[Reading] = set()
         self._read: dict[str, Arrival] = {}
@@ -82,7 +82,7 @@ class Replies:
         """The position of the latest text that was handed round; None while nobody waits."""
         self._beginning = anyio.Lock()
         self._tasks: TaskGroup | None = None
-        self.trouble = ""
+        self.history_error = ""
         """Why history could not be read the last time, if so."""
         self.is_over = False
         """Whether nobody shall wait here any more."""
@@ -95,22 +95,22 @@ class Replies:
     def stop(self) -> None:
         """Let nobody wait any more: whoever does goes away with nothing."""
         self.is_over = True
-        self._storage.bell.ring()
+        self._storage.notifier.notify()
         for waiter in self._waiters:
             waiter.came.set()
 
-    def bring(self, messages: Iterable[Message]) -> None:
+    def add_received(self, messages: Iterable[Message]) -> None:
         """Have the words of what just came in at hand for a while."""
         now = self._clock.now()
         for each in messages:
-            self._told[each.id] = now, each
-            self._told.move_to_end(each.id)
-        while len(self._told) > _MOST_TOLD:
-            self._told.popitem(last=False)
+            self._received[each.id] = now, each
+            self._received.move_to_end(each.id)
+        while len(self._received) > _MOST_RECEIVED:
+            self._received.popitem(last=False)
 
-    def find_told(self, message_id: str) -> Message | None:
+    def find_received(self, message_id: str) -> Message | None:
         """Return what was brought a short while ago, unless all calls that wait for it have it."""
-        _, message = self._told.get(message_id, (None, None))
+        _, message = self._received.get(message_id, (None, None))
         return message
 
     @contextmanager
@@ -124,7 +124,7 @@ class Replies:
             self._readings.remove(reading)
             self._drop_read()
 
-    def note_read(self, arrival: Arrival) -> None:
+    def mark_read(self, arrival: Arrival) -> None:
         """Note that a call returns a text: it is deleted when no other call waits for it any more."""
         self._read[arrival.message_id] = arrival
 
@@ -133,13 +133,13 @@ class Replies:
         for arrival in list(self._read.values()):
             if not any(each.wanted.is_met_by(arrival) for each in self._readings):
                 del self._read[arrival.message_id]
-                self._told.pop(arrival.message_id, None)
+                self._received.pop(arrival.message_id, None)
 
-    def forget_told(self) -> None:
+    def delete_expired(self) -> None:
         """Let go of words that nobody came for."""
-        too_old = self._clock.now() - _TOLD_FOR
-        for id_ in [id_ for id_, (at, _) in self._told.items() if at <= too_old]:
-            del self._told[id_]
+        too_old = self._clock.now() - _RECEIVED_KEPT
+        for id_ in [id_ for id_, (at, _) in self._received.items() if at <= too_old]:
+            del self._received[id_]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -148,14 +148,14 @@ class Replies:
             yield
         self._tasks = None
 
-    async def look(self) -> None:
+    async def refresh(self) -> None:
         """Read history, unless somebody did within the time from one reading to the next.
 
         Raises:
             ProviderError: it cannot be read.
             StateUnavailable, Misconfigured: it cannot be remembered.
         """
-        await self._inbox.look(self.poll)
+        await self._history.refresh(self.poll)
 
     async def find_position(self) -> int:
         """Say the position of the latest text that came in."""
@@ -192,13 +192,13 @@ class Replies:
 
     async def from_now(self, sender: Number | None) -> Wanted:
         """Want whatever comes from now on, from a number or from anybody."""
-        await self.look()
+        await self.refresh()
         return await self.after(await self.find_position(), sender)
 
     async def _want(self, sender: Number | None, *, after: int = 0, since: datetime | None = None) -> Wanted:
         arrivals = (await self._storage.open()).arrivals
         sender_hash = arrivals.hash_of(sender) if sender else None
-        return Wanted(sender, sender_hash, after, since, known_only=self._inbox.hides_unknown)
+        return Wanted(sender, sender_hash, after, since, known_only=self._history.hides_unknown)
 
     async def wait(self, wanted: Wanted, within: timedelta) -> Arrival | None:
         """Wait for a text; None where none came in time.
@@ -233,30 +233,33 @@ class Replies:
         while self._waiters:
             now = self._clock.now()
             if now >= look_at:
-                look_at = now if await self._try_look() else now + self.poll
-            bell = self._storage.bell
-            woken = bell.following
-            seen = await self._try_hand_round(seen)
-            breath = min(_LONG_BREATH if bell.hears_others else _BREATH, self.poll)
+                look_at = now if await self._try_refresh() else now + self.poll
+            notifier = self._storage.notifier
+            woken = notifier.next_event
+            seen = await self._try_deliver(seen)
+            breath = min(
+                _POLL_INTERVAL_WITH_NOTIFICATIONS if notifier.receives_from_others else _POLL_INTERVAL,
+                self.poll,
+            )
             await self._clock.wait_for(woken.wait(), until=self._clock.now() + breath)
         self._seen = None
 
-    async def _try_look(self) -> bool:
+    async def _try_refresh(self) -> bool:
         """Read history, if that is due; tell whether it could be."""
         try:
-            await self.look()
+            await self.refresh()
         except ElksError as error:
-            self.trouble = error.explain()
+            self.history_error = error.explain()
             log.warning("history cannot be read for now: %s", error)
             return False
         except Exception:  # which would end the whole server
-            self.trouble = "This server has a fault of its own; its log says where."
+            self.history_error = "This server has a fault of its own; its log says where."
             log.exception("reading history has a fault of its own")
             return False
-        self.trouble = ""
+        self.history_error = ""
         return True
 
-    async def _try_hand_round(self, seen: int) -> int:
+    async def _try_deliver(self, seen: int) -> int:
         """Hand round what came in after a position; say how far that is now."""
         try:
             arrivals = await (await self._storage.open()).arrivals.list_after(seen)

@@ -10,7 +10,7 @@ import anyio
 from elks_mcp.domain.models import Message, Report
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import ElksError, StateUnavailable
-from elks_mcp.inbound.history import Inbox
+from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
@@ -18,7 +18,7 @@ from elks_mcp.store import Storage
 
 log = logging.getLogger(__name__)
 
-News = Message | Report
+WebhookEvent = Message | Report
 
 _MOST_AT_ONCE = 200
 """Put down in one transaction."""
@@ -26,7 +26,7 @@ _MOST_AT_ONCE = 200
 _MOST_WAITING = 5000
 """Who comes when so many wait is told to come again."""
 
-_BREATH = timedelta(seconds=1)
+_BETWEEN_RETRIES = timedelta(seconds=1)
 """Between two looks at what is parked."""
 
 _CATCH_UP = timedelta(minutes=15)
@@ -35,32 +35,32 @@ _CATCH_UP = timedelta(minutes=15)
 _ASK_AGAIN = timedelta(minutes=1)
 
 
-class _Waiting:
+class _PendingEvent:
     """News, and whoever waits until they are kept."""
 
-    def __init__(self, news: News) -> None:
+    def __init__(self, news: WebhookEvent) -> None:
         self.news = news
         self.done = anyio.Event()
         self.failure: ElksError | None = None
 
 
-class Hearing:
+class WebhookIngest:
     """Stores what 46elks tells, as long as it runs."""
 
     def __init__(
         self,
         storage: Storage,
-        inbox: Inbox,
+        history: HistoryReader,
         replies: Replies,
         clock: Clock,
         own_numbers: OwnNumbers,
     ) -> None:
         self._storage = storage
-        self._inbox = inbox
+        self._history = history
         self._replies = replies
         self._clock = clock
         self._own_numbers = own_numbers
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_PendingEvent] = []
         self._came = anyio.Event()
         self._is_running = False
         self._may_be_parked = True
@@ -77,7 +77,7 @@ class Hearing:
             raise StateUnavailable("It is not known yet which numbers are the account's.")
         return number in known
 
-    async def hear(self, news: News) -> None:
+    async def ingest(self, news: WebhookEvent) -> None:
         """Return when the news are kept, with all that follows from them.
 
         Raises:
@@ -86,7 +86,7 @@ class Hearing:
         """
         if not self._is_running or len(self._waiting) >= _MOST_WAITING:
             raise StateUnavailable("Too much comes in at once.")
-        waiting = _Waiting(news)
+        waiting = _PendingEvent(news)
         self._waiting.append(waiting)
         self._came.set()
         await waiting.done.wait()
@@ -98,9 +98,9 @@ class Hearing:
         """Put down what comes, and read what may have been missed, for as long as the context lasts."""
         async with background() as tasks:
             tasks.start_soon(self._write)
-            tasks.start_soon(self._hear_parked)
+            tasks.start_soon(self._retry_parked)
             tasks.start_soon(self._catch_up)
-            tasks.start_soon(self._learn_numbers)
+            tasks.start_soon(self._load_own_numbers)
             self._is_running = True
             try:
                 yield
@@ -117,17 +117,17 @@ class Hearing:
                 await self._came.wait()
             batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
             with anyio.CancelScope(shield=True):  # who is answered is answered truly, even at the end
-                failure = await self._try_keep([each.news for each in batch])
+                failure = await self._try_store([each.news for each in batch])
             for waiting in batch:
                 waiting.failure = failure
                 waiting.done.set()
 
-    async def _try_keep(self, news: list[News]) -> ElksError | None:
+    async def _try_store(self, news: list[WebhookEvent]) -> ElksError | None:
         """Keep news; say why not, if so."""
         messages = [each for each in news if isinstance(each, Message)]
         reports = [each for each in news if isinstance(each, Report)]
         try:
-            parked = await (await self._storage.open()).events.hear_news(messages, reports)
+            parked = await (await self._storage.open()).inbound.record_webhooks(messages, reports)
         except ElksError as error:
             log.error("what 46elks tells cannot be kept for now: %s", error)  # noqa: TRY400
             return error
@@ -137,31 +137,31 @@ class Hearing:
         if parked:
             self._may_be_parked = True
         if messages:
-            self._replies.bring(messages)
+            self._replies.add_received(messages)
         return None
 
-    async def _hear_parked(self) -> None:
+    async def _retry_parked(self) -> None:
         """Hear again what came before its order was known."""
         while True:
-            self._replies.forget_told()
+            self._replies.delete_expired()
             if self._may_be_parked:
                 self._may_be_parked = False  # before looking, so that what is parked meanwhile counts
                 left = 1
                 with _logged("what is parked cannot be heard"):
-                    left = await (await self._storage.open()).events.hear_parked()
+                    left = await (await self._storage.open()).inbound.retry_parked()
                 self._may_be_parked |= bool(left)
-            await self._clock.sleep_until(self._clock.now() + _BREATH)
+            await self._clock.sleep_until(self._clock.now() + _BETWEEN_RETRIES)
 
     async def _catch_up(self) -> None:
         good_for = timedelta()  # at the start nobody knows what was missed
         while True:
             pause = _ASK_AGAIN
             with _logged("history cannot be read"):
-                await self._inbox.look(good_for)
+                await self._history.refresh(good_for)
                 good_for, pause = _CATCH_UP / 2, _CATCH_UP
             await self._clock.sleep_until(self._clock.now() + pause)
 
-    async def _learn_numbers(self) -> None:
+    async def _load_own_numbers(self) -> None:
         while True:
             with _logged("the account's numbers cannot be read"):
                 await self._own_numbers.read()

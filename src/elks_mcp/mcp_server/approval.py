@@ -94,8 +94,8 @@ async def plan_draft(draft: Draft, dry_run: bool | None, ctx: Context[App]) -> P
     app.require_clear_names()
     if lifts:
         check_liftable(app.policy, can_ask=can_ask(ctx))
-    await app.inbox.look()
-    prior = await app.orders.look_back(draft)
+    await app.history.refresh()
+    prior = await app.orders.find_prior(draft)
     if prior.repeated:
         return Repeat(prior.repeated)
     if prior.waiting and await _still_asked(app, prior.waiting, ctx):
@@ -126,7 +126,7 @@ async def _plan_live(app: App, quote: Quote, *, lifts: bool, can_ask: bool) -> P
     approver = who_agrees(app.policy, reasons, can_ask=can_ask)
     if approver is Approver.POLICY:
         return Plan(quote, live=True)
-    if approver is Approver.TERMINAL and not app.storage.place.outlives_us:
+    if approver is Approver.TERMINAL and not app.storage.location.is_durable:
         raise NotApproved(
             f"{_in_words(reasons)} This client cannot ask anybody, and no terminal reaches the sandbox.",
             hint="Use a client that supports elicitation.",
@@ -193,7 +193,7 @@ async def require_agreement(app: App, request: Request, asked: ElicitationResult
     if agreed is not Agreement.YES:
         await app.orders.cancel(order, _REFUSALS[agreed])
         raise NotApproved(_REFUSALS[agreed])
-    await app.inbox.look()  # a person takes minutes, and in these the recipient may say STOP
+    await app.history.refresh()  # a person takes minutes, and in these the recipient may say STOP
     return await app.orders.approve(order)
 
 

@@ -11,7 +11,7 @@ from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.resources import Resource
 
 from elks_mcp.answers.policy import describe_policy
-from elks_mcp.answers.results import HistoryAnswer, HistoryEntry, Shown
+from elks_mcp.answers.results import HistoryAnswer, HistoryEntry, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
 from elks_mcp.errors import ElksError
@@ -68,7 +68,7 @@ class _Readable(Resource):
         return await self.reader()
 
 
-async def _read(app: App, what: Callable[[App], Awaitable[Shown]]) -> str:
+async def _read(app: App, what: Callable[[App], Awaitable[StructuredAnswer]]) -> str:
     try:
         return (await what(app)).in_zone(app.policy.time_zone).model_dump_json(by_alias=True)
     except ElksError as error:

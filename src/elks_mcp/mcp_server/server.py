@@ -14,18 +14,15 @@ from elks_mcp.app import App
 from elks_mcp.domain.phone import HOME_REGION
 from elks_mcp.domain.policy import Confirm, Policy
 from elks_mcp.mcp_server.completion import add_completions
-from elks_mcp.mcp_server.list_cache import Remembered
+from elks_mcp.mcp_server.list_cache import CachedLists
 from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
-from elks_mcp.mcp_server.refusing import Refusing
+from elks_mcp.mcp_server.refusing import RefusingMiddleware
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import Scoped, needs_for
-from elks_mcp.mcp_server.subscriptions import Updates
-from elks_mcp.mcp_server.tools import account
-from elks_mcp.mcp_server.tools import policy as rules
-from elks_mcp.mcp_server.tools import replies as replying
-from elks_mcp.mcp_server.tools import sms as texting
+from elks_mcp.mcp_server.subscriptions import Subscriptions
+from elks_mcp.mcp_server.tools import account, policy, replies, sms
 
-TOOLS = (*texting.TOOLS, *replying.TOOLS, *account.TOOLS, *rules.TOOLS)
+TOOLS = (*sms.TOOLS, *replies.TOOLS, *account.TOOLS, *policy.TOOLS)
 
 NEEDS = needs_for(TOOLS)
 """What each request needs."""
@@ -39,14 +36,14 @@ def build_server(
     open_app: Callable[[], AbstractAsyncContextManager[App]],
     *,
     request_state_security: RequestStateSecurity | None = None,
-    updates: Updates | None = None,
+    updates: Subscriptions | None = None,
 ) -> MCPServer[App]:
     """Build the server. What it works with is opened when a client connects, and closed after.
 
     `request_state_security`: for servers that answer each other's questions; else nobody else can.
     `updates`: for who wants to know how many listen.
     """
-    watching = updates or Updates()
+    watching = updates or Subscriptions()
     security = request_state_security or RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds())
 
     @asynccontextmanager
@@ -54,7 +51,7 @@ def build_server(
         async with open_app() as app, watching.running():
             yield app
 
-    middleware: list[ServerMiddleware[Any]] = [Scoped(NEEDS), Remembered()]
+    middleware: list[ServerMiddleware[Any]] = [Scoped(NEEDS), CachedLists()]
     return _assemble(write_instructions(policy), policy.home, lifespan, middleware, security, watching)
 
 
@@ -73,9 +70,9 @@ def build_refusing_server(faults: Sequence[str]) -> MCPServer[Any]:
         "user. Nothing is sent.",
         HOME_REGION,
         lifespan,
-        [Refusing(faults, TOOLS), Remembered()],
+        [RefusingMiddleware(faults, TOOLS), CachedLists()],
         RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds()),
-        Updates(),
+        Subscriptions(),
     )
 
 
@@ -85,7 +82,7 @@ def _assemble(
     lifespan: Callable[[MCPServer[Any]], AbstractAsyncContextManager[Any]],
     middleware: list[ServerMiddleware[Any]],
     security: RequestStateSecurity,
-    watching: Updates,
+    watching: Subscriptions,
 ) -> MCPServer[Any]:
     server = MCPServer[Any](
         name="elks-mcp",

@@ -40,7 +40,7 @@ _MESSAGES = "elks://messages/"
 _MOST_STREAMS, _MOST_WATCHED = 1024, 100
 """How many streams there may be, and how many resources one may be about."""
 
-_BREATH = timedelta(seconds=1)
+_POLL_INTERVAL = timedelta(seconds=1)
 """Between two looks into the store; the bell rings for what comes in or is delivered, and nothing else."""
 
 _STATE = "elks_mcp.watched"
@@ -49,10 +49,10 @@ _LAST_WORDS = frozenset({"delivered", "failed", "received", _NOT_THERE})
 """After which nothing changes any more: what 46elks says of a text, and our states of the same names."""
 
 Ctx = ServerRequestContext[App, Any]
-Tell = Callable[[str], Awaitable[None]]
+Notify = Callable[[str], Awaitable[None]]
 
 
-class Updates:
+class Subscriptions:
     """Watches for clients, for as long as they listen."""
 
     def __init__(self) -> None:
@@ -108,17 +108,17 @@ class Updates:
             return EmptyResult()
         if len(watched) >= _MOST_WATCHED:
             raise MCPError(INVALID_PARAMS, f"{_MOST_WATCHED} resources at most can be subscribed to.")
-        with ExitStack() as place:
-            place.enter_context(self._place_for(ctx.lifespan_context))
+        with ExitStack() as location:
+            location.enter_context(self._place_for(ctx.lifespan_context))
             watched[uri] = anyio.CancelScope()
-            self._tasks.start_soon(self._follow, watch, connection, watched[uri], place.pop_all())
+            self._tasks.start_soon(self._follow, watch, connection, watched[uri], location.pop_all())
         return EmptyResult()
 
     async def _follow(
-        self, watch: "_Watch", connection: Connection, scope: anyio.CancelScope, place: ExitStack
+        self, watch: "_Watch", connection: Connection, scope: anyio.CancelScope, location: ExitStack
     ) -> None:
         try:
-            with place, scope:
+            with location, scope:
                 await watch.follow(connection.send_resource_updated)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
             pass  # the client is gone
@@ -171,25 +171,25 @@ class _Watch:
         await watch.look(ask=True)
         return watch
 
-    async def follow(self, tell: Tell) -> None:
+    async def follow(self, tell: Notify) -> None:
         """Tell of changes until the server stops."""
         app, replies = self._app, self._app.replies
         ask_at = app.clock.now() + replies.poll
         while not replies.is_over:
-            woken, now = app.storage.bell.following, app.clock.now()
+            woken, now = app.storage.notifier.next_event, app.clock.now()
             asks = now >= ask_at
             if asks:
                 ask_at = now + replies.poll
                 await self._read_history()
             for uri in await self.look(ask=asks):
                 await tell(uri)
-            await app.clock.wait_for(woken.wait(), until=min(ask_at, now + _BREATH))
+            await app.clock.wait_for(woken.wait(), until=min(ask_at, now + _POLL_INTERVAL))
 
     async def _read_history(self) -> None:
         """Hear what is new, where nobody did lately; what cannot be read now is tried again."""
         if self._app.has_account and self._seen:
             try:
-                await self._app.replies.look()
+                await self._app.replies.refresh()
             except ElksError:
                 pass
             except Exception:  # which would end the whole server
@@ -236,6 +236,6 @@ async def _describe_message(app: App, number: str, before: str, *, ask: bool) ->
             return before
         return (await app.client.get_message(number)).status
     if ask and app.has_account and order.receipt and order.state not in _LAST_WORDS:
-        await app.inbox.hear([await app.client.get_message(order.receipt.message_id)])
+        await app.history.record([await app.client.get_message(order.receipt.message_id)])
         order = await app.orders.find_order(number) or order
     return f"{order.state} {order.receipt}"

@@ -21,19 +21,19 @@ def explain_unread(listing: Listing) -> str:
 
 async def show_list(app: App, listing: Listing) -> HistoryAnswer:
     """Take note of texts, leave out what may not be read and what would make the answer too long."""
-    await app.inbox.hear(listing.messages)
-    readable = await app.inbox.without_hidden(listing.messages)
+    await app.history.record(listing.messages)
+    readable = await app.history.without_hidden(listing.messages)
     entries = await _describe(app, readable, among=listing.messages)
     count = count_fitting(entries)
-    await note_shown(app, readable[:count])
+    await record_shown(app, readable[:count])
     note = _remark(listing, readable, count, app.policy.time_zone)
     return HistoryAnswer(count=count, messages=entries[:count], note=note)
 
 
 async def show(app: App, message: Message) -> HistoryEntry:
     """Take note of a text and show it; of one that may not be read, only what 46elks says about it."""
-    await app.inbox.hear([message])
-    if not await app.inbox.without_hidden([message]):
+    await app.history.record([message])
+    if not await app.history.without_hidden([message]):
         return HistoryEntry.of(hide(message))
     return await show_readable(app, message)
 
@@ -41,7 +41,7 @@ async def show(app: App, message: Message) -> HistoryEntry:
 async def show_readable(app: App, message: Message) -> HistoryEntry:
     """Show a text that may be read, and remember whose words were shown."""
     (entry,) = await _describe(app, [message], among=[message])
-    await note_shown(app, [message])
+    await record_shown(app, [message])
     return entry
 
 
@@ -49,16 +49,16 @@ async def _describe(
     app: App, shown: Sequence[Message], *, among: Sequence[Message]
 ) -> tuple[HistoryEntry, ...]:
     """Describe texts. `among`: all that were read together with them."""
-    words, replies = await app.inbox.read_words(among), await app.inbox.find_replies(among)
+    words, replies = await app.history.read_words(among), await app.history.find_replies(among)
     return tuple(HistoryEntry.of(each, words.get(each.id), is_reply=each.id in replies) for each in shown)
 
 
 async def show_status(app: App, message: Message) -> Message:
     """Take note of a text whose status is shown; a received one counts as shown, as in a list."""
-    await app.inbox.hear([message])
-    if not await app.inbox.without_hidden([message]):
+    await app.history.record([message])
+    if not await app.history.without_hidden([message]):
         return hide(message)
-    await note_shown(app, [message])
+    await record_shown(app, [message])
     return message
 
 
@@ -110,7 +110,7 @@ def _stopped(listing: Listing, zone: tzinfo | None) -> str:
     return f"{stopped}: for older texts call get_sms_messages again with until={until}."
 
 
-async def note_shown(app: App, messages: Sequence[Message]) -> None:
+async def record_shown(app: App, messages: Sequence[Message]) -> None:
     """Remember whose words are shown to the caller's model; all servers on a PostgreSQL remember it.
 
     On a file each server has a client of its own, which the words of another never reached.
@@ -119,7 +119,7 @@ async def note_shown(app: App, messages: Sequence[Message]) -> None:
         StateUnavailable: it cannot be remembered, so nothing may be shown.
     """
     now = app.clock.now()
-    app.strangers.note(messages, now)
+    app.taint_log.record(messages, now)
     texts = shown_from(messages, now)
-    if texts and app.storage.place.url:
-        await (await app.storage.open()).shown.note(app.caller.agent, texts)
+    if texts and app.storage.location.url:
+        await (await app.storage.open()).taint.record(app.caller.agent, texts)

@@ -38,7 +38,7 @@ _LONGEST_NAME = 40
 _LONGEST_INTEGER = 20
 
 
-class Incoming:
+class LenientReader:
     """The messages of a client on standard input; those that the SDK could not read are handled here."""
 
     def __init__(
@@ -129,8 +129,8 @@ def _name_half(request: Mapping[str, Any]) -> str:
     arguments = params.get("arguments") if isinstance(params, dict) else None
     named = arguments if isinstance(arguments, dict) else {}
     where = next((name for name, value in named.items() if _HALF.search(_write([name, value]))), None)
-    place = "The request" if where is None else f"The argument `{_HALF.sub('?', where[:_LONGEST_NAME])}`"
-    return f"{place} holds half of a surrogate pair, which is not a character. Send whole characters."
+    location = "The request" if where is None else f"The argument `{_HALF.sub('?', where[:_LONGEST_NAME])}`"
+    return f"{location} holds half of a surrogate pair, which is not a character. Send whole characters."
 
 
 def _find_sent(error: ValidationError) -> object:
@@ -186,4 +186,4 @@ async def run_stdio(server: MCPServer[Any]) -> None:
     lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer takes no streams)
     async with stdio_server() as (messages, answers):
         options = lowlevel.create_initialization_options()
-        await lowlevel.run(Incoming(messages, answers), answers, options)
+        await lowlevel.run(LenientReader(messages, answers), answers, options)

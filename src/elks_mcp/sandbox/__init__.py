@@ -6,10 +6,10 @@ machine. Start with ``Sandbox``; docs/sandbox.md tells what is faithful and what
 
 from elks_mcp.sandbox.account import Charge
 from elks_mcp.sandbox.box import Sandbox
-from elks_mcp.sandbox.clock import Clock, ManualClock, NotManualError, SystemClock
+from elks_mcp.sandbox.clock import ManualClock, NotManualError, SimulatedClock, SystemClock
 from elks_mcp.sandbox.faults import Fault, InjectedFault
-from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, Text
-from elks_mcp.sandbox.messages import Message
+from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, HandsetText
+from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import CannotAnswerError
 from elks_mcp.sandbox.provider import Rules
 from elks_mcp.sandbox.requests import ApiRequest
@@ -22,16 +22,16 @@ __all__ = [
     "Behaviour",
     "CannotAnswerError",
     "Charge",
-    "Clock",
     "Fault",
     "Handset",
+    "HandsetText",
     "InjectedFault",
     "ManualClock",
-    "Message",
     "NotManualError",
     "Rules",
     "Sandbox",
+    "SimulatedClock",
+    "StoredMessage",
     "SystemClock",
-    "Text",
     "WebhookAttempt",
 ]

@@ -6,7 +6,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from elks_mcp.sandbox.messages import Message, new_id
+from elks_mcp.sandbox.messages import StoredMessage, new_id
 
 # Plainly made up, so that nobody takes it for a leak: zeros and something like "sandbox" in hex.
 DEFAULT_USERNAME = "u" + "5a4db0".rjust(32, "0")
@@ -25,7 +25,7 @@ class Charge:
 
 
 @dataclass(slots=True)
-class OwnNumber:
+class SandboxNumber:
     """The account's phone number and what 46elks does with a text to it (docs/configure-number)."""
 
     number: str
@@ -37,7 +37,7 @@ class OwnNumber:
 
 
 @dataclass(slots=True)
-class Account:
+class SandboxAccount:
     """Credentials, balance and ledger."""
 
     username: str
@@ -54,7 +54,7 @@ class Account:
         """
         return cost == 0 or self.balance > 0
 
-    def charge(self, message: Message) -> None:
+    def charge(self, message: StoredMessage) -> None:
         """Take what *message* costs from the balance."""
         if message.cost:
             self.balance -= message.cost

@@ -7,11 +7,11 @@ published; where there are none, the most likely one. docs/sandbox.md says which
 import re
 from datetime import datetime, timedelta
 
-from elks_mcp.sandbox import responses as answers
+from elks_mcp.sandbox import responses
 from elks_mcp.sandbox.faults import Fault
-from elks_mcp.sandbox.messages import PAGE_LIMIT, Message, format_time, is_hidden, parse_time
+from elks_mcp.sandbox.messages import PAGE_LIMIT, StoredMessage, format_time, is_hidden, parse_time
 from elks_mcp.sandbox.network import Outgoing, is_number
-from elks_mcp.sandbox.requests import Answer, ApiRequest, as_json, plain
+from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest, as_json, plain
 from elks_mcp.sandbox.world import World
 
 _UNAUTHORISED = "API access requires Basic HTTP authentication. Read documentation or examples."
@@ -25,7 +25,7 @@ class _RefusedError(Exception):
 
 def answer(
     world: World, request: ApiRequest, at: datetime, *, history_lag: timedelta = timedelta(0)
-) -> Answer:
+) -> ApiAnswer:
     """Do at *at* what *request* asks for, and answer it.
 
     With *history_lag*, what was sent that recently is not in history yet.
@@ -39,7 +39,7 @@ def answer(
         return plain(403, str(error))
 
 
-def _find(world: World, request: ApiRequest, at: datetime, hidden_since: datetime | None) -> Answer | None:
+def _find(world: World, request: ApiRequest, at: datetime, hidden_since: datetime | None) -> ApiAnswer | None:
     """Do what is asked for; None where there is no such thing."""
     match request.segments:
         case [_, *_, last] if request.method == "GET" and last.upper() == "POST":
@@ -49,23 +49,23 @@ def _find(world: World, request: ApiRequest, at: datetime, hidden_since: datetim
         case ["numbers", *rest]:
             return _numbers(world, request, rest)
         case ["me"] if request.method == "GET":
-            return as_json(answers.account(world.account))
+            return as_json(responses.account(world.account))
     return None
 
 
-def unauthorised() -> Answer:
+def unauthorised() -> ApiAnswer:
     """Answer as 46elks does to missing or wrong credentials."""
     return plain(401, _UNAUTHORISED, WWW_Authenticate='Basic realm="46elks API"')
 
 
-def not_found() -> Answer:
+def not_found() -> ApiAnswer:
     """Answer as 46elks does to an unknown id or path; the most likely answer to a wrong method too."""
     return plain(404, "Not found")
 
 
 def _sms(
     world: World, request: ApiRequest, rest: list[str], at: datetime, hidden_since: datetime | None
-) -> Answer | None:
+) -> ApiAnswer | None:
     match (request.method, *rest):
         case ("POST",):
             return _send(world, request, at)
@@ -79,15 +79,15 @@ def _sms(
     return None
 
 
-def _numbers(world: World, request: ApiRequest, rest: list[str]) -> Answer | None:
+def _numbers(world: World, request: ApiRequest, rest: list[str]) -> ApiAnswer | None:
     if not rest and request.method == "GET":
-        return as_json({"data": [answers.number(world.own)]})
+        return as_json({"data": [responses.number(world.own)]})
     if rest == [world.own.id] and request.method in {"GET", "POST"}:
         return _one_number(world, request)
     return None
 
 
-def _send(world: World, request: ApiRequest, at: datetime) -> Answer:
+def _send(world: World, request: ApiRequest, at: datetime) -> ApiAnswer:
     """Send one SMS, or quote it (docs/send-sms), with the checks in the order that 46elks seems to have."""
     asked = _parse_outgoing(request.parameters)
     _check_sender(world, asked.sender)
@@ -97,13 +97,13 @@ def _send(world: World, request: ApiRequest, at: datetime) -> Answer:
     parts, cost = world.network.quote(asked.to, asked.text)
     if request.parameters.get("dryrun") == "yes":
         # A dry run looks neither at the number nor at the balance: "+4612" has been seen to be priced.
-        return as_json(answers.quoted(asked, parts, cost))
+        return as_json(responses.quoted(asked, parts, cost))
     if not is_number(asked.to):
         raise _RefusedError("Invalid to number")
     if not world.account.can_pay(cost):
         raise _RefusedError("Not enough credits")
     fails = request.fault == Fault.FAILED_AT_ONCE.value
-    return as_json(answers.accepted(world.network.accept(asked, at, fails=fails)))
+    return as_json(responses.accepted(world.network.accept(asked, at, fails=fails)))
 
 
 def _parse_outgoing(parameters: dict[str, str]) -> Outgoing:
@@ -141,7 +141,7 @@ def _check_webhook(world: World, key: str, url: str) -> None:
         raise _RefusedError(f"{key} {refusal}")
 
 
-def _history(world: World, request: ApiRequest, hidden_since: datetime | None) -> Answer:
+def _history(world: World, request: ApiRequest, hidden_since: datetime | None) -> ApiAnswer:
     """Read history (docs/sms-history). ``direction`` is not a filter of 46elks'."""
     asked = request.query
     try:
@@ -153,18 +153,18 @@ def _history(world: World, request: ApiRequest, hidden_since: datetime | None) -
     found = world.network.log.page(
         start=start, end=end, to=asked.get("to") or None, limit=limit, hidden_since=hidden_since
     )
-    return as_json(answers.page(found))
+    return as_json(responses.page(found))
 
 
-def _one_message(world: World, request: ApiRequest, message: Message, at: datetime) -> Answer:
+def _one_message(world: World, request: ApiRequest, message: StoredMessage, at: datetime) -> ApiAnswer:
     """Show one SMS (docs/show-sms-id), or delete it (official specification of 2018)."""
     if request.method == "GET":
-        return as_json(answers.item(message))
+        return as_json(responses.item(message))
     world.network.log.delete(message)
     return as_json({"id": message.id, "deleted": format_time(at)})
 
 
-def _one_number(world: World, request: ApiRequest) -> Answer:
+def _one_number(world: World, request: ApiRequest) -> ApiAnswer:
     """Show our number, or configure it; ``none`` or a space clears a field (docs/configure-number)."""
     asked, own = request.parameters, world.own
     if request.method == "POST":
@@ -175,4 +175,4 @@ def _one_number(world: World, request: ApiRequest) -> Answer:
             own.sms_replies = asked["sms_replies"] != "no"
         if "name" in asked:
             own.name = asked["name"][:50]
-    return as_json(answers.number(own))
+    return as_json(responses.number(own))

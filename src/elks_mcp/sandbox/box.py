@@ -11,16 +11,16 @@ from starlette.types import ASGIApp
 from elks_mcp.sandbox.account import (
     DEFAULT_NUMBER,
     DEFAULT_USERNAME,
-    Account,
     Charge,
-    OwnNumber,
+    SandboxAccount,
+    SandboxNumber,
 )
 from elks_mcp.sandbox.asgi import build_app
-from elks_mcp.sandbox.clock import Clock, SystemClock
+from elks_mcp.sandbox.clock import SimulatedClock, SystemClock
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.handsets import Handset
 from elks_mcp.sandbox.in_process import InProcessTransport
-from elks_mcp.sandbox.messages import Direction, Message, Status
+from elks_mcp.sandbox.messages import MessageDirection, MessageStatus, StoredMessage
 from elks_mcp.sandbox.origin import OwnOriginOnly
 from elks_mcp.sandbox.provider import CREDIT, Rules
 from elks_mcp.sandbox.requests import ApiRequest
@@ -49,7 +49,7 @@ class Sandbox:
     def __init__(  # noqa: PLR0913 - all optional, all by name
         self,
         *,
-        clock: Clock | None = None,
+        clock: SimulatedClock | None = None,
         number: str = DEFAULT_NUMBER,
         username: str = DEFAULT_USERNAME,
         password: str | None = None,
@@ -64,12 +64,12 @@ class Sandbox:
         self.rules = rules or Rules()
         self.number, self.username = number, username
         self.password = password or secrets.token_hex(16)
-        self._account = Account(username, self.password, balance, currency)
+        self._account = SandboxAccount(username, self.password, balance, currency)
         self._world = World(
             clock=self.clock,
             rules=self.rules,
             account=self._account,
-            own=OwnNumber(number, self.clock.now()),
+            own=SandboxNumber(number, self.clock.now()),
             webhook_transport=webhook_transport,
             webhook_ports=set(webhook_ports),
         )
@@ -107,13 +107,13 @@ class Sandbox:
         self._account.balance = amount
 
     @property
-    def accepted(self) -> list[Message]:
+    def accepted(self) -> list[StoredMessage]:
         """Every text that was accepted for sending, paid replies to webhooks included, in order."""
         self._world.catch_up()
         return self._world.network.accepted
 
     @property
-    def history(self) -> list[Message]:
+    def history(self) -> list[StoredMessage]:
         """Every message in the account's log, oldest first."""
         self._world.catch_up()
         return list(self._world.network.log)
@@ -133,7 +133,7 @@ class Sandbox:
         self._world.catch_up()
         return self._world.network.handset(number)
 
-    def receive(self, from_: str, text: str, to: str | None = None) -> Message:
+    def receive(self, from_: str, text: str, to: str | None = None) -> StoredMessage:
         """Let *from_*, a number or a name, text our number or the number *to*.
 
         Returns:
@@ -142,7 +142,7 @@ class Sandbox:
         self._world.catch_up()
         return self._world.network.text_us(from_, text, to or self.number, self.clock.now())
 
-    def reply(self, handset_number: str, text: str) -> Message | None:
+    def reply(self, handset_number: str, text: str) -> StoredMessage | None:
         """Answer, on the phone *handset_number*, whoever wrote to it last; or us, if nobody did.
 
         Returns:
@@ -158,14 +158,14 @@ class Sandbox:
         self,
         created_at: datetime,
         *,
-        direction: Direction = "outgoing",
+        direction: MessageDirection = "outgoing",
         sender: str | None = None,
         to: str | None = None,
         text: str = "Hej",
-        status: Status | None = "delivered",
+        status: MessageStatus | None = "delivered",
         delivered_at: datetime | None = None,
         cost: int | None = None,
-    ) -> Message:
+    ) -> StoredMessage:
         """Put a message of the past into history: nothing is sent, charged or reported.
 
         Unless given, the other party is a handset without magic, and *cost*, in ten-thousandths, follows the
@@ -176,7 +176,7 @@ class Sandbox:
         to = to or (self.number if is_incoming else "+46701740605")
         parts, price = self._world.network.quote(to, text)
         price = self.rules.incoming_cost if is_incoming else price
-        message = Message(
+        message = StoredMessage(
             direction=direction,
             sender=sender,
             to=to,

@@ -14,7 +14,7 @@ class NotManualError(RuntimeError):
     """Somebody tried to move the machine's own clock."""
 
 
-class Clock(ABC):
+class SimulatedClock(ABC):
     """What the sandbox asks for the time."""
 
     @abstractmethod
@@ -35,7 +35,7 @@ class Clock(ABC):
         """Return once the clock shows *at* or later."""
 
 
-class SystemClock(Clock):
+class SystemClock(SimulatedClock):
     """The machine's own clock; for people."""
 
     def now(self) -> datetime:
@@ -52,7 +52,7 @@ class SystemClock(Clock):
             await anyio.sleep(left)
 
 
-class ManualClock(Clock):
+class ManualClock(SimulatedClock):
     """A clock that stands still until it is advanced; for tests."""
 
     def __init__(self, start: datetime = MANUAL_START) -> None:

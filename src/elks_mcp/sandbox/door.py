@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from elks_mcp.sandbox import api
 from elks_mcp.sandbox.clock import first_of
 from elks_mcp.sandbox.faults import Fault, InjectedFault
-from elks_mcp.sandbox.requests import Answer, ApiRequest
+from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest
 from elks_mcp.sandbox.spoil import Loss, spoil
 from elks_mcp.sandbox.world import World
 
@@ -42,7 +42,7 @@ class Door:
         if injected is None or injected.arrives:
             self._world.requests.append(request)
         answer = await self._answer(request, injected, receive)
-        if isinstance(answer, Answer):
+        if isinstance(answer, ApiAnswer):
             request.status, request.error = answer.status, answer.error
         await _write(answer, self._world.clock.now(), scope, send)
 
@@ -61,7 +61,7 @@ class Door:
 
     async def _answer(
         self, request: ApiRequest, injected: InjectedFault | None, receive: Receive
-    ) -> Answer | Loss:
+    ) -> ApiAnswer | Loss:
         if injected is None:
             return self._answer_honestly(request)
         request.fault = injected.fault.value
@@ -76,14 +76,14 @@ class Door:
             honest = self._answer_honestly(request)
         return spoil(injected, honest or api.not_found())
 
-    def _answer_honestly(self, request: ApiRequest, *, history_lag: timedelta = timedelta(0)) -> Answer:
+    def _answer_honestly(self, request: ApiRequest, *, history_lag: timedelta = timedelta(0)) -> ApiAnswer:
         return api.answer(self._world, request, self._world.clock.now(), history_lag=history_lag)
 
     async def _accept_late(
         self, request: ApiRequest, injected: InjectedFault, receive: Receive
-    ) -> Answer | Loss:
+    ) -> ApiAnswer | Loss:
         """Put the request on the network's agenda, where nothing that becomes of its client can undo it."""
-        answers: list[Answer] = []
+        answers: list[ApiAnswer] = []
         self._world.network.steps.add(
             request.at + (injected.duration or timedelta(0)),
             lambda at: answers.append(api.answer(self._world, request, at)),
@@ -127,7 +127,7 @@ def _parse_form(encoded: bytes) -> dict[str, str]:
     return dict(parse_qsl(encoded.decode(errors="replace"), keep_blank_values=True))
 
 
-async def _write(answer: Answer | Loss, now: datetime, scope: Scope, send: Send) -> None:
+async def _write(answer: ApiAnswer | Loss, now: datetime, scope: Scope, send: Send) -> None:
     """Send *answer*. What is lost is raised in process; over a socket the server drops the connection.
 
     Date is the sandbox's own: a server's would tell the time of the machine, which can be another.
@@ -139,7 +139,7 @@ async def _write(answer: Answer | Loss, now: datetime, scope: Scope, send: Send)
             raise ConnectionLostError(Loss.CUT)
     if isinstance(answer, Loss):
         # A server cannot be told to hang up. A body that is promised and never sent makes it do so.
-        answer = Answer(200, b" ", "application/json", cut_at=0)
+        answer = ApiAnswer(200, b" ", "application/json", cut_at=0)
     headers = {
         "date": format_datetime(now, usegmt=True),
         "content-type": answer.content_type,

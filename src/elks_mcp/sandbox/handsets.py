@@ -57,7 +57,7 @@ MAGIC = {
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class HandsetText:
     """One bubble on a phone's screen. *sender* is what the phone shows: a number or a name."""
 
     direction: Literal["received", "written"]
@@ -73,7 +73,7 @@ class Handset:
 
     number: str
     behaviour: Behaviour
-    texts: list[Text] = field(default_factory=list)
+    texts: list[HandsetText] = field(default_factory=list)
 
     @classmethod
     def of(cls, number: str) -> "Handset":

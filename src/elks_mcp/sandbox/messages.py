@@ -8,8 +8,8 @@ from itertools import count
 from typing import Literal
 from uuid import uuid4
 
-Direction = Literal["outgoing", "incoming", "outgoing-reply"]
-Status = Literal["created", "sent", "delivered", "failed"]
+MessageDirection = Literal["outgoing", "incoming", "outgoing-reply"]
+MessageStatus = Literal["created", "sent", "delivered", "failed"]
 
 PAGE_LIMIT = 100
 _ORDER = count()
@@ -26,21 +26,21 @@ def to_milliseconds(at: datetime) -> datetime:
 
 
 @dataclass(slots=True, eq=False)
-class Message:
+class StoredMessage:
     """One SMS as the account's log holds it.
 
     ``created_at`` is as exact as the clock that made it; only the answer to the POST shows it in full.
     ``cost`` is in ten-thousandths of the account's currency. Incoming messages have no ``status``.
     """
 
-    direction: Direction
+    direction: MessageDirection
     sender: str
     to: str
     text: str
     created_at: datetime
     parts: int
     cost: int
-    status: Status | None = None
+    status: MessageStatus | None = None
     delivered_at: datetime | None = None
     flash: bool = False
     dontlog: bool = False
@@ -55,10 +55,10 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class HistoryPage:
     """One answer of history, newest first, and where the next older page starts."""
 
-    messages: list[Message]
+    messages: list[StoredMessage]
     next: datetime | None
 
 
@@ -66,24 +66,24 @@ class MessageLog:
     """Every message of the account, incoming and outgoing."""
 
     def __init__(self) -> None:
-        self._messages: list[Message] = []
+        self._messages: list[StoredMessage] = []
 
-    def __iter__(self) -> Iterator[Message]:
+    def __iter__(self) -> Iterator[StoredMessage]:
         """Go through the messages, oldest first."""
         return iter(self._messages)
 
     def __len__(self) -> int:
         return len(self._messages)
 
-    def add(self, message: Message) -> None:
+    def add(self, message: StoredMessage) -> None:
         """Put *message* where its time belongs."""
         insort(self._messages, message, key=lambda m: (m.stored_at, m.order))
 
-    def find(self, message_id: str) -> Message | None:
+    def find(self, message_id: str) -> StoredMessage | None:
         """Return the message with this id, or None."""
         return next((message for message in self._messages if message.id == message_id), None)
 
-    def delete(self, message: Message) -> None:
+    def delete(self, message: StoredMessage) -> None:
         """Forget *message*."""
         self._messages.remove(message)
 
@@ -99,7 +99,7 @@ class MessageLog:
         to: str | None = None,
         limit: int = PAGE_LIMIT,
         hidden_since: datetime | None = None,
-    ) -> Page:
+    ) -> HistoryPage:
         """Read one page, newest first.
 
         *start* is the newer bound and *end* the older one, both exclusive (docs/sms-history). ``next`` is the
@@ -116,10 +116,10 @@ class MessageLog:
             and not is_hidden(message, hidden_since)
         ]
         shown = found[: max(1, min(limit, PAGE_LIMIT))]
-        return Page(shown, shown[-1].stored_at if len(found) > len(shown) else None)
+        return HistoryPage(shown, shown[-1].stored_at if len(found) > len(shown) else None)
 
 
-def is_hidden(message: Message, since: datetime | None) -> bool:
+def is_hidden(message: StoredMessage, since: datetime | None) -> bool:
     """Tell whether a history that lags, and shows nothing sent from *since* on, leaves out *message*."""
     return since is not None and message.direction != "incoming" and message.created_at > since
 

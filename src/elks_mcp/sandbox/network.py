@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from elks_mcp.sandbox.account import Account, OwnNumber
+from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
 from elks_mcp.sandbox.agenda import Agenda
-from elks_mcp.sandbox.handsets import Behaviour, Handset, Text
-from elks_mcp.sandbox.messages import Direction, Message, MessageLog, Status, format_time
+from elks_mcp.sandbox.handsets import Behaviour, Handset, HandsetText
+from elks_mcp.sandbox.messages import MessageDirection, MessageLog, MessageStatus, StoredMessage, format_time
 from elks_mcp.sandbox.parts import count_parts
 from elks_mcp.sandbox.provider import Rules
 from elks_mcp.sandbox.webhooks import Webhooks
@@ -41,19 +41,24 @@ class Outgoing:
     flash: bool = False
     dontlog: bool = False
     whendelivered: str | None = None
-    direction: Direction = "outgoing"
+    direction: MessageDirection = "outgoing"
 
 
 class Network:
     """Everything between the API and the handsets. Its time is always the time that a step was due."""
 
     def __init__(
-        self, rules: Rules, account: Account, own: OwnNumber, steps: Agenda[Step], webhooks: Webhooks
+        self,
+        rules: Rules,
+        account: SandboxAccount,
+        own: SandboxNumber,
+        steps: Agenda[Step],
+        webhooks: Webhooks,
     ) -> None:
         self.rules, self.account, self.own = rules, account, own
         self.steps, self.webhooks = steps, webhooks
         self.log = MessageLog()
-        self.accepted: list[Message] = []
+        self.accepted: list[StoredMessage] = []
         self.handsets: dict[str, Handset] = {}
         self._departures: deque[datetime] = deque()
 
@@ -68,10 +73,10 @@ class Network:
         parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
         return parts, parts * self.rules.price_per_part(to)
 
-    def accept(self, asked: Outgoing, at: datetime, *, fails: bool = False) -> Message:
+    def accept(self, asked: Outgoing, at: datetime, *, fails: bool = False) -> StoredMessage:
         """Take a text on at *at*: log it, charge it, and send it on its way unless it *fails* at once."""
         parts, cost = self.quote(asked.to, asked.text)
-        message = Message(
+        message = StoredMessage(
             direction=asked.direction,
             sender=asked.sender,
             to=asked.to,
@@ -91,10 +96,10 @@ class Network:
             self._send_off(message, self._departure(at))
         return message
 
-    def receive(self, sender: str, text: str, to: str, at: datetime) -> Message:
+    def receive(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
         """Take in a text for one of the account's own numbers and tell its webhook."""
         parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
-        message = Message("incoming", sender, to, text, at, parts, self.rules.incoming_cost)
+        message = StoredMessage("incoming", sender, to, text, at, parts, self.rules.incoming_cost)
         self.log.add(message)
         self.account.charge(message)
         if self.own.sms_url.startswith("{"):
@@ -111,13 +116,13 @@ class Network:
             self.webhooks.post("incoming", self.own.sms_url, form, at, partial(self._react, message))
         return message
 
-    def text_us(self, sender: str, text: str, to: str, at: datetime) -> Message:
+    def text_us(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
         """Let *sender*, a phone or a name, text one of the account's own numbers."""
         if is_number(sender):
-            self.handset(sender).texts.append(Text("written", sender, text, flash=False, at=at))
+            self.handset(sender).texts.append(HandsetText("written", sender, text, flash=False, at=at))
         return self.receive(sender, text, to, at)
 
-    def write(self, number: str, text: str, at: datetime, to: str | None = None) -> Message | None:
+    def write(self, number: str, text: str, at: datetime, to: str | None = None) -> StoredMessage | None:
         """Write *text* on the phone *number*, to *to* or to whoever wrote last; return it if it came to us.
 
         Raises:
@@ -129,8 +134,8 @@ class Network:
             raise CannotAnswerError(f"{to} is a name, not a number: nobody can answer it")
         if to == self.own.number:
             return self.text_us(number, text, to, at)
-        handset.texts.append(Text("written", number, text, flash=False, at=at))
-        self.handset(to).texts.append(Text("received", number, text, flash=False, at=at))
+        handset.texts.append(HandsetText("written", number, text, flash=False, at=at))
+        self.handset(to).texts.append(HandsetText("received", number, text, flash=False, at=at))
         return None
 
     def clear(self) -> None:
@@ -148,7 +153,7 @@ class Network:
         self._departures.append(at)
         return at
 
-    def _send_off(self, message: Message, departure: datetime) -> None:
+    def _send_off(self, message: StoredMessage, departure: datetime) -> None:
         behaviour = self.handset(message.to).behaviour
         if behaviour.sent_after is not None:
             self.steps.add(departure + behaviour.sent_after, partial(self._settle, message, "sent"))
@@ -157,7 +162,7 @@ class Network:
         if behaviour.outcome == "delivered":
             self.steps.add(departure + behaviour.settled_after, partial(self._deliver, message, behaviour))
 
-    def _settle(self, message: Message, status: Status, at: datetime) -> None:
+    def _settle(self, message: StoredMessage, status: MessageStatus, at: datetime) -> None:
         message.status = status
         if not message.whendelivered:
             return
@@ -166,13 +171,13 @@ class Network:
             form["delivered"] = format_time(message.delivered_at)
         self.webhooks.post("delivery", message.whendelivered, form, at)
 
-    def _deliver(self, message: Message, behaviour: Behaviour, at: datetime) -> None:
+    def _deliver(self, message: StoredMessage, behaviour: Behaviour, at: datetime) -> None:
         message.delivered_at = at
         self._settle(message, "delivered", at)
         if not behaviour.shows_texts:
             return
         self.handset(message.to).texts.append(
-            Text("received", message.sender, message.text, message.flash, at)
+            HandsetText("received", message.sender, message.text, message.flash, at)
         )
         if message.to == self.own.number:
             self.receive(message.sender, message.text, message.to, at)
@@ -180,10 +185,10 @@ class Network:
             for turn, reply in enumerate(behaviour.replies(message.text), start=1):
                 self.steps.add(at + turn * behaviour.reply_after, partial(self._answer, message, reply))
 
-    def _answer(self, message: Message, reply: str, at: datetime) -> None:
+    def _answer(self, message: StoredMessage, reply: str, at: datetime) -> None:
         self.write(message.to, reply, at, to=message.sender)
 
-    def _react(self, incoming: Message, body: str, at: datetime) -> None:
+    def _react(self, incoming: StoredMessage, body: str, at: datetime) -> None:
         """Do what the answer to an incoming text's webhook says (docs/sms-actions)."""
         action = _parse_action(body)
         if action is None:
@@ -195,7 +200,7 @@ class Network:
         elif isinstance(reply, str) and reply:
             self._send_reply(incoming, incoming.sender, reply, at)
 
-    def _send_reply(self, incoming: Message, to: str, text: str, at: datetime) -> None:
+    def _send_reply(self, incoming: StoredMessage, to: str, text: str, at: datetime) -> None:
         """Send a paid ``outgoing-reply``, unless it has nowhere to go or nothing to go on."""
         if is_number(to) and self.account.can_pay(self.quote(to, text)[1]):
             self.accept(Outgoing(incoming.to, to, text, direction="outgoing-reply"), at)

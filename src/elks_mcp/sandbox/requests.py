@@ -46,7 +46,7 @@ class ApiRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiAnswer:
     """What goes back. With *cut_at* the connection ends after so many bytes of the body."""
 
     status: int
@@ -62,12 +62,12 @@ class Answer:
         return self.body.decode(errors="replace") if is_line else ""
 
 
-def plain(status: int, line: str, **headers: str) -> Answer:
+def plain(status: int, line: str, **headers: str) -> ApiAnswer:
     """Make an error as 46elks does: one short English line."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, line.encode(), "text/plain; charset=utf-8", named)
+    return ApiAnswer(status, line.encode(), "text/plain; charset=utf-8", named)
 
 
-def as_json(content: dict[str, Any] | list[Any]) -> Answer:
+def as_json(content: dict[str, Any] | list[Any]) -> ApiAnswer:
     """Make an answer with status 200, which is also what 46elks gives for something new."""
-    return Answer(200, json.dumps(content, ensure_ascii=False).encode(), "application/json")
+    return ApiAnswer(200, json.dumps(content, ensure_ascii=False).encode(), "application/json")

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from elks_mcp.sandbox.account import Account, OwnNumber
-from elks_mcp.sandbox.messages import Message, Page, format_seconds, format_time
+from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
+from elks_mcp.sandbox.messages import HistoryPage, StoredMessage, format_seconds, format_time
 from elks_mcp.sandbox.network import Outgoing
 
 
-def accepted(message: Message) -> dict[str, Any]:
+def accepted(message: StoredMessage) -> dict[str, Any]:
     """Answer a POST that was accepted: in the order of a real answer of 2021, with the real microseconds."""
     shown: dict[str, Any] = {
         "status": message.status,
@@ -34,7 +34,7 @@ def quoted(asked: Outgoing, parts: int, cost: int) -> dict[str, Any]:
     }
 
 
-def item(message: Message) -> dict[str, Any]:
+def item(message: StoredMessage) -> dict[str, Any]:
     """Show one message as the samples of docs/sms-history and docs/show-sms-id do, and then its parts."""
     shown: dict[str, Any] = {
         "id": message.id,
@@ -51,22 +51,22 @@ def item(message: Message) -> dict[str, Any]:
     return shown | {"cost": message.cost, "parts": message.parts} | _flash(message)
 
 
-def _privately(message: Message) -> dict[str, Any]:
+def _privately(message: StoredMessage) -> dict[str, Any]:
     """Show the text, unless it was asked not to be kept (docs/show-sms-id)."""
     return {"dontlog": "message"} if message.dontlog else {"message": message.text}
 
 
-def _flash(message: Message) -> dict[str, Any]:
+def _flash(message: StoredMessage) -> dict[str, Any]:
     return {"flashsms": "yes"} if message.flash else {}
 
 
-def page(found: Page) -> dict[str, Any]:
+def page(found: HistoryPage) -> dict[str, Any]:
     """Show one page of history; ``next`` is there only if there is more (docs/sms-history)."""
     shown: dict[str, Any] = {"data": [item(message) for message in found.messages]}
     return shown | {"next": format_time(found.next)} if found.next else shown
 
 
-def account(holder: Account) -> dict[str, Any]:
+def account(holder: SandboxAccount) -> dict[str, Any]:
     """Show the account (docs/get-account)."""
     return {
         "id": holder.username,
@@ -78,7 +78,7 @@ def account(holder: Account) -> dict[str, Any]:
     }
 
 
-def number(own: OwnNumber) -> dict[str, Any]:
+def number(own: SandboxNumber) -> dict[str, Any]:
     """Show a number of the account (docs/configure-number)."""
     return {
         "id": own.id,

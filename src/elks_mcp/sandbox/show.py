@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from elks_mcp.sandbox.clock import ManualClock
-from elks_mcp.sandbox.handsets import MAGIC, Handset, Text
-from elks_mcp.sandbox.messages import Message
+from elks_mcp.sandbox.handsets import MAGIC, Handset, HandsetText
+from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import is_number
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.world import World
@@ -18,7 +18,7 @@ def state(world: World) -> dict[str, Any]:
     """Show everything a person looks at: balance, phones with their screens, messages, the last requests."""
     world.catch_up()
     network = world.network
-    underway: dict[str, list[Message]] = {}
+    underway: dict[str, list[StoredMessage]] = {}
     for entry in network.accepted:
         if entry.status != "delivered":
             underway.setdefault(entry.to, []).append(entry)
@@ -38,7 +38,7 @@ def state(world: World) -> dict[str, Any]:
     }
 
 
-def handset(phone: Handset, underway: list[Message]) -> dict[str, Any]:
+def handset(phone: Handset, underway: list[StoredMessage]) -> dict[str, Any]:
     """Show one phone: its screen, and what is on its way to it or never arrived."""
     return {
         "number": phone.number,
@@ -50,12 +50,12 @@ def handset(phone: Handset, underway: list[Message]) -> dict[str, Any]:
     }
 
 
-def text(entry: Text) -> dict[str, Any]:
+def text(entry: HandsetText) -> dict[str, Any]:
     """Show one bubble."""
     return asdict(entry) | {"at": time(entry.at)}
 
 
-def message(entry: Message) -> dict[str, Any]:
+def message(entry: StoredMessage) -> dict[str, Any]:
     """Show one message of the account's log."""
     return {
         "id": entry.id,

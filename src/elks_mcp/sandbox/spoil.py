@@ -8,7 +8,7 @@ import httpx2
 
 from elks_mcp.sandbox import api
 from elks_mcp.sandbox.faults import Fault, InjectedFault
-from elks_mcp.sandbox.requests import Answer, plain
+from elks_mcp.sandbox.requests import ApiAnswer, plain
 
 _OK = 200
 _HTML = "text/html; charset=utf-8"
@@ -42,23 +42,23 @@ _INSTEAD = {
     Fault.TOO_MANY_REQUESTS: plain(429, "Too many requests"),
     Fault.ERROR_BEFORE: plain(500, ""),
     Fault.ERROR_AFTER: plain(500, ""),
-    Fault.BAD_GATEWAY: Answer(502, _PROXY_PAGE.encode(), _HTML),
+    Fault.BAD_GATEWAY: ApiAnswer(502, _PROXY_PAGE.encode(), _HTML),
     Fault.UNAVAILABLE: plain(503, "Service unavailable"),
     Fault.UNAUTHORISED: api.unauthorised(),
     Fault.REDIRECT: plain(302, "Found", Location="/a1/moved"),
-    Fault.HTML: Answer(200, _PORTAL_PAGE.encode(), _HTML),
-    Fault.EMPTY: Answer(200, b"", "application/json"),
+    Fault.HTML: ApiAnswer(200, _PORTAL_PAGE.encode(), _HTML),
+    Fault.EMPTY: ApiAnswer(200, b"", "application/json"),
 }
 
 
-def spoil(injected: InjectedFault, honest: Answer) -> Answer | Loss:
+def spoil(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer | Loss:
     """Return what becomes of the *honest* answer."""
     if injected.fault in _LOSSES:
         return _LOSSES[injected.fault]
     return _instead(injected) or _damaged(injected, honest)
 
 
-def _instead(injected: InjectedFault) -> Answer | None:
+def _instead(injected: InjectedFault) -> ApiAnswer | None:
     """Return the answer that comes in the place of an honest one, if the fault has one."""
     if injected.fault is Fault.FORBIDDEN:
         return plain(403, injected.text)
@@ -68,7 +68,7 @@ def _instead(injected: InjectedFault) -> Answer | None:
     return replace(answer, headers=answer.headers | {"Retry-After": str(injected.retry_after)})
 
 
-def _damaged(injected: InjectedFault, honest: Answer) -> Answer:
+def _damaged(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer:
     """Return the honest answer with the damage done to it."""
     fault = injected.fault
     if fault is Fault.HALF_BODY:
@@ -82,7 +82,7 @@ def _damaged(injected: InjectedFault, honest: Answer) -> Answer:
     return honest
 
 
-def _with(honest: Answer, **fields: object) -> Answer:
+def _with(honest: ApiAnswer, **fields: object) -> ApiAnswer:
     """Return the answer with other values in these fields; None leaves a field out."""
     content = json.loads(honest.body) | fields
     kept = {name: value for name, value in content.items() if value is not None}

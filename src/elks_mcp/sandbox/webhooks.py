@@ -16,7 +16,7 @@ import httpx2
 from elks_mcp.sandbox.agenda import Agenda
 from elks_mcp.sandbox.provider import Rules
 
-Kind = Literal["delivery", "incoming"]
+PostKind = Literal["delivery", "incoming"]
 OnBody = Callable[[str, datetime], None]
 
 
@@ -27,7 +27,7 @@ class WebhookAttempt:
     *status* is what the other side answered; None if it did not, and then *problem* says why.
     """
 
-    kind: Kind
+    kind: PostKind
     url: str
     form: dict[str, str]
     number: int
@@ -38,7 +38,7 @@ class WebhookAttempt:
 
 @dataclass(frozen=True, slots=True)
 class _Post:
-    kind: Kind
+    kind: PostKind
     url: str
     form: dict[str, str]
     give_up_at: datetime
@@ -47,7 +47,7 @@ class _Post:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _WebhookAnswer:
     status: int | None = None
     body: str = ""
     problem: str = ""
@@ -69,7 +69,7 @@ class Webhooks:
     attempts: list[WebhookAttempt] = field(default_factory=list)
 
     def post(
-        self, kind: Kind, url: str, form: dict[str, str], at: datetime, on_body: OnBody | None = None
+        self, kind: PostKind, url: str, form: dict[str, str], at: datetime, on_body: OnBody | None = None
     ) -> None:
         """Queue a webhook for *at*; *on_body* gets what the other side answers, if it is not empty."""
         self.agenda.add(at, _Post(kind, url, form, at + self.rules.webhook_retry_for, on_body))
@@ -112,21 +112,21 @@ class Webhooks:
         if not heard.hopeless and again_at <= post.give_up_at:
             self.agenda.add(again_at, replace(post, number=post.number + 1))
 
-    async def _ask(self, url: str, authorization: dict[str, str], form: dict[str, str]) -> _Heard:
+    async def _ask(self, url: str, authorization: dict[str, str], form: dict[str, str]) -> _WebhookAnswer:
         try:
             request = httpx2.Request("POST", url, data=form, headers=authorization)
         except httpx2.InvalidURL:
-            return _Heard(problem="not a web address", hopeless=True)
+            return _WebhookAnswer(problem="not a web address", hopeless=True)
         if self.transport is not None:
             return await self._send(self.transport, request)
         if not _is_loopback(request.url):
-            return _Heard(problem="refused: the sandbox only talks to this machine", hopeless=True)
+            return _WebhookAnswer(problem="refused: the sandbox only talks to this machine", hopeless=True)
         if refusal := self.find_refusal(url):
-            return _Heard(problem=refusal, hopeless=True)
+            return _WebhookAnswer(problem=refusal, hopeless=True)
         async with httpx2.AsyncHTTPTransport() as transport:
             return await self._send(transport, request)
 
-    async def _send(self, transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> _Heard:
+    async def _send(self, transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> _WebhookAnswer:
         """Ask through the transport itself, which knows neither redirects nor proxies nor a netrc."""
         try:
             with anyio.fail_after(self.rules.webhook_timeout.total_seconds()):
@@ -134,10 +134,10 @@ class Webhooks:
                 body = await response.aread()
                 await response.aclose()
         except TimeoutError:
-            return _Heard(problem="no answer in time")
+            return _WebhookAnswer(problem="no answer in time")
         except httpx2.TransportError as error:
-            return _Heard(problem=type(error).__name__)
-        return _Heard(response.status_code, body.decode(errors="replace"))
+            return _WebhookAnswer(problem=type(error).__name__)
+        return _WebhookAnswer(response.status_code, body.decode(errors="replace"))
 
 
 def _parse(url: str) -> httpx2.URL | None:

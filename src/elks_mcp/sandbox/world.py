@@ -8,9 +8,9 @@ from functools import partial
 import anyio
 import httpx2
 
-from elks_mcp.sandbox.account import Account, OwnNumber
+from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
 from elks_mcp.sandbox.agenda import Agenda
-from elks_mcp.sandbox.clock import Clock, first_of
+from elks_mcp.sandbox.clock import SimulatedClock, first_of
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.network import Network, Step
 from elks_mcp.sandbox.provider import Rules
@@ -28,10 +28,10 @@ class World:
     def __init__(
         self,
         *,
-        clock: Clock,
+        clock: SimulatedClock,
         rules: Rules,
-        account: Account,
-        own: OwnNumber,
+        account: SandboxAccount,
+        own: SandboxNumber,
         webhook_transport: httpx2.AsyncBaseTransport | None = None,
         webhook_ports: set[int],
     ) -> None:

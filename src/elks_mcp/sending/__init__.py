@@ -12,7 +12,7 @@ Where an order stands is in the store, which several processes share; who works 
 POST runs in the worker's task, never in the caller's: who hangs up cancels only the wait.
 """
 
-from elks_mcp.sending.options import LEASE_SPARE, Habits
+from elks_mcp.sending.options import LEASE_SPARE, OutboxOptions
 from elks_mcp.sending.outbox import Outbox
 
-__all__ = ["LEASE_SPARE", "Habits", "Outbox"]
+__all__ = ["LEASE_SPARE", "Outbox", "OutboxOptions"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_TROUBLES = 5
+_MOST_FAILURES = 5
 """So many texts in a row without an answer, and 46elks is asked something free before the next."""
 
 _AFTER_429 = timedelta(minutes=1)
@@ -36,12 +36,12 @@ _AT_LEAST = timedelta(seconds=1)
 _AFTER_NO_CONNECTION, _LONGEST_WITHOUT = timedelta(seconds=5), timedelta(seconds=60)
 _BETWEEN_PROBES = timedelta(seconds=30)
 
-_TRIES_TO_PUT_DOWN, _BETWEEN_TRIES = 5, timedelta(seconds=1)
+_TRIES_TO_RECORD, _BETWEEN_TRIES = 5, timedelta(seconds=1)
 
-PutDown = Callable[[], Awaitable[Order | None]]
+RecordOutcome = Callable[[], Awaitable[Order | None]]
 
 
-class _Right:
+class _ClaimPermission:
     """The right to send a claim's text: until its time is up, or the recipient says STOP."""
 
     def __init__(self, store: "Store", claim: Claim, deadline: Deadline) -> None:
@@ -58,7 +58,7 @@ class _Right:
         return not self._deadline.has_passed
 
 
-class Sending:
+class Attempts:
     """Posts what is claimed, and knows how it went lately."""
 
     def __init__(self, client: ElksClient, dispatcher: Dispatcher, clock: Clock) -> None:
@@ -74,7 +74,7 @@ class Sending:
         Returns:
             How the order stands then; None where that has to be looked up.
         """
-        order = await self._put_down(await self._post(store, claim, deadline))
+        order = await self._record(await self._post(store, claim, deadline))
         if order and order.is_overcharged:
             log.warning("46elks charged %s for %s and had quoted %s", order.cost, order.id, order.price)
         return order
@@ -94,23 +94,23 @@ class Sending:
         else:
             await store.queue.pause(reason, _BETWEEN_PROBES)
 
-    async def _post(self, store: "Store", claim: Claim, deadline: Deadline) -> PutDown:
+    async def _post(self, store: "Store", claim: Claim, deadline: Deadline) -> RecordOutcome:
         """Post, if we still may; return what has to be put down."""
         queue = store.queue
         try:
             await self._clock.sleep_until(self._clock.now() + claim.wait)
-            receipt = await self._dispatcher.send(claim, _Right(store, claim, deadline))
+            receipt = await self._dispatcher.send(claim, _ClaimPermission(store, claim, deadline))
         except (StateUnavailable, TooLate):
             return lambda: queue.withdraw(claim)
         except ProviderError as error:
-            return self._what_failed(store, claim, error)
+            return self._outcome_of(store, claim, error)
         except Exception:
             log.exception("a send ended in a bug; nobody knows whether it went out")
             return lambda: queue.settle_doubt(claim, "This server has a fault of its own.")
         self._failures = 0
         return lambda: queue.settle_sent(claim, receipt)
 
-    def _what_failed(self, store: "Store", claim: Claim, error: ProviderError) -> PutDown:
+    def _outcome_of(self, store: "Store", claim: Claim, error: ProviderError) -> RecordOutcome:
         """Say what an error means for the order, and for those behind it."""
         queue = store.queue
         if isinstance(error, NoAnswer):
@@ -129,7 +129,7 @@ class Sending:
                 return PauseReason.THROTTLED, max(asked, _AT_LEAST)
             case Unreachable():
                 self._failures += 1
-                wait = _AFTER_NO_CONNECTION * 2 ** min(self._failures - 1, _TROUBLES)
+                wait = _AFTER_NO_CONNECTION * 2 ** min(self._failures - 1, _MOST_FAILURES)
                 return PauseReason.UNREACHABLE, min(wait, _LONGEST_WITHOUT)
             case Unauthorized():
                 return PauseReason.CREDENTIALS, _BETWEEN_PROBES
@@ -139,13 +139,13 @@ class Sending:
 
     async def _doubt(self, store: "Store", claim: Claim, fault: str) -> Order | None:
         order = await store.queue.settle_doubt(claim, fault)
-        if self._failures >= _TROUBLES:
+        if self._failures >= _MOST_FAILURES:
             await store.queue.pause(PauseReason.TROUBLE, _BETWEEN_PROBES)
         return order
 
-    async def _put_down(self, write: PutDown) -> Order | None:
+    async def _record(self, write: RecordOutcome) -> Order | None:
         """Put down what happened; where that cannot be done the lease runs out, and history will tell."""
-        for _ in range(_TRIES_TO_PUT_DOWN):
+        for _ in range(_TRIES_TO_RECORD):
             try:
                 return await write()
             except StateUnavailable as error:

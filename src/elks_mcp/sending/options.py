@@ -20,7 +20,7 @@ MOST_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class OutboxOptions:
     """How an outbox works."""
 
     per_minute: int
@@ -35,10 +35,10 @@ class Habits:
     only_own: bool = False
     """Send only what is handed over here: in a dry run a person lets single texts out, never the queue."""
 
-    look: Callable[[], Awaitable[None]] | None = None
+    refresh_history: Callable[[], Awaitable[None]] | None = None
     """Reads who said STOP, unless that was done just now; fails where it cannot, and then nothing is sent."""
 
-    report_to: Callable[[str], Awaitable[str]] | None = None
+    report_address: Callable[[str], Awaitable[str]] | None = None
     """Makes the address for the delivery report of an order, by its number."""
 
     @property

@@ -1,7 +1,7 @@
 """From what somebody wants to an order in the queue: draft, quote, approval, order."""
 
 from elks_mcp.domain.consent import quote
-from elks_mcp.domain.guards.rules import Facts, find, is_on
+from elks_mcp.domain.guards.rules import Facts, check_draft, is_on
 from elks_mcp.domain.models import (
     Approval,
     Approver,
@@ -19,13 +19,13 @@ from elks_mcp.domain.models import (
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import PERSON_ONLY, Policy
-from elks_mcp.domain.taint import Shown, Strangers, find_taint, shown_from
+from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, shown_from
 from elks_mcp.domain.text import measure, shows_nothing, unsendable
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.store import Pace, Placed, Prior, Storage
+from elks_mcp.store import Pace, Placed, PriorOrders, Storage
 
 _LATEST = 200
 """Orders that are thought of when somebody begins to type a number."""
@@ -42,7 +42,7 @@ class Orders:
         self,
         client: ElksClient,
         storage: Storage,
-        strangers: Strangers,
+        taint_log: TaintLog,
         own_numbers: OwnNumbers,
         policy: Policy,
         clock: Clock,
@@ -52,7 +52,7 @@ class Orders:
     ) -> None:
         self._client = client
         self._storage = storage
-        self._strangers = strangers
+        self._taint_log = taint_log
         self._own_numbers = own_numbers
         self._policy = policy
         self._clock = clock
@@ -60,13 +60,13 @@ class Orders:
         self._may_quote = may_quote and not policy.hides_unknown
         """Whether the caller may be shown what the recipient wrote."""
 
-    def of(self, caller: str, strangers: Strangers, client: ElksClient, *, may_quote: bool) -> "Orders":
+    def of(self, caller: str, taint_log: TaintLog, client: ElksClient, *, may_quote: bool) -> "Orders":
         """Make and find those of another caller, who was shown other strangers' words.
 
         `may_quote`: the caller may read received texts, so findings may quote them.
         """
         rest = self._own_numbers, self._policy, self._clock
-        return Orders(client, self._storage, strangers, *rest, caller, may_quote=may_quote)
+        return Orders(client, self._storage, taint_log, *rest, caller, may_quote=may_quote)
 
     def draft(
         self,
@@ -139,14 +139,14 @@ class Orders:
             quoted_at=self._clock.now(),
         )
 
-    async def look_back(self, draft: Draft) -> Prior:
+    async def find_prior(self, draft: Draft) -> PriorOrders:
         """Say what a call repeats, by its idempotency key or by being the same again, and what waits.
 
         Raises:
             InvalidInput: the key was used for another message.
         """
-        book = (await self._storage.open()).book
-        return await book.look_back(draft, dedupe=self._dedupes, shown=self._shown)
+        order_store = (await self._storage.open()).orders
+        return await order_store.find_prior(draft, dedupe=self._dedupes, shown=self._shown)
 
     async def find_order(self, number: str) -> Order | None:
         """Find an order of the caller's by its own number, its approval's, or 46elks' id for its message.
@@ -159,18 +159,22 @@ class Orders:
             if is_ours:
                 raise NotFound("There is no order by that number here.", hint="Nothing was ordered here yet.")
             return None
-        book = (await self._storage.open()).book
-        return await (book.get(number, caller=self._caller) if is_ours else book.find(number, self._caller))
+        order_store = (await self._storage.open()).orders
+        return await (
+            order_store.get(number, caller=self._caller)
+            if is_ours
+            else order_store.find(number, self._caller)
+        )
 
     async def find_latest(self, to: Number) -> Order | None:
         """Find the latest order of the caller's to a number that 46elks accepted."""
-        return await (await self._storage.open()).book.find_latest(to, self._caller)
+        return await (await self._storage.open()).orders.find_latest(to, self._caller)
 
     async def list_latest(self) -> list[Order]:
         """List the latest orders of the caller's, the newest first; none where nothing was ever ordered."""
         if not self._storage.exists:
             return []
-        return await (await self._storage.open()).book.list_latest(_LATEST, self._caller)
+        return await (await self._storage.open()).orders.list_latest(_LATEST, self._caller)
 
     async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
         """Place the order, to be sent or to wait for a person; or return the one it repeats.
@@ -182,21 +186,21 @@ class Orders:
             Refused: a guard minds what happened since the quote.
             NotApproved: a person has to agree by now, and none was asked.
         """
-        book = (await self._storage.open()).book
+        order_store = (await self._storage.open()).orders
         check = self._recheck_unasked if approval.approver is Approver.POLICY else self.recheck
-        return await book.place(approval, check, dedupe=self._dedupes, pace=pace, shown=self._shown)
+        return await order_store.place(approval, check, dedupe=self._dedupes, pace=pace, shown=self._shown)
 
     async def approve(self, order: Order) -> Placed:
         """Let a waiting order go, after a person's yes."""
-        return await (await self._storage.open()).book.approve(order.id, self.recheck)
+        return await (await self._storage.open()).orders.approve(order.id, self.recheck)
 
     async def cancel(self, order: Order, why: str) -> Order:
         """Cancel an order that waits or is queued; return how it stands."""
-        return await (await self._storage.open()).book.cancel(order.id, why)
+        return await (await self._storage.open()).orders.cancel(order.id, why)
 
     def recheck(self, draft: Draft, price: Money, recall: Recall) -> str:
         """Hear again, before an order is placed or let go, the guards that what is remembered concerns."""
-        return self._objections(draft, price, recall, _OF_MEMORY)
+        return self._list_refusals(draft, price, recall, _OF_MEMORY)
 
     def _recheck_unasked(self, draft: Draft, price: Money, recall: Recall) -> str:
         """Recheck an order that nobody was asked about: other calls may have spread texts meanwhile.
@@ -208,17 +212,17 @@ class Orders:
         for each in of_effect(findings, Effect.ASK):
             if each.guard in PERSON_ONLY:
                 raise NotApproved(each.reason, hint="Call again: this time a person is asked.")
-        return self._objections(draft, price, recall, _OF_MEMORY)
+        return self._list_refusals(draft, price, recall, _OF_MEMORY)
 
     def recheck_last(self, draft: Draft, price: Money, recall: Recall) -> str:
         """Hear, just before a text goes out, who said STOP and what is spent; the rest was heard."""
-        return self._objections(draft, price, recall, _OF_MEMORY - {"velocity"})
+        return self._list_refusals(draft, price, recall, _OF_MEMORY - {"velocity"})
 
     @property
     def _dedupes(self) -> bool:
         return is_on("repeated", self._policy)
 
-    def _objections(self, draft: Draft, price: Money, recall: Recall, guards: frozenset[str]) -> str:
+    def _list_refusals(self, draft: Draft, price: Money, recall: Recall, guards: frozenset[str]) -> str:
         findings = self._find(draft, Estimate(price=price), recall, live=True)
         return listed(tuple(each for each in of_effect(findings, Effect.REFUSE) if each.guard in guards))
 
@@ -243,9 +247,9 @@ class Orders:
 
     async def _note_shown(self, message: Message) -> None:
         now = self._clock.now()
-        self._strangers.note([message], now)
-        if self._storage.place.url:
-            await (await self._storage.open()).shown.note(self._caller, shown_from([message], now))
+        self._taint_log.record([message], now)
+        if self._storage.location.url:
+            await (await self._storage.open()).taint.record(self._caller, shown_from([message], now))
 
     def _find(
         self,
@@ -266,17 +270,17 @@ class Orders:
             own_numbers=self._own_numbers.known,
             taint=recall.taint if recall else find_taint(self._shown, draft.to),
         )
-        return find(draft, facts, self._policy)
+        return check_draft(draft, facts, self._policy)
 
     async def _recall(self, draft: Draft, *, live: bool) -> Recall | None:
         """Recall what bears on a draft. Who only prices does not make a store that is not there yet."""
         if not live and not self._storage.exists:
             return None
-        return await (await self._storage.open()).book.recall(draft, self._shown)
+        return await (await self._storage.open()).orders.recall(draft, self._shown)
 
     @property
-    def _shown(self) -> tuple[Shown, ...]:
-        return self._strangers.at_work(self._clock.now())
+    def _shown(self) -> tuple[ShownText, ...]:
+        return self._taint_log.list_active(self._clock.now())
 
     def _default_sender(self) -> Sender:
         if self._policy.sender is None:

@@ -15,12 +15,12 @@ from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.clock import Clock, Deadline
-from elks_mcp.sending.attempt import Sending
+from elks_mcp.sending.attempt import Attempts
 from elks_mcp.sending.doubts import clear_doubts
-from elks_mcp.sending.options import LEASE_SPARE, MOST_AT_ONCE, Habits
+from elks_mcp.sending.options import LEASE_SPARE, MOST_AT_ONCE, OutboxOptions
 from elks_mcp.sending.orders import Orders
-from elks_mcp.sending.waiters import Board
-from elks_mcp.store import Idle, Outlook, Placed, Prospect, Storage
+from elks_mcp.sending.waiters import OrderWaiters
+from elks_mcp.store import DueWork, Idle, Placed, QueueEstimate, Storage
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
@@ -33,10 +33,10 @@ _FIRST_LOOK = timedelta(seconds=1)
 _SOONEST, _SOON, _LATER = timedelta(milliseconds=50), timedelta(seconds=1), timedelta(seconds=15)
 """Between two looks at the store: at least; while a person is asked; and where nothing is known to come."""
 
-_NEWS_AT_LEAST_EVERY = timedelta(milliseconds=250)
+_POLL_INTERVAL = timedelta(milliseconds=250)
 """Another process may be sending what we wait for."""
 
-_BETWEEN_TIDYING = timedelta(hours=1)
+_BETWEEN_CLEANUPS = timedelta(hours=1)
 
 _AT_ONCE = 2 * MOST_AT_ONCE
 """Requests under way."""
@@ -52,15 +52,15 @@ class Outbox:
         dispatcher: Dispatcher,
         orders: Orders,
         clock: Clock,
-        habits: Habits,
+        options: OutboxOptions,
     ) -> None:
         self._client = client
         self._storage = storage
-        self._sending = Sending(client, dispatcher, clock)
+        self._attempts = Attempts(client, dispatcher, clock)
         self._orders = orders
         self._clock = clock
-        self._habits = habits
-        self._board = Board()
+        self._options = options
+        self._waiters = OrderWaiters()
         self._own: set[str] = set()
         """What was handed over here, where nothing else is sent."""
         self._next_look = clock.now()
@@ -72,16 +72,22 @@ class Outbox:
         self._posts: TaskGroup | None = None
         """Where requests are made, for as long as we run."""
         self._is_clearing = False
-        self._tidy_at = clock.now()
+        self._delete_expired_at = clock.now()
         self.looked_at = clock.now()
         """When it last saw whether there is something to do; it does several times a minute."""
 
     @classmethod
     def over(
-        cls, api: Api, client: ElksClient, storage: Storage, orders: Orders, clock: Clock, habits: Habits
+        cls,
+        api: Api,
+        client: ElksClient,
+        storage: Storage,
+        orders: Orders,
+        clock: Clock,
+        options: OutboxOptions,
     ) -> Self:
         """Make one that sends through `api`. Nobody else need know what opens the money door."""
-        return cls(client, storage, Dispatcher(api, habits.report_to), orders, clock, habits)
+        return cls(client, storage, Dispatcher(api, options.report_address), orders, clock, options)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -109,7 +115,7 @@ class Outbox:
             InvalidInput, Refused: as `Orders.place` does.
         """
         with anyio.CancelScope(shield=True):
-            posts = None if self._habits.only_own else self._posts
+            posts = None if self._options.only_own else self._posts
             if posts is None or not self._try_reserve():
                 placed = await self._orders.place(approval)
             else:
@@ -124,9 +130,9 @@ class Outbox:
         try:
             store = await self._storage.open()
             deadline = Deadline(self._clock, LEASE_SPARE)  # begins before the lease, so it ends before
-            placed = await self._orders.place(approval, self._habits.pace)
+            placed = await self._orders.place(approval, self._options.pace)
             if placed.claim:
-                self._board.expect(placed.order.id)
+                self._waiters.expect(placed.order.id)
                 posts.start_soon(self._send, store, placed.claim, deadline)
             return placed
         finally:
@@ -135,9 +141,9 @@ class Outbox:
 
     def hand_over(self, order: Order) -> None:
         """Say that there is something to send, whose recipient was just looked up for a STOP."""
-        if self._habits.only_own:
+        if self._options.only_own:
             self._own.add(order.id)
-        self._board.expect(order.id)
+        self._waiters.expect(order.id)
         self._handed_over.add(order.id)
         self._woken.set()
 
@@ -151,26 +157,26 @@ class Outbox:
         try:
             return await self._wait(order, within)
         finally:
-            self._board.forget(order.id)
+            self._waiters.forget(order.id)
 
     async def _wait(self, order: Order, within: timedelta) -> Order:
-        deadline, news = self._clock.now() + within, self._board.listen(order.id)
+        deadline, news = self._clock.now() + within, self._waiters.subscribe(order.id)
         store = await self._storage.open()
-        if not self._board.is_untouched(order.id):
-            order = await store.book.get(order.id)
+        if not self._waiters.is_untouched(order.id):
+            order = await store.orders.get(order.id)
         while order.is_moving and (now := self._clock.now()) < deadline:
-            await self._clock.wait_for(news.came.wait(), until=min(deadline, now + _NEWS_AT_LEAST_EVERY))
-            told, news = news.order, self._board.listen(order.id)
-            order = told or await store.book.get(order.id)
+            await self._clock.wait_for(news.arrived.wait(), until=min(deadline, now + _POLL_INTERVAL))
+            told, news = news.order, self._waiters.subscribe(order.id)
+            order = told or await store.orders.get(order.id)
             if order.state is OrderState.QUEUED and await store.queue.find_pause():
                 break
         return order
 
-    async def foresee(self, order: Order) -> Prospect | None:
+    async def estimate(self, order: Order) -> QueueEstimate | None:
         """Say when an order may go out; None where it is not queued."""
         if order.state is not OrderState.QUEUED:
             return None
-        return await (await self._storage.open()).queue.foresee(order.id, self._habits.pace)
+        return await (await self._storage.open()).queue.estimate(order.id, self._options.pace)
 
     # ── the worker ──
 
@@ -203,19 +209,19 @@ class Outbox:
             await self._clock.wait_for(self._woken.wait(), until=self._clock.now() + wait)
             self.looked_at = self._clock.now()
             if await self._storage.has_work():
-                if not self._habits.only_own:
+                if not self._options.only_own:
                     break
-                await self._try_tidy()
+                await self._try_delete_expired()
             wait = _LATER
-        self._tidy_at = self._clock.now() + _BETWEEN_TIDYING  # since opening the store does it
+        self._delete_expired_at = self._clock.now() + _BETWEEN_CLEANUPS  # since opening the store does it
 
-    async def _try_tidy(self) -> None:
+    async def _try_delete_expired(self) -> None:
         """Throw away what nobody needs any more, once an hour, where nothing is sent."""
-        if self._clock.now() < self._tidy_at:
+        if self._clock.now() < self._delete_expired_at:
             return
-        self._tidy_at = self._clock.now() + _BETWEEN_TIDYING
+        self._delete_expired_at = self._clock.now() + _BETWEEN_CLEANUPS
         try:
-            await (await self._storage.open()).upkeep.tidy()
+            await (await self._storage.open()).cleanup.delete_expired()
         except ElksError as error:
             log.error("what is remembered cannot be tidied up: %s", error)  # noqa: TRY400
 
@@ -230,11 +236,11 @@ class Outbox:
         self._handed_over.clear()
         # Before looking: who wakes us from here on brings it forward.
         self._next_look = self._clock.now() + _LATER
-        outlook = await store.queue.look()
-        wait = await self._catch_up(store, outlook, readers)
-        left = await self._send_due(store, posts, outlook.queued)
+        due = await store.queue.find_due_work()
+        wait = await self._catch_up(store, due, readers)
+        left = await self._send_due(store, posts, due.queued)
         if isinstance(left, Idle):
-            wait = await self._rest(store, left, wait)
+            wait = await self._find_wait(store, left, wait)
         elif left:
             wait = timedelta()
         self._next_look = min(self._next_look, self._clock.now() + wait)
@@ -250,19 +256,19 @@ class Outbox:
             left -= step
         return left
 
-    async def _rest(self, store: "Store", idle: Idle, wait: timedelta) -> timedelta:
+    async def _find_wait(self, store: "Store", idle: Idle, wait: timedelta) -> timedelta:
         """Say how long there is nothing to do, where nothing can be claimed."""
         if idle.pause:
-            self._board.announce_all()
+            self._waiters.notify_all()
             if not idle.wait:
-                await self._sending.probe(store, idle.pause)
+                await self._attempts.probe(store, idle.pause)
                 return timedelta()
         # With no time to wait, and nothing claimed, somebody else is at it just now.
         return wait if idle.wait is None else min(wait, idle.wait or _SOONEST)
 
     async def _send_next(self, store: "Store", posts: TaskGroup, queued: int) -> Idle | int:
         """Claim the orders whose turn it is and begin to send them, and say how many; or why none."""
-        wanted = min(queued, self._habits.at_once)
+        wanted = min(queued, self._options.at_once)
         reserved = 0
         step: list[Claim] | Idle = []
         try:
@@ -271,8 +277,8 @@ class Outbox:
                 reserved += 1
             with anyio.CancelScope(shield=True):  # what is claimed is sent, even if we are stopped just now
                 deadline = Deadline(self._clock, LEASE_SPARE)  # begins before the lease, so it ends before
-                only = self._own if self._habits.only_own else None
-                pace, check = self._habits.pace, self._orders.recheck_last
+                only = self._own if self._options.only_own else None
+                pace, check = self._options.pace, self._orders.recheck_last
                 step = await store.queue.claim(pace, check, most=wanted, only=only)
                 for claim in [] if isinstance(step, Idle) else step:
                     self._handed_over.discard(claim.order_id)
@@ -290,26 +296,26 @@ class Outbox:
             return False
         return True
 
-    async def _catch_up(self, store: "Store", outlook: Outlook, readers: TaskGroup) -> timedelta:
+    async def _catch_up(self, store: "Store", due: DueWork, readers: TaskGroup) -> timedelta:
         """See to what is overdue; say when to look again."""
-        if self._clock.now() >= self._tidy_at:
-            self._tidy_at = self._clock.now() + _BETWEEN_TIDYING
-            await store.upkeep.tidy()
-        if outlook.lapsed:
-            await store.queue.lapse()
-        if outlook.doubtful and not self._is_clearing:
+        if self._clock.now() >= self._delete_expired_at:
+            self._delete_expired_at = self._clock.now() + _BETWEEN_CLEANUPS
+            await store.cleanup.delete_expired()
+        if due.lapsed:
+            await store.queue.end_expired_leases()
+        if due.doubtful and not self._is_clearing:
             self._is_clearing = True
             readers.start_soon(self._clear_doubts, store)
-        if outlook.overdue:
-            await store.book.expire_waiting()
-        lets_go = outlook.approved and not self._habits.only_own
-        if (lets_go or outlook.queued) and self._habits.look:
-            await self._habits.look()  # what waited may have been answered with STOP meanwhile
-        if lets_go and await store.book.release_approved(self._orders.recheck):
+        if due.overdue:
+            await store.orders.expire_waiting()
+        lets_go = due.approved and not self._options.only_own
+        if (lets_go or due.queued) and self._options.refresh_history:
+            await self._options.refresh_history()  # what waited may have been answered with STOP meanwhile
+        if lets_go and await store.orders.release_approved(self._orders.recheck):
             self.wake()  # to send what was let go
-        if outlook.waiting or self._is_clearing:
+        if due.waiting or self._is_clearing:
             return _SOON
-        return _LATER if outlook.again_in is None else min(max(outlook.again_in, _SOONEST), _LATER)
+        return _LATER if due.again_in is None else min(max(due.again_in, _SOONEST), _LATER)
 
     # ── sending ──
 
@@ -318,10 +324,10 @@ class Outbox:
         order: Order | None = None
         with anyio.CancelScope(shield=True):
             try:
-                order = await self._sending.send(store, claim, deadline)
+                order = await self._attempts.send(store, claim, deadline)
             finally:
                 self._under_way.release()
-                self._board.announce(claim.order_id, order)
+                self._waiters.notify(claim.order_id, order)
                 if order is None or order.state is not OrderState.SENT:
                     self.wake()
                 else:
@@ -330,8 +336,8 @@ class Outbox:
     async def _clear_doubts(self, store: "Store") -> None:
         """Find out what became of the orders in doubt, and tell who waits for them."""
         try:
-            for order_id in await clear_doubts(store, self._client, self._habits.quiet):
-                self._board.announce(order_id)
+            for order_id in await clear_doubts(store, self._client, self._options.quiet):
+                self._waiters.notify(order_id)
             self.wake()
         except ElksError as error:
             log.error("orders in doubt cannot be looked into for now: %s", error)  # noqa: TRY400

@@ -7,20 +7,20 @@ import anyio
 from elks_mcp.domain.models import Order
 
 
-class News:
+class OrderUpdate:
     """What somebody waits to hear of an order."""
 
     def __init__(self) -> None:
-        self.came = anyio.Event()
+        self.arrived = anyio.Event()
         self.order: Order | None = None
         """How it stands now; None where that has to be looked up."""
 
 
-class Board:
+class OrderWaiters:
     """Where news are announced, and who waits for them listens."""
 
     def __init__(self) -> None:
-        self._awaited: WeakValueDictionary[str, News] = WeakValueDictionary()
+        self._awaited: WeakValueDictionary[str, OrderUpdate] = WeakValueDictionary()
         """Who waits for an order's news holds them; with the last of them they go."""
         self._untouched: set[str] = set()
 
@@ -36,18 +36,18 @@ class Board:
         """Expect nothing any more."""
         self._untouched.discard(order_id)
 
-    def listen(self, order_id: str) -> News:
+    def subscribe(self, order_id: str) -> OrderUpdate:
         """Listen for news of an order. This comes before looking, so that nothing happens unheard."""
-        return self._awaited.setdefault(order_id, News())
+        return self._awaited.setdefault(order_id, OrderUpdate())
 
-    def announce(self, order_id: str, order: Order | None = None) -> None:
+    def notify(self, order_id: str, order: Order | None = None) -> None:
         """Tell all who wait for an order that something became of it."""
         self._untouched.discard(order_id)
         if news := self._awaited.pop(order_id, None):
             news.order = order
-            news.came.set()
+            news.arrived.set()
 
-    def announce_all(self) -> None:
+    def notify_all(self) -> None:
         """Tell everybody to look for themselves."""
         for order_id in list(self._awaited):
-            self.announce(order_id)
+            self.notify(order_id)

@@ -49,16 +49,16 @@ from elks_mcp.settings.parsers import (
 )
 from elks_mcp.settings.problems import (
     PRIVATE,
-    Fault,
+    SettingProblem,
     Unreadable,
     describe_value,
-    explain_faults,
+    explain_problems,
     find_credential_slips,
     find_secrets,
     find_slip,
     may_show,
 )
-from elks_mcp.store import Account, Place
+from elks_mcp.store import AccountKey, StateLocation
 from elks_mcp.store.private_files import is_open_to_all
 
 Switch = Annotated[bool, BeforeValidator(read_switch)]
@@ -223,9 +223,9 @@ class Settings(BaseModel):
         return Credentials(self.api_username, self.api_password)
 
     @property
-    def account(self) -> Account:
+    def account(self) -> AccountKey:
         """The account whose rows of the state are used; in the sandbox it is the simulated one instead."""
-        return Account(self.base_url, self.credentials.username if self.credentials else "")
+        return AccountKey(self.base_url, self.credentials.username if self.credentials else "")
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -238,11 +238,11 @@ class Settings(BaseModel):
         """How long after one reading of history comes the next, while somebody waits."""
         return timedelta(seconds=self.poll_seconds or (1 if self.sandbox else 10))
 
-    def place(self) -> Place:
+    def state_location(self) -> StateLocation:
         """Say where state is kept: in the sandbox, nowhere."""
         if self.sandbox:
-            return Place()
-        return Place(
+            return StateLocation()
+        return StateLocation(
             folder=self.state_dir or default_state_dir(),
             url=self.database_url,
             key=self.secret_key,
@@ -310,7 +310,7 @@ class Configuration:
     slips: tuple[str, ...] = ()
     """Sentences about values that can be read and are likely not what was meant; none repeats a value."""
 
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[SettingProblem, ...] = ()
     """What cannot be read; `settings` lacks these values, so nothing may be done by them."""
 
     def lacks(self, *variables: str) -> bool:
@@ -359,7 +359,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
     """
     configuration = read(environ)
     if configuration.faults:
-        raise Misconfigured(explain_faults(configuration.faults))
+        raise Misconfigured(explain_problems(configuration.faults))
     return configuration
 
 
@@ -374,7 +374,7 @@ def read(environ: Mapping[str, str]) -> Configuration:
         faults += [_describe(each, origins, secrets) for each in error.errors(include_url=False)]
         values = _without(values, {fault.setting for fault in faults})
         settings = Settings.model_validate(values)
-    mistaken, unknown = _strangers(present)
+    mistaken, unknown = _taint_log(present)
     known = {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
     files = {name: present.get(f"{name}_FILE") for name in _SECRETS_AS_FILE}
     return Configuration(
@@ -389,7 +389,7 @@ def read(environ: Mapping[str, str]) -> Configuration:
     )
 
 
-def _gather(present: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[Fault]]:
+def _gather(present: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str], list[SettingProblem]]:
     """Gather the values of all settings, and the variable that each came from."""
     values, origins, faults = {}, {}, []
     for name in NAMES:
@@ -397,10 +397,10 @@ def _gather(present: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str],
         try:
             value = present.get(name) if path is None else _read_named_file(name, path, present)
         except Unreadable as error:
-            faults.append(Fault(name, str(error)))
+            faults.append(SettingProblem(name, str(error)))
             continue
         if value is not None and not _is_utf8(value):
-            faults.append(Fault(name, f"{name} holds bytes that are not UTF-8."))
+            faults.append(SettingProblem(name, f"{name} holds bytes that are not UTF-8."))
         elif value is not None:
             values[name], origins[name] = value, name if path is None else f"{name}_FILE"
     return values, origins, faults
@@ -448,7 +448,7 @@ def _read_named_file(name: str, path: str, present: Mapping[str, str]) -> str:
     return text
 
 
-def _describe(fault: Any, origins: Mapping[str, str], secrets: frozenset[str]) -> Fault:
+def _describe(fault: Any, origins: Mapping[str, str], secrets: frozenset[str]) -> SettingProblem:
     """Say what is wrong with a value, from one of pydantic's `ErrorDetails`.
 
     What stands in a file is not shown: the path may name another file than the operator meant.
@@ -462,15 +462,15 @@ def _describe(fault: Any, origins: Mapping[str, str], secrets: frozenset[str]) -
     label = describe_value(origins[name], value, shown=shown)
     # The words in between keep `mask` from taking the value and a limit behind it for one number.
     text = f"{label} is not valid: {said.rstrip('.')}. {find_slip(value)}"
-    return Fault(name, text.rstrip())
+    return SettingProblem(name, text.rstrip())
 
 
-def _strangers(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def _taint_log(present: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
     known = {*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)}
     ours = [name for name in sorted(present) if name.startswith("ELKS_") or name in _MISTAKES]
-    strangers = [name for name in ours if name not in known]
-    mistaken = {name: right for name in strangers if (right := _meant(name, known)) is not None}
-    return mistaken, tuple(name for name in strangers if name not in mistaken)
+    taint_log = [name for name in ours if name not in known]
+    mistaken = {name: right for name in taint_log if (right := _meant(name, known)) is not None}
+    return mistaken, tuple(name for name in taint_log if name not in mistaken)
 
 
 def _meant(name: str, known: set[str]) -> str | None:

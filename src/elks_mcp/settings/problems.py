@@ -21,7 +21,7 @@ class Unreadable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class SettingProblem:
     """A part of the configuration that cannot be read."""
 
     setting: str
@@ -31,7 +31,7 @@ class Fault:
     """What is wrong and how to write it: one line, full sentences. It may hold a number, never a secret."""
 
 
-def explain_faults(faults: Iterable[Fault]) -> str:
+def explain_problems(faults: Iterable[SettingProblem]) -> str:
     """Say in one line what is wrong; without numbers, since it may end in a client's log."""
     return mask(" ".join(fault.text for fault in faults))
 

@@ -5,36 +5,36 @@ costs nothing.
 """
 
 from elks_mcp.store.db.hashes import SHORTEST_KEY
-from elks_mcp.store.location import Account, Place
+from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.storage import Storage
 from elks_mcp.store.values import (
     Arrival,
+    DueWork,
     Idle,
     Issued,
     KnownTokens,
-    Outlook,
     Pace,
     PauseReason,
     Placed,
-    Prior,
-    Prospect,
+    PriorOrders,
+    QueueEstimate,
     Wanted,
 )
 
 __all__ = [
     "SHORTEST_KEY",
-    "Account",
+    "AccountKey",
     "Arrival",
+    "DueWork",
     "Idle",
     "Issued",
     "KnownTokens",
-    "Outlook",
     "Pace",
     "PauseReason",
-    "Place",
     "Placed",
-    "Prior",
-    "Prospect",
+    "PriorOrders",
+    "QueueEstimate",
+    "StateLocation",
     "Storage",
     "Wanted",
 ]

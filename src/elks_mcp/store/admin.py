@@ -18,7 +18,7 @@ from elks_mcp.store.db.changes import change, close, without_text
 from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import accounts, orders
 from elks_mcp.store.db.transactions import Database, Tx, list_accounts, reading, writing
-from elks_mcp.store.location import Account, Place
+from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.orders import KEPT_WAITING_TO_GO, expire_waiting
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.store.values import PauseReason
@@ -29,11 +29,11 @@ _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
 _BEFORE_THE_WIRE = frozenset({OrderState.WAITING, OrderState.QUEUED})
 
 
-class Filed(NamedTuple):
+class OrderRecord(NamedTuple):
     """An order as it lies there."""
 
     order: Order
-    owner: Account
+    owner: AccountKey
     approved: bool
     """Whether a person approved it in a terminal."""
 
@@ -44,26 +44,26 @@ class Filed(NamedTuple):
 class Pause(NamedTuple):
     """Why nothing of an account is sent for now."""
 
-    owner: Account
+    owner: AccountKey
     reason: PauseReason
 
 
 @asynccontextmanager
-async def open_database(place: Place, clock: Clock | None = None) -> AsyncIterator[Database]:
+async def open_database(location: StateLocation, clock: Clock | None = None) -> AsyncIterator[Database]:
     """Open a database as nobody in particular.
 
     Raises:
         StateUnavailable, Misconfigured: it cannot be used.
     """
-    hasher = await anyio.to_thread.run_sync(find_hasher, place)
-    database = await Database.open(place, hasher, clock)
+    hasher = await anyio.to_thread.run_sync(find_hasher, location)
+    database = await Database.open(location, hasher, clock)
     try:
         yield database
     finally:
         await database.close()
 
 
-class Desk:
+class OrderAdmin:
     """The orders of all accounts of a database. Each method is one transaction.
 
     No server need run: what waited too long is over as soon as anybody looks.
@@ -73,27 +73,27 @@ class Desk:
         self._database = database
 
     @writing
-    def get(self, tx: Tx, number: str) -> Filed:
+    def get(self, tx: Tx, number: str) -> OrderRecord:
         """Return an order by its own number, or by its approval's.
 
         Raises:
             NotFound: there is none by that number.
         """
-        return _filed(tx, _decide_about(tx, number))
+        return _build_record(tx, _decide_about(tx, number))
 
     @writing
-    def list_waiting(self, tx: Tx) -> list[Filed]:
+    def list_waiting(self, tx: Tx) -> list[OrderRecord]:
         """List what waits for a person, or for a server after a person's yes; what expires first, first."""
         lock_all(tx)
         waiting = _all().where(orders.c.state == OrderState.WAITING)
-        return [_filed(tx, row) for row in tx.all(waiting.order_by(orders.c.due_at, orders.c.id))]
+        return [_build_record(tx, row) for row in tx.all(waiting.order_by(orders.c.due_at, orders.c.id))]
 
     @writing
-    def list_orders(self, tx: Tx, limit: int) -> list[Filed]:
+    def list_orders(self, tx: Tx, limit: int) -> list[OrderRecord]:
         """List orders, those that are unfinished or unknown first, then by their latest change."""
         lock_all(tx)
         listed = _all().order_by(orders.c.state.in_(_OPEN).desc(), orders.c.changed_at.desc(), orders.c.id)
-        return [_filed(tx, row) for row in tx.all(listed.limit(limit))]
+        return [_build_record(tx, row) for row in tx.all(listed.limit(limit))]
 
     @reading
     def count(self, tx: Tx) -> dict[OrderState, int]:
@@ -102,7 +102,7 @@ class Desk:
         return {OrderState(row.state): row.number for row in tx.all(counted)}
 
     @reading
-    def list_accounts(self, tx: Tx) -> list[Account]:
+    def list_accounts(self, tx: Tx) -> list[AccountKey]:
         """List the accounts whose rows these are."""
         return list_accounts(tx)
 
@@ -120,7 +120,7 @@ class Desk:
         return f"SQLite, {'write-ahead log' if journal == 'wal' else 'rollback journal'}"
 
     @writing
-    def approve(self, tx: Tx, number: str) -> Filed:
+    def approve(self, tx: Tx, number: str) -> OrderRecord:
         """Mark a waiting order as approved by a person; return how it stands now.
 
         Nothing else is changed: what does not wait any more, or was approved before, stays as it is.
@@ -132,7 +132,7 @@ class Desk:
         if row.state == OrderState.WAITING and row.approved_at is None:
             marks = {"approved_at": tx.now, "approver": Approver.TERMINAL}
             change(tx, row.id, due_at=tx.now + KEPT_WAITING_TO_GO, **marks)
-        return _filed(tx, _get(tx, row.id))
+        return _build_record(tx, _get(tx, row.id))
 
     @writing
     def cancel(self, tx: Tx, number: str) -> Order:
@@ -202,8 +202,8 @@ def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
     raise NotFound("There is no order by that number here.", hint="To list them: `elks-mcp outbox`.")
 
 
-def _filed(tx: Tx, row: Row[Any]) -> Filed:
-    return Filed(
+def _build_record(tx: Tx, row: Row[Any]) -> OrderRecord:
+    return OrderRecord(
         order=parse_order(row),
         owner=_owner(row),
         approved=row.approved_at is not None,
@@ -221,5 +221,5 @@ def _list_pauses(tx: Tx) -> list[Pause]:
     ]
 
 
-def _owner(row: Row[Any]) -> Account:
-    return Account(row.base_url, row.username)
+def _owner(row: Row[Any]) -> AccountKey:
+    return AccountKey(row.base_url, row.username)

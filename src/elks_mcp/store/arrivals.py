@@ -169,7 +169,7 @@ def _parse(row: Row[Any]) -> Arrival:
     return Arrival(row.position, row.message_id, row.sender_hash, row.received_at, row.is_known)
 
 
-def note_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
+def record_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
     """Store which texts came in, each once, the oldest first."""
     since = tx.now - ARRIVALS_KEPT
     inbound = {each.id: each for each in messages if each.direction is Direction.INBOUND}
@@ -189,7 +189,7 @@ def note_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection[s
         tx.announce()
 
 
-def forget_arrivals(tx: Tx) -> None:
+def delete_old_arrivals(tx: Tx) -> None:
     """Forget what came in long ago."""
     ours = arrivals.c.account_id == tx.account_id
     tx.execute(delete(arrivals).where(ours, arrivals.c.heard_at < tx.now - ARRIVALS_KEPT))

@@ -15,14 +15,14 @@ from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.known_numbers import DAY, sum_spent
 from elks_mcp.store.opt_outs import opted_out_at
 from elks_mcp.store.pace import find_idle, find_slot, take_slots
-from elks_mcp.store.values import Check, Idle, Pace
+from elks_mcp.store.values import DraftCheck, Idle, Pace
 
 KEPT = timedelta(hours=1)
 """How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""
 
 
 def claim_due(
-    tx: Tx, pace: Pace, check: Check, *, most: int, only: Collection[str] | None
+    tx: Tx, pace: Pace, check: DraftCheck, *, most: int, only: Collection[str] | None
 ) -> list[Claim] | Idle:
     """Claim the orders whose turn it is, or say how long to wait."""
     if idle := find_idle(tx, pace):
@@ -68,7 +68,7 @@ def is_queued(tx: Tx, only: Collection[str] | None = None) -> ColumnElement[bool
     return queued if only is None else and_(queued, orders.c.id.in_(only))
 
 
-def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: Check) -> list[Claim]:
+def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) -> list[Claim]:
     """Claim orders, a slot of the pace for each, as long as slots may be taken yet.
 
     It stops at one that may not go out any more, and ends that: from then on less is spent than was recalled.
@@ -139,7 +139,7 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
     }
 
 
-def _end_if_unwanted(tx: Tx, row: Row[Any], check: Check) -> bool:
+def _end_if_unwanted(tx: Tx, row: Row[Any], check: DraftCheck) -> bool:
     """End an order that may not go out any more."""
     if tx.now - row.placed_at > KEPT:
         _expire(tx, row)

@@ -5,13 +5,13 @@ from datetime import timedelta
 from sqlalchemy import and_, delete, or_, update
 
 from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
-from elks_mcp.store.arrivals import forget_arrivals
+from elks_mcp.store.arrivals import delete_old_arrivals
 from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import Database, Tx, deciding
-from elks_mcp.store.known_numbers import note_sent
+from elks_mcp.store.known_numbers import record_sent
 from elks_mcp.store.orders import expire_waiting
-from elks_mcp.store.taint import forget_shown
+from elks_mcp.store.taint import delete_old_taint
 
 ROWS_KEPT = timedelta(days=90)
 """How long is known that an order was, without its text."""
@@ -23,23 +23,23 @@ UNKNOWN_TEXT_KEPT = timedelta(days=7)
 _SETTLED = (*ACCEPTED, *NEVER_SENT)
 
 
-class Upkeep:
+class Cleanup:
     """Throws away what is not needed any more."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @deciding
-    def tidy(self, tx: Tx) -> None:
+    def delete_expired(self, tx: Tx) -> None:
         """Throw away old rows, and texts that were kept for a while."""
         expire_waiting(tx)
         expire_queued(tx)
         ours = orders.c.account_id == tx.account_id
         old = and_(ours, orders.c.changed_at < tx.now - ROWS_KEPT, orders.c.state.not_in(UNFINISHED))
-        note_sent(tx, old)
+        record_sent(tx, old)
         tx.execute(delete(orders).where(old))
-        forget_arrivals(tx)
-        forget_shown(tx)
+        delete_old_arrivals(tx)
+        delete_old_taint(tx)
         unneeded = or_(
             and_(orders.c.state.in_(_SETTLED), orders.c.changed_at <= tx.now - self._database.retention),
             and_(orders.c.state == OrderState.UNKNOWN, orders.c.changed_at < tx.now - UNKNOWN_TEXT_KEPT),

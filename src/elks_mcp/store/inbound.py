@@ -11,11 +11,11 @@ from typing import NamedTuple
 from sqlalchemy import and_, delete, insert, select, update
 
 from elks_mcp.domain.models import Message, OrderState, Receipt, Report
-from elks_mcp.store.arrivals import note_arrivals
+from elks_mcp.store.arrivals import record_arrivals
 from elks_mcp.store.db.changes import accept, alter, change
 from elks_mcp.store.db.schema import accounts, orders, parked
 from elks_mcp.store.db.transactions import Database, Tx, deciding, reading
-from elks_mcp.store.known_numbers import note_messages
+from elks_mcp.store.known_numbers import record_messages
 from elks_mcp.store.self_caused import find_self_caused
 
 PARKED_FOR = timedelta(minutes=10)
@@ -24,7 +24,7 @@ PARKED_FOR = timedelta(minutes=10)
 _STATES = {"delivered": OrderState.DELIVERED, "failed": OrderState.FAILED}
 
 
-class Heard(NamedTuple):
+class HistoryPosition(NamedTuple):
     """How far 46elks' history was read."""
 
     until: datetime | None
@@ -37,25 +37,25 @@ class Heard(NamedTuple):
     """The time of this answer, by the database's clock."""
 
 
-class Events:
+class InboundStore:
     """Takes note of messages and delivery reports. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
-    def find_heard(self, tx: Tx) -> Heard:
+    def find_position(self, tx: Tx) -> HistoryPosition:
         """Say how far history was read, by whoever read it last for this account."""
         row = tx.first(select(accounts).where(accounts.c.id == tx.account_id))
         looked_at = row.looked_at if row else None
-        return Heard(
+        return HistoryPosition(
             until=row.heard_until if row else None,
             age=tx.now - looked_at if looked_at else None,
             now=tx.now,
         )
 
     @deciding
-    def hear(
+    def record(
         self,
         tx: Tx,
         messages: Iterable[Message],
@@ -70,48 +70,48 @@ class Events:
         read that may be a STOP.
         """
         messages = _with_likely_times(tx, messages)
-        _note(tx, messages)
+        _record_messages(tx, messages)
         for message in messages:
             if message.status in _STATES:
-                _hear(tx, Report(message_id=message.id, status=message.status))
+                _record_report(tx, Report(message_id=message.id, status=message.status))
         if until:
             ours = update(accounts).where(accounts.c.id == tx.account_id)
             gap = {"unread_at": tx.now} if has_gaps else {}
             tx.execute(ours.values(heard_until=until, looked_at=at or tx.now, **gap))
 
     @deciding
-    def hear_news(self, tx: Tx, messages: Iterable[Message], reports: Iterable[Report]) -> list[Report]:
+    def record_webhooks(self, tx: Tx, messages: Iterable[Message], reports: Iterable[Report]) -> list[Report]:
         """Put down what 46elks told us by itself, many at once; return the reports that were parked.
 
         A report that carries our order's number proves that 46elks accepted it, even if its answer to
         us was lost. A status never goes back, and delivered is the last word. A report about a message of
         which we know nothing is parked.
         """
-        _note(tx, _with_likely_times(tx, messages))
-        unknown = [report for report in reports if not _hear(tx, report)]
+        _record_messages(tx, _with_likely_times(tx, messages))
+        unknown = [report for report in reports if not _record_report(tx, report)]
         for report in unknown:
             _park(tx, report)
         return unknown
 
     @deciding
-    def hear_parked(self, tx: Tx) -> int:
+    def retry_parked(self, tx: Tx) -> int:
         """Hear again what was parked, and throw away what came of nothing; say how many still wait."""
         left = 0
         ours = parked.c.account_id == tx.account_id
         for row in tx.all(select(parked).where(ours)):
             is_over = row.parked_at < tx.now - PARKED_FOR
-            if is_over or _hear(tx, Report(message_id=row.message_id, status=row.status)):
+            if is_over or _record_report(tx, Report(message_id=row.message_id, status=row.status)):
                 tx.execute(delete(parked).where(ours, parked.c.message_id == row.message_id))
             else:
                 left += 1
         return left
 
 
-def _note(tx: Tx, messages: tuple[Message, ...]) -> None:
+def _record_messages(tx: Tx, messages: tuple[Message, ...]) -> None:
     """Store what follows from messages; one that we may have caused ourselves can only opt out."""
     caused = find_self_caused(tx, messages)
-    note_messages(tx, messages, caused)
-    note_arrivals(tx, messages, caused)
+    record_messages(tx, messages, caused)
+    record_arrivals(tx, messages, caused)
 
 
 def _with_likely_times(tx: Tx, messages: Iterable[Message]) -> tuple[Message, ...]:
@@ -134,7 +134,7 @@ def _park(tx: Tx, report: Report) -> None:
         tx.execute(update(parked).where(ours).values(status=report.status))
 
 
-def _hear(tx: Tx, report: Report) -> bool:
+def _record_report(tx: Tx, report: Report) -> bool:
     ours = select(orders).filter_by(account_id=tx.account_id).with_for_update()
     row = tx.first(ours.where(orders.c.message_id == report.message_id))
     if row is None and report.order_id:

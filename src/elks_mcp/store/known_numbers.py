@@ -26,7 +26,7 @@ from elks_mcp.domain.opt_outs import OptWord, asks
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
 from elks_mcp.store.db.transactions import Tx
-from elks_mcp.store.opt_outs import RECALLED, note_words, parse_maybe, parse_opt_out, read_news
+from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out, read_words_at_once, record_words
 
 LATELY = timedelta(minutes=10)
 UNREAD_FOR = timedelta(days=7)
@@ -117,20 +117,20 @@ _others = orders.alias("others")
 _RECALL = build_recall()
 
 
-def note_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
+def record_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
     """Note who wrote, who was written to, and who opted out.
 
     `self_caused`: ids of incoming texts that prove nothing about their sender, except that a STOP counts.
     """
     messages = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
-    read = read_news(tx, messages)
+    read = read_words_at_once(tx, messages)
     words = {
         each.id: word
         for each in messages
         if (word := read.get(each.id)) and (word is OptWord.STOP or _proves(each, word, self_caused))
     }
-    _note(tx, _news(tx, [each for each in messages if each.id not in self_caused], words))
-    note_words(tx, messages, words)
+    _record(tx, _build_rows(tx, [each for each in messages if each.id not in self_caused], words))
+    record_words(tx, messages, words)
 
 
 def _proves(message: Message, word: OptWord, self_caused: Collection[str]) -> bool:
@@ -139,7 +139,7 @@ def _proves(message: Message, word: OptWord, self_caused: Collection[str]) -> bo
     return is_timed and message.id not in self_caused
 
 
-def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:
+def record_sent(tx: Tx, which: ColumnElement[bool]) -> None:
     """Note who was written to by these orders, which are about to go."""
     changed = orders.c.changed_at
     sent = select(
@@ -150,7 +150,7 @@ def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:
     )
     accepted = and_(which, orders.c.message_id.is_not(None), orders.c.recipient_hash.is_not(None))
     rows = tx.all(sent.where(accepted).group_by(orders.c.recipient_hash))
-    _note(
+    _record(
         tx,
         [
             _contact(tx, row.recipient_hash)
@@ -160,7 +160,7 @@ def note_sent(tx: Tx, which: ColumnElement[bool]) -> None:
     )
 
 
-def _news(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> list[dict[str, Any]]:
+def _build_rows(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> list[dict[str, Any]]:
     """Sum messages up in order of their times, one row for each number."""
     rows: dict[str, dict[str, Any]] = {}
     for message in messages:
@@ -196,7 +196,7 @@ def _contact(tx: Tx, number_hash: str) -> dict[str, Any]:
     }
 
 
-def _note(tx: Tx, rows: list[dict[str, Any]]) -> None:
+def _record(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Put rows beside what is known, where what is later counts."""
     if not rows:
         return

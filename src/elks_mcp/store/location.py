@@ -14,7 +14,7 @@ DATABASE_FILE = "outbox.sqlite3"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StateLocation:
     """A state directory, or the URL of a PostgreSQL; with neither, state is gone when the process ends."""
 
     folder: Path | None = None
@@ -26,7 +26,7 @@ class Place:
     """How long texts are kept once they are not needed to send."""
 
     @property
-    def outlives_us(self) -> bool:
+    def is_durable(self) -> bool:
         """Whether anybody but this process ever sees it."""
         return self.folder is not None or self.url is not None
 
@@ -53,7 +53,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class AccountKey:
     """Whose state: 46elks' address and the API username. Nobody else's orders are seen or sent.
 
     The one place where both get their normal form: addresses that mean the same are one account.
@@ -74,7 +74,7 @@ class Account:
         return f"{self.base_url}, API username {self.username[:3]}… ({len(self.username)} characters)"
 
 
-def explain_new_account(account: Account, known: Collection[Account]) -> str:
+def explain_new_account(account: AccountKey, known: Collection[AccountKey]) -> str:
     """Say that a state knows other accounts, and not this one."""
     others = "; ".join(each.masked for each in known)
     return (

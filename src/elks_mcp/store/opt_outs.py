@@ -31,7 +31,7 @@ from elks_mcp.store.db.transactions import Database, Tx, reading, writing
 BY_TEXT, BY_PERSON = "text", "person"
 
 
-class Recorded(NamedTuple):
+class OptOutRecord(NamedTuple):
     """A number that opted out, or whose opt-out a person or START lifted."""
 
     masked: str
@@ -50,7 +50,7 @@ class OptOuts:
         self._database = database
 
     @reading
-    def list_all(self, tx: Tx) -> list[Recorded]:
+    def list_all(self, tx: Tx) -> list[OptOutRecord]:
         """List everybody who opted out, then those who are texted again; the latest first."""
         listed = select(opt_outs).order_by(opt_outs.c.opted_out.desc(), opt_outs.c.at.desc())
         return [_parse(row) for row in tx.all(listed.order_by(opt_outs.c.number_hash))]
@@ -137,7 +137,7 @@ def parse_maybe(row: Row[Any]) -> OptOut | None:
 # ── words in texts ──
 
 
-def read_news(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
+def read_words_at_once(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
     """Return what texts say that were just received, by their ids.
 
     What may be an answer was judged when it was received first; later less may be known of the question.
@@ -145,7 +145,7 @@ def read_news(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
     return read_words(messages, tx.now, lambda each, before: _find_once(tx, each, before))
 
 
-def note_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:
+def record_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:
     """Record who opted out or in by these texts, in order of their times."""
     rows: dict[str, dict[str, Any]] = {}
     for message in messages:
@@ -219,8 +219,8 @@ def _put(tx: Tx, rows: list[dict[str, Any]]) -> None:
     tx.execute(statement, sorted(rows, key=lambda row: str(row["number_hash"])))
 
 
-def _parse(row: Row[Any]) -> Recorded:
-    return Recorded(row.masked, row.opted_out, row.at, row.source == BY_PERSON, row.reason)
+def _parse(row: Row[Any]) -> OptOutRecord:
+    return OptOutRecord(row.masked, row.opted_out, row.at, row.source == BY_PERSON, row.reason)
 
 
 # ── traces ──

@@ -9,7 +9,7 @@ from sqlalchemy import Row, exists, func, insert, or_, select
 
 from elks_mcp.domain.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState, Recall
 from elks_mcp.domain.phone import Number
-from elks_mcp.domain.taint import Shown
+from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused, StateUnavailable, StateUncertain
 from elks_mcp.store.claims import claim_new
 from elks_mcp.store.db.changes import change, close
@@ -26,8 +26,8 @@ from elks_mcp.store.db.rows import (
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import Database, Tx, deciding, reading
 from elks_mcp.store.known_numbers import recall
-from elks_mcp.store.prior import find_earlier, recall_for
-from elks_mcp.store.values import Check, Pace, Placed, Prior
+from elks_mcp.store.prior import find_prior_rows, recall_for
+from elks_mcp.store.values import DraftCheck, Pace, Placed, PriorOrders
 
 KEPT_WAITING_FOR_YES = timedelta(minutes=30)
 """How long an order waits for a person. The price is as good as it was for that long."""
@@ -41,7 +41,7 @@ MOST_WAITING = 20
 _NOT_NEEDED = "It was asked for again, and by then nobody had to agree."
 
 
-class Book:
+class OrderStore:
     """Orders by their numbers. Each method is one transaction; `place` looks again where it lost the word."""
 
     def __init__(self, database: Database) -> None:
@@ -50,11 +50,11 @@ class Book:
     async def place(
         self,
         approval: Approval,
-        check: Check,
+        check: DraftCheck,
         *,
         dedupe: bool = True,
         pace: Pace | None = None,
-        shown: Collection[Shown] = (),
+        shown: Collection[ShownText] = (),
     ) -> Placed:
         """Put an order in the queue, or return the one it repeats; where a person has to agree, it waits.
 
@@ -92,14 +92,14 @@ class Book:
         tx: Tx,
         order_id: str,
         approval: Approval,
-        check: Check,
+        check: DraftCheck,
         *,
         dedupe: bool,
         pace: Pace | None,
-        shown: Collection[Shown],
+        shown: Collection[ShownText],
     ) -> Placed:
         draft = approval.quote.draft
-        earlier = find_earlier(tx, draft, dedupe=dedupe, shown=shown)
+        earlier = find_prior_rows(tx, draft, dedupe=dedupe, shown=shown)
         if earlier.repeated:
             return Placed(parse_order(earlier.repeated), is_repeat=True)
         if why_not := check(draft, approval.quote.estimate.price, earlier.recall):
@@ -119,7 +119,7 @@ class Book:
         return Placed(_insert(tx, row), is_repeat=False, claim=claim)
 
     @deciding
-    def approve(self, tx: Tx, order_id: str, check: Check) -> Placed:
+    def approve(self, tx: Tx, order_id: str, check: DraftCheck) -> Placed:
         """Let a waiting order go, after a person's yes: once. It is a repeat where it went before.
 
         Where it waited too long, or a guard minds by now, it ends as expired or cancelled.
@@ -134,7 +134,7 @@ class Book:
         return Placed(_release(tx, row, check), is_repeat=False)
 
     @deciding
-    def release_approved(self, tx: Tx, check: Check) -> list[Order]:
+    def release_approved(self, tx: Tx, check: DraftCheck) -> list[Order]:
         """Let all orders go that a person has approved in a terminal."""
         expire_waiting(tx)
         waiting = select(orders).filter_by(account_id=tx.account_id, state=OrderState.WAITING)
@@ -147,21 +147,23 @@ class Book:
         expire_waiting(tx)
 
     @reading
-    def look_back(self, tx: Tx, draft: Draft, *, dedupe: bool = True, shown: Collection[Shown] = ()) -> Prior:
+    def find_prior(
+        self, tx: Tx, draft: Draft, *, dedupe: bool = True, shown: Collection[ShownText] = ()
+    ) -> PriorOrders:
         """Say what a draft repeats, what exactly like it waits for a person, and what is remembered.
 
         Raises:
             InvalidInput: the key was used for another message.
         """
-        earlier = find_earlier(tx, draft, dedupe=dedupe, shown=shown)
-        return Prior(
+        earlier = find_prior_rows(tx, draft, dedupe=dedupe, shown=shown)
+        return PriorOrders(
             repeated=parse_order(earlier.repeated) if earlier.repeated else None,
             waiting=parse_order(earlier.waiting) if earlier.waiting else None,
             recall=earlier.recall,
         )
 
     @reading
-    def recall(self, tx: Tx, draft: Draft, shown: Collection[Shown] = ()) -> Recall:
+    def recall(self, tx: Tx, draft: Draft, shown: Collection[ShownText] = ()) -> Recall:
         """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
         return recall_for(tx, draft, shown)
 
@@ -274,7 +276,7 @@ def _new_approval(tx: Tx) -> str:
             return code
 
 
-def _release(tx: Tx, row: Row[Any], check: Check) -> Order:
+def _release(tx: Tx, row: Row[Any], check: DraftCheck) -> Order:
     draft = parse_draft(row)
     if why_not := check(draft, parse_price(row), recall(tx, draft.to, besides=row.id)):
         return close(tx, row, OrderState.CANCELLED, why_not)

@@ -8,13 +8,13 @@ from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, exists, 
 
 from elks_mcp.domain.models import Draft, OrderState, Recall
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.taint import Shown
+from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import InvalidInput
 from elks_mcp.store.db.rows import fingerprint, key_hash
 from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
 from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.known_numbers import build_recall, parse_recall, recall_values
-from elks_mcp.store.taint import find_taint, is_anybody_elses
+from elks_mcp.store.taint import find_taint, is_tainted
 
 REPEATED_WITHIN = timedelta(minutes=15)
 
@@ -22,7 +22,7 @@ _IN_PLAY = (OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderStat
 _MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
-class Earlier(NamedTuple):
+class PriorRows(NamedTuple):
     """What came before a draft."""
 
     recall: Recall
@@ -40,7 +40,7 @@ class Earlier(NamedTuple):
     """It waited too long for a person, and still holds the draft's key."""
 
 
-def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[Shown] = ()) -> Earlier:
+def find_prior_rows(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[ShownText] = ()) -> PriorRows:
     """Find what came before a draft. Without `dedupe` only a key makes a repeat.
 
     `shown`: texts of others that this process showed to the caller's model in the last 30 minutes.
@@ -51,15 +51,15 @@ def find_earlier(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[Shown]
     first, rows = _ask(tx, draft)
     is_first = not first.is_behind
     if draft.idempotency_key:
-        return _of_key(tx, Earlier(_parse(tx, first, draft, shown), is_first), rows, draft)
+        return _of_key(tx, PriorRows(_parse(tx, first, draft, shown), is_first), rows, draft)
     repeated = _find_repeated(rows) if dedupe else None
     exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
     waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
-    earlier = Earlier(_parse(tx, first, draft, shown, repeated), is_first, repeated)
+    earlier = PriorRows(_parse(tx, first, draft, shown, repeated), is_first, repeated)
     return _with_waiting(earlier, waiting[0]) if waiting else earlier
 
 
-def recall_for(tx: Tx, draft: Draft, shown: Collection[Shown] = ()) -> Recall:
+def recall_for(tx: Tx, draft: Draft, shown: Collection[ShownText] = ()) -> Recall:
     """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
     first, rows = _ask(tx, draft)
     repeated = None if draft.idempotency_key else _find_repeated(rows)
@@ -67,7 +67,7 @@ def recall_for(tx: Tx, draft: Draft, shown: Collection[Shown] = ()) -> Recall:
 
 
 def _parse(
-    tx: Tx, row: Row[Any], draft: Draft, shown: Collection[Shown], repeated: Row[Any] | None = None
+    tx: Tx, row: Row[Any], draft: Draft, shown: Collection[ShownText], repeated: Row[Any] | None = None
 ) -> Recall:
     taint = find_taint(tx, draft, shown, elsewhere=row.tainted)
     return parse_recall(tx, row, repeated=repeated.id if repeated else None, taint=taint)
@@ -99,7 +99,7 @@ def _build_before() -> Executable:
     )
     return (
         build_recall()
-        .add_columns(_is_anything_due().label("is_behind"), is_anybody_elses().label("tainted"))
+        .add_columns(_is_anything_due().label("is_behind"), is_tainted().label("tainted"))
         .add_columns(NOW.label("asked_at"), *orders.c)
         .outerjoin(orders, or_(keyed, same))
         .order_by(orders.c.placed_at.desc())
@@ -122,7 +122,7 @@ def _find_repeated(rows: Sequence[Row[Any]]) -> Row[Any] | None:
     return next((row for row in rows if row.state != OrderState.WAITING), None)
 
 
-def _of_key(tx: Tx, earlier: Earlier, rows: Sequence[Row[Any]], draft: Draft) -> Earlier:
+def _of_key(tx: Tx, earlier: PriorRows, rows: Sequence[Row[Any]], draft: Draft) -> PriorRows:
     """Add what the order with the draft's key is to it."""
     if not rows:
         return earlier
@@ -135,7 +135,7 @@ def _of_key(tx: Tx, earlier: Earlier, rows: Sequence[Row[Any]], draft: Draft) ->
     return earlier._replace(overdue=row)
 
 
-def _with_waiting(earlier: Earlier, waiting: Row[Any]) -> Earlier:
+def _with_waiting(earlier: PriorRows, waiting: Row[Any]) -> PriorRows:
     """Add the order that is exactly the draft: it is no other text to the recipient."""
     recall = earlier.recall
     less = {"lately": recall.lately - 1, "today": recall.today - 1}

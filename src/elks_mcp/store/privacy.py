@@ -11,14 +11,14 @@ from elks_mcp.errors import Refused
 from elks_mcp.store.admin import lock_all
 from elks_mcp.store.db.schema import accounts, arrivals, contacts, orders, shown
 from elks_mcp.store.db.transactions import Database, Tx, reading, writing
-from elks_mcp.store.location import Account
+from elks_mcp.store.location import AccountKey
 from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
 
 
-class Held(NamedTuple):
+class StoredData(NamedTuple):
     """What is held about a number for one account: rows, by the names of their columns."""
 
-    owner: Account
+    owner: AccountKey
     orders: list[dict[str, Any]]
     contact: dict[str, Any] | None
     arrivals: list[dict[str, Any]]
@@ -52,14 +52,14 @@ _ERASED = {
 _NOT_SHOWN = frozenset({"account_id", "lease"})
 
 
-class Traces:
+class PersonalData:
     """What is held about a number. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
-    def list_held(self, tx: Tx, number: Number) -> list[Held]:
+    def list_stored(self, tx: Tx, number: Number) -> list[StoredData]:
         """List all that is held about a number, by account; accounts that hold nothing are left out."""
         every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
         return [held for held in every if any(held[1:])]
@@ -93,15 +93,15 @@ def _to(tx: Tx, number: Number) -> ColumnElement[bool]:
     return orders.c.recipient_hash == tx.hasher.number(number.e164)
 
 
-def _read(tx: Tx, account: Row[Any], number: Number) -> Held:
+def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
     ours = select(orders).where(orders.c.account_id == account.id, _to(tx, number))
     rows = tx.all(ours.order_by(orders.c.placed_at))
     theirs = {"account_id": account.id, "number_hash": tx.hasher.number(number.e164)}
     contact = tx.first(select(contacts).filter_by(**theirs))
     its = {"account_id": account.id, "sender_hash": theirs["number_hash"]}
     came = select(arrivals).filter_by(**its)
-    return Held(
-        owner=Account(account.base_url, account.username),
+    return StoredData(
+        owner=AccountKey(account.base_url, account.username),
         orders=[_shown(row) | {"findings": json.loads(row.findings)} for row in rows],
         contact=_shown(contact) if contact else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],

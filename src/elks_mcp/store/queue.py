@@ -30,7 +30,7 @@ from elks_mcp.store.db.schema import Moment, is_one_of, orders
 from elks_mcp.store.db.transactions import Database, Tx, deciding, reading, writing, writing_once
 from elks_mcp.store.opt_outs import has_opted_out
 from elks_mcp.store.pace import find_pause, pause, resume
-from elks_mcp.store.values import Check, Idle, Outlook, Pace, PauseReason, Prospect
+from elks_mcp.store.values import DraftCheck, DueWork, Idle, Pace, PauseReason, QueueEstimate
 
 
 class Queue:
@@ -44,7 +44,7 @@ class Queue:
 
     @deciding
     def claim(
-        self, tx: Tx, pace: Pace, check: Check, *, most: int = 1, only: Collection[str] | None = None
+        self, tx: Tx, pace: Pace, check: DraftCheck, *, most: int = 1, only: Collection[str] | None = None
     ) -> list[Claim] | Idle:
         """Take the orders whose turn it is and the right to send each once; or say how long to wait.
 
@@ -109,12 +109,12 @@ class Queue:
         return _doubt(tx, claim.order_id, fault) if held else None
 
     @reading
-    def look(self, tx: Tx) -> Outlook:
+    def find_due_work(self, tx: Tx) -> DueWork:
         """See what there is to do, without changing anything."""
         rows = tx.execute(_UNFINISHED, {"account": tx.account_id, "now": tx.now}).all()
         due = {row.state: row.due for row in rows if row.due}
         waiting = [row for row in rows if row.state == OrderState.WAITING]
-        return Outlook(
+        return DueWork(
             lapsed=OrderState.SENDING in due,
             approved=any(row.approved_at for row in waiting),
             overdue=OrderState.WAITING in due,
@@ -125,7 +125,7 @@ class Queue:
         )
 
     @deciding
-    def lapse(self, tx: Tx) -> None:
+    def end_expired_leases(self, tx: Tx) -> None:
         """Put in doubt what was being sent by somebody who is gone."""
         sending = select(orders.c.id).filter_by(account_id=tx.account_id, state=OrderState.SENDING)
         for row in tx.all(sending.where(orders.c.due_at <= tx.now).with_for_update()):
@@ -147,7 +147,7 @@ class Queue:
         return find_pause(tx)
 
     @reading
-    def foresee(self, tx: Tx, order_id: str, pace: Pace) -> Prospect | None:
+    def estimate(self, tx: Tx, order_id: str, pace: Pace) -> QueueEstimate | None:
         """Say when an order may go out; None where it is not queued."""
         row = tx.first(select(orders).where(orders.c.id == order_id, is_queued(tx)))
         if row is None:
@@ -163,7 +163,7 @@ class Queue:
             account["paused_until"] if pause else None,
         ]
         free = max(moment for moment in moments if moment)
-        return Prospect(at=free + ahead * pace.gap, ahead=ahead, pause=pause)
+        return QueueEstimate(at=free + ahead * pace.gap, ahead=ahead, pause=pause)
 
 
 def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:

@@ -14,30 +14,30 @@ from elks_mcp.errors import Misconfigured, StateUnavailable
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.store.db.hashes import KEY_FILE, SHORTEST_KEY, Hasher, find_or_make_key, read_key
-from elks_mcp.store.db.notifications import Bell, hear_others
+from elks_mcp.store.db.notifications import Notifier, listen_for_notifications
 from elks_mcp.store.db.quick_check import has_work
-from elks_mcp.store.location import Account, Place
+from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.private_files import close_to_others, make_private_folder
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
 
 
-_GENERATION_GOOD_FOR = 5.0
+_GENERATION_CACHED_FOR = 5.0
 """Seconds for which is known which secrets are in use."""
 
 
 class Storage:
     """The store of one account at one place. `clock` stands in for the database's time."""
 
-    def __init__(self, place: Place, account: Account, clock: Clock | None = None) -> None:
-        self.place = place
+    def __init__(self, location: StateLocation, account: AccountKey, clock: Clock | None = None) -> None:
+        self.location = location
         self._account = account
         self._clock = clock
         self._store: Store | None = None
         self._opening = anyio.Lock()
         self._opened = anyio.Event()
-        self.bell = Bell()
+        self.notifier = Notifier()
         """Rings when something came in, or was delivered."""
         self._generation = 0
         self._generation_until = 0.0
@@ -51,8 +51,8 @@ class Storage:
         """
         store, now = await self.open(), (self._clock or Clock()).counted()
         if now >= self._generation_until:
-            self._generation = await store.generations.find()
-            self._generation_until = now + _GENERATION_GOOD_FOR
+            self._generation = await store.webhook_secrets.find()
+            self._generation_until = now + _GENERATION_CACHED_FOR
             self._secrets.clear()
         if webhook not in self._secrets:
             now_used, hasher = self._generation, store.database.hasher
@@ -62,9 +62,9 @@ class Storage:
             )
         return self._secrets[webhook]
 
-    async def change_secrets(self) -> None:
+    async def rotate_secrets(self) -> None:
         """Use other secrets for webhooks from now on."""
-        await (await self.open()).generations.begin()
+        await (await self.open()).webhook_secrets.rotate()
         self._generation_until = 0.0
 
     @property
@@ -75,15 +75,15 @@ class Storage:
     @property
     def exists(self) -> bool:
         """Whether anything can be remembered there at all."""
-        return self.is_open or self.place.exists
+        return self.is_open or self.location.exists
 
     async def has_work(self) -> bool:
         """Look whether a server has something to see to, or to throw away, without loading more."""
-        if self.place.url:
+        if self.location.url:
             return True
-        if self.place.file is None:
+        if self.location.file is None:
             return self.is_open
-        return await anyio.to_thread.run_sync(has_work, self.place.file, self._account)
+        return await anyio.to_thread.run_sync(has_work, self.location.file, self._account)
 
     async def open(self) -> "Store":
         """Return the store, opening it the first time.
@@ -100,16 +100,16 @@ class Storage:
         return store
 
     @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    async def receiving_notifications(self) -> AsyncIterator[None]:
         """Hear what other processes on the same PostgreSQL announce, once it is opened."""
-        if self.place.url is None:
+        if self.location.url is None:
             yield
             return
-        url = self.place.url.get_secret_value()
+        url = self.location.url.get_secret_value()
 
         async def listen() -> None:
             await self._opened.wait()
-            await hear_others(self.bell, url, (await self.open()).database.account_id)
+            await listen_for_notifications(self.notifier, url, (await self.open()).database.account_id)
 
         async with background() as tasks:
             tasks.start_soon(listen)
@@ -122,16 +122,16 @@ class Storage:
             self._store = None
 
     async def _open(self) -> "Store":
-        hasher = await anyio.to_thread.run_sync(find_hasher, self.place)
+        hasher = await anyio.to_thread.run_sync(find_hasher, self.location)
         await anyio.to_thread.run_sync(_load)
         from elks_mcp.store.store import Store  # noqa: PLC0415  (loaded by now)
 
         with anyio.CancelScope(shield=True):
-            store = await Store.open(self.place, self._account, hasher, self._clock, self.bell)
+            store = await Store.open(self.location, self._account, hasher, self._clock, self.notifier)
         return store  # noqa: RET504  (the scope could have swallowed an exception)
 
 
-def find_hasher(place: Place) -> Hasher:
+def find_hasher(location: StateLocation) -> Hasher:
     """Find the key that a place's hashes are made with, or make it where there is none yet.
 
     Raises:
@@ -139,18 +139,18 @@ def find_hasher(place: Place) -> Hasher:
             a link or another user's.
         StateUnavailable: the state directory cannot be used.
     """
-    if place.key:
-        return Hasher(place.key.get_secret_value().encode())
-    if place.url:
+    if location.key:
+        return Hasher(location.key.get_secret_value().encode())
+    if location.url:
         raise Misconfigured(
             "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 bytes or more.",
             hint="Give the same one to every server on that database. To make one: `openssl rand -hex 32`.",
         )
-    if place.folder is None:
+    if location.folder is None:
         return Hasher(secrets.token_bytes(SHORTEST_KEY))
     with _explained():
-        make_private_folder(place.folder)
-        return Hasher(find_or_make_key(place.folder))
+        make_private_folder(location.folder)
+        return Hasher(find_or_make_key(location.folder))
 
 
 def check_folder(folder: Path) -> None:

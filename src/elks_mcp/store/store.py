@@ -6,19 +6,19 @@ from typing import Self
 
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.arrivals import Arrivals
-from elks_mcp.store.cleanup import Upkeep
+from elks_mcp.store.cleanup import Cleanup
 from elks_mcp.store.db.hashes import Hasher
-from elks_mcp.store.db.notifications import Bell
+from elks_mcp.store.db.notifications import Notifier
 from elks_mcp.store.db.transactions import Database
 from elks_mcp.store.doubts import Doubts
-from elks_mcp.store.inbound import Events
-from elks_mcp.store.location import Account, Place, explain_new_account
+from elks_mcp.store.inbound import InboundStore
+from elks_mcp.store.location import AccountKey, StateLocation, explain_new_account
 from elks_mcp.store.opt_outs import OptOuts
-from elks_mcp.store.orders import Book
+from elks_mcp.store.orders import OrderStore
 from elks_mcp.store.queue import Queue
-from elks_mcp.store.taint import Shown
+from elks_mcp.store.taint import TaintStore
 from elks_mcp.store.tokens import Tokens
-from elks_mcp.store.webhook_secrets import Generations
+from elks_mcp.store.webhook_secrets import WebhookSecrets
 
 log = logging.getLogger(__name__)
 
@@ -28,43 +28,48 @@ class Store:
     """All that is remembered for one account, by topic. A method is one transaction unless it says more."""
 
     database: Database
-    book: Book
+    orders: OrderStore
     queue: Queue
     doubts: Doubts
-    events: Events
+    inbound: InboundStore
     arrivals: Arrivals
-    generations: Generations
+    webhook_secrets: WebhookSecrets
     opt_outs: OptOuts
-    shown: Shown
+    taint: TaintStore
     tokens: Tokens
-    upkeep: Upkeep
+    cleanup: Cleanup
 
     @classmethod
     async def open(
-        cls, place: Place, account: Account, hasher: Hasher, clock: Clock | None, bell: Bell
+        cls,
+        location: StateLocation,
+        account: AccountKey,
+        hasher: Hasher,
+        clock: Clock | None,
+        notifier: Notifier,
     ) -> Self:
         """Connect, and tidy up what is no longer needed.
 
         Raises:
             StateUnavailable, Misconfigured: the database cannot be used.
         """
-        database = await Database.open(place, hasher, clock, bell)
+        database = await Database.open(location, hasher, clock, notifier)
         if (known := await database.enter(account)) and account.username:
             log.warning("%s", explain_new_account(account, known))
-        upkeep = Upkeep(database)
-        await upkeep.tidy()
+        cleanup = Cleanup(database)
+        await cleanup.delete_expired()
         return cls(
             database=database,
-            book=Book(database),
+            orders=OrderStore(database),
             queue=Queue(database),
             doubts=Doubts(database),
-            events=Events(database),
+            inbound=InboundStore(database),
             arrivals=Arrivals(database),
-            generations=Generations(database),
+            webhook_secrets=WebhookSecrets(database),
             opt_outs=OptOuts(database),
-            shown=Shown(database),
+            taint=TaintStore(database),
             tokens=Tokens(database),
-            upkeep=upkeep,
+            cleanup=cleanup,
         )
 
     async def close(self) -> None:

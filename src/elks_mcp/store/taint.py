@@ -8,22 +8,21 @@ from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exi
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.models import NEVER_SENT, Draft, OrderState, Taint
-from elks_mcp.domain.taint import WORDS_WORK_FOR, Held, find_held
-from elks_mcp.domain.taint import Shown as ShownText
+from elks_mcp.domain.taint import TAINT_LASTS, SendingHold, ShownText, find_hold
 from elks_mcp.store.db.schema import ago, orders, shown
 from elks_mcp.store.db.transactions import Database, Tx, reading, writing
 
 _KEPT = timedelta(days=1)
 
 
-class Shown:
+class TaintStore:
     """Notes senders whose texts were shown. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @writing
-    def note(self, tx: Tx, caller: str, texts: Iterable[ShownText]) -> None:
+    def record(self, tx: Tx, caller: str, texts: Iterable[ShownText]) -> None:
         """Note that these texts were shown to a caller just now."""
         rows = [
             {
@@ -37,7 +36,7 @@ class Shown:
         ]
         insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(shown)
         new = insert.excluded  # type: ignore[attr-defined]
-        is_over = shown.c.shown_at <= tx.now - WORDS_WORK_FOR
+        is_over = shown.c.shown_at <= tx.now - TAINT_LASTS
         is_oldest = or_(is_over, new.created_at < shown.c.created_at)
         statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
             index_elements=[shown.c.account_id, shown.c.caller, shown.c.sender_hash],
@@ -49,16 +48,16 @@ class Shown:
         tx.execute(statement, sorted(rows, key=lambda row: str(row["sender_hash"])))
 
     @reading
-    def find_held(self, tx: Tx, caller: str) -> Held | None:
+    def find_hold(self, tx: Tx, caller: str) -> SendingHold | None:
         """Return since and until when sending is held back for a caller, if it is."""
-        return find_held(row.shown_at for row in _list_at_work(tx, caller))
+        return find_hold(row.shown_at for row in _list_active(tx, caller))
 
 
-def is_anybody_elses() -> ColumnElement[bool]:
+def is_tainted() -> ColumnElement[bool]:
     """Ask whether a text of `caller` to `number` may be the idea of somebody else than who gets it."""
     theirs = and_(shown.c.account_id == bindparam("account"), shown.c.caller == bindparam("caller"))
     others = and_(theirs, shown.c.sender_hash != bindparam("number"))
-    return exists().where(others, shown.c.shown_at > ago(WORDS_WORK_FOR))
+    return exists().where(others, shown.c.shown_at > ago(TAINT_LASTS))
 
 
 def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: bool) -> Taint | None:
@@ -69,7 +68,7 @@ def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: 
     if not here and not elsewhere:
         return None
     created_at = {tx.hasher.number(each.sender): each.created_at for each in here}
-    for row in _list_at_work(tx, draft.caller) if elsewhere else ():
+    for row in _list_active(tx, draft.caller) if elsewhere else ():
         known = created_at.get(row.sender_hash, row.created_at)
         created_at[row.sender_hash] = min(known, row.created_at)
     recipient = tx.hasher.number(draft.to.e164)
@@ -79,21 +78,21 @@ def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: 
     return Taint(created_at=min(others), texted=len(texted))
 
 
-def _list_at_work(tx: Tx, caller: str) -> Collection[Any]:
+def _list_active(tx: Tx, caller: str) -> Collection[Any]:
     theirs = select(shown).where(shown.c.account_id == tx.account_id, shown.c.caller == caller)
-    return tx.all(theirs.where(shown.c.shown_at > tx.now - WORDS_WORK_FOR))
+    return tx.all(theirs.where(shown.c.shown_at > tx.now - TAINT_LASTS))
 
 
 def _list_texted(tx: Tx, caller: str) -> set[str]:
     """List by hash whom a caller texted, or is about to, in the last 30 minutes."""
     theirs = orders.c.account_id == tx.account_id, orders.c.caller == caller
     went_out = orders.c.state.not_in((*NEVER_SENT, OrderState.WAITING))
-    recent = orders.c.charged_at > tx.now - WORDS_WORK_FOR
+    recent = orders.c.charged_at > tx.now - TAINT_LASTS
     hashes = select(orders.c.recipient_hash).distinct().where(*theirs, went_out, recent)
     return {row.recipient_hash for row in tx.all(hashes) if row.recipient_hash}
 
 
-def forget_shown(tx: Tx) -> None:
+def delete_old_taint(tx: Tx) -> None:
     """Forget texts that were shown a day ago."""
     ours = shown.c.account_id == tx.account_id
     tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - _KEPT))

@@ -9,7 +9,7 @@ from elks_mcp.errors import NotFound
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.schema import accounts, tokens
 from elks_mcp.store.db.transactions import Database, Tx, reading, writing
-from elks_mcp.store.location import Account
+from elks_mcp.store.location import AccountKey
 from elks_mcp.store.values import Issued, KnownTokens
 
 _MARK = "elks_mcp_"
@@ -87,7 +87,7 @@ def _caller(row: Row[tuple[str, ...]]) -> Caller:
 
 
 def _whose(row: Row[tuple[str, ...]]) -> str:
-    return f"{row.name}, for {Account(row.base_url, row.username).masked}"
+    return f"{row.name}, for {AccountKey(row.base_url, row.username).masked}"
 
 
 def _issued(row: Row[tuple[str, ...]]) -> Issued:

@@ -12,7 +12,7 @@ from elks_mcp.store.db.transactions import Database, Tx, reading
 from elks_mcp.store.known_numbers import DAY
 
 
-class Standing(NamedTuple):
+class Totals(NamedTuple):
     """What bears on an account's next text, whoever gets it."""
 
     spent: int
@@ -22,18 +22,18 @@ class Standing(NamedTuple):
     waiting: timedelta
     """How long the oldest that is queued waits."""
 
-    heard_until: datetime | None
+    history_read_until: datetime | None
     """Up to when 46elks' history was read for STOPs; None where it never was."""
 
 
-class Ledger:
+class TotalsStore:
     """Sums over the orders of one account."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
-    def sum_up(self, tx: Tx) -> Standing:
+    def sum_up(self, tx: Tx) -> Totals:
         """Say how the account stands now."""
         ours = orders.c.account_id == tx.account_id
         charged = select(func.coalesce(func.sum(orders.c.charge), 0))
@@ -41,9 +41,9 @@ class Ledger:
         states = select(orders.c.state, func.count().label("number")).where(ours).group_by(orders.c.state)
         queued = select(func.min(orders.c.placed_at)).where(ours, orders.c.state == OrderState.QUEUED)
         oldest = tx.execute(queued).scalar_one()
-        return Standing(
+        return Totals(
             spent=int(spent),
             counts={OrderState(row.state): row.number for row in tx.all(states)},
             waiting=tx.now - oldest if oldest else timedelta(),
-            heard_until=tx.shared["heard_until"],
+            history_read_until=tx.shared["heard_until"],
         )

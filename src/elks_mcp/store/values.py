@@ -9,7 +9,7 @@ from elks_mcp.domain.models import Caller, Claim, Draft, Order, Recall
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number
 
-Check = Callable[[Draft, Money, Recall], str]
+DraftCheck = Callable[[Draft, Money, Recall], str]
 """Says why a draft of a price may not go out, by what is remembered now; "" where it may."""
 
 
@@ -38,7 +38,7 @@ class Idle(NamedTuple):
     """Why sending is paused, where it is. With no time left to wait, 46elks has to be asked."""
 
 
-class Prospect(NamedTuple):
+class QueueEstimate(NamedTuple):
     """When a queued order may go out, as things are."""
 
     at: datetime
@@ -70,7 +70,7 @@ class KnownTokens(NamedTuple):
     """Whether a token of any account was ever made, revoked ones included."""
 
 
-class Outlook(NamedTuple):
+class DueWork(NamedTuple):
     """What there is to do, by what is overdue."""
 
     lapsed: bool
@@ -108,7 +108,7 @@ class Pace(NamedTuple):
     """How early a slot may be taken; who takes it waits for it."""
 
 
-class Prior(NamedTuple):
+class PriorOrders(NamedTuple):
     """What came before a draft."""
 
     repeated: Order | None

@@ -8,7 +8,7 @@ from elks_mcp.store.db.transactions import Database, Tx, reading, writing
 _NAME = "webhook generation"
 
 
-class Generations:
+class WebhookSecrets:
     """Counts generations, for all who share this database. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
@@ -20,7 +20,7 @@ class Generations:
         return _find(tx) or 0
 
     @writing
-    def begin(self, tx: Tx) -> int:
+    def rotate(self, tx: Tx) -> int:
         """Begin the next; say which it is."""
         known = _find(tx)
         following = (known or 0) + 1

@@ -35,16 +35,16 @@ from elks_mcp.app import ANYBODY, App
 from elks_mcp.domain.limits import Share
 from elks_mcp.domain.policy import Policy
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
-from elks_mcp.mcp_server.subscriptions import Updates
+from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.web.health import examine, write_metrics
-from elks_mcp.web.tokens import LARGEST, Access, Doorkeeper, TurnedAway
-from elks_mcp.web.webhooks import HOOKS, Hooks
+from elks_mcp.web.tokens import LARGEST, RequestRefused, TokenMiddleware, TokenVerifier
+from elks_mcp.web.webhooks import HOOKS, WebhookReceiver
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
-class Web:
+class HttpServer:
     """One ASGI application, and what it runs on. `secret` keys what clients carry for us.
 
     `hosts`: names by which it is called, besides this machine's own. `is_shut`: never open without a token.
@@ -66,21 +66,21 @@ class Web:
         self.has_failed = False
         """Whether it ended by itself; whoever runs it shall end, too, so that it is started again."""
         self._is_stopping = False
-        self._doorkeeper: Doorkeeper | None = None
+        self._verifier: TokenVerifier | None = None
         security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
-        self.updates = Updates()
+        self.updates = Subscriptions()
         self.server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
         protocol = self.server.streamable_http_app(
             transport_security=_take(hosts), max_request_body_size=LARGEST
         )
         self._streams = _Streams()
-        self._hooks = Hooks(lambda: self.app)
+        self._hooks = WebhookReceiver(lambda: self.app)
         self._rest = Starlette(
             routes=[
                 *(Route(route.path, self._guard(route.endpoint)) for route in _routes(protocol)),
-                Route("/healthz", self._tell_alive),
-                Route("/readyz", self._tell_ready),
-                Route("/metrics", self._tell_metrics),
+                Route("/healthz", self._answer_health),
+                Route("/readyz", self._answer_ready),
+                Route("/metrics", self._answer_metrics),
             ],
             lifespan=self._lifespan,
         )
@@ -102,9 +102,9 @@ class Web:
         return self._running
 
     def _guard(self, protocol: ASGIApp) -> ASGIApp:
-        return Access(
+        return TokenMiddleware(
             self._streams.around(protocol),
-            self._find_doorkeeper,
+            self._find_token_verifier,
             NEEDS,
             clock=lambda: self.app.clock,
             share_of=self._find_share,
@@ -122,9 +122,9 @@ class Web:
             return len(manager._server_instances) - len(owners)  # noqa: SLF001
         return sum(owner["client_id"] == caller for owner in owners)
 
-    def _find_doorkeeper(self) -> Doorkeeper:
-        if self._doorkeeper is None:
-            self._doorkeeper = Doorkeeper(
+    def _find_token_verifier(self) -> TokenVerifier:
+        if self._verifier is None:
+            self._verifier = TokenVerifier(
                 self.app.storage,
                 self._names,
                 is_shut=self._is_shut,
@@ -132,7 +132,7 @@ class Web:
                 counters=self.app.counters,
                 bursts=self.app.bursts,
             )
-        return self._doorkeeper
+        return self._verifier
 
     def stop(self) -> None:
         """Begin to stop: who waits is told so, and streams end. What is being sent goes on."""
@@ -150,7 +150,7 @@ class Web:
                     await stack.enter_async_context(app.bursts.running())
                     stack.enter_context(_invalid_requests_noted(app.bursts))
                     if app.has_account:
-                        await stack.enter_async_context(app.hearing.running())
+                        await stack.enter_async_context(app.webhook_ingest.running())
                     await stack.enter_async_context(self.server.session_manager.run())
                     yield
             finally:
@@ -161,10 +161,10 @@ class Web:
     async def _lend(self) -> AsyncIterator[App]:
         yield self.app
 
-    async def _tell_alive(self, _: Request) -> Response:
+    async def _answer_health(self, _: Request) -> Response:
         return Response(status_code=200 if self._running else 503)
 
-    async def _tell_ready(self, request: Request) -> Response:
+    async def _answer_ready(self, request: Request) -> Response:
         is_verbose = "verbose" in request.query_params
         if is_verbose and (answer := await self._refuse_details(request)):
             return answer
@@ -174,7 +174,7 @@ class Web:
         status = 200 if all(word == "ok" for word in state.values()) else 503
         return JSONResponse(dict(state), status) if is_verbose else Response(None, status)
 
-    async def _tell_metrics(self, request: Request) -> Response:
+    async def _answer_metrics(self, request: Request) -> Response:
         if answer := await self._refuse_details(request):
             return answer
         text = await write_metrics(self.app, listeners=self.updates.streams)
@@ -184,13 +184,11 @@ class Web:
         """Return the answer to a request that may not read figures and details, or None if it may."""
         if not self._is_called_by_name(request.headers.get("host", "")):
             return PlainTextResponse("This server has another name.", 421)
-        doorkeeper = self._find_doorkeeper()
+        verifier = self._find_token_verifier()
         try:
-            await doorkeeper.check_may_read_metrics(
-                request.scope, self.app.configuration.settings.metrics_from
-            )
-        except TurnedAway as turned_away:
-            doorkeeper.note(turned_away.reason, turned_away.detail)
+            await verifier.check_may_read_metrics(request.scope, self.app.configuration.settings.metrics_from)
+        except RequestRefused as turned_away:
+            verifier.record_refusal(turned_away.reason, turned_away.detail)
             return turned_away.answer
         return None
 

@@ -40,7 +40,7 @@ from elks_mcp.store import KnownTokens, Storage
 
 log = logging.getLogger(__name__)
 
-_GOOD_FOR = 0.5
+_CACHED_FOR = 0.5
 """Seconds for which is known which tokens are valid, and between two looks at who listens: together one."""
 
 _SLOWEST = timedelta(seconds=10)
@@ -60,7 +60,7 @@ _OPENS_NO_TOOL = (
 _CANNOT_TELL = "The server cannot tell now who calls, so it lets nobody in. Trying again in a while helps."
 
 
-class Doorkeeper:
+class TokenVerifier:
     """Knows who calls by their tokens.
 
     As long as no token of any account was ever made in the state, callers on this machine get in without
@@ -83,7 +83,7 @@ class Doorkeeper:
         self._counters = counters
         self._bursts = bursts
         self._names = names
-        self._is_shut = is_shut
+        self._requires_token = is_shut
         self._known = KnownTokens({}, {}, any_made=False)
         self._reported: set[str] = set()
         """Other accounts' tokens that were shown, and logged: each once."""
@@ -99,14 +99,14 @@ class Doorkeeper:
             _find_peer(scope), headers.keys(), scope["http_version"]
         )
 
-    async def identify(self, scope: Scope) -> Caller | None:
+    async def verify_token(self, scope: Scope) -> Caller | None:
         """Say who calls; None is nobody we know.
 
         Raises:
             StateUnavailable, Misconfigured: nobody can tell.
         """
         known = await self._find_known()
-        if not self._is_shut:
+        if not self._requires_token:
             return ANYBODY if self.is_local(scope) else None
         token = _read_token(Headers(scope=scope))
         if token is None:
@@ -116,21 +116,21 @@ class Doorkeeper:
             self._report(whose)
         return known.valid.get(hashed)
 
-    async def admit(self, scope: Scope) -> Caller:
+    async def authenticate(self, scope: Scope) -> Caller:
         """Return who makes a request.
 
         Raises:
             TurnedAway: it shows no token that is valid, or tokens cannot be verified now.
         """
         try:
-            caller = await self.identify(scope)
+            caller = await self.verify_token(scope)
         except ElksError as error:
             answer = _refuse(503, "temporarily_unavailable", _CANNOT_TELL)
-            raise TurnedAway(Reason.UNVERIFIABLE, answer, str(error)) from None
+            raise RequestRefused(RefusalReason.UNVERIFIABLE, answer, str(error)) from None
         if caller is None:
             headers = Headers(scope=scope)
-            reason = Reason.WRONG_TOKEN if "authorization" in headers else Reason.NO_TOKEN
-            raise TurnedAway(reason, _ask_for_token(headers))
+            reason = RefusalReason.WRONG_TOKEN if "authorization" in headers else RefusalReason.NO_TOKEN
+            raise RequestRefused(reason, _ask_for_token(headers))
         return caller
 
     async def check_may_read_metrics(self, scope: Scope, networks: Networks) -> None:
@@ -144,7 +144,7 @@ class Doorkeeper:
         names, version = Headers(scope=scope).keys(), scope["http_version"]
         if self.is_local(scope) or is_straight_from(networks, _find_peer(scope), names, version):
             return
-        caller = await self.admit(scope)
+        caller = await self.authenticate(scope)
         if Allowed.METRICS not in caller.scopes:
             raise _lacking(frozenset({Allowed.METRICS}))
 
@@ -152,7 +152,7 @@ class Doorkeeper:
         """Count a request that goes on, by the name of its token; "" for none."""
         self._counters.count("elks_mcp_requests_total", caller=caller.name)
 
-    def note(self, reason: "Reason", detail: str = "") -> None:
+    def record_refusal(self, reason: "RefusalReason", detail: str = "") -> None:
         """Count a request that was turned away, and log the first of a burst."""
         self._counters.count("elks_mcp_refused_requests_total", reason=reason.name.lower())
         self._bursts.note(reason, detail)
@@ -173,11 +173,11 @@ class Doorkeeper:
                 try:
                     # Opened even where there is no file: "not there just now" is not "never made".
                     self._known = await (await self._storage.open()).tokens.list_valid()
-                    self._is_shut = self._is_shut or self._known.any_made
-                    self._until = began + _GOOD_FOR
+                    self._requires_token = self._requires_token or self._known.any_made
+                    self._until = began + _CACHED_FOR
                 except ElksError as error:
                     self._failure = error
-                    self._until = self._clock.counted() + _GOOD_FOR
+                    self._until = self._clock.counted() + _CACHED_FOR
             return self._last_found()
 
     def _last_found(self) -> KnownTokens:
@@ -210,7 +210,7 @@ class _End(Enum):
     """It sends first, and that is never cut off; nobody gets its answer."""
 
 
-class Reason(StrEnum):
+class RefusalReason(StrEnum):
     """Why a request goes no further, as the log says it."""
 
     NO_TOKEN = "A request without a token was refused (401)."  # noqa: S105  (words, as the next)
@@ -222,23 +222,23 @@ class Reason(StrEnum):
     UNVERIFIABLE = "A request was refused because tokens cannot be verified now (503)."
 
 
-class TurnedAway(Exception):
+class RequestRefused(Exception):
     """A request goes no further; why, with what it is answered, and what else the log says of it."""
 
-    def __init__(self, reason: Reason, answer: Response, detail: str = "") -> None:
+    def __init__(self, reason: RefusalReason, answer: Response, detail: str = "") -> None:
         super().__init__()
         self.reason = reason
         self.answer = answer
         self.detail = detail
 
 
-class Access:
+class TokenMiddleware:
     """Lets callers in to what is `inner`, each to what their token is for."""
 
     def __init__(
         self,
         inner: ASGIApp,
-        doorkeeper: Callable[[], Doorkeeper],
+        verifier: Callable[[], TokenVerifier],
         needs: Needs,
         *,
         clock: Callable[[], Clock],
@@ -246,7 +246,7 @@ class Access:
         count_sessions: Callable[[str], int],
     ) -> None:
         self._inner = AuthContextMiddleware(inner)
-        self._doorkeeper = doorkeeper
+        self._verifier = verifier
         self._needs = needs
         self._clock = clock
         self._share_of = share_of
@@ -256,21 +256,21 @@ class Access:
         """Serve one request, or turn it away."""
         with ExitStack() as uses:
             try:
-                caller, receive, end = await self._let_in(scope, receive, uses)
-            except TurnedAway as turned_away:
-                self._doorkeeper().note(turned_away.reason, turned_away.detail)
+                caller, receive, end = await self._authorize(scope, receive, uses)
+            except RequestRefused as turned_away:
+                self._verifier().record_refusal(turned_away.reason, turned_away.detail)
                 await turned_away.answer(scope, receive, send)
             except OverLimit as over:
-                self._doorkeeper().note(Reason.OVER_LIMIT)
+                self._verifier().record_refusal(RefusalReason.OVER_LIMIT)
                 await _ask_to_wait(over)(scope, receive, send)
             else:
-                self._doorkeeper().count_admitted(caller)
+                self._verifier().count_admitted(caller)
                 if end:
                     await self._serve_lasting(scope, receive, send, caller, end)
                 else:
                     await self._inner(scope, receive, send)
 
-    async def _let_in(
+    async def _authorize(
         self, scope: Scope, receive: Receive, uses: ExitStack
     ) -> tuple[Caller, Receive, _End | None]:
         """Find out who calls and what for; if it lasts, say how it ends with its token.
@@ -278,7 +278,7 @@ class Access:
         `uses` is what the request takes up.
         """
         headers, method = Headers(scope=scope), scope["method"]
-        caller = await self._identify(scope)
+        caller = await self._authenticate(scope)
         share = self._share_of(caller.agent)
         if method != "DELETE":  # which gives something back
             self._take_place(share, uses, method, headers, caller)
@@ -291,11 +291,11 @@ class Access:
         with share.hold(Use.BODIES):
             body = (await _read_body(receive, self._clock())).removeprefix(BOM_UTF8)
         if caller is not ANYBODY:
-            caller = await self._identify(scope)  # a token may be revoked while a body is on its way
+            caller = await self._authenticate(scope)  # a token may be revoked while a body is on its way
             end = self._check(caller, body)
         if unreadable := find_halves(body):
             answer = Response(unreadable.model_dump_json(), 400, media_type="application/json")
-            raise TurnedAway(Reason.UNREADABLE, answer)
+            raise RequestRefused(RefusalReason.UNREADABLE, answer)
         return caller, _replayed(body, receive), end
 
     def _take_place(
@@ -312,8 +312,8 @@ class Access:
         if _opens_session(headers):
             uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.agent)))
 
-    async def _identify(self, scope: Scope) -> Caller:
-        caller = await self._doorkeeper().admit(scope)
+    async def _authenticate(self, scope: Scope) -> Caller:
+        caller = await self._verifier().authenticate(scope)
         if caller.scopes.isdisjoint(_FOR_ASSISTANTS):
             raise _lacking(_FOR_ASSISTANTS, _OPENS_NO_TOOL)
         return caller
@@ -343,7 +343,7 @@ class Access:
         async def watch() -> None:
             nonlocal is_over
             while await self._is_still(caller, scope):
-                await clock.sleep_until(clock.now() + timedelta(seconds=_GOOD_FOR))
+                await clock.sleep_until(clock.now() + timedelta(seconds=_CACHED_FOR))
             is_over = True
             if end is _End.CUT_OFF:
                 tasks.cancel_scope.cancel()
@@ -356,7 +356,7 @@ class Access:
 
     async def _is_still(self, caller: Caller, scope: Scope) -> bool:
         try:
-            return await self._doorkeeper().identify(scope) == caller
+            return await self._verifier().verify_token(scope) == caller
         except ElksError:  # nobody can tell; what is open stays open, and tells nothing meanwhile
             return True
 
@@ -403,7 +403,7 @@ async def _read_body(receive: Receive, clock: Clock) -> bytes:
                     break
     except TimeoutError:
         words = f"A request has to be here within {_SLOWEST.seconds} seconds, whole."
-        raise TurnedAway(Reason.TOO_SLOW, _refuse(408, "too_slow", words)) from None
+        raise RequestRefused(RefusalReason.TOO_SLOW, _refuse(408, "too_slow", words)) from None
     return bytes(body)
 
 
@@ -452,7 +452,7 @@ def _ask_for_token(headers: Headers) -> Response:
     return _refuse(401, "unauthorized", words, challenge='realm="elks-mcp"')
 
 
-def _lacking(lacking: frozenset[Allowed], words: str = "") -> TurnedAway:
+def _lacking(lacking: frozenset[Allowed], words: str = "") -> RequestRefused:
     scopes = " ".join(sorted(lacking))
     answer = _refuse(
         403,
@@ -460,7 +460,7 @@ def _lacking(lacking: frozenset[Allowed], words: str = "") -> TurnedAway:
         words or explain_lacking(lacking),
         challenge=f'error="insufficient_scope", scope="{scopes}"',
     )
-    return TurnedAway(Reason.LACKS_SCOPE, answer)
+    return RequestRefused(RefusalReason.LACKS_SCOPE, answer)
 
 
 def _ask_to_wait(over: OverLimit) -> Response:

@@ -19,7 +19,7 @@ from elks_mcp.app import App
 from elks_mcp.domain.models import Message
 from elks_mcp.elks import wire
 from elks_mcp.errors import ElksError
-from elks_mcp.inbound.webhooks import News
+from elks_mcp.inbound.webhooks import WebhookEvent
 from elks_mcp.runtime.addresses import is_loopback
 from elks_mcp.runtime.client_address import LOOPBACK, find_caller, is_in
 from elks_mcp.runtime.clock import Clock
@@ -40,14 +40,14 @@ _LONGEST = timedelta(seconds=20)
 
 _KEPT, _NOT_KEPT, _NO_POST = 204, 503, 405
 
-Kind = Literal["sms", "delivery"]
+HookKind = Literal["sms", "delivery"]
 
 
 class _Dropped(Exception):
     """It is not for us; the reason is a word for the log."""
 
 
-class Hooks:
+class WebhookReceiver:
     """The ASGI application for webhooks; `app` finds what it works with."""
 
     def __init__(self, app: Callable[[], App]) -> None:
@@ -67,18 +67,18 @@ class Hooks:
             return _NO_POST
         try:
             app = self._app()
-            result = await self._hear(app, scope, receive)
+            result = await self._receive(app, scope, receive)
             app.counters.count("elks_mcp_webhooks_total", result=as_label(result))
         except Exception:
             log.exception("webhooks have a fault of their own")
             return _NOT_KEPT
         return _NOT_KEPT if result == "not kept" else _KEPT
 
-    async def _hear(self, app: App, scope: Scope, receive: Receive) -> str:
+    async def _receive(self, app: App, scope: Scope, receive: Receive) -> str:
         """Hear it, and say in a word what came of it."""
         try:
             with app.clock.fail_after(_LONGEST):  # or the end of the server would answer, and with words
-                await app.hearing.hear(await self._read(app, scope, receive))
+                await app.webhook_ingest.ingest(await self._read(app, scope, receive))
         except _Dropped as dropped:
             app.bursts.note(f"a webhook was dropped: {dropped}.")
             return "dropped"
@@ -86,7 +86,7 @@ class Hooks:
             return "not kept"  # it is logged where it went wrong; what is kept after all counts once
         return "kept"
 
-    async def _read(self, app: App, scope: Scope, receive: Receive) -> News:
+    async def _read(self, app: App, scope: Scope, receive: Receive) -> WebhookEvent:
         """Read what 46elks tells.
 
         Raises:
@@ -115,11 +115,11 @@ def _check_source(app: App, scope: Scope, headers: Headers) -> None:
         raise _Dropped("it comes from an address that 46elks does not call from")
 
 
-async def _find_kind(app: App, scope: Scope) -> Kind:
+async def _find_kind(app: App, scope: Scope) -> HookKind:
     """Read which webhook is meant, from the path below `/hooks`, by its secret; each kind has its own."""
     path: str = scope["path"].removeprefix(HOOKS)
     secret, _, named = path.partition("/")
-    kinds: tuple[Kind, ...] = ("sms", "delivery")
+    kinds: tuple[HookKind, ...] = ("sms", "delivery")
     for kind in kinds:
         known = await app.storage.secrets_for(kind)
         opens = [hmac.compare_digest(secret.encode(), each.encode()) for each in known]
@@ -164,6 +164,6 @@ def _read_incoming(app: App, form: dict[str, str]) -> Message:
     message = wire.parse_incoming(form, app.clock.now() + app.client.skew)
     if message is None:
         raise _Dropped("it is no incoming text")
-    if not app.hearing.is_ours(message.to):
+    if not app.webhook_ingest.is_ours(message.to):
         raise _Dropped("it is for a number that is none of ours")
     return message

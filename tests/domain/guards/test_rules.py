@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.guards.rules import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, find
+from elks_mcp.domain.guards.rules import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, check_draft
 from elks_mcp.domain.models import AccountNumbers, Approver, Draft, Effect, Estimate, Finding, Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, SenderId, parse_number, written
@@ -48,11 +48,13 @@ def found(
     """Hear all guards about one text, by default one that nothing is wrong with but its fictional number."""
     draft = Draft(to=to, text=text, sender=sender)
     known = Facts(**{"size": measure(text), "now": NOON, "live": True, **facts})
-    return {finding.guard: finding.effect for finding in find(draft, known, policy or Policy(sender=SHOP))}
+    return {
+        finding.guard: finding.effect for finding in check_draft(draft, known, policy or Policy(sender=SHOP))
+    }
 
 
 def reason(guard: str, policy: Policy, draft: Draft, facts: Facts) -> str:
-    return next(finding.reason for finding in find(draft, facts, policy) if finding.guard == guard)
+    return next(finding.reason for finding in check_draft(draft, facts, policy) if finding.guard == guard)
 
 
 def test_nothing_is_found_where_nothing_is_wrong() -> None:
@@ -432,7 +434,7 @@ STRICT = Policy(allowed_recipients=frozenset({ANNA}))
 
 
 def test_all_is_reported_at_once_by_name_and_in_order() -> None:
-    names = [finding.guard for finding in find(WRONG_IN_ALL_WAYS, AT_NIGHT, STRICT)]
+    names = [finding.guard for finding in check_draft(WRONG_IN_ALL_WAYS, AT_NIGHT, STRICT)]
     assert names == [
         "textable_number",
         "placeholder",
@@ -460,8 +462,8 @@ def test_all_is_reported_at_once_by_name_and_in_order() -> None:
 @pytest.mark.parametrize("guard", GUARD_NAMES)
 def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
     policy = STRICT.model_copy(update={"guards_off": frozenset({guard})})
-    before = [finding.guard for finding in find(WRONG_IN_ALL_WAYS, AT_NIGHT, STRICT)]
-    after = [finding.guard for finding in find(WRONG_IN_ALL_WAYS, AT_NIGHT, policy)]
+    before = [finding.guard for finding in check_draft(WRONG_IN_ALL_WAYS, AT_NIGHT, STRICT)]
+    after = [finding.guard for finding in check_draft(WRONG_IN_ALL_WAYS, AT_NIGHT, policy)]
     kept = guard in {"impersonation", "opted_out", "daily_budget"}
     assert after == (before if kept else [name for name in before if name != guard])
     assert (guard in NOT_SWITCHABLE) == kept
@@ -515,7 +517,7 @@ def test_of_a_budget_that_is_overspent_nothing_is_left() -> None:
 
 
 def refusals(draft: Draft, facts: Facts, policy: Policy) -> set[str]:
-    return {finding.guard for finding in find(draft, facts, policy) if finding.effect is REFUSE}
+    return {finding.guard for finding in check_draft(draft, facts, policy) if finding.effect is REFUSE}
 
 
 @st.composite
@@ -579,7 +581,7 @@ def test_guards_do_not_know_each_other(draft: Draft, policy: Policy, live: bool,
         if (said := guard(draft, facts, policy))
         and (guard.__name__ in NOT_SWITCHABLE or guard.__name__ not in policy.guards_off)
     }
-    assert {finding.guard: finding.effect for finding in find(draft, facts, policy)} == alone
+    assert {finding.guard: finding.effect for finding in check_draft(draft, facts, policy)} == alone
 
 
 @given(drafts, policies, st.booleans(), st.text(max_size=20), st.data())
@@ -588,7 +590,7 @@ def test_how_a_text_is_sent_changes_nothing(
 ) -> None:
     facts = data.draw(facts_about(draft, live=live))
     otherwise = draft.model_copy(update={"flash": not draft.flash, "idempotency_key": key})
-    assert find(otherwise, facts, policy) == find(draft, facts, policy)
+    assert check_draft(otherwise, facts, policy) == check_draft(draft, facts, policy)
 
 
 @given(drafts, policies, st.data())

@@ -13,7 +13,7 @@ from elks_mcp.domain.doubts import explain_quiet
 from elks_mcp.domain.guards import rules as guards
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES
-from elks_mcp.store import Account, PauseReason, Place
+from elks_mcp.store import AccountKey, PauseReason, StateLocation
 from tests.sandbox.serving import serve
 from tests.support.clocks import ManualClock
 from tests.support.connecting import (
@@ -144,15 +144,15 @@ async def test_what_is_left_of_the_budget_is_told_now(box: Sandbox, tmp_path: Pa
 
 
 async def test_what_is_reserved_and_what_is_open_counts(box: Sandbox, tmp_path: Path) -> None:
-    place, account = Place(folder=tmp_path), Account("https://api.46elks.com/a1", box.username)
+    location, account = StateLocation(folder=tmp_path), AccountKey("https://api.46elks.com/a1", box.username)
     clock = ManualClock()
-    async with opened(place, clock, account) as store:
+    async with opened(location, clock, account) as store:
         claim = await claim_new(store, "Ett")
         await store.queue.settle_doubt(claim, "No answer.")
         await place_one(store, "Två")
         await store.queue.pause(PauseReason.NO_FUNDS, timedelta(minutes=1))
-        await store.events.hear([], until=clock.now())
-    async with opened(place, clock, Account(account.base_url, "somebody else")) as store:
+        await store.inbound.record([], until=clock.now())
+    async with opened(location, clock, AccountKey(account.base_url, "somebody else")) as store:
         await place_one(store, "Tre")
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), DRY_RUN="true")
     async with connected(environ, box=box, clock=clock) as client:
@@ -167,8 +167,8 @@ async def test_what_is_reserved_and_what_is_open_counts(box: Sandbox, tmp_path: 
 
 
 async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path) -> None:
-    account = Account("https://api.46elks.com/a1", box.username)
-    async with opened(Place(folder=tmp_path), account=account) as store:
+    account = AccountKey("https://api.46elks.com/a1", box.username)
+    async with opened(StateLocation(folder=tmp_path), account=account) as store:
         await place_one(store)
     answer, _ = await ask(
         live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_BUDGET_PER_DAY="0.10", DRY_RUN="1"), box
@@ -203,7 +203,7 @@ async def test_without_credentials_no_currency_is_guessed_and_nothing_is_asked()
 
 
 async def test_without_credentials_it_is_not_known_what_was_spent(tmp_path: Path) -> None:
-    async with opened(Place(folder=tmp_path)) as store:
+    async with opened(StateLocation(folder=tmp_path)) as store:
         await place_one(store)
     answer, _ = await ask({"ELKS_STATE_DIR": str(tmp_path)})
     assert "what was spent is not known without credentials" in rule(answer, "ELKS_BUDGET_PER_DAY")[0]
@@ -259,7 +259,9 @@ def test_a_dry_run_that_never_was_anything_else_loads_no_store_to_explain_itself
 async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Path) -> None:
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_STATE_DIR=str(tmp_path), ELKS_MAX_PARTS="3")
-        async with opened(Place(folder=tmp_path), account=Account(f"{url}/a1", box.username)) as store:
+        async with opened(
+            StateLocation(folder=tmp_path), account=AccountKey(f"{url}/a1", box.username)
+        ) as store:
             await place_one(store)
         done = await anyio.to_thread.run_sync(lambda: run("policy", **environ))
         async with connected(environ | {"DRY_RUN": "true"}) as client:

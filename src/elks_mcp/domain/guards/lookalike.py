@@ -101,7 +101,7 @@ _ADDED = (
 """What fraudsters write before or behind a name."""
 
 
-class _Kind(Enum):
+class _NameKind(Enum):
     DISTINCTIVE = "set apart, or beside additions"
     SHORT = "alone or beside additions"
     EVERYDAY = "beside additions"
@@ -109,7 +109,7 @@ class _Kind(Enum):
 
 class _Name(NamedTuple):
     written: str
-    kind: _Kind
+    kind: _NameKind
     counts: tuple[int, ...]
     """How often each letter of the skeleton stands in a row; a disguise may have one more, never fewer."""
 
@@ -143,13 +143,13 @@ _GLUED = 7
 def _pretends(name: _Name, before: str, after: str, *, is_apart: bool) -> bool:
     if (before + name.written + after).lower() in _INNOCENT:
         return False
-    if is_apart and name.kind is _Kind.DISTINCTIVE:
+    if is_apart and name.kind is _NameKind.DISTINCTIVE:
         return True
     if not re.fullmatch(_ADDITIONS, before) or not re.fullmatch(_ADDITIONS, after):
         return False
-    if name.kind is _Kind.EVERYDAY and not re.search("[A-Za-z]", before + after):
+    if name.kind is _NameKind.EVERYDAY and not re.search("[A-Za-z]", before + after):
         return False
-    return is_apart or name.kind is _Kind.DISTINCTIVE or _is_glued(name, before, after)
+    return is_apart or name.kind is _NameKind.DISTINCTIVE or _is_glued(name, before, after)
 
 
 def _is_glued(name: _Name, before: str, after: str) -> bool:
@@ -160,7 +160,7 @@ def _names_like(word: str) -> Iterator[_Name]:
     """Yield the names with the skeleton of a word, or whose skeleton has letters doubled in it."""
     if word.lower() in _INNOCENT:
         return
-    letters, counts = _bones(word)
+    letters, counts = _skeleton(word)
     for name in _known().get(letters, []):
         more = [count - own for count, own in zip(counts, name.counts, strict=True)]
         is_like = not any(more) or (len(name.written) > _UNDOUBLED and set(more) <= {0, 1})
@@ -174,7 +174,7 @@ _UNDOUBLED = 3
 _DIGITS_AS_LETTERS = str.maketrans("0123456789", "olzeasbtbg")
 
 
-def _bones(word: str) -> tuple[str, tuple[int, ...]]:
+def _skeleton(word: str) -> tuple[str, tuple[int, ...]]:
     """Return the letters of the skeleton, each run of one as a single letter, and the runs' lengths."""
     folded = word.lower().translate(_DIGITS_AS_LETTERS).replace("i", "l")
     for pair, letter in ("r+n+", "m"), ("vv+", "w"), ("c+l", "d"):
@@ -204,12 +204,14 @@ _LONGEST = 11
 @cache
 def _known() -> dict[str, list[_Name]]:
     long = " ".join(_NAMES.values()).split()
-    kinds = {name: _Kind.DISTINCTIVE if len(name) > _SHORT else _Kind.SHORT for name in long}
-    kinds |= dict.fromkeys(_GENERIC.split(), _Kind.SHORT) | dict.fromkeys(_EVERYDAY.split(), _Kind.EVERYDAY)
+    kinds = {name: _NameKind.DISTINCTIVE if len(name) > _SHORT else _NameKind.SHORT for name in long}
+    kinds |= dict.fromkeys(_GENERIC.split(), _NameKind.SHORT) | dict.fromkeys(
+        _EVERYDAY.split(), _NameKind.EVERYDAY
+    )
     known: dict[str, list[_Name]] = {}
     for whole, kind in kinds.items():
         cuts = {whole[:_LONGEST], whole[: _LONGEST - 1]} if len(whole) > _LONGEST else {whole}
         for name in cuts.difference(_INNOCENT):
-            letters, counts = _bones(name)
+            letters, counts = _skeleton(name)
             known.setdefault(letters, []).append(_Name(name, kind, counts))
     return known

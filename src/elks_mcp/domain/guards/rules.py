@@ -55,16 +55,16 @@ class Facts(Frozen):
     """Texts of others than the recipient were shown to the model a short while ago."""
 
 
-Verdict = tuple[Effect, str] | None
-"""What a guard says: nothing, or what should happen and why. `find` adds the guard's name."""
+GuardResult = tuple[Effect, str] | None
+"""What a guard says: nothing, or what should happen and why. `check_draft` adds the guard's name."""
 
-Guard = Callable[[Draft, Facts, Policy], Verdict]
+Guard = Callable[[Draft, Facts, Policy], GuardResult]
 
 NOT_SWITCHABLE = frozenset({"impersonation", "opted_out", "daily_budget"})
 """Guards that `ELKS_GUARDS_OFF` cannot switch off."""
 
 
-def find(draft: Draft, facts: Facts, policy: Policy) -> tuple[Finding, ...]:
+def check_draft(draft: Draft, facts: Facts, policy: Policy) -> tuple[Finding, ...]:
     """Hear every guard that is on."""
     heard = (
         (guard.__name__, guard(draft, facts, policy)) for guard in GUARDS if is_on(guard.__name__, policy)
@@ -85,7 +85,7 @@ def is_on(guard: str, policy: Policy) -> bool:
     return guard in NOT_SWITCHABLE or guard not in policy.guards_off
 
 
-def _refuse(reason: str, variable: str) -> Verdict:
+def _refuse(reason: str, variable: str) -> GuardResult:
     return Effect.REFUSE, f"{reason} The operator can change that with {variable}."
 
 
@@ -106,7 +106,7 @@ _NEVER_TEXTED = frozenset(
 _NO_TEXTS_ON_FIXED_LINES = frozenset({"SE", "NO", "DK", "FI"})
 
 
-def textable_number(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
+def textable_number(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
     """Look for a number that can take texts, by its country's numbering plan (libphonenumber)."""
     kind, region = draft.to.kind, draft.to.region
     if kind is NumberKind.UNASSIGNED:
@@ -143,7 +143,7 @@ _FICTION = re.compile(r"\+467017406(0[5-9]|[1-9]\d)|\+447700900\d{3}|\+1\d{3}555
 """Reserved for books and films by PTS (070-174 06 05–99), Ofcom (07700 900000–900999), NANPA (555-01XX)."""
 
 
-def placeholder(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def placeholder(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Look for an example number where a person's was meant; the sandbox has nothing but those.
 
     A dry run is what examples are for: it warns of what a live server refuses.
@@ -159,7 +159,7 @@ def placeholder(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
     return None
 
 
-def allowed_country(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
+def allowed_country(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
     """Keep to the countries the operator texts to: fraud goes to the others."""
     if draft.to.region in policy.allowed_countries:
         return None
@@ -170,7 +170,7 @@ def allowed_country(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
     )
 
 
-def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
+def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
     """Keep to the numbers the operator listed, if there is a list."""
     if not policy.allowed_recipients or draft.to in policy.allowed_recipients:
         return None
@@ -180,7 +180,7 @@ def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
     )
 
 
-def own_number(draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+def own_number(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     """Refuse a number of the account: the text would come back as an incoming one from its sender.
 
     Excepted are the operator's test to the sender itself, and a configured number that 46elks does not list:
@@ -197,7 +197,7 @@ def own_number(draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
     )
 
 
-def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse a recipient who opted out, until they write START or a person lifts it by hand."""
     if facts.recall is None or not facts.recall.opted_out:
         return None
@@ -213,7 +213,7 @@ _UNTIL_START = (
 """It names no command: an assistant may have a shell."""
 
 
-def maybe_opted_out(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def maybe_opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Ask a person when the latest text from the recipient is likely an opt-out."""
     if facts.recall is None or facts.recall.opted_out or facts.recall.maybe_opted_out is None:
         return None
@@ -229,7 +229,7 @@ def _written(moment: datetime, policy: Policy) -> str:
     return time_in_words(in_zone(moment, policy.time_zone))
 
 
-def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     """Look for a text in the account's history that may be a STOP, and cannot be read."""
     if facts.recall is None or not facts.recall.unread:
         return None
@@ -240,7 +240,7 @@ def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
 # ── sender ──
 
 
-def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
+def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
     """Look for a sender that pretends to be a bank, an authority or a known brand.
 
     Names are compared by their skeleton, alone or with what fraud adds to them: `P0LICE` and
@@ -262,7 +262,7 @@ def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> Verdict:
     return None
 
 
-def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse a number as sender that is not the account's; have a person see a name nobody configured.
 
     A dry run warns. 46elks' page (https://46elks.com/kb/text-sender-id) forbids nobody's number.
@@ -290,7 +290,7 @@ _REGISTERED_SENDERS = frozenset({"FI", "IE", "ES", "SG", "AU", "IN", "GB", "NO"}
 """Countries whose operators show or block text senders that were not registered, as of 2026-11."""
 
 
-def sender_usable(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
+def sender_usable(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
     """Look for a text sender where the recipient's country takes none, or only registered ones."""
     if isinstance(draft.sender, Number):
         return None
@@ -305,7 +305,7 @@ def sender_usable(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
 # ── cost ──
 
 
-def too_many_parts(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def too_many_parts(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Keep a text from becoming a book: each part is billed."""
     theirs = facts.estimate.parts if facts.estimate else None
     parts = max(facts.size.parts, theirs or 0)
@@ -316,7 +316,7 @@ def too_many_parts(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
     )
 
 
-def message_budget(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def message_budget(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Keep one message from costing more than the operator thought of."""
     if facts.estimate is None:
         return None
@@ -328,7 +328,7 @@ def message_budget(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
     )
 
 
-def daily_budget(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def daily_budget(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Keep 24 hours from costing more than the operator thought of; what is under way counts."""
     if facts.estimate is None or facts.recall is None:
         return None
@@ -345,7 +345,7 @@ def daily_budget(_draft: Draft, facts: Facts, policy: Policy) -> Verdict:
 # ── too often ──
 
 
-def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     """Look for the same text to the same number a short while ago: an agent that tries again.
 
     It stops nothing; `send_sms` answers with the order that is there already.
@@ -359,7 +359,7 @@ def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
 _TIMES_A_DAY = 4
 
 
-def velocity(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def velocity(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Keep one number from being flooded, with texts that wait for a person too.
 
     A text from there starts the 10 minutes anew, not the day.
@@ -382,12 +382,12 @@ _OR_WAIT = " or wait for a person, who can approve or cancel them"
 # ── what a person should see first ──
 
 
-def link(draft: Draft, _facts: Facts, _policy: Policy) -> Verdict:
+def link(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
     """Look for an address in the text: the tool of fraud, and the way out for stolen data."""
     return (Effect.ASK, "There is a web address in the text.") if holds_link(draft.text) else None
 
 
-def first_contact(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def first_contact(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Look for a stranger: not on the allow-list, never texted by us and never heard from."""
     if facts.recall is None or facts.recall.is_known or draft.to in policy.allowed_recipients:
         return None
@@ -398,7 +398,7 @@ _SPREADS_FROM = 3
 """So many different people, besides who wrote, cannot be texted in 30 minutes without being asked about."""
 
 
-def tainted(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
+def tainted(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Look for a text that a stranger's words may have asked for: the way data are stolen by message.
 
     Somebody known from before may be texted, so that work goes on: who is on the allow-list, or was texted
@@ -421,7 +421,7 @@ def tainted(draft: Draft, facts: Facts, policy: Policy) -> Verdict:
 _NIGHT_BEGINS, _NIGHT_ENDS = 21, 8
 
 
-def night(draft: Draft, facts: Facts, _policy: Policy) -> Verdict:
+def night(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     """Look at the clock where the recipient is; in a large country, at the latest and the earliest."""
     hours = [local.hour for zone in draft.to.zones if (local := _local(facts.now, zone))]
     if not any(hour >= _NIGHT_BEGINS or hour < _NIGHT_ENDS for hour in hours):

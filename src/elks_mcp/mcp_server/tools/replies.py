@@ -48,7 +48,7 @@ async def wait_for_reply(
     app.require_account()
     with app.share.hold(Use.WAITS), app.replies.reading() as reading:
         reading.wanted = await _read_wanted(app, sender, after)
-        await app.replies.look()
+        await app.replies.refresh()
         return await _wait(app, ctx, reading, seconds)
 
 
@@ -210,7 +210,7 @@ async def _wait(app: App, ctx: Context[App], reading: Reading, seconds: float) -
         await ctx.report_progress(min(waited, seconds), seconds, "Waiting for a reply.")
         if waited >= seconds or app.replies.is_over:
             break
-    note = unreadable or app.replies.trouble or (_HIDDEN if wanted.known_only else "")
+    note = unreadable or app.replies.history_error or (_HIDDEN if wanted.known_only else "")
     return _answer(wanted, seen, None, _STOPPING if app.replies.is_over else note)
 
 
@@ -230,7 +230,7 @@ async def _receive(app: App, wanted: Wanted, arrival: Arrival, end: datetime) ->
     if wanted.answered and message.to != written(wanted.answered.sender):
         return ""
     entry = await show_readable(app, message)
-    app.replies.note_read(arrival)
+    app.replies.mark_read(arrival)
     return _answer(wanted, arrival.position, entry, status="received")
 
 
@@ -242,7 +242,7 @@ async def _fetch(app: App, message_id: str, end: datetime) -> Message:
         InvalidInput: it has an id for which 46elks cannot be asked.
     """
     while True:
-        if told := app.replies.find_told(message_id):
+        if told := app.replies.find_received(message_id):
             return told
         try:
             return await app.client.get_message(message_id)

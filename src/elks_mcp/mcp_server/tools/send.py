@@ -5,13 +5,13 @@ from contextlib import suppress
 import anyio
 from mcp.server.elicitation import ElicitationResult
 
-from elks_mcp.answers import build as reports
+from elks_mcp.answers import build
 from elks_mcp.answers.results import SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Approval, Approver, Order
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, Request, require_agreement
-from elks_mcp.store import Placed, Prospect
+from elks_mcp.store import Placed, QueueEstimate
 
 
 async def carry_out(
@@ -23,12 +23,12 @@ async def carry_out(
         ElksError: nothing was sent, and nothing will be.
     """
     if isinstance(planned, Plan) and not planned.live:
-        return reports.report_dry_run(planned.quote, app.policy)
+        return build.report_dry_run(planned.quote, app.policy)
     placed = await _place(app, planned, asked)
-    order, prospect = await _follow(app, placed.order)
+    order, estimate = await _follow(app, placed.order)
     if isinstance(planned, Plan) and not placed.is_repeat:  # an order does not keep what they quote
         order = order.model_copy(update={"findings": planned.quote.findings})
-    return reports.report_order(app, order, message, prospect, repeated=placed.is_repeat)
+    return build.report_order(app, order, message, estimate, repeated=placed.is_repeat)
 
 
 async def _place(app: App, planned: Plan | Request | Repeat, asked: ElicitationResult[Consent]) -> Placed:
@@ -43,9 +43,9 @@ async def _place(app: App, planned: Plan | Request | Repeat, asked: ElicitationR
     return placed
 
 
-async def _follow(app: App, order: Order) -> tuple[Order, Prospect | None]:
+async def _follow(app: App, order: Order) -> tuple[Order, QueueEstimate | None]:
     """Wait for what comes of an order. That nobody can tell does not mean that it is not sent."""
     with suppress(StateUnavailable):
         order = await app.outbox.wait(order, app.settle_time)
-        return order, await app.outbox.foresee(order)
+        return order, await app.outbox.estimate(order)
     return order, None

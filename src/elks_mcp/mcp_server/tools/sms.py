@@ -5,7 +5,7 @@ from typing import Annotated
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
-from elks_mcp.answers import build as reports
+from elks_mcp.answers import build
 from elks_mcp.answers.results import EstimateAnswer, HistoryAnswer, SendAnswer, StatusAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Scope
@@ -74,14 +74,14 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAn
     app = ctx.request_context.lifespan_context
     if order := await app.orders.find_order(message_id.strip()):
         if order.receipt is None:
-            return reports.report_unsent(app, order, await app.outbox.foresee(order))
+            return build.report_unsent(app, order, await app.outbox.estimate(order))
         message_id = order.receipt.message_id
     elif Scope.READ not in app.caller.scopes:
         raise NotFound("You have sent no text by that number.", hint="Give the orderId that send_sms told.")
     app.require_account()
     message = await show_status(app, await app.client.get_message(message_id.strip()))
     order = await app.orders.find_order(message.id)
-    return reports.report_message(message, order)
+    return build.report_message(message, order)
 
 
 async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: From = "") -> EstimateAnswer:
@@ -95,11 +95,11 @@ async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: Fr
     draft = app.orders.draft(to, message, sender)
     try:
         if app.policy.live:
-            await app.inbox.look()
+            await app.history.refresh()
         quote = await app.orders.examine(draft, live=app.policy.live)
     except ProviderError as error:
-        raise reports.add_our_count(error, draft) from None
-    return reports.report_estimate(quote, app.policy)
+        raise build.add_our_count(error, draft) from None
+    return build.report_estimate(quote, app.policy)
 
 
 TOOLS = (

@@ -9,7 +9,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from elks_mcp.errors import Misconfigured
-from elks_mcp.store.location import Place
+from elks_mcp.store.location import StateLocation
 from elks_mcp.store.private_files import close_to_others, make_private_file, make_private_folder
 
 SAFE_WAL = (3, 51, 3)
@@ -35,20 +35,20 @@ _ALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3
 """When a database that says nothing at all is given up: in seconds, and with a question open in ms."""
 
 
-def open_engine(place: Place) -> Engine:
+def open_engine(location: StateLocation) -> Engine:
     """Make what opens connections to a place's database.
 
     Raises:
         Misconfigured: its address makes no sense, or its driver is not there.
     """
-    if place.url:
-        return _open_postgres(place.url.get_secret_value())
+    if location.url:
+        return _open_postgres(location.url.get_secret_value())
     more: dict[str, Any] = {"poolclass": StaticPool}
-    if place.file:
-        make_private(place.file)
+    if location.file:
+        make_private(location.file)
         more = {"pool_size": 1, "max_overflow": 0}
     engine = create_engine(
-        f"sqlite:///{place.file or ':memory:'}",
+        f"sqlite:///{location.file or ':memory:'}",
         connect_args={"isolation_level": None, "timeout": _BUSY_SECONDS, "check_same_thread": False},
         **more,
     )
@@ -76,15 +76,15 @@ def _open_postgres(written: str, **more: Any) -> Engine:
         ) from None
 
 
-def without_lock(engine: Engine, place: Place) -> Engine:
+def without_lock(engine: Engine, location: StateLocation) -> Engine:
     """Let transactions read without a lock.
 
     To PostgreSQL each statement goes on its own: at its level of isolation each sees what is committed by
     then, and nothing is gained by two more round trips. That has connections of its own, which need not be
     told each time.
     """
-    if place.url:
-        return _open_postgres(place.url.get_secret_value(), isolation_level="AUTOCOMMIT")
+    if location.url:
+        return _open_postgres(location.url.get_secret_value(), isolation_level="AUTOCOMMIT")
     return engine.execution_options(begin="BEGIN")
 
 

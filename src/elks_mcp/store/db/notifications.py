@@ -22,42 +22,42 @@ _WITHIN, _ALIVE = 5, 30
 """Seconds for connecting, and after which a silent peer is asked whether it is there."""
 
 
-class Bell:
-    """Rings when something changed. Who waits takes `following` first, then looks, then waits for it."""
+class Notifier:
+    """Rings when something changed. Who waits takes `next_event` first, then looks, then waits for it."""
 
     def __init__(self) -> None:
-        self.following = anyio.Event()
-        self.hears_others = False
+        self.next_event = anyio.Event()
+        self.receives_from_others = False
         """Whether it rings as well when another process changes something."""
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake everybody."""
-        rung, self.following = self.following, anyio.Event()
+        rung, self.next_event = self.next_event, anyio.Event()
         rung.set()
 
 
-async def hear_others(bell: Bell, url: str, account_id: int) -> None:
+async def listen_for_notifications(notifier: Notifier, url: str, account_id: int) -> None:
     """Ring the bell whenever another process announces a change, for ever; a lost connection is made anew."""
     from psycopg import Error  # noqa: PLC0415  (only where there is a PostgreSQL)
 
     thread = anyio.CapacityLimiter(1)  # of its own, since it is always in use
     while True:
         with suppress(Error, OSError):
-            await _listen(bell, url, str(account_id), thread)
-        bell.hears_others = False
+            await _listen(notifier, url, str(account_id), thread)
+        notifier.receives_from_others = False
         await anyio.sleep(_AGAIN)
 
 
-async def _listen(bell: Bell, url: str, account: str, thread: anyio.CapacityLimiter) -> None:
+async def _listen(notifier: Notifier, url: str, account: str, thread: anyio.CapacityLimiter) -> None:
     connection = await anyio.to_thread.run_sync(_connect, url, limiter=thread)
     try:
-        bell.hears_others = True
-        bell.ring()  # whatever was announced before nobody heard
+        notifier.receives_from_others = True
+        notifier.notify()  # whatever was announced before nobody heard
         while True:
-            if await anyio.to_thread.run_sync(_hear, connection, account, limiter=thread):
-                bell.ring()
+            if await anyio.to_thread.run_sync(_receive, connection, account, limiter=thread):
+                notifier.notify()
     finally:
-        bell.hears_others = False
+        notifier.receives_from_others = False
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(connection.close, limiter=thread)
 
@@ -66,13 +66,13 @@ def _connect(url: str) -> "Connection":
     from psycopg import connect  # noqa: PLC0415
 
     connection = connect(
-        url, autocommit=True, application_name="elks-mcp ear", connect_timeout=_WITHIN, keepalives_idle=_ALIVE
+        url, autocommit=True, application_name="elks-mcp notifications", connect_timeout=_WITHIN, keepalives_idle=_ALIVE
     )
     connection.execute(f"LISTEN {CHANNEL}".encode())
     return connection
 
 
-def _hear(connection: "Connection", account: str) -> bool:
+def _receive(connection: "Connection", account: str) -> bool:
     """Wait a moment; tell whether something was announced for the account."""
     heard = connection.notifies(timeout=_PATIENCE, stop_after=1)
     return any(each.payload == account for each in heard)

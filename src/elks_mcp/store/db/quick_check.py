@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from elks_mcp.store.location import Account
+from elks_mcp.store.location import AccountKey
 
 _ACCOUNTS = "SELECT id, base_url, username FROM accounts"
 _WORK = """
@@ -15,7 +15,7 @@ SELECT EXISTS (
 """
 
 
-def has_work(file: Path, account: Account) -> bool:
+def has_work(file: Path, account: AccountKey) -> bool:
     """Tell whether a file holds orders of this account that somebody must see to, or texts kept for a while.
 
     What a killed process left half written is undone by opening the file. One that cannot be read, or
@@ -31,7 +31,7 @@ def has_work(file: Path, account: Account) -> bool:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             rows = connection.execute(_ACCOUNTS).fetchall()
             # Compared here: an older version may have written the same account in another way.
-            ours = [number for number, url, username in rows if Account(url, username) == account]
+            ours = [number for number, url, username in rows if AccountKey(url, username) == account]
             return any(connection.execute(_WORK, (number,)).fetchone()[0] for number in ours)
         finally:
             connection.close()

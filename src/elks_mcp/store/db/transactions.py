@@ -32,9 +32,9 @@ from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.db.engines import open_engine, without_lock
 from elks_mcp.store.db.hashes import Hasher
 from elks_mcp.store.db.migrate import migrate
-from elks_mcp.store.db.notifications import CHANNEL, Bell
+from elks_mcp.store.db.notifications import CHANNEL, Notifier
 from elks_mcp.store.db.schema import accounts, state
-from elks_mcp.store.location import Account, Place
+from elks_mcp.store.location import AccountKey, StateLocation
 
 _CONNECTIONS = 8
 
@@ -173,24 +173,26 @@ class Database:
     costs more than the statement.
     """
 
-    def __init__(self, place: Place, hasher: Hasher, clock: Clock | None, bell: Bell | None) -> None:
-        self._bell = bell or Bell()
+    def __init__(
+        self, location: StateLocation, hasher: Hasher, clock: Clock | None, notifier: Notifier | None
+    ) -> None:
+        self._notifier = notifier or Notifier()
         self._is_news = False
         """Whether the bell is to be rung."""
-        self._engine = engine = open_engine(place)
-        self._statements = without_lock(engine, place)
+        self._engine = engine = open_engine(location)
+        self._statements = without_lock(engine, location)
         self._kept: dict[Engine, list[Connection]] = {self._engine: [], self._statements: []}
         self._clock = clock
         self.is_postgres = engine.dialect.name == "postgresql"
         self.knows_time = bool(clock) or not self.is_postgres
         self._threads = anyio.CapacityLimiter(_CONNECTIONS if self.is_postgres else 1)
-        self.retention = place.retention
+        self.retention = location.retention
         self.hasher = hasher
         self.account_id = 0
 
     @classmethod
     async def open(
-        cls, place: Place, hasher: Hasher, clock: Clock | None, bell: Bell | None = None
+        cls, location: StateLocation, hasher: Hasher, clock: Clock | None, notifier: Notifier | None = None
     ) -> "Database":
         """Connect, and bring the tables up to date.
 
@@ -202,7 +204,7 @@ class Database:
             Misconfigured: its hashes were made with another key, or a newer version made it.
         """
         with _explained():
-            database = cls(place, hasher, clock, bell)
+            database = cls(location, hasher, clock, notifier)
         try:
             await database.run(database._prepare, writes=True)
         except BaseException:
@@ -210,7 +212,7 @@ class Database:
             raise
         return database
 
-    async def enter(self, account: Account) -> list[Account]:
+    async def enter(self, account: AccountKey) -> list[AccountKey]:
         """See the rows of this account from now on, and no others.
 
         Returns:
@@ -218,7 +220,7 @@ class Database:
         """
         values = {"base_url": account.base_url, "username": account.username}
 
-        def find_or_make(tx: Tx) -> tuple[int, list[Account]]:
+        def find_or_make(tx: Tx) -> tuple[int, list[AccountKey]]:
             insert = (postgresql.insert if self.is_postgres else sqlite.insert)(accounts)
             is_new = tx.execute(insert.values(**values).on_conflict_do_nothing()).rowcount > 0
             found: int = tx.execute(select(accounts.c.id).filter_by(**values)).scalar_one()
@@ -239,7 +241,7 @@ class Database:
         finally:
             if self._is_news:
                 self._is_news = False
-                self._bell.ring()
+                self._notifier.notify()
 
     async def now(self) -> datetime:
         """Tell the time that all who share this database go by."""
@@ -330,10 +332,10 @@ class Database:
             )
 
 
-def list_accounts(tx: Tx) -> list[Account]:
+def list_accounts(tx: Tx) -> list[AccountKey]:
     """List the accounts that a state knows, except the one that stands for having no credentials."""
     rows = tx.all(select(accounts.c.base_url, accounts.c.username).order_by(accounts.c.id))
-    return [Account(row.base_url, row.username) for row in rows if row.username]
+    return [AccountKey(row.base_url, row.username) for row in rows if row.username]
 
 
 class _explained:  # noqa: N801  (a context, used as a word)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from elks_mcp.store.db.schema import metadata
-from elks_mcp.store.location import Account
+from elks_mcp.store.location import AccountKey
 
 revision = "0009"
 down_revision = "0008"
@@ -31,7 +31,7 @@ def upgrade() -> None:
     tables = _read_tables()
     accounts, groups = tables["accounts"], defaultdict(list)
     for row in _all(sa.select(accounts).order_by(accounts.c.id)):
-        groups[Account(row["base_url"], row["username"])].append(row)
+        groups[AccountKey(row["base_url"], row["username"])].append(row)
     for account, rows in groups.items():
         kept, *doubles = [row["id"] for row in rows]
         form: Values = {"base_url": account.base_url, "username": account.username}
