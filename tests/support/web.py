@@ -22,7 +22,7 @@ from elks_mcp.runtime.tasks import unwrapped
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.web.asgi import HttpServer
+from elks_mcp.web.asgi import HttpApp
 from tests.sandbox.serving import Server
 from tests.support.clocks import HANG
 from tests.support.connecting import Era, Person, live
@@ -39,7 +39,7 @@ class Site:
     """A server that runs."""
 
     url: str
-    web: HttpServer
+    web: HttpApp
     _requests: "_Counted"
 
     @property
@@ -93,7 +93,7 @@ async def site(
         configuration = load({**ours, **live(box), **(environ or {})})
         pace = configuration.settings.sms_per_minute
         most = per_caller(connections, sms_per_minute=pace) if limits is None else limits
-        web = HttpServer(
+        web = HttpApp(
             configuration.settings.policy(),
             lambda: open_app(configuration, transport=box.transport(), clock=clock, limits=most),
             secret=find_hasher(configuration.settings.state_location()).of("secret", "request state"),
@@ -118,7 +118,7 @@ async def site(
 class _Counted:
     """An application, and how many requests it answers at the moment."""
 
-    def __init__(self, web: HttpServer) -> None:
+    def __init__(self, web: HttpApp) -> None:
         self._web = web
         self.under_way = 0
 

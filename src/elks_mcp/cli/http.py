@@ -21,7 +21,7 @@ from elks_mcp.runtime import logs
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.web.asgi import HttpServer, is_local
+from elks_mcp.web.asgi import HttpApp, is_local
 from elks_mcp.web.connections import HttpConfig, count_allowed, raise_descriptor_limit
 
 _GRACE = 30
@@ -31,7 +31,7 @@ _GRACE = 30
 class _HttpServer(uvicorn.Server):
     """A server whose clients are told that it stops."""
 
-    def __init__(self, config: uvicorn.Config, web: HttpServer) -> None:
+    def __init__(self, config: uvicorn.Config, web: HttpApp) -> None:
         super().__init__(config)
         self._web = web
 
@@ -74,7 +74,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     secret = find_hasher(settings.state_location()).of("secret", "request state")
     most_connections = count_allowed(raise_descriptor_limit())
     limits = per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
-    web = HttpServer(
+    web = HttpApp(
         settings.policy(),
         lambda: open_app(configuration, limits=limits),
         secret=secret,

@@ -44,7 +44,7 @@ from elks_mcp.web.webhooks import HOOKS, WebhookReceiver
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 
-class HttpServer:
+class HttpApp:
     """One ASGI application, and what it runs on. `secret` keys what clients carry for us.
 
     `hosts`: names by which it is called, besides this machine's own. `is_shut`: never open without a token.
