@@ -105,8 +105,11 @@ async def test_one_caller_with_many_streams_gets_no_more_and_another_does() -> N
 
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 async def test_one_caller_cannot_take_all_streams_of_the_older_era() -> None:
-    """With the limits as they are: 300 subscriptions of one token, where 1,024 are all there can be."""
-    async with site(new_box()) as where, AsyncExitStack() as stack:
+    """With the limits as they are: 300 subscriptions of one token, where 1,024 are all there can be.
+
+    Time stands still, so that 300 subscriptions do not poll.
+    """
+    async with site(new_box(), clock=ManualClock()) as where, AsyncExitStack() as stack:
         greedy, other = await where.token("greedy"), await where.token("other")
         clients = [await stack.enter_async_context(where.client("legacy", token=greedy)) for _ in range(3)]
         refusals = [
