@@ -49,7 +49,7 @@ QUESTION = "type the last four digits"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> StateLocation:
+def location(tmp_path: Path) -> StateLocation:
     """Have a state directory."""
     return StateLocation(folder=tmp_path / "state")
 

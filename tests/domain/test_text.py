@@ -19,10 +19,10 @@ from elks_mcp.domain.text import (
     cheaper,
     cleaned,
     expensive_characters,
-    hides,
+    find_unsendable,
+    has_invisible,
     measure,
     split,
-    unsendable,
 )
 from tests.support.strategies import sendable_texts, standard_texts, texts, wide_texts
 
@@ -430,7 +430,7 @@ def test_a_cleaned_text_holds_nothing_that_hides(text: str) -> None:
     ],
 )
 def test_what_no_text_can_carry_is_found(text: str, found: str | None) -> None:
-    assert unsendable(text) == found
+    assert find_unsendable(text) == found
 
 
 # ── and quickly ──
@@ -449,7 +449,9 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("function", [measure, split, expensive_characters, cheaper, cleaned, unsendable])
+@pytest.mark.parametrize(
+    "function", [measure, split, expensive_characters, cheaper, cleaned, find_unsendable]
+)
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
 def test_a_long_text_takes_no_time(function: Callable[[str], object], text: str) -> None:
     """Squared time would take ten seconds here. Measured: 0.01 to 0.15 s; the rest is for slow machines."""
@@ -474,4 +476,4 @@ def test_a_long_text_takes_no_time(function: Callable[[str], object], text: str)
     ],
 )
 def test_what_nobody_sees_in_a_text_is_noticed(text: str, hidden: bool) -> None:
-    assert hides(text) is hidden
+    assert has_invisible(text) is hidden

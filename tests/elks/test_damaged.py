@@ -429,7 +429,7 @@ async def test_p4_a_damaged_row_that_surely_is_an_incoming_text_leaves_no_doubt(
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return a_place(request, tmp_path)
 
 

@@ -60,7 +60,7 @@ DATABASES = ("sqlite", "postgres")
 EITHER_DATABASE = ("sqlite", pytest.param("postgres", marks=pytest.mark.long))
 """For what no database decides: PostgreSQL is long."""
 
-on_both_databases = pytest.mark.parametrize("place", DATABASES, indirect=True)
+on_both_databases = pytest.mark.parametrize("location", DATABASES, indirect=True)
 """For locks, clocks, types, what is unique, other connections; and once for each statement there is."""
 
 _numbers = count(1)

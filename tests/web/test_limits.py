@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextResourceContents
 
-from elks_mcp.domain.limits import Use, per_caller
+from elks_mcp.domain.limits import Use, limits_per_caller
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sandbox import Sandbox
 from tests.support.clocks import ManualClock
@@ -203,9 +203,9 @@ async def test_one_caller_who_asks_46elks_often_is_refused_for_a_minute_and_anot
 
 @pytest.mark.parametrize("connections", [128, 896, 65_408])
 def test_one_caller_never_gets_more_than_half_of_anything(connections: int) -> None:
-    most = per_caller(connections, sms_per_minute=95)
+    most = limits_per_caller(connections, sms_per_minute=95)
     assert most[Use.PROVIDER_REQUESTS] == 600
-    assert per_caller(connections, sms_per_minute=1000)[Use.PROVIDER_REQUESTS] == 6000
+    assert limits_per_caller(connections, sms_per_minute=1000)[Use.PROVIDER_REQUESTS] == 6000
     assert most[Use.CALLS] <= connections // 2
     assert most[Use.STREAMS] + most[Use.WAITS] < most[Use.CALLS], "some calls are left beside those that last"
     assert (most[Use.STREAMS] <= 1024 // 2, most[Use.SESSIONS] <= 10_000 // 2) == (True, True)

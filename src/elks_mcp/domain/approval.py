@@ -1,12 +1,12 @@
 """What a person reads before agreeing to a text: at the client, or in a terminal."""
 
-from elks_mcp.domain.display import FORM_COLUMNS, break_line, put_behind_bars, split_lines, visible
+from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
 from elks_mcp.domain.models import Effect, Finding, Order, of_effect
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.text import hides
+from elks_mcp.domain.text import has_invisible
 
 
-def put_question(order: Order, reasons: tuple[Finding, ...], columns: int | None = None) -> str:
+def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | None = None) -> str:
     """Write what a person has to know to agree.
 
     The text stands behind bars, so that it cannot pass for what we say. Recipient, price and size are said
@@ -19,7 +19,7 @@ def put_question(order: Order, reasons: tuple[Finding, ...], columns: int | None
             order, always: the newer protocol asks again in each round.
     """
     text, recipient = order.text or "", _recipient(order)
-    hidden = " (there are invisible characters in it)" if hides(text) else ""
+    hidden = " (there are invisible characters in it)" if has_invisible(text) else ""
     flash = " Shown as a flash message." if order.flash else ""
     lines = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
@@ -27,7 +27,7 @@ def put_question(order: Order, reasons: tuple[Finding, ...], columns: int | None
         f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
         *_list_reasons(order, reasons, columns),
         f"The text, behind a bar on each line{hidden}:",
-        *put_behind_bars(text, columns or FORM_COLUMNS),
+        *quote_lines(text, columns or FORM_COLUMNS),
         f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {_cost(order)}.",
     ]
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from elks_mcp.domain.models import Direction, Message
-from elks_mcp.domain.opt_outs import OptWord, asks, find_word
+from elks_mcp.domain.opt_outs import OptWord, asks_for_answer, find_opt_word
 from elks_mcp.domain.phone import is_e164
 from elks_mcp.domain.text import cleaned
 
@@ -39,7 +39,7 @@ FindLastSent = Callable[[Message, datetime], LastSent]
 """Says what was sent to the writer of a message before a moment, by what else is known."""
 
 
-def read_words(
+def find_opt_words(
     messages: Sequence[Message], now: datetime, find_last_sent: FindLastSent
 ) -> dict[str, OptWord]:
     """Return what received texts say about further texts, by the ids of those that say anything.
@@ -55,18 +55,18 @@ def read_words(
     for message in messages:
         if message.direction is not Direction.INBOUND or not is_e164(message.sender):
             continue  # a name can be anybody's
-        if not (word := find_word(message.text or "")):
+        if not (word := find_opt_word(message.text or "")):
             continue
-        if word is not find_word(message.text or "", asked=True):
+        if word is not find_opt_word(message.text or "", asked=True):
             before = (message.created_at or now) + SAME_MOMENT
             last = _sum_up(sent[message.sender], before, now).later(find_last_sent(message, before))
-            word = find_word(message.text or "", asked=last.asked)
+            word = find_opt_word(message.text or "", asked=last.asked)
         if word:
             words[message.id] = word
     return words
 
 
-def find_answers(messages: Sequence[Message], now: datetime) -> frozenset[str]:
+def find_replies(messages: Sequence[Message], now: datetime) -> frozenset[str]:
     """Return the ids of received texts whose sender was texted before, by these messages alone."""
     first_sent: dict[str, datetime] = {}
     for message in messages:
@@ -91,7 +91,7 @@ def quote(text: str) -> str:
     If the first line is what opts out, only that is quoted.
     """
     lines = [line for line in cleaned(text).splitlines() if line.strip()]
-    alone = lines and find_word(lines[0]) is find_word(text)
+    alone = lines and find_opt_word(lines[0]) is find_opt_word(text)
     line = " ".join((lines[0] if alone else " ".join(lines)).split()).replace('"', "'")
     return line if len(line) <= LONGEST_QUOTE else f"{line[: LONGEST_QUOTE - 1]}…"
 
@@ -100,7 +100,7 @@ def _sum_up(messages: Sequence[Message], before: datetime, now: datetime) -> Las
     times = [(at, each) for each in messages if (at := each.created_at or now) <= before]
     return LastSent(
         max((at for at, _ in times), default=None),
-        max((at for at, each in times if asks(each.text or "")), default=None),
+        max((at for at, each in times if asks_for_answer(each.text or "")), default=None),
     )
 
 

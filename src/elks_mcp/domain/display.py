@@ -11,7 +11,7 @@ import unicodedata
 from datetime import datetime
 from itertools import groupby
 
-from elks_mcp.domain.text import spelled_out
+from elks_mcp.domain.text import escape_invisible
 
 FORM_COLUMNS = 72
 """How wide a text is in a client's form. It is fixed, so that the same question is always the same."""
@@ -37,7 +37,7 @@ def split_lines(text: str) -> list[str]:
     return _LINE_BREAK.split(text)
 
 
-def put_behind_bars(text: str, columns: int = FORM_COLUMNS) -> list[str]:
+def quote_lines(text: str, columns: int = FORM_COLUMNS) -> list[str]:
     """Return the rows of a text, none wider than `columns`, each behind a bar.
 
     A run of more than two empty rows becomes one row without a bar: `(298 empty lines)`.
@@ -76,7 +76,7 @@ def visible(line: str) -> str:
     joins pictures is left out, and any space is a plain one. Doing it twice changes nothing.
     """
     shown, marks = [], _MOST_MARKS  # an accent that begins a line has no letter to stand on
-    for char in spelled_out(line):
+    for char in escape_invisible(line):
         marks = marks + 1 if _is_mark(char) else 0
         if unicodedata.category(char) == "Zs":
             shown.append(" ")

@@ -19,7 +19,7 @@ _SAFE_QUIET = timedelta(seconds=30)
 """How much longer than one request the quiet period should be."""
 
 
-def explain_quiet(quiet: float, timeout: float) -> str:
+def explain_short_quiet_period(quiet: float, timeout: float) -> str:
     """Say what a quiet period puts at risk that is short for this time-out, both in seconds; else ""."""
     least = timeout + _SAFE_QUIET.total_seconds()
     if quiet >= least:
@@ -37,7 +37,7 @@ class Doubt(Frozen):
     """When the attempt began."""
 
 
-class Likeness(Enum):
+class Similarity(Enum):
     """How much a message of history is like an order's text."""
 
     SAME = "same"
@@ -84,33 +84,33 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def _match(equals: list[Doubt], sent: list[Message]) -> list[tuple[str, Message]]:
-    same = [message for message in sent if _likeness(equals[0], message) is Likeness.SAME]
+    same = [message for message in sent if _likeness(equals[0], message) is Similarity.SAME]
     if len(same) > len(equals):
         return []
     return [(doubt.order_id, message) for doubt, message in zip(equals, same, strict=False)]
 
 
 def _could_be(doubt: Doubt, message: Message) -> bool:
-    return _likeness(doubt, message) is not Likeness.OTHER
+    return _likeness(doubt, message) is not Similarity.OTHER
 
 
-def _likeness(doubt: Doubt, message: Message) -> Likeness:
+def _likeness(doubt: Doubt, message: Message) -> Similarity:
     if message.created_at is None or message.created_at < doubt.since - SKEW:
-        return Likeness.OTHER
-    return likeness(doubt.draft, message)
+        return Similarity.OTHER
+    return compare(doubt.draft, message)
 
 
-def likeness(draft: Draft, message: Message) -> Likeness:
+def compare(draft: Draft, message: Message) -> Similarity:
     """Compare. Similar is what could be ours after somebody on the way changed or dropped a part of it."""
     if message.to != draft.to.e164 or message.is_reply:
-        return Likeness.OTHER
+        return Similarity.OTHER
     if message.text is None:
-        return Likeness.SIMILAR
+        return Similarity.SIMILAR
     if message.text == draft.text and message.sender == written(draft.sender):
-        return Likeness.SAME
+        return Similarity.SAME
     shorter, longer = sorted((_squeezed(draft.text), _squeezed(message.text)), key=len)
     cut = len(shorter) >= _TELLING and longer.startswith(shorter)
-    return Likeness.SIMILAR if cut or shorter == longer else Likeness.OTHER
+    return Similarity.SIMILAR if cut or shorter == longer else Similarity.OTHER
 
 
 _TELLING = 20

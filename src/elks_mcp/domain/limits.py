@@ -28,14 +28,14 @@ class Use(StrEnum):
     PROVIDER_REQUESTS = "requests to 46elks a minute"
 
 
-Most = Mapping[Use, int]
+UsageLimits = Mapping[Use, int]
 """The most of each; what is not named is not limited."""
 
-UNLIMITED: Most = {}
+UNLIMITED: UsageLimits = {}
 """For a server with one client: there is nobody to take anything from."""
 
 
-def per_caller(connections: int, *, sms_per_minute: int) -> Most:
+def limits_per_caller(connections: int, *, sms_per_minute: int) -> UsageLimits:
     """Return what one caller may use of a server: half of its connections at most.
 
     Args:
@@ -53,24 +53,24 @@ def per_caller(connections: int, *, sms_per_minute: int) -> Most:
     }
 
 
-class Share:
+class CallerUsage:
     """What one caller uses now."""
 
-    def __init__(self, most: Most, clock: Clock) -> None:
+    def __init__(self, most: UsageLimits, clock: Clock) -> None:
         self._most = most
         self._clock = clock
         self._used: Counter[Use] = Counter()
         self._minute_ends = 0.0
 
     @contextmanager
-    def hold(self, use: Use, *, besides: int = 0) -> Iterator[None]:
+    def hold(self, use: Use, *, counted_elsewhere: int = 0) -> Iterator[None]:
         """Use one more until the context ends. `besides`: uses that are counted elsewhere.
 
         Raises:
             OverLimit: the caller uses as many as it may.
         """
         most = self._most.get(use)
-        if most is not None and self._used[use] + besides >= most:
+        if most is not None and self._used[use] + counted_elsewhere >= most:
             raise OverLimit(
                 f"This caller has {most} {use}, as many as one may.",
                 hint=_HINTS.get(use, "Let some of them end first."),
@@ -102,17 +102,17 @@ class Share:
         self._used[Use.PROVIDER_REQUESTS] += 1
 
 
-class Limits:
+class UsageTracker:
     """The shares of all callers."""
 
-    def __init__(self, most: Most, clock: Clock) -> None:
+    def __init__(self, most: UsageLimits, clock: Clock) -> None:
         self._most = most
         self._clock = clock
-        self._shares: dict[str, Share] = {}
+        self._shares: dict[str, CallerUsage] = {}
 
-    def of(self, caller: str) -> Share:
+    def for_caller(self, caller: str) -> CallerUsage:
         """Return the share of a caller; "" is whoever calls without a token."""
-        return self._shares.setdefault(caller, Share(self._most, self._clock))
+        return self._shares.setdefault(caller, CallerUsage(self._most, self._clock))
 
 
 _HINTS = {

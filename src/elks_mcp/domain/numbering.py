@@ -48,7 +48,7 @@ def has_trunk_prefix(home: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def look_up(e164: str) -> tuple[str, NumberKind]:
+def look_up_plan(e164: str) -> tuple[str, NumberKind]:
     """Return the region of a number, and what its plan keeps it for, by libphonenumber."""
     import phonenumbers as lib  # noqa: PLC0415
 

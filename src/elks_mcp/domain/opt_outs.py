@@ -51,7 +51,7 @@ class OptWord(StrEnum):
     """Texts again, after an opt-out."""
 
 
-def find_word(text: str, *, asked: bool = False) -> OptWord | None:
+def find_opt_word(text: str, *, asked: bool = False) -> OptWord | None:
     """Return what a text says about further texts; None for an ordinary one.
 
     Capitals, accents, punctuation, emoji, invisible characters and wide letters make no difference. START
@@ -61,7 +61,7 @@ def find_word(text: str, *, asked: bool = False) -> OptWord | None:
     return None if found is None or (asked and found.may_be_answer) else found.word
 
 
-def asks(text: str) -> bool:
+def asks_for_answer(text: str) -> bool:
     """Return whether a text of ours asks for an answer: by a question mark, or by "svara", "reply".
 
     A footer such as "Vill du slippa sms? Svara STOP" asks nothing.

@@ -16,7 +16,7 @@ from elks_mcp.domain.numbering import (
     find_zones,
     has_trunk_prefix,
     is_machine,
-    look_up,
+    look_up_plan,
 )
 from elks_mcp.domain.spelling import named, quoted, tidied
 from elks_mcp.errors import InvalidInput
@@ -57,12 +57,12 @@ class Number:
     @property
     def region(self) -> str:
         """ISO 3166 code of the country, "001" for international networks, "" where unknown."""
-        return look_up(self.e164)[0]
+        return look_up_plan(self.e164)[0]
 
     @property
     def kind(self) -> NumberKind:
         """What the number is for, by libphonenumber's copy of the numbering plans."""
-        return look_up(self.e164)[1]
+        return look_up_plan(self.e164)[1]
 
     @property
     def is_planned(self) -> bool:

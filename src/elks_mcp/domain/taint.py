@@ -52,7 +52,7 @@ class TaintLog:
         """Note that these messages are shown; what was shown a day ago is forgotten."""
         for sender in [each.sender for each in self._shown.values() if each.shown_at <= now - _KEPT]:
             del self._shown[sender]
-        for new in shown_from(messages, now):
+        for new in list_shown_texts(messages, now):
             known = self._shown.get(new.sender)
             is_at_work = known is not None and known.shown_at > now - TAINT_LASTS
             oldest = min(known.created_at, new.created_at) if known and is_at_work else new.created_at
@@ -76,7 +76,7 @@ def find_taint(shown: Iterable[ShownText], to: Number) -> Taint | None:
     return Taint(created_at=min(others)) if others else None
 
 
-def shown_from(messages: Iterable[Message], now: datetime) -> list[ShownText]:
+def list_shown_texts(messages: Iterable[Message], now: datetime) -> list[ShownText]:
     """Sum up by sender which texts of others are among messages that are shown now."""
     by_sender: dict[str, ShownText] = {}
     for each in messages:

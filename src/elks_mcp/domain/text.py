@@ -154,13 +154,13 @@ def _split_quotes(token: str) -> tuple[str, str, str]:
     return (quoted[1], quoted[2], quoted[3]) if quoted else ("", token, "")
 
 
-def hides(text: str) -> bool:
+def has_invisible(text: str) -> bool:
     """Tell whether there are characters in a text that nobody sees."""
     lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
     return re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines) != lines
 
 
-def spelled_out(text: str) -> str:
+def escape_invisible(text: str) -> str:
     r"""Write each character that nobody sees by its number (`\u202e`), but for line feeds.
 
     What joins pictures or chooses their style is left out.
@@ -168,12 +168,12 @@ def spelled_out(text: str) -> str:
     return re.sub(_UNSEEN_OR_PICTURE, _spell_out, text)
 
 
-def shows_nothing(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Return whether nobody sees anything of a text: it is blanks and invisible characters only."""
     return not cleaned(text).strip()
 
 
-def unsendable(text: str) -> str | None:
+def find_unsendable(text: str) -> str | None:
     """Find the first character no text can carry: a control character or half a surrogate pair."""
     return next((char for char in text if _cannot_be_sent(char)), None)
 

@@ -9,7 +9,7 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from elks_mcp.domain.doubts import explain_quiet
+from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.guards import rules as guards
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES
@@ -222,8 +222,8 @@ async def test_what_stands_in_the_way_is_noted(box: Sandbox) -> None:
 
 
 def test_a_quiet_period_is_short_by_half_a_minute_and_a_request() -> None:
-    assert explain_quiet(40, 10) == explain_quiet(120, 90) == ""
-    assert "ELKS_QUIET_PERIOD is 39.5 s, less than 40 s" in explain_quiet(39.5, 10)
+    assert explain_short_quiet_period(40, 10) == explain_short_quiet_period(120, 90) == ""
+    assert "ELKS_QUIET_PERIOD is 39.5 s, less than 40 s" in explain_short_quiet_period(39.5, 10)
 
 
 @pytest.mark.parametrize("answers", [401, 500])
