@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.domain.limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
+from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy

@@ -15,7 +15,7 @@ from starlette import types
 
 from elks_mcp.app import App, hook_address, open_app
 from elks_mcp.cli.http import configure_uvicorn
-from elks_mcp.domain.limits import UsageLimits, limits_per_caller
+from elks_mcp.domain.caller_limits import UsageLimits, limits_per_caller
 from elks_mcp.domain.models import Scope
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import unwrapped

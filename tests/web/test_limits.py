@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextResourceContents
 
-from elks_mcp.domain.limits import Use, limits_per_caller
+from elks_mcp.domain.caller_limits import Use, limits_per_caller
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sandbox import Sandbox
 from tests.support.clocks import ManualClock

@@ -15,7 +15,7 @@ from elks_mcp.app import open_app
 from elks_mcp.cli.sockets import BACKLOG, listen
 from elks_mcp.cli.startup_warnings import warn
 from elks_mcp.cli.tokens import is_any_valid
-from elks_mcp.domain.limits import limits_per_caller
+from elks_mcp.domain.caller_limits import limits_per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
 from elks_mcp.runtime.clock import Clock

@@ -17,8 +17,8 @@ import unicodedata
 from enum import StrEnum
 from typing import NamedTuple
 
-from elks_mcp.domain.accents import normalize
-from elks_mcp.domain.stop_words import (
+from elks_mcp.domain.normalization import normalize
+from elks_mcp.domain.opt_out_words import (
     CANCEL,
     CEASE,
     COURTESY,

@@ -1,15 +1,15 @@
 """Who a text goes to and comes from: phone numbers in E.164, and text sender ids.
 
 Numbers are understood as a Swede (or whoever lives in the sender's country) types them and
-kept in one form only, so that a limit or an opt-out cannot be dodged by spelling.
+kept in one form only, so that a limit or an opt-out cannot be dodged by phone_spelling.
 """
 
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 
-from elks_mcp.domain import spelling
-from elks_mcp.domain.numbering import (
+from elks_mcp.domain import phone_spelling
+from elks_mcp.domain.numbering_plans import (
     HOME_REGION,
     NumberKind,
     country_name,
@@ -18,7 +18,7 @@ from elks_mcp.domain.numbering import (
     is_machine,
     look_up_plan,
 )
-from elks_mcp.domain.spelling import named, quoted, tidied
+from elks_mcp.domain.phone_spelling import named, quoted, tidied
 from elks_mcp.errors import InvalidInput
 
 __all__ = [
@@ -151,7 +151,7 @@ def parse_number(raw: str, home: str = HOME_REGION) -> Number:
     if not text:
         raise InvalidInput("The phone number is empty.", hint=_WRITE_E164)
     if not re.fullmatch(r"\+?[0-9]+", text):
-        raise InvalidInput(spelling.why_not_digits(raw, text), hint=_offer(raw, home))
+        raise InvalidInput(phone_spelling.why_not_digits(raw, text), hint=_offer(raw, home))
     _check_one_value(raw, home)
     if not text.startswith(("+", "0")):
         return _read_bare(raw, text, home)
@@ -173,10 +173,10 @@ def _check_one_value(raw: str, home: str) -> None:
     Raises:
         InvalidInput: one did. The number that was meant is offered.
     """
-    first, *others = spelling.fields(raw)
+    first, *others = phone_spelling.fields(raw)
     values = [first if first.startswith(("+", "0")) else f"+{first}", *others] if others else []
     whole = [number for value in values if (number := _read_planned(value, home))]
-    if whole or spelling.is_decimal(raw):
+    if whole or phone_spelling.is_decimal(raw):
         fault = "a decimal, a tab or spaces divide it"
         offer = " or ".join(number.e164 for number in dict.fromkeys(whole))
         raise InvalidInput(f"{quoted(raw)} holds more than one value: {fault}.", hint=_write(offer))
@@ -202,10 +202,10 @@ def _check_not_swedish(raw: str, text: str, home: str) -> None:
 
 def _find_meant(raw: str, home: str) -> str:
     """Return the number, in E.164, that stands at the beginning of something longer; "" if there is none."""
-    if digits := spelling.exponent_digits(raw):
+    if digits := phone_spelling.exponent_digits(raw):
         found = _read_planned(f"+{digits}", home)
         return found.e164 if found else ""
-    readings = (_read_planned(beginning, home) for beginning in spelling.beginnings(raw))
+    readings = (_read_planned(beginning, home) for beginning in phone_spelling.beginnings(raw))
     return next((number.e164 for number in readings if number), "")
 
 

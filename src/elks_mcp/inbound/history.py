@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from elks_mcp.domain.consent import LastSent, find_opt_words, find_replies
+from elks_mcp.domain.conversation import LastSent, find_opt_words, find_replies
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.opt_outs import OptWord, find_opt_word
 from elks_mcp.domain.phone import is_e164

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.domain.consent import LastSent, find_opt_words
+from elks_mcp.domain.conversation import LastSent, find_opt_words
 from elks_mcp.domain.models import Direction, Message, OptOut, OrderState
 from elks_mcp.domain.opt_outs import OptWord
 from elks_mcp.domain.phone import Number, is_e164

@@ -32,7 +32,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from elks_mcp.app import ANYBODY, App
-from elks_mcp.domain.limits import CallerUsage
+from elks_mcp.domain.caller_limits import CallerUsage
 from elks_mcp.domain.policy import Policy
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
 from elks_mcp.mcp_server.subscriptions import Subscriptions

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elks_mcp.app import ANYBODY
-from elks_mcp.domain.limits import CallerUsage, Use
+from elks_mcp.domain.caller_limits import CallerUsage, Use
 from elks_mcp.domain.models import Caller
 from elks_mcp.domain.models import Scope as Allowed
 from elks_mcp.errors import ElksError, OverLimit
@@ -310,7 +310,7 @@ class TokenMiddleware:
         if method == "GET":
             uses.enter_context(share.hold(Use.STREAMS))
         if _opens_session(headers):
-            uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.agent)))
+            uses.enter_context(share.hold(Use.SESSIONS, counted_elsewhere=self._count_sessions(caller.agent)))
 
     async def _authenticate(self, scope: Scope) -> Caller:
         caller = await self._verifier().authenticate(scope)

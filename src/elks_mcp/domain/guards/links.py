@@ -8,7 +8,7 @@ it is a link: a question too many costs less than a link that nobody saw.
 
 import re
 
-from elks_mcp.domain.accents import normalize
+from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.text import cleaned
 
 _SAFE = "com|net|org|info|biz|eu|io|ltd|xyz|icu|cyou|cfd|sbs|shop|online"
@@ -58,7 +58,7 @@ def holds_link(text: str) -> bool:
 
 
 def _is_top_level(name: str) -> bool:
-    from elks_mcp.domain.guards.top_level import TOP_LEVEL_DOMAINS  # noqa: PLC0415  (most texts and the start need no list)
+    from elks_mcp.domain.guards.top_level_domains import TOP_LEVEL_DOMAINS  # noqa: PLC0415  (most texts and the start need no list)
 
     return name in TOP_LEVEL_DOMAINS
 

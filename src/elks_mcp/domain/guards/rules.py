@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AwareDatetime
 
-from elks_mcp.domain.consent import quote
+from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.guards.links import holds_link
 from elks_mcp.domain.guards.lookalike import pretended_name

@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from elks_mcp.domain.accents import normalize
+from elks_mcp.domain.normalization import normalize
 
 _BETWEEN = "Cf", "Cc", "Zs"
 _LONGEST_SHOWN = 40

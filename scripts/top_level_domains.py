@@ -1,6 +1,6 @@
-"""Write `domain/guards/top_level.py`, the list of all top-level domains, from the Public Suffix List.
+"""Write `domain/guards/top_level_domains.py`, the list of all top-level domains, from the Public Suffix List.
 
-    uv run --with publicsuffixlist python scripts/top_level.py
+    uv run --with publicsuffixlist python scripts/top_level_domains.py
 
 The ICANN section of that list has every top-level domain of IANA's root zone database, with its
 letters rather than `xn--`. The PyPI package holds a dated copy, so no other host is needed.
@@ -12,7 +12,7 @@ import textwrap
 from importlib.resources import files
 from pathlib import Path
 
-_MODULE = Path(__file__).parent.parent / "src" / "elks_mcp" / "domain" / "guards" / "top_level.py"
+_MODULE = Path(__file__).parent.parent / "src" / "elks_mcp" / "domain" / "guards" / "top_level_domains.py"
 _WIDTH = 100
 
 
@@ -43,7 +43,7 @@ def _lines(names: list[str]) -> list[str]:
 
 _TEMPLATE = '''"""All top-level domains, as of {date}.
 
-Written by scripts/top_level.py from the ICANN section of the Public Suffix List
+Written by scripts/top_level_domains.py from the ICANN section of the Public Suffix List
 (https://publicsuffix.org, MPL 2.0), which has the names of IANA's root zone database. CONTRIBUTING
 says how to write it again. `links` imports it when a text first has a dot between letters.
 """

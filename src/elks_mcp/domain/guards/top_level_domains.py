@@ -1,6 +1,6 @@
 """All top-level domains, as of 2026-10-22.
 
-Written by scripts/top_level.py from the ICANN section of the Public Suffix List
+Written by scripts/top_level_domains.py from the ICANN section of the Public Suffix List
 (https://publicsuffix.org, MPL 2.0), which has the names of IANA's root zone database. CONTRIBUTING
 says how to write it again. `links` imports it when a text first has a dot between letters.
 """
