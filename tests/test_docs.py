@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.cli import commands
-from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
+from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
 from elks_mcp.domain.models import AccountNumbers, Draft, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_opt_word
 from elks_mcp.domain.phone import Number, SenderId
@@ -39,7 +39,7 @@ from elks_mcp.store.known_numbers import LATELY
 from elks_mcp.store.location import DATABASE_FILE
 from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.prior import REPEATED_WITHIN
-from tests.domain.guards.test_rules import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
+from tests.domain.guards.test_guards import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
 from tests.support.strategies import drafts, facts_about, policies
 
 ROOT = Path(__file__).parent.parent

@@ -78,8 +78,8 @@ NUMBER_TRAPS = (
     NumberTrap("0740-12 34 56", _SE, "textable_number", "pager"),
     NumberTrap("010-234 56 78", _SE, "textable_number", "company number"),
     NumberTrap("+46254123456789", _SE, "textable_number", "voicemail"),
-    NumberTrap("+46719000000", _SE, "textable_number", "no country's numbering plan"),
-    NumberTrap("+46254123456", _SE, "textable_number", "no country's numbering plan"),
+    NumberTrap("+46719000000", _SE, "textable_number", "any country's numbering plan"),
+    NumberTrap("+46254123456", _SE, "textable_number", "any country's numbering plan"),
     NumberTrap("08-500 12 345", _SE, "textable_number", "fixed line in Sweden"),
     NumberTrap("0980-31 92 00", _SE, "textable_number", "fixed line in Sweden"),
     # +1 is 25 countries
@@ -108,7 +108,7 @@ NUMBER_TRAPS = (
     NumberTrap("+1 (900) 234-5678", _MANY, "textable_number", "premium rate"),
     NumberTrap("+15002345678", _US, "textable_number", "personal number"),
     NumberTrap("+15551234567", _US, "allowed_country", "unknown"),
-    NumberTrap("+15551234567", _US, "textable_number", "no country's numbering plan"),
+    NumberTrap("+15551234567", _US, "textable_number", "any country's numbering plan"),
     NumberTrap("+15558675309", _US, "placeholder", "an example number"),
     # +44 is four
     NumberTrap("+447911123456", _GB, "allowed_country", "Guernsey (GG)"),
@@ -150,7 +150,7 @@ NUMBER_TRAPS = (
     NumberTrap("+39899123456", _MANY, "textable_number", "premium rate"),
     NumberTrap("+611900123456", _MANY, "textable_number", "premium rate"),
     # what assistants make up where a number is missing
-    NumberTrap("+46701234567", _SE, "placeholder", "ask for the recipient's real one"),
+    NumberTrap("+46701234567", _SE, "placeholder", "Ask for the recipient's real number"),
     NumberTrap("070-123 45 67", _SE, "placeholder", "+46701234567"),
     NumberTrap("０７０１２３４５６７", _SE, "placeholder", "+46701234567"),
     NumberTrap("+46(0)70 123 45 67", _SE, "placeholder", "+46701234567"),
@@ -427,15 +427,17 @@ _AMERICAN, _CANADIAN, _PUERTO_RICAN, _CHINESE = (
     "+8613123456789",
 )
 _NAMES_WHERE_NONE_WORK = (
-    SenderTrap("Frisoren", "sender_usable", "United States of America takes no text as sender", _AMERICAN),
+    SenderTrap(
+        "Frisoren", "sender_usable", "United States of America does not accept a name as sender", _AMERICAN
+    ),
     SenderTrap("Bokhandeln", "sender_usable", "use a phone number as `from`", _AMERICAN),
     SenderTrap("Klara", "sender_usable", "United States of America takes no text", "+1 (202) 555-0123"),
     SenderTrap("SREAlert", "sender_usable", "United States of America takes no text", "001 202 555 0123"),
-    SenderTrap("OnCall", "sender_usable", "Canada takes no text as sender", _CANADIAN),
-    SenderTrap("Bankeryd", "sender_usable", "Canada takes no text as sender", _CANADIAN),
-    SenderTrap("Elks", "sender_usable", "Puerto Rico takes no text as sender", _PUERTO_RICAN),
-    SenderTrap("Salong24", "sender_usable", "China takes no text as sender", _CHINESE),
-    SenderTrap("P0stNord", "sender_usable", "Canada takes no text as sender", _CANADIAN),
+    SenderTrap("OnCall", "sender_usable", "Canada does not accept a name as sender", _CANADIAN),
+    SenderTrap("Bankeryd", "sender_usable", "Canada does not accept a name as sender", _CANADIAN),
+    SenderTrap("Elks", "sender_usable", "Puerto Rico does not accept a name as sender", _PUERTO_RICAN),
+    SenderTrap("Salong24", "sender_usable", "China does not accept a name as sender", _CHINESE),
+    SenderTrap("P0stNord", "sender_usable", "Canada does not accept a name as sender", _CANADIAN),
     SenderTrap("P0stNord", "impersonation", "looks like postnord: ", _CANADIAN),
 )
 

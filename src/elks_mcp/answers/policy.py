@@ -8,7 +8,7 @@ from elks_mcp.answers.results import Amount, Answer, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.doubts import explain_short_quiet_period
-from elks_mcp.domain.guards.rules import NOT_SWITCHABLE, is_on
+from elks_mcp.domain.guards import NOT_SWITCHABLE, is_on
 from elks_mcp.domain.models import OrderState
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender

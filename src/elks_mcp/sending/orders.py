@@ -1,7 +1,7 @@
 """From what somebody wants to an order in the queue: draft, quote, approval, order."""
 
 from elks_mcp.domain.conversation import quote
-from elks_mcp.domain.guards.rules import Facts, check_draft, is_on
+from elks_mcp.domain.guards import Facts, check_draft, is_on
 from elks_mcp.domain.models import (
     Approval,
     Approver,

@@ -8,8 +8,17 @@ it is a link: a question too many costs less than a link that nobody saw.
 
 import re
 
+from elks_mcp.domain.guards.facts import Facts, GuardResult
+from elks_mcp.domain.models import Draft, Effect
 from elks_mcp.domain.normalization import normalize
+from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.text import cleaned
+
+
+def link(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
+    """Ask about a text with a web address: a tool of fraud, and a way out for stolen data."""
+    return (Effect.ASK, "There is a web address in the text.") if holds_link(draft.text) else None
+
 
 _SAFE = "com|net|org|info|biz|eu|io|ltd|xyz|icu|cyou|cfd|sbs|shop|online"
 """Endings that stand for an address even apart from the dot."""

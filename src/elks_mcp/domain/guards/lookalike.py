@@ -114,7 +114,7 @@ class _Name(NamedTuple):
     """How often each letter of the skeleton stands in a row; a disguise may have one more, never fewer."""
 
 
-def pretended_name(sender: str) -> str | None:
+def find_imitated_name(sender: str) -> str | None:
     """Return the bank, authority or brand that a sender id looks like, or None.
 
     Spaces hide nothing: a name is compared without them (`SW ISH`), and they set its parts apart.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.guards.rules import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, check_draft
+from elks_mcp.domain.guards import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, check_draft
 from elks_mcp.domain.models import AccountNumbers, Approver, Draft, Effect, Estimate, Finding, Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, SenderId, parse_number, written
@@ -472,14 +472,14 @@ def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
 @pytest.mark.parametrize(
     ("guard", "words", "variable"),
     [
-        ("allowed_country", "is not among the countries texts may go to: SE.", "ELKS_ALLOWED_COUNTRIES"),
-        ("allowed_recipient", "another number will not do instead.", "ELKS_ALLOWED_RECIPIENTS"),
+        ("allowed_country", "is not one of the allowed countries: SE.", "ELKS_ALLOWED_COUNTRIES"),
+        ("allowed_recipient", "Do not send to another number instead.", "ELKS_ALLOWED_RECIPIENTS"),
         (
             "impersonation",
             "looks like police: a bank, an authority or a known brand.",
             "ELKS_ALLOWED_SENDERS",
         ),
-        ("too_many_parts", "takes 7 parts and 6 are allowed; shorten it.", "ELKS_MAX_PARTS"),
+        ("too_many_parts", "takes 7 parts, and 6 are allowed. Shorten it.", "ELKS_MAX_PARTS"),
         (
             "message_budget",
             "would cost 20.00 SEK, and one message may cost 10.00 SEK at most.",
@@ -487,12 +487,12 @@ def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
         ),
         (
             "daily_budget",
-            "would cost 20.00 SEK, and of the 100.00 SEK for any 24 hours 10.00 SEK is left.",
+            "would cost 20.00 SEK, and 10.00 SEK is left of the 100.00 SEK for any 24 hours.",
             "ELKS_BUDGET_PER_DAY",
         ),
         (
             "velocity",
-            "were sent or wait for a person, who can approve or cancel them; try again later.",
+            "were sent or wait for a person, who can approve or cancel them. Try again later.",
             "ELKS_MAX_PER_NUMBER",
         ),
     ],
