@@ -16,9 +16,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Draft
 from elks_mcp.domain.phone import Number, SenderId
-from elks_mcp.domain.text import cleaned
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 from elks_mcp.settings import load
 from tests.sandbox.serving import serve

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.display import break_line, quote_lines, visible
-from elks_mcp.domain.text import has_invisible
 from tests.support.strategies import texts
 
 ANY_TEXT = st.text() | texts

@@ -1,9 +1,9 @@
 """What a person reads before agreeing to a text: at the client, or in a terminal."""
 
+from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
 from elks_mcp.domain.models import Effect, Finding, Order, of_effect
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.text import has_invisible
 
 
 def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | None = None) -> str:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.opt_outs import OptWord, asks_for_answer, find_opt_word
 from elks_mcp.domain.phone import is_e164
-from elks_mcp.domain.text import cleaned
 
 LONGEST_QUOTE = 60
 """Characters of a received text that a refusal quotes."""

@@ -11,7 +11,7 @@ import unicodedata
 from datetime import datetime
 from itertools import groupby
 
-from elks_mcp.domain.text import escape_invisible
+from elks_mcp.domain.cleaning import escape_invisible
 
 FORM_COLUMNS = 72
 """How wide a text is in a client's form. It is fixed, so that the same question is always the same."""

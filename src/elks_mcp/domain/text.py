@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
+from elks_mcp.domain.cleaning import INVISIBLE
 from elks_mcp.domain.normalization import MOST_ACCENTS, normalize
 
 BASIC = frozenset(
@@ -121,18 +122,6 @@ def without_expensive(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
     return _rewritten(text, {each.char: each.instead or "" for each in expensive_characters(text, alphabet)})
 
 
-def cleaned(text: str) -> str:
-    """Make somebody else's words safe to show: without control, bidi and invisible characters.
-
-    Line breaks and emoji stay whole: a variation selector stays behind a picture, a zero-width
-    joiner between two. (Persian and Indic joiners go, and the tags that make a black flag
-    Scotland's: safety before typography. Of more than 30 accents on one letter the rest goes.)
-    Cleaning twice changes nothing.
-    """
-    lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
-    return normalize("NFC", re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines))
-
-
 def _rewritten(text: str, instead: dict[str, str]) -> str:
     return "".join(instead.get(letter, letter) for letter in _letters(text))
 
@@ -152,25 +141,6 @@ def _split_quotes(token: str) -> tuple[str, str, str]:
     """
     quoted = _QUOTED.fullmatch(token)
     return (quoted[1], quoted[2], quoted[3]) if quoted else ("", token, "")
-
-
-def has_invisible(text: str) -> bool:
-    """Tell whether there are characters in a text that nobody sees."""
-    lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
-    return re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines) != lines
-
-
-def escape_invisible(text: str) -> str:
-    r"""Write each character that nobody sees by its number (`\u202e`), but for line feeds.
-
-    What joins pictures or chooses their style is left out.
-    """
-    return re.sub(_UNSEEN_OR_PICTURE, _spell_out, text)
-
-
-def is_blank(text: str) -> bool:
-    """Return whether nobody sees anything of a text: it is blanks and invisible characters only."""
-    return not cleaned(text).strip()
 
 
 def find_unsendable(text: str) -> str | None:
@@ -210,18 +180,6 @@ def _cuts(text: str, encoding: Encoding) -> list[int]:
             room = _OF_SEVERAL[encoding] - 1 - two
     return cuts
 
-
-_UNSEEN = (
-    "\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    "\ud800-\udfff"
-)
-"""Characters nobody sees, as a regular expression's class.
-
-They are Unicode's default ignorables, the controls but for the line feed, format characters of
-hieroglyphs and music, half surrogate pairs, and the blanks that are no spaces.
-"""
 
 _NAMED = 4
 
@@ -280,27 +238,9 @@ def _instead(letter: str, cheap: frozenset[str]) -> str | None:
     return " " if unicodedata.category(composed[0]) == "Zs" else None
 
 
-_WITHOUT_UNSEEN = f"(?<=[0-9#*])\ufe0f?\u20e3|[{_UNSEEN}]"
+_WITHOUT_UNSEEN = f"(?<=[0-9#*])\ufe0f?\u20e3|[{INVISIBLE}]"
 """The keycap of 1️⃣ is seen, but says no more than 1."""
 
 
 def _cannot_be_sent(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\r\t\f"
-
-
-_LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-_PICTURES = (  # without U+2329 and U+232A, which normalizing turns into brackets
-    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u2328\u232b-\u27bf\u2900-\u297f\u2b00-\u2bff"
-    "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-)
-_UNSEEN_OR_PICTURE = (
-    rf"(?P<picture>[{_PICTURES}](?=[{_UNSEEN}])[\ufe0e\ufe0f]?(?:\u200d(?=[{_PICTURES}]))?|[0-9#*]\ufe0f?\u20e3)"
-    rf"[{_UNSEEN}]*|[{_UNSEEN}]+"
-)
-"""A picture with what belongs to it, kept, and any run of characters nobody sees, dropped."""
-
-
-def _spell_out(found: re.Match[str]) -> str:
-    picture = found["picture"] or ""
-    unseen = found[0][len(picture) :]
-    return re.sub(f"[{_UNSEEN}]", "", picture) + unseen.encode("unicode_escape").decode("ascii")

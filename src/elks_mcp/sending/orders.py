@@ -1,5 +1,6 @@
 """From what somebody wants to an order in the queue: draft, quote, approval, order."""
 
+from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.guards import Facts, check_draft, is_on
 from elks_mcp.domain.models import (
@@ -20,7 +21,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import PERSON_ONLY, Policy
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
-from elks_mcp.domain.text import find_unsendable, is_blank, measure
+from elks_mcp.domain.text import find_unsendable, measure
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused

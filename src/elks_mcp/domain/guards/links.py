@@ -8,11 +8,11 @@ it is a link: a question too many costs less than a link that nobody saw.
 
 import re
 
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.guards.facts import Facts, GuardResult
 from elks_mcp.domain.models import Draft, Effect
 from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.text import cleaned
 
 
 def link(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
