@@ -9,8 +9,8 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
+from elks_mcp.domain import guards
 from elks_mcp.domain.doubts import explain_short_quiet_period
-from elks_mcp.domain.guards import rules as guards
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
