@@ -1,18 +1,15 @@
 """Whose texts a caller's model was shown, for servers that share a database: one shows, another sends."""
 
 from collections.abc import Collection, Iterable
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.models import NEVER_SENT, Draft, OrderState, Taint
-from elks_mcp.domain.taint import TAINT_LASTS, SendingHold, ShownText, find_hold
+from elks_mcp.domain.taint import TAINT_KEPT, TAINT_LASTS, SendingHold, ShownText, find_hold, judge_taint
 from elks_mcp.store.db.schema import ago, orders, shown
 from elks_mcp.store.db.transactions import Database, Tx, reading, writing
-
-_KEPT = timedelta(days=1)
 
 
 class TaintStore:
@@ -72,10 +69,9 @@ def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: 
         known = created_at.get(row.sender_hash, row.created_at)
         created_at[row.sender_hash] = min(known, row.created_at)
     recipient = tx.hasher.number(draft.to.e164)
-    if not (others := [at for sender, at in created_at.items() if sender != recipient]):
+    if created_at.keys() <= {recipient}:
         return None
-    texted = _list_texted(tx, draft.caller) - created_at.keys() - {recipient}
-    return Taint(created_at=min(others), texted=len(texted))
+    return judge_taint(created_at, recipient, _list_texted(tx, draft.caller))
 
 
 def _list_active(tx: Tx, caller: str) -> Collection[Any]:
@@ -95,4 +91,4 @@ def _list_texted(tx: Tx, caller: str) -> set[str]:
 def delete_old_taint(tx: Tx) -> None:
     """Forget texts that were shown a day ago."""
     ours = shown.c.account_id == tx.account_id
-    tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - _KEPT))
+    tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - TAINT_KEPT))
