@@ -274,7 +274,7 @@ async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_i
         await call(client, "send_sms", to=PHONE, message=text, sender="Klara", flashsms="yes", dryRun=False)
     assert "\n| Hej\\u202e" + "å" * 60 in person.questions[0]
     assert person.questions[0].count("å") == 300
-    assert "there are invisible characters in it" in person.questions[0]
+    assert "it contains invisible characters" in person.questions[0]
     assert "from Klara?" in person.questions[0]
     assert "Shown as a flash message." in person.questions[0]
 

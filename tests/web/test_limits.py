@@ -57,7 +57,7 @@ async def gets_through(where: Site, token: str) -> bool:
 def refused(answer: httpx2.Response) -> bool:
     """Tell whether an answer says that its caller uses as much as one may, and when to come again."""
     is_over = answer.status_code == 429 and int(answer.headers["retry-after"]) > 0
-    return is_over and "as many as one may" in answer.json()["error_description"]
+    return is_over and "which is the limit for one caller" in answer.json()["error_description"]
 
 
 # ── shares ──
@@ -97,7 +97,7 @@ async def test_one_caller_with_many_streams_gets_no_more_and_another_does() -> N
     ):
         for _ in range(2):
             await stack.enter_async_context(ours.listen(resource_subscriptions=[_POLICY]))
-        with pytest.raises(MCPError, match="streams and subscriptions, as many as one may"):
+        with pytest.raises(MCPError, match="streams and subscriptions, which is the limit for one caller"):
             await stack.enter_async_context(ours.listen(resource_subscriptions=[_POLICY]))
         await stack.enter_async_context(theirs.listen(resource_subscriptions=[_POLICY]))
         assert where.web.updates.streams == 3
@@ -175,7 +175,9 @@ async def test_one_caller_who_waits_often_waits_no_more_and_asks_nobody_and_anot
         asked = await call(ours, "ask_by_sms", to=PHONE, message="Hej?", timeout=0)
         for answer in (third, asked):
             assert answer.is_error
-            assert re.search("2 waits for a reply, as many as one may.*Try again in", words(answer))
+            assert re.search(
+                "2 waits for a reply, which is the limit for one caller.*Try again in", words(answer)
+            )
         assert (words(asked).startswith("Not sent: "), posted(box)) == (True, [])
         assert data(await call(theirs, "wait_for_reply", timeout=0))["status"] == "no_reply"
         where.app.replies.stop()

@@ -1,6 +1,6 @@
-"""What one caller may use of a shared server, so that the others still get through.
+"""Limits on what one caller may use of a shared server, so that the others still get through.
 
-A caller is an agent, with one token or several. All who call without a token are one caller.
+A caller is an agent, which may have several tokens. All requests without a token belong to one caller.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ _SOON, _LATER = timedelta(seconds=5), timedelta(seconds=60)
 
 
 class Use(StrEnum):
-    """What is limited, as an error names it."""
+    """A limited resource. The values are the words for it in errors."""
 
     CALLS = "requests under way"
     BODIES = "requests whose body has not arrived yet"
@@ -29,18 +29,18 @@ class Use(StrEnum):
 
 
 UsageLimits = Mapping[Use, int]
-"""The most of each; what is not named is not limited."""
+"""The maximum of each resource. A resource that is not in it is unlimited."""
 
 UNLIMITED: UsageLimits = {}
-"""For a server with one client: there is nobody to take anything from."""
+"""For a server with one client."""
 
 
 def limits_per_caller(connections: int, *, sms_per_minute: int) -> UsageLimits:
-    """Return what one caller may use of a server: half of its connections at most.
+    """Return what one caller may use of a server: at most half of its connections.
 
     Args:
-        connections: how many the server has.
-        sms_per_minute: its pace. A caller may ask 46elks about each text six times, and 600 times at least.
+        connections: the number of connections that the server accepts.
+        sms_per_minute: the server's pace. A caller may make six requests to 46elks per text, at least 600.
     """
     calls = min(_MOST_CALLS, connections // 2)
     return {
@@ -54,25 +54,29 @@ def limits_per_caller(connections: int, *, sms_per_minute: int) -> UsageLimits:
 
 
 class CallerUsage:
-    """What one caller uses now."""
+    """What one caller uses at the moment."""
 
-    def __init__(self, most: UsageLimits, clock: Clock) -> None:
-        self._most = most
+    def __init__(self, limits: UsageLimits, clock: Clock) -> None:
+        self._limits = limits
         self._clock = clock
         self._used: Counter[Use] = Counter()
         self._minute_ends = 0.0
 
     @contextmanager
     def hold(self, use: Use, *, counted_elsewhere: int = 0) -> Iterator[None]:
-        """Use one more until the context ends. `besides`: uses that are counted elsewhere.
+        """Use one more of a resource until the context ends.
+
+        Args:
+            use: the resource.
+            counted_elsewhere: how many of it the caller uses that this object does not count.
 
         Raises:
-            OverLimit: the caller uses as many as it may.
+            OverLimit: the caller already uses as many as it may.
         """
-        most = self._most.get(use)
-        if most is not None and self._used[use] + counted_elsewhere >= most:
+        limit = self._limits.get(use)
+        if limit is not None and self._used[use] + counted_elsewhere >= limit:
             raise OverLimit(
-                f"This caller has {most} {use}, as many as one may.",
+                f"This caller has {limit} {use}, which is the limit for one caller.",
                 hint=_HINTS.get(use, "Let some of them end first."),
                 retry_after=_LATER if use is Use.SESSIONS else _SOON,
             )
@@ -83,40 +87,41 @@ class CallerUsage:
             self._used[use] -= 1
 
     def count_provider_request(self) -> None:
-        """Count a request to 46elks.
+        """Count one request to 46elks.
 
         Raises:
-            OverLimit: the caller has caused as many in this minute as it may.
+            OverLimit: the caller has already caused as many requests in this minute as it may.
         """
-        most, now = self._most.get(Use.PROVIDER_REQUESTS), self._clock.counted()
-        if most is None:
+        limit, now = self._limits.get(Use.PROVIDER_REQUESTS), self._clock.counted()
+        if limit is None:
             return
         if now >= self._minute_ends:
             self._used[Use.PROVIDER_REQUESTS], self._minute_ends = 0, now + _MINUTE
-        if self._used[Use.PROVIDER_REQUESTS] >= most:
+        if self._used[Use.PROVIDER_REQUESTS] >= limit:
             raise OverLimit(
-                f"This caller has caused {most} requests to 46elks within a minute, as many as one may.",
-                hint="Ask for more in one call, or less often.",
+                f"This caller has caused {limit} requests to 46elks in one minute, "
+                "which is the limit for one caller.",
+                hint="Ask for more in one call, or call less often.",
                 retry_after=timedelta(seconds=self._minute_ends - now),
             )
         self._used[Use.PROVIDER_REQUESTS] += 1
 
 
 class UsageTracker:
-    """The shares of all callers."""
+    """The usage of all callers."""
 
-    def __init__(self, most: UsageLimits, clock: Clock) -> None:
-        self._most = most
+    def __init__(self, limits: UsageLimits, clock: Clock) -> None:
+        self._limits = limits
         self._clock = clock
-        self._shares: dict[str, CallerUsage] = {}
+        self._by_caller: dict[str, CallerUsage] = {}
 
     def for_caller(self, caller: str) -> CallerUsage:
-        """Return the share of a caller; "" is whoever calls without a token."""
-        return self._shares.setdefault(caller, CallerUsage(self._most, self._clock))
+        """Return the usage of a caller; "" stands for all requests without a token."""
+        return self._by_caller.setdefault(caller, CallerUsage(self._limits, self._clock))
 
 
 _HINTS = {
-    Use.SESSIONS: "End those not used any more (DELETE /mcp); an idle one ends after 30 minutes.",
+    Use.SESSIONS: "End unused sessions (DELETE /mcp); an idle session ends after 30 minutes.",
     Use.STREAMS: "Close a stream, or unsubscribe from a resource, first.",
-    Use.WAITS: "Wait without `from` for everybody's replies in one call, or let another wait end first.",
+    Use.WAITS: "Wait without `from` for everyone's replies in one call, or let another wait end first.",
 }

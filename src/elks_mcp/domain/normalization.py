@@ -1,7 +1,7 @@
-"""Unicode normalization whose time grows with the length of a text, whoever wrote it.
+"""Unicode normalization in linear time, for texts that strangers wrote.
 
-Sorting the combining marks of one letter takes squared time in their number, so that 39,000 of them keep a
-server busy for seconds. Unicode's own limit is 30 (UAX #15, stream-safe text format).
+Normalization sorts the combining marks of each letter, in time quadratic in their number: 39,000 of them keep
+a server busy for seconds. Unicode's own limit is 30 (UAX #15, stream-safe text format).
 """
 
 import unicodedata
@@ -9,20 +9,20 @@ from collections.abc import Iterator
 from typing import Literal
 
 MOST_ACCENTS = 30
-"""Combining marks of one letter that are kept."""
+"""Combining marks that are kept on one letter."""
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 def normalize(form: Form, text: str) -> str:
-    """Return a normal form of a text, without the combining marks of a letter after the 30th."""
+    """Return a text in a Unicode normal form, without combining marks beyond the 30th on each letter."""
     if text.isascii():
         return text
     decomposed: Form = "NFKD" if form in {"NFKC", "NFKD"} else "NFD"
-    return unicodedata.normalize(form, "".join(_without_the_31st_accent(decomposed, text)))
+    return unicodedata.normalize(form, "".join(_limit_accents(decomposed, text)))
 
 
-def _without_the_31st_accent(form: Form, text: str) -> Iterator[str]:
+def _limit_accents(form: Form, text: str) -> Iterator[str]:
     accents = 0
     for whole in text:
         for char in unicodedata.normalize(form, whole):
