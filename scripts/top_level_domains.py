@@ -2,8 +2,8 @@
 
     uv run --with publicsuffixlist python scripts/top_level_domains.py
 
-The ICANN section of that list has every top-level domain of IANA's root zone database, with its
-letters rather than `xn--`. The PyPI package holds a dated copy, so no other host is needed.
+The ICANN section of that list has every top-level domain of IANA's root zone database, in its own
+letters rather than as `xn--`. The PyPI package contains a dated copy, so no other host is needed.
 """
 
 import re
@@ -45,7 +45,7 @@ _TEMPLATE = '''"""All top-level domains, as of {date}.
 
 Written by scripts/top_level_domains.py from the ICANN section of the Public Suffix List
 (https://publicsuffix.org, MPL 2.0), which has the names of IANA's root zone database. CONTRIBUTING
-says how to write it again. `links` imports it when a text first has a dot between letters.
+explains how to update it. `links` imports it when a text first has a dot between letters.
 """
 
 _NAMES = """
@@ -53,7 +53,7 @@ _NAMES = """
 """
 
 TOP_LEVEL_DOMAINS = frozenset(_NAMES.split())
-"""In small letters; those of other alphabets as they are written, without `xn--`."""
+"""In lower case; those of other alphabets in their own letters, without `xn--`."""
 '''
 
 

@@ -176,7 +176,7 @@ NUMBER_TRAPS = (
     NumberTrap("112", _SE, INVALID, "short numbers cannot receive texts"),
     NumberTrap("+112", _SE, INVALID, "too short"),
     NumberTrap("1177", _SE, INVALID, "short numbers cannot receive texts"),
-    NumberTrap("+999123456789", _SE, INVALID, "no country's code"),
+    NumberTrap("+999123456789", _SE, INVALID, "not begin with a country code"),
     NumberTrap("\u202e50604710764+", _SE, INVALID, "plus sign|not a phone number"),
 )
 
@@ -430,7 +430,7 @@ _NAMES_WHERE_NONE_WORK = (
     SenderTrap(
         "Frisoren", "sender_usable", "United States of America does not accept a name as sender", _AMERICAN
     ),
-    SenderTrap("Bokhandeln", "sender_usable", "use a phone number as `from`", _AMERICAN),
+    SenderTrap("Bokhandeln", "sender_usable", "Use a phone number as `from`", _AMERICAN),
     SenderTrap("Klara", "sender_usable", "United States of America takes no text", "+1 (202) 555-0123"),
     SenderTrap("SREAlert", "sender_usable", "United States of America takes no text", "001 202 555 0123"),
     SenderTrap("OnCall", "sender_usable", "Canada does not accept a name as sender", _CANADIAN),

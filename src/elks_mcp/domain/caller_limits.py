@@ -1,4 +1,4 @@
-"""Limits on what one caller may use of a shared server, so that the others still get through.
+"""Limits on the use of a shared server by one caller, so that others still get through.
 
 A caller is an agent, which may have several tokens. All requests without a token belong to one caller.
 """
@@ -54,7 +54,7 @@ def limits_per_caller(connections: int, *, sms_per_minute: int) -> UsageLimits:
 
 
 class CallerUsage:
-    """What one caller uses at the moment."""
+    """The resources that one caller uses at the moment."""
 
     def __init__(self, limits: UsageLimits, clock: Clock) -> None:
         self._limits = limits
@@ -116,7 +116,7 @@ class UsageTracker:
         self._by_caller: dict[str, CallerUsage] = {}
 
     def for_caller(self, caller: str) -> CallerUsage:
-        """Return the usage of a caller; "" stands for all requests without a token."""
+        """Return the usage of a caller; "" means all requests without a token."""
         return self._by_caller.setdefault(caller, CallerUsage(self._limits, self._clock))
 
 

@@ -14,7 +14,7 @@ INVISIBLE = (
     "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\ud800-\udfff"
 )
-"""Characters that are not visible, as the inside of a character class of a regular expression.
+"""Invisible characters, as the inside of a regular expression's character class.
 
 Unicode's default ignorables, the control characters except line feed, the format characters of
 hieroglyphs and musical notation, lone surrogates, and blanks that are not spaces.
@@ -29,7 +29,7 @@ _INVISIBLE_OR_PICTURE = (  # `re` compiles it at its first use, and caches it
     rf"(?P<picture>[{_PICTURES}](?=[{INVISIBLE}])[\ufe0e\ufe0f]?(?:\u200d(?=[{_PICTURES}]))?|[0-9#*]\ufe0f?\u20e3)"
     rf"[{INVISIBLE}]*|[{INVISIBLE}]+"
 )
-"""A picture with the invisible characters that belong to it, or a run of invisible characters.
+"""A picture with the invisible characters that belong to it, or a run of others.
 
 The former is kept in the group `picture`; all other invisible characters are outside of it.
 """
@@ -40,22 +40,22 @@ def cleaned(text: str) -> str:
 
     Line breaks become line feeds, and tabs spaces. Emoji stay whole: a variation selector is kept after a
     picture, and a zero-width joiner between two. Safety goes before typography, so the joiners of Persian and
-    Indic scripts are removed, as are the tags that make a black flag the flag of Scotland. Of the accents
-    on one letter, those after the 30th are removed. Cleaning a text twice changes nothing.
+    Indic scripts are removed, as are the tags that make a black flag the flag of Scotland. Accents
+    after the 30th on one letter are removed as well. Cleaning a text twice changes nothing.
     """
     return normalize("NFC", re.sub(_INVISIBLE_OR_PICTURE, r"\g<picture>", _with_plain_breaks(text)))
 
 
 def has_invisible(text: str) -> bool:
-    """Return whether a text contains invisible characters, other than those that belong to an emoji."""
+    """Return whether a text contains invisible characters that do not belong to an emoji."""
     lines = _with_plain_breaks(text)
     return re.sub(_INVISIBLE_OR_PICTURE, r"\g<picture>", lines) != lines
 
 
 def escape_invisible(text: str) -> str:
-    r"""Return a text with each invisible character written as an escape (`\u202e`), except line feeds.
+    r"""Return a text with its invisible characters written as escapes (`\u202e`).
 
-    Joiners between pictures and variation selectors are removed.
+    Line feeds stay. Joiners between pictures and variation selectors are removed.
     """
     return re.sub(_INVISIBLE_OR_PICTURE, _escape, text)
 

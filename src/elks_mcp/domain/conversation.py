@@ -17,7 +17,7 @@ LONGEST_QUOTE = 60
 """Characters of a received text that a refusal quotes at most."""
 
 SAME_MOMENT = timedelta(seconds=1)
-"""Tolerance in comparing 46elks' times: it reports different times for one event in different places."""
+"""Tolerance in comparing times of 46elks, which reports one event with different times."""
 
 
 class LastSent(NamedTuple):
@@ -72,7 +72,7 @@ def find_opt_words(
 
 
 def find_replies(messages: Sequence[Message], now: datetime) -> frozenset[str]:
-    """Return the ids of received texts whose sender was texted before, going by these messages only."""
+    """Return the ids of received texts whose sender was texted before, in these messages."""
     first_sent: dict[str, datetime] = {}
     for message in messages:
         if message.direction is Direction.OUTBOUND:

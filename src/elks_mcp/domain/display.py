@@ -15,7 +15,7 @@ from itertools import groupby
 from elks_mcp.domain.cleaning import escape_invisible
 
 FORM_COLUMNS = 72
-"""Columns of a text in a client's form. It is fixed, so that a repeated question stays the same."""
+"""Columns of a text in a client's form: fixed, so that a repeated question stays the same."""
 
 _BAR = "| "
 _MOST_EMPTY = 2

@@ -13,14 +13,14 @@ from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.phone import written
 
 SKEW = timedelta(seconds=30)
-"""Tolerance for a clock at 46elks that is behind ours."""
+"""Tolerance for a clock at 46elks that is slow compared to ours."""
 
 _SAFE_QUIET = timedelta(seconds=30)
 """Time by which the quiet period should exceed the time-out of a request."""
 
 
 def explain_short_quiet_period(quiet: float, timeout: float) -> str:
-    """Return the risk of a quiet period that is too short for a time-out; "" if it is long enough.
+    """Return the risk of a quiet period that is too short for a time-out, else "".
 
     Both are in seconds.
     """
@@ -49,7 +49,7 @@ class Similarity(Enum):
 
 
 class Verdict(Frozen):
-    """What history says about one order: its message, that it has none, or neither for certain."""
+    """The result for one order: its message, proof that it has none, or neither."""
 
     message: Message | None = None
     is_absent: bool = False
@@ -136,6 +136,6 @@ def _group_equal(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
 
 
 def _letters_and_digits(text: str) -> str:
-    """Return the letters and digits of a text in one case, which survive changes of its formatting."""
+    """Return the letters and digits of a text in one case; changes of format keep them."""
     plain = normalize("NFKC", text).casefold()
     return "".join(char for char in plain if char.isalnum())

@@ -15,7 +15,7 @@ Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 
 def normalize(form: Form, text: str) -> str:
-    """Return a text in a Unicode normal form, without combining marks beyond the 30th on each letter."""
+    """Return a text in a Unicode normal form, with at most 30 combining marks on each letter."""
     if text.isascii():
         return text
     decomposed: Form = "NFKD" if form in {"NFKC", "NFKD"} else "NFD"

@@ -1,4 +1,4 @@
-"""What numbering plans say about phone numbers: E.164 form, region, kind, time zones.
+"""Look up phone numbers in numbering plans: E.164 form, region, kind, time zones.
 
 Only this module uses libphonenumber and ISO 3166. They are imported when the first number needs them, since
 loading them takes time and memory that a start without a number saves.
@@ -18,7 +18,7 @@ WRITE_E164 = "Write it with the country code, as in +46701740605."
 """The advice of errors about a number that cannot be read."""
 
 SWEDISH_SPELLING = "+46701740605, or 070-174 06 05 for a Swedish number"
-"""How to write a number: what `describe_spelling` returns for Sweden."""
+"""How to write a number: the result of `describe_spelling` for Sweden."""
 
 _INTERNATIONAL = "001"
 
@@ -54,14 +54,14 @@ _KINDS = {
     9: NumberKind.COMPANY,
     10: NumberKind.VOICEMAIL,
 }
-"""libphonenumber's PhoneNumberType, as literals so that naming a kind does not import the library."""
+"""libphonenumber's PhoneNumberType, as literals so that the library is not imported."""
 
 _MACHINE = re.compile(r"\+46719[0-9]{10}")
-"""Numbers for machines (M2M) in Sweden, of 15 digits. libphonenumber's copy of the plan lacks them."""
+"""Numbers for machines (M2M) in Sweden, of 15 digits, which libphonenumber's plan lacks."""
 
 
 def is_machine(e164: str) -> bool:
-    """Return whether a number is one of Sweden's numbers for machines (M2M), which have 15 digits."""
+    """Return whether a number is one of Sweden's 15-digit numbers for machines (M2M)."""
     return _MACHINE.fullmatch(e164) is not None
 
 
@@ -100,7 +100,7 @@ def find_zones(e164: str) -> tuple[str, ...]:
 
 
 def country_name(region: str) -> str:
-    """Return the English name of a region's country, "international network" or "unknown country"."""
+    """Return a region's country in English, "international network" or "unknown country"."""
     if region == _INTERNATIONAL:
         return "international network"
     from iso3166 import countries_by_alpha2  # noqa: PLC0415  (30 ms, only needed when a person reads)
@@ -124,7 +124,7 @@ def country_code(region: str) -> int:
 
 
 def has_trunk_prefix(home: str) -> bool:
-    """Return whether `home` dials a prefix before a national number; North America's 1 does not count."""
+    """Return whether `home` dials a prefix before a national number, other than 1 (NANP)."""
     from phonenumbers import PhoneMetadata  # noqa: PLC0415
 
     plan = PhoneMetadata.metadata_for_region(home)
@@ -132,7 +132,7 @@ def has_trunk_prefix(home: str) -> bool:
 
 
 def convert_to_e164(raw: str, text: str, home: str) -> str:
-    """Return in E.164 what a caller in `home` dials as `text`: an international or national number.
+    """Return in E.164 the number that is dialled as `text` in `home`, abroad or national.
 
     Raises:
         InvalidInput: `text` has an unknown country code or a wrong length. The error quotes `raw`.
@@ -155,7 +155,7 @@ def convert_to_e164(raw: str, text: str, home: str) -> str:
 
 
 def convert_national(digits: str, home: str) -> str | None:
-    """Return in E.164 a national number of `home`, or of a country with the same code; None if invalid."""
+    """Return in E.164 a national number of `home` or a country with its code; None if invalid."""
     import phonenumbers as lib  # noqa: PLC0415
 
     with suppress(lib.NumberParseException):
@@ -170,7 +170,7 @@ _WRONG_LENGTH = {3: "is too long for a phone number", 5: "has a length that no n
 
 
 def _with_plus(text: str, home: str) -> str:
-    """Replace 00 by +, unless `home` has its own international prefix that begins so (Australia: 0011)."""
+    """Replace 00 by +, unless the international prefix of `home` begins so (Australia: 0011)."""
     from phonenumbers import PhoneMetadata  # noqa: PLC0415
 
     plan = PhoneMetadata.metadata_for_region(home)

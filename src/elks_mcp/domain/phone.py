@@ -247,7 +247,7 @@ def _parse_bare_digits(raw: str, digits: str, home: str) -> Number:
 
 
 def read_other_party(raw: str, ours: str) -> str:
-    """Return in E.164 the number in 46elks' history that is not the account's, however it is written.
+    """Return in E.164 the other party's number in 46elks' history, however it is written.
 
     `ours` is the account's number; national numbers of its country are understood. Digits without + or 0
     are first tried with a country code. A name, a short number and an invalid number are returned unchanged.

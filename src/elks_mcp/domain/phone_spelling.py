@@ -6,19 +6,19 @@ import unicodedata
 from elks_mcp.domain.normalization import normalize
 
 _IGNORED_CATEGORIES = "Cf", "Cc", "Zs"
-"""Unicode categories of characters that may stand between digits: format, control and space characters."""
+"""Unicode categories allowed between digits: format, control and space characters."""
 
 _LONGEST_QUOTE = 40
 
 _FIELD_ENDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+|[^\S\x00-\x1f\x7f-\x9f\u2028\u2029]{2,}")
-"""Separators of columns and lines in a table: control characters (tab and line breaks too), or two spaces."""
+"""Separators in a table: control characters, including tab and line breaks, or two spaces."""
 
 _DECIMAL = re.compile(r"([^.,·]*[0-9][^.,·]*)[.,·]([0-9]+)")
 _EXPONENT = re.compile(r"'?\+?([0-9])(?:[.,]([0-9]+))?[Ee]\+?([0-9]{1,3})")
 
 
 def tidied(raw: str) -> str:
-    """Return `raw` with ASCII digits, and without what people and word processors put between digits.
+    """Return `raw` with ASCII digits, without what people and programs put between digits.
 
     Compatibility characters stay: a footnote's ² is not a digit of the number. A slash is only removed after
     an area code: 08-123 456/57 is two numbers.
@@ -33,7 +33,7 @@ def tidied(raw: str) -> str:
 
 
 def split_fields(raw: str) -> list[str]:
-    """Return the values that `raw` holds if it comes from a table: one, unless a separator splits it.
+    """Return the fields of `raw` as part of a table: one, unless a separator splits it.
 
     A decimal ("…567.0") counts as a separator. Several dots ("070.174.06.05") do not.
     """
@@ -44,7 +44,7 @@ def split_fields(raw: str) -> list[str]:
 
 
 def is_decimal(raw: str) -> bool:
-    """Return whether `raw` ends in ".0", ".00" and so on, which spreadsheets write and people do not."""
+    """Return whether `raw` ends in ".0", ".00" and so on, as only spreadsheets write it."""
     decimal = _DECIMAL.fullmatch(_with_ascii_digits(raw.strip()))
     return bool(decimal and not decimal[2].strip("0"))
 
@@ -83,7 +83,7 @@ def explain_not_digits(raw: str, text: str) -> str:
 
 
 def quoted(raw: str) -> str:
-    """Return `raw` in quotation marks, at most 40 characters of it, with invisible characters escaped."""
+    """Return `raw` in quotation marks, cut after 40 characters, invisible ones escaped."""
     return repr(raw if len(raw) <= _LONGEST_QUOTE else f"{raw[:_LONGEST_QUOTE]}…")
 
 
@@ -97,7 +97,7 @@ def _with_ascii_digits(text: str) -> str:
 
 
 def _to_ascii_digit(char: str) -> str:
-    """Return the ASCII digit for a decimal digit of any script; other characters stay as they are."""
+    """Return the ASCII digit for a decimal digit of any script, and other characters as is."""
     wide = unicodedata.decomposition(char).startswith(("<wide>", "<small>"))
     ordinary = normalize("NFKC", char) if wide else char
     return str(unicodedata.decimal(ordinary, ordinary))

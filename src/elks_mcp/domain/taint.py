@@ -1,8 +1,8 @@
-"""The rule of taint: texts of others that a caller's model was shown may cause what it sends.
+"""The rule of taint: received texts that a model was shown may cause what it sends.
 
 For 30 minutes after received texts were shown, a text to anyone but their writer is tainted. `TaintLog`
-keeps the rule's facts for this process, `store/taint.py` for processes that share a database. What a
-tainted text needs is decided by the guard `tainted`.
+keeps the rule's facts for this process, `store/taint.py` for processes that share a database. The guard
+`tainted` decides what happens to a tainted text.
 """
 
 from collections import defaultdict
@@ -17,10 +17,10 @@ TAINT_LASTS = timedelta(minutes=30)
 """Time for which a text that was shown taints."""
 
 TAINT_KEPT = timedelta(days=1)
-"""Time for which a shown text is remembered: longer than it taints, since a clock may be set back."""
+"""Time for which a shown text is remembered: longer, since a clock may be set back."""
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
-"""Used for a text without a time: nobody was texted before it."""
+"""The assumed time of a text without one: no recipient was texted before it."""
 
 
 class ShownText(NamedTuple):
@@ -89,14 +89,14 @@ def list_shown_texts(messages: Iterable[Message], now: datetime) -> list[ShownTe
 
 
 def find_taint(shown: Iterable[ShownText], to: Number) -> Taint | None:
-    """Return what taints a text to a number, if the state is not known: nobody else counts as texted."""
+    """Return what taints a text to a number, counting no other recipients as texted."""
     return judge_taint({each.sender: each.created_at for each in shown}, to.e164)
 
 
 def judge_taint(
     oldest_by_sender: Mapping[str, datetime], recipient: str, texted: Iterable[str] = ()
 ) -> Taint | None:
-    """Return what taints a text: the shown texts of senders other than its recipient; None if there are none.
+    """Return what taints a text: shown texts of senders other than its recipient, or None.
 
     Args:
         oldest_by_sender: for each sender whose texts were shown in the last 30 minutes, when the oldest of

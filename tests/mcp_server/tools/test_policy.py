@@ -9,8 +9,8 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from elks_mcp.domain import guards
 from elks_mcp.domain.doubts import explain_short_quiet_period
+from elks_mcp.domain.guards.frequency import TIMES_A_DAY
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
@@ -120,7 +120,7 @@ async def test_every_setting_that_is_a_rule_is_told() -> None:
 
 async def test_a_day_allows_as_much_to_a_number_as_the_guard_lets_through() -> None:
     answer, _ = await ask({"ELKS_MAX_PER_NUMBER": "3"})
-    assert rule(answer, "ELKS_MAX_PER_NUMBER")[0].endswith(f", {3 * guards._TIMES_A_DAY} in 24 hours")
+    assert rule(answer, "ELKS_MAX_PER_NUMBER")[0].endswith(f", {3 * TIMES_A_DAY} in 24 hours")
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)

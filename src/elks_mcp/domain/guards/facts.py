@@ -10,7 +10,7 @@ from elks_mcp.domain.text import Size
 
 
 class Facts(Frozen):
-    """Everything the guards know about a draft besides the draft and the policy."""
+    """Everything that guards know about a draft, apart from the draft and the policy."""
 
     size: Size
     now: AwareDatetime
@@ -19,11 +19,13 @@ class Facts(Frozen):
 
     estimate: Estimate | None = None
     recall: Recall | None = None
-    """What the state remembers about the draft. None if there is no state, as in a server that was only
-    ever in dry run."""
+    """Earlier events that concern the draft.
+
+    None if there is nothing to remember them in, as in a server that was always in dry run.
+    """
 
     quote: str = ""
-    """The recipient's opt-out or possible opt-out, cleaned and shortened; "" if it is not available."""
+    """The recipient's opt-out or possible opt-out, cleaned and shortened; "" if unavailable."""
 
     own_numbers: AccountNumbers = AccountNumbers()
 
@@ -32,7 +34,7 @@ class Facts(Frozen):
 
 
 GuardResult = tuple[Effect, str] | None
-"""An effect and its reason, or None if the guard finds nothing. `check_draft` adds the guard's name."""
+"""An effect and its reason, or None. `check_draft` adds the guard's name."""
 
 Guard = Callable[[Draft, Facts, Policy], GuardResult]
 

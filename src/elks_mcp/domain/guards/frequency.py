@@ -19,7 +19,7 @@ def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     )
 
 
-_TIMES_A_DAY = 4
+TIMES_A_DAY = 4
 """Texts to one number in 24 hours, as a multiple of those in 10 minutes."""
 
 
@@ -34,7 +34,7 @@ def velocity(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     if facts.recall.lately >= most:
         found = f"In the last 10 minutes, {facts.recall.lately} texts to {draft.to.e164} {_SENT_OR_WAITING}"
         return refuse(f"{found}. Try again later.", "ELKS_MAX_PER_NUMBER")
-    if facts.recall.today >= most * _TIMES_A_DAY:
+    if facts.recall.today >= most * TIMES_A_DAY:
         found = f"In the last 24 hours, {facts.recall.today} texts to {draft.to.e164} {_SENT_OR_WAITING}"
         return refuse(f"{found}. Try again tomorrow.", "ELKS_MAX_PER_NUMBER")
     return None

@@ -11,7 +11,7 @@ from elks_mcp.runtime.clock import in_zone
 
 
 def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Refuse a recipient who opted out, until they write START or a person removes the opt-out by hand."""
+    """Refuse a recipient who opted out, until START or until a person removes the opt-out."""
     if facts.recall is None or not facts.recall.opted_out:
         return None
     opt_out = facts.recall.opt_out

@@ -1,4 +1,4 @@
-"""Guards on the recipient's number: its kind, its country, the operator's list, whether it is known."""
+"""Guards on the recipient: kind and country of the number, allow-list, first contact."""
 
 import re
 
@@ -21,7 +21,7 @@ _NO_TEXTS_ON_FIXED_LINES = frozenset({"SE", "NO", "DK", "FI"})
 
 
 def textable_number(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
-    """Refuse numbers that cannot receive texts, by their country's numbering plan (libphonenumber)."""
+    """Refuse numbers that cannot receive texts by their numbering plan (libphonenumber)."""
     kind, region = draft.to.kind, draft.to.region
     if kind is NumberKind.UNASSIGNED:
         return Effect.REFUSE, f"{draft.to.e164} is not in any country's numbering plan. Check the digits."
@@ -54,14 +54,16 @@ _EXAMPLES = frozenset(
 """Numbers that assistants and manuals use in place of a real one."""
 
 _FICTION = re.compile(r"\+467017406(0[5-9]|[1-9]\d)|\+447700900\d{3}|\+1\d{3}55501\d\d")
-"""Numbers reserved for books and films: by PTS (070-174 06 05–99), Ofcom (07700 900000–900999) and
-NANPA (555-01XX)."""
+"""Numbers reserved for books and films.
+
+By PTS (070-174 06 05–99), Ofcom (07700 900000–900999) and NANPA (555-01XX).
+"""
 
 
 def placeholder(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse example numbers, and warn of numbers that are reserved for fiction.
 
-    In dry run, where examples belong, an example number is only warned of. The sandbox has no other
+    An example number is only warned of in dry run, which is for trying things out. The sandbox has no other
     numbers, so nothing is checked there.
     """
     if policy.simulated:
@@ -95,7 +97,7 @@ def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> GuardResul
 
 
 def own_number(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
-    """Refuse a number of the account: the text would come back as an incoming one from its sender.
+    """Refuse a number of the account, since the text would come back as an incoming one.
 
     Two exceptions: the operator's test to the sender itself, and a configured number that 46elks does not
     list. The latter is a verified mobile, which is a phone and sends nothing back.
@@ -112,7 +114,7 @@ def own_number(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
 
 
 def first_contact(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Ask about a stranger: a number not on the allow-list, never texted by us, never received from."""
+    """Ask about a stranger: not on the allow-list, never texted, and never received from."""
     if facts.recall is None or facts.recall.is_known or draft.to in policy.allowed_recipients:
         return None
     never = "No text was ever sent to this number or received from it"

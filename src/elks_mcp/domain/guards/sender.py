@@ -1,4 +1,4 @@
-"""Guards on the sender: impersonation, senders nobody configured, and countries that change a sender."""
+"""Guards on the sender: impersonation, unknown senders, and rules of countries."""
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
 from elks_mcp.domain.guards.lookalike import find_imitated_name
@@ -30,7 +30,7 @@ def impersonation(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
 
 
 def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Refuse a number as sender that is not the account's; ask about a name that is not configured.
+    """Refuse a number that is not the account's; ask about a name that is not configured.
 
     A dry run only warns. 46elks does not document that it rejects other people's numbers
     (https://46elks.com/kb/text-sender-id).
@@ -55,7 +55,7 @@ def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
 
 _NO_TEXT_SENDERS = frozenset({"US", "CA", "PR", "CN"})
 _REGISTERED_SENDERS = frozenset({"FI", "IE", "ES", "SG", "AU", "IN", "GB", "NO"})
-"""Countries whose operators change or block text senders that are not registered, as of 2026-11."""
+"""Countries whose networks change or block unregistered text senders, as of 2026-11."""
 
 
 def sender_usable(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:

@@ -6,11 +6,11 @@ from elks_mcp.domain.models import Draft, Effect
 from elks_mcp.domain.policy import Policy
 
 _SPREADS_FROM = 3
-"""Different recipients within 30 minutes, besides the writers, from which a person is asked."""
+"""Recipients in 30 minutes, other than the writers, from which a person is asked."""
 
 
 def tainted(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Ask about a text that a stranger's text may have caused, as when data is stolen by message.
+    """Ask about a text that a stranger's text may have caused, as in theft of data.
 
     A recipient known from before is only warned of, so that work goes on: one on the allow-list, or one we
     texted before the stranger's text was written. With a link, or with the third such recipient, a
