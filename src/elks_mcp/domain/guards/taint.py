@@ -1,12 +1,15 @@
 """The guard on taint: a text to one person after the model was shown texts of others."""
 
+from datetime import timedelta
+
 from elks_mcp.domain.guards.facts import Facts, GuardResult
 from elks_mcp.domain.guards.links import holds_link
 from elks_mcp.domain.models import Draft, Effect
 from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.taint import TAINT_LASTS
 
 _SPREADS_FROM = 3
-"""Recipients in 30 minutes, other than the writers, from which a person is asked."""
+"""Recipients within `TAINT_LASTS`, other than the writers, from which a person is asked."""
 
 
 def tainted(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
@@ -18,7 +21,9 @@ def tainted(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """
     if facts.taint is None:
         return None
-    shown = "In the last 30 minutes the assistant read texts from others, and this one goes to somebody else"
+    minutes = TAINT_LASTS // timedelta(minutes=1)
+    read = f"In the last {minutes} minutes the assistant read texts from others"
+    shown = f"{read}, and this one goes to somebody else"
     first_sent_at = facts.recall.first_sent_at if facts.recall else None
     was_texted_before = first_sent_at is not None and first_sent_at < facts.taint.created_at
     if not was_texted_before and draft.to not in policy.allowed_recipients:
