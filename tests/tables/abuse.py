@@ -431,8 +431,12 @@ _NAMES_WHERE_NONE_WORK = (
         "Frisoren", "sender_usable", "United States of America does not accept a name as sender", _AMERICAN
     ),
     SenderTrap("Bokhandeln", "sender_usable", "Use a phone number as `from`", _AMERICAN),
-    SenderTrap("Klara", "sender_usable", "United States of America takes no text", "+1 (202) 555-0123"),
-    SenderTrap("SREAlert", "sender_usable", "United States of America takes no text", "001 202 555 0123"),
+    SenderTrap(
+        "Klara", "sender_usable", "United States of America does not accept a name", "+1 (202) 555-0123"
+    ),
+    SenderTrap(
+        "SREAlert", "sender_usable", "United States of America does not accept a name", "001 202 555 0123"
+    ),
     SenderTrap("OnCall", "sender_usable", "Canada does not accept a name as sender", _CANADIAN),
     SenderTrap("Bankeryd", "sender_usable", "Canada does not accept a name as sender", _CANADIAN),
     SenderTrap("Elks", "sender_usable", "Puerto Rico does not accept a name as sender", _PUERTO_RICAN),

@@ -99,7 +99,7 @@ class CallerUsage:
             self._used[Use.PROVIDER_REQUESTS], self._minute_ends = 0, now + _MINUTE
         if self._used[Use.PROVIDER_REQUESTS] >= limit:
             raise OverLimit(
-                f"This caller has caused {limit} requests to 46elks in one minute, "
+                f"This caller has caused {limit} requests to 46elks within a minute, "
                 "which is the limit for one caller.",
                 hint="Ask for more in one call, or call less often.",
                 retry_after=timedelta(seconds=self._minute_ends - now),
