@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.domain.limits import UNLIMITED, Limits, Most, Share
+from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy
@@ -54,7 +54,7 @@ class App:
     outbox: Outbox
     clock: Clock
     counters: Counters
-    limits: Limits
+    limits: UsageTracker
     bursts: Bursts
     caller: Caller = ANYBODY
 
@@ -63,15 +63,15 @@ class App:
         if caller == self.caller:
             return self
         taint_log = self.taint_log.for_caller(caller.agent)
-        client = self.client.counted(self.limits.of(caller.agent).count_provider_request)
+        client = self.client.counted(self.limits.for_caller(caller.agent).count_provider_request)
         may_quote = Scope.READ in caller.scopes
         orders = self.orders.of(caller.agent, taint_log, client, may_quote=may_quote)
         return replace(self, caller=caller, client=client, taint_log=taint_log, orders=orders)
 
     @property
-    def share(self) -> Share:
+    def share(self) -> CallerUsage:
         """What the caller uses of this server, and may use."""
-        return self.limits.of(self.caller.agent)
+        return self.limits.for_caller(self.caller.agent)
 
     @property
     def settle_time(self) -> timedelta:
@@ -142,7 +142,7 @@ async def open_app(
     *,
     clock: Clock | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
-    limits: Most = UNLIMITED,
+    limits: UsageLimits = UNLIMITED,
 ) -> AsyncIterator[App]:
     """Build the whole and run it; the end of the context stops it.
 
@@ -170,7 +170,9 @@ async def open_app(
         storage = Storage(settings.state_location(), account, clock)
         stack.push_async_callback(storage.close)
         our_clock = clock or Clock()
-        app = _assemble(configuration, policy, api, storage, our_clock, Limits(limits, our_clock), counters)
+        app = _assemble(
+            configuration, policy, api, storage, our_clock, UsageTracker(limits, our_clock), counters
+        )
         await stack.enter_async_context(storage.receiving_notifications())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
@@ -203,12 +205,12 @@ def _assemble(
     api: Api,
     storage: Storage,
     clock: Clock,
-    limits: Limits,
+    limits: UsageTracker,
     counters: Counters,
 ) -> App:
     settings, client, taint_log = configuration.settings, ElksClient(api), TaintLog()
     # What the server asks by itself, for all callers, is nobody's share.
-    counted = client.counted(limits.of(ANYBODY.agent).count_provider_request)
+    counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
     orders = Orders(counted, storage, taint_log, own_numbers, policy, clock)

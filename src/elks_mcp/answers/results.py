@@ -12,12 +12,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from elks_mcp.domain.display import put_behind_bars, split_lines, time_in_words, visible
+from elks_mcp.domain.cleaning import cleaned
+from elks_mcp.domain.display import quote_lines, split_lines, time_in_words, visible
 from elks_mcp.domain.models import Direction, Effect, Finding, Frozen, Message
 from elks_mcp.domain.money import UNITS, Money
 from elks_mcp.domain.opt_outs import OptWord
 from elks_mcp.domain.policy import Mode
-from elks_mcp.domain.text import Encoding, ExpensiveCharacter, cleaned
+from elks_mcp.domain.text import Encoding, ExpensiveCharacter
 from elks_mcp.runtime.clock import in_zone
 
 _LONGEST_TEXT, _LONGEST_SENT = 1600, 5000
@@ -397,7 +398,7 @@ def _suggest(text: str) -> list[str]:
     """Write a text that is cheaper; one of several lines behind bars, so that none passes for our words."""
     if len(split_lines(text)) == 1:
         return [f"It could be: {visible(text)}"]
-    return ["It could be, behind a bar on each line:", *put_behind_bars(text)]
+    return ["It could be, behind a bar on each line:", *quote_lines(text)]
 
 
 def costly_in_words(costly: tuple[Costly, ...], price: Amount, without: Amount) -> str:

@@ -16,7 +16,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
-from elks_mcp.domain.approval import put_question
+from elks_mcp.domain.approval import write_question
 from elks_mcp.domain.models import Approval, Approver, Draft, Effect, Finding, Order, Quote
 from elks_mcp.domain.policy import check_liftable, reasons_to_ask, who_agrees
 from elks_mcp.errors import NotApproved
@@ -157,7 +157,7 @@ async def put_before_person(
     if not can_ask(ctx):
         return Agreement.CANNOT_ASK
     app = ctx.request_context.lifespan_context
-    question = put_question(planned.order, planned.reasons)
+    question = write_question(planned.order, planned.reasons)
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
         return Elicit(question, Consent)
     try:

@@ -1,7 +1,8 @@
 """From what somebody wants to an order in the queue: draft, quote, approval, order."""
 
-from elks_mcp.domain.consent import quote
-from elks_mcp.domain.guards.rules import Facts, check_draft, is_on
+from elks_mcp.domain.cleaning import is_blank
+from elks_mcp.domain.conversation import quote
+from elks_mcp.domain.guards import Facts, check_draft, is_on
 from elks_mcp.domain.models import (
     Approval,
     Approver,
@@ -19,8 +20,8 @@ from elks_mcp.domain.models import (
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import PERSON_ONLY, Policy
-from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, shown_from
-from elks_mcp.domain.text import measure, shows_nothing, unsendable
+from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
+from elks_mcp.domain.text import find_unsendable, measure
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused
@@ -249,7 +250,7 @@ class Orders:
         now = self._clock.now()
         self._taint_log.record([message], now)
         if self._storage.location.url:
-            await (await self._storage.open()).taint.record(self._caller, shown_from([message], now))
+            await (await self._storage.open()).taint.record(self._caller, list_shown_texts([message], now))
 
     def _find(
         self,
@@ -317,11 +318,11 @@ def _read_text(message: str) -> str:
         )
     if not message.strip():
         raise InvalidInput("The message is empty.", hint="Give the text that is to be sent.")
-    if odd := unsendable(message):
+    if odd := find_unsendable(message):
         raise InvalidInput(
             f"The message holds a character that no text can carry: U+{ord(odd):04X}.", hint="Leave it out."
         )
-    if shows_nothing(message):
+    if is_blank(message):
         raise InvalidInput(
             "The message holds nothing but invisible characters, and each part would be charged.",
             hint="Give the text that is to be read.",
