@@ -11,6 +11,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Mode, largest_day, largest_price
 from elks_mcp.errors import Misconfigured
+from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES, Settings, default_state_dir, load
 from elks_mcp.store import StateLocation
 
@@ -63,6 +64,13 @@ def test_in_the_sandbox_an_unset_dry_run_is_false_and_a_set_one_is_obeyed() -> N
     assert settings(ELKS_SANDBOX="true").policy().mode is Mode.SANDBOX
     assert not settings(ELKS_SANDBOX="true", DRY_RUN="true").policy().live
     assert settings(ELKS_SANDBOX="true", DRY_RUN="true").policy().mode is Mode.SANDBOX
+
+
+def test_in_the_sandbox_the_sender_is_the_simulated_accounts_number_unless_one_is_named() -> None:
+    assert settings(ELKS_SANDBOX="true").policy().sender == Number(Sandbox().number)
+    named = settings(ELKS_SANDBOX="true", ELKS_PHONE_NUMBER="Klara")
+    assert named.policy().sender == SenderId("Klara")
+    assert settings().policy().sender is None
 
 
 def test_state_is_in_the_users_data_folder_unless_named_and_in_the_sandbox_nowhere(tmp_path: Path) -> None:
