@@ -1,32 +1,30 @@
-"""Write docs/tools.md and docs/settings.md from the code; with --check, only say whether they are fresh."""
+"""Write docs/tools.md and docs/settings.md from the code; with `--check`, only report stale pages."""
 
 import ast
 import inspect
 import sys
+import textwrap
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-from pydantic.fields import FieldInfo
-
-from elks_mcp import settings
+from elks_mcp.domain.setting import write_value
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.mcp_server.tools.base import ElksTool
-from elks_mcp.settings import ALSO_AS_FILE, Settings
+from elks_mcp.settings import ALSO_AS_FILE, DECLARATIONS, Settings
 
 _DOCS = Path(__file__).parent.parent / "docs"
-_NOTICE = "<!-- Written by scripts/docs.py from the code: change it there, then run `make docs`. -->"
+_NOTICE = "<!-- Written by scripts/docs.py from the code. Change the code, then run `make docs`. -->"
 
 
 def main() -> int:
-    """Write the pages, or compare them; 1 if one is stale."""
+    """Write the pages, or only compare them; return the exit code: 1 if `--check` finds a stale page."""
     pages = {"tools.md": write_tools(), "settings.md": write_settings()}
     check = "--check" in sys.argv[1:]
     stale = [name for name, text in pages.items() if _read(_DOCS / name) != text]
     for name in stale:
         if check:
-            print(f"docs/{name} is stale: run `make docs`")
+            print(f"docs/{name} is stale. Run `make docs`.")
         else:
             (_DOCS / name).write_text(pages[name], encoding="utf-8")
             print(f"docs/{name} written")
@@ -34,72 +32,81 @@ def main() -> int:
 
 
 def write_settings() -> str:
-    """Write the page about settings."""
-    meanings = _meanings()
-    rows = [_setting(field, meanings[name]) for name, field in Settings.model_fields.items()]
-    as_file = ", ".join(f"`{name}`" for name in ALSO_AS_FILE)
+    """Return the page about settings."""
+    meanings = _read_meanings()
+    rows = [
+        f"| `{setting.variable}` | {_default(name)} | {' '.join(meanings[name].split())} |"
+        for name, setting in DECLARATIONS.items()
+    ]
+    as_file = textwrap.fill(", ".join(f"`{name}`" for name in ALSO_AS_FILE), 120)
     return "\n".join([_NOTICE, _SETTINGS_INTRODUCTION.format(as_file=as_file), *rows, "", _SETTINGS_END])
 
 
 _SETTINGS_INTRODUCTION = """\
 # Settings
 
-Everything is set in the environment of the server, which the configuration of your client holds.
-When a value cannot be read, a server that a client starts answers every call with the reason and does
-nothing else; every other command but `doctor` ends with code 2. A blank value, or one that a client left
-unexpanded (`${{…}}`), counts as not set, and `doctor` and the log say so. `elks-mcp --env-file FILE` reads
-a file of such lines too; the environment wins. Each of {as_file}
-can stand in a file of its own instead: add `_FILE` to the name and give the path.
+Every setting is an environment variable of the server. The configuration of your client holds them.
+
+- **Blank values.** A value that is blank, or that a client left unexpanded (`${{…}}`), counts as unset.
+  `doctor` and the log report it.
+- **Values that cannot be read.** A server that a client started answers every call with the reason, and does
+  nothing else. Every other command, except `doctor`, ends with exit code 2.
+- **A file of settings.** `elks-mcp --env-file FILE` also reads lines of the form `NAME=value` from a file.
+  The environment takes precedence.
+- **A value in a file of its own.** Add `_FILE` to the name and set it to the path. This works for
+  {as_file}.
 
 | Variable | Default | Meaning |
 |---|---|---|"""
 
 _SETTINGS_END = """\
-`elks-mcp doctor` shows what is set, from where, what cannot be read, likely slips, and names that are near a
-known one.
+`elks-mcp doctor` lists the settings that are set and where each came from, values that cannot be read or look
+wrong, and names that are almost right. `elks-mcp policy` lists the rules in force.
 """
 
 
 def write_tools() -> str:
-    """Write the page about tools."""
+    """Return the page about tools."""
     sections = [line for tool in TOOLS for line in _tool(tool)]
     return "\n".join([_NOTICE, "# Tools", "", _TOOLS_INTRODUCTION, "", *sections])
 
 
 _TOOLS_INTRODUCTION = """\
-What an assistant sees. Every answer is a short text and, the same as data, structured content; the first
-words of the text are the status. `dry_run` and `message_id` are understood as well as `dryRun` and
-`messageId`; any other name is refused. An optional argument that is blank, null or the word for it (`null`,
-`None`, `undefined`, `nil`, `NaN`) counts as left out; a blank `dryRun` is refused.
+This is what an assistant sees. Every answer is a short text and the same information as structured content.
+The text begins with the status.
 
-A list of texts takes 50,000 bytes at most, as data and in words together: some 15,000 tokens. A longer one is
-cut after the newest texts that fit. Its `note` says how many those are, and with which `until` to go on."""
+- **Names of arguments.** `dry_run` and `message_id` are accepted for `dryRun` and `messageId`. Any other
+  unknown name is refused.
+- **Blank arguments.** An optional argument that is blank, null or a word for it (`null`, `None`, `undefined`,
+  `nil`, `NaN`) counts as left out. A blank `dryRun` is refused.
+- **Long lists.** A list of texts takes at most 50,000 bytes as structured content and text together, about
+  15,000 tokens. A longer list is cut after the newest texts that fit. Its `note` says how many those are, and
+  which `until` returns the next ones."""
 
 
-def _setting(field: FieldInfo, meaning: str) -> str:
-    return f"| `{field.alias}` | {_default(field.default)} | {' '.join(meaning.split())} |"
-
-
-def _meanings() -> dict[str, str]:
-    """Read what stands below each setting in the source; at run time nobody pays for that."""
-    (body,) = [
-        node.body
-        for node in ast.parse(inspect.getsource(settings)).body
-        if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
-    ]
+def _read_meanings() -> dict[str, str]:
+    """Return the docstring of each setting, from the source; Python does not keep docstrings of fields."""
     return {
         field.target.id: text.value.value
-        for field, text in pairwise(body)
+        for model in reversed(Settings.__mro__)
+        if model.__module__.startswith("elks_mcp.")
+        for field, text in pairwise(_read_body(model))
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
         if isinstance(text.value.value, str)
     }
 
 
-def _default(value: Any) -> str:
-    if value is None or isinstance(value, SecretStr) or value in (frozenset(), ()):
-        return ""
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+def _read_body(model: type) -> list[ast.stmt]:
+    (definition,) = ast.parse(inspect.getsource(model)).body
+    assert isinstance(definition, ast.ClassDef)  # noqa: S101  (`model` is a class)
+    return definition.body
+
+
+def _default(name: str) -> str:
+    value = Settings.model_fields[name].default
+    written = "" if value is None else write_value(value)
+    return f"`{written}`" if written else ""
 
 
 def _tool(tool: ElksTool) -> list[str]:

@@ -148,14 +148,13 @@ async def open_app(
 
     `clock` stands in for the machine's, `transport` for the network. `limits`: what one caller may use.
     """
-    settings, policy = configuration.settings, configuration.settings.policy()
+    settings, policy = configuration.settings, configuration.policy
     credentials, base_url, account = settings.credentials, settings.base_url, settings.account
     async with AsyncExitStack() as stack:
-        if settings.sandbox:
+        if settings.simulated:
             box = await stack.enter_async_context(_open_sandbox(policy.sender, settings.public_url))
             credentials, base_url = Credentials(box.username, SecretStr(box.password)), _SANDBOX_URL
             account = AccountKey(base_url, box.username)
-            policy = policy.model_copy(update={"sender": policy.sender or Number(box.number)})
             transport = box.transport()
         counters = Counters()
         api = Api(

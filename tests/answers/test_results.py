@@ -289,7 +289,7 @@ async def test_times_are_told_in_the_zone_that_is_configured(
         statistics = await call(client, "get_delivery_statistics")
         assert f"From {summer} to {summer}." in words(statistics)
         policy = await call(client, "explain_policy")
-        assert f"STOPs were heard up to {winter}." in words(policy)
+        assert f"Opt-outs were read up to {winter}." in words(policy)
         assert f"read since {winter}." in words(policy)
 
 
@@ -334,7 +334,7 @@ def test_without_a_time_zone_database_the_machines_zone_and_utc_still_work() -> 
         [sys.executable, "-c", WITHOUT_DATABASE], capture_output=True, text=True, check=True
     )
     fault, works = done.stdout.splitlines()
-    assert "this machine has no time zone database: install the package tzdata" in fault
+    assert "this machine has no time zone database; install the package tzdata" in fault
     assert works == "True"
 
 

@@ -74,7 +74,7 @@ def test_the_doctor_finds_nothing_wrong_with_the_sandbox() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("Nothing is wrong.\n")
     assert "writes nothing but the protocol" in done.stdout
-    assert "State is in memory (ELKS_SANDBOX); it is forgotten when the server ends." in done.stdout
+    assert "State is in memory (ELKS_SANDBOX). It is lost when the server ends." in done.stdout
 
 
 @pytest.mark.anyio
@@ -84,8 +84,8 @@ async def test_the_doctor_checks_credentials_and_sender_at_46elks_and_masks_what
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_GUARDS_OFF="night")
         done = await in_thread("doctor", environ)
         assert done.returncode == 0, done.stdout
-        assert "46elks accepts the credentials; balance 100.00 SEK." in done.stdout
-        assert "46elks prices a text from +4670*****99." in done.stdout
+        assert "46elks accepts the credentials. The balance is 100.00 SEK." in done.stdout
+        assert "46elks returns a price for a text from +4670*****99." in done.stdout
         assert "guards off: night" in done.stdout
         assert "ELKS_CONFIRM is auto" in done.stdout
         assert "send_sms really sends" in done.stdout
@@ -109,7 +109,7 @@ def test_the_doctor_names_what_is_missing_and_what_is_mistaken() -> None:
     done = run("doctor", ELKS_API_USER="u", ELKS_SOMETHING="x")
     assert done.returncode == 1
     assert "fail  ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in done.stdout
-    assert "note  ELKS_SOMETHING is set, and is no setting of this server." in done.stdout
+    assert "note  ELKS_SOMETHING is set, but it is not a setting." in done.stdout
     missing = "ELKS_API_USERNAME, ELKS_API_PASSWORD, ELKS_PHONE_NUMBER"
     assert f"fail  Missing required environment variables: {missing}." in done.stdout
 
@@ -146,7 +146,7 @@ def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "elks.env cannot be read: it is not UTF-8; save it as UTF-8.\n" in done.stdout
     assert "note  46elks was not asked" in done.stdout
-    assert "note  The state was not looked at" in done.stdout
+    assert "note  The state was not checked" in done.stdout
     file.write_text("ELKS_SANDBOX=true\n", encoding="utf-8-sig")
     assert run("--env-file", str(file), "doctor").returncode == 0
 
@@ -166,14 +166,17 @@ async def test_the_doctor_goes_on_after_a_value_that_cannot_be_read() -> None:
     assert "The + is probably missing." in sender.stdout
     assert "Missing required environment variables" not in sender.stdout
     assert "fail  ELKS_DATABASE_URL (9 characters) is not valid: use postgresql://" in state.stdout
-    assert "note  The state was not looked at" in state.stdout
+    assert "note  The state was not checked" in state.stdout
     assert "note  46elks was not asked" in address.stdout
     for done in (sender, state):
-        assert "46elks accepts the credentials; balance 100.00 SEK." in done.stdout
+        assert "46elks accepts the credentials. The balance is 100.00 SEK." in done.stdout
     for done in (sender, address):
         assert "ok  State is in " in done.stdout
     for done in (sender, state, address):
-        assert "fail  Every call of a client fails until what cannot be read is corrected." in done.stdout
+        assert (
+            "fail  Every call of a client fails until the values that cannot be read are corrected."
+            in done.stdout
+        )
         assert "The server starts, answers, writes nothing but the protocol, and ends." in done.stdout
 
 
@@ -192,9 +195,9 @@ _USERNAME, _PASSWORD = "u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0")
                 "ELKS_STATE_DIR": "$HOME/elks",
             },
             [
-                "warn  The API username begins with u, and is not",
-                "warn  ELKS_ALLOWED_RECIPIENTS is nothing but a variable that",
-                "The quotation marks are part of the value: remove them.",
+                "warn  The API username begins with u. It is not",
+                "warn  ELKS_ALLOWED_RECIPIENTS is a variable that",
+                "The quotation marks are part of the value. Remove them.",
                 "'UK' is not a country, perhaps GB is meant; use two-letter",
                 "ELKS_STATE_DIR may be wrong. It looks like a variable",
             ],
@@ -238,7 +241,7 @@ _USERNAME, _PASSWORD = "u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0")
         ),
         (
             {"ELKS_API_USERNAME": "${USER}"},
-            ["warn  ELKS_API_USERNAME is nothing but a variable that your client"],
+            ["warn  ELKS_API_USERNAME is a variable that your client"],
         ),
     ],
 )
@@ -266,7 +269,8 @@ async def test_the_doctor_warns_of_a_sender_that_is_not_a_number_of_the_account(
     assert "warn  +4670*****06 is not among the numbers of the account (+4670*****99)." in foreign.stdout
     assert "verified at 46elks" in foreign.stdout
     assert "set ELKS_PHONE_NUMBER, or ELKS_ALLOWED_SENDERS, to a number of the account." in foreign.stdout
-    assert foreign.stdout.endswith("Nothing failed, but something may be wrong: see warn above.\n")
+    verdict = "Nothing failed, but something may be wrong. See the lines that begin with warn.\n"
+    assert foreign.stdout.endswith(verdict)
     assert "warn  +4670*****07 is not among the numbers" in allowed.stdout
     assert allowed.stdout.count("is not among") == 1
 
@@ -283,7 +287,7 @@ def test_the_doctor_says_that_a_state_directory_cannot_be_made(location: str, tm
 def test_a_missing_credential_that_was_left_unexpanded_is_called_that() -> None:
     done = run("webhooks", "show", ELKS_API_USERNAME="${USER}", ELKS_API_PASSWORD="p")
     assert "Missing required environment variables: ELKS_API_USERNAME." in done.stderr
-    assert "ELKS_API_USERNAME is nothing but a variable that your client did not expand" in done.stderr
+    assert "ELKS_API_USERNAME is a variable that your client did not expand" in done.stderr
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")

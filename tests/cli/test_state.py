@@ -170,7 +170,7 @@ def test_a_person_at_a_terminal_approves_by_the_last_four_digits(location: State
     assert terminal.shown.startswith(
         f"Send this text to {PHONE.e164} (Sweden) from +46701740699?\n"
         f"1 part, 0.52 SEK. Approval {order.approval}.\n"
-        "You are asked because of: confirm.\n- The operator wants a person to agree to every text.\n"
+        "You are asked because of: confirm.\n- The operator wants a person to approve every text.\n"
         "The text, behind a bar on each line:\n| Hej på dig\n| | +46700000000\n"
         f"End of the text: 2 lines, 25 characters. It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK.\n\n"
     )
@@ -610,8 +610,8 @@ def test_the_doctor_says_where_state_is_and_what_is_open(location: StateLocation
         done.stdout,
     )
     assert (
-        "note  Orders of which a person has to say what became: 1. To list them: `elks-mcp outbox`."
-        in done.stdout
+        "note  1 order may or may not have been sent, and a person must say which. "
+        "To list them: `elks-mcp outbox`." in done.stdout
     )
     assert "note  Sending is paused (no funds) for http://localhost/a1" in done.stdout
     assert "note  ELKS_QUIET_PERIOD is 39 s, less than 40 s (ELKS_TIMEOUT and 30 s)" in done.stdout

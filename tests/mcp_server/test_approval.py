@@ -197,7 +197,7 @@ async def test_in_the_sandbox_no_terminal_can_agree_and_none_is_named() -> None:
         refused = await call(client, "send_sms", to=PHONE, message="Hej")
     assert refused.is_error
     assert "no terminal reaches the sandbox" in words(refused)
-    for reason in ("The operator wants a person to agree", "No text was ever sent to this number"):
+    for reason in ("The operator wants a person to approve", "No text was ever sent to this number"):
         assert reason in words(refused), "the one that binds is not always the first"
     assert "elks-mcp approve" not in words(refused)
 

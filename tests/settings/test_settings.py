@@ -11,6 +11,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Mode, largest_day, largest_price
 from elks_mcp.errors import Misconfigured
+from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES, Settings, default_state_dir, load
 from elks_mcp.store import StateLocation
 
@@ -63,6 +64,13 @@ def test_in_the_sandbox_an_unset_dry_run_is_false_and_a_set_one_is_obeyed() -> N
     assert settings(ELKS_SANDBOX="true").policy().mode is Mode.SANDBOX
     assert not settings(ELKS_SANDBOX="true", DRY_RUN="true").policy().live
     assert settings(ELKS_SANDBOX="true", DRY_RUN="true").policy().mode is Mode.SANDBOX
+
+
+def test_in_the_sandbox_the_sender_is_the_simulated_accounts_number_unless_one_is_named() -> None:
+    assert settings(ELKS_SANDBOX="true").policy().sender == Number(Sandbox().number)
+    named = settings(ELKS_SANDBOX="true", ELKS_PHONE_NUMBER="Klara")
+    assert named.policy().sender == SenderId("Klara")
+    assert settings().policy().sender is None
 
 
 def test_state_is_in_the_users_data_folder_unless_named_and_in_the_sandbox_nowhere(tmp_path: Path) -> None:
@@ -148,8 +156,8 @@ def test_read_only_beats_all_else() -> None:
 
 
 def test_senders_are_numbers_or_names() -> None:
-    assert settings(ELKS_PHONE_NUMBER="070-174 06 05").phone_number == Number("+46701740605")
-    assert settings(ELKS_PHONE_NUMBER="Klara").phone_number == SenderId("Klara")
+    assert settings(ELKS_PHONE_NUMBER="070-174 06 05").sender == Number("+46701740605")
+    assert settings(ELKS_PHONE_NUMBER="Klara").sender == SenderId("Klara")
     several = settings(ELKS_ALLOWED_SENDERS="Klara, +46701740605")
     assert several.allowed_senders == (SenderId("Klara"), Number("+46701740605"))
 
@@ -187,17 +195,17 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_SMS_PER_MINUTE", "100001", "ELKS_SMS_PER_MINUTE"),
         ("ELKS_CONFIRM", "sometimes", "'auto', 'always' or 'never'"),
         ("ELKS_ALLOWED_COUNTRIES", "Sweden", "use two-letter codes"),
-        ("ELKS_ALLOWED_COUNTRIES", ",", "it lists nothing"),
-        ("ELKS_ALLOWED_RECIPIENTS", ",", "it lists nothing"),
-        ("ELKS_ALLOWED_SENDERS", " , ", "it lists nothing"),
+        ("ELKS_ALLOWED_COUNTRIES", ",", "the list is empty"),
+        ("ELKS_ALLOWED_RECIPIENTS", ",", "the list is empty"),
+        ("ELKS_ALLOWED_SENDERS", " , ", "the list is empty"),
         ("ELKS_ALLOWED_RECIPIENTS", "701740605", "has no country code. It can be read as"),
         ("ELKS_PHONE_NUMBER", "46elks", "it begins with a digit"),
         ("ELKS_GUARDS_OFF", "impersonation", "cannot be switched off"),
-        ("ELKS_GUARDS_OFF", "nonsense", "'nonsense' is no guard; these can be switched off: textable_number"),
+        ("ELKS_GUARDS_OFF", "nonsense", "'nonsense' is not a guard; these can be switched off: textable"),
         ("ELKS_BUDGET_PER_MESSAGE", "-1", "is not an amount of money"),
         ("ELKS_BUDGET_PER_MESSAGE", "NaN", "is not an amount of money"),
         ("ELKS_API_BASE_URL", "http://api.46elks.com/a1", "use https://"),
-        ("ELKS_API_BASE_URL", "https://u:p@api.46elks.com/a1", "credentials do not belong in it"),
+        ("ELKS_API_BASE_URL", "https://u:p@api.46elks.com/a1", "credentials do not belong in an address"),
         ("ELKS_API_BASE_URL", "api.46elks.com", "use https://"),
         ("ELKS_API_BASE_URL", "https://api.46elks.com/a1?x=1", "without ? and #"),
         ("ELKS_LOG_LEVEL", "loud", "ELKS_LOG_LEVEL='LOUD'"),
@@ -214,10 +222,10 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_SECRET_KEY", "k" * 31, "it needs 32 bytes or more"),
         ("ELKS_SECRET_KEY", "å" * 15, "it needs 32 bytes or more"),
         ("ELKS_DATABASE_URL", "mysql://u:p@db/elks", "use postgresql://"),
-        ("ELKS_DATABASE_URL", "sqlite:///outbox.db", "for SQLite leave it unset, and set ELKS_STATE_DIR"),
+        ("ELKS_DATABASE_URL", "sqlite:///outbox.db", "for SQLite, leave it unset, and set ELKS_STATE_DIR"),
         ("ELKS_DATABASE_URL", "outbox.sqlite3", "use postgresql://"),
         ("ELKS_PUBLIC_URL", "http://sms.example.com", "use https://"),
-        ("ELKS_PUBLIC_URL", "https://u:p@sms.example.com", "credentials do not belong in it"),
+        ("ELKS_PUBLIC_URL", "https://u:p@sms.example.com", "credentials do not belong in an address"),
         ("ELKS_PUBLIC_URL", "https://sms.example.com/x?y=1", "without ? and #"),
         ("ELKS_PUBLIC_URL", "https://sms.example.com/#x", "without ? and #"),
     ],
@@ -250,7 +258,7 @@ def test_credentials_and_number_can_stand_in_files(tmp_path: Path) -> None:
     credentials = configuration.settings.credentials
     assert credentials
     assert (credentials.username, credentials.password.get_secret_value()) == ("u1", "p1")
-    assert configuration.settings.phone_number == Number("+46701740605")
+    assert configuration.settings.sender == Number("+46701740605")
     assert configuration.origins["api_password"] == "ELKS_API_PASSWORD_FILE"
     assert configuration.unknown == ()
 

@@ -1,4 +1,4 @@
-"""What `elks-mcp doctor` says of the accounts in a state: whose it is, and whose tokens are valid."""
+"""The checks of `elks-mcp doctor` on accounts: which ones a state knows, and whose tokens are valid."""
 
 from elks_mcp.cli.output import counted
 from elks_mcp.store import AccountKey
@@ -9,7 +9,7 @@ from elks_mcp.store.tokens import Tokens
 
 
 async def examine_accounts(account: AccountKey, database: Database) -> list[str]:
-    """Return what the operator should know, a sentence or two each; nothing if there is nothing odd."""
+    """Return what the operator should know about the accounts in the state, a few sentences each."""
     if not account.username:
         return []
     notes = []
@@ -20,8 +20,8 @@ async def examine_accounts(account: AccountKey, database: Database) -> list[str]
         notes.append(explain_new_account(account, known))
     if foreign := (await Tokens(database).list_valid()).foreign:
         notes.append(
-            f"{counted(len(foreign), 'token')} for other accounts ({'; '.join(foreign.values())}): not valid "
-            "for this account, and nobody may call over HTTP without one that is. "
+            f"{counted(len(foreign), 'token')} for other accounts ({'; '.join(foreign.values())}), not valid "
+            "for this account. Calls over HTTP need a token for this account. "
             "To make one: `elks-mcp token new`."
         )
     return notes

@@ -1,4 +1,4 @@
-"""Checks of `elks-mcp doctor`: what cannot be read, what looks like a slip, and whose numbers are used."""
+"""The checks of `elks-mcp doctor` on settings: names, values, files, and the numbers to send from."""
 
 import os
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import NamedTuple
 from elks_mcp.app import App
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import ElksError
-from elks_mcp.settings import Configuration, explain_unexpanded
+from elks_mcp.settings import DECLARATIONS, Configuration, explain_mistake, explain_unexpanded
 
 
 class Check(NamedTuple):
-    """One thing that was looked at: "ok", "note", "warn" or "fail", and what about it.
+    """The result of one check: "ok", "note", "warn" or "fail", and a sentence about it.
 
-    A "warn" is likely wrong, and only the operator can tell.
+    A "warn" is likely wrong, but only the operator can know.
     """
 
     mark: str
@@ -21,29 +21,59 @@ class Check(NamedTuple):
 
 
 def list_faults(configuration: Configuration) -> list[Check]:
-    """List what cannot be read; the person at the terminal sees the values that may be shown."""
+    """List the values that cannot be read, with their phone numbers: only the operator sees them here."""
     return [Check("fail", fault.text) for fault in configuration.faults]
 
 
 def list_slips(configuration: Configuration) -> list[Check]:
-    """List values that can be read and are likely not what was meant."""
+    """List the values that are valid and look wrong."""
     unexpanded = map(explain_unexpanded, configuration.unexpanded)
     return [Check("warn", text) for text in (*configuration.slips, *unexpanded)]
 
 
+def list_wrong_names(configuration: Configuration) -> list[Check]:
+    """List the variables that look like settings and are not."""
+    mistaken = [explain_mistake(wrong, right) for wrong, right in configuration.mistaken.items()]
+    return [
+        *(Check("fail", f"{each} Until that is fixed, nothing is really sent.") for each in mistaken),
+        *(Check("note", f"{name} is set, but it is not a setting.") for name in configuration.unknown),
+    ]
+
+
+def list_values(configuration: Configuration) -> list[Check]:
+    """List the settings that are set and where each came from, with secrets and numbers masked."""
+    checks = []
+    for name, setting in DECLARATIONS.items():
+        if origin := configuration.origins.get(name):
+            value = setting.write(getattr(configuration.settings, name))
+            source = f" (from {origin})" if origin != setting.variable else ""
+            checks.append(Check("ok", f"{setting.variable} = {value}{source}"))
+    return checks
+
+
+def list_exposed_files(configuration: Configuration) -> list[Check]:
+    """List the files with secrets that every user of this machine may read, which may be intended."""
+    return [
+        Check(
+            "warn", f"{name} names a file that every user of this machine may read. To close it: `chmod 600`."
+        )
+        for name in configuration.exposed
+    ]
+
+
 def find_obstacle(folder: Path | None) -> str:
-    """Say why a state directory cannot be made or written to; "" if it can."""
+    """Return why a state directory cannot be created or written to, and what to do; "" if it can."""
     if folder is None:
         return ""
     nearest = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)
     if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
         return ""
-    fault = "this user may not write there" if nearest.is_dir() else "it is not a directory"
-    return f"{nearest}: {fault}. Set ELKS_STATE_DIR to a directory this user may write to."
+    reason = "this user may not write there" if nearest.is_dir() else "it is not a directory"
+    return f"{nearest}: {reason}. Set ELKS_STATE_DIR to a directory that this user may write to."
 
 
 async def compare_numbers(app: App) -> list[Check]:
-    """Compare the numbers that are configured as senders with those of the account."""
+    """List the numbers that are configured as senders and are not among the account's."""
     configured = [
         each for each in (app.policy.sender, *app.policy.allowed_senders) if isinstance(each, Number)
     ]
@@ -52,7 +82,9 @@ async def compare_numbers(app: App) -> list[Check]:
     try:
         owned = [each.number for each in await app.client.list_numbers()]
     except ElksError as error:
-        return [Check("warn", f"Whether the account has the sender's number is not known. {error.explain()}")]
+        return [
+            Check("warn", f"The account's numbers could not be compared with the senders. {error.explain()}")
+        ]
     listed = ", ".join(Number(number).masked for number in owned) or "none"
     return [
         Check("warn", _NOT_LISTED.format(number=each.masked, listed=listed))
@@ -62,8 +94,7 @@ async def compare_numbers(app: App) -> list[Check]:
 
 
 _NOT_LISTED = (
-    "{number} is not among the numbers of the account ({listed}). Either it is your own mobile number, "
-    "verified at 46elks, which 46elks lists nowhere: then all is well, and answers go to that phone. "
-    "Or it is not yours to send from: then set ELKS_PHONE_NUMBER, or ELKS_ALLOWED_SENDERS, to a number of "
-    "the account."
+    "{number} is not among the numbers of the account ({listed}). If it is your own mobile number, verified "
+    "at 46elks, this is fine: 46elks does not list such numbers, and replies go to that phone. If not, set "
+    "ELKS_PHONE_NUMBER, or ELKS_ALLOWED_SENDERS, to a number of the account."
 )

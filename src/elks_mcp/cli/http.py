@@ -75,7 +75,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     most_connections = count_allowed(raise_descriptor_limit())
     limits = limits_per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
     web = HttpApp(
-        settings.policy(),
+        configuration.policy,
         lambda: open_app(configuration, limits=limits),
         secret=secret,
         hosts=settings.hosts,

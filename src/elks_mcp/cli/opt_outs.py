@@ -38,7 +38,7 @@ def add(configuration: Configuration, raw: str, reason: str) -> int:
     Raises:
         InvalidInput: it is not a phone number, or the reason is too long.
     """
-    number, reason = parse_number(raw, configuration.settings.policy().home), _read_reason(reason)
+    number, reason = parse_number(raw, configuration.policy.home), _read_reason(reason)
     added = State(configuration).ask_or_make(lambda database: OptOuts(database).add([number], reason))
     if added:
         say(f"{number.e164} has opted out: no texts go there.")
@@ -53,7 +53,7 @@ def remove(configuration: Configuration, raw: str, reason: str) -> int:
     Raises:
         InvalidInput: it is not a phone number, or there is no reason.
     """
-    number, reason = parse_number(raw, configuration.settings.policy().home), _read_reason(reason)
+    number, reason = parse_number(raw, configuration.policy.home), _read_reason(reason)
     if not reason:
         raise InvalidInput("The reason is empty.", hint="Say why the number may be texted again.")
     if not State(configuration).ask(lambda database: OptOuts(database).remove(number, reason)):
@@ -70,7 +70,7 @@ def import_file(configuration: Configuration, path: Path, reason: str) -> int:
         InvalidInput: the file cannot be read.
     """
     reason = _read_reason(reason) or f"imported from {path.name}"[:_LONGEST_REASON]
-    lines = _read_lines(path, configuration.settings.policy().home)
+    lines = _read_lines(path, configuration.policy.home)
     numbers = list(dict.fromkeys(each.number for each in lines if each.number))
     added = (
         State(configuration).ask_or_make(lambda database: OptOuts(database).add(numbers, reason))

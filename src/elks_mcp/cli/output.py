@@ -33,11 +33,6 @@ def measure_columns() -> int:
     return max(_FEWEST_COLUMNS, (columns or _USUAL_COLUMNS) - 1)
 
 
-def show_username(name: str) -> str:
-    """Show enough of an API username to know it again."""
-    return f"{name[:3]}… ({len(name)} characters)"
-
-
 def show_account(owner: AccountKey) -> str:
     """Say whose something is."""
     return owner.masked

@@ -1,4 +1,4 @@
-"""`elks-mcp policy`: what may be sent now, as the tool explain_policy tells it."""
+"""`elks-mcp policy`: the policy report, as the tool explain_policy returns it."""
 
 import anyio
 
@@ -9,15 +9,15 @@ from elks_mcp.settings import Configuration
 
 
 def run(configuration: Configuration) -> int:
-    """Say what is allowed now.
+    """Print the policy report; return the exit code, 0.
 
     Raises:
-        StateUnavailable, Misconfigured: there is state, and it cannot be read.
+        StateUnavailable, Misconfigured: there is a state, and it cannot be read.
     """
-    anyio.run(_explain, configuration)
+    anyio.run(_print_report, configuration)
     return 0
 
 
-async def _explain(configuration: Configuration) -> None:
+async def _print_report(configuration: Configuration) -> None:
     async with open_read_only(configuration) as app:
         say((await describe_policy(app)).in_zone(app.policy.time_zone).in_words())

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from elks_mcp.cli.output import counted, say, show_username
+from elks_mcp.cli.output import counted, say
 from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput
-from elks_mcp.settings import Configuration
+from elks_mcp.settings import Configuration, mask_username
 from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
 
@@ -60,7 +60,7 @@ def export(configuration: Configuration, raw: str) -> int:
 
 
 def _read(configuration: Configuration, raw: str) -> Number:
-    return parse_number(raw, configuration.settings.policy().home)
+    return parse_number(raw, configuration.policy.home)
 
 
 def _agrees(number: Number, held: list[StoredData]) -> bool:
@@ -86,7 +86,7 @@ _STOP_STAYS = "\nThe number opted out. That stays, as a keyed hash, so that noth
 def _shown(held: StoredData) -> dict[str, Any]:
     return {
         "api": held.owner.base_url,
-        "username": show_username(held.owner.username),
+        "username": mask_username(held.owner.username),
         "orders": held.orders,
         "contact": held.contact,
         "arrivals": held.arrivals,

@@ -14,5 +14,4 @@ async def open_read_only(configuration: Configuration) -> AsyncIterator[App]:
     settings = configuration.settings
     idle = replace(configuration, settings=settings.model_copy(update={"read_only": True}))
     async with open_app(idle) as app:
-        policy = app.policy.model_copy(update={"read_only": settings.read_only})
-        yield replace(app, configuration=configuration, policy=policy)
+        yield replace(app, configuration=configuration, policy=configuration.policy)

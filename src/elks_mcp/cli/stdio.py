@@ -43,4 +43,4 @@ def _build(configuration: Configuration) -> "MCPServer[Any]":
 
     if configuration.faults:
         return build_refusing_server([fault.text for fault in configuration.faults])
-    return build_server(configuration.settings.policy(), lambda: open_app(configuration))
+    return build_server(configuration.policy, lambda: open_app(configuration))

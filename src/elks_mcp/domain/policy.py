@@ -1,73 +1,171 @@
-"""What the operator allows. Nothing a model says can loosen it; arguments only tighten it."""
+"""The operator's rules, and which texts a person must approve.
+
+A caller's arguments can tighten the rules and never loosen them.
+"""
 
 from datetime import tzinfo
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, InstanceOf
 
 from elks_mcp.domain.models import Approver, Effect, Finding, Frozen, of_effect
-from elks_mcp.domain.money import UNITS, Money
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
+from elks_mcp.domain.setting import BudgetSetting, RuleSetting, Setting, Switch, write_value
 from elks_mcp.errors import NotApproved
 
 
 class Confirm(StrEnum):
-    """When a person is asked before a text goes out."""
+    """When a person must approve a text before it is sent."""
 
     AUTO = "auto"
-    """Where a guard wants it, and the client can ask."""
+    """If a guard asks for it and the client can ask."""
 
     ALWAYS = "always"
-    """Before every one; where nobody can be asked nothing is sent."""
+    """Every text. A text that no person can be asked about waits for approval in a terminal."""
 
     NEVER = "never"
-    """Nobody is asked."""
+    """No text."""
 
 
 class Mode(StrEnum):
-    """Where texts end up: nowhere, on simulated handsets, or on people's phones."""
+    """Where texts go: nowhere, to simulated phones, or to people's phones."""
 
     DRY_RUN = "dry run"
     SANDBOX = "sandbox"
     LIVE = "live"
 
 
-class Policy(Frozen):
-    """The operator's rules."""
+_MESSAGE_BUDGET = BudgetSetting("ELKS_BUDGET_PER_MESSAGE", "most that one message may cost", kronor=10)
+_DAY_BUDGET = BudgetSetting("ELKS_BUDGET_PER_DAY", "most that any 24 hours may cost", kronor=100)
 
-    dry_run: bool = True
-    read_only: bool = False
-    simulated: bool = False
-    """The 46elks at the other end is the sandbox, dry run or not."""
 
-    confirm: Confirm = Confirm.AUTO
-    sender: Sender | None = None
-    """Who texts come from where the caller names nobody."""
+class OperatorRules(Frozen):
+    """The settings that are rules, each declared once: `Policy` and `Settings` inherit them.
 
-    allowed_senders: tuple[Sender, ...] = ()
-    allowed_countries: Annotated[frozenset[str], Field(min_length=1)] = frozenset({HOME_REGION})
-    """ISO 3166 regions."""
+    The docstring of a field is its text in docs/settings.md. A rule that is only read from text as it stands
+    needs no more than its field; `Settings` names the function that reads any other.
+    """
 
-    allowed_recipients: frozenset[Number] = frozenset()
-    """Empty: anybody in an allowed country."""
+    sender: Annotated[
+        Sender | None,
+        RuleSetting(
+            "ELKS_PHONE_NUMBER",
+            "sender",
+            show=lambda sender: write_value(sender) if sender else "none: each call must name one",
+            can_be_file=True,
+        ),
+    ] = None
+    """The sender of texts that name no other: a number of the account (`+46…`), or a name of 3–11 letters and
+    digits."""
 
-    max_parts: Annotated[int, Field(ge=1)] = 6
-    budget_per_message: Annotated[int, Field(ge=0)] | None = None
-    """In ten-thousandths of the account's currency. None: 10 of a Nordic one, 1 of any other."""
+    dry_run: Annotated[Switch, RuleSetting("DRY_RUN", "dry run", show=lambda on: "on" if on else "off")] = (
+        True
+    )
+    """Send nothing and charge nothing: 46elks only tells what each text would cost. In the sandbox the
+    default is `false`."""
 
-    budget_per_day: Annotated[int, Field(ge=0)] | None = None
-    """In ten-thousandths of the account's currency. None: 100 of a Nordic one, 10 of any other."""
+    simulated: Annotated[Switch, Setting("ELKS_SANDBOX")] = False
+    """Run a simulated 46elks inside this server. Texts go to simulated phones, and no account is needed."""
 
-    max_per_number: Annotated[int, Field(ge=1)] = 5
-    """Texts to one number in 10 minutes; four times that in a day."""
+    read_only: Annotated[
+        Switch, RuleSetting("ELKS_READ_ONLY", "read-only", show=lambda on: "yes" if on else "no")
+    ] = False
+    """Send nothing, whatever else is set."""
 
-    guards_off: frozenset[str] = frozenset()
-    time_zone: InstanceOf[tzinfo] | None = None
-    """The zone in which people and models are told times; None is the machine's."""
+    confirm: Annotated[
+        Confirm, RuleSetting("ELKS_CONFIRM", "a person is asked", show=lambda confirm: _CONFIRM[confirm])
+    ] = Confirm.AUTO
+    """When a person must approve a text before it is sent. `auto`: if a guard asks for it and the client can
+    ask. `always`: every text. `never`: no text."""
 
-    hides_unknown: bool = False
-    """Whether texts from numbers that nothing was ever sent to stay hidden."""
+    allowed_countries: Annotated[
+        frozenset[str], Field(min_length=1), RuleSetting("ELKS_ALLOWED_COUNTRIES", "countries")
+    ] = frozenset({HOME_REGION})
+    """The countries that may be texted, as two-letter ISO 3166 codes separated by commas: `SE,NO`. If
+    `ELKS_PHONE_NUMBER` is a number of another country, the default is that country."""
+
+    allowed_recipients: Annotated[
+        frozenset[Number],
+        RuleSetting(
+            "ELKS_ALLOWED_RECIPIENTS", "recipients", show=lambda numbers: _show_recipients(len(numbers))
+        ),
+    ] = frozenset()
+    """The only numbers that may be texted, separated by commas. Default: any number in an allowed country."""
+
+    allowed_senders: Annotated[
+        tuple[Sender, ...],
+        RuleSetting(
+            "ELKS_ALLOWED_SENDERS",
+            "other senders",
+            show=lambda senders: f"only {', '.join(map(write_value, senders))}" if senders else _ANY_SENDER,
+        ),
+    ] = ()
+    """The only senders that may be used in addition to `ELKS_PHONE_NUMBER`, separated by commas. Default: any
+    sender that does not impersonate a bank, an authority or a brand."""
+
+    max_parts: Annotated[
+        int, Field(ge=1, le=255), RuleSetting("ELKS_MAX_PARTS", "most parts of one text")
+    ] = 6
+    """The most parts that one text may have. 46elks charges for each part."""
+
+    budget_per_message: Annotated[Annotated[int, Field(ge=0)] | None, _MESSAGE_BUDGET] = None
+    """The most that one message may cost, in the account's currency: `10` or `2.50`. Default: 10 in SEK, NOK
+    and DKK, 1 in any other currency."""
+
+    budget_per_day: Annotated[Annotated[int, Field(ge=0)] | None, _DAY_BUDGET] = None
+    """The most that the messages of any 24 hours may cost, in the account's currency. Default: 100 in SEK,
+    NOK and DKK, 10 in any other currency."""
+
+    max_per_number: Annotated[
+        int,
+        Field(ge=1, le=100_000),
+        RuleSetting(
+            "ELKS_MAX_PER_NUMBER",
+            "texts to one number",
+            show=lambda most: f"{most} in 10 minutes, {most * 4} in 24 hours",
+        ),
+    ] = 5
+    """The most texts to one number in 10 minutes. In 24 hours it may get four times as many."""
+
+    guards_off: Annotated[
+        frozenset[str],
+        RuleSetting(
+            "ELKS_GUARDS_OFF", "guards switched off", show=lambda names: write_value(names) or "none"
+        ),
+    ] = frozenset()
+    """The guards to switch off, by name, separated by commas: `night,link`."""
+
+    inbound: Annotated[
+        Literal["all", "known"],
+        RuleSetting("ELKS_INBOUND", "received texts that may be read", show=lambda word: _INBOUND[word]),
+    ] = "all"
+    """Which received texts an assistant may read. `all`, or `known`: only those from numbers that were texted
+    from here. An opt-out counts from any number."""
+
+    time_zone: Annotated[InstanceOf[tzinfo] | None, Setting("ELKS_TIME_ZONE")] = None
+    """The time zone of the times in answers, by its IANA name: `Europe/Stockholm`. Default: the zone of the
+    machine, which is often UTC in a container."""
+
+
+_CONFIRM = {
+    Confirm.AUTO: "auto: if a guard asks for it and the client can ask",
+    Confirm.ALWAYS: "always: before every text, in the client or in a terminal",
+    Confirm.NEVER: "never",
+}
+_ANY_SENDER = "any that does not impersonate a bank, an authority or a brand"
+_INBOUND = {"all": "all", "known": "known: only those from numbers that were texted from here"}
+
+
+def _show_recipients(count: int) -> str:
+    if not count:
+        return "any number in these countries"
+    return f"only {count} number{'s' if count > 1 else ''}, not shown here"
+
+
+class Policy(OperatorRules):
+    """The operator's rules as they are in force, with every default that depends on another setting."""
 
     @property
     def senders(self) -> tuple[Sender, ...]:
@@ -76,12 +174,12 @@ class Policy(Frozen):
 
     @property
     def live(self) -> bool:
-        """Whether a text goes out unless somebody says otherwise; to handsets in the sandbox."""
+        """Whether texts are sent, to people's phones or to simulated ones."""
         return not (self.dry_run or self.read_only)
 
     @property
     def mode(self) -> Mode:
-        """The word for where texts end up."""
+        """Where texts go."""
         if self.simulated:
             return Mode.SANDBOX
         return Mode.LIVE if self.live else Mode.DRY_RUN
@@ -92,30 +190,29 @@ class Policy(Frozen):
         region = self.sender.region if isinstance(self.sender, Number) else ""
         return region if region.isalpha() else HOME_REGION
 
+    @property
+    def hides_unknown(self) -> bool:
+        """Whether texts from numbers that were never texted are hidden from assistants."""
+        return self.inbound == "known"
+
 
 def largest_price(policy: Policy, currency: str) -> Money:
-    """Say what one message may cost at most, in the account's currency."""
-    return _most(policy.budget_per_message, 10, currency)
+    """Return the most that one message may cost, in the account's currency."""
+    return _MESSAGE_BUDGET.limit(policy.budget_per_message, currency)
 
 
 def largest_day(policy: Policy, currency: str) -> Money:
-    """Say what any 24 hours may cost at most, in the account's currency."""
-    return _most(policy.budget_per_day, 100, currency)
-
-
-def _most(configured: int | None, kronor: int, currency: str) -> Money:
-    """Take what was configured; else so many kronor, or a tenth of that in another currency."""
-    if configured is not None:
-        return Money(configured, currency)
-    whole = Money(kronor * UNITS, currency)
-    return whole if currency in {"SEK", "NOK", "DKK"} else whole.split(10)
+    """Return the most that the messages of any 24 hours may cost, in the account's currency."""
+    return _DAY_BUDGET.limit(policy.budget_per_day, currency)
 
 
 def check_liftable(policy: Policy, *, can_ask: bool) -> None:
-    """Check that a person could let one text out of a dry run.
+    """Check that a person could approve sending one text although the server is in dry run.
+
+    `can_ask`: whether the client can ask a person.
 
     Raises:
-        NotApproved: nobody may or can be asked.
+        NotApproved: the rules forbid asking, or the client cannot ask.
     """
     if policy.read_only:
         raise NotApproved(
@@ -123,37 +220,41 @@ def check_liftable(policy: Policy, *, can_ask: bool) -> None:
         )
     if policy.confirm is Confirm.NEVER:
         raise NotApproved(
-            "This server is in dry run, and may not ask anybody to lift it (ELKS_CONFIRM=never).",
+            "This server is in dry run, and it may not ask a person to send for real (ELKS_CONFIRM=never).",
             hint=_TURN_LIVE,
         )
     if not can_ask:
         raise NotApproved(
-            "This server is in dry run, and this client cannot ask a person to lift it.", hint=_TURN_LIVE
+            "This server is in dry run, and this client cannot ask a person to send for real.",
+            hint=_TURN_LIVE,
         )
 
 
 def reasons_to_ask(
     policy: Policy, findings: tuple[Finding, ...], *, lifts_dry_run: bool
 ) -> tuple[Finding, ...]:
-    """List why a person should agree before a text goes out."""
+    """Return the reasons why a person should approve a text before it is sent.
+
+    `lifts_dry_run`: the caller wants the text sent although the server is in dry run.
+    """
     reasons = []
     if lifts_dry_run:
         where = "go to a simulated phone" if policy.simulated else "really be sent"
-        reasons.append(_asks("dry_run", f"The server is in dry run; this text would {where}."))
+        reasons.append(_ask("dry_run", f"The server is in dry run; this text would {where}."))
     elif policy.confirm is Confirm.ALWAYS:
-        reasons.append(_asks("confirm", "The operator wants a person to agree to every text."))
+        reasons.append(_ask("confirm", "The operator wants a person to approve every text."))
     return (*reasons, *of_effect(findings, Effect.ASK))
 
 
 def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -> Approver:
-    """Say who has to agree for these reasons: policy by itself, or a person, here or in a terminal.
+    """Return who must approve a text for these reasons: the policy, or a person in the client or a terminal.
 
     Raises:
-        NotApproved: it takes a person, and nobody may be asked.
+        NotApproved: a person must approve the text, and the rules forbid asking one.
     """
     if binding := [reason for reason in reasons if reason.guard in PERSON_ONLY]:
         if policy.confirm is Confirm.NEVER:
-            never = "That takes a person's yes, and nobody may be asked (ELKS_CONFIRM=never)."
+            never = "A person would have to approve it, and nobody may be asked (ELKS_CONFIRM=never)."
             raise NotApproved(
                 f"{binding[0].reason} {never}",
                 hint="The operator can set ELKS_CONFIRM=auto; or try again when the 30 minutes are over.",
@@ -168,5 +269,5 @@ PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
 """Reasons for which a text waits for a person, even if the client cannot ask one."""
 
 
-def _asks(name: str, reason: str) -> Finding:
+def _ask(name: str, reason: str) -> Finding:
     return Finding(guard=name, effect=Effect.ASK, reason=reason)

@@ -1,6 +1,6 @@
-"""How the value of each setting is read.
+"""Readers: functions that turn the text of a setting into its value.
 
-Every function raises `Unreadable` for a value that it cannot read, and repeats the value in `problem` only.
+Each raises `Unreadable` for text that it cannot read, and repeats the text only in the error's `problem`.
 """
 
 import re
@@ -22,7 +22,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.addresses import is_loopback
 from elks_mcp.runtime.client_address import Networks
-from elks_mcp.runtime.validation import is_empty_word, parse_switch
+from elks_mcp.runtime.validation import is_empty_word
 from elks_mcp.settings.problems import Unreadable
 from elks_mcp.store import SHORTEST_KEY
 
@@ -30,32 +30,32 @@ T = TypeVar("T")
 
 
 def read_sender(value: object) -> Sender:
-    """Return a sender: a number or a name."""
+    """Return a sender: a phone number or a name."""
     return _parse_sender(str(value))
 
 
 def read_senders(value: object) -> tuple[Sender, ...]:
-    """Return the senders of a list."""
+    """Return the senders in a list separated by commas."""
     return tuple(map(_parse_sender, _some_items(value)))
 
 
 def _parse_sender(raw: str) -> Sender:
     if is_empty_word(raw):
-        raise Unreadable("Write a number of the account, as in +46701740605, or a name of 3–11 letters.")
+        raise Unreadable("write a number of the account, as in +46701740605, or a name of 3–11 letters")
     return _parse(parse_sender, raw)
 
 
 def read_numbers(value: object, info: ValidationInfo) -> frozenset[Number]:
-    """Return the phone numbers of a list, read as in the country of `ELKS_PHONE_NUMBER`."""
-    home = Policy(sender=info.data.get("phone_number")).home
+    """Return the phone numbers in a list; national ones are read as in the sender's country."""
+    home = Policy(sender=info.data.get("sender")).home
     items = _some_items(value)
-    if "phone_number" not in info.data:  # it cannot be read, so the country of national numbers is not known
+    if "sender" not in info.data:  # it cannot be read, so the country of national numbers is not known
         items = [item for item in items if not item.startswith("0")]
     return frozenset(_parse(lambda raw: parse_number(raw, home), item) for item in items)
 
 
 def _parse(parse: Callable[[str], T], raw: str) -> T:
-    """Parse as everywhere else, with the error in the form that pydantic wants."""
+    """Return the parsed value; an error becomes an `Unreadable`, which pydantic understands."""
     try:
         return parse(raw)
     except InvalidInput as error:
@@ -71,17 +71,9 @@ def _is_assigned(e164: str) -> bool:
         return False
 
 
-def read_switch(value: object) -> bool:
-    """Return whether a switch is on."""
-    try:
-        return parse_switch(value)
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
-
-
 def read_countries(value: object) -> frozenset[str]:
-    """Return the ISO 3166 regions of a list."""
-    from iso3166 import countries_by_alpha2  # noqa: PLC0415  (30 ms, paid by whoever limits countries)
+    """Return the ISO 3166 regions in a list of two-letter codes."""
+    from iso3166 import countries_by_alpha2  # noqa: PLC0415  (30 ms, and only needed for this setting)
 
     items = _some_items(value)
     known = countries_by_alpha2.keys() | RESERVED_REGIONS.keys()
@@ -95,15 +87,15 @@ def read_countries(value: object) -> frozenset[str]:
 
 
 _MEANT_COUNTRIES = {"UK": "GB", "EN": "GB", "SV": "SE", "SW": "SE", "DA": "DK", "EL": "GR", "SU": "FI"}
-"""Codes of languages and everyday names that are taken for those of a country."""
+"""Codes of languages, and everyday abbreviations, that people write for a country's code."""
 
 
 def read_guards(value: object) -> frozenset[str]:
-    """Return the names of guards that can be switched off."""
+    """Return the guards in a list of names, all of which can be switched off."""
     names = frozenset(_items(value))
     switchable = [name for name in GUARD_NAMES if name not in NOT_SWITCHABLE]
     if odd := next((name for name in sorted(names) if name not in switchable), None):
-        fault = "cannot be switched off" if odd in NOT_SWITCHABLE else "is no guard"
+        fault = "cannot be switched off" if odd in NOT_SWITCHABLE else "is not a guard"
         raise Unreadable(f"these can be switched off: {', '.join(switchable)}", f"{odd!r} {fault};")
     return names
 
@@ -117,7 +109,7 @@ def read_budget(value: object) -> int:
 
 
 def read_base_url(value: object) -> str:
-    """Return an address without a slash at its end: https, or http on this machine."""
+    """Return an `https://` address, or an `http://` one of this machine, without a slash at its end."""
     url = str(value).strip().rstrip("/")
     try:
         parts = urlsplit(url)
@@ -125,7 +117,9 @@ def read_base_url(value: object) -> str:
     except ValueError:
         raise Unreadable("it is not an address; use https://…, or http:// on this machine only") from None
     if parts.username or parts.password:
-        raise Unreadable("credentials do not belong in it; use ELKS_API_USERNAME and ELKS_API_PASSWORD")
+        raise Unreadable(
+            "credentials do not belong in an address; use ELKS_API_USERNAME and ELKS_API_PASSWORD"
+        )
     is_host = has_port and re.fullmatch(r"[\w.-]+|[0-9a-f:.]+", parts.hostname or "")
     if not is_host or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))):
         raise Unreadable("use https://…, or http:// on this machine only")
@@ -135,39 +129,41 @@ def read_base_url(value: object) -> str:
 
 
 def read_api_base_url(value: object, info: ValidationInfo) -> str:
-    """Return the address of 46elks' API, unless the sandbox takes its place."""
-    if info.data.get("sandbox"):
+    """Return the address of 46elks' API; there is none in the sandbox."""
+    if info.data.get("simulated"):
         raise Unreadable(
-            "ELKS_SANDBOX and ELKS_API_BASE_URL exclude each other: the sandbox is in this server; "
-            "unset one of them"
+            "ELKS_SANDBOX and ELKS_API_BASE_URL exclude each other, since the sandbox runs inside this "
+            "server; unset one of them"
         )
     return read_base_url(value)
 
 
 def read_database_url(value: object) -> SecretStr:
-    """Return the address of a PostgreSQL."""
+    """Return the address of a PostgreSQL database."""
     url = str(value).strip()
     try:
         scheme = urlsplit(url).scheme
     except ValueError:
         scheme = ""
     if scheme not in {"postgresql", "postgres"}:
-        raise Unreadable("use postgresql://…; for SQLite leave it unset, and set ELKS_STATE_DIR if need be")
+        raise Unreadable(
+            "use postgresql://…; for SQLite, leave it unset, and set ELKS_STATE_DIR to choose the directory"
+        )
     return SecretStr(re.sub("^postgres:", "postgresql:", url))
 
 
 def read_secret_key(value: object) -> SecretStr:
-    """Return a key that is long enough."""
+    """Return a secret key of 32 bytes or more."""
     if len(str(value).encode()) < SHORTEST_KEY:
-        raise Unreadable(f"it needs {SHORTEST_KEY} bytes or more; try `openssl rand -hex 32`")
+        raise Unreadable(f"it needs {SHORTEST_KEY} bytes or more. To make one: `openssl rand -hex 32`")
     return SecretStr(str(value))
 
 
 def read_folder(value: object) -> Path:
-    """Return the absolute path of a folder, with `~` expanded.
+    """Return the absolute path of a directory, with `~` expanded.
 
     Raises:
-        Unreadable: it names the home directory of a user who does not exist.
+        Unreadable: the path begins with the home directory of a user who does not exist.
     """
     try:
         return Path(str(value)).expanduser().absolute()
@@ -176,7 +172,7 @@ def read_folder(value: object) -> Path:
 
 
 def read_networks(value: object) -> Networks:
-    """Return the networks of a list; an address is a network of one."""
+    """Return the networks in a list; a single address is a network of one."""
     try:
         networks = tuple(ip_network(item) for item in _some_items(value))
     except Unreadable:
@@ -184,34 +180,36 @@ def read_networks(value: object) -> Networks:
     except ValueError as error:
         raise Unreadable("use addresses or networks, as in 192.0.2.7,10.0.0.0/8", f"{error};") from None
     if any(network.prefixlen == 0 for network in networks):
-        raise Unreadable("it would believe everybody; name addresses or networks")
+        raise Unreadable(
+            "a network of all addresses would trust everybody; list the addresses or networks to trust"
+        )
     return networks
 
 
 def read_hosts(value: object) -> tuple[str, ...]:
-    """Return the host names of a list, each with its port if it has one."""
+    """Return the host names in a list, in lower case, each with its port if it has one."""
     hosts = tuple(item.lower() for item in _some_items(value))
     for host in hosts:
         if not re.fullmatch(r"[a-z0-9.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?", host):
-            raise Unreadable("use sms.example.com or sms.example.com:8046", f"{host!r} is no name of a host;")
+            raise Unreadable("use sms.example.com or sms.example.com:8046", f"{host!r} is not a host name;")
     return hosts
 
 
 def read_time_zone(value: object) -> tzinfo:
-    """Return a time zone by its IANA name; UTC needs no zone database."""
-    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415  (only if a zone is configured)
+    """Return the time zone with this IANA name; UTC needs no time zone database."""
+    from zoneinfo import ZoneInfo, available_timezones  # noqa: PLC0415  (only needed for this setting)
 
     name = str(value).strip()
     if name.upper() == "UTC":
         return UTC
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown, not a name, a folder of the database
+    except (KeyError, ValueError, OSError):  # unknown, not a name, or a directory of the database
         known = available_timezones()
     if not known:
         raise Unreadable(
-            "this machine has no time zone database: install the package tzdata, or unset it, and times are "
-            "in the machine's zone"
+            "this machine has no time zone database; install the package tzdata, or unset this setting to "
+            "use the machine's zone"
         )
     meant = next((each for each in sorted(known) if each.casefold() == name.casefold()), "")
     perhaps = f", perhaps {meant} is meant" if meant else ""
@@ -226,10 +224,10 @@ def _items(value: object) -> list[str]:
 
 
 def _some_items(value: object) -> list[str]:
-    """Read a list that limits something; an empty one would limit nothing."""
+    """Return the items of a list that limits something; an empty list would limit nothing."""
     items = _items(value)
     if not items:
-        raise Unreadable("it lists nothing; unset it, or list something")
+        raise Unreadable("the list is empty; unset it, or list something")
     return items
 
 
@@ -237,7 +235,7 @@ def read_text(path: Path) -> str:
     """Return the text of a file that the operator named, without a byte order mark.
 
     Raises:
-        Unreadable: the file cannot be read; the error says why, and does not name the file.
+        Unreadable: the file cannot be read. The error says why and does not name the file.
     """
     try:
         return decode_text(path.read_bytes())
@@ -248,10 +246,10 @@ def read_text(path: Path) -> str:
 
 
 def decode_text(content: bytes) -> str:
-    """Return the text of a file in UTF-8, or in UTF-16 if its byte order mark says so; without the mark.
+    """Return the text in bytes of UTF-8, or of UTF-16 with a byte order mark; without the mark.
 
     Raises:
-        Unreadable: it is neither.
+        Unreadable: the bytes are neither.
     """
     encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
     try:

@@ -1,4 +1,4 @@
-"""Values of the configuration that cannot be read: what is said about them, and how much is shown."""
+"""Values of settings that cannot be read: how they are explained, and how much of them is shown."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,10 +9,10 @@ from elks_mcp.runtime.validation import is_empty_word
 
 
 class Unreadable(ValueError):
-    """A value cannot be read.
+    """The value of a setting cannot be read.
 
-    `advice` says how to write the value and never repeats it. `problem` may repeat it, so a reader of the
-    error leaves `problem` out if the value must not be shown.
+    `advice` says how to write the value and never repeats it. `problem` may repeat the value, so it must not
+    be shown if the value is secret.
     """
 
     def __init__(self, advice: str, problem: str = "") -> None:
@@ -28,37 +28,25 @@ class SettingProblem:
     """The variable of the setting, or `--env-file`."""
 
     text: str
-    """What is wrong and how to write it: one line, full sentences. It may hold a number, never a secret."""
+    """What is wrong and how to fix it, on one line. The text may hold a phone number, never a secret."""
 
 
 def explain_problems(faults: Iterable[SettingProblem]) -> str:
-    """Say in one line what is wrong; without numbers, since it may end in a client's log."""
+    """Return all problems on one line, with phone numbers masked: clients log this line."""
     return mask(" ".join(fault.text for fault in faults))
 
 
-PRIVATE = frozenset(
-    {
-        "ELKS_API_USERNAME",
-        "ELKS_API_PASSWORD",
-        "ELKS_API_BASE_URL",
-        "ELKS_DATABASE_URL",
-        "ELKS_SECRET_KEY",
-        "ELKS_PUBLIC_URL",
-    }
-)
-"""Settings whose value is a secret, or an address that can hold one."""
-
 _HOLDS_SECRET = re.compile(r"^ELKS_.*(USER|PASS|SECRET|KEY|TOKEN|URL|_FILE$)")
 _USERINFO = re.compile(r"//([^/@]*)@")
-_LONGEST_PIECE = 20
-_SURELY_SECRET = 8
+_LONGEST_SHOWN_PIECE = 20
+_LONG_SECRET = 8
 _MOST_SHOWN = 80
 
 
 def find_secrets(present: Mapping[str, str]) -> frozenset[str]:
-    """List everything in the environment that must not be shown, whichever variable it stands in.
+    """Return every text in the environment that must not be shown, in whichever variable it is.
 
-    The names of secrets that this server does not read count too: `ELKS_PASSWORD` holds a password.
+    Variables that this server does not read count as well: `ELKS_PASSWORD` holds a password.
     """
     values = [value for name, value in present.items() if _HOLDS_SECRET.search(name)]
     pieces = [piece for value in values for info in _USERINFO.findall(value) for piece in info.split(":")]
@@ -66,21 +54,23 @@ def find_secrets(present: Mapping[str, str]) -> frozenset[str]:
 
 
 def may_show(value: str, secrets: frozenset[str]) -> bool:
-    """Tell whether a value that belongs to no secret setting can be shown.
+    """Return whether the value of a setting that is not secret can be shown.
 
-    A key that was pasted into the wrong variable is long and has no gaps, so such a value is not shown;
-    neither is one that holds userinfo, or a secret of another setting.
+    A value can hold a key that was pasted into the wrong variable, so a long one without gaps is not shown.
+    Neither is a value that holds userinfo or the secret of another setting.
     """
     pieces = re.split(r"[\s,;+]+", value)
     folded = {unquoted(piece).casefold() for piece in (value, *pieces)}
     holds_secret = bool(folded & secrets) or any(
-        len(secret) >= _SURELY_SECRET and secret in value.casefold() for secret in secrets
+        len(secret) >= _LONG_SECRET and secret in value.casefold() for secret in secrets
     )
-    return not holds_secret and "@" not in value and all(len(piece) < _LONGEST_PIECE for piece in pieces)
+    return (
+        not holds_secret and "@" not in value and all(len(piece) < _LONGEST_SHOWN_PIECE for piece in pieces)
+    )
 
 
 def describe_value(label: str, value: str, *, shown: bool) -> str:
-    """Name a variable with its value, or with the length of a value that is not shown."""
+    """Return a variable with its value, or with only the length of the value."""
     if not shown:
         return f"{label} ({len(value)} characters)"
     return f"{label}={value if len(value) <= _MOST_SHOWN else f'{value[:_MOST_SHOWN]}…'!r}"
@@ -92,35 +82,35 @@ _EMAIL = re.compile(r"[^@\s/:]+@[^@\s/:]+\.[^@\s/:]+")
 
 
 def find_slip(value: str) -> str:
-    """Name the likely slip behind a value in a sentence that does not repeat it; "" if none is known."""
+    """Return a sentence about what is likely wrong with a value, or ""; the value is not repeated."""
     if len(value) > 1 and value[0] in _QUOTES and value[-1] in _QUOTES:
-        return "The quotation marks are part of the value: remove them."
+        return "The quotation marks are part of the value. Remove them."
     if _UNEXPANDED.search(value):
-        return "It looks like a variable that your client did not expand: write the value itself."
+        return "It looks like a variable that your client did not expand. Write the value itself."
     if _EMAIL.fullmatch(value):
         return "It looks like an e-mail address."
     if is_empty_word(value):
-        return "It looks like a variable that your client had no value for: unset it, or write a value."
+        return "It looks like a variable that your client had no value for. Unset it, or write a value."
     return ""
 
 
 _API_USERNAME = re.compile(r"[ua][0-9a-f]{32}")
-"""https://46elks.com/docs/overview; a subaccount's begins with `a`."""
+"""Usernames begin with `u`, those of subaccounts with `a` (https://46elks.com/docs/overview)."""
 
 
 def find_credential_slips(username: str | None, password: str | None) -> list[str]:
-    """Name what is likely wrong with API credentials that can be read; no sentence repeats them."""
+    """Return sentences about what is likely wrong with API credentials; none repeats them."""
     username, password = unquoted(username or ""), unquoted(password or "")
     if _EMAIL.fullmatch(username):
-        return ["The API username begins with u, and is not the log-in of 46elks' web site. " + WHERE]
+        return ["The API username begins with u. It is not the log-in of 46elks' web site. " + _WHERE]
     if _API_USERNAME.fullmatch(password) and not _API_USERNAME.fullmatch(username):
-        return ["ELKS_API_USERNAME and ELKS_API_PASSWORD look swapped: the username begins with u. " + WHERE]
+        return ["ELKS_API_USERNAME and ELKS_API_PASSWORD look swapped: the username begins with u. " + _WHERE]
     return []
 
 
-WHERE = "Both are at 46elks.com under Account → API."
+_WHERE = "Both are at 46elks.com under Account → API."
 
 
 def unquoted(value: str) -> str:
-    """Return a value without the quotation marks and blanks around it."""
+    """Return a value without the quotation marks and spaces around it."""
     return value.strip(f"{_QUOTES} \t")

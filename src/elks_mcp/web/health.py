@@ -8,7 +8,7 @@ from functools import cache
 from importlib.metadata import version
 from itertools import chain
 
-from elks_mcp.answers.policy import describe_policy
+from elks_mcp.answers.policy import compute_budget
 from elks_mcp.app import App
 from elks_mcp.domain.models import OrderState
 from elks_mcp.errors import ElksError
@@ -64,7 +64,7 @@ async def _write_account(app: App) -> list[str]:
     from elks_mcp.store.totals import TotalsStore  # noqa: PLC0415  (the store is loaded by now)
 
     sums = await TotalsStore(store.database).sum_up()
-    budget = (await describe_policy(app)).budget
+    budget = await compute_budget(app, sums.spent)
     figures = {
         "elks_mcp_queue_depth": sums.counts.get(OrderState.QUEUED, 0),
         "elks_mcp_queue_oldest_seconds": sums.waiting.total_seconds(),

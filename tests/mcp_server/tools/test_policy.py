@@ -94,9 +94,9 @@ async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandb
     assert (answer["mode"], answer["summary"]) == ("live", "send_sms really sends.")
     told = {
         "DRY_RUN": ("off", True),
-        "ELKS_CONFIRM": ("always: before every text, at the client or in a terminal", True),
+        "ELKS_CONFIRM": ("always: before every text, in the client or in a terminal", True),
         "ELKS_ALLOWED_COUNTRIES": ("NO, SE", True),
-        "ELKS_ALLOWED_RECIPIENTS": ("only 2 numbers; which is not told", True),
+        "ELKS_ALLOWED_RECIPIENTS": ("only 2 numbers, not shown here", True),
         "ELKS_PHONE_NUMBER": ("+4670*****99", True),
         "ELKS_ALLOWED_SENDERS": ("only Kliniken, +4670*****98", True),
         "ELKS_MAX_PARTS": ("6", False),
@@ -108,7 +108,7 @@ async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandb
     }
     assert {variable: rule(answer, variable) for variable in told} == told
     assert "- countries: NO, SE (ELKS_ALLOWED_COUNTRIES, set)\n" in said
-    assert "- parts of one text at most: 6 (ELKS_MAX_PARTS, default)\n" in said
+    assert "- most parts of one text: 6 (ELKS_MAX_PARTS, default)\n" in said
     assert "0605" not in said
     assert posted(box) == posted(box, dry_run=True) == []
 
@@ -163,7 +163,7 @@ async def test_what_is_reserved_and_what_is_open_counts(box: Sandbox, tmp_path: 
     assert told["paused"] == "no funds"
     assert told["stopsHeardUntil"] == "2026-11-23T12:00:00Z"
     assert "Sending is paused: no funds.\nOrders: 1 queued, 1 in doubt.\n" in words(answer)
-    assert "STOPs were heard up to 2026-11-23 12:00 +00:00." in words(answer)
+    assert "Opt-outs were read up to 2026-11-23 12:00 +00:00." in words(answer)
 
 
 async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path) -> None:
@@ -179,9 +179,9 @@ async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path
 @pytest.mark.parametrize(
     ("environ", "summary"),
     [
-        ({}, "send_sms sends nothing and only tells prices; a person who is asked can let one text out."),
-        ({"ELKS_CONFIRM": "never"}, "send_sms sends nothing and only tells prices."),
-        ({"ELKS_READ_ONLY": "1", "DRY_RUN": "0"}, "send_sms sends nothing and only tells prices."),
+        ({}, "send_sms sends nothing and only returns prices; a person can approve sending one text."),
+        ({"ELKS_CONFIRM": "never"}, "send_sms sends nothing and only returns prices."),
+        ({"ELKS_READ_ONLY": "1", "DRY_RUN": "0"}, "send_sms sends nothing and only returns prices."),
         ({"ELKS_SANDBOX": "true"}, "send_sms texts simulated phones."),
     ],
 )
@@ -206,7 +206,7 @@ async def test_without_credentials_it_is_not_known_what_was_spent(tmp_path: Path
     async with opened(StateLocation(folder=tmp_path)) as store:
         await place_one(store)
     answer, _ = await ask({"ELKS_STATE_DIR": str(tmp_path)})
-    assert "what was spent is not known without credentials" in rule(answer, "ELKS_BUDGET_PER_DAY")[0]
+    assert "spending is not known without credentials" in rule(answer, "ELKS_BUDGET_PER_DAY")[0]
 
 
 async def test_what_stands_in_the_way_is_noted(box: Sandbox) -> None:
@@ -215,7 +215,7 @@ async def test_what_stands_in_the_way_is_noted(box: Sandbox) -> None:
     )
     notes = " ".join(answer["notes"])
     assert "the name is ELKS_BUDGET_PER_DAY. Until that is mended nothing is sent." in notes
-    assert "46elks' history was not read for STOPs from here yet" in notes
+    assert "46elks' history was not read for opt-outs yet" in notes
     assert "Guards that cannot be switched off: daily_budget, impersonation, opted_out." in notes
     assert "ELKS_QUIET_PERIOD is 10 s, less than 40 s" in notes
     assert all(f"Note: {note}" in said for note in answer["notes"])
@@ -267,7 +267,9 @@ async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Pat
         async with connected(environ | {"DRY_RUN": "true"}) as client:
             tool = words(await call(client, "explain_policy"))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("Live: send_sms really sends.\n- dry run: off (DRY_RUN, set)\n")
+    assert done.stdout.startswith(
+        "Live: send_sms really sends.\n- sender: +4670*****99 (ELKS_PHONE_NUMBER, set)\n"
+    )
     assert "0.52 SEK of it is spent or reserved, 99.48 SEK is left" in done.stdout
     assert "Orders: 1 queued." in done.stdout
     assert done.stdout.splitlines()[3:15] == tool.splitlines()[3:15]
@@ -277,7 +279,7 @@ async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Pat
 def test_the_command_makes_no_state() -> None:
     done = run("policy", ELKS_ALLOWED_RECIPIENTS=PHONE)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "recipients: only 1 number; which is not told (ELKS_ALLOWED_RECIPIENTS, set)" in done.stdout
+    assert "recipients: only 1 number, not shown here (ELKS_ALLOWED_RECIPIENTS, set)" in done.stdout
     assert not NOWHERE.exists()
 
 

@@ -1,4 +1,4 @@
-"""The toolset `policy`: what is allowed now, and who can change it."""
+"""The toolset `policy`: the policy report."""
 
 from mcp.server.mcpserver import Context
 
@@ -8,10 +8,10 @@ from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, ElksTool
 
 
 async def explain_policy(ctx: Context[App]) -> PolicyAnswer:
-    """Tell what may be sent now and why, what is left of the budget, and which variable changes each rule.
+    """Return the rules for sending, the variable that changes each, and what is left of the budget.
 
-    Use it when something was refused, or before planning many texts. It changes nothing, and neither can
-    you: only the operator can. Whether one text would pass is told by estimate_sms_cost.
+    Use it after a refusal, or before planning many texts. Only the operator can change the rules. To check
+    one text, use estimate_sms_cost.
     """
     return await describe_policy(ctx.request_context.lifespan_context)
 

@@ -1,0 +1,215 @@
+"""Every setting, declared once: the field that holds it, its documentation, and its `Setting`.
+
+The rules among them are in `domain/policy.py`, since guards read them; `Settings` inherits those.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+
+from elks_mcp.domain.models import Frozen
+from elks_mcp.domain.phone import Number
+from elks_mcp.domain.policy import OperatorRules, Policy
+from elks_mcp.domain.setting import RuleSetting, Setting, find_declarations
+from elks_mcp.elks.transport import DEFAULT_BASE_URL, Credentials
+from elks_mcp.runtime.addresses import normalize_url
+from elks_mcp.runtime.client_address import WEBHOOK_SOURCES, Networks
+from elks_mcp.settings.parsers import (
+    read_api_base_url,
+    read_base_url,
+    read_budget,
+    read_countries,
+    read_database_url,
+    read_folder,
+    read_guards,
+    read_hosts,
+    read_networks,
+    read_numbers,
+    read_secret_key,
+    read_sender,
+    read_senders,
+    read_time_zone,
+)
+from elks_mcp.store import AccountKey, StateLocation
+
+_SIMULATED_NUMBER = Number("+46701740699")
+"""The number that the simulated account has if the operator names none."""
+
+
+def mask_username(username: str) -> str:
+    """Return the beginning and the length of an API username: enough to recognise it."""
+    return f"{username[:3]}… ({len(username)} characters)"
+
+
+class CredentialSettings(Frozen):
+    """The settings that every account needs; docs/settings.md lists them first."""
+
+    api_username: Annotated[
+        str | None, Setting("ELKS_API_USERNAME", is_private=True, can_be_file=True, write=mask_username)
+    ] = None
+    """The API username of the 46elks account: see 46elks.com, Account → API."""
+
+    api_password: Annotated[
+        SecretStr | None, Setting("ELKS_API_PASSWORD", is_secret=True, can_be_file=True)
+    ] = None
+    """The API password of the 46elks account. It is not the password of the web site."""
+
+
+class Settings(OperatorRules, CredentialSettings):
+    """Everything that the operator can configure."""
+
+    poll_seconds: Annotated[float | None, Field(ge=1, le=3600), Setting("ELKS_POLL_SECONDS")] = None
+    """Seconds between two readings of 46elks' history while a call waits for a reply. Default: 10, or 1 in
+    the sandbox."""
+
+    sms_per_minute: Annotated[
+        int,
+        Field(ge=1, le=100_000),
+        RuleSetting("ELKS_SMS_PER_MINUTE", "pace", show=lambda pace: f"{pace} a minute"),
+    ] = 95
+    """The most texts sent in a minute. 46elks allows 100, unless you agreed on another limit with them."""
+
+    timeout: Annotated[float, Field(ge=0.1, le=120), Setting("ELKS_TIMEOUT")] = 10
+    """Seconds that one request to 46elks may take in total."""
+
+    quiet_period: Annotated[
+        float,
+        Field(ge=0, le=3600),
+        RuleSetting(
+            "ELKS_QUIET_PERIOD",
+            "a text without an answer counts as not accepted after",
+            show=lambda seconds: f"{seconds:g} s",
+        ),
+    ] = 120
+    """Seconds after which a text counts as not accepted if 46elks did not answer and its history does not
+    list the text. If 46elks takes longer than this to accept a text, the text can be sent twice."""
+
+    state_dir: Annotated[Path | None, BeforeValidator(read_folder), Setting("ELKS_STATE_DIR")] = None
+    """The directory for queued texts, budgets and opt-outs. Default: where this system keeps a user's
+    data."""
+
+    database_url: Annotated[
+        SecretStr | None, BeforeValidator(read_database_url), Setting("ELKS_DATABASE_URL", is_secret=True)
+    ] = None
+    """A PostgreSQL database to use instead of the directory, so that several machines can share it:
+    `postgresql://user:password@host/name`."""
+
+    secret_key: Annotated[
+        SecretStr | None,
+        BeforeValidator(read_secret_key),
+        Setting("ELKS_SECRET_KEY", is_secret=True, can_be_file=True),
+    ] = None
+    """The key for hashes of numbers and texts, 32 bytes or more. Required with `ELKS_DATABASE_URL`. Default:
+    a random key in the state directory."""
+
+    retention_days: Annotated[float, Field(ge=0, le=3650), Setting("ELKS_RETENTION_DAYS")] = 0
+    """Days that a text is stored after it is sent. With 0 it is deleted immediately."""
+
+    public_url: Annotated[
+        str | None, BeforeValidator(read_base_url), Setting("ELKS_PUBLIC_URL", is_private=True)
+    ] = None
+    """The `https://` address at which 46elks can reach `elks-mcp serve --http`. With it, delivery reports and
+    received texts arrive immediately."""
+
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(read_hosts), Setting("ELKS_ALLOWED_HOSTS")] = ()
+    """The host names under which clients may call `elks-mcp serve --http`, separated by commas, each with its
+    port unless it is the default one. The names of this machine and of `ELKS_PUBLIC_URL` are always
+    allowed."""
+
+    webhook_sources: Annotated[Networks, BeforeValidator(read_networks), Setting("ELKS_WEBHOOK_SOURCES")] = (
+        WEBHOOK_SOURCES
+    )
+    """The addresses or networks that webhooks may come from, separated by commas. Webhooks from other
+    addresses are ignored. Default: the four addresses that 46elks documents (2026-11)."""
+
+    trusted_proxies: Annotated[Networks, BeforeValidator(read_networks), Setting("ELKS_TRUSTED_PROXIES")] = ()
+    """The addresses or networks of your own proxies, separated by commas. Only their `X-Forwarded-For` header
+    is used. Default: none."""
+
+    metrics_from: Annotated[Networks, BeforeValidator(read_networks), Setting("ELKS_METRICS_FROM")] = ()
+    """The addresses or networks that may read `/metrics` and `/readyz?verbose` without a token if no proxy is
+    in between, separated by commas. Default: only this machine."""
+
+    api_base_url: Annotated[
+        str | None, BeforeValidator(read_api_base_url), Setting("ELKS_API_BASE_URL", is_private=True)
+    ] = None
+    """Another address of 46elks' API, such as that of `elks-mcp sandbox`."""
+
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        BeforeValidator(lambda value: str(value).upper()),
+        Setting("ELKS_LOG_LEVEL"),
+    ] = "INFO"
+    """The least severe messages to log on standard error: `DEBUG`, `INFO`, `WARNING` or `ERROR`."""
+
+    _read_sender = field_validator("sender", mode="before")(read_sender)
+    _read_countries = field_validator("allowed_countries", mode="before")(read_countries)
+    _read_recipients = field_validator("allowed_recipients", mode="before")(read_numbers)
+    _read_senders = field_validator("allowed_senders", mode="before")(read_senders)
+    _read_budgets = field_validator("budget_per_message", "budget_per_day", mode="before")(read_budget)
+    _read_guards = field_validator("guards_off", mode="before")(read_guards)
+    _read_time_zone = field_validator("time_zone", mode="before")(read_time_zone)
+
+    @property
+    def base_url(self) -> str:
+        """The address of 46elks' API."""
+        return self.api_base_url or DEFAULT_BASE_URL
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The API username and password; None unless both are set."""
+        if self.api_username is None or self.api_password is None:
+            return None
+        return Credentials(self.api_username, self.api_password)
+
+    @property
+    def account(self) -> AccountKey:
+        """The account whose rows in the state are used, if the server is not a sandbox."""
+        return AccountKey(self.base_url, self.credentials.username if self.credentials else "")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host names under which clients may call over HTTP, besides those of this machine."""
+        published = (urlsplit(normalize_url(self.public_url)).netloc,) if self.public_url else ()
+        return (*self.allowed_hosts, *published)
+
+    @property
+    def poll(self) -> timedelta:
+        """The time between two readings of 46elks' history while a call waits for a reply."""
+        return timedelta(seconds=self.poll_seconds or (1 if self.simulated else 10))
+
+    def state_location(self) -> StateLocation:
+        """Return where state is stored: in the sandbox, only in memory."""
+        if self.simulated:
+            return StateLocation()
+        return StateLocation(
+            folder=self.state_dir or default_state_dir(),
+            url=self.database_url,
+            key=self.secret_key,
+            retention=timedelta(days=self.retention_days),
+        )
+
+    def policy(self) -> Policy:
+        """Return the rules in force: those that were set, and the defaults that depend on other settings."""
+        rules: dict[str, Any] = {name: getattr(self, name) for name in OperatorRules.model_fields}
+        if self.simulated:
+            rules["dry_run"] = self.dry_run and "dry_run" in self.model_fields_set
+            rules["sender"] = self.sender or _SIMULATED_NUMBER
+        policy = Policy.model_validate(rules)
+        if "allowed_countries" in self.model_fields_set:
+            return policy
+        return policy.model_copy(update={"allowed_countries": frozenset({policy.home})})
+
+
+def default_state_dir() -> Path:
+    """Return the default state directory: where this system keeps a user's data."""
+    from platformdirs import user_data_path  # noqa: PLC0415  (not needed if a directory is named)
+
+    return user_data_path("elks-mcp", appauthor=False)
+
+
+DECLARATIONS = find_declarations(Settings)
+"""The declaration of each setting, by the name of its field in `Settings`."""
