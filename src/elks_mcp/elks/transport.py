@@ -17,7 +17,8 @@ import httpx2
 from pydantic import SecretStr
 
 from elks_mcp.elks.handover import SendGate, SendPermission, require
-from elks_mcp.elks.wire import LONGEST_LINE, parse_refusal, parse_unreadable
+from elks_mcp.elks.wire.fields import build_unreadable
+from elks_mcp.elks.wire.refusals import LONGEST_REFUSAL, parse_refusal
 from elks_mcp.errors import ElksError, NoAnswer, Unreachable
 from elks_mcp.runtime.addresses import is_loopback
 from elks_mcp.runtime.clock import Clock
@@ -172,7 +173,7 @@ class Api:
         except httpx2.TimeoutException:
             raise self._no_answer() from None
         except httpx2.DecodingError:
-            raise parse_unreadable("it cannot be unpacked") from None
+            raise build_unreadable("it cannot be unpacked") from None
         except (httpx2.HTTPError, OSError):  # TLS lets some of its own errors through, which are OSErrors
             raise _Cut("The connection to 46elks was cut before its answer was complete.") from None
         # Never seen, but any 2xx is a success: 201 must not be taken for a no.
@@ -249,7 +250,7 @@ async def _read(response: httpx2.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > _LARGEST_ANSWER:
-            raise parse_unreadable("it is far too large")
+            raise build_unreadable("it is far too large")
     return bytes(body)
 
 
@@ -259,7 +260,7 @@ async def _read_refusal(response: httpx2.Response) -> bytes:
     try:
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > LONGEST_LINE:
+            if len(body) > LONGEST_REFUSAL:
                 break
     except (httpx2.HTTPError, OSError):
         pass
