@@ -18,7 +18,8 @@ from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from pydantic import SecretStr
 
 from elks_mcp.elks.handover import SendGate
-from elks_mcp.elks.transport import Api, Credentials
+from elks_mcp.elks.service import Credentials
+from elks_mcp.elks.transport import Api
 from elks_mcp.errors import (
     NoAnswer,
     OutOfFunds,

@@ -7,24 +7,21 @@ request is whether it may have reached 46elks: `Unreachable` says surely not, `N
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from ssl import SSLContext
 
 import httpx2
-from pydantic import SecretStr
 
 from elks_mcp.elks.handover import SendGate, SendPermission, require
+from elks_mcp.elks.service import DEFAULT_BASE_URL, Credentials
 from elks_mcp.elks.wire.fields import build_unreadable
 from elks_mcp.elks.wire.refusals import LONGEST_REFUSAL, parse_refusal
 from elks_mcp.errors import ElksError, NoAnswer, Unreachable
 from elks_mcp.runtime.addresses import is_loopback
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
-
-DEFAULT_BASE_URL = "https://api.46elks.com/a1"
 
 _CONNECTING = 0.4
 """The share of the time limit for connecting; TLS may take as much again, and both must fit in
@@ -37,14 +34,6 @@ _SHORTEST_SECRET = 4
 """46elks' passwords have 32 characters; taking one letter out of every sentence would hide nothing."""
 
 _LARGEST_ANSWER = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """API username and password of a 46elks account; not those of its web site."""
-
-    username: str
-    password: SecretStr
 
 
 class Api:

@@ -24,10 +24,9 @@ from pydantic import (
 
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Confirm, Policy
-from elks_mcp.elks.transport import DEFAULT_BASE_URL, Credentials
+from elks_mcp.elks.service import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.errors import Misconfigured
-from elks_mcp.runtime.addresses import normalize_url
-from elks_mcp.runtime.client_address import WEBHOOK_SOURCES, Networks
+from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.runtime.validation import wanted
 from elks_mcp.settings.parsers import (
     read_api_base_url,

@@ -15,7 +15,9 @@ _LARGEST_CLOCK_ERROR = timedelta(days=7)
 
 
 def parse_report(form: Mapping[str, str], order_id: str | None) -> Report | None:
-    """Read a delivery report; None if it is not one (https://46elks.com/docs/sms-delivery-reports).
+    """Read a delivery report; None if it is not one.
+
+    https://46elks.com/docs/sms-delivery-reports
 
     `order_id` is the reference of ours that the webhook's address carries; it is dropped if it is not an
     order's.
