@@ -23,7 +23,7 @@ _OUT_OF_FUNDS = re.compile(r"\b(credits?|balance|funds|usage ?limit)\b", re.IGNO
 
 _HINTS = {
     "disallowed by default": "The country is blocked on the account; ask 46elks' support to open it.",
-    "missing key": "46elks wants a value for it.",
+    "missing key": "46elks requires a value for it.",
     "alphanumeric": "A text sender is 3–11 letters A–Z, digits or spaces, the first a letter.",
     "invalid to": "Check the recipient's number.",
     "from": "Check the sender: a number of the account, or 3–11 letters, digits or spaces.",
@@ -54,9 +54,14 @@ def parse_refusal(
             status=status,
         )
     if status == 402 or _OUT_OF_FUNDS.search(said):  # noqa: PLR2004
-        return OutOfFunds(f"46elks says there is no money for this{quoted}", status=status, said=said)
+        return OutOfFunds(
+            f"46elks says that the account lacks the money for this{quoted}", status=status, said=said
+        )
     return Rejected(
-        f"46elks refused it ({status}){quoted}", hint=_find_hint(status, said), status=status, said=said
+        f"46elks refused the request ({status}){quoted}",
+        hint=_find_hint(status, said),
+        status=status,
+        said=said,
     )
 
 
@@ -92,6 +97,6 @@ def _quote(content_type: str, body: bytes, secrets: Collection[str]) -> str:
 
 def _find_hint(status: int, said: str) -> str:
     if status == 404:  # noqa: PLR2004
-        return "There is nothing at that address; check ELKS_API_BASE_URL, if it is set."
+        return "46elks has nothing at that address; check ELKS_API_BASE_URL, if it is set."
     line = said.lower()
     return next((hint for phrase, hint in _HINTS.items() if phrase in line), Rejected.default_hint)
