@@ -109,8 +109,8 @@ MUTANTS = (
         "elks/handover.py",
         (
             (
-                "if self._cork is not None and self._socket is not None and not self._permission.is_in_time():",
-                "if not self._permission.is_in_time():",
+                "self._cork is not None and self._socket is not None and not self._permission.is_in_time()",
+                "not self._permission.is_in_time()",
             ),
             ("self._hold_back(on=True)", "pass"),
         ),
