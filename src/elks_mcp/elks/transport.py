@@ -243,7 +243,7 @@ async def _read(response: httpx2.Response) -> bytes:
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > _LARGEST_ANSWER:
-            raise build_unreadable("it is larger than 4 MB")
+            raise build_unreadable("it is too large, more than 4 MB")
     return bytes(body)
 
 
