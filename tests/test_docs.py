@@ -27,7 +27,7 @@ from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.text import measure
 from elks_mcp.elks.client import MOST_READ
-from elks_mcp.elks.transport import DEFAULT_BASE_URL
+from elks_mcp.elks.service import DEFAULT_BASE_URL
 from elks_mcp.inbound.history import FRESH
 from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.mcp_server.server import TOOLS

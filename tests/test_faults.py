@@ -99,7 +99,7 @@ PAID = {
     Fault.ACCEPT_LATE_DROP: ("in_doubt", "was cut before its answer was complete"),
 }
 REFUSED = {
-    Fault.FORBIDDEN: '46elks refused it (403): "Forbidden"',
+    Fault.FORBIDDEN: '46elks refused the request (403): "Forbidden"',
     Fault.REDIRECT: "redirect (302), which is never followed",
 }
 

@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "no lease check before the form",
         "elks/handover.py",
-        (("require(self._right.is_in_time())", "pass"),),
+        (("require(self._permission.is_in_time())", "pass"),),
         ROAD,
         "may_not_send_any_more",
     ),
@@ -109,8 +109,8 @@ MUTANTS = (
         "elks/handover.py",
         (
             (
-                "if self._cork is not None and self._socket is not None and not self._right.is_in_time():",
-                "if not self._right.is_in_time():",
+                "self._cork is not None and self._socket is not None and not self._permission.is_in_time()",
+                "not self._permission.is_in_time()",
             ),
             ("self._hold_back(on=True)", "pass"),
         ),
@@ -266,11 +266,11 @@ MUTANTS = (
         "elks/transport.py",
         (
             (
-                'return await self._request(self._fresh, "POST", path, data=form, right=right)',
+                'return await self._request(self._one_shot, "POST", path, data=form, permission=permission)',
                 """try:
-                return await self._request(self._fresh, "POST", path, data=form, right=right)
-            except _Cut:
-                return await self._request(self._fresh, "POST", path, data=form, right=right)""",
+                return await self._request(self._one_shot, "POST", path, data=form, permission=permission)
+            except _ConnectionCut:
+                return await self._request(self._one_shot, "POST", path, data=form, permission=permission)""",
             ),
         ),
         CRASHES,

@@ -211,7 +211,7 @@ async def test_rejected_repeats_the_words_of_46elks_and_says_that_nothing_is_sen
     answer = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="k")
     assert answer.is_error
     assert words(answer).startswith(
-        'Not sent: 46elks refused it (403): "Country disallowed by default". The country is blocked'
+        'Not sent: 46elks refused the request (403): "Country disallowed by default". The country is blocked'
     )
     again = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="k")
     assert words(again) == words(answer), "the key stands for the order, and for what became of it"

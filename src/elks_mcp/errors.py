@@ -1,68 +1,71 @@
-"""Everything that can go wrong, sorted by who can mend it.
+"""The errors of elks-mcp, sorted by the person or the event that can fix them.
 
     ElksError
-    ├─ InvalidInput        the caller, by asking differently
-    ├─ NotFound            the caller: there is no such message
+    ├─ InvalidInput        the caller, with other arguments
+    ├─ NotFound            the caller: the message does not exist
     ├─ OverLimit           the caller, by waiting or by doing less at a time
-    ├─ Refused             the operator, by changing policy (or the caller, by another message)
-    ├─ NotApproved         a person, by agreeing
-    ├─ NotSent             an order that 46elks refused or never took; its message says who
+    ├─ Refused             the operator, by changing policy (or the caller, with another message)
+    ├─ NotApproved         a person, by approving
+    ├─ NotSent             an order that 46elks refused or did not receive; its message says why
     ├─ Misconfigured       the operator, in the environment
     ├─ StateUnavailable    the operator, or time: the database of queued texts
-    │  └─ StateUncertain   nobody knows: the database may have kept what it was told
-    └─ ProviderError       46elks, or the road to it
+    │  └─ StateUncertain   unknown: the database may have stored the change
+    └─ ProviderError       46elks, or the connection to it
        ├─ Unauthorized     the operator: API credentials
-       ├─ Rejected         46elks said no; it will say no again
+       ├─ Rejected         46elks refused the request, and will refuse it again
        │  └─ OutOfFunds    the operator: the account is empty
-       ├─ Throttled        time: 46elks took nothing in
-       ├─ TooLate          nobody: whoever may send now will
+       ├─ Throttled        time: 46elks did not accept the request
+       ├─ TooLate          another process: it may send the text now
        ├─ Unreachable      time: nothing left this machine
-       └─ NoAnswer         nobody knows: 46elks may have acted
+       └─ NoAnswer         unknown: 46elks may have acted
 
-The last four matter to whoever sends: after Throttled, TooLate and Unreachable a message surely
-was not accepted; after NoAnswer it may have been, and must not be sent again blindly.
+For an order, the last four differ: after Throttled, TooLate and Unreachable the text was certainly not
+accepted; after NoAnswer it may have been, and must not be sent again without checking.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
 from typing import ClassVar
 
 
 class ElksError(Exception):
-    """A failure with words for the person and the model that read it.
+    """A failure, explained for the person and the model that read it.
 
-    The message says what happened and why. `hint` says what to do now; `retry` whether
-    the same call may work later, in words or, where empty, not at all.
+    The message says what happened and why, `hint` what to do now, and `retry` whether the same call may work
+    later. `hint` and `retry` may be empty.
     """
 
     code: ClassVar[str] = "error"
     default_hint: ClassVar[str] = ""
-    retry: ClassVar[str] = "Trying again will not help."
+    retry: ClassVar[str] = "Retrying will not help."
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = self.default_hint if hint is None else hint
 
     def explain(self) -> str:
-        """Say what happened, what to do, and whether trying again helps."""
+        """Return what happened, what to do, and whether retrying helps, in one line."""
         return " ".join(part for part in (str(self), self.hint, self.retry) if part)
 
 
 class InvalidInput(ElksError):
-    """What was asked for makes no sense as it stands."""
+    """An argument is missing or not valid."""
 
     code = "invalid_input"
     retry = "The same arguments will be refused again."
 
 
 class NotFound(ElksError):
-    """46elks knows no message by that id."""
+    """46elks has no message with that id."""
 
     code = "not_found"
 
 
 class OverLimit(ElksError):
-    """One caller uses as much of a shared server as it may; after `retry_after_seconds` it may be less."""
+    """A caller reached its limit on a shared server and may retry after `retry_after_seconds`."""
 
     code = "over_limit"
     retry = ""
@@ -73,55 +76,58 @@ class OverLimit(ElksError):
 
 
 class Refused(ElksError):
-    """The operator's policy does not allow it."""
+    """The operator's policy does not allow the action."""
 
     code = "refused"
-    retry = "Trying again at once will not change the answer."
+    retry = "Retrying now will not change the answer."
 
     def __init__(self, message: str, *, hint: str | None = None, guards: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint=hint)
         self.guards = guards
-        """The guards that refused, if guards did."""
+        """Names of the guards that refused; empty if the refusal has another reason."""
 
 
 class NotSent(ElksError):
-    """An order came to nothing: what 46elks said about it, in full, is the message."""
+    """An order ended without being sent; the message says why, in full."""
 
     code = "not_sent"
     retry = ""
 
 
 class NotApproved(ElksError):
-    """A person was to agree and did not, or could not be asked."""
+    """A person had to approve and declined, or could not be asked."""
 
     code = "not_approved"
     retry = ""
 
 
 class Misconfigured(ElksError):
-    """The environment the server was started in lacks something, or holds something wrong."""
+    """A setting in the server's environment is missing or wrong."""
 
     code = "misconfigured"
-    retry = "Trying again will not help until the configuration is changed and the server restarted."
+    retry = "Retrying will not help until the configuration is changed and the server restarted."
 
 
 class StateUnavailable(ElksError):
-    """The database that holds queued texts and limits cannot be used; without it nothing is sent."""
+    """The database of queued texts and limits cannot be used; without it nothing is sent."""
 
     code = "state_unavailable"
     default_hint = "Without it nothing is sent."
-    retry = "Trying again later is safe: the same text does not go out twice."
+    retry = "Retrying later is safe: the same text is not sent twice."
 
 
 class StateUncertain(StateUnavailable):
-    """The database was lost just when it was to keep something, and may have kept it."""
+    """The connection to the database broke during a commit, which may have been stored."""
 
     code = "state_uncertain"
     default_hint = ""
 
 
 class ProviderError(ElksError):
-    """46elks did not do what was asked. `said` is its own line, cleaned, or empty."""
+    """A request to 46elks failed.
+
+    `status` is the HTTP status, 0 without one. `said` is the line that 46elks answered with, cleaned, or "".
+    """
 
     code = "provider_error"
 
@@ -139,27 +145,27 @@ class Unauthorized(ProviderError):
         "Use the API username and API password from 46elks.com under Account → API; "
         "they are not the log-in of the web site."
     )
-    retry = "Trying again will not help until ELKS_API_USERNAME and ELKS_API_PASSWORD are right."
+    retry = "Retrying will not help until ELKS_API_USERNAME and ELKS_API_PASSWORD are right."
 
 
 class Rejected(ProviderError):
-    """46elks understood and said no (HTTP 4xx)."""
+    """46elks refused the request (HTTP 4xx)."""
 
     code = "rejected"
     default_hint = "Change what 46elks objects to."
-    retry = "The same request will be rejected again."
+    retry = "The same request will be refused again."
 
 
 class OutOfFunds(Rejected):
-    """The account has no money left for this."""
+    """The account does not have enough money for the request."""
 
     code = "out_of_funds"
     default_hint = "Top up the account at 46elks.com."
-    retry = "It works again when there is money on the account."
+    retry = "Retrying works once the account has money."
 
 
 class Throttled(ProviderError):
-    """46elks takes no more requests for now (HTTP 429); this one was not accepted."""
+    """46elks' rate limit is reached (HTTP 429); the request was not accepted."""
 
     code = "throttled"
     default_hint = "46elks allows 100 texts a minute unless agreed otherwise."
@@ -171,22 +177,55 @@ class Throttled(ProviderError):
 
 
 class Unreachable(ProviderError):
-    """No connection to 46elks could be made: the request never left this machine."""
+    """No connection to 46elks could be made, so the request did not leave this machine."""
 
     code = "unreachable"
-    default_hint = "Check the network, the proxy and the firewall of the machine the server runs on."
+    default_hint = "Check the network, the proxy and the firewall of the machine that elks-mcp runs on."
     retry = "Try again later."
 
 
 class TooLate(ProviderError):
-    """The right to send had run out before the request began: nothing left this machine."""
+    """The permission to send had ended before the request began; nothing left this machine."""
 
     code = "too_late"
 
 
 class NoAnswer(ProviderError):
-    """The request left, and no usable answer came: 46elks may or may not have acted on it."""
+    """The request was sent without a usable answer, so 46elks may or may not have acted on it."""
 
     code = "no_answer"
-    default_hint = "The fault is at 46elks or on the way there."
+    default_hint = "The problem is at 46elks or on the way to it."
     retry = "Try again in a minute."
+
+
+class CaughtError:
+    """The error that `log_errors` logged."""
+
+    error: Exception | None = None
+    """None if the body ended without an error."""
+
+
+@contextmanager
+def log_errors(log: logging.Logger, what: str, *, level: int = logging.WARNING) -> Iterator[CaughtError]:
+    """Log an error of the body instead of raising it, so that a task keeps running.
+
+    An `ElksError` takes one line at `level`. Any other exception is a bug in elks-mcp: it is logged as an
+    error, with its traceback. Cancellation passes through.
+
+    Args:
+        log: the logger of the calling module.
+        what: what failed, as the start of the line: "History cannot be read".
+        level: the level of an `ElksError`.
+
+    Yields:
+        The object that holds the error after the body, for a caller that has to answer with it.
+    """
+    caught = CaughtError()
+    try:
+        yield caught
+    except ElksError as error:
+        log.log(level, "%s: %s", what, error)
+        caught.error = error
+    except Exception as error:
+        log.exception("%s: unexpected error.", what)
+        caught.error = error

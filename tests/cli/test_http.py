@@ -181,9 +181,9 @@ async def test_webhooks_are_shown_set_after_a_yes_and_cleared(tmp_path: Path) ->
         assert f"{box.number} now: incoming texts are told to nobody" in shown.stdout
         kept = await ask("webhooks set", "n\n")
         assert (kept.exit_code, "Nothing was changed." in kept.stdout) == (1, True)
-        assert box._world.own.sms_url == ""
+        assert box._simulation.own.sms_url == ""
         done = await ask("webhooks set", "y\n")
-        assert (done.exit_code, box._world.own.sms_url) == (0, found[0])
+        assert (done.exit_code, box._simulation.own.sms_url) == (0, found[0])
         assert "Nothing is to be changed." in (await ask("webhooks set --yes")).stdout
         assert "told to this server" in (await ask("webhooks show")).stdout
         for _ in range(3):  # a no changes nothing, the secret neither
@@ -191,10 +191,10 @@ async def test_webhooks_are_shown_set_after_a_yes_and_cleared(tmp_path: Path) ->
         assert found[0] in (await ask("webhooks show")).stdout
         renewed = await ask("webhooks set --new-secret --yes")
         assert (renewed.exit_code, "told to this server" in renewed.stdout) == (0, True)
-        assert re.fullmatch(r"https://sms\.example\.com/hooks/[0-9a-f]{64}/sms", box._world.own.sms_url)
-        assert box._world.own.sms_url != found[0]
+        assert re.fullmatch(r"https://sms\.example\.com/hooks/[0-9a-f]{64}/sms", box._simulation.own.sms_url)
+        assert box._simulation.own.sms_url != found[0]
         cleared = await ask("webhooks clear --yes")
-        assert (cleared.exit_code, box._world.own.sms_url) == (0, "")
+        assert (cleared.exit_code, box._simulation.own.sms_url) == (0, "")
         strange = await ask("webhooks set +46701740690 --yes")
         assert (strange.exit_code, "no such number" in strange.stderr) == (1, True)
 

@@ -18,7 +18,8 @@ from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from pydantic import SecretStr
 
 from elks_mcp.elks.handover import SendGate
-from elks_mcp.elks.transport import Api, Credentials
+from elks_mcp.elks.service import Credentials
+from elks_mcp.elks.transport import Api
 from elks_mcp.errors import (
     NoAnswer,
     OutOfFunds,
@@ -506,7 +507,7 @@ async def test_who_may_not_send_any_more_sends_nothing_that_could_be_accepted(an
     """The right ends before the call, while the connection is being made, or between head and form."""
     async with peer(hanging) as server, road_to(server.url) as api:
         right = Permission(answers)
-        assert type(await failure_of(api.post("/sms", FORM, right=right))) is TooLate
+        assert type(await failure_of(api.post("/sms", FORM, permission=right))) is TooLate
         assert right.asked == answers + 1
         assert server.requests == []
         assert server.connections <= answers
@@ -520,7 +521,7 @@ ASKED = 4 if HOLDS_BACK else 3
 async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> None:
     async with peer(answering(REPLY)) as server, road_to(server.url) as api:
         right = Permission(ASKED)
-        assert await api.post("/sms", FORM, right=right) == b'{"id": "s1"}'
+        assert await api.post("/sms", FORM, permission=right) == b'{"id": "s1"}'
         assert right.asked == ASKED
         assert len(server.requests) == 1
 
@@ -530,7 +531,7 @@ async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> 
 async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back(message: str) -> None:
     async with peer(hanging, answering(REPLY)) as server, road_to(server.url) as api:
         form = {**FORM, "message": message}
-        failure = await failure_of(api.post("/sms", form, right=Permission(3)))
+        failure = await failure_of(api.post("/sms", form, permission=Permission(3)))
         assert type(failure) is NoAnswer, "it may have left after all, had it been frozen for a second time"
         assert await api.post("/sms", FORM) == b'{"id": "s1"}'
         assert len(server.requests) == 1, "only the second one arrived"
@@ -548,8 +549,8 @@ async def test_where_nothing_is_held_back_what_was_written_is_sent() -> None:
 @pytest.mark.parametrize("answers", [0, 1, 2])
 async def test_after_a_right_that_ended_the_next_one_is_as_good_as_ever(answers: int) -> None:
     async with peer(answering(REPLY)) as server, road_to(server.url) as api:
-        await failure_of(api.post("/sms", FORM, right=Permission(answers)))
-        assert await api.post("/sms", FORM, right=Permission(ASKED)) == b'{"id": "s1"}'
+        await failure_of(api.post("/sms", FORM, permission=Permission(answers)))
+        assert await api.post("/sms", FORM, permission=Permission(ASKED)) == b'{"id": "s1"}'
         assert await api.post("/sms", FORM) == b'{"id": "s1"}'
         assert len(server.requests) == 2
 

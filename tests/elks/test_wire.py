@@ -332,7 +332,7 @@ def test_each_status_is_the_error_it_means(status: int, body: bytes, kind: type[
 @pytest.mark.parametrize(
     ("words", "hint"),
     [
-        ("Missing key from", "46elks wants a value"),
+        ("Missing key from", "46elks requires a value"),
         ("Invalid to number", "recipient"),
         ("Invalid from number", "sender"),
         ("Alphanumeric numbers may not start with a digit", "first a letter"),
@@ -359,7 +359,7 @@ def test_a_refusal_says_what_to_do(words: str, hint: str) -> None:
 def test_a_page_or_a_book_is_never_quoted(content_type: str, body: bytes) -> None:
     error = wire.parse_refusal(403, {"content-type": content_type}, body)
     assert error.said == ""
-    assert str(error) == "46elks refused it (403)."
+    assert str(error) == "46elks refused the request (403)."
 
 
 def test_only_the_first_line_is_quoted_cleaned_and_cut() -> None:

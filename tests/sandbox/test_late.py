@@ -158,7 +158,7 @@ async def test_a_reset_calls_a_late_acceptance_off(
     else:
         with pytest.raises(httpx2.ReadError):
             await client.post("sms", data=sms(box))
-    box.reset()
+    await client.post("http://localhost/_sandbox/reset", json={})
     box.clock.advance(SECOND)
     assert (box.accepted, box.charges) == ([], [])
 

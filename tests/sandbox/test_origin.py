@@ -227,5 +227,5 @@ async def test_a_page_of_another_site_sends_and_sees_nothing_in_a_real_browser(
         async with serve(box) as address, evil_site() as evil:
             told = await anyio.to_thread.run_sync(attack, browser, evil, address.rpartition(":")[2], box)
     assert len(told) == 8
-    assert all("does not answer pages of other sites" in each for each in told)
+    assert all("does not answer requests from pages of other sites" in each for each in told)
     assert (box.requests, box.accepted, box.history) == ([], [], [])

@@ -18,7 +18,8 @@ from elks_mcp.domain.text import measure
 from elks_mcp.elks.client import MOST_PAGES, ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.own_numbers import OwnNumbers
-from elks_mcp.elks.transport import Api, Credentials
+from elks_mcp.elks.service import Credentials
+from elks_mcp.elks.transport import Api
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background

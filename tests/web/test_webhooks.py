@@ -18,7 +18,8 @@ from mcp import Client
 from elks_mcp import sandbox
 from elks_mcp.domain.models import OrderState
 from elks_mcp.domain.phone import Number
-from elks_mcp.runtime.client_address import WEBHOOK_SOURCES, find_caller
+from elks_mcp.elks.service import WEBHOOK_SOURCES
+from elks_mcp.runtime.addresses import find_caller
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import unwrapped
 from elks_mcp.sandbox import Fault, Sandbox

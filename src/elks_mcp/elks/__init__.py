@@ -1,1 +1,1 @@
-"""46elks' API. Nothing else knows its words."""
+"""46elks' API: the only package that uses its names and formats."""

@@ -1,4 +1,4 @@
-"""Every call to 46elks that cannot cost money."""
+"""The calls to 46elks that are free: prices, history, account, numbers."""
 
 import logging
 import re
@@ -25,55 +25,55 @@ log = logging.getLogger(__name__)
 
 MOST_PAGES = 50
 MOST_READ = MOST_PAGES * wire.PAGE_SIZE
-"""How far back history is read for opt-outs. A search that finds nothing must end some time."""
+"""The most messages that a search for opt-outs reads; one that finds nothing has to end."""
 
 LISTED_PAGES = 5
-"""Pages that one list takes at most: each is a request to 46elks, and the caller can go on from there."""
+"""The most pages of one list. Each is a request to 46elks, and the caller can continue from the last."""
 
 _OVERLAP = timedelta(milliseconds=1)
-"""Pages overlap, since `next` is a moment and several messages can share one."""
+"""Pages overlap, since `next` is a moment that several messages can share."""
 
 _MESSAGE_ID = r"[A-Za-z0-9]{8,64}"
 
 
 class ElksClient:
-    """Free questions to 46elks: prices, history, account. Each raises a ProviderError where it fails.
+    """The free calls to 46elks. Each raises a `ProviderError` if it fails.
 
-    `most_pages` is how far back `list_since` reads.
+    `most_pages` is how many pages of history `list_since` reads at most.
     """
 
     def __init__(
         self,
         api: Api,
         count: Callable[[], None] = lambda: None,
-        known: "_Known | None" = None,
+        known: "_SharedAnswers | None" = None,
         *,
         most_pages: int = MOST_PAGES,
     ) -> None:
         self._api = api
         self._count = count
-        self._known = known or _Known()
+        self._known = known or _SharedAnswers()
         self._most_pages = most_pages
 
     def counted(self, count: Callable[[], None]) -> "ElksClient":
-        """Return this client for one caller: `count` is called before each request, and may refuse it."""
+        """Return this client for one caller: `count` is called before each request and may raise."""
         return ElksClient(self._api, count, self._known, most_pages=self._most_pages)
 
     @property
     def last_price(self) -> Money | None:
-        """What one part cost by the last estimate, if there was one."""
+        """The price of one part, as of the last estimate; None before the first one."""
         return self._known.last_price
 
     async def get_account(self) -> Account:
-        """Ask for balance and currency."""
+        """Return the account with its balance and currency."""
         account = wire.parse_account(await self._get("/me"))
         self._known.currency = account.balance.currency
         return account
 
     async def get_currency(self) -> str:
-        """Name the account's currency, which prices come without; asked for once.
+        """Return the account's currency, which prices lack; it is requested once.
 
-        It is "" where 46elks does not tell: whether a subaccount may ask is not documented.
+        It is "" if 46elks refuses the request: whether a subaccount may make it is not documented.
         """
         if self._known.currency is not None:
             return self._known.currency
@@ -84,7 +84,7 @@ class ElksClient:
         return self._known.currency
 
     async def get_estimate(self, draft: Draft) -> Estimate:
-        """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
+        """Return what a text would cost (`dryrun=yes`); nothing is sent or charged."""
         currency = await self.get_currency()
         body = await self._ask("/sms", wire.build_sms(draft, dry_run=True))
         estimate = wire.parse_estimate(body, currency)
@@ -92,11 +92,11 @@ class ElksClient:
         return estimate
 
     async def get_message(self, message_id: str) -> Message:
-        """Ask for one message by 46elks' id.
+        """Return one message by 46elks' id.
 
         Raises:
-            InvalidInput: it cannot be an id of a message.
-            NotFound: 46elks has no such message.
+            InvalidInput: `message_id` cannot be the id of a message.
+            NotFound: 46elks has no message with this id.
         """
         if not re.fullmatch(_MESSAGE_ID, message_id):
             raise InvalidInput(
@@ -112,25 +112,25 @@ class ElksClient:
             if wire.is_picture_id(message_id):
                 raise NotFound(
                     "That is a picture message (MMS), which this server cannot show yet.",
-                    hint="It can be looked at on 46elks.com.",
+                    hint="Open it on 46elks.com.",
                 ) from None
             raise NotFound(
-                "46elks knows no message by that id.",
-                hint="Check the id; get_sms_messages lists the latest ones.",
+                "46elks has no message with that id.",
+                hint="Check the id; get_sms_messages lists the latest messages.",
             ) from None
 
     async def list_messages(
         self, limit: int, direction: Direction | None = None, *, until: datetime | None = None
     ) -> Listing:
-        """List the newest messages, `limit` of them (1–100), newest first.
+        """Return the newest messages, newest first.
 
-        46elks cannot filter by direction, so this does, reading no page more than needed. It stops
-        after `LISTED_PAGES` pages, and says from which moment to go on.
+        46elks cannot filter by direction, so pages are read and filtered here until there are enough. After
+        `LISTED_PAGES` pages it stops, and `Listing.older_from` is the moment to continue from.
 
         Args:
-            limit: how many.
-            direction: only these; None is both.
-            until: only those before this moment of 46elks' time.
+            limit: the most messages to return, 1–100.
+            direction: only messages of this direction; None for both.
+            until: only messages before this moment of 46elks' time.
         """
         pages = self._pages(limit if direction is None else wire.PAGE_SIZE, most=LISTED_PAGES, before=until)
         found: list[Message] = []
@@ -142,10 +142,10 @@ class ElksClient:
         return Listing(messages=tuple(found), complete=False, older_from=pages.before, unread=unread)
 
     async def list_since(self, moment: datetime | None) -> Listing:
-        """List all messages after a moment of 46elks' time, newest first; of all time where it is None.
+        """Return all messages after a moment of 46elks' time, newest first; all of history if None.
 
-        What cannot be read is listed if it is not surely older. Only the order of history is relied on, no
-        filter of 46elks'. It gives up after `most_pages` pages.
+        A row that cannot be read is listed in `unread` unless it is certainly older. This relies on the order
+        of history alone, not on a filter of 46elks. It stops after `most_pages` pages, with `complete` False.
         """
         pages = self._pages(wire.PAGE_SIZE, most=self._most_pages)
         found: list[Message] = []
@@ -158,23 +158,23 @@ class ElksClient:
         return Listing(messages=tuple(found), complete=complete, unread=self._log_unread(newer))
 
     async def list_numbers(self) -> tuple[OwnNumber, ...]:
-        """List the account's own numbers."""
+        """Return the account's own numbers."""
         return wire.parse_numbers(await self._get("/numbers"))
 
     async def set_incoming_address(self, number: OwnNumber, address: str | None) -> None:
-        """Have 46elks tell an address of a number's incoming texts, or nobody. It is free."""
+        """Set the webhook for a number's incoming texts; None removes it."""
         await self._ask(f"/numbers/{number.id}", wire.build_number(address))
 
     @property
     def skew(self) -> timedelta:
-        """How far 46elks' clock is ahead of ours, by its last answer."""
+        """How far 46elks' clock is ahead of ours, as of its last answer."""
         return self._api.skew
 
     def _log_unread(self, rows: Iterable[UnreadRow]) -> tuple[UnreadRow, ...]:
-        """Say in the log, once for each, that rows of history cannot be read; return them."""
+        """Log rows of history that cannot be read, each once, and return them all."""
         unread = tuple(rows)
         if new := {row.mark for row in unread} - self._known.logged:
-            log.warning("46elks' history holds rows that cannot be read, and they are left out: %d", len(new))
+            log.warning("46elks' history has rows that cannot be read, and they are left out: %d", len(new))
             self._known.logged |= new
         return unread
 
@@ -195,18 +195,18 @@ class ElksClient:
         return _Pages(get, most, before)
 
 
-class _Known:
-    """What 46elks told once, for all callers."""
+class _SharedAnswers:
+    """Answers of 46elks that all callers share."""
 
     def __init__(self) -> None:
         self.currency: str | None = None
         self.last_price: Money | None = None
         self.logged: set[str] = set()
-        """Marks of rows of history that cannot be read, and that the log names already."""
+        """Marks of the unreadable rows of history that were logged already."""
 
 
 def _may_be(row: UnreadRow, direction: Direction | None) -> bool:
-    """Return whether a row that cannot be read may be a message of one direction."""
+    """Return whether an unreadable row may be a message of this direction."""
     match direction:
         case Direction.INBOUND:
             return row.may_be_stop
@@ -217,7 +217,7 @@ def _may_be(row: UnreadRow, direction: Direction | None) -> bool:
 
 
 class _Pages:
-    """History page by page, newest first, each message once. `before`: where the next page starts."""
+    """Reads history by pages, newest first, each message once; `before` starts the next page."""
 
     def __init__(
         self, get: Callable[[datetime | None], Awaitable[Page]], most: int, before: datetime | None
@@ -228,12 +228,12 @@ class _Pages:
         self.before = before
         self._unread: dict[str, UnreadRow] = {}
         self.older_from: datetime | None = None
-        """Where what was not read yet begins: nothing in it is newer."""
+        """No message that was not read yet is newer than this moment."""
         self.ended = False
         """Whether the end of history was reached."""
 
     async def read_next(self) -> list[Message] | None:
-        """Read a page; None after the last, or after as many as are read at all."""
+        """Return the new messages of the next page; None at the end, or after the most pages."""
         if self.ended or not self._left:
             return None
         page = await self._get(self.before)
@@ -242,19 +242,19 @@ class _Pages:
         self._unread = {row.mark: row for row in page.unread} | self._unread
         self.older_from = page.older_from
         self._left -= 1
-        self._go_on(page.older_from, repeated=not new)
+        self._move_on(page.older_from, repeated=not new)
         return list(new.values())
 
     @property
     def unread(self) -> Iterable[UnreadRow]:
-        """The rows that could not be read, each once though pages overlap."""
+        """The rows that could not be read, each once although pages overlap."""
         return self._unread.values()
 
-    def _go_on(self, older_from: datetime | None, *, repeated: bool) -> None:
+    def _move_on(self, older_from: datetime | None, *, repeated: bool) -> None:
         if older_from is None:
             self.ended = True
         elif repeated and self.before == older_from:
-            self._left = 0  # 46elks repeats itself; that would not end
+            self._left = 0  # 46elks returned the same page again, and would forever
         else:
-            # Where overlapping brought nothing, more texts than fit on a page share one moment.
+            # If the overlap brought nothing new, more messages than fit on a page share one moment.
             self.before = older_from if repeated else older_from + _OVERLAP

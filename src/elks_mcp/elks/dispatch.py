@@ -29,4 +29,4 @@ class Dispatcher:
         """
         report_to = await self._report_to(claim.order_id) if self._report_to else None
         form = wire.build_sms(claim.draft, dry_run=False, report_to=report_to)
-        return wire.parse_receipt(await self._api.post("/sms", form, right=right), claim.currency)
+        return wire.parse_receipt(await self._api.post("/sms", form, permission=right), claim.currency)

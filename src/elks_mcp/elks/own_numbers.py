@@ -1,4 +1,4 @@
-"""Which phone numbers are the account's: those the operator configured, and those 46elks lists."""
+"""The account's phone numbers: those the operator configured, and those that 46elks lists."""
 
 import logging
 from datetime import datetime, timedelta
@@ -16,22 +16,22 @@ _GOOD_FOR, _RETRY_AFTER = timedelta(hours=1), timedelta(minutes=1)
 
 
 class OwnNumbers:
-    """Reads `GET /numbers` when it is needed and keeps the answer for an hour.
+    """Reads `GET /numbers` when it is needed and caches the answer for an hour.
 
-    `configured`: numbers in E.164 that the operator named. A mobile that its owner verified at 46elks may be
-    a sender and is listed nowhere (https://46elks.com/docs/list-numbers), so these count as well.
+    `configured` are the numbers in E.164 that the operator configured. They count as well, since 46elks does
+    not list a mobile that its owner verified as a sender (https://46elks.com/docs/list-numbers).
     """
 
     def __init__(self, client: ElksClient, clock: Clock, configured: frozenset[str] = frozenset()) -> None:
         self._client = client
         self._clock = clock
         self.known = AccountNumbers(configured=configured)
-        """What the last reading said."""
+        """The numbers as of the last successful reading."""
         self._reading = anyio.Lock()
         self._read_again_at: datetime | None = None
 
     async def read(self) -> AccountNumbers:
-        """Return the account's numbers; a list that cannot be read leaves the last one and says why."""
+        """Return the account's numbers; if reading fails, the last ones with the reason in `fault`."""
         async with self._reading:
             now = self._clock.now()
             if self._read_again_at is None or not now < self._read_again_at <= now + _GOOD_FOR:
@@ -39,7 +39,7 @@ class OwnNumbers:
             return self.known
 
     async def _try_read(self) -> timedelta:
-        """Read the list; return how long its answer counts."""
+        """Read the list, and return how long to wait before reading it again."""
         try:
             listed = frozenset(each.number for each in await self._client.list_numbers())
         except ElksError as error:

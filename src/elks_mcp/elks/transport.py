@@ -1,53 +1,45 @@
-"""The one road to 46elks: credentials, time limits, and what each way of failing means.
+"""HTTP requests to 46elks: credentials, time limits, and what each kind of failure means.
 
-Only `client` (what is free) and `dispatch` (what costs) may use it. What matters about a failed
-request is whether it may have reached 46elks: `Unreachable` says surely not, `NoAnswer` maybe.
+Only `client` (free calls) and `dispatch` (calls that cost) use it. The important question about a failed
+request is whether it may have reached 46elks: after `Unreachable` it cannot have, after `NoAnswer` it may
+have.
 """
 
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from ssl import SSLContext
 
 import httpx2
-from pydantic import SecretStr
 
 from elks_mcp.elks.handover import SendGate, SendPermission, require
-from elks_mcp.elks.wire import LONGEST_LINE, parse_refusal, parse_unreadable
+from elks_mcp.elks.service import DEFAULT_BASE_URL, Credentials
+from elks_mcp.elks.wire.fields import build_unreadable
+from elks_mcp.elks.wire.refusals import LONGEST_REFUSAL, parse_refusal
 from elks_mcp.errors import ElksError, NoAnswer, Unreachable
 from elks_mcp.runtime.addresses import is_loopback
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 
-DEFAULT_BASE_URL = "https://api.46elks.com/a1"
-
 _CONNECTING = 0.4
-"""The share of the time limit for connecting; TLS may take as much again, and both must fit in
-before the hard limit, so that running into the limit means that the request was under way."""
+"""The share of the time limit for connecting. TLS may take as long again, and both must end before the limit,
+so that a request which reaches the limit had been started."""
 
 _QUEUEING = 0.1
 """The share for waiting until a connection may be opened, for the same reason."""
 
 _SHORTEST_SECRET = 4
-"""46elks' passwords have 32 characters; taking one letter out of every sentence would hide nothing."""
+"""In characters. 46elks' passwords have 32; removing a single letter everywhere would only garble the
+text."""
 
 _LARGEST_ANSWER = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """API username and password of a 46elks account; not those of its web site."""
-
-    username: str
-    password: SecretStr
-
-
 class Api:
-    """Requests to 46elks. Each takes `timeout` at most, whatever the other side does."""
+    """Requests to 46elks, each of which takes at most `timeout`."""
 
     def __init__(
         self,
@@ -62,49 +54,51 @@ class Api:
         self._clock = clock or Clock()
         self._counters = counters or Counters()
         self.skew = timedelta()
-        """How far 46elks' clock is ahead of ours, by its last answer."""
+        """How far 46elks' clock is ahead of ours, as of its last answer."""
         self._credentials = credentials
         self._base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._transport = transport
 
     async def get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
-        """Ask for something; once more if the connection was cut, within the same time limit.
+        """Return the answer to a GET; retry once, within the limit, if the connection was cut.
 
         Raises:
-            ProviderError: it did not come.
+            ProviderError: the request failed.
         """
         return await self._ask("GET", path, params=query)
 
     async def ask(self, path: str, form: Mapping[str, str]) -> bytes:
-        """Post a form that costs and changes nothing; once more if the connection was cut, as `get` does.
+        """Post a form that is free and may be repeated; retry once, as `get` does.
 
         Raises:
-            ProviderError: no answer came.
+            ProviderError: the request failed.
         """
         return await self._ask("POST", path, data=form)
 
-    async def post(self, path: str, form: Mapping[str, str], *, right: SendPermission | None = None) -> bytes:
-        """Post a form, once and never again, over a connection of its own.
+    async def post(
+        self, path: str, form: Mapping[str, str], *, permission: SendPermission | None = None
+    ) -> bytes:
+        """Post a form exactly once, over a new connection.
 
-        An idle connection may be closed by the other side just when it is used again, and then
-        nobody could say whether the form arrived. `right` is asked when the connection stands, just
-        before the first byte of the request, and around the form itself (see `handover`); a process that
-        was frozen until then may not go on.
+        46elks may close an idle connection at the moment it is used again, and then it would be unknown
+        whether the form arrived. `permission` is checked when the connection is established, just before the
+        first byte of the request, and around the form itself (see `handover`), so that a process which was
+        frozen until then does not send.
 
         Raises:
-            TooLate: the right is gone.
-            ProviderError: it was refused, or nobody knows.
+            TooLate: the permission has ended.
+            ProviderError: 46elks refused the form, or its outcome is unknown.
         """
-        if right:
-            # Over a network it is asked whole when the connection stands; within this process there is none.
-            require(right.is_in_time() if self._transport is None else await right.holds())
+        if permission:
+            # The gate checks it in full once a connection is established; a request in process has none.
+            require(permission.is_in_time() if self._transport is None else await permission.holds())
         async with self._measured("POST", path), self._within_limit():
-            return await self._request(self._fresh, "POST", path, data=form, right=right)
+            return await self._request(self._one_shot, "POST", path, data=form, permission=permission)
 
     async def aclose(self) -> None:
-        """Close what is open; what is asked for later opens anew."""
-        for name in ("_kept", "_fresh"):
+        """Close all connections; a later request opens new ones."""
+        for name in ("_pooled", "_one_shot"):
             if client := self.__dict__.pop(name, None):
                 await client.aclose()
 
@@ -118,13 +112,13 @@ class Api:
     ) -> bytes:
         async with self._measured(method, path), self._within_limit():
             try:
-                return await self._request(self._kept, method, path, params=params, data=data)
-            except _Cut:
-                return await self._request(self._fresh, method, path, params=params, data=data)
+                return await self._request(self._pooled, method, path, params=params, data=data)
+            except _ConnectionCut:
+                return await self._request(self._one_shot, method, path, params=params, data=data)
 
     @asynccontextmanager
     async def _measured(self, method: str, path: str) -> AsyncIterator[None]:
-        """Count and time a request, by the first part of its path: the rest may be a number."""
+        """Count and time a request by the first part of its path; the rest may hold an id."""
         began, outcome = self._clock.counted(), "cancelled"
         try:
             yield
@@ -157,10 +151,10 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
-        right: SendPermission | None = None,
+        permission: SendPermission | None = None,
     ) -> bytes:
-        extensions = {"trace": SendGate(right)} if right else None
-        url = _read_url(self._base_url + path)
+        extensions = {"trace": SendGate(permission)} if permission else None
+        url = _parse_url(self._base_url + path)
         try:
             async with client.stream(
                 method, url, params=params, data=data, extensions=extensions
@@ -172,38 +166,38 @@ class Api:
         except httpx2.TimeoutException:
             raise self._no_answer() from None
         except httpx2.DecodingError:
-            raise parse_unreadable("it cannot be unpacked") from None
-        except (httpx2.HTTPError, OSError):  # TLS lets some of its own errors through, which are OSErrors
-            raise _Cut("The connection to 46elks was cut before its answer was complete.") from None
-        # Never seen, but any 2xx is a success: 201 must not be taken for a no.
+            raise build_unreadable("it cannot be decompressed") from None
+        except (httpx2.HTTPError, OSError):  # httpx2 does not wrap every error of TLS; they are OSErrors
+            raise _ConnectionCut("The connection to 46elks was cut before its answer was complete.") from None
+        # Only 200 has been seen, but any 2xx is a success: 201 must not count as a refusal.
         if response.is_success:
             return body
         raise parse_refusal(response.status_code, response.headers, body, self._secrets)
 
     def _read_clock(self, response: httpx2.Response) -> None:
-        """Note how far 46elks' clock is ahead of ours; whole seconds are all that it tells."""
+        """Store how far 46elks' clock is ahead of ours; its Date has whole seconds."""
         with suppress(ValueError, TypeError):
             theirs = parsedate_to_datetime(response.headers.get("date", ""))
             self.skew = theirs.astimezone(UTC) - self._clock.now()
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
-        """What no answer may repeat: the password, and the header it is sent in."""
+        """What is removed from answers: the password, and the header that it is sent in."""
         password = self._credentials.password.get_secret_value()
         pair = b64encode(f"{self._credentials.username}:{password}".encode()).decode()
         return (pair.rstrip("="), password) if len(password) >= _SHORTEST_SECRET else ()
 
     @cached_property
-    def _kept(self) -> httpx2.AsyncClient:
+    def _pooled(self) -> httpx2.AsyncClient:
         return self._open(keepalive=5)
 
     @cached_property
-    def _fresh(self) -> httpx2.AsyncClient:
+    def _one_shot(self) -> httpx2.AsyncClient:
         return self._open(keepalive=0)
 
     @cached_property
     def _tls(self) -> SSLContext:
-        """The certificates we trust. Read when first needed, and once: it takes a while."""
+        """The trusted certificates, read once, at the first request: reading them is slow."""
         return httpx2.create_ssl_context(trust_env=self._trust_env)
 
     @cached_property
@@ -216,7 +210,7 @@ class Api:
         try:
             return httpx2.AsyncClient(
                 auth=httpx2.BasicAuth(username, password),
-                # Writing and reading have no limit of their own: the whole request has one.
+                # Writing and reading have no separate limits: `_within_limit` covers the whole request.
                 timeout=httpx2.Timeout(None, connect=seconds * _CONNECTING, pool=seconds * _QUEUEING),
                 limits=httpx2.Limits(max_connections=100, max_keepalive_connections=keepalive),
                 headers={"accept": "application/json, text/plain"},
@@ -226,40 +220,40 @@ class Api:
                 transport=self._transport,
             )
         except (ValueError, OSError, ImportError, httpx2.InvalidURL):
-            # Their words can hold the proxy's password.
+            # The original message can contain the proxy's password.
             raise Unreachable(
-                "46elks cannot be reached: the proxy or certificates named in the environment are no use.",
-                hint="Check HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR of the server's start.",
+                "46elks cannot be reached: the proxy or the certificates in the environment cannot be used.",
+                hint="Check HTTPS_PROXY, ALL_PROXY, SSL_CERT_FILE and SSL_CERT_DIR of the server's process.",
             ) from None
 
 
-class _Cut(NoAnswer):
-    """The connection broke; a free request may be made again at once."""
+class _ConnectionCut(NoAnswer):
+    """The connection broke; a free request may be repeated immediately."""
 
 
 @lru_cache(maxsize=64)
-def _read_url(url: str) -> httpx2.URL:
-    """Read a URL; to put one together for each request would take as long as to read the answer."""
+def _parse_url(url: str) -> httpx2.URL:
+    """Return a parsed URL, cached: parsing one takes as long as reading an answer."""
     return httpx2.URL(url)
 
 
 async def _read(response: httpx2.Response) -> bytes:
-    """Read an answer whole, unless it is larger than any of 46elks'."""
+    """Return the whole body, unless it is larger than any answer of 46elks."""
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > _LARGEST_ANSWER:
-            raise parse_unreadable("it is far too large")
+            raise build_unreadable("it is too large, more than 4 MB")
     return bytes(body)
 
 
 async def _read_refusal(response: httpx2.Response) -> bytes:
-    """Read what there is of a refusal: its status counts, even where its words are cut off."""
+    """Return the start of a refusal's body; its status counts even if the body is cut off."""
     body = bytearray()
     try:
         async for chunk in response.aiter_bytes():
             body += chunk
-            if len(body) > LONGEST_LINE:
+            if len(body) > LONGEST_REFUSAL:
                 break
     except (httpx2.HTTPError, OSError):
         pass
@@ -267,15 +261,15 @@ async def _read_refusal(response: httpx2.Response) -> bytes:
 
 
 def _reason(error: httpx2.TransportError) -> str:
-    """Say why no connection came about, in words that carry no address or secret."""
+    """Return why no connection was made, without any address or secret."""
     if known := _REASONS.get(type(error)):
         return known
-    words = str(error).lower()
-    if "certificate" in words:
+    message = str(error).lower()
+    if "certificate" in message:
         return "its certificate is not trusted here"
-    if "ssl" in words:
+    if "ssl" in message:
         return "no secure connection could be made"
-    if "name" in words or "getaddrinfo" in words or "nodename" in words:
+    if "name" in message or "getaddrinfo" in message or "nodename" in message:
         return "its name cannot be looked up"
     return "no connection could be made"
 
@@ -283,5 +277,5 @@ def _reason(error: httpx2.TransportError) -> str:
 _REASONS: dict[type[httpx2.TransportError], str] = {
     httpx2.PoolTimeout: "too many requests are under way",
     httpx2.ConnectTimeout: "connecting took too long",
-    httpx2.ProxyError: "the proxy did not let it through",
+    httpx2.ProxyError: "the proxy refused the connection",
 }

@@ -1,23 +1,39 @@
-"""Addresses: which of them mean this machine, and which mean the same."""
+"""Network addresses: this machine's, URLs that are equal, and the origin of a request."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit, urlunsplit
+
+Address = IPv4Address | IPv6Address
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+LOOPBACK: Networks = (ip_network("127.0.0.0/8"), ip_network("::1"))
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _UNRESERVED = re.compile("[A-Za-z0-9._~-]")
 
+_SET_BY_PROXIES = re.compile(
+    r"forwarded|proxy|^via$|^cdn-loop$|(^|[-_]|client|remote|source)(ip|addr|address)$"
+    r"|^x-(url-)?scheme$|^front-end-https$"
+    r"|^(cf|fastly|x-amzn|x-appengine|x-arr|x-azure|x-envoy|x-original|x-real)-"
+)
+"""Names of headers that proxies and load balancers add, and clients do not."""
+
+
+# ── URLs ──
+
 
 def is_loopback(url: str) -> bool:
-    """Return whether a URL points at this machine, where no proxy belongs in between."""
+    """Return whether a URL points at this machine, so that no proxy is needed to reach it."""
     return _is_this_machine(urlsplit(url).hostname or "")
 
 
 def normalize_url(url: str) -> str:
-    """Return the one spelling of a URL, so that two that mean the same are equal (RFC 3986, 6.2).
+    """Return the normal spelling of a URL, the same for all URLs that are equal (RFC 3986, 6.2).
 
-    Scheme and host are lower-case, `localhost` stands for every name of this machine, and a default port, a
-    trailing slash, dot segments and needless percent-encoding are left out. A URL that cannot be read is
+    Scheme and host are lower-case, `localhost` replaces every name of this machine, and a default port, a
+    trailing slash, dot segments and needless percent-encoding are removed. A URL that cannot be read is
     returned without surrounding spaces.
     """
     url = url.strip()
@@ -49,16 +65,6 @@ def _is_this_machine(host: str) -> bool:
     return address.is_loopback if address else host == "localhost"
 
 
-def _parse_address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address that a host is, an IPv4 one also where it is written as IPv6."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
 def _normalize_path(path: str) -> str:
     kept: list[str] = []
     for segment in re.sub("%[0-9A-Fa-f]{2}", _normalize_escape, path).split("/")[1:]:
@@ -72,3 +78,57 @@ def _normalize_path(path: str) -> str:
 def _normalize_escape(found: re.Match[str]) -> str:
     char = chr(int(found.group()[1:], 16))
     return char if _UNRESERVED.fullmatch(char) else found.group().upper()
+
+
+# ── the origin of a request ──
+
+
+def find_caller(peer: str, forwarded_for: Sequence[str], proxies: Networks) -> Address | None:
+    """Return the client's address behind the operator's proxies, or None if it cannot be read.
+
+    It is the peer or, if the peer is one of `proxies`, the last address in `X-Forwarded-For` that is not one
+    of them. The caller may have written the entries before that one, so they are ignored.
+    """
+    chain = [part for value in forwarded_for for part in value.split(",")]
+    caller = _parse_address(peer.strip())
+    while caller is not None and is_in(caller, proxies) and chain:
+        caller = _parse_address(chain.pop().strip())
+    return caller
+
+
+def is_forwarded(headers: Iterable[str], http_version: str) -> bool:
+    """Return whether a request looks as if a proxy passed it on.
+
+    Some proxies speak HTTP/1.0 to the server behind them (nginx by default), and today's clients do not.
+
+    Args:
+        headers: the names of the request's headers, in lower case.
+        http_version: as ASGI writes it, "1.0" or "1.1".
+    """
+    return http_version == "1.0" or any(_SET_BY_PROXIES.search(name) for name in headers)
+
+
+def is_from_this_machine(peer: str, headers: Iterable[str], http_version: str) -> bool:
+    """Return whether a program on this machine made a request, without a proxy in between."""
+    return is_direct_from(LOOPBACK, peer, headers, http_version)
+
+
+def is_direct_from(networks: Networks, peer: str, headers: Iterable[str], http_version: str) -> bool:
+    """Return whether a request comes from one of these networks, without a proxy in between."""
+    address = _parse_address(peer.strip())
+    return address is not None and is_in(address, networks) and not is_forwarded(headers, http_version)
+
+
+def is_in(address: Address, networks: Networks) -> bool:
+    """Return whether an address is in one of these networks."""
+    return any(address in network for network in networks)
+
+
+def _parse_address(host: str) -> Address | None:
+    """Return the IP address that a host is, or None; one mapped from IPv4 to IPv6 as IPv4."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address

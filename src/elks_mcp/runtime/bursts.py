@@ -1,6 +1,7 @@
-"""Warnings that anyone on the network can cause: the first of a burst is logged, then a sum a minute.
+"""Limits the log lines for warnings that anyone on the network can cause.
 
-Without this, a line for each refused request fills the log for as long as a stranger likes.
+The first warning of a burst is logged, and then a sum each minute. Otherwise a stranger could fill the log
+with a line for each refused request.
 """
 
 import logging
@@ -20,20 +21,20 @@ _MINUTE = timedelta(minutes=1)
 
 
 class Bursts:
-    """Log warnings of each kind once, and then how many more came in each minute."""
+    """Logs the first warning of each kind, and then the number of further ones each minute."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._more: Counter[str] = Counter()
-        """Warnings since the last line, by kind; a kind that is here is in a burst."""
+        """Warnings since the last line, by kind; each kind in it is in a burst."""
         self._began = anyio.Event()
 
     def note(self, what: str, detail: str = "") -> None:
         """Log a warning, or count it if one of its kind was logged within the last minute.
 
         Args:
-            what: the kind, in words of ours. Nothing that a stranger wrote: each new one is a new line.
-            detail: what else is known about this one. It is logged with the first of a burst only.
+            what: the kind, a fixed text without anything that a stranger wrote: each new kind is a new line.
+            detail: details of this warning, logged only with the first of a burst.
         """
         if what in self._more:
             self._more[what] += 1
@@ -44,7 +45,7 @@ class Bursts:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Log the sums for as long as the context lasts, and what is left at its end."""
+        """Log the sums each minute while the context lasts, and the last ones at its end."""
         async with background() as tasks:
             tasks.start_soon(self._sum_up_each_minute)
             try:
@@ -61,7 +62,7 @@ class Bursts:
             self._sum_up()
 
     def _sum_up(self) -> None:
-        """Log the sum of each burst; one without any more is over."""
+        """Log the sum of each burst; a burst without further warnings is over."""
         for what, more in self._more.items():
             if more:
                 log.warning("%s", f"{what} {more} more since the last line about it.", extra={"more": more})

@@ -1,4 +1,4 @@
-"""The time, as something that can be handed in: tests turn the hands themselves."""
+"""The clock, passed in as an object so that tests can control the time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -15,16 +15,16 @@ T = TypeVar("T")
 
 
 class Timer(Protocol):
-    """A call that is to be made later."""
+    """A scheduled call."""
 
     def cancel(self) -> None:
-        """Do not make the call any more."""
+        """Cancel the call."""
 
 
 class Deadline:
-    """The end of a time that was given, by whichever clock has gone further.
+    """The end of a period, by the wall clock or the monotonic clock, whichever reaches it first.
 
-    The machine's clock may be put back, and its counter of seconds stands still while it sleeps.
+    The wall clock may be set back, and the monotonic clock stands still while the machine sleeps.
     """
 
     def __init__(self, clock: "Clock", time: timedelta) -> None:
@@ -34,12 +34,12 @@ class Deadline:
 
     @property
     def has_passed(self) -> bool:
-        """Whether the time is over."""
+        """Whether the period is over."""
         return self._clock.now() > self._until or self._clock.counted() > self._counted_until
 
 
 def in_zone(moment: datetime, zone: tzinfo | None) -> datetime:
-    """Return a moment as a zone writes it; None is the machine's own zone, which needs no zone database."""
+    """Return a moment in a time zone; None is the machine's zone, which needs no zone database."""
     try:
         return moment.astimezone(zone)
     except (OSError, OverflowError, ValueError):  # a year that the zone, or the machine, cannot convert
@@ -50,23 +50,23 @@ class Clock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Tell the time, in UTC."""
+        """Return the time in UTC."""
         return datetime.now(UTC)
 
     def counted(self) -> float:
-        """Return seconds since a fixed moment. Unlike `now`, this never goes back."""
+        """Return seconds since a fixed moment; unlike `now`, they never go back."""
         return monotonic()
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Wait for a moment; one that has passed is not waited for."""
+        """Wait until a moment; return immediately if it has passed."""
         await anyio.sleep(max(0.0, (moment - self.now()).total_seconds()))
 
     @contextmanager
     def fail_after(self, limit: timedelta) -> Iterator[None]:
-        """Cancel what is done within the context once `limit` has passed.
+        """Cancel the body of the context once `limit` has passed.
 
         Raises:
-            TimeoutError: it was cancelled.
+            TimeoutError: the body was cancelled.
         """
         with anyio.fail_after(limit.total_seconds()):
             yield
@@ -76,16 +76,16 @@ class Clock:
         return asyncio.get_running_loop().call_later(delay.total_seconds(), call)
 
     async def wait_for(self, waiting: Awaitable[T], *, until: datetime) -> T | None:
-        """Wait for something until a moment at the latest; None where that comes first."""
+        """Wait for an awaitable, at most until a moment; return None if the moment comes first."""
         result: T | None = None
         with unwrapped():
             async with anyio.create_task_group() as race:
 
-                async def ring() -> None:
+                async def stop() -> None:
                     await self.sleep_until(until)
                     race.cancel_scope.cancel()
 
-                race.start_soon(ring)
+                race.start_soon(stop)
                 result = await waiting
                 race.cancel_scope.cancel()
         return result

@@ -1,8 +1,8 @@
-"""Logs: JSON lines on standard error, without numbers, texts and secrets.
+"""Logs: JSON lines on standard error, without phone numbers, texts and secrets.
 
-Our own records are written with that in mind, and masked once more. What other libraries say may
-hold anything (the SDK logs the text of errors, httpx2 addresses), so of theirs only warnings are
-kept, and of those only where they come from and the words that stand in their source.
+Our own records contain none, and are masked in addition. Records of other libraries may contain anything (the
+SDK logs the text of errors, httpx2 URLs), so only their warnings are kept, and of those only the origin and
+the format string.
 """
 
 import json
@@ -18,10 +18,10 @@ _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record."""
+    """Formats each record as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write a record, masked."""
+        """Return a record as JSON, masked."""
         line: dict[str, Any] = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -39,7 +39,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(level: str) -> None:
-    """Log to standard error from `level` on; other libraries from WARNING on, whatever the level."""
+    """Log to standard error from `level` on; records of other libraries from WARNING on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
@@ -50,10 +50,10 @@ def set_up(level: str) -> None:
 
 
 def _escape(line: str) -> str:
-    r"""Write what is not seen, or moves what is seen, by its number: the line stays one line, as it reads.
+    r"""Escape invisible and bidi characters, such as `\u202e`, so that the line reads as it is.
 
-    Control characters (also those from U+0080 to U+009F), bidi characters and line separators, as in
-    `\u202e`. It is the same JSON.
+    Control characters (including U+0080 to U+009F) and line separators are escaped, too. The JSON has the
+    same meaning.
     """
     if line.isprintable():
         return line
@@ -65,11 +65,11 @@ def _number(char: str) -> str:
 
 
 _NUMBER = re.compile(r"\+?\d(?:[^\w\n]{0,3}\d){6,}")
-"""Seven digits or more, with whatever people put between them."""
+"""Seven digits or more, with up to three other characters between two of them."""
 
 
 def mask(text: str) -> str:
-    """Hide what looks like a phone number, but for its beginning and its end."""
+    """Hide the middle of everything that looks like a phone number."""
     return _NUMBER.sub(_stars, text)
 
 
@@ -91,7 +91,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _frames(error: BaseException) -> list[str]:
-    """Tell the kind of an error and the way to it; its words may hold anything."""
+    """Return the frames of an error and its type, without its message, which may hold anything."""
     frames = traceback.extract_tb(error.__traceback__)
-    way = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
-    return [*way, type(error).__name__]
+    lines = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+    return [*lines, type(error).__name__]

@@ -1,7 +1,7 @@
-"""What happened since this process began, counted and timed; written the way Prometheus reads it.
+"""Counters and timings since the start of this process, in the format of Prometheus.
 
-The format is small enough to write: https://prometheus.io/docs/instrumenting/exposition_formats/. No label
-holds a number or a text; the only names are those that the operator gave to tokens.
+The format is simple (https://prometheus.io/docs/instrumenting/exposition_formats/), so no library is needed.
+No label holds a phone number or a text; the only names are those that the operator gave to tokens.
 """
 
 import re
@@ -12,47 +12,47 @@ from collections.abc import Iterable, Mapping
 _Labels = tuple[tuple[str, str], ...]
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""Upper bounds of the times that are counted together, in seconds."""
+"""Upper bounds of the histograms' buckets, in seconds."""
 
 _HELP: Mapping[str, str] = {
-    "elks_mcp_requests_total": "Requests to /mcp that were let in, by the name of their token.",
-    "elks_mcp_refused_requests_total": "Requests to /mcp and /metrics that were turned away, by the reason.",
-    "elks_mcp_tool_calls_total": "Calls of tools, by what came of them.",
-    "elks_mcp_tool_call_duration_seconds": "How long calls of tools took.",
-    "elks_mcp_ignored_arguments_total": "Arguments that clients add to calls and no tool has, by their name.",
-    "elks_mcp_guard_refusals_total": "Texts that a guard refused, by the guard.",
-    "elks_mcp_provider_requests_total": "Requests to 46elks, by what came of them.",
-    "elks_mcp_provider_request_duration_seconds": "How long requests to 46elks took.",
-    "elks_mcp_webhooks_total": "Webhooks received, by what came of them.",
-    "elks_mcp_build_info": "1, with the versions that run.",
+    "elks_mcp_requests_total": "Accepted requests to /mcp, by the name of their token.",
+    "elks_mcp_refused_requests_total": "Refused requests to /mcp and /metrics, by reason.",
+    "elks_mcp_tool_calls_total": "Tool calls, by outcome.",
+    "elks_mcp_tool_call_duration_seconds": "Duration of tool calls.",
+    "elks_mcp_ignored_arguments_total": "Arguments that clients add to tool calls and no tool has, by name.",
+    "elks_mcp_guard_refusals_total": "Texts that a guard refused, by guard.",
+    "elks_mcp_provider_requests_total": "Requests to 46elks, by outcome.",
+    "elks_mcp_provider_request_duration_seconds": "Duration of requests to 46elks.",
+    "elks_mcp_webhooks_total": "Received webhooks, by outcome.",
+    "elks_mcp_build_info": "1, with the running versions as labels.",
     "elks_mcp_up": "Whether a part works: 1 or 0.",
     "elks_mcp_listeners": "Streams and subscriptions that wait for changes.",
     "elks_mcp_orders": "Orders of the account, by state.",
-    "elks_mcp_queue_depth": "Texts that are queued.",
-    "elks_mcp_queue_oldest_seconds": "How long the oldest queued text has waited.",
-    "elks_mcp_spent_24h": "What the last 24 hours cost, in the account's currency.",
-    "elks_mcp_budget_left": "What is left of the daily budget, in the account's currency.",
+    "elks_mcp_queue_depth": "Queued texts.",
+    "elks_mcp_queue_oldest_seconds": "Age of the oldest queued text.",
+    "elks_mcp_spent_24h": "Cost of the last 24 hours, in the account's currency.",
+    "elks_mcp_budget_left": "Rest of the daily budget, in the account's currency.",
 }
-"""What each figure is."""
+"""The help text of each metric."""
 
 
 class Counters:
-    """Counts and times by name and labels."""
+    """Counters and histograms by name and labels."""
 
     def __init__(self) -> None:
         self._counted: defaultdict[str, Counter[_Labels]] = defaultdict(Counter)
         self._timed: defaultdict[str, dict[_Labels, _Times]] = defaultdict(dict)
 
     def count(self, name: str, **labels: str) -> None:
-        """Count one more."""
+        """Add one to a counter."""
         self._counted[name][tuple(labels.items())] += 1
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
-        """Count how long something took."""
+        """Add a duration to a histogram."""
         self._timed[name].setdefault(tuple(labels.items()), _Times()).add(seconds)
 
     def write(self) -> list[str]:
-        """Write all lines."""
+        """Return all lines."""
         lines = []
         for name, by_labels in sorted(self._counted.items()):
             lines += _head(name, "counter")
@@ -64,7 +64,7 @@ class Counters:
 
 
 class _Times:
-    """How often something took how long."""
+    """One histogram of durations."""
 
     def __init__(self) -> None:
         self._by_bucket = [0] * (len(_BUCKETS) + 1)
@@ -84,24 +84,24 @@ class _Times:
 
 
 def gauge(name: str, values: Mapping[str, float], label: str = "part") -> list[str]:
-    """Write a gauge by one label; a value under "" has none."""
+    """Return the lines of a gauge with one label; the value of "" gets no label."""
     lines = [sample(name, {label: word} if word else {}, value) for word, value in values.items()]
     return [*_head(name, "gauge"), *lines]
 
 
 def info(name: str, labels: Mapping[str, str]) -> list[str]:
-    """Write what does not change while the process runs: a gauge of 1, with labels that tell."""
+    """Return the lines of a constant: a gauge of 1 whose labels hold the information."""
     return [*_head(name, "gauge"), sample(name, labels, 1)]
 
 
 def sample(name: str, labels: Mapping[str, str], value: float) -> str:
-    """Write one line."""
+    """Return one line."""
     inside = ",".join(f'{label}="{_escaped(word)}"' for label, word in labels.items())
     return f"{name}{{{inside}}} {value!r}" if inside else f"{name} {value!r}"
 
 
 def as_label(words: str) -> str:
-    """Return words of ours as the value of a label: `waiting for approval` becomes `waiting_for_approval`."""
+    """Return a phrase as a label's value: `waiting for approval` becomes `waiting_for_approval`."""
     return re.sub("[^a-z0-9]+", "_", words.lower()).strip("_")
 
 

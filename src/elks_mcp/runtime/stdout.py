@@ -1,4 +1,4 @@
-"""Keeping standard output for the protocol, whatever a library prints."""
+"""Keeps standard output for the protocol, even if a library prints to it."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ _OUT, _ERR = 1, 2
 
 @contextmanager
 def diverted() -> Iterator[None]:
-    """Send what anybody writes to standard output to standard error meanwhile, children included."""
+    """Redirect standard output, also of child processes, to standard error in the context."""
     sys.stdout.flush()
     wire = os.dup(_OUT)
     os.dup2(_ERR, _OUT)
@@ -23,5 +23,5 @@ def diverted() -> Iterator[None]:
 
 
 def divert_for_good() -> None:
-    """Send it there until the process ends, whatever still lies in buffers included."""
+    """Redirect standard output, with buffered data, to standard error until the process ends."""
     os.dup2(_ERR, _OUT)

@@ -1,4 +1,4 @@
-"""Tasks beside each other."""
+"""Task groups that raise a single error as it is."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 
 @contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raise what went wrong in a task group as it is, where it is one thing."""
+    """Raise the error of a task group itself instead of a group, if there is only one."""
     try:
         yield
     except BaseExceptionGroup as group:
@@ -18,7 +18,7 @@ def unwrapped() -> Iterator[None]:
 
 @asynccontextmanager
 async def background() -> AsyncIterator[TaskGroup]:
-    """Run tasks for as long as the context lasts. What goes wrong in one is raised as it is."""
+    """Run tasks while the context lasts; the error of a task is raised without a group."""
     with unwrapped():
         async with anyio.create_task_group() as tasks:
             try:

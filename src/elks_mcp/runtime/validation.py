@@ -1,4 +1,4 @@
-"""Words at the edges: yes and no as people write them, and what a value has to be."""
+"""Reads yes and no as people write them, and explains pydantic's validation errors."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ _SWITCHES = {
 
 
 def parse_switch(value: object) -> bool:
-    """Read true/false, 1/0, yes/no or on/off, in any case.
+    """Return the meaning of true/false, 1/0, yes/no or on/off, in upper or lower case.
 
     Raises:
-        ValueError: it is none of them.
+        ValueError: `value` is not one of them.
     """
     word = str(value).strip().lower()
     if word not in _SWITCHES:
@@ -30,9 +30,9 @@ _EMPTY_WORDS = frozenset({"null", "none", "undefined", "nil", "nan"})
 
 
 def is_empty_word(value: str) -> bool:
-    """Tell whether a text is how a programming language writes "no value".
+    """Return whether a text is a programming language's word for "no value".
 
-    Some clients fill in such a word for an argument or a variable that has none.
+    Some clients send such a word for an argument or a variable without a value.
     """
     return value.strip().lower() in _EMPTY_WORDS
 
@@ -52,6 +52,6 @@ _WANTED = {
 
 
 def wanted(fault: Any) -> str:
-    """Say what a value has to be, from one of pydantic's `ErrorDetails`."""
+    """Return what a value has to be, from one of pydantic's `ErrorDetails`."""
     said = _WANTED.get(fault["type"])
     return said.format(**fault.get("ctx", {})) if said else str(fault["msg"]).removeprefix("Value error, ")

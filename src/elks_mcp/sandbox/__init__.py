@@ -1,11 +1,10 @@
-"""A whole simulated 46elks on this machine, for trying, demonstrating and testing.
+"""A complete simulated 46elks on this machine, for trying out, demonstrating and testing.
 
-It answers as 46elks documents it, sends to handsets that live in memory, and never talks to anything but this
-machine. Start with ``Sandbox``; docs/sandbox.md tells what is faithful and what is not simulated.
+It answers as 46elks' documentation says, delivers to handsets in memory, and connects only to this machine.
+`Sandbox` is the entry point; docs/sandbox.md lists how faithful each part is and what is not simulated.
 """
 
 from elks_mcp.sandbox.account import Charge
-from elks_mcp.sandbox.box import Sandbox
 from elks_mcp.sandbox.clock import ManualClock, NotManualError, SimulatedClock, SystemClock
 from elks_mcp.sandbox.faults import Fault, InjectedFault
 from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, HandsetText
@@ -13,6 +12,7 @@ from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import CannotAnswerError
 from elks_mcp.sandbox.provider import Rules
 from elks_mcp.sandbox.requests import ApiRequest
+from elks_mcp.sandbox.sandbox import Sandbox
 from elks_mcp.sandbox.webhooks import WebhookAttempt
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""The account: who may call, what is left of the money, and what it went on."""
+"""The simulated account: its credentials, its balance, its charges and its phone number."""
 
 import base64
 import binascii
@@ -8,7 +8,8 @@ from datetime import datetime
 
 from elks_mcp.sandbox.messages import StoredMessage, new_id
 
-# Plainly made up, so that nobody takes it for a leak: zeros and something like "sandbox" in hex.
+# Clearly made up, so that it is not taken for a leaked one: zeros and something like "sandbox" in
+# hexadecimal.
 DEFAULT_USERNAME = "u" + "5a4db0".rjust(32, "0")
 DEFAULT_NUMBER = "+46701740699"
 
@@ -26,7 +27,7 @@ class Charge:
 
 @dataclass(slots=True)
 class SandboxNumber:
-    """The account's phone number and what 46elks does with a text to it (docs/configure-number)."""
+    """The account's phone number and its settings for incoming texts (docs/configure-number)."""
 
     number: str
     allocated_at: datetime
@@ -38,7 +39,7 @@ class SandboxNumber:
 
 @dataclass(slots=True)
 class SandboxAccount:
-    """Credentials, balance and ledger."""
+    """The credentials, the balance and the charges."""
 
     username: str
     password: str = field(repr=False)
@@ -47,15 +48,15 @@ class SandboxAccount:
     charges: list[Charge] = field(default_factory=list)
 
     def can_pay(self, cost: int) -> bool:
-        """Tell whether something that costs *cost* may happen.
+        """Return whether the account may be charged `cost`.
 
-        46elks refuses what would be charged once the balance has reached 0 (faq); the message before that may
-        take it below.
+        46elks refuses charges once the balance has reached 0 (faq); the last charge before that may take it
+        below 0.
         """
         return cost == 0 or self.balance > 0
 
     def charge(self, message: StoredMessage) -> None:
-        """Take what *message* costs from the balance."""
+        """Charge the cost of `message` to the balance."""
         if message.cost:
             self.balance -= message.cost
             self.charges.append(
@@ -63,7 +64,7 @@ class SandboxAccount:
             )
 
     def authorises(self, header: str) -> bool:
-        """Tell whether an ``Authorization`` header is Basic authentication by this account."""
+        """Return whether an `Authorization` header has this account's credentials (Basic)."""
         scheme, _, token = header.partition(" ")
         try:
             given = base64.b64decode(token, validate=True)

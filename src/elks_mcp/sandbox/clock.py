@@ -1,4 +1,4 @@
-"""The sandbox's time: the machine's own, or one that a test moves by hand."""
+"""The sandbox's clock: the machine's, or one that a test advances."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ MANUAL_START = datetime(2026, 1, 15, 12, 0, 0, 429_389, tzinfo=UTC)
 
 
 class NotManualError(RuntimeError):
-    """Somebody tried to move the machine's own clock."""
+    """The machine's own clock cannot be advanced."""
 
 
 class SimulatedClock(ABC):
-    """What the sandbox asks for the time."""
+    """The clock that the sandbox reads."""
 
     @abstractmethod
     def now(self) -> datetime:
@@ -23,32 +23,32 @@ class SimulatedClock(ABC):
 
     @abstractmethod
     def advance(self, step: timedelta) -> None:
-        """Move the clock on by *step*.
+        """Advance the clock by `step`.
 
         Raises:
-            NotManualError: this clock is the machine's own.
-            ValueError: *step* is negative.
+            NotManualError: this is the machine's clock.
+            ValueError: `step` is negative.
         """
 
     @abstractmethod
     async def wait_until(self, at: datetime) -> None:
-        """Return once the clock shows *at* or later."""
+        """Return once the clock shows `at` or later."""
 
 
 class SystemClock(SimulatedClock):
-    """The machine's own clock; for people."""
+    """The machine's own clock."""
 
     def now(self) -> datetime:
         """Return the machine's time in UTC."""
         return datetime.now(UTC)
 
     def advance(self, step: timedelta) -> None:
-        """Refuse: the machine's time is not ours to move."""
-        raise NotManualError(f"this sandbox runs on the machine's clock, which cannot be moved by {step}")
+        """Raise `NotManualError`: the machine's clock cannot be advanced."""
+        raise NotManualError(f"The machine's clock cannot be advanced by {step}. Use a ManualClock.")
 
     async def wait_until(self, at: datetime) -> None:
         """Wait in real time."""
-        while (left := (at - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - a sleep may end a little early
+        while (left := (at - self.now()).total_seconds()) > 0:  # noqa: ASYNC110  (a sleep may end early)
             await anyio.sleep(left)
 
 
@@ -57,30 +57,30 @@ class ManualClock(SimulatedClock):
 
     def __init__(self, start: datetime = MANUAL_START) -> None:
         if start.tzinfo is None:
-            raise ValueError("the start of a ManualClock needs a time zone, for example UTC")
+            raise ValueError("The start of a ManualClock needs a time zone, for example UTC.")
         self._now = start.astimezone(UTC)
         self._moved = anyio.Event()
 
     def now(self) -> datetime:
-        """Return the time the clock was last moved to."""
+        """Return the time that the clock was last advanced to."""
         return self._now
 
     def advance(self, step: timedelta) -> None:
-        """Move the clock on by *step* and let everything go on that waited for it."""
+        """Advance the clock by `step` and wake everything that waits for it."""
         if step < timedelta(0):
-            raise ValueError("time does not go back")
+            raise ValueError("A clock cannot go back.")
         self._now += step
         moved, self._moved = self._moved, anyio.Event()
         moved.set()
 
     async def wait_until(self, at: datetime) -> None:
-        """Wait until somebody has advanced the clock to *at*."""
+        """Wait until the clock has been advanced to `at` or later."""
         while self._now < at:
             await self._moved.wait()
 
 
 async def first_of(*waits: Callable[[], Awaitable[object]]) -> None:
-    """Wait for whichever of *waits* ends first and cancel the others."""
+    """Wait until one of `waits` ends, and cancel the others."""
     async with anyio.create_task_group() as group:
 
         async def run(wait: Callable[[], Awaitable[object]]) -> None:

@@ -1,10 +1,10 @@
-"""What can go wrong between a client and 46elks, on demand."""
+"""Faults between a client and 46elks, injected on demand."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 from elks_mcp.sandbox.requests import BASE_PATH, ApiRequest
 
@@ -12,27 +12,28 @@ Method = Literal["GET", "POST", "DELETE"]
 
 
 class Fault(Enum):
-    """Every fault by the name that the control API and docs/sandbox.md use.
+    """Every fault, by the name that the control API and docs/sandbox.md use.
 
-    "Accepted": a POST takes effect all the same, the SMS is sent and charged, only the answer is lost.
+    "Accepted" means that a POST takes effect: the SMS is sent and charged, and only the answer is damaged or
+    lost.
     """
 
     TOO_MANY_REQUESTS = "too_many_requests"
-    """429, with ``Retry-After`` if given."""
+    """429, with `Retry-After` if one is given; not accepted."""
     ERROR_BEFORE = "error_before"
     """500 with an empty body; not accepted."""
     ERROR_AFTER = "error_after"
     """500 with an empty body; accepted."""
     BAD_GATEWAY = "bad_gateway"
-    """502 with an HTML page of a proxy."""
+    """502 with a proxy's HTML page; not accepted."""
     UNAVAILABLE = "unavailable"
-    """503."""
+    """503; not accepted."""
     UNAUTHORISED = "unauthorised"
-    """401, whatever the credentials."""
+    """401 for any credentials; not accepted."""
     FORBIDDEN = "forbidden"
-    """403 with the text given."""
+    """403 with the given text; not accepted."""
     REDIRECT = "redirect"
-    """302 to another path."""
+    """302 to another path; not accepted."""
     DROP_BEFORE = "drop_before"
     """The connection ends without an answer; not accepted."""
     DROP_AFTER = "drop_after"
@@ -40,36 +41,36 @@ class Fault(Enum):
     HALF_BODY = "half_body"
     """The connection ends in the middle of the answer; accepted."""
     HTML = "html"
-    """200 with an HTML page, as a captive portal sends; not accepted."""
+    """200 with an HTML page, as from a captive portal; not accepted."""
     NOT_AN_OBJECT = "not_an_object"
     """200 with a JSON list around the answer; accepted."""
     MISSING_ID = "missing_id"
-    """200 with an object without ``id``; accepted."""
+    """200 with an object without `id`; accepted."""
     EMPTY = "empty"
     """200 with an empty body; accepted."""
     WRONG_COST = "wrong_cost"
-    """The right answer, except that its ``cost`` is the one given; charged as ever. Accepted."""
+    """The right answer but with the given `cost`; the real price is charged. Accepted."""
     FAILED_AT_ONCE = "failed_at_once"
-    """The right answer, whose ``status`` is ``failed``: charged and in history, never sent. Accepted."""
+    """The right answer, whose `status` is `failed`: charged and in history, never sent. Accepted."""
     HANG = "hang"
-    """No answer for the duration given, or for ever; then the connection is dropped. Not accepted."""
+    """No answer for the given duration, or ever; then the connection is dropped. Not accepted."""
     READ_TIMEOUT = "read_timeout"
-    """The client's patience ends at once, without waiting for it; accepted. Over a real socket: as HANG."""
+    """A time-out of the client, raised without waiting; accepted. Over a real socket: as HANG."""
     LATENCY = "latency"
-    """The right answer, late by the duration given; accepted on arrival."""
+    """The right answer, late by the given duration; accepted on arrival."""
     ACCEPT_LATE = "accept_late"
-    """Accepted, and answered rightly, only when the duration has passed, whatever has become of the client.
+    """Accepted, and answered correctly, after the given duration, even if the client is gone by then.
 
-    Until then history does not show it. Balance and rules are those of that moment. Applies to POSTs of /sms.
+    History does not show the text before. The balance and the rules of that moment apply. For POST /sms only.
     """
     ACCEPT_LATE_DROP = "accept_late_drop"
-    """The connection ends at once without an answer; accepted as by ACCEPT_LATE."""
+    """The connection ends immediately without an answer; accepted as by ACCEPT_LATE."""
     STALE_HISTORY = "stale_history"
-    """History does not show what was sent within the duration given. Applies to GETs of /sms."""
+    """History does not show texts that were sent within the given duration. For GET /sms only."""
     CONNECTION_REFUSED = "connection_refused"
-    """Nobody listens; not accepted. Over a real socket: as DROP_BEFORE."""
+    """The connection is refused; not accepted. Over a real socket: as DROP_BEFORE."""
     CONNECT_TIMEOUT = "connect_timeout"
-    """Nobody picks up; not accepted. Over a real socket: as DROP_BEFORE."""
+    """Connecting times out; not accepted. Over a real socket: as DROP_BEFORE."""
 
 
 _ACCEPTING = {
@@ -96,7 +97,7 @@ _ONLY_FOR = {
     Fault.FAILED_AT_ONCE: ("POST", ["sms"]),
     Fault.STALE_HISTORY: ("GET", ["sms"]),
 }
-"""Faults that mean something for one kind of request only: its method, and how its path begins."""
+"""The method and the first path segment of the requests that a fault is limited to."""
 
 _DURATIONS = {
     Fault.LATENCY: timedelta(seconds=1),
@@ -106,44 +107,60 @@ _DURATIONS = {
 }
 
 
+class FaultOptions(TypedDict, total=False):
+    """The requests that a fault applies to, and details of what it does; all are optional."""
+
+    method: Method | None
+    """Only requests of this method; by default all."""
+    path: str | None
+    """Only requests of this path, for example `/sms` or `/sms/*`, with or without `/a1`; by default all."""
+    dryrun: bool | None
+    """Only dry runs (True) or only real calls (False); by default both."""
+    times: int | None
+    """How often it happens, by default once; None for always."""
+    skip: int
+    """How many matching requests are served normally first, by default 0."""
+    accepted: bool | None
+    """Whether the request takes effect; by default as `Fault` says."""
+    duration: timedelta | None
+    """The duration of HANG, LATENCY, ACCEPT_LATE(_DROP) and STALE_HISTORY, by the sandbox's clock."""
+    retry_after: int | None
+    """For TOO_MANY_REQUESTS and UNAVAILABLE, in seconds."""
+    text: str
+    """The line that FORBIDDEN answers with."""
+    cost: object
+    """The `cost` in the answer of WRONG_COST, of any type, by default 0; None leaves the field out."""
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class InjectedFault:
-    """A fault in waiting: which requests it meets, and how often it still will."""
+    """An injected fault; `FaultOptions` describes the fields."""
 
     fault: Fault
-    method: Method | None
-    """Only requests of this method, or of all."""
     path: str | None
-    """Only this path, for example ``/sms`` or ``/sms/*``, or all; with or without ``/a1``."""
-    dryrun: bool | None
-    """Only dry runs (True), only real calls (False), or both."""
     left: int | None
-    """How often it still happens; None for ever."""
-    skip: int
-    """How many matching requests pass unharmed first."""
+    """How often it still happens; None for always."""
     accepted: bool
-    """Whether the request takes effect all the same."""
     duration: timedelta | None
-    """How long HANG, LATENCY, ACCEPT_LATE(_DROP) and STALE_HISTORY last, by the sandbox's clock."""
+    method: Method | None
+    dryrun: bool | None
+    skip: int
     retry_after: int | None
-    """Seconds, for TOO_MANY_REQUESTS and UNAVAILABLE."""
     text: str
-    """The one line of FORBIDDEN."""
     cost: object
-    """What the answer says with WRONG_COST, whatever it is; None leaves the field out."""
 
     @property
     def arrives(self) -> bool:
-        """Tell whether the request reaches 46elks at all."""
+        """Whether the request reaches 46elks."""
         return self.fault not in _NEVER_ARRIVE
 
     @property
     def accepts_late(self) -> bool:
-        """Tell whether the request takes effect only when the duration has passed."""
+        """Whether the request takes effect only after the duration."""
         return self.fault in _ACCEPTING_LATE
 
-    def meets(self, request: ApiRequest) -> bool:
-        """Tell whether this fault is meant for *request*."""
+    def applies_to(self, request: ApiRequest) -> bool:
+        """Return whether this fault applies to `request`."""
         kind = request.method, request.segments[:1]
         if _ONLY_FOR.get(self.fault, kind) != kind:
             return False
@@ -156,61 +173,48 @@ class InjectedFault:
 
 
 class Faults:
-    """The faults in waiting; the first one that meets a request spoils it."""
+    """The injected faults, of which the first that applies to a request is used."""
 
     def __init__(self) -> None:
         self.waiting: list[InjectedFault] = []
 
-    def inject(  # noqa: PLR0913 - all but the first optional and by name
-        self,
-        fault: Fault,
-        *,
-        method: Method | None = None,
-        path: str | None = None,
-        dryrun: bool | None = None,
-        times: int | None = 1,
-        skip: int = 0,
-        accepted: bool | None = None,
-        duration: timedelta | None = None,
-        retry_after: int | None = None,
-        text: str = "Forbidden",
-        cost: object = 0,
-    ) -> InjectedFault:
-        """Spoil the next *times* (None: all) requests that match; ``InjectedFault`` tells the rest.
-
-        *accepted* and *duration* are as the fault has them by itself unless given.
+    def inject(self, fault: Fault, **options: Unpack[FaultOptions]) -> InjectedFault:
+        """Inject a fault into the next `times` matching requests.
 
         Raises:
-            ValueError: *times* is less than 1 or *skip* less than 0, or what accepts late is not to accept.
+            ValueError: `times` is below 1, `skip` is below 0, or `accepted` is False for a fault that
+                accepts late.
         """
+        times, skip = options.get("times", 1), options.get("skip", 0)
+        accepted, path, duration = options.get("accepted"), options.get("path"), options.get("duration")
         if (times is not None and times < 1) or skip < 0:
-            raise ValueError("a fault happens once or more, after no or some requests")
+            raise ValueError("times must be 1 or more, and skip 0 or more.")
         if fault in _ACCEPTING_LATE and accepted is False:
-            raise ValueError(f"{fault.value} accepts; for one that does not, use hang or drop_before")
+            raise ValueError(f"{fault.value} always accepts. Use hang or drop_before instead.")
         injected = InjectedFault(
             fault=fault,
-            method=method,
+            method=options.get("method"),
             path=path.removeprefix(BASE_PATH) if path else None,
-            dryrun=dryrun,
+            dryrun=options.get("dryrun"),
             left=times,
             skip=skip,
             accepted=fault in _ACCEPTING if accepted is None else accepted,
             duration=_DURATIONS.get(fault) if duration is None else duration,
-            retry_after=retry_after,
-            text=text,
-            cost=cost,
+            retry_after=options.get("retry_after"),
+            text=options.get("text", "Forbidden"),
+            cost=options.get("cost", 0),
         )
         self.waiting.append(injected)
         return injected
 
     def clear(self) -> None:
-        """Call off all faults."""
+        """Remove all faults."""
         self.waiting.clear()
 
     def take(self, request: ApiRequest) -> InjectedFault | None:
-        """Return the fault that *request* meets, and count it."""
+        """Return the fault that applies to `request`, if there is one, and count it as used."""
         for injected in self.waiting:
-            if not injected.meets(request):
+            if not injected.applies_to(request):
                 continue
             if injected.skip:
                 injected.skip -= 1

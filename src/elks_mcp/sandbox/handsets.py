@@ -1,4 +1,4 @@
-"""The phones at the other end: what they show, and how those with a magic number behave."""
+"""The recipients' phones: the texts on their screens, and the behaviour of magic numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,10 +20,11 @@ def _nothing(_received: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What the network and the person behind a number do with a text.
+    """How the network and the owner of a number react to a text.
 
-    Times count from when the text leaves 46elks. *outcome* None means that the text stays ``sent`` for ever.
-    *replies* gives the answers to a text: the first *reply_after* delivery, each next one as long after that.
+    Times count from the moment the text leaves 46elks. With `outcome` None the text stays `sent` forever.
+    `replies` returns the answers to a text: the first is sent `reply_after` delivery, each further one as
+    long after the last.
     """
 
     description: str
@@ -36,12 +37,12 @@ class Behaviour:
 
 
 DELIVERS = Behaviour("Delivers after 2 s; a person may answer")
-NULL_ROUTED = Behaviour("46elks' test number: free, reaches nobody", shows_texts=False)
+NULL_ROUTED = Behaviour("46elks' test number: free, reaches no phone", shows_texts=False)
 
 MAGIC = {
     NULL_ROUTE: NULL_ROUTED,
     "+46701740610": Behaviour("Always fails, after it was sent", outcome="failed"),
-    "+46701740611": Behaviour("Phone is off: stays “sent” for ever", outcome=None),
+    "+46701740611": Behaviour("Phone is off: stays “sent” forever", outcome=None),
     "+46701740612": Behaviour("Slow: delivers after 60 s", settled_after=timedelta(seconds=60)),
     "+46701740613": Behaviour("Answers “JA”", replies=_same("JA")),
     "+46701740614": Behaviour(
@@ -50,15 +51,15 @@ MAGIC = {
     ),
     "+46701740615": Behaviour("Answers “STOP”", replies=_same("STOP")),
     "+46701740616": Behaviour("Answers twice", replies=_same("Ja, det går bra.", "Fast hellre klockan tre?")),
-    "+46701740617": Behaviour("Fails at once, never sent", sent_after=None, outcome="failed"),
+    "+46701740617": Behaviour("Fails immediately, never sent", sent_after=None, outcome="failed"),
     "+46701740618": Behaviour("Echoes the text back", replies=lambda received: (received,)),
 }
-"""What the numbers with a meaning do; any other number delivers."""
+"""The behaviour of the magic numbers; every other number delivers."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandsetText:
-    """One bubble on a phone's screen. *sender* is what the phone shows: a number or a name."""
+    """One text on a phone's screen. `sender` is the number or the name that the phone shows."""
 
     direction: Literal["received", "written"]
     sender: str
@@ -69,7 +70,7 @@ class HandsetText:
 
 @dataclass(slots=True)
 class Handset:
-    """One phone: its number, its habits, and the texts on its screen, oldest first."""
+    """One phone: its number, its behaviour, and the texts on its screen, oldest first."""
 
     number: str
     behaviour: Behaviour
@@ -77,10 +78,10 @@ class Handset:
 
     @classmethod
     def of(cls, number: str) -> "Handset":
-        """Make the phone of *number*, with its magic if it has one."""
+        """Return a new phone with this number, and its magic behaviour if it has one."""
         return cls(number, MAGIC.get(number, DELIVERS))
 
     @property
     def last_sender(self) -> str | None:
-        """Who wrote last to this phone, or None."""
+        """The sender of the last text that this phone received, or None."""
         return next((text.sender for text in reversed(self.texts) if text.direction == "received"), None)

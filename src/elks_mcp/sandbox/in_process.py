@@ -1,17 +1,17 @@
-"""The way in for a client in the same process: no socket, no port, and connections that really break."""
+"""The transport for a client in the same process, without a socket; connections can break."""
 
 import anyio
 import httpx2
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from elks_mcp.sandbox.door import IN_PROCESS, ConnectionLostError
+from elks_mcp.sandbox.api_app import IN_PROCESS, ConnectionLostError
 
 
 class InProcessTransport(httpx2.AsyncBaseTransport):
-    """An HTTPX transport that leads into the sandbox, whatever the host of the URL.
+    """An HTTPX transport that connects to the sandbox for any host in the URL.
 
-    Unlike ``httpx2.ASGITransport`` it raises what a socket would: ``ConnectError``, ``ConnectTimeout``,
-    ``ReadError``, ``RemoteProtocolError``, and ``ReadTimeout`` when the client's own time-out has passed.
+    Unlike `httpx2.ASGITransport` it raises the errors of a socket: `ConnectError`, `ConnectTimeout`,
+    `ReadError`, `RemoteProtocolError`, and `ReadTimeout` when the client's own time-out has passed.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -21,7 +21,7 @@ class InProcessTransport(httpx2.AsyncBaseTransport):
         self._inner = httpx2.ASGITransport(app=marked)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send *request* into the sandbox."""
+        """Send `request` to the sandbox."""
         try:
             with anyio.fail_after(request.extensions.get("timeout", {}).get("read")):
                 return await self._inner.handle_async_request(request)

@@ -1,4 +1,4 @@
-"""The messages of the account and its history, read backwards in time."""
+"""The account's messages, and the pages of its history, newest first."""
 
 from bisect import insort
 from collections.abc import Iterator
@@ -16,21 +16,21 @@ _ORDER = count()
 
 
 def new_id(kind: str) -> str:
-    """Make an id as 46elks does: a letter for the *kind* and 32 hexadecimal digits."""
+    """Return a new id in 46elks' form: a letter for the `kind` and 32 hexadecimal digits."""
     return kind + uuid4().hex
 
 
 def to_milliseconds(at: datetime) -> datetime:
-    """Round *at* to the whole milliseconds that 46elks stores."""
+    """Return `at` rounded to the whole milliseconds that 46elks stores."""
     return at.replace(microsecond=0) + timedelta(milliseconds=round(at.microsecond / 1000))
 
 
 @dataclass(slots=True, eq=False)
 class StoredMessage:
-    """One SMS as the account's log holds it.
+    """One SMS in the account's log.
 
-    ``created_at`` is as exact as the clock that made it; only the answer to the POST shows it in full.
-    ``cost`` is in ten-thousandths of the account's currency. Incoming messages have no ``status``.
+    `created_at` has the clock's precision, which only the answer to the POST shows. `cost` is in
+    ten-thousandths of the account's currency. Incoming messages have no `status`.
     """
 
     direction: MessageDirection
@@ -50,13 +50,13 @@ class StoredMessage:
 
     @property
     def stored_at(self) -> datetime:
-        """When it was created, to the millisecond: what history shows, sorts and compares by."""
+        """The creation time to the millisecond, which history shows, sorts and filters by."""
         return to_milliseconds(self.created_at)
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """One answer of history, newest first, and where the next older page starts."""
+    """One page of history, newest first, and the start of the next older page."""
 
     messages: list[StoredMessage]
     next: datetime | None
@@ -69,14 +69,14 @@ class MessageLog:
         self._messages: list[StoredMessage] = []
 
     def __iter__(self) -> Iterator[StoredMessage]:
-        """Go through the messages, oldest first."""
+        """Iterate over the messages, oldest first."""
         return iter(self._messages)
 
     def __len__(self) -> int:
         return len(self._messages)
 
     def add(self, message: StoredMessage) -> None:
-        """Put *message* where its time belongs."""
+        """Insert `message` at the position of its time."""
         insort(self._messages, message, key=lambda m: (m.stored_at, m.order))
 
     def find(self, message_id: str) -> StoredMessage | None:
@@ -84,11 +84,11 @@ class MessageLog:
         return next((message for message in self._messages if message.id == message_id), None)
 
     def delete(self, message: StoredMessage) -> None:
-        """Forget *message*."""
+        """Delete `message`."""
         self._messages.remove(message)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Delete all messages."""
         self._messages.clear()
 
     def page(
@@ -100,12 +100,12 @@ class MessageLog:
         limit: int = PAGE_LIMIT,
         hidden_since: datetime | None = None,
     ) -> HistoryPage:
-        """Read one page, newest first.
+        """Return one page, newest first.
 
-        *start* is the newer bound and *end* the older one, both exclusive (docs/sms-history). ``next`` is the
-        time of the page's last message. As *start* means strictly before, messages of that very millisecond
-        that did not fit on the page are never shown: a client has to overlap its pages to see them.
-        Outgoing messages from *hidden_since* on are left out, as by a history that lags.
+        `start` is the newer bound and `end` the older one, both exclusive (docs/sms-history). `next` is the
+        time of the page's last message. Since `start` is exclusive, a message of that millisecond that did
+        not fit on the page is on no page: a client has to overlap its pages to see it. Outgoing messages from
+        `hidden_since` on are left out, as in a history that lags.
         """
         found = [
             message
@@ -120,25 +120,25 @@ class MessageLog:
 
 
 def is_hidden(message: StoredMessage, since: datetime | None) -> bool:
-    """Tell whether a history that lags, and shows nothing sent from *since* on, leaves out *message*."""
+    """Return whether a history that lacks what was sent after `since` lacks `message`."""
     return since is not None and message.direction != "incoming" and message.created_at > since
 
 
 def parse_time(written: str) -> datetime:
-    """Read a time as 46elks takes it: ISO 8601, UTC, with or without fraction and ``Z``.
+    """Read a time that 46elks accepts: ISO 8601, UTC, with or without fraction and `Z`.
 
     Raises:
-        ValueError: it is not a time.
+        ValueError: `written` is not a time.
     """
     at = datetime.fromisoformat(written)
     return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def format_time(at: datetime) -> str:
-    """Write *at* as 46elks writes ``created`` and ``next``: microseconds, UTC, no zone."""
+    """Return `at` as 46elks writes `created` and `next`: microseconds, UTC, no zone."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
 
 
 def format_seconds(at: datetime) -> str:
-    """Write *at* as 46elks writes ``delivered`` in history: whole seconds and a ``Z``."""
+    """Return `at` as 46elks writes `delivered` in history: whole seconds and a `Z`."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""The telephone network: takes texts to handsets, brings answers back, and reports on both."""
+"""The telephone network: delivers texts and answers, and reports deliveries."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
-from elks_mcp.sandbox.agenda import Agenda
+from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.handsets import Behaviour, Handset, HandsetText
 from elks_mcp.sandbox.messages import MessageDirection, MessageLog, MessageStatus, StoredMessage, format_time
 from elks_mcp.sandbox.parts import count_parts
@@ -23,17 +23,17 @@ _MINUTE = timedelta(minutes=1)
 
 
 def is_number(written: str) -> bool:
-    """Tell whether *written* is a phone number in E.164, of any country and any plausible length."""
+    """Return whether `written` is a phone number in E.164, of any country and plausible length."""
     return _E164.fullmatch(written) is not None
 
 
 class CannotAnswerError(ValueError):
-    """The last text came from a name, and names are one-way."""
+    """The last text came from a sender name, which cannot be answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A text as somebody asked for it."""
+    """A text that a client asked to send."""
 
     sender: str
     to: str
@@ -45,14 +45,17 @@ class Outgoing:
 
 
 class Network:
-    """Everything between the API and the handsets. Its time is always the time that a step was due."""
+    """Everything between the API and the handsets.
+
+    Each step happens at the time it was due, even if it is carried out later.
+    """
 
     def __init__(
         self,
         rules: Rules,
         account: SandboxAccount,
         own: SandboxNumber,
-        steps: Agenda[Step],
+        steps: EventQueue[Step],
         webhooks: Webhooks,
     ) -> None:
         self.rules, self.account, self.own = rules, account, own
@@ -63,18 +66,18 @@ class Network:
         self._departures: deque[datetime] = deque()
 
     def handset(self, number: str) -> Handset:
-        """Return the phone with this *number*; it is there as soon as somebody asks."""
+        """Return the phone with this `number`, which is created on first use."""
         if number not in self.handsets:
             self.handsets[number] = Handset.of(number)
         return self.handsets[number]
 
     def quote(self, to: str, text: str) -> tuple[int, int]:
-        """Return the parts of *text* and what they cost to send to *to*, in ten-thousandths."""
+        """Return the number of parts of `text`, and their price to `to` in ten-thousandths."""
         parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
         return parts, parts * self.rules.price_per_part(to)
 
     def accept(self, asked: Outgoing, at: datetime, *, fails: bool = False) -> StoredMessage:
-        """Take a text on at *at*: log it, charge it, and send it on its way unless it *fails* at once."""
+        """Accept a text at the moment `at`: log and charge it, and send it unless it `fails`."""
         parts, cost = self.quote(asked.to, asked.text)
         message = StoredMessage(
             direction=asked.direction,
@@ -93,11 +96,11 @@ class Network:
         self.accepted.append(message)
         self.account.charge(message)
         if not fails:
-            self._send_off(message, self._departure(at))
+            self._schedule_delivery(message, self._reserve_departure(at))
         return message
 
     def receive(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
-        """Take in a text for one of the account's own numbers and tell its webhook."""
+        """Receive a text for one of the account's own numbers, and call its webhook."""
         parts = count_parts(text, extension_is_gsm=self.rules.extension_is_gsm)
         message = StoredMessage("incoming", sender, to, text, at, parts, self.rules.incoming_cost)
         self.log.add(message)
@@ -117,21 +120,24 @@ class Network:
         return message
 
     def text_us(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
-        """Let *sender*, a phone or a name, text one of the account's own numbers."""
+        """Send a text from `sender`, a phone or a name, to one of the account's own numbers."""
         if is_number(sender):
             self.handset(sender).texts.append(HandsetText("written", sender, text, flash=False, at=at))
         return self.receive(sender, text, to, at)
 
     def write(self, number: str, text: str, at: datetime, to: str | None = None) -> StoredMessage | None:
-        """Write *text* on the phone *number*, to *to* or to whoever wrote last; return it if it came to us.
+        """Send `text` from the phone `number` to `to`, or to the last sender on that phone.
+
+        Returns:
+            The message if it went to the account's own number, otherwise None.
 
         Raises:
-            CannotAnswerError: whoever wrote last is a name, not a number.
+            CannotAnswerError: the last sender is a name, not a number.
         """
         handset = self.handset(number)
         to = to or handset.last_sender or self.own.number
         if not is_number(to):
-            raise CannotAnswerError(f"{to} is a name, not a number: nobody can answer it")
+            raise CannotAnswerError(f"{to} is a name, not a number: it cannot be answered.")
         if to == self.own.number:
             return self.text_us(number, text, to, at)
         handset.texts.append(HandsetText("written", number, text, flash=False, at=at))
@@ -139,21 +145,21 @@ class Network:
         return None
 
     def clear(self) -> None:
-        """Forget all messages, phones and plans."""
+        """Delete all messages, phones and scheduled steps."""
         self.log.clear()
         self.accepted.clear()
         self.handsets.clear()
         self.steps.clear()
         self._departures.clear()
 
-    def _departure(self, at: datetime) -> datetime:
-        """Return when a text accepted at *at* may leave: so many in any minute, the rest later, in order."""
+    def _reserve_departure(self, at: datetime) -> datetime:
+        """Return when a text accepted at `at` leaves, with at most `Rules.per_minute` in any minute."""
         while len(self._departures) >= self.rules.per_minute:
             at = max(at, self._departures.popleft() + _MINUTE)
         self._departures.append(at)
         return at
 
-    def _send_off(self, message: StoredMessage, departure: datetime) -> None:
+    def _schedule_delivery(self, message: StoredMessage, departure: datetime) -> None:
         behaviour = self.handset(message.to).behaviour
         if behaviour.sent_after is not None:
             self.steps.add(departure + behaviour.sent_after, partial(self._settle, message, "sent"))
@@ -189,7 +195,7 @@ class Network:
         self.write(message.to, reply, at, to=message.sender)
 
     def _react(self, incoming: StoredMessage, body: str, at: datetime) -> None:
-        """Do what the answer to an incoming text's webhook says (docs/sms-actions)."""
+        """Carry out the answer to an incoming text's webhook (docs/sms-actions)."""
         action = _parse_action(body)
         if action is None:
             action = {"reply": body.strip()} if self.own.sms_replies else {}
@@ -201,13 +207,13 @@ class Network:
             self._send_reply(incoming, incoming.sender, reply, at)
 
     def _send_reply(self, incoming: StoredMessage, to: str, text: str, at: datetime) -> None:
-        """Send a paid ``outgoing-reply``, unless it has nowhere to go or nothing to go on."""
+        """Send a paid `outgoing-reply`, if `to` is a number and the account can pay."""
         if is_number(to) and self.account.can_pay(self.quote(to, text)[1]):
             self.accept(Outgoing(incoming.to, to, text, direction="outgoing-reply"), at)
 
 
 def _parse_action(body: str) -> dict[str, Any] | None:
-    """Return the JSON object that *body* is, or None if it is just text."""
+    """Return `body` as a JSON object, or None if it is plain text."""
     try:
         action = json.loads(body)
     except ValueError:

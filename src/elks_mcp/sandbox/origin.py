@@ -1,8 +1,8 @@
-"""The lock on everything that is served over a socket: programs of this machine, and no other site's page.
+"""Refuses requests that a browser sends for a page of another site.
 
-A browser lets any page send requests to this machine, but not make up three of their headers: ``Host``,
-``Origin`` and ``Sec-Fetch-Site`` (https://www.w3.org/TR/fetch-metadata/). A program that is not a browser
-sends only the first.
+A browser lets any page send requests to this machine, but a page cannot set three of their headers: `Host`,
+`Origin` and `Sec-Fetch-Site` (https://www.w3.org/TR/fetch-metadata/). A program that is not a browser sends
+only the first.
 """
 
 import re
@@ -13,24 +13,25 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _WRONG_HOST = (
-    "The sandbox answers only to its own machine's names, for instance localhost. "
+    "The sandbox answers only requests to a name of this machine, such as localhost. "
     "Another name can be a web site that points to this machine."
 )
 _OTHER_PAGE = (
-    "The sandbox does not answer pages of other sites. "
+    "The sandbox does not answer requests from pages of other sites. "
     "To see the phones, type the address into the browser instead of following a link."
 )
 _OWN_SITES = {"same-origin", "none"}
-"""A request of our own page, or the user's own. One of a page at another port is same-site: not ours."""
+"""Requests of the sandbox's own page, or of the user. A page at another port is `same-site`, which is
+refused."""
 
 
-class OwnOriginOnly:
-    """Refuse, with 403, what a browser sends on behalf of another site's page.
+class SameOriginMiddleware:
+    """Answers 403 to requests that a browser sends for a page of another site.
 
     Args:
-        app: what is behind the lock.
-        hosts: names of this machine, without port. A request by any other name, or by none, is refused: a
-            stranger's name can be made to point to this machine (DNS rebinding).
+        app: the app that gets the other requests.
+        hosts: names of this machine, without port. A request to any other name, or to none, is refused,
+            since an attacker's name can be made to point to this machine (DNS rebinding).
     """
 
     def __init__(self, app: ASGIApp, hosts: Sequence[str]) -> None:
@@ -44,7 +45,7 @@ class OwnOriginOnly:
         await app(scope, receive, send)
 
     def _find_refusal(self, headers: Headers) -> str:
-        """Say why a request is refused, or nothing. Of headers that come twice each has to be right."""
+        """Return why a request is refused, or "". A header that is sent twice has to be right twice."""
         hosts = {host.lower() for host in headers.getlist("host")}
         if len(hosts) != 1 or not {re.sub(r":[0-9]+$", "", host) for host in hosts} <= self._hosts:
             return _WRONG_HOST

@@ -1,4 +1,4 @@
-"""The phone page, and what it may do."""
+"""The phone page and its content security policy."""
 
 import base64
 import re
@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, Response
 
 
 def load_page() -> Response:
-    """Read the page and allow it its own style and script, by their hashes, and nothing else."""
+    """Return the page with a policy that allows only its own style and script, by hash."""
     html = files("elks_mcp.sandbox").joinpath("phone.html").read_text(encoding="utf-8")
     policy = "; ".join(
         (

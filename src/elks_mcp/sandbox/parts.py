@@ -1,7 +1,7 @@
-"""How many SMS parts a text takes, counted as 46elks says it counts.
+"""The number of SMS parts of a text, counted as 46elks documents it.
 
-Source: https://46elks.com/kb/sms-splitting-and-pricing. This is the network's own count. The client counts by
-itself: the two agree because both are right.
+Source: https://46elks.com/kb/sms-splitting-and-pricing. The sandbox does not use elks-mcp's own count, so
+that tests can compare the two.
 """
 
 from collections.abc import Iterable
@@ -20,10 +20,11 @@ UTF16_SINGLE, UTF16_JOINED = 70, 67
 
 
 def count_parts(text: str, *, extension_is_gsm: bool = False) -> int:
-    """Count the parts that *text* is sent and charged as; at least 1.
+    """Return the number of parts in which `text` is sent and charged, at least 1.
 
-    46elks documents that anything outside GSM's basic set makes the whole text UTF-16, even ``€`` and ``{}``.
-    With *extension_is_gsm* the extension table counts as in the standard (3GPP TS 23.038): two septets each.
+    46elks documents that any character outside the basic GSM set makes the whole text UTF-16, even `€` and
+    `{}`. With `extension_is_gsm` the extension table counts as in the standard (3GPP TS 23.038): two septets
+    each.
     """
     if GSM_BASIC.issuperset(text):
         return _pack([1] * len(text), GSM_SINGLE, GSM_JOINED)
@@ -33,7 +34,7 @@ def count_parts(text: str, *, extension_is_gsm: bool = False) -> int:
 
 
 def _pack(widths: Iterable[int], single: int, joined: int) -> int:
-    """Fill parts from the front; no character (surrogate or escape pair) is cut in two."""
+    """Return the number of parts, filled in order; a surrogate or escape pair is never split."""
     parts, used, total = 1, 0, 0
     for width in widths:
         total += width

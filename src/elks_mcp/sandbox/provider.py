@@ -1,10 +1,10 @@
-"""What this 46elks charges and allows, and switches for where 46elks' own habit is not known."""
+"""Prices and rules of the simulated 46elks, with switches for undocumented behaviour."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 NULL_ROUTE = "+46700000000"
-"""46elks' own test number: free, logged, reaches nobody (marketplace page of 46elks/gh-actions-sms)."""
+"""46elks' test number: free, logged, not a phone (marketplace page of 46elks/gh-actions-sms)."""
 
 CREDIT = 10_000
 """46elks counts money in ten-thousandths of the account's currency (docs/show-sms-id)."""
@@ -28,37 +28,37 @@ _PRICES = {
 
 @dataclass(slots=True)
 class Rules:
-    """The switches of one sandbox; change them at any time.
+    """The prices and switches of one sandbox, which may be changed at any time.
 
-    Amounts are ten-thousandths of the account's currency. Countries are calling codes without ``+``.
+    Amounts are ten-thousandths of the account's currency. Countries are calling codes without `+`.
     """
 
     prices: dict[str, int] = field(default_factory=_PRICES.copy)
-    """Price of one part, by calling code; the longest code that fits wins."""
+    """Price of one part by calling code; the longest matching code is used."""
     other_price: int = 12_000
-    """Price of one part where *prices* has no code."""
+    """Price of one part if no code of `prices` matches."""
     incoming_cost: int = 0
-    """What an incoming SMS costs. Today nothing; the sample in docs/sms-history shows 3500."""
+    """Price of an incoming SMS. Currently 0; the sample in docs/sms-history shows 3500."""
     blocked: set[str] = field(default_factory=lambda: {"870", "881", "882", "883", "979"})
-    """Calling codes that are "disallowed by default"; to begin with satellite and premium ranges."""
+    """Calling codes that are "disallowed by default"; initially satellite and premium ranges."""
     per_minute: int = 100
-    """SMS that leave in any 60 seconds. More are accepted with 200 and wait their turn (docs/send-sms)."""
+    """The most SMS that leave in any 60 seconds. More are accepted with 200 and wait (docs/send-sms)."""
     extension_is_gsm: bool = False
-    """Count ``€`` and ``{}`` as two GSM septets, as the standard has it, and not as 46elks documents it."""
+    """Count `€` and `{}` as two GSM septets, as in the standard, instead of as 46elks documents it."""
     own_senders_only: bool = False
-    """Refuse sender numbers that are not the account's own. The words of that refusal are not known."""
+    """Refuse sender numbers that are not the account's own. 46elks' text for that is not known."""
     webhook_timeout: timedelta = timedelta(seconds=10)
     """Real time after which a webhook counts as unanswered; 46elks documents none."""
     webhook_retry_every: timedelta = timedelta(minutes=5)
     webhook_retry_for: timedelta = timedelta(hours=6)
 
     def price_per_part(self, to: str) -> int:
-        """Return what one part to *to* costs, in ten-thousandths; 0 for the test number."""
+        """Return the price of one part to `to`, in ten-thousandths; 0 for the test number."""
         if to == NULL_ROUTE:
             return 0
         codes = [code for code in self.prices if to.startswith(f"+{code}")]
         return self.prices[max(codes, key=len)] if codes else self.other_price
 
     def is_blocked(self, to: str) -> bool:
-        """Tell whether the account may not send to the country of *to*."""
+        """Return whether the account may not send to the country of `to`."""
         return any(to.startswith(f"+{code}") for code in self.blocked)

@@ -1,4 +1,4 @@
-"""One call of the API: as it came, and as it was answered."""
+"""One request to the API, and its answer."""
 
 import json
 from dataclasses import dataclass, field
@@ -11,10 +11,10 @@ BASE_PATH = "/a1"
 
 @dataclass(slots=True, eq=False)
 class ApiRequest:
-    """What came in, without its password, and the status it was answered with.
+    """A request without its password, and the status of its answer.
 
-    ``status`` is None until there is an answer, if there ever is one. ``fault`` names the fault that was
-    injected into it, if any. ``error`` is the line that it was refused with.
+    `status` is None until it is answered. `fault` is the name of the fault that was injected, or None.
+    `error` is the line that it was refused with, or "".
     """
 
     method: str
@@ -36,18 +36,18 @@ class ApiRequest:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What was asked: the form of a POST, the query of everything else."""
+        """The form of a POST, the query of any other request."""
         return self.form if self.method == "POST" else self.query
 
     @property
     def resource(self) -> str:
-        """The path as 46elks understands it: without ``/a1``, the resource in lower case."""
+        """The path as 46elks reads it: without `/a1`, and with the resource in lower case."""
         return "/" + "/".join(self.segments)
 
 
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
-    """What goes back. With *cut_at* the connection ends after so many bytes of the body."""
+    """An answer. With `cut_at` the connection ends after that many bytes of the body."""
 
     status: int
     body: bytes
@@ -57,17 +57,17 @@ class ApiAnswer:
 
     @property
     def error(self) -> str:
-        """The line that says what is wrong, or nothing."""
+        """The line of an error, or "" for other answers."""
         is_line = self.status >= HTTPStatus.BAD_REQUEST and self.content_type.startswith("text/plain")
         return self.body.decode(errors="replace") if is_line else ""
 
 
 def plain(status: int, line: str, **headers: str) -> ApiAnswer:
-    """Make an error as 46elks does: one short English line."""
+    """Return an error in 46elks' form: one short line in English."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return ApiAnswer(status, line.encode(), "text/plain; charset=utf-8", named)
 
 
 def as_json(content: dict[str, Any] | list[Any]) -> ApiAnswer:
-    """Make an answer with status 200, which is also what 46elks gives for something new."""
+    """Return a JSON answer with status 200, which 46elks also uses for created objects."""
     return ApiAnswer(200, json.dumps(content, ensure_ascii=False).encode(), "application/json")

@@ -1,4 +1,4 @@
-"""The objects in 46elks' answers: which fields, in which order, in which format."""
+"""The objects in 46elks' answers: their fields, in order, and the formats of the fields."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from elks_mcp.sandbox.network import Outgoing
 
 
 def accepted(message: StoredMessage) -> dict[str, Any]:
-    """Answer a POST that was accepted: in the order of a real answer of 2021, with the real microseconds."""
+    """Return the answer to an accepted POST, with the fields of a real answer of 2021."""
     shown: dict[str, Any] = {
         "status": message.status,
         "direction": "outgoing",
@@ -22,7 +22,7 @@ def accepted(message: StoredMessage) -> dict[str, Any]:
 
 
 def quoted(asked: Outgoing, parts: int, cost: int) -> dict[str, Any]:
-    """Answer a dry run: no id and no time, for there is no message (docs/send-sms)."""
+    """Return the answer to a dry run, which has no id and no time (docs/send-sms)."""
     return {
         "status": "created",
         "direction": "outgoing",
@@ -35,7 +35,7 @@ def quoted(asked: Outgoing, parts: int, cost: int) -> dict[str, Any]:
 
 
 def item(message: StoredMessage) -> dict[str, Any]:
-    """Show one message as the samples of docs/sms-history and docs/show-sms-id do, and then its parts."""
+    """Return one message as in docs/sms-history and docs/show-sms-id, followed by its parts."""
     shown: dict[str, Any] = {
         "id": message.id,
         "created": format_time(message.stored_at),
@@ -52,7 +52,7 @@ def item(message: StoredMessage) -> dict[str, Any]:
 
 
 def _privately(message: StoredMessage) -> dict[str, Any]:
-    """Show the text, unless it was asked not to be kept (docs/show-sms-id)."""
+    """Return the field for the text, which a message with `dontlog` hides (docs/show-sms-id)."""
     return {"dontlog": "message"} if message.dontlog else {"message": message.text}
 
 
@@ -61,13 +61,13 @@ def _flash(message: StoredMessage) -> dict[str, Any]:
 
 
 def page(found: HistoryPage) -> dict[str, Any]:
-    """Show one page of history; ``next`` is there only if there is more (docs/sms-history)."""
+    """Return one page of history, with `next` if there is another (docs/sms-history)."""
     shown: dict[str, Any] = {"data": [item(message) for message in found.messages]}
     return shown | {"next": format_time(found.next)} if found.next else shown
 
 
 def account(holder: SandboxAccount) -> dict[str, Any]:
-    """Show the account (docs/get-account)."""
+    """Return the account (docs/get-account)."""
     return {
         "id": holder.username,
         "displayname": "Sandbox",
@@ -79,7 +79,7 @@ def account(holder: SandboxAccount) -> dict[str, Any]:
 
 
 def number(own: SandboxNumber) -> dict[str, Any]:
-    """Show a number of the account (docs/configure-number)."""
+    """Return a number of the account (docs/configure-number)."""
     return {
         "id": own.id,
         "active": "yes",

@@ -1,4 +1,4 @@
-"""Telling somebody's web server what happened: delivery reports and incoming texts, with 46elks' retries.
+"""Sending webhooks: delivery reports and incoming texts, with 46elks' retries.
 
 Sources: https://46elks.se/docs/sms-delivery-reports and https://46elks.se/docs/receive-sms.
 """
@@ -13,7 +13,7 @@ from typing import Literal
 import anyio
 import httpx2
 
-from elks_mcp.sandbox.agenda import Agenda
+from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.provider import Rules
 
 PostKind = Literal["delivery", "incoming"]
@@ -22,9 +22,9 @@ OnBody = Callable[[str, datetime], None]
 
 @dataclass(frozen=True, slots=True)
 class WebhookAttempt:
-    """One try to reach a webhook. *url* is without its user name and password; *at* is when the try was due.
+    """One attempt at a webhook. `url` lacks the user name and password; `at` is when it was due.
 
-    *status* is what the other side answered; None if it did not, and then *problem* says why.
+    `status` is the status of the answer, or None without an answer; then `problem` says why.
     """
 
     kind: PostKind
@@ -56,28 +56,28 @@ class _WebhookAnswer:
 
 @dataclass(slots=True)
 class Webhooks:
-    """The queue of webhooks and the record of every try.
+    """The queue of webhooks and the record of every attempt.
 
-    With *transport* None the sandbox connects by itself, to *ports* of this machine only: whatever else is
-    recorded as refused and never tried again. A *transport* of the caller's may lead anywhere.
+    With `transport` None the sandbox connects to `ports` of this machine only; any other address is recorded
+    as refused and not tried again. A given `transport` may connect to any address.
     """
 
     rules: Rules
     transport: httpx2.AsyncBaseTransport | None
-    agenda: Agenda[_Post]
+    queue: EventQueue[_Post]
     ports: set[int]
     attempts: list[WebhookAttempt] = field(default_factory=list)
 
     def post(
         self, kind: PostKind, url: str, form: dict[str, str], at: datetime, on_body: OnBody | None = None
     ) -> None:
-        """Queue a webhook for *at*; *on_body* gets what the other side answers, if it is not empty."""
-        self.agenda.add(at, _Post(kind, url, form, at + self.rules.webhook_retry_for, on_body))
+        """Queue a webhook for `at`; `on_body` gets the body of the answer unless it is empty."""
+        self.queue.add(at, _Post(kind, url, form, at + self.rules.webhook_retry_for, on_body))
 
     def find_refusal(self, url: str) -> str:
-        """Say why no webhook would be sent to this address of this machine, or nothing.
+        """Return why no webhook is sent to this address of this machine, or "".
 
-        Nothing is said of other machines' addresses: they are taken, as 46elks takes them, and not called.
+        It is "" for an address of another machine, which is accepted as by 46elks, and not called.
         """
         parsed = _parse(url)
         if self.transport is not None or parsed is None or not _is_loopback(parsed):
@@ -88,29 +88,29 @@ class Webhooks:
         return f"refused: the sandbox was not started with --webhook-port {port}"
 
     def clear(self) -> None:
-        """Forget what is queued and what was tried."""
-        self.agenda.clear()
+        """Remove all queued webhooks and recorded attempts."""
+        self.queue.clear()
         self.attempts.clear()
 
     async def deliver_next(self) -> None:
-        """Try the webhook that is due first; queue it again unless it was answered with 200-204."""
-        at, post = self.agenda.pop()
+        """Send the webhook that is due first; queue it again unless it is answered with 200–204."""
+        at, post = self.queue.pop()
         target, authorization = _split_credentials(post.url)
         try:
-            heard = await self._ask(target, authorization, post.form)
+            answer = await self._ask(target, authorization, post.form)
         except anyio.get_cancelled_exc_class():
-            self.agenda.add(at, post)
+            self.queue.add(at, post)
             raise
         self.attempts.append(
-            WebhookAttempt(post.kind, target, post.form, post.number, at, heard.status, heard.problem)
+            WebhookAttempt(post.kind, target, post.form, post.number, at, answer.status, answer.problem)
         )
-        if heard.status is not None and 200 <= heard.status <= 204:  # noqa: PLR2004 - the range 46elks names
-            if post.on_body and heard.body.strip():
-                post.on_body(heard.body, at)
+        if answer.status is not None and 200 <= answer.status <= 204:  # noqa: PLR2004  (46elks' range)
+            if post.on_body and answer.body.strip():
+                post.on_body(answer.body, at)
             return
         again_at = at + self.rules.webhook_retry_every
-        if not heard.hopeless and again_at <= post.give_up_at:
-            self.agenda.add(again_at, replace(post, number=post.number + 1))
+        if not answer.hopeless and again_at <= post.give_up_at:
+            self.queue.add(again_at, replace(post, number=post.number + 1))
 
     async def _ask(self, url: str, authorization: dict[str, str], form: dict[str, str]) -> _WebhookAnswer:
         try:
@@ -127,7 +127,7 @@ class Webhooks:
             return await self._send(transport, request)
 
     async def _send(self, transport: httpx2.AsyncBaseTransport, request: httpx2.Request) -> _WebhookAnswer:
-        """Ask through the transport itself, which knows neither redirects nor proxies nor a netrc."""
+        """Send through the transport directly, which follows no redirect, proxy or netrc file."""
         try:
             with anyio.fail_after(self.rules.webhook_timeout.total_seconds()):
                 response = await transport.handle_async_request(request)
@@ -148,7 +148,7 @@ def _parse(url: str) -> httpx2.URL | None:
 
 
 def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
-    """Take user name and password out of *url* and make them a Basic header, as 46elks does."""
+    """Return `url` without user name and password, and a Basic header with them, as 46elks does."""
     parsed = _parse(url)
     if parsed is None or not parsed.userinfo:
         return url, {}

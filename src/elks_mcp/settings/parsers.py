@@ -20,8 +20,7 @@ from elks_mcp.domain.numbering_plans import RESERVED_REGIONS
 from elks_mcp.domain.phone import Number, NumberKind, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import InvalidInput
-from elks_mcp.runtime.addresses import is_loopback
-from elks_mcp.runtime.client_address import Networks
+from elks_mcp.runtime.addresses import Networks, is_loopback
 from elks_mcp.runtime.validation import is_empty_word
 from elks_mcp.settings.problems import Unreadable
 from elks_mcp.store import SHORTEST_KEY

@@ -31,8 +31,8 @@ from elks_mcp.domain.models import Scope as Allowed
 from elks_mcp.errors import ElksError, OverLimit
 from elks_mcp.mcp_server.scopes import CallerToken, Needs, explain_lacking
 from elks_mcp.mcp_server.unreadable import find_halves
+from elks_mcp.runtime.addresses import Networks, is_direct_from, is_from_this_machine
 from elks_mcp.runtime.bursts import Bursts
-from elks_mcp.runtime.client_address import Networks, is_from_this_machine, is_straight_from
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.runtime.tasks import background
@@ -142,7 +142,7 @@ class TokenVerifier:
             TurnedAway: it may not.
         """
         names, version = Headers(scope=scope).keys(), scope["http_version"]
-        if self.is_local(scope) or is_straight_from(networks, _find_peer(scope), names, version):
+        if self.is_local(scope) or is_direct_from(networks, _find_peer(scope), names, version):
             return
         caller = await self.authenticate(scope)
         if Allowed.METRICS not in caller.scopes:

@@ -20,8 +20,7 @@ from elks_mcp.domain.models import Message
 from elks_mcp.elks import wire
 from elks_mcp.errors import ElksError
 from elks_mcp.inbound.webhooks import WebhookEvent
-from elks_mcp.runtime.addresses import is_loopback
-from elks_mcp.runtime.client_address import LOOPBACK, find_caller, is_in
+from elks_mcp.runtime.addresses import LOOPBACK, find_caller, is_in, is_loopback
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import as_label
 

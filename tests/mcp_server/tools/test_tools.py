@@ -276,7 +276,7 @@ async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box:
     box.faults.inject(Fault.FORBIDDEN, method="POST", dryrun=False, text="Invalid to number")
     refused = await call(client, "send_sms", to=PHONE, message="Hej")
     assert refused.is_error
-    assert words(refused).startswith('Not sent: 46elks refused it (403): "Invalid to number".')
+    assert words(refused).startswith('Not sent: 46elks refused the request (403): "Invalid to number".')
     assert "Check the recipient's number." in words(refused)
     assert box.charges == []
 
@@ -427,7 +427,7 @@ async def test_failed_is_not_delivered(client: Client, box: Sandbox) -> None:
 async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
     unknown = await call(client, "check_sms_status", messageId="s" + "0" * 32)
     assert unknown.is_error
-    assert words(unknown).startswith("46elks knows no message by that id.")
+    assert words(unknown).startswith("46elks has no message with that id.")
     forgotten = await call(client, "check_sms_status", messageId="O-23456789")
     assert words(forgotten).startswith("There is no order by that number here.")
 

@@ -1,4 +1,4 @@
-"""What a client gets to see of an answer that met a fault."""
+"""The answer that a client gets after a fault: another one, a damaged one or none."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ _PORTAL_PAGE = (
 
 
 class Loss(Enum):
-    """An answer that never comes, by what a client's HTTP library raises for it."""
+    """An answer that is lost, by the error that a client's HTTP library raises."""
 
     REFUSED = httpx2.ConnectError
     NOT_CONNECTED_IN_TIME = httpx2.ConnectTimeout
@@ -51,15 +51,15 @@ _INSTEAD = {
 }
 
 
-def spoil(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer | Loss:
-    """Return what becomes of the *honest* answer."""
+def damage_answer(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer | Loss:
+    """Return what the fault turns the `honest` answer into."""
     if injected.fault in _LOSSES:
         return _LOSSES[injected.fault]
     return _instead(injected) or _damaged(injected, honest)
 
 
 def _instead(injected: InjectedFault) -> ApiAnswer | None:
-    """Return the answer that comes in the place of an honest one, if the fault has one."""
+    """Return the answer that replaces the honest one, if the fault has one."""
     if injected.fault is Fault.FORBIDDEN:
         return plain(403, injected.text)
     answer = _INSTEAD.get(injected.fault)
@@ -69,7 +69,7 @@ def _instead(injected: InjectedFault) -> ApiAnswer | None:
 
 
 def _damaged(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer:
-    """Return the honest answer with the damage done to it."""
+    """Return the honest answer, damaged as the fault says."""
     fault = injected.fault
     if fault is Fault.HALF_BODY:
         return replace(honest, cut_at=len(honest.body) // 2)
@@ -83,7 +83,7 @@ def _damaged(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer:
 
 
 def _with(honest: ApiAnswer, **fields: object) -> ApiAnswer:
-    """Return the answer with other values in these fields; None leaves a field out."""
+    """Return the answer with other values in these fields; None removes a field."""
     content = json.loads(honest.body) | fields
     kept = {name: value for name, value in content.items() if value is not None}
     return replace(honest, body=json.dumps(kept, ensure_ascii=False).encode())

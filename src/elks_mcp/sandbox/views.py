@@ -1,4 +1,4 @@
-"""The sandbox's state as JSON: what the page and the control API show."""
+"""The sandbox's state as JSON, for the phone page and the control API."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,37 +9,37 @@ from elks_mcp.sandbox.handsets import MAGIC, Handset, HandsetText
 from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import is_number
 from elks_mcp.sandbox.requests import ApiRequest
-from elks_mcp.sandbox.world import World
+from elks_mcp.sandbox.simulation import Simulation
 
 LAST_REQUESTS = 12
 
 
-def state(world: World) -> dict[str, Any]:
-    """Show everything a person looks at: balance, phones with their screens, messages, the last requests."""
-    world.catch_up()
-    network = world.network
+def state(simulation: Simulation) -> dict[str, Any]:
+    """Return what the phone page shows: balance, phones, messages and the last requests."""
+    simulation.catch_up()
+    network = simulation.network
     underway: dict[str, list[StoredMessage]] = {}
     for entry in network.accepted:
         if entry.status != "delivered":
             underway.setdefault(entry.to, []).append(entry)
     return {
-        "now": time(world.clock.now()),
-        "manual_clock": isinstance(world.clock, ManualClock),
-        "number": world.own.number,
-        "username": world.account.username,
-        "password": world.account.password,
-        "webhook_ports": sorted(world.webhooks.ports),
-        "balance": world.account.balance,
-        "currency": world.account.currency,
+        "now": time(simulation.clock.now()),
+        "manual_clock": isinstance(simulation.clock, ManualClock),
+        "number": simulation.own.number,
+        "username": simulation.account.username,
+        "password": simulation.account.password,
+        "webhook_ports": sorted(simulation.webhooks.ports),
+        "balance": simulation.account.balance,
+        "currency": simulation.account.currency,
         "magic": {number: behaviour.description for number, behaviour in MAGIC.items()},
         "handsets": [handset(phone, underway.get(number, [])) for number, phone in network.handsets.items()],
         "messages": [message(logged) for logged in network.log],
-        "requests": [request(asked) for asked in world.requests[-LAST_REQUESTS:]],
+        "requests": [request(asked) for asked in simulation.requests[-LAST_REQUESTS:]],
     }
 
 
 def handset(phone: Handset, underway: list[StoredMessage]) -> dict[str, Any]:
-    """Show one phone: its screen, and what is on its way to it or never arrived."""
+    """Return one phone: the texts on its screen, and those under way or failed."""
     return {
         "number": phone.number,
         "behaviour": phone.behaviour.description,
@@ -51,12 +51,12 @@ def handset(phone: Handset, underway: list[StoredMessage]) -> dict[str, Any]:
 
 
 def text(entry: HandsetText) -> dict[str, Any]:
-    """Show one bubble."""
+    """Return one text on a screen."""
     return asdict(entry) | {"at": time(entry.at)}
 
 
 def message(entry: StoredMessage) -> dict[str, Any]:
-    """Show one message of the account's log."""
+    """Return one message of the account's log."""
     return {
         "id": entry.id,
         "direction": entry.direction,
@@ -73,7 +73,7 @@ def message(entry: StoredMessage) -> dict[str, Any]:
 
 
 def request(entry: ApiRequest) -> dict[str, Any]:
-    """Show one request that came in."""
+    """Return one request to the API."""
     return {
         "at": time(entry.at),
         "method": entry.method,
@@ -87,18 +87,18 @@ def request(entry: ApiRequest) -> dict[str, Any]:
     }
 
 
-def ledger(world: World) -> dict[str, Any]:
-    """Show the books: every request, charge and webhook, in order."""
-    world.catch_up()
+def ledger(simulation: Simulation) -> dict[str, Any]:
+    """Return every request, every charge and every attempt at a webhook, in order."""
+    simulation.catch_up()
     return {
-        "requests": [request(entry) for entry in world.requests],
-        "charges": [asdict(entry) | {"at": time(entry.at)} for entry in world.account.charges],
-        "webhooks": [asdict(entry) | {"at": time(entry.at)} for entry in world.webhooks.attempts],
+        "requests": [request(entry) for entry in simulation.requests],
+        "charges": [asdict(entry) | {"at": time(entry.at)} for entry in simulation.account.charges],
+        "webhooks": [asdict(entry) | {"at": time(entry.at)} for entry in simulation.webhooks.attempts],
     }
 
 
-def faults(world: World) -> list[dict[str, Any]]:
-    """Show the faults in waiting."""
+def faults(simulation: Simulation) -> list[dict[str, Any]]:
+    """Return the injected faults."""
     return [
         {
             "fault": injected.fault.value,
@@ -110,10 +110,10 @@ def faults(world: World) -> list[dict[str, Any]]:
             "accepted": injected.accepted,
             "duration_seconds": injected.duration.total_seconds() if injected.duration else None,
         }
-        for injected in world.faults.waiting
+        for injected in simulation.faults.waiting
     ]
 
 
 def time(at: datetime) -> str:
-    """Write a time as JavaScript reads it: ISO 8601, UTC, with a ``Z``."""
+    """Return a time that JavaScript can read: ISO 8601, UTC, with a `Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

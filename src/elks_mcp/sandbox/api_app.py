@@ -1,4 +1,4 @@
-"""The ASGI app of the API: reads a request, writes it down, lets faults happen, answers."""
+"""The ASGI app of the API: records each request, applies injected faults, and answers."""
 
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -10,41 +10,41 @@ from starlette.types import Receive, Scope, Send
 
 from elks_mcp.sandbox import api
 from elks_mcp.sandbox.clock import first_of
+from elks_mcp.sandbox.damage import Loss, damage_answer
 from elks_mcp.sandbox.faults import Fault, InjectedFault
 from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest
-from elks_mcp.sandbox.spoil import Loss, spoil
-from elks_mcp.sandbox.world import World
+from elks_mcp.sandbox.simulation import Simulation
 
 _WAITING = {Fault.HANG, Fault.LATENCY, Fault.ACCEPT_LATE}
 IN_PROCESS = "elks_mcp.sandbox.in_process"
-"""Key in an ASGI scope's extensions: whoever calls understands ``ConnectionLostError``."""
+"""Key in an ASGI scope's extensions: the caller handles `ConnectionLostError`."""
 
 
 class ConnectionLostError(Exception):
-    """The client gets no whole answer; ``loss`` says in which way."""
+    """The client does not get a complete answer; `loss` says how it was lost."""
 
     def __init__(self, loss: Loss) -> None:
         super().__init__(loss.name)
         self.loss = loss
 
 
-class Door:
-    """Where requests to ``/a1`` come in."""
+class ApiApp:
+    """The ASGI app for `/a1`."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request."""
-        self._world.catch_up()
+        self._simulation.catch_up()
         request = await self._read(scope, receive)
-        injected = self._world.faults.take(request)
+        injected = self._simulation.faults.take(request)
         if injected is None or injected.arrives:
-            self._world.requests.append(request)
+            self._simulation.requests.append(request)
         answer = await self._answer(request, injected, receive)
         if isinstance(answer, ApiAnswer):
             request.status, request.error = answer.status, answer.error
-        await _write(answer, self._world.clock.now(), scope, send)
+        await _write(answer, self._simulation.clock.now(), scope, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -55,8 +55,8 @@ class Door:
             path=scope["path"],
             query=_parse_form(scope["query_string"]),
             form=_parse_form(body) if is_form else {},
-            at=self._world.clock.now(),
-            authorised=self._world.account.authorises(headers.get("authorization", "")),
+            at=self._simulation.clock.now(),
+            authorised=self._simulation.account.authorises(headers.get("authorization", "")),
         )
 
     async def _answer(
@@ -74,29 +74,29 @@ class Door:
             return Loss.DROPPED
         if honest is None and injected.fault is Fault.LATENCY:
             honest = self._answer_honestly(request)
-        return spoil(injected, honest or api.not_found())
+        return damage_answer(injected, honest or api.not_found())
 
     def _answer_honestly(self, request: ApiRequest, *, history_lag: timedelta = timedelta(0)) -> ApiAnswer:
-        return api.answer(self._world, request, self._world.clock.now(), history_lag=history_lag)
+        return api.answer(self._simulation, request, self._simulation.clock.now(), history_lag=history_lag)
 
     async def _accept_late(
         self, request: ApiRequest, injected: InjectedFault, receive: Receive
     ) -> ApiAnswer | Loss:
-        """Put the request on the network's agenda, where nothing that becomes of its client can undo it."""
+        """Schedule the request as an event of the network, which happens even if the client is gone."""
         answers: list[ApiAnswer] = []
-        self._world.network.steps.add(
+        self._simulation.network.steps.add(
             request.at + (injected.duration or timedelta(0)),
-            lambda at: answers.append(api.answer(self._world, request, at)),
+            lambda at: answers.append(api.answer(self._simulation, request, at)),
         )
         await self._wait(injected, receive)
-        self._world.catch_up()
-        return spoil(injected, answers[0]) if answers else Loss.DROPPED
+        self._simulation.catch_up()
+        return damage_answer(injected, answers[0]) if answers else Loss.DROPPED
 
     async def _wait(self, injected: InjectedFault, receive: Receive) -> bool:
-        """Wait as long as the fault wants; tell whether the client is still there and nobody shut us down."""
+        """Wait as long as the fault says; return False if the client left or the sandbox shuts down."""
         if injected.fault not in _WAITING:
             return True
-        clock, closing = self._world.clock, self._world.closing
+        clock, closing = self._simulation.clock, self._simulation.closing
         gone = partial(_disconnected, receive)
         if injected.duration is None:
             await first_of(closing.wait, gone)
@@ -128,9 +128,9 @@ def _parse_form(encoded: bytes) -> dict[str, str]:
 
 
 async def _write(answer: ApiAnswer | Loss, now: datetime, scope: Scope, send: Send) -> None:
-    """Send *answer*. What is lost is raised in process; over a socket the server drops the connection.
+    """Send `answer`; a lost one raises an error in process or drops the connection of a socket.
 
-    Date is the sandbox's own: a server's would tell the time of the machine, which can be another.
+    The Date header has the sandbox's time. A server would add the machine's, which can differ.
     """
     if IN_PROCESS in scope.get("extensions", {}):
         if isinstance(answer, Loss):
@@ -138,7 +138,7 @@ async def _write(answer: ApiAnswer | Loss, now: datetime, scope: Scope, send: Se
         if answer.cut_at is not None:
             raise ConnectionLostError(Loss.CUT)
     if isinstance(answer, Loss):
-        # A server cannot be told to hang up. A body that is promised and never sent makes it do so.
+        # ASGI cannot close a connection, but a server closes it if the announced body is not sent.
         answer = ApiAnswer(200, b" ", "application/json", cut_at=0)
     headers = {
         "date": format_datetime(now, usegmt=True),

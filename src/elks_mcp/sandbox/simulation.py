@@ -1,4 +1,4 @@
-"""One sandbox's whole state, and its time."""
+"""The state of one sandbox, and the events that change it as time passes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,8 +9,8 @@ import anyio
 import httpx2
 
 from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
-from elks_mcp.sandbox.agenda import Agenda
 from elks_mcp.sandbox.clock import SimulatedClock, first_of
+from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.network import Network, Step
 from elks_mcp.sandbox.provider import Rules
@@ -18,11 +18,11 @@ from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.webhooks import Webhooks
 
 
-class World:
-    """Everything there is in a sandbox, and nothing of how it is reached.
+class Simulation:
+    """The state of a sandbox, independent of HTTP.
 
-    What is due happens when somebody looks (``catch_up``), so the answers are right with no task running.
-    Webhooks are the exception, for they take time: they go out in ``settle``, which ``running`` calls.
+    Due events happen when the state is read (`catch_up`), so that answers are right without a running task.
+    Webhooks take time, so they are sent only by `settle`, which `running` calls.
     """
 
     def __init__(
@@ -39,24 +39,24 @@ class World:
         self._first_balance = account.balance
         self._changed = anyio.Event()
         self._settling = anyio.Lock()
-        self._steps: Agenda[Step] = Agenda(self._wake)
-        self.webhooks = Webhooks(rules, webhook_transport, Agenda(self._wake), webhook_ports)
+        self._steps: EventQueue[Step] = EventQueue(self._wake)
+        self.webhooks = Webhooks(rules, webhook_transport, EventQueue(self._wake), webhook_ports)
         self.network = Network(rules, account, own, self._steps, self.webhooks)
         self.faults = Faults()
         self.requests: list[ApiRequest] = []
         self.closing = anyio.Event()
 
     def catch_up(self) -> None:
-        """Let everything happen that is due by the clock, webhooks apart."""
+        """Carry out all due events except webhooks."""
         while self._steps.is_due(self.clock.now()):
             at, step = self._steps.pop()
             step(at)
 
     async def settle(self) -> None:
-        """Let everything happen that is due by the clock, in order, webhooks and their retries included."""
+        """Carry out all due events in order, including webhooks and their retries."""
         async with self._settling:
             while True:
-                now, posts = self.clock.now(), self.webhooks.agenda
+                now, posts = self.clock.now(), self.webhooks.queue
                 if self._steps.is_due(now) and not posts.is_due(self._steps.next_at or now):
                     at, step = self._steps.pop()
                     step(at)
@@ -67,7 +67,7 @@ class World:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Let things happen by themselves while inside, as the clock goes on."""
+        """Carry out events as they become due, while the context lasts."""
         async with anyio.create_task_group() as group:
             group.start_soon(self._drive)
             try:
@@ -77,12 +77,12 @@ class World:
                 group.cancel_scope.cancel()
 
     def release(self) -> None:
-        """Let go of every request that hangs, as a server does that shuts down: its connection is dropped."""
+        """Drop the connection of every hanging request, as a server that shuts down does."""
         closing, self.closing = self.closing, anyio.Event()
         closing.set()
 
     def reset(self) -> None:
-        """Go back to how the sandbox began, first balance included; only the time stays."""
+        """Return to the initial state, including the balance; only the time stays."""
         self.network.clear()
         self.webhooks.clear()
         self.faults.clear()
@@ -98,7 +98,7 @@ class World:
 
     @property
     def _next_at(self) -> datetime | None:
-        times = [at for at in (self._steps.next_at, self.webhooks.agenda.next_at) if at]
+        times = [at for at in (self._steps.next_at, self.webhooks.queue.next_at) if at]
         return min(times, default=None)
 
     async def _drive(self) -> None:
