@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import counted, measure_columns, say, show_recipient, show_size, show_time
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import put_question
@@ -22,16 +23,21 @@ from elks_mcp.store.admin import OrderAdmin, OrderRecord
 _DIGITS = 4
 
 
-def approve(configuration: Configuration, number: str) -> int:
-    """Show what waits, and mark it as approved if a person types the recipient's last digits; 0 if it is.
+@click.command()
+@click.argument("approval", metavar="A-…", callback=lambda _, __, raw: raw.strip().upper())
+@with_settings()
+def approve(configuration: Configuration, approval: str) -> int:
+    """Agree to a text that waits for a person.
 
-    Raises:
-        NotApproved: there is no terminal, so nobody knows that it is a person who types.
-        NotFound: there is no state, or no such order in it.
+    Shows the text, its recipient and its price, and wants the last four digits of the recipient's number
+    typed. It needs a terminal and no credentials, and sends nothing itself: the server that asked does,
+    within seconds, or when it starts next.
+
+    Exit code 0 if the text is approved, 1 if it is not.
     """
     _require_terminal()
     state = State(configuration)
-    filed = state.ask(lambda database: OrderAdmin(database).get(number))
+    filed = state.ask(lambda database: OrderAdmin(database).get(approval))
     if filed.order.state is not OrderState.WAITING or filed.approved:
         return _report(filed)
     if not _agrees(filed.order):
@@ -40,8 +46,10 @@ def approve(configuration: Configuration, number: str) -> int:
     return _report(state.ask(lambda database: OrderAdmin(database).approve(filed.order.id)))
 
 
-def list_pending(configuration: Configuration) -> int:
-    """List what waits for a person, or after a person's yes for a server; 0, also if there is nothing."""
+@click.command()
+@with_settings()
+def pending(configuration: Configuration) -> int:
+    """List the texts that wait for a person, and why."""
     state = State(configuration)
     if not state.exists:
         say(state.absence)

@@ -9,6 +9,8 @@ import click
 from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
+from elks_mcp.cli.options import shared_options
+
 _PHONE = "070-174 06 14"
 """A handset of the sandbox that answers (docs/sandbox.md)."""
 
@@ -25,7 +27,14 @@ class _Unexpected(Exception):
     """A step did not come out as it should."""
 
 
-def run() -> int:
+@click.command()
+@shared_options
+def demo() -> None:
+    """Watch an MCP client text a simulated phone through this server."""
+    sys.exit(_run())
+
+
+def _run() -> int:
     """Show the server at work; 0 if all went as it should."""
     click.echo(
         "An MCP client starts elks-mcp with ELKS_SANDBOX=true and talks to it over stdio, as Claude would."

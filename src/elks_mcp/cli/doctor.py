@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_settings import Check, compare_numbers, find_obstacle, list_faults, list_slips
+from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import counted, say, show_account, show_username
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
@@ -48,8 +49,10 @@ _HELLO = {
 }
 
 
-def run(configuration: Configuration) -> int:
-    """Print what was found; 0 if nothing is wrong, 1 if something is."""
+@click.command()
+@with_settings(tolerant=True)
+def doctor(configuration: Configuration) -> int:
+    """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
     click.echo(f"elks-mcp {version('elks-mcp')}, Python {platform.python_version()}, mcp {version('mcp')}")
     return anyio.run(_examine, configuration)
 

@@ -4,12 +4,14 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from io import StringIO
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
+from elks_mcp.cli.options import STATE_DIR, find_option, shared_options
 from elks_mcp.cli.output import say
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import ENV_FILE, Configuration, default_state_dir, is_set, read
@@ -17,62 +19,32 @@ from elks_mcp.settings.parsers import read_folder, read_text
 from elks_mcp.settings.problems import SettingProblem, Unreadable, explain_problems
 from elks_mcp.store.private_files import is_open_to_all
 
-STATE_DIR = "--state-dir"
-_STATE_DIR, _ENV_FILE = "elks_mcp.state_dir", "elks_mcp.env_file"
-F = TypeVar("F", bound=Callable[..., Any])
 
+def with_settings(*, tolerant: bool = False) -> Callable[[Callable[..., int]], Callable[..., NoReturn]]:
+    """Make a command of a function that takes the settings, then its parameters, and returns the exit code.
 
-def _remember_folder(context: click.Context, _: click.Parameter, folder: Path | None) -> None:
-    if folder is not None:
-        context.meta[_STATE_DIR] = folder
-
-
-def _remember_file(context: click.Context, _: click.Parameter, file: Path | None) -> None:
-    if file is not None:
-        context.meta[_ENV_FILE] = file
-
-
-_env_file = click.option(
-    "--env-file",
-    type=click.Path(path_type=Path),
-    expose_value=False,
-    callback=_remember_file,
-    help="Read settings from this file too; the environment wins.",
-)
-_state_dir = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    expose_value=False,
-    callback=_remember_folder,
-    help="The state directory of the server that is meant. Default: ELKS_STATE_DIR, or where this system "
-    "keeps a user's data.",
-)
-
-
-def in_state_dir(command: F) -> F:
-    """Add `--env-file` and `--state-dir` to a command or a group.
-
-    Every command and every group has them, so each works before and after the command's name; the last one
-    counts.
+    The command gets `--env-file` and `--state-dir`. What went wrong is one line: with code 2 where the
+    settings are at fault, else with 1. Only a command that is `tolerant` is given settings with faults.
     """
-    return _env_file(_state_dir(command))
 
+    def decorate(work: Callable[..., int]) -> Callable[..., NoReturn]:
+        @shared_options
+        @click.pass_context
+        @wraps(work)
+        def command(context: click.Context, /, **parameters: Any) -> NoReturn:
+            configuration = read_options(context)
+            if not tolerant:
+                _stop_if(configuration.faults)
+            try:
+                code = work(configuration, **parameters)
+            except ElksError as error:
+                say(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
+                code = 2 if isinstance(error, Misconfigured) else 1
+            sys.exit(code)
 
-def act(context: click.Context, work: Callable[[Configuration], int], *, tolerant: bool = False) -> NoReturn:
-    """Do the work of a command with its settings, and end with its exit code.
+        return command
 
-    What went wrong is one line: with code 2 where the settings are at fault, else with 1. Only a command
-    that is `tolerant` is given a configuration with faults.
-    """
-    configuration = read_options(context)
-    if not tolerant:
-        _stop_if(configuration.faults)
-    try:
-        code = work(configuration)
-    except ElksError as error:
-        say(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
-        code = 2 if isinstance(error, Misconfigured) else 1
-    sys.exit(code)
+    return decorate
 
 
 def find_state_dir(context: click.Context) -> Path:
@@ -97,8 +69,8 @@ def read_options(context: click.Context) -> Configuration:
 
     What cannot be read is told by `Configuration.faults`.
     """
-    configuration = read_configuration(context.meta.get(_ENV_FILE))
-    if not (folder := context.meta.get(_STATE_DIR)):
+    configuration = read_configuration(find_option(context, "--env-file"))
+    if not (folder := find_option(context, STATE_DIR)):
         return configuration
     try:
         named = {"state_dir": read_folder(folder)}

@@ -12,6 +12,8 @@ from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from elks_mcp.app import open_app
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import port_option
 from elks_mcp.cli.sockets import BACKLOG, listen
 from elks_mcp.cli.startup_warnings import warn
 from elks_mcp.cli.tokens import is_any_valid
@@ -56,12 +58,17 @@ class _HttpServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(configuration: Configuration, host: str, port: int) -> int:
-    """Serve until a signal stops it; 0 then.
+@click.command()
+@click.option("--http", is_flag=True, required=True, help="Over HTTP, for many clients.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where it listens.")
+@port_option(8046)
+@with_settings()
+def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> int:  # noqa: ARG001
+    """Serve over HTTP, at /mcp, until it is stopped.
 
-    Raises:
-        Misconfigured: it may not listen there, or lacks the key it needs.
-        click.ClickException: the port is taken.
+    Of what 46elks tells (ELKS_PUBLIC_URL) it hears at /hooks. /healthz says whether it runs, /readyz whether
+    it can do its work, /metrics has figures. Once a token was made (`elks-mcp token new`), every client has
+    to show one; only then does it listen elsewhere than on this machine.
     """
     if not is_local(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(

@@ -6,6 +6,10 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import phone_argument, shared_options
 from elks_mcp.cli.output import counted, say, show_moment
 from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
@@ -18,8 +22,22 @@ from elks_mcp.store.opt_outs import OptOutRecord, OptOuts
 _LONGEST_REASON = 200
 
 
-def list_all(configuration: Configuration) -> int:
-    """List who opted out, then whose opt-out was lifted; return 0, also if nobody did."""
+@click.group("opt-outs", invoke_without_command=True)
+@shared_options
+@click.pass_context
+def opt_outs(context: click.Context) -> None:
+    """See who gets no texts, and record it by hand.
+
+    It holds for every account of the state. Without a command: list.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_opt_outs)
+
+
+@opt_outs.command("list")
+@with_settings()
+def list_opt_outs(configuration: Configuration) -> int:
+    """List who opted out, and whose opt-out was lifted; of each number the last digits."""
     state = State(configuration)
     if not state.exists:
         say(state.absence)
@@ -32,13 +50,16 @@ def list_all(configuration: Configuration) -> int:
     return 0
 
 
-def add(configuration: Configuration, raw: str, reason: str) -> int:
-    """Record that a number opted out; return 0.
+_reason = click.option("--reason", default="", help="Where you know it from: 'she told me at the till'.")
 
-    Raises:
-        InvalidInput: it is not a phone number, or the reason is too long.
-    """
-    number, reason = parse_number(raw, configuration.settings.policy().home), _read_reason(reason)
+
+@opt_outs.command("add")
+@phone_argument
+@_reason
+@with_settings()
+def add_opt_out(configuration: Configuration, phone: str, reason: str) -> int:
+    """Record that a number opted out by other means than a text."""
+    number, reason = parse_number(phone, configuration.settings.policy().home), _read_reason(reason)
     added = State(configuration).ask_or_make(lambda database: OptOuts(database).add([number], reason))
     if added:
         say(f"{number.e164} has opted out: no texts go there.")
@@ -47,13 +68,16 @@ def add(configuration: Configuration, raw: str, reason: str) -> int:
     return 0
 
 
-def remove(configuration: Configuration, raw: str, reason: str) -> int:
-    """Let a number be texted again, and record why; return 1 if it had not opted out.
+@opt_outs.command("remove")
+@phone_argument
+@click.option("--reason", required=True, help="Why the number may be texted again. It is recorded.")
+@with_settings()
+def remove_opt_out(configuration: Configuration, phone: str, reason: str) -> int:
+    """Let a number be texted again, whose opt-out was a mistake or was taken back.
 
-    Raises:
-        InvalidInput: it is not a phone number, or there is no reason.
+    It also ends that the latest text from the number counts as a possible opt-out.
     """
-    number, reason = parse_number(raw, configuration.settings.policy().home), _read_reason(reason)
+    number, reason = parse_number(phone, configuration.settings.policy().home), _read_reason(reason)
     if not reason:
         raise InvalidInput("The reason is empty.", hint="Say why the number may be texted again.")
     if not State(configuration).ask(lambda database: OptOuts(database).remove(number, reason)):
@@ -63,14 +87,18 @@ def remove(configuration: Configuration, raw: str, reason: str) -> int:
     return 0
 
 
-def import_file(configuration: Configuration, path: Path, reason: str) -> int:
-    """Record every number of a file; return 1 if a line could not be used. All others are recorded.
+@opt_outs.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_reason
+@with_settings()
+def import_opt_outs(configuration: Configuration, file: Path, reason: str) -> int:
+    """Record all numbers of a file: one a line, or a CSV file with the number in its first column.
 
-    Raises:
-        InvalidInput: the file cannot be read.
+    A line that cannot be used is named with its number, and the others are recorded. Exit code 1 if there is
+    such a line.
     """
-    reason = _read_reason(reason) or f"imported from {path.name}"[:_LONGEST_REASON]
-    lines = _read_lines(path, configuration.settings.policy().home)
+    reason = _read_reason(reason) or f"imported from {file.name}"[:_LONGEST_REASON]
+    lines = _read_lines(file, configuration.settings.policy().home)
     numbers = list(dict.fromkeys(each.number for each in lines if each.number))
     added = (
         State(configuration).ask_or_make(lambda database: OptOuts(database).add(numbers, reason))

@@ -2,6 +2,10 @@
 
 from datetime import tzinfo
 
+import click
+
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import shared_options
 from elks_mcp.cli.output import (
     measure_columns,
     say,
@@ -20,9 +24,26 @@ from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
 from elks_mcp.store.db.transactions import Database
 
+_order_id = click.argument("number", metavar="O-…", callback=lambda _, __, raw: raw.strip().upper())
 
+
+@click.group(invoke_without_command=True)
+@shared_options
+@click.pass_context
+def outbox(context: click.Context) -> None:
+    """See what is on its way out, and decide about it.
+
+    Without a command: list.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_orders)
+
+
+@outbox.command("list", short_help="List orders, without their texts.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many.")
+@with_settings()
 def list_orders(configuration: Configuration, limit: int) -> int:
-    """List orders, those first that something has to be done about; 0, also if there are none."""
+    """List orders, without their texts; what is unfinished or unknown first."""
     state = State(configuration)
     if not state.exists:
         say(state.absence)
@@ -37,29 +58,38 @@ def list_orders(configuration: Configuration, limit: int) -> int:
     return 0
 
 
+@outbox.command()
+@_order_id
+@with_settings()
 def show(configuration: Configuration, number: str) -> int:
-    """Show all about one order; its text only while somebody still has to do something about it."""
+    """Show all about one order.
+
+    The text is shown while it may still be needed; once an order is settled it is gone.
+    """
     filed = State(configuration).ask(lambda database: OrderAdmin(database).get(number))
     say("\n".join([*_facts(filed, configuration.settings.time_zone), *_text(filed.order)]))
     return 0
 
 
+@outbox.command()
+@_order_id
+@with_settings()
 def cancel(configuration: Configuration, number: str) -> int:
-    """Cancel an order that is not on the wire yet.
-
-    Raises:
-        Refused: it is too late.
-    """
+    """Cancel an order that waits or is queued. What is on the wire cannot be called back."""
     order = State(configuration).ask(lambda database: OrderAdmin(database).cancel(number))
     say(f"{order.id} is cancelled: it is not sent.")
     return 0
 
 
+@outbox.command(short_help="Say what became of an order that is unknown.")
+@_order_id
+@click.option("--sent/--not-sent", required=True, help="What you found out, in 46elks' history or by asking.")
+@with_settings()
 def resolve(configuration: Configuration, number: str, *, sent: bool) -> int:
-    """Put down what became of an unknown order, by what a person found out.
+    """Say what became of an order that is unknown.
 
-    Raises:
-        Refused: it is not unknown.
+    No machine sends an unknown order again, since it may have gone out. Look at 46elks.com under SMS
+    history, or ask the recipient, and say it here. An order in doubt is still being looked into.
     """
     order = State(configuration).ask(lambda database: OrderAdmin(database).resolve(number, sent=sent))
     if sent:
@@ -69,8 +99,13 @@ def resolve(configuration: Configuration, number: str, *, sent: bool) -> int:
     return 0
 
 
+@outbox.command()
+@with_settings()
 def resume(configuration: Configuration) -> int:
-    """Let texts go out again where sending is paused; 0, also if it is not."""
+    """Go on sending where that is paused.
+
+    A server looks by itself, twice a minute, whether credentials or money are mended; this tells it at once.
+    """
     state = State(configuration)
     pauses = state.ask(lambda database: OrderAdmin(database).resume()) if state.exists else []
     for pause in pauses:

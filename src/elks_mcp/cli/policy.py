@@ -1,18 +1,21 @@
 """`elks-mcp policy`: what may be sent now, as the tool explain_policy tells it."""
 
 import anyio
+import click
 
 from elks_mcp.answers.policy import describe_policy
+from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.settings import Configuration
 
 
-def run(configuration: Configuration) -> int:
-    """Say what is allowed now.
+@click.command()
+@with_settings()
+def policy(configuration: Configuration) -> int:
+    """Say what may be sent now, and why.
 
-    Raises:
-        StateUnavailable, Misconfigured: there is state, and it cannot be read.
+    Each rule with the variable that changes it, and what is left of the budget. It changes nothing.
     """
     anyio.run(_explain, configuration)
     return 0

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import phone_argument, yes_option
 from elks_mcp.cli.output import counted, say, show_username
 from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
@@ -15,14 +17,17 @@ from elks_mcp.settings import Configuration
 from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
 
-def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:
-    """Remove what is held about a number, after a yes; 0 if nothing is held any more.
+@click.command()
+@phone_argument
+@yes_option
+@with_settings()
+def forget(configuration: Configuration, phone: str, *, yes: bool) -> int:
+    """Remove what is held about a phone number.
 
-    Raises:
-        InvalidInput: it is no number, or nobody can be asked.
-        Refused: something to it is unfinished.
+    Orders lose the number, the text, 46elks' id and all hashes; what they cost stays. That the number
+    opted out stays too, as a keyed hash, so that nothing is sent there.
     """
-    number, state = _read(configuration, raw), State(configuration)
+    number, state = _read(configuration, phone), State(configuration)
     if not state.exists:
         say(state.absence)
         return 0
@@ -38,13 +43,12 @@ def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:
     return 0
 
 
-def export(configuration: Configuration, raw: str) -> int:
-    """Print all that is held about a number, as JSON.
-
-    Raises:
-        InvalidInput: it is no number.
-    """
-    number, state = _read(configuration, raw), State(configuration)
+@click.command()
+@phone_argument
+@with_settings()
+def export(configuration: Configuration, phone: str) -> int:
+    """Print all that is held about a phone number, as JSON."""
+    number, state = _read(configuration, phone), State(configuration)
     held = state.ask(lambda database: PersonalData(database).list_stored(number)) if state.exists else []
     opt_out = (
         state.ask(lambda database: PersonalData(database).find_opt_out(number)) if state.exists else None

@@ -10,6 +10,8 @@ from pathlib import Path
 import click
 import uvicorn
 
+from elks_mcp.cli.environment import find_state_dir
+from elks_mcp.cli.options import port_option, shared_options
 from elks_mcp.cli.sockets import listen
 from elks_mcp.sandbox import Sandbox
 
@@ -39,6 +41,35 @@ Ctrl-C stops it, and forgets everything."""
 _NO_WEBHOOKS = "none; name the port of your program with --webhook-port"
 
 
+@click.command()
+@port_option(4646)
+@click.option(
+    "--webhook-port",
+    "webhook_ports",
+    multiple=True,
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    help="A port of this machine that webhooks may go to. May be given several times.",
+)
+@click.option(
+    "--password", "only_password", is_flag=True, help="Print the API password, and do nothing else."
+)
+@shared_options
+@click.pass_context
+def sandbox(
+    context: click.Context, *, port: int, webhook_ports: tuple[int, ...], only_password: bool
+) -> None:
+    """Run a simulated 46elks, with phones to look at in the browser.
+
+    Its API password is made once, and kept in the state directory.
+    """
+    folder = find_state_dir(context)
+    if only_password:
+        click.echo(_find_or_make_password(folder))
+    else:
+        _run(port, webhook_ports, folder)
+
+
 class _SandboxServer(uvicorn.Server):
     """A server that lets go of requests that hang when it is stopped."""
 
@@ -51,7 +82,7 @@ class _SandboxServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
+def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
     """Serve the sandbox on this machine until it is stopped; *folder* is the state directory.
 
     Raises:
@@ -74,15 +105,6 @@ def run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
         )
         with suppress(KeyboardInterrupt):
             _SandboxServer(config, box).run([listener])
-
-
-def print_password(folder: Path) -> None:
-    """Print the API password of this user's sandbox, for scripts.
-
-    Raises:
-        click.ClickException: it cannot be kept.
-    """
-    click.echo(_find_or_make_password(folder))
 
 
 def _find_or_make_password(folder: Path) -> str:

@@ -7,6 +7,8 @@ import anyio
 import click
 
 from elks_mcp.app import App
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import shared_options
 from elks_mcp.cli.output import say, show_moment
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import Scope
@@ -15,15 +17,46 @@ from elks_mcp.settings import Configuration
 from elks_mcp.store.tokens import Tokens
 
 
-def make(configuration: Configuration, name: str, scopes: Sequence[str], agent: str) -> int:
-    """Make a token and print it, and nothing else, on standard output."""
+@click.group()
+@shared_options
+def token() -> None:
+    """Make, list and revoke the tokens of clients.
+
+    For `elks-mcp serve --http`. It takes the settings of that server; the tokens are its account's.
+    """
+
+
+@token.command("new")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(["read", "send", "metrics"]),
+    help="read: see the account's texts, the inbox too. send: send, and follow what was sent. metrics: read "
+    "/metrics, and nothing else. May be given several times.",
+)
+@click.option("--agent", default="", help="Which assistant the token is for. Default: NAME.")
+@with_settings()
+def new_token(configuration: Configuration, name: str, scopes: Sequence[str], agent: str) -> int:
+    """Make a token for a client, and print it: once.
+
+    Tokens of one agent are one caller: they share orders, idempotency keys, limits, and which strangers'
+    texts were shown. Tokens of two agents share none of these. If one assistant has two tokens, a reader
+    and a sender, give both the same --agent. Otherwise a stranger's text that is read with one token does
+    not hold back what is sent with the other (`tainted`).
+
+    Several tokens can have one name, so that one can replace another.
+    """
+    agent = agent or name
     if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", each) for each in (name, agent)):
         raise InvalidInput(
             "A name has letters from a to z, digits, dots, dashes and underscores; 64 at most."
         )
 
     async def work(tokens: Tokens) -> int:
-        token = await tokens.make(name, frozenset(map(Scope, scopes)), agent)
+        made = await tokens.make(name, frozenset(map(Scope, scopes)), agent)
         say(
             f"A token for {name}, scopes: {_in_words(scopes)}. It is shown once; clients send it as", err=True
         )
@@ -33,14 +66,16 @@ def make(configuration: Configuration, name: str, scopes: Sequence[str], agent: 
             err=True,
         )
         say("shown (`tainted`): give the tokens of one assistant the same --agent.", err=True)
-        click.echo(token)
+        click.echo(made)
         return 0
 
     return _run(configuration, work)
 
 
-def list_all(configuration: Configuration) -> int:
-    """List the tokens, revoked ones too; none of them can be shown."""
+@token.command("list")
+@with_settings()
+def list_tokens(configuration: Configuration) -> int:
+    """List the tokens: their numbers, names and scopes."""
 
     async def work(tokens: Tokens) -> int:
         issued, known = await tokens.list_all(), await tokens.list_valid()
@@ -62,8 +97,11 @@ def list_all(configuration: Configuration) -> int:
     return _run(configuration, work)
 
 
-def revoke(configuration: Configuration, which: str) -> int:
-    """Revoke a token by its number, or all of a name."""
+@token.command("revoke")
+@click.argument("which", metavar="NAME|T-…")
+@with_settings()
+def revoke_token(configuration: Configuration, which: str) -> int:
+    """Revoke all tokens of a name, or the one by its number."""
 
     async def work(tokens: Tokens) -> int:
         for each in await tokens.revoke(which):

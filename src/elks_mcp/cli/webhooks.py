@@ -6,6 +6,8 @@ import anyio
 import click
 
 from elks_mcp.app import App, hook_address
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import shared_options, yes_option
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import OwnNumber
@@ -13,9 +15,22 @@ from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
 from elks_mcp.settings import Configuration
 
+_own_phone = click.argument("phone", required=False, default="")
 
-def show(configuration: Configuration) -> int:
-    """Print the addresses, which hold secrets, and what each number does with incoming texts now."""
+
+@click.group()
+@shared_options
+def webhooks() -> None:
+    """See and set where 46elks tells of incoming texts.
+
+    For `elks-mcp serve --http` with ELKS_PUBLIC_URL. It takes the settings of that server.
+    """
+
+
+@webhooks.command("show")
+@with_settings()
+def show_webhooks(configuration: Configuration) -> int:
+    """Print the addresses, with their secrets, and what your numbers do now."""
 
     async def work(app: App) -> int:
         url = _public_url(configuration)
@@ -30,10 +45,18 @@ def show(configuration: Configuration) -> int:
     return _run(configuration, work)
 
 
-def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: bool) -> int:
-    """Have incoming texts of a number told here, after a yes; 0 if they are.
+@webhooks.command("set")
+@_own_phone
+@click.option("--new-secret", is_flag=True, help="At a new address. The old one is heard until the next one.")
+@yes_option
+@with_settings()
+def set_webhooks(configuration: Configuration, phone: str, *, new_secret: bool, yes: bool) -> int:
+    """Have incoming texts told to this server.
 
-    `new_secret`: at another address; the one before goes on being heard until that is done once more.
+    Of ELKS_PHONE_NUMBER, or the number of the account that is named. What it did before is shown first.
+
+    After --new-secret both addresses are heard, for incoming texts and for delivery reports; do it once more,
+    and the first is not. An account with several numbers: set the others too.
     """
 
     async def work(app: App) -> int:
@@ -47,8 +70,12 @@ def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: b
     return _run(configuration, work)
 
 
-def clear(configuration: Configuration, phone: str, *, yes: bool) -> int:
-    """Have incoming texts of a number told to nobody, after a yes; 0 if they are not."""
+@webhooks.command("clear")
+@_own_phone
+@yes_option
+@with_settings()
+def clear_webhooks(configuration: Configuration, phone: str, *, yes: bool) -> int:
+    """Have incoming texts told to nobody. They stay in 46elks' history."""
 
     async def work(app: App) -> int:
         ours = await hook_address(_public_url(configuration), app.storage, "sms")
