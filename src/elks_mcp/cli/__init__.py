@@ -1,6 +1,5 @@
 """The front door for people: `elks-mcp` and its commands."""
 
-import gc
 import io
 import sys
 from importlib.metadata import version
@@ -9,6 +8,7 @@ import click
 
 from elks_mcp.cli.lazy_group import LazyGroup
 from elks_mcp.cli.options import shared_options
+from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import diverted
 
 _EXPLANATION = """\
@@ -62,14 +62,13 @@ def commands(context: click.Context) -> None:
     Without a command it is the MCP server, on standard input and output.
     """
     if context.invoked_subcommand is not None:
-        gc.enable()  # which `main` switched off while loading
         if isinstance(sys.stdout, io.TextIOWrapper):  # a Windows pipe cannot hold every character
             sys.stdout.reconfigure(errors="replace")
         return
     if sys.stdin.isatty():
         click.echo(_EXPLANATION)
         return
-    with diverted():
+    with collection_paused(), diverted():
         from elks_mcp.cli.environment import read_options  # noqa: PLC0415  (loads what only the server needs)
         from elks_mcp.cli.stdio import serve  # noqa: PLC0415
 

@@ -1,6 +1,5 @@
 """`elks-mcp serve --http`: the server that many share, under uvicorn."""
 
-import gc
 import signal
 import socket
 from types import FrameType
@@ -21,6 +20,7 @@ from elks_mcp.domain.limits import per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.web.asgi import HttpApp, is_local
@@ -44,11 +44,10 @@ class _HttpServer(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        with collection_paused():
+            await super().startup(sockets)
         for each in sockets or ():
             each.listen(BACKLOG)  # uvicorn made the queue as short as the number accepted at once
-        gc.collect()
-        gc.freeze()  # what is there now stays: to look through it again and again costs a twentieth of a call
 
     async def on_tick(self, counter: int) -> bool:
         return self._web.has_failed or await super().on_tick(counter)

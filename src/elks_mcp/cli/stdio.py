@@ -1,6 +1,5 @@
 """The MCP server on standard input and output."""
 
-import gc
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import anyio
 
 from elks_mcp.cli.startup_warnings import warn
 from elks_mcp.runtime import logs
+from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import divert_for_good, diverted
 from elks_mcp.settings import Configuration
 
@@ -21,14 +21,12 @@ def serve(configuration: Configuration) -> None:
     A configuration that cannot be read does not end the server: clients show the answer to a call, and hide
     why a server ended. It then answers every call with the reason, and does nothing else.
     """
-    with diverted():
+    with collection_paused(), diverted():
         from elks_mcp.mcp_server.unreadable import run_stdio  # noqa: PLC0415  (whatever loads here may print)
 
         logs.set_up(configuration.settings.log_level)
         warn(configuration)
         server = _build(configuration)
-    gc.freeze()
-    gc.enable()
     # A read of standard input cannot be broken off, so an interrupt could only wait for the client.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
