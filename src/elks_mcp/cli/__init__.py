@@ -1,4 +1,4 @@
-"""The front door for people: `elks-mcp` and its commands."""
+"""The command line: `elks-mcp` and its commands."""
 
 import io
 import sys
@@ -12,38 +12,41 @@ from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import diverted
 
 _EXPLANATION = """\
-elks-mcp is an MCP server: a program like Claude, VS Code or Cursor starts it and talks to it.
-Started by hand it has nobody to talk to. What you can do here:
+elks-mcp is an MCP server: a client such as Claude, VS Code or Cursor starts it and talks to it.
+You started it by hand, so it has no client. Commands you can use here:
 
-  elks-mcp demo       watch it text a simulated phone, in a few seconds, without an account
-  elks-mcp doctor     check what is configured
-  elks-mcp policy     see what may be sent now, and which variable changes that
-  elks-mcp pending    see what waits for your yes; `elks-mcp approve` gives it
-  elks-mcp outbox     see what is on its way out
-  elks-mcp sandbox    run a simulated 46elks, with phones to look at, in your browser
-  elks-mcp --help     everything
+  elks-mcp demo       send a text to a simulated phone, in a few seconds, without an account
+  elks-mcp doctor     check the configuration
+  elks-mcp policy     show what may be sent now, and which variable changes it
+  elks-mcp pending    list the texts that wait for your approval; `elks-mcp approve` approves one
+  elks-mcp outbox     list the orders: texts that wait, are being sent, or were sent
+  elks-mcp sandbox    run a simulated 46elks, whose phones you see in your browser
+  elks-mcp --help     list all commands
 
-To let your client start it, see the README's "Set up".
+To let your client start elks-mcp, see "Set up" in the README.
 """
 
 
 _COMMANDS = {
-    "approve": ("elks_mcp.cli.approval:approve", "Agree to a text that waits for a person."),
-    "demo": ("elks_mcp.cli.demo:demo", "Watch an MCP client text a simulated phone through this server."),
+    "approve": ("elks_mcp.cli.approval:approve", "Approve a text that waits for a person."),
+    "demo": ("elks_mcp.cli.demo:demo", "Watch an MCP client send a text to a simulated phone."),
     "doctor": ("elks_mcp.cli.doctor:doctor", "Check what is configured, and whether 46elks accepts it."),
-    "export": ("elks_mcp.cli.privacy:export", "Print all that is held about a phone number, as JSON."),
-    "forget": ("elks_mcp.cli.privacy:forget", "Remove what is held about a phone number."),
-    "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "See who gets no texts, and record it by hand."),
-    "outbox": ("elks_mcp.cli.orders:outbox", "See what is on its way out, and decide about it."),
+    "export": ("elks_mcp.cli.privacy:export", "Print everything stored about a phone number, as JSON."),
+    "forget": (
+        "elks_mcp.cli.privacy:forget",
+        "Delete what is stored about a phone number, except its opt-out.",
+    ),
+    "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
+    "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
     "pending": ("elks_mcp.cli.approval:pending", "List the texts that wait for a person, and why."),
-    "policy": ("elks_mcp.cli.policy:policy", "Say what may be sent now, and why."),
+    "policy": ("elks_mcp.cli.policy:policy", "Show what may be sent now, and why."),
     "sandbox": (
         "elks_mcp.cli.sandbox:sandbox",
-        "Run a simulated 46elks, with phones to look at in the browser.",
+        "Run a simulated 46elks, whose phones you see in a browser.",
     ),
-    "serve": ("elks_mcp.cli.http:serve", "Serve over HTTP, at /mcp, until it is stopped."),
-    "token": ("elks_mcp.cli.tokens:token", "Make, list and revoke the tokens of clients."),
-    "webhooks": ("elks_mcp.cli.webhooks:webhooks", "See and set where 46elks tells of incoming texts."),
+    "serve": ("elks_mcp.cli.http:serve", "Serve MCP over HTTP, at /mcp, until stopped."),
+    "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
+    "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
 }
 
 
@@ -57,12 +60,12 @@ _COMMANDS = {
 @shared_options
 @click.pass_context
 def commands(context: click.Context) -> None:
-    """Text through 46elks from an AI assistant. Unofficial.
+    """Send texts through 46elks from an AI assistant. Unofficial.
 
-    Without a command it is the MCP server, on standard input and output.
+    Without a command, elks-mcp is the MCP server, on standard input and output.
     """
     if context.invoked_subcommand is not None:
-        if isinstance(sys.stdout, io.TextIOWrapper):  # a Windows pipe cannot hold every character
+        if isinstance(sys.stdout, io.TextIOWrapper):  # the encoding of a Windows pipe lacks characters
             sys.stdout.reconfigure(errors="replace")
         return
     if sys.stdin.isatty():

@@ -20,7 +20,7 @@ from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_settings import Check, compare_numbers, find_obstacle, list_faults, list_slips
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.output import counted, say, show_account, show_username
+from elks_mcp.cli.output import say, show_account, show_username
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
 from elks_mcp.domain.doubts import explain_quiet
@@ -28,6 +28,7 @@ from elks_mcp.domain.models import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, SenderId
 from elks_mcp.domain.policy import largest_price
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
 from elks_mcp.store.admin import OrderAdmin
@@ -50,7 +51,7 @@ _HELLO = {
 
 
 @click.command()
-@with_settings(tolerant=True)
+@with_settings(even_invalid=True)
 def doctor(configuration: Configuration) -> int:
     """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
     click.echo(f"elks-mcp {version('elks-mcp')}, Python {platform.python_version()}, mcp {version('mcp')}")
@@ -157,28 +158,30 @@ async def _state(configuration: Configuration) -> list[Check]:
     state, settings = State(configuration), configuration.settings
     weak = explain_quiet(settings.quiet_period, settings.timeout)
     checks = [Check("note", f"{weak}.")] if weak else []
-    if obstacle := find_obstacle(state.place.folder):
-        return [*checks, Check("fail", f"State cannot be kept in {state.whereabouts}: {obstacle}")]
+    if obstacle := find_obstacle(state.location.folder):
+        return [*checks, Check("fail", f"State cannot be kept in {state.description}: {obstacle}")]
     try:
-        if state.place.folder:
-            check_folder(state.place.folder)
+        if state.location.folder:
+            check_folder(state.location.folder)
         if not state.exists:
             when = (
-                "forgotten when the server ends" if state.place.folder is None else "made when it is needed"
+                "forgotten when the server ends"
+                if state.location.folder is None
+                else "made when it is needed"
             )
-            return [*checks, Check("ok", f"State is in {state.whereabouts}; it is {when}.")]
-        checks += await state.ask_soon(partial(_look_into, state.whereabouts))
-        accounts = await state.ask_soon(partial(examine_accounts, settings.account))
+            return [*checks, Check("ok", f"State is in {state.description}; it is {when}.")]
+        checks += await state.query_async(partial(_look_into, state.description))
+        accounts = await state.query_async(partial(examine_accounts, settings.account))
         return [*checks, *(Check("note", each) for each in accounts)]
     except ElksError as error:
-        return [*checks, Check("fail", f"State is in {state.whereabouts}. {error.explain()}")]
+        return [*checks, Check("fail", f"State is in {state.description}. {error.explain()}")]
 
 
 async def _look_into(whereabouts: str, database: Database) -> list[Check]:
     admin = OrderAdmin(database)
     counts, pauses = await admin.count(), await admin.list_pauses()
     unfinished = sum(number for state, number in counts.items() if state in UNFINISHED)
-    what = f"{await admin.describe()}; {counted(unfinished, 'order')} unfinished"
+    what = f"{await admin.describe()}; {format_count(unfinished, 'order')} unfinished"
     checks = [Check("ok", f"State is in {whereabouts} ({what}).")]
     if unknown := counts.get(OrderState.UNKNOWN):
         checks.append(

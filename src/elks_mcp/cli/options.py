@@ -13,14 +13,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 def shared_options(command: F) -> F:
     """Add `--env-file` and `--state-dir` to a command or a group.
 
-    Every command and every group has them, so each works before and after the command's name; the last one
-    counts.
+    Every command and group has both, so that each works before and after the command's name. The last value
+    given counts.
     """
     return _env_file(_state_dir(command))
 
 
 def find_option(context: click.Context, option: str) -> Path | None:
-    """Return the value of a shared option, wherever it was given; None if it was not."""
+    """Return the value of a shared option, or None if it was given at no place."""
     value: Path | None = context.meta.get(_key(option))
     return value
 
@@ -39,27 +39,30 @@ _env_file = click.option(
     type=click.Path(path_type=Path),
     expose_value=False,
     callback=_remember,
-    help="Read settings from this file too; the environment wins.",
+    help="Also read settings from this file. Environment variables override it.",
 )
 _state_dir = click.option(
     STATE_DIR,
     type=click.Path(file_okay=False, path_type=Path),
     expose_value=False,
     callback=_remember,
-    help="The state directory of the server that is meant. Default: ELKS_STATE_DIR, or where this system "
-    "keeps a user's data.",
+    help="The state directory of the server. Default: ELKS_STATE_DIR, or this user's data directory.",
 )
 
 phone_argument = click.argument(
     "phone", nargs=-1, required=True, callback=lambda _, __, words: " ".join(words)
 )
-"""A phone number; unquoted spaces in it are kept."""
+"""A phone number. It may contain spaces, also without quotation marks."""
 
-yes_option = click.option("--yes", is_flag=True, help="Do not ask first.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 def port_option(default: int) -> Callable[[F], F]:
     """Return the option for the port that a server listens on."""
     return click.option(
-        "--port", default=default, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
+        "--port",
+        default=default,
+        show_default=True,
+        type=click.IntRange(0, 65535),
+        help="The port to listen on. 0: any free port.",
     )

@@ -1,4 +1,4 @@
-"""`elks-mcp policy`: what may be sent now, as the tool explain_policy tells it."""
+"""`elks-mcp policy`: what may be sent now, as in the answer of the tool explain_policy."""
 
 import anyio
 import click
@@ -13,9 +13,9 @@ from elks_mcp.settings import Configuration
 @click.command()
 @with_settings()
 def policy(configuration: Configuration) -> int:
-    """Say what may be sent now, and why.
+    """Show what may be sent now, and why.
 
-    Each rule with the variable that changes it, and what is left of the budget. It changes nothing.
+    Lists each rule with the variable that changes it, and what is left of the budget. Changes nothing.
     """
     anyio.run(_explain, configuration)
     return 0

@@ -1,4 +1,4 @@
-"""Numbers, durations and times as text, written the same way in every answer, question and command."""
+"""Numbers, durations and times as text, for answers, questions and commands."""
 
 from datetime import datetime, timedelta, tzinfo
 
@@ -13,7 +13,10 @@ def format_count(number: int, noun: str) -> str:
 
 
 def format_duration(duration: timedelta) -> str:
-    """Return a duration in seconds, minutes or hours, rounded down: 27 minutes. One below 0 counts as 0."""
+    """Return a duration in its largest unit, rounded down: 59 seconds, 27 minutes, 25 hours.
+
+    A negative duration counts as 0 seconds.
+    """
     seconds = max(0, int(duration.total_seconds()))
     if seconds < _MINUTE:
         return format_count(seconds, "second")

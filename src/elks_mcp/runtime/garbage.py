@@ -1,4 +1,4 @@
-"""When Python looks for garbage: not while modules load, and never among the objects they made."""
+"""Garbage collection: paused while modules load, and never among the objects they made."""
 
 import gc
 from collections.abc import Iterator
