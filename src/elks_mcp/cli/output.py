@@ -1,4 +1,4 @@
-"""Output of commands: text that is safe for a terminal, and short forms of orders and accounts."""
+"""Output of commands: text made safe for a terminal, and orders and accounts in short."""
 
 import os
 import sys

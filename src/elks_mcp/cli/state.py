@@ -29,7 +29,7 @@ class State:
 
     @property
     def description(self) -> str:
-        """The location, for people. The URL of a database is left out, since it can contain a password."""
+        """The location, for people, without a database's URL, which can contain a password."""
         if self.location.url:
             return "the PostgreSQL that ELKS_DATABASE_URL names"
         return str(self.location.folder) if self.location.folder else "memory (ELKS_SANDBOX)"

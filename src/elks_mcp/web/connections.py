@@ -51,7 +51,7 @@ def raise_descriptor_limit() -> int:
 
 
 def count_allowed(descriptors: int) -> int:
-    """Return how many connections may be open: `descriptors` less a reserve, at least half of them."""
+    """Return how many connections `descriptors` allow: all but a reserve, at least half."""
     return max(descriptors - _RESERVED, descriptors // 2)
 
 
