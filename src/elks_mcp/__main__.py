@@ -1,24 +1,22 @@
 """The command `elks-mcp`, and `python -m elks_mcp`."""
 
-import gc
 import os
 import sys
 
+from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import diverted
 
 
 def main() -> None:
-    """Run the command line. Nothing printed while it is loaded may reach the protocol."""
-    # Nothing that is loaded is ever garbage, and looking through it is a sixth of the time to start.
-    gc.disable()
-    with diverted():
-        from elks_mcp.cli import commands  # noqa: PLC0415  (after the guard stands)
-    heard = True
+    """Run the command line. What a module prints while it loads goes to standard error."""
+    with collection_paused(), diverted():
+        from elks_mcp.cli import commands  # noqa: PLC0415  (loads with standard output diverted)
+    pipe_is_closed = False
     try:
         commands()
     except* BrokenPipeError:
-        heard = False
-    if not heard:  # whoever read our output has had enough, as in `elks-mcp doctor | head`
+        pipe_is_closed = True
+    if pipe_is_closed:  # the reader of our output stopped reading, as in `elks-mcp doctor | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 

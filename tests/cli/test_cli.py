@@ -62,7 +62,7 @@ def test_in_a_terminal_it_explains_itself_instead_of_waiting() -> None:
     os.close(ours)
     os.close(theirs)
     assert done.returncode == 0
-    assert "Started by hand it has nobody to talk to." in done.stdout
+    assert "You started it by hand, so it has no client." in done.stdout
     assert "elks-mcp demo" in done.stdout
 
 
@@ -325,7 +325,9 @@ def sandbox(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[htt
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             assert process.stdout
-            told = "".join(iter(process.stdout.readline, "Ctrl-C stops it, and forgets everything.\n"))
+            told = "".join(
+                iter(process.stdout.readline, "Ctrl-C stops the sandbox and discards all its data.\n")
+            )
             said = [
                 re.search(pattern, told)
                 for pattern in (r"(http://127\.0\.0\.1:\d+)", r"username +(\S+)", r"password +(\S+)")

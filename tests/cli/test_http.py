@@ -110,7 +110,7 @@ async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_t
 
         refused = await ask("serve --http --port 0 --host 0.0.0.0")
         assert (refused.exit_code, "elks-mcp token new" in refused.stderr) == (2, True)
-        assert "There is no token" in (await ask("token list")).stdout
+        assert "There are no tokens" in (await ask("token list")).stdout
         made = await ask("token new anna --scope send")
         token = made.stdout.strip()
         assert re.fullmatch(r"elks_mcp_[\w-]{43}", token)
@@ -125,7 +125,7 @@ async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_t
                 ]
             assert [each.status_code == 401 for each in answers] == [True, False]
         listed = (await ask("token list")).stdout
-        assert re.fullmatch(r"T-\w{6}  anna  agent anna  send  made \S+ \S+ \+00:00\n", listed)
+        assert re.fullmatch(r"T-\w{6}  anna  agent anna  send  created \S+ \S+ \+00:00\n", listed)
         revoked = await ask(f"token revoke {listed.split()[0]}")
         assert (revoked.exit_code, "of anna is revoked" in revoked.stdout) == (0, True)
         assert ", revoked " in (await ask("token list")).stdout
@@ -139,7 +139,7 @@ async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_t
 @pytest.mark.parametrize("name", ["", "å", "a b", "a" * 65, "-a"])
 def test_a_token_has_a_name_that_can_be_typed_and_shown(name: str) -> None:
     ended = tell(["token", "new", "--scope", "read", "--", name], {"ELKS_SANDBOX": "true"})
-    assert (ended.exit_code, "A name has letters" in ended.stderr) == (1, True)
+    assert (ended.exit_code, "A name of a token or agent has" in ended.stderr) == (1, True)
 
 
 async def test_a_token_is_for_an_agent_and_its_maker_is_told_what_that_means(tmp_path: Path) -> None:
@@ -148,16 +148,16 @@ async def test_a_token_is_for_an_agent_and_its_maker_is_told_what_that_means(tmp
     assert "share" in help_.stdout
     making = ["token", "new", "reader", "--scope", "read", "--agent", "assistant"]
     made = await anyio.to_thread.run_sync(tell, making, environ)
-    assert "Only tokens of the same agent share orders, limits, and whose texts were" in made.stderr
+    assert "Only tokens of the same agent share orders, limits, and the record of" in made.stderr
     listed = await anyio.to_thread.run_sync(tell, ["token", "list"], environ)
-    assert "  reader  agent assistant  read  made " in listed.stdout
+    assert "  reader  agent assistant  read  created " in listed.stdout
     wrong = await anyio.to_thread.run_sync(tell, [*making[:-1], "a b"], environ)
-    assert (wrong.exit_code, "A name has letters" in wrong.stderr) == (1, True)
+    assert (wrong.exit_code, "A name of a token or agent has" in wrong.stderr) == (1, True)
 
 
 def test_no_token_can_be_made_for_what_is_in_memory_only() -> None:
     ended = tell(["token", "new", "anna", "--scope", "read"], {"ELKS_SANDBOX": "true"})
-    assert (ended.exit_code, "no token can be made" in ended.stderr) == (2, True)
+    assert (ended.exit_code, "no token can be created" in ended.stderr) == (2, True)
     ended = tell(["token", "list"], {"ELKS_STATE_DIR": "nowhere"})
     assert (ended.exit_code, "ELKS_API_USERNAME" in ended.stderr) == (2, True)
 
@@ -178,19 +178,19 @@ async def test_webhooks_are_shown_set_after_a_yes_and_cleared(tmp_path: Path) ->
         assert shown.exit_code == 0
         found = re.search(r"https://sms\.example\.com/hooks/[0-9a-f]{64}/sms", shown.stdout)
         assert found
-        assert f"{box.number} now: incoming texts are told to nobody" in shown.stdout
+        assert f"{box.number} now: incoming texts are forwarded to no address" in shown.stdout
         kept = await ask("webhooks set", "n\n")
         assert (kept.exit_code, "Nothing was changed." in kept.stdout) == (1, True)
         assert box._simulation.own.sms_url == ""
         done = await ask("webhooks set", "y\n")
         assert (done.exit_code, box._simulation.own.sms_url) == (0, found[0])
-        assert "Nothing is to be changed." in (await ask("webhooks set --yes")).stdout
-        assert "told to this server" in (await ask("webhooks show")).stdout
+        assert "Nothing needs to be changed." in (await ask("webhooks set --yes")).stdout
+        assert "forwarded to this server" in (await ask("webhooks show")).stdout
         for _ in range(3):  # a no changes nothing, the secret neither
             assert (await ask("webhooks set --new-secret", "n\n")).exit_code == 1
         assert found[0] in (await ask("webhooks show")).stdout
         renewed = await ask("webhooks set --new-secret --yes")
-        assert (renewed.exit_code, "told to this server" in renewed.stdout) == (0, True)
+        assert (renewed.exit_code, "forwarded to this server" in renewed.stdout) == (0, True)
         assert re.fullmatch(r"https://sms\.example\.com/hooks/[0-9a-f]{64}/sms", box._simulation.own.sms_url)
         assert box._simulation.own.sms_url != found[0]
         cleared = await ask("webhooks clear --yes")

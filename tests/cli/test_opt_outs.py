@@ -39,7 +39,7 @@ def test_p6_what_a_person_records_is_refused_with_its_reason_until_a_person_take
     tmp_path: Path,
 ) -> None:
     added = tell(tmp_path, "opt-outs", "add", "070-174", "06", "05", "--reason", "she told me at the till")
-    assert (added.exit_code, added.output) == (0, f"{PHONE} has opted out: no texts go there.\n")
+    assert (added.exit_code, added.output) == (0, f"{PHONE} has opted out and gets no more texts.\n")
     [refused] = send(tmp_path, PHONE)
     assert "Refused by opted_out: The recipient opted out on" in refused
     assert 'as a person recorded: "she told me at the till".' in refused
@@ -60,15 +60,15 @@ def test_a_removal_wants_a_reason_and_somebody_who_opted_out(tmp_path: Path) -> 
     blank = tell(tmp_path, "opt-outs", "remove", PHONE, "--reason", "  ")
     assert (blank.exit_code, "The reason is empty." in blank.stderr) == (1, True)
     other = tell(tmp_path, "opt-outs", "remove", OTHER, "--reason", "x")
-    assert (other.exit_code, other.output) == (1, f"{OTHER} has not opted out; nothing was changed.\n")
+    assert (other.exit_code, other.output) == (1, f"{OTHER} has not opted out. Nothing was changed.\n")
     assert "opted_out" in send(tmp_path, PHONE)[0]
     again = tell(tmp_path, "opt-outs", "add", PHONE, "--reason", "x")
-    assert again.output == f"{PHONE} had opted out before; nothing was changed.\n"
+    assert again.output == f"{PHONE} had already opted out. Nothing was changed.\n"
 
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     folder = tmp_path / "none"
-    assert "nothing was ever ordered there" in tell(folder, "opt-outs", "list").output
+    assert "no text was ever ordered there" in tell(folder, "opt-outs", "list").output
     assert tell(folder, "opt-outs", "remove", PHONE, "--reason", "x").exit_code == 1
     assert tell(folder, "opt-outs", "add", "hello").exit_code == 1
     assert not folder.exists()
@@ -93,7 +93,7 @@ def test_a_list_is_taken_as_people_have_it(tmp_path: Path, content: bytes) -> No
     file.write_bytes(content)
     done = tell(tmp_path / "state", "opt-outs", "import", str(file))
     assert done.exit_code == 0, done.output
-    assert "2 numbers recorded as opted out; 0 had opted out before." in done.output
+    assert "2 numbers recorded as opted out; 0 had already opted out." in done.output
     refused = send(tmp_path / "state", PHONE, OTHER, THIRD)
     assert ["opted_out" in each for each in refused] == [True, True, False]
     assert '"imported from list.csv"' in refused[0]
@@ -109,7 +109,7 @@ def test_of_a_list_every_line_that_cannot_be_used_is_named_and_the_others_are_re
     named = [line.split(":")[0] for line in done.stderr.splitlines()]
     assert named == ["Line 2", "Line 3", "Line 4", "Line 6"]
     assert "can be read as" in done.stderr
-    assert "2 numbers recorded as opted out; 0 had opted out before." in done.stdout
+    assert "2 numbers recorded as opted out; 0 had already opted out." in done.stdout
     assert "4 lines could not be used" in done.stdout
     assert ["opted_out" in each for each in send(tmp_path / "state", PHONE, OTHER)] == [True, True]
 
@@ -119,7 +119,7 @@ def test_an_empty_list_or_one_of_headings_records_nobody(tmp_path: Path) -> None
         file = tmp_path / "list.txt"
         file.write_text(content)
         done = tell(tmp_path / "state", "opt-outs", "import", str(file))
-        assert (done.exit_code, done.output.endswith("0 had opted out before.\n")) == (0, True)
+        assert (done.exit_code, done.output.endswith("0 had already opted out.\n")) == (0, True)
     assert not (tmp_path / "state").exists()
 
 
@@ -128,9 +128,9 @@ def test_an_opt_out_is_exported_and_survives_that_its_number_is_forgotten(tmp_pa
     exported = json.loads(tell(tmp_path, "export", PHONE).stdout)
     assert (exported["opt_out"]["opted_out"], exported["opt_out"]["reason"]) == (True, "Annas syster")
     forgotten = tell(tmp_path, "forget", PHONE, "--yes")
-    assert "The number opted out. That stays" in forgotten.output
+    assert "The number opted out. The opt-out stays" in forgotten.output
     assert files_with(tmp_path, "Annas") == []
-    assert "(number not kept)  opted out" in tell(tmp_path, "opt-outs").output
+    assert "(number not stored)  opted out" in tell(tmp_path, "opt-outs").output
     assert "opted_out" in send(tmp_path, PHONE)[0]
 
 

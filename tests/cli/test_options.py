@@ -31,7 +31,9 @@ ARGUMENTS = {
 
 
 def _walk(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from _walk(command, *above, name)
         if not isinstance(command, click.Group) or command.invoke_without_command:
@@ -84,3 +86,12 @@ def test_the_help_of_every_command_names_both_options() -> None:
     for path in chain(_walk(commands), [(), ("webhooks",), ("token",)]):
         told = CliRunner().invoke(commands, (*path, "--help"))
         assert ("--env-file" in told.output, "--state-dir" in told.output) == (True, True), path
+
+
+def test_the_short_help_that_is_shown_without_a_command_loaded_is_the_commands_own() -> None:
+    told = CliRunner().invoke(commands, ("--help",)).output
+    context = click.Context(commands)
+    for name in commands.list_commands(context):
+        command = commands.get_command(context, name)
+        assert command
+        assert f"  {name:<8}  {command.get_short_help_str(100)}\n" in told

@@ -175,7 +175,7 @@ def test_a_person_at_a_terminal_approves_by_the_last_four_digits(location: State
         f"End of the text: 2 lines, 25 characters. It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK.\n\n"
     )
     assert (
-        "Approved. A running server sends it at once, else the next that starts within 1 hour."
+        "Approved. A running server sends it now; otherwise the next that starts within 1 hour does."
         in terminal.shown
     )
     approved = find(location, order)
@@ -190,7 +190,10 @@ def test_a_wrong_answer_changes_nothing(location: StateLocation, typed: str) -> 
     with at_terminal("approve", order.approval, "--state-dir", str(location.folder), environ={}) as terminal:
         terminal.read_until(QUESTION).type(typed)
         assert terminal.finish() == 1
-    assert "Not approved: those are not its last four digits. Nothing was changed." in terminal.shown
+    assert (
+        "Not approved: these are not the last four digits of the number. Nothing was changed."
+        in terminal.shown
+    )
     assert find(location, order) == order
 
 
@@ -262,7 +265,7 @@ def test_line_feeds_do_not_move_recipient_and_price_off_the_screen_p2(location: 
         f"End of the text: 601 lines, {characters} characters. "
         f"It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK."
     )
-    assert (empty, prompt) == ("", "To let it go, ")
+    assert (empty, prompt) == ("", "To approve it, ")
 
 
 def test_a_reason_that_quotes_a_text_has_no_row_that_begins_like_ours_p2(location: StateLocation) -> None:
@@ -313,7 +316,7 @@ def test_a_program_cannot_approve(location: StateLocation, piped: str, typed: st
     order = do(location, wait_one)
     done = tell(location, "approve", order.approval, typed=f"{typed}\n")
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "Approving takes a person at a terminal; here standard input or output is none." in done.stderr
+    assert "Approval needs a person at a terminal. Standard input or output is not a terminal." in done.stderr
     environ = {"ELKS_STATE_DIR": str(location.folder)}
     with started_at_terminal("approve", order.approval, environ=environ, piped=piped) as terminal:
         assert terminal.finish() == 1
@@ -339,21 +342,21 @@ def test_what_cannot_be_approved_is_said_to_be_by_its_state(location: StateLocat
     change_rows(location, f"update orders set due_at = 1 where id = '{expired.id}'")  # noqa: S608
     assert approve_at_terminal(location, expired.approval or "") == (
         1,
-        f"It cannot be approved any more: {expired.id} is expired: Nobody agreed in time.\n",
+        f"It can no longer be approved: {expired.id} is expired: Nobody agreed in time.\n",
     )
     do(location, lambda store: OrderAdmin(store.database).approve(order.id))
     code, shown = approve_at_terminal(location, order.approval)
-    assert (code, shown.startswith("Approved. A running server sends it at once")) == (0, True)
+    assert (code, shown.startswith("Approved. A running server sends it now")) == (0, True)
     do(location, lambda store: store.orders.release_approved(allow))
     assert approve_at_terminal(location, order.approval) == (
         0,
-        f"It was approved before: {order.id} is queued.\n",
+        f"It was already approved: {order.id} is queued.\n",
     )
     tell(location, "outbox", "cancel", order.id)
     code, shown = approve_at_terminal(location, order.approval)
     assert (code, shown) == (
         1,
-        f"It cannot be approved any more: {order.id} is cancelled: A person cancelled it.\n",
+        f"It can no longer be approved: {order.id} is cancelled: A person cancelled it.\n",
     )
 
 
@@ -501,7 +504,7 @@ def test_cancelling_says_whether_it_was_in_time(location: StateLocation) -> None
     assert f"{claim.order_id} is sending; only what waits or is queued can be cancelled." in done.stderr
     waiting = do(location, lambda store: wait_one(store, "Två"))
     done = tell(location, "outbox", "cancel", waiting.id)
-    assert (done.exit_code, done.output) == (0, f"{waiting.id} is cancelled: it is not sent.\n")
+    assert (done.exit_code, done.output) == (0, f"{waiting.id} is cancelled. It will not be sent.\n")
     assert find(location, waiting).state is OrderState.CANCELLED
 
 
@@ -535,7 +538,7 @@ def test_a_person_has_to_say_which(location: StateLocation) -> None:
 def test_a_pause_is_ended_by_hand(location: StateLocation) -> None:
     do(location, lambda store: store.queue.pause(PauseReason.NO_FUNDS, MINUTE))
     assert "Ended: Sending is paused (no funds)" in tell(location, "outbox", "resume").output
-    assert tell(location, "outbox", "resume").output == "Nothing is paused.\n"
+    assert tell(location, "outbox", "resume").output == "Sending is not paused.\n"
     assert do(location, lambda store: store.queue.find_pause()) is None
 
 
@@ -568,8 +571,8 @@ def test_a_number_is_forgotten_after_a_yes(location: StateLocation) -> None:
     with at_terminal("forget", "070-174 06 05", environ=environ) as terminal:
         terminal.read_until("[y/N]").type("y")
         assert terminal.finish() == 0
-    assert f"{PHONE.e164} is forgotten in 1 order." in terminal.shown
-    assert "The number opted out. That stays" in terminal.shown
+    assert f"{PHONE.e164} was deleted from 1 order." in terminal.shown
+    assert "The number opted out. The opt-out stays" in terminal.shown
     assert files_with(location.folder or Path(), PHONE.e164) == []
 
 
@@ -582,7 +585,7 @@ def test_nobody_is_asked_where_nobody_is(location: StateLocation) -> None:
     done = tell(location, "forget", PHONE.e164, "--yes")
     assert (done.exit_code, "opted out" in done.output) == (0, False)
     assert files_with(location.folder or Path(), PHONE.e164) == []
-    assert tell(location, "forget", PHONE.e164).output == f"Nothing is held about {PHONE.e164}.\n"
+    assert tell(location, "forget", PHONE.e164).output == f"Nothing is stored about {PHONE.e164}.\n"
 
 
 def test_a_number_with_unfinished_texts_is_not_forgotten(location: StateLocation) -> None:

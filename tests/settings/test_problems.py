@@ -181,7 +181,10 @@ async def test_several_values_that_cannot_be_read_are_all_told(era: Era) -> None
     [
         (None, "cannot be read: No such file or directory."),
         ("ELKS_SANDBOX=true\n".encode("utf-16-le"), "cannot be read: it is not UTF-8; save it as UTF-8."),
-        (b"ELKS_SANDBOX=true\nELKS_MAX_PARTS 1\n", "is NAME=value; see line 2."),
+        (
+            b"ELKS_SANDBOX=true\nELKS_MAX_PARTS 1\n",
+            "must have the form NAME=value on every line; see line 2.",
+        ),
     ],
 )
 async def test_a_file_of_settings_that_cannot_be_read_is_told_to_every_call(

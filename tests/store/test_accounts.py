@@ -258,7 +258,7 @@ async def test_p5_the_doctor_names_an_unknown_account_and_tokens_of_others(tmp_p
         assert "note  This state does not know the account" in told
         assert "note  1 token for other accounts (agent, for " in told
         listed = await do("token list", strange)
-        assert "There is no token for this account, and nobody may call /mcp without one" in listed
+        assert "There are no tokens for this account, so all requests to /mcp are refused" in listed
         assert "Not valid here: agent, for " in listed
         assert "does not know" not in await do("doctor", strange), "the command before opened it"
         assert token not in calm + told + listed

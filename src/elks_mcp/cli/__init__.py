@@ -1,140 +1,79 @@
-"""The front door for people: `elks-mcp` and its commands."""
+"""The command line: `elks-mcp` and its commands."""
 
-import gc
 import io
 import sys
 from importlib.metadata import version
 
 import click
 
-from elks_mcp.cli.by_hand import BY_HAND
-from elks_mcp.cli.environment import act, find_state_dir, in_state_dir, read_options
+from elks_mcp.cli.lazy_group import LazyGroup
+from elks_mcp.cli.options import shared_options
+from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import diverted
 
 _EXPLANATION = """\
-elks-mcp is an MCP server: a program like Claude, VS Code or Cursor starts it and talks to it.
-Started by hand it has nobody to talk to. What you can do here:
+elks-mcp is an MCP server: a client such as Claude, VS Code or Cursor starts it and talks to it.
+You started it by hand, so it has no client. Commands you can use here:
 
-  elks-mcp demo       watch it text a simulated phone, in a few seconds, without an account
-  elks-mcp doctor     check what is configured
-  elks-mcp policy     see what may be sent now, and which variable changes that
-  elks-mcp pending    see what waits for your yes; `elks-mcp approve` gives it
-  elks-mcp outbox     see what is on its way out
-  elks-mcp sandbox    run a simulated 46elks, with phones to look at, in your browser
-  elks-mcp --help     everything
+  elks-mcp demo       send a text to a simulated phone, in a few seconds, without an account
+  elks-mcp doctor     check the configuration
+  elks-mcp policy     show what may be sent now, and which variable changes it
+  elks-mcp pending    list the texts that wait for your approval; `elks-mcp approve` approves one
+  elks-mcp outbox     list the orders: texts that wait, are being sent, or were sent
+  elks-mcp sandbox    run a simulated 46elks, whose phones you see in your browser
+  elks-mcp --help     list all commands
 
-To let your client start it, see the README's "Set up".
+To let your client start elks-mcp, see "Set up" in the README.
 """
 
 
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+_COMMANDS = {
+    "approve": ("elks_mcp.cli.approval:approve", "Approve a text that waits for a person."),
+    "demo": ("elks_mcp.cli.demo:demo", "Watch an MCP client send a text to a simulated phone."),
+    "doctor": ("elks_mcp.cli.doctor:doctor", "Check what is configured, and whether 46elks accepts it."),
+    "export": ("elks_mcp.cli.privacy:export", "Print everything stored about a phone number, as JSON."),
+    "forget": (
+        "elks_mcp.cli.privacy:forget",
+        "Delete what is stored about a phone number, except its opt-out.",
+    ),
+    "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
+    "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
+    "pending": ("elks_mcp.cli.approval:pending", "List the texts that wait for a person, and why."),
+    "policy": ("elks_mcp.cli.policy:policy", "Show what may be sent now, and why."),
+    "sandbox": (
+        "elks_mcp.cli.sandbox:sandbox",
+        "Run a simulated 46elks, whose phones you see in a browser.",
+    ),
+    "serve": ("elks_mcp.cli.http:serve", "Serve MCP over HTTP, at /mcp, until stopped."),
+    "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
+    "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(version("elks-mcp"), prog_name="elks-mcp")
-@in_state_dir
+@shared_options
 @click.pass_context
 def commands(context: click.Context) -> None:
-    """Text through 46elks from an AI assistant. Unofficial.
+    """Send texts through 46elks from an AI assistant. Unofficial.
 
-    Without a command it is the MCP server, on standard input and output.
+    Without a command, elks-mcp is the MCP server, on standard input and output.
     """
     if context.invoked_subcommand is not None:
-        gc.enable()  # which `main` switched off while loading
-        if isinstance(sys.stdout, io.TextIOWrapper):  # a Windows pipe cannot hold every character
+        if isinstance(sys.stdout, io.TextIOWrapper):  # the encoding of a Windows pipe lacks characters
             sys.stdout.reconfigure(errors="replace")
         return
     if sys.stdin.isatty():
         click.echo(_EXPLANATION)
         return
-    with diverted():
-        from elks_mcp.cli.stdio import serve  # noqa: PLC0415  (loads what only the server needs)
+    with collection_paused(), diverted():
+        from elks_mcp.cli.environment import read_options  # noqa: PLC0415  (loads what only the server needs)
+        from elks_mcp.cli.stdio import serve  # noqa: PLC0415
 
         configuration = read_options(context)
     serve(configuration)
-
-
-@commands.command()
-@in_state_dir
-def demo() -> None:
-    """Watch an MCP client text a simulated phone through this server."""
-    from elks_mcp.cli.demo import run  # noqa: PLC0415
-
-    sys.exit(run())
-
-
-@commands.command()
-@click.option(
-    "--port", default=4646, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
-)
-@click.option(
-    "--webhook-port",
-    "webhook_ports",
-    multiple=True,
-    metavar="PORT",
-    type=click.IntRange(1, 65535),
-    help="A port of this machine that webhooks may go to. May be given several times.",
-)
-@click.option(
-    "--password", "only_password", is_flag=True, help="Print the API password, and do nothing else."
-)
-@in_state_dir
-@click.pass_context
-def sandbox(
-    context: click.Context, *, port: int, webhook_ports: tuple[int, ...], only_password: bool
-) -> None:
-    """Run a simulated 46elks, with phones to look at in the browser.
-
-    Its API password is made once, and kept in the state directory.
-    """
-    from elks_mcp.cli.sandbox import print_password, run  # noqa: PLC0415
-
-    folder = find_state_dir(context)
-    if only_password:
-        print_password(folder)
-    else:
-        run(port, webhook_ports, folder)
-
-
-@commands.command()
-@click.option("--http", is_flag=True, required=True, help="Over HTTP, for many clients.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where it listens.")
-@click.option(
-    "--port", default=8046, show_default=True, type=click.IntRange(0, 65535), help="0: any free one."
-)
-@in_state_dir
-@click.pass_context
-def serve(context: click.Context, *, http: bool, host: str, port: int) -> None:  # noqa: ARG001
-    """Serve over HTTP, at /mcp, until it is stopped.
-
-    Of what 46elks tells (ELKS_PUBLIC_URL) it hears at /hooks. /healthz says whether it runs, /readyz whether
-    it can do its work, /metrics has figures. Once a token was made (`elks-mcp token new`), every client has
-    to show one; only then does it listen elsewhere than on this machine.
-    """
-    from elks_mcp.cli.http import serve as run  # noqa: PLC0415
-
-    act(context, lambda configuration: run(configuration, host, port))
-
-
-@commands.command()
-@in_state_dir
-@click.pass_context
-def doctor(context: click.Context) -> None:
-    """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
-    from elks_mcp.cli.doctor import run  # noqa: PLC0415
-
-    act(context, run, tolerant=True)
-
-
-@commands.command()
-@in_state_dir
-@click.pass_context
-def policy(context: click.Context) -> None:
-    """Say what may be sent now, and why.
-
-    Each rule with the variable that changes it, and what is left of the budget. It changes nothing.
-    """
-    from elks_mcp.cli.policy import run  # noqa: PLC0415
-
-    act(context, run)
-
-
-for _command in BY_HAND:
-    commands.add_command(_command)

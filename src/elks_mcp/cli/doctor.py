@@ -27,7 +27,8 @@ from elks_mcp.cli.doctor_settings import (
     list_values,
     list_wrong_names,
 )
-from elks_mcp.cli.output import counted, say, show_account
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.output import say, show_account
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
 from elks_mcp.domain.doubts import explain_short_quiet_period
@@ -35,6 +36,7 @@ from elks_mcp.domain.models import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy, largest_price
 from elks_mcp.domain.setting import write_value
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin
@@ -56,8 +58,10 @@ _INITIALIZE = {
 }
 
 
-def run(configuration: Configuration) -> int:
-    """Print what each check found; return the exit code: 1 if a check failed, else 0."""
+@click.command()
+@with_settings(even_invalid=True)
+def doctor(configuration: Configuration) -> int:
+    """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
     click.echo(f"elks-mcp {version('elks-mcp')}, Python {platform.python_version()}, mcp {version('mcp')}")
     return anyio.run(_print_checks, configuration)
 
@@ -118,36 +122,36 @@ async def _check_state(configuration: Configuration) -> list[Check]:
     state, settings = State(configuration), configuration.settings
     weak = explain_short_quiet_period(settings.quiet_period, settings.timeout)
     checks = [Check("note", f"{weak}.")] if weak else []
-    if obstacle := find_obstacle(state.place.folder):
-        return [*checks, Check("fail", f"State cannot be stored in {state.whereabouts}: {obstacle}")]
+    if obstacle := find_obstacle(state.location.folder):
+        return [*checks, Check("fail", f"State cannot be stored in {state.description}: {obstacle}")]
     try:
-        if state.place.folder:
-            check_folder(state.place.folder)
+        if state.location.folder:
+            check_folder(state.location.folder)
         if not state.exists:
             fate = (
                 "It is lost when the server ends"
-                if state.place.folder is None
+                if state.location.folder is None
                 else "It is created when needed"
             )
-            return [*checks, Check("ok", f"State is in {state.whereabouts}. {fate}.")]
-        checks += await state.ask_soon(partial(_check_orders, state.whereabouts))
-        accounts = await state.ask_soon(partial(examine_accounts, settings.account))
+            return [*checks, Check("ok", f"State is in {state.description}. {fate}.")]
+        checks += await state.query_async(partial(_check_orders, state.description))
+        accounts = await state.query_async(partial(examine_accounts, settings.account))
         return [*checks, *(Check("note", each) for each in accounts)]
     except ElksError as error:
-        return [*checks, Check("fail", f"State is in {state.whereabouts}. {error.explain()}")]
+        return [*checks, Check("fail", f"State is in {state.description}. {error.explain()}")]
 
 
 async def _check_orders(whereabouts: str, database: Database) -> list[Check]:
     admin = OrderAdmin(database)
     counts, pauses = await admin.count(), await admin.list_pauses()
     unfinished = sum(number for state, number in counts.items() if state in UNFINISHED)
-    what = f"{await admin.describe()}; {counted(unfinished, 'order')} unfinished"
+    what = f"{await admin.describe()}; {format_count(unfinished, 'order')} unfinished"
     checks = [Check("ok", f"State is in {whereabouts} ({what}).")]
     if unknown := counts.get(OrderState.UNKNOWN):
         checks.append(
             Check(
                 "note",
-                f"{counted(unknown, 'order')} may or may not have been sent, and a person must say which. "
+                f"{format_count(unknown, 'order')} may or may not have been sent. A person must say which. "
                 "To list them: `elks-mcp outbox`.",
             )
         )
@@ -167,10 +171,10 @@ def _check_mode(app: App) -> Check:
     countries = ", ".join(sorted(policy.allowed_countries))
     rules = [
         _explain_sending(policy, has_mistaken_names=bool(app.configuration.mistaken)),
-        f"to {counted(len(policy.allowed_recipients), 'number')}"
+        f"to {format_count(len(policy.allowed_recipients), 'number')}"
         if policy.allowed_recipients
         else f"to {countries}",
-        f"at most {counted(policy.max_parts, 'part')} per text",
+        f"at most {format_count(policy.max_parts, 'part')} per text",
         f"ELKS_CONFIRM is {policy.confirm}",
     ]
     if policy.guards_off:

@@ -1,6 +1,6 @@
 """The checks of `elks-mcp doctor` on accounts: which ones a state knows, and whose tokens are valid."""
 
-from elks_mcp.cli.output import counted
+from elks_mcp.domain.wording import format_count
 from elks_mcp.store import AccountKey
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.db.transactions import Database
@@ -20,8 +20,8 @@ async def examine_accounts(account: AccountKey, database: Database) -> list[str]
         notes.append(explain_new_account(account, known))
     if foreign := (await Tokens(database).list_valid()).foreign:
         notes.append(
-            f"{counted(len(foreign), 'token')} for other accounts ({'; '.join(foreign.values())}), not valid "
-            "for this account. Calls over HTTP need a token for this account. "
+            f"{format_count(len(foreign), 'token')} for other accounts ({'; '.join(foreign.values())}): not "
+            "valid for this account, and nobody may call over HTTP without one that is. "
             "To make one: `elks-mcp token new`."
         )
     return notes

@@ -1,104 +1,90 @@
-"""Where a command takes its settings from: the environment, `--env-file` and `--state-dir`."""
+"""The settings of a command: from the environment, `--env-file` and `--state-dir`."""
 
+import logging
 import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import wraps
 from io import StringIO
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 import click
 
+from elks_mcp.cli.options import ENV_FILE, STATE_DIR, find_option, shared_options
 from elks_mcp.cli.output import say
+from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.settings import ENV_FILE, Configuration, default_state_dir, is_set, read
+from elks_mcp.settings import (
+    Configuration,
+    default_state_dir,
+    explain_mistake,
+    explain_unexpanded,
+    is_set,
+    read,
+)
 from elks_mcp.settings.parsers import read_folder, read_text
 from elks_mcp.settings.problems import SettingProblem, Unreadable, explain_problems
 from elks_mcp.store.private_files import is_open_to_all
 
-STATE_DIR = "--state-dir"
-_STATE_DIR, _ENV_FILE = "elks_mcp.state_dir", "elks_mcp.env_file"
-F = TypeVar("F", bound=Callable[..., Any])
+log = logging.getLogger(__name__)
 
 
-def _remember_folder(context: click.Context, _: click.Parameter, folder: Path | None) -> None:
-    if folder is not None:
-        context.meta[_STATE_DIR] = folder
+def with_settings(*, even_invalid: bool = False) -> Callable[[Callable[..., int]], Callable[..., NoReturn]]:
+    """Make a command of a function that takes the settings, and returns the exit code.
 
+    The command passes its other parameters by name. It also takes `--env-file` and `--state-dir`. It prints
+    an `ElksError` in one line; the exit code is then 2 if the settings are wrong, else 1.
 
-def _remember_file(context: click.Context, _: click.Parameter, file: Path | None) -> None:
-    if file is not None:
-        context.meta[_ENV_FILE] = file
-
-
-_env_file = click.option(
-    "--env-file",
-    type=click.Path(path_type=Path),
-    expose_value=False,
-    callback=_remember_file,
-    help="Read settings from this file too; the environment wins.",
-)
-_state_dir = click.option(
-    "--state-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    expose_value=False,
-    callback=_remember_folder,
-    help="The state directory of the server that is meant. Default: ELKS_STATE_DIR, or where this system "
-    "keeps a user's data.",
-)
-
-
-def in_state_dir(command: F) -> F:
-    """Add `--env-file` and `--state-dir` to a command or a group.
-
-    Every command and every group has them, so each works before and after the command's name; the last one
-    counts.
+    `even_invalid`: call the function even if settings are invalid; it finds them in `Configuration.faults`.
     """
-    return _env_file(_state_dir(command))
 
+    def decorate(work: Callable[..., int]) -> Callable[..., NoReturn]:
+        @shared_options
+        @click.pass_context
+        @wraps(work)
+        def command(context: click.Context, /, **parameters: Any) -> NoReturn:
+            configuration = read_options(context)
+            if not even_invalid:
+                _exit_if_invalid(configuration.faults)
+            try:
+                code = work(configuration, **parameters)
+            except ElksError as error:
+                say(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
+                code = 2 if isinstance(error, Misconfigured) else 1
+            sys.exit(code)
 
-def act(context: click.Context, work: Callable[[Configuration], int], *, tolerant: bool = False) -> NoReturn:
-    """Do the work of a command with its settings, and end with its exit code.
+        return command
 
-    What went wrong is one line: with code 2 where the settings are at fault, else with 1. Only a command
-    that is `tolerant` is given a configuration with faults.
-    """
-    configuration = read_options(context)
-    if not tolerant:
-        _stop_if(configuration.faults)
-    try:
-        code = work(configuration)
-    except ElksError as error:
-        say(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
-        code = 2 if isinstance(error, Misconfigured) else 1
-    sys.exit(code)
+    return decorate
 
 
 def find_state_dir(context: click.Context) -> Path:
-    """Return the state directory that is meant, whatever the other settings are.
+    """Return the state directory that the options or the settings name.
 
-    For a command that takes no settings: it works also if one of them cannot be read.
+    For a command that needs no other settings, which may therefore be invalid. If a setting that names the
+    state directory is invalid, the exit code is 2.
     """
     configuration = read_options(context)
-    ours = {"ELKS_STATE_DIR", ENV_FILE, STATE_DIR}
-    _stop_if(tuple(each for each in configuration.faults if each.setting in ours))
+    relevant = {"ELKS_STATE_DIR", ENV_FILE, STATE_DIR}
+    _exit_if_invalid(tuple(each for each in configuration.faults if each.setting in relevant))
     return configuration.settings.state_dir or default_state_dir()
 
 
-def _stop_if(faults: tuple[SettingProblem, ...]) -> None:
+def _exit_if_invalid(faults: tuple[SettingProblem, ...]) -> None:
     if faults:
         say(f"elks-mcp: cannot start: {explain_problems(faults)}", err=True)
         sys.exit(2)
 
 
 def read_options(context: click.Context) -> Configuration:
-    """Read the settings that a command was given: those of the environment, its file and its state directory.
+    """Return the settings of a command: from the environment, `--env-file` and `--state-dir`.
 
-    What cannot be read is told by `Configuration.faults`.
+    `Configuration.faults` lists what is invalid.
     """
-    configuration = read_configuration(context.meta.get(_ENV_FILE))
-    if not (folder := context.meta.get(_STATE_DIR)):
+    configuration = read_configuration(find_option(context, ENV_FILE))
+    if not (folder := find_option(context, STATE_DIR)):
         return configuration
     try:
         named = {"state_dir": read_folder(folder)}
@@ -111,11 +97,14 @@ def read_options(context: click.Context) -> Configuration:
 
 
 def read_configuration(env_file: Path | None) -> Configuration:
-    """Read the settings; what cannot be read, the file included, is told by `Configuration.faults`."""
+    """Return the settings of the environment and of a file. The environment overrides the file.
+
+    `Configuration.faults` lists what is invalid, the file included.
+    """
     in_file, faults = _read_env_file(env_file) if env_file else ({}, ())
-    ours = {name: value for name, value in os.environ.items() if is_set(value) or name not in in_file}
-    configuration = read(in_file | ours)
-    exposed = ("--env-file",) if env_file and is_open_to_all(env_file) else ()
+    environ = {name: value for name, value in os.environ.items() if is_set(value) or name not in in_file}
+    configuration = read(in_file | environ)
+    exposed = (ENV_FILE,) if env_file and is_open_to_all(env_file) else ()
     return replace(
         configuration,
         faults=(*faults, *configuration.faults),
@@ -123,19 +112,35 @@ def read_configuration(env_file: Path | None) -> Configuration:
     )
 
 
+def log_warnings(configuration: Configuration) -> None:
+    """Log what is wrong or suspicious in the settings, when a server starts."""
+    for fault in configuration.faults:
+        log.error("%s", fault.text)
+    for slip in (*configuration.slips, *map(explain_unexpanded, configuration.unexpanded)):
+        log.warning("%s", slip)
+    for wrong, right in configuration.mistaken.items():
+        log.warning("%s", explain_mistake(wrong, right))
+    if configuration.unknown:
+        log.warning("unknown variables: %s", ", ".join(configuration.unknown))
+
+    settings = configuration.settings
+    if too_short := explain_short_quiet_period(settings.quiet_period, settings.timeout):
+        log.warning("%s", too_short)
+
+
 def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[SettingProblem, ...]]:
-    """Read a file of settings, and say what of it cannot be read."""
-    from dotenv import dotenv_values  # noqa: PLC0415  (only who asks for it)
+    """Return the variables that a file sets, and the problems of the file."""
+    from dotenv import dotenv_values  # noqa: PLC0415  (only needed with --env-file)
     from dotenv.parser import parse_stream  # noqa: PLC0415
 
     try:
         text = read_text(path)
     except Unreadable as error:
         return {}, (SettingProblem(ENV_FILE, f"The file {path} cannot be read: {error}."),)
-    odd = [str(each.original.line) for each in parse_stream(StringIO(text)) if each.error]
-    said = f"Not every line of the file {path} is NAME=value; see line {', '.join(odd)}."
+    wrong = [str(each.original.line) for each in parse_stream(StringIO(text)) if each.error]
+    problem = f"The file {path} must have the form NAME=value on every line; see line {', '.join(wrong)}."
     values = dotenv_values(stream=StringIO(text))
     return (
         {name: value for name, value in values.items() if value is not None},
-        (SettingProblem(ENV_FILE, said),) if odd else (),
+        (SettingProblem(ENV_FILE, problem),) if wrong else (),
     )

@@ -1,6 +1,5 @@
-"""`elks-mcp serve --http`: the server that many share, under uvicorn."""
+"""`elks-mcp serve --http`: run the server for many clients over HTTP, with uvicorn."""
 
-import gc
 import signal
 import socket
 from types import FrameType
@@ -12,41 +11,46 @@ from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from elks_mcp.app import open_app
+from elks_mcp.cli.environment import log_warnings, with_settings
+from elks_mcp.cli.options import port_option
 from elks_mcp.cli.sockets import BACKLOG, listen
-from elks_mcp.cli.startup_warnings import warn
 from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.domain.caller_limits import limits_per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.web.asgi import HttpApp, is_local
 from elks_mcp.web.connections import HttpConfig, count_allowed, raise_descriptor_limit
 
 _GRACE = 30
-"""Seconds that calls under way have to end, when the server is stopped."""
+"""Seconds that running calls have to end when the server is stopped."""
 
 
 class _HttpServer(uvicorn.Server):
-    """A server whose clients are told that it stops."""
+    """A uvicorn server that ends the streams of its clients when it stops."""
 
     def __init__(self, config: uvicorn.Config, web: HttpApp) -> None:
         super().__init__(config)
         self._web = web
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
-        """Stop in order, and do not end by the signal afterwards: whoever sent it sees that all went well."""
+        """Stop gracefully, or immediately on a second Ctrl-C.
+
+        Unlike uvicorn's, this does not raise the signal again afterwards, so that the exit code tells
+        whether all went well.
+        """
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        with collection_paused():
+            await super().startup(sockets)
         for each in sockets or ():
-            each.listen(BACKLOG)  # uvicorn made the queue as short as the number accepted at once
-        gc.collect()
-        gc.freeze()  # what is there now stays: to look through it again and again costs a twentieth of a call
+            each.listen(BACKLOG)  # uvicorn sets it to the number of connections accepted at once
 
     async def on_tick(self, counter: int) -> bool:
         return self._web.has_failed or await super().on_tick(counter)
@@ -56,21 +60,26 @@ class _HttpServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve(configuration: Configuration, host: str, port: int) -> int:
-    """Serve until a signal stops it; 0 then.
+@click.command()
+@click.option("--http", is_flag=True, required=True, help="Serve over HTTP, for many clients.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@port_option(8046)
+@with_settings()
+def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> int:  # noqa: ARG001
+    """Serve MCP over HTTP, at /mcp, until stopped.
 
-    Raises:
-        Misconfigured: it may not listen there, or lacks the key it needs.
-        click.ClickException: the port is taken.
+    With ELKS_PUBLIC_URL, the server receives webhooks from 46elks at /hooks. /healthz tells whether it runs,
+    /readyz whether it can work, and /metrics has metrics. Once a token exists (`elks-mcp token new`), every
+    client must send one. Only then may the server listen on an address that other machines can reach.
     """
     if not is_local(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(
-            f"Without a token anybody who reaches {host} could text, so it does not listen there.",
-            hint="Make one: `elks-mcp token new NAME --scope read --scope send`.",
+            f"Without a token, any machine that reaches {host} could send texts, so nothing was started.",
+            hint="Create a token first: `elks-mcp token new NAME --scope read --scope send`.",
         )
     settings = configuration.settings
     logs.set_up(settings.log_level)
-    warn(configuration)
+    log_warnings(configuration)
     secret = find_hasher(settings.state_location()).of("secret", "request state")
     most_connections = count_allowed(raise_descriptor_limit())
     limits = limits_per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
@@ -81,7 +90,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
         hosts=settings.hosts,
         is_shut=not is_local(host),
     )
-    # Else every answer that is a stream is cut off half a second after the signal, its call with it.
+    # Otherwise each streamed answer, and its call, is cut off half a second after the signal.
     AppStatus.enable_automatic_graceful_drain = False
     with listen(host, port) as listener:
         click.echo(f"elks-mcp: serving at http://{host}:{listener.getsockname()[1]}/mcp", err=True)
@@ -91,16 +100,16 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
 
 
 def configure_uvicorn(web: ASGIApp, most_connections: int, clock: Clock | None = None) -> uvicorn.Config:
-    """Return how uvicorn serves an application, with `most_connections` at most."""
+    """Return uvicorn's configuration for an application, with a limit on its connections."""
     return HttpConfig(
         web,
         most_connections=most_connections,
         clock=clock or Clock(),
         log_config=None,
-        access_log=False,  # it would hold the secret of a webhook's address
+        access_log=False,  # it would contain the secrets of webhook addresses
         ws="none",
         lifespan="on",
-        proxy_headers=False,  # who calls is found out where it matters
+        proxy_headers=False,  # runtime/client_address.py finds the client's address
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )

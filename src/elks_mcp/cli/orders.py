@@ -1,113 +1,149 @@
-"""`elks-mcp outbox`: what is on its way out, and what a person has to decide about it."""
+"""`elks-mcp outbox`: list and show orders, and cancel, resolve or resume them."""
 
 from datetime import tzinfo
 
-from elks_mcp.cli.output import (
-    measure_columns,
-    say,
-    show_account,
-    show_moment,
-    show_recipient,
-    show_size,
-    show_time,
-)
+import click
+
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import shared_options
+from elks_mcp.cli.output import measure_columns, say, show_account, show_recipient, show_size
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import size_in_lines
 from elks_mcp.domain.display import quote_lines, visible
 from elks_mcp.domain.models import UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
+from elks_mcp.domain.wording import format_duration, format_time_in
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
 from elks_mcp.store.db.transactions import Database
 
+_order_id = click.argument("number", metavar="O-…", callback=lambda _, __, raw: raw.strip().upper())
 
+
+@click.group(invoke_without_command=True)
+@shared_options
+@click.pass_context
+def outbox(context: click.Context) -> None:
+    """List orders, and cancel, resolve or resume them.
+
+    Without a command, lists them.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_orders)
+
+
+@outbox.command("list", short_help="List orders, without their texts.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="The most orders to list."
+)
+@with_settings()
 def list_orders(configuration: Configuration, limit: int) -> int:
-    """List orders, those first that something has to be done about; 0, also if there are none."""
+    """List orders, without their texts: unfinished and unknown ones first, then the latest."""
     state = State(configuration)
     if not state.exists:
         say(state.absence)
         return 0
-    filed, pauses = state.ask(lambda database: _look(database, limit))
+    records, pauses = state.query(lambda database: _read(database, limit))
     for pause in pauses:
         say(_paused(pause))
-    for each in filed:
+    for each in records:
         say(_line(each, configuration.settings.time_zone))
-    if not filed:
+    if not records:
         say("There are no orders.")
     return 0
 
 
+@outbox.command()
+@_order_id
+@with_settings()
 def show(configuration: Configuration, number: str) -> int:
-    """Show all about one order; its text only while somebody still has to do something about it."""
-    filed = State(configuration).ask(lambda database: OrderAdmin(database).get(number))
-    say("\n".join([*_facts(filed, configuration.settings.time_zone), *_text(filed.order)]))
+    """Show everything recorded about one order.
+
+    The text is shown only until the order is settled.
+    """
+    record = State(configuration).query(lambda database: OrderAdmin(database).get(number))
+    say("\n".join([*_facts(record, configuration.settings.time_zone), *_text(record.order)]))
     return 0
 
 
+@outbox.command()
+@_order_id
+@with_settings()
 def cancel(configuration: Configuration, number: str) -> int:
-    """Cancel an order that is not on the wire yet.
-
-    Raises:
-        Refused: it is too late.
-    """
-    order = State(configuration).ask(lambda database: OrderAdmin(database).cancel(number))
-    say(f"{order.id} is cancelled: it is not sent.")
+    """Cancel an order that waits or is queued. A text that is being sent cannot be stopped."""
+    order = State(configuration).query(lambda database: OrderAdmin(database).cancel(number))
+    say(f"{order.id} is cancelled. It will not be sent.")
     return 0
 
 
+@outbox.command(short_help="Record whether an unknown order was sent.")
+@_order_id
+@click.option(
+    "--sent/--not-sent",
+    required=True,
+    help="Whether 46elks' history or the recipient shows that it was sent.",
+)
+@with_settings()
 def resolve(configuration: Configuration, number: str, *, sent: bool) -> int:
-    """Put down what became of an unknown order, by what a person found out.
+    """Record whether an unknown order was sent.
 
-    Raises:
-        Refused: it is not unknown.
+    An unknown order is never sent again automatically, because it may have been sent. Look in the SMS
+    history at 46elks.com, or ask the recipient, and record the result here. An order in doubt is still being
+    looked up, so it cannot be resolved.
     """
-    order = State(configuration).ask(lambda database: OrderAdmin(database).resolve(number, sent=sent))
+    order = State(configuration).query(lambda database: OrderAdmin(database).resolve(number, sent=sent))
     if sent:
-        say(f"{order.id} counts as sent; what it costs stays in the budget.")
+        say(f"{order.id} counts as sent; what it costs still counts towards the budget.")
     else:
-        say(f"{order.id} counts as never sent and costs nothing. It may be asked for again.")
+        say(f"{order.id} counts as never sent and costs nothing. The text may be sent again.")
     return 0
 
 
+@outbox.command()
+@with_settings()
 def resume(configuration: Configuration) -> int:
-    """Let texts go out again where sending is paused; 0, also if it is not."""
+    """Resume sending if it is paused.
+
+    A server checks twice a minute whether the credentials or the balance are in order again. This command
+    makes it check immediately.
+    """
     state = State(configuration)
-    pauses = state.ask(lambda database: OrderAdmin(database).resume()) if state.exists else []
+    pauses = state.query(lambda database: OrderAdmin(database).resume()) if state.exists else []
     for pause in pauses:
         say(f"Ended: {_paused(pause, ended=True)}")
-    say("A running server goes on sending." if pauses else "Nothing is paused.")
+    say("A running server resumes sending." if pauses else "Sending is not paused.")
     return 0
 
 
-async def _look(database: Database, limit: int) -> tuple[list[OrderRecord], list[Pause]]:
+async def _read(database: Database, limit: int) -> tuple[list[OrderRecord], list[Pause]]:
     admin = OrderAdmin(database)
     return await admin.list_orders(limit), await admin.list_pauses()
 
 
 def _paused(pause: Pause, *, ended: bool = False) -> str:
-    how = " Once the cause is gone, it goes on by itself, or immediately: `elks-mcp outbox resume`."
-    end = "" if ended or pause.reason.ends_by_itself else how
+    advice = " It resumes once the cause is fixed. To resume it immediately: `elks-mcp outbox resume`."
+    end = "" if ended or pause.reason.ends_by_itself else advice
     return f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.{end}"
 
 
-def _line(filed: OrderRecord, zone: tzinfo | None) -> str:
-    order = filed.order
-    facts = f"to {show_recipient(order)}, {show_size(order)}, {show_moment(order.changed_at, zone)}"
-    return f"{order.id}  {_state(filed):<10}  {facts}" + (f"  {visible(order.fault)}" if order.fault else "")
+def _line(record: OrderRecord, zone: tzinfo | None) -> str:
+    order = record.order
+    facts = f"to {show_recipient(order)}, {show_size(order)}, {format_time_in(zone, order.changed_at)}"
+    return f"{order.id}  {_state(record):<10}  {facts}" + (f"  {visible(order.fault)}" if order.fault else "")
 
 
-def _state(filed: OrderRecord) -> str:
-    order = filed.order
+def _state(record: OrderRecord) -> str:
+    order = record.order
     if order.state is not OrderState.WAITING:
         return order.state
-    who = "a server" if filed.approved else "a person"
-    return f"waits for {who} ({order.approval}), expires in {show_time(filed.left)}"
+    who = "a server" if record.approved else "a person"
+    return f"waits for {who} ({order.approval}), expires in {format_duration(record.left)}"
 
 
-def _facts(filed: OrderRecord, zone: tzinfo | None) -> list[str]:
-    order, receipt = filed.order, filed.order.receipt
+def _facts(record: OrderRecord, zone: tzinfo | None) -> list[str]:
+    order, receipt = record.order, record.order.receipt
     facts = {
-        "state": _state(filed),
+        "state": _state(record),
         "said": order.fault,
         "to": show_recipient(order),
         "from": written(order.sender),
@@ -115,11 +151,11 @@ def _facts(filed: OrderRecord, zone: tzinfo | None) -> list[str]:
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),
-        "placed": show_moment(order.placed_at, zone),
-        "changed": show_moment(order.changed_at, zone),
+        "placed": format_time_in(zone, order.placed_at),
+        "changed": format_time_in(zone, order.changed_at),
         "approval": f"{order.approval} ({order.approver})" if order.approval else "",
         "caller": order.caller,
-        "account": show_account(filed.owner),
+        "account": show_account(record.owner),
         "found": " ".join(f"{each.guard}: {each.reason}" for each in order.findings),
     }
     return [order.id, *(f"  {name:<10}{visible(value)}" for name, value in facts.items() if value)]
@@ -127,7 +163,7 @@ def _facts(filed: OrderRecord, zone: tzinfo | None) -> list[str]:
 
 def _text(order: Order) -> list[str]:
     if order.text is None or order.state not in {*UNFINISHED, OrderState.UNKNOWN}:
-        return ["The text is not shown: it is kept only while it may be needed."]
+        return ["The text is not shown. It is shown only until the order is settled."]
     return [
         "The text, behind a bar on each line:",
         *quote_lines(order.text, measure_columns()),

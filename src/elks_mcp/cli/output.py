@@ -1,66 +1,46 @@
-"""How commands show things: orders, accounts, times; safe for a terminal, whatever is in them."""
+"""Output of commands: text made safe for a terminal, and orders and accounts in short."""
 
 import os
 import sys
-from datetime import datetime, timedelta, tzinfo
 
 import click
 
-from elks_mcp.domain.display import time_in_words, visible
+from elks_mcp.domain.display import visible
 from elks_mcp.domain.models import Order
-from elks_mcp.runtime.clock import in_zone
+from elks_mcp.domain.wording import format_count
 from elks_mcp.store import AccountKey
 
-_MINUTE, _HOUR = 60, 3600
-_USUAL_COLUMNS, _FEWEST_COLUMNS = 80, 8
+_DEFAULT_COLUMNS, _MIN_COLUMNS = 80, 8
 
 
 def say(text: str, *, err: bool = False) -> None:
-    """Print a text; what would move the cursor or hide something is shown by its number."""
+    """Print a text; characters that are invisible or move the cursor become their number."""
     click.echo("\n".join(visible(line) for line in text.split("\n")), err=err)
 
 
 def measure_columns() -> int:
-    """Return how many columns a row may take here: one less than the terminal has, or 79.
+    """Return how many columns a row may use: one less than the terminal has, or else 79.
 
-    Some terminals go on to the next row as soon as the last column is filled. COLUMNS is not read: it can be
-    older than the window.
+    Some terminals wrap as soon as the last column is filled. The variable COLUMNS is not read, since the
+    window may have been resized since it was set.
     """
     try:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns
-    except (OSError, ValueError):  # no terminal, or no file at all
+    except (OSError, ValueError):  # standard output is not a terminal, or not a file
         columns = 0
-    return max(_FEWEST_COLUMNS, (columns or _USUAL_COLUMNS) - 1)
+    return max(_MIN_COLUMNS, (columns or _DEFAULT_COLUMNS) - 1)
 
 
 def show_account(owner: AccountKey) -> str:
-    """Say whose something is."""
+    """Return the account that something belongs to, with its username masked."""
     return owner.masked
 
 
 def show_recipient(order: Order) -> str:
-    """Say who a text goes to."""
+    """Return the recipient of an order, with the country."""
     return f"{order.to.e164} ({order.to.country})" if order.to else "forgotten"
 
 
 def show_size(order: Order) -> str:
-    """Say how long a text is and what it costs."""
-    return f"{counted(order.parts, 'part')}, {order.price}"
-
-
-def show_time(time: timedelta) -> str:
-    """Write a time in its largest unit, rounded down: 27 minutes."""
-    seconds = max(0, int(time.total_seconds()))
-    if seconds < _MINUTE:
-        return counted(seconds, "second")
-    return counted(seconds // _MINUTE, "minute") if seconds < _HOUR else counted(seconds // _HOUR, "hour")
-
-
-def show_moment(moment: datetime, zone: tzinfo | None) -> str:
-    """Write a moment in a zone; None is the machine's."""
-    return time_in_words(in_zone(moment, zone))
-
-
-def counted(number: int, what: str) -> str:
-    """Write how many there are: 1 part, 2 parts."""
-    return f"{number} {what}{'s' if number != 1 else ''}"
+    """Return the number of parts of an order, and its price."""
+    return f"{format_count(order.parts, 'part')}, {order.price}"

@@ -1,4 +1,4 @@
-"""`elks-mcp forget` and `elks-mcp export`: what is held about a phone number."""
+"""`elks-mcp forget` and `export`: delete or print what is stored about a phone number."""
 
 import json
 import sys
@@ -7,55 +7,62 @@ from typing import Any
 
 import click
 
-from elks_mcp.cli.output import counted, say
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import phone_argument, yes_option
+from elks_mcp.cli.output import say
 from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput
 from elks_mcp.settings import Configuration, mask_username
 from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
 
-def forget(configuration: Configuration, raw: str, *, yes: bool) -> int:
-    """Remove what is held about a number, after a yes; 0 if nothing is held any more.
+@click.command()
+@phone_argument
+@yes_option
+@with_settings()
+def forget(configuration: Configuration, phone: str, *, yes: bool) -> int:
+    """Delete what is stored about a phone number, except its opt-out.
 
-    Raises:
-        InvalidInput: it is no number, or nobody can be asked.
-        Refused: something to it is unfinished.
+    Orders lose the number, the text, 46elks' id and all hashes. Their costs stay stored. An opt-out stays
+    too, as a keyed hash, so that nothing is sent to the number.
+
+    The command fails if an order to the number is unfinished.
     """
-    number, state = _read(configuration, raw), State(configuration)
+    number, state = _read(configuration, phone), State(configuration)
     if not state.exists:
         say(state.absence)
         return 0
-    held = state.ask(lambda database: PersonalData(database).list_stored(number))
-    opt_out = state.ask(lambda database: PersonalData(database).find_opt_out(number))
-    if not (held or opt_out):
-        say(f"Nothing is held about {number.e164}.")
+    stored = state.query(lambda database: PersonalData(database).list_stored(number))
+    opt_out = state.query(lambda database: PersonalData(database).find_opt_out(number))
+    if not (stored or opt_out):
+        say(f"Nothing is stored about {number.e164}.")
         return 0
-    if not (yes or _agrees(number, held)):
+    if not (yes or _confirm(number, stored)):
         say("Nothing was changed.")
         return 1
-    say(_report(number, state.ask(lambda database: PersonalData(database).remove(number))))
+    say(_report(number, state.query(lambda database: PersonalData(database).remove(number))))
     return 0
 
 
-def export(configuration: Configuration, raw: str) -> int:
-    """Print all that is held about a number, as JSON.
-
-    Raises:
-        InvalidInput: it is no number.
-    """
-    number, state = _read(configuration, raw), State(configuration)
-    held = state.ask(lambda database: PersonalData(database).list_stored(number)) if state.exists else []
+@click.command()
+@phone_argument
+@with_settings()
+def export(configuration: Configuration, phone: str) -> int:
+    """Print everything stored about a phone number, as JSON."""
+    number, state = _read(configuration, phone), State(configuration)
+    stored = state.query(lambda database: PersonalData(database).list_stored(number)) if state.exists else []
     opt_out = (
-        state.ask(lambda database: PersonalData(database).find_opt_out(number)) if state.exists else None
+        state.query(lambda database: PersonalData(database).find_opt_out(number)) if state.exists else None
     )
     shown = {
         "number": number.e164,
-        "state": state.whereabouts,
+        "state": state.description,
         "opt_out": opt_out,
-        "accounts": [_shown(each) for each in held],
+        "accounts": [_as_json(each) for each in stored],
     }
-    click.echo(json.dumps(shown, indent=2, default=_written))
+    click.echo(json.dumps(shown, indent=2, default=_format_value))
     return 0
 
 
@@ -63,36 +70,39 @@ def _read(configuration: Configuration, raw: str) -> Number:
     return parse_number(raw, configuration.policy.home)
 
 
-def _agrees(number: Number, held: list[StoredData]) -> bool:
+def _confirm(number: Number, stored: list[StoredData]) -> bool:
     if not sys.stdin.isatty():
-        raise InvalidInput("Nobody can be asked here.", hint="Say --yes if what is held shall be removed.")
-    orders = sum(len(each.orders) for each in held)
+        raise InvalidInput(
+            "Standard input is not a terminal, so you cannot be asked for confirmation.",
+            hint="To delete without confirmation, add --yes.",
+        )
+    orders = sum(len(each.orders) for each in stored)
     return click.confirm(
-        f"Remove what is held about {number.e164}, in {counted(orders, 'order')} and contacts?"
+        f"Delete what is stored about {number.e164}, in {format_count(orders, 'order')} and contacts?"
     )
 
 
 def _report(number: Number, removed: Removed) -> str:
-    stop = _STOP_STAYS if removed.opted_out else ""
-    return f"{number.e164} is forgotten in {counted(removed.orders, 'order')}. {_WHAT_IT_MEANS}{stop}"
+    opt_out = _OPT_OUT_STAYS if removed.opted_out else ""
+    return f"{number.e164} was deleted from {format_count(removed.orders, 'order')}. {_CONSEQUENCES}{opt_out}"
 
 
-_WHAT_IT_MEANS = """They lost the number, the text, 46elks' id and all hashes.
-What they cost, and when, stays for the budget. A repeat of such a text is not known as one any more.
-46elks' own history is not touched; who is read in it later is noted again, by keyed hash."""
-_STOP_STAYS = "\nThe number opted out. That stays, as a keyed hash, so that nothing is sent there."
+_CONSEQUENCES = """They lost the number, the text, 46elks' id and all hashes.
+Their costs and times stay for the budget. A repeated text is not recognised as a repeat any more.
+46elks' own history is unchanged. If elks-mcp reads the number there, it stores a keyed hash of it again."""
+_OPT_OUT_STAYS = "\nThe number opted out. The opt-out stays, as a keyed hash, so that nothing is sent there."
 
 
-def _shown(held: StoredData) -> dict[str, Any]:
+def _as_json(stored: StoredData) -> dict[str, Any]:
     return {
-        "api": held.owner.base_url,
-        "username": mask_username(held.owner.username),
-        "orders": held.orders,
-        "contact": held.contact,
-        "arrivals": held.arrivals,
-        "shown": held.shown,
+        "api": stored.owner.base_url,
+        "username": mask_username(stored.owner.username),
+        "orders": stored.orders,
+        "contact": stored.contact,
+        "arrivals": stored.arrivals,
+        "shown": stored.shown,
     }
 
 
-def _written(value: object) -> str:
+def _format_value(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)

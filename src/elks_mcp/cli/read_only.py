@@ -1,4 +1,4 @@
-"""The whole, put together for looking at it: whatever is queued stays queued."""
+"""An application that a command can read from, and that sends nothing."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from elks_mcp.settings import Configuration
 
 @asynccontextmanager
 async def open_read_only(configuration: Configuration) -> AsyncIterator[App]:
-    """Open what a server would open, with an outbox that sends nothing."""
+    """Open the application as a server does, with an outbox that leaves queued orders queued."""
     settings = configuration.settings
     idle = replace(configuration, settings=settings.model_copy(update={"read_only": True}))
     async with open_app(idle) as app:

@@ -1,4 +1,4 @@
-"""`elks-mcp sandbox`: a simulated 46elks under a real web server."""
+"""`elks-mcp sandbox`: run a simulated 46elks in a web server."""
 
 import os
 import secrets
@@ -10,14 +10,16 @@ from pathlib import Path
 import click
 import uvicorn
 
+from elks_mcp.cli.environment import find_state_dir
+from elks_mcp.cli.options import port_option, shared_options
 from elks_mcp.cli.sockets import listen
 from elks_mcp.sandbox import Sandbox
 
-PASSWORD_FILE = "sandbox.password"  # noqa: S105  (where it is kept)
-_SHORTEST_PASSWORD = 16
+PASSWORD_FILE = "sandbox.password"  # noqa: S105  (the name of a file)
+_MIN_PASSWORD_LENGTH = 16
 
 _WELCOME = """\
-A simulated 46elks runs at {url}. Nothing sent here reaches anybody or costs anything.
+A simulated 46elks runs at {url}. It sends nothing and costs nothing.
 
   The phones          {url}
   The API             {url}/a1
@@ -32,15 +34,42 @@ Try it:
 
 To let elks-mcp use it, set ELKS_API_BASE_URL={url}/a1, ELKS_API_USERNAME and ELKS_API_PASSWORD as
 above, ELKS_PHONE_NUMBER={number}, and DRY_RUN=false to see texts arrive. The password stays the
-same, in {file}. To print it: `elks-mcp sandbox --password`.
+same. It is stored in {file}. To print it: `elks-mcp sandbox --password`.
 
-Ctrl-C stops it, and forgets everything."""
+Ctrl-C stops the sandbox and discards all its data."""
 
-_NO_WEBHOOKS = "none; name the port of your program with --webhook-port"
+_NO_WEBHOOKS = "none; to allow some, name the port of your program with --webhook-port"
+
+
+@click.command()
+@port_option(4646)
+@click.option(
+    "--webhook-port",
+    "webhook_ports",
+    multiple=True,
+    metavar="PORT",
+    type=click.IntRange(1, 65535),
+    help="A port of this machine that webhooks may be sent to. May be given several times.",
+)
+@click.option("--password", "only_password", is_flag=True, help="Print the API password, and exit.")
+@shared_options
+@click.pass_context
+def sandbox(
+    context: click.Context, *, port: int, webhook_ports: tuple[int, ...], only_password: bool
+) -> None:
+    """Run a simulated 46elks, whose phones you see in a browser.
+
+    Its API password is created once and stored in the state directory.
+    """
+    folder = find_state_dir(context)
+    if only_password:
+        click.echo(_find_or_create_password(folder))
+    else:
+        _run(port, webhook_ports, folder)
 
 
 class _SandboxServer(uvicorn.Server):
-    """A server that lets go of requests that hang when it is stopped."""
+    """A server that ends the requests it delays when it is stopped."""
 
     def __init__(self, config: uvicorn.Config, box: Sandbox) -> None:
         super().__init__(config)
@@ -51,14 +80,14 @@ class _SandboxServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
-    """Serve the sandbox on this machine until it is stopped; *folder* is the state directory.
+def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
+    """Serve the sandbox on this machine until it is stopped; `folder` is the state directory.
 
     Raises:
-        click.ClickException: the port is taken, or the password cannot be kept.
+        click.ClickException: the port is taken, or the password cannot be stored.
     """
     with listen("127.0.0.1", port) as listener:
-        box = Sandbox(password=_find_or_make_password(folder), webhook_ports=webhook_ports)
+        box = Sandbox(password=_find_or_create_password(folder), webhook_ports=webhook_ports)
         ports = ", ".join(f"port {each}" for each in webhook_ports)
         welcome = _WELCOME.format(
             url=f"http://127.0.0.1:{listener.getsockname()[1]}",
@@ -76,17 +105,12 @@ def run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             _SandboxServer(config, box).run([listener])
 
 
-def print_password(folder: Path) -> None:
-    """Print the API password of this user's sandbox, for scripts.
+def _find_or_create_password(folder: Path) -> str:
+    """Return the password in a state directory, created if there is none.
 
     Raises:
-        click.ClickException: it cannot be kept.
+        click.ClickException: it cannot be stored, or is too short.
     """
-    click.echo(_find_or_make_password(folder))
-
-
-def _find_or_make_password(folder: Path) -> str:
-    """Return the password in a state directory; the first to ask makes it."""
     file = folder / PASSWORD_FILE
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,18 +119,18 @@ def _find_or_make_password(folder: Path) -> str:
         password = file.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise click.ClickException(
-            f"The sandbox's password cannot be kept in {file}: {error}. "
+            f"The sandbox's password cannot be stored in {file}: {error}. "
             "Name another directory with --state-dir."
         ) from None
-    if len(password) < _SHORTEST_PASSWORD:
+    if len(password) < _MIN_PASSWORD_LENGTH:
         raise click.ClickException(
-            f"The password in {file} is too short. Delete the file; a new one is made."
+            f"The password in {file} is too short. Delete the file; a new one is created at the next start."
         )
     return password
 
 
 def _write_password(file: Path) -> None:
-    """Write a password under a name of its own first, so that of several processes all get the same."""
+    """Create a password, under another name first, so that all processes get the same one."""
     draft = file.with_name(f"{PASSWORD_FILE}.{secrets.token_hex(8)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as written:

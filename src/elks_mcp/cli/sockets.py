@@ -1,4 +1,4 @@
-"""Opening the socket that a server of ours listens on."""
+"""The socket that `serve` and `sandbox` listen on."""
 
 import os
 import socket
@@ -6,14 +6,14 @@ import socket
 import click
 
 BACKLOG = 2048
-"""Connections that may wait until they are accepted."""
+"""Connections that may wait to be accepted."""
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Listen on a port of this machine; 0: any free one.
+    """Return a socket that listens on a port of this machine; port 0 is any free one.
 
     Raises:
-        click.ClickException: the port is taken.
+        click.ClickException: the port cannot be used, because it is taken or not allowed.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -23,6 +23,6 @@ def listen(host: str, port: int) -> socket.socket:
         raise click.ClickException(
             f"Port {port} cannot be used: {reason}. Choose another with --port, or 0 for any."
         ) from None
-    # What asyncio does for listeners of its own: without it each answer waits 40 ms for an acknowledgement.
+    # asyncio sets this for its own listeners. Without it each answer waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

@@ -1,4 +1,7 @@
-"""What commands ask the state: opened for each question, so that nobody waits while a person thinks."""
+"""The state as commands use it.
+
+It is opened for each query, so that nothing is locked while a person decides.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,53 +17,53 @@ T = TypeVar("T")
 
 
 class State:
-    """The state that a command is about. One that is not there is not made by looking."""
+    """The state that a command reads and changes. Reading does not create it."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self.place = configuration.settings.state_location()
+        self.location = configuration.settings.state_location()
 
     @property
     def exists(self) -> bool:
-        """Whether there is anything to ask."""
-        return self.place.exists
+        """Whether there is state to read."""
+        return self.location.exists
 
     @property
-    def whereabouts(self) -> str:
-        """Say where it is; the address of a database is not shown, since it can hold a password."""
-        if self.place.url:
+    def description(self) -> str:
+        """The location, for people, without a database's URL, which can contain a password."""
+        if self.location.url:
             return "the PostgreSQL that ELKS_DATABASE_URL names"
-        return str(self.place.folder) if self.place.folder else "memory (ELKS_SANDBOX)"
+        return str(self.location.folder) if self.location.folder else "memory (ELKS_SANDBOX)"
 
     @property
     def absence(self) -> str:
-        """Say that there is none."""
-        if self.place.folder is None:
-            return "With ELKS_SANDBOX state is in the memory of the server: nobody else sees it."
-        return f"There is no state in {self.whereabouts}: nothing was ever ordered there."
+        """A sentence for people which says that there is no state."""
+        if self.location.folder is None:
+            return "With ELKS_SANDBOX, state is in the memory of the server, so this command cannot read it."
+        return f"There is no state in {self.description}: no text was ever ordered there."
 
-    def ask(self, work: Callable[[Database], Awaitable[T]]) -> T:
-        """Open it and ask.
+    def query(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        """Open the state and return what `work` returns.
 
         Raises:
-            NotFound: there is none.
-            StateUnavailable, Misconfigured: it cannot be used.
+            NotFound: there is no state.
+            StateUnavailable, Misconfigured: the state cannot be used.
         """
         if not self.exists:
             raise NotFound(self.absence, hint="--state-dir or ELKS_STATE_DIR names another directory.")
-        return anyio.run(self.ask_soon, work)
+        return anyio.run(self.query_async, work)
 
-    def ask_or_make(self, work: Callable[[Database], Awaitable[T]]) -> T:
-        """Open it, or make it if there is none yet, and ask.
+    def query_or_create(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        """Open the state, created if it does not exist yet, and return what `work` returns.
 
         Raises:
-            NotFound: it is in the memory of a server.
-            StateUnavailable, Misconfigured: it cannot be used.
+            NotFound: the state is in the memory of a server.
+            StateUnavailable, Misconfigured: the state cannot be used.
         """
-        if not self.place.is_durable:
+        if not self.location.is_durable:
             raise NotFound(self.absence)
-        return anyio.run(self.ask_soon, work)
+        return anyio.run(self.query_async, work)
 
-    async def ask_soon(self, work: Callable[[Database], Awaitable[T]]) -> T:
-        """Open it and ask, where there is an event loop already."""
-        async with open_database(self.place) as database:
+    async def query_async(self, work: Callable[[Database], Awaitable[T]]) -> T:
+        """Do as `query` does, in a running event loop, and without a check whether there is state."""
+        async with open_database(self.location) as database:
             return await work(database)

@@ -1,13 +1,13 @@
-"""The MCP server on standard input and output."""
+"""`elks-mcp` without a command: the MCP server on standard input and output."""
 
-import gc
 import signal
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from elks_mcp.cli.startup_warnings import warn
+from elks_mcp.cli.environment import log_warnings
 from elks_mcp.runtime import logs
+from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import divert_for_good, diverted
 from elks_mcp.settings import Configuration
 
@@ -16,20 +16,18 @@ if TYPE_CHECKING:
 
 
 def serve(configuration: Configuration) -> None:
-    """Serve one client until it closes our standard input.
+    """Serve one client until it closes standard input.
 
-    A configuration that cannot be read does not end the server: clients show the answer to a call, and hide
-    why a server ended. It then answers every call with the reason, and does nothing else.
+    If the configuration is invalid, the server starts, and answers every call with the reason: clients show
+    the answer to a call, but hide why a server ended.
     """
-    with diverted():
-        from elks_mcp.mcp_server.unreadable import run_stdio  # noqa: PLC0415  (whatever loads here may print)
+    with collection_paused(), diverted():
+        from elks_mcp.mcp_server.unreadable import run_stdio  # noqa: PLC0415  (may print while it loads)
 
         logs.set_up(configuration.settings.log_level)
-        warn(configuration)
+        log_warnings(configuration)
         server = _build(configuration)
-    gc.freeze()
-    gc.enable()
-    # A read of standard input cannot be broken off, so an interrupt could only wait for the client.
+    # Reading standard input cannot be interrupted, so Python's handler would wait until the client sends.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         anyio.run(run_stdio, server)
@@ -38,7 +36,7 @@ def serve(configuration: Configuration) -> None:
 
 
 def _build(configuration: Configuration) -> "MCPServer[Any]":
-    from elks_mcp.app import open_app  # noqa: PLC0415  (whatever loads here may print)
+    from elks_mcp.app import open_app  # noqa: PLC0415  (may print while it loads)
     from elks_mcp.mcp_server.server import build_refusing_server, build_server  # noqa: PLC0415
 
     if configuration.faults:

@@ -1,4 +1,4 @@
-"""`elks-mcp webhooks`: where 46elks tells of incoming texts, as the account's number is set."""
+"""`elks-mcp webhooks`: show and set the addresses to which 46elks forwards incoming texts."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,6 +6,8 @@ import anyio
 import click
 
 from elks_mcp.app import App, hook_address
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.options import shared_options, yes_option
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import OwnNumber
@@ -13,27 +15,54 @@ from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
 from elks_mcp.settings import Configuration
 
+_own_phone = click.argument("phone", required=False, default="")
 
-def show(configuration: Configuration) -> int:
-    """Print the addresses, which hold secrets, and what each number does with incoming texts now."""
+
+@click.group()
+@shared_options
+def webhooks() -> None:
+    """Show and set where 46elks forwards incoming texts.
+
+    Use the settings of the server that runs `elks-mcp serve --http`, with ELKS_PUBLIC_URL.
+    """
+
+
+@webhooks.command("show")
+@with_settings()
+def show_webhooks(configuration: Configuration) -> int:
+    """Print the webhook addresses, with their secrets, and where incoming texts go now."""
 
     async def work(app: App) -> int:
         url = _public_url(configuration)
         say(f"Incoming texts:   {await hook_address(url, app.storage, 'sms')}")
         say(f"Delivery reports: {await hook_address(url, app.storage, 'delivery')}?ref=O-…")
-        say("They hold secrets: who knows one can pretend to be 46elks. Delivery reports need no setting.")
+        say("These addresses contain secrets: anyone who knows one can pretend to be 46elks.")
+        say("Delivery reports need no setting at 46elks.")
         ours = await hook_address(url, app.storage, "sms")
         for number in await app.client.list_numbers():
-            say(f"{number.number} now: {_now(number, ours)}")
+            say(f"{number.number} now: {_describe(number, ours)}")
         return 0
 
     return _run(configuration, work)
 
 
-def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: bool) -> int:
-    """Have incoming texts of a number told here, after a yes; 0 if they are.
+@webhooks.command("set")
+@_own_phone
+@click.option(
+    "--new-secret",
+    is_flag=True,
+    help="Rotate the secret in the address.",
+)
+@yes_option
+@with_settings()
+def set_webhooks(configuration: Configuration, phone: str, *, new_secret: bool, yes: bool) -> int:
+    """Forward incoming texts to this server.
 
-    `new_secret`: at another address; the one before goes on being heard until that is done once more.
+    Sets the number PHONE of the account, or ELKS_PHONE_NUMBER. Its present setting is shown first.
+
+    After --new-secret the new and the previous address both work, for incoming texts and for delivery
+    reports. The next rotation disables the previous one. If the account has several numbers, set the
+    others too.
     """
 
     async def work(app: App) -> int:
@@ -47,8 +76,12 @@ def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: b
     return _run(configuration, work)
 
 
-def clear(configuration: Configuration, phone: str, *, yes: bool) -> int:
-    """Have incoming texts of a number told to nobody, after a yes; 0 if they are not."""
+@webhooks.command("clear")
+@_own_phone
+@yes_option
+@with_settings()
+def clear_webhooks(configuration: Configuration, phone: str, *, yes: bool) -> int:
+    """Stop forwarding incoming texts. They stay in 46elks' history."""
 
     async def work(app: App) -> int:
         ours = await hook_address(_public_url(configuration), app.storage, "sms")
@@ -70,7 +103,8 @@ def _public_url(configuration: Configuration) -> str:
     if url := configuration.settings.public_url:
         return url
     raise Misconfigured(
-        "ELKS_PUBLIC_URL is not set.", hint="Set it to where 46elks reaches `elks-mcp serve --http`."
+        "ELKS_PUBLIC_URL is not set.",
+        hint="Set it to the address at which 46elks reaches this server: `elks-mcp serve --http`.",
     )
 
 
@@ -83,43 +117,49 @@ async def _change(
     then: Callable[[], Awaitable[None]] | None = None,
     yes: bool,
 ) -> int:
-    """Change where incoming texts of a number are told, after a yes, and do what has to come `then`."""
+    """Set where a number forwards incoming texts, after a confirmation; return the exit code.
+
+    `address`: the new address, or None to forward them nowhere. `ours`: the address of this server now.
+    `then`: called after 46elks took the new address.
+    """
     number = await _find(app, phone)
-    say(f"{number.number} now: {_now(number, ours)}")
-    is_so = (address or "") == number.tells
-    if is_so and not then:
-        say("Nothing is to be changed.")
+    say(f"{number.number} now: {_describe(number, ours)}")
+    is_set = (address or "") == number.tells
+    if is_set and not then:
+        say("Nothing needs to be changed.")
         return 0
-    what = "they are told to this server" if address else "they are told to nobody"
-    if not yes and not click.confirm(f"From now on: {what}. Change it?", default=False):
+    change = "forwarded to this server" if address else "forwarded to no address"
+    if not yes and not click.confirm(f"Incoming texts will be {change}. Continue?", default=False):
         say("Nothing was changed.")
         return 1
-    if not is_so:
+    if not is_set:
         await app.client.set_incoming_address(number, address)
-    if then:  # only now: what 46elks was told before is heard until it is told something else
+    if then:  # only now, since 46elks uses the previous address until it takes the new one
         await then()
-    say(f"Changed: {what}.")
+    say(f"Incoming texts are now {change}.")
     return 0
 
 
 async def _find(app: App, phone: str) -> OwnNumber:
-    """Find the number that is meant: the one named, else the sender.
+    """Return the number of the account that was given, or else the one in ELKS_PHONE_NUMBER.
 
     Raises:
         NotFound: the account has no such number.
-        InvalidInput: none is named, and the sender is none.
+        InvalidInput: no number was given, and ELKS_PHONE_NUMBER is not a number.
     """
     wanted = parse_number(phone, app.policy.home) if phone else app.policy.sender
     if not isinstance(wanted, Number):
-        raise InvalidInput("Which number?", hint="Name it, or set ELKS_PHONE_NUMBER to it.")
+        raise InvalidInput(
+            "No number was given.", hint="Add the number to the command, or set ELKS_PHONE_NUMBER to it."
+        )
     for each in await app.client.list_numbers():
         if each.number == wanted.e164:
             return each
-    raise NotFound("The account has no such number.", hint="To list those it has: `elks-mcp webhooks show`.")
+    raise NotFound("The account has no such number.", hint="To list its numbers: `elks-mcp webhooks show`.")
 
 
-def _now(number: OwnNumber, ours: str) -> str:
-    """Say what happens to incoming texts; whose address it is can be anybody's, so all of it is shown."""
+def _describe(number: OwnNumber, ours: str) -> str:
+    """Describe where incoming texts go. An address of another server is shown in full."""
     if not number.tells:
-        return "incoming texts are told to nobody"
-    return f"incoming texts are told to {'this server' if number.tells == ours else number.tells}"
+        return "incoming texts are forwarded to no address"
+    return f"incoming texts are forwarded to {'this server' if number.tells == ours else number.tells}"

@@ -1,6 +1,6 @@
-"""Bounds on HTTP connections, so that idle ones cannot use up the process's file descriptors.
+"""Limits on HTTP connections, so that idle ones cannot use up all file descriptors.
 
-uvicorn closes an idle connection only after an answer: a client that connects and sends nothing, or half
+uvicorn closes an idle connection only after a response: a client that connects and sends nothing, or half
 a request head, keeps its descriptor. A process without free descriptors can neither reach 46elks nor open
 its database.
 """
@@ -16,30 +16,30 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from elks_mcp.runtime.clock import Clock, Timer
 
 HEAD_WITHIN = timedelta(seconds=10)
-"""How long the head of a request may take, from connecting or from the answer before."""
+"""Time for the head of a request, from the connection or the previous response on."""
 
-_MOST_DESCRIPTORS = (65_536, 10_240)
-"""Soft limits to try. macOS refuses more than its OPEN_MAX, 10,240, on some versions."""
+_SOFT_LIMITS = (65_536, 10_240)
+"""Soft limits to try, in this order. Some versions of macOS refuse more than 10,240."""
 
-_UNKNOWN = 4096
-"""Descriptors where the system has no such limit (Windows)."""
+_WITHOUT_LIMIT = 4096
+"""Descriptors on a system without such a limit (Windows)."""
 
 _RESERVED = 128
-"""Descriptors for the database, 46elks, log files, and connections that are being turned away."""
+"""Descriptors for the database, 46elks, log files, and connections being closed."""
 
 _ACCEPTED_AT_ONCE = 8
-"""Connections accepted in one turn of the event loop. It takes four turns to close one that is too many."""
+"""Connections accepted in one turn of the event loop; closing one takes four turns."""
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit of open files to the hard one, 65,536 at most, and return the limit then."""
+    """Raise the soft limit of open files to the hard one, at most 65,536; return the result."""
     if sys.platform == "win32":
-        return _UNKNOWN
+        return _WITHOUT_LIMIT
     import resource  # noqa: PLC0415  (not on Windows)
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for most in _MOST_DESCRIPTORS:
-        wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    for largest in _SOFT_LIMITS:
+        wanted = largest if hard == resource.RLIM_INFINITY else min(largest, hard)
         if soft == resource.RLIM_INFINITY or soft >= wanted:
             break
         try:
@@ -47,48 +47,48 @@ def raise_descriptor_limit() -> int:
         except (ValueError, OSError):
             continue
         return wanted
-    return _MOST_DESCRIPTORS[0] if soft == resource.RLIM_INFINITY else soft
+    return _SOFT_LIMITS[0] if soft == resource.RLIM_INFINITY else soft
 
 
 def count_allowed(descriptors: int) -> int:
-    """Return how many connections may be open with so many descriptors: all but a reserve."""
+    """Return how many connections `descriptors` allow: all but a reserve, at least half."""
     return max(descriptors - _RESERVED, descriptors // 2)
 
 
 class Connection(H11Protocol):
-    """A connection that is closed when no request arrives in time, or when others need its place."""
+    """A connection that is closed if no request arrives in time, or if too many are open."""
 
     config: "HttpConfig"
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for a request. With too many connections, close the one that has waited longest."""
+        """Wait for a request. If too many connections are open, close the longest waiting one."""
         super().connection_made(transport)
         self._timer: Timer | None = None
         self._wait_for_head()
         if len(self.connections) > self.config.most_connections:
-            # A request that is being answered is never cut off: then the new connection is closed itself.
+            # Only connections without a request are closed; that may be this one.
             longest = next(iter(self.config.waiting))
-            longest.give_way()
+            longest.close_idle()
 
     def data_received(self, data: bytes) -> None:
-        """Read what came; once a head is complete, its request has begun."""
+        """Parse the data. A request begins once its head is complete."""
         super().data_received(data)
         if self._has_request:
             self._stop_waiting()
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the next request, unless it came already."""
+        """Wait for the next request, unless it has already arrived."""
         super().on_response_complete()
         if not self._has_request:
             self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up the place."""
+        """Stop waiting for a request."""
         self._stop_waiting()
         super().connection_lost(exc)
 
-    def give_way(self) -> None:
-        """Close, without a word: the peer asked nothing."""
+    def close_idle(self) -> None:
+        """Close the connection without a response: there is no request to answer."""
         self._stop_waiting()
         self.transport.abort()
 
@@ -100,7 +100,7 @@ class Connection(H11Protocol):
     def _wait_for_head(self) -> None:
         self._stop_waiting()
         self.config.waiting[self] = None
-        self._timer = self.config.clock.call_later(HEAD_WITHIN, self.give_way)
+        self._timer = self.config.clock.call_later(HEAD_WITHIN, self.close_idle)
 
     def _stop_waiting(self) -> None:
         self.config.waiting.pop(self, None)
@@ -109,10 +109,10 @@ class Connection(H11Protocol):
 
 
 class HttpConfig(uvicorn.Config):
-    """A configuration of uvicorn with bounds on connections."""
+    """A configuration of uvicorn with limits on connections."""
 
     def __init__(self, app: Any, *, most_connections: int, clock: Clock, **more: Any) -> None:
-        # uvloop accepts connections in ways that these bounds do not reach.
+        # uvloop accepts connections in a way that these limits do not control.
         super().__init__(app, http=Connection, loop="asyncio", backlog=_ACCEPTED_AT_ONCE, **more)
         self.most_connections = most_connections
         self.clock = clock

@@ -1,0 +1,36 @@
+"""Numbers, durations and times as text, for answers, questions and commands."""
+
+from datetime import datetime, timedelta, tzinfo
+
+from elks_mcp.runtime.clock import in_zone
+
+_MINUTE, _HOUR = 60, 3600
+
+
+def format_count(number: int, noun: str) -> str:
+    """Return a number with its noun, which takes an s unless the number is 1: 1 part, 2 parts."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def format_duration(duration: timedelta) -> str:
+    """Return a duration in its largest unit, rounded down: 59 seconds, 27 minutes, 25 hours.
+
+    A negative duration counts as 0 seconds.
+    """
+    seconds = max(0, int(duration.total_seconds()))
+    if seconds < _MINUTE:
+        return format_count(seconds, "second")
+    if seconds < _HOUR:
+        return format_count(seconds // _MINUTE, "minute")
+    return format_count(seconds // _HOUR, "hour")
+
+
+def format_time(moment: datetime) -> str:
+    """Return a time to the minute, in its own zone and with its offset: 2026-11-29 14:05 +01:00."""
+    written = moment.isoformat(sep=" ", timespec="minutes")
+    return f"{written[:16]} {written[16:]}"
+
+
+def format_time_in(zone: tzinfo | None, moment: datetime) -> str:
+    """Return a time as `format_time` does, in a zone; None is the machine's own zone."""
+    return format_time(in_zone(moment, zone))
