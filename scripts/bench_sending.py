@@ -24,18 +24,9 @@ from bench import Command, Session, compile_all, draw, simulated_46elks
 from sqlalchemy import insert, text
 
 from elks_mcp.app import App, open_app
-from elks_mcp.domain.models import (
-    Approval,
-    Approver,
-    Draft,
-    Estimate,
-    Order,
-    OrderState,
-    Quote,
-    Recall,
-    Receipt,
-)
+from elks_mcp.domain.models import Recall
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approval, Approver, Draft, Estimate, Order, OrderState, Quote, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.text import measure
 from elks_mcp.settings import load

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from elks_mcp.cli import commands
 from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
-from elks_mcp.domain.models import AccountNumbers, Draft, OptOut, Recall, Taint
+from elks_mcp.domain.models import AccountNumbers, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_word
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS

@@ -16,7 +16,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
-from elks_mcp.domain.models import Draft
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.text import cleaned
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox

@@ -16,7 +16,7 @@ from click.testing import Result
 from pydantic import SecretStr
 
 from elks_mcp import sandbox
-from elks_mcp.domain.models import Approval, Approver, Effect, Finding, Order, OrderState
+from elks_mcp.domain.orders import Approval, Approver, Effect, Finding, Order, OrderState
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.doubts import LONGEST
@@ -49,7 +49,7 @@ QUESTION = "type the last four digits"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> StateLocation:
+def location(tmp_path: Path) -> StateLocation:
     """Have a state directory."""
     return StateLocation(folder=tmp_path / "state")
 

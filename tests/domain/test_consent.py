@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from elks_mcp.domain.models import Direction, Message, OrderState, Scope
+from elks_mcp.domain.models import Direction, Message, Scope
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import read_other_party
 from elks_mcp.sandbox import Fault, Sandbox
 from elks_mcp.store import AccountKey, StateLocation
@@ -140,7 +141,7 @@ async def test_a_question_that_only_history_shows_counts_too(box: Sandbox, clock
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 

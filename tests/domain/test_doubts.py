@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.domain.doubts import SKEW, Doubt, Likeness, Verdict, judge, likeness
-from elks_mcp.domain.models import Direction, Draft, Message
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.phone import Number, SenderId, written
 from tests.support.provider import NOON, OURS, PHONE, a_draft
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.models import Draft
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.phone import Number, SenderId, country_name, parse_number, parse_sender, written
 from elks_mcp.domain.spelling import is_decimal
 from elks_mcp.errors import InvalidInput

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.models import OrderState
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.elks import wire
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import NoAnswer
@@ -429,7 +429,7 @@ async def test_p4_a_damaged_row_that_surely_is_an_incoming_text_leaves_no_doubt(
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return a_place(request, tmp_path)
 
 

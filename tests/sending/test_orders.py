@@ -6,18 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.domain.models import (
-    Approver,
-    Claim,
-    Direction,
-    Effect,
-    Finding,
-    Message,
-    OrderState,
-    Quote,
-    Receipt,
-    of_effect,
-)
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Approver, Claim, Effect, Finding, OrderState, Quote, Receipt, of_effect
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from elks_mcp.domain.models import Approver, Claim, Direction, Message, Order, OrderState, Receipt
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Approver, Claim, Order, OrderState, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.handover import SendPermission, require

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
+from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import InvalidInput, Refused
 from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage

@@ -13,7 +13,8 @@ from alembic.script import ScriptDirectory
 from click.testing import Result
 
 import elks_mcp.store.db.migrations
-from elks_mcp.domain.models import Approver, Caller, OrderState, Report
+from elks_mcp.domain.models import Caller
+from elks_mcp.domain.orders import Approver, OrderState, Report
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.runtime.addresses import normalize_url
 from elks_mcp.sandbox import ManualClock as BoxClock
@@ -284,7 +285,7 @@ DOUBLE = AccountKey(ACCOUNT.base_url, "u2")
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 

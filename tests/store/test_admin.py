@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from elks_mcp.domain.models import Approval, Approver, Effect, Finding, Order, OrderState, Report
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approval, Approver, Effect, Finding, Order, OrderState, Report
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
@@ -65,7 +65,7 @@ class House:
 
 
 @pytest.fixture(params=EITHER_DATABASE)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 

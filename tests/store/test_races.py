@@ -15,7 +15,7 @@ import anyio
 import pytest
 from sqlalchemy import event
 
-from elks_mcp.domain.models import Claim, OrderState
+from elks_mcp.domain.orders import Claim, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.runtime.clock import Clock
@@ -50,7 +50,7 @@ _PATIENCE = 90
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 

@@ -31,20 +31,19 @@ from sqlalchemy import Connection, MetaData, event, insert, select
 from sqlalchemy.exc import OperationalError
 
 import elks_mcp.store.db.migrations
-from elks_mcp.domain.models import (
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import (
     UNFINISHED,
     Approval,
     Approver,
     Claim,
-    Direction,
     Effect,
     Finding,
-    Message,
     Order,
     OrderState,
     Report,
 )
-from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.taint import TAINT_LASTS, ShownText
 from elks_mcp.errors import (
@@ -116,7 +115,7 @@ EVENING = "Kom hem till middagen klockan sju"
 
 
 @pytest.fixture(params=EITHER_DATABASE)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 

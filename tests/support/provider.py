@@ -9,8 +9,8 @@ import anyio
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.domain.models import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog

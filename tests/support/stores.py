@@ -17,8 +17,9 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from elks_mcp.domain.models import Approver, Claim, Direction, Draft, Message, Order, Recall, Receipt
+from elks_mcp.domain.models import Direction, Message, Recall
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approver, Claim, Draft, Order, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
@@ -60,7 +61,7 @@ DATABASES = ("sqlite", "postgres")
 EITHER_DATABASE = ("sqlite", pytest.param("postgres", marks=pytest.mark.long))
 """For what no database decides: PostgreSQL is long."""
 
-on_both_databases = pytest.mark.parametrize("place", DATABASES, indirect=True)
+on_both_databases = pytest.mark.parametrize("location", DATABASES, indirect=True)
 """For locks, clocks, types, what is unique, other connections; and once for each statement there is."""
 
 _numbers = count(1)

@@ -11,18 +11,9 @@ from elks_mcp.answers.results import (
 )
 from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
-from elks_mcp.domain.models import (
-    NEVER_SENT,
-    Direction,
-    Draft,
-    Effect,
-    Message,
-    Order,
-    OrderState,
-    Quote,
-    of_effect,
-)
+from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState, Quote, of_effect
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive

@@ -13,9 +13,10 @@ from pydantic import AwareDatetime, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from elks_mcp.domain.display import put_behind_bars, split_lines, time_in_words, visible
-from elks_mcp.domain.models import Direction, Effect, Finding, Frozen, Message
+from elks_mcp.domain.models import Direction, Frozen, Message
 from elks_mcp.domain.money import UNITS, Money
 from elks_mcp.domain.opt_outs import OptWord
+from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.policy import Mode
 from elks_mcp.domain.text import Encoding, ExpensiveCharacter, cleaned
 from elks_mcp.runtime.clock import in_zone

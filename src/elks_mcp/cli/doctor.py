@@ -23,8 +23,8 @@ from elks_mcp.cli.output import counted, say, show_account, show_username
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
 from elks_mcp.domain.doubts import explain_quiet
-from elks_mcp.domain.models import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.phone import Number, Sender, SenderId
 from elks_mcp.domain.policy import largest_price
 from elks_mcp.errors import ElksError, Misconfigured

@@ -14,7 +14,7 @@ from elks_mcp.cli.output import (
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import size_in_lines
 from elks_mcp.domain.display import put_behind_bars, visible
-from elks_mcp.domain.models import UNFINISHED, Order, OrderState
+from elks_mcp.domain.orders import UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause

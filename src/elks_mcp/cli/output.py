@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 import click
 
 from elks_mcp.domain.display import time_in_words, visible
-from elks_mcp.domain.models import Order
+from elks_mcp.domain.orders import Order
 from elks_mcp.runtime.clock import in_zone
 from elks_mcp.store import AccountKey
 

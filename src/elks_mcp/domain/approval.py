@@ -1,7 +1,7 @@
 """What a person reads before agreeing to a text: at the client, or in a terminal."""
 
 from elks_mcp.domain.display import FORM_COLUMNS, break_line, put_behind_bars, split_lines, visible
-from elks_mcp.domain.models import Effect, Finding, Order, of_effect
+from elks_mcp.domain.orders import Effect, Finding, Order, of_effect
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.text import hides
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 from elks_mcp.domain.accents import normalize
-from elks_mcp.domain.models import Direction, Draft, Frozen, Message
+from elks_mcp.domain.models import Direction, Frozen, Message
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.phone import written
 
 SKEW = timedelta(seconds=30)

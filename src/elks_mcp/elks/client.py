@@ -5,18 +5,9 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from elks_mcp.domain.models import (
-    Account,
-    Direction,
-    Draft,
-    Estimate,
-    Listing,
-    Message,
-    OwnNumber,
-    Page,
-    UnreadRow,
-)
+from elks_mcp.domain.models import Account, Direction, Listing, Message, OwnNumber, Page, UnreadRow
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected

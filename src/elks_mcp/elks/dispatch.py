@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
-from elks_mcp.domain.models import Claim, Receipt
+from elks_mcp.domain.orders import Claim, Receipt
 from elks_mcp.elks import wire
 from elks_mcp.elks.handover import SendPermission
 from elks_mcp.elks.transport import Api

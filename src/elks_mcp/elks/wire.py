@@ -23,19 +23,9 @@ from pydantic import (
     model_validator,
 )
 
-from elks_mcp.domain.models import (
-    Account,
-    Direction,
-    Draft,
-    Estimate,
-    Message,
-    OwnNumber,
-    Page,
-    Receipt,
-    Report,
-    UnreadRow,
-)
+from elks_mcp.domain.models import Account, Direction, Message, OwnNumber, Page, UnreadRow
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Estimate, Receipt, Report
 from elks_mcp.domain.phone import is_plain_number, read_other_party, written
 from elks_mcp.domain.text import cleaned
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized

@@ -2,21 +2,19 @@
 
 from elks_mcp.domain.consent import quote
 from elks_mcp.domain.guards.rules import Facts, check_draft, is_on
-from elks_mcp.domain.models import (
+from elks_mcp.domain.models import Direction, Message, Recall
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import (
     Approval,
     Approver,
-    Direction,
     Draft,
     Effect,
     Estimate,
     Finding,
-    Message,
     Order,
     Quote,
-    Recall,
     of_effect,
 )
-from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import PERSON_ONLY, Policy
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, shown_from

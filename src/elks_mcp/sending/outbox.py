@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from elks_mcp.domain.models import Approval, Claim, Order, OrderState
+from elks_mcp.domain.orders import Approval, Claim, Order, OrderState
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.transport import Api

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 from sqlalchemy import Row, Select, func, or_, select, text, update
 
-from elks_mcp.domain.models import UNFINISHED, Approver, Order, OrderState
+from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.db.changes import change, close, without_text

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
 
-from elks_mcp.domain.models import Claim, Draft, OptOut, OrderState, Quote, Recall
+from elks_mcp.domain.models import OptOut, Recall
+from elks_mcp.domain.orders import Claim, Draft, OrderState, Quote
 from elks_mcp.store.db.changes import alter_all, close
 from elks_mcp.store.db.rows import parse_draft, parse_price
 from elks_mcp.store.db.schema import NOW, ago, orders

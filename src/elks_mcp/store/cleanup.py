@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import and_, delete, or_, update
 
-from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
+from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
 from elks_mcp.store.arrivals import delete_old_arrivals
 from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.db.schema import orders

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from elks_mcp.domain.doubts import Doubt, Verdict, judge
-from elks_mcp.domain.models import Message, OrderState, Receipt
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.orders import OrderState, Receipt
 from elks_mcp.store.db.changes import accept, change
 from elks_mcp.store.db.rows import parse_draft
 from elks_mcp.store.db.schema import orders

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, delete, insert, select, update
 
-from elks_mcp.domain.models import Message, OrderState, Receipt, Report
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.orders import OrderState, Receipt, Report
 from elks_mcp.store.arrivals import record_arrivals
 from elks_mcp.store.db.changes import accept, alter, change
 from elks_mcp.store.db.schema import accounts, orders, parked

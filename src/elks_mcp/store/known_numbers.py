@@ -21,8 +21,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.domain.models import NEVER_SENT, Direction, Message, OrderState, Recall, Taint
+from elks_mcp.domain.models import Direction, Message, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, asks
+from elks_mcp.domain.orders import NEVER_SENT, OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
 from elks_mcp.store.db.transactions import Tx

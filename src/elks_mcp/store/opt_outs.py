@@ -21,8 +21,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.consent import LastSent, read_words
-from elks_mcp.domain.models import Direction, Message, OptOut, OrderState
+from elks_mcp.domain.models import Direction, Message, OptOut
 from elks_mcp.domain.opt_outs import OptWord
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.arrivals import find_stored
 from elks_mcp.store.db.schema import contacts, is_one_of, opt_outs, orders

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Row, exists, func, insert, or_, select
 
-from elks_mcp.domain.models import NEVER_SENT, Approval, Approver, Draft, Order, OrderState, Recall
+from elks_mcp.domain.models import Recall
+from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused, StateUnavailable, StateUncertain

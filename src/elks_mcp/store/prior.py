@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, exists, or_
 
-from elks_mcp.domain.models import Draft, OrderState, Recall
+from elks_mcp.domain.models import Recall
+from elks_mcp.domain.orders import Draft, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import InvalidInput

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
 
-from elks_mcp.domain.models import UNFINISHED
+from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.store.admin import lock_all

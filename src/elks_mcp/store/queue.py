@@ -23,7 +23,7 @@ from sqlalchemy import (
     select,
 )
 
-from elks_mcp.domain.models import UNFINISHED, Claim, Order, OrderState, Receipt
+from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.claims import claim_due, is_queued
 from elks_mcp.store.db.changes import MessageTaken, accept, accept_unshared, change, close
 from elks_mcp.store.db.schema import Moment, is_one_of, orders

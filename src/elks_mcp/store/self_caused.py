@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from elks_mcp.domain.models import NEVER_SENT, Direction, Message
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import NEVER_SENT
 from elks_mcp.store.arrivals import find_stored
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import Tx

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.domain.models import NEVER_SENT, Draft, OrderState, Taint
+from elks_mcp.domain.models import Taint
+from elks_mcp.domain.orders import NEVER_SENT, Draft, OrderState
 from elks_mcp.domain.taint import TAINT_LASTS, SendingHold, ShownText, find_hold
 from elks_mcp.store.db.schema import ago, orders, shown
 from elks_mcp.store.db.transactions import Database, Tx, reading, writing

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from elks_mcp.domain.models import OrderState
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import Database, Tx, reading
 from elks_mcp.store.known_numbers import DAY

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from elks_mcp.domain.models import Caller, Claim, Draft, Order, Recall
+from elks_mcp.domain.models import Caller, Recall
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Claim, Draft, Order
 from elks_mcp.domain.phone import Number
 
 DraftCheck = Callable[[Draft, Money, Recall], str]

@@ -11,8 +11,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from elks_mcp.domain.guards.rules import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, check_draft
-from elks_mcp.domain.models import AccountNumbers, Approver, Draft, Effect, Estimate, Finding, Recall, Taint
+from elks_mcp.domain.models import AccountNumbers, Recall, Taint
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approver, Draft, Effect, Estimate, Finding
 from elks_mcp.domain.phone import Number, Sender, SenderId, parse_number, written
 from elks_mcp.domain.policy import (
     Confirm,

@@ -16,18 +16,9 @@ from elks_mcp.domain.consent import quote
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.guards.links import holds_link
 from elks_mcp.domain.guards.lookalike import pretended_name
-from elks_mcp.domain.models import (
-    AccountNumbers,
-    Draft,
-    Effect,
-    Estimate,
-    Finding,
-    Frozen,
-    OptOut,
-    Recall,
-    Taint,
-)
+from elks_mcp.domain.models import AccountNumbers, Frozen, OptOut, Recall, Taint
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding
 from elks_mcp.domain.phone import Number, NumberKind, SenderId, written
 from elks_mcp.domain.policy import Policy, largest_day, largest_price
 from elks_mcp.domain.text import Size

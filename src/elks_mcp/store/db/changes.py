@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Boolean, Executable, Row, bindparam, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from elks_mcp.domain.models import Order, OrderState, Receipt
+from elks_mcp.domain.orders import Order, OrderState, Receipt
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.rows import IN_ORDER, parse_findings, parse_order, without_quotes, write_findings
 from elks_mcp.store.db.schema import NOW, orders

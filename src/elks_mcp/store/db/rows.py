@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from elks_mcp.domain.models import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.opt_outs import asks
+from elks_mcp.domain.orders import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
 from elks_mcp.domain.phone import Number, Sender, SenderId, written
 from elks_mcp.domain.text import Encoding
 from elks_mcp.store.db.schema import orders
