@@ -23,6 +23,7 @@ from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE, Facts, che
 from elks_mcp.domain.models import AccountNumbers, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_word
 from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
@@ -137,7 +138,7 @@ OTHER = Number("+46701740606")
 HOTEL = Number("+4930901820")
 """A fixed line in Germany."""
 
-PLAIN = Draft(to=OTHER, text="Hej", sender=MAIN)
+PLAIN = Draft(to=OTHER, payload=Sms(text="Hej"), sender=MAIN)
 NAMED = PLAIN.model_copy(update={"sender": SenderId("Klinik")})
 NOON = datetime(2026, 11, 18, 11, 0, tzinfo=UTC)
 CALM = Facts(size=measure("Hej"), now=NOON, live=True)

@@ -62,7 +62,7 @@ async def heard(house: House, text: str, sender: Number = PHONE) -> None:
 def test_a_draft_is_read_as_people_write(orders: Orders) -> None:
     draft = orders.draft("070-174 06 05", "Hej!", "Kliniken", flash=True, key="k")
     assert (draft.to, draft.sender) == (PHONE, SenderId("Kliniken"))
-    assert (draft.text, draft.flash, draft.idempotency_key) == ("Hej!", True, "k")
+    assert (draft.text, draft.sms.flash, draft.idempotency_key) == ("Hej!", True, "k")
 
 
 def test_a_draft_without_a_sender_comes_from_the_operators(orders: Orders) -> None:

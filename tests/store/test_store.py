@@ -706,14 +706,14 @@ async def test_an_order_comes_back_as_it_was_placed(location: StateLocation, clo
         order = await store.orders.get(placed.order.id)
     assert placed == Placed(order, is_repeat=False)
     assert re.fullmatch("O-[2-9A-HJKMNP-Z]{8}", order.id)
-    assert (order.state, order.to, order.sender, order.text, order.flash) == (
+    assert (order.state, order.to, order.sender, order.text, order.sms.flash) == (
         OrderState.QUEUED,
         PHONE,
         SenderId("Klara"),
         "Åäö €[] 👋",
         True,
     )
-    assert (order.price, order.parts, order.encoding) == (
+    assert (order.price, order.parts, order.sms.encoding) == (
         Money(PRICE, "SEK"),
         1,
         approval.quote.size.encoding,

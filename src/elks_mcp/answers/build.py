@@ -50,7 +50,8 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
         price=Amount.of(price),
         findings=Found.each(quote.findings),
         summary=f"Dry run: nothing was sent ({why}).",
-        notes=_notes(draft.text, price, quote.parts) + _reminders(draft.sender, policy, flash=draft.flash),
+        notes=_notes(draft.text, price, quote.parts)
+        + _reminders(draft.sender, policy, flash=draft.sms.flash),
     )
 
 
@@ -77,7 +78,7 @@ def report_order(
         country=order.to.country if order.to else "",
         sender=written(order.sender),
         parts=order.parts,
-        encoding=order.encoding,
+        encoding=order.sms.encoding,
         price=Amount.of(order.cost),
         findings=() if repeated else Found.each(order.findings),
         deduplicated=repeated,
@@ -85,7 +86,7 @@ def report_order(
         notes=(
             *_overcharge(order),
             *_notes(text, order.price, order.parts),
-            *_reminders(order.sender, policy, flash=order.flash),
+            *_reminders(order.sender, policy, flash=order.sms.flash),
         ),
     )
 

@@ -25,6 +25,7 @@ from elks_mcp.cli.state import State
 from elks_mcp.domain.doubts import explain_quiet
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, SenderId
 from elks_mcp.domain.policy import largest_price
 from elks_mcp.errors import ElksError, Misconfigured
@@ -258,7 +259,7 @@ async def _account(app: App) -> list[Check]:
 async def _sender(app: App, sender: Sender) -> Check:
     shown = _masked("", sender)
     try:
-        await app.client.get_estimate(Draft(to=_TEST_NUMBER, text="Hej!", sender=sender))
+        await app.client.get_estimate(Draft(to=_TEST_NUMBER, payload=Sms(text="Hej!"), sender=sender))
     except ElksError as error:
         return Check("fail", f"46elks does not take {shown} as sender. {error.explain()}")
     return Check("ok", f"46elks prices a text from {shown}.")

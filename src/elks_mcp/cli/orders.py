@@ -111,7 +111,7 @@ def _facts(filed: OrderRecord, zone: tzinfo | None) -> list[str]:
         "said": order.fault,
         "to": show_recipient(order),
         "from": written(order.sender),
-        "size": f"{show_size(order)}, {order.encoding}" + (", flash" if order.flash else ""),
+        "size": f"{show_size(order)}, {order.sms.encoding}" + (", flash" if order.sms.flash else ""),
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),

@@ -20,7 +20,7 @@ def put_question(order: Order, reasons: tuple[Finding, ...], columns: int | None
     """
     text, recipient = order.text or "", _recipient(order)
     hidden = " (there are invisible characters in it)" if hides(text) else ""
-    flash = " Shown as a flash message." if order.flash else ""
+    flash = " Shown as a flash message." if order.sms.flash else ""
     lines = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
         f"{_cost(order)}.{flash} Approval {order.approval}.",

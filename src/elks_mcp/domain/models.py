@@ -14,7 +14,7 @@ from elks_mcp.domain.phone import is_plain_number
 
 
 class Frozen(BaseModel):
-    """A value that cannot be changed, only replaced by another."""
+    """A value that cannot be changed, only replaced by another one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -23,92 +23,95 @@ class Scope(StrEnum):
     """What a caller may do."""
 
     READ = "read"
-    """See the account's texts, its inbox included."""
+    """Read the account's texts, received ones included."""
 
     SEND = "send"
-    """Text, follow one's own texts, and read the answers to them."""
+    """Send texts, follow the caller's own texts, and read the answers to them."""
 
     METRICS = "metrics"
-    """Read figures about the server, at `/metrics`. Opens no tool."""
+    """Read the server's metrics at `/metrics`. This scope opens no tool."""
 
 
 class Caller(Frozen):
-    """Who calls: the holder of a token, by the name it was made for; or, without any, whoever reaches us."""
+    """The holder of a token, by the token's name; without tokens, anyone who reaches the server."""
 
     name: str = ""
     scopes: frozenset[Scope] = frozenset(Scope)
     agent: str = ""
-    """Which assistant it is. Tokens of one agent share orders, keys, limits, and what a model was shown."""
+    """Which assistant it is. Tokens of one agent share orders, idempotency keys, limits and taint."""
 
     token: str = ""
-    """The token's number; another token of the same name has another."""
+    """The token's id. Another token of the same name has another id."""
 
 
 class Taint(Frozen):
-    """The caller's model was shown texts of others than the recipient in the last 30 minutes."""
+    """The caller's model was shown texts from others than the recipient in the last 30 minutes."""
 
     created_at: AwareDatetime
-    """When the oldest of them was written."""
+    """When the oldest of these texts was written."""
 
     texted: int = 0
-    """How many others than their writers and the recipient were texted in these 30 minutes."""
+    """How many numbers, apart from the writers and the recipient, were texted in these 30 minutes."""
 
 
 class OptOut(Frozen):
-    """When somebody opted out, or may have, and where that can be read."""
+    """When a number opted out, or may have, and which text says so."""
 
     at: AwareDatetime
     message_id: str | None = None
-    """46elks' id of the text that says so; None if a person recorded it, or another account received it."""
+    """46elks' id of that text; None if a person recorded the opt-out, or another account received it."""
 
     by_person: bool = False
     reason: Annotated[str, Field(repr=False)] = ""
-    """What the person said who recorded it."""
+    """The reason given by the person who recorded it."""
 
 
 class Recall(Frozen):
-    """What is remembered that bears on a draft."""
+    """What is stored that matters for a draft."""
 
     opted_out: bool = False
     opt_out: OptOut | None = None
-    """The opt-out, if more is known about it."""
+    """The opt-out, if more than the fact is known."""
 
     maybe_opted_out: OptOut | None = None
-    """The latest text from the recipient, if it is likely an opt-out."""
+    """The latest text from the recipient, if it is likely to be an opt-out."""
 
     is_known: bool = False
-    """Something was ever sent to the recipient, or received from it."""
+    """Whether anything was ever sent to the recipient, or received from it."""
 
     lately: int = 0
-    """Texts to the recipient that wait for a person, or of the last 10 minutes, or since it last wrote."""
+    """How many texts to the recipient wait for a person, or went out in the last 10 minutes.
+
+    If the recipient wrote within these 10 minutes, only later texts count.
+    """
 
     today: int = 0
-    """Texts to the recipient that wait for a person, or of the last 24 hours."""
+    """How many texts to the recipient wait for a person, or went out in the last 24 hours."""
 
     spent: int = 0
     """Charged or reserved in the last 24 hours, in ten-thousandths of the account's currency."""
 
     repeated: str | None = None
-    """The order that was placed for the same text to the same number a short while ago."""
+    """The id of an order for the same text to the same number, from the last 15 minutes."""
 
     unread: bool = False
-    """A row of history could not be read in the last days, and it may be a STOP, whoever's."""
+    """Whether history held a row in the last 7 days that cannot be read and may be a STOP from any number."""
 
     first_sent_at: AwareDatetime | None = None
-    """When something was first sent to the recipient, if ever."""
+    """When the first text was sent to the recipient, if ever."""
 
     taint: Taint | None = None
 
 
 class Direction(StrEnum):
-    """Which way a message went, seen from the account."""
+    """Which way a message went, as seen from the account."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
 
 
 class Message(Frozen):
-    """A text in 46elks' history. `status` is 46elks' word, or "received" for an inbound one."""
+    """A text in 46elks' history. `status` is 46elks' word; that of an inbound text is "received"."""
 
     id: str
     direction: Direction
@@ -121,38 +124,38 @@ class Message(Frozen):
     cost: Money | None = None
     parts: int | None = None
     is_reply: bool = False
-    """Sent by 46elks by itself, as the answer of a webhook."""
+    """Whether 46elks sent it as the answer of a webhook."""
 
     is_picture: bool = False
-    """A picture message (MMS). `text` is what it says besides; the pictures are not read."""
+    """Whether it is a picture message (MMS). `text` holds its words; the pictures are not read."""
 
     @property
     def sender_is_name(self) -> bool:
-        """Whether the sender is not a number but a name, which the writer of the text chose."""
+        """Whether the sender is a name, which the writer of the text chose, instead of a number."""
         return self.direction is Direction.INBOUND and not is_plain_number(self.sender)
 
 
 class UnreadRow(Frozen):
-    """A row of history of which something that matters cannot be read."""
+    """A row of history in which something that matters cannot be read."""
 
     mark: str
-    """Which row: a hash of what it holds, since its id may be what cannot be read."""
+    """A hash of the whole row. It identifies the row even if its id cannot be read."""
 
     not_after: AwareDatetime | None
-    """The time of the row above it, which is no older; None if it is the first of its page."""
+    """The time of the row above it, which is not older; None for the first row of a page."""
 
     is_left_out: bool
-    """Whether there is no message of it: its id or its direction cannot be read."""
+    """Whether it has no `Message`, because its id or its direction cannot be read."""
 
     may_be_stop: bool
-    """Whether it may be a STOP of which we do not know, or not from whom."""
+    """Whether it may be a STOP that was not recorded, or one whose sender is unknown."""
 
     may_be_sent: bool
-    """Whether it may be any text that was sent."""
+    """Whether it may be a text that the account sent."""
 
 
 class Page(Frozen):
-    """One page of history, newest first. `older_from` is where the next one starts, if there is one."""
+    """One page of history, newest first. `older_from` is where the next page starts, if there is one."""
 
     messages: tuple[Message, ...]
     older_from: datetime | None = None
@@ -162,7 +165,7 @@ class Page(Frozen):
 class Listing(Frozen):
     """Messages found in history, newest first.
 
-    `complete` unless the search stopped before the end; then `older_from` is the moment to go on from.
+    `complete` is False if the search stopped before the end. Then `older_from` is where to continue.
     """
 
     messages: tuple[Message, ...]
@@ -172,12 +175,12 @@ class Listing(Frozen):
 
     @property
     def left_out(self) -> int:
-        """How many rows have no message here, since they cannot be read."""
+        """How many rows are missing from `messages`, because they cannot be read."""
         return sum(row.is_left_out for row in self.unread)
 
 
 class OwnNumber(Frozen):
-    """A number of the account's. `tells`: the address that is told of its incoming texts, or an action."""
+    """A number of the account. `tells` is the webhook address for its incoming texts, or an action."""
 
     id: str
     number: str
@@ -185,24 +188,24 @@ class OwnNumber(Frozen):
 
 
 class AccountNumbers(Frozen):
-    """The account's own numbers, in E.164, as far as they are known."""
+    """The account's own numbers in E.164, as far as they are known."""
 
     configured: frozenset[str] = frozenset()
-    """Those the operator named: `ELKS_PHONE_NUMBER`, `ELKS_ALLOWED_SENDERS`."""
+    """The numbers in `ELKS_PHONE_NUMBER` and `ELKS_ALLOWED_SENDERS`."""
 
     listed: frozenset[str] | None = None
-    """Those 46elks lists; None if the list was never read."""
+    """The numbers that 46elks lists; None if the list was never read."""
 
     fault: str = ""
-    """Why the list could not be read the last time, if so."""
+    """Why the last attempt to read the list failed, if it did."""
 
     def __contains__(self, number: str) -> bool:
-        """Whether a number is one of them."""
+        """Return whether a number is one of the account's own."""
         return number in self.configured or number in (self.listed or ())
 
 
 class Account(Frozen):
-    """What the account holds. The holder's name, e-mail and phone are not read."""
+    """The account's id and balance. The holder's name, e-mail and phone are not read."""
 
     id: str
     balance: Money

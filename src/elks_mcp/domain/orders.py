@@ -1,34 +1,54 @@
-"""A message on its way out, as values: Draft → Quote → Approval → Order → Receipt."""
+"""A message on its way out, which becomes more certain in steps.
+
+Draft → Quote → Approval → Order → Receipt. Each step is a frozen value.
+"""
 
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, SerializeAsAny
 
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.payloads import Payload, Sms, require_sms
 from elks_mcp.domain.phone import Number, Sender
-from elks_mcp.domain.text import Encoding, Size
+from elks_mcp.domain.text import Size
 
 
 class Draft(Frozen):
-    """What somebody wants sent; well-formed, and nothing more is known."""
+    """What a caller wants to send. It is well-formed; nothing else has been checked."""
 
     to: Number
-    text: Annotated[str, Field(repr=False)]
+    payload: SerializeAsAny[Payload]
+    """What the recipient gets. Its class is the kind of the order."""
+
     sender: Sender
-    flash: bool = False
     idempotency_key: str | None = None
     caller: str = ""
-    """By whose name; the same text, or key, of two callers is two texts, or keys."""
+    """The caller's name. The same text, or key, from two callers is two texts, or keys."""
 
     asks: bool = False
-    """Whether an answer is waited for, however the text is worded."""
+    """Whether the caller waits for an answer, however the text is worded."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of order that the draft becomes, for example "sms"."""
+        return self.payload.kind
+
+    @property
+    def text(self) -> str:
+        """The words of the payload; "" if it has none."""
+        return self.payload.text or ""
+
+    @property
+    def sms(self) -> Sms:
+        """The payload of a draft that must be an SMS."""
+        return require_sms(self.payload)
 
 
 class Effect(StrEnum):
-    """What a guard wants done about what it found."""
+    """What a guard wants done about its finding."""
 
     REFUSE = "refuse"
     ASK = "ask"
@@ -36,13 +56,13 @@ class Effect(StrEnum):
 
 
 class Finding(Frozen):
-    """What one guard has to say about one draft."""
+    """What one guard found in one draft."""
 
     guard: str
     effect: Effect
     reason: Annotated[str, Field(repr=False)]
     quote: Annotated[str, Field(repr=False)] = ""
-    """The stranger's words that it is about: cleaned, one short line; kept only while a person is asked."""
+    """The text that the finding is about: cleaned, one short line. Stored only while a person is asked."""
 
     @property
     def in_words(self) -> str:
@@ -51,25 +71,30 @@ class Finding(Frozen):
 
 
 class Estimate(Frozen):
-    """What 46elks says a text would cost. `parts` is its own count, where it gives one."""
+    """What 46elks says a message would cost."""
 
     price: Money
     parts: int | None = None
+    """46elks' own count of parts, if it gives one."""
 
 
 class Quote(Frozen):
-    """A draft with its price and what the guards found. A dry run ends here."""
+    """A draft with its price and the guards' findings. A dry run ends here."""
 
     draft: Draft
-    size: Size
     estimate: Estimate
     findings: tuple[Finding, ...]
     quoted_at: AwareDatetime
 
     @property
+    def size(self) -> Size:
+        """The size of the text of a draft that must be an SMS, by our own count."""
+        return self.draft.sms.size
+
+    @property
     def parts(self) -> int:
-        """How many parts it is billed as: by 46elks' count, or ours where it gives none."""
-        return self.estimate.parts or self.size.parts
+        """How many parts it is billed as: by 46elks' count, or ours if it gives none."""
+        return self.estimate.parts or self.draft.payload.parts
 
 
 def of_effect(findings: tuple[Finding, ...], effect: Effect) -> tuple[Finding, ...]:
@@ -78,7 +103,7 @@ def of_effect(findings: tuple[Finding, ...], effect: Effect) -> tuple[Finding, .
 
 
 class Approver(StrEnum):
-    """Who agrees that a quote is sent: policy by itself, a person at the client, or one in a terminal."""
+    """Who approves that a quote is sent: the policy, a person at the client, or a person in a terminal."""
 
     POLICY = "policy"
     PERSON = "person"
@@ -86,9 +111,9 @@ class Approver(StrEnum):
 
 
 class Approval(Frozen):
-    """Who has to agree to exactly one quote: its recipient, sender, text and price.
+    """Who has to approve exactly one quote: its recipient, sender, payload and price.
 
-    Policy agrees by making one; for a person the order waits.
+    The policy approves by making an `Approval`. For a person, the order waits.
     """
 
     quote: Quote
@@ -96,18 +121,18 @@ class Approval(Frozen):
 
 
 class OrderState(StrEnum):
-    """Where an order is on its way out."""
+    """How far an order is on its way out."""
 
     WAITING = "waiting"
-    """For a person's yes."""
+    """A person has to approve it."""
 
     QUEUED = "queued"
     SENDING = "sending"
     IN_DOUBT = "in doubt"
-    """46elks may have taken it or not; history is being read to find out."""
+    """46elks may have accepted it or not; history is being read to find out."""
 
     UNKNOWN = "unknown"
-    """It cannot be found out; a person decides."""
+    """It cannot be found out whether 46elks accepted it; a person decides."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -118,17 +143,17 @@ class OrderState(StrEnum):
 
 
 UNFINISHED = frozenset({OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT})
-"""What a server still has to do something about."""
+"""The states in which a server still has something to do."""
 
 ACCEPTED = frozenset({OrderState.SENT, OrderState.DELIVERED, OrderState.FAILED})
-"""46elks took it and charged for it."""
+"""The states in which 46elks accepted the order and charged for it."""
 
 NEVER_SENT = frozenset({OrderState.REJECTED, OrderState.CANCELLED, OrderState.EXPIRED})
-"""Nothing went out and nothing will."""
+"""The states in which nothing was sent and nothing will be."""
 
 
 class Receipt(Frozen):
-    """46elks' word that it accepted a text and charged for it."""
+    """46elks' answer that it accepted a message and charged for it."""
 
     message_id: str
     status: str
@@ -143,37 +168,52 @@ class Order(Frozen):
     id: str
     state: OrderState
     to: Number | None
-    """None where a person asked to be forgotten."""
+    """None if a person asked to be forgotten."""
 
     sender: Sender
-    text: Annotated[str | None, Field(repr=False)]
-    """None once it is settled: it is kept only as long as it may be needed to send."""
+    payload: SerializeAsAny[Payload]
+    """What the recipient gets. Its private fields are None once the order is settled."""
 
-    flash: bool
     parts: int
-    encoding: Encoding
+    """How many parts it is billed as."""
+
     price: Money
     findings: tuple[Finding, ...]
     approver: Approver
     approval: str | None = None
-    """The number a person approves it by, where it waits or waited for one."""
+    """The code by which a person approves it, if it waits or waited for one."""
 
     placed_at: AwareDatetime
     changed_at: AwareDatetime
     not_before: AwareDatetime | None = None
-    """When it is tried again, where 46elks put it off."""
+    """When it is tried again, if 46elks put it off."""
 
     attempts: int = 0
     receipt: Receipt | None = None
     fault: str = ""
-    """What 46elks, the network or a guard said, where the order was not simply sent."""
+    """What 46elks, the network or a guard said, unless the order was simply sent."""
 
     caller: str = ""
-    """Whose it is."""
+    """The name of the caller who placed it."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of the order, for example "sms"."""
+        return self.payload.kind
+
+    @property
+    def text(self) -> str | None:
+        """The words of the payload. None once the order is settled, or if it has none."""
+        return self.payload.text
+
+    @property
+    def sms(self) -> Sms:
+        """The payload of an order that must be an SMS."""
+        return require_sms(self.payload)
 
     @property
     def cost(self) -> Money:
-        """What the order costs: what 46elks charged, or the price where it names no cost above 0."""
+        """What 46elks charged, or the price if 46elks names no cost above 0."""
         charged = self.receipt.cost if self.receipt else None
         return charged if charged and charged.units > 0 else self.price
 
@@ -184,34 +224,35 @@ class Order(Frozen):
 
     @property
     def has_failed_at_once(self) -> bool:
-        """Whether 46elks took it and said in its answer that it failed: nothing was sent."""
+        """Whether 46elks accepted it and said in the same answer that it failed: nothing was sent."""
         return self.state is OrderState.FAILED and bool(self.fault)
 
     @property
     def is_moving(self) -> bool:
-        """Whether it is about to be settled: queued for the first time, or under way."""
+        """Whether it is about to be settled: queued for the first time, or being sent."""
         if self.state is OrderState.QUEUED:
             return self.not_before is None
         return self.state is OrderState.SENDING
 
 
 class Claim(Frozen):
-    """The right to send one order's text once: the only thing the dispatcher accepts."""
+    """The right to send one order once: the only thing that the dispatcher accepts."""
 
     order_id: str
     attempt: int
     lease: str
-    """Which claim it is; whoever comes back after its time holds an old one."""
+    """The token of this claim. A worker that comes back after its lease ended holds an old token."""
 
     draft: Draft
     currency: str
     wait: timedelta
-    """How long until its turn in the pace."""
+    """How long until the order's slot in the pace."""
 
 
 class Report(Frozen):
-    """46elks' word about a text's delivery. `order_id` is our own number, where it carries that back."""
+    """46elks' delivery report about a message."""
 
     message_id: str
     status: str
     order_id: str | None = None
+    """Our own order number, if the report carries it."""

@@ -9,6 +9,7 @@ from elks_mcp.domain.models import Account, Direction, Listing, Message, OwnNumb
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
+from elks_mcp.elks.endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
 
@@ -40,15 +41,19 @@ class ElksClient:
         known: "_Known | None" = None,
         *,
         most_pages: int = MOST_PAGES,
+        endpoints: Endpoints = ENDPOINTS,
     ) -> None:
         self._api = api
         self._count = count
         self._known = known or _Known()
         self._most_pages = most_pages
+        self._endpoints = endpoints
 
     def counted(self, count: Callable[[], None]) -> "ElksClient":
         """Return this client for one caller: `count` is called before each request, and may refuse it."""
-        return ElksClient(self._api, count, self._known, most_pages=self._most_pages)
+        return ElksClient(
+            self._api, count, self._known, most_pages=self._most_pages, endpoints=self._endpoints
+        )
 
     @property
     def last_price(self) -> Money | None:
@@ -76,9 +81,9 @@ class ElksClient:
 
     async def get_estimate(self, draft: Draft) -> Estimate:
         """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
-        currency = await self.get_currency()
-        body = await self._ask("/sms", wire.build_sms(draft, dry_run=True))
-        estimate = wire.parse_estimate(body, currency)
+        currency, endpoint = await self.get_currency(), self._endpoints[draft.kind]
+        body = await self._ask(endpoint.path, endpoint.build(draft, dry_run=True))
+        estimate = endpoint.parse_estimate(body, currency)
         self._known.last_price = estimate.price.split(max(1, estimate.parts or 1))
         return estimate
 

@@ -54,7 +54,7 @@ def build_sms(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> d
     (https://46elks.com/docs/sms-delivery-reports).
     """
     form = {"from": written(draft.sender), "to": draft.to.e164, "message": draft.text}
-    if draft.flash:
+    if draft.sms.flash:
         form["flashsms"] = "yes"
     if dry_run:
         form["dryrun"] = "yes"

@@ -15,6 +15,7 @@ from elks_mcp.domain.orders import (
     Quote,
     of_effect,
 )
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import PERSON_ONLY, Policy
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, shown_from
@@ -87,9 +88,8 @@ class Orders:
             raise InvalidInput(f"The idempotencyKey is longer than {_LONGEST_KEY} characters.")
         return Draft(
             to=parse_number(to, home),
-            text=text,
+            payload=Sms(text=text, flash=flash),
             sender=parse_sender(sender, home) if sender else self._default_sender(),
-            flash=flash,
             idempotency_key=key or None,
             caller=self._caller,
             asks=asks,
@@ -131,7 +131,6 @@ class Orders:
             raise
         return Quote(
             draft=draft,
-            size=measure(draft.text),
             estimate=estimate,
             findings=self._find(draft, estimate, recall, live=live, quoted=quoted),
             quoted_at=self._clock.now(),

@@ -14,7 +14,7 @@ from sqlalchemy import Row, Select, func, or_, select, text, update
 from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.store.db.changes import change, close, without_text
+from elks_mcp.store.db.changes import change, close, erase_content
 from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import accounts, orders
 from elks_mcp.store.db.transactions import Database, Tx, list_accounts, reading, writing
@@ -162,7 +162,7 @@ class OrderAdmin:
             raise Refused(f"{row.id} is {row.state}, not unknown; there is nothing to resolve.")
         if not sent:
             return close(tx, row, OrderState.CANCELLED, "A person found that it was not sent.")
-        return change(tx, row.id, state=OrderState.SENT, fault="", changed_at=tx.now, **without_text(tx))
+        return change(tx, row.id, state=OrderState.SENT, fault="", changed_at=tx.now, **erase_content(tx))
 
     @writing
     def resume(self, tx: Tx) -> list[Pause]:
@@ -204,7 +204,7 @@ def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
 
 def _build_record(tx: Tx, row: Row[Any]) -> OrderRecord:
     return OrderRecord(
-        order=parse_order(row),
+        order=parse_order(tx, row),
         owner=_owner(row),
         approved=row.approved_at is not None,
         left=row.due_at - tx.now,

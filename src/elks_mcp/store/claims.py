@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
@@ -11,7 +12,7 @@ from elks_mcp.domain.models import OptOut, Recall
 from elks_mcp.domain.orders import Claim, Draft, OrderState, Quote
 from elks_mcp.store.db.changes import alter_all, close
 from elks_mcp.store.db.rows import parse_draft, parse_price
-from elks_mcp.store.db.schema import NOW, ago, orders
+from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
 from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.known_numbers import DAY, sum_spent
 from elks_mcp.store.opt_outs import opted_out_at
@@ -35,27 +36,28 @@ def claim_due(
 
 
 def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
-    turn = _NEXT if only is None else _NEXT.where(orders.c.id.in_(only))
+    turn = _build_next(frozenset(tx.kinds))
+    if only is not None:
+        turn = turn.where(orders.c.id.in_(only))
     return tx.execute(turn, {"account": tx.account_id, "now": tx.now, "most": most}).all()
 
 
-def _build_next() -> Select[Any]:
-    """Build the question whose turn it is, and what is spent by others, once."""
+@cache
+def _build_next(kinds: frozenset[str]) -> Select[Any]:
+    """Build, once, the query for the orders that are due, each with what the other orders spent."""
     o = orders.c
     its_own = case((o.charged_at > ago(DAY), o.charge), else_=0)
-    facts = (o.id, o.state, o.recipient, o.sender, o.text, o.flash, o.price, o.currency)
+    facts = (o.id, o.state, o.recipient, o.sender, o.price, o.currency, o.kind, o.content, o.details)
     history = (o.placed_at, o.attempts, o.fault)
     recalled = (opted_out_at().label("opted_out_at"), (sum_spent() - its_own).label("spent"))
     due = and_(
         o.account_id == bindparam("account"),
         o.state == OrderState.QUEUED,
         o.due_at <= NOW,
+        is_one_of(o.kind, kinds),
     )
     turn = select(*facts, *history, *recalled).where(due).order_by(o.due_at).limit(bindparam("most"))
     return turn.with_for_update(of=orders, skip_locked=True)
-
-
-_NEXT = _build_next()
 
 
 def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
@@ -65,7 +67,8 @@ def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
 
 def is_queued(tx: Tx, only: Collection[str] | None = None) -> ColumnElement[bool]:
     """Say of an order that it is in the queue of this account; `only`: and one of these."""
-    queued = and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.QUEUED)
+    ours = orders.c.account_id == tx.account_id, is_one_of(orders.c.kind, tx.kinds)
+    queued = and_(*ours, orders.c.state == OrderState.QUEUED)
     return queued if only is None else and_(queued, orders.c.id.in_(only))
 
 
@@ -79,7 +82,7 @@ def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) 
     for row in rows:
         if not slots.is_free or _end_if_unwanted(tx, row, check):
             break
-        claims.append(slots.take(row.id, parse_draft(row), row.currency, row.attempts + 1))
+        claims.append(slots.take(row.id, parse_draft(tx, row), row.currency, row.attempts + 1))
     if claims:
         alter_all(tx, {claim.order_id: _sending(tx, claim, pace) for claim in claims})
         take_slots(tx, slots.next)
@@ -147,7 +150,7 @@ def _end_if_unwanted(tx: Tx, row: Row[Any], check: DraftCheck) -> bool:
         return True
     opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
     recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=int(row.spent))
-    if why_not := check(parse_draft(row), parse_price(row), recall):
+    if why_not := check(parse_draft(tx, row), parse_price(row), recall):
         close(tx, row, OrderState.CANCELLED, why_not)
     return bool(why_not)
 

@@ -44,4 +44,4 @@ class Cleanup:
             and_(orders.c.state.in_(_SETTLED), orders.c.changed_at <= tx.now - self._database.retention),
             and_(orders.c.state == OrderState.UNKNOWN, orders.c.changed_at < tx.now - UNKNOWN_TEXT_KEPT),
         )
-        tx.execute(update(orders).where(ours, orders.c.text.is_not(None), unneeded).values(text=None))
+        tx.execute(update(orders).where(ours, orders.c.content.is_not(None), unneeded).values(content=None))

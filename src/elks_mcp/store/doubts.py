@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
-from elks_mcp.domain.doubts import Doubt, Verdict, judge
+from elks_mcp.domain.doubts import Doubt, Verdict
+from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import OrderState, Receipt
 from elks_mcp.store.db.changes import accept, change
@@ -32,7 +33,7 @@ class Doubts:
         self._database = database
 
     @reading
-    def find_due(self, tx: Tx) -> tuple[datetime, datetime | None]:
+    def find_due(self, tx: Tx, kind: str = SMS) -> tuple[datetime, datetime | None]:
         """Say what time it is, and from when on history has to be read, if it has to be by now.
 
         That is from the first attempt of all, due or not: who is judged must be in what is read.
@@ -40,7 +41,7 @@ class Doubts:
         times = select(
             func.min(orders.c.attempted_at).label("since"), func.min(orders.c.due_at).label("due_at")
         )
-        row = tx.execute(times.where(_in_doubt(tx))).one()
+        row = tx.execute(times.where(_in_doubt(tx, kind))).one()
         return tx.now, row.since if row.due_at and row.due_at <= tx.now else None
 
     @deciding
@@ -53,6 +54,7 @@ class Doubts:
         quiet: timedelta,
         skew: timedelta,
         has_gaps: bool = False,
+        kind: str = SMS,
     ) -> list[str]:
         """Draw conclusions from what history holds, read since `read_at`; name the orders they concern.
 
@@ -63,36 +65,43 @@ class Doubts:
         after it began: a process that stood still may have posted at the end of its time.) Where the second
         reading shows something like it, nobody can tell.
         """
-        rows = tx.all(select(orders).where(_in_doubt(tx)).with_for_update())
-        verdicts = {} if history is None else _judge(tx, rows, history, skew, has_gaps=has_gaps)
+        rows = tx.all(select(orders).where(_in_doubt(tx, kind)).with_for_update())
+        judge = tx.kinds[kind].judge
+        verdicts: dict[str, Verdict] = {}
+        if history is not None and judge:
+            doubts, unowned = _prepare(tx, rows, history, kind, skew)
+            verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
             _apply(tx, row, verdicts.get(row.id), read_at, quiet)
         return [row.id for row in rows]
 
 
-def _in_doubt(tx: Tx) -> ColumnElement[bool]:
-    return and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.IN_DOUBT)
+def _in_doubt(tx: Tx, kind: str) -> ColumnElement[bool]:
+    ours = orders.c.account_id == tx.account_id
+    return and_(ours, orders.c.state == OrderState.IN_DOUBT, orders.c.kind == kind)
 
 
-def _judge(
-    tx: Tx, rows: Iterable[Row[Any]], history: Iterable[Message], skew: timedelta, *, has_gaps: bool
-) -> dict[str, Verdict]:
-    """Judge without the messages that are known to be other orders'; not at all where one is being sent.
+def _prepare(
+    tx: Tx, rows: Iterable[Row[Any]], history: Iterable[Message], kind: str, skew: timedelta
+) -> tuple[list[Doubt], list[Message]]:
+    """Return the doubts that can be judged, and the messages that may belong to them.
 
-    What is being sent may be in history already, and whose it is will only be known when 46elks answers.
+    Messages that are known to belong to other orders are left out. So are doubts about a recipient to whom
+    something is being sent: that message may be in history already, and only 46elks' answer will tell
+    which of the two orders it belongs to.
     """
     messages = list(history)
     ours = select(orders).where(orders.c.account_id == tx.account_id)
-    sending = tx.all(ours.where(orders.c.state == OrderState.SENDING))
+    sending = tx.all(ours.where(orders.c.state == OrderState.SENDING, orders.c.kind == kind))
     known = tx.all(ours.where(orders.c.message_id.in_([each.id for each in messages])))
     busy, owned = {row.recipient for row in sending}, {row.message_id for row in known}
     doubts = [
-        Doubt(order_id=row.id, draft=parse_draft(row), since=row.attempted_at + skew)
+        Doubt(order_id=row.id, draft=parse_draft(tx, row), since=row.attempted_at + skew)
         for row in rows
         if row.recipient not in busy
     ]
     unowned = [message for message in messages if message.id not in owned]
-    return judge(doubts, unowned, has_gaps=has_gaps)
+    return doubts, unowned
 
 
 def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:

@@ -24,7 +24,7 @@ from elks_mcp.store.db.rows import (
     without_quotes,
     write_findings,
 )
-from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.db.transactions import Database, Tx, deciding, reading
 from elks_mcp.store.known_numbers import recall
 from elks_mcp.store.prior import find_prior_rows, recall_for
@@ -102,12 +102,12 @@ class OrderStore:
         draft = approval.quote.draft
         earlier = find_prior_rows(tx, draft, dedupe=dedupe, shown=shown)
         if earlier.repeated:
-            return Placed(parse_order(earlier.repeated), is_repeat=True)
+            return Placed(parse_order(tx, earlier.repeated), is_repeat=True)
         if why_not := check(draft, approval.quote.estimate.price, earlier.recall):
             raise Refused(why_not)
         waits = approval.approver is not Approver.POLICY
         if earlier.waiting and waits:
-            return Placed(parse_order(earlier.waiting), is_repeat=False)
+            return Placed(parse_order(tx, earlier.waiting), is_repeat=False)
         if earlier.waiting:
             close(tx, earlier.waiting, OrderState.CANCELLED, _NOT_NEEDED)  # or a late yes would send it twice
         if earlier.overdue:
@@ -131,7 +131,7 @@ class OrderStore:
         expire_waiting(tx)
         row = _get(tx, order_id)
         if row.state != OrderState.WAITING:
-            return Placed(parse_order(row), is_repeat=row.state not in NEVER_SENT)
+            return Placed(parse_order(tx, row), is_repeat=row.state not in NEVER_SENT)
         return Placed(_release(tx, row, check), is_repeat=False)
 
     @deciding
@@ -139,7 +139,8 @@ class OrderStore:
         """Let all orders go that a person has approved in a terminal."""
         expire_waiting(tx)
         waiting = select(orders).filter_by(account_id=tx.account_id, state=OrderState.WAITING)
-        rows = tx.all(waiting.where(orders.c.approved_at.is_not(None)))
+        known = is_one_of(orders.c.kind, tx.kinds)
+        rows = tx.all(waiting.where(orders.c.approved_at.is_not(None), known))
         return [_release(tx, row, check) for row in rows]
 
     @deciding
@@ -158,8 +159,8 @@ class OrderStore:
         """
         earlier = find_prior_rows(tx, draft, dedupe=dedupe, shown=shown)
         return PriorOrders(
-            repeated=parse_order(earlier.repeated) if earlier.repeated else None,
-            waiting=parse_order(earlier.waiting) if earlier.waiting else None,
+            repeated=parse_order(tx, earlier.repeated) if earlier.repeated else None,
+            waiting=parse_order(tx, earlier.waiting) if earlier.waiting else None,
             recall=earlier.recall,
         )
 
@@ -175,14 +176,14 @@ class OrderStore:
         Raises:
             NotFound: there is none by that number; whether it is somebody else's is not told.
         """
-        return parse_order(_get(tx, number, caller=caller))
+        return parse_order(tx, _get(tx, number, caller=caller))
 
     @reading
     def find(self, tx: Tx, message_id: str, caller: str = "") -> Order | None:
         """Find the order of a caller's that 46elks gave a message id for."""
         theirs = select(orders).filter_by(account_id=tx.account_id, caller=caller)
         row = tx.first(theirs.where(orders.c.message_id == message_id))
-        return parse_order(row) if row else None
+        return parse_order(tx, row) if row else None
 
     @reading
     def find_latest(self, tx: Tx, to: Number, caller: str = "") -> Order | None:
@@ -191,20 +192,22 @@ class OrderStore:
         to_them = theirs.where(orders.c.recipient_hash == tx.hasher.number(to.e164))
         accepted = to_them.where(orders.c.message_id.is_not(None))
         row = tx.first(accepted.order_by(orders.c.charged_at.desc()).limit(1))
-        return parse_order(row) if row else None
+        return parse_order(tx, row) if row else None
 
     @reading
     def list_latest(self, tx: Tx, limit: int, caller: str = "") -> list[Order]:
         """List the latest orders of a caller's, the newest first."""
         theirs = select(orders).filter_by(account_id=tx.account_id, caller=caller)
-        return [parse_order(row) for row in tx.all(theirs.order_by(orders.c.charged_at.desc()).limit(limit))]
+        return [
+            parse_order(tx, row) for row in tx.all(theirs.order_by(orders.c.charged_at.desc()).limit(limit))
+        ]
 
     @deciding
     def cancel(self, tx: Tx, order_id: str, why: str) -> Order:
         """Cancel an order that is not on the wire yet; return how it stands."""
         row = _get(tx, order_id, lock=True)  # 46elks' word may be being put down just now
         if row.state not in {OrderState.WAITING, OrderState.QUEUED}:
-            return parse_order(row)
+            return parse_order(tx, row)
         return close(tx, row, OrderState.CANCELLED, why)
 
 
@@ -263,7 +266,7 @@ def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
 
 def _insert(tx: Tx, row: dict[str, Any]) -> Order:
     tx.execute(_INSERT, row)
-    return parse_order(SimpleNamespace(**row))  # what was just written need not be read again
+    return parse_order(tx, SimpleNamespace(**row))  # what was just written need not be read again
 
 
 _INSERT = insert(orders)
@@ -278,7 +281,7 @@ def _new_approval(tx: Tx) -> str:
 
 
 def _release(tx: Tx, row: Row[Any], check: DraftCheck) -> Order:
-    draft = parse_draft(row)
+    draft = parse_draft(tx, row)
     if why_not := check(draft, parse_price(row), recall(tx, draft.to, besides=row.id)):
         return close(tx, row, OrderState.CANCELLED, why_not)
     return change(

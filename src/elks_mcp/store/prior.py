@@ -11,7 +11,7 @@ from elks_mcp.domain.orders import Draft, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import InvalidInput
-from elks_mcp.store.db.rows import fingerprint, key_hash
+from elks_mcp.store.db.rows import fingerprint, identity_hash, key_hash, parse_payload
 from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
 from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.known_numbers import build_recall, parse_recall, recall_values
@@ -54,10 +54,17 @@ def find_prior_rows(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[Sho
     if draft.idempotency_key:
         return _of_key(tx, PriorRows(_parse(tx, first, draft, shown), is_first), rows, draft)
     repeated = _find_repeated(rows) if dedupe else None
-    exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
-    waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
+    waiting = [row for row in rows if _is_waiting(row) and _has_options_of(tx, row, draft)]
     earlier = PriorRows(_parse(tx, first, draft, shown, repeated), is_first, repeated)
     return _with_waiting(earlier, waiting[0]) if waiting else earlier
+
+
+def _is_waiting(row: Row[Any]) -> bool:
+    return bool(row.state == OrderState.WAITING and row.key_hash is None and row.due_at > row.asked_at)
+
+
+def _has_options_of(tx: Tx, row: Row[Any], draft: Draft) -> bool:
+    return parse_payload(tx, row).options == draft.payload.options
 
 
 def recall_for(tx: Tx, draft: Draft, shown: Collection[ShownText] = ()) -> Recall:
@@ -144,18 +151,24 @@ def _with_waiting(earlier: PriorRows, waiting: Row[Any]) -> PriorRows:
 
 
 def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
-    differing = [
-        name
-        for name, one, other in (
-            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
-            ("message", row.text_hash, tx.hasher.of("text", draft.text)),
-            ("from", row.sender, written(draft.sender)),
-            ("flashsms", row.flash, draft.flash),
-        )
-        if one != other
-    ]
+    differing = ["kind"] if row.kind != draft.kind else _list_differences(tx, row, draft)
     if differing:
         raise InvalidInput(
             f"The idempotencyKey was used before, with another {', '.join(differing)}.",
             hint="Use a new key for a new message, or the same arguments to ask about the old one.",
         )
+
+
+def _list_differences(tx: Tx, row: Row[Any], draft: Draft) -> list[str]:
+    """Return what differs between an order and a draft of its kind, by the tool's parameters."""
+    known = parse_payload(tx, row).options
+    return [
+        name
+        for name, one, other in (
+            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
+            ("message", row.text_hash, identity_hash(tx, draft.payload)),
+            ("from", row.sender, written(draft.sender)),
+            *((name, known.get(name), value) for name, value in draft.payload.options.items()),
+        )
+        if one != other
+    ]

@@ -38,7 +38,7 @@ class Removed(NamedTuple):
 
 _ERASED = {
     "recipient": None,
-    "text": None,
+    "content": None,
     "recipient_hash": None,
     "text_hash": None,
     "fingerprint": None,
@@ -102,7 +102,7 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
     came = select(arrivals).filter_by(**its)
     return StoredData(
         owner=AccountKey(account.base_url, account.username),
-        orders=[_shown(row) | {"findings": json.loads(row.findings)} for row in rows],
+        orders=[_show_order(row) for row in rows],
         contact=_shown(contact) if contact else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
         shown=[_shown(row) for row in tx.all(select(shown).filter_by(**its).order_by(shown.c.shown_at))],
@@ -111,6 +111,13 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
 
 def _shown(row: Row[Any]) -> dict[str, Any]:
     return {name: value for name, value in row._asdict().items() if name not in _NOT_SHOWN}
+
+
+def _show_order(row: Row[Any]) -> dict[str, Any]:
+    """Return an order's columns, with the fields of its payload in place of the JSON that holds them."""
+    columns = _shown(row)
+    payload = {**json.loads(columns.pop("details")), **json.loads(columns.pop("content") or '{"text": null}')}
+    return columns | payload | {"findings": json.loads(row.findings)}
 
 
 def _check_finished(tx: Tx, number: Number) -> None:

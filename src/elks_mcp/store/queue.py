@@ -11,6 +11,7 @@ after its time.
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -111,7 +112,8 @@ class Queue:
     @reading
     def find_due_work(self, tx: Tx) -> DueWork:
         """See what there is to do, without changing anything."""
-        rows = tx.execute(_UNFINISHED, {"account": tx.account_id, "now": tx.now}).all()
+        question = _build_unfinished(frozenset(tx.kinds))
+        rows = tx.execute(question, {"account": tx.account_id, "now": tx.now}).all()
         due = {row.state: row.due for row in rows if row.due}
         waiting = [row for row in rows if row.state == OrderState.WAITING]
         return DueWork(
@@ -175,8 +177,9 @@ def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:
             yield row.next_at - now
 
 
-def _build_unfinished() -> Executable:
-    """Build the question once; that takes longer than to answer it."""
+@cache
+def _build_unfinished(kinds: frozenset[str]) -> Executable:
+    """Build, once, the query that sums up the unfinished orders of these kinds by their states."""
     now = bindparam("now", type_=Moment)
     return (
         select(
@@ -186,11 +189,9 @@ def _build_unfinished() -> Executable:
             func.max(orders.c.approved_at).label("approved_at"),
         )
         .where(orders.c.account_id == bindparam("account"), is_one_of(orders.c.state, UNFINISHED))
+        .where(is_one_of(orders.c.kind, kinds))
         .group_by(orders.c.state)
     )
-
-
-_UNFINISHED = _build_unfinished()
 
 
 _IS_HELD = and_(

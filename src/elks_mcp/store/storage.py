@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from elks_mcp.domain.kinds import KINDS, Kinds
 from elks_mcp.errors import Misconfigured, StateUnavailable
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
@@ -30,8 +31,15 @@ _GENERATION_CACHED_FOR = 5.0
 class Storage:
     """The store of one account at one place. `clock` stands in for the database's time."""
 
-    def __init__(self, location: StateLocation, account: AccountKey, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        location: StateLocation,
+        account: AccountKey,
+        clock: Clock | None = None,
+        kinds: Kinds = KINDS,
+    ) -> None:
         self.location = location
+        self._kinds = kinds
         self._account = account
         self._clock = clock
         self._store: Store | None = None
@@ -127,7 +135,8 @@ class Storage:
         from elks_mcp.store.store import Store  # noqa: PLC0415  (loaded by now)
 
         with anyio.CancelScope(shield=True):
-            store = await Store.open(self.location, self._account, hasher, self._clock, self.notifier)
+            shared = hasher, self._clock, self.notifier, self._kinds
+            store = await Store.open(self.location, self._account, *shared)
         return store  # noqa: RET504  (the scope could have swallowed an exception)
 
 

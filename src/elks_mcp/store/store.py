@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from typing import Self
 
+from elks_mcp.domain.kinds import Kinds
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.arrivals import Arrivals
 from elks_mcp.store.cleanup import Cleanup
@@ -47,13 +48,14 @@ class Store:
         hasher: Hasher,
         clock: Clock | None,
         notifier: Notifier,
+        kinds: Kinds,
     ) -> Self:
         """Connect, and tidy up what is no longer needed.
 
         Raises:
             StateUnavailable, Misconfigured: the database cannot be used.
         """
-        database = await Database.open(location, hasher, clock, notifier)
+        database = await Database.open(location, hasher, clock, notifier, kinds)
         if (known := await database.enter(account)) and account.username:
             log.warning("%s", explain_new_account(account, known))
         cleanup = Cleanup(database)

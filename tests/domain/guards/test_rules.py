@@ -14,6 +14,7 @@ from elks_mcp.domain.guards.rules import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Fa
 from elks_mcp.domain.models import AccountNumbers, Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Draft, Effect, Estimate, Finding
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, SenderId, parse_number, written
 from elks_mcp.domain.policy import (
     Confirm,
@@ -47,7 +48,7 @@ def found(
     **facts: Any,
 ) -> dict[str, Effect]:
     """Hear all guards about one text, by default one that nothing is wrong with but its fictional number."""
-    draft = Draft(to=to, text=text, sender=sender)
+    draft = Draft(to=to, payload=Sms(text=text), sender=sender)
     known = Facts(**{"size": measure(text), "now": NOON, "live": True, **facts})
     return {
         finding.guard: finding.effect for finding in check_draft(draft, known, policy or Policy(sender=SHOP))
@@ -331,7 +332,9 @@ def test_a_repetition_is_warned_of_by_the_number_of_the_order_it_repeats() -> No
     again = remembered(repeated="O-22222222")
     assert found(recall=again)["repeated"] is WARN
     facts = Facts(size=measure("Hej!"), now=NOON, live=True, recall=again)
-    said = reason("repeated", Policy(sender=SHOP), Draft(to=ANNA, text="Hej!", sender=SHOP), facts)
+    said = reason(
+        "repeated", Policy(sender=SHOP), Draft(to=ANNA, payload=Sms(text="Hej!"), sender=SHOP), facts
+    )
     assert "O-22222222" in said
 
 
@@ -420,7 +423,7 @@ def test_where_the_zone_is_unknown_there_is_no_night() -> None:
 # ── all of them ──
 
 WRONG_IN_ALL_WAYS = Draft(
-    to=Number("+15551234567"), text="Se example.com " + "x" * 1000, sender=SenderId("P0LICE")
+    to=Number("+15551234567"), payload=Sms(text="Se example.com " + "x" * 1000), sender=SenderId("P0LICE")
 )
 AT_NIGHT = Facts(
     size=measure(WRONG_IN_ALL_WAYS.text),
@@ -590,7 +593,8 @@ def test_how_a_text_is_sent_changes_nothing(
     draft: Draft, policy: Policy, live: bool, key: str, data: st.DataObject
 ) -> None:
     facts = data.draw(facts_about(draft, live=live))
-    otherwise = draft.model_copy(update={"flash": not draft.flash, "idempotency_key": key})
+    payload = Sms(text=draft.text, flash=not draft.sms.flash)
+    otherwise = draft.model_copy(update={"payload": payload, "idempotency_key": key})
     assert check_draft(otherwise, facts, policy) == check_draft(draft, facts, policy)
 
 

@@ -21,18 +21,18 @@ def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
     if unused:
         findings = write_findings(without_quotes(parse_findings(row.findings)))
         changes |= {"key_hash": None, "findings": findings}
-    return change(tx, row.id, **changes, **without_text(tx))
+    return change(tx, row.id, **changes, **erase_content(tx))
 
 
-def without_text(tx: Tx) -> dict[str, None]:
-    """Let a settled order's text go, unless the operator wants it kept."""
-    return {} if tx.keeps_texts else {"text": None}
+def erase_content(tx: Tx) -> dict[str, None]:
+    """Return the change that erases a settled order's content, unless the operator wants texts kept."""
+    return {} if tx.keeps_texts else {"content": None}
 
 
 def change(tx: Tx, order_id: str, **changes: Any) -> Order:
     """Change a row and return the order as it is now."""
     statement = _build_change(frozenset(changes), returning=True)
-    return parse_order(tx.execute(statement, changes | {"which": order_id}).one())
+    return parse_order(tx, tx.execute(statement, changes | {"which": order_id}).one())
 
 
 def alter(tx: Tx, order_id: str, **changes: Any) -> None:
@@ -99,14 +99,14 @@ def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
         "accepted_at": receipt.created_at,
         "cost": receipt.cost.units if receipt.cost else None,
         "parts": receipt.parts,
-        "keeps_text": tx.keeps_texts,
+        "keeps_content": tx.keeps_texts,
         "now": tx.known_now,
     }
     try:
         row = tx.execute(_ACCEPT, values).first()
     except IntegrityError:
         raise MessageTaken from None
-    return parse_order(row) if row else None
+    return parse_order(tx, row) if row else None
 
 
 _TO_BE_ACCEPTED = select(orders.c.message_id).where(orders.c.id == bindparam("which")).with_for_update()
@@ -130,7 +130,7 @@ _ACCEPT = (
         charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less holds no cap
         changed_at=NOW,
         fault=bindparam("fault"),
-        text=case((bindparam("keeps_text", type_=Boolean), orders.c.text)),
+        content=case((bindparam("keeps_content", type_=Boolean), orders.c.content)),
     )
     .returning(*IN_ORDER)
 )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from elks_mcp.errors import Misconfigured
 from elks_mcp.store.db.schema import metadata
 
-HEAD = "0010"
+HEAD = "0011"
 """The newest migration; a test sees that it is."""
 
 _LOCK = 46_046

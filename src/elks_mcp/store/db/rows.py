@@ -7,11 +7,13 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.opt_outs import asks
 from elks_mcp.domain.orders import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
+from elks_mcp.domain.payloads import Payload
 from elks_mcp.domain.phone import Number, Sender, SenderId, written
-from elks_mcp.domain.text import Encoding
+from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import Tx
 
@@ -23,15 +25,13 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "account_id": tx.account_id,
         "recipient": draft.to.e164,
         "sender": written(draft.sender),
-        "text": draft.text,
-        "flash": draft.flash,
+        **write_payload(draft.payload),
         "parts": quote.parts,
-        "encoding": quote.size.encoding,
         "price": quote.estimate.price.units,
         "currency": quote.estimate.price.currency,
         "findings": write_findings(quote.findings),
         "recipient_hash": tx.hasher.number(draft.to.e164),
-        "text_hash": tx.hasher.of("text", draft.text),
+        "text_hash": identity_hash(tx, draft.payload),
         "fingerprint": fingerprint(tx, draft),
         "key_hash": key_hash(tx, draft),
         "attempts": 0,
@@ -47,10 +47,10 @@ IN_ORDER = (
     orders.c.state,
     orders.c.recipient,
     orders.c.sender,
-    orders.c.text,
-    orders.c.flash,
+    orders.c.kind,
+    orders.c.content,
+    orders.c.details,
     orders.c.parts,
-    orders.c.encoding,
     orders.c.price,
     orders.c.currency,
     orders.c.findings,
@@ -70,18 +70,16 @@ IN_ORDER = (
 """What `parse_order` reads; each column that is fetched costs time."""
 
 
-def parse_order(row: Row[Any] | SimpleNamespace) -> Order:
-    """Read an order."""
+def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
+    """Return the order that a row holds. Its payload is a plain `Payload` if its kind is not known here."""
     is_put_off = row.state == OrderState.QUEUED and row.fault
     return Order(
         id=row.id,
         state=OrderState(row.state),
         to=Number(row.recipient) if row.recipient else None,
         sender=parse_sender(row.sender),
-        text=row.text,
-        flash=row.flash,
+        payload=parse_payload(tx, row) if row.kind in tx.kinds else Payload(kind=row.kind),
         parts=row.parts,
-        encoding=Encoding(row.encoding),
         price=Money(row.price, row.currency),
         findings=parse_findings(row.findings),
         approver=Approver(row.approver),
@@ -111,9 +109,35 @@ def without_quotes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(finding.model_copy(update={"quote": ""}) for finding in findings)
 
 
-def parse_draft(row: Row[Any]) -> Draft:
-    """Read the draft of an order whose text is still there."""
-    return Draft(to=Number(row.recipient), text=row.text, sender=parse_sender(row.sender), flash=row.flash)
+def parse_draft(tx: Tx, row: Row[Any]) -> Draft:
+    """Return the draft of an order whose content was not erased.
+
+    Raises:
+        StateUnavailable: A newer version placed the order, and this one does not know its kind.
+    """
+    if row.kind not in tx.kinds:
+        raise StateUnavailable(
+            f"The order {row.id} is of the kind {row.kind!r}, which this version does not know.",
+            hint="Update elks-mcp.",
+        )
+    payload = parse_payload(tx, row)
+    return Draft(to=Number(row.recipient), payload=payload, sender=parse_sender(row.sender))
+
+
+def write_payload(payload: Payload) -> dict[str, Any]:
+    """Return the columns that hold a payload: its kind, what is erased once settled, and what stays."""
+    return {
+        "kind": payload.kind,
+        "content": payload.model_dump_json(include=set(payload.PRIVATE)),
+        "details": payload.model_dump_json(exclude={"kind", *payload.PRIVATE}),
+    }
+
+
+def parse_payload(tx: Tx, row: Row[Any] | SimpleNamespace) -> Payload:
+    """Return the payload of an order whose kind is known. Its private fields are None once erased."""
+    kind = tx.kinds[row.kind].payload
+    content = json.loads(row.content) if row.content else {}
+    return kind.model_validate(dict.fromkeys(kind.PRIVATE) | json.loads(row.details) | content)
 
 
 def parse_price(row: Row[Any]) -> Money:
@@ -127,8 +151,20 @@ def parse_sender(written: str) -> Sender:
 
 
 def fingerprint(tx: Tx, draft: Draft) -> str:
-    """Hash what makes two texts the same one."""
-    return tx.hasher.of("message", written(draft.sender), draft.to.e164, draft.text, *_whose(draft))
+    """Hash what makes two drafts repeats of each other: kind, sender, recipient, payload and caller."""
+    kind = _hash_name(draft.payload, "message")
+    identity = draft.payload.identity
+    return tx.hasher.of(kind, written(draft.sender), draft.to.e164, identity, *_whose(draft))
+
+
+def identity_hash(tx: Tx, payload: Payload) -> str:
+    """Hash what makes two payloads the same one."""
+    return tx.hasher.of(_hash_name(payload, "text"), payload.identity)
+
+
+def _hash_name(payload: Payload, name: str) -> str:
+    """Keep the hashes of the kinds apart; those of SMS are older than kinds, and must stay as they are."""
+    return name if payload.kind == SMS else f"{payload.kind} {name}"
 
 
 def key_hash(tx: Tx, draft: Draft) -> str | None:

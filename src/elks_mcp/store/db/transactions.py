@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from elks_mcp.domain.kinds import KINDS, Kinds
 from elks_mcp.errors import Misconfigured, StateUnavailable, StateUncertain
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.db.engines import open_engine, without_lock
@@ -48,6 +49,7 @@ class Tx:
         self._knows_time = database.knows_time
         self.account_id = database.account_id
         self.hasher = database.hasher
+        self.kinds = database.kinds
         self.keeps_texts = bool(database.retention)
         """Whether texts stay after they are not needed to send, for some days."""
         self.is_postgres = database.is_postgres
@@ -174,9 +176,15 @@ class Database:
     """
 
     def __init__(
-        self, location: StateLocation, hasher: Hasher, clock: Clock | None, notifier: Notifier | None
+        self,
+        location: StateLocation,
+        hasher: Hasher,
+        clock: Clock | None,
+        notifier: Notifier | None,
+        kinds: Kinds,
     ) -> None:
         self._notifier = notifier or Notifier()
+        self.kinds = kinds
         self._is_news = False
         """Whether the bell is to be rung."""
         self._engine = engine = open_engine(location)
@@ -192,7 +200,12 @@ class Database:
 
     @classmethod
     async def open(
-        cls, location: StateLocation, hasher: Hasher, clock: Clock | None, notifier: Notifier | None = None
+        cls,
+        location: StateLocation,
+        hasher: Hasher,
+        clock: Clock | None,
+        notifier: Notifier | None = None,
+        kinds: Kinds = KINDS,
     ) -> "Database":
         """Connect, and bring the tables up to date.
 
@@ -204,7 +217,7 @@ class Database:
             Misconfigured: its hashes were made with another key, or a newer version made it.
         """
         with _explained():
-            database = cls(location, hasher, clock, notifier)
+            database = cls(location, hasher, clock, notifier, kinds)
         try:
             await database.run(database._prepare, writes=True)
         except BaseException:
