@@ -175,8 +175,8 @@ MUTANTS = (
         "store/doubts.py",
         (
             (
-                "times.where(_in_doubt(tx, kind))",
-                "times.where(_in_doubt(tx, kind), orders.c.due_at <= tx.now)",
+                "times.where(_in_doubt(tx, self._kind))",
+                "times.where(_in_doubt(tx, self._kind), orders.c.due_at <= tx.now)",
             ),
         ),
         STORE,

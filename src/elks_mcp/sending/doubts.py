@@ -29,18 +29,18 @@ async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> 
 
 async def _clear_doubts_of(kind: str, store: "Store", client: ElksClient, quiet: timedelta) -> list[str]:
     """Clear the doubts about orders of one kind; each kind has a history of its own at 46elks."""
-    read_at, since = await store.doubts.find_due(kind)
+    doubts = store.doubts.of(kind)
+    read_at, since = await doubts.find_due()
     if since is None:
         return []
     read = _HISTORIES.get(kind)
     listing = await _read_history(read, client, since) if read else None
-    return await store.doubts.conclude(
+    return await doubts.conclude(
         listing.messages if listing else None,
         read_at=read_at,
         quiet=quiet,
         skew=client.skew,
         has_gaps=bool(listing and any(row.may_be_sent for row in listing.unread)),
-        kind=kind,
     )
 
 

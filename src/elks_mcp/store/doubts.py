@@ -27,13 +27,18 @@ _TOO_LONG = "It could not be found out within an hour."
 
 
 class Doubts:
-    """Orders in doubt. Each method is one transaction."""
+    """The orders of one kind that are in doubt. Each method is one transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kind: str = SMS) -> None:
         self._database = database
+        self._kind = kind
+
+    def of(self, kind: str) -> "Doubts":
+        """Return the doubts about orders of another kind."""
+        return Doubts(self._database, kind)
 
     @reading
-    def find_due(self, tx: Tx, kind: str = SMS) -> tuple[datetime, datetime | None]:
+    def find_due(self, tx: Tx) -> tuple[datetime, datetime | None]:
         """Say what time it is, and from when on history has to be read, if it has to be by now.
 
         That is from the first attempt of all, due or not: who is judged must be in what is read.
@@ -41,7 +46,7 @@ class Doubts:
         times = select(
             func.min(orders.c.attempted_at).label("since"), func.min(orders.c.due_at).label("due_at")
         )
-        row = tx.execute(times.where(_in_doubt(tx, kind))).one()
+        row = tx.execute(times.where(_in_doubt(tx, self._kind))).one()
         return tx.now, row.since if row.due_at and row.due_at <= tx.now else None
 
     @deciding
@@ -54,7 +59,6 @@ class Doubts:
         quiet: timedelta,
         skew: timedelta,
         has_gaps: bool = False,
-        kind: str = SMS,
     ) -> list[str]:
         """Draw conclusions from what history holds, read since `read_at`; name the orders they concern.
 
@@ -65,11 +69,11 @@ class Doubts:
         after it began: a process that stood still may have posted at the end of its time.) Where the second
         reading shows something like it, nobody can tell.
         """
-        rows = tx.all(select(orders).where(_in_doubt(tx, kind)).with_for_update())
-        judge = tx.kinds[kind].judge
+        rows = tx.all(select(orders).where(_in_doubt(tx, self._kind)).with_for_update())
+        judge = tx.kinds[self._kind].judge
         verdicts: dict[str, Verdict] = {}
         if history is not None and judge:
-            doubts, unowned = _prepare(tx, rows, history, kind, skew)
+            doubts, unowned = _prepare(tx, rows, history, self._kind, skew)
             verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
             _apply(tx, row, verdicts.get(row.id), read_at, quiet)
