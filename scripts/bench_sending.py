@@ -31,8 +31,8 @@ from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number
 from elks_mcp.settings import load
 from elks_mcp.store import AccountKey, Idle, Pace, Storage
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
-from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.orders import OrderStore
 
 _PEERS = Path(__file__).parent / "bench_servers"

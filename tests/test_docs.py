@@ -39,8 +39,8 @@ from elks_mcp.store import claims, cleanup, doubts
 from elks_mcp.store.db.hashes import KEY_FILE
 from elks_mcp.store.known_numbers import LATELY
 from elks_mcp.store.location import DATABASE_FILE
-from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.prior import REPEATED_WITHIN
+from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from tests.domain.guards.test_rules import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
 from tests.support.strategies import drafts, facts_about, policies
 

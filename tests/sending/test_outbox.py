@@ -26,7 +26,7 @@ from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.store import Pace, PauseReason
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.claims import KEPT
-from elks_mcp.store.orders import KEPT_WAITING_FOR_YES
+from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES
 from tests.support.clocks import HANG, ManualClock
 from tests.support.provider import (
     OURS,

@@ -67,7 +67,7 @@ class Note(Payload):
 
     PRIVATE: ClassVar[frozenset[str]] = frozenset({"text", "drawing"})
 
-    kind: Literal["note"] = NOTE
+    kind: Literal["note"] = "note"
     drawing: str | None
     color: str = "yellow"
 
@@ -84,9 +84,9 @@ def build_note(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> 
     return form | ({"dryrun": "yes"} if dry_run else {})
 
 
-LEFT_TO_A_PERSON = KINDS | {NOTE: Kind(Note)}
-JUDGED = KINDS | {NOTE: Kind(Note, judge)}
-PATHS = ENDPOINTS | {NOTE: Endpoint("/sms", build_note, wire.parse_estimate, wire.parse_receipt)}
+LEFT_TO_A_PERSON = {**KINDS, NOTE: Kind(Note)}
+JUDGED = {**KINDS, NOTE: Kind(Note, judge)}
+PATHS = {**ENDPOINTS, NOTE: Endpoint("/sms", build_note, wire.parse_estimate, wire.parse_receipt)}
 
 
 @pytest.fixture(params=DATABASES)

@@ -31,7 +31,7 @@ from elks_mcp.domain.policy import largest_price
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import NAMES, Configuration, explain_mistake
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.db.transactions import Database
+from elks_mcp.store.db.database import Database
 from elks_mcp.store.storage import check_folder
 
 _TEST_NUMBER = Number("+46700000000")

@@ -18,7 +18,7 @@ from elks_mcp.domain.orders import UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
-from elks_mcp.store.db.transactions import Database
+from elks_mcp.store.db.database import Database
 
 
 def list_orders(configuration: Configuration, limit: int) -> int:

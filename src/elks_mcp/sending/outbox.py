@@ -176,7 +176,7 @@ class Outbox:
         """Say when an order may go out; None where it is not queued."""
         if order.state is not OrderState.QUEUED:
             return None
-        return await (await self._storage.open()).queue.estimate(order.id, self._options.pace)
+        return await (await self._storage.open()).orders.estimate(order.id, self._options.pace)
 
     # ── the worker ──
 

@@ -1,4 +1,4 @@
-"""The traces of one phone number in a database, of all accounts: showing them, and removing them."""
+"""What a database stores about one phone number, for all accounts: showing it and deleting it."""
 
 import json
 from typing import Any, NamedTuple
@@ -9,27 +9,28 @@ from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.store.admin import lock_all
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, arrivals, contacts, orders, shown
-from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey
 from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
 
 
 class StoredData(NamedTuple):
-    """What is held about a number for one account: rows, by the names of their columns."""
+    """What is stored about a number for one account: rows, by the names of their columns."""
 
     owner: AccountKey
     orders: list[dict[str, Any]]
     contact: dict[str, Any] | None
     arrivals: list[dict[str, Any]]
-    """Texts that came from it: which, and when."""
+    """Texts received from it: which, and when."""
 
     shown: list[dict[str, Any]]
-    """To whose model its words were shown last, and when."""
+    """Which callers' models were last shown its texts, and when."""
 
 
 class Removed(NamedTuple):
-    """What was removed of a number, and what had to stay."""
+    """What was deleted about a number, and whether its opt-out was kept."""
 
     orders: int
     contacts: int
@@ -47,35 +48,35 @@ _ERASED = {
     "findings": "[]",  # they name the number
     "fault": "The recipient was forgotten.",
 }
-"""What an order loses with its recipient; what it cost, and when, stays for the budget."""
+"""What an order loses with its recipient. Its cost and time stay, for the budget."""
 
 _NOT_SHOWN = frozenset({"account_id", "lease"})
 
 
 class PersonalData:
-    """What is held about a number. Each method is one transaction."""
+    """Shows and deletes what is stored about a number. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
     def list_stored(self, tx: Tx, number: Number) -> list[StoredData]:
-        """List all that is held about a number, by account; accounts that hold nothing are left out."""
+        """Return everything stored about a number, by account. Accounts that store nothing are left out."""
         every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
         return [held for held in every if any(held[1:])]
 
     @reading
     def find_opt_out(self, tx: Tx, number: Number) -> dict[str, Any] | None:
-        """Return what is recorded about a number's opt-out, which holds for all accounts."""
+        """Return what is recorded about a number's opt-out, which applies to all accounts."""
         row = find_opt_out(tx, number)
         return _shown(row) if row else None
 
     @writing
     def remove(self, tx: Tx, number: Number) -> Removed:
-        """Remove all that is held about a number, except that it opted out, and when.
+        """Delete everything stored about a number except that it opted out, and when.
 
         Raises:
-            Refused: something to that number is unfinished.
+            Refused: An order to that number is unfinished.
         """
         theirs = contacts.c.number_hash == tx.hasher.number(number.e164)
         lock_all(tx)

@@ -1,4 +1,7 @@
-"""Whose texts a caller's model was shown, for servers that share a database: one shows, another sends."""
+"""Whose texts a caller's model was shown, for servers that share a database.
+
+One server may show a text and another may send the next one.
+"""
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -10,21 +13,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 from elks_mcp.domain.models import Taint
 from elks_mcp.domain.orders import NEVER_SENT, Draft, OrderState
 from elks_mcp.domain.taint import TAINT_LASTS, SendingHold, ShownText, find_hold
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import ago, orders, shown
-from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 
 _KEPT = timedelta(days=1)
 
 
 class TaintStore:
-    """Notes senders whose texts were shown. Each method is one transaction."""
+    """Records the senders whose texts were shown to a model. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @writing
     def record(self, tx: Tx, caller: str, texts: Iterable[ShownText]) -> None:
-        """Note that these texts were shown to a caller just now."""
+        """Record that these texts were shown to a caller's model just now."""
         rows = [
             {
                 "account_id": tx.account_id,
@@ -50,21 +54,22 @@ class TaintStore:
 
     @reading
     def find_hold(self, tx: Tx, caller: str) -> SendingHold | None:
-        """Return since and until when sending is held back for a caller, if it is."""
+        """Return since when and until when sending is held back for a caller, if it is."""
         return find_hold(row.shown_at for row in _list_active(tx, caller))
 
 
 def is_tainted() -> ColumnElement[bool]:
-    """Ask whether a text of `caller` to `number` may be the idea of somebody else than who gets it."""
+    """Build the condition that `caller` was shown a text from another sender than `number`."""
     theirs = and_(shown.c.account_id == bindparam("account"), shown.c.caller == bindparam("caller"))
     others = and_(theirs, shown.c.sender_hash != bindparam("number"))
     return exists().where(others, shown.c.shown_at > ago(TAINT_LASTS))
 
 
 def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: bool) -> Taint | None:
-    """Return what taints a draft: texts of others than its recipient that its caller's model was shown.
+    """Return what taints a draft: texts from others than its recipient that its caller's model was shown.
 
-    `here`: those this process showed in the last 30 minutes; `elsewhere`: whether other servers showed some.
+    `here` is what this process showed in the last 30 minutes. `elsewhere` says whether other servers showed
+    any.
     """
     if not here and not elsewhere:
         return None
@@ -85,7 +90,7 @@ def _list_active(tx: Tx, caller: str) -> Collection[Any]:
 
 
 def _list_texted(tx: Tx, caller: str) -> set[str]:
-    """List by hash whom a caller texted, or is about to, in the last 30 minutes."""
+    """Return the hashes of numbers that a caller texted in the last 30 minutes, queued texts included."""
     theirs = orders.c.account_id == tx.account_id, orders.c.caller == caller
     went_out = orders.c.state.not_in((*NEVER_SENT, OrderState.WAITING))
     recent = orders.c.charged_at > tx.now - TAINT_LASTS
@@ -94,6 +99,6 @@ def _list_texted(tx: Tx, caller: str) -> set[str]:
 
 
 def delete_old_taint(tx: Tx) -> None:
-    """Forget texts that were shown a day ago."""
+    """Delete the records of texts that were shown more than a day ago."""
     ours = shown.c.account_id == tx.account_id
     tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - _KEPT))

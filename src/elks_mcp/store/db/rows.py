@@ -1,4 +1,4 @@
-"""Rows made of orders, and orders of rows."""
+"""Converting orders to rows, and rows to orders."""
 
 import json
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ from elks_mcp.domain.orders import Approver, Draft, Finding, Order, OrderState, 
 from elks_mcp.domain.payloads import Payload
 from elks_mcp.domain.phone import Number, Sender, SenderId, written
 from elks_mcp.errors import StateUnavailable
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
-from elks_mcp.store.db.transactions import Tx
 
 
 def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
-    """Make the part of a new row that comes from the quote."""
+    """Return the columns of a new row that come from the quote."""
     draft = quote.draft
     return {
         "account_id": tx.account_id,
@@ -67,7 +67,7 @@ IN_ORDER = (
     orders.c.fault,
     orders.c.caller,
 )
-"""What `parse_order` reads; each column that is fetched costs time."""
+"""The columns that `parse_order` reads. Each column that is fetched costs time."""
 
 
 def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
@@ -95,17 +95,17 @@ def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
 
 
 def write_findings(findings: Iterable[Finding]) -> str:
-    """Write what the guards found."""
+    """Return the guards' findings as JSON."""
     return json.dumps([finding.model_dump(mode="json") for finding in findings])
 
 
 def parse_findings(written: str) -> tuple[Finding, ...]:
-    """Read what the guards found."""
+    """Return the guards' findings from JSON."""
     return tuple(Finding.model_validate(each) for each in json.loads(written))
 
 
 def without_quotes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Leave out strangers' words, which are stored only while a person is asked about them."""
+    """Return findings without quotations, which are stored only while a person is asked."""
     return tuple(finding.model_copy(update={"quote": ""}) for finding in findings)
 
 
@@ -141,12 +141,12 @@ def parse_payload(tx: Tx, row: Row[Any] | SimpleNamespace) -> Payload:
 
 
 def parse_price(row: Row[Any]) -> Money:
-    """Read what an order costs, by the price it was approved at."""
+    """Return the price at which an order was approved."""
     return Money(row.price, row.currency)
 
 
 def parse_sender(written: str) -> Sender:
-    """Read a sender as rows hold it."""
+    """Return the sender that a row holds."""
     return Number(written) if written.startswith("+") else SenderId(written)
 
 
@@ -168,7 +168,7 @@ def _hash_name(payload: Payload, name: str) -> str:
 
 
 def key_hash(tx: Tx, draft: Draft) -> str | None:
-    """Hash an idempotency key; people put names and numbers into them."""
+    """Hash an idempotency key, because it may hold names and numbers. None if there is no key."""
     return tx.hasher.of("key", draft.idempotency_key, *_whose(draft)) if draft.idempotency_key else None
 
 

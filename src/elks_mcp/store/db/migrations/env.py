@@ -1,4 +1,4 @@
-"""How Alembic runs: over the connection it is given, inside the transaction that is open there."""
+"""Alembic's environment: it runs on a given connection, inside that connection's open transaction."""
 
 from alembic import context
 
