@@ -1113,7 +1113,7 @@ DIE = """
 import asyncio, os, sys
 from pathlib import Path
 from sqlalchemy import event
-from elks_mcp.store import Place
+from elks_mcp.store import StateLocation
 from tests.support.stores import *
 
 text, step = sys.argv[2], sys.argv[3]

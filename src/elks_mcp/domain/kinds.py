@@ -1,4 +1,4 @@
-"""The kinds of orders there are: how each is read from the database, and how its doubts are cleared."""
+"""The kinds of orders: how each is read from the database, and how doubts are cleared."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Callers, what is remembered about a number, 46elks' history and the account, each a frozen value.
+"""Callers, what is stored about a number, 46elks' history, and the account: frozen values.
 
 What is on its way out (`Draft` to `Receipt`) is in `domain/orders.py`.
 """
@@ -111,7 +111,7 @@ class Direction(StrEnum):
 
 
 class Message(Frozen):
-    """A text in 46elks' history. `status` is 46elks' word; that of an inbound text is "received"."""
+    """A text in 46elks' history. `status` is 46elks' word, or "received" for inbound ones."""
 
     id: str
     direction: Direction
@@ -155,7 +155,7 @@ class UnreadRow(Frozen):
 
 
 class Page(Frozen):
-    """One page of history, newest first. `older_from` is where the next page starts, if there is one."""
+    """One page of history, newest first. `older_from` is where the next page starts, if any."""
 
     messages: tuple[Message, ...]
     older_from: datetime | None = None
@@ -180,7 +180,7 @@ class Listing(Frozen):
 
 
 class OwnNumber(Frozen):
-    """A number of the account. `tells` is the webhook address for its incoming texts, or an action."""
+    """A number of the account. `tells` is the webhook for its incoming texts, or an action."""
 
     id: str
     number: str

@@ -103,7 +103,7 @@ def of_effect(findings: tuple[Finding, ...], effect: Effect) -> tuple[Finding, .
 
 
 class Approver(StrEnum):
-    """Who approves that a quote is sent: the policy, a person at the client, or a person in a terminal."""
+    """Who approves a quote: the policy, a person at the client, or a person in a terminal."""
 
     POLICY = "policy"
     PERSON = "person"

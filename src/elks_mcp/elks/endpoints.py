@@ -1,4 +1,4 @@
-"""46elks' paid endpoints, one for each kind of order: where it is, and how its forms and answers look."""
+"""46elks' paid endpoints, one for each kind of order: path, form and answers."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

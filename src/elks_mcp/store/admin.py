@@ -84,7 +84,7 @@ class OrderAdmin:
 
     @writing
     def list_waiting(self, tx: Tx) -> list[OrderRecord]:
-        """List the orders that wait for a person, or for a server after approval; first to expire first."""
+        """List orders that wait for a person or, once approved, a server; next to expire first."""
         lock_all(tx)
         waiting = _all().where(orders.c.state == OrderState.WAITING)
         return [_build_record(tx, row) for row in tx.all(waiting.order_by(orders.c.due_at, orders.c.id))]
@@ -175,7 +175,7 @@ class OrderAdmin:
 
 
 def lock_all(tx: Tx) -> None:
-    """Lock all accounts against other deciding transactions, and end the orders that waited too long."""
+    """Lock all accounts, and end the orders that waited too long."""
     for account_id in tx.execute(select(accounts.c.id).order_by(accounts.c.id)).scalars().all():
         _lock(tx, account_id)
 
@@ -187,7 +187,7 @@ def _lock(tx: Tx, account_id: int) -> None:
 
 
 def _decide_about(tx: Tx, number: str) -> Row[Any]:
-    """Return an order after locking its account and the order against other deciding transactions."""
+    """Lock an order and its account against other transactions, and return the order."""
     _lock(tx, _get(tx, number).account_id)
     return _get(tx, number, lock=True)  # a report from 46elks may be recorded at this moment
 

@@ -1,4 +1,4 @@
-"""Received texts: which, from which number by keyed hash, and in which order. Their words are not stored."""
+"""Received texts: which, from which number (hashed), in which order. No words are stored."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta

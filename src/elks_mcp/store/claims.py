@@ -1,4 +1,4 @@
-"""Claims: taking the orders that are due, each with a slot of the pace, and ending those that may not go."""
+"""Claims: taking the orders that are due, and ending those that may not go out."""
 
 import secrets
 from collections.abc import Collection, Iterable, Sequence
@@ -120,7 +120,7 @@ class _Slots:
 
 
 def claim_new(tx: Tx, row: dict[str, Any], quote: Quote, pace: Pace) -> Claim | None:
-    """Claim an order that is just being placed, with nothing queued before it, if it may go out now.
+    """Claim an order that is just being placed, with nothing queued before it, if it may go.
 
     The claim is added to `row`, which is not written yet.
     """

@@ -61,7 +61,7 @@ class Doubts:
         skew: timedelta,
         has_gaps: bool = False,
     ) -> list[str]:
-        """Decide the orders in doubt by a reading of history that began at `read_at`; return their ids.
+        """Decide the orders in doubt by history as read from `read_at` on. Return their ids.
 
         `history` is everything that was sent since the first attempt; None if it could not be read. `skew` is
         how far 46elks' clock is ahead of the database's. `has_gaps` says that history holds rows that cannot
@@ -141,7 +141,7 @@ def _end(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> None:
 
 
 def _next_reading(tx: Tx, row: Row[Any], quiet: timedelta) -> datetime:
-    """Return the time of the next reading: less and less often, and at the end of the quiet period."""
+    """Return when to read next: less and less often, and at the end of the quiet period."""
     pause: timedelta = min(max((tx.now - row.attempted_at) / 2, _SHORTEST_WAIT), _LONGEST_WAIT)
     quiet_until: datetime = row.changed_at + quiet
     return min(tx.now + pause, quiet_until) if quiet_until > tx.now else tx.now + pause

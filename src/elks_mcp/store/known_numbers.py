@@ -1,4 +1,4 @@
-"""What is stored about numbers: whether they are known, how often they were texted, likely opt-outs."""
+"""What is stored about numbers: if they are known, how often texted, likely opt-outs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
@@ -39,7 +39,7 @@ DAY = timedelta(hours=24)
 
 
 def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
-    """Return what matters for a text to a number. The text's own order, `besides`, does not count."""
+    """Return what matters for a text to a number, not counting its own order `besides`."""
     values = recall_values(tx, to, besides=besides)
     return parse_recall(tx, tx.execute(_RECALL, values).one())
 

@@ -15,7 +15,7 @@ DATABASE_FILE = "outbox.sqlite3"
 
 @dataclass(frozen=True, slots=True)
 class StateLocation:
-    """A state directory or the URL of a PostgreSQL. With neither, state is lost when the process ends."""
+    """A state directory or a PostgreSQL. With neither, state is lost when the process ends."""
 
     folder: Path | None = None
     url: SecretStr | None = None

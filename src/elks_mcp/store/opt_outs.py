@@ -169,7 +169,7 @@ def record_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWor
 
 
 def find_last_sent(tx: Tx, number: str, before: datetime) -> LastSent:
-    """Return when a number was last texted, and last asked, before a time: by history and by our orders."""
+    """Return when a number was last texted and asked before a time, by history and orders."""
     theirs = tx.hasher.number(number)
     known = tx.first(select(contacts).filter_by(account_id=tx.account_id, number_hash=theirs))
     times = (known.sent_at, known.asked_at) if known else ()

@@ -59,7 +59,7 @@ class OrderStore:
         pace: Pace | None = None,
         shown: Collection[ShownText] = (),
     ) -> Placed:
-        """Queue an order, or return the order that it repeats. If a person has to approve it, it waits.
+        """Queue an order, or let it wait for a person, or return the order that it repeats.
 
         Nothing can happen between the check and the new row: both are one transaction. With `pace`, the
         order is claimed in that transaction too, unless something else has to come first. `shown` are the
@@ -115,7 +115,7 @@ class OrderStore:
 
     @deciding
     def approve(self, tx: Tx, order_id: str, check: DraftCheck) -> Placed:
-        """Queue a waiting order that a person approved, once. If it was queued before, it is a repeat.
+        """Queue a waiting order that a person approved. If it was queued before, it is a repeat.
 
         An order that waited too long ends as expired. One that `check` refuses by now ends as cancelled.
 
@@ -139,14 +139,14 @@ class OrderStore:
 
     @deciding
     def expire_waiting(self, tx: Tx) -> None:
-        """End the orders that waited too long for a person, or for a server after a person approved them."""
+        """End the orders that waited too long for a person or, once approved, for a server."""
         expire_waiting(tx)
 
     @reading
     def find_prior(
         self, tx: Tx, draft: Draft, *, dedupe: bool = True, shown: Collection[ShownText] = ()
     ) -> PriorOrders:
-        """Return what a draft repeats, the order for exactly this draft that waits, and what is stored.
+        """Return what a draft repeats, the same order that waits, and what is stored.
 
         Raises:
             InvalidInput: The idempotency key was used for another message.
@@ -160,7 +160,7 @@ class OrderStore:
 
     @reading
     def recall(self, tx: Tx, draft: Draft, shown: Collection[ShownText] = ()) -> Recall:
-        """Return what is stored about a draft that is only priced. Its idempotency key is not checked."""
+        """Return what is stored about a draft that is only priced, ignoring its key."""
         return recall_for(tx, draft, shown)
 
     @reading

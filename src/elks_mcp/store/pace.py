@@ -1,4 +1,4 @@
-"""The pace and the pauses that all processes sending for an account share, in the account's row."""
+"""The pace and the pauses, which all processes that send for an account share."""
 
 from datetime import datetime, timedelta
 
@@ -52,7 +52,7 @@ _MOVE_PACE = (
 
 
 def pause(tx: Tx, reason: PauseReason, time: timedelta) -> None:
-    """Pause sending. Of two pauses the longer one counts, and a reason that does not end by itself wins."""
+    """Pause sending. Of two pauses, the longer time and the more lasting reason count."""
     until = tx.now + time
     if current := find_pause(tx):
         until = max(until, tx.shared["paused_until"])

@@ -1,4 +1,4 @@
-"""What came before a draft: orders that it may repeat, and what is stored about its recipient."""
+"""What came before a draft: orders it may repeat, and what is stored on its recipient."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -144,7 +144,7 @@ def _apply_key(tx: Tx, earlier: PriorRows, rows: Sequence[Row[Any]], draft: Draf
 
 
 def _with_waiting(earlier: PriorRows, waiting: Row[Any]) -> PriorRows:
-    """Add the order that is exactly the draft, and do not count it as another text to the recipient."""
+    """Add the order that is exactly the draft, and do not count it as another text."""
     recall = earlier.recall
     less = {"lately": recall.lately - 1, "today": recall.today - 1}
     return earlier._replace(waiting=waiting, recall=recall.model_copy(update=less))

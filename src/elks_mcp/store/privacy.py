@@ -1,4 +1,4 @@
-"""What a database stores about one phone number, for all accounts: showing it and deleting it."""
+"""What a database stores about one number, for all accounts: showing and deleting it."""
 
 import json
 from typing import Any, NamedTuple
@@ -61,7 +61,7 @@ class PersonalData:
 
     @reading
     def list_stored(self, tx: Tx, number: Number) -> list[StoredData]:
-        """Return everything stored about a number, by account. Accounts that store nothing are left out."""
+        """Return everything stored about a number, by account, without empty accounts."""
         every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
         return [held for held in every if any(held[1:])]
 
@@ -115,7 +115,7 @@ def _shown(row: Row[Any]) -> dict[str, Any]:
 
 
 def _show_order(row: Row[Any]) -> dict[str, Any]:
-    """Return an order's columns, with the fields of its payload in place of the JSON that holds them."""
+    """Return an order's columns, with the payload's fields in place of its JSON."""
     columns = _shown(row)
     payload = {**json.loads(columns.pop("details")), **json.loads(columns.pop("content") or '{"text": null}')}
     return columns | payload | {"findings": json.loads(row.findings)}

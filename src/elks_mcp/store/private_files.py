@@ -30,7 +30,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(file: Path) -> None:
-    """Create an empty file that only its owner may read, or restrict an existing one to its owner.
+    """Create an empty file that only its owner may read, or restrict an existing one.
 
     Raises:
         Misconfigured: It is a link, belongs to another user, or cannot be restricted.

@@ -36,7 +36,7 @@ from elks_mcp.store.values import DraftCheck, DueWork, Idle, Pace, PauseReason
 
 
 class Queue:
-    """The queued orders, shared by all processes on this database. Each method is one transaction.
+    """The queue, shared by all processes on this database. Each method is one transaction.
 
     `settle_sent` runs a second one if another order has the same message.
     """
@@ -48,7 +48,7 @@ class Queue:
     def claim(
         self, tx: Tx, pace: Pace, check: DraftCheck, *, most: int = 1, only: Collection[str] | None = None
     ) -> list[Claim] | Idle:
-        """Claim the orders that are due: the right to send each of them once. Or return how long to wait.
+        """Claim the orders that are due, each to be sent once; or return how long to wait.
 
         `check` runs once more, on opt-outs and spending only: a recipient who opted out in the meantime gets
         nothing, and a lowered budget holds. `most` is how many orders are claimed at most, as far as the pace
@@ -62,7 +62,7 @@ class Queue:
         return tx.execute(_MAY_SEND, {"order": claim.order_id, "token": claim.lease}).first() is not None
 
     async def settle_sent(self, claim: Claim, receipt: Receipt) -> Order | None:
-        """Record that 46elks accepted the order. That counts even if another process holds it by now."""
+        """Record that 46elks accepted the order, even if another process holds it by now."""
         try:
             return await self._accept_unshared(claim, receipt)
         except MessageTaken:
@@ -96,7 +96,7 @@ class Queue:
     def put_back(
         self, tx: Tx, claim: Claim, fault: str, reason: PauseReason, time: timedelta
     ) -> Order | None:
-        """Queue the order again, because 46elks certainly did not accept it, and pause sending for `time`."""
+        """Queue an order again that 46elks certainly did not accept, and pause for `time`."""
         pause(tx, reason, time)
         row = _find_tried(tx, claim)
         if row is None:
@@ -151,7 +151,7 @@ class Queue:
 
 
 def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:
-    """Yield how long it takes until the next thing to do, for each state. Queued orders follow the pace."""
+    """Yield the time until the next thing to do in each state; queued orders follow the pace."""
     for row in rows:
         if row.due and row.state != OrderState.QUEUED:
             yield timedelta()

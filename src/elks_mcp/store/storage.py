@@ -141,7 +141,7 @@ class Storage:
 
 
 def find_hasher(location: StateLocation) -> Hasher:
-    """Return a hasher with the key of a location. Create the key of a state directory that has none.
+    """Return a hasher with a location's key. In a state directory, create a missing key.
 
     Raises:
         Misconfigured: A shared database has no `ELKS_SECRET_KEY`, the key is too short, or the state

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Everything stored for one account, by topic. A method is one transaction unless it says more."""
+    """Everything stored for one account, by topic. Nearly every method is one transaction."""
 
     database: Database
     orders: OrderStore

@@ -66,7 +66,7 @@ def is_tainted() -> ColumnElement[bool]:
 
 
 def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: bool) -> Taint | None:
-    """Return what taints a draft: texts from others than its recipient that its caller's model was shown.
+    """Return what taints a draft: texts from others than its recipient that the model saw.
 
     `here` is what this process showed in the last 30 minutes. `elsewhere` says whether other servers showed
     any.
@@ -90,7 +90,7 @@ def _list_active(tx: Tx, caller: str) -> Collection[Any]:
 
 
 def _list_texted(tx: Tx, caller: str) -> set[str]:
-    """Return the hashes of numbers that a caller texted in the last 30 minutes, queued texts included."""
+    """Return the hashes of numbers that a caller texted, or queued texts to, in 30 minutes."""
     theirs = orders.c.account_id == tx.account_id, orders.c.caller == caller
     went_out = orders.c.state.not_in((*NEVER_SENT, OrderState.WAITING))
     recent = orders.c.charged_at > tx.now - TAINT_LASTS

@@ -1,4 +1,4 @@
-"""Values that go into and out of the store, apart from orders. They do not load any database library."""
+"""Values that go into and out of the store. They do not load any database library."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta

@@ -23,7 +23,7 @@ MOST_WAITING = 20
 
 
 def expire_waiting(tx: Tx) -> None:
-    """End the orders that waited too long for a person, or for a server after a person approved them."""
+    """End the orders that waited too long for a person or, once approved, for a server."""
     overdue = select(orders).filter_by(account_id=tx.account_id, state=OrderState.WAITING)
     for row in tx.all(overdue.where(orders.c.due_at <= tx.now)):
         expire(tx, row)

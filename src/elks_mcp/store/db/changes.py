@@ -1,4 +1,4 @@
-"""Changes of an order's row that several transactions share: ending it, and recording its acceptance."""
+"""Changes of an order's row that several transactions share: ending and accepting it."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -15,7 +15,7 @@ from elks_mcp.store.db.schema import NOW, orders
 
 
 def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
-    """End an order for which nothing was sent: erase its content and release its share of the budget."""
+    """End an order that was not sent: erase its content and release its share of the budget."""
     unused = row.state == OrderState.WAITING  # the key of an order that was never queued may be used again
     changes = {"state": state, "fault": fault, "charge": 0, "changed_at": tx.now, "lease": None}
     if unused:
@@ -25,7 +25,7 @@ def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
 
 
 def erase_content(tx: Tx) -> dict[str, None]:
-    """Return the change that erases a settled order's content, unless the operator wants texts kept."""
+    """Return the change that erases a settled order's content, unless texts are kept."""
     return {} if tx.keeps_texts else {"content": None}
 
 
@@ -49,7 +49,7 @@ def alter_all(tx: Tx, changes: Mapping[str, Mapping[str, Any]]) -> None:
 
 @cache
 def _build_change(columns: frozenset[str], *, returning: bool) -> Executable:
-    """Build the statement that changes these columns, once: building it takes longer than running it."""
+    """Build the statement that changes these columns, once: building it is the slow part."""
     values: dict[str, Any] = {column: bindparam(column) for column in columns}
     changed = update(orders).where(orders.c.id == bindparam("which")).values(values)
     return changed.returning(*IN_ORDER) if returning else changed
@@ -84,7 +84,7 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
 
 
 def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
-    """Record with one statement that 46elks accepted an order, if no other order has the message.
+    """Record in one statement that 46elks accepted an order, if no other has the message.
 
     Raises:
         MessageTaken: Another order has it, and nothing was recorded.

@@ -218,7 +218,7 @@ class Database:
             engine.dispose()
 
     def tell_time(self, tx: Tx, moment: datetime | None = None) -> datetime:
-        """Return the time: of the given clock, of this machine for SQLite, otherwise PostgreSQL's own."""
+        """Return the time of the given clock, of this machine (SQLite), or of PostgreSQL."""
         if self.knows_time:
             return (self._clock or Clock()).now()
         moment = moment or tx.execute(_NOW).scalar_one()
@@ -279,7 +279,7 @@ class Database:
         self._check_key(tx)
 
     def _check_key(self, tx: Tx) -> None:
-        """Check that the hashes were made with our key. With another key, opt-outs would not be found."""
+        """Check that hashes were made with our key; otherwise opt-outs would not be found."""
         ours = self.hasher.of("key check")
         known = tx.execute(select(state.c.value).where(state.c.name == "key")).scalar()
         if known is None:

@@ -100,7 +100,7 @@ def without_lock(engine: Engine, location: StateLocation) -> Engine:
 
 
 def make_private(file: Path) -> None:
-    """Create an empty database file that only its owner may read, and restrict the files beside it.
+    """Create an empty database file that only its owner may read, and restrict its logs.
 
     Raises:
         Misconfigured: One of the files is a link or belongs to another user.
@@ -126,5 +126,5 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Start writing transactions with BEGIN IMMEDIATE, so that they wait for the lock here, not midway."""
+    """Start writing transactions with BEGIN IMMEDIATE, to wait for the lock at the start."""
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))

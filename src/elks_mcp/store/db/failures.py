@@ -1,4 +1,4 @@
-"""Turning errors of a database into errors of ours, which hold no texts, numbers or passwords."""
+"""Turning database errors into errors that hold no texts, numbers or passwords."""
 
 import sqlite3
 

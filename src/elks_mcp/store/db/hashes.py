@@ -47,7 +47,7 @@ class Hasher:
 
 
 def find_or_make_key(folder: Path) -> bytes:
-    """Return the key of a state directory. Create it if there is none; concurrent processes get the same.
+    """Return the key of a state directory; create a missing one, the same for all processes.
 
     Raises:
         Misconfigured: The key is too short, or its file is a link or belongs to another user.

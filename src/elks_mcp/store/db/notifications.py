@@ -23,7 +23,10 @@ _WITHIN, _ALIVE = 5, 30
 
 
 class Notifier:
-    """Notifies waiters of changes. A waiter takes `next_event`, then checks, then waits for the event."""
+    """Notifies waiters of changes.
+
+    A waiter takes `next_event` first, then checks, then waits for the event.
+    """
 
     def __init__(self) -> None:
         self.next_event = anyio.Event()

@@ -1,4 +1,4 @@
-"""A quick look at a SQLite file with the standard library, to avoid loading SQLAlchemy for nothing."""
+"""A quick look at a SQLite file, which avoids loading SQLAlchemy for nothing."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ SELECT EXISTS (
 
 
 def has_work(file: Path, account: AccountKey) -> bool:
-    """Return whether a file holds unfinished orders of this account, or content that was kept for a while.
+    """Return whether a file holds unfinished orders, or content, of this account.
 
     Opening the file undoes what a killed process left half-written. A file that cannot be read, or that has
     other tables, counts as having work: opening the store will then say what is wrong.

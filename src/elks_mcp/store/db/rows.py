@@ -71,7 +71,7 @@ IN_ORDER = (
 
 
 def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
-    """Return the order that a row holds. Its payload is a plain `Payload` if its kind is not known here."""
+    """Return the order of a row. Its payload is a plain `Payload` if its kind is unknown."""
     is_put_off = row.state == OrderState.QUEUED and row.fault
     return Order(
         id=row.id,
@@ -125,7 +125,7 @@ def parse_draft(tx: Tx, row: Row[Any]) -> Draft:
 
 
 def write_payload(payload: Payload) -> dict[str, Any]:
-    """Return the columns that hold a payload: its kind, what is erased once settled, and what stays."""
+    """Return a payload's columns: its kind, what is erased once settled, and what stays."""
     return {
         "kind": payload.kind,
         "content": payload.model_dump_json(include=set(payload.PRIVATE)),
@@ -134,7 +134,7 @@ def write_payload(payload: Payload) -> dict[str, Any]:
 
 
 def parse_payload(tx: Tx, row: Row[Any] | SimpleNamespace) -> Payload:
-    """Return the payload of an order whose kind is known. Its private fields are None once erased."""
+    """Return the payload of a row of a known kind. Erased fields are None."""
     kind = tx.kinds[row.kind].payload
     content = json.loads(row.content) if row.content else {}
     return kind.model_validate(dict.fromkeys(kind.PRIVATE) | json.loads(row.details) | content)
@@ -151,7 +151,7 @@ def parse_sender(written: str) -> Sender:
 
 
 def fingerprint(tx: Tx, draft: Draft) -> str:
-    """Hash what makes two drafts repeats of each other: kind, sender, recipient, payload and caller."""
+    """Hash what makes a draft a repeat: kind, sender, recipient, payload and caller."""
     kind = _hash_name(draft.payload, "message")
     identity = draft.payload.identity
     return tx.hasher.of(kind, written(draft.sender), draft.to.e164, identity, *_whose(draft))
@@ -163,7 +163,7 @@ def identity_hash(tx: Tx, payload: Payload) -> str:
 
 
 def _hash_name(payload: Payload, name: str) -> str:
-    """Keep the hashes of the kinds apart; those of SMS are older than kinds, and must stay as they are."""
+    """Keep the hashes of kinds apart. Those of SMS are older than kinds and must not change."""
     return name if payload.kind == SMS else f"{payload.kind} {name}"
 
 

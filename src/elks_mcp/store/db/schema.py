@@ -34,7 +34,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(TypeDecorator[datetime]):
-    """A time in UTC, stored as microseconds since 1970: equal and in the same order on every database."""
+    """A time in UTC, stored as microseconds since 1970: the same on every database."""
 
     impl = BigInteger
     cache_ok = True
@@ -279,5 +279,5 @@ An empty `agent` stands for the agent named like the token, because older versio
 
 
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """Build the condition that a column has one of these fixed values. IN would be rendered on every use."""
+    """Build the condition that a column has one of these fixed values, without a costly IN."""
     return or_(*(column == value for value in sorted(values)))

@@ -1,4 +1,4 @@
-"""Decorators that make a transaction, and a coroutine, of a method whose first argument is a `Tx`."""
+"""Decorators that make a transaction of a method whose first argument is a `Tx`."""
 
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -21,7 +21,7 @@ def reading(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S,
 
 
 def writing(work: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Make a transaction of a function that changes rows without deciding by the account's other rows.
+    """Make a transaction of a function that changes rows without deciding by other rows.
 
     A function that does decide takes the locks it needs itself.
     """

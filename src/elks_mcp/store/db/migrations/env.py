@@ -1,4 +1,4 @@
-"""Alembic's environment: it runs on a given connection, inside that connection's open transaction."""
+"""Alembic's environment: it runs inside the open transaction of a given connection."""
 
 from alembic import context
 
