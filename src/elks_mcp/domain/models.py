@@ -20,7 +20,7 @@ class Frozen(BaseModel):
 
 
 class Scope(StrEnum):
-    """What a caller may do."""
+    """A permission of a caller."""
 
     READ = "read"
     """Read the account's texts, received ones included."""
@@ -67,7 +67,7 @@ class OptOut(Frozen):
 
 
 class Recall(Frozen):
-    """What is stored that matters for a draft."""
+    """Stored facts that matter for a draft."""
 
     opted_out: bool = False
     opt_out: OptOut | None = None

@@ -17,11 +17,11 @@ from elks_mcp.domain.text import Size
 
 
 class Draft(Frozen):
-    """What a caller wants to send. It is well-formed; nothing else has been checked."""
+    """A message that a caller wants to send: well-formed, but not checked otherwise."""
 
     to: Number
     payload: SerializeAsAny[Payload]
-    """What the recipient gets. Its class is the kind of the order."""
+    """The content for the recipient. Its class is the kind of the order."""
 
     sender: Sender
     idempotency_key: str | None = None
@@ -48,7 +48,7 @@ class Draft(Frozen):
 
 
 class Effect(StrEnum):
-    """What a guard wants done about its finding."""
+    """The effect that a guard wants its finding to have."""
 
     REFUSE = "refuse"
     ASK = "ask"
@@ -56,7 +56,7 @@ class Effect(StrEnum):
 
 
 class Finding(Frozen):
-    """What one guard found in one draft."""
+    """The finding of one guard about one draft."""
 
     guard: str
     effect: Effect
@@ -71,7 +71,7 @@ class Finding(Frozen):
 
 
 class Estimate(Frozen):
-    """What 46elks says a message would cost."""
+    """46elks' answer to what a message would cost."""
 
     price: Money
     parts: int | None = None
@@ -103,7 +103,7 @@ def of_effect(findings: tuple[Finding, ...], effect: Effect) -> tuple[Finding, .
 
 
 class Approver(StrEnum):
-    """Who approves a quote: the policy, a person at the client, or a person in a terminal."""
+    """The approver of a quote: the policy, a person at the client, or one in a terminal."""
 
     POLICY = "policy"
     PERSON = "person"
@@ -111,7 +111,7 @@ class Approver(StrEnum):
 
 
 class Approval(Frozen):
-    """Who has to approve exactly one quote: its recipient, sender, payload and price.
+    """The approval that exactly one quote needs: its recipient, sender, payload and price.
 
     The policy approves by making an `Approval`. For a person, the order waits.
     """
@@ -172,7 +172,7 @@ class Order(Frozen):
 
     sender: Sender
     payload: SerializeAsAny[Payload]
-    """What the recipient gets. Its private fields are None once the order is settled."""
+    """The content for the recipient. Its private fields are None once the order is settled."""
 
     parts: int
     """How many parts it is billed as."""
@@ -191,7 +191,7 @@ class Order(Frozen):
     attempts: int = 0
     receipt: Receipt | None = None
     fault: str = ""
-    """What 46elks, the network or a guard said, unless the order was simply sent."""
+    """The reason given by 46elks, the network or a guard, unless the order was simply sent."""
 
     caller: str = ""
     """The name of the caller who placed it."""
@@ -213,7 +213,7 @@ class Order(Frozen):
 
     @property
     def cost(self) -> Money:
-        """What 46elks charged, or the price if 46elks names no cost above 0."""
+        """The charge by 46elks, or the price if 46elks names no cost above 0."""
         charged = self.receipt.cost if self.receipt else None
         return charged if charged and charged.units > 0 else self.price
 

@@ -1,4 +1,4 @@
-"""What an order carries to its recipient: one class for each kind of order.
+"""Payloads: the content of an order for its recipient, one class for each kind.
 
 A new kind is a subclass of `Payload` here, an entry in `KINDS` (`domain/kinds.py`) and one in `ENDPOINTS`
 (`elks/endpoints.py`). It needs no column in the database.
@@ -13,7 +13,7 @@ from elks_mcp.domain.text import Encoding, Size, measure
 
 
 class Payload(Frozen):
-    """What an order carries to its recipient. `kind` says which subclass it is.
+    """The content of an order for its recipient. `kind` says which subclass it is.
 
     An instance of this class itself stands for an order of a kind that this version does not know: a newer
     version that shares the database placed it.
@@ -24,7 +24,7 @@ class Payload(Frozen):
 
     kind: str
     text: Annotated[str | None, Field(repr=False)] = None
-    """What the recipient reads or hears, in words. None if it was erased, or if there are no words."""
+    """The words that the recipient reads or hears. None if they were erased, or if there are none."""
 
     @property
     def parts(self) -> int:
@@ -33,7 +33,7 @@ class Payload(Frozen):
 
     @property
     def identity(self) -> str:
-        """What has to be equal for two orders of this kind to be repeats of each other."""
+        """The part that is equal in two orders of this kind that repeat each other."""
         return self.model_dump_json(exclude={"kind"})
 
     @property

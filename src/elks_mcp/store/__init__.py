@@ -1,4 +1,4 @@
-"""What is stored between calls and across restarts.
+"""The store: everything that is kept between calls and across restarts.
 
 Nothing here loads a database library until `Storage.open` is called, so starting, pricing and dry runs stay
 cheap.

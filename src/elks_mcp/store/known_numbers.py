@@ -1,4 +1,4 @@
-"""What is stored about numbers: if they are known, how often texted, likely opt-outs."""
+"""Known numbers: when each was texted or heard from, and likely opt-outs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta

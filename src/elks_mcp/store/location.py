@@ -1,4 +1,4 @@
-"""Where state is stored: in a file of this user, in a shared PostgreSQL, or only in memory."""
+"""The location of state: a file of this user, a shared PostgreSQL, or only memory."""
 
 import os
 from collections.abc import Collection

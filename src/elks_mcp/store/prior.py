@@ -1,4 +1,4 @@
-"""What came before a draft: orders it may repeat, and what is stored on its recipient."""
+"""Earlier orders that a draft may repeat, and what is stored about its recipient."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -24,7 +24,7 @@ _MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
 class PriorRows(NamedTuple):
-    """What came before a draft."""
+    """The rows that matter for a draft."""
 
     recall: Recall
 

@@ -1,4 +1,4 @@
-"""What a database stores about one number, for all accounts: showing and deleting it."""
+"""Personal data: showing and deleting everything stored about one number."""
 
 import json
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
 
 
 class StoredData(NamedTuple):
-    """What is stored about a number for one account: rows, by the names of their columns."""
+    """The data about a number for one account: rows, by the names of their columns."""
 
     owner: AccountKey
     orders: list[dict[str, Any]]
@@ -30,7 +30,7 @@ class StoredData(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """What was deleted about a number, and whether its opt-out was kept."""
+    """The number of rows that were deleted, and whether an opt-out was kept."""
 
     orders: int
     contacts: int
@@ -48,7 +48,7 @@ _ERASED = {
     "findings": "[]",  # they name the number
     "fault": "The recipient was forgotten.",
 }
-"""What an order loses with its recipient. Its cost and time stay, for the budget."""
+"""The columns that an order loses with its recipient. Cost and time stay, for the budget."""
 
 _NOT_SHOWN = frozenset({"account_id", "lease"})
 

@@ -1,4 +1,4 @@
-"""Whose texts a caller's model was shown, for servers that share a database.
+"""The senders whose texts a caller's model was shown, for servers that share a database.
 
 One server may show a text and another may send the next one.
 """

@@ -72,7 +72,7 @@ class KnownTokens(NamedTuple):
 
 
 class DueWork(NamedTuple):
-    """What the worker has to do."""
+    """The work that is due, for the worker."""
 
     lapsed: bool
     """Whether the lease of an order that was being sent has ended."""
@@ -110,7 +110,7 @@ class Pace(NamedTuple):
 
 
 class PriorOrders(NamedTuple):
-    """What came before a draft."""
+    """Earlier orders that matter for a draft."""
 
     repeated: Order | None
     """The order that it would repeat: one with its key; without a key, the same within 15 minutes."""

@@ -252,7 +252,7 @@ shown = Table(
     Column("shown_at", Moment, nullable=False),
     Column("created_at", Moment, nullable=False, server_default="0"),
 )
-"""Whose texts a caller's model was shown, when it was shown the last one, and when the oldest was written.
+"""The senders whose texts a caller's model was shown: when last, and when the oldest was written.
 
 A sender that is a name is hashed like a number.
 """

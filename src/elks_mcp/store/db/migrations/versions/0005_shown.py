@@ -1,4 +1,4 @@
-"""Whose texts were shown to a model.
+"""Senders whose texts were shown to a model.
 
 Revision ID: 0005
 Revises: 0004

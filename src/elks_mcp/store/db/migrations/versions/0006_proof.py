@@ -1,4 +1,4 @@
-"""What proves a sender: when it was first texted, and which texts we may have caused.
+"""Proof of a sender: when it was first texted, and which texts we may have caused.
 
 Revision ID: 0006
 Revises: 0005

@@ -21,7 +21,7 @@ _LATEST_WORDS = """
     ) AS words
     WHERE place = 1
 """
-"""Of several accounts' opt-outs and opt-ins the latest counts; of two at the same time, the opt-out."""
+"""The latest opt-out or opt-in of several accounts counts; of two at the same time, the opt-out."""
 
 
 def upgrade() -> None:

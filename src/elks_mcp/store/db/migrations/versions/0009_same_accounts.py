@@ -115,8 +115,8 @@ def _first_seen(known: Mapping[int, Values]) -> tuple[int, str]:
 def _merge_orders(table: sa.Table, kept: int, doubles: Sequence[int]) -> None:
     """Merge orders. Of two with the same key or message, only one keeps it. Both stay.
 
-    The key goes to one that was or may be sent, otherwise to the first. The message goes to the first that was
-    attempted. The other one becomes unknown, as whenever a message turns out to be another order's.
+    The key goes to one that was or may be sent, otherwise to the first. The message goes to the first that
+    was attempted. The other one becomes unknown, as whenever a message turns out to be another order's.
     """
     ours = table.c.account_id.in_([kept, *doubles])
     facts = (table.c.id, table.c.state, table.c.key_hash, table.c.message_id)
