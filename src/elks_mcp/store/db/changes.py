@@ -127,9 +127,7 @@ _ACCEPT = (
         accepted_at=bindparam("accepted_at"),
         cost=_COST,
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
-        charge=case(
-            (_COST > 0, _COST), else_=orders.c.price
-        ),  # a cost of 0 or less would not count against the budget
+        charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less is none
         changed_at=NOW,
         fault=bindparam("fault"),
         content=case((bindparam("keeps_content", type_=Boolean), orders.c.content)),
