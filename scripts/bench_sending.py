@@ -24,24 +24,15 @@ from bench import Command, Session, compile_all, draw, simulated_46elks
 from sqlalchemy import insert, text
 
 from elks_mcp.app import App, open_app
-from elks_mcp.domain.models import (
-    Approval,
-    Approver,
-    Draft,
-    Estimate,
-    Order,
-    OrderState,
-    Quote,
-    Recall,
-    Receipt,
-)
+from elks_mcp.domain.models import Recall
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approval, Approver, Draft, Estimate, Order, OrderState, Quote, Receipt
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number
-from elks_mcp.domain.text import measure
 from elks_mcp.settings import load
 from elks_mcp.store import AccountKey, Idle, Pace, Storage
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
-from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.orders import OrderStore
 
 _PEERS = Path(__file__).parent / "bench_servers"
@@ -236,9 +227,8 @@ def _settled_row(account: int, number: int) -> dict[str, object]:
         "state": OrderState.SENT,
         "recipient": _TO,
         "sender": _FROM,
-        "flash": False,
+        "details": '{"flash": false, "encoding": "GSM-7"}',
         "parts": 1,
-        "encoding": "GSM-7",
         "price": 5200,
         "currency": "SEK",
         "findings": "[]",
@@ -261,13 +251,12 @@ def _settled_row(account: int, number: int) -> dict[str, object]:
 def _approval(number: int) -> Approval:
     draft = Draft(
         to=Number(_PEOPLE[number % len(_PEOPLE)]),
-        text=f"Text {number}",
+        payload=Sms(text=f"Text {number}"),
         sender=Number(_FROM),
         idempotency_key=f"{time.monotonic_ns()}",
     )
     quote = Quote(
         draft=draft,
-        size=measure(draft.text),
         estimate=Estimate(price=Money(5200, "SEK"), parts=1),
         findings=(),
         quoted_at=datetime.now(UTC),

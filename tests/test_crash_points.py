@@ -16,7 +16,7 @@ import pytest
 from hypothesis import settings
 from pydantic import SecretStr
 
-from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Approver, Order, Report
+from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Approver, Order, Report
 from elks_mcp.errors import Refused, StateUnavailable
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import StateLocation

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 
 from elks_mcp.cli import commands
 from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
-from elks_mcp.domain.models import AccountNumbers, Draft, OptOut, Recall, Taint
+from elks_mcp.domain.models import AccountNumbers, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_opt_word
+from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
@@ -37,8 +39,8 @@ from elks_mcp.store import claims, cleanup, doubts
 from elks_mcp.store.db.hashes import KEY_FILE
 from elks_mcp.store.known_numbers import LATELY
 from elks_mcp.store.location import DATABASE_FILE
-from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.prior import REPEATED_WITHIN
+from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from tests.domain.guards.test_guards import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
 from tests.support.strategies import drafts, facts_about, policies
 
@@ -136,7 +138,7 @@ OTHER = Number("+46701740606")
 HOTEL = Number("+4930901820")
 """A fixed line in Germany."""
 
-PLAIN = Draft(to=OTHER, text="Hej", sender=MAIN)
+PLAIN = Draft(to=OTHER, payload=Sms(text="Hej"), sender=MAIN)
 NAMED = PLAIN.model_copy(update={"sender": SenderId("Klinik")})
 NOON = datetime(2026, 11, 18, 11, 0, tzinfo=UTC)
 CALM = Facts(size=measure("Hej"), now=NOON, live=True)

@@ -173,7 +173,12 @@ MUTANTS = (
     Mutant(
         "history that begins after the first attempt",
         "store/doubts.py",
-        (("times.where(_in_doubt(tx))", "times.where(_in_doubt(tx), orders.c.due_at <= tx.now)"),),
+        (
+            (
+                "times.where(_in_doubt(tx, self._kind))",
+                "times.where(_in_doubt(tx, self._kind), orders.c.due_at <= tx.now)",
+            ),
+        ),
         STORE,
         "begins_after_it and sqlite",
     ),
@@ -236,7 +241,7 @@ MUTANTS = (
     Mutant(
         "texts that stay",
         "store/db/changes.py",
-        (('return {} if tx.keeps_texts else {"text": None}', "return {}"),),
+        (('return {} if tx.keeps_texts else {"content": None}', "return {}"),),
         STORE,
         "gone_once_its_order and sqlite",
     ),

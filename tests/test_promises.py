@@ -17,7 +17,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
 from elks_mcp.domain.cleaning import cleaned
-from elks_mcp.domain.models import Draft
+from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 from elks_mcp.settings import load
@@ -723,7 +724,7 @@ def test_p8_nothing_shows_a_secret_or_a_number_when_printed() -> None:
             "ELKS_DATABASE_URL": f"postgresql://elks:{CANARY_PASSWORD}@db.example/elks",
         }
     )
-    draft = Draft(to=Number(CANARY_NUMBER), text=CANARY_TEXT, sender=SenderId("Klara"))
+    draft = Draft(to=Number(CANARY_NUMBER), payload=Sms(text=CANARY_TEXT), sender=SenderId("Klara"))
     settings, location = configuration.settings, configuration.settings.state_location()
     for thing in (configuration, settings, settings.credentials, location, draft, draft.to):
         assert leaks(f"{thing!r} {thing}", CANARY_PASSWORD, CANARY_KEY, CANARY_NUMBER, CANARY_TEXT) == []

@@ -16,7 +16,7 @@ from click.testing import Result
 from pydantic import SecretStr
 
 from elks_mcp import sandbox
-from elks_mcp.domain.models import Approval, Approver, Effect, Finding, Order, OrderState
+from elks_mcp.domain.orders import Approval, Approver, Effect, Finding, Order, OrderState
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.doubts import LONGEST

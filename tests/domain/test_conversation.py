@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from elks_mcp.domain.models import Direction, Message, OrderState, Scope
+from elks_mcp.domain.models import Direction, Message, Scope
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import read_other_party
 from elks_mcp.sandbox import Fault, Sandbox
 from elks_mcp.store import AccountKey, StateLocation

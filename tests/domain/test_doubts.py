@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.domain.doubts import SKEW, Doubt, Similarity, Verdict, compare, judge
-from elks_mcp.domain.models import Direction, Draft, Message
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId, written
 from tests.support.provider import NOON, OURS, PHONE, a_draft
 
@@ -159,7 +161,7 @@ TEXTS = ["Hej!", "HEJ", "Hej då", LONG, LONG[:30], "👍"]
 drafts = st.builds(
     Draft,
     to=st.sampled_from([PHONE, BO]),
-    text=st.sampled_from(TEXTS),
+    payload=st.sampled_from(TEXTS).map(lambda text: Sms(text=text)),
     sender=st.sampled_from([OURS, SenderId("Kliniken")]),
 )
 doubts_of = st.lists(st.tuples(drafts, st.integers(0, 60)), max_size=6).map(

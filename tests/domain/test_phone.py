@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.models import Draft
+from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId, country_name, parse_number, parse_sender, written
 from elks_mcp.domain.phone_spelling import is_decimal
 from elks_mcp.errors import InvalidInput
@@ -187,11 +188,11 @@ def test_a_name_that_passes_is_ascii_and_of_the_right_length(raw: str) -> None:
 
 
 def in_pydantics_repr(number: Number) -> str:
-    return repr(Draft(to=number, text="Hej Anna, koden är 4711", sender=number))
+    return repr(Draft(to=number, payload=Sms(text="Hej Anna, koden är 4711"), sender=number))
 
 
 def in_pydantics_str(number: Number) -> str:
-    return str(Draft(to=number, text="Hej Anna, koden är 4711", sender=number))
+    return str(Draft(to=number, payload=Sms(text="Hej Anna, koden är 4711"), sender=number))
 
 
 def in_a_log_line(number: Number) -> str:

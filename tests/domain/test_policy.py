@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from elks_mcp.domain.models import Approver, Effect, Finding
+from elks_mcp.domain.orders import Approver, Effect, Finding
 from elks_mcp.domain.phone import Number, Sender, SenderId
 from elks_mcp.domain.policy import (
     Confirm,

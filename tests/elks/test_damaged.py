@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.models import OrderState
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.elks import wire
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import NoAnswer

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from elks_mcp.domain.models import Receipt
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Receipt
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.errors import (
     NoAnswer,

@@ -12,8 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elks_mcp.domain.cleaning import cleaned
-from elks_mcp.domain.models import Direction, Draft, Frozen
+from elks_mcp.domain.models import Direction, Frozen
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId, parse_number, parse_sender
 from elks_mcp.elks import wire
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
@@ -48,14 +50,13 @@ def utc(*parts: int) -> datetime:
 @pytest.mark.parametrize("name", ["send_sms", "send_sms_dryrun"])
 def test_the_form_is_the_documented_one(name: str) -> None:
     form = EXAMPLES[name]["request"]["form"]
-    draft = Draft(
-        to=parse_number(form["to"]), text=form["message"], sender=parse_sender(form["from"]), flash=False
-    )
+    payload, sender = Sms(text=form["message"]), parse_sender(form["from"])
+    draft = Draft(to=parse_number(form["to"]), payload=payload, sender=sender)
     assert wire.build_sms(draft, dry_run=name == "send_sms_dryrun") == form
 
 
 def test_a_flash_from_a_name_says_yes_and_nothing_else_more() -> None:
-    draft = Draft(to=Number("+46701740605"), text="Hej", sender=SenderId("Kliniken"), flash=True)
+    draft = Draft(to=Number("+46701740605"), payload=Sms(text="Hej", flash=True), sender=SenderId("Kliniken"))
     assert wire.build_sms(draft, dry_run=False) == {
         "from": "Kliniken",
         "to": "+46701740605",
@@ -65,7 +66,7 @@ def test_a_flash_from_a_name_says_yes_and_nothing_else_more() -> None:
 
 
 def test_a_report_is_asked_for_of_what_is_really_sent_only() -> None:
-    draft = Draft(to=Number("+46701740605"), text="Hej", sender=SenderId("Kliniken"))
+    draft = Draft(to=Number("+46701740605"), payload=Sms(text="Hej"), sender=SenderId("Kliniken"))
     address = "https://sms.example.com/hooks/x/delivery?ref=O-22222222"
     assert wire.build_sms(draft, dry_run=False, report_to=address)["whendelivered"] == address
     for form in (

@@ -15,7 +15,7 @@ from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store.admin import OrderAdmin, open_database
-from elks_mcp.store.orders import MOST_WAITING
+from elks_mcp.store.waiting import MOST_WAITING
 from tests.support.clocks import HANG, ManualClock, at_rest
 from tests.support.connecting import (
     EITHER_ERA,

@@ -6,18 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.domain.models import (
-    Approver,
-    Claim,
-    Direction,
-    Effect,
-    Finding,
-    Message,
-    OrderState,
-    Quote,
-    Receipt,
-    of_effect,
-)
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Approver, Claim, Effect, Finding, OrderState, Quote, Receipt, of_effect
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
@@ -72,7 +62,7 @@ async def heard(house: House, text: str, sender: Number = PHONE) -> None:
 def test_a_draft_is_read_as_people_write(orders: Orders) -> None:
     draft = orders.draft("070-174 06 05", "Hej!", "Kliniken", flash=True, key="k")
     assert (draft.to, draft.sender) == (PHONE, SenderId("Kliniken"))
-    assert (draft.text, draft.flash, draft.idempotency_key) == ("Hej!", True, "k")
+    assert (draft.text, draft.sms.flash, draft.idempotency_key) == ("Hej!", True, "k")
 
 
 def test_a_draft_without_a_sender_comes_from_the_operators(orders: Orders) -> None:

@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
-from elks_mcp.domain.models import Approver, Claim, Direction, Message, Order, OrderState, Receipt
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Approver, Claim, Order, OrderState, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.handover import SendPermission, require
@@ -25,7 +26,7 @@ from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.store import Pace, PauseReason
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.claims import KEPT
-from elks_mcp.store.orders import KEPT_WAITING_FOR_YES
+from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES
 from tests.support.clocks import HANG, ManualClock
 from tests.support.provider import (
     OURS,

@@ -27,14 +27,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
+from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import InvalidInput, Refused
 from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.orders import KEPT_WAITING_FOR_YES
 from elks_mcp.store.store import Store
+from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES
 from tests.support.clocks import at_rest, pass_time
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.stores import (
@@ -451,7 +451,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert len(set(proven.values())) == len(proven)
         unknown = self._rows("SELECT fault, message_id FROM orders WHERE state = 'unknown'")
         assert all("within an hour" in fault for fault, _ in unknown), unknown
-        assert self._rows("SELECT id FROM orders WHERE text IS NOT NULL AND state <> 'unknown'") == []
+        assert self._rows("SELECT id FROM orders WHERE content IS NOT NULL AND state <> 'unknown'") == []
 
 
 @pytest.mark.lengthy

@@ -13,7 +13,8 @@ from alembic.script import ScriptDirectory
 from click.testing import Result
 
 import elks_mcp.store.db.migrations
-from elks_mcp.domain.models import Approver, Caller, OrderState, Report
+from elks_mcp.domain.models import Caller
+from elks_mcp.domain.orders import Approver, OrderState, Report
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.runtime.addresses import normalize_url
 from elks_mcp.sandbox import ManualClock as BoxClock
@@ -308,7 +309,17 @@ def make_same(location: StateLocation) -> None:
 
 def set_back(location: StateLocation) -> None:
     """Have the tables be those of the version before accounts were merged."""
-    change_rows(location, "ALTER TABLE tokens DROP COLUMN agent")
+    on_sqlite = "UPDATE orders SET text = json_extract(content, '$.text')"
+    on_postgres = "UPDATE orders SET text = CAST(content AS JSON) ->> 'text'"
+    for statement in (
+        "ALTER TABLE orders ADD COLUMN text TEXT",
+        "ALTER TABLE orders ADD COLUMN flash BOOLEAN NOT NULL DEFAULT false",
+        "ALTER TABLE orders ADD COLUMN encoding VARCHAR(8) NOT NULL DEFAULT 'GSM-7'",
+        on_postgres if location.url else on_sqlite,
+        *(f"ALTER TABLE orders DROP COLUMN {column}" for column in ("kind", "content", "details")),
+        "ALTER TABLE tokens DROP COLUMN agent",
+    ):
+        change_rows(location, statement)
     change_rows(location, "UPDATE alembic_version SET version_num = ?", BEFORE)
 
 

@@ -12,18 +12,18 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from elks_mcp.domain.models import Approval, Approver, Effect, Finding, Order, OrderState, Report
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approval, Approver, Effect, Finding, Order, OrderState, Report
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
 from elks_mcp.store.admin import OrderAdmin, open_database
 from elks_mcp.store.db.engines import SAFE_WAL
 from elks_mcp.store.doubts import LONGEST
-from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.privacy import PersonalData
 from elks_mcp.store.store import Store
 from elks_mcp.store.totals import TotalsStore
+from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft, an_approval
 from tests.support.stores import (
@@ -391,7 +391,7 @@ async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, locat
     held = await house.traces.find_opt_out(PHONE)
     assert held
     assert (held["opted_out"], held["at"], held["message_id"], held["masked"]) == (True, NOON, None, "")
-    lost = "recipient, text, message_id, recipient_hash, text_hash, fingerprint, key_hash"
+    lost = "recipient, content, message_id, recipient_hash, text_hash, fingerprint, key_hash"
     others = f"from orders where id <> '{kept.id}'"
     assert read_rows(location, f"select {lost} {others}") == [(None,) * 7] * 2
     assert PHONE.e164 not in str(read_rows(location, f"select * {others}"))

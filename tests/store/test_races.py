@@ -15,7 +15,7 @@ import anyio
 import pytest
 from sqlalchemy import event
 
-from elks_mcp.domain.models import Claim, OrderState
+from elks_mcp.domain.orders import Claim, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.runtime.clock import Clock

@@ -31,20 +31,19 @@ from sqlalchemy import Connection, MetaData, event, insert, select
 from sqlalchemy.exc import OperationalError
 
 import elks_mcp.store.db.migrations
-from elks_mcp.domain.models import (
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import (
     UNFINISHED,
     Approval,
     Approver,
     Claim,
-    Direction,
     Effect,
     Finding,
-    Message,
     Order,
     OrderState,
     Report,
 )
-from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.taint import TAINT_LASTS, ShownText
 from elks_mcp.errors import (
@@ -60,16 +59,16 @@ from elks_mcp.store import AccountKey, Idle, Pace, PauseReason, Placed, StateLoc
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.claims import KEPT
 from elks_mcp.store.cleanup import ROWS_KEPT, UNKNOWN_TEXT_KEPT
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.engines import open_engine
 from elks_mcp.store.db.hashes import Hasher, find_or_make_key
 from elks_mcp.store.db.migrate import HEAD, upgrade
 from elks_mcp.store.db.quick_check import has_work
 from elks_mcp.store.db.schema import accounts, metadata, orders
-from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.doubts import LONGEST
-from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.store.store import Store
+from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft, an_approval
 from tests.support.stores import (
@@ -529,7 +528,7 @@ async def test_a_folder_that_is_none_is_not_used(tmp_path: Path) -> None:
 USE_AS_NOBODY = """
 import asyncio, os, sys
 from pathlib import Path
-from elks_mcp.store import Account, Place, Storage
+from elks_mcp.store import AccountKey, StateLocation, Storage
 import elks_mcp.store.store
 from elks_mcp.errors import StateUnavailable
 from tests.support.stores import a_draft, an_approval, allow
@@ -537,10 +536,10 @@ from tests.support.stores import a_draft, an_approval, allow
 async def use():
     if os.geteuid() == 0:
         os.seteuid(65534)
-    storage = Storage(Place(folder=Path(sys.argv[1])), Account("http://localhost/a1", "u1"))
+    storage = Storage(StateLocation(folder=Path(sys.argv[1])), AccountKey("http://localhost/a1", "u1"))
     try:
         store = await storage.open()
-        await store.book.place(an_approval(a_draft()), allow)
+        await store.orders.place(an_approval(a_draft()), allow)
     except StateUnavailable as error:
         print(error)
     await storage.close()
@@ -707,14 +706,14 @@ async def test_an_order_comes_back_as_it_was_placed(location: StateLocation, clo
         order = await store.orders.get(placed.order.id)
     assert placed == Placed(order, is_repeat=False)
     assert re.fullmatch("O-[2-9A-HJKMNP-Z]{8}", order.id)
-    assert (order.state, order.to, order.sender, order.text, order.flash) == (
+    assert (order.state, order.to, order.sender, order.text, order.sms.flash) == (
         OrderState.QUEUED,
         PHONE,
         SenderId("Klara"),
         "Åäö €[] 👋",
         True,
     )
-    assert (order.price, order.parts, order.encoding) == (
+    assert (order.price, order.parts, order.sms.encoding) == (
         Money(PRICE, "SEK"),
         1,
         approval.quote.size.encoding,
@@ -1069,7 +1068,7 @@ async def test_what_is_not_there_is_said_to_be_missing(location: StateLocation) 
             with pytest.raises(NotFound):
                 await question
         assert await store.orders.find("s1") is None
-        assert await store.queue.estimate("O-22222222", UNPACED) is None
+        assert await store.orders.estimate("O-22222222", UNPACED) is None
 
 
 # ── texts ──
@@ -1089,7 +1088,7 @@ async def test_a_text_is_gone_once_its_order_is_settled(location: StateLocation,
     for state in SETTLED:
         async with opened(location, clock, account_of(state)) as store:
             assert (await WAYS[state](store)).text is None
-        assert read_rows(location, "SELECT id FROM orders WHERE text IS NOT NULL") == []
+        assert read_rows(location, "SELECT id FROM orders WHERE content IS NOT NULL") == []
         if location.folder:
             assert files_with(location.folder, "middagen") == []
     for state in [each for each in OrderState if each not in SETTLED]:
@@ -1114,13 +1113,13 @@ DIE = """
 import asyncio, os, sys
 from pathlib import Path
 from sqlalchemy import event
-from elks_mcp.store import Place
+from elks_mcp.store import StateLocation
 from tests.support.stores import *
 
 text, step = sys.argv[2], sys.argv[3]
 
 async def live():
-    async with opened(Place(folder=Path(sys.argv[1]))) as store:
+    async with opened(StateLocation(folder=Path(sys.argv[1]))) as store:
         engine = engine_of(store)
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA cache_size = 1")  # so that the file is written early
@@ -1842,12 +1841,12 @@ async def test_it_is_foreseen_when_an_order_goes_out(location: StateLocation, cl
             orders.append(await place_one(store, f"Text {number}"))
             clock.advance(SECOND)
         now = clock.now()
-        assert await store.queue.estimate(orders[3].id, pace) == (now + 6 * SECOND, 3, None)
+        assert await store.orders.estimate(orders[3].id, pace) == (now + 6 * SECOND, 3, None)
         claim = await claim_one(store, pace)
-        assert await store.queue.estimate(orders[3].id, pace) == (now + 6 * SECOND, 2, None)
-        assert await store.queue.estimate(claim.order_id, pace) is None
+        assert await store.orders.estimate(orders[3].id, pace) == (now + 6 * SECOND, 2, None)
+        assert await store.orders.estimate(claim.order_id, pace) is None
         await store.queue.pause(PauseReason.THROTTLED, MINUTE)
-        assert await store.queue.estimate(orders[1].id, pace) == (now + MINUTE, 0, PauseReason.THROTTLED)
+        assert await store.orders.estimate(orders[1].id, pace) == (now + MINUTE, 0, PauseReason.THROTTLED)
 
 
 # ── doubts ──

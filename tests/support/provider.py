@@ -9,12 +9,12 @@ import anyio
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.domain.models import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
-from elks_mcp.domain.text import measure
 from elks_mcp.elks.client import MOST_PAGES, ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.own_numbers import OwnNumbers
@@ -72,14 +72,13 @@ def client_of(box: Sandbox) -> ElksClient:
 
 def a_draft(text: str = "Hej!", *, to: Number = PHONE, key: str | None = None, flash: bool = False) -> Draft:
     """Draft a text from our number to a handset of the sandbox."""
-    return Draft(to=to, text=text, sender=OURS, flash=flash, idempotency_key=key)
+    return Draft(to=to, payload=Sms(text=text, flash=flash), sender=OURS, idempotency_key=key)
 
 
 def an_approval(draft: Draft, approver: Approver = Approver.POLICY, *, price: int = 5200) -> Approval:
     """Make an approval as the tools do, without asking 46elks for the price."""
     quote = Quote(
         draft=draft,
-        size=measure(draft.text),
         estimate=Estimate(price=Money(price, "SEK"), parts=1),
         findings=(),
         quoted_at=NOON,

@@ -17,8 +17,10 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from elks_mcp.domain.models import Approver, Claim, Direction, Draft, Message, Order, Recall, Receipt
+from elks_mcp.domain.kinds import KINDS, Kinds
+from elks_mcp.domain.models import Direction, Message, Recall
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approver, Claim, Draft, Order, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
@@ -75,10 +77,13 @@ def a_place(request: pytest.FixtureRequest, folder: Path) -> StateLocation:
 
 @asynccontextmanager
 async def opened(
-    location: StateLocation, clock: Clock | None = None, account: AccountKey = ACCOUNT
+    location: StateLocation,
+    clock: Clock | None = None,
+    account: AccountKey = ACCOUNT,
+    kinds: Kinds = KINDS,
 ) -> AsyncIterator[Store]:
     """Open a store; close it in the end."""
-    storage = Storage(location, account, clock)
+    storage = Storage(location, account, clock, kinds)
     try:
         yield await storage.open()
     finally:

@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 
 from elks_mcp.domain.guards import GUARD_NAMES, Facts
-from elks_mcp.domain.models import Draft, Estimate, Recall, Taint
+from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Estimate
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, SenderId
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.text import BASIC, EXTENSION, measure
@@ -56,9 +58,10 @@ senders: st.SearchStrategy[Sender] = st.one_of(
 drafts = st.builds(
     Draft,
     to=numbers,
-    text=st.sampled_from(["Hej!", "Se paket.se", "x" * 400, "ж" * 400]),
+    payload=st.builds(
+        Sms, text=st.sampled_from(["Hej!", "Se paket.se", "x" * 400, "ж" * 400]), flash=st.booleans()
+    ),
     sender=senders,
-    flash=st.booleans(),
     idempotency_key=st.none(),
 )
 estimates = st.none() | st.builds(

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 
 from elks_mcp import sandbox
-from elks_mcp.domain.models import OrderState
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.service import WEBHOOK_SOURCES
 from elks_mcp.runtime.addresses import find_caller

@@ -11,18 +11,9 @@ from elks_mcp.answers.results import (
 )
 from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
-from elks_mcp.domain.models import (
-    NEVER_SENT,
-    Direction,
-    Draft,
-    Effect,
-    Message,
-    Order,
-    OrderState,
-    Quote,
-    of_effect,
-)
+from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState, Quote, of_effect
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
@@ -59,7 +50,8 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
         price=Amount.of(price),
         findings=Found.each(quote.findings),
         summary=f"Dry run: nothing was sent ({why}).",
-        notes=_notes(draft.text, price, quote.parts) + _reminders(draft.sender, policy, flash=draft.flash),
+        notes=_notes(draft.text, price, quote.parts)
+        + _reminders(draft.sender, policy, flash=draft.sms.flash),
     )
 
 
@@ -86,7 +78,7 @@ def report_order(
         country=order.to.country if order.to else "",
         sender=written(order.sender),
         parts=order.parts,
-        encoding=order.encoding,
+        encoding=order.sms.encoding,
         price=Amount.of(order.cost),
         findings=() if repeated else Found.each(order.findings),
         deduplicated=repeated,
@@ -94,7 +86,7 @@ def report_order(
         notes=(
             *_overcharge(order),
             *_notes(text, order.price, order.parts),
-            *_reminders(order.sender, policy, flash=order.flash),
+            *_reminders(order.sender, policy, flash=order.sms.flash),
         ),
     )
 

@@ -9,8 +9,8 @@ from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.guards import NOT_SWITCHABLE, is_on
-from elks_mcp.domain.models import OrderState
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.policy import Confirm, Mode, Policy, largest_day
 from elks_mcp.domain.taint import find_hold
 from elks_mcp.errors import ElksError, Misconfigured

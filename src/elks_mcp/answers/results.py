@@ -14,9 +14,10 @@ from pydantic.alias_generators import to_camel
 
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.display import quote_lines, split_lines, time_in_words, visible
-from elks_mcp.domain.models import Direction, Effect, Finding, Frozen, Message
+from elks_mcp.domain.models import Direction, Frozen, Message
 from elks_mcp.domain.money import UNITS, Money
 from elks_mcp.domain.opt_outs import OptWord
+from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.policy import Mode
 from elks_mcp.domain.text import Encoding, ExpensiveCharacter
 from elks_mcp.runtime.clock import in_zone

@@ -13,8 +13,8 @@ from elks_mcp.cli.output import measure_columns, say, show_recipient, show_size
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import write_question
 from elks_mcp.domain.display import visible
-from elks_mcp.domain.models import NEVER_SENT, Approver, Effect, Finding, Order, OrderState, of_effect
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import NEVER_SENT, Approver, Effect, Finding, Order, OrderState, of_effect
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Confirm, Policy, reasons_to_ask
 from elks_mcp.domain.wording import format_count, format_duration

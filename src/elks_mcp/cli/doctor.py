@@ -32,7 +32,8 @@ from elks_mcp.cli.output import say, show_account
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
 from elks_mcp.domain.doubts import explain_short_quiet_period
-from elks_mcp.domain.models import UNFINISHED, Draft, OrderState
+from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy, largest_price
 from elks_mcp.domain.setting import write_value
@@ -40,7 +41,7 @@ from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.db.transactions import Database
+from elks_mcp.store.db.database import Database
 from elks_mcp.store.storage import check_folder
 
 _TEST_NUMBER = Number("+46700000000")
@@ -231,7 +232,7 @@ async def _check_account(app: App) -> list[Check]:
 async def _check_sender(app: App, sender: Sender) -> Check:
     shown = write_value(sender)
     try:
-        await app.client.get_estimate(Draft(to=_TEST_NUMBER, text="Hej!", sender=sender))
+        await app.client.get_estimate(Draft(to=_TEST_NUMBER, payload=Sms(text="Hej!"), sender=sender))
     except ElksError as error:
         return Check("fail", f"46elks does not accept {shown} as sender. {error.explain()}")
     return Check("ok", f"46elks returns a price for a text from {shown}.")

@@ -3,7 +3,7 @@
 from elks_mcp.domain.wording import format_count
 from elks_mcp.store import AccountKey
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.db.transactions import Database
+from elks_mcp.store.db.database import Database
 from elks_mcp.store.location import explain_new_account
 from elks_mcp.store.tokens import Tokens
 

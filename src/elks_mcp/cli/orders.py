@@ -10,12 +10,12 @@ from elks_mcp.cli.output import measure_columns, say, show_account, show_recipie
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import size_in_lines
 from elks_mcp.domain.display import quote_lines, visible
-from elks_mcp.domain.models import UNFINISHED, Order, OrderState
+from elks_mcp.domain.orders import UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.wording import format_duration, format_time_in
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
-from elks_mcp.store.db.transactions import Database
+from elks_mcp.store.db.database import Database
 
 _order_id = click.argument("number", metavar="O-…", callback=lambda _, __, raw: raw.strip().upper())
 
@@ -147,7 +147,7 @@ def _facts(record: OrderRecord, zone: tzinfo | None) -> list[str]:
         "said": order.fault,
         "to": show_recipient(order),
         "from": written(order.sender),
-        "size": f"{show_size(order)}, {order.encoding}" + (", flash" if order.flash else ""),
+        "size": f"{show_size(order)}, {order.sms.encoding}" + (", flash" if order.sms.flash else ""),
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),

@@ -6,7 +6,7 @@ import sys
 import click
 
 from elks_mcp.domain.display import visible
-from elks_mcp.domain.models import Order
+from elks_mcp.domain.orders import Order
 from elks_mcp.domain.wording import format_count
 from elks_mcp.store import AccountKey
 

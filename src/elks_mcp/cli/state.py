@@ -11,7 +11,7 @@ import anyio
 from elks_mcp.errors import NotFound
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import open_database
-from elks_mcp.store.db.transactions import Database
+from elks_mcp.store.db.database import Database
 
 T = TypeVar("T")
 

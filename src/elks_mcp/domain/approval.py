@@ -2,7 +2,7 @@
 
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
-from elks_mcp.domain.models import Effect, Finding, Order, of_effect
+from elks_mcp.domain.orders import Effect, Finding, Order, of_effect
 from elks_mcp.domain.phone import written
 
 
@@ -21,7 +21,7 @@ def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | No
     """
     text, recipient = order.text or "", _recipient(order)
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
-    flash = " Shown as a flash message." if order.flash else ""
+    flash = " Shown as a flash message." if order.sms.flash else ""
     lines = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
         f"{_cost(order)}.{flash} Approval {order.approval}.",

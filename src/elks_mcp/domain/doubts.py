@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from elks_mcp.domain.models import Direction, Draft, Frozen, Message
+from elks_mcp.domain.models import Direction, Frozen, Message
 from elks_mcp.domain.normalization import normalize
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.phone import written
 
 SKEW = timedelta(seconds=30)

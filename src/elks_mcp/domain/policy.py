@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, InstanceOf
 
-from elks_mcp.domain.models import Approver, Effect, Finding, Frozen, of_effect
+from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
 from elks_mcp.domain.setting import BudgetSetting, RuleSetting, Setting, Switch, write_value
 from elks_mcp.errors import NotApproved

@@ -5,19 +5,11 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
-from elks_mcp.domain.models import (
-    Account,
-    Direction,
-    Draft,
-    Estimate,
-    Listing,
-    Message,
-    OwnNumber,
-    Page,
-    UnreadRow,
-)
+from elks_mcp.domain.models import Account, Direction, Listing, Message, OwnNumber, Page, UnreadRow
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
+from elks_mcp.elks.endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
 
@@ -49,15 +41,19 @@ class ElksClient:
         known: "_SharedAnswers | None" = None,
         *,
         most_pages: int = MOST_PAGES,
+        endpoints: Endpoints = ENDPOINTS,
     ) -> None:
         self._api = api
         self._count = count
         self._known = known or _SharedAnswers()
         self._most_pages = most_pages
+        self._endpoints = endpoints
 
     def counted(self, count: Callable[[], None]) -> "ElksClient":
-        """Return this client for one caller: `count` is called before each request and may raise."""
-        return ElksClient(self._api, count, self._known, most_pages=self._most_pages)
+        """Return this client for one caller: `count` is called before each request, and may refuse it."""
+        return ElksClient(
+            self._api, count, self._known, most_pages=self._most_pages, endpoints=self._endpoints
+        )
 
     @property
     def last_price(self) -> Money | None:
@@ -84,10 +80,10 @@ class ElksClient:
         return self._known.currency
 
     async def get_estimate(self, draft: Draft) -> Estimate:
-        """Return what a text would cost (`dryrun=yes`); nothing is sent or charged."""
-        currency = await self.get_currency()
-        body = await self._ask("/sms", wire.build_sms(draft, dry_run=True))
-        estimate = wire.parse_estimate(body, currency)
+        """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
+        currency, endpoint = await self.get_currency(), self._endpoints[draft.kind]
+        body = await self._ask(endpoint.path, endpoint.build(draft, dry_run=True))
+        estimate = endpoint.parse_estimate(body, currency)
         self._known.last_price = estimate.price.split(max(1, estimate.parts or 1))
         return estimate
 

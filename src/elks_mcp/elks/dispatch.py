@@ -1,32 +1,42 @@
-"""The money door: the calls to 46elks that cost. Only the outbox may open it."""
+"""The calls to 46elks that cost money. Only `sending` may import this module."""
 
 from collections.abc import Awaitable, Callable
 
-from elks_mcp.domain.models import Claim, Receipt
-from elks_mcp.elks import wire
+from elks_mcp.domain.orders import Claim, Receipt
+from elks_mcp.elks.endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.handover import SendPermission
 from elks_mcp.elks.transport import Api
 
 
 class Dispatcher:
-    """Hands claimed orders to 46elks, each exactly once per call: nothing here tries again.
+    """Posts claimed orders to 46elks, each exactly once per call. It never tries again.
 
-    `report_to` makes the address for the delivery report, from the order's number.
+    `report_to` returns the address for an order's delivery report. `endpoints` says how each kind of order
+    is built and sent.
     """
 
-    def __init__(self, api: Api, report_to: Callable[[str], Awaitable[str]] | None = None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        report_to: Callable[[str], Awaitable[str]] | None = None,
+        endpoints: Endpoints = ENDPOINTS,
+    ) -> None:
         self._api = api
         self._report_to = report_to
+        self._endpoints = endpoints
 
     async def send(self, claim: Claim, right: SendPermission) -> Receipt:
-        """Send a claimed order's text, now. The right is asked for just before the first byte leaves.
+        """Post a claimed order now. `right` is checked just before the first byte leaves.
 
         Raises:
-            TooLate: the right is gone; nothing was sent.
-            Unreachable, Throttled: it was surely not accepted.
-            Unauthorized, Rejected: 46elks said no.
-            NoAnswer: nobody knows whether it was accepted.
+            TooLate: The right to send ended. Nothing was sent.
+            Unreachable, Throttled: 46elks did not accept it, certainly.
+            Unauthorized, Rejected: 46elks refused it.
+            NoAnswer: It is not known whether 46elks accepted it.
         """
+        endpoint = self._endpoints[claim.draft.kind]
         report_to = await self._report_to(claim.order_id) if self._report_to else None
-        form = wire.build_sms(claim.draft, dry_run=False, report_to=report_to)
-        return wire.parse_receipt(await self._api.post("/sms", form, permission=right), claim.currency)
+        form = endpoint.build(claim.draft, dry_run=False, report_to=report_to)
+        return endpoint.parse_receipt(
+            await self._api.post(endpoint.path, form, permission=right), claim.currency
+        )

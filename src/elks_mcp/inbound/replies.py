@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 import anyio
 from anyio.abc import TaskGroup
 
-from elks_mcp.domain.models import Message, Order
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import ElksError

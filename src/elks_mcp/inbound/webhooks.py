@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import anyio
 
-from elks_mcp.domain.models import Message, Report
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.orders import Report
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import ElksError, StateUnavailable, log_errors
 from elks_mcp.inbound.history import HistoryReader

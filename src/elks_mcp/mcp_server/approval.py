@@ -17,7 +17,7 @@ from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
 from elks_mcp.domain.approval import write_question
-from elks_mcp.domain.models import Approval, Approver, Draft, Effect, Finding, Order, Quote
+from elks_mcp.domain.orders import Approval, Approver, Draft, Effect, Finding, Order, Quote
 from elks_mcp.domain.policy import check_liftable, reasons_to_ask, who_agrees
 from elks_mcp.errors import NotApproved
 from elks_mcp.runtime.tasks import background

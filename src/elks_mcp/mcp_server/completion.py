@@ -10,7 +10,7 @@ from mcp_types import (
 )
 
 from elks_mcp.app import App
-from elks_mcp.domain.models import Order
+from elks_mcp.domain.orders import Order
 from elks_mcp.mcp_server.scopes import app_of_caller
 
 _MOST = 100

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from elks_mcp.domain.models import Claim, Order
+from elks_mcp.domain.orders import Claim, Order
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.errors import (

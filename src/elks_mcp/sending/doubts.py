@@ -1,9 +1,11 @@
 """Finding out, from 46elks' history, what became of texts whose answer was lost."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from elks_mcp.domain.doubts import SKEW
+from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.models import Listing
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import ProviderError
@@ -18,11 +20,22 @@ async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> 
     Raises:
         StateUnavailable: what was found cannot be put down.
     """
-    read_at, since = await store.doubts.find_due()
+    return [
+        order_id
+        for kind in store.database.kinds
+        for order_id in await _clear_doubts_of(kind, store, client, quiet)
+    ]
+
+
+async def _clear_doubts_of(kind: str, store: "Store", client: ElksClient, quiet: timedelta) -> list[str]:
+    """Clear the doubts about orders of one kind; each kind has a history of its own at 46elks."""
+    doubts = store.doubts.of(kind)
+    read_at, since = await doubts.find_due()
     if since is None:
         return []
-    listing = await _read_history(client, since)
-    return await store.doubts.conclude(
+    read = _HISTORIES.get(kind)
+    listing = await _read_history(read, client, since) if read else None
+    return await doubts.conclude(
         listing.messages if listing else None,
         read_at=read_at,
         quiet=quiet,
@@ -31,10 +44,16 @@ async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> 
     )
 
 
-async def _read_history(client: ElksClient, since: datetime) -> Listing | None:
+ReadHistory = Callable[[ElksClient, datetime], Awaitable[Listing]]
+
+_HISTORIES: Mapping[str, ReadHistory] = {SMS: ElksClient.list_since}
+"""How the history of a kind is read. Orders in doubt of a kind without one are left to a person."""
+
+
+async def _read_history(read: ReadHistory, client: ElksClient, since: datetime) -> Listing | None:
     """Read all that was sent since; None where that cannot be read whole."""
     try:
-        listing = await client.list_since(since + client.skew - SKEW)
+        listing = await read(client, since + client.skew - SKEW)
     except ProviderError:
         return None
     return listing if listing.complete else None

@@ -3,21 +3,20 @@
 from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.guards import Facts, check_draft, is_on
-from elks_mcp.domain.models import (
+from elks_mcp.domain.models import Direction, Message, Recall
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import (
     Approval,
     Approver,
-    Direction,
     Draft,
     Effect,
     Estimate,
     Finding,
-    Message,
     Order,
     Quote,
-    Recall,
     of_effect,
 )
-from elks_mcp.domain.money import Money
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import PERSON_ONLY, Policy
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
@@ -90,9 +89,8 @@ class Orders:
             raise InvalidInput(f"The idempotencyKey is longer than {_LONGEST_KEY} characters.")
         return Draft(
             to=parse_number(to, home),
-            text=text,
+            payload=Sms(text=text, flash=flash),
             sender=parse_sender(sender, home) if sender else self._default_sender(),
-            flash=flash,
             idempotency_key=key or None,
             caller=self._caller,
             asks=asks,
@@ -134,7 +132,6 @@ class Orders:
             raise
         return Quote(
             draft=draft,
-            size=measure(draft.text),
             estimate=estimate,
             findings=self._find(draft, estimate, recall, live=live, quoted=quoted),
             quoted_at=self._clock.now(),

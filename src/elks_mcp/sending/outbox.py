@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from anyio.abc import TaskGroup
 
-from elks_mcp.domain.models import Approval, Claim, Order, OrderState
+from elks_mcp.domain.orders import Approval, Claim, Order, OrderState
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.transport import Api
@@ -176,7 +176,7 @@ class Outbox:
         """Say when an order may go out; None where it is not queued."""
         if order.state is not OrderState.QUEUED:
             return None
-        return await (await self._storage.open()).queue.estimate(order.id, self._options.pace)
+        return await (await self._storage.open()).orders.estimate(order.id, self._options.pace)
 
     # ── the worker ──
 

@@ -4,7 +4,7 @@ from weakref import WeakValueDictionary
 
 import anyio
 
-from elks_mcp.domain.models import Order
+from elks_mcp.domain.orders import Order
 
 
 class OrderUpdate:

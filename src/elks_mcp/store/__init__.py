@@ -1,7 +1,7 @@
-"""What is remembered between calls, and between lives of the process.
+"""The store: everything that is kept between calls and across restarts.
 
-Nothing here loads a database's libraries until `Storage.open` is called: to start, to price and to run dry
-costs nothing.
+Nothing here loads a database library until `Storage.open` is called, so starting, pricing and dry runs stay
+cheap.
 """
 
 from elks_mcp.store.db.hashes import SHORTEST_KEY

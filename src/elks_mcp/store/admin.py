@@ -1,6 +1,6 @@
-"""The desk: what a person does by hand with the orders of a database, whichever account's they are.
+"""Administration: what an operator does with the orders of a database, for all its accounts.
 
-Nothing is sent from here and no credentials are needed: a server lets go what was approved.
+Nothing is sent from here, and no credentials are needed: a server sends what was approved.
 """
 
 from collections.abc import AsyncIterator
@@ -11,26 +11,27 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 from sqlalchemy import Row, Select, func, or_, select, text, update
 
-from elks_mcp.domain.models import UNFINISHED, Approver, Order, OrderState
+from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.store.db.changes import change, close, without_text
+from elks_mcp.store.db.changes import change, close, erase_content
+from elks_mcp.store.db.database import Database, Tx, list_accounts
 from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import accounts, orders
-from elks_mcp.store.db.transactions import Database, Tx, list_accounts, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey, StateLocation
-from elks_mcp.store.orders import KEPT_WAITING_TO_GO, expire_waiting
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.store.values import PauseReason
+from elks_mcp.store.waiting import KEPT_WAITING_TO_GO, expire_waiting
 
 _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
-"""What a server or a person still has to do something about."""
+"""The states in which a server or a person still has something to do."""
 
 _BEFORE_THE_WIRE = frozenset({OrderState.WAITING, OrderState.QUEUED})
 
 
 class OrderRecord(NamedTuple):
-    """An order as it lies there."""
+    """An order with its account."""
 
     order: Order
     owner: AccountKey
@@ -38,11 +39,11 @@ class OrderRecord(NamedTuple):
     """Whether a person approved it in a terminal."""
 
     left: timedelta
-    """For one that waits: how long before it expires."""
+    """How long until it expires, if it is waiting."""
 
 
 class Pause(NamedTuple):
-    """Why nothing of an account is sent for now."""
+    """An account for which sending is paused, and why."""
 
     owner: AccountKey
     reason: PauseReason
@@ -50,10 +51,10 @@ class Pause(NamedTuple):
 
 @asynccontextmanager
 async def open_database(location: StateLocation, clock: Clock | None = None) -> AsyncIterator[Database]:
-    """Open a database as nobody in particular.
+    """Open a database without choosing an account.
 
     Raises:
-        StateUnavailable, Misconfigured: it cannot be used.
+        StateUnavailable, Misconfigured: The database cannot be used.
     """
     hasher = await anyio.to_thread.run_sync(find_hasher, location)
     database = await Database.open(location, hasher, clock)
@@ -66,7 +67,7 @@ async def open_database(location: StateLocation, clock: Clock | None = None) -> 
 class OrderAdmin:
     """The orders of all accounts of a database. Each method is one transaction.
 
-    No server need run: what waited too long is over as soon as anybody looks.
+    No server has to run: each method that looks at waiting orders ends those that waited too long.
     """
 
     def __init__(self, database: Database) -> None:
@@ -74,23 +75,23 @@ class OrderAdmin:
 
     @writing
     def get(self, tx: Tx, number: str) -> OrderRecord:
-        """Return an order by its own number, or by its approval's.
+        """Return an order by its id or its approval code.
 
         Raises:
-            NotFound: there is none by that number.
+            NotFound: There is no such order.
         """
         return _build_record(tx, _decide_about(tx, number))
 
     @writing
     def list_waiting(self, tx: Tx) -> list[OrderRecord]:
-        """List what waits for a person, or for a server after a person's yes; what expires first, first."""
+        """List orders that wait for a person or, once approved, a server; next to expire first."""
         lock_all(tx)
         waiting = _all().where(orders.c.state == OrderState.WAITING)
         return [_build_record(tx, row) for row in tx.all(waiting.order_by(orders.c.due_at, orders.c.id))]
 
     @writing
     def list_orders(self, tx: Tx, limit: int) -> list[OrderRecord]:
-        """List orders, those that are unfinished or unknown first, then by their latest change."""
+        """List orders: first those that are unfinished or unknown, then by their latest change."""
         lock_all(tx)
         listed = _all().order_by(orders.c.state.in_(_OPEN).desc(), orders.c.changed_at.desc(), orders.c.id)
         return [_build_record(tx, row) for row in tx.all(listed.limit(limit))]
@@ -103,17 +104,17 @@ class OrderAdmin:
 
     @reading
     def list_accounts(self, tx: Tx) -> list[AccountKey]:
-        """List the accounts whose rows these are."""
+        """List the accounts of the database."""
         return list_accounts(tx)
 
     @reading
     def list_pauses(self, tx: Tx) -> list[Pause]:
-        """List the accounts of which nothing is sent for now."""
+        """List the accounts for which sending is paused."""
         return _list_pauses(tx)
 
     @reading
     def describe(self, tx: Tx) -> str:
-        """Say what database this is, and how it makes sure that nothing is lost."""
+        """Return which database this is, and for SQLite how it keeps its journal."""
         if tx.is_postgres:
             return f"PostgreSQL {tx.execute(text('SHOW server_version')).scalar_one()}"
         journal = tx.execute(text("PRAGMA journal_mode")).scalar_one()
@@ -121,12 +122,12 @@ class OrderAdmin:
 
     @writing
     def approve(self, tx: Tx, number: str) -> OrderRecord:
-        """Mark a waiting order as approved by a person; return how it stands now.
+        """Mark a waiting order as approved by a person. Return the order as it is then.
 
-        Nothing else is changed: what does not wait any more, or was approved before, stays as it is.
+        An order that does not wait any more, or was approved before, is not changed.
 
         Raises:
-            NotFound: there is none by that number.
+            NotFound: There is no such order.
         """
         row = _decide_about(tx, number)
         if row.state == OrderState.WAITING and row.approved_at is None:
@@ -136,11 +137,11 @@ class OrderAdmin:
 
     @writing
     def cancel(self, tx: Tx, number: str) -> Order:
-        """Cancel an order that is not on the wire yet.
+        """Cancel an order that is waiting or queued.
 
         Raises:
-            NotFound: there is none by that number.
-            Refused: it is too late, or nothing can come of it any more.
+            NotFound: There is no such order.
+            Refused: The order is in another state.
         """
         row = _decide_about(tx, number)
         if row.state not in _BEFORE_THE_WIRE:
@@ -149,24 +150,24 @@ class OrderAdmin:
 
     @writing
     def resolve(self, tx: Tx, number: str, *, sent: bool) -> Order:
-        """Put down what a person found out about an unknown order; its text is let go.
+        """Record what a person found out about an unknown order, and erase its content.
 
-        46elks' own word may still come, in a delivery report, and outweighs it.
+        A delivery report from 46elks may still arrive, and outweighs it.
 
         Raises:
-            NotFound: there is none by that number.
-            Refused: it is not unknown; while it is in doubt, history is still being read.
+            NotFound: There is no such order.
+            Refused: The order is not unknown. While it is in doubt, history is still being read.
         """
         row = _decide_about(tx, number)
         if row.state != OrderState.UNKNOWN:
             raise Refused(f"{row.id} is {row.state}, not unknown; there is nothing to resolve.")
         if not sent:
             return close(tx, row, OrderState.CANCELLED, "A person found that it was not sent.")
-        return change(tx, row.id, state=OrderState.SENT, fault="", changed_at=tx.now, **without_text(tx))
+        return change(tx, row.id, state=OrderState.SENT, fault="", changed_at=tx.now, **erase_content(tx))
 
     @writing
     def resume(self, tx: Tx) -> list[Pause]:
-        """End all pauses, and return them."""
+        """End all pauses, and return those that were in force."""
         lock_all(tx)
         pauses = _list_pauses(tx)
         tx.execute(update(accounts).values(pause_reason=None, paused_until=None))
@@ -174,7 +175,7 @@ class OrderAdmin:
 
 
 def lock_all(tx: Tx) -> None:
-    """Wait until nobody decides anything for any account, and see that what waited too long is over."""
+    """Lock all accounts, and end the orders that waited too long."""
     for account_id in tx.execute(select(accounts.c.id).order_by(accounts.c.id)).scalars().all():
         _lock(tx, account_id)
 
@@ -186,9 +187,9 @@ def _lock(tx: Tx, account_id: int) -> None:
 
 
 def _decide_about(tx: Tx, number: str) -> Row[Any]:
-    """Find an order, as it is once nobody else decides anything for its account, or about it."""
+    """Lock an order and its account against other transactions, and return the order."""
     _lock(tx, _get(tx, number).account_id)
-    return _get(tx, number, lock=True)  # 46elks' word may be being put down just now
+    return _get(tx, number, lock=True)  # a report from 46elks may be recorded at this moment
 
 
 def _all() -> Select[Any]:
@@ -204,7 +205,7 @@ def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
 
 def _build_record(tx: Tx, row: Row[Any]) -> OrderRecord:
     return OrderRecord(
-        order=parse_order(row),
+        order=parse_order(tx, row),
         owner=_owner(row),
         approved=row.approved_at is not None,
         left=row.due_at - tx.now,

@@ -1,4 +1,4 @@
-"""Texts that came in: which, from whom by keyed hash, and in which order. What they say is not kept."""
+"""Received texts: which, from which number (hashed), in which order. No words are stored."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
@@ -7,14 +7,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
 from elks_mcp.domain.conversation import follows
-from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Direction, Message, Order, OrderState
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import Number, is_e164
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import Moment, accounts, arrivals, contacts, is_one_of, orders
-from elks_mcp.store.db.transactions import Database, Tx, reading
+from elks_mcp.store.db.transactions import reading
 from elks_mcp.store.values import Arrival, Wanted
 
 ARRIVALS_KEPT = timedelta(days=30)
-"""How long is known that a text came in. Whoever waits for one asks sooner."""
+"""How long it is stored that a text was received. Callers that wait for one ask sooner."""
 
 ANSWERED_WITHIN = timedelta(hours=24)
 """How long after a text a reply still counts as an answer to it, for a caller who may read nothing else."""
@@ -24,27 +26,27 @@ _MOST = 1000
 _REACHED = (OrderState.SENT, OrderState.DELIVERED)
 _NOT_OUT = (*NEVER_SENT, OrderState.WAITING, OrderState.QUEUED)
 _SLACK = timedelta(seconds=5)
-"""How far the clocks here and at 46elks may differ unseen; another caller's text that close counts."""
+"""How far the clocks here and at 46elks may differ unnoticed. Another caller's text that close counts."""
 
 _LIKELY = timedelta(hours=1)
-"""How far 46elks' time of a text may be from that of our attempt and be believed."""
+"""How far 46elks' time of a text may be from that of our attempt and still be used."""
 
 
 class Arrivals:
-    """Finds texts that came in. Each method is one transaction."""
+    """Finds received texts. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
     def find_last(self, tx: Tx) -> int:
-        """Say the position of the latest; 0 where nothing ever came in."""
+        """Return the position of the latest received text; 0 if there never was one."""
         row = tx.first(select(accounts.c.last_arrival).where(accounts.c.id == tx.account_id))
         return (row.last_arrival if row else None) or 0
 
     @reading
     def find_first(self, tx: Tx, wanted: Wanted) -> Arrival | None:
-        """Find the first that somebody wants."""
+        """Return the first received text that a caller waits for, if there is one."""
         which = [arrivals.c.position > wanted.after]
         if wanted.since:
             which.append(arrivals.c.received_at >= wanted.since)
@@ -57,12 +59,12 @@ class Arrivals:
 
     @reading
     def list_after(self, tx: Tx, position: int) -> list[Arrival]:
-        """List what came in after a position, in order; a thousand at most."""
+        """List the texts received after a position, in order; at most 1,000."""
         return [_parse(row) for row in tx.all(_list(tx, arrivals.c.position > position).limit(_MOST))]
 
     @reading
     def find_known(self, tx: Tx, numbers: Iterable[str]) -> frozenset[str]:
-        """Say which of these numbers a text was ever sent to."""
+        """Return those of these numbers to which a text was ever sent."""
         hashes = {tx.hasher.number(number): number for number in numbers}
         to_them = contacts.c.account_id == tx.account_id, contacts.c.number_hash.in_(hashes)
         written = tx.all(select(contacts.c.number_hash).where(*to_them, contacts.c.sent_at.is_not(None)))
@@ -74,8 +76,8 @@ class Arrivals:
     def find_replies(self, tx: Tx, messages: Collection[Message], answers: Collection[str]) -> frozenset[str]:
         """Return the ids of those received texts whose sender was texted before they were written.
 
-        A text that the account may have sent itself is not a reply. `answers`: ids of texts whose sender is
-        known to have been texted before.
+        A text that the account may have sent itself is not a reply. `answers` are the ids of texts whose
+        sender is known to have been texted before.
         """
         numbers = {each.sender: tx.hasher.number(each.sender) for each in messages}
         first_sent = _find_first_sent(tx, frozenset(numbers.values()))
@@ -89,17 +91,18 @@ class Arrivals:
 
     @reading
     def find_position(self, tx: Tx, message_id: str) -> int | None:
-        """Return the position of a text that came in; None if there is none by that id."""
+        """Return the position of a received text; None if there is none with that id."""
         its = select(arrivals.c.position).where(arrivals.c.message_id == message_id)
         row = tx.first(its.where(arrivals.c.account_id == tx.account_id))
         return row.position if row else None
 
     @reading
     def is_answer(self, tx: Tx, arrival: Arrival, order: Order, skew: timedelta) -> bool:
-        """Return whether a text answers an order, and can be meant for nobody but the order's caller.
+        """Return whether a text answers an order, and cannot be meant for another caller.
 
-        It comes from the recipient of a text that 46elks accepted, at most 24 hours after it, and no other
-        caller texted that person in between. `skew`: how far 46elks' clock is ahead of the database's.
+        It must come from the recipient of a text that 46elks accepted, at most 24 hours after it, and no
+        other caller may have texted that number in between. `skew` is how far 46elks' clock is ahead of the
+        database's.
         """
         row = tx.first(select(orders).filter_by(account_id=tx.account_id, id=order.id, caller=order.caller))
         if row is None or row.state not in _REACHED or row.attempted_at is None:
@@ -122,7 +125,7 @@ class Arrivals:
         return not tx.execute(select(others)).scalar_one()
 
     def hash_of(self, number: Number) -> str:
-        """Hash a number as it is kept here."""
+        """Return the hash under which a number is stored."""
         return self._database.hasher.number(number.e164)
 
 
@@ -151,7 +154,7 @@ def _list(tx: Tx, *which: ColumnElement[bool]) -> Select[Any]:
 
 
 def _is_known() -> ColumnElement[bool]:
-    """Say of a text that came in that something was ever sent to its sender."""
+    """Build the condition that something was ever sent to the sender of a received text."""
     theirs = and_(
         contacts.c.account_id == arrivals.c.account_id,
         contacts.c.number_hash == arrivals.c.sender_hash,
@@ -170,7 +173,7 @@ def _parse(row: Row[Any]) -> Arrival:
 
 
 def record_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
-    """Store which texts came in, each once, the oldest first."""
+    """Record which texts were received, each once, the oldest first."""
     since = tx.now - ARRIVALS_KEPT
     inbound = {each.id: each for each in messages if each.direction is Direction.INBOUND}
     recent = {id_: at for id_, each in inbound.items() if (at := each.created_at or tx.now) > since}
@@ -190,7 +193,7 @@ def record_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection
 
 
 def delete_old_arrivals(tx: Tx) -> None:
-    """Forget what came in long ago."""
+    """Delete the records of texts that were received more than 30 days ago."""
     ours = arrivals.c.account_id == tx.account_id
     tx.execute(delete(arrivals).where(ours, arrivals.c.heard_at < tx.now - ARRIVALS_KEPT))
 
@@ -198,7 +201,7 @@ def delete_old_arrivals(tx: Tx) -> None:
 def find_stored(tx: Tx, ids: Iterable[str]) -> dict[str, bool]:
     """Return which of these messages are stored already, and whether each is `self_caused`.
 
-    Asked whose they are as well, a PostgreSQL that has no figures yet reads all of the account's.
+    The query does not name the account: a PostgreSQL without statistics would then read all its rows.
     """
     columns = arrivals.c.message_id, arrivals.c.account_id, arrivals.c.self_caused
     rows = tx.all(select(*columns).where(arrivals.c.message_id.in_(ids)))

@@ -1,30 +1,32 @@
-"""Claims: taking the orders whose turn it is, each with a slot of the pace; ending those that may not go."""
+"""Claims: taking the orders that are due, and ending those that may not go out."""
 
 import secrets
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
 
-from elks_mcp.domain.models import Claim, Draft, OptOut, OrderState, Quote, Recall
+from elks_mcp.domain.models import OptOut, Recall
+from elks_mcp.domain.orders import Claim, Draft, OrderState, Quote
 from elks_mcp.store.db.changes import alter_all, close
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.rows import parse_draft, parse_price
-from elks_mcp.store.db.schema import NOW, ago, orders
-from elks_mcp.store.db.transactions import Tx
+from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
 from elks_mcp.store.known_numbers import DAY, sum_spent
 from elks_mcp.store.opt_outs import opted_out_at
 from elks_mcp.store.pace import find_idle, find_slot, take_slots
 from elks_mcp.store.values import DraftCheck, Idle, Pace
 
 KEPT = timedelta(hours=1)
-"""How long a text is offered: behind many others, past pauses and failed tries, while no server runs."""
+"""How long an order stays queued: behind others, through pauses, failed attempts and server downtime."""
 
 
 def claim_due(
     tx: Tx, pace: Pace, check: DraftCheck, *, most: int, only: Collection[str] | None
 ) -> list[Claim] | Idle:
-    """Claim the orders whose turn it is, or say how long to wait."""
+    """Claim the orders that are due, or return how long to wait."""
     if idle := find_idle(tx, pace):
         return idle
     while rows := _next(tx, most, only):
@@ -34,27 +36,28 @@ def claim_due(
 
 
 def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
-    turn = _NEXT if only is None else _NEXT.where(orders.c.id.in_(only))
+    turn = _build_next(frozenset(tx.kinds))
+    if only is not None:
+        turn = turn.where(orders.c.id.in_(only))
     return tx.execute(turn, {"account": tx.account_id, "now": tx.now, "most": most}).all()
 
 
-def _build_next() -> Select[Any]:
-    """Build the question whose turn it is, and what is spent by others, once."""
+@cache
+def _build_next(kinds: frozenset[str]) -> Select[Any]:
+    """Build, once, the query for the orders that are due, each with what the other orders spent."""
     o = orders.c
     its_own = case((o.charged_at > ago(DAY), o.charge), else_=0)
-    facts = (o.id, o.state, o.recipient, o.sender, o.text, o.flash, o.price, o.currency)
+    facts = (o.id, o.state, o.recipient, o.sender, o.price, o.currency, o.kind, o.content, o.details)
     history = (o.placed_at, o.attempts, o.fault)
     recalled = (opted_out_at().label("opted_out_at"), (sum_spent() - its_own).label("spent"))
     due = and_(
         o.account_id == bindparam("account"),
         o.state == OrderState.QUEUED,
         o.due_at <= NOW,
+        is_one_of(o.kind, kinds),
     )
     turn = select(*facts, *history, *recalled).where(due).order_by(o.due_at).limit(bindparam("most"))
     return turn.with_for_update(of=orders, skip_locked=True)
-
-
-_NEXT = _build_next()
 
 
 def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
@@ -63,22 +66,27 @@ def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:
 
 
 def is_queued(tx: Tx, only: Collection[str] | None = None) -> ColumnElement[bool]:
-    """Say of an order that it is in the queue of this account; `only`: and one of these."""
-    queued = and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.QUEUED)
+    """Build the condition that an order of this account, of a known kind, is queued.
+
+    `only` restricts it to these orders.
+    """
+    ours = orders.c.account_id == tx.account_id, is_one_of(orders.c.kind, tx.kinds)
+    queued = and_(*ours, orders.c.state == OrderState.QUEUED)
     return queued if only is None else and_(queued, orders.c.id.in_(only))
 
 
 def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) -> list[Claim]:
-    """Claim orders, a slot of the pace for each, as long as slots may be taken yet.
+    """Claim orders, each with a slot of the pace, as long as the next slot may be taken.
 
-    It stops at one that may not go out any more, and ends that: from then on less is spent than was recalled.
+    Stop at the first order that may not go out any more, and end it: the spending that was read before is
+    then too high for the orders behind it.
     """
     slots = _Slots(tx, pace)
     claims = []
     for row in rows:
-        if not slots.is_free or _end_if_unwanted(tx, row, check):
+        if not slots.is_free or _end_if_refused(tx, row, check):
             break
-        claims.append(slots.take(row.id, parse_draft(row), row.currency, row.attempts + 1))
+        claims.append(slots.take(row.id, parse_draft(tx, row), row.currency, row.attempts + 1))
     if claims:
         alter_all(tx, {claim.order_id: _sending(tx, claim, pace) for claim in claims})
         take_slots(tx, slots.next)
@@ -86,7 +94,7 @@ def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) 
 
 
 class _Slots:
-    """Slots of the pace, from the next one on."""
+    """The slots of the pace, from the next one on."""
 
     def __init__(self, tx: Tx, pace: Pace) -> None:
         self._now, self._pace = tx.now, pace
@@ -94,11 +102,11 @@ class _Slots:
 
     @property
     def is_free(self) -> bool:
-        """Whether the next one may be taken yet."""
+        """Whether the next slot may be taken now."""
         return self.next <= self._now + self._pace.ahead
 
     def take(self, order_id: str, draft: Draft, currency: str, attempt: int) -> Claim:
-        """Take it for an order."""
+        """Take the next slot for an order, and return the claim."""
         claim = Claim(
             order_id=order_id,
             attempt=attempt,
@@ -112,9 +120,9 @@ class _Slots:
 
 
 def claim_new(tx: Tx, row: dict[str, Any], quote: Quote, pace: Pace) -> Claim | None:
-    """Claim an order that is just being placed, with nothing queued before it, if it may go out now.
+    """Claim an order that is just being placed, with nothing queued before it, if it may go.
 
-    Its new row, which is not written yet, says so then.
+    The claim is added to `row`, which is not written yet.
     """
     if find_idle(tx, pace):
         return None
@@ -126,7 +134,7 @@ def claim_new(tx: Tx, row: dict[str, Any], quote: Quote, pace: Pace) -> Claim | 
 
 
 def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
-    """Make the part of a row that says that its order is being sent."""
+    """Return the columns that say that an order is being sent."""
     return {
         "state": OrderState.SENDING,
         "lease": claim.lease,
@@ -139,20 +147,20 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
     }
 
 
-def _end_if_unwanted(tx: Tx, row: Row[Any], check: DraftCheck) -> bool:
-    """End an order that may not go out any more."""
+def _end_if_refused(tx: Tx, row: Row[Any], check: DraftCheck) -> bool:
+    """End an order that may not go out any more. Return whether it was ended."""
     if tx.now - row.placed_at > KEPT:
         _expire(tx, row)
         return True
     opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
     recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=int(row.spent))
-    if why_not := check(parse_draft(row), parse_price(row), recall):
+    if why_not := check(parse_draft(tx, row), parse_price(row), recall):
         close(tx, row, OrderState.CANCELLED, why_not)
     return bool(why_not)
 
 
 def expire_queued(tx: Tx) -> None:
-    """End what was queued for so long that nobody wants it sent any more."""
+    """End the orders that were queued for longer than `KEPT`."""
     queued = select(orders).where(is_queued(tx), orders.c.placed_at < tx.now - KEPT)
     for row in tx.all(queued.with_for_update()):
         _expire(tx, row)

@@ -1,37 +1,38 @@
-"""What is thrown away, and when."""
+"""Deleting what is no longer needed: old rows, and the content of settled orders."""
 
 from datetime import timedelta
 
 from sqlalchemy import and_, delete, or_, update
 
-from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
+from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
 from elks_mcp.store.arrivals import delete_old_arrivals
 from elks_mcp.store.claims import expire_queued
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import orders
-from elks_mcp.store.db.transactions import Database, Tx, deciding
+from elks_mcp.store.db.transactions import deciding
 from elks_mcp.store.known_numbers import record_sent
-from elks_mcp.store.orders import expire_waiting
 from elks_mcp.store.taint import delete_old_taint
+from elks_mcp.store.waiting import expire_waiting
 
 ROWS_KEPT = timedelta(days=90)
-"""How long is known that an order was, without its text."""
+"""How long the row of an order is kept, without its content."""
 
 UNKNOWN_TEXT_KEPT = timedelta(days=7)
-"""How long a person may see what an order said of which nobody knows whether it went out."""
+"""How long the content of an unknown order is kept, so that a person can decide about it."""
 
 
 _SETTLED = (*ACCEPTED, *NEVER_SENT)
 
 
 class Cleanup:
-    """Throws away what is not needed any more."""
+    """Deletes what one account no longer needs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @deciding
     def delete_expired(self, tx: Tx) -> None:
-        """Throw away old rows, and texts that were kept for a while."""
+        """Delete old rows, and erase content whose retention is over."""
         expire_waiting(tx)
         expire_queued(tx)
         ours = orders.c.account_id == tx.account_id
@@ -44,4 +45,4 @@ class Cleanup:
             and_(orders.c.state.in_(_SETTLED), orders.c.changed_at <= tx.now - self._database.retention),
             and_(orders.c.state == OrderState.UNKNOWN, orders.c.changed_at < tx.now - UNKNOWN_TEXT_KEPT),
         )
-        tx.execute(update(orders).where(ours, orders.c.text.is_not(None), unneeded).values(text=None))
+        tx.execute(update(orders).where(ours, orders.c.content.is_not(None), unneeded).values(content=None))

@@ -1,4 +1,4 @@
-"""Orders that may have been sent: waiting for history to tell, and what follows when it has."""
+"""Orders that may have been sent: when 46elks' history is read, and what follows from it."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -6,18 +6,21 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
-from elks_mcp.domain.doubts import Doubt, Verdict, judge
-from elks_mcp.domain.models import Message, OrderState, Receipt
+from elks_mcp.domain.doubts import Doubt, Verdict
+from elks_mcp.domain.kinds import SMS
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.orders import OrderState, Receipt
 from elks_mcp.store.db.changes import accept, change
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_draft
 from elks_mcp.store.db.schema import orders
-from elks_mcp.store.db.transactions import Database, Tx, deciding, reading
+from elks_mcp.store.db.transactions import deciding, reading
 
 LONGEST = timedelta(hours=1)
-"""After this long in doubt nobody looks any more: history may have been tidied by then."""
+"""How long an order stays in doubt. History is not read after that: 46elks may have deleted rows by then."""
 
-_SOONEST, _LATEST = timedelta(seconds=1), timedelta(seconds=30)
-"""Between two looks into history, before the quiet period is over."""
+_SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
+"""The shortest and the longest time between two readings of history, before the quiet period is over."""
 
 _WAS_ABSENT = "46elks had not accepted the first try."
 _AMBIGUOUS = "46elks' history holds something like it, and nobody can say whether it is this."
@@ -25,21 +28,26 @@ _TOO_LONG = "It could not be found out within an hour."
 
 
 class Doubts:
-    """Orders in doubt. Each method is one transaction."""
+    """The orders of one kind that are in doubt. Each method is one transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kind: str = SMS) -> None:
         self._database = database
+        self._kind = kind
+
+    def of(self, kind: str) -> "Doubts":
+        """Return the doubts about orders of another kind."""
+        return Doubts(self._database, kind)
 
     @reading
     def find_due(self, tx: Tx) -> tuple[datetime, datetime | None]:
-        """Say what time it is, and from when on history has to be read, if it has to be by now.
+        """Return the database time and, if a check is due, from when on history has to be read.
 
-        That is from the first attempt of all, due or not: who is judged must be in what is read.
+        That is the earliest attempt in doubt, due or not, so that every order that is judged is covered.
         """
         times = select(
             func.min(orders.c.attempted_at).label("since"), func.min(orders.c.due_at).label("due_at")
         )
-        row = tx.execute(times.where(_in_doubt(tx))).one()
+        row = tx.execute(times.where(_in_doubt(tx, self._kind))).one()
         return tx.now, row.since if row.due_at and row.due_at <= tx.now else None
 
     @deciding
@@ -53,45 +61,54 @@ class Doubts:
         skew: timedelta,
         has_gaps: bool = False,
     ) -> list[str]:
-        """Draw conclusions from what history holds, read since `read_at`; name the orders they concern.
+        """Decide the orders in doubt by history as read from `read_at` on. Return their ids.
 
-        `history` is all that was sent since the first attempt; None where it could not be read. `skew`
-        is how far 46elks' clock is ahead of the database's. `has_gaps`: it holds rows that cannot be read,
-        each of which may be any text, so none is absent. A text is absent by two readings: one that began
-        `quiet` after the attempt ended or later, and one a second, or a tenth of `quiet`, after that. (Not
-        after it began: a process that stood still may have posted at the end of its time.) Where the second
-        reading shows something like it, nobody can tell.
+        `history` is everything that was sent since the first attempt; None if it could not be read. `skew` is
+        how far 46elks' clock is ahead of the database's. `has_gaps` says that history holds rows that cannot
+        be read: each of them may be any message, so no order is absent.
+
+        An order is absent by two readings. The first begins `quiet` after the attempt ended, or later. The
+        second begins a second, or a tenth of `quiet`, after the first, whichever is longer. The time counts
+        from the end of the attempt, because a process that stood still may have posted at the end of its
+        lease. If the second reading shows something similar, the order becomes unknown.
         """
-        rows = tx.all(select(orders).where(_in_doubt(tx)).with_for_update())
-        verdicts = {} if history is None else _judge(tx, rows, history, skew, has_gaps=has_gaps)
+        rows = tx.all(select(orders).where(_in_doubt(tx, self._kind)).with_for_update())
+        judge = tx.kinds[self._kind].judge
+        verdicts: dict[str, Verdict] = {}
+        if history is not None and judge:
+            doubts, unowned = _prepare(tx, rows, history, self._kind, skew)
+            verdicts = judge(doubts, unowned, has_gaps=has_gaps)
         for row in rows:
             _apply(tx, row, verdicts.get(row.id), read_at, quiet)
         return [row.id for row in rows]
 
 
-def _in_doubt(tx: Tx) -> ColumnElement[bool]:
-    return and_(orders.c.account_id == tx.account_id, orders.c.state == OrderState.IN_DOUBT)
+def _in_doubt(tx: Tx, kind: str) -> ColumnElement[bool]:
+    ours = orders.c.account_id == tx.account_id
+    return and_(ours, orders.c.state == OrderState.IN_DOUBT, orders.c.kind == kind)
 
 
-def _judge(
-    tx: Tx, rows: Iterable[Row[Any]], history: Iterable[Message], skew: timedelta, *, has_gaps: bool
-) -> dict[str, Verdict]:
-    """Judge without the messages that are known to be other orders'; not at all where one is being sent.
+def _prepare(
+    tx: Tx, rows: Iterable[Row[Any]], history: Iterable[Message], kind: str, skew: timedelta
+) -> tuple[list[Doubt], list[Message]]:
+    """Return the doubts that can be judged, and the messages that may belong to them.
 
-    What is being sent may be in history already, and whose it is will only be known when 46elks answers.
+    Messages that are known to belong to other orders are left out. So are doubts about a recipient to whom
+    something is being sent: that message may be in history already, and only 46elks' answer will tell
+    which of the two orders it belongs to.
     """
     messages = list(history)
     ours = select(orders).where(orders.c.account_id == tx.account_id)
-    sending = tx.all(ours.where(orders.c.state == OrderState.SENDING))
+    sending = tx.all(ours.where(orders.c.state == OrderState.SENDING, orders.c.kind == kind))
     known = tx.all(ours.where(orders.c.message_id.in_([each.id for each in messages])))
     busy, owned = {row.recipient for row in sending}, {row.message_id for row in known}
     doubts = [
-        Doubt(order_id=row.id, draft=parse_draft(row), since=row.attempted_at + skew)
+        Doubt(order_id=row.id, draft=parse_draft(tx, row), since=row.attempted_at + skew)
         for row in rows
         if row.recipient not in busy
     ]
     unowned = [message for message in messages if message.id not in owned]
-    return judge(doubts, unowned, has_gaps=has_gaps)
+    return doubts, unowned
 
 
 def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, quiet: timedelta) -> None:
@@ -100,7 +117,7 @@ def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, qu
     elif tx.now - row.attempted_at > LONGEST:
         _end(tx, row, OrderState.UNKNOWN, _TOO_LONG)
     elif verdict is None or read_at < row.changed_at + quiet:
-        change(tx, row.id, due_at=_next_look(tx, row, quiet))
+        change(tx, row.id, due_at=_next_reading(tx, row, quiet))
     elif verdict.is_absent:
         _apply_absence(tx, row, read_at, quiet)
     elif read_at < (clear_by := row.changed_at + quiet + _pause_between(quiet)):
@@ -110,7 +127,7 @@ def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, qu
 
 
 def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, quiet: timedelta) -> None:
-    """Send it again, if this is the second reading without it."""
+    """Queue the order again, if this is the second reading without it."""
     if row.absent_at is None:
         change(tx, row.id, absent_at=read_at, due_at=tx.now + _pause_between(quiet))
     elif read_at < row.absent_at + _pause_between(quiet):
@@ -123,15 +140,15 @@ def _end(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> None:
     change(tx, row.id, state=state, fault=fault, lease=None, absent_at=None, due_at=tx.now, changed_at=tx.now)
 
 
-def _next_look(tx: Tx, row: Row[Any], quiet: timedelta) -> datetime:
-    """Look ever less often, and when the quiet period ends."""
-    pause: timedelta = min(max((tx.now - row.attempted_at) / 2, _SOONEST), _LATEST)
+def _next_reading(tx: Tx, row: Row[Any], quiet: timedelta) -> datetime:
+    """Return when to read next: less and less often, and at the end of the quiet period."""
+    pause: timedelta = min(max((tx.now - row.attempted_at) / 2, _SHORTEST_WAIT), _LONGEST_WAIT)
     quiet_until: datetime = row.changed_at + quiet
     return min(tx.now + pause, quiet_until) if quiet_until > tx.now else tx.now + pause
 
 
 def _pause_between(quiet: timedelta) -> timedelta:
-    return max(_SOONEST, quiet / 10)
+    return max(_SHORTEST_WAIT, quiet / 10)
 
 
 def _receipt(message: Message) -> Receipt:

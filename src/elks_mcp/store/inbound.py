@@ -1,7 +1,7 @@
-"""What 46elks tells us, put down with all that follows from it, in one transaction.
+"""Recording what 46elks reports, with everything that follows from it, in one transaction.
 
-It may come by any road, in any order and as often as it likes: a message is known by its id, the later
-STOP or START counts, and a delivery never goes back.
+Messages and reports may come by webhook or by polling, in any order and any number of times. A message is
+known by its id, the latest STOP or START counts, and a delivery status never goes back.
 """
 
 from collections.abc import Iterable
@@ -10,16 +10,18 @@ from typing import NamedTuple
 
 from sqlalchemy import and_, delete, insert, select, update
 
-from elks_mcp.domain.models import Message, OrderState, Receipt, Report
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.orders import OrderState, Receipt, Report
 from elks_mcp.store.arrivals import record_arrivals
 from elks_mcp.store.db.changes import accept, alter, change
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, orders, parked
-from elks_mcp.store.db.transactions import Database, Tx, deciding, reading
+from elks_mcp.store.db.transactions import deciding, reading
 from elks_mcp.store.known_numbers import record_messages
 from elks_mcp.store.self_caused import find_self_caused
 
 PARKED_FOR = timedelta(minutes=10)
-"""How long a report about an unknown message waits for its order."""
+"""How long a report about an unknown message is kept for its order."""
 
 _STATES = {"delivered": OrderState.DELIVERED, "failed": OrderState.FAILED}
 
@@ -28,24 +30,24 @@ class HistoryPosition(NamedTuple):
     """How far 46elks' history was read."""
 
     until: datetime | None
-    """The time of the newest message then, by 46elks' clock; None where it never was."""
+    """The time of the newest message then, by 46elks' clock; None if history was never read."""
 
     age: timedelta | None
-    """How long ago that was."""
+    """How long ago history was read."""
 
     now: datetime
     """The time of this answer, by the database's clock."""
 
 
 class InboundStore:
-    """Takes note of messages and delivery reports. Each method is one transaction."""
+    """Records messages and delivery reports. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
     def find_position(self, tx: Tx) -> HistoryPosition:
-        """Say how far history was read, by whoever read it last for this account."""
+        """Return how far history was read for this account, by any process."""
         row = tx.first(select(accounts).where(accounts.c.id == tx.account_id))
         looked_at = row.looked_at if row else None
         return HistoryPosition(
@@ -64,10 +66,10 @@ class InboundStore:
         at: datetime | None = None,
         has_gaps: bool = False,
     ) -> None:
-        """Take note of messages: who wrote, to whom, who said STOP, what came in, what was delivered.
+        """Record messages: their senders and recipients, opt-outs, received texts and deliveries.
 
-        `until`: history was read up to then, from a moment `at` on. `has_gaps`: something in it could not be
-        read that may be a STOP.
+        `until` is how far history was read, by 46elks' clock, and `at` when that reading began. `has_gaps`
+        says that history held a row that cannot be read and may be a STOP.
         """
         messages = _with_likely_times(tx, messages)
         _record_messages(tx, messages)
@@ -81,11 +83,11 @@ class InboundStore:
 
     @deciding
     def record_webhooks(self, tx: Tx, messages: Iterable[Message], reports: Iterable[Report]) -> list[Report]:
-        """Put down what 46elks told us by itself, many at once; return the reports that were parked.
+        """Record the messages and reports of webhooks. Return the reports that were parked.
 
-        A report that carries our order's number proves that 46elks accepted it, even if its answer to
-        us was lost. A status never goes back, and delivered is the last word. A report about a message of
-        which we know nothing is parked.
+        A report that carries our order's id proves that 46elks accepted the order, even if the answer to the
+        POST was lost. A status never goes back, and "delivered" is final. A report about an unknown message
+        is parked.
         """
         _record_messages(tx, _with_likely_times(tx, messages))
         unknown = [report for report in reports if not _record_report(tx, report)]
@@ -95,7 +97,10 @@ class InboundStore:
 
     @deciding
     def retry_parked(self, tx: Tx) -> int:
-        """Hear again what was parked, and throw away what came of nothing; say how many still wait."""
+        """Record parked reports whose order is known by now, and delete old ones.
+
+        Return how many are left.
+        """
         left = 0
         ours = parked.c.account_id == tx.account_id
         for row in tx.all(select(parked).where(ours)):
@@ -108,14 +113,14 @@ class InboundStore:
 
 
 def _record_messages(tx: Tx, messages: tuple[Message, ...]) -> None:
-    """Store what follows from messages; one that we may have caused ourselves can only opt out."""
+    """Record what follows from messages. One that the account may have caused can only opt out."""
     caused = find_self_caused(tx, messages)
     record_messages(tx, messages, caused)
     record_arrivals(tx, messages, caused)
 
 
 def _with_likely_times(tx: Tx, messages: Iterable[Message]) -> tuple[Message, ...]:
-    """Take away times that are yet to come: a START of the year 2999 would outweigh any STOP."""
+    """Remove times in the future: a START of the year 2999 would outweigh any STOP."""
     latest = tx.now + timedelta(days=1)
     return tuple(
         each.model_copy(update={"created_at": None}) if each.created_at and each.created_at > latest else each
@@ -124,7 +129,7 @@ def _with_likely_times(tx: Tx, messages: Iterable[Message]) -> tuple[Message, ..
 
 
 def _park(tx: Tx, report: Report) -> None:
-    """Park a report; of several about one message the last word stays."""
+    """Park a report. Of several about one message, the most final one stays."""
     ours = and_(parked.c.account_id == tx.account_id, parked.c.message_id == report.message_id)
     known = tx.first(select(parked).where(ours))
     if known is None:

@@ -1,4 +1,4 @@
-"""What is remembered of the people texted: whether we know them, how often, and who may have opted out."""
+"""Known numbers: when each was texted or heard from, and likely opt-outs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
@@ -21,28 +21,31 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.domain.models import NEVER_SENT, Direction, Message, OrderState, Recall, Taint
+from elks_mcp.domain.models import Direction, Message, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, asks_for_answer
+from elks_mcp.domain.orders import NEVER_SENT, OrderState
 from elks_mcp.domain.phone import Number, is_e164
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
-from elks_mcp.store.db.transactions import Tx
-from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out, read_words_at_once, record_words
+from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out, read_new_words, record_words
 
 LATELY = timedelta(minutes=10)
+"""The shorter window of the guard `velocity`."""
+
 UNREAD_FOR = timedelta(days=7)
-"""How long a row that could not be read makes sending ask: over a weekend, and long enough to look."""
+"""How long an unreadable row makes sending ask a person: a weekend, and time to look at it."""
 
 DAY = timedelta(hours=24)
 
 
 def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
-    """Recall what bears on a text to a number; of its own order, `besides`, nothing counts."""
+    """Return what matters for a text to a number, not counting its own order `besides`."""
     values = recall_values(tx, to, besides=besides)
     return parse_recall(tx, tx.execute(_RECALL, values).one())
 
 
 def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
-    """Give what the question of `build_recall` is asked with."""
+    """Return the parameters of the query of `build_recall`."""
     return {
         "account": tx.account_id,
         "number": tx.hasher.number(to.e164),
@@ -52,7 +55,7 @@ def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
 
 
 def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Taint | None = None) -> Recall:
-    """Read the answer."""
+    """Return the `Recall` that a row of the query of `build_recall` holds."""
     return Recall(
         opted_out=bool(row.opt_out),
         opt_out=parse_opt_out(tx, row),
@@ -69,17 +72,17 @@ def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Tain
 
 
 def build_recall() -> Select[*tuple[Any, ...]]:
-    """Build the question what is remembered of a number, which has one row for an answer."""
+    """Build the query for what is stored about a number. Its result is one row."""
     account: BindParameter[int] = bindparam("account")
     number: BindParameter[str] = bindparam("number")
     here = and_(contacts.c.account_id == accounts.c.id, contacts.c.number_hash == number)
     since = case((contacts.c.received_at > ago(LATELY), contacts.c.received_at), else_=ago(LATELY))
     other = and_(_others.c.account_id == account, _others.c.id != bindparam("besides"))
     to_them = and_(other, _others.c.recipient_hash == number)
-    waits = _others.c.state == OrderState.WAITING  # it is sent as soon as a person agrees
+    waits = _others.c.state == OrderState.WAITING  # it is sent as soon as a person approves it
     may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
     counted = and_(to_them, _others.c.charged_at > ago(DAY), may_go)
-    # Not IS NOT NULL, for which SQLite would go through all messages of the account by their index.
+    # Not IS NOT NULL: for that, SQLite would scan the index of all the account's messages.
     has_message = func.length(_others.c.message_id) > 0
     accepted_at = func.coalesce(_others.c.accepted_at, _others.c.changed_at, type_=Moment)
     first_order = select(func.min(accepted_at, type_=Moment))
@@ -103,7 +106,10 @@ def build_recall() -> Select[*tuple[Any, ...]]:
 
 
 def sum_spent(which: ColumnElement[bool] | None = None) -> ScalarSelect[int]:
-    """Sum up what was charged or reserved in the last 24 hours, for the account or `which` of `_others`."""
+    """Build the sum of what was charged or reserved in the last 24 hours.
+
+    It is that of the account, or of the rows of `_others` that `which` selects.
+    """
     ours = _others.c.account_id == bindparam("account") if which is None else which
     total = select(func.coalesce(func.sum(_others.c.charge), 0))
     return total.where(ours, _others.c.charged_at > ago(DAY)).scalar_subquery()
@@ -118,12 +124,12 @@ _RECALL = build_recall()
 
 
 def record_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
-    """Note who wrote, who was written to, and who opted out.
+    """Record which numbers were texted, which were heard from, and which opted out.
 
-    `self_caused`: ids of incoming texts that prove nothing about their sender, except that a STOP counts.
+    `self_caused` are the ids of received texts that prove nothing about their sender. A STOP in them counts.
     """
     messages = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
-    read = read_words_at_once(tx, messages)
+    read = read_new_words(tx, messages)
     words = {
         each.id: word
         for each in messages
@@ -134,13 +140,13 @@ def record_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection
 
 
 def _proves(message: Message, word: OptWord, self_caused: Collection[str]) -> bool:
-    """Tell whether a word other than STOP counts: a START of any time lifts nothing."""
+    """Return whether a word other than STOP counts: a START without a time lifts nothing."""
     is_timed = message.created_at is not None or word is not OptWord.START
     return is_timed and message.id not in self_caused
 
 
 def record_sent(tx: Tx, which: ColumnElement[bool]) -> None:
-    """Note who was written to by these orders, which are about to go."""
+    """Record the recipients of these orders, which are about to be deleted."""
     changed = orders.c.changed_at
     sent = select(
         orders.c.recipient_hash,
@@ -161,13 +167,13 @@ def record_sent(tx: Tx, which: ColumnElement[bool]) -> None:
 
 
 def _build_rows(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> list[dict[str, Any]]:
-    """Sum messages up in order of their times, one row for each number."""
+    """Sum messages up in order of their times, into one row for each number."""
     rows: dict[str, dict[str, Any]] = {}
     for message in messages:
         inbound = message.direction is Direction.INBOUND
         other = message.sender if inbound else message.to
         if not is_e164(other):
-            continue  # a name can be anybody's
+            continue  # anyone can take any name
         row = rows.setdefault(other, _contact(tx, tx.hasher.number(other)))
         moment = message.created_at or tx.now
         kind = "received_at" if inbound else "sent_at"
@@ -197,7 +203,7 @@ def _contact(tx: Tx, number_hash: str) -> dict[str, Any]:
 
 
 def _record(tx: Tx, rows: list[dict[str, Any]]) -> None:
-    """Put rows beside what is known, where what is later counts."""
+    """Merge rows into the table. Of latest times the later counts, of first times the earlier."""
     if not rows:
         return
     insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(contacts)

@@ -1,4 +1,4 @@
-"""Where state is kept: a file of this user, a PostgreSQL that many share, or nowhere."""
+"""The location of state: a file of this user, a shared PostgreSQL, or only memory."""
 
 import os
 from collections.abc import Collection
@@ -15,31 +15,32 @@ DATABASE_FILE = "outbox.sqlite3"
 
 @dataclass(frozen=True, slots=True)
 class StateLocation:
-    """A state directory, or the URL of a PostgreSQL; with neither, state is gone when the process ends."""
+    """A state directory or a PostgreSQL. With neither, state is lost when the process ends."""
 
     folder: Path | None = None
     url: SecretStr | None = None
     key: SecretStr | None = None
-    """What hashes are made with; in a directory one is made where none is given."""
+    """The key for hashes. In a state directory, one is created if none is given."""
 
     retention: timedelta = timedelta()
-    """How long texts are kept once they are not needed to send."""
+    """How long texts are kept after they are no longer needed for sending."""
 
     @property
     def is_durable(self) -> bool:
-        """Whether anybody but this process ever sees it."""
+        """Whether state outlives the process."""
         return self.folder is not None or self.url is not None
 
     @property
     def file(self) -> Path | None:
-        """The SQLite file, where it is one."""
+        """The SQLite file, if the location is a state directory."""
         return self.folder / DATABASE_FILE if self.folder and not self.url else None
 
     @property
     def exists(self) -> bool:
-        """Whether there is a database; if that cannot be found out, there is one.
+        """Whether there is a database.
 
-        "Not there" is said only if the file surely is not: opening what cannot be looked at tells why.
+        It is False only if the file certainly does not exist. If that cannot be found out, it is True:
+        opening the database will then say why.
         """
         if self.url or self.file is None:
             return self.url is not None
@@ -54,9 +55,9 @@ class StateLocation:
 
 @dataclass(frozen=True, slots=True)
 class AccountKey:
-    """Whose state: 46elks' address and the API username. Nobody else's orders are seen or sent.
+    """The account whose rows are read and written: 46elks' address and the API username.
 
-    The one place where both get their normal form: addresses that mean the same are one account.
+    Both get their normal form here, so that addresses that mean the same are one account.
     """
 
     base_url: str
@@ -64,7 +65,7 @@ class AccountKey:
     """ "" if the server has no credentials."""
 
     def __post_init__(self) -> None:
-        """Normalise address and username."""
+        """Normalize address and username."""
         object.__setattr__(self, "base_url", normalize_url(self.base_url))
         object.__setattr__(self, "username", self.username.strip())
 
@@ -75,7 +76,7 @@ class AccountKey:
 
 
 def explain_new_account(account: AccountKey, known: Collection[AccountKey]) -> str:
-    """Say that a state knows other accounts, and not this one."""
+    """Return a warning that a database knows other accounts, and not this one."""
     others = "; ".join(each.masked for each in known)
     return (
         f"This state does not know the account {account.masked}. It knows {others}. "

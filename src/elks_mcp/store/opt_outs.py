@@ -1,4 +1,4 @@
-"""Who opted out, whichever account of the state heard of it: by text, or recorded by a person."""
+"""Opt-outs, for all accounts of a database: received by text, or recorded by a person."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -21,21 +21,23 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.conversation import LastSent, find_opt_words
-from elks_mcp.domain.models import Direction, Message, OptOut, OrderState
+from elks_mcp.domain.models import Direction, Message, OptOut
 from elks_mcp.domain.opt_outs import OptWord
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.arrivals import find_stored
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import contacts, is_one_of, opt_outs, orders
-from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 
 BY_TEXT, BY_PERSON = "text", "person"
 
 
 class OptOutRecord(NamedTuple):
-    """A number that opted out, or whose opt-out a person or START lifted."""
+    """A number that opted out, or whose opt-out was lifted by a person or START."""
 
     masked: str
-    """"" if it was recorded by a version that did not note it, or was forgotten since."""
+    """"" if an older version recorded the opt-out, or the number was deleted since."""
 
     opted_out: bool
     at: datetime
@@ -51,34 +53,34 @@ class OptOuts:
 
     @reading
     def list_all(self, tx: Tx) -> list[OptOutRecord]:
-        """List everybody who opted out, then those who are texted again; the latest first."""
+        """List the numbers that opted out, then those whose opt-out was lifted; latest first."""
         listed = select(opt_outs).order_by(opt_outs.c.opted_out.desc(), opt_outs.c.at.desc())
         return [_parse(row) for row in tx.all(listed.order_by(opt_outs.c.number_hash))]
 
     @writing
     def add(self, tx: Tx, numbers: Sequence[Number], reason: str) -> list[Number]:
-        """Record that numbers opted out; return those that had not before."""
+        """Record that numbers opted out. Return those that had not opted out before."""
         hashes = {tx.hasher.number(number.e164): number for number in numbers}
         known = select(opt_outs.c.number_hash).where(opt_outs.c.number_hash.in_(hashes), opt_outs.c.opted_out)
         for row in tx.all(known):
             del hashes[row.number_hash]
-        _put(tx, [_by_person(tx, number, reason, opted_out=True) for number in hashes.values()])
+        _merge(tx, [_by_person(tx, number, reason, opted_out=True) for number in hashes.values()])
         return list(hashes.values())
 
     @writing
     def remove(self, tx: Tx, number: Number, reason: str) -> bool:
-        """Let a number be texted again, whether it opted out or may have; return whether it did."""
+        """Lift the opt-out, or likely opt-out, of a number. Return whether there was one."""
         theirs = tx.hasher.number(number.e164)
         maybe = exists().where(contacts.c.number_hash == theirs, contacts.c.maybe_at.is_not(None))
         known = exists().where(opt_outs.c.number_hash == theirs, opt_outs.c.opted_out)
         found = tx.execute(select(or_(maybe, known))).scalar_one()
         if found:
-            _put(tx, [_by_person(tx, number, reason, opted_out=False)])
+            _merge(tx, [_by_person(tx, number, reason, opted_out=False)])
         return bool(found)
 
     @reading
     def read_words(self, tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
-        """Return which texts opt out, or may, by their ids; what was recorded about a text counts."""
+        """Return which texts opt out, or may, by their ids. What was recorded about a text counts."""
         ids = [each.id for each in messages if each.direction is Direction.INBOUND]
         stops = select(opt_outs.c.message_id).where(opt_outs.c.message_id.in_(ids), opt_outs.c.opted_out)
         maybes = select(contacts.c.maybe_message_id).where(
@@ -91,12 +93,12 @@ class OptOuts:
 
 
 def has_opted_out() -> ColumnElement[bool]:
-    """Say of an order that its recipient opted out."""
+    """Build the condition that the recipient of an order opted out."""
     return exists().where(opt_outs.c.number_hash == orders.c.recipient_hash, opt_outs.c.opted_out)
 
 
 def opted_out_at() -> ScalarSelect[datetime]:
-    """Say of an order when its recipient opted out; NULL if they did not."""
+    """Build the time at which the recipient of an order opted out; NULL if they did not."""
     theirs = select(opt_outs.c.at).where(opt_outs.c.number_hash == orders.c.recipient_hash)
     return theirs.where(opt_outs.c.opted_out).correlate(orders).scalar_subquery()
 
@@ -111,11 +113,14 @@ RECALLED = (
     contacts.c.maybe_at,
     contacts.c.maybe_message_id,
 )
-"""What `parse_opt_out` and `parse_maybe` read."""
+"""The columns that `parse_opt_out` and `parse_maybe` read."""
 
 
 def parse_opt_out(tx: Tx, row: Row[Any]) -> OptOut | None:
-    """Read an opt-out; a text that another account received cannot be fetched here."""
+    """Return the opt-out that a row holds.
+
+    It has no message id if another account received the text: that cannot be fetched here.
+    """
     if not row.opt_out:
         return None
     is_ours = row.opt_out_account == tx.account_id
@@ -128,7 +133,7 @@ def parse_opt_out(tx: Tx, row: Row[Any]) -> OptOut | None:
 
 
 def parse_maybe(row: Row[Any]) -> OptOut | None:
-    """Read that the latest text may be an opt-out, unless a person or START said otherwise since."""
+    """Return the likely opt-out that a row holds, unless a person or START lifted it since."""
     if row.maybe_at is None or (row.opt_out_at and row.opt_out_at >= row.maybe_at):
         return None
     return OptOut(at=row.maybe_at, message_id=row.maybe_message_id)
@@ -137,21 +142,22 @@ def parse_maybe(row: Row[Any]) -> OptOut | None:
 # ── words in texts ──
 
 
-def read_words_at_once(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
-    """Return what texts say that were just received, by their ids.
+def read_new_words(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
+    """Return the words of texts that were just received, by their ids.
 
-    What may be an answer was judged when it was received first; later less may be known of the question.
+    A text that may be an answer was judged when it was first received. Later, less may be known of the
+    question.
     """
-    return find_opt_words(messages, tx.now, lambda each, before: _find_once(tx, each, before))
+    return find_opt_words(messages, tx.now, lambda each, before: _find_last_sent_once(tx, each, before))
 
 
 def record_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:
-    """Record who opted out or in by these texts, in order of their times."""
+    """Record which senders opted out or in by these texts, in order of their times."""
     rows: dict[str, dict[str, Any]] = {}
     for message in messages:
         word = words.get(message.id)
         if word not in {OptWord.STOP, OptWord.START} or not is_e164(message.sender):
-            continue  # a name can be anybody's
+            continue  # anyone can take any name
         number = Number(message.sender)
         rows[message.sender] = _row(tx, number, opted_out=word is OptWord.STOP) | {
             "at": message.created_at or tx.now,
@@ -159,11 +165,11 @@ def record_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWor
             "message_id": message.id,
             "source": BY_TEXT,
         }
-    _put(tx, list(rows.values()))
+    _merge(tx, list(rows.values()))
 
 
 def find_last_sent(tx: Tx, number: str, before: datetime) -> LastSent:
-    """Say when a number was last texted and asked before a moment, by history and by our own orders."""
+    """Return when a number was last texted and asked before a time, by history and orders."""
     theirs = tx.hasher.number(number)
     known = tx.first(select(contacts).filter_by(account_id=tx.account_id, number_hash=theirs))
     times = (known.sent_at, known.asked_at) if known else ()
@@ -185,8 +191,8 @@ _MAY_BE_OUT = (
 )
 
 
-def _find_once(tx: Tx, message: Message, before: datetime) -> LastSent:
-    """Find what was sent; a text that is known already counts as an answer, whatever it was taken for."""
+def _find_last_sent_once(tx: Tx, message: Message, before: datetime) -> LastSent:
+    """Return what was sent before a text. A text that is stored already counts as an answer."""
     if find_stored(tx, [message.id]):
         return LastSent(asked_at=before)
     return find_last_sent(tx, message.sender, before)
@@ -205,8 +211,8 @@ def _by_person(tx: Tx, number: Number, reason: str, *, opted_out: bool) -> dict[
     return _row(tx, number, opted_out=opted_out) | more
 
 
-def _put(tx: Tx, rows: list[dict[str, Any]]) -> None:
-    """Record words beside what is known, where the later one wins."""
+def _merge(tx: Tx, rows: list[dict[str, Any]]) -> None:
+    """Merge opt-outs and opt-ins into the table. The later one wins."""
     if not rows:
         return
     insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(opt_outs)
@@ -223,16 +229,16 @@ def _parse(row: Row[Any]) -> OptOutRecord:
     return OptOutRecord(row.masked, row.opted_out, row.at, row.source == BY_PERSON, row.reason)
 
 
-# ── traces ──
+# ── what is stored about one number ──
 
 
 def find_opt_out(tx: Tx, number: Number) -> Row[Any] | None:
-    """Find what is recorded about a number."""
+    """Return what is recorded about a number's opt-out."""
     return tx.first(select(opt_outs).where(opt_outs.c.number_hash == tx.hasher.number(number.e164)))
 
 
 def reduce_opt_out(tx: Tx, number: Number) -> None:
-    """Leave of what is recorded about a number only that it opted out, and when."""
+    """Delete everything recorded about a number's opt-out except that it opted out, and when."""
     theirs = opt_outs.c.number_hash == tx.hasher.number(number.e164)
     tx.execute(delete(opt_outs).where(theirs, ~opt_outs.c.opted_out))
     tx.execute(update(opt_outs).where(theirs).values(message_id=None, account_id=None, reason="", masked=""))

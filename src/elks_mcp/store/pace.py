@@ -1,16 +1,16 @@
-"""What all who send for an account share: the pace, and the pauses. It is the account's row."""
+"""The pace and the pauses, which all processes that send for an account share."""
 
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, update
 
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import accounts
-from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.values import Idle, Pace, PauseReason
 
 
 def find_idle(tx: Tx, pace: Pace) -> Idle | None:
-    """Say what stands in the way of sending anything now: a pause, or the pace."""
+    """Return why nothing can be sent now: a pause, or the pace. None if something can."""
     shared = tx.shared
     if reason := find_pause(tx):
         return Idle(max(shared["paused_until"] - tx.now, timedelta()), reason)
@@ -18,12 +18,12 @@ def find_idle(tx: Tx, pace: Pace) -> Idle | None:
     if slot <= tx.now + pace.ahead:
         return None
     if slot < shared["next_send_at"]:
-        take_slots(tx, slot)  # else it would stay as far off as it is now
+        take_slots(tx, slot)  # otherwise the slot would stay too far in the future
     return Idle(slot - tx.now)
 
 
 def find_pause(tx: Tx) -> PauseReason | None:
-    """Say why nothing is sent for now, if so."""
+    """Return why sending is paused, if it is."""
     if tx.shared["pause_reason"] is None:
         return None
     reason = PauseReason(tx.shared["pause_reason"])
@@ -31,28 +31,28 @@ def find_pause(tx: Tx) -> PauseReason | None:
 
 
 def find_slot(tx: Tx, pace: Pace) -> datetime:
-    """Say when the next text may go out. Where the clock was put back, no further off than by pace."""
+    """Return when the next text may go out: at most one gap from now if the clock was set back."""
     slot = tx.shared["next_send_at"] or tx.now
-    is_credible = slot <= tx.now + pace.ahead + _LONGEST_GAP
+    is_credible = slot <= tx.now + pace.ahead + _MOST_BETWEEN_TEXTS
     return max(tx.now, slot) if is_credible else tx.now + pace.gap
 
 
-_LONGEST_GAP = timedelta(seconds=61)
-"""No pace sends less than one text a minute; a slot further off was given before the clock was put back."""
+_MOST_BETWEEN_TEXTS = timedelta(seconds=61)
+"""No pace is slower than one text a minute. A slot further off dates from before the clock was set back."""
 
 
 def take_slots(tx: Tx, following: datetime) -> None:
-    """Say when the slot after those that were taken begins."""
-    tx.execute(_FOLLOWING, {"account": tx.account_id, "following": following})
+    """Record when the slot after those just taken begins."""
+    tx.execute(_MOVE_PACE, {"account": tx.account_id, "following": following})
 
 
-_FOLLOWING = (
+_MOVE_PACE = (
     update(accounts).where(accounts.c.id == bindparam("account")).values(next_send_at=bindparam("following"))
 )
 
 
 def pause(tx: Tx, reason: PauseReason, time: timedelta) -> None:
-    """Pause; of two pauses the longer one counts, and one that does not end by itself."""
+    """Pause sending. Of two pauses, the longer time and the more lasting reason count."""
     until = tx.now + time
     if current := find_pause(tx):
         until = max(until, tx.shared["paused_until"])
@@ -61,7 +61,7 @@ def pause(tx: Tx, reason: PauseReason, time: timedelta) -> None:
 
 
 def resume(tx: Tx) -> None:
-    """End a pause."""
+    """End the pause."""
     tx.execute(_PAUSE, {"account": tx.account_id, "reason": None, "until": None})
 
 

@@ -1,4 +1,4 @@
-"""What came before a draft: orders that it may mean, and what is remembered of its recipient."""
+"""Earlier orders that a draft may repeat, and what is stored about its recipient."""
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, exists, or_
 
-from elks_mcp.domain.models import Draft, OrderState, Recall
+from elks_mcp.domain.models import Recall
+from elks_mcp.domain.orders import Draft, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import InvalidInput
-from elks_mcp.store.db.rows import fingerprint, key_hash
+from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.rows import fingerprint, identity_hash, key_hash, parse_payload
 from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
-from elks_mcp.store.db.transactions import Tx
 from elks_mcp.store.known_numbers import build_recall, parse_recall, recall_values
 from elks_mcp.store.taint import find_taint, is_tainted
 
@@ -23,45 +24,52 @@ _MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
 class PriorRows(NamedTuple):
-    """What came before a draft."""
+    """The rows that matter for a draft."""
 
     recall: Recall
 
     is_first: bool
-    """Nothing is queued that would go before it."""
+    """Whether nothing is queued that goes out before it."""
 
     repeated: Row[Any] | None = None
-    """The draft's key was used for it; without a key, it is the same text, on its way or just sent."""
+    """The order with the draft's key; without a key, the same message, on its way or just sent."""
 
     waiting: Row[Any] | None = None
-    """Exactly this waits for a person."""
+    """The order for exactly this draft that waits for a person."""
 
     overdue: Row[Any] | None = None
-    """It waited too long for a person, and still holds the draft's key."""
+    """The order with the draft's key that has waited too long for a person."""
 
 
 def find_prior_rows(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[ShownText] = ()) -> PriorRows:
-    """Find what came before a draft. Without `dedupe` only a key makes a repeat.
+    """Return what came before a draft. Without `dedupe`, only a key makes a repeat.
 
-    `shown`: texts of others that this process showed to the caller's model in the last 30 minutes.
+    `shown` are the texts that this process showed to the caller's model in the last 30 minutes.
 
     Raises:
-        InvalidInput: the key was used for another message.
+        InvalidInput: The idempotency key was used for another message.
     """
-    first, rows = _ask(tx, draft)
+    first, rows = _query(tx, draft)
     is_first = not first.is_behind
     if draft.idempotency_key:
-        return _of_key(tx, PriorRows(_parse(tx, first, draft, shown), is_first), rows, draft)
+        return _apply_key(tx, PriorRows(_parse(tx, first, draft, shown), is_first), rows, draft)
     repeated = _find_repeated(rows) if dedupe else None
-    exactly = [row for row in rows if row.state == OrderState.WAITING and row.flash == draft.flash]
-    waiting = [row for row in exactly if row.key_hash is None and row.due_at > row.asked_at]
+    waiting = [row for row in rows if _is_waiting(row) and _has_options_of(tx, row, draft)]
     earlier = PriorRows(_parse(tx, first, draft, shown, repeated), is_first, repeated)
     return _with_waiting(earlier, waiting[0]) if waiting else earlier
 
 
+def _is_waiting(row: Row[Any]) -> bool:
+    return bool(row.state == OrderState.WAITING and row.key_hash is None and row.due_at > row.asked_at)
+
+
+def _has_options_of(tx: Tx, row: Row[Any], draft: Draft) -> bool:
+    return parse_payload(tx, row).options == draft.payload.options
+
+
 def recall_for(tx: Tx, draft: Draft, shown: Collection[ShownText] = ()) -> Recall:
-    """Recall what bears on a draft that is only priced; what its key was used for is of no account."""
-    first, rows = _ask(tx, draft)
+    """Return what matters for a draft that is only priced. Its idempotency key is not checked."""
+    first, rows = _query(tx, draft)
     repeated = None if draft.idempotency_key else _find_repeated(rows)
     return _parse(tx, first, draft, shown, repeated)
 
@@ -73,23 +81,23 @@ def _parse(
     return parse_recall(tx, row, repeated=repeated.id if repeated else None, taint=taint)
 
 
-def _ask(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
-    """Ask at once; return a row with what is remembered, and those with an order, the latest first."""
+def _query(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
+    """Run the query; return a row with what is stored, and the rows with an order, latest first."""
     values = recall_values(tx, draft.to) | {
         "fingerprint": fingerprint(tx, draft),
         "key": key_hash(tx, draft),
         "caller": draft.caller,
     }
-    rows = tx.execute(_BEFORE, values).all()
+    rows = tx.execute(_PRIOR, values).all()
     alike = [row for row in rows if row.id is not None]
     if values["key"]:
         alike = [row for row in alike if row.key_hash == values["key"]]
     return rows[0], alike
 
 
-def _build_before() -> Executable:
-    """Build the question once; that takes longer than to answer it."""
-    ours = orders.c.account_id == bindparam("account")  # in both halves, or SQLite uses no index but its own
+def _build_prior() -> Executable:
+    """Build the query, once at import: building it takes longer than running it."""
+    ours = orders.c.account_id == bindparam("account")  # in both halves, otherwise SQLite ignores the indexes
     keyed = and_(ours, orders.c.key_hash == bindparam("key"))
     recently = orders.c.changed_at > ago(REPEATED_WITHIN)
     same = and_(
@@ -115,15 +123,15 @@ def _is_anything_due() -> ColumnElement[bool]:
     )
 
 
-_BEFORE = _build_before()
+_PRIOR = _build_prior()
 
 
 def _find_repeated(rows: Sequence[Row[Any]]) -> Row[Any] | None:
     return next((row for row in rows if row.state != OrderState.WAITING), None)
 
 
-def _of_key(tx: Tx, earlier: PriorRows, rows: Sequence[Row[Any]], draft: Draft) -> PriorRows:
-    """Add what the order with the draft's key is to it."""
+def _apply_key(tx: Tx, earlier: PriorRows, rows: Sequence[Row[Any]], draft: Draft) -> PriorRows:
+    """Add the order that has the draft's idempotency key: a repeat, waiting or overdue."""
     if not rows:
         return earlier
     [row] = rows
@@ -136,25 +144,31 @@ def _of_key(tx: Tx, earlier: PriorRows, rows: Sequence[Row[Any]], draft: Draft) 
 
 
 def _with_waiting(earlier: PriorRows, waiting: Row[Any]) -> PriorRows:
-    """Add the order that is exactly the draft: it is no other text to the recipient."""
+    """Add the order that is exactly the draft, and do not count it as another text."""
     recall = earlier.recall
     less = {"lately": recall.lately - 1, "today": recall.today - 1}
     return earlier._replace(waiting=waiting, recall=recall.model_copy(update=less))
 
 
 def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
-    differing = [
-        name
-        for name, one, other in (
-            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
-            ("message", row.text_hash, tx.hasher.of("text", draft.text)),
-            ("from", row.sender, written(draft.sender)),
-            ("flashsms", row.flash, draft.flash),
-        )
-        if one != other
-    ]
+    differing = ["kind"] if row.kind != draft.kind else _list_differences(tx, row, draft)
     if differing:
         raise InvalidInput(
             f"The idempotencyKey was used before, with another {', '.join(differing)}.",
             hint="Use a new key for a new message, or the same arguments to ask about the old one.",
         )
+
+
+def _list_differences(tx: Tx, row: Row[Any], draft: Draft) -> list[str]:
+    """Return what differs between an order and a draft of its kind, by the tool's parameters."""
+    known = parse_payload(tx, row).options
+    return [
+        name
+        for name, one, other in (
+            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
+            ("message", row.text_hash, identity_hash(tx, draft.payload)),
+            ("from", row.sender, written(draft.sender)),
+            *((name, known.get(name), value) for name, value in draft.payload.options.items()),
+        )
+        if one != other
+    ]

@@ -1,35 +1,36 @@
-"""The traces of one phone number in a database, of all accounts: showing them, and removing them."""
+"""Personal data: showing and deleting everything stored about one number."""
 
 import json
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
 
-from elks_mcp.domain.models import UNFINISHED
+from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.store.admin import lock_all
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, arrivals, contacts, orders, shown
-from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey
 from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
 
 
 class StoredData(NamedTuple):
-    """What is held about a number for one account: rows, by the names of their columns."""
+    """The data about a number for one account: rows, by the names of their columns."""
 
     owner: AccountKey
     orders: list[dict[str, Any]]
     contact: dict[str, Any] | None
     arrivals: list[dict[str, Any]]
-    """Texts that came from it: which, and when."""
+    """Texts received from it: which, and when."""
 
     shown: list[dict[str, Any]]
-    """To whose model its words were shown last, and when."""
+    """Which callers' models were last shown its texts, and when."""
 
 
 class Removed(NamedTuple):
-    """What was removed of a number, and what had to stay."""
+    """The number of rows that were deleted, and whether an opt-out was kept."""
 
     orders: int
     contacts: int
@@ -38,7 +39,7 @@ class Removed(NamedTuple):
 
 _ERASED = {
     "recipient": None,
-    "text": None,
+    "content": None,
     "recipient_hash": None,
     "text_hash": None,
     "fingerprint": None,
@@ -47,35 +48,35 @@ _ERASED = {
     "findings": "[]",  # they name the number
     "fault": "The recipient was forgotten.",
 }
-"""What an order loses with its recipient; what it cost, and when, stays for the budget."""
+"""The columns that an order loses with its recipient. Cost and time stay, for the budget."""
 
 _NOT_SHOWN = frozenset({"account_id", "lease"})
 
 
 class PersonalData:
-    """What is held about a number. Each method is one transaction."""
+    """Shows and deletes what is stored about a number. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
     def list_stored(self, tx: Tx, number: Number) -> list[StoredData]:
-        """List all that is held about a number, by account; accounts that hold nothing are left out."""
+        """Return everything stored about a number, by account, without empty accounts."""
         every = [_read(tx, row, number) for row in tx.all(select(accounts).order_by(accounts.c.id))]
         return [held for held in every if any(held[1:])]
 
     @reading
     def find_opt_out(self, tx: Tx, number: Number) -> dict[str, Any] | None:
-        """Return what is recorded about a number's opt-out, which holds for all accounts."""
+        """Return what is recorded about a number's opt-out, which applies to all accounts."""
         row = find_opt_out(tx, number)
         return _shown(row) if row else None
 
     @writing
     def remove(self, tx: Tx, number: Number) -> Removed:
-        """Remove all that is held about a number, except that it opted out, and when.
+        """Delete everything stored about a number except that it opted out, and when.
 
         Raises:
-            Refused: something to that number is unfinished.
+            Refused: An order to that number is unfinished.
         """
         theirs = contacts.c.number_hash == tx.hasher.number(number.e164)
         lock_all(tx)
@@ -102,7 +103,7 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
     came = select(arrivals).filter_by(**its)
     return StoredData(
         owner=AccountKey(account.base_url, account.username),
-        orders=[_shown(row) | {"findings": json.loads(row.findings)} for row in rows],
+        orders=[_show_order(row) for row in rows],
         contact=_shown(contact) if contact else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
         shown=[_shown(row) for row in tx.all(select(shown).filter_by(**its).order_by(shown.c.shown_at))],
@@ -111,6 +112,13 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
 
 def _shown(row: Row[Any]) -> dict[str, Any]:
     return {name: value for name, value in row._asdict().items() if name not in _NOT_SHOWN}
+
+
+def _show_order(row: Row[Any]) -> dict[str, Any]:
+    """Return an order's columns, with the payload's fields in place of its JSON."""
+    columns = _shown(row)
+    payload = {**json.loads(columns.pop("details")), **json.loads(columns.pop("content") or '{"text": null}')}
+    return columns | payload | {"findings": json.loads(row.findings)}
 
 
 def _check_finished(tx: Tx, number: Number) -> None:

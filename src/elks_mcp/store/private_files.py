@@ -1,6 +1,6 @@
-"""Files and folders that this program makes: the user's own, closed to others, and no links.
+"""Files and folders that only their owner may read, and that are not links.
 
-Windows keeps a user's folders closed by inheritance, so all of this is for POSIX systems.
+On Windows, a user's folders are private by inheritance, so all of this is for POSIX systems.
 """
 
 import logging
@@ -18,11 +18,11 @@ _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter, or close one that is there.
+    """Create a folder that only its owner may enter, or restrict an existing one to its owner.
 
     Raises:
-        Misconfigured: it is a link, another user's, or cannot be closed.
-        OSError: it can be neither made nor looked at.
+        Misconfigured: It is a link, belongs to another user, or cannot be restricted.
+        OSError: It can be neither created nor examined.
     """
     if not os.path.lexists(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,11 +30,11 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private_file(file: Path) -> None:
-    """Make an empty file that only its owner may read, or close one that is there.
+    """Create an empty file that only its owner may read, or restrict an existing one.
 
     Raises:
-        Misconfigured: it is a link, another user's, or cannot be closed.
-        OSError: it can be neither made nor looked at.
+        Misconfigured: It is a link, belongs to another user, or cannot be restricted.
+        OSError: It can be neither created nor examined.
     """
     close_to_others(file)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | _NO_LINKS, 0o600))
@@ -44,8 +44,8 @@ def read_private_file(file: Path) -> bytes:
     """Return the bytes of a file that only its owner may read.
 
     Raises:
-        Misconfigured: it is a link, another user's, or cannot be closed.
-        OSError: it cannot be read.
+        Misconfigured: It is a link, belongs to another user, or cannot be restricted.
+        OSError: It cannot be read.
     """
     close_to_others(file)
     with os.fdopen(os.open(file, os.O_RDONLY | _NO_LINKS), "rb") as content:
@@ -53,11 +53,13 @@ def read_private_file(file: Path) -> bytes:
 
 
 def close_to_others(path: Path) -> None:
-    """Check that a path is no link and the user's own, and take all rights to it from others.
+    """Check that a path is the user's own and not a link, and remove other users' permissions.
+
+    A path that does not exist is not an error.
 
     Raises:
-        Misconfigured: it is a link, another user's, or cannot be closed.
-        OSError: it cannot be looked at; one that is not there is no error.
+        Misconfigured: It is a link, belongs to another user, or cannot be restricted.
+        OSError: It cannot be examined.
     """
     if sys.platform == "win32":
         return
@@ -67,7 +69,7 @@ def close_to_others(path: Path) -> None:
         return
     if stat.S_ISLNK(found.st_mode):
         raise Misconfigured(
-            f"{path} is a symbolic link, and whoever may change the link could put other state there.",
+            f"{path} is a symbolic link, and a user who may change the link could put other state there.",
             hint="Name the folder that it points to, in ELKS_STATE_DIR.",
         )
     if found.st_uid != os.geteuid():
@@ -87,12 +89,14 @@ def _close(path: Path, mode: int) -> None:
             hint="Set ELKS_STATE_DIR to a folder on a disk of this machine.",
         )
     log.info(
-        "others on this machine could reach %s (mode %o); it is closed to them now", path, stat.S_IMODE(mode)
+        "others on this machine could reach %s (mode %o); it was closed to them",
+        path,
+        stat.S_IMODE(mode),
     )
 
 
 def is_open_to_all(path: Path) -> bool:
-    """Return whether every user of this machine may read a file; links are followed."""
+    """Return whether every user of this machine may read a file. Links are followed."""
     if sys.platform == "win32":
         return False
     try:

@@ -1,16 +1,17 @@
-"""The queue: who may send which order now, and what came of it.
+"""The queue: which orders are sent now, by which process, and how each attempt ended.
 
     queued ──claim──→ sending ──settle──┬→ sent
       ↑                  │              ├→ rejected
       ├──────────────────┼──────────────┼→ queued
       │                  └──lapse───────┴→ in doubt
 
-A claim is committed before a byte leaves. It carries a lease: a token that fences off whoever wakes up
-after its time.
+A claim is committed before a byte leaves. It carries a lease, a token that stops a process that wakes up
+after the lease has ended.
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -23,20 +24,21 @@ from sqlalchemy import (
     select,
 )
 
-from elks_mcp.domain.models import UNFINISHED, Claim, Order, OrderState, Receipt
-from elks_mcp.store.claims import claim_due, is_queued
+from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
+from elks_mcp.store.claims import claim_due
 from elks_mcp.store.db.changes import MessageTaken, accept, accept_unshared, change, close
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import Moment, is_one_of, orders
-from elks_mcp.store.db.transactions import Database, Tx, deciding, reading, writing, writing_once
+from elks_mcp.store.db.transactions import deciding, reading, writing, writing_once
 from elks_mcp.store.opt_outs import has_opted_out
 from elks_mcp.store.pace import find_pause, pause, resume
-from elks_mcp.store.values import DraftCheck, DueWork, Idle, Pace, PauseReason, QueueEstimate
+from elks_mcp.store.values import DraftCheck, DueWork, Idle, Pace, PauseReason
 
 
 class Queue:
-    """What is to be sent, shared by all processes on this database. Each method is one transaction.
+    """The queue, shared by all processes on this database. Each method is one transaction.
 
-    Only `settle_sent` is a second one where the first finds its message taken.
+    `settle_sent` runs a second one if another order has the same message.
     """
 
     def __init__(self, database: Database) -> None:
@@ -46,21 +48,21 @@ class Queue:
     def claim(
         self, tx: Tx, pace: Pace, check: DraftCheck, *, most: int = 1, only: Collection[str] | None = None
     ) -> list[Claim] | Idle:
-        """Take the orders whose turn it is and the right to send each once; or say how long to wait.
+        """Claim the orders that are due, each to be sent once; or return how long to wait.
 
-        `check` is heard once more: who opted out in the meantime gets nothing, and a budget that was
-        lowered holds. (Only that is recalled here.) `most`: so many at once, as far as the pace allows.
-        `only`: none but these orders.
+        `check` runs once more, on opt-outs and spending only: a recipient who opted out in the meantime gets
+        nothing, and a lowered budget holds. `most` is how many orders are claimed at most, as far as the pace
+        allows. With `only`, no other orders are claimed.
         """
         return claim_due(tx, pace, check, most=most, only=only)
 
     @reading
     def may_send(self, tx: Tx, claim: Claim) -> bool:
-        """Tell whether a claim still holds, and its recipient has not opted out since. Ask last of all."""
+        """Return whether a claim still holds and its recipient has not opted out. Check this last."""
         return tx.execute(_MAY_SEND, {"order": claim.order_id, "token": claim.lease}).first() is not None
 
     async def settle_sent(self, claim: Claim, receipt: Receipt) -> Order | None:
-        """Put down that 46elks accepted it. That counts, whoever holds the order by now."""
+        """Record that 46elks accepted the order, even if another process holds it by now."""
         try:
             return await self._accept_unshared(claim, receipt)
         except MessageTaken:
@@ -76,13 +78,13 @@ class Queue:
 
     @writing
     def settle_rejected(self, tx: Tx, claim: Claim, fault: str) -> Order | None:
-        """Put down that 46elks said no."""
+        """Record that 46elks refused the order."""
         row = _find_tried(tx, claim)
         return close(tx, row, OrderState.REJECTED, fault) if row else None
 
     @writing
     def withdraw(self, tx: Tx, claim: Claim) -> Order | None:
-        """Give a claim back unused: nothing left this machine."""
+        """Give back a claim that was not used: nothing was sent."""
         row = _find_tried(tx, claim)
         if row is None:
             return None
@@ -94,7 +96,7 @@ class Queue:
     def put_back(
         self, tx: Tx, claim: Claim, fault: str, reason: PauseReason, time: timedelta
     ) -> Order | None:
-        """Queue it again, since 46elks surely did not accept it, and let nothing be sent for a while."""
+        """Queue an order again that 46elks certainly did not accept, and pause for `time`."""
         pause(tx, reason, time)
         row = _find_tried(tx, claim)
         if row is None:
@@ -104,14 +106,15 @@ class Queue:
 
     @writing
     def settle_doubt(self, tx: Tx, claim: Claim, fault: str) -> Order | None:
-        """Put down that nobody knows whether 46elks accepted it."""
+        """Record that it is not known whether 46elks accepted the order."""
         held = tx.execute(_HELD, {"order": claim.order_id, "token": claim.lease}).first()
         return _doubt(tx, claim.order_id, fault) if held else None
 
     @reading
     def find_due_work(self, tx: Tx) -> DueWork:
-        """See what there is to do, without changing anything."""
-        rows = tx.execute(_UNFINISHED, {"account": tx.account_id, "now": tx.now}).all()
+        """Return what there is to do, without changing anything."""
+        question = _build_unfinished(frozenset(tx.kinds))
+        rows = tx.execute(question, {"account": tx.account_id, "now": tx.now}).all()
         due = {row.state: row.due for row in rows if row.due}
         waiting = [row for row in rows if row.state == OrderState.WAITING]
         return DueWork(
@@ -126,48 +129,29 @@ class Queue:
 
     @deciding
     def end_expired_leases(self, tx: Tx) -> None:
-        """Put in doubt what was being sent by somebody who is gone."""
+        """Put orders in doubt whose lease ended: the process that was sending them is gone."""
         sending = select(orders.c.id).filter_by(account_id=tx.account_id, state=OrderState.SENDING)
         for row in tx.all(sending.where(orders.c.due_at <= tx.now).with_for_update()):
             _doubt(tx, row.id, "The server stopped while it was sending this.")
 
     @deciding
     def pause(self, tx: Tx, reason: PauseReason, time: timedelta) -> None:
-        """Let nothing be sent for a while."""
+        """Pause sending for `time`."""
         pause(tx, reason, time)
 
     @deciding
     def resume(self, tx: Tx) -> None:
-        """Let texts go out again."""
+        """End the pause."""
         resume(tx)
 
     @reading
     def find_pause(self, tx: Tx) -> PauseReason | None:
-        """Say why nothing is sent for now, if so."""
+        """Return why sending is paused, if it is."""
         return find_pause(tx)
-
-    @reading
-    def estimate(self, tx: Tx, order_id: str, pace: Pace) -> QueueEstimate | None:
-        """Say when an order may go out; None where it is not queued."""
-        row = tx.first(select(orders).where(orders.c.id == order_id, is_queued(tx)))
-        if row is None:
-            return None
-        before = select(func.count()).where(is_queued(tx), orders.c.due_at < row.due_at)
-        counted = tx.first(before)
-        ahead, account = counted[0] if counted else 0, tx.shared
-        pause = find_pause(tx)
-        moments = [
-            tx.now,
-            row.due_at,
-            account["next_send_at"],
-            account["paused_until"] if pause else None,
-        ]
-        free = max(moment for moment in moments if moment)
-        return QueueEstimate(at=free + ahead * pace.gap, ahead=ahead, pause=pause)
 
 
 def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:
-    """Say how long there is nothing more to do; what is queued has its turn, all else is seen to at once."""
+    """Yield the time until the next thing to do in each state; queued orders follow the pace."""
     for row in rows:
         if row.due and row.state != OrderState.QUEUED:
             yield timedelta()
@@ -175,8 +159,9 @@ def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:
             yield row.next_at - now
 
 
-def _build_unfinished() -> Executable:
-    """Build the question once; that takes longer than to answer it."""
+@cache
+def _build_unfinished(kinds: frozenset[str]) -> Executable:
+    """Build, once, the query that sums up the unfinished orders of these kinds by their states."""
     now = bindparam("now", type_=Moment)
     return (
         select(
@@ -186,11 +171,9 @@ def _build_unfinished() -> Executable:
             func.max(orders.c.approved_at).label("approved_at"),
         )
         .where(orders.c.account_id == bindparam("account"), is_one_of(orders.c.state, UNFINISHED))
+        .where(is_one_of(orders.c.kind, kinds))
         .group_by(orders.c.state)
     )
-
-
-_UNFINISHED = _build_unfinished()
 
 
 _IS_HELD = and_(
@@ -203,7 +186,7 @@ _HELD = select(orders.c.id).where(_IS_HELD).with_for_update()
 
 
 def _find_tried(tx: Tx, claim: Claim) -> Row[Any] | None:
-    """Find the order of a claim, as long as this attempt is the one that counts."""
+    """Return the order of a claim, if this attempt is still the latest one."""
     in_play = is_one_of(orders.c.state, (OrderState.SENDING, OrderState.IN_DOUBT))
     tried = select(orders).where(orders.c.id == claim.order_id, orders.c.lease == claim.lease, in_play)
     return tx.first(tried.with_for_update())

@@ -1,4 +1,4 @@
-"""Incoming texts that the account may have caused itself; who they are "from" proves nothing.
+"""Incoming texts that the account may have caused itself. Their sender proves nothing.
 
 46elks' page does not forbid other people's numbers as sender (https://46elks.com/kb/text-sender-id). A text
 from such a number to one of the account's own comes back as an incoming one "from" that person.
@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from sqlalchemy import select
 
-from elks_mcp.domain.models import NEVER_SENT, Direction, Message
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import NEVER_SENT
 from elks_mcp.store.arrivals import find_stored
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
-from elks_mcp.store.db.transactions import Tx
 
 CAUSED_WITHIN = timedelta(minutes=10)
 """How long after an outgoing text an incoming one with the same sender and recipient may be its echo."""

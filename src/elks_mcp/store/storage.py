@@ -1,4 +1,4 @@
-"""The way to the store: opened when it is first needed, and only then loaded."""
+"""Access to the store, which is loaded and opened when it is first needed."""
 
 import os
 import secrets
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from elks_mcp.domain.kinds import KINDS, Kinds
 from elks_mcp.errors import Misconfigured, StateUnavailable
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
@@ -24,30 +25,37 @@ if TYPE_CHECKING:
 
 
 _GENERATION_CACHED_FOR = 5.0
-"""Seconds for which is known which secrets are in use."""
+"""Seconds for which the generation of the webhook secrets is cached."""
 
 
 class Storage:
-    """The store of one account at one place. `clock` stands in for the database's time."""
+    """The store of one account at one location. `clock` replaces the database's time."""
 
-    def __init__(self, location: StateLocation, account: AccountKey, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        location: StateLocation,
+        account: AccountKey,
+        clock: Clock | None = None,
+        kinds: Kinds = KINDS,
+    ) -> None:
         self.location = location
+        self._kinds = kinds
         self._account = account
         self._clock = clock
         self._store: Store | None = None
         self._opening = anyio.Lock()
         self._opened = anyio.Event()
         self.notifier = Notifier()
-        """Rings when something came in, or was delivered."""
+        """Notifies waiters when a text was received or delivered."""
         self._generation = 0
         self._generation_until = 0.0
         self._secrets: dict[str, tuple[str, ...]] = {}
 
     async def secrets_for(self, webhook: str) -> tuple[str, ...]:
-        """Make the secrets that open a webhook, the same wherever the key is the same: the one in use first.
+        """Return the accepted secrets of a webhook: current, previous, next.
 
-        The one before counts too, since 46elks may still use it; and the next, which whoever changes it uses
-        before all servers know.
+        All servers with the same key derive the same ones. The previous secret is accepted because 46elks may
+        still use it; the next one, because another server may have rotated the secrets already.
         """
         store, now = await self.open(), (self._clock or Clock()).counted()
         if now >= self._generation_until:
@@ -63,22 +71,22 @@ class Storage:
         return self._secrets[webhook]
 
     async def rotate_secrets(self) -> None:
-        """Use other secrets for webhooks from now on."""
+        """Use the next secrets for webhooks from now on."""
         await (await self.open()).webhook_secrets.rotate()
         self._generation_until = 0.0
 
     @property
     def is_open(self) -> bool:
-        """Whether it was needed yet."""
+        """Whether the store was opened."""
         return self._store is not None
 
     @property
     def exists(self) -> bool:
-        """Whether anything can be remembered there at all."""
+        """Whether there is a store, open or not."""
         return self.is_open or self.location.exists
 
     async def has_work(self) -> bool:
-        """Look whether a server has something to see to, or to throw away, without loading more."""
+        """Return whether a server has something to do or to delete, without loading the store."""
         if self.location.url:
             return True
         if self.location.file is None:
@@ -86,10 +94,10 @@ class Storage:
         return await anyio.to_thread.run_sync(has_work, self.location.file, self._account)
 
     async def open(self) -> "Store":
-        """Return the store, opening it the first time.
+        """Return the store. The first call opens it.
 
         Raises:
-            StateUnavailable, Misconfigured: it cannot be used; without it nothing is sent.
+            StateUnavailable, Misconfigured: It cannot be used. Without it, nothing is sent.
         """
         return self._store or await self._open_once()
 
@@ -101,7 +109,7 @@ class Storage:
 
     @asynccontextmanager
     async def receiving_notifications(self) -> AsyncIterator[None]:
-        """Hear what other processes on the same PostgreSQL announce, once it is opened."""
+        """Receive notifications from other processes on the same PostgreSQL, once the store is open."""
         if self.location.url is None:
             yield
             return
@@ -116,7 +124,7 @@ class Storage:
             yield
 
     async def close(self) -> None:
-        """Close it, if it was opened."""
+        """Close the store, if it was opened."""
         if self._store is not None:
             await self._store.close()
             self._store = None
@@ -127,17 +135,18 @@ class Storage:
         from elks_mcp.store.store import Store  # noqa: PLC0415  (loaded by now)
 
         with anyio.CancelScope(shield=True):
-            store = await Store.open(self.location, self._account, hasher, self._clock, self.notifier)
+            shared = hasher, self._clock, self.notifier, self._kinds
+            store = await Store.open(self.location, self._account, *shared)
         return store  # noqa: RET504  (the scope could have swallowed an exception)
 
 
 def find_hasher(location: StateLocation) -> Hasher:
-    """Find the key that a place's hashes are made with, or make it where there is none yet.
+    """Return a hasher with a location's key. In a state directory, create a missing key.
 
     Raises:
-        Misconfigured: a shared database needs a key that is given; a key is too short; the state directory is
-            a link or another user's.
-        StateUnavailable: the state directory cannot be used.
+        Misconfigured: A shared database has no `ELKS_SECRET_KEY`, the key is too short, or the state
+            directory is a link or belongs to another user.
+        StateUnavailable: The state directory cannot be used.
     """
     if location.key:
         return Hasher(location.key.get_secret_value().encode())
@@ -148,27 +157,27 @@ def find_hasher(location: StateLocation) -> Hasher:
         )
     if location.folder is None:
         return Hasher(secrets.token_bytes(SHORTEST_KEY))
-    with _explained():
+    with _explaining_errors():
         make_private_folder(location.folder)
         return Hasher(find_or_make_key(location.folder))
 
 
 def check_folder(folder: Path) -> None:
-    """Check what there is of a state directory, and make nothing.
+    """Check a state directory, as far as it exists, and create nothing.
 
     Raises:
-        Misconfigured: it is a link or another user's; its key is too short.
-        StateUnavailable: it cannot be used.
+        Misconfigured: It is a link or belongs to another user, or its key is too short.
+        StateUnavailable: It cannot be used.
     """
-    with _explained():
+    with _explaining_errors():
         close_to_others(folder)
         if os.path.lexists(folder / KEY_FILE):
             read_key(folder)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """Turn an error of the file system into ours."""
+def _explaining_errors() -> Iterator[None]:
+    """Turn an error of the file system into `StateUnavailable`."""
     try:
         yield
     except OSError as error:
@@ -179,6 +188,6 @@ def _explained() -> Iterator[None]:
 
 
 def _load() -> None:
-    """Load what takes a while; in a thread, so that the server goes on answering."""
+    """Load the database libraries. Call this in a thread, so that the server keeps answering."""
     with suppress(ImportError):
         import elks_mcp.store.store  # noqa: F401, PLC0415

@@ -1,15 +1,16 @@
-"""The store, opened."""
+"""The open store of one account."""
 
 import logging
 from dataclasses import dataclass
 from typing import Self
 
+from elks_mcp.domain.kinds import Kinds
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.arrivals import Arrivals
 from elks_mcp.store.cleanup import Cleanup
+from elks_mcp.store.db.database import Database
 from elks_mcp.store.db.hashes import Hasher
 from elks_mcp.store.db.notifications import Notifier
-from elks_mcp.store.db.transactions import Database
 from elks_mcp.store.doubts import Doubts
 from elks_mcp.store.inbound import InboundStore
 from elks_mcp.store.location import AccountKey, StateLocation, explain_new_account
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """All that is remembered for one account, by topic. A method is one transaction unless it says more."""
+    """Everything stored for one account, by topic. Nearly every method is one transaction."""
 
     database: Database
     orders: OrderStore
@@ -47,13 +48,14 @@ class Store:
         hasher: Hasher,
         clock: Clock | None,
         notifier: Notifier,
+        kinds: Kinds,
     ) -> Self:
-        """Connect, and tidy up what is no longer needed.
+        """Connect, and delete what is no longer needed.
 
         Raises:
-            StateUnavailable, Misconfigured: the database cannot be used.
+            StateUnavailable, Misconfigured: The database cannot be used.
         """
-        database = await Database.open(location, hasher, clock, notifier)
+        database = await Database.open(location, hasher, clock, notifier, kinds)
         if (known := await database.enter(account)) and account.username:
             log.warning("%s", explain_new_account(account, known))
         cleanup = Cleanup(database)
@@ -73,5 +75,5 @@ class Store:
         )
 
     async def close(self) -> None:
-        """Close it."""
+        """Close all connections."""
         await self.database.close()

@@ -9,10 +9,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.domain.models import NEVER_SENT, Draft, OrderState, Taint
+from elks_mcp.domain.models import Taint
+from elks_mcp.domain.orders import NEVER_SENT, Draft, OrderState
 from elks_mcp.domain.taint import TAINT_KEPT, TAINT_LASTS, SendingHold, ShownText, find_hold, judge_taint
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import ago, orders, shown
-from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 
 
 class TaintStore:
@@ -61,7 +63,7 @@ def is_tainted() -> ColumnElement[bool]:
 
 
 def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: bool) -> Taint | None:
-    """Return what taints a draft: texts of others than its recipient that its caller's model was shown.
+    """Return what taints a draft: texts from others than its recipient that the model saw.
 
     Args:
         tx: the transaction.

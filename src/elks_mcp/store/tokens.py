@@ -1,4 +1,4 @@
-"""The tokens that callers over HTTP show. Each is for one account, and closes the state for all."""
+"""Bearer tokens for callers over HTTP. Each token is for one account."""
 
 import secrets
 
@@ -7,29 +7,30 @@ from sqlalchemy import Row, insert, or_, select, update
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.errors import NotFound
 from elks_mcp.store.db.codes import make_code
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, tokens
-from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey
 from elks_mcp.store.values import Issued, KnownTokens
 
 _MARK = "elks_mcp_"
-"""What each begins with, so that who finds one knows what it is; so do programs that look for secrets."""
+"""The start of every token, so that people and secret scanners recognize one."""
 
 _RANDOM = 32
-"""Bytes that nobody can guess."""
+"""Random bytes in a token."""
 
 
 class Tokens:
-    """Makes, lists and revokes tokens. Each method is one transaction."""
+    """Creates, lists and revokes tokens. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @writing
     def make(self, tx: Tx, name: str, scopes: frozenset[Scope], agent: str = "") -> str:
-        """Make a token for somebody, and return it: once, since only its hash is kept.
+        """Create a token and return it. Only its hash is stored, so it cannot be shown again.
 
-        `agent` is the assistant it is for; "" stands for that of the same name.
+        `agent` is the assistant that the token is for; "" stands for an assistant named like the token.
         """
         token = f"{_MARK}{secrets.token_urlsafe(_RANDOM)}"
         row = {
@@ -46,15 +47,15 @@ class Tokens:
 
     @reading
     def list_all(self, tx: Tx) -> list[Issued]:
-        """List all, revoked ones too, in the order in which they were made."""
+        """List all tokens of the account, revoked ones included, in the order of their creation."""
         ours = select(tokens).filter_by(account_id=tx.account_id)
         return [_issued(row) for row in tx.all(ours.order_by(tokens.c.created_at, tokens.c.id))]
 
     @reading
     def list_valid(self, tx: Tx) -> KnownTokens:
-        """Return the valid tokens: the account's own, and apart from them those of other accounts.
+        """Return the valid tokens: the account's own ones and, separately, those of other accounts.
 
-        A token of any account, revoked or not, keeps everybody out of the state who has none.
+        Once a token of any account was created, revoked or not, callers without a token are refused.
         """
         rows = tx.all(select(tokens, accounts.c.base_url, accounts.c.username).join(accounts))
         valid = [row for row in rows if row.revoked_at is None]
@@ -66,10 +67,10 @@ class Tokens:
 
     @writing
     def revoke(self, tx: Tx, which: str) -> list[Issued]:
-        """Revoke one token by its number, or all of a name; return them.
+        """Revoke one token by its id, or all tokens of a name, and return them.
 
         Raises:
-            NotFound: there is none, or it is revoked.
+            NotFound: There is no such token, or it was revoked before.
         """
         valid = select(tokens).where(tokens.c.account_id == tx.account_id, tokens.c.revoked_at.is_(None))
         rows = tx.all(valid.where(or_(tokens.c.id == which, tokens.c.name == which)))
@@ -81,7 +82,7 @@ class Tokens:
 
 
 def _caller(row: Row[tuple[str, ...]]) -> Caller:
-    # A newer version may know more scopes; a token with one of them works for the rest.
+    # A newer version may know more scopes. A token with one of those works for its other scopes.
     scopes = frozenset(each for each in Scope if each in row.scopes.split())
     return Caller(name=row.name, scopes=scopes, agent=row.agent or row.name, token=row.id)
 

@@ -1,20 +1,21 @@
-"""What the store answers and is asked with, besides orders: values that need no database to be loaded."""
+"""Values that go into and out of the store. They do not load any database library."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from elks_mcp.domain.models import Caller, Claim, Draft, Order, Recall
+from elks_mcp.domain.models import Caller, Recall
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Claim, Draft, Order
 from elks_mcp.domain.phone import Number
 
 DraftCheck = Callable[[Draft, Money, Recall], str]
-"""Says why a draft of a price may not go out, by what is remembered now; "" where it may."""
+"""Returns why a draft at this price may not go out, by what is stored now; "" if it may."""
 
 
 class PauseReason(StrEnum):
-    """Why nothing is sent for a while."""
+    """Why sending is paused."""
 
     THROTTLED = "throttled"
     UNREACHABLE = "unreachable"
@@ -24,32 +25,32 @@ class PauseReason(StrEnum):
 
     @property
     def ends_by_itself(self) -> bool:
-        """Whether the next text may be tried when the time is up, or a free question must go well first."""
+        """Whether sending resumes when the time is up. Otherwise a free request must succeed first."""
         return self in {PauseReason.THROTTLED, PauseReason.UNREACHABLE}
 
 
 class Idle(NamedTuple):
-    """There is nothing to send now."""
+    """Nothing can be sent now."""
 
     wait: timedelta | None
-    """How long until there may be; None where nothing is queued."""
+    """How long until something can be; None if nothing is queued."""
 
     pause: PauseReason | None = None
-    """Why sending is paused, where it is. With no time left to wait, 46elks has to be asked."""
+    """Why sending is paused, if it is. If `wait` is zero, a free request has to be tried."""
 
 
 class QueueEstimate(NamedTuple):
-    """When a queued order may go out, as things are."""
+    """When a queued order may go out, as of now."""
 
     at: datetime
     ahead: int
-    """How many go before it."""
+    """How many orders go out before it."""
 
     pause: PauseReason | None = None
 
 
 class Issued(NamedTuple):
-    """A token, by its number; what opens the door is not known any more."""
+    """A token that was created. The secret itself is not stored."""
 
     id: str
     caller: Caller
@@ -58,117 +59,119 @@ class Issued(NamedTuple):
 
 
 class KnownTokens(NamedTuple):
-    """The tokens of a state, as one account sees them."""
+    """The tokens in a database, as one account sees them."""
 
     valid: Mapping[str, Caller]
-    """Who calls with the account's own valid tokens, by their hashes."""
+    """The callers with the account's own valid tokens, by the hashes of these tokens."""
 
     foreign: Mapping[str, str]
-    """Other accounts' valid tokens, by their hashes: name and account, in words."""
+    """The name and account, in words, of other accounts' valid tokens, by their hashes."""
 
     any_made: bool
-    """Whether a token of any account was ever made, revoked ones included."""
+    """Whether a token of any account was ever created, revoked ones included."""
 
 
 class DueWork(NamedTuple):
-    """What there is to do, by what is overdue."""
+    """The work that is due, for the worker."""
 
     lapsed: bool
-    """Somebody who was sending is gone."""
+    """Whether the lease of an order that was being sent has ended."""
 
     approved: bool
-    """A person approved something in a terminal."""
+    """Whether a person approved an order in a terminal."""
 
     overdue: bool
-    """Something waited too long for a person, or for a server after that."""
+    """Whether an order waited too long for a person, or for a server after that."""
 
     queued: int
-    """The turn of so many has come."""
+    """How many queued orders are due."""
 
     doubtful: bool
-    """History has to be read for something."""
+    """Whether history has to be read for an order in doubt."""
 
     again_in: timedelta | None
-    """When something more will be; None where nothing will."""
+    """How long until there is more to do; None if nothing is scheduled."""
 
     waiting: bool
-    """A person is asked, and may answer in a terminal any moment."""
+    """Whether an order waits for a person, who may approve it in a terminal at any moment."""
 
 
 class Pace(NamedTuple):
-    """How often, and for how long at most, somebody may be sending."""
+    """How often texts are sent, and how long one attempt may take."""
 
     gap: timedelta
-    """From one text to the next."""
+    """The time from one text to the next."""
 
     lease: timedelta
-    """From claiming to having an answer."""
+    """The longest time from claiming an order to having 46elks' answer."""
 
     ahead: timedelta = timedelta(0)
-    """How early a slot may be taken; who takes it waits for it."""
+    """How early a slot may be taken. The worker that takes it waits until it begins."""
 
 
 class PriorOrders(NamedTuple):
-    """What came before a draft."""
+    """Earlier orders that matter for a draft."""
 
     repeated: Order | None
-    """The order it would only repeat: placed with its key, or, without a key, the same a short while ago."""
+    """The order that it would repeat: one with its key; without a key, the same within 15 minutes."""
 
     waiting: Order | None
-    """The order for exactly this that waits for a person."""
+    """The order for exactly this draft that waits for a person."""
 
     recall: Recall
 
 
 class Placed(NamedTuple):
-    """An order, and whether it was there before."""
+    """An order that was placed or found."""
 
     order: Order
     is_repeat: bool
+    """Whether the order was there before."""
+
     claim: Claim | None = None
-    """The right to send it now, where that was wanted and its turn has come."""
+    """The right to send it now, if that was asked for and it is due."""
 
 
 class Arrival(NamedTuple):
-    """A text that came in."""
+    """A text that was received."""
 
     position: int
-    """It counts up, in the order in which we heard of them."""
+    """A number that counts up in the order in which texts were recorded."""
 
     message_id: str
     sender_hash: str | None
-    """None where the sender is a name."""
+    """None if the sender is a name."""
 
     received_at: datetime
     """By 46elks' clock."""
 
     is_known: bool
-    """Something was ever sent to its sender."""
+    """Whether anything was ever sent to its sender."""
 
 
 class Wanted(NamedTuple):
-    """Which text somebody waits for."""
+    """Which received text a caller waits for."""
 
     sender: Number | None = None
-    """None: anybody's."""
+    """None for any sender."""
 
     sender_hash: str | None = None
-    """How the sender is kept."""
+    """The hash under which the sender is stored."""
 
     after: int = 0
-    """Later than this position."""
+    """Only texts after this position."""
 
     since: datetime | None = None
-    """Not received before."""
+    """Only texts received at this time or later."""
 
     known_only: bool = False
-    """Only from numbers that something was sent to."""
+    """Only texts from numbers to which something was sent."""
 
     answered: Order | None = None
-    """Only what answers this order and can be meant for nobody but its caller."""
+    """Only texts that answer this order and cannot be meant for another caller."""
 
     def is_met_by(self, arrival: Arrival) -> bool:
-        """Tell whether it is this one."""
+        """Return whether a text is the one that is waited for. `answered` is not checked here."""
         return (
             arrival.position > self.after
             and self.sender_hash in {None, arrival.sender_hash}

@@ -1,27 +1,31 @@
-"""Which generation the secrets of webhooks are in. They hang on the key and on it, and are kept nowhere."""
+"""The generation of the webhook secrets.
+
+The secrets are derived from the key and the generation, and are not stored.
+"""
 
 from sqlalchemy import insert, select, update
 
+from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import state
-from elks_mcp.store.db.transactions import Database, Tx, reading, writing
+from elks_mcp.store.db.transactions import reading, writing
 
 _NAME = "webhook generation"
 
 
 class WebhookSecrets:
-    """Counts generations, for all who share this database. Each method is one transaction."""
+    """Counts generations for all servers on this database. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @reading
     def find(self, tx: Tx) -> int:
-        """Say which is in use."""
+        """Return the generation in use."""
         return _find(tx) or 0
 
     @writing
     def rotate(self, tx: Tx) -> int:
-        """Begin the next; say which it is."""
+        """Start the next generation and return it."""
         known = _find(tx)
         following = (known or 0) + 1
         if known is None:

@@ -10,7 +10,7 @@ from itertools import chain
 
 from elks_mcp.answers.policy import compute_budget
 from elks_mcp.app import App
-from elks_mcp.domain.models import OrderState
+from elks_mcp.domain.orders import OrderState
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.metrics import as_label, gauge, info
 from elks_mcp.store import PauseReason

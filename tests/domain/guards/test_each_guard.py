@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from elks_mcp.domain.guards import Facts, check_draft
-from elks_mcp.domain.models import Draft, Effect, Estimate, Recall, Taint
+from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Effect, Estimate
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, SenderId, parse_number
 from elks_mcp.domain.policy import (
     Policy,
@@ -36,7 +38,7 @@ def found(
     **facts: Any,
 ) -> dict[str, Effect]:
     """Hear all guards about one text, by default one that nothing is wrong with but its fictional number."""
-    draft = Draft(to=to, text=text, sender=sender)
+    draft = Draft(to=to, payload=Sms(text=text), sender=sender)
     known = Facts(**{"size": measure(text), "now": NOON, "live": True, **facts})
     return {
         finding.guard: finding.effect for finding in check_draft(draft, known, policy or Policy(sender=SHOP))
@@ -320,7 +322,9 @@ def test_a_repetition_is_warned_of_by_the_number_of_the_order_it_repeats() -> No
     again = remembered(repeated="O-22222222")
     assert found(recall=again)["repeated"] is WARN
     facts = Facts(size=measure("Hej!"), now=NOON, live=True, recall=again)
-    said = reason("repeated", Policy(sender=SHOP), Draft(to=ANNA, text="Hej!", sender=SHOP), facts)
+    said = reason(
+        "repeated", Policy(sender=SHOP), Draft(to=ANNA, payload=Sms(text="Hej!"), sender=SHOP), facts
+    )
     assert "O-22222222" in said
 
 

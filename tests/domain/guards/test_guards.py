@@ -7,8 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from elks_mcp.domain.guards import GUARD_NAMES, GUARDS, NOT_SWITCHABLE, Facts, check_draft
-from elks_mcp.domain.models import AccountNumbers, Draft, Effect, Estimate, Recall, Taint
+from elks_mcp.domain.models import AccountNumbers, Recall, Taint
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Effect, Estimate
+from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, SenderId, written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.text import measure
@@ -29,7 +31,7 @@ def reason(guard: str, policy: Policy, draft: Draft, facts: Facts) -> str:
 
 
 WRONG_IN_ALL_WAYS = Draft(
-    to=Number("+15551234567"), text="Se example.com " + "x" * 1000, sender=SenderId("P0LICE")
+    to=Number("+15551234567"), payload=Sms(text="Se example.com " + "x" * 1000), sender=SenderId("P0LICE")
 )
 AT_NIGHT = Facts(
     size=measure(WRONG_IN_ALL_WAYS.text),
@@ -199,7 +201,8 @@ def test_how_a_text_is_sent_changes_nothing(
     draft: Draft, policy: Policy, live: bool, key: str, data: st.DataObject
 ) -> None:
     facts = data.draw(facts_about(draft, live=live))
-    otherwise = draft.model_copy(update={"flash": not draft.flash, "idempotency_key": key})
+    payload = Sms(text=draft.text, flash=not draft.sms.flash)
+    otherwise = draft.model_copy(update={"payload": payload, "idempotency_key": key})
     assert check_draft(otherwise, facts, policy) == check_draft(draft, facts, policy)
 
 

@@ -21,7 +21,7 @@ from elks_mcp.domain.guards.recipient import (
 )
 from elks_mcp.domain.guards.sender import impersonation, sender_usable, unknown_sender
 from elks_mcp.domain.guards.taint import tainted
-from elks_mcp.domain.models import Draft, Finding
+from elks_mcp.domain.orders import Draft, Finding
 from elks_mcp.domain.policy import Policy
 
 __all__ = [

@@ -1,8 +1,8 @@
 """Guards on the cost: parts of one text, price of one message, spending in 24 hours."""
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
-from elks_mcp.domain.models import Draft
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft
 from elks_mcp.domain.policy import Policy, largest_day, largest_price
 
 

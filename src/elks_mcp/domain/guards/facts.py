@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from pydantic import AwareDatetime
 
-from elks_mcp.domain.models import AccountNumbers, Draft, Effect, Estimate, Frozen, Recall, Taint
+from elks_mcp.domain.models import AccountNumbers, Frozen, Recall, Taint
+from elks_mcp.domain.orders import Draft, Effect, Estimate
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.text import Size
 

@@ -1,7 +1,7 @@
 """Guards on repetition: the same text again, and too many texts to one number."""
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
-from elks_mcp.domain.models import Draft, Effect
+from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.policy import Policy
 
 

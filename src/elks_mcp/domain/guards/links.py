@@ -10,8 +10,8 @@ import re
 
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.guards.facts import Facts, GuardResult
-from elks_mcp.domain.models import Draft, Effect
 from elks_mcp.domain.normalization import normalize
+from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.policy import Policy
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult
-from elks_mcp.domain.models import Draft, Effect
+from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.policy import Policy
 
 _NIGHT_BEGINS, _NIGHT_ENDS = 21, 8

@@ -5,7 +5,8 @@ from datetime import datetime
 from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.guards.facts import Facts, GuardResult
-from elks_mcp.domain.models import Draft, Effect, OptOut
+from elks_mcp.domain.models import OptOut
+from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.policy import Policy
 from elks_mcp.runtime.clock import in_zone
 

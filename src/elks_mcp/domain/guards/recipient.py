@@ -3,7 +3,7 @@
 import re
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
-from elks_mcp.domain.models import Draft, Effect
+from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.phone import NumberKind, written
 from elks_mcp.domain.policy import Policy
 

@@ -2,7 +2,7 @@
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
 from elks_mcp.domain.guards.lookalike import find_imitated_name
-from elks_mcp.domain.models import Draft, Effect
+from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.phone import Number, SenderId, written
 from elks_mcp.domain.policy import Policy
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult
 from elks_mcp.domain.guards.links import holds_link
-from elks_mcp.domain.models import Draft, Effect
+from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TAINT_LASTS
 

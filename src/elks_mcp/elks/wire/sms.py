@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from elks_mcp.domain.models import Draft, Estimate, Receipt
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Estimate, Receipt
 from elks_mcp.domain.phone import written
 from elks_mcp.elks.wire.fields import Id, Lenient, Parts, StatusField, Time, Units, parse_body, parse_cost
 
@@ -20,7 +20,7 @@ def build_sms(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> d
             (https://46elks.com/docs/sms-delivery-reports).
     """
     form = {"from": written(draft.sender), "to": draft.to.e164, "message": draft.text}
-    if draft.flash:
+    if draft.sms.flash:
         form["flashsms"] = "yes"
     if dry_run:
         form["dryrun"] = "yes"

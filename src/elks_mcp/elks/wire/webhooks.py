@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from elks_mcp.domain.models import Message, Report
+from elks_mcp.domain.models import Message
+from elks_mcp.domain.orders import Report
 from elks_mcp.elks.wire.fields import Id, Time
 from elks_mcp.elks.wire.history import SmsBody, build_message
 

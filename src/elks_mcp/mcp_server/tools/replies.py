@@ -10,7 +10,8 @@ from mcp.server.mcpserver import Context, Elicit, Resolve
 from elks_mcp.answers.results import AskAnswer, HistoryEntry, ReplyAnswer, SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.caller_limits import Use
-from elks_mcp.domain.models import Direction, Message, Order, Scope
+from elks_mcp.domain.models import Direction, Message, Scope
+from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import Number, SenderId, parse_number, written
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
 from elks_mcp.inbound.replies import Reading

@@ -8,7 +8,7 @@ from mcp.server.elicitation import ElicitationResult
 from elks_mcp.answers import build
 from elks_mcp.answers.results import SendAnswer
 from elks_mcp.app import App
-from elks_mcp.domain.models import Approval, Approver, Order
+from elks_mcp.domain.orders import Approval, Approver, Order
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.mcp_server.approval import Consent, Plan, Repeat, Request, require_agreement
 from elks_mcp.store import Placed, QueueEstimate

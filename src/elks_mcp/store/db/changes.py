@@ -1,4 +1,4 @@
-"""How the row of an order changes: what every end and every step of it has in common."""
+"""Changes of an order's row that several transactions share: ending and accepting it."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -7,41 +7,41 @@ from typing import Any
 from sqlalchemy import BindParameter, Boolean, Executable, Row, bindparam, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from elks_mcp.domain.models import Order, OrderState, Receipt
+from elks_mcp.domain.orders import Order, OrderState, Receipt
 from elks_mcp.errors import StateUnavailable
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.rows import IN_ORDER, parse_findings, parse_order, without_quotes, write_findings
 from elks_mcp.store.db.schema import NOW, orders
-from elks_mcp.store.db.transactions import Tx
 
 
 def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
-    """End an order that nothing was sent for: its text and its share of the budget are let go."""
-    unused = row.state == OrderState.WAITING  # a key that never led anywhere may be used again
+    """End an order that was not sent: erase its content and release its share of the budget."""
+    unused = row.state == OrderState.WAITING  # the key of an order that was never queued may be used again
     changes = {"state": state, "fault": fault, "charge": 0, "changed_at": tx.now, "lease": None}
     if unused:
         findings = write_findings(without_quotes(parse_findings(row.findings)))
         changes |= {"key_hash": None, "findings": findings}
-    return change(tx, row.id, **changes, **without_text(tx))
+    return change(tx, row.id, **changes, **erase_content(tx))
 
 
-def without_text(tx: Tx) -> dict[str, None]:
-    """Let a settled order's text go, unless the operator wants it kept."""
-    return {} if tx.keeps_texts else {"text": None}
+def erase_content(tx: Tx) -> dict[str, None]:
+    """Return the change that erases a settled order's content, unless texts are kept."""
+    return {} if tx.keeps_texts else {"content": None}
 
 
 def change(tx: Tx, order_id: str, **changes: Any) -> Order:
-    """Change a row and return the order as it is now."""
+    """Change an order's row and return the order as it is then."""
     statement = _build_change(frozenset(changes), returning=True)
-    return parse_order(tx.execute(statement, changes | {"which": order_id}).one())
+    return parse_order(tx, tx.execute(statement, changes | {"which": order_id}).one())
 
 
 def alter(tx: Tx, order_id: str, **changes: Any) -> None:
-    """Change a row, where nobody has to know how it looks then."""
+    """Change an order's row without reading it back."""
     alter_all(tx, {order_id: changes})
 
 
 def alter_all(tx: Tx, changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Change rows, by their orders' numbers; the same columns in all of them."""
+    """Change rows, by their orders' ids. All changes must name the same columns."""
     values = [{**row, "which": order_id} for order_id, row in changes.items()]
     columns = frozenset(values[0]) - {"which"}
     tx.execute(_build_change(columns, returning=False), values if len(values) > 1 else values[0])
@@ -49,34 +49,34 @@ def alter_all(tx: Tx, changes: Mapping[str, Mapping[str, Any]]) -> None:
 
 @cache
 def _build_change(columns: frozenset[str], *, returning: bool) -> Executable:
-    """Build the statement that changes these columns, once; that takes longer than to run it."""
+    """Build the statement that changes these columns, once: building it is the slow part."""
     values: dict[str, Any] = {column: bindparam(column) for column in columns}
     changed = update(orders).where(orders.c.id == bindparam("which")).values(values)
     return changed.returning(*IN_ORDER) if returning else changed
 
 
 class MessageTaken(Exception):
-    """The message is thought to be another order's."""
+    """Another order is recorded as the owner of the message."""
 
 
 def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
-    """Put down that 46elks accepted an order, on whatever evidence; proof outweighs what was thought.
+    """Record that 46elks accepted an order, whatever state the order is in.
 
     An order whose receipt says that it failed has failed: 46elks charges for it and sends nothing.
 
-    A message belongs to one order: where history made us take it for another order's, that is unknown again.
-    Nothing changes where the order is gone, or was accepted before.
+    A message belongs to one order. If history made another order its owner, that order becomes unknown again.
+    Nothing changes if the order is gone or was accepted before.
 
     Raises:
-        StateUnavailable: another order was given the message at the same moment; trying again helps.
+        StateUnavailable: Another order was given the message at the same moment. Trying again helps.
     """
     row = tx.execute(_TO_BE_ACCEPTED, {"which": order_id}).first()
     if row is None or row.message_id is not None:
         return None
-    # Only now, with the row held: before, somebody else could just be putting the message down.
+    # Only with the row locked: before that, another transaction could be recording the message.
     values = {"account": tx.account_id, "message": receipt.message_id}
-    if owner := tx.execute(_ITS_OWNER, values).first():
-        alter(tx, owner.id, state=OrderState.UNKNOWN, message_id=None, fault=_ANOTHERS)
+    if owner := tx.execute(_OWNER, values).first():
+        alter(tx, owner.id, state=OrderState.UNKNOWN, message_id=None, fault=_WAS_ANOTHERS)
     try:
         return accept_unshared(tx, order_id, receipt)
     except MessageTaken:
@@ -84,10 +84,10 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
 
 
 def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
-    """Do the same with one statement, where the message is nobody else's, as it nearly always is.
+    """Record in one statement that 46elks accepted an order, if no other has the message.
 
     Raises:
-        MessageTaken: it is, and nothing was put down.
+        MessageTaken: Another order has it, and nothing was recorded.
     """
     has_failed = receipt.status == "failed"
     values = {
@@ -99,22 +99,22 @@ def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
         "accepted_at": receipt.created_at,
         "cost": receipt.cost.units if receipt.cost else None,
         "parts": receipt.parts,
-        "keeps_text": tx.keeps_texts,
+        "keeps_content": tx.keeps_texts,
         "now": tx.known_now,
     }
     try:
         row = tx.execute(_ACCEPT, values).first()
     except IntegrityError:
         raise MessageTaken from None
-    return parse_order(row) if row else None
+    return parse_order(tx, row) if row else None
 
 
 _TO_BE_ACCEPTED = select(orders.c.message_id).where(orders.c.id == bindparam("which")).with_for_update()
-_ITS_OWNER = select(orders.c.id).where(
+_OWNER = select(orders.c.id).where(
     orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message")
 )
 _FAILED = "46elks took it and said that it failed; it gives no reason."
-_ANOTHERS = "What history showed of it turned out to be another order's."
+_WAS_ANOTHERS = "What history showed of it turned out to be another order's."
 
 _COST: BindParameter[int | None] = bindparam("cost", type_=orders.c.cost.type)
 _ACCEPT = (
@@ -127,10 +127,10 @@ _ACCEPT = (
         accepted_at=bindparam("accepted_at"),
         cost=_COST,
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
-        charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less holds no cap
+        charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less is none
         changed_at=NOW,
         fault=bindparam("fault"),
-        text=case((bindparam("keeps_text", type_=Boolean), orders.c.text)),
+        content=case((bindparam("keeps_content", type_=Boolean), orders.c.content)),
     )
     .returning(*IN_ORDER)
 )

@@ -1,11 +1,11 @@
-"""Numbers by which people and models name what is kept here."""
+"""Codes by which people and models name orders, approvals and tokens."""
 
 import secrets
 
 READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Letters and digits that cannot be taken for each other when read aloud."""
+"""Letters and digits that are not confused with each other, also when read aloud."""
 
 
 def make_code(length: int) -> str:
-    """Make so many of them, by chance."""
+    """Return a random code of `length` unambiguous letters and digits."""
     return "".join(secrets.choice(READABLE) for _ in range(length))

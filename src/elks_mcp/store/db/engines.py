@@ -1,4 +1,4 @@
-"""How connections to SQLite and to PostgreSQL are opened, and what they are told first of all."""
+"""Opening connections to SQLite and PostgreSQL, and their settings."""
 
 import sqlite3
 from pathlib import Path
@@ -13,7 +13,7 @@ from elks_mcp.store.location import StateLocation
 from elks_mcp.store.private_files import close_to_others, make_private_file, make_private_folder
 
 SAFE_WAL = (3, 51, 3)
-"""From here on several processes may share a write-ahead log (sqlite.org/wal.html, "WAL-reset bug")."""
+"""From this version on, processes may share a write-ahead log (sqlite.org/wal.html, "WAL-reset bug")."""
 
 _BUSY_SECONDS = 10
 _POSTGRES_OPTIONS = " ".join(
@@ -31,15 +31,20 @@ _POSTGRES_OPTIONS = " ".join(
 )
 
 
-_ALIVE = {"keepalives_idle": 30, "keepalives_interval": 5, "keepalives_count": 3, "tcp_user_timeout": 15_000}
-"""When a database that says nothing at all is given up: in seconds, and with a question open in ms."""
+_KEEPALIVE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""When a silent database counts as lost: in seconds, and in ms while a query is open."""
 
 
 def open_engine(location: StateLocation) -> Engine:
-    """Make what opens connections to a place's database.
+    """Return the engine that opens connections to a location's database.
 
     Raises:
-        Misconfigured: its address makes no sense, or its driver is not there.
+        Misconfigured: Its URL cannot be read, or its driver is not installed.
     """
     if location.url:
         return _open_postgres(location.url.get_secret_value())
@@ -65,8 +70,14 @@ def _open_postgres(written: str, **more: Any) -> Engine:
             "ELKS_DATABASE_URL cannot be read.", hint="It looks like postgresql://user:password@host/name."
         ) from None
     theirs = url.query.get("options", "")
-    options = " ".join([theirs] if isinstance(theirs, str) else theirs)  # ours last, since the last counts
-    args = {"options": f"{options} {_POSTGRES_OPTIONS}".strip(), "connect_timeout": _BUSY_SECONDS, **_ALIVE}
+    options = " ".join(
+        [theirs] if isinstance(theirs, str) else theirs
+    )  # ours come last, because the last one counts
+    args = {
+        "options": f"{options} {_POSTGRES_OPTIONS}".strip(),
+        "connect_timeout": _BUSY_SECONDS,
+        **_KEEPALIVE,
+    }
     try:
         return create_engine(url, poolclass=NullPool, connect_args=args, **more)
     except ModuleNotFoundError:
@@ -77,11 +88,11 @@ def _open_postgres(written: str, **more: Any) -> Engine:
 
 
 def without_lock(engine: Engine, location: StateLocation) -> Engine:
-    """Let transactions read without a lock.
+    """Return an engine whose transactions read without a lock.
 
-    To PostgreSQL each statement goes on its own: at its level of isolation each sees what is committed by
-    then, and nothing is gained by two more round trips. That has connections of its own, which need not be
-    told each time.
+    On PostgreSQL, each statement is committed on its own. At this level of isolation, each statement sees
+    what is committed by then, so a transaction would only add two round trips. The engine has connections of
+    its own, so that their mode need not be set each time.
     """
     if location.url:
         return _open_postgres(location.url.get_secret_value(), isolation_level="AUTOCOMMIT")
@@ -89,14 +100,14 @@ def without_lock(engine: Engine, location: StateLocation) -> Engine:
 
 
 def make_private(file: Path) -> None:
-    """Make a database that only its owner may read, before anything is in it; close what lies beside it.
+    """Create an empty database file that only its owner may read, and restrict its logs.
 
     Raises:
-        Misconfigured: something there is a link or another user's.
+        Misconfigured: One of the files is a link or belongs to another user.
     """
     make_private_folder(file.parent)
     make_private_file(file)
-    for beside in ("-wal", "-shm", "-journal"):  # SQLite makes them with the rights of the database
+    for beside in ("-wal", "-shm", "-journal"):  # SQLite creates them with the permissions of the database
         close_to_others(Path(f"{file}{beside}"))
 
 
@@ -115,5 +126,5 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    """Begin as what it is: who will write waits for the lock at once, where waiting is possible."""
+    """Start writing transactions with BEGIN IMMEDIATE, to wait for the lock at the start."""
     connection.exec_driver_sql(connection.get_execution_options().get("begin", "BEGIN IMMEDIATE"))

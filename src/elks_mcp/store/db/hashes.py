@@ -1,7 +1,7 @@
-"""Keyed hashes: what remains of a number or a text once it is not needed.
+"""Keyed hashes: what is kept of a number or a text once it is no longer needed.
 
-They are pseudonymous, not anonymous: who has the key can try all phone numbers. The key therefore lies
-beside the database, not in it.
+They are pseudonymous, not anonymous: with the key, all phone numbers can be tried. Therefore the key is
+stored beside the database and not in it.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ SHORTEST_KEY = 32
 
 
 class Hasher:
-    """Makes hashes that only the same key makes again.
+    """Makes hashes that only the same key can make again.
 
     Raises:
-        Misconfigured: the key is shorter than `SHORTEST_KEY` bytes, so it could be guessed.
+        Misconfigured: The key is shorter than `SHORTEST_KEY` bytes, so it could be guessed.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -34,12 +34,12 @@ class Hasher:
         self._key = key
 
     def of(self, kind: str, *values: str) -> str:
-        """Hash values; `kind` keeps hashes of different things apart."""
+        """Return the hash of values, in hexadecimal. `kind` keeps hashes of different things apart."""
         sealed = "".join(f"{len(value)}:{value}" for value in (kind, *values))
         return hmac.new(self._key, sealed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def number(self, e164: str) -> str:
-        """Hash a phone number."""
+        """Return the hash of a phone number."""
         return self.of("number", e164)
 
     def __repr__(self) -> str:
@@ -47,11 +47,11 @@ class Hasher:
 
 
 def find_or_make_key(folder: Path) -> bytes:
-    """Read the key of a state directory, or make one, so that of several processes all get the same.
+    """Return the key of a state directory; create a missing one, the same for all processes.
 
     Raises:
-        Misconfigured: it is too short, a link, or another user's.
-        OSError: it can be neither read nor made.
+        Misconfigured: The key is too short, or its file is a link or belongs to another user.
+        OSError: The key can be neither read nor created.
     """
     if not os.path.lexists(folder / KEY_FILE):
         _make_key(folder / KEY_FILE)
@@ -59,11 +59,11 @@ def find_or_make_key(folder: Path) -> bytes:
 
 
 def read_key(folder: Path) -> bytes:
-    """Read the key of a state directory.
+    """Return the key of a state directory.
 
     Raises:
-        Misconfigured: it is too short, a link, or another user's.
-        OSError: it cannot be read.
+        Misconfigured: The key is too short, or its file is a link or belongs to another user.
+        OSError: The key cannot be read.
     """
     key = read_private_file(folder / KEY_FILE).strip()
     if len(key) < SHORTEST_KEY:
@@ -77,16 +77,16 @@ def read_key(folder: Path) -> bytes:
 
 
 def _make_key(path: Path) -> None:
-    """Write a key under a name of its own, then give it the name that only one can have."""
-    draft = path.with_name(f"{KEY_FILE}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """Write a key to a temporary file, then link it to its name: only one process can."""
+    temporary = path.with_name(f"{KEY_FILE}.{secrets.token_hex(8)}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(secrets.token_hex(SHORTEST_KEY).encode())
         file.flush()
         os.fsync(file.fileno())
     try:
-        os.link(draft, path)
+        os.link(temporary, path)
     except FileExistsError:
-        pass  # another process was first; its key is everybody's
+        pass  # another process was first, and all use its key
     finally:
-        draft.unlink()
+        temporary.unlink()

@@ -1,4 +1,4 @@
-"""Making the tables, and bringing older ones up to date; Alembic is loaded only for the latter."""
+"""Creating the tables, or migrating older ones. Alembic is loaded only for migrations."""
 
 from pathlib import Path
 
@@ -7,20 +7,20 @@ from sqlalchemy import Connection, inspect, text
 from elks_mcp.errors import Misconfigured
 from elks_mcp.store.db.schema import metadata
 
-HEAD = "0010"
-"""The newest migration; a test sees that it is."""
+HEAD = "0011"
+"""The newest migration. A test checks that."""
 
 _LOCK = 46_046
-"""Any number, the same for all: who migrates a PostgreSQL holds it."""
+"""The number of the advisory lock that a process holds while it migrates a PostgreSQL."""
 
 
 def migrate(connection: Connection) -> None:
-    """Make the tables, or run the migrations that are missing, within the open transaction.
+    """Create the tables, or run the missing migrations, within the open transaction.
 
-    Of several processes, one does.
+    If several processes start at once, one of them migrates and the others wait.
 
     Raises:
-        Misconfigured: a newer version of this program made the tables.
+        Misconfigured: A newer version of elks-mcp created the tables.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -39,19 +39,19 @@ def _version(connection: Connection) -> str | None:
 
 
 def _create(connection: Connection) -> None:
-    """Make what all migrations together make; a test compares the two."""
+    """Create the tables as all migrations together do. A test compares the two."""
     metadata.create_all(connection)
     connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
     connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
 
 
 def upgrade(connection: Connection, to: str = HEAD) -> None:
-    """Run the migrations that are missing.
+    """Run the missing migrations, up to and including `to`.
 
     Raises:
-        Misconfigured: a newer version of this program made the tables.
+        Misconfigured: A newer version of elks-mcp created the tables.
     """
-    from alembic import command  # noqa: PLC0415  (a quarter of a second, wanted once in the life of a database)
+    from alembic import command  # noqa: PLC0415  (takes 250 ms, and is needed once per database)
     from alembic.config import Config  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Waking those who wait for something to change: here, and in other processes on the same PostgreSQL."""
+"""Notifying waiters of changes: in this process, and in others on the same PostgreSQL."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -10,37 +10,40 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 CHANNEL = "elks_mcp"
-"""On which a transaction says that something came in, or was delivered; with the account's number."""
+"""The channel on which a transaction announces received or delivered texts, with the account's id."""
 
 _PATIENCE = 0.5
-"""Seconds after which the ear looks up, at the latest: so long stopping may take."""
+"""Seconds for one wait: stopping takes that long at most."""
 
 _AGAIN = 1.0
-"""Seconds between two attempts to hear again."""
+"""Seconds between two attempts to connect."""
 
 _WITHIN, _ALIVE = 5, 30
-"""Seconds for connecting, and after which a silent peer is asked whether it is there."""
+"""Seconds for connecting, and until a silent peer is probed."""
 
 
 class Notifier:
-    """Rings when something changed. Who waits takes `next_event` first, then looks, then waits for it."""
+    """Notifies waiters of changes.
+
+    A waiter takes `next_event` first, then checks, then waits for the event.
+    """
 
     def __init__(self) -> None:
         self.next_event = anyio.Event()
         self.receives_from_others = False
-        """Whether it rings as well when another process changes something."""
+        """Whether waiters are also notified of changes by other processes."""
 
     def notify(self) -> None:
-        """Wake everybody."""
-        rung, self.next_event = self.next_event, anyio.Event()
-        rung.set()
+        """Notify all waiters."""
+        event, self.next_event = self.next_event, anyio.Event()
+        event.set()
 
 
 async def listen_for_notifications(notifier: Notifier, url: str, account_id: int) -> None:
-    """Ring the bell whenever another process announces a change, for ever; a lost connection is made anew."""
-    from psycopg import Error  # noqa: PLC0415  (only where there is a PostgreSQL)
+    """Notify waiters whenever another process announces a change. Reconnect forever if need be."""
+    from psycopg import Error  # noqa: PLC0415  (only needed with PostgreSQL)
 
-    thread = anyio.CapacityLimiter(1)  # of its own, since it is always in use
+    thread = anyio.CapacityLimiter(1)  # a limiter of its own, because it is always in use
     while True:
         with suppress(Error, OSError):
             await _listen(notifier, url, str(account_id), thread)
@@ -52,7 +55,7 @@ async def _listen(notifier: Notifier, url: str, account: str, thread: anyio.Capa
     connection = await anyio.to_thread.run_sync(_connect, url, limiter=thread)
     try:
         notifier.receives_from_others = True
-        notifier.notify()  # whatever was announced before nobody heard
+        notifier.notify()  # announcements before this moment were missed
         while True:
             if await anyio.to_thread.run_sync(_receive, connection, account, limiter=thread):
                 notifier.notify()
@@ -77,6 +80,6 @@ def _connect(url: str) -> "Connection":
 
 
 def _receive(connection: "Connection", account: str) -> bool:
-    """Wait a moment; tell whether something was announced for the account."""
-    heard = connection.notifies(timeout=_PATIENCE, stop_after=1)
-    return any(each.payload == account for each in heard)
+    """Wait at most `_PATIENCE` seconds; return whether a change of the account was announced."""
+    received = connection.notifies(timeout=_PATIENCE, stop_after=1)
+    return any(each.payload == account for each in received)

@@ -1,4 +1,4 @@
-"""A quick look at a SQLite file with the standard library, so that nobody loads more for nothing."""
+"""A quick look at a SQLite file, which avoids loading SQLAlchemy for nothing."""
 
 import os
 from pathlib import Path
@@ -10,18 +10,18 @@ _WORK = """
 SELECT EXISTS (
   SELECT 1 FROM orders
   WHERE orders.account_id = ?
-  AND (orders.state IN ('waiting', 'queued', 'sending', 'in doubt') OR orders.text IS NOT NULL)
+  AND (orders.state IN ('waiting', 'queued', 'sending', 'in doubt') OR orders.content IS NOT NULL)
 )
 """
 
 
 def has_work(file: Path, account: AccountKey) -> bool:
-    """Tell whether a file holds orders of this account that somebody must see to, or texts kept for a while.
+    """Return whether a file holds unfinished orders, or content, of this account.
 
-    What a killed process left half written is undone by opening the file. One that cannot be read, or
-    has other tables, is for those to judge who really open it.
+    Opening the file undoes what a killed process left half-written. A file that cannot be read, or that has
+    other tables, counts as having work: opening the store will then say what is wrong.
     """
-    import sqlite3  # noqa: PLC0415  (not wanted until a second after the start)
+    import sqlite3  # noqa: PLC0415  (not needed in the first second after the start)
 
     try:
         if not os.path.lexists(file):
@@ -30,7 +30,7 @@ def has_work(file: Path, account: AccountKey) -> bool:
         try:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             rows = connection.execute(_ACCOUNTS).fetchall()
-            # Compared here: an older version may have written the same account in another way.
+            # Compared here, because an older version may have stored the same account in another form.
             ours = [number for number, url, username in rows if AccountKey(url, username) == account]
             return any(connection.execute(_WORK, (number,)).fetchone()[0] for number in ours)
         finally:

@@ -1,4 +1,4 @@
-"""Rows made of orders, and orders of rows."""
+"""Converting orders to rows, and rows to orders."""
 
 import json
 from collections.abc import Iterable
@@ -7,31 +7,31 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from elks_mcp.domain.models import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
+from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.opt_outs import asks_for_answer
+from elks_mcp.domain.orders import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
+from elks_mcp.domain.payloads import Payload
 from elks_mcp.domain.phone import Number, Sender, SenderId, written
-from elks_mcp.domain.text import Encoding
+from elks_mcp.errors import StateUnavailable
+from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
-from elks_mcp.store.db.transactions import Tx
 
 
 def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
-    """Make the part of a new row that comes from the quote."""
+    """Return the columns of a new row that come from the quote."""
     draft = quote.draft
     return {
         "account_id": tx.account_id,
         "recipient": draft.to.e164,
         "sender": written(draft.sender),
-        "text": draft.text,
-        "flash": draft.flash,
+        **write_payload(draft.payload),
         "parts": quote.parts,
-        "encoding": quote.size.encoding,
         "price": quote.estimate.price.units,
         "currency": quote.estimate.price.currency,
         "findings": write_findings(quote.findings),
         "recipient_hash": tx.hasher.number(draft.to.e164),
-        "text_hash": tx.hasher.of("text", draft.text),
+        "text_hash": identity_hash(tx, draft.payload),
         "fingerprint": fingerprint(tx, draft),
         "key_hash": key_hash(tx, draft),
         "attempts": 0,
@@ -47,10 +47,10 @@ IN_ORDER = (
     orders.c.state,
     orders.c.recipient,
     orders.c.sender,
-    orders.c.text,
-    orders.c.flash,
+    orders.c.kind,
+    orders.c.content,
+    orders.c.details,
     orders.c.parts,
-    orders.c.encoding,
     orders.c.price,
     orders.c.currency,
     orders.c.findings,
@@ -67,21 +67,19 @@ IN_ORDER = (
     orders.c.fault,
     orders.c.caller,
 )
-"""What `parse_order` reads; each column that is fetched costs time."""
+"""The columns that `parse_order` reads. Each column that is fetched costs time."""
 
 
-def parse_order(row: Row[Any] | SimpleNamespace) -> Order:
-    """Read an order."""
+def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
+    """Return the order of a row. Its payload is a plain `Payload` if its kind is unknown."""
     is_put_off = row.state == OrderState.QUEUED and row.fault
     return Order(
         id=row.id,
         state=OrderState(row.state),
         to=Number(row.recipient) if row.recipient else None,
         sender=parse_sender(row.sender),
-        text=row.text,
-        flash=row.flash,
+        payload=parse_payload(tx, row) if row.kind in tx.kinds else Payload(kind=row.kind),
         parts=row.parts,
-        encoding=Encoding(row.encoding),
         price=Money(row.price, row.currency),
         findings=parse_findings(row.findings),
         approver=Approver(row.approver),
@@ -97,42 +95,80 @@ def parse_order(row: Row[Any] | SimpleNamespace) -> Order:
 
 
 def write_findings(findings: Iterable[Finding]) -> str:
-    """Write what the guards found."""
+    """Return the guards' findings as JSON."""
     return json.dumps([finding.model_dump(mode="json") for finding in findings])
 
 
 def parse_findings(written: str) -> tuple[Finding, ...]:
-    """Read what the guards found."""
+    """Return the guards' findings from JSON."""
     return tuple(Finding.model_validate(each) for each in json.loads(written))
 
 
 def without_quotes(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Leave out strangers' words, which are stored only while a person is asked about them."""
+    """Return findings without quotations, which are stored only while a person is asked."""
     return tuple(finding.model_copy(update={"quote": ""}) for finding in findings)
 
 
-def parse_draft(row: Row[Any]) -> Draft:
-    """Read the draft of an order whose text is still there."""
-    return Draft(to=Number(row.recipient), text=row.text, sender=parse_sender(row.sender), flash=row.flash)
+def parse_draft(tx: Tx, row: Row[Any]) -> Draft:
+    """Return the draft of an order whose content was not erased.
+
+    Raises:
+        StateUnavailable: A newer version placed the order, and this one does not know its kind.
+    """
+    if row.kind not in tx.kinds:
+        raise StateUnavailable(
+            f"The order {row.id} is of the kind {row.kind!r}, which this version does not know.",
+            hint="Update elks-mcp.",
+        )
+    payload = parse_payload(tx, row)
+    return Draft(to=Number(row.recipient), payload=payload, sender=parse_sender(row.sender))
+
+
+def write_payload(payload: Payload) -> dict[str, Any]:
+    """Return a payload's columns: its kind, what is erased once settled, and what stays."""
+    return {
+        "kind": payload.kind,
+        "content": payload.model_dump_json(include=set(payload.PRIVATE)),
+        "details": payload.model_dump_json(exclude={"kind", *payload.PRIVATE}),
+    }
+
+
+def parse_payload(tx: Tx, row: Row[Any] | SimpleNamespace) -> Payload:
+    """Return the payload of a row of a known kind. Erased fields are None."""
+    kind = tx.kinds[row.kind].payload
+    content = json.loads(row.content) if row.content else {}
+    return kind.model_validate(dict.fromkeys(kind.PRIVATE) | json.loads(row.details) | content)
 
 
 def parse_price(row: Row[Any]) -> Money:
-    """Read what an order costs, by the price it was approved at."""
+    """Return the price at which an order was approved."""
     return Money(row.price, row.currency)
 
 
 def parse_sender(written: str) -> Sender:
-    """Read a sender as rows hold it."""
+    """Return the sender that a row holds."""
     return Number(written) if written.startswith("+") else SenderId(written)
 
 
 def fingerprint(tx: Tx, draft: Draft) -> str:
-    """Hash what makes two texts the same one."""
-    return tx.hasher.of("message", written(draft.sender), draft.to.e164, draft.text, *_whose(draft))
+    """Hash what makes a draft a repeat: kind, sender, recipient, payload and caller."""
+    kind = _hash_name(draft.payload, "message")
+    identity = draft.payload.identity
+    return tx.hasher.of(kind, written(draft.sender), draft.to.e164, identity, *_whose(draft))
+
+
+def identity_hash(tx: Tx, payload: Payload) -> str:
+    """Hash what makes two payloads the same one."""
+    return tx.hasher.of(_hash_name(payload, "text"), payload.identity)
+
+
+def _hash_name(payload: Payload, name: str) -> str:
+    """Keep the hashes of kinds apart. Those of SMS are older than kinds and must not change."""
+    return name if payload.kind == SMS else f"{payload.kind} {name}"
 
 
 def key_hash(tx: Tx, draft: Draft) -> str | None:
-    """Hash an idempotency key; people put names and numbers into them."""
+    """Hash an idempotency key, because it may hold names and numbers. None if there is no key."""
     return tx.hasher.of("key", draft.idempotency_key, *_whose(draft)) if draft.idempotency_key else None
 
 

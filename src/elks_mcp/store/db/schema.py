@@ -1,4 +1,4 @@
-"""The tables. What is written here and what the migrations make is the same; a test compares them."""
+"""The tables. A test checks that the migrations create the same ones."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -34,22 +34,22 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 class Moment(TypeDecorator[datetime]):
-    """A moment in UTC, as microseconds since 1970: the same, and in the same order, on every database."""
+    """A time in UTC, stored as microseconds since 1970: the same on every database."""
 
     impl = BigInteger
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Count the microseconds."""
+        """Convert a time to microseconds."""
         return None if value is None else (value - _EPOCH) // _MICROSECOND
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Make a moment of them."""
+        """Convert microseconds to a time."""
         return None if value is None else _EPOCH + value * _MICROSECOND
 
 
 class _DatabaseTime(FunctionElement[datetime]):
-    """The time when a statement began, by PostgreSQL's clock; SQLite has none."""
+    """The time at which a statement began, by PostgreSQL's clock; NULL on SQLite."""
 
     type = Moment()
     inherit_cache = True
@@ -66,11 +66,11 @@ def _by_its_clock(_element: _DatabaseTime, _compiler: SQLCompiler, **_: Any) -> 
 
 
 NOW: ColumnElement[datetime] = func.coalesce(bindparam("now", type_=Moment), _DatabaseTime(), type_=Moment)
-"""The time of the transaction, given as `now` where it is known; else the database tells it, unasked."""
+"""The transaction's time: the parameter `now` if it is given, otherwise the database's own clock."""
 
 
 def ago(time: timedelta) -> ColumnElement[int]:
-    """Say when it was so long ago."""
+    """Build the expression for a time that long before `NOW`, in microseconds."""
     return type_coerce(NOW, BigInteger) - time // _MICROSECOND
 
 
@@ -89,7 +89,7 @@ state = Table(
     Column("name", String(40), primary_key=True),
     Column("value", Text, nullable=False),
 )
-"""Facts about the database itself: which secret key its hashes were made with."""
+"""Facts about the database itself: with which secret key its hashes were made."""
 
 accounts = Table(
     "accounts",
@@ -106,10 +106,11 @@ accounts = Table(
     Column("unread_at", Moment),
     UniqueConstraint("base_url", "username"),
 )
-"""Whose rows they are; and what all who send for that account share: pace, pause, how far was heard.
+"""The accounts that rows belong to, and what all processes share that send for an account.
 
-`heard_until` is 46elks' time, `looked_at` ours: when somebody last read on from there. `unread_at` is ours,
-too: when a row of history was last read that may be a STOP, and of which nobody can tell.
+That is the pace (`next_send_at`), a pause, and how far history was read: until `heard_until` by 46elks'
+clock, at the time `looked_at` by the database's clock. `unread_at` is when history last held a row that
+cannot be read and may be a STOP. `last_arrival` is the latest position in `arrivals`.
 """
 
 orders = Table(
@@ -120,10 +121,10 @@ orders = Table(
     Column("state", String(10), nullable=False),
     Column("recipient", Text),
     Column("sender", Text, nullable=False),
-    Column("text", Text),
-    Column("flash", Boolean, nullable=False),
+    Column("kind", String(10), nullable=False, server_default="sms"),
+    Column("content", Text),
+    Column("details", Text, nullable=False, server_default="{}"),
     Column("parts", Integer, nullable=False),
-    Column("encoding", String(8), nullable=False),
     Column("price", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
     Column("findings", Text, nullable=False),
@@ -158,15 +159,18 @@ orders = Table(
     Index("ix_orders_to", "recipient_hash", "account_id", "charged_at"),
     Index("ix_orders_charged", "charged_at", "account_id", "charge"),
 )
-"""The outbox. `text` is there while it may still be needed to send; the hashes stay.
+"""The outbox.
 
-`due_at` is when somebody must look at it again: a waiting order expires then, a queued one has its turn,
+`kind` says which class of `domain/payloads.py` the order carries. `content` is the part of its payload that
+may only be kept as long as it is needed for sending, as JSON. `details` is the part that stays, as JSON.
+The hashes stay too: `text_hash` is that of what the payload says, `fingerprint` that of the whole message.
+`due_at` is when the order has to be looked at again: a waiting order expires then, a queued one may go out,
 the lease of one that is being sent ends, and for one in doubt history is read.
-`charge` is what it holds of the budget: its price, then what it really cost, and 0 once it was not sent.
-`asks` is whether the text asks for an answer; it outlives the text.
+`charge` is its share of the budget: the price, then the real cost, and 0 if it was not sent.
+`asks` says whether the message asks for an answer. It is kept after the content was erased.
 
-No index begins with the account: as long as PostgreSQL has not counted the rows of a young table, any index
-that fits a little is as good to it as any other, and it would go through all that the account has.
+No index begins with the account. Until PostgreSQL has statistics about a young table, it takes any index that
+fits a little for as good as any other, and would read all rows of the account.
 """
 
 
@@ -183,10 +187,10 @@ contacts = Table(
     Column("maybe_at", Moment),
     Column("maybe_message_id", String(100)),
 )
-"""Who was ever written to or heard from, by keyed hash.
+"""The numbers that a text was ever sent to or received from, by keyed hash.
 
-`asked_at` is when the account last asked the number something, as far as history shows it. `maybe_at` and
-`maybe_message_id` are those of the latest text from the number, if that is likely an opt-out.
+`asked_at` is when the account last asked the number something, as far as history shows. `maybe_at` and
+`maybe_message_id` belong to the latest text from the number, if that is likely to be an opt-out.
 """
 
 opt_outs = Table(
@@ -201,10 +205,10 @@ opt_outs = Table(
     Column("reason", Text, nullable=False),
     Column("masked", String(20), nullable=False),
 )
-"""Who opted out, or in again after that, by keyed hash; for all accounts of the state.
+"""The numbers that opted out, or opted in again after that, by keyed hash; for all accounts of the database.
 
-`at` is when that was written or recorded: the later word wins, so words can be read twice and in any order.
-`source` is "text" or "person"; `account_id` and `message_id` name the text, which is not stored.
+`at` is when that was written or recorded. The latest one wins, so texts can be read twice and in any order.
+`source` is "text" or "person". `account_id` and `message_id` identify the text, which is not stored.
 """
 
 arrivals = Table(
@@ -220,11 +224,11 @@ arrivals = Table(
     Index("uq_arrivals_message", "message_id", "account_id", unique=True),
     Index("ix_arrivals_from", "sender_hash", "account_id", "position"),
 )
-"""Which texts came in, in the order in which we heard of them; what they say stays with 46elks.
+"""The texts that were received, in the order in which they were recorded. Their words are not stored.
 
-`position` counts without a gap that could fill later: who has seen one has seen all before it.
-The sender of a text can be a name, which anybody can take; then it has no hash.
-A `self_caused` text may be the echo of one the account sent itself: it is nobody's answer.
+`position` counts up without gaps, so a client that has seen one position has seen all before it.
+A sender that is a name has no hash, because anyone can take any name.
+A `self_caused` text may be the echo of one that the account sent. It does not count as an answer.
 """
 
 
@@ -236,7 +240,7 @@ parked = Table(
     Column("status", String(20), nullable=False),
     Column("parked_at", Moment, nullable=False),
 )
-"""Delivery reports about messages that are no order's yet: 46elks may tell of one before it answers us."""
+"""Delivery reports about messages of no known order: a report can arrive before 46elks answers the POST."""
 
 
 shown = Table(
@@ -248,9 +252,9 @@ shown = Table(
     Column("shown_at", Moment, nullable=False),
     Column("created_at", Moment, nullable=False, server_default="0"),
 )
-"""Whose words a caller's model was shown last, when, and when the oldest of them was written.
+"""The senders whose texts a caller's model was shown: when last, and when the oldest was written.
 
-A name is hashed like a number.
+A sender that is a name is hashed like a number.
 """
 
 
@@ -267,13 +271,13 @@ tokens = Table(
     Column("agent", String(64), nullable=False, server_default=""),
     Index("ix_tokens_account_id", "account_id"),
 )
-"""Who may call over HTTP, and what for. A token itself is told once and kept nowhere.
+"""The tokens of callers over HTTP, and their scopes. The token itself is shown once and not stored.
 
-Rows stay when tokens are revoked: what was closed once is not open to everybody again.
-An empty `agent` means that of the same name: older versions know no agents.
+The rows of revoked tokens stay: a server that once required a token must not become open to everyone.
+An empty `agent` stands for the agent named like the token, because older versions do not know agents.
 """
 
 
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """Say that a column has one of these values, which never change; IN would be written anew each time."""
+    """Build the condition that a column has one of these fixed values, without a costly IN."""
     return or_(*(column == value for value in sorted(values)))

@@ -1,4 +1,4 @@
-"""How Alembic runs: over the connection it is given, inside the transaction that is open there."""
+"""Alembic's environment: it runs inside the open transaction of a given connection."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Orders, accounts, contacts.
+"""Orders, accounts and contacts.
 
 Revision ID: 0001
 Revises:
@@ -12,7 +12,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the first tables."""
+    """Create the first tables."""
     op.create_table(
         "accounts",
         sa.Column("id", sa.Integer(), nullable=False),

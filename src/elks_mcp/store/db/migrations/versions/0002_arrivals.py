@@ -1,4 +1,4 @@
-"""Texts that came in.
+"""Received texts.
 
 Revision ID: 0002
 Revises: 0001
@@ -12,7 +12,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the table of arrivals, and say how far each account is with it."""
+    """Create the table of received texts, and the columns that say how far each account has read."""
     op.add_column("accounts", sa.Column("looked_at", sa.BigInteger(), nullable=True))
     op.add_column("accounts", sa.Column("last_arrival", sa.BigInteger(), nullable=True))
     op.create_table(

@@ -1,4 +1,4 @@
-"""Delivery reports that came too early.
+"""Delivery reports that arrive before their message is known.
 
 Revision ID: 0003
 Revises: 0002
@@ -12,7 +12,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the table they wait in."""
+    """Create the table of parked reports."""
     op.create_table(
         "parked",
         sa.Column("account_id", sa.Integer(), nullable=False),

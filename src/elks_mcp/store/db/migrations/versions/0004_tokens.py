@@ -1,4 +1,4 @@
-"""Who calls over HTTP.
+"""Tokens of callers over HTTP.
 
 Revision ID: 0004
 Revises: 0003
@@ -12,7 +12,7 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Make the table of tokens, and note with each order whose it is."""
+    """Create the table of tokens, and add the caller to each order."""
     op.create_table(
         "tokens",
         sa.Column("id", sa.String(length=8), nullable=False),

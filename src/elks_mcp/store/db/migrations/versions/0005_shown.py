@@ -1,4 +1,4 @@
-"""Whose words were shown.
+"""Senders whose texts were shown to a model.
 
 Revision ID: 0005
 Revises: 0004
@@ -12,7 +12,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table of shown texts."""
     op.create_table(
         "shown",
         sa.Column("account_id", sa.Integer(), nullable=False),

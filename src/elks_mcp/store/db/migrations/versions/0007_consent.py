@@ -1,4 +1,4 @@
-"""Opt-outs of all accounts in one table, and which texts asked something.
+"""Opt-outs of all accounts in one table, and which texts ask a question.
 
 Revision ID: 0007
 Revises: 0006
@@ -21,11 +21,11 @@ _LATEST_WORDS = """
     ) AS words
     WHERE place = 1
 """
-"""Of several accounts' words the later one counts; of two at once, the opt-out."""
+"""The latest opt-out or opt-in of several accounts counts; of two at the same time, the opt-out."""
 
 
 def upgrade() -> None:
-    """Make the table, move the opt-outs there, and note which texts that are still there ask something."""
+    """Create the table, move the opt-outs there, and mark the stored texts that ask a question."""
     op.create_table(
         "opt_outs",
         sa.Column("number_hash", sa.String(length=64), nullable=False),

@@ -1,4 +1,4 @@
-"""When a row of history could not be read that may be a STOP.
+"""When history last held a row that cannot be read and may be a STOP.
 
 Revision ID: 0008
 Revises: 0007
@@ -12,5 +12,5 @@ down_revision = "0007"
 
 
 def upgrade() -> None:
-    """Add the column."""
+    """Add the column `unread_at`."""
     op.add_column("accounts", sa.Column("unread_at", sa.BigInteger()))

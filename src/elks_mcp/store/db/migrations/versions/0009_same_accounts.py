@@ -1,10 +1,10 @@
-"""Accounts whose address and username mean the same are one.
+"""Merge accounts whose address and username mean the same.
 
 Revision ID: 0009
 Revises: 0008
 
-What the accounts hold is merged by the names of columns, so that tables may gain columns and others may be
-added before this step. Nothing is lost but doubles: an order, or what is charged for it, never is.
+Rows are merged by the names of their columns, so that other steps may add columns and tables before this
+one. Only duplicates are dropped, never an order or its charge.
 """
 
 from collections import defaultdict
@@ -27,7 +27,7 @@ _LAST_WORDS = {"delivered": 2, "failed": 1}
 
 
 def upgrade() -> None:
-    """Merge accounts that are the same, and write each in its normal form."""
+    """Merge accounts that are the same, and store each in its normal form."""
     tables = _read_tables()
     accounts, groups = tables["accounts"], defaultdict(list)
     for row in _all(sa.select(accounts).order_by(accounts.c.id)):
@@ -49,7 +49,9 @@ def upgrade() -> None:
 
 def _read_tables() -> Mapping[str, sa.Table]:
     found = sa.MetaData()
-    found.reflect(op.get_bind(), only=lambda name, _: name in metadata.tables)  # others may live there too
+    found.reflect(
+        op.get_bind(), only=lambda name, _: name in metadata.tables
+    )  # the database may hold other tables too
     return found.tables
 
 
@@ -63,9 +65,10 @@ def _insert(table: sa.Table, rows: Sequence[Values]) -> None:
 
 
 def _merge_standing(rows: Sequence[Values]) -> Values:
-    """Merge pace, pauses, and how far history was read, each to its careful side.
+    """Merge pace, pauses, and how far history was read, each to the safe side.
 
-    History is read again from where the account that lags is; a pause that needs a look at 46elks goes on.
+    History is read again from where the account that is behind stopped. A pause that needs a free request to
+    end is kept.
     """
     paused = [row for row in rows if row["pause_reason"] is not None]
     paused.sort(key=lambda row: (row["pause_reason"] not in _END_BY_THEMSELVES, row["paused_until"] or 0))
@@ -84,8 +87,8 @@ def _merge_standing(rows: Sequence[Values]) -> Values:
 def _merge_arrivals(table: sa.Table, accounts: Sequence[Values], kept: int) -> int | None:
     """Merge received texts, each once; return the last position.
 
-    A client holds a position, which says that it has seen all up to there. So no text gets a lower position
-    than it had, and one that an account did not know of comes behind all that the account knew.
+    A client holds a position, which means that it has seen everything up to there. So no text gets a lower
+    position than it had, and a text that an account did not know comes after all that the account knew.
     """
     last = {row["id"]: row["last_arrival"] or 0 for row in accounts}
     texts: dict[str, dict[int, Values]] = defaultdict(dict)
@@ -110,10 +113,10 @@ def _first_seen(known: Mapping[int, Values]) -> tuple[int, str]:
 
 
 def _merge_orders(table: sa.Table, kept: int, doubles: Sequence[int]) -> None:
-    """Merge orders. Of two with one key, or one message, only one can have it; both stay, with their charges.
+    """Merge orders. Of two with the same key or message, only one keeps it. Both stay.
 
-    The key goes to one that was or may be sent, else to the first. The message goes to the first that was
-    attempted; that the other was sent is then unknown, as it is whenever a message turns out to be another's.
+    The key goes to one that was or may be sent, otherwise to the first. The message goes to the first that
+    was attempted. The other one becomes unknown, as whenever a message turns out to be another order's.
     """
     ours = table.c.account_id.in_([kept, *doubles])
     facts = (table.c.id, table.c.state, table.c.key_hash, table.c.message_id)
@@ -160,7 +163,7 @@ def _merge_rows(
 
 
 def _merge_times(one: Values, other: Values) -> Values:
-    """Merge two rows: of first times the earlier, of latest times the later; words go with their times."""
+    """Merge two rows: the earlier of first times, the later of latest times, and what belongs to them."""
     merged = {**one}
     for column, value in other.items():
         if column.startswith("first_") or column == "created_at":
@@ -174,13 +177,13 @@ def _merge_times(one: Values, other: Values) -> Values:
 
 
 def _merge_parked(one: Values, other: Values) -> Values:
-    """Merge two reports about one message: the last word stays, and waits as long as the later one."""
+    """Merge two reports about one message: the more final one stays, as long as the later one would."""
     said = max(one["status"], other["status"], key=lambda status: _LAST_WORDS.get(status, 0))
     return one | {"status": said, "parked_at": max(one["parked_at"], other["parked_at"])}
 
 
 def _move_the_rest(tables: Mapping[str, sa.Table], kept: int, doubles: Sequence[int]) -> None:
-    """Let the rows of all other tables be the kept account's: tokens, and what was added since."""
+    """Give the rows of all other tables to the account that is kept: tokens, and later tables."""
     for table in tables.values():
         if "account_id" in table.c:
             column = table.c.account_id

@@ -1,4 +1,4 @@
-"""Which agent a token is for, so that several tokens can be one caller.
+"""The agent that a token is for, so that several tokens can be one caller.
 
 Revision ID: 0010
 Revises: 0009
@@ -12,5 +12,5 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Add the column. It is empty for tokens of older versions: their agent is their name."""
+    """Add the column. It is empty for tokens of older versions, whose agent is their name."""
     op.add_column("tokens", sa.Column("agent", sa.String(length=64), server_default="", nullable=False))

@@ -1,0 +1,85 @@
+"""Payloads: the content of an order for its recipient, one class for each kind.
+
+A new kind is a subclass of `Payload` here, an entry in `KINDS` (`domain/kinds.py`) and one in `ENDPOINTS`
+(`elks/endpoints.py`). It needs no column in the database.
+"""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from elks_mcp.domain.models import Frozen
+from elks_mcp.domain.text import Encoding, Size, measure
+
+
+class Payload(Frozen):
+    """The content of an order for its recipient. `kind` says which subclass it is.
+
+    An instance of this class itself stands for an order of a kind that this version does not know: a newer
+    version that shares the database placed it.
+    """
+
+    PRIVATE: ClassVar[frozenset[str]] = frozenset({"text"})
+    """The fields that are erased once the order is settled. Each of them can be None."""
+
+    kind: str
+    text: Annotated[str | None, Field(repr=False)] = None
+    """The words that the recipient reads or hears. None if they were erased, or if there are none."""
+
+    @property
+    def parts(self) -> int:
+        """How many units the order is billed as, by our own count."""
+        return 1
+
+    @property
+    def identity(self) -> str:
+        """The part that is equal in two orders of this kind that repeat each other."""
+        return self.model_dump_json(exclude={"kind"})
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return what the caller chose apart from `identity`, by the names of the tool's parameters."""
+        return {}
+
+
+class Sms(Payload):
+    """A text message."""
+
+    kind: Literal["sms"] = "sms"
+    text: Annotated[str | None, Field(repr=False)]
+    flash: bool = False
+    """Whether the phone shows the text immediately and does not store it."""
+
+    encoding: Encoding = Field(default_factory=lambda known: measure(known.get("text") or "").encoding)
+    """How the text is encoded. It is known after the text was erased, too."""
+
+    @property
+    def size(self) -> Size:
+        """The encoding, length and parts of the text, as 46elks counts them."""
+        return measure(self.text or "")
+
+    @property
+    def parts(self) -> int:
+        """How many parts the text is billed as, by our own count."""
+        return self.size.parts
+
+    @property
+    def identity(self) -> str:
+        """The text: the same text, once as a flash message and once not, is a repeat."""
+        return self.text or ""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return whether it is a flash message."""
+        return {"flashsms": self.flash}
+
+
+def require_sms(payload: Payload) -> Sms:
+    """Return a payload that must be an SMS.
+
+    Raises:
+        TypeError: It is of another kind.
+    """
+    if not isinstance(payload, Sms):
+        raise TypeError(f"The payload is of the kind {payload.kind}, not an SMS.")
+    return payload

@@ -1,0 +1,59 @@
+"""Orders that wait for a person: how long, how many, and by which code they are approved."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Row, exists, func, select
+
+from elks_mcp.domain.orders import OrderState
+from elks_mcp.errors import Refused
+from elks_mcp.store.db.changes import close
+from elks_mcp.store.db.codes import make_code
+from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.schema import orders
+
+KEPT_WAITING_FOR_YES = timedelta(minutes=30)
+"""How long an order waits for a person. Its price stays valid that long."""
+
+KEPT_WAITING_TO_GO = timedelta(hours=1)
+"""How long an order that a person approved waits for a server to send it."""
+
+MOST_WAITING = 20
+"""How many orders of one caller may wait for a person: about what one can read before they expire."""
+
+
+def expire_waiting(tx: Tx) -> None:
+    """End the orders that waited too long for a person or, once approved, for a server."""
+    overdue = select(orders).filter_by(account_id=tx.account_id, state=OrderState.WAITING)
+    for row in tx.all(overdue.where(orders.c.due_at <= tx.now)):
+        expire(tx, row)
+
+
+def expire(tx: Tx, row: Row[Any]) -> None:
+    """End one order that waited too long."""
+    why = "No server ran to send it" if row.approved_at else "Nobody agreed"
+    close(tx, row, OrderState.EXPIRED, f"{why} in time.")
+
+
+def check_room(tx: Tx, caller: str) -> None:
+    """Check that one more order of a caller may wait for a person.
+
+    Raises:
+        Refused: `MOST_WAITING` orders of the caller wait already.
+    """
+    theirs = select(func.count()).select_from(orders).filter_by(account_id=tx.account_id, caller=caller)
+    waiting = theirs.where(orders.c.state == OrderState.WAITING, orders.c.due_at > tx.now)
+    if tx.execute(waiting).scalar_one() >= MOST_WAITING:
+        raise Refused(
+            f"{MOST_WAITING} texts of this caller wait for a person, and no more may.",
+            hint="A person lists them with `elks-mcp pending`. Each one that is approved or cancelled makes "
+            "room; one that nobody approves expires after 30 minutes.",
+        )
+
+
+def new_approval_code(tx: Tx) -> str:
+    """Return a code that a person can type, and that no other order here ever had."""
+    while True:
+        code = f"A-{make_code(4)}"
+        if not (tx.all(select(exists().where(orders.c.approval == code))))[0][0]:
+            return code

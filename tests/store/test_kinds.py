@@ -1,0 +1,296 @@
+"""A second kind of order, which exists only here, goes all the way; what older versions stored is an SMS."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import anyio.to_thread
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import MetaData, insert
+
+from elks_mcp.domain.doubts import judge
+from elks_mcp.domain.kinds import KINDS, Kind
+from elks_mcp.domain.models import Direction
+from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Order, OrderState
+from elks_mcp.domain.payloads import Payload, Sms
+from elks_mcp.domain.taint import TaintLog
+from elks_mcp.domain.text import Encoding
+from elks_mcp.elks import wire
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.elks.dispatch import Dispatcher
+from elks_mcp.elks.endpoints import ENDPOINTS, Endpoint
+from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.errors import InvalidInput, StateUnavailable
+from elks_mcp.sandbox import Sandbox
+from elks_mcp.sending.orders import Orders
+from elks_mcp.store import Idle, StateLocation, Storage
+from elks_mcp.store.db.engines import open_engine
+from elks_mcp.store.db.migrate import upgrade
+from elks_mcp.store.doubts import LONGEST
+from elks_mcp.store.storage import find_hasher
+from elks_mcp.store.store import Store
+from tests.support.clocks import ManualClock, SandboxClock
+from tests.support.provider import (
+    NOON,
+    OURS,
+    PHONE,
+    UNLIMITED,
+    a_draft,
+    a_right,
+    account_of,
+    an_approval,
+    api_of,
+    posts,
+)
+from tests.support.stores import (
+    ACCOUNT,
+    DATABASES,
+    KEY,
+    MINUTE,
+    PRICE,
+    UNPACED,
+    a_message,
+    a_place,
+    allow,
+    opened,
+    read_rows,
+)
+
+pytestmark = pytest.mark.anyio
+
+NOTE = "note"
+
+
+class Note(Payload):
+    """Words, and a drawing that nobody else may see for longer than needed."""
+
+    PRIVATE: ClassVar[frozenset[str]] = frozenset({"text", "drawing"})
+
+    kind: Literal["note"] = "note"
+    drawing: str | None
+    color: str = "yellow"
+
+
+def build_note(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> dict[str, str]:
+    """Build the form of a note: the sandbox takes it for a text."""
+    assert isinstance(draft.payload, Note)
+    message = f"{draft.payload.color}: {draft.text} {draft.payload.drawing}"
+    form = {
+        "from": draft.sender.e164 if draft.sender == OURS else "",
+        "to": draft.to.e164,
+        "message": message,
+    }
+    return form | ({"dryrun": "yes"} if dry_run else {})
+
+
+LEFT_TO_A_PERSON = {**KINDS, NOTE: Kind(Note)}
+JUDGED = {**KINDS, NOTE: Kind(Note, judge)}
+PATHS = {**ENDPOINTS, NOTE: Endpoint("/sms", build_note, wire.parse_estimate, wire.parse_receipt)}
+
+
+@pytest.fixture(params=DATABASES)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+    """Have a place for a store, of either kind."""
+    return a_place(request, tmp_path)
+
+
+@pytest.fixture(params=DATABASES)
+def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+    """Have a place where no tables are yet."""
+    if request.param == "sqlite":
+        return StateLocation(folder=tmp_path)
+    return StateLocation(url=SecretStr(request.getfixturevalue("postgres_database")), key=KEY)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Have time stand still."""
+    return ManualClock()
+
+
+@pytest.fixture
+def box(clock: ManualClock) -> Sandbox:
+    """Have a 46elks."""
+    return Sandbox(clock=SandboxClock(clock))
+
+
+def a_note(text: str = "Hej!", drawing: str = "(-:", **more: Any) -> Draft:
+    """Draft a note."""
+    return Draft(to=PHONE, payload=Note(text=text, drawing=drawing), sender=OURS, **more)
+
+
+async def place(store: Store, draft: Draft) -> Order:
+    """Place an order that is new."""
+    placed = await store.orders.place(an_approval(draft), allow)
+    assert not placed.is_repeat
+    return placed.order
+
+
+async def claim(store: Store) -> Claim:
+    """Claim the one order that is due."""
+    claims = await store.queue.claim(UNPACED, allow)
+    assert not isinstance(claims, Idle)
+    [found] = claims
+    return found
+
+
+async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled(
+    location: StateLocation, clock: ManualClock, box: Sandbox
+) -> None:
+    api = api_of(box, clock=clock)
+    client = ElksClient(api, endpoints=PATHS)
+    storage = Storage(location, account_of(box), clock, LEFT_TO_A_PERSON)
+    orders = Orders(client, storage, TaintLog(), OwnNumbers(client, clock), UNLIMITED, clock)
+    try:
+        quote = await orders.quote(a_note(), live=True)
+        assert posts(box, dry_run=True)[-1].form["message"] == "yellow: Hej! (-:"
+        store = await storage.open()
+        approval = Approval(quote=quote, approver=Approver.POLICY)
+        placed = (await store.orders.place(approval, allow)).order
+        assert (placed.state, placed.payload, placed.parts) == (OrderState.QUEUED, a_note().payload, 1)
+        assert await store.orders.get(placed.id) == placed
+        claimed = await claim(store)
+        assert (claimed.order_id, claimed.draft.payload) == (placed.id, a_note().payload)
+        receipt = await Dispatcher(api, endpoints=PATHS).send(claimed, a_right())
+        [post] = posts(box)
+        assert post.form["message"] == "yellow: Hej! (-:"
+        await store.queue.settle_sent(claimed, receipt)
+        settled = await store.orders.get(placed.id)
+        assert (settled.state, settled.kind) == (OrderState.SENT, NOTE)
+        assert settled.payload == Note(text=None, drawing=None)
+        assert read_rows(location, "SELECT content FROM orders") == [(None,)]
+    finally:
+        await storage.close()
+        await api.aclose()
+
+
+async def test_a_kind_is_claimed_in_the_transaction_that_places_it(location: StateLocation) -> None:
+    async with opened(location, kinds=LEFT_TO_A_PERSON) as store:
+        placed = await store.orders.place(an_approval(a_note()), allow, pace=UNPACED)
+        assert placed.claim
+        assert placed.claim.draft == a_note()
+
+
+async def test_the_same_words_in_another_kind_are_no_repeat(location: StateLocation) -> None:
+    async with opened(location, kinds=LEFT_TO_A_PERSON) as store:
+        text, note = await place(store, a_draft()), await place(store, a_note())
+        other = await place(store, a_note(drawing=")-:"))
+        for draft, order in ((a_draft(), text), (a_note(), note), (a_note(drawing=")-:"), other)):
+            again = await store.orders.place(an_approval(draft), allow)
+            assert (again.is_repeat, again.order.id) == (True, order.id)
+
+
+async def test_what_waits_is_found_again_by_its_kind(location: StateLocation) -> None:
+    async with opened(location, kinds=LEFT_TO_A_PERSON) as store:
+        waiting = (await store.orders.place(an_approval(a_note(), Approver.PERSON), allow)).order
+        assert (await store.orders.find_prior(a_draft())).waiting is None
+        assert (await store.orders.find_prior(a_note())).waiting == waiting
+        assert (await store.orders.approve(waiting.id, allow)).order.state is OrderState.QUEUED
+
+
+async def test_a_key_of_another_kind_is_an_error(location: StateLocation) -> None:
+    async with opened(location, kinds=LEFT_TO_A_PERSON) as store:
+        await place(store, a_draft(key="k"))
+        with pytest.raises(InvalidInput, match=r"another kind\."):
+            await store.orders.place(an_approval(a_note(idempotency_key="k")), allow)
+
+
+async def test_without_a_history_a_person_decides_about_a_doubt(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock, kinds=LEFT_TO_A_PERSON) as store:
+        order = await place(store, a_note())
+        await store.queue.settle_doubt(await claim(store), "no answer")
+        assert (await store.doubts.find_due())[1] is None, "it is no text"
+        assert (await store.doubts.of(NOTE).find_due())[1] is not None
+        for state in (OrderState.IN_DOUBT, OrderState.UNKNOWN):
+            now = clock.now()
+            await store.doubts.of(NOTE).conclude([], read_at=now, quiet=MINUTE, skew=timedelta())
+            assert (await store.orders.get(order.id)).state is state
+            clock.advance(LONGEST + MINUTE)
+
+
+async def test_a_kind_says_how_history_clears_its_doubts(location: StateLocation, clock: ManualClock) -> None:
+    async with opened(location, clock, kinds=JUDGED) as store:
+        note = await place(store, a_note())
+        await store.queue.settle_doubt(await claim(store), "no answer")
+        text = await place(store, a_draft())
+        await store.queue.settle_doubt(await claim(store), "no answer")
+        history = [a_message("Hej!")]
+        assert history[0].direction is Direction.OUTBOUND
+        now = clock.now()
+        changed = await store.doubts.of(NOTE).conclude(history, read_at=now, quiet=MINUTE, skew=timedelta())
+        assert changed == [note.id]
+        assert (await store.orders.get(note.id)).state is OrderState.SENT
+        assert (await store.orders.get(text.id)).state is OrderState.IN_DOUBT
+
+
+async def test_a_kind_of_a_newer_version_is_listed_and_left_alone(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock, kinds=LEFT_TO_A_PERSON) as newer:
+        queued = await place(newer, a_note())
+        waiting = (await newer.orders.place(an_approval(a_note("Hej då!"), Approver.PERSON), allow)).order
+        async with opened(location, clock) as older:
+            found = await older.orders.get(queued.id)
+            assert (found.kind, found.text, found.state) == (NOTE, None, OrderState.QUEUED)
+            assert isinstance(await older.queue.claim(UNPACED, allow), Idle)
+            assert not (await older.queue.find_due_work()).queued
+            text = await place(older, a_draft())
+            assert (await claim(older)).order_id == text.id
+            with pytest.raises(StateUnavailable, match="'note', which this version does not know"):
+                await older.orders.approve(waiting.id, allow)
+        assert (await newer.orders.approve(waiting.id, allow)).order.state is OrderState.QUEUED
+        assert (await claim(newer)).order_id == queued.id
+
+
+# ── what older versions stored ──
+
+
+async def put_old_orders(nothing: StateLocation) -> None:
+    """Put down a queued flash message and a text that was sent, as a server of version 0010 did."""
+    engine, hasher = open_engine(nothing), await anyio.to_thread.run_sync(find_hasher, nothing)
+    at = round(NOON.timestamp() * 1_000_000)
+    texts = ("Åäö €[] 👋 \"'", True, "UCS-2", "queued"), (None, False, "GSM-7", "sent")
+    with engine.begin() as connection:
+        upgrade(connection, "0010")
+        old = MetaData()
+        old.reflect(connection)
+        account = {"id": 1, "base_url": ACCOUNT.base_url, "username": ACCOUNT.username}
+        connection.execute(insert(old.tables["accounts"]).values(account))
+        for number, (text, flash, encoding, state) in enumerate(texts):
+            words = text or "Hej!"
+            row = {"id": f"O-2222222{number}", "account_id": 1, "state": state, "text": text, "flash": flash}
+            row |= {"encoding": encoding, "parts": 2, "recipient": PHONE.e164, "sender": OURS.e164}
+            row |= {"price": PRICE, "currency": "SEK", "charge": PRICE, "findings": "[]", "fault": ""}
+            row |= {"approver": "policy", "attempts": 0, "caller": "", "asks": False}
+            row |= dict.fromkeys(("placed_at", "changed_at", "due_at", "charged_at"), at)
+            row |= {
+                "recipient_hash": hasher.number(PHONE.e164),
+                "text_hash": hasher.of("text", words),
+                "fingerprint": hasher.of("message", OURS.e164, PHONE.e164, words),
+                "key_hash": hasher.of("key", state),
+            }
+            connection.execute(insert(old.tables["orders"]).values(row))
+    engine.dispose()
+
+
+async def test_orders_of_an_older_version_are_texts(nothing: StateLocation, clock: ManualClock) -> None:
+    await put_old_orders(nothing)
+    words = "Åäö €[] 👋 \"'"
+    async with opened(nothing, clock) as store:
+        queued, sent = [await store.orders.get(f"O-2222222{number}") for number in range(2)]
+        assert queued.payload == Sms(text=words, flash=True)
+        assert sent.payload == Sms(text=None, encoding=Encoding.GSM7)
+        assert (queued.parts, sent.parts) == (2, 2)
+        for text, flash, order in ((words, True, queued), ("Hej!", False, sent)):
+            draft = a_draft(text, flash=flash)
+            repeated = await store.orders.place(an_approval(draft), allow)
+            assert (repeated.is_repeat, repeated.order) == (True, order)
+            keyed = a_draft(text, flash=flash, key=order.state.value)
+            assert (await store.orders.find_prior(keyed)).repeated == order
+        with pytest.raises(InvalidInput, match=r"another flashsms\."):
+            await store.orders.find_prior(a_draft(words, key="queued"))
+        claimed = await claim(store)
+        assert (claimed.order_id, claimed.draft.payload) == (queued.id, queued.payload)
