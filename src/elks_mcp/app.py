@@ -1,6 +1,6 @@
 """The assembly: settings in, a working whole out."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,6 +20,7 @@ from elks_mcp.elks.transport import Api, Credentials
 from elks_mcp.errors import Misconfigured
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
+from elks_mcp.inbound.webhook_addresses import report_address_maker
 from elks_mcp.inbound.webhooks import WebhookIngest
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
@@ -219,7 +220,7 @@ def _assemble(
         quiet=timedelta(seconds=settings.quiet_period),
         only_own=not _sends_queue(configuration, policy),
         refresh_history=history.refresh,
-        report_address=_report_address(settings.public_url, storage),
+        report_address=report_address_maker(settings.public_url, storage),
     )
     return App(
         configuration=configuration,
@@ -249,23 +250,3 @@ def _sends_queue(configuration: Configuration, policy: Policy) -> bool:
     if policy.simulated:
         return policy.live
     return policy.live and configuration.settings.credentials is not None and not configuration.mistaken
-
-
-def _report_address(public_url: str | None, storage: Storage) -> Callable[[str], Awaitable[str]] | None:
-    """Make the address for an order's delivery report: a secret that keeps strangers out, and its number."""
-    if public_url is None:
-        return None
-
-    async def address(order_id: str) -> str:
-        return f"{await hook_address(public_url, storage, 'delivery')}?ref={order_id}"
-
-    return address
-
-
-async def hook_address(public_url: str, storage: Storage, kind: str, *, following: bool = False) -> str:
-    """Write the address at which 46elks tells us of one kind of thing; it holds a secret.
-
-    `following`: as it will be once the secrets are changed.
-    """
-    in_use, _, then = await storage.secrets_for(kind)
-    return f"{public_url}/hooks/{then if following else in_use}/{kind}"

@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable
 import anyio
 import click
 
-from elks_mcp.app import App, hook_address
+from elks_mcp.app import App
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import OwnNumber
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
+from elks_mcp.inbound.webhook_addresses import webhook_address
 from elks_mcp.settings import Configuration
 
 
@@ -19,10 +20,10 @@ def show(configuration: Configuration) -> int:
 
     async def work(app: App) -> int:
         url = _public_url(configuration)
-        say(f"Incoming texts:   {await hook_address(url, app.storage, 'sms')}")
-        say(f"Delivery reports: {await hook_address(url, app.storage, 'delivery')}?ref=O-…")
+        say(f"Incoming texts:   {await webhook_address(url, app.storage, 'sms')}")
+        say(f"Delivery reports: {await webhook_address(url, app.storage, 'delivery')}?ref=O-…")
         say("They hold secrets: who knows one can pretend to be 46elks. Delivery reports need no setting.")
-        ours = await hook_address(url, app.storage, "sms")
+        ours = await webhook_address(url, app.storage, "sms")
         for number in await app.client.list_numbers():
             say(f"{number.number} now: {_now(number, ours)}")
         return 0
@@ -38,10 +39,10 @@ def set_up(configuration: Configuration, phone: str, *, new_secret: bool, yes: b
 
     async def work(app: App) -> int:
         url = _public_url(configuration)
-        ours = await hook_address(url, app.storage, "sms")
+        ours = await webhook_address(url, app.storage, "sms")
         if not new_secret:
             return await _change(app, phone, ours, ours, yes=yes)
-        new = await hook_address(url, app.storage, "sms", following=True)
+        new = await webhook_address(url, app.storage, "sms", following=True)
         return await _change(app, phone, new, ours, then=app.storage.rotate_secrets, yes=yes)
 
     return _run(configuration, work)
@@ -51,7 +52,7 @@ def clear(configuration: Configuration, phone: str, *, yes: bool) -> int:
     """Have incoming texts of a number told to nobody, after a yes; 0 if they are not."""
 
     async def work(app: App) -> int:
-        ours = await hook_address(_public_url(configuration), app.storage, "sms")
+        ours = await webhook_address(_public_url(configuration), app.storage, "sms")
         return await _change(app, phone, None, ours, yes=yes)
 
     return _run(configuration, work)
