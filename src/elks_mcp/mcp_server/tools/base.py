@@ -18,7 +18,7 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnno
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from elks_mcp.answers.results import Answer
+from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering import SWEDISH_SPELLING, describe_spelling

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Elicit, Resolve
 
-from elks_mcp.answers.results import AskAnswer, HistoryEntry, ReplyAnswer, SendAnswer
+from elks_mcp.answers.history import HistoryEntry, ReplyAnswer
+from elks_mcp.answers.results import AskAnswer, SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.limits import Use
 from elks_mcp.domain.models import Direction, Message, Order, Scope

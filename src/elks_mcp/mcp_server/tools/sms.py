@@ -6,7 +6,8 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
 from elks_mcp.answers import build
-from elks_mcp.answers.results import EstimateAnswer, HistoryAnswer, SendAnswer, StatusAnswer
+from elks_mcp.answers.history import HistoryAnswer
+from elks_mcp.answers.results import EstimateAnswer, SendAnswer, StatusAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Scope
 from elks_mcp.errors import NotFound, ProviderError
