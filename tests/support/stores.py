@@ -28,6 +28,7 @@ from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sending import Outbox, OutboxOptions
+from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.store import AccountKey, Idle, Pace, StateLocation, Storage
 from elks_mcp.store.queue import Queue
@@ -60,7 +61,7 @@ DATABASES = ("sqlite", "postgres")
 EITHER_DATABASE = ("sqlite", pytest.param("postgres", marks=pytest.mark.long))
 """For what no database decides: PostgreSQL is long."""
 
-on_both_databases = pytest.mark.parametrize("place", DATABASES, indirect=True)
+on_both_databases = pytest.mark.parametrize("location", DATABASES, indirect=True)
 """For locks, clocks, types, what is unique, other connections; and once for each statement there is."""
 
 _numbers = count(1)
@@ -265,11 +266,12 @@ class Life:
         self.client = ElksClient(self.api)
         self.storage = Storage(world.place, world.account, world.clock)
         own_numbers = OwnNumbers(self.client, world.clock)
-        self.orders = Orders(self.client, self.storage, TaintLog(), own_numbers, policy, world.clock)
+        self.checks = DraftChecks(policy, own_numbers, world.clock)
+        self.orders = Orders(self.client, self.storage, TaintLog(), self.checks)
         options = OutboxOptions(
             per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_address=report_to
         )
-        self.outbox = Outbox.over(self.api, self.client, self.storage, self.orders, world.clock, options)
+        self.outbox = Outbox.over(self.api, self.client, self.storage, self.checks, world.clock, options)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

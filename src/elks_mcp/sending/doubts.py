@@ -1,4 +1,4 @@
-"""Finding out, from 46elks' history, what became of texts whose answer was lost."""
+"""Determine from 46elks' history whether texts with a lost answer were sent."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> list[str]:
-    """Look into history where it is time to; name the orders that may stand otherwise now.
+    """Look up the orders in doubt that are due; return the ids of those that may have changed.
+
+    `quiet`: how long after an attempt a text may still appear in history.
 
     Raises:
-        StateUnavailable: what was found cannot be put down.
+        StateUnavailable: the result cannot be stored.
     """
     read_at, since = await store.doubts.find_due()
     if since is None:
@@ -32,7 +34,7 @@ async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> 
 
 
 async def _read_history(client: ElksClient, since: datetime) -> Listing | None:
-    """Read all that was sent since; None where that cannot be read whole."""
+    """Return everything sent since a time; None if history cannot be read completely."""
     try:
         listing = await client.list_since(since + client.skew - SKEW)
     except ProviderError:
