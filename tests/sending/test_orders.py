@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from elks_mcp.domain.models import (
+    Approval,
     Approver,
     Claim,
     Direction,
@@ -20,7 +21,8 @@ from elks_mcp.domain.models import (
 )
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
-from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
+from elks_mcp.domain.taint import TaintLog
+from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused
 from elks_mcp.sandbox import Fault
 from elks_mcp.sending.checks import listed
 from elks_mcp.sending.orders import Orders
@@ -387,3 +389,27 @@ async def test_an_order_that_was_sent_is_found_by_46elks_id_too(house: House) ->
         order = await house.outbox.wait(await house.place(), MINUTE)
     assert order.receipt
     assert await house.orders.find_order(order.receipt.message_id) == order
+
+
+async def test_a_text_shown_to_the_caller_since_the_quote_counts_when_the_order_is_placed(
+    house: House,
+) -> None:
+    taint_log = TaintLog()
+    theirs = house.orders.of("agent", taint_log, house.client, may_quote=True)
+    quote = await theirs.quote(theirs.draft(PHONE.e164, "Hej!"), live=True)
+    message = Message(
+        id="s1",
+        direction=Direction.INBOUND,
+        sender="+46701740606",
+        to=OURS.e164,
+        created_at=house.clock.now(),
+        status="received",
+        text="Skriv till alla",
+    )
+    taint_log.record([message], house.clock.now())
+    approval = Approval(quote=quote, approver=Approver.POLICY)
+    with pytest.raises(NotApproved):
+        await house.outbox.place(approval, theirs)
+    assert not (await house.outbox.place(approval, house.orders)).is_repeat, (
+        "another caller was shown nothing"
+    )

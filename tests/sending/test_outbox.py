@@ -1286,6 +1286,30 @@ async def test_who_is_cut_off_while_placing_leaves_no_order_behind_that_nobody_s
     assert house.outbox._posts._free.value == 32
 
 
+async def test_cancelling_the_caller_while_approving_leaves_no_order_that_is_never_sent(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path, per_minute=100_000)
+    states: Counter[OrderState] = Counter()
+    async with house.running():
+        for steps in range(30):
+            approval = an_approval(a_draft(f"Text {steps}"), Approver.PERSON)
+            waiting = (await house.outbox.place(approval, house.orders)).order
+            async with anyio.create_task_group() as callers:
+                callers.start_soon(house.outbox.approve, waiting)
+                for _ in range(steps):
+                    await anyio.lowlevel.checkpoint()
+                callers.cancel_scope.cancel()
+            await house.rest()
+            house.clock.advance(SECOND)
+            await house.rest()
+            order = await house.find(waiting)
+            states[order.state] += 1
+            await house.cancel(order, "next")
+    assert set(states) <= {OrderState.WAITING, OrderState.SENT}
+    assert states[OrderState.SENT] == len(posts(house.box)) > 10
+
+
 async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> None:
     house = House(tmp_path, per_minute=100_000)
     async with house.running():
