@@ -50,7 +50,10 @@ class _ClaimPermission:
         self._deadline = deadline
 
     async def holds(self) -> bool:
-        """Return whether the claim is valid, there is no opt-out, and the deadline is ahead."""
+        """Return whether the claim is valid, there is no opt-out, and the deadline is ahead.
+
+        Reading the store takes time, so the deadline is checked last.
+        """
         return await self._store.queue.may_send(self._claim) and self.is_in_time()
 
     def is_in_time(self) -> bool:

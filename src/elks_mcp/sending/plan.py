@@ -22,7 +22,7 @@ from elks_mcp.sending.outbox import Outbox
 from elks_mcp.store import Placed, Storage
 
 ANSWER_WITHIN = timedelta(minutes=5)
-"""How long a person who is asked at the client has to answer. A later answer counts as a no."""
+"""How long a person who is asked at the client has to answer. A later answer counts as declined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class DryRunOnly:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The request repeats an earlier one, whose order this is."""
+    """The request repeats an earlier one, which placed this order."""
 
     order: Order
 

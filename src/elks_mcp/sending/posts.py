@@ -98,10 +98,10 @@ class Posts:
         return queued
 
     async def end_pause(self, store: "Store", idle: Idle) -> bool:
-        """Tell waiting callers about a pause, and ask 46elks whether it is over once its time is up.
+        """Notify waiting callers of a pause, and probe 46elks once the pause's time is up.
 
         Returns:
-            Whether 46elks was asked, so that the store has to be looked at again.
+            Whether 46elks was probed, so that the store has to be looked at again.
         """
         if not idle.pause:
             return False
