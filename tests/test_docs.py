@@ -19,9 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.cli import commands
-from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
+from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
 from elks_mcp.domain.models import AccountNumbers, Draft, OptOut, Recall, Taint
-from elks_mcp.domain.opt_outs import OptWord, find_word
+from elks_mcp.domain.opt_outs import OptWord, find_opt_word
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
@@ -39,7 +39,7 @@ from elks_mcp.store.known_numbers import LATELY
 from elks_mcp.store.location import DATABASE_FILE
 from elks_mcp.store.orders import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
 from elks_mcp.store.prior import REPEATED_WITHIN
-from tests.domain.guards.test_rules import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
+from tests.domain.guards.test_guards import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
 from tests.support.strategies import drafts, facts_about, policies
 
 ROOT = Path(__file__).parent.parent
@@ -292,8 +292,8 @@ def test_the_words_that_safety_lists_opt_out_unless_some_answer_a_question() -> 
     for listed, in_answer in ((clear, OptWord.STOP), (answers, None)):
         words = [" ".join(word.split()) for word in listed.split(",")]
         assert len(words) > 10
-        assert {find_word(word) for word in words} == {OptWord.STOP}
-        assert {find_word(word, asked=True) for word in words} == {in_answer}
+        assert {find_opt_word(word) for word in words} == {OptWord.STOP}
+        assert {find_opt_word(word, asked=True) for word in words} == {in_answer}
 
 
 @cache

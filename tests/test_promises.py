@@ -16,9 +16,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import CallToolResult, ElicitRequestFormParams, ElicitResult, InputRequiredResult
 
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Draft
 from elks_mcp.domain.phone import Number, SenderId
-from elks_mcp.domain.text import cleaned
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 from elks_mcp.settings import load
 from tests.sandbox.serving import serve
@@ -351,7 +351,7 @@ async def test_p5_two_servers_on_one_state_never_spend_more_than_a_day_may_cost(
     assert sum(charge.amount for charge in box.charges) == 3 * 5200
     assert len(refusals) == 9
     assert all("Refused by daily_budget: " in refusal for refusal in refusals)
-    assert "of the 1.60 SEK for any 24 hours 0.04 SEK is left" in refusals[0]
+    assert "0.04 SEK is left of the 1.60 SEK for any 24 hours" in refusals[0]
     assert "ELKS_BUDGET_PER_DAY" in refusals[0]
     async with connected(environ, box=box, way=era, clock=clock) as client:
         assert (await call(client, "send_sms", to=PHONE, message="Hej")).is_error, "a restart changes nothing"

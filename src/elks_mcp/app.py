@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx2
 from pydantic import SecretStr
 
-from elks_mcp.domain.limits import UNLIMITED, Limits, Most, Share
+from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy
@@ -58,7 +58,7 @@ class App:
     outbox: Outbox
     clock: Clock
     counters: Counters
-    limits: Limits
+    limits: UsageTracker
     bursts: Bursts
     caller: Caller = ANYBODY
 
@@ -67,7 +67,7 @@ class App:
         if caller == self.caller:
             return self
         taint_log = self.taint_log.for_caller(caller.agent)
-        client = self.client.counted(self.limits.of(caller.agent).count_provider_request)
+        client = self.client.counted(self.limits.for_caller(caller.agent).count_provider_request)
         may_quote = Scope.READ in caller.scopes
         orders = self.orders.of(caller.agent, taint_log, client, may_quote=may_quote)
         return replace(self, caller=caller, client=client, taint_log=taint_log, orders=orders)
@@ -85,9 +85,9 @@ class App:
         )
 
     @property
-    def share(self) -> Share:
+    def share(self) -> CallerUsage:
         """How much of this server the caller uses, and its limits."""
-        return self.limits.of(self.caller.agent)
+        return self.limits.for_caller(self.caller.agent)
 
     @property
     def settle_time(self) -> timedelta:
@@ -163,7 +163,7 @@ async def open_app(
     *,
     clock: Clock | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
-    limits: Most = UNLIMITED,
+    limits: UsageLimits = UNLIMITED,
 ) -> AsyncIterator[App]:
     """Build the app and run it until the context ends.
 
@@ -229,12 +229,12 @@ class _Parts(NamedTuple):
     api: Api
     storage: Storage
     clock: Clock
-    limits: Limits
+    limits: UsageTracker
     counters: Counters
 
 
 def _make_parts(
-    stack: AsyncExitStack, settings: Settings, provider: _Provider, clock: Clock | None, limits: Most
+    stack: AsyncExitStack, settings: Settings, provider: _Provider, clock: Clock | None, limits: UsageLimits
 ) -> _Parts:
     """Return the parts; the stack closes them."""
     counters = Counters()
@@ -250,14 +250,14 @@ def _make_parts(
     storage = Storage(settings.state_location(), provider.account, clock)
     stack.push_async_callback(storage.close)
     our_clock = clock or Clock()
-    return _Parts(api, storage, our_clock, Limits(limits, our_clock), counters)
+    return _Parts(api, storage, our_clock, UsageTracker(limits, our_clock), counters)
 
 
 def _assemble(configuration: Configuration, policy: Policy, parts: _Parts) -> App:
     api, storage, clock, limits, counters = parts
     settings, client, taint_log = configuration.settings, ElksClient(api), TaintLog()
     # Requests that the server makes by itself, for all callers, are not in this count.
-    counted = client.counted(limits.of(ANYBODY.agent).count_provider_request)
+    counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
     checks = DraftChecks(policy, own_numbers, clock)

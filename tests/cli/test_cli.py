@@ -271,7 +271,7 @@ async def test_the_doctor_warns_of_a_sender_that_is_not_a_number_of_the_account(
     assert allowed.stdout.count("is not among") == 1
 
 
-@pytest.mark.parametrize("place", ["file", "file/state/deep"])
+@pytest.mark.parametrize("location", ["file", "file/state/deep"])
 def test_the_doctor_says_that_a_state_directory_cannot_be_made(location: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("doctor", ELKS_STATE_DIR=str(tmp_path / location), ELKS_API_BASE_URL="http://127.0.0.1:9/a1")

@@ -26,7 +26,7 @@ COSTLY = {
     "elks_mcp.cli.doctor",
     "elks_mcp.cli.sandbox",
     "elks_mcp.sandbox",
-    "elks_mcp.domain.guards.top_level",
+    "elks_mcp.domain.guards.top_level_domains",
     "iso3166",
     "sqlalchemy",
 }

@@ -49,7 +49,7 @@ QUESTION = "type the last four digits"
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> StateLocation:
+def location(tmp_path: Path) -> StateLocation:
     """Have a state directory."""
     return StateLocation(folder=tmp_path / "state")
 
@@ -202,7 +202,7 @@ def test_a_terminal_cannot_be_fooled_by_what_is_in_the_text(location: StateLocat
     with at_terminal("approve", order.approval, environ={"ELKS_STATE_DIR": str(location.folder)}) as terminal:
         terminal.read_until(QUESTION).type("no")
         assert terminal.finish() == 1
-    assert "(there are invisible characters in it):\n| Hej\\u202e\\u200b\\x1b[2J\\x9bx\n" in terminal.shown
+    assert "(it contains invisible characters):\n| Hej\\u202e\\u200b\\x1b[2J\\x9bx\n" in terminal.shown
 
 
 def screen_rows(shown: str, columns: int) -> list[str]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.display import break_line, put_behind_bars, visible
-from elks_mcp.domain.text import hides
+from elks_mcp.domain.cleaning import has_invisible
+from elks_mcp.domain.display import break_line, quote_lines, visible
 from tests.support.strategies import texts
 
 ANY_TEXT = st.text() | texts
@@ -39,7 +39,7 @@ def test_what_is_not_seen_or_moves_others_is_written_by_its_number(line: str, sh
 def test_a_line_made_visible_is_one_line_of_characters_that_are_seen(line: str) -> None:
     shown = visible(line)
     assert shown.isprintable()
-    assert not hides(shown)
+    assert not has_invisible(shown)
     assert visible(shown) == shown
 
 
@@ -62,13 +62,13 @@ def test_a_line_is_broken_after_a_space_where_there_is_one() -> None:
 
 
 def test_only_longer_runs_of_empty_rows_are_folded_and_the_fold_has_no_bar() -> None:
-    assert put_behind_bars("a\n\n\nb\n\n\n\nc\n(3 empty lines)") == [
+    assert quote_lines("a\n\n\nb\n\n\n\nc\n(3 empty lines)") == [
         *("| a", "| ", "| ", "| b", "(3 empty lines)", "| c", "| (3 empty lines)"),
     ]
-    assert put_behind_bars("a" + " \n\u3000\n" * 50 + " " * 700) == ["| a ", "(109 empty lines)"]
-    assert put_behind_bars("") == ["| "]
+    assert quote_lines("a" + " \n\u3000\n" * 50 + " " * 700) == ["| a ", "(109 empty lines)"]
+    assert quote_lines("") == ["| "]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
 def test_what_ends_a_line_somewhere_ends_it_here(end: str) -> None:
-    assert put_behind_bars(f"a{end}b") == ["| a", "| b"]
+    assert quote_lines(f"a{end}b") == ["| a", "| b"]

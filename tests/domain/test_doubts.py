@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.doubts import SKEW, Doubt, Likeness, Verdict, judge, likeness
+from elks_mcp.domain.doubts import SKEW, Doubt, Similarity, Verdict, compare, judge
 from elks_mcp.domain.models import Direction, Draft, Message
 from elks_mcp.domain.phone import Number, SenderId, written
 from tests.support.provider import NOON, OURS, PHONE, a_draft
@@ -92,31 +92,31 @@ def test_what_could_be_ours_is_neither_proof_nor_absence(message: Message) -> No
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (LONG[:-20], Likeness.SIMILAR),
-        (LONG + " Hälsningar, kliniken", Likeness.SIMILAR),
-        (LONG[:27], Likeness.SIMILAR),  # twenty letters and digits of it
-        (LONG[:22], Likeness.OTHER),
-        (LONG[5:], Likeness.OTHER),
-        (LONG.replace("tio", "elva"), Likeness.OTHER),
+        (LONG[:-20], Similarity.SIMILAR),
+        (LONG + " Hälsningar, kliniken", Similarity.SIMILAR),
+        (LONG[:27], Similarity.SIMILAR),  # twenty letters and digits of it
+        (LONG[:22], Similarity.OTHER),
+        (LONG[5:], Similarity.OTHER),
+        (LONG.replace("tio", "elva"), Similarity.OTHER),
     ],
 )
-def test_a_text_that_was_cut_is_similar_where_enough_of_it_is_left(text: str, expected: Likeness) -> None:
-    assert likeness(a_draft(LONG), a_message(text=text)) is expected
+def test_a_text_that_was_cut_is_similar_where_enough_of_it_is_left(text: str, expected: Similarity) -> None:
+    assert compare(a_draft(LONG), a_message(text=text)) is expected
 
 
 def test_a_text_of_signs_only_is_itself_and_no_other() -> None:
-    assert likeness(a_draft("👍"), a_message(text="👍")) is Likeness.SAME
-    assert likeness(a_draft("👍"), a_message(text="Hej")) is Likeness.OTHER
+    assert compare(a_draft("👍"), a_message(text="👍")) is Similarity.SAME
+    assert compare(a_draft("👍"), a_message(text="Hej")) is Similarity.OTHER
 
 
 def test_a_name_as_sender_is_compared_as_it_is_written() -> None:
     draft = a_draft().model_copy(update={"sender": SenderId("Kliniken")})
-    assert likeness(draft, a_message(sender="Kliniken")) is Likeness.SAME
-    assert likeness(draft, a_message(sender="kliniken")) is Likeness.SIMILAR
+    assert compare(draft, a_message(sender="Kliniken")) is Similarity.SAME
+    assert compare(draft, a_message(sender="kliniken")) is Similarity.SIMILAR
 
 
 def test_how_a_text_is_shown_is_not_in_history() -> None:
-    assert likeness(a_draft(flash=True, key="k"), a_message()) is Likeness.SAME
+    assert compare(a_draft(flash=True, key="k"), a_message()) is Similarity.SAME
 
 
 @pytest.mark.parametrize(("seconds", "is_found"), [(-30, True), (-30.001, False), (0, True), (3600, True)])

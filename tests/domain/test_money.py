@@ -138,7 +138,7 @@ def test_amounts_of_different_currencies_are_never_mixed(first: int, second: int
             krona.__lt__,
             krona.__le__,
         ):
-            with pytest.raises(ValueError, match="are different currencies"):
+            with pytest.raises(ValueError, match="are in different currencies"):
                 mixed(other)
         assert krona != other
 

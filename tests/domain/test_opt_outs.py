@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.opt_outs import OptWord, asks, find_word
+from elks_mcp.domain.opt_outs import OptWord, asks_for_answer, find_opt_word
 from tests.tables.opt_outs import ASKING, NOT_ASKING, TABLE
 
 WORDS = (
@@ -185,27 +185,27 @@ ORDINARY = [
 
 @pytest.mark.parametrize("word", EXPECTED)
 def test_every_word_counts_as_the_whole_message(word: str) -> None:
-    assert find_word(word) is EXPECTED[word]
+    assert find_opt_word(word) is EXPECTED[word]
 
 
 @pytest.mark.parametrize("text", OPTING_OUT)
 def test_opting_out_is_understood_however_it_is_written(text: str) -> None:
-    assert find_word(text) is OptWord.STOP
+    assert find_opt_word(text) is OptWord.STOP
 
 
 @pytest.mark.parametrize("text", OPTING_IN)
 def test_opting_in_is_understood_however_it_is_written(text: str) -> None:
-    assert find_word(text) is OptWord.START
+    assert find_opt_word(text) is OptWord.START
 
 
 @pytest.mark.parametrize("text", ORDINARY)
 def test_an_ordinary_message_is_neither(text: str) -> None:
-    assert find_word(text) is None
+    assert find_opt_word(text) is None
 
 
 @pytest.mark.parametrize("text", LIKELY)
 def test_a_stop_word_within_a_sentence_is_for_a_person_to_read(text: str) -> None:
-    assert find_word(text) is OptWord.MAYBE
+    assert find_opt_word(text) is OptWord.MAYBE
 
 
 CLASSES = {
@@ -220,7 +220,7 @@ CLASSES = {
 
 @pytest.mark.parametrize(("language", "text", "name"), TABLE)
 def test_every_phrase_of_the_table_is_in_its_class(language: str, text: str, name: str) -> None:
-    assert (find_word(text), find_word(text, asked=True)) == CLASSES[name]
+    assert (find_opt_word(text), find_opt_word(text, asked=True)) == CLASSES[name]
 
 
 def test_the_table_has_150_phrases_in_five_languages_and_every_class_in_each() -> None:
@@ -231,12 +231,12 @@ def test_the_table_has_150_phrases_in_five_languages_and_every_class_in_each() -
 
 @pytest.mark.parametrize("text", ASKING)
 def test_a_text_that_wants_an_answer_asks_something(text: str) -> None:
-    assert asks(text)
+    assert asks_for_answer(text)
 
 
 @pytest.mark.parametrize("text", NOT_ASKING)
 def test_a_text_that_only_tells_how_to_opt_out_asks_nothing(text: str) -> None:
-    assert not asks(text)
+    assert not asks_for_answer(text)
 
 
 def test_there_are_sentences_enough() -> None:
@@ -269,7 +269,7 @@ def disguised(draw: st.DrawFn, words: list[str]) -> tuple[str, str]:
 @given(disguised([*STOPS, *STARTS]))
 def test_nothing_around_or_inside_hides_a_word(written: tuple[str, str]) -> None:
     word, text = written
-    assert find_word(text) is EXPECTED[word]
+    assert find_opt_word(text) is EXPECTED[word]
 
 
 @given(st.sampled_from(["stop", "stopp", "stopall", "unsubscribe", "avregistrera"]), around, st.data())
@@ -279,22 +279,22 @@ def test_a_word_or_two_behind_do_not_hide_an_unmistakable_one(
     more = data.draw(
         st.lists(st.sampled_from(["tack", "sms", "please", "mig", "36047"]), min_size=1, max_size=2)
     )
-    assert find_word(" ".join([first + gap, *more])) is OptWord.STOP
+    assert find_opt_word(" ".join([first + gap, *more])) is OptWord.STOP
 
 
 @given(
     st.sampled_from([*STOPS, *STARTS]), st.lists(st.sampled_from(["på", "lördag", "we", "om"]), min_size=3)
 )
 def test_a_word_in_a_longer_message_is_at_most_for_a_person_to_read(word: str, more: list[str]) -> None:
-    assert find_word(" ".join([word, *more])) in {None, OptWord.MAYBE}
-    assert find_word(" ".join([*more, word])) in {None, OptWord.MAYBE}
+    assert find_opt_word(" ".join([word, *more])) in {None, OptWord.MAYBE}
+    assert find_opt_word(" ".join([*more, word])) in {None, OptWord.MAYBE}
 
 
 @given(st.sampled_from(STARTS), st.sampled_from(["tack", "please", "mig", "om", "kl 9"]))
 def test_only_the_whole_message_opts_in(word: str, more: str) -> None:
-    assert find_word(f"{word} {more}") is None
+    assert find_opt_word(f"{word} {more}") is None
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=60))
 def test_any_text_can_be_read_and_space_around_it_changes_nothing(text: str) -> None:
-    assert find_word(f" {text}\n") is find_word(text)
+    assert find_opt_word(f" {text}\n") is find_opt_word(text)

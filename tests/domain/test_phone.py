@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from elks_mcp.domain.models import Draft
 from elks_mcp.domain.phone import Number, SenderId, country_name, parse_number, parse_sender, written
-from elks_mcp.domain.spelling import is_decimal
+from elks_mcp.domain.phone_spelling import is_decimal
 from elks_mcp.errors import InvalidInput
 from tests.support.strategies import gaps, swedish_prefixes, zeros
 from tests.tables.phones import HOME, KINDS, NO_SENDERS, READ, REFUSED, SENDERS

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Direction, Draft, Frozen
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, SenderId, parse_number, parse_sender
-from elks_mcp.domain.text import cleaned
 from elks_mcp.elks import wire
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 

@@ -51,7 +51,7 @@ def box(clock: ManualClock) -> Sandbox:
 
 
 @pytest.fixture(params=DATABASES)
-def place(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+def location(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     """Name the database that a server uses."""
     if request.param == "sqlite":
         yield {}

@@ -71,7 +71,7 @@ async def test_a_person_can_let_one_text_out_of_a_dry_run(box: Sandbox, way: Way
     assert (
         "because of: dry_run, first_contact.\n"
         "- The server is in dry run; this text would really be sent.\n"
-        "- Nothing was ever sent to this number or received from it"
+        "- No text was ever sent to this number or received from it"
     ) in question
     assert f"- Note: {PHONE} is reserved for fiction" in question
 
@@ -197,7 +197,7 @@ async def test_in_the_sandbox_no_terminal_can_agree_and_none_is_named() -> None:
         refused = await call(client, "send_sms", to=PHONE, message="Hej")
     assert refused.is_error
     assert "no terminal reaches the sandbox" in words(refused)
-    for reason in ("The operator wants a person to agree", "Nothing was ever sent to this number"):
+    for reason in ("The operator wants a person to agree", "No text was ever sent to this number"):
         assert reason in words(refused), "the one that binds is not always the first"
     assert "elks-mcp approve" not in words(refused)
 
@@ -274,7 +274,7 @@ async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_i
         await call(client, "send_sms", to=PHONE, message=text, sender="Klara", flashsms="yes", dryRun=False)
     assert "\n| Hej\\u202e" + "å" * 60 in person.questions[0]
     assert person.questions[0].count("å") == 300
-    assert "there are invisible characters in it" in person.questions[0]
+    assert "it contains invisible characters" in person.questions[0]
     assert "from Klara?" in person.questions[0]
     assert "Shown as a flash message." in person.questions[0]
 

@@ -65,7 +65,7 @@ class House:
 
 
 @pytest.fixture(params=EITHER_DATABASE)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 

@@ -116,7 +116,7 @@ EVENING = "Kom hem till middagen klockan sju"
 
 
 @pytest.fixture(params=EITHER_DATABASE)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
     return a_place(request, tmp_path)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
-from elks_mcp.domain.guards.rules import GUARD_NAMES, Facts
+from elks_mcp.domain.guards import GUARD_NAMES, Facts
 from elks_mcp.domain.models import Draft, Estimate, Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, SenderId

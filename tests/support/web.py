@@ -15,7 +15,7 @@ from starlette import types
 
 from elks_mcp.app import App, open_app
 from elks_mcp.cli.http import configure_uvicorn
-from elks_mcp.domain.limits import Most, per_caller
+from elks_mcp.domain.caller_limits import UsageLimits, limits_per_caller
 from elks_mcp.domain.models import Scope
 from elks_mcp.inbound.webhook_addresses import webhook_address
 from elks_mcp.runtime.clock import Clock
@@ -83,7 +83,7 @@ async def site(
     is_shut: bool = False,
     connections: int = 4096,
     connection_clock: Clock | None = None,
-    limits: Most | None = None,
+    limits: UsageLimits | None = None,
 ) -> AsyncIterator[Site]:
     """Serve on a port of the machine's choice, until the end of the context."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder, _listener() as listener:
@@ -93,7 +93,7 @@ async def site(
         ours = {"ELKS_STATE_DIR": folder, "ELKS_API_BASE_URL": BASE_URL, "ELKS_PUBLIC_URL": url}
         configuration = load({**ours, **live(box), **(environ or {})})
         pace = configuration.settings.sms_per_minute
-        most = per_caller(connections, sms_per_minute=pace) if limits is None else limits
+        most = limits_per_caller(connections, sms_per_minute=pace) if limits is None else limits
         web = HttpApp(
             configuration.settings.policy(),
             lambda: open_app(configuration, transport=box.transport(), clock=clock, limits=most),

@@ -13,7 +13,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import TextResourceContents
 
-from elks_mcp.domain.limits import Use, per_caller
+from elks_mcp.domain.caller_limits import Use, limits_per_caller
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sandbox import Sandbox
 from tests.support.clocks import ManualClock
@@ -57,7 +57,7 @@ async def gets_through(where: Site, token: str) -> bool:
 def refused(answer: httpx2.Response) -> bool:
     """Tell whether an answer says that its caller uses as much as one may, and when to come again."""
     is_over = answer.status_code == 429 and int(answer.headers["retry-after"]) > 0
-    return is_over and "as many as one may" in answer.json()["error_description"]
+    return is_over and "which is the limit for one caller" in answer.json()["error_description"]
 
 
 # ── shares ──
@@ -97,7 +97,7 @@ async def test_one_caller_with_many_streams_gets_no_more_and_another_does() -> N
     ):
         for _ in range(2):
             await stack.enter_async_context(ours.listen(resource_subscriptions=[_POLICY]))
-        with pytest.raises(MCPError, match="streams and subscriptions, as many as one may"):
+        with pytest.raises(MCPError, match="streams and subscriptions, which is the limit for one caller"):
             await stack.enter_async_context(ours.listen(resource_subscriptions=[_POLICY]))
         await stack.enter_async_context(theirs.listen(resource_subscriptions=[_POLICY]))
         assert where.web.updates.streams == 3
@@ -105,8 +105,11 @@ async def test_one_caller_with_many_streams_gets_no_more_and_another_does() -> N
 
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 async def test_one_caller_cannot_take_all_streams_of_the_older_era() -> None:
-    """With the limits as they are: 300 subscriptions of one token, where 1,024 are all there can be."""
-    async with site(new_box()) as where, AsyncExitStack() as stack:
+    """With the limits as they are: 300 subscriptions of one token, where 1,024 are all there can be.
+
+    Time stands still, so that 300 subscriptions do not poll.
+    """
+    async with site(new_box(), clock=ManualClock()) as where, AsyncExitStack() as stack:
         greedy, other = await where.token("greedy"), await where.token("other")
         clients = [await stack.enter_async_context(where.client("legacy", token=greedy)) for _ in range(3)]
         refusals = [
@@ -175,7 +178,9 @@ async def test_one_caller_who_waits_often_waits_no_more_and_asks_nobody_and_anot
         asked = await call(ours, "ask_by_sms", to=PHONE, message="Hej?", timeout=0)
         for answer in (third, asked):
             assert answer.is_error
-            assert re.search("2 waits for a reply, as many as one may.*Try again in", words(answer))
+            assert re.search(
+                "2 waits for a reply, which is the limit for one caller.*Try again in", words(answer)
+            )
         assert (words(asked).startswith("Not sent: "), posted(box)) == (True, [])
         assert data(await call(theirs, "wait_for_reply", timeout=0))["status"] == "no_reply"
         where.app.replies.stop()
@@ -203,9 +208,9 @@ async def test_one_caller_who_asks_46elks_often_is_refused_for_a_minute_and_anot
 
 @pytest.mark.parametrize("connections", [128, 896, 65_408])
 def test_one_caller_never_gets_more_than_half_of_anything(connections: int) -> None:
-    most = per_caller(connections, sms_per_minute=95)
+    most = limits_per_caller(connections, sms_per_minute=95)
     assert most[Use.PROVIDER_REQUESTS] == 600
-    assert per_caller(connections, sms_per_minute=1000)[Use.PROVIDER_REQUESTS] == 6000
+    assert limits_per_caller(connections, sms_per_minute=1000)[Use.PROVIDER_REQUESTS] == 6000
     assert most[Use.CALLS] <= connections // 2
     assert most[Use.STREAMS] + most[Use.WAITS] < most[Use.CALLS], "some calls are left beside those that last"
     assert (most[Use.STREAMS] <= 1024 // 2, most[Use.SESSIONS] <= 10_000 // 2) == (True, True)

@@ -13,7 +13,7 @@ from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from mcp.shared.exceptions import MCPError
 
-from elks_mcp.domain.limits import Use
+from elks_mcp.domain.caller_limits import Use
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.mcp_server.scopes import CallerToken
 from elks_mcp.mcp_server.server import TOOLS

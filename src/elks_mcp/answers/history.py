@@ -10,10 +10,10 @@ from pydantic import AwareDatetime, Field
 
 from elks_mcp.answers.structured import Amount, Answer, FromNumber, StructuredAnswer, UntrustedFrom
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.opt_outs import OptWord
-from elks_mcp.domain.text import cleaned
 
 _LONGEST_RECEIVED, _LONGEST_SENT = 1600, 5000
 """Characters shown of one text."""

@@ -7,8 +7,8 @@ from pydantic import AwareDatetime, Field
 from elks_mcp.answers.structured import Amount, Answer, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
-from elks_mcp.domain.doubts import explain_quiet
-from elks_mcp.domain.guards.rules import NOT_SWITCHABLE, is_on
+from elks_mcp.domain.doubts import explain_short_quiet_period
+from elks_mcp.domain.guards import NOT_SWITCHABLE, is_on
 from elks_mcp.domain.models import OrderState
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender
@@ -285,6 +285,6 @@ def _notes(app: App, standing: _Snapshot) -> list[str]:
     if app.policy.guards_off:
         cannot = ", ".join(sorted(NOT_SWITCHABLE))
         notes.append(f"Guards that cannot be switched off: {cannot}.")
-    if weak := explain_quiet(settings.quiet_period, settings.timeout):
+    if weak := explain_short_quiet_period(settings.quiet_period, settings.timeout):
         notes.append(f"{weak}.")
     return notes

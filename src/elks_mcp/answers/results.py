@@ -18,7 +18,7 @@ from elks_mcp.answers.structured import (
     UntrustedFrom,
 )
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
-from elks_mcp.domain.display import put_behind_bars, split_lines, time_in_words, visible
+from elks_mcp.domain.display import quote_lines, split_lines, time_in_words, visible
 from elks_mcp.domain.models import Direction, Effect, Finding
 from elks_mcp.domain.policy import Mode
 from elks_mcp.domain.text import Encoding, ExpensiveCharacter
@@ -225,7 +225,7 @@ def _suggest(text: str) -> list[str]:
     """Return a cheaper text; several lines stand behind bars, to mark them as the text's own."""
     if len(split_lines(text)) == 1:
         return [f"A cheaper text: {visible(text)}"]
-    return ["A cheaper text, behind a bar on each line:", *put_behind_bars(text)]
+    return ["A cheaper text, behind a bar on each line:", *quote_lines(text)]
 
 
 def costly_in_words(costly: tuple[Costly, ...], price: Amount, without: Amount) -> str:

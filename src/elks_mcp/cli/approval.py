@@ -9,7 +9,7 @@ import click
 
 from elks_mcp.cli.output import counted, measure_columns, say, show_recipient, show_size, show_time
 from elks_mcp.cli.state import State
-from elks_mcp.domain.approval import put_question
+from elks_mcp.domain.approval import write_question
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.models import NEVER_SENT, Approver, Effect, Finding, Order, OrderState, of_effect
 from elks_mcp.domain.money import Money
@@ -84,7 +84,7 @@ def _require_terminal() -> None:
 
 
 def _agrees(order: Order) -> bool:
-    say(put_question(order, why_asked(order), measure_columns()))
+    say(write_question(order, why_asked(order), measure_columns()))
     asked = "\nTo let it go, type the last four digits of the recipient's number; anything else leaves it"
     typed: str = click.prompt(asked, default="", show_default=False)
     return order.to is not None and typed.strip() == order.to.e164[-_DIGITS:]

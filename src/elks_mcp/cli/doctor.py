@@ -22,7 +22,7 @@ from elks_mcp.cli.doctor_settings import Check, compare_numbers, find_obstacle, 
 from elks_mcp.cli.output import counted, say, show_account, show_username
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
-from elks_mcp.domain.doubts import explain_quiet
+from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.models import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, Sender, SenderId
@@ -152,7 +152,7 @@ async def _state(configuration: Configuration) -> list[Check]:
     if configuration.lacks(*_SAY_WHERE_STATE_IS):
         return [Check("note", "The state was not looked at: where it is cannot be read.")]
     state, settings = State(configuration), configuration.settings
-    weak = explain_quiet(settings.quiet_period, settings.timeout)
+    weak = explain_short_quiet_period(settings.quiet_period, settings.timeout)
     checks = [Check("note", f"{weak}.")] if weak else []
     if obstacle := find_obstacle(state.place.folder):
         return [*checks, Check("fail", f"State cannot be kept in {state.whereabouts}: {obstacle}")]

@@ -15,7 +15,7 @@ from elks_mcp.app import open_app
 from elks_mcp.cli.sockets import BACKLOG, listen
 from elks_mcp.cli.startup_warnings import warn
 from elks_mcp.cli.tokens import is_any_valid
-from elks_mcp.domain.limits import per_caller
+from elks_mcp.domain.caller_limits import limits_per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
 from elks_mcp.runtime.clock import Clock
@@ -73,7 +73,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
     warn(configuration)
     secret = find_hasher(settings.state_location()).of("secret", "request state")
     most_connections = count_allowed(raise_descriptor_limit())
-    limits = per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
+    limits = limits_per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
     web = HttpApp(
         settings.policy(),
         lambda: open_app(configuration, limits=limits),

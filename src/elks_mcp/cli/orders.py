@@ -13,7 +13,7 @@ from elks_mcp.cli.output import (
 )
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import size_in_lines
-from elks_mcp.domain.display import put_behind_bars, visible
+from elks_mcp.domain.display import quote_lines, visible
 from elks_mcp.domain.models import UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.settings import Configuration
@@ -130,6 +130,6 @@ def _text(order: Order) -> list[str]:
         return ["The text is not shown: it is kept only while it may be needed."]
     return [
         "The text, behind a bar on each line:",
-        *put_behind_bars(order.text, measure_columns()),
+        *quote_lines(order.text, measure_columns()),
         f"End of the text: {size_in_lines(order.text)}.",
     ]

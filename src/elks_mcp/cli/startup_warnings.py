@@ -2,7 +2,7 @@
 
 import logging
 
-from elks_mcp.domain.doubts import explain_quiet
+from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.settings import Configuration, explain_mistake, explain_unexpanded
 
 log = logging.getLogger(__name__)
@@ -20,5 +20,5 @@ def warn(configuration: Configuration) -> None:
         log.warning("unknown variables: %s", ", ".join(configuration.unknown))
 
     settings = configuration.settings
-    if weak := explain_quiet(settings.quiet_period, settings.timeout):
+    if weak := explain_short_quiet_period(settings.quiet_period, settings.timeout):
         log.warning("%s", weak)

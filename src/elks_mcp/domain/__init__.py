@@ -1,1 +1,1 @@
-"""Pure values and rules: no I/O."""
+"""Pure values and rules, without I/O."""

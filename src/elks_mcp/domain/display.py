@@ -1,9 +1,10 @@
-"""How a text is laid out for a person, so that nothing in it can pass for what we say.
+"""Lay out texts for a person, so that a text cannot pass for words of this server.
 
-A terminal and a client's form show other people's texts beside our own words. Three things keep them apart:
-every row of a text has a bar in front, also where a long line is broken; a character that is not seen, or
-that moves others, is written by its number; and a run of empty rows is folded into one, so that a text
-cannot push our words off the screen.
+A terminal and a client's form show other people's texts next to our own words. Three rules keep them apart:
+
+- Every row of a text has a bar in front, including the rows of a long line that is broken.
+- A character that is invisible, or that moves others, is written as an escape.
+- A run of empty rows is folded into one, so that a text cannot push our words off the screen.
 """
 
 import re
@@ -11,34 +12,34 @@ import unicodedata
 from datetime import datetime
 from itertools import groupby
 
-from elks_mcp.domain.text import spelled_out
+from elks_mcp.domain.cleaning import escape_invisible
 
 FORM_COLUMNS = 72
-"""How wide a text is in a client's form. It is fixed, so that the same question is always the same."""
+"""Columns of a text in a client's form: fixed, so that a repeated question stays the same."""
 
 _BAR = "| "
 _MOST_EMPTY = 2
-"""So many empty rows in a run are shown as they are."""
+"""Empty rows in a run that are shown as they are."""
 
 _MOST_MARKS = 4
-"""So many accents on one letter are shown; a taller stack would cover the rows above it."""
+"""Accents on one letter that are shown; a taller stack would cover the rows above."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 
 
 def time_in_words(moment: datetime) -> str:
-    """Write a moment as its own zone does: 2026-11-29 14:05 +01:00."""
+    """Return a moment in its own time zone in words: `2026-11-29 14:05 +01:00`."""
     written = moment.isoformat(sep=" ", timespec="minutes")
     return f"{written[:16]} {written[16:]}"
 
 
 def split_lines(text: str) -> list[str]:
-    """Split a text at everything that a terminal or a form may take for the end of a line."""
+    """Split a text at every character that a terminal or a form may treat as a line break."""
     return _LINE_BREAK.split(text)
 
 
-def put_behind_bars(text: str, columns: int = FORM_COLUMNS) -> list[str]:
-    """Return the rows of a text, none wider than `columns`, each behind a bar.
+def quote_lines(text: str, columns: int = FORM_COLUMNS) -> list[str]:
+    """Return the rows of a text, each with a bar in front and at most `columns` wide.
 
     A run of more than two empty rows becomes one row without a bar: `(298 empty lines)`.
     """
@@ -52,10 +53,10 @@ def put_behind_bars(text: str, columns: int = FORM_COLUMNS) -> list[str]:
 
 
 def break_line(line: str, columns: int) -> list[str]:
-    """Break a line into rows of at most `columns` (2 or more), after a space where there is one.
+    """Break a line into rows of at most `columns` (2 or more), after a space if there is one.
 
-    Width is that of a terminal: 2 for East Asian letters, emoji and whatever else some terminal draws wide,
-    0 for accents.
+    Width is counted as in a terminal: 2 columns for East Asian letters, emoji and anything else that some
+    terminal draws wide, 0 for accents.
     """
     rows, row, used = [], "", 0
     for char in visible(line):
@@ -70,13 +71,13 @@ def break_line(line: str, columns: int) -> list[str]:
 
 
 def visible(line: str) -> str:
-    r"""Write one line so that all of it is seen, and nothing in it moves the rest.
+    r"""Return a line so that all of it is visible, and nothing in it moves the rest.
 
-    Control, bidi and invisible characters, line breaks too, are written by their number (`\u202e`). What
-    joins pictures is left out, and any space is a plain one. Doing it twice changes nothing.
+    Control, bidi and invisible characters and line breaks are written as escapes (`\u202e`). Joiners between
+    pictures are removed, and every space becomes a plain one. Applying it twice changes nothing.
     """
-    shown, marks = [], _MOST_MARKS  # an accent that begins a line has no letter to stand on
-    for char in spelled_out(line):
+    shown, marks = [], _MOST_MARKS  # an accent at the beginning of a line has no letter
+    for char in escape_invisible(line):
         marks = marks + 1 if _is_mark(char) else 0
         if unicodedata.category(char) == "Zs":
             shown.append(" ")
@@ -88,7 +89,7 @@ def visible(line: str) -> str:
 
 
 def _width(char: str) -> int:
-    """Return how many columns a terminal takes for a character: the most, where terminals differ."""
+    """Return the columns that a terminal uses for a character: the most, if terminals differ."""
     if char.isascii():
         return 1
     if _is_mark(char):

@@ -1,26 +1,29 @@
-"""Finding out from history what became of texts whose sending nobody saw the end of.
+"""Determine from 46elks' history whether texts with an unknown outcome were sent.
 
-History has no number of ours in it, so a text is known by recipient, sender, words and time. Where two
-could be meant, that is said; nothing is guessed.
+History does not contain our order numbers, so a text is recognized by recipient, sender, text and time. If
+several messages could match, the verdict says so instead of guessing.
 """
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 
-from elks_mcp.domain.accents import normalize
 from elks_mcp.domain.models import Direction, Draft, Frozen, Message
+from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.phone import written
 
 SKEW = timedelta(seconds=30)
-"""How far 46elks' clock may be behind ours."""
+"""Tolerance for a clock at 46elks that is slow compared to ours."""
 
 _SAFE_QUIET = timedelta(seconds=30)
-"""How much longer than one request the quiet period should be."""
+"""Time by which the quiet period should exceed the time-out of a request."""
 
 
-def explain_quiet(quiet: float, timeout: float) -> str:
-    """Say what a quiet period puts at risk that is short for this time-out, both in seconds; else ""."""
+def explain_short_quiet_period(quiet: float, timeout: float) -> str:
+    """Return the risk of a quiet period that is too short for a time-out, else "".
+
+    Both are in seconds.
+    """
     least = timeout + _SAFE_QUIET.total_seconds()
     if quiet >= least:
         return ""
@@ -29,7 +32,7 @@ def explain_quiet(quiet: float, timeout: float) -> str:
 
 
 class Doubt(Frozen):
-    """An order that may have been sent."""
+    """An order whose message may or may not have been sent."""
 
     order_id: str
     draft: Draft
@@ -37,8 +40,8 @@ class Doubt(Frozen):
     """When the attempt began."""
 
 
-class Likeness(Enum):
-    """How much a message of history is like an order's text."""
+class Similarity(Enum):
+    """How similar a message in history is to an order's text."""
 
     SAME = "same"
     SIMILAR = "similar"
@@ -46,7 +49,7 @@ class Likeness(Enum):
 
 
 class Verdict(Frozen):
-    """What history says about one order: its message; or that there is none; or neither for sure."""
+    """The result for one order: its message, proof that it has none, or neither."""
 
     message: Message | None = None
     is_absent: bool = False
@@ -55,18 +58,22 @@ class Verdict(Frozen):
 def judge(
     doubts: Iterable[Doubt], history: Iterable[Message], *, has_gaps: bool = False
 ) -> dict[str, Verdict]:
-    """Say what became of each order that is in doubt.
+    """Return a verdict for each order in doubt, by order id.
 
-    `history` holds what was sent since the first attempt began, without the messages that are known to be
-    other orders'. Equal orders and equal messages are matched one to one, oldest first: which is which
-    makes no difference. More messages than orders means that somebody else sends the same: then none
-    is ours for sure. `has_gaps`: rows of it cannot be read, so that no order is absent for sure.
+    Equal orders and equal messages are matched one to one, oldest first; which is which makes no difference.
+    If there are more equal messages than orders, another program sends the same text, and none of the
+    messages is certain to be ours.
+
+    Args:
+        doubts: the orders in doubt.
+        history: all messages sent since the first attempt began, except those known to be of other orders.
+        has_gaps: some rows of history cannot be read, so no order is certain to be absent.
     """
     sent = sorted(
         (message for message in history if message.direction is Direction.OUTBOUND and message.created_at),
         key=lambda message: (message.created_at or _NEVER, message.id),
     )
-    groups = _alike(doubts)
+    groups = _group_equal(doubts)
     found = {order_id: message for equals in groups for order_id, message in _match(equals, sent)}
     matched = {message.id for message in found.values()}
     left = [message for message in sent if message.id not in matched]
@@ -84,40 +91,43 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 def _match(equals: list[Doubt], sent: list[Message]) -> list[tuple[str, Message]]:
-    same = [message for message in sent if _likeness(equals[0], message) is Likeness.SAME]
+    same = [message for message in sent if _compare_since(equals[0], message) is Similarity.SAME]
     if len(same) > len(equals):
         return []
     return [(doubt.order_id, message) for doubt, message in zip(equals, same, strict=False)]
 
 
 def _could_be(doubt: Doubt, message: Message) -> bool:
-    return _likeness(doubt, message) is not Likeness.OTHER
+    return _compare_since(doubt, message) is not Similarity.OTHER
 
 
-def _likeness(doubt: Doubt, message: Message) -> Likeness:
+def _compare_since(doubt: Doubt, message: Message) -> Similarity:
     if message.created_at is None or message.created_at < doubt.since - SKEW:
-        return Likeness.OTHER
-    return likeness(doubt.draft, message)
+        return Similarity.OTHER
+    return compare(doubt.draft, message)
 
 
-def likeness(draft: Draft, message: Message) -> Likeness:
-    """Compare. Similar is what could be ours after somebody on the way changed or dropped a part of it."""
+def compare(draft: Draft, message: Message) -> Similarity:
+    """Return how similar a message is to a draft.
+
+    A message is similar if it could be the draft after 46elks or a network changed or cut its text.
+    """
     if message.to != draft.to.e164 or message.is_reply:
-        return Likeness.OTHER
+        return Similarity.OTHER
     if message.text is None:
-        return Likeness.SIMILAR
+        return Similarity.SIMILAR
     if message.text == draft.text and message.sender == written(draft.sender):
-        return Likeness.SAME
-    shorter, longer = sorted((_squeezed(draft.text), _squeezed(message.text)), key=len)
-    cut = len(shorter) >= _TELLING and longer.startswith(shorter)
-    return Likeness.SIMILAR if cut or shorter == longer else Likeness.OTHER
+        return Similarity.SAME
+    shorter, longer = sorted((_letters_and_digits(draft.text), _letters_and_digits(message.text)), key=len)
+    cut = len(shorter) >= _DISTINCTIVE and longer.startswith(shorter)
+    return Similarity.SIMILAR if cut or shorter == longer else Similarity.OTHER
 
 
-_TELLING = 20
-"""Letters and digits that two texts do not begin with in common by chance."""
+_DISTINCTIVE = 20
+"""Letters and digits that two unrelated texts are unlikely to share at their beginning."""
 
 
-def _alike(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
+def _group_equal(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
     groups: dict[tuple[str, str, str], list[Doubt]] = {}
     for doubt in sorted(doubts, key=lambda each: (each.since, each.order_id)):
         draft = doubt.draft
@@ -125,7 +135,7 @@ def _alike(doubts: Iterable[Doubt]) -> list[list[Doubt]]:
     return list(groups.values())
 
 
-def _squeezed(text: str) -> str:
-    """Keep letters and digits only, in one case: what remains of a text whatever is done to its looks."""
+def _letters_and_digits(text: str) -> str:
+    """Return the letters and digits of a text in one case; changes of format keep them."""
     plain = normalize("NFKC", text).casefold()
     return "".join(char for char in plain if char.isalnum())

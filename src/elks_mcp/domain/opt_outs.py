@@ -1,15 +1,18 @@
-"""Which texts opt out of further texts, or opt in again.
+"""Classify received texts: opt-outs, likely opt-outs, opt-ins and ordinary texts.
 
-46elks does nothing about them, so this server does. The words are those of American law (47 CFR
-64.1200(a)(10)), of the large providers (Twilio, AWS), and of Sweden, Norway, Denmark and Finland.
+46elks does not handle opt-outs, so this server does. The words are those of American law (47 CFR
+64.1200(a)(10)), of the large providers (Twilio, AWS), and of usage in Sweden, Norway, Denmark and Finland.
 
-A text is in one of three classes. *Clear*: nothing but such words, around them a courtesy, a number, or words
-about texts ("STOP", "Stop texting me please"). *Likely*: a sentence that begins with such a word, ends in one
-or is built around one. *None*: all else, since "Stop by tomorrow" and "Avbryt mötet" are ordinary sentences.
+A text is in one of three classes:
+
+- *Clear*: only opt-out words, and courtesies, numbers or words about texts around them ("STOP", "Stop
+  texting me please").
+- *Likely*: a sentence that begins with an opt-out word, ends in one or is built around one.
+- *None*: everything else, since "Stop by tomorrow" and "Avbryt mötet" are ordinary sentences.
 
 "Nej tack", "Avbryt" and "Cancel" may answer a question. They opt out only if the account's last text to that
-number asked nothing: a no to a text without a question is a no to being texted. A mistake is undone by START
-or by a person, while a text to somebody who opted out breaks the law (marknadsföringslagen 19 §).
+number was not a question: a no to any other text means no to being texted. START or a person can undo a wrong
+opt-out, while a text to a person who opted out breaks the law (marknadsföringslagen 19 §).
 """
 
 import re
@@ -17,8 +20,8 @@ import unicodedata
 from enum import StrEnum
 from typing import NamedTuple
 
-from elks_mcp.domain.accents import normalize
-from elks_mcp.domain.stop_words import (
+from elks_mcp.domain.normalization import normalize
+from elks_mcp.domain.opt_out_words import (
     CANCEL,
     CEASE,
     COURTESY,
@@ -39,32 +42,36 @@ from elks_mcp.domain.stop_words import (
 
 
 class OptWord(StrEnum):
-    """What a received text says about further texts."""
+    """The meaning of a received text for further texts to its sender."""
 
     STOP = "stop"
     """No more texts to this number."""
 
     MAYBE = "maybe"
-    """Likely the same, within a sentence; a person should read it."""
+    """Likely an opt-out, within a sentence; a person should read it."""
 
     START = "start"
-    """Texts again, after an opt-out."""
+    """Opts in again after an opt-out."""
 
 
-def find_word(text: str, *, asked: bool = False) -> OptWord | None:
-    """Return what a text says about further texts; None for an ordinary one.
+def find_opt_word(text: str, *, asked: bool = False) -> OptWord | None:
+    """Return whether a received text opts out, likely opts out or opts in, else None.
 
-    Capitals, accents, punctuation, emoji, invisible characters and wide letters make no difference. START
-    must be the whole message. `asked`: the account's last text to this number asked something.
+    Case, accents, punctuation, emoji, invisible characters and full-width letters make no difference. START
+    must be the whole text.
+
+    Args:
+        text: the received text.
+        asked: the account's last text to this number asked a question, so some words are only an answer.
     """
     found = _find(text)
     return None if found is None or (asked and found.may_be_answer) else found.word
 
 
-def asks(text: str) -> bool:
-    """Return whether a text of ours asks for an answer: by a question mark, or by "svara", "reply".
+def asks_for_answer(text: str) -> bool:
+    """Return whether an outgoing text asks for an answer, with "?", "svara" or "reply".
 
-    A footer such as "Vill du slippa sms? Svara STOP" asks nothing.
+    A footer on how to opt out, such as "Vill du slippa sms? Svara STOP", does not count.
     """
     sentences = re.findall(r"[^.!?\n]+[.!?\n]*", _LINK.sub(" ", text.replace("？", "?")))
     read = [(_read_words(each), "?" in each) for each in sentences]
@@ -78,14 +85,14 @@ def asks(text: str) -> bool:
 
 _LONGEST_SIGNATURE = 4
 _NEGATED_WITHIN = 2
-_ABOUT_WITHIN = 2
-"""How many words apart a stop word and a word about texts may be."""
+_TEXT_WORD_WITHIN = 2
+"""Distance in words between an opt-out word and a word about texts, at most."""
 
 _ANY = STRONG | WEAK | CEASE | CANCEL | REFUSAL
 _STOP = re.compile("|".join(sorted(_ANY, key=len, reverse=True)))
-_GLUED = re.compile(f"(?:{_STOP.pattern})+")
+_JOINED = re.compile(f"(?:{_STOP.pattern})+")
 _ANYWHERE = STRONG - {"stop", "stopp"}
-"""Words that no ordinary sentence holds."""
+"""Words that occur in no ordinary sentence."""
 
 _AROUND = COURTESY | POINTING | LINKING | TEXTS
 
@@ -104,7 +111,7 @@ def _find(text: str) -> _Match | None:
 
 
 def _find_clear(words: list[str], lines: list[list[str]]) -> _Match | None:
-    """Return the class of a text that is clear as a whole, or by its first line."""
+    """Return the match of a text that is clear as a whole, or by its first line."""
     if found := _judge_clear(words) or _judge_clear(_without_signature(words)):
         return found
     while len(lines) > 1 and COURTESY.issuperset(lines[0]):
@@ -118,7 +125,7 @@ def _find_clear(words: list[str], lines: list[list[str]]) -> _Match | None:
 
 def _judge_clear(words: list[str]) -> _Match | None:
     joined = "".join(words)
-    if _GLUED.fullmatch(joined):  # `S T O P`, `stopstop`, `Nej tack, sluta`
+    if _JOINED.fullmatch(joined):  # `S T O P`, `stopstop`, `Nej tack, sluta`
         return _Match(OptWord.STOP, may_be_answer=not _names_law(words))
     stops = [each for each in words if _is_stop(each)]
     around = [each for each in words if not (_is_stop(each) or each.isdigit())]
@@ -128,7 +135,7 @@ def _judge_clear(words: list[str]) -> _Match | None:
 
 
 def _judge_around(stops: list[str], around: set[str]) -> _Match | None:
-    """Judge stop words with nothing around them but courtesies and words about texts."""
+    """Return the match of opt-out words with only courtesies and words about texts around."""
     is_about_texts = bool(around & TEXTS)
     is_bare = around <= COURTESY | POINTING
     if any(map(_is_strong, stops)):
@@ -146,30 +153,31 @@ def _judge_around(stops: list[str], around: set[str]) -> _Match | None:
 
 
 def _names_law(words: list[str]) -> bool:
-    """Return whether one of these words is named by law or trade, glued or spelled out as well."""
-    return any(_split_glued(each) & (STRONG | WEAK) for each in (*words, "".join(words)))
+    """Return whether law or trade names one of these words, also joined or spaced out."""
+    return any(_split_joined(each) & (STRONG | WEAK) for each in (*words, "".join(words)))
 
 
 def _is_stop(word: str) -> bool:
-    return bool(_split_glued(word))
+    return bool(_split_joined(word))
 
 
-def _split_glued(word: str) -> set[str]:
-    """Return the stop words that a word is glued of, or the one it is; none if it is something else."""
-    return set(_STOP.findall(word)) if _GLUED.fullmatch(word) else set()
+def _split_joined(word: str) -> set[str]:
+    """Return the opt-out words that a word consists of; empty if it contains anything else."""
+    return set(_STOP.findall(word)) if _JOINED.fullmatch(word) else set()
 
 
 def _find_likely(text: str) -> _Match | None:
     clauses = [words for clause in re.split(r"[.,!?;:\n\r]+", text) if (words := _read_words(clause))]
     is_likely = any(
-        _is_at_an_end(words) or _is_about_texts(words) or LIKELY.search(" ".join(words)) for words in clauses
+        _is_at_either_end(words) or _is_about_texts(words) or LIKELY.search(" ".join(words))
+        for words in clauses
     )
     return _Match(OptWord.MAYBE) if is_likely else None
 
 
-def _is_at_an_end(words: list[str]) -> bool:
-    """Return whether a clause begins with a strong word or ends in one; the less ambiguous count anywhere."""
-    if any(word in _ANYWHERE and not _is_denied(words, at) for at, word in enumerate(words)):
+def _is_at_either_end(words: list[str]) -> bool:
+    """Return whether a clause begins or ends with a strong word, or has an unambiguous one."""
+    if any(word in _ANYWHERE and not _is_negated(words, at) for at, word in enumerate(words)):
         return True
     core = _without_courtesy(words)
     if not core:
@@ -180,22 +188,22 @@ def _is_at_an_end(words: list[str]) -> bool:
     return begins or ends
 
 
-def _is_denied(words: list[str], at: int) -> bool:
-    """Return whether a negation stands right before a word or right behind it."""
+def _is_negated(words: list[str], at: int) -> bool:
+    """Return whether a negation is right before or right after a word."""
     return not NEGATIONS.isdisjoint([*words[max(0, at - _NEGATED_WITHIN) : at], *words[at + 1 : at + 2]])
 
 
 def _is_strong(word: str) -> bool:
-    return bool(_split_glued(word) & STRONG)
+    return bool(_split_joined(word) & STRONG)
 
 
 def _is_about_texts(words: list[str]) -> bool:
-    """Return whether a stop word stands right before a word about texts, and is not denied."""
+    """Return whether an opt-out word comes right before a word about texts, without a negation."""
     verbs = STRONG | CEASE | CANCEL | {"slutar", "end", "quit"}
     return any(
         word in verbs
-        and not _is_denied(words, at)
-        and not TEXTS.isdisjoint(words[at + 1 : at + 1 + _ABOUT_WITHIN])
+        and not _is_negated(words, at)
+        and not TEXTS.isdisjoint(words[at + 1 : at + 1 + _TEXT_WORD_WITHIN])
         and not (NOT_AFTER - {"the", "a", "an"}).intersection(words[at + 1 : at + 2])
         and words[at + 1 : at + 3] != ["me", "if"]
         for at, word in enumerate(words)
@@ -212,7 +220,7 @@ def _without_courtesy(words: list[str]) -> list[str]:
 
 
 def _without_signature(words: list[str]) -> list[str]:
-    """Leave out a short signature that a word such as `mvh` begins."""
+    """Return the words without a short signature that begins with a word such as `mvh`."""
     for at, word in enumerate(words):
         if at and word in SIGNATURE and len(words) - at - 1 <= _LONGEST_SIGNATURE:
             return words[:at]
@@ -228,19 +236,19 @@ _ANSWER = frozenset({"svara", "svar", "reply", "answer", "respond", "vastaa"})
 
 
 def _wants_answer(words: list[str]) -> bool:
-    return any(word in _ANSWER and not _is_denied(words, at) for at, word in enumerate(words))
+    return any(word in _ANSWER and not _is_negated(words, at) for at, word in enumerate(words))
 
 
 def _is_footer(words: list[str], following: list[tuple[list[str], bool]]) -> bool:
-    """Return whether a sentence is about opting out: it tells how, or the next one does."""
-    if _tells_how(words):
+    """Return whether a sentence is about opting out: it explains how, or the next sentence does."""
+    if _explains_how(words):
         return True
     is_about_texts = any(word in TEXTS or _is_stop(word) for word in words)
-    return is_about_texts and any(_tells_how(each) for each, _ in following)
+    return is_about_texts and any(_explains_how(each) for each, _ in following)
 
 
-def _tells_how(words: list[str]) -> bool:
-    """Return whether a sentence tells how to opt out: `Svara STOP`, `Reply CANCEL to unsubscribe`."""
+def _explains_how(words: list[str]) -> bool:
+    """Return whether a sentence explains how to opt out: `Reply CANCEL to unsubscribe`."""
     answers = [words[at + 1 : at + 3] for at, word in enumerate(words) if word in _ANSWER]
     names_word = any(map(_is_strong, words)) or any(_is_stop(word) for answer in answers for word in answer)
     return names_word and not {"ja", "yes"}.intersection(words)
@@ -250,11 +258,11 @@ def _tells_how(words: list[str]) -> bool:
 
 
 def _read_words(text: str) -> list[str]:
-    """Take a text apart into its words, in small bare letters; phrases become one word."""
-    # Emoji first: some of them decompose into letters, such as ™ and ℹ️.
+    """Return the words of a text in lower case without accents; known phrases become one word."""
+    # Emoji first, since some of them decompose into letters, such as ™ and ℹ️.
     plain = "".join(" " if unicodedata.category(char) == "So" else char for char in _EMOJI.sub(" ", text))
     decomposed = normalize("NFKD", plain).casefold()
-    words = re.findall(r"[^\W_]+", "".join(char for char in decomposed if not _is_unseen(char)))
+    words = re.findall(r"[^\W_]+", "".join(char for char in decomposed if not _is_ignored(char)))
     spaced = f" {' '.join(words)} "
     for phrase, word in PHRASES.items():
         spaced = spaced.replace(f" {phrase} ", f" {word} ")
@@ -262,9 +270,9 @@ def _read_words(text: str) -> list[str]:
 
 
 _EMOJI = re.compile("[^a-zA-Z]\ufe0f")
-"""Letters, digits and signs that are to be shown as emoji; the other emoji are symbols by their category."""
+"""Characters that a variation selector makes emoji; other emoji have a symbol category."""
 
 
-def _is_unseen(char: str) -> bool:
-    """Tell accents and invisible characters, which part no word, from the rest."""
+def _is_ignored(char: str) -> bool:
+    """Return whether a character is an accent or invisible, so that it does not separate words."""
     return unicodedata.category(char) in {"Mn", "Cf"} or char in "\u115f\u1160"

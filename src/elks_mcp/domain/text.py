@@ -1,10 +1,10 @@
-r"""What a text costs to send: its encoding, its parts, and the characters that make it dear.
+r"""The cost of a text: its encoding, its parts, and the characters that make it expensive.
 
-A text made only of GSM-7 characters fits 160 in one part, or 153 in each of several. One other
-character and all of it goes as UCS-2: 70 code units in one part, 67 in each of several.
+A text of GSM-7 characters only has up to 160 of them in one part, or 153 in each of several parts. Any
+other character makes the whole text UCS-2: 70 code units in one part, or 67 in each of several.
 46elks sends the extension table (€ [ ] { } ~ ^ | \) as UCS-2 too, and bills by the part
-(https://46elks.com/kb/sms-splitting-and-pricing); the standard (3GPP TS 23.038) makes each of
-those two GSM-7 septets instead, which `Alphabet.STANDARD` counts.
+(https://46elks.com/kb/sms-splitting-and-pricing). The standard (3GPP TS 23.038) counts each of these
+characters as two GSM-7 septets, as `Alphabet.STANDARD` does.
 """
 
 import re
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from elks_mcp.domain.accents import MOST_ACCENTS, normalize
+from elks_mcp.domain.cleaning import INVISIBLE
+from elks_mcp.domain.normalization import MOST_ACCENTS, normalize
 
 BASIC = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -24,18 +25,18 @@ BASIC = frozenset(
 """The GSM 7-bit default alphabet without its escape (3GPP TS 23.038, 6.2.1)."""
 
 EXTENSION = frozenset("\f^{}\\[~]|€")
-"""The default alphabet's extension table: each of these is escaped (3GPP TS 23.038, 6.2.1.1)."""
+"""The default alphabet's extension table, with an escape each (3GPP TS 23.038, 6.2.1.1)."""
 
 
 class Encoding(StrEnum):
-    """How the characters of a text are written on the air."""
+    """The encoding in which a text is transmitted."""
 
     GSM7 = "GSM-7"
     UCS2 = "UCS-2"
 
 
 class Alphabet(StrEnum):
-    """Which characters count as GSM-7."""
+    """The characters that count as GSM-7."""
 
     PROVIDER = "basic table only, as 46elks does"
     STANDARD = "basic and extension tables, as the standard says"
@@ -47,7 +48,7 @@ _OF_SEVERAL = {Encoding.GSM7: 153, Encoding.UCS2: 67}
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How large a text is. `units` are septets in GSM-7 and 16-bit code units in UCS-2."""
+    """The size of a text. `units` are septets in GSM-7 and 16-bit code units in UCS-2."""
 
     encoding: Encoding
     units: int
@@ -56,11 +57,11 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class ExpensiveCharacter:
-    """A character outside GSM-7, how often it occurs, and what could stand in its place.
+    """A character outside GSM-7, its number of occurrences, and a replacement.
 
-    `char` is what a reader takes for one character: a letter and the accents that were typed
-    after it, or a picture joined of several. `instead` means the same in running text; it is ""
-    if the character can be left out unseen, and None if only the writer can know.
+    `char` is one character to a reader: a letter with the accents typed after it, or an emoji joined from
+    several. `instead` means the same in running text. It is "" if the character can be left out unnoticed,
+    and None if only the writer can replace it.
     """
 
     char: str
@@ -69,32 +70,32 @@ class ExpensiveCharacter:
 
     @property
     def name(self) -> str:
-        """The Unicode name in lower case, with the code point; a few of them, where it has many."""
-        shown, more = self.char[:_NAMED], " …" if len(self.char) > _NAMED else ""
+        """The Unicode names in lower case with their code points, of at most four code points."""
+        shown, more = self.char[:_MOST_NAMED], " …" if len(self.char) > _MOST_NAMED else ""
         names = " + ".join(unicodedata.name(char, "unnamed character").lower() for char in shown)
         return f"{names}, {' '.join(f'U+{ord(char):04X}' for char in shown)}{more}"
 
 
 def measure(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> Size:
-    """Say how a text is encoded and how many parts it is billed as; an empty text is one part.
+    """Return the encoding of a text and its number of billed parts.
 
-    By default as 46elks counts (https://46elks.com/kb/sms-splitting-and-pricing).
+    An empty text is one part. The default alphabet counts as 46elks does (https://46elks.com/kb/sms-splitting-and-pricing).
     """
     encoding = _encoding(text, alphabet)
     return Size(encoding, _units(text, encoding), 1 + len(_cuts(text, encoding)))
 
 
 def split(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[str, ...]:
-    """Cut a text into its parts, never inside a surrogate pair or an escape sequence.
+    """Return the parts of a text, never cut inside a surrogate pair or an escape sequence.
 
-    A picture joined of several (👨‍👩‍👧) may be cut at its joiners: phones put the parts together again.
+    An emoji joined from several (👨‍👩‍👧) may be cut at its joiners, since phones join the parts again.
     """
     cuts = _cuts(text, _encoding(text, alphabet))
     return tuple(text[start:end] for start, end in pairwise((0, *cuts, len(text))))
 
 
 def expensive_characters(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> tuple[ExpensiveCharacter, ...]:
-    """List what forces UCS-2, in order of first occurrence, an accent together with its letter."""
+    """Return the characters that force UCS-2, with their accents, by first occurrence."""
     cheap = _cheap(alphabet)
     counted = Counter(letter for letter in _letters(text) if not cheap.issuperset(letter))
     return tuple(
@@ -103,78 +104,51 @@ def expensive_characters(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> t
 
 
 def cheaper(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
-    """Return a text with cheap characters for dear ones that mean the same; every other one stays.
+    """Return a text with expensive characters replaced by cheap ones that mean the same.
 
-    “curly” becomes "straight", a dash a hyphen, a combining accent joins its letter, an invisible character
-    goes. Emoji and letters of other languages stay, and so does all of an address, a code or a template such
-    as `{{namn}}`. If the rewritten text would take more parts (… is one character, ... are three), the text
-    is returned as it was.
+    “curly” becomes "straight", a dash becomes a hyphen, a combining accent joins its letter, and an invisible
+    character is removed. Emoji and letters of other languages stay, as do addresses, codes and templates
+    such as `{{namn}}`. If the result would take more parts (… is one character, ... are three), the text is
+    returned unchanged.
     """
-    dear = expensive_characters(text, alphabet)
-    instead = {each.char: each.instead for each in dear if each.instead is not None}
-    rewritten = re.sub(_PIECE, lambda token: _reworded(token[0], instead), text) if instead else text
+    expensive = expensive_characters(text, alphabet)
+    instead = {each.char: each.instead for each in expensive if each.instead is not None}
+    rewritten = (
+        re.sub(_WORD_OR_BLANKS, lambda token: _rewrite_token(token[0], instead), text) if instead else text
+    )
     return rewritten if measure(rewritten, alphabet).parts <= measure(text, alphabet).parts else text
 
 
 def without_expensive(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
-    """Leave a text only what is cheap: a dear character goes, or has its stand-in where there is one."""
-    return _rewritten(text, {each.char: each.instead or "" for each in expensive_characters(text, alphabet)})
+    """Return a text with expensive characters replaced if possible, else removed."""
+    return _replace_letters(
+        text, {each.char: each.instead or "" for each in expensive_characters(text, alphabet)}
+    )
 
 
-def cleaned(text: str) -> str:
-    """Make somebody else's words safe to show: without control, bidi and invisible characters.
-
-    Line breaks and emoji stay whole: a variation selector stays behind a picture, a zero-width
-    joiner between two. (Persian and Indic joiners go, and the tags that make a black flag
-    Scotland's: safety before typography. Of more than 30 accents on one letter the rest goes.)
-    Cleaning twice changes nothing.
-    """
-    lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
-    return normalize("NFC", re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines))
-
-
-def _rewritten(text: str, instead: dict[str, str]) -> str:
+def _replace_letters(text: str, instead: dict[str, str]) -> str:
     return "".join(instead.get(letter, letter) for letter in _letters(text))
 
 
-def _reworded(token: str, instead: dict[str, str]) -> str:
-    """Rewrite a word or a blank; of what must stay as it is, only a pair of quotation marks around it."""
+def _rewrite_token(token: str, instead: dict[str, str]) -> str:
+    """Return a token rewritten, or only the quotation marks around one that must not change."""
     before, kept, after = _split_quotes(token)
-    if not _FIXED.search(kept) and not (_LETTER_OF_ANY.search(kept) and _DIGIT.search(kept)):
-        return _rewritten(token, instead)
-    return _rewritten(before, instead) + kept + _rewritten(after, instead)
+    if not _FIXED.search(kept) and not (_ANY_LETTER.search(kept) and _DIGIT.search(kept)):
+        return _replace_letters(token, instead)
+    return _replace_letters(before, instead) + kept + _replace_letters(after, instead)
 
 
 def _split_quotes(token: str) -> tuple[str, str, str]:
-    """Split off a pair of quotation marks around a token, and what ends the sentence behind them.
+    """Split off a pair of quotation marks around a token, and punctuation after them.
 
-    One of them alone may belong to the token: a password can end in any character.
+    A single quotation mark may belong to the token, since a password can end in any character.
     """
     quoted = _QUOTED.fullmatch(token)
     return (quoted[1], quoted[2], quoted[3]) if quoted else ("", token, "")
 
 
-def hides(text: str) -> bool:
-    """Tell whether there are characters in a text that nobody sees."""
-    lines = _LINE_BREAK.sub("\n", text.replace("\t", " "))
-    return re.sub(_UNSEEN_OR_PICTURE, r"\g<picture>", lines) != lines
-
-
-def spelled_out(text: str) -> str:
-    r"""Write each character that nobody sees by its number (`\u202e`), but for line feeds.
-
-    What joins pictures or chooses their style is left out.
-    """
-    return re.sub(_UNSEEN_OR_PICTURE, _spell_out, text)
-
-
-def shows_nothing(text: str) -> bool:
-    """Return whether nobody sees anything of a text: it is blanks and invisible characters only."""
-    return not cleaned(text).strip()
-
-
-def unsendable(text: str) -> str | None:
-    """Find the first character no text can carry: a control character or half a surrogate pair."""
+def find_unsendable(text: str) -> str | None:
+    """Return the first character that cannot be sent: a control character or a lone surrogate."""
     return next((char for char in text if _cannot_be_sent(char)), None)
 
 
@@ -190,7 +164,7 @@ _TAKES_TWO: dict[Encoding, Callable[[str], bool]] = {
     Encoding.GSM7: EXTENSION.__contains__,
     Encoding.UCS2: "\uffff".__lt__,
 }
-"""Whether a character takes two units that belong together: an escape sequence or a surrogate pair."""
+"""Whether a character takes two units: an escape sequence or a surrogate pair."""
 
 
 def _units(text: str, encoding: Encoding) -> int:
@@ -198,7 +172,7 @@ def _units(text: str, encoding: Encoding) -> int:
 
 
 def _cuts(text: str, encoding: Encoding) -> list[int]:
-    """Find where each part after the first begins."""
+    """Return the index at which each part after the first begins."""
     cuts: list[int] = []
     if _units(text, encoding) <= _SINGLE[encoding]:
         return cuts
@@ -211,33 +185,22 @@ def _cuts(text: str, encoding: Encoding) -> list[int]:
     return cuts
 
 
-_UNSEEN = (
-    "\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f"
-    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
-    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d159\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
-    "\ud800-\udfff"
-)
-"""Characters nobody sees, as a regular expression's class.
-
-They are Unicode's default ignorables, the controls but for the line feed, format characters of
-hieroglyphs and music, half surrogate pairs, and the blanks that are no spaces.
-"""
-
-_NAMED = 4
+_MOST_NAMED = 4
+"""Code points of one character that are named."""
 
 _ON_TOP = "[\u0300-\u036f\u20e3\ufe00-\ufe0f\U000e0020-\U000e007f]"
 _NOT_LATIN = "[^\\x00-\u024f]"
-_LETTER = (  # this and others are compiled when first needed, and kept, by `re` itself
+_LETTER = (  # `re` compiles this and the others at their first use, and caches them
     f"(?s){_NOT_LATIN}{_ON_TOP}{{0,{MOST_ACCENTS}}}"
     f"(?:[\u200c\u200d]{_NOT_LATIN}{_ON_TOP}{{0,{MOST_ACCENTS}}})*"
     f"|.{_ON_TOP}{{0,{MOST_ACCENTS}}}"
 )
-"""What a reader takes for one letter: with its accents, and joined to others where its script joins.
+"""One letter to a reader, with its accents, and with letters that its script joins to it.
 
-A tag, a keycap or a variation selector goes with the picture before it.
+A tag, a keycap or a variation selector belongs to the picture before it.
 """
 
-_STAND_INS = {
+_REPLACEMENTS = {
     **dict.fromkeys("‘’‚‛‹›′´", "'"),
     **dict.fromkeys("“”„‟″«»", '"'),
     **dict.fromkeys("‐‑‒–—―−⁃", "-"),
@@ -252,17 +215,17 @@ _STAND_INS = {
     "ﬅ": "st",
     "ﬆ": "st",
 }
-"""Quotation marks, dashes, the ellipsis, blanks and ligatures: what means the same in any running text."""
+"""Quotation marks, dashes, … and ligatures, with replacements that mean the same in prose."""
 
-_PIECE = r"(?:\{[^{}\n]{0,60}\}|\[[^\[\]\n]{0,60}\]|<[^<>\n]{0,60}>|`[^`\n]{0,60}`|\S)+|\s+"
-"""A run of blanks, or of other characters; within brackets, as in templates, blanks count as others."""
+_WORD_OR_BLANKS = r"(?:\{[^{}\n]{0,60}\}|\[[^\[\]\n]{0,60}\]|<[^<>\n]{0,60}>|`[^`\n]{0,60}`|\S)+|\s+"
+"""A run of blanks, or of other characters, with blanks within brackets as in templates."""
 
 _QUOTED = re.compile("(?s)([(]?[“”„‘’«»\"'])(.+)([“”‘’«»\"'][).,;:!?]*)")
 _FIXED = re.compile(r"[\[\]{}<>\\|^~=_#@/`]|[%$][A-Za-z]|\w\.\w")
-"""What addresses, code and templates have, and words do not."""
+"""Characters that addresses, code and templates have, and words do not."""
 
-_LETTER_OF_ANY, _DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")
-"""Both in one token: a code or a password."""
+_ANY_LETTER, _DIGIT = re.compile(r"[^\W\d_]"), re.compile(r"\d")
+"""A token with both is a code or a password."""
 
 
 def _letters(text: str) -> list[str]:
@@ -270,37 +233,19 @@ def _letters(text: str) -> list[str]:
 
 
 def _instead(letter: str, cheap: frozenset[str]) -> str | None:
-    """Return what means the same in running text; None if only the writer can know."""
-    seen = re.sub(_WITHOUT_UNSEEN, "", letter) if letter not in _STAND_INS else letter
-    composed = normalize("NFC", seen)
-    if composed in _STAND_INS:
-        return _STAND_INS[composed]
+    """Return a replacement that means the same in running text; None if there is none."""
+    visible = re.sub(_REMOVABLE, "", letter) if letter not in _REPLACEMENTS else letter
+    composed = normalize("NFC", visible)
+    if composed in _REPLACEMENTS:
+        return _REPLACEMENTS[composed]
     if cheap.issuperset(composed):
         return composed
     return " " if unicodedata.category(composed[0]) == "Zs" else None
 
 
-_WITHOUT_UNSEEN = f"(?<=[0-9#*])\ufe0f?\u20e3|[{_UNSEEN}]"
-"""The keycap of 1️⃣ is seen, but says no more than 1."""
+_REMOVABLE = f"(?<=[0-9#*])\ufe0f?\u20e3|[{INVISIBLE}]"
+"""Invisible characters, and the keycap of 1️⃣, which is visible but says no more than 1."""
 
 
 def _cannot_be_sent(char: str) -> bool:
     return unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\r\t\f"
-
-
-_LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
-_PICTURES = (  # without U+2329 and U+232A, which normalizing turns into brackets
-    "\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u2328\u232b-\u27bf\u2900-\u297f\u2b00-\u2bff"
-    "\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-)
-_UNSEEN_OR_PICTURE = (
-    rf"(?P<picture>[{_PICTURES}](?=[{_UNSEEN}])[\ufe0e\ufe0f]?(?:\u200d(?=[{_PICTURES}]))?|[0-9#*]\ufe0f?\u20e3)"
-    rf"[{_UNSEEN}]*|[{_UNSEEN}]+"
-)
-"""A picture with what belongs to it, kept, and any run of characters nobody sees, dropped."""
-
-
-def _spell_out(found: re.Match[str]) -> str:
-    picture = found["picture"] or ""
-    unseen = found[0][len(picture) :]
-    return re.sub(f"[{_UNSEEN}]", "", picture) + unseen.encode("unicode_escape").decode("ascii")

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import (
     Account,
     Direction,
@@ -37,7 +38,6 @@ from elks_mcp.domain.models import (
 )
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import is_plain_number, read_other_party, written
-from elks_mcp.domain.text import cleaned
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 
 PAGE_SIZE = 100

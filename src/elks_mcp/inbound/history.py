@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 import anyio
 
-from elks_mcp.domain.consent import LastSent, find_answers, read_words
+from elks_mcp.domain.conversation import LastSent, find_opt_words, find_replies
 from elks_mcp.domain.models import Direction, Message
-from elks_mcp.domain.opt_outs import OptWord, find_word
+from elks_mcp.domain.opt_outs import OptWord, find_opt_word
 from elks_mcp.domain.phone import is_e164
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.runtime.clock import Clock
@@ -69,18 +69,18 @@ class HistoryReader:
 
     async def read_words(self, messages: Sequence[Message]) -> dict[str, OptWord]:
         """Return which of these texts opt out, or may, by their ids; also if nothing is remembered yet."""
-        if not any(find_word(each.text or "") for each in messages if _is_inbound(each)):
+        if not any(find_opt_word(each.text or "") for each in messages if _is_inbound(each)):
             return {}
         if self._storage.exists:
             return await (await self._storage.open()).opt_outs.read_words(messages)
-        return read_words(messages, self._clock.now(), lambda _, __: LastSent())
+        return find_opt_words(messages, self._clock.now(), lambda _, __: LastSent())
 
     async def find_replies(self, messages: Sequence[Message]) -> frozenset[str]:
         """Return the ids of received texts whose sender was texted before, by all that is known."""
         inbound = [each for each in messages if _is_inbound(each) and is_e164(each.sender)]
         if not inbound:
             return frozenset()
-        answers = find_answers(messages, self._clock.now())
+        answers = find_replies(messages, self._clock.now())
         if not self._storage.exists:
             return answers
         return await (await self._storage.open()).arrivals.find_replies(inbound, answers)
@@ -108,7 +108,7 @@ class HistoryReader:
 
 
 def _may_opt_out(message: Message) -> bool:
-    return _is_inbound(message) and find_word(message.text or "") in {OptWord.STOP, OptWord.MAYBE}
+    return _is_inbound(message) and find_opt_word(message.text or "") in {OptWord.STOP, OptWord.MAYBE}
 
 
 def _is_inbound(message: Message) -> bool:

@@ -15,7 +15,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field
 
 from elks_mcp.app import App
-from elks_mcp.domain.approval import put_question
+from elks_mcp.domain.approval import write_question
 from elks_mcp.errors import NotApproved
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sending.plan import ANSWER_WITHIN, Decision, NeedsApproval, Planned, SmsRequest
@@ -72,7 +72,7 @@ async def ask_person(planned: Planned, ctx: Context[App]) -> Decision | Elicit[C
     if not can_ask(ctx):
         return Decision.CANNOT_ASK
     app = ctx.request_context.lifespan_context
-    question = put_question(planned.order, planned.reasons)
+    question = write_question(planned.order, planned.reasons)
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
         return Elicit(question, Consent)
     try:

@@ -29,7 +29,7 @@ from mcp_types import (
 
 from elks_mcp.answers.policy import describe_policy
 from elks_mcp.app import App
-from elks_mcp.domain.limits import Use
+from elks_mcp.domain.caller_limits import Use
 from elks_mcp.errors import ElksError, NotFound, OverLimit
 from elks_mcp.runtime.tasks import background
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, tzinfo
 from elks_mcp.answers.history import HistoryAnswer, HistoryEntry, count_fitting
 from elks_mcp.app import App
 from elks_mcp.domain.models import Listing, Message
-from elks_mcp.domain.taint import shown_from
+from elks_mcp.domain.taint import list_shown_texts
 from elks_mcp.elks.client import LISTED_PAGES
 from elks_mcp.runtime.clock import in_zone
 
@@ -120,6 +120,6 @@ async def record_shown(app: App, messages: Sequence[Message]) -> None:
     """
     now = app.clock.now()
     app.taint_log.record(messages, now)
-    texts = shown_from(messages, now)
+    texts = list_shown_texts(messages, now)
     if texts and app.storage.location.url:
         await (await app.storage.open()).taint.record(app.caller.agent, texts)

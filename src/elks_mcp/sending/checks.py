@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from elks_mcp.domain.guards.rules import Facts, check_draft, is_on
+from elks_mcp.domain.guards import Facts, check_draft, is_on
 from elks_mcp.domain.models import Draft, Effect, Estimate, Finding, Recall, Taint, of_effect
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.policy import PERSON_ONLY, Policy

@@ -1,6 +1,7 @@
 """Read, price and find the texts of one caller: draft, quote, order."""
 
-from elks_mcp.domain.consent import quote
+from elks_mcp.domain.cleaning import is_blank
+from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.models import (
     Approval,
     Approver,
@@ -16,8 +17,8 @@ from elks_mcp.domain.models import (
     of_effect,
 )
 from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
-from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, shown_from
-from elks_mcp.domain.text import measure, shows_nothing, unsendable
+from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
+from elks_mcp.domain.text import find_unsendable, measure
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
 from elks_mcp.sending.checks import DraftChecks, listed, refusing_guards
@@ -219,7 +220,7 @@ class Orders:
         self._taint_log.record([message], now)
         if self._storage.location.url:
             store = await self._storage.open()
-            await store.taint.record(self._caller, shown_from([message], now))
+            await store.taint.record(self._caller, list_shown_texts([message], now))
 
     def _find(
         self,
@@ -269,11 +270,11 @@ def _read_text(message: str) -> str:
         )
     if not message.strip():
         raise InvalidInput("The message is empty.", hint="Give the text to send.")
-    if odd := unsendable(message):
+    if odd := find_unsendable(message):
         raise InvalidInput(
             f"The message holds a character that cannot be sent: U+{ord(odd):04X}.", hint="Leave it out."
         )
-    if shows_nothing(message):
+    if is_blank(message):
         raise InvalidInput(
             "The message holds only invisible characters, and each part would be charged.",
             hint="Give the text to send.",

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationInfo
 
-from elks_mcp.domain.guards.rules import GUARD_NAMES, NOT_SWITCHABLE
+from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.numbering import RESERVED_REGIONS
+from elks_mcp.domain.numbering_plans import RESERVED_REGIONS
 from elks_mcp.domain.phone import Number, NumberKind, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import InvalidInput

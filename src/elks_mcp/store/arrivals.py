@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, exists, func, insert, or_, select, update
 
-from elks_mcp.domain.consent import follows
+from elks_mcp.domain.conversation import follows
 from elks_mcp.domain.models import ACCEPTED, NEVER_SENT, Direction, Message, Order, OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.schema import Moment, accounts, arrivals, contacts, is_one_of, orders

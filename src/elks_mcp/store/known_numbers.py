@@ -22,7 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.models import NEVER_SENT, Direction, Message, OrderState, Recall, Taint
-from elks_mcp.domain.opt_outs import OptWord, asks
+from elks_mcp.domain.opt_outs import OptWord, asks_for_answer
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
 from elks_mcp.store.db.transactions import Tx
@@ -177,7 +177,7 @@ def _build_rows(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord
             is_maybe = words.get(message.id) is OptWord.MAYBE
             row["maybe_at"] = moment if is_maybe else None
             row["maybe_message_id"] = message.id if is_maybe else None
-        elif asks(message.text or ""):
+        elif asks_for_answer(message.text or ""):
             row["asked_at"] = moment
     return list(rows.values())
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from elks_mcp.domain.consent import LastSent, read_words
+from elks_mcp.domain.conversation import LastSent, find_opt_words
 from elks_mcp.domain.models import Direction, Message, OptOut, OrderState
 from elks_mcp.domain.opt_outs import OptWord
 from elks_mcp.domain.phone import Number, is_e164
@@ -86,7 +86,7 @@ class OptOuts:
         )
         recorded = {row[0]: OptWord.MAYBE for row in tx.all(maybes)}
         recorded |= {row[0]: OptWord.STOP for row in tx.all(stops)}
-        words = read_words(messages, tx.now, lambda each, before: find_last_sent(tx, each.sender, before))
+        words = find_opt_words(messages, tx.now, lambda each, before: find_last_sent(tx, each.sender, before))
         return words | recorded
 
 
@@ -142,7 +142,7 @@ def read_words_at_once(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord
 
     What may be an answer was judged when it was received first; later less may be known of the question.
     """
-    return read_words(messages, tx.now, lambda each, before: _find_once(tx, each, before))
+    return find_opt_words(messages, tx.now, lambda each, before: _find_once(tx, each, before))
 
 
 def record_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:

@@ -1,29 +1,29 @@
-"""Whose texts a caller's model was shown, for servers that share a database: one shows, another sends."""
+"""Taint among servers that share a database: one may show a text, and another send.
+
+The rule is in `domain/taint.py`. SQL repeats its comparisons here, with senders as keyed hashes.
+"""
 
 from collections.abc import Collection, Iterable
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exists, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.models import NEVER_SENT, Draft, OrderState, Taint
-from elks_mcp.domain.taint import TAINT_LASTS, SendingHold, ShownText, find_hold
+from elks_mcp.domain.taint import TAINT_KEPT, TAINT_LASTS, SendingHold, ShownText, find_hold, judge_taint
 from elks_mcp.store.db.schema import ago, orders, shown
 from elks_mcp.store.db.transactions import Database, Tx, reading, writing
 
-_KEPT = timedelta(days=1)
-
 
 class TaintStore:
-    """Notes senders whose texts were shown. Each method is one transaction."""
+    """The senders whose texts were shown to a caller's model. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @writing
     def record(self, tx: Tx, caller: str, texts: Iterable[ShownText]) -> None:
-        """Note that these texts were shown to a caller just now."""
+        """Record that these texts were shown to a caller now."""
         rows = [
             {
                 "account_id": tx.account_id,
@@ -49,12 +49,12 @@ class TaintStore:
 
     @reading
     def find_hold(self, tx: Tx, caller: str) -> SendingHold | None:
-        """Return since and until when sending is held back for a caller, if it is."""
+        """Return the period in which sending is held back for a caller; None if it is not."""
         return find_hold(row.shown_at for row in _list_active(tx, caller))
 
 
 def is_tainted() -> ColumnElement[bool]:
-    """Ask whether a text of `caller` to `number` may be the idea of somebody else than who gets it."""
+    """Return a condition: `caller` was recently shown texts of senders other than `number`."""
     theirs = and_(shown.c.account_id == bindparam("account"), shown.c.caller == bindparam("caller"))
     others = and_(theirs, shown.c.sender_hash != bindparam("number"))
     return exists().where(others, shown.c.shown_at > ago(TAINT_LASTS))
@@ -63,7 +63,11 @@ def is_tainted() -> ColumnElement[bool]:
 def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: bool) -> Taint | None:
     """Return what taints a draft: texts of others than its recipient that its caller's model was shown.
 
-    `here`: those this process showed in the last 30 minutes; `elsewhere`: whether other servers showed some.
+    Args:
+        tx: the transaction.
+        draft: the draft.
+        here: the texts that this process showed in the last 30 minutes.
+        elsewhere: whether other servers showed any.
     """
     if not here and not elsewhere:
         return None
@@ -72,10 +76,9 @@ def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: 
         known = created_at.get(row.sender_hash, row.created_at)
         created_at[row.sender_hash] = min(known, row.created_at)
     recipient = tx.hasher.number(draft.to.e164)
-    if not (others := [at for sender, at in created_at.items() if sender != recipient]):
+    if created_at.keys() <= {recipient}:
         return None
-    texted = _list_texted(tx, draft.caller) - created_at.keys() - {recipient}
-    return Taint(created_at=min(others), texted=len(texted))
+    return judge_taint(created_at, recipient, _list_texted(tx, draft.caller))
 
 
 def _list_active(tx: Tx, caller: str) -> Collection[Any]:
@@ -84,7 +87,7 @@ def _list_active(tx: Tx, caller: str) -> Collection[Any]:
 
 
 def _list_texted(tx: Tx, caller: str) -> set[str]:
-    """List by hash whom a caller texted, or is about to, in the last 30 minutes."""
+    """Return the hashes of the recipients that a caller texted, or will, in the last 30 minutes."""
     theirs = orders.c.account_id == tx.account_id, orders.c.caller == caller
     went_out = orders.c.state.not_in((*NEVER_SENT, OrderState.WAITING))
     recent = orders.c.charged_at > tx.now - TAINT_LASTS
@@ -93,6 +96,6 @@ def _list_texted(tx: Tx, caller: str) -> set[str]:
 
 
 def delete_old_taint(tx: Tx) -> None:
-    """Forget texts that were shown a day ago."""
+    """Delete what was shown more than a day ago."""
     ours = shown.c.account_id == tx.account_id
-    tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - _KEPT))
+    tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - TAINT_KEPT))

@@ -32,7 +32,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from elks_mcp.app import ANYBODY, App
-from elks_mcp.domain.limits import Share
+from elks_mcp.domain.caller_limits import CallerUsage
 from elks_mcp.domain.policy import Policy
 from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
 from elks_mcp.mcp_server.subscriptions import Subscriptions
@@ -111,8 +111,8 @@ class HttpApp:
             count_sessions=self._count_sessions,
         )
 
-    def _find_share(self, caller: str) -> Share:
-        return self.app.limits.of(caller)
+    def _find_share(self, caller: str) -> CallerUsage:
+        return self.app.limits.for_caller(caller)
 
     def _count_sessions(self, caller: str) -> int:
         """Count a caller's sessions of the older era, which the SDK opens and ends."""

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from elks_mcp.app import ANYBODY
-from elks_mcp.domain.limits import Share, Use
+from elks_mcp.domain.caller_limits import CallerUsage, Use
 from elks_mcp.domain.models import Caller
 from elks_mcp.domain.models import Scope as Allowed
 from elks_mcp.errors import ElksError, OverLimit
@@ -242,7 +242,7 @@ class TokenMiddleware:
         needs: Needs,
         *,
         clock: Callable[[], Clock],
-        share_of: Callable[[str], Share],
+        share_of: Callable[[str], CallerUsage],
         count_sessions: Callable[[str], int],
     ) -> None:
         self._inner = AuthContextMiddleware(inner)
@@ -299,7 +299,7 @@ class TokenMiddleware:
         return caller, _replayed(body, receive), end
 
     def _take_place(
-        self, share: Share, uses: ExitStack, method: str, headers: Headers, caller: Caller
+        self, share: CallerUsage, uses: ExitStack, method: str, headers: Headers, caller: Caller
     ) -> None:
         """Count a request for as long as it is served.
 
@@ -310,7 +310,7 @@ class TokenMiddleware:
         if method == "GET":
             uses.enter_context(share.hold(Use.STREAMS))
         if _opens_session(headers):
-            uses.enter_context(share.hold(Use.SESSIONS, besides=self._count_sessions(caller.agent)))
+            uses.enter_context(share.hold(Use.SESSIONS, counted_elsewhere=self._count_sessions(caller.agent)))
 
     async def _authenticate(self, scope: Scope) -> Caller:
         caller = await self._verifier().authenticate(scope)

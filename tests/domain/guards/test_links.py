@@ -5,7 +5,7 @@ import time
 import pytest
 
 from elks_mcp.domain.guards.links import holds_link
-from elks_mcp.domain.guards.top_level import TOP_LEVEL_DOMAINS
+from elks_mcp.domain.guards.top_level_domains import TOP_LEVEL_DOMAINS
 from elks_mcp.sandbox import Sandbox
 from tests.support.connecting import call, connected, findings, live, new_box
 from tests.tables.abuse import HOME

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.domain.guards.lookalike import pretended_name
+from elks_mcp.domain.guards.lookalike import find_imitated_name
 from elks_mcp.domain.phone import SenderId, parse_sender
 from tests.tables.senders import CAUGHT, FORBIDDEN, INNOCENT, PASS
 
@@ -12,18 +12,18 @@ from tests.tables.senders import CAUGHT, FORBIDDEN, INNOCENT, PASS
 @pytest.mark.parametrize(("sender", "name", "why"), CAUGHT)
 def test_a_sender_that_looks_like_a_protected_name_is_caught(sender: str, name: str, why: str) -> None:
     assert parse_sender(sender) == SenderId(sender)
-    assert pretended_name(sender) == name, why
+    assert find_imitated_name(sender) == name, why
 
 
 @pytest.mark.parametrize(("sender", "why"), PASS)
 def test_a_sender_that_is_only_near_or_has_one_inside_passes(sender: str, why: str) -> None:
     assert parse_sender(sender) == SenderId(sender)
-    assert pretended_name(sender) is None, why
+    assert find_imitated_name(sender) is None, why
 
 
 def test_names_of_fraud_are_caught_beside_ordinary_names_that_pass() -> None:
     names = [*FORBIDDEN, "postnordspar", *INNOCENT]  # one more than fits
-    assert [name for name in names if pretended_name(name)] == [*FORBIDDEN, "postnordspar"]
+    assert [name for name in names if find_imitated_name(name)] == [*FORBIDDEN, "postnordspar"]
 
 
 def test_the_table_is_as_long_as_it_should_be() -> None:
@@ -39,7 +39,7 @@ CAPITALS = [row for row in CAUGHT if row[0].isalpha() and row[0][1:].islower()]
 @pytest.mark.parametrize(("sender", "name", "why"), CAPITALS)
 def test_case_and_a_number_behind_hide_nothing(sender: str, name: str, why: str) -> None:
     for spelled in (sender, sender.lower(), sender.upper(), f"{sender}24", f"{sender}1"):
-        assert pretended_name(spelled) == name, why
+        assert find_imitated_name(spelled) == name, why
 
 
 LOOKALIKES = {
@@ -63,10 +63,10 @@ def test_no_mixture_of_lookalike_letters_hides_a_name(row: tuple[str, str, str],
         data.draw(st.sampled_from(char + LOOKALIKES.get(char.lower(), ""))) for char in sender.lower()
     )
     if any(char.isalpha() for char in disguised):
-        assert pretended_name(disguised) is not None
+        assert find_imitated_name(disguised) is not None
 
 
 @given(st.sampled_from([sender for sender, _, _ in CAUGHT if " " not in sender]), st.data())
 def test_no_spaces_hide_a_name(sender: str, data: st.DataObject) -> None:
     spaced = "".join(char + data.draw(st.sampled_from(["", " "])) for char in sender[:-1]) + sender[-1]
-    assert pretended_name(spaced) is not None
+    assert find_imitated_name(spaced) is not None

@@ -9,8 +9,8 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from elks_mcp.domain.doubts import explain_quiet
-from elks_mcp.domain.guards import rules as guards
+from elks_mcp.domain.doubts import explain_short_quiet_period
+from elks_mcp.domain.guards.frequency import TIMES_A_DAY
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
@@ -120,7 +120,7 @@ async def test_every_setting_that_is_a_rule_is_told() -> None:
 
 async def test_a_day_allows_as_much_to_a_number_as_the_guard_lets_through() -> None:
     answer, _ = await ask({"ELKS_MAX_PER_NUMBER": "3"})
-    assert rule(answer, "ELKS_MAX_PER_NUMBER")[0].endswith(f", {3 * guards._TIMES_A_DAY} in 24 hours")
+    assert rule(answer, "ELKS_MAX_PER_NUMBER")[0].endswith(f", {3 * TIMES_A_DAY} in 24 hours")
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
@@ -222,8 +222,8 @@ async def test_what_stands_in_the_way_is_noted(box: Sandbox) -> None:
 
 
 def test_a_quiet_period_is_short_by_half_a_minute_and_a_request() -> None:
-    assert explain_quiet(40, 10) == explain_quiet(120, 90) == ""
-    assert "ELKS_QUIET_PERIOD is 39.5 s, less than 40 s" in explain_quiet(39.5, 10)
+    assert explain_short_quiet_period(40, 10) == explain_short_quiet_period(120, 90) == ""
+    assert "ELKS_QUIET_PERIOD is 39.5 s, less than 40 s" in explain_short_quiet_period(39.5, 10)
 
 
 @pytest.mark.parametrize("answers", [401, 500])

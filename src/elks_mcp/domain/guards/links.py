@@ -1,20 +1,29 @@
-"""Web addresses in a text: what phones make a link of, and what people do to hide one.
+"""The guard on web addresses: links that phones make, and ways to disguise one.
 
-A phone takes `word.ending` for an address if the ending is a top-level domain, so all of them are
-known here. Some are also words that follow a full stop without a space (`Tack.Vi ses`), units
-(`5.kg`) or endings of files (`app.py`); those are told apart by what stands around them. In doubt
-it is a link: a question too many costs less than a link that nobody saw.
+A phone makes a link of `word.ending` if the ending is a top-level domain, so all of them are listed
+here. Some are also words that follow a full stop without a space (`Tack.Vi ses`), units (`5.kg`) or file
+extensions (`app.py`); their context separates these cases. An unclear case counts as a link, since an
+unnecessary question costs less than a link that no person saw.
 """
 
 import re
 
-from elks_mcp.domain.accents import normalize
-from elks_mcp.domain.text import cleaned
+from elks_mcp.domain.cleaning import cleaned
+from elks_mcp.domain.guards.facts import Facts, GuardResult
+from elks_mcp.domain.models import Draft, Effect
+from elks_mcp.domain.normalization import normalize
+from elks_mcp.domain.policy import Policy
+
+
+def link(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
+    """Ask about a text with a web address: a tool of fraud, and a way out for stolen data."""
+    return (Effect.ASK, "There is a web address in the text.") if holds_link(draft.text) else None
+
 
 _SAFE = "com|net|org|info|biz|eu|io|ltd|xyz|icu|cyou|cfd|sbs|shop|online"
-"""Endings that stand for an address even apart from the dot."""
+"""Endings that mark an address even with spaces around the dot."""
 
-_WRITTEN_OUT = (  # compiled when first needed, and kept, by `re` itself
+_WRITTEN_OUT = (  # `re` compiles it at its first use, and caches it
     r"(?i)\w\s?:\s?/\s?/"  # any scheme: https, swish, bankid, intent
     r"|\bh\s?(?:t\s?t|x\s?x)\s?p\s?s?\s?(?:[:;]\s?[/\\]|//)\s?\S"  # a scheme that is misspelled
     r"|\b(?:bankid|bitcoin|ethereum|facetime|fb-messenger|intent|itms-apps|javascript|lightning|litecoin|mailto"
@@ -30,7 +39,7 @@ _WRITTEN_OUT = (  # compiled when first needed, and kept, by `re` itself
 )
 
 _MARKS = "\u0900-\u0dff\u0e00-\u0e7f"
-"""Scripts of top-level domains with vowels that are marks, which `\\w` does not match."""
+"""Scripts of top-level domains whose vowels are marks, which `\\w` does not match."""
 
 _ENDING = rf"(?P<ending>(?:[^\W\d_]|[{_MARKS}])++)(?![\w{_MARKS}])"
 _DOTTED = rf"(?<=[^\s!-/:-@\[-^`{{-~])\.{_ENDING}"
@@ -39,15 +48,15 @@ _BRACKETED = (
 )
 _SPACED = rf"(?i)(?<=\w)\s(?P<dot>\.|(?:dot|punkt|punktum|prikk|piste)\s){_ENDING}"
 
-_LEADS_ON = r"/\S|\?\w+=|#\w|:\d"
-"""A path, a query, an anchor or a port: what only an address has behind it."""
+_ADDRESS_CONTINUES = r"/\S|\?\w+=|#\w|:\d"
+"""A path, a query, a fragment or a port, which only an address can have."""
 
-_GOES_ON = r"[,;:]?[ \t]+\S|[ \t]*[!?,]|['’´]\w|-\w"
-"""How a sentence goes on behind its first word."""
+_SENTENCE_CONTINUES = r"[,;:]?[ \t]+\S|[ \t]*[!?,]|['’´]\w|-\w"
+"""How a sentence continues after its first word."""
 
 
 def holds_link(text: str) -> bool:
-    """Tell whether a text holds what a phone, or a person told how, would open as an address."""
+    """Return whether a text contains an address that a phone or a misled person would open."""
     plain = normalize("NFKC", cleaned(text).translate(_OTHER_DOTS))
     return (
         re.search(_WRITTEN_OUT, plain) is not None
@@ -58,29 +67,29 @@ def holds_link(text: str) -> bool:
 
 
 def _is_top_level(name: str) -> bool:
-    from elks_mcp.domain.guards.top_level import TOP_LEVEL_DOMAINS  # noqa: PLC0415  (most texts and the start need no list)
+    from elks_mcp.domain.guards.top_level_domains import TOP_LEVEL_DOMAINS  # noqa: PLC0415  (most texts do not need the list)
 
     return name in TOP_LEVEL_DOMAINS
 
 
-_FURTHEST = 64
-"""Characters that are looked at on each side of a dot: more than a name between two dots may have."""
+_CONTEXT = 64
+"""Characters examined on each side of a dot: more than a label of a domain name has."""
 
 
 def _is_address(plain: str, dot: re.Match[str]) -> bool:
     ending, name = dot["ending"], dot["ending"].lower()
-    before = plain[max(0, dot.start() - _FURTHEST) : dot.start()]
-    after = plain[dot.end() : dot.end() + _FURTHEST]
+    before = plain[max(0, dot.start() - _CONTEXT) : dot.start()]
+    after = plain[dot.end() : dot.end() + _CONTEXT]
     if not _is_top_level(name):
         return _is_disguised(name, before)
     if _is_ordinary(before, name) or (ending.islower() and _is_file(before, name, after)):
         return False
-    goes_on = re.match(_GOES_ON, after) and not re.match(_LEADS_ON, after)
-    return not (goes_on and _begins_sentence(before, ending))
+    continues = re.match(_SENTENCE_CONTINUES, after) and not re.match(_ADDRESS_CONTINUES, after)
+    return not (continues and _begins_sentence(before, ending))
 
 
 def _begins_sentence(before: str, ending: str) -> bool:
-    """Tell whether a word can begin a sentence there; a capital behind a time or a small number does."""
+    """Return whether `ending` can begin a sentence, such as a capital after a time."""
     name = ending.lower()
     if name in _ANY_CASE or (ending.istitle() and name in _OPENERS):
         return True
@@ -90,14 +99,14 @@ def _begins_sentence(before: str, ending: str) -> bool:
 
 
 def _ends_in_name(before: str) -> bool:
-    """Tell whether there is a name in the middle of a sentence: `Logga in på Exempel` or `ny-kod`."""
+    """Return whether `before` ends in a name within a sentence: `Logga in på Exempel`, `ny-kod`."""
     *others, last = before.split()
     is_name = last[0].isupper() or re.search(r"[^\W\d_].*[\d-]|[\d-].*[^\W\d_]", last) is not None
     return is_name and bool(others) and others[-1][-1] not in ".!?"
 
 
 def _is_disguised(name: str, before: str) -> bool:
-    """Tell whether letters of another alphabet pretend to be a top-level domain, or are mixed with Latin."""
+    """Return whether other alphabets imitate a top-level domain, or are mixed with Latin."""
     if name.isascii() or not re.search("[\u0370-\u052f]", name):
         return False
     mixed = re.search("[a-z]", name) is not None
@@ -105,13 +114,13 @@ def _is_disguised(name: str, before: str) -> bool:
 
 
 def _is_ordinary(before: str, name: str) -> bool:
-    """Tell whether a unit behind a number, or `nr` behind what it is a number of, is all there is."""
+    """Return whether `name` is a unit after a number, or `nr` after a noun that is numbered."""
     word = re.split(r"[\W_]", before)[-1].lower()
     return (word.isdigit() and name in _UNITS) or (name == "nr" and word in _NUMBERED)
 
 
 def _is_file(before: str, name: str, after: str) -> bool:
-    """Tell whether this is the name of a file, perhaps with a line: `app.py:12`."""
+    """Return whether this is the name of a file, perhaps with a line number: `app.py:12`."""
     if re.match(r"/\S|\?\w+=", after):
         return False
     file = re.split(r"[^\w.-]", before)[-1]
@@ -121,7 +130,7 @@ def _is_file(before: str, name: str, after: str) -> bool:
 
 
 def _is_spelled(dot: str, ending: str) -> bool:
-    """Tell whether a dot behind a space, or the word for it, belongs to an address."""
+    """Return whether a dot after a space, or a word for the dot, belongs to an address."""
     name = ending.lower()
     if name in _SPOKEN:
         return True
@@ -129,10 +138,10 @@ def _is_spelled(dot: str, ending: str) -> bool:
         return False
     if dot == ".":  # .NET is a platform, and `.zip` any such file
         return ending != "NET" and name not in _FILES
-    return len(name) > _CODE
+    return len(name) > _COUNTRY_LETTERS
 
 
-_CODE = 2
+_COUNTRY_LETTERS = 2
 """Letters of a country's top-level domain."""
 
 _OTHER_DOTS = str.maketrans("。｡․·‧∙⋅・", "........")
@@ -144,13 +153,13 @@ def _words(written: str) -> frozenset[str]:
 
 
 _ANY_CASE = _words("om vi")
-"""Top-level domains that begin a Swedish clause so often that a small letter is no sign of an address."""
+"""Top-level domains that often begin a Swedish clause, with or without a capital."""
 
 _OPENERS = _words(
     "able af am as at be by de do er et fast ge got here hm how in is it jo la li man me med men mit mm my "
     "ne new next ni no now nu one si so to us va vet you"
 )
-"""Top-level domains that begin a sentence, with a capital, where a space was forgotten."""
+"""Top-level domains that, with a capital, begin a sentence whose space is missing."""
 
 _WORDS = _words(
     "actor art auto baby band bank bar beer best bet bid bike bio black blue bo book box build business buy "
@@ -168,16 +177,16 @@ _WORDS = _words(
     "tax taxi team tech tickets tips today tools total town toys trade trading training travel trust video "
     "vin visa vote watch weather web wedding win windows wine work works world wow yoga zero"
 )
-"""Top-level domains that do so less often, and that addresses are made of: not behind a name."""
+"""Top-level domains that do so less often, and that real addresses use: not after a name."""
 
 _UNITS = _words("am cm gb gr hr kg km kr mg mil ml mm mp ms pm st tr")
-"""Top-level domains that are units behind a number."""
+"""Top-level domains that are units after a number."""
 
 _NUMBERED = _words(
     "art best dörr faktura id konto kort kund kö lgh linje mob mobil order org pers person plats port ref "
     "reg rum serie spår tel telefon"
 )
-"""What stands before `nr`, Swedish for number and the top-level domain of Nauru."""
+"""Words before `nr`, which is Swedish for number and the top-level domain of Nauru."""
 
 _FILES = _words("md pl py rs sh so tf zip")
 _FILE_NAMES = _words(
@@ -186,7 +195,7 @@ _FILE_NAMES = _words(
     "monitor notes outputs plan providers readme release report restart restore rollback run runbook script "
     "security server setup start stop sync test tests todo update utils variables worker"
 )
-"""Names of files with an ending that is also a top-level domain (`README.md`, `deploy.sh`)."""
+"""Names of files whose extension is also a top-level domain (`README.md`, `deploy.sh`)."""
 
 _SPOKEN = _words("cc co dk eu fi io nu ru se")
-"""Countries' top-level domains that are not words behind the word for a dot."""
+"""Country domains that are not ordinary words after a word for the dot."""

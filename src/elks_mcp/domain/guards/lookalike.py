@@ -1,15 +1,15 @@
-"""Sender names that pretend to be somebody else's.
+"""Find sender names that imitate a bank, an authority or a known brand.
 
-Names are compared by their skeleton, which is what the eye takes them for: `P0LICE`, `Bank1D`
-and `Swiish` are caught. A name that is only near (`Nordic`, `Klara`) is not. A sender with more in
-it than the name is judged by how much the name says by itself:
+Names are compared by their skeleton, which reduces a name to what the eye sees: `P0LICE`, `Bank1D` and
+`Swiish` are found, and names that are only similar (`Nordic`, `Klara`) are not. If a sender has more in it
+than the name, the result depends on how distinctive the name is:
 
-- A distinctive name of six letters or more is caught where capitals or digits set it apart
-  (`NordeaOslo`), and where only words that fraud adds stand beside it (`NORDEALOGIN`).
-- A short name, or an ordinary word (`bank`, `police`), is caught alone and beside such words only
-  (`MinBank`), so that `FoodBank`, `MeetUps` and `SOSBarnbyar` pass.
-- A brand that is also a first name or an everyday word (`Elisa`, `Bring`) is caught beside such
-  words only (`ElisaApp`).
+- A distinctive name of six letters or more is found if capitals or digits separate it (`NordeaOslo`), or if
+  only words that fraudsters add are next to it (`NORDEALOGIN`).
+- A short name or an ordinary word (`bank`, `police`) is found alone or next to such words only (`MinBank`),
+  so that `FoodBank`, `MeetUps` and `SOSBarnbyar` pass.
+- A brand that is also a first name or an everyday word (`Elisa`, `Bring`) is found next to such words only
+  (`ElisaApp`).
 """
 
 import re
@@ -66,7 +66,7 @@ _NAMES = {
         "vinted airbnb bookingcom dropbox roblox"
     ),
 }
-"""Names that fraudsters text under in Sweden, Norway, Denmark, Finland and Britain."""
+"""Names that fraudsters use as sender in Sweden, Norway, Denmark, Finland and Britain."""
 
 _GENERIC = (
     "bank banken mobilbank mobilbanken natbank sparbank sparbanken pankki verkkopankki polis polisen police "
@@ -79,10 +79,12 @@ _EVERYDAY = (
     "elisa freja nets bring wise three chase dna hallon outlook steam yodel hermes borger kanta vero skat "
     "collector curve starling sky coop stripe"
 )
-"""Brands and authorities that are first names or everyday words: innocent when they stand alone."""
+"""Brands and authorities that are first names or everyday words, and harmless on their own."""
 
-_ORDINARY = "amazonas civila ebooks forsakring klamma migrations minskat polls transports udbetaling vissa"
-"""Words with the skeleton of a name, or with a name and an addition in them."""
+_INNOCENT_WORDS = (
+    "amazonas civila ebooks forsakring klamma migrations minskat polls transports udbetaling vissa"
+)
+"""Ordinary words with the skeleton of a name, or of a name and an addition."""
 
 _POSSESSIVE = "min mitt mina din ditt dina mit dit my your oma"
 
@@ -98,26 +100,28 @@ _ADDED = (
     "net nett digital direkt direct portal update block sparr access sverige sweden norge norway danmark "
     "denmark finland suomi se no dk fi uk eu ab as oy ltd plc gov com nu now official"
 )
-"""What fraudsters write before or behind a name."""
+"""Words that fraudsters put before or after a name."""
 
 
 class _NameKind(Enum):
-    DISTINCTIVE = "set apart, or beside additions"
-    SHORT = "alone or beside additions"
-    EVERYDAY = "beside additions"
+    """The position in a sender in which a name is found."""
+
+    DISTINCTIVE = "separated, or next to additions"
+    SHORT = "alone or next to additions"
+    EVERYDAY = "next to additions"
 
 
 class _Name(NamedTuple):
     written: str
     kind: _NameKind
     counts: tuple[int, ...]
-    """How often each letter of the skeleton stands in a row; a disguise may have one more, never fewer."""
+    """Length of each run of a letter in the skeleton; a disguise may have one more, never fewer."""
 
 
-def pretended_name(sender: str) -> str | None:
-    """Return the bank, authority or brand that a sender id looks like, or None.
+def find_imitated_name(sender: str) -> str | None:
+    """Return the bank, authority or brand that a sender name looks like, or None.
 
-    Spaces hide nothing: a name is compared without them (`SW ISH`), and they set its parts apart.
+    Spaces do not disguise a name: it is compared without them (`SW ISH`), and they separate its parts.
     """
     words = sender.split(" ")
     sender = "".join(words)
@@ -125,57 +129,62 @@ def pretended_name(sender: str) -> str | None:
     spans = sorted(combinations(range(len(sender) + 1), 2), key=lambda span: span[0] - span[1])
     for start, end in spans:
         before, word, after = sender[:start], sender[start:end], sender[end:]
-        is_apart = start in bounds and end in bounds
+        is_separate = start in bounds and end in bounds
         for name in _names_like(word):
-            if _pretends(name, before, after, is_apart=is_apart):
+            if _imitates(name, before, after, is_separate=is_separate):
                 return name.written
     return None
 
 
 _PIECE = re.compile("[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]")
-"""What capitals and digits set apart. Each digit is a piece: it may disguise a letter or divide words."""
+"""Pieces that capitals and digits separate.
+
+Each digit is a piece, since it may disguise a letter or separate words.
+"""
 
 _SHORT = 5
-_GLUED = 7
-"""Letters that a short name and its additions have at least if nothing sets them apart."""
+"""Letters of a short name at most."""
+
+_JOINED = 7
+"""Letters that a short name and its additions have at least, if nothing separates them."""
 
 
-def _pretends(name: _Name, before: str, after: str, *, is_apart: bool) -> bool:
+def _imitates(name: _Name, before: str, after: str, *, is_separate: bool) -> bool:
     if (before + name.written + after).lower() in _INNOCENT:
         return False
-    if is_apart and name.kind is _NameKind.DISTINCTIVE:
+    if is_separate and name.kind is _NameKind.DISTINCTIVE:
         return True
     if not re.fullmatch(_ADDITIONS, before) or not re.fullmatch(_ADDITIONS, after):
         return False
     if name.kind is _NameKind.EVERYDAY and not re.search("[A-Za-z]", before + after):
         return False
-    return is_apart or name.kind is _NameKind.DISTINCTIVE or _is_glued(name, before, after)
+    return is_separate or name.kind is _NameKind.DISTINCTIVE or _is_joined(name, before, after)
 
 
-def _is_glued(name: _Name, before: str, after: str) -> bool:
-    return len(before + name.written + after) >= _GLUED and bool(re.fullmatch(_OWNED, before))
+def _is_joined(name: _Name, before: str, after: str) -> bool:
+    return len(before + name.written + after) >= _JOINED and bool(re.fullmatch(_OWNED, before))
 
 
 def _names_like(word: str) -> Iterator[_Name]:
-    """Yield the names with the skeleton of a word, or whose skeleton has letters doubled in it."""
+    """Yield the names with the skeleton of a word, also if the word doubles letters."""
     if word.lower() in _INNOCENT:
         return
     letters, counts = _skeleton(word)
     for name in _known().get(letters, []):
         more = [count - own for count, own in zip(counts, name.counts, strict=True)]
-        is_like = not any(more) or (len(name.written) > _UNDOUBLED and set(more) <= {0, 1})
-        if is_like and word.isdigit() == name.written.isdigit():  # 505 is not SOS, `Litt` is not 1177
+        is_like = not any(more) or (len(name.written) > _NEVER_DOUBLED and set(more) <= {0, 1})
+        if is_like and word.isdigit() == name.written.isdigit():  # 505 is not SOS, and `Litt` is not 1177
             yield name
 
 
-_UNDOUBLED = 3
-"""Letters up to which a doubled letter makes another word: `Icca` is not ICA."""
+_NEVER_DOUBLED = 3
+"""Letters up to which a name with a doubled letter is another word: `Icca` is not ICA."""
 
 _DIGITS_AS_LETTERS = str.maketrans("0123456789", "olzeasbtbg")
 
 
 def _skeleton(word: str) -> tuple[str, tuple[int, ...]]:
-    """Return the letters of the skeleton, each run of one as a single letter, and the runs' lengths."""
+    """Return the skeleton of a word, each run of a letter as one, and the runs' lengths."""
     folded = word.lower().translate(_DIGITS_AS_LETTERS).replace("i", "l")
     for pair, letter in ("r+n+", "m"), ("vv+", "w"), ("c+l", "d"):
         folded = re.sub(pair, letter, folded)
@@ -188,17 +197,17 @@ _SEEN_AS |= dict.fromkeys("il", "[il1]")
 
 
 def _pattern(words: str) -> str:
-    """Return a pattern for any number of the words, disguised or not, and of digits."""
+    """Return a pattern for any number of these words, disguised or not, and digits."""
     disguised = ("".join(_SEEN_AS.get(letter, letter) for letter in word) for word in words.split())
     return f"(?i)(?:[0-9]|{'|'.join(disguised)})*"
 
 
 _ADDITIONS = _pattern(_ADDED)
 _OWNED = _pattern(_POSSESSIVE)
-_INNOCENT = frozenset(_ORDINARY.split())
+_INNOCENT = frozenset(_INNOCENT_WORDS.split())
 
 _LONGEST = 11
-"""Characters of a sender id at most; longer names are cut to this, or to one less."""
+"""Characters of a sender name at most; longer names are cut to this length, or to one less."""
 
 
 @cache

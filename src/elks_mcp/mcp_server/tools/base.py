@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
-from elks_mcp.domain.numbering import SWEDISH_SPELLING, describe_spelling
+from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
 from elks_mcp.domain.policy import Mode
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
 from elks_mcp.mcp_server.tools.audit import write_audit_line

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
-from elks_mcp.domain.numbering import SWEDISH_SPELLING
+from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING
 from elks_mcp.runtime.validation import parse_switch
 
 

@@ -10,7 +10,7 @@ from mcp.server.mcpserver import Context, Elicit, Resolve
 from elks_mcp.answers.history import HistoryEntry, ReplyAnswer
 from elks_mcp.answers.results import AskAnswer, SendAnswer
 from elks_mcp.app import App
-from elks_mcp.domain.limits import Use
+from elks_mcp.domain.caller_limits import Use
 from elks_mcp.domain.models import Direction, Message, Order, Scope
 from elks_mcp.domain.phone import Number, SenderId, parse_number, written
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError

@@ -66,7 +66,11 @@ def _connect(url: str) -> "Connection":
     from psycopg import connect  # noqa: PLC0415
 
     connection = connect(
-        url, autocommit=True, application_name="elks-mcp notifications", connect_timeout=_WITHIN, keepalives_idle=_ALIVE
+        url,
+        autocommit=True,
+        application_name="elks-mcp notifications",
+        connect_timeout=_WITHIN,
+        keepalives_idle=_ALIVE,
     )
     connection.execute(f"LISTEN {CHANNEL}".encode())
     return connection

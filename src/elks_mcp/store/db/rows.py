@@ -9,7 +9,7 @@ from sqlalchemy import Row
 
 from elks_mcp.domain.models import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.opt_outs import asks
+from elks_mcp.domain.opt_outs import asks_for_answer
 from elks_mcp.domain.phone import Number, Sender, SenderId, written
 from elks_mcp.domain.text import Encoding
 from elks_mcp.store.db.schema import orders
@@ -38,7 +38,7 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "message_id": None,
         "fault": "",
         "caller": draft.caller,
-        "asks": draft.asks or asks(draft.text),
+        "asks": draft.asks or asks_for_answer(draft.text),
     }
 
 

@@ -1,8 +1,8 @@
 """All top-level domains, as of 2026-10-22.
 
-Written by scripts/top_level.py from the ICANN section of the Public Suffix List
+Written by scripts/top_level_domains.py from the ICANN section of the Public Suffix List
 (https://publicsuffix.org, MPL 2.0), which has the names of IANA's root zone database. CONTRIBUTING
-says how to write it again. `links` imports it when a text first has a dot between letters.
+explains how to update it. `links` imports it when a text first has a dot between letters.
 """
 
 _NAMES = """
@@ -102,4 +102,4 @@ vermögensberater vermögensberatung ελ ευ бг бел
 """
 
 TOP_LEVEL_DOMAINS = frozenset(_NAMES.split())
-"""In small letters; those of other alphabets as they are written, without `xn--`."""
+"""In lower case; those of other alphabets in their own letters, without `xn--`."""

@@ -1,6 +1,7 @@
-"""The words that opt out, and those around them, in small letters without accents.
+"""Words that opt out, and the words around them.
 
-Swedish, Norwegian, Danish, Finnish and English. What they mean together is in `opt_out`.
+Swedish, Norwegian, Danish, Finnish and English, in lower case without accents. `opt_outs` decides their
+meaning together.
 """
 
 import re
@@ -14,22 +15,22 @@ STRONG = _words(
     "stop stopp stopall stoppall unsubscribe unsub optout avregistrera avregistrer avanmal "
     "avprenumerera afmeld afmelding avmeld avmelding frameld frabed"
 )
-"""Named by law or trade; they also count at either end of a sentence."""
+"""Opt-out words named by law or trade that also count at either end of a sentence."""
 
 WEAK = _words("end quit revoke arret stopt stoppen seis")
-"""Named by law or trade; ordinary sentences begin with them as well."""
+"""Opt-out words named by law or trade that ordinary sentences also begin with."""
 
 CEASE = _words("sluta stoppa lopeta slutt stoppe stans")
-"""May answer a question; else they can mean nothing but texts."""
+"""Words that may answer a question. Otherwise they can only be about texts."""
 
 CANCEL = _words(
     "avbryt cancel avsluta remove peruuta poista avslutt afslut annuller annullera kanseller delete "
     "fjern slett slet tabort"
 )
-"""May answer a question, or be about an order or an appointment."""
+"""Words that may answer a question, or be about an order or an appointment."""
 
 REFUSAL = _words("nejtack neitakk nejtak eikiitos nothanks nothankyou")
-"""May answer a question."""
+"""Words that may answer a question."""
 
 START = _words("start starta unstop")
 
@@ -41,7 +42,7 @@ TEXTS = _words(
     "lahettamasta list listan listen lista listalta listalla me mig meg mej minut minua minulle mitt "
     "mit numret nummeret number nummer numero numeroni"
 )
-"""Words about texts, or about the one who writes: they make the meaning of a stop word certain."""
+"""Words about texts or the writer, which make the meaning of an opt-out word certain."""
 
 LINKING = _words(
     "min my mine from fran fra to till til pa your er era ert of the these those de dessa disse more "
@@ -77,7 +78,7 @@ PHRASES = {
     "hold op": "stoppe",
     "peru tilaus": "poista viestit",
 }
-"""What is several words, and counts as these."""
+"""Phrases, and the word that each counts as."""
 
 LIKELY = re.compile(
     r"\b(?:no more (?:texts?|sms|messages?)|(?:inga|inte) (?:fler|mer) (?:sms|meddelanden|utskick)"
@@ -86,16 +87,16 @@ LIKELY = re.compile(
     r"|(?:don t|dont|do not) (?:text|sms|message|contact) me|leave me alone|lamna mig i fred"
     r"|(?:tabort|remove|delete|poista) (?:me|mig|meg|minut|mitt nummer|my number))\b"
 )
-"""What asks for no more texts without a stop word, or in the midst of a sentence."""
+"""Requests for no more texts without an opt-out word, or in the middle of a sentence."""
 
 NOT_AFTER = _words("by at over in i pa vid for the a an och and off hos inte ej ikke mitt who what")
-"""Words behind STOP that make it another thing: `Stop by tomorrow`, `Stopp i avloppet`."""
+"""Words after STOP that give it another meaning: `Stop by tomorrow`, `Stopp i avloppet`."""
 
 NOT_BEFORE = _words(
     "bus buss full non the a an next last first this that pit tram train not t dont never inte aldrig "
     "ikke ej ei nasta forsta sista ett ingen utan to will did didn does doesn it they he she we i must "
     "не"
 )
-"""Words before STOP that make it another thing: `Bus stop`, `Don't stop`."""
+"""Words before STOP that give it another meaning: `Bus stop`, `Don't stop`."""
 
 NEGATIONS = _words("inte aldrig ej ikke not never t ei")

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import elks_mcp
-from elks_mcp.domain.accents import MOST_ACCENTS, Form, normalize
-from elks_mcp.domain.opt_outs import OptWord, asks, find_word
+from elks_mcp.domain.normalization import MOST_ACCENTS, Form, normalize
+from elks_mcp.domain.opt_outs import OptWord, asks_for_answer, find_opt_word
 from tests.support.strategies import texts
 
 FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")
@@ -42,11 +42,11 @@ def test_a_text_without_such_a_letter_is_normalized_as_unicode_says(form: Form, 
 def test_nothing_normalizes_a_whole_text_in_another_way() -> None:
     sources = Path(elks_mcp.__file__).parent.rglob("*.py")
     users = {source.name for source in sources if "unicodedata.normalize(" in source.read_text("utf-8")}
-    assert users == {"accents.py"}
+    assert users == {"normalization.py"}
 
 
 def test_an_opt_out_is_found_under_any_number_of_accents() -> None:
-    assert find_word("S" + "\u0301\u0327" * 20_000 + "TOP") is OptWord.STOP
+    assert find_opt_word("S" + "\u0301\u0327" * 20_000 + "TOP") is OptWord.STOP
 
 
 @pytest.mark.parametrize(
@@ -61,4 +61,4 @@ def test_an_opt_out_is_found_under_any_number_of_accents() -> None:
     ],
 )
 def test_a_question_mark_in_an_address_asks_nothing(text: str, is_question: bool) -> None:
-    assert asks(text) is is_question
+    assert asks_for_answer(text) is is_question

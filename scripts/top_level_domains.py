@@ -1,9 +1,9 @@
-"""Write `domain/guards/top_level.py`, the list of all top-level domains, from the Public Suffix List.
+"""Write `domain/guards/top_level_domains.py`, the list of all top-level domains, from the Public Suffix List.
 
-    uv run --with publicsuffixlist python scripts/top_level.py
+    uv run --with publicsuffixlist python scripts/top_level_domains.py
 
-The ICANN section of that list has every top-level domain of IANA's root zone database, with its
-letters rather than `xn--`. The PyPI package holds a dated copy, so no other host is needed.
+The ICANN section of that list has every top-level domain of IANA's root zone database, in its own
+letters rather than as `xn--`. The PyPI package contains a dated copy, so no other host is needed.
 """
 
 import re
@@ -12,7 +12,7 @@ import textwrap
 from importlib.resources import files
 from pathlib import Path
 
-_MODULE = Path(__file__).parent.parent / "src" / "elks_mcp" / "domain" / "guards" / "top_level.py"
+_MODULE = Path(__file__).parent.parent / "src" / "elks_mcp" / "domain" / "guards" / "top_level_domains.py"
 _WIDTH = 100
 
 
@@ -43,9 +43,9 @@ def _lines(names: list[str]) -> list[str]:
 
 _TEMPLATE = '''"""All top-level domains, as of {date}.
 
-Written by scripts/top_level.py from the ICANN section of the Public Suffix List
+Written by scripts/top_level_domains.py from the ICANN section of the Public Suffix List
 (https://publicsuffix.org, MPL 2.0), which has the names of IANA's root zone database. CONTRIBUTING
-says how to write it again. `links` imports it when a text first has a dot between letters.
+explains how to update it. `links` imports it when a text first has a dot between letters.
 """
 
 _NAMES = """
@@ -53,7 +53,7 @@ _NAMES = """
 """
 
 TOP_LEVEL_DOMAINS = frozenset(_NAMES.split())
-"""In small letters; those of other alphabets as they are written, without `xn--`."""
+"""In lower case; those of other alphabets in their own letters, without `xn--`."""
 '''
 
 

@@ -1,0 +1,44 @@
+"""The input and output of a guard: the facts about a draft, and the effect with its reason."""
+
+from collections.abc import Callable
+
+from pydantic import AwareDatetime
+
+from elks_mcp.domain.models import AccountNumbers, Draft, Effect, Estimate, Frozen, Recall, Taint
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.text import Size
+
+
+class Facts(Frozen):
+    """Everything that guards know about a draft, apart from the draft and the policy."""
+
+    size: Size
+    now: AwareDatetime
+    live: bool
+    """Whether the text would be handed to 46elks."""
+
+    estimate: Estimate | None = None
+    recall: Recall | None = None
+    """Earlier events that concern the draft.
+
+    None if there is nothing to remember them in, as in a server that was always in dry run.
+    """
+
+    quote: str = ""
+    """The recipient's opt-out or possible opt-out, cleaned and shortened; "" if unavailable."""
+
+    own_numbers: AccountNumbers = AccountNumbers()
+
+    taint: Taint | None = None
+    """Texts from people other than the recipient that the model was shown recently."""
+
+
+GuardResult = tuple[Effect, str] | None
+"""An effect and its reason, or None. `check_draft` adds the guard's name."""
+
+Guard = Callable[[Draft, Facts, Policy], GuardResult]
+
+
+def refuse(reason: str, variable: str) -> GuardResult:
+    """Return a refusal that names the environment variable with which the operator can lift it."""
+    return Effect.REFUSE, f"{reason} The operator can change that with {variable}."

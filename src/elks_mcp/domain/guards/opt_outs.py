@@ -1,0 +1,50 @@
+"""Guards on opt-outs: recorded ones, possible ones, and history that could hold one."""
+
+from datetime import datetime
+
+from elks_mcp.domain.conversation import quote
+from elks_mcp.domain.display import time_in_words
+from elks_mcp.domain.guards.facts import Facts, GuardResult
+from elks_mcp.domain.models import Draft, Effect, OptOut
+from elks_mcp.domain.policy import Policy
+from elks_mcp.runtime.clock import in_zone
+
+
+def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
+    """Refuse a recipient who opted out, until START or until a person removes the opt-out."""
+    if facts.recall is None or not facts.recall.opted_out:
+        return None
+    opt_out = facts.recall.opt_out
+    when = f" on {_time_in_words(opt_out.at, policy)}" if opt_out else ""
+    recorded = f", as a person recorded{_reason(opt_out)}" if opt_out and opt_out.by_person else ""
+    return Effect.REFUSE, f"The recipient opted out{when}{recorded}. {_UNTIL_START}"
+
+
+_UNTIL_START = (
+    "They get no texts until they write START themselves. Only a person can correct a mistake, by hand."
+)
+"""Names no command, since an assistant may have a shell."""
+
+
+def maybe_opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
+    """Ask a person if the latest text from the recipient is likely an opt-out."""
+    if facts.recall is None or facts.recall.opted_out or facts.recall.maybe_opted_out is None:
+        return None
+    when = _time_in_words(facts.recall.maybe_opted_out.at, policy)
+    return Effect.ASK, f"The latest text from the recipient, on {when}, may be an opt-out."
+
+
+def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
+    """Ask if the account's history holds a text that cannot be read, since it may be an opt-out."""
+    if facts.recall is None or not facts.recall.unread:
+        return None
+    unread = "A text in 46elks' history could not be read in the last 7 days. It may be anyone's opt-out"
+    return Effect.ASK, f"{unread}. A person can read it on 46elks.com, under SMS history."
+
+
+def _reason(opt_out: OptOut) -> str:
+    return f': "{quote(opt_out.reason)}"' if opt_out.reason else ""
+
+
+def _time_in_words(moment: datetime, policy: Policy) -> str:
+    return time_in_words(in_zone(moment, policy.time_zone))

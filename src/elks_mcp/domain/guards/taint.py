@@ -1,0 +1,35 @@
+"""The guard on taint: a text to one person after the model was shown texts of others."""
+
+from datetime import timedelta
+
+from elks_mcp.domain.guards.facts import Facts, GuardResult
+from elks_mcp.domain.guards.links import holds_link
+from elks_mcp.domain.models import Draft, Effect
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.taint import TAINT_LASTS
+
+_SPREADS_FROM = 3
+"""Recipients within `TAINT_LASTS`, other than the writers, from which a person is asked."""
+
+
+def tainted(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
+    """Ask about a text that a stranger's text may have caused, as in theft of data.
+
+    A recipient known from before is only warned of, so that work goes on: one on the allow-list, or one we
+    texted before the stranger's text was written. With a link, or with the third such recipient, a
+    person is asked after all, so that nothing spreads.
+    """
+    if facts.taint is None:
+        return None
+    minutes = TAINT_LASTS // timedelta(minutes=1)
+    read = f"In the last {minutes} minutes the assistant read texts from others"
+    shown = f"{read}, and this one goes to somebody else"
+    first_sent_at = facts.recall.first_sent_at if facts.recall else None
+    was_texted_before = first_sent_at is not None and first_sent_at < facts.taint.created_at
+    if not was_texted_before and draft.to not in policy.allowed_recipients:
+        return Effect.ASK, f"{shown}, who was not texted before those were written."
+    if holds_link(draft.text):
+        return Effect.ASK, f"{shown} and contains a web address."
+    if facts.taint.texted + 1 >= _SPREADS_FROM:
+        return Effect.ASK, f"{shown}, as did texts to {facts.taint.texted} other people in that time."
+    return Effect.WARN, f"{shown}, who is known from before."

@@ -1,0 +1,110 @@
+"""Budgets of size, and names that occur once: what a reader of the file list can rely on."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "elks_mcp"
+
+MODULE_LINES, TEST_MODULE_LINES, FUNCTION_LINES, PUBLIC_METHODS, PARAMETERS = 300, 500, 40, 12, 6
+
+TOPICS = {
+    "account": "46elks' account: the toolset about it, and the simulated one",
+    "approval": "what a person reads, how they are asked, and the command that approves",
+    "asgi": "an ASGI application",
+    "clock": "time: the server's and the sandbox's",
+    "doubts": "orders whose outcome is unknown",
+    "history": "the account's texts, sent and received",
+    "opt_outs": "who wants no texts",
+    "orders": "orders",
+    "policy": "what the operator allows",
+    "privacy": "what is stored about a person",
+    "replies": "waiting for an answer",
+    "taint": "whose texts a model was shown",
+    "tokens": "bearer tokens",
+    "webhooks": "46elks' webhooks",
+}
+"""File names that several layers share, and the one topic that each is about."""
+
+LARGE: dict[str, str] = {}
+"""What is over a budget, by path and name, and why it stays."""
+
+
+def modules() -> list[Path]:
+    """List the package's modules, without the steps of migrations."""
+    return [page for page in sorted(PACKAGE.rglob("*.py")) if "versions" not in page.parts]
+
+
+def sources() -> list[Path]:
+    """List all Python files that a person maintains."""
+    others = [page for page in sorted((ROOT / "tests").rglob("*.py")) if "node_modules" not in page.parts]
+    return [*modules(), *sorted((ROOT / "scripts").rglob("*.py")), *others]
+
+
+def definitions(page: Path) -> Iterator[tuple[str, ast.AST]]:
+    """List a file's functions and classes, each with its place."""
+    for node in ast.walk(ast.parse(page.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield f"{page.relative_to(ROOT).as_posix()}:{node.name}", node
+
+
+def is_interface(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether each parameter of a function is one that a model or a command line fills in."""
+    decorators = {ast.unparse(each).partition("(")[0].rpartition(".")[2] for each in node.decorator_list}
+    return bool(decorators & {"command", "tool"}) or "Context[App]" in ast.unparse(node.args)
+
+
+def list_large() -> Iterator[tuple[str, str]]:
+    """List what is over a budget: its place, and by how much."""
+    for page in sources():
+        name = page.relative_to(ROOT).as_posix()
+        most = MODULE_LINES if name.startswith("src/") else TEST_MODULE_LINES
+        if (lines := len(page.read_text("utf-8").splitlines())) > most:
+            yield name, f"{lines} lines, {most} is the budget"
+        for place, node in definitions(page):
+            yield from ((place, found) for found in list_large_parts(node))
+
+
+def list_large_parts(node: ast.AST) -> Iterator[str]:
+    """List which budgets a function or a class exceeds."""
+    if isinstance(node, ast.ClassDef):
+        functions = (each for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
+        public = [each.name for each in functions if not each.name.startswith(("_", "test_"))]
+        if len(public) > PUBLIC_METHODS:
+            yield f"{len(public)} public methods, {PUBLIC_METHODS} is the budget"
+    elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        if (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > FUNCTION_LINES:
+            yield f"{lines} lines, {FUNCTION_LINES} is the budget"
+        given = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+        count = len([each for each in given if each.arg not in {"self", "cls"}])
+        if count > PARAMETERS and not is_interface(node):
+            yield f"{count} parameters, {PARAMETERS} is the budget"
+
+
+def test_nothing_is_larger_than_a_reader_takes_in() -> None:
+    found = dict(list_large())
+    assert {place: excess for place, excess in found.items() if place not in LARGE} == {}
+    assert LARGE.keys() <= found.keys()  # an exception that nothing needs any more goes
+
+
+@pytest.mark.parametrize("source", ["def f(a, b, c, d, e, f, g): ...", "def f():\n" + "    x = 1\n" * 40])
+def test_a_function_over_a_budget_is_found(source: str) -> None:
+    assert len(list(list_large_parts(ast.parse(source).body[0]))) == 1
+
+
+def test_a_file_name_is_about_one_topic() -> None:
+    stems = [page.stem for page in modules() if page.stem not in {"__init__", "env"}]
+    assert {stem for stem in stems if stems.count(stem) > 1} == TOPICS.keys()
+
+
+def test_a_class_name_occurs_once() -> None:
+    places = defaultdict(list)
+    for page in modules():
+        for place, node in definitions(page):
+            if isinstance(node, ast.ClassDef):
+                places[node.name.lstrip("_")].append(place)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
