@@ -70,7 +70,7 @@ async def place(life: Life, store: Store) -> Order:
     """Place an order; who fails to asks again, with the same words."""
     for _ in range(3):
         with suppress(StateUnavailable):
-            return (await life.outbox.place(an_approval(a_draft(TEXT)))).order
+            return (await life.outbox.place(an_approval(a_draft(TEXT)), life.orders)).order
     raise AssertionError("one step fails, not more")
 
 
@@ -78,7 +78,7 @@ async def place_under_key(life: Life, store: Store) -> Order:
     """Place an order under a key."""
     for _ in range(3):
         with suppress(StateUnavailable):
-            return (await life.outbox.place(an_approval(a_draft(TEXT, key="k")))).order
+            return (await life.outbox.place(an_approval(a_draft(TEXT, key="k")), life.orders)).order
     raise AssertionError("one step fails, not more")
 
 
@@ -99,8 +99,8 @@ async def let_a_person_agree(life: Life, store: Store) -> Order:
     for _ in range(3):
         try:
             placed = await life.orders.place(approval)
-            released = await life.orders.approve(placed.order)
-            released = await life.orders.approve(placed.order)
+            released = await store.orders.approve(placed.order.id, life.checks.recheck)
+            released = await store.orders.approve(placed.order.id, life.checks.recheck)
             break
         except StateUnavailable:
             continue
@@ -146,7 +146,7 @@ async def place_and_cancel(life: Life, store: Store) -> Order:
     for _ in range(3):
         try:
             order = order or (await life.orders.place(an_approval(a_draft(TEXT)))).order
-            return await life.orders.cancel(order, "Not wanted.")
+            return await store.orders.cancel(order.id, "Not wanted.")
         except StateUnavailable:
             continue
     raise AssertionError("one step fails, not more")

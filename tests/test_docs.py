@@ -31,9 +31,9 @@ from elks_mcp.domain.text import measure
 from elks_mcp.elks.client import MOST_READ
 from elks_mcp.elks.service import DEFAULT_BASE_URL
 from elks_mcp.inbound.history import FRESH
-from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sending import LEASE_SPARE
+from elks_mcp.sending.plan import ANSWER_WITHIN
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
 from elks_mcp.store import claims, cleanup, doubts
 from elks_mcp.store.db.hashes import KEY_FILE

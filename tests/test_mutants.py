@@ -227,7 +227,7 @@ MUTANTS = (
     Mutant(
         "parallel calls spread a stranger's text",
         "sending/orders.py",
-        (("self._recheck_unasked if approval.approver is Approver.POLICY else self", "self"),),
+        (("self.checks.recheck_unasked if is_unasked else self.checks.recheck", "self.checks.recheck"),),
         "tests/mcp_server/test_taint.py",
         "at_the_same_time",
     ),

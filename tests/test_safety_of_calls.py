@@ -128,14 +128,14 @@ async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_g
     (approval,) = re.findall(r"Approval (A-[0-9A-Z]{4})\.", person.questions[0])
     async with connected(environ, box=box, way=era, clock=clock) as client:
         waiting = await call(client, "check_sms_status", messageId=approval)
-        assert words(waiting).startswith("Waiting: a person has to agree first (approval A-")
+        assert words(waiting).startswith("Waiting: a person has to approve it first (approval A-")
         assert f"waiting for approval {approval}" in words(
             await call(client, "send_sms", to=PHONE, message="Hej")
         )
         clock.advance(timedelta(minutes=31))
         await pass_time(clock, timedelta(minutes=1))
         expired = await call(client, "check_sms_status", messageId=approval)
-    assert words(expired).startswith("Expired: it was given up, since it could not be sent in time. Nobody")
+    assert words(expired).startswith("Expired: it could not be sent in time, and will not be. Nobody")
     assert posted(box) == []
 
 
@@ -178,15 +178,20 @@ async def test_sent_names_both_numbers_and_promises_no_delivery(client: Client, 
     answer = await call(client, "send_sms", to=PHONE, message="Hej")
     order_id, message_id = data(answer)["orderId"], box.accepted[0].id
     assert words(answer).startswith("Sent: 46elks accepted it; whether it is delivered comes later.")
-    assert f"check_sms_status tells more: order {order_id}, 46elks id {message_id}." in words(answer)
+    assert f"For its status, call check_sms_status: order {order_id}, 46elks id {message_id}." in words(
+        answer
+    )
 
 
 async def test_delivered_and_failed_are_told_when_it_is_asked_for_again(
     client: Client, box: Sandbox, clock: ManualClock
 ) -> None:
     for to, said in (
-        (PHONE, "Delivered: This was asked for before; nothing new was sent. It reached the phone."),
-        ("+46701740610", "Failed: This was asked for before; nothing new was sent. 46elks accepted it, and"),
+        (PHONE, "Delivered: This repeats an earlier call; nothing new was sent. It reached the phone."),
+        (
+            "+46701740610",
+            "Failed: This repeats an earlier call; nothing new was sent. 46elks accepted it",
+        ),
     ):
         await call(client, "send_sms", to=to, message="Hej", idempotencyKey=to)
         clock.advance(timedelta(seconds=30))
@@ -229,10 +234,10 @@ async def test_in_doubt_says_not_to_send_again_and_is_found_out(
     assert not answer.is_error
     assert data(answer)["status"] == "in_doubt"
     assert words(answer).startswith("In doubt: 46elks failed with status 500")
-    assert "It may have been sent: do not send it again; its history is being read to find out" in words(
+    assert "It may have been sent: do not send it again; 46elks' history is being read to find out" in words(
         answer
     )
-    assert f"check_sms_status tells more: order {data(answer)['orderId']}." in words(answer)
+    assert f"For its status, call check_sms_status: order {data(answer)['orderId']}." in words(answer)
     await pass_time(clock, timedelta(minutes=1))
     status = await call(client, "check_sms_status", messageId=data(answer)["orderId"])
     assert data(status)["messageId"] == box.accepted[0].id
@@ -248,8 +253,8 @@ async def test_unknown_says_what_a_person_can_do_and_is_never_sent_by_a_machine(
     await pass_time(clock, timedelta(minutes=4))
     order_id = doubtful["orderId"]
     said = (
-        "Nobody knows whether it was sent: do not send it again. A person can look at 46elks.com, under SMS "
-        "history, and then say in a terminal that it was sent (--sent) or was not (--not-sent): "
+        "Whether it was sent is unknown: do not send it again. A person can look at 46elks.com, under SMS "
+        "history, and then record in a terminal that it was sent (--sent) or was not (--not-sent): "
         f'`elks-mcp outbox resolve {order_id} --sent --state-dir "{tmp_path}"`.'
     )
     status = await call(client, "check_sms_status", messageId=order_id)
@@ -274,7 +279,7 @@ async def test_a_text_that_waited_too_long_is_given_up_and_says_why(
     await pass_time(clock, timedelta(minutes=2))
     status = await call(client, "check_sms_status", messageId=queued["orderId"])
     assert words(status).startswith(
-        "Expired: it was given up, since it could not be sent in time. 46elks cannot be reached"
+        "Expired: it could not be sent in time, and will not be. 46elks cannot be reached"
     )
     box.faults.clear()
     clock.advance(timedelta(minutes=2))

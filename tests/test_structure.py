@@ -18,6 +18,7 @@ TOPICS = {
     "asgi": "an ASGI application",
     "clock": "time: the server's and the sandbox's",
     "doubts": "orders whose outcome is unknown",
+    "history": "the account's texts, sent and received",
     "opt_outs": "who wants no texts",
     "orders": "orders",
     "policy": "what the operator allows",

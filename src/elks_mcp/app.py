@@ -1,10 +1,10 @@
-"""The assembly: settings in, a working whole out."""
+"""Build the running application from its settings."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import httpx2
 from pydantic import SecretStr
@@ -21,14 +21,17 @@ from elks_mcp.elks.transport import Api
 from elks_mcp.errors import Misconfigured
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
+from elks_mcp.inbound.webhook_addresses import report_address_maker
 from elks_mcp.inbound.webhooks import WebhookIngest
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.runtime.tasks import unwrapped
 from elks_mcp.sending import Outbox, OutboxOptions
+from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
-from elks_mcp.settings import Configuration, explain_mistake, explain_unexpanded
+from elks_mcp.sending.plan import Planner
+from elks_mcp.settings import Configuration, Settings, explain_mistake, explain_unexpanded
 from elks_mcp.store import AccountKey, Storage
 
 if TYPE_CHECKING:
@@ -37,11 +40,12 @@ if TYPE_CHECKING:
 _LONGEST_WAIT = timedelta(seconds=12)
 
 ANYBODY = Caller()
+"""The caller if no token is needed, and the server itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """What the front doors work with."""
+    """Everything that the front doors use, for one caller."""
 
     configuration: Configuration
     policy: Policy
@@ -60,7 +64,7 @@ class App:
     caller: Caller = ANYBODY
 
     def of(self, caller: Caller) -> "App":
-        """Work for one caller: with their orders, and with what they were shown."""
+        """Return the same app for another caller, with that caller's orders and taint."""
         if caller == self.caller:
             return self
         taint_log = self.taint_log.for_caller(caller.agent)
@@ -70,25 +74,37 @@ class App:
         return replace(self, caller=caller, client=client, taint_log=taint_log, orders=orders)
 
     @property
+    def planner(self) -> Planner:
+        """The use cases of sending, for the caller."""
+        return Planner(
+            orders=self.orders,
+            outbox=self.outbox,
+            storage=self.storage,
+            clock=self.clock,
+            refresh_history=self.history.refresh,
+            setup=self,
+        )
+
+    @property
     def share(self) -> CallerUsage:
-        """What the caller uses of this server, and may use."""
+        """How much of this server the caller uses, and its limits."""
         return self.limits.for_caller(self.caller.agent)
 
     @property
     def settle_time(self) -> timedelta:
-        """How long a send waits for its own outcome: one request and a little."""
+        """How long a send waits for its outcome: slightly longer than one request, at most 12 s."""
         return min(timedelta(seconds=self.configuration.settings.timeout + 1), _LONGEST_WAIT)
 
     @property
     def has_account(self) -> bool:
-        """Whether there is an account, real or simulated, that history could be read of."""
+        """Whether there is an account, real or simulated, whose history can be read."""
         return self.policy.simulated or self.configuration.settings.credentials is not None
 
     def require_account(self, *, sender: bool = False) -> None:
-        """Check that 46elks can be asked at all.
+        """Check that 46elks can be called. `sender`: check that a default sender is set as well.
 
         Raises:
-            Misconfigured: variables are missing; the text names each, and says where to find them.
+            Misconfigured: variables are missing. The message names each and says where to find its value.
         """
         settings = self.configuration.settings
         wanted = {
@@ -107,8 +123,24 @@ class App:
             hint=" ".join([*hints, _WHERE_TO_FIND]),
         )
 
+    def require_clear_names(self) -> None:
+        """Check that no variable's name is nearly that of a setting, before anything is sent.
+
+        Such a variable may be a limit that the operator meant to set and that is not read.
+
+        Raises:
+            Misconfigured: there is such a variable.
+        """
+        if self.policy.simulated:
+            return
+        if mistakes := [explain_mistake(*pair) for pair in self.configuration.mistaken.items()]:
+            raise Misconfigured(f"{' '.join(mistakes)} Until that is fixed, nothing is sent.")
+
     def command(self, words: str) -> str:
-        """Return the end of a sentence: a command about this server's state, such as `approve A-7F3K`."""
+        """Return a command line about this server's state, to end a sentence with.
+
+        `words`: the command without the program's name, such as `approve A-7F3K`.
+        """
         folder = self.configuration.settings.state_dir
         state = f' --state-dir "{folder}"' if folder else ""
         needs = (
@@ -117,17 +149,6 @@ class App:
             else ""
         )
         return f"`elks-mcp {words}{state}`.{needs}"
-
-    def require_clear_names(self) -> None:
-        """Check that no limit the operator meant to set goes unread, before anything is really sent.
-
-        Raises:
-            Misconfigured: a variable is set whose name is near a known one.
-        """
-        if self.policy.simulated:
-            return
-        if mistakes := [explain_mistake(*pair) for pair in self.configuration.mistaken.items()]:
-            raise Misconfigured(f"{' '.join(mistakes)} Until that is mended nothing is sent.")
 
 
 _WHERE_TO_FIND = (
@@ -145,50 +166,53 @@ async def open_app(
     transport: httpx2.AsyncBaseTransport | None = None,
     limits: UsageLimits = UNLIMITED,
 ) -> AsyncIterator[App]:
-    """Build the whole and run it; the end of the context stops it.
+    """Build the app and run it until the context ends.
 
-    `clock` stands in for the machine's, `transport` for the network. `limits`: what one caller may use.
+    Args:
+        configuration: the settings and what is wrong with the environment.
+        clock: replaces the machine's and the database's clock.
+        transport: replaces the network to 46elks.
+        limits: how much one caller may use.
     """
     settings, policy = configuration.settings, configuration.policy
-    credentials, base_url, account = settings.credentials, settings.base_url, settings.account
+    credentials = settings.credentials or Credentials("", SecretStr(""))
+    provider = _Provider(credentials, settings.base_url, settings.account, transport)
     async with AsyncExitStack() as stack:
         if settings.simulated:
             box = await stack.enter_async_context(_open_sandbox(policy.sender, settings.public_url))
-            credentials, base_url = Credentials(box.username, SecretStr(box.password)), _SANDBOX_URL
-            account = AccountKey(base_url, box.username)
-            transport = box.transport()
-        counters = Counters()
-        api = Api(
-            credentials or Credentials("", SecretStr("")),
-            base_url=base_url,
-            timeout=timedelta(seconds=settings.timeout),
-            transport=transport,
-            clock=clock,
-            counters=counters,
-        )
-        stack.push_async_callback(api.aclose)
-        storage = Storage(settings.state_location(), account, clock)
-        stack.push_async_callback(storage.close)
-        our_clock = clock or Clock()
-        app = _assemble(
-            configuration, policy, api, storage, our_clock, UsageTracker(limits, our_clock), counters
-        )
-        await stack.enter_async_context(storage.receiving_notifications())
+            provider = _simulated_by(box)
+        parts = _make_parts(stack, settings, provider, clock, limits)
+        app = _assemble(configuration, policy, parts)
+        await stack.enter_async_context(parts.storage.receiving_notifications())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
         yield app
 
 
+class _Provider(NamedTuple):
+    """The 46elks that the app uses: the real one, or the sandbox in this process."""
+
+    credentials: Credentials
+    base_url: str
+    account: AccountKey
+    transport: httpx2.AsyncBaseTransport | None
+
+
 _SANDBOX_URL = "http://localhost/a1"
+
+
+def _simulated_by(box: "Sandbox") -> _Provider:
+    credentials = Credentials(box.username, SecretStr(box.password))
+    return _Provider(credentials, _SANDBOX_URL, AccountKey(_SANDBOX_URL, box.username), box.transport())
 
 
 @asynccontextmanager
 async def _open_sandbox(sender: Sender | None, public_url: str | None) -> AsyncIterator["Sandbox"]:
-    """Run a 46elks here, whose account has the operator's number, so that answers to it arrive.
+    """Run a simulated 46elks whose account has the operator's number.
 
-    Its webhooks may go to the port of `public_url`, if that is on this machine.
+    `public_url`: the sandbox may deliver webhooks to its port, if it is on this machine.
     """
-    from elks_mcp.sandbox import Sandbox  # noqa: PLC0415  (nobody else pays for loading it)
+    from elks_mcp.sandbox import Sandbox  # noqa: PLC0415  (slow to load, and rarely needed)
 
     box = Sandbox(number=sender.e164) if isinstance(sender, Number) else Sandbox()
     if public_url:
@@ -199,21 +223,44 @@ async def _open_sandbox(sender: Sender | None, public_url: str | None) -> AsyncI
             yield box
 
 
-def _assemble(
-    configuration: Configuration,
-    policy: Policy,
-    api: Api,
-    storage: Storage,
-    clock: Clock,
-    limits: UsageTracker,
-    counters: Counters,
-) -> App:
+class _Parts(NamedTuple):
+    """The parts that do not depend on the policy."""
+
+    api: Api
+    storage: Storage
+    clock: Clock
+    limits: UsageTracker
+    counters: Counters
+
+
+def _make_parts(
+    stack: AsyncExitStack, settings: Settings, provider: _Provider, clock: Clock | None, limits: UsageLimits
+) -> _Parts:
+    """Return the parts; the stack closes them."""
+    counters = Counters()
+    api = Api(
+        provider.credentials,
+        base_url=provider.base_url,
+        timeout=timedelta(seconds=settings.timeout),
+        transport=provider.transport,
+        clock=clock,
+        counters=counters,
+    )
+    stack.push_async_callback(api.aclose)
+    storage = Storage(settings.state_location(), provider.account, clock)
+    stack.push_async_callback(storage.close)
+    our_clock = clock or Clock()
+    return _Parts(api, storage, our_clock, UsageTracker(limits, our_clock), counters)
+
+
+def _assemble(configuration: Configuration, policy: Policy, parts: _Parts) -> App:
+    api, storage, clock, limits, counters = parts
     settings, client, taint_log = configuration.settings, ElksClient(api), TaintLog()
-    # What the server asks by itself, for all callers, is nobody's share.
+    # Requests that the server makes by itself, for all callers, are not in this count.
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    orders = Orders(counted, storage, taint_log, own_numbers, policy, clock)
+    checks = DraftChecks(policy, own_numbers, clock)
     replies = Replies(client, storage, history, clock, settings.poll)
     options = OutboxOptions(
         per_minute=settings.sms_per_minute,
@@ -221,7 +268,7 @@ def _assemble(
         quiet=timedelta(seconds=settings.quiet_period),
         only_own=not _sends_queue(configuration, policy),
         refresh_history=history.refresh,
-        report_address=_report_address(settings.public_url, storage),
+        report_address=report_address_maker(settings.public_url, storage),
     )
     return App(
         configuration=configuration,
@@ -232,8 +279,8 @@ def _assemble(
         replies=replies,
         webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers),
         taint_log=taint_log,
-        orders=orders,
-        outbox=Outbox.over(api, client, storage, orders, clock, options),
+        orders=Orders(counted, storage, taint_log, checks),
+        outbox=Outbox.over(api, client, storage, checks, clock, options),
         clock=clock,
         counters=counters,
         limits=limits,
@@ -242,32 +289,12 @@ def _assemble(
 
 
 def _own_numbers(policy: Policy) -> frozenset[str]:
-    """List the numbers that the operator named as the account's own."""
+    """Return the numbers that the operator named as the account's own."""
     return frozenset(each.e164 for each in policy.senders if isinstance(each, Number))
 
 
 def _sends_queue(configuration: Configuration, policy: Policy) -> bool:
-    """Tell whether what others left in the queue may be sent from here: only where everything may be."""
+    """Return whether this process may also send what other processes queued."""
     if policy.simulated:
         return policy.live
     return policy.live and configuration.settings.credentials is not None and not configuration.mistaken
-
-
-def _report_address(public_url: str | None, storage: Storage) -> Callable[[str], Awaitable[str]] | None:
-    """Make the address for an order's delivery report: a secret that keeps strangers out, and its number."""
-    if public_url is None:
-        return None
-
-    async def address(order_id: str) -> str:
-        return f"{await hook_address(public_url, storage, 'delivery')}?ref={order_id}"
-
-    return address
-
-
-async def hook_address(public_url: str, storage: Storage, kind: str, *, following: bool = False) -> str:
-    """Write the address at which 46elks tells us of one kind of thing; it holds a secret.
-
-    `following`: as it will be once the secrets are changed.
-    """
-    in_use, _, then = await storage.secrets_for(kind)
-    return f"{public_url}/hooks/{then if following else in_use}/{kind}"

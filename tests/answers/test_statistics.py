@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.answers.results import Amount
 from elks_mcp.answers.statistics import summarise
+from elks_mcp.answers.structured import Amount
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
 

@@ -206,8 +206,8 @@ async def test_p7_what_is_not_an_answer_to_an_own_text_cannot_be_waited_for(
         ({"sender": PHONE, "after": mine["orderId"]}, "You have sent no such text to that number."),
         ({"sender": PHONE, "after": mine["messageId"]}, "You have sent no such text to that number."),
         ({"sender": PHONE, "after": theirs["orderId"]}, "There is no order by that number here."),
-        ({"sender": PHONE, "after": theirs["messageId"]}, "neither a cursor nor an order's number"),
-        ({"after": named["orderId"]}, "Nobody can answer a text from a name"),
+        ({"sender": PHONE, "after": theirs["messageId"]}, "neither a cursor nor the id of an order"),
+        ({"after": named["orderId"]}, "The recipient cannot answer a text from a name"),
     ):
         refused = await call(here.mine, "wait_for_reply", timeout=0, **arguments)
         assert refused.is_error, arguments
@@ -227,7 +227,7 @@ async def test_p7_inbox_history_and_updates_stay_closed(here: Callers, box: Sand
     with pytest.raises((MCPError, httpx2.HTTPStatusError)):
         await here.mine.call_tool("get_sms_messages", {})
     refused = await call(here.mine, "check_sms_status", messageId=box.history[-1].id)
-    assert "You have sent no text by that number" in words(refused)
+    assert "You have sent no text with that id" in words(refused)
 
 
 async def test_p7_a_reply_to_another_number_of_the_account_is_not_shown(

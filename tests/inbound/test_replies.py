@@ -95,7 +95,7 @@ async def test_a_question_comes_under_the_same_rules_as_any_text() -> None:
     assert data(dry)["reply"] is None
     assert "Refused by allowed_country" in words(abroad)
     assert named.is_error
-    assert "Nobody can answer a text from a name" in words(named)
+    assert "The recipient cannot answer a text from a name" in words(named)
     assert posted(box) == []
 
 
@@ -215,7 +215,7 @@ async def test_an_order_says_by_any_of_its_numbers_what_is_to_be_answered(
             assert answer["from"] == PHONE
         strange = await call(client, "wait_for_reply", after="yesterday", timeout=0)
     assert strange.is_error
-    assert "neither a cursor nor an order's number" in words(strange)
+    assert "neither a cursor nor the id of an order" in words(strange)
 
 
 # ── waiting ──
@@ -469,7 +469,7 @@ async def test_a_reply_that_46elks_does_not_show_is_told_of_all_the_same(
         box.faults.inject(Fault.ERROR_BEFORE, path=f"/sms/{message.id}", times=2)
         answer = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
     assert (answer["status"], answer["message"]) == ("received", None)
-    assert "46elks does not show what it says" in answer["note"]
+    assert "46elks does not return its text" in answer["note"]
 
 
 async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock: ManualClock) -> None:
@@ -532,7 +532,7 @@ async def test_a_text_in_history_with_an_odd_id_is_told_of_and_the_cursor_goes_o
         second = data(await call(client, "wait_for_reply", **more))
         listed = data(await call(client, "get_sms_messages", direction="inbound"))
     assert (first["status"], first["message"]) == ("received", None)
-    assert "get_sms_messages may, later" in first["note"]
+    assert "get_sms_messages may show it later" in first["note"]
     assert second["message"]["untrustedText"] == "Even"
     assert [each["untrustedText"] for each in listed["messages"]] == ["Even", "Odd"]
 

@@ -11,8 +11,8 @@ from mcp import Client
 from mcp.client import ClientRequestContext
 from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult
 
-from elks_mcp.mcp_server.approval import ANSWER_WITHIN
 from elks_mcp.sandbox import Sandbox
+from elks_mcp.sending.plan import ANSWER_WITHIN
 from elks_mcp.settings import load
 from elks_mcp.store.admin import OrderAdmin, open_database
 from elks_mcp.store.waiting import MOST_WAITING
@@ -261,7 +261,7 @@ async def test_an_order_that_waits_under_other_rules_is_asked_about_all_the_same
     async with connected(environ, box=box, way=era, person=person) as client:
         assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
     (question,) = person.questions
-    assert "because of: confirm.\n- It was asked for under other rules" in question
+    assert "because of: confirm.\n- It was requested under earlier rules" in question
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
@@ -376,7 +376,7 @@ async def test_no_answer_in_five_minutes_is_a_no(box: Sandbox, era: Era) -> None
                 async def send() -> None:
                     answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
                     assert answer.is_error
-                    assert "nobody answered within 5 minutes" in words(answer)
+                    assert "no answer within 5 minutes" in words(answer)
 
                 tasks.start_soon(send)
                 await asked.wait()
@@ -461,7 +461,7 @@ async def test_an_answer_that_cannot_be_read_is_no_answer(box: Sandbox, era: Era
         answer = await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
     assert answer.is_error
     assert words(answer).startswith("Not sent: ")
-    assert "fault of its own" not in words(answer)
+    assert "Unexpected error" not in words(answer)
     assert posted(box) == []
 
 

@@ -7,12 +7,24 @@ from pathlib import Path
 import pytest
 
 from elks_mcp.domain.models import Direction, Message
-from elks_mcp.domain.orders import Approver, Claim, Effect, Finding, OrderState, Quote, Receipt, of_effect
+from elks_mcp.domain.orders import (
+    Approval,
+    Approver,
+    Claim,
+    Effect,
+    Finding,
+    OrderState,
+    Quote,
+    Receipt,
+    of_effect,
+)
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
-from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
+from elks_mcp.domain.taint import TaintLog
+from elks_mcp.errors import InvalidInput, Misconfigured, NotApproved, NotFound, ProviderError, Refused
 from elks_mcp.sandbox import Fault
-from elks_mcp.sending.orders import Orders, listed
+from elks_mcp.sending.checks import listed
+from elks_mcp.sending.orders import Orders
 from elks_mcp.store import Idle
 from tests.support.provider import OURS, PHONE, House, a_draft, an_approval
 from tests.support.stores import claim_next
@@ -234,21 +246,21 @@ async def test_only_exactly_the_same_draft_finds_an_order_that_waits(house: Hous
 
 async def test_a_yes_is_good_for_one_order_and_for_half_an_hour(house: House) -> None:
     waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
-    approved = await house.orders.approve(waiting)
+    approved = await house.approve(waiting)
     assert (approved.order.state, approved.is_repeat) == (OrderState.QUEUED, False)
-    assert (await house.orders.approve(waiting)).is_repeat
+    assert (await house.approve(waiting)).is_repeat
     late = (await house.orders.place(an_approval(a_draft("Sent"), Approver.PERSON))).order
     house.clock.advance(30 * MINUTE)
-    expired = await house.orders.approve(late)
+    expired = await house.approve(late)
     assert (expired.order.state, expired.is_repeat) == (OrderState.EXPIRED, False)
     assert expired.order.text is None
 
 
 async def test_a_no_ends_an_order_and_the_next_question_is_a_new_one(house: House) -> None:
     waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
-    cancelled = await house.orders.cancel(waiting, "declined")
+    cancelled = await house.cancel(waiting, "declined")
     assert (cancelled.state, cancelled.fault, cancelled.text) == (OrderState.CANCELLED, "declined", None)
-    assert (await house.orders.approve(waiting)).order.state is OrderState.CANCELLED
+    assert (await house.approve(waiting)).order.state is OrderState.CANCELLED
     assert (await house.orders.find_prior(a_draft())).waiting is None
     anew = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
     assert anew.id != waiting.id
@@ -257,10 +269,10 @@ async def test_a_no_ends_an_order_and_the_next_question_is_a_new_one(house: Hous
 async def test_what_is_on_the_wire_cannot_be_cancelled(house: House) -> None:
     order = await house.place()
     claim = await claim_next(
-        (await house.storage.open()).queue, house.options.pace, house.orders.recheck_last
+        (await house.storage.open()).queue, house.options.pace, house.checks.recheck_last
     )
     assert isinstance(claim, Claim)
-    assert (await house.orders.cancel(order, "too late")).state is OrderState.SENDING
+    assert (await house.cancel(order, "too late")).state is OrderState.SENDING
 
 
 @pytest.mark.parametrize("approver", [Approver.POLICY, Approver.PERSON])
@@ -274,7 +286,7 @@ async def test_what_happened_since_the_quote_refuses_the_order(house: House, app
 async def test_what_happened_since_the_question_cancels_the_order(house: House) -> None:
     waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
     await heard(house, "STOP")
-    placed = await house.orders.approve(waiting)
+    placed = await house.approve(waiting)
     assert placed.order.state is OrderState.CANCELLED
     assert "opted out" in placed.order.fault
 
@@ -308,7 +320,7 @@ async def test_to_price_a_text_it_does_not_matter_what_its_key_was_used_for(hous
 
 async def test_once_it_was_sent_the_same_text_repeats_it_for_a_quarter_of_an_hour(house: House) -> None:
     order, queue = await house.place("Hej!"), (await house.storage.open()).queue
-    claim = await claim_next(queue, house.options.pace, house.orders.recheck_last)
+    claim = await claim_next(queue, house.options.pace, house.checks.recheck_last)
     assert isinstance(claim, Claim)
     await queue.settle_sent(claim, Receipt(message_id="s1", status="created"))
     house.clock.advance(15 * MINUTE - SECOND)
@@ -321,7 +333,7 @@ async def test_once_it_was_sent_the_same_text_repeats_it_for_a_quarter_of_an_hou
 
 async def test_after_what_came_to_nothing_the_same_text_is_a_new_one(house: House) -> None:
     first = await house.place("Hej!")
-    await house.orders.cancel(first, "not today")
+    await house.cancel(first, "not today")
     assert (await house.orders.find_prior(a_draft())).repeated is None
     assert (await house.place("Hej!")).id != first.id
 
@@ -351,7 +363,7 @@ async def test_a_key_used_for_something_else_names_what_differs(house: House) ->
         await house.orders.find_prior(other)
     with pytest.raises(InvalidInput):
         await house.orders.place(an_approval(other))
-    queue, check = (await house.storage.open()).queue, house.orders.recheck_last
+    queue, check = (await house.storage.open()).queue, house.checks.recheck_last
     claim = await claim_next(queue, house.options.pace, check)
     assert isinstance(claim, Claim)
     assert claim.draft.text == "Hej!"
@@ -376,3 +388,27 @@ async def test_an_order_that_was_sent_is_found_by_46elks_id_too(house: House) ->
         order = await house.outbox.wait(await house.place(), MINUTE)
     assert order.receipt
     assert await house.orders.find_order(order.receipt.message_id) == order
+
+
+async def test_a_text_shown_to_the_caller_since_the_quote_counts_when_the_order_is_placed(
+    house: House,
+) -> None:
+    taint_log = TaintLog()
+    theirs = house.orders.of("agent", taint_log, house.client, may_quote=True)
+    quote = await theirs.quote(theirs.draft(PHONE.e164, "Hej!"), live=True)
+    message = Message(
+        id="s1",
+        direction=Direction.INBOUND,
+        sender="+46701740606",
+        to=OURS.e164,
+        created_at=house.clock.now(),
+        status="received",
+        text="Skriv till alla",
+    )
+    taint_log.record([message], house.clock.now())
+    approval = Approval(quote=quote, approver=Approver.POLICY)
+    with pytest.raises(NotApproved):
+        await house.outbox.place(approval, theirs)
+    assert not (await house.outbox.place(approval, house.orders)).is_repeat, (
+        "another caller was shown nothing"
+    )

@@ -227,8 +227,9 @@ class OutboxMachine(RuleBasedStateMachine):
         """Place orders that nobody has to agree to, or repeat some: to send them, or for others to."""
 
         async def place(process: Process, draft: Draft) -> Order:
-            placing = process.life.outbox if at_once else process.life.orders
-            return (await placing.place(an_approval(draft))).order
+            approval, orders = an_approval(draft), process.life.orders
+            placing = process.life.outbox.place(approval, orders) if at_once else orders.place(approval)
+            return (await placing).order
 
         for draft in drafts:
             self._told(draft, self._try(index, partial(place, draft=draft)))
@@ -268,7 +269,7 @@ class OutboxMachine(RuleBasedStateMachine):
             assert process.store
             if in_terminal:
                 return (await OrderAdmin(process.store.database).approve(number)).order
-            placed = await process.store.orders.approve(number, process.life.orders.recheck)
+            placed = await process.store.orders.approve(number, process.life.checks.recheck)
             process.life.outbox.hand_over(placed.order)
             return placed.order
 

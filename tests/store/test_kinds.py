@@ -23,6 +23,7 @@ from elks_mcp.elks.endpoints import ENDPOINTS, Endpoint
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import InvalidInput, StateUnavailable
 from elks_mcp.sandbox import Sandbox
+from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.store import Idle, StateLocation, Storage
 from elks_mcp.store.db.engines import open_engine
@@ -141,7 +142,8 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
     api = api_of(box, clock=clock)
     client = ElksClient(api, endpoints=PATHS)
     storage = Storage(location, account_of(box), clock, LEFT_TO_A_PERSON)
-    orders = Orders(client, storage, TaintLog(), OwnNumbers(client, clock), UNLIMITED, clock)
+    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), clock)
+    orders = Orders(client, storage, TaintLog(), checks)
     try:
         quote = await orders.quote(a_note(), live=True)
         assert posts(box, dry_run=True)[-1].form["message"] == "yellow: Hej! (-:"

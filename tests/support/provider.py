@@ -25,8 +25,9 @@ from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import ApiRequest, Sandbox
 from elks_mcp.sending import Outbox, OutboxOptions
+from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
-from elks_mcp.store import AccountKey, StateLocation, Storage
+from elks_mcp.store import AccountKey, Placed, StateLocation, Storage
 from tests.support.clocks import HANG, ManualClock, SandboxClock, at_rest, autojump, keep_jumping
 
 OURS = Number("+46701740699")
@@ -175,15 +176,14 @@ class House:
         self.storage = Storage(StateLocation(folder=folder), account_of(self.box), self.clock)
         self.taint_log = TaintLog()
         self.history = HistoryReader(self.client, self.storage, self.clock)
-        self.orders = Orders(
-            self.client, self.storage, self.taint_log, OwnNumbers(self.client, self.clock), policy, self.clock
-        )
+        self.checks = DraftChecks(policy, OwnNumbers(self.client, self.clock), self.clock)
+        self.orders = Orders(self.client, self.storage, self.taint_log, self.checks)
         self.options = OutboxOptions(
             per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_address=report_to
         )
         self.dispatcher = dispatcher(self.api, report_to)
         self.outbox = Outbox(
-            self.client, self.storage, self.dispatcher, self.orders, self.clock, self.options
+            self.client, self.storage, self.dispatcher, self.checks, self.clock, self.options
         )
 
     @asynccontextmanager
@@ -213,8 +213,18 @@ class House:
     ) -> Order:
         """Order a text as the tools do; or only put it in the queue, as others would."""
         approval = an_approval(a_draft(text, to=to, key=key))
-        placed = await (self.outbox.place(approval) if hand_over else self.orders.place(approval))
-        return placed.order
+        placing = self.outbox.place(approval, self.orders) if hand_over else self.orders.place(approval)
+        return (await placing).order
+
+    async def approve(self, order: Order) -> Placed:
+        """Release an order that waits for a person; nothing is handed to the worker."""
+        store = await self.storage.open()
+        return await store.orders.approve(order.id, self.checks.recheck)
+
+    async def cancel(self, order: Order, why: str) -> Order:
+        """Cancel an order; return how it stands."""
+        store = await self.storage.open()
+        return await store.orders.cancel(order.id, why)
 
     async def wait(self, order: Order) -> Order:
         """Wait for an order as a caller does, while time passes: a request that hangs meets its limit."""

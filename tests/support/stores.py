@@ -30,6 +30,7 @@ from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sending import Outbox, OutboxOptions
+from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.store import AccountKey, Idle, Pace, StateLocation, Storage
 from elks_mcp.store.queue import Queue
@@ -270,11 +271,12 @@ class Life:
         self.client = ElksClient(self.api)
         self.storage = Storage(world.place, world.account, world.clock)
         own_numbers = OwnNumbers(self.client, world.clock)
-        self.orders = Orders(self.client, self.storage, TaintLog(), own_numbers, policy, world.clock)
+        self.checks = DraftChecks(policy, own_numbers, world.clock)
+        self.orders = Orders(self.client, self.storage, TaintLog(), self.checks)
         options = OutboxOptions(
             per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_address=report_to
         )
-        self.outbox = Outbox.over(self.api, self.client, self.storage, self.orders, world.clock, options)
+        self.outbox = Outbox.over(self.api, self.client, self.storage, self.checks, world.clock, options)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

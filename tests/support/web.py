@@ -13,10 +13,11 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 from starlette import types
 
-from elks_mcp.app import App, hook_address, open_app
+from elks_mcp.app import App, open_app
 from elks_mcp.cli.http import configure_uvicorn
 from elks_mcp.domain.caller_limits import UsageLimits, limits_per_caller
 from elks_mcp.domain.models import Scope
+from elks_mcp.inbound.webhook_addresses import webhook_address
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import unwrapped
 from elks_mcp.sandbox import Sandbox
@@ -54,7 +55,7 @@ class Site:
 
     async def hook(self, kind: str) -> str:
         """Give the address that 46elks is told for one kind of news."""
-        return await hook_address(self.url, self.app.storage, kind)
+        return await webhook_address(self.url, self.app.storage, kind)
 
     @asynccontextmanager
     async def client(

@@ -360,7 +360,7 @@ async def test_each_caller_has_keys_repeats_and_answers_of_their_own_and_all_sha
                 for each in (sent["messageId"], "s0000")
             ]
             assert seen[0] == seen[1]
-            assert "You have sent no text by that number" in seen[0]
+            assert "You have sent no text with that id" in seen[0]
             refused = await call(second, "send_sms", to=PHONE, message="Och en till")
             assert "daily_budget" in words(refused)
     assert len(posted(box)) == 2

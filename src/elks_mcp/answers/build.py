@@ -1,14 +1,7 @@
-"""What quotes, orders and messages look like as answers."""
+"""Build answers from quotes, orders and messages."""
 
-from elks_mcp.answers.results import (
-    Amount,
-    Costly,
-    EstimateAnswer,
-    Found,
-    SendAnswer,
-    StatusAnswer,
-    costly_in_words,
-)
+from elks_mcp.answers.results import Costly, EstimateAnswer, Found, SendAnswer, StatusAnswer, costly_in_words
+from elks_mcp.answers.structured import Amount
 from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.models import Direction, Message
@@ -26,16 +19,16 @@ _MEANINGS = {
     "sent": "passed on to the phone's operator, but not delivered to the phone yet; it may be switched off.",
     "delivered": "it reached the phone.",
     "failed": "it did not reach the phone; 46elks gives no reason. Check the number and the sender.",
-    "received": "somebody sent it to this account.",
+    "received": "it was sent to this account.",
 }
 
 
 def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
-    """Answer a send that ends at the quote."""
+    """Return the answer for a request that ends with its price."""
     if policy.read_only:
         why = "this server is read-only"
     elif policy.dry_run:
-        why = "this server is in dry run, which its operator lifts with DRY_RUN=false"
+        why = "this server is in dry run; its operator can set DRY_RUN=false"
     else:
         why = "as asked with dryRun=true"
     draft, price = quote.draft, quote.estimate.price
@@ -58,16 +51,18 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
 def report_order(
     app: App, order: Order, text: str, estimate: QueueEstimate | None, *, repeated: bool = False
 ) -> SendAnswer:
-    """Answer a send whose order was placed, by what is known of it now.
+    """Return the answer for a request whose order was placed.
+
+    `text` is needed since a settled order no longer holds it. `repeated`: an earlier call placed the order.
 
     Raises:
         NotSent: nothing was sent, and nothing will be.
     """
-    if order.state in NEVER_SENT or order.has_failed_at_once:
-        raise NotSent(_order_meaning(app, order, estimate))
     meaning = _order_meaning(app, order, estimate)
+    if order.state in NEVER_SENT or order.has_failed_at_once:
+        raise NotSent(meaning)
     if repeated:
-        meaning = f"This was asked for before; nothing new was sent. {meaning[:1].upper()}{meaning[1:]}"
+        meaning = f"This repeats an earlier call; nothing new was sent. {meaning[:1].upper()}{meaning[1:]}"
     receipt, policy = order.receipt, app.policy
     return SendAnswer(
         status=order.state.replace(" ", "_"),
@@ -92,7 +87,7 @@ def report_order(
 
 
 def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
-    """Answer a question for the price."""
+    """Return the answer for a request that asks only for the price."""
     text = quote.draft.text
     shorter = cheaper(text)
     saves = measure(shorter).parts < quote.size.parts
@@ -112,9 +107,9 @@ def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
 
 
 def report_message(message: Message, order: Order | None) -> StatusAnswer:
-    """Answer a question for a message that 46elks knows."""
+    """Return the status of a message that 46elks knows. `order`: its order, if there is one."""
     status = _find_newest(message, order)
-    meaning = _MEANINGS.get(status, "that is 46elks' word; its documentation does not explain it.")
+    meaning = _MEANINGS.get(status, "46elks' documentation does not explain this status.")
     return StatusAnswer(
         status=status,
         meaning=" ".join([meaning, *(_overcharge(order) if order else ())]),
@@ -132,18 +127,18 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
 
 
 def _find_newest(message: Message, order: Order | None) -> str:
-    """Return the status that is furthest on: 46elks' history can be behind its own delivery report."""
+    """Return the latest known status; 46elks' history can be older than its own delivery report."""
     known = [order.receipt.status] if order and order.receipt else []
     return max([message.status, *known], key=_rank)
 
 
 def _rank(status: str) -> int:
-    """Return how far on a status is; one that 46elks does not document may be anywhere before the end."""
+    """Return the rank of a status; an undocumented one is later than sent, but not final."""
     return {"created": 0, "sent": 1, "failed": 3, "delivered": 4}.get(status, 2)
 
 
 def _overcharge(order: Order) -> tuple[str, ...]:
-    """Say that 46elks charged more than it had quoted, if it did."""
+    """Return a note if 46elks charged more than it had quoted."""
     if not order.is_overcharged:
         return ()
     charged = f"46elks charged {order.cost} for it and had quoted {order.price}"
@@ -151,7 +146,7 @@ def _overcharge(order: Order) -> tuple[str, ...]:
 
 
 def report_unsent(app: App, order: Order, estimate: QueueEstimate | None) -> StatusAnswer:
-    """Answer a question for an order that 46elks has not confirmed."""
+    """Return the status of an order that 46elks has not confirmed."""
     return StatusAnswer(
         status=order.state,
         meaning=_order_meaning(app, order, estimate),
@@ -166,7 +161,7 @@ def report_unsent(app: App, order: Order, estimate: QueueEstimate | None) -> Sta
 
 
 def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
-    """Add to a failed pricing what can be said without 46elks."""
+    """Return the error of a failed pricing, with our own count of the parts in its hint."""
     size = measure(draft.text)
     error.hint = (
         f"{error.hint} By our own count the text takes {size.parts} part(s) in {size.encoding}.".strip()
@@ -175,24 +170,24 @@ def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
 
 
 def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> str:
-    """Say what is known of an order, and what that asks for."""
+    """Return what the state of an order means, and what to do."""
     match order.state:
         case OrderState.WAITING:
-            return f"a person has to agree first (approval {order.approval}); do not send it again."
+            return f"a person has to approve it first (approval {order.approval}); do not send it again."
         case OrderState.QUEUED:
             return _waiting(order, estimate, app.policy)
         case OrderState.IN_DOUBT:
-            look = "its history is being read to find out; check_sms_status tells in some minutes"
+            look = "46elks' history is being read to find out; call check_sms_status in a few minutes"
             return f"{order.fault} It may have been sent: do not send it again; {look}."
         case OrderState.UNKNOWN:
             decide = app.command(f"outbox resolve {order.id} --sent")
             return (
-                f"{order.fault} Nobody knows whether it was sent: do not send it again. A person can look at "
-                "46elks.com, under SMS history, and then say in a terminal that it was sent (--sent) or was "
-                f"not (--not-sent): {decide}"
+                f"{order.fault} Whether it was sent is unknown: do not send it again. A person can look at "
+                "46elks.com, under SMS history, and then record in a terminal that it was sent (--sent) or "
+                f"was not (--not-sent): {decide}"
             )
         case OrderState.EXPIRED:
-            return f"it was given up, since it could not be sent in time. {order.fault}"
+            return f"it could not be sent in time, and will not be. {order.fault}"
         case _:
             settled = _SETTLED.get(order.state, order.fault)
             return _failed_at_once(order) if order.has_failed_at_once else settled
@@ -212,16 +207,16 @@ _SETTLED = {
 
 
 def _waiting(order: Order, estimate: QueueEstimate | None, policy: Policy) -> str:
-    """Say why an order waits, and until about when."""
+    """Return why an order waits, and until about when."""
     pause = estimate.pause if estimate else None
     behind = f"it waits behind {estimate.ahead} others." if estimate and estimate.ahead else ""
     why = order.fault or (_PAUSES[pause] if pause else behind) or "it waits for its turn."
-    if pause in _MENDED:
-        when = f", {_MENDED[pause]} within an hour,"
+    if pause in _PAUSE_ENDS:
+        when = f", {_PAUSE_ENDS[pause]} within an hour,"
     else:
         when = f", at about {time_in_words(in_zone(estimate.at, policy.time_zone))}," if estimate else ""
     if not policy.live:
-        return f"{why} It goes out when a live server runs; this one sends nothing that is queued."
+        return f"{why} It goes out when a live server runs; this one does not send from the queue."
     return f"{why} It goes out by itself{when} while a server runs; do not send it again."
 
 
@@ -229,20 +224,20 @@ _PAUSES = {
     PauseReason.THROTTLED: "46elks asked for a pause.",
     PauseReason.UNREACHABLE: "46elks cannot be reached at the moment.",
     PauseReason.NO_FUNDS: "There is no money on the 46elks account.",
-    PauseReason.CREDENTIALS: "46elks does not accept the API credentials any more.",
+    PauseReason.CREDENTIALS: "46elks no longer accepts the API credentials.",
     PauseReason.TROUBLE: "46elks did not answer several times in a row.",
 }
 
-_MENDED = {
+_PAUSE_ENDS = {
     PauseReason.NO_FUNDS: "when the account is topped up at 46elks.com",
     PauseReason.CREDENTIALS: "when ELKS_API_USERNAME and ELKS_API_PASSWORD are right again",
     PauseReason.TROUBLE: "when 46elks answers again",
 }
-"""What ends a pause that does not end by itself."""
+"""Conditions that end a pause which does not end by itself."""
 
 
 def _notes(text: str, price: Money, parts: int) -> tuple[str, ...]:
-    """Say which characters make a text dear, only where they cost."""
+    """Return a note about the characters that make a text expensive, if they cost something."""
     without = _price_without(text, price, parts)
     if without is None or without.amount >= Amount.of(price).amount:
         return ()
@@ -250,17 +245,17 @@ def _notes(text: str, price: Money, parts: int) -> tuple[str, ...]:
 
 
 def _price_without(text: str, price: Money, parts: int) -> Amount | None:
-    """Price a text without its dear characters: 46elks bills by the part, so by its parts."""
+    """Return the price of a text without its expensive characters; 46elks bills by the part."""
     plain = without_expensive(text)
     return None if plain == text else Amount.of(price.split(parts).times(measure(plain).parts))
 
 
 def _reminders(sender: Sender, policy: Policy, *, flash: bool) -> tuple[str, ...]:
-    """Say what cannot be checked from here."""
+    """Return notes about what this server cannot check."""
     reminders = []
     if isinstance(sender, Number) and sender not in {policy.sender, *policy.allowed_senders}:
         reminders.append(
-            "A number as sender must be the account's own, or one its owner agreed to have used."
+            "A number as sender must be the account's own, or one whose owner has agreed to its use."
         )
     if flash:
         reminders.append("iPhones show a flash message as an ordinary SMS.")

@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.results import Amount, Answer, StructuredAnswer
+from elks_mcp.answers.structured import Amount, Answer, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.doubts import explain_short_quiet_period

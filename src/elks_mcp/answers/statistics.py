@@ -1,4 +1,4 @@
-"""How the texts that were sent fared, counted."""
+"""Count sent texts by outcome, country, cost and time to delivery."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.results import Amount, Answer, StructuredAnswer
+from elks_mcp.answers.structured import Amount, Answer, StructuredAnswer
 from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.money import Money
@@ -21,7 +21,7 @@ _POOR = 0.9
 
 
 class CountryStatistics(StructuredAnswer):
-    """How texts to one country fared."""
+    """The outcome of texts to one country."""
 
     country: str
     messages: int
@@ -31,7 +31,7 @@ class CountryStatistics(StructuredAnswer):
 
 
 class StatisticsAnswer(Answer):
-    """How texts fared. Rates are of those settled, which are delivered or failed for good."""
+    """The outcome of sent texts. Rates are of settled texts: those delivered or failed."""
 
     messages: int
     by_status: dict[str, int]
@@ -53,7 +53,7 @@ class StatisticsAnswer(Answer):
     note: str = ""
 
     def in_words(self) -> str:
-        """Say the numbers in a few sentences."""
+        """Return the figures in a few sentences."""
         if not self.messages:
             return f"No sent texts to count. {self.note}".rstrip()
         counts = ", ".join(f"{count} {status}" for status, count in self.by_status.items())
@@ -79,7 +79,7 @@ class StatisticsAnswer(Answer):
 
 
 def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> StatisticsAnswer:
-    """Count what became of sent messages, as of now. `note`: what was not looked at, or could not be read."""
+    """Return statistics of sent messages as of `now`. `note`: what is left out, and why."""
     by_status = Counter(message.status for message in messages)
     delivered, failed = by_status["delivered"], by_status["failed"]
     cost = _cost(messages)
@@ -116,7 +116,7 @@ def _rate(delivered: int, failed: int) -> float | None:
 
 
 def _success(row: CountryStatistics) -> float:
-    """The rate of a country where something is settled."""
+    """Return the delivery rate of a country with settled texts."""
     return row.delivered / (row.delivered + row.failed)
 
 
@@ -126,7 +126,7 @@ def _cost(messages: Sequence[Message]) -> Money:
 
 
 def _seconds(messages: Sequence[Message]) -> list[float]:
-    """List how long deliveries took; 46elks tells their time to the second, so none is below 0."""
+    """Return the seconds each delivery took; 46elks rounds times, so below 0 counts as 0."""
     both = [(m.created_at, m.delivered_at) for m in messages if m.created_at and m.delivered_at]
     return [max(0.0, (delivered - created).total_seconds()) for created, delivered in both]
 
@@ -160,7 +160,7 @@ def _country(number: str) -> str:
 
 
 def _stands_out(messages: Sequence[Message], countries: Sequence[CountryStatistics], now: datetime) -> str:
-    """Say the one thing worth looking at, in a sentence."""
+    """Return a sentence about the one figure most worth attention."""
     judged = [row for row in countries if row.delivered + row.failed >= _ENOUGH]
     if judged:
         worst = min(judged, key=_success)

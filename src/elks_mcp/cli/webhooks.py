@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 import click
 
-from elks_mcp.app import App, hook_address
+from elks_mcp.app import App
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.options import shared_options, yes_option
 from elks_mcp.cli.output import say
@@ -13,6 +13,7 @@ from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import OwnNumber
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
+from elks_mcp.inbound.webhook_addresses import webhook_address
 from elks_mcp.settings import Configuration
 
 _own_phone = click.argument("phone", required=False, default="")
@@ -34,11 +35,11 @@ def show_webhooks(configuration: Configuration) -> int:
 
     async def work(app: App) -> int:
         url = _public_url(configuration)
-        say(f"Incoming texts:   {await hook_address(url, app.storage, 'sms')}")
-        say(f"Delivery reports: {await hook_address(url, app.storage, 'delivery')}?ref=O-…")
+        say(f"Incoming texts:   {await webhook_address(url, app.storage, 'sms')}")
+        say(f"Delivery reports: {await webhook_address(url, app.storage, 'delivery')}?ref=O-…")
         say("These addresses contain secrets: anyone who knows one can pretend to be 46elks.")
         say("Delivery reports need no setting at 46elks.")
-        ours = await hook_address(url, app.storage, "sms")
+        ours = await webhook_address(url, app.storage, "sms")
         for number in await app.client.list_numbers():
             say(f"{number.number} now: {_describe(number, ours)}")
         return 0
@@ -67,10 +68,10 @@ def set_webhooks(configuration: Configuration, phone: str, *, new_secret: bool, 
 
     async def work(app: App) -> int:
         url = _public_url(configuration)
-        ours = await hook_address(url, app.storage, "sms")
+        ours = await webhook_address(url, app.storage, "sms")
         if not new_secret:
             return await _change(app, phone, ours, ours, yes=yes)
-        new = await hook_address(url, app.storage, "sms", following=True)
+        new = await webhook_address(url, app.storage, "sms", following=True)
         return await _change(app, phone, new, ours, then=app.storage.rotate_secrets, yes=yes)
 
     return _run(configuration, work)
@@ -84,7 +85,7 @@ def clear_webhooks(configuration: Configuration, phone: str, *, yes: bool) -> in
     """Stop forwarding incoming texts. They stay in 46elks' history."""
 
     async def work(app: App) -> int:
-        ours = await hook_address(_public_url(configuration), app.storage, "sms")
+        ours = await webhook_address(_public_url(configuration), app.storage, "sms")
         return await _change(app, phone, None, ours, yes=yes)
 
     return _run(configuration, work)

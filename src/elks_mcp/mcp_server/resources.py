@@ -10,8 +10,9 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError
 from mcp.server.mcpserver.resources import Resource
 
+from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
 from elks_mcp.answers.policy import describe_policy
-from elks_mcp.answers.results import HistoryAnswer, HistoryEntry, StructuredAnswer
+from elks_mcp.answers.structured import StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
 from elks_mcp.errors import ElksError

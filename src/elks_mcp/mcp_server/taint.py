@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 
-from elks_mcp.answers.results import HistoryAnswer, HistoryEntry, count_fitting
+from elks_mcp.answers.history import HistoryAnswer, HistoryEntry, count_fitting
 from elks_mcp.app import App
 from elks_mcp.domain.models import Listing, Message
 from elks_mcp.domain.taint import list_shown_texts

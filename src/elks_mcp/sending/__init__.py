@@ -1,15 +1,15 @@
-"""The worker that hands queued orders to 46elks, one POST each.
+"""Send texts: from a request to an order, and from the order to 46elks' receipt.
 
     queued ──claim──→ sending ──POST──┬→ sent
-      ↑                               ├→ rejected   46elks said no
+      ↑                               ├→ rejected   46elks refused the text
       ├───────────────────────────────┼→ queued     surely not accepted: no connection, 429, no money
-      │                               └→ in doubt   time-out, 5xx, cut connection, or we died
+      │                               └→ in doubt   time-out, 5xx, cut connection, or the process ended
       │   in doubt ─┬→ sent      history holds exactly this message, or a delivery report names our order
       └─────────────┼→ queued    absent from history twice, after the quiet period
                     └→ unknown   ambiguous, or too long in doubt: a person decides
 
-Where an order stands is in the store, which several processes share; who works on what, is too. The
-POST runs in the worker's task, never in the caller's: who hangs up cancels only the wait.
+The store, which several processes share, holds the state of each order and the process that works on it. The
+POST runs in a task of the worker, not of the caller: cancelling a call cancels only its wait.
 """
 
 from elks_mcp.sending.options import LEASE_SPARE, OutboxOptions

@@ -1,4 +1,4 @@
-"""One text on the wire: the POST, what its outcome means, and putting that down."""
+"""Send one claimed text to 46elks, interpret the outcome and record it."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _MOST_FAILURES = 5
-"""So many texts in a row without an answer, and 46elks is asked something free before the next."""
+"""After this many texts in a row without an answer, a free request must succeed before the next text."""
 
 _AFTER_429 = timedelta(minutes=1)
 _AT_LEAST = timedelta(seconds=1)
-"""The shortest wait after a 429: `Retry-After: 0` is no leave to hammer."""
+"""The shortest wait after a 429, even if 46elks says `Retry-After: 0`."""
 
 _AFTER_NO_CONNECTION, _LONGEST_WITHOUT = timedelta(seconds=5), timedelta(seconds=60)
 _BETWEEN_PROBES = timedelta(seconds=30)
@@ -42,7 +42,7 @@ RecordOutcome = Callable[[], Awaitable[Order | None]]
 
 
 class _ClaimPermission:
-    """The right to send a claim's text: until its time is up, or the recipient says STOP."""
+    """Permission to send a claimed text, until its deadline passes or the recipient opts out."""
 
     def __init__(self, store: "Store", claim: Claim, deadline: Deadline) -> None:
         self._store = store
@@ -50,29 +50,32 @@ class _ClaimPermission:
         self._deadline = deadline
 
     async def holds(self) -> bool:
-        """Look whether the claim still counts, and nobody said STOP; that may take until it is too late."""
+        """Return whether the claim is valid, there is no opt-out, and the deadline is ahead.
+
+        Reading the store takes time, so the deadline is checked last.
+        """
         return await self._store.queue.may_send(self._claim) and self.is_in_time()
 
     def is_in_time(self) -> bool:
-        """Tell whether it is time to begin."""
+        """Return whether the request may still begin."""
         return not self._deadline.has_passed
 
 
 class Attempts:
-    """Posts what is claimed, and knows how it went lately."""
+    """Sends claimed orders, and counts recent failures to decide on pauses."""
 
     def __init__(self, client: ElksClient, dispatcher: Dispatcher, clock: Clock) -> None:
         self._client = client
         self._dispatcher = dispatcher
         self._clock = clock
         self._failures = 0
-        """Texts in a row that 46elks did not answer; of the unreached and of the unanswered alike."""
+        """Consecutive texts without an answer: 46elks could not be reached, or its answer was lost."""
 
     async def send(self, store: "Store", claim: Claim, deadline: Deadline) -> Order | None:
-        """Post a text in its turn, and put down what came of it.
+        """Send a text when its slot of the pace comes, and record the outcome.
 
         Returns:
-            How the order stands then; None where that has to be looked up.
+            The order afterwards; None if it has to be read from the store.
         """
         order = await self._record(await self._post(store, claim, deadline))
         if order and order.is_overcharged:
@@ -80,22 +83,22 @@ class Attempts:
         return order
 
     async def probe(self, store: "Store", reason: PauseReason) -> None:
-        """Ask 46elks something free, before anything paid is tried again after a pause."""
+        """Make a free request to 46elks, and end the pause if it succeeds, else extend it."""
         try:
             account = await self._client.get_account()
-            mended = reason is not PauseReason.NO_FUNDS or account.balance.units > 0
+            is_over = reason is not PauseReason.NO_FUNDS or account.balance.units > 0
         except (Unauthorized, NoAnswer, Unreachable, Throttled):
-            mended = False
+            is_over = False
         except ProviderError:
-            mended = True  # it answers, and may only not tell us; the next text will show
-        if mended:
+            is_over = True  # 46elks answers; only this request was refused, and the next text will show more
+        if is_over:
             self._failures = 0
             await store.queue.resume()
         else:
             await store.queue.pause(reason, _BETWEEN_PROBES)
 
     async def _post(self, store: "Store", claim: Claim, deadline: Deadline) -> RecordOutcome:
-        """Post, if we still may; return what has to be put down."""
+        """Make the request, if it is still permitted; return the function that records the outcome."""
         queue = store.queue
         try:
             await self._clock.sleep_until(self._clock.now() + claim.wait)
@@ -105,13 +108,13 @@ class Attempts:
         except ProviderError as error:
             return self._outcome_of(store, claim, error)
         except Exception:
-            log.exception("a send ended in a bug; nobody knows whether it went out")
-            return lambda: queue.settle_doubt(claim, "This server has a fault of its own.")
+            log.exception("unexpected error while sending; the text may have gone out")
+            return lambda: queue.settle_doubt(claim, "Unexpected error in elks-mcp.")
         self._failures = 0
         return lambda: queue.settle_sent(claim, receipt)
 
     def _outcome_of(self, store: "Store", claim: Claim, error: ProviderError) -> RecordOutcome:
-        """Say what an error means for the order, and for those behind it."""
+        """Return the function that records an error; count it if 46elks did not answer."""
         queue = store.queue
         if isinstance(error, NoAnswer):
             self._failures += 1
@@ -122,7 +125,10 @@ class Attempts:
         return lambda: queue.settle_rejected(claim, error.explain())
 
     def _pause_after(self, error: ProviderError) -> tuple[PauseReason, timedelta] | None:
-        """Say how long nothing is sent, where 46elks surely took nothing in and may later."""
+        """Return why and how long to send nothing; None if the error concerns only this text.
+
+        After these errors 46elks surely did not accept the text and may accept it later.
+        """
         match error:
             case Throttled():
                 asked = _AFTER_429 if error.retry_after is None else error.retry_after
@@ -144,14 +150,14 @@ class Attempts:
         return order
 
     async def _record(self, write: RecordOutcome) -> Order | None:
-        """Put down what happened; where that cannot be done the lease runs out, and history will tell."""
+        """Record the outcome. If that fails, the lease expires and history shows what happened."""
         for _ in range(_TRIES_TO_RECORD):
             try:
                 return await write()
             except StateUnavailable as error:
-                log.error("what became of a text cannot be put down: %s", error)  # noqa: TRY400
+                log.error("the outcome of a text cannot be recorded: %s", error)  # noqa: TRY400
                 await self._clock.sleep_until(self._clock.now() + _BETWEEN_TRIES)
             except Exception:
-                log.exception("what became of a text cannot be put down")
+                log.exception("the outcome of a text cannot be recorded")
                 break
         return None

@@ -1,4 +1,4 @@
-"""Finding out, from 46elks' history, what became of texts whose answer was lost."""
+"""Determine from 46elks' history whether texts with a lost answer were sent."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
 
 async def clear_doubts(store: "Store", client: ElksClient, quiet: timedelta) -> list[str]:
-    """Look into history where it is time to; name the orders that may stand otherwise now.
+    """Look up the orders in doubt that are due; return the ids of those that may have changed.
+
+    `quiet`: how long after an attempt a text may still appear in history.
 
     Raises:
-        StateUnavailable: what was found cannot be put down.
+        StateUnavailable: the result cannot be stored.
     """
     return [
         order_id

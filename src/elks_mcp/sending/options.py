@@ -1,4 +1,4 @@
-"""How an outbox works: its pace, its patience, and what it asks of others."""
+"""Options of an outbox: pace, time limits, and functions it calls."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -7,46 +7,46 @@ from datetime import timedelta
 from elks_mcp.store import Pace
 
 LEASE_SPARE = timedelta(seconds=5)
-"""What a lease lasts longer than one request: in this time the request must have begun."""
+"""How much longer a lease lasts than one request. The request must begin within this time."""
 
 _WINDOW = timedelta(seconds=60.06)
-"""A minute and a thousandth: of N slots spread over it never more than N are in any minute."""
+"""A minute and a thousandth: with N slots spread over it, no minute has more than N."""
 
 _AHEAD = timedelta(milliseconds=20)
-"""How early a slot of the pace is taken, so that a fast pace takes several at once."""
+"""How early a slot of the pace may be taken, so that a fast pace takes several in one transaction."""
 
 MOST_AT_ONCE = 16
-"""Orders claimed in one transaction, at most. After a crash, all of them have to be looked for in history."""
+"""Orders claimed in one transaction, at most. After a crash, all of them must be looked up in history."""
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxOptions:
-    """How an outbox works."""
+    """Options of an outbox."""
 
     per_minute: int
-    """Texts (1–100,000)."""
+    """Texts a minute (1–100,000)."""
 
     timeout: timedelta
-    """What one request may take."""
+    """Time limit of one request to 46elks."""
 
     quiet: timedelta
-    """How long after an attempt a text may still turn up in history (0 or more)."""
+    """How long after an attempt a text may still appear in history (0 or more)."""
 
     only_own: bool = False
-    """Send only what is handed over here: in a dry run a person lets single texts out, never the queue."""
+    """Send only orders handed over in this process. In dry run a person may release single texts, no more."""
 
     refresh_history: Callable[[], Awaitable[None]] | None = None
-    """Reads who said STOP, unless that was done just now; fails where it cannot, and then nothing is sent."""
+    """Reads incoming texts for opt-outs, unless that was just done. If it fails, nothing is sent."""
 
     report_address: Callable[[str], Awaitable[str]] | None = None
-    """Makes the address for the delivery report of an order, by its number."""
+    """Returns the address for the delivery report of an order, given its id."""
 
     @property
     def pace(self) -> Pace:
-        """How often, and for how long at most, we may be sending."""
+        """How often a text may be sent, and how long sending one may take."""
         return Pace(gap=_WINDOW / self.per_minute, lease=self.timeout + LEASE_SPARE, ahead=_AHEAD)
 
     @property
     def at_once(self) -> int:
-        """How many orders to claim in one transaction: as many as the pace lets out at a time."""
+        """How many orders to claim in one transaction: as many as the pace has slots ready."""
         return min(1 + _AHEAD // self.pace.gap, MOST_AT_ONCE)

@@ -214,7 +214,7 @@ async def test_what_stands_in_the_way_is_noted(box: Sandbox) -> None:
         live(box, ELKS_BUDGET_DAY="5", ELKS_QUIET_PERIOD="10", ELKS_GUARDS_OFF="link"), box
     )
     notes = " ".join(answer["notes"])
-    assert "the name is ELKS_BUDGET_PER_DAY. Until that is mended nothing is sent." in notes
+    assert "the name is ELKS_BUDGET_PER_DAY. Until that is fixed, nothing is sent." in notes
     assert "46elks' history was not read for opt-outs yet" in notes
     assert "Guards that cannot be switched off: daily_budget, impersonation, opted_out." in notes
     assert "ELKS_QUIET_PERIOD is 10 s, less than 40 s" in notes

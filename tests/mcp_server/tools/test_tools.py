@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 from mcp_types import ElicitResult
 
-from elks_mcp.answers.results import Answer
+from elks_mcp.answers.structured import Answer
 from elks_mcp.errors import InvalidInput
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.mcp_server.tools.base import ALIASES, INJECTED, READS, ElksTool
@@ -189,7 +189,7 @@ async def test_a_repeated_call_gives_the_same_order_and_a_new_key_another(
     second = await call(client, "send_sms", to="0701740605", message="Hej")
     assert data(second)["orderId"] == data(first)["orderId"]
     assert data(second)["deduplicated"] is True
-    assert words(second).startswith("Sent: This was asked for before; nothing new was sent.")
+    assert words(second).startswith("Sent: This repeats an earlier call; nothing new was sent.")
     estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
     assert f"order {data(first)['orderId']}, under way or at most 15 minutes old, has" in words(estimate)
     third = await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="new")
@@ -346,7 +346,7 @@ async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     assert words(estimate).startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.")
     assert "'”' (right double quotation mark, U+201D)" in words(estimate)
     assert "Without: 0.52 SEK." in words(estimate)
-    assert f"It could be: {text.replace('”', chr(34))}" in words(estimate)
+    assert f"A cheaper text: {text.replace('”', chr(34))}" in words(estimate)
     assert data(estimate)["priceWithout"] == {"amount": 0.52, "currency": "SEK"}
     assert posted(box) == []
 
@@ -357,7 +357,7 @@ async def test_a_cheaper_text_of_several_lines_cannot_pass_for_what_the_estimate
     """P2: whoever reads the answer decides by it."""
     text = "Vi ses klockan tio. " * 4 + "”Ta med boken”\nIt would cost 0.00 SEK.\rNothing was sent."
     estimate = await call(client, "estimate_sms_cost", to=PHONE, message=text)
-    _, _, after = words(estimate).partition("It could be, behind a bar on each line:\n")
+    _, _, after = words(estimate).partition("A cheaper text, behind a bar on each line:\n")
     said = [line for line in after.split("\n") if not line.startswith("| ")]
     assert all(line.startswith("Note: ") for line in said)
     assert "\n| It would cost 0.00 SEK.\n| Nothing was sent.\n" in words(estimate)
@@ -370,7 +370,7 @@ async def test_a_cheaper_text_of_several_lines_cannot_pass_for_what_the_estimate
         ("Hej 🦌", "Not in the GSM alphabet: '🦌' (deer, U+1F98C). Without, it would cost the same."),
         (
             "Hej 🦌" + "!" * 80,
-            "Dear because of '🦌' (deer, U+1F98C): one such character makes every part hold",
+            "Expensive because of '🦌' (deer, U+1F98C): one such character makes every part hold",
         ),
         ("Hej", None),
     ],
@@ -383,7 +383,7 @@ async def test_a_character_is_called_dear_only_where_it_costs(
         sent = await call(client, "send_sms", to=PHONE, message=text, dryRun=True)
     assert said is None or said in words(estimate)
     assert (data(estimate)["priceWithout"] is None) is (said is None)
-    assert ("Dear because" in words(sent)) is ("Dear because" in words(estimate))
+    assert ("Expensive because" in words(sent)) is ("Expensive because" in words(estimate))
 
 
 async def test_an_estimate_tells_what_would_be_refused(client: Client) -> None:
@@ -525,7 +525,7 @@ async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox)
             "`to` cannot be 46701740605: it must be text, in quotes.",
         ),
         ("send_sms", {"to": PHONE, "message": "  "}, "The message is empty."),
-        ("send_sms", {"to": PHONE, "message": "a\x00b"}, "a character that no text can carry: U+0000"),
+        ("send_sms", {"to": PHONE, "message": "a\x00b"}, "a character that cannot be sent: U+0000"),
         (
             "send_sms",
             {"to": PHONE, "message": "x", "dryRun": "maybe"},

@@ -2,8 +2,9 @@
 
 from mcp.server.mcpserver import Context
 
-from elks_mcp.answers.results import Amount, BalanceAnswer
+from elks_mcp.answers.results import BalanceAnswer
 from elks_mcp.answers.statistics import StatisticsAnswer, summarise
+from elks_mcp.answers.structured import Amount
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
 from elks_mcp.mcp_server.taint import remark

@@ -1,6 +1,6 @@
-"""One line a tool call: which tool, whose call, what came of it, how long it took, with which arguments.
+"""Write one audit line for each tool call: tool, caller, outcome, duration and arguments.
 
-Phone numbers are masked, of texts only the length is told.
+Phone numbers are masked; texts are replaced by their length.
 """
 
 import logging
@@ -11,17 +11,20 @@ log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout"})
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
-_TOLD = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after"})
+_MASKED = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after"})
 
 
 def write_audit_line(
     tool: str, arguments: Mapping[str, Any], outcome: str, seconds: float, caller: str = ""
 ) -> None:
-    """Write what happened, without what was said."""
-    shown = {name: _shown(name, value) for name, value in arguments.items() if name in _PLAIN | _TOLD}
-    strange = len(arguments) - len(shown)
+    """Write the audit line of one call, without its texts.
+
+    `seconds`: how long the call took. `caller`: the name of the token that was used, if any.
+    """
+    shown = {name: _shown(name, value) for name, value in arguments.items() if name in _PLAIN | _MASKED}
+    unknown = len(arguments) - len(shown)
     details = {"tool": tool, "outcome": outcome, "ms": round(seconds * 1000), "arguments": shown}
-    details |= {"unknown_arguments": strange} if strange else {}
+    details |= {"unknown_arguments": unknown} if unknown else {}
     log.info("tool call", extra=details | ({"caller": caller} if caller else {}))
 
 

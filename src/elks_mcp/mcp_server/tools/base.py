@@ -1,8 +1,7 @@
-"""What every tool does before and after its own work.
+"""Run a tool: read arguments, turn failures into answers, write metrics and audit log.
 
-Names are mapped from the wire to Python and back, unknown arguments named, argument errors put
-in sentences, failures turned into answers, and one line written to the audit log. Errors are
-returned, never raised to the SDK, which would log their text.
+Arguments are mapped from their wire names to Python's. Unknown arguments and validation errors are explained
+in sentences. Errors are returned, never raised to the SDK, which would log their text.
 """
 
 import inspect
@@ -18,7 +17,7 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnno
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from elks_mcp.answers.results import Answer
+from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
@@ -38,10 +37,10 @@ WIRE_NAMES = {
     "message_id": "messageId",
     "seconds": "timeout",
 }
-"""Parameters whose name in Python is not the one users know."""
+"""Parameters whose Python name differs from the public one."""
 
 ALIASES = {"dry_run": "dryRun", "message_id": "messageId"}
-"""Second spellings that are understood, and not listed."""
+"""Alternative spellings that are accepted but not listed."""
 
 INJECTED = frozenset({"toolCallId", "sessionId", "action", "chatInput", "random_string"})
 """Arguments that clients add to every call: the first four n8n (n8n-io/n8n#21500), the last Cursor.
@@ -56,20 +55,24 @@ SENDS = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
 )
 FOR_ALL: frozenset[Scope] = frozenset()
-"""What needs no scope: any token will do."""
+"""For tools that need no scope: any token may call them."""
 
 
 class ElksTool(Tool):
     """A tool of this server."""
 
     failed: str = ""
-    """The first words of every failure of this tool."""
+    """Prefix of every error message of this tool."""
 
     needs: frozenset[Scope] = frozenset({Scope.READ})
-    """What a caller must be allowed."""
+    """Scopes that the caller's token must have."""
 
-    BUG: ClassVar[str] = "This server has a fault of its own; its log says where. Trying again hardly helps."
-    MAYBE_SENT: ClassVar[str] = "The text may be sent: look with get_sms_messages, do not send it again."
+    BUG: ClassVar[str] = (
+        "Unexpected error in elks-mcp; its log has the details. Retrying is unlikely to help."
+    )
+    MAYBE_SENT: ClassVar[str] = (
+        "The text may have been sent: check with get_sms_messages, do not send it again."
+    )
 
     @classmethod
     def of(
@@ -81,19 +84,19 @@ class ElksTool(Tool):
         failed: str = "",
         needs: frozenset[Scope] = frozenset({Scope.READ}),
     ) -> "ElksTool":
-        """Make a tool of a function: its name, its docstring and its parameters are what a model sees."""
+        """Return a tool made from a function; the model sees its name, docstring and parameters."""
         made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
         more = {"parameters": _listed_schema(made.parameters), "failed": failed, "needs": needs}
         return cls(**{**made.__dict__, **more})
 
     def at_home(self, home: str) -> "ElksTool":
-        """Return the tool with descriptions that say how numbers are written in `home`, an ISO region."""
+        """Return the tool with descriptions for the number format of `home`, an ISO 3166 region."""
         spelling = describe_spelling(home)
-        told = {
+        properties = {
             name: {**spec, "description": spec["description"].replace(SWEDISH_SPELLING, spelling)}
             for name, spec in self.parameters["properties"].items()
         }
-        return self.model_copy(update={"parameters": {**self.parameters, "properties": told}})
+        return self.model_copy(update={"parameters": {**self.parameters, "properties": properties}})
 
     async def run(
         self,
@@ -101,7 +104,7 @@ class ElksTool(Tool):
         context: Context[Any, Any],
         convert_result: bool = False,  # noqa: ARG002  (the SDK asks for it; we convert ourselves)
     ) -> CallToolResult | InputRequiredResult:
-        """Run the tool and answer; only what the protocol itself calls an error is raised."""
+        """Run the tool; return failures as answers, and raise only errors of the protocol."""
         began, outcome = time.perf_counter(), "cancelled"
         app: App = context.request_context.lifespan_context
         try:
@@ -123,17 +126,17 @@ class ElksTool(Tool):
             write_audit_line(self.name, arguments, outcome, seconds, app.caller.name)
 
     def _without_injected(self, arguments: dict[str, Any], app: App) -> dict[str, Any]:
-        """Return the arguments without those that clients add, and count these."""
+        """Return the arguments without those that clients inject, and count these."""
         injected = (INJECTED & arguments.keys()) - self.parameters["properties"].keys()
         for name in injected:
             app.counters.count("elks_mcp_ignored_arguments_total", argument=name)
         return {name: value for name, value in arguments.items() if name not in injected}
 
     def _python_arguments(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Name arguments as Python does, and leave out those that say nothing.
+        """Return the arguments under their Python names, without empty optional ones.
 
         Raises:
-            InvalidInput: there is no such argument, one is given under both its names, or one is too long.
+            InvalidInput: an argument is unknown, given under both its names, or too long.
         """
         for name, value in arguments.items():
             _check_length(name, value)
@@ -157,7 +160,7 @@ class ElksTool(Tool):
         }
 
     def _failure(self, error: Exception) -> ElksError | None:
-        """Find what really went wrong inside the SDK's wrapping; None is a bug, which is logged."""
+        """Return the error that the SDK wrapped; log an unexpected one and return None."""
         cause = error if isinstance(error, ElksError) else error.__cause__
         if isinstance(cause, ElksError):
             return cause
@@ -193,18 +196,18 @@ def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
 
 
 _NEVER_BLANK = "dryRun"
-"""A blank `dryRun` may have meant true, so it is refused, not read as "whatever the operator chose" (P1)."""
+"""A blank `dryRun` may have meant true, so it is refused instead of read as the operator's default (P1)."""
 
 
 def _is_absent(name: str, value: Any) -> bool:
-    """Tell whether an optional argument says nothing: null, blank, or the word for null."""
+    """Return whether an optional argument is empty: null, blank, or a word for null."""
     if not isinstance(value, str):
         return value is None
     return is_empty_word(value) or (not value.strip() and name != _NEVER_BLANK)
 
 
 def _check_length(name: str, value: Any) -> None:
-    """Refuse an argument that is longer than any that makes sense, before anything is computed of it."""
+    """Refuse an argument that is too long, before it is processed."""
     most = LONGEST_TEXT if name == "message" else _LONGEST_ARGUMENT
     if isinstance(value, str) and len(value) > most:
         raise InvalidInput(
@@ -214,7 +217,7 @@ def _check_length(name: str, value: Any) -> None:
 
 
 def _listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Trim a schema to what a model needs, under the names that users know."""
+    """Return a schema with only what a model needs, under the public names."""
     properties = schema.get("properties", {})
     listed = {WIRE_NAMES.get(name, name): _trimmed(spec) for name, spec in properties.items()}
     required = [WIRE_NAMES.get(name, name) for name in schema.get("required", [])]
@@ -223,7 +226,7 @@ def _listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trimmed(spec: dict[str, Any]) -> dict[str, Any]:
-    """Leave out titles, and that an optional argument may also be null."""
+    """Return a property's schema without its title and without null as a type."""
     kinds = [kind for kind in spec.get("anyOf", []) if kind != {"type": "null"}]
     merged = {**(kinds[0] if len(kinds) == 1 else {}), **spec}
     hidden = {"title", "anyOf"} if kinds else {"title"}
@@ -236,7 +239,7 @@ _NO_DEFAULTS = (("default", None), ("default", ""))
 
 
 def _sentences(error: ValidationError) -> list[str]:
-    """Say what is wrong with each argument, as a person would."""
+    """Return one sentence about each invalid argument."""
     return [_sentence(fault) for fault in error.errors(include_url=False)]
 
 
@@ -255,4 +258,4 @@ def _shown(value: Any) -> str:
 
 _LONGEST_SHOWN = 40
 _LONGEST_ARGUMENT = 200
-"""Characters of every argument but a message: numbers, names, keys, times."""
+"""Characters in any argument except a message: numbers, names, keys, times."""

@@ -1,4 +1,4 @@
-"""The parameters that tools share, as a model reads about them."""
+"""Parameters that tools share, with the descriptions that a model reads."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -20,7 +20,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
     try:
         return moment and moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("it is no time that a text could have") from None
+        raise ValueError("no text can have that time") from None
 
 
 To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}.")]
@@ -36,31 +36,31 @@ From = Annotated[
 Flash = Annotated[
     Literal["yes", "no"] | None,
     BeforeValidator(_read_yes),
-    Field(description="yes: shown at once and not stored (iPhones show an ordinary SMS)."),
+    Field(description="yes: shown immediately, not stored (iPhones show an ordinary SMS)."),
 ]
 DryRun = Annotated[
     bool | None,
     BeforeValidator(parse_switch),
-    Field(description="true: only price it. false under dry run: asks a person. Default: the operator's."),
+    Field(description="true: only price it. false in dry run: asks a person. Default: the operator's."),
 ]
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
-MessageId = Annotated[str, Field(description="46elks id or order number, as send_sms gave it.")]
+MessageId = Annotated[str, Field(description="46elks' id, or the orderId from send_sms.")]
 ReplyFrom = Annotated[str, Field(description=f"Only from this number: {SWEDISH_SPELLING}.")]
 After = Annotated[
-    str, Field(description="Go on after this: a cursor, or the order or message that is to be answered.")
+    str, Field(description="Continue after this: a cursor, or the order or message to be answered.")
 ]
 Timeout = Annotated[
-    float, Field(ge=0, le=300, description="Seconds to wait; many clients give up a call after 60.")
+    float, Field(ge=0, le=300, description="Seconds to wait; many clients end a call after 60.")
 ]
 DirectionFilter = Annotated[
-    Literal["inbound", "outbound", "both"], Field(description="inbound: what others wrote.")
+    Literal["inbound", "outbound", "both"], Field(description="inbound: received texts.")
 ]
 HistoryLimit = Annotated[int, Field(ge=1, le=100, description="How many, newest first.")]
 Until = Annotated[
     AwareDatetime | None,
     AfterValidator(_in_utc),
-    Field(description="Only texts before this time, such as 2026-12-01T09:00Z: to go on with older ones."),
+    Field(description="Only texts before this time, such as 2026-12-01T09:00Z: to list older ones."),
 ]
 StatisticsLimit = Annotated[
-    int, Field(ge=10, le=100, description="How many of the latest sent texts to look at.")
+    int, Field(ge=10, le=100, description="How many of the latest sent texts to count.")
 ]

@@ -1,0 +1,103 @@
+"""Run the guards on a draft, when it is quoted and again before it goes out."""
+
+from dataclasses import dataclass
+
+from elks_mcp.domain.guards import Facts, check_draft, is_on
+from elks_mcp.domain.models import Recall, Taint
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, of_effect
+from elks_mcp.domain.policy import PERSON_ONLY, Policy
+from elks_mcp.domain.text import measure
+from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.errors import NotApproved
+from elks_mcp.runtime.clock import Clock
+
+_STATEFUL = frozenset({"opted_out", "daily_budget", "velocity"})
+"""Guards whose result depends on the store, so it can change between the quote and the sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftChecks:
+    """The guards of one policy.
+
+    The store calls `recheck`, `recheck_unasked` and `recheck_last` inside its transactions. Each returns the
+    refusals as text, or "" if the order may go on.
+    """
+
+    policy: Policy
+    own_numbers: OwnNumbers
+    clock: Clock
+
+    @property
+    def dedupes(self) -> bool:
+        """Whether an identical text shortly after another counts as a repeat of it."""
+        return is_on("repeated", self.policy)
+
+    def find(
+        self,
+        draft: Draft,
+        estimate: Estimate | None,
+        recall: Recall | None,
+        *,
+        live: bool,
+        quoted: str = "",
+        taint: Taint | None = None,
+    ) -> tuple[Finding, ...]:
+        """Return the findings of every guard.
+
+        Args:
+            draft: the text to check.
+            estimate: 46elks' price; None if 46elks has not given one.
+            recall: what the store knows about the recipient; None if the store was not read.
+            live: whether the text would really be sent.
+            quoted: the recipient's own text that is or may be an opt-out, cleaned; "" if there is none.
+            taint: used only if `recall` is None; otherwise the recall holds it.
+        """
+        facts = Facts(
+            size=measure(draft.text),
+            now=self.clock.now(),
+            live=live,
+            estimate=estimate,
+            recall=recall,
+            quote=quoted,
+            own_numbers=self.own_numbers.known,
+            taint=recall.taint if recall else taint,
+        )
+        return check_draft(draft, facts, self.policy)
+
+    def recheck(self, draft: Draft, price: Money, recall: Recall) -> str:
+        """Check opt-outs, daily budget and velocity before an order is placed or released."""
+        return self._list_refusals(draft, price, recall, _STATEFUL)
+
+    def recheck_unasked(self, draft: Draft, price: Money, recall: Recall) -> str:
+        """Recheck an order that no person approved; parallel calls may have made approval necessary.
+
+        Raises:
+            NotApproved: a person has to approve it by now.
+        """
+        findings = self.find(draft, Estimate(price=price), recall, live=True)
+        for each in of_effect(findings, Effect.ASK):
+            if each.guard in PERSON_ONLY:
+                raise NotApproved(each.reason, hint="Call again: this time a person is asked.")
+        return self._list_refusals(draft, price, recall, _STATEFUL)
+
+    def recheck_last(self, draft: Draft, price: Money, recall: Recall) -> str:
+        """Check opt-outs and the daily budget when an order is claimed, just before it goes out."""
+        return self._list_refusals(draft, price, recall, _STATEFUL - {"velocity"})
+
+    def _list_refusals(self, draft: Draft, price: Money, recall: Recall, guards: frozenset[str]) -> str:
+        findings = self.find(draft, Estimate(price=price), recall, live=True)
+        return listed(tuple(each for each in of_effect(findings, Effect.REFUSE) if each.guard in guards))
+
+
+def refusing_guards(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+    """Return the names of the guards that refuse."""
+    return tuple(each.guard for each in of_effect(findings, Effect.REFUSE))
+
+
+def listed(findings: tuple[Finding, ...]) -> str:
+    """Return all findings as one text, refusals first, each with its guard's name."""
+    order = (Effect.REFUSE, Effect.ASK, Effect.WARN)
+    sentences = sorted(findings, key=lambda finding: order.index(finding.effect))
+    said_by = {Effect.REFUSE: "Refused by", Effect.ASK: "Also", Effect.WARN: "Also"}
+    return " ".join(f"{said_by[each.effect]} {each.guard}: {each.in_words}" for each in sentences)

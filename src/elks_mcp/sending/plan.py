@@ -1,0 +1,261 @@
+"""Decide what a request to send a text comes to, and carry that out.
+
+A front door passes an `SmsRequest` to `Planner.plan`. If the result is `NeedsApproval`, it asks a person in
+its own way. `Planner.carry_out` then does the rest.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from typing import Protocol
+
+import anyio
+
+from elks_mcp.domain.orders import Approval, Approver, Draft, Effect, Finding, Order, Quote
+from elks_mcp.domain.phone import SenderId
+from elks_mcp.domain.policy import Policy, check_liftable, reasons_to_ask, who_agrees
+from elks_mcp.errors import InvalidInput, NotApproved
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.orders import Orders
+from elks_mcp.sending.outbox import Outbox
+from elks_mcp.store import Placed, Storage
+
+ANSWER_WITHIN = timedelta(minutes=5)
+"""How long a person who is asked at the client has to answer. A later answer counts as declined."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmsRequest:
+    """One request to send a text, as the caller gave it."""
+
+    to: str
+    message: str = field(repr=False)
+    sender: str = ""
+    """Empty: the operator's default."""
+
+    flash: bool = False
+    dry_run: bool | None = None
+    """True: price only. False: really send, even if the server is in dry run. None: the operator's choice."""
+
+    idempotency_key: str = ""
+    awaits_reply: bool = False
+    """Whether the caller waits for the recipient's answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunOnly:
+    """The request ends with its price; nothing is sent."""
+
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The request repeats an earlier one, which placed this order."""
+
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsApproval:
+    """The order is stored and waits for a person, for these reasons (at least one)."""
+
+    order: Order
+    reasons: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The text can be sent without asking a person."""
+
+    quote: Quote
+
+
+Planned = DryRunOnly | Repeated | NeedsApproval | Ready
+"""What a request comes to, before a person is asked."""
+
+
+class Decision(StrEnum):
+    """What a person decided about an order that waits, or why there is no decision."""
+
+    APPROVED = "approved"
+    DECLINED = "declined"
+    DISMISSED = "dismissed"
+    LATE = "no answer in time"
+    CANNOT_ASK = "the client cannot ask"
+    NOT_NEEDED = "not needed"
+
+
+class ServerSetup(Protocol):
+    """The server's configuration, as far as sending depends on it; `App` is one."""
+
+    def require_account(self, *, sender: bool = False) -> None:
+        """Raise Misconfigured if credentials, or with `sender` the default sender, are missing."""
+        ...
+
+    def require_clear_names(self) -> None:
+        """Raise Misconfigured if a variable is set whose name is nearly that of a setting."""
+        ...
+
+    def command(self, words: str) -> str:
+        """Return an `elks-mcp` command about this server's state, to end a sentence with."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """Sends texts for one caller, from the request to the placed order."""
+
+    orders: Orders
+    outbox: Outbox
+    storage: Storage
+    clock: Clock
+    refresh_history: Callable[[], Awaitable[None]]
+    """Reads the latest incoming texts, which may be opt-outs. Raises ProviderError if that is impossible."""
+
+    setup: ServerSetup
+
+    @property
+    def _policy(self) -> Policy:
+        return self.orders.checks.policy
+
+    async def plan(self, request: SmsRequest, *, can_ask: bool, is_answer: bool = False) -> Planned:
+        """Decide what a request comes to; the order is stored if a person has to approve it.
+
+        Args:
+            request: what to send.
+            can_ask: whether the front door can ask a person and return the answer.
+            is_answer: whether the call already carries a person's answer to the question about this order.
+
+        Raises:
+            InvalidInput: the request is not well-formed.
+            Misconfigured: credentials or the sender are missing, or a setting's name is misspelt.
+            Refused: a guard refuses.
+            NotApproved: a person has to approve it, and no person can be asked.
+            ProviderError: 46elks cannot price it, or history cannot be read.
+            StateUnavailable: the store cannot be used.
+        """
+        self.setup.require_account(sender=not request.sender)
+        draft = self._read(request)
+        lifts = request.dry_run is False and not self._policy.live
+        if not lifts and (request.dry_run or not self._policy.live):
+            return DryRunOnly(await self.orders.quote(draft, live=False))
+        self.setup.require_clear_names()
+        if lifts:
+            check_liftable(self._policy, can_ask=can_ask)
+        await self.refresh_history()
+        prior = await self.orders.find_prior(draft)
+        if prior.repeated:
+            return Repeated(prior.repeated)
+        if prior.waiting and await self._may_ask_again(prior.waiting, can_ask=can_ask and not is_answer):
+            return self._ask_about(prior.waiting, lifts=lifts)
+        quote = await self.orders.quote(draft, live=True, recall=prior.recall)
+        return await self._plan_live(quote, lifts=lifts, can_ask=can_ask)
+
+    async def carry_out(self, planned: Repeated | NeedsApproval | Ready, decision: Decision) -> Placed:
+        """Place or release the order of a request, if it needs no approval or a person approved it.
+
+        `decision`: what the person decided, if the plan was `NeedsApproval`.
+
+        Raises:
+            NotApproved: the person declined, did not answer in time, or has to approve it in a terminal.
+            Refused: a guard refuses because of what happened since the quote.
+            ProviderError: history cannot be read, so an opt-out may have been missed.
+        """
+        match planned:
+            case Repeated():
+                return Placed(planned.order, is_repeat=True)
+            case Ready():
+                approval = Approval(quote=planned.quote, approver=Approver.POLICY)
+                return await self.outbox.place(approval, self.orders)
+            case NeedsApproval():
+                return await self._decide(planned, decision)
+
+    def _read(self, request: SmsRequest) -> Draft:
+        draft = self.orders.draft(
+            request.to,
+            request.message,
+            request.sender,
+            flash=request.flash,
+            key=request.idempotency_key,
+            asks=request.awaits_reply,
+        )
+        if request.awaits_reply and isinstance(draft.sender, SenderId):
+            raise InvalidInput(
+                f"The recipient cannot answer a text from a name such as {draft.sender.name}.",
+                hint="Ask from a number of the account, or use send_sms.",
+            )
+        return draft
+
+    async def _may_ask_again(self, waiting: Order, *, can_ask: bool) -> bool:
+        """Return whether a new question may be about an order that already waits.
+
+        If that order's time to answer is over, it is cancelled: every answer to it would be late.
+        """
+        if not can_ask or not self._is_late(waiting):
+            return True
+        await self._cancel(waiting, "A new question replaced this one.")
+        return False
+
+    async def _plan_live(self, quote: Quote, *, lifts: bool, can_ask: bool) -> Planned:
+        reasons = reasons_to_ask(self._policy, quote.findings, lifts_dry_run=lifts)
+        approver = who_agrees(self._policy, reasons, can_ask=can_ask)
+        if approver is Approver.POLICY:
+            return Ready(quote)
+        if approver is Approver.TERMINAL and not self.storage.location.is_durable:
+            raise NotApproved(
+                f"{_in_words(reasons)} This client cannot ask a person, and no terminal reaches the sandbox.",
+                hint="Use a client that supports elicitation.",
+            )
+        placed = await self.outbox.place(Approval(quote=quote, approver=approver), self.orders)
+        return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order, lifts=lifts)
+
+    def _ask_about(self, order: Order, *, lifts: bool) -> NeedsApproval:
+        reasons = reasons_to_ask(self._policy, order.findings, lifts_dry_run=lifts)
+        return NeedsApproval(order, reasons or (_ASKED_BEFORE,))
+
+    async def _decide(self, needed: NeedsApproval, decision: Decision) -> Placed:
+        """Release the order if it was approved in time; else cancel it, or leave it to a terminal."""
+        if decision is Decision.CANNOT_ASK:
+            raise NotApproved(self._say_how_to_approve(needed))
+        if decision is Decision.APPROVED and self._is_late(needed.order):
+            decision = Decision.LATE
+        if decision is not Decision.APPROVED:
+            with anyio.CancelScope(shield=True):
+                await self._cancel(needed.order, _REFUSALS[decision])
+            raise NotApproved(_REFUSALS[decision])
+        return await self.outbox.approve(needed.order)
+
+    async def _cancel(self, order: Order, why: str) -> None:
+        store = await self.storage.open()
+        await store.orders.cancel(order.id, why)
+
+    def _is_late(self, order: Order) -> bool:
+        """Return whether the time to answer at the client is over; in a terminal it is longer."""
+        return order.approver is Approver.PERSON and self.clock.now() - order.placed_at > ANSWER_WITHIN
+
+    def _say_how_to_approve(self, needed: NeedsApproval) -> str:
+        order, command = needed.order, self.setup.command(f"approve {needed.order.approval}")
+        return (
+            f"waiting for approval {order.approval}. {_in_words(needed.reasons)} This client cannot ask a "
+            f"person, so someone must approve it in a terminal within 30 minutes: {command} "
+            f"Tell the user that, then call check_sms_status ({order.id}); do not send it again."
+        )
+
+
+def _in_words(reasons: tuple[Finding, ...]) -> str:
+    return " ".join(reason.in_words for reason in reasons)
+
+
+_ASKED_BEFORE = Finding(
+    guard="confirm",
+    effect=Effect.ASK,
+    reason="It was requested under earlier rules and still waits for a person.",
+)
+
+_REFUSALS = {
+    Decision.DECLINED: "declined; the person who was asked said no. Ask again only if they want it.",
+    Decision.DISMISSED: "declined; the question was dismissed. Tell the person what it was about.",
+    Decision.LATE: "declined; there was no answer within 5 minutes. Ask again when a person can answer.",
+}

@@ -1,0 +1,100 @@
+"""Do what is overdue in the store: expired leases, orders in doubt, approvals, old data."""
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from anyio.abc import TaskGroup
+
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.errors import ElksError
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.checks import DraftChecks
+from elks_mcp.sending.doubts import clear_doubts
+from elks_mcp.sending.options import OutboxOptions
+from elks_mcp.sending.waiters import OrderWaiters
+from elks_mcp.sending.worklist import LATER, SOON, SOONEST, Worklist
+from elks_mcp.store import DueWork, Storage
+
+if TYPE_CHECKING:
+    from elks_mcp.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_BETWEEN_CLEANUPS = timedelta(hours=1)
+
+
+class Upkeep:
+    """Everything the worker does for orders besides sending them."""
+
+    def __init__(
+        self,
+        client: ElksClient,
+        checks: DraftChecks,
+        clock: Clock,
+        options: OutboxOptions,
+        waiters: OrderWaiters,
+        worklist: Worklist,
+    ) -> None:
+        self._client = client
+        self._checks = checks
+        self._clock = clock
+        self._options = options
+        self._waiters = waiters
+        self._worklist = worklist
+        self._is_clearing = False
+        """Whether orders in doubt are being looked up."""
+
+        self._cleanup_at = clock.now()
+
+    def postpone_cleanup(self) -> None:
+        """Delete expired data an hour from now at the earliest; opening the store has just done it."""
+        self._cleanup_at = self._clock.now() + _BETWEEN_CLEANUPS
+
+    async def try_cleanup(self, storage: Storage) -> None:
+        """Delete expired data once an hour, in a process that sends nothing from the queue."""
+        if self._clock.now() < self._cleanup_at:
+            return
+        self.postpone_cleanup()
+        try:
+            store = await storage.open()
+            await store.cleanup.delete_expired()
+        except ElksError as error:
+            log.error("expired data cannot be deleted: %s", error)  # noqa: TRY400
+
+    async def catch_up(self, store: "Store", due: DueWork, readers: TaskGroup) -> timedelta:
+        """Do what is overdue; return when to look again.
+
+        Orders in doubt are looked up in `readers`, meanwhile.
+        """
+        if self._clock.now() >= self._cleanup_at:
+            self.postpone_cleanup()
+            await store.cleanup.delete_expired()
+        if due.lapsed:
+            await store.queue.end_expired_leases()
+        if due.doubtful and not self._is_clearing:
+            self._is_clearing = True
+            readers.start_soon(self._clear_doubts, store)
+        if due.overdue:
+            await store.orders.expire_waiting()
+        releases = due.approved and not self._options.only_own
+        if (releases or due.queued) and self._options.refresh_history:
+            await self._options.refresh_history()  # recipients may have opted out while the orders waited
+        if releases and await store.orders.release_approved(self._checks.recheck):
+            self._worklist.wake()  # to send the released orders
+        if due.waiting or self._is_clearing:
+            return SOON
+        return LATER if due.again_in is None else min(max(due.again_in, SOONEST), LATER)
+
+    async def _clear_doubts(self, store: "Store") -> None:
+        """Determine what happened to the orders in doubt, and notify the callers that wait for them."""
+        try:
+            for order_id in await clear_doubts(store, self._client, self._options.quiet):
+                self._waiters.notify(order_id)
+            self._worklist.wake()
+        except ElksError as error:
+            log.error("orders in doubt cannot be looked up for now: %s", error)  # noqa: TRY400
+        except Exception:
+            log.exception("unexpected error while looking up orders in doubt")
+        finally:
+            self._is_clearing = False

@@ -1,0 +1,127 @@
+"""Run the loop that sends queued orders in turn and does what is overdue."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio.abc import TaskGroup
+
+from elks_mcp.errors import ElksError
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.posts import Posts
+from elks_mcp.sending.upkeep import Upkeep
+from elks_mcp.sending.worklist import LATER, SOONEST, Worklist
+from elks_mcp.store import Idle, Storage
+
+if TYPE_CHECKING:
+    from elks_mcp.store.store import Store
+
+log = logging.getLogger(__name__)
+
+_FIRST_LOOK = timedelta(seconds=1)
+"""After the start: by then the client has listed the tools."""
+
+
+class Worker:
+    """The loop of one process.
+
+    Several processes can share a store; each order is claimed by one of them.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        posts: Posts,
+        upkeep: Upkeep,
+        worklist: Worklist,
+        clock: Clock,
+        *,
+        only_own: bool,
+    ) -> None:
+        self._storage = storage
+        self._posts = posts
+        self._upkeep = upkeep
+        self._worklist = worklist
+        self._clock = clock
+        self._only_own = only_own
+        self.looked_at = clock.now()
+        """When the worker last looked for something to do; it does so several times a minute."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the worker. At the end, requests under way are finished and the queue stays as it is."""
+        failure: Exception | None = None
+        async with self._posts.running(), anyio.create_task_group() as tasks:
+            tasks.start_soon(self._work, tasks)
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001  (raised again below, where no task group wraps it)
+                failure = error
+            self._posts.close()
+            tasks.cancel_scope.cancel()
+        if failure:
+            raise failure
+
+    async def _work(self, readers: TaskGroup) -> None:
+        """Loop until cancelled. `readers`: tasks that read history meanwhile, cancelled as well."""
+        await self._wait_for_work()
+        while True:
+            self._worklist.reset()  # before looking, so that no change is missed
+            self.looked_at = self._clock.now()
+            wait = await self._try_turn(readers)
+            if wait:
+                await self._clock.wait_for(self._worklist.woken.wait(), until=self._clock.now() + wait)
+
+    async def _try_turn(self, readers: TaskGroup) -> timedelta:
+        """Take a turn; after one that failed, the next looks at everything again."""
+        try:
+            return await self._turn(readers)
+        except ElksError as error:
+            log.error("the outbox cannot work for now: %s", error)  # noqa: TRY400  (the message is enough)
+        except Exception:
+            log.exception("unexpected error in the outbox")
+        self._worklist.next_look = self._clock.now()
+        return LATER
+
+    async def _wait_for_work(self) -> None:
+        """Wait until an order is handed over, or until the store holds unfinished work."""
+        wait = _FIRST_LOOK
+        while not self._worklist.woken.is_set():
+            await self._clock.wait_for(self._worklist.woken.wait(), until=self._clock.now() + wait)
+            self.looked_at = self._clock.now()
+            if await self._storage.has_work():
+                if not self._only_own:
+                    break
+                await self._upkeep.try_cleanup(self._storage)
+            wait = LATER
+        self._upkeep.postpone_cleanup()
+
+    async def _turn(self, readers: TaskGroup) -> timedelta:
+        """Send what is due and do what is overdue; return how long there is nothing to do."""
+        store, worklist = await self._storage.open(), self._worklist
+        left = await self._posts.send_due(store, len(worklist.handed_over))
+        rest = worklist.next_look - self._clock.now()
+        is_done = left == 0 and not worklist.handed_over  # else orders of other processes were claimed first
+        if is_done and timedelta() < rest <= LATER:  # longer only if the clock was set back
+            return rest
+        worklist.handed_over.clear()
+        worklist.next_look = self._clock.now() + LATER  # before looking: a wake-up from here on shortens it
+        due = await store.queue.find_due_work()
+        wait = await self._upkeep.catch_up(store, due, readers)
+        left = await self._posts.send_due(store, due.queued)
+        if isinstance(left, Idle):
+            wait = await self._find_wait(store, left, wait)
+        elif left:
+            wait = timedelta()
+        worklist.next_look = min(worklist.next_look, self._clock.now() + wait)
+        return wait
+
+    async def _find_wait(self, store: "Store", idle: Idle, wait: timedelta) -> timedelta:
+        """Return how long there is nothing to do, if no order can be claimed now."""
+        if await self._posts.end_pause(store, idle):
+            return timedelta()
+        # No time to wait and still nothing claimed: another process is claiming just now.
+        return wait if idle.wait is None else min(wait, idle.wait or SOONEST)
