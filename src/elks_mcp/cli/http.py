@@ -79,7 +79,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
         lambda: open_app(configuration, limits=limits),
         secret=secret,
         hosts=settings.hosts,
-        is_shut=not is_local(host),
+        requires_token=not is_local(host),
     )
     # Else every answer that is a stream is cut off half a second after the signal, its call with it.
     AppStatus.enable_automatic_graceful_drain = False

@@ -22,7 +22,7 @@ def serve(configuration: Configuration) -> None:
     why a server ended. It then answers every call with the reason, and does nothing else.
     """
     with diverted():
-        from elks_mcp.mcp_server.unreadable import run_stdio  # noqa: PLC0415  (whatever loads here may print)
+        from elks_mcp.mcp_server.invalid_messages import run_stdio  # noqa: PLC0415  (whatever loads here may print)
 
         logs.set_up(configuration.settings.log_level)
         warn(configuration)
@@ -39,8 +39,8 @@ def serve(configuration: Configuration) -> None:
 
 def _build(configuration: Configuration) -> "MCPServer[Any]":
     from elks_mcp.app import open_app  # noqa: PLC0415  (whatever loads here may print)
-    from elks_mcp.mcp_server.server import build_refusing_server, build_server  # noqa: PLC0415
+    from elks_mcp.mcp_server.server import build_misconfigured_server, build_server  # noqa: PLC0415
 
     if configuration.faults:
-        return build_refusing_server([fault.text for fault in configuration.faults])
+        return build_misconfigured_server([fault.text for fault in configuration.faults])
     return build_server(configuration.settings.policy(), lambda: open_app(configuration))

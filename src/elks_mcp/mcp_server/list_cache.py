@@ -11,7 +11,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 _LISTS = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list"})
 
 
-class CachedLists:
+class ListCacheMiddleware:
     """Answers lists from memory, from the second time on.
 
     Only in the newer era, where a request needs nothing that came before it; and only for the plain question,

@@ -16,7 +16,7 @@ from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
 from elks_mcp.errors import ElksError
 from elks_mcp.mcp_server.scopes import app_of_caller
-from elks_mcp.mcp_server.taint import show, show_list
+from elks_mcp.mcp_server.taint import show_list, show_message
 
 _JSON = "application/json"
 _LATEST = 20
@@ -85,4 +85,4 @@ async def _read_message(app: App, message_id: str) -> HistoryEntry:
     app.require_account()
     order = await app.orders.find_order(message_id)
     found = await app.client.get_message(order.receipt.message_id if order and order.receipt else message_id)
-    return await show(app, found)
+    return await show_message(app, found)

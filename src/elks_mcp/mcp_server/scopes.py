@@ -28,7 +28,7 @@ class CallerToken(AccessToken):
     caller: Caller
 
 
-Needs = Callable[[str, Mapping[str, Any]], frozenset[Scope]]
+RequiredScopes = Callable[[str, Mapping[str, Any]], frozenset[Scope]]
 
 _NOTHING: frozenset[Scope] = frozenset()
 _READ = frozenset({Scope.READ})
@@ -37,7 +37,7 @@ _OPEN_TO_ALL = frozenset({"elks://policy"})
 """Resources that hold nobody's texts."""
 
 
-def needs_for(tools: Iterable[ElksTool]) -> Needs:
+def build_required_scopes(tools: Iterable[ElksTool]) -> RequiredScopes:
     """Make what tells the scopes that a request needs, by its method and its parameters."""
     by_name = {tool.name: tool.needs for tool in tools}
 
@@ -74,17 +74,17 @@ def app_of_caller() -> App:
     return _app_of_caller.get()
 
 
-class Scoped:
+class ScopeMiddleware:
     """Lets every request work with what is its caller's."""
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: RequiredScopes) -> None:
         self._needs = needs
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Answer a request, if whoever makes it may."""
         caller = _who_calls()
         if lacking := self._needs(ctx.method, ctx.params or {}) - caller.scopes:
-            raise MCPError(INVALID_REQUEST, explain_lacking(lacking))
+            raise MCPError(INVALID_REQUEST, explain_missing_scopes(lacking))
         app: App = ctx.lifespan_context.of(caller)
         mark = _app_of_caller.set(app)
         try:
@@ -112,7 +112,7 @@ _LISTED = {
 """Of each list: where its entries stand, what one is asked for with, and by which of its fields."""
 
 
-def explain_lacking(scopes: Iterable[Scope]) -> str:
+def explain_missing_scopes(scopes: Iterable[Scope]) -> str:
     """Say what a caller lacks, and who can change that."""
     lacking = " and ".join(sorted(scopes))
     return f"This token does not have the scope {lacking}. The operator makes tokens: `elks-mcp token new`."

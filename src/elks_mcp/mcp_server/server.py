@@ -14,20 +14,20 @@ from elks_mcp.app import App
 from elks_mcp.domain.phone import HOME_REGION
 from elks_mcp.domain.policy import Confirm, Policy
 from elks_mcp.mcp_server.completion import add_completions
-from elks_mcp.mcp_server.list_cache import CachedLists
+from elks_mcp.mcp_server.list_cache import ListCacheMiddleware
+from elks_mcp.mcp_server.misconfigured import MisconfiguredMiddleware
 from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
-from elks_mcp.mcp_server.refusing import RefusingMiddleware
 from elks_mcp.mcp_server.resources import add_resources
-from elks_mcp.mcp_server.scopes import Scoped, needs_for
+from elks_mcp.mcp_server.scopes import ScopeMiddleware, build_required_scopes
 from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.mcp_server.tools import account, policy, replies, sms
 
 TOOLS = (*sms.TOOLS, *replies.TOOLS, *account.TOOLS, *policy.TOOLS)
 
-NEEDS = needs_for(TOOLS)
+REQUIRED_SCOPES = build_required_scopes(TOOLS)
 """What each request needs."""
 
-ROUND = timedelta(hours=1)
+QUESTION_TTL = timedelta(hours=1)
 """How long a question may be answered at all; a late answer is then told that it was late."""
 
 
@@ -44,18 +44,18 @@ def build_server(
     `updates`: for who wants to know how many listen.
     """
     watching = updates or Subscriptions()
-    security = request_state_security or RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds())
+    security = request_state_security or RequestStateSecurity.ephemeral(ttl=QUESTION_TTL.total_seconds())
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         async with open_app() as app, watching.running():
             yield app
 
-    middleware: list[ServerMiddleware[Any]] = [Scoped(NEEDS), CachedLists()]
+    middleware: list[ServerMiddleware[Any]] = [ScopeMiddleware(REQUIRED_SCOPES), ListCacheMiddleware()]
     return _assemble(write_instructions(policy), policy.home, lifespan, middleware, security, watching)
 
 
-def build_refusing_server(faults: Sequence[str]) -> MCPServer[Any]:
+def build_misconfigured_server(faults: Sequence[str]) -> MCPServer[Any]:
     """Build a server that answers every call with what of its configuration cannot be read.
 
     It lists what any server lists. Nothing is opened and nothing runs: no store, no worker, no request.
@@ -70,8 +70,8 @@ def build_refusing_server(faults: Sequence[str]) -> MCPServer[Any]:
         "user. Nothing is sent.",
         HOME_REGION,
         lifespan,
-        [RefusingMiddleware(faults, TOOLS), CachedLists()],
-        RequestStateSecurity.ephemeral(ttl=ROUND.total_seconds()),
+        [MisconfiguredMiddleware(faults, TOOLS), ListCacheMiddleware()],
+        RequestStateSecurity.ephemeral(ttl=QUESTION_TTL.total_seconds()),
         Subscriptions(),
     )
 
@@ -100,7 +100,7 @@ def _assemble(
     add_prompts(server)
     add_resources(server)
     add_completions(server)
-    watching.serve(server)
+    watching.add_handlers(server)
     return server
 
 

@@ -57,10 +57,10 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._tasks: TaskGroup | None = None
-        self.streams = 0
+        self.stream_count = 0
         """How many listen now."""
 
-    def serve(self, server: MCPServer[App]) -> None:
+    def add_handlers(self, server: MCPServer[App]) -> None:
         """Answer what clients of both eras ask."""
         lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer passes no handler of ours on)
         lowlevel.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, self.listen)
@@ -139,15 +139,15 @@ class Subscriptions:
         Raises:
             MCPError: the caller has as many as it may, or all callers together have.
         """
-        if self.streams >= _MOST_STREAMS:
+        if self.stream_count >= _MOST_STREAMS:
             raise MCPError(INTERNAL_ERROR, "There are too many streams already. Try again in a while.")
         try:
             with app.share.hold(Use.STREAMS):
-                self.streams += 1
+                self.stream_count += 1
                 try:
                     yield
                 finally:
-                    self.streams -= 1
+                    self.stream_count -= 1
         except OverLimit as over:
             raise MCPError(INTERNAL_ERROR, over.explain()) from None
 

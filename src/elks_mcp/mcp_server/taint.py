@@ -30,7 +30,7 @@ async def show_list(app: App, listing: Listing) -> HistoryAnswer:
     return HistoryAnswer(count=count, messages=entries[:count], note=note)
 
 
-async def show(app: App, message: Message) -> HistoryEntry:
+async def show_message(app: App, message: Message) -> HistoryEntry:
     """Take note of a text and show it; of one that may not be read, only what 46elks says about it."""
     await app.history.record([message])
     if not await app.history.without_hidden([message]):
@@ -68,7 +68,7 @@ def hide(message: Message) -> Message:
     return message.model_copy(update={"text": "", **name_hidden})
 
 
-def remark(listing: Listing, zone: tzinfo | None) -> str:
+def describe_omissions(listing: Listing, zone: tzinfo | None) -> str:
     """Say what a list leaves out: what was not looked at, and what cannot be read."""
     stopped = "" if listing.complete else _stopped(listing, zone)
     return f"{stopped} {explain_unread(listing)}".strip()
@@ -76,7 +76,7 @@ def remark(listing: Listing, zone: tzinfo | None) -> str:
 
 def _remark(listing: Listing, readable: Sequence[Message], shown: int, zone: tzinfo | None) -> str:
     """Say what an answer leaves out of a list: hidden texts, and those that do not fit."""
-    remarks = [remark(listing, zone)]
+    remarks = [describe_omissions(listing, zone)]
     if left := readable[shown:]:
         remarks = [_cut(left, shown, len(readable), zone), explain_unread(listing)]
     if hidden := len(listing.messages) - len(readable):

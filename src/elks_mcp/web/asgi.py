@@ -34,11 +34,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from elks_mcp.app import ANYBODY, App
 from elks_mcp.domain.limits import Share
 from elks_mcp.domain.policy import Policy
-from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
+from elks_mcp.mcp_server.server import QUESTION_TTL, REQUIRED_SCOPES, build_server
 from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.web.health import examine, write_metrics
-from elks_mcp.web.tokens import LARGEST, RequestRefused, TokenMiddleware, TokenVerifier
+from elks_mcp.web.tokens import MAX_BODY_BYTES, RequestRefused, TokenMiddleware, TokenVerifier
 from elks_mcp.web.webhooks import HOOKS, WebhookReceiver
 
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
@@ -57,27 +57,29 @@ class HttpApp:
         *,
         secret: str,
         hosts: Sequence[str] = (),
-        is_shut: bool = False,
+        requires_token: bool = False,
     ) -> None:
         self._open_app = open_app
         self._names = [name for name in hosts if not is_local(urlsplit(f"//{name}").hostname or "")]
-        self._is_shut = is_shut
+        self._is_shut = requires_token
         self._running: App | None = None
         self.has_failed = False
         """Whether it ended by itself; whoever runs it shall end, too, so that it is started again."""
         self._is_stopping = False
         self._verifier: TokenVerifier | None = None
-        security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
+        security = RequestStateSecurity(keys=[secret], ttl=QUESTION_TTL.total_seconds())
         self.updates = Subscriptions()
-        self.server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
+        self.server = build_server(
+            policy, self._provide_app, request_state_security=security, updates=self.updates
+        )
         protocol = self.server.streamable_http_app(
-            transport_security=_take(hosts), max_request_body_size=LARGEST
+            transport_security=_build_transport_security(hosts), max_request_body_size=MAX_BODY_BYTES
         )
         self._streams = _Streams()
         self._hooks = WebhookReceiver(lambda: self.app)
         self._rest = Starlette(
             routes=[
-                *(Route(route.path, self._guard(route.endpoint)) for route in _routes(protocol)),
+                *(Route(route.path, self._require_token(route.endpoint)) for route in _routes(protocol)),
                 Route("/healthz", self._answer_health),
                 Route("/readyz", self._answer_ready),
                 Route("/metrics", self._answer_metrics),
@@ -101,11 +103,11 @@ class HttpApp:
             raise RuntimeError("It does not run.")
         return self._running
 
-    def _guard(self, protocol: ASGIApp) -> ASGIApp:
+    def _require_token(self, protocol: ASGIApp) -> ASGIApp:
         return TokenMiddleware(
             self._streams.around(protocol),
             self._find_token_verifier,
-            NEEDS,
+            REQUIRED_SCOPES,
             clock=lambda: self.app.clock,
             share_of=self._find_share,
             count_sessions=self._count_sessions,
@@ -127,7 +129,7 @@ class HttpApp:
             self._verifier = TokenVerifier(
                 self.app.storage,
                 self._names,
-                is_shut=self._is_shut,
+                requires_token=self._is_shut,
                 clock=self.app.clock,
                 counters=self.app.counters,
                 bursts=self.app.bursts,
@@ -158,7 +160,7 @@ class HttpApp:
                 self._running = None
 
     @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[App]:
+    async def _provide_app(self) -> AsyncIterator[App]:
         yield self.app
 
     async def _answer_health(self, _: Request) -> Response:
@@ -177,7 +179,7 @@ class HttpApp:
     async def _answer_metrics(self, request: Request) -> Response:
         if answer := await self._refuse_details(request):
             return answer
-        text = await write_metrics(self.app, listeners=self.updates.streams)
+        text = await write_metrics(self.app, listeners=self.updates.stream_count)
         return Response(text, media_type="text/plain; version=0.0.4")
 
     async def _refuse_details(self, request: Request) -> Response | None:
@@ -206,7 +208,7 @@ def _routes(protocol: Starlette) -> list[Route]:
     return [route for route in protocol.routes if isinstance(route, Route)]
 
 
-def _take(names: Sequence[str]) -> TransportSecuritySettings:
+def _build_transport_security(names: Sequence[str]) -> TransportSecuritySettings:
     """Take requests that are meant for us: for this machine, or for a name we are called by."""
     hosts = [*names, *_LOCAL, *(f"{host}:*" for host in _LOCAL)]
     origins = [*(f"https://{name}" for name in names), *(f"http://{host}" for host in hosts)]

@@ -29,8 +29,8 @@ from elks_mcp.domain.limits import Share, Use
 from elks_mcp.domain.models import Caller
 from elks_mcp.domain.models import Scope as Allowed
 from elks_mcp.errors import ElksError, OverLimit
-from elks_mcp.mcp_server.scopes import CallerToken, Needs, explain_lacking
-from elks_mcp.mcp_server.unreadable import find_halves
+from elks_mcp.mcp_server.invalid_messages import find_lone_surrogates
+from elks_mcp.mcp_server.scopes import CallerToken, RequiredScopes, explain_missing_scopes
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.client_address import Networks, is_from_this_machine, is_straight_from
 from elks_mcp.runtime.clock import Clock
@@ -46,7 +46,7 @@ _CACHED_FOR = 0.5
 _SLOWEST = timedelta(seconds=10)
 """In which a request has to be here, whole."""
 
-LARGEST = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 """Bytes of a request that are read to see what it asks for; the SDK takes no larger one either."""
 
 _FOR_ASSISTANTS = frozenset({Allowed.READ, Allowed.SEND})
@@ -73,7 +73,7 @@ class TokenVerifier:
         storage: Storage,
         names: Collection[str],
         *,
-        is_shut: bool,
+        requires_token: bool,
         clock: Clock,
         counters: Counters,
         bursts: Bursts,
@@ -83,7 +83,7 @@ class TokenVerifier:
         self._counters = counters
         self._bursts = bursts
         self._names = names
-        self._requires_token = is_shut
+        self._requires_token = requires_token
         self._known = KnownTokens({}, {}, any_made=False)
         self._reported: set[str] = set()
         """Other accounts' tokens that were shown, and logged: each once."""
@@ -239,7 +239,7 @@ class TokenMiddleware:
         self,
         inner: ASGIApp,
         verifier: Callable[[], TokenVerifier],
-        needs: Needs,
+        needs: RequiredScopes,
         *,
         clock: Callable[[], Clock],
         share_of: Callable[[str], Share],
@@ -293,7 +293,7 @@ class TokenMiddleware:
         if caller is not ANYBODY:
             caller = await self._authenticate(scope)  # a token may be revoked while a body is on its way
             end = self._check(caller, body)
-        if unreadable := find_halves(body):
+        if unreadable := find_lone_surrogates(body):
             answer = Response(unreadable.model_dump_json(), 400, media_type="application/json")
             raise RequestRefused(RefusalReason.UNREADABLE, answer)
         return caller, _replayed(body, receive), end
@@ -396,7 +396,7 @@ async def _read_body(receive: Receive, clock: Clock) -> bytes:
     body = bytearray()
     try:
         with clock.fail_after(_SLOWEST):
-            while len(body) <= LARGEST:
+            while len(body) <= MAX_BODY_BYTES:
                 message = await receive()
                 body += message.get("body", b"")
                 if message["type"] != "http.request" or not message.get("more_body"):
@@ -457,7 +457,7 @@ def _lacking(lacking: frozenset[Allowed], words: str = "") -> RequestRefused:
     answer = _refuse(
         403,
         "insufficient_scope",
-        words or explain_lacking(lacking),
+        words or explain_missing_scopes(lacking),
         challenge=f'error="insufficient_scope", scope="{scopes}"',
     )
     return RequestRefused(RefusalReason.LACKS_SCOPE, answer)

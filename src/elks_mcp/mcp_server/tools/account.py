@@ -6,7 +6,7 @@ from elks_mcp.answers.results import Amount, BalanceAnswer
 from elks_mcp.answers.statistics import StatisticsAnswer, summarise
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
-from elks_mcp.mcp_server.taint import remark
+from elks_mcp.mcp_server.taint import describe_omissions
 from elks_mcp.mcp_server.tools.base import READS, ElksTool
 from elks_mcp.mcp_server.tools.params import StatisticsLimit
 
@@ -32,7 +32,7 @@ async def get_delivery_statistics(ctx: Context[App], limit: StatisticsLimit = 50
     app = ctx.request_context.lifespan_context
     app.require_account()
     listing = await app.client.list_messages(limit, Direction.OUTBOUND)
-    return summarise(listing.messages, app.clock.now(), remark(listing, app.policy.time_zone))
+    return summarise(listing.messages, app.clock.now(), describe_omissions(listing, app.policy.time_zone))
 
 
 TOOLS = (

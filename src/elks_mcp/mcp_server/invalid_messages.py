@@ -101,7 +101,7 @@ class LenientReader:
         await self.aclose()
 
 
-def find_halves(body: bytes) -> JSONRPCError | None:
+def find_lone_surrogates(body: bytes) -> JSONRPCError | None:
     """Return the answer to a request over HTTP that holds half of a surrogate pair; None for any other."""
     if not _HALF_IN_BYTES.search(body):
         return None

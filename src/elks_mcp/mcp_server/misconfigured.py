@@ -17,7 +17,7 @@ _NEED_APP = frozenset(
 """Requests that a configured server looks something up for."""
 
 
-class RefusingMiddleware:
+class MisconfiguredMiddleware:
     """Refuse every call, and serve what needs no configuration: the handshake, lists and prompts."""
 
     def __init__(self, faults: Sequence[str], tools: Iterable[ElksTool]) -> None:
