@@ -23,6 +23,9 @@ The last four matter to whoever sends: after Throttled, TooLate and Unreachable 
 was not accepted; after NoAnswer it may have been, and must not be sent again blindly.
 """
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from math import ceil
 from typing import ClassVar
@@ -190,3 +193,36 @@ class NoAnswer(ProviderError):
     code = "no_answer"
     default_hint = "The fault is at 46elks or on the way there."
     retry = "Try again in a minute."
+
+
+class CaughtError:
+    """The error that `log_errors` logged."""
+
+    error: Exception | None = None
+    """None if the body ended without an error."""
+
+
+@contextmanager
+def log_errors(log: logging.Logger, what: str, *, level: int = logging.WARNING) -> Iterator[CaughtError]:
+    """Log an error of the body instead of raising it, so that a task which tries again later keeps running.
+
+    An `ElksError` takes one line at `level`. Any other exception is a bug in elks-mcp: it is logged as an
+    error, with its traceback. Cancellation passes through.
+
+    Args:
+        log: the logger of the calling module.
+        what: what failed, as the start of the line: "History cannot be read".
+        level: the level of an `ElksError`.
+
+    Yields:
+        The object that holds the error after the body, for a caller that has to answer with it.
+    """
+    caught = CaughtError()
+    try:
+        yield caught
+    except ElksError as error:
+        log.log(level, "%s: %s", what, error)
+        caught.error = error
+    except Exception as error:
+        log.exception("%s: unexpected error.", what)
+        caught.error = error

@@ -9,7 +9,7 @@ import anyio
 
 from elks_mcp.domain.models import Message, Report
 from elks_mcp.elks.own_numbers import OwnNumbers
-from elks_mcp.errors import ElksError, StateUnavailable
+from elks_mcp.errors import ElksError, StateUnavailable, log_errors
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
 from elks_mcp.runtime.clock import Clock
@@ -126,16 +126,13 @@ class WebhookIngest:
         """Keep news; say why not, if so."""
         messages = [each for each in news if isinstance(each, Message)]
         reports = [each for each in news if isinstance(each, Report)]
-        try:
-            parked = await (await self._storage.open()).inbound.record_webhooks(messages, reports)
-        except ElksError as error:
-            log.error("what 46elks tells cannot be kept for now: %s", error)  # noqa: TRY400
-            return error
-        except Exception:  # which would end the whole server
-            log.exception("keeping what 46elks tells has a fault of its own")
-            return StateUnavailable("This server has a fault of its own.")
-        if parked:
-            self._may_be_parked = True
+        with log_errors(log, "Webhooks cannot be stored", level=logging.ERROR) as caught:
+            if await (await self._storage.open()).inbound.record_webhooks(messages, reports):
+                self._may_be_parked = True
+        if isinstance(caught.error, ElksError):
+            return caught.error
+        if caught.error:
+            return StateUnavailable("Unexpected error in elks-mcp.")
         if messages:
             self._replies.add_received(messages)
         return None
@@ -147,7 +144,7 @@ class WebhookIngest:
             if self._may_be_parked:
                 self._may_be_parked = False  # before looking, so that what is parked meanwhile counts
                 left = 1
-                with _logged("what is parked cannot be heard"):
+                with log_errors(log, "Parked webhooks cannot be read again"):
                     left = await (await self._storage.open()).inbound.retry_parked()
                 self._may_be_parked |= bool(left)
             await self._clock.sleep_until(self._clock.now() + _BETWEEN_RETRIES)
@@ -156,30 +153,13 @@ class WebhookIngest:
         good_for = timedelta()  # at the start nobody knows what was missed
         while True:
             pause = _ASK_AGAIN
-            with _logged("history cannot be read"):
+            with log_errors(log, "History cannot be read"):
                 await self._history.refresh(good_for)
                 good_for, pause = _CATCH_UP / 2, _CATCH_UP
             await self._clock.sleep_until(self._clock.now() + pause)
 
     async def _load_own_numbers(self) -> None:
         while True:
-            with _logged("the account's numbers cannot be read"):
+            with log_errors(log, "The account's numbers cannot be read"):
                 await self._own_numbers.read()
             await self._clock.sleep_until(self._clock.now() + _ASK_AGAIN)
-
-
-class _logged:  # noqa: N801  (a context, used as a word)
-    """Log what went wrong with something that is tried again later."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        if isinstance(error, ElksError):
-            log.warning("%s for now: %s", self._what, error)
-        elif isinstance(error, Exception):
-            log.error("%s: a fault of its own", self._what, exc_info=error)
-        return isinstance(error, Exception)
