@@ -18,10 +18,11 @@ from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.domain.limits import per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
+from elks_mcp.runtime.addresses import is_this_machine
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.web.asgi import HttpApp, is_local
+from elks_mcp.web.asgi import HttpApp
 from elks_mcp.web.connections import HttpConfig, count_allowed, raise_descriptor_limit
 
 _GRACE = 30
@@ -63,7 +64,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
         Misconfigured: it may not listen there, or lacks the key it needs.
         click.ClickException: the port is taken.
     """
-    if not is_local(host) and not anyio.run(is_any_valid, configuration):
+    if not is_this_machine(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(
             f"Without a token anybody who reaches {host} could text, so it does not listen there.",
             hint="Make one: `elks-mcp token new NAME --scope read --scope send`.",
@@ -79,7 +80,7 @@ def serve(configuration: Configuration, host: str, port: int) -> int:
         lambda: open_app(configuration, limits=limits),
         secret=secret,
         hosts=settings.hosts,
-        requires_token=not is_local(host),
+        requires_token=not is_this_machine(host),
     )
     # Else every answer that is a stream is cut off half a second after the signal, its call with it.
     AppStatus.enable_automatic_graceful_drain = False

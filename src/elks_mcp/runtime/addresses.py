@@ -10,7 +10,13 @@ _UNRESERVED = re.compile("[A-Za-z0-9._~-]")
 
 def is_loopback(url: str) -> bool:
     """Return whether a URL points at this machine, where no proxy belongs in between."""
-    return _is_this_machine(urlsplit(url).hostname or "")
+    return is_this_machine(urlsplit(url).hostname or "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host, with or without brackets, is `localhost` or a loopback address."""
+    address = parse_address(host.strip("[]"))
+    return address.is_loopback if address else host == "localhost"
 
 
 def normalize_url(url: str) -> str:
@@ -32,9 +38,9 @@ def normalize_url(url: str) -> str:
 
 def _normalize_host(host: str) -> str:
     host = host.rstrip(".")
-    if _is_this_machine(host):
+    if is_this_machine(host):
         return "localhost"
-    if address := _parse_address(host):
+    if address := parse_address(host):
         return f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
     if host.isascii():
         return host
@@ -44,13 +50,8 @@ def _normalize_host(host: str) -> str:
         return host
 
 
-def _is_this_machine(host: str) -> bool:
-    address = _parse_address(host)
-    return address.is_loopback if address else host == "localhost"
-
-
-def _parse_address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address that a host is, an IPv4 one also where it is written as IPv6."""
+def parse_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address that a host is, an IPv4 one also if written as IPv6; None for a name."""
     try:
         address = ip_address(host)
     except ValueError:
