@@ -220,7 +220,7 @@ class _Watch:
 
 async def _describe(app: App, uri: str, before: str, *, ask: bool) -> str:
     if uri == "elks://inbox":
-        return str(await app.replies.find_position())
+        return str(await app.replies.find_latest_position())
     if uri == "elks://policy":  # 46elks may be asked for its currency
         return (await describe_policy(app)).model_dump_json(exclude={"stops_heard_until"}) if ask else ""
     if uri.startswith(_MESSAGES):
