@@ -391,7 +391,7 @@ async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(HistoryReader):
-        async def look(self, good_for: timedelta = MINUTE) -> None:
+        async def refresh(self, good_for: timedelta = MINUTE) -> None:
             raise ValueError(PHONE)
 
     async with House(tmp_path).opened() as house:
@@ -447,7 +447,7 @@ async def test_with_inbound_known_only_those_we_wrote_to_are_heard(
     assert ("Hello from me" in words(answer)) is known
     assert ("Hello from me" in words(listed)) is known
     assert ("ELKS_INBOUND=known" in words(answer)) is not known
-    assert ("1 from numbers that were never written to are hidden" in words(listed)) is not known
+    assert ("1 from numbers that were never texted are hidden" in words(listed)) is not known
 
 
 async def test_a_hidden_stranger_is_still_heard_to_say_stop(box: Sandbox, clock: ManualClock) -> None:

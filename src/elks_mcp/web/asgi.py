@@ -79,16 +79,25 @@ class HttpApp:
         )
         self._streams = OpenStreams()
         self._hooks = WebhookReceiver(lambda: self.app)
-        self._rest = Starlette(
+        self._routed = self._build_routed(protocol)
+
+    def _build_routed(self, protocol: Starlette) -> Starlette:
+        """Return the application for everything but webhooks."""
+        routed = Starlette(
             routes=[
-                *(Route(route.path, self._wrap_protocol(route.endpoint)) for route in _routes(protocol)),
+                *(
+                    Route(route.path, self._wrap_protocol(route.endpoint))
+                    for route in protocol.routes
+                    if isinstance(route, Route)
+                ),
                 Route("/healthz", self._answer_health),
                 Route("/readyz", self._answer_ready),
                 Route("/metrics", self._answer_metrics),
             ],
             lifespan=self._lifespan,
         )
-        self._rest.router.redirect_slashes = False  # a redirect would pass the token on
+        routed.router.redirect_slashes = False  # a redirect would pass the token on
+        return routed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or the lifespan.
@@ -96,7 +105,7 @@ class HttpApp:
         Webhooks bypass routing and middleware, since a thousand can arrive in a second.
         """
         is_hook = scope["type"] == "http" and f"{scope['path']}/".startswith(HOOKS)
-        await (self._hooks if is_hook else self._rest)(scope, receive, send)
+        await (self._hooks if is_hook else self._routed)(scope, receive, send)
 
     @property
     def app(self) -> App:
@@ -211,10 +220,6 @@ class HttpApp:
             name = urlsplit(f"//{host}").hostname or ""
             return is_this_machine(name) or parse_address(name) is not None
         return False
-
-
-def _routes(protocol: Starlette) -> list[Route]:
-    return [route for route in protocol.routes if isinstance(route, Route)]
 
 
 def _build_transport_security(names: Sequence[str]) -> TransportSecuritySettings:
