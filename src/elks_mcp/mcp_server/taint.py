@@ -23,7 +23,7 @@ async def show_list(app: App, listing: Listing) -> HistoryAnswer:
     """Record texts, and return those that may be read and fit in one answer."""
     await app.history.record(listing.messages)
     readable = await app.history.without_hidden(listing.messages)
-    entries = await _describe(app, readable, among=listing.messages)
+    entries = await _build_entries(app, readable, among=listing.messages)
     count = count_fitting(entries)
     await record_shown(app, readable[:count])
     note = _describe_all_omissions(listing, readable, count, app.policy.time_zone)
@@ -39,18 +39,21 @@ async def show_message(app: App, message: Message) -> HistoryEntry:
 
 
 async def show_readable(app: App, message: Message) -> HistoryEntry:
-    """Show a text that may be read, and remember whose words were shown."""
-    (entry,) = await _describe(app, [message], among=[message])
+    """Return a text that may be read, and record that it was shown to the model."""
+    (entry,) = await _build_entries(app, [message], among=[message])
     await record_shown(app, [message])
     return entry
 
 
-async def _describe(
+async def _build_entries(
     app: App, shown: Sequence[Message], *, among: Sequence[Message]
 ) -> tuple[HistoryEntry, ...]:
-    """Describe texts. `among`: all that were read together with them."""
-    words, replies = await app.history.read_words(among), await app.history.find_replies(among)
-    return tuple(HistoryEntry.of(each, words.get(each.id), is_reply=each.id in replies) for each in shown)
+    """Return the entries of texts.
+
+    `among`: all texts that were read with them, since a reply is known by the text before it.
+    """
+    opt_words, replies = await app.history.read_words(among), await app.history.find_replies(among)
+    return tuple(HistoryEntry.of(each, opt_words.get(each.id), is_reply=each.id in replies) for each in shown)
 
 
 async def show_status(app: App, message: Message) -> Message:
@@ -92,7 +95,7 @@ def _explain_truncation(left: Sequence[Message], shown: int, found: int, zone: t
     times = [each.created_at for each in left if each.created_at]
     if not times:
         return f"{truncated}."
-    until = _write_until(times[0] + _MILLISECOND, zone)
+    until = _format_until(times[0] + _MILLISECOND, zone)
     return f"{truncated}. For the others call get_sms_messages again with until={until}."
 
 
@@ -100,7 +103,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 """The precision of 46elks' times. `until` is exclusive, so one is added to it."""
 
 
-def _write_until(moment: datetime, zone: tzinfo | None) -> str:
+def _format_until(moment: datetime, zone: tzinfo | None) -> str:
     return in_zone(moment, zone).isoformat().replace("+00:00", "Z")
 
 
@@ -108,14 +111,14 @@ def _explain_page_limit(listing: Listing, zone: tzinfo | None) -> str:
     stopped = f"The search stopped after {LISTED_PAGES} pages of 46elks' history"
     if listing.older_from is None:
         return f"{stopped}."
-    until = _write_until(listing.older_from, zone)
+    until = _format_until(listing.older_from, zone)
     return f"{stopped}. For older texts call get_sms_messages again with until={until}."
 
 
 async def record_shown(app: App, messages: Sequence[Message]) -> None:
     """Record whose texts are shown to the caller's model, on PostgreSQL for all replicas.
 
-    With SQLite, each server process has one client, so no other process showed it any texts.
+    With SQLite the memory of this process suffices: no other process shows texts to its callers.
 
     Raises:
         StateUnavailable: it cannot be recorded, so the texts may not be shown.

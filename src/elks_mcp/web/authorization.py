@@ -199,7 +199,7 @@ class TokenMiddleware:
     async def _is_still_valid(self, caller: Caller, scope: Scope) -> bool:
         try:
             return await self._verifier().verify_token(scope) == caller
-        except ElksError:  # the token cannot be verified now; an open stream stays open, as before
+        except ElksError:  # the token cannot be verified now, so an open stream stays open
             return True
 
 
@@ -223,9 +223,9 @@ def _find_revocation_effect(method: str, params: Mapping[str, Any]) -> _OnRevoca
 def _build_sdk_user(caller: Caller) -> AuthenticatedUser:
     """Return a caller as the SDK represents one, without the token itself.
 
-    The SDK binds sessions, and questions to a person, to `client_id` and `subject`. The
-    subject holds the token's id and scopes, so neither continues under another token of the same agent: that
-    token may allow less, or belong to another person.
+    The SDK binds sessions, and questions to a person, to `client_id` and `subject`. The subject holds the
+    token's id and scopes, so neither continues under another token of the same agent: that token may allow
+    less, or belong to another person.
     """
     scopes = sorted(caller.scopes)
     return AuthenticatedUser(
