@@ -34,9 +34,9 @@ from elks_mcp.web.bodies import parse_calls, read_body, replay_body
 from elks_mcp.web.refusals import (
     RefusalReason,
     RequestRefused,
-    build_unauthorized,
-    lacks_scope,
-    over_limit,
+    build_unauthorized_response,
+    refuse_missing_scopes,
+    refuse_over_limit,
 )
 from elks_mcp.web.tokens import CACHE_SECONDS, TokenVerifier
 
@@ -90,7 +90,7 @@ class TokenMiddleware:
             except RequestRefused as refusal:
                 await self._refuse(refusal, scope, receive, send)
             except OverLimit as error:
-                await self._refuse(over_limit(error), scope, receive, send)
+                await self._refuse(refuse_over_limit(error), scope, receive, send)
             else:
                 self._verifier().count_admitted(caller)
                 if on_revocation:
@@ -152,7 +152,7 @@ class TokenMiddleware:
     async def _authenticate(self, scope: Scope) -> Caller:
         caller = await self._verifier().authenticate(scope)
         if caller.scopes.isdisjoint(_PROTOCOL_SCOPES):
-            raise lacks_scope(_PROTOCOL_SCOPES, _NO_PROTOCOL_SCOPE)
+            raise refuse_missing_scopes(_PROTOCOL_SCOPES, _NO_PROTOCOL_SCOPE)
         return caller
 
     def _check_scopes(self, caller: Caller, body: bytes) -> _OnRevocation | None:
@@ -164,7 +164,7 @@ class TokenMiddleware:
         calls = list(parse_calls(body))
         required = frozenset[TokenScope]().union(*(self._required_scopes(*call) for call in calls))
         if missing := required - caller.scopes:
-            raise lacks_scope(missing)
+            raise refuse_missing_scopes(missing)
         effects = {_find_revocation_effect(*call) for call in calls}
         order = (_OnRevocation.WITHHOLD_ANSWER, _OnRevocation.CANCEL)
         return next((effect for effect in order if effect in effects), None)
@@ -194,7 +194,7 @@ class TokenMiddleware:
             tasks.start_soon(watch_token)
             await self._inner(scope, receive, send_if_valid)
         if is_revoked and not has_begun:
-            await build_unauthorized(Headers(scope=scope))(scope, receive, send)
+            await build_unauthorized_response(Headers(scope=scope))(scope, receive, send)
 
     async def _is_still_valid(self, caller: Caller, scope: Scope) -> bool:
         try:

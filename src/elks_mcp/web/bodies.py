@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import Message, Receive
 
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.web.refusals import too_slow
+from elks_mcp.web.refusals import refuse_slow_body
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body, in bytes. The SDK refuses a larger one with 413."""
@@ -32,7 +32,7 @@ async def read_body(receive: Receive, clock: Clock) -> bytes:
                 if message["type"] != "http.request" or not message.get("more_body"):
                     break
     except TimeoutError:
-        raise too_slow(_BODY_TIMEOUT.seconds) from None
+        raise refuse_slow_body(_BODY_TIMEOUT.seconds) from None
     return bytes(body)
 
 

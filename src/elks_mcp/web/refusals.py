@@ -35,7 +35,7 @@ class RequestRefused(Exception):
         self.detail = detail
 
 
-def build_unauthorized(headers: Headers) -> Response:
+def build_unauthorized_response(headers: Headers) -> Response:
     """Return the 401 for a request without a valid token; it says how the operator creates one."""
     if "authorization" in headers:
         description = (
@@ -43,17 +43,17 @@ def build_unauthorized(headers: Headers) -> Response:
             "The operator can create a new one: `elks-mcp token new`."
         )
         challenge = f'error="invalid_token", error_description="{description}"'
-        return build_refusal(401, "invalid_token", description, challenge=challenge)
+        return build_error_response(401, "invalid_token", description, challenge=challenge)
     description = (
         "A token is required, as `Authorization: Bearer …`. The operator creates one on the server: "
         "`elks-mcp token new NAME --scope read --scope send`."
     )
-    return build_refusal(401, "unauthorized", description, challenge='realm="elks-mcp"')
+    return build_error_response(401, "unauthorized", description, challenge='realm="elks-mcp"')
 
 
-def lacks_scope(missing: frozenset[Scope], description: str = "") -> RequestRefused:
+def refuse_missing_scopes(missing: frozenset[Scope], description: str = "") -> RequestRefused:
     """Return the refusal of a request whose token lacks scopes (403)."""
-    answer = build_refusal(
+    answer = build_error_response(
         403,
         "insufficient_scope",
         description or explain_missing_scopes(missing),
@@ -62,26 +62,26 @@ def lacks_scope(missing: frozenset[Scope], description: str = "") -> RequestRefu
     return RequestRefused(RefusalReason.LACKS_SCOPE, answer)
 
 
-def over_limit(error: OverLimit) -> RequestRefused:
+def refuse_over_limit(error: OverLimit) -> RequestRefused:
     """Return the refusal of a request whose caller has reached its limit (429)."""
-    answer = build_refusal(429, error.code, error.explain(), retry_after=error.retry_after_seconds)
+    answer = build_error_response(429, error.code, error.explain(), retry_after=error.retry_after_seconds)
     return RequestRefused(RefusalReason.OVER_LIMIT, answer)
 
 
-def unverifiable(detail: str) -> RequestRefused:
+def refuse_unverifiable(detail: str) -> RequestRefused:
     """Return the refusal of a request while tokens cannot be verified (503)."""
     description = "Tokens cannot be verified right now, so all requests are refused. Try again shortly."
-    answer = build_refusal(503, "temporarily_unavailable", description)
+    answer = build_error_response(503, "temporarily_unavailable", description)
     return RequestRefused(RefusalReason.UNVERIFIABLE, answer, detail)
 
 
-def too_slow(seconds: int) -> RequestRefused:
+def refuse_slow_body(seconds: int) -> RequestRefused:
     """Return the refusal of a request whose body did not arrive within `seconds` (408)."""
     description = f"The whole request must arrive within {seconds} seconds."
-    return RequestRefused(RefusalReason.TOO_SLOW, build_refusal(408, "too_slow", description))
+    return RequestRefused(RefusalReason.TOO_SLOW, build_error_response(408, "too_slow", description))
 
 
-def build_refusal(
+def build_error_response(
     status: int, error: str, description: str, *, challenge: str = "", retry_after: int = 5
 ) -> Response:
     """Return an error as JSON, with the header `WWW-Authenticate` or `Retry-After`.

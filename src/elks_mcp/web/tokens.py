@@ -22,9 +22,9 @@ from elks_mcp.store import KnownTokens, Storage
 from elks_mcp.web.refusals import (
     RefusalReason,
     RequestRefused,
-    build_unauthorized,
-    lacks_scope,
-    unverifiable,
+    build_unauthorized_response,
+    refuse_missing_scopes,
+    refuse_unverifiable,
 )
 
 log = logging.getLogger(__name__)
@@ -102,11 +102,11 @@ class TokenVerifier:
         try:
             caller = await self.verify_token(scope)
         except ElksError as error:
-            raise unverifiable(str(error)) from None
+            raise refuse_unverifiable(str(error)) from None
         if caller is None:
             headers = Headers(scope=scope)
             reason = RefusalReason.WRONG_TOKEN if "authorization" in headers else RefusalReason.NO_TOKEN
-            raise RequestRefused(reason, build_unauthorized(headers))
+            raise RequestRefused(reason, build_unauthorized_response(headers))
         return caller
 
     async def check_may_read_metrics(self, scope: Scope, networks: Networks) -> None:
@@ -123,7 +123,7 @@ class TokenVerifier:
             return
         caller = await self.authenticate(scope)
         if TokenScope.METRICS not in caller.scopes:
-            raise lacks_scope(frozenset({TokenScope.METRICS}))
+            raise refuse_missing_scopes(frozenset({TokenScope.METRICS}))
 
     def count_admitted(self, caller: Caller) -> None:
         """Count an admitted request under the name of its token; "" if it has none."""
