@@ -151,7 +151,7 @@ async def test_a_history_longer_than_is_read_is_warned_of_and_heard_as_far_as_it
             house.box.add_history(house.clock.now() - number * SECOND, text="Text")
         house.box.receive(PHONE.e164, "STOP")
         await house.history.refresh()
-        assert "an older STOP is not known" in caplog.text
+        assert "older opt-outs are not known" in caplog.text
         assert await has_said_stop(house)
 
 

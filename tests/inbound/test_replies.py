@@ -366,7 +366,7 @@ async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path)
         replies = Replies(other.client, other.storage, other.history, other.clock, 1000 * MINUTE)
         async with replies.running():
             await replies.refresh()
-            wanted = await replies.after(0, Number(PHONE))
+            wanted = await replies.criteria.after(0, Number(PHONE))
             found: list[Any] = []
 
             async def wait() -> None:
@@ -391,7 +391,7 @@ async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(HistoryReader):
-        async def look(self, good_for: timedelta = MINUTE) -> None:
+        async def refresh(self, good_for: timedelta = MINUTE) -> None:
             raise ValueError(PHONE)
 
     async with House(tmp_path).opened() as house:
@@ -401,13 +401,13 @@ async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing
             found: list[Any] = []
 
             async def wait() -> None:
-                found.append(await replies.wait(await replies.after(0, None), 2 * MINUTE))
+                found.append(await replies.wait(await replies.criteria.after(0, None), 2 * MINUTE))
 
             group.start_soon(wait)
             await house.pass_until(lambda: _is_there(found))
         assert found == [None]
-    assert "fault of its own" in replies.history_error
-    assert caplog.text.count("reading history has a fault of its own") <= 3
+    assert "Unexpected error" in replies.history_error
+    assert caplog.text.count("History cannot be read: unexpected error.") <= 3
 
 
 # ── strangers ──
@@ -447,7 +447,7 @@ async def test_with_inbound_known_only_those_we_wrote_to_are_heard(
     assert ("Hello from me" in words(answer)) is known
     assert ("Hello from me" in words(listed)) is known
     assert ("ELKS_INBOUND=known" in words(answer)) is not known
-    assert ("1 from numbers that were never written to are hidden" in words(listed)) is not known
+    assert ("1 from numbers that were never texted are hidden" in words(listed)) is not known
 
 
 async def test_a_hidden_stranger_is_still_heard_to_say_stop(box: Sandbox, clock: ManualClock) -> None:
@@ -484,7 +484,7 @@ async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path)
     async with House(tmp_path).opened() as house:
         replies = Replies(house.client, house.storage, house.history, house.clock, MINUTE)
         async with replies.running():
-            wanted = await replies.from_now(None)
+            wanted = await replies.criteria.from_now(None)
             with failing(await house.storage.open()), pytest.raises(StateUnavailable):
                 await replies.wait(wanted, SECOND)
             assert replies.waiting_count == 0
@@ -498,7 +498,7 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
         found: list[Any] = []
 
         async def wait() -> None:
-            found.append(await replies.wait(await replies.from_now(None), MINUTE))
+            found.append(await replies.wait(await replies.criteria.from_now(None), MINUTE))
 
         async with replies.running(), anyio.create_task_group() as group:
             group.start_soon(wait)
@@ -511,7 +511,7 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
             await house.history.refresh(timedelta())
             await house.pass_until(lambda: _is_there(found))
         assert found[0].message_id == message.id
-    assert "handing round what came in has a fault of its own" in caplog.text
+    assert "Incoming texts cannot be delivered: unexpected error." in caplog.text
 
 
 # ── odd ids, and texts that 46elks shows late ──

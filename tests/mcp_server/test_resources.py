@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import PromptReference, ResourceTemplateReference, TextResourceContents
+from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference, TextResourceContents
 
 from elks_mcp.sandbox import Sandbox
 from tests.support.connecting import ERAS, PHONE, Era, call, connected, data, live, new_box
@@ -100,9 +100,11 @@ async def test_what_cannot_be_read_is_said_in_words(uri: str) -> None:
     assert "Missing required environment variables" in str(caught.value)
 
 
-async def test_there_is_no_text_by_a_number_that_is_none(box: Sandbox) -> None:
-    async with connected(live(box), box=box) as client:
-        for number in ("s00000000", "..%2F..%2Fme", "x"):
-            with pytest.raises(MCPError):
+@pytest.mark.parametrize("era", ERAS)
+async def test_no_id_an_id_that_is_none_and_an_unknown_one_are_not_found(box: Sandbox, era: Era) -> None:
+    async with connected(live(box), box=box, way=era) as client:
+        for number in ("", "%20", "s00000000", "..%2F..%2Fme", "x", "O-22222222"):
+            with pytest.raises(MCPError) as caught:
                 await client.read_resource(f"elks://messages/{number}")
+            assert caught.value.error.code == INVALID_PARAMS, number
     assert not any(request.path.endswith("/me/") for request in box.requests)

@@ -151,19 +151,19 @@ async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing()
     async with told() as (_, where):
         updates = where.web.updates
         async with where.client() as client, client.listen(resource_subscriptions=[INBOX]) as stream:
-            assert updates.streams == 1
+            assert updates.stream_count == 1
             where.web.stop()
             with anyio.fail_after(HANG):
                 assert [event async for event in stream] == []  # no SubscriptionLost
-        await until(lambda: updates.streams == 0)
+        await until(lambda: updates.stream_count == 0)
 
 
 async def test_who_goes_leaves_nothing_watched() -> None:
     async with told() as (_, where):
         for era in ERAS:
             async with listening(where, era, INBOX, "elks://policy"):
-                assert where.web.updates.streams == (1 if era == "auto" else 2)
-            await until(lambda: where.web.updates.streams == 0)
+                assert where.web.updates.stream_count == (1 if era == "auto" else 2)
+            await until(lambda: where.web.updates.stream_count == 0)
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -189,10 +189,10 @@ async def test_subscribed_twice_at_once_it_is_watched_once() -> None:
     ):
         for _ in range(5):
             tasks.start_soon(client.subscribe_resource, INBOX)
-        await until(lambda: where.web.updates.streams > 0)
+        await until(lambda: where.web.updates.stream_count > 0)
         box.receive("+46701740690", "Hej")
         await until(heard.of(INBOX))
-        assert (heard.uris, where.web.updates.streams) == ([INBOX], 1)
+        assert (heard.uris, where.web.updates.stream_count) == ([INBOX], 1)
 
 
 async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
@@ -240,7 +240,7 @@ async def test_no_more_is_watched_than_is_allowed_however_fast_it_is_asked_for()
         async with anyio.create_task_group() as tasks:
             for number in range(150):
                 tasks.start_soon(subscribe, number)
-        assert (where.web.updates.streams, len(refused)) == (100, 50)
+        assert (where.web.updates.stream_count, len(refused)) == (100, 50)
 
 
 async def test_what_becomes_of_an_order_is_told_in_a_moment_on_postgres_too(postgres_database: str) -> None:

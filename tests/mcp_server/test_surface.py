@@ -151,11 +151,11 @@ async def test_the_listing_is_as_it_was() -> None:
         ({"DRY_RUN": "false"}, "LIVE: send_sms really sends"),
         (
             {"DRY_RUN": "false", "ELKS_READ_ONLY": "true"},
-            "DRY RUN: send_sms sends nothing and tells the price. Only the operator (ELKS_READ_ONLY)",
+            "DRY RUN: send_sms sends nothing and returns the price. Only the operator (ELKS_READ_ONLY)",
         ),
         (
             {"ELKS_CONFIRM": "never"},
-            "DRY RUN: send_sms sends nothing and tells the price. Only the operator (DRY_RUN=false) can",
+            "DRY RUN: send_sms sends nothing and returns the price. Only the operator (DRY_RUN=false) can",
         ),
         (
             {"ELKS_SANDBOX": "1", "DRY_RUN": "1"},
@@ -178,14 +178,14 @@ async def test_two_prompts_begin_a_conversation() -> None:
         assert all(prompt.description and prompt.title for prompt in prompts)
         arguments: dict[str, Any] = {"recipient": "+46701740605", "about": "mötet"}
         told = await client.get_prompt("text_somebody", arguments)
-        assert "wait for my yes" in str(told.messages[0].content)
+        assert "wait for my approval" in str(told.messages[0].content)
         for nothing in ("", "null", "undefined"):
             empty = await client.get_prompt("text_somebody", {"recipient": nothing, "about": nothing})
-            assert "Write a short SMS to somebody I shall name about this: something I" in str(
+            assert "Write a short SMS to somebody I will name about this: something I" in str(
                 empty.messages[0].content
             )
         vague = await client.get_prompt("text_somebody", {"recipient": "Åsa"})
-        assert "Write a short SMS to Åsa about this: something I shall tell you" in str(
+        assert "Write a short SMS to Åsa about this: something I will describe" in str(
             vague.messages[0].content
         )
 

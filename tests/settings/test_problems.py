@@ -117,7 +117,8 @@ async def test_prompts_and_lists_are_served_as_usual_and_what_is_read_tells_the_
         assert len((await client.list_resources()).resources) == 2
         assert len((await client.list_resource_templates()).resource_templates) == 1
         assert len((await client.list_prompts()).prompts) == 2
-        assert "wait for my yes" in str((await client.get_prompt("text_somebody", {})).messages[0].content)
+        prompt = await client.get_prompt("text_somebody", {})
+        assert "wait for my approval" in str(prompt.messages[0].content)
         for uri in ("elks://policy", "elks://inbox", "elks://messages/O-1"):
             with pytest.raises(MCPError, match=r"ELKS_MAX_PARTS='many' is not valid: .* whole number"):
                 await client.read_resource(uri)

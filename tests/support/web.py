@@ -99,7 +99,7 @@ async def site(
             lambda: open_app(configuration, transport=box.transport(), clock=clock, limits=most),
             secret=find_hasher(configuration.settings.state_location()).of("secret", "request state"),
             hosts=configuration.settings.hosts,
-            is_shut=is_shut,
+            requires_token=is_shut,
         )
         requests = _Counted(web)
         server = Server(configure_uvicorn(requests, connections, connection_clock))

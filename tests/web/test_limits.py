@@ -100,7 +100,7 @@ async def test_one_caller_with_many_streams_gets_no_more_and_another_does() -> N
         with pytest.raises(MCPError, match="streams and subscriptions, which is the limit for one caller"):
             await stack.enter_async_context(ours.listen(resource_subscriptions=[_POLICY]))
         await stack.enter_async_context(theirs.listen(resource_subscriptions=[_POLICY]))
-        assert where.web.updates.streams == 3
+        assert where.web.updates.stream_count == 3
 
 
 @pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")

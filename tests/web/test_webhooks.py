@@ -127,7 +127,7 @@ async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
         box.faults.inject(Fault.UNAVAILABLE, method="GET", path=f"/sms/{message.id}", times=None)
         first = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
         second = data(await call(client, "wait_for_reply", after=cursor, timeout=0))
-        gone = served.app.replies.find_received(message.id)
+        gone = served.app.replies.received.find(message.id)
     assert first["message"]["untrustedText"] == "Ja ✈️"
     assert (second["status"], second["message"], gone) == ("received", None, None)  # it was read, and let go
 
@@ -413,7 +413,7 @@ async def test_no_secret_of_a_webhook_is_logged(caplog: pytest.LogCaptureFixture
         await post(f"{served.url}/hooks/{'f' * 64}/sms", form)
         secret = hook.split("/")[-2]
     said = caplog.text + "".join(str(record.__dict__) for record in caplog.records)
-    assert "a webhook was dropped" in said
+    assert "A webhook was dropped" in said
     assert secret not in said
     assert "f" * 64 not in said
     assert PHONE not in said
@@ -568,9 +568,9 @@ async def test_every_call_that_waits_gets_a_text_that_46elks_does_not_show_yet(
             calls.start_soon(wait, "wait_for_reply")
             calls.start_soon(partial(wait, "wait_for_reply", sender=PHONE))
             calls.start_soon(partial(wait, "ask_by_sms", to=PHONE, message="Kommer du?"))
-            await until(lambda: len(served.app.replies._waiters) == 3)
+            await until(lambda: served.app.replies.waiting_count == 3)
             message = box.receive(PHONE, "Ja ✈️")
-        gone = served.app.replies.find_received(message.id)
+        gone = served.app.replies.received.find(message.id)
     assert [each["message"]["untrustedText"] for each in answers] == ["Ja ✈️"] * 3
     assert gone is None, "all who waited have it"
 
@@ -579,15 +579,15 @@ async def test_a_text_that_was_read_is_kept_no_longer_than_somebody_waits_for_it
     async with told() as (box, served), served.client() as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
         replies = served.app.replies
-        with replies.reading() as waits, replies.reading() as waits_for_another:
-            waits_for_another.wanted = await replies.after(0, Number(STRANGER))
+        with replies.received.pending_read() as waits, replies.received.pending_read() as waits_for_another:
+            waits_for_another.wanted = await replies.criteria.after(0, Number(STRANGER))
             message = box.receive(PHONE, "Ja")
             await until(lambda: [each.status for each in box.webhooks] == [204])
             await call(client, "wait_for_reply", after=cursor, timeout=0)
-            assert replies.find_received(message.id)
-            waits.wanted = await replies.after(await replies.find_position(), None)
+            assert replies.received.find(message.id)
+            waits.wanted = await replies.criteria.after(await replies.find_latest_position(), None)
             await call(client, "wait_for_reply", timeout=0)
-            assert replies.find_received(message.id) is None
+            assert replies.received.find(message.id) is None
 
 
 # ── odd words of 46elks ──
@@ -628,7 +628,7 @@ async def test_a_text_whose_id_cannot_be_stored_is_dropped_and_logged(
         hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
         assert (await post(hook, {**form, "id": odd})).status_code == 204
         assert await arrived(served) == []
-    assert "a webhook was dropped: it is no incoming text" in caplog.text
+    assert "A webhook was dropped: it is not an incoming text" in caplog.text
 
 
 # ── the newest status ──

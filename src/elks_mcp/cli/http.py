@@ -18,11 +18,12 @@ from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.domain.caller_limits import limits_per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
+from elks_mcp.runtime.addresses import is_this_machine
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.web.asgi import HttpApp, is_local
+from elks_mcp.web.asgi import HttpApp
 from elks_mcp.web.connections import HttpConfig, count_allowed, raise_descriptor_limit
 
 _GRACE = 30
@@ -72,7 +73,7 @@ def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> 
     /readyz whether it can work, and /metrics has metrics. Once a token exists (`elks-mcp token new`), every
     client must send one. Only then may the server listen on an address that other machines can reach.
     """
-    if not is_local(host) and not anyio.run(is_any_valid, configuration):
+    if not is_this_machine(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(
             f"Without a token, any machine that reaches {host} could send texts, so nothing was started.",
             hint="Create a token first: `elks-mcp token new NAME --scope read --scope send`.",
@@ -88,7 +89,7 @@ def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> 
         lambda: open_app(configuration, limits=limits),
         secret=secret,
         hosts=settings.hosts,
-        is_shut=not is_local(host),
+        requires_token=not is_this_machine(host),
     )
     # Otherwise each streamed answer, and its call, is cut off half a second after the signal.
     AppStatus.enable_automatic_graceful_drain = False

@@ -22,7 +22,7 @@ def serve(configuration: Configuration) -> None:
     the answer to a call, but hide why a server ended.
     """
     with collection_paused(), diverted():
-        from elks_mcp.mcp_server.unreadable import run_stdio  # noqa: PLC0415  (may print while it loads)
+        from elks_mcp.mcp_server.invalid_messages import run_stdio  # noqa: PLC0415  (may print while it loads)
 
         logs.set_up(configuration.settings.log_level)
         log_warnings(configuration)
@@ -37,8 +37,8 @@ def serve(configuration: Configuration) -> None:
 
 def _build(configuration: Configuration) -> "MCPServer[Any]":
     from elks_mcp.app import open_app  # noqa: PLC0415  (may print while it loads)
-    from elks_mcp.mcp_server.server import build_refusing_server, build_server  # noqa: PLC0415
+    from elks_mcp.mcp_server.server import build_misconfigured_server, build_server  # noqa: PLC0415
 
     if configuration.faults:
-        return build_refusing_server([fault.text for fault in configuration.faults])
+        return build_misconfigured_server([fault.text for fault in configuration.faults])
     return build_server(configuration.policy, lambda: open_app(configuration))

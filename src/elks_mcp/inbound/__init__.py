@@ -1,1 +1,1 @@
-"""What 46elks tells us: history, webhooks, replies."""
+"""Everything that 46elks delivers: history, webhooks, replies."""

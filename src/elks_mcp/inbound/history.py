@@ -1,7 +1,7 @@
-"""What others wrote to the account, as far as it bears on sending: who said STOP, who is known.
+"""46elks' history, read for opt-outs and for the numbers that were texted before.
 
-Before a text really goes out 46elks' history is read from where it was read before. Whoever reads
-history for another reason lets the inbox hear it too.
+Before a live text goes out, history is read from the point that the last read reached. Messages read for
+another reason are recorded as well.
 """
 
 import logging
@@ -21,14 +21,14 @@ from elks_mcp.store import Storage
 log = logging.getLogger(__name__)
 
 FRESH = timedelta(seconds=60)
-"""How long a look is good for before a text goes out."""
+"""The age up to which a read of history suffices before a text goes out."""
 
 _OVERLAP = timedelta(minutes=2)
-"""How far a look goes back behind the last: what is slow to appear has an earlier time."""
+"""How far a read reaches back before the last one, for messages that were slow to appear."""
 
 
 class HistoryReader:
-    """Listens to history."""
+    """Reads 46elks' history into the store, and answers what it says about incoming texts."""
 
     def __init__(
         self, client: ElksClient, storage: Storage, clock: Clock, *, hides_unknown: bool = False
@@ -37,38 +37,40 @@ class HistoryReader:
         self._storage = storage
         self._clock = clock
         self.hides_unknown = hides_unknown
-        """Whether texts from numbers that nothing was ever sent to stay hidden."""
-        self._looking = anyio.Lock()
-        self._looked_at: datetime | None = None
+        """Whether texts from numbers that were never texted stay hidden."""
+        self._refreshing = anyio.Lock()
+        self._refreshed_at: datetime | None = None
 
     async def refresh(self, good_for: timedelta = FRESH) -> None:
-        """Read what is new, unless this process or another did so a short while ago.
+        """Record new messages, unless this or another process did so within `good_for`.
 
         Raises:
-            ProviderError: history cannot be read; then nobody knows who said STOP, and nothing is sent.
-            StateUnavailable, Misconfigured: it cannot be remembered.
+            ProviderError: history cannot be read. New opt-outs are then unknown, so nothing may be sent.
+            StateUnavailable, Misconfigured: the state cannot be used.
         """
-        async with self._looking:
+        async with self._refreshing:
             now = self._clock.now()
-            if self._looked_at and timedelta() <= now - self._looked_at < good_for:
+            if self._refreshed_at and timedelta() <= now - self._refreshed_at < good_for:
                 return
             events = (await self._storage.open()).inbound
-            heard = await events.find_position()
-            if heard.age is not None and timedelta() <= heard.age < good_for:
-                self._looked_at = now - heard.age
+            last = await events.find_position()
+            if last.age is not None and timedelta() <= last.age < good_for:
+                self._refreshed_at = now - last.age
                 return
-            listing = await self._client.list_since(heard.until - _OVERLAP if heard.until else None)
+            listing = await self._client.list_since(last.until - _OVERLAP if last.until else None)
             if not listing.complete:
-                log.warning("history is longer than is read: an older STOP is not known")
-            theirs = now + self._client.skew
-            newest = max((each.created_at for each in listing.messages if each.created_at), default=theirs)
+                log.warning("History is longer than is read, so older opt-outs are not known.")
+            provider_now = now + self._client.skew
+            newest = max(
+                (each.created_at for each in listing.messages if each.created_at), default=provider_now
+            )
             has_gaps = any(row.may_be_stop for row in listing.unread)
-            until = min(newest, theirs)  # a time that is yet to come would pass over what comes before it
-            await events.record(listing.messages, until=until, at=heard.now, has_gaps=has_gaps)
-            self._looked_at = now
+            until = min(newest, provider_now)  # a time in the future would skip the messages before it
+            await events.record(listing.messages, until=until, at=last.now, has_gaps=has_gaps)
+            self._refreshed_at = now
 
     async def read_words(self, messages: Sequence[Message]) -> dict[str, OptWord]:
-        """Return which of these texts opt out, or may, by their ids; also if nothing is remembered yet."""
+        """Return by id which of these texts opt out, or may; works without a stored state, too."""
         if not any(find_opt_word(each.text or "") for each in messages if _is_inbound(each)):
             return {}
         if self._storage.exists:
@@ -76,7 +78,7 @@ class HistoryReader:
         return find_opt_words(messages, self._clock.now(), lambda _, __: LastSent())
 
     async def find_replies(self, messages: Sequence[Message]) -> frozenset[str]:
-        """Return the ids of received texts whose sender was texted before, by all that is known."""
+        """Return the ids of incoming texts whose sender was texted before."""
         inbound = [each for each in messages if _is_inbound(each) and is_e164(each.sender)]
         if not inbound:
             return frozenset()
@@ -86,22 +88,23 @@ class HistoryReader:
         return await (await self._storage.open()).arrivals.find_replies(inbound, answers)
 
     async def record(self, messages: Sequence[Message]) -> None:
-        """Take note of messages that were read for another reason, if anything is remembered here yet.
+        """Record messages that were read for another reason, if the store is open.
 
-        What opts out, or may, opens the store, so that other processes hear of it too.
+        If the state exists, an opt-out, also a possible one, opens the store, so that other processes learn
+        of it.
         """
         if self._storage.is_open or (self._storage.exists and any(map(_may_opt_out, messages))):
             await (await self._storage.open()).inbound.record(messages)
 
     async def without_hidden(self, messages: Sequence[Message]) -> tuple[Message, ...]:
-        """Leave out what an assistant may not read.
+        """Return the messages that an assistant may read.
 
         Raises:
-            ProviderError, StateUnavailable, Misconfigured: nobody knows who was written to.
+            ProviderError, StateUnavailable, Misconfigured: it is not known which numbers were texted.
         """
         if not self.hides_unknown:
             return tuple(messages)
-        await self.refresh()  # which also tells who was ever written to
+        await self.refresh()  # which also records the numbers that were texted
         senders = {each.sender for each in messages if _is_inbound(each)}
         known = await (await self._storage.open()).arrivals.find_known(senders)
         return tuple(each for each in messages if each.sender in known or not _is_inbound(each))

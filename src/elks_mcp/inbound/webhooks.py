@@ -1,4 +1,4 @@
-"""What 46elks tells us by itself, on its way into the store: many at once, each answered when it is kept."""
+"""Ingest of webhooks: many in one transaction, each answered once it is stored."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -21,32 +21,34 @@ log = logging.getLogger(__name__)
 
 WebhookEvent = Message | Report
 
-_MOST_AT_ONCE = 200
-"""Put down in one transaction."""
+_BATCH_SIZE = 200
+"""How many webhooks are stored in one transaction."""
 
-_MOST_WAITING = 5000
-"""Who comes when so many wait is told to come again."""
+_MAX_QUEUED = 5000
+"""With this many webhooks queued, further ones get 503, so that 46elks retries."""
 
-_BETWEEN_RETRIES = timedelta(seconds=1)
-"""Between two looks at what is parked."""
+_RETRY_INTERVAL = timedelta(seconds=1)
+"""How often parked reports are matched with orders again."""
 
-_CATCH_UP = timedelta(minutes=15)
-"""46elks gives up on a webhook after some hours, so history is read too, at the start and this often."""
+_CATCH_UP_INTERVAL = timedelta(minutes=15)
+"""How often history is read, and at the start: 46elks stops retrying a webhook after some hours."""
 
-_ASK_AGAIN = timedelta(minutes=1)
+_ERROR_INTERVAL = timedelta(minutes=1)
+"""After this long, a read of history that failed is repeated, and our numbers are read again."""
 
 
 class _PendingEvent:
-    """News, and whoever waits until they are kept."""
+    """A queued webhook, and whether it is stored yet."""
 
-    def __init__(self, news: WebhookEvent) -> None:
-        self.news = news
+    def __init__(self, event: WebhookEvent) -> None:
+        self.event = event
         self.done = anyio.Event()
         self.failure: ElksError | None = None
+        """Why it could not be stored; set before `done`."""
 
 
 class WebhookIngest:
-    """Stores what 46elks tells, as long as it runs."""
+    """Stores webhooks, and reads from history those that 46elks could not deliver."""
 
     def __init__(
         self,
@@ -61,42 +63,42 @@ class WebhookIngest:
         self._replies = replies
         self._clock = clock
         self._own_numbers = own_numbers
-        self._waiting: list[_PendingEvent] = []
-        self._came = anyio.Event()
+        self._queue: list[_PendingEvent] = []
+        self._queued = anyio.Event()
         self._is_running = False
         self._may_be_parked = True
-        """Another life of the process may have left something."""
+        """True at first: an earlier process may have parked reports."""
 
     def is_ours(self, number: str) -> bool:
-        """Tell whether a number is one of the account's.
+        """Return whether a number is one of the account's.
 
         Raises:
-            StateUnavailable: nobody can tell, since 46elks did not say yet which those are.
+            StateUnavailable: the account's numbers have not been read yet.
         """
         known = self._own_numbers.known
         if number not in known and known.listed is None:
-            raise StateUnavailable("It is not known yet which numbers are the account's.")
+            raise StateUnavailable("The account's numbers have not been read yet.")
         return number in known
 
-    async def ingest(self, news: WebhookEvent) -> None:
-        """Return when the news are kept, with all that follows from them.
+    async def ingest(self, event: WebhookEvent) -> None:
+        """Store a webhook with all its consequences, such as an opt-out; return once that is done.
 
         Raises:
-            StateUnavailable: they are not; whoever brought them shall come again.
-            Misconfigured: they cannot be kept.
+            StateUnavailable: it is not stored; 46elks should send it again.
+            Misconfigured: it cannot be stored until the configuration is changed.
         """
-        if not self._is_running or len(self._waiting) >= _MOST_WAITING:
-            raise StateUnavailable("Too much comes in at once.")
-        waiting = _PendingEvent(news)
-        self._waiting.append(waiting)
-        self._came.set()
-        await waiting.done.wait()
-        if waiting.failure:
-            raise waiting.failure
+        if not self._is_running or len(self._queue) >= _MAX_QUEUED:
+            raise StateUnavailable("Too many webhooks are queued, or the server is stopping.")
+        pending = _PendingEvent(event)
+        self._queue.append(pending)
+        self._queued.set()
+        await pending.done.wait()
+        if pending.failure:
+            raise pending.failure
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Put down what comes, and read what may have been missed, for as long as the context lasts."""
+        """Store queued webhooks, and read what may have been missed, until the context ends."""
         async with background() as tasks:
             tasks.start_soon(self._write)
             tasks.start_soon(self._retry_parked)
@@ -107,26 +109,26 @@ class WebhookIngest:
                 yield
             finally:
                 self._is_running = False
-                for waiting in self._waiting:
-                    waiting.failure = StateUnavailable("The server stops.")
-                    waiting.done.set()
+                for pending in self._queue:
+                    pending.failure = StateUnavailable("The server is stopping.")
+                    pending.done.set()
 
     async def _write(self) -> None:
         while True:
-            if not self._waiting:
-                self._came = anyio.Event()
-                await self._came.wait()
-            batch, self._waiting = self._waiting[:_MOST_AT_ONCE], self._waiting[_MOST_AT_ONCE:]
-            with anyio.CancelScope(shield=True):  # who is answered is answered truly, even at the end
-                failure = await self._try_store([each.news for each in batch])
-            for waiting in batch:
-                waiting.failure = failure
-                waiting.done.set()
+            if not self._queue:
+                self._queued = anyio.Event()
+                await self._queued.wait()
+            batch, self._queue = self._queue[:_BATCH_SIZE], self._queue[_BATCH_SIZE:]
+            with anyio.CancelScope(shield=True):  # the answer must be right even if the server is stopping
+                failure = await self._try_store([pending.event for pending in batch])
+            for pending in batch:
+                pending.failure = failure
+                pending.done.set()
 
-    async def _try_store(self, news: list[WebhookEvent]) -> ElksError | None:
-        """Keep news; say why not, if so."""
-        messages = [each for each in news if isinstance(each, Message)]
-        reports = [each for each in news if isinstance(each, Report)]
+    async def _try_store(self, events: list[WebhookEvent]) -> ElksError | None:
+        """Store webhooks in one transaction; return why that failed, or None."""
+        messages = [event for event in events if isinstance(event, Message)]
+        reports = [event for event in events if isinstance(event, Report)]
         with log_errors(log, "Webhooks cannot be stored", level=logging.ERROR) as caught:
             if await (await self._storage.open()).inbound.record_webhooks(messages, reports):
                 self._may_be_parked = True
@@ -135,32 +137,32 @@ class WebhookIngest:
         if caught.error:
             return StateUnavailable("Unexpected error in elks-mcp.")
         if messages:
-            self._replies.add_received(messages)
+            self._replies.received.add(messages)
         return None
 
     async def _retry_parked(self) -> None:
-        """Hear again what came before its order was known."""
+        """Record reports that arrived before their order was known."""
         while True:
-            self._replies.delete_expired()
+            self._replies.received.delete_expired()
             if self._may_be_parked:
-                self._may_be_parked = False  # before looking, so that what is parked meanwhile counts
+                self._may_be_parked = False  # before the query, so that a report parked during it counts
                 left = 1
-                with log_errors(log, "Parked webhooks cannot be read again"):
+                with log_errors(log, "Parked reports cannot be recorded"):
                     left = await (await self._storage.open()).inbound.retry_parked()
                 self._may_be_parked |= bool(left)
-            await self._clock.sleep_until(self._clock.now() + _BETWEEN_RETRIES)
+            await self._clock.sleep_until(self._clock.now() + _RETRY_INTERVAL)
 
     async def _catch_up(self) -> None:
-        good_for = timedelta()  # at the start nobody knows what was missed
+        good_for = timedelta()  # at the start, always read
         while True:
-            pause = _ASK_AGAIN
+            pause = _ERROR_INTERVAL
             with log_errors(log, "History cannot be read"):
                 await self._history.refresh(good_for)
-                good_for, pause = _CATCH_UP / 2, _CATCH_UP
+                good_for, pause = _CATCH_UP_INTERVAL / 2, _CATCH_UP_INTERVAL
             await self._clock.sleep_until(self._clock.now() + pause)
 
     async def _load_own_numbers(self) -> None:
         while True:
             with log_errors(log, "The account's numbers cannot be read"):
                 await self._own_numbers.read()
-            await self._clock.sleep_until(self._clock.now() + _ASK_AGAIN)
+            await self._clock.sleep_until(self._clock.now() + _ERROR_INTERVAL)

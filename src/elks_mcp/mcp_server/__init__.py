@@ -1,1 +1,1 @@
-"""The front door for assistants: tools, prompts and the server they hang on."""
+"""The MCP server: the front door for assistants."""

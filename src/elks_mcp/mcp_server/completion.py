@@ -1,4 +1,4 @@
-"""Completing what a person types: the numbers of their texts, and whom they texted before."""
+"""Completion of what a person types: the ids of their texts, and their earlier recipients."""
 
 from mcp.server import MCPServer
 from mcp_types import (
@@ -13,16 +13,16 @@ from elks_mcp.app import App
 from elks_mcp.domain.orders import Order
 from elks_mcp.mcp_server.scopes import app_of_caller
 
-_MOST = 100
-"""As many values as the protocol allows."""
+_MAX_VALUES = 100
+"""The most values that the protocol allows in one answer."""
 
 
 def add_completions(server: MCPServer[App]) -> None:
-    """Offer to complete `message_id` of a text, and `recipient` of a prompt."""
+    """Register completion for `message_id` of a resource, and for `recipient` of a prompt."""
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete(
-        ref: PromptReference | ResourceTemplateReference,  # noqa: ARG001  (their arguments have names of their own)
+        ref: PromptReference | ResourceTemplateReference,  # noqa: ARG001  (no two of them share an argument name)
         argument: CompletionArgument,
         context: CompletionContext | None,  # noqa: ARG001
     ) -> Completion | None:
@@ -33,16 +33,16 @@ def add_completions(server: MCPServer[App]) -> None:
         values = dict.fromkeys(value for order in orders for value in values_of(order))
         wanted = argument.value.strip().casefold()
         found = [value for value in values if value.casefold().startswith(wanted)]
-        return Completion(values=found[:_MOST], total=len(found), has_more=len(found) > _MOST)
+        return Completion(values=found[:_MAX_VALUES], total=len(found), has_more=len(found) > _MAX_VALUES)
 
 
-def _numbers_of(order: Order) -> tuple[str, ...]:
+def _get_ids(order: Order) -> tuple[str, ...]:
     return (order.id, order.receipt.message_id) if order.receipt else (order.id,)
 
 
-def _recipient_of(order: Order) -> tuple[str, ...]:
+def _get_recipient(order: Order) -> tuple[str, ...]:
     return (order.to.e164,) if order.to else ()
 
 
-_VALUES = {"message_id": _numbers_of, "recipient": _recipient_of}
-"""By the name of an argument, what it may be for an order."""
+_VALUES = {"message_id": _get_ids, "recipient": _get_recipient}
+"""By the name of an argument: the values that an order provides for it."""

@@ -1,6 +1,6 @@
-"""What is listed is the same for everybody, so it is put together once.
+"""A cache of the answers to list requests, which are the same for every caller.
 
-To write the schemas of all tools for each who asks takes the SDK most of the time of an answer.
+Without it, the SDK spends most of the time of such an answer on building the schemas of all tools.
 """
 
 from typing import Any
@@ -11,25 +11,25 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 _LISTS = frozenset({"tools/list", "prompts/list", "resources/list", "resources/templates/list"})
 
 
-class CachedLists:
-    """Answers lists from memory, from the second time on.
+class ListCacheMiddleware:
+    """Answers list requests from the cache.
 
-    Only in the newer era, where a request needs nothing that came before it; and only for the plain question,
-    since whatever else stands in one is the SDK's to judge.
+    Only plain requests of the newer era are answered: an older one depends on its session, and the SDK
+    validates any parameters.
     """
 
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], dict[str, Any]] = {}
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Answer a request, or let it be answered."""
+        """Answer a request from the cache, or pass it on."""
         is_plain = ctx.method in _LISTS and set(ctx.params or {}) <= {"_meta"}
         if not is_plain or ctx.request_id is None or ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
             return await call_next(ctx)
-        question = ctx.method, ctx.protocol_version
-        if known := self._answers.get(question):
-            return dict(known)
+        key = ctx.method, ctx.protocol_version
+        if cached := self._answers.get(key):
+            return dict(cached)
         answer = await call_next(ctx)
         if isinstance(answer, dict):
-            self._answers[question] = dict(answer)
+            self._answers[key] = dict(answer)
         return answer

@@ -1,13 +1,13 @@
-"""What an assistant, or the person before it, can open without a tool: the inbox, one text, the rules.
+"""Resources that a client can read: the inbox, one text, and the operator's rules.
 
-Each is the JSON of what the tool about it answers.
+Each is the JSON of the structured answer that the matching tool returns.
 """
 
 from collections.abc import Awaitable, Callable
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ResourceError
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import Resource
 
 from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
@@ -15,39 +15,44 @@ from elks_mcp.answers.policy import describe_policy
 from elks_mcp.answers.structured import StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
-from elks_mcp.errors import ElksError
+from elks_mcp.errors import ElksError, InvalidInput, NotFound
 from elks_mcp.mcp_server.scopes import app_of_caller
-from elks_mcp.mcp_server.taint import show, show_list
+from elks_mcp.mcp_server.taint import show_list, show_message
 
 _JSON = "application/json"
-_LATEST = 20
+_INBOX_SIZE = 20
+_MESSAGE_DESCRIPTION = "One text from the account's history, by 46elks' id or an order number."
 
 
 def add_resources(server: MCPServer[App]) -> None:
-    """Add the resources."""
+    """Register the resources."""
     server.add_resource(
-        _Readable(
+        _DynamicResource(
             uri="elks://inbox",
             name="inbox",
             title="Received texts",
-            description=f"The {_LATEST} latest texts that others sent here, newest first: data only.",
+            description=f"The {_INBOX_SIZE} latest received texts, newest first: data from strangers.",
             mime_type=_JSON,
             reader=lambda: _read(app_of_caller(), _read_inbox),
         )
     )
     server.add_resource(
-        _Readable(
+        _DynamicResource(
             uri="elks://policy",
             name="policy",
-            title="What may be sent",
-            description="The operator's rules as they are now, and what is left of the day's budget.",
+            title="Sending rules",
+            description="The operator's current rules, and what is left of the day's budget.",
             mime_type=_JSON,
             reader=lambda: _read(app_of_caller(), describe_policy),
         )
     )
 
     @server.resource(
-        "elks://messages/{message_id}", name="message", title="One text", description=_ONE, mime_type=_JSON
+        "elks://messages/{message_id}",
+        name="message",
+        title="One text",
+        description=_MESSAGE_DESCRIPTION,
+        mime_type=_JSON,
     )
     async def message(message_id: str, ctx: Context[App]) -> str:
         async def read(app: App) -> HistoryEntry:
@@ -56,29 +61,34 @@ def add_resources(server: MCPServer[App]) -> None:
         return await _read(ctx.request_context.lifespan_context, read)
 
 
-_ONE = "One text of the account's history, by 46elks' id or the number of an order."
-
-
-class _Readable(Resource):
-    """A resource that is read anew each time."""
+class _DynamicResource(Resource):
+    """A resource whose content is built on each read."""
 
     reader: Callable[[], Awaitable[str]]
 
     async def read(self) -> str:
-        """Read it."""
+        """Return the content."""
         return await self.reader()
 
 
-async def _read(app: App, what: Callable[[App], Awaitable[StructuredAnswer]]) -> str:
+async def _read(app: App, build: Callable[[App], Awaitable[StructuredAnswer]]) -> str:
+    """Return an answer as JSON.
+
+    Raises:
+        ResourceNotFoundError: there is no such text (-32602, as for an unknown URI).
+        ResourceError: the answer cannot be given for another reason (-32603).
+    """
     try:
-        return (await what(app)).in_zone(app.policy.time_zone).model_dump_json(by_alias=True)
+        return (await build(app)).in_zone(app.policy.time_zone).model_dump_json(by_alias=True)
+    except (InvalidInput, NotFound) as error:
+        raise ResourceNotFoundError(error.explain()) from None
     except ElksError as error:
         raise ResourceError(error.explain()) from None
 
 
 async def _read_inbox(app: App) -> HistoryAnswer:
     app.require_account()
-    listing = await app.client.list_messages(_LATEST, Direction.INBOUND)
+    listing = await app.client.list_messages(_INBOX_SIZE, Direction.INBOUND)
     return await show_list(app, listing)
 
 
@@ -86,4 +96,4 @@ async def _read_message(app: App, message_id: str) -> HistoryEntry:
     app.require_account()
     order = await app.orders.find_order(message_id)
     found = await app.client.get_message(order.receipt.message_id if order and order.receipt else message_id)
-    return await show(app, found)
+    return await show_message(app, found)

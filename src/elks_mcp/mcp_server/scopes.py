@@ -1,8 +1,7 @@
-"""What a caller needs for what they ask, and that nobody gets further.
+"""The scopes that a request needs, and their enforcement inside the MCP server.
 
-The door (`web/tokens.py`) asks `needs` before anything is read further, and answers 403. This is the second
-lock: whatever reaches the protocol is held to the same, lists leave out what a caller cannot use, and every
-tool works with that caller's orders only.
+`web/authorization.py` checks them first and answers 403. `ScopeMiddleware` checks every request again,
+removes from lists what the caller cannot use, and lets tools work with the caller's own orders only.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,42 +22,45 @@ from elks_mcp.mcp_server.tools.base import ElksTool
 
 
 class CallerToken(AccessToken):
-    """What the SDK carries from the door to here: who calls."""
+    """The caller of a request, as the SDK passes it from the HTTP server to here."""
 
     caller: Caller
 
 
-Needs = Callable[[str, Mapping[str, Any]], frozenset[Scope]]
+RequiredScopes = Callable[[str, Mapping[str, Any]], frozenset[Scope]]
 
 _NOTHING: frozenset[Scope] = frozenset()
 _READ = frozenset({Scope.READ})
 _EVERYTHING = frozenset({Scope.READ, Scope.SEND})
-_OPEN_TO_ALL = frozenset({"elks://policy"})
-"""Resources that hold nobody's texts."""
+_NO_SCOPE_NEEDED = frozenset({"elks://policy"})
+"""Resources that contain no texts."""
 
 
-def needs_for(tools: Iterable[ElksTool]) -> Needs:
-    """Make what tells the scopes that a request needs, by its method and its parameters."""
+def build_required_scopes(tools: Iterable[ElksTool]) -> RequiredScopes:
+    """Return a function that gives the scopes that a request needs, by method and parameters."""
     by_name = {tool.name: tool.needs for tool in tools}
 
-    def needs(method: str, params: Mapping[str, Any]) -> frozenset[Scope]:
+    def required_scopes(method: str, params: Mapping[str, Any]) -> frozenset[Scope]:
         match method:
             case "tools/call":
                 name = params.get("name")
                 return by_name.get(name, _NOTHING) if isinstance(name, str) else _NOTHING
             case "resources/read" | "resources/subscribe" | "resources/unsubscribe":
-                uri = params.get("uri")  # of any type: nobody has validated it yet
-                return _NOTHING if isinstance(uri, str) and uri in _OPEN_TO_ALL else _READ
+                uri = params.get("uri")  # not validated yet, so of any type
+                return _NOTHING if isinstance(uri, str) and uri in _NO_SCOPE_NEEDED else _READ
             case "subscriptions/listen":
-                return _NOTHING if _listened(params) <= _OPEN_TO_ALL else _READ
+                return _NOTHING if _parse_subscriptions(params) <= _NO_SCOPE_NEEDED else _READ
             case _:
                 return _NOTHING
 
-    return needs
+    return required_scopes
 
 
-def _listened(params: Mapping[str, Any]) -> frozenset[str]:
-    """Read what is to be listened to as the SDK does, in either spelling; nonsense may be anything."""
+def _parse_subscriptions(params: Mapping[str, Any]) -> frozenset[str]:
+    """Return the URIs of a subscription as the SDK reads them, in either spelling.
+
+    An invalid one gives a URI that needs a scope.
+    """
     try:
         wanted = SubscriptionFilter.model_validate(params.get("notifications"))
     except ValidationError:
@@ -70,59 +72,66 @@ _app_of_caller: ContextVar[App] = ContextVar("app_of_caller")
 
 
 def app_of_caller() -> App:
-    """Give what works for whoever makes the request that is being answered."""
+    """Return the `App` of the caller whose request is being answered."""
     return _app_of_caller.get()
 
 
-class Scoped:
-    """Lets every request work with what is its caller's."""
+class ScopeMiddleware:
+    """Enforces scopes, and gives each request the `App` of its caller."""
 
-    def __init__(self, needs: Needs) -> None:
-        self._needs = needs
+    def __init__(self, required_scopes: RequiredScopes) -> None:
+        self._required_scopes = required_scopes
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Answer a request, if whoever makes it may."""
-        caller = _who_calls()
-        if lacking := self._needs(ctx.method, ctx.params or {}) - caller.scopes:
-            raise MCPError(INVALID_REQUEST, explain_lacking(lacking))
+        """Answer a request if the caller's token has the scopes that it needs."""
+        caller = _get_caller()
+        if missing := self._required_scopes(ctx.method, ctx.params or {}) - caller.scopes:
+            raise MCPError(INVALID_REQUEST, explain_missing_scopes(missing))
         app: App = ctx.lifespan_context.of(caller)
-        mark = _app_of_caller.set(app)
+        reset_token = _app_of_caller.set(app)
         try:
-            is_theirs = app is ctx.lifespan_context
-            answer = await call_next(ctx if is_theirs else replace(ctx, lifespan_context=app))
+            is_same = app is ctx.lifespan_context
+            answer = await call_next(ctx if is_same else replace(ctx, lifespan_context=app))
         finally:
-            _app_of_caller.reset(mark)
-        return self._without_others(ctx.method, answer, caller)
+            _app_of_caller.reset(reset_token)
+        return self._remove_unusable(ctx.method, answer, caller)
 
-    def _without_others(self, method: str, answer: HandlerResult, caller: Caller) -> HandlerResult:
-        """Leave out of a list what its caller cannot use."""
-        listed = _LISTED.get(method)
-        if listed is None or not isinstance(answer, dict) or caller.scopes >= _EVERYTHING:
+    def _remove_unusable(self, method: str, answer: HandlerResult, caller: Caller) -> HandlerResult:
+        """Return the answer to a list request without the entries that the caller cannot use."""
+        listing = _LISTINGS.get(method)
+        if listing is None or not isinstance(answer, dict) or caller.scopes >= _EVERYTHING:
             return answer
-        field, asked, by = listed
-        usable = [each for each in answer[field] if self._needs(asked, {by: each.get(by)}) <= caller.scopes]
+        field, used_by, key = listing
+        usable = [
+            entry
+            for entry in answer[field]
+            if self._required_scopes(used_by, {key: entry.get(key)}) <= caller.scopes
+        ]
         return {**answer, field: usable}
 
 
-_LISTED = {
+_LISTINGS = {
     "tools/list": ("tools", "tools/call", "name"),
     "resources/list": ("resources", "resources/read", "uri"),
     "resources/templates/list": ("resourceTemplates", "resources/read", "uri"),
 }
-"""Of each list: where its entries stand, what one is asked for with, and by which of its fields."""
+"""For each list method: the field with the entries, the method that uses one, and its key in both."""
 
 
-def explain_lacking(scopes: Iterable[Scope]) -> str:
-    """Say what a caller lacks, and who can change that."""
-    lacking = " and ".join(sorted(scopes))
-    return f"This token does not have the scope {lacking}. The operator makes tokens: `elks-mcp token new`."
+def explain_missing_scopes(scopes: Iterable[Scope]) -> str:
+    """Return the error for a token that lacks scopes, with the command to create another."""
+    missing = " and ".join(sorted(scopes))
+    return (
+        f"This token does not have the scope {missing}. "
+        "The operator can create one that does: `elks-mcp token new`."
+    )
 
 
-def _who_calls() -> Caller:
-    """Say who makes the request that is being answered, as the door found out."""
+def _get_caller() -> Caller:
+    """Return the caller of the request that is being answered, as `web/authorization.py` set it."""
     token = get_access_token()
     if token is None:
         return ANYBODY
     if not isinstance(token, CallerToken):
-        raise TypeError("This token did not come through the door.")
+        raise TypeError("The token was not set by TokenMiddleware.")
     return token.caller

@@ -1,4 +1,4 @@
-"""What happens to texts before they are shown, whoever asks for them."""
+"""Texts on their way to the model: recorded, hidden if need be, and noted as shown (taint)."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -12,26 +12,26 @@ from elks_mcp.runtime.clock import in_zone
 
 
 def explain_unread(listing: Listing) -> str:
-    """Return how many texts of a list cannot be read; "" if all can."""
+    """Return a sentence on the texts of a list that cannot be read; "" if all can."""
     if not listing.left_out:
         return ""
     texts = "1 text" if listing.left_out == 1 else f"{listing.left_out} texts"
-    return f"Left out: {texts}, since 46elks' answer cannot be read there; 46elks.com shows what is missing."
+    return f"Left out: {texts} that 46elks sent in an unreadable form; see 46elks.com for what is missing."
 
 
 async def show_list(app: App, listing: Listing) -> HistoryAnswer:
-    """Take note of texts, leave out what may not be read and what would make the answer too long."""
+    """Record texts, and return those that may be read and fit in one answer."""
     await app.history.record(listing.messages)
     readable = await app.history.without_hidden(listing.messages)
-    entries = await _describe(app, readable, among=listing.messages)
+    entries = await _build_entries(app, readable, among=listing.messages)
     count = count_fitting(entries)
     await record_shown(app, readable[:count])
-    note = _remark(listing, readable, count, app.policy.time_zone)
+    note = _describe_all_omissions(listing, readable, count, app.policy.time_zone)
     return HistoryAnswer(count=count, messages=entries[:count], note=note)
 
 
-async def show(app: App, message: Message) -> HistoryEntry:
-    """Take note of a text and show it; of one that may not be read, only what 46elks says about it."""
+async def show_message(app: App, message: Message) -> HistoryEntry:
+    """Record a text and return it; if it may not be read, without its content."""
     await app.history.record([message])
     if not await app.history.without_hidden([message]):
         return HistoryEntry.of(hide(message))
@@ -39,22 +39,25 @@ async def show(app: App, message: Message) -> HistoryEntry:
 
 
 async def show_readable(app: App, message: Message) -> HistoryEntry:
-    """Show a text that may be read, and remember whose words were shown."""
-    (entry,) = await _describe(app, [message], among=[message])
+    """Return a text that may be read, and record that it was shown to the model."""
+    (entry,) = await _build_entries(app, [message], among=[message])
     await record_shown(app, [message])
     return entry
 
 
-async def _describe(
+async def _build_entries(
     app: App, shown: Sequence[Message], *, among: Sequence[Message]
 ) -> tuple[HistoryEntry, ...]:
-    """Describe texts. `among`: all that were read together with them."""
-    words, replies = await app.history.read_words(among), await app.history.find_replies(among)
-    return tuple(HistoryEntry.of(each, words.get(each.id), is_reply=each.id in replies) for each in shown)
+    """Return the entries of texts.
+
+    `among`: all texts that were read with them, since a reply is known by the text before it.
+    """
+    opt_words, replies = await app.history.read_words(among), await app.history.find_replies(among)
+    return tuple(HistoryEntry.of(each, opt_words.get(each.id), is_reply=each.id in replies) for each in shown)
 
 
 async def show_status(app: App, message: Message) -> Message:
-    """Take note of a text whose status is shown; a received one counts as shown, as in a list."""
+    """Record a text whose status is shown. An incoming one counts as shown to the model."""
     await app.history.record([message])
     if not await app.history.without_hidden([message]):
         return hide(message)
@@ -63,60 +66,62 @@ async def show_status(app: App, message: Message) -> Message:
 
 
 def hide(message: Message) -> Message:
-    """Leave of a text that may not be read what 46elks says about it."""
+    """Return a text that may not be read: without its content and any name of its sender."""
     name_hidden = {"sender": ""} if message.sender_is_name else {}
     return message.model_copy(update={"text": "", **name_hidden})
 
 
-def remark(listing: Listing, zone: tzinfo | None) -> str:
-    """Say what a list leaves out: what was not looked at, and what cannot be read."""
-    stopped = "" if listing.complete else _stopped(listing, zone)
-    return f"{stopped} {explain_unread(listing)}".strip()
+def describe_omissions(listing: Listing, zone: tzinfo | None) -> str:
+    """Return sentences on what a list leaves out: older texts, and texts that cannot be read."""
+    older = "" if listing.complete else _explain_page_limit(listing, zone)
+    return f"{older} {explain_unread(listing)}".strip()
 
 
-def _remark(listing: Listing, readable: Sequence[Message], shown: int, zone: tzinfo | None) -> str:
-    """Say what an answer leaves out of a list: hidden texts, and those that do not fit."""
-    remarks = [remark(listing, zone)]
+def _describe_all_omissions(
+    listing: Listing, readable: Sequence[Message], shown: int, zone: tzinfo | None
+) -> str:
+    """Return sentences on what an answer leaves out, hidden and truncated texts included."""
+    notes = [describe_omissions(listing, zone)]
     if left := readable[shown:]:
-        remarks = [_cut(left, shown, len(readable), zone), explain_unread(listing)]
+        notes = [_explain_truncation(left, shown, len(readable), zone), explain_unread(listing)]
     if hidden := len(listing.messages) - len(readable):
-        remarks.append(f"{hidden} from numbers that were never written to are hidden (ELKS_INBOUND=known).")
-    return " ".join(each for each in remarks if each)
+        notes.append(f"{hidden} from numbers that were never texted are hidden (ELKS_INBOUND=known).")
+    return " ".join(note for note in notes if note)
 
 
-def _cut(left: Sequence[Message], shown: int, found: int, zone: tzinfo | None) -> str:
-    """Say that a list was cut, and how to go on."""
-    cut = f"The answer would be too long, so it holds {shown} of {found} texts"
+def _explain_truncation(left: Sequence[Message], shown: int, found: int, zone: tzinfo | None) -> str:
+    """Return a sentence on a list that was truncated, and on how to get the rest."""
+    truncated = f"The answer would be too long, so it has {shown} of {found} texts"
     times = [each.created_at for each in left if each.created_at]
     if not times:
-        return f"{cut}."
-    until = _write_until(times[0] + _MILLISECOND, zone)
-    return f"{cut}: for the others call get_sms_messages again with until={until}."
+        return f"{truncated}."
+    until = _format_until(times[0] + _MILLISECOND, zone)
+    return f"{truncated}. For the others call get_sms_messages again with until={until}."
 
 
 _MILLISECOND = timedelta(milliseconds=1)
-"""46elks' times are that exact, and `until` leaves out its own moment."""
+"""The precision of 46elks' times. `until` is exclusive, so one is added to it."""
 
 
-def _write_until(moment: datetime, zone: tzinfo | None) -> str:
+def _format_until(moment: datetime, zone: tzinfo | None) -> str:
     return in_zone(moment, zone).isoformat().replace("+00:00", "Z")
 
 
-def _stopped(listing: Listing, zone: tzinfo | None) -> str:
+def _explain_page_limit(listing: Listing, zone: tzinfo | None) -> str:
     stopped = f"The search stopped after {LISTED_PAGES} pages of 46elks' history"
     if listing.older_from is None:
         return f"{stopped}."
-    until = _write_until(listing.older_from, zone)
-    return f"{stopped}: for older texts call get_sms_messages again with until={until}."
+    until = _format_until(listing.older_from, zone)
+    return f"{stopped}. For older texts call get_sms_messages again with until={until}."
 
 
 async def record_shown(app: App, messages: Sequence[Message]) -> None:
-    """Remember whose words are shown to the caller's model; all servers on a PostgreSQL remember it.
+    """Record whose texts are shown to the caller's model, on PostgreSQL for all replicas.
 
-    On a file each server has a client of its own, which the words of another never reached.
+    With SQLite the memory of this process suffices: no other process shows texts to its callers.
 
     Raises:
-        StateUnavailable: it cannot be remembered, so nothing may be shown.
+        StateUnavailable: it cannot be recorded, so the texts may not be shown.
     """
     now = app.clock.now()
     app.taint_log.record(messages, now)

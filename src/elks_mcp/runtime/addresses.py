@@ -25,8 +25,14 @@ _SET_BY_PROXIES = re.compile(
 
 
 def is_loopback(url: str) -> bool:
-    """Return whether a URL points at this machine, so that no proxy is needed to reach it."""
-    return _is_this_machine(urlsplit(url).hostname or "")
+    """Return whether a URL points at this machine, where no proxy belongs in between."""
+    return is_this_machine(urlsplit(url).hostname or "")
+
+
+def is_this_machine(host: str) -> bool:
+    """Return whether a host, with or without brackets, is `localhost` or a loopback address."""
+    address = parse_address(host.strip("[]"))
+    return address.is_loopback if address else host == "localhost"
 
 
 def normalize_url(url: str) -> str:
@@ -48,9 +54,9 @@ def normalize_url(url: str) -> str:
 
 def _normalize_host(host: str) -> str:
     host = host.rstrip(".")
-    if _is_this_machine(host):
+    if is_this_machine(host):
         return "localhost"
-    if address := _parse_address(host):
+    if address := parse_address(host):
         return f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
     if host.isascii():
         return host
@@ -60,9 +66,14 @@ def _normalize_host(host: str) -> str:
         return host
 
 
-def _is_this_machine(host: str) -> bool:
-    address = _parse_address(host)
-    return address.is_loopback if address else host == "localhost"
+def parse_address(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address that a host is, an IPv4 one also if written as IPv6; None for a name."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
 
 
 def _normalize_path(path: str) -> str:
@@ -90,9 +101,9 @@ def find_caller(peer: str, forwarded_for: Sequence[str], proxies: Networks) -> A
     of them. The caller may have written the entries before that one, so they are ignored.
     """
     chain = [part for value in forwarded_for for part in value.split(",")]
-    caller = _parse_address(peer.strip())
+    caller = parse_address(peer.strip())
     while caller is not None and is_in(caller, proxies) and chain:
-        caller = _parse_address(chain.pop().strip())
+        caller = parse_address(chain.pop().strip())
     return caller
 
 
@@ -115,20 +126,10 @@ def is_from_this_machine(peer: str, headers: Iterable[str], http_version: str) -
 
 def is_direct_from(networks: Networks, peer: str, headers: Iterable[str], http_version: str) -> bool:
     """Return whether a request comes from one of these networks, without a proxy in between."""
-    address = _parse_address(peer.strip())
+    address = parse_address(peer.strip())
     return address is not None and is_in(address, networks) and not is_forwarded(headers, http_version)
 
 
 def is_in(address: Address, networks: Networks) -> bool:
     """Return whether an address is in one of these networks."""
     return any(address in network for network in networks)
-
-
-def _parse_address(host: str) -> Address | None:
-    """Return the IP address that a host is, or None; one mapped from IPv4 to IPv6 as IPv4."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address

@@ -1,28 +1,19 @@
-"""The server that many share, over HTTP: the protocol at `/mcp`, and whether all is well.
+"""The ASGI application of `elks-mcp serve --http`: one server for many clients.
 
-/mcp      the protocol, streamable, for clients of both eras; with tokens, once one was made
-/hooks    where 46elks tells us of deliveries and incoming texts
+/mcp      the MCP protocol over streamable HTTP, for both eras; needs a token once one was created
+/hooks    the webhooks that 46elks calls with delivery reports and incoming texts
 /healthz  200 as long as the process runs
-/readyz   200 as long as it can do its work, else 503; `/readyz?verbose` says what is wrong
-/metrics  figures for Prometheus; no numbers or texts, and no names but those of tokens
+/readyz   200 as long as the server can do its work, else 503; `/readyz?verbose` says what is wrong
+/metrics  figures for Prometheus, without phone numbers or texts; the only names are those of tokens
 
-`/healthz` and `/readyz` answer everybody, with an empty body. `/readyz?verbose` and `/metrics` are for this
-machine, for ELKS_METRICS_FROM, and for tokens with the scope `metrics`.
+`/healthz` and `/readyz` answer every client, with an empty body. `/readyz?verbose` and `/metrics` answer
+requests from this machine, from ELKS_METRICS_FROM, and with a token that has the scope `metrics`.
 """
 
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-    suppress,
-)
-from ipaddress import ip_address
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
-import anyio
 from mcp.server.request_state import RequestStateSecurity
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
@@ -34,21 +25,23 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from elks_mcp.app import ANYBODY, App
 from elks_mcp.domain.caller_limits import CallerUsage
 from elks_mcp.domain.policy import Policy
-from elks_mcp.mcp_server.server import NEEDS, ROUND, build_server
+from elks_mcp.mcp_server.server import QUESTION_TTL, REQUIRED_SCOPES, build_server
 from elks_mcp.mcp_server.subscriptions import Subscriptions
-from elks_mcp.runtime.bursts import Bursts
-from elks_mcp.web.health import examine, write_metrics
-from elks_mcp.web.tokens import LARGEST, RequestRefused, TokenMiddleware, TokenVerifier
+from elks_mcp.runtime.addresses import is_this_machine, parse_address
+from elks_mcp.web.authorization import TokenMiddleware
+from elks_mcp.web.bodies import MAX_BODY_BYTES
+from elks_mcp.web.health import check_parts, write_metrics
+from elks_mcp.web.log_filter import group_repeated_warnings
+from elks_mcp.web.refusals import RequestRefused
+from elks_mcp.web.streams import OpenStreams
+from elks_mcp.web.tokens import TokenVerifier
 from elks_mcp.web.webhooks import HOOKS, WebhookReceiver
 
-_LOCAL = ("127.0.0.1", "localhost", "[::1]")
+_LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
 class HttpApp:
-    """One ASGI application, and what it runs on. `secret` keys what clients carry for us.
-
-    `hosts`: names by which it is called, besides this machine's own. `is_shut`: never open without a token.
-    """
+    """The ASGI application; its lifespan opens and closes the `App`."""
 
     def __init__(
         self,
@@ -57,55 +50,79 @@ class HttpApp:
         *,
         secret: str,
         hosts: Sequence[str] = (),
-        is_shut: bool = False,
+        requires_token: bool = False,
     ) -> None:
+        """Build the application.
+
+        Args:
+            policy: the operator's rules, which the server's instructions state.
+            open_app: opens what the server works with.
+            secret: the key for request state, which clients carry between two requests.
+            hosts: host names of the server apart from `localhost`, as clients write them.
+            requires_token: whether a token is needed even if none was created yet.
+        """
         self._open_app = open_app
-        self._names = [name for name in hosts if not is_local(urlsplit(f"//{name}").hostname or "")]
-        self._is_shut = is_shut
+        self._names = [name for name in hosts if not is_this_machine(urlsplit(f"//{name}").hostname or "")]
+        self._requires_token = requires_token
         self._running: App | None = None
         self.has_failed = False
-        """Whether it ended by itself; whoever runs it shall end, too, so that it is started again."""
+        """Whether the application ended without `stop`. The process should then end, to be restarted."""
         self._is_stopping = False
         self._verifier: TokenVerifier | None = None
-        security = RequestStateSecurity(keys=[secret], ttl=ROUND.total_seconds())
+        security = RequestStateSecurity(keys=[secret], ttl=QUESTION_TTL.total_seconds())
         self.updates = Subscriptions()
-        self.server = build_server(policy, self._lend, request_state_security=security, updates=self.updates)
-        protocol = self.server.streamable_http_app(
-            transport_security=_take(hosts), max_request_body_size=LARGEST
+        self.server = build_server(
+            policy, self._provide_app, request_state_security=security, updates=self.updates
         )
-        self._streams = _Streams()
+        protocol = self.server.streamable_http_app(
+            transport_security=_build_transport_security(hosts), max_request_body_size=MAX_BODY_BYTES
+        )
+        self._streams = OpenStreams()
         self._hooks = WebhookReceiver(lambda: self.app)
-        self._rest = Starlette(
+        self._routed = self._build_routed(protocol)
+
+    def _build_routed(self, protocol: Starlette) -> Starlette:
+        """Return the application for everything but webhooks."""
+        routed = Starlette(
             routes=[
-                *(Route(route.path, self._guard(route.endpoint)) for route in _routes(protocol)),
+                *(
+                    Route(route.path, self._wrap_protocol(route.endpoint))
+                    for route in protocol.routes
+                    if isinstance(route, Route)
+                ),
                 Route("/healthz", self._answer_health),
                 Route("/readyz", self._answer_ready),
                 Route("/metrics", self._answer_metrics),
             ],
             lifespan=self._lifespan,
         )
-        self._rest.router.redirect_slashes = False  # a token is sent where it was meant to be sent
+        routed.router.redirect_slashes = False  # a redirect would pass the token on
+        return routed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the whole life of the server.
+        """Serve one request, or the lifespan.
 
-        Webhooks come by the shortest way, for there can be a thousand a second.
+        Webhooks bypass routing and middleware, since a thousand can arrive in a second.
         """
         is_hook = scope["type"] == "http" and f"{scope['path']}/".startswith(HOOKS)
-        await (self._hooks if is_hook else self._rest)(scope, receive, send)
+        await (self._hooks if is_hook else self._routed)(scope, receive, send)
 
     @property
     def app(self) -> App:
-        """What it works with, while it runs."""
+        """The running `App`.
+
+        Raises:
+            RuntimeError: the lifespan has not begun, or has ended.
+        """
         if self._running is None:
-            raise RuntimeError("It does not run.")
+            raise RuntimeError("The application is not running.")
         return self._running
 
-    def _guard(self, protocol: ASGIApp) -> ASGIApp:
+    def _wrap_protocol(self, protocol: ASGIApp) -> ASGIApp:
         return TokenMiddleware(
-            self._streams.around(protocol),
+            self._streams.wrap(protocol),
             self._find_token_verifier,
-            NEEDS,
+            REQUIRED_SCOPES,
             clock=lambda: self.app.clock,
             share_of=self._find_share,
             count_sessions=self._count_sessions,
@@ -115,9 +132,9 @@ class HttpApp:
         return self.app.limits.for_caller(caller)
 
     def _count_sessions(self, caller: str) -> int:
-        """Count a caller's sessions of the older era, which the SDK opens and ends."""
+        """Return how many sessions of the older era a caller has; the SDK opens and ends them."""
         manager = self.server.session_manager
-        owners = manager._session_owners.values()  # noqa: SLF001  (it tells nobody when one ends)
+        owners = manager._session_owners.values()  # noqa: SLF001  (it has no hook for a session's end)
         if caller == ANYBODY.agent:
             return len(manager._server_instances) - len(owners)  # noqa: SLF001
         return sum(owner["client_id"] == caller for owner in owners)
@@ -127,7 +144,7 @@ class HttpApp:
             self._verifier = TokenVerifier(
                 self.app.storage,
                 self._names,
-                is_shut=self._is_shut,
+                requires_token=self._requires_token,
                 clock=self.app.clock,
                 counters=self.app.counters,
                 bursts=self.app.bursts,
@@ -135,11 +152,11 @@ class HttpApp:
         return self._verifier
 
     def stop(self) -> None:
-        """Begin to stop: who waits is told so, and streams end. What is being sent goes on."""
+        """Begin to stop: end waits for replies and open streams. A send under way continues."""
         self._is_stopping = True
         if self._running:
             self._running.replies.stop()
-        self._streams.end()
+        self._streams.cancel_all()
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -148,7 +165,7 @@ class HttpApp:
             try:
                 async with AsyncExitStack() as stack:
                     await stack.enter_async_context(app.bursts.running())
-                    stack.enter_context(_invalid_requests_noted(app.bursts))
+                    stack.enter_context(group_repeated_warnings(app.bursts))
                     if app.has_account:
                         await stack.enter_async_context(app.webhook_ingest.running())
                     await stack.enter_async_context(self.server.session_manager.run())
@@ -158,7 +175,7 @@ class HttpApp:
                 self._running = None
 
     @asynccontextmanager
-    async def _lend(self) -> AsyncIterator[App]:
+    async def _provide_app(self) -> AsyncIterator[App]:
         yield self.app
 
     async def _answer_health(self, _: Request) -> Response:
@@ -170,132 +187,45 @@ class HttpApp:
             return answer
         if self._running is None:
             return Response(status_code=503)
-        state = await examine(self._running)
+        state = await check_parts(self._running)
         status = 200 if all(word == "ok" for word in state.values()) else 503
         return JSONResponse(dict(state), status) if is_verbose else Response(None, status)
 
     async def _answer_metrics(self, request: Request) -> Response:
         if answer := await self._refuse_details(request):
             return answer
-        text = await write_metrics(self.app, listeners=self.updates.streams)
+        text = await write_metrics(self.app, streams=self.updates.stream_count)
         return Response(text, media_type="text/plain; version=0.0.4")
 
     async def _refuse_details(self, request: Request) -> Response | None:
-        """Return the answer to a request that may not read figures and details, or None if it may."""
-        if not self._is_called_by_name(request.headers.get("host", "")):
-            return PlainTextResponse("This server has another name.", 421)
+        """Return the refusal of a request that may not read figures and details; None if it may."""
+        if not self._is_own_host(request.headers.get("host", "")):
+            return PlainTextResponse("The Host header does not name this server.", 421)
         verifier = self._find_token_verifier()
         try:
             await verifier.check_may_read_metrics(request.scope, self.app.configuration.settings.metrics_from)
-        except RequestRefused as turned_away:
-            verifier.record_refusal(turned_away.reason, turned_away.detail)
-            return turned_away.answer
+        except RequestRefused as refusal:
+            verifier.record_refusal(refusal)
+            return refusal.answer
         return None
 
-    def _is_called_by_name(self, host: str) -> bool:
-        """Tell whether a host is one of our names, or an address: a web page of a stranger's has neither."""
+    def _is_own_host(self, host: str) -> bool:
+        """Return whether a Host header holds one of our names, or an IP address.
+
+        A page of another site that reaches this server by DNS rebinding sends that site's name instead.
+        """
         if host.lower() in self._names:
             return True
         with suppress(ValueError):
             name = urlsplit(f"//{host}").hostname or ""
-            return is_local(name) or _is_address(name)
+            return is_this_machine(name) or parse_address(name) is not None
         return False
 
 
-def _routes(protocol: Starlette) -> list[Route]:
-    return [route for route in protocol.routes if isinstance(route, Route)]
-
-
-def _take(names: Sequence[str]) -> TransportSecuritySettings:
-    """Take requests that are meant for us: for this machine, or for a name we are called by."""
-    hosts = [*names, *_LOCAL, *(f"{host}:*" for host in _LOCAL)]
+def _build_transport_security(names: Sequence[str]) -> TransportSecuritySettings:
+    """Return settings that accept requests for this machine and for these names only."""
+    hosts = [*names, *_LOCAL_HOSTS, *(f"{host}:*" for host in _LOCAL_HOSTS)]
     origins = [*(f"https://{name}" for name in names), *(f"http://{host}" for host in hosts)]
     return TransportSecuritySettings(
         enable_dns_rebinding_protection=True, allowed_hosts=hosts, allowed_origins=origins
     )
-
-
-class _Streams:
-    """Requests that stay open until somebody ends them: a client listens, and nothing else goes on."""
-
-    def __init__(self) -> None:
-        self._scopes: set[anyio.CancelScope] = set()
-
-    def around(self, inner: ASGIApp) -> ASGIApp:
-        """Let such requests be ended."""
-        return _Ended(inner, self._scopes)
-
-    def end(self) -> None:
-        """End all."""
-        for scope in self._scopes:
-            scope.cancel()
-
-
-class _Ended:
-    """An application whose streams end when their scopes are cancelled."""
-
-    def __init__(self, inner: ASGIApp, scopes: set[anyio.CancelScope]) -> None:
-        self._inner = inner
-        self._scopes = scopes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "GET":  # the newer era's streams end by themselves, with a last word
-            await self._inner(scope, receive, send)
-            return
-        with anyio.CancelScope() as ending:
-            self._scopes.add(ending)
-            try:
-                await self._inner(scope, receive, send)
-            finally:
-                self._scopes.discard(ending)
-
-
-@contextmanager
-def _invalid_requests_noted(bursts: Bursts) -> Iterator[None]:
-    """Have warnings of uvicorn and the SDK that anyone can cause logged as one of a burst."""
-
-    def note(record: logging.LogRecord) -> bool:
-        kind = next(
-            (ours for theirs, ours in _OF_STRANGERS.items() if str(record.msg).startswith(theirs)), None
-        )
-        if kind:
-            bursts.note(kind)
-        return kind is None
-
-    logs = [logging.getLogger(name) for name in ("uvicorn.error", "mcp.server.transport_security")]
-    for log in logs:
-        log.addFilter(note)
-    try:
-        yield
-    finally:
-        for log in logs:
-            log.removeFilter(note)
-
-
-_FOREIGN = "A request with the Host or Origin of another site was refused."
-_UPGRADE = "A request for another protocol, such as WebSocket, was answered as plain HTTP."
-_OF_STRANGERS = {
-    "Invalid HTTP request received.": "A request that is not HTTP was refused (400).",
-    "Unsupported upgrade request.": _UPGRADE,
-    "No supported WebSocket library detected.": _UPGRADE,
-    "Missing Host header": _FOREIGN,
-    "Invalid Host header": _FOREIGN,
-    "Invalid Origin header": _FOREIGN,
-}
-"""How the warnings of others begin, and what is logged instead: they can hold what a stranger wrote."""
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-def is_local(host: str) -> bool:
-    """Tell whether only this machine reaches what listens there."""
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,4 +1,4 @@
-"""How a running server is: in a word for each part, and in figures."""
+"""The state of a running server: a word for each part, and figures for Prometheus."""
 
 import platform
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ from elks_mcp.runtime.metrics import as_label, gauge, info
 from elks_mcp.store import PauseReason
 
 _STUCK = timedelta(minutes=1)
-"""An outbox that did not look for so long does not move."""
+"""An outbox whose last look at its queue is older than this counts as stuck."""
 
 
-async def examine(app: App) -> Mapping[str, str]:
-    """Say of each part whether it is as it must be, in a word that holds no secret."""
+async def check_parts(app: App) -> Mapping[str, str]:
+    """Return the state of each part: "ok", or a word for what is wrong. None holds a secret."""
     state = {"database": "ok", "credentials": "ok", "outbox": "ok"}
     pause = None
     try:
@@ -36,14 +36,17 @@ async def examine(app: App) -> Mapping[str, str]:
     return state
 
 
-async def write_metrics(app: App, *, listeners: int) -> str:
-    """Write what there is to know of the server and its account; of a database that is away, that it is."""
-    parts = {part: float(word == "ok") for part, word in (await examine(app)).items()}
+async def write_metrics(app: App, *, streams: int) -> str:
+    """Return the metrics of the server and its account, in the text format of Prometheus.
+
+    Figures from the database are left out while it cannot be read. `streams`: how many clients subscribe now.
+    """
+    parts = {part: float(word == "ok") for part, word in (await check_parts(app)).items()}
     lines = [
         *info("elks_mcp_build_info", _find_versions()),
         *app.counters.write(),
         *gauge("elks_mcp_up", parts),
-        *gauge("elks_mcp_listeners", {"": listeners}),
+        *gauge("elks_mcp_listeners", {"": streams}),
     ]
     with suppress(ElksError):
         lines += await _write_account(app)

@@ -1,8 +1,8 @@
-"""Where 46elks tells us of things: `/hooks/{secret}/sms` and `/hooks/{secret}/delivery`.
+"""The webhooks that 46elks calls: `/hooks/{secret}/sms` and `/hooks/{secret}/delivery`.
 
-The body of every answer is empty, since 46elks sends the one to an incoming text back as a paid SMS
-(https://46elks.com/docs/receive-sms). 204: it is kept, or dropped for good. 503: it could not be kept, and
-46elks shall try again. Nobody learns from an answer why something was dropped.
+Every answer has an empty body, since 46elks sends the body of an answer to an incoming text as a paid SMS
+(https://46elks.com/docs/receive-sms). 204: the webhook is stored, or dropped for good. 503: it could not be
+stored, so 46elks should send it again. An answer never says why a webhook was dropped.
 """
 
 import hmac
@@ -27,70 +27,70 @@ from elks_mcp.runtime.metrics import as_label
 log = logging.getLogger(__name__)
 
 HOOKS = "/hooks/"
-"""Below which they are."""
+"""The path prefix of all webhooks."""
 
-_LARGEST = 64 * 1024
-_MOST_FIELDS = 64
-_SLOWEST = timedelta(seconds=5)
-"""In which a request has to be here, whole."""
+_MAX_BODY_BYTES = 64 * 1024
+_MAX_FIELDS = 64
+_BODY_TIMEOUT = timedelta(seconds=5)
+"""How long the whole body may take to arrive."""
 
-_LONGEST = timedelta(seconds=20)
-"""In which it has to be answered."""
+_ANSWER_TIMEOUT = timedelta(seconds=20)
+"""How long storing may take; after that 46elks should send the webhook again."""
 
-_KEPT, _NOT_KEPT, _NO_POST = 204, 503, 405
+_ACCEPTED, _TRY_AGAIN, _NOT_POST = 204, 503, 405
 
 HookKind = Literal["sms", "delivery"]
 
 
 class _Dropped(Exception):
-    """It is not for us; the reason is a word for the log."""
+    """A webhook is dropped for good. The message is the reason, for the log."""
 
 
 class WebhookReceiver:
-    """The ASGI application for webhooks; `app` finds what it works with."""
+    """The ASGI application for webhooks; `app` returns the running `App`."""
 
     def __init__(self, app: Callable[[], App]) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hear one webhook, and answer with nothing but a status."""
+        """Receive one webhook, and answer with a status and an empty body."""
         status = await self._answer(scope, receive)
-        headers = [(b"content-length", b"0")] if status != _KEPT else []
-        if status == _NO_POST:
+        headers = [(b"content-length", b"0")] if status != _ACCEPTED else []
+        if status == _NOT_POST:
             headers.append((b"allow", b"POST"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
     async def _answer(self, scope: Scope, receive: Receive) -> int:
         if scope["method"] != "POST":
-            return _NO_POST
+            return _NOT_POST
         try:
             app = self._app()
             result = await self._receive(app, scope, receive)
             app.counters.count("elks_mcp_webhooks_total", result=as_label(result))
         except Exception:
-            log.exception("webhooks have a fault of their own")
-            return _NOT_KEPT
-        return _NOT_KEPT if result == "not kept" else _KEPT
+            log.exception("A webhook cannot be received: unexpected error.")
+            return _TRY_AGAIN
+        return _TRY_AGAIN if result == "not kept" else _ACCEPTED
 
     async def _receive(self, app: App, scope: Scope, receive: Receive) -> str:
-        """Hear it, and say in a word what came of it."""
+        """Receive one webhook, and return the result as the metrics name it."""
         try:
-            with app.clock.fail_after(_LONGEST):  # or the end of the server would answer, and with words
+            with app.clock.fail_after(_ANSWER_TIMEOUT):  # else uvicorn may answer, with a body
                 await app.webhook_ingest.ingest(await self._read(app, scope, receive))
         except _Dropped as dropped:
-            app.bursts.note(f"a webhook was dropped: {dropped}.")
+            app.bursts.note(f"A webhook was dropped: {dropped}.")
             return "dropped"
         except (ElksError, TimeoutError):
-            return "not kept"  # it is logged where it went wrong; what is kept after all counts once
+            return "not kept"  # logged by the ingest; if it is stored after all, the repeat changes nothing
         return "kept"
 
     async def _read(self, app: App, scope: Scope, receive: Receive) -> WebhookEvent:
-        """Read what 46elks tells.
+        """Return the text or the delivery report in a webhook.
 
         Raises:
-            _Dropped: it is not 46elks that tells it, or it is nothing we know.
-            ElksError: it cannot be told who calls.
+            _Dropped: it is not from 46elks, or neither a text nor a report for this account.
+            ElksError: the secrets or the account's numbers are not known now.
         """
         headers = Headers(scope=scope)
         _check_source(app, scope, headers)
@@ -100,7 +100,7 @@ class WebhookReceiver:
             return _read_incoming(app, form)
         report = wire.parse_report(form, QueryParams(scope["query_string"]).get("ref"))
         if report is None:
-            raise _Dropped("it is no delivery report")
+            raise _Dropped("it is not a delivery report")
         return report
 
 
@@ -111,46 +111,50 @@ def _check_source(app: App, scope: Scope, headers: Headers) -> None:
     peer = scope["client"][0] if scope.get("client") else ""
     caller = find_caller(peer, headers.getlist("x-forwarded-for"), settings.trusted_proxies)
     if caller is None or not is_in(caller, sources):
-        raise _Dropped("it comes from an address that 46elks does not call from")
+        raise _Dropped("it does not come from an address of 46elks")
 
 
 async def _find_kind(app: App, scope: Scope) -> HookKind:
-    """Read which webhook is meant, from the path below `/hooks`, by its secret; each kind has its own."""
+    """Return the kind that the path names, if the path also holds a secret of that kind."""
     path: str = scope["path"].removeprefix(HOOKS)
-    secret, _, named = path.partition("/")
+    secret, _, name = path.partition("/")
     kinds: tuple[HookKind, ...] = ("sms", "delivery")
     for kind in kinds:
-        known = await app.storage.secrets_for(kind)
-        opens = [hmac.compare_digest(secret.encode(), each.encode()) for each in known]
-        if any(opens) and named == kind:
+        secrets = await app.storage.secrets_for(kind)
+        matches = [hmac.compare_digest(secret.encode(), each.encode()) for each in secrets]
+        if any(matches) and name == kind:
             return kind
-    raise _Dropped("its address is none of ours")
+    raise _Dropped("its URL has no secret of this server")
 
 
 async def _read_form(headers: Headers, receive: Receive, clock: Clock) -> dict[str, str]:
-    """Read the form, unless it is too large, too slow, ambiguous or none."""
+    """Return the fields of the form.
+
+    Raises:
+        _Dropped: it is not a form, is too large, arrives too slowly, or has a field twice.
+    """
     content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/x-www-form-urlencoded":
-        raise _Dropped("it is no form")
+        raise _Dropped("its body is not a form")
     body = bytearray()
     try:
-        with clock.fail_after(_SLOWEST):
+        with clock.fail_after(_BODY_TIMEOUT):
             while True:
                 message = await receive()
                 body += message.get("body", b"")
-                if message["type"] != "http.request" or len(body) > _LARGEST:
-                    raise _Dropped("it is too large, or was broken off")
+                if message["type"] != "http.request" or len(body) > _MAX_BODY_BYTES:
+                    raise _Dropped("its body is too large, or was cut off")
                 if not message.get("more_body"):
                     break
     except TimeoutError:
-        raise _Dropped("it came too slowly") from None
+        raise _Dropped("its body did not arrive in time") from None
     return _parse_form(bytes(body))
 
 
 def _parse_form(body: bytes) -> dict[str, str]:
     text = body.decode("utf-8", "replace")
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="replace", max_num_fields=_MAX_FIELDS)
     except ValueError:
         raise _Dropped("it has too many fields") from None
     form = {name: value.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, value in pairs}
@@ -162,7 +166,7 @@ def _parse_form(body: bytes) -> dict[str, str]:
 def _read_incoming(app: App, form: dict[str, str]) -> Message:
     message = wire.parse_incoming(form, app.clock.now() + app.client.skew)
     if message is None:
-        raise _Dropped("it is no incoming text")
+        raise _Dropped("it is not an incoming text")
     if not app.webhook_ingest.is_ours(message.to):
-        raise _Dropped("it is for a number that is none of ours")
+        raise _Dropped("it is for a number that is not the account's")
     return message

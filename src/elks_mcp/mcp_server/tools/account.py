@@ -1,4 +1,4 @@
-"""The toolset `account`: what is left, and how the sending goes."""
+"""The toolset `account`: the balance, and statistics on deliveries."""
 
 from mcp.server.mcpserver import Context
 
@@ -7,15 +7,15 @@ from elks_mcp.answers.statistics import StatisticsAnswer, summarise
 from elks_mcp.answers.structured import Amount
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
-from elks_mcp.mcp_server.taint import remark
+from elks_mcp.mcp_server.taint import describe_omissions
 from elks_mcp.mcp_server.tools.base import READS, ElksTool
 from elks_mcp.mcp_server.tools.params import StatisticsLimit
 
 
 async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
-    """Tell how much money is on the 46elks account, and about how many texts that is.
+    """Return the balance of the 46elks account, and about how many texts it pays for.
 
-    Use it before sending to many, or when 46elks says that there is no money.
+    Use it before sending to many, or when 46elks reports a lack of funds.
     """
     app = ctx.request_context.lifespan_context
     app.require_account()
@@ -26,14 +26,14 @@ async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
 
 
 async def get_delivery_statistics(ctx: Context[App], limit: StatisticsLimit = 50) -> StatisticsAnswer:
-    """Tell how the latest sent texts fared: delivered, failed or under way, cost, speed, by country.
+    """Summarize the latest sent texts: delivered, failed or under way, cost, speed, by country.
 
     Use it to judge deliverability or spending. For one text use check_sms_status.
     """
     app = ctx.request_context.lifespan_context
     app.require_account()
     listing = await app.client.list_messages(limit, Direction.OUTBOUND)
-    return summarise(listing.messages, app.clock.now(), remark(listing, app.policy.time_zone))
+    return summarise(listing.messages, app.clock.now(), describe_omissions(listing, app.policy.time_zone))
 
 
 TOOLS = (

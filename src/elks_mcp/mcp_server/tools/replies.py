@@ -15,7 +15,7 @@ from elks_mcp.domain.models import Direction, Message, Scope
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import Number, SenderId, parse_number, written
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
-from elks_mcp.inbound.replies import Reading
+from elks_mcp.inbound.received import PendingRead
 from elks_mcp.mcp_server.approval import Consent, ask_person, plan_request
 from elks_mcp.mcp_server.taint import show_readable
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
@@ -41,7 +41,7 @@ async def wait_for_reply(
     """
     app = ctx.request_context.lifespan_context
     app.require_account()
-    with app.share.hold(Use.WAITS), app.replies.reading() as reading:
+    with app.share.hold(Use.WAITS), app.replies.received.pending_read() as reading:
         reading.wanted = await _read_wanted(app, sender, after)
         await app.replies.refresh()
         return await _wait(app, ctx, reading, seconds)
@@ -91,13 +91,13 @@ async def ask_by_sms(
     """
     app = ctx.request_context.lifespan_context
     # Both before sending: a question is useless if its answer cannot be received, and that may come soon.
-    with app.share.hold(Use.WAITS), app.replies.reading() as reading:
+    with app.share.hold(Use.WAITS), app.replies.received.pending_read() as reading:
         sent = await carry_out(app, planned, asked, message)
         return await _wait_for_answer(app, ctx, reading, sent, seconds)
 
 
 async def _wait_for_answer(
-    app: App, ctx: Context[App], reading: Reading, sent: SendAnswer, seconds: float
+    app: App, ctx: Context[App], reading: PendingRead, sent: SendAnswer, seconds: float
 ) -> AskAnswer:
     if sent.order_id is None:
         return AskAnswer(sent=sent)
@@ -121,15 +121,15 @@ async def _read_wanted(app: App, sender: str, after: str) -> Wanted:
     if not _may_read(app):
         return await _read_own(app, number, after.strip())
     if position := _CURSOR.fullmatch(after.strip()):
-        return await app.replies.after(int(position.group(1)), number)
+        return await app.replies.criteria.after(int(position.group(1)), number)
     if after:
         order = await app.orders.find_order(after.strip())
         if order is None:
             raise _no_cursor(after)
-        return await app.replies.to(order, number)
+        return await app.replies.criteria.reply_to(order, number)
     if number and (latest := await app.orders.find_latest(number)):
-        return await app.replies.to(latest)
-    return await app.replies.from_now(number)
+        return await app.replies.criteria.reply_to(latest)
+    return await app.replies.criteria.from_now(number)
 
 
 _CURSOR = re.compile(r"c-([0-9]{1,15})")
@@ -147,7 +147,9 @@ def _no_cursor(after: str) -> InvalidInput:
 
 
 async def _want_answer(app: App, order: Order) -> Wanted:
-    return await (app.replies.to(order) if _may_read(app) else app.replies.only_to(order))
+    return await (
+        app.replies.criteria.reply_to(order) if _may_read(app) else app.replies.criteria.own_reply_to(order)
+    )
 
 
 async def _read_own(app: App, number: Number | None, after: str) -> Wanted:
@@ -172,7 +174,7 @@ async def _read_own(app: App, number: Number | None, after: str) -> Wanted:
         )
     if isinstance(order.sender, SenderId):
         raise InvalidInput(f"The recipient cannot answer a text from a name such as {order.sender.name}.")
-    return await app.replies.only_to(order, after=position)
+    return await app.replies.criteria.own_reply_to(order, after=position)
 
 
 async def _read_position(app: App, after: str) -> int:
@@ -183,17 +185,17 @@ async def _read_position(app: App, after: str) -> int:
     """
     if cursor := _CURSOR.fullmatch(after):
         return int(cursor.group(1))
-    position = await app.replies.find_position_of(after)
+    position = await app.replies.criteria.find_position_of(after)
     if position is None:
         raise _no_cursor(after)
     return position
 
 
-async def _wait(app: App, ctx: Context[App], reading: Reading, seconds: float) -> ReplyAnswer:
+async def _wait(app: App, ctx: Context[App], reading: PendingRead, seconds: float) -> ReplyAnswer:
     """Wait for a text, and report progress to the client every few seconds."""
     began = app.clock.now()
     end = began + timedelta(seconds=seconds)
-    seen = max(reading.wanted.after, await app.replies.find_position())
+    seen = max(reading.wanted.after, await app.replies.find_latest_position())
     unreadable = ""
     while True:
         wanted = reading.wanted
@@ -214,7 +216,7 @@ async def _wait(app: App, ctx: Context[App], reading: Reading, seconds: float) -
 
 async def _receive(app: App, wanted: Wanted, arrival: Arrival, end: datetime) -> ReplyAnswer | str:
     """Return the answer for a text that arrived; a note or "" if it may not be the right one."""
-    if not await app.replies.is_meant(arrival, wanted):
+    if not await app.replies.criteria.is_for_caller(arrival, wanted):
         return ""
     try:
         message = await _fetch(app, arrival.message_id, min(end, app.clock.now() + _SHOWN_WITHIN))
@@ -228,7 +230,7 @@ async def _receive(app: App, wanted: Wanted, arrival: Arrival, end: datetime) ->
     if wanted.answered and message.to != written(wanted.answered.sender):
         return ""
     entry = await show_readable(app, message)
-    app.replies.mark_read(arrival)
+    app.replies.received.mark_read(arrival)
     return _answer(wanted, arrival.position, entry, status="received")
 
 
@@ -240,7 +242,7 @@ async def _fetch(app: App, message_id: str, end: datetime) -> Message:
         InvalidInput: its id cannot be used in a request to 46elks.
     """
     while True:
-        if received := app.replies.find_received(message_id):
+        if received := app.replies.received.find(message_id):
             return received
         try:
             return await app.client.get_message(message_id)

@@ -1,7 +1,7 @@
-"""Messages from a client that the SDK cannot read: which are answered, repaired or skipped.
+"""Client messages that the SDK cannot parse: they are answered, repaired or skipped.
 
-On standard input the SDK drops such a message, and the client waits for an answer until it gives up. A
-message is skipped only if no request id can be read from it: no client could tell what an answer belongs to.
+The SDK drops such a message on standard input, and the client waits for an answer until its own time-out.
+Here a message is skipped only if it has no readable request id, which an answer would need.
 """
 
 import json
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BYTE_ORDER_MARK = "\ufeff"
-_HALF = re.compile("[\ud800-\udfff]")
-_HALF_IN_BYTES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
-_LONGEST_NAME = 40
-_LONGEST_INTEGER = 20
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_IN_BYTES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
+_MAX_NAME_LENGTH = 40
+_MAX_INTEGER_DIGITS = 20
 
 
 class LenientReader:
-    """The messages of a client on standard input; those that the SDK could not read are handled here."""
+    """Reads a client's messages from standard input, and handles those that are invalid."""
 
     def __init__(
         self, messages: "ReadStream[SessionMessage | Exception]", answers: "WriteStream[SessionMessage]"
@@ -48,7 +48,7 @@ class LenientReader:
         self._answers = answers
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message that can be read."""
+        """Return the next message that can be parsed, or repaired."""
         while True:
             message = await self._messages.receive()
             if not isinstance(message, ValidationError):
@@ -57,10 +57,10 @@ class LenientReader:
                 return SessionMessage(repaired)
 
     async def _handle(self, error: ValidationError) -> JSONRPCMessage | None:
-        """Return an unreadable message if it can be repaired; else answer its requests, or skip it."""
-        sent = _find_sent(error)
+        """Return an invalid message if it can be repaired; else answer its requests, or skip it."""
+        sent = _get_invalid_input(error)
         if isinstance(sent, str) and sent.startswith(_BYTE_ORDER_MARK):
-            log.warning("skipped a byte order mark before a message")
+            log.warning("Skipped a byte order mark before a message.")
             try:
                 return _parse(sent.lstrip(_BYTE_ORDER_MARK))
             except ValidationError as again:
@@ -72,12 +72,12 @@ class LenientReader:
             if isinstance(each, dict) and _can_be_answered(each)
         ]
         for answer in answers:
-            log.warning("answered a request that cannot be read: %s", answer.error.message)
+            log.warning("Answered an invalid request: %s", answer.error.message)
             await self._answers.send(SessionMessage(answer))
         return None if answers else _repair(read)
 
     async def aclose(self) -> None:
-        """Close the messages."""
+        """Close the stream of messages."""
         await self._messages.aclose()
 
     def __aiter__(self) -> Self:
@@ -101,40 +101,46 @@ class LenientReader:
         await self.aclose()
 
 
-def find_halves(body: bytes) -> JSONRPCError | None:
-    """Return the answer to a request over HTTP that holds half of a surrogate pair; None for any other."""
-    if not _HALF_IN_BYTES.search(body):
+def find_lone_surrogates(body: bytes) -> JSONRPCError | None:
+    """Return the error for an HTTP request with an unpaired surrogate; None for any other body."""
+    if not _SURROGATE_IN_BYTES.search(body):
         return None
     try:
         read = _read_leniently(body.decode("utf-8", "surrogatepass"))
-    except UnicodeDecodeError:  # the SDK answers this
+    except UnicodeDecodeError:  # the SDK refuses this
         return None
-    if isinstance(read, dict) and _can_be_answered(read) and _HALF.search(_write(read)):
+    if isinstance(read, dict) and _can_be_answered(read) and _LONE_SURROGATE.search(_write(read)):
         return explain_request(read, is_json=True)
     return None
 
 
 def explain_request(request: Mapping[str, Any], *, is_json: bool) -> JSONRPCError:
-    """Return the error that answers a request that cannot be read; it names the argument at fault."""
-    code, fault = PARSE_ERROR, "The message is not valid JSON. Send JSON-RPC 2.0, one message a line."
-    if _HALF.search(_write(request)):
-        code, fault = INVALID_PARAMS, _name_half(request)
+    """Return the error that answers an invalid request; it names the argument at fault."""
+    code, fault = PARSE_ERROR, "The message is not valid JSON. Send one JSON-RPC 2.0 message a line."
+    if _LONE_SURROGATE.search(_write(request)):
+        code, fault = INVALID_PARAMS, _explain_surrogate(request)
     elif is_json:
         code, fault = INVALID_REQUEST, "The message is not a JSON-RPC 2.0 request. Send one request a line."
     return JSONRPCError(jsonrpc="2.0", id=request["id"], error=ErrorData(code=code, message=fault))
 
 
-def _name_half(request: Mapping[str, Any]) -> str:
+def _explain_surrogate(request: Mapping[str, Any]) -> str:
     params = request.get("params")
     arguments = params.get("arguments") if isinstance(params, dict) else None
     named = arguments if isinstance(arguments, dict) else {}
-    where = next((name for name, value in named.items() if _HALF.search(_write([name, value]))), None)
-    location = "The request" if where is None else f"The argument `{_HALF.sub('?', where[:_LONGEST_NAME])}`"
-    return f"{location} holds half of a surrogate pair, which is not a character. Send whole characters."
+    where = next(
+        (name for name, value in named.items() if _LONE_SURROGATE.search(_write([name, value]))), None
+    )
+    location = (
+        "The request"
+        if where is None
+        else f"The argument `{_LONE_SURROGATE.sub('?', where[:_MAX_NAME_LENGTH])}`"
+    )
+    return f"{location} contains an unpaired surrogate, which is not a character. Send whole characters."
 
 
-def _find_sent(error: ValidationError) -> object:
-    """Return what was sent: its text if that is not JSON, else the value that the text stands for."""
+def _get_invalid_input(error: ValidationError) -> object:
+    """Return the message: as text if it is not JSON, else as the parsed value; None if unknown."""
     for fault in error.errors(include_url=False):
         kind, depth = fault["type"], len(fault["loc"])
         if kind == "json_invalid" or (kind, depth) in {("model_type", 1), ("missing", 2)}:
@@ -143,7 +149,7 @@ def _find_sent(error: ValidationError) -> object:
 
 
 def _read_leniently(text: str) -> object:
-    """Return the value of a text that strict JSON does not take; None if it has none."""
+    """Return the value of a text that strict JSON rejects; None if it cannot be parsed."""
     try:
         return json.loads(text, strict=False, parse_int=_read_integer)
     except (ValueError, RecursionError):
@@ -151,25 +157,25 @@ def _read_leniently(text: str) -> object:
 
 
 def _read_integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+    return int(digits) if len(digits) <= _MAX_INTEGER_DIGITS else float(digits)
 
 
 def _can_be_answered(message: Mapping[str, Any]) -> bool:
-    """Return whether a message is a request whose id can be repeated."""
+    """Return whether a message is a request with an id that an answer can repeat."""
     number = message.get("id")
-    is_id = isinstance(number, int) or (isinstance(number, str) and not _HALF.search(number))
+    is_id = isinstance(number, int) or (isinstance(number, str) and not _LONE_SURROGATE.search(number))
     return "method" in message and is_id and not isinstance(number, bool)
 
 
 def _repair(read: object) -> JSONRPCMessage | None:
-    """Return a notification or an answer with U+FFFD for each half of a surrogate pair; None to skip it."""
+    """Return a notification or an answer with U+FFFD for unpaired surrogates; None to skip."""
     is_request = isinstance(read, dict) and {"method", "id"} <= read.keys()
     text = "" if is_request else _write(read)
     try:
-        repaired = _parse(_HALF.sub("\ufffd", text)) if _HALF.search(text) else None
+        repaired = _parse(_LONE_SURROGATE.sub("\ufffd", text)) if _LONE_SURROGATE.search(text) else None
     except ValidationError:
         repaired = None
-    log.warning("replaced half of a surrogate pair" if repaired else "skipped a message that cannot be read")
+    log.warning("Replaced an unpaired surrogate." if repaired else "Skipped a message that cannot be parsed.")
     return repaired
 
 
@@ -182,8 +188,11 @@ def _write(value: object) -> str:
 
 
 async def run_stdio(server: MCPServer[Any]) -> None:
-    """Serve as `MCPServer.run_stdio_async` does, except that messages the SDK cannot read are not dropped."""
-    lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer takes no streams)
+    """Serve one client on standard input and output, like `MCPServer.run_stdio_async`.
+
+    Messages that the SDK cannot parse are handled instead of dropped.
+    """
+    lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer accepts no streams)
     async with stdio_server() as (messages, answers):
         options = lowlevel.create_initialization_options()
         await lowlevel.run(LenientReader(messages, answers), answers, options)

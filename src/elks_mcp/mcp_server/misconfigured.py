@@ -1,4 +1,4 @@
-"""The answer of a server whose configuration cannot be read: the reason, to every call."""
+"""The answers of a server whose configuration cannot be read: every call gets the reason."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -14,18 +14,18 @@ from elks_mcp.mcp_server.tools.base import ElksTool
 _NEED_APP = frozenset(
     {"resources/read", "resources/subscribe", "subscriptions/listen", "completion/complete"}
 )
-"""Requests that a configured server looks something up for."""
+"""Requests that only a configured server can answer."""
 
 
-class RefusingMiddleware:
-    """Refuse every call, and serve what needs no configuration: the handshake, lists and prompts."""
+class MisconfiguredMiddleware:
+    """Refuses every call. The handshake, lists and prompts, which need no configuration, work."""
 
     def __init__(self, faults: Sequence[str], tools: Iterable[ElksTool]) -> None:
         self._reason = explain(faults)
         self._failed = {tool.name: tool.failed for tool in tools}
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Answer a request."""
+        """Refuse a request that needs a configuration; pass on any other."""
         if ctx.method == "tools/call":
             return self._refuse(ctx.params or {})
         if ctx.method in _NEED_APP:
@@ -34,14 +34,14 @@ class RefusingMiddleware:
 
     def _refuse(self, params: Mapping[str, Any]) -> CallToolResult:
         name, arguments = str(params.get("name")), params.get("arguments")
-        if name in self._failed:  # any other name may hold anything, and does not belong in a log
+        if name in self._failed:  # another name is free text of the client, and is kept out of the log
             write_audit_line(name, arguments if isinstance(arguments, dict) else {}, Misconfigured.code, 0)
         text = f"{self._failed.get(name, '')}{self._reason}"
         return CallToolResult(content=[TextContent(type="text", text=text)], is_error=True)
 
 
 def explain(faults: Sequence[str]) -> str:
-    """Say what cannot be read and what to do, for the person and the model."""
+    """Return what is wrong with the configuration and what to do, for the person and the model."""
     return (
         f"The configuration of elks-mcp cannot be read, so it does nothing. {' '.join(faults)} "
         "Correct this where your client starts the server, then restart the server in your client. "

@@ -19,7 +19,7 @@ _META = {
     "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-_HALF = "half of a surrogate pair"
+_HALF = "an unpaired surrogate"
 
 
 def _written(era: Era, **arguments: Any) -> str:
@@ -56,7 +56,7 @@ def test_half_a_surrogate_pair_is_answered_by_the_arguments_name(tmp_path: Path,
             server.write(_written(era, **arguments) + "\n")
             (answer,) = _read_answers(server, era)
             assert (answer["id"], answer["error"]["code"]) == ("odd", -32602)
-            assert f"The argument {named} holds {_HALF}" in answer["error"]["message"]
+            assert f"The argument {named} contains {_HALF}" in answer["error"]["message"]
         assert server.close() == 0
         assert _HALF in server.stderr
 
@@ -121,7 +121,7 @@ def test_what_no_answer_can_belong_to_is_skipped_and_logged(tmp_path: Path, era:
             server.write_bytes(line)
         assert _read_answers(server, era) == []
         assert server.close() == 0
-        assert server.stderr.count("skipped a message that cannot be read") == 2 * len(skipped)
+        assert server.stderr.count("Skipped a message that cannot be parsed") == 2 * len(skipped)
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -144,7 +144,7 @@ def test_a_notification_with_half_a_surrogate_pair_is_still_heeded(tmp_path: Pat
         server.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel})
         assert _read_answers(server, "legacy") == []
         assert server.close() == 0
-        assert "replaced half of a surrogate pair" in server.stderr
+        assert "Replaced an unpaired surrogate" in server.stderr
 
 
 @pytest.mark.anyio
@@ -161,6 +161,6 @@ async def test_half_a_surrogate_pair_is_answered_over_http_too(era: Era) -> None
                 answer = await client.post(f"{where.url}/mcp", content=body, headers=shown)
                 told = answer.json()
                 assert (answer.status_code, told["id"], told["error"]["code"]) == (400, "odd", -32602)
-                assert f"The argument `message` holds {_HALF}" in told["error"]["message"]
+                assert f"The argument `message` contains {_HALF}" in told["error"]["message"]
             assert (await client.get(f"{where.url}/healthz")).status_code == 200
     assert posted(box) == []
