@@ -24,7 +24,7 @@ SCOPE = ("src", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURIT
 GENERATED = {"docs/settings.md", "docs/tools.md"}
 """`make docs` writes these from docstrings in the package, which are checked there."""
 
-NOT_YET: tuple[str, ...] = ("src", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+NOT_YET: tuple[str, ...] = ("src", "docs", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 """Files and folders that are not rewritten yet, so that the test skips them."""
 
 ALLOWED: dict[tuple[str, str], str] = {}
@@ -186,7 +186,7 @@ _OPENING = re.compile(
 )
 _COMMAND = re.compile(r"\belks-mcp (?:--?)?[a-z][a-z-]*\b")
 _NO_COMMANDS = re.compile(
-    r"elks-mcp (?:is|has|was|and|or|can|does|needs|itself|cannot|reads|sends|may|must|runs|as|at|in|on|to|for|with)$"
+    r"elks-mcp (?:is|has|was|and|or|can|does|needs|itself|cannot|may|must|as|at|in|on|to|for|with)$"
 )
 
 
