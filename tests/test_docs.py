@@ -245,7 +245,7 @@ def test_safety_says_of_each_promise_how_it_is_kept_and_where_it_ends(promise: i
     (heading,) = re.findall(rf"^## P{promise}: .*$", SAFETY, re.MULTILINE)
     said = section(SAFETY, heading)
     assert all(part in said for part in ("**Promise.**", "**Not protected.**"))
-    assert "**How.**" in said or "**What is kept, and how long.**" in said
+    assert "**How.**" in said or "**Stored data.**" in said
 
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -263,7 +263,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("can be found out within an hour", HOUR, doubts.LONGEST),
         ("order is known: 90 days", 90 * DAY, cleanup.ROWS_KEPT),
         ("For 7 days its text is kept", 7 * DAY, cleanup.UNKNOWN_TEXT_KEPT),
-        ("words within 15 minutes", timedelta(minutes=15), REPEATED_WITHIN),
+        ("text within 15 minutes", timedelta(minutes=15), REPEATED_WITHIN),
         ("good for 5 minutes", timedelta(minutes=5), ANSWER_WITHIN),
         ("up to 30 minutes old", timedelta(minutes=30), KEPT_WAITING_FOR_YES),
         ("one that starts within the hour", HOUR, KEPT_WAITING_TO_GO),
