@@ -239,7 +239,7 @@ class Samples:
             self.compare("memory at rest", "memory", "MiB", BARE, most=MOST_MEMORY),
             self.compare("a call, median", "call", "ms", ASKING, ratio=MOST_CALL),
             self.compare("a call, 95th percentile", "call p95", "ms", ASKING),
-            self.compare("calls at once", "calls a second", "a second", ASKING),
+            self.compare("concurrent calls", "calls a second", "a second", ASKING),
         ]
 
 
