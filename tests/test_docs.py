@@ -240,6 +240,45 @@ def test_the_tree_in_contributing_has_the_layers_that_are_enforced_in_their_orde
     assert [re.sub(r"/|\.py$", "", name) for line in named for name in line.split(" · ")] == enforced
 
 
+COMING = {
+    "domain/guards/<topic>.py",
+    "domain/guards/facts.py",
+    "domain/kinds.py",
+    "domain/payloads.py",
+    "elks/endpoints.py",
+    "elks/wire/<endpoint>.py",
+    "elks/wire/refusals.py",
+    "sending/checks.py",
+    "sending/plan.py",
+    "settings/fields.py",
+}
+"""Files that contributing names and that are not there yet: empty when the layout is complete."""
+
+
+def test_the_files_to_change_for_each_addition_exist() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = list(table(contributing, "## To add X, change exactly these files"))
+    named = {
+        file for _, change in rows for file in re.findall(r"`([\w/<>.]+\.(?:py|md|json)|[\w/]+/)`", change)
+    }
+    missing = []
+    for file in named - COMING:
+        pattern = re.sub(r"<\w+>", "*", file)
+        places = (ROOT, ROOT / "src" / "elks_mcp")
+        if not any(next(place.glob(pattern.rstrip("/")), None) for place in places):
+            missing.append(file)
+    assert len(rows) > 10
+    assert missing == []
+
+
+def test_the_commands_in_contributing_are_those_of_the_makefile() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (targets,) = re.findall("^\\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    written = re.findall(r"^make ([\w-]+)", section(contributing, "## Commands"), re.MULTILINE)
+    assert len(written) == len(set(written))
+    assert set(written) == set(targets.split())
+
+
 @pytest.mark.parametrize("promise", range(1, 10))
 def test_safety_says_of_each_promise_how_it_is_kept_and_where_it_ends(promise: int) -> None:
     (heading,) = re.findall(rf"^## P{promise}: .*$", SAFETY, re.MULTILINE)

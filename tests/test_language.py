@@ -24,7 +24,7 @@ SCOPE = ("src", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURIT
 GENERATED = {"docs/settings.md", "docs/tools.md"}
 """`make docs` writes these from docstrings in the package, which are checked there."""
 
-NOT_YET: tuple[str, ...] = ("src", "docs", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+NOT_YET: tuple[str, ...] = ("src", "docs/sandbox.md")
 """Files and folders that are not rewritten yet, so that the test skips them."""
 
 ALLOWED: dict[tuple[str, str], str] = {}
@@ -70,9 +70,8 @@ def error_names() -> frozenset[str]:
     ours = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
     python = {name for name, value in vars(builtins).items() if isinstance(value, type(OSError))}
     raised = {name for name in python if name.endswith(("Error", "Exception"))}
-    return frozenset(
-        ours | raised | {"ClickException", "UsageError", "BadParameter", "_refuse", "_ask", "_warn"}
-    )
+    click = {"ClickException", "UsageError", "BadParameter"}
+    return frozenset(ours | raised | click | {"refuse", "ask", "warn", "_refuse", "_ask", "_warn"})
 
 
 def called_name(node: ast.AST) -> str:
