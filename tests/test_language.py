@@ -20,11 +20,20 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SCOPE = ("src", "docs", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+SCOPE = (
+    "src",
+    "docs",
+    "scripts",
+    "tests/support",
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "SECURITY.md",
+)
 GENERATED = {"docs/settings.md", "docs/tools.md"}
 """`make docs` writes these from docstrings in the package, which are checked there."""
 
-NOT_YET: tuple[str, ...] = ("src", "docs/sandbox.md")
+NOT_YET: tuple[str, ...] = ("src", "docs/sandbox.md", "scripts/docs.py", "scripts/top_level.py")
 """Files and folders that are not rewritten yet, so that the test skips them."""
 
 ALLOWED: dict[tuple[str, str], str] = {}
