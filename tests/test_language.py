@@ -73,14 +73,19 @@ class Finding(NamedTuple):
 
 
 @cache
-def error_names() -> frozenset[str]:
-    """Name what makes a text an error: the error tree, guards' findings, and what Python and click raise."""
+def own_errors() -> frozenset[str]:
+    """Return the names of the error tree."""
     tree = ast.parse((ROOT / "src/elks_mcp/errors.py").read_text("utf-8"))
-    ours = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    return frozenset(node.name for node in tree.body if isinstance(node, ast.ClassDef))
+
+
+@cache
+def error_names() -> frozenset[str]:
+    """Return the callables whose texts are errors: our tree, findings, Python's and click's errors."""
     python = {name for name, value in vars(builtins).items() if isinstance(value, type(OSError))}
     raised = {name for name in python if name.endswith(("Error", "Exception"))}
     click = {"ClickException", "UsageError", "BadParameter"}
-    return frozenset(ours | raised | click | {"refuse", "ask", "warn", "_refuse", "_ask", "_warn"})
+    return frozenset(own_errors() | raised | click | {"refuse", "ask", "warn", "_refuse", "_ask", "_warn"})
 
 
 def called_name(node: ast.AST) -> str:
@@ -243,6 +248,15 @@ def find_long_first_lines(path: str, source: str) -> Iterator[Finding]:
                 yield Finding(path, getattr(node, "lineno", 1), f"first line of {len(first)}", first)
 
 
+def find_unfinished_errors(path: str, source: str) -> Iterator[Finding]:
+    """Find messages of our errors that are not whole sentences: a capital, and a full stop."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and called_name(node) in own_errors() and node.args:
+            message = (literal(node.args[0]) or "").strip()
+            if message and (message[0].islower() or message[-1] not in ".?!…"):
+                yield Finding(path, node.lineno, "not a whole sentence", message)
+
+
 def find_wide_lines(path: str, source: str) -> Iterator[Finding]:
     """Find lines of Markdown beyond 120 characters, except in tables, code and links."""
     for number, line, fence in markdown_lines(source):
@@ -260,12 +274,11 @@ def find_prompts(path: str, source: str) -> Iterator[Finding]:
 def check(path: str, source: str) -> list[Finding]:
     """Find everything in a file that breaks a rule, allowed or not."""
     if path.endswith(".py"):
-        passages, found = read_python(path, source), [*find_long_first_lines(path, source)]
+        passages = read_python(path, source)
+        found = [*find_long_first_lines(path, source), *find_unfinished_errors(path, source)]
     else:
-        passages, found = (
-            read_markdown(path, source),
-            [*find_wide_lines(path, source), *find_prompts(path, source)],
-        )
+        passages = read_markdown(path, source)
+        found = [*find_wide_lines(path, source), *find_prompts(path, source)]
     for passage in passages:
         for rule, find in PASSAGE_RULES.items():
             found += (Finding(path, passage.line, rule, text) for text in find(passage))
@@ -315,7 +328,7 @@ RATE = 95
 
 def send() -> None:
     # a comment {comment}
-    raise Refused(f"{{RATE}} texts. {error}")  # noqa: X
+    raise Refused(f"{{RATE}} texts. {error}.")  # noqa: X
 
 
 print("some more words {text}")
@@ -362,10 +375,17 @@ def test_openings_are_found_in_comments_and_markdown_but_questions_and_headings_
 
 
 def test_commands_in_errors_stand_in_backticks() -> None:
-    for command in ("Run elks-mcp approve A-7F3K", "Say elks-mcp --help"):
+    for command in ("Run elks-mcp approve A-7F3K.", "Say elks-mcp --help."):
         assert rules_broken("a.py", f"raise Refused('{command}')") == {"command without backticks"}
     assert rules_broken("a.py", "raise Refused('Run `elks-mcp approve A-7F3K`.')") == set()
     assert rules_broken("a.py", "raise Refused('Another elks-mcp is running.')") == set()
+
+
+def test_errors_are_whole_sentences() -> None:
+    for message in ("no capital.", "No full stop"):
+        assert rules_broken("a.py", f"raise Refused('{message}')") == {"not a whole sentence"}
+    assert rules_broken("a.py", "raise Refused(f'{count} texts are too much.')") == set()
+    assert rules_broken("a.py", "raise ValueError('for a developer')") == set()
 
 
 def test_code_in_markdown_is_only_searched_for_prompts() -> None:
