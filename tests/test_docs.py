@@ -248,6 +248,7 @@ COMING = {
     "elks/endpoints.py",
     "elks/wire/<endpoint>.py",
     "elks/wire/refusals.py",
+    "sandbox/damage.py",
     "sending/checks.py",
     "sending/plan.py",
     "settings/fields.py",
