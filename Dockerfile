@@ -1,5 +1,5 @@
-# The server, small and without rights: as `docker run -i` over stdio, or over HTTP as deploy/compose.yaml runs it.
-# By tag; deploy/.env.example says how to pin a digest.
+# The server, small and without privileges: over stdio with `docker run -i`, or over HTTP as in deploy/compose.yaml.
+# The base image is named by tag; deploy/.env.example says how to pin a digest.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
@@ -13,7 +13,7 @@ RUN uv sync --locked --no-dev --extra postgres --no-editable
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /build/.venv /build/.venv
-# State, where it is not in PostgreSQL: it has to outlive the container.
+# State that is not in PostgreSQL must outlive the container.
 RUN mkdir -m 0700 /data && chown 10001:10001 /data
 ENV PATH=/build/.venv/bin:$PATH ELKS_STATE_DIR=/data
 VOLUME /data

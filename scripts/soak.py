@@ -1,4 +1,4 @@
-"""See whether the HTTP server's memory stays flat: clients call and wait, and 46elks tells of texts.
+"""Check that the HTTP server's memory does not grow under calls, waits and webhooks.
 
 The database is SQLite, in a folder of its own; 46elks is the sandbox in a process of its own. POSIX only.
 
@@ -38,13 +38,13 @@ _WAIT: tuple[str, dict[str, object]] = ("tools/call", {"name": "wait_for_reply",
 
 
 def main() -> int:
-    """Soak, and give the exit code: 1 where memory grew."""
+    """Run the clients, and return the exit code: 1 if memory grew."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300)
     seconds: float = parser.parse_args().seconds
     compile_all()
     with simulated_46elks() as environ, setups(["sqlite"]) as [location]:
-        # A high pace, so that all callers, who are one without tokens, may ask 46elks as often as they like.
+        # The pace is high, since without tokens all callers are one, with one share of requests to 46elks.
         pace = {"ELKS_SMS_PER_MINUTE": "100000"}
         ours = {**environ, **location.environ, **pace, "ELKS_LOG_LEVEL": "WARNING"}
         with serving(SERVE, ours) as server:
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 class _Soak:
-    """Everybody who asks the server something."""
+    """All clients of the server."""
 
     def __init__(self, server: Served, webhooks: Webhooks) -> None:
         self._server = server
@@ -68,7 +68,7 @@ class _Soak:
         self.count = 0
 
     async def run(self, seconds: float) -> list[float]:
-        """Let all ask for so long; give the server's size, in MiB, second by second."""
+        """Run all clients for some seconds, and return the server's memory each second, in MiB."""
         until = time.monotonic() + seconds
         sizes: list[float] = []
 
@@ -76,7 +76,7 @@ class _Soak:
             sizes.append(_measure_size(self._server.pid))
             await asyncio.sleep(1)  # noqa: TID251  (time is what is measured)
 
-        work = [measure, self._tell, *[self._call] * _CALLERS, *[self._wait] * _WAITERS]
+        work = [measure, self._send_webhooks, *[self._call] * _CALLERS, *[self._wait] * _WAITERS]
         await asyncio.gather(*(self._repeat(each, until) for each in work))
         return sizes
 
@@ -85,11 +85,11 @@ class _Soak:
             await work()
 
     async def _call(self) -> None:
-        """Connect, ask all kinds of things, and hang up."""
+        """Connect, make one call of each kind, and disconnect."""
         connection = await Connection.open(self._server.url)
         for method, params in _CALLS:
             await self._ask(connection, write_request(method, params), 200)
-            await asyncio.sleep(_PAUSE)  # noqa: TID251  (they take their time)
+            await asyncio.sleep(_PAUSE)  # noqa: TID251  (real clients pause)
         connection.close()
 
     async def _wait(self) -> None:
@@ -98,11 +98,11 @@ class _Soak:
             await self._ask(connection, write_request(method, params), 200)
         connection.close()
 
-    async def _tell(self) -> None:
+    async def _send_webhooks(self) -> None:
         connection = await Connection.open(self._server.url)
         for request in self._webhooks.write(20):
             await self._ask(connection, request, 204)
-            await asyncio.sleep(_PAUSE)  # noqa: TID251  (they come one after another)
+            await asyncio.sleep(_PAUSE)  # noqa: TID251  (webhooks arrive one after another)
         connection.close()
 
     async def _ask(self, connection: Connection, request: bytes, wanted: int) -> None:
@@ -114,8 +114,8 @@ class _Soak:
 
 def _measure_size(pid: int) -> float:
     command = ["ps", "-o", "rss=", "-p", f"{pid}"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    return int(told.stdout) / 1024
+    printed = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(printed.stdout) / 1024
 
 
 if __name__ == "__main__":

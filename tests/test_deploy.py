@@ -153,9 +153,9 @@ def test_the_commands_are_ones_there_are(name: str) -> None:
 
 def test_every_command_of_the_document_is_one_there_is() -> None:
     document = (DEPLOY.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\$ docker compose run --rm one (.*)$", document, re.MULTILINE)
-    assert len(told) >= 5
-    for line in told:
+    written = re.findall(r"^docker compose run --rm one (.*)$", document, re.MULTILINE)
+    assert len(written) >= 5
+    for line in written:
         words = shlex.split(line)
         context = commands.make_context("elks-mcp", words)
         group: Any = commands

@@ -1,6 +1,6 @@
-"""A minimal MCP server that asks 46elks for the account, without anything around it.
+"""A minimal MCP server that requests the account from 46elks, and nothing more.
 
-One HTTP client is kept for all calls. The tool answers with the JSON as it came.
+One HTTP client is kept for all calls. The tool returns the JSON unchanged.
 """
 
 import os
@@ -18,7 +18,7 @@ client = httpx2.AsyncClient(
 
 @server.tool()
 async def balance() -> str:
-    """Tell what is on the account."""
+    """Return the balance of the account."""
     answer = await client.get("/me")
     answer.raise_for_status()
     return answer.text

@@ -1,4 +1,4 @@
-"""The least there is: an MCP server on the SDK with one trivial tool. What it takes, every server takes."""
+"""A bare MCP server on the SDK with one trivial tool: the minimal cost of any server on it."""
 
 from mcp.server import MCPServer
 

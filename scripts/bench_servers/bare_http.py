@@ -1,4 +1,4 @@
-"""The least there is over HTTP: an MCP server on the SDK that lists what ours lists, and only says pong."""
+"""A bare MCP server over HTTP that lists the same tools as ours, and only answers "pong"."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import ToolAnnotations
 
-_LISTED = Path(__file__).parents[2] / "tests" / "snapshots" / "tools.json"
+_LISTED = Path(__file__).parents[2] / "tests" / "mcp_server" / "snapshots" / "tools.json"
 
 
 async def ping() -> str:
@@ -20,7 +20,7 @@ async def ping() -> str:
 
 
 def _tools() -> list[Tool]:
-    """List tools that look like ours."""
+    """Return tools that are listed as ours are."""
     listed: list[dict[str, Any]] = json.loads(_LISTED.read_text(encoding="utf-8"))
     return [_looking_like(each) for each in listed]
 
@@ -37,7 +37,7 @@ def _looking_like(listed: dict[str, Any]) -> Tool:
             "annotations": ToolAnnotations(**listed["annotations"]),
         }
     )
-    tool.__dict__["output_schema"] = listed["outputSchema"]  # in the list; an answer is not held to it
+    tool.__dict__["output_schema"] = listed["outputSchema"]  # for the list only; answers are not validated
     return tool
 
 

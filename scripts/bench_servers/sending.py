@@ -1,4 +1,4 @@
-"""A minimal MCP server that sends a text as the least careful one would: price it, post it, forget it."""
+"""A minimal MCP server that prices a text and posts it, without any state."""
 
 import os
 

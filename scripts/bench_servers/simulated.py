@@ -1,6 +1,6 @@
 """A simulated 46elks on a free port of this machine.
 
-It prints where it is and how to log in, as one line of JSON.
+It prints its address and credentials as one line of JSON.
 """
 
 import json
@@ -16,7 +16,7 @@ def main() -> None:
     """Serve until terminated."""
     box = Sandbox(balance=10**12)
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else every answer waits 40 ms
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise every answer waits 40 ms
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/a1"
     json.dump({"url": url, "username": box.username, "password": box.password}, sys.stdout)
     print(flush=True)

@@ -1,4 +1,4 @@
-"""The assistant that wants texts sent: it repeats itself, and asks again what was not answered."""
+"""The assistant of the crash test. It asks for texts, repeats some, and retries calls."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -12,24 +12,24 @@ from crash.provider import Provider
 from crash.server import Server
 
 _REPEATS, _LOOKALIKES, _WITHOUT_KEY = 1 / 3, 0.03, 0.4
-"""The share of texts that are wanted again, have a double that is somebody else's, and come without a key."""
+"""The shares of texts that repeat an earlier one, that have a foreign double, and that have no key."""
 
 _PATIENCE = 0.2
 REFUSED = "refused"
 _FINAL = ("Refused by", "rejected", "given up")
-"""Words of refusals after which asking again is no use."""
+"""Words of refusals that a retry does not change."""
 
 
 @dataclass(slots=True, eq=False)
 class Wish:
-    """A text that somebody wants sent, once."""
+    """A text that the assistant wants sent, once."""
 
     number: int
     to: str
     text: str
     key: str | None
     orders: set[str] = field(default_factory=set)
-    """What it was called in the answers: one order, unless the first came to nothing."""
+    """The order ids in the answers: one, unless the first order was not sent."""
 
     messages: set[str] = field(default_factory=set)
     """46elks' ids in the answers."""
@@ -38,24 +38,24 @@ class Wish:
     last: str = ""
     """The status of the last answer, "refused" or ""."""
 
-    words: str = ""
+    answer_text: str = ""
 
     @property
     def arguments(self) -> dict[str, str]:
-        """What the tool is called with."""
+        """The arguments of the tool."""
         key = {"idempotencyKey": self.key} if self.key else {}
         return {"to": self.to, "message": self.text, **key}
 
 
 @dataclass
 class Agent:
-    """Everything that was wanted, and what became of it by the answers."""
+    """All texts that were wanted, and their answers."""
 
     plan: Plan
     provider: Provider
     wishes: list[Wish] = field(default_factory=list)
     todo: deque[Wish] = field(default_factory=deque)
-    """Wanted, and not answered yet, or only with "try again"."""
+    """Texts without an answer, or whose answer was to try again."""
 
     under_way: int = 0
     unanswered: int = 0
@@ -68,7 +68,7 @@ class Agent:
         self._random = self.plan.random("agent")
 
     def want(self, count: int) -> None:
-        """Want some more texts."""
+        """Add a number of new texts to be asked for."""
         for _ in range(count):
             self.todo.append(self._new())
 
@@ -78,7 +78,7 @@ class Agent:
         return not self.todo and not self.under_way
 
     async def ask(self, server: Server) -> bool:
-        """Ask a server for what is to be done next; say whether it was still there to answer."""
+        """Ask a server for the next text, and return whether the server answered."""
         wish = self.todo.popleft()
         wish.calls += 1
         self.under_way += 1
@@ -88,13 +88,13 @@ class Agent:
             self.unanswered += 1
             self.todo.append(wish)
             return False
-        self._hear(wish, result)
+        self._note_answer(wish, result)
         if wish.last == REFUSED:
             await anyio.sleep(_PATIENCE)
         return True
 
-    def _hear(self, wish: Wish, result: dict[str, Any]) -> None:
-        wish.words = result["content"][0]["text"]
+    def _note_answer(self, wish: Wish, result: dict[str, Any]) -> None:
+        wish.answer_text = result["content"][0]["text"]
         if not result.get("isError"):
             answer = result["structuredContent"]
             wish.last = answer["status"]
@@ -104,7 +104,7 @@ class Agent:
                 self._repeatable.append(wish)
             return
         wish.last = REFUSED
-        if not any(word in wish.words for word in _FINAL):
+        if not any(word in wish.answer_text for word in _FINAL):
             self.todo.append(wish)
 
     def _new(self) -> Wish:

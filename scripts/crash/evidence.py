@@ -1,4 +1,4 @@
-"""What a lane leaves behind to be judged."""
+"""The results of one lane, for the judge."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,14 +13,14 @@ from elks_mcp.sandbox.requests import ApiRequest
 
 
 class Cap(NamedTuple):
-    """A budget, and from when on some server had it."""
+    """A budget, and when the first server had it."""
 
     at: datetime
     amount: int
 
 
 class Freeze(NamedTuple):
-    """A time in which some server stood still."""
+    """A period in which a server was frozen."""
 
     began: datetime
     ended: datetime
@@ -28,7 +28,7 @@ class Freeze(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The sandbox's books, what the servers remember, and what they answered."""
+    """The sandbox's ledger, the servers' state, and their answers."""
 
     plan: Plan
     wishes: list[Wish]
@@ -43,7 +43,7 @@ class Evidence:
     counts: dict[str, int]
     exits: list[int]
     traces: list[str]
-    """What the servers' log has of faults of their own."""
+    """The stack traces in the servers' log."""
 
     integrity: str
     crashing_seconds: float

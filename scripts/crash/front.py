@@ -1,4 +1,4 @@
-"""A door that leads to whoever is behind it. It can be shut, and then connections are really refused."""
+"""A TCP forwarder that can be closed, so that connections are really refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,56 +12,56 @@ _LOST = (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream
 
 @dataclass
 class Front:
-    """A port that leads to the one behind it, while it is open; 0 is nobody's."""
+    """A port that forwards to the port that `behind` returns; 0 if there is none at the moment."""
 
     behind: Callable[[], int]
-    _knocked: anyio.Event = field(default_factory=anyio.Event)
+    _connected: anyio.Event = field(default_factory=anyio.Event)
     _shut: anyio.Event = field(default_factory=anyio.Event)
     _opened: anyio.Event = field(default_factory=anyio.Event)
 
     async def run(self, *, task_status: TaskStatus[int]) -> None:
-        """Let connections in; tell the port."""
+        """Accept connections, and report the port when started."""
         port = 0
-        async with anyio.create_task_group() as guests:
+        async with anyio.create_task_group() as forwarding:
             while True:
                 async with await anyio.create_tcp_listener(local_host=_HERE, local_port=port) as listener:
                     if not port:
                         port = listener.extra(SocketAttribute.local_port)  # noqa: S610  (this is no Django)
                         task_status.started(port)
-                    async with anyio.create_task_group() as door:
-                        door.start_soon(listener.serve, self._lead, guests)
+                    async with anyio.create_task_group() as listening:
+                        listening.start_soon(listener.serve, self._forward, forwarding)
                         await self._shut.wait()
-                        door.cancel_scope.cancel()
+                        listening.cancel_scope.cancel()
                 await self._opened.wait()
 
     async def refuse(self, seconds: float) -> None:
-        """Refuse connections for a while; who is inside stays."""
+        """Refuse new connections for some seconds; open ones stay."""
         opened = self._opened
         self._shut.set()
         await anyio.sleep(seconds)
         self._shut, self._opened = anyio.Event(), anyio.Event()
         opened.set()
 
-    async def knock(self) -> None:
-        """Wait until somebody connects, who is about to ask for something."""
-        await self._knocked.wait()
+    async def connection(self) -> None:
+        """Wait until a client connects, which is about to send a request."""
+        await self._connected.wait()
 
-    async def _lead(self, outside: SocketStream) -> None:
-        knocked, self._knocked = self._knocked, anyio.Event()
-        knocked.set()
+    async def _forward(self, outside: SocketStream) -> None:
+        connected, self._connected = self._connected, anyio.Event()
+        connected.set()
         try:
             inside = await anyio.connect_tcp(_HERE, self.behind())
-        except OSError:  # nobody is behind the door any more
+        except OSError:  # the server behind is gone
             await outside.aclose()
             return
         async with outside, inside, anyio.create_task_group() as both:
-            both.start_soon(_pass_on, outside, inside)
-            await _pass_on(inside, outside)
+            both.start_soon(_copy, outside, inside)
+            await _copy(inside, outside)
             both.cancel_scope.cancel()
 
 
-async def _pass_on(one: SocketStream, other: SocketStream) -> None:
-    """Pass on what comes; who hangs up on one side hangs up on the other."""
+async def _copy(one: SocketStream, other: SocketStream) -> None:
+    """Forward data one way; the end of one side ends the other."""
     try:
         async for data in one:
             await other.send(data)

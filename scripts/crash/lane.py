@@ -1,4 +1,4 @@
-"""One lane: servers are started, asked for texts, killed, frozen and started again; then all settles."""
+"""One lane: servers are started, asked for texts, frozen and killed, until all settles."""
 
 import socket
 from dataclasses import dataclass, field
@@ -26,17 +26,17 @@ from crash.waiting import Waiter
 from elks_mcp.settings import load
 from elks_mcp.store.storage import find_hasher
 
-_HANDS = 5
+_CONCURRENT_CALLS = 5
 """Calls under way to one server."""
 
-_STILLBORN, _OUTAGES, _FREEZES = 0.08, 0.02, 0.07
-"""The share of lives that end while they begin, and of those that see the other two."""
+_KILLED_AT_START, _OUTAGES, _FREEZES = 0.08, 0.02, 0.07
+"""The shares of servers that are killed while they start, that see an outage, and that are frozen."""
 
 _LONG_FREEZES = 0.6
 """The share of freezes that last longer than a lease."""
 
 _ANY_TIME, _A_LITTLE_LATER = 0.35, 0.5
-"""The share of moments at which nothing need go on, and of the others that come somewhat after."""
+"""The shares of kills at any time, and of the others a little after an event."""
 
 _LONGEST_START, _LONGEST_WAIT = 20.0, 3.0
 _IDLE = 0.05
@@ -46,7 +46,7 @@ _SETTLING = 300.0
 
 @dataclass
 class Lane:
-    """All that happens in one."""
+    """One lane, and all that happens in it."""
 
     plan: Plan
     provider: Provider
@@ -59,10 +59,10 @@ class Lane:
     caps: list[Cap] = field(default_factory=list)
     waiters: list[Waiter] = field(default_factory=list)
     _servers: list[Server] = field(default_factory=list)
-    """Those that were started, and not killed yet."""
+    """The servers that were started, and not killed yet."""
 
     _public_port: int = 0
-    """Where 46elks reaches whichever of them lives."""
+    """The port at which 46elks reaches any running server."""
 
     _random: Random = field(init=False)
     _is_over: bool = False
@@ -71,7 +71,7 @@ class Lane:
         self._random = self.plan.random("lane")
 
     async def run(self) -> Evidence:
-        """Do it all."""
+        """Run the lane, and return its results."""
         began = monotonic()
         async with anyio.create_task_group() as group:
             if self.plan.transport == "http":
@@ -83,7 +83,7 @@ class Lane:
             self.provider.calm()
             exits = await self._settle()
             group.cancel_scope.cancel()
-        await anyio.sleep(self.plan.provider_delay)  # what is accepted late counts, too
+        await anyio.sleep(self.plan.provider_delay)  # texts that are accepted late count, too
         orders = await anyio.to_thread.run_sync(self.state.read)
         return Evidence(
             plan=self.plan,
@@ -110,7 +110,7 @@ class Lane:
         )
 
     async def _let_phones_answer(self, group: TaskGroup) -> None:
-        """Let phones answer somebody who waits; what they say comes in wherever a server lives."""
+        """Let phones answer waiting callers; webhooks go to any running server."""
         front = Front(self._find_port)
         self._public_port = await group.start(front.run)
         hasher = find_hasher(load(self._environ(0)).settings.state_location())
@@ -126,18 +126,21 @@ class Lane:
         return f"http://127.0.0.1:{self._public_port}"
 
     async def _find_server(self) -> Server:
-        """Find one that can be asked."""
+        """Wait for a server that accepts calls, and return it."""
         while True:
-            if able := self._able():
-                return self._random.choice(able)
+            if ready := self._ready():
+                return self._random.choice(ready)
             await anyio.sleep(_IDLE)
 
     def _find_port(self) -> int:
-        """Find where one is that can be told, as a proxy does that looks after them."""
-        able = [each for each in self._able() if isinstance(each, Replica) and not each.is_frozen]
-        return self._random.choice(able).port if able else 0
+        """Return the port of a server that accepts webhooks; 0 if none does.
 
-    def _able(self) -> list[Server]:
+        A proxy with health checks chooses in this way.
+        """
+        ready = [each for each in self._ready() if isinstance(each, Replica) and not each.is_frozen]
+        return self._random.choice(ready).port if ready else 0
+
+    def _ready(self) -> list[Server]:
         return [each for each in self._servers if each.greeted.is_set() and not each.is_gone]
 
     async def _kill_again_and_again(self) -> None:
@@ -148,7 +151,7 @@ class Lane:
             self._servers.append(server)
             async with server.process, anyio.create_task_group() as life:
                 life.start_soon(server.read)
-                life.start_soon(self._employ, server)
+                life.start_soon(self._ask_for_texts, server)
                 try:
                     await self._wait_for_its_end(server)
                 finally:
@@ -156,7 +159,7 @@ class Lane:
                     server.kill()
 
     async def _start(self) -> Server:
-        """Start a server. The budget is a little larger each time, as of one who pays in weekly."""
+        """Start a server, with a budget a little larger than that of the one before."""
         amount = self.plan.budget(self.kills)
         self.caps.append(Cap(datetime.now(UTC), amount))
         environ = self._environ(amount)
@@ -183,15 +186,18 @@ class Lane:
         }
 
     def _environ_of_replicas(self) -> dict[str, str]:
-        """Say where they are told, and that who reads answers may text others unasked."""
+        """Return the variables for webhooks, without `tainted`.
+
+        The agent reads answers and texts others, without a person to ask.
+        """
         return {"ELKS_PUBLIC_URL": self._public_url, "ELKS_GUARDS_OFF": "tainted"}
 
-    async def _employ(self, server: Server) -> None:
-        """Ask a server for texts with several hands, while it lives."""
+    async def _ask_for_texts(self, server: Server) -> None:
+        """Ask a server for texts, several at a time, while it runs."""
         await server.greet()
-        async with anyio.create_task_group() as hands:
-            for _ in range(_HANDS):
-                hands.start_soon(self._ask_on, server)
+        async with anyio.create_task_group() as callers:
+            for _ in range(_CONCURRENT_CALLS):
+                callers.start_soon(self._ask_on, server)
 
     async def _ask_on(self, server: Server) -> None:
         while not server.is_gone and not self._is_over:
@@ -201,8 +207,8 @@ class Lane:
                 await anyio.sleep(_IDLE)
 
     async def _wait_for_its_end(self, server: Server) -> None:
-        """Wait for the moment at which this one is killed: any, or just when a text is on its way."""
-        if self._happens(_STILLBORN):
+        """Wait for the moment of the kill: any moment, or while a text is on its way."""
+        if self._happens(_KILLED_AT_START):
             await anyio.sleep(self._random.uniform(0, 1))
             return
         with anyio.move_on_after(_LONGEST_START):
@@ -218,9 +224,9 @@ class Lane:
         await self._wait_for_a_moment()
 
     async def _freeze(self, server: Server) -> None:
-        """Freeze it, and let it go on as if nothing had been.
+        """Freeze a server, and let it continue.
 
-        Either for less than its lease, or for so long that what it was sending may have been sent by another.
+        The freeze is shorter than its lease, or so long that another server may have sent its text.
         """
         await self._wait_for_claim()
         lease, taken_over = self.plan.lease, self.plan.lease + self.plan.quiet
@@ -232,8 +238,8 @@ class Lane:
         server.thaw()
 
     async def _wait_for_a_moment(self) -> None:
-        """Wait for just any moment, or for one at which something is going on."""
-        events = [self._wait_for_claim, self.provider.front.knock, self.provider.arrival]
+        """Wait for a random time, or for an event."""
+        events = [self._wait_for_claim, self.provider.front.connection, self.provider.arrival]
         if self._happens(_ANY_TIME):
             await anyio.sleep(self._random.uniform(0, 2))
             return
@@ -251,14 +257,14 @@ class Lane:
         return self._random.random() < share
 
     async def _settle(self) -> list[int]:
-        """Start servers that nobody kills, let them finish, and end them as a client does."""
+        """Start servers that are not killed, let them finish, and end them as a client does."""
         servers = [await self._start() for _ in range(self.plan.processes)]
         self._servers += servers
         exits: list[int] = []
         async with anyio.create_task_group() as group:
             for server in servers:
                 group.start_soon(server.read)
-                group.start_soon(self._employ, server)
+                group.start_soon(self._ask_for_texts, server)
             with anyio.move_on_after(_SETTLING):
                 while not await self._has_settled():  # noqa: ASYNC110  (other processes settle it)
                     await anyio.sleep(0.3)
@@ -280,7 +286,7 @@ def _find_port() -> int:
 
 
 async def run_lane(plan: Plan) -> Evidence:
-    """Run one."""
+    """Run one lane."""
     with TemporaryDirectory(prefix="crash") as name:
         folder = Path(name)
         with open_state(plan, folder) as state:
@@ -291,5 +297,5 @@ async def run_lane(plan: Plan) -> Evidence:
 
 
 def run(plan: Plan) -> Evidence:
-    """Run one, where nothing else runs."""
+    """Run one lane, in an event loop of its own."""
     return anyio.run(run_lane, plan)

@@ -27,7 +27,7 @@ class _Reply:
 
 @dataclass
 class ServerOnPipes(Server):
-    """A server and what its client still waits for."""
+    """A server, and the requests that its client still waits for."""
 
     _waiting: dict[int, _Reply] = field(default_factory=dict)
     _last_id: int = 0
@@ -35,36 +35,36 @@ class ServerOnPipes(Server):
 
     @classmethod
     async def start(cls, environ: Mapping[str, str], log: Path) -> Self:
-        """Start one."""
+        """Start a server."""
         return cls(await start_program(environ, log), log)
 
     async def read(self) -> None:
-        """Take in what it says, until it is gone."""
+        """Read the server's output until it ends."""
         if self.process.stdout is None:
             raise RuntimeError("it has no standard output")
         lines = BufferedByteReceiveStream(self.process.stdout)
         try:
             while True:
-                self._hear(json.loads(await lines.receive_until(b"\n", _LONGEST_LINE)))
+                self._receive(json.loads(await lines.receive_until(b"\n", _LONGEST_LINE)))
         except GONE:
             self.is_gone = True
         for reply in self._waiting.values():
             reply.come.set()
 
     async def greet(self) -> None:
-        """Agree on the protocol, if it lives to do that."""
+        """Initialize the session, if the server lives that long."""
         if await self._ask("initialize", _HELLO):
             await self._write({"method": "notifications/initialized"})
             self.greeted.set()
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call a tool and return its result; None where none ever came."""
+        """Call a tool and return its result; None if the server ended first."""
         answer = await self._ask("tools/call", {"name": tool, "arguments": dict(arguments)})
         result: dict[str, Any] | None = answer and answer.get("result")
         return result
 
     async def close(self) -> int:
-        """Close its standard input and wait for it to end by itself."""
+        """Close the server's standard input, wait for its end, and return its exit code."""
         if self.process.stdin:
             await self.process.stdin.aclose()
         return await self.process.wait()
@@ -88,7 +88,7 @@ class ServerOnPipes(Server):
         except GONE:
             self.is_gone = True
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _receive(self, message: dict[str, Any]) -> None:
         if reply := self._waiting.get(message.get("id", 0)):
             reply.message = message
             reply.come.set()

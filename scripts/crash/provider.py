@@ -1,4 +1,4 @@
-"""46elks, simulated, in bad weather."""
+"""A simulated 46elks in which things go wrong."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,21 +34,21 @@ _PAID = {
     Fault.LATENCY: 2,
     Fault.TOO_MANY_REQUESTS: 1,
 }
-"""What befalls paid requests, and how often compared to each other."""
+"""The faults of paid requests, with their relative frequency."""
 
 _ENOUGH_LATE = 10
 _LATE = {Fault.ACCEPT_LATE: 1, Fault.ACCEPT_LATE_DROP: 3}
-"""The same where the quiet period is too short, and that is to show."""
+"""The same for the lane whose quiet period is too short, which must show duplicates."""
 
 _HISTORY = {Fault.STALE_HISTORY: 3, Fault.ERROR_BEFORE: 1, Fault.DROP_BEFORE: 1, Fault.LATENCY: 1}
 
 _BETWEEN_PAID, _BETWEEN_LATE, _BETWEEN_HISTORY = 2, 1.5, 5
-"""How many pass unharmed between two that do not, on average."""
+"""The average number of requests without a fault between two with one."""
 
 
 @dataclass
 class Provider:
-    """The sandbox, what goes wrong in it, and what came to it."""
+    """The sandbox, its faults, and the requests that it received."""
 
     plan: Plan
     box: Sandbox = field(init=False)
@@ -63,11 +63,11 @@ class Provider:
     def __post_init__(self) -> None:
         self.box = Sandbox(balance=_RICH, number=OURS)
         self.box.app = self._watched(self.box.app)
-        self._random = self.plan.random("weather")
+        self._random = self.plan.random("faults")
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
-        """Serve it on this machine while inside."""
+        """Serve the sandbox on this machine inside the context."""
         async with serve(self.box) as url, anyio.create_task_group() as group:
             self.front = Front(lambda: urlsplit(url).port or 0)
             self.url = f"http://127.0.0.1:{await group.start(self.front.run)}/a1"
@@ -78,23 +78,23 @@ class Provider:
                 group.cancel_scope.cancel()
 
     def calm(self) -> None:
-        """Let nothing go wrong any more, unless this is to show what does."""
+        """Stop all faults, except in the lane that must fail."""
         if self.plan.is_sound:
             self.is_calm = True
             self.box.faults.clear()
 
     async def arrival(self) -> None:
-        """Wait until the next text to be paid for has come in."""
+        """Wait until the next paid request has arrived."""
         await self._arrived.wait()
 
     def add_lookalike(self, to: str, text: str) -> None:
-        """Put a text of somebody else's into history that could be ours, changed on its way."""
+        """Add a foreign text to history that could be ours, changed on its way."""
         self.lookalikes.add((to, text))
         self.box.add_history(datetime.now(UTC), to=to, text=text.upper())
 
     @property
     def paid(self) -> list[ApiRequest]:
-        """The requests that cost, if they are accepted, in order."""
+        """The requests that cost money if they are accepted, in order."""
         posts = (request for request in self.box.requests if request.method == "POST")
         return [post for post in posts if "message" in post.form and post.form.get("dryrun") != "yes"]
 
@@ -102,7 +102,7 @@ class Provider:
         async def watched(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] == "http" and scope["method"] == "POST":
                 receive = self._listening(receive)
-            self._brew()
+            self._schedule_faults()
             await app(scope, receive, send)
 
         return watched
@@ -118,8 +118,8 @@ class Provider:
 
         return listening
 
-    def _brew(self) -> None:
-        """See to it that something is about to go wrong, for texts and for history."""
+    def _schedule_faults(self) -> None:
+        """Schedule the next fault, for texts and for history."""
         if self.is_calm:
             return
         waiting = {fault.method for fault in self.box.faults.waiting}

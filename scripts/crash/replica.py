@@ -23,7 +23,7 @@ _META = {
 
 @dataclass
 class Replica(Server):
-    """A server, and the connections to it."""
+    """A server, and its client."""
 
     port: int = 0
     _client: httpx2.AsyncClient = field(
@@ -34,17 +34,17 @@ class Replica(Server):
 
     @classmethod
     async def start(cls, environ: Mapping[str, str], log: Path, port: int) -> Self:
-        """Start one."""
+        """Start a server."""
         return cls(await start_program(environ, log, "serve", "--http", "--port", f"{port}"), log, port=port)
 
     async def read(self) -> None:
-        """Wait until it is gone."""
+        """Wait until the server has ended."""
         await self.process.wait()
         self.is_gone = True
         await self._client.aclose()
 
     async def greet(self) -> None:
-        """Wait until it serves, if it lives to do that."""
+        """Wait until the server accepts requests, if it lives that long."""
         while not self.is_gone:
             if await self._serves():
                 self.greeted.set()
@@ -58,7 +58,7 @@ class Replica(Server):
             return False
 
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call a tool and return its result; None where none ever came."""
+        """Call a tool and return its result; None if the server ended first."""
         body = {
             "jsonrpc": "2.0",
             "id": 1,
@@ -68,20 +68,20 @@ class Replica(Server):
         headers = {**_HEADERS, "mcp-method": "tools/call", "mcp-name": tool}
         try:
             answer = await self._client.post(f"http://127.0.0.1:{self.port}/mcp", json=body, headers=headers)
-        except (httpx2.TransportError, RuntimeError):  # the latter where the client was closed meanwhile
+        except (httpx2.TransportError, RuntimeError):  # the latter if the client was closed meanwhile
             return None
         return _read_result(answer.raise_for_status())
 
     async def close(self) -> int:
-        """Ask it to end, as an operator does."""
+        """Send SIGTERM, as an operator does, and return the exit code."""
         self.process.terminate()
         return await self.process.wait()
 
 
 def _read_result(answer: httpx2.Response) -> dict[str, Any]:
-    """Read a result; one that took long comes as the last event of a stream."""
-    told = answer.text
+    """Read a result; a late one is the last event of a stream."""
+    text = answer.text
     if answer.headers["content-type"].startswith("text/event-stream"):
-        [*_, told] = [line.removeprefix("data: ") for line in told.splitlines() if line.startswith("data: ")]
-    result: dict[str, Any] = json.loads(told)["result"]
+        [*_, text] = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    result: dict[str, Any] = json.loads(text)["result"]
     return result

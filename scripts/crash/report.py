@@ -1,18 +1,18 @@
-"""The verdicts, for people."""
+"""The verdicts as text for people."""
 
 from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
 Found = dict[str, Any]
-"""A verdict as JSON has it."""
+"""A verdict in JSON form."""
 
 _WIDTH, _COLUMN = 34, 16
 
 
 def write_report(lanes: Sequence[Found], counterproof: Found | None) -> str:
-    """Put all lanes side by side, and say what it all rests on."""
-    parts = [_table(lanes), _details(lanes), _foundation(lanes[0])]
+    """Return a table of all lanes, and the conditions of the result."""
+    parts = [_table(lanes), _details(lanes), _conditions(lanes[0])]
     if counterproof:
         parts.append(_proof_that_it_can_fail(counterproof))
     return "\n\n".join(part for part in parts if part)
@@ -45,13 +45,13 @@ def _details(lanes: Sequence[Found]) -> str:
     return "\n".join(["VIOLATIONS", *found]) if found else ""
 
 
-def _foundation(lane: Found) -> str:
+def _conditions(lane: Found) -> str:
     return _filled(f"""
-        What this rests on: a text is sent again only after 46elks' history was read twice without it, the
+        Conditions: a text is sent again only after 46elks' history was read twice without it, the
         first time when the quiet period after the attempt was over. Here that is {lane["quiet"]:g} s
-        (ELKS_QUIET_PERIOD; 120 s unless set). The simulated 46elks accepted what it was handed within
-        {lane["provider_delay"]:g} s, and its history was {lane["lag"]:g} s behind at most. One that took
-        longer than the quiet period could not be told from one that lost the text, and a text could go out
+        (ELKS_QUIET_PERIOD; 120 s unless set). The simulated 46elks accepted texts within
+        {lane["provider_delay"]:g} s, and its history was {lane["lag"]:g} s behind at most. If 46elks took
+        longer than the quiet period, that would look as if it had lost the text, and a text could go out
         twice.
     """)
 

@@ -1,4 +1,4 @@
-"""One life of the server: the real program, until it is killed."""
+"""One process of the real program, until it is killed."""
 
 import os
 import signal
@@ -22,12 +22,12 @@ GONE = (
     anyio.IncompleteRead,
     OSError,
 )
-"""What talking to one that was killed ends with."""
+"""The errors of writing to, or reading from, a killed server."""
 
 
 @dataclass
 class Server(ABC):
-    """A server, and how it is asked."""
+    """A server process, and how to call its tools."""
 
     process: Process
     log: Path
@@ -37,37 +37,37 @@ class Server(ABC):
 
     @abstractmethod
     async def read(self) -> None:
-        """Take in what it says, until it is gone."""
+        """Read the server's output until it ends."""
 
     @abstractmethod
     async def greet(self) -> None:
-        """Wait until it can be asked, if it lives to be."""
+        """Wait until the server accepts calls, if it lives that long."""
 
     @abstractmethod
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Call a tool and return its result; None where none ever came."""
+        """Call a tool and return its result; None if the server ended first."""
 
     @abstractmethod
     async def close(self) -> int:
-        """Let it end as whoever started it does, and give its exit code."""
+        """End the server as its starter would, and return its exit code."""
 
     def kill(self) -> None:
-        """Kill it, as the power would."""
+        """Kill the process with SIGKILL."""
         self.process.kill()
 
     def freeze(self) -> None:
-        """Let it stand still, as a laptop does that is shut."""
+        """Stop the process with SIGSTOP, as closing a laptop would."""
         self.is_frozen = True
         self.process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let the process continue."""
         self.process.send_signal(signal.SIGCONT)
         self.is_frozen = False
 
 
 async def start_program(environ: Mapping[str, str], log: Path, *arguments: str) -> Process:
-    """Start the program; what it says on standard error goes to the log."""
+    """Start the program, with its standard error in the log."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with log.open("ab") as errors:
         return await anyio.open_process(

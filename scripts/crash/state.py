@@ -1,4 +1,4 @@
-"""What the servers remember: a folder with a SQLite file, or a database of a PostgreSQL of our own."""
+"""The servers' state: a folder with a SQLite file, or a database in a PostgreSQL of our own."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ UNFINISHED = frozenset({"waiting", "queued", "sending", "in doubt"})
 
 
 class Order(NamedTuple):
-    """A row, as far as it is judged."""
+    """The columns of an order that are judged."""
 
     id: str
     state: str
@@ -29,26 +29,26 @@ class Order(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where it is."""
+    """The location of the state."""
 
     folder: Path
     url: str = ""
 
     @property
     def environ(self) -> dict[str, str]:
-        """Say where it is, as a server is told."""
+        """The variables that make a server use this state."""
         where = {"ELKS_STATE_DIR": str(self.folder / "state")}
         return where | (
             {"ELKS_DATABASE_URL": self.url, "ELKS_SECRET_KEY": "crash test " * 4} if self.url else {}
         )
 
     def read(self) -> list[Order]:
-        """Read all orders there are."""
+        """Read all orders."""
         with self._connected() as ask:
             return [Order(*row) for row in ask("SELECT id, state, attempts FROM orders")]
 
     def wait_for_claim(self, seconds: float) -> None:
-        """Wait until a server takes an order to send it: in a moment it will."""
+        """Wait until a server claims an order, which it then sends immediately."""
         until = monotonic() + seconds
         with self._connected() as ask, suppress(sqlite3.OperationalError):  # it may be locked, or not there
             before = ask(_LATEST_CLAIM)
@@ -56,7 +56,7 @@ class State:
                 Event().wait(_BETWEEN_LOOKS)
 
     def check(self) -> str:
-        """Let SQLite say whether its file is whole."""
+        """Return SQLite's own check of its file; "ok" on PostgreSQL."""
         if self.url:
             return "ok"
         with self._connected() as ask:
@@ -74,7 +74,7 @@ class State:
 
 @contextmanager
 def open_state(plan: Plan, folder: Path) -> Iterator[State]:
-    """Make an empty one."""
+    """Create an empty state."""
     if plan.database == "sqlite":
         yield State(folder)
         return

@@ -1,4 +1,4 @@
-"""All lanes, each in a process of its own, some at a time."""
+"""All lanes, each in a process of its own, several in parallel."""
 
 import json
 import subprocess
@@ -14,22 +14,22 @@ from crash.plan import Database, Plan, Transport
 from crash.report import Found
 
 NO_POSTGRES = 3
-"""How a lane ends that has no PostgreSQL to run on."""
+"""The exit code of a lane that needs PostgreSQL and has none."""
 
 _LANES: tuple[tuple[int, Database, Transport, float], ...] = (
     (1, "sqlite", "stdio", 0.34),
     (2, "sqlite", "stdio", 0.33),
     (2, "postgres", "http", 0.33),
 )
-"""Processes, database, transport and share of the kills; what takes longest comes first."""
+"""Processes, database, transport and share of the kills; the slowest lane comes first."""
 
 _TOO_SHORT, _TOO_LONG = 0.2, 6.0
 _FEW = 5
-"""Kills that show duplicates where they have to be."""
+"""The number of kills that is enough to show duplicates in the lane that must fail."""
 
 
 def plan_lanes(plan: Plan) -> list[Plan]:
-    """Share the kills out among all kinds of lanes."""
+    """Divide the kills among all lanes."""
     return [
         replace(
             plan,
@@ -44,14 +44,14 @@ def plan_lanes(plan: Plan) -> list[Plan]:
 
 
 def plan_counterproof(plan: Plan) -> Plan:
-    """Plan a lane that has to fail: history is believed before the provider is done."""
+    """Plan the lane that must fail: history is trusted before the provider is done."""
     return replace(
         plan, kills=_FEW, processes=1, database="sqlite", quiet=_TOO_SHORT, provider_delay=_TOO_LONG
     )
 
 
 def run_all(plans: Sequence[Plan], script: Path, at_once: int) -> list[Found | None]:
-    """Run lanes, so many at once; None for one that has no PostgreSQL to run on."""
+    """Run lanes, `at_once` in parallel; None for one that needs PostgreSQL and has none."""
     with ThreadPoolExecutor(at_once) as pool, TemporaryDirectory() as folder:
         files = [Path(folder, f"{number}.json") for number in range(len(plans))]
         return list(pool.map(partial(_run, script), plans, files))

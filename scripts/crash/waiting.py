@@ -1,4 +1,4 @@
-"""Those who wait for answers, while the servers that they wait at are killed."""
+"""Callers that wait for answers while the servers are killed."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -17,17 +17,17 @@ FindServer = Callable[[], Awaitable[Server]]
 
 @dataclass
 class Waiter:
-    """Somebody who waits for what one phone answers, time and again, at whichever server there is."""
+    """A caller that repeatedly waits for the answers of one phone, at any running server."""
 
     phone: str
     box: Sandbox
     random: Random
     wanted: list[str] = field(default_factory=list)
-    """What the phone answered, in order."""
+    """The answers of the phone, in order."""
 
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     harmed: list[str] = field(default_factory=list)
-    """What servers said that nobody killed, and that was neither an answer nor "none yet"."""
+    """Results of servers that were not killed, and that were neither an answer nor "none yet"."""
 
     interrupted: int = 0
     """Calls that a kill left without an answer."""
@@ -36,12 +36,12 @@ class Waiter:
     _cursor: str = "c-0"
 
     async def run(self, find_server: FindServer, is_over: Callable[[], bool]) -> None:
-        """Wait for one answer after another, until it is enough."""
+        """Wait for one answer after another, until `is_over`."""
         while not is_over():
             self.is_waiting = True
             async with anyio.create_task_group() as both:
                 both.start_soon(self._answer)
-                await self._hear(find_server)
+                await self._receive(find_server)
             self.is_waiting = False
 
     async def _answer(self) -> None:
@@ -50,7 +50,7 @@ class Waiter:
         self.wanted.append(text)
         self.box.receive(self.phone, text)
 
-    async def _hear(self, find_server: FindServer) -> None:
+    async def _receive(self, find_server: FindServer) -> None:
         while True:
             server = await find_server()
             arguments = {"from": self.phone, "after": self._cursor, "timeout": _LONGEST}
@@ -63,8 +63,8 @@ class Waiter:
                 continue
             answer = result["structuredContent"]
             if answer["status"] == "received" and answer["message"] is None:
-                continue  # 46elks did not show it in time: go on from the cursor before it
+                continue  # 46elks did not show it in time: continue from the cursor before it
             self._cursor = answer["cursor"]
             if answer["status"] == "received":
-                self.heard.append(answer["message"]["untrustedText"])
+                self.received.append(answer["message"]["untrustedText"])
                 return

@@ -1,4 +1,4 @@
-"""A clock whose hands the test turns, and how to tell that nothing goes on any more."""
+"""A clock that the test advances, and a check that this process is at rest."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,7 +17,7 @@ from elks_mcp.runtime.tasks import background
 from elks_mcp.store.db import notifications
 
 HANG = 300
-"""Seconds after which a test that hangs is given up: the only real time that a test may measure."""
+"""Seconds after which a hanging test fails: the only real time that a test may measure."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class _Call:
 
 
 class ManualClock(Clock):
-    """Time that passes only when told to. Sleepers wake and time limits end when their moment has come."""
+    """A clock that only `advance` moves, which wakes sleepers and ends time limits."""
 
     def __init__(self, start: datetime = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)) -> None:
         self._now = start
@@ -42,15 +42,15 @@ class ManualClock(Clock):
         self._alarm_set = anyio.Event()
 
     def now(self) -> datetime:
-        """Tell the time that was set."""
+        """Return the time that was set."""
         return self._now
 
     def counted(self) -> float:
-        """Return how many seconds the clock was advanced; putting it back takes none of them away."""
+        """Return the seconds by which the clock was advanced; putting it back does not reduce them."""
         return self._counted.total_seconds()
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Sleep until somebody advances the clock that far."""
+        """Sleep until the clock is advanced that far."""
         if moment <= self._now:
             await anyio.lowlevel.checkpoint()
             return
@@ -65,10 +65,10 @@ class ManualClock(Clock):
 
     @contextmanager
     def fail_after(self, limit: timedelta) -> Iterator[None]:
-        """Cancel what is done within the context once the clock was advanced by `limit`.
+        """Cancel the body of the context once the clock was advanced by `limit`.
 
         Raises:
-            TimeoutError: it was cancelled.
+            TimeoutError: the body was cancelled.
         """
         with anyio.CancelScope() as scope:
             alarm = (self._counted + limit, scope)
@@ -82,18 +82,18 @@ class ManualClock(Clock):
             raise TimeoutError
 
     def call_later(self, delay: timedelta, call: Callable[[], None]) -> Timer:
-        """Call a function once the clock was advanced by `delay`; it is no alarm that time passes to."""
+        """Call a function once the clock was advanced by `delay`; this does not count as an alarm."""
         later = _Call(self._counted + delay, call)
         self._calls.append(later)
         return later
 
     @property
     def has_calls(self) -> bool:
-        """Whether a call is to be made later."""
+        """Whether a call is scheduled."""
         return not all(each.is_cancelled for each in self._calls)
 
     def advance(self, time: timedelta) -> None:
-        """Let time pass, and ring every alarm whose moment has come."""
+        """Advance the clock, and ring every alarm that is due."""
         self._now += time
         self._counted += max(time, timedelta())
         for moment, woken in self._sleepers:
@@ -111,7 +111,7 @@ class ManualClock(Clock):
 
     @property
     def next_at(self) -> datetime | None:
-        """When the next alarm rings: somebody wakes, or a time limit ends."""
+        """The time of the next alarm, which wakes a sleeper or ends a limit; None if none is set."""
         sleepers = [moment for moment, _ in self._sleepers]
         limits = [
             self._now + limit - self._counted for limit, scope in self._limits if not scope.cancel_called
@@ -119,59 +119,59 @@ class ManualClock(Clock):
         return min(sleepers + limits, default=None)
 
     async def next_alarm(self) -> datetime:
-        """Wait until an alarm is set, and tell when the next one rings."""
+        """Wait until an alarm is set, and return the time of the next one."""
         while (moment := self.next_at) is None:
             self._alarm_set = anyio.Event()
             await self._alarm_set.wait()
         return moment
 
     async def advance_to_next_alarm(self) -> None:
-        """Let time pass until the next alarm rings."""
+        """Advance the clock to the next alarm."""
         self.advance(max(await self.next_alarm() - self._now, timedelta()))
 
 
 class SandboxClock(sandbox.SimulatedClock):
-    """The same time for a sandbox, so that it notes down when requests really came."""
+    """The server's clock for a sandbox, so that both record the same times."""
 
     def __init__(self, clock: ManualClock) -> None:
         self._clock = clock
 
     def now(self) -> datetime:
-        """Tell the shared time."""
+        """Return the shared time."""
         return self._clock.now()
 
     def advance(self, step: timedelta) -> None:
-        """Let time pass for both."""
+        """Advance the clock of both."""
         self._clock.advance(step)
 
     async def wait_until(self, at: datetime) -> None:
-        """Sleep until somebody advances the clock that far."""
+        """Sleep until the clock is advanced that far."""
         await self._clock.sleep_until(at)
 
 
 _watchers = anyio.lowlevel.RunVar[int]("_watchers", 0)
-"""How many tasks of an event loop are in `at_rest`."""
+"""The number of tasks of an event loop that are in `at_rest`."""
 
 _A_LITTLE = 0.005
-"""Seconds to wait for one thread, since it may itself wait for another; nothing depends on how long it is."""
+"""Seconds to wait for one thread, since it may itself wait for another. No result depends on the value."""
 
 
 async def at_rest() -> None:
-    """Return once all that this process does waits for something: a clock, an event, a socket, a subprocess.
+    """Return once all tasks wait for a clock, an event, a socket or a subprocess.
 
-    What a socket or a subprocess brings is not seen before it is there. A test over one waits for what it
-    expects instead (`until`).
+    Data that is still on its way over a socket or from a subprocess is not detected. A test that uses one
+    waits for the expected result instead (`until`).
 
-    The event loop is at rest if, when this task has its turn, nothing else waits for one:
+    The event loop is at rest if no other callback is ready when this task runs:
 
-    * A turn takes callbacks from the front of `_ready`, and only as many as were in it at its beginning.
-      So the rest of the turn, and all that was made ready in it, is still in `_ready`. Of each other task
-      in this function, a step is always in there, and nothing else.
-    * A thread of anyio's that finishes has the loop call `_report_result` (thread-safe, so it is in `_ready`
-      before the thread does anything else), and only that puts it among the idle. So a thread whose result
-      has not been dealt with counts as busy, and there is no moment between busy and ready.
-    * A transaction that was asked for and has no thread yet waits for the limiter, which a busy thread holds,
-      or whose release has made it ready.
+    * A turn of the loop takes callbacks from the front of `_ready`, and only those that were in it at the
+      beginning of the turn. So the rest of the turn, and all callbacks that became ready in it, are still in
+      `_ready`. Each other task in this function has exactly one step in there.
+    * When a thread of anyio's finishes, the loop calls `_report_result` (thread-safe, so it is in `_ready`
+      before the thread does anything else), and only that marks the thread as idle. So a thread whose result
+      was not handled yet counts as busy, and there is no moment between busy and ready.
+    * A transaction that has no thread yet waits for the limiter. A busy thread holds the limiter, or its
+      release has made the transaction ready.
     """
     loop = asyncio.get_running_loop()
     _watchers.set(_watchers.get() + 1)
@@ -182,7 +182,7 @@ async def at_rest() -> None:
                 continue
             if not (busy := _list_busy_threads()):
                 return
-            # The loop has nothing to do, and would only keep the thread from its work by turning.
+            # The loop has nothing to do, and by running it would only slow the thread.
             jobs = busy[0].queue
             with jobs.all_tasks_done:
                 if jobs.unfinished_tasks:
@@ -192,7 +192,7 @@ async def at_rest() -> None:
 
 
 def _list_busy_threads() -> list[_asyncio.WorkerThread]:
-    """List the threads of this event loop that work; one that listens to PostgreSQL waits for a socket."""
+    """List the busy threads of this event loop, without one that listens to PostgreSQL."""
     try:
         busy = _asyncio._threadpool_workers.get() - set(_asyncio._threadpool_idle_workers.get())
     except LookupError:  # no thread was ever needed
@@ -202,7 +202,7 @@ def _list_busy_threads() -> list[_asyncio.WorkerThread]:
 
 
 def _listens(task: asyncio.Task[Any]) -> bool:
-    """Tell whether a task listens to PostgreSQL, for which it always has a thread at work."""
+    """Return whether a task listens to PostgreSQL, for which it always keeps a thread busy."""
     awaited: Any = task.get_coro()
     while awaited is not None:
         if getattr(awaited, "cr_code", None) is notifications._listen.__code__:
@@ -213,10 +213,11 @@ def _listens(task: asyncio.Task[Any]) -> bool:
 
 @asynccontextmanager
 async def autojump(clock: ManualClock) -> AsyncIterator[None]:
-    """Advance the clock to its next alarm whenever nothing else goes on, as trio's MockClock can.
+    """Advance the clock to its next alarm whenever this process is at rest.
 
-    So what is awaited within the context takes as much of the clock's time as it needs, and no real time.
-    It is for what happens in this process (see `at_rest`): time would pass while a byte is on a socket.
+    This is what trio's MockClock can do. The body of the context takes as much of the clock's time as it
+    needs, and no real time. Use it only for work in this process (see `at_rest`): the clock would advance
+    while data is on a socket.
     """
     async with background() as tasks:
         tasks.start_soon(keep_jumping, clock)
@@ -224,16 +225,16 @@ async def autojump(clock: ManualClock) -> AsyncIterator[None]:
 
 
 async def keep_jumping(clock: ManualClock) -> None:
-    """Advance the clock to its next alarm whenever nothing else goes on, for ever (see `autojump`)."""
+    """Advance the clock to its next alarm whenever this process is at rest (see `autojump`)."""
     while True:
         await clock.next_alarm()
         await at_rest()
-        if clock.next_at:  # it may be over meanwhile
+        if clock.next_at:  # the alarm may have been removed meanwhile
             await clock.advance_to_next_alarm()
 
 
 async def pass_time(clock: ManualClock, time: timedelta) -> None:
-    """Let time pass, each alarm ringing in its moment, with all that this process does about it."""
+    """Advance the clock alarm by alarm, and wait after each until this process is at rest."""
     end = clock.now() + time
     await at_rest()
     while clock.next_at and clock.next_at <= end:

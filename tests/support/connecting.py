@@ -1,4 +1,4 @@
-"""A client of the SDK, connected to our server, which texts through a sandbox that the test holds."""
+"""A client of the SDK, connected to our server, which sends through the test's sandbox."""
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -35,27 +35,27 @@ PHONE = "+46701740605"
 Era = Literal["auto", "legacy"]
 Way = Literal["auto", "legacy", "stdio"]
 ERAS: tuple[Era, ...] = ("auto", "legacy")
-"""The SDK client's two ways to speak: the newest revision, and those with a handshake."""
+"""The SDK client's two modes: the newest revision, and those with a handshake."""
 
 EITHER_ERA = ("auto", pytest.param("legacy", marks=pytest.mark.long))
-"""For what no era decides: both list the same tools (test_surface), so the older one is long."""
+"""For tests whose outcome does not depend on the era. Both list the same tools, so the older is long."""
 
 WAYS: tuple[Way, ...] = ("auto", "legacy", "stdio")
-"""The eras in one process, and a real one: a subprocess over stdio, and 46elks over a socket."""
+"""The eras in one process, and a subprocess over stdio with 46elks over a socket."""
 
 
 def new_box() -> Sandbox:
-    """Make a sandbox whose time stands still."""
+    """Return a sandbox whose clock does not move."""
     return Sandbox(clock=ManualClock())
 
 
 def box_on(clock: OurClock) -> Sandbox:
-    """Make a sandbox that goes by the server's own clock."""
+    """Return a sandbox that uses the server's clock."""
     return Sandbox(clock=SandboxClock(clock))
 
 
 def live(box: Sandbox, **more: str) -> dict[str, str]:
-    """Give the environment of somebody who really sends: the server takes the sandbox for 46elks."""
+    """Return the environment of a live server, which takes the sandbox for 46elks."""
     return {
         "ELKS_API_USERNAME": box.username,
         "ELKS_API_PASSWORD": box.password,
@@ -66,7 +66,7 @@ def live(box: Sandbox, **more: str) -> dict[str, str]:
 
 
 class Person:
-    """Whoever sits at the client and is asked. Says yes, unless told otherwise."""
+    """The person at the client, who approves every question unless `action` or `send` differ."""
 
     def __init__(
         self, action: Literal["accept", "decline", "cancel"] = "accept", *, send: bool = True
@@ -87,7 +87,7 @@ class Person:
 
 
 class SlowPerson(Person):
-    """Somebody who reads the question immediately, and answers when `answers` is set."""
+    """A person who reads the question immediately, and answers when `answers` is set."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,12 +115,12 @@ async def connected(
 ) -> AsyncIterator[Client]:
     """Connect a client to a server with this environment; `box` takes the place of 46elks.
 
-    While a server in this process ends, the time of its clock passes by itself: it finishes what it posts.
+    While a server in this process ends, its clock advances by itself, so that it finishes its requests.
     """
     async with AsyncExitStack() as stack:
         ending = await stack.enter_async_context(background())
         folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
-        environ = {"ELKS_STATE_DIR": folder, **environ}  # nobody's own; a test may name one
+        environ = {"ELKS_STATE_DIR": folder, **environ}  # temporary, unless the test names one
         if way == "stdio":
             url = {"ELKS_API_BASE_URL": f"{await stack.enter_async_context(serve(box))}/a1"} if box else {}
             server: MCPServer[App] | StdioServerParameters = StdioServerParameters(
@@ -139,7 +139,7 @@ async def connected(
 
 
 def in_process(environ: Mapping[str, str], box: Sandbox | None, clock: Clock | None = None) -> MCPServer[App]:
-    """Build a server in this process."""
+    """Return a server in this process."""
     configuration = load(environ)
     transport = box.transport() if box else None
     return build_server(
@@ -148,25 +148,25 @@ def in_process(environ: Mapping[str, str], box: Sandbox | None, clock: Clock | N
 
 
 def words(result: CallToolResult) -> str:
-    """Read the text of an answer."""
+    """Return the text of an answer."""
     (block,) = result.content
     assert isinstance(block, TextContent)
     return block.text
 
 
 def data(result: CallToolResult) -> dict[str, Any]:
-    """Read the structured content of an answer, which must be there."""
+    """Return the structured content of an answer, which must have some."""
     assert isinstance(result.structured_content, dict)
     return result.structured_content
 
 
 def findings(answer: CallToolResult) -> dict[str, str]:
-    """Say what the guards found, by their names: all but `night`, which depends on when the test runs."""
+    """Return the findings by guard, without `night`, which depends on the time of the test."""
     return {each["guard"]: each["reason"] for each in data(answer)["findings"] if each["guard"] != "night"}
 
 
 def posted(box: Sandbox, *, dry_run: bool = False) -> list[dict[str, str]]:
-    """List the forms of POST /sms that reached 46elks: those that cost, or the dry runs."""
+    """List the forms of POST /sms that reached 46elks: the paid ones, or the dry runs."""
     posts = [
         request for request in box.requests if request.method == "POST" and request.path.endswith("/sms")
     ]
@@ -174,7 +174,7 @@ def posted(box: Sandbox, *, dry_run: bool = False) -> list[dict[str, str]]:
 
 
 async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult:
-    """Call a tool; `sender` stands for `from`, which is a word of Python's."""
+    """Call a tool; `sender` stands for `from`, which is a keyword in Python."""
     named = {"from" if name == "sender" else name: value for name, value in arguments.items()}
     result = await client.call_tool(tool, named)
     assert isinstance(result, CallToolResult)
@@ -182,18 +182,18 @@ async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult
 
 
 async def ask_by_hand(client: Client, arguments: dict[str, Any]) -> InputRequiredResult:
-    """Ask for a text in the newer era, and return the question, which is left open."""
+    """Request a text in the newer era, and return the question, without an answer to it."""
     asked = await client.session.call_tool("send_sms", arguments, allow_input_required=True)
     assert isinstance(asked, InputRequiredResult)
     return asked
 
 
 _BREATH = 0.001
-"""Seconds between two looks, in which others can work; nothing depends on how long it is."""
+"""Seconds between two checks, in which other code can run. No result depends on the value."""
 
 
 async def until(condition: Callable[[], bool], *, clock: OurClock | None = None) -> None:
-    """Wait for something that happens by itself: with a clock, in its time and in this process."""
+    """Wait for a condition; with a clock, advance it meanwhile (only for work in this process)."""
     with anyio.fail_after(HANG):
         if clock:
             await at_rest()
@@ -206,14 +206,14 @@ async def until(condition: Callable[[], bool], *, clock: OurClock | None = None)
 
 
 async def come_true(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for something that has to be asked for."""
+    """Wait for a condition that has to be awaited."""
     with anyio.fail_after(HANG):
         while not await condition():  # noqa: ASYNC110  (it is in a database, which has no events)
             await anyio.sleep(_BREATH)
 
 
 async def cancel_once(condition: Callable[[], bool], client: Client, **arguments: Any) -> None:
-    """Ask for a text, and cancel the call when a condition comes true."""
+    """Request a text, and cancel the call when a condition becomes true."""
     async with anyio.create_task_group() as calls:
 
         async def send() -> None:

@@ -1,4 +1,4 @@
-"""A 46elks whose answers are damaged on the way: what one row, or one field, must not spoil."""
+"""A 46elks whose answers are damaged on the way, in one row or one field."""
 
 import json
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from elks_mcp.sandbox import Sandbox
 
 Row = dict[str, Any]
 Damage = Callable[[list[Any]], None]
-"""Changes the rows of a list that 46elks answers with; of an object, as if it were the only one."""
+"""Changes the rows of a list in an answer of 46elks; an object counts as the only row."""
 
 
 class DamagedRoad(httpx2.AsyncBaseTransport):
-    """The way into a sandbox, on which the answers to one kind of request are damaged."""
+    """A transport to a sandbox that damages the answers to one kind of request."""
 
     def __init__(
         self, inner: httpx2.AsyncBaseTransport, damage: Damage, request: str = "GET /a1/sms"
@@ -24,7 +24,7 @@ class DamagedRoad(httpx2.AsyncBaseTransport):
         self._request = request
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Let a request pass, and damage its answer."""
+        """Pass a request on, and damage its answer."""
         answer = await self._inner.handle_async_request(request)
         if f"{request.method} {request.url.path}" != self._request:
             return answer
@@ -34,13 +34,13 @@ class DamagedRoad(httpx2.AsyncBaseTransport):
 
 
 class DamagedSandbox(Sandbox):
-    """A sandbox that is reached by such a way; `damage` may be changed at any time."""
+    """A sandbox with such a transport; `damage` may be changed at any time."""
 
     damage: Damage = staticmethod(lambda _: None)
     request = "GET /a1/sms"
 
     def transport(self) -> httpx2.AsyncBaseTransport:
-        """Return the way in."""
+        """Return the damaging transport."""
 
         def damage(rows: list[Any]) -> None:
             self.damage(rows)
@@ -49,9 +49,9 @@ class DamagedSandbox(Sandbox):
 
 
 def change(row: int | str, **fields: object) -> Damage:
-    """Return the damage of these fields of one row; `from_` is `from`.
+    """Return a damage that sets fields of one row; `from_` stands for `from`.
 
-    `row`: which, counted from the newest, or by its sender.
+    `row` is its position, counted from the newest, or its sender.
     """
 
     def damage(rows: list[Any]) -> None:
@@ -62,7 +62,7 @@ def change(row: int | str, **fields: object) -> Damage:
 
 
 def replace(row: int | str, value: object) -> Damage:
-    """Return the damage of one whole row."""
+    """Return a damage that replaces one whole row."""
 
     def damage(rows: list[Any]) -> None:
         if (index := _find(rows, row)) is not None:

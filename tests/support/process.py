@@ -1,4 +1,4 @@
-"""The command: run in this process, or started as a process of its own and spoken to line by line."""
+"""The command, run in this process or as a process of its own with a line-based client."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from elks_mcp.cli import commands
 PROGRAM = (sys.executable, "-m", "elks_mcp")
 
 NOWHERE = Path(gettempdir(), "elks-mcp-tests", "nothing-is-here")
-"""A state directory that nobody makes."""
+"""A state directory that does not exist."""
 
 
 def invoke(arguments: Sequence[str], environ: Mapping[str, str], typed: str | None = None) -> Result:
-    """Run the command in this process, without a terminal, with no settings except these.
+    """Run the command in this process, without a terminal, with only these settings.
 
-    It sees no state except that which the environment names. An unexpected error is raised.
+    It sees only the state that the environment names. An unexpected error is raised.
     """
     with having_only(environ):
         return CliRunner().invoke(commands, arguments, input=typed, catch_exceptions=False)
@@ -38,7 +38,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def start(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a process of its own: what matters is how it starts, ends, or writes."""
+    """Run the command as a process of its own, for tests of its start, end or output."""
     inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)}
     return subprocess.run(
         [*PROGRAM, *arguments],
@@ -53,7 +53,7 @@ def start(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 @contextmanager
 def having_only(environ: Mapping[str, str]) -> Iterator[None]:
-    """Let this process's environment have no settings except these."""
+    """Give this process's environment only these settings, inside the context."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("ELKS_") or name == "DRY_RUN"]:
             patch.delenv(name)
@@ -63,7 +63,7 @@ def having_only(environ: Mapping[str, str]) -> Iterator[None]:
 
 
 class Process:
-    """A running server. `lines` is all that came on standard output; standard error is in a file."""
+    """A running server. `lines` has its standard output; its standard error is in a file."""
 
     def __init__(self, popen: subprocess.Popen[str], stderr: Path) -> None:
         self._popen = popen
@@ -72,7 +72,7 @@ class Process:
         self._next_id = 0
 
     def request(self, method: str, params: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Send a request and return its answer, or its error, whatever else comes before."""
+        """Send a request and return its answer or error, skipping other messages."""
         self._next_id += 1
         self.send({"jsonrpc": "2.0", "id": self._next_id, "method": method, "params": dict(params or {})})
         while line := self._stdout.readline():
@@ -80,10 +80,10 @@ class Process:
             message: dict[str, Any] = json.loads(line)
             if message.get("id") == self._next_id:
                 return message
-        raise AssertionError(f"the server ended; it said: {self.stderr}")
+        raise AssertionError(f"The server ended. Its log: {self.stderr}")
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message as it is."""
+        """Send a message unchanged."""
         self.write(json.dumps(message) + "\n")
 
     def write(self, text: str) -> None:
@@ -99,7 +99,7 @@ class Process:
         self._popen.stdin.flush()
 
     def initialize(self, version: str = "2025-11-25", **capabilities: Any) -> dict[str, Any]:
-        """Shake hands as clients of the older revisions do."""
+        """Initialize a session as clients of the older revisions do, and return the result."""
         info = {"name": "test", "version": "1"}
         params = {"protocolVersion": version, "capabilities": capabilities, "clientInfo": info}
         answer = self.request("initialize", params)
@@ -114,20 +114,20 @@ class Process:
         return result
 
     def close(self) -> int:
-        """Close the server's standard input, and wait for it to end by itself."""
+        """Close the server's standard input, wait for its end, and return the exit code."""
         assert self._popen.stdin
         self._popen.stdin.close()
         self.lines += self._stdout.readlines()
         return self._popen.wait(timeout=60)
 
     def end(self, number: signal.Signals) -> int:
-        """Send the process a signal, and wait for it to end."""
+        """Send the process a signal, wait for its end, and return the exit code."""
         self._popen.send_signal(number)
         return self._popen.wait(timeout=60)
 
     @property
     def stderr(self) -> str:
-        """What has been written to standard error so far."""
+        """The standard error until now."""
         return self._stderr.read_text(encoding="utf-8")
 
     @property
@@ -140,7 +140,7 @@ class Process:
 def running(
     environ: Mapping[str, str], folder: Path, *, command: Sequence[str] = PROGRAM
 ) -> Iterator[Process]:
-    """Run the server with this environment and nothing of ours but the path."""
+    """Run the server with this environment, and only the path and home of ours."""
     environ = {"ELKS_STATE_DIR": str(folder / "state"), **environ}
     stderr = folder / "stderr.log"
     inherited = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "HOME") if name in os.environ}

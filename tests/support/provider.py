@@ -1,4 +1,4 @@
-"""Our side of the road to 46elks, built over a sandbox or a socket."""
+"""Our side of the connection to 46elks, over a sandbox or a socket."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,14 +33,14 @@ from tests.support.clocks import HANG, ManualClock, SandboxClock, at_rest, autoj
 OURS = Number("+46701740699")
 PHONE = Number("+46701740605")
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-"""When a ManualClock begins."""
+"""The time at which a ManualClock begins."""
 
 PATIENCE = timedelta(seconds=5)
 URL = "http://localhost/a1"
 
 
 SOON = timedelta(seconds=0.3)
-"""How long a House waits for 46elks, by its clock."""
+"""The time limit of a House's requests to 46elks, by its clock."""
 
 UNLIMITED = Policy(dry_run=False, sender=OURS, budget_per_day=10**12, max_per_number=100_000)
 
@@ -51,7 +51,7 @@ def api_of(
     clock: Clock | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
 ) -> Api:
-    """Build the road to a sandbox in this process. Without a clock, time stands still there."""
+    """Return the API of a sandbox in this process. Without a clock, its time does not move."""
     return Api(
         Credentials(box.username, SecretStr(box.password)),
         base_url=URL,
@@ -62,22 +62,22 @@ def api_of(
 
 
 def account_of(box: Sandbox) -> AccountKey:
-    """Name the account whose orders go to a sandbox."""
+    """Return the account whose orders go to a sandbox."""
     return AccountKey(URL, box.username)
 
 
 def client_of(box: Sandbox) -> ElksClient:
-    """Build a client of a sandbox in this process."""
+    """Return a client of a sandbox in this process."""
     return ElksClient(api_of(box))
 
 
 def a_draft(text: str = "Hej!", *, to: Number = PHONE, key: str | None = None, flash: bool = False) -> Draft:
-    """Draft a text from our number to a handset of the sandbox."""
+    """Return a draft of a text from our number to a handset of the sandbox."""
     return Draft(to=to, payload=Sms(text=text, flash=flash), sender=OURS, idempotency_key=key)
 
 
 def an_approval(draft: Draft, approver: Approver = Approver.POLICY, *, price: int = 5200) -> Approval:
-    """Make an approval as the tools do, without asking 46elks for the price."""
+    """Return an approval as the tools make it, without asking 46elks for the price."""
     quote = Quote(
         draft=draft,
         estimate=Estimate(price=Money(price, "SEK"), parts=1),
@@ -88,36 +88,36 @@ def an_approval(draft: Draft, approver: Approver = Approver.POLICY, *, price: in
 
 
 def a_claim(draft: Draft) -> Claim:
-    """Make a claim as the queue does, of an order that is in no store."""
+    """Return a claim as the queue makes it, of an order that is in no store."""
     return Claim(
         order_id="O-22222222", attempt=1, lease="lease", draft=draft, currency="SEK", wait=timedelta()
     )
 
 
 class Permission:
-    """A right to send that ends after it was asked for so many times; it counts."""
+    """A permission to send that ends after `answers` checks, and counts them."""
 
     def __init__(self, answers: int) -> None:
         self.asked = 0
         self._answers = answers
 
     async def holds(self) -> bool:
-        """Answer, as long as there are answers left."""
+        """Return whether checks are left."""
         return self.is_in_time()
 
     def is_in_time(self) -> bool:
-        """Answer, as long as there are answers left."""
+        """Return whether checks are left."""
         self.asked += 1
         return self.asked <= self._answers
 
 
 def a_right() -> Permission:
-    """Make a right to send that does not end."""
+    """Return a permission to send that does not end."""
     return Permission(10**9)
 
 
 def posts(box: Sandbox, *, dry_run: bool = False) -> list[ApiRequest]:
-    """List the POSTs of /sms that reached 46elks: those that cost, or the dry runs."""
+    """List the POSTs of /sms that reached 46elks: the paid ones, or the dry runs."""
     found = [each for each in box.requests if (each.method, each.path) == ("POST", "/a1/sms")]
     return [each for each in found if (each.form.get("dryrun") == "yes") is dry_run]
 
@@ -131,29 +131,32 @@ _NO_TIME, _A_WHILE = timedelta(), timedelta(minutes=5)
 
 
 class Road(httpx2.AsyncBaseTransport):
-    """The way into a sandbox, which knows when each request set out."""
+    """A transport to a sandbox that records when each request left."""
 
     def __init__(self, box: Sandbox, clock: Clock) -> None:
         self._inner = box.transport()
         self._clock = clock
         self.tries: list[tuple[str, datetime]] = []
-        """Also of what never arrives: `POST /a1/sms`, and when."""
+        """Each request, such as `POST /a1/sms`, and its time, also if it never arrives."""
 
     def tried(self, request: str) -> list[datetime]:
-        """List the times at which a request set out."""
+        """List the times at which a request left."""
         return [at for each, at in self.tries if each == request]
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Let a request pass."""
+        """Record a request, and pass it on."""
         self.tries.append((f"{request.method} {request.url.path}", self._clock.now()))
         return await self._inner.handle_async_request(request)
 
 
 class House:
-    """All that one process has between its tools and 46elks; several can share a folder and a sandbox."""
+    """The parts of one process between its tools and 46elks.
+
+    Several can share a folder and a sandbox.
+    """
 
     most_pages = MOST_PAGES
-    """How far back it reads history."""
+    """The number of pages of history that it reads."""
 
     def __init__(
         self,
@@ -188,7 +191,7 @@ class House:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["House"]:
-        """Use the store; send nothing. At the end it is closed."""
+        """Open the store without a worker, and close it at the end."""
         try:
             with anyio.fail_after(HANG):
                 yield self
@@ -198,7 +201,7 @@ class House:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["House"]:
-        """Run the outbox too. While it ends, time passes by itself: a post that hangs meets its limit."""
+        """Run the outbox, too. While it ends, the clock advances, so that hanging requests time out."""
         async with AsyncExitStack() as stack:
             ending = await stack.enter_async_context(background())
             await stack.enter_async_context(self.opened())
@@ -211,7 +214,7 @@ class House:
     async def place(
         self, text: str = "Text 1", *, to: Number = PHONE, key: str | None = None, hand_over: bool = True
     ) -> Order:
-        """Order a text as the tools do; or only put it in the queue, as others would."""
+        """Place an order as the tools do, or only queue it, as another process would."""
         approval = an_approval(a_draft(text, to=to, key=key))
         placing = self.outbox.place(approval, self.orders) if hand_over else self.orders.place(approval)
         return (await placing).order
@@ -227,27 +230,27 @@ class House:
         return await store.orders.cancel(order.id, why)
 
     async def wait(self, order: Order) -> Order:
-        """Wait for an order as a caller does, while time passes: a request that hangs meets its limit."""
+        """Wait for an order as a caller does. The clock advances, so that hanging requests time out."""
         async with autojump(self.clock):
             return await self.outbox.wait(order, timedelta(days=1))
 
     async def find(self, order: Order) -> Order:
-        """Find an order as it stands now."""
+        """Return an order in its present state."""
         return await (await self.storage.open()).orders.get(order.id)
 
     async def rest(self) -> None:
-        """Wait until nothing goes on any more but what waits for the clock."""
+        """Wait until this process is at rest."""
         await at_rest()
 
     async def pass_until(self, is_so: Callable[[], Awaitable[bool]], stride: timedelta = _NO_TIME) -> None:
-        """Let time pass until something is so: to the next alarm, or by a stride where that is further."""
+        """Advance the clock to the next alarm, or by a longer `stride`, until a condition is true."""
         await self.rest()
         while not await is_so():
             self.clock.advance(max(await self.clock.next_alarm() - self.clock.now(), stride))
             await self.rest()
 
     async def pass_time(self, time: timedelta) -> None:
-        """Let time pass, each alarm ringing in its moment; where it is long, in sixty strides."""
+        """Advance the clock alarm by alarm, or a long time in sixty strides."""
         end = self.clock.now() + time
         stride = time / 60 if time > _A_WHILE else _NO_TIME
 
@@ -259,7 +262,7 @@ class House:
         await self.rest()
 
     async def settled(self, order: Order, stride: timedelta = _NO_TIME) -> Order:
-        """Let time pass until an order is neither queued, under way nor in doubt."""
+        """Advance the clock until an order is neither queued, sending nor in doubt; return it."""
 
         async def is_settled() -> bool:
             return (await self.find(order)).state not in _UNSETTLED

@@ -1,4 +1,4 @@
-"""Stores to try things on: a SQLite file or a real PostgreSQL, and what goes into them."""
+"""Stores for tests, on a SQLite file or a real PostgreSQL, and the values that go into them."""
 
 import sqlite3
 import threading
@@ -57,20 +57,20 @@ SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)
 KEY = SecretStr("a secret of this test, long enough")
 UNPACED = Pace(gap=timedelta(0), lease=timedelta(seconds=15))
-"""As fast as may be; who claims has 15 seconds."""
+"""No pace, and leases of 15 seconds."""
 
 DATABASES = ("sqlite", "postgres")
 EITHER_DATABASE = ("sqlite", pytest.param("postgres", marks=pytest.mark.long))
-"""For what no database decides: PostgreSQL is long."""
+"""For tests whose outcome does not depend on the database, so that PostgreSQL is long."""
 
 on_both_databases = pytest.mark.parametrize("location", DATABASES, indirect=True)
-"""For locks, clocks, types, what is unique, other connections; and once for each statement there is."""
+"""For locks, clocks, types, unique constraints, other connections; and once for each statement."""
 
 _numbers = count(1)
 
 
 def a_place(request: pytest.FixtureRequest, folder: Path) -> StateLocation:
-    """Make a place for a store, of the kind that the parameter of a fixture names."""
+    """Return a location for a store, of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
         return StateLocation(folder=folder / "state")
     return StateLocation(url=SecretStr(request.getfixturevalue("postgres_with_tables")), key=KEY)
@@ -83,7 +83,7 @@ async def opened(
     account: AccountKey = ACCOUNT,
     kinds: Kinds = KINDS,
 ) -> AsyncIterator[Store]:
-    """Open a store; close it in the end."""
+    """Open a store, and close it at the end."""
     storage = Storage(location, account, clock, kinds)
     try:
         yield await storage.open()
@@ -92,17 +92,17 @@ async def opened(
 
 
 def allow(draft: Draft, price: Money, recall: Recall) -> str:
-    """Mind nothing."""
+    """Allow everything."""
     return ""
 
 
 def unless_opted_out(draft: Draft, price: Money, recall: Recall) -> str:
-    """Mind only a STOP."""
+    """Refuse only recipients who opted out."""
     return "They said STOP." if recall.opted_out else ""
 
 
 def within(budget: int) -> DraftCheck:
-    """Mind only what is spent in a day, in units."""
+    """Return a check that refuses only what exceeds a daily budget, in units."""
 
     def check(draft: Draft, price: Money, recall: Recall) -> str:
         return "" if recall.spent + price.units <= budget else f"{recall.spent} is spent."
@@ -111,26 +111,26 @@ def within(budget: int) -> DraftCheck:
 
 
 def account_of(state: object) -> AccountKey:
-    """Name an account that only this state is tried with."""
+    """Return an account of its own for tests of one state."""
     return AccountKey(ACCOUNT.base_url, f"u-{state}")
 
 
 async def place_one(store: Store, text: str = "Hej!", **more: Any) -> Order:
-    """Place an order that is new."""
+    """Place an order, which must not be a repeat."""
     placed = await store.orders.place(an_approval(a_draft(text, **more)), allow)
     assert not placed.is_repeat
     return placed.order
 
 
 async def wait_one(store: Store, text: str = "Hej!", **more: Any) -> Order:
-    """Place an order that waits for a person."""
+    """Place an order that waits for approval."""
     placed = await store.orders.place(an_approval(a_draft(text, **more), Approver.TERMINAL), allow)
     assert not placed.is_repeat
     return placed.order
 
 
 async def claim_one(store: Store, pace: Pace = UNPACED) -> Claim:
-    """Claim the order whose turn it is; there must be one."""
+    """Claim the next order, which must exist."""
     claim = await claim_next(store.queue, pace, allow)
     assert isinstance(claim, Claim)
     return claim
@@ -139,7 +139,7 @@ async def claim_one(store: Store, pace: Pace = UNPACED) -> Claim:
 async def claim_next(
     queue: Queue, pace: Pace, check: DraftCheck, *, only: Collection[str] | None = None
 ) -> Claim | Idle:
-    """Claim the order whose turn it is, or say why there is none."""
+    """Claim the next order, or return why there is none."""
     claims = await queue.claim(pace, check, only=only)
     if isinstance(claims, Idle):
         return claims
@@ -156,7 +156,7 @@ async def claim_new(store: Store, text: str = "Hej!", **more: Any) -> Claim:
 
 
 def a_receipt(message_id: str = "", *, cost: int | None = PRICE, status: str = "created") -> Receipt:
-    """Make 46elks' word that it accepted a text, of an id that no other has."""
+    """Return a receipt of 46elks, with a unique id unless one is given."""
     return Receipt(
         message_id=message_id or f"s{next(_numbers):032x}",
         status=status,
@@ -174,7 +174,7 @@ def a_message(
     message_id: str = "",
     direction: Direction = Direction.OUTBOUND,
 ) -> Message:
-    """Make a message as history holds it, of an id that no other has; an inbound one comes from `to`."""
+    """Return a message of history, with a unique id; an inbound one comes from `to`."""
     ours, theirs = OURS.e164, to.e164
     inbound = direction is Direction.INBOUND
     return Message(
@@ -191,12 +191,12 @@ def a_message(
 
 
 def said(text: str, *, at: datetime = NOON, by: Number = PHONE) -> Message:
-    """Make a message that somebody wrote to us."""
+    """Return a message that we received."""
     return a_message(text, at=at, to=by, direction=Direction.INBOUND)
 
 
 def read_rows(location: StateLocation, question: str, *values: object) -> list[tuple[Any, ...]]:
-    """Ask a database, past all of our code."""
+    """Query a database directly, without our code."""
     if location.url:
         with psycopg.connect(location.url.get_secret_value()) as other:
             return other.execute(question.replace("?", "%s").encode(), values).fetchall()
@@ -206,7 +206,7 @@ def read_rows(location: StateLocation, question: str, *values: object) -> list[t
 
 
 def change_rows(location: StateLocation, statement: str, *values: object) -> None:
-    """Change a database, past all of our code."""
+    """Change a database directly, without our code."""
     if location.url:
         with psycopg.connect(location.url.get_secret_value()) as other:
             other.execute(statement.replace("?", "%s").encode(), values)
@@ -217,7 +217,7 @@ def change_rows(location: StateLocation, statement: str, *values: object) -> Non
 
 
 def is_unfinished(location: StateLocation, account: AccountKey = ACCOUNT) -> bool:
-    """Tell whether an account has orders that somebody must see to."""
+    """Return whether an account has unfinished orders."""
     question = """
         SELECT count(*) FROM orders JOIN accounts ON accounts.id = account_id
         WHERE username = ? AND state IN ('waiting', 'queued', 'sending', 'in doubt')
@@ -226,12 +226,12 @@ def is_unfinished(location: StateLocation, account: AccountKey = ACCOUNT) -> boo
 
 
 def engine_of(store: Store) -> Engine:
-    """Return what a store reaches its database by, to listen in on it."""
+    """Return the engine of a store, so that a test can watch its statements."""
     return store.database._engine
 
 
 def files_with(folder: Path, words: str) -> list[str]:
-    """Name the files below a folder that hold these words, in any encoding that we know."""
+    """Return the names of files below a folder that contain a text, in UTF-8 or UTF-16."""
     found = []
     for file in sorted(each for each in folder.rglob("*") if each.is_file()):
         content = file.read_bytes()
@@ -241,18 +241,18 @@ def files_with(folder: Path, words: str) -> list[str]:
 
 
 class World:
-    """A 46elks and a time that outlive the processes of a test, and where these keep their state."""
+    """A 46elks, a clock and a state that outlive the processes of a test."""
 
     def __init__(self, location: StateLocation, **of_box: Any) -> None:
         self.place = location
         self.clock = ManualClock()
         self.box = Sandbox(clock=SandboxClock(self.clock), balance=10**9, **of_box)
         self.account = AccountKey(URL, f"u-{next(_numbers)}")
-        """One of its own, so that many worlds fit in one database."""
+        """An account of its own, so that many worlds fit in one database."""
 
 
 class Life:
-    """All that one process has between its tools and 46elks, for as long as it lives."""
+    """The parts of one process between its tools and 46elks."""
 
     def __init__(
         self,
@@ -280,7 +280,7 @@ class Life:
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:
-        """Use the store; send nothing. At the end it is closed."""
+        """Open the store without a worker, and close it at the end."""
         try:
             with anyio.fail_after(HANG):
                 yield await self.storage.open()
@@ -290,7 +290,7 @@ class Life:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Store]:
-        """Run the outbox too. While it ends, time passes by itself: a post that hangs meets its limit."""
+        """Run the outbox, too. While it ends, the clock advances, so that hanging requests time out."""
         async with AsyncExitStack() as stack:
             ending = await stack.enter_async_context(background())
             store = await stack.enter_async_context(self.opened())
@@ -301,23 +301,23 @@ class Life:
                 ending.start_soon(keep_jumping, self.clock)
 
     async def rest(self) -> None:
-        """Wait until nothing goes on any more but what waits for the clock."""
+        """Wait until this process is at rest."""
         await at_rest()
 
     async def pass_until(self, is_so: Callable[[], Awaitable[bool]]) -> None:
-        """Let time pass, each alarm ringing in its moment, until something is so."""
+        """Advance the clock alarm by alarm until a condition is true."""
         await self.rest()
         while not await is_so():
             await self.clock.advance_to_next_alarm()
             await self.rest()
 
     async def pass_time(self, time: timedelta) -> None:
-        """Let time pass, each alarm ringing in its moment."""
+        """Advance the clock alarm by alarm."""
         await pass_time(self.clock, time)
 
 
 async def until_somebody_waits(url: str) -> None:
-    """Return once a connection waits for the lock of another."""
+    """Wait until a connection waits for the lock of another."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
     with psycopg.connect(url, autocommit=True) as other, anyio.fail_after(HANG):
         while other.execute(waiting).fetchall() == [(0,)]:
@@ -325,11 +325,11 @@ async def until_somebody_waits(url: str) -> None:
 
 
 class Killed(BaseException):
-    """The process died: nothing that it still does counts."""
+    """The simulated process died: nothing that it still does counts."""
 
 
 class Steps:
-    """Counts the steps of one life, and has one of them go wrong."""
+    """Counts the steps of one process, and makes one of them fail."""
 
     def __init__(self, wrong: int | None = None, *, fatal: bool = False) -> None:
         self._wrong = wrong
@@ -338,15 +338,15 @@ class Steps:
         self.taken: list[str] = []
 
     def die_in(self, number: int) -> None:
-        """Have the process die at one of the next steps: with 0, at the very next."""
+        """Make the process die at one of the next steps; 0 is the very next."""
         self._wrong, self._fatal = len(self.taken) + number, True
 
     def die(self) -> None:
-        """Have the process die now."""
+        """Make the process die now."""
         self.is_dead = True
 
     def take(self, name: str, failure: Exception) -> None:
-        """Take a step, unless it is the one that goes wrong."""
+        """Take a step, unless it is the one that fails."""
         if self.is_dead:
             raise Killed
         self.taken.append(name)
@@ -355,7 +355,7 @@ class Steps:
             raise Killed if self._fatal else failure
 
     def listen(self, store: Store) -> None:
-        """Take a step for whatever is done with a store."""
+        """Take a step for each statement and commit of a store."""
 
         def execute(_: object, __: object, statement: str, *___: object) -> None:
             self.take(statement, _broken())
@@ -363,7 +363,7 @@ class Steps:
         def commit(connection: Connection) -> None:
             self.take("commit", _broken())
             connection.connection.commit()
-            self.take("committed", _broken())  # which its caller may never hear
+            self.take("committed", _broken())  # which its caller may never learn
 
         for engine in _engines_of(store):
             event.listen(engine, "before_cursor_execute", execute)
@@ -372,7 +372,7 @@ class Steps:
 
 def _engines_of(store: Store) -> list[Engine]:
     engines = [engine_of(store)]
-    if store.database.is_postgres:  # where single statements go another way
+    if store.database.is_postgres:  # which has an engine for single statements
         engines.append(store.database._statements)
     return engines
 
@@ -382,7 +382,7 @@ def _broken() -> OperationalError:
 
 
 class StoreFault:
-    """A fault of a store, and how many of its statements met it."""
+    """A fault of a store, and the number of statements that met it."""
 
     def __init__(self) -> None:
         self.met = 0
@@ -394,7 +394,7 @@ class StoreFault:
         return self._over.is_set()
 
     def end(self) -> None:
-        """Let the statements that hang go on, and later ones pass."""
+        """Let hanging statements continue, and later ones pass."""
         self._over.set()
 
     def hang(self) -> None:
@@ -406,7 +406,7 @@ class StoreFault:
 def failing(
     store: Store, about: str = "", *, error: Callable[[], Exception] = _broken
 ) -> Iterator[StoreFault]:
-    """Have a store's statements fail, those with `about` in their SQL, until the context ends."""
+    """Make a store's statements with `about` in their SQL fail, until the context ends."""
     fault = StoreFault()
 
     def fail() -> None:
@@ -418,9 +418,10 @@ def failing(
 
 @contextmanager
 def hanging(store: Store, about: str = "") -> Iterator[StoreFault]:
-    """Have a store's statements hang, those with `about` in their SQL, until the fault or the context ends.
+    """Make a store's statements with `about` in their SQL hang.
 
-    Then they go on, unless a fault that was begun later has them fail.
+    They hang until the fault or the context ends. Then they continue, unless a fault that was begun later
+    makes them fail.
     """
     fault = StoreFault()
     with _meeting(fault, store, about, fault.hang):
@@ -443,14 +444,14 @@ def _meeting(fault: StoreFault, store: Store, about: str, do: Callable[[], None]
 
 
 class SteppedRoad(httpx2.AsyncBaseTransport):
-    """A road on which requests set out and answers come in steps."""
+    """A transport that takes a step for each request and for each answer."""
 
     def __init__(self, road: Road, steps: Steps) -> None:
         self._road = road
         self._steps = steps
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Let a request pass, and its answer."""
+        """Pass a request on, and its answer back."""
         name = f"{request.method} {request.url.path}"
         self._steps.take(name, httpx2.ConnectError("nobody there"))
         response = await self._road.handle_async_request(request)
@@ -459,7 +460,7 @@ class SteppedRoad(httpx2.AsyncBaseTransport):
 
 
 def is_death(error: BaseException) -> bool:
-    """Tell whether an error is nothing but the end of a process."""
+    """Return whether an error only means that the simulated process died."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_death(each) for each in error.exceptions)
     return isinstance(error, Killed)

@@ -1,4 +1,4 @@
-"""What the property tests draw from: texts, phone numbers, amounts, drafts and policies."""
+"""Strategies of the property tests: texts, phone numbers, amounts, drafts and policies."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ AWKWARD = (
     "\u200e\u202e\u2066\u00ad\ufeff\ufe0e\ufe0f\u20e3"
     "\u0301\u030a\u0327\u0336\u0344\ufb2a\u2329\u0338←ж한ก❤☎👨👩👧🏽🇸🇪🏴\U000e0067\U000e007f\U000e0100\ud83d"
 )
-"""Characters that have tripped somebody: combining, invisible, wide, joined, halved."""
+"""Characters that often cause errors: combining, invisible, wide, joined, halved."""
 
 basic_texts = st.text(st.sampled_from(sorted(BASIC)), max_size=500)
 standard_texts = st.text(st.sampled_from(sorted(BASIC | EXTENSION)), max_size=500)
@@ -31,10 +31,10 @@ sendable_texts = st.one_of(
 texts = st.one_of(sendable_texts, awkward_texts, any_texts)
 
 gaps = st.lists(st.sampled_from(" \u00a0\u202f-–−.·\u200b\u200e\u2066\t"), max_size=2).map("".join)
-"""What people and word processors put between digits."""
+"""Separators that people and word processors put between digits."""
 
 zeros = st.sampled_from([0x30, 0x660, 0x966, 0xFF10, 0x1D7CE])
-"""Where the digits of a script begin."""
+"""The code points of the digit zero in several scripts."""
 
 swedish_prefixes = st.sampled_from(["+46", "+46 ", "+46(0)", "+460", "0046", "00 46 (0)", "0", "(0)", "＋46"])
 
@@ -102,7 +102,7 @@ recalls = st.none() | st.builds(
 
 @st.composite
 def facts_about(draw: st.DrawFn, draft: Draft, *, live: bool) -> Facts:
-    """Draw what may be known about a draft."""
+    """Draw facts about a draft."""
     return Facts(
         size=measure(draft.text),
         now=draw(moments),

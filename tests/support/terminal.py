@@ -1,4 +1,4 @@
-"""A command at a terminal: what it shows is read, and what a person would type is typed."""
+"""A command at a terminal, whose output is read and whose input is typed."""
 
 import os
 import select
@@ -26,9 +26,9 @@ class Terminal:
         self.shown = ""
 
     def read_until(self, text: str) -> Self:
-        """Read until this is shown."""
+        """Read until the command has shown `text`."""
         while text not in self.shown:
-            assert self._read(), f"it ended, and showed only: {self.shown}"
+            assert self._read(), f"The command ended. It showed only: {self.shown}"
         return self
 
     def type(self, line: str) -> Self:
@@ -43,8 +43,8 @@ class Terminal:
         return self._wait()
 
     def _read(self) -> bool:
-        assert select.select([self._end], [], [], _PATIENCE)[0], f"nothing more than: {self.shown}"
-        with suppress(OSError):  # what Linux says when the other end is closed
+        assert select.select([self._end], [], [], _PATIENCE)[0], f"The command showed only: {self.shown}"
+        with suppress(OSError):  # Linux raises it when the other end is closed
             if data := os.read(self._end, 65536):
                 self.shown += data.decode().replace("\r\n", "\n")
                 return True
@@ -53,7 +53,7 @@ class Terminal:
 
 @contextmanager
 def at_terminal(*arguments: str, environ: Mapping[str, str], columns: int = 80) -> Iterator[Terminal]:
-    """Run the command in this process at a terminal; without terminals, skip the test."""
+    """Run the command in this process at a terminal; skip the test if there are no terminals."""
     ours, theirs = _open_terminal(columns)
     with ExitStack() as stack:
         stack.callback(os.close, ours)
@@ -68,7 +68,7 @@ def at_terminal(*arguments: str, environ: Mapping[str, str], columns: int = 80) 
 
 
 class _Command(Thread):
-    """The command in a thread, which closes its standard streams in the end, as a process does."""
+    """The command in a thread, which closes its standard streams at the end, as a process does."""
 
     def __init__(self, arguments: tuple[str, ...]) -> None:
         super().__init__(daemon=True)
@@ -87,7 +87,7 @@ class _Command(Thread):
 
     def wait(self) -> int:
         self.join(_PATIENCE)
-        assert not self.is_alive(), "the command goes on"
+        assert not self.is_alive(), "the command did not end"
         assert isinstance(self._code, int), "the command ended with an unexpected error"
         return self._code
 

@@ -1,4 +1,4 @@
-"""The clock of the tests: when it advances, and how it is known that nothing goes on any more."""
+"""The clock of the tests: when it advances, and when the process counts as at rest."""
 
 import threading
 from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ def clock() -> ManualClock:
 
 @asynccontextmanager
 async def guarded() -> AsyncIterator[anyio.abc.TaskGroup]:
-    """Run tasks beside each other, and give up where they hang."""
+    """Run tasks concurrently, and fail if they hang."""
     with anyio.fail_after(HANG):
         async with anyio.create_task_group() as tasks:
             yield tasks
@@ -77,7 +77,7 @@ async def test_a_thread_that_needs_the_event_loop_meanwhile_is_waited_for() -> N
         assert done
 
 
-async def test_those_who_queue_for_one_thread_are_waited_for() -> None:
+async def test_tasks_that_queue_for_one_thread_are_waited_for() -> None:
     done, limiter = [], anyio.CapacityLimiter(1)
 
     async def work(number: int) -> None:
@@ -91,7 +91,7 @@ async def test_those_who_queue_for_one_thread_are_waited_for() -> None:
         assert sorted(done) == list(range(20))
 
 
-async def test_who_waits_for_an_event_is_at_rest() -> None:
+async def test_a_task_that_waits_for_an_event_is_at_rest() -> None:
     async with guarded() as tasks:
         tasks.start_soon(anyio.Event().wait)
         await at_rest()
@@ -117,7 +117,7 @@ async def test_several_can_wait_for_rest_at_the_same_time() -> None:
     assert done == ["work", "rest", "rest", "rest"]
 
 
-async def test_who_no_longer_waits_for_rest_keeps_nobody_from_it() -> None:
+async def test_a_task_that_no_longer_waits_for_rest_does_not_block_others() -> None:
     async with guarded() as tasks:
         tasks.start_soon(at_rest)
         await anyio.lowlevel.checkpoint()
@@ -160,7 +160,7 @@ async def test_a_clock_that_is_put_back_makes_no_limit_longer(clock: ManualClock
 
 
 @pytest.mark.parametrize("new_clock", [Clock, ManualClock])
-async def test_what_is_done_within_a_limit_is_left_alone(new_clock: type[Clock]) -> None:
+async def test_work_within_a_limit_is_not_cancelled(new_clock: type[Clock]) -> None:
     clock = new_clock()
     with clock.fail_after(timedelta(seconds=HANG)):
         await anyio.lowlevel.checkpoint()
@@ -170,7 +170,7 @@ async def test_what_is_done_within_a_limit_is_left_alone(new_clock: type[Clock])
         assert clock.next_at is None
 
 
-async def test_the_machines_clock_ends_what_takes_longer_than_its_limit() -> None:
+async def test_the_machines_clock_cancels_work_beyond_its_limit() -> None:
     with pytest.raises(TimeoutError), Clock().fail_after(timedelta(milliseconds=1)):
         await anyio.Event().wait()
 
@@ -178,7 +178,7 @@ async def test_the_machines_clock_ends_what_takes_longer_than_its_limit() -> Non
 # ── autojump ──
 
 
-async def test_what_takes_days_of_the_clocks_time_takes_none_of_ours(clock: ManualClock) -> None:
+async def test_days_of_the_clocks_time_take_no_real_time(clock: ManualClock) -> None:
     begun = clock.now()
     with anyio.fail_after(HANG):
         async with autojump(clock):
@@ -188,7 +188,7 @@ async def test_what_takes_days_of_the_clocks_time_takes_none_of_ours(clock: Manu
     assert clock.now() - begun == timedelta(days=3)
 
 
-async def test_time_stands_still_while_anything_goes_on(clock: ManualClock) -> None:
+async def test_the_clock_does_not_move_while_work_is_going_on(clock: ManualClock) -> None:
     begun, seen = clock.now(), []
 
     async def work() -> None:
@@ -203,7 +203,7 @@ async def test_time_stands_still_while_anything_goes_on(clock: ManualClock) -> N
         assert seen == [begun]
 
 
-async def test_alarms_ring_in_their_order_each_in_its_moment(clock: ManualClock) -> None:
+async def test_alarms_ring_in_order_each_at_its_time(clock: ManualClock) -> None:
     begun, rung = clock.now(), []
 
     async def sleep(seconds: int) -> None:

@@ -1,4 +1,4 @@
-"""Our server over HTTP, under a real uvicorn, with a sandbox in 46elks' place that reaches its webhooks."""
+"""Our server over HTTP, under a real uvicorn, with a sandbox that reaches its webhooks."""
 
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -37,7 +37,7 @@ _BACKLOG = 4096
 
 @dataclass
 class Site:
-    """A server that runs."""
+    """A running server."""
 
     url: str
     web: HttpApp
@@ -45,23 +45,23 @@ class Site:
 
     @property
     def under_way(self) -> int:
-        """How many requests have reached the application and are not answered yet."""
+        """The number of requests that the application has received and not answered yet."""
         return self._requests.under_way
 
     @property
     def app(self) -> App:
-        """What it works with."""
+        """The server's App."""
         return self.web.app
 
     async def hook(self, kind: str) -> str:
-        """Give the address that 46elks is told for one kind of news."""
+        """Return the address for one kind of webhook."""
         return await webhook_address(self.url, self.app.storage, kind)
 
     @asynccontextmanager
     async def client(
         self, era: Era = "auto", person: Person | None = None, *, token: str = ""
     ) -> AsyncIterator[Client]:
-        """Connect a client, which shows a token if it has one."""
+        """Connect a client, with a token if one is given."""
         shown = {"authorization": f"Bearer {token}"} if token else {}
         limits = httpx2.Limits(max_connections=None)  # each call that waits has one
         async with http_client(headers=shown, limits=limits) as http:
@@ -70,7 +70,7 @@ class Site:
                 yield client
 
     async def token(self, name: str, *scopes: Scope, agent: str = "") -> str:
-        """Make a token, as `elks-mcp token new` does; all scopes unless some are named."""
+        """Create a token, as `elks-mcp token new` does; with all scopes unless some are named."""
         return await (await self.app.storage.open()).tokens.make(name, frozenset(scopes or Scope), agent)
 
 
@@ -85,7 +85,7 @@ async def site(
     connection_clock: Clock | None = None,
     limits: UsageLimits | None = None,
 ) -> AsyncIterator[Site]:
-    """Serve on a port of the machine's choice, until the end of the context."""
+    """Serve on a free port, until the end of the context."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder, _listener() as listener:
         port = listener.getsockname()[1]
         box.webhook_ports.add(port)
@@ -117,7 +117,7 @@ async def site(
 
 
 class _Counted:
-    """An application, and how many requests it answers at the moment."""
+    """An application, and the number of requests that it is answering."""
 
     def __init__(self, web: HttpApp) -> None:
         self._web = web
@@ -139,7 +139,7 @@ def _listener() -> socket.socket:
 
 
 def http_client(**more: Any) -> httpx2.AsyncClient:
-    """Make a client for servers on this machine: without TLS, whose certificates take long to read."""
+    """Return a client for servers on this machine, without TLS, whose certificates load slowly."""
     return httpx2.AsyncClient(**{"trust_env": False, "verify": False, "timeout": HANG, **more})
 
 
