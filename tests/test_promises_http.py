@@ -32,19 +32,12 @@ from tests.support.connecting import (
     words,
 )
 from tests.support.process import PROGRAM
+from tests.support.promise_cases import CANARY_TEXT
 from tests.support.web import http_client
-from tests.test_promises import (
-    CANARY_KEY,
-    CANARY_NUMBER,
-    CANARY_PASSWORD,
-    CANARY_TEXT,
-    HOSTILE,
-    WATCHED,
-    leaks,
-    see_strangers_words_as_data,
-)
+from tests.support.webhook_cases import told
+from tests.test_promises_to_operators import CANARY_KEY, CANARY_NUMBER, CANARY_PASSWORD, WATCHED, leaks
+from tests.test_promises_to_people import HOSTILE, see_strangers_words_as_data
 from tests.web.test_replicas import replicas
-from tests.web.test_webhooks import told
 
 pytestmark = pytest.mark.anyio
 

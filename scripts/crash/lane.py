@@ -11,7 +11,7 @@ from time import monotonic
 import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
-from tests.web.test_webhooks import tell_number
+from tests.support.webhook_cases import tell_number
 
 from crash.agent import Agent
 from crash.evidence import Cap, Evidence, Freeze

@@ -1,7 +1,4 @@
-"""Who wants no more texts: answers that are no opt-outs, and opt-outs that are not called STOP.
-
-P6: a number that opted out gets nothing. P9 and P10: what it wrote is quoted, and not stored.
-"""
+"""Which texts opt out, by what was written both ways."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,22 +6,17 @@ from typing import Any
 
 import pytest
 
-from elks_mcp.domain.models import Direction, Message, Scope
-from elks_mcp.domain.orders import OrderState
+from elks_mcp.domain.models import Scope
 from elks_mcp.domain.phone import read_other_party
 from elks_mcp.sandbox import Fault, Sandbox
-from elks_mcp.store import AccountKey, StateLocation
-from elks_mcp.store.admin import open_database
-from elks_mcp.store.opt_outs import OptOuts
-from elks_mcp.store.privacy import PersonalData
-from tests.support.clocks import ManualClock, SandboxClock
+from elks_mcp.store import StateLocation
+from tests.support.clocks import ManualClock
 from tests.support.connecting import (
     EITHER_ERA,
     ERAS,
     PHONE,
     Era,
     Person,
-    box_on,
     call,
     connected,
     data,
@@ -34,14 +26,11 @@ from tests.support.connecting import (
     posted,
     words,
 )
+from tests.support.conversation_cases import LIKELY, QUESTION, SECOND, hear
 from tests.support.provider import NOON, a_draft
-from tests.support.provider import PHONE as NUMBER
 from tests.support.stores import (
-    ACCOUNT,
-    DATABASES,
     MINUTE,
     a_message,
-    a_place,
     a_receipt,
     account_of,
     claim_new,
@@ -54,30 +43,11 @@ from tests.support.web import site
 
 pytestmark = pytest.mark.anyio
 
-SECOND = timedelta(seconds=1)
-QUESTION = "Hej! Vi har en tid på torsdag, vill du ha den?"
+
 REMINDER = "Påminnelse: din tid är på torsdag 10.00."
+
+
 ANSWERS = ["Nej tack", "Avbryt", "Cancel", "Sluta", "Nei takk", "Nej tak", "Ei kiitos"]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    """Have time stand still, for the server and for 46elks."""
-    return ManualClock()
-
-
-@pytest.fixture
-def box(clock: ManualClock) -> Sandbox:
-    """Have a 46elks on that clock."""
-    return box_on(clock)
-
-
-async def hear(client: Any, box: Sandbox, clock: ManualClock, text: str, sender: str = PHONE) -> Message:
-    """Have a text come in, and be old enough that the next send reads history."""
-    clock.advance(SECOND)
-    message = box.receive(sender, text)
-    clock.advance(2 * MINUTE)
-    return message  # type: ignore[return-value]
 
 
 # ── an answer taken for an opt-out ──
@@ -138,12 +108,6 @@ async def test_a_question_that_only_history_shows_counts_too(box: Sandbox, clock
         await hear(client, box, clock, "Nej tack")
         sent = await call(client, "send_sms", to=PHONE, message="Tack")
     assert data(sent)["status"] == "sent"
-
-
-@pytest.fixture(params=DATABASES)
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
-    return a_place(request, tmp_path)
 
 
 @pytest.mark.parametrize("accepted", [True, False])
@@ -262,8 +226,6 @@ def test_names_and_short_numbers_stay_as_they_are_written(written: str, ours: st
 
 # ── what is likely an opt-out ──
 
-LIKELY = "Verkstan STOPP"
-
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("action", ["accept", "decline"])
@@ -365,169 +327,3 @@ async def test_who_may_not_read_texts_is_told_the_date_of_an_opt_out_alone() -> 
                 refused = await call(client, "send_sms", to=PHONE, message="Hej")
             assert "Refused by opted_out: The recipient opted out on" in words(refused)
             assert ("They wrote" in words(refused)) is is_quoted
-
-
-# ── what is said of a text ──
-
-
-@pytest.mark.parametrize(
-    ("text", "field", "said_so"),
-    [
-        ("Stopp tack", "opted out", "opted out with this text"),
-        (LIKELY, "may be", "may be an opt-out"),
-        ("Vi ses", None, ""),
-    ],
-)
-async def test_whoever_reads_a_text_is_told_that_it_opts_out_or_may(
-    box: Sandbox, clock: ManualClock, text: str, field: str | None, said_so: str
-) -> None:
-    async with connected(live(box), box=box, clock=clock) as client:
-        sent = data(await call(client, "send_sms", to=PHONE, message=QUESTION))
-        await hear(client, box, clock, text)
-        waited = await call(client, "wait_for_reply", sender=PHONE, timeout=0)
-        listed = await call(client, "get_sms_messages", direction="inbound")
-        history = (await client.read_resource("elks://inbox")).contents[0].text  # type: ignore[union-attr]
-    assert sent["status"] == "sent"
-    assert data(waited)["message"].get("optOut") == field
-    assert data(listed)["messages"][0].get("optOut") == field
-    assert (f'"optOut":"{field}"' in history) is (field is not None)
-    for answer in (waited, listed):
-        assert said_so in words(answer)
-        assert ("opt" in words(answer).replace(text, "")) is bool(said_so)
-
-
-async def test_ask_by_sms_says_that_the_answer_opts_out() -> None:
-    stops, clock = "+46701740615", ManualClock()
-    box = box_on(clock)
-    async with connected(live(box), box=box, clock=clock) as client:
-        await call(client, "ask_by_sms", to=stops, message=QUESTION, timeout=0)
-        clock.advance(MINUTE)  # in which it answers
-        asked = await call(client, "ask_by_sms", to=stops, message=QUESTION, timeout=0)
-    assert data(asked)["reply"]["message"]["optOut"] == "opted out"
-    assert "opted out with this text" in words(asked)
-
-
-async def test_a_dry_run_that_remembers_nothing_says_it_as_well(clock: ManualClock, tmp_path: Path) -> None:
-    box = box_on(clock)
-    for text in ("STOP", LIKELY, "Avbryt"):
-        clock.advance(SECOND)
-        box.receive(PHONE, text)
-    box.add_history(clock.now() - SECOND / 2, to=PHONE, text=QUESTION)
-    environ = live(box, DRY_RUN="true", ELKS_STATE_DIR=str(tmp_path / "none"))
-    async with connected(environ, box=box, clock=clock) as client:
-        listed = data(await call(client, "get_sms_messages", direction="inbound", limit=3))["messages"]
-        both = data(await call(client, "get_sms_messages"))["messages"]
-    assert [each.get("optOut") for each in listed] == ["opted out", "may be", "opted out"]
-    assert next(each.get("optOut") for each in both if each["direction"] == "inbound") is None
-    assert not (tmp_path / "none").exists()
-
-
-# ── every account of the state ──
-
-
-async def test_p6_an_opt_out_holds_for_every_account_of_the_state(clock: ManualClock, tmp_path: Path) -> None:
-    one = box_on(clock)
-    other = Sandbox(clock=SandboxClock(clock), username="u-other", number="+46701740698")
-    where = str(tmp_path)
-    async with connected(live(one, ELKS_STATE_DIR=where), box=one, clock=clock) as client:
-        await hear(client, one, clock, "STOP")
-        assert "opted_out" in words(await call(client, "send_sms", to=PHONE, message="Hej"))
-    async with connected(live(other, ELKS_STATE_DIR=where), box=other, clock=clock) as client:
-        refused = await call(client, "send_sms", to=PHONE, message="Hej")
-        assert "Refused by opted_out: The recipient opted out on" in words(refused)
-        assert "They wrote" not in words(refused), "the text is another account's"
-        await hear(client, other, clock, "START")
-        assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
-    assert posted(one) == []
-
-
-async def test_p6_an_opt_out_at_one_account_stops_what_another_is_about_to_send(
-    location: StateLocation, clock: ManualClock
-) -> None:
-    others = AccountKey(ACCOUNT.base_url, "u-others")
-    async with opened(location, clock) as ours, opened(location, clock, others) as theirs:
-        claim = await claim_new(ours)
-        assert await ours.queue.may_send(claim)
-        await theirs.inbound.record([said("STOP")])
-        assert not await ours.queue.may_send(claim)
-        withdrawn = await ours.queue.withdraw(claim)
-    assert withdrawn
-    assert (withdrawn.state, withdrawn.fault) == (OrderState.CANCELLED, "The recipient opted out.")
-
-
-async def test_the_later_word_counts_whichever_account_heard_it(
-    location: StateLocation, clock: ManualClock
-) -> None:
-    others = AccountKey(ACCOUNT.base_url, "u-others")
-    async with opened(location, clock) as ours, opened(location, clock, others) as theirs:
-        await theirs.inbound.record([said("START", at=NOON + MINUTE)])
-        await ours.inbound.record([said("STOP", at=NOON)])
-        for store in (ours, theirs):
-            assert not (await store.orders.find_prior(a_draft())).recall.opted_out
-        await ours.inbound.record([said("STOP", at=NOON + 2 * MINUTE)])
-        for store in (ours, theirs):
-            assert (await store.orders.find_prior(a_draft())).recall.opted_out
-
-
-# ── by hand ──
-
-
-async def test_what_a_person_records_counts_like_a_text_and_the_later_word_wins(
-    location: StateLocation, clock: ManualClock
-) -> None:
-    async with opened(location, clock) as store, open_database(location, clock) as database:
-        hand = OptOuts(database)
-        assert await hand.add([NUMBER, NUMBER], "she told me at the till") == [NUMBER]
-        assert await hand.add([NUMBER], "again") == []
-        recall = (await store.orders.find_prior(a_draft())).recall
-        assert recall.opt_out
-        assert (recall.opted_out, recall.opt_out.by_person) == (True, True)
-        assert recall.opt_out.reason == "she told me at the till"
-        clock.advance(MINUTE)
-        await store.inbound.record([said("STOP", at=NOON - MINUTE)])  # older than what was recorded
-        assert await hand.remove(NUMBER, "it was her sister")
-        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
-        await store.inbound.record([said("STOP", at=NOON)])  # older than the removal
-        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
-        [recorded] = await hand.list_all()
-        assert (recorded.masked, recorded.opted_out) == ("+4670*****05", False)
-        assert recorded.reason == "it was her sister"
-        await store.inbound.record([said("STOP", at=NOON + 2 * MINUTE)])
-        assert (await store.orders.find_prior(a_draft())).recall.opted_out
-
-
-async def test_a_person_can_say_that_a_text_was_no_opt_out(
-    location: StateLocation, clock: ManualClock
-) -> None:
-    async with opened(location, clock) as store, open_database(location, clock) as database:
-        assert not await OptOuts(database).remove(NUMBER, "nothing to remove")
-        await store.inbound.record([said(LIKELY)])
-        assert (await store.orders.find_prior(a_draft())).recall.maybe_opted_out
-        clock.advance(SECOND)
-        assert await OptOuts(database).remove(NUMBER, "they meant the workshop")
-        assert (await store.orders.find_prior(a_draft())).recall.maybe_opted_out is None
-        await store.inbound.record([said(LIKELY, at=NOON + MINUTE)])
-        assert (await store.orders.find_prior(a_draft())).recall.maybe_opted_out
-
-
-async def test_an_opt_out_survives_that_its_number_is_forgotten_and_a_lifted_one_does_not(
-    location: StateLocation, clock: ManualClock
-) -> None:
-    async with opened(location, clock) as store, open_database(location, clock) as database:
-        hand, traces = OptOuts(database), PersonalData(database)
-        await hand.add([NUMBER], "Anna at the till")
-        assert (await traces.remove(NUMBER)).opted_out
-        assert (await store.orders.find_prior(a_draft())).recall.opted_out
-        assert "till" not in str(read_rows(location, "SELECT * FROM opt_outs"))
-        clock.advance(SECOND)
-        await hand.remove(NUMBER, "a mistake")
-        await traces.remove(NUMBER)
-        assert await traces.find_opt_out(NUMBER) is None
-
-
-async def test_texts_of_both_directions_at_one_moment_are_read_as_question_and_answer() -> None:
-    clock = ManualClock()
-    async with opened(StateLocation(), clock) as store:
-        await store.inbound.record([said("Nej tack"), a_message(QUESTION)])
-        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
-        assert a_message(QUESTION).direction is Direction.OUTBOUND

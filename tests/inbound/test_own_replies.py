@@ -31,8 +31,9 @@ from tests.support.connecting import (
     words,
 )
 from tests.support.stores import DATABASES, KEY
+from tests.support.token_cases import _turned_away
 from tests.support.web import Site, http_client, site
-from tests.web.test_tokens import _JSON, _MODERN_CALL, _body, _headers, _shake_hands, _turned_away
+from tests.web.test_callers import _JSON, _MODERN_CALL, _body, _headers, _shake_hands
 
 pytestmark = pytest.mark.anyio
 

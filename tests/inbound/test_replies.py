@@ -1,6 +1,5 @@
-"""Waiting for what people answer: through the tools, over real connections, with phones that text back."""
+"""Answers to a question."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -9,11 +8,8 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
-from mcp import Client
 
-from elks_mcp.domain.phone import Number
 from elks_mcp.errors import StateUnavailable
-from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
 from elks_mcp.sandbox import Fault, Sandbox
 from tests.support.clocks import ManualClock, at_rest
@@ -31,30 +27,10 @@ from tests.support.connecting import (
     words,
 )
 from tests.support.provider import House, gets
+from tests.support.reply_cases import JA, MINUTE, SECOND, Calls, _in_time, _is_there, reply
 from tests.support.stores import failing, files_with
-from tests.support.web import site
 
 pytestmark = pytest.mark.anyio
-
-JA, TWICE, SWEDE, STOPS = "+46701740613", "+46701740616", "+46701740614", "+46701740615"
-SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
-
-
-def reply(answer: Any) -> dict[str, Any]:
-    """Read the reply of ask_by_sms."""
-    found: dict[str, Any] = data(answer)["reply"]
-    return found
-
-
-class Calls:
-    """Calls under way, whose answers are looked at later."""
-
-    def __init__(self) -> None:
-        self.answers: dict[object, dict[str, Any]] = {}
-
-    async def wait(self, name: object, client: Client, **arguments: Any) -> None:
-        """Call wait_for_reply, and keep the answer under a name."""
-        self.answers[name] = data(await call(client, "wait_for_reply", **arguments))
 
 
 # ── an answer to a question ──
@@ -69,19 +45,6 @@ async def test_a_question_is_answered_in_one_call(era: Era, box: Sandbox, clock:
     assert reply(asked)["message"]["from"] == JA
     assert "<received-" in words(asked)
     assert len(posted(box)) == 1
-
-
-async def _in_time(clock: ManualClock, ask: Callable[[], Any]) -> Any:
-    """Make a call, and let time pass until it is answered."""
-    answers: list[Any] = []
-
-    async def run() -> None:
-        answers.append(await ask())
-
-    async with anyio.create_task_group() as calls:
-        calls.start_soon(run)
-        await until(lambda: bool(answers), clock=clock)
-    return answers[0]
 
 
 async def test_a_question_comes_under_the_same_rules_as_any_text() -> None:
@@ -114,16 +77,6 @@ async def test_a_question_asked_again_waits_for_the_answer_to_the_first() -> Non
 
 
 # ── which text is the answer ──
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def box(clock: ManualClock) -> Sandbox:
-    return box_on(clock)
 
 
 async def test_an_answer_that_came_before_the_wait_is_found(box: Sandbox, clock: ManualClock) -> None:
@@ -216,198 +169,6 @@ async def test_an_order_says_by_any_of_its_numbers_what_is_to_be_answered(
         strange = await call(client, "wait_for_reply", after="yesterday", timeout=0)
     assert strange.is_error
     assert "neither a cursor nor the id of an order" in words(strange)
-
-
-# ── waiting ──
-
-
-async def test_a_reply_comes_in_a_process_of_its_own_too() -> None:
-    async with connected({"ELKS_SANDBOX": "true"}, way="stdio") as client:
-        answer = await call(client, "ask_by_sms", to=JA, message="Kommer du?")
-    assert reply(answer)["message"]["untrustedText"] == "JA"
-
-
-@pytest.mark.parametrize("era", ERAS)
-async def test_who_waits_already_hears_of_a_reply_within_one_poll(
-    era: Era, box: Sandbox, clock: ManualClock
-) -> None:
-    calls = Calls()
-    async with connected(live(box, ELKS_POLL_SECONDS="7"), box=box, way=era, clock=clock) as client:
-        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
-        pages = len(gets(box, "/sms"))
-        async with anyio.create_task_group() as group:
-            group.start_soon(partial(calls.wait, "it", client, after=cursor, timeout=300))
-            await until(lambda: len(gets(box, "/sms")) > pages, clock=clock)
-            message, came_at = box.receive(PHONE, "Ja"), clock.now()
-            await until(lambda: bool(calls.answers), clock=clock)
-            assert clock.now() - came_at <= 7 * SECOND
-    assert calls.answers["it"]["message"]["id"] == message.id
-
-
-@pytest.mark.parametrize("era", ERAS)
-async def test_over_http_without_webhooks_a_reply_is_read_from_history(
-    era: Era, box: Sandbox, clock: ManualClock
-) -> None:
-    calls = Calls()
-    async with (
-        site(box, clock=clock, environ={"ELKS_PUBLIC_URL": ""}) as where,
-        where.client(era) as client,
-        anyio.create_task_group() as group,
-    ):
-        group.start_soon(partial(calls.wait, "it", client, timeout=300))
-        await until(lambda: where.app.replies.waiting_count > 0)
-        message = box.receive(PHONE, "Ja, åtta 😃")
-        await until(lambda: bool(calls.answers), clock=clock)
-    assert calls.answers["it"]["message"]["id"] == message.id
-    assert calls.answers["it"]["message"]["untrustedText"] == message.text
-    assert box.webhooks == []
-
-
-async def test_who_waits_hears_of_it_every_few_seconds_and_gets_a_cursor_in_the_end(
-    box: Sandbox, clock: ManualClock
-) -> None:
-    told: list[tuple[float, float | None]] = []
-
-    async def note(progress: float, total: float | None, message: str | None) -> None:
-        told.append((progress, total))
-
-    async with connected(live(box), box=box, clock=clock) as client:
-        answer = await _in_time(
-            clock,
-            lambda: client.call_tool("wait_for_reply", {"timeout": 20}, progress_callback=note),
-        )
-    passed = [progress for progress, _ in told]
-    assert passed == sorted(passed)
-    assert passed[-1] == 20
-    assert {total for _, total in told} == {20}
-    assert data(answer) == {"status": "no_reply", "message": None, "from": None, "cursor": "c-0", "note": ""}
-
-
-async def test_many_who_wait_each_get_their_own_and_ask_46elks_as_one(
-    box: Sandbox, clock: ManualClock
-) -> None:
-    calls = Calls()
-    numbers = [f"+467017406{number:02}" for number in range(20, 80)]
-    async with connected(live(box), box=box, clock=clock) as client:
-        cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
-        pages = len(gets(box, "/sms"))
-        async with anyio.create_task_group() as group:
-            for number in numbers:
-                group.start_soon(partial(calls.wait, number, client, sender=number, after=cursor, timeout=60))
-            await until(lambda: len(gets(box, "/sms")) > pages, clock=clock)
-            for number in numbers:
-                box.receive(number, f"I am {number}")
-            await until(lambda: len(calls.answers) == len(numbers), clock=clock)
-    said = {number: answer["message"]["untrustedText"] for number, answer in calls.answers.items()}
-    assert said == {number: f"I am {number}" for number in numbers}
-    assert len(gets(box, "/sms")) - pages < 10, "one reads for all"
-
-
-async def test_history_is_read_no_more_often_than_agreed_and_not_at_all_when_nobody_waits(
-    box: Sandbox, clock: ManualClock
-) -> None:
-    environ = live(box, ELKS_POLL_SECONDS="7")
-    async with connected(environ, box=box, clock=clock) as client:
-        await _in_time(clock, lambda: call(client, "wait_for_reply", timeout=70))
-        await at_rest()  # a reading that was begun while somebody waited
-        pages = len(gets(box, "/sms"))
-        assert 1 < pages <= 12
-        for _ in range(100):
-            clock.advance(MINUTE)
-            await anyio.lowlevel.checkpoint()
-        assert len(gets(box, "/sms")) == pages
-
-
-async def test_where_history_cannot_be_read_that_is_said(box: Sandbox, clock: ManualClock) -> None:
-    async with connected(live(box), box=box, clock=clock) as client:
-        await call(client, "wait_for_reply", timeout=0)
-        clock.advance(MINUTE)
-        box.faults.inject(Fault.ERROR_BEFORE, path="/sms")
-        refused = await call(client, "wait_for_reply", timeout=0)
-        assert refused.is_error
-        assert "46elks failed with status 500" in words(refused)
-        assert not (await call(client, "wait_for_reply", timeout=0)).is_error
-
-
-async def test_trouble_while_waiting_is_said_in_the_end_and_a_reply_later_is_still_found(
-    box: Sandbox, clock: ManualClock
-) -> None:
-    async with connected(live(box), box=box, clock=clock) as client:
-        await call(client, "send_sms", to=PHONE, message="Kommer du?")
-        box.faults.inject(Fault.ERROR_BEFORE, path="/sms", skip=1, times=1000)
-        wait = {"sender": PHONE, "timeout": 60}
-        answer = data(await _in_time(clock, lambda: call(client, "wait_for_reply", **wait)))
-        assert "46elks failed with status 500" in answer["note"]
-        box.faults.clear()
-        clock.advance(MINUTE)
-        box.reply(PHONE, "Ja")
-        wait["after"] = answer["cursor"]
-        later = data(await _in_time(clock, lambda: call(client, "wait_for_reply", **wait)))
-        assert later["message"]["untrustedText"] == "Ja"
-
-
-async def test_a_cancelled_wait_leaves_nothing_behind(box: Sandbox, clock: ManualClock) -> None:
-    async with connected(live(box, ELKS_POLL_SECONDS="10"), box=box, clock=clock) as client:
-        async with anyio.create_task_group() as calls:
-            calls.start_soon(lambda: call(client, "wait_for_reply", timeout=300))
-            await until(lambda: len(gets(box, "/sms")) > 2, clock=clock)
-            calls.cancel_scope.cancel()
-        pages = len(gets(box, "/sms"))
-        wait = {"timeout": 100, "after": "c-0", "sender": PHONE}
-        await _in_time(clock, lambda: call(client, "wait_for_reply", **wait))
-        assert len(gets(box, "/sms")) - pages <= 100 / 10 + 2, "one reads, not two"
-
-
-# ── two processes ──
-
-
-async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path) -> None:
-    async with House(tmp_path).opened() as house, House(tmp_path, beside=house).opened() as other:
-        replies = Replies(other.client, other.storage, other.history, other.clock, 1000 * MINUTE)
-        async with replies.running():
-            await replies.refresh()
-            wanted = await replies.criteria.after(0, Number(PHONE))
-            found: list[Any] = []
-
-            async def wait() -> None:
-                found.append(await replies.wait(wanted, 10 * MINUTE))
-
-            async with anyio.create_task_group() as group:
-                group.start_soon(wait)
-                await house.rest()
-                message = house.box.receive(PHONE, "Ja")
-                house.clock.advance(2 * MINUTE)
-                await house.history.refresh()
-                await house.pass_until(lambda: _is_there(found))
-    assert found[0].message_id == message.id
-    assert len(gets(house.box, "/sms")) == 2, "the one who waits has read history once, the other too"
-
-
-async def _is_there(found: list[Any]) -> bool:
-    return bool(found)
-
-
-async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    class Broken(HistoryReader):
-        async def refresh(self, good_for: timedelta = MINUTE) -> None:
-            raise ValueError(PHONE)
-
-    async with House(tmp_path).opened() as house:
-        history = Broken(house.client, house.storage, house.clock)
-        replies = Replies(house.client, house.storage, history, house.clock, MINUTE)
-        async with replies.running(), anyio.create_task_group() as group:
-            found: list[Any] = []
-
-            async def wait() -> None:
-                found.append(await replies.wait(await replies.criteria.after(0, None), 2 * MINUTE))
-
-            group.start_soon(wait)
-            await house.pass_until(lambda: _is_there(found))
-        assert found == [None]
-    assert "Unexpected error" in replies.history_error
-    assert caplog.text.count("History cannot be read: unexpected error.") <= 3
 
 
 # ── strangers ──

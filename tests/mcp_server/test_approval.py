@@ -1,4 +1,4 @@
-"""When a person is asked, what they see, and what their answer is good for."""
+"""Asking a person, in both eras."""
 
 import re
 from datetime import timedelta
@@ -7,16 +7,12 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import Client
-from mcp.client import ClientRequestContext
-from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult, InputRequiredResult
+from mcp_types import ElicitResult, InputRequiredResult
 
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sending.plan import ANSWER_WITHIN
-from elks_mcp.settings import load
-from elks_mcp.store.admin import OrderAdmin, open_database
-from elks_mcp.store.waiting import MOST_WAITING
-from tests.support.clocks import HANG, ManualClock, at_rest
+from tests.support.approval_cases import DRY
+from tests.support.clocks import HANG, ManualClock
 from tests.support.connecting import (
     EITHER_ERA,
     ERAS,
@@ -31,24 +27,13 @@ from tests.support.connecting import (
     data,
     findings,
     live,
-    new_box,
     posted,
-    until,
     words,
 )
-from tests.support.stores import DATABASES, KEY
+from tests.support.token_cases import ask
 from tests.support.web import site
-from tests.web.test_tokens import ask
 
 pytestmark = pytest.mark.anyio
-
-DRY = {"DRY_RUN": "true"}
-
-
-@pytest.fixture
-def box() -> Sandbox:
-    """A 46elks to text through."""
-    return new_box()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -264,96 +249,7 @@ async def test_an_order_that_waits_under_other_rules_is_asked_about_all_the_same
     assert "because of: confirm.\n- It was requested under earlier rules" in question
 
 
-@pytest.mark.parametrize("era", EITHER_ERA)
-async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_invisible(
-    box: Sandbox, era: Era
-) -> None:
-    person = Person("decline")
-    text = "Hej\u202e" + "å" * 300
-    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
-        await call(client, "send_sms", to=PHONE, message=text, sender="Klara", flashsms="yes", dryRun=False)
-    assert "\n| Hej\\u202e" + "å" * 60 in person.questions[0]
-    assert person.questions[0].count("å") == 300
-    assert "it contains invisible characters" in person.questions[0]
-    assert "from Klara?" in person.questions[0]
-    assert "Shown as a flash message." in person.questions[0]
-
-
-@pytest.mark.parametrize("era", EITHER_ERA)
-async def test_a_text_cannot_pass_for_what_we_say_in_the_question(box: Sandbox, era: Era) -> None:
-    person = Person("decline")
-    forged = (
-        "Hej\n\n1 part, 0.00 SEK.\r- Nothing is sent.\u2028You are asked because of: a test.\nApproval A-AA."
-    )
-    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
-        await call(client, "send_sms", to=PHONE, message=forged, dryRun=False)
-    assert [line for line in person.questions[0].splitlines() if "0.00" in line] == ["| 1 part, 0.00 SEK."]
-    assert text_rows(person.questions[0]) == [
-        "| Hej",
-        "| ",
-        "| 1 part, 0.00 SEK.",
-        "| - Nothing is sent.",
-        "| You are asked because of: a test.",
-        "| Approval A-AA.",
-    ]
-
-
-def text_rows(question: str) -> list[str]:
-    """Return the rows between what we say before the text and what we say after it."""
-    _, _, after = question.partition("The text, behind a bar on each line")
-    rows, _, _ = after.partition("\nEnd of the text")
-    return rows.split("\n")[1:]
-
-
-@pytest.mark.parametrize("era", EITHER_ERA)
-async def test_every_row_of_a_long_text_has_a_bar_in_the_form_so_that_none_passes_for_ours_p2(
-    box: Sandbox, era: Era
-) -> None:
-    """P2. A form breaks long lines by itself, and a row that it makes has no bar."""
-    person = Person("decline")
-    forged = f"{'Hej! '.ljust(70)}Send this text to +46700000000 (Sweden) from Klara?".ljust(142) + "界" * 80
-    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
-        await call(client, "send_sms", to=PHONE, message=forged, dryRun=False)
-    rows = text_rows(person.questions[0])
-    assert len(rows) >= 5
-    assert all(row.startswith("| ") and len(row) + row.count("界") <= 72 for row in rows)
-    assert "".join(row[2:] for row in rows) == forged
-
-
-@pytest.mark.parametrize("era", EITHER_ERA)
-async def test_line_feeds_do_not_move_recipient_and_price_off_the_form_p2(box: Sandbox, era: Era) -> None:
-    """P2. What a person agrees to stands next to where they agree."""
-    person = Person("decline")
-    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
-        await call(client, "send_sms", to=PHONE, message="Hej" + "\n" * 299 + "då", dryRun=False)
-    (question,) = person.questions
-    assert text_rows(question) == ["| Hej", "(298 empty lines)", "| då"]
-    assert question.endswith(
-        f"\nEnd of the text: 300 lines, 304 characters. It goes to {PHONE} (Sweden) for 2 parts, 1.04 SEK."
-    )
-
-
-async def test_the_form_is_the_same_for_the_same_order_whatever_terminal_the_server_has_p2(
-    box: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """P2. The newer protocol asks again in each round, and another server may put the question then."""
-    questions = []
-    for columns in ("20", "200"):
-        monkeypatch.setenv("COLUMNS", columns)
-        person = Person("decline")
-        async with connected(live(box, **DRY), box=box, person=person) as client:
-            await call(client, "send_sms", to=PHONE, message="Hej på dig! " * 20, dryRun=False)
-        questions += [re.sub("A-[0-9A-Z]{4}", "A-…", each) for each in person.questions]
-    assert len(questions) == 2
-    assert questions[0] == questions[1]
-
-
-@pytest.mark.parametrize("era", EITHER_ERA)
-async def test_in_the_sandbox_the_question_says_that_the_phone_is_simulated(era: Era) -> None:
-    person = Person("decline")
-    async with connected({"ELKS_SANDBOX": "true", "DRY_RUN": "true"}, way=era, person=person) as client:
-        await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
-    assert "go to a simulated phone" in person.questions[0]
+# ── the answer ──
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -507,125 +403,3 @@ async def test_an_answer_that_nobody_asked_for_sends_nothing(box: Sandbox) -> No
         )
     assert isinstance(forged, InputRequiredResult)
     assert posted(box) == []
-
-
-# ── how many may wait ──
-
-
-@pytest.fixture(params=DATABASES)
-def database(request: pytest.FixtureRequest) -> dict[str, str]:
-    """Name the database that a server uses."""
-    if request.param == "sqlite":
-        return {}
-    url = request.getfixturevalue("postgres_with_tables")
-    return {"ELKS_DATABASE_URL": url, "ELKS_SECRET_KEY": KEY.get_secret_value()}
-
-
-ALWAYS = {"ELKS_CONFIRM": "always", "ELKS_INBOUND": "all"}
-_WAITS = re.compile(r"waiting for approval (A-[0-9A-Z]{4})")
-
-
-async def ask_for_all(client: Client, texts: list[tuple[str, str]]) -> list[str]:
-    """Ask for texts at the same time, each a number and what to say; return the answers in that order."""
-    answers = [""] * len(texts)
-
-    async def ask(number: int, to: str, message: str) -> None:
-        answers[number] = words(await call(client, "send_sms", to=to, message=message))
-
-    async with anyio.create_task_group() as calls:
-        for number, (to, message) in enumerate(texts):
-            calls.start_soon(ask, number, to, message)
-    return answers
-
-
-async def test_texts_that_wait_for_a_person_count_as_texts_to_their_number(
-    box: Sandbox, database: dict[str, str]
-) -> None:
-    clock = ManualClock()
-    async with connected(live(box, **ALWAYS, **database), box=box, clock=clock) as client:
-        answers = await ask_for_all(client, [(PHONE, f"Text {number}") for number in range(12)])
-        waiting = [answer for answer in answers if _WAITS.search(answer)]
-        refused = [answer for answer in answers if "Refused by velocity" in answer]
-        assert (len(waiting), len(refused)) == (5, 7)
-        again = await ask_for_all(client, [(PHONE, f"Text {number}") for number in range(12)])
-        assert {found.group(1) for answer in again if (found := _WAITS.search(answer))} == {
-            found.group(1) for answer in waiting if (found := _WAITS.search(answer))
-        }, "an identical text that waits is that order"
-        clock.advance(timedelta(minutes=29))
-        assert "Refused by velocity" in words(await call(client, "send_sms", to=PHONE, message="Later"))
-        clock.advance(timedelta(minutes=2))
-        assert _WAITS.search(words(await call(client, "send_sms", to=PHONE, message="Later")))
-
-
-async def test_a_text_asked_for_many_times_at_once_waits_once_and_is_never_one_too_many(
-    box: Sandbox, database: dict[str, str]
-) -> None:
-    once = {**ALWAYS, "ELKS_MAX_PER_NUMBER": "1", **database}
-    async with connected(live(box, **once), box=box, clock=ManualClock()) as client:
-        answers = await ask_for_all(client, [(PHONE, "Hej")] * 6)
-    found = [_WAITS.search(answer) for answer in answers]
-    assert all(found)
-    assert len({each.group(1) for each in found if each}) == 1
-
-
-async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes_room(
-    box: Sandbox, database: dict[str, str], tmp_path: Path
-) -> None:
-    environ = live(box, **ALWAYS, **{"ELKS_STATE_DIR": str(tmp_path), **database})
-    numbers = [f"+467017406{last}" for last in range(20, 50)]
-    clock = ManualClock()
-    async with connected(environ, box=box, clock=clock) as client:
-        answers = await ask_for_all(client, [(number, "Hej") for number in numbers])
-        waiting = [found.group(1) for answer in answers if (found := _WAITS.search(answer))]
-        refused = [answer for answer in answers if not _WAITS.search(answer)]
-        assert (len(waiting), len(refused)) == (MOST_WAITING, len(numbers) - MOST_WAITING) == (20, 10)
-        for answer in refused:
-            assert answer.startswith("Not sent: 20 texts of this caller wait for a person")
-            assert "`elks-mcp pending`" in answer
-        location = load(environ).settings.state_location()
-        async with open_database(location, clock) as opened:
-            await OrderAdmin(opened).cancel(waiting[0])
-        again = await ask_for_all(client, [("+46701740690", "Hej"), ("+46701740691", "Hej")])
-    assert len([answer for answer in again if _WAITS.search(answer)]) == 1
-
-
-# ── while a person is asked ──
-
-
-async def test_while_a_person_is_asked_the_client_is_told_every_few_seconds(box: Sandbox) -> None:
-    """The newer era has no call open while a person is asked: the client asks, and calls again."""
-    clock, asked, answering = ManualClock(), anyio.Event(), anyio.Event()
-    told: list[tuple[float, float | None, str | None]] = []
-    answers: list[CallToolResult] = []
-
-    class Thinking(Person):
-        async def __call__(self, context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
-            asked.set()
-            await answering.wait()
-            return await super().__call__(context, params)
-
-    async def note(progress: float, total: float | None, message: str | None) -> None:
-        told.append((progress, total, message))
-
-    environ = live(box, ELKS_CONFIRM="always")
-    async with (
-        connected(environ, box=box, way="legacy", person=Thinking(), clock=clock) as client,
-        anyio.create_task_group() as calls,
-    ):
-
-        async def send() -> None:
-            arguments = {"to": PHONE, "message": "Hej"}
-            sent = await client.call_tool("send_sms", arguments, progress_callback=note)
-            assert isinstance(sent, CallToolResult)
-            answers.append(sent)
-
-        calls.start_soon(send)
-        await asked.wait()
-        for times in range(1, 4):
-            await at_rest()
-            clock.advance(timedelta(seconds=5))
-            await until(lambda times=times: len(told) == times)  # type: ignore[misc]
-        answering.set()
-        await until(lambda: bool(answers))
-    assert data(answers[0])["status"] == "sent"
-    assert told[:3] == [(waited, 300.0, "Waiting for a person's answer.") for waited in (5.0, 10.0, 15.0)]

@@ -16,8 +16,8 @@ from tests.support.clocks import HANG, ManualClock
 from tests.support.connecting import ERAS, PHONE, Era, box_on, call, connected, data, live, until
 from tests.support.stores import failing
 from tests.support.web import Site, http_client
+from tests.support.webhook_cases import told
 from tests.web.test_replicas import replicas
-from tests.web.test_webhooks import told
 
 pytestmark = [
     pytest.mark.anyio,

@@ -18,8 +18,8 @@ from elks_mcp.domain.models import Scope
 from elks_mcp.runtime.metrics import Counters
 from tests.support.connecting import PHONE, call, new_box, until, words
 from tests.support.web import Site, http_client, post, site
+from tests.support.webhook_cases import arrived, told
 from tests.test_deploy import SECRETS, compose
-from tests.web.test_webhooks import arrived, told
 
 pytestmark = pytest.mark.anyio
 

@@ -30,8 +30,8 @@ from tests.support.connecting import (
     until,
     words,
 )
+from tests.support.token_cases import ask, tool_call
 from tests.support.web import Site, http_client, site
-from tests.web.test_tokens import ask, tool_call
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from elks_mcp.sandbox import Sandbox
 from tests.support.clocks import ManualClock
 from tests.support.connecting import ERAS, PHONE, Era, call, data, posted, until, words
 from tests.support.web import Site, http_client, site
-from tests.web.test_webhooks import arrived, new_box, tell_number
+from tests.support.webhook_cases import arrived, new_box, tell_number
 
 pytestmark = pytest.mark.anyio
 

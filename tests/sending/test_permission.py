@@ -1,0 +1,216 @@
+"""The last checks before a form leaves, and a store that fails."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from elks_mcp.domain.orders import Claim, OrderState, Receipt
+from elks_mcp.domain.phone import Number
+from elks_mcp.elks.dispatch import Dispatcher
+from elks_mcp.elks.handover import SendPermission
+from elks_mcp.runtime.clock import Deadline
+from elks_mcp.sending import LEASE_SPARE
+from elks_mcp.store.claims import KEPT
+from tests.support.clocks import ManualClock
+from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, inbound, messages
+from tests.support.provider import (
+    PHONE,
+    SOON,
+    UNLIMITED,
+    House,
+    posts,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+ELSEWHERE = Number("+46701740606")
+
+
+# ── what is heard just before ──
+
+
+async def test_who_said_stop_in_the_meantime_gets_nothing(house: House) -> None:
+    async with house.opened():
+        order, other = await house.place(), await house.place(to=ELSEWHERE)
+        stop = house.box.receive(PHONE.e164, "STOP")
+        await (await house.storage.open()).inbound.record([inbound(stop.id, "STOP", house)])
+        async with house.outbox.running():
+            assert (await house.settled(other)).state is OrderState.SENT
+            order = await house.find(order)
+    assert order.state is OrderState.CANCELLED
+    assert "opted out" in order.fault
+    assert order.text is None
+    assert [post.form["to"] for post in posts(house.box)] == [ELSEWHERE.e164]
+
+
+async def test_a_budget_that_was_lowered_holds_for_what_is_queued(house: House, tmp_path: Path) -> None:
+    async with house.opened():
+        orders = [await house.place(f"Text {number}") for number in range(3)]
+    lowered = UNLIMITED.model_copy(update={"budget_per_day": 3 * 5200 - 1})
+    strict = House(tmp_path, beside=house, policy=lowered)
+    async with strict.running():
+        states = [(await strict.settled(order)).state for order in orders]
+    # What is queued counts as spent, so the first is one too many, and the others fit.
+    assert sorted(states) == [OrderState.CANCELLED, OrderState.SENT, OrderState.SENT]
+    assert len(posts(house.box)) == 2
+
+
+async def test_a_number_that_was_texted_often_still_gets_what_was_promised(
+    house: House, tmp_path: Path
+) -> None:
+    """Velocity was heard when the order was placed; it is not held against what waits."""
+    async with house.opened():
+        orders = [await house.place(f"Text {number}") for number in range(3)]
+    strict = House(tmp_path, beside=house, policy=UNLIMITED.model_copy(update={"max_per_number": 1}))
+    async with strict.running():
+        assert {(await strict.settled(order)).state for order in orders} == {OrderState.SENT}
+
+
+# ── the right to send ──
+
+
+@pytest.mark.parametrize("slept", [LEASE_SPARE + SECOND, LEASE_SPARE + SOON + MINUTE], ids=str)
+async def test_who_wakes_after_the_time_to_begin_posts_nothing_and_the_order_waits_its_turn(
+    tmp_path: Path, slept: timedelta
+) -> None:
+    house, held = holding(tmp_path)
+    async with house.running():
+        order = await house.place()
+        await held.begun.wait()
+        house.clock.advance(slept)
+        await house.rest()
+        assert posts(house.box) == []
+        held.let.set()
+        await house.rest()
+        assert (await house.settled(order)).state is OrderState.SENT
+    assert len(posts(house.box)) == 1
+
+
+async def test_just_in_time_is_in_time(tmp_path: Path) -> None:
+    house, held = holding(tmp_path)
+    async with house.running():
+        order = await house.place()
+        await held.begun.wait()
+        house.clock.advance(LEASE_SPARE)
+        held.let.set()
+        sent = await house.outbox.wait(order, LONG)
+    assert (sent.state, sent.attempts) == (OrderState.SENT, 1)
+
+
+async def test_who_was_frozen_does_not_send_what_another_process_sends_meanwhile(tmp_path: Path) -> None:
+    frozen, held = holding(tmp_path)
+    neighbour = House(tmp_path, beside=frozen)
+    async with frozen.running():
+        order = await frozen.place()
+        await held.begun.wait()
+        async with neighbour.running():
+            assert (await neighbour.settled(order)).state is OrderState.SENT
+            held.let.set()
+            await neighbour.rest()
+            assert (await neighbour.find(order)).state is OrderState.SENT
+    assert len(posts(frozen.box)) == len(frozen.box.accepted) == 1
+
+
+async def test_a_deadline_ends_by_whichever_clock_is_further() -> None:
+    clock = ManualClock()
+    deadline = Deadline(clock, SECOND)
+    clock.advance(SECOND)
+    assert not deadline.has_passed
+    clock.advance(timedelta(microseconds=1))
+    assert deadline.has_passed
+    assert Deadline(clock, timedelta(microseconds=-1)).has_passed
+    put_back = Deadline(clock, timedelta(microseconds=1))
+    clock.advance(-LONG)
+    assert not put_back.has_passed
+    clock.advance(timedelta(microseconds=2))
+    assert put_back.has_passed
+
+
+# ── a store that fails ──
+
+
+@asynccontextmanager
+async def without_orders(house: House) -> AsyncIterator[None]:
+    """Take the table of orders away, as a damaged disk would."""
+    assert house.storage.location.file
+    with closing(sqlite3.connect(house.storage.location.file, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE orders RENAME TO taken_away")
+        try:
+            yield
+        finally:
+            connection.execute("ALTER TABLE taken_away RENAME TO orders")
+
+
+async def test_what_cannot_be_put_down_at_once_is_put_down_when_it_can_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    house, held = holding(tmp_path)
+    async with house.running():
+        order = await house.place()
+        await held.begun.wait()
+        async with without_orders(house):
+            held.let.set()
+            await house.rest()
+            assert len(house.box.accepted) == 1
+            house.clock.advance(SECOND)
+            await house.rest()
+        house.clock.advance(SECOND)
+        assert (await house.settled(order)).state is OrderState.SENT
+        await house.pass_time(KEPT)
+    assert "cannot be recorded" in caplog.text
+    assert len(posts(house.box)) == 1
+
+
+async def test_what_can_never_be_put_down_is_found_in_history_and_not_sent_again(tmp_path: Path) -> None:
+    house, held = holding(tmp_path)
+    async with house.running():
+        order = await house.place()
+        await held.begun.wait()
+        async with without_orders(house):
+            held.let.set()
+            await house.pass_time(MINUTE)
+        order = await house.settled(order)
+        await house.pass_time(KEPT)
+    assert order.state is OrderState.SENT
+    assert order.receipt
+    assert order.receipt.message_id == house.box.accepted[0].id
+    assert len(posts(house.box)) == 1
+
+
+async def test_a_store_that_fails_for_a_while_stops_nothing_for_good(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with house.running():
+        await house.settled(await house.place("Text 1"))
+        async with without_orders(house):
+            house.outbox._worklist.woken.set()
+            await house.pass_time(MINUTE)
+        assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
+    assert "cannot work for now" in caplog.text
+    assert "Text" not in caplog.text
+
+
+async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Dispatcher):
+        async def send(self, claim: Claim, right: SendPermission) -> Receipt:
+            receipt = await super().send(claim, right)
+            if claim.draft.text == "Text 1":
+                raise ValueError(claim.draft.to.e164)
+            return receipt
+
+    house = House(tmp_path, dispatcher=Broken)
+    async with house.running():
+        order = await house.outbox.wait(await house.place("Text 1"), LONG)
+        assert order.state is OrderState.IN_DOUBT
+        assert "Unexpected error" in order.fault
+        assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
+        assert (await house.settled(order)).state is OrderState.SENT
+    assert messages(house) == {"Text 1": 1, "Text 2": 1}
+    assert "unexpected error" in caplog.text

@@ -1,0 +1,131 @@
+"""What is stored about the people who were texted."""
+
+import json
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+
+from elks_mcp.store import StateLocation
+from tests.support.clocks import ManualClock
+from tests.support.provider import NOON, PHONE, a_draft
+from tests.support.store_cases import DAY
+from tests.support.stores import (
+    MINUTE,
+    OTHER_PHONE,
+    PRICE,
+    SECOND,
+    a_message,
+    a_receipt,
+    claim_new,
+    on_both_databases,
+    opened,
+    place_one,
+    read_rows,
+    said,
+    wait_one,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@on_both_databases
+async def test_what_is_known_of_a_number_is_counted(location: StateLocation, clock: ManualClock) -> None:
+    async with opened(location, clock) as store:
+        fresh = (await store.orders.find_prior(a_draft("New"))).recall
+        assert (fresh.is_known, fresh.lately, fresh.today, fresh.spent) == (False, 0, 0, 0)
+        await wait_one(store, "Waiting")
+        for number in range(3):
+            await place_one(store, f"Text {number}")
+        await store.orders.cancel((await place_one(store, "Cancelled")).id, "")
+        known = (await store.orders.find_prior(a_draft("New"))).recall
+        assert (known.is_known, known.lately, known.today, known.spent) == (False, 4, 4, 3 * PRICE)
+        clock.advance(10 * MINUTE)
+        known = (await store.orders.find_prior(a_draft("New"))).recall
+        assert (known.lately, known.today) == (1, 4), "what waits for a person counts as long as it waits"
+        clock.advance(DAY)
+        known = (await store.orders.find_prior(a_draft("New"))).recall
+        assert (known.is_known, known.today, known.spent) == (False, 0, 0)
+        assert (await store.orders.find_prior(a_draft("New", to=OTHER_PHONE))).recall.today == 0
+
+
+async def test_an_answer_starts_the_ten_minutes_anew(location: StateLocation, clock: ManualClock) -> None:
+    async with opened(location, clock) as store:
+        await place_one(store, "Question")
+        clock.advance(SECOND)
+        await store.inbound.record([said("Yes", at=clock.now())])
+        assert (await store.orders.find_prior(a_draft("New"))).recall.lately == 0
+        clock.advance(SECOND)
+        await place_one(store, "Another")
+        recall = (await store.orders.find_prior(a_draft("New"))).recall
+        assert (recall.lately, recall.today) == (1, 2)
+
+
+async def test_who_was_written_to_stays_known_for_longer_than_a_day(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        await store.queue.settle_sent(await claim_new(store), a_receipt())
+        clock.advance(30 * DAY)
+        assert (await store.orders.find_prior(a_draft())).recall.is_known
+        await store.inbound.record([a_message("Sent by somebody else", to=OTHER_PHONE)])
+        assert (await store.orders.find_prior(a_draft(to=OTHER_PHONE))).recall.is_known
+
+
+WORDS = [said("STOP", at=NOON), said("START", at=NOON + MINUTE), said("Stopp", at=NOON + 2 * MINUTE)]
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one by one"])
+async def test_the_last_word_counts_in_whatever_order_words_are_read(
+    tmp_path: Path, order: tuple[int, ...], at_once: bool
+) -> None:
+    async with opened(StateLocation(folder=tmp_path)) as store:
+        messages = [WORDS[index] for index in order]
+        for batch in [messages] if at_once else [[each] for each in (*messages, *messages)]:
+            await store.inbound.record(batch)
+        assert (await store.orders.find_prior(a_draft())).recall.opted_out
+        await store.inbound.record([said("START", at=NOON + 3 * MINUTE)])
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
+        await store.inbound.record(messages)
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
+
+
+@on_both_databases
+async def test_the_last_word_counts_on_either_database(location: StateLocation) -> None:
+    async with opened(location) as store:
+        for message in (*WORDS[::-1], *WORDS):
+            await store.inbound.record([message])
+        assert (await store.orders.find_prior(a_draft())).recall.opted_out
+        await store.inbound.record([said("Hej", at=NOON + 4 * MINUTE)])
+        assert (await store.orders.find_prior(a_draft())).recall.opted_out
+        assert not (await store.orders.find_prior(a_draft(to=OTHER_PHONE))).recall.opted_out
+
+
+async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(location: StateLocation) -> None:
+    ours = a_message("STOP")
+    name = said("STOP").model_copy(update={"sender": "Klara"})
+    async with opened(location) as store:
+        await store.inbound.record([ours, name])
+        assert not (await store.orders.find_prior(a_draft())).recall.opted_out
+        assert read_rows(location, "SELECT count(*) FROM contacts") == [(1,)]
+
+
+@on_both_databases
+async def test_it_is_remembered_how_far_was_heard(location: StateLocation) -> None:
+    async with opened(location) as store:
+        assert (await store.inbound.find_position()).until is None
+        await store.inbound.record([], until=NOON)
+        await store.inbound.record([said("Hej")])
+        assert (await store.inbound.find_position()).until == NOON
+    async with opened(location) as store:
+        assert (await store.inbound.find_position()).until == NOON
+
+
+@on_both_databases
+async def test_people_are_known_by_keyed_hashes_only(location: StateLocation) -> None:
+    async with opened(location) as store:
+        await store.inbound.record([said("STOP")])
+        [(hashed,)] = read_rows(location, "SELECT number_hash FROM contacts")
+        assert hashed == store.database.hasher.number(PHONE.e164)
+        assert PHONE.e164[1:] not in json.dumps(read_rows(location, "SELECT * FROM contacts"))

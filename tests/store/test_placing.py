@@ -1,0 +1,181 @@
+"""Placing orders."""
+
+import re
+
+import pytest
+
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import (
+    Approval,
+    Approver,
+    Effect,
+    Finding,
+    OrderState,
+)
+from elks_mcp.domain.phone import SenderId
+from elks_mcp.errors import (
+    InvalidInput,
+    Refused,
+)
+from elks_mcp.store import Placed, StateLocation
+from elks_mcp.store.doubts import LONGEST
+from tests.support.clocks import ManualClock
+from tests.support.provider import NOON, PHONE, a_draft, an_approval
+from tests.support.store_cases import BEYOND_WAITING, DAY, EVENING, NONE, QUIET, WAYS
+from tests.support.stores import (
+    MINUTE,
+    OTHER_PHONE,
+    PRICE,
+    SECOND,
+    a_receipt,
+    account_of,
+    allow,
+    change_rows,
+    claim_one,
+    is_unfinished,
+    on_both_databases,
+    opened,
+    place_one,
+    within,
+)
+
+pytestmark = pytest.mark.anyio
+
+
+@on_both_databases
+async def test_an_order_comes_back_as_it_was_placed(location: StateLocation, clock: ManualClock) -> None:
+    draft = a_draft("Åäö €[] 👋", flash=True, key="k1").model_copy(update={"sender": SenderId("Klara")})
+    approval = an_approval(draft)
+    finding = Finding(guard="night", effect=Effect.WARN, reason="It is night.")
+    approval = Approval(
+        quote=approval.quote.model_copy(update={"findings": (finding,)}), approver=Approver.POLICY
+    )
+    async with opened(location, clock) as store:
+        placed = await store.orders.place(approval, allow)
+        order = await store.orders.get(placed.order.id)
+    assert placed == Placed(order, is_repeat=False)
+    assert re.fullmatch("O-[2-9A-HJKMNP-Z]{8}", order.id)
+    assert (order.state, order.to, order.sender, order.text, order.sms.flash) == (
+        OrderState.QUEUED,
+        PHONE,
+        SenderId("Klara"),
+        "Åäö €[] 👋",
+        True,
+    )
+    assert (order.price, order.parts, order.sms.encoding) == (
+        Money(PRICE, "SEK"),
+        1,
+        approval.quote.size.encoding,
+    )
+    assert (order.findings, order.approver, order.approval) == ((finding,), Approver.POLICY, None)
+    assert (order.placed_at, order.changed_at, order.not_before) == (NOON, NOON, None)
+    assert (order.attempts, order.receipt, order.fault) == (0, None, "")
+    assert order.is_moving
+
+
+FORGETS = {OrderState.REJECTED, OrderState.FAILED, OrderState.CANCELLED, OrderState.EXPIRED}
+"""After these the same text is a new one."""
+
+
+@on_both_databases
+async def test_the_same_text_again_is_the_same_order_unless_it_came_to_nothing(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    for state in BEYOND_WAITING:
+        async with opened(location, clock, account_of(state)) as store:
+            first = await WAYS[state](store)
+            assert first.state is state
+            again = await store.orders.place(an_approval(a_draft(EVENING)), allow)
+            assert again.is_repeat is (state not in FORGETS)
+            assert (again.order.id == first.id) is again.is_repeat
+            if again.is_repeat:
+                assert (await store.orders.find_prior(a_draft(EVENING))).repeated == again.order
+                assert (await store.orders.find_prior(a_draft(EVENING))).recall.repeated == first.id
+
+
+async def test_after_a_quarter_of_an_hour_it_is_a_new_one_unless_it_is_still_on_its_way(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    for state in [each for each in BEYOND_WAITING if each not in FORGETS]:
+        async with opened(location, clock, account_of(state)) as store:
+            first = await WAYS[state](store)
+            clock.advance(15 * MINUTE)
+            again = await store.orders.place(an_approval(a_draft(EVENING)), allow)
+            still = state in {OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT}
+            assert (again.is_repeat, again.order.id == first.id) == (still, still), state
+
+
+async def test_only_the_same_sender_number_and_text_are_a_repeat(location: StateLocation) -> None:
+    async with opened(location) as store:
+        await place_one(store, "Hej!")
+        for other in (
+            a_draft("Hej"),
+            a_draft("Hej!", to=OTHER_PHONE),
+            a_draft("Hej!").model_copy(update={"sender": SenderId("Klara")}),
+            a_draft("Hej!", key="another message"),
+        ):
+            assert (await store.orders.find_prior(other)).repeated is None
+            assert not (await store.orders.place(an_approval(other), allow)).is_repeat
+
+
+async def test_repeats_are_new_where_the_operator_wants_it(location: StateLocation) -> None:
+    async with opened(location) as store:
+        first = await place_one(store)
+        second = await store.orders.place(an_approval(a_draft()), allow, dedupe=False)
+        assert not second.is_repeat
+        assert second.order.id != first.id
+        assert (await store.orders.find_prior(a_draft(), dedupe=False)).repeated is None
+
+
+async def test_a_key_names_one_order_for_good(location: StateLocation, clock: ManualClock) -> None:
+    for state in BEYOND_WAITING:
+        async with opened(location, clock, account_of(state)) as store:
+            order = await WAYS[state](store)
+            hashed = store.database.hasher.of("key", "the key")
+            change_rows(location, "UPDATE orders SET key_hash = ? WHERE id = ?", hashed, order.id)
+            clock.advance(DAY)
+            again = await store.orders.place(an_approval(a_draft(EVENING, key="the key")), allow)
+            assert again == Placed(order, is_repeat=True)
+
+
+async def test_a_key_used_for_something_else_is_an_error_that_names_what_differs(
+    location: StateLocation,
+) -> None:
+    async with opened(location) as store:
+        await place_one(store, EVENING, key="k")
+        other = a_draft("Other words", to=OTHER_PHONE, key="k", flash=True)
+        other = other.model_copy(update={"sender": SenderId("Klara")})
+        with pytest.raises(InvalidInput, match="another to, message, from, flashsms") as caught:
+            await store.orders.place(an_approval(other), allow)
+        assert EVENING not in caught.value.explain()
+        with pytest.raises(InvalidInput, match=r"another flashsms\."):
+            await store.orders.find_prior(a_draft(EVENING, key="k", flash=True))
+
+
+async def test_a_guard_that_minds_leaves_nothing_behind(location: StateLocation) -> None:
+    async with opened(location) as store:
+        with pytest.raises(Refused, match="0 is spent"):
+            await store.orders.place(an_approval(a_draft()), within(PRICE - 1))
+        assert not is_unfinished(location)
+        assert (await store.orders.find_prior(a_draft())).recall.spent == 0
+
+
+@on_both_databases
+async def test_a_budget_holds_for_what_is_reserved_and_what_was_charged(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        for number in range(3):
+            await store.orders.place(an_approval(a_draft(f"Text {number}")), within(3 * PRICE))
+        with pytest.raises(Refused):
+            await store.orders.place(an_approval(a_draft("One too many")), within(3 * PRICE))
+        cheap, rejected, unknown = [await claim_one(store) for _ in range(3)]
+        await store.queue.settle_sent(cheap, a_receipt(cost=PRICE // 2))
+        await store.queue.settle_rejected(rejected, "No.")
+        await store.queue.settle_doubt(unknown, "No answer.")
+        clock.advance(LONGEST + SECOND)
+        await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=NONE)
+        assert (await store.orders.get(unknown.order_id)).state is OrderState.UNKNOWN
+        assert (await store.orders.find_prior(a_draft())).recall.spent == PRICE + PRICE // 2
+        clock.advance(DAY)
+        assert (await store.orders.find_prior(a_draft())).recall.spent == 0

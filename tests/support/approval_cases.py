@@ -1,0 +1,3 @@
+"""What the tests of approval share."""
+
+DRY = {"DRY_RUN": "true"}

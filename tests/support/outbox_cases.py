@@ -1,0 +1,92 @@
+"""What the tests of the outbox share."""
+
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+
+from elks_mcp.domain.models import Direction, Message
+from elks_mcp.domain.orders import Claim, Receipt
+from elks_mcp.elks.dispatch import Dispatcher
+from elks_mcp.elks.handover import SendPermission, require
+from tests.support.provider import (
+    OURS,
+    PHONE,
+    House,
+    posts,
+)
+
+SECOND = timedelta(seconds=1)
+
+
+MINUTE = timedelta(minutes=1)
+
+
+LONG = timedelta(days=1)
+
+
+class Held(Dispatcher):
+    """A dispatcher that has asked whether it may post, and does so only when it is let."""
+
+    let: anyio.Event
+    begun: anyio.Event
+
+    async def send(self, claim: Claim, right: SendPermission) -> Receipt:
+        require(await right.holds())
+        self.begun.set()
+        await self.let.wait()
+        return await super().send(claim, OnlyInTime(right))
+
+
+class OnlyInTime:
+    """A right that was asked for before, and may only run out by now."""
+
+    def __init__(self, right: SendPermission) -> None:
+        self._right = right
+
+    async def holds(self) -> bool:
+        return self.is_in_time()
+
+    def is_in_time(self) -> bool:
+        return self._right.is_in_time()
+
+
+def holding(folder: Path, beside: House | None = None, per_minute: int = 95) -> tuple[House, Held]:
+    """Make a house whose posts are held."""
+    house = House(folder, beside=beside, dispatcher=Held, per_minute=per_minute)
+    assert isinstance(house.dispatcher, Held)
+    house.dispatcher.let, house.dispatcher.begun = anyio.Event(), anyio.Event()
+    return house, house.dispatcher
+
+
+def messages(house: House) -> Counter[str]:
+    """Count the texts that reached 46elks to be sent."""
+    return Counter(post.form["message"] for post in posts(house.box))
+
+
+async def is_true(value: bool) -> bool:
+    return value
+
+
+def inbound(message_id: str, text: str, house: House) -> Message:
+    return Message(
+        id=message_id,
+        direction=Direction.INBOUND,
+        sender=PHONE.e164,
+        to=OURS.e164,
+        created_at=house.clock.now(),
+        status="received",
+        text=text,
+    )
+
+
+async def answer() -> str:
+    await anyio.lowlevel.checkpoint()
+    return "done"
+
+
+async def fail() -> str:
+    await anyio.lowlevel.checkpoint()
+    raise LookupError("failed")
