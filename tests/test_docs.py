@@ -28,8 +28,8 @@ from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.text import measure
+from elks_mcp.elks.access import DEFAULT_BASE_URL
 from elks_mcp.elks.client import MOST_READ
-from elks_mcp.elks.service import DEFAULT_BASE_URL
 from elks_mcp.inbound.history import FRESH
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sending import LEASE_SPARE
@@ -248,7 +248,7 @@ COMING = {
     "domain/guards/facts.py",
     "domain/kinds.py",
     "domain/payloads.py",
-    "elks/endpoints.py",
+    "elks/paid_endpoints.py",
     "elks/wire/<endpoint>.py",
     "elks/wire/refusals.py",
     "sandbox/damage.py",

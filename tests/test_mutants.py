@@ -16,11 +16,11 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 STORE, RACES, CRASHES, OUTBOX, ROAD = (
-    "tests/store/test_store.py",
+    "tests/store",
     "tests/store/test_races.py",
     "tests/test_crash_points.py",
-    "tests/sending/test_outbox.py",
-    "tests/elks/test_transport.py",
+    "tests/sending",
+    "tests/elks",
 )
 
 

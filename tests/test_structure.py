@@ -24,13 +24,27 @@ TOPICS = {
     "policy": "what the operator allows",
     "privacy": "what is stored about a person",
     "replies": "waiting for an answer",
+    "sandbox": "the simulated 46elks, and the command that runs it",
+    "sms": "text messages: 46elks' format, and the toolset",
     "taint": "whose texts a model was shown",
     "tokens": "bearer tokens",
     "webhooks": "46elks' webhooks",
 }
 """File names that several layers share, and the one topic that each is about."""
 
-LARGE: dict[str, str] = {}
+_BY_NAME = "its parameters are all optional, and given by name"
+_EXAMPLE = "a test's helper, whose parameters are given by name"
+
+LARGE: dict[str, str] = {
+    "src/elks_mcp/sandbox/sandbox.py:__init__": _BY_NAME,
+    "src/elks_mcp/sandbox/sandbox.py:Sandbox": "what a test or the demo does with a simulated 46elks",
+    "tests/domain/test_doubts.py:a_message": _EXAMPLE,
+    "tests/sending/test_outbox_machine.py:OutboxMachine": "a Hypothesis machine: a method for each rule",
+    "tests/support/provider.py:__init__": _EXAMPLE,
+    "tests/support/token_cases.py:ask": _EXAMPLE,
+    "tests/support/web.py:site": _EXAMPLE,
+    "tests/tables/abuse.py": "a table of examples",
+}
 """What is over a budget, by path and name, and why it stays."""
 
 

@@ -13,8 +13,8 @@ import pytest
 from anyio.abc import SocketStream
 from pydantic import SecretStr
 
+from elks_mcp.elks.access import Credentials
 from elks_mcp.elks.handover import SendGate
-from elks_mcp.elks.service import Credentials
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import (
     NoAnswer,

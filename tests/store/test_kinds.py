@@ -19,8 +19,8 @@ from elks_mcp.domain.text import Encoding
 from elks_mcp.elks import wire
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
-from elks_mcp.elks.endpoints import ENDPOINTS, Endpoint
 from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoint
 from elks_mcp.errors import InvalidInput, StateUnavailable
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sending.checks import DraftChecks

@@ -15,10 +15,10 @@ from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
+from elks_mcp.elks.access import Credentials
 from elks_mcp.elks.client import MOST_PAGES, ElksClient
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.own_numbers import OwnNumbers
-from elks_mcp.elks.service import Credentials
 from elks_mcp.elks.transport import Api
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.runtime.clock import Clock

@@ -6,8 +6,8 @@ from importlib.metadata import version
 
 import click
 
+from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.lazy_group import LazyGroup
-from elks_mcp.cli.options import shared_options
 from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import diverted
 

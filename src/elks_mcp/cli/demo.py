@@ -9,7 +9,7 @@ import click
 from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
-from elks_mcp.cli.options import shared_options
+from elks_mcp.cli.arguments import shared_options
 
 _PHONE = "070-174 06 14"
 """A simulated phone that answers (docs/sandbox.md)."""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import click
 
-from elks_mcp.cli.options import ENV_FILE, STATE_DIR, find_option, shared_options
+from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, shared_options
 from elks_mcp.cli.output import say
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.errors import ElksError, Misconfigured

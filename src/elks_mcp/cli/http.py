@@ -11,8 +11,8 @@ from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from elks_mcp.app import open_app
+from elks_mcp.cli.arguments import port_option
 from elks_mcp.cli.environment import log_warnings, with_settings
-from elks_mcp.cli.options import port_option
 from elks_mcp.cli.sockets import BACKLOG, listen
 from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.domain.caller_limits import limits_per_caller

@@ -4,8 +4,8 @@ from datetime import tzinfo
 
 import click
 
+from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.options import shared_options
 from elks_mcp.cli.output import measure_columns, say, show_account, show_recipient, show_size
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import size_in_lines

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from elks_mcp.cli.arguments import phone_argument, yes_option
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.options import phone_argument, yes_option
 from elks_mcp.cli.output import say
 from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number

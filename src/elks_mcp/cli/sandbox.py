@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import uvicorn
 
+from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
-from elks_mcp.cli.options import port_option, shared_options
 from elks_mcp.cli.sockets import listen
 from elks_mcp.sandbox import Sandbox
 

@@ -7,8 +7,8 @@ import anyio
 import click
 
 from elks_mcp.app import App
+from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.options import shared_options
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.domain.models import Scope

@@ -9,7 +9,7 @@ from elks_mcp.domain.models import Account, Direction, Listing, Message, OwnNumb
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
-from elks_mcp.elks.endpoints import ENDPOINTS, Endpoints
+from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
 

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable
 
 from elks_mcp.domain.orders import Claim, Receipt
-from elks_mcp.elks.endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.handover import SendPermission
+from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.transport import Api
 
 

@@ -15,9 +15,9 @@ from ssl import SSLContext
 
 import httpx2
 
+from elks_mcp.elks.access import DEFAULT_BASE_URL, Credentials
 from elks_mcp.elks.handover import SendGate, SendPermission, require
-from elks_mcp.elks.service import DEFAULT_BASE_URL, Credentials
-from elks_mcp.elks.wire.fields import build_unreadable
+from elks_mcp.elks.wire.field_types import build_unreadable
 from elks_mcp.elks.wire.refusals import LONGEST_REFUSAL, parse_refusal
 from elks_mcp.errors import ElksError, NoAnswer, Unreachable
 from elks_mcp.runtime.addresses import is_loopback

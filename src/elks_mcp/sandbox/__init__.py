@@ -10,7 +10,7 @@ from elks_mcp.sandbox.faults import Fault, InjectedFault
 from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, HandsetText
 from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import CannotAnswerError
-from elks_mcp.sandbox.provider import Rules
+from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.sandbox import Sandbox
 from elks_mcp.sandbox.webhooks import WebhookAttempt

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
-from elks_mcp.sandbox.provider import NULL_ROUTE
+from elks_mcp.sandbox.prices_and_rules import NULL_ROUTE
 
 Outcome = Literal["delivered", "failed"]
 

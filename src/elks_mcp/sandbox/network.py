@@ -14,7 +14,7 @@ from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.handsets import Behaviour, Handset, HandsetText
 from elks_mcp.sandbox.messages import MessageDirection, MessageLog, MessageStatus, StoredMessage, format_time
 from elks_mcp.sandbox.parts import count_parts
-from elks_mcp.sandbox.provider import Rules
+from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.webhooks import Webhooks
 
 Step = Callable[[datetime], None]

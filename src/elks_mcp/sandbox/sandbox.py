@@ -23,7 +23,7 @@ from elks_mcp.sandbox.handsets import Handset
 from elks_mcp.sandbox.in_process import InProcessTransport
 from elks_mcp.sandbox.messages import MessageDirection, MessageStatus, StoredMessage
 from elks_mcp.sandbox.origin import SameOriginMiddleware
-from elks_mcp.sandbox.provider import CREDIT, Rules
+from elks_mcp.sandbox.prices_and_rules import CREDIT, Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.simulation import Simulation
 from elks_mcp.sandbox.webhooks import WebhookAttempt

@@ -13,7 +13,7 @@ from elks_mcp.sandbox.clock import SimulatedClock, first_of
 from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.network import Network, Step
-from elks_mcp.sandbox.provider import Rules
+from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.webhooks import Webhooks
 

@@ -14,7 +14,7 @@ import anyio
 import httpx2
 
 from elks_mcp.sandbox.event_queue import EventQueue
-from elks_mcp.sandbox.provider import Rules
+from elks_mcp.sandbox.prices_and_rules import Rules
 
 PostKind = Literal["delivery", "incoming"]
 OnBody = Callable[[str, datetime], None]

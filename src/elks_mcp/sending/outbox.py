@@ -16,7 +16,7 @@ from elks_mcp.sending.attempt import Attempts
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.options import LEASE_SPARE, OutboxOptions
 from elks_mcp.sending.orders import Orders
-from elks_mcp.sending.posts import Posts
+from elks_mcp.sending.request_pool import Posts
 from elks_mcp.sending.upkeep import Upkeep
 from elks_mcp.sending.waiters import OrderWaiters
 from elks_mcp.sending.worker import Worker

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.sending.posts import Posts
+from elks_mcp.sending.request_pool import Posts
 from elks_mcp.sending.upkeep import Upkeep
 from elks_mcp.sending.worklist import LATER, SOONEST, Worklist
 from elks_mcp.store import Idle, Storage

@@ -5,7 +5,7 @@ value that is blank, or that a client left unexpanded (`${…}`), counts as unse
 """
 
 from elks_mcp.settings.fields import DECLARATIONS, Settings, default_state_dir, mask_username
-from elks_mcp.settings.names import explain_mistake, explain_unexpanded
+from elks_mcp.settings.mistaken_names import explain_mistake, explain_unexpanded
 from elks_mcp.settings.reading import (
     ALSO_AS_FILE,
     ENV_FILE,

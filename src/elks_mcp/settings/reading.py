@@ -14,7 +14,7 @@ from elks_mcp.domain.setting import RuleSetting
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime.validation import wanted
 from elks_mcp.settings.fields import DECLARATIONS, Settings
-from elks_mcp.settings.names import sort_out_names
+from elks_mcp.settings.mistaken_names import sort_out_names
 from elks_mcp.settings.parsers import read_text
 from elks_mcp.settings.problems import (
     SettingProblem,

@@ -32,7 +32,7 @@ from elks_mcp.web.authorization import TokenMiddleware
 from elks_mcp.web.bodies import MAX_BODY_BYTES
 from elks_mcp.web.health import check_parts, write_metrics
 from elks_mcp.web.log_filter import group_repeated_warnings
-from elks_mcp.web.refusals import RequestRefused
+from elks_mcp.web.rejections import RequestRefused
 from elks_mcp.web.streams import OpenStreams
 from elks_mcp.web.tokens import TokenVerifier
 from elks_mcp.web.webhooks import HOOKS, WebhookReceiver

@@ -31,7 +31,7 @@ from elks_mcp.mcp_server.scopes import CallerToken, RequiredScopes
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.web.bodies import parse_calls, read_body, replay_body
-from elks_mcp.web.refusals import (
+from elks_mcp.web.rejections import (
     RefusalReason,
     RequestRefused,
     build_unauthorized_response,

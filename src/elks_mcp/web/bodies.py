@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import Message, Receive
 
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.web.refusals import refuse_slow_body
+from elks_mcp.web.rejections import refuse_slow_body
 
 MAX_BODY_BYTES = 1024 * 1024
 """The largest body, in bytes. The SDK refuses a larger one with 413."""

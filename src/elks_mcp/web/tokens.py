@@ -19,7 +19,7 @@ from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.store import KnownTokens, Storage
-from elks_mcp.web.refusals import (
+from elks_mcp.web.rejections import (
     RefusalReason,
     RequestRefused,
     build_unauthorized_response,

@@ -6,7 +6,7 @@ read leniently: an unknown field is ignored, and an optional field that cannot b
 """
 
 from elks_mcp.elks.wire.account import parse_account, parse_currency
-from elks_mcp.elks.wire.fields import build_time, parse_time
+from elks_mcp.elks.wire.field_types import build_time, parse_time
 from elks_mcp.elks.wire.history import (
     PAGE_SIZE,
     build_history_query,

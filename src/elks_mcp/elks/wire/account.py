@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 
 from elks_mcp.domain.models import Account
 from elks_mcp.domain.money import Money
-from elks_mcp.elks.wire.fields import Id, Lenient, Units, parse_body
+from elks_mcp.elks.wire.field_types import Id, Lenient, Units, parse_body
 
 
 def parse_account(body: bytes) -> Account:

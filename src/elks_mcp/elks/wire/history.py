@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Direction, Message, Page, UnreadRow
 from elks_mcp.domain.phone import is_plain_number, read_other_party
-from elks_mcp.elks.wire.fields import (
+from elks_mcp.elks.wire.field_types import (
     Id,
     Lenient,
     Line,

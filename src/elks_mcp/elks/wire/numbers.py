@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from elks_mcp.domain.models import OwnNumber
-from elks_mcp.elks.wire.fields import Id, Lenient, Line, parse_body, parse_entry
+from elks_mcp.elks.wire.field_types import Id, Lenient, Line, parse_body, parse_entry
 
 
 def parse_numbers(body: bytes) -> tuple[OwnNumber, ...]:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 from elks_mcp.domain.cleaning import cleaned
-from elks_mcp.elks.wire.fields import LONGEST_LINE
+from elks_mcp.elks.wire.field_types import LONGEST_LINE
 from elks_mcp.errors import NoAnswer, OutOfFunds, ProviderError, Rejected, Throttled, Unauthorized
 
 LONGEST_REFUSAL = 4096

@@ -7,7 +7,16 @@ from pydantic import BaseModel, Field
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate, Receipt
 from elks_mcp.domain.phone import written
-from elks_mcp.elks.wire.fields import Id, Lenient, Parts, StatusField, Time, Units, parse_body, parse_cost
+from elks_mcp.elks.wire.field_types import (
+    Id,
+    Lenient,
+    Parts,
+    StatusField,
+    Time,
+    Units,
+    parse_body,
+    parse_cost,
+)
 
 
 def build_sms(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> dict[str, str]:

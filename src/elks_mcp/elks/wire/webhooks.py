@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import Report
-from elks_mcp.elks.wire.fields import Id, Time
+from elks_mcp.elks.wire.field_types import Id, Time
 from elks_mcp.elks.wire.history import SmsBody, build_message
 
 _LARGEST_CLOCK_ERROR = timedelta(days=7)
