@@ -145,7 +145,7 @@ async def test_an_account_without_money_is_named_as_what_a_text_waits_for(box: S
     async with connected(live(box), box=box) as client:
         answer = await call(client, "send_sms", to=PHONE, message="Hej")
         assert data(answer)["status"] == "queued"
-        assert "no money" in words(answer)
+        assert "not have enough money" in words(answer)
         behind = await call(client, "send_sms", to=PHONE, message="Hej igen")
         assert data(behind)["status"] == "queued"
         assert "There is no money on the 46elks account" in words(behind)

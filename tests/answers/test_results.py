@@ -166,7 +166,7 @@ async def read_all(client: Client) -> tuple[list[str], int]:
         _, _, until = found["note"].partition("until=")
         if not until:
             return ids, calls
-        assert f"it holds {found['count']} of " in found["note"]
+        assert f"it has {found['count']} of " in found["note"]
         assert found["note"] in words(answer)
         more = {"until": until.rstrip(".")}
 

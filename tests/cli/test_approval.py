@@ -73,7 +73,9 @@ def test_a_wrong_answer_changes_nothing(location: StateLocation, typed: str) -> 
 def test_a_terminal_cannot_be_fooled_by_what_is_in_the_text(location: StateLocation) -> None:
     order = do(location, wait_one)
     change_rows(
-        location, "update orders set text = 'Hej\u202e\u200b' || char(27) || '[2J' || char(155) || 'x'"
+        location,
+        "update orders set content = "
+        "json_object('text', 'Hej\u202e\u200b' || char(27) || '[2J' || char(155) || 'x')",
     )
     with at_terminal("approve", order.approval, environ={"ELKS_STATE_DIR": str(location.folder)}) as terminal:
         terminal.read_until(QUESTION).type("no")

@@ -174,7 +174,7 @@ def test_the_doctor_says_where_state_is_and_what_is_open(location: StateLocation
         done.stdout,
     )
     assert (
-        "note  1 order may or may not have been sent, and a person must say which. "
+        "note  1 order may or may not have been sent. A person must say which. "
         "To list them: `elks-mcp outbox`." in done.stdout
     )
     assert "note  Sending is paused (no funds) for http://localhost/a1" in done.stdout

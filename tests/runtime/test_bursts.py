@@ -1,6 +1,7 @@
 """What strangers can write into the log: one line, and a sum a minute, however much they send."""
 
 import logging
+import re
 from datetime import timedelta
 
 import anyio
@@ -66,7 +67,7 @@ async def test_dropped_webhooks_leave_one_line_of_each_kind_however_many_come(
     said = written(caplog)
     assert len(said) == 2
     assert "19 more" in said[1]
-    assert "secret" not in "".join(said)
+    assert not re.search(r"secret\d|hemlig", "".join(said))
 
 
 async def test_wrong_tokens_are_counted_and_leave_one_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,7 +81,7 @@ async def test_wrong_tokens_are_counted_and_leave_one_line(caplog: pytest.LogCap
         assert now['elks_mcp_refused_requests_total{reason="wrong_token"}'] == 11
         assert now['elks_mcp_refused_requests_total{reason="no_token"}'] == 1
     said = written(caplog)
-    assert [each.count("valid here") for each in said] == [1, 0, 1]
+    assert [each.count("invalid token") for each in said] == [1, 0, 1]
     assert "10 more" in said[2]
     assert "guess" not in caplog.text
 

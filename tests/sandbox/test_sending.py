@@ -89,7 +89,7 @@ async def test_a_get_cannot_be_a_post_and_the_answer_says_so(
     """46elks has it (docs/get-instead-of-post). Here it would let every link of a web page send."""
     answer = await client.get(path, params=sms(box))
     assert answer.status_code == 403
-    assert answer.text == "The sandbox takes no GET as a POST, since any link is a GET. Send a POST"
+    assert answer.text == "The sandbox does not take a GET as a POST, since any link is a GET. Send a POST"
     assert box.accepted == []
 
 

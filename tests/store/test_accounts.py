@@ -117,7 +117,7 @@ async def test_p7_once_a_token_was_made_for_any_account_nobody_gets_in_without_o
         assert [await status(where, token) for _ in range(2)] == [401, 401]
         own = await where.token("own")
         await come_true(lambda: _gets_in(where, own))
-    told = [each for each in caplog.messages if "a token was shown that is not for this account" in each]
+    told = [each for each in caplog.messages if "A token of another account was presented" in each]
     assert len(told) == (0 if revoked else 1)
     assert all("agent, for http://localhost/a1, API username u00…" in each for each in told)
     assert token not in caplog.text

@@ -1,4 +1,4 @@
-"""What the tests of accounts share."""
+"""Helpers shared by the tests of accounts."""
 
 from tests.support.token_cases import ask
 from tests.support.web import Site

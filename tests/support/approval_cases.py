@@ -1,3 +1,3 @@
-"""What the tests of approval share."""
+"""Helpers shared by the tests of approval."""
 
 DRY = {"DRY_RUN": "true"}

@@ -1,4 +1,4 @@
-"""What the tests of commands on the state share."""
+"""Helpers shared by the tests of commands on the state."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -60,7 +60,7 @@ async def an_unknown(location: StateLocation) -> Order:
 
 
 def screen_rows(shown: str, columns: int) -> list[str]:
-    """Return the rows that a terminal makes of what is shown: it breaks a line where its columns end."""
+    """Return the rows that a terminal of this width makes of its output."""
     rows = []
     for line in shown.split("\n"):
         row, used = "", 0

@@ -1,4 +1,4 @@
-"""What the tests of opt-outs in context share."""
+"""Helpers shared by the tests of opt-outs in context."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the tests of the outbox share."""
+"""Helpers shared by the tests of the outbox."""
 
 from collections import Counter
 from datetime import timedelta

@@ -1,3 +1,3 @@
-"""What the tests of the promises share."""
+"""Helpers shared by the tests of the promises."""
 
 CANARY_TEXT = "kanariefågel i gruvan"

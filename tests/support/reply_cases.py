@@ -1,4 +1,4 @@
-"""What the tests of replies share."""
+"""Helpers shared by the tests of replies."""
 
 from collections.abc import Callable
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the tests of the store share."""
+"""Helpers shared by the tests of the store."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta

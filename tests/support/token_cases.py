@@ -1,4 +1,4 @@
-"""What the tests of tokens share."""
+"""Helpers shared by the tests of tokens."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the tests of tools share."""
+"""Helpers shared by the tests of tools."""
 
 from datetime import timedelta
 

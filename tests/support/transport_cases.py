@@ -1,4 +1,4 @@
-"""What the tests of the transport share."""
+"""Helpers shared by the tests of the transport."""
 
 import socket
 import struct

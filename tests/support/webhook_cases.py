@@ -1,4 +1,4 @@
-"""What the tests of webhooks share."""
+"""Helpers shared by the tests of webhooks."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +34,7 @@ def new_box(clock: Clock | None = None) -> Sandbox:
 
 
 async def tell_number(box: Sandbox, url: str) -> None:
-    """Have incoming texts told to an address of this machine."""
+    """Have incoming texts posted to an address of this machine."""
     box.webhook_ports.add(urlsplit(url).port or 0)
     api = api_of(box)
     [number] = (await _get(box, "/numbers"))["data"]
@@ -50,7 +50,7 @@ async def _get(box: Sandbox, path: str) -> Any:
 
 @asynccontextmanager
 async def told(clock: ManualClock | None = None, **environ: str) -> AsyncIterator[tuple[Sandbox, Site]]:
-    """Serve, with a sandbox that tells of everything. The server goes by the clock, if there is one."""
+    """Serve, with a sandbox that sends every webhook. The server uses the clock, if one is given."""
     box = new_box(clock)
     async with site(box, clock=clock, environ=environ) as served:
         await tell_number(box, await served.hook("sms"))

@@ -1,4 +1,4 @@
-"""What the tests of the wire format share."""
+"""Helpers shared by the tests of the wire format."""
 
 import json
 

@@ -55,7 +55,9 @@ def parse_refusal(
         )
     if status == 402 or _OUT_OF_FUNDS.search(said):  # noqa: PLR2004
         return OutOfFunds(
-            f"46elks says that the account lacks the money for this{quoted}", status=status, said=said
+            f"46elks says that the account does not have enough money for this{quoted}",
+            status=status,
+            said=said,
         )
     return Rejected(
         f"46elks refused the request ({status}){quoted}",
