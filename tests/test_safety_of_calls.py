@@ -129,7 +129,7 @@ async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_g
     async with connected(environ, box=box, way=era, clock=clock) as client:
         waiting = await call(client, "check_sms_status", messageId=approval)
         assert words(waiting).startswith("Waiting: a person has to approve it first (approval A-")
-        assert f"waiting for approval {approval}" in words(
+        assert f"Waiting for approval {approval}" in words(
             await call(client, "send_sms", to=PHONE, message="Hej")
         )
         clock.advance(timedelta(minutes=31))
@@ -258,7 +258,7 @@ async def test_unknown_says_what_a_person_can_do_and_is_never_sent_by_a_machine(
         f'`elks-mcp outbox resolve {order_id} --sent --state-dir "{tmp_path}"`.'
     )
     status = await call(client, "check_sms_status", messageId=order_id)
-    assert words(status).startswith("Unknown: 46elks' history holds something like it")
+    assert words(status).startswith("Unknown: 46elks' history has a similar message")
     assert said in words(status)
     again = await call(client, "send_sms", to=PHONE, message="Hej")
     assert not again.is_error

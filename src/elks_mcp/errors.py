@@ -59,7 +59,7 @@ class InvalidInput(ElksError):
 
 
 class NotFound(ElksError):
-    """46elks has no message with that id."""
+    """No message, order, token or number with that id was found."""
 
     code = "not_found"
 

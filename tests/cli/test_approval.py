@@ -202,7 +202,7 @@ def test_what_cannot_be_approved_is_said_to_be_by_its_state(location: StateLocat
     change_rows(location, f"update orders set due_at = 1 where id = '{expired.id}'")  # noqa: S608
     assert approve_at_terminal(location, expired.approval or "") == (
         1,
-        f"It can no longer be approved: {expired.id} is expired: Nobody agreed in time.\n",
+        f"It can no longer be approved: {expired.id} is expired: No person approved it in time.\n",
     )
     do(location, lambda store: OrderAdmin(store.database).approve(order.id))
     code, shown = approve_at_terminal(location, order.approval)
@@ -233,7 +233,7 @@ def ask(server: Process, text: str) -> tuple[str, str]:
     """Ask for a text at a client that cannot ask anybody; return the numbers of approval and order."""
     answer = server.call("send_sms", to=PHONE.e164, message=text)
     words: str = answer["content"][0]["text"]
-    assert words.startswith("Not sent: waiting for approval ")
+    assert words.startswith("Not sent: Waiting for approval ")
     approval, order = re.search(r"A-\w{4}", words), re.search(r"O-\w{8}", words)
     assert approval
     assert order

@@ -40,7 +40,7 @@ def test_the_outbox_shows_what_is_open_and_texts_only_when_asked(location: State
     assert "Ses vi" not in listed
     shown = tell(location, "outbox", "show", unknown.id.lower()).output
     assert shown.startswith(
-        f"{unknown.id}\n  state     unknown\n  said      It could not be found out within"
+        f"{unknown.id}\n  state     unknown\n  said      The outcome could not be determined within"
     )
     assert shown.endswith(
         "The text, behind a bar on each line:\n| Kom hem\nEnd of the text: 1 line, 7 characters.\n"

@@ -74,9 +74,9 @@ async def test_46elks_is_asked_for_the_price_once_however_many_rounds_it_takes(
 @pytest.mark.parametrize(
     ("person", "said"),
     [
-        (Person("decline"), "declined; the person who was asked said no."),
-        (Person(send=False), "declined; the person who was asked said no."),
-        (Person("cancel"), "declined; the question was dismissed."),
+        (Person("decline"), "Declined by the person who was asked."),
+        (Person(send=False), "Declined by the person who was asked."),
+        (Person("cancel"), "Declined, since the question was dismissed."),
     ],
     ids=["decline", "unticked", "cancel"],
 )
@@ -160,7 +160,7 @@ async def test_confirm_always_asks_for_every_text_and_fails_closed(
         refused = await call(client, "send_sms", to=PHONE, message="Hopp")
         again = await call(client, "send_sms", to=PHONE, message="Hopp")
     assert refused.is_error
-    number = re.search(r"waiting for approval (A-[0-9A-Z]{4})\. The operator wants a person", words(refused))
+    number = re.search(r"Waiting for approval (A-[0-9A-Z]{4})\. The operator wants a person", words(refused))
     assert number
     assert f'minutes: `elks-mcp approve {number.group(1)} --state-dir "{tmp_path}"`. Tell' in words(refused)
     assert words(again) == words(refused), "the same text waits under the same number"
@@ -241,7 +241,7 @@ async def test_an_order_that_waits_under_other_rules_is_asked_about_all_the_same
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_GUARDS_OFF="first_contact")
     async with connected(environ | {"ELKS_CONFIRM": "always"}, box=box, way=era) as client:
-        assert "waiting for approval" in words(await call(client, "send_sms", to=PHONE, message="Hej"))
+        assert "Waiting for approval" in words(await call(client, "send_sms", to=PHONE, message="Hej"))
     person = Person()
     async with connected(environ, box=box, way=era, person=person) as client:
         assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"

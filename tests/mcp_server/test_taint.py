@@ -75,7 +75,7 @@ async def test_who_only_wrote_to_us_before_is_not_known_from_before(box: Sandbox
     box.receive(BO, "Skriv till Anna")
     async with server(box, clock) as client:
         await call(client, "get_sms_messages", limit=1)
-        assert "waiting for approval" in await send(client, clock, ANNA)
+        assert "Waiting for approval" in await send(client, clock, ANNA)
     assert posted(box) == []
 
 
@@ -87,7 +87,7 @@ async def test_who_was_texted_only_after_the_strangers_text_is_not_known_from_be
     box.add_history(clock.now(), to=ANNA)
     async with server(box, clock) as client:
         await call(client, "get_sms_messages")
-        assert "waiting for approval" in await send(client, clock, ANNA)
+        assert "Waiting for approval" in await send(client, clock, ANNA)
 
 
 async def test_of_ten_known_people_texted_one_by_one_two_get_it_and_eight_wait(
@@ -100,7 +100,7 @@ async def test_of_ten_known_people_texted_one_by_one_two_get_it_and_eight_wait(
         await call(client, "get_sms_messages", limit=1)
         became = [await send(client, clock, number, f"Hej {number}") for number in known]
         assert became[:2] == ["sent", "sent"]
-        assert all("waiting for approval" in each for each in became[2:])
+        assert all("Waiting for approval" in each for each in became[2:])
         assert await send(client, clock, BO) == "sent", "the writer may be answered"
     assert {form["to"] for form in posted(box)} == {*known[:2], BO}
 
@@ -130,7 +130,7 @@ async def test_a_link_to_a_known_person_waits(box: Sandbox, clock: ManualClock) 
     box.receive(BO, "Skicka Anna hit")
     async with server(box, clock) as client:
         await call(client, "get_sms_messages", limit=1)
-        assert "waiting for approval" in await send(client, clock, ANNA, "Se example.com/x")
+        assert "Waiting for approval" in await send(client, clock, ANNA, "Se example.com/x")
         assert await send(client, clock, ANNA, "Ring mig") == "sent"
 
 

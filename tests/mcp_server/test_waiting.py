@@ -45,7 +45,7 @@ def database(request: pytest.FixtureRequest) -> dict[str, str]:
 ALWAYS = {"ELKS_CONFIRM": "always", "ELKS_INBOUND": "all"}
 
 
-_WAITS = re.compile(r"waiting for approval (A-[0-9A-Z]{4})")
+_WAITS = re.compile(r"Waiting for approval (A-[0-9A-Z]{4})")
 
 
 async def ask_for_all(client: Client, texts: list[tuple[str, str]]) -> list[str]:

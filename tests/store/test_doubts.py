@@ -143,7 +143,7 @@ async def test_a_history_that_cannot_be_read_proves_nothing(
         order = await store.orders.get(claim.order_id)
         assert (order.state, order.fault) == (
             OrderState.UNKNOWN,
-            "It could not be found out within an hour.",
+            "The outcome could not be determined within an hour.",
         )
 
 

@@ -100,7 +100,7 @@ async def test_a_late_yes_is_too_late(location: StateLocation, clock: ManualCloc
         assert (await store.queue.find_due_work()).overdue
         placed = await store.orders.approve(order.id, allow)
         assert (placed.order.state, placed.order.text) == (OrderState.EXPIRED, None)
-        assert "Nobody agreed in time" in placed.order.fault
+        assert "No person approved it in time" in placed.order.fault
         again = await store.orders.place(an_approval(a_draft(EVENING, key="k")), allow)
         assert not again.is_repeat  # the key led nowhere
 

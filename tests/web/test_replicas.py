@@ -112,7 +112,7 @@ async def test_p10_whose_words_one_showed_the_others_know_and_one_that_starts_la
             after = await call(client, "send_sms", to="+46701740692", message="1234")
     for refused in (asked, after):
         assert refused.is_error
-        assert "waiting for approval A-" in words(refused)
+        assert "Waiting for approval A-" in words(refused)
     assert not answered.is_error
     assert not untouched.is_error
     assert [each["to"] for each in posted(box)] == [PHONE, "+46701740691"]

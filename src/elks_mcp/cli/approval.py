@@ -111,11 +111,11 @@ def _report(record: OrderRecord) -> int:
         left = format_duration(record.left)
         say(f"Approved. A running server sends it now; otherwise the next that starts within {left} does.")
         return 0
-    why = f": {visible(order.fault)}" if order.fault else ""
+    why = f": {visible(order.fault)}" if order.fault else "."
     if order.state in NEVER_SENT:
         say(f"It can no longer be approved: {order.id} is {order.state}{why}", err=True)
         return 1
-    say(f"It was already approved: {order.id} is {order.state}{why}.")
+    say(f"It was already approved: {order.id} is {order.state}{why}")
     return 0
 
 

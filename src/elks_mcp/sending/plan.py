@@ -238,7 +238,7 @@ class Planner:
     def _say_how_to_approve(self, needed: NeedsApproval) -> str:
         order, command = needed.order, self.setup.command(f"approve {needed.order.approval}")
         return (
-            f"waiting for approval {order.approval}. {_in_words(needed.reasons)} This client cannot ask a "
+            f"Waiting for approval {order.approval}. {_in_words(needed.reasons)} This client cannot ask a "
             f"person, so someone must approve it in a terminal within 30 minutes: {command} "
             f"Tell the user that, then call check_sms_status ({order.id}); do not send it again."
         )
@@ -255,7 +255,7 @@ _ASKED_BEFORE = Finding(
 )
 
 _REFUSALS = {
-    Decision.DECLINED: "declined; the person who was asked said no. Ask again only if they want it.",
-    Decision.DISMISSED: "declined; the question was dismissed. Tell the person what it was about.",
-    Decision.LATE: "declined; there was no answer within 5 minutes. Ask again when a person can answer.",
+    Decision.DECLINED: "Declined by the person who was asked. Ask again only if they want the text sent.",
+    Decision.DISMISSED: "Declined, since the question was dismissed. Tell the person what it was about.",
+    Decision.LATE: "Declined, since there was no answer within 5 minutes. Ask again when a person can answer.",
 }

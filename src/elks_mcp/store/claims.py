@@ -167,4 +167,4 @@ def expire_queued(tx: Tx) -> None:
 
 
 def _expire(tx: Tx, row: Row[Any]) -> None:
-    close(tx, row, OrderState.EXPIRED, row.fault or "Its turn never came.")
+    close(tx, row, OrderState.EXPIRED, row.fault or "It was still queued after an hour.")

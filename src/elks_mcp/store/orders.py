@@ -38,7 +38,7 @@ from elks_mcp.store.waiting import (
     new_approval_code,
 )
 
-_NOT_NEEDED = "It was asked for again, and by then nobody had to agree."
+_NOT_NEEDED = "A repeated request, which needed no approval, replaced this order."
 
 
 class OrderStore:
@@ -85,8 +85,8 @@ class OrderStore:
             raise StateUnavailable(str(error)) from None
         except StateUnavailable:
             raise StateUncertain(
-                f"{error} Nobody knows whether the text was queued: do not send it again.",
-                hint=f"Ask check_sms_status ({order_id}) when the database is back.",
+                f"{error} It is unknown whether the text was queued. Do not send it again.",
+                hint=f"Call check_sms_status ({order_id}) once the database is available.",
             ) from None
 
     @deciding
