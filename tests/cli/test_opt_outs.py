@@ -143,7 +143,7 @@ async def test_no_tool_takes_an_opt_out_back() -> None:
         answer = data(await call(client, "explain_policy"))
     named = {word for tool in tools for word in (tool.name, *tool.input_schema["properties"])}
     assert not {word for word in named if "opt" in word.lower() and "option" not in word.lower()}
-    assert "opt-outs" not in str(answer)
+    assert "elks-mcp opt-outs" not in str(answer)
 
 
 def test_a_list_in_utf_16_without_its_mark_is_refused(tmp_path: Path) -> None:
