@@ -73,11 +73,11 @@ class Ready:
 
 
 Planned = DryRunOnly | Repeated | NeedsApproval | Ready
-"""What a request comes to, before a person is asked."""
+"""The outcome of a request before a person is asked."""
 
 
 class Decision(StrEnum):
-    """What a person decided about an order that waits, or why there is no decision."""
+    """A person's decision about a waiting order, or why there is none."""
 
     APPROVED = "approved"
     DECLINED = "declined"
