@@ -1,4 +1,7 @@
-"""Write docs/tools.md and docs/settings.md from the code; with `--check`, only report stale pages."""
+"""Write docs/tools.md and docs/settings.md from the code.
+
+With `--check`, report stale pages and write nothing.
+"""
 
 import ast
 import inspect
@@ -18,7 +21,7 @@ _NOTICE = "<!-- Written by scripts/docs.py from the code. Change the code, then 
 
 
 def main() -> int:
-    """Write the pages, or only compare them; return the exit code: 1 if `--check` finds a stale page."""
+    """Write stale pages, or report them with `--check`. Return the exit code, 1 for a report."""
     pages = {"tools.md": write_tools(), "settings.md": write_settings()}
     check = "--check" in sys.argv[1:]
     stale = [name for name, text in pages.items() if _read(_DOCS / name) != text]
@@ -85,7 +88,10 @@ The text begins with the status.
 
 
 def _read_meanings() -> dict[str, str]:
-    """Return the docstring of each setting, from the source; Python does not keep docstrings of fields."""
+    """Return the docstring of each setting.
+
+    It is read from the source, since Python does not keep docstrings of fields.
+    """
     return {
         field.target.id: text.value.value
         for model in reversed(Settings.__mro__)

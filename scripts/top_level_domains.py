@@ -1,8 +1,8 @@
-"""Write `domain/guards/top_level_domains.py`, the list of all top-level domains, from the Public Suffix List.
+"""Write `domain/guards/top_level_domains.py` from the Public Suffix List.
 
     uv run --with publicsuffixlist python scripts/top_level_domains.py
 
-The ICANN section of that list has every top-level domain of IANA's root zone database, in its own
+The ICANN section of this list has every top-level domain of IANA's root zone database, in its own
 letters rather than as `xn--`. The PyPI package contains a dated copy, so no other host is needed.
 """
 

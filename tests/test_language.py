@@ -33,9 +33,6 @@ SCOPE = (
 GENERATED = {"docs/settings.md", "docs/tools.md"}
 """`make docs` writes these from docstrings in the package, which are checked there."""
 
-NOT_YET: tuple[str, ...] = ("src", "docs/sandbox.md", "scripts/docs.py", "scripts/top_level.py")
-"""Files and folders that are not rewritten yet, so that the test skips them."""
-
 ALLOWED: dict[tuple[str, str], str] = {}
 """Findings that are right as they are: path and exact text found, with the reason."""
 
@@ -285,11 +282,6 @@ def check(path: str, source: str) -> list[Finding]:
     return sorted(found)
 
 
-def is_below(path: str, places: tuple[str, ...]) -> bool:
-    """Tell whether a path is one of the files, or in one of the folders."""
-    return any(path == place or path.startswith(f"{place}/") for place in places)
-
-
 def list_paths(places: tuple[str, ...] = SCOPE) -> list[str]:
     """List the Python and Markdown files to check below some places."""
     files = [
@@ -306,8 +298,6 @@ def list_paths(places: tuple[str, ...] = SCOPE) -> list[str]:
 
 @pytest.mark.parametrize("path", list_paths())
 def test_a_file_keeps_the_rules_of_plain_english(path: str) -> None:
-    if is_below(path, NOT_YET):
-        pytest.skip("not rewritten yet")
     found = check(path, (ROOT / path).read_text("utf-8"))
     assert [
         f"{each.line}: {each.rule}: {each.text}" for each in found if (path, each.text) not in ALLOWED

@@ -8,7 +8,7 @@ from elks_mcp.runtime.stdout import diverted
 
 
 def main() -> None:
-    """Run the command line. What a module prints while it loads goes to standard error."""
+    """Run the command line. Output of modules that load goes to standard error."""
     with collection_paused(), diverted():
         from elks_mcp.cli import commands  # noqa: PLC0415  (loads with standard output diverted)
     pipe_is_closed = False

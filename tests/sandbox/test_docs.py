@@ -12,7 +12,7 @@ from elks_mcp.sandbox import MAGIC, Fault, Sandbox
 
 pytestmark = pytest.mark.anyio
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
-CALLS = re.findall(r"^\$ curl (.+)\n(.+)\n```$", PAGE, flags=re.MULTILINE)
+CALLS = re.findall(r"^```sh\ncurl (.+)\n```\n\n```(?:json|text)\n(.+)\n```$", PAGE, flags=re.MULTILINE)
 CHANGING = re.compile(r'"s[0-9a-f]{32}"|"\d{4}-\d\d-\d\dT[\d:.]+Z?"')
 
 
@@ -43,7 +43,7 @@ async def test_every_call_of_the_page_is_answered_as_the_page_says(box: Sandbox)
 
 
 def test_the_credentials_of_the_page_are_the_right_ones(box: Sandbox) -> None:
-    assert f"$ export ELKS={box.username}:$(elks-mcp sandbox --password)\n" in PAGE
+    assert f"\nexport ELKS={box.username}:$(elks-mcp sandbox --password)\n" in PAGE
     assert box.password not in PAGE
 
 

@@ -50,7 +50,7 @@ async def _get(box: Sandbox, path: str) -> Any:
 
 @asynccontextmanager
 async def told(clock: ManualClock | None = None, **environ: str) -> AsyncIterator[tuple[Sandbox, Site]]:
-    """Serve, with a sandbox that sends every webhook. The server uses the clock, if one is given."""
+    """Serve, with a sandbox that sends every webhook; the server uses `clock`, if given."""
     box = new_box(clock)
     async with site(box, clock=clock, environ=environ) as served:
         await tell_number(box, await served.hook("sms"))

@@ -1,6 +1,6 @@
 """Answers that show texts of the account's history, received ones included.
 
-What strangers wrote stands only in `untrusted_text` and `untrusted_from`.
+Only `untrusted_text` and `untrusted_from` contain text that strangers wrote.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The policy report: which rules are in force, who can change them, and what is left of the budget."""
+"""The policy report: the rules in force, who can change them, and the rest of the budget."""
 
 from typing import Annotated, NamedTuple
 
@@ -127,7 +127,7 @@ def _compute_budget(policy: Policy, currency: str | None, spent: int | None) -> 
 
 
 async def _read_state(app: App) -> _AccountState:
-    """Read the account's state if there is one; otherwise no state is created and no store is loaded."""
+    """Read the account's state if there is one. If not, create no state and load no store."""
     if not app.storage.exists or not app.has_account:
         return _AccountState()
     store = await app.storage.open()
@@ -188,7 +188,7 @@ def _explain_spending(budget: BudgetNow, *, has_state: bool) -> str:
 
 
 async def _explain_hold(app: App) -> list[str]:
-    """Explain which texts are held because the caller was shown texts from others, and the ways out."""
+    """Explain which texts are held because of the caller's taint, and how to release them."""
     held = find_hold(each.shown_at for each in app.taint_log.list_active(app.clock.now()))
     if app.storage.location.url:
         held = await (await app.storage.open()).taint.find_hold(app.caller.agent) or held

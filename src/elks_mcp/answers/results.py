@@ -1,7 +1,7 @@
 """Answers of the tools: fields, and the same as text.
 
-The first words of each text are the status. What strangers wrote stands only in `untrusted_text` and
-`untrusted_from`.
+The first words of each text are the status. Only `untrusted_text` and `untrusted_from` contain text that
+strangers wrote.
 """
 
 from typing import Annotated, Literal, Self

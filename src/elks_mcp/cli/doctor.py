@@ -1,4 +1,4 @@
-"""`elks-mcp doctor`: check the settings, the state, 46elks and the server, and say what to do."""
+"""`elks-mcp doctor`: check settings, state, 46elks and the server, and say what to do."""
 
 import json
 import platform
@@ -85,7 +85,7 @@ _VERDICTS = {
 
 
 async def _run_checks(configuration: Configuration) -> AsyncGenerator[Check]:
-    """Run one check after another. A value that cannot be read prevents only the checks that need it."""
+    """Run the checks in order. An unreadable value prevents only the checks that need it."""
     for check_settings in (list_faults, list_wrong_names, list_slips, list_values, list_exposed_files):
         for check in check_settings(configuration):
             yield check
@@ -104,7 +104,10 @@ _PROVIDER_SETTINGS = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_API_BASE_U
 
 @asynccontextmanager
 async def _open(configuration: Configuration) -> AsyncIterator[App]:
-    """Open what a server would open; with an empty state if the settings of the state cannot be read."""
+    """Open an `App` as a server would.
+
+    Its state is an empty one if the settings of the state cannot be read.
+    """
     with TemporaryDirectory() as folder:
         if configuration.lacks(*_STATE_SETTINGS):
             nowhere = {"state_dir": Path(folder), "database_url": None, "secret_key": None}
@@ -239,7 +242,7 @@ async def _check_sender(app: App, sender: Sender) -> Check:
 
 
 def _check_server() -> Check:
-    """Start the server as a client would, and check that it writes only the protocol to standard output."""
+    """Start the server as a client would. Check that its standard output is only protocol."""
     command = [sys.executable, "-m", "elks_mcp"]
     try:
         done = subprocess.run(  # noqa: S603

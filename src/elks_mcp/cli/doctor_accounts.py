@@ -1,4 +1,4 @@
-"""The checks of `elks-mcp doctor` on accounts: which ones a state knows, and whose tokens are valid."""
+"""The checks of `elks-mcp doctor` on accounts: those that a state knows, and their tokens."""
 
 from elks_mcp.domain.wording import format_count
 from elks_mcp.store import AccountKey
@@ -9,7 +9,7 @@ from elks_mcp.store.tokens import Tokens
 
 
 async def examine_accounts(account: AccountKey, database: Database) -> list[str]:
-    """Return what the operator should know about the accounts in the state, a few sentences each."""
+    """Return notes for the operator about the accounts in the state, a few sentences each."""
     if not account.username:
         return []
     notes = []

@@ -1,4 +1,4 @@
-"""The checks of `elks-mcp doctor` on settings: names, values, files, and the numbers to send from."""
+"""The checks of `elks-mcp doctor` on settings: names, values, files, and sender numbers."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ class Check(NamedTuple):
 
 
 def list_faults(configuration: Configuration) -> list[Check]:
-    """List the values that cannot be read, with their phone numbers: only the operator sees them here."""
+    """List the values that cannot be read. Phone numbers are not masked for the operator."""
     return [Check("fail", fault.text) for fault in configuration.faults]
 
 
@@ -52,7 +52,10 @@ def list_values(configuration: Configuration) -> list[Check]:
 
 
 def list_exposed_files(configuration: Configuration) -> list[Check]:
-    """List the files with secrets that every user of this machine may read, which may be intended."""
+    """List the secret files that every user of this machine may read.
+
+    They are warnings, since the permission may be intended.
+    """
     return [
         Check(
             "warn", f"{name} names a file that every user of this machine may read. To close it: `chmod 600`."
@@ -62,7 +65,7 @@ def list_exposed_files(configuration: Configuration) -> list[Check]:
 
 
 def find_obstacle(folder: Path | None) -> str:
-    """Return why a state directory cannot be created or written to, and what to do; "" if it can."""
+    """Return why a state directory cannot be created or written to, and what to do; or ""."""
     if folder is None:
         return ""
     nearest = next((each for each in (folder, *folder.parents) if os.path.lexists(each)), folder)

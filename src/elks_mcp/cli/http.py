@@ -51,7 +51,7 @@ class _HttpServer(uvicorn.Server):
         with collection_paused():
             await super().startup(sockets)
         for each in sockets or ():
-            each.listen(BACKLOG)  # uvicorn sets it to the number of connections accepted at once
+            each.listen(BACKLOG)  # uvicorn listened with its smaller `backlog`
 
     async def on_tick(self, counter: int) -> bool:
         return self._web.has_failed or await super().on_tick(counter)

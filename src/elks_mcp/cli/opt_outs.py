@@ -55,7 +55,7 @@ def list_opt_outs(configuration: Configuration) -> int:
     return 0
 
 
-_reason = click.option("--reason", default="", help="How you know, for example: 'she told me at the till'.")
+_reason = click.option("--reason", default="", help="How you know, for example: 'she said so at the till'.")
 
 
 @opt_outs.command("add")

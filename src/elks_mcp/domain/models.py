@@ -1,6 +1,6 @@
 """Callers, what is stored about a number, 46elks' history, and the account: frozen values.
 
-What is on its way out (`Draft` to `Receipt`) is in `domain/orders.py`.
+The values of an outgoing text (`Draft` to `Receipt`) are in `domain/orders.py`.
 """
 
 from datetime import datetime
@@ -104,7 +104,7 @@ class Recall(Frozen):
 
 
 class Direction(StrEnum):
-    """Which way a message went, as seen from the account."""
+    """Which way a message went, seen from the account."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"

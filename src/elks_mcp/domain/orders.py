@@ -48,7 +48,7 @@ class Draft(Frozen):
 
 
 class Effect(StrEnum):
-    """The effect that a guard wants its finding to have."""
+    """The effect of a finding."""
 
     REFUSE = "refuse"
     ASK = "ask"

@@ -24,7 +24,7 @@ class Payload(Frozen):
 
     kind: str
     text: Annotated[str | None, Field(repr=False)] = None
-    """The words that the recipient reads or hears. None if they were erased, or if there are none."""
+    """The text that the recipient gets. None if it was erased, or if there is none."""
 
     @property
     def parts(self) -> int:

@@ -31,7 +31,7 @@ class Confirm(StrEnum):
 
 
 class Mode(StrEnum):
-    """Where texts go: nowhere, to simulated phones, or to people's phones."""
+    """The destination of texts: none, simulated phones, or real ones."""
 
     DRY_RUN = "dry run"
     SANDBOX = "sandbox"
@@ -166,7 +166,7 @@ def _show_recipients(count: int) -> str:
 
 
 class Policy(OperatorRules):
-    """The operator's rules as they are in force, with every default that depends on another setting."""
+    """The operator's rules in force, including defaults that depend on other settings."""
 
     @property
     def senders(self) -> tuple[Sender, ...]:
@@ -180,7 +180,7 @@ class Policy(OperatorRules):
 
     @property
     def mode(self) -> Mode:
-        """Where texts go."""
+        """The destination of texts under these rules."""
         if self.simulated:
             return Mode.SANDBOX
         return Mode.LIVE if self.live else Mode.DRY_RUN
@@ -248,7 +248,9 @@ def reasons_to_ask(
 
 
 def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -> Approver:
-    """Return who must approve a text for these reasons: the policy, or a person in the client or a terminal.
+    """Return who must approve a text for these reasons.
+
+    It is the policy, or a person in the client or in a terminal.
 
     Raises:
         NotApproved: a person must approve the text, and the rules forbid asking one.

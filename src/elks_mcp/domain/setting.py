@@ -57,10 +57,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class RuleSetting(Setting):
-    """The declaration of a setting that limits what may be sent or read: the policy report lists it."""
+    """The declaration of a setting that limits what may be sent or read.
+
+    The policy report lists these settings.
+    """
 
     title: str
-    """What the policy report calls the rule: the beginning of its line, before a colon."""
+    """The name of the rule in the policy report: the beginning of its line, before a colon."""
 
     _: KW_ONLY
 
@@ -81,7 +84,7 @@ def _write_budget(units: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class BudgetSetting(RuleSetting):
-    """The declaration of a limit on cost, whose value is in ten-thousandths of the account's currency."""
+    """The declaration of a limit on cost, in ten-thousandths of the account's currency."""
 
     _: KW_ONLY
 

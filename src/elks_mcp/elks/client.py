@@ -50,7 +50,10 @@ class ElksClient:
         self._endpoints = endpoints
 
     def counted(self, count: Callable[[], None]) -> "ElksClient":
-        """Return this client for one caller: `count` is called before each request, and may refuse it."""
+        """Return this client for one caller.
+
+        `count` is called before each request, and may refuse it.
+        """
         return ElksClient(
             self._api, count, self._known, most_pages=self._most_pages, endpoints=self._endpoints
         )

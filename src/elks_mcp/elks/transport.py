@@ -182,7 +182,7 @@ class Api:
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
-        """What is removed from answers: the password, and the header that it is sent in."""
+        """The strings that are removed from answers: the password, and the header with it."""
         password = self._credentials.password.get_secret_value()
         pair = b64encode(f"{self._credentials.username}:{password}".encode()).decode()
         return (pair.rstrip("="), password) if len(password) >= _SHORTEST_SECRET else ()

@@ -102,7 +102,7 @@ def can_ask(ctx: Context[App]) -> bool:
 
 
 def read_decision(asked: object) -> Decision:
-    """Return the decision in an answer of either era; None is no answer in time."""
+    """Return the decision in an answer of either era. None means that no answer came in time."""
     if isinstance(asked, AcceptedElicitation):
         return read_decision(asked.data)
     if isinstance(asked, Decision):

@@ -67,7 +67,7 @@ def _normalize_host(host: str) -> str:
 
 
 def parse_address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address that a host is, an IPv4 one also if written as IPv6; None for a name."""
+    """Return a host that is an IP address, or None for a name. Mapped IPv4 is unmapped."""
     try:
         address = ip_address(host)
     except ValueError:

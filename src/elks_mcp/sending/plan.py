@@ -73,11 +73,11 @@ class Ready:
 
 
 Planned = DryRunOnly | Repeated | NeedsApproval | Ready
-"""What a request comes to, before a person is asked."""
+"""The outcome of a request before a person is asked."""
 
 
 class Decision(StrEnum):
-    """What a person decided about an order that waits, or why there is no decision."""
+    """A person's decision about a waiting order, or why there is none."""
 
     APPROVED = "approved"
     DECLINED = "declined"
@@ -257,5 +257,5 @@ _ASKED_BEFORE = Finding(
 _REFUSALS = {
     Decision.DECLINED: "Declined by the person who was asked. Ask again only if they want the text sent.",
     Decision.DISMISSED: "Declined, since the question was dismissed. Tell the person what it was about.",
-    Decision.LATE: "Declined, since there was no answer within 5 minutes. Ask again when a person can answer.",
+    Decision.LATE: "Declined, since there was no answer within 5 minutes. Ask again when one can answer.",
 }

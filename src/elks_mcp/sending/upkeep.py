@@ -25,7 +25,7 @@ _BETWEEN_CLEANUPS = timedelta(hours=1)
 
 
 class Upkeep:
-    """Everything the worker does for orders besides sending them."""
+    """The worker's tasks for orders except sending them."""
 
     def __init__(
         self,

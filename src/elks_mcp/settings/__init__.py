@@ -1,4 +1,4 @@
-"""What the operator configured, read from the environment.
+"""The operator's configuration, read from the environment.
 
 `read` reports values that cannot be read as `Configuration.faults`, and `load` raises an error for them. A
 value that is blank, or that a client left unexpanded (`${…}`), counts as unset.

@@ -1,6 +1,6 @@
-"""Every setting, declared once: the field that holds it, its documentation, and its `Setting`.
+"""Every setting, declared once: its field, its documentation, and its `Setting`.
 
-The rules among them are in `domain/policy.py`, since guards read them; `Settings` inherits those.
+Guards read some settings, the rules. Those are declared in `domain/policy.py`, and `Settings` inherits them.
 """
 
 from datetime import timedelta
@@ -171,7 +171,7 @@ class Settings(OperatorRules, CredentialSettings):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The host names under which clients may call over HTTP, besides those of this machine."""
+        """The host names that clients may use over HTTP, in addition to those of this machine."""
         published = (urlsplit(normalize_url(self.public_url)).netloc,) if self.public_url else ()
         return (*self.allowed_hosts, *published)
 
@@ -192,7 +192,7 @@ class Settings(OperatorRules, CredentialSettings):
         )
 
     def policy(self) -> Policy:
-        """Return the rules in force: those that were set, and the defaults that depend on other settings."""
+        """Return the rules in force: those that were set, and defaults derived from other settings."""
         rules: dict[str, Any] = {name: getattr(self, name) for name in OperatorRules.model_fields}
         if self.simulated:
             rules["dry_run"] = self.dry_run and "dry_run" in self.model_fields_set

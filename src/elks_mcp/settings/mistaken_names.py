@@ -25,7 +25,9 @@ _SOUNDS_LIKE_A_LIMIT = re.compile(
 def sort_out_names(
     present: Iterable[str], known: frozenset[str]
 ) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """Return the mistaken names with the name that is meant ("" if none is near), and the unknown names.
+    """Return the mistaken names, and the unknown names.
+
+    A mistaken name is mapped to the name that is meant, or to "" if none is similar.
 
     `present`: the names of all variables that are set. `known`: the names of settings, with and without
     `_FILE`.

@@ -108,7 +108,7 @@ def read_budget(value: object) -> int:
 
 
 def read_base_url(value: object) -> str:
-    """Return an `https://` address, or an `http://` one of this machine, without a slash at its end."""
+    """Return a base URL without a final slash: `https://`, or `http://` on this machine."""
     url = str(value).strip().rstrip("/")
     try:
         parts = urlsplit(url)

@@ -1,4 +1,4 @@
-"""Values of settings that cannot be read: how they are explained, and how much of them is shown."""
+"""Explanations of values that cannot be read, and how much of a value they show."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ class SettingProblem:
     """The variable of the setting, or `--env-file`."""
 
     text: str
-    """What is wrong and how to fix it, on one line. The text may hold a phone number, never a secret."""
+    """The problem and how to fix it, on one line. It may hold a phone number, never a secret."""
 
 
 def explain_problems(faults: Iterable[SettingProblem]) -> str:
@@ -82,7 +82,7 @@ _EMAIL = re.compile(r"[^@\s/:]+@[^@\s/:]+\.[^@\s/:]+")
 
 
 def find_slip(value: str) -> str:
-    """Return a sentence about what is likely wrong with a value, or ""; the value is not repeated."""
+    """Return what is likely wrong with a value, as a sentence without the value, or ""."""
     if len(value) > 1 and value[0] in _QUOTES and value[-1] in _QUOTES:
         return "The quotation marks are part of the value. Remove them."
     if _UNEXPANDED.search(value):

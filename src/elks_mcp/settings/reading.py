@@ -1,4 +1,4 @@
-"""The environment, read into `Settings`, with everything in it that cannot be read or looks wrong."""
+"""The environment, read into `Settings`, with the values that are unreadable or look wrong."""
 
 import re
 from collections.abc import Mapping
@@ -124,7 +124,7 @@ def load(environ: Mapping[str, str]) -> Configuration:
 
 
 def read(environ: Mapping[str, str]) -> Configuration:
-    """Return the configuration in an environment; its `faults` are all the values that cannot be read."""
+    """Return the configuration in an environment. All unreadable values are in its `faults`."""
     present = {name: value.strip() for name, value in environ.items() if is_set(value)}
     values, origins, faults = _gather(present)
     try:
@@ -170,7 +170,7 @@ def _by_variable(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_utf8(value: str) -> bool:
-    """Return whether a value is text; Python marks bytes of the environment that it cannot decode."""
+    """Return whether a value is text. Python marks bytes that it cannot decode as surrogates."""
     return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
@@ -189,7 +189,7 @@ def _find_slips(values: Mapping[str, str], settings: Settings) -> tuple[str, ...
 
 
 def _find_exposed_files(present: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the variables that name a file with a secret that every user of this machine may read."""
+    """Return the variables that name a secret file which every user of this machine may read."""
     secrets = [each.variable for each in DECLARATIONS.values() if each.is_secret and each.can_be_file]
     paths = {f"{variable}_FILE": present.get(f"{variable}_FILE") for variable in secrets}
     return tuple(name for name, path in paths.items() if path and is_open_to_all(Path(path)))

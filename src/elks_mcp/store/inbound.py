@@ -129,7 +129,7 @@ def _with_likely_times(tx: Tx, messages: Iterable[Message]) -> tuple[Message, ..
 
 
 def _park(tx: Tx, report: Report) -> None:
-    """Park a report. Of several about one message, the most final one stays."""
+    """Park a report. If several are about one message, the most final one stays."""
     ours = and_(parked.c.account_id == tx.account_id, parked.c.message_id == report.message_id)
     known = tx.first(select(parked).where(ours))
     if known is None:

@@ -1,4 +1,4 @@
-"""Known numbers: when each was texted or heard from, and likely opt-outs."""
+"""Known numbers: when each was texted, when each wrote, and likely opt-outs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
@@ -38,18 +38,21 @@ UNREAD_FOR = timedelta(days=7)
 DAY = timedelta(hours=24)
 
 
-def recall(tx: Tx, to: Number, *, besides: str) -> Recall:
-    """Return what matters for a text to a number, not counting its own order `besides`."""
-    values = recall_values(tx, to, besides=besides)
+def recall(tx: Tx, to: Number, *, excluded_order: str) -> Recall:
+    """Return what matters for a text to a number.
+
+    `excluded_order` is the id of the text's own order, which does not count.
+    """
+    values = recall_values(tx, to, excluded_order=excluded_order)
     return parse_recall(tx, tx.execute(_RECALL, values).one())
 
 
-def recall_values(tx: Tx, to: Number, *, besides: str = "") -> dict[str, Any]:
+def recall_values(tx: Tx, to: Number, *, excluded_order: str = "") -> dict[str, Any]:
     """Return the parameters of the query of `build_recall`."""
     return {
         "account": tx.account_id,
         "number": tx.hasher.number(to.e164),
-        "besides": besides,
+        "excluded_order": excluded_order,
         "now": tx.known_now,
     }
 
@@ -77,7 +80,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     number: BindParameter[str] = bindparam("number")
     here = and_(contacts.c.account_id == accounts.c.id, contacts.c.number_hash == number)
     since = case((contacts.c.received_at > ago(LATELY), contacts.c.received_at), else_=ago(LATELY))
-    other = and_(_others.c.account_id == account, _others.c.id != bindparam("besides"))
+    other = and_(_others.c.account_id == account, _others.c.id != bindparam("excluded_order"))
     to_them = and_(other, _others.c.recipient_hash == number)
     waits = _others.c.state == OrderState.WAITING  # it is sent as soon as a person approves it
     may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
@@ -124,7 +127,7 @@ _RECALL = build_recall()
 
 
 def record_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
-    """Record which numbers were texted, which were heard from, and which opted out.
+    """Record which numbers were texted, which wrote, and which opted out.
 
     `self_caused` are the ids of received texts that prove nothing about their sender. A STOP in them counts.
     """
@@ -203,7 +206,7 @@ def _contact(tx: Tx, number_hash: str) -> dict[str, Any]:
 
 
 def _record(tx: Tx, rows: list[dict[str, Any]]) -> None:
-    """Merge rows into the table. Of latest times the later counts, of first times the earlier."""
+    """Merge rows into the table: the later of latest times, the earlier of first times."""
     if not rows:
         return
     insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(contacts)

@@ -80,7 +80,7 @@ class OptOuts:
 
     @reading
     def read_words(self, tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
-        """Return which texts opt out, or may, by their ids. What was recorded about a text counts."""
+        """Return which texts opt out, or may, by their ids. A recorded opt-out of a text counts."""
         ids = [each.id for each in messages if each.direction is Direction.INBOUND]
         stops = select(opt_outs.c.message_id).where(opt_outs.c.message_id.in_(ids), opt_outs.c.opted_out)
         maybes = select(contacts.c.maybe_message_id).where(

@@ -266,7 +266,7 @@ _INSERT = insert(orders)
 
 def _release(tx: Tx, row: Row[Any], check: DraftCheck) -> Order:
     draft = parse_draft(tx, row)
-    if why_not := check(draft, parse_price(row), recall(tx, draft.to, besides=row.id)):
+    if why_not := check(draft, parse_price(row), recall(tx, draft.to, excluded_order=row.id)):
         return close(tx, row, OrderState.CANCELLED, why_not)
     return change(
         tx,

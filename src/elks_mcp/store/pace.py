@@ -52,7 +52,7 @@ _MOVE_PACE = (
 
 
 def pause(tx: Tx, reason: PauseReason, time: timedelta) -> None:
-    """Pause sending. Of two pauses, the longer time and the more lasting reason count."""
+    """Pause sending. The longer time and the more lasting reason of two pauses count."""
     until = tx.now + time
     if current := find_pause(tx):
         until = max(until, tx.shared["paused_until"])

@@ -16,7 +16,10 @@ def night(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     hours = [local.hour for zone in draft.to.zones if (local := _local(facts.now, zone))]
     if not any(hour >= _NIGHT_BEGINS or hour < _NIGHT_ENDS for hour in hours):
         return None
-    return Effect.WARN, f"For the recipient, in {draft.to.country}, it is night ({_NIGHT_BEGINS:02}–{_NIGHT_ENDS:02})."
+    return (
+        Effect.WARN,
+        f"For the recipient, in {draft.to.country}, it is night ({_NIGHT_BEGINS:02}–{_NIGHT_ENDS:02}).",
+    )
 
 
 def _local(now: datetime, zone: str) -> datetime | None:

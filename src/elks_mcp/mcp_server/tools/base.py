@@ -165,7 +165,7 @@ class ElksTool(Tool):
         if isinstance(cause, ElksError):
             return cause
         if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
-            return NotApproved("the client's answer to the question could not be read.")
+            return NotApproved("The client's answer to the question could not be read.")
         if isinstance(cause, ValidationError) and cause.title == self.fn_metadata.arg_model.__name__:
             return InvalidInput(" ".join(_sentences(cause)))
         log.error("tool %s failed", self.name, exc_info=cause or error)

@@ -8,7 +8,7 @@ from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, ElksTool
 
 
 async def explain_policy(ctx: Context[App]) -> PolicyAnswer:
-    """Return the rules for sending, the variable that changes each, and what is left of the budget.
+    """Return the rules for sending, the variable that changes each, and the budget that is left.
 
     Use it after a refusal, or before planning many texts. Only the operator can change the rules. To check
     one text, use estimate_sms_cost.

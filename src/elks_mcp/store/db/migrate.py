@@ -17,7 +17,7 @@ _LOCK = 46_046
 def migrate(connection: Connection) -> None:
     """Create the tables, or run the missing migrations, within the open transaction.
 
-    If several processes start at once, one of them migrates and the others wait.
+    If several processes start at the same time, one of them migrates and the others wait.
 
     Raises:
         Misconfigured: A newer version of elks-mcp created the tables.

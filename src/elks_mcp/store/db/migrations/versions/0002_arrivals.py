@@ -12,7 +12,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Create the table of received texts, and the columns that say how far each account has read."""
+    """Create the table of received texts, and the columns for each account's reading position."""
     op.add_column("accounts", sa.Column("looked_at", sa.BigInteger(), nullable=True))
     op.add_column("accounts", sa.Column("last_arrival", sa.BigInteger(), nullable=True))
     op.create_table(

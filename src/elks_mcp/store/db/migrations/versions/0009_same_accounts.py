@@ -113,7 +113,7 @@ def _first_seen(known: Mapping[int, Values]) -> tuple[int, str]:
 
 
 def _merge_orders(table: sa.Table, kept: int, doubles: Sequence[int]) -> None:
-    """Merge orders. Of two with the same key or message, only one keeps it. Both stay.
+    """Merge orders. If two have the same key or message, only one keeps it. Both stay.
 
     The key goes to one that was or may be sent, otherwise to the first. The message goes to the first that
     was attempted. The other one becomes unknown, as whenever a message turns out to be another order's.
@@ -163,7 +163,10 @@ def _merge_rows(
 
 
 def _merge_times(one: Values, other: Values) -> Values:
-    """Merge two rows: the earlier of first times, the later of latest times, and what belongs to them."""
+    """Merge two rows.
+
+    The earlier of first times stays, and the later of other times, with the value recorded at that time.
+    """
     merged = {**one}
     for column, value in other.items():
         if column.startswith("first_") or column == "created_at":
@@ -177,7 +180,7 @@ def _merge_times(one: Values, other: Values) -> Values:
 
 
 def _merge_parked(one: Values, other: Values) -> Values:
-    """Merge two reports about one message: the more final one stays, as long as the later one would."""
+    """Merge two reports about one message: the more final status, and the later time."""
     said = max(one["status"], other["status"], key=lambda status: _LAST_WORDS.get(status, 0))
     return one | {"status": said, "parked_at": max(one["parked_at"], other["parked_at"])}
 
