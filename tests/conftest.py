@@ -21,6 +21,13 @@ settings.register_profile("quick", deadline=None, max_examples=100)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
 
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are cores: many tests wait for a server that they started."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count() or 1)
+    return len(usable) + 1
+
+
 _MEMORY = Path("/dev/shm")  # noqa: S108  (a directory in memory, which Linux has)
 _ROOM = 2 * 2**30
 """Bytes that must be free in memory; a run needs a tenth."""
