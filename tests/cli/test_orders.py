@@ -32,7 +32,7 @@ def test_the_outbox_shows_what_is_open_and_texts_only_when_asked(location: State
     assert re.search(
         rf"^{queued.id}  queued +to \{PHONE.e164} \(Sweden\), 1 part, 0.52 SEK, ", listed, re.MULTILINE
     )
-    assert re.search(rf"^{unknown.id}  unknown .*It could not be found out", listed, re.MULTILINE)
+    assert re.search(rf"^{unknown.id}  unknown .*The outcome could not be determined", listed, re.MULTILINE)
     assert listed.startswith(
         "Sending is paused (credentials) for http://localhost/a1, API username u1… (2 ch"
     )

@@ -103,7 +103,7 @@ async def test_what_cannot_be_told_apart_is_left_to_a_person(
         order = await _unknown(store)
         assert order.state is OrderState.UNKNOWN
         assert order.text == EVENING
-        assert "nobody can say" in order.fault
+        assert "cannot be matched to this order" in order.fault
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
         clock.advance(QUIET)
         assert await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE) == []

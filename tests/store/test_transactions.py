@@ -129,7 +129,7 @@ async def test_an_order_of_which_nobody_can_say_whether_it_was_placed_is_named(
     async with opened(location, clock) as store:
         with losing_the_word(store, for_good=True), pytest.raises(StateUncertain) as caught:
             await store.orders.place(an_approval(a_draft(EVENING)), allow)
-    assert "do not send it again" in caught.value.explain()
+    assert "Do not send it again" in caught.value.explain()
     [number] = re.findall("O-[0-9A-Z]{8}", caught.value.explain())
     assert read_rows(location, "SELECT id, state FROM orders") == [(number, "queued")]
 

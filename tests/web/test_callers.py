@@ -34,6 +34,11 @@ from tests.support.web import Site, http_client, site
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(autouse=True)
+def _audited(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "elks_mcp.audit")
+
+
 # ── what is whose ──
 
 

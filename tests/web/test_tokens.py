@@ -29,6 +29,11 @@ from tests.support.web import Site, http_client, site
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(autouse=True)
+def _audited(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "elks_mcp.audit")
+
+
 _SENDS, _READS = {"send_sms", "ask_by_sms"}, {"get_sms_messages", "check_account_balance"}
 
 

@@ -31,8 +31,8 @@ def expire_waiting(tx: Tx) -> None:
 
 def expire(tx: Tx, row: Row[Any]) -> None:
     """End one order that waited too long."""
-    why = "No server ran to send it" if row.approved_at else "Nobody agreed"
-    close(tx, row, OrderState.EXPIRED, f"{why} in time.")
+    why = "No server ran to send it in time." if row.approved_at else "No person approved it in time."
+    close(tx, row, OrderState.EXPIRED, why)
 
 
 def check_room(tx: Tx, caller: str) -> None:
