@@ -135,7 +135,7 @@ async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_g
         clock.advance(timedelta(minutes=31))
         await pass_time(clock, timedelta(minutes=1))
         expired = await call(client, "check_sms_status", messageId=approval)
-    assert words(expired).startswith("Expired: it could not be sent in time, and will not be. Nobody")
+    assert words(expired).startswith("Expired: it could not be sent in time, and will not be. No person")
     assert posted(box) == []
 
 
