@@ -1,0 +1,54 @@
+"""What the program that runs the sandbox tells its page."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingText:
+    """A text that waits for a person.
+
+    Attributes:
+        code: what names it, such as `A-7F3K`.
+        to: the recipient, E.164.
+        sender: a number or a text.
+        message: the text.
+        reasons: sentences that say why it waits.
+        details: more for people, such as cost and parts, by title.
+    """
+
+    code: str
+    to: str
+    sender: str
+    message: str
+    reasons: Sequence[str] = ()
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """The two functions through which the page shows and decides what waits for a person.
+
+    Attributes:
+        list_waiting: returns the texts that wait now.
+        decide: approves (True) or declines (False) the text with a code, and returns a sentence with the
+            outcome. Raises `LookupError` with a sentence if that text no longer waits.
+    """
+
+    list_waiting: Callable[[], Awaitable[Sequence[WaitingText]]]
+    decide: Callable[[str, bool], Awaitable[str]]
+
+
+@dataclass(slots=True)
+class PageContext:
+    """What the page shows about the program around it; it may change while the page is open.
+
+    Attributes:
+        title: names client and folder, such as `Claude Code · my-shop`.
+        snippets: texts that connect an assistant, by the client's name.
+        approvals: None if nothing can wait for a person here.
+    """
+
+    title: str = ""
+    snippets: Mapping[str, str] = field(default_factory=dict)
+    approvals: Approvals | None = None
