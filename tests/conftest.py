@@ -15,6 +15,7 @@ from tests.support.postgres import (  # noqa: F401  (fixtures)
     postgres_with_tables,
     used_databases,
 )
+from tests.support.process import stand_in  # noqa: F401  (a fixture)
 
 # No deadlines: the first number loads the numbering plans.
 settings.register_profile("quick", deadline=None, max_examples=100)

@@ -77,7 +77,25 @@ def test_the_doctor_finds_nothing_wrong_with_the_sandbox() -> None:
     assert "State is in memory (ELKS_SANDBOX). It is lost when the server ends." in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("print('Hello')", "The server writes text that is not JSON to standard output"),
+        ("raise SystemExit('no such module')", "The end of its log: no such module"),
+        ("print('{}')", "The server did not answer `initialize`."),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_a_server_that_does_not_answer(
+    stand_in: Path, program: str, said: str
+) -> None:
+    stand_in.write_text(program, encoding="ascii")
+    done = run("doctor", ELKS_SANDBOX="true")
+    assert done.returncode == 1
+    assert said in done.stdout.partition("fail  ")[2]
+
+
 @pytest.mark.anyio
+@pytest.mark.usefixtures("stand_in")
 async def test_the_doctor_checks_credentials_and_sender_at_46elks_and_masks_what_it_shows() -> None:
     box = new_box()
     async with serve(box) as url:
@@ -105,6 +123,7 @@ async def in_thread(command: str, environ: dict[str, str]) -> subprocess.Complet
     return await anyio.to_thread.run_sync(lambda: run(command, **environ))
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_the_doctor_names_what_is_missing_and_what_is_mistaken() -> None:
     done = run("doctor", ELKS_API_USER="u", ELKS_SOMETHING="x")
     assert done.returncode == 1
@@ -114,6 +133,7 @@ def test_the_doctor_names_what_is_missing_and_what_is_mistaken() -> None:
     assert f"fail  Missing required environment variables: {missing}." in done.stdout
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_the_doctor_says_that_46elks_cannot_be_reached() -> None:
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
@@ -127,6 +147,7 @@ def test_the_doctor_says_that_46elks_cannot_be_reached() -> None:
     assert "46elks cannot be reached: no connection could be made." in done.stdout
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -> None:
     file = tmp_path / "elks.env"
     file.write_text('ELKS_SANDBOX=true\nELKS_MAX_PARTS="3"\nELKS_TIMEOUT=5\n', encoding="utf-8")
@@ -139,6 +160,7 @@ def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -
     assert "ELKS_MAX_PARTS = 3" in unexpanded.stdout, "what a client left unexpanded does not hide the file's"
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:
     file = tmp_path / "elks.env"
     file.write_text("ELKS_SANDBOX=true\n", encoding="utf-16-le")
@@ -245,6 +267,7 @@ _USERNAME, _PASSWORD = "u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0")
         ),
     ],
 )
+@pytest.mark.usefixtures("stand_in")
 def test_the_doctor_names_the_likely_slip_and_shows_no_secret(
     environ: dict[str, str], told: list[str]
 ) -> None:
@@ -256,6 +279,7 @@ def test_the_doctor_names_the_likely_slip_and_shows_no_secret(
 
 
 @pytest.mark.anyio
+@pytest.mark.usefixtures("stand_in")
 async def test_the_doctor_warns_of_a_sender_that_is_not_a_number_of_the_account() -> None:
     box = new_box()
     async with serve(box) as url:
@@ -276,6 +300,7 @@ async def test_the_doctor_warns_of_a_sender_that_is_not_a_number_of_the_account(
 
 
 @pytest.mark.parametrize("location", ["file", "file/state/deep"])
+@pytest.mark.usefixtures("stand_in")
 def test_the_doctor_says_that_a_state_directory_cannot_be_made(location: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = run("doctor", ELKS_STATE_DIR=str(tmp_path / location), ELKS_API_BASE_URL="http://127.0.0.1:9/a1")

@@ -53,6 +53,7 @@ def _places(path: tuple[str, ...], option: tuple[str, ...]) -> Iterator[tuple[st
 
 
 @pytest.mark.parametrize("path", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.usefixtures("stand_in")
 def test_a_file_of_settings_can_be_named_at_every_place_of_every_command(path: tuple[str, ...]) -> None:
     for words in _places(path, ("--env-file", "nowhere.env")):
         told = CliRunner().invoke(commands, words, env={})
@@ -62,6 +63,7 @@ def test_a_file_of_settings_can_be_named_at_every_place_of_every_command(path: t
 
 @NOT_ON_WINDOWS
 @pytest.mark.parametrize("path", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.usefixtures("stand_in")
 def test_a_state_directory_can_be_named_at_every_place_of_every_command(path: tuple[str, ...]) -> None:
     for words in _places(path, ("--state-dir", "~nobody-by-that-name/x")):
         told = CliRunner().invoke(commands, words, env={})

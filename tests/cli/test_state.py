@@ -160,6 +160,7 @@ def test_a_number_with_unfinished_texts_is_not_forgotten(location: StateLocation
 # ── the doctor, and the start ──
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_the_doctor_says_where_state_is_and_what_is_open(location: StateLocation) -> None:
     anyio.run(an_unknown, location)
     do(location, place_one)
@@ -182,6 +183,7 @@ def test_the_doctor_says_where_state_is_and_what_is_open(location: StateLocation
     assert done.stdout.count("State is in") == 1
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_the_doctor_shows_no_secret_of_the_database() -> None:
     url = "postgresql://somebody:hush@127.0.0.1:1/none"
     done = run("doctor", ELKS_DATABASE_URL=url, ELKS_SECRET_KEY="k" * 40, ELKS_BUDGET_PER_DAY="50")

@@ -216,6 +216,7 @@ def tell(command: str, environ: dict[str, str]) -> Result:
     return invoke(command.split(), environ)
 
 
+@pytest.mark.usefixtures("stand_in")
 async def test_p5_the_doctor_names_an_unknown_account_and_tokens_of_others(tmp_path: Path) -> None:
     box = new_box()
     other = Sandbox(clock=BoxClock(), username=STRANGE)

@@ -64,6 +64,7 @@ async def test_p8_an_empty_or_short_key_of_a_state_directory_is_refused(tmp_path
 @pytest.mark.parametrize(
     ("command", "key"), [*product(["token list", "outbox", "policy"], SHORT_KEYS), ("doctor", b"k")]
 )
+@pytest.mark.usefixtures("stand_in")
 def test_p8_every_command_refuses_a_short_key_of_a_state_directory(
     tmp_path: Path, command: str, key: bytes
 ) -> None:
@@ -104,6 +105,7 @@ def test_p8_a_short_key_in_a_file_the_operator_names_is_refused(tmp_path: Path, 
     assert key.strip() == "" or key.strip() not in ended.stderr
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_a_password_file_that_is_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "password").touch()
     ended = invoke(
@@ -149,6 +151,7 @@ async def test_p8_a_link_in_the_place_of_the_state_is_refused(
 
 
 @on_posix
+@pytest.mark.usefixtures("stand_in")
 def test_p8_the_commands_say_why_a_link_is_refused(tmp_path: Path) -> None:
     a_state(tmp_path / "real")
     (tmp_path / "state").symlink_to(tmp_path / "real")
@@ -207,6 +210,7 @@ def test_p8_nobody_else_reads_what_we_make_beside_a_key_from_the_environment(tmp
 
 
 @on_posix
+@pytest.mark.usefixtures("stand_in")
 def test_p8_the_doctor_names_files_with_secrets_that_everybody_may_read(tmp_path: Path) -> None:
     password, key, env = tmp_path / "password", tmp_path / "key", tmp_path / "elks.env"
     password.write_text("hush", encoding="utf-8")

@@ -51,6 +51,21 @@ def start(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Let `elks-mcp doctor` start a small program instead of the server, and return its file.
+
+    It answers as the server does, which takes two seconds to load. For tests of what the doctor says about
+    other things. `test_the_doctor_finds_nothing_wrong_with_the_sandbox` starts the server itself.
+    """
+    program = tmp_path / "stand-in" / "elks_mcp" / "__main__.py"
+    program.parent.mkdir(parents=True)
+    program.with_name("__init__.py").touch()
+    program.write_text("""print('{"jsonrpc": "2.0", "id": 1, "result": {}}')""", encoding="ascii")
+    monkeypatch.setenv("PYTHONPATH", str(program.parents[1]))
+    return program
+
+
 @contextmanager
 def having_only(environ: Mapping[str, str]) -> Iterator[None]:
     """Give this process's environment only these settings, inside the context."""
