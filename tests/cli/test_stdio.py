@@ -56,14 +56,6 @@ def test_a_signal_ends_it_without_a_stack_trace(tmp_path: Path, number: signal.S
         assert "Traceback" not in server.stderr
 
 
-def test_garbage_on_its_input_does_not_end_it(tmp_path: Path) -> None:
-    with running(SANDBOX, tmp_path) as server:
-        server.initialize()
-        for garbage in ("not json\n", "[]\n", "{}\n", "\n", '{"jsonrpc": "2.0"}\n', "\u0000\n"):
-            server.write(garbage)
-        assert not server.call("check_account_balance").get("isError")
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 async def test_without_credentials_it_lists_its_tools_and_says_what_is_missing(era: Era) -> None:

@@ -1,6 +1,7 @@
 """Messages that cannot be read: each request gets an answer, the rest is skipped, and the server goes on."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,26 +43,37 @@ def _read_answers(server: Process, era: Era) -> list[dict[str, Any]]:
     return [json.loads(line) for line in server.lines[before:-1]]
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_half_a_surrogate_pair_is_answered_by_the_arguments_name(tmp_path: Path, era: Era) -> None:
-    with running(SANDBOX, tmp_path) as server:
+@pytest.fixture(scope="module", params=ERAS)
+def era(request: pytest.FixtureRequest) -> Era:
+    """The era that the client speaks."""
+    era: Era = request.param
+    return era
+
+
+@pytest.fixture(scope="module")
+def server(era: Era, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server for all tests whose messages leave nothing behind in it; in the end it still closes well."""
+    with running(SANDBOX, tmp_path_factory.mktemp("server")) as server:
         _open(server, era)
-        for arguments, named in (
-            ({"to": PHONE, "message": "Hej \ud800"}, "`message`"),
-            ({"to": "\udfff", "message": "Hej"}, "`to`"),
-            ({"to": PHONE, "message": "Hej", "idempotencyKey": "\ud83d"}, "`idempotencyKey`"),
-            ({"to": PHONE, "message": "Hej", "o\ud800": 1}, "`o?`"),
-            ({"to": PHONE, "message": ["Hej", {"a": "\ud800"}]}, "`message`"),
-        ):
-            server.write(_written(era, **arguments) + "\n")
-            (answer,) = _read_answers(server, era)
-            assert (answer["id"], answer["error"]["code"]) == ("odd", -32602)
-            assert f"The argument {named} contains {_HALF}" in answer["error"]["message"]
+        yield server
         assert server.close() == 0
-        assert _HALF in server.stderr
 
 
-@pytest.mark.parametrize("era", ERAS)
+def test_half_a_surrogate_pair_is_answered_by_the_arguments_name(server: Process, era: Era) -> None:
+    for arguments, named in (
+        ({"to": PHONE, "message": "Hej \ud800"}, "`message`"),
+        ({"to": "\udfff", "message": "Hej"}, "`to`"),
+        ({"to": PHONE, "message": "Hej", "idempotencyKey": "\ud83d"}, "`idempotencyKey`"),
+        ({"to": PHONE, "message": "Hej", "o\ud800": 1}, "`o?`"),
+        ({"to": PHONE, "message": ["Hej", {"a": "\ud800"}]}, "`message`"),
+    ):
+        server.write(_written(era, **arguments) + "\n")
+        (answer,) = _read_answers(server, era)
+        assert (answer["id"], answer["error"]["code"]) == ("odd", -32602)
+        assert f"The argument {named} contains {_HALF}" in answer["error"]["message"]
+    assert _HALF in server.stderr
+
+
 def test_a_byte_order_mark_before_the_first_message_is_skipped_and_logged(tmp_path: Path, era: Era) -> None:
     with running(SANDBOX, tmp_path) as server:
         server.write("\ufeff")
@@ -74,29 +86,24 @@ def test_a_byte_order_mark_before_the_first_message_is_skipped_and_logged(tmp_pa
 _PARAMS = '{"jsonrpc": "2.0", "id": "odd", "method": "ping", "params": '
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_a_request_that_cannot_be_read_is_answered(tmp_path: Path, era: Era) -> None:
-    with running(SANDBOX, tmp_path) as server:
-        _open(server, era)
-        for line, code in (
-            ('{"jsonrpc": "1.0", "id": "odd", "method": "ping"}', -32600),
-            ('{"id": "odd", "method": "ping"}', -32600),
-            ('{"jsonrpc": "2.0", "id": "odd", "method": 5}', -32600),
-            ('[{"jsonrpc": "2.0", "id": "odd", "method": "ping"}]', -32600),
-            (_PARAMS + "[]}", -32600),
-            (_PARAMS + '{"a": "a\tb"}}', -32700),
-            (_PARAMS + '{"a": ' + "9" * 5000 + "}}", -32700),
-            (_PARAMS + '{"a": ' + "[" * 300 + "]" * 300 + "}}", -32700),
-            ('{"jsonrpc": "2.0", "id": "odd", "method": "\\ud800"}', -32602),
-            (_PARAMS.replace("ping", "tools/call") + '{"name": "\\ud800", "arguments": {}}}', -32602),
-        ):
-            server.write(line + "\n")
-            (answer,) = _read_answers(server, era)
-            assert (answer["id"], answer["error"]["code"]) == ("odd", code)
-        assert server.close() == 0
+def test_a_request_that_cannot_be_read_is_answered(server: Process, era: Era) -> None:
+    for line, code in (
+        ('{"jsonrpc": "1.0", "id": "odd", "method": "ping"}', -32600),
+        ('{"id": "odd", "method": "ping"}', -32600),
+        ('{"jsonrpc": "2.0", "id": "odd", "method": 5}', -32600),
+        ('[{"jsonrpc": "2.0", "id": "odd", "method": "ping"}]', -32600),
+        (_PARAMS + "[]}", -32600),
+        (_PARAMS + '{"a": "a\tb"}}', -32700),
+        (_PARAMS + '{"a": ' + "9" * 5000 + "}}", -32700),
+        (_PARAMS + '{"a": ' + "[" * 300 + "]" * 300 + "}}", -32700),
+        ('{"jsonrpc": "2.0", "id": "odd", "method": "\\ud800"}', -32602),
+        (_PARAMS.replace("ping", "tools/call") + '{"name": "\\ud800", "arguments": {}}}', -32602),
+    ):
+        server.write(line + "\n")
+        (answer,) = _read_answers(server, era)
+        assert (answer["id"], answer["error"]["code"]) == ("odd", code)
 
 
-@pytest.mark.parametrize("era", ERAS)
 def test_what_no_answer_can_belong_to_is_skipped_and_logged(tmp_path: Path, era: Era) -> None:
     skipped = (
         b"\n",
@@ -107,6 +114,7 @@ def test_what_no_answer_can_belong_to_is_skipped_and_logged(tmp_path: Path, era:
         b"5\n",
         b"[]\n",
         b"{}\n",
+        b'{"jsonrpc": "2.0"}\n',
         b"[" * 100_000 + b"\n",
         b"x" * 3_000_000 + b"\n",
         b'{"jsonrpc": "2.0", "id": "\\ud800", "method": "ping"}\n',
@@ -124,15 +132,12 @@ def test_what_no_answer_can_belong_to_is_skipped_and_logged(tmp_path: Path, era:
         assert server.stderr.count("Skipped a message that cannot be parsed") == 2 * len(skipped)
 
 
-@pytest.mark.parametrize("era", ERAS)
-def test_lines_may_end_as_windows_ends_them(tmp_path: Path, era: Era) -> None:
-    with running(SANDBOX, tmp_path) as server:
-        _open(server, era)
-        meta = {"params": {"_meta": _META}} if era == "auto" else {}
-        request = json.dumps({"jsonrpc": "2.0", "id": "odd", "method": "tools/list", **meta})
-        server.write_bytes(request.encode() + b"\r\n")
-        (answer,) = _read_answers(server, era)
-        assert answer["result"]["tools"]
+def test_lines_may_end_as_windows_ends_them(server: Process, era: Era) -> None:
+    meta = {"params": {"_meta": _META}} if era == "auto" else {}
+    request = json.dumps({"jsonrpc": "2.0", "id": "odd", "method": "tools/list", **meta})
+    server.write_bytes(request.encode() + b"\r\n")
+    (answer,) = _read_answers(server, era)
+    assert answer["result"]["tools"]
 
 
 def test_a_notification_with_half_a_surrogate_pair_is_still_heeded(tmp_path: Path) -> None:
@@ -148,7 +153,6 @@ def test_a_notification_with_half_a_surrogate_pair_is_still_heeded(tmp_path: Pat
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("era", ERAS)
 async def test_half_a_surrogate_pair_is_answered_over_http_too(era: Era) -> None:
     box = new_box()
     shown = {"accept": "application/json, text/event-stream", "content-type": "application/json"}

@@ -89,8 +89,15 @@ def _check(answer: dict[str, Any], method: str, params: Any) -> None:
     assert code is None or code in _RESERVED, (method, params, answer)
 
 
-@pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize("with_token", [False, True])
+@pytest.mark.parametrize(
+    ("era", "with_token"),
+    [
+        ("auto", True),
+        ("legacy", False),
+        pytest.param("auto", False, marks=pytest.mark.long),
+        pytest.param("legacy", True, marks=pytest.mark.long),
+    ],
+)
 async def test_over_http_a_wrong_type_is_an_error_of_the_request(era: Era, with_token: bool) -> None:
     async with site(new_box()) as where, httpx2.AsyncClient(trust_env=False, timeout=60) as client:
         shown = {"accept": "application/json, text/event-stream"}
