@@ -49,6 +49,7 @@ from tests.support.provider import (
     an_approval,
     api_of,
 )
+from tests.support.state_folders import with_tables
 
 OTHER_PHONE = Number("+46701740606")
 ACCOUNT = AccountKey("http://localhost/a1", "u1")
@@ -72,7 +73,7 @@ _numbers = count(1)
 def a_place(request: pytest.FixtureRequest, folder: Path) -> StateLocation:
     """Return a location for a store, of the kind that the fixture's parameter names."""
     if request.param == "sqlite":
-        return StateLocation(folder=folder / "state")
+        return with_tables(folder / "state")
     return StateLocation(url=SecretStr(request.getfixturevalue("postgres_with_tables")), key=KEY)
 
 
