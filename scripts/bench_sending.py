@@ -250,7 +250,7 @@ def _settled_row(account: int, number: int) -> dict[str, object]:
         "attempts": 1,
         "message_id": f"old-{number}",
         "message_status": "sent",
-        "fault": "",
+        "status_reason": "",
     }
 
 

@@ -37,10 +37,10 @@ from elks_mcp.sending.plan import ANSWER_WITHIN
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
 from elks_mcp.store import claims, cleanup, doubts
 from elks_mcp.store.db.hashes import KEY_FILE
-from elks_mcp.store.known_numbers import LATELY
+from elks_mcp.store.known_numbers import VELOCITY_WINDOW
 from elks_mcp.store.location import DATABASE_FILE
 from elks_mcp.store.prior import REPEATED_WITHIN
-from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.waiting import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from tests.domain.guards.test_guards import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
 from tests.support.strategies import drafts, facts_about, policies
 
@@ -308,8 +308,8 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("For 7 days its text is kept", 7 * DAY, cleanup.UNKNOWN_TEXT_KEPT),
         ("text within 15 minutes", timedelta(minutes=15), REPEATED_WITHIN),
         ("good for 5 minutes", timedelta(minutes=5), ANSWER_WITHIN),
-        ("up to 30 minutes old", timedelta(minutes=30), KEPT_WAITING_FOR_YES),
-        ("one that starts within the hour", HOUR, KEPT_WAITING_TO_GO),
+        ("up to 30 minutes old", timedelta(minutes=30), APPROVAL_TIMEOUT),
+        ("one that starts within the hour", HOUR, APPROVED_SEND_TIMEOUT),
         ("in the last 30 minutes", timedelta(minutes=30), TAINT_LASTS),
     ],
 )
@@ -323,7 +323,7 @@ def test_the_times_that_safety_names_are_those_of_the_code(
 def test_the_times_that_the_readme_names_are_those_of_the_code() -> None:
     most = Settings().max_per_number
     assert f"more than {most} texts to one number in 10 minutes, or {most * 4} in 24 hours" in README
-    assert timedelta(minutes=10) == LATELY
+    assert timedelta(minutes=10) == VELOCITY_WINDOW
     assert all(f"`{file}`" in README for file in (DATABASE_FILE, KEY_FILE))
     assert DEFAULT_BASE_URL not in README, "nobody need set it"
 

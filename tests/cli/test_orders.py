@@ -78,7 +78,9 @@ def test_cancelling_says_whether_it_was_in_time(location: StateLocation) -> None
     claim = do(location, lambda store: store.orders.cancel(order.id, "Room."), claim_new)
     done = tell(location, "outbox", "cancel", claim.order_id)
     assert done.exit_code == 1
-    assert f"{claim.order_id} is sending; only what waits or is queued can be cancelled." in done.stderr
+    assert (
+        f"{claim.order_id} is sending; only orders that wait or are queued can be cancelled." in done.stderr
+    )
     waiting = do(location, lambda store: wait_one(store, "Två"))
     done = tell(location, "outbox", "cancel", waiting.id)
     assert (done.exit_code, done.output) == (0, f"{waiting.id} is cancelled. It will not be sent.\n")
@@ -89,7 +91,7 @@ def test_cancelling_says_whether_it_was_in_time(location: StateLocation) -> None
     ("answer", "state", "said_so"),
     [
         ("--sent", OrderState.SENT, "counts as sent"),
-        ("--not-sent", OrderState.CANCELLED, "counts as never sent"),
+        ("--not-sent", OrderState.CANCELLED, "is recorded as not sent"),
     ],
 )
 def test_a_person_says_what_became_of_an_unknown_order(

@@ -96,8 +96,8 @@ def test_a_shared_database_is_asked_without_showing_its_address(postgres_databas
     order = do(location, wait_one)
     environ = {"ELKS_DATABASE_URL": postgres_database, "ELKS_SECRET_KEY": KEY.get_secret_value()}
     nowhere = StateLocation(folder=NOWHERE)
-    assert order.approval in tell(nowhere, "pending", **environ).output
-    assert "is cancelled" in tell(nowhere, "outbox", "cancel", order.approval, **environ).output
+    assert order.approval_code in tell(nowhere, "pending", **environ).output
+    assert "is cancelled" in tell(nowhere, "outbox", "cancel", order.approval_code, **environ).output
     exported = tell(nowhere, "export", PHONE.e164, **environ).output
     assert json.loads(exported)["state"] == "the PostgreSQL that ELKS_DATABASE_URL names"
     assert not NOWHERE.exists()
@@ -247,8 +247,8 @@ def test_texts_that_wait_to_one_number_are_listed_together(location: StateLocati
     first, second, third, *_ = tell(location, "pending").output.splitlines()
     together = f"3 texts to {PHONE.e164} (Sweden) from +46701740699, 3 parts, 1.56 SEK; because of confirm;"
     assert first == f"{together} the first expires in 29 minutes:"
-    assert second == f"  {', '.join(order.approval for order in alike)}"
-    assert third.startswith(f"{other.approval}  to {OTHER_PHONE.e164} (Sweden), 1 part, 0.52 SEK;")
+    assert second == f"  {', '.join(order.approval_code for order in alike)}"
+    assert third.startswith(f"{other.approval_code}  to {OTHER_PHONE.e164} (Sweden), 1 part, 0.52 SEK;")
 
 
 def test_without_the_driver_for_postgres_a_command_says_how_to_install_it(

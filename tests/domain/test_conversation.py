@@ -149,7 +149,7 @@ async def test_whether_an_order_asked_outlives_its_text_and_its_row(
         assert read_rows(location, "SELECT count(*) FROM orders") == [(0,)]
         await store.inbound.record_webhooks([said("Nej tack", at=clock.now())], [])
         assert not (await store.orders.find_prior(a_draft())).recall.opted_out
-    assert (QUESTION in str(read_rows(location, "SELECT * FROM contacts"))) is False
+    assert (QUESTION in str(read_rows(location, "SELECT * FROM known_numbers"))) is False
 
 
 # ── an opt-out taken for nothing ──

@@ -123,7 +123,7 @@ async def test_p6_an_opt_out_at_one_account_stops_what_another_is_about_to_send(
         assert not await ours.queue.may_send(claim)
         withdrawn = await ours.queue.withdraw(claim)
     assert withdrawn
-    assert (withdrawn.state, withdrawn.fault) == (OrderState.CANCELLED, "The recipient opted out.")
+    assert (withdrawn.state, withdrawn.status_reason) == (OrderState.CANCELLED, "The recipient opted out.")
 
 
 async def test_the_later_word_counts_whichever_account_heard_it(

@@ -209,7 +209,7 @@ async def test_where_nothing_is_held_back_what_was_written_is_sent() -> None:
 
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
-async def test_after_a_right_that_ended_the_next_one_is_as_good_as_ever(answers: int) -> None:
+async def test_after_a_permission_that_ended_the_next_one_is_as_good_as_ever(answers: int) -> None:
     async with peer(answering(REPLY)) as server, road_to(server.url) as api:
         await failure_of(api.post("/sms", FORM, permission=Permission(answers)))
         assert await api.post("/sms", FORM, permission=Permission(ASKED)) == b'{"id": "s1"}'

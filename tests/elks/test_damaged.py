@@ -227,7 +227,7 @@ async def test_p6_a_row_that_may_be_a_stop_makes_sending_ask_a_person(
     async with connected(live(box), box=box, way=era, person=person, clock=clock) as client:
         declined = await call(client, "send_sms", to=PHONE, message="Hej!")
         assert declined.is_error
-        assert "It may be anyone's opt-out" in person.questions[0]
+        assert "It may be an opt-out from any number" in person.questions[0]
         assert posted(box) == []
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej!")
         assert "unread_history" in findings(estimate)

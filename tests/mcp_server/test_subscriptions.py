@@ -220,7 +220,7 @@ async def test_a_fault_in_reading_history_ends_nothing_else(era: Era) -> None:
         told(clock, ELKS_POLL_SECONDS="60") as (box, where),
         listening(where, era, INBOX) as (client, heard),
     ):
-        with failing(await where.app.storage.open(), "looked_at", error=_fault_of_our_own) as fault:
+        with failing(await where.app.storage.open(), "history_read_at", error=_fault_of_our_own) as fault:
             await until(lambda: fault.met > 2, clock=clock)
         box.receive("+46701740690", "Hej")
         await until(heard.of(INBOX))  # time stands still while a webhook is on a socket

@@ -15,7 +15,7 @@ from tests.support.outbox_cases import LONG, MINUTE, SECOND, is_true, messages
 from tests.support.provider import (
     SOON,
     House,
-    a_right,
+    a_permission,
     gets,
     posts,
 )
@@ -60,7 +60,7 @@ async def test_what_46elks_never_took_goes_out_after_two_absences_past_the_quiet
         begun = house.clock.now()
         order = await house.wait(await house.place())
         assert order.state is OrderState.IN_DOUBT
-        assert order.fault
+        assert order.status_reason
         assert (await house.settled(order)).state is OrderState.SENT
     first, second = (post.at - begun for post in posts(house.box))
     assert first == timedelta()
@@ -85,7 +85,7 @@ async def test_what_46elks_did_take_is_found_in_history_and_never_sent_again(
         assert order.state is OrderState.SENT
         assert order.receipt
         assert order.receipt.message_id == house.box.accepted[0].id
-        assert (order.text, order.fault) == (None, "")
+        assert (order.text, order.status_reason) == (None, "")
         await house.pass_time(KEPT)
     assert len(posts(house.box)) == 1
 
@@ -146,7 +146,7 @@ async def test_where_history_holds_something_like_it_nobody_knows_and_nothing_is
         house.box.add_history(house.clock.now(), text=text)
         order = await house.settled(order)
         assert order.state is OrderState.UNKNOWN
-        assert "cannot be matched to this order" in order.fault
+        assert "cannot be matched to this order" in order.status_reason
         assert order.text == "Text 1", "a person who decides has to see what it was"
         await house.pass_time(KEPT)
         assert (await house.find(order)).state is OrderState.UNKNOWN
@@ -243,7 +243,7 @@ async def test_what_was_being_sent_by_who_is_gone_is_found_out_by_the_next(
             claim = await claim_next((await house.storage.open()).queue, PACE, house.checks.recheck_last)
             assert isinstance(claim, Claim)
             if number == 1:
-                await house.dispatcher.send(claim, a_right())
+                await house.dispatcher.send(claim, a_permission())
             house.clock.advance(SECOND)
     following = House(tmp_path, beside=house)
     async with following.running():

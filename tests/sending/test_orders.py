@@ -217,7 +217,7 @@ async def test_a_placed_order_is_what_was_approved(house: House) -> None:
     assert not placed.is_repeat
     assert (order.to, order.sender, order.text) == (PHONE, OURS, "Hej!")
     assert (order.price, order.parts, order.findings) == (quote.estimate.price, quote.parts, quote.findings)
-    assert (order.state, order.approver, order.approval) == (OrderState.QUEUED, Approver.POLICY, None)
+    assert (order.state, order.approver, order.approval_code) == (OrderState.QUEUED, Approver.POLICY, None)
     assert order.placed_at == house.clock.now()
     assert await house.orders.find_order(order.id) == order
 
@@ -226,9 +226,9 @@ async def test_a_placed_order_is_what_was_approved(house: House) -> None:
 async def test_an_order_that_a_person_has_to_agree_to_waits(house: House, approver: Approver) -> None:
     waiting = (await house.orders.place(an_approval(a_draft(), approver))).order
     assert waiting.state is OrderState.WAITING
-    assert waiting.approval
+    assert waiting.approval_code
     assert (await house.orders.find_prior(a_draft())).waiting == waiting
-    assert await house.orders.find_order(waiting.approval) == waiting
+    assert await house.orders.find_order(waiting.approval_code) == waiting
     again = await house.orders.place(an_approval(a_draft(), approver))
     assert again.order == waiting, "asking again about the same text is the same question"
 
@@ -259,7 +259,11 @@ async def test_a_yes_is_good_for_one_order_and_for_half_an_hour(house: House) ->
 async def test_a_no_ends_an_order_and_the_next_question_is_a_new_one(house: House) -> None:
     waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
     cancelled = await house.cancel(waiting, "declined")
-    assert (cancelled.state, cancelled.fault, cancelled.text) == (OrderState.CANCELLED, "declined", None)
+    assert (cancelled.state, cancelled.status_reason, cancelled.text) == (
+        OrderState.CANCELLED,
+        "declined",
+        None,
+    )
     assert (await house.approve(waiting)).order.state is OrderState.CANCELLED
     assert (await house.orders.find_prior(a_draft())).waiting is None
     anew = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
@@ -288,7 +292,7 @@ async def test_what_happened_since_the_question_cancels_the_order(house: House) 
     await heard(house, "STOP")
     placed = await house.approve(waiting)
     assert placed.order.state is OrderState.CANCELLED
-    assert "opted out" in placed.order.fault
+    assert "opted out" in placed.order.status_reason
 
 
 async def test_a_guard_that_is_off_is_not_heard_again_either(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ async def test_an_order_is_sent_once_and_keeps_its_receipt_but_not_its_text(hous
     assert order.state is OrderState.SENT
     assert order.receipt
     assert order.receipt.message_id == message.id
-    assert (order.text, order.fault) == (None, "")
+    assert (order.text, order.status_reason) == (None, "")
     assert len(posts(house.box)) == 1
     for file in house.folder.iterdir():
         assert b"4711" not in file.read_bytes()
@@ -51,7 +51,7 @@ async def test_what_46elks_says_no_to_is_rejected_for_good(house: House, fault: 
     async with house.running():
         order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.REJECTED
-        assert "46elks" in order.fault
+        assert "46elks" in order.status_reason
         await house.pass_time(KEPT)
         assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
         assert (await house.find(order)).state is OrderState.REJECTED
@@ -274,7 +274,7 @@ async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_ba
     there.append(House(tmp_path, report_to=report_to))
     async with there[0].running() as house:
         order = await house.settled(await house.place())
-        assert (order.state, order.fault) == (OrderState.CANCELLED, "The recipient opted out.")
+        assert (order.state, order.status_reason) == (OrderState.CANCELLED, "The recipient opted out.")
         assert posts(house.box) == []
 
 

@@ -34,7 +34,7 @@ from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.store import Store
-from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES
+from elks_mcp.store.waiting import APPROVAL_TIMEOUT
 from tests.support.clocks import at_rest, pass_time
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.stores import (
@@ -420,7 +420,7 @@ class OutboxMachine(RuleBasedStateMachine):
         while is_unfinished(self.world.place, self.world.account):
             await self._pass(timedelta(minutes=1))
             if not self._rows("SELECT id FROM orders WHERE state IN ('queued', 'sending', 'in doubt')"):
-                self.world.clock.advance(KEPT_WAITING_FOR_YES)
+                self.world.clock.advance(APPROVAL_TIMEOUT)
 
     def _come_to_rest(self) -> None:
         """Let one fresh process see to the rest, and compare what is written down with what happened."""
@@ -450,7 +450,7 @@ class OutboxMachine(RuleBasedStateMachine):
             if number in accepted:
                 assert proven[number] in {message.id for message in accepted.values()}
         assert len(set(proven.values())) == len(proven)
-        unknown = self._rows("SELECT fault, message_id FROM orders WHERE state = 'unknown'")
+        unknown = self._rows("SELECT status_reason, message_id FROM orders WHERE state = 'unknown'")
         assert all("within an hour" in fault for fault, _ in unknown), unknown
         assert self._rows("SELECT id FROM orders WHERE content IS NOT NULL AND state <> 'unknown'") == []
 

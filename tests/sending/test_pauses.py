@@ -39,10 +39,10 @@ async def test_a_throttled_order_waits_as_long_as_46elks_says_and_goes_out(
         order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.QUEUED
         assert order.not_before == begun + timedelta(seconds=seconds)
-        assert "429" in order.fault
+        assert "429" in order.status_reason
         assert await is_paused(house) is PauseReason.THROTTLED
         sent = await house.settled(order)
-    assert (sent.state, sent.fault, sent.attempts) == (OrderState.SENT, "", 2)
+    assert (sent.state, sent.status_reason, sent.attempts) == (OrderState.SENT, "", 2)
     assert [post.at - begun for post in posts(house.box)] == [timedelta(), timedelta(seconds=seconds)]
     assert len(house.box.accepted) == 1
     assert gets(house.box, "/me") == [], "a 429 ends by itself"
@@ -99,7 +99,7 @@ async def test_where_46elks_cannot_be_reached_it_is_tried_ever_less_often(house:
 
 
 async def is_put_off(house: House, order: Order) -> bool:
-    return bool((await house.find(order)).fault)
+    return bool((await house.find(order)).status_reason)
 
 
 async def test_wrong_credentials_pause_until_46elks_accepts_them_again(house: House) -> None:
@@ -108,7 +108,7 @@ async def test_wrong_credentials_pause_until_46elks_accepts_them_again(house: Ho
         begun = house.clock.now()
         order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.QUEUED
-        assert "credentials" in order.fault
+        assert "credentials" in order.status_reason
         assert await is_paused(house) is PauseReason.CREDENTIALS
         assert (await house.settled(order)).state is OrderState.SENT
         assert await is_paused(house) is None
@@ -124,7 +124,7 @@ async def test_an_empty_account_pauses_until_there_is_money(house: House) -> Non
         begun = house.clock.now()
         order = await house.outbox.wait(await house.place(), LONG)
         assert order.state is OrderState.QUEUED
-        assert "not have enough money" in order.fault
+        assert "not have enough money" in order.status_reason
         assert await is_paused(house) is PauseReason.NO_FUNDS
         await house.pass_time(100 * SECOND)
         assert [get.at - begun for get in gets(house.box, "/me")] == [
@@ -199,7 +199,7 @@ async def test_an_order_that_is_not_taken_for_an_hour_expires_and_the_next_goes_
         begun = house.clock.now()
         order = await house.settled(await house.place(), stride=MINUTE)
         assert order.state is OrderState.EXPIRED
-        assert "46elks" in order.fault
+        assert "46elks" in order.status_reason
         assert order.text is None
         assert KEPT < house.clock.now() - begun <= KEPT + 5 * MINUTE
         house.box.faults.clear()

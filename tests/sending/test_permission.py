@@ -43,7 +43,7 @@ async def test_who_said_stop_in_the_meantime_gets_nothing(house: House) -> None:
             assert (await house.settled(other)).state is OrderState.SENT
             order = await house.find(order)
     assert order.state is OrderState.CANCELLED
-    assert "opted out" in order.fault
+    assert "opted out" in order.status_reason
     assert order.text is None
     assert [post.form["to"] for post in posts(house.box)] == [ELSEWHERE.e164]
 
@@ -71,7 +71,7 @@ async def test_a_number_that_was_texted_often_still_gets_what_was_promised(
         assert {(await strict.settled(order)).state for order in orders} == {OrderState.SENT}
 
 
-# ── the right to send ──
+# ── the permission to send ──
 
 
 @pytest.mark.parametrize("slept", [LEASE_SPARE + SECOND, LEASE_SPARE + SOON + MINUTE], ids=str)
@@ -199,8 +199,8 @@ async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(Dispatcher):
-        async def send(self, claim: Claim, right: SendPermission) -> Receipt:
-            receipt = await super().send(claim, right)
+        async def send(self, claim: Claim, permission: SendPermission) -> Receipt:
+            receipt = await super().send(claim, permission)
             if claim.draft.text == "Text 1":
                 raise ValueError(claim.draft.to.e164)
             return receipt
@@ -209,7 +209,7 @@ async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
     async with house.running():
         order = await house.outbox.wait(await house.place("Text 1"), LONG)
         assert order.state is OrderState.IN_DOUBT
-        assert "Unexpected error" in order.fault
+        assert "Unexpected error" in order.status_reason
         assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
         assert (await house.settled(order)).state is OrderState.SENT
     assert messages(house) == {"Text 1": 1, "Text 2": 1}

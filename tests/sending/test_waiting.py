@@ -18,7 +18,7 @@ from elks_mcp.elks.handover import SendPermission
 from elks_mcp.sandbox import Fault
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.claims import KEPT
-from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES
+from elks_mcp.store.waiting import APPROVAL_TIMEOUT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, messages
 from tests.support.provider import (
     House,
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 class Instant(Dispatcher):
     """A dispatcher that is done at once, so that few steps of the event loop are all there are."""
 
-    async def send(self, claim: Claim, right: SendPermission) -> Receipt:
+    async def send(self, claim: Claim, permission: SendPermission) -> Receipt:
         return Receipt(message_id=f"s{claim.order_id}", status="created")
 
 
@@ -267,7 +267,7 @@ async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worke
             asked = (await house.orders.place(an_approval(a_draft(f"Ask {steps}"), Approver.TERMINAL))).order
             house.outbox.wake()
             await house.rest()
-            await admin.approve(asked.approval or "")
+            await admin.approve(asked.approval_code or "")
             await house.pass_time(2 * SECOND)
             assert (await house.find(asked)).state is OrderState.SENT, steps
 
@@ -335,7 +335,7 @@ async def test_what_waited_too_long_is_no_reason_to_read_history_again_and_again
     async with house.running():
         asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
         house.outbox.wake()
-        await house.pass_time(KEPT_WAITING_FOR_YES + SECOND)
+        await house.pass_time(APPROVAL_TIMEOUT + SECOND)
         assert (await house.find(asked)).state is OrderState.EXPIRED
         due = await (await house.storage.open()).queue.find_due_work()
         assert not any((due.approved, due.overdue, due.waiting))
@@ -348,7 +348,7 @@ async def test_what_was_approved_in_a_terminal_goes_out_within_a_second(tmp_path
         asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
         house.outbox.wake()
         await house.rest()
-        await admin.approve(asked.approval or "")
+        await admin.approve(asked.approval_code or "")
         await house.pass_time(SECOND)
         assert (await house.find(asked)).state is OrderState.SENT
 
@@ -442,7 +442,7 @@ async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) ->
         house.clock.advance(-KEPT)
         house.outbox.hand_over(await house.place("Text 2", hand_over=False))
         asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
-        await admin.approve(asked.approval or "")
+        await admin.approve(asked.approval_code or "")
         await house.pass_time(MINUTE)
         assert (await house.find(asked)).state is OrderState.SENT
 

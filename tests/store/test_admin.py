@@ -23,7 +23,7 @@ from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.privacy import PersonalData
 from elks_mcp.store.store import Store
 from elks_mcp.store.totals import TotalsStore
-from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.waiting import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft, an_approval
 from tests.support.stores import (
@@ -106,13 +106,13 @@ async def an_unknown(house: House, store: Store, text: str = "Hej!") -> Order:
 async def test_a_person_marks_an_order_and_a_server_lets_it_go(house: House) -> None:
     order = await wait_one(house.ours)
     house.clock.advance(29 * MINUTE)
-    assert order.approval
-    filed = await house.admin.approve(order.approval)
+    assert order.approval_code
+    filed = await house.admin.approve(order.approval_code)
     assert (filed.order.state, filed.approved) == (OrderState.WAITING, True)
-    assert (filed.left, filed.owner) == (KEPT_WAITING_TO_GO, ACCOUNT)
+    assert (filed.left, filed.owner) == (APPROVED_SEND_TIMEOUT, ACCOUNT)
     assert filed.order.approver is Approver.TERMINAL
     assert (await house.ours.queue.find_due_work()).approved
-    house.clock.advance(KEPT_WAITING_TO_GO - MINUTE)
+    house.clock.advance(APPROVED_SEND_TIMEOUT - MINUTE)
     (released,) = await house.ours.orders.release_approved(allow)
     assert (released.id, released.state) == (order.id, OrderState.QUEUED)
     claim = await claim_one(house.ours)
@@ -124,22 +124,22 @@ async def test_a_mark_is_made_once_and_does_not_give_more_time(house: House) -> 
     await house.admin.approve(order.id)
     house.clock.advance(30 * MINUTE)
     again = await house.admin.approve(order.id)
-    assert (again.approved, again.left) == (True, KEPT_WAITING_TO_GO - 30 * MINUTE)
+    assert (again.approved, again.left) == (True, APPROVED_SEND_TIMEOUT - 30 * MINUTE)
 
 
 async def test_what_was_approved_and_never_let_go_expires(house: House) -> None:
     order = await wait_one(house.ours)
     await house.admin.approve(order.id)
-    house.clock.advance(KEPT_WAITING_TO_GO)
+    house.clock.advance(APPROVED_SEND_TIMEOUT)
     filed = await house.admin.approve(order.id)
     assert filed.order.state is OrderState.EXPIRED
-    assert filed.order.fault == "No server ran to send it in time."
+    assert filed.order.status_reason == "No server ran to send it in time."
     assert await house.ours.orders.release_approved(allow) == []
 
 
 async def test_what_waited_too_long_cannot_be_approved(house: House) -> None:
     order = await wait_one(house.ours)
-    house.clock.advance(KEPT_WAITING_FOR_YES)
+    house.clock.advance(APPROVAL_TIMEOUT)
     filed = await house.admin.approve(order.id)
     assert (filed.order.state, filed.approved, filed.order.text) == (OrderState.EXPIRED, False, None)
 
@@ -165,7 +165,7 @@ async def test_a_guard_still_minds_after_the_mark(house: House) -> None:
     await house.admin.approve(order.id)
     await house.ours.inbound.record([said("STOP")])
     (released,) = await house.ours.orders.release_approved(unless_opted_out)
-    assert (released.state, released.fault) == (OrderState.CANCELLED, "They said STOP.")
+    assert (released.state, released.status_reason) == (OrderState.CANCELLED, "They said STOP.")
 
 
 async def test_the_account_of_the_order_is_the_only_one_that_sends_it(house: House) -> None:
@@ -188,7 +188,7 @@ async def test_an_unknown_number_is_said_to_be_one(house: House) -> None:
 @on_both_databases
 async def test_what_waited_too_long_is_over_when_somebody_looks(house: House) -> None:
     ours, theirs = await wait_one(house.ours), await wait_one(house.theirs)
-    house.clock.advance(KEPT_WAITING_FOR_YES)
+    house.clock.advance(APPROVAL_TIMEOUT)
     assert (await house.admin.get(ours.id)).order.state is OrderState.EXPIRED
     assert await house.admin.list_waiting() == []
     assert (await house.theirs.orders.get(theirs.id)).state is OrderState.EXPIRED
@@ -201,7 +201,7 @@ async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(house
     await place_one(house.ours, "Tre")
     waiting = await house.admin.list_waiting()
     assert [each.order.id for each in waiting] == [first.id, second.id]
-    assert [each.left for each in waiting] == [KEPT_WAITING_FOR_YES - MINUTE, KEPT_WAITING_FOR_YES]
+    assert [each.left for each in waiting] == [APPROVAL_TIMEOUT - MINUTE, APPROVAL_TIMEOUT]
     await house.admin.approve(first.id)
     assert [(each.order.id, each.approved) for each in await house.admin.list_waiting()] == [
         (second.id, False),
@@ -244,13 +244,13 @@ async def test_what_is_not_on_the_wire_can_be_cancelled(house: House, waits: boo
     order = await (wait_one if waits else place_one)(house.theirs)
     cancelled = await house.admin.cancel(order.id)
     assert (cancelled.state, cancelled.text) == (OrderState.CANCELLED, None)
-    assert cancelled.fault == "A person cancelled it."
+    assert cancelled.status_reason == "A person cancelled it."
     assert (await TotalsStore(house.theirs.database).sum_up()).spent == 0
 
 
 async def test_what_is_on_the_wire_cannot_be_cancelled(house: House) -> None:
     claim = await claim_new(house.ours)
-    with pytest.raises(Refused, match="is sending; only what waits or is queued"):
+    with pytest.raises(Refused, match="is sending; only orders that wait or are queued"):
         await house.admin.cancel(claim.order_id)
     await house.ours.queue.settle_doubt(claim, "No answer.")
     with pytest.raises(Refused, match="is in doubt"):
@@ -285,7 +285,7 @@ async def test_an_unknown_order_that_was_sent_keeps_its_charge_and_loses_its_tex
     unknown = await an_unknown(house, house.ours)
     assert unknown.text == "Hej!"
     order = await house.admin.resolve(unknown.id, sent=True)
-    assert (order.state, order.text, order.receipt, order.fault) == (OrderState.SENT, None, None, "")
+    assert (order.state, order.text, order.receipt, order.status_reason) == (OrderState.SENT, None, None, "")
     assert (await TotalsStore(house.ours.database).sum_up()).spent == PRICE
     with pytest.raises(Refused, match="is sent, not unknown"):
         await house.admin.resolve(unknown.id, sent=False)
@@ -396,7 +396,7 @@ async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, locat
     assert read_rows(location, f"select {lost} {others}") == [(None,) * 7] * 2
     assert PHONE.e164 not in str(read_rows(location, f"select * {others}"))
     forgotten = [each.order for each in await house.admin.list_orders(10) if each.order.to is None]
-    assert {order.fault for order in forgotten} == {"The recipient was forgotten."}
+    assert {order.status_reason for order in forgotten} == {"The recipient was forgotten."}
     assert all(order.receipt is None for order in forgotten)
     assert (await house.ours.orders.get(kept.id)).to == OTHER_PHONE
     assert len(await house.traces.list_stored(OTHER_PHONE)) == 1
@@ -466,7 +466,7 @@ async def test_an_unknown_order_can_be_forgotten_and_resolved_after(house: House
 
 async def test_what_waited_too_long_does_not_keep_a_number_from_being_forgotten(house: House) -> None:
     await wait_one(house.ours)
-    house.clock.advance(KEPT_WAITING_FOR_YES)
+    house.clock.advance(APPROVAL_TIMEOUT)
     assert (await house.traces.remove(PHONE)).orders == 1
 
 

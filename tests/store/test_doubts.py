@@ -103,7 +103,7 @@ async def test_what_cannot_be_told_apart_is_left_to_a_person(
         order = await _unknown(store)
         assert order.state is OrderState.UNKNOWN
         assert order.text == EVENING
-        assert "cannot be matched to this order" in order.fault
+        assert "cannot be matched to this order" in order.status_reason
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
         clock.advance(QUIET)
         assert await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE) == []
@@ -141,7 +141,7 @@ async def test_a_history_that_cannot_be_read_proves_nothing(
             clock.advance(MINUTE)
         await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=NONE)
         order = await store.orders.get(claim.order_id)
-        assert (order.state, order.fault) == (
+        assert (order.state, order.status_reason) == (
             OrderState.UNKNOWN,
             "The outcome could not be determined within an hour.",
         )

@@ -38,7 +38,7 @@ from tests.support.provider import (
     PHONE,
     UNLIMITED,
     a_draft,
-    a_right,
+    a_permission,
     account_of,
     an_approval,
     api_of,
@@ -154,7 +154,7 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
         assert await store.orders.get(placed.id) == placed
         claimed = await claim(store)
         assert (claimed.order_id, claimed.draft.payload) == (placed.id, a_note().payload)
-        receipt = await Dispatcher(api, endpoints=PATHS).send(claimed, a_right())
+        receipt = await Dispatcher(api, endpoints=PATHS).send(claimed, a_permission())
         [post] = posts(box)
         assert post.form["message"] == "yellow: Hej! (-:"
         await store.queue.settle_sent(claimed, receipt)
@@ -265,7 +265,7 @@ async def put_old_orders(nothing: StateLocation) -> None:
             words = text or "Hej!"
             row = {"id": f"O-2222222{number}", "account_id": 1, "state": state, "text": text, "flash": flash}
             row |= {"encoding": encoding, "parts": 2, "recipient": PHONE.e164, "sender": OURS.e164}
-            row |= {"price": PRICE, "currency": "SEK", "charge": PRICE, "findings": "[]", "fault": ""}
+            row |= {"price": PRICE, "currency": "SEK", "charge": PRICE, "findings": "[]", "status_reason": ""}
             row |= {"approver": "policy", "attempts": 0, "caller": "", "asks": False}
             row |= dict.fromkeys(("placed_at", "changed_at", "due_at", "charged_at"), at)
             row |= {

@@ -33,20 +33,32 @@ pytestmark = pytest.mark.anyio
 async def test_what_is_known_of_a_number_is_counted(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         fresh = (await store.orders.find_prior(a_draft("New"))).recall
-        assert (fresh.is_known, fresh.lately, fresh.today, fresh.spent) == (False, 0, 0, 0)
+        assert (fresh.is_known, fresh.texts_in_10_minutes, fresh.texts_in_24_hours, fresh.spent) == (
+            False,
+            0,
+            0,
+            0,
+        )
         await wait_one(store, "Waiting")
         for number in range(3):
             await place_one(store, f"Text {number}")
         await store.orders.cancel((await place_one(store, "Cancelled")).id, "")
         known = (await store.orders.find_prior(a_draft("New"))).recall
-        assert (known.is_known, known.lately, known.today, known.spent) == (False, 4, 4, 3 * PRICE)
+        assert (known.is_known, known.texts_in_10_minutes, known.texts_in_24_hours, known.spent) == (
+            False,
+            4,
+            4,
+            3 * PRICE,
+        )
         clock.advance(10 * MINUTE)
         known = (await store.orders.find_prior(a_draft("New"))).recall
-        assert (known.lately, known.today) == (1, 4), "what waits for a person counts as long as it waits"
+        assert (known.texts_in_10_minutes, known.texts_in_24_hours) == (1, 4), (
+            "what waits for a person counts as long as it waits"
+        )
         clock.advance(DAY)
         known = (await store.orders.find_prior(a_draft("New"))).recall
-        assert (known.is_known, known.today, known.spent) == (False, 0, 0)
-        assert (await store.orders.find_prior(a_draft("New", to=OTHER_PHONE))).recall.today == 0
+        assert (known.is_known, known.texts_in_24_hours, known.spent) == (False, 0, 0)
+        assert (await store.orders.find_prior(a_draft("New", to=OTHER_PHONE))).recall.texts_in_24_hours == 0
 
 
 async def test_an_answer_starts_the_ten_minutes_anew(location: StateLocation, clock: ManualClock) -> None:
@@ -54,11 +66,11 @@ async def test_an_answer_starts_the_ten_minutes_anew(location: StateLocation, cl
         await place_one(store, "Question")
         clock.advance(SECOND)
         await store.inbound.record([said("Yes", at=clock.now())])
-        assert (await store.orders.find_prior(a_draft("New"))).recall.lately == 0
+        assert (await store.orders.find_prior(a_draft("New"))).recall.texts_in_10_minutes == 0
         clock.advance(SECOND)
         await place_one(store, "Another")
         recall = (await store.orders.find_prior(a_draft("New"))).recall
-        assert (recall.lately, recall.today) == (1, 2)
+        assert (recall.texts_in_10_minutes, recall.texts_in_24_hours) == (1, 2)
 
 
 async def test_who_was_written_to_stays_known_for_longer_than_a_day(
@@ -108,7 +120,7 @@ async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(location: Sta
     async with opened(location) as store:
         await store.inbound.record([ours, name])
         assert not (await store.orders.find_prior(a_draft())).recall.opted_out
-        assert read_rows(location, "SELECT count(*) FROM contacts") == [(1,)]
+        assert read_rows(location, "SELECT count(*) FROM known_numbers") == [(1,)]
 
 
 @on_both_databases
@@ -126,6 +138,6 @@ async def test_it_is_remembered_how_far_was_heard(location: StateLocation) -> No
 async def test_people_are_known_by_keyed_hashes_only(location: StateLocation) -> None:
     async with opened(location) as store:
         await store.inbound.record([said("STOP")])
-        [(hashed,)] = read_rows(location, "SELECT number_hash FROM contacts")
+        [(hashed,)] = read_rows(location, "SELECT number_hash FROM known_numbers")
         assert hashed == store.database.hasher.number(PHONE.e164)
-        assert PHONE.e164[1:] not in json.dumps(read_rows(location, "SELECT * FROM contacts"))
+        assert PHONE.e164[1:] not in json.dumps(read_rows(location, "SELECT * FROM known_numbers"))

@@ -83,6 +83,12 @@ def make_same(location: StateLocation) -> None:
     set_back(location)
 
 
+_OLD_KEYS = (
+    "ALTER INDEX pk_known_numbers RENAME TO pk_contacts",
+    "ALTER INDEX pk_taint RENAME TO pk_shown",
+)
+
+
 def set_back(location: StateLocation) -> None:
     """Have the tables be those of the version before accounts were merged."""
     on_sqlite = "UPDATE orders SET text = json_extract(content, '$.text')"
@@ -94,6 +100,14 @@ def set_back(location: StateLocation) -> None:
         on_postgres if location.url else on_sqlite,
         *(f"ALTER TABLE orders DROP COLUMN {column}" for column in ("kind", "content", "details")),
         "ALTER TABLE tokens DROP COLUMN agent",
+        "ALTER TABLE accounts RENAME COLUMN history_read_until TO heard_until",
+        "ALTER TABLE accounts RENAME COLUMN history_read_at TO looked_at",
+        "ALTER TABLE arrivals RENAME COLUMN recorded_at TO heard_at",
+        "ALTER TABLE orders RENAME COLUMN status_reason TO fault",
+        "ALTER TABLE orders RENAME COLUMN approval_code TO approval",
+        "ALTER TABLE known_numbers RENAME TO contacts",
+        "ALTER TABLE taint RENAME TO shown",
+        *(_OLD_KEYS if location.url else ()),
     ):
         change_rows(location, statement)
     change_rows(location, "UPDATE alembic_version SET version_num = ?", BEFORE)
@@ -295,7 +309,7 @@ async def test_tokens_reports_and_what_was_shown_are_merged(
         assert await store.inbound.retry_parked() == 2
     parked = read_rows(location, "SELECT message_id, status FROM parked ORDER BY message_id")
     assert parked == [("s1", "delivered"), ("s2", "sent")]
-    assert read_rows(location, "SELECT count(*), min(shown_at) = max(shown_at) FROM shown")[0] in {
+    assert read_rows(location, "SELECT count(*), min(shown_at) = max(shown_at) FROM taint")[0] in {
         (2, 1),
         (2, True),
     }

@@ -24,7 +24,7 @@ from elks_mcp.store import Idle, StateLocation, Storage
 from elks_mcp.store.db.engines import open_engine
 from elks_mcp.store.db.hashes import Hasher
 from elks_mcp.store.db.migrate import HEAD, upgrade
-from elks_mcp.store.db.schema import accounts, metadata
+from elks_mcp.store.db.schema import metadata
 from elks_mcp.store.storage import find_hasher
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft
@@ -66,7 +66,10 @@ async def test_what_an_older_version_left_is_brought_up_to_date(
     with engine.begin() as connection:
         upgrade(connection, "0001")
         account = {"base_url": ACCOUNT.base_url, "username": ACCOUNT.username}
-        connection.execute(insert(accounts).values(account | {"heard_until": NOON}))
+        until = round(NOON.timestamp() * 1_000_000)
+        old = MetaData()
+        old.reflect(connection)
+        connection.execute(insert(old.tables["accounts"]).values(account | {"heard_until": until}))
     engine.dispose()
     async with opened(nothing, clock) as store:
         assert (await store.inbound.find_position()).until == NOON
@@ -89,6 +92,34 @@ async def test_a_token_of_an_older_version_is_for_the_agent_of_its_name(nothing:
     engine.dispose()
     async with opened(nothing) as store:
         assert [each.caller.agent for each in await store.tokens.list_all()] == ["reader"]
+
+
+RENAMED = {
+    "accounts": {"id": 1, "base_url": ACCOUNT.base_url, "username": ACCOUNT.username, "heard_until": 3},
+    "arrivals": {"account_id": 1, "position": 1, "message_id": "s1", "received_at": 1, "heard_at": 2},
+    "contacts": {"account_id": 1, "number_hash": "h", "sent_at": 1, "maybe_message_id": "s1"},
+    "shown": {"account_id": 1, "caller": "reader", "sender_hash": "h", "shown_at": 2, "created_at": 1},
+}
+"""Rows of version 0011, by its names of tables and columns."""
+
+
+async def test_rows_of_renamed_tables_and_columns_are_kept(nothing: StateLocation) -> None:
+    engine = open_engine(nothing)
+    with engine.begin() as connection:
+        upgrade(connection, "0011")
+        old = MetaData()
+        old.reflect(connection)
+        for table, row in RENAMED.items():
+            connection.execute(insert(old.tables[table]).values(row))
+        upgrade(connection)
+    engine.dispose()
+    assert read_rows(nothing, "SELECT history_read_until, history_read_at FROM accounts") == [(3, None)]
+    assert read_rows(nothing, "SELECT message_id, recorded_at FROM arrivals") == [("s1", 2)]
+    kept = "SELECT number_hash, sent_at, received_at, maybe_message_id FROM known_numbers"
+    assert read_rows(nothing, kept) == [("h", 1, None, "s1")]
+    assert read_rows(nothing, "SELECT caller, sender_hash, shown_at, created_at FROM taint") == [
+        ("reader", "h", 2, 1)
+    ]
 
 
 async def test_p6_the_opt_outs_of_an_older_version_hold_for_all_accounts(

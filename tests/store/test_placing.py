@@ -67,9 +67,9 @@ async def test_an_order_comes_back_as_it_was_placed(location: StateLocation, clo
         1,
         approval.quote.size.encoding,
     )
-    assert (order.findings, order.approver, order.approval) == ((finding,), Approver.POLICY, None)
+    assert (order.findings, order.approver, order.approval_code) == ((finding,), Approver.POLICY, None)
     assert (order.placed_at, order.changed_at, order.not_before) == (NOON, NOON, None)
-    assert (order.attempts, order.receipt, order.fault) == (0, None, "")
+    assert (order.attempts, order.receipt, order.status_reason) == (0, None, "")
     assert order.is_moving
 
 

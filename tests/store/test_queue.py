@@ -303,7 +303,7 @@ async def test_who_must_not_get_a_text_any_more_gets_none(
         assert isinstance(claim, Claim)
         assert claim.order_id == other.id
         stopped = await store.orders.get(stopped.id)
-        assert (stopped.state, stopped.fault, stopped.text) == (
+        assert (stopped.state, stopped.status_reason, stopped.text) == (
             OrderState.CANCELLED,
             "They said STOP.",
             None,
@@ -320,4 +320,4 @@ async def test_a_text_is_not_offered_for_ever(location: StateLocation, clock: Ma
         clock.advance(KEPT + SECOND)
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
         gone = await store.orders.get(claim.order_id)
-        assert (gone.state, gone.fault) == (OrderState.EXPIRED, "Too many requests.")
+        assert (gone.state, gone.status_reason) == (OrderState.EXPIRED, "Too many requests.")

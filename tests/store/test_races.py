@@ -271,4 +271,4 @@ async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
             order = await house.settled(order)
         assert stops
         assert (order.state, posts(house.box)) == (OrderState.CANCELLED, [])
-        assert "opted out" in order.fault
+        assert "opted out" in order.status_reason

@@ -63,7 +63,7 @@ async def test_after_a_stop_nobody_may_send(location: StateLocation, clock: Manu
         await store.queue.withdraw(claim)
         order = await store.orders.get(claim.order_id)
         assert (order.state, order.text) == (OrderState.CANCELLED, None)
-        assert "opted out" in order.fault
+        assert "opted out" in order.status_reason
 
 
 @on_both_databases
@@ -72,7 +72,7 @@ async def test_what_was_not_used_is_given_back_as_it_was(location: StateLocation
         claim = await claim_new(store)
         await store.queue.withdraw(claim)
         order = await store.orders.get(claim.order_id)
-        assert (order.state, order.fault, order.is_moving) == (OrderState.QUEUED, "", True)
+        assert (order.state, order.status_reason, order.is_moving) == (OrderState.QUEUED, "", True)
         assert not await store.queue.may_send(claim)
         again = await claim_one(store)
         assert (again.order_id, again.attempt) == (claim.order_id, 2)
@@ -145,7 +145,7 @@ async def test_a_receipt_counts_whoever_holds_the_order_by_now(
             await store.orders.cancel(old.order_id, "Not wanted.")
         await store.queue.settle_sent(old, a_receipt("s1", cost=PRICE // 2))
         order = await store.orders.get(old.order_id)
-        assert (order.state, order.text, order.fault) == (OrderState.SENT, None, "")
+        assert (order.state, order.text, order.status_reason) == (OrderState.SENT, None, "")
         assert order.receipt
         assert order.receipt.message_id == "s1"
         assert (await store.orders.find_prior(a_draft())).recall.spent == PRICE // 2

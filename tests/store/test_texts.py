@@ -20,7 +20,7 @@ from elks_mcp.errors import (
 from elks_mcp.store import StateLocation, Storage
 from elks_mcp.store.cleanup import ROWS_KEPT, UNKNOWN_TEXT_KEPT
 from elks_mcp.store.store import Store
-from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES
+from elks_mcp.store.waiting import APPROVAL_TIMEOUT
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft
 from tests.support.store_cases import DAY, EVENING, WAYS, _sent, _unknown
@@ -235,16 +235,16 @@ async def test_words_that_were_shown_taint_what_goes_to_others_for_half_an_hour(
         assert await taints(store, PHONE)  # a name is a stranger to everybody
         clock.advance(timedelta(days=1))
         await store.cleanup.delete_expired()
-        assert read_rows(location, "select count(*) from shown") == [(2,)]
+        assert read_rows(location, "select count(*) from taint") == [(2,)]
         clock.advance(SECOND)
         await store.cleanup.delete_expired()
-        assert read_rows(location, "select count(*) from shown") == [(0,)]
+        assert read_rows(location, "select count(*) from taint") == [(0,)]
 
 
 async def test_upkeep_ends_what_waited_too_long(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         order = await wait_one(store, EVENING)
-    clock.advance(KEPT_WAITING_FOR_YES)
+    clock.advance(APPROVAL_TIMEOUT)
     async with opened(location, clock) as store:
         order = await store.orders.get(order.id)
         assert (order.state, order.text) == (OrderState.EXPIRED, None)

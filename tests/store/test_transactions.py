@@ -74,7 +74,7 @@ async def test_an_inbound_message_and_an_outbound_one_are_told_apart(location: S
     assert (inbound.direction, outbound.direction) == (Direction.INBOUND, Direction.OUTBOUND)
     async with opened(location) as store:
         await store.inbound.record([inbound, outbound])
-    rows = read_rows(location, "SELECT sent_at IS NULL, received_at IS NULL FROM contacts")
+    rows = read_rows(location, "SELECT sent_at IS NULL, received_at IS NULL FROM known_numbers")
     assert sorted((bool(sent), bool(received)) for sent, received in rows) == [(False, True), (True, False)]
 
 

@@ -245,7 +245,7 @@ async def test_accounts_do_not_see_each_other(location: StateLocation, clock: Ma
         assert await theirs.queue.find_pause() is None
         assert await theirs.orders.release_approved(allow) == []
         assert await theirs.orders.find("s1") is None
-        for number in (waiting.id, waiting.approval, claim.order_id):
+        for number in (waiting.id, waiting.approval_code, claim.order_id):
             with pytest.raises(NotFound):
                 await theirs.orders.get(number or "")
         with pytest.raises(NotFound):

@@ -14,7 +14,7 @@ from elks_mcp.errors import (
 )
 from elks_mcp.store import Idle, Placed, StateLocation
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.waiting import KEPT_WAITING_FOR_YES, KEPT_WAITING_TO_GO
+from elks_mcp.store.waiting import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from tests.support.clocks import ManualClock
 from tests.support.provider import a_draft, an_approval
 from tests.support.store_cases import EVENING, OTHERS, WAYS
@@ -44,10 +44,10 @@ async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
     async with opened(location, clock) as store:
         order = await wait_one(store, EVENING, key="k")
         assert order.state is OrderState.WAITING
-        assert re.fullmatch("A-[2-9A-HJKMNP-Z]{4}", order.approval or "")
+        assert re.fullmatch("A-[2-9A-HJKMNP-Z]{4}", order.approval_code or "")
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
         assert (await store.orders.find_prior(a_draft())).recall.spent == 0
-        assert await store.orders.get(order.approval or "") == order
+        assert await store.orders.get(order.approval_code or "") == order
         assert (await store.orders.find_prior(a_draft(EVENING, key="k"))).waiting == order
         assert (await store.orders.find_prior(a_draft(EVENING, key="k"))).repeated is None
         asked_again = await store.orders.place(an_approval(a_draft(EVENING, key="k"), Approver.PERSON), allow)
@@ -71,7 +71,7 @@ async def test_a_yes_lets_an_order_go_once(location: StateLocation, clock: Manua
         assert await store.orders.approve(order.id, allow) == Placed(released.order, is_repeat=True)
         claim = await claim_one(store)
         await store.queue.settle_sent(claim, a_receipt())
-        replayed = await store.orders.approve(order.approval or "", allow)
+        replayed = await store.orders.approve(order.approval_code or "", allow)
         assert (replayed.is_repeat, replayed.order.state) == (True, OrderState.SENT)
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
 
@@ -83,7 +83,7 @@ async def test_a_yes_does_not_outweigh_what_happened_since(
         order = await wait_one(store, EVENING)
         await store.inbound.record([said("STOP")])
         placed = await store.orders.approve(order.id, unless_opted_out)
-        assert (placed.order.state, placed.order.fault) == (OrderState.CANCELLED, "They said STOP.")
+        assert (placed.order.state, placed.order.status_reason) == (OrderState.CANCELLED, "They said STOP.")
         assert placed.order.text is None
         assert not placed.is_repeat
         assert not (await store.orders.approve(order.id, allow)).is_repeat
@@ -92,7 +92,7 @@ async def test_a_yes_does_not_outweigh_what_happened_since(
 async def test_a_late_yes_is_too_late(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         order = await wait_one(store, EVENING, key="k")
-        clock.advance(KEPT_WAITING_FOR_YES - SECOND)
+        clock.advance(APPROVAL_TIMEOUT - SECOND)
         assert (await store.orders.find_prior(a_draft(EVENING, key="k"))).waiting == order
         assert not (await store.queue.find_due_work()).approved
         clock.advance(SECOND)
@@ -100,7 +100,7 @@ async def test_a_late_yes_is_too_late(location: StateLocation, clock: ManualCloc
         assert (await store.queue.find_due_work()).overdue
         placed = await store.orders.approve(order.id, allow)
         assert (placed.order.state, placed.order.text) == (OrderState.EXPIRED, None)
-        assert "No person approved it in time" in placed.order.fault
+        assert "No person approved it in time" in placed.order.status_reason
         again = await store.orders.place(an_approval(a_draft(EVENING, key="k")), allow)
         assert not again.is_repeat  # the key led nowhere
 
@@ -130,9 +130,9 @@ async def test_a_server_that_comes_too_late_says_that_it_was_not_running(
     async with opened(location, clock) as store:
         order = await wait_one(store)
         await OrderAdmin(store.database).approve(order.id)
-        clock.advance(KEPT_WAITING_TO_GO)
+        clock.advance(APPROVED_SEND_TIMEOUT)
         assert await store.orders.release_approved(allow) == []
-        assert "No server ran to send it in time" in (await store.orders.get(order.id)).fault
+        assert "No server ran to send it in time" in (await store.orders.get(order.id)).status_reason
 
 
 @pytest.mark.parametrize("key", [None, "k"], ids=["no key", "a key"])
@@ -154,7 +154,7 @@ async def test_approvals_have_numbers_of_their_own(location: StateLocation) -> N
     async with opened(location) as store, opened(location, None, OTHERS) as theirs:
         ours = [await wait_one(store, f"Text {number}") for number in range(20)]
         others = [await wait_one(theirs, f"Text {number}") for number in range(20)]
-    numbers = [order.approval for order in (*ours, *others)]
+    numbers = [order.approval_code for order in (*ours, *others)]
     assert len(set(numbers)) == 40
     assert not set("01OILU") & set("".join(number[2:] for number in numbers if number)) - {"L", "U"}
 
@@ -168,7 +168,7 @@ async def test_only_what_is_not_on_the_wire_can_be_cancelled(
             cancelled = await store.orders.cancel(order.id, "Not wanted.")
             if state in {OrderState.WAITING, OrderState.QUEUED}:
                 ended = (OrderState.CANCELLED, "Not wanted.", None)
-                assert (cancelled.state, cancelled.fault, cancelled.text) == ended
+                assert (cancelled.state, cancelled.status_reason, cancelled.text) == ended
                 assert (await store.orders.find_prior(a_draft())).recall.spent == 0
             else:
                 assert cancelled == order

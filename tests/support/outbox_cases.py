@@ -33,24 +33,24 @@ class Held(Dispatcher):
     let: anyio.Event
     begun: anyio.Event
 
-    async def send(self, claim: Claim, right: SendPermission) -> Receipt:
-        require(await right.holds())
+    async def send(self, claim: Claim, permission: SendPermission) -> Receipt:
+        require(await permission.holds())
         self.begun.set()
         await self.let.wait()
-        return await super().send(claim, OnlyInTime(right))
+        return await super().send(claim, OnlyInTime(permission))
 
 
 class OnlyInTime:
-    """A right that was asked for before, and may only run out by now."""
+    """A permission that was asked for before, and may only run out by now."""
 
-    def __init__(self, right: SendPermission) -> None:
-        self._right = right
+    def __init__(self, permission: SendPermission) -> None:
+        self._permission = permission
 
     async def holds(self) -> bool:
         return self.is_in_time()
 
     def is_in_time(self) -> bool:
-        return self._right.is_in_time()
+        return self._permission.is_in_time()
 
 
 def holding(folder: Path, beside: House | None = None, per_minute: int = 95) -> tuple[House, Held]:

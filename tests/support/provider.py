@@ -111,7 +111,7 @@ class Permission:
         return self.asked <= self._answers
 
 
-def a_right() -> Permission:
+def a_permission() -> Permission:
     """Return a permission to send that does not end."""
     return Permission(10**9)
 

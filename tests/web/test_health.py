@@ -51,7 +51,7 @@ async def test_metrics_count_calls_webhooks_orders_and_money() -> None:
             n for n in now if n.startswith('elks_mcp_tool_calls_total{tool="send_sms"') and "sent" not in n
         ]
         assert now[refused] == 1
-        assert now['elks_mcp_webhooks_total{result="kept"}'] == 1
+        assert now['elks_mcp_webhooks_total{result="stored"}'] == 1
         assert now['elks_mcp_webhooks_total{result="dropped"}'] == 1
         assert now['elks_mcp_orders{state="sent"}'] + now['elks_mcp_orders{state="delivered"}'] == 1
         assert (now["elks_mcp_spent_24h"], now["elks_mcp_budget_left"]) == (0.52, 9.48)

@@ -10,12 +10,13 @@ from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState,
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotSent, ProviderError
 from elks_mcp.runtime.clock import in_zone
 from elks_mcp.store import PauseReason, QueueEstimate
 
 _MEANINGS = {
-    "created": "46elks has accepted it and not passed it on yet.",
+    "created": "46elks has accepted it, but has not passed it on yet.",
     "sent": "passed on to the phone's operator, but not delivered to the phone yet; it may be switched off.",
     "delivered": "it reached the phone.",
     "failed": "it did not reach the phone; 46elks gives no reason. Check the number and the sender.",
@@ -173,64 +174,68 @@ def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> st
     """Return what the state of an order means, and what to do."""
     match order.state:
         case OrderState.WAITING:
-            return f"a person has to approve it first (approval {order.approval}); do not send it again."
+            return f"a person has to approve it first (approval {order.approval_code}); do not send it again."
         case OrderState.QUEUED:
             return _waiting(order, estimate, app.policy)
         case OrderState.IN_DOUBT:
             look = "46elks' history is being read to find out; call check_sms_status in a few minutes"
-            return f"{order.fault} It may have been sent: do not send it again; {look}."
+            return f"{order.status_reason} It may have been sent: do not send it again; {look}."
         case OrderState.UNKNOWN:
             decide = app.command(f"outbox resolve {order.id} --sent")
             return (
-                f"{order.fault} Whether it was sent is unknown: do not send it again. A person can look at "
-                "46elks.com, under SMS history, and then record in a terminal that it was sent (--sent) or "
-                f"was not (--not-sent): {decide}"
+                f"{order.status_reason} Whether it was sent is unknown: do not send it again. A person can "
+                "look at 46elks.com, under SMS history, and then record in a terminal that it was sent "
+                f"(--sent) or was not (--not-sent): {decide}"
             )
         case OrderState.EXPIRED:
-            return f"it could not be sent in time, and will not be. {order.fault}"
+            return f"it could not be sent in time, and will not be sent. {order.status_reason}"
         case _:
-            settled = _SETTLED.get(order.state, order.fault)
+            settled = _SETTLED.get(order.state, order.status_reason)
             return _failed_at_once(order) if order.has_failed_at_once else settled
 
 
 def _failed_at_once(order: Order) -> str:
     counts = f"The daily budget counts {order.cost} for it"
-    return f"{order.fault} {counts}. Check the number and the sender before you send it again."
+    return f"{order.status_reason} {counts}. Check the number and the sender before you send it again."
 
 
 _SETTLED = {
     OrderState.SENDING: "it is being handed to 46elks; do not send it again.",
-    OrderState.SENT: "46elks accepted it; whether it is delivered comes later.",
+    OrderState.SENT: "46elks accepted it; the delivery report comes later.",
     OrderState.DELIVERED: "it reached the phone.",
-    OrderState.FAILED: "46elks accepted it, and it did not reach the phone.",
+    OrderState.FAILED: "46elks accepted it, but it did not reach the phone.",
 }
 
 
 def _waiting(order: Order, estimate: QueueEstimate | None, policy: Policy) -> str:
     """Return why an order waits, and until about when."""
     pause = estimate.pause if estimate else None
-    behind = f"it waits behind {estimate.ahead} others." if estimate and estimate.ahead else ""
-    why = order.fault or (_PAUSES[pause] if pause else behind) or "it waits for its turn."
+    behind = (
+        f"it is behind {format_count(estimate.ahead, 'other text')} in the queue."
+        if estimate and estimate.ahead
+        else ""
+    )
+    why = order.status_reason or (_PAUSES[pause] if pause else behind) or "it is waiting in the queue."
     if pause in _PAUSE_ENDS:
         when = f", {_PAUSE_ENDS[pause]} within an hour,"
     else:
         when = f", at about {time_in_words(in_zone(estimate.at, policy.time_zone))}," if estimate else ""
     if not policy.live:
-        return f"{why} It goes out when a live server runs; this one does not send from the queue."
-    return f"{why} It goes out by itself{when} while a server runs; do not send it again."
+        return f"{why} It will be sent when a live server runs; this one does not send from the queue."
+    return f"{why} It will be sent automatically{when} while a server runs; do not send it again."
 
 
 _PAUSES = {
     PauseReason.THROTTLED: "46elks asked for a pause.",
     PauseReason.UNREACHABLE: "46elks cannot be reached at the moment.",
-    PauseReason.NO_FUNDS: "There is no money on the 46elks account.",
+    PauseReason.NO_FUNDS: "The 46elks account has no money.",
     PauseReason.CREDENTIALS: "46elks no longer accepts the API credentials.",
     PauseReason.TROUBLE: "46elks did not answer several times in a row.",
 }
 
 _PAUSE_ENDS = {
     PauseReason.NO_FUNDS: "when the account is topped up at 46elks.com",
-    PauseReason.CREDENTIALS: "when ELKS_API_USERNAME and ELKS_API_PASSWORD are right again",
+    PauseReason.CREDENTIALS: "when ELKS_API_USERNAME and ELKS_API_PASSWORD are corrected",
     PauseReason.TROUBLE: "when 46elks answers again",
 }
 """Conditions that end a pause which does not end by itself."""

@@ -48,8 +48,9 @@ class PolicyAnswer(Answer):
     budget: Budget
     paused: Annotated[PauseReason | None, Field(description="Why sending is paused.")]
     open: Annotated[dict[str, int], Field(description="Unfinished orders, by state.")]
-    stops_heard_until: Annotated[
-        AwareDatetime | None, Field(description="Up to when 46elks' history was read for opt-outs.")
+    opt_outs_read_until: Annotated[
+        AwareDatetime | None,
+        Field(alias="stopsHeardUntil", description="Up to when 46elks' history was read for opt-outs."),
     ]
     notes: tuple[str, ...]
 
@@ -64,8 +65,8 @@ class PolicyAnswer(Answer):
         if self.open:
             counted = ", ".join(f"{number} {state}" for state, number in self.open.items())
             lines.append(f"Orders: {counted}.")
-        if self.stops_heard_until:
-            lines.append(f"Opt-outs were read up to {time_in_words(self.stops_heard_until)}.")
+        if self.opt_outs_read_until:
+            lines.append(f"Opt-outs were read up to {time_in_words(self.opt_outs_read_until)}.")
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes), _ONLY_OPERATOR])
 
 
@@ -102,7 +103,7 @@ async def describe_policy(app: App) -> PolicyAnswer:
         budget=Budget(**{name: money and Amount.of(money) for name, money in budget._asdict().items()}),
         paused=state.paused,
         open=state.open,
-        stops_heard_until=state.read_until,
+        opt_outs_read_until=state.read_until,
         notes=(*_list_notes(app, state), *await _explain_hold(app)),
     )
 

@@ -63,7 +63,11 @@ def pending(configuration: Configuration) -> int:
         groups.setdefault(_grouping_key(record), []).append(record)
     for group in groups.values():
         say(_pending(group[0]) if len(group) == 1 else _pending_together(group))
-    say("To see a text and approve it: `elks-mcp approve A-…`." if waiting else "No text waits.")
+    say(
+        "To see a text and approve it: `elks-mcp approve A-…`."
+        if waiting
+        else "No texts are waiting for approval."
+    )
     return 0
 
 
@@ -111,7 +115,7 @@ def _report(record: OrderRecord) -> int:
         left = format_duration(record.left)
         say(f"Approved. A running server sends it now; otherwise the next that starts within {left} does.")
         return 0
-    why = f": {visible(order.fault)}" if order.fault else "."
+    why = f": {visible(order.status_reason)}" if order.status_reason else "."
     if order.state in NEVER_SENT:
         say(f"It can no longer be approved: {order.id} is {order.state}{why}", err=True)
         return 1
@@ -127,7 +131,7 @@ def _grouping_key(record: OrderRecord) -> tuple[object, ...]:
 
 def _pending(record: OrderRecord) -> str:
     order = record.order
-    facts = f"{order.approval}  to {show_recipient(order)}, {show_size(order)}"
+    facts = f"{order.approval_code}  to {show_recipient(order)}, {show_size(order)}"
     return f"{facts}; {_why_pending(record)} expires in {format_duration(record.left)}"
 
 
@@ -140,7 +144,7 @@ def _pending_together(group: list[OrderRecord]) -> str:
         f"{format_count(sum(order.parts for order in orders), 'part')}, {price}; "
         f"{_why_pending(first)} the first expires in {format_duration(first.left)}:"
     )
-    return "\n".join([facts, f"  {', '.join(str(order.approval) for order in orders)}"])
+    return "\n".join([facts, f"  {', '.join(str(order.approval_code) for order in orders)}"])
 
 
 def _why_pending(record: OrderRecord) -> str:

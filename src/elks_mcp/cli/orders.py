@@ -93,9 +93,9 @@ def resolve(configuration: Configuration, number: str, *, sent: bool) -> int:
     """
     order = State(configuration).query(lambda database: OrderAdmin(database).resolve(number, sent=sent))
     if sent:
-        say(f"{order.id} counts as sent; what it costs still counts towards the budget.")
+        say(f"{order.id} is recorded as sent; its cost still counts towards the budget.")
     else:
-        say(f"{order.id} counts as never sent and costs nothing. The text may be sent again.")
+        say(f"{order.id} is recorded as not sent and costs nothing. The text may be sent again.")
     return 0
 
 
@@ -104,8 +104,8 @@ def resolve(configuration: Configuration, number: str, *, sent: bool) -> int:
 def resume(configuration: Configuration) -> int:
     """Resume sending if it is paused.
 
-    A server checks twice a minute whether the credentials or the balance are in order again. This command
-    makes it check immediately.
+    A server checks twice a minute whether the credentials work and the account has money. This command makes
+    it check immediately.
     """
     state = State(configuration)
     pauses = state.query(lambda database: OrderAdmin(database).resume()) if state.exists else []
@@ -129,7 +129,9 @@ def _paused(pause: Pause, *, ended: bool = False) -> str:
 def _line(record: OrderRecord, zone: tzinfo | None) -> str:
     order = record.order
     facts = f"to {show_recipient(order)}, {show_size(order)}, {format_time_in(zone, order.changed_at)}"
-    return f"{order.id}  {_state(record):<10}  {facts}" + (f"  {visible(order.fault)}" if order.fault else "")
+    return f"{order.id}  {_state(record):<10}  {facts}" + (
+        f"  {visible(order.status_reason)}" if order.status_reason else ""
+    )
 
 
 def _state(record: OrderRecord) -> str:
@@ -137,14 +139,14 @@ def _state(record: OrderRecord) -> str:
     if order.state is not OrderState.WAITING:
         return order.state
     who = "a server" if record.approved else "a person"
-    return f"waits for {who} ({order.approval}), expires in {format_duration(record.left)}"
+    return f"waits for {who} ({order.approval_code}), expires in {format_duration(record.left)}"
 
 
 def _facts(record: OrderRecord, zone: tzinfo | None) -> list[str]:
     order, receipt = record.order, record.order.receipt
     facts = {
         "state": _state(record),
-        "said": order.fault,
+        "said": order.status_reason,
         "to": show_recipient(order),
         "from": written(order.sender),
         "size": f"{show_size(order)}, {order.sms.encoding}" + (", flash" if order.sms.flash else ""),
@@ -153,7 +155,7 @@ def _facts(record: OrderRecord, zone: tzinfo | None) -> list[str]:
         "attempts": str(order.attempts),
         "placed": format_time_in(zone, order.placed_at),
         "changed": format_time_in(zone, order.changed_at),
-        "approval": f"{order.approval} ({order.approver})" if order.approval else "",
+        "approval": f"{order.approval_code} ({order.approver})" if order.approval_code else "",
         "caller": order.caller,
         "account": show_account(record.owner),
         "found": " ".join(f"{each.guard}: {each.reason}" for each in order.findings),

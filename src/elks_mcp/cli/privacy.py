@@ -78,7 +78,7 @@ def _confirm(number: Number, stored: list[StoredData]) -> bool:
         )
     orders = sum(len(each.orders) for each in stored)
     return click.confirm(
-        f"Delete what is stored about {number.e164}, in {format_count(orders, 'order')} and contacts?"
+        f"Delete everything stored about {number.e164} ({format_count(orders, 'order')}) except its opt-out?"
     )
 
 
@@ -88,7 +88,7 @@ def _report(number: Number, removed: Removed) -> str:
 
 
 _CONSEQUENCES = """They lost the number, the text, 46elks' id and all hashes.
-Their costs and times stay for the budget. A repeated text is not recognised as a repeat any more.
+Their costs and times stay for the budget. A repeat of one of these texts is no longer recognised.
 46elks' own history is unchanged. If elks-mcp reads the number there, it stores a keyed hash of it again."""
 _OPT_OUT_STAYS = "\nThe number opted out. The opt-out stays, as a keyed hash, so that nothing is sent there."
 

@@ -125,7 +125,7 @@ async def _change(
     """
     number = await _find(app, phone)
     say(f"{number.number} now: {_describe(number, ours)}")
-    is_set = (address or "") == number.tells
+    is_set = (address or "") == number.sms_url
     if is_set and not then:
         say("Nothing needs to be changed.")
         return 0
@@ -161,6 +161,6 @@ async def _find(app: App, phone: str) -> OwnNumber:
 
 def _describe(number: OwnNumber, ours: str) -> str:
     """Describe where incoming texts go. An address of another server is shown in full."""
-    if not number.tells:
+    if not number.sms_url:
         return "incoming texts are forwarded to no address"
-    return f"incoming texts are forwarded to {'this server' if number.tells == ours else number.tells}"
+    return f"incoming texts are forwarded to {'this server' if number.sms_url == ours else number.sms_url}"

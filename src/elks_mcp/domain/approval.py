@@ -24,7 +24,7 @@ def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | No
     flash = " Shown as a flash message." if order.sms.flash else ""
     lines = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
-        f"{_cost(order)}.{flash} Approval {order.approval}.",
+        f"{_cost(order)}.{flash} Approval {order.approval_code}.",
         f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
         *_list_reasons(order, reasons, columns),
         f"The text, behind a bar on each line{hidden}:",

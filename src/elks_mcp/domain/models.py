@@ -79,13 +79,13 @@ class Recall(Frozen):
     is_known: bool = False
     """Whether anything was ever sent to the recipient, or received from it."""
 
-    lately: int = 0
+    texts_in_10_minutes: int = 0
     """How many texts to the recipient wait for a person, or went out in the last 10 minutes.
 
     If the recipient wrote within these 10 minutes, only later texts count.
     """
 
-    today: int = 0
+    texts_in_24_hours: int = 0
     """How many texts to the recipient wait for a person, or went out in the last 24 hours."""
 
     spent: int = 0
@@ -180,11 +180,11 @@ class Listing(Frozen):
 
 
 class OwnNumber(Frozen):
-    """A number of the account. `tells` is the webhook for its incoming texts, or an action."""
+    """A number of the account. `sms_url` is the webhook for its incoming texts, or an action."""
 
     id: str
     number: str
-    tells: Annotated[str, Field(repr=False)] = ""
+    sms_url: Annotated[str, Field(repr=False)] = ""
 
 
 class AccountNumbers(Frozen):
@@ -196,7 +196,7 @@ class AccountNumbers(Frozen):
     listed: frozenset[str] | None = None
     """The numbers that 46elks lists; None if the list was never read."""
 
-    fault: str = ""
+    read_error: str = ""
     """Why the last attempt to read the list failed, if it did."""
 
     def __contains__(self, number: str) -> bool:

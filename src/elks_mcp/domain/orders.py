@@ -180,7 +180,7 @@ class Order(Frozen):
     price: Money
     findings: tuple[Finding, ...]
     approver: Approver
-    approval: str | None = None
+    approval_code: str | None = None
     """The code by which a person approves it, if it waits or waited for one."""
 
     placed_at: AwareDatetime
@@ -190,7 +190,7 @@ class Order(Frozen):
 
     attempts: int = 0
     receipt: Receipt | None = None
-    fault: str = ""
+    status_reason: str = ""
     """The reason given by 46elks, the network or a guard, unless the order was simply sent."""
 
     caller: str = ""
@@ -225,7 +225,7 @@ class Order(Frozen):
     @property
     def has_failed_at_once(self) -> bool:
         """Whether 46elks accepted it and said in the same answer that it failed: nothing was sent."""
-        return self.state is OrderState.FAILED and bool(self.fault)
+        return self.state is OrderState.FAILED and bool(self.status_reason)
 
     @property
     def is_moving(self) -> bool:
@@ -236,7 +236,7 @@ class Order(Frozen):
 
 
 class Claim(Frozen):
-    """The right to send one order once: the only thing that the dispatcher accepts."""
+    """Permission to send one order once: the only thing that the dispatcher accepts."""
 
     order_id: str
     attempt: int

@@ -64,7 +64,7 @@ class OperatorRules(Frozen):
     dry_run: Annotated[Switch, RuleSetting("DRY_RUN", "dry run", show=lambda on: "on" if on else "off")] = (
         True
     )
-    """Send nothing and charge nothing: 46elks only tells what each text would cost. In the sandbox the
+    """Send nothing and charge nothing: 46elks only returns the price of each text. In the sandbox the
     default is `false`."""
 
     simulated: Annotated[Switch, Setting("ELKS_SANDBOX")] = False
@@ -128,7 +128,7 @@ class OperatorRules(Frozen):
             show=lambda most: f"{most} in 10 minutes, {most * 4} in 24 hours",
         ),
     ] = 5
-    """The most texts to one number in 10 minutes. In 24 hours it may get four times as many."""
+    """The most texts to one number in 10 minutes. The limit for 24 hours is four times as high."""
 
     guards_off: Annotated[
         frozenset[str],
@@ -243,11 +243,11 @@ def reasons_to_ask(
         where = "go to a simulated phone" if policy.simulated else "really be sent"
         reasons.append(_ask("dry_run", f"The server is in dry run; this text would {where}."))
     elif policy.confirm is Confirm.ALWAYS:
-        reasons.append(_ask("confirm", "The operator wants a person to approve every text."))
+        reasons.append(_ask("confirm", "The operator requires approval of every text."))
     return (*reasons, *of_effect(findings, Effect.ASK))
 
 
-def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -> Approver:
+def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -> Approver:
     """Return who must approve a text for these reasons.
 
     It is the policy, or a person in the client or in a terminal.
@@ -257,10 +257,10 @@ def who_agrees(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -
     """
     if binding := [reason for reason in reasons if reason.guard in PERSON_ONLY]:
         if policy.confirm is Confirm.NEVER:
-            never = "A person would have to approve it, and nobody may be asked (ELKS_CONFIRM=never)."
+            never = "A person would have to approve it, but this server may not ask one (ELKS_CONFIRM=never)."
             raise NotApproved(
                 f"{binding[0].reason} {never}",
-                hint="The operator can set ELKS_CONFIRM=auto; or try again when the 30 minutes are over.",
+                hint="The operator can set ELKS_CONFIRM=auto; or try again after these 30 minutes.",
             )
         return Approver.PERSON if can_ask else Approver.TERMINAL
     asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO

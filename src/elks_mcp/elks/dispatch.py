@@ -25,11 +25,11 @@ class Dispatcher:
         self._report_to = report_to
         self._endpoints = endpoints
 
-    async def send(self, claim: Claim, right: SendPermission) -> Receipt:
-        """Post a claimed order now. `right` is checked just before the first byte leaves.
+    async def send(self, claim: Claim, permission: SendPermission) -> Receipt:
+        """Post a claimed order now. `permission` is checked just before the first byte leaves.
 
         Raises:
-            TooLate: The right to send ended. Nothing was sent.
+            TooLate: The permission to send ended. Nothing was sent.
             Unreachable, Throttled: 46elks did not accept it, certainly.
             Unauthorized, Rejected: 46elks refused it.
             NoAnswer: It is not known whether 46elks accepted it.
@@ -38,5 +38,5 @@ class Dispatcher:
         report_to = await self._report_to(claim.order_id) if self._report_to else None
         form = endpoint.build(claim.draft, dry_run=False, report_to=report_to)
         return endpoint.parse_receipt(
-            await self._api.post(endpoint.path, form, permission=right), claim.currency
+            await self._api.post(endpoint.path, form, permission=permission), claim.currency
         )

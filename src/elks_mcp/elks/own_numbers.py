@@ -31,7 +31,7 @@ class OwnNumbers:
         self._read_again_at: datetime | None = None
 
     async def read(self) -> AccountNumbers:
-        """Return the account's numbers; if reading fails, the last ones with the reason in `fault`."""
+        """Return the account's numbers; if reading fails, the last ones, with `read_error`."""
         async with self._reading:
             now = self._clock.now()
             if self._read_again_at is None or not now < self._read_again_at <= now + _GOOD_FOR:
@@ -44,7 +44,7 @@ class OwnNumbers:
             listed = frozenset(each.number for each in await self._client.list_numbers())
         except ElksError as error:
             log.warning("The account's numbers cannot be read: %s", error)
-            self.known = self.known.model_copy(update={"fault": str(error)})
+            self.known = self.known.model_copy(update={"read_error": str(error)})
             return _RETRY_AFTER
-        self.known = self.known.model_copy(update={"listed": listed, "fault": ""})
+        self.known = self.known.model_copy(update={"listed": listed, "read_error": ""})
         return _GOOD_FOR

@@ -1,4 +1,4 @@
-"""Which incoming text a call waits for."""
+"""Criteria for the incoming text that a call waits for."""
 
 from datetime import datetime, timedelta
 
@@ -25,11 +25,11 @@ class ReplyCriteria:
         self._poll = poll
 
     async def after(self, position: int, sender: Number | None) -> Wanted:
-        """Want the first text after a position, from a number or, for None, from any."""
+        """Return the criteria for the first text after a position; None: from any sender."""
         return await self._build(sender, after=position)
 
     async def from_now(self, sender: Number | None) -> Wanted:
-        """Want the first text that comes in from now on, from a number or, for None, from any.
+        """Return the criteria for the next text that comes in; None: from any sender.
 
         Raises:
             ProviderError: 46elks' history cannot be read.
@@ -39,7 +39,7 @@ class ReplyCriteria:
         return await self.after(await (await self._storage.open()).arrivals.find_last(), sender)
 
     async def reply_to(self, order: Order, sender: Number | None = None) -> Wanted:
-        """Want the first text since an order was sent, from its recipient or another number."""
+        """Return the criteria for the first text since an order; None: from its recipient."""
         skew, accepted_at = self._client.skew, order.receipt.created_at if order.receipt else None
         since = order.placed_at + skew
         latest = order.changed_at + skew + _MAX_CLOCK_DIFFERENCE
@@ -48,7 +48,7 @@ class ReplyCriteria:
         return await self._build(sender or order.to, since=since - _TIME_TOLERANCE)
 
     async def own_reply_to(self, order: Order, *, after: int = 0) -> Wanted:
-        """Want the first text that can only be a reply to this order's caller; see `is_for_caller`."""
+        """Return the criteria for a text that can only answer this order; see `is_for_caller`."""
         since = order.placed_at + self._client.skew - _TIME_TOLERANCE
         wanted = await self._build(order.to, after=after, since=since)
         return wanted._replace(answered=order)

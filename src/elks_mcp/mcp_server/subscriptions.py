@@ -220,7 +220,7 @@ async def _find_version(app: App, uri: str, before: str, *, ask_provider: bool) 
         return str(await app.replies.find_latest_position())
     if uri == "elks://policy":  # 46elks may be asked for its currency
         return (
-            (await describe_policy(app)).model_dump_json(exclude={"stops_heard_until"})
+            (await describe_policy(app)).model_dump_json(exclude={"opt_outs_read_until"})
             if ask_provider
             else ""
         )

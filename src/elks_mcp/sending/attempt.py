@@ -143,8 +143,8 @@ class Attempts:
                 return PauseReason.NO_FUNDS, _BETWEEN_PROBES
         return None
 
-    async def _doubt(self, store: "Store", claim: Claim, fault: str) -> Order | None:
-        order = await store.queue.settle_doubt(claim, fault)
+    async def _doubt(self, store: "Store", claim: Claim, status_reason: str) -> Order | None:
+        order = await store.queue.settle_doubt(claim, status_reason)
         if self._failures >= _MOST_FAILURES:
             await store.queue.pause(PauseReason.TROUBLE, _BETWEEN_PROBES)
         return order

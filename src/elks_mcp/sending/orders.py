@@ -154,9 +154,7 @@ class Orders:
         is_ours = number.startswith((_ORDER, _APPROVAL))
         if not self._storage.exists:
             if is_ours:
-                raise NotFound(
-                    "There is no order by that number here.", hint="No order was ever placed here."
-                )
+                raise NotFound("No order has that number.", hint="No order was ever placed here.")
             return None
         store = await self._storage.open()
         if is_ours:

@@ -14,7 +14,7 @@ import anyio
 
 from elks_mcp.domain.orders import Approval, Approver, Draft, Effect, Finding, Order, Quote
 from elks_mcp.domain.phone import SenderId
-from elks_mcp.domain.policy import Policy, check_liftable, reasons_to_ask, who_agrees
+from elks_mcp.domain.policy import Policy, check_liftable, choose_approver, reasons_to_ask
 from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.orders import Orders
@@ -200,7 +200,7 @@ class Planner:
 
     async def _plan_live(self, quote: Quote, *, lifts: bool, can_ask: bool) -> Planned:
         reasons = reasons_to_ask(self._policy, quote.findings, lifts_dry_run=lifts)
-        approver = who_agrees(self._policy, reasons, can_ask=can_ask)
+        approver = choose_approver(self._policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return Ready(quote)
         if approver is Approver.TERMINAL and not self.storage.location.is_durable:
@@ -236,10 +236,10 @@ class Planner:
         return order.approver is Approver.PERSON and self.clock.now() - order.placed_at > ANSWER_WITHIN
 
     def _say_how_to_approve(self, needed: NeedsApproval) -> str:
-        order, command = needed.order, self.setup.command(f"approve {needed.order.approval}")
+        order, command = needed.order, self.setup.command(f"approve {needed.order.approval_code}")
         return (
-            f"Waiting for approval {order.approval}. {_in_words(needed.reasons)} This client cannot ask a "
-            f"person, so someone must approve it in a terminal within 30 minutes: {command} "
+            f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)} This client cannot ask "
+            f"a person, so someone must approve it in a terminal within 30 minutes: {command} "
             f"Tell the user that, then call check_sms_status ({order.id}); do not send it again."
         )
 
@@ -256,6 +256,6 @@ _ASKED_BEFORE = Finding(
 
 _REFUSALS = {
     Decision.DECLINED: "Declined by the person who was asked. Ask again only if they want the text sent.",
-    Decision.DISMISSED: "Declined, since the question was dismissed. Tell the person what it was about.",
-    Decision.LATE: "Declined, since there was no answer within 5 minutes. Ask again when one can answer.",
+    Decision.DISMISSED: "Declined: the question was dismissed. Tell the person what it was about.",
+    Decision.LATE: "Declined: there was no answer within 5 minutes. Ask again when a person can answer.",
 }

@@ -22,7 +22,7 @@ from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.store.values import PauseReason
-from elks_mcp.store.waiting import KEPT_WAITING_TO_GO, expire_waiting
+from elks_mcp.store.waiting import APPROVED_SEND_TIMEOUT, expire_waiting
 
 _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
 """The states in which a server or a person still has something to do."""
@@ -132,7 +132,7 @@ class OrderAdmin:
         row = _decide_about(tx, number)
         if row.state == OrderState.WAITING and row.approved_at is None:
             marks = {"approved_at": tx.now, "approver": Approver.TERMINAL}
-            change(tx, row.id, due_at=tx.now + KEPT_WAITING_TO_GO, **marks)
+            change(tx, row.id, due_at=tx.now + APPROVED_SEND_TIMEOUT, **marks)
         return _build_record(tx, _get(tx, row.id))
 
     @writing
@@ -145,7 +145,7 @@ class OrderAdmin:
         """
         row = _decide_about(tx, number)
         if row.state not in _BEFORE_THE_WIRE:
-            raise Refused(f"{row.id} is {row.state}; only what waits or is queued can be cancelled.")
+            raise Refused(f"{row.id} is {row.state}; only orders that wait or are queued can be cancelled.")
         return close(tx, row, OrderState.CANCELLED, "A person cancelled it.")
 
     @writing
@@ -163,7 +163,9 @@ class OrderAdmin:
             raise Refused(f"{row.id} is {row.state}, not unknown; there is nothing to resolve.")
         if not sent:
             return close(tx, row, OrderState.CANCELLED, "A person found that it was not sent.")
-        return change(tx, row.id, state=OrderState.SENT, fault="", changed_at=tx.now, **erase_content(tx))
+        return change(
+            tx, row.id, state=OrderState.SENT, status_reason="", changed_at=tx.now, **erase_content(tx)
+        )
 
     @writing
     def resume(self, tx: Tx) -> list[Pause]:
@@ -197,10 +199,10 @@ def _all() -> Select[Any]:
 
 
 def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
-    found = _all().where(or_(orders.c.id == number, orders.c.approval == number))
+    found = _all().where(or_(orders.c.id == number, orders.c.approval_code == number))
     if row := tx.first(found.with_for_update(of=orders) if lock else found):
         return row
-    raise NotFound("There is no order by that number here.", hint="To list them: `elks-mcp outbox`.")
+    raise NotFound("No order has that number.", hint="To list them: `elks-mcp outbox`.")
 
 
 def _build_record(tx: Tx, row: Row[Any]) -> OrderRecord:

@@ -11,7 +11,7 @@ from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import Moment, accounts, arrivals, contacts, is_one_of, orders
+from elks_mcp.store.db.schema import Moment, accounts, arrivals, is_one_of, known_numbers, orders
 from elks_mcp.store.db.transactions import reading
 from elks_mcp.store.values import Arrival, Wanted
 
@@ -66,8 +66,10 @@ class Arrivals:
     def find_known(self, tx: Tx, numbers: Iterable[str]) -> frozenset[str]:
         """Return those of these numbers to which a text was ever sent."""
         hashes = {tx.hasher.number(number): number for number in numbers}
-        to_them = contacts.c.account_id == tx.account_id, contacts.c.number_hash.in_(hashes)
-        written = tx.all(select(contacts.c.number_hash).where(*to_them, contacts.c.sent_at.is_not(None)))
+        to_them = known_numbers.c.account_id == tx.account_id, known_numbers.c.number_hash.in_(hashes)
+        written = tx.all(
+            select(known_numbers.c.number_hash).where(*to_them, known_numbers.c.sent_at.is_not(None))
+        )
         ours = orders.c.account_id == tx.account_id, orders.c.recipient_hash.in_(hashes)
         ordered = tx.all(select(orders.c.recipient_hash).where(*ours, orders.c.message_id.is_not(None)))
         return frozenset(hashes[row[0]] for row in [*written, *ordered])
@@ -131,9 +133,9 @@ class Arrivals:
 
 def _find_first_sent(tx: Tx, hashes: Collection[str]) -> dict[str, datetime]:
     """Return when each of these numbers was first texted, by history and by our own orders."""
-    by_history = func.coalesce(contacts.c.first_sent_at, contacts.c.sent_at, type_=Moment)
-    known = select(contacts.c.number_hash, by_history.label("at")).where(
-        contacts.c.account_id == tx.account_id, contacts.c.number_hash.in_(hashes)
+    by_history = func.coalesce(known_numbers.c.first_sent_at, known_numbers.c.sent_at, type_=Moment)
+    known = select(known_numbers.c.number_hash, by_history.label("at")).where(
+        known_numbers.c.account_id == tx.account_id, known_numbers.c.number_hash.in_(hashes)
     )
     by_orders = func.min(func.coalesce(orders.c.accepted_at, orders.c.attempted_at), type_=Moment)
     accepted = select(orders.c.recipient_hash, by_orders.label("at")).where(
@@ -156,9 +158,9 @@ def _list(tx: Tx, *which: ColumnElement[bool]) -> Select[Any]:
 def _is_known() -> ColumnElement[bool]:
     """Build the condition that something was ever sent to the sender of a received text."""
     theirs = and_(
-        contacts.c.account_id == arrivals.c.account_id,
-        contacts.c.number_hash == arrivals.c.sender_hash,
-        contacts.c.sent_at.is_not(None),
+        known_numbers.c.account_id == arrivals.c.account_id,
+        known_numbers.c.number_hash == arrivals.c.sender_hash,
+        known_numbers.c.sent_at.is_not(None),
     )
     to_them = and_(
         orders.c.account_id == arrivals.c.account_id,
@@ -195,7 +197,7 @@ def record_arrivals(tx: Tx, messages: Iterable[Message], self_caused: Collection
 def delete_old_arrivals(tx: Tx) -> None:
     """Delete the records of texts that were received more than 30 days ago."""
     ours = arrivals.c.account_id == tx.account_id
-    tx.execute(delete(arrivals).where(ours, arrivals.c.heard_at < tx.now - ARRIVALS_KEPT))
+    tx.execute(delete(arrivals).where(ours, arrivals.c.recorded_at < tx.now - ARRIVALS_KEPT))
 
 
 def find_stored(tx: Tx, ids: Iterable[str]) -> dict[str, bool]:
@@ -224,5 +226,5 @@ def _build(tx: Tx, message: Message, received_at: datetime, position: int) -> di
         "message_id": message.id,
         "sender_hash": tx.hasher.number(message.sender) if is_number else None,
         "received_at": received_at,
-        "heard_at": tx.now,
+        "recorded_at": tx.now,
     }

@@ -48,7 +48,7 @@ def _build_next(kinds: frozenset[str]) -> Select[Any]:
     o = orders.c
     its_own = case((o.charged_at > ago(DAY), o.charge), else_=0)
     facts = (o.id, o.state, o.recipient, o.sender, o.price, o.currency, o.kind, o.content, o.details)
-    history = (o.placed_at, o.attempts, o.fault)
+    history = (o.placed_at, o.attempts, o.status_reason)
     recalled = (opted_out_at().label("opted_out_at"), (sum_spent() - its_own).label("spent"))
     due = and_(
         o.account_id == bindparam("account"),
@@ -167,4 +167,4 @@ def expire_queued(tx: Tx) -> None:
 
 
 def _expire(tx: Tx, row: Row[Any]) -> None:
-    close(tx, row, OrderState.EXPIRED, row.fault or "It was still queued after an hour.")
+    close(tx, row, OrderState.EXPIRED, row.status_reason or "It was still queued after an hour.")

@@ -136,8 +136,17 @@ def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, quiet: timedelta) -
         _end(tx, row, OrderState.QUEUED, _WAS_ABSENT)
 
 
-def _end(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> None:
-    change(tx, row.id, state=state, fault=fault, lease=None, absent_at=None, due_at=tx.now, changed_at=tx.now)
+def _end(tx: Tx, row: Row[Any], state: OrderState, status_reason: str) -> None:
+    change(
+        tx,
+        row.id,
+        state=state,
+        status_reason=status_reason,
+        lease=None,
+        absent_at=None,
+        due_at=tx.now,
+        changed_at=tx.now,
+    )
 
 
 def _next_reading(tx: Tx, row: Row[Any], quiet: timedelta) -> datetime:

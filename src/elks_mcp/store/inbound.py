@@ -49,10 +49,10 @@ class InboundStore:
     def find_position(self, tx: Tx) -> HistoryPosition:
         """Return how far history was read for this account, by any process."""
         row = tx.first(select(accounts).where(accounts.c.id == tx.account_id))
-        looked_at = row.looked_at if row else None
+        read_at = row.history_read_at if row else None
         return HistoryPosition(
-            until=row.heard_until if row else None,
-            age=tx.now - looked_at if looked_at else None,
+            until=row.history_read_until if row else None,
+            age=tx.now - read_at if read_at else None,
             now=tx.now,
         )
 
@@ -79,7 +79,7 @@ class InboundStore:
         if until:
             ours = update(accounts).where(accounts.c.id == tx.account_id)
             gap = {"unread_at": tx.now} if has_gaps else {}
-            tx.execute(ours.values(heard_until=until, looked_at=at or tx.now, **gap))
+            tx.execute(ours.values(history_read_until=until, history_read_at=at or tx.now, **gap))
 
     @deciding
     def record_webhooks(self, tx: Tx, messages: Iterable[Message], reports: Iterable[Report]) -> list[Report]:
@@ -155,8 +155,8 @@ def _record_report(tx: Tx, report: Report) -> bool:
     if state is None and row.message_status == "created":
         alter(tx, row.id, message_status=report.status)
     if state and row.state != OrderState.DELIVERED:
-        fault = "" if state is OrderState.DELIVERED else row.fault
-        change(tx, row.id, state=state, message_status=report.status, fault=fault)
+        status_reason = "" if state is OrderState.DELIVERED else row.status_reason
+        change(tx, row.id, state=state, message_status=report.status, status_reason=status_reason)
         if state != row.state:
             tx.announce()
     return True

@@ -26,10 +26,10 @@ from elks_mcp.domain.opt_outs import OptWord, asks_for_answer
 from elks_mcp.domain.orders import NEVER_SENT, OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.database import Tx
-from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, contacts, is_one_of, opt_outs, orders
+from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out, read_new_words, record_words
 
-LATELY = timedelta(minutes=10)
+VELOCITY_WINDOW = timedelta(minutes=10)
 """The shorter window of the guard `velocity`."""
 
 UNREAD_FOR = timedelta(days=7)
@@ -65,8 +65,8 @@ def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Tain
         maybe_opted_out=parse_maybe(row),
         is_known=row.first_order_at is not None or bool(row.is_contact),
         first_sent_at=min((at for at in (row.first_sent_at, row.first_order_at) if at), default=None),
-        lately=row.lately,
-        today=row.today,
+        texts_in_10_minutes=row.texts_in_10_minutes,
+        texts_in_24_hours=row.texts_in_24_hours,
         spent=int(row.spent),
         repeated=repeated,
         unread=bool(row.unread),
@@ -78,8 +78,11 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     """Build the query for what is stored about a number. Its result is one row."""
     account: BindParameter[int] = bindparam("account")
     number: BindParameter[str] = bindparam("number")
-    here = and_(contacts.c.account_id == accounts.c.id, contacts.c.number_hash == number)
-    since = case((contacts.c.received_at > ago(LATELY), contacts.c.received_at), else_=ago(LATELY))
+    here = and_(known_numbers.c.account_id == accounts.c.id, known_numbers.c.number_hash == number)
+    since = case(
+        (known_numbers.c.received_at > ago(VELOCITY_WINDOW), known_numbers.c.received_at),
+        else_=ago(VELOCITY_WINDOW),
+    )
     other = and_(_others.c.account_id == account, _others.c.id != bindparam("excluded_order"))
     to_them = and_(other, _others.c.recipient_hash == number)
     waits = _others.c.state == OrderState.WAITING  # it is sent as soon as a person approves it
@@ -92,18 +95,22 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     return (
         select(
             *RECALLED,
-            or_(contacts.c.sent_at.is_not(None), contacts.c.received_at.is_not(None)).label("is_contact"),
-            contacts.c.first_sent_at,
+            or_(known_numbers.c.sent_at.is_not(None), known_numbers.c.received_at.is_not(None)).label(
+                "is_contact"
+            ),
+            known_numbers.c.first_sent_at,
             first_order.where(to_them, has_message)
-            .correlate(contacts)
+            .correlate(known_numbers)
             .scalar_subquery()
             .label("first_order_at"),
-            _count(and_(counted, or_(waits, _others.c.charged_at > since))).label("lately"),
-            _count(counted).label("today"),
+            _count(and_(counted, or_(waits, _others.c.charged_at > since))).label("texts_in_10_minutes"),
+            _count(counted).label("texts_in_24_hours"),
             sum_spent(other).label("spent"),
             (accounts.c.unread_at > ago(UNREAD_FOR)).label("unread"),
         )
-        .select_from(accounts.outerjoin(contacts, here).outerjoin(opt_outs, opt_outs.c.number_hash == number))
+        .select_from(
+            accounts.outerjoin(known_numbers, here).outerjoin(opt_outs, opt_outs.c.number_hash == number)
+        )
         .where(accounts.c.id == account)
     )
 
@@ -119,7 +126,7 @@ def sum_spent(which: ColumnElement[bool] | None = None) -> ScalarSelect[int]:
 
 
 def _count(which: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.count()).select_from(_others).where(which).correlate(contacts).scalar_subquery()
+    return select(func.count()).select_from(_others).where(which).correlate(known_numbers).scalar_subquery()
 
 
 _others = orders.alias("others")
@@ -209,21 +216,21 @@ def _record(tx: Tx, rows: list[dict[str, Any]]) -> None:
     """Merge rows into the table: the later of latest times, the earlier of first times."""
     if not rows:
         return
-    insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(contacts)
+    insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(known_numbers)
     new = insert.excluded  # type: ignore[attr-defined]
-    wrote_later = or_(contacts.c.received_at.is_(None), contacts.c.received_at < new.received_at)
+    wrote_later = or_(known_numbers.c.received_at.is_(None), known_numbers.c.received_at < new.received_at)
     wrote_later = and_(new.received_at.is_not(None), wrote_later)
     changes = {
-        "sent_at": _later(contacts.c.sent_at, new.sent_at),
-        "received_at": _later(contacts.c.received_at, new.received_at),
-        "first_sent_at": _earlier(contacts.c.first_sent_at, new.first_sent_at),
-        "first_received_at": _earlier(contacts.c.first_received_at, new.first_received_at),
-        "asked_at": _later(contacts.c.asked_at, new.asked_at),
-        "maybe_at": case((wrote_later, new.maybe_at), else_=contacts.c.maybe_at),
-        "maybe_message_id": case((wrote_later, new.maybe_message_id), else_=contacts.c.maybe_message_id),
+        "sent_at": _later(known_numbers.c.sent_at, new.sent_at),
+        "received_at": _later(known_numbers.c.received_at, new.received_at),
+        "first_sent_at": _earlier(known_numbers.c.first_sent_at, new.first_sent_at),
+        "first_received_at": _earlier(known_numbers.c.first_received_at, new.first_received_at),
+        "asked_at": _later(known_numbers.c.asked_at, new.asked_at),
+        "maybe_at": case((wrote_later, new.maybe_at), else_=known_numbers.c.maybe_at),
+        "maybe_message_id": case((wrote_later, new.maybe_message_id), else_=known_numbers.c.maybe_message_id),
     }
     statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
-        index_elements=[contacts.c.account_id, contacts.c.number_hash], set_=changes
+        index_elements=[known_numbers.c.account_id, known_numbers.c.number_hash], set_=changes
     )
     tx.execute(statement, sorted(rows, key=lambda row: row["number_hash"]))
 

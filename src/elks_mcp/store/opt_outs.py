@@ -27,7 +27,7 @@ from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.arrivals import find_stored
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import contacts, is_one_of, opt_outs, orders
+from elks_mcp.store.db.schema import is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.db.transactions import reading, writing
 
 BY_TEXT, BY_PERSON = "text", "person"
@@ -71,7 +71,7 @@ class OptOuts:
     def remove(self, tx: Tx, number: Number, reason: str) -> bool:
         """Lift the opt-out, or likely opt-out, of a number. Return whether there was one."""
         theirs = tx.hasher.number(number.e164)
-        maybe = exists().where(contacts.c.number_hash == theirs, contacts.c.maybe_at.is_not(None))
+        maybe = exists().where(known_numbers.c.number_hash == theirs, known_numbers.c.maybe_at.is_not(None))
         known = exists().where(opt_outs.c.number_hash == theirs, opt_outs.c.opted_out)
         found = tx.execute(select(or_(maybe, known))).scalar_one()
         if found:
@@ -83,8 +83,8 @@ class OptOuts:
         """Return which texts opt out, or may, by their ids. A recorded opt-out of a text counts."""
         ids = [each.id for each in messages if each.direction is Direction.INBOUND]
         stops = select(opt_outs.c.message_id).where(opt_outs.c.message_id.in_(ids), opt_outs.c.opted_out)
-        maybes = select(contacts.c.maybe_message_id).where(
-            contacts.c.account_id == tx.account_id, contacts.c.maybe_message_id.in_(ids)
+        maybes = select(known_numbers.c.maybe_message_id).where(
+            known_numbers.c.account_id == tx.account_id, known_numbers.c.maybe_message_id.in_(ids)
         )
         recorded = {row[0]: OptWord.MAYBE for row in tx.all(maybes)}
         recorded |= {row[0]: OptWord.STOP for row in tx.all(stops)}
@@ -110,8 +110,8 @@ RECALLED = (
     opt_outs.c.message_id.label("opt_out_message"),
     opt_outs.c.source.label("opt_out_source"),
     opt_outs.c.reason.label("opt_out_reason"),
-    contacts.c.maybe_at,
-    contacts.c.maybe_message_id,
+    known_numbers.c.maybe_at,
+    known_numbers.c.maybe_message_id,
 )
 """The columns that `parse_opt_out` and `parse_maybe` read."""
 
@@ -171,7 +171,7 @@ def record_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWor
 def find_last_sent(tx: Tx, number: str, before: datetime) -> LastSent:
     """Return when a number was last texted and asked before a time, by history and orders."""
     theirs = tx.hasher.number(number)
-    known = tx.first(select(contacts).filter_by(account_id=tx.account_id, number_hash=theirs))
+    known = tx.first(select(known_numbers).filter_by(account_id=tx.account_id, number_hash=theirs))
     times = (known.sent_at, known.asked_at) if known else ()
     seen = [moment if moment and moment <= before else None for moment in times]
     at = func.coalesce(orders.c.accepted_at, orders.c.attempted_at)

@@ -31,7 +31,7 @@ from elks_mcp.store.pace import find_pause
 from elks_mcp.store.prior import find_prior_rows, recall_for
 from elks_mcp.store.values import DraftCheck, Pace, Placed, PriorOrders, QueueEstimate
 from elks_mcp.store.waiting import (
-    KEPT_WAITING_FOR_YES,
+    APPROVAL_TIMEOUT,
     check_room,
     expire,
     expire_waiting,
@@ -232,13 +232,13 @@ class _Placing(NamedTuple):
 
 
 def _get(tx: Tx, number: str, *, caller: str | None = None, lock: bool = False) -> Row[Any]:
-    by_number = or_(orders.c.id == number, orders.c.approval == number)
+    by_number = or_(orders.c.id == number, orders.c.approval_code == number)
     found = select(orders).where(orders.c.account_id == tx.account_id, by_number)
     if caller is not None:
         found = found.where(orders.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):
         return row
-    raise NotFound("There is no order by that number here.", hint="To list them: `elks-mcp outbox`.")
+    raise NotFound("No order has that number.", hint="To list them: `elks-mcp outbox`.")
 
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
@@ -247,10 +247,10 @@ def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
         "findings": write_findings(findings if waits else without_quotes(findings)),
         "state": OrderState.WAITING if waits else OrderState.QUEUED,
         "approver": approval.approver,
-        "approval": new_approval_code(tx) if waits else None,
+        "approval_code": new_approval_code(tx) if waits else None,
         "placed_at": tx.now,
         "changed_at": tx.now,
-        "due_at": tx.now + KEPT_WAITING_FOR_YES if waits else tx.now,
+        "due_at": tx.now + APPROVAL_TIMEOUT if waits else tx.now,
         "charge": 0 if waits else approval.quote.estimate.price.units,
         "charged_at": tx.now,
     }

@@ -146,7 +146,10 @@ def _apply_key(tx: Tx, earlier: PriorRows, rows: Sequence[Row[Any]], draft: Draf
 def _with_waiting(earlier: PriorRows, waiting: Row[Any]) -> PriorRows:
     """Add the order that is exactly the draft, and do not count it as another text."""
     recall = earlier.recall
-    less = {"lately": recall.lately - 1, "today": recall.today - 1}
+    less = {
+        "texts_in_10_minutes": recall.texts_in_10_minutes - 1,
+        "texts_in_24_hours": recall.texts_in_24_hours - 1,
+    }
     return earlier._replace(waiting=waiting, recall=recall.model_copy(update=less))
 
 

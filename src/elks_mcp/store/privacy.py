@@ -10,7 +10,7 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.store.admin import lock_all
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import accounts, arrivals, contacts, orders, shown
+from elks_mcp.store.db.schema import accounts, arrivals, known_numbers, orders, taint
 from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey
 from elks_mcp.store.opt_outs import find_opt_out, reduce_opt_out
@@ -33,7 +33,7 @@ class Removed(NamedTuple):
     """The number of rows that were deleted, and whether an opt-out was kept."""
 
     orders: int
-    contacts: int
+    known_numbers: int
     opted_out: bool
 
 
@@ -46,7 +46,7 @@ _ERASED = {
     "key_hash": None,
     "message_id": None,
     "findings": "[]",  # they name the number
-    "fault": "The recipient was forgotten.",
+    "status_reason": "The recipient was forgotten.",
 }
 """The columns that an order loses with its recipient. Cost and time stay, for the budget."""
 
@@ -78,14 +78,14 @@ class PersonalData:
         Raises:
             Refused: An order to that number is unfinished.
         """
-        theirs = contacts.c.number_hash == tx.hasher.number(number.e164)
+        theirs = known_numbers.c.number_hash == tx.hasher.number(number.e164)
         lock_all(tx)
         _check_finished(tx, number)
         removed = tx.execute(update(orders).where(_to(tx, number)).values(**_ERASED)).rowcount
-        known = tx.execute(delete(contacts).where(theirs)).rowcount
+        known = tx.execute(delete(known_numbers).where(theirs)).rowcount
         opt_out = find_opt_out(tx, number)
         reduce_opt_out(tx, number)
-        for table in (arrivals, shown):
+        for table in (arrivals, taint):
             tx.execute(delete(table).where(table.c.sender_hash == tx.hasher.number(number.e164)))
         return Removed(removed, known, bool(opt_out and opt_out.opted_out))
 
@@ -98,7 +98,7 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
     ours = select(orders).where(orders.c.account_id == account.id, _to(tx, number))
     rows = tx.all(ours.order_by(orders.c.placed_at))
     theirs = {"account_id": account.id, "number_hash": tx.hasher.number(number.e164)}
-    contact = tx.first(select(contacts).filter_by(**theirs))
+    contact = tx.first(select(known_numbers).filter_by(**theirs))
     its = {"account_id": account.id, "sender_hash": theirs["number_hash"]}
     came = select(arrivals).filter_by(**its)
     return StoredData(
@@ -106,7 +106,7 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
         orders=[_show_order(row) for row in rows],
         contact=_shown(contact) if contact else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
-        shown=[_shown(row) for row in tx.all(select(shown).filter_by(**its).order_by(shown.c.shown_at))],
+        shown=[_shown(row) for row in tx.all(select(taint).filter_by(**its).order_by(taint.c.shown_at))],
     )
 
 

@@ -77,10 +77,10 @@ class Queue:
         return accept(tx, claim.order_id, receipt)
 
     @writing
-    def settle_rejected(self, tx: Tx, claim: Claim, fault: str) -> Order | None:
+    def settle_rejected(self, tx: Tx, claim: Claim, status_reason: str) -> Order | None:
         """Record that 46elks refused the order."""
         row = _find_tried(tx, claim)
-        return close(tx, row, OrderState.REJECTED, fault) if row else None
+        return close(tx, row, OrderState.REJECTED, status_reason) if row else None
 
     @writing
     def withdraw(self, tx: Tx, claim: Claim) -> Order | None:
@@ -94,7 +94,7 @@ class Queue:
 
     @deciding
     def put_back(
-        self, tx: Tx, claim: Claim, fault: str, reason: PauseReason, time: timedelta
+        self, tx: Tx, claim: Claim, status_reason: str, reason: PauseReason, time: timedelta
     ) -> Order | None:
         """Queue an order again that 46elks certainly did not accept, and pause for `time`."""
         pause(tx, reason, time)
@@ -102,13 +102,13 @@ class Queue:
         if row is None:
             return None
         due = {"due_at": tx.now + time, "changed_at": tx.now}
-        return change(tx, row.id, state=OrderState.QUEUED, fault=fault, lease=None, **due)
+        return change(tx, row.id, state=OrderState.QUEUED, status_reason=status_reason, lease=None, **due)
 
     @writing
-    def settle_doubt(self, tx: Tx, claim: Claim, fault: str) -> Order | None:
+    def settle_doubt(self, tx: Tx, claim: Claim, status_reason: str) -> Order | None:
         """Record that it is not known whether 46elks accepted the order."""
         held = tx.execute(_HELD, {"order": claim.order_id, "token": claim.lease}).first()
-        return _doubt(tx, claim.order_id, fault) if held else None
+        return _doubt(tx, claim.order_id, status_reason) if held else None
 
     @reading
     def find_due_work(self, tx: Tx) -> DueWork:
@@ -192,5 +192,7 @@ def _find_tried(tx: Tx, claim: Claim) -> Row[Any] | None:
     return tx.first(tried.with_for_update())
 
 
-def _doubt(tx: Tx, order_id: str, fault: str) -> Order:
-    return change(tx, order_id, state=OrderState.IN_DOUBT, fault=fault, due_at=tx.now, changed_at=tx.now)
+def _doubt(tx: Tx, order_id: str, status_reason: str) -> Order:
+    return change(
+        tx, order_id, state=OrderState.IN_DOUBT, status_reason=status_reason, due_at=tx.now, changed_at=tx.now
+    )

@@ -13,7 +13,7 @@ from elks_mcp.domain.models import Taint
 from elks_mcp.domain.orders import NEVER_SENT, Draft, OrderState
 from elks_mcp.domain.taint import TAINT_KEPT, TAINT_LASTS, SendingHold, ShownText, find_hold, judge_taint
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import ago, orders, shown
+from elks_mcp.store.db.schema import ago, orders, taint
 from elks_mcp.store.db.transactions import reading, writing
 
 
@@ -36,15 +36,15 @@ class TaintStore:
             }
             for each in texts
         ]
-        insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(shown)
+        insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(taint)
         new = insert.excluded  # type: ignore[attr-defined]
-        is_over = shown.c.shown_at <= tx.now - TAINT_LASTS
-        is_oldest = or_(is_over, new.created_at < shown.c.created_at)
+        is_over = taint.c.shown_at <= tx.now - TAINT_LASTS
+        is_oldest = or_(is_over, new.created_at < taint.c.created_at)
         statement = insert.on_conflict_do_update(  # type: ignore[attr-defined]
-            index_elements=[shown.c.account_id, shown.c.caller, shown.c.sender_hash],
+            index_elements=[taint.c.account_id, taint.c.caller, taint.c.sender_hash],
             set_={
                 "shown_at": new.shown_at,
-                "created_at": case((is_oldest, new.created_at), else_=shown.c.created_at),
+                "created_at": case((is_oldest, new.created_at), else_=taint.c.created_at),
             },
         )
         tx.execute(statement, sorted(rows, key=lambda row: str(row["sender_hash"])))
@@ -57,9 +57,9 @@ class TaintStore:
 
 def is_tainted() -> ColumnElement[bool]:
     """Return a condition: `caller` was recently shown texts of senders other than `number`."""
-    theirs = and_(shown.c.account_id == bindparam("account"), shown.c.caller == bindparam("caller"))
-    others = and_(theirs, shown.c.sender_hash != bindparam("number"))
-    return exists().where(others, shown.c.shown_at > ago(TAINT_LASTS))
+    theirs = and_(taint.c.account_id == bindparam("account"), taint.c.caller == bindparam("caller"))
+    others = and_(theirs, taint.c.sender_hash != bindparam("number"))
+    return exists().where(others, taint.c.shown_at > ago(TAINT_LASTS))
 
 
 def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: bool) -> Taint | None:
@@ -84,8 +84,8 @@ def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: 
 
 
 def _list_active(tx: Tx, caller: str) -> Collection[Any]:
-    theirs = select(shown).where(shown.c.account_id == tx.account_id, shown.c.caller == caller)
-    return tx.all(theirs.where(shown.c.shown_at > tx.now - TAINT_LASTS))
+    theirs = select(taint).where(taint.c.account_id == tx.account_id, taint.c.caller == caller)
+    return tx.all(theirs.where(taint.c.shown_at > tx.now - TAINT_LASTS))
 
 
 def _list_texted(tx: Tx, caller: str) -> set[str]:
@@ -99,5 +99,5 @@ def _list_texted(tx: Tx, caller: str) -> set[str]:
 
 def delete_old_taint(tx: Tx) -> None:
     """Delete what was shown more than a day ago."""
-    ours = shown.c.account_id == tx.account_id
-    tx.execute(delete(shown).where(ours, shown.c.shown_at < tx.now - TAINT_KEPT))
+    ours = taint.c.account_id == tx.account_id
+    tx.execute(delete(taint).where(ours, taint.c.shown_at < tx.now - TAINT_KEPT))

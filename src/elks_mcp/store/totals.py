@@ -46,5 +46,5 @@ class TotalsStore:
             spent=int(spent),
             counts={OrderState(row.state): row.number for row in tx.all(states)},
             waiting=tx.now - oldest if oldest else timedelta(),
-            history_read_until=tx.shared["heard_until"],
+            history_read_until=tx.shared["history_read_until"],
         )

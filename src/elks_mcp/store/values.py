@@ -129,7 +129,7 @@ class Placed(NamedTuple):
     """Whether the order was there before."""
 
     claim: Claim | None = None
-    """The right to send it now, if that was asked for and it is due."""
+    """The claim to send it now, if that was asked for and it is due."""
 
 
 class Arrival(NamedTuple):

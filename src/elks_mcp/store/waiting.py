@@ -12,10 +12,10 @@ from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
 
-KEPT_WAITING_FOR_YES = timedelta(minutes=30)
+APPROVAL_TIMEOUT = timedelta(minutes=30)
 """How long an order waits for a person. Its price stays valid that long."""
 
-KEPT_WAITING_TO_GO = timedelta(hours=1)
+APPROVED_SEND_TIMEOUT = timedelta(hours=1)
 """How long an order that a person approved waits for a server to send it."""
 
 MOST_WAITING = 20
@@ -45,9 +45,9 @@ def check_room(tx: Tx, caller: str) -> None:
     waiting = theirs.where(orders.c.state == OrderState.WAITING, orders.c.due_at > tx.now)
     if tx.execute(waiting).scalar_one() >= MOST_WAITING:
         raise Refused(
-            f"{MOST_WAITING} texts of this caller wait for a person, and no more may.",
-            hint="A person lists them with `elks-mcp pending`. Each one that is approved or cancelled makes "
-            "room; one that nobody approves expires after 30 minutes.",
+            f"{MOST_WAITING} texts of this caller already wait for a person, which is the limit.",
+            hint="A person can list them: `elks-mcp pending`. Each text that is approved or cancelled makes "
+            "room. Texts that no person approves expire after 30 minutes.",
         )
 
 
@@ -55,5 +55,5 @@ def new_approval_code(tx: Tx) -> str:
     """Return a code that a person can type, and that no other order here ever had."""
     while True:
         code = f"A-{make_code(4)}"
-        if not (tx.all(select(exists().where(orders.c.approval == code))))[0][0]:
+        if not (tx.all(select(exists().where(orders.c.approval_code == code))))[0][0]:
             return code

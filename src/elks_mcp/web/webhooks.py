@@ -71,7 +71,7 @@ class WebhookReceiver:
         except Exception:
             log.exception("A webhook cannot be received: unexpected error.")
             return _TRY_AGAIN
-        return _TRY_AGAIN if result == "not kept" else _ACCEPTED
+        return _TRY_AGAIN if result == "failed" else _ACCEPTED
 
     async def _receive(self, app: App, scope: Scope, receive: Receive) -> str:
         """Receive one webhook, and return the result as the metrics name it."""
@@ -82,8 +82,8 @@ class WebhookReceiver:
             app.bursts.note(f"A webhook was dropped: {dropped}.")
             return "dropped"
         except (ElksError, TimeoutError):
-            return "not kept"  # logged by the ingest; if it is stored after all, the repeat changes nothing
-        return "kept"
+            return "failed"  # logged by the ingest; if it is stored after all, the repeat changes nothing
+        return "stored"
 
     async def _read(self, app: App, scope: Scope, receive: Receive) -> WebhookEvent:
         """Return the text or the delivery report in a webhook.

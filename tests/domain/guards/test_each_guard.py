@@ -295,7 +295,7 @@ def test_without_a_price_the_days_budget_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lately", "today", "most", "refused"),
+    ("texts_in_10_minutes", "texts_in_24_hours", "most", "refused"),
     [
         (0, 0, 5, False),
         (4, 4, 5, False),
@@ -311,10 +311,13 @@ def test_without_a_price_the_days_budget_says_nothing() -> None:
     ],
 )
 def test_a_number_gets_no_more_texts_than_allowed(
-    lately: int, today: int, most: int, *, refused: bool
+    texts_in_10_minutes: int, texts_in_24_hours: int, most: int, *, refused: bool
 ) -> None:
     policy = Policy(sender=SHOP, max_per_number=most)
-    heard = found(policy, recall=remembered(lately=lately, today=today))
+    heard = found(
+        policy,
+        recall=remembered(texts_in_10_minutes=texts_in_10_minutes, texts_in_24_hours=texts_in_24_hours),
+    )
     assert heard.get("velocity") == (REFUSE if refused else None)
 
 

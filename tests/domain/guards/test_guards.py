@@ -38,7 +38,14 @@ AT_NIGHT = Facts(
     now=datetime(2026, 7, 1, 6, 0, tzinfo=UTC),
     live=True,
     estimate=priced(200_000),
-    recall=Recall(opted_out=True, lately=5, today=5, spent=900_000, repeated="O-22222222", unread=True),
+    recall=Recall(
+        opted_out=True,
+        texts_in_10_minutes=5,
+        texts_in_24_hours=5,
+        spent=900_000,
+        repeated="O-22222222",
+        unread=True,
+    ),
     own_numbers=AccountNumbers(configured=frozenset({"+15551234567"})),
     taint=Taint(created_at=NOON),
 )

@@ -31,11 +31,11 @@ def velocity(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     if facts.recall is None:
         return None
     most = policy.max_per_number
-    if facts.recall.lately >= most:
-        found = f"In the last 10 minutes, {facts.recall.lately} texts to {draft.to.e164} {_SENT_OR_WAITING}"
+    if (count := facts.recall.texts_in_10_minutes) >= most:
+        found = f"In the last 10 minutes, {count} texts to {draft.to.e164} {_SENT_OR_WAITING}"
         return refuse(f"{found}. Try again later.", "ELKS_MAX_PER_NUMBER")
-    if facts.recall.today >= most * TIMES_A_DAY:
-        found = f"In the last 24 hours, {facts.recall.today} texts to {draft.to.e164} {_SENT_OR_WAITING}"
+    if (count := facts.recall.texts_in_24_hours) >= most * TIMES_A_DAY:
+        found = f"In the last 24 hours, {count} texts to {draft.to.e164} {_SENT_OR_WAITING}"
         return refuse(f"{found}. Try again tomorrow.", "ELKS_MAX_PER_NUMBER")
     return None
 

@@ -45,10 +45,14 @@ def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
         )
     if name in own:
         return None
-    unread = f" 46elks' list of them could not be read: {own.fault}" if own.fault and not own.listed else ""
+    unread = (
+        f" 46elks' list of them could not be read: {own.read_error}"
+        if own.read_error and not own.listed
+        else ""
+    )
     return Effect.REFUSE if facts.live else Effect.WARN, (
         f"The sender {name} is not a number of this 46elks account, so the text would appear to come from "
-        f"somebody else.{unread} Leave `from` out. If the number belongs to the operator, such as a mobile "
+        f"someone else.{unread} Leave `from` out. If the number belongs to the operator, such as a mobile "
         "verified at 46elks, which no list shows: set ELKS_PHONE_NUMBER or ELKS_ALLOWED_SENDERS to it."
     )
 

@@ -17,7 +17,7 @@ def parse_numbers(body: bytes) -> tuple[OwnNumber, ...]:
         NoAnswer: it is not a list of numbers.
     """
     return tuple(
-        OwnNumber(id=each.id, number=each.number, tells=each.sms_url or "")
+        OwnNumber(id=each.id, number=each.number, sms_url=each.sms_url or "")
         for raw in parse_body(_NumbersBody, body).data
         if (each := parse_entry(_NumberBody, raw)) and each.id and each.number and each.active != "no"
     )

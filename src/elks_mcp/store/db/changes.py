@@ -14,10 +14,16 @@ from elks_mcp.store.db.rows import IN_ORDER, parse_findings, parse_order, withou
 from elks_mcp.store.db.schema import NOW, orders
 
 
-def close(tx: Tx, row: Row[Any], state: OrderState, fault: str) -> Order:
+def close(tx: Tx, row: Row[Any], state: OrderState, status_reason: str) -> Order:
     """End an order that was not sent: erase its content and release its share of the budget."""
     unused = row.state == OrderState.WAITING  # the key of an order that was never queued may be used again
-    changes = {"state": state, "fault": fault, "charge": 0, "changed_at": tx.now, "lease": None}
+    changes = {
+        "state": state,
+        "status_reason": status_reason,
+        "charge": 0,
+        "changed_at": tx.now,
+        "lease": None,
+    }
     if unused:
         findings = write_findings(without_quotes(parse_findings(row.findings)))
         changes |= {"key_hash": None, "findings": findings}
@@ -76,7 +82,7 @@ def accept(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     # Only with the row locked: before that, another transaction could be recording the message.
     values = {"account": tx.account_id, "message": receipt.message_id}
     if owner := tx.execute(_OWNER, values).first():
-        alter(tx, owner.id, state=OrderState.UNKNOWN, message_id=None, fault=_WAS_ANOTHERS)
+        alter(tx, owner.id, state=OrderState.UNKNOWN, message_id=None, status_reason=_WAS_ANOTHERS)
     try:
         return accept_unshared(tx, order_id, receipt)
     except MessageTaken:
@@ -93,7 +99,7 @@ def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
     values = {
         "which": order_id,
         "state": OrderState.FAILED if has_failed else OrderState.SENT,
-        "fault": _FAILED if has_failed else "",
+        "status_reason": _FAILED if has_failed else "",
         "message": receipt.message_id,
         "status": receipt.status,
         "accepted_at": receipt.created_at,
@@ -129,7 +135,7 @@ _ACCEPT = (
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
         charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less is none
         changed_at=NOW,
-        fault=bindparam("fault"),
+        status_reason=bindparam("status_reason"),
         content=case((bindparam("keeps_content", type_=Boolean), orders.c.content)),
     )
     .returning(*IN_ORDER)

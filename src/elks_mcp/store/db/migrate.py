@@ -7,7 +7,7 @@ from sqlalchemy import Connection, inspect, text
 from elks_mcp.errors import Misconfigured
 from elks_mcp.store.db.schema import metadata
 
-HEAD = "0011"
+HEAD = "0012"
 """The newest migration. A test checks that."""
 
 _LOCK = 46_046
@@ -62,5 +62,5 @@ def upgrade(connection: Connection, to: str = HEAD) -> None:
         command.upgrade(config, to)
     except CommandError:
         raise Misconfigured(
-            "The database was made by a newer version of elks-mcp.", hint="Update this one."
+            "The database was made by a newer version of elks-mcp.", hint="Update elks-mcp."
         ) from None

@@ -36,7 +36,7 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "key_hash": key_hash(tx, draft),
         "attempts": 0,
         "message_id": None,
-        "fault": "",
+        "status_reason": "",
         "caller": draft.caller,
         "asks": draft.asks or asks_for_answer(draft.text),
     }
@@ -55,7 +55,7 @@ IN_ORDER = (
     orders.c.currency,
     orders.c.findings,
     orders.c.approver,
-    orders.c.approval,
+    orders.c.approval_code,
     orders.c.placed_at,
     orders.c.changed_at,
     orders.c.due_at,
@@ -64,7 +64,7 @@ IN_ORDER = (
     orders.c.message_status,
     orders.c.accepted_at,
     orders.c.cost,
-    orders.c.fault,
+    orders.c.status_reason,
     orders.c.caller,
 )
 """The columns that `parse_order` reads. Each column that is fetched costs time."""
@@ -72,7 +72,7 @@ IN_ORDER = (
 
 def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
     """Return the order of a row. Its payload is a plain `Payload` if its kind is unknown."""
-    is_put_off = row.state == OrderState.QUEUED and row.fault
+    is_put_off = row.state == OrderState.QUEUED and row.status_reason
     return Order(
         id=row.id,
         state=OrderState(row.state),
@@ -83,13 +83,13 @@ def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
         price=Money(row.price, row.currency),
         findings=parse_findings(row.findings),
         approver=Approver(row.approver),
-        approval=row.approval,
+        approval_code=row.approval_code,
         placed_at=row.placed_at,
         changed_at=row.changed_at,
         not_before=row.due_at if is_put_off else None,
         attempts=row.attempts,
         receipt=_receipt(row),
-        fault=row.fault,
+        status_reason=row.status_reason,
         caller=row.caller,
     )
 

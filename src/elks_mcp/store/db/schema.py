@@ -100,17 +100,17 @@ accounts = Table(
     Column("next_send_at", Moment),
     Column("paused_until", Moment),
     Column("pause_reason", String(20)),
-    Column("heard_until", Moment),
-    Column("looked_at", Moment),
+    Column("history_read_until", Moment),
+    Column("history_read_at", Moment),
     Column("last_arrival", BigInteger),
     Column("unread_at", Moment),
     UniqueConstraint("base_url", "username"),
 )
 """The accounts that rows belong to, and what all processes share that send for an account.
 
-That is the pace (`next_send_at`), a pause, and how far history was read: until `heard_until` by 46elks'
-clock, at the time `looked_at` by the database's clock. `unread_at` is when history last held a row that
-cannot be read and may be a STOP. `last_arrival` is the latest position in `arrivals`.
+That is the pace (`next_send_at`), a pause, and how far history was read: up to `history_read_until` by
+46elks' clock, at the time `history_read_at` by the database's clock. `unread_at` is when history last held
+a row that cannot be read and may be a STOP. `last_arrival` is the latest position in `arrivals`.
 """
 
 orders = Table(
@@ -129,7 +129,7 @@ orders = Table(
     Column("currency", String(3), nullable=False),
     Column("findings", Text, nullable=False),
     Column("approver", String(10), nullable=False),
-    Column("approval", String(8)),
+    Column("approval_code", String(8)),
     Column("approved_at", Moment),
     Column("placed_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
@@ -148,10 +148,10 @@ orders = Table(
     Column("message_status", String(20)),
     Column("accepted_at", Moment),
     Column("cost", BigInteger),
-    Column("fault", Text, nullable=False),
+    Column("status_reason", Text, nullable=False),
     Column("caller", String(64), nullable=False, server_default=""),
     Column("asks", Boolean, nullable=False, server_default=false()),
-    Index("uq_orders_approval", "approval", unique=True),
+    Index("uq_orders_approval", "approval_code", unique=True),
     Index("uq_orders_key", "key_hash", "account_id", unique=True),
     Index("uq_orders_message", "message_id", "account_id", unique=True),
     Index("ix_orders_state", "state", "account_id", "due_at"),
@@ -174,8 +174,8 @@ fits a little for as good as any other, and would read all rows of the account.
 """
 
 
-contacts = Table(
-    "contacts",
+known_numbers = Table(
+    "known_numbers",
     metadata,
     Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
     Column("number_hash", String(64), primary_key=True),
@@ -219,7 +219,7 @@ arrivals = Table(
     Column("message_id", String(100), nullable=False),
     Column("sender_hash", String(64)),
     Column("received_at", Moment, nullable=False),
-    Column("heard_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
     Column("self_caused", Boolean, nullable=False, server_default=false()),
     Index("uq_arrivals_message", "message_id", "account_id", unique=True),
     Index("ix_arrivals_from", "sender_hash", "account_id", "position"),
@@ -243,8 +243,8 @@ parked = Table(
 """Delivery reports about messages of no known order: a report can arrive before 46elks answers the POST."""
 
 
-shown = Table(
-    "shown",
+taint = Table(
+    "taint",
     metadata,
     Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
     Column("caller", String(64), primary_key=True),

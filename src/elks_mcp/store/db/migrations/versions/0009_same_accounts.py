@@ -23,6 +23,7 @@ down_revision = "0008"
 Values = dict[str, Any]
 _NEVER_SENT = {"rejected", "cancelled", "expired"}
 _END_BY_THEMSELVES = {"throttled", "unreachable"}
+_RENAMED_LATER = {"contacts", "shown"}
 _LAST_WORDS = {"delivered": 2, "failed": 1}
 
 
@@ -50,7 +51,7 @@ def upgrade() -> None:
 def _read_tables() -> Mapping[str, sa.Table]:
     found = sa.MetaData()
     found.reflect(
-        op.get_bind(), only=lambda name, _: name in metadata.tables
+        op.get_bind(), only=lambda name, _: name in {*metadata.tables, *_RENAMED_LATER}
     )  # the database may hold other tables too
     return found.tables
 
