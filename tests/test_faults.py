@@ -76,7 +76,7 @@ async def test_each_fault_is_a_clear_error_and_passes(
     assert posted(box) == []
 
 
-WAITS = "It goes out by itself, "
+WAITS = "It will be sent automatically, "
 PAID = {
     Fault.TOO_MANY_REQUESTS: ("queued", '46elks takes no more requests for now (429): "Too many requests". '),
     Fault.CONNECTION_REFUSED: ("queued", "46elks cannot be reached: no connection could be made. "),

@@ -370,7 +370,7 @@ async def test_p10_a_name_that_looks_like_a_number_speaks_for_nobody() -> None:
         assert data(sent)["status"] == "sent"
         priced = await call(client, "estimate_sms_cost", to=PHONE, message="Hej igen")
         assert "opted_out" not in findings(priced)
-        assert "known from before" in findings(priced)["tainted"]
+        assert "known recipient" in findings(priced)["tainted"]
 
 
 async def test_p10_the_status_of_a_received_text_taints_as_a_list_of_it_does(box: Sandbox) -> None:

@@ -135,7 +135,7 @@ async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_g
         clock.advance(timedelta(minutes=31))
         await pass_time(clock, timedelta(minutes=1))
         expired = await call(client, "check_sms_status", messageId=approval)
-    assert words(expired).startswith("Expired: it could not be sent in time, and will not be. No person")
+    assert words(expired).startswith("Expired: it could not be sent in time, and will not be sent. No person")
     assert posted(box) == []
 
 
@@ -177,7 +177,7 @@ async def client(box: Sandbox, clock: ManualClock, tmp_path: Path) -> AsyncItera
 async def test_sent_names_both_numbers_and_promises_no_delivery(client: Client, box: Sandbox) -> None:
     answer = await call(client, "send_sms", to=PHONE, message="Hej")
     order_id, message_id = data(answer)["orderId"], box.accepted[0].id
-    assert words(answer).startswith("Sent: 46elks accepted it; whether it is delivered comes later.")
+    assert words(answer).startswith("Sent: 46elks accepted it; the delivery report comes later.")
     assert f"For its status, call check_sms_status: order {order_id}, 46elks id {message_id}." in words(
         answer
     )
@@ -279,7 +279,7 @@ async def test_a_text_that_waited_too_long_is_given_up_and_says_why(
     await pass_time(clock, timedelta(minutes=2))
     status = await call(client, "check_sms_status", messageId=queued["orderId"])
     assert words(status).startswith(
-        "Expired: it could not be sent in time, and will not be. 46elks cannot be reached"
+        "Expired: it could not be sent in time, and will not be sent. 46elks cannot be reached"
     )
     box.faults.clear()
     clock.advance(timedelta(minutes=2))

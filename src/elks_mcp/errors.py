@@ -145,7 +145,7 @@ class Unauthorized(ProviderError):
         "Use the API username and API password from 46elks.com under Account → API; "
         "they are not the log-in of the web site."
     )
-    retry = "Retrying will not help until ELKS_API_USERNAME and ELKS_API_PASSWORD are right."
+    retry = "Retrying will not help until ELKS_API_USERNAME and ELKS_API_PASSWORD are correct."
 
 
 class Rejected(ProviderError):

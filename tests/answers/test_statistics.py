@@ -78,20 +78,20 @@ def test_countries_are_listed_the_most_texted_first_and_odd_numbers_are_no_troub
 @pytest.mark.parametrize(
     ("messages", "stands_out"),
     [
-        ([sent()] * 20, "Nothing stands out."),
+        ([sent()] * 20, "Nothing unusual."),
         (
             [sent()] * 2 + [sent("failed")] * 3,
-            "What stands out: only 40% of the texts to Sweden were delivered.",
+            "Worth noting: only 40% of the texts to Sweden were delivered.",
         ),
-        ([sent("failed")] * 5, "What stands out: only 0% of the texts to Sweden were delivered."),
+        ([sent("failed")] * 5, "Worth noting: only 0% of the texts to Sweden were delivered."),
         (
             [sent()] * 5 + [sent("failed", to="+4741234567")] * 5,
-            "What stands out: only 0% of the texts to Norway were delivered.",
+            "Worth noting: only 0% of the texts to Norway were delivered.",
         ),
-        ([sent("failed")] * 4, "Nothing stands out."),
-        ([sent("sent", ago=timedelta(hours=2))], "What stands out: 1 under way for more than an hour"),
-        ([sent("sent", ago=timedelta(minutes=59))], "Nothing stands out."),
-        ([sent(parts=2)], "What stands out: a text takes 2.0 parts on average"),
+        ([sent("failed")] * 4, "Nothing unusual."),
+        ([sent("sent", ago=timedelta(hours=2))], "Worth noting: 1 under way for more than an hour"),
+        ([sent("sent", ago=timedelta(minutes=59))], "Nothing unusual."),
+        ([sent(parts=2)], "Worth noting: a text takes 2.0 parts on average"),
     ],
 )
 def test_what_stands_out_is_said_in_a_sentence(messages: list[Message], stands_out: str) -> None:

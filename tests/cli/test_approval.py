@@ -37,13 +37,13 @@ QUESTION = "type the last four digits"
 def test_a_person_at_a_terminal_approves_by_the_last_four_digits(location: StateLocation) -> None:
     order = do(location, lambda store: wait_one(store, "Hej på dig\n| +46700000000"))
     environ = {"ELKS_STATE_DIR": str(location.folder)}
-    with started_at_terminal("approve", order.approval.lower(), environ=environ) as terminal:
+    with started_at_terminal("approve", order.approval_code.lower(), environ=environ) as terminal:
         terminal.read_until(QUESTION).type(f" {LAST_FOUR} ")
         assert terminal.finish() == 0
     assert terminal.shown.startswith(
         f"Send this text to {PHONE.e164} (Sweden) from +46701740699?\n"
-        f"1 part, 0.52 SEK. Approval {order.approval}.\n"
-        "You are asked because of: confirm.\n- The operator wants a person to approve every text.\n"
+        f"1 part, 0.52 SEK. Approval {order.approval_code}.\n"
+        "You are asked because of: confirm.\n- The operator requires approval of every text.\n"
         "The text, behind a bar on each line:\n| Hej på dig\n| | +46700000000\n"
         f"End of the text: 2 lines, 25 characters. It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK.\n\n"
     )
@@ -60,7 +60,9 @@ def test_a_person_at_a_terminal_approves_by_the_last_four_digits(location: State
 @pytest.mark.parametrize("typed", ["", "0606", PHONE.e164])
 def test_a_wrong_answer_changes_nothing(location: StateLocation, typed: str) -> None:
     order = do(location, wait_one)
-    with at_terminal("approve", order.approval, "--state-dir", str(location.folder), environ={}) as terminal:
+    with at_terminal(
+        "approve", order.approval_code, "--state-dir", str(location.folder), environ={}
+    ) as terminal:
         terminal.read_until(QUESTION).type(typed)
         assert terminal.finish() == 1
     assert (
@@ -77,7 +79,9 @@ def test_a_terminal_cannot_be_fooled_by_what_is_in_the_text(location: StateLocat
         "update orders set content = "
         "json_object('text', 'Hej\u202e\u200b' || char(27) || '[2J' || char(155) || 'x')",
     )
-    with at_terminal("approve", order.approval, environ={"ELKS_STATE_DIR": str(location.folder)}) as terminal:
+    with at_terminal(
+        "approve", order.approval_code, environ={"ELKS_STATE_DIR": str(location.folder)}
+    ) as terminal:
         terminal.read_until(QUESTION).type("no")
         assert terminal.finish() == 1
     assert "(it contains invisible characters):\n| Hej\\u202e\\u200b\\x1b[2J\\x9bx\n" in terminal.shown
@@ -98,7 +102,7 @@ def test_no_row_of_a_text_passes_for_ours_in_a_terminal_of_any_width_p2(
     """P2. The terminal breaks a long line by itself, and a row that it makes has no bar."""
     order = do(location, lambda store: wait_one(store, filling + FORGED.center(columns * 2)))
     environ = {"ELKS_STATE_DIR": str(location.folder), "COLUMNS": "500"}
-    with at_terminal("approve", order.approval, environ=environ, columns=columns) as terminal:
+    with at_terminal("approve", order.approval_code, environ=environ, columns=columns) as terminal:
         terminal.read_until(QUESTION).type("no")
         assert terminal.finish() == 1
     rows = screen_rows(terminal.shown, columns)
@@ -115,7 +119,9 @@ def test_no_row_of_a_text_passes_for_ours_in_a_terminal_of_any_width_p2(
 def test_line_feeds_do_not_move_recipient_and_price_off_the_screen_p2(location: StateLocation) -> None:
     """P2. They stand right above the prompt, and a run of empty lines is folded."""
     order = do(location, lambda store: wait_one(store, "Hej" + "\n" * 299 + FORGED + "\n" + "x\n" * 300))
-    with at_terminal("approve", order.approval, environ={"ELKS_STATE_DIR": str(location.folder)}) as terminal:
+    with at_terminal(
+        "approve", order.approval_code, environ={"ELKS_STATE_DIR": str(location.folder)}
+    ) as terminal:
         terminal.read_until(QUESTION).type("no")
         assert terminal.finish() == 1
     assert "| Hej\n(298 empty lines)\n| Send this text" in terminal.shown
@@ -136,7 +142,9 @@ def test_a_reason_that_quotes_a_text_has_no_row_that_begins_like_ours_p2(locatio
     order = do(
         location, lambda store: store.orders.place(Approval(quote=quote, approver=Approver.PERSON), allow)
     ).order
-    with at_terminal("approve", order.approval, environ={"ELKS_STATE_DIR": str(location.folder)}) as terminal:
+    with at_terminal(
+        "approve", order.approval_code, environ={"ELKS_STATE_DIR": str(location.folder)}
+    ) as terminal:
         terminal.read_until(QUESTION).type("no")
         assert terminal.finish() == 1
     assert terminal.shown.count(FORGED) == 2
@@ -146,7 +154,7 @@ def test_a_reason_that_quotes_a_text_has_no_row_that_begins_like_ours_p2(locatio
 
 
 def test_why_a_person_is_asked_is_what_the_guards_found(location: StateLocation) -> None:
-    link = Finding(guard="link", effect=Effect.ASK, reason="There is a web address in the text.")
+    link = Finding(guard="link", effect=Effect.ASK, reason="The text contains a web address.")
     taint = Finding(guard="tainted", effect=Effect.ASK, reason="The assistant read texts from others.")
     night = Finding(guard="night", effect=Effect.WARN, reason="It is night there.")
 
@@ -167,18 +175,18 @@ def test_why_a_person_is_asked_is_what_the_guards_found(location: StateLocation)
     }
     listed = tell(location, "pending").output.splitlines()
     for order, why in whys.items():
-        (line,) = [line for line in listed if order.approval and line.startswith(order.approval)]
+        (line,) = [line for line in listed if order.approval_code and line.startswith(order.approval_code)]
         assert f"to {PHONE.e164} (Sweden), 1 part, 0.52 SEK; {why} expires in 29 minutes" in line
 
 
 @pytest.mark.parametrize(("piped", "typed"), [("stdin", LAST_FOUR), ("stdout", LAST_FOUR)])
 def test_a_program_cannot_approve(location: StateLocation, piped: str, typed: str) -> None:
     order = do(location, wait_one)
-    done = tell(location, "approve", order.approval, typed=f"{typed}\n")
+    done = tell(location, "approve", order.approval_code, typed=f"{typed}\n")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Approval needs a person at a terminal. Standard input or output is not a terminal." in done.stderr
     environ = {"ELKS_STATE_DIR": str(location.folder)}
-    with started_at_terminal("approve", order.approval, environ=environ, piped=piped) as terminal:
+    with started_at_terminal("approve", order.approval_code, environ=environ, piped=piped) as terminal:
         assert terminal.finish() == 1
     assert find(location, order) == order
 
@@ -193,27 +201,27 @@ def approve_at_terminal(location: StateLocation, number: str) -> tuple[int, str]
 
 def test_what_cannot_be_approved_is_said_to_be_by_its_state(location: StateLocation) -> None:
     order: Order = do(location, wait_one)
-    assert order.approval
+    assert order.approval_code
     assert approve_at_terminal(location, "A-2222") == (
         1,
-        "elks-mcp: There is no order by that number here. To list them: `elks-mcp outbox`.\n",
+        "elks-mcp: No order has that number. To list them: `elks-mcp outbox`.\n",
     )
     expired: Order = do(location, lambda store: wait_one(store, to=OTHER_PHONE))
     change_rows(location, f"update orders set due_at = 1 where id = '{expired.id}'")  # noqa: S608
-    assert approve_at_terminal(location, expired.approval or "") == (
+    assert approve_at_terminal(location, expired.approval_code or "") == (
         1,
         f"It can no longer be approved: {expired.id} is expired: No person approved it in time.\n",
     )
     do(location, lambda store: OrderAdmin(store.database).approve(order.id))
-    code, shown = approve_at_terminal(location, order.approval)
+    code, shown = approve_at_terminal(location, order.approval_code)
     assert (code, shown.startswith("Approved. A running server sends it now")) == (0, True)
     do(location, lambda store: store.orders.release_approved(allow))
-    assert approve_at_terminal(location, order.approval) == (
+    assert approve_at_terminal(location, order.approval_code) == (
         0,
         f"It was already approved: {order.id} is queued.\n",
     )
     tell(location, "outbox", "cancel", order.id)
-    code, shown = approve_at_terminal(location, order.approval)
+    code, shown = approve_at_terminal(location, order.approval_code)
     assert (code, shown) == (
         1,
         f"It can no longer be approved: {order.id} is cancelled: A person cancelled it.\n",

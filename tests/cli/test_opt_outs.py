@@ -42,7 +42,7 @@ def test_p6_what_a_person_records_is_refused_with_its_reason_until_a_person_take
     assert (added.exit_code, added.output) == (0, f"{PHONE} has opted out and gets no more texts.\n")
     [refused] = send(tmp_path, PHONE)
     assert "Refused by opted_out: The recipient opted out on" in refused
-    assert 'as a person recorded: "she told me at the till".' in refused
+    assert '(recorded by a person: "she told me at the till").' in refused
     listed = tell(tmp_path, "opt-outs")
     assert listed.output.startswith("+4670*****05  opted out, by a person, ")
     assert "she told me at the till" in listed.output
@@ -68,7 +68,7 @@ def test_a_removal_wants_a_reason_and_somebody_who_opted_out(tmp_path: Path) -> 
 
 def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     folder = tmp_path / "none"
-    assert "no text was ever ordered there" in tell(folder, "opt-outs", "list").output
+    assert "no order was ever placed there" in tell(folder, "opt-outs", "list").output
     assert tell(folder, "opt-outs", "remove", PHONE, "--reason", "x").exit_code == 1
     assert tell(folder, "opt-outs", "add", "hello").exit_code == 1
     assert not folder.exists()

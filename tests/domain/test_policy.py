@@ -11,15 +11,15 @@ from elks_mcp.domain.policy import (
     Mode,
     Policy,
     check_liftable,
+    choose_approver,
     reasons_to_ask,
-    who_agrees,
 )
 from elks_mcp.errors import NotApproved
 
 SHOP = Number("+46701740699")
 ASK, WARN = Effect.ASK, Effect.WARN
 
-LINK = Finding(guard="link", effect=ASK, reason="There is a web address in the text.")
+LINK = Finding(guard="link", effect=ASK, reason="The text contains a web address.")
 NIGHT = Finding(guard="night", effect=WARN, reason="It is night.")
 TAINTED = Finding(guard="tainted", effect=ASK, reason="The assistant read texts from others.")
 FINDINGS = [(), (LINK,), (NIGHT,), (LINK, NIGHT), (TAINTED,), (LINK, TAINTED, NIGHT)]
@@ -49,9 +49,9 @@ def test_a_person_agrees_where_the_operator_a_guard_or_a_dry_run_wants_one(
     expected = expected_approver(confirm, findings, lifts=lifts, can_ask=can_ask)
     if expected is None:
         with pytest.raises(NotApproved, match="ELKS_CONFIRM=never"):
-            who_agrees(policy, reasons, can_ask=can_ask)
+            choose_approver(policy, reasons, can_ask=can_ask)
     else:
-        assert who_agrees(policy, reasons, can_ask=can_ask) is expected
+        assert choose_approver(policy, reasons, can_ask=can_ask) is expected
 
 
 @pytest.mark.parametrize(("confirm", "findings", "lifts"), list(product(Confirm, FINDINGS, [False, True])))

@@ -201,12 +201,12 @@ async def test_p7_what_is_not_an_answer_to_an_own_text_cannot_be_waited_for(
         ({"after": "c-0"}, "does not have the scope read"),
         ({"after": secret.id}, "does not have the scope read"),
         ({"after": theirs["messageId"]}, "does not have the scope read"),
-        ({"after": theirs["orderId"]}, "There is no order by that number here."),
+        ({"after": theirs["orderId"]}, "No order has that number."),
         ({"sender": PHONE}, "You have sent no such text to that number."),
         ({"sender": PHONE, "after": "c-0"}, "You have sent no such text to that number."),
         ({"sender": PHONE, "after": mine["orderId"]}, "You have sent no such text to that number."),
         ({"sender": PHONE, "after": mine["messageId"]}, "You have sent no such text to that number."),
-        ({"sender": PHONE, "after": theirs["orderId"]}, "There is no order by that number here."),
+        ({"sender": PHONE, "after": theirs["orderId"]}, "No order has that number."),
         ({"sender": PHONE, "after": theirs["messageId"]}, "neither a cursor nor the id of an order"),
         ({"after": named["orderId"]}, "The recipient cannot answer a text from a name"),
     ):
@@ -383,7 +383,7 @@ async def test_an_answer_that_46elks_does_not_show_yet_is_not_lost(
     box.faults.inject(Fault.UNAVAILABLE, **fault)  # type: ignore[arg-type]
     first = await wait(here.mine, after=sent["orderId"])
     assert (first["status"], first["message"], first["cursor"]) == ("no_reply", None, sent["orderId"])
-    assert first["note"].startswith("A text may have come.")
+    assert first["note"].startswith("A text may have arrived.")
     assert text_of(await wait(here.mine, after=first["cursor"])) == "Ja"
 
 

@@ -208,7 +208,7 @@ async def test_with_inbound_known_only_those_we_wrote_to_are_heard(
     assert ("Hello from me" in words(answer)) is known
     assert ("Hello from me" in words(listed)) is known
     assert ("ELKS_INBOUND=known" in words(answer)) is not known
-    assert ("1 from numbers that were never texted are hidden" in words(listed)) is not known
+    assert ("Hidden: 1 text from numbers that were never texted" in words(listed)) is not known
 
 
 async def test_a_hidden_stranger_is_still_heard_to_say_stop(box: Sandbox, clock: ManualClock) -> None:

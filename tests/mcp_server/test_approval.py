@@ -76,7 +76,7 @@ async def test_46elks_is_asked_for_the_price_once_however_many_rounds_it_takes(
     [
         (Person("decline"), "Declined by the person who was asked."),
         (Person(send=False), "Declined by the person who was asked."),
-        (Person("cancel"), "Declined, since the question was dismissed."),
+        (Person("cancel"), "Declined: the question was dismissed."),
     ],
     ids=["decline", "unticked", "cancel"],
 )
@@ -123,7 +123,7 @@ async def test_a_link_is_asked_about_and_the_question_names_each_reason(box: San
         sent = await call(client, "send_sms", to=PHONE, message="Se https://46elks.se", dryRun=False)
     assert data(sent)["status"] == "sent"
     assert "because of: dry_run, link, first_contact." in person.questions[0]
-    assert "- There is a web address in the text." in person.questions[0]
+    assert "- The text contains a web address." in person.questions[0]
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -231,7 +231,7 @@ async def test_where_nobody_may_be_asked_a_tainted_text_is_refused(box: Sandbox)
         await call(client, "get_sms_messages")
         answer = await call(client, "send_sms", to=PHONE, message="Hej")
     assert answer.is_error
-    assert "nobody may be asked (ELKS_CONFIRM=never)" in words(answer)
+    assert "this server may not ask one (ELKS_CONFIRM=never)" in words(answer)
     assert (person.questions, posted(box)) == ([], [])
 
 

@@ -181,7 +181,7 @@ async def test_two_prompts_begin_a_conversation() -> None:
         assert "wait for my approval" in str(told.messages[0].content)
         for nothing in ("", "null", "undefined"):
             empty = await client.get_prompt("text_somebody", {"recipient": nothing, "about": nothing})
-            assert "Write a short SMS to somebody I will name about this: something I" in str(
+            assert "Write a short SMS to a recipient I will name about this: something I" in str(
                 empty.messages[0].content
             )
         vague = await client.get_prompt("text_somebody", {"recipient": "Åsa"})

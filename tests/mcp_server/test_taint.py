@@ -141,7 +141,7 @@ async def test_escalating_to_the_next_on_the_allow_list_goes_out(box: Sandbox, c
         await call(client, "get_sms_messages")
         answer = await call(client, "send_sms", to=BO, message="Larm: servern svarar inte")
         assert data(answer)["status"] == "sent"
-        assert "known from before" in words(answer)
+        assert "known recipient" in words(answer)
     assert person.questions == []
 
 

@@ -114,7 +114,7 @@ class ReplyAnswer(Answer):
 
     def in_words(self) -> str:
         """Return whether a reply came, and its text between marks."""
-        status = "A text came." if self.status == "received" else "No reply yet."
+        status = "A text was received." if self.status == "received" else "No reply yet."
         lines = [
             f"{status} {self.note}".rstrip(),
             *_entries_in_words((self.message,) if self.message else ()),
@@ -158,7 +158,7 @@ def _content_in_words(entry: HistoryEntry, fence: str) -> str:
     text = entry.text if entry.untrusted_text is None else entry.untrusted_text
     notes = ["(a picture message, which this server cannot show yet)"] if entry.kind == "mms" else []
     if text is None:
-        notes.append("(text not kept)")
+        notes.append("(text not stored)")
     elif not text.strip() and entry.kind == "sms":
         notes.append("(the text is empty)")
     content = text or ""

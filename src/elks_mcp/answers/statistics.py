@@ -69,7 +69,7 @@ class StatisticsAnswer(Answer):
         lines.append(f"Cost {self.cost.in_words()}{_each(self.cost_per_message, self.cost_per_part)}.")
         if self.seconds_to_delivery_median is not None and self.seconds_to_delivery_p95 is not None:
             median_, p95 = self.seconds_to_delivery_median, self.seconds_to_delivery_p95
-            lines.append(f"Delivered within {median_:.0f} s (median), {p95:.0f} s (95 of 100).")
+            lines.append(f"Time to delivery: {median_:.0f} s (median), {p95:.0f} s (95th percentile).")
         if len(self.countries) > 1:
             lines += [
                 f"{c.country}: {c.messages}, {c.delivered} delivered, {c.failed} failed."
@@ -165,14 +165,12 @@ def _stands_out(messages: Sequence[Message], countries: Sequence[CountryStatisti
     if judged:
         worst = min(judged, key=_success)
         if _success(worst) < _POOR:
-            return (
-                f"What stands out: only {_success(worst):.0%} of the texts to {worst.country} were delivered."
-            )
+            return f"Worth noting: only {_success(worst):.0%} of the texts to {worst.country} were delivered."
     waiting = [m for m in messages if m.status in {"created", "sent"} and m.created_at]
     stuck = sum(1 for m in waiting if m.created_at and now - m.created_at > _STUCK)
     if stuck:
-        return f"What stands out: {stuck} under way for more than an hour; those phones may be switched off."
+        return f"Worth noting: {stuck} under way for more than an hour; those phones may be switched off."
     parts = sum(m.parts or 1 for m in messages) / max(1, len(messages))
     if parts >= 2:  # noqa: PLR2004
-        return f"What stands out: a text takes {parts:.1f} parts on average; shorter ones cost less."
-    return "Nothing stands out."
+        return f"Worth noting: a text takes {parts:.1f} parts on average; shorter ones cost less."
+    return "Nothing unusual."

@@ -40,8 +40,8 @@ class _HttpServer(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """Stop gracefully, or immediately on a second Ctrl-C.
 
-        Unlike uvicorn's, this does not raise the signal again afterwards, so that the exit code tells
-        whether all went well.
+        Unlike uvicorn's, this does not raise the signal again afterwards, so that the exit code shows
+        success or failure.
         """
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
@@ -69,9 +69,9 @@ class _HttpServer(uvicorn.Server):
 def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> int:  # noqa: ARG001
     """Serve MCP over HTTP, at /mcp, until stopped.
 
-    With ELKS_PUBLIC_URL, the server receives webhooks from 46elks at /hooks. /healthz tells whether it runs,
-    /readyz whether it can work, and /metrics has metrics. Once a token exists (`elks-mcp token new`), every
-    client must send one. Only then may the server listen on an address that other machines can reach.
+    With ELKS_PUBLIC_URL, the server receives webhooks from 46elks at /hooks. /healthz reports whether it
+    runs, /readyz whether it can work, and /metrics its metrics. Once a token exists (`elks-mcp token new`),
+    every client must send one. Only then may the server listen on an address that other machines can reach.
     """
     if not is_this_machine(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(

@@ -136,7 +136,7 @@ def _read_lines(path: Path, home: str) -> list[_Line]:
     rows = enumerate(re.split(r"\r\n|[\r\n]", _read_file(path)), 1)
     first, *rest = [(at, row) for at, row in rows if row.strip(" \t;,")] or [(0, "")]
     is_heading = not any(char.isdigit() for char in _first_column(first[1]))
-    heading = _Line(first[0], fault="taken for a heading.", is_heading=True)
+    heading = _Line(first[0], fault="ignored as a heading.", is_heading=True)
     lines = [heading if is_heading else _read_line(*first, home)] if first[0] else []
     return [*lines, *(_read_line(at, row, home) for at, row in rest)]
 

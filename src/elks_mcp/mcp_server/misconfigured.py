@@ -43,7 +43,7 @@ class MisconfiguredMiddleware:
 def explain(faults: Sequence[str]) -> str:
     """Return what is wrong with the configuration and what to do, for the person and the model."""
     return (
-        f"The configuration of elks-mcp cannot be read, so it does nothing. {' '.join(faults)} "
+        f"The configuration of elks-mcp cannot be read, so every call fails. {' '.join(faults)} "
         "Correct this where your client starts the server, then restart the server in your client. "
         "Trying again before that will not help."
     )

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from elks_mcp.runtime.validation import is_empty_word
 
-_RECIPIENT, _ABOUT = "somebody I will name", "something I will describe"
+_RECIPIENT, _ABOUT = "a recipient I will name", "something I will describe"
 
 
 def text_somebody(recipient: str = _RECIPIENT, about: str = _ABOUT) -> str:
-    """Write a text to somebody, see what it costs, and send it once you approve."""
+    """Write a text, see its price, and send it after your approval."""
     return (
         f"Write a short SMS to {_given(recipient, _RECIPIENT)} about this: {_given(about, _ABOUT)}\n"
         "Price it with estimate_sms_cost, show me recipient, sender, text and price, and wait for my "
@@ -37,8 +37,8 @@ def how_did_it_go() -> str:
 
 def add_prompts(server: MCPServer) -> None:
     """Register the prompts."""
-    server.prompt(title="Text somebody")(text_somebody)
-    server.prompt(title="How did it go?")(how_did_it_go)
+    server.prompt(title="Send a text")(text_somebody)
+    server.prompt(title="Report on recent texts")(how_did_it_go)
 
 
 async def refuse_unknown_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

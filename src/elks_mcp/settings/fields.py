@@ -69,7 +69,7 @@ class Settings(OperatorRules, CredentialSettings):
         Field(ge=1, le=100_000),
         RuleSetting("ELKS_SMS_PER_MINUTE", "pace", show=lambda pace: f"{pace} a minute"),
     ] = 95
-    """The most texts sent in a minute. 46elks allows 100, unless you agreed on another limit with them."""
+    """The most texts sent in a minute. 46elks allows 100, unless you have agreed on a different limit."""
 
     timeout: Annotated[float, Field(ge=0.1, le=120), Setting("ELKS_TIMEOUT")] = 10
     """Seconds that one request to 46elks may take in total."""
@@ -87,8 +87,8 @@ class Settings(OperatorRules, CredentialSettings):
     list the text. If 46elks takes longer than this to accept a text, the text can be sent twice."""
 
     state_dir: Annotated[Path | None, BeforeValidator(read_folder), Setting("ELKS_STATE_DIR")] = None
-    """The directory for queued texts, budgets and opt-outs. Default: where this system keeps a user's
-    data."""
+    """The directory for queued texts, budgets and opt-outs. Default: the system's directory for
+    user data."""
 
     database_url: Annotated[
         SecretStr | None, BeforeValidator(read_database_url), Setting("ELKS_DATABASE_URL", is_secret=True)
@@ -135,7 +135,7 @@ class Settings(OperatorRules, CredentialSettings):
     api_base_url: Annotated[
         str | None, BeforeValidator(read_api_base_url), Setting("ELKS_API_BASE_URL", is_private=True)
     ] = None
-    """Another address of 46elks' API, such as that of `elks-mcp sandbox`."""
+    """The address of another API to use instead of 46elks', such as that of `elks-mcp sandbox`."""
 
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],

@@ -113,7 +113,7 @@ async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
     assert unknown.is_error
     assert words(unknown).startswith("46elks has no message with that id.")
     forgotten = await call(client, "check_sms_status", messageId="O-23456789")
-    assert words(forgotten).startswith("There is no order by that number here.")
+    assert words(forgotten).startswith("No order has that number.")
 
 
 @pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 200, "x?y=z", "s\u0000", "å"])

@@ -260,10 +260,10 @@ async def test_what_the_operator_can_mend_keeps_a_text_waiting_and_says_for_what
     assert data(sent)["status"] == "queued"
     assert words(sent).startswith("Queued: 46elks ")
     assert said in words(sent)
-    assert f"It goes out by itself, {todo}" in words(sent)
+    assert f"It will be sent automatically, {todo}" in words(sent)
     behind = await call(client, "send_sms", to="+46701740606", message="Hej")
     assert data(behind)["status"] == "queued"
-    assert f"It goes out by itself, {todo}" in words(behind)
+    assert f"It will be sent automatically, {todo}" in words(behind)
     assert box.charges == []
 
 
@@ -271,7 +271,9 @@ async def test_a_text_that_has_to_wait_says_until_about_when(client: Client, box
     box.faults.inject(Fault.TOO_MANY_REQUESTS, method="POST", dryrun=False, retry_after=120)
     sent = await call(client, "send_sms", to=PHONE, message="Hej")
     assert data(sent)["status"] == "queued"
-    assert re.search(r"It goes out by itself, at about 2\d{3}-\d\d-\d\d \d\d:\d\d \+00:00,", words(sent))
+    assert re.search(
+        r"It will be sent automatically, at about 2\d{3}-\d\d-\d\d \d\d:\d\d \+00:00,", words(sent)
+    )
     status = await call(client, "check_sms_status", messageId=data(sent)["orderId"])
     assert words(status).startswith("Queued: 46elks takes no more requests for now")
 

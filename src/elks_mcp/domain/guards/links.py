@@ -17,7 +17,7 @@ from elks_mcp.domain.policy import Policy
 
 def link(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
     """Ask about a text with a web address: a tool of fraud, and a way out for stolen data."""
-    return (Effect.ASK, "There is a web address in the text.") if holds_link(draft.text) else None
+    return (Effect.ASK, "The text contains a web address.") if holds_link(draft.text) else None
 
 
 _SAFE = "com|net|org|info|biz|eu|io|ltd|xyz|icu|cyou|cfd|sbs|shop|online"

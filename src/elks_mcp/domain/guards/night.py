@@ -18,7 +18,7 @@ def night(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
         return None
     return (
         Effect.WARN,
-        f"For the recipient, in {draft.to.country}, it is night ({_NIGHT_BEGINS:02}–{_NIGHT_ENDS:02}).",
+        f"It is night ({_NIGHT_BEGINS:02}–{_NIGHT_ENDS:02}) for the recipient, in {draft.to.country}.",
     )
 
 

@@ -17,13 +17,11 @@ def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
         return None
     opt_out = facts.recall.opt_out
     when = f" on {_time_in_words(opt_out.at, policy)}" if opt_out else ""
-    recorded = f", as a person recorded{_reason(opt_out)}" if opt_out and opt_out.by_person else ""
+    recorded = f" (recorded by a person{_reason(opt_out)})" if opt_out and opt_out.by_person else ""
     return Effect.REFUSE, f"The recipient opted out{when}{recorded}. {_UNTIL_START}"
 
 
-_UNTIL_START = (
-    "They get no texts until they write START themselves. Only a person can correct a mistake, by hand."
-)
+_UNTIL_START = "They get no texts until they write START. If this is a mistake, only a person can correct it."
 """Names no command, since an assistant may have a shell."""
 
 
@@ -39,8 +37,10 @@ def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     """Ask if the account's history holds a text that cannot be read, since it may be an opt-out."""
     if facts.recall is None or not facts.recall.unread:
         return None
-    unread = "A text in 46elks' history could not be read in the last 7 days. It may be anyone's opt-out"
-    return Effect.ASK, f"{unread}. A person can read it on 46elks.com, under SMS history."
+    return Effect.ASK, (
+        "In the last 7 days, a text in 46elks' history could not be read. It may be an opt-out from any "
+        "number. A person can read it on 46elks.com, under SMS history."
+    )
 
 
 def _reason(opt_out: OptOut) -> str:

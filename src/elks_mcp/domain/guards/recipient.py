@@ -29,7 +29,10 @@ def textable_number(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult
         return Effect.REFUSE, f"{draft.to.e164} is {words}; it cannot receive texts, or only at extra cost."
     if kind is NumberKind.FIXED_LINE:
         effect = Effect.REFUSE if region in _NO_TEXTS_ON_FIXED_LINES else Effect.WARN
-        return effect, f"{draft.to.e164} is a fixed line in {draft.to.country}; few of them receive texts."
+        return (
+            effect,
+            f"{draft.to.e164} is a fixed line in {draft.to.country}; most fixed lines cannot receive texts.",
+        )
     if draft.to == draft.sender:
         return Effect.WARN, "The recipient is the sender's own number."
     return None

@@ -15,21 +15,21 @@ _SPREADS_FROM = 3
 def tainted(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Ask about a text that a stranger's text may have caused, as in theft of data.
 
-    A recipient known from before is only warned of, so that work goes on: one on the allow-list, or one we
-    texted before the stranger's text was written. With a link, or with the third such recipient, a
-    person is asked after all, so that nothing spreads.
+    A text to a known recipient gets only a warning: to a number on the allow-list, or one that was texted
+    before the stranger's text was written. If such a text has a link, or is for the third such recipient, a
+    person is asked as well, so that nothing spreads.
     """
     if facts.taint is None:
         return None
     minutes = TAINT_LASTS // timedelta(minutes=1)
     read = f"In the last {minutes} minutes the assistant read texts from others"
-    shown = f"{read}, and this one goes to somebody else"
+    shown = f"{read}, and this text goes to a different number"
     first_sent_at = facts.recall.first_sent_at if facts.recall else None
     was_texted_before = first_sent_at is not None and first_sent_at < facts.taint.created_at
     if not was_texted_before and draft.to not in policy.allowed_recipients:
-        return Effect.ASK, f"{shown}, who was not texted before those were written."
+        return Effect.ASK, f"{shown}, which was not texted before they were written."
     if holds_link(draft.text):
         return Effect.ASK, f"{shown} and contains a web address."
     if facts.taint.texted + 1 >= _SPREADS_FROM:
         return Effect.ASK, f"{shown}, as did texts to {facts.taint.texted} other people in that time."
-    return Effect.WARN, f"{shown}, who is known from before."
+    return Effect.WARN, f"{shown}, which is a known recipient."

@@ -224,7 +224,7 @@ async def _receive(app: App, wanted: Wanted, arrival: Arrival, end: datetime) ->
     except (ProviderError, NotFound, InvalidInput) as error:
         why = _NO_ID if isinstance(error, InvalidInput) else error.explain()
         if wanted.answered:  # it may be to another number of the account
-            return f"A text may have come. {why}"
+            return f"A text may have arrived. {why}"
         note = f"46elks does not return its text: {why} get_sms_messages may show it later."
         return _answer(wanted, arrival.position, None, note, status="received")
     if wanted.answered and message.to != written(wanted.answered.sender):
