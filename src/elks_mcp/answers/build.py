@@ -238,7 +238,7 @@ _PAUSE_ENDS = {
     PauseReason.CREDENTIALS: "when ELKS_API_USERNAME and ELKS_API_PASSWORD are corrected",
     PauseReason.TROUBLE: "when 46elks answers again",
 }
-"""Conditions that end a pause which does not end by itself."""
+"""Conditions that end the pauses which do not end after a time."""
 
 
 def _notes(text: str, price: Money, parts: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Limits on the use of a shared server by one caller, so that others still get through.
+"""Limits on the use of a shared server by one caller, so that others can use it too.
 
 A caller is an agent, which may have several tokens. All requests without a token belong to one caller.
 """

@@ -34,7 +34,7 @@ class LastSent(NamedTuple):
         )
 
     def later(self, other: "LastSent") -> "LastSent":
-        """Return the later of both times, each by itself."""
+        """Return the later time of each kind."""
         return LastSent(_latest(self.sent_at, other.sent_at), _latest(self.asked_at, other.asked_at))
 
 

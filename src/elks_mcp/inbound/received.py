@@ -44,7 +44,7 @@ class ReceivedTexts:
             self._texts.popitem(last=False)
 
     def find(self, message_id: str) -> Message | None:
-        """Return a text by 46elks' id; None if it is not kept, or not any more."""
+        """Return a text by 46elks' id; None if it is not stored here, or no longer."""
         _, message = self._texts.get(message_id, (None, None))
         return message
 

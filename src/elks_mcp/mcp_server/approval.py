@@ -44,12 +44,12 @@ async def read_request(
 
 
 async def plan(request: Annotated[SmsRequest, Resolve(read_request)], ctx: Context[App]) -> Planned:
-    """Decide what a call of `send_sms` comes to."""
+    """Return the plan for a call of `send_sms`."""
     return await plan_request(request, ctx)
 
 
 async def plan_request(request: SmsRequest, ctx: Context[App]) -> Planned:
-    """Decide what a request comes to. Raises what `Planner.plan` does."""
+    """Return the plan for a request. Raises the errors of `Planner.plan`."""
     planner = ctx.request_context.lifespan_context.planner
     return await planner.plan(request, can_ask=can_ask(ctx), is_answer=ctx.request_state is not None)
 

@@ -138,7 +138,7 @@ class Outbox:
         self._worklist.hand_over(order.id)
 
     def wake(self) -> None:
-        """Have the worker look at the store now, because something in it changed."""
+        """Make the worker check the store now, because something in it changed."""
         self._worklist.wake()
 
     # ── waiting ──

@@ -1,4 +1,4 @@
-"""Decide what a request to send a text comes to, and carry that out.
+"""Plan a request to send a text, and carry the plan out.
 
 A front door passes an `SmsRequest` to `Planner.plan`. If the result is `NeedsApproval`, it asks a person in
 its own way. `Planner.carry_out` then does the rest.
@@ -121,7 +121,7 @@ class Planner:
         return self.orders.checks.policy
 
     async def plan(self, request: SmsRequest, *, can_ask: bool, is_answer: bool = False) -> Planned:
-        """Decide what a request comes to; the order is stored if a person has to approve it.
+        """Return the plan for a request; the order is stored if a person has to approve it.
 
         Args:
             request: what to send.

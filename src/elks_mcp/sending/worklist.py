@@ -43,7 +43,7 @@ class Worklist:
         self.woken.set()
 
     def wake(self) -> None:
-        """Have the worker look at the store now, because something in it changed."""
+        """Make the worker check the store now, because something in it changed."""
         self.next_look = self._clock.now()
         self.woken.set()
 

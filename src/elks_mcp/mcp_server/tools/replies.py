@@ -62,7 +62,7 @@ async def read_question(
 
 
 async def plan_question(request: Annotated[SmsRequest, Resolve(read_question)], ctx: Context[App]) -> Planned:
-    """Decide what a call of `ask_by_sms` comes to."""
+    """Return the plan for a call of `ask_by_sms`."""
     return await plan_request(request, ctx)
 
 
