@@ -27,10 +27,10 @@ from tests.support.stores import (
     DATABASES,
     KEY,
     PRICE,
-    Life,
-    SteppedRoad,
+    SteppedTransport,
     Steps,
     World,
+    WorldBackend,
     change_rows,
     is_death,
     is_unfinished,
@@ -45,7 +45,7 @@ TRYING = timedelta(seconds=6)
 """Longer than anybody tries to put down what became of a text."""
 
 
-Act = Callable[[Life, Store], Awaitable[Order]]
+Act = Callable[[WorldBackend, Store], Awaitable[Order]]
 
 
 @dataclass(frozen=True)
@@ -66,55 +66,55 @@ class Scenario:
             world.box.faults.inject(self.fault, method="POST", path="/sms", **more)
 
 
-async def place(life: Life, store: Store) -> Order:
+async def place(backend: WorldBackend, store: Store) -> Order:
     """Place an order; who fails to asks again, with the same words."""
     for _ in range(3):
         with suppress(StateUnavailable):
-            return (await life.outbox.place(an_approval(a_draft(TEXT)), life.orders)).order
+            return (await backend.outbox.place(an_approval(a_draft(TEXT)), backend.orders)).order
     raise AssertionError("one step fails, not more")
 
 
-async def place_under_key(life: Life, store: Store) -> Order:
+async def place_under_key(backend: WorldBackend, store: Store) -> Order:
     """Place an order under a key."""
     for _ in range(3):
         with suppress(StateUnavailable):
-            return (await life.outbox.place(an_approval(a_draft(TEXT, key="k")), life.orders)).order
+            return (await backend.outbox.place(an_approval(a_draft(TEXT, key="k")), backend.orders)).order
     raise AssertionError("one step fails, not more")
 
 
-async def place_in_queue(life: Life, store: Store) -> Order:
+async def place_in_queue(backend: WorldBackend, store: Store) -> Order:
     """Place an order as one whose turn has not come, and hand it to the worker."""
     for _ in range(3):
         with suppress(StateUnavailable):
-            placed = await life.orders.place(an_approval(a_draft(TEXT)))
-            life.outbox.hand_over(placed.order)
+            placed = await backend.orders.place(an_approval(a_draft(TEXT)))
+            backend.outbox.hand_over(placed.order)
             return placed.order
     raise AssertionError("one step fails, not more")
 
 
-async def let_a_person_agree(life: Life, store: Store) -> Order:
+async def let_a_person_agree(backend: WorldBackend, store: Store) -> Order:
     """Place an order that waits for a person, who says yes: twice, since the answer may be replayed."""
     approval = an_approval(a_draft(TEXT), Approver.PERSON)
     released = None
     for _ in range(3):
         try:
-            placed = await life.orders.place(approval)
-            released = await store.orders.approve(placed.order.id, life.checks.recheck)
-            released = await store.orders.approve(placed.order.id, life.checks.recheck)
+            placed = await backend.orders.place(approval)
+            released = await store.orders.approve(placed.order.id, backend.checks.recheck)
+            released = await store.orders.approve(placed.order.id, backend.checks.recheck)
             break
         except StateUnavailable:
             continue
     assert released
-    life.outbox.hand_over(released.order)
+    backend.outbox.hand_over(released.order)
     return released.order
 
 
-async def let_a_terminal_agree(life: Life, store: Store) -> Order:
+async def let_a_terminal_agree(backend: WorldBackend, store: Store) -> Order:
     """Place an order that a person approves in a terminal, which is another process."""
     approval = an_approval(a_draft(TEXT), Approver.TERMINAL)
     for _ in range(3):
         try:
-            order = (await life.orders.place(approval)).order
+            order = (await backend.orders.place(approval)).order
             await OrderAdmin(store.database).approve(order.id)
         except StateUnavailable:
             continue
@@ -122,45 +122,45 @@ async def let_a_terminal_agree(life: Life, store: Store) -> Order:
     raise AssertionError("one step fails, not more")
 
 
-async def place_for_one_who_said_stop(life: Life, store: Store) -> Order:
+async def place_for_one_who_said_stop(backend: WorldBackend, store: Store) -> Order:
     """Place an order, and hear a STOP before anybody could send it."""
     order = None
     for _ in range(3):
         try:
-            order = order or (await life.orders.place(an_approval(a_draft(TEXT)))).order
-            await store.inbound.record([said("STOP", at=life.clock.now())])
+            order = order or (await backend.orders.place(an_approval(a_draft(TEXT)))).order
+            await store.inbound.record([said("STOP", at=backend.clock.now())])
             break
         except StateUnavailable:
             continue
-        except Refused:  # an earlier life stored the STOP, and so has the order that it was about
-            [*_, order] = await list_orders(life.world, store)
+        except Refused:  # an earlier process stored the STOP, and so has the order that it was about
+            [*_, order] = await list_orders(backend.world, store)
             break
     assert order
-    life.outbox.hand_over(order)
+    backend.outbox.hand_over(order)
     return order
 
 
-async def place_and_cancel(life: Life, store: Store) -> Order:
+async def place_and_cancel(backend: WorldBackend, store: Store) -> Order:
     """Place an order and think better of it."""
     order = None
     for _ in range(3):
         try:
-            order = order or (await life.orders.place(an_approval(a_draft(TEXT)))).order
+            order = order or (await backend.orders.place(an_approval(a_draft(TEXT)))).order
             return await store.orders.cancel(order.id, "Not wanted.")
         except StateUnavailable:
             continue
     raise AssertionError("one step fails, not more")
 
 
-async def place_and_hear_a_report(life: Life, store: Store) -> Order:
+async def place_and_hear_a_report(backend: WorldBackend, store: Store) -> Order:
     """Place an order that is reported as delivered, although no answer came."""
-    order = await place(life, store)
+    order = await place(backend, store)
 
     async def is_out() -> bool:
-        return bool(life.world.box.accepted)
+        return bool(backend.world.box.accepted)
 
-    await life.pass_until(is_out)
-    [message] = life.world.box.accepted
+    await backend.pass_until(is_out)
+    [message] = backend.world.box.accepted
     for _ in range(3):
         try:
             await store.inbound.record_webhooks(
@@ -190,27 +190,27 @@ SCENARIOS = [
 ]
 
 
-async def settle(life: Life) -> None:
+async def settle(backend: WorldBackend) -> None:
     """Let time pass until nothing is unfinished, looking past all that could be disturbed."""
 
     async def is_settled() -> bool:
-        return not is_unfinished(life.world.place, life.world.account)
+        return not is_unfinished(backend.world.place, backend.world.account)
 
-    await life.pass_until(is_settled)
-    await life.pass_time(
+    await backend.pass_until(is_settled)
+    await backend.pass_time(
         TRYING
     )  # who could not put something down tries again, and time stands still at the end
 
 
 async def live(scenario: Scenario, world: World, steps: Steps, told: Order | None) -> Order | None:
     """Live once, from the wish to the end, unless a step is the last; return what the caller was told."""
-    life = Life(world, around=lambda road: SteppedRoad(road, steps))
+    backend = WorldBackend(world, around=lambda transport: SteppedTransport(transport, steps))
     try:
-        async with life.opened() as store:
+        async with backend.opened() as store:
             steps.listen(store)
-            async with life.outbox.running():
-                told = told or await scenario.act(life, store)
-                await settle(life)
+            async with backend.outbox.running():
+                told = told or await scenario.act(backend, store)
+                await settle(backend)
     except BaseException as error:
         if not is_death(error):
             raise
@@ -219,11 +219,11 @@ async def live(scenario: Scenario, world: World, steps: Steps, told: Order | Non
 
 async def see_to_the_rest(scenario: Scenario, world: World, told: Order | None) -> list[Order]:
     """Live again, undisturbed; a caller who was told nothing asks again. Return all orders there are."""
-    life = Life(world)
-    async with life.running() as store:
+    backend = WorldBackend(world)
+    async with backend.running() as store:
         if told is None:
-            await scenario.act(life, store)
-        await settle(life)
+            await scenario.act(backend, store)
+        await settle(backend)
         return await list_orders(world, store)
 
 
@@ -258,7 +258,7 @@ def check(scenario: Scenario, world: World, told: Order | None, orders: list[Ord
 
 
 async def go_wrong(scenario: Scenario, location: StateLocation, *wrong: int | None, fatal: bool) -> list[str]:
-    """Let a step of each life go wrong, and check what comes of it; return the steps of the last of them."""
+    """Make a step of each process go wrong, and check the result; return the steps of the last process."""
     world = World(location)
     scenario.prepare(world)
     told: Order | None = None

@@ -134,7 +134,7 @@ def test_every_image_can_be_pinned_by_its_digest() -> None:
     assert built["args"] == {"PYTHON_IMAGE": "python@sha256:2"}
 
 
-def test_the_document_says_how_to_encrypt_the_road_to_the_database() -> None:
+def test_the_document_says_how_to_encrypt_the_connection_to_the_database() -> None:
     document = (DEPLOY.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
     [ending] = re.findall(r"^\?sslmode=verify-full\S*$", document, re.MULTILINE)
     url = load({"ELKS_DATABASE_URL": f"postgresql://elks:x@192.0.2.7/elks{ending}"}).settings.database_url

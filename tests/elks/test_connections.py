@@ -37,6 +37,7 @@ from tests.support.transport_cases import (
     Handler,
     Peer,
     answering,
+    api_to,
     closing,
     failure_of,
     hanging,
@@ -44,7 +45,6 @@ from tests.support.transport_cases import (
     read_request,
     reply,
     resetting,
-    road_to,
 )
 
 pytestmark = pytest.mark.anyio
@@ -54,7 +54,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_each_post_has_a_connection_of_its_own_and_gets_share_one() -> None:
-    async with peer(answering(REPLY, REPLY, REPLY)) as server, road_to(server.url) as api:
+    async with peer(answering(REPLY, REPLY, REPLY)) as server, api_to(server.url) as api:
         await api.get("/me")
         await api.get("/me")
         assert server.connections == 1
@@ -77,7 +77,7 @@ async def test_a_get_over_a_connection_that_went_stale_is_made_again() -> None:
         await stream.send(REPLY)
         await read_request(server, stream)
 
-    async with peer(going_stale, answering(REPLY)) as server, road_to(server.url) as api:
+    async with peer(going_stale, answering(REPLY)) as server, api_to(server.url) as api:
         assert await api.get("/me") == b'{"id": "s1"}'
         assert await api.get("/me") == b'{"id": "s1"}'
         assert (server.connections, len(server.requests)) == (2, 3)
@@ -87,7 +87,7 @@ async def test_a_get_over_a_connection_that_went_stale_is_made_again() -> None:
     "ending", [closing, resetting, answering(REPLY[:-1])], ids=["closed", "reset", "cut"]
 )
 async def test_a_get_is_made_twice_at_most(ending: Handler) -> None:
-    async with peer(ending) as server, road_to(server.url) as api:
+    async with peer(ending) as server, api_to(server.url) as api:
         assert isinstance(await failure_of(api.get("/me")), NoAnswer)
         assert len(server.requests) == 2
 
@@ -101,7 +101,7 @@ async def test_both_tries_of_a_get_share_one_limit() -> None:
 
     async with (
         peer(late, hanging) as server,
-        road_to(server.url, clock=clock) as api,
+        api_to(server.url, clock=clock) as api,
         anyio.create_task_group() as tasks,
     ):
         asking = Asking(tasks, api.get("/me"))
@@ -135,7 +135,7 @@ async def test_fifty_gets_at_once_are_answered_each() -> None:
 
 
 async def test_closing_twice_is_closing_once_and_asking_again_opens_anew() -> None:
-    async with peer(answering(REPLY)) as server, road_to(server.url) as api:
+    async with peer(answering(REPLY)) as server, api_to(server.url) as api:
         await api.aclose()
         await api.get("/me")
         await api.post("/sms", FORM)
@@ -145,8 +145,8 @@ async def test_closing_twice_is_closing_once_and_asking_again_opens_anew() -> No
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-async def test_a_cancelled_call_leaves_the_road_open(method: str) -> None:
-    async with peer(hanging, answering(REPLY)) as server, road_to(server.url) as api:
+async def test_a_cancelled_call_leaves_the_connection_open(method: str) -> None:
+    async with peer(hanging, answering(REPLY)) as server, api_to(server.url) as api:
 
         async def ask() -> bytes:
             return await (api.get("/me") if method == "get" else api.post("/sms", FORM))
@@ -165,7 +165,7 @@ async def test_a_cancelled_call_leaves_the_road_open(method: str) -> None:
 @pytest.mark.parametrize("answers", [0, 1, 2])
 async def test_who_may_not_send_any_more_sends_nothing_that_could_be_accepted(answers: int) -> None:
     """The right ends before the call, while the connection is being made, or between head and form."""
-    async with peer(hanging) as server, road_to(server.url) as api:
+    async with peer(hanging) as server, api_to(server.url) as api:
         right = Permission(answers)
         assert type(await failure_of(api.post("/sms", FORM, permission=right))) is TooLate
         assert right.asked == answers + 1
@@ -181,7 +181,7 @@ ASKED = 4 if HOLDS_BACK else 3
 
 
 async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> None:
-    async with peer(answering(REPLY)) as server, road_to(server.url) as api:
+    async with peer(answering(REPLY)) as server, api_to(server.url) as api:
         right = Permission(ASKED)
         assert await api.post("/sms", FORM, permission=right) == b'{"id": "s1"}'
         assert right.asked == ASKED
@@ -191,7 +191,7 @@ async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> 
 @pytest.mark.skipif(not HOLDS_BACK, reason="only Linux holds back what was written")
 @pytest.mark.parametrize("message", ["Hej!", "Hej! " * 10_000])
 async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back(message: str) -> None:
-    async with peer(hanging, answering(REPLY)) as server, road_to(server.url) as api:
+    async with peer(hanging, answering(REPLY)) as server, api_to(server.url) as api:
         form = {**FORM, "message": message}
         failure = await failure_of(api.post("/sms", form, permission=Permission(3)))
         assert type(failure) is NoAnswer, "it may have left after all, had it been frozen for a second time"
@@ -210,7 +210,7 @@ async def test_where_nothing_is_held_back_what_was_written_is_sent() -> None:
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
 async def test_after_a_permission_that_ended_the_next_one_is_as_good_as_ever(answers: int) -> None:
-    async with peer(answering(REPLY)) as server, road_to(server.url) as api:
+    async with peer(answering(REPLY)) as server, api_to(server.url) as api:
         await failure_of(api.post("/sms", FORM, permission=Permission(answers)))
         assert await api.post("/sms", FORM, permission=Permission(ASKED)) == b'{"id": "s1"}'
         assert await api.post("/sms", FORM) == b'{"id": "s1"}'
@@ -252,7 +252,7 @@ async def test_an_answer_without_a_usable_date_changes_nothing(header: str) -> N
 
 
 async def test_credentials_go_out_as_basic_authentication_over_a_form() -> None:
-    async with peer(answering(REPLY)) as server, road_to(server.url) as api:
+    async with peer(answering(REPLY)) as server, api_to(server.url) as api:
         await api.post("/sms", FORM)
     (request,) = server.requests
     assert b"authorization: basic " + b64encode(f"u1:{PASSWORD}".encode()).lower() in request.lower()
@@ -265,7 +265,7 @@ async def test_a_secret_that_is_echoed_does_not_come_out(echo: str) -> None:
     for status in ("401 Unauthorized", "403 Forbidden", "500 Internal Server Error"):
         async with (
             peer(answering(reply(status, f"You said {echo}".encode()))) as server,
-            road_to(server.url) as api,
+            api_to(server.url) as api,
         ):
             error = await failure_of(api.post("/sms", FORM))
         assert "You said ***" in error.explain()
@@ -282,7 +282,7 @@ async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest
     async with peer(answering(REPLY)) as proxy, peer(answering(REPLY)) as server:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        async with road_to(server.url) as api:
+        async with api_to(server.url) as api:
             await api.post("/sms", FORM)
             await api.get("/me")
         assert (proxy.connections, server.connections) == (0, 2)
@@ -291,7 +291,7 @@ async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest
 async def test_a_proxy_is_used_sees_no_credentials_and_may_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
     async with peer(answering(reply("403 Forbidden"))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
-        async with road_to("https://46elks.invalid/a1") as api:
+        async with api_to("https://46elks.invalid/a1") as api:
             error = await failure_of(api.post("/sms", FORM))
         assert type(error) is Unreachable
         assert "proxy" in str(error)
@@ -312,7 +312,7 @@ async def test_an_environment_that_is_no_use_is_unreachable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
-    async with road_to("https://46elks.invalid/a1") as api:
+    async with api_to("https://46elks.invalid/a1") as api:
         error = await failure_of(api.post("/sms", FORM))
     assert type(error) is Unreachable
     assert "tops3cret" not in error.explain()

@@ -31,8 +31,8 @@ from tests.support.connecting import (
     posted,
     words,
 )
-from tests.support.damaged import Damage, DamagedRoad, DamagedSandbox, Row, change, replace
-from tests.support.provider import NOON, House, a_draft, api_of, gets
+from tests.support.damaged import Damage, DamagedSandbox, DamagedTransport, Row, change, replace
+from tests.support.provider import NOON, Backend, a_draft, api_of, gets
 from tests.support.stores import DATABASES, a_place, opened, said
 
 pytestmark = pytest.mark.anyio
@@ -326,69 +326,69 @@ async def test_an_unlikely_time_of_an_accepted_text_does_not_hide_its_answer(
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with House(tmp_path).opened() as house:
-        yield house
+async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
+    async with Backend(tmp_path).opened() as backend:
+        yield backend
 
 
-def damage_history(house: House, damage: Damage) -> DamagedRoad:
-    """Damage what a house reads of history, from now on."""
-    house.road._inner = road = DamagedRoad(house.box.transport(), damage)
-    return road
+def damage_history(backend: Backend, damage: Damage) -> DamagedTransport:
+    """Damage what a backend reads of history, from now on."""
+    backend.transport._inner = transport = DamagedTransport(backend.box.transport(), damage)
+    return transport
 
 
 @pytest.mark.parametrize("created", [None, "2999-01-01T00:00:00", {}])
-async def test_p6_a_start_of_no_likely_time_lifts_no_stop(house: House, created: object) -> None:
+async def test_p6_a_start_of_no_likely_time_lifts_no_stop(backend: Backend, created: object) -> None:
     for word in ("START", "STOP"):
-        house.box.receive(PHONE, word)
-        house.clock.advance(MINUTE)
-    damage_history(house, change(1, created=created))
+        backend.box.receive(PHONE, word)
+        backend.clock.advance(MINUTE)
+    damage_history(backend, change(1, created=created))
     for _ in range(3):
-        await house.history.refresh()
-        assert await has_said_stop(house)
-        house.clock.advance(2 * MINUTE)
+        await backend.history.refresh()
+        assert await has_said_stop(backend)
+        backend.clock.advance(2 * MINUTE)
 
 
 @pytest.mark.parametrize("created", [None, "2999-01-01T00:00:00", 7])
-async def test_p6_a_stop_of_no_likely_time_counts_from_now(house: House, created: object) -> None:
-    house.box.receive(PHONE, "START")
-    house.clock.advance(MINUTE)
-    house.box.receive(PHONE, "STOP")
-    road = damage_history(house, change(0, created=created))
-    await house.history.refresh()
-    assert await has_said_stop(house)
-    house.clock.advance(10 * MINUTE)
-    road.damage = lambda _: None
-    house.box.receive(PHONE, "START")
-    await house.history.refresh()
-    assert not await has_said_stop(house)
+async def test_p6_a_stop_of_no_likely_time_counts_from_now(backend: Backend, created: object) -> None:
+    backend.box.receive(PHONE, "START")
+    backend.clock.advance(MINUTE)
+    backend.box.receive(PHONE, "STOP")
+    transport = damage_history(backend, change(0, created=created))
+    await backend.history.refresh()
+    assert await has_said_stop(backend)
+    backend.clock.advance(10 * MINUTE)
+    transport.damage = lambda _: None
+    backend.box.receive(PHONE, "START")
+    await backend.history.refresh()
+    assert not await has_said_stop(backend)
 
 
-async def test_p6_a_time_yet_to_come_passes_over_nothing_that_comes_before_it(house: House) -> None:
-    house.box.receive(STRANGER, "Hej")
-    road = damage_history(house, change(0, created="2999-01-01T00:00:00"))
-    await house.history.refresh()
-    road.damage = lambda _: None
-    house.clock.advance(MINUTE)
-    house.box.receive(PHONE, "STOP")
+async def test_p6_a_time_yet_to_come_passes_over_nothing_that_comes_before_it(backend: Backend) -> None:
+    backend.box.receive(STRANGER, "Hej")
+    transport = damage_history(backend, change(0, created="2999-01-01T00:00:00"))
+    await backend.history.refresh()
+    transport.damage = lambda _: None
+    backend.clock.advance(MINUTE)
+    backend.box.receive(PHONE, "STOP")
     for _ in range(150):
-        house.clock.advance(SECOND)
-        house.box.receive(STRANGER, "Hej")
-    await house.history.refresh()
-    assert await has_said_stop(house)
+        backend.clock.advance(SECOND)
+        backend.box.receive(STRANGER, "Hej")
+    await backend.history.refresh()
+    assert await has_said_stop(backend)
 
 
-async def test_p6_a_time_long_ago_on_one_page_does_not_end_the_reading_there(house: House) -> None:
-    await house.history.refresh()
-    house.clock.advance(10 * MINUTE)
-    house.box.receive(PHONE, "STOP")
+async def test_p6_a_time_long_ago_on_one_page_does_not_end_the_reading_there(backend: Backend) -> None:
+    await backend.history.refresh()
+    backend.clock.advance(10 * MINUTE)
+    backend.box.receive(PHONE, "STOP")
     for _ in range(150):
-        house.clock.advance(SECOND)
-        house.box.receive(STRANGER, "Hej")
-    damage_history(house, change(20, created="1970-01-01T00:00:00"))
-    await house.history.refresh()
-    assert len(gets(house.box, "/sms")) == 3
-    assert await has_said_stop(house)
+        backend.clock.advance(SECOND)
+        backend.box.receive(STRANGER, "Hej")
+    damage_history(backend, change(20, created="1970-01-01T00:00:00"))
+    await backend.history.refresh()
+    assert len(gets(backend.box, "/sms")) == 3
+    assert await has_said_stop(backend)
 
 
 # ── P4 ──
@@ -407,22 +407,22 @@ MAY_BE_OURS: dict[str, Damage] = {
 async def test_p4_a_text_in_doubt_is_not_sent_again_if_a_row_that_cannot_be_read_may_be_it(
     tmp_path: Path, kind: str
 ) -> None:
-    async with House(tmp_path).running() as house:
-        house.box.faults.inject(Fault.DROP_AFTER, method="POST", path="/sms", dryrun=False)
-        damage_history(house, MAY_BE_OURS[kind])
-        order = await house.settled(await house.place())
+    async with Backend(tmp_path).running() as backend:
+        backend.box.faults.inject(Fault.DROP_AFTER, method="POST", path="/sms", dryrun=False)
+        damage_history(backend, MAY_BE_OURS[kind])
+        order = await backend.settled(await backend.place())
     assert order.state is OrderState.UNKNOWN
-    assert len(house.box.accepted) == 1
+    assert len(backend.box.accepted) == 1
 
 
 async def test_p4_a_damaged_row_that_surely_is_an_incoming_text_leaves_no_doubt(tmp_path: Path) -> None:
-    async with House(tmp_path).running() as house:
-        house.box.receive(PHONE, "Hej")
-        house.box.faults.inject(Fault.DROP_BEFORE, method="POST", path="/sms", dryrun=False)
-        damage_history(house, change(-1, id=None))
-        order = await house.settled(await house.place())
+    async with Backend(tmp_path).running() as backend:
+        backend.box.receive(PHONE, "Hej")
+        backend.box.faults.inject(Fault.DROP_BEFORE, method="POST", path="/sms", dryrun=False)
+        damage_history(backend, change(-1, id=None))
+        order = await backend.settled(await backend.place())
     assert order.state is OrderState.SENT
-    assert len(house.box.accepted) == 1
+    assert len(backend.box.accepted) == 1
 
 
 # ── both databases ──

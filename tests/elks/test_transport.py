@@ -31,6 +31,7 @@ from tests.support.transport_cases import (
     Handler,
     Peer,
     answering,
+    api_to,
     closing,
     failure_of,
     hanging,
@@ -38,7 +39,6 @@ from tests.support.transport_cases import (
     read_request,
     reply,
     resetting,
-    road_to,
 )
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ def dripping(start: bytes) -> Handler:
 async def test_a_refused_connection_is_unreachable(scheme: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    async with road_to(f"{scheme}://127.0.0.1:{port}/a1") as api:
+    async with api_to(f"{scheme}://127.0.0.1:{port}/a1") as api:
         for call in (api.post("/sms", FORM), api.get("/me")):
             error = await failure_of(call)
             assert type(error) is Unreachable
@@ -73,7 +73,7 @@ async def test_a_refused_connection_is_unreachable(scheme: str) -> None:
 
 
 async def test_a_name_that_nobody_has_is_unreachable() -> None:
-    async with road_to("https://46elks.invalid/a1") as api:
+    async with api_to("https://46elks.invalid/a1") as api:
         assert type(await failure_of(api.post("/sms", FORM))) is Unreachable
 
 
@@ -82,7 +82,7 @@ async def test_tls_with_somebody_who_does_not_speak_it_is_unreachable() -> None:
         server.requests.append(await stream.receive())
         await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
-    async with peer(mumbling) as server, road_to(server.url.replace("http", "https")) as api:
+    async with peer(mumbling) as server, api_to(server.url.replace("http", "https")) as api:
         assert type(await failure_of(api.post("/sms", FORM))) is Unreachable
         assert b"Hej" not in server.requests[0]
 
@@ -93,7 +93,7 @@ async def test_tls_that_never_comes_about_is_unreachable_within_the_limit() -> N
             server.requests.append(await stream.receive())
 
     limit = timedelta(seconds=0.3)  # real for a socket that does not come about, and only there
-    async with peer(silent) as server, road_to(server.url.replace("http", "https"), limit) as api:
+    async with peer(silent) as server, api_to(server.url.replace("http", "https"), limit) as api:
         error = await failure_of(api.post("/sms", FORM))
         assert type(error) is Unreachable
         assert "took too long" in str(error)
@@ -112,7 +112,7 @@ async def test_more_requests_than_connections_wait_in_vain_and_never_leave() -> 
     clock, limit = ManualClock(), timedelta(seconds=30)
     async with (
         peer(hanging) as server,
-        road_to(server.url, limit, clock=clock) as api,
+        api_to(server.url, limit, clock=clock) as api,
         anyio.create_task_group() as tasks,
     ):
         asking = [Asking(tasks, api.post("/sms", FORM)) for _ in range(110)]
@@ -130,7 +130,7 @@ async def test_more_requests_than_connections_wait_in_vain_and_never_leave() -> 
 
 @pytest.mark.parametrize("cut", range(len(REPLY)))
 async def test_a_reply_cut_anywhere_is_no_answer_and_a_post_is_made_once(cut: int) -> None:
-    async with peer(answering(REPLY[:cut])) as server, road_to(server.url) as api:
+    async with peer(answering(REPLY[:cut])) as server, api_to(server.url) as api:
         assert isinstance(await failure_of(api.post("/sms", FORM)), NoAnswer)
         assert len(server.requests) == server.connections == 1
 
@@ -139,7 +139,7 @@ async def test_a_reply_cut_anywhere_is_no_answer_and_a_post_is_made_once(cut: in
 async def test_a_connection_that_ends_before_the_answer_is_no_answer(
     ending: Handler,
 ) -> None:
-    async with peer(ending) as server, road_to(server.url) as api:
+    async with peer(ending) as server, api_to(server.url) as api:
         assert isinstance(await failure_of(api.post("/sms", FORM)), NoAnswer)
         assert len(server.requests) == server.connections == 1
 
@@ -157,7 +157,7 @@ async def test_a_connection_that_ends_before_the_answer_is_no_answer(
 )
 async def test_who_hangs_or_drips_for_ever_is_cut_off_at_the_limit(slow: Handler) -> None:
     clock = ManualClock()
-    async with peer(slow) as server, road_to(server.url, clock=clock) as api:
+    async with peer(slow) as server, api_to(server.url, clock=clock) as api:
         for number, call in enumerate((api.post("/sms", FORM), api.get("/me")), 1):
             async with anyio.create_task_group() as tasks:
                 asking = Asking(tasks, call)
@@ -180,7 +180,7 @@ async def test_an_answer_larger_than_any_is_not_read_to_its_end(encoding: str) -
     body = gzip.compress(huge) if encoding == "gzip" else huge
     async with (
         peer(answering(reply("200 OK", body, f"content-encoding: {encoding}"))) as server,
-        road_to(server.url) as api,
+        api_to(server.url) as api,
     ):
         for call in (api.post("/sms", FORM), api.get("/me")):
             error = await failure_of(call)
@@ -192,7 +192,7 @@ async def test_an_answer_larger_than_any_is_not_read_to_its_end(encoding: str) -
 async def test_an_answer_that_cannot_be_unpacked_is_no_answer() -> None:
     async with (
         peer(answering(reply("200 OK", b"not gzip", "content-encoding: gzip"))) as server,
-        road_to(server.url) as api,
+        api_to(server.url) as api,
     ):
         for call in (api.post("/sms", FORM), api.get("/me")):
             assert isinstance(await failure_of(call), NoAnswer)
@@ -220,7 +220,7 @@ async def test_an_answer_that_cannot_be_unpacked_is_no_answer() -> None:
 async def test_a_status_is_the_error_it_means_and_nothing_is_asked_twice(
     status: str, kind: type[ProviderError]
 ) -> None:
-    async with peer(answering(reply(status, b"No."))) as server, road_to(server.url) as api:
+    async with peer(answering(reply(status, b"No."))) as server, api_to(server.url) as api:
         for call in (api.post("/sms", FORM), api.get("/me")):
             assert type(await failure_of(call)) is kind
         assert len(server.requests) == 2
@@ -228,13 +228,13 @@ async def test_a_status_is_the_error_it_means_and_nothing_is_asked_twice(
 
 @pytest.mark.parametrize("status", ["200 OK", "201 Created", "202 Accepted"])
 async def test_any_2xx_is_a_success(status: str) -> None:
-    async with peer(answering(reply(status, b'{"id": "s1"}'))) as server, road_to(server.url) as api:
+    async with peer(answering(reply(status, b'{"id": "s1"}'))) as server, api_to(server.url) as api:
         assert await api.post("/sms", FORM) == b'{"id": "s1"}'
 
 
 async def test_a_refusal_counts_even_where_its_words_are_cut_off() -> None:
     cut = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 40\r\n\r\nMissing key fr"
-    async with peer(answering(cut)) as server, road_to(server.url) as api:
+    async with peer(answering(cut)) as server, api_to(server.url) as api:
         error = await failure_of(api.post("/sms", FORM))
     assert type(error) is Rejected
     assert error.said == "Missing key fr"
@@ -243,7 +243,7 @@ async def test_a_refusal_counts_even_where_its_words_are_cut_off() -> None:
 async def test_a_redirect_is_not_followed_and_gets_no_credentials() -> None:
     async with peer(answering(REPLY)) as elsewhere:
         moved = reply("307 Temporary Redirect", b"", f"location: {elsewhere.url}/sms")
-        async with peer(answering(moved)) as server, road_to(server.url) as api:
+        async with peer(answering(moved)) as server, api_to(server.url) as api:
             for call in (api.post("/sms", FORM), api.get("/me")):
                 error = await failure_of(call)
                 assert type(error) is Rejected
@@ -255,6 +255,6 @@ async def test_a_redirect_is_not_followed_and_gets_no_credentials() -> None:
 @pytest.mark.parametrize("location", ["http://[", "nonsense:x", "http://x:99999999/", "\x7f"])
 async def test_a_redirect_to_nowhere_is_a_provider_error(location: str) -> None:
     moved = reply("302 Found", b"", f"location: {location}")
-    async with peer(answering(moved)) as server, road_to(server.url) as api:
+    async with peer(answering(moved)) as server, api_to(server.url) as api:
         assert not isinstance(await failure_of(api.post("/sms", FORM)), Unreachable)
         assert len(server.requests) == 1

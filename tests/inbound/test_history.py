@@ -11,7 +11,7 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.errors import NoAnswer, ProviderError, StateUnavailable
 from elks_mcp.inbound.history import FRESH
 from elks_mcp.sandbox import Fault
-from tests.support.provider import PHONE, House, a_draft, gets
+from tests.support.provider import PHONE, Backend, a_draft, gets
 
 pytestmark = pytest.mark.anyio
 
@@ -21,179 +21,179 @@ BO = Number("+46701740606")
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with House(tmp_path).opened() as house:
-        yield house
+async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
+    async with Backend(tmp_path).opened() as backend:
+        yield backend
 
 
-async def has_said_stop(house: House, number: Number = PHONE) -> bool:
-    return (await house.orders.find_prior(a_draft(to=number))).recall.opted_out
+async def has_said_stop(backend: Backend, number: Number = PHONE) -> bool:
+    return (await backend.orders.find_prior(a_draft(to=number))).recall.opted_out
 
 
-def pages(house: House) -> int:
-    return len(gets(house.box, "/sms"))
+def pages(backend: Backend) -> int:
+    return len(gets(backend.box, "/sms"))
 
 
-async def test_a_stop_is_heard_before_anything_goes_out(house: House) -> None:
-    house.box.receive(PHONE.e164, "STOP")
-    await house.history.refresh()
-    assert await has_said_stop(house)
-    assert not await has_said_stop(house, BO)
+async def test_a_stop_is_heard_before_anything_goes_out(backend: Backend) -> None:
+    backend.box.receive(PHONE.e164, "STOP")
+    await backend.history.refresh()
+    assert await has_said_stop(backend)
+    assert not await has_said_stop(backend, BO)
 
 
-async def test_a_start_afterwards_takes_it_back(house: House) -> None:
+async def test_a_start_afterwards_takes_it_back(backend: Backend) -> None:
     for word in ("STOP", "START"):
-        house.clock.advance(MINUTE)
-        house.box.receive(PHONE.e164, word)
-    await house.history.refresh()
-    assert not await has_said_stop(house)
-    house.clock.advance(MINUTE)
-    house.box.receive(PHONE.e164, "stopp")
-    await house.history.refresh()
-    assert await has_said_stop(house)
+        backend.clock.advance(MINUTE)
+        backend.box.receive(PHONE.e164, word)
+    await backend.history.refresh()
+    assert not await has_said_stop(backend)
+    backend.clock.advance(MINUTE)
+    backend.box.receive(PHONE.e164, "stopp")
+    await backend.history.refresh()
+    assert await has_said_stop(backend)
 
 
-async def test_a_look_is_good_for_a_minute(house: House) -> None:
-    await house.history.refresh()
-    house.box.receive(PHONE.e164, "STOP")
-    house.clock.advance(FRESH - timedelta(microseconds=1))
-    await house.history.refresh()
-    assert (pages(house), await has_said_stop(house)) == (1, False)
-    house.clock.advance(timedelta(microseconds=1))
-    await house.history.refresh()
-    assert (pages(house), await has_said_stop(house)) == (2, True)
+async def test_a_look_is_good_for_a_minute(backend: Backend) -> None:
+    await backend.history.refresh()
+    backend.box.receive(PHONE.e164, "STOP")
+    backend.clock.advance(FRESH - timedelta(microseconds=1))
+    await backend.history.refresh()
+    assert (pages(backend), await has_said_stop(backend)) == (1, False)
+    backend.clock.advance(timedelta(microseconds=1))
+    await backend.history.refresh()
+    assert (pages(backend), await has_said_stop(backend)) == (2, True)
     assert timedelta(seconds=60) == FRESH
 
 
-async def test_where_the_clock_was_put_back_a_look_is_good_for_nothing(house: House) -> None:
-    await house.history.refresh()
-    house.clock.advance(-SECOND)
-    await house.history.refresh()
-    assert pages(house) == 2
+async def test_where_the_clock_was_put_back_a_look_is_good_for_nothing(backend: Backend) -> None:
+    await backend.history.refresh()
+    backend.clock.advance(-SECOND)
+    await backend.history.refresh()
+    assert pages(backend) == 2
 
 
-async def test_many_who_look_at_once_are_one_look(house: House) -> None:
+async def test_many_who_look_at_once_are_one_look(backend: Backend) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(house.history.refresh)
-    assert pages(house) == 1
+            group.start_soon(backend.history.refresh)
+    assert pages(backend) == 1
 
 
 async def test_processes_share_their_looks_and_go_on_from_where_the_last_one_heard(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
     for number in range(250):
-        house.box.add_history(house.clock.now() - number * MINUTE, text=f"Text {number}")
-    await house.history.refresh()
-    assert pages(house) == 3
-    house.box.receive(PHONE.e164, "STOP")
-    async with House(tmp_path, beside=house).opened() as other:
-        house.clock.advance(FRESH - SECOND)
+        backend.box.add_history(backend.clock.now() - number * MINUTE, text=f"Text {number}")
+    await backend.history.refresh()
+    assert pages(backend) == 3
+    backend.box.receive(PHONE.e164, "STOP")
+    async with Backend(tmp_path, beside=backend).opened() as other:
+        backend.clock.advance(FRESH - SECOND)
         await other.history.refresh()
-        assert pages(house) == 3, "what one process has just read, another need not"
-        house.clock.advance(SECOND)
+        assert pages(backend) == 3, "what one process has just read, another need not"
+        backend.clock.advance(SECOND)
         await other.history.refresh()
-        assert pages(house) == 4, "no more of history is read than is new"
-        await house.history.refresh()
-        assert pages(house) == 4
+        assert pages(backend) == 4, "no more of history is read than is new"
+        await backend.history.refresh()
+        assert pages(backend) == 4
         assert await has_said_stop(other)
 
 
-async def test_what_is_slow_to_appear_is_still_heard_two_minutes_later(house: House) -> None:
-    heard_until = house.clock.now()
-    house.box.add_history(heard_until, text="The newest")
-    await house.history.refresh()
-    house.clock.advance(FRESH)
+async def test_what_is_slow_to_appear_is_still_heard_two_minutes_later(backend: Backend) -> None:
+    heard_until = backend.clock.now()
+    backend.box.add_history(heard_until, text="The newest")
+    await backend.history.refresh()
+    backend.clock.advance(FRESH)
     for _ in range(98):
-        house.box.add_history(house.clock.now(), text="New")
-    house.box.add_history(heard_until - SECOND, text="The last on the first page")
-    house.box.add_history(heard_until - 119 * SECOND, direction="incoming", text="STOP")
-    await house.history.refresh()
-    assert pages(house) == 3
-    assert await has_said_stop(house)
+        backend.box.add_history(backend.clock.now(), text="New")
+    backend.box.add_history(heard_until - SECOND, text="The last on the first page")
+    backend.box.add_history(heard_until - 119 * SECOND, direction="incoming", text="STOP")
+    await backend.history.refresh()
+    assert pages(backend) == 3
+    assert await has_said_stop(backend)
 
 
-async def test_where_history_cannot_be_read_it_is_said_and_tried_again_at_once(house: House) -> None:
-    house.box.receive(PHONE.e164, "STOP")
-    house.box.faults.inject(Fault.ERROR_BEFORE, path="/sms")
+async def test_where_history_cannot_be_read_it_is_said_and_tried_again_at_once(backend: Backend) -> None:
+    backend.box.receive(PHONE.e164, "STOP")
+    backend.box.faults.inject(Fault.ERROR_BEFORE, path="/sms")
     with pytest.raises(NoAnswer):
-        await house.history.refresh()
-    assert not await has_said_stop(house)
-    await house.history.refresh()
-    assert await has_said_stop(house)
+        await backend.history.refresh()
+    assert not await has_said_stop(backend)
+    await backend.history.refresh()
+    assert await has_said_stop(backend)
 
 
-async def test_half_a_history_counts_for_nothing(house: House) -> None:
+async def test_half_a_history_counts_for_nothing(backend: Backend) -> None:
     for number in range(150):
-        house.box.add_history(house.clock.now() - number * SECOND, text="Text")
-    house.box.faults.inject(Fault.ERROR_BEFORE, path="/sms", skip=1)
+        backend.box.add_history(backend.clock.now() - number * SECOND, text="Text")
+    backend.box.faults.inject(Fault.ERROR_BEFORE, path="/sms", skip=1)
     with pytest.raises(ProviderError):
-        await house.history.refresh()
-    assert (await (await house.storage.open()).inbound.find_position()).until is None
+        await backend.history.refresh()
+    assert (await (await backend.storage.open()).inbound.find_position()).until is None
 
 
 async def test_what_cannot_be_remembered_is_said(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
-    async with House(tmp_path / "state").opened() as house:
+    async with Backend(tmp_path / "state").opened() as backend:
         with pytest.raises(StateUnavailable):
-            await house.history.refresh()
-    assert house.box.requests == []
+            await backend.history.refresh()
+    assert backend.box.requests == []
 
 
 async def test_a_history_longer_than_is_read_is_warned_of_and_heard_as_far_as_it_is(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Short(House):
+    class Short(Backend):
         most_pages = 2
 
-    async with Short(tmp_path).opened() as house:
+    async with Short(tmp_path).opened() as backend:
         for number in range(250):
-            house.box.add_history(house.clock.now() - number * SECOND, text="Text")
-        house.box.receive(PHONE.e164, "STOP")
-        await house.history.refresh()
+            backend.box.add_history(backend.clock.now() - number * SECOND, text="Text")
+        backend.box.receive(PHONE.e164, "STOP")
+        await backend.history.refresh()
         assert "older opt-outs are not known" in caplog.text
-        assert await has_said_stop(house)
+        assert await has_said_stop(backend)
 
 
-async def test_how_far_was_heard_is_46elks_time_of_the_newest_message(house: House) -> None:
-    newest = house.clock.now() - timedelta(hours=1)
-    house.box.add_history(newest, text="Text")
-    await house.history.refresh()
-    assert (await (await house.storage.open()).inbound.find_position()).until == newest
+async def test_how_far_was_heard_is_46elks_time_of_the_newest_message(backend: Backend) -> None:
+    newest = backend.clock.now() - timedelta(hours=1)
+    backend.box.add_history(newest, text="Text")
+    await backend.history.refresh()
+    assert (await (await backend.storage.open()).inbound.find_position()).until == newest
 
 
-async def test_an_empty_history_was_heard_until_now(house: House) -> None:
-    await house.history.refresh()
-    assert (await (await house.storage.open()).inbound.find_position()).until == house.clock.now()
+async def test_an_empty_history_was_heard_until_now(backend: Backend) -> None:
+    await backend.history.refresh()
+    assert (await (await backend.storage.open()).inbound.find_position()).until == backend.clock.now()
 
 
-async def test_what_was_read_for_another_reason_is_heard_too(house: House) -> None:
-    house.box.receive(PHONE.e164, "STOP")
-    listing = await house.client.list_messages(10)
-    await house.history.record(listing.messages)
-    assert not house.storage.exists, "whoever only reads makes no store"
-    await house.storage.open()
-    await house.history.record(listing.messages)
-    assert await has_said_stop(house)
-    assert (await (await house.storage.open()).inbound.find_position()).until is None, (
+async def test_what_was_read_for_another_reason_is_heard_too(backend: Backend) -> None:
+    backend.box.receive(PHONE.e164, "STOP")
+    listing = await backend.client.list_messages(10)
+    await backend.history.record(listing.messages)
+    assert not backend.storage.exists, "whoever only reads makes no store"
+    await backend.storage.open()
+    await backend.history.record(listing.messages)
+    assert await has_said_stop(backend)
+    assert (await (await backend.storage.open()).inbound.find_position()).until is None, (
         "there may be a gap before it"
     )
 
 
-async def test_hearing_the_same_twice_or_late_changes_nothing(house: House) -> None:
-    await house.storage.open()
+async def test_hearing_the_same_twice_or_late_changes_nothing(backend: Backend) -> None:
+    await backend.storage.open()
     for word in ("STOP", "START", "Hej!"):
-        house.clock.advance(MINUTE)
-        house.box.receive(PHONE.e164, word)
-    messages = (await house.client.list_messages(10)).messages
+        backend.clock.advance(MINUTE)
+        backend.box.receive(PHONE.e164, word)
+    messages = (await backend.client.list_messages(10)).messages
     for order in (messages, messages[::-1], messages[:1], messages[2:], messages[1:]):
-        await house.history.record(order)
-    assert not await has_said_stop(house)
+        await backend.history.record(order)
+    assert not await has_said_stop(backend)
 
 
-async def test_nobody_can_be_made_to_opt_out_by_a_name_or_a_text_to_them(house: House) -> None:
-    house.box.receive("Elks", "STOP")
-    house.box.add_history(house.clock.now(), text="STOP", to=PHONE.e164)
-    await house.history.refresh()
-    assert not await has_said_stop(house)
-    assert (await house.orders.find_prior(a_draft())).recall.is_known, "they were written to"
+async def test_nobody_can_be_made_to_opt_out_by_a_name_or_a_text_to_them(backend: Backend) -> None:
+    backend.box.receive("Elks", "STOP")
+    backend.box.add_history(backend.clock.now(), text="STOP", to=PHONE.e164)
+    await backend.history.refresh()
+    assert not await has_said_stop(backend)
+    assert (await backend.orders.find_prior(a_draft())).recall.is_known, "they were written to"

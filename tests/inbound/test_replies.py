@@ -26,7 +26,7 @@ from tests.support.connecting import (
     until,
     words,
 )
-from tests.support.provider import House, gets
+from tests.support.provider import Backend, gets
 from tests.support.reply_cases import JA, MINUTE, SECOND, Calls, _in_time, _is_there, reply
 from tests.support.stores import failing, files_with
 
@@ -242,11 +242,11 @@ async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock:
 
 
 async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path) -> None:
-    async with House(tmp_path).opened() as house:
-        replies = Replies(house.client, house.storage, house.history, house.clock, MINUTE)
+    async with Backend(tmp_path).opened() as backend:
+        replies = Replies(backend.client, backend.storage, backend.history, backend.clock, MINUTE)
         async with replies.running():
             wanted = await replies.criteria.from_now(None)
-            with failing(await house.storage.open()), pytest.raises(StateUnavailable):
+            with failing(await backend.storage.open()), pytest.raises(StateUnavailable):
                 await replies.wait(wanted, SECOND)
             assert replies.waiting_count == 0
 
@@ -254,8 +254,8 @@ async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path)
 async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with House(tmp_path).opened() as house:
-        replies = Replies(house.client, house.storage, house.history, house.clock, 1000 * MINUTE)
+    async with Backend(tmp_path).opened() as backend:
+        replies = Replies(backend.client, backend.storage, backend.history, backend.clock, 1000 * MINUTE)
         found: list[Any] = []
 
         async def wait() -> None:
@@ -263,14 +263,14 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
 
         async with replies.running(), anyio.create_task_group() as group:
             group.start_soon(wait)
-            await house.rest()
-            store = await house.storage.open()
+            await backend.rest()
+            store = await backend.storage.open()
             with failing(store, "arrivals", error=lambda: RuntimeError("a fault of our own")) as fault:
-                await house.pass_time(SECOND)
+                await backend.pass_time(SECOND)
             assert (fault.met > 1, found) == (True, [])
-            message = house.box.receive(PHONE, "Ja")
-            await house.history.refresh(timedelta())
-            await house.pass_until(lambda: _is_there(found))
+            message = backend.box.receive(PHONE, "Ja")
+            await backend.history.refresh(timedelta())
+            await backend.pass_until(lambda: _is_there(found))
         assert found[0].message_id == message.id
     assert "Incoming texts cannot be delivered: unexpected error." in caplog.text
 

@@ -25,7 +25,7 @@ from tests.support.connecting import (
     until,
     words,
 )
-from tests.support.provider import House, gets
+from tests.support.provider import Backend, gets
 from tests.support.reply_cases import JA, MINUTE, SECOND, Calls, _in_time, _is_there, reply
 from tests.support.web import site
 
@@ -176,7 +176,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(box: Sandbox, clock: Manua
 
 
 async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path) -> None:
-    async with House(tmp_path).opened() as house, House(tmp_path, beside=house).opened() as other:
+    async with Backend(tmp_path).opened() as backend, Backend(tmp_path, beside=backend).opened() as other:
         replies = Replies(other.client, other.storage, other.history, other.clock, 1000 * MINUTE)
         async with replies.running():
             await replies.refresh()
@@ -188,13 +188,13 @@ async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path)
 
             async with anyio.create_task_group() as group:
                 group.start_soon(wait)
-                await house.rest()
-                message = house.box.receive(PHONE, "Ja")
-                house.clock.advance(2 * MINUTE)
-                await house.history.refresh()
-                await house.pass_until(lambda: _is_there(found))
+                await backend.rest()
+                message = backend.box.receive(PHONE, "Ja")
+                backend.clock.advance(2 * MINUTE)
+                await backend.history.refresh()
+                await backend.pass_until(lambda: _is_there(found))
     assert found[0].message_id == message.id
-    assert len(gets(house.box, "/sms")) == 2, "the one who waits has read history once, the other too"
+    assert len(gets(backend.box, "/sms")) == 2, "the one who waits has read history once, the other too"
 
 
 async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing_else(
@@ -204,9 +204,9 @@ async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing
         async def refresh(self, good_for: timedelta = MINUTE) -> None:
             raise ValueError(PHONE)
 
-    async with House(tmp_path).opened() as house:
-        history = Broken(house.client, house.storage, house.clock)
-        replies = Replies(house.client, house.storage, history, house.clock, MINUTE)
+    async with Backend(tmp_path).opened() as backend:
+        history = Broken(backend.client, backend.storage, backend.clock)
+        replies = Replies(backend.client, backend.storage, history, backend.clock, MINUTE)
         async with replies.running(), anyio.create_task_group() as group:
             found: list[Any] = []
 
@@ -214,7 +214,7 @@ async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing
                 found.append(await replies.wait(await replies.criteria.after(0, None), 2 * MINUTE))
 
             group.start_soon(wait)
-            await house.pass_until(lambda: _is_there(found))
+            await backend.pass_until(lambda: _is_there(found))
         assert found == [None]
     assert "Unexpected error" in replies.history_error
     assert caplog.text.count("History cannot be read: unexpected error.") <= 3

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.provider import (
-    House,
+    Backend,
 )
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> House:
-    return House(tmp_path)
+def backend(tmp_path: Path) -> Backend:
+    return Backend(tmp_path)

@@ -14,7 +14,7 @@ from elks_mcp.store.claims import KEPT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, is_true, messages
 from tests.support.provider import (
     SOON,
-    House,
+    Backend,
     a_permission,
     gets,
     posts,
@@ -53,203 +53,203 @@ LATE = [Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP]
 
 @pytest.mark.parametrize("fault", NEVER_TAKEN)
 async def test_what_46elks_never_took_goes_out_after_two_absences_past_the_quiet_period(
-    house: House, fault: Fault
+    backend: Backend, fault: Fault
 ) -> None:
-    house.box.faults.inject(fault, method="POST")
-    async with house.running():
-        begun = house.clock.now()
-        order = await house.wait(await house.place())
+    backend.box.faults.inject(fault, method="POST")
+    async with backend.running():
+        begun = backend.clock.now()
+        order = await backend.wait(await backend.place())
         assert order.state is OrderState.IN_DOUBT
         assert order.status_reason
-        assert (await house.settled(order)).state is OrderState.SENT
-    first, second = (post.at - begun for post in posts(house.box))
+        assert (await backend.settled(order)).state is OrderState.SENT
+    first, second = (post.at - begun for post in posts(backend.box))
     assert first == timedelta()
-    looks = [get.at - begun for get in gets(house.box, "/sms")]
+    looks = [get.at - begun for get in gets(backend.box, "/sms")]
     assert looks[0] < SECOND
     after_quiet = [look for look in looks if look >= QUIET]
     assert len(after_quiet) == 2
     assert after_quiet[1] - after_quiet[0] >= QUIET / 10
     assert after_quiet[1] <= second < QUIET + 30 * SECOND
-    assert len(house.box.accepted) == 1
+    assert len(backend.box.accepted) == 1
 
 
 @pytest.mark.parametrize("fault", TAKEN)
 async def test_what_46elks_did_take_is_found_in_history_and_never_sent_again(
-    house: House, fault: Fault
+    backend: Backend, fault: Fault
 ) -> None:
-    house.box.faults.inject(fault, method="POST")
-    async with house.running():
-        begun = house.clock.now()
-        order = await house.settled(await house.place())
-        assert house.clock.now() - begun < SECOND
+    backend.box.faults.inject(fault, method="POST")
+    async with backend.running():
+        begun = backend.clock.now()
+        order = await backend.settled(await backend.place())
+        assert backend.clock.now() - begun < SECOND
         assert order.state is OrderState.SENT
         assert order.receipt
-        assert order.receipt.message_id == house.box.accepted[0].id
+        assert order.receipt.message_id == backend.box.accepted[0].id
         assert (order.text, order.status_reason) == (None, "")
-        await house.pass_time(KEPT)
-    assert len(posts(house.box)) == 1
+        await backend.pass_time(KEPT)
+    assert len(posts(backend.box)) == 1
 
 
 @pytest.mark.parametrize("fault", LATE)
 @pytest.mark.parametrize("late", [SECOND, 60 * SECOND, QUIET], ids=str)
 async def test_what_46elks_takes_late_within_the_quiet_period_goes_out_once(
-    house: House, fault: Fault, late: timedelta
+    backend: Backend, fault: Fault, late: timedelta
 ) -> None:
-    house.box.faults.inject(fault, duration=late)
-    async with house.running():
-        order = await house.settled(await house.place())
+    backend.box.faults.inject(fault, duration=late)
+    async with backend.running():
+        order = await backend.settled(await backend.place())
         assert order.state is OrderState.SENT
         assert order.receipt
-        assert order.receipt.message_id == house.box.accepted[0].id
-        await house.pass_time(KEPT)
-    assert len(posts(house.box)) == len(house.box.accepted) == 1
+        assert order.receipt.message_id == backend.box.accepted[0].id
+        await backend.pass_time(KEPT)
+    assert len(posts(backend.box)) == len(backend.box.accepted) == 1
 
 
-async def test_a_history_that_lags_behind_is_read_until_it_shows_the_text(house: House) -> None:
-    house.box.faults.inject(Fault.DROP_AFTER, method="POST")
-    house.box.faults.inject(Fault.STALE_HISTORY, times=None, duration=QUIET)
-    async with house.running():
-        order = await house.settled(await house.place())
+async def test_a_history_that_lags_behind_is_read_until_it_shows_the_text(backend: Backend) -> None:
+    backend.box.faults.inject(Fault.DROP_AFTER, method="POST")
+    backend.box.faults.inject(Fault.STALE_HISTORY, times=None, duration=QUIET)
+    async with backend.running():
+        order = await backend.settled(await backend.place())
         assert order.state is OrderState.SENT
-        await house.pass_time(KEPT)
-    assert len(posts(house.box)) == 1
+        await backend.pass_time(KEPT)
+    assert len(posts(backend.box)) == 1
 
 
-async def test_one_absence_that_46elks_corrects_is_no_leave_to_send_again(house: House) -> None:
+async def test_one_absence_that_46elks_corrects_is_no_leave_to_send_again(backend: Backend) -> None:
     """The first reading past the quiet period lags; the second shows the text."""
-    house.box.faults.inject(Fault.DROP_AFTER, method="POST")
-    house.box.faults.inject(Fault.STALE_HISTORY, times=None, duration=QUIET + 5 * SECOND)
-    async with house.running():
-        assert (await house.settled(await house.place())).state is OrderState.SENT
-    assert len([get for get in gets(house.box, "/sms") if get.at >= posts(house.box)[0].at + QUIET]) == 2
-    assert len(posts(house.box)) == 1
+    backend.box.faults.inject(Fault.DROP_AFTER, method="POST")
+    backend.box.faults.inject(Fault.STALE_HISTORY, times=None, duration=QUIET + 5 * SECOND)
+    async with backend.running():
+        assert (await backend.settled(await backend.place())).state is OrderState.SENT
+    assert len([get for get in gets(backend.box, "/sms") if get.at >= posts(backend.box)[0].at + QUIET]) == 2
+    assert len(posts(backend.box)) == 1
 
 
 async def test_without_a_quiet_period_two_readings_a_second_apart_will_do(tmp_path: Path) -> None:
-    house = House(tmp_path, quiet=timedelta())
-    house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    async with house.running():
-        begun = house.clock.now()
-        assert (await house.settled(await house.place())).state is OrderState.SENT
-        first, second = (get.at - begun for get in gets(house.box, "/sms"))
+    backend = Backend(tmp_path, quiet=timedelta())
+    backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+    async with backend.running():
+        begun = backend.clock.now()
+        assert (await backend.settled(await backend.place())).state is OrderState.SENT
+        first, second = (get.at - begun for get in gets(backend.box, "/sms"))
     assert SECOND <= second - first < 3 * SECOND
-    assert len(house.box.accepted) == 1
+    assert len(backend.box.accepted) == 1
 
 
 @pytest.mark.parametrize("text", ["TEXT 1", "Text  1.", "Text\u00a01"])
 async def test_where_history_holds_something_like_it_nobody_knows_and_nothing_is_sent(
-    house: House, text: str
+    backend: Backend, text: str
 ) -> None:
-    house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    async with house.running():
-        order = await house.outbox.wait(await house.place(), LONG)
-        house.box.add_history(house.clock.now(), text=text)
-        order = await house.settled(order)
+    backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+    async with backend.running():
+        order = await backend.outbox.wait(await backend.place(), LONG)
+        backend.box.add_history(backend.clock.now(), text=text)
+        order = await backend.settled(order)
         assert order.state is OrderState.UNKNOWN
         assert "cannot be matched to this order" in order.status_reason
         assert order.text == "Text 1", "a person who decides has to see what it was"
-        await house.pass_time(KEPT)
-        assert (await house.find(order)).state is OrderState.UNKNOWN
-    assert len(posts(house.box)) == 1
+        await backend.pass_time(KEPT)
+        assert (await backend.find(order)).state is OrderState.UNKNOWN
+    assert len(posts(backend.box)) == 1
 
 
 async def test_two_equal_texts_of_which_history_holds_one_are_one_sent_and_one_sent_again(
-    house: House,
+    backend: Backend,
 ) -> None:
-    house.box.faults.inject(Fault.DROP_AFTER, method="POST")
-    house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    async with house.running():
-        one = await house.place("Text 1", key="one")
-        other = await house.place("Text 1", key="other")
-        await house.pass_until(lambda: is_true(len(posts(house.box)) == 2))
-        assert {(await house.settled(each)).state for each in (one, other)} == {OrderState.SENT}
-        ids = {receipt.message_id for each in (one, other) if (receipt := (await house.find(each)).receipt)}
-    assert ids == {message.id for message in house.box.accepted}
-    assert len(posts(house.box)) == 3
-    assert len(house.box.accepted) == 2
+    backend.box.faults.inject(Fault.DROP_AFTER, method="POST")
+    backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+    async with backend.running():
+        one = await backend.place("Text 1", key="one")
+        other = await backend.place("Text 1", key="other")
+        await backend.pass_until(lambda: is_true(len(posts(backend.box)) == 2))
+        assert {(await backend.settled(each)).state for each in (one, other)} == {OrderState.SENT}
+        ids = {receipt.message_id for each in (one, other) if (receipt := (await backend.find(each)).receipt)}
+    assert ids == {message.id for message in backend.box.accepted}
+    assert len(posts(backend.box)) == 3
+    assert len(backend.box.accepted) == 2
 
 
-async def test_what_is_known_to_be_another_orders_is_taken_for_no_other(house: House) -> None:
+async def test_what_is_known_to_be_another_orders_is_taken_for_no_other(backend: Backend) -> None:
     """The same text went out just before, and its answer told which message it is."""
-    async with house.running():
-        first = await house.settled(await house.place("Text 1", key="one"))
-        house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-        second = await house.settled(await house.place("Text 1", key="other"))
+    async with backend.running():
+        first = await backend.settled(await backend.place("Text 1", key="one"))
+        backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+        second = await backend.settled(await backend.place("Text 1", key="other"))
     assert first.receipt
     assert second.receipt
-    assert [first.receipt.message_id, second.receipt.message_id] == [each.id for each in house.box.accepted]
-    assert len(posts(house.box)) == 3
+    assert [first.receipt.message_id, second.receipt.message_id] == [each.id for each in backend.box.accepted]
+    assert len(posts(backend.box)) == 3
 
 
-async def test_what_cannot_be_found_out_within_an_hour_is_unknown(house: House) -> None:
-    house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    house.box.faults.inject(Fault.ERROR_BEFORE, path="/sms", method="GET", times=None)
-    async with house.running():
-        begun = house.clock.now()
-        order = await house.settled(await house.place(), stride=MINUTE)
+async def test_what_cannot_be_found_out_within_an_hour_is_unknown(backend: Backend) -> None:
+    backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+    backend.box.faults.inject(Fault.ERROR_BEFORE, path="/sms", method="GET", times=None)
+    async with backend.running():
+        begun = backend.clock.now()
+        order = await backend.settled(await backend.place(), stride=MINUTE)
         assert order.state is OrderState.UNKNOWN
-        assert KEPT < house.clock.now() - begun <= KEPT + 2 * MINUTE
-        house.box.faults.clear()
-        await house.pass_time(KEPT)
-    assert len(posts(house.box)) == 1
+        assert KEPT < backend.clock.now() - begun <= KEPT + 2 * MINUTE
+        backend.box.faults.clear()
+        await backend.pass_time(KEPT)
+    assert len(posts(backend.box)) == 1
 
 
 async def test_a_history_that_cannot_be_read_whole_is_no_leave_to_send_again(tmp_path: Path) -> None:
-    class Short(House):
+    class Short(Backend):
         most_pages = 1
 
-    house = Short(tmp_path)
-    house.box.faults.inject(Fault.DROP_AFTER, method="POST")
-    house.box.faults.inject(Fault.STALE_HISTORY, path="/sms", method="GET", duration=timedelta(days=1))
-    async with house.running():
-        order = await house.outbox.wait(await house.place(), LONG)
-        await house.rest()
-        house.clock.advance(SECOND)
+    backend = Short(tmp_path)
+    backend.box.faults.inject(Fault.DROP_AFTER, method="POST")
+    backend.box.faults.inject(Fault.STALE_HISTORY, path="/sms", method="GET", duration=timedelta(days=1))
+    async with backend.running():
+        order = await backend.outbox.wait(await backend.place(), LONG)
+        await backend.rest()
+        backend.clock.advance(SECOND)
         for _ in range(100):
-            house.box.add_history(house.clock.now(), text="Of others")
-        order = await house.settled(order, stride=MINUTE)
+            backend.box.add_history(backend.clock.now(), text="Of others")
+        order = await backend.settled(order, stride=MINUTE)
         assert order.state is OrderState.UNKNOWN
-    assert len(posts(house.box)) == 1
+    assert len(posts(backend.box)) == 1
 
 
 async def test_history_is_read_ever_less_often_while_a_text_is_in_doubt(tmp_path: Path) -> None:
-    house = House(tmp_path, quiet=10 * MINUTE)
-    house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    async with house.running():
-        begun = house.clock.now()
-        await house.place()
-        await house.pass_time(5 * MINUTE)
-    looks = [(get.at - begun).total_seconds() for get in gets(house.box, "/sms")]
+    backend = Backend(tmp_path, quiet=10 * MINUTE)
+    backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+    async with backend.running():
+        begun = backend.clock.now()
+        await backend.place()
+        await backend.pass_time(5 * MINUTE)
+    looks = [(get.at - begun).total_seconds() for get in gets(backend.box, "/sms")]
     assert len(looks) <= 20
     assert sum(look < 10 for look in looks) >= 4
     assert all(later - earlier <= 32 for earlier, later in pairwise(looks))
 
 
-async def test_a_text_in_doubt_holds_up_no_other(house: House) -> None:
-    house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    async with house.running():
-        first, second = await house.place("Text 1"), await house.place("Text 2")
-        assert (await house.settled(second)).state is OrderState.SENT
-        assert (await house.find(first)).state is OrderState.IN_DOUBT
+async def test_a_text_in_doubt_holds_up_no_other(backend: Backend) -> None:
+    backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+    async with backend.running():
+        first, second = await backend.place("Text 1"), await backend.place("Text 2")
+        assert (await backend.settled(second)).state is OrderState.SENT
+        assert (await backend.find(first)).state is OrderState.IN_DOUBT
 
 
 async def test_what_was_being_sent_by_who_is_gone_is_found_out_by_the_next(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
     """The claim is all that is left of whoever died: its text came through, or it did not."""
-    async with house.opened():
+    async with backend.opened():
         for number in (1, 2):
-            await house.place(f"Text {number}")
-            claim = await claim_next((await house.storage.open()).queue, PACE, house.checks.recheck_last)
+            await backend.place(f"Text {number}")
+            claim = await claim_next((await backend.storage.open()).queue, PACE, backend.checks.recheck_last)
             assert isinstance(claim, Claim)
             if number == 1:
-                await house.dispatcher.send(claim, a_permission())
-            house.clock.advance(SECOND)
-    following = House(tmp_path, beside=house)
+                await backend.dispatcher.send(claim, a_permission())
+            backend.clock.advance(SECOND)
+    following = Backend(tmp_path, beside=backend)
     async with following.running():
-        await following.pass_until(lambda: is_true(len(house.box.accepted) == 2))
+        await following.pass_until(lambda: is_true(len(backend.box.accepted) == 2))
         await following.pass_time(KEPT)
-    assert messages(house) == {"Text 1": 1, "Text 2": 1}
+    assert messages(backend) == {"Text 1": 1, "Text 2": 1}
 
 
 PACE = Pace(gap=timedelta(seconds=0.6), lease=SOON + LEASE_SPARE)

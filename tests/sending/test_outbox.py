@@ -17,7 +17,7 @@ from tests.support.clocks import HANG, ManualClock
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, answer, fail, inbound, messages
 from tests.support.provider import (
     PHONE,
-    House,
+    Backend,
     a_draft,
     an_approval,
     posts,
@@ -30,108 +30,108 @@ pytestmark = pytest.mark.anyio
 # ── what is accepted or refused ──
 
 
-async def test_an_order_is_sent_once_and_keeps_its_receipt_but_not_its_text(house: House) -> None:
-    async with house.running():
-        order = await house.place("Nyckel 4711")
+async def test_an_order_is_sent_once_and_keeps_its_receipt_but_not_its_text(backend: Backend) -> None:
+    async with backend.running():
+        order = await backend.place("Nyckel 4711")
         assert order.text == "Nyckel 4711"
-        order = await house.outbox.wait(order, LONG)
-    (message,) = house.box.accepted
+        order = await backend.outbox.wait(order, LONG)
+    (message,) = backend.box.accepted
     assert order.state is OrderState.SENT
     assert order.receipt
     assert order.receipt.message_id == message.id
     assert (order.text, order.status_reason) == (None, "")
-    assert len(posts(house.box)) == 1
-    for file in house.folder.iterdir():
+    assert len(posts(backend.box)) == 1
+    for file in backend.folder.iterdir():
         assert b"4711" not in file.read_bytes()
 
 
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.REDIRECT])
-async def test_what_46elks_says_no_to_is_rejected_for_good(house: House, fault: Fault) -> None:
-    house.box.faults.inject(fault)
-    async with house.running():
-        order = await house.outbox.wait(await house.place(), LONG)
+async def test_what_46elks_says_no_to_is_rejected_for_good(backend: Backend, fault: Fault) -> None:
+    backend.box.faults.inject(fault)
+    async with backend.running():
+        order = await backend.outbox.wait(await backend.place(), LONG)
         assert order.state is OrderState.REJECTED
         assert "46elks" in order.status_reason
-        await house.pass_time(KEPT)
-        assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
-        assert (await house.find(order)).state is OrderState.REJECTED
-    assert messages(house) == {"Text 1": 1, "Text 2": 1}
+        await backend.pass_time(KEPT)
+        assert (await backend.settled(await backend.place("Text 2"))).state is OrderState.SENT
+        assert (await backend.find(order)).state is OrderState.REJECTED
+    assert messages(backend) == {"Text 1": 1, "Text 2": 1}
 
 
 # ── whose orders are sent ──
 
 
-async def test_a_dry_run_sends_only_what_was_handed_over_here(house: House, tmp_path: Path) -> None:
-    async with house.opened():
-        left = await house.place("Of others")
-    dry = House(tmp_path, beside=house, only_own=True)
+async def test_a_dry_run_sends_only_what_was_handed_over_here(backend: Backend, tmp_path: Path) -> None:
+    async with backend.opened():
+        left = await backend.place("Of others")
+    dry = Backend(tmp_path, beside=backend, only_own=True)
     async with dry.running():
         own = await dry.place("Own")
         assert (await dry.settled(own)).state is OrderState.SENT
         await dry.pass_time(KEPT / 2)
         assert (await dry.find(left)).state is OrderState.QUEUED
-        assert messages(house) == {"Own": 1}
-        async with house.outbox.running():
-            assert (await house.settled(left)).state is OrderState.SENT
+        assert messages(backend) == {"Own": 1}
+        async with backend.outbox.running():
+            assert (await backend.settled(left)).state is OrderState.SENT
 
 
 async def test_a_dry_run_to_which_nothing_is_handed_over_tidies_and_sends_nothing(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
-    async with house.opened():
-        order = await house.place()
-        waiting = (await house.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
-    dry = House(tmp_path, beside=house, only_own=True)
+    async with backend.opened():
+        order = await backend.place()
+        waiting = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
+    dry = Backend(tmp_path, beside=backend, only_own=True)
     async with dry.running():
         await dry.pass_time(KEPT / 3)
         assert (await dry.find(order)).state is OrderState.QUEUED
         assert (await dry.find(waiting)).state is OrderState.WAITING
-    assert posts(house.box) == []
+    assert posts(backend.box) == []
 
 
-async def test_where_nothing_is_to_be_done_no_store_is_made_or_opened(house: House) -> None:
-    async with house.running():
-        await house.pass_time(10 * MINUTE)
-        assert not house.storage.is_open
-    assert list(house.folder.iterdir()) == []
+async def test_where_nothing_is_to_be_done_no_store_is_made_or_opened(backend: Backend) -> None:
+    async with backend.running():
+        await backend.pass_time(10 * MINUTE)
+        assert not backend.storage.is_open
+    assert list(backend.folder.iterdir()) == []
 
 
-async def test_a_store_without_unfinished_orders_is_left_alone(house: House, tmp_path: Path) -> None:
-    async with house.running():
-        await house.settled(await house.place())
-    following = House(tmp_path, beside=house)
+async def test_a_store_without_unfinished_orders_is_left_alone(backend: Backend, tmp_path: Path) -> None:
+    async with backend.running():
+        await backend.settled(await backend.place())
+    following = Backend(tmp_path, beside=backend)
     async with following.running():
         await following.pass_time(10 * MINUTE)
         assert not following.storage.is_open
 
 
 async def test_what_a_former_process_left_queued_goes_out_a_second_after_the_start(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
-    async with house.opened():
-        order = await house.place()
-    following = House(tmp_path, beside=house)
+    async with backend.opened():
+        order = await backend.place()
+    following = Backend(tmp_path, beside=backend)
     async with following.running():
-        begun = house.clock.now()
+        begun = backend.clock.now()
         await following.pass_time(SECOND / 2)
         assert not following.storage.is_open
         assert (await following.settled(order)).state is OrderState.SENT
-    assert [post.at - begun for post in posts(house.box)] == [SECOND]
+    assert [post.at - begun for post in posts(backend.box)] == [SECOND]
 
 
-async def test_what_another_process_leaves_later_is_seen_too(house: House, tmp_path: Path) -> None:
-    following = House(tmp_path, beside=house)
+async def test_what_another_process_leaves_later_is_seen_too(backend: Backend, tmp_path: Path) -> None:
+    following = Backend(tmp_path, beside=backend)
     async with following.running():
         await following.pass_time(MINUTE)
-        async with house.opened():
-            order = await house.place()
+        async with backend.opened():
+            order = await backend.place()
         assert (await following.settled(order)).state is OrderState.SENT
 
 
-async def test_another_accounts_orders_are_neither_seen_nor_sent(house: House, tmp_path: Path) -> None:
-    async with house.opened():
-        await house.place("Of others")
-    other = House(tmp_path)
+async def test_another_accounts_orders_are_neither_seen_nor_sent(backend: Backend, tmp_path: Path) -> None:
+    async with backend.opened():
+        await backend.place("Of others")
+    other = Backend(tmp_path)
     other.storage._account = type(other.storage._account)("https://api.46elks.com/a1", "u2")
     async with other.running():
         await other.pass_time(MINUTE)
@@ -150,39 +150,39 @@ async def test_a_text_says_where_its_delivery_is_reported_with_the_number_of_its
     async def address(order_id: str) -> str:
         return f"https://sms.example.com/hooks/delivery?ref={order_id}"
 
-    house = House(tmp_path, report_to=address)
-    async with house.running():
-        order = await house.outbox.wait(await house.place(), LONG)
+    backend = Backend(tmp_path, report_to=address)
+    async with backend.running():
+        order = await backend.outbox.wait(await backend.place(), LONG)
     assert order.state is OrderState.SENT
-    (post,) = posts(house.box)
+    (post,) = posts(backend.box)
     assert post.form["whendelivered"] == f"https://sms.example.com/hooks/delivery?ref={order.id}"
 
 
 # ── when it goes out ──
 
 
-async def test_what_is_queued_is_told_when_it_may_go_out_and_how_many_go_before(house: House) -> None:
-    async with house.opened():
+async def test_what_is_queued_is_told_when_it_may_go_out_and_how_many_go_before(backend: Backend) -> None:
+    async with backend.opened():
         orders = []
         for number in range(3):
-            orders.append(await house.place(f"Text {number}"))
-            house.clock.advance(timedelta(milliseconds=1))
-        prospects = [await house.outbox.estimate(order) for order in orders]
-        gap = house.options.pace.gap
+            orders.append(await backend.place(f"Text {number}"))
+            backend.clock.advance(timedelta(milliseconds=1))
+        prospects = [await backend.outbox.estimate(order) for order in orders]
+        gap = backend.options.pace.gap
         assert [each and each.ahead for each in prospects] == [0, 1, 2]
-        assert [each and each.at - house.clock.now() for each in prospects] == [timedelta(), gap, 2 * gap]
-        async with house.outbox.running():
-            last = await house.settled(orders[-1])
-        assert await house.outbox.estimate(last) is None
+        assert [each and each.at - backend.clock.now() for each in prospects] == [timedelta(), gap, 2 * gap]
+        async with backend.outbox.running():
+            last = await backend.settled(orders[-1])
+        assert await backend.outbox.estimate(last) is None
 
 
-async def test_what_a_pause_holds_is_told_why_and_until_when(house: House) -> None:
-    house.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=40)
-    async with house.running():
-        order = await house.outbox.wait(await house.place(), LONG)
-        estimate = await house.outbox.estimate(order)
+async def test_what_a_pause_holds_is_told_why_and_until_when(backend: Backend) -> None:
+    backend.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=40)
+    async with backend.running():
+        order = await backend.outbox.wait(await backend.place(), LONG)
+        estimate = await backend.outbox.estimate(order)
         assert estimate
-        assert (estimate.at - house.clock.now(), estimate.ahead) == (40 * SECOND, 0)
+        assert (estimate.at - backend.clock.now(), estimate.ahead) == (40 * SECOND, 0)
         assert estimate.pause is PauseReason.THROTTLED
 
 
@@ -262,31 +262,31 @@ async def test_the_machines_clock_sleeps_and_wakes() -> None:
 
 
 async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_back(tmp_path: Path) -> None:
-    there: list[House] = []
+    there: list[Backend] = []
 
     async def report_to(order_id: str) -> str:
         """Come between the claim and the connection."""
-        [house] = there
-        stop = house.box.receive(PHONE.e164, "STOP")
-        await (await house.storage.open()).inbound.record([inbound(stop.id, "STOP", house)])
+        [backend] = there
+        stop = backend.box.receive(PHONE.e164, "STOP")
+        await (await backend.storage.open()).inbound.record([inbound(stop.id, "STOP", backend)])
         return f"https://example.com/{order_id}"
 
-    there.append(House(tmp_path, report_to=report_to))
-    async with there[0].running() as house:
-        order = await house.settled(await house.place())
+    there.append(Backend(tmp_path, report_to=report_to))
+    async with there[0].running() as backend:
+        order = await backend.settled(await backend.place())
         assert (order.state, order.status_reason) == (OrderState.CANCELLED, "The recipient opted out.")
-        assert posts(house.box) == []
+        assert posts(backend.box) == []
 
 
 @pytest.mark.parametrize("only_own", [False, True])
 async def test_a_state_that_cannot_be_used_ends_nothing_that_needs_none(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, only_own: bool
 ) -> None:
-    house = House(tmp_path, only_own=only_own)
+    backend = Backend(tmp_path, only_own=only_own)
     (tmp_path / "outbox.sqlite3").write_bytes(b"This is no database, and was never one." * 100)
-    async with house.running():
-        await house.pass_time(2 * MINUTE)
-        assert (await house.client.get_account()).balance.units
+    async with backend.running():
+        await backend.pass_time(2 * MINUTE)
+        assert (await backend.client.get_account()).balance.units
     assert "its file is damaged" in caplog.text
     assert "Traceback" not in caplog.text
     if only_own:
@@ -294,28 +294,28 @@ async def test_a_state_that_cannot_be_used_ends_nothing_that_needs_none(
 
 
 async def test_a_server_that_sends_nothing_throws_away_what_is_too_old_all_the_same(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
-    async with house.opened():
-        order = await house.place("Kom hem till middagen klockan sju", hand_over=False)
-    dry = House(tmp_path, beside=house, only_own=True)
+    async with backend.opened():
+        order = await backend.place("Kom hem till middagen klockan sju", hand_over=False)
+    dry = Backend(tmp_path, beside=backend, only_own=True)
     async with dry.running():
         await dry.pass_time(KEPT + 2 * timedelta(hours=1))
         assert (await dry.find(order)).state is OrderState.EXPIRED
-    assert posts(house.box) == []
+    assert posts(backend.box) == []
     assert files_with(tmp_path, "middagen") == []
 
 
 async def test_a_text_nobody_knows_about_is_thrown_away_after_a_week_by_a_server_with_nothing_to_send(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
-    async with house.opened():
-        order = await house.place(hand_over=False)
-        location = house.storage.location
+    async with backend.opened():
+        order = await backend.place(hand_over=False)
+        location = backend.storage.location
     change_rows(location, "UPDATE orders SET state = 'unknown' WHERE id = ?", order.id)
-    house.clock.advance(timedelta(days=8))
-    following = House(tmp_path, beside=house)
+    backend.clock.advance(timedelta(days=8))
+    following = Backend(tmp_path, beside=backend)
     async with following.running():
         await following.pass_time(MINUTE)
         assert (await following.find(order)).text is None
-    assert posts(house.box) == []
+    assert posts(backend.box) == []

@@ -40,10 +40,10 @@ from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.stores import (
     PRICE,
     Killed,
-    Life,
-    SteppedRoad,
+    SteppedTransport,
     Steps,
     World,
+    WorldBackend,
     is_death,
     is_unfinished,
     read_rows,
@@ -91,12 +91,12 @@ class Process:
 
     def __init__(self, world: World) -> None:
         self.steps = Steps()
-        self.life = Life(
+        self.backend = WorldBackend(
             world,
             policy=POLICY,
             per_minute=PER_MINUTE,
             quiet=QUIET,
-            around=lambda road: SteppedRoad(road, self.steps),
+            around=lambda transport: SteppedTransport(transport, self.steps),
             report_to=self._address,
         )
         self.store: Store | None = None
@@ -105,9 +105,9 @@ class Process:
     async def live(self) -> None:
         """Live until told to end, or until we die."""
         try:
-            async with self.life.opened() as self.store:
+            async with self.backend.opened() as self.store:
                 self.steps.listen(self.store)
-                async with self.life.outbox.running():
+                async with self.backend.outbox.running():
                     self._begun.set()
                     await self._end.wait()
         except BaseException as error:
@@ -227,8 +227,8 @@ class OutboxMachine(RuleBasedStateMachine):
         """Place orders that nobody has to agree to, or repeat some: to send them, or for others to."""
 
         async def place(process: Process, draft: Draft) -> Order:
-            approval, orders = an_approval(draft), process.life.orders
-            placing = process.life.outbox.place(approval, orders) if at_once else orders.place(approval)
+            approval, orders = an_approval(draft), process.backend.orders
+            placing = process.backend.outbox.place(approval, orders) if at_once else orders.place(approval)
             return (await placing).order
 
         for draft in drafts:
@@ -239,7 +239,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """Place an order that waits for a person."""
 
         async def place(process: Process) -> Order:
-            return (await process.life.orders.place(an_approval(draft, Approver.PERSON))).order
+            return (await process.backend.orders.place(an_approval(draft, Approver.PERSON))).order
 
         self._told(draft, self._try(index, place))
 
@@ -269,8 +269,8 @@ class OutboxMachine(RuleBasedStateMachine):
             assert process.store
             if in_terminal:
                 return (await OrderAdmin(process.store.database).approve(number)).order
-            placed = await process.store.orders.approve(number, process.life.checks.recheck)
-            process.life.outbox.hand_over(placed.order)
+            placed = await process.store.orders.approve(number, process.backend.checks.recheck)
+            process.backend.outbox.hand_over(placed.order)
             return placed.order
 
         self._ask(index, agree)

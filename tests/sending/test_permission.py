@@ -21,7 +21,7 @@ from tests.support.provider import (
     PHONE,
     SOON,
     UNLIMITED,
-    House,
+    Backend,
     posts,
 )
 
@@ -34,39 +34,39 @@ ELSEWHERE = Number("+46701740606")
 # ── what is heard just before ──
 
 
-async def test_who_said_stop_in_the_meantime_gets_nothing(house: House) -> None:
-    async with house.opened():
-        order, other = await house.place(), await house.place(to=ELSEWHERE)
-        stop = house.box.receive(PHONE.e164, "STOP")
-        await (await house.storage.open()).inbound.record([inbound(stop.id, "STOP", house)])
-        async with house.outbox.running():
-            assert (await house.settled(other)).state is OrderState.SENT
-            order = await house.find(order)
+async def test_who_said_stop_in_the_meantime_gets_nothing(backend: Backend) -> None:
+    async with backend.opened():
+        order, other = await backend.place(), await backend.place(to=ELSEWHERE)
+        stop = backend.box.receive(PHONE.e164, "STOP")
+        await (await backend.storage.open()).inbound.record([inbound(stop.id, "STOP", backend)])
+        async with backend.outbox.running():
+            assert (await backend.settled(other)).state is OrderState.SENT
+            order = await backend.find(order)
     assert order.state is OrderState.CANCELLED
     assert "opted out" in order.status_reason
     assert order.text is None
-    assert [post.form["to"] for post in posts(house.box)] == [ELSEWHERE.e164]
+    assert [post.form["to"] for post in posts(backend.box)] == [ELSEWHERE.e164]
 
 
-async def test_a_budget_that_was_lowered_holds_for_what_is_queued(house: House, tmp_path: Path) -> None:
-    async with house.opened():
-        orders = [await house.place(f"Text {number}") for number in range(3)]
+async def test_a_budget_that_was_lowered_holds_for_what_is_queued(backend: Backend, tmp_path: Path) -> None:
+    async with backend.opened():
+        orders = [await backend.place(f"Text {number}") for number in range(3)]
     lowered = UNLIMITED.model_copy(update={"budget_per_day": 3 * 5200 - 1})
-    strict = House(tmp_path, beside=house, policy=lowered)
+    strict = Backend(tmp_path, beside=backend, policy=lowered)
     async with strict.running():
         states = [(await strict.settled(order)).state for order in orders]
     # What is queued counts as spent, so the first is one too many, and the others fit.
     assert sorted(states) == [OrderState.CANCELLED, OrderState.SENT, OrderState.SENT]
-    assert len(posts(house.box)) == 2
+    assert len(posts(backend.box)) == 2
 
 
 async def test_a_number_that_was_texted_often_still_gets_what_was_promised(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
     """Velocity was heard when the order was placed; it is not held against what waits."""
-    async with house.opened():
-        orders = [await house.place(f"Text {number}") for number in range(3)]
-    strict = House(tmp_path, beside=house, policy=UNLIMITED.model_copy(update={"max_per_number": 1}))
+    async with backend.opened():
+        orders = [await backend.place(f"Text {number}") for number in range(3)]
+    strict = Backend(tmp_path, beside=backend, policy=UNLIMITED.model_copy(update={"max_per_number": 1}))
     async with strict.running():
         assert {(await strict.settled(order)).state for order in orders} == {OrderState.SENT}
 
@@ -78,33 +78,33 @@ async def test_a_number_that_was_texted_often_still_gets_what_was_promised(
 async def test_who_wakes_after_the_time_to_begin_posts_nothing_and_the_order_waits_its_turn(
     tmp_path: Path, slept: timedelta
 ) -> None:
-    house, held = holding(tmp_path)
-    async with house.running():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.running():
+        order = await backend.place()
         await held.begun.wait()
-        house.clock.advance(slept)
-        await house.rest()
-        assert posts(house.box) == []
+        backend.clock.advance(slept)
+        await backend.rest()
+        assert posts(backend.box) == []
         held.let.set()
-        await house.rest()
-        assert (await house.settled(order)).state is OrderState.SENT
-    assert len(posts(house.box)) == 1
+        await backend.rest()
+        assert (await backend.settled(order)).state is OrderState.SENT
+    assert len(posts(backend.box)) == 1
 
 
 async def test_just_in_time_is_in_time(tmp_path: Path) -> None:
-    house, held = holding(tmp_path)
-    async with house.running():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.running():
+        order = await backend.place()
         await held.begun.wait()
-        house.clock.advance(LEASE_SPARE)
+        backend.clock.advance(LEASE_SPARE)
         held.let.set()
-        sent = await house.outbox.wait(order, LONG)
+        sent = await backend.outbox.wait(order, LONG)
     assert (sent.state, sent.attempts) == (OrderState.SENT, 1)
 
 
 async def test_who_was_frozen_does_not_send_what_another_process_sends_meanwhile(tmp_path: Path) -> None:
     frozen, held = holding(tmp_path)
-    neighbour = House(tmp_path, beside=frozen)
+    neighbour = Backend(tmp_path, beside=frozen)
     async with frozen.running():
         order = await frozen.place()
         await held.begun.wait()
@@ -135,10 +135,10 @@ async def test_a_deadline_ends_by_whichever_clock_is_further() -> None:
 
 
 @asynccontextmanager
-async def without_orders(house: House) -> AsyncIterator[None]:
+async def without_orders(backend: Backend) -> AsyncIterator[None]:
     """Take the table of orders away, as a damaged disk would."""
-    assert house.storage.location.file
-    with closing(sqlite3.connect(house.storage.location.file, isolation_level=None)) as connection:
+    assert backend.storage.location.file
+    with closing(sqlite3.connect(backend.storage.location.file, isolation_level=None)) as connection:
         connection.execute("ALTER TABLE orders RENAME TO taken_away")
         try:
             yield
@@ -149,48 +149,48 @@ async def without_orders(house: House) -> AsyncIterator[None]:
 async def test_what_cannot_be_put_down_at_once_is_put_down_when_it_can_be(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house, held = holding(tmp_path)
-    async with house.running():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.running():
+        order = await backend.place()
         await held.begun.wait()
-        async with without_orders(house):
+        async with without_orders(backend):
             held.let.set()
-            await house.rest()
-            assert len(house.box.accepted) == 1
-            house.clock.advance(SECOND)
-            await house.rest()
-        house.clock.advance(SECOND)
-        assert (await house.settled(order)).state is OrderState.SENT
-        await house.pass_time(KEPT)
+            await backend.rest()
+            assert len(backend.box.accepted) == 1
+            backend.clock.advance(SECOND)
+            await backend.rest()
+        backend.clock.advance(SECOND)
+        assert (await backend.settled(order)).state is OrderState.SENT
+        await backend.pass_time(KEPT)
     assert "cannot be recorded" in caplog.text
-    assert len(posts(house.box)) == 1
+    assert len(posts(backend.box)) == 1
 
 
 async def test_what_can_never_be_put_down_is_found_in_history_and_not_sent_again(tmp_path: Path) -> None:
-    house, held = holding(tmp_path)
-    async with house.running():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.running():
+        order = await backend.place()
         await held.begun.wait()
-        async with without_orders(house):
+        async with without_orders(backend):
             held.let.set()
-            await house.pass_time(MINUTE)
-        order = await house.settled(order)
-        await house.pass_time(KEPT)
+            await backend.pass_time(MINUTE)
+        order = await backend.settled(order)
+        await backend.pass_time(KEPT)
     assert order.state is OrderState.SENT
     assert order.receipt
-    assert order.receipt.message_id == house.box.accepted[0].id
-    assert len(posts(house.box)) == 1
+    assert order.receipt.message_id == backend.box.accepted[0].id
+    assert len(posts(backend.box)) == 1
 
 
 async def test_a_store_that_fails_for_a_while_stops_nothing_for_good(
-    house: House, caplog: pytest.LogCaptureFixture
+    backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with house.running():
-        await house.settled(await house.place("Text 1"))
-        async with without_orders(house):
-            house.outbox._worklist.woken.set()
-            await house.pass_time(MINUTE)
-        assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
+    async with backend.running():
+        await backend.settled(await backend.place("Text 1"))
+        async with without_orders(backend):
+            backend.outbox._worklist.woken.set()
+            await backend.pass_time(MINUTE)
+        assert (await backend.settled(await backend.place("Text 2"))).state is OrderState.SENT
     assert "cannot work for now" in caplog.text
     assert "Text" not in caplog.text
 
@@ -205,12 +205,12 @@ async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
                 raise ValueError(claim.draft.to.e164)
             return receipt
 
-    house = House(tmp_path, dispatcher=Broken)
-    async with house.running():
-        order = await house.outbox.wait(await house.place("Text 1"), LONG)
+    backend = Backend(tmp_path, dispatcher=Broken)
+    async with backend.running():
+        order = await backend.outbox.wait(await backend.place("Text 1"), LONG)
         assert order.state is OrderState.IN_DOUBT
         assert "Unexpected error" in order.status_reason
-        assert (await house.settled(await house.place("Text 2"))).state is OrderState.SENT
-        assert (await house.settled(order)).state is OrderState.SENT
-    assert messages(house) == {"Text 1": 1, "Text 2": 1}
+        assert (await backend.settled(await backend.place("Text 2"))).state is OrderState.SENT
+        assert (await backend.settled(order)).state is OrderState.SENT
+    assert messages(backend) == {"Text 1": 1, "Text 2": 1}
     assert "unexpected error" in caplog.text

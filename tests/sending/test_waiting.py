@@ -21,7 +21,7 @@ from elks_mcp.store.claims import KEPT
 from elks_mcp.store.waiting import APPROVAL_TIMEOUT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, messages
 from tests.support.provider import (
-    House,
+    Backend,
     a_draft,
     an_approval,
     gets,
@@ -40,193 +40,193 @@ class Instant(Dispatcher):
 
 
 async def test_who_hangs_up_stops_neither_the_post_nor_the_order(tmp_path: Path) -> None:
-    house, held = holding(tmp_path)
-    async with house.running():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.running():
+        order = await backend.place()
         async with anyio.create_task_group() as caller:
-            caller.start_soon(house.outbox.wait, order, LONG)
+            caller.start_soon(backend.outbox.wait, order, LONG)
             await held.begun.wait()
             caller.cancel_scope.cancel()
-        assert (await house.find(order)).state is OrderState.SENDING
+        assert (await backend.find(order)).state is OrderState.SENDING
         held.let.set()
-        assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
-    assert len(posts(house.box)) == 1
+        assert (await backend.outbox.wait(order, LONG)).state is OrderState.SENT
+    assert len(posts(backend.box)) == 1
 
 
 async def test_stopping_finishes_the_post_under_way_and_leaves_the_rest_queued(tmp_path: Path) -> None:
-    house, held = holding(tmp_path)
-    async with house.opened():
-        async with house.outbox.running():
-            first, second = await house.place("Text 1"), await house.place("Text 2")
+    backend, held = holding(tmp_path)
+    async with backend.opened():
+        async with backend.outbox.running():
+            first, second = await backend.place("Text 1"), await backend.place("Text 2")
             await held.begun.wait()
             held.let.set()
-        assert (await house.find(first)).state is OrderState.SENT
-        assert (await house.find(second)).state is OrderState.QUEUED
-        assert messages(house) == {"Text 1": 1}
-        async with House(tmp_path, beside=house).running() as following:
+        assert (await backend.find(first)).state is OrderState.SENT
+        assert (await backend.find(second)).state is OrderState.QUEUED
+        assert messages(backend) == {"Text 1": 1}
+        async with Backend(tmp_path, beside=backend).running() as following:
             assert (await following.settled(second)).state is OrderState.SENT
-    assert messages(house) == {"Text 1": 1, "Text 2": 1}
+    assert messages(backend) == {"Text 1": 1, "Text 2": 1}
 
 
-async def test_stopping_breaks_off_the_reading_of_history(house: House) -> None:
-    house.box.faults.inject(Fault.DROP_BEFORE, method="POST")
-    house.api._timeout = LONG
-    house.box.faults.inject(Fault.HANG, path="/sms", method="GET", times=None)
-    async with house.opened():
-        async with house.outbox.running():
-            order = await house.outbox.wait(await house.place(), LONG)
-            while not gets(house.box, "/sms"):
+async def test_stopping_breaks_off_the_reading_of_history(backend: Backend) -> None:
+    backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
+    backend.api._timeout = LONG
+    backend.box.faults.inject(Fault.HANG, path="/sms", method="GET", times=None)
+    async with backend.opened():
+        async with backend.outbox.running():
+            order = await backend.outbox.wait(await backend.place(), LONG)
+            while not gets(backend.box, "/sms"):
                 await anyio.lowlevel.checkpoint()
-        assert (await house.find(order)).state is OrderState.IN_DOUBT
+        assert (await backend.find(order)).state is OrderState.IN_DOUBT
 
 
 async def test_being_cancelled_finishes_the_post_under_way(tmp_path: Path) -> None:
-    house, held = holding(tmp_path)
-    async with house.opened():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.opened():
+        order = await backend.place()
         async with anyio.create_task_group() as server:
 
             async def run() -> None:
-                async with house.outbox.running():
+                async with backend.outbox.running():
                     await anyio.Event().wait()
 
             server.start_soon(run)
             await held.begun.wait()
             server.cancel_scope.cancel()
             held.let.set()
-        assert (await house.find(order)).state is OrderState.SENT
-    assert len(house.box.accepted) == 1
+        assert (await backend.find(order)).state is OrderState.SENT
+    assert len(backend.box.accepted) == 1
 
 
 async def test_stopping_at_any_step_leaves_nothing_half_sent(tmp_path: Path) -> None:
     """Stop after so many steps of the event loop: what was claimed is sent, what was not is queued."""
     states = Counter[OrderState]()
-    async with House(tmp_path).opened() as house:
+    async with Backend(tmp_path).opened() as backend:
         for steps in [*range(30), *range(30, 400, 20)]:
-            before = len(posts(house.box))
-            async with house.outbox.running():
-                order = await house.place(f"Text {steps}", hand_over=False)
-                house.outbox.hand_over(order)
+            before = len(posts(backend.box))
+            async with backend.outbox.running():
+                order = await backend.place(f"Text {steps}", hand_over=False)
+                backend.outbox.hand_over(order)
                 for _ in range(steps):
                     await anyio.lowlevel.checkpoint()
-            state = (await house.find(order)).state
-            assert (state, len(posts(house.box)) - before) in {(OrderState.QUEUED, 0), (OrderState.SENT, 1)}
+            state = (await backend.find(order)).state
+            assert (state, len(posts(backend.box)) - before) in {(OrderState.QUEUED, 0), (OrderState.SENT, 1)}
             states[state] += 1
             if state is OrderState.QUEUED:
-                await house.cancel(order, "next")
-            house.clock.advance(SECOND)
+                await backend.cancel(order, "next")
+            backend.clock.advance(SECOND)
     assert set(states) == {OrderState.QUEUED, OrderState.SENT}
 
 
-async def test_what_fails_while_it_runs_comes_out_as_it_is(house: House) -> None:
+async def test_what_fails_while_it_runs_comes_out_as_it_is(backend: Backend) -> None:
     with pytest.raises(LookupError, match="front door"):
-        async with house.running():
+        async with backend.running():
             raise LookupError("front door")
 
 
-async def test_sixty_four_at_once_under_one_key_are_one_order_and_one_post(house: House) -> None:
+async def test_sixty_four_at_once_under_one_key_are_one_order_and_one_post(backend: Backend) -> None:
     found: list[Order] = []
 
     async def place() -> None:
-        order = await house.place(key="k")
-        found.append(await house.outbox.wait(order, LONG))
+        order = await backend.place(key="k")
+        found.append(await backend.outbox.wait(order, LONG))
 
-    async with house.running(), anyio.create_task_group() as callers:
+    async with backend.running(), anyio.create_task_group() as callers:
         for _ in range(64):
             callers.start_soon(place)
     assert {order.state for order in found} == {OrderState.SENT}
     assert len({order.id for order in found}) == 1
     assert len(found) == 64
-    assert len(posts(house.box)) == 1
+    assert len(posts(backend.box)) == 1
 
 
-async def test_one_yes_of_a_person_taken_sixty_four_times_is_one_post(house: House) -> None:
-    async with house.running():
-        waiting = (await house.orders.place(an_approval(a_draft(), Approver.PERSON))).order
-        house.outbox.hand_over(waiting)
-        await house.pass_time(MINUTE)
-        assert posts(house.box) == []
+async def test_one_yes_of_a_person_taken_sixty_four_times_is_one_post(backend: Backend) -> None:
+    async with backend.running():
+        waiting = (await backend.orders.place(an_approval(a_draft(), Approver.PERSON))).order
+        backend.outbox.hand_over(waiting)
+        await backend.pass_time(MINUTE)
+        assert posts(backend.box) == []
         new: list[bool] = []
 
         async def approve() -> None:
-            placed = await house.approve(waiting)
-            house.outbox.hand_over(placed.order)
+            placed = await backend.approve(waiting)
+            backend.outbox.hand_over(placed.order)
             new.append(not placed.is_repeat)
 
         async with anyio.create_task_group() as callers:
             for _ in range(64):
                 callers.start_soon(approve)
-        assert (await house.settled(waiting)).state is OrderState.SENT
+        assert (await backend.settled(waiting)).state is OrderState.SENT
     assert Counter(new) == {True: 1, False: 63}
-    assert len(posts(house.box)) == 1
+    assert len(posts(backend.box)) == 1
 
 
 async def test_a_wait_ends_when_its_time_is_up(tmp_path: Path) -> None:
-    house, held = holding(tmp_path)
-    async with house.running():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.running():
+        order = await backend.place()
         found: list[Order] = []
 
         async def wait() -> None:
-            found.append(await house.outbox.wait(order, SECOND))
+            found.append(await backend.outbox.wait(order, SECOND))
 
         async with anyio.create_task_group() as caller:
             caller.start_soon(wait)
             await held.begun.wait()
             for _ in range(3):
-                await house.pass_time(SECOND / 4)
+                await backend.pass_time(SECOND / 4)
                 assert found == []
-            await house.pass_time(SECOND / 4)
+            await backend.pass_time(SECOND / 4)
         assert [each.state for each in found] == [OrderState.SENDING]
         held.let.set()
 
 
-async def test_nobody_waits_for_what_is_not_sent_for_now(house: House) -> None:
+async def test_nobody_waits_for_what_is_not_sent_for_now(backend: Backend) -> None:
     """It is settled, or waits for a person, or was put off, or nothing goes out at all."""
-    house.box.faults.inject(Fault.TOO_MANY_REQUESTS)
-    async with house.running():
-        begun = house.clock.now()
-        waiting = (await house.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
-        assert (await house.outbox.wait(waiting, LONG)).state is OrderState.WAITING
-        first = await house.place("Text 1")
-        assert (await house.outbox.wait(first, LONG)).not_before
-        second = await house.place("Text 2")
-        assert (await house.outbox.wait(second, LONG)).state is OrderState.QUEUED
-        assert house.clock.now() == begun
+    backend.box.faults.inject(Fault.TOO_MANY_REQUESTS)
+    async with backend.running():
+        begun = backend.clock.now()
+        waiting = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
+        assert (await backend.outbox.wait(waiting, LONG)).state is OrderState.WAITING
+        first = await backend.place("Text 1")
+        assert (await backend.outbox.wait(first, LONG)).not_before
+        second = await backend.place("Text 2")
+        assert (await backend.outbox.wait(second, LONG)).state is OrderState.QUEUED
+        assert backend.clock.now() == begun
 
 
 async def test_what_another_process_sends_is_heard_of_within_a_quarter_of_a_second(
-    house: House, tmp_path: Path
+    backend: Backend, tmp_path: Path
 ) -> None:
-    neighbour, held = holding(tmp_path, house)
-    async with house.opened(), neighbour.running():
+    neighbour, held = holding(tmp_path, backend)
+    async with backend.opened(), neighbour.running():
         order = await neighbour.place()
         await held.begun.wait()
         found: list[datetime] = []
 
         async def wait() -> None:
-            assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
-            found.append(house.clock.now())
+            assert (await backend.outbox.wait(order, LONG)).state is OrderState.SENT
+            found.append(backend.clock.now())
 
         async with anyio.create_task_group() as caller:
             caller.start_soon(wait)
-            await house.rest()
+            await backend.rest()
             held.let.set()
-            await house.rest()
+            await backend.rest()
             assert found == []
-            begun = house.clock.now()
-            await house.pass_time(SECOND / 4)
+            begun = backend.clock.now()
+            await backend.pass_time(SECOND / 4)
         assert found == [begun + SECOND / 4]
 
 
 async def test_all_who_wait_for_an_order_hear_of_it_and_nothing_is_left_of_them(tmp_path: Path) -> None:
     heard: list[OrderState] = []
-    house, held = holding(tmp_path)
-    async with house.running():
-        order = await house.place()
+    backend, held = holding(tmp_path)
+    async with backend.running():
+        order = await backend.place()
 
         async def wait() -> None:
-            heard.append((await house.outbox.wait(order, LONG)).state)
+            heard.append((await backend.outbox.wait(order, LONG)).state)
 
         async with anyio.create_task_group() as callers:
             for _ in range(10):
@@ -236,224 +236,226 @@ async def test_all_who_wait_for_an_order_hear_of_it_and_nothing_is_left_of_them(
         await wait()
     assert heard == [OrderState.SENT] * 11
     gc.collect()
-    assert len(house.outbox._waiters._awaited) == 0
-    assert not house.outbox._waiters.is_untouched(order.id)
+    assert len(backend.outbox._waiters._awaited) == 0
+    assert not backend.outbox._waiters.is_untouched(order.id)
 
 
 async def test_no_wait_misses_what_happens_just_as_it_begins(tmp_path: Path) -> None:
     """Begin to wait so many steps after the order was placed: it is heard of, with no time passing."""
-    house = House(tmp_path, dispatcher=Instant)
-    async with house.running():
+    backend = Backend(tmp_path, dispatcher=Instant)
+    async with backend.running():
         for steps in range(0, 200, 5):
-            order = await house.place(f"Text {steps}")
+            order = await backend.place(f"Text {steps}")
             for _ in range(steps):
                 await anyio.lowlevel.checkpoint()
-            assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
-            await house.pass_time(SECOND)
+            assert (await backend.outbox.wait(order, LONG)).state is OrderState.SENT
+            await backend.pass_time(SECOND)
 
 
 async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worker_is_doing(
     tmp_path: Path,
 ) -> None:
     """Wake the worker so many steps after it was woken before: it looks again, even if it just looked."""
-    house = House(tmp_path, dispatcher=Instant)
-    async with house.running():
-        admin = OrderAdmin((await house.storage.open()).database)
+    backend = Backend(tmp_path, dispatcher=Instant)
+    async with backend.running():
+        admin = OrderAdmin((await backend.storage.open()).database)
         for steps in range(0, 200, 4):
-            await house.place(f"Text {steps}", hand_over=False)
-            house.outbox.wake()
+            await backend.place(f"Text {steps}", hand_over=False)
+            backend.outbox.wake()
             for _ in range(steps):
                 await anyio.lowlevel.checkpoint()
-            asked = (await house.orders.place(an_approval(a_draft(f"Ask {steps}"), Approver.TERMINAL))).order
-            house.outbox.wake()
-            await house.rest()
+            asked = (
+                await backend.orders.place(an_approval(a_draft(f"Ask {steps}"), Approver.TERMINAL))
+            ).order
+            backend.outbox.wake()
+            await backend.rest()
             await admin.approve(asked.approval_code or "")
-            await house.pass_time(2 * SECOND)
-            assert (await house.find(asked)).state is OrderState.SENT, steps
+            await backend.pass_time(2 * SECOND)
+            assert (await backend.find(asked)).state is OrderState.SENT, steps
 
 
 async def test_what_somebody_left_in_the_queue_does_not_hold_up_what_is_handed_over(tmp_path: Path) -> None:
-    house = House(tmp_path, per_minute=100_000)
-    async with house.running():
-        await house.settled(await house.place("First"))
-        await house.pass_time(SECOND)
-        left = await house.place("Left by another", hand_over=False)
-        house.clock.advance(SECOND)
-        mine, begun = await house.place("Mine"), house.clock.now()
-        assert (await house.settled(mine)).state is OrderState.SENT
-        assert (await house.find(left)).state is OrderState.SENT
-        assert house.clock.now() - begun < SECOND
+    backend = Backend(tmp_path, per_minute=100_000)
+    async with backend.running():
+        await backend.settled(await backend.place("First"))
+        await backend.pass_time(SECOND)
+        left = await backend.place("Left by another", hand_over=False)
+        backend.clock.advance(SECOND)
+        mine, begun = await backend.place("Mine"), backend.clock.now()
+        assert (await backend.settled(mine)).state is OrderState.SENT
+        assert (await backend.find(left)).state is OrderState.SENT
+        assert backend.clock.now() - begun < SECOND
 
 
 async def test_what_could_not_be_claimed_goes_with_the_next_that_is_handed_over(tmp_path: Path) -> None:
-    house = House(tmp_path, per_minute=100_000)
+    backend = Backend(tmp_path, per_minute=100_000)
     is_broken = False
 
     def fail(_: object, __: object, statement: str, *___: object) -> None:
         if is_broken and "accounts" in statement:
             raise OperationalError("", {}, sqlite3.OperationalError("locked"))
 
-    async with house.running():
-        await house.settled(await house.place("First"))
-        await house.pass_time(SECOND)
-        store = await house.storage.open()
-        placed = [await house.place(f"Text {number}", hand_over=False) for number in range(2)]
+    async with backend.running():
+        await backend.settled(await backend.place("First"))
+        await backend.pass_time(SECOND)
+        store = await backend.storage.open()
+        placed = [await backend.place(f"Text {number}", hand_over=False) for number in range(2)]
         event.listen(engine_of(store), "before_cursor_execute", fail)
         is_broken = True
-        house.outbox.hand_over(placed[0])
-        await house.rest()
+        backend.outbox.hand_over(placed[0])
+        await backend.rest()
         is_broken = False
-        begun = house.clock.now()
-        house.outbox.hand_over(placed[1])
-        assert {(await house.settled(order)).state for order in placed} == {OrderState.SENT}
-        assert house.clock.now() - begun < SECOND
+        begun = backend.clock.now()
+        backend.outbox.hand_over(placed[1])
+        assert {(await backend.settled(order)).state for order in placed} == {OrderState.SENT}
+        assert backend.clock.now() - begun < SECOND
 
 
 async def test_nothing_is_remembered_of_orders_that_are_over(tmp_path: Path) -> None:
-    house = House(tmp_path, per_minute=100_000, only_own=True)
-    async with house.running():
-        orders = [await house.place(f"Text {number}") for number in range(20)]
+    backend = Backend(tmp_path, per_minute=100_000, only_own=True)
+    async with backend.running():
+        orders = [await backend.place(f"Text {number}") for number in range(20)]
         for order in orders:
-            await house.settled(order)
-    assert house.outbox._worklist.own == house.outbox._worklist.handed_over == set()
+            await backend.settled(order)
+    assert backend.outbox._worklist.own == backend.outbox._worklist.handed_over == set()
 
 
 async def test_who_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    async with house.opened():  # somebody else sends it
-        order = await house.place()
+    backend = Backend(tmp_path)
+    async with backend.opened():  # somebody else sends it
+        order = await backend.place()
         async with anyio.create_task_group() as callers:
-            callers.start_soon(house.outbox.wait, order, LONG)
-            await house.rest()
+            callers.start_soon(backend.outbox.wait, order, LONG)
+            await backend.rest()
             callers.cancel_scope.cancel()
-    assert not house.outbox._waiters.is_untouched(order.id)
+    assert not backend.outbox._waiters.is_untouched(order.id)
 
 
 async def test_what_waited_too_long_is_no_reason_to_read_history_again_and_again(tmp_path: Path) -> None:
     """Not even where only what is handed over is sent: nobody else may come to end it."""
-    house = House(tmp_path, only_own=True)
-    async with house.running():
-        asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
-        house.outbox.wake()
-        await house.pass_time(APPROVAL_TIMEOUT + SECOND)
-        assert (await house.find(asked)).state is OrderState.EXPIRED
-        due = await (await house.storage.open()).queue.find_due_work()
+    backend = Backend(tmp_path, only_own=True)
+    async with backend.running():
+        asked = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
+        backend.outbox.wake()
+        await backend.pass_time(APPROVAL_TIMEOUT + SECOND)
+        assert (await backend.find(asked)).state is OrderState.EXPIRED
+        due = await (await backend.storage.open()).queue.find_due_work()
         assert not any((due.approved, due.overdue, due.waiting))
 
 
 async def test_what_was_approved_in_a_terminal_goes_out_within_a_second(tmp_path: Path) -> None:
-    house = House(tmp_path, per_minute=100_000)
-    async with house.running():
-        admin = OrderAdmin((await house.storage.open()).database)
-        asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
-        house.outbox.wake()
-        await house.rest()
+    backend = Backend(tmp_path, per_minute=100_000)
+    async with backend.running():
+        admin = OrderAdmin((await backend.storage.open()).database)
+        asked = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
+        backend.outbox.wake()
+        await backend.rest()
         await admin.approve(asked.approval_code or "")
-        await house.pass_time(SECOND)
-        assert (await house.find(asked)).state is OrderState.SENT
+        await backend.pass_time(SECOND)
+        assert (await backend.find(asked)).state is OrderState.SENT
 
 
 async def test_with_as_many_requests_under_way_as_there_may_be_the_next_is_queued(tmp_path: Path) -> None:
-    house, held = holding(tmp_path, per_minute=100_000)
-    async with house.running():
+    backend, held = holding(tmp_path, per_minute=100_000)
+    async with backend.running():
         orders = []
         for number in range(40):
-            orders.append(await house.place(f"Text {number}"))
-            house.clock.advance(timedelta(milliseconds=1))
+            orders.append(await backend.place(f"Text {number}"))
+            backend.clock.advance(timedelta(milliseconds=1))
         states = [order.state for order in orders]
         assert states == [OrderState.SENDING] * 32 + [OrderState.QUEUED] * 8
         held.let.set()
-        assert {(await house.settled(order)).state for order in orders} == {OrderState.SENT}
-    assert set(messages(house).values()) == {1}
+        assert {(await backend.settled(order)).state for order in orders} == {OrderState.SENT}
+    assert set(messages(backend).values()) == {1}
 
 
 async def test_what_is_placed_while_the_worker_does_not_run_is_queued(tmp_path: Path) -> None:
-    house = House(tmp_path)
-    async with house.opened():
-        assert (await house.place("Before")).state is OrderState.QUEUED
-        async with house.outbox.running():
+    backend = Backend(tmp_path)
+    async with backend.opened():
+        assert (await backend.place("Before")).state is OrderState.QUEUED
+        async with backend.outbox.running():
             pass
-        assert (await house.place("After")).state is OrderState.QUEUED
-    assert posts(house.box) == []
+        assert (await backend.place("After")).state is OrderState.QUEUED
+    assert posts(backend.box) == []
 
 
 async def test_who_is_cut_off_while_placing_leaves_no_order_behind_that_nobody_sends(tmp_path: Path) -> None:
-    house = House(tmp_path, per_minute=100_000)
-    async with house.running():
+    backend = Backend(tmp_path, per_minute=100_000)
+    async with backend.running():
         for steps in range(30):
             async with anyio.create_task_group() as callers:
-                callers.start_soon(house.place, f"Text {steps}")
+                callers.start_soon(backend.place, f"Text {steps}")
                 for _ in range(steps):
                     await anyio.lowlevel.checkpoint()
                 callers.cancel_scope.cancel()
-            await house.rest()
-            house.clock.advance(SECOND)
-            await house.rest()
-        due = await (await house.storage.open()).queue.find_due_work()
+            await backend.rest()
+            backend.clock.advance(SECOND)
+            await backend.rest()
+        due = await (await backend.storage.open()).queue.find_due_work()
         assert (due.queued, due.again_in) == (0, None)
-    assert len(posts(house.box)) > 10
-    assert house.outbox._posts._free.value == 32
+    assert len(posts(backend.box)) > 10
+    assert backend.outbox._posts._free.value == 32
 
 
 async def test_cancelling_the_caller_while_approving_leaves_no_order_that_is_never_sent(
     tmp_path: Path,
 ) -> None:
-    house = House(tmp_path, per_minute=100_000)
+    backend = Backend(tmp_path, per_minute=100_000)
     states: Counter[OrderState] = Counter()
-    async with house.running():
+    async with backend.running():
         for steps in range(30):
             approval = an_approval(a_draft(f"Text {steps}"), Approver.PERSON)
-            waiting = (await house.outbox.place(approval, house.orders)).order
+            waiting = (await backend.outbox.place(approval, backend.orders)).order
             async with anyio.create_task_group() as callers:
-                callers.start_soon(house.outbox.approve, waiting)
+                callers.start_soon(backend.outbox.approve, waiting)
                 for _ in range(steps):
                     await anyio.lowlevel.checkpoint()
                 callers.cancel_scope.cancel()
-            await house.rest()
-            house.clock.advance(SECOND)
-            await house.rest()
-            order = await house.find(waiting)
+            await backend.rest()
+            backend.clock.advance(SECOND)
+            await backend.rest()
+            order = await backend.find(waiting)
             states[order.state] += 1
-            await house.cancel(order, "next")
+            await backend.cancel(order, "next")
     assert set(states) <= {OrderState.WAITING, OrderState.SENT}
-    assert states[OrderState.SENT] == len(posts(house.box)) > 10
+    assert states[OrderState.SENT] == len(posts(backend.box)) > 10
 
 
 async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> None:
-    house = House(tmp_path, per_minute=100_000)
-    async with house.running():
+    backend = Backend(tmp_path, per_minute=100_000)
+    async with backend.running():
         for number in range(100):
-            await house.place(f"Text {number}", hand_over=False)
-            house.clock.advance(timedelta(milliseconds=1))
-        house.outbox.wake()
-        await house.pass_time(SECOND)
-    texts = [post.form["message"] for post in posts(house.box)]
+            await backend.place(f"Text {number}", hand_over=False)
+            backend.clock.advance(timedelta(milliseconds=1))
+        backend.outbox.wake()
+        await backend.pass_time(SECOND)
+    texts = [post.form["message"] for post in posts(backend.box)]
     assert sorted(texts) == sorted(f"Text {number}" for number in range(100))
     assert max(abs(texts.index(f"Text {number}") - number) for number in range(100)) < 32, "at once at most"
 
 
 async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) -> None:
-    house = House(tmp_path, per_minute=100_000)
-    async with house.running():
-        admin = OrderAdmin((await house.storage.open()).database)
-        first = await house.place("Text 1", hand_over=False)
-        house.outbox.hand_over(first)
-        await house.settled(first)
-        house.clock.advance(-KEPT)
-        house.outbox.hand_over(await house.place("Text 2", hand_over=False))
-        asked = (await house.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
+    backend = Backend(tmp_path, per_minute=100_000)
+    async with backend.running():
+        admin = OrderAdmin((await backend.storage.open()).database)
+        first = await backend.place("Text 1", hand_over=False)
+        backend.outbox.hand_over(first)
+        await backend.settled(first)
+        backend.clock.advance(-KEPT)
+        backend.outbox.hand_over(await backend.place("Text 2", hand_over=False))
+        asked = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
         await admin.approve(asked.approval_code or "")
-        await house.pass_time(MINUTE)
-        assert (await house.find(asked)).state is OrderState.SENT
+        await backend.pass_time(MINUTE)
+        assert (await backend.find(asked)).state is OrderState.SENT
 
 
 async def test_no_order_is_forgotten_that_is_placed_just_as_the_worker_looks_away(tmp_path: Path) -> None:
-    house = House(tmp_path, dispatcher=Instant)
-    async with house.opened():
+    backend = Backend(tmp_path, dispatcher=Instant)
+    async with backend.opened():
         for steps in [*range(20), *range(20, 200, 10)]:
-            async with house.outbox.running():
+            async with backend.outbox.running():
                 for _ in range(steps):
                     await anyio.lowlevel.checkpoint()
-                order = await house.place(f"Text {steps}")
-                assert (await house.outbox.wait(order, LONG)).state is OrderState.SENT
-            house.clock.advance(SECOND)
+                order = await backend.place(f"Text {steps}")
+                assert (await backend.outbox.wait(order, LONG)).state is OrderState.SENT
+            backend.clock.advance(SECOND)

@@ -54,13 +54,13 @@ OTHERS = AccountKey(ACCOUNT.base_url, "u2")
 
 
 @dataclass
-class House:
-    """The stores of two accounts in one database, the desk over both, and the clock that all go by."""
+class Stores:
+    """The stores of two accounts in one database, their administration, and the clock of all."""
 
     ours: Store
     theirs: Store
     admin: OrderAdmin
-    traces: PersonalData
+    personal_data: PersonalData
     clock: ManualClock
 
 
@@ -71,30 +71,30 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
 
 
 @pytest.fixture
-async def house(location: StateLocation) -> AsyncIterator[House]:
-    """Have a desk, and a clock that all go by."""
-    async with a_house(location) as house:
-        yield house
+async def stores(location: StateLocation) -> AsyncIterator[Stores]:
+    """Open the stores of two accounts."""
+    async with open_stores(location) as stores:
+        yield stores
 
 
 @asynccontextmanager
-async def a_house(location: StateLocation) -> AsyncIterator[House]:
-    """Open the stores of two accounts, and the desk over both."""
+async def open_stores(location: StateLocation) -> AsyncIterator[Stores]:
+    """Open the stores of two accounts, and their administration."""
     clock = ManualClock()
     async with (
         opened(location, clock) as ours,
         opened(location, clock, OTHERS) as theirs,
         open_database(location, clock) as database,
     ):
-        yield House(ours, theirs, OrderAdmin(database), PersonalData(database), clock)
+        yield Stores(ours, theirs, OrderAdmin(database), PersonalData(database), clock)
 
 
-async def an_unknown(house: House, store: Store, text: str = "Hej!") -> Order:
+async def an_unknown(stores: Stores, store: Store, text: str = "Hej!") -> Order:
     """Have an order of which nobody knows whether it was sent, as time makes it."""
     claim = await claim_new(store, text)
     await store.queue.settle_doubt(claim, "No answer.")
-    house.clock.advance(LONGEST + MINUTE)
-    await store.doubts.conclude(None, read_at=house.clock.now(), quiet=MINUTE, skew=timedelta())
+    stores.clock.advance(LONGEST + MINUTE)
+    await store.doubts.conclude(None, read_at=stores.clock.now(), quiet=MINUTE, skew=timedelta())
     order = await store.orders.get(claim.order_id)
     assert order.state is OrderState.UNKNOWN
     return order
@@ -103,81 +103,81 @@ async def an_unknown(house: House, store: Store, text: str = "Hej!") -> Order:
 # ── approving ──
 
 
-async def test_a_person_marks_an_order_and_a_server_lets_it_go(house: House) -> None:
-    order = await wait_one(house.ours)
-    house.clock.advance(29 * MINUTE)
+async def test_a_person_marks_an_order_and_a_server_lets_it_go(stores: Stores) -> None:
+    order = await wait_one(stores.ours)
+    stores.clock.advance(29 * MINUTE)
     assert order.approval_code
-    filed = await house.admin.approve(order.approval_code)
+    filed = await stores.admin.approve(order.approval_code)
     assert (filed.order.state, filed.approved) == (OrderState.WAITING, True)
     assert (filed.left, filed.owner) == (APPROVED_SEND_TIMEOUT, ACCOUNT)
     assert filed.order.approver is Approver.TERMINAL
-    assert (await house.ours.queue.find_due_work()).approved
-    house.clock.advance(APPROVED_SEND_TIMEOUT - MINUTE)
-    (released,) = await house.ours.orders.release_approved(allow)
+    assert (await stores.ours.queue.find_due_work()).approved
+    stores.clock.advance(APPROVED_SEND_TIMEOUT - MINUTE)
+    (released,) = await stores.ours.orders.release_approved(allow)
     assert (released.id, released.state) == (order.id, OrderState.QUEUED)
-    claim = await claim_one(house.ours)
+    claim = await claim_one(stores.ours)
     assert claim.draft == a_draft()
 
 
-async def test_a_mark_is_made_once_and_does_not_give_more_time(house: House) -> None:
-    order = await wait_one(house.ours)
-    await house.admin.approve(order.id)
-    house.clock.advance(30 * MINUTE)
-    again = await house.admin.approve(order.id)
+async def test_a_mark_is_made_once_and_does_not_give_more_time(stores: Stores) -> None:
+    order = await wait_one(stores.ours)
+    await stores.admin.approve(order.id)
+    stores.clock.advance(30 * MINUTE)
+    again = await stores.admin.approve(order.id)
     assert (again.approved, again.left) == (True, APPROVED_SEND_TIMEOUT - 30 * MINUTE)
 
 
-async def test_what_was_approved_and_never_let_go_expires(house: House) -> None:
-    order = await wait_one(house.ours)
-    await house.admin.approve(order.id)
-    house.clock.advance(APPROVED_SEND_TIMEOUT)
-    filed = await house.admin.approve(order.id)
+async def test_what_was_approved_and_never_let_go_expires(stores: Stores) -> None:
+    order = await wait_one(stores.ours)
+    await stores.admin.approve(order.id)
+    stores.clock.advance(APPROVED_SEND_TIMEOUT)
+    filed = await stores.admin.approve(order.id)
     assert filed.order.state is OrderState.EXPIRED
     assert filed.order.status_reason == "No server ran to send it in time."
-    assert await house.ours.orders.release_approved(allow) == []
+    assert await stores.ours.orders.release_approved(allow) == []
 
 
-async def test_what_waited_too_long_cannot_be_approved(house: House) -> None:
-    order = await wait_one(house.ours)
-    house.clock.advance(APPROVAL_TIMEOUT)
-    filed = await house.admin.approve(order.id)
+async def test_what_waited_too_long_cannot_be_approved(stores: Stores) -> None:
+    order = await wait_one(stores.ours)
+    stores.clock.advance(APPROVAL_TIMEOUT)
+    filed = await stores.admin.approve(order.id)
     assert (filed.order.state, filed.approved, filed.order.text) == (OrderState.EXPIRED, False, None)
 
 
 @pytest.mark.parametrize("step", ["cancelled", "queued", "sent"])
-async def test_what_does_not_wait_is_left_as_it_is(house: House, step: str) -> None:
-    order = await wait_one(house.ours)
+async def test_what_does_not_wait_is_left_as_it_is(stores: Stores, step: str) -> None:
+    order = await wait_one(stores.ours)
     if step == "cancelled":
-        await house.ours.orders.cancel(order.id, "No.")
+        await stores.ours.orders.cancel(order.id, "No.")
     else:
-        await house.ours.orders.approve(order.id, allow)
+        await stores.ours.orders.approve(order.id, allow)
     if step == "sent":
-        await house.ours.queue.settle_sent(await claim_one(house.ours), a_receipt())
-    before = await house.ours.orders.get(order.id)
+        await stores.ours.queue.settle_sent(await claim_one(stores.ours), a_receipt())
+    before = await stores.ours.orders.get(order.id)
     assert before.state == step
-    filed = await house.admin.approve(order.id)
+    filed = await stores.admin.approve(order.id)
     assert filed.order == before
-    assert await house.ours.orders.get(order.id) == before
+    assert await stores.ours.orders.get(order.id) == before
 
 
-async def test_a_guard_still_minds_after_the_mark(house: House) -> None:
-    order = await wait_one(house.ours)
-    await house.admin.approve(order.id)
-    await house.ours.inbound.record([said("STOP")])
-    (released,) = await house.ours.orders.release_approved(unless_opted_out)
+async def test_a_guard_still_minds_after_the_mark(stores: Stores) -> None:
+    order = await wait_one(stores.ours)
+    await stores.admin.approve(order.id)
+    await stores.ours.inbound.record([said("STOP")])
+    (released,) = await stores.ours.orders.release_approved(unless_opted_out)
     assert (released.state, released.status_reason) == (OrderState.CANCELLED, "They said STOP.")
 
 
-async def test_the_account_of_the_order_is_the_only_one_that_sends_it(house: House) -> None:
-    order = await wait_one(house.theirs)
-    filed = await house.admin.approve(order.id)
+async def test_the_account_of_the_order_is_the_only_one_that_sends_it(stores: Stores) -> None:
+    order = await wait_one(stores.theirs)
+    filed = await stores.admin.approve(order.id)
     assert filed.owner == OTHERS
-    assert await house.ours.orders.release_approved(allow) == []
-    assert len(await house.theirs.orders.release_approved(allow)) == 1
+    assert await stores.ours.orders.release_approved(allow) == []
+    assert len(await stores.theirs.orders.release_approved(allow)) == 1
 
 
-async def test_an_unknown_number_is_said_to_be_one(house: House) -> None:
-    for act in (house.admin.get, house.admin.approve, house.admin.cancel):
+async def test_an_unknown_number_is_said_to_be_one(stores: Stores) -> None:
+    for act in (stores.admin.get, stores.admin.approve, stores.admin.cancel):
         with pytest.raises(NotFound):
             await act("A-2222")
 
@@ -186,53 +186,53 @@ async def test_an_unknown_number_is_said_to_be_one(house: House) -> None:
 
 
 @on_both_databases
-async def test_what_waited_too_long_is_over_when_somebody_looks(house: House) -> None:
-    ours, theirs = await wait_one(house.ours), await wait_one(house.theirs)
-    house.clock.advance(APPROVAL_TIMEOUT)
-    assert (await house.admin.get(ours.id)).order.state is OrderState.EXPIRED
-    assert await house.admin.list_waiting() == []
-    assert (await house.theirs.orders.get(theirs.id)).state is OrderState.EXPIRED
+async def test_what_waited_too_long_is_over_when_somebody_looks(stores: Stores) -> None:
+    ours, theirs = await wait_one(stores.ours), await wait_one(stores.theirs)
+    stores.clock.advance(APPROVAL_TIMEOUT)
+    assert (await stores.admin.get(ours.id)).order.state is OrderState.EXPIRED
+    assert await stores.admin.list_waiting() == []
+    assert (await stores.theirs.orders.get(theirs.id)).state is OrderState.EXPIRED
 
 
-async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(house: House) -> None:
-    first = await wait_one(house.theirs, "Ett")
-    house.clock.advance(MINUTE)
-    second = await wait_one(house.ours, "Två")
-    await place_one(house.ours, "Tre")
-    waiting = await house.admin.list_waiting()
+async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(stores: Stores) -> None:
+    first = await wait_one(stores.theirs, "Ett")
+    stores.clock.advance(MINUTE)
+    second = await wait_one(stores.ours, "Två")
+    await place_one(stores.ours, "Tre")
+    waiting = await stores.admin.list_waiting()
     assert [each.order.id for each in waiting] == [first.id, second.id]
     assert [each.left for each in waiting] == [APPROVAL_TIMEOUT - MINUTE, APPROVAL_TIMEOUT]
-    await house.admin.approve(first.id)
-    assert [(each.order.id, each.approved) for each in await house.admin.list_waiting()] == [
+    await stores.admin.approve(first.id)
+    assert [(each.order.id, each.approved) for each in await stores.admin.list_waiting()] == [
         (second.id, False),
         (first.id, True),
     ]
 
 
 @on_both_databases
-async def test_what_somebody_has_to_see_to_is_listed_first(house: House) -> None:
-    unknown = await an_unknown(house, house.ours, "Ett")
-    house.clock.advance(MINUTE)
-    queued = await place_one(house.theirs, "Två")
-    house.clock.advance(MINUTE)
-    sent = await claim_new(house.ours, "Tre")
-    await house.ours.queue.settle_sent(sent, a_receipt())
-    everything = [each.order.id for each in await house.admin.list_orders(10)]
+async def test_what_somebody_has_to_see_to_is_listed_first(stores: Stores) -> None:
+    unknown = await an_unknown(stores, stores.ours, "Ett")
+    stores.clock.advance(MINUTE)
+    queued = await place_one(stores.theirs, "Två")
+    stores.clock.advance(MINUTE)
+    sent = await claim_new(stores.ours, "Tre")
+    await stores.ours.queue.settle_sent(sent, a_receipt())
+    everything = [each.order.id for each in await stores.admin.list_orders(10)]
     assert everything == [queued.id, unknown.id, sent.order_id]
-    assert len(await house.admin.list_orders(2)) == 2
-    assert await house.admin.count() == {OrderState.UNKNOWN: 1, OrderState.QUEUED: 1, OrderState.SENT: 1}
+    assert len(await stores.admin.list_orders(2)) == 2
+    assert await stores.admin.count() == {OrderState.UNKNOWN: 1, OrderState.QUEUED: 1, OrderState.SENT: 1}
 
 
 @on_both_databases
-async def test_the_desk_says_which_database_it_is(house: House, location: StateLocation) -> None:
-    told = await house.admin.describe()
+async def test_the_administration_says_which_database_it_is(stores: Stores, location: StateLocation) -> None:
+    told = await stores.admin.describe()
     log = "write-ahead log" if sqlite3.sqlite_version_info >= SAFE_WAL else "rollback journal"
     assert told.startswith("PostgreSQL 18" if location.url else f"SQLite, {log}")
 
 
 @on_both_databases
-async def test_looking_makes_no_account_and_no_order(house: House, location: StateLocation) -> None:
-    await house.admin.list_orders(10)
+async def test_looking_makes_no_account_and_no_order(stores: Stores, location: StateLocation) -> None:
+    await stores.admin.list_orders(10)
     assert read_rows(location, "select count(*) from accounts") == [(2,)]
 
 
@@ -240,24 +240,24 @@ async def test_looking_makes_no_account_and_no_order(house: House, location: Sta
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_what_is_not_on_the_wire_can_be_cancelled(house: House, waits: bool) -> None:
-    order = await (wait_one if waits else place_one)(house.theirs)
-    cancelled = await house.admin.cancel(order.id)
+async def test_what_is_not_on_the_wire_can_be_cancelled(stores: Stores, waits: bool) -> None:
+    order = await (wait_one if waits else place_one)(stores.theirs)
+    cancelled = await stores.admin.cancel(order.id)
     assert (cancelled.state, cancelled.text) == (OrderState.CANCELLED, None)
     assert cancelled.status_reason == "A person cancelled it."
-    assert (await TotalsStore(house.theirs.database).sum_up()).spent == 0
+    assert (await TotalsStore(stores.theirs.database).sum_up()).spent == 0
 
 
-async def test_what_is_on_the_wire_cannot_be_cancelled(house: House) -> None:
-    claim = await claim_new(house.ours)
+async def test_what_is_on_the_wire_cannot_be_cancelled(stores: Stores) -> None:
+    claim = await claim_new(stores.ours)
     with pytest.raises(Refused, match="is sending; only orders that wait or are queued"):
-        await house.admin.cancel(claim.order_id)
-    await house.ours.queue.settle_doubt(claim, "No answer.")
+        await stores.admin.cancel(claim.order_id)
+    await stores.ours.queue.settle_doubt(claim, "No answer.")
     with pytest.raises(Refused, match="is in doubt"):
-        await house.admin.cancel(claim.order_id)
-    await house.ours.queue.settle_sent(claim, a_receipt())
+        await stores.admin.cancel(claim.order_id)
+    await stores.ours.queue.settle_sent(claim, a_receipt())
     with pytest.raises(Refused, match="is sent"):
-        await house.admin.cancel(claim.order_id)
+        await stores.admin.cancel(claim.order_id)
 
 
 async def test_a_release_and_a_cancel_at_the_same_moment_come_one_after_the_other(
@@ -265,101 +265,103 @@ async def test_a_release_and_a_cancel_at_the_same_moment_come_one_after_the_othe
 ) -> None:
     """A server that reads what is approved, then a person who cancels it: nothing goes out after that."""
     location = StateLocation(url=SecretStr(postgres_database), key=KEY)
-    async with a_house(location) as house:
-        order = await wait_one(house.ours)
-        await house.admin.approve(order.id)
+    async with open_stores(location) as stores:
+        order = await wait_one(stores.ours)
+        await stores.admin.approve(order.id)
         with psycopg.connect(postgres_database) as server:  # decides something, as release_approved does
             server.execute("select * from accounts where username = 'u1' for update")
             async with anyio.create_task_group() as group:
-                group.start_soon(house.admin.cancel, order.id)
+                group.start_soon(stores.admin.cancel, order.id)
                 await until_somebody_waits(postgres_database)
                 server.execute("update orders set state = 'queued'")
                 server.commit()
-        assert (await house.ours.orders.get(order.id)).state is OrderState.CANCELLED
+        assert (await stores.ours.orders.get(order.id)).state is OrderState.CANCELLED
 
 
 # ── resolving ──
 
 
-async def test_an_unknown_order_that_was_sent_keeps_its_charge_and_loses_its_text(house: House) -> None:
-    unknown = await an_unknown(house, house.ours)
+async def test_an_unknown_order_that_was_sent_keeps_its_charge_and_loses_its_text(stores: Stores) -> None:
+    unknown = await an_unknown(stores, stores.ours)
     assert unknown.text == "Hej!"
-    order = await house.admin.resolve(unknown.id, sent=True)
+    order = await stores.admin.resolve(unknown.id, sent=True)
     assert (order.state, order.text, order.receipt, order.status_reason) == (OrderState.SENT, None, None, "")
-    assert (await TotalsStore(house.ours.database).sum_up()).spent == PRICE
+    assert (await TotalsStore(stores.ours.database).sum_up()).spent == PRICE
     with pytest.raises(Refused, match="is sent, not unknown"):
-        await house.admin.resolve(unknown.id, sent=False)
+        await stores.admin.resolve(unknown.id, sent=False)
 
 
-async def test_an_unknown_order_that_was_not_sent_costs_nothing_and_may_be_sent_again(house: House) -> None:
-    unknown = await an_unknown(house, house.ours)
-    order = await house.admin.resolve(unknown.id, sent=False)
+async def test_an_unknown_order_that_was_not_sent_costs_nothing_and_can_be_sent(
+    stores: Stores,
+) -> None:
+    unknown = await an_unknown(stores, stores.ours)
+    order = await stores.admin.resolve(unknown.id, sent=False)
     assert (order.state, order.text) == (OrderState.CANCELLED, None)
-    assert (await TotalsStore(house.ours.database).sum_up()).spent == 0
-    assert (await place_one(house.ours)).id != unknown.id
+    assert (await TotalsStore(stores.ours.database).sum_up()).spent == 0
+    assert (await place_one(stores.ours)).id != unknown.id
 
 
-async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(house: House) -> None:
-    unknown = await an_unknown(house, house.ours)
-    await house.admin.resolve(unknown.id, sent=True)
-    placed = await house.ours.orders.place(an_approval(a_draft()), allow)
+async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(stores: Stores) -> None:
+    unknown = await an_unknown(stores, stores.ours)
+    await stores.admin.resolve(unknown.id, sent=True)
+    placed = await stores.ours.orders.place(an_approval(a_draft()), allow)
     assert (placed.is_repeat, placed.order.id) == (True, unknown.id)
 
 
 @on_both_databases
 @pytest.mark.parametrize("sent", [True, False])
-async def test_46elks_word_outweighs_a_persons(house: House, sent: bool) -> None:
-    unknown = await an_unknown(house, house.ours)
-    await house.admin.resolve(unknown.id, sent=sent)
-    await house.ours.inbound.record_webhooks(
+async def test_46elks_word_outweighs_a_persons(stores: Stores, sent: bool) -> None:
+    unknown = await an_unknown(stores, stores.ours)
+    await stores.admin.resolve(unknown.id, sent=sent)
+    await stores.ours.inbound.record_webhooks(
         (), [Report(message_id="s1", status="delivered", order_id=unknown.id)]
     )
-    order = await house.ours.orders.get(unknown.id)
+    order = await stores.ours.orders.get(unknown.id)
     assert order.state is OrderState.DELIVERED
-    assert (await TotalsStore(house.ours.database).sum_up()).spent == PRICE
+    assert (await TotalsStore(stores.ours.database).sum_up()).spent == PRICE
 
 
-async def test_only_what_is_unknown_can_be_resolved(house: House) -> None:
-    queued = await place_one(house.ours, "Ett")
+async def test_only_what_is_unknown_can_be_resolved(stores: Stores) -> None:
+    queued = await place_one(stores.ours, "Ett")
     with pytest.raises(Refused, match="is queued, not unknown"):
-        await house.admin.resolve(queued.id, sent=False)
-    claim = await claim_one(house.ours)
-    await house.ours.queue.settle_doubt(claim, "No answer.")
+        await stores.admin.resolve(queued.id, sent=False)
+    claim = await claim_one(stores.ours)
+    await stores.ours.queue.settle_doubt(claim, "No answer.")
     with pytest.raises(Refused, match="is in doubt, not unknown"):
-        await house.admin.resolve(claim.order_id, sent=False)
-    assert (await house.ours.orders.get(claim.order_id)).state is OrderState.IN_DOUBT
+        await stores.admin.resolve(claim.order_id, sent=False)
+    assert (await stores.ours.orders.get(claim.order_id)).state is OrderState.IN_DOUBT
 
 
 # ── pauses ──
 
 
 @on_both_databases
-async def test_all_pauses_are_shown_and_ended(house: House) -> None:
-    await house.ours.queue.pause(PauseReason.CREDENTIALS, MINUTE)
-    await house.theirs.queue.pause(PauseReason.THROTTLED, MINUTE)
+async def test_all_pauses_are_shown_and_ended(stores: Stores) -> None:
+    await stores.ours.queue.pause(PauseReason.CREDENTIALS, MINUTE)
+    await stores.theirs.queue.pause(PauseReason.THROTTLED, MINUTE)
     both = [(ACCOUNT, PauseReason.CREDENTIALS), (OTHERS, PauseReason.THROTTLED)]
-    assert await house.admin.list_pauses() == both
-    assert await house.admin.resume() == both
-    assert await house.admin.list_pauses() == []
-    assert await house.ours.queue.find_pause() is None
-    assert await house.admin.resume() == []
+    assert await stores.admin.list_pauses() == both
+    assert await stores.admin.resume() == both
+    assert await stores.admin.list_pauses() == []
+    assert await stores.ours.queue.find_pause() is None
+    assert await stores.admin.resume() == []
 
 
-async def test_a_pause_that_is_over_is_none(house: House) -> None:
-    await house.ours.queue.pause(PauseReason.THROTTLED, MINUTE)
-    await house.theirs.queue.pause(PauseReason.NO_FUNDS, MINUTE)
-    house.clock.advance(MINUTE)
-    assert await house.admin.list_pauses() == [(OTHERS, PauseReason.NO_FUNDS)]
+async def test_a_pause_that_is_over_is_none(stores: Stores) -> None:
+    await stores.ours.queue.pause(PauseReason.THROTTLED, MINUTE)
+    await stores.theirs.queue.pause(PauseReason.NO_FUNDS, MINUTE)
+    stores.clock.advance(MINUTE)
+    assert await stores.admin.list_pauses() == [(OTHERS, PauseReason.NO_FUNDS)]
 
 
 # ── what is held about a number ──
 
 
-async def test_all_that_is_held_about_a_number_is_listed_by_account(house: House) -> None:
-    order = await place_one(house.ours)
-    await place_one(house.ours, to=OTHER_PHONE)
-    await house.theirs.inbound.record([said("Hej själv")])
-    ours, theirs = await house.traces.list_stored(PHONE)
+async def test_all_that_is_held_about_a_number_is_listed_by_account(stores: Stores) -> None:
+    order = await place_one(stores.ours)
+    await place_one(stores.ours, to=OTHER_PHONE)
+    await stores.theirs.inbound.record([said("Hej själv")])
+    ours, theirs = await stores.personal_data.list_stored(PHONE)
     assert (ours.owner, theirs.owner) == (ACCOUNT, OTHERS)
     (row,) = ours.orders
     assert (row["id"], row["recipient"], row["text"]) == (order.id, PHONE.e164, "Hej!")
@@ -367,124 +369,124 @@ async def test_all_that_is_held_about_a_number_is_listed_by_account(house: House
     assert ours.contact is None
     assert theirs.contact
     assert (theirs.orders, theirs.contact["received_at"]) == ([], NOON)
-    assert await house.traces.list_stored(OTHER_PHONE)
+    assert await stores.personal_data.list_stored(OTHER_PHONE)
 
 
 @on_both_databases
-async def test_a_forgotten_number_is_nowhere_but_in_its_stop(house: House, location: StateLocation) -> None:
+async def test_a_forgotten_number_is_stored_only_in_its_stop(stores: Stores, location: StateLocation) -> None:
     reason = f"{PHONE.e164} is reserved for fiction."
     warned = an_approval(a_draft(key="Åsas tid")).quote.model_copy(
         update={"findings": (Finding(guard="placeholder", effect=Effect.WARN, reason=reason),)}
     )
-    await house.ours.orders.place(Approval(quote=warned, approver=Approver.POLICY), allow)
-    await house.ours.queue.settle_sent(await claim_one(house.ours), a_receipt())
-    rejected = await claim_new(house.theirs)
-    await house.theirs.queue.settle_rejected(rejected, f"46elks does not like {PHONE.e164}.")
-    kept = await place_one(house.ours, to=OTHER_PHONE)
-    await house.ours.inbound.record([said("STOP"), said("Hej", by=OTHER_PHONE)])
-    await house.theirs.inbound.record([said("Hej")])
+    await stores.ours.orders.place(Approval(quote=warned, approver=Approver.POLICY), allow)
+    await stores.ours.queue.settle_sent(await claim_one(stores.ours), a_receipt())
+    rejected = await claim_new(stores.theirs)
+    await stores.theirs.queue.settle_rejected(rejected, f"46elks does not like {PHONE.e164}.")
+    kept = await place_one(stores.ours, to=OTHER_PHONE)
+    await stores.ours.inbound.record([said("STOP"), said("Hej", by=OTHER_PHONE)])
+    await stores.theirs.inbound.record([said("Hej")])
 
-    removed = await house.traces.remove(PHONE)
+    removed = await stores.personal_data.remove(PHONE)
 
     assert removed == (2, 2, True)
-    assert await house.traces.list_stored(PHONE) == []
-    held = await house.traces.find_opt_out(PHONE)
+    assert await stores.personal_data.list_stored(PHONE) == []
+    held = await stores.personal_data.find_opt_out(PHONE)
     assert held
     assert (held["opted_out"], held["at"], held["message_id"], held["masked"]) == (True, NOON, None, "")
     lost = "recipient, content, message_id, recipient_hash, text_hash, fingerprint, key_hash"
     others = f"from orders where id <> '{kept.id}'"
     assert read_rows(location, f"select {lost} {others}") == [(None,) * 7] * 2
     assert PHONE.e164 not in str(read_rows(location, f"select * {others}"))
-    forgotten = [each.order for each in await house.admin.list_orders(10) if each.order.to is None]
+    forgotten = [each.order for each in await stores.admin.list_orders(10) if each.order.to is None]
     assert {order.status_reason for order in forgotten} == {"The recipient was forgotten."}
     assert all(order.receipt is None for order in forgotten)
-    assert (await house.ours.orders.get(kept.id)).to == OTHER_PHONE
-    assert len(await house.traces.list_stored(OTHER_PHONE)) == 1
+    assert (await stores.ours.orders.get(kept.id)).to == OTHER_PHONE
+    assert len(await stores.personal_data.list_stored(OTHER_PHONE)) == 1
 
 
 @on_both_databases
-async def test_a_text_that_two_accounts_hear_of_came_in_for_both(house: House) -> None:
+async def test_a_text_that_two_accounts_hear_of_came_in_for_both(stores: Stores) -> None:
     message = said("Hej")
     for _ in range(2):
-        for store in (house.ours, house.theirs):
+        for store in (stores.ours, stores.theirs):
             await store.inbound.record([message])
-    for store in (house.ours, house.theirs):
+    for store in (stores.ours, stores.theirs):
         assert [each.message_id for each in await store.arrivals.list_after(0)] == [message.id]
 
 
-async def test_whose_words_were_shown_is_told_and_forgotten(house: House) -> None:
-    for store, caller in ((house.ours, "anna"), (house.theirs, "")):
+async def test_whose_words_were_shown_is_told_and_forgotten(stores: Stores) -> None:
+    for store, caller in ((stores.ours, "anna"), (stores.theirs, "")):
         await store.taint.record(caller, [ShownText(each.e164, NOON, NOON) for each in (PHONE, OTHER_PHONE)])
-    held = await house.traces.list_stored(PHONE)
+    held = await stores.personal_data.list_stored(PHONE)
     assert [[row["caller"] for row in each.shown] for each in held] == [["anna"], [""]]
-    await house.traces.remove(PHONE)
-    assert await house.traces.list_stored(PHONE) == []
-    assert len(await house.traces.list_stored(OTHER_PHONE)) == 2
+    await stores.personal_data.remove(PHONE)
+    assert await stores.personal_data.list_stored(PHONE) == []
+    assert len(await stores.personal_data.list_stored(OTHER_PHONE)) == 2
 
 
-async def test_who_said_stop_gets_nothing_after_being_forgotten_either(house: House) -> None:
-    await house.ours.inbound.record([said("STOP")])
-    await house.traces.remove(PHONE)
+async def test_who_said_stop_gets_nothing_after_being_forgotten_either(stores: Stores) -> None:
+    await stores.ours.inbound.record([said("STOP")])
+    await stores.personal_data.remove(PHONE)
     with pytest.raises(Refused, match="They said STOP"):
-        await house.ours.orders.place(an_approval(a_draft()), unless_opted_out)
-    await house.ours.inbound.record([said("START", at=NOON - MINUTE)])  # an older word, read late
+        await stores.ours.orders.place(an_approval(a_draft()), unless_opted_out)
+    await stores.ours.inbound.record([said("START", at=NOON - MINUTE)])  # an older word, read late
     with pytest.raises(Refused, match="They said STOP"):
-        await house.ours.orders.place(an_approval(a_draft()), unless_opted_out)
+        await stores.ours.orders.place(an_approval(a_draft()), unless_opted_out)
 
 
-async def test_what_a_forgotten_number_cost_stays_in_the_budget(house: House) -> None:
-    await house.ours.queue.settle_sent(await claim_new(house.ours), a_receipt(cost=7000))
-    await house.traces.remove(PHONE)
-    assert (await TotalsStore(house.ours.database).sum_up()).spent == 7000
-    assert (await house.ours.orders.find_prior(a_draft())).recall.spent == 7000
-    assert not (await house.ours.orders.find_prior(a_draft())).recall.is_known
+async def test_what_a_forgotten_number_cost_stays_in_the_budget(stores: Stores) -> None:
+    await stores.ours.queue.settle_sent(await claim_new(stores.ours), a_receipt(cost=7000))
+    await stores.personal_data.remove(PHONE)
+    assert (await TotalsStore(stores.ours.database).sum_up()).spent == 7000
+    assert (await stores.ours.orders.find_prior(a_draft())).recall.spent == 7000
+    assert not (await stores.ours.orders.find_prior(a_draft())).recall.is_known
 
 
 @pytest.mark.parametrize("state", ["waiting", "queued", "sending", "in doubt"])
-async def test_a_number_with_something_unfinished_is_not_forgotten(house: House, state: str) -> None:
-    await house.ours.queue.settle_sent(await claim_new(house.ours, "Förra"), a_receipt())
-    await house.ours.inbound.record([said("Hej")])
-    order = await (wait_one if state == "waiting" else place_one)(house.theirs)
+async def test_a_number_with_something_unfinished_is_not_forgotten(stores: Stores, state: str) -> None:
+    await stores.ours.queue.settle_sent(await claim_new(stores.ours, "Förra"), a_receipt())
+    await stores.ours.inbound.record([said("Hej")])
+    order = await (wait_one if state == "waiting" else place_one)(stores.theirs)
     if state in {"sending", "in doubt"}:
-        claim = await claim_one(house.theirs)
+        claim = await claim_one(stores.theirs)
         if state == "in doubt":
-            await house.theirs.queue.settle_doubt(claim, "No answer.")
-    before = await house.traces.list_stored(PHONE)
+            await stores.theirs.queue.settle_doubt(claim, "No answer.")
+    before = await stores.personal_data.list_stored(PHONE)
     with pytest.raises(Refused) as caught:
-        await house.traces.remove(PHONE)
+        await stores.personal_data.remove(PHONE)
     assert f"{order.id} ({state})" in str(caught.value)
     assert "outbox cancel" in caught.value.hint
-    assert await house.traces.list_stored(PHONE) == before
+    assert await stores.personal_data.list_stored(PHONE) == before
 
 
-async def test_an_unknown_order_can_be_forgotten_and_resolved_after(house: House) -> None:
-    unknown = await an_unknown(house, house.ours)
-    await house.traces.remove(PHONE)
-    order = await house.admin.resolve(unknown.id, sent=True)
+async def test_an_unknown_order_can_be_forgotten_and_resolved_after(stores: Stores) -> None:
+    unknown = await an_unknown(stores, stores.ours)
+    await stores.personal_data.remove(PHONE)
+    order = await stores.admin.resolve(unknown.id, sent=True)
     assert (order.state, order.to, order.price) == (OrderState.SENT, None, Money(PRICE, "SEK"))
 
 
-async def test_what_waited_too_long_does_not_keep_a_number_from_being_forgotten(house: House) -> None:
-    await wait_one(house.ours)
-    house.clock.advance(APPROVAL_TIMEOUT)
-    assert (await house.traces.remove(PHONE)).orders == 1
+async def test_what_waited_too_long_does_not_keep_a_number_from_being_forgotten(stores: Stores) -> None:
+    await wait_one(stores.ours)
+    stores.clock.advance(APPROVAL_TIMEOUT)
+    assert (await stores.personal_data.remove(PHONE)).orders == 1
 
 
 # ── how an account stands ──
 
 
-async def test_an_account_stands_by_its_own_orders_of_a_day(house: House) -> None:
-    await house.ours.queue.settle_sent(await claim_new(house.ours, "Ett"), a_receipt(cost=7000))
-    house.clock.advance(timedelta(hours=12))
-    await place_one(house.ours, "Två")
-    await place_one(house.theirs, "Tre")
-    standing = await TotalsStore(house.ours.database).sum_up()
+async def test_an_account_stands_by_its_own_orders_of_a_day(stores: Stores) -> None:
+    await stores.ours.queue.settle_sent(await claim_new(stores.ours, "Ett"), a_receipt(cost=7000))
+    stores.clock.advance(timedelta(hours=12))
+    await place_one(stores.ours, "Två")
+    await place_one(stores.theirs, "Tre")
+    standing = await TotalsStore(stores.ours.database).sum_up()
     assert standing.spent == 7000 + PRICE
     assert standing.counts == {OrderState.SENT: 1, OrderState.QUEUED: 1}
     assert standing.history_read_until is None
-    await house.ours.inbound.record([], until=NOON)
-    house.clock.advance(timedelta(hours=12))
-    later = await TotalsStore(house.ours.database).sum_up()
+    await stores.ours.inbound.record([], until=NOON)
+    stores.clock.advance(timedelta(hours=12))
+    later = await TotalsStore(stores.ours.database).sum_up()
     assert (later.spent, later.history_read_until) == (PRICE, NOON)
 
 
@@ -492,6 +494,6 @@ async def test_an_account_stands_by_its_own_orders_of_a_day(house: House) -> Non
 async def test_the_text_is_kept_after_a_resolution_where_the_operator_wants_it(
     location: StateLocation,
 ) -> None:
-    async with a_house(replace(location, retention=timedelta(days=7))) as house:
-        unknown = await an_unknown(house, house.ours)
-        assert (await house.admin.resolve(unknown.id, sent=True)).text == "Hej!"
+    async with open_stores(replace(location, retention=timedelta(days=7))) as stores:
+        unknown = await an_unknown(stores, stores.ours)
+        assert (await stores.admin.resolve(unknown.id, sent=True)).text == "Hej!"

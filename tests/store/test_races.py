@@ -21,7 +21,7 @@ from elks_mcp.errors import Refused
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store import Pace, StateLocation
 from elks_mcp.store.store import Store
-from tests.support.provider import House, a_draft, an_approval, posts
+from tests.support.provider import Backend, a_draft, an_approval, posts
 from tests.support.stores import (
     DATABASES,
     PRICE,
@@ -254,21 +254,21 @@ async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
     tmp_path: Path, sign: str
 ) -> None:
     """Another process puts down a STOP just before a statement of the one that sends."""
-    async with House(tmp_path).opened() as house:
-        store = await house.storage.open()
+    async with Backend(tmp_path).opened() as backend:
+        store = await backend.storage.open()
         await store.inbound.record([said("START")])
-        order = await house.place(hand_over=False)
+        order = await backend.place(hand_over=False)
         stops: list[str] = []
 
         def stop(_: object, __: object, statement: str, *___: object) -> None:
             if not stops and sign in statement:
                 stops.append(statement)
-                change_rows(house.storage.location, "UPDATE opt_outs SET opted_out = 1")
+                change_rows(backend.storage.location, "UPDATE opt_outs SET opted_out = 1")
 
         event.listen(engine_of(store), "before_cursor_execute", stop)
-        async with house.outbox.running():
-            house.outbox.hand_over(order)
-            order = await house.settled(order)
+        async with backend.outbox.running():
+            backend.outbox.hand_over(order)
+            order = await backend.settled(order)
         assert stops
-        assert (order.state, posts(house.box)) == (OrderState.CANCELLED, [])
+        assert (order.state, posts(backend.box)) == (OrderState.CANCELLED, [])
         assert "opted out" in order.status_reason

@@ -13,7 +13,7 @@ Damage = Callable[[list[Any]], None]
 """Changes the rows of a list in an answer of 46elks; an object counts as the only row."""
 
 
-class DamagedRoad(httpx2.AsyncBaseTransport):
+class DamagedTransport(httpx2.AsyncBaseTransport):
     """A transport to a sandbox that damages the answers to one kind of request."""
 
     def __init__(
@@ -45,7 +45,7 @@ class DamagedSandbox(Sandbox):
         def damage(rows: list[Any]) -> None:
             self.damage(rows)
 
-        return DamagedRoad(super().transport(), damage, self.request)
+        return DamagedTransport(super().transport(), damage, self.request)
 
 
 def change(row: int | str, **fields: object) -> Damage:

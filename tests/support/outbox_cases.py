@@ -14,7 +14,7 @@ from elks_mcp.elks.handover import SendPermission, require
 from tests.support.provider import (
     OURS,
     PHONE,
-    House,
+    Backend,
     posts,
 )
 
@@ -53,30 +53,30 @@ class OnlyInTime:
         return self._permission.is_in_time()
 
 
-def holding(folder: Path, beside: House | None = None, per_minute: int = 95) -> tuple[House, Held]:
-    """Make a house whose posts are held."""
-    house = House(folder, beside=beside, dispatcher=Held, per_minute=per_minute)
-    assert isinstance(house.dispatcher, Held)
-    house.dispatcher.let, house.dispatcher.begun = anyio.Event(), anyio.Event()
-    return house, house.dispatcher
+def holding(folder: Path, beside: Backend | None = None, per_minute: int = 95) -> tuple[Backend, Held]:
+    """Make a backend whose posts are held."""
+    backend = Backend(folder, beside=beside, dispatcher=Held, per_minute=per_minute)
+    assert isinstance(backend.dispatcher, Held)
+    backend.dispatcher.let, backend.dispatcher.begun = anyio.Event(), anyio.Event()
+    return backend, backend.dispatcher
 
 
-def messages(house: House) -> Counter[str]:
+def messages(backend: Backend) -> Counter[str]:
     """Count the texts that reached 46elks to be sent."""
-    return Counter(post.form["message"] for post in posts(house.box))
+    return Counter(post.form["message"] for post in posts(backend.box))
 
 
 async def is_true(value: bool) -> bool:
     return value
 
 
-def inbound(message_id: str, text: str, house: House) -> Message:
+def inbound(message_id: str, text: str, backend: Backend) -> Message:
     return Message(
         id=message_id,
         direction=Direction.INBOUND,
         sender=PHONE.e164,
         to=OURS.e164,
-        created_at=house.clock.now(),
+        created_at=backend.clock.now(),
         status="received",
         text=text,
     )

@@ -40,7 +40,7 @@ URL = "http://localhost/a1"
 
 
 SOON = timedelta(seconds=0.3)
-"""The time limit of a House's requests to 46elks, by its clock."""
+"""The time limit of a Backend's requests to 46elks, by its clock."""
 
 UNLIMITED = Policy(dry_run=False, sender=OURS, budget_per_day=10**12, max_per_number=100_000)
 
@@ -130,7 +130,7 @@ def gets(box: Sandbox, path: str) -> list[ApiRequest]:
 _NO_TIME, _A_WHILE = timedelta(), timedelta(minutes=5)
 
 
-class Road(httpx2.AsyncBaseTransport):
+class RecordingTransport(httpx2.AsyncBaseTransport):
     """A transport to a sandbox that records when each request left."""
 
     def __init__(self, box: Sandbox, clock: Clock) -> None:
@@ -149,7 +149,7 @@ class Road(httpx2.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
-class House:
+class Backend:
     """The parts of one process between its tools and 46elks.
 
     Several can share a folder and a sandbox.
@@ -162,7 +162,7 @@ class House:
         self,
         folder: Path,
         *,
-        beside: "House | None" = None,
+        beside: "Backend | None" = None,
         policy: Policy = UNLIMITED,
         per_minute: int = 95,
         quiet: timedelta = timedelta(seconds=120),
@@ -173,8 +173,8 @@ class House:
         self.folder = folder
         self.clock: ManualClock = beside.clock if beside else ManualClock()
         self.box: Sandbox = beside.box if beside else Sandbox(clock=SandboxClock(self.clock), balance=10**9)
-        self.road = Road(self.box, self.clock)
-        self.api = api_of(self.box, SOON, self.clock, self.road)
+        self.transport = RecordingTransport(self.box, self.clock)
+        self.api = api_of(self.box, SOON, self.clock, self.transport)
         self.client = ElksClient(self.api, most_pages=self.most_pages)
         self.storage = Storage(StateLocation(folder=folder), account_of(self.box), self.clock)
         self.taint_log = TaintLog()
@@ -190,7 +190,7 @@ class House:
         )
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator["House"]:
+    async def opened(self) -> AsyncIterator["Backend"]:
         """Open the store without a worker, and close it at the end."""
         try:
             with anyio.fail_after(HANG):
@@ -200,7 +200,7 @@ class House:
             await self.api.aclose()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["House"]:
+    async def running(self) -> AsyncIterator["Backend"]:
         """Run the outbox, too. While it ends, the clock advances, so that hanging requests time out."""
         async with AsyncExitStack() as stack:
             ending = await stack.enter_async_context(background())

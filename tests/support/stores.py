@@ -44,7 +44,7 @@ from tests.support.provider import (
     PHONE,
     UNLIMITED,
     URL,
-    Road,
+    RecordingTransport,
     a_draft,
     an_approval,
     api_of,
@@ -252,7 +252,7 @@ class World:
         """An account of its own, so that many worlds fit in one database."""
 
 
-class Life:
+class WorldBackend:
     """The parts of one process between its tools and 46elks."""
 
     def __init__(
@@ -262,13 +262,13 @@ class Life:
         policy: Policy = UNLIMITED,
         per_minute: int = 95,
         quiet: timedelta = 2 * MINUTE,
-        around: "Callable[[Road], httpx2.AsyncBaseTransport]" = lambda road: road,
+        around: "Callable[[RecordingTransport], httpx2.AsyncBaseTransport]" = lambda transport: transport,
         report_to: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
         self.world = world
         self.clock = world.clock
-        self.road = Road(world.box, world.clock)
-        self.api = api_of(world.box, PATIENCE, world.clock, around(self.road))
+        self.transport = RecordingTransport(world.box, world.clock)
+        self.api = api_of(world.box, PATIENCE, world.clock, around(self.transport))
         self.client = ElksClient(self.api)
         self.storage = Storage(world.place, world.account, world.clock)
         own_numbers = OwnNumbers(self.client, world.clock)
@@ -444,18 +444,18 @@ def _meeting(fault: StoreFault, store: Store, about: str, do: Callable[[], None]
         fault.end()  # the listener stays: a thread may be about to call it
 
 
-class SteppedRoad(httpx2.AsyncBaseTransport):
+class SteppedTransport(httpx2.AsyncBaseTransport):
     """A transport that takes a step for each request and for each answer."""
 
-    def __init__(self, road: Road, steps: Steps) -> None:
-        self._road = road
+    def __init__(self, transport: RecordingTransport, steps: Steps) -> None:
+        self._transport = transport
         self._steps = steps
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Pass a request on, and its answer back."""
         name = f"{request.method} {request.url.path}"
         self._steps.take(name, httpx2.ConnectError("nobody there"))
-        response = await self._road.handle_async_request(request)
+        response = await self._transport.handle_async_request(request)
         self._steps.take(f"answer to {name}", httpx2.ReadError("cut"))
         return response
 

@@ -126,8 +126,8 @@ def reply(status: str, body: bytes = b"", *headers: str) -> bytes:
 
 
 @asynccontextmanager
-async def road_to(url: str, limit: timedelta = LIMIT, *, clock: Clock | None = None) -> AsyncIterator[Api]:
-    """Build a road on which time stands still, unless the test turns the clock."""
+async def api_to(url: str, limit: timedelta = LIMIT, *, clock: Clock | None = None) -> AsyncIterator[Api]:
+    """Build a transport on which time stands still, unless the test turns the clock."""
     api = Api(
         Credentials("u1", SecretStr(PASSWORD)), base_url=url, timeout=limit, clock=clock or ManualClock()
     )
