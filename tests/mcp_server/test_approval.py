@@ -160,7 +160,7 @@ async def test_confirm_always_asks_for_every_text_and_fails_closed(
         refused = await call(client, "send_sms", to=PHONE, message="Hopp")
         again = await call(client, "send_sms", to=PHONE, message="Hopp")
     assert refused.is_error
-    number = re.search(r"Waiting for approval (A-[0-9A-Z]{4})\. The operator wants a person", words(refused))
+    number = re.search(r"Waiting for approval (A-[0-9A-Z]{4})\. The operator requires", words(refused))
     assert number
     assert f'minutes: `elks-mcp approve {number.group(1)} --state-dir "{tmp_path}"`. Tell' in words(refused)
     assert words(again) == words(refused), "the same text waits under the same number"
@@ -182,7 +182,7 @@ async def test_in_the_sandbox_no_terminal_can_agree_and_none_is_named() -> None:
         refused = await call(client, "send_sms", to=PHONE, message="Hej")
     assert refused.is_error
     assert "no terminal reaches the sandbox" in words(refused)
-    for reason in ("The operator wants a person to approve", "No text was ever sent to this number"):
+    for reason in ("The operator requires approval of every text", "No text was ever sent to this number"):
         assert reason in words(refused), "the one that binds is not always the first"
     assert "elks-mcp approve" not in words(refused)
 
