@@ -3,16 +3,14 @@
 from elks_mcp.answers.results import Costly, EstimateAnswer, Found, SendAnswer, StatusAnswer, costly_in_words
 from elks_mcp.answers.structured import Amount
 from elks_mcp.app import App
-from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState, Quote, of_effect
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
-from elks_mcp.domain.wording import format_count
+from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import NotSent, ProviderError
-from elks_mcp.runtime.clock import in_zone
 from elks_mcp.store import PauseReason, QueueEstimate
 
 _MEANINGS = {
@@ -219,7 +217,7 @@ def _waiting(order: Order, estimate: QueueEstimate | None, policy: Policy) -> st
     if pause in _PAUSE_ENDS:
         when = f", {_PAUSE_ENDS[pause]} within an hour,"
     else:
-        when = f", at about {time_in_words(in_zone(estimate.at, policy.time_zone))}," if estimate else ""
+        when = f", at about {format_time_in(policy.time_zone, estimate.at)}," if estimate else ""
     if not policy.live:
         return f"{why} It will be sent when a live server runs; this one does not send from the queue."
     return f"{why} It will be sent automatically{when} while a server runs; do not send it again."

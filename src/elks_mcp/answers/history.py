@@ -11,9 +11,9 @@ from pydantic import AwareDatetime, Field
 from elks_mcp.answers.structured import Amount, Answer, FromNumber, StructuredAnswer, UntrustedFrom
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
 from elks_mcp.domain.cleaning import cleaned
-from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.opt_outs import OptWord
+from elks_mcp.domain.wording import format_count, format_time
 
 _LONGEST_RECEIVED, _LONGEST_SENT = 1600, 5000
 """Characters shown of one text."""
@@ -94,7 +94,7 @@ class HistoryAnswer(Answer):
         """Return the texts as a list, with marks around what strangers wrote."""
         if not self.messages:
             return f"No such messages. {self.note}".rstrip()
-        head = f"{self.count} message{'s' if self.count > 1 else ''}, newest first. {self.note}".rstrip()
+        head = f"{format_count(self.count, 'message')}, newest first. {self.note}".rstrip()
         return "\n".join([head, *_entries_in_words(self.messages)])
 
 
@@ -144,7 +144,7 @@ def _entries_in_words(entries: tuple[HistoryEntry, ...]) -> list[str]:
 
 
 def _entry_in_words(entry: HistoryEntry, fence: str) -> str:
-    when = time_in_words(entry.created_at) if entry.created_at else "at an unknown time"
+    when = format_time(entry.created_at) if entry.created_at else "at an unknown time"
     sender = NAME_AS_SENDER if entry.sender is None else entry.sender
     said = _content_in_words(entry, fence)
     reply = ", reply" if entry.direction is Direction.INBOUND else ", automatic reply"

@@ -6,15 +6,14 @@ from pydantic import AwareDatetime, Field
 
 from elks_mcp.answers.structured import Amount, Answer, StructuredAnswer
 from elks_mcp.app import App
-from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.guards import NOT_SWITCHABLE, is_on
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.policy import Confirm, Mode, Policy, largest_day
 from elks_mcp.domain.taint import find_hold
+from elks_mcp.domain.wording import format_time, format_time_in
 from elks_mcp.errors import ElksError, Misconfigured
-from elks_mcp.runtime.clock import in_zone
 from elks_mcp.store import PauseReason
 
 
@@ -66,7 +65,7 @@ class PolicyAnswer(Answer):
             counted = ", ".join(f"{number} {state}" for state, number in self.open.items())
             lines.append(f"Orders: {counted}.")
         if self.opt_outs_read_until:
-            lines.append(f"Opt-outs were read up to {time_in_words(self.opt_outs_read_until)}.")
+            lines.append(f"Opt-outs were read up to {format_time(self.opt_outs_read_until)}.")
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes), _ONLY_OPERATOR])
 
 
@@ -195,7 +194,7 @@ async def _explain_hold(app: App) -> list[str]:
         held = await (await app.storage.open()).taint.find_hold(app.caller.agent) or held
     if held is None or not is_on("tainted", app.policy):
         return []
-    since, until = (time_in_words(in_zone(each, app.policy.time_zone)) for each in held)
+    since, until = (format_time_in(app.policy.time_zone, each) for each in held)
     is_durable = app.storage.location.is_durable
     where = "in the client or in a terminal" if is_durable else "in the client"
     ways_out = (

@@ -18,11 +18,12 @@ from elks_mcp.answers.structured import (
     UntrustedFrom,
 )
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
-from elks_mcp.domain.display import quote_lines, split_lines, time_in_words, visible
+from elks_mcp.domain.display import quote_lines, split_lines, visible
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.policy import Mode
 from elks_mcp.domain.text import Encoding, ExpensiveCharacter
+from elks_mcp.domain.wording import format_count, format_time
 
 
 class Found(StructuredAnswer):
@@ -184,9 +185,9 @@ class StatusAnswer(Answer):
         """Return the status, what it means, and the facts."""
         facts = [f"To {self.to} from {NAME_AS_SENDER if self.sender is None else self.sender}"]
         if self.created_at:
-            facts.append(f"created {time_in_words(self.created_at)}")
+            facts.append(f"created {format_time(self.created_at)}")
         if self.delivered_at:
-            facts.append(f"delivered {time_in_words(self.delivered_at)}")
+            facts.append(f"delivered {format_time(self.delivered_at)}")
         if self.cost:
             facts.append(f"cost {self.cost.in_words()}")
         ids = [f"order {self.order_id}"] if self.order_id else []
@@ -219,7 +220,7 @@ class BalanceAnswer(Answer):
 
 def size_in_words(parts: int, encoding: Encoding) -> str:
     """Return a size as text: 2 parts (UCS-2)."""
-    return f"{parts} part{'s' if parts != 1 else ''} ({encoding})"
+    return f"{format_count(parts, 'part')} ({encoding})"
 
 
 def _suggest(text: str) -> list[str]:

@@ -9,10 +9,10 @@ from typing import Annotated
 from pydantic import AwareDatetime, Field
 
 from elks_mcp.answers.structured import Amount, Answer, StructuredAnswer
-from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import country_name, parse_number
+from elks_mcp.domain.wording import format_count, format_time
 from elks_mcp.errors import InvalidInput
 
 _STUCK = timedelta(hours=1)
@@ -62,10 +62,9 @@ class StatisticsAnswer(Answer):
             if self.delivery_rate is None
             else f" {self.delivery_rate:.0%} of those settled were delivered."
         )
-        texts = "1 sent text" if self.messages == 1 else f"{self.messages} sent texts"
-        lines = [f"{texts}: {counts}.{rate}"]
+        lines = [f"{format_count(self.messages, 'sent text')}: {counts}.{rate}"]
         if self.oldest and self.newest:
-            lines.append(f"From {time_in_words(self.oldest)} to {time_in_words(self.newest)}.")
+            lines.append(f"From {format_time(self.oldest)} to {format_time(self.newest)}.")
         lines.append(f"Cost {self.cost.in_words()}{_each(self.cost_per_message, self.cost_per_part)}.")
         if self.seconds_to_delivery_median is not None and self.seconds_to_delivery_p95 is not None:
             median_, p95 = self.seconds_to_delivery_median, self.seconds_to_delivery_p95

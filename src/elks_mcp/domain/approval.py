@@ -4,6 +4,7 @@ from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
 from elks_mcp.domain.orders import Effect, Finding, Order, of_effect
 from elks_mcp.domain.phone import written
+from elks_mcp.domain.wording import format_count
 
 
 def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | None = None) -> str:
@@ -36,8 +37,7 @@ def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | No
 
 def size_in_lines(text: str) -> str:
     """Return the length of a text in words: `301 lines, 2345 characters`."""
-    counts = {"line": len(split_lines(text)), "character": len(text)}
-    return ", ".join(f"{number} {what}{'s' if number != 1 else ''}" for what, number in counts.items())
+    return f"{format_count(len(split_lines(text)), 'line')}, {format_count(len(text), 'character')}"
 
 
 def _list_reasons(order: Order, reasons: tuple[Finding, ...], columns: int | None) -> list[str]:
@@ -57,4 +57,4 @@ def _recipient(order: Order) -> str:
 
 
 def _cost(order: Order) -> str:
-    return f"{order.parts} part{'s' if order.parts > 1 else ''}, {order.price}"
+    return f"{format_count(order.parts, 'part')}, {order.price}"

@@ -9,7 +9,6 @@ A terminal and a client's form show other people's texts next to our own words. 
 
 import re
 import unicodedata
-from datetime import datetime
 from itertools import groupby
 
 from elks_mcp.domain.cleaning import escape_invisible
@@ -25,12 +24,6 @@ _MOST_MARKS = 4
 """Accents on one letter that are shown; a taller stack would cover the rows above."""
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
-
-
-def time_in_words(moment: datetime) -> str:
-    """Return a moment in its own time zone in words: `2026-11-29 14:05 +01:00`."""
-    written = moment.isoformat(sep=" ", timespec="minutes")
-    return f"{written[:16]} {written[16:]}"
 
 
 def split_lines(text: str) -> list[str]:

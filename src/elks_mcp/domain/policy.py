@@ -14,6 +14,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
 from elks_mcp.domain.setting import BudgetSetting, RuleSetting, Setting, Switch, write_value
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 
 
@@ -162,7 +163,7 @@ _INBOUND = {"all": "all", "known": "known: only those from numbers that were tex
 def _show_recipients(count: int) -> str:
     if not count:
         return "any number in these countries"
-    return f"only {count} number{'s' if count > 1 else ''}, not shown here"
+    return f"only {format_count(count, 'number')}, not shown here"
 
 
 class Policy(OperatorRules):

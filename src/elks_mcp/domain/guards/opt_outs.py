@@ -1,14 +1,11 @@
 """Guards on opt-outs: recorded ones, possible ones, and history that could hold one."""
 
-from datetime import datetime
-
 from elks_mcp.domain.conversation import quote
-from elks_mcp.domain.display import time_in_words
 from elks_mcp.domain.guards.facts import Facts, GuardResult
 from elks_mcp.domain.models import OptOut
 from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.policy import Policy
-from elks_mcp.runtime.clock import in_zone
+from elks_mcp.domain.wording import format_time_in
 
 
 def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
@@ -16,7 +13,7 @@ def opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     if facts.recall is None or not facts.recall.opted_out:
         return None
     opt_out = facts.recall.opt_out
-    when = f" on {_time_in_words(opt_out.at, policy)}" if opt_out else ""
+    when = f" on {format_time_in(policy.time_zone, opt_out.at)}" if opt_out else ""
     recorded = f" (recorded by a person{_reason(opt_out)})" if opt_out and opt_out.by_person else ""
     return Effect.REFUSE, f"The recipient opted out{when}{recorded}. {_UNTIL_START}"
 
@@ -29,7 +26,7 @@ def maybe_opted_out(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Ask a person if the latest text from the recipient is likely an opt-out."""
     if facts.recall is None or facts.recall.opted_out or facts.recall.maybe_opted_out is None:
         return None
-    when = _time_in_words(facts.recall.maybe_opted_out.at, policy)
+    when = format_time_in(policy.time_zone, facts.recall.maybe_opted_out.at)
     return Effect.ASK, f"The latest text from the recipient, on {when}, may be an opt-out."
 
 
@@ -45,7 +42,3 @@ def unread_history(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
 
 def _reason(opt_out: OptOut) -> str:
     return f': "{quote(opt_out.reason)}"' if opt_out.reason else ""
-
-
-def _time_in_words(moment: datetime, policy: Policy) -> str:
-    return time_in_words(in_zone(moment, policy.time_zone))
