@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.answers.statistics import summarise
-from elks_mcp.answers.structured import Amount
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
 
@@ -52,9 +51,9 @@ def test_sent_is_not_success_and_rates_are_of_the_settled() -> None:
 
 def test_costs_are_in_all_per_text_and_per_part() -> None:
     told = summarise([sent(parts=3, cost=15600), sent(), sent(cost=None)], NOW)
-    assert told.cost == Amount(amount=2.08, currency="SEK")
-    assert told.cost_per_message == Amount(amount=0.6933, currency="SEK")
-    assert told.cost_per_part == Amount(amount=0.416, currency="SEK")
+    assert told.cost == Money(20800, "SEK")
+    assert told.cost_per_message == Money(6933, "SEK")
+    assert told.cost_per_part == Money(4160, "SEK")
 
 
 def test_times_are_median_and_95_of_100() -> None:

@@ -1,10 +1,11 @@
-"""Numbers, durations and times as text."""
+"""Numbers, money, durations and times as text."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from elks_mcp.domain.wording import format_count, format_duration, format_time, format_time_in
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.wording import format_count, format_duration, format_money, format_time, format_time_in
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,11 @@ from elks_mcp.domain.wording import format_count, format_duration, format_time, 
 )
 def test_only_one_of_a_thing_has_no_s(number: int, text: str) -> None:
     assert format_count(number, "part") == text
+
+
+def test_an_amount_says_if_its_currency_is_unknown() -> None:
+    assert format_money(Money(5200, "SEK")) == "0.52 SEK"
+    assert format_money(Money(5200)) == "0.52 (currency unknown)"
 
 
 @pytest.mark.parametrize(

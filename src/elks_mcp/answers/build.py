@@ -1,7 +1,6 @@
 """Build answers from quotes, orders and messages."""
 
 from elks_mcp.answers.results import Costly, EstimateAnswer, Found, SendAnswer, StatusAnswer, costly_in_words
-from elks_mcp.answers.structured import Amount
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
@@ -39,7 +38,7 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
         sender=written(draft.sender),
         parts=quote.parts,
         encoding=quote.size.encoding,
-        price=Amount.of(price),
+        price=price,
         findings=Found.each(quote.findings),
         summary=f"Dry run: nothing was sent ({why}).",
         notes=_notes(draft.text, price, quote.parts)
@@ -73,7 +72,7 @@ def report_order(
         sender=written(order.sender),
         parts=order.parts,
         encoding=order.sms.encoding,
-        price=Amount.of(order.cost),
+        price=order.cost,
         findings=() if repeated else Found.each(order.findings),
         deduplicated=repeated,
         summary=f"{order.state.capitalize()}: {meaning}",
@@ -91,7 +90,7 @@ def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
     shorter = cheaper(text)
     saves = measure(shorter).parts < quote.size.parts
     return EstimateAnswer(
-        price=Amount.of(quote.estimate.price),
+        price=quote.estimate.price,
         parts=quote.size.parts,
         provider_parts=quote.estimate.parts,
         encoding=quote.size.encoding,
@@ -120,7 +119,7 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
         to=message.to,
         created_at=message.created_at,
         delivered_at=message.delivered_at,
-        cost=Amount.of(message.cost) if message.cost else None,
+        cost=message.cost,
         parts=message.parts,
     )
 
@@ -242,15 +241,15 @@ _PAUSE_ENDS = {
 def _notes(text: str, price: Money, parts: int) -> tuple[str, ...]:
     """Return a note about the characters that make a text expensive, if they cost something."""
     without = _price_without(text, price, parts)
-    if without is None or without.amount >= Amount.of(price).amount:
+    if without is None or price <= without:
         return ()
-    return (costly_in_words(Costly.each(expensive_characters(text)), Amount.of(price), without),)
+    return (costly_in_words(Costly.each(expensive_characters(text)), price, without),)
 
 
-def _price_without(text: str, price: Money, parts: int) -> Amount | None:
+def _price_without(text: str, price: Money, parts: int) -> Money | None:
     """Return the price of a text without its expensive characters; 46elks bills by the part."""
     plain = without_expensive(text)
-    return None if plain == text else Amount.of(price.split(parts).times(measure(plain).parts))
+    return None if plain == text else price.split(parts).times(measure(plain).parts)
 
 
 def _reminders(sender: Sender, policy: Policy, *, flash: bool) -> tuple[str, ...]:

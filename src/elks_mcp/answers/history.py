@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.structured import Amount, Answer, FromNumber, StructuredAnswer, UntrustedFrom
+from elks_mcp.answers.structured import Answer, FromNumber, MoneyField, StructuredAnswer, UntrustedFrom
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Direction, Message
@@ -40,7 +40,7 @@ class HistoryEntry(StructuredAnswer):
         Literal["sms", "mms"],
         Field(description="mms: a picture message, whose pictures this server cannot show yet."),
     ] = "sms"
-    cost: Amount | None = None
+    cost: MoneyField | None = None
     parts: int | None = None
     is_reply: Annotated[
         bool,
@@ -73,7 +73,7 @@ class HistoryEntry(StructuredAnswer):
             text=None if inbound or text is None else text[:_LONGEST_SENT],
             untrusted_text=text[:_LONGEST_RECEIVED] if inbound and text is not None else None,
             kind="mms" if message.is_picture else "sms",
-            cost=Amount.of(message.cost) if message.cost else None,
+            cost=message.cost,
             parts=message.parts,
             is_reply=message.is_reply or is_reply,
             opt_out=_OPT_OUT.get(word) if word else None,

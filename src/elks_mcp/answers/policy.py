@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.structured import Amount, Answer, StructuredAnswer
+from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.guards import NOT_SWITCHABLE, is_on
@@ -12,7 +12,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.policy import Confirm, Mode, Policy, largest_day
 from elks_mcp.domain.taint import find_hold
-from elks_mcp.domain.wording import format_time, format_time_in
+from elks_mcp.domain.wording import format_money, format_time, format_time_in
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.store import PauseReason
 
@@ -33,9 +33,9 @@ class Rule(StructuredAnswer):
 class Budget(StructuredAnswer):
     """Money for any 24 hours. An amount is null if it is not known."""
 
-    most: Amount | None
-    spent: Annotated[Amount | None, Field(description="Charged, or reserved for unfinished orders.")]
-    left: Amount | None
+    most: MoneyField | None
+    spent: Annotated[MoneyField | None, Field(description="Charged, or reserved for unfinished orders.")]
+    left: MoneyField | None
 
 
 class PolicyAnswer(Answer):
@@ -99,7 +99,7 @@ async def describe_policy(app: App) -> PolicyAnswer:
         mode=app.policy.mode,
         summary=_summarize(app.policy),
         rules=_list_rules(app, currency, budget),
-        budget=Budget(**{name: money and Amount.of(money) for name, money in budget._asdict().items()}),
+        budget=Budget(most=budget.most, spent=budget.spent, left=budget.left),
         paused=state.paused,
         open=state.open,
         opt_outs_read_until=state.read_until,
@@ -184,7 +184,7 @@ def _explain_spending(budget: BudgetNow, *, has_state: bool) -> str:
     if budget.spent is None:
         return "spending is not known without credentials" if has_state else "nothing was spent from here yet"
     spent = f"{budget.spent} of it is spent or reserved"
-    return f"{spent}, {Amount.of(budget.left).in_words()} is left" if budget.left else spent
+    return f"{spent}, {format_money(budget.left)} is left" if budget.left else spent
 
 
 async def _explain_hold(app: App) -> list[str]:

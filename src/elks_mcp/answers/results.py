@@ -10,9 +10,9 @@ from pydantic import AwareDatetime, Field
 
 from elks_mcp.answers.history import ReplyAnswer
 from elks_mcp.answers.structured import (
-    Amount,
     Answer,
     FromNumber,
+    MoneyField,
     SenderAnswer,
     StructuredAnswer,
     UntrustedFrom,
@@ -20,10 +20,11 @@ from elks_mcp.answers.structured import (
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
 from elks_mcp.domain.display import quote_lines, split_lines, visible
 from elks_mcp.domain.models import Direction
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.policy import Mode
 from elks_mcp.domain.text import Encoding, ExpensiveCharacter
-from elks_mcp.domain.wording import format_count, format_time
+from elks_mcp.domain.wording import format_count, format_money, format_time
 
 
 class Found(StructuredAnswer):
@@ -81,7 +82,7 @@ class SendAnswer(Answer):
     sender: SenderAnswer
     parts: int
     encoding: Encoding
-    price: Amount
+    price: MoneyField
     findings: tuple[Found, ...] = ()
     deduplicated: Annotated[bool, Field(description="It repeats an earlier call; nothing new was sent.")] = (
         False
@@ -99,7 +100,7 @@ class SendAnswer(Answer):
         facts = (
             f"To {self.to} ({self.country}) from {self.sender}: {size_in_words(self.parts, self.encoding)}"
         )
-        lines = [f"{self.summary} {facts}, {self.price.in_words()}."]
+        lines = [f"{self.summary} {facts}, {format_money(self.price)}."]
         if self.order_id:
             ids = f"order {self.order_id}" + (f", 46elks id {self.message_id}" if self.message_id else "")
             lines.append(f"For its status, call check_sms_status: {ids}.")
@@ -109,7 +110,7 @@ class SendAnswer(Answer):
 class EstimateAnswer(Answer):
     """The price of a text and the findings of the guards."""
 
-    price: Amount
+    price: MoneyField
     parts: Annotated[int, Field(description="Our count.")]
     provider_parts: Annotated[int | None, Field(description="46elks' count.")]
     encoding: Encoding
@@ -119,7 +120,7 @@ class EstimateAnswer(Answer):
         str | None, Field(description="The text without expensive characters, if that saves parts.")
     ]
     price_without: Annotated[
-        Amount | None,
+        MoneyField | None,
         Field(description="The price without the costly characters; null if there are none."),
     ]
     findings: tuple[Found, ...]
@@ -129,7 +130,7 @@ class EstimateAnswer(Answer):
     def in_words(self) -> str:
         """Return the price, the reason for it, and a cheaper text if there is one."""
         size = size_in_words(self.parts, self.encoding)
-        lines = [f"It would cost {self.price.in_words()}: {size}. Nothing was sent."]
+        lines = [f"It would cost {format_money(self.price)}: {size}. Nothing was sent."]
         if self.provider_parts not in {None, self.parts}:
             lines.append(f"46elks counts {self.provider_parts} parts, and bills by its own count.")
         if self.price_without:
@@ -173,7 +174,7 @@ class StatusAnswer(Answer):
     to: str
     created_at: AwareDatetime | None
     delivered_at: AwareDatetime | None = None
-    cost: Amount | None = None
+    cost: MoneyField | None = None
     parts: int | None = None
 
     @property
@@ -189,7 +190,7 @@ class StatusAnswer(Answer):
         if self.delivered_at:
             facts.append(f"delivered {format_time(self.delivered_at)}")
         if self.cost:
-            facts.append(f"cost {self.cost.in_words()}")
+            facts.append(f"cost {format_money(self.cost)}")
         ids = [f"order {self.order_id}"] if self.order_id else []
         ids += [f"46elks id {self.message_id}"] if self.message_id else []
         lines = [f"{self.status.capitalize()}: {self.meaning}", f"{', '.join(facts + ids)}."]
@@ -202,7 +203,7 @@ class StatusAnswer(Answer):
 class BalanceAnswer(Answer):
     """The account's balance."""
 
-    balance: Amount
+    balance: MoneyField
     texts_left: Annotated[
         int | None,
         Field(description="About how many parts it pays for, by the last price seen; null if none was seen."),
@@ -215,7 +216,7 @@ class BalanceAnswer(Answer):
             if self.texts_left is None
             else f", about {self.texts_left} texts of one part by the last price seen"
         )
-        return f"Balance: {self.balance.in_words()}{worth}."
+        return f"Balance: {format_money(self.balance)}{worth}."
 
 
 def size_in_words(parts: int, encoding: Encoding) -> str:
@@ -230,11 +231,11 @@ def _suggest(text: str) -> list[str]:
     return ["A cheaper text, behind a bar on each line:", *quote_lines(text)]
 
 
-def costly_in_words(costly: tuple[Costly, ...], price: Amount, without: Amount) -> str:
+def costly_in_words(costly: tuple[Costly, ...], price: Money, without: Money) -> str:
     """Return the characters that make a text expensive, and the price without them."""
     named = ", ".join(f"{each.character!r} ({each.name})" for each in costly[:5])
     named += f" and {len(costly) - 5} more" if len(costly) > 5 else ""  # noqa: PLR2004
-    if without.amount < price.amount:
+    if without < price:
         why = "one such character makes every part hold 70 instead of 160"
-        return f"Expensive because of {named}: {why}. Without: {without.in_words()}."
+        return f"Expensive because of {named}: {why}. Without: {format_money(without)}."
     return f"Not in the GSM alphabet: {named}. Without, it would cost the same."

@@ -8,11 +8,11 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.structured import Amount, Answer, StructuredAnswer
+from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import country_name, parse_number
-from elks_mcp.domain.wording import format_count, format_time
+from elks_mcp.domain.wording import format_count, format_money, format_time
 from elks_mcp.errors import InvalidInput
 
 _STUCK = timedelta(hours=1)
@@ -27,7 +27,7 @@ class CountryStatistics(StructuredAnswer):
     messages: int
     delivered: int
     failed: int
-    cost: Amount
+    cost: MoneyField
 
 
 class StatisticsAnswer(Answer):
@@ -41,9 +41,9 @@ class StatisticsAnswer(Answer):
     delivery_rate: Annotated[
         float | None, Field(description="Delivered ÷ settled, 0 to 1; null before any is settled.")
     ]
-    cost: Amount
-    cost_per_message: Amount | None
-    cost_per_part: Amount | None
+    cost: MoneyField
+    cost_per_message: MoneyField | None
+    cost_per_part: MoneyField | None
     seconds_to_delivery_median: float | None
     seconds_to_delivery_p95: float | None
     countries: tuple[CountryStatistics, ...]
@@ -65,7 +65,7 @@ class StatisticsAnswer(Answer):
         lines = [f"{format_count(self.messages, 'sent text')}: {counts}.{rate}"]
         if self.oldest and self.newest:
             lines.append(f"From {format_time(self.oldest)} to {format_time(self.newest)}.")
-        lines.append(f"Cost {self.cost.in_words()}{_each(self.cost_per_message, self.cost_per_part)}.")
+        lines.append(f"Cost {format_money(self.cost)}{_each(self.cost_per_message, self.cost_per_part)}.")
         if self.seconds_to_delivery_median is not None and self.seconds_to_delivery_p95 is not None:
             median_, p95 = self.seconds_to_delivery_median, self.seconds_to_delivery_p95
             lines.append(f"Time to delivery: {median_:.0f} s (median), {p95:.0f} s (95th percentile).")
@@ -93,9 +93,9 @@ def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> Sta
         failed=failed,
         under_way=len(messages) - delivered - failed,
         delivery_rate=_rate(delivered, failed),
-        cost=Amount.of(cost),
-        cost_per_message=Amount.of(cost.split(len(messages))) if messages else None,
-        cost_per_part=Amount.of(cost.split(parts)) if messages else None,
+        cost=cost,
+        cost_per_message=cost.split(len(messages)) if messages else None,
+        cost_per_part=cost.split(parts) if messages else None,
         seconds_to_delivery_median=median(times) if times else None,
         seconds_to_delivery_p95=_p95(times),
         countries=countries,
@@ -106,8 +106,8 @@ def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> Sta
     )
 
 
-def _each(message: Amount | None, part: Amount | None) -> str:
-    return f", {message.in_words()} a text and {part.in_words()} a part" if message and part else ""
+def _each(message: Money | None, part: Money | None) -> str:
+    return f", {format_money(message)} a text and {format_money(part)} a part" if message and part else ""
 
 
 def _rate(delivered: int, failed: int) -> float | None:
@@ -145,7 +145,7 @@ def _by_country(messages: Sequence[Message]) -> tuple[CountryStatistics, ...]:
             messages=len(group),
             delivered=sum(message.status == "delivered" for message in group),
             failed=sum(message.status == "failed" for message in group),
-            cost=Amount.of(_cost(group)),
+            cost=_cost(group),
         )
         for country, group in rows
     )

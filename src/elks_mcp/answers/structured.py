@@ -3,11 +3,12 @@
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, GetCoreSchemaHandler, GetPydanticSchema
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema, core_schema
 
 from elks_mcp.domain.models import Frozen
-from elks_mcp.domain.money import UNITS, Money
+from elks_mcp.domain.money import Money
 from elks_mcp.runtime.clock import in_zone
 
 SenderAnswer = Annotated[str, Field(alias="from")]
@@ -57,13 +58,18 @@ class Amount(StructuredAnswer):
     amount: float
     currency: str
 
-    @classmethod
-    def of(cls, money: Money) -> Self:
-        """Return the amount for an answer."""
-        return cls(amount=money.amount, currency=money.currency)
 
-    def in_words(self) -> str:
-        """Return the amount as people write it: 0.52 SEK."""
-        return str(Money(round(self.amount * UNITS), self.currency)) + (
-            "" if self.currency else " (currency unknown)"
-        )
+def _write_amount(money: Money) -> dict[str, Any]:
+    return {"amount": money.amount, "currency": money.currency}
+
+
+def _build_amount_schema(_source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+    return core_schema.no_info_wrap_validator_function(
+        lambda money, _: money,
+        handler.generate_schema(Amount),
+        serialization=core_schema.plain_serializer_function_ser_schema(_write_amount),
+    )
+
+
+MoneyField = Annotated[Money, GetPydanticSchema(_build_amount_schema)]
+"""Money, which is listed and written as an `Amount`: only JSON holds a fraction."""

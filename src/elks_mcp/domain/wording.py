@@ -1,7 +1,8 @@
-"""Numbers, durations and times as text, for answers, questions and commands."""
+"""Numbers, money, durations and times as text, for answers, questions and commands."""
 
 from datetime import datetime, timedelta, tzinfo
 
+from elks_mcp.domain.money import Money
 from elks_mcp.runtime.clock import in_zone
 
 _MINUTE, _HOUR = 60, 3600
@@ -10,6 +11,11 @@ _MINUTE, _HOUR = 60, 3600
 def format_count(number: int, noun: str) -> str:
     """Return a number with its noun, which takes an s unless the number is 1: 1 part, 2 parts."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def format_money(money: Money) -> str:
+    """Return an amount with its currency, or with a note that 46elks names none: 0.52 SEK."""
+    return str(money) if money.currency else f"{money} (currency unknown)"
 
 
 def format_duration(duration: timedelta) -> str:

@@ -4,7 +4,6 @@ from mcp.server.mcpserver import Context
 
 from elks_mcp.answers.results import BalanceAnswer
 from elks_mcp.answers.statistics import StatisticsAnswer, summarise
-from elks_mcp.answers.structured import Amount
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
 from elks_mcp.mcp_server.taint import describe_omissions
@@ -22,7 +21,7 @@ async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
     balance = (await app.client.get_account()).balance
     price = app.client.last_price
     texts = max(0, balance.units // price.units) if price and price.units else None
-    return BalanceAnswer(balance=Amount.of(balance), texts_left=texts)
+    return BalanceAnswer(balance=balance, texts_left=texts)
 
 
 async def get_delivery_statistics(ctx: Context[App], limit: StatisticsLimit = 50) -> StatisticsAnswer:
