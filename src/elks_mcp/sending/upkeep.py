@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from anyio.abc import TaskGroup
 
 from elks_mcp.elks.client import ElksClient
-from elks_mcp.errors import ElksError
+from elks_mcp.errors import log_errors
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.doubts import clear_doubts
@@ -56,11 +56,9 @@ class Upkeep:
         if self._clock.now() < self._cleanup_at:
             return
         self.postpone_cleanup()
-        try:
+        with log_errors(log, "Expired data cannot be deleted", level=logging.ERROR):
             store = await storage.open()
             await store.cleanup.delete_expired()
-        except ElksError as error:
-            log.error("expired data cannot be deleted: %s", error)  # noqa: TRY400
 
     async def catch_up(self, store: "Store", due: DueWork, readers: TaskGroup) -> timedelta:
         """Do what is overdue; return when to look again.
@@ -89,12 +87,9 @@ class Upkeep:
     async def _clear_doubts(self, store: "Store") -> None:
         """Determine what happened to the orders in doubt, and notify the callers that wait for them."""
         try:
-            for order_id in await clear_doubts(store, self._client, self._options.quiet):
-                self._waiters.notify(order_id)
-            self._worklist.wake()
-        except ElksError as error:
-            log.error("orders in doubt cannot be looked up for now: %s", error)  # noqa: TRY400
-        except Exception:
-            log.exception("unexpected error while looking up orders in doubt")
+            with log_errors(log, "Orders in doubt cannot be looked up for now", level=logging.ERROR):
+                for order_id in await clear_doubts(store, self._client, self._options.quiet):
+                    self._waiters.notify(order_id)
+                self._worklist.wake()
         finally:
             self._is_clearing = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 from anyio.abc import TaskGroup
 
-from elks_mcp.errors import ElksError
+from elks_mcp.errors import log_errors
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.request_pool import Posts
 from elks_mcp.sending.upkeep import Upkeep
@@ -77,12 +77,8 @@ class Worker:
 
     async def _try_turn(self, readers: TaskGroup) -> timedelta:
         """Take a turn; after one that failed, the next looks at everything again."""
-        try:
+        with log_errors(log, "The outbox cannot work for now", level=logging.ERROR):
             return await self._turn(readers)
-        except ElksError as error:
-            log.error("the outbox cannot work for now: %s", error)  # noqa: TRY400  (the message is enough)
-        except Exception:
-            log.exception("unexpected error in the outbox")
         self._worklist.next_look = self._clock.now()
         return LATER
 
