@@ -280,7 +280,7 @@ def _assemble(configuration: Configuration, policy: Policy, parts: _Parts) -> Ap
         webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers),
         taint_log=taint_log,
         orders=Orders(counted, storage, taint_log, checks),
-        outbox=Outbox.over(api, client, storage, checks, clock, options),
+        outbox=Outbox.over(api.post, client, storage, checks, clock, options),
         clock=clock,
         counters=counters,
         limits=limits,

@@ -67,7 +67,7 @@ CLAIM = a_claim(a_draft())
 
 
 async def test_an_order_goes_out_as_it_stands_and_comes_back_as_a_receipt(box: Sandbox) -> None:
-    receipt = await Dispatcher(api_of(box)).send(
+    receipt = await Dispatcher(api_of(box).post).send(
         a_claim(a_draft("Hej på dig, € 5", flash=True)), a_permission()
     )
     (post,) = posts(box)
@@ -93,7 +93,7 @@ async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault
     meant = MEANT[fault]
     box.faults.inject(fault)
     clock = OurClock()
-    dispatcher = Dispatcher(api_of(box, clock=clock))
+    dispatcher = Dispatcher(api_of(box, clock=clock).post)
     if meant is None:
         await dispatcher.send(CLAIM, a_permission())
     else:
@@ -110,20 +110,20 @@ async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault
 async def test_an_empty_account_is_told_as_such(box: Sandbox) -> None:
     box.balance = 0
     with pytest.raises(OutOfFunds, match="Not enough credits"):
-        await Dispatcher(api_of(box)).send(CLAIM, a_permission())
+        await Dispatcher(api_of(box).post).send(CLAIM, a_permission())
     assert box.accepted == []
 
 
 async def test_a_throttled_post_says_when_to_come_back(box: Sandbox) -> None:
     box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=17)
     with pytest.raises(Throttled) as caught:
-        await Dispatcher(api_of(box)).send(CLAIM, a_permission())
+        await Dispatcher(api_of(box).post).send(CLAIM, a_permission())
     assert caught.value.retry_after == timedelta(seconds=17)
 
 
 async def test_who_may_not_send_any_more_posts_nothing(box: Sandbox) -> None:
     with pytest.raises(TooLate):
-        await Dispatcher(api_of(box)).send(CLAIM, Permission(0))
+        await Dispatcher(api_of(box).post).send(CLAIM, Permission(0))
     assert box.requests == []
 
 
@@ -131,13 +131,13 @@ async def test_a_report_is_asked_for_at_the_address_made_for_the_order(box: Sand
     async def address(order_id: str) -> str:
         return f"https://sms.example.com/hooks/delivery?ref={order_id}"
 
-    await Dispatcher(api_of(box), address).send(CLAIM, a_permission())
+    await Dispatcher(api_of(box).post, address).send(CLAIM, a_permission())
     (post,) = posts(box)
     assert post.form["whendelivered"] == f"https://sms.example.com/hooks/delivery?ref={CLAIM.order_id}"
 
 
 async def test_no_report_is_asked_for_where_nobody_can_be_told(box: Sandbox) -> None:
-    await Dispatcher(api_of(box)).send(CLAIM, a_permission())
+    await Dispatcher(api_of(box).post).send(CLAIM, a_permission())
     assert "whendelivered" not in posts(box)[0].form
 
 
@@ -146,5 +146,5 @@ async def test_nothing_is_posted_where_the_address_for_the_report_cannot_be_made
         raise StateUnavailable(order_id)
 
     with pytest.raises(StateUnavailable):
-        await Dispatcher(api_of(box), address).send(CLAIM, a_permission())
+        await Dispatcher(api_of(box).post, address).send(CLAIM, a_permission())
     assert box.requests == []

@@ -154,7 +154,7 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
         assert await store.orders.get(placed.id) == placed
         claimed = await claim(store)
         assert (claimed.order_id, claimed.draft.payload) == (placed.id, a_note().payload)
-        receipt = await Dispatcher(api, endpoints=PATHS).send(claimed, a_permission())
+        receipt = await Dispatcher(api.post, endpoints=PATHS).send(claimed, a_permission())
         [post] = posts(box)
         assert post.form["message"] == "yellow: Hej! (-:"
         await store.queue.settle_sent(claimed, receipt)

@@ -184,7 +184,7 @@ class Backend:
         self.options = OutboxOptions(
             per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_address=report_to
         )
-        self.dispatcher = dispatcher(self.api, report_to)
+        self.dispatcher = dispatcher(self.api.post, report_to)
         self.outbox = Outbox(
             self.client, self.storage, self.dispatcher, self.checks, self.clock, self.options
         )

@@ -277,7 +277,7 @@ class WorldBackend:
         options = OutboxOptions(
             per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_address=report_to
         )
-        self.outbox = Outbox.over(self.api, self.client, self.storage, self.checks, world.clock, options)
+        self.outbox = Outbox.over(self.api.post, self.client, self.storage, self.checks, world.clock, options)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Store]:

@@ -1,11 +1,20 @@
 """The calls to 46elks that cost money. Only `sending` may import this module."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from elks_mcp.domain.orders import Claim, Receipt
 from elks_mcp.elks.handover import SendPermission
 from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoints
-from elks_mcp.elks.transport import Api
+
+
+class PostForm(Protocol):
+    """Posts a form to 46elks exactly once; `Api.post` does."""
+
+    async def __call__(
+        self, path: str, form: Mapping[str, str], *, permission: SendPermission | None = None
+    ) -> bytes:
+        """Return the answer; raise `TooLate` if the permission ended before the first byte left."""
 
 
 class Dispatcher:
@@ -17,11 +26,11 @@ class Dispatcher:
 
     def __init__(
         self,
-        api: Api,
+        post: PostForm,
         report_to: Callable[[str], Awaitable[str]] | None = None,
         endpoints: Endpoints = ENDPOINTS,
     ) -> None:
-        self._api = api
+        self._post = post
         self._report_to = report_to
         self._endpoints = endpoints
 
@@ -37,6 +46,4 @@ class Dispatcher:
         endpoint = self._endpoints[claim.draft.kind]
         report_to = await self._report_to(claim.order_id) if self._report_to else None
         form = endpoint.build(claim.draft, dry_run=False, report_to=report_to)
-        return endpoint.parse_receipt(
-            await self._api.post(endpoint.path, form, permission=permission), claim.currency
-        )
+        return endpoint.parse_receipt(await self._post(endpoint.path, form, permission=permission), claim.currency)

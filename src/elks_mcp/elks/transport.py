@@ -1,8 +1,8 @@
 """HTTP requests to 46elks: credentials, time limits, and what each kind of failure means.
 
-Only `client` (free calls) and `dispatch` (calls that cost) use it. The important question about a failed
-request is whether it may have reached 46elks: after `Unreachable` it cannot have, after `NoAnswer` it may
-have.
+`client` makes the free calls through it. `dispatch` makes the calls that cost, by the `Api.post` it is given.
+The important question about a failed request is whether it may have reached 46elks: after `Unreachable` it
+cannot have, after `NoAnswer` it may have.
 """
 
 from base64 import b64encode

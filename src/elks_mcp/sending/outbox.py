@@ -9,8 +9,7 @@ import anyio
 
 from elks_mcp.domain.orders import Approval, Approver, Order, OrderState
 from elks_mcp.elks.client import ElksClient
-from elks_mcp.elks.dispatch import Dispatcher
-from elks_mcp.elks.transport import Api
+from elks_mcp.elks.dispatch import Dispatcher, PostForm
 from elks_mcp.runtime.clock import Clock, Deadline
 from elks_mcp.sending.attempt import Attempts
 from elks_mcp.sending.checks import DraftChecks
@@ -50,15 +49,15 @@ class Outbox:
     @classmethod
     def over(
         cls,
-        api: Api,
+        post: PostForm,
         client: ElksClient,
         storage: Storage,
         checks: DraftChecks,
         clock: Clock,
         options: OutboxOptions,
     ) -> Self:
-        """Return an outbox that sends through `api`, so that no other package needs the dispatcher."""
-        return cls(client, storage, Dispatcher(api, options.report_address), checks, clock, options)
+        """Return an outbox that sends by `post`, so that no other package needs the dispatcher."""
+        return cls(client, storage, Dispatcher(post, options.report_address), checks, clock, options)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
