@@ -250,10 +250,10 @@ async def test_what_becomes_of_an_order_is_told_in_a_moment_on_postgres_too(post
         one.client() as client,
     ):
         await call(client, "send_sms", to=PHONE, message="Hej")
-        [waiting] = await one.app.orders.list_latest()
+        store = await one.app.storage.open()
+        [waiting] = await store.orders.list_latest(2)
         uri = f"elks://messages/{waiting.id}"
         async with listening(two, "auto", uri) as (_client, heard):
             await until(lambda: two.app.storage.notifier.receives_from_others)
-            store = await one.app.storage.open()
             await store.orders.cancel(waiting.id, "A person thought better of it.")
             await until(heard.of(uri), clock=clock)

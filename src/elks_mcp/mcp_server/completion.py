@@ -16,6 +16,9 @@ from elks_mcp.mcp_server.scopes import app_of_caller
 _MAX_VALUES = 100
 """The most values that the protocol allows in one answer."""
 
+_MAX_ORDERS = 200
+"""How many of the caller's orders are searched."""
+
 
 def add_completions(server: MCPServer[App]) -> None:
     """Register completion for `message_id` of a resource, and for `recipient` of a prompt."""
@@ -29,11 +32,19 @@ def add_completions(server: MCPServer[App]) -> None:
         values_of = _VALUES.get(argument.name)
         if values_of is None:
             return None
-        orders = await app_of_caller().orders.list_latest()
+        orders = await _list_latest(app_of_caller())
         values = dict.fromkeys(value for order in orders for value in values_of(order))
         wanted = argument.value.strip().casefold()
         found = [value for value in values if value.casefold().startswith(wanted)]
         return Completion(values=found[:_MAX_VALUES], total=len(found), has_more=len(found) > _MAX_VALUES)
+
+
+async def _list_latest(app: App) -> list[Order]:
+    """List the caller's latest orders, newest first; completion alone does not create a store."""
+    if not app.storage.exists:
+        return []
+    store = await app.storage.open()
+    return await store.orders.list_latest(_MAX_ORDERS, app.caller.agent)
 
 
 def _get_ids(order: Order) -> tuple[str, ...]:

@@ -15,16 +15,13 @@ from elks_mcp.domain.orders import (
     of_effect,
 )
 from elks_mcp.domain.payloads import Sms
-from elks_mcp.domain.phone import Number, Sender, parse_number, parse_sender
+from elks_mcp.domain.phone import Sender, parse_number, parse_sender
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
 from elks_mcp.domain.text import find_unsendable
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
 from elks_mcp.sending.checks import DraftChecks, listed, refusing_guards
 from elks_mcp.store import Pace, Placed, PriorOrders, Storage
-
-_LATEST = 200
-"""Orders that completion looks at."""
 
 _LONGEST_KEY = 128
 LONGEST_TEXT = 5000
@@ -160,18 +157,6 @@ class Orders:
         if is_ours:
             return await store.orders.get(number, caller=self._caller)
         return await store.orders.find(number, self._caller)
-
-    async def find_latest(self, to: Number) -> Order | None:
-        """Find the caller's latest order to a number that 46elks accepted."""
-        store = await self._storage.open()
-        return await store.orders.find_latest(to, self._caller)
-
-    async def list_latest(self) -> list[Order]:
-        """List the caller's latest orders (at most 200), newest first."""
-        if not self._storage.exists:
-            return []
-        store = await self._storage.open()
-        return await store.orders.list_latest(_LATEST, self._caller)
 
     async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
         """Store an order, to be sent or to wait for a person; or return the one that it repeats.

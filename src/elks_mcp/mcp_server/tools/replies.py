@@ -127,9 +127,15 @@ async def _read_wanted(app: App, sender: str, after: str) -> Wanted:
         if order is None:
             raise _no_cursor(after)
         return await app.replies.criteria.reply_to(order, number)
-    if number and (latest := await app.orders.find_latest(number)):
+    if number and (latest := await _find_latest(app, number)):
         return await app.replies.criteria.reply_to(latest)
     return await app.replies.criteria.from_now(number)
+
+
+async def _find_latest(app: App, to: Number) -> Order | None:
+    """Find the caller's latest order to a number that 46elks accepted."""
+    store = await app.storage.open()
+    return await store.orders.find_latest(to, app.caller.agent)
 
 
 _CURSOR = re.compile(r"c-([0-9]{1,15})")
@@ -166,7 +172,7 @@ async def _read_own(app: App, number: Number | None, after: str) -> Wanted:
         )
     position = await _read_position(app, after) if after and order is None else 0
     if order is None and number:
-        order = await app.orders.find_latest(number)
+        order = await _find_latest(app, number)
     if order is None or order.to is None or (number and order.to != number):
         raise InvalidInput(
             "You have sent no such text to that number.",
