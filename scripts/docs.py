@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from elks_mcp.domain.setting import write_value
+from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.mcp_server.tools.base import ElksTool
 from elks_mcp.settings import ALSO_AS_FILE, DECLARATIONS, Settings

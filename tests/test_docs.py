@@ -243,22 +243,6 @@ def test_the_tree_in_contributing_has_the_layers_that_are_enforced_in_their_orde
     assert [re.sub(r"/|\.py$", "", name) for line in named for name in line.split(" · ")] == enforced
 
 
-COMING = {
-    "domain/guards/<topic>.py",
-    "domain/guards/facts.py",
-    "domain/kinds.py",
-    "domain/payloads.py",
-    "elks/paid_endpoints.py",
-    "elks/wire/<endpoint>.py",
-    "elks/wire/refusals.py",
-    "sandbox/damage.py",
-    "sending/checks.py",
-    "sending/plan.py",
-    "settings/fields.py",
-}
-"""Files that contributing names and that are not there yet: empty when the layout is complete."""
-
-
 def test_the_files_to_change_for_each_addition_exist() -> None:
     contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = list(table(contributing, "## To add X, change exactly these files"))

@@ -8,7 +8,7 @@ import pytest
 
 from elks_mcp.cli.doctor_settings import list_values
 from elks_mcp.domain.policy import OperatorRules, Policy
-from elks_mcp.domain.setting import RuleSetting, Setting, find_declarations
+from elks_mcp.domain.setting_declaration import RuleSetting, Setting, find_declarations
 from elks_mcp.settings import DECLARATIONS, NAMES, Settings, load
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"

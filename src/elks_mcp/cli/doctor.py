@@ -36,7 +36,7 @@ from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy, largest_price
-from elks_mcp.domain.setting import write_value
+from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.settings import Configuration

@@ -13,7 +13,7 @@ from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
-from elks_mcp.domain.setting import BudgetSetting, RuleSetting, Setting, Switch, write_value
+from elks_mcp.domain.setting_declaration import BudgetSetting, RuleSetting, Setting, Switch, write_value
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 

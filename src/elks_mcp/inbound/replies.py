@@ -16,7 +16,7 @@ from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import ElksError, log_errors
 from elks_mcp.inbound.criteria import ReplyCriteria
 from elks_mcp.inbound.history import HistoryReader
-from elks_mcp.inbound.received import ReceivedTexts
+from elks_mcp.inbound.received_cache import ReceivedTexts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.store import Arrival, Storage, Wanted

@@ -4,7 +4,6 @@
 value that is blank, or that a client left unexpanded (`${…}`), counts as unset.
 """
 
-from elks_mcp.settings.fields import DECLARATIONS, Settings, default_state_dir, mask_username
 from elks_mcp.settings.mistaken_names import explain_mistake, explain_unexpanded
 from elks_mcp.settings.reading import (
     ALSO_AS_FILE,
@@ -17,6 +16,7 @@ from elks_mcp.settings.reading import (
     load,
     read,
 )
+from elks_mcp.settings.settings import DECLARATIONS, Settings, default_state_dir, mask_username
 
 __all__ = [
     "ALSO_AS_FILE",

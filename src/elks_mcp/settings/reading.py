@@ -10,10 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from elks_mcp.domain.policy import OperatorRules, Policy
-from elks_mcp.domain.setting import RuleSetting
+from elks_mcp.domain.setting_declaration import RuleSetting
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime.validation import wanted
-from elks_mcp.settings.fields import DECLARATIONS, Settings
 from elks_mcp.settings.mistaken_names import sort_out_names
 from elks_mcp.settings.parsers import read_text
 from elks_mcp.settings.problems import (
@@ -26,6 +25,7 @@ from elks_mcp.settings.problems import (
     find_slip,
     may_show,
 )
+from elks_mcp.settings.settings import DECLARATIONS, Settings
 from elks_mcp.store.private_files import is_open_to_all
 
 NAMES: Mapping[str, str] = {each.variable: name for name, each in DECLARATIONS.items()}

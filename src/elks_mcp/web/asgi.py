@@ -28,13 +28,13 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.mcp_server.server import QUESTION_TTL, REQUIRED_SCOPES, build_server
 from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.runtime.addresses import is_this_machine, parse_address
+from elks_mcp.web.authentication import TokenVerifier
 from elks_mcp.web.authorization import TokenMiddleware
 from elks_mcp.web.bodies import MAX_BODY_BYTES
 from elks_mcp.web.health import check_parts, write_metrics
 from elks_mcp.web.log_filter import group_repeated_warnings
 from elks_mcp.web.rejections import RequestRefused
 from elks_mcp.web.streams import OpenStreams
-from elks_mcp.web.tokens import TokenVerifier
 from elks_mcp.web.webhooks import HOOKS, WebhookReceiver
 
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")

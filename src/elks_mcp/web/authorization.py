@@ -1,4 +1,6 @@
-"""The access check of `/mcp`: which caller makes a request, and whether its token allows it.
+"""Decide what the caller of a request to `/mcp` may do: its token's scopes, and its share of the server.
+
+`authentication.py` finds out who the caller is.
 
 401: no valid token. 403: the token lacks a scope. 429: the caller has reached one of its limits.
 503: tokens cannot be verified right now, so every request is refused.
@@ -30,6 +32,7 @@ from elks_mcp.mcp_server.invalid_messages import find_lone_surrogates
 from elks_mcp.mcp_server.scopes import CallerToken, RequiredScopes
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
+from elks_mcp.web.authentication import CACHE_SECONDS, TokenVerifier
 from elks_mcp.web.bodies import parse_calls, read_body, replay_body
 from elks_mcp.web.rejections import (
     RefusalReason,
@@ -38,7 +41,6 @@ from elks_mcp.web.rejections import (
     refuse_missing_scopes,
     refuse_over_limit,
 )
-from elks_mcp.web.tokens import CACHE_SECONDS, TokenVerifier
 
 _PROTOCOL_SCOPES = frozenset({TokenScope.READ, TokenScope.SEND})
 """A token needs one of these to call the protocol at all."""

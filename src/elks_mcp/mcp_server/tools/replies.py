@@ -15,12 +15,12 @@ from elks_mcp.domain.models import Direction, Message, Scope
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import Number, SenderId, parse_number, written
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
-from elks_mcp.inbound.received import PendingRead
+from elks_mcp.inbound.received_cache import PendingRead
 from elks_mcp.mcp_server.approval import Consent, ask_person, plan_request
 from elks_mcp.mcp_server.taint import show_readable
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
+from elks_mcp.mcp_server.tools.finish_send import carry_out
 from elks_mcp.mcp_server.tools.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
-from elks_mcp.mcp_server.tools.send import carry_out
 from elks_mcp.sending.plan import Decision, Planned, SmsRequest
 from elks_mcp.store import Arrival, Wanted
 

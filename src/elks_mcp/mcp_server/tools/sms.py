@@ -14,6 +14,7 @@ from elks_mcp.errors import NotFound, ProviderError
 from elks_mcp.mcp_server.approval import Consent, ask, plan
 from elks_mcp.mcp_server.taint import show_list, show_status
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
+from elks_mcp.mcp_server.tools.finish_send import carry_out
 from elks_mcp.mcp_server.tools.params import (
     DirectionFilter,
     DryRun,
@@ -26,7 +27,6 @@ from elks_mcp.mcp_server.tools.params import (
     To,
     Until,
 )
-from elks_mcp.mcp_server.tools.send import carry_out
 from elks_mcp.sending.plan import Planned
 
 

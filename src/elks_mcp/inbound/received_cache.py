@@ -1,4 +1,4 @@
-"""Incoming texts from webhooks, kept in memory for the calls that wait for them.
+"""A cache of incoming texts from webhooks, in memory, for the calls that wait for them.
 
 46elks may take a while to show a text in its history, so the text is taken from its webhook.
 """

@@ -1,6 +1,7 @@
-"""Bearer tokens: which caller a request comes from.
+"""Find out who makes a request: the caller that its bearer token names.
 
-Only this module verifies tokens. An OAuth verifier would take its place.
+Only this module verifies tokens. An OAuth verifier would take its place. `authorization.py` decides what the
+caller may do.
 """
 
 import logging

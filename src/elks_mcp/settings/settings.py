@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
-from elks_mcp.domain.setting import RuleSetting, Setting, find_declarations
+from elks_mcp.domain.setting_declaration import RuleSetting, Setting, find_declarations
 from elks_mcp.elks.access import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.settings.parsers import (
