@@ -14,9 +14,9 @@ from elks_mcp.store.db.changes import alter_all, close
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.rows import parse_draft, parse_price
 from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
-from elks_mcp.store.known_numbers import DAY, sum_spent
 from elks_mcp.store.opt_outs import opted_out_at
 from elks_mcp.store.pace import find_idle, find_slot, take_slots
+from elks_mcp.store.totals import DAY, sum_spent
 from elks_mcp.store.values import DraftCheck, Idle, Pace
 
 KEPT = timedelta(hours=1)

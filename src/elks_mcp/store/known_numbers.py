@@ -28,14 +28,13 @@ from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out, read_new_words, record_words
+from elks_mcp.store.totals import DAY, sum_spent
 
 VELOCITY_WINDOW = timedelta(minutes=10)
 """The shorter window of the guard `velocity`."""
 
 UNREAD_FOR = timedelta(days=7)
 """How long an unreadable row makes sending ask a person: a weekend, and time to look at it."""
-
-DAY = timedelta(hours=24)
 
 
 def recall(tx: Tx, to: Number, *, excluded_order: str) -> Recall:
@@ -105,7 +104,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
             .label("first_order_at"),
             _count(and_(counted, or_(waits, _others.c.charged_at > since))).label("texts_in_10_minutes"),
             _count(counted).label("texts_in_24_hours"),
-            sum_spent(other).label("spent"),
+            sum_spent(excluded_order=bindparam("excluded_order")).label("spent"),
             (accounts.c.unread_at > ago(UNREAD_FOR)).label("unread"),
         )
         .select_from(
@@ -113,16 +112,6 @@ def build_recall() -> Select[*tuple[Any, ...]]:
         )
         .where(accounts.c.id == account)
     )
-
-
-def sum_spent(which: ColumnElement[bool] | None = None) -> ScalarSelect[int]:
-    """Build the sum of what was charged or reserved in the last 24 hours.
-
-    It is that of the account, or of the rows of `_others` that `which` selects.
-    """
-    ours = _others.c.account_id == bindparam("account") if which is None else which
-    total = select(func.coalesce(func.sum(_others.c.charge), 0))
-    return total.where(ours, _others.c.charged_at > ago(DAY)).scalar_subquery()
 
 
 def _count(which: ColumnElement[bool]) -> ScalarSelect[int]:

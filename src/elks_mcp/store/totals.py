@@ -4,13 +4,29 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import BindParameter, ScalarSelect, bindparam, func, select, true
 
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.schema import ago, orders
 from elks_mcp.store.db.transactions import reading
-from elks_mcp.store.known_numbers import DAY
+
+DAY = timedelta(hours=24)
+"""The time that the daily budget covers."""
+
+_spenders = orders.alias("spenders")
+
+
+def sum_spent(*, excluded_order: BindParameter[str] | None = None) -> ScalarSelect[int]:
+    """Build the sum of what an account was charged, or reserved, in the last 24 hours.
+
+    The query's parameter `account` is the account's id. `excluded_order` is the parameter with the id of an
+    order that does not count.
+    """
+    counted = true() if excluded_order is None else _spenders.c.id != excluded_order
+    ours = _spenders.c.account_id == bindparam("account")
+    total = select(func.coalesce(func.sum(_spenders.c.charge), 0))
+    return total.where(ours, counted, _spenders.c.charged_at > ago(DAY)).scalar_subquery()
 
 
 class Totals(NamedTuple):
@@ -37,8 +53,7 @@ class TotalsStore:
     def sum_up(self, tx: Tx) -> Totals:
         """Return the account's sums as of now."""
         ours = orders.c.account_id == tx.account_id
-        charged = select(func.coalesce(func.sum(orders.c.charge), 0))
-        spent = tx.execute(charged.where(ours, orders.c.charged_at > tx.now - DAY)).scalar_one()
+        spent = tx.execute(select(sum_spent()), {"account": tx.account_id, "now": tx.now}).scalar_one()
         states = select(orders.c.state, func.count().label("number")).where(ours).group_by(orders.c.state)
         queued = select(func.min(orders.c.placed_at)).where(ours, orders.c.state == OrderState.QUEUED)
         oldest = tx.execute(queued).scalar_one()
