@@ -45,7 +45,7 @@ ANYBODY = Caller()
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Everything that the front doors use, for one caller."""
+    """Everything that the interfaces use, for one caller."""
 
     configuration: Configuration
     policy: Policy

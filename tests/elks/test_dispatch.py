@@ -1,4 +1,4 @@
-"""The money door: one POST for one call, and each way to fail has its own error."""
+"""Calls that cost money: one POST for one call, and each way to fail has its own error."""
 
 from datetime import timedelta
 

@@ -119,9 +119,9 @@ async def test_stopping_at_any_step_leaves_nothing_half_sent(tmp_path: Path) -> 
 
 
 async def test_what_fails_while_it_runs_comes_out_as_it_is(backend: Backend) -> None:
-    with pytest.raises(LookupError, match="front door"):
+    with pytest.raises(LookupError, match="the caller"):
         async with backend.running():
-            raise LookupError("front door")
+            raise LookupError("the caller")
 
 
 async def test_sixty_four_at_once_under_one_key_are_one_order_and_one_post(backend: Backend) -> None:

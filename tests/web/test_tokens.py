@@ -238,7 +238,7 @@ async def test_what_a_header_says_opens_nothing(caplog: pytest.LogCaptureFixture
 
 
 async def test_the_second_lock_holds_where_the_first_does_not(caplog: pytest.LogCaptureFixture) -> None:
-    """The door is left out: the protocol is told, as the door tells it, that a reader calls."""
+    """The access check is left out: the protocol is told, as that check tells it, that a reader calls."""
     caller = Caller(name="agent", agent="agent", scopes=frozenset({Scope.READ}))
     box, reader = new_box(), CallerToken(token="", client_id="agent", scopes=["read"], caller=caller)
     shown = auth_context_var.set(AuthenticatedUser(reader))

@@ -1,1 +1,1 @@
-"""Results in JSON and in words, for all front doors. Nothing here knows MCP."""
+"""Results in JSON and in words, for MCP, HTTP and the command line. Nothing here knows MCP."""

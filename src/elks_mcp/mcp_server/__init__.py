@@ -1,1 +1,1 @@
-"""The MCP server: the front door for assistants."""
+"""The MCP server: the interface for assistants."""

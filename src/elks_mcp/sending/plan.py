@@ -1,7 +1,7 @@
 """Plan a request to send a text, and carry the plan out.
 
-A front door passes an `SmsRequest` to `Planner.plan`. If the result is `NeedsApproval`, it asks a person in
-its own way. `Planner.carry_out` then does the rest.
+An interface, such as the MCP server, passes an `SmsRequest` to `Planner.plan`. If the result is
+`NeedsApproval`, the interface asks a person in its own way. `Planner.carry_out` then does the rest.
 """
 
 from collections.abc import Awaitable, Callable
@@ -125,7 +125,7 @@ class Planner:
 
         Args:
             request: what to send.
-            can_ask: whether the front door can ask a person and return the answer.
+            can_ask: whether the interface can ask a person and return the answer.
             is_answer: whether the call already carries a person's answer to the question about this order.
 
         Raises:

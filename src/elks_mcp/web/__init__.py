@@ -1,1 +1,1 @@
-"""The front door over HTTP."""
+"""The HTTP interface: MCP over HTTP, webhooks, health and metrics."""

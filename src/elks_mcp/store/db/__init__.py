@@ -1,1 +1,1 @@
-"""The plumbing of the store: connections, transactions, tables, migrations."""
+"""Database access: connections, transactions, tables, migrations."""
