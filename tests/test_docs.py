@@ -36,11 +36,11 @@ from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.sending.plan import ANSWER_WITHIN
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
 from elks_mcp.store import claims, cleanup, doubts
+from elks_mcp.store.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.store.db.hashes import KEY_FILE
 from elks_mcp.store.known_numbers import VELOCITY_WINDOW
 from elks_mcp.store.location import DATABASE_FILE
 from elks_mcp.store.prior import REPEATED_WITHIN
-from elks_mcp.store.waiting import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from tests.domain.guards.test_guards import AT_NIGHT, STRICT, WRONG_IN_ALL_WAYS
 from tests.support.strategies import drafts, facts_about, policies
 

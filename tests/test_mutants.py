@@ -99,14 +99,14 @@ MUTANTS = (
     ),
     Mutant(
         "no lease check before the form",
-        "elks/handover.py",
+        "elks/send_gate.py",
         (("require(self._permission.is_in_time())", "pass"),),
         ROAD,
         "may_not_send_any_more",
     ),
     Mutant(
         "a form that is not taken back",
-        "elks/handover.py",
+        "elks/send_gate.py",
         (
             (
                 "self._cork is not None and self._socket is not None and not self._permission.is_in_time()",

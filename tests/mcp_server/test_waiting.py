@@ -13,7 +13,7 @@ from mcp_types import CallToolResult, ElicitRequestParams, ElicitResult
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from elks_mcp.store.admin import OrderAdmin, open_database
-from elks_mcp.store.waiting import MOST_WAITING
+from elks_mcp.store.approval import MOST_WAITING
 from tests.support.clocks import ManualClock, at_rest
 from tests.support.connecting import (
     PHONE,

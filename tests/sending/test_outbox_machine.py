@@ -33,8 +33,8 @@ from elks_mcp.errors import InvalidInput, Refused
 from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
+from elks_mcp.store.approval import APPROVAL_TIMEOUT
 from elks_mcp.store.store import Store
-from elks_mcp.store.waiting import APPROVAL_TIMEOUT
 from tests.support.clocks import at_rest, pass_time
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.stores import (

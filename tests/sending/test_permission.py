@@ -11,7 +11,7 @@ import pytest
 from elks_mcp.domain.orders import Claim, OrderState, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.dispatch import Dispatcher
-from elks_mcp.elks.handover import SendPermission
+from elks_mcp.elks.send_gate import SendPermission
 from elks_mcp.runtime.clock import Deadline
 from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.store.claims import KEPT

@@ -14,11 +14,11 @@ from sqlalchemy.exc import OperationalError
 
 from elks_mcp.domain.orders import Approver, Claim, Order, OrderState, Receipt
 from elks_mcp.elks.dispatch import Dispatcher
-from elks_mcp.elks.handover import SendPermission
+from elks_mcp.elks.send_gate import SendPermission
 from elks_mcp.sandbox import Fault
 from elks_mcp.store.admin import OrderAdmin
+from elks_mcp.store.approval import APPROVAL_TIMEOUT
 from elks_mcp.store.claims import KEPT
-from elks_mcp.store.waiting import APPROVAL_TIMEOUT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, messages
 from tests.support.provider import (
     Backend,

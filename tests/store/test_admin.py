@@ -18,12 +18,12 @@ from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
 from elks_mcp.store.admin import OrderAdmin, open_database
+from elks_mcp.store.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.store.db.engines import SAFE_WAL
 from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.privacy import PersonalData
 from elks_mcp.store.store import Store
 from elks_mcp.store.totals import TotalsStore
-from elks_mcp.store.waiting import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft, an_approval
 from tests.support.stores import (

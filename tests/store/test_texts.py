@@ -18,9 +18,9 @@ from elks_mcp.errors import (
     NotFound,
 )
 from elks_mcp.store import StateLocation, Storage
+from elks_mcp.store.approval import APPROVAL_TIMEOUT
 from elks_mcp.store.cleanup import ROWS_KEPT, UNKNOWN_TEXT_KEPT
 from elks_mcp.store.store import Store
-from elks_mcp.store.waiting import APPROVAL_TIMEOUT
 from tests.support.clocks import ManualClock
 from tests.support.provider import NOON, PHONE, a_draft
 from tests.support.store_cases import DAY, EVENING, WAYS, _sent, _unknown

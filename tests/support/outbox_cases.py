@@ -10,7 +10,7 @@ import anyio.lowlevel
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import Claim, Receipt
 from elks_mcp.elks.dispatch import Dispatcher
-from elks_mcp.elks.handover import SendPermission, require
+from elks_mcp.elks.send_gate import SendPermission, require
 from tests.support.provider import (
     OURS,
     PHONE,

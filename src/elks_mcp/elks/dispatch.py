@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from elks_mcp.domain.orders import Claim, Receipt
-from elks_mcp.elks.handover import SendPermission
 from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoints
+from elks_mcp.elks.send_gate import SendPermission
 
 
 class PostForm(Protocol):
@@ -46,4 +46,6 @@ class Dispatcher:
         endpoint = self._endpoints[claim.draft.kind]
         report_to = await self._report_to(claim.order_id) if self._report_to else None
         form = endpoint.build(claim.draft, dry_run=False, report_to=report_to)
-        return endpoint.parse_receipt(await self._post(endpoint.path, form, permission=permission), claim.currency)
+        return endpoint.parse_receipt(
+            await self._post(endpoint.path, form, permission=permission), claim.currency
+        )

@@ -16,7 +16,7 @@ from ssl import SSLContext
 import httpx2
 
 from elks_mcp.elks.access import DEFAULT_BASE_URL, Credentials
-from elks_mcp.elks.handover import SendGate, SendPermission, require
+from elks_mcp.elks.send_gate import SendGate, SendPermission, require
 from elks_mcp.elks.wire.field_types import build_unreadable
 from elks_mcp.elks.wire.refusals import LONGEST_REFUSAL, parse_refusal
 from elks_mcp.errors import ElksError, NoAnswer, Unreachable
@@ -83,7 +83,7 @@ class Api:
 
         46elks may close an idle connection at the moment it is used again, and then it would be unknown
         whether the form arrived. `permission` is checked when the connection is established, just before the
-        first byte of the request, and around the form itself (see `handover`), so that a process which was
+        first byte of the request, and around the form itself (see `send_gate`), so that a process which was
         frozen until then does not send.
 
         Raises:

@@ -14,6 +14,7 @@ from sqlalchemy import Row, Select, func, or_, select, text, update
 from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.store.approval import APPROVED_SEND_TIMEOUT, expire_waiting
 from elks_mcp.store.db.changes import change, close, erase_content
 from elks_mcp.store.db.database import Database, Tx, list_accounts
 from elks_mcp.store.db.rows import parse_order
@@ -22,7 +23,6 @@ from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.store.values import PauseReason
-from elks_mcp.store.waiting import APPROVED_SEND_TIMEOUT, expire_waiting
 
 _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
 """The states in which a server or a person still has something to do."""

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import and_, delete, or_, update
 
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
+from elks_mcp.store.approval import expire_waiting
 from elks_mcp.store.arrivals import delete_old_arrivals
 from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.db.database import Database, Tx
@@ -12,7 +13,6 @@ from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import deciding
 from elks_mcp.store.known_numbers import record_sent
 from elks_mcp.store.taint import delete_old_taint
-from elks_mcp.store.waiting import expire_waiting
 
 ROWS_KEPT = timedelta(days=90)
 """How long the row of an order is kept, without its content."""

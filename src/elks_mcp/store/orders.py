@@ -11,6 +11,13 @@ from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Order,
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused, StateUnavailable, StateUncertain
+from elks_mcp.store.approval import (
+    APPROVAL_TIMEOUT,
+    check_room,
+    expire,
+    expire_waiting,
+    new_approval_code,
+)
 from elks_mcp.store.claims import claim_new, is_queued
 from elks_mcp.store.db.changes import change, close
 from elks_mcp.store.db.codes import make_code
@@ -30,13 +37,6 @@ from elks_mcp.store.known_numbers import recall
 from elks_mcp.store.pace import find_pause
 from elks_mcp.store.prior import find_prior_rows, recall_for
 from elks_mcp.store.values import DraftCheck, Pace, Placed, PriorOrders, QueueEstimate
-from elks_mcp.store.waiting import (
-    APPROVAL_TIMEOUT,
-    check_room,
-    expire,
-    expire_waiting,
-    new_approval_code,
-)
 
 _NOT_NEEDED = "A repeated request, which needed no approval, replaced this order."
 

@@ -1,4 +1,4 @@
-"""Decide what the caller of a request to `/mcp` may do: its token's scopes, and its share of the server.
+"""Decide what the caller of `/mcp` may do, by its token's scopes and its share.
 
 `authentication.py` finds out who the caller is.
 

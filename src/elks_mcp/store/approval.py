@@ -1,4 +1,4 @@
-"""Orders that wait for a person: how long, how many, and by which code they are approved."""
+"""Approval by a person: which orders wait for one, how long, how many, and by which code."""
 
 from datetime import timedelta
 from typing import Any
