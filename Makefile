@@ -1,4 +1,5 @@
-# make setup, demo, fmt, docs, check, test, test-long, test-thorough, crash-test, conformance, bench, clean.
+# make setup, demo, fmt, docs, check, test, test-long, test-thorough, crash-test, conformance, bench,
+# release-check, clean.
 # Each target installs what it needs. A machine needs only Python >= 3.11 and make (and npm for the protocol's suite).
 
 export UV_SYSTEM_CERTS = 1
@@ -17,7 +18,7 @@ install = @$(UV) sync --locked --quiet --inexact --check $(2) 2>/dev/null || \
 # The protocol's own test suite, and a Node that is new enough for it. npm installs both.
 SUITE := tests/conformance/node_modules
 
-.PHONY: setup demo test test-long test-thorough crash-test conformance check fmt docs bench clean
+.PHONY: setup demo test test-long test-thorough crash-test conformance check fmt docs bench release-check clean
 
 setup: $(UV)
 	$(call install,elks-mcp and the development tools (about 255 MB),--group dev)
@@ -72,6 +73,10 @@ bench: setup
 	$(RUN) python scripts/bench_sending.py
 	$(RUN) python scripts/bench_http.py
 	$(RUN) python scripts/soak.py
+
+# What a release consists of, in dist/, tried from an empty environment. RELEASE_PLACEHOLDER=1 makes it a rehearsal.
+release-check: setup
+	$(RUN) python scripts/release.py
 
 clean:
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist

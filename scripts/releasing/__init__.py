@@ -1,0 +1,1 @@
+"""The parts of the release check; `scripts/release.py` puts them together."""
