@@ -82,6 +82,18 @@ The text begins with the status.
   unknown name is refused.
 - **Blank arguments.** An optional argument that is blank, null or a word for it (`null`, `None`, `undefined`,
   `nil`, `NaN`) counts as left out. A blank `dryRun` is refused.
+- **Numbers** are understood as people write them: `+46701740605`, `0046…`, `070-174 06 05` (a number in the
+  country of your own sender number, else in Sweden).
+- **Repeats.** If the same text to the same number is requested again within 15 minutes, it is not sent again:
+  the answer is the existing order. An `idempotencyKey` in `send_sms` guarantees that for 90 days. A different
+  key makes the same text a new one.
+- **Waiting.** `ask_by_sms` and `wait_for_reply` wait 45 seconds by default, since many clients abort a call
+  after 60. A later answer is not lost: each result, "no reply" included, has a cursor to continue waiting
+  with. A reply is matched by its sender's number, and counts as a stranger's text. After it was shown to the
+  assistant, a text to a person whom you did not text before needs approval.
+- **Prompts and resources.** There are two prompts, and three resources: `elks://inbox`,
+  `elks://messages/{id}` and `elks://policy`. A client that subscribes to a resource is notified when it
+  changes.
 - **Long lists.** A list of texts takes at most 50,000 bytes as structured content and text together, about
   15,000 tokens. A longer list is cut after the newest texts that fit. Its `note` says how many those are, and
   which `until` returns the next ones."""

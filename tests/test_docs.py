@@ -1,7 +1,6 @@
 """What the documents say is so."""
 
 import ast
-import json
 import re
 import subprocess
 import sys
@@ -46,11 +45,11 @@ from tests.support.strategies import drafts, facts_about, policies
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SAFETY = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
+SAFETY, GUARDS, COMMANDS, STATE, GO_LIVE, TROUBLESHOOTING = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("safety", "guards", "commands", "state", "go-live", "troubleshooting")
+)
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-CONFIGURATIONS: list[dict[str, Any]] = [
-    json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL)
-]
 
 
 def test_the_generated_pages_are_fresh() -> None:
@@ -62,28 +61,6 @@ def test_the_generated_pages_are_fresh() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (0, "")
-
-
-def test_each_client_gets_its_configuration_under_its_own_key() -> None:
-    keys = [next(key for key in configuration if key != "inputs") for configuration in CONFIGURATIONS]
-    assert keys.count("servers") == 1, "VS Code's"
-    assert keys.count("mcpServers") >= 2, "Claude Desktop's and Cursor's"
-    (vscode,) = [configuration for configuration in CONFIGURATIONS if "servers" in configuration]
-    (server,) = vscode["servers"].values()
-    assert server["type"] == "stdio"
-    asked = {entry["id"]: entry for entry in vscode["inputs"]}
-    assert any(entry.get("password") for entry in asked.values())
-    assert set(re.findall(r"\$\{input:(\w+)\}", json.dumps(server))) == set(asked)
-
-
-def test_configurations_use_names_that_exist_and_what_works_from_a_clone() -> None:
-    for configuration in CONFIGURATIONS:
-        ((name, server),) = (configuration.get("servers") or configuration["mcpServers"]).items()
-        assert re.fullmatch("[a-zA-Z][a-zA-Z0-9_-]*", name), "VS Code takes no other names"
-        assert server["command"].removesuffix(".exe").endswith("uv")
-        assert server["args"][:2] == ["run", "--directory"]
-        assert server["args"][3] == "elks-mcp"
-        assert set(server["env"]) <= set(NAMES)
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.name)
@@ -123,13 +100,13 @@ def guard_rows() -> dict[str, str]:
     """Read what the README says of each guard, its continued rows put together."""
     said: dict[str, str] = {}
     name = ""
-    for first, *others in table(README, "## What the guards do"):
+    for first, *others in table(GUARDS, "# What the guards do"):
         name = first.strip("`") or name
         said[name] = " ".join([said.get(name, ""), *others])
     return said
 
 
-def test_the_guards_in_the_readme_are_all_there_are_in_their_order() -> None:
+def test_the_page_about_guards_has_all_in_their_order() -> None:
     assert tuple(guard_rows()) == GUARD_NAMES
 
 
@@ -159,7 +136,7 @@ EACH_EFFECT: list[tuple[Draft, dict[str, Any], Policy]] = [
 """Texts about which, together, each guard says everything that it can say."""
 
 
-def test_the_readme_says_of_each_guard_what_it_does_and_who_can_change_it() -> None:
+def test_the_documents_says_of_each_guard_what_it_does_and_who_can_change_it() -> None:
     effects: dict[str, set[str]] = {name: set() for name in GUARD_NAMES}
     variables: dict[str, set[str]] = {name: set() for name in GUARD_NAMES}
     for draft, facts, policy in EACH_EFFECT:
@@ -177,7 +154,7 @@ BY_POLICY = {"refuse"}
 
 
 @given(drafts, policies, st.booleans(), st.data())
-def test_no_guard_does_what_the_readme_does_not_say(
+def test_no_guard_does_what_the_documents_does_not_say(
     draft: Draft, policy: Policy, live: bool, data: st.DataObject
 ) -> None:
     said = guard_rows()
@@ -186,14 +163,14 @@ def test_no_guard_does_what_the_readme_does_not_say(
         assert all(f"`{each}`" in said[finding.guard] for each in re.findall(r"ELKS_[A-Z_]+", finding.reason))
 
 
-def test_the_readme_names_the_guards_that_cannot_be_switched_off() -> None:
-    sentence = re.search(r"switch\s+off\s+any\s+guard\s+except\s+(.*?),\s+as\s+in", README, re.DOTALL)
+def test_the_documents_names_the_guards_that_cannot_be_switched_off() -> None:
+    sentence = re.search(r"switch\s+off\s+any\s+guard\s+except\s+(.*?),\s+as\s+in", GUARDS, re.DOTALL)
     assert sentence
     assert set(re.findall(r"`(\w+)`", sentence.group(1))) == NOT_SWITCHABLE
 
 
 def test_the_defaults_of_settings_are_those_of_the_code() -> None:
-    defaults = {cells[0]: cells[1] for cells in table(README, "## Settings")}
+    defaults = {cells[0]: cells[1] for cells in table(GO_LIVE, "## The settings most people need")}
     for names, said in defaults.items():
         for variable in re.findall(r"`(\w+)`", names):
             default = Settings.model_fields[NAMES[variable]].default
@@ -205,8 +182,8 @@ def test_the_defaults_of_settings_are_those_of_the_code() -> None:
         assert defaults[f"`ELKS_BUDGET_PER_{variable}`"] == f"{nordic} (SEK, NOK, DKK) or {other}"
 
 
-def test_the_commands_in_the_readme_are_all_there_are() -> None:
-    named = [re.findall(r"`([^`]+)`", cells[0])[0] for cells in table(README, "## Commands")]
+def test_the_commands_in_the_documents_are_all_there_are() -> None:
+    named = [re.findall(r"`([^`]+)`", cells[0])[0] for cells in table(COMMANDS, "# Commands")]
     assert {name.split()[1] for name in named if " " in name} == set(commands.commands)
     for line in named:
         _, *words = line.split()
@@ -218,10 +195,10 @@ def test_the_commands_in_the_readme_are_all_there_are() -> None:
             assert len(given) == len(wants), line
 
 
-def test_what_can_be_done_with_the_outbox_is_in_the_readme() -> None:
+def test_what_can_be_done_with_the_outbox_is_in_the_documents() -> None:
     outbox = commands.get_command(click.Context(commands), "outbox")
     assert isinstance(outbox, click.Group)
-    (said,) = [cells[1] for cells in table(README, "## Commands") if cells[0] == "`elks-mcp outbox`"]
+    (said,) = [cells[1] for cells in table(COMMANDS, "# Commands") if cells[0] == "`elks-mcp outbox`"]
     assert {word.split()[0] for word in re.findall(r"`([a-z][^`]*)`", said)} == set(outbox.commands) - {
         "list"
     }
@@ -304,11 +281,11 @@ def test_the_times_that_safety_names_are_those_of_the_code(
     assert said == constant
 
 
-def test_the_times_that_the_readme_names_are_those_of_the_code() -> None:
+def test_the_times_that_the_documents_names_are_those_of_the_code() -> None:
     most = Settings().max_per_number
-    assert f"more than {most} texts to one number in 10 minutes, or {most * 4} in 24 hours" in README
+    assert f"more than {most} texts to one number in 10 minutes, or {most * 4} in 24 hours" in GUARDS
     assert timedelta(minutes=10) == VELOCITY_WINDOW
-    assert all(f"`{file}`" in README for file in (DATABASE_FILE, KEY_FILE))
+    assert all(f"`{file}`" in STATE for file in (DATABASE_FILE, KEY_FILE))
     assert DEFAULT_BASE_URL not in README, "nobody need set it"
 
 
@@ -337,7 +314,7 @@ def literals() -> str:
     return " ".join(" \n ".join(said).split())
 
 
-QUOTED = re.findall(r"\*\*`([^`]{12,})`", " ".join(section(README, "## Troubleshooting").split()))
+QUOTED = re.findall(r"\*\*`([^`]{12,})`", " ".join(section(TROUBLESHOOTING, "# Troubleshooting").split()))
 NOT_OURS = {"spawn uv ENOENT"}
 """What others say."""
 
@@ -353,7 +330,7 @@ def test_what_troubleshooting_quotes_is_what_the_code_says(quoted: str) -> None:
 
 
 @pytest.mark.parametrize("tool", [tool.name for tool in TOOLS])
-def test_every_tool_is_in_the_readme(tool: str) -> None:
+def test_every_tool_is_in_the_documents(tool: str) -> None:
     assert f"`{tool}`" in README
 
 
@@ -399,3 +376,12 @@ def test_the_demo_and_what_clients_start_install_only_what_the_server_needs() ->
     assert "$(UV) run --locked elks-mcp demo" in targets["demo"]
     assert "setup" not in targets["demo"]
     assert "--group dev" in targets["setup"]
+
+
+def test_the_readme_is_short_and_names_the_address_of_the_project() -> None:
+    assert len(README.encode()) <= 12_000
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    address = project["urls"]["Repository"]
+    for page in ("README.md", "README.sv.md"):
+        named = set(re.findall(r"git\+(https://[^\s`]+)", (ROOT / page).read_text(encoding="utf-8")))
+        assert named == {address}, page

@@ -1,4 +1,4 @@
-"""What the program that runs the sandbox tells its page."""
+"""The facts that the sandbox's page shows about the program around it."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Approvals:
 
 @dataclass(slots=True)
 class PageContext:
-    """What the page shows about the program around it; it may change while the page is open.
+    """The title, snippets and approvals of the page; they may change while the page is open.
 
     Attributes:
         title: names client and folder, such as `Claude Code · my-shop`.

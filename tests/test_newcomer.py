@@ -1,0 +1,110 @@
+"""The first steps that the README describes, in an empty directory, with their output."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.clocks import HANG
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def find_uv() -> str:
+    """Return the uv of this machine, or the one that `make setup` installed."""
+    found = shutil.which("uv") or shutil.which("uv", path=str(ROOT / ".uv" / "bin"))
+    assert found, "make setup brings uv"
+    return found
+
+
+def plain_environment(home: Path) -> dict[str, str]:
+    """Return the environment of a new user: no uv, no settings of ours."""
+    paths = [
+        each
+        for each in os.environ["PATH"].split(os.pathsep)
+        if not shutil.which("uv", path=each) and ".venv" not in each
+    ]
+    kept = {name: value for name, value in os.environ.items() if name in {"LANG", "TMPDIR", "SSL_CERT_FILE"}}
+    return kept | {
+        "HOME": str(home),
+        "PATH": os.pathsep.join(paths),
+        "UV_SYSTEM_CERTS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+
+
+def run(command: str | list[str], folder: Path, environ: dict[str, str]) -> str:
+    """Run a command and return its output, which has no error in it."""
+    done = subprocess.run(
+        command,
+        shell=isinstance(command, str),
+        cwd=folder,
+        env=environ,
+        capture_output=True,
+        encoding="utf-8",
+        stdin=subprocess.DEVNULL,
+        timeout=HANG,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    return done.stdout
+
+
+def promised() -> str:
+    """Return the output that the README promises of the demo, as a pattern: … stands for anything."""
+    (block,) = re.findall(r"^```text\n(…\n.*?)^```", README, re.MULTILINE | re.DOTALL)
+    pieces = [re.escape(piece.strip()) for piece in block.split("…")]
+    return ".*?".join(pieces)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows")
+def test_the_demo_of_the_readme_runs_from_a_clone_with_only_python_and_make(tmp_path: Path) -> None:
+    environ = plain_environment(tmp_path)
+    run(["git", "clone", "--quiet", "--depth=1", ROOT.as_uri(), "elks-mcp"], tmp_path, environ)
+    said = run("make demo", tmp_path / "elks-mcp", environ)
+    assert re.search(promised(), said, re.DOTALL), said
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield the wheel of this tree."""
+    folder = tmp_path_factory.mktemp("wheel")
+    run(
+        [find_uv(), "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT)],
+        folder,
+        dict(os.environ),
+    )
+    yield from folder.glob("*.whl")
+
+
+def commands_of_the_readme() -> list[str]:
+    """Return the README's commands that begin with `uvx` or `elks-mcp`, without `uvx --from URL`."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()] + re.findall(
+        r"^\|[^|]+\| `([^`]+)`", README, re.MULTILINE
+    )
+    plain = [re.sub(r"^uvx --from \S+ ", "", line) for line in lines]
+    return [line for line in plain if line.startswith("elks-mcp ")]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", commands_of_the_readme())
+def test_each_command_of_the_readme_runs_from_the_wheel(command: str, wheel: Path, tmp_path: Path) -> None:
+    environ = plain_environment(tmp_path)
+    words = command.split()[1:]
+    if words[0] == "connect":
+        words += ["--print"] if len(words) > 1 else ["--list"]
+    said = run(
+        [find_uv(), "tool", "run", "--quiet", "--from", str(wheel), "elks-mcp", *words], tmp_path, environ
+    )
+    if words == ["demo"]:
+        assert re.search(promised(), said, re.DOTALL), said
+    else:
+        assert said.strip()
