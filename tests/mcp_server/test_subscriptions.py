@@ -169,7 +169,9 @@ async def test_who_goes_leaves_nothing_watched() -> None:
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_fault_in_watching_ends_nothing_else(era: Era) -> None:
     async with told(ELKS_POLL_SECONDS="3600") as (box, where):
-        with failing(await where.app.storage.open(), "sum(orders.charge)", error=_fault_of_our_own) as fault:
+        with failing(
+            await where.app.storage.open(), "sum(spenders.charge)", error=_fault_of_our_own
+        ) as fault:
             async with listening(where, era, "elks://policy", INBOX) as (client, heard):
                 assert fault.met > 0
                 box.receive("+46701740690", "Hej")
