@@ -128,7 +128,7 @@ async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_g
     (approval,) = re.findall(r"Approval (A-[0-9A-Z]{4})\.", person.questions[0])
     async with connected(environ, box=box, way=era, clock=clock) as client:
         waiting = await call(client, "check_sms_status", messageId=approval)
-        assert words(waiting).startswith("Waiting: a person has to approve it first (approval A-")
+        assert words(waiting).startswith("Waiting: a person has to approve it (approval A-")
         assert f"Waiting for approval {approval}" in words(
             await call(client, "send_sms", to=PHONE, message="Hej")
         )

@@ -4,20 +4,21 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import httpx2
 from pydantic import SecretStr
 
 from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
 from elks_mcp.domain.models import Caller, Scope
-from elks_mcp.domain.phone import Number, Sender
+from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.access import Credentials
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api
+from elks_mcp.embedded_sandbox import EmbeddedSandbox, open_embedded_sandbox
 from elks_mcp.errors import Misconfigured
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
@@ -26,16 +27,12 @@ from elks_mcp.inbound.webhooks import WebhookIngest
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
-from elks_mcp.runtime.tasks import unwrapped
 from elks_mcp.sending import Outbox, OutboxOptions
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.plan import Planner
 from elks_mcp.settings import Configuration, Settings, explain_mistake, explain_unexpanded
 from elks_mcp.store import AccountKey, Storage
-
-if TYPE_CHECKING:
-    from elks_mcp.sandbox import Sandbox
 
 _LONGEST_WAIT = timedelta(seconds=12)
 
@@ -61,6 +58,9 @@ class App:
     counters: Counters
     limits: UsageTracker
     bursts: Bursts
+    sandbox: EmbeddedSandbox | None = None
+    """The simulated 46elks in this process, if it is used."""
+
     caller: Caller = ANYBODY
 
     def of(self, caller: Caller) -> "App":
@@ -99,6 +99,11 @@ class App:
     def has_account(self) -> bool:
         """Whether there is an account, real or simulated, whose history can be read."""
         return self.policy.simulated or self.configuration.settings.credentials is not None
+
+    @property
+    def approval_page(self) -> str | None:
+        """The address of a page on which a person can approve what waits, if there is one."""
+        return self.sandbox.page_address if self.sandbox else None
 
     def require_account(self, *, sender: bool = False) -> None:
         """Check that 46elks can be called. `sender`: check that a default sender is set as well.
@@ -165,6 +170,7 @@ async def open_app(
     clock: Clock | None = None,
     transport: httpx2.AsyncBaseTransport | None = None,
     limits: UsageLimits = UNLIMITED,
+    has_page: bool = False,
 ) -> AsyncIterator[App]:
     """Build the app and run it until the context ends.
 
@@ -173,19 +179,23 @@ async def open_app(
         clock: replaces the machine's and the database's clock.
         transport: replaces the network to 46elks.
         limits: how much one caller may use.
+        has_page: whether the sandbox in this process serves its page, if its operator wants it.
     """
     settings, policy = configuration.settings, configuration.policy
     credentials = settings.credentials or Credentials("", SecretStr(""))
     provider = _Provider(credentials, settings.base_url, settings.account, transport)
+    sandbox: EmbeddedSandbox | None = None
     async with AsyncExitStack() as stack:
         if settings.simulated:
-            box = await stack.enter_async_context(_open_sandbox(policy.sender, settings.public_url))
-            provider = _simulated_by(box)
+            sandbox = await stack.enter_async_context(open_embedded_sandbox(policy, settings.public_url))
+            provider = _simulated_by(sandbox)
         parts = _make_parts(stack, settings, provider, clock, limits)
-        app = _assemble(configuration, policy, parts)
+        app = _assemble(configuration, policy, parts, sandbox)
         await stack.enter_async_context(parts.storage.receiving_notifications())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
+        if sandbox and has_page and settings.sandbox_page:
+            await stack.enter_async_context(sandbox.offering_page(app.outbox, app.storage, policy))
         yield app
 
 
@@ -201,26 +211,10 @@ class _Provider(NamedTuple):
 _SANDBOX_URL = "http://localhost/a1"
 
 
-def _simulated_by(box: "Sandbox") -> _Provider:
+def _simulated_by(sandbox: EmbeddedSandbox) -> _Provider:
+    box = sandbox.box
     credentials = Credentials(box.username, SecretStr(box.password))
     return _Provider(credentials, _SANDBOX_URL, AccountKey(_SANDBOX_URL, box.username), box.transport())
-
-
-@asynccontextmanager
-async def _open_sandbox(sender: Sender | None, public_url: str | None) -> AsyncIterator["Sandbox"]:
-    """Run a simulated 46elks whose account has the operator's number.
-
-    `public_url`: the sandbox may deliver webhooks to its port, if it is on this machine.
-    """
-    from elks_mcp.sandbox import Sandbox  # noqa: PLC0415  (slow to load, and rarely needed)
-
-    box = Sandbox(number=sender.e164) if isinstance(sender, Number) else Sandbox()
-    if public_url:
-        ours = httpx2.URL(public_url)
-        box.webhook_ports.add(ours.port or (443 if ours.scheme == "https" else 80))
-    with unwrapped():
-        async with box.running():
-            yield box
 
 
 class _Parts(NamedTuple):
@@ -253,7 +247,9 @@ def _make_parts(
     return _Parts(api, storage, our_clock, UsageTracker(limits, our_clock), counters)
 
 
-def _assemble(configuration: Configuration, policy: Policy, parts: _Parts) -> App:
+def _assemble(
+    configuration: Configuration, policy: Policy, parts: _Parts, sandbox: EmbeddedSandbox | None
+) -> App:
     api, storage, clock, limits, counters = parts
     settings, client, taint_log = configuration.settings, ElksClient(api), TaintLog()
     # Requests that the server makes by itself, for all callers, are not in this count.
@@ -261,7 +257,7 @@ def _assemble(configuration: Configuration, policy: Policy, parts: _Parts) -> Ap
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
     checks = DraftChecks(policy, own_numbers, clock)
-    replies = Replies(client, storage, history, clock, settings.poll)
+    replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
     options = OutboxOptions(
         per_minute=settings.sms_per_minute,
         timeout=timedelta(seconds=settings.timeout),
@@ -285,6 +281,7 @@ def _assemble(configuration: Configuration, policy: Policy, parts: _Parts) -> Ap
         counters=counters,
         limits=limits,
         bursts=Bursts(clock),
+        sandbox=sandbox,
     )
 
 

@@ -243,7 +243,7 @@ async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock:
 
 async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path) -> None:
     async with Backend(tmp_path).opened() as backend:
-        replies = Replies(backend.client, backend.storage, backend.history, backend.clock, MINUTE)
+        replies = Replies(backend.client, backend.storage, backend.history, backend.clock, lambda: MINUTE)
         async with replies.running():
             wanted = await replies.criteria.from_now(None)
             with failing(await backend.storage.open()), pytest.raises(StateUnavailable):
@@ -255,7 +255,9 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Backend(tmp_path).opened() as backend:
-        replies = Replies(backend.client, backend.storage, backend.history, backend.clock, 1000 * MINUTE)
+        replies = Replies(
+            backend.client, backend.storage, backend.history, backend.clock, lambda: 1000 * MINUTE
+        )
         found: list[Any] = []
 
         async def wait() -> None:

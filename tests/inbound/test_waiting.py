@@ -177,7 +177,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(box: Sandbox, clock: Manua
 
 async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path) -> None:
     async with Backend(tmp_path).opened() as backend, Backend(tmp_path, beside=backend).opened() as other:
-        replies = Replies(other.client, other.storage, other.history, other.clock, 1000 * MINUTE)
+        replies = Replies(other.client, other.storage, other.history, other.clock, lambda: 1000 * MINUTE)
         async with replies.running():
             await replies.refresh()
             wanted = await replies.criteria.after(0, Number(PHONE))
@@ -206,7 +206,7 @@ async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing
 
     async with Backend(tmp_path).opened() as backend:
         history = Broken(backend.client, backend.storage, backend.clock)
-        replies = Replies(backend.client, backend.storage, history, backend.clock, MINUTE)
+        replies = Replies(backend.client, backend.storage, history, backend.clock, lambda: MINUTE)
         async with replies.running(), anyio.create_task_group() as group:
             found: list[Any] = []
 

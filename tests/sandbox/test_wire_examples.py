@@ -117,8 +117,12 @@ async def test_a_deletion_says_when(box: Sandbox, client: httpx2.AsyncClient) ->
     assert shape(answer.json()) == shape(example("sms_deleted")["body"])
 
 
-async def test_the_account_has_the_documented_fields(client: httpx2.AsyncClient) -> None:
-    assert shape((await client.get("me")).json()) == shape(example("account")["body"])
+async def test_the_account_has_the_documented_fields_and_says_that_it_is_a_sandbox(
+    client: httpx2.AsyncClient,
+) -> None:
+    answer = (await client.get("me")).json()
+    assert answer["sandbox"] is True
+    assert shape(without(answer, "sandbox")) == shape(example("account")["body"])
 
 
 @pytest.mark.parametrize("name", ERRORS)

@@ -1,6 +1,7 @@
 """Build answers from quotes, orders and messages."""
 
 from elks_mcp.answers.results import Costly, EstimateAnswer, Found, SendAnswer, StatusAnswer, costly_in_words
+from elks_mcp.answers.sandbox import find_phones_page, is_simulated
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
@@ -21,8 +22,9 @@ _MEANINGS = {
 }
 
 
-def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
+def report_dry_run(app: App, quote: Quote) -> SendAnswer:
     """Return the answer for a request that ends with its price."""
+    policy = app.policy
     if policy.read_only:
         why = "this server is read-only"
     elif policy.dry_run:
@@ -32,7 +34,7 @@ def report_dry_run(quote: Quote, policy: Policy) -> SendAnswer:
     draft, price = quote.draft, quote.estimate.price
     return SendAnswer(
         status="dry_run",
-        mode=Mode.SANDBOX if policy.simulated else Mode.DRY_RUN,
+        mode=Mode.SANDBOX if is_simulated(app) else Mode.DRY_RUN,
         to=draft.to.e164,
         country=draft.to.country,
         sender=written(draft.sender),
@@ -64,7 +66,7 @@ def report_order(
     receipt, policy = order.receipt, app.policy
     return SendAnswer(
         status=order.state.replace(" ", "_"),
-        mode=Mode.SANDBOX if policy.simulated else Mode.LIVE,
+        mode=Mode.SANDBOX if is_simulated(app) else Mode.LIVE,
         order_id=order.id,
         message_id=receipt.message_id if receipt else None,
         to=order.to.e164 if order.to else "",
@@ -80,8 +82,14 @@ def report_order(
             *_overcharge(order),
             *_notes(text, order.price, order.parts),
             *_reminders(order.sender, policy, flash=order.sms.flash),
+            *_where_to_look(app),
         ),
     )
+
+
+def _where_to_look(app: App) -> tuple[str, ...]:
+    page = find_phones_page(app)
+    return (f"See it arrive: {page}",) if page else ()
 
 
 def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
@@ -171,7 +179,8 @@ def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> st
     """Return what the state of an order means, and what to do."""
     match order.state:
         case OrderState.WAITING:
-            return f"a person has to approve it first (approval {order.approval_code}); do not send it again."
+            page = f" on {app.approval_page}" if app.approval_page else ""
+            return f"a person has to approve it{page} (approval {order.approval_code}); do not send it again."
         case OrderState.QUEUED:
             return _waiting(order, estimate, app.policy)
         case OrderState.IN_DOUBT:

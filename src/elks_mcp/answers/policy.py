@@ -4,6 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
+from elks_mcp.answers.sandbox import SandboxAnswer, describe_sandbox, find_mode, is_simulated
 from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.doubts import explain_short_quiet_period
@@ -51,6 +52,7 @@ class PolicyAnswer(Answer):
         AwareDatetime | None,
         Field(alias="stopsHeardUntil", description="Up to when 46elks' history was read for opt-outs."),
     ]
+    sandbox: SandboxAnswer | None
     notes: tuple[str, ...]
 
     def in_words(self) -> str:
@@ -66,6 +68,8 @@ class PolicyAnswer(Answer):
             lines.append(f"Orders: {counted}.")
         if self.opt_outs_read_until:
             lines.append(f"Opt-outs were read up to {format_time(self.opt_outs_read_until)}.")
+        if self.sandbox:
+            lines.append(self.sandbox.in_words())
         return "\n".join([*lines, *(f"Note: {note}" for note in self.notes), _ONLY_OPERATOR])
 
 
@@ -96,13 +100,14 @@ async def describe_policy(app: App) -> PolicyAnswer:
     state, currency = await _read_state(app), await _find_currency(app)
     budget = _compute_budget(app.policy, currency, state.spent)
     return PolicyAnswer(
-        mode=app.policy.mode,
-        summary=_summarize(app.policy),
+        mode=find_mode(app),
+        summary=_summarize(app.policy, simulated=is_simulated(app)),
         rules=_list_rules(app, currency, budget),
         budget=Budget(most=budget.most, spent=budget.spent, left=budget.left),
         paused=state.paused,
         open=state.open,
         opt_outs_read_until=state.read_until,
+        sandbox=describe_sandbox(app),
         notes=(*_list_notes(app, state), *await _explain_hold(app)),
     )
 
@@ -158,9 +163,9 @@ async def _find_currency(app: App) -> str | None:
 # ── in words ──
 
 
-def _summarize(policy: Policy) -> str:
+def _summarize(policy: Policy, *, simulated: bool) -> str:
     if policy.live:
-        return f"send_sms {'texts simulated phones' if policy.simulated else 'really sends'}."
+        return f"send_sms {'texts simulated phones' if simulated else 'really sends'}."
     can_ask = not policy.read_only and policy.confirm is not Confirm.NEVER
     return "send_sms sends nothing and only returns prices" + (
         "; a person can approve sending one text." if can_ask else "."
@@ -197,6 +202,8 @@ async def _explain_hold(app: App) -> list[str]:
     since, until = (format_time_in(app.policy.time_zone, each) for each in held)
     is_durable = app.storage.location.is_durable
     where = "in the client or in a terminal" if is_durable else "in the client"
+    if app.approval_page:
+        where = f"in the client or on the sandbox's page, {app.approval_page}"
     ways_out = (
         f"Ways out: a person approves it {where}, "
         "the operator lists the number in ELKS_ALLOWED_RECIPIENTS, or the time passes."

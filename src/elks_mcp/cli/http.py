@@ -86,7 +86,7 @@ def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> 
     limits = limits_per_caller(most_connections, sms_per_minute=settings.sms_per_minute)
     web = HttpApp(
         configuration.policy,
-        lambda: open_app(configuration, limits=limits),
+        lambda: open_app(configuration, limits=limits, has_page=True),
         secret=secret,
         hosts=settings.hosts,
         requires_token=not is_this_machine(host),

@@ -2,18 +2,17 @@
 
 import os
 import secrets
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import click
-import uvicorn
 
 from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
 from elks_mcp.sandbox import Sandbox
+from elks_mcp.sandbox.serving import SandboxServer
 
 PASSWORD_FILE = "sandbox.password"  # noqa: S105  (the name of a file)
 _MIN_PASSWORD_LENGTH = 16
@@ -68,18 +67,6 @@ def sandbox(
         _run(port, webhook_ports, folder)
 
 
-class _SandboxServer(uvicorn.Server):
-    """A server that ends the requests it delays when it is stopped."""
-
-    def __init__(self, config: uvicorn.Config, box: Sandbox) -> None:
-        super().__init__(config)
-        self._box = box
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._box.release()
-        await super().shutdown(sockets)
-
-
 def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
     """Serve the sandbox on this machine until it is stopped; `folder` is the state directory.
 
@@ -98,11 +85,8 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             file=folder / PASSWORD_FILE,
         )
         click.echo(welcome)
-        config = uvicorn.Config(
-            box.app, log_level="critical", ws="none", timeout_graceful_shutdown=1, date_header=False
-        )
         with suppress(KeyboardInterrupt):
-            _SandboxServer(config, box).run([listener])
+            SandboxServer(box, log_level="critical", timeout_graceful_shutdown=1).run([listener])
 
 
 def _find_or_create_password(folder: Path) -> str:

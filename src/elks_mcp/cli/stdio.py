@@ -41,4 +41,4 @@ def _build(configuration: Configuration) -> "MCPServer[Any]":
 
     if configuration.faults:
         return build_misconfigured_server([fault.text for fault in configuration.faults])
-    return build_server(configuration.policy, lambda: open_app(configuration))
+    return build_server(configuration.policy, lambda: open_app(configuration, has_page=True))

@@ -12,6 +12,7 @@ from elks_mcp.elks import wire
 from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoints
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
+from elks_mcp.runtime.addresses import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +64,17 @@ class ElksClient:
         """The price of one part, as of the last estimate; None before the first one."""
         return self._known.last_price
 
+    @property
+    def is_simulated(self) -> bool:
+        """Whether a sandbox on this machine takes the place of 46elks.
+
+        False before the account was read. This changes words and the poll interval, and no rule.
+        """
+        return self._known.claims_sandbox and is_loopback(self._api.base_url)
+
     async def get_account(self) -> Account:
         """Return the account with its balance and currency."""
-        account = wire.parse_account(await self._get("/me"))
+        account = wire.parse_account(await self._get_me())
         self._known.currency = account.balance.currency
         return account
 
@@ -77,7 +86,7 @@ class ElksClient:
         if self._known.currency is not None:
             return self._known.currency
         try:
-            self._known.currency = wire.parse_currency(await self._get("/me"))
+            self._known.currency = wire.parse_currency(await self._get_me())
         except Rejected:
             return ""
         return self._known.currency
@@ -177,6 +186,11 @@ class ElksClient:
             self._known.logged |= new
         return unread
 
+    async def _get_me(self) -> bytes:
+        body = await self._get("/me")
+        self._known.claims_sandbox = wire.parse_sandbox(body)
+        return body
+
     async def _get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
         self._count()
         return await self._api.get(path, query)
@@ -200,6 +214,7 @@ class _SharedAnswers:
     def __init__(self) -> None:
         self.currency: str | None = None
         self.last_price: Money | None = None
+        self.claims_sandbox = False
         self.logged: set[str] = set()
         """Marks of the unreadable rows of history that were logged already."""
 

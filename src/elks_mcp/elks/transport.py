@@ -56,7 +56,7 @@ class Api:
         self.skew = timedelta()
         """How far 46elks' clock is ahead of ours, as of its last answer."""
         self._credentials = credentials
-        self._base_url = base_url.rstrip("/")
+        self.base_url = base_url.rstrip("/")
         self._timeout = timeout
         self._transport = transport
 
@@ -154,7 +154,7 @@ class Api:
         permission: SendPermission | None = None,
     ) -> bytes:
         extensions = {"trace": SendGate(permission)} if permission else None
-        url = _parse_url(self._base_url + path)
+        url = _parse_url(self.base_url + path)
         try:
             async with client.stream(
                 method, url, params=params, data=data, extensions=extensions
@@ -202,7 +202,7 @@ class Api:
 
     @cached_property
     def _trust_env(self) -> bool:
-        return not is_loopback(self._base_url)
+        return not is_loopback(self.base_url)
 
     def _open(self, *, keepalive: int) -> httpx2.AsyncClient:
         username, password = self._credentials.username, self._credentials.password.get_secret_value()

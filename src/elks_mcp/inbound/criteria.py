@@ -1,5 +1,6 @@
 """Criteria for the incoming text that a call waits for."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from elks_mcp.domain.orders import Order
@@ -16,9 +17,11 @@ _MAX_CLOCK_DIFFERENCE = timedelta(hours=1)
 
 
 class ReplyCriteria:
-    """Builds the criteria of a wait. `poll`: how old the last read of 46elks' history may be."""
+    """Builds the criteria of a wait. `poll` returns how old the last read of history may be."""
 
-    def __init__(self, client: ElksClient, storage: Storage, history: HistoryReader, poll: timedelta) -> None:
+    def __init__(
+        self, client: ElksClient, storage: Storage, history: HistoryReader, poll: Callable[[], timedelta]
+    ) -> None:
         self._client = client
         self._storage = storage
         self._history = history
@@ -35,7 +38,7 @@ class ReplyCriteria:
             ProviderError: 46elks' history cannot be read.
             StateUnavailable, Misconfigured: the state cannot be used.
         """
-        await self._history.refresh(self._poll)
+        await self._history.refresh(self._poll())
         return await self.after(await (await self._storage.open()).arrivals.find_last(), sender)
 
     async def reply_to(self, order: Order, sender: Number | None = None) -> Wanted:

@@ -5,7 +5,7 @@ more requests than one.
 """
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -46,15 +46,20 @@ class Replies:
     """Delivers incoming texts to the calls that wait for them."""
 
     def __init__(
-        self, client: ElksClient, storage: Storage, history: HistoryReader, clock: Clock, poll: timedelta
+        self,
+        client: ElksClient,
+        storage: Storage,
+        history: HistoryReader,
+        clock: Clock,
+        poll: Callable[[], timedelta],
     ) -> None:
+        """Build it. `poll` returns how often 46elks' history is read now while calls wait."""
         self.criteria = ReplyCriteria(client, storage, history, poll)
         self.received = ReceivedTexts(clock)
         self._storage = storage
         self._history = history
         self._clock = clock
-        self.poll = poll
-        """How often 46elks' history is read while calls wait."""
+        self._poll = poll
         self._waiters: set[_Waiter] = set()
         self._delivered_to: int | None = None
         """The position of the latest text that was offered to waiters; None while no call waits."""
@@ -64,6 +69,11 @@ class Replies:
         """Why 46elks' history could not be read the last time, for the caller; "" if it could."""
         self.is_over = False
         """Whether the server is stopping, so that no call can wait any more."""
+
+    @property
+    def poll(self) -> timedelta:
+        """How often 46elks' history is read while calls wait."""
+        return self._poll()
 
     @property
     def waiting_count(self) -> int:

@@ -16,6 +16,7 @@ from elks_mcp.domain.policy import Confirm, Policy
 from elks_mcp.mcp_server.completion import add_completions
 from elks_mcp.mcp_server.list_cache import ListCacheMiddleware
 from elks_mcp.mcp_server.misconfigured import MisconfiguredMiddleware
+from elks_mcp.mcp_server.phones_page import PhonesPageMiddleware
 from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import ScopeMiddleware, build_required_scopes
@@ -55,7 +56,11 @@ def build_server(
         async with open_app() as app, subscriptions.running():
             yield app
 
-    middleware: list[ServerMiddleware[Any]] = [ScopeMiddleware(REQUIRED_SCOPES), ListCacheMiddleware()]
+    middleware: list[ServerMiddleware[Any]] = [
+        PhonesPageMiddleware(),
+        ScopeMiddleware(REQUIRED_SCOPES),
+        ListCacheMiddleware(),
+    ]
     return _assemble(write_instructions(policy), policy.home, lifespan, middleware, security, subscriptions)
 
 

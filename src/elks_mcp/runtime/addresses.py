@@ -35,6 +35,12 @@ def is_this_machine(host: str) -> bool:
     return address.is_loopback if address else host == "localhost"
 
 
+def find_origin(url: str) -> str:
+    """Return the beginning of a URL that has a host: scheme, host and port."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def normalize_url(url: str) -> str:
     """Return the normal spelling of a URL, the same for all URLs that are equal (RFC 3986, 6.2).
 

@@ -67,7 +67,10 @@ def page(found: HistoryPage) -> dict[str, Any]:
 
 
 def account(holder: SandboxAccount) -> dict[str, Any]:
-    """Return the account (docs/get-account)."""
+    """Return the account (docs/get-account), with a field that 46elks does not have.
+
+    By `sandbox`, elks-mcp recognises that it texts simulated phones.
+    """
     return {
         "id": holder.username,
         "displayname": "Sandbox",
@@ -75,6 +78,7 @@ def account(holder: SandboxAccount) -> dict[str, Any]:
         "email": "sandbox@example.com",
         "currency": holder.currency,
         "balance": holder.balance,
+        "sandbox": True,
     }
 
 

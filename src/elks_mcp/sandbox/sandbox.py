@@ -23,6 +23,7 @@ from elks_mcp.sandbox.handsets import Handset
 from elks_mcp.sandbox.in_process import InProcessTransport
 from elks_mcp.sandbox.messages import MessageDirection, MessageStatus, StoredMessage
 from elks_mcp.sandbox.origin import SameOriginMiddleware
+from elks_mcp.sandbox.page_context import PageContext
 from elks_mcp.sandbox.prices_and_rules import CREDIT, Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.simulation import Simulation
@@ -67,6 +68,7 @@ class Sandbox:
         webhook_transport: sends the webhooks; without one, they reach only `webhook_ports` of this machine.
         webhook_ports: ports of this machine that webhooks may be sent to.
         hosts: names that `app` accepts in the `Host` header, without port.
+        page: what the page shows about the program around the sandbox.
     """
 
     def __init__(  # noqa: PLR0913  (all are optional and passed by name)
@@ -82,7 +84,9 @@ class Sandbox:
         webhook_transport: httpx2.AsyncBaseTransport | None = None,
         webhook_ports: Iterable[int] = (),
         hosts: Sequence[str] = LOCAL_HOSTS,
+        page: PageContext | None = None,
     ) -> None:
+        self.page = page or PageContext()
         self.clock = clock or SystemClock()
         self.rules = rules or Rules()
         self.number, self.username = number, username

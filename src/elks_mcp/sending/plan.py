@@ -12,7 +12,7 @@ from typing import Protocol
 
 import anyio
 
-from elks_mcp.domain.orders import Approval, Approver, Draft, Effect, Finding, Order, Quote
+from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Effect, Finding, Order, Quote
 from elks_mcp.domain.phone import SenderId
 from elks_mcp.domain.policy import Policy, check_liftable, choose_approver, reasons_to_ask
 from elks_mcp.errors import InvalidInput, NotApproved
@@ -98,6 +98,11 @@ class ServerSetup(Protocol):
         """Raise Misconfigured if a variable is set whose name is nearly that of a setting."""
         ...
 
+    @property
+    def approval_page(self) -> str | None:
+        """The address of a page on which a person can approve what waits, if there is one."""
+        ...
+
     def command(self, words: str) -> str:
         """Return an `elks-mcp` command about this server's state, to end a sentence with."""
         ...
@@ -143,7 +148,7 @@ class Planner:
             return DryRunOnly(await self.orders.quote(draft, live=False))
         self.setup.require_clear_names()
         if lifts:
-            check_liftable(self._policy, can_ask=can_ask)
+            check_liftable(self._policy, can_ask=can_ask or self.setup.approval_page is not None)
         await self.refresh_history()
         prior = await self.orders.find_prior(draft)
         if prior.repeated:
@@ -203,13 +208,18 @@ class Planner:
         approver = choose_approver(self._policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return Ready(quote)
-        if approver is Approver.TERMINAL and not self.storage.location.is_durable:
+        if approver is Approver.TERMINAL and not self._can_wait:
             raise NotApproved(
                 f"{_in_words(reasons)} This client cannot ask a person, and no terminal reaches the sandbox.",
-                hint="Use a client that supports elicitation.",
+                hint="Use a client that supports elicitation, or the sandbox's page (ELKS_SANDBOX_PAGE=on).",
             )
         placed = await self.outbox.place(Approval(quote=quote, approver=approver), self.orders)
         return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order, lifts=lifts)
+
+    @property
+    def _can_wait(self) -> bool:
+        """Whether a person can approve a text outside the client."""
+        return self.storage.location.is_durable or self.setup.approval_page is not None
 
     def _ask_about(self, order: Order, *, lifts: bool) -> NeedsApproval:
         reasons = reasons_to_ask(self._policy, order.findings, lifts_dry_run=lifts)
@@ -223,23 +233,28 @@ class Planner:
             decision = Decision.LATE
         if decision is not Decision.APPROVED:
             with anyio.CancelScope(shield=True):
-                await self._cancel(needed.order, _REFUSALS[decision])
+                order = await self._cancel(needed.order, _REFUSALS[decision])
+            if order.state not in NEVER_SENT:  # approved elsewhere in the meantime
+                return Placed(order, is_repeat=True)
             raise NotApproved(_REFUSALS[decision])
         return await self.outbox.approve(needed.order)
 
-    async def _cancel(self, order: Order, why: str) -> None:
+    async def _cancel(self, order: Order, why: str) -> Order:
         store = await self.storage.open()
-        await store.orders.cancel(order.id, why)
+        return await store.orders.cancel(order.id, why)
 
     def _is_late(self, order: Order) -> bool:
         """Return whether the time to answer at the client is over; in a terminal it is longer."""
         return order.approver is Approver.PERSON and self.clock.now() - order.placed_at > ANSWER_WITHIN
 
     def _say_how_to_approve(self, needed: NeedsApproval) -> str:
-        order, command = needed.order, self.setup.command(f"approve {needed.order.approval_code}")
+        order = needed.order
+        where = f"in a terminal within 30 minutes: {self.setup.command(f'approve {order.approval_code}')}"
+        if page := self.setup.approval_page:
+            where = f"within 30 minutes on the sandbox's page, {page}."
         return (
             f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)} This client cannot ask "
-            f"a person, so someone must approve it in a terminal within 30 minutes: {command} "
+            f"a person, so someone must approve it {where} "
             f"Tell the user that, then call check_sms_status ({order.id}); do not send it again."
         )
 

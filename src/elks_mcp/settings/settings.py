@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
-from elks_mcp.domain.setting_declaration import RuleSetting, Setting, find_declarations
+from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations
 from elks_mcp.elks.access import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.settings.parsers import (
@@ -59,6 +59,10 @@ class CredentialSettings(Frozen):
 
 class Settings(OperatorRules, CredentialSettings):
     """Everything that the operator can configure."""
+
+    sandbox_page: Annotated[Switch, Setting("ELKS_SANDBOX_PAGE")] = True
+    """Show the simulated phones of `ELKS_SANDBOX` on a page of this machine, at http://127.0.0.1:4646 or, if
+    that port is taken, at another one."""
 
     poll_seconds: Annotated[float | None, Field(ge=1, le=3600), Setting("ELKS_POLL_SECONDS")] = None
     """Seconds between two readings of 46elks' history while a call waits for a reply. Default: 10, or 1 in
@@ -175,10 +179,12 @@ class Settings(OperatorRules, CredentialSettings):
         published = (urlsplit(normalize_url(self.public_url)).netloc,) if self.public_url else ()
         return (*self.allowed_hosts, *published)
 
-    @property
-    def poll(self) -> timedelta:
-        """The time between two readings of 46elks' history while a call waits for a reply."""
-        return timedelta(seconds=self.poll_seconds or (1 if self.simulated else 10))
+    def poll(self, *, simulated: bool) -> timedelta:
+        """Return the time between two readings of 46elks' history while a call waits for a reply.
+
+        `simulated`: whether another process simulates 46elks.
+        """
+        return timedelta(seconds=self.poll_seconds or (1 if simulated or self.simulated else 10))
 
     def state_location(self) -> StateLocation:
         """Return where state is stored: in the sandbox, only in memory."""

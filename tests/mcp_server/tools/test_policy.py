@@ -47,6 +47,7 @@ NOT_RULES = {
     "ELKS_PUBLIC_URL",
     "ELKS_RETENTION_DAYS",
     "ELKS_SANDBOX",
+    "ELKS_SANDBOX_PAGE",
     "ELKS_SECRET_KEY",
     "ELKS_STATE_DIR",
     "ELKS_TIMEOUT",
@@ -268,7 +269,7 @@ async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Pat
             tool = words(await call(client, "explain_policy"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "Live: send_sms really sends.\n- sender: +4670*****99 (ELKS_PHONE_NUMBER, set)\n"
+        "Sandbox: send_sms texts simulated phones.\n- sender: +4670*****99 (ELKS_PHONE_NUMBER, set)\n"
     )
     assert "0.52 SEK of it is spent or reserved, 99.48 SEK is left" in done.stdout
     assert "Orders: 1 queued." in done.stdout

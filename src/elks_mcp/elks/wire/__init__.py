@@ -5,7 +5,7 @@ Nothing here uses the network. A request is a form, an answer a JSON object, a r
 read leniently: an unknown field is ignored, and an optional field that cannot be read counts as absent.
 """
 
-from elks_mcp.elks.wire.account import parse_account, parse_currency
+from elks_mcp.elks.wire.account import parse_account, parse_currency, parse_sandbox
 from elks_mcp.elks.wire.field_types import build_time, parse_time
 from elks_mcp.elks.wire.history import (
     PAGE_SIZE,
@@ -37,5 +37,6 @@ __all__ = [
     "parse_refusal",
     "parse_report",
     "parse_retry_after",
+    "parse_sandbox",
     "parse_time",
 ]

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 
 from elks_mcp.domain.models import Account
 from elks_mcp.domain.money import Money
@@ -28,6 +28,19 @@ def parse_currency(body: bytes) -> str:
         NoAnswer: it is not an account.
     """
     return parse_body(_CurrencyBody, body).currency or ""
+
+
+def parse_sandbox(body: bytes) -> bool:
+    """Return whether an account says that it is a sandbox; 46elks has no such field.
+
+    Raises:
+        NoAnswer: it is not an account.
+    """
+    return parse_body(_SandboxBody, body).sandbox is True
+
+
+class _SandboxBody(BaseModel):
+    sandbox: Lenient[StrictBool] = None
 
 
 class _CurrencyBody(BaseModel):

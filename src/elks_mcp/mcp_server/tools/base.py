@@ -17,11 +17,11 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnno
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from elks_mcp.answers.sandbox import is_simulated
 from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
-from elks_mcp.domain.policy import Mode
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
 from elks_mcp.mcp_server.tools.audit import write_audit_line
 from elks_mcp.runtime.metrics import as_label
@@ -186,7 +186,7 @@ def _show(app: App, answer: Answer) -> CallToolResult:
 
 def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
     prefix = "Sandbox: "
-    if app.policy.mode is Mode.SANDBOX and not text.startswith(prefix):
+    if is_simulated(app) and not text.startswith(prefix):
         text = prefix + text
     return CallToolResult(
         content=[TextContent(type="text", text=text)],

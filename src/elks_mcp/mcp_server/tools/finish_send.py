@@ -23,7 +23,7 @@ async def carry_out(
         ElksError: nothing was sent, and nothing will be.
     """
     if isinstance(planned, DryRunOnly):
-        return build.report_dry_run(planned.quote, app.policy)
+        return build.report_dry_run(app, planned.quote)
     placed = await app.planner.carry_out(planned, read_decision(asked))
     order, estimate = await _follow(app, placed.order)
     if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts

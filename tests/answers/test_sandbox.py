@@ -1,0 +1,64 @@
+"""A server that is pointed at an `elks-mcp sandbox` says so, and allows no more than before."""
+
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import pytest
+
+from elks_mcp.app import open_app
+from elks_mcp.sandbox import MAGIC, Sandbox
+from elks_mcp.settings import load
+from tests.sandbox.serving import serve
+from tests.support.connecting import ERAS, PHONE, Era, call, connected, data, live, words
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_sandbox_on_this_machine_is_recognised_in_words(era: Era) -> None:
+    box = Sandbox()
+    async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1"), way=era) as client:
+        report = await call(client, "explain_policy")
+        assert words(report).startswith("Sandbox: send_sms texts simulated phones.\n")
+        assert f"see and answer: {url}\n" in words(report)
+        told = data(report)["sandbox"]
+        assert (data(report)["mode"], told["page"]) == ("sandbox", url)
+        assert told["numbers"].keys() == {*MAGIC, "any other number"}
+        sent = await call(client, "send_sms", to=PHONE, message="Hej")
+        assert (data(sent)["mode"], data(sent)["status"]) == ("sandbox", "sent")
+        assert words(sent).startswith("Sandbox: Sent: ")
+        assert words(sent).endswith(f"\nSee it arrive: {url}")
+
+
+async def test_a_sandbox_that_is_recognised_changes_no_rule() -> None:
+    box = Sandbox()
+    async with serve(box) as url:
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", DRY_RUN="")
+        async with connected(environ) as client:
+            for _ in range(2):
+                answer = await call(client, "send_sms", to=PHONE, message="Hej")
+                assert (data(answer)["status"], data(answer)["mode"]) == ("dry_run", "sandbox")
+    assert box.accepted == []
+
+
+async def test_46elks_itself_is_never_taken_for_a_sandbox() -> None:
+    box = Sandbox()  # its account claims to be one, and the address is not of this machine
+    async with connected(live(box), box=box) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Hej")
+        report = await call(client, "explain_policy")
+    assert (data(sent)["mode"], data(report)["mode"], data(report)["sandbox"]) == ("live", "live", None)
+    assert words(sent).startswith("Sent: ")
+    assert "See it arrive" not in words(sent)
+
+
+@pytest.mark.parametrize(("set_to", "seconds"), [("", 1), ("7", 7)])
+async def test_a_sandbox_on_this_machine_is_asked_for_replies_every_second(set_to: str, seconds: int) -> None:
+    box = Sandbox()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(serve(box))
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_POLL_SECONDS=set_to)
+        app = await stack.enter_async_context(open_app(load(environ)))
+        if not set_to:
+            assert app.replies.poll == timedelta(seconds=10), "it is not known yet"
+        await app.client.get_currency()
+        assert app.replies.poll == timedelta(seconds=seconds)
