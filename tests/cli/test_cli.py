@@ -49,8 +49,11 @@ def test_the_demo_shows_it_all_in_a_few_seconds() -> None:
         "Balance: 100.00 SEK",
         "Balance: 99.48 SEK",
         "Refused by impersonation",
+        "The simulated phones, in your browser while this runs\n  http://127.0.0.1:",
+        "See it arrive: http://127.0.0.1:",
     ):
         assert part in done.stdout
+    assert "Keep it running" not in done.stdout, "no person is asked in a pipe"
 
 
 def test_in_a_terminal_it_explains_itself_instead_of_waiting() -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from mcp import Client
 from tests.cli.test_http import serving
 from tests.support.clocks import HANG
 from tests.support.connecting import call, data
-from tests.support.process import Process, running
+from tests.support.process import PROGRAM, Process, running
 
 SANDBOX = {"ELKS_SANDBOX": "true"}
 PHONE = "+46701740605"
@@ -134,5 +135,19 @@ async def test_over_http_the_page_is_there_until_the_server_stops(tmp_path: Path
             page = data(await call(client, "explain_policy"))["sandbox"]["page"]
             assert read_state(page)["messages"] == []
         process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG) == 0
+        assert refuses(page)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal for one process")
+def test_the_demo_keeps_its_page_until_ctrl_c() -> None:
+    command = [*PROGRAM, "demo", "--page"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        try:
+            assert process.stdout
+            said = (re.match(r"The phones are at (\S+) until", line) for line in process.stdout)
+            page = next(found[1] for found in said if found)
+        finally:
+            process.send_signal(signal.SIGINT)
         assert process.wait(HANG) == 0
         assert refuses(page)

@@ -1,5 +1,6 @@
 """`elks-mcp demo`: start the server and use it as an assistant does, with simulated phones."""
 
+import signal
 import sys
 import time
 from typing import Any
@@ -29,40 +30,88 @@ class _DemoFailed(Exception):
 
 
 @click.command()
+@click.option("--page", is_flag=True, help="Keep running afterwards, so that you can use the phones page.")
 @shared_options
-def demo() -> None:
+def demo(*, page: bool) -> None:
     """Watch an MCP client send a text to a simulated phone.
+
+    The simulated phones are on a page that you can open in a browser while the demo runs. In a terminal, the
+    demo offers to keep running. Ctrl-C ends it.
 
     Exit code 0 if every step had the expected result.
     """
-    sys.exit(_run())
+    sys.exit(_run(page=page))
 
 
-def _run() -> int:
+def _run(*, page: bool) -> int:
     """Run the demo, and return 0 if every step had the expected result, else 1."""
     click.echo(
         "An MCP client starts elks-mcp with ELKS_SANDBOX=true and talks to it over stdio, as Claude does."
     )
     click.echo("All answers below are real answers of the server. No account, no phone, no cost.")
-    began = time.perf_counter()
+    stays = _Stay(wanted=page)
     try:
-        anyio.run(_play)
+        anyio.run(_play, stays)
     except _DemoFailed as error:
         click.echo(f"\nThe demo failed: {error}.", err=True)
         return 1
-    click.echo(
-        f"\nDone in {time.perf_counter() - began:.1f} seconds. To set up your own client, see the README."
-    )
+    except KeyboardInterrupt:
+        if not stays.began:
+            raise
     return 0
 
 
-async def _play() -> None:
-    with anyio.fail_after(_TIMEOUT * 2):
-        async with Client(_SERVER) as client:
+class _Stay:
+    """Whether the server keeps running after the last step, and whether that has begun."""
+
+    def __init__(self, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self.began = False
+
+    async def at(self, address: str | None) -> None:
+        """Keep running until Ctrl-C, if a person wants that and there is a page to look at."""
+        if address and (self.wanted or _ask_to_stay(address)):
+            self.began = True
+            click.echo(f"The phones are at {address} until you press Ctrl-C.")
+            await anyio.sleep_forever()
+
+
+def _ask_to_stay(address: str) -> bool:
+    """Ask a person in a terminal whether the server keeps running; in a pipe, do not ask."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    # The event loop's handler would wait for the answer before it ends the program.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return click.confirm(f"\nKeep it running, so that you can see the phones at {address}?")
+    except click.Abort:
+        return False
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+async def _play(stays: _Stay) -> None:
+    began = time.perf_counter()
+    async with Client(_SERVER) as client:
+        with anyio.fail_after(_TIMEOUT * 2):
             await _show_tools(client)
+            address = await _show_page(client)
             await _show_prices(client)
             await _show_sending(client)
             await _show_afterwards(client)
+        took = time.perf_counter() - began
+        click.echo(f"\nDone in {took:.1f} seconds. To set up your own client, see the README.")
+        await stays.at(address)
+
+
+async def _show_page(client: Client) -> str | None:
+    """Print the address of the phones page, and return it; None if no port was free."""
+    report = (await client.call_tool("explain_policy", {})).structured_content or {}
+    address: str | None = report["sandbox"]["page"]
+    if address:
+        _print_heading("The simulated phones, in your browser while this runs")
+        click.echo(f"  {address}")
+    return address
 
 
 async def _show_tools(client: Client) -> None:
