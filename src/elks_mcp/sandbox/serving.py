@@ -3,6 +3,7 @@
 This module loads uvicorn, so it is imported only when a sandbox is about to be served.
 """
 
+import asyncio
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ import anyio
 import uvicorn
 
 from elks_mcp.sandbox.sandbox import Sandbox
+
+_MOMENT = 0.5
+"""Seconds. A request that still runs then is cancelled at the end of the process."""
 
 
 class SandboxServer(uvicorn.Server):
@@ -38,6 +42,10 @@ async def serve_until_cancelled(box: Sandbox, listener: socket.socket) -> None:
         await server.serve([listener])
     finally:
         server.drop(listener)
+        with anyio.CancelScope(
+            shield=True
+        ):  # or the end of the loop cancels them, which is logged as an error
+            await server.wait_for_requests()
 
 
 class _GuestServer(SandboxServer):
@@ -53,10 +61,15 @@ class _GuestServer(SandboxServer):
         await anyio.sleep_forever()
 
     def drop(self, listener: socket.socket) -> None:
-        """Close the port and all connections immediately."""
+        """Close the port and all connections immediately, which ends their requests."""
         self._box.release()
         for server in getattr(self, "servers", ()):  # set by `startup`
             server.close()
         listener.close()
         for connection in tuple(self.server_state.connections):
             connection.transport.abort()
+
+    async def wait_for_requests(self) -> None:
+        """Wait a moment until the requests have ended whose connections were closed."""
+        if tasks := tuple(self.server_state.tasks):
+            await asyncio.wait(tasks, timeout=_MOMENT)
