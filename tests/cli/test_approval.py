@@ -241,7 +241,7 @@ def ask(server: Process, text: str) -> tuple[str, str]:
     """Ask for a text at a client that cannot ask anybody; return the numbers of approval and order."""
     answer = server.call("send_sms", to=PHONE.e164, message=text)
     words: str = answer["content"][0]["text"]
-    assert words.startswith("Not sent: Waiting for approval ")
+    assert words.startswith("Sandbox: Not sent: Waiting for approval ")
     approval, order = re.search(r"A-\w{4}", words), re.search(r"O-\w{8}", words)
     assert approval
     assert order
