@@ -30,7 +30,7 @@ def report_dry_run(app: App, quote: Quote) -> SendAnswer:
     elif policy.dry_run:
         why = "this server is in dry run; its operator can set DRY_RUN=false"
     else:
-        why = "as asked with dryRun=true"
+        why = "as asked"
     draft, price = quote.draft, quote.estimate.price
     return SendAnswer(
         status="dry_run",
@@ -184,8 +184,8 @@ def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> st
         case OrderState.QUEUED:
             return _waiting(order, estimate, app.policy)
         case OrderState.IN_DOUBT:
-            look = "46elks' history is being read to find out; call check_sms_status in a few minutes"
-            return f"{order.status_reason} It may have been sent: do not send it again; {look}."
+            look = "46elks' history is being read to find out; ask for its status in a few minutes"
+            return f"{order.fault} It may have been sent: do not send it again; {look}."
         case OrderState.UNKNOWN:
             decide = app.command(f"outbox resolve {order.id} --sent")
             return (

@@ -5,14 +5,14 @@ from typing import Annotated
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
-from elks_mcp.answers import build
+from elks_mcp.answers import lookups
 from elks_mcp.answers.history import HistoryAnswer
+from elks_mcp.answers.outcomes import carry_out
 from elks_mcp.answers.results import EstimateAnswer, SendAnswer, StatusAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Scope
-from elks_mcp.errors import NotFound, ProviderError
-from elks_mcp.mcp_server.approval import Consent, ask, plan
-from elks_mcp.mcp_server.taint import show_list, show_status
+from elks_mcp.mcp_server.approval import Consent, ask, plan, read_decision
+from elks_mcp.mcp_server.taint import record_shown, show_list
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
 from elks_mcp.mcp_server.tools.finish_send import carry_out
 from elks_mcp.mcp_server.tools.params import (
@@ -49,7 +49,7 @@ async def send_sms(
     again; call check_sms_status. After a refusal, do not try another number or sender.
     """
     app = ctx.request_context.lifespan_context
-    return await carry_out(app, planned, asked, message)
+    return await carry_out(app, planned, read_decision(asked), message)
 
 
 async def get_sms_messages(
@@ -74,16 +74,7 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAn
     answered queued, in doubt or unknown.
     """
     app = ctx.request_context.lifespan_context
-    if order := await app.orders.find_order(message_id.strip()):
-        if order.receipt is None:
-            return build.report_unsent(app, order, await app.outbox.estimate(order))
-        message_id = order.receipt.message_id
-    elif Scope.READ not in app.caller.scopes:
-        raise NotFound("You have sent no text with that id.", hint="Give the orderId that send_sms returned.")
-    app.require_account()
-    message = await show_status(app, await app.client.get_message(message_id.strip()))
-    order = await app.orders.find_order(message.id)
-    return build.report_message(message, order)
+    return await lookups.find_status(app, message_id, record_shown)
 
 
 async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: From = "") -> EstimateAnswer:
@@ -93,15 +84,7 @@ async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: Fr
     says if send_sms would refuse it.
     """
     app = ctx.request_context.lifespan_context
-    app.require_account(sender=not sender)
-    draft = app.orders.draft(to, message, sender)
-    try:
-        if app.policy.live:
-            await app.history.refresh()
-        quote = await app.orders.examine(draft, live=app.policy.live)
-    except ProviderError as error:
-        raise build.add_our_count(error, draft) from None
-    return build.report_estimate(quote, app.policy)
+    return await lookups.estimate(app, to, message, sender)
 
 
 TOOLS = (

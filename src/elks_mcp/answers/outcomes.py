@@ -1,31 +1,28 @@
-"""Carry out a planned send and report the outcome, for every tool that sends."""
+"""Carry out a planned send and report the outcome, for every front door that sends."""
 
 from contextlib import suppress
-
-from mcp.server.elicitation import ElicitationResult
 
 from elks_mcp.answers import build
 from elks_mcp.answers.results import SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.orders import Order
 from elks_mcp.errors import StateUnavailable
-from elks_mcp.mcp_server.approval import Consent, read_decision
-from elks_mcp.sending.plan import DryRunOnly, Planned, Ready
+from elks_mcp.sending.plan import Decision, DryRunOnly, Planned, Ready
 from elks_mcp.store import QueueEstimate
 
 
-async def carry_out(
-    app: App, planned: Planned, asked: ElicitationResult[Consent], message: str
-) -> SendAnswer:
+async def carry_out(app: App, planned: Planned, decision: Decision, message: str) -> SendAnswer:
     """Send what was planned, unless it lacks approval, and report the outcome.
+
+    `decision`: what a person decided, if the plan needs approval.
 
     Raises:
         ElksError: nothing was sent, and nothing will be.
     """
     if isinstance(planned, DryRunOnly):
-        return build.report_dry_run(app, planned.quote)
-    placed = await app.planner.carry_out(planned, read_decision(asked))
-    order, estimate = await _follow(app, placed.order)
+<        return build.report_dry_run(planned.quote, app.policy)
+    placed = await app.planner.carry_out(planned, decision)
+>    order, estimate = await _follow(app, placed.order)
     if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
     return build.report_order(app, order, message, estimate, repeated=placed.is_repeat)

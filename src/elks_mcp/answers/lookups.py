@@ -1,0 +1,70 @@
+"""Answers about texts and the account that are looked up at 46elks, for every front door."""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from elks_mcp.answers import build
+from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide
+from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
+from elks_mcp.answers.statistics import StatisticsAnswer, summarise
+from elks_mcp.answers.structured import Amount
+from elks_mcp.app import App
+from elks_mcp.domain.models import Direction, Message, Scope
+from elks_mcp.errors import NotFound, ProviderError
+
+RecordShown = Callable[[App, Sequence[Message]], Awaitable[None]]
+"""Records that texts are shown to a model."""
+
+
+async def find_status(app: App, message_id: str, record_shown: RecordShown | None = None) -> StatusAnswer:
+    """Return the status of one text, by the id of its order or 46elks' id.
+
+    `record_shown`: called before a text that may be read is shown; None if a person reads the answer.
+    """
+    if order := await app.orders.find_order(message_id.strip()):
+        if order.receipt is None:
+            return build.report_unsent(app, order, await app.outbox.estimate(order))
+        message_id = order.receipt.message_id
+    elif Scope.READ not in app.caller.scopes:
+        raise NotFound("You have sent no text with that id.", hint="Give the orderId that send_sms returned.")
+    app.require_account()
+    message = await app.client.get_message(message_id.strip())
+    await app.history.record([message])
+    if not await app.history.without_hidden([message]):
+        message = hide(message)
+    elif record_shown:
+        await record_shown(app, [message])
+    return build.report_message(message, await app.orders.find_order(message.id))
+
+
+async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnswer:
+    """Return the exact price of a text, and what the guards find.
+
+    `sender`: a number or a name; "" for the operator's default.
+    """
+    app.require_account(sender=not sender)
+    draft = app.orders.draft(to, message, sender)
+    try:
+        if app.policy.live:
+            await app.history.refresh()
+        quote = await app.orders.examine(draft, live=app.policy.live)
+    except ProviderError as error:
+        raise build.add_our_count(error, draft) from None
+    return build.report_estimate(quote, app.policy)
+
+
+async def read_balance(app: App) -> BalanceAnswer:
+    """Return the balance, and about how many texts it pays for."""
+    app.require_account()
+    balance = (await app.client.get_account()).balance
+    price = app.client.last_price
+    texts = max(0, balance.units // price.units) if price and price.units else None
+    return BalanceAnswer(balance=Amount.of(balance), texts_left=texts)
+
+
+async def read_statistics(app: App, limit: int, how: HowToContinue) -> StatisticsAnswer:
+    """Return statistics on the latest sent texts. `limit`: how many, 10–100."""
+    app.require_account()
+    listing = await app.client.list_messages(limit, Direction.OUTBOUND)
+    return summarise(
+        listing.messages, app.clock.now(), describe_omissions(listing, app.policy.time_zone, how)
+    )
