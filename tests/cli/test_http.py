@@ -139,7 +139,7 @@ async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_t
 @pytest.mark.parametrize("name", ["", "å", "a b", "a" * 65, "-a"])
 def test_a_token_has_a_name_that_can_be_typed_and_shown(name: str) -> None:
     ended = tell(["token", "new", "--scope", "read", "--", name], {"ELKS_SANDBOX": "true"})
-    assert (ended.exit_code, "A name of a token or agent has" in ended.stderr) == (1, True)
+    assert (ended.exit_code, "A name of a token or agent has" in ended.stderr) == (2, True)
 
 
 async def test_a_token_is_for_an_agent_and_its_maker_is_told_what_that_means(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ async def test_a_token_is_for_an_agent_and_its_maker_is_told_what_that_means(tmp
     listed = await anyio.to_thread.run_sync(tell, ["token", "list"], environ)
     assert "  reader  agent assistant  read  created " in listed.stdout
     wrong = await anyio.to_thread.run_sync(tell, [*making[:-1], "a b"], environ)
-    assert (wrong.exit_code, "A name of a token or agent has" in wrong.stderr) == (1, True)
+    assert (wrong.exit_code, "A name of a token or agent has" in wrong.stderr) == (2, True)
 
 
 def test_no_token_can_be_made_for_what_is_in_memory_only() -> None:

@@ -58,7 +58,7 @@ def test_a_removal_wants_a_reason_and_somebody_who_opted_out(tmp_path: Path) -> 
     tell(tmp_path, "opt-outs", "add", PHONE)
     assert tell(tmp_path, "opt-outs", "remove", PHONE).exit_code == 2
     blank = tell(tmp_path, "opt-outs", "remove", PHONE, "--reason", "  ")
-    assert (blank.exit_code, "The reason is empty." in blank.stderr) == (1, True)
+    assert (blank.exit_code, "The reason is empty." in blank.stderr) == (2, True)
     other = tell(tmp_path, "opt-outs", "remove", OTHER, "--reason", "x")
     assert (other.exit_code, other.output) == (1, f"{OTHER} has not opted out. Nothing was changed.\n")
     assert "opted_out" in send(tmp_path, PHONE)[0]
@@ -70,7 +70,7 @@ def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
     folder = tmp_path / "none"
     assert "no order was ever placed there" in tell(folder, "opt-outs", "list").output
     assert tell(folder, "opt-outs", "remove", PHONE, "--reason", "x").exit_code == 1
-    assert tell(folder, "opt-outs", "add", "hello").exit_code == 1
+    assert tell(folder, "opt-outs", "add", "hello").exit_code == 2
     assert not folder.exists()
     in_memory = invoke(["opt-outs", "add", PHONE], {"ELKS_SANDBOX": "true"})
     assert (in_memory.exit_code, "in the memory of the server" in in_memory.stderr) == (1, True)
@@ -150,5 +150,5 @@ def test_a_list_in_utf_16_without_its_mark_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_bytes("0701740605\n0701740606\n".encode("utf-16-le"))
     done = tell(tmp_path / "state", "opt-outs", "import", str(file))
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (2, "")
     assert "list.csv cannot be read: it is not UTF-8; save it as UTF-8." in done.stderr

@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 import click
 
 from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, shared_options
+from elks_mcp.cli.exit_codes import find_exit_code
 from elks_mcp.cli.output import say
 from elks_mcp.domain.doubts import explain_short_quiet_period
-from elks_mcp.errors import ElksError, Misconfigured
+from elks_mcp.errors import ElksError
 from elks_mcp.settings import (
     Configuration,
     default_state_dir,
@@ -35,7 +36,7 @@ def with_settings(*, even_invalid: bool = False) -> Callable[[Callable[..., int]
     """Make a command of a function that takes the settings, and returns the exit code.
 
     The command passes its other parameters by name. It also takes `--env-file` and `--state-dir`. It prints
-    an `ElksError` in one line; the exit code is then 2 if the settings are wrong, else 1.
+    an `ElksError` in one line; the exit code is then that of `find_exit_code`.
 
     `even_invalid`: call the function even if settings are invalid; it finds them in `Configuration.faults`.
     """
@@ -52,7 +53,7 @@ def with_settings(*, even_invalid: bool = False) -> Callable[[Callable[..., int]
                 code = work(configuration, **parameters)
             except ElksError as error:
                 say(f"elks-mcp: {error} {error.hint}".rstrip(), err=True)
-                code = 2 if isinstance(error, Misconfigured) else 1
+                code = find_exit_code(error)
             sys.exit(code)
 
         return command
