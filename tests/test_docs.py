@@ -45,10 +45,8 @@ from tests.support.strategies import drafts, facts_about, policies
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SAFETY, GUARDS, COMMANDS, STATE, GO_LIVE, TROUBLESHOOTING = (
-    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("safety", "guards", "commands", "state", "go-live", "troubleshooting")
-)
+SAFETY = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
@@ -182,7 +180,7 @@ def test_the_defaults_of_settings_are_those_of_the_code() -> None:
         assert defaults[f"`ELKS_BUDGET_PER_{variable}`"] == f"{nordic} (SEK, NOK, DKK) or {other}"
 
 
-def test_the_commands_in_the_documents_are_all_there_are() -> None:
+def test_the_commands_in_their_document_are_all_there_are() -> None:
     named = [re.findall(r"`([^`]+)`", cells[0])[0] for cells in table(COMMANDS, "# Commands")]
     assert {name.split()[1] for name in named if " " in name} == set(commands.commands)
     for line in named:
@@ -190,12 +188,12 @@ def test_the_commands_in_the_documents_are_all_there_are() -> None:
         if words:
             command = commands.get_command(click.Context(commands), words[0])
             assert command, line
-            wants = [each for each in command.params if isinstance(each, click.Argument)]
+            wants = [each for each in command.params if isinstance(each, click.Argument) and each.nargs == 1]
             given = [word for word in words[1:] if not word.startswith("--")]
             assert len(given) == len(wants), line
 
 
-def test_what_can_be_done_with_the_outbox_is_in_the_documents() -> None:
+def test_what_can_be_done_with_the_outbox_is_in_the_document_of_commands() -> None:
     outbox = commands.get_command(click.Context(commands), "outbox")
     assert isinstance(outbox, click.Group)
     (said,) = [cells[1] for cells in table(COMMANDS, "# Commands") if cells[0] == "`elks-mcp outbox`"]

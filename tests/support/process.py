@@ -97,6 +97,12 @@ class Process:
                 return message
         raise AssertionError(f"The server ended. Its log: {self.stderr}")
 
+    def read_line(self) -> str:
+        """Return the next line of the standard output."""
+        line = self._stdout.readline()
+        assert line, f"The process ended. Its log: {self.stderr}"
+        return line
+
     def send(self, message: Mapping[str, Any]) -> None:
         """Send a message unchanged."""
         self.write(json.dumps(message) + "\n")

@@ -15,44 +15,76 @@ _EXPLANATION = """\
 elks-mcp is an MCP server: a client such as Claude, VS Code or Cursor starts it and talks to it.
 You started it by hand, so it has no client. Commands you can use here:
 
+Start here
   elks-mcp demo       send a text to a simulated phone, in a few seconds, without an account
   elks-mcp doctor     check the configuration
+  elks-mcp sandbox    run a simulated 46elks, whose phones you see in your browser
+
+Text
+  elks-mcp send       send a text yourself; elks-mcp ask also waits for the answer
+  elks-mcp history    list the latest texts; with --follow it stays open as an inbox
+  elks-mcp balance    show what is left on the account
+
+Operate
   elks-mcp policy     show what may be sent now, and which variable changes it
   elks-mcp pending    list the texts that wait for your approval; `elks-mcp approve` approves one
   elks-mcp outbox     list the orders: texts that wait, are being sent, or were sent
-  elks-mcp sandbox    run a simulated 46elks, whose phones you see in your browser
+
   elks-mcp --help     list all commands
 
 To let your client start elks-mcp, see "Set up" in the README.
 """
 
 
-_COMMANDS = {
-    "approve": ("elks_mcp.cli.approval:approve", "Approve a text that waits for a person."),
+_START_HERE = {
     "demo": ("elks_mcp.cli.demo:demo", "Watch an MCP client send a text to a simulated phone."),
     "doctor": ("elks_mcp.cli.doctor:doctor", "Check what is configured, and whether 46elks accepts it."),
+    "sandbox": (
+        "elks_mcp.cli.sandbox:sandbox",
+        "Run a simulated 46elks, whose phones you see in a browser.",
+    ),
+    "completion": (
+        "elks_mcp.cli.shell_completion:completion",
+        "Have the shell complete commands and options.",
+    ),
+}
+_TEXT = {
+    "send": ("elks_mcp.cli.sms:send", "Send a text."),
+    "ask": ("elks_mcp.cli.replies:ask", "Send a question, and wait for the answer."),
+    "wait": ("elks_mcp.cli.replies:wait", "Wait for a text, and show it."),
+    "inbox": ("elks_mcp.cli.history:inbox", "List the latest received texts, the newest last."),
+    "history": (
+        "elks_mcp.cli.history:history",
+        "List the latest texts, sent and received, the newest last.",
+    ),
+    "status": ("elks_mcp.cli.sms:status", "Show whether a text was delivered."),
+    "estimate": ("elks_mcp.cli.sms:estimate", "Price a text exactly, without sending it."),
+    "balance": ("elks_mcp.cli.account:balance", "Show the balance of the 46elks account."),
+    "stats": ("elks_mcp.cli.account:stats", "Show how many texts were delivered, at what cost, how fast."),
+}
+_OPERATE = {
+    "policy": ("elks_mcp.cli.policy:policy", "Show what may be sent now, and why."),
+    "pending": ("elks_mcp.cli.approval:pending", "List the texts that wait for a person, and why."),
+    "approve": ("elks_mcp.cli.approval:approve", "Approve a text that waits for a person."),
+    "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
+    "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
+    "serve": ("elks_mcp.cli.http:serve", "Serve MCP over HTTP, at /mcp, until stopped."),
+    "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
+    "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
     "export": ("elks_mcp.cli.privacy:export", "Print everything stored about a phone number, as JSON."),
     "forget": (
         "elks_mcp.cli.privacy:forget",
         "Delete what is stored about a phone number, except its opt-out.",
     ),
-    "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
-    "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
-    "pending": ("elks_mcp.cli.approval:pending", "List the texts that wait for a person, and why."),
-    "policy": ("elks_mcp.cli.policy:policy", "Show what may be sent now, and why."),
-    "sandbox": (
-        "elks_mcp.cli.sandbox:sandbox",
-        "Run a simulated 46elks, whose phones you see in a browser.",
-    ),
-    "serve": ("elks_mcp.cli.http:serve", "Serve MCP over HTTP, at /mcp, until stopped."),
-    "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
-    "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
 }
+_SECTIONS = {"Start here": _START_HERE, "Text": _TEXT, "Operate": _OPERATE}
+_EXIT_CODES = "Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 waits, 4 maybe sent."
 
 
 @click.group(
     cls=LazyGroup,
-    lazy=_COMMANDS,
+    sections=_SECTIONS,
+    epilog=_EXIT_CODES,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

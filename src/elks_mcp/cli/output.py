@@ -2,11 +2,15 @@
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import click
 
-from elks_mcp.domain.display import visible
+from elks_mcp.domain.display import break_line, visible
+from elks_mcp.domain.numbering_plans import format_number
 from elks_mcp.domain.orders import Order
+from elks_mcp.domain.phone import is_e164
 from elks_mcp.domain.wording import format_count
 from elks_mcp.store import AccountKey
 
@@ -29,6 +33,54 @@ def measure_columns() -> int:
     except (OSError, ValueError):  # standard output is not a terminal, or not a file
         columns = 0
     return max(_MIN_COLUMNS, (columns or _DEFAULT_COLUMNS) - 1)
+
+
+def wrap(text: str, first: str = "", indent: str = "") -> list[str]:
+    """Return our own words in rows of the terminal's width.
+
+    `first` begins the first row, and `indent` each other row.
+    """
+    columns = max(_MIN_COLUMNS, measure_columns() - len(indent))
+    rows = [row.rstrip() for line in text.split("\n") for row in break_line(line, columns)]
+    return [(indent if number else first) + row for number, row in enumerate(rows)]
+
+
+def list_facts(facts: Mapping[str, str]) -> list[str]:
+    """Return a row for each fact that is not empty: its name, and its value in a column."""
+    known = {name: value for name, value in facts.items() if value}
+    width = max(map(len, known), default=0)
+    indent = " " * (width + 4)
+    return [row for name, value in known.items() for row in wrap(value, f"  {name:<{width}}  ", indent)]
+
+
+def show_number(number: str, home: str) -> str:
+    """Return a number as people in `home` (an ISO 3166 region) write it. A name stays as it is."""
+    return format_number(number, home) if is_e164(number) else visible(number)
+
+
+@contextmanager
+def progress(words: str) -> Iterator[None]:
+    """Show on standard error, if it is a terminal, what the command waits for, and remove it."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    show_progress(words)
+    try:
+        yield
+    finally:
+        click.echo(f"\r{' ' * measure_columns()}\r", err=True, nl=False)
+
+
+def show_progress(words: str) -> None:
+    """Replace the words of `progress`, if standard error is a terminal."""
+    if sys.stderr.isatty():
+        columns = measure_columns()
+        click.echo(f"\r{words[:columns]:<{columns}}", err=True, nl=False)
+
+
+def can_ask() -> bool:
+    """Return whether a person at a terminal can be asked: the question goes to standard error."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def show_account(owner: AccountKey) -> str:

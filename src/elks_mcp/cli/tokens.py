@@ -8,6 +8,7 @@ import click
 
 from elks_mcp.app import App
 from elks_mcp.cli.arguments import shared_options
+from elks_mcp.cli.choices import Words
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
@@ -35,7 +36,7 @@ def token() -> None:
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice(["read", "send", "metrics"]),
+    type=Words(["read", "send", "metrics"]),
     help="read: read the account's texts, sent and received. send: send texts, and follow what was sent. "
     "metrics: read /metrics, and nothing else. May be given several times.",
 )

@@ -192,6 +192,25 @@ def _explain_parse_error(raw: str, error_type: int) -> str:
 # ── spelling ──
 
 
+def format_number(e164: str, home: str) -> str:
+    """Return a number as people write it.
+
+    In its own country it is `070-174 06 05`, elsewhere `+46 70 174 06 05`. `home`: the ISO 3166 region of
+    the reader. A number that no plan knows stays as it is.
+    """
+    import phonenumbers as lib  # noqa: PLC0415
+
+    try:
+        parsed = lib.parse(e164)
+    except lib.NumberParseException:
+        return e164
+    if is_machine(e164) or not lib.is_possible_number(parsed):
+        return e164
+    is_national = has_trunk_prefix(home) and lib.region_code_for_number(parsed) == home
+    style = lib.PhoneNumberFormat.NATIONAL if is_national else lib.PhoneNumberFormat.INTERNATIONAL
+    return str(lib.format_number(parsed, style))
+
+
 def describe_spelling(home: str) -> str:
     """Return how to write a number, for a tool's description: with + and as people in `home` do.
 

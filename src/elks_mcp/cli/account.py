@@ -1,0 +1,34 @@
+"""`elks-mcp balance` and `stats`: the account's balance, and statistics on deliveries."""
+
+import click
+
+from elks_mcp.answers.lookups import read_balance, read_statistics
+from elks_mcp.cli.exit_codes import ExitCode
+from elks_mcp.cli.history import continue_list
+from elks_mcp.cli.output import wrap
+from elks_mcp.cli.session import Session, verb
+
+
+@click.command()
+@verb()
+def balance(session: Session) -> int:
+    """Show the balance of the 46elks account."""
+    answer = session.do(read_balance, session.app)
+    session.print(answer, wrap(answer.in_words()))
+    return ExitCode.DONE
+
+
+@click.command()
+@click.option(
+    "--limit",
+    default=50,
+    show_default=True,
+    type=click.IntRange(10, 100),
+    help="How many of the latest sent texts to count.",
+)
+@verb()
+def stats(session: Session, *, limit: int) -> int:
+    """Show how many texts were delivered, at what cost, how fast."""
+    answer = session.do(read_statistics, session.app, limit, continue_list)
+    session.print(answer, wrap(answer.in_zone(session.app.policy.time_zone).in_words()))
+    return ExitCode.DONE

@@ -1,0 +1,141 @@
+"""Send a text from the command line: ask the person at the terminal, then carry it out."""
+
+from contextlib import suppress
+
+import click
+
+from elks_mcp.answers.outcomes import carry_out
+from elks_mcp.answers.results import SendAnswer
+from elks_mcp.cli.exit_codes import ExitCode
+from elks_mcp.cli.output import can_ask, list_facts, measure_columns, progress, say, show_number, wrap
+from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json
+from elks_mcp.domain.approval import write_question
+from elks_mcp.domain.display import quote_lines
+from elks_mcp.domain.orders import Quote
+from elks_mcp.domain.phone import written
+from elks_mcp.domain.wording import format_count
+from elks_mcp.errors import NotApproved
+from elks_mcp.sending.plan import Decision, NeedsApproval, Planned, Ready, SmsRequest
+
+_DECLINED = "You declined, so nothing was sent."
+
+
+def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer | None:
+    """Send a text after the questions that it needs, and return the outcome.
+
+    A question of a guard is always asked. `yes`: do not ask whether to send a text that no guard asks about.
+
+    Returns:
+        The outcome; None if the text waits for a person's approval, which was then printed.
+
+    Raises:
+        ElksError: nothing was sent, and nothing will be.
+    """
+    app = session.app
+    with progress("Asking 46elks for the price …"):
+        planned = session.do(_plan, session, request)
+    if isinstance(planned, NeedsApproval) and not can_ask():
+        _say_what_to_run(session, planned)
+        return None
+    decision = _ask(session, planned, yes=yes)
+    with progress("Sending …"):
+        answer = session.do(_carry_out, session, planned, decision, request.message)
+    if app.policy.simulated:
+        answer = answer.model_copy(update={"notes": (*answer.notes, SANDBOX_NOTE)} if session.as_json else {})
+    return answer
+
+
+async def _plan(session: Session, request: SmsRequest) -> Planned:
+    return await session.app.planner.plan(request, can_ask=can_ask())
+
+
+async def _carry_out(session: Session, planned: Planned, decision: Decision, message: str) -> SendAnswer:
+    if isinstance(planned, Ready):  # a person may have taken minutes, and the recipient may have opted out
+        await session.app.history.refresh()
+    return await carry_out(session.app, planned, decision, message)
+
+
+def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
+    """Ask the person what has to be asked.
+
+    Raises:
+        NotApproved: the person declined. A waiting order is then cancelled.
+    """
+    if isinstance(planned, NeedsApproval):
+        say(write_question(planned.order, planned.reasons, measure_columns()), err=True)
+        if _confirm("\nSend it?"):
+            return Decision.APPROVED
+        with suppress(NotApproved):
+            session.do(_carry_out, session, planned, Decision.DECLINED, "")
+        raise NotApproved(_DECLINED)
+    if isinstance(planned, Ready) and can_ask() and not yes:
+        say("\n".join(_describe(planned.quote, session.app.policy.home)), err=True)
+        if not _confirm("Send it?"):
+            raise NotApproved(_DECLINED)
+    return Decision.NOT_NEEDED
+
+
+def _confirm(question: str) -> bool:
+    """Ask yes or no; Ctrl-C and the end of input mean no."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        say("", err=True)
+        return False
+
+
+def _describe(quote: Quote, home: str) -> list[str]:
+    """Return what is sent to whom for how much, for the ordinary question."""
+    draft = quote.draft
+    facts = {
+        "to": f"{show_number(draft.to.e164, home)} ({draft.to.country})",
+        "from": show_number(written(draft.sender), home),
+        "cost": f"{quote.estimate.price}, {format_count(quote.parts, 'part')} ({quote.size.encoding})",
+    }
+    notes = [row for each in quote.findings for row in wrap(f"Note: {each.in_words}")]
+    return [*quote_lines(draft.text, measure_columns()), *list_facts(facts), *notes]
+
+
+def _say_what_to_run(session: Session, planned: NeedsApproval) -> None:
+    """Print how a person approves a text that waits, since there is no terminal to ask in."""
+    app, order = session.app, planned.order
+    why = " ".join(each.in_words for each in planned.reasons)
+    message = f"Waiting for approval {order.approval}. {why} There is no terminal here to ask a person in."
+    hint = (
+        f"Within 30 minutes, approve it in a terminal: {app.command(f'approve {order.approval}')} "
+        f"Do not send it again. Its status: {app.command(f'status {order.id}')}"
+    )
+    if session.as_json:
+        waiting = {"status": "waiting", "approval": order.approval, "orderId": order.id}
+        print_json({**waiting, "message": message, "hint": hint})
+    else:
+        say("\n".join(wrap(f"{message} {hint}")), err=True)
+
+
+def describe_outcome(session: Session, answer: SendAnswer) -> list[str]:
+    """Return the outcome of a request to send a text, in rows for a person."""
+    home = session.app.policy.home
+    facts = {
+        "to": f"{show_number(answer.to, home)} ({answer.country})",
+        "from": show_number(answer.sender, home),
+        "cost": f"{answer.price.in_words()}, {format_count(answer.parts, 'part')} ({answer.encoding})",
+        "order": answer.order_id or "",
+    }
+    notes = [f"Note: {each.in_words}" for each in answer.findings]
+    if answer.order_id and not session.app.policy.simulated:
+        notes.append(f"For its delivery: {session.app.command(f'status {answer.order_id}')}")
+    rows = [row for each in (*notes, *answer.notes) for row in wrap(each)]
+    return [*wrap(answer.summary), *list_facts(facts), *rows]
+
+
+def find_code(answer: SendAnswer) -> ExitCode:
+    """Return the exit code for the outcome of a request to send a text."""
+    return _CODES.get(answer.status, ExitCode.DONE)
+
+
+_CODES = {
+    "queued": ExitCode.WAITS,
+    "sending": ExitCode.UNKNOWN,
+    "in_doubt": ExitCode.UNKNOWN,
+    "unknown": ExitCode.UNKNOWN,
+}

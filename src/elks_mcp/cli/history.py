@@ -1,0 +1,190 @@
+"""`elks-mcp history` and `inbox`: the account's texts, and an inbox that stays open."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import click
+
+from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
+from elks_mcp.answers.listing import HowToContinue, report_list
+from elks_mcp.cli.choices import Words
+from elks_mcp.cli.exit_codes import ExitCode
+from elks_mcp.cli.output import measure_columns, say, show_number, wrap
+from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json, verb
+from elks_mcp.domain.display import quote_lines
+from elks_mcp.domain.models import Direction
+from elks_mcp.errors import ElksError
+from elks_mcp.runtime.clock import in_zone
+
+continue_list: HowToContinue = "add --until {}".format
+"""How a person continues a list."""
+
+_FOLLOWED = 100
+"""Texts that are read in each round of `--follow`. More new ones in a round would be left out."""
+
+
+class _Time(click.ParamType[datetime]):
+    """A time, with an offset or in the machine's zone."""
+
+    name = "time"
+
+    def convert(
+        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the time that a person typed, in UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.astimezone()).astimezone(UTC)
+        except (ValueError, OverflowError, OSError):
+            self.fail(
+                f"{value!r} is not a time such as 2026-12-01T09:00 or 2026-12-01T09:00+01:00.", param, ctx
+            )
+
+
+_limit = click.option(
+    "--limit",
+    default=10,
+    show_default=True,
+    type=click.IntRange(1, 100),
+    help="How many texts.",
+)
+_until = click.option("--until", type=_Time(), help="Only texts before this time, such as 2026-12-01T09:00.")
+
+
+@click.command()
+@click.option(
+    "--direction",
+    default="both",
+    show_default=True,
+    type=Words(["both", "inbound", "outbound"]),
+    help="inbound: received texts. outbound: sent ones.",
+)
+@_limit
+@_until
+@click.option("--follow", is_flag=True, help="Stay open, and show texts as they come. Ctrl-C ends it.")
+@verb()
+def history(session: Session, *, direction: str, limit: int, until: datetime | None, follow: bool) -> int:
+    """List the latest texts, sent and received, the newest last.
+
+    Every row of a text has a bar in front. With --json, the newest text is first, and --follow prints one
+    text a line.
+    """
+    if follow and until:
+        raise click.UsageError("--follow shows what comes from now on, so it cannot be used with --until.")
+    wanted = None if direction == "both" else Direction(direction)
+    if not follow:
+        return _list(session, wanted, limit, until)
+    with suppress(KeyboardInterrupt):
+        session.do(_Follower(session, wanted).run, limit)
+    return ExitCode.DONE
+
+
+@click.command()
+@_limit
+@_until
+@verb()
+def inbox(session: Session, *, limit: int, until: datetime | None) -> int:
+    """List the latest received texts, the newest last."""
+    return _list(session, Direction.INBOUND, limit, until)
+
+
+def _list(session: Session, wanted: Direction | None, limit: int, until: datetime | None) -> int:
+    answer = session.do(_read, session, wanted, limit, until)
+    texts = "\n\n".join("\n".join(describe_text(session, each)) for each in reversed(answer.messages))
+    note = ["", *wrap(answer.note)] if answer.note else []
+    session.print(answer, [texts or "There are no such texts.", *note])
+    return ExitCode.DONE
+
+
+async def _read(
+    session: Session, wanted: Direction | None, limit: int, until: datetime | None = None
+) -> HistoryAnswer:
+    app = session.app
+    app.require_account()
+    listing = await app.client.list_messages(limit, wanted, until=until)
+    return (await report_list(app, listing, continue_list)).answer
+
+
+def describe_text(session: Session, entry: HistoryEntry) -> list[str]:
+    """Return one text in rows for a person: who and when, and the text behind bars."""
+    text = (entry.text if entry.untrusted_text is None else entry.untrusted_text) or ""
+    name = f"({entry.untrusted_from}) " if entry.untrusted_from else ""
+    notes = ["(a picture message, which is on 46elks.com)"] if entry.kind == "mms" else []
+    if not text.strip() and not notes:
+        notes = ["(the text is empty or not kept)"]
+    rows = quote_lines(f"{name}{text}", measure_columns()) if name or text.strip() else []
+    return [*wrap(_describe_head(session, entry), indent="  "), *notes, *rows]
+
+
+def _describe_head(session: Session, entry: HistoryEntry) -> str:
+    home, zone = session.app.policy.home, session.app.policy.time_zone
+    if entry.direction is Direction.INBOUND:
+        who = f"from {show_number(entry.sender, home) if entry.sender else 'a name'}"
+        facts = ["reply"] if entry.is_reply else []
+        facts += [_OPT_OUTS[entry.opt_out]] if entry.opt_out else []
+    else:
+        who = f"to {show_number(entry.to, home)}"
+        facts = [entry.status, *(["automatic reply"] if entry.is_reply else [])]
+        facts += [entry.cost.in_words()] if entry.cost else []
+    when = f"{in_zone(entry.created_at, zone):%Y-%m-%d %H:%M}" if entry.created_at else "at an unknown time"
+    return f"{when}  {who}" + (f"  {', '.join(facts)}" if facts else "")
+
+
+_OPT_OUTS = {"opted out": "opted out with this text", "may be": "may be an opt-out"}
+
+
+class _Follower:
+    """Prints the texts of the account as they come."""
+
+    def __init__(self, session: Session, wanted: Direction | None) -> None:
+        self._session = session
+        self._wanted = wanted
+        self._statuses: dict[str, str] = {}
+        """The status of each text that was read, by 46elks' id."""
+        self._failure = ""
+
+    async def run(self, limit: int) -> None:
+        """Print the latest texts, at most `limit`, and then each new one, until it is cancelled."""
+        app = self._session.app
+        answer = await _read(self._session, self._wanted, _FOLLOWED)
+        self._statuses = {each.id: each.status for each in answer.messages[limit:]}
+        self._print_new(answer)
+        if not self._session.as_json:
+            say("Waiting for new texts. Ctrl-C ends it.", err=True)
+        if app.policy.simulated:
+            say("\n".join(wrap(SANDBOX_NOTE)), err=True)
+        while True:
+            await app.clock.sleep_until(app.clock.now() + app.replies.poll)
+            await self._read_again()
+
+    async def _read_again(self) -> None:
+        try:
+            answer = await _read(self._session, self._wanted, _FOLLOWED)
+        except ElksError as error:
+            if str(error) != self._failure:
+                say(f"elks-mcp: {error} It is tried again.", err=True)
+            self._failure = str(error)
+        else:
+            self._failure = ""
+            self._print_new(answer)
+
+    def _print_new(self, answer: HistoryAnswer) -> None:
+        for entry in reversed(answer.messages):
+            known = self._statuses.get(entry.id)
+            self._statuses[entry.id] = entry.status
+            if known is None:
+                self._print(entry, with_text=True)
+            elif known != entry.status:
+                self._print(entry, with_text=False)
+
+    def _print(self, entry: HistoryEntry, *, with_text: bool) -> None:
+        """Print a text. `with_text`: False if only its status changed since it was printed."""
+        session = self._session
+        if session.as_json:
+            in_zone_ = entry.in_zone(session.app.policy.time_zone)
+            print_json(in_zone_.model_dump(mode="json", by_alias=True), indent=None)
+            return
+        head = wrap(_describe_head(session, entry), indent="  ")
+        say("\n".join([*(describe_text(session, entry) if with_text else head), ""]))

@@ -1,0 +1,62 @@
+"""The number of the person at the terminal, for `elks-mcp send --to-me`."""
+
+import os
+from pathlib import Path
+
+import click
+
+from elks_mcp.cli.output import can_ask
+from elks_mcp.domain.phone import parse_number
+from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.settings import Configuration, default_state_dir
+from elks_mcp.store.private_files import close_to_others, make_private_folder, read_private_file
+
+NUMBER_FILE = "my-number"
+
+
+def find_my_number(configuration: Configuration) -> str:
+    """Return the person's own number in E.164, which is asked for once and then stored.
+
+    Raises:
+        InvalidInput: it is not known yet, and there is no terminal to ask in.
+        Misconfigured: the file cannot be read or written.
+    """
+    file = (configuration.settings.state_dir or default_state_dir()) / NUMBER_FILE
+    home = configuration.policy.home
+    try:
+        if file.exists():
+            return parse_number(read_private_file(file).decode("utf-8").strip(), home).e164
+        number = _ask(file, home)
+        _store(file, number)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"Your number cannot be stored in {file}: {error}.",
+            hint="Name another directory with --state-dir.",
+        ) from None
+    return number
+
+
+def _ask(file: Path, home: str) -> str:
+    if not can_ask():
+        raise InvalidInput(
+            "Your own number is not known yet, and there is no terminal to ask in.",
+            hint="Run this once in a terminal: `elks-mcp send --to-me`.",
+        )
+
+    def read(raw: str) -> str:
+        try:
+            return parse_number(raw, home).e164
+        except InvalidInput as error:
+            raise click.BadParameter(f"{error} {error.hint}") from None
+
+    question = f"Your own number (asked once, and stored in {file})"
+    number: str = click.prompt(question, value_proc=read, err=True)
+    return number
+
+
+def _store(file: Path, number: str) -> None:
+    make_private_folder(file.parent)
+    close_to_others(file)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as written:
+        written.write(f"{number}\n")

@@ -1,0 +1,150 @@
+"""`elks-mcp send`, `estimate` and `status`: send a text, price it, follow it."""
+
+import sys
+
+import click
+
+from elks_mcp.answers.lookups import estimate as estimate_text
+from elks_mcp.answers.lookups import find_status
+from elks_mcp.answers.results import StatusAnswer
+from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
+from elks_mcp.cli.exit_codes import ExitCode
+from elks_mcp.cli.my_number import find_my_number
+from elks_mcp.cli.output import list_facts, show_number, wrap
+from elks_mcp.cli.session import Session, verb
+from elks_mcp.domain.display import visible
+from elks_mcp.domain.wording import format_count, format_time_in
+from elks_mcp.errors import InvalidInput
+from elks_mcp.sending.plan import SmsRequest
+
+sender_option = click.option(
+    "--from",
+    "sender",
+    default="",
+    help="The sender: a number of the account, or a name. Default: ELKS_PHONE_NUMBER.",
+)
+dry_run_option = click.option(
+    "--dry-run/--no-dry-run",
+    "dry_run",
+    default=None,
+    help="Only price it; or, if DRY_RUN is on, ask you and really send it. Default: as DRY_RUN says.",
+)
+key_option = click.option("--key", default="", help="A repeated command with the same key never sends twice.")
+yes_option = click.option("--yes", is_flag=True, help="Do not ask, unless a guard does.")
+text_arguments = click.argument("words", nargs=-1, metavar="NUMBER TEXT")
+
+
+@click.command()
+@text_arguments
+@click.option("--to-me", is_flag=True, help="Send it to your own number, instead of NUMBER.")
+@sender_option
+@click.option("--flash", is_flag=True, help="Show it immediately and do not store it (not on iPhones).")
+@dry_run_option
+@key_option
+@yes_option
+@verb(sends=True)
+def send(
+    session: Session,
+    *,
+    words: tuple[str, ...],
+    to_me: bool,
+    sender: str,
+    flash: bool,
+    dry_run: bool | None,
+    key: str,
+    yes: bool,
+) -> int:
+    """Send a text.
+
+    In a terminal it shows the text and its price, and asks. A question of a guard is asked in any case.
+    Without a terminal, such a text waits for `elks-mcp approve`. If TEXT is -, it is read from standard
+    input. While DRY_RUN is on, nothing is sent, and the answer is the price.
+
+    Exit code 0 if it is sent or priced, 1 if it is refused, 3 if it waits, 4 if it may have been sent.
+    """
+    to, text = read_text(words, to_me=to_me)
+    request = SmsRequest(
+        to=find_my_number(session.app.configuration) if to_me else to,
+        message=text,
+        sender=sender,
+        flash=flash,
+        dry_run=dry_run,
+        idempotency_key=key,
+    )
+    answer = send_text(session, request, yes=yes)
+    if answer is None:
+        return ExitCode.WAITS
+    session.print(answer, describe_outcome(session, answer))
+    return find_code(answer)
+
+
+@click.command()
+@text_arguments
+@sender_option
+@verb()
+def estimate(session: Session, *, words: tuple[str, ...], sender: str) -> int:
+    """Price a text exactly, without sending it.
+
+    Names the characters that make it expensive, and says if it would be refused.
+    """
+    to, text = read_text(words)
+    answer = session.do(estimate_text, session.app, to, text, sender)
+    session.print(answer, wrap(answer.describe("It would be refused")))
+    return ExitCode.DONE
+
+
+@click.command()
+@click.argument("text_id", metavar="ID")
+@verb()
+def status(session: Session, *, text_id: str) -> int:
+    """Show whether a text was delivered. ID is its order (O-…), or 46elks' id.
+
+    Exit code 0 whatever the status is.
+    """
+    answer = session.do(find_status, session.app, _tidy(text_id))
+    session.print(answer, _describe_status(session, answer))
+    return ExitCode.DONE
+
+
+def read_text(words: tuple[str, ...], *, to_me: bool = False) -> tuple[str, str]:
+    """Return the number and the text of a command line.
+
+    Raises:
+        click.UsageError: something is missing, or the text is not in quotation marks.
+    """
+    names = ("TEXT",) if to_me else ("NUMBER", "TEXT")
+    if len(words) < len(names):
+        raise click.UsageError(f"Missing argument '{names[len(words)]}'.")
+    if len(words) > len(names):
+        raise click.UsageError("The text must be one argument. Put it in quotation marks.")
+    to, text = ("", *words) if to_me else words
+    return to, _read_input() if text == "-" else text
+
+
+def _read_input() -> str:
+    """Return the text on standard input, without the line break at its end."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise InvalidInput("Standard input is not UTF-8.", hint="Convert the text to UTF-8.") from None
+
+
+def _tidy(text_id: str) -> str:
+    upper = text_id.strip().upper()
+    return upper if upper.startswith(("O-", "A-")) else text_id.strip()
+
+
+def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:
+    home, zone = session.app.policy.home, session.app.policy.time_zone
+    facts = {
+        "to": show_number(answer.to, home),
+        "from": show_number(answer.sender or "", home),
+        "from a name": f"| {visible(answer.untrusted_from)}" if answer.untrusted_from else "",
+        "created": format_time_in(zone, answer.created_at) if answer.created_at else "",
+        "delivered": format_time_in(zone, answer.delivered_at) if answer.delivered_at else "",
+        "cost": answer.cost.in_words() if answer.cost else "",
+        "parts": format_count(answer.parts, "part") if answer.parts and not answer.cost else "",
+        "order": answer.order_id or "",
+        "46elks id": answer.message_id or "",
+    }
+    return [*wrap(f"{answer.status.capitalize()}: {answer.meaning}"), *list_facts(facts)]

@@ -1,0 +1,232 @@
+"""`elks-mcp send`, `estimate` and `status`, with a simulated 46elks behind a real server."""
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from elks_mcp.sandbox import Fault
+from tests.support.process import run
+from tests.support.terminal import at_terminal
+from tests.support.verb_cases import SimulatedElks, mode_of
+
+PHONE, NATIONAL = "+46701740605", "070-174 06 05"
+TEXT = "Hej på dig! Kan du öppna? 🙂"
+
+
+def texts(elks: SimulatedElks) -> list[str]:
+    """List the texts that 46elks accepted."""
+    return [each.text for each in elks.box.accepted]
+
+
+# ── without a terminal ──
+
+
+def test_a_text_is_sent_as_it_is_and_the_outcome_is_shown(elks: SimulatedElks) -> None:
+    told = elks.tell("send", NATIONAL, TEXT)
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert [(each.to, each.text) for each in elks.box.accepted] == [(PHONE, TEXT)]
+    assert told.stdout.startswith("Sent: 46elks accepted it; whether it is delivered comes later.\n")
+    assert re.search(rf"^  to     {NATIONAL} \(Sweden\)$", told.stdout, re.MULTILINE)
+    assert re.search(r"^  cost   0\.52 SEK, 1 part \(UCS-2\)$", told.stdout, re.MULTILINE)
+    assert re.search(r"^  order  O-\w+$", told.stdout, re.MULTILINE)
+
+
+def test_programs_get_the_answer_of_the_tool_as_json(elks: SimulatedElks) -> None:
+    sent = elks.ask_json("send", PHONE, TEXT)
+    assert (sent["status"], sent["to"], sent["price"]) == ("sent", PHONE, {"amount": 0.52, "currency": "SEK"})
+    status = elks.ask_json("status", sent["orderId"].lower())
+    assert (status["orderId"], status["messageId"]) == (sent["orderId"], sent["messageId"])
+    refused = elks.tell("send", PHONE, "Hej", "--from", "Bank1D", "--json")
+    assert refused.exit_code == 1
+    assert '"error": "refused"' in refused.stdout
+    assert '"impersonation"' in refused.stdout
+
+
+def test_a_dry_run_says_what_would_happen_and_sends_nothing(elks: SimulatedElks) -> None:
+    for told in (elks.tell("send", PHONE, TEXT, DRY_RUN=""), elks.tell("send", PHONE, TEXT, "--dry-run")):
+        assert told.exit_code == 0
+        assert told.stdout.startswith("Dry run: nothing was sent (")
+        assert "0.52 SEK, 1 part (UCS-2)" in told.stdout
+    assert elks.box.accepted == []
+
+
+def test_dry_run_cannot_be_lifted_without_a_terminal(elks: SimulatedElks) -> None:
+    told = elks.tell("send", PHONE, TEXT, "--no-dry-run", "--yes", DRY_RUN="true")
+    assert told.exit_code == 1
+    assert "in dry run" in told.stderr
+    assert elks.box.accepted == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "code", "said"),
+    [
+        (("070", "Hej"), {}, 2, "is too short for a phone number"),
+        ((PHONE, " "), {}, 2, "The message is empty."),
+        ((PHONE, "Hej"), {"ELKS_API_PASSWORD": ""}, 2, "Missing required environment variables"),
+        ((PHONE, "Hej"), {"ELKS_API_PASSWORD": "wrong"}, 1, "46elks does not accept the API credentials"),
+        ((PHONE, "Hej", "--from", "Bank1D"), {}, 1, "Refused by impersonation"),
+        (("+4799999999", "Hej"), {}, 1, "Norway"),
+    ],
+)
+def test_a_text_that_cannot_be_sent_says_why(
+    elks: SimulatedElks, arguments: tuple[str, ...], environ: dict[str, str], code: int, said: str
+) -> None:
+    told = elks.tell("send", *arguments, **environ)
+    assert (told.exit_code, told.stdout) == (code, "")
+    assert said in told.stderr
+    assert elks.box.accepted == []
+
+
+def test_without_a_network_nothing_is_sent(elks: SimulatedElks) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    told = elks.tell("send", PHONE, TEXT, ELKS_API_BASE_URL=f"http://127.0.0.1:{port}/a1")
+    assert told.exit_code == 1
+    assert "46elks cannot be reached" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((PHONE,), "Missing argument 'TEXT'."),
+        ((), "Missing argument 'NUMBER'."),
+        (("--to-me",), "Missing argument 'TEXT'."),
+        ((PHONE, "Hej", "på", "dig"), "Put it in quotation marks."),
+    ],
+)
+def test_a_command_line_without_its_parts_is_wrong_use(
+    elks: SimulatedElks, arguments: tuple[str, ...], said: str
+) -> None:
+    told = elks.tell("send", *arguments)
+    assert told.exit_code == 2
+    assert said in told.stderr
+
+
+def test_a_text_can_come_from_standard_input(elks: SimulatedElks) -> None:
+    assert elks.tell("send", PHONE, "-", typed="Rad ett\nÅäö 🙂\n").exit_code == 0
+    assert texts(elks) == ["Rad ett\nÅäö 🙂"]
+
+
+def test_what_needs_a_person_waits_for_a_terminal(elks: SimulatedElks) -> None:
+    told = elks.tell("send", PHONE, TEXT, "--yes", ELKS_CONFIRM="always")
+    assert (told.exit_code, told.stdout) == (3, "")
+    found = re.search(r"approval (A-\w+)\.", told.stderr)
+    assert found
+    assert f"elks-mcp approve {found[1]}" in told.stderr
+    assert found[1] in elks.tell("pending").stdout
+    waiting = elks.ask_json("send", PHONE, TEXT, ELKS_CONFIRM="always")
+    assert (waiting["status"], waiting["approval"]) == ("waiting", found[1])
+    assert elks.box.accepted == []
+
+
+def test_a_text_that_may_have_been_sent_has_an_exit_code_of_its_own(elks: SimulatedElks) -> None:
+    elks.box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
+    told = elks.tell("send", PHONE, TEXT)
+    assert told.exit_code == 4
+    assert "do not send it again" in told.stdout.replace("\n", " ")
+    assert len(elks.box.accepted) == 1
+
+
+def test_a_simulated_46elks_of_its_own_says_that_it_is_gone() -> None:
+    told = run("send", PHONE, TEXT, ELKS_SANDBOX="true")
+    assert told.returncode == 0
+    assert "which is gone when it ends" in told.stdout.replace("\n", " ")
+    assert "elks-mcp sandbox" in told.stdout
+    as_json = run("send", PHONE, TEXT, "--json", ELKS_SANDBOX="true")
+    assert "which is gone when it ends" in as_json.stdout
+
+
+# ── at a terminal ──
+
+
+@pytest.mark.parametrize("answer", ["y", "n", "\x04"])
+def test_a_person_sees_the_cost_and_is_asked_once(elks: SimulatedElks, answer: str) -> None:
+    with at_terminal("send", PHONE, TEXT, environ=elks.environ) as terminal:
+        terminal.read_until("Send it? [y/N]").type(answer)
+        code = terminal.finish()
+    question, _, outcome = terminal.shown.partition("Send it?")
+    assert f"| {TEXT}" in question
+    assert f"{NATIONAL} (Sweden)" in question
+    assert "0.52 SEK, 1 part (UCS-2)" in question
+    assert (code, texts(elks)) == ((0, [TEXT]) if answer == "y" else (1, []))
+    assert ("Sent: " if answer == "y" else "You declined, so nothing was sent.") in outcome
+
+
+def test_yes_skips_the_ordinary_question(elks: SimulatedElks) -> None:
+    with at_terminal("send", PHONE, TEXT, "--yes", environ=elks.environ) as terminal:
+        assert terminal.finish() == 0
+    assert "Send it?" not in terminal.shown
+    assert texts(elks) == [TEXT]
+
+
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_yes_does_not_answer_a_guard(elks: SimulatedElks, answer: str) -> None:
+    environ = {**elks.environ, "ELKS_CONFIRM": "always"}
+    with at_terminal("send", PHONE, TEXT, "--yes", environ=environ) as terminal:
+        terminal.read_until("Send it? [y/N]").type(answer)
+        code = terminal.finish()
+    for part in (
+        PHONE,
+        f"| {TEXT}",
+        "1 part, 0.52 SEK",
+        "The operator wants a person to approve every text.",
+    ):
+        assert part in terminal.shown
+    assert (code, texts(elks)) == ((0, [TEXT]) if answer == "y" else (1, []))
+    assert "No text waits." in elks.tell("pending").stdout
+
+
+def test_p1_a_person_at_a_terminal_lifts_dry_run_for_one_text(elks: SimulatedElks) -> None:
+    environ = {**elks.environ, "DRY_RUN": "true"}
+    with at_terminal("send", PHONE, TEXT, "--no-dry-run", "--yes", environ=environ) as terminal:
+        terminal.read_until("The server is in dry run; this text would really be sent.")
+        terminal.read_until("Send it? [y/N]").type("y")
+        assert terminal.finish() == 0
+    assert texts(elks) == [TEXT]
+
+
+def test_a_narrow_terminal_is_enough(elks: SimulatedElks) -> None:
+    with at_terminal("send", PHONE, TEXT * 3, environ=elks.environ, columns=40) as terminal:
+        terminal.read_until("Send it? [y/N]").type("y")
+        assert terminal.finish() == 0
+    rows = [row for line in terminal.shown.split("\n") for row in line.split("\r")]
+    assert [row for row in rows if len(row) > 40] == []
+
+
+def test_ones_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) -> None:
+    told = elks.tell("send", "--to-me", TEXT)
+    assert told.exit_code == 2
+    assert "Your own number is not known yet" in told.stderr
+    with at_terminal("send", "--to-me", TEXT, "--yes", environ=elks.environ) as terminal:
+        terminal.read_until("Your own number").type("070")
+        terminal.read_until("is too short").read_until("Your own number").type(NATIONAL)
+        assert terminal.finish() == 0
+    file = tmp_path / "state" / "my-number"
+    assert (file.read_text("utf-8"), mode_of(file)) == (f"{PHONE}\n", 0o600)
+    assert elks.tell("send", "--to-me", "Hej igen").exit_code == 0
+    assert [(each.to, each.text) for each in elks.box.accepted] == [(PHONE, TEXT), (PHONE, "Hej igen")]
+
+
+# ── estimate and status ──
+
+
+def test_an_estimate_names_what_is_expensive_and_sends_nothing(elks: SimulatedElks) -> None:
+    told = elks.tell("estimate", PHONE, "”Hej” " * 14)
+    assert told.exit_code == 0
+    assert told.stdout.startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.\n")
+    assert "right double quotation mark" in told.stdout
+    refused = elks.tell("estimate", "+4799999999", "Hej")
+    assert (refused.exit_code, "It would be refused: Norway (NO)" in refused.stdout) == (0, True)
+    assert elks.box.accepted == []
+
+
+def test_the_status_of_a_text_is_shown_by_either_id(elks: SimulatedElks) -> None:
+    sent = elks.ask_json("send", PHONE, TEXT)
+    for text_id in (sent["orderId"], sent["messageId"]):
+        told = elks.tell("status", text_id)
+        assert told.exit_code == 0
+        assert told.stdout.startswith("Created: 46elks has accepted it and not passed it on yet.\n")
+        assert f"  to         {NATIONAL}\n" in told.stdout
+    assert elks.tell("status", "O-2222").exit_code == 1
