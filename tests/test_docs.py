@@ -188,7 +188,7 @@ def test_the_commands_in_their_document_are_all_there_are() -> None:
         if words:
             command = commands.get_command(click.Context(commands), words[0])
             assert command, line
-            wants = [each for each in command.params if isinstance(each, click.Argument) and each.nargs == 1]
+            wants = [each for each in command.params if isinstance(each, click.Argument) and each.required]
             given = [word for word in words[1:] if not word.startswith("--")]
             assert len(given) == len(wants), line
 

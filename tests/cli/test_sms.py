@@ -1,13 +1,16 @@
 """`elks-mcp send`, `estimate` and `status`, with a simulated 46elks behind a real server."""
 
 import re
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import pytest
 
 from elks_mcp.sandbox import Fault
-from tests.support.process import run
+from tests.support.connecting import posted, until
+from tests.support.process import PROGRAM, run, running
 from tests.support.terminal import at_terminal
 from tests.support.verb_cases import SimulatedElks, mode_of
 
@@ -129,6 +132,16 @@ def test_a_text_that_may_have_been_sent_has_an_exit_code_of_its_own(elks: Simula
     assert len(elks.box.accepted) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent there")
+def test_ctrl_c_while_it_is_sent_says_that_it_may_be_out(elks: SimulatedElks, tmp_path: Path) -> None:
+    elks.box.faults.inject(Fault.HANG, method="POST", dryrun=False)
+    environ = {**elks.environ, "ELKS_TIMEOUT": "2"}
+    with running(environ, tmp_path, command=(*PROGRAM, "send", PHONE, TEXT)) as sending:
+        elks.do(until, lambda: bool(posted(elks.box)))
+        assert sending.end(signal.SIGINT) == 4
+        assert "The text may have been sent: do not send it again." in sending.stderr
+
+
 def test_a_simulated_46elks_of_its_own_says_that_it_is_gone() -> None:
     told = run("send", PHONE, TEXT, ELKS_SANDBOX="true")
     assert told.returncode == 0
@@ -176,6 +189,13 @@ def test_yes_does_not_answer_a_guard(elks: SimulatedElks, answer: str) -> None:
         assert part in terminal.shown
     assert (code, texts(elks)) == ((0, [TEXT]) if answer == "y" else (1, []))
     assert "No text waits." in elks.tell("pending").stdout
+
+
+def test_a_person_learns_how_a_dry_run_becomes_a_send(elks: SimulatedElks) -> None:
+    with at_terminal("send", PHONE, TEXT, environ={**elks.environ, "DRY_RUN": "true"}) as terminal:
+        assert terminal.finish() == 0
+    assert "To send it, add --no-dry-run, which asks you first" in terminal.shown
+    assert "Send it?" not in terminal.shown
 
 
 def test_p1_a_person_at_a_terminal_lifts_dry_run_for_one_text(elks: SimulatedElks) -> None:

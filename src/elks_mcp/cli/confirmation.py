@@ -17,6 +17,8 @@ from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.plan import Decision, NeedsApproval, Planned, Ready, SmsRequest
 
+_INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
+_HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
 _DECLINED = "You declined, so nothing was sent."
 
 
@@ -38,8 +40,12 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
         _say_what_to_run(session, planned)
         return None
     decision = _ask(session, planned, yes=yes)
-    with progress("Sending …"):
-        answer = session.do(_carry_out, session, planned, decision, request.message)
+    try:
+        with progress("Sending …"):
+            answer = session.do(_carry_out, session, planned, decision, request.message)
+    except KeyboardInterrupt:  # it cannot be called back
+        say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
+        raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
     if app.policy.simulated:
         answer = answer.model_copy(update={"notes": (*answer.notes, SANDBOX_NOTE)} if session.as_json else {})
     return answer
@@ -124,6 +130,8 @@ def describe_outcome(session: Session, answer: SendAnswer) -> list[str]:
     notes = [f"Note: {each.in_words}" for each in answer.findings]
     if answer.order_id and not session.app.policy.simulated:
         notes.append(f"For its delivery: {session.app.command(f'status {answer.order_id}')}")
+    if answer.status == "dry_run" and session.app.policy.dry_run and can_ask():
+        notes.append(_HOW_TO_SEND)
     rows = [row for each in (*notes, *answer.notes) for row in wrap(each)]
     return [*wrap(answer.summary), *list_facts(facts), *rows]
 

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-from elks_mcp.errors import ElksError, InvalidInput, Misconfigured
+from elks_mcp.errors import ElksError, InvalidInput, Misconfigured, StateUncertain
 
 
 class ExitCode(IntEnum):
@@ -24,4 +24,6 @@ class ExitCode(IntEnum):
 
 def find_exit_code(error: ElksError) -> ExitCode:
     """Return the exit code for an error."""
+    if isinstance(error, StateUncertain):
+        return ExitCode.UNKNOWN
     return ExitCode.WRONG_USE if isinstance(error, InvalidInput | Misconfigured) else ExitCode.FAILED

@@ -1,5 +1,8 @@
 """`elks-mcp wait` and `ask`: wait for a text, or send a question and wait for the answer."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 
 from elks_mcp.answers.history import HistoryEntry, ReplyAnswer
@@ -43,7 +46,7 @@ def wait(session: Session, *, number: str, after: str, seconds: float) -> int:
     Exit code 0 if a text came, 3 if none came in time.
     """
     session.app.require_account()
-    with session.app.replies.received.pending_read() as reading, progress(_WAITING):
+    with session.app.replies.received.pending_read() as reading, _ending_with_ctrl_c(), progress(_WAITING):
         answer = session.do(wait_for_text, _make_wait(session, reading, seconds), number, after)
     session.print(answer, _describe_reply(session, answer))
     return _find_reply_code(answer)
@@ -83,9 +86,19 @@ def ask(
             return ExitCode.WAITS
         if not session.as_json:
             say("\n".join(describe_outcome(session, sent)))
-        with progress(_WAITING):
+        with _ending_with_ctrl_c(), progress(_WAITING):
             answer = session.do(wait_for_answer, _make_wait(session, reading, seconds), sent)
     return _report_answer(session, answer)
+
+
+@contextmanager
+def _ending_with_ctrl_c() -> Iterator[None]:
+    """End the command if the person interrupts the wait; what was sent before stays sent."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("The wait was interrupted.", err=True)
+        raise click.exceptions.Exit(ExitCode.WAITS) from None
 
 
 def _make_wait(session: Session, reading: PendingRead, seconds: float) -> ReplyWait:
