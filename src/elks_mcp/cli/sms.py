@@ -57,7 +57,7 @@ def send(
     """Send a text.
 
     In a terminal it shows the text and its price, and asks. A question of a guard is asked in any case.
-    Without a terminal, such a text waits for `elks-mcp approve`. If TEXT is -, it is read from standard
+    Without a terminal, such a text waits until a person approves it. If TEXT is -, it is read from standard
     input. While DRY_RUN is on, nothing is sent, and the answer is the price.
 
     Exit code 0 if it is sent or priced, 1 if it is refused, 3 if it waits, 4 if it may have been sent.
