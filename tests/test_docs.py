@@ -45,7 +45,10 @@ from tests.support.strategies import drafts, facts_about, policies
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SAFETY = (ROOT / "docs" / "safety.md").read_text(encoding="utf-8")
+SAFETY, GUARDS, STATE, GO_LIVE, TROUBLESHOOTING = (
+    (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("safety", "guards", "state", "go-live", "troubleshooting")
+)
 COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 

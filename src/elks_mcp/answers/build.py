@@ -185,7 +185,7 @@ def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> st
             return _waiting(order, estimate, app.policy)
         case OrderState.IN_DOUBT:
             look = "46elks' history is being read to find out; ask for its status in a few minutes"
-            return f"{order.fault} It may have been sent: do not send it again; {look}."
+            return f"{order.status_reason} It may have been sent: do not send it again; {look}."
         case OrderState.UNKNOWN:
             decide = app.command(f"outbox resolve {order.id} --sent")
             return (

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from elks_mcp.answers.history import HistoryAnswer, HistoryEntry, count_fitting
 from elks_mcp.app import App
 from elks_mcp.domain.models import Listing, Message
+from elks_mcp.domain.wording import format_count
 from elks_mcp.elks.client import LISTED_PAGES
 from elks_mcp.runtime.clock import in_zone
 
@@ -46,7 +47,7 @@ def explain_unread(listing: Listing) -> str:
     """Return a sentence on the texts of a list that cannot be read; "" if all can."""
     if not listing.left_out:
         return ""
-    texts = "1 text" if listing.left_out == 1 else f"{listing.left_out} texts"
+    texts = format_count(listing.left_out, "text")
     return f"Left out: {texts} that 46elks sent in an unreadable form; see 46elks.com for what is missing."
 
 
@@ -81,7 +82,8 @@ def _describe_all_omissions(
     if left := readable[shown:]:
         notes = [_explain_truncation(left, shown, len(readable), words), explain_unread(listing)]
     if hidden := len(listing.messages) - len(readable):
-        notes.append(f"{hidden} from numbers that were never texted are hidden (ELKS_INBOUND=known).")
+        texts = format_count(hidden, "text")
+        notes.append(f"Hidden: {texts} from numbers that were never texted (ELKS_INBOUND=known).")
     return " ".join(note for note in notes if note)
 
 

@@ -6,7 +6,6 @@ from elks_mcp.answers import build
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
 from elks_mcp.answers.statistics import StatisticsAnswer, summarise
-from elks_mcp.answers.structured import Amount
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message, Scope
 from elks_mcp.errors import NotFound, ProviderError
@@ -58,7 +57,7 @@ async def read_balance(app: App) -> BalanceAnswer:
     balance = (await app.client.get_account()).balance
     price = app.client.last_price
     texts = max(0, balance.units // price.units) if price and price.units else None
-    return BalanceAnswer(balance=Amount.of(balance), texts_left=texts)
+    return BalanceAnswer(balance=balance, texts_left=texts)
 
 
 async def read_statistics(app: App, limit: int, how: HowToContinue) -> StatisticsAnswer:

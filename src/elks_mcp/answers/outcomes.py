@@ -20,9 +20,9 @@ async def carry_out(app: App, planned: Planned, decision: Decision, message: str
         ElksError: nothing was sent, and nothing will be.
     """
     if isinstance(planned, DryRunOnly):
-<        return build.report_dry_run(planned.quote, app.policy)
+        return build.report_dry_run(app, planned.quote)
     placed = await app.planner.carry_out(planned, decision)
->    order, estimate = await _follow(app, placed.order)
+    order, estimate = await _follow(app, placed.order)
     if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
     return build.report_order(app, order, message, estimate, repeated=placed.is_repeat)

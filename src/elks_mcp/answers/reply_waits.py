@@ -13,7 +13,7 @@ from elks_mcp.domain.models import Direction, Message, Scope
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import Number, SenderId, parse_number, written
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
-from elks_mcp.inbound.received import PendingRead
+from elks_mcp.inbound.received_cache import PendingRead
 from elks_mcp.store import Arrival, Wanted
 
 BETWEEN_PROGRESS = timedelta(seconds=5)
@@ -81,9 +81,15 @@ async def _read_wanted(app: App, sender: str, after: str) -> Wanted:
         if order is None:
             raise _no_cursor(after)
         return await app.replies.criteria.reply_to(order, number)
-    if number and (latest := await app.orders.find_latest(number)):
+    if number and (latest := await _find_latest(app, number)):
         return await app.replies.criteria.reply_to(latest)
     return await app.replies.criteria.from_now(number)
+
+
+async def _find_latest(app: App, to: Number) -> Order | None:
+    """Find the caller's latest order to a number that 46elks accepted."""
+    store = await app.storage.open()
+    return await store.orders.find_latest(to, app.caller.agent)
 
 
 _CURSOR = re.compile(r"c-([0-9]{1,15})")
@@ -120,7 +126,7 @@ async def _read_own(app: App, number: Number | None, after: str) -> Wanted:
         )
     position = await _read_position(app, after) if after and order is None else 0
     if order is None and number:
-        order = await app.orders.find_latest(number)
+        order = await _find_latest(app, number)
     if order is None or order.to is None or (number and order.to != number):
         raise InvalidInput(
             "You have sent no such text to that number.",
@@ -180,7 +186,7 @@ async def _receive(waiting: ReplyWait, arrival: Arrival, end: datetime) -> Reply
     except (ProviderError, NotFound, InvalidInput) as error:
         why = _NO_ID if isinstance(error, InvalidInput) else error.explain()
         if wanted.answered:  # it may be to another number of the account
-            return f"A text may have come. {why}"
+            return f"A text may have arrived. {why}"
         note = f"46elks does not return its text: {why} get_sms_messages may show it later."
         return _answer(wanted, arrival.position, None, note, status="received")
     if wanted.answered and message.to != written(wanted.answered.sender):

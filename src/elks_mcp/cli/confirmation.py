@@ -106,13 +106,15 @@ def _say_what_to_run(session: Session, planned: NeedsApproval) -> None:
     """Print how a person approves a text that waits, since there is no terminal to ask in."""
     app, order = session.app, planned.order
     why = " ".join(each.in_words for each in planned.reasons)
-    message = f"Waiting for approval {order.approval}. {why} There is no terminal here to ask a person in."
+    message = (
+        f"Waiting for approval {order.approval_code}. {why} There is no terminal here to ask a person in."
+    )
     hint = (
-        f"Within 30 minutes, approve it in a terminal: {app.command(f'approve {order.approval}')} "
+        f"Within 30 minutes, approve it in a terminal: {app.command(f'approve {order.approval_code}')} "
         f"Do not send it again. Its status: {app.command(f'status {order.id}')}"
     )
     if session.as_json:
-        waiting = {"status": "waiting", "approval": order.approval, "orderId": order.id}
+        waiting = {"status": "waiting", "approval": order.approval_code, "orderId": order.id}
         print_json({**waiting, "message": message, "hint": hint})
     else:
         say("\n".join(wrap(f"{message} {hint}")), err=True)
@@ -124,7 +126,7 @@ def describe_outcome(session: Session, answer: SendAnswer) -> list[str]:
     facts = {
         "to": f"{show_number(answer.to, home)} ({answer.country})",
         "from": show_number(answer.sender, home),
-        "cost": f"{answer.price.in_words()}, {format_count(answer.parts, 'part')} ({answer.encoding})",
+        "cost": f"{answer.price}, {format_count(answer.parts, 'part')} ({answer.encoding})",
         "order": answer.order_id or "",
     }
     notes = [f"Note: {each.in_words}" for each in answer.findings]

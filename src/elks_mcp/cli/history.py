@@ -127,7 +127,7 @@ def _describe_head(session: Session, entry: HistoryEntry) -> str:
     else:
         who = f"to {show_number(entry.to, home)}"
         facts = [entry.status, *(["automatic reply"] if entry.is_reply else [])]
-        facts += [entry.cost.in_words()] if entry.cost else []
+        facts += [str(entry.cost)] if entry.cost else []
     when = f"{in_zone(entry.created_at, zone):%Y-%m-%d %H:%M}" if entry.created_at else "at an unknown time"
     return f"{when}  {who}" + (f"  {', '.join(facts)}" if facts else "")
 

@@ -142,7 +142,7 @@ def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:
         "from a name": f"| {visible(answer.untrusted_from)}" if answer.untrusted_from else "",
         "created": format_time_in(zone, answer.created_at) if answer.created_at else "",
         "delivered": format_time_in(zone, answer.delivered_at) if answer.delivered_at else "",
-        "cost": answer.cost.in_words() if answer.cost else "",
+        "cost": str(answer.cost) if answer.cost else "",
         "parts": format_count(answer.parts, "part") if answer.parts and not answer.cost else "",
         "order": answer.order_id or "",
         "46elks id": answer.message_id or "",

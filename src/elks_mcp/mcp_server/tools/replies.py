@@ -12,7 +12,7 @@ from elks_mcp.answers.results import AskAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.caller_limits import Use
 from elks_mcp.domain.models import Scope
-from elks_mcp.inbound.received import PendingRead
+from elks_mcp.inbound.received_cache import PendingRead
 from elks_mcp.mcp_server.approval import Consent, ask_person, plan_request, read_decision
 from elks_mcp.mcp_server.taint import show_readable
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool

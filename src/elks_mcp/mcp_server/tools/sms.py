@@ -14,7 +14,6 @@ from elks_mcp.domain.models import Direction, Scope
 from elks_mcp.mcp_server.approval import Consent, ask, plan, read_decision
 from elks_mcp.mcp_server.taint import record_shown, show_list
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
-from elks_mcp.mcp_server.tools.finish_send import carry_out
 from elks_mcp.mcp_server.tools.params import (
     DirectionFilter,
     DryRun,
