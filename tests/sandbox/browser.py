@@ -4,6 +4,7 @@ https://chromedevtools.github.io/devtools-protocol/: JSON commands, each ended b
 file descriptor 3 and answers come out through 4.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -49,11 +50,17 @@ class Browser:
         self._count = 0
         self._session: str | None = None
 
-    def open(self, url: str) -> Self:
-        """Open *url* in a tab and wait until it is loaded."""
+    def open(self, url: str, *, width: int = 1280, height: int = 800, dark: bool = False) -> Self:
+        """Open *url* in a tab of that size and wait until it is loaded."""
+        self._session = None
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self._call("Page.enable")
+        is_phone = width < 500
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self._call("Emulation.setEmulatedMedia", features=[scheme])
         self._call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete'")
         return self
@@ -72,6 +79,10 @@ class Browser:
             " else setTimeout(look, 20); }; look(); })"
         )
         assert seen, f"never true on the page: {condition}"
+
+    def take_screenshot(self) -> bytes:
+        """Return what the tab shows, as a PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def type(self, text: str) -> None:
         """Type *text* where the focus is, and Enter."""

@@ -23,13 +23,25 @@ class Server(uvicorn.Server):
         self.ready.set()
 
 
+class SandboxServer(Server):
+    """A server that ends the requests that hang and the open pages when it is stopped."""
+
+    def __init__(self, config: uvicorn.Config, box: Sandbox) -> None:
+        super().__init__(config)
+        self._box = box
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._box.release()
+        await super().shutdown(sockets)
+
+
 @asynccontextmanager
 async def serve(box: Sandbox) -> AsyncIterator[str]:
     """Serve *box* on 127.0.0.1 and give its address; stop as a Ctrl-C would."""
     config = uvicorn.Config(
         box.app, log_config=None, ws="none", timeout_graceful_shutdown=30, date_header=False
     )
-    server = Server(config)
+    server = SandboxServer(config, box)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with anyio.create_task_group() as group:

@@ -1,6 +1,8 @@
 """Steering a sandbox over HTTP, and who may not."""
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -11,6 +13,7 @@ from elks_mcp.sandbox import Sandbox
 from .clients import PHONE, open_client, open_outside, sms
 
 pytestmark = pytest.mark.anyio
+STATIC = Path(__file__).parents[2] / "src" / "elks_mcp" / "sandbox" / "static"
 
 
 @pytest.fixture
@@ -102,11 +105,16 @@ async def test_a_reset_over_http_starts_afresh(
     assert (box.history, box.requests) == ([], [])
 
 
-async def test_the_machines_clock_cannot_be_advanced() -> None:
+async def test_with_the_machines_clock_what_is_due_soon_happens_now() -> None:
     box = Sandbox()
     async with open_client(box) as client:
-        answer = await client.post("http://sandbox/_sandbox/clock", json={"seconds": 1})
-    assert answer.status_code == 409
+        await client.post("sms", data=sms(box))
+        await client.post("sms", data=sms(box, to="+46701740612"))
+        await client.post("http://sandbox/_sandbox/clock", json={"seconds": 2})
+        assert [message.status for message in box.accepted] == ["delivered", "sent"]
+        await client.post("http://sandbox/_sandbox/clock", json={"seconds": 60})
+    assert [message.status for message in box.accepted] == ["delivered", "delivered"]
+    assert all(message.delivered_at <= box.clock.now() for message in box.accepted if message.delivered_at)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +135,12 @@ async def test_the_machines_clock_cannot_be_advanced() -> None:
         ("reply", {"number": "moose", "text": "Hej"}),
         ("reply", {"number": PHONE, "text": 7}),
         ("reset", []),
+        ("phone", {"number": "moose"}),
+        ("phone", {"number": "070"}),
+        ("behaviour", {"number": PHONE, "behaviour": "moose"}),
+        ("behaviour", {"number": PHONE, "behaviour": "answers"}),
+        ("behaviour", {"number": "moose", "behaviour": "off"}),
+        ("fail-next", {"fails": "moose"}),
     ],
 )
 async def test_what_makes_no_sense_is_answered_with_400_and_a_reason(
@@ -144,7 +158,7 @@ async def test_a_post_that_a_strange_page_may_send_unasked_is_refused(
     box: Sandbox, steering: httpx2.AsyncClient, content_type: str
 ) -> None:
     """The three types that a browser sends across origins without asking first (CORS)."""
-    for path in ("incoming", "reply", "faults", "clock", "reset"):
+    for path in ("incoming", "reply", "faults", "clock", "reset", "phone", "behaviour", "fail-next"):
         body = b'{"from": "+46701740605", "text": "Hej"}'
         answer = await steering.post(path, content=body, headers={"content-type": content_type})
         assert answer.status_code == 415
@@ -155,8 +169,24 @@ async def test_the_page_may_run_its_own_script_and_nothing_else(steering: httpx2
     page = await steering.get("http://localhost:4646/")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
-    assert "unsafe-inline" not in policy
-    assert policy.count("'sha256-") == 2
-    assert "http://" not in page.text
-    assert "https://" not in page.text
-    assert "innerHTML" not in page.text
+    assert "unsafe" not in policy
+    assert "require-trusted-types-for 'script'" in policy
+    files = re.findall(r'(?:src|href)="(page/[a-z.]+)"', page.text)
+    assert len(files) == 3
+    for file in files:
+        answer = await steering.get(f"http://localhost:4646/{file}")
+        assert answer.status_code == 200
+        assert answer.headers["content-security-policy"] == policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+    for missing in ("moose.js", "index.html", "..%2fpage.py", "%2e%2e/page.py"):
+        assert (await steering.get(f"http://localhost:4646/page/{missing}")).status_code == 404
+
+
+def test_the_page_names_no_other_host_and_parses_no_text() -> None:
+    """The icon's name space is a name, not an address."""
+    for file in STATIC.iterdir():
+        source = file.read_text("utf-8").replace("xmlns='http://www.w3.org/2000/svg'", "")
+        assert not re.search(
+            r"https?://|innerHTML|outerHTML|insertAdjacent|document\.write|eval\(", source
+        ), file
+        assert len(source.splitlines()) <= 300

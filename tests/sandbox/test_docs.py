@@ -57,3 +57,12 @@ def test_the_page_says_of_each_fault_whether_the_text_goes_out(box: Sandbox, fau
     row = re.search(rf"^\| `{fault.value}` \|.*\| (yes|no) \|$", PAGE, flags=re.MULTILINE)
     assert row is not None
     assert (row[1] == "yes") == box.faults.inject(fault).accepted
+
+
+def test_every_call_of_the_control_api_is_in_the_table() -> None:
+    source = (Path(__file__).parents[2] / "src/elks_mcp/sandbox").glob("*.py")
+    routes = set(
+        re.findall(r'Route\("(/_sandbox/[a-z-]+)"', "".join(file.read_text("utf-8") for file in source))
+    )
+    assert len(routes) >= 12
+    assert routes == set(re.findall(r"^\| `[A-Z].*?(/_sandbox/[a-z-]+)`", PAGE, flags=re.MULTILINE))

@@ -18,7 +18,19 @@ from .serving import serve
 from .test_page import browser as browser  # noqa: PLC0414  (a fixture)
 
 pytestmark = pytest.mark.anyio
-PATHS = ("/", "/a1/me", "/a1/sms", "/a1/SMS/POST", "/a1", "/_sandbox/state", "/_sandbox/ledger", "/moose")
+PATHS = (
+    "/",
+    "/a1/me",
+    "/a1/sms",
+    "/a1/SMS/POST",
+    "/a1",
+    "/_sandbox/state",
+    "/_sandbox/ledger",
+    "/moose",
+    "/_sandbox/events",
+    "/_sandbox/waiting",
+    "/page/main.js",
+)
 
 
 def credentials(box: Sandbox) -> str:

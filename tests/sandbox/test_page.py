@@ -2,10 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
+import anyio.from_thread
 import anyio.to_thread
 import pytest
 
@@ -15,9 +19,13 @@ from tests.support.clocks import HANG
 from .browser import Browser, find_browser, start_browser
 from .clients import PHONE, open_client, sms
 from .serving import serve
+from .test_approvals import open_desk
 
 pytestmark = pytest.mark.anyio
-HOSTILE = '<img src=x onerror="document.title=1"><script>document.title=2</script>&lt;b&gt; <b>fet</b>'
+HOSTILE = (
+    '<img src=x onerror="document.title=1"><script>document.title=2</script>&lt; <b>fet</b> \u202egnitset'
+)
+OTHER = "+46701740606"
 
 
 @pytest.fixture
@@ -31,29 +39,166 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
         yield started
 
 
-def use_page(browser: Browser, address: str) -> None:
-    """See the hostile text arrive, and answer it by keyboard alone."""
-    browser.open(f"{address}/")
-    browser.wait_for(
-        f"[...document.querySelectorAll('.bubble')].some((b) => b.textContent === {json.dumps(HOSTILE)})"
-    )
-    assert browser.evaluate("document.querySelectorAll('#screen img, #screen b, #screen script').length") == 0
-    assert browser.evaluate("document.title") == "Sandbox: a simulated 46elks"
-    assert browser.evaluate("document.querySelector('#title').textContent") == PHONE
-    assert browser.evaluate("document.querySelector('#screen .flash .note').textContent").startswith("Flash")
-    browser.evaluate("document.querySelector('#text').focus()")
-    browser.type("Hej själv! <i>Åsa</i> 🎉")
-    browser.wait_for("document.querySelector('.mine .bubble')?.textContent === 'Hej själv! <i>Åsa</i> 🎉'")
+async def browse(box: Sandbox, use: Callable[[str], None]) -> None:
+    """Serve *box*, and let a person *use* its page at an address."""
+    with anyio.fail_after(HANG):
+        async with serve(box) as address:
+            await anyio.to_thread.run_sync(use, address)
+
+
+async def send(box: Sandbox, to: str = PHONE, **more: str) -> None:
+    """Send a text through the API, and let it arrive."""
+    async with open_client(box) as client:
+        await client.post("sms", data=sms(box, to, **more))
+    box.clock.advance(timedelta(seconds=2))
+
+
+def texts(kind: str) -> str:
+    """Return a script for the texts on the screen: of the account (theirs) or of the phone's owner (mine)."""
+    return f"[...document.querySelectorAll('#screen .{kind} .bubble')].map((each) => each.textContent)"
+
+
+def is_shown(selector: str) -> str:
+    """Return a script for whether an element can be seen."""
+    return f"(document.querySelector({json.dumps(selector)})?.checkVisibility() ?? false)"
 
 
 async def test_a_person_sees_a_text_arrive_as_text_and_answers_it(box: Sandbox, browser: Browser) -> None:
     """What strangers and models write is hostile: it is shown, never run."""
+    answer = "Hej själv! <i>Åsa</i> 🎉"
+    box.page.title = "<b>Claude</b> · salongen"
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/")
+        browser.wait_for(is_shown("#welcome"))
+        anyio.from_thread.run(lambda: send(box, message=HOSTILE, flashsms="yes"))
+        browser.wait_for(f"{texts('theirs')}.includes({json.dumps(HOSTILE)})")
+        assert browser.evaluate("document.querySelectorAll('#screen :is(img, b, script)').length") == 0
+        browser.wait_for("document.title === '<b>Claude</b> · salongen · Phones'")
+        assert browser.evaluate("document.querySelector('#phone-title').textContent") == "070-174 06 05"
+        assert browser.evaluate("document.querySelector('#screen .flash .note').textContent").startswith(
+            "Flash"
+        )
+        browser.evaluate("document.querySelector('#text').focus()")
+        browser.type(answer)
+        browser.wait_for(f"{texts('mine')}.includes({json.dumps(answer)})")
+
+    await browse(box, use)
     async with open_client(box) as client:
-        await client.post("sms", data=sms(box, message=HOSTILE, flashsms="yes"))
-    box.clock.advance(timedelta(seconds=2))
-    with anyio.fail_after(HANG):
-        async with serve(box) as address:
-            await anyio.to_thread.run_sync(use_page, browser, address)
-    answer = box.history[-1]
-    assert (answer.direction, answer.sender, answer.to) == ("incoming", PHONE, box.number)
-    assert answer.text == "Hej själv! <i>Åsa</i> 🎉"
+        newest = (await client.get("sms")).json()["data"][0]
+    assert (newest["direction"], newest["from"], newest["message"]) == ("incoming", PHONE, answer)
+
+
+async def test_a_phone_comes_to_the_front_unless_somebody_types(box: Sandbox, browser: Browser) -> None:
+    def use(address: str) -> None:
+        shown = "document.querySelector('#phone-title').textContent"
+        browser.open(f"{address}/")
+        browser.wait_for(is_shown("#welcome"))
+        anyio.from_thread.run(lambda: send(box, PHONE))
+        browser.wait_for(f"{shown} === '070-174 06 05'")
+        browser.evaluate("document.querySelector('#text').focus()")
+        browser.evaluate("document.execCommand('insertText', false, 'Jag kommer')")
+        anyio.from_thread.run(lambda: send(box, OTHER))
+        browser.wait_for("document.title.startsWith('(1) ')")
+        browser.wait_for(
+            "document.querySelector('#spoken').textContent.startsWith('New text to 070-174 06 06')"
+        )
+        assert browser.evaluate(shown) == "070-174 06 05"
+        assert browser.evaluate("document.activeElement.id") == "text"
+        assert browser.evaluate("document.querySelector('#text').value") == "Jag kommer"
+        browser.evaluate("document.querySelector('#phones button').click()")
+        browser.wait_for("!document.title.startsWith('(')")
+        assert browser.evaluate(shown) == "070-174 06 06"
+        browser.evaluate("document.querySelector('#screen .note button').click()")
+        details = browser.evaluate("document.querySelector('#details').textContent")
+        for part in (box.accepted[1].id, "GSM-7", "0.52 SEK", "Delivered", "POST /a1/sms"):
+            assert part in details
+
+    await browse(box, use)
+
+
+async def test_on_a_narrow_page_back_leads_from_a_phone_to_the_list(box: Sandbox, browser: Browser) -> None:
+    await send(box)
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/", width=360)
+        browser.wait_for("document.querySelectorAll('#phones button').length === 1")
+        assert not browser.evaluate(is_shown("#phone"))
+        for back in ("history.back()", "document.querySelector('#back').click()", ESCAPE):
+            browser.evaluate("document.querySelector('#phones button').click()")
+            browser.wait_for(f"{is_shown('#phone')} && !{is_shown('#phones')}")
+            browser.evaluate(back)
+            browser.wait_for(f"!{is_shown('#phone')} && {is_shown('#phones')}")
+        assert browser.evaluate("document.documentElement.scrollWidth") == 360
+
+    await browse(box, use)
+
+
+ESCAPE = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))"
+
+
+async def test_a_person_approves_and_declines_what_waits(browser: Browser) -> None:
+    desk, box = open_desk()
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/")
+        browser.wait_for("document.querySelector('#waiting .bubble')?.textContent === 'Hej på dig'")
+        browser.wait_for("document.title.startsWith('(1) ')")
+        assert "The text has a link." in browser.evaluate("document.querySelector('#waiting').textContent")
+        browser.evaluate("document.querySelector('#waiting .main').click()")
+        browser.wait_for(f"!{is_shown('#waiting')}")
+        desk.add("A-8G4L", HOSTILE)
+        browser.wait_for(f"document.querySelector('#waiting .bubble')?.textContent === {json.dumps(HOSTILE)}")
+        browser.evaluate("document.querySelector('#waiting .plain').click()")
+        browser.wait_for(f"!{is_shown('#waiting')}")
+
+    await browse(box, use)
+    assert desk.decided == [("A-7F3K", True), ("A-8G4L", False)]
+
+
+async def test_the_page_says_that_its_server_has_ended(box: Sandbox, browser: Browser) -> None:
+    await browse(box, lambda address: browser.open(f"{address}/").wait_for(is_shown("#welcome")))
+    await anyio.to_thread.run_sync(browser.wait_for, is_shown("#trouble"))
+    assert "has ended" in browser.evaluate("document.querySelector('#trouble').textContent")
+
+
+MESSAGES = [
+    "Kommer du på lördag?",
+    "it's 'quoted' \"twice\" $(id) `id` !! \\",
+    "line\nline",
+    "\u202egnitset",
+    "@/etc/hosts",
+    "",
+]
+
+
+async def test_a_request_copied_as_curl_is_the_same_request_and_nothing_more(
+    box: Sandbox, browser: Browser
+) -> None:
+    commands: list[str] = []
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/")
+        for message in MESSAGES:
+            form = {"to": PHONE, "@x": message, "message": message}
+            request = {"method": "POST", "path": "/a1/sms", "query": {}, "form": form}
+            login = {"username": "u", "password": "p"}
+            given = f"{json.dumps(request)}, 'http://localhost', {json.dumps(login)}"
+            commands.append(browser.evaluate(f"import('/page/curl.js').then((curl) => curl.toCurl({given}))"))
+
+    await browse(box, use)
+    for message, command in zip(MESSAGES, commands, strict=True):
+        name, url, *words = shlex.split(command)
+        assert (name, url, words[:2]) == ("curl", "http://localhost/a1/sms", ["-u", "u:p"])
+        assert read_fields(words[2:]) == {"to": PHONE, "@x": message, "message": message}
+        assert command.isprintable()
+
+
+def read_fields(words: list[str]) -> dict[str, Any]:
+    """Read the fields of a form as curl does; neither option may name a file."""
+    fields: dict[str, str] = {}
+    for option, value in zip(words[::2], words[1::2], strict=True):
+        assert not value.startswith("@")
+        name, _, content = value.partition("=")
+        fields.update(parse_qsl(value, keep_blank_values=True) if option == "-d" else [(name, content)])
+    return fields

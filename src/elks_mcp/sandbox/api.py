@@ -107,7 +107,9 @@ def _send(simulation: Simulation, request: ApiRequest, at: datetime) -> ApiAnswe
     if not simulation.account.can_pay(cost):
         raise _RefusedError("Not enough credits")
     fails = request.fault == Fault.FAILED_AT_ONCE.value
-    return as_json(responses.accepted(simulation.network.accept(asked, at, fails=fails)))
+    message = simulation.network.accept(asked, at, fails=fails)
+    request.message_id = message.id
+    return as_json(responses.accepted(message))
 
 
 def _parse_outgoing(parameters: dict[str, str]) -> Outgoing:

@@ -15,6 +15,7 @@ from elks_mcp.sandbox.faults import Fault, InjectedFault
 from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest
 from elks_mcp.sandbox.simulation import Simulation
 
+_SHOWN_BYTES = 4_000
 _WAITING = {Fault.HANG, Fault.LATENCY, Fault.ACCEPT_LATE}
 IN_PROCESS = "elks_mcp.sandbox.in_process"
 """Key in an ASGI scope's extensions: the caller handles `ConnectionLostError`."""
@@ -40,10 +41,12 @@ class ApiApp:
         request = await self._read(scope, receive)
         injected = self._simulation.faults.take(request)
         if injected is None or injected.arrives:
-            self._simulation.requests.append(request)
+            self._simulation.record(request)
         answer = await self._answer(request, injected, receive)
         if isinstance(answer, ApiAnswer):
             request.status, request.error = answer.status, answer.error
+            request.answer = answer.body[: answer.cut_at][:_SHOWN_BYTES].decode(errors="replace")
+        self._simulation.notify()
         await _write(answer, self._simulation.clock.now(), scope, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> ApiRequest:

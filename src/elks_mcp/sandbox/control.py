@@ -16,9 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from elks_mcp.sandbox import views
-from elks_mcp.sandbox.clock import NotManualError
+from elks_mcp.sandbox.clock import ManualClock
 from elks_mcp.sandbox.faults import Fault
+from elks_mcp.sandbox.handsets import BEHAVIOURS, Behaviour, answering
 from elks_mcp.sandbox.network import CannotAnswerError, is_number
+from elks_mcp.sandbox.number_format import read_number
 from elks_mcp.sandbox.simulation import Simulation
 
 Body = dict[str, Any]
@@ -56,12 +58,23 @@ class Control:
             Route("/_sandbox/state", self._state, methods=["GET"]),
             Route("/_sandbox/ledger", self._ledger, methods=["GET"]),
             Route("/_sandbox/faults", self._faults, methods=["GET", "DELETE"]),
-            Route("/_sandbox/faults", _posted(self._inject), methods=["POST"]),
-            Route("/_sandbox/clock", _posted(self._advance), methods=["POST"]),
-            Route("/_sandbox/incoming", _posted(self._incoming), methods=["POST"]),
-            Route("/_sandbox/reply", _posted(self._reply), methods=["POST"]),
-            Route("/_sandbox/reset", _posted(self._reset), methods=["POST"]),
+            Route("/_sandbox/faults", self._posted(self._inject), methods=["POST"]),
+            Route("/_sandbox/clock", self._posted(self._advance), methods=["POST"]),
+            Route("/_sandbox/incoming", self._posted(self._incoming), methods=["POST"]),
+            Route("/_sandbox/reply", self._posted(self._reply), methods=["POST"]),
+            Route("/_sandbox/phone", self._posted(self._open_phone), methods=["POST"]),
+            Route("/_sandbox/behaviour", self._posted(self._set_behaviour), methods=["POST"]),
+            Route("/_sandbox/fail-next", self._posted(self._fail_next), methods=["POST"]),
+            Route("/_sandbox/reset", self._posted(self._reset), methods=["POST"]),
         ]
+
+    def _posted(self, handler: Callable[[Body], Awaitable[Body]]) -> Callable[[Request], Awaitable[Response]]:
+        async def handle(body: Body) -> Body:
+            answer = await handler(body)
+            self._simulation.notify()
+            return answer
+
+        return posted(handle)
 
     async def _state(self, _request: Request) -> Response:
         return JSONResponse(views.state(self._simulation))
@@ -72,6 +85,7 @@ class Control:
     async def _faults(self, request: Request) -> Response:
         if request.method == "DELETE":
             self._simulation.faults.clear()
+            self._simulation.notify()
         return JSONResponse({"faults": views.faults(self._simulation)})
 
     async def _inject(self, body: Body) -> Body:
@@ -82,10 +96,13 @@ class Control:
         return {"faults": views.faults(self._simulation)}
 
     async def _advance(self, body: Body) -> Body:
+        """Advance a manual clock; with the machine's, let the next events happen earlier."""
+        step, clock = _duration(body.get("seconds")), self._simulation.clock
         try:
-            self._simulation.clock.advance(_duration(body.get("seconds")))
-        except NotManualError as error:
-            raise BadRequestError(str(error), 409) from None
+            if isinstance(clock, ManualClock):
+                clock.advance(step)
+            else:
+                self._simulation.bring_forward(step)
         except (OverflowError, ValueError) as error:
             raise BadRequestError(str(error)) from None
         await self._simulation.settle()
@@ -93,33 +110,54 @@ class Control:
 
     async def _incoming(self, body: Body) -> Body:
         self._simulation.catch_up()
-        sender, to = _text(body, "from"), body.get("to", self._simulation.own.number)
+        sender, to = text(body, "from"), body.get("to", self._simulation.own.number)
         if not isinstance(to, str) or not is_number(to):
             raise BadRequestError("“to” must be a phone number in E.164.")
         received = self._simulation.network.text_us(
-            sender, _text(body, "text"), to, self._simulation.clock.now()
+            sender, text(body, "text"), to, self._simulation.clock.now()
         )
         return {"message": views.message(received)}
 
     async def _reply(self, body: Body) -> Body:
         self._simulation.catch_up()
-        number = _text(body, "number")
+        number = text(body, "number")
         if not is_number(number):
             raise BadRequestError("“number” must be a phone number in E.164.")
         try:
-            written = self._simulation.network.write(
-                number, _text(body, "text"), self._simulation.clock.now()
-            )
+            written = self._simulation.network.write(number, text(body, "text"), self._simulation.clock.now())
         except CannotAnswerError as error:
             raise BadRequestError(str(error), 409) from None
         return {"message": views.message(written) if written else None}
+
+    async def _open_phone(self, body: Body) -> Body:
+        number = read_number(text(body, "number"), self._simulation.own.number)
+        if number is None or not is_number(number):
+            raise BadRequestError("This is not a phone number, such as 070-174 06 05 or +46701740605.")
+        self._simulation.network.handset(number)
+        return {"number": number}
+
+    async def _set_behaviour(self, body: Body) -> Body:
+        self._simulation.catch_up()
+        number = text(body, "number")
+        if not is_number(number):
+            raise BadRequestError("“number” must be a phone number in E.164.")
+        behaviour = _behaviour(body)
+        self._simulation.network.set_behaviour(number, behaviour, self._simulation.clock.now())
+        return {"behaviour": behaviour.description}
+
+    async def _fail_next(self, body: Body) -> Body:
+        fails = body.get("fails", True)
+        if not isinstance(fails, bool):
+            raise BadRequestError("“fails” must be true or false.")
+        self._simulation.network.fails_next = fails
+        return {"fails": fails}
 
     async def _reset(self, _body: Body) -> Body:
         self._simulation.reset()
         return {"balance": self._simulation.account.balance}
 
 
-def _posted(handler: Callable[[Body], Awaitable[Body]]) -> Callable[[Request], Awaitable[Response]]:
+def posted(handler: Callable[[Body], Awaitable[Body]]) -> Callable[[Request], Awaitable[Response]]:
     """Return an endpoint that reads a JSON object, calls `handler` with it, and answers JSON."""
 
     async def endpoint(request: Request) -> Response:
@@ -139,7 +177,8 @@ def _posted(handler: Callable[[Body], Awaitable[Body]]) -> Callable[[Request], A
     return endpoint
 
 
-def _text(body: Body, key: str) -> str:
+def text(body: Body, key: str) -> str:
+    """Return the text in a field of a request, which must not be empty."""
     value = body.get(key)
     if not isinstance(value, str) or not value:
         raise BadRequestError(f"“{key}” must be a text that is not empty.")
@@ -161,12 +200,20 @@ def _fault_arguments(body: Body) -> Body:
     return arguments
 
 
+def _behaviour(body: Body) -> Behaviour:
+    name = text(body, "behaviour")
+    if name == "answers":
+        return answering(text(body, "text"))
+    if name not in BEHAVIOURS:
+        raise BadRequestError(f"“behaviour” must be one of {', '.join(BEHAVIOURS)}, answers.")
+    return BEHAVIOURS[name]
+
+
 def _fault(value: object) -> Fault:
-    try:
-        return Fault(value)
-    except ValueError:
-        known = ", ".join(fault.value for fault in Fault)
-        raise BadRequestError(f"“fault” must be one of {known}.") from None
+    by_name = {fault.value: fault for fault in Fault}
+    if not isinstance(value, str) or value not in by_name:
+        raise BadRequestError(f"“fault” must be one of {', '.join(by_name)}.")
+    return by_name[value]
 
 
 def _duration(seconds: object) -> timedelta:

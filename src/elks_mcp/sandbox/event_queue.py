@@ -1,7 +1,7 @@
 """Scheduled events, in the order of the clock."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
@@ -35,6 +35,13 @@ class EventQueue(Generic[Event]):
         """Remove the earliest event and return it with its time."""
         at, _, event = heappop(self._heap)
         return at, event
+
+    def bring_forward(self, step: timedelta, now: datetime) -> None:
+        """Make every event happen earlier by `step`, but not before `now`, in the same order."""
+        events = [heappop(self._heap) for _ in range(len(self._heap))]
+        for at, _, event in events:
+            heappush(self._heap, (max(at - step, now), next(self._order), event))
+        self._on_change()
 
     def clear(self) -> None:
         """Remove all events."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import Literal, TypedDict, Unpack
+from typing import Literal, Self, TypedDict, Unpack
 
 from elks_mcp.sandbox.requests import BASE_PATH, ApiRequest
 
@@ -12,65 +12,62 @@ Method = Literal["GET", "POST", "DELETE"]
 
 
 class Fault(Enum):
-    """Every fault, by the name that the control API and docs/sandbox.md use.
+    """Every fault: its name in the control API and docs/sandbox.md, and what the client gets.
 
-    "Accepted" means that a POST takes effect: the SMS is sent and charged, and only the answer is damaged or
-    lost.
+    `Faults.inject` decides whether a POST takes effect nevertheless ("accepted": the SMS is sent and charged,
+    and only the answer is damaged or lost). ACCEPT_LATE and ACCEPT_LATE_DROP: history does not show the text
+    before it is accepted, and the balance and the rules of that moment apply.
     """
 
-    TOO_MANY_REQUESTS = "too_many_requests"
-    """429, with `Retry-After` if one is given; not accepted."""
-    ERROR_BEFORE = "error_before"
-    """500 with an empty body; not accepted."""
-    ERROR_AFTER = "error_after"
-    """500 with an empty body; accepted."""
-    BAD_GATEWAY = "bad_gateway"
-    """502 with a proxy's HTML page; not accepted."""
-    UNAVAILABLE = "unavailable"
-    """503; not accepted."""
-    UNAUTHORISED = "unauthorised"
-    """401 for any credentials; not accepted."""
-    FORBIDDEN = "forbidden"
-    """403 with the given text; not accepted."""
-    REDIRECT = "redirect"
-    """302 to another path; not accepted."""
-    DROP_BEFORE = "drop_before"
-    """The connection ends without an answer; not accepted."""
-    DROP_AFTER = "drop_after"
-    """The connection ends without an answer; accepted."""
-    HALF_BODY = "half_body"
-    """The connection ends in the middle of the answer; accepted."""
-    HTML = "html"
-    """200 with an HTML page, as from a captive portal; not accepted."""
-    NOT_AN_OBJECT = "not_an_object"
-    """200 with a JSON list around the answer; accepted."""
-    MISSING_ID = "missing_id"
-    """200 with an object without `id`; accepted."""
-    EMPTY = "empty"
-    """200 with an empty body; accepted."""
-    WRONG_COST = "wrong_cost"
-    """The right answer but with the given `cost`; the real price is charged. Accepted."""
-    FAILED_AT_ONCE = "failed_at_once"
-    """The right answer, whose `status` is `failed`: charged and in history, never sent. Accepted."""
-    HANG = "hang"
-    """No answer for the given duration, or ever; then the connection is dropped. Not accepted."""
-    READ_TIMEOUT = "read_timeout"
-    """A time-out of the client, raised without waiting; accepted. Over a real socket: as HANG."""
-    LATENCY = "latency"
-    """The right answer, late by the given duration; accepted on arrival."""
-    ACCEPT_LATE = "accept_late"
-    """Accepted, and answered correctly, after the given duration, even if the client is gone by then.
+    def __new__(cls, name: str, description: str = "") -> Self:
+        """Return the fault with this name; its description is not part of its value."""
+        fault = object.__new__(cls)
+        fault._value_ = name
+        fault.description = description
+        return fault
 
-    History does not show the text before. The balance and the rules of that moment apply. For POST /sms only.
-    """
-    ACCEPT_LATE_DROP = "accept_late_drop"
-    """The connection ends immediately without an answer; accepted as by ACCEPT_LATE."""
-    STALE_HISTORY = "stale_history"
-    """History does not show texts that were sent within the given duration. For GET /sms only."""
-    CONNECTION_REFUSED = "connection_refused"
-    """The connection is refused; not accepted. Over a real socket: as DROP_BEFORE."""
-    CONNECT_TIMEOUT = "connect_timeout"
-    """Connecting times out; not accepted. Over a real socket: as DROP_BEFORE."""
+    description: str
+
+    TOO_MANY_REQUESTS = ("too_many_requests", "429, with `Retry-After` if one is given")
+    ERROR_BEFORE = ("error_before", "500 with an empty body")
+    ERROR_AFTER = ("error_after", "500 with an empty body")
+    BAD_GATEWAY = ("bad_gateway", "502 with a proxy's HTML page")
+    UNAVAILABLE = ("unavailable", "503, service unavailable")
+    UNAUTHORISED = ("unauthorised", "401 for any credentials")
+    FORBIDDEN = ("forbidden", "403 with the given text")
+    REDIRECT = ("redirect", "302 to another path")
+    DROP_BEFORE = ("drop_before", "the connection ends without an answer")
+    DROP_AFTER = ("drop_after", "the connection ends without an answer")
+    HALF_BODY = ("half_body", "the connection ends in the middle of the answer")
+    HTML = ("html", "200 with an HTML page, as from a captive portal")
+    NOT_AN_OBJECT = ("not_an_object", "200 with a JSON list around the answer")
+    MISSING_ID = ("missing_id", "200 with an object without `id`")
+    EMPTY = ("empty", "200 with an empty body")
+    WRONG_COST = ("wrong_cost", "the right answer but with the given `cost`; the real price is charged")
+    FAILED_AT_ONCE = (
+        "failed_at_once",
+        "the right answer, whose `status` is `failed`: charged and in history, never sent",
+    )
+    HANG = ("hang", "no answer for the given duration, or ever; then the connection ends")
+    READ_TIMEOUT = (
+        "read_timeout",
+        "in process: a time-out of the client, without waiting; over a socket: as `hang`",
+    )
+    LATENCY = ("latency", "the right answer, late by the given duration")
+    ACCEPT_LATE = (
+        "accept_late",
+        "the right answer after the given duration; accepted then, even if the client is gone",
+    )
+    ACCEPT_LATE_DROP = (
+        "accept_late_drop",
+        "the connection ends immediately; accepted after the given duration",
+    )
+    STALE_HISTORY = ("stale_history", "history without the texts that were sent within the given duration")
+    CONNECTION_REFUSED = (
+        "connection_refused",
+        "in process: the connection is refused; over a socket: as `drop_before`",
+    )
+    CONNECT_TIMEOUT = ("connect_timeout", "in process: connecting times out; over a socket: as `drop_before`")
 
 
 _ACCEPTING = {
@@ -130,6 +127,11 @@ class FaultOptions(TypedDict, total=False):
     """The line that FORBIDDEN answers with."""
     cost: object
     """The `cost` in the answer of WRONG_COST, of any type, by default 0; None leaves the field out."""
+
+
+def is_accepting(fault: Fault) -> bool:
+    """Return whether a POST takes effect although the fault damages or loses its answer."""
+    return fault in _ACCEPTING
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -198,7 +200,7 @@ class Faults:
             dryrun=options.get("dryrun"),
             left=times,
             skip=skip,
-            accepted=fault in _ACCEPTING if accepted is None else accepted,
+            accepted=is_accepting(fault) if accepted is None else accepted,
             duration=_DURATIONS.get(fault) if duration is None else duration,
             retry_after=options.get("retry_after"),
             text=options.get("text", "Forbidden"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.prices_and_rules import NULL_ROUTE
 
 Outcome = Literal["delivered", "failed"]
@@ -36,20 +37,37 @@ class Behaviour:
     shows_texts: bool = True
 
 
+def answering(*texts: str) -> Behaviour:
+    """Return the behaviour of a phone that answers each text with `texts`."""
+    return Behaviour("Answers " + " and ".join(f"“{text}”" for text in texts), replies=_same(*texts))
+
+
 DELIVERS = Behaviour("Delivers after 2 s; a person may answer")
+FAILS = Behaviour("Always fails, after it was sent", outcome="failed")
+OFF = Behaviour("Phone is off: stays “sent” forever", outcome=None)
+SLOW = Behaviour("Slow: delivers after 60 s", settled_after=timedelta(seconds=60))
 NULL_ROUTED = Behaviour("46elks' test number: free, reaches no phone", shows_texts=False)
+
+BEHAVIOURS = {
+    "delivers": DELIVERS,
+    "slow": SLOW,
+    "off": OFF,
+    "fails": FAILS,
+    "says_stop": answering("STOP"),
+}
+"""The behaviours that a phone can be given by name; `answering` makes one more."""
 
 MAGIC = {
     NULL_ROUTE: NULL_ROUTED,
-    "+46701740610": Behaviour("Always fails, after it was sent", outcome="failed"),
-    "+46701740611": Behaviour("Phone is off: stays “sent” forever", outcome=None),
-    "+46701740612": Behaviour("Slow: delivers after 60 s", settled_after=timedelta(seconds=60)),
-    "+46701740613": Behaviour("Answers “JA”", replies=_same("JA")),
+    "+46701740610": FAILS,
+    "+46701740611": OFF,
+    "+46701740612": SLOW,
+    "+46701740613": answering("JA"),
     "+46701740614": Behaviour(
         "Answers in Swedish, with an emoji",
         replies=_same("Tack för påminnelsen, vi ses på lördag! Hälsar Åsa 🎉"),
     ),
-    "+46701740615": Behaviour("Answers “STOP”", replies=_same("STOP")),
+    "+46701740615": BEHAVIOURS["says_stop"],
     "+46701740616": Behaviour("Answers twice", replies=_same("Ja, det går bra.", "Fast hellre klockan tre?")),
     "+46701740617": Behaviour("Fails immediately, never sent", sent_after=None, outcome="failed"),
     "+46701740618": Behaviour("Echoes the text back", replies=lambda received: (received,)),
@@ -59,22 +77,31 @@ MAGIC = {
 
 @dataclass(frozen=True, slots=True)
 class HandsetText:
-    """One text on a phone's screen. `sender` is the number or the name that the phone shows."""
+    """One text on a phone's screen.
+
+    `sender` is the number or the name that the phone shows. `message_id` is the text's id in the account's
+    log, or None for a text between two phones.
+    """
 
     direction: Literal["received", "written"]
     sender: str
     text: str
     flash: bool
     at: datetime
+    message_id: str | None = None
 
 
 @dataclass(slots=True)
 class Handset:
-    """One phone: its number, its behaviour, and the texts on its screen, oldest first."""
+    """One phone: its number, its behaviour, and the texts on its screen, oldest first.
+
+    `held` are the texts that the network holds while the phone is off.
+    """
 
     number: str
     behaviour: Behaviour
     texts: list[HandsetText] = field(default_factory=list)
+    held: list[StoredMessage] = field(default_factory=list)
 
     @classmethod
     def of(cls, number: str) -> "Handset":

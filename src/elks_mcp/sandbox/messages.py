@@ -30,7 +30,8 @@ class StoredMessage:
     """One SMS in the account's log.
 
     `created_at` has the clock's precision, which only the answer to the POST shows. `cost` is in
-    ten-thousandths of the account's currency. Incoming messages have no `status`.
+    ten-thousandths of the account's currency. Incoming messages have no `status`. `reached` has the time of
+    each status after `created`.
     """
 
     direction: MessageDirection
@@ -42,6 +43,7 @@ class StoredMessage:
     cost: int
     status: MessageStatus | None = None
     delivered_at: datetime | None = None
+    reached: dict[MessageStatus, datetime] = field(default_factory=dict)
     flash: bool = False
     dontlog: bool = False
     whendelivered: str | None = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from elks_mcp.sandbox.account import SandboxAccount, SandboxNumber
 from elks_mcp.sandbox.event_queue import EventQueue
-from elks_mcp.sandbox.handsets import Behaviour, Handset, HandsetText
+from elks_mcp.sandbox.handsets import FAILS, Behaviour, Handset, HandsetText
 from elks_mcp.sandbox.messages import MessageDirection, MessageLog, MessageStatus, StoredMessage, format_time
 from elks_mcp.sandbox.parts import count_parts
 from elks_mcp.sandbox.prices_and_rules import Rules
@@ -63,6 +63,7 @@ class Network:
         self.log = MessageLog()
         self.accepted: list[StoredMessage] = []
         self.handsets: dict[str, Handset] = {}
+        self.fails_next = False
         self._departures: deque[datetime] = deque()
 
     def handset(self, number: str) -> Handset:
@@ -70,6 +71,14 @@ class Network:
         if number not in self.handsets:
             self.handsets[number] = Handset.of(number)
         return self.handsets[number]
+
+    def set_behaviour(self, number: str, behaviour: Behaviour, at: datetime) -> None:
+        """Change how a phone behaves; unless it is off, it receives the texts held for it."""
+        phone = self.handset(number)
+        phone.behaviour = behaviour
+        held, phone.held = phone.held, []
+        for message in held:
+            self._schedule_outcome(message, behaviour, at)
 
     def quote(self, to: str, text: str) -> tuple[int, int]:
         """Return the number of parts of `text`, and their price to `to` in ten-thousandths."""
@@ -121,9 +130,11 @@ class Network:
 
     def text_us(self, sender: str, text: str, to: str, at: datetime) -> StoredMessage:
         """Send a text from `sender`, a phone or a name, to one of the account's own numbers."""
+        message = self.receive(sender, text, to, at)
         if is_number(sender):
-            self.handset(sender).texts.append(HandsetText("written", sender, text, flash=False, at=at))
-        return self.receive(sender, text, to, at)
+            written = HandsetText("written", sender, text, flash=False, at=at, message_id=message.id)
+            self.handset(sender).texts.append(written)
+        return message
 
     def write(self, number: str, text: str, at: datetime, to: str | None = None) -> StoredMessage | None:
         """Send `text` from the phone `number` to `to`, or to the last sender on that phone.
@@ -150,6 +161,7 @@ class Network:
         self.accepted.clear()
         self.handsets.clear()
         self.steps.clear()
+        self.fails_next = False
         self._departures.clear()
 
     def _reserve_departure(self, at: datetime) -> datetime:
@@ -160,16 +172,32 @@ class Network:
         return at
 
     def _schedule_delivery(self, message: StoredMessage, departure: datetime) -> None:
-        behaviour = self.handset(message.to).behaviour
+        behaviour = FAILS if self.fails_next else self.handset(message.to).behaviour
+        self.fails_next = False
         if behaviour.sent_after is not None:
             self.steps.add(departure + behaviour.sent_after, partial(self._settle, message, "sent"))
+        self._schedule_outcome(message, behaviour, departure)
+
+    def _schedule_outcome(self, message: StoredMessage, behaviour: Behaviour, departure: datetime) -> None:
+        settled_at = departure + behaviour.settled_after
         if behaviour.outcome == "failed":
-            self.steps.add(departure + behaviour.settled_after, partial(self._settle, message, "failed"))
-        if behaviour.outcome == "delivered":
-            self.steps.add(departure + behaviour.settled_after, partial(self._deliver, message, behaviour))
+            self.steps.add(settled_at, partial(self._settle, message, "failed"))
+        elif behaviour.outcome == "delivered":
+            self.steps.add(settled_at, partial(self._deliver, message, behaviour))
+        else:
+            self.steps.add(settled_at, partial(self._hold, message))
+
+    def _hold(self, message: StoredMessage, at: datetime) -> None:
+        """Hold a text for a phone that is off, unless the phone was turned on in the meantime."""
+        phone = self.handset(message.to)
+        if phone.behaviour.outcome is None:
+            phone.held.append(message)
+        else:
+            self._schedule_outcome(message, phone.behaviour, at)
 
     def _settle(self, message: StoredMessage, status: MessageStatus, at: datetime) -> None:
         message.status = status
+        message.reached[status] = at
         if not message.whendelivered:
             return
         form = {"id": message.id, "status": status}
@@ -183,7 +211,7 @@ class Network:
         if not behaviour.shows_texts:
             return
         self.handset(message.to).texts.append(
-            HandsetText("received", message.sender, message.text, message.flash, at)
+            HandsetText("received", message.sender, message.text, message.flash, at, message.id)
         )
         if message.to == self.own.number:
             self.receive(message.sender, message.text, message.to, at)

@@ -1,4 +1,4 @@
-"""The facts that the sandbox's page shows about the program around it."""
+"""Facts about the program that runs the sandbox, for the phone page."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Approvals:
 
 @dataclass(slots=True)
 class PageContext:
-    """The title, snippets and approvals of the page; they may change while the page is open.
+    """The program around the sandbox, as the page shows it; it may change at any time.
 
     Attributes:
         title: names client and folder, such as `Claude Code · my-shop`.

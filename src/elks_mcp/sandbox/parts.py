@@ -19,6 +19,12 @@ GSM_SINGLE, GSM_JOINED = 160, 153
 UTF16_SINGLE, UTF16_JOINED = 70, 67
 
 
+def find_encoding(text: str, *, extension_is_gsm: bool = False) -> str:
+    """Return the encoding in which `text` is sent: `GSM-7` or `UCS-2`; see `count_parts`."""
+    alphabet = GSM_BASIC | GSM_EXTENSION if extension_is_gsm else GSM_BASIC
+    return "GSM-7" if alphabet.issuperset(text) else "UCS-2"
+
+
 def count_parts(text: str, *, extension_is_gsm: bool = False) -> int:
     """Return the number of parts in which `text` is sent and charged, at least 1.
 

@@ -1,9 +1,13 @@
 """One request to the API, and its answer."""
 
 import json
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from heapq import merge
 from http import HTTPStatus
+from itertools import count
 from typing import Any
 
 BASE_PATH = "/a1"
@@ -14,7 +18,8 @@ class ApiRequest:
     """A request without its password, and the status of its answer.
 
     `status` is None until it is answered. `fault` is the name of the fault that was injected, or None.
-    `error` is the line that it was refused with, or "".
+    `error` is the line that it was refused with, or "". `message_id` is the id of the SMS that it sent, or
+    None. `answer` is the start of the answer's body, for the recent requests only.
     """
 
     method: str
@@ -26,6 +31,9 @@ class ApiRequest:
     status: int | None = None
     fault: str | None = None
     error: str = ""
+    message_id: str | None = None
+    answer: str = ""
+    id: int = field(default_factory=count().__next__, repr=False)
     segments: list[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +51,33 @@ class ApiRequest:
     def resource(self) -> str:
         """The path as 46elks reads it: without `/a1`, and with the resource in lower case."""
         return "/" + "/".join(self.segments)
+
+
+class RecentRequests:
+    """The last requests, with their answers, for the phone page.
+
+    Those that send are kept apart from those that read, so that a client that polls does not displace them.
+    """
+
+    def __init__(self) -> None:
+        self._sends: deque[ApiRequest] = deque(maxlen=200)
+        self._others: deque[ApiRequest] = deque(maxlen=100)
+
+    def __iter__(self) -> Iterator[ApiRequest]:
+        """Iterate over the requests, oldest first."""
+        return merge(self._sends, self._others, key=lambda request: request.id)
+
+    def add(self, request: ApiRequest) -> None:
+        """Add a request, and forget the answer of the one that it displaces."""
+        kept = self._sends if request.method == "POST" else self._others
+        if len(kept) == kept.maxlen:
+            kept[0].answer = ""
+        kept.append(request)
+
+    def clear(self) -> None:
+        """Remove all requests."""
+        self._sends.clear()
+        self._others.clear()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import TypedDict, Unpack
+from typing import Final, TypedDict, Unpack
 
 import httpx2
 from starlette.types import ASGIApp
@@ -68,7 +68,7 @@ class Sandbox:
         webhook_transport: sends the webhooks; without one, they reach only `webhook_ports` of this machine.
         webhook_ports: ports of this machine that webhooks may be sent to.
         hosts: names that `app` accepts in the `Host` header, without port.
-        page: what the page shows about the program around the sandbox.
+        page: what the phone page shows about the program that runs the sandbox.
     """
 
     def __init__(  # noqa: PLR0913  (all are optional and passed by name)
@@ -86,7 +86,6 @@ class Sandbox:
         hosts: Sequence[str] = LOCAL_HOSTS,
         page: PageContext | None = None,
     ) -> None:
-        self.page = page or PageContext()
         self.clock = clock or SystemClock()
         self.rules = rules or Rules()
         self.number, self.username = number, username
@@ -108,7 +107,9 @@ class Sandbox:
         """Every attempt at a webhook, in order."""
         self.webhook_ports: set[int] = self._simulation.webhooks.ports
         """The ports of this machine that webhooks may be sent to; it may be changed."""
-        self._inner = build_app(self._simulation)
+        self.page: Final = page or PageContext()
+        """The program around the sandbox, as the phone page shows it; the fields may be changed."""
+        self._inner = build_app(self._simulation, self.page)
         self.app: ASGIApp = SameOriginMiddleware(self._inner, hosts)
 
     def transport(self) -> httpx2.AsyncBaseTransport:
@@ -155,6 +156,7 @@ class Sandbox:
             The incoming message in history.
         """
         self._simulation.catch_up()
+        self._simulation.notify()
         return self._simulation.network.text_us(from_, text, to or self.number, self.clock.now())
 
     def reply(self, handset_number: str, text: str) -> StoredMessage | None:
@@ -167,6 +169,7 @@ class Sandbox:
             CannotAnswerError: the last text came from a sender name, which cannot be answered.
         """
         self._simulation.catch_up()
+        self._simulation.notify()
         return self._simulation.network.write(handset_number, text, self.clock.now())
 
     def add_history(self, created_at: datetime, **fields: Unpack[PastMessage]) -> StoredMessage:
@@ -207,5 +210,5 @@ class Sandbox:
         return self._simulation.running()
 
     def release(self) -> None:
-        """Drop the connections of all hanging requests, before a server shuts down."""
+        """Drop the connections of all hanging requests and open pages, before a server shuts down."""
         self._simulation.release()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 import anyio
@@ -14,7 +14,7 @@ from elks_mcp.sandbox.event_queue import EventQueue
 from elks_mcp.sandbox.faults import Faults
 from elks_mcp.sandbox.network import Network, Step
 from elks_mcp.sandbox.prices_and_rules import Rules
-from elks_mcp.sandbox.requests import ApiRequest
+from elks_mcp.sandbox.requests import ApiRequest, RecentRequests
 from elks_mcp.sandbox.webhooks import Webhooks
 
 
@@ -44,13 +44,20 @@ class Simulation:
         self.network = Network(rules, account, own, self._steps, self.webhooks)
         self.faults = Faults()
         self.requests: list[ApiRequest] = []
+        self.recent_requests = RecentRequests()
+        self.update = anyio.Event()
+        """Set, and replaced, when something changes that a page shows."""
         self.closing = anyio.Event()
+        """Set, and replaced, to drop the connection of every hanging request."""
+        self.ending = anyio.Event()
+        """Set, and replaced, to end the event stream of every open page."""
 
     def catch_up(self) -> None:
         """Carry out all due events except webhooks."""
         while self._steps.is_due(self.clock.now()):
             at, step = self._steps.pop()
             step(at)
+            self.notify()
 
     async def settle(self) -> None:
         """Carry out all due events in order, including webhooks and their retries."""
@@ -60,6 +67,7 @@ class Simulation:
                 if self._steps.is_due(now) and not posts.is_due(self._steps.next_at or now):
                     at, step = self._steps.pop()
                     step(at)
+                    self.notify()
                 elif posts.is_due(now):
                     await self.webhooks.deliver_next()
                 else:
@@ -76,10 +84,27 @@ class Simulation:
                 self.release()
                 group.cancel_scope.cancel()
 
+    def record(self, request: ApiRequest) -> None:
+        """Record a request that reached the API."""
+        self.requests.append(request)
+        self.recent_requests.add(request)
+        self.notify()
+
+    def notify(self) -> None:
+        """Wake the event streams of all open pages."""
+        update, self.update = self.update, anyio.Event()
+        update.set()
+
+    def bring_forward(self, step: timedelta) -> None:
+        """Make every event that is due within `step` happen now, and later ones earlier by `step`."""
+        for queue in (self._steps, self.webhooks.queue):
+            queue.bring_forward(step, self.clock.now())
+
     def release(self) -> None:
-        """Drop the connection of every hanging request, as a server that shuts down does."""
-        closing, self.closing = self.closing, anyio.Event()
-        closing.set()
+        """Drop the connection of every hanging request and page, as a server that shuts down does."""
+        self._drop_hanging()
+        ending, self.ending = self.ending, anyio.Event()
+        ending.set()
 
     def reset(self) -> None:
         """Return to the initial state, including the balance; only the time stays."""
@@ -87,10 +112,16 @@ class Simulation:
         self.webhooks.clear()
         self.faults.clear()
         self.requests.clear()
+        self.recent_requests.clear()
         self.account.charges.clear()
         self.account.balance = self._first_balance
         self.own.sms_url, self.own.sms_replies, self.own.name = "", True, ""
-        self.release()
+        self._drop_hanging()
+        self.notify()
+
+    def _drop_hanging(self) -> None:
+        closing, self.closing = self.closing, anyio.Event()
+        closing.set()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, anyio.Event()

@@ -1,13 +1,17 @@
 """The sandbox's state as JSON, for the phone page and the control API."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from elks_mcp.sandbox.clock import ManualClock
-from elks_mcp.sandbox.handsets import MAGIC, Handset, HandsetText
+from elks_mcp.sandbox.faults import Fault, is_accepting
+from elks_mcp.sandbox.handsets import BEHAVIOURS, MAGIC, Handset, HandsetText
 from elks_mcp.sandbox.messages import StoredMessage
-from elks_mcp.sandbox.network import is_number
+from elks_mcp.sandbox.network import Network, is_number
+from elks_mcp.sandbox.number_format import format_number
+from elks_mcp.sandbox.parts import find_encoding
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.simulation import Simulation
 
@@ -15,27 +19,66 @@ LAST_REQUESTS = 12
 
 
 def state(simulation: Simulation) -> dict[str, Any]:
-    """Return what the phone page shows: balance, phones, messages and the last requests."""
+    """Return the balance, the phones, the messages and the last requests."""
     simulation.catch_up()
     network = simulation.network
-    underway: dict[str, list[StoredMessage]] = {}
-    for entry in network.accepted:
-        if entry.status != "delivered":
-            underway.setdefault(entry.to, []).append(entry)
-    return {
+    underway = find_underway(network)
+    return summary(simulation) | {
         "now": time(simulation.clock.now()),
-        "manual_clock": isinstance(simulation.clock, ManualClock),
+        "magic": {number: behaviour.description for number, behaviour in MAGIC.items()},
+        "handsets": [handset(phone, underway.get(number, [])) for number, phone in network.handsets.items()],
+        "messages": [message(logged) for logged in network.log],
+        "requests": [request(asked) for asked in simulation.requests[-LAST_REQUESTS:]],
+    }
+
+
+def summary(simulation: Simulation) -> dict[str, Any]:
+    """Return the account and the switches of the sandbox."""
+    is_manual = isinstance(simulation.clock, ManualClock)
+    return {
+        "manual_clock": is_manual,
+        "stopped_at": time(simulation.clock.now()) if is_manual else None,
         "number": simulation.own.number,
         "username": simulation.account.username,
         "password": simulation.account.password,
         "webhook_ports": sorted(simulation.webhooks.ports),
         "balance": simulation.account.balance,
         "currency": simulation.account.currency,
-        "magic": {number: behaviour.description for number, behaviour in MAGIC.items()},
-        "handsets": [handset(phone, underway.get(number, [])) for number, phone in network.handsets.items()],
-        "messages": [message(logged) for logged in network.log],
-        "requests": [request(asked) for asked in simulation.requests[-LAST_REQUESTS:]],
+        "fails_next": simulation.network.fails_next,
+        "faults": faults(simulation),
     }
+
+
+def catalogue() -> dict[str, Any]:
+    """Return what a sandbox can do: magic numbers, behaviours of phones, and faults."""
+    return {
+        "magic": [[number, behaviour.description] for number, behaviour in MAGIC.items()],
+        "behaviours": [[name, behaviour.description] for name, behaviour in BEHAVIOURS.items()],
+        "faults": [[fault.value, fault.description, is_accepting(fault)] for fault in Fault],
+    }
+
+
+def find_underway(network: Network) -> dict[str, list[StoredMessage]]:
+    """Return the texts that no phone has received, by recipient."""
+    underway: dict[str, list[StoredMessage]] = {}
+    for entry in network.accepted:
+        if entry.status != "delivered":
+            underway.setdefault(entry.to, []).append(entry)
+    return underway
+
+
+def find_numbers(simulation: Simulation) -> Iterable[str]:
+    """Return every number that a page shows."""
+    network = simulation.network
+    senders = (text.sender for phone in network.handsets.values() for text in phone.texts)
+    pending = (entry.sender for entry in network.accepted)
+    named = dict.fromkeys((simulation.own.number, *MAGIC, *network.handsets, *senders, *pending))
+    return filter(is_number, named)
+
+
+def number(written: str, own_number: str) -> dict[str, Any]:
+    """Return a number in E.164, and as people write it."""
+    return {"number": written, "written": format_number(written, own_number)}
 
 
 def handset(phone: Handset, underway: list[StoredMessage]) -> dict[str, Any]:
@@ -52,7 +95,14 @@ def handset(phone: Handset, underway: list[StoredMessage]) -> dict[str, Any]:
 
 def text(entry: HandsetText) -> dict[str, Any]:
     """Return one text on a screen."""
-    return asdict(entry) | {"at": time(entry.at)}
+    return {
+        "direction": entry.direction,
+        "sender": entry.sender,
+        "text": entry.text,
+        "flash": entry.flash,
+        "at": time(entry.at),
+        "message_id": entry.message_id,
+    }
 
 
 def message(entry: StoredMessage) -> dict[str, Any]:
@@ -72,9 +122,20 @@ def message(entry: StoredMessage) -> dict[str, Any]:
     }
 
 
+def detailed_message(simulation: Simulation, entry: StoredMessage) -> dict[str, Any]:
+    """Return one message with its encoding, and the time of each status."""
+    is_standard = simulation.rules.extension_is_gsm
+    reached = [[status, time(at)] for status, at in entry.reached.items()]
+    return message(entry) | {
+        "encoding": find_encoding(entry.text, extension_is_gsm=is_standard),
+        "timeline": [["created", time(entry.created_at)], *reached],
+    }
+
+
 def request(entry: ApiRequest) -> dict[str, Any]:
     """Return one request to the API."""
     return {
+        "id": entry.id,
         "at": time(entry.at),
         "method": entry.method,
         "path": entry.path,
@@ -84,6 +145,8 @@ def request(entry: ApiRequest) -> dict[str, Any]:
         "status": entry.status,
         "fault": entry.fault,
         "error": entry.error,
+        "message_id": entry.message_id,
+        "answer": entry.answer,
     }
 
 

@@ -1,0 +1,119 @@
+"""The event stream of an open page: the state, and then each change to it.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html: the browser connects again by itself.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import Any, NamedTuple
+
+import anyio
+
+from elks_mcp.sandbox import views
+from elks_mcp.sandbox.clock import first_of
+from elks_mcp.sandbox.page_context import PageContext, WaitingText
+from elks_mcp.sandbox.simulation import Simulation
+
+Content = dict[str, Any]
+
+_RECONNECT_AFTER = timedelta(milliseconds=500)
+_COLLECT = timedelta(milliseconds=100)
+"""Changes that follow each other within this time are one event."""
+_LOOK_EVERY = timedelta(seconds=1)
+"""Texts that wait for a person, title and snippets are looked up this often; nobody announces them."""
+
+
+class _Item(NamedTuple):
+    """Something that a page shows, and a version that differs once it has changed."""
+
+    kind: str
+    key: str
+    version: object
+    build: Callable[[], object]
+
+
+class PageEvents:
+    """The events that bring one open page up to date.
+
+    Args:
+        run: names this run of the sandbox, so that a page can tell that another one has taken its place.
+    """
+
+    def __init__(self, simulation: Simulation, page: PageContext, run: str) -> None:
+        self._simulation, self._page, self._run = simulation, page, run
+        self._known: dict[tuple[str, str], object] = {}
+        self._summary: Content = {}
+        self._waiting: Sequence[WaitingText] = ()
+        self._waiting_version = 0
+
+    async def stream(self) -> AsyncIterator[str]:
+        """Yield the events until the sandbox ends them; the first has the whole state."""
+        ending = self._simulation.ending
+        yield f"retry: {_RECONNECT_AFTER // timedelta(milliseconds=1)}\n\n"
+        while not ending.is_set():
+            update = self._simulation.update
+            await self._look_for_waiting()
+            if event := self._next_event():
+                yield event
+            with anyio.move_on_after(_LOOK_EVERY.total_seconds()):
+                await first_of(update.wait, ending.wait)
+            with anyio.move_on_after(_COLLECT.total_seconds()):
+                await ending.wait()
+
+    async def _look_for_waiting(self) -> None:
+        approvals = self._page.approvals
+        waiting = await approvals.list_waiting() if approvals else ()
+        if list(waiting) != list(self._waiting):
+            self._waiting, self._waiting_version = waiting, self._waiting_version + 1
+
+    def _next_event(self) -> str | None:
+        """Return the event with what has changed since the last one, or None if nothing has."""
+        self._simulation.catch_up()
+        items = list(self._list_items())
+        current = {(item.kind, item.key): item.version for item in items}
+        is_first_or_shrunk = not self._known or not self._known.keys() <= current.keys()
+        known = {} if is_first_or_shrunk else self._known
+        changed: Content = {}
+        for item in items:
+            if known.get((item.kind, item.key)) != item.version:
+                changed.setdefault(item.kind, []).append(item.build())
+        summary = self._summarise()
+        if summary != self._summary:
+            changed["summary"] = summary
+        self._known, self._summary = current, summary
+        if is_first_or_shrunk:
+            whole = {"catalogue": views.catalogue(), "summary": summary} | changed
+            return _format_event("state", whole)
+        return _format_event("change", changed) if changed else None
+
+    def _summarise(self) -> Content:
+        return views.summary(self._simulation) | {
+            "run": self._run,
+            "title": self._page.title,
+            "snippets": dict(self._page.snippets),
+            "waiting": self._waiting_version,
+            "takes_approvals": self._page.approvals is not None,
+        }
+
+    def _list_items(self) -> Iterator[_Item]:
+        network = self._simulation.network
+        underway = views.find_underway(network)
+        for number, phone in network.handsets.items():
+            pending = underway.get(number, [])
+            version = (len(phone.texts), phone.behaviour, *((entry.id, entry.status) for entry in pending))
+            yield _Item("phones", number, version, partial(views.handset, phone, pending))
+        for entry in network.log:
+            build = partial(views.detailed_message, self._simulation, entry)
+            yield _Item("messages", entry.id, entry.status, build)
+        for asked in self._simulation.recent_requests:
+            version = (asked.status, asked.fault, asked.message_id)
+            yield _Item("requests", str(asked.id), version, partial(views.request, asked))
+        for number in views.find_numbers(self._simulation):
+            build = partial(views.number, number, self._simulation.own.number)
+            yield _Item("numbers", number, number, build)
+
+
+def _format_event(name: str, content: Content) -> str:
+    return f"event: {name}\ndata: {json.dumps(content)}\n\n"

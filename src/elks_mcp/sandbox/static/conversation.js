@@ -1,0 +1,148 @@
+// The open phone: its texts, and the answer to them.
+
+import { shownNumber } from "./arrivals.js";
+import { openDetails } from "./details.js";
+import { byId, isolated, make, reconcile } from "./dom.js";
+import { STATES, day, time } from "./format.js";
+import { badge } from "./list.js";
+import { post, state, written } from "./store.js";
+import { goBack } from "./view.js";
+
+const AT_ONCE = 200, NEAR_END = 80;
+const SUGGESTIONS = ["JA", "NEJ", "STOP"];
+const drafts = new Map();
+let drawn = null, limit = AT_ONCE;
+
+/** Return what the screen of a phone shows: texts, days, and texts that are not delivered. */
+function listEntries(phone) {
+  const pending = phone.underway.filter((message) => !phone.texts.some((text) => text.message_id === message.id));
+  const texts = [
+    ...phone.texts.map((text, index) => ({ ...text, key: text.message_id ?? `text-${index}`, status: "delivered" })),
+    ...pending.map((message) => ({
+      ...message, key: message.id, message_id: message.id, direction: "received", at: message.created_at,
+    })),
+  ];
+  const entries = texts.length > limit ? [{ key: "earlier", more: texts.length - limit }] : [];
+  let lastDay = "", lastSender = "";
+  for (const text of texts.slice(-limit)) {
+    const itsDay = day(text.at), isWritten = text.direction === "written";
+    if (itsDay !== lastDay) entries.push({ key: `day-${itsDay}`, day: itsDay });
+    const label = isWritten || text.sender === lastSender ? "" : written(text.sender);
+    lastDay = itsDay;
+    if (!isWritten) lastSender = text.sender;
+    entries.push({ ...text, label, isWritten });
+  }
+  return entries;
+}
+
+function describe(entry) {
+  if (entry.isWritten) return `Sent ${time(entry.at)}`;
+  return entry.status === "delivered" ? `Delivered ${time(entry.at)}` : STATES[entry.status];
+}
+
+function fillEntry(node, entry) {
+  if (entry.day) {
+    node.className = "day";
+    node.textContent = entry.day;
+    return;
+  }
+  if (entry.more) {
+    node.className = "day";
+    const showMore = () => { limit += AT_ONCE; drawConversation(); };
+    node.replaceChildren(make("button", { type: "button", class: "small", onclick: showMore }, `Show ${entry.more} earlier`));
+    return;
+  }
+  node.className = [entry.isWritten ? "mine" : "theirs", entry.flash && "flash", entry.status].filter(Boolean).join(" ");
+  const open = () => { if (entry.message_id) openDetails(entry.message_id); };
+  const clicked = () => { if (!getSelection().toString()) open(); };
+  node.replaceChildren(...[
+    entry.label && make("div", { class: "from" }, isolated(entry.label)),
+    make("div", { class: "bubble", dir: "auto", onclick: clicked }, entry.text),
+    make("div", { class: "note" },
+      entry.flash && make("em", {}, "Flash · "),
+      entry.message_id ? make("button", { type: "button", onclick: open }, describe(entry),
+        make("span", { class: "spoken" }, ", details of this text")) : describe(entry)),
+  ].filter(Boolean));
+}
+
+function drawScreen(phone, isOther) {
+  const screen = byId("screen");
+  const wasAtEnd = isOther || screen.scrollHeight - screen.scrollTop - screen.clientHeight < NEAR_END;
+  reconcile(screen, listEntries(phone), {
+    key: (entry) => entry.key,
+    version: (entry) => entry.day ?? entry.more ?? [entry.status, entry.at, entry.label, entry.flash].join("\n"),
+    create: () => make("li"),
+    fill: fillEntry,
+  });
+  if (!screen.children.length) {
+    const hint = "No texts yet. Send one from your assistant, or write the first one here.";
+    screen.append(make("li", { class: "nothing", "data-key": "nothing" }, hint));
+  }
+  if (wasAtEnd) screen.scrollTop = screen.scrollHeight;
+}
+
+function drawAnswer(phone, isOther) {
+  const to = phone.answers_to ?? state.summary.number;
+  byId("to").textContent = phone.can_answer ? `Text to ${written(to)}` : `${to} is a name: it cannot be answered`;
+  for (const control of byId("answer").elements) control.disabled = !phone.can_answer;
+  const canSuggest = phone.can_answer && phone.texts.at(-1)?.direction === "received";
+  byId("suggestions").hidden = !canSuggest;
+  if (isOther) {
+    byId("text").value = drafts.get(phone.number) ?? "";
+    grow();
+  }
+}
+
+export function drawConversation() {
+  const phone = state.phones.get(shownNumber());
+  byId("phone").hidden = !phone;
+  if (!phone) { drawn = null; return; }
+  const isOther = drawn !== phone.number;
+  if (isOther) limit = AT_ONCE;
+  drawn = phone.number;
+  const { text, hue } = badge(phone.number), shown = written(phone.number);
+  byId("avatar").textContent = text;
+  byId("avatar").dataset.hue = hue;
+  byId("phone-title").textContent = shown;
+  byId("phone-about").replaceChildren(
+    shown === phone.number ? "" : `${phone.number} · `, isolated(phone.behaviour));
+  drawScreen(phone, isOther);
+  drawAnswer(phone, isOther);
+}
+
+function grow() {
+  const field = byId("text");
+  field.style.height = "auto";
+  field.style.height = `${Math.min(field.scrollHeight + 2, 140)}px`;
+}
+
+async function answer(number, text) {
+  const { error } = await post("reply", { number, text });
+  if (error) byId("to").textContent = `Not sent. ${error}`;
+  return !error;
+}
+
+async function submit(event) {
+  event.preventDefault();
+  const field = byId("text"), text = field.value, number = drawn;
+  if (!text.trim()) return;
+  field.value = "";
+  drafts.delete(number);
+  grow();
+  if (await answer(number, text)) return;
+  drafts.set(number, text);
+  if (drawn === number) field.value = text;
+}
+
+export function startConversation() {
+  byId("answer").addEventListener("submit", submit);
+  byId("text").addEventListener("input", (event) => { drafts.set(drawn, event.target.value); grow(); });
+  byId("text").addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    byId("answer").requestSubmit();
+  });
+  byId("back").addEventListener("click", goBack);
+  byId("suggestions").append(...SUGGESTIONS.map((text) =>
+    make("button", { type: "button", class: "small", onclick: () => answer(drawn, text) }, text)));
+}

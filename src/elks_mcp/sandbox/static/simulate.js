@@ -1,0 +1,110 @@
+// What a person can make the sandbox do: phones, the network, the clock, and faults of the API.
+
+import { shownNumber } from "./arrivals.js";
+import { byId, isolated, make } from "./dom.js";
+import { seconds } from "./format.js";
+import { call, post, state, written } from "./store.js";
+
+const BEHAVIOURS = {
+  delivers: "Receives texts", slow: "Is slow", off: "Is off", fails: "Fails", says_stop: "Answers STOP",
+};
+const STEPS = [[2, "2 s"], [60, "1 min"], [3600, "1 h"]];
+const SCOPES = [
+  ["real", "Texts that are sent", { method: "POST", dryrun: false }],
+  ["dry", "Dry runs", { method: "POST", dryrun: true }],
+  ["reads", "Reads", { method: "GET" }],
+  ["all", "All requests", {}],
+];
+const parts = {};
+
+async function act(path, body) {
+  const { error } = await post(path, body);
+  parts.outcome.textContent = error ?? "";
+}
+
+function section(title, ...content) {
+  return make("section", {}, make("h3", {}, title), ...content);
+}
+
+const button = (label, onclick, attributes = {}) => make("button", { type: "button", class: "small", onclick, ...attributes }, label);
+
+function phoneSection() {
+  const behave = (behaviour, text) => act("behaviour", { number: shownNumber(), behaviour, text });
+  const buttons = Object.entries(BEHAVIOURS).map(([name, label]) =>
+    button(label, () => behave(name), { "data-behaviour": name, "aria-pressed": "false" }));
+  const text = make("input", { "aria-label": "What this phone answers", placeholder: "Answers …", maxlength: "300" });
+  const form = make("form", { class: "field" }, text, make("button", {}, "Set"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (text.value.trim()) behave("answers", text.value);
+    text.value = "";
+  });
+  parts.phone = make("p", { class: "quiet" });
+  parts.behaviours = make("div", { class: "kinds" }, ...buttons);
+  return section("This phone", parts.phone, parts.behaviours, form);
+}
+
+function networkSection() {
+  const toggle = () => act("fail-next", { fails: !state.summary.fails_next });
+  parts.failsNext = button("Next text fails", toggle, { "aria-pressed": "false" });
+  const reset = () => { if (confirm("Delete all texts, requests and faults of this sandbox?")) act("reset", {}); };
+  return section("The network", make("div", { class: "kinds" }, parts.failsNext, button("Reset the sandbox", reset, { class: "small danger" })));
+}
+
+function clockSection() {
+  parts.clock = make("p", { class: "quiet" });
+  const steps = STEPS.map(([length, label]) => button(`+ ${label}`, () => act("clock", { seconds: length })));
+  return section("The clock", parts.clock, make("div", { class: "kinds" }, ...steps));
+}
+
+function faultSection() {
+  parts.fault = make("select", { id: "fault", onchange: drawFault });
+  parts.scope = make("select", { id: "fault-scope" }, ...SCOPES.map(([name, label]) => make("option", { value: name }, label)));
+  parts.always = make("input", { type: "checkbox" });
+  parts.description = make("p", { class: "quiet", role: "status" });
+  parts.injected = make("ul", { class: "injected" });
+  parts.remove = button("Remove all faults", () => call("DELETE", "faults"));
+  const form = make("form", {}, make("label", { for: "fault" }, "Next answer of the API"), parts.fault, parts.description,
+    make("label", { for: "fault-scope" }, "Applies to"), parts.scope,
+    make("label", { class: "check" }, parts.always, "every time, until removed"), make("button", {}, "Inject"));
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const [, , scope] = SCOPES.find(([name]) => name === parts.scope.value);
+    act("faults", { fault: parts.fault.value, ...scope, times: parts.always.checked ? null : 1 });
+  });
+  return section("Faults of the API", form, parts.injected, parts.remove);
+}
+
+function drawFault() {
+  const [, description, accepted] = state.catalogue.faults.find(([name]) => name === parts.fault.value) ?? [];
+  if (!description) return;
+  const effect = accepted ? "The text goes out and is charged." : "The text does not go out.";
+  parts.description.textContent = `${description[0].toUpperCase()}${description.slice(1)}. ${effect}`;
+}
+
+export function drawSimulation() {
+  if (byId("tools").hidden || byId("simulate-panel").hidden) return;
+  const { catalogue, summary } = state, phone = state.phones.get(shownNumber());
+  parts.phone.replaceChildren(phone ? isolated(`${written(phone.number)}: ${phone.behaviour}`) : "Open a phone first.");
+  const current = catalogue.behaviours.find(([, description]) => description === phone?.behaviour)?.[0];
+  for (const each of parts.behaviours.children) {
+    each.disabled = !phone;
+    each.setAttribute("aria-pressed", String(each.dataset.behaviour === current));
+  }
+  parts.failsNext.setAttribute("aria-pressed", String(summary.fails_next));
+  parts.clock.textContent = summary.manual_clock ? `Stopped at ${seconds(summary.stopped_at)}. Advance it by:`
+    : "Let what is due within this time happen now:";
+  if (!parts.fault.children.length) {
+    parts.fault.append(...catalogue.faults.map(([name]) => make("option", { value: name }, name)));
+    drawFault();
+  }
+  parts.injected.replaceChildren(...summary.faults.map((fault) => make("li", {},
+    make("strong", {}, fault.fault), ` ${[fault.method, fault.dryrun === true && "dry runs", fault.dryrun === false && "no dry runs",
+      fault.left === null ? "every time" : `${fault.left} left`].filter(Boolean).join(", ")}`)));
+  parts.remove.hidden = !summary.faults.length;
+}
+
+export function startSimulation() {
+  parts.outcome = make("p", { class: "hint", role: "status" });
+  byId("simulate-panel").append(parts.outcome, phoneSection(), networkSection(), clockSection(), faultSection());
+}
