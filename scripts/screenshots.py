@@ -41,7 +41,7 @@ SHOTS: Sequence[tuple[str, int, int, bool, str, str]] = (
     ("light-360", 360, 740, False, OPEN, ""),
     ("dark-360", 360, 740, True, OPEN, ""),
     ("list-360", 360, 740, False, "", ""),
-    ("details-1280", 1280, 800, False, OPEN, CLICK.format("#screen .theirs:last-of-type .note button")),
+    ("details-1280", 1280, 800, False, OPEN, CLICK.format("#screen .theirs .note button")),
     ("tools-1280", 1280, 800, False, OPEN, CLICK.format("#tools-open")),
 )
 """Name, width, height, dark, address, and what is clicked before."""

@@ -49,12 +49,16 @@ class Browser:
         self._unread = b""
         self._count = 0
         self._session: str | None = None
+        self._target: str | None = None
 
     def open(self, url: str, *, width: int = 1280, height: int = 800, dark: bool = False) -> Self:
         """Open *url* in a tab of that size and wait until it is loaded."""
-        self._session = None
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._session, last = None, self._target
+        self._target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        if last:  # a browser has six connections to a host, and each tab with the phone page keeps one
+            self._call("Target.closeTarget", targetId=last)
+        attached = self._call("Target.attachToTarget", targetId=self._target, flatten=True)
+        self._session = attached["sessionId"]
         self._call("Page.enable")
         is_phone = width < 500
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": is_phone}

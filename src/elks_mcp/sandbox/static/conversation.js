@@ -71,12 +71,12 @@ function drawScreen(phone, isOther) {
   reconcile(screen, listEntries(phone), {
     key: (entry) => entry.key,
     version: (entry) => entry.day ?? entry.more ?? [entry.status, entry.at, entry.label, entry.flash].join("\n"),
-    create: () => make("li"),
+    create: () => make("div"),
     fill: fillEntry,
   });
   if (!screen.children.length) {
     const hint = "No texts yet. Send one from your assistant, or write the first one here.";
-    screen.append(make("li", { class: "nothing", "data-key": "nothing" }, hint));
+    screen.append(make("div", { class: "nothing", "data-key": "nothing" }, hint));
   }
   if (wasAtEnd) screen.scrollTop = screen.scrollHeight;
 }
