@@ -11,7 +11,7 @@ import { goBack } from "./view.js";
 const AT_ONCE = 200, NEAR_END = 80;
 const SUGGESTIONS = ["JA", "NEJ", "STOP"];
 const drafts = new Map();
-let drawn = null, limit = AT_ONCE;
+let drawn = null, limit = AT_ONCE, isAtEnd = true;
 
 /** Return what the screen of a phone shows: texts, days, and texts that are not delivered. */
 function listEntries(phone) {
@@ -67,7 +67,7 @@ function fillEntry(node, entry) {
 
 function drawScreen(phone, isOther) {
   const screen = byId("screen");
-  const wasAtEnd = isOther || screen.scrollHeight - screen.scrollTop - screen.clientHeight < NEAR_END;
+  const staysAtEnd = isOther || isAtEnd;
   reconcile(screen, listEntries(phone), {
     key: (entry) => entry.key,
     version: (entry) => entry.day ?? entry.more ?? [entry.status, entry.at, entry.label, entry.flash].join("\n"),
@@ -78,7 +78,22 @@ function drawScreen(phone, isOther) {
     const hint = "No texts yet. Send one from your assistant, or write the first one here.";
     screen.append(make("div", { class: "nothing", "data-key": "nothing" }, hint));
   }
-  if (wasAtEnd) screen.scrollTop = screen.scrollHeight;
+  if (staysAtEnd) scrollToEnd();
+}
+
+function scrollToEnd() {
+  const screen = byId("screen");
+  screen.scrollTop = screen.scrollHeight;
+  isAtEnd = true;
+}
+
+/** Keep the newest text in sight while the screen becomes smaller or larger, unless a person has scrolled away. */
+function followEnd() {
+  const screen = byId("screen");
+  screen.addEventListener("scroll", () => {
+    isAtEnd = screen.scrollHeight - screen.scrollTop - screen.clientHeight < NEAR_END;
+  });
+  new ResizeObserver(() => { if (isAtEnd) scrollToEnd(); }).observe(screen);
 }
 
 function drawAnswer(phone, isOther) {
@@ -135,6 +150,7 @@ async function submit(event) {
 }
 
 export function startConversation() {
+  followEnd();
   byId("answer").addEventListener("submit", submit);
   byId("text").addEventListener("input", (event) => { drafts.set(drawn, event.target.value); grow(); });
   byId("text").addEventListener("keydown", (event) => {

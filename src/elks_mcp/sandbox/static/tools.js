@@ -1,6 +1,7 @@
 // The panel for developers: its tabs, and how to reach the API.
 
 import { byId, copyButton, definitions, make } from "./dom.js";
+import { money } from "./format.js";
 import { drawRequests, startRequests } from "./requests.js";
 import { drawSimulation, startSimulation } from "./simulate.js";
 import { state, written } from "./store.js";
@@ -9,8 +10,8 @@ import { toggleTools } from "./view.js";
 let drawnApi = "";
 
 function drawApi() {
-  const { number, password, username, webhook_ports: ports } = state.summary;
-  const version = [number, password, username, ports].join("\n");
+  const { balance, currency, number, password, username, webhook_ports: ports } = state.summary;
+  const version = [number, password, username, ports, balance].join("\n");
   if (version === drawnApi) return;
   drawnApi = version;
   const copied = (text) => make("span", { class: "mono" }, text, " ", copyButton(() => text));
@@ -22,6 +23,7 @@ function drawApi() {
       ["API password", copied(password)],
       ["The account's number", copied(number)],
       ["As people write it", written(number)],
+      ["Balance", money(balance, currency)],
       ["Webhooks", ports.length ? `to this machine, port ${ports.join(", ")}` : "none: no --webhook-port was given"],
     ]));
 }
