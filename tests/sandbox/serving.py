@@ -36,13 +36,13 @@ class SandboxServer(Server):
 
 
 @asynccontextmanager
-async def serve(box: Sandbox) -> AsyncIterator[str]:
+async def serve(box: Sandbox, port: int = 0) -> AsyncIterator[str]:
     """Serve *box* on 127.0.0.1 and give its address; stop as a Ctrl-C would."""
     config = uvicorn.Config(
         box.app, log_config=None, ws="none", timeout_graceful_shutdown=30, date_header=False
     )
     server = SandboxServer(config, box)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with anyio.create_task_group() as group:
             group.start_soon(server.serve, [listener])

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -156,10 +157,24 @@ async def test_a_person_approves_and_declines_what_waits(browser: Browser) -> No
     assert desk.decided == [("A-7F3K", True), ("A-8G4L", False)]
 
 
-async def test_the_page_says_that_its_server_has_ended(box: Sandbox, browser: Browser) -> None:
-    await browse(box, lambda address: browser.open(f"{address}/").wait_for(is_shown("#welcome")))
+async def test_the_page_says_that_its_server_has_ended_and_recovers(box: Sandbox, browser: Browser) -> None:
+    addresses: list[str] = []
+
+    def use(address: str) -> None:
+        addresses.append(address)
+        browser.open(f"{address}/").wait_for(is_shown("#welcome"))
+
+    await browse(box, use)
     await anyio.to_thread.run_sync(browser.wait_for, is_shown("#trouble"))
     assert "has ended" in browser.evaluate("document.querySelector('#trouble').textContent")
+    again = Sandbox(clock=box.clock)
+    await send(again)
+    with anyio.fail_after(HANG):
+        async with serve(again, int(addresses[0].rpartition(":")[2])):
+            arrived = f"{texts('theirs')}.includes('Hej!') && !{is_shown('#trouble')}"
+            with suppress(AssertionError):  # the page loads itself again, which ends what waits in it
+                await anyio.to_thread.run_sync(browser.wait_for, arrived)
+            await anyio.to_thread.run_sync(browser.wait_for, arrived)
 
 
 MESSAGES = [
