@@ -19,9 +19,9 @@ from PIL import Image  # type: ignore[import-not-found, unused-ignore]
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.sandbox.browser import Browser, find_browser, start_browser  # noqa: E402
 from tests.sandbox.clients import open_client  # noqa: E402
 from tests.sandbox.serving import serve  # noqa: E402
+from tests.support.browser import Browser, find_browser, start_browser  # noqa: E402
 
 from elks_mcp.sandbox import Approvals, ManualClock, PageContext, Sandbox, WaitingText  # noqa: E402
 

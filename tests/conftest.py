@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.browser import browser  # noqa: F401  (a fixture)
 from tests.support.postgres import (  # noqa: F401  (fixtures)
     migrated_database,
     postgres_database,

@@ -8,9 +8,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
+import anyio.to_thread
 import pytest
+from mcp import Client, StdioServerParameters
+from mcp_types import Implementation
 
+from tests.support.browser import Browser
 from tests.support.clocks import HANG
+from tests.support.connecting import words
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -108,3 +114,29 @@ def test_each_command_of_the_readme_runs_from_the_wheel(command: str, wheel: Pat
         assert re.search(promised(), said, re.DOTALL), said
     else:
         assert said.strip()
+
+
+@pytest.mark.anyio
+async def test_a_text_goes_from_the_assistant_to_the_page_and_its_answer_back(
+    tmp_path: Path, browser: Browser
+) -> None:
+    """A client starts the server as a real process, and a person answers in a real browser."""
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "elks_mcp"], env={"ELKS_SANDBOX": "true"}, cwd=tmp_path
+    )
+
+    def answer(address: str) -> None:
+        browser.open(address)
+        browser.wait_for("document.querySelector('#screen .theirs .bubble')?.textContent === 'Kommer du? ☕'")
+        browser.wait_for(f"document.title.includes('My assistant · {tmp_path.name}')")
+        browser.evaluate("document.querySelector('#text').focus()")
+        browser.type("Ja, på väg!")
+
+    with anyio.fail_after(HANG):
+        async with Client(server, client_info=Implementation(name="My assistant", version="1")) as client:
+            sent = await client.call_tool("send_sms", {"to": "070-174 06 05", "message": "Kommer du? ☕"})
+            (address,) = re.findall(r"See it arrive: (\S+?)\.?\n", f"{words(sent)}\n")
+            await anyio.to_thread.run_sync(answer, address)
+            order = (sent.structured_content or {})["orderId"]
+            heard = await client.call_tool("wait_for_reply", {"after": order})
+            assert "Ja, på väg!" in words(heard)

@@ -1,7 +1,5 @@
 """What a server in sandbox mode tells its page, and what people decide there."""
 
-import errno
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -167,19 +165,6 @@ async def test_what_was_approved_on_the_page_is_not_called_declined_in_the_clien
             person.answers.set()
         assert not answers[0].is_error
         assert "Sent: " in words(answers[0])
-
-
-async def test_where_no_port_can_be_used_no_page_is_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> socket.socket:
-        raise PermissionError(errno.EACCES, "not allowed")
-
-    monkeypatch.setattr(socket, "create_server", refuse)
-    async with with_page() as (client, sandbox):
-        report = await call(client, "explain_policy")
-        sent = await call(client, "send_sms", to=PHONE, message="Hej")
-        assert (sandbox.page_address, data(report)["sandbox"]["page"]) == (None, None)
-        assert data(sent)["status"] == "sent"
-        assert "http://" not in words(report) + words(sent)
 
 
 # ── the title ──

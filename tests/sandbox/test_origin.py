@@ -10,12 +10,11 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.sandbox import ManualClock, Sandbox
+from tests.support.browser import Browser
 from tests.support.clocks import HANG
 
-from .browser import Browser
 from .clients import open_outside, sms
 from .serving import serve
-from .test_page import browser as browser  # noqa: PLC0414  (a fixture)
 
 pytestmark = pytest.mark.anyio
 PATHS = (

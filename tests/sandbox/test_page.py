@@ -1,12 +1,10 @@
 """The phone page as a person uses it, in a real browser."""
 
 import json
-import os
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,9 +13,9 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.sandbox import Sandbox
+from tests.support.browser import Browser
 from tests.support.clocks import HANG
 
-from .browser import Browser, find_browser, start_browser
 from .clients import PHONE, open_client, sms
 from .serving import serve
 from .test_approvals import open_desk
@@ -27,17 +25,6 @@ HOSTILE = (
     '<img src=x onerror="document.title=1"><script>document.title=2</script>&lt; <b>fet</b> \u202egnitset'
 )
 OTHER = "+46701740606"
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    path = find_browser()
-    if path is None:
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("REQUIRE_BROWSER=1, and no Chromium was found")
-        pytest.skip("no Chromium was found")
-    with start_browser(path, tmp_path) as started:
-        yield started
 
 
 async def browse(box: Sandbox, use: Callable[[str], None]) -> None:

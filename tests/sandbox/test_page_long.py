@@ -9,13 +9,12 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.sandbox import Sandbox
+from tests.support.browser import Browser
 from tests.support.clocks import HANG
 
-from .browser import Browser
 from .clients import PHONE, open_client, sms
 from .serving import serve
 from .test_approvals import open_desk
-from .test_page import browser as browser  # noqa: PLC0414  (a fixture)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
 AXE = Path(__file__).parents[1] / "conformance" / "node_modules" / "axe-core" / "axe.min.js"

@@ -15,6 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
+
+from tests.support.clocks import HANG
+
 if sys.platform != "win32":
     import fcntl
 
@@ -35,7 +39,7 @@ _AT_3_AND_4 = "import os, sys; os.dup2({0}, 3); os.dup2({1}, 4); os.execv(sys.ar
 
 
 def find_browser() -> str | None:
-    """Return the path of a Chromium, or None; on Windows, which knows no such pipes, always None."""
+    """Return the path of a Chromium, or None. On Windows, which has no such pipes, always None."""
     if sys.platform == "win32":
         return None
     return next((path for name in _NAMES if (path := shutil.which(name))), None)
@@ -76,9 +80,9 @@ class Browser:
         return result["result"].get("value")
 
     def wait_for(self, condition: str) -> None:
-        """Wait until *condition* is true on the page; at most 10 seconds."""
+        """Wait until *condition* is true on the page."""
         seen = self.evaluate(
-            "new Promise((done) => { const end = Date.now() + 10000; const look = () =>"
+            f"new Promise((done) => {{ const end = Date.now() + {HANG * 1000}; const look = () =>"
             f" {{ const seen = Boolean({condition}); if (seen || Date.now() > end) done(seen);"
             " else setTimeout(look, 20); }; look(); })"
         )
@@ -143,6 +147,18 @@ def start_browser(path: str, profile: Path) -> Iterator[Browser]:
             os.close(commands_in)
             os.close(answers_out)
             try:
-                process.wait(10)
+                process.wait(HANG)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """Start a browser. A test is skipped without one, or fails with REQUIRE_BROWSER=1."""
+    path = find_browser()
+    if path is None:
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail("REQUIRE_BROWSER=1, and no Chromium was found")
+        pytest.skip("no Chromium was found")
+    with start_browser(path, tmp_path) as started:
+        yield started
