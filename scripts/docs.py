@@ -1,4 +1,4 @@
-"""Write docs/tools.md and docs/settings.md from the code.
+"""Write docs/tools.md, docs/settings.md and docs/connect.md from the code.
 
 With `--check`, report stale pages and write nothing.
 """
@@ -11,6 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from connect_page import write_page
+
 from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.mcp_server.tools.base import ElksTool
@@ -22,7 +24,8 @@ _NOTICE = "<!-- Written by scripts/docs.py from the code. Change the code, then 
 
 def main() -> int:
     """Write stale pages, or report them with `--check`. Return the exit code, 1 for a report."""
-    pages = {"tools.md": write_tools(), "settings.md": write_settings()}
+    connect = f"{_NOTICE}\n{write_page()}"
+    pages = {"tools.md": write_tools(), "settings.md": write_settings(), "connect.md": connect}
     check = "--check" in sys.argv[1:]
     stale = [name for name, text in pages.items() if _read(_DOCS / name) != text]
     for name in stale:

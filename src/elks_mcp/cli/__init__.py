@@ -17,6 +17,7 @@ You started it by hand, so it has no client. Commands you can use here:
 
 Start here
   elks-mcp demo       send a text to a simulated phone, in a few seconds, without an account
+  elks-mcp connect    let a client such as Claude or VS Code start elks-mcp
   elks-mcp doctor     check the configuration
   elks-mcp sandbox    run a simulated 46elks, whose phones you see in your browser
 
@@ -31,12 +32,11 @@ Operate
   elks-mcp outbox     list the orders: texts that wait, are being sent, or were sent
 
   elks-mcp --help     list all commands
-
-To let your client start elks-mcp, see "Set up" in the README.
 """
 
 
 _START_HERE = {
+    "connect": ("elks_mcp.cli.connect:connect", "Connect a client such as Claude or VS Code."),
     "demo": ("elks_mcp.cli.demo:demo", "Watch an MCP client send a text to a simulated phone."),
     "doctor": ("elks_mcp.cli.doctor:doctor", "Check what is configured, and whether 46elks accepts it."),
     "sandbox": (

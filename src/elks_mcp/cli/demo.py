@@ -100,7 +100,7 @@ async def _play(stays: _Stay) -> None:
             await _show_sending(client)
             await _show_afterwards(client)
         took = time.perf_counter() - began
-        click.echo(f"\nDone in {took:.1f} seconds. To set up your own client, see the README.")
+        click.echo(f"\nDone in {took:.1f} seconds. To use it in your client: `elks-mcp connect`.")
         await stays.at(address)
 
 

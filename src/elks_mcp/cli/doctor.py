@@ -20,6 +20,7 @@ from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_settings import (
     Check,
     compare_numbers,
+    conclude,
     find_obstacle,
     list_exposed_files,
     list_faults,
@@ -60,9 +61,14 @@ _INITIALIZE = {
 
 
 @click.command()
+@click.option("--client", metavar="NAME", help="Check what this MCP client will really start, instead.")
 @with_settings(even_invalid=True)
-def doctor(configuration: Configuration) -> int:
+def doctor(configuration: Configuration, client: str | None) -> int:
     """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
+    if client:
+        from elks_mcp.cli.doctor_client import print_client_checks  # noqa: PLC0415  (only needed with --client)
+
+        return print_client_checks(client)
     click.echo(f"elks-mcp {version('elks-mcp')}, Python {platform.python_version()}, mcp {version('mcp')}")
     return anyio.run(_print_checks, configuration)
 
@@ -73,15 +79,7 @@ async def _print_checks(configuration: Configuration) -> int:
         async for check in checks:
             marks.add(check.mark)
             say(f"{check.mark:>4}  {check.text}")
-    click.echo(next(verdict for mark, verdict in _VERDICTS.items() if mark in marks))
-    return int("fail" in marks)
-
-
-_VERDICTS = {
-    "fail": "Something is wrong. See the lines that begin with fail.",
-    "warn": "Nothing failed, but something may be wrong. See the lines that begin with warn.",
-    "ok": "Nothing is wrong.",
-}
+    return conclude(marks)
 
 
 async def _run_checks(configuration: Configuration) -> AsyncGenerator[Check]:

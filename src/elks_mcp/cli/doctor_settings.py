@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import click
+
 from elks_mcp.app import App
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import ElksError
@@ -18,6 +20,19 @@ class Check(NamedTuple):
 
     mark: str
     text: str
+
+
+def conclude(marks: set[str]) -> int:
+    """Print what the marks of all checks come to, and return the exit code: 1 if a check failed."""
+    click.echo(next(verdict for mark, verdict in _VERDICTS.items() if mark in {*marks, "ok"}))
+    return int("fail" in marks)
+
+
+_VERDICTS = {
+    "fail": "Something is wrong. See the lines that begin with fail.",
+    "warn": "Nothing failed, but something may be wrong. See the lines that begin with warn.",
+    "ok": "Nothing is wrong.",
+}
 
 
 def list_faults(configuration: Configuration) -> list[Check]:

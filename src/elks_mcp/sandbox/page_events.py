@@ -25,7 +25,7 @@ _LOOK_EVERY = timedelta(seconds=1)
 """Texts that wait for a person, title and snippets are looked up this often; nobody announces them."""
 
 
-class _Item(NamedTuple):
+class _StreamItem(NamedTuple):
     """Something that a page shows, and a version that differs once it has changed."""
 
     kind: str
@@ -97,22 +97,22 @@ class PageEvents:
             "takes_approvals": self._page.approvals is not None,
         }
 
-    def _list_items(self) -> Iterator[_Item]:
+    def _list_items(self) -> Iterator[_StreamItem]:
         network = self._simulation.network
         underway = views.find_underway(network)
         for number, phone in network.handsets.items():
             pending = underway.get(number, [])
             version = (len(phone.texts), phone.behaviour, *((entry.id, entry.status) for entry in pending))
-            yield _Item("phones", number, version, partial(views.handset, phone, pending))
+            yield _StreamItem("phones", number, version, partial(views.handset, phone, pending))
         for entry in network.log:
             build = partial(views.detailed_message, self._simulation, entry)
-            yield _Item("messages", entry.id, entry.status, build)
+            yield _StreamItem("messages", entry.id, entry.status, build)
         for asked in self._simulation.recent_requests:
             version = (asked.status, asked.fault, asked.message_id)
-            yield _Item("requests", str(asked.id), version, partial(views.request, asked))
+            yield _StreamItem("requests", str(asked.id), version, partial(views.request, asked))
         for number in views.find_numbers(self._simulation):
             build = partial(views.number, number, self._simulation.own.number)
-            yield _Item("numbers", number, number, build)
+            yield _StreamItem("numbers", number, number, build)
 
 
 def _format_event(name: str, content: Content) -> str:

@@ -1,0 +1,75 @@
+"""Start a server once, exactly as a client would, and say what it answers."""
+
+import tempfile
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import anyio
+import httpx2
+from mcp import Client, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.client.streamable_http import streamable_http_client
+
+from elks_mcp.clients.servers import Program, Server
+
+_TIMEOUT = 120
+"""Seconds for the first start: uvx may have to download everything."""
+
+
+class Started(NamedTuple):
+    """The answer of a server: the number of its tools and its mode; or why there was none."""
+
+    tools: int = 0
+    mode: str = ""
+    problem: str = ""
+
+    def describe(self) -> str:
+        """Return the answer in one line: connected, how many tools, and which mode."""
+        words = ["Connected", f"{self.tools} tools", self.mode.upper()]
+        return ", ".join(word for word in words if word) + "."
+
+
+def start_once(server: Server) -> Started:
+    """Start a program with the environment that a client gives it, or connect to an address."""
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+        try:
+            return anyio.run(_start, server, log)
+        except Exception as error:  # noqa: BLE001  (whatever it was, the person is told)
+            log.seek(0)
+            return Started(problem=_explain(server, error, log.read()))
+
+
+async def _start(server: Server, log: IO[str]) -> Started:
+    with anyio.fail_after(_TIMEOUT):
+        if isinstance(server, Program):
+            env = {**server.env, "ELKS_SANDBOX_PAGE": "off"}
+            started = StdioServerParameters(
+                command=server.command, args=list(server.args), env=env, cwd=Path.home()
+            )
+            return await _ask(stdio_client(started, errlog=log))  # type: ignore[arg-type]
+        headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
+        async with httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT) as http:
+            return await _ask(streamable_http_client(server.url, http_client=http))
+
+
+async def _ask(transport: Any) -> Started:
+    async with Client(transport) as client:
+        names = [tool.name for tool in (await client.list_tools()).tools]
+        if "explain_policy" not in names:
+            return Started(len(names))
+        answer = await client.call_tool("explain_policy", {})
+        return Started(len(names), str((answer.structured_content or {}).get("mode", "")))
+
+
+def _explain(server: Server, error: BaseException, log: str) -> str:
+    """Return why a server could not be used, with the end of its log."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, TimeoutError):
+        reason = f"it did not answer within {_TIMEOUT} seconds"
+    elif isinstance(error, OSError) and isinstance(server, Program):
+        reason = f"{server.command} cannot be started ({error.strerror or error})"
+    else:
+        reason = str(error).rstrip(".") or type(error).__name__
+    last = log.strip().splitlines()[-3:]
+    return "\n".join([f"The server could not be used: {reason}.", *(f"  its log: {line}" for line in last)])

@@ -1,0 +1,257 @@
+"""Show one client the server: print the change, ask, make it, and start the server once."""
+
+import difflib
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+import click
+
+from elks_mcp.cli.client_start import start_once
+from elks_mcp.cli.output import measure_columns, say
+from elks_mcp.clients import files
+from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
+from elks_mcp.clients.client_paths import Ambiguous, Machine
+from elks_mcp.clients.editing import Unprovable, find_entry
+from elks_mcp.clients.jsonc import Broken
+from elks_mcp.clients.planned_edits import Planned, plan_addition, plan_removal
+from elks_mcp.clients.resolving import Resolver
+from elks_mcp.clients.servers import TOKEN_VARIABLE, Remote, Server
+from elks_mcp.clients.snippets import (
+    Entry,
+    Unsupported,
+    build_command,
+    build_entry,
+    build_removal,
+    write_snippet,
+)
+
+_COMMAND_TIMEOUT = 120
+_TRY = 'Text 070-174 06 14: "Hej! Kommer du på lördag?" Then read me the answer.'
+
+
+class ClientSetup(NamedTuple):
+    """A client, and the server that it is to use."""
+
+    client: Client
+    server: Server
+    machine: Machine
+    asks: bool
+
+    def make(self) -> None:
+        """Bring the server into the client, and start it once.
+
+        Raises:
+            click.ClickException: nothing was changed, or the server does not start.
+        """
+        if self.client.change is Change.PRINT:
+            print_instructions(self.client, self.server, self.machine)
+            return
+        try:
+            entry = build_entry(self.client, self.server)
+            file = files.read(self._find_file())
+            if self.client.change is Change.COMMAND:
+                self._run_command(file, entry)
+            else:
+                self._change_file(file, entry)
+        except Unsupported as error:
+            raise click.ClickException(str(error)) from None
+        except (Ambiguous, Broken, Unprovable, files.FileProblem) as error:
+            self._give_up(error)
+        self._finish(entry)
+
+    def remove(self) -> None:
+        """Take the server out of the client.
+
+        Raises:
+            click.ClickException: nothing was changed.
+        """
+        try:
+            file = files.read(self._find_file())
+            found = find_entry(self.client, file.text)
+            if found is None:
+                say(f"{SERVER} is not in {file.path}. Nothing was changed.")
+            elif self.client.change is Change.FILE:
+                self._apply(plan_removal(self.client, file))
+            elif self.client.change is Change.COMMAND:
+                self._confirm(f"Run `{' '.join(build_removal())}`?")
+                self._run(build_removal())
+            else:
+                say(f"elks-mcp does not change this file. Take {SERVER} out of it by hand: {file.path}")
+        except (Ambiguous, Broken, Unprovable, files.FileProblem) as error:
+            raise click.ClickException(f"{self._explain(error)} Take {SERVER} out of it by hand.") from None
+
+    def _find_file(self) -> Path:
+        """Return the client's file.
+
+        Raises:
+            click.ClickException: the client is not here.
+        """
+        file = self.client.find_file(self.machine)
+        if file is None:
+            raise click.ClickException(f"{self.client.title} does not exist for this system.")
+        if not self.client.is_here(self.machine):
+            where = file.parent if file.parent != self.machine.home else file
+            command = f", and there is no command `{self.client.commands[0]}`" if self.client.commands else ""
+            raise click.ClickException(
+                f"{self.client.title} was not found: {where} does not exist{command}. Start it once and try "
+                f"again. To see what it needs: `elks-mcp connect {self.client.name} --print`."
+            )
+        return Path(file)
+
+    def _change_file(self, file: files.ClientFile, entry: Entry) -> None:
+        planned = plan_addition(self.client, file, entry)
+        if planned is None:
+            say(f"{SERVER} is in {file.path} already. Nothing was changed.")
+            return
+        if find_entry(self.client, file.text):
+            say(f"{SERVER} is in {file.path} with other values. They are replaced.")
+        self._apply(planned)
+
+    def _apply(self, planned: Planned | None) -> None:
+        assert planned is not None  # noqa: S101  (the caller has looked)
+        file = planned.file
+        say(f"File: {file.path}" + ("" if file.content is not None else " (new)"))
+        new = files.ClientFile(file.path, planned.content, 0).text
+        for line in self._list_changes(file.text, new):
+            say(line)
+        verb = "Delete" if planned.content is None else "Change" if file.content is not None else "Create"
+        self._confirm(f"{verb} the file?")
+        planned.make()
+        say(f"{verb}d." + (f" What it was before is in {file.backup}" if planned.backs_up else ""))
+
+    def _list_changes(self, old: str, new: str) -> Iterator[str]:
+        """List the lines that change, without our secrets, and cut to the width of the terminal."""
+        width = measure_columns()
+        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=0)
+        for line in [each for each in lines if not each.startswith(("---", "+++", "@@"))]:
+            shown = line
+            for secret in self._list_secrets():
+                shown = shown.replace(secret, "…")
+            yield shown if len(shown) <= width else f"{shown[: width - 1]}…"
+
+    def _list_secrets(self) -> list[str]:
+        server = self.server
+        values = [server.token] if isinstance(server, Remote) else list(server.secrets.values())
+        return [value for value in values if value]
+
+    def _run_command(self, file: files.ClientFile, entry: Entry) -> None:
+        """Use the client's own command, and check with its file that it did what it should."""
+        found = find_entry(self.client, file.text)
+        if found and _without_blanks(found) == _without_blanks(entry):
+            say(f"{SERVER} is in {self.client.title} already. Nothing was changed.")
+            return
+        if found:
+            say(f"{SERVER} is in {self.client.title} with other values. They are replaced.")
+        say(f"Command: {write_snippet(self.client, self.server)}")
+        self._confirm("Run it?")
+        if found:
+            self._run(build_removal())
+        self._run(build_command(entry))
+        written = find_entry(self.client, files.read(file.path).text)
+        if not written or _without_blanks(written) != _without_blanks(entry):
+            raise click.ClickException(
+                f"`claude mcp add` did not write what it should to {file.path}. Look at it there."
+            )
+
+    def _run(self, command: list[str]) -> None:
+        path = self.machine.find_command(command[:1])
+        if path is None:
+            raise click.ClickException(
+                f"{self.client.title} is changed by its own command, and there is no `{command[0]}` on the "
+                f"PATH. Run this where it is: `{shlex.join(command)}`."
+            )
+        done = subprocess.run(  # noqa: S603
+            [path, *command[1:]],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_COMMAND_TIMEOUT,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        said = (done.stdout + done.stderr).strip()
+        if done.returncode:
+            raise click.ClickException(f"`{' '.join(command[:3])}` failed: {said}")
+        say(said)
+
+    def _confirm(self, question: str) -> None:
+        if not self.asks:
+            return
+        try:
+            click.confirm(question, default=True, abort=True)
+        except click.Abort:
+            raise click.ClickException(
+                "Nothing was changed. To change it without a question: `--yes`."
+            ) from None
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        """Say why nothing was changed, and print what a person can add by hand."""
+        say(f"{self._explain(error)} Nothing was changed. This can be added by hand:\n", err=True)
+        say(write_snippet(self.client, self.server.with_placeholders()))
+        raise click.exceptions.Exit(1)
+
+    def _explain(self, error: Exception) -> str:
+        if isinstance(error, Broken):
+            return f"{self.client.find_file(self.machine)} cannot be read: {error}."
+        if isinstance(error, Unprovable):
+            return "The file is written in a way that cannot be changed safely."
+        return str(error).removesuffix(" Nothing was changed.")
+
+    def _finish(self, entry: Entry) -> None:
+        """Start the server as the client would, and say what to do next."""
+        resolver = Resolver(self.client, self.machine.environ)
+        server = resolver.read(entry.fields)
+        assert server is not None  # noqa: S101  (it is our own entry)
+        if advice := explain_secrets(self.client, self.server, resolver.missing):
+            say(advice)
+        if isinstance(server, Remote) and not server.token:
+            say(f"The server was not asked, since {TOKEN_VARIABLE} is not set here.")
+        else:
+            say(f"Starting the server once, as {self.client.title} does …")
+            started = start_once(server)
+            if started.problem:
+                raise click.ClickException(started.problem)
+            say(started.describe())
+        say(self.client.restart)
+        say(f"Try: {_TRY}")
+
+
+def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:
+    """Return what a person has to do so that the client has all secrets, or ""."""
+    blank = server.list_blanks()
+    if client.secrets is Secrets.INPUTS and missing:
+        return f"{client.title} asks for {_join(missing)} at the first start."
+    if client.secrets in {Secrets.NAMES, Secrets.REFERENCES} and missing:
+        return f"Set {_join(missing)} in the environment that {client.title} is started in."
+    if client.secrets is Secrets.NONE and blank:
+        return f"Fill in {_join(blank)} there. Until then, nothing can be sent."
+    return ""
+
+
+def print_instructions(client: Client, server: Server, machine: Machine) -> None:
+    """Print what a client needs, and the file that it belongs into.
+
+    Raises:
+        click.ClickException: the client cannot use such a server.
+    """
+    try:
+        snippet = write_snippet(client, server.with_placeholders())
+        file = client.find_file(machine)
+    except (Unsupported, Ambiguous) as error:
+        raise click.ClickException(str(error)) from None
+    if client.change is Change.COMMAND:
+        say(f"{client.title}: run this command.", err=True)
+    else:
+        say(f"{client.title}: add this to {file or 'its file'}", err=True)
+    click.echo(snippet.rstrip())
+
+
+def _without_blanks(entry: Entry) -> dict[str, object]:
+    return {name: value for name, value in entry.fields.items() if value not in ({}, [])}
+
+
+def _join(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

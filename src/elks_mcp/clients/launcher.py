@@ -1,0 +1,73 @@
+"""How a client has to start this installation of elks-mcp: by absolute paths.
+
+Desktop programs do not see the PATH of a shell, so a command's name alone often is not found.
+"""
+
+import json
+import re
+import shutil
+import sys
+import sysconfig
+from collections.abc import Mapping
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_NAME: Final = "elks-mcp"
+_SUFFIX = ".exe" if sys.platform == "win32" else ""
+_CACHED = re.compile(r"(?:archive|environments|builds)-v\d+")
+"""Folders of uv's cache with environments that uv may delete."""
+
+
+class Installation(NamedTuple):
+    """An environment that has elks-mcp: its folder, that of its commands, and its source."""
+
+    prefix: Path
+    scripts: Path
+    source: str
+
+
+def find_installation() -> Installation:
+    """Return the installation that runs this code."""
+    return Installation(Path(sys.prefix), Path(sysconfig.get_path("scripts")), _find_source())
+
+
+def find_command(installation: Installation, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the command that starts the server, with its path, and its arguments.
+
+    An environment that uvx made is temporary, so uvx has to be started again. Otherwise it is the command
+    in the environment, or Python if there is none.
+    """
+    if any(_CACHED.fullmatch(part) for part in installation.prefix.parts) and (uvx := _find_uvx(environ)):
+        source = ("--from", installation.source) if installation.source else ()
+        return (uvx, *source, _NAME)
+    script = installation.scripts / f"{_NAME}{_SUFFIX}"
+    return (str(script),) if script.is_file() else (sys.executable, "-m", "elks_mcp")
+
+
+def _find_uvx(environ: Mapping[str, str]) -> str | None:
+    """Return the path of uvx: beside the uv that started us, or on the PATH."""
+    if uv := environ.get("UV"):
+        beside = Path(uv).with_name(f"uvx{_SUFFIX}")
+        if beside.is_file():
+            return str(beside)
+    found = shutil.which("uvx", path=environ.get("PATH", ""))
+    return str(Path(found).absolute()) if found else None
+
+
+def _find_source() -> str:
+    """Return what elks-mcp was installed from, as `uvx --from` takes it, or "" if unknown."""
+    found = distribution(_NAME)
+    origin = json.loads(found.read_text("direct_url.json") or "{}")
+    url, repository = origin.get("url", ""), find_repository(found)
+    if "vcs_info" in origin:
+        revision = origin["vcs_info"].get("requested_revision")
+        return f"git+{url}" + (f"@{revision}" if revision else "")
+    return str(url) or (f"git+{repository}" if repository else "")
+
+
+def find_repository(found: Distribution | None = None) -> str:
+    """Return the address of the repository, or "" if the package does not say."""
+    urls = (found or distribution(_NAME)).metadata.get_all("Project-URL") or []
+    pairs = dict(each.split(", ", 1) for each in urls if ", " in each)
+    return str(pairs.get("Repository", ""))

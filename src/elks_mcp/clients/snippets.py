@@ -1,0 +1,142 @@
+"""The text that each client needs: for `connect`, the documents and the phones page."""
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from elks_mcp.clients import jsonc_edits, toml_text
+from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
+from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
+
+
+class Entry(NamedTuple):
+    """An entry of a client about the server: its fields, and the values to ask a person for."""
+
+    fields: dict[str, Any]
+    inputs: tuple[dict[str, Any], ...] = ()
+
+
+class Unsupported(Exception):
+    """A client cannot use a server of this kind; the message says why, and what to do."""
+
+
+def build_entry(client: Client, server: Server) -> Entry:
+    """Return what a client keeps about a server.
+
+    Raises:
+        Unsupported: it takes no addresses.
+    """
+    return _start(client, server) if isinstance(server, Program) else _reach(client, server)
+
+
+def write_snippet(client: Client, server: Server) -> str:
+    """Return the text that a person adds to a client's file, or the command that adds it.
+
+    Raises:
+        Unsupported: the client cannot use such a server.
+    """
+    entry = build_entry(client, server)
+    if client.change is Change.COMMAND:
+        return shlex.join(build_command(entry))
+    if client.format == "toml":
+        return toml_text.write_table((client.key, SERVER), entry.fields)
+    if client.format == "yaml":
+        return _write_yaml({client.key: {SERVER: entry.fields}})
+    inputs = {"inputs": list(entry.inputs)} if entry.inputs else {}
+    return jsonc_edits.render(inputs | {client.key: {SERVER: entry.fields}}) + "\n"
+
+
+def build_command(entry: Entry) -> list[str]:
+    """Return the command of Claude Code that adds the server for all projects.
+
+    The values that it gets are references, never secrets: others can see a command line.
+    """
+    fields = entry.fields
+    start = ["claude", "mcp", "add", "--scope", "user"]
+    if "url" in fields:
+        headers = [f"{name}: {value}" for name, value in fields.get("headers", {}).items()]
+        return [*start, "--transport", "http", SERVER, fields["url"], *_repeat("--header", headers)]
+    variables = [f"{name}={value}" for name, value in fields.get("env", {}).items()]
+    return [*start, SERVER, *_repeat("-e", variables), "--", fields["command"], *fields.get("args", [])]
+
+
+def build_removal() -> list[str]:
+    """Return the command of Claude Code that removes the server."""
+    return ["claude", "mcp", "remove", "--scope", "user", SERVER]
+
+
+def find_inputs(value: object) -> set[str]:
+    """Return the ids of the inputs that a value of VS Code refers to (`${input:…}`)."""
+    return set(re.findall(r"\$\{input:([^}]*)\}", json.dumps(value)))
+
+
+def _start(client: Client, program: Program) -> Entry:
+    env, inputs, names = dict(program.env), [], []
+    for name, value in program.secrets.items():
+        if client.secrets is Secrets.INPUTS:
+            inputs.append(_ask_for(name))
+        if client.secrets is Secrets.NAMES:
+            names.append(name)
+        else:
+            env[name] = _refer_to(client, name) or value
+    words: dict[str, Any] = {"command": program.command, "args": list(program.args)}
+    extras = dict(client.stdio)
+    if client.name == "opencode":
+        fields = {**extras, "command": [program.command, *program.args], "environment": env}
+    elif client.name == "goose":
+        fields = {**extras, "cmd": program.command, "args": words["args"], "envs": env, "env_keys": names}
+    else:
+        fields = {**extras, **words, "env": env}
+        if names:
+            fields["env_vars"] = names
+    return Entry({name: value for name, value in fields.items() if value not in ({}, [])}, tuple(inputs))
+
+
+def _reach(client: Client, remote: Remote) -> Entry:
+    if client.url_key is None:
+        raise Unsupported(
+            f"{client.title} takes no address in its file. Add it in the app, under Settings, Connectors."
+        )
+    fields = {**client.remote, client.url_key: remote.url}
+    if client.name == "codex":
+        return Entry({**fields, "bearer_token_env_var": TOKEN_VARIABLE})
+    token = _refer_to(client, TOKEN_VARIABLE) or remote.token
+    inputs = (_ask_for(TOKEN_VARIABLE),) if client.secrets is Secrets.INPUTS else ()
+    return Entry({**fields, "headers": {"Authorization": f"Bearer {token}"}}, inputs)
+
+
+def _refer_to(client: Client, name: str) -> str:
+    """Return the reference to a secret that a client replaces, or ""."""
+    if client.secrets is Secrets.INPUTS:
+        return f"${{input:{name.lower()}}}"
+    return f"${{{name}}}" if client.secrets is Secrets.REFERENCES else ""
+
+
+_ASKED: Mapping[str, str] = {
+    "ELKS_API_USERNAME": "46elks API username",
+    "ELKS_API_PASSWORD": "46elks API password",
+    "ELKS_PHONE_NUMBER": "Sender of texts: a number (+46…) or a name",
+    TOKEN_VARIABLE: "Token of the elks-mcp server",
+}
+
+
+def _ask_for(name: str) -> dict[str, Any]:
+    asked = {"type": "promptString", "id": name.lower(), "description": _ASKED.get(name, name)}
+    return asked | ({"password": True} if name in {"ELKS_API_PASSWORD", TOKEN_VARIABLE} else {})
+
+
+def _repeat(option: str, values: list[str]) -> list[str]:
+    return [word for value in values for word in (option, value)]
+
+
+def _write_yaml(value: Mapping[str, Any], indent: str = "") -> str:
+    """Return nested values as YAML. Texts are quoted as in JSON, which YAML reads."""
+    lines = []
+    for name, each in value.items():
+        if isinstance(each, dict):
+            lines.append(f"{indent}{name}:\n{_write_yaml(each, indent + '  ')}")
+        else:
+            lines.append(f"{indent}{name}: {json.dumps(each, ensure_ascii=False)}\n")
+    return "".join(lines)

@@ -1,0 +1,302 @@
+"""`elks-mcp connect` and `elks-mcp doctor --client`, as a user with a home folder of their own sees them."""
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from tests.support.process import invoke
+from tests.support.terminal import at_terminal
+
+SCRIPT = Path(sys.executable).with_name("elks-mcp.exe" if sys.platform == "win32" else "elks-mcp")
+SANDBOX = {"command": str(SCRIPT), "env": {"ELKS_SANDBOX": "true"}}
+CANARY = "canary-password"
+
+
+class Home:
+    """A home folder with the folders of some clients, and the command run by its owner."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cursor = self.make(".cursor/mcp.json")
+        self.codex = self.make(".codex/config.toml")
+        self.gemini = self.make(".gemini/settings.json")
+        self.environ = {"HOME": str(folder), "USERPROFILE": str(folder), "PATH": str(folder / "bin")}
+        self.environ |= dict.fromkeys(("XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "CODEX_HOME"), "")
+        self.environ |= dict.fromkeys(("CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME", "UV", "DRY_RUN"), "")
+
+    def make(self, file: str) -> Path:
+        """Make the folder of a file, and return the file's path."""
+        path = self.folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def run(self, *arguments: str, typed: str | None = None, **environ: str) -> Result:
+        """Run the command."""
+        return invoke(arguments, self.environ | environ, typed)
+
+    def read(self, path: Path) -> dict[str, Any]:
+        """Return what a file says about our server."""
+        text = path.read_text("utf-8")
+        said = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        servers = next(said[key] for key in ("mcpServers", "mcp_servers", "servers") if key in said)
+        found: dict[str, Any] = servers.get("sms46elks", {})
+        return found
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Have a home folder with Cursor, Codex and Gemini CLI."""
+    return Home(tmp_path)
+
+
+def test_it_shows_the_change_asks_makes_it_and_starts_the_server(home: Home) -> None:
+    told = home.run("connect", "cursor", "--sandbox", typed="y\n")
+    assert told.exit_code == 0, told.output
+    assert f"File: {home.cursor} (new)" in told.stdout
+    assert '+      "command": ' in told.stdout
+    assert "Create the file? [Y/n]" in told.stdout
+    assert "Connected, 9 tools, SANDBOX." in told.stdout
+    assert "Restart Cursor" in told.stdout
+    assert "Try: Text 070-174 06 14" in told.stdout
+    assert home.read(home.cursor) == SANDBOX
+    removed = home.run("connect", "cursor", "--remove", "--yes")
+    assert removed.stdout.endswith("Deleted.\n")
+    assert not home.cursor.exists()
+    again = home.run("connect", "cursor", "--remove", "--yes")
+    assert again.stdout == f"sms46elks is not in {home.cursor}. Nothing was changed.\n"
+
+
+def test_without_consent_nothing_changes(home: Home) -> None:
+    for typed in ("n\n", ""):
+        told = home.run("connect", "cursor", "--sandbox", typed=typed)
+        assert told.exit_code == 1
+        assert "Nothing was changed. To change it without a question: `--yes`." in told.stderr
+        assert not home.cursor.exists()
+
+
+def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home) -> None:
+    environ = {"ELKS_API_USERNAME": "u1", "ELKS_API_PASSWORD": CANARY, "ELKS_PHONE_NUMBER": "+46701740699"}
+    told = home.run("connect", "codex", "--yes", **environ)
+    assert told.exit_code == 0, told.output
+    assert home.read(home.codex) == {
+        "command": str(SCRIPT),
+        "env": {"DRY_RUN": "true", "ELKS_PHONE_NUMBER": "+46701740699"},
+        "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
+    }
+    assert "Connected, 9 tools, DRY RUN." in told.stdout
+    assert CANARY not in told.output + home.codex.read_text("utf-8")
+    told = home.run("connect", "cursor", "--yes", **environ)
+    assert home.read(home.cursor)["env"]["ELKS_API_PASSWORD"] == CANARY
+    assert '"ELKS_API_PASSWORD": "…"' in told.stdout
+    assert CANARY not in told.output
+    assert CANARY not in home.run("connect", "cursor", "--print", **environ).output
+
+
+def test_the_vs_code_file_asks_for_what_is_secret(home: Home) -> None:
+    told = home.run("connect", "vscode", "--print")
+    printed = json.loads(told.stdout)
+    assert [each["id"] for each in printed["inputs"] if each.get("password")] == ["elks_api_password"]
+    server = printed["servers"]["sms46elks"]
+    assert server["env"]["ELKS_API_PASSWORD"] == "${input:elks_api_password}"
+    assert server["type"] == "stdio"
+
+
+def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
+    file = home.make("elks.env")
+    file.write_text(f"ELKS_API_PASSWORD={CANARY}\nELKS_SANDBOX=true\n", encoding="utf-8")
+    told = home.run("--env-file", str(file), "connect", "gemini", "--yes")
+    assert told.exit_code == 0, told.output
+    assert home.read(home.gemini) == {"command": str(SCRIPT), "args": ["--env-file", str(file)]}
+    assert "Connected, 9 tools, SANDBOX." in told.stdout
+    missing = home.run("connect", "gemini", "--env-file", str(home.folder / "none"), "--yes")
+    assert missing.exit_code == 2
+    assert "none cannot be read: No such file or directory." in missing.stderr
+
+
+def test_blanks_are_named(home: Home) -> None:
+    told = home.run("connect", "cursor", "--yes")
+    assert "Fill in ELKS_API_USERNAME, ELKS_API_PASSWORD and ELKS_PHONE_NUMBER there." in told.stdout
+
+
+def test_a_server_over_http_gets_its_token_from_the_environment(home: Home) -> None:
+    url = "https://sms.example.com/mcp"
+    told = home.run("connect", "codex", "--http", url, "--yes")
+    assert home.read(home.codex) == {"url": url, "bearer_token_env_var": "SMS46ELKS_TOKEN"}
+    assert "The server was not asked, since SMS46ELKS_TOKEN is not set here." in told.stdout
+    printed = json.loads(home.run("connect", "windsurf", "--http", url).stdout)
+    assert printed["mcpServers"]["sms46elks"] == {
+        "serverUrl": url,
+        "headers": {"Authorization": "Bearer your token"},
+    }
+    desktop = home.run("connect", "claude-desktop", "--http", url, "--print")
+    assert (desktop.exit_code, "under Settings, Connectors" in desktop.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("url", ["sms.example.com", "ftp://x/mcp", "https://", "https://me:pw@x/mcp"])
+def test_an_address_is_checked(home: Home, url: str) -> None:
+    assert home.run("connect", "cursor", "--http", url, "--yes").exit_code == 2
+    assert not home.cursor.exists()
+
+
+def test_a_broken_file_is_refused_and_the_snippet_printed(home: Home) -> None:
+    home.cursor.write_text('{"mcpServers": {', encoding="utf-8")
+    told = home.run("connect", "cursor", "--sandbox", "--yes")
+    assert told.exit_code == 1
+    assert f"{home.cursor} cannot be read: it is not JSON" in told.stderr
+    assert "Nothing was changed. This can be added by hand:" in told.stderr
+    assert json.loads(told.stdout) == {"mcpServers": {"sms46elks": SANDBOX}}
+    assert home.cursor.read_text("utf-8") == '{"mcpServers": {'
+
+
+def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
+    told = home.run("connect", "vscode", "--sandbox", "--yes")
+    assert told.exit_code == 1
+    assert "VS Code was not found" in told.stderr
+    assert "`elks-mcp connect vscode --print`" in told.stderr
+    unknown = home.run("connect", "curser")
+    assert (unknown.exit_code, "Did you mean cursor?" in unknown.stderr) == (2, True)
+    assert "Did you mean claude-code or claude-desktop?" in home.run("connect", "claude").stderr
+
+
+def test_without_a_name_it_asks_which_of_those_that_are_here(home: Home) -> None:
+    assert "Found here: cursor, codex, gemini." in home.run("connect", "--sandbox").stderr
+    with at_terminal("connect", "--sandbox", environ=home.environ) as terminal:
+        terminal.read_until("  1  Cursor").read_until("Type its number").type("1")
+        terminal.read_until("Create the file?").type("y").read_until("Connected, 9 tools, SANDBOX.")
+        assert terminal.finish() == 0
+    assert home.read(home.cursor) == SANDBOX
+    listed = home.run("connect", "--list").stdout.splitlines()
+    assert [line.split()[0] for line in listed if " here " in line] == ["cursor", "codex", "gemini"]
+    assert all(len(line) < 80 or str(home.folder) in line for line in listed)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script")
+def test_claude_code_is_changed_by_its_own_command_without_secrets_on_it(home: Home) -> None:
+    """The stand-in writes what Claude Code 2.1 wrote when it was tried, and keeps its command line."""
+    command = home.make("bin/claude")
+    command.write_text(_CLAUDE.format(python=sys.executable), encoding="utf-8")
+    command.chmod(0o755)
+    told = home.run("connect", "claude-code", "--yes", ELKS_API_PASSWORD=CANARY)
+    assert told.exit_code == 0, told.output
+    assert "Connected, 9 tools, DRY RUN." in told.stdout
+    added = (home.folder / "claude.log").read_text("utf-8")
+    assert "ELKS_API_PASSWORD=${ELKS_API_PASSWORD}" in added
+    assert CANARY not in added + told.output
+    assert "is in Claude Code already" in home.run("connect", "claude-code", "--yes").stdout
+    replaced = home.run("connect", "claude-code", "--sandbox", "--yes")
+    assert "with other values. They are replaced." in replaced.stdout
+    assert home.read(home.folder / ".claude.json") == {"type": "stdio", "args": [], **SANDBOX}
+    assert home.run("connect", "claude-code", "--remove", "--yes").exit_code == 0
+    assert home.read(home.folder / ".claude.json") == {}
+
+
+_CLAUDE = """#!{python}
+import json, os, pathlib, sys
+home = pathlib.Path(os.environ["HOME"])
+with (home / "claude.log").open("a") as log:
+    log.write(" ".join(sys.argv) + "\\n")
+file = home / ".claude.json"
+said = json.loads(file.read_text()) if file.exists() else {{"mcpServers": {{}}}}
+verb, words = sys.argv[2], sys.argv[3:]
+if verb == "remove":
+    del said["mcpServers"][words[-1]]
+else:
+    assert words[:3] == ["--scope", "user", "sms46elks"] and words[3] not in said["mcpServers"]
+    end = words.index("--")
+    env = dict(pair.split("=", 1) for pair in words[4:end] if pair != "-e")
+    started = {{"type": "stdio", "command": words[end + 1], "args": words[end + 2:], "env": env}}
+    said["mcpServers"][words[2]] = started
+file.write_text(json.dumps(said))
+"""
+
+
+# ── doctor --client ──
+
+
+def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
+    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": SANDBOX}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "cursor")
+    assert told.exit_code == 0, told.output
+    assert f"  ok  {home.cursor} has the server sms46elks." in told.stdout
+    assert "  ok  Connected, 9 tools, SANDBOX." in told.stdout
+    assert told.stdout.endswith("Nothing is wrong.\n")
+
+
+def entry(**fields: Any) -> dict[str, Any]:
+    """Return an entry whose command does not exist, so that nothing is started."""
+    return {"command": "/nowhere/elks-mcp", **fields}
+
+
+@pytest.mark.parametrize(
+    ("client", "said", "expected"),
+    [
+        (
+            "cursor",
+            {"servers": {"sms46elks": entry()}},
+            "under servers, which Cursor ignores. The key is mcpServers",
+        ),
+        ("cursor", {"mcpServers": {"46elks": entry()}}, "The name 46elks must begin with a letter"),
+        ("cursor", {"mcpServers": {"sms46elks": entry()}}, "/nowhere/elks-mcp was not found, or cannot be"),
+        ("cursor", {"mcpServers": {"sms46elks": entry(disabled=True)}}, "sms46elks is turned off"),
+        ("cursor", {"mcpServers": {"sms46elks": {"env": {}}}}, "neither a command nor an address"),
+        ("cursor", {"mcpServers": {}}, "Cursor has no elks-mcp. To add it: `elks-mcp connect cursor`."),
+        (
+            "cursor",
+            {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
+            "ELKS_API_PASSWORD is a reference that Cursor does not replace",
+        ),
+        (
+            "gemini",
+            {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
+            "ELKS_API_PASSWORD is not set in this environment",
+        ),
+        ("gemini", {"mcpServers": {"sms46elks": entry()}}, "Gemini CLI does not trust the folder"),
+    ],
+)
+def test_the_doctor_knows_what_goes_wrong(
+    home: Home, client: str, said: dict[str, Any], expected: str
+) -> None:
+    path = {"cursor": home.cursor, "gemini": home.gemini}[client]
+    path.write_text(json.dumps(said), encoding="utf-8")
+    told = home.run("doctor", "--client", client)
+    assert told.exit_code == 1
+    assert expected in told.stdout
+
+
+def test_the_doctor_knows_the_wrong_key_in_vs_code(home: Home) -> None:
+    file = "AppData/Roaming/Code/User/mcp.json" if sys.platform == "win32" else ".config/Code/User/mcp.json"
+    if sys.platform == "darwin":
+        file = "Library/Application Support/Code/User/mcp.json"
+    home.make(file).write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "vscode")
+    assert "under mcpServers, which VS Code ignores. The key is servers." in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("rules", "trusts"),
+    [
+        ({}, False),
+        ({"CWD": "TRUST_FOLDER"}, True),
+        ({"CWD/inner": "TRUST_PARENT"}, True),
+        ({"/": "TRUST_FOLDER", "CWD": "DO_NOT_TRUST"}, False),
+    ],
+)
+def test_the_doctor_reads_the_folders_that_gemini_trusts(
+    home: Home, rules: dict[str, str], *, trusts: bool
+) -> None:
+    home.gemini.write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
+    trusted = {rule.replace("CWD", os.getcwd()): level for rule, level in rules.items()}  # noqa: PTH109
+    home.make(".gemini/trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
+    told = home.run("doctor", "--client", "gemini").stdout
+    assert ("does not trust the folder" not in told) is trusts
+
+
+def test_the_doctor_knows_no_other_client(home: Home) -> None:
+    told = home.run("doctor", "--client", "emacs")
+    assert (told.exit_code, "There is no client 'emacs'." in told.stderr) == (2, True)

@@ -1,0 +1,287 @@
+"""Changing the files of clients: what stays, what is refused, and what can be undone to the byte."""
+
+import json
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from elks_mcp.clients import files, jsonc
+from elks_mcp.clients.catalog import CLIENTS, Change, Client
+from elks_mcp.clients.editing import Unprovable, add, cut, find_entry
+from elks_mcp.clients.planned_edits import plan_addition, plan_removal
+from elks_mcp.clients.servers import Program
+from elks_mcp.clients.snippets import Entry, build_entry
+from tests.clients.documents import files as documents
+
+BY_NAME = {client.name: client for client in CLIENTS}
+WRITTEN = [client for client in CLIENTS if client.change is Change.FILE]
+JSON = [client for client in WRITTEN if client.format == "json"]
+PROGRAM = Program(
+    "/home/Åsa/.local/bin/elks-mcp", env={"DRY_RUN": "true"}, secrets={"ELKS_API_PASSWORD": 'p"\\'}
+)
+
+each_written = pytest.mark.parametrize("client", WRITTEN, ids=lambda client: client.name)
+each_json = pytest.mark.parametrize("client", JSON, ids=lambda client: client.name)
+
+OTHERS = """\
+{
+  // what I use
+  "theme": "dark", /* at night */
+  "KEY": {
+    "files": {
+      "command": "npx",
+      "args": ["-y", "files"], // all of them
+    },
+  },
+}
+"""
+TOML = """\
+mcp_servers.files.command = "npx" # dotted, at the root
+model = "some-model"
+
+[mcp_servers.other] # another one
+command = "npx"
+args = [
+  "-y",
+]
+
+# about projects
+[projects."/home/you"]
+trust_level = "trusted"
+"""
+
+
+def others_of(client: Client) -> str:
+    """Return a file of this client with other servers and comments."""
+    return TOML if client.format == "toml" else OTHERS.replace("KEY", client.key)
+
+
+def said_by(client: Client, path: Path) -> dict[str, Any]:
+    """Return what a file says, by a reader that had no part in changing it."""
+    text = path.read_text("utf-8-sig")
+    return tomllib.loads(text) if client.format == "toml" else jsonc.parse(text)
+
+
+def connect(client: Client, path: Path, program: Program = PROGRAM) -> bool:
+    """Bring a program into a file, and return whether the file changed."""
+    planned = plan_addition(client, files.read(path), build_entry(client, program))
+    if planned:
+        planned.make()
+    return planned is not None
+
+
+def disconnect(client: Client, path: Path) -> None:
+    """Take the program out of a file."""
+    planned = plan_removal(client, files.read(path))
+    assert planned
+    planned.make()
+
+
+@each_written
+def test_a_fresh_file_has_our_entry_alone_and_goes_again(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file"
+    assert connect(client, path)
+    assert said_by(client, path)[client.key] == {"sms46elks": build_entry(client, PROGRAM).fields}
+    if sys.platform != "win32":
+        assert path.stat().st_mode & 0o777 == 0o600, "it may have a password"
+    assert not connect(client, path), "twice is once"
+    disconnect(client, path)
+    assert list(path.parent.iterdir()) == []
+
+
+@each_written
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "BOM"])
+def test_all_else_stays_and_the_removal_is_exact(
+    client: Client, newline: str, mark: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    original = (mark + others_of(client).replace("\n", newline)).encode()
+    path.write_bytes(original)
+    before = said_by(client, path)
+    assert connect(client, path)
+    changed = path.read_bytes()
+    after = said_by(client, path)
+    assert after[client.key].pop("sms46elks") == build_entry(client, PROGRAM).fields
+    assert after.pop("inputs", None) == (list(build_entry(client, PROGRAM).inputs) or None)
+    assert after == before
+    assert changed.startswith(mark.encode())
+    assert changed.count(b"\n") == changed.count(newline.encode()), "line ends are not mixed"
+    assert path.with_name("file.before-elks-mcp").read_bytes() == original
+    assert not connect(client, path)
+    disconnect(client, path)
+    assert path.read_bytes() == original
+    assert list(tmp_path.iterdir()) == [path], "the backup is not needed any more"
+
+
+@each_written
+@pytest.mark.parametrize("text", ["", "\n", "  ", "{}", "{ }\n", "{\n}", '{"a": 1}', '{\n  "a": 1\n}'])
+def test_short_files_come_back_to_the_byte(client: Client, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    if client.format == "toml":
+        text = text.replace("{", "").replace("}", "").replace('"a": 1', "a = 1")
+    path.write_bytes(text.encode())
+    assert connect(client, path)
+    disconnect(client, path)
+    assert path.read_bytes() == text.encode()
+
+
+@each_written
+def test_another_entry_of_ours_is_replaced_and_the_original_is_still_known(
+    client: Client, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_text(others_of(client), encoding="utf-8")
+    connect(client, path, Program("/old/elks-mcp", env={"ELKS_SANDBOX": "true"}))
+    assert connect(client, path)
+    assert said_by(client, path)[client.key]["sms46elks"] == build_entry(client, PROGRAM).fields
+    disconnect(client, path)
+    assert path.read_text("utf-8") == others_of(client)
+
+
+@each_written
+def test_what_a_person_changed_since_then_stays_at_the_removal(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(others_of(client), encoding="utf-8")
+    connect(client, path)
+    edited = path.read_text("utf-8").replace("dark", "light").replace("some-model", "another")
+    path.write_text(edited, encoding="utf-8")
+    disconnect(client, path)
+    expected = others_of(client).replace("dark", "light").replace("some-model", "another")
+    assert said_by(client, path).pop("inputs", []) == []
+    if client.name != "vscode":  # where an empty list of inputs stays
+        assert path.read_text("utf-8") == expected
+
+
+@each_written
+@pytest.mark.parametrize("text", ['{"a": ', "a = ", "\ufeff[", '{"a": 1} trailing'])
+def test_a_broken_file_is_refused_and_untouched(client: Client, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(jsonc.Broken, match=r"it is not|line 1 is not"):
+        connect(client, path)
+    assert path.read_text("utf-8") == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@each_json
+@pytest.mark.parametrize("value", ["[]", "null", '"x"', '{"sms46elks": []}'])
+def test_servers_of_another_kind_are_refused(client: Client, value: str) -> None:
+    with pytest.raises(jsonc.Broken, match="is not an object"):
+        add(client, f'{{"{client.key}": {value}}}', build_entry(client, PROGRAM))
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"\xff\xfe{\0}\0")
+    with pytest.raises(files.FileProblem, match="is not UTF-8 text"):
+        files.read(path)
+
+
+@each_written
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_stays_and_its_target_changes(client: Client, tmp_path: Path) -> None:
+    target, link = tmp_path / "dotfiles" / "file", tmp_path / "link"
+    target.parent.mkdir()
+    target.write_text(others_of(client), encoding="utf-8")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    assert connect(client, link)
+    assert link.is_symlink()
+    assert "sms46elks" in said_by(client, target)[client.key]
+    assert target.stat().st_mode & 0o777 == 0o640
+    disconnect(client, link)
+    assert link.is_symlink()
+    assert target.read_text("utf-8") == others_of(client)
+
+
+@each_written
+def test_a_read_only_file_is_refused(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text(others_of(client), encoding="utf-8")
+    path.chmod(0o400)
+    with pytest.raises(files.FileProblem, match="is read-only, so it was not changed"):
+        connect(client, path)
+    assert path.read_text("utf-8") == others_of(client)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_another_program_changed_meanwhile_is_refused(tmp_path: Path) -> None:
+    client, path = BY_NAME["cursor"], tmp_path / "file"
+    path.write_text("{}", encoding="utf-8")
+    planned = plan_addition(client, files.read(path), build_entry(client, PROGRAM))
+    path.write_text('{"theirs": 1}', encoding="utf-8")
+    assert planned
+    with pytest.raises(files.FileProblem, match="changed by another program"):
+        planned.make()
+    assert path.read_text("utf-8") == '{"theirs": 1}'
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    tmp_path.chmod(0o500)
+    with pytest.raises(files.FileProblem, match="cannot be written"):
+        connect(BY_NAME["cursor"], path)
+
+
+@given(documents())
+def test_any_file_says_what_it_said_and_our_entry(file: tuple[str, dict[str, Any]]) -> None:
+    client, (text, said) = BY_NAME["cursor"], file
+    entry = build_entry(client, PROGRAM)
+    new = add(client, text, entry)
+    assert find_entry(client, new) == entry
+    expected = json.loads(json.dumps(said))
+    expected.setdefault("mcpServers", {})
+    assert jsonc.parse(cut(client, new)) == expected
+
+
+# ── VS Code's inputs ──
+
+
+def test_inputs_of_others_stay_and_ours_are_added_once(tmp_path: Path) -> None:
+    client, path = BY_NAME["vscode"], tmp_path / "file"
+    path.write_text(
+        '{"inputs": [{"id": "elks_api_password", "mine": 1}, {"id": "b"}], "servers": {}}', encoding="utf-8"
+    )
+    connect(client, path)
+    assert [each["id"] for each in said_by(client, path)["inputs"]] == ["elks_api_password", "b"]
+
+
+def test_inputs_that_another_server_uses_stay_at_the_removal() -> None:
+    client = BY_NAME["vscode"]
+    text = add(client, '{\n  "a": 1\n}\n', build_entry(client, PROGRAM))
+    used = text.replace(
+        '"sms46elks"', '"mine": {"env": {"P": "${input:elks_api_password}"}},\n    "sms46elks"'
+    )
+    assert [each["id"] for each in jsonc.parse(cut(client, used))["inputs"]] == ["elks_api_password"]
+    assert jsonc.parse(cut(client, text))["inputs"] == []
+
+
+# ── TOML ──
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'mcp_servers = { files = { command = "npx" } }\n',
+        'mcp_servers.sms46elks.command = "mine"\nmodel = "y"\n',
+        'x = """\n[mcp_servers.sms46elks]\n"""\n',
+    ],
+)
+def test_a_table_that_cannot_be_changed_safely_is_left_alone(text: str) -> None:
+    with pytest.raises(Unprovable):
+        add(BY_NAME["codex"], text, Entry({"command": "x"}))
+
+
+def test_tables_below_ours_and_quoted_ones_are_replaced() -> None:
+    text = (
+        '[mcp_servers."sms46elks"]\ncommand = "old"\n[mcp_servers.sms46elks.env]\nA = "1"\n\n# next\n[next]\n'
+    )
+    new = add(BY_NAME["codex"], text, Entry({"command": "x"}))
+    assert new == '# next\n[next]\n\n[mcp_servers.sms46elks]\ncommand = "x"\n'
