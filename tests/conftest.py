@@ -1,6 +1,7 @@
 """What every test may use."""
 
 import os
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -36,10 +37,13 @@ _ROOM = 2 * 2**30
 
 
 def pytest_configure() -> None:
-    """Keep temporary files in memory if the machine has room there; `TMPDIR` names another place."""
+    """Keep temporary files in memory if there is room; `TMPDIR` names another place. Let Ctrl-C work."""
     if "TMPDIR" not in os.environ and _has_room():
         os.environ["TMPDIR"] = str(_MEMORY)  # for worker processes and servers under test, too
         tempfile.tempdir = None
+    # A shell starts a background job with SIGINT ignored, and the programs under test would inherit that.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _has_room() -> bool:

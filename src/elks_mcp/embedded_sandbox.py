@@ -109,7 +109,7 @@ class EmbeddedSandbox:
     async def _serve(self, listener: socket.socket) -> None:
         """Serve the page until this server ends. A failure ends the page and not the server."""
         with listener, log_errors(log, "The sandbox's page is not served"):
-            await anyio.to_thread.run_sync(_load)
+            self.box.page.snippets = await anyio.to_thread.run_sync(_load)
             from elks_mcp.sandbox.serving import serve_until_cancelled  # noqa: PLC0415  (loaded by now)
 
             await serve_until_cancelled(self.box, listener)
@@ -136,9 +136,15 @@ async def open_embedded_sandbox(policy: Policy, public_url: str | None) -> Async
             yield EmbeddedSandbox(box)
 
 
-def _load() -> None:
-    """Load what serves the page. Call this in a thread, so that the server keeps answering."""
+def _load() -> dict[str, str]:
+    """Load what serves the page, and return what other clients need to get such a sandbox.
+
+    Call this in a thread, so that the server keeps answering.
+    """
     import elks_mcp.sandbox.serving  # noqa: F401, PLC0415
+    from elks_mcp.clients.snippets import write_snippets  # noqa: PLC0415
+
+    return write_snippets({"ELKS_SANDBOX": "true"})
 
 
 def _listen() -> socket.socket | None:

@@ -1,5 +1,6 @@
 """What a server in sandbox mode tells its page, and what people decide there."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -165,6 +166,14 @@ async def test_what_was_approved_on_the_page_is_not_called_declined_in_the_clien
             person.answers.set()
         assert not answers[0].is_error
         assert "Sent: " in words(answers[0])
+
+
+async def test_the_page_says_how_another_client_gets_a_sandbox() -> None:
+    async with with_page() as (_, sandbox):
+        await until(lambda: bool(sandbox.box.page.snippets))
+        (server,) = json.loads(sandbox.box.page.snippets["Cursor"])["mcpServers"].values()
+        assert server["env"] == {"ELKS_SANDBOX": "true"}
+        assert Path(server["command"]).is_absolute()
 
 
 # ── the title ──

@@ -11,6 +11,7 @@ import click
 from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
+from elks_mcp.clients.snippets import write_snippets
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sandbox.serving import SandboxServer
 
@@ -76,8 +77,10 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
     with listen("127.0.0.1", port) as listener:
         box = Sandbox(password=_find_or_create_password(folder), webhook_ports=webhook_ports)
         ports = ", ".join(f"port {each}" for each in webhook_ports)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        box.page.snippets = _write_snippets(box, url)
         welcome = _WELCOME.format(
-            url=f"http://127.0.0.1:{listener.getsockname()[1]}",
+            url=url,
             username=box.username,
             password=box.password,
             number=box.number,
@@ -87,6 +90,19 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
         click.echo(welcome)
         with suppress(KeyboardInterrupt):
             SandboxServer(box, log_level="critical", timeout_graceful_shutdown=1).run([listener])
+
+
+def _write_snippets(box: Sandbox, url: str) -> dict[str, str]:
+    """Return what each client needs to text this sandbox's phones, by the client's title."""
+    return write_snippets(
+        {
+            "ELKS_API_BASE_URL": f"{url}/a1",
+            "ELKS_API_USERNAME": box.username,
+            "ELKS_API_PASSWORD": box.password,
+            "ELKS_PHONE_NUMBER": box.number,
+            "DRY_RUN": "false",
+        }
+    )
 
 
 def _find_or_create_password(folder: Path) -> str:

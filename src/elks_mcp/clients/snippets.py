@@ -1,13 +1,15 @@
 """The text that each client needs: for `connect`, the documents and the phones page."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from elks_mcp.clients import jsonc_edits, toml_text
-from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
+from elks_mcp.clients.catalog import CLIENTS, SERVER, Change, Client, Secrets
+from elks_mcp.clients.launcher import find_command, find_installation
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
 
 
@@ -46,6 +48,13 @@ def write_snippet(client: Client, server: Server) -> str:
         return _write_yaml({client.key: {SERVER: entry.fields}})
     inputs = {"inputs": list(entry.inputs)} if entry.inputs else {}
     return jsonc_edits.render(inputs | {client.key: {SERVER: entry.fields}}) + "\n"
+
+
+def write_snippets(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the text for each client to start elks-mcp with these variables, by its title."""
+    command, *words = find_command(find_installation(), os.environ)
+    program = Program(command, tuple(words), env)
+    return {client.title: write_snippet(client, program).strip() for client in CLIENTS}
 
 
 def build_command(entry: Entry) -> list[str]:
