@@ -148,7 +148,7 @@ async def test_an_account_without_money_is_named_as_what_a_text_waits_for(box: S
         assert "not have enough money" in words(answer)
         behind = await call(client, "send_sms", to=PHONE, message="Hej igen")
         assert data(behind)["status"] == "queued"
-        assert "There is no money on the 46elks account" in words(behind)
+        assert "The 46elks account has no money" in words(behind)
     assert len(posted(box)) == 1
     assert box.accepted == []
 

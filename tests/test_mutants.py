@@ -143,8 +143,8 @@ MUTANTS = (
         "store/queue.py",
         (
             (
-                "return change(tx, order_id, state=OrderState.IN_DOUBT",
-                "return change(tx, order_id, state=OrderState.QUEUED",
+                "tx, order_id, state=OrderState.IN_DOUBT, status_reason",
+                "tx, order_id, state=OrderState.QUEUED, status_reason",
             ),
         ),
         CRASHES,

@@ -37,7 +37,7 @@ def test_the_help_has_sections_and_the_exit_codes() -> None:
     told = run("--help").stdout
     headings = re.findall(r"^(\w[\w ]*):$", told, re.MULTILINE)
     assert headings == ["Options", "Start here", "Text", "Operate"]
-    for heading, first in (("Start here", "demo"), ("Text", "send"), ("Operate", "policy")):
+    for heading, first in (("Start here", "connect"), ("Text", "send"), ("Operate", "policy")):
         assert f"{heading}:\n  {first} " in told
     assert "Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 waits, 4 maybe sent.\n" in told
 

@@ -90,7 +90,7 @@ def test_cancelling_says_whether_it_was_in_time(location: StateLocation) -> None
 @pytest.mark.parametrize(
     ("answer", "state", "said_so"),
     [
-        ("--sent", OrderState.SENT, "counts as sent"),
+        ("--sent", OrderState.SENT, "is recorded as sent"),
         ("--not-sent", OrderState.CANCELLED, "is recorded as not sent"),
     ],
 )

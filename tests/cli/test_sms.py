@@ -30,7 +30,7 @@ def test_a_text_is_sent_as_it_is_and_the_outcome_is_shown(elks: SimulatedElks) -
     told = elks.tell("send", NATIONAL, TEXT)
     assert (told.exit_code, told.stderr) == (0, "")
     assert [(each.to, each.text) for each in elks.box.accepted] == [(PHONE, TEXT)]
-    assert told.stdout.startswith("Sent: 46elks accepted it; whether it is delivered comes later.\n")
+    assert told.stdout.startswith("Sent: 46elks accepted it; the delivery report comes later.\n")
     assert re.search(rf"^  to     {NATIONAL} \(Sweden\)$", told.stdout, re.MULTILINE)
     assert re.search(r"^  cost   0\.52 SEK, 1 part \(UCS-2\)$", told.stdout, re.MULTILINE)
     assert re.search(r"^  order  O-\w+$", told.stdout, re.MULTILINE)
@@ -184,11 +184,11 @@ def test_yes_does_not_answer_a_guard(elks: SimulatedElks, answer: str) -> None:
         PHONE,
         f"| {TEXT}",
         "1 part, 0.52 SEK",
-        "The operator wants a person to approve every text.",
+        "The operator requires approval of every text.",
     ):
         assert part in terminal.shown
     assert (code, texts(elks)) == ((0, [TEXT]) if answer == "y" else (1, []))
-    assert "No text waits." in elks.tell("pending").stdout
+    assert "No texts are waiting for approval." in elks.tell("pending").stdout
 
 
 def test_a_person_learns_how_a_dry_run_becomes_a_send(elks: SimulatedElks) -> None:
@@ -247,6 +247,6 @@ def test_the_status_of_a_text_is_shown_by_either_id(elks: SimulatedElks) -> None
     for text_id in (sent["orderId"], sent["messageId"]):
         told = elks.tell("status", text_id)
         assert told.exit_code == 0
-        assert told.stdout.startswith("Created: 46elks has accepted it and not passed it on yet.\n")
+        assert told.stdout.startswith("Created: 46elks has accepted it, but has not passed it on yet.\n")
         assert f"  to         {NATIONAL}\n" in told.stdout
     assert elks.tell("status", "O-2222").exit_code == 1

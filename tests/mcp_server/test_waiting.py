@@ -103,7 +103,7 @@ async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes
         refused = [answer for answer in answers if not _WAITS.search(answer)]
         assert (len(waiting), len(refused)) == (MOST_WAITING, len(numbers) - MOST_WAITING) == (20, 10)
         for answer in refused:
-            assert answer.startswith("Not sent: 20 texts of this caller wait for a person")
+            assert answer.startswith("Not sent: 20 texts of this caller already wait for a person")
             assert "`elks-mcp pending`" in answer
         location = load(environ).settings.state_location()
         async with open_database(location, clock) as opened:

@@ -377,7 +377,7 @@ async def test_a_key_used_for_something_else_names_what_differs(backend: Backend
 
 async def test_an_order_is_found_by_its_number_only(backend: Backend, tmp_path: Path) -> None:
     assert await backend.orders.find_order("s" + "0" * 32) is None
-    with pytest.raises(NotFound, match="no order"):
+    with pytest.raises(NotFound, match="No order"):
         await backend.orders.find_order("O-NOSUCH22")
     assert not backend.storage.exists, "a question makes no store"
     await backend.place()

@@ -265,7 +265,7 @@ async def put_old_orders(nothing: StateLocation) -> None:
             words = text or "Hej!"
             row = {"id": f"O-2222222{number}", "account_id": 1, "state": state, "text": text, "flash": flash}
             row |= {"encoding": encoding, "parts": 2, "recipient": PHONE.e164, "sender": OURS.e164}
-            row |= {"price": PRICE, "currency": "SEK", "charge": PRICE, "findings": "[]", "status_reason": ""}
+            row |= {"price": PRICE, "currency": "SEK", "charge": PRICE, "findings": "[]", "fault": ""}
             row |= {"approver": "policy", "attempts": 0, "caller": "", "asks": False}
             row |= dict.fromkeys(("placed_at", "changed_at", "due_at", "charged_at"), at)
             row |= {

@@ -60,7 +60,7 @@ async def test_what_is_somebody_elses_looks_as_if_it_were_not_there(era: Era) ->
                     ).replace("O-33333333", "…")
                 with pytest.raises(MCPError) as seen:
                     await client.read_resource(f"elks://messages/{other}")
-                assert "There is no order by that number" in str(seen.value)
+                assert "No order has that number" in str(seen.value)
 
 
 async def _order(client: Any) -> str:

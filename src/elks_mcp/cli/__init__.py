@@ -36,7 +36,10 @@ Operate
 
 
 _START_HERE = {
-    "connect": ("elks_mcp.cli.connect:connect", "Connect a client such as Claude or VS Code."),
+    "connect": (
+        "elks_mcp.cli.connect:connect",
+        "Let a client such as Claude or VS Code start elks-mcp.",
+    ),
     "demo": ("elks_mcp.cli.demo:demo", "Watch an MCP client send a text to a simulated phone."),
     "doctor": ("elks_mcp.cli.doctor:doctor", "Check what is configured, and whether 46elks accepts it."),
     "sandbox": (

@@ -10,6 +10,7 @@ import click
 
 from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, shared_options, yes_option
 from elks_mcp.cli.connect_client import ClientSetup, print_instructions
+from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.clients.catalog import CLIENTS, Change, Client, UnknownClient, find_client, list_here
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.launcher import find_command, find_installation
@@ -47,7 +48,7 @@ def connect(
     removes: bool,
     yes: bool,
 ) -> None:
-    """Bring elks-mcp into a client such as Claude, VS Code, Cursor, Codex or Gemini.
+    """Let a client such as Claude or VS Code start elks-mcp.
 
     Shows the client's file and the change, asks, keeps a backup beside the file, and starts the server once
     as the client would. Nothing else in the file changes. Without CLIENT, it asks which one.
@@ -59,8 +60,8 @@ def connect(
     if lists:
         _list_clients(machine)
         return
-    client = _find_client(name) if name else _choose_client(machine)
     server = _build_server(context, sandbox=sandbox, url=url)
+    client = _find_client(name) if name else _choose_client(machine)
     setup = ClientSetup(client, server, machine, asks=not yes)
     if prints:
         print_instructions(client, server, machine)
@@ -122,7 +123,7 @@ def _build_server(context: click.Context, *, sandbox: bool, url: str | None) -> 
         return Remote(_check_url(url), os.environ.get(TOKEN_VARIABLE, "").strip())
     command, *args = find_command(find_installation(), os.environ)
     if state:
-        args += [STATE_DIR, str(state.absolute())]
+        args += [STATE_DIR, str(find_state_dir(context).absolute())]
     if sandbox:
         return Program(command, tuple(args), {"ELKS_SANDBOX": "true"})
     if env_file:
