@@ -168,7 +168,7 @@ def test_vs_codes_own_reader_finds_what_was_there_and_our_entry(
 def compare_with_node(pairs: list[list[str]]) -> object:
     """Compare old texts and our entry with new texts, all read by `jsonc-parser`, as VS Code reads them."""
     node = MODULES / ".bin" / "node"
-    if not node.exists():
+    if not (node.exists() and (MODULES / "jsonc-parser").exists()):
         (pytest.fail if os.environ.get("CI") else pytest.skip)("make conformance brings the parser")
     done = subprocess.run(
         [node, "-e", _COMPARE, MODULES / "jsonc-parser"],
