@@ -38,7 +38,7 @@ _LONGEST_NAME = 40
 class EmbeddedSandbox:
     """A sandbox in this process, and its page.
 
-    The page is not served from the start: loading what serves it would delay the first answers. A front door
+    The page is not served from the start: loading what serves it would delay the first answers. An interface
     calls `open_page` once it has listed the tools.
     """
 

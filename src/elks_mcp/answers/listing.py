@@ -12,7 +12,7 @@ from elks_mcp.elks.client import LISTED_PAGES
 from elks_mcp.runtime.clock import in_zone
 
 HowToContinue = Callable[[str], str]
-"""Returns how to list the texts before a time, in the words of a front door, to follow "For the others"."""
+"""Returns how to list the texts before a time, in the words of an interface, to follow "For the others"."""
 
 
 class Listed(NamedTuple):
@@ -52,7 +52,7 @@ def explain_unread(listing: Listing) -> str:
 
 
 class _OwnWords(NamedTuple):
-    """The words of one front door: its time zone, and how to continue a list there."""
+    """The words of one interface: its time zone, and how to continue a list there."""
 
     zone: tzinfo | None
     how: HowToContinue

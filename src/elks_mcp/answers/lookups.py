@@ -1,4 +1,4 @@
-"""Answers about texts and the account that are looked up at 46elks, for every front door."""
+"""Answers about texts and the account that are looked up at 46elks, for every interface."""
 
 from collections.abc import Awaitable, Callable, Sequence
 

@@ -1,4 +1,4 @@
-"""Carry out a planned send and report the outcome, for every front door that sends."""
+"""Carry out a planned send and report the outcome, for every interface that sends."""
 
 from contextlib import suppress
 

@@ -1,4 +1,4 @@
-"""Wait for incoming texts, for every front door."""
+"""Wait for incoming texts, for every interface."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ _SHOWN_WITHIN, _BETWEEN_TRIES = timedelta(seconds=10), timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class ReplyWait:
-    """One wait for a text, by a front door."""
+    """One wait for a text, by an interface."""
 
     app: App
     reading: PendingRead
