@@ -427,3 +427,34 @@ def test_a_port_that_is_taken_is_said_to_be() -> None:
     assert done.returncode == 1
     assert "cannot be used" in done.stderr
     assert "--port" in done.stderr
+
+
+_BROKEN = """
+import sys
+import click
+from elks_mcp.__main__ import main
+from elks_mcp.cli import commands
+commands.add_command(click.Command("broken", callback=lambda: [][len("canary")]))
+sys.argv = ["elks-mcp", "broken"]
+main()
+"""
+
+
+@pytest.mark.parametrize("level", ["", "debug"])
+def test_an_unexpected_error_is_one_line_unless_the_whole_trace_is_asked_for(level: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _BROKEN],
+        env={**os.environ, "ELKS_LOG_LEVEL": level},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 1
+    if level:
+        assert "Traceback" in done.stderr
+    else:
+        assert re.fullmatch(
+            r"elks-mcp: Unexpected error: IndexError at \S+:\d+\. Retrying is unlikely to help\. "
+            r"Please report it\. To see the whole trace, set ELKS_LOG_LEVEL=DEBUG\.\n",
+            done.stderr,
+        )
