@@ -228,6 +228,15 @@ def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
     assert told.stdout.endswith("Nothing is wrong.\n")
 
 
+def test_the_doctor_reads_a_command_that_is_one_list_with_its_arguments(home: Home) -> None:
+    entered = {"type": "local", "command": [str(SCRIPT)], "environment": {"ELKS_SANDBOX": "true"}}
+    file = home.make(".config/opencode/opencode.jsonc")
+    file.write_text(json.dumps({"mcp": {"sms46elks": entered}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "opencode")
+    assert told.exit_code == 0, told.output
+    assert "  ok  Connected, 9 tools, SANDBOX." in told.stdout
+
+
 def entry(**fields: Any) -> dict[str, Any]:
     """Return an entry whose command does not exist, so that nothing is started."""
     return {"command": "/nowhere/elks-mcp", **fields}
@@ -299,4 +308,4 @@ def test_the_doctor_reads_the_folders_that_gemini_trusts(
 
 def test_the_doctor_knows_no_other_client(home: Home) -> None:
     told = home.run("doctor", "--client", "emacs")
-    assert (told.exit_code, "There is no client 'emacs'." in told.stderr) == (2, True)
+    assert (told.exit_code, "No client is named 'emacs'." in told.stderr) == (2, True)

@@ -87,8 +87,8 @@ def _find_servers(key: str, path: Path, said: Mapping[str, Any]) -> list[_Listed
 
 
 def _command_of(fields: Mapping[str, Any]) -> str:
-    args = fields.get("args")
-    return " ".join(map(str, [fields.get("command"), *(args if isinstance(args, list) else [])]))
+    words = [fields.get("command"), fields.get("args")]
+    return " ".join(str(each) for word in words for each in (word if isinstance(word, list) else [word]))
 
 
 def _check_keys(client: Client, path: Path, said: Mapping[str, Any]) -> Iterator[Check]:
@@ -199,7 +199,7 @@ def print_client_checks(name: str) -> int:
     """Print the checks of a client, and return the exit code: 1 if one failed.
 
     Raises:
-        click.UsageError: there is no client of this name.
+        click.UsageError: no client has this name.
     """
     try:
         client = find_client(name)

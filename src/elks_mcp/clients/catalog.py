@@ -56,7 +56,7 @@ class Secrets(StrEnum):
 
 
 class UnknownClient(ValueError):
-    """There is no client of a name; the message says which ones there are."""
+    """No client has that name; the message says how to list the names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +228,7 @@ def find_client(name: str) -> Client:
     similar = [each for each in names if wanted in each] or difflib.get_close_matches(wanted, names)
     meant = f"Did you mean {' or '.join(similar)}? " if similar else ""
     raise UnknownClient(
-        f"There is no client {name!r}. {meant}To list all of them: `elks-mcp connect --list`."
+        f"No client is named {name!r}. {meant}To list all of them: `elks-mcp connect --list`."
     )
 
 

@@ -32,8 +32,11 @@ class Resolver:
 
     def read(self, fields: Mapping[str, Any]) -> Server | None:
         """Return the server, or None if the fields name neither a command nor an address."""
-        if isinstance(command := fields.get("command"), str):
-            args, env = fields.get("args") or [], fields.get("env") or {}
+        command, args = fields.get("command") or fields.get("cmd"), fields.get("args") or []
+        if isinstance(command, list) and command:  # opencode has command and arguments in one list
+            command, args = str(command[0]), command[1:]
+        if isinstance(command, str):
+            env = fields.get("env") or fields.get("environment") or fields.get("envs") or {}
             if not isinstance(args, list) or not isinstance(env, dict):
                 return None
             named = {name: self._get(name) for name in map(str, fields.get("env_vars") or [])}
