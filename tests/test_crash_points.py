@@ -42,7 +42,7 @@ pytestmark = pytest.mark.anyio
 
 TEXT = "Kom hem till middagen"
 TRYING = timedelta(seconds=6)
-"""Longer than anybody tries to put down what became of a text."""
+"""Longer than a server tries to record the outcome of a text."""
 
 
 Act = Callable[[WorldBackend, Store], Awaitable[Order]]

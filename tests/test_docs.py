@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from elks_mcp.cli import commands
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE, Facts, check_draft
 from elks_mcp.domain.models import AccountNumbers, OptOut, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, find_opt_word
@@ -27,15 +28,14 @@ from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Policy, largest_day, largest_price
 from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.text import measure
-from elks_mcp.elks.access import DEFAULT_BASE_URL
 from elks_mcp.elks.client import MOST_READ
+from elks_mcp.elks.credentials import DEFAULT_BASE_URL
 from elks_mcp.inbound.history import FRESH
 from elks_mcp.mcp_server.server import TOOLS
 from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.sending.plan import ANSWER_WITHIN
 from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings
 from elks_mcp.store import claims, cleanup, doubts
-from elks_mcp.store.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.store.db.hashes import KEY_FILE
 from elks_mcp.store.known_numbers import VELOCITY_WINDOW
 from elks_mcp.store.location import DATABASE_FILE
@@ -265,7 +265,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("`ELKS_TIMEOUT` (10) after the claim", 10, Settings().timeout),
         ("`ELKS_TIMEOUT` and 5 seconds", timedelta(seconds=5), LEASE_SPARE),
         ("could not go out within an hour", HOUR, claims.KEPT),
-        ("can be found out within an hour", HOUR, doubts.LONGEST),
+        ("can be established within an hour", HOUR, doubts.LONGEST),
         ("order is known: 90 days", 90 * DAY, cleanup.ROWS_KEPT),
         ("For 7 days its text is kept", 7 * DAY, cleanup.UNKNOWN_TEXT_KEPT),
         ("text within 15 minutes", timedelta(minutes=15), REPEATED_WITHIN),

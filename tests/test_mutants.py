@@ -1,7 +1,7 @@
 """The tests can fail: each of these breakages of the program is caught by tests that are quick.
 
 A breakage is a change of a few words in a copy of the package; the tests named with it run against the copy,
-in a process of their own, and must not pass. Where the words are gone, the breakage has to be written anew.
+in a process of their own, and must not pass. If the code was rewritten, the breakage has to be rewritten too.
 """
 
 import os

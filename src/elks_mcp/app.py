@@ -14,8 +14,8 @@ from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
-from elks_mcp.elks.access import Credentials
 from elks_mcp.elks.client import ElksClient
+from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api
 from elks_mcp.embedded_sandbox import EmbeddedSandbox, open_embedded_sandbox

@@ -212,7 +212,7 @@ async def test_the_resource_with_received_texts_is_cut_as_well(clock: ManualCloc
 
 
 def sentences_of(path: Path) -> list[str]:
-    """List the strings of a module that are told to somebody: all but its docstrings."""
+    """List the strings of a module that users see: all except its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     told: list[str] = []
     for node in ast.walk(tree):

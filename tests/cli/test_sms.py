@@ -218,7 +218,7 @@ def test_a_narrow_terminal_is_enough(elks: SimulatedElks) -> None:
 def test_ones_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) -> None:
     told = elks.tell("send", "--to-me", TEXT)
     assert told.exit_code == 2
-    assert "Your own number is not known yet" in told.stderr
+    assert "Your own number is not stored yet" in told.stderr
     with at_terminal("send", "--to-me", TEXT, "--yes", environ=elks.environ) as terminal:
         terminal.read_until("Your own number").type("070")
         terminal.read_until("is too short").read_until("Your own number").type(NATIONAL)

@@ -8,8 +8,8 @@ from pydantic import SecretStr
 
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
-from elks_mcp.elks.access import Credentials
 from elks_mcp.elks.client import ElksClient
+from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, ProviderError, Rejected, Unauthorized
 from elks_mcp.sandbox import Fault, ManualClock, Sandbox, StoredMessage

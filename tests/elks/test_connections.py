@@ -13,7 +13,7 @@ import pytest
 from anyio.abc import SocketStream
 from pydantic import SecretStr
 
-from elks_mcp.elks.access import Credentials
+from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.send_gate import SendGate
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import (

@@ -26,7 +26,7 @@ def clock() -> ManualClock:
 
 
 def written(caplog: pytest.LogCaptureFixture) -> list[str]:
-    """List the lines as they are written, but for their times."""
+    """List the lines as they are written, without their times."""
     lines = [each for each in caplog.records if each.name == "elks_mcp.runtime.bursts"]
     return [each.getMessage() for each in lines if JsonFormatter().format(each)]
 

@@ -1,4 +1,4 @@
-"""From a draft to an order: what is asked of 46elks, what is remembered, and who hears of what since."""
+"""From a draft to an order: the request to 46elks, the stored order, and who is notified."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

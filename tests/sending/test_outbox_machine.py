@@ -27,13 +27,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import InvalidInput, Refused
 from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.approval import APPROVAL_TIMEOUT
 from elks_mcp.store.store import Store
 from tests.support.clocks import at_rest, pass_time
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts

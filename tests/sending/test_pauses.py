@@ -233,7 +233,7 @@ def worst_minute(times: list[datetime]) -> int:
 
 @asynccontextmanager
 async def neighbours(folder: Path, count: int, per_minute: int) -> AsyncIterator[list[Backend]]:
-    """Run so many processes on one file."""
+    """Run several processes on one file."""
     first = Backend(folder, per_minute=per_minute)
     backends = [first, *(Backend(folder, beside=first, per_minute=per_minute) for _ in range(count - 1))]
     async with AsyncExitStack() as stack:

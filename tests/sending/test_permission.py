@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 ELSEWHERE = Number("+46701740606")
 
 
-# ── what is heard just before ──
+# ── what is received just before ──
 
 
 async def test_who_said_stop_in_the_meantime_gets_nothing(backend: Backend) -> None:
@@ -63,7 +63,7 @@ async def test_a_budget_that_was_lowered_holds_for_what_is_queued(backend: Backe
 async def test_a_number_that_was_texted_often_still_gets_what_was_promised(
     backend: Backend, tmp_path: Path
 ) -> None:
-    """Velocity was heard when the order was placed; it is not held against what waits."""
+    """Velocity was checked when the order was placed, and does not count against an order that waits."""
     async with backend.opened():
         orders = [await backend.place(f"Text {number}") for number in range(3)]
     strict = Backend(tmp_path, beside=backend, policy=UNLIMITED.model_copy(update={"max_per_number": 1}))

@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import Approver, Claim, Order, OrderState, Receipt
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.send_gate import SendPermission
 from elks_mcp.sandbox import Fault
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.approval import APPROVAL_TIMEOUT
 from elks_mcp.store.claims import KEPT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, messages
 from tests.support.provider import (

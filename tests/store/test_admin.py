@@ -12,13 +12,13 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approval, Approver, Effect, Finding, Order, OrderState, Report
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
 from elks_mcp.store.admin import OrderAdmin, open_database
-from elks_mcp.store.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.store.db.engines import SAFE_WAL
 from elks_mcp.store.doubts import LONGEST
 from elks_mcp.store.privacy import PersonalData

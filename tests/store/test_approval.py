@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.domain.orders import (
     Approver,
     OrderState,
@@ -14,7 +15,6 @@ from elks_mcp.errors import (
 )
 from elks_mcp.store import Idle, Placed, StateLocation
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from tests.support.clocks import ManualClock
 from tests.support.provider import a_draft, an_approval
 from tests.support.store_cases import EVENING, OTHERS, WAYS

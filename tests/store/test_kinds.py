@@ -251,7 +251,7 @@ async def test_a_kind_of_a_newer_version_is_listed_and_left_alone(
 
 
 async def put_old_orders(nothing: StateLocation) -> None:
-    """Put down a queued flash message and a text that was sent, as a server of version 0010 did."""
+    """Store a queued flash message and a text that was sent, as a server of version 0010 did."""
     engine, hasher = open_engine(nothing), await anyio.to_thread.run_sync(find_hasher, nothing)
     at = round(NOON.timestamp() * 1_000_000)
     texts = ("Åäö €[] 👋 \"'", True, "UCS-2", "queued"), (None, False, "GSM-7", "sent")

@@ -166,7 +166,7 @@ async def hasher_of(location: StateLocation) -> Hasher:
 
 
 def put_old_rows(connection: Connection, hasher: Hasher) -> None:
-    """Put down two accounts, their contacts and orders, as a server of version 0005 did."""
+    """Store two accounts, their contacts and orders, as a server of version 0005 did."""
     old = MetaData()
     old.reflect(connection)
     early, late = (round(at.timestamp() * 1_000_000) for at in (NOON - DAY, NOON - MINUTE))
@@ -196,7 +196,7 @@ def put_old_rows(connection: Connection, hasher: Hasher) -> None:
 
 
 def an_old_order(order_id: str, state: OrderState, hasher: Hasher) -> dict[str, object]:
-    """Make what was held of an order that asks something, but for its times."""
+    """Return the stored values of an order that asks a question, without its times."""
     return {
         "id": order_id,
         "account_id": 1,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import (
     UNFINISHED,
     OrderState,
@@ -18,7 +19,6 @@ from elks_mcp.errors import (
     NotFound,
 )
 from elks_mcp.store import StateLocation, Storage
-from elks_mcp.store.approval import APPROVAL_TIMEOUT
 from elks_mcp.store.cleanup import ROWS_KEPT, UNKNOWN_TEXT_KEPT
 from elks_mcp.store.store import Store
 from tests.support.clocks import ManualClock

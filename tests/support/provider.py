@@ -15,8 +15,8 @@ from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
-from elks_mcp.elks.access import Credentials
 from elks_mcp.elks.client import MOST_PAGES, ElksClient
+from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api

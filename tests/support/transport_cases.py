@@ -12,7 +12,7 @@ import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from pydantic import SecretStr
 
-from elks_mcp.elks.access import Credentials
+from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import (
     ProviderError,

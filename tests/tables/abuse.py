@@ -33,7 +33,7 @@ class NumberTrap(NamedTuple):
 _NETWORK = "satellite or other international network"
 
 NUMBER_TRAPS = (
-    # satellites and networks of no country: "mobile" to libphonenumber, and dear
+    # satellites and networks of no country: "mobile" to libphonenumber, and expensive
     NumberTrap("+881612345678", _SE, "textable_number", _NETWORK),
     NumberTrap("+881612345678", _SE, "allowed_country", "international network (001)"),
     NumberTrap("+881612345678", _MANY, "allowed_country", "international network (001)"),
@@ -132,7 +132,7 @@ NUMBER_TRAPS = (
     NumberTrap("+358181234567", _NORTH, "allowed_country", "Åland Islands (AX)"),
     NumberTrap("+61891641234", "AU", "allowed_country", "Christmas Island (CX)"),
     NumberTrap("+390669812345", "IT", "allowed_country", "Holy See (VA)"),
-    # the neighbours' dear and useless numbers
+    # the neighbours' expensive and useless numbers
     NumberTrap("+4740612345", _SE, "allowed_country", "Norway (NO)"),
     NumberTrap("+4782012345", _NORTH, "textable_number", "premium-rate number"),
     NumberTrap("+4781021234", _NORTH, "textable_number", "shared-cost number"),

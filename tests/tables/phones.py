@@ -251,7 +251,7 @@ SENDERS = [
     ("ABC", "ABC", "three characters are the fewest"),
     ("ABCDEFGHIJK", "ABCDEFGHIJK", "eleven are the most"),
     ("Salong24", "Salong24", "digits inside"),
-    ("A12", "A12", "digits but for the first"),
+    ("A12", "A12", "digits except the first"),
     ("  Elks  ", "Elks", "blanks around it"),
     ("elks\n", "elks", "a line break behind it"),
     ("eLKs", "eLKs", "case is kept"),

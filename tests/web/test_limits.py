@@ -271,7 +271,7 @@ def gets(box: Sandbox) -> int:
 
 
 def fill(box: Sandbox, count: int) -> None:
-    """Let there be so many sent texts, each a second apart, and one received before them."""
+    """Store sent texts, each a second apart, and one received before them."""
     for number in range(count):
         box.add_history(box.clock.now() - timedelta(seconds=number))
     box.add_history(

@@ -114,7 +114,7 @@ async def _empty(_: Site, __: str) -> _Headers:
 
 
 async def _by_hash(where: Site, token: str) -> _Headers:
-    """Show what lies in the database."""
+    """Return what the database stores."""
     store = await where.app.storage.open()
     return {"authorization": f"Bearer {store.database.hasher.of('token', token)}"}
 

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from elks_mcp.domain.phone import Number
-from elks_mcp.elks.access import WEBHOOK_SOURCES
+from elks_mcp.elks.credentials import WEBHOOK_SOURCES
 from elks_mcp.runtime.addresses import find_caller
 from elks_mcp.sandbox import Fault
 from tests.support.clocks import ManualClock

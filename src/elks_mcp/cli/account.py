@@ -6,11 +6,11 @@ from elks_mcp.answers.lookups import read_balance, read_statistics
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.history import continue_list
 from elks_mcp.cli.output import wrap
-from elks_mcp.cli.session import Session, verb
+from elks_mcp.cli.session import Session, session_command
 
 
 @click.command()
-@verb()
+@session_command()
 def balance(session: Session) -> int:
     """Show the balance of the 46elks account."""
     answer = session.do(read_balance, session.app)
@@ -26,7 +26,7 @@ def balance(session: Session) -> int:
     type=click.IntRange(10, 100),
     help="How many of the latest sent texts to count.",
 )
-@verb()
+@session_command()
 def stats(session: Session, *, limit: int) -> int:
     """Show how many texts were delivered, at what cost, how fast."""
     answer = session.do(read_statistics, session.app, limit, continue_list)

@@ -11,12 +11,11 @@ import click
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, say, show_recipient, show_size
 from elks_mcp.cli.state import State
-from elks_mcp.domain.approval import write_question
+from elks_mcp.domain.approval import explain_asking, write_question
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.orders import NEVER_SENT, Approver, Effect, Finding, Order, OrderState, of_effect
+from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.policy import Confirm, Policy, reasons_to_ask
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import NotApproved
 from elks_mcp.settings import Configuration
@@ -71,26 +70,6 @@ def pending(configuration: Configuration) -> int:
     return 0
 
 
-def why_asked(order: Order) -> tuple[Finding, ...]:
-    """Return the reasons for which an order needs a person's approval.
-
-    An order records the findings of the guards, but not the settings of its server. If the client could not
-    ask, and `tainted` is not among the findings, the order waits for a terminal only because the operator
-    requires approval of every text.
-    """
-    asking = {finding.guard for finding in of_effect(order.findings, Effect.ASK)}
-    always = order.approver is Approver.TERMINAL and "tainted" not in asking
-    policy = Policy(confirm=Confirm.ALWAYS if always else Confirm.AUTO)
-    return reasons_to_ask(policy, order.findings, lifts_dry_run=False) or (_BY_SERVER,)
-
-
-_BY_SERVER = Finding(
-    guard="dry_run or confirm",
-    effect=Effect.ASK,
-    reason="The server is in dry run, or its operator requires approval of every text.",
-)
-
-
 def _require_terminal() -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise NotApproved(
@@ -100,7 +79,7 @@ def _require_terminal() -> None:
 
 
 def _confirm(order: Order) -> bool:
-    say(write_question(order, why_asked(order), measure_columns()))
+    say(write_question(order, explain_asking(order), measure_columns()))
     question = (
         "\nTo approve it, type the last four digits of the recipient's number; anything else changes nothing"
     )
@@ -150,4 +129,4 @@ def _pending_together(group: list[OrderRecord]) -> str:
 def _why_pending(record: OrderRecord) -> str:
     if record.approved:
         return "approved, waits for a server,"
-    return f"because of {', '.join(reason.guard for reason in why_asked(record.order))};"
+    return f"because of {', '.join(reason.guard for reason in explain_asking(record.order))};"

@@ -9,11 +9,11 @@ from elks_mcp.answers.results import SendAnswer
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import can_ask, list_facts, measure_columns, progress, say, show_number, wrap
 from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json
-from elks_mcp.domain.approval import write_question
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT, write_question
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.orders import Quote
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.wording import format_count
+from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.plan import Decision, NeedsApproval, Planned, Ready, SmsRequest
 
@@ -42,7 +42,7 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
     decision = _ask(session, planned, yes=yes)
     try:
         with progress("Sending …"):
-            answer = session.do(_carry_out, session, planned, decision, request.message)
+            answer = session.do(carry_out, app, planned, decision, request.message)
     except KeyboardInterrupt:  # it cannot be called back
         say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
         raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
@@ -53,12 +53,6 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
 
 async def _plan(session: Session, request: SmsRequest) -> Planned:
     return await session.app.planner.plan(request, can_ask=can_ask())
-
-
-async def _carry_out(session: Session, planned: Planned, decision: Decision, message: str) -> SendAnswer:
-    if isinstance(planned, Ready):  # a person may have taken minutes, and the recipient may have opted out
-        await session.app.history.refresh()
-    return await carry_out(session.app, planned, decision, message)
 
 
 def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
@@ -72,7 +66,7 @@ def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
         if _confirm("\nSend it?"):
             return Decision.APPROVED
         with suppress(NotApproved):
-            session.do(_carry_out, session, planned, Decision.DECLINED, "")
+            session.do(carry_out, session.app, planned, Decision.DECLINED, "")
         raise NotApproved(_DECLINED)
     if isinstance(planned, Ready) and can_ask() and not yes:
         say("\n".join(_describe(planned.quote, session.app.policy.home)), err=True)
@@ -103,14 +97,16 @@ def _describe(quote: Quote, home: str) -> list[str]:
 
 
 def _say_what_to_run(session: Session, planned: NeedsApproval) -> None:
-    """Print how a person approves a text that waits, since there is no terminal to ask in."""
+    """Print how a person approves a text that waits, because standard input is not a terminal."""
     app, order = session.app, planned.order
     why = " ".join(each.in_words for each in planned.reasons)
     message = (
-        f"Waiting for approval {order.approval_code}. {why} There is no terminal here to ask a person in."
+        f"Waiting for approval {order.approval_code}. {why} "
+        "Standard input is not a terminal, so no person can be asked here."
     )
+    approve = app.command(f"approve {order.approval_code}")
     hint = (
-        f"Within 30 minutes, approve it in a terminal: {app.command(f'approve {order.approval_code}')} "
+        f"Within {format_duration(APPROVAL_TIMEOUT)}, approve it in a terminal: {approve} "
         f"Do not send it again. Its status: {app.command(f'status {order.id}')}"
     )
     if session.as_json:

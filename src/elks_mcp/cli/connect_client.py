@@ -94,7 +94,8 @@ class ClientSetup(NamedTuple):
             raise click.ClickException(f"{self.client.title} does not exist for this system.")
         if not self.client.is_here(self.machine):
             where = file.parent if file.parent != self.machine.home else file
-            command = f", and there is no command `{self.client.commands[0]}`" if self.client.commands else ""
+            names = self.client.commands[:1]
+            command = "".join(f", and the command `{name}` was not found" for name in names)
             raise click.ClickException(
                 f"{self.client.title} was not found: {where} does not exist{command}. Start it once and try "
                 f"again. To see what it needs: `elks-mcp connect {self.client.name} --print`."

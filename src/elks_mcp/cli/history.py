@@ -10,7 +10,7 @@ from elks_mcp.answers.listing import HowToContinue, report_list
 from elks_mcp.cli.choices import Words
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import measure_columns, say, show_number, wrap
-from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json, verb
+from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json, session_command
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.models import Direction
 from elks_mcp.errors import ElksError
@@ -64,7 +64,7 @@ _until = click.option("--until", type=_Time(), help="Only texts before this time
 @_limit
 @_until
 @click.option("--follow", is_flag=True, help="Stay open, and show texts as they come. Ctrl-C ends it.")
-@verb()
+@session_command()
 def history(session: Session, *, direction: str, limit: int, until: datetime | None, follow: bool) -> int:
     """List the latest texts, sent and received, the newest last.
 
@@ -84,7 +84,7 @@ def history(session: Session, *, direction: str, limit: int, until: datetime | N
 @click.command()
 @_limit
 @_until
-@verb()
+@session_command()
 def inbox(session: Session, *, limit: int, until: datetime | None) -> int:
     """List the latest received texts, the newest last."""
     return _list(session, Direction.INBOUND, limit, until)

@@ -18,7 +18,7 @@ def find_my_number(configuration: Configuration) -> str:
     """Return the person's own number in E.164, which is asked for once and then stored.
 
     Raises:
-        InvalidInput: it is not known yet, and there is no terminal to ask in.
+        InvalidInput: the number is not stored yet, and standard input is not a terminal.
         Misconfigured: the file cannot be read or written.
     """
     file = (configuration.settings.state_dir or default_state_dir()) / NUMBER_FILE
@@ -39,7 +39,7 @@ def find_my_number(configuration: Configuration) -> str:
 def _ask(file: Path, home: str) -> str:
     if not can_ask():
         raise InvalidInput(
-            "Your own number is not known yet, and there is no terminal to ask in.",
+            "Your own number is not stored yet, and standard input is not a terminal.",
             hint="Run this once in a terminal: `elks-mcp send --to-me`.",
         )
 

@@ -14,7 +14,7 @@ from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.history import describe_text
 from elks_mcp.cli.output import progress, say, show_progress, wrap
-from elks_mcp.cli.session import Session, verb
+from elks_mcp.cli.session import Session, session_command
 from elks_mcp.cli.sms import dry_run_option, key_option, read_text, sender_option, text_arguments, yes_option
 from elks_mcp.domain.models import Message
 from elks_mcp.inbound.received_cache import PendingRead
@@ -36,7 +36,7 @@ _timeout = click.option(
 @click.argument("number", required=False, default="")
 @click.option("--after", default="", help="Only texts after this: a cursor, an order (O-…) or a text's id.")
 @_timeout
-@verb()
+@session_command()
 def wait(session: Session, *, number: str, after: str, seconds: float) -> int:
     """Wait for a text, and show it.
 
@@ -59,7 +59,7 @@ def wait(session: Session, *, number: str, after: str, seconds: float) -> int:
 @dry_run_option
 @key_option
 @yes_option
-@verb(sends=True)
+@session_command(sends=True)
 def ask(
     session: Session,
     *,

@@ -61,7 +61,7 @@ class Session:
             say("\n".join(wrap(SANDBOX_NOTE)))
 
 
-def verb(*, sends: bool = False) -> Callable[[Callable[..., int]], Callable[..., NoReturn]]:
+def session_command(*, sends: bool = False) -> Callable[[Callable[..., int]], Callable[..., NoReturn]]:
     """Make a command of a function that takes a `Session`, and returns the exit code.
 
     The command also takes `--json`, with which an error is printed as JSON, too. `sends`: texts of the queue

@@ -11,8 +11,9 @@ from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.my_number import find_my_number
 from elks_mcp.cli.output import list_facts, show_number, wrap
-from elks_mcp.cli.session import Session, verb
+from elks_mcp.cli.session import Session, session_command
 from elks_mcp.domain.display import visible
+from elks_mcp.domain.orders import is_order_number
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
 from elks_mcp.sending.plan import SmsRequest
@@ -42,7 +43,7 @@ text_arguments = click.argument("words", nargs=-1, metavar="NUMBER TEXT")
 @dry_run_option
 @key_option
 @yes_option
-@verb(sends=True)
+@session_command(sends=True)
 def send(
     session: Session,
     *,
@@ -81,7 +82,7 @@ def send(
 @click.command()
 @text_arguments
 @sender_option
-@verb()
+@session_command()
 def estimate(session: Session, *, words: tuple[str, ...], sender: str) -> int:
     """Price a text exactly, without sending it.
 
@@ -95,7 +96,7 @@ def estimate(session: Session, *, words: tuple[str, ...], sender: str) -> int:
 
 @click.command()
 @click.argument("text_id", metavar="ID")
-@verb()
+@session_command()
 def status(session: Session, *, text_id: str) -> int:
     """Show whether a text was delivered. ID is its order (O-…), or 46elks' id.
 
@@ -130,8 +131,9 @@ def _read_input() -> str:
 
 
 def _tidy(text_id: str) -> str:
+    """Return an id as it is stored: 46elks' ids are lower-case, and ours upper-case."""
     upper = text_id.strip().upper()
-    return upper if upper.startswith(("O-", "A-")) else text_id.strip()
+    return upper if is_order_number(upper) else text_id.strip()
 
 
 def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:

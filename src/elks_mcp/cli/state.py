@@ -39,7 +39,7 @@ class State:
         """A sentence for people which says that there is no state."""
         if self.location.folder is None:
             return "With ELKS_SANDBOX, state is in the memory of the server, so this command cannot read it."
-        return f"There is no state in {self.description}: no order was ever placed there."
+        return f"{self.description} has no state: no order was ever placed there."
 
     def query(self, work: Callable[[Database], Awaitable[T]]) -> T:
         """Open the state and return what `work` returns.

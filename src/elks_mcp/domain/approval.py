@@ -1,10 +1,19 @@
-"""The question that a person reads before approving a text, in the client or in a terminal."""
+"""Approval by a person: the question in the client or in a terminal, and its time limits."""
+
+from datetime import timedelta
 
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
-from elks_mcp.domain.orders import Effect, Finding, Order, of_effect
+from elks_mcp.domain.orders import Approver, Effect, Finding, Order, of_effect
 from elks_mcp.domain.phone import written
+from elks_mcp.domain.policy import ALWAYS_ASKED
 from elks_mcp.domain.wording import format_count
+
+APPROVAL_TIMEOUT = timedelta(minutes=30)
+"""How long an order waits for a person. Its price stays valid that long."""
+
+APPROVED_SEND_TIMEOUT = timedelta(hours=1)
+"""How long an order that a person approved waits for a server to send it."""
 
 
 def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | None = None) -> str:
@@ -58,3 +67,23 @@ def _recipient(order: Order) -> str:
 
 def _cost(order: Order) -> str:
     return f"{format_count(order.parts, 'part')}, {order.price}"
+
+
+def explain_asking(order: Order) -> tuple[Finding, ...]:
+    """Return the reasons for which an order needs a person's approval.
+
+    An order records the findings of the guards, but not the settings of its server. If the client could not
+    ask, and `tainted` is not among the findings, the order waits for a terminal only because the operator
+    requires approval of every text.
+    """
+    asking = of_effect(order.findings, Effect.ASK)
+    if order.approver is Approver.TERMINAL and all(finding.guard != "tainted" for finding in asking):
+        return (ALWAYS_ASKED, *asking)
+    return asking or (_BY_SERVER,)
+
+
+_BY_SERVER = Finding(
+    guard="dry_run or confirm",
+    effect=Effect.ASK,
+    reason="The server is in dry run, or its operator requires approval of every text.",
+)

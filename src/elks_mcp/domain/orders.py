@@ -162,6 +162,11 @@ class Receipt(Frozen):
     parts: int | None = None
 
 
+def is_order_number(text: str) -> bool:
+    """Return whether a text looks like an order's number: `O-…`, or `A-…` for its approval."""
+    return text.startswith(("O-", "A-"))
+
+
 class Order(Frozen):
     """An approved quote on its way out, or one that waits for approval."""
 

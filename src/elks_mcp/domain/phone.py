@@ -124,7 +124,7 @@ def written(sender: Sender) -> str:
 def parse_number(raw: str, home: str = HOME_REGION) -> Number:
     """Return the phone number that a person wrote.
 
-    Understood are `+…`, `00…` (or the international prefix of `home`) and a leading 0, which is a
+    It accepts `+…`, `00…` (or the international prefix of `home`) and a leading 0, which is a
     number in `home` (an ISO 3166 region). They may have spaces, hyphens, dots, brackets, a slash after
     the area code, full-width or other scripts' digits, and invisible marks in them. Digits without any
     prefix are accepted if `home` has no trunk prefix and they can be only one number. Whether the

@@ -244,7 +244,7 @@ def reasons_to_ask(
         where = "go to a simulated phone" if policy.simulated else "really be sent"
         reasons.append(_ask("dry_run", f"The server is in dry run; this text would {where}."))
     elif policy.confirm is Confirm.ALWAYS:
-        reasons.append(_ask("confirm", "The operator requires approval of every text."))
+        reasons.append(ALWAYS_ASKED)
     return (*reasons, *of_effect(findings, Effect.ASK))
 
 
@@ -275,3 +275,7 @@ PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
 
 def _ask(name: str, reason: str) -> Finding:
     return Finding(guard=name, effect=Effect.ASK, reason=reason)
+
+
+ALWAYS_ASKED = _ask("confirm", "The operator requires approval of every text.")
+"""The reason to ask a person with `ELKS_CONFIRM=always`."""

@@ -15,7 +15,7 @@ from ssl import SSLContext
 
 import httpx2
 
-from elks_mcp.elks.access import DEFAULT_BASE_URL, Credentials
+from elks_mcp.elks.credentials import DEFAULT_BASE_URL, Credentials
 from elks_mcp.elks.send_gate import SendGate, SendPermission, require
 from elks_mcp.elks.wire.field_types import build_unreadable
 from elks_mcp.elks.wire.refusals import LONGEST_REFUSAL, parse_refusal

@@ -69,7 +69,7 @@ def _instead(injected: InjectedFault) -> ApiAnswer | None:
 
 
 def _damaged(injected: InjectedFault, honest: ApiAnswer) -> ApiAnswer:
-    """Return the honest answer, damaged as the fault says."""
+    """Return the undamaged answer, changed as the fault says."""
     fault = injected.fault
     if fault is Fault.HALF_BODY:
         return replace(honest, cut_at=len(honest.body) // 2)

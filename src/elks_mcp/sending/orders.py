@@ -12,6 +12,7 @@ from elks_mcp.domain.orders import (
     Finding,
     Order,
     Quote,
+    is_order_number,
     of_effect,
 )
 from elks_mcp.domain.payloads import Sms
@@ -148,7 +149,7 @@ class Orders:
         Raises:
             NotFound: the number is an order id or approval number, and the caller has no such order.
         """
-        is_ours = number.startswith((_ORDER, _APPROVAL))
+        is_ours = is_order_number(number)
         if not self._storage.exists:
             if is_ours:
                 raise NotFound("No order has that number.", hint="No order was ever placed here.")
@@ -232,9 +233,6 @@ class Orders:
                 hint="Set ELKS_PHONE_NUMBER to a number of the 46elks account, or give `from`.",
             )
         return self._policy.sender
-
-
-_ORDER, _APPROVAL = "O-", "A-"
 
 
 def _read_text(message: str) -> str:

@@ -12,9 +12,11 @@ from typing import Protocol
 
 import anyio
 
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Effect, Finding, Order, Quote
 from elks_mcp.domain.phone import SenderId
 from elks_mcp.domain.policy import Policy, check_liftable, choose_approver, reasons_to_ask
+from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.orders import Orders
@@ -172,6 +174,7 @@ class Planner:
             case Repeated():
                 return Placed(planned.order, is_repeat=True)
             case Ready():
+                await self.refresh_history()  # the caller may have taken minutes since the plan
                 approval = Approval(quote=planned.quote, approver=Approver.POLICY)
                 return await self.outbox.place(approval, self.orders)
             case NeedsApproval():
@@ -249,9 +252,10 @@ class Planner:
 
     def _say_how_to_approve(self, needed: NeedsApproval) -> str:
         order = needed.order
-        where = f"in a terminal within 30 minutes: {self.setup.command(f'approve {order.approval_code}')}"
+        within = f"within {format_duration(APPROVAL_TIMEOUT)}"
+        where = f"in a terminal {within}: {self.setup.command(f'approve {order.approval_code}')}"
         if page := self.setup.approval_page:
-            where = f"within 30 minutes on the sandbox's page, {page}."
+            where = f"{within} on the sandbox's page, {page}."
         return (
             f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)} This client cannot ask "
             f"a person, so someone must approve it {where} "
@@ -272,5 +276,8 @@ _ASKED_BEFORE = Finding(
 _REFUSALS = {
     Decision.DECLINED: "Declined by the person who was asked. Ask again only if they want the text sent.",
     Decision.DISMISSED: "Declined: the question was dismissed. Tell the person what it was about.",
-    Decision.LATE: "Declined: there was no answer within 5 minutes. Ask again when a person can answer.",
+    Decision.LATE: (
+        f"Declined: there was no answer within {format_duration(ANSWER_WITHIN)}. "
+        "Ask again when a person can answer."
+    ),
 }

@@ -14,7 +14,7 @@ from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
 from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations
-from elks_mcp.elks.access import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
+from elks_mcp.elks.credentials import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
 from elks_mcp.settings.parsers import (
     read_api_base_url,

@@ -1,22 +1,17 @@
 """Approval by a person: which orders wait for one, how long, how many, and by which code."""
 
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, exists, func, select
 
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import OrderState
+from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import Refused
 from elks_mcp.store.db.changes import close
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
-
-APPROVAL_TIMEOUT = timedelta(minutes=30)
-"""How long an order waits for a person. Its price stays valid that long."""
-
-APPROVED_SEND_TIMEOUT = timedelta(hours=1)
-"""How long an order that a person approved waits for a server to send it."""
 
 MOST_WAITING = 20
 """How many orders of one caller may wait for a person: about what one can read before they expire."""
@@ -47,7 +42,7 @@ def check_room(tx: Tx, caller: str) -> None:
         raise Refused(
             f"{MOST_WAITING} texts of this caller already wait for a person, which is the limit.",
             hint="A person can list them: `elks-mcp pending`. Each text that is approved or cancelled makes "
-            "room. Texts that no person approves expire after 30 minutes.",
+            f"room. Texts that no person approves expire after {format_duration(APPROVAL_TIMEOUT)}.",
         )
 
 

@@ -117,7 +117,7 @@ RECALLED = (
 
 
 def parse_opt_out(tx: Tx, row: Row[Any]) -> OptOut | None:
-    """Return the opt-out that a row holds.
+    """Return the opt-out in a row.
 
     It has no message id if another account received the text: that cannot be fetched here.
     """
@@ -133,7 +133,7 @@ def parse_opt_out(tx: Tx, row: Row[Any]) -> OptOut | None:
 
 
 def parse_maybe(row: Row[Any]) -> OptOut | None:
-    """Return the likely opt-out that a row holds, unless a person or START lifted it since."""
+    """Return the likely opt-out in a row, unless a person or START lifted it since."""
     if row.maybe_at is None or (row.opt_out_at and row.opt_out_at >= row.maybe_at):
         return None
     return OptOut(at=row.maybe_at, message_id=row.maybe_message_id)

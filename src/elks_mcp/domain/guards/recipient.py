@@ -75,7 +75,7 @@ def placeholder(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
         effect = Effect.REFUSE if facts.live else Effect.WARN
         return effect, f"{draft.to.e164} is an example number. Ask for the recipient's real number."
     if facts.live and _FICTION.fullmatch(draft.to.e164):
-        reserved = "is reserved for fiction: a text to it reaches nobody, and 46elks charges for it"
+        reserved = "is reserved for fiction: a text to it reaches no phone, and 46elks charges for it"
         return Effect.WARN, f"{draft.to.e164} {reserved}."
     return None
 

@@ -1,4 +1,4 @@
-"""Keyed hashes: what is kept of a number or a text once it is no longer needed.
+"""Keyed hashes: what remains of a number or a text once it is no longer needed.
 
 They are pseudonymous, not anonymous: with the key, all phone numbers can be tried. Therefore the key is
 stored beside the database and not in it.

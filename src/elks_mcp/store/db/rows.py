@@ -146,7 +146,7 @@ def parse_price(row: Row[Any]) -> Money:
 
 
 def parse_sender(written: str) -> Sender:
-    """Return the sender that a row holds."""
+    """Return the sender in a row."""
     return Number(written) if written.startswith("+") else SenderId(written)
 
 
