@@ -13,8 +13,12 @@ import pytest
 from mcp import Client
 from mcp_types import CallToolResult, ElicitResult
 
+from elks_mcp.app import open_app
 from elks_mcp.domain.cleaning import cleaned
+from elks_mcp.errors import Refused
 from elks_mcp.sandbox import Fault, Sandbox
+from elks_mcp.sending.plan import Decision, Ready, SmsRequest
+from elks_mcp.settings import load
 from tests.sandbox.serving import serve
 from tests.support.clocks import HANG, pass_time
 from tests.support.clocks import ManualClock as OurClock
@@ -88,6 +92,21 @@ async def test_p6_a_stop_while_a_person_is_asked_counts(era: Era) -> None:
     assert refused.is_error
     assert "The recipient opted out" in words(refused)
     assert len(person.questions) == 1
+    assert posted(box) == []
+
+
+async def test_p6_a_stop_between_the_plan_and_the_send_refuses_the_text(tmp_path: Path) -> None:
+    """A person at a terminal may take minutes to confirm a text that no guard asks about."""
+    clock = OurClock()
+    box = box_on(clock)
+    configuration = load(live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_GUARDS_OFF="first_contact"))
+    async with open_app(configuration, transport=box.transport(), clock=clock) as app:
+        planned = await app.planner.plan(SmsRequest(to=PHONE, message="Hej"), can_ask=True)
+        assert isinstance(planned, Ready)
+        box.receive(PHONE, "STOP")
+        clock.advance(timedelta(minutes=2))
+        with pytest.raises(Refused, match="The recipient opted out"):
+            await app.planner.carry_out(planned, Decision.NOT_NEEDED)
     assert posted(box) == []
 
 
