@@ -110,7 +110,7 @@ def configure_uvicorn(web: ASGIApp, most_connections: int, clock: Clock | None =
         access_log=False,  # it would contain the secrets of webhook addresses
         ws="none",
         lifespan="on",
-        proxy_headers=False,  # runtime/client_address.py finds the client's address
+        proxy_headers=False,  # runtime/addresses.py finds the client's address
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
