@@ -127,11 +127,11 @@ def _judge_waiters(verdict: Verdict, evidence: Evidence) -> None:
         what = f"{waiter.phone}: wanted {waiter.wanted}, received {waiter.received}"
         verdict.count_violation("answers missed", len(set(waiter.wanted) - set(waiter.received)), what)
         verdict.count_violation(
-            "answers out of turn", int(waiter.received != waiter.wanted[: len(waiter.received)]), what
+            "answers out of order", int(waiter.received != waiter.wanted[: len(waiter.received)]), what
         )
         verdict.count_violation("waiters harmed", len(waiter.harmed), f"{waiter.harmed[:3]}")
     if not evidence.waiters:
-        for what in ("answers missed", "answers out of turn", "waiters harmed"):
+        for what in ("answers missed", "answers out of order", "waiters harmed"):
             verdict.count_violation(what, 0)
 
 

@@ -24,7 +24,7 @@ _SENDER = "ELKS_PHONE_NUMBER"
     epilog=f"Clients: {', '.join(client.name for client in CLIENTS)}.",
 )
 @click.argument("name", metavar="[CLIENT]", default="")
-@click.option("--list", "lists", is_flag=True, help="List the clients, and which of them are here.")
+@click.option("--list", "lists", is_flag=True, help="List the clients, and which are installed.")
 @click.option("--sandbox", is_flag=True, help="Text simulated phones. Needs no account.")
 @click.option(
     "--http",
@@ -32,8 +32,8 @@ _SENDER = "ELKS_PHONE_NUMBER"
     metavar="URL",
     help=f"Use a server over HTTP, with the token in {TOKEN_VARIABLE}.",
 )
-@click.option("--print", "prints", is_flag=True, help="Only print what belongs into which file.")
-@click.option("--remove", "removes", is_flag=True, help="Take the server out of the client again.")
+@click.option("--print", "prints", is_flag=True, help="Only print what to add, and to which file.")
+@click.option("--remove", "removes", is_flag=True, help="Remove the server from the client.")
 @yes_option
 @shared_options
 @click.pass_context

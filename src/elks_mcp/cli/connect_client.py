@@ -154,7 +154,7 @@ class ClientSetup(NamedTuple):
         written = find_entry(self.client, files.read(file.path).text)
         if not written or _without_blanks(written) != _without_blanks(entry):
             raise click.ClickException(
-                f"`claude mcp add` did not write what it should to {file.path}. Look at it there."
+                f"`claude mcp add` did not write the expected entry to {file.path}. Check that file."
             )
 
     def _run(self, command: list[str]) -> None:
@@ -233,7 +233,7 @@ def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:
 
 
 def print_instructions(client: Client, server: Server, machine: Machine) -> None:
-    """Print what a client needs, and the file that it belongs into.
+    """Print what to add to a client, and to which file.
 
     Raises:
         click.ClickException: the client cannot use such a server.

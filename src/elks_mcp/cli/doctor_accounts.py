@@ -21,7 +21,7 @@ async def examine_accounts(account: AccountKey, database: Database) -> list[str]
     if foreign := (await Tokens(database).list_valid()).foreign:
         notes.append(
             f"{format_count(len(foreign), 'token')} for other accounts ({'; '.join(foreign.values())}): not "
-            "valid for this account, and nobody may call over HTTP without one that is. "
+            "valid for this account. Each caller over HTTP needs one that is. "
             "To make one: `elks-mcp token new`."
         )
     return notes

@@ -121,7 +121,7 @@ async def _change(
     """Set where a number forwards incoming texts, after a confirmation; return the exit code.
 
     `address`: the new address, or None to forward them nowhere. `ours`: the address of this server now.
-    `then`: called after 46elks took the new address.
+    `then`: called after 46elks accepted the new address.
     """
     number = await _find(app, phone)
     say(f"{number.number} now: {_describe(number, ours)}")

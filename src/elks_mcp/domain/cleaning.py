@@ -17,7 +17,7 @@ INVISIBLE = (
 """Invisible characters, as the inside of a regular expression's character class.
 
 Unicode's default ignorables, the control characters except line feed, the format characters of
-hieroglyphs and musical notation, lone surrogates, and blanks that are not spaces.
+hieroglyphs and musical notation, lone surrogates, and characters that look like spaces.
 """
 
 _LINE_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
@@ -61,7 +61,7 @@ def escape_invisible(text: str) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a text consists of blanks and invisible characters only."""
+    """Return whether a text consists of white space and invisible characters only."""
     return not cleaned(text).strip()
 
 

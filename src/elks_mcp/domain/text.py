@@ -114,7 +114,7 @@ def cheaper(text: str, alphabet: Alphabet = Alphabet.PROVIDER) -> str:
     expensive = expensive_characters(text, alphabet)
     instead = {each.char: each.instead for each in expensive if each.instead is not None}
     rewritten = (
-        re.sub(_WORD_OR_BLANKS, lambda token: _rewrite_token(token[0], instead), text) if instead else text
+        re.sub(_WORD_OR_SPACES, lambda token: _rewrite_token(token[0], instead), text) if instead else text
     )
     return rewritten if measure(rewritten, alphabet).parts <= measure(text, alphabet).parts else text
 
@@ -217,8 +217,8 @@ _REPLACEMENTS = {
 }
 """Quotation marks, dashes, … and ligatures, with replacements that mean the same in prose."""
 
-_WORD_OR_BLANKS = r"(?:\{[^{}\n]{0,60}\}|\[[^\[\]\n]{0,60}\]|<[^<>\n]{0,60}>|`[^`\n]{0,60}`|\S)+|\s+"
-"""A run of blanks, or of other characters, with blanks within brackets as in templates."""
+_WORD_OR_SPACES = r"(?:\{[^{}\n]{0,60}\}|\[[^\[\]\n]{0,60}\]|<[^<>\n]{0,60}>|`[^`\n]{0,60}`|\S)+|\s+"
+"""A run of white space, or of other characters, with white space within brackets as in templates."""
 
 _QUOTED = re.compile("(?s)([(]?[“”„‘’«»\"'])(.+)([“”‘’«»\"'][).,;:!?]*)")
 _FIXED = re.compile(r"[\[\]{}<>\\|^~=_#@/`]|[%$][A-Za-z]|\w\.\w")

@@ -24,7 +24,7 @@ from elks_mcp.store import Placed, QueueEstimate, Storage
 
 
 class Outbox:
-    """The orders of one 46elks account on their way out: in turn, at the agreed pace."""
+    """The orders of one 46elks account on their way out: the oldest first, at the agreed pace."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Outbox:
     # ── placing ──
 
     async def place(self, approval: Approval, orders: Orders) -> Placed:
-        """Place a caller's order: to be sent in its turn, or to wait for a person.
+        """Place a caller's order: to be sent when it is due, or to wait for a person.
 
         Read the recipient's latest texts before, since an opt-out among them must count. If the order can go
         out now, one transaction places and claims it. Cancelling the caller cannot leave an order that is
@@ -95,7 +95,7 @@ class Outbox:
         return placed
 
     async def approve(self, order: Order) -> Placed:
-        """Release a waiting order that a person approved, and have it sent in its turn.
+        """Release a waiting order that a person approved, so that it is sent when it is due.
 
         The recipient's latest texts are read first: a person takes minutes, and the recipient may opt out
         meanwhile. Cancelling the caller cannot leave an order that is never sent.
@@ -117,7 +117,7 @@ class Outbox:
         return placed
 
     async def _place_and_send(self, approval: Approval, orders: Orders) -> Placed:
-        """Place an order with a request reserved for it, and send it now if it is its turn."""
+        """Place an order with a request reserved for it, and send it now if it is due."""
         placed: Placed | None = None
         try:
             store = await self._storage.open()

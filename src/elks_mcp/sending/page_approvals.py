@@ -62,7 +62,7 @@ class PageApprovals:
         try:
             order = (await (await self._open_admin()).get(code)).order
         except NotFound:
-            raise LookupError("There is no text by that code.") from None
+            raise LookupError("No text has that code.") from None
         if order.state is not OrderState.WAITING:
             raise _no_longer(order)
         return order

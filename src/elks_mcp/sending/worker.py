@@ -1,4 +1,4 @@
-"""Run the loop that sends queued orders in turn and does what is overdue."""
+"""Run the loop that sends the queued orders that are due, and does what is overdue."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -71,14 +71,14 @@ class Worker:
         while True:
             self._worklist.reset()  # before looking, so that no change is missed
             self.looked_at = self._clock.now()
-            wait = await self._try_turn(readers)
+            wait = await self._try_step(readers)
             if wait:
                 await self._clock.wait_for(self._worklist.woken.wait(), until=self._clock.now() + wait)
 
-    async def _try_turn(self, readers: TaskGroup) -> timedelta:
-        """Take a turn; after one that failed, the next looks at everything again."""
+    async def _try_step(self, readers: TaskGroup) -> timedelta:
+        """Take one step; after one that failed, the next looks at everything again."""
         with log_errors(log, "The outbox cannot work for now", level=logging.ERROR):
-            return await self._turn(readers)
+            return await self._step(readers)
         self._worklist.next_look = self._clock.now()
         return LATER
 
@@ -95,7 +95,7 @@ class Worker:
             wait = LATER
         self._upkeep.postpone_cleanup()
 
-    async def _turn(self, readers: TaskGroup) -> timedelta:
+    async def _step(self, readers: TaskGroup) -> timedelta:
         """Send what is due and do what is overdue; return how long there is nothing to do."""
         store, worklist = await self._storage.open(), self._worklist
         left = await self._posts.send_due(store, len(worklist.handed_over))

@@ -36,10 +36,10 @@ def claim_due(
 
 
 def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
-    turn = _build_next(frozenset(tx.kinds))
+    query = _build_next(frozenset(tx.kinds))
     if only is not None:
-        turn = turn.where(orders.c.id.in_(only))
-    return tx.execute(turn, {"account": tx.account_id, "now": tx.now, "most": most}).all()
+        query = query.where(orders.c.id.in_(only))
+    return tx.execute(query, {"account": tx.account_id, "now": tx.now, "most": most}).all()
 
 
 @cache
@@ -56,8 +56,8 @@ def _build_next(kinds: frozenset[str]) -> Select[Any]:
         o.due_at <= NOW,
         is_one_of(o.kind, kinds),
     )
-    turn = select(*facts, *history, *recalled).where(due).order_by(o.due_at).limit(bindparam("most"))
-    return turn.with_for_update(of=orders, skip_locked=True)
+    query = select(*facts, *history, *recalled).where(due).order_by(o.due_at).limit(bindparam("most"))
+    return query.with_for_update(of=orders, skip_locked=True)
 
 
 def _nothing_due(tx: Tx, only: Collection[str] | None) -> Idle:

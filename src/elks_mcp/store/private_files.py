@@ -1,6 +1,6 @@
-"""Files and folders that only their owner may read, and that are not links.
+"""Files and directories that only their owner may read, and that are not links.
 
-On Windows, a user's folders are private by inheritance, so all of this is for POSIX systems.
+On Windows, a user's directories are private by inheritance, so all of this is for POSIX systems.
 """
 
 import logging
@@ -18,7 +18,7 @@ _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a folder that only its owner may enter, or restrict an existing one to its owner.
+    """Create a directory that only its owner may enter, or restrict an existing one to its owner.
 
     Raises:
         Misconfigured: It is a link, belongs to another user, or cannot be restricted.
@@ -70,12 +70,12 @@ def close_to_others(path: Path) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise Misconfigured(
             f"{path} is a symbolic link, and a user who may change the link could put other state there.",
-            hint="Name the folder that it points to, in ELKS_STATE_DIR.",
+            hint="Set ELKS_STATE_DIR to the directory that it points to.",
         )
     if found.st_uid != os.geteuid():
         raise Misconfigured(
             f"{path} belongs to another user of this machine, who could read and change the state.",
-            hint="Run elks-mcp as that user, or set ELKS_STATE_DIR to another folder.",
+            hint="Run elks-mcp as that user, or set ELKS_STATE_DIR to another directory.",
         )
     if found.st_mode & _OTHERS:
         _close(path, found.st_mode)
@@ -86,7 +86,7 @@ def _close(path: Path, mode: int) -> None:
     if path.lstat().st_mode & _OTHERS:
         raise Misconfigured(
             f"Other users of this machine may read {path}, and this file system cannot close it to them.",
-            hint="Set ELKS_STATE_DIR to a folder on a disk of this machine.",
+            hint="Set ELKS_STATE_DIR to a directory on a disk of this machine.",
         )
     log.info(
         "others on this machine could reach %s (mode %o); it was closed to them",

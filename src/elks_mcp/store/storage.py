@@ -183,7 +183,7 @@ def _explaining_errors() -> Iterator[None]:
     except OSError as error:
         raise StateUnavailable(
             f"The state directory cannot be used: {error.strerror}.",
-            hint="Set ELKS_STATE_DIR to a folder this user may write to.",
+            hint="Set ELKS_STATE_DIR to a directory that this user may write to.",
         ) from None
 
 

@@ -93,7 +93,7 @@ export function drawRequests() {
     fill,
   });
   if (!found.length) {
-    const hint = state.requests.size ? "No request fits." : "No requests yet.";
+    const hint = state.requests.size ? "No request matches." : "No requests yet.";
     byId("requests").append(make("li", { class: "nothing", "data-key": "nothing" }, hint));
   }
 }

@@ -119,8 +119,8 @@ _TO_BE_ACCEPTED = select(orders.c.message_id).where(orders.c.id == bindparam("wh
 _OWNER = select(orders.c.id).where(
     orders.c.account_id == bindparam("account"), orders.c.message_id == bindparam("message")
 )
-_FAILED = "46elks took it and said that it failed; it gives no reason."
-_WAS_ANOTHERS = "What history showed of it turned out to be another order's."
+_FAILED = "46elks accepted it and reported that it failed, without a reason."
+_WAS_ANOTHERS = "The message found in history belongs to another order."
 
 _COST: BindParameter[int | None] = bindparam("cost", type_=orders.c.cost.type)
 _ACCEPT = (

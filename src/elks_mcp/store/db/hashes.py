@@ -70,7 +70,7 @@ def read_key(folder: Path) -> bytes:
         raise Misconfigured(
             f"The secret key in {folder / KEY_FILE} has {len(key)} bytes and needs {SHORTEST_KEY} or more: "
             "it could be guessed.",
-            hint="Restore it from a backup. Without one, move the whole folder away: opt-outs, limits and "
+            hint="Restore it from a backup. Without one, move the whole directory away: opt-outs, limits and "
             "keys then start from zero.",
         )
     return key
