@@ -78,7 +78,10 @@ async def test_each_fault_is_a_clear_error_and_passes(
 
 WAITS = "It will be sent automatically, "
 PAID = {
-    Fault.TOO_MANY_REQUESTS: ("queued", '46elks takes no more requests for now (429): "Too many requests". '),
+    Fault.TOO_MANY_REQUESTS: (
+        "queued",
+        '46elks accepts no more requests for now (429): "Too many requests". ',
+    ),
     Fault.CONNECTION_REFUSED: ("queued", "46elks cannot be reached: no connection could be made. "),
     Fault.CONNECT_TIMEOUT: ("queued", "46elks cannot be reached: connecting took too long. "),
     Fault.UNAUTHORISED: ("queued", "46elks does not accept the API credentials"),

@@ -1,11 +1,14 @@
 """Budgets of size, and names that occur once: what a reader of the file list can rely on."""
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from elks_mcp.mcp_server.server import TOOLS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "elks_mcp"
@@ -46,6 +49,18 @@ LARGE: dict[str, str] = {
     "tests/tables/abuse.py": "a table of examples",
 }
 """What is over a budget, by path and name, and why it stays."""
+
+NAMES_TOOLS = {
+    "answers/history.py": "how a model continues a wait; a command has its own words",
+    "answers/policy.py": "the mode, which is also in the instructions for a model",
+    "answers/results.py": "how a model asks for the status; a command has its own words",
+    "cli/client_start.py": "calls a tool as a client, to prove that the server works",
+    "cli/demo.py": "shows what a client calls",
+    "cli/doctor.py": "the mode, as above",
+    "sending/plan.py": "what a model does while a person approves",
+    "web/authorization.py": "the calls that wait",
+}
+"""The modules outside `mcp_server` that name a tool or a parameter of one, and why."""
 
 
 def modules() -> list[Path]:
@@ -108,6 +123,28 @@ def test_nothing_is_larger_than_a_reader_takes_in() -> None:
 @pytest.mark.parametrize("source", ["def f(a, b, c, d, e, f, g): ...", "def f():\n" + "    x = 1\n" * 40])
 def test_a_function_over_a_budget_is_found(source: str) -> None:
     assert len(list(list_large_parts(ast.parse(source).body[0]))) == 1
+
+
+def list_strings(page: Path) -> Iterator[str]:
+    """List the strings of a module, without docstrings."""
+    tree = ast.parse(page.read_text("utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_only_the_interface_for_assistants_names_tools_and_their_parameters() -> None:
+    parameters = {name for tool in TOOLS for name in tool.parameters["properties"]}
+    names = {tool.name for tool in TOOLS} | {name for name in parameters if not name.islower()}
+    assert {"send_sms", "idempotencyKey"} <= names
+    pattern = re.compile(rf"\b(?:{'|'.join(names)})\b")
+    found = {
+        page.relative_to(PACKAGE).as_posix()
+        for page in modules()
+        if any(map(pattern.search, list_strings(page)))
+    }
+    assert {each for each in found if not each.startswith("mcp_server/")} == NAMES_TOOLS.keys()
 
 
 def test_a_file_name_is_about_one_topic() -> None:

@@ -295,7 +295,7 @@ async def test_a_text_in_history_with_an_odd_id_is_told_of_and_the_cursor_goes_o
         second = data(await call(client, "wait_for_reply", **more))
         listed = data(await call(client, "get_sms_messages", direction="inbound"))
     assert (first["status"], first["message"]) == ("received", None)
-    assert "get_sms_messages may show it later" in first["note"]
+    assert "The account's history may show it later" in first["note"]
     assert second["message"]["untrustedText"] == "Even"
     assert [each["untrustedText"] for each in listed["messages"]] == ["Even", "Odd"]
 

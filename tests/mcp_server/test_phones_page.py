@@ -99,7 +99,7 @@ async def test_p3_an_approval_on_the_page_works_once() -> None:
         for again in (True, False):
             with pytest.raises(LookupError, match="no longer waits: it is sent"):
                 await approve(sandbox, code, approved=again)
-        with pytest.raises(LookupError, match="no text by that code"):
+        with pytest.raises(LookupError, match="No text has that code"):
             await approve(sandbox, "A-0000")
         assert len(sandbox.box.accepted) == 1
 

@@ -363,7 +363,7 @@ async def test_a_repeated_key_stands_for_the_order_it_was_first_used_for(backend
 async def test_a_key_used_for_something_else_names_what_differs(backend: Backend) -> None:
     await backend.place("Hej!", key="k")
     other = backend.orders.draft("+46701740606", "Hej då!", "Kliniken", flash=True, key="k")
-    with pytest.raises(InvalidInput, match="another to, message, from, flashsms"):
+    with pytest.raises(InvalidInput, match="another recipient, text, sender, flash setting"):
         await backend.orders.find_prior(other)
     with pytest.raises(InvalidInput):
         await backend.orders.place(an_approval(other))

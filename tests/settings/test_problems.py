@@ -230,7 +230,7 @@ async def test_a_state_directory_that_cannot_be_written_is_told_when_it_is_neede
             sent = await call(client, "send_sms", to="+46701740605", message="Hej")
     assert sent.is_error
     assert "The state directory cannot be used" in words(sent)
-    assert "Set ELKS_STATE_DIR to a folder" in words(sent)
+    assert "Set ELKS_STATE_DIR to a directory" in words(sent)
     assert box.accepted == []
 
 

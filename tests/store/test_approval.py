@@ -53,7 +53,7 @@ async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
         asked_again = await store.orders.place(an_approval(a_draft(EVENING, key="k"), Approver.PERSON), allow)
         assert asked_again == Placed(order, is_repeat=False)
         assert (await store.orders.find_prior(a_draft(EVENING, key="other"))).waiting is None
-        with pytest.raises(InvalidInput, match="with another flashsms"):
+        with pytest.raises(InvalidInput, match="with another flash setting"):
             await store.orders.find_prior(a_draft(EVENING, key="k", flash=True))
         unkeyed = await wait_one(store, EVENING)
         assert (await store.orders.find_prior(a_draft(EVENING))).waiting == unkeyed

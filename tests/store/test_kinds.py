@@ -292,7 +292,7 @@ async def test_orders_of_an_older_version_are_texts(nothing: StateLocation, cloc
             assert (repeated.is_repeat, repeated.order) == (True, order)
             keyed = a_draft(text, flash=flash, key=order.state.value)
             assert (await store.orders.find_prior(keyed)).repeated == order
-        with pytest.raises(InvalidInput, match=r"another flashsms\."):
+        with pytest.raises(InvalidInput, match=r"another flash setting\."):
             await store.orders.find_prior(a_draft(words, key="queued"))
         claimed = await claim(store)
         assert (claimed.order_id, claimed.draft.payload) == (queued.id, queued.payload)

@@ -145,10 +145,10 @@ async def test_a_key_used_for_something_else_is_an_error_that_names_what_differs
         await place_one(store, EVENING, key="k")
         other = a_draft("Other words", to=OTHER_PHONE, key="k", flash=True)
         other = other.model_copy(update={"sender": SenderId("Klara")})
-        with pytest.raises(InvalidInput, match="another to, message, from, flashsms") as caught:
+        with pytest.raises(InvalidInput, match="another recipient, text, sender, flash setting") as caught:
             await store.orders.place(an_approval(other), allow)
         assert EVENING not in caught.value.explain()
-        with pytest.raises(InvalidInput, match=r"another flashsms\."):
+        with pytest.raises(InvalidInput, match=r"another flash setting\."):
             await store.orders.find_prior(a_draft(EVENING, key="k", flash=True))
 
 

@@ -430,7 +430,7 @@ _NAMES_WHERE_NONE_WORK = (
     SenderTrap(
         "Frisoren", "sender_usable", "United States of America does not accept a name as sender", _AMERICAN
     ),
-    SenderTrap("Bokhandeln", "sender_usable", "Use a phone number as `from`", _AMERICAN),
+    SenderTrap("Bokhandeln", "sender_usable", "Use a phone number as sender", _AMERICAN),
     SenderTrap(
         "Klara", "sender_usable", "United States of America does not accept a name", "+1 (202) 555-0123"
     ),

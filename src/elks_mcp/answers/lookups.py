@@ -24,7 +24,7 @@ async def find_status(app: App, message_id: str, record_shown: RecordShown | Non
             return build.report_unsent(app, order, await app.outbox.estimate(order))
         message_id = order.receipt.message_id
     elif Scope.READ not in app.caller.scopes:
-        raise NotFound("You have sent no text with that id.", hint="Give the orderId that send_sms returned.")
+        raise NotFound("You have sent no text with that id.", hint="Give the id of one of your orders (O-…).")
     app.require_account()
     message = await app.client.get_message(message_id.strip())
     await app.history.record([message])

@@ -187,7 +187,7 @@ def _list_rules(app: App, currency: str | None, budget: BudgetNow) -> tuple[Rule
 
 def _explain_spending(budget: BudgetNow, *, has_state: bool) -> str:
     if budget.spent is None:
-        return "spending is not known without credentials" if has_state else "nothing was spent from here yet"
+        return "spending is not known without credentials" if has_state else "nothing has been spent yet"
     spent = f"{budget.spent} of it is spent or reserved"
     return f"{spent}, {format_money(budget.left)} is left" if budget.left else spent
 
@@ -210,7 +210,10 @@ async def _explain_hold(app: App) -> list[str]:
     )
     if is_durable:
         ways_out += f" To list what waits in a terminal: {app.command('pending')}"
-    held_back = f"Until {until} a text to a number that was not texted before them waits for a person."
+    held_back = (
+        f"Until {until} a text to a number that was not texted before those texts were written "
+        "waits for a person."
+    )
     return [f"Texts from others were read since {since}. {held_back} {ways_out}"]
 
 

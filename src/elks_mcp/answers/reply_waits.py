@@ -102,7 +102,7 @@ def _may_read(app: App) -> bool:
 def _no_cursor(after: str) -> InvalidInput:
     return InvalidInput(
         f"{after[:40]!r} is neither a cursor nor the id of an order or message.",
-        hint="Give a cursor, orderId (O-…) or messageId from an earlier answer, or leave it out.",
+        hint="Give a cursor, or the id of an order or message, from an earlier answer; or leave it out.",
     )
 
 
@@ -122,7 +122,7 @@ async def _read_own(app: App, number: Number | None, after: str) -> Wanted:
     if order is None and number is None:
         raise InvalidInput(
             "This token does not have the scope read, so it cannot wait for a text from just any number.",
-            hint="Give `after` (the orderId that send_sms returned), or a number you texted as `from`.",
+            hint="Give the id of your order (O-…), or a number that you texted.",
         )
     position = await _read_position(app, after) if after and order is None else 0
     if order is None and number:
@@ -187,7 +187,7 @@ async def _receive(waiting: ReplyWait, arrival: Arrival, end: datetime) -> Reply
         why = _NO_ID if isinstance(error, InvalidInput) else error.explain()
         if wanted.answered:  # it may be to another number of the account
             return f"A text may have arrived. {why}"
-        note = f"46elks does not return its text: {why} get_sms_messages may show it later."
+        note = f"46elks does not return its text: {why} The account's history may show it later."
         return _answer(wanted, arrival.position, None, note, status="received")
     if wanted.answered and message.to != written(wanted.answered.sender):
         return ""
@@ -236,5 +236,5 @@ def _answer(
 
 
 _NO_ID = "Its id has a form that cannot be used in a request to 46elks."
-_STOPPING = "The server is stopping. Call again later, or on another server, with the cursor."
+_STOPPING = "The server is stopping. Wait again later, or on another server, with the cursor."
 _HIDDEN = "Texts from numbers that were never texted are hidden (ELKS_INBOUND=known)."

@@ -129,13 +129,6 @@ class EstimateAnswer(Answer):
 
     def in_words(self) -> str:
         """Return the price, the reason for it, and a cheaper text if there is one."""
-        return self.describe("send_sms would refuse it")
-
-    def describe(self, refusal: str) -> str:
-        """Return the same as `in_words`.
-
-        `refusal`: the words before the reason of a guard that refuses.
-        """
         size = size_in_words(self.parts, self.encoding)
         lines = [f"It would cost {format_money(self.price)}: {size}. Nothing was sent."]
         if self.provider_parts not in {None, self.parts}:
@@ -145,7 +138,7 @@ class EstimateAnswer(Answer):
         if self.cheaper_text:
             lines += _suggest(self.cheaper_text)
         for finding in self.findings:
-            start = refusal if finding.effect is Effect.REFUSE else "Note"
+            start = "It would be refused" if finding.effect is Effect.REFUSE else "Note"
             lines.append(f"{start}: {finding.in_words}")
         return "\n".join([*lines, *self.notes])
 

@@ -90,7 +90,7 @@ def estimate(session: Session, *, words: tuple[str, ...], sender: str) -> int:
     """
     to, text = read_text(words)
     answer = session.do(estimate_text, session.app, to, text, sender)
-    session.print(answer, wrap(answer.describe("It would be refused")))
+    session.print(answer, wrap(answer.in_words()))
     return ExitCode.DONE
 
 

@@ -123,5 +123,5 @@ class UsageTracker:
 _HINTS = {
     Use.SESSIONS: "End unused sessions (DELETE /mcp); an idle session ends after 30 minutes.",
     Use.STREAMS: "Close a stream, or unsubscribe from a resource, first.",
-    Use.WAITS: "Wait without `from` for everyone's replies in one call, or let another wait end first.",
+    Use.WAITS: "Wait for replies from any number in one call, or let another wait end first.",
 }

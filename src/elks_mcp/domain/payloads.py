@@ -38,7 +38,7 @@ class Payload(Frozen):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Return what the caller chose apart from `identity`, by the names of the tool's parameters."""
+        """Return what the caller chose apart from `identity`, each by its name in errors."""
         return {}
 
 
@@ -71,7 +71,7 @@ class Sms(Payload):
     @property
     def options(self) -> dict[str, Any]:
         """Return whether it is a flash message."""
-        return {"flashsms": self.flash}
+        return {"flash setting": self.flash}
 
 
 def require_sms(payload: Payload) -> Sms:

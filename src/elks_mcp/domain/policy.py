@@ -227,7 +227,7 @@ def check_liftable(policy: Policy, *, can_ask: bool) -> None:
         )
     if not can_ask:
         raise NotApproved(
-            "This server is in dry run, and this client cannot ask a person to send for real.",
+            "This server is in dry run, and no person can be asked here to send for real.",
             hint=_TURN_LIVE,
         )
 
@@ -268,7 +268,7 @@ def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bo
     return Approver.PERSON if asked else Approver.POLICY
 
 
-_TURN_LIVE = "The operator can set DRY_RUN=false to send for real; dryRun=true shows the price."
+_TURN_LIVE = "The operator can set DRY_RUN=false to send for real; a dry run shows the price."
 PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
 """Reasons for which a text waits for a person, even if the client cannot ask one."""
 

@@ -124,7 +124,7 @@ class ElksClient:
                 ) from None
             raise NotFound(
                 "46elks has no message with that id.",
-                hint="Check the id; get_sms_messages lists the latest messages.",
+                hint="Check the id; the account's history lists the latest messages.",
             ) from None
 
     async def list_messages(

@@ -78,7 +78,7 @@ class DraftChecks:
         findings = self.find(draft, Estimate(price=price), recall, live=True)
         for each in of_effect(findings, Effect.ASK):
             if each.guard in PERSON_ONLY:
-                raise NotApproved(each.reason, hint="Call again: this time a person is asked.")
+                raise NotApproved(each.reason, hint="Send it again: this time a person is asked.")
         return self._list_refusals(draft, price, recall, _STATEFUL)
 
     def recheck_last(self, draft: Draft, price: Money, recall: Recall) -> str:

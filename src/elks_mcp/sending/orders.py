@@ -81,7 +81,7 @@ class Orders:
         """
         home, text = self._policy.home, _read_text(message)
         if key and len(key) > _LONGEST_KEY:
-            raise InvalidInput(f"The idempotencyKey is longer than {_LONGEST_KEY} characters.")
+            raise InvalidInput(f"The idempotency key is longer than {_LONGEST_KEY} characters.")
         return Draft(
             to=parse_number(to, home),
             payload=Sms(text=text, flash=flash),
@@ -230,7 +230,7 @@ class Orders:
         if self._policy.sender is None:
             raise Misconfigured(
                 "No sender is configured and none was given.",
-                hint="Set ELKS_PHONE_NUMBER to a number of the 46elks account, or give `from`.",
+                hint="Set ELKS_PHONE_NUMBER to a number of the 46elks account, or name a sender.",
             )
         return self._policy.sender
 

@@ -192,7 +192,7 @@ class Planner:
         if request.awaits_reply and isinstance(draft.sender, SenderId):
             raise InvalidInput(
                 f"The recipient cannot answer a text from a name such as {draft.sender.name}.",
-                hint="Ask from a number of the account, or use send_sms.",
+                hint="Ask from a number of the account, or send it without waiting for an answer.",
             )
         return draft
 
@@ -213,8 +213,8 @@ class Planner:
             return Ready(quote)
         if approver is Approver.TERMINAL and not self._can_wait:
             raise NotApproved(
-                f"{_in_words(reasons)} This client cannot ask a person, and no terminal reaches the sandbox.",
-                hint="Use a client that supports elicitation, or the sandbox's page (ELKS_SANDBOX_PAGE=on).",
+                f"{_in_words(reasons)} No person can be asked here, and no terminal reaches the sandbox.",
+                hint="Send it where a person can be asked, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
             )
         placed = await self.outbox.place(Approval(quote=quote, approver=approver), self.orders)
         return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order, lifts=lifts)

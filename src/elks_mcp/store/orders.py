@@ -81,7 +81,7 @@ class OrderStore:
         except StateUnavailable:
             raise StateUncertain(
                 f"{error} It is unknown whether the text was queued. Do not send it again.",
-                hint=f"Call check_sms_status ({order_id}) once the database is available.",
+                hint=f"Ask for the status of {order_id} once the database is available.",
             ) from None
 
     @deciding

@@ -157,20 +157,20 @@ def _check_same(tx: Tx, row: Row[Any], draft: Draft) -> None:
     differing = ["kind"] if row.kind != draft.kind else _list_differences(tx, row, draft)
     if differing:
         raise InvalidInput(
-            f"The idempotencyKey was used before, with another {', '.join(differing)}.",
-            hint="Use a new key for a new message, or the same arguments to ask about the old one.",
+            f"The idempotency key was used before, with another {', '.join(differing)}.",
+            hint="Use a new key for a new message, or repeat the old one unchanged to ask about it.",
         )
 
 
 def _list_differences(tx: Tx, row: Row[Any], draft: Draft) -> list[str]:
-    """Return what differs between an order and a draft of its kind, by the tool's parameters."""
+    """Return what differs between an order and a draft of its kind, in words."""
     known = parse_payload(tx, row).options
     return [
         name
         for name, one, other in (
-            ("to", row.recipient_hash, tx.hasher.number(draft.to.e164)),
-            ("message", row.text_hash, identity_hash(tx, draft.payload)),
-            ("from", row.sender, written(draft.sender)),
+            ("recipient", row.recipient_hash, tx.hasher.number(draft.to.e164)),
+            ("text", row.text_hash, identity_hash(tx, draft.payload)),
+            ("sender", row.sender, written(draft.sender)),
             *((name, known.get(name), value) for name, value in draft.payload.options.items()),
         )
         if one != other

@@ -134,7 +134,7 @@ async def test_what_is_left_of_the_budget_is_told_now(box: Sandbox, tmp_path: Pa
             "spent": None,
             "left": {"amount": 2.0, "currency": "SEK"},
         }
-        assert "nothing was spent from here yet" in rule(before, "ELKS_BUDGET_PER_DAY")[0]
+        assert "nothing has been spent yet" in rule(before, "ELKS_BUDGET_PER_DAY")[0]
         for text in ("Ett", "Två", "Tre"):
             assert data(await call(client, "send_sms", to=PHONE, message=text))["status"] == "sent"
         after = await call(client, "explain_policy")

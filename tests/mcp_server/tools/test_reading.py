@@ -74,7 +74,7 @@ async def test_an_estimate_tells_what_would_be_refused(client: Client) -> None:
     estimate = await call(client, "estimate_sms_cost", to="+4791234567", message="Hej")
     assert not estimate.is_error
     assert data(estimate)["wouldBeRefused"] is True
-    assert "send_sms would refuse it: Norway (NO)" in words(estimate)
+    assert "It would be refused: Norway (NO)" in words(estimate)
 
 
 async def test_where_46elks_cannot_price_it_the_error_holds_our_count(client: Client, box: Sandbox) -> None:

@@ -216,7 +216,7 @@ async def test_a_key_used_for_another_message_is_an_error_that_names_the_differe
     await call(client, "send_sms", to=PHONE, message="Hej", idempotencyKey="42")
     other = await call(client, "send_sms", to="+46701740606", message="Hopp", idempotencyKey="42")
     assert other.is_error
-    assert "with another to, message" in words(other)
+    assert "with another recipient, text" in words(other)
     assert len(posted(box)) == 1
 
 
@@ -275,7 +275,7 @@ async def test_a_text_that_has_to_wait_says_until_about_when(client: Client, box
         r"It will be sent automatically, at about 2\d{3}-\d\d-\d\d \d\d:\d\d \+00:00,", words(sent)
     )
     status = await call(client, "check_sms_status", messageId=data(sent)["orderId"])
-    assert words(status).startswith("Queued: 46elks takes no more requests for now")
+    assert words(status).startswith("Queued: 46elks accepts no more requests for now")
 
 
 @by_any_way
@@ -314,7 +314,7 @@ async def test_a_text_that_46elks_fails_in_its_answer_is_not_told_as_sent(era: E
     for answer in (failed, again):
         assert answer.is_error
         assert words(answer).startswith(
-            "Not sent: 46elks took it and said that it failed; it gives no reason."
+            "Not sent: 46elks accepted it and reported that it failed, without a reason."
         )
         assert "The daily budget counts 0.52 SEK for it." in words(answer)
     assert len(posted(box)) == len(box.charges) == 1

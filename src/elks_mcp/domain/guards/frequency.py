@@ -8,14 +8,14 @@ from elks_mcp.domain.policy import Policy
 def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     """Warn of a text that an order already covers, such as an agent's retry.
 
-    The warning stops nothing: instead of sending again, `send_sms` returns the existing order.
+    The warning stops nothing: instead of sending again, the existing order is returned.
     """
     if facts.recall is None or facts.recall.repeated is None:
         return None
     order = f"order {facts.recall.repeated}, under way or at most 15 minutes old,"
     return Effect.WARN, (
         f"The text would not be sent again: {order} has the same sender, recipient and text. "
-        "Use a new idempotencyKey to send it anyway."
+        "Use a new idempotency key to send it anyway."
     )
 
 

@@ -52,8 +52,8 @@ def unknown_sender(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     )
     return Effect.REFUSE if facts.live else Effect.WARN, (
         f"The sender {name} is not a number of this 46elks account, so the text would appear to come from "
-        f"someone else.{unread} Leave `from` out. If the number belongs to the operator, such as a mobile "
-        "verified at 46elks, which no list shows: set ELKS_PHONE_NUMBER or ELKS_ALLOWED_SENDERS to it."
+        f"someone else.{unread} Leave the sender out. If the number belongs to the operator, such as a "
+        "mobile verified at 46elks, which no list shows: set ELKS_PHONE_NUMBER or ELKS_ALLOWED_SENDERS to it."
     )
 
 
@@ -68,7 +68,7 @@ def sender_usable(draft: Draft, _facts: Facts, _policy: Policy) -> GuardResult:
         return None
     if draft.to.region in _NO_TEXT_SENDERS:
         return Effect.REFUSE, (
-            f"{draft.to.country} does not accept a name as sender. Use a phone number as `from`."
+            f"{draft.to.country} does not accept a name as sender. Use a phone number as sender."
         )
     if draft.to.region in _REGISTERED_SENDERS:
         otherwise = "others are changed, marked as spam or dropped"

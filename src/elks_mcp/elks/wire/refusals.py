@@ -44,7 +44,9 @@ def parse_refusal(
         return Unauthorized(f"46elks does not accept the API credentials{quoted}", status=status, said=said)
     if status == 429:  # noqa: PLR2004
         wait = parse_retry_after(headers)
-        return Throttled(f"46elks accepts no more requests for now (429){quoted}", retry_after=wait, said=said)
+        return Throttled(
+            f"46elks accepts no more requests for now (429){quoted}", retry_after=wait, said=said
+        )
     if status >= 500 or status < 300 or status in _MAY_HAVE_ACTED:  # noqa: PLR2004
         return NoAnswer(f"46elks failed with status {status}{quoted}", status=status, said=said)
     if status < 400:  # noqa: PLR2004

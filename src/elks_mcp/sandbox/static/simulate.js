@@ -93,7 +93,7 @@ export function drawSimulation() {
   }
   parts.failsNext.setAttribute("aria-pressed", String(summary.fails_next));
   parts.clock.textContent = summary.manual_clock ? `Stopped at ${seconds(summary.stopped_at)}. Advance it by:`
-    : "Let what is due within this time happen now:";
+    : "Carry out now what is due within this time:";
   if (!parts.fault.children.length) {
     parts.fault.append(...catalogue.faults.map(([name]) => make("option", { value: name }, name)));
     drawFault();

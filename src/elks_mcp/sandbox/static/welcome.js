@@ -30,7 +30,7 @@ export function drawWelcome() {
     make("p", {}, "Ask your assistant:"),
     make("blockquote", {}, ask, " ", copyButton(() => ask)),
     make("p", {}, "The phone that receives a text appears here, and you can answer from it. Any number works. ",
-      "These do something of their own:"),
+      "These have a special behaviour:"),
     make("ul", { class: "magic" }, ...state.catalogue.magic.map(magicRow)),
   );
 }

@@ -132,7 +132,7 @@ def _merge_orders(table: sa.Table, kept: int, doubles: Sequence[int]) -> None:
     op.execute(sa.update(table).where(ours).values(account_id=kept))
 
 
-_ANOTHERS = "What history showed of it turned out to be another order's."
+_ANOTHERS = "The message found in history belongs to another order."
 
 
 def _find_later(rows: Iterable[Values], column: str) -> list[Values]:
