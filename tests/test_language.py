@@ -25,11 +25,15 @@ SCOPE = (
     "docs",
     "scripts",
     "tests/support",
+    "packaging",
+    "deploy",
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "SECURITY.md",
+    "CODE_OF_CONDUCT.md",
 )
+SUFFIXES = {".py", ".md", ".js", ".css", ".html", ".json", ".yaml", ".example", ""}
 GENERATED = {"docs/settings.md", "docs/tools.md"}
 """`make docs` writes these from docstrings in the package, which are checked there."""
 
@@ -78,11 +82,12 @@ def own_errors() -> frozenset[str]:
 
 @cache
 def error_names() -> frozenset[str]:
-    """Return the callables whose texts are errors: our tree, findings, Python's and click's errors."""
+    """Return the callables whose texts are errors or are said like errors, in findings and at a terminal."""
     python = {name for name, value in vars(builtins).items() if isinstance(value, type(OSError))}
     raised = {name for name in python if name.endswith(("Error", "Exception"))}
     click = {"ClickException", "UsageError", "BadParameter"}
-    return frozenset(own_errors() | raised | click | {"refuse", "ask", "warn", "_refuse", "_ask", "_warn"})
+    said = {"refuse", "ask", "warn", "_refuse", "_ask", "_warn", "say", "Check"}
+    return frozenset(own_errors() | raised | click | said)
 
 
 def called_name(node: ast.AST) -> str:
@@ -95,6 +100,11 @@ def called_name(node: ast.AST) -> str:
         if isinstance(called, ast.Name)
         else ""
     )
+
+
+def is_finding(node: ast.AST) -> bool:
+    """Return whether a node is the pair of effect and reason that a guard returns."""
+    return isinstance(node, ast.Tuple) and bool(node.elts) and "Effect." in ast.unparse(node.elts[0])
 
 
 def literal(node: ast.AST) -> str | None:
@@ -116,7 +126,7 @@ def read_literals(path: str, tree: ast.AST, *, is_error: bool = False) -> Iterat
             if is_error or len(text.split()) >= 3:
                 yield Passage(path, getattr(node, "lineno", 0), Kind.ERROR if is_error else Kind.TEXT, text)
         else:
-            raises = isinstance(node, ast.Raise) or called_name(node) in error_names()
+            raises = isinstance(node, ast.Raise) or called_name(node) in error_names() or is_finding(node)
             yield from read_literals(path, node, is_error=is_error or raises)
 
 
@@ -166,6 +176,31 @@ def read_markdown(path: str, source: str) -> list[Passage]:
     return passages
 
 
+# ── reading other files ──
+
+_QUOTED = r""""(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`"""
+_PARTS = {
+    ".js": rf"{_QUOTED}|/\*.*?\*/|//[^\n]*",
+    ".css": r"/\*.*?\*/",
+    ".html": r'>[^<>]+<|(?:title|placeholder|aria-label)="[^"]*"',
+    ".json": r'"(?:[^"\\]|\\.)*"',
+}
+"""The English in a file, as a pattern, by the file's suffix."""
+_COMMENTS = r"(?:^[ \t]*#[^\n]*\n)+"
+"""The same in a file of any other suffix: its comments."""
+_MARKS = re.compile(r"^[ \t]*(?:#|//|/\*+|\*/?)[ \t]?|\*/$|^[\"'`>]|[\"'`<]$|\$\{[^}]*\}", re.MULTILINE)
+
+
+def read_other(path: str, source: str) -> list[Passage]:
+    """Read comments, and strings of three words or more, of a file that is neither Python nor Markdown."""
+    passages = []
+    for found in re.finditer(_PARTS.get(Path(path).suffix, _COMMENTS), source, re.DOTALL | re.MULTILINE):
+        kind = Kind.COMMENT if re.match(r"\s*(?:#|//|/\*)", found[0]) else Kind.TEXT
+        if len((text := _MARKS.sub("", found[0].strip())).split()) >= 3:
+            passages.append(Passage(path, source[: found.start()].count("\n") + 1, kind, text))
+    return passages
+
+
 # ── rules about a passage ──
 
 WORDS = {
@@ -186,6 +221,10 @@ WORDS = {
     r"a fault of its own": "unexpected error",
     r"(?<!there )is no(?! (?:longer|more|less|later|earlier|greater|larger|smaller|other)\b)": "is not a",
     r"lets? go": "approve, release",
+    r"g(?:ive|ives|ave|iven|iving) up": "stop, expire, abandon",
+    r"(?:keep|keeps|kept|keeping) in mind": "record, store",
+    r"(?:in|for|out of|is) (?:(?:its|their|the|your) )?turn": "due, in order, one after the other",
+    r"(?<!than )46elks (?:takes|took)(?! (?:longer|204))": "accepts, accepted",
 }
 """Words that are not used, and those that are used in their place."""
 
@@ -273,9 +312,11 @@ def check(path: str, source: str) -> list[Finding]:
     if path.endswith(".py"):
         passages = read_python(path, source)
         found = [*find_long_first_lines(path, source), *find_unfinished_errors(path, source)]
-    else:
+    elif path.endswith(".md"):
         passages = read_markdown(path, source)
         found = [*find_wide_lines(path, source), *find_prompts(path, source)]
+    else:
+        passages, found = read_other(path, source), []
     for passage in passages:
         for rule, find in PASSAGE_RULES.items():
             found += (Finding(path, passage.line, rule, text) for text in find(passage))
@@ -283,14 +324,15 @@ def check(path: str, source: str) -> list[Finding]:
 
 
 def list_paths(places: tuple[str, ...] = SCOPE) -> list[str]:
-    """List the Python and Markdown files to check below some places."""
+    """List the files to check below some places."""
     files = [
         each
         for place in places
         for each in ((ROOT / place).rglob("*") if (ROOT / place).is_dir() else [ROOT / place])
+        if each.is_file()
     ]
-    paths = {each.relative_to(ROOT).as_posix() for each in files if each.suffix in {".py", ".md"}}
-    return sorted(paths - GENERATED)
+    paths = {each.relative_to(ROOT).as_posix() for each in files if each.suffix in SUFFIXES}
+    return sorted(path for path in paths - GENERATED if "__pycache__" not in path)
 
 
 # ── tests ──
@@ -337,13 +379,15 @@ def test_plain_sentences_break_no_rule() -> None:
 
 
 @pytest.mark.parametrize("place", FILLED)
-@pytest.mark.parametrize("phrase", ["a dear text", "it is\n no number", "as it were", "send it at once"])
+@pytest.mark.parametrize("phrase", ["a dear text", "it is\n no number", "it gives up", "in its turn"])
 def test_words_are_found_in_each_kind_of_passage(place: str, phrase: str) -> None:
     written = phrase.replace("\n", "") if place in {"comment", "error", "text"} else phrase
     assert rules_broken("a.py", MODULE.format(**FILLED | {place: written})) == {"word"}
 
 
-@pytest.mark.parametrize("phrase", ["recommended", "all at once", "is no longer valid", "the dearth", "toll"])
+@pytest.mark.parametrize(
+    "phrase", ["recommended", "all at once", "is no longer valid", "the dearth", "toll", "in turns"]
+)
 def test_words_that_only_look_alike_are_not_found(phrase: str) -> None:
     assert rules_broken("a.md", f"It is {phrase}.\n") == set()
 
@@ -369,6 +413,33 @@ def test_commands_in_errors_stand_in_backticks() -> None:
         assert rules_broken("a.py", f"raise Refused('{command}')") == {"command without backticks"}
     assert rules_broken("a.py", "raise Refused('Run `elks-mcp approve A-7F3K`.')") == set()
     assert rules_broken("a.py", "raise Refused('Another elks-mcp is running.')") == set()
+
+
+@pytest.mark.parametrize("place", ["return Effect.WARN, {}", "say({})", "Check('note', {})"])
+def test_findings_and_what_is_said_at_a_terminal_keep_the_rules_of_errors(place: str) -> None:
+    for text, rule in (
+        ("Who calls waits.", "opening"),
+        ("Run elks-mcp doctor.", "command without backticks"),
+    ):
+        assert rules_broken("a.py", place.format(repr(text))) == {rule}
+    assert rules_broken("a.py", place.format("'Run `elks-mcp doctor`.'")) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("a.js", "let x = 1; // the {}\n"),
+        ("a.js", "show(`${{count}} texts are {}`);"),
+        ("a.css", "/* the {} */"),
+        ("a.html", "<p>Two texts,\n{}</p>"),
+        ("a.html", '<input title="Texts are {}">'),
+        ("a.json", '{{"description": "Texts are {}."}}'),
+        ("a.yaml", "a: 1\n# the texts\n# are {}\n"),
+    ],
+)
+def test_comments_and_strings_of_other_files_are_read(path: str, source: str) -> None:
+    assert rules_broken(path, source.format("sent at once")) == {"word"}
+    assert rules_broken(path, source.format("sent immediately")) == set()
 
 
 def test_errors_are_whole_sentences() -> None:

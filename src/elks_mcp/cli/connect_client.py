@@ -121,7 +121,7 @@ class ClientSetup(NamedTuple):
         verb = "Delete" if planned.content is None else "Change" if file.content is not None else "Create"
         self._confirm(f"{verb} the file?")
         planned.make()
-        say(f"{verb}d." + (f" What it was before is in {file.backup}" if planned.backs_up else ""))
+        say(f"{verb}d." + (f" The previous content is in {file.backup}" if planned.backs_up else ""))
 
     def _list_changes(self, old: str, new: str) -> Iterator[str]:
         """List the lines that change, without our secrets, and cut to the width of the terminal."""

@@ -18,7 +18,7 @@ _NO_LINKS: int = getattr(os, "O_NOFOLLOW", 0)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Create a directory that only its owner may enter, or restrict an existing one to its owner.
+    """Create a directory that only its owner may enter, or restrict one that exists.
 
     Raises:
         Misconfigured: It is a link, belongs to another user, or cannot be restricted.

@@ -1,4 +1,4 @@
-// What happens when texts arrive: unread counts, the phone that comes to the front, and what is said about it.
+// The arrival of texts: unread counts, the phone that comes to the front, and its announcement.
 
 import { byId } from "./dom.js";
 import { plural } from "./format.js";

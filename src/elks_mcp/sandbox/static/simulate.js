@@ -1,4 +1,4 @@
-// What a person can make the sandbox do: phones, the network, the clock, and faults of the API.
+// The switches for a person: phones, the network, the clock, and faults of the API.
 
 import { shownNumber } from "./arrivals.js";
 import { byId, isolated, make } from "./dom.js";

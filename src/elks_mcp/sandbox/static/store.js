@@ -1,4 +1,4 @@
-// What the page knows about the sandbox: filled by its event stream, changed through its control API.
+// The page's copy of the sandbox's state: filled by its event stream, changed through its control API.
 
 export const state = {
   ready: false,

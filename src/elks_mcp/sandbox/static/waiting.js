@@ -1,4 +1,4 @@
-// What waits for a person: shown above everything else, with Approve and Decline.
+// The texts that wait for a person: shown above everything else, with Approve and Decline.
 
 import { byId, definitions, isolated, make, reconcile } from "./dom.js";
 import { plural } from "./format.js";

@@ -1,4 +1,4 @@
-// What the page says before there is a text, and how an assistant is connected.
+// The page before there is a text, and how an assistant is connected.
 
 import { byId, copyButton, make } from "./dom.js";
 import { post, state, written } from "./store.js";
