@@ -195,7 +195,7 @@ async def test_the_mode_is_told_in_a_sentence(environ: dict[str, str], summary: 
 async def test_without_credentials_no_currency_is_guessed_and_nothing_is_asked() -> None:
     answer, said = await ask({})
     assert rule(answer, "ELKS_BUDGET_PER_MESSAGE")[0] == "10 in SEK, NOK and DKK, else 1"
-    assert rule(answer, "ELKS_BUDGET_PER_DAY")[0].startswith("100 in SEK, NOK and DKK, else 10; nothing was")
+    assert rule(answer, "ELKS_BUDGET_PER_DAY")[0].startswith("100 in SEK, NOK and DKK, else 10; nothing has")
     assert answer["budget"] == {"most": None, "spent": None, "left": None}
     assert "Missing required environment variables: ELKS_API_USERNAME" in said
     configured, _ = await ask({"ELKS_BUDGET_PER_DAY": "5", "ELKS_BUDGET_PER_MESSAGE": "0.5"})
@@ -248,7 +248,7 @@ def test_a_dry_run_that_never_was_anything_else_loads_no_store_to_explain_itself
     )
     with running({}, tmp_path, command=[sys.executable, "-c", script]) as server:
         server.initialize()
-        assert "nothing was spent" in server.call("explain_policy")["content"][0]["text"]
+        assert "nothing has been spent" in server.call("explain_policy")["content"][0]["text"]
         server.close()
         assert server.stderr.endswith("light\n")
     assert not (tmp_path / "state").exists()
