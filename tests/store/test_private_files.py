@@ -158,7 +158,7 @@ def test_p8_the_commands_say_why_a_link_is_refused(tmp_path: Path) -> None:
     for command, code in (("token list", 2), ("doctor", 1)):
         ended = tell(command, ELKS_STATE_DIR=str(tmp_path / "state"))
         assert (ended.exit_code, "is a symbolic link" in ended.output) == (code, True)
-        assert "Name the folder that it points to, in ELKS_STATE_DIR." in ended.output
+        assert "Set ELKS_STATE_DIR to the directory that it points to." in ended.output
     assert list((tmp_path / "real").iterdir()) == []
 
 
