@@ -6,9 +6,12 @@ import socket
 import sys
 from pathlib import Path
 
+import anyio
 import pytest
 
 from elks_mcp.sandbox import Fault
+from elks_mcp.store import StateLocation
+from elks_mcp.store.admin import OrderAdmin, open_database
 from tests.support.connecting import posted, until
 from tests.support.process import PROGRAM, run, running
 from tests.support.terminal import at_terminal
@@ -189,6 +192,29 @@ def test_yes_does_not_answer_a_guard(elks: SimulatedElks, answer: str) -> None:
         assert part in terminal.shown
     assert (code, texts(elks)) == ((0, [TEXT]) if answer == "y" else (1, []))
     assert "No texts are waiting for approval." in elks.tell("pending").stdout
+
+
+def test_declining_a_text_that_was_approved_elsewhere_says_that_it_was_sent(
+    elks: SimulatedElks, tmp_path: Path
+) -> None:
+    environ = {**elks.environ, "ELKS_CONFIRM": "always"}
+    with at_terminal("send", PHONE, TEXT, environ=environ) as terminal:
+        terminal.read_until("Send it? [y/N]")
+        [approval] = re.findall(r"Approval (A-\w+)\.", terminal.shown)
+        anyio.run(approve_elsewhere, tmp_path / "state", approval)
+        elks.do(until, lambda: bool(texts(elks)))
+        code = terminal.type("n").finish()
+    outcome = terminal.shown.partition("Send it?")[2].replace("\n", " ")
+    assert "Sent: 46elks accepted it; the delivery report comes later." in outcome
+    assert "a person approved it elsewhere before that." in outcome
+    assert "nothing was sent" not in outcome
+    assert (code, texts(elks)) == (0, [TEXT])
+
+
+async def approve_elsewhere(state: Path, approval: str) -> None:
+    """Approve a text as `elks-mcp approve` does in another terminal."""
+    async with open_database(StateLocation(folder=state)) as database:
+        await OrderAdmin(database).approve(approval)
 
 
 def test_a_person_learns_how_a_dry_run_becomes_a_send(elks: SimulatedElks) -> None:

@@ -7,8 +7,10 @@ from elks_mcp.answers.results import SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.orders import Order
 from elks_mcp.errors import StateUnavailable
-from elks_mcp.sending.plan import Decision, DryRunOnly, Planned, Ready
+from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
 from elks_mcp.store import QueueEstimate
+
+_APPROVED_ELSEWHERE = "It was not approved here: a person approved it elsewhere before that."
 
 
 async def carry_out(app: App, planned: Planned, decision: Decision, message: str) -> SendAnswer:
@@ -25,7 +27,10 @@ async def carry_out(app: App, planned: Planned, decision: Decision, message: str
     order, estimate = await _follow(app, placed.order)
     if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
-    return build.report_order(app, order, message, estimate, repeated=placed.is_repeat)
+    answer = build.report_order(app, order, message, estimate, repeated=placed.is_repeat)
+    if isinstance(planned, NeedsApproval) and decision is not Decision.APPROVED:
+        return answer.model_copy(update={"notes": (*answer.notes, _APPROVED_ELSEWHERE)})
+    return answer
 
 
 async def _follow(app: App, order: Order) -> tuple[Order, QueueEstimate | None]:

@@ -1,7 +1,5 @@
 """Send a text from the command line: ask the person at the terminal, then carry it out."""
 
-from contextlib import suppress
-
 import click
 
 from elks_mcp.answers.outcomes import carry_out
@@ -40,12 +38,7 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
         _say_what_to_run(session, planned)
         return None
     decision = _ask(session, planned, yes=yes)
-    try:
-        with progress("Sending …"):
-            answer = session.do(carry_out, app, planned, decision, request.message)
-    except KeyboardInterrupt:  # it cannot be called back
-        say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
-        raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
+    answer = _carry_out(session, planned, decision, request.message)
     if app.policy.simulated:
         answer = answer.model_copy(update={"notes": (*answer.notes, SANDBOX_NOTE)} if session.as_json else {})
     return answer
@@ -59,20 +52,31 @@ def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
     """Ask the person what has to be asked.
 
     Raises:
-        NotApproved: the person declined. A waiting order is then cancelled.
+        NotApproved: the person declined a text that has no order yet.
     """
     if isinstance(planned, NeedsApproval):
         say(write_question(planned.order, planned.reasons, measure_columns()), err=True)
-        if _confirm("\nSend it?"):
-            return Decision.APPROVED
-        with suppress(NotApproved):
-            session.do(carry_out, session.app, planned, Decision.DECLINED, "")
-        raise NotApproved(_DECLINED)
+        return Decision.APPROVED if _confirm("\nSend it?") else Decision.DECLINED
     if isinstance(planned, Ready) and can_ask() and not yes:
         say("\n".join(_describe(planned.quote, session.app.policy.home)), err=True)
         if not _confirm("Send it?"):
             raise NotApproved(_DECLINED)
     return Decision.NOT_NEEDED
+
+
+def _carry_out(session: Session, planned: Planned, decision: Decision, message: str) -> SendAnswer:
+    """Send or decline the text. One that was approved elsewhere before it is declined is reported."""
+    app, declined = session.app, decision is Decision.DECLINED
+    try:
+        with progress("Declining …" if declined else "Sending …"):
+            return session.do(carry_out, app, planned, decision, message)
+    except NotApproved:
+        if declined:
+            raise NotApproved(_DECLINED) from None
+        raise
+    except KeyboardInterrupt:  # it cannot be called back
+        say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
+        raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
 
 
 def _confirm(question: str) -> bool:

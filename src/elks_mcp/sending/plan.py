@@ -238,7 +238,7 @@ class Planner:
             with anyio.CancelScope(shield=True):
                 order = await self._cancel(needed.order, _REFUSALS[decision])
             if order.state not in NEVER_SENT:  # approved elsewhere in the meantime
-                return Placed(order, is_repeat=True)
+                return Placed(order, is_repeat=False)
             raise NotApproved(_REFUSALS[decision])
         return await self.outbox.approve(needed.order)
 
