@@ -12,7 +12,8 @@ from sqlalchemy import MetaData, insert
 from elks_mcp.domain.doubts import judge
 from elks_mcp.domain.kinds import KINDS, Kind
 from elks_mcp.domain.models import Direction
-from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Order, OrderState
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Estimate, Order, OrderState
 from elks_mcp.domain.payloads import Payload, Sms
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.domain.text import Encoding
@@ -73,21 +74,22 @@ class Note(Payload):
     color: str = "yellow"
 
 
-def build_note(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> dict[str, str]:
+def build_note(draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
     """Build the form of a note: the sandbox takes it for a text."""
     assert isinstance(draft.payload, Note)
     message = f"{draft.payload.color}: {draft.text} {draft.payload.drawing}"
-    form = {
-        "from": draft.sender.e164 if draft.sender == OURS else "",
-        "to": draft.to.e164,
-        "message": message,
-    }
-    return form | ({"dryrun": "yes"} if dry_run else {})
+    sender = draft.sender.e164 if draft.sender == OURS else ""
+    return {"from": sender, "to": draft.to.e164, "message": message}
+
+
+def price_note(_draft: Draft, currency: str) -> Estimate:
+    """Price a note: 46elks has no dry run for it."""
+    return Estimate(price=Money(7000, currency))
 
 
 LEFT_TO_A_PERSON = {**KINDS, NOTE: Kind(Note)}
 JUDGED = {**KINDS, NOTE: Kind(Note, judge)}
-PATHS = {**ENDPOINTS, NOTE: Endpoint("/sms", build_note, wire.parse_estimate, wire.parse_receipt)}
+PATHS = {**ENDPOINTS, NOTE: Endpoint("/sms", build_note, wire.parse_receipt, price_note)}
 
 
 @pytest.fixture(params=DATABASES)
@@ -146,7 +148,8 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
     orders = Orders(client, storage, TaintLog(), checks)
     try:
         quote = await orders.quote(a_note(), live=True)
-        assert posts(box, dry_run=True)[-1].form["message"] == "yellow: Hej! (-:"
+        assert (quote.estimate.price, client.last_price) == (Money(7000, "SEK"), None)
+        assert (posts(box, dry_run=True), posts(box)) == ([], []), "it has no dry run"
         store = await storage.open()
         approval = Approval(quote=quote, approver=Approver.POLICY)
         placed = (await store.orders.place(approval, allow)).order

@@ -5,11 +5,12 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.models import Account, Direction, Listing, Message, OwnNumber, Page, UnreadRow
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
-from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoints
+from elks_mcp.elks.paid_endpoints import ENDPOINTS, DryRunPrice, Endpoints
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
 from elks_mcp.runtime.addresses import is_loopback
@@ -61,7 +62,7 @@ class ElksClient:
 
     @property
     def last_price(self) -> Money | None:
-        """The price of one part, as of the last estimate; None before the first one."""
+        """The price of one part of a text, as of the last estimate; None before the first one."""
         return self._known.last_price
 
     @property
@@ -92,11 +93,17 @@ class ElksClient:
         return self._known.currency
 
     async def get_estimate(self, draft: Draft) -> Estimate:
-        """Ask what a text would cost (`dryrun=yes`): nothing is sent, nothing charged."""
+        """Return what a draft would cost. Nothing is sent, and nothing charged.
+
+        A kind without a dry run is priced without a request, since its POST would really send.
+        """
         currency, endpoint = await self.get_currency(), self._endpoints[draft.kind]
-        body = await self._ask(endpoint.path, endpoint.build(draft, dry_run=True))
-        estimate = endpoint.parse_estimate(body, currency)
-        self._known.last_price = estimate.price.split(max(1, estimate.parts or 1))
+        if not isinstance(endpoint.price, DryRunPrice):
+            return endpoint.price(draft, currency)
+        body = await self._ask(endpoint.path, {**endpoint.build(draft), **endpoint.price.field})
+        estimate = endpoint.price.parse(body, currency)
+        if draft.kind == SMS:
+            self._known.last_price = estimate.price.split(max(1, estimate.parts or 1))
         return estimate
 
     async def get_message(self, message_id: str) -> Message:

@@ -45,7 +45,7 @@ class Dispatcher:
         """
         endpoint = self._endpoints[claim.draft.kind]
         report_to = await self._report_to(claim.order_id) if self._report_to else None
-        form = endpoint.build(claim.draft, dry_run=False, report_to=report_to)
+        form = endpoint.build(claim.draft, report_to=report_to)
         return endpoint.parse_receipt(
             await self._post(endpoint.path, form, permission=permission), claim.currency
         )

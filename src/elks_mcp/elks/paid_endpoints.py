@@ -1,4 +1,4 @@
-"""46elks' paid endpoints, one for each kind of order: path, form and answers."""
+"""46elks' paid endpoints, one for each kind of order: path, form, answers and price."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,23 @@ from elks_mcp.elks import wire
 class BuildForm(Protocol):
     """Builds the form of a POST from a draft."""
 
-    def __call__(self, draft: Draft, *, dry_run: bool, report_to: str | None = None) -> dict[str, str]:
-        """Return the form. `report_to` is the address for the delivery report; a dry run is free."""
+    def __call__(self, draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
+        """Return the form. `report_to` is the address for the delivery report."""
+
+
+@dataclass(frozen=True, slots=True)
+class DryRunPrice:
+    """A price that 46elks gives in answer to the form of the real POST and one more field."""
+
+    field: Mapping[str, str]
+    """The field with which 46elks only prices the form. It is free."""
+
+    parse: Callable[[bytes, str], Estimate]
+    """Reads the answer. The second argument is the account's currency."""
+
+
+PriceRule = Callable[[Draft, str], Estimate]
+"""Prices a draft without a request. The second argument is the account's currency."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +37,16 @@ class Endpoint:
 
     path: str
     build: BuildForm
-    parse_estimate: Callable[[bytes, str], Estimate]
-    """Reads the answer to a dry run. The second argument is the account's currency."""
-
     parse_receipt: Callable[[bytes, str], Receipt]
-    """Reads the answer to the real POST. The second argument is the account's currency."""
+    """Reads the answer to the POST. The second argument is the account's currency."""
+
+    price: DryRunPrice | PriceRule
+    """How a draft is priced. Only an endpoint that 46elks documents a dry run for has one."""
 
 
 Endpoints = Mapping[str, Endpoint]
 
-ENDPOINTS: Endpoints = {SMS: Endpoint("/sms", wire.build_sms, wire.parse_estimate, wire.parse_receipt)}
+ENDPOINTS: Endpoints = {
+    SMS: Endpoint("/sms", wire.build_sms, wire.parse_receipt, DryRunPrice(wire.DRY_RUN, wire.parse_estimate))
+}
 """The endpoint of each kind of order."""

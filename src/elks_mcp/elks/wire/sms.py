@@ -18,22 +18,22 @@ from elks_mcp.elks.wire.field_types import (
     parse_cost,
 )
 
+DRY_RUN = {"dryrun": "yes"}
+"""The field of the form with which 46elks returns the price, sends nothing and charges nothing."""
 
-def build_sms(draft: Draft, *, dry_run: bool, report_to: str | None = None) -> dict[str, str]:
-    """Build the form of POST /sms. A dry run is free and sends nothing.
+
+def build_sms(draft: Draft, *, report_to: str | None = None) -> dict[str, str]:
+    """Build the form of POST /sms.
 
     Args:
         draft: the text, its sender and its recipient.
-        dry_run: ask for the price instead of sending.
         report_to: the address for the delivery report; it may carry a reference of ours
             (https://46elks.com/docs/sms-delivery-reports).
     """
     form = {"from": written(draft.sender), "to": draft.to.e164, "message": draft.text}
     if draft.sms.flash:
         form["flashsms"] = "yes"
-    if dry_run:
-        form["dryrun"] = "yes"
-    elif report_to:
+    if report_to:
         form["whendelivered"] = report_to
     return form
 
