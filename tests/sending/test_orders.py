@@ -114,7 +114,7 @@ def test_a_key_has_a_length(orders: Orders, key: str, fine: bool) -> None:
 async def test_a_quote_says_price_size_and_findings(backend: Backend) -> None:
     quote = await quoted(backend, "Se https://example.com €")
     assert str(quote.estimate.price) == "0.52 SEK"
-    assert quote.size.parts == 1
+    assert quote.parts == 1
     assert [finding.guard for finding in of_effect(quote.findings, Effect.ASK)] == ["link", "first_contact"]
     assert quote.quoted_at == backend.clock.now()
     assert backend.box.accepted == []

@@ -147,6 +147,8 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
     checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), clock)
     orders = Orders(client, storage, TaintLog(), checks)
     try:
+        long = await orders.quote(a_note("Hej! " * 999), live=True)
+        assert "too_many_parts" not in {each.guard for each in long.findings}
         quote = await orders.quote(a_note(), live=True)
         assert (quote.estimate.price, client.last_price) == (Money(7000, "SEK"), None)
         assert (posts(box, dry_run=True), posts(box)) == ([], []), "it has no dry run"

@@ -65,7 +65,7 @@ async def test_an_order_comes_back_as_it_was_placed(location: StateLocation, clo
     assert (order.price, order.parts, order.sms.encoding) == (
         Money(PRICE, "SEK"),
         1,
-        approval.quote.size.encoding,
+        approval.quote.draft.sms.encoding,
     )
     assert (order.findings, order.approver, order.approval_code) == ((finding,), Approver.POLICY, None)
     assert (order.placed_at, order.changed_at, order.not_before) == (NOON, NOON, None)

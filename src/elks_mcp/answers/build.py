@@ -39,7 +39,7 @@ def report_dry_run(app: App, quote: Quote) -> SendAnswer:
         country=draft.to.country,
         sender=written(draft.sender),
         parts=quote.parts,
-        encoding=quote.size.encoding,
+        encoding=draft.sms.encoding,
         price=price,
         findings=Found.each(quote.findings),
         summary=f"Dry run: nothing was sent ({why}).",
@@ -94,15 +94,15 @@ def _where_to_look(app: App) -> tuple[str, ...]:
 
 def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
     """Return the answer for a request that asks only for the price."""
-    text = quote.draft.text
+    text, size = quote.draft.text, quote.draft.sms.size
     shorter = cheaper(text)
-    saves = measure(shorter).parts < quote.size.parts
+    saves = measure(shorter).parts < size.parts
     return EstimateAnswer(
         price=quote.estimate.price,
-        parts=quote.size.parts,
+        parts=size.parts,
         provider_parts=quote.estimate.parts,
-        encoding=quote.size.encoding,
-        units=quote.size.units,
+        encoding=size.encoding,
+        units=size.units,
         costly=Costly.each(expensive_characters(text)),
         cheaper_text=shorter if saves else None,
         price_without=_price_without(text, quote.estimate.price, quote.parts),
@@ -168,10 +168,9 @@ def report_unsent(app: App, order: Order, estimate: QueueEstimate | None) -> Sta
 
 def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
     """Return the error of a failed pricing, with our own count of the parts in its hint."""
-    size = measure(draft.text)
-    error.hint = (
-        f"{error.hint} By our own count the text takes {size.parts} part(s) in {size.encoding}.".strip()
-    )
+    if size := draft.payload.size:
+        count = f"{format_count(size.parts, 'part')} in {size.encoding}"
+        error.hint = f"{error.hint} By our own count the text takes {count}.".strip()
     return error
 
 

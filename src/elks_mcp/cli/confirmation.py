@@ -94,7 +94,7 @@ def _describe(quote: Quote, home: str) -> list[str]:
     facts = {
         "to": f"{show_number(draft.to.e164, home)} ({draft.to.country})",
         "from": show_number(written(draft.sender), home),
-        "cost": f"{quote.estimate.price}, {format_count(quote.parts, 'part')} ({quote.size.encoding})",
+        "cost": f"{quote.estimate.price}, {format_count(quote.parts, 'part')} ({draft.sms.encoding})",
     }
     notes = [row for each in quote.findings for row in wrap(f"Note: {each.in_words}")]
     return [*quote_lines(draft.text, measure_columns()), *list_facts(facts), *notes]

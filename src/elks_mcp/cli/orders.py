@@ -149,7 +149,7 @@ def _facts(record: OrderRecord, zone: tzinfo | None) -> list[str]:
         "said": order.status_reason,
         "to": show_recipient(order),
         "from": written(order.sender),
-        "size": f"{show_size(order)}, {order.sms.encoding}" + (", flash" if order.sms.flash else ""),
+        "size": ", ".join((show_size(order), *order.payload.traits)),
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),

@@ -31,10 +31,10 @@ def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | No
     """
     text, recipient = order.text or "", _recipient(order)
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
-    flash = " Shown as a flash message." if order.sms.flash else ""
+    shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
     lines = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
-        f"{_cost(order)}.{flash} Approval {order.approval_code}.",
+        f"{_cost(order)}.{shown} Approval {order.approval_code}.",
         f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
         *_list_reasons(order, reasons, columns),
         f"The text, behind a bar on each line{hidden}:",

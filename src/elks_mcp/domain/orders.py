@@ -13,7 +13,6 @@ from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.payloads import Payload, Sms, require_sms
 from elks_mcp.domain.phone import Number, Sender
-from elks_mcp.domain.text import Size
 
 
 class Draft(Frozen):
@@ -85,11 +84,6 @@ class Quote(Frozen):
     estimate: Estimate
     findings: tuple[Finding, ...]
     quoted_at: AwareDatetime
-
-    @property
-    def size(self) -> Size:
-        """The size of the text of a draft that must be an SMS, by our own count."""
-        return self.draft.sms.size
 
     @property
     def parts(self) -> int:

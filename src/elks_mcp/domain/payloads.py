@@ -27,9 +27,29 @@ class Payload(Frozen):
     """The text that the recipient gets. None if it was erased, or if there is none."""
 
     @property
+    def is_known(self) -> bool:
+        """Whether this version knows the kind."""
+        return type(self) is not Payload
+
+    @property
+    def size(self) -> Size | None:
+        """The size of the text as 46elks counts it. None if the kind is not billed by the part."""
+        return None
+
+    @property
     def parts(self) -> int:
         """How many units the order is billed as, by our own count."""
-        return 1
+        return self.size.parts if self.size else 1
+
+    @property
+    def shown_as(self) -> str:
+        """How the phone shows it, in words, if not as its kind usually is: `a flash message`."""
+        return ""
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """What else an operator may want to know about it, in a word each. It stays known."""
+        return ()
 
     @property
     def identity(self) -> str:
@@ -59,9 +79,14 @@ class Sms(Payload):
         return measure(self.text or "")
 
     @property
-    def parts(self) -> int:
-        """How many parts the text is billed as, by our own count."""
-        return self.size.parts
+    def shown_as(self) -> str:
+        """How the phone shows a flash message."""
+        return "a flash message" if self.flash else ""
+
+    @property
+    def traits(self) -> tuple[str, ...]:
+        """The encoding, and whether it is a flash message."""
+        return (self.encoding, *(("flash",) if self.flash else ()))
 
     @property
     def identity(self) -> str:

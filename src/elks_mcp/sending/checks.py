@@ -7,7 +7,6 @@ from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, of_effect
 from elks_mcp.domain.policy import PERSON_ONLY, Policy
-from elks_mcp.domain.text import measure
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import NotApproved
 from elks_mcp.runtime.clock import Clock
@@ -54,7 +53,7 @@ class DraftChecks:
             taint: used only if `recall` is None; otherwise the recall holds it.
         """
         facts = Facts(
-            size=measure(draft.text),
+            size=draft.payload.size,
             now=self.clock.now(),
             live=live,
             estimate=estimate,

@@ -78,8 +78,8 @@ class PageApprovals:
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
         text = order.text or ""
         details = {"Price": str(order.price), "Parts": str(order.parts), "Order": order.id}
-        if order.sms.flash:
-            details["Shown as"] = "a flash message"
+        if order.payload.shown_as:
+            details["Shown as"] = order.payload.shown_as
         if has_invisible(text):
             details["Contains"] = "invisible characters"
         return WaitingText(

@@ -53,6 +53,11 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
     assert found(live=False) == {}
 
 
+def test_what_is_not_billed_by_the_part_may_be_long() -> None:
+    assert found(text="a" * 5000, live=False) == {"too_many_parts": REFUSE}
+    assert found(text="a" * 5000, live=False, size=None) == {}
+
+
 # ── the recipient ──
 
 NEVER = {

@@ -82,7 +82,7 @@ async def test_where_46elks_cannot_price_it_the_error_holds_our_count(client: Cl
     estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej 🙂" * 20)
     assert estimate.is_error
     assert "Country disallowed by default" in words(estimate)
-    assert "By our own count the text takes 2 part(s) in UCS-2." in words(estimate)
+    assert "By our own count the text takes 2 parts in UCS-2." in words(estimate)
 
 
 # ── check_sms_status ──

@@ -8,6 +8,8 @@ from elks_mcp.domain.policy import Policy, largest_day, largest_price
 
 def too_many_parts(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse a text of more parts than the operator allows, since each part is billed."""
+    if facts.size is None:
+        return None
     quoted = facts.estimate.parts if facts.estimate else None
     parts = max(facts.size.parts, quoted or 0)
     if parts <= policy.max_parts:

@@ -13,7 +13,9 @@ from elks_mcp.domain.text import Size
 class Facts(Frozen):
     """Everything that guards know about a draft, apart from the draft and the policy."""
 
-    size: Size
+    size: Size | None
+    """The size of the text; None if it is not billed by the part."""
+
     now: AwareDatetime
     live: bool
     """Whether the text would be handed to 46elks."""
