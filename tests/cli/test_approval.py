@@ -228,6 +228,17 @@ def test_what_cannot_be_approved_is_said_to_be_by_its_state(location: StateLocat
     )
 
 
+def test_an_order_of_a_kind_of_a_newer_version_cannot_be_approved(location: StateLocation) -> None:
+    order: Order = do(location, wait_one)
+    change_rows(location, f"update orders set kind = 'note' where id = '{order.id}'")  # noqa: S608
+    assert order.approval_code
+    assert order.approval_code in tell(location, "pending").output
+    code, shown = approve_at_terminal(location, order.approval_code)
+    assert code == 1
+    assert "is of the kind 'note', which this version does not know. Update elks-mcp." in shown
+    assert "approved, waits for a server" not in tell(location, "pending").output
+
+
 def test_what_is_approved_and_waits_for_a_server_is_listed_as_that(location: StateLocation) -> None:
     order: Order = do(location, wait_one)
     do(location, lambda store: OrderAdmin(store.database).approve(order.id))

@@ -16,6 +16,7 @@ from tests.support.stores import (
     MINUTE,
     OTHER_PHONE,
     a_receipt,
+    change_rows,
     claim_new,
     files_with,
     place_one,
@@ -46,6 +47,18 @@ def test_the_outbox_shows_what_is_open_and_texts_only_when_asked(location: State
         "The text, behind a bar on each line:\n| Kom hem\nEnd of the text: 1 line, 7 characters.\n"
     )
     assert tell(location, "outbox", "list", "--limit", "1").output.count("O-") == 1
+
+
+def test_an_order_of_a_kind_of_a_newer_version_is_shown_without_its_content(location: StateLocation) -> None:
+    order = do(location, place_one)
+    change_rows(location, f"update orders set kind = 'note' where id = '{order.id}'")  # noqa: S608
+    assert f"{order.id}  queued" in tell(location, "outbox").output
+    shown = tell(location, "outbox", "show", order.id)
+    assert shown.exit_code == 0
+    assert "\n  size      1 part, 0.52 SEK\n" in shown.output
+    assert shown.output.endswith(
+        "This version does not know the kind 'note'. Update elks-mcp to see its content.\n"
+    )
 
 
 def test_no_row_of_a_text_passes_for_ours_in_the_outbox_p2(location: StateLocation) -> None:

@@ -244,8 +244,8 @@ async def test_a_kind_of_a_newer_version_is_listed_and_left_alone(
             assert (found.kind, found.text, found.state) == (NOTE, None, OrderState.QUEUED)
             assert isinstance(await older.queue.claim(UNPACED, allow), Idle)
             assert not (await older.queue.find_due_work()).queued
-            text = await place(older, a_draft())
-            assert (await claim(older)).order_id == text.id
+            text = await older.orders.place(an_approval(a_draft()), allow, pace=UNPACED)
+            assert text.claim, "the note is not in front of it"
             with pytest.raises(StateUnavailable, match="'note', which this version does not know"):
                 await older.orders.approve(waiting.id, allow)
         assert (await newer.orders.approve(waiting.id, allow)).order.state is OrderState.QUEUED

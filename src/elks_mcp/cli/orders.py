@@ -164,6 +164,8 @@ def _facts(record: OrderRecord, zone: tzinfo | None) -> list[str]:
 
 
 def _text(order: Order) -> list[str]:
+    if not order.payload.is_known:
+        return [f"This version does not know the kind {order.kind!r}. Update elks-mcp to see its content."]
     if order.text is None or order.state not in {*UNFINISHED, OrderState.UNKNOWN}:
         return ["The text is not shown. It is shown only until the order is settled."]
     return [

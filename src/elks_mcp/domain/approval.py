@@ -5,6 +5,7 @@ from datetime import timedelta
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
 from elks_mcp.domain.orders import Approver, Effect, Finding, Order, of_effect
+from elks_mcp.domain.payloads import unknown_kind
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import ALWAYS_ASKED
 from elks_mcp.domain.wording import format_count
@@ -28,7 +29,12 @@ def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | No
         reasons: why a person is asked.
         columns: the width of the terminal. Without it the question is for a client's form. It is then always
             the same for the same order, since the newer protocol repeats the question in each round.
+
+    Raises:
+        StateUnavailable: a newer version placed the order, and this one does not know its kind.
     """
+    if not order.payload.is_known:
+        raise unknown_kind(order.id, order.kind)
     text, recipient = order.text or "", _recipient(order)
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.text import Encoding, Size, measure
+from elks_mcp.errors import StateUnavailable
 
 
 class Payload(Frozen):
@@ -97,6 +98,14 @@ class Sms(Payload):
     def options(self) -> dict[str, Any]:
         """Return whether it is a flash message."""
         return {"flash setting": self.flash}
+
+
+def unknown_kind(order_id: str, kind: str) -> StateUnavailable:
+    """Return the error for an order of a kind that this version does not know."""
+    return StateUnavailable(
+        f"The order {order_id} is of the kind {kind!r}, which this version does not know.",
+        hint="Update elks-mcp.",
+    )
 
 
 def require_sms(payload: Payload) -> Sms:

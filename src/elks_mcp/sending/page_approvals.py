@@ -31,7 +31,8 @@ class PageApprovals:
         if not self.storage.is_open:
             return []
         records = await (await self._open_admin()).list_waiting()
-        return [self._describe(record.order) for record in records if record.order.approval_code]
+        orders = [each.order for each in records if each.order.approval_code and each.order.payload.is_known]
+        return [self._describe(order) for order in orders]
 
     async def decide(self, code: str, approved: bool) -> str:
         """Approve or decline the text with an approval code; return a sentence with the outcome.

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, exists, or_
@@ -88,15 +89,16 @@ def _query(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
         "key": key_hash(tx, draft),
         "caller": draft.caller,
     }
-    rows = tx.execute(_PRIOR, values).all()
+    rows = tx.execute(_build_prior(frozenset(tx.kinds)), values).all()
     alike = [row for row in rows if row.id is not None]
     if values["key"]:
         alike = [row for row in alike if row.key_hash == values["key"]]
     return rows[0], alike
 
 
-def _build_prior() -> Executable:
-    """Build the query, once at import: building it takes longer than running it."""
+@cache
+def _build_prior(kinds: frozenset[str]) -> Executable:
+    """Build the query, once: building it takes longer than running it."""
     ours = orders.c.account_id == bindparam("account")  # in both halves, otherwise SQLite ignores the indexes
     keyed = and_(ours, orders.c.key_hash == bindparam("key"))
     recently = orders.c.changed_at > ago(REPEATED_WITHIN)
@@ -107,23 +109,21 @@ def _build_prior() -> Executable:
     )
     return (
         build_recall()
-        .add_columns(_is_anything_due().label("is_behind"), is_tainted().label("tainted"))
+        .add_columns(_is_anything_due(kinds).label("is_behind"), is_tainted().label("tainted"))
         .add_columns(NOW.label("asked_at"), *orders.c)
         .outerjoin(orders, or_(keyed, same))
         .order_by(orders.c.placed_at.desc())
     )
 
 
-def _is_anything_due() -> ColumnElement[bool]:
+def _is_anything_due(kinds: frozenset[str]) -> ColumnElement[bool]:
     queued = orders.alias("queued")
     return exists().where(
         queued.c.account_id == bindparam("account"),
         queued.c.state == OrderState.QUEUED,
         queued.c.due_at <= NOW,
+        is_one_of(queued.c.kind, kinds),
     )
-
-
-_PRIOR = _build_prior()
 
 
 def _find_repeated(rows: Sequence[Row[Any]]) -> Row[Any] | None:

@@ -11,9 +11,8 @@ from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.opt_outs import asks_for_answer
 from elks_mcp.domain.orders import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
-from elks_mcp.domain.payloads import Payload
+from elks_mcp.domain.payloads import Payload, unknown_kind
 from elks_mcp.domain.phone import Number, Sender, SenderId, written
-from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
 
@@ -116,10 +115,7 @@ def parse_draft(tx: Tx, row: Row[Any]) -> Draft:
         StateUnavailable: A newer version placed the order, and this one does not know its kind.
     """
     if row.kind not in tx.kinds:
-        raise StateUnavailable(
-            f"The order {row.id} is of the kind {row.kind!r}, which this version does not know.",
-            hint="Update elks-mcp.",
-        )
+        raise unknown_kind(row.id, row.kind)
     payload = parse_payload(tx, row)
     return Draft(to=Number(row.recipient), payload=payload, sender=parse_sender(row.sender))
 
