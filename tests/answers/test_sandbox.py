@@ -19,7 +19,9 @@ async def test_a_sandbox_on_this_machine_is_recognised_in_words(era: Era) -> Non
     box = Sandbox()
     async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1"), way=era) as client:
         report = await call(client, "explain_policy")
-        assert words(report).startswith("Sandbox: send_sms texts simulated phones.\n")
+        assert words(report).startswith(
+            "Sandbox: send_sms only texts simulated phones, and nothing costs money.\n"
+        )
         assert f"see and answer: {url}\n" in words(report)
         told = data(report)["sandbox"]
         assert (data(report)["mode"], told["page"]) == ("sandbox", url)

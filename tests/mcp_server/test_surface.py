@@ -147,7 +147,7 @@ async def test_the_listing_is_as_it_was() -> None:
     ("environ", "mode"),
     [
         ({}, "DRY RUN: send_sms sends nothing"),
-        ({"ELKS_SANDBOX": "true"}, "SANDBOX: texts go to simulated phones"),
+        ({"ELKS_SANDBOX": "true"}, "SANDBOX: send_sms only texts simulated phones, and nothing costs money."),
         ({"DRY_RUN": "false"}, "LIVE: send_sms really sends"),
         (
             {"DRY_RUN": "false", "ELKS_READ_ONLY": "true"},
@@ -159,7 +159,7 @@ async def test_the_listing_is_as_it_was() -> None:
         ),
         (
             {"ELKS_SANDBOX": "1", "DRY_RUN": "1"},
-            "SANDBOX: texts go to simulated phones, nothing reaches a real one or costs money. DRY",
+            "SANDBOX: send_sms sends nothing and returns the price. To text simulated phones, the operator",
         ),
     ],
 )

@@ -101,7 +101,7 @@ async def describe_policy(app: App) -> PolicyAnswer:
     budget = _compute_budget(app.policy, currency, state.spent)
     return PolicyAnswer(
         mode=find_mode(app),
-        summary=_summarize(app.policy, simulated=is_simulated(app)),
+        summary=describe_mode(app.policy, simulated=is_simulated(app)),
         rules=_list_rules(app, currency, budget),
         budget=Budget(most=budget.most, spent=budget.spent, left=budget.left),
         paused=state.paused,
@@ -163,13 +163,29 @@ async def _find_currency(app: App) -> str | None:
 # ── in words ──
 
 
-def _summarize(policy: Policy, *, simulated: bool) -> str:
+def describe_mode(policy: Policy, *, simulated: bool) -> str:
+    """Return what the tools that send do under these rules, and how a dry run is ended."""
+    return " ".join([f"{describe_sending(policy, simulated=simulated)}.", *_explain_way_out(policy)])
+
+
+def describe_sending(policy: Policy, *, simulated: bool) -> str:
+    """Return what the tools that send do under these rules, without a full stop."""
+    if not policy.live:
+        return "send_sms sends nothing and returns the price"
+    if simulated:
+        return "send_sms only texts simulated phones, and nothing costs money"
+    return "send_sms really sends, and each text costs money"
+
+
+def _explain_way_out(policy: Policy) -> tuple[str, ...]:
     if policy.live:
-        return f"send_sms {'texts simulated phones' if simulated else 'really sends'}."
-    can_ask = not policy.read_only and policy.confirm is not Confirm.NEVER
-    return "send_sms sends nothing and only returns prices" + (
-        "; a person can approve sending one text." if can_ask else "."
-    )
+        return ()
+    if policy.read_only:
+        return ("Only the operator (ELKS_READ_ONLY) can change that.",)
+    if policy.confirm is Confirm.NEVER:
+        return ("Only the operator (DRY_RUN=false) can change that.",)
+    to_send = "To text simulated phones" if policy.simulated else "To send"
+    return (f"{to_send}, the operator sets DRY_RUN=false, or a person approves a call with dryRun=false.",)
 
 
 def _list_rules(app: App, currency: str | None, budget: BudgetNow) -> tuple[Rule, ...]:

@@ -65,7 +65,7 @@ def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
 
 
 def _carry_out(session: Session, planned: Planned, decision: Decision, message: str) -> SendAnswer:
-    """Send or decline the text. One that was approved elsewhere before it is declined is reported."""
+    """Send or decline the text. Declining one that was approved elsewhere returns its outcome."""
     app, declined = session.app, decision is Decision.DECLINED
     try:
         with progress("Declining …" if declined else "Sending …"):

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 import anyio
 import click
 
+from elks_mcp.answers.policy import describe_sending
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_settings import (
@@ -185,17 +186,10 @@ def _check_mode(app: App) -> Check:
 
 
 def _explain_sending(policy: Policy, *, has_mistaken_names: bool) -> str:
-    if policy.read_only:
-        return "read-only, send_sms only returns prices"
-    if not policy.live:
-        return "send_sms only returns prices"
-    if policy.simulated:
-        return "send_sms texts simulated phones"
-    return (
-        "send_sms sends nothing until the names above are fixed"
-        if has_mistaken_names
-        else "send_sms really sends"
-    )
+    if has_mistaken_names and policy.live and not policy.simulated:
+        return "send_sms sends nothing until the names above are fixed"
+    why = " (read-only)" if policy.read_only else ""
+    return f"{describe_sending(policy, simulated=policy.simulated)}{why}"
 
 
 async def _check_provider(app: App) -> list[Check]:

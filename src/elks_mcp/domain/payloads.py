@@ -49,7 +49,7 @@ class Payload(Frozen):
 
     @property
     def traits(self) -> tuple[str, ...]:
-        """What else an operator may want to know about it, in a word each. It stays known."""
+        """Further facts for an operator, in a word each. They stay known after the text was erased."""
         return ()
 
     @property

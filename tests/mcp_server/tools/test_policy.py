@@ -35,6 +35,8 @@ from tests.support.stores import claim_new, opened, place_one
 
 pytestmark = pytest.mark.anyio
 
+DRY = "send_sms sends nothing and returns the price."
+
 NOT_RULES = {
     "ELKS_ALLOWED_HOSTS",
     "ELKS_API_USERNAME",
@@ -92,7 +94,10 @@ async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandb
         ELKS_GUARDS_OFF="night,link",
     )
     answer, said = await ask(environ, box, way)
-    assert (answer["mode"], answer["summary"]) == ("live", "send_sms really sends.")
+    assert (answer["mode"], answer["summary"]) == (
+        "live",
+        "send_sms really sends, and each text costs money.",
+    )
     told = {
         "DRY_RUN": ("off", True),
         "ELKS_CONFIRM": ("always: before every text, in the client or in a terminal", True),
@@ -180,10 +185,16 @@ async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path
 @pytest.mark.parametrize(
     ("environ", "summary"),
     [
-        ({}, "send_sms sends nothing and only returns prices; a person can approve sending one text."),
-        ({"ELKS_CONFIRM": "never"}, "send_sms sends nothing and only returns prices."),
-        ({"ELKS_READ_ONLY": "1", "DRY_RUN": "0"}, "send_sms sends nothing and only returns prices."),
-        ({"ELKS_SANDBOX": "true"}, "send_sms texts simulated phones."),
+        (
+            {},
+            f"{DRY} To send, the operator sets DRY_RUN=false, or a person approves a call with dryRun=false.",
+        ),
+        ({"ELKS_CONFIRM": "never"}, f"{DRY} Only the operator (DRY_RUN=false) can change that."),
+        (
+            {"ELKS_READ_ONLY": "1", "DRY_RUN": "0"},
+            f"{DRY} Only the operator (ELKS_READ_ONLY) can change that.",
+        ),
+        ({"ELKS_SANDBOX": "true"}, "send_sms only texts simulated phones, and nothing costs money."),
     ],
 )
 async def test_the_mode_is_told_in_a_sentence(environ: dict[str, str], summary: str) -> None:
@@ -269,7 +280,8 @@ async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Pat
             tool = words(await call(client, "explain_policy"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "Sandbox: send_sms texts simulated phones.\n- sender: +4670*****99 (ELKS_PHONE_NUMBER, set)\n"
+        "Sandbox: send_sms only texts simulated phones, and nothing costs money.\n"
+        "- sender: +4670*****99 (ELKS_PHONE_NUMBER, set)\n"
     )
     assert "0.52 SEK of it is spent or reserved, 99.48 SEK is left" in done.stdout
     assert "Orders: 1 queued." in done.stdout
