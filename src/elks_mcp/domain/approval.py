@@ -7,7 +7,7 @@ from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split
 from elks_mcp.domain.orders import Approver, Effect, Finding, Order, of_effect
 from elks_mcp.domain.payloads import unknown_kind
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.policy import ALWAYS_ASKED
+from elks_mcp.domain.policy import ALWAYS_ASKED, Policy, reasons_to_ask
 from elks_mcp.domain.wording import format_count
 
 APPROVAL_TIMEOUT = timedelta(minutes=30)
@@ -75,18 +75,27 @@ def _cost(order: Order) -> str:
     return f"{format_count(order.parts, 'part')}, {order.price}"
 
 
-def explain_asking(order: Order) -> tuple[Finding, ...]:
-    """Return the reasons for which an order needs a person's approval.
+def explain_asking(order: Order, policy: Policy | None = None) -> tuple[Finding, ...]:
+    """Return the reasons for which an order needs a person's approval, at least one.
 
-    An order records the findings of the guards, but not the settings of its server. If the client could not
-    ask, and `tainted` is not among the findings, the order waits for a terminal only because the operator
-    requires approval of every text.
+    `policy`: the rules of the server that asks. A command does not know them, since an order records the
+    findings of the guards, but not the settings of its server. If the client could not ask, and `tainted` is
+    not among the findings, the order waits for a terminal only because the operator requires approval of
+    every text.
     """
+    if policy:
+        return reasons_to_ask(policy, order.findings, lifts_dry_run=not policy.live) or (_ASKED_BEFORE,)
     asking = of_effect(order.findings, Effect.ASK)
     if order.approver is Approver.TERMINAL and all(finding.guard != "tainted" for finding in asking):
         return (ALWAYS_ASKED, *asking)
     return asking or (_BY_SERVER,)
 
+
+_ASKED_BEFORE = Finding(
+    guard="confirm",
+    effect=Effect.ASK,
+    reason="It was requested under earlier rules and still waits for a person.",
+)
 
 _BY_SERVER = Finding(
     guard="dry_run or confirm",

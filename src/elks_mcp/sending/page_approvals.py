@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from elks_mcp.domain.approval import explain_asking
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, of_effect
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.policy import Policy, reasons_to_ask
+from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import ElksError, NotFound
 from elks_mcp.sandbox.page_context import WaitingText
 from elks_mcp.sending.outbox import Outbox
@@ -75,7 +76,6 @@ class PageApprovals:
         return OrderAdmin(store.database)
 
     def _describe(self, order: Order) -> WaitingText:
-        reasons = reasons_to_ask(self.policy, order.findings, lifts_dry_run=not self.policy.live)
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
         text = order.text or ""
         details = {"Price": str(order.price), "Parts": str(order.parts), "Order": order.id}
@@ -88,7 +88,7 @@ class PageApprovals:
             to=order.to.e164 if order.to else "",
             sender=written(order.sender),
             message=text,
-            reasons=(*(each.in_words for each in reasons), *notes),
+            reasons=(*(each.in_words for each in explain_asking(order, self.policy)), *notes),
             details=details,
         )
 

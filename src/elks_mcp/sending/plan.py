@@ -12,8 +12,8 @@ from typing import Protocol
 
 import anyio
 
-from elks_mcp.domain.approval import APPROVAL_TIMEOUT
-from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Effect, Finding, Order, Quote
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT, explain_asking
+from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Finding, Order, Quote
 from elks_mcp.domain.phone import SenderId
 from elks_mcp.domain.policy import Policy, check_liftable, choose_approver, reasons_to_ask
 from elks_mcp.domain.wording import format_duration
@@ -156,7 +156,7 @@ class Planner:
         if prior.repeated:
             return Repeated(prior.repeated)
         if prior.waiting and await self._may_ask_again(prior.waiting, can_ask=can_ask and not is_answer):
-            return self._ask_about(prior.waiting, lifts=lifts)
+            return self._ask_about(prior.waiting)
         quote = await self.orders.quote(draft, live=True, recall=prior.recall)
         return await self._plan_live(quote, lifts=lifts, can_ask=can_ask)
 
@@ -217,16 +217,15 @@ class Planner:
                 hint="Send it where a person can be asked, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
             )
         placed = await self.outbox.place(Approval(quote=quote, approver=approver), self.orders)
-        return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order, lifts=lifts)
+        return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order)
 
     @property
     def _can_wait(self) -> bool:
         """Whether a person can approve a text outside the client."""
         return self.storage.location.is_durable or self.setup.approval_page is not None
 
-    def _ask_about(self, order: Order, *, lifts: bool) -> NeedsApproval:
-        reasons = reasons_to_ask(self._policy, order.findings, lifts_dry_run=lifts)
-        return NeedsApproval(order, reasons or (_ASKED_BEFORE,))
+    def _ask_about(self, order: Order) -> NeedsApproval:
+        return NeedsApproval(order, explain_asking(order, self._policy))
 
     async def _decide(self, needed: NeedsApproval, decision: Decision) -> Placed:
         """Release the order if it was approved in time; else cancel it, or leave it to a terminal."""
@@ -266,12 +265,6 @@ class Planner:
 def _in_words(reasons: tuple[Finding, ...]) -> str:
     return " ".join(reason.in_words for reason in reasons)
 
-
-_ASKED_BEFORE = Finding(
-    guard="confirm",
-    effect=Effect.ASK,
-    reason="It was requested under earlier rules and still waits for a person.",
-)
 
 _REFUSALS = {
     Decision.DECLINED: "Declined by the person who was asked. Ask again only if they want the text sent.",
