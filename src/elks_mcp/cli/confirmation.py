@@ -7,11 +7,11 @@ from elks_mcp.answers.results import SendAnswer
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import can_ask, list_facts, measure_columns, progress, say, show_number, wrap
 from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json
-from elks_mcp.domain.approval import APPROVAL_TIMEOUT, write_question
+from elks_mcp.domain.approval import write_question
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.orders import Quote
 from elks_mcp.domain.phone import written
-from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.plan import Decision, NeedsApproval, Planned, Ready, SmsRequest
 
@@ -103,16 +103,8 @@ def _describe(quote: Quote, home: str) -> list[str]:
 def _say_what_to_run(session: Session, planned: NeedsApproval) -> None:
     """Print how a person approves a text that waits, because standard input is not a terminal."""
     app, order = session.app, planned.order
-    why = " ".join(each.in_words for each in planned.reasons)
-    message = (
-        f"Waiting for approval {order.approval_code}. {why} "
-        "Standard input is not a terminal, so no person can be asked here."
-    )
-    approve = app.command(f"approve {order.approval_code}")
-    hint = (
-        f"Within {format_duration(APPROVAL_TIMEOUT)}, approve it in a terminal: {approve} "
-        f"Do not send it again. Its status: {app.command(f'status {order.id}')}"
-    )
+    message = app.planner.explain_waiting(planned, "Standard input is not a terminal")
+    hint = f"Do not send it again. Its status: {app.command(f'status {order.id}')}"
     if session.as_json:
         waiting = {"status": "waiting", "approval": order.approval_code, "orderId": order.id}
         print_json({**waiting, "message": message, "hint": hint})

@@ -180,6 +180,20 @@ class Planner:
             case NeedsApproval():
                 return await self._decide(planned, decision)
 
+    def explain_waiting(self, needed: NeedsApproval, obstacle: str) -> str:
+        """Return why an order waits, and where and until when a person can approve it.
+
+        `obstacle`: why no person can be asked here, without a full stop.
+        """
+        order, within = needed.order, f"within {format_duration(APPROVAL_TIMEOUT)}"
+        where = f"in a terminal {within}: {self.setup.command(f'approve {order.approval_code}')}"
+        if page := self.setup.approval_page:
+            where = f"{within} on the sandbox's page, {page}."
+        return (
+            f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)} "
+            f"{obstacle}, so someone must approve it {where}"
+        )
+
     def _read(self, request: SmsRequest) -> Draft:
         draft = self.orders.draft(
             request.to,
@@ -230,7 +244,11 @@ class Planner:
     async def _decide(self, needed: NeedsApproval, decision: Decision) -> Placed:
         """Release the order if it was approved in time; else cancel it, or leave it to a terminal."""
         if decision is Decision.CANNOT_ASK:
-            raise NotApproved(self._say_how_to_approve(needed))
+            raise NotApproved(
+                self.explain_waiting(needed, "This client cannot ask a person"),
+                hint=f"Tell the user that, then call check_sms_status ({needed.order.id}); "
+                "do not send it again.",
+            )
         if decision is Decision.APPROVED and self._is_late(needed.order):
             decision = Decision.LATE
         if decision is not Decision.APPROVED:
@@ -248,18 +266,6 @@ class Planner:
     def _is_late(self, order: Order) -> bool:
         """Return whether the time to answer at the client is over; in a terminal it is longer."""
         return order.approver is Approver.PERSON and self.clock.now() - order.placed_at > ANSWER_WITHIN
-
-    def _say_how_to_approve(self, needed: NeedsApproval) -> str:
-        order = needed.order
-        within = f"within {format_duration(APPROVAL_TIMEOUT)}"
-        where = f"in a terminal {within}: {self.setup.command(f'approve {order.approval_code}')}"
-        if page := self.setup.approval_page:
-            where = f"{within} on the sandbox's page, {page}."
-        return (
-            f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)} This client cannot ask "
-            f"a person, so someone must approve it {where} "
-            f"Tell the user that, then call check_sms_status ({order.id}); do not send it again."
-        )
 
 
 def _in_words(reasons: tuple[Finding, ...]) -> str:
