@@ -26,7 +26,7 @@ _DIGITS = 4
 
 
 @click.command()
-@click.argument("approval", metavar="A-…", callback=lambda _, __, raw: raw.strip().upper())
+@click.argument("approval", metavar="A-…")
 @with_settings()
 def approve(configuration: Configuration, approval: str) -> int:
     """Approve a text that waits for a person.

@@ -17,7 +17,7 @@ from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
 from elks_mcp.store.db.database import Database
 
-_order_id = click.argument("number", metavar="O-…", callback=lambda _, __, raw: raw.strip().upper())
+_order_id = click.argument("number", metavar="O-…")
 
 
 @click.group(invoke_without_command=True)

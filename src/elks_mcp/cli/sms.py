@@ -13,7 +13,6 @@ from elks_mcp.cli.my_number import find_my_number
 from elks_mcp.cli.output import list_facts, show_number, wrap
 from elks_mcp.cli.session import Session, session_command
 from elks_mcp.domain.display import visible
-from elks_mcp.domain.orders import is_order_number
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
 from elks_mcp.sending.plan import SmsRequest
@@ -102,7 +101,7 @@ def status(session: Session, *, text_id: str) -> int:
 
     Exit code 0 whatever the status is.
     """
-    answer = session.do(find_status, session.app, _tidy(text_id))
+    answer = session.do(find_status, session.app, text_id)
     session.print(answer, _describe_status(session, answer))
     return ExitCode.DONE
 
@@ -128,12 +127,6 @@ def _read_input() -> str:
         return sys.stdin.buffer.read().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise InvalidInput("Standard input is not UTF-8.", hint="Convert the text to UTF-8.") from None
-
-
-def _tidy(text_id: str) -> str:
-    """Return an id as it is stored: 46elks' ids are lower-case, and ours upper-case."""
-    upper = text_id.strip().upper()
-    return upper if is_order_number(upper) else text_id.strip()
 
 
 def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:

@@ -156,9 +156,10 @@ class Receipt(Frozen):
     parts: int | None = None
 
 
-def is_order_number(text: str) -> bool:
-    """Return whether a text looks like an order's number: `O-…`, or `A-…` for its approval."""
-    return text.startswith(("O-", "A-"))
+def parse_order_number(text: str) -> str | None:
+    """Return an order's number (`O-…`, or `A-…` for its approval) as it is stored, or None."""
+    number = text.strip().upper()
+    return number if number.startswith(("O-", "A-")) else None
 
 
 class Order(Frozen):

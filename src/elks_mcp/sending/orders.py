@@ -12,8 +12,8 @@ from elks_mcp.domain.orders import (
     Finding,
     Order,
     Quote,
-    is_order_number,
     of_effect,
+    parse_order_number,
 )
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Sender, parse_number, parse_sender
@@ -143,21 +143,23 @@ class Orders:
         store = await self._storage.open()
         return await store.orders.find_prior(draft, dedupe=self.checks.dedupes, shown=self._shown)
 
-    async def find_order(self, number: str) -> Order | None:
+    async def find_order(self, text_id: str) -> Order | None:
         """Find an order of the caller by its id, its approval number, or 46elks' id of its message.
 
+        Upper and lower case are the same in ids of ours, since a person may have typed them.
+
         Raises:
-            NotFound: the number is an order id or approval number, and the caller has no such order.
+            NotFound: it is an order id or approval number, and the caller has no such order.
         """
-        is_ours = is_order_number(number)
+        number = parse_order_number(text_id)
         if not self._storage.exists:
-            if is_ours:
+            if number:
                 raise NotFound("No order has that number.", hint="No order was ever placed here.")
             return None
         store = await self._storage.open()
-        if is_ours:
+        if number:
             return await store.orders.get(number, caller=self._caller)
-        return await store.orders.find(number, self._caller)
+        return await store.orders.find(text_id.strip(), self._caller)
 
     async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
         """Store an order, to be sent or to wait for a person; or return the one that it repeats.

@@ -12,7 +12,7 @@ import anyio.to_thread
 from sqlalchemy import Row, Select, func, or_, select, text, update
 
 from elks_mcp.domain.approval import APPROVED_SEND_TIMEOUT
-from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState
+from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState, parse_order_number
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.approval import expire_waiting
@@ -200,6 +200,7 @@ def _all() -> Select[Any]:
 
 
 def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
+    number = parse_order_number(number) or number
     found = _all().where(or_(orders.c.id == number, orders.c.approval_code == number))
     if row := tx.first(found.with_for_update(of=orders) if lock else found):
         return row
