@@ -8,7 +8,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS, PromptReference, ResourceTemplateReference, TextResourceContents
 
-from elks_mcp.sandbox import Sandbox
+from elks_mcp.sandbox import Fault, Sandbox
 from tests.support.connecting import ERAS, PHONE, Era, call, connected, data, live, new_box
 
 pytestmark = pytest.mark.anyio
@@ -78,6 +78,18 @@ async def test_a_text_is_found_by_either_of_its_numbers(box: Sandbox) -> None:
         for number in (sent["orderId"], sent["messageId"]):
             message = await read(client, f"elks://messages/{number}")
             assert (message["id"], message["text"]) == (sent["messageId"], "Hej på dig")
+
+
+async def test_an_order_that_46elks_has_not_accepted_is_said_to_have_no_text_yet(box: Sandbox) -> None:
+    box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
+    async with connected(live(box), box=box) as client:
+        sent = data(await call(client, "send_sms", to=PHONE, message="Hej på dig"))
+        assert sent["messageId"] is None
+        with pytest.raises(MCPError) as caught:
+            await client.read_resource(f"elks://messages/{sent['orderId']}")
+    assert caught.value.error.code == INVALID_PARAMS
+    assert f"46elks has no text of {sent['orderId']} yet: the order is in doubt." in str(caught.value)
+    assert "is not a message id" not in str(caught.value)
 
 
 async def test_a_hidden_text_stays_hidden(box: Sandbox) -> None:

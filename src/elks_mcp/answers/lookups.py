@@ -8,25 +8,39 @@ from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
 from elks_mcp.answers.statistics import StatisticsAnswer, summarise
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message, Scope
+from elks_mcp.domain.orders import Order
 from elks_mcp.errors import NotFound, ProviderError
 
 RecordShown = Callable[[App, Sequence[Message]], Awaitable[None]]
 """Records that texts are shown to a model."""
 
 
-async def find_status(app: App, message_id: str, record_shown: RecordShown | None = None) -> StatusAnswer:
+async def find_text(app: App, text_id: str) -> Message | Order:
+    """Return a text by its order's id or 46elks' id; the order itself until 46elks accepts it.
+
+    Raises:
+        NotFound: there is no such text, or it is not the caller's and they may not read others.
+        InvalidInput, Misconfigured: the id has the form of neither, or credentials are missing.
+        ProviderError: 46elks cannot be asked.
+    """
+    order = await app.orders.find_order(text_id)
+    if order is None and Scope.READ not in app.caller.scopes:
+        raise NotFound("You have sent no text with that id.", hint="Give the id of one of your orders (O-…).")
+    if order and order.receipt is None:
+        return order
+    app.require_account()
+    receipt = order.receipt if order else None
+    return await app.client.get_message(receipt.message_id if receipt else text_id.strip())
+
+
+async def find_status(app: App, text_id: str, record_shown: RecordShown | None = None) -> StatusAnswer:
     """Return the status of one text, by the id of its order or 46elks' id.
 
     `record_shown`: called before a text that may be read is shown; None if a person reads the answer.
     """
-    if order := await app.orders.find_order(message_id.strip()):
-        if order.receipt is None:
-            return build.report_unsent(app, order, await app.outbox.estimate(order))
-        message_id = order.receipt.message_id
-    elif Scope.READ not in app.caller.scopes:
-        raise NotFound("You have sent no text with that id.", hint="Give the id of one of your orders (O-…).")
-    app.require_account()
-    message = await app.client.get_message(message_id.strip())
+    message = await find_text(app, text_id)
+    if isinstance(message, Order):
+        return build.report_unsent(app, message, await app.outbox.estimate(message))
     await app.history.record([message])
     if not await app.history.without_hidden([message]):
         message = hide(message)

@@ -11,10 +11,12 @@ from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import Resource
 
 from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
+from elks_mcp.answers.lookups import find_text
 from elks_mcp.answers.policy import describe_policy
 from elks_mcp.answers.structured import StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction
+from elks_mcp.domain.orders import Order
 from elks_mcp.errors import ElksError, InvalidInput, NotFound
 from elks_mcp.mcp_server.scopes import app_of_caller
 from elks_mcp.mcp_server.taint import show_list, show_message
@@ -94,6 +96,10 @@ async def _read_inbox(app: App) -> HistoryAnswer:
 
 async def _read_message(app: App, message_id: str) -> HistoryEntry:
     app.require_account()
-    order = await app.orders.find_order(message_id)
-    found = await app.client.get_message(order.receipt.message_id if order and order.receipt else message_id)
+    found = await find_text(app, message_id)
+    if isinstance(found, Order):
+        raise NotFound(
+            f"46elks has no text of {found.id} yet: the order is {found.state}.",
+            hint=f"For its status, call check_sms_status ({found.id}).",
+        )
     return await show_message(app, found)
