@@ -3,7 +3,7 @@
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -152,10 +152,30 @@ def test_a_file_name_is_about_one_topic() -> None:
     assert {stem for stem in stems if stems.count(stem) > 1} == TOPICS.keys()
 
 
-def test_a_class_name_occurs_once() -> None:
+def list_aliases(page: Path) -> Iterator[tuple[str, str]]:
+    """List a file's public aliases of types, which are named as classes are, with their places."""
+    for node in ast.parse(page.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            name = node.targets[0].id
+            if name[0].isupper() and not name.isupper():
+                yield name, f"{page.relative_to(ROOT).as_posix()}:{name}"
+
+
+def list_repeated(named: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the names that occur in several places, with these places."""
     places = defaultdict(list)
-    for page in modules():
-        for place, node in definitions(page):
-            if isinstance(node, ast.ClassDef):
-                places[node.name.lstrip("_")].append(place)
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    for name, place in named:
+        places[name].append(place)
+    return {name: found for name, found in places.items() if len(found) > 1}
+
+
+def test_a_class_name_occurs_once() -> None:
+    classes = [
+        (node.name, place)
+        for page in modules()
+        for place, node in definitions(page)
+        if isinstance(node, ast.ClassDef)
+    ]
+    aliases = [each for page in modules() for each in list_aliases(page)]
+    assert list_repeated((name.lstrip("_"), place) for name, place in classes) == {}
+    assert list_repeated([*classes, *aliases]) == {}

@@ -16,7 +16,7 @@ from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.editing import Unprovable, find_entry
 from elks_mcp.clients.jsonc import Broken
-from elks_mcp.clients.planned_edits import Planned, plan_addition, plan_removal
+from elks_mcp.clients.planned_edits import PlannedEdit, plan_addition, plan_removal
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Remote, Server
 from elks_mcp.clients.snippets import (
@@ -111,7 +111,7 @@ class ClientSetup(NamedTuple):
             say(f"{SERVER} is in {file.path} with other values. They are replaced.")
         self._apply(planned)
 
-    def _apply(self, planned: Planned | None) -> None:
+    def _apply(self, planned: PlannedEdit | None) -> None:
         assert planned is not None  # noqa: S101  (the caller has looked)
         file = planned.file
         say(f"File: {file.path}" + ("" if file.content is not None else " (new)"))

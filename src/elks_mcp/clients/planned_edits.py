@@ -10,7 +10,7 @@ from elks_mcp.clients.jsonc import Broken
 from elks_mcp.clients.snippets import Entry
 
 
-class Planned(NamedTuple):
+class PlannedEdit(NamedTuple):
     """A change that is proven and not made yet.
 
     `content` is what the file will have; None: it will be deleted. `backs_up` says whether the old content is
@@ -38,7 +38,7 @@ class Planned(NamedTuple):
             files.delete(self.file.backup)
 
 
-def plan_addition(client: Client, file: ClientFile, entry: Entry) -> Planned | None:
+def plan_addition(client: Client, file: ClientFile, entry: Entry) -> PlannedEdit | None:
     """Return the change that gives a file our entry, or None if it has it already.
 
     A backup from before our entry stays the backup for as long as only our entry is new in the file.
@@ -51,10 +51,10 @@ def plan_addition(client: Client, file: ClientFile, entry: Entry) -> Planned | N
         return None
     content = file.encode(add(client, file.text, entry))
     backs_up = file.content is not None and _find_original(client, file, content, entry) is None
-    return Planned(file, content, backs_up=backs_up)
+    return PlannedEdit(file, content, backs_up=backs_up)
 
 
-def plan_removal(client: Client, file: ClientFile) -> Planned | None:
+def plan_removal(client: Client, file: ClientFile) -> PlannedEdit | None:
     """Return the change that takes our entry out of a file, or None if it has none.
 
     If only our entry is new in the file, it becomes what it was to the byte. A file that `connect` created is
@@ -69,10 +69,10 @@ def plan_removal(client: Client, file: ClientFile) -> Planned | None:
         return None
     original = _find_original(client, file, file.content, entry)
     if original is not None:
-        return Planned(file, original, ends_backup=True)
+        return PlannedEdit(file, original, ends_backup=True)
     if file.content == add(client, "", entry).encode():
-        return Planned(file, None)
-    return Planned(file, file.encode(cut(client, file.text)), backs_up=True)
+        return PlannedEdit(file, None)
+    return PlannedEdit(file, file.encode(cut(client, file.text)), backs_up=True)
 
 
 def _find_original(client: Client, file: ClientFile, content: bytes, entry: Entry) -> bytes | None:

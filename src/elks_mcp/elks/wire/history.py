@@ -15,7 +15,7 @@ from elks_mcp.elks.wire.field_types import (
     Id,
     Lenient,
     Line,
-    Text,
+    MessageText,
     Time,
     build_time,
     build_unreadable,
@@ -84,9 +84,9 @@ class SmsBody(AcceptedBody):
     """A message of history, or one that a webhook brings."""
 
     direction: Lenient[Line] = None
-    sender: Annotated[Lenient[Text], Field(alias="from")] = None
+    sender: Annotated[Lenient[MessageText], Field(alias="from")] = None
     to: Lenient[Line] = None
-    message: Lenient[Text] = None
+    message: Lenient[MessageText] = None
     delivered: Time = None
     image: Lenient[str] = None
     images: Lenient[list[Any]] = None
