@@ -1,4 +1,7 @@
-"""A second kind of order, which exists only here, goes all the way; what older versions stored is an SMS."""
+"""A second kind of order, which exists only here, from its price to its receipt.
+
+It has no tool, so no request and no answer of its own. What older versions stored is an SMS.
+"""
 
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import MetaData, insert
 
+from elks_mcp.domain.approval import explain_asking, write_question
 from elks_mcp.domain.doubts import judge
 from elks_mcp.domain.kinds import KINDS, Kind
 from elks_mcp.domain.models import Direction
@@ -24,7 +28,9 @@ from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.paid_endpoints import ENDPOINTS, Endpoint
 from elks_mcp.errors import InvalidInput, StateUnavailable
 from elks_mcp.sandbox import Sandbox
+from elks_mcp.sending import Outbox, OutboxOptions
 from elks_mcp.sending.checks import DraftChecks
+from elks_mcp.sending.doubts import HISTORIES
 from elks_mcp.sending.orders import Orders
 from elks_mcp.store import Idle, StateLocation, Storage
 from elks_mcp.store.db.engines import open_engine
@@ -36,6 +42,7 @@ from tests.support.clocks import ManualClock, SandboxClock
 from tests.support.provider import (
     NOON,
     OURS,
+    PATIENCE,
     PHONE,
     UNLIMITED,
     a_draft,
@@ -138,6 +145,12 @@ async def claim(store: Store) -> Claim:
     return found
 
 
+def test_each_kind_has_an_endpoint_and_if_it_is_judged_a_history() -> None:
+    assert KINDS.keys() == ENDPOINTS.keys()
+    assert {name for name, kind in KINDS.items() if kind.judge} == HISTORIES.keys()
+    assert all(kind.payload.model_fields["kind"].default == name for name, kind in KINDS.items())
+
+
 async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled(
     location: StateLocation, clock: ManualClock, box: Sandbox
 ) -> None:
@@ -167,6 +180,32 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
         assert (settled.state, settled.kind) == (OrderState.SENT, NOTE)
         assert settled.payload == Note(text=None, drawing=None)
         assert read_rows(location, "SELECT content FROM orders") == [(None,)]
+    finally:
+        await storage.close()
+        await api.aclose()
+
+
+async def test_a_person_is_asked_about_a_second_kind_and_the_worker_sends_it(
+    location: StateLocation, clock: ManualClock, box: Sandbox
+) -> None:
+    api = api_of(box, clock=clock)
+    client = ElksClient(api, endpoints=PATHS)
+    storage = Storage(location, account_of(box), clock, LEFT_TO_A_PERSON)
+    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), clock)
+    orders = Orders(client, storage, TaintLog(), checks)
+    options = OutboxOptions(per_minute=95, timeout=PATIENCE, quiet=2 * MINUTE)
+    outbox = Outbox(client, storage, Dispatcher(api.post, endpoints=PATHS), checks, clock, options)
+    try:
+        quote = await orders.quote(a_note(), live=True)
+        async with outbox.running():
+            asked = await outbox.place(Approval(quote=quote, approver=Approver.PERSON), orders)
+            question = write_question(asked.order, explain_asking(asked.order, UNLIMITED))
+            assert "1 part, 0.70 SEK" in question
+            assert "| Hej!\n" in question
+            released = await outbox.approve(asked.order)
+            sent = await outbox.wait(released.order, MINUTE)
+        [post] = posts(box)
+        assert (sent.state, post.form["message"]) == (OrderState.SENT, "yellow: Hej! (-:")
     finally:
         await storage.close()
         await api.aclose()

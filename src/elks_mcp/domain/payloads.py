@@ -1,7 +1,8 @@
 """Payloads: the content of an order for its recipient, one class for each kind.
 
-A new kind is a subclass of `Payload` here, an entry in `KINDS` (`domain/kinds.py`) and one in `ENDPOINTS`
-(`elks/paid_endpoints.py`). It needs no column in the database.
+A new kind is a subclass of `Payload` here, an entry in `KINDS` (`domain/kinds.py`), one in `ENDPOINTS`
+(`elks/paid_endpoints.py`) and, if it has a `judge`, one in `HISTORIES` (`sending/doubts.py`). It needs no
+column in the database.
 """
 
 from typing import Annotated, Any, ClassVar, Literal

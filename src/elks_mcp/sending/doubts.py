@@ -35,7 +35,7 @@ async def _clear_doubts_of(kind: str, store: "Store", client: ElksClient, quiet:
     read_at, since = await doubts.find_due()
     if since is None:
         return []
-    read = _HISTORIES.get(kind)
+    read = HISTORIES.get(kind)
     listing = await _read_history(read, client, since) if read else None
     return await doubts.conclude(
         listing.messages if listing else None,
@@ -48,7 +48,7 @@ async def _clear_doubts_of(kind: str, store: "Store", client: ElksClient, quiet:
 
 ReadHistory = Callable[[ElksClient, datetime], Awaitable[Listing]]
 
-_HISTORIES: Mapping[str, ReadHistory] = {SMS: ElksClient.list_since}
+HISTORIES: Mapping[str, ReadHistory] = {SMS: ElksClient.list_since}
 """How the history of a kind is read. Orders in doubt of a kind without one are left to a person."""
 
 
