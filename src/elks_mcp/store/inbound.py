@@ -17,7 +17,8 @@ from elks_mcp.store.db.changes import accept, alter, change
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, orders, parked
 from elks_mcp.store.db.transactions import deciding, reading
-from elks_mcp.store.known_numbers import record_messages
+from elks_mcp.store.known_numbers import record_numbers
+from elks_mcp.store.opt_outs import read_new_words, record_opt_outs
 from elks_mcp.store.self_caused import find_self_caused
 
 PARKED_FOR = timedelta(minutes=10)
@@ -115,7 +116,10 @@ class InboundStore:
 def _record_messages(tx: Tx, messages: tuple[Message, ...]) -> None:
     """Record what follows from messages. One that the account may have caused can only opt out."""
     caused = find_self_caused(tx, messages)
-    record_messages(tx, messages, caused)
+    in_order = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
+    words = read_new_words(tx, in_order, caused)
+    record_numbers(tx, [each for each in in_order if each.id not in caused], words)
+    record_opt_outs(tx, in_order, words)
     record_arrivals(tx, messages, caused)
 
 

@@ -1,6 +1,6 @@
 """Known numbers: when each was texted, when each wrote, and likely opt-outs."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +27,7 @@ from elks_mcp.domain.orders import NEVER_SENT, OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, is_one_of, known_numbers, opt_outs, orders
-from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out, read_new_words, record_words
+from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out
 from elks_mcp.store.totals import DAY, sum_spent
 
 VELOCITY_WINDOW = timedelta(minutes=10)
@@ -122,26 +122,12 @@ _others = orders.alias("others")
 _RECALL = build_recall()
 
 
-def record_messages(tx: Tx, messages: Iterable[Message], self_caused: Collection[str] = ()) -> None:
-    """Record which numbers were texted, which wrote, and which opted out.
+def record_numbers(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:
+    """Record which numbers were texted and which wrote, by messages in order of their times.
 
-    `self_caused` are the ids of received texts that prove nothing about their sender. A STOP in them counts.
+    `words`: the opt-out words of received texts, by the texts' ids.
     """
-    messages = sorted(messages, key=lambda each: (each.created_at or tx.now, each.id))
-    read = read_new_words(tx, messages)
-    words = {
-        each.id: word
-        for each in messages
-        if (word := read.get(each.id)) and (word is OptWord.STOP or _proves(each, word, self_caused))
-    }
-    _record(tx, _build_rows(tx, [each for each in messages if each.id not in self_caused], words))
-    record_words(tx, messages, words)
-
-
-def _proves(message: Message, word: OptWord, self_caused: Collection[str]) -> bool:
-    """Return whether a word other than STOP counts: a START without a time lifts nothing."""
-    is_timed = message.created_at is not None or word is not OptWord.START
-    return is_timed and message.id not in self_caused
+    _record(tx, _build_rows(tx, messages, words))
 
 
 def record_sent(tx: Tx, which: ColumnElement[bool]) -> None:

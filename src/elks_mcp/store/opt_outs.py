@@ -1,6 +1,6 @@
 """Opt-outs, for all accounts of a database: received by text, or recorded by a person."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -142,16 +142,28 @@ def parse_maybe(row: Row[Any]) -> OptOut | None:
 # ── words in texts ──
 
 
-def read_new_words(tx: Tx, messages: Sequence[Message]) -> dict[str, OptWord]:
-    """Return the words of texts that were just received, by their ids.
+def read_new_words(tx: Tx, messages: Sequence[Message], self_caused: Collection[str]) -> dict[str, OptWord]:
+    """Return the words that count of texts that were just received, by their ids.
 
     A text that may be an answer was judged when it was first received. Later, less may be known of the
-    question.
+    question. `self_caused` are the ids of received texts that prove nothing about their sender. A STOP in
+    them counts.
     """
-    return find_opt_words(messages, tx.now, lambda each, before: _find_last_sent_once(tx, each, before))
+    words = find_opt_words(messages, tx.now, lambda each, before: _find_last_sent_once(tx, each, before))
+    return {
+        each.id: word
+        for each in messages
+        if (word := words.get(each.id)) and (word is OptWord.STOP or _proves(each, word, self_caused))
+    }
 
 
-def record_words(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:
+def _proves(message: Message, word: OptWord, self_caused: Collection[str]) -> bool:
+    """Return whether a word other than STOP counts: a START without a time lifts nothing."""
+    is_timed = message.created_at is not None or word is not OptWord.START
+    return is_timed and message.id not in self_caused
+
+
+def record_opt_outs(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord]) -> None:
     """Record which senders opted out or in by these texts, in order of their times."""
     rows: dict[str, dict[str, Any]] = {}
     for message in messages:
