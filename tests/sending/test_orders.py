@@ -51,7 +51,7 @@ async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
 
 
 async def quoted(backend: Backend, text: str = "Hej!", *, live: bool = True) -> Quote:
-    return await backend.orders.quote(backend.orders.draft(PHONE.e164, text), live=live)
+    return await backend.orders.quotes.quote(backend.orders.draft(PHONE.e164, text), live=live)
 
 
 async def heard(backend: Backend, text: str, sender: Number = PHONE) -> None:
@@ -139,7 +139,7 @@ async def test_findings_are_told_even_where_46elks_cannot_price(tmp_path: Path) 
 
 async def test_an_examination_lists_refusals_and_refuses_nothing(tmp_path: Path) -> None:
     async with Backend(tmp_path, policy=NORWEGIAN).opened() as backend:
-        quote = await backend.orders.examine(backend.orders.draft(PHONE.e164, "Hej"), live=True)
+        quote = await backend.orders.quotes.examine(backend.orders.draft(PHONE.e164, "Hej"), live=True)
     assert "allowed_country" in {finding.guard for finding in of_effect(quote.findings, Effect.REFUSE)}
 
 
@@ -189,9 +189,10 @@ async def test_what_a_stranger_wrote_taints_texts_to_others_for_half_an_hour(bac
     backend.taint_log.record(listing.messages, backend.clock.now())
     assert "tainted" not in {finding.guard for finding in (await quoted(backend)).findings}
     to_another = backend.orders.draft(ELSEWHERE.e164, "Hej!")
-    assert "tainted" in {each.guard for each in (await backend.orders.quote(to_another, live=True)).findings}
+    tainted = await backend.orders.quotes.quote(to_another, live=True)
+    assert "tainted" in {each.guard for each in tainted.findings}
     backend.clock.advance(30 * MINUTE)
-    quote = await backend.orders.quote(to_another, live=True)
+    quote = await backend.orders.quotes.quote(to_another, live=True)
     assert "tainted" not in {finding.guard for finding in quote.findings}
 
 
@@ -318,9 +319,9 @@ async def test_the_same_text_again_is_the_order_that_is_there(backend: Backend) 
 
 async def test_to_price_a_text_it_does_not_matter_what_its_key_was_used_for(backend: Backend) -> None:
     await backend.place("Hej!", key="k")
-    quote = await backend.orders.quote(a_draft("Something else", key="k"), live=False)
+    quote = await backend.orders.quotes.quote(a_draft("Something else", key="k"), live=False)
     assert quote.estimate.price.units
-    same = await backend.orders.examine(a_draft("Hej!", key="k"), live=False)
+    same = await backend.orders.quotes.examine(a_draft("Hej!", key="k"), live=False)
     assert "repeated" not in {finding.guard for finding in same.findings}, "a key of its own makes it another"
 
 
@@ -401,7 +402,7 @@ async def test_a_text_shown_to_the_caller_since_the_quote_counts_when_the_order_
 ) -> None:
     taint_log = TaintLog()
     theirs = backend.orders.of("agent", taint_log, backend.client, may_quote=True)
-    quote = await theirs.quote(theirs.draft(PHONE.e164, "Hej!"), live=True)
+    quote = await theirs.quotes.quote(theirs.draft(PHONE.e164, "Hej!"), live=True)
     message = Message(
         id="s1",
         direction=Direction.INBOUND,

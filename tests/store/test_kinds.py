@@ -160,9 +160,9 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
     checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), clock)
     orders = Orders(client, storage, TaintLog(), checks)
     try:
-        long = await orders.quote(a_note("Hej! " * 999), live=True)
+        long = await orders.quotes.quote(a_note("Hej! " * 999), live=True)
         assert "too_many_parts" not in {each.guard for each in long.findings}
-        quote = await orders.quote(a_note(), live=True)
+        quote = await orders.quotes.quote(a_note(), live=True)
         assert (quote.estimate.price, client.last_price) == (Money(7000, "SEK"), None)
         assert (posts(box, dry_run=True), posts(box)) == ([], []), "it has no dry run"
         store = await storage.open()
@@ -196,7 +196,7 @@ async def test_a_person_is_asked_about_a_second_kind_and_the_worker_sends_it(
     options = OutboxOptions(per_minute=95, timeout=PATIENCE, quiet=2 * MINUTE)
     outbox = Outbox(client, storage, Dispatcher(api.post, endpoints=PATHS), checks, clock, options)
     try:
-        quote = await orders.quote(a_note(), live=True)
+        quote = await orders.quotes.quote(a_note(), live=True)
         async with outbox.running():
             asked = await outbox.place(Approval(quote=quote, approver=Approver.PERSON), orders)
             question = write_question(asked.order, explain_asking(asked.order, UNLIMITED))

@@ -59,7 +59,7 @@ async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnsw
     try:
         if app.policy.live:
             await app.history.refresh()
-        quote = await app.orders.examine(draft, live=app.policy.live)
+        quote = await app.orders.quotes.examine(draft, live=app.policy.live)
     except ProviderError as error:
         raise build.add_our_count(error, draft) from None
     return build.report_estimate(quote, app.policy)

@@ -1,27 +1,15 @@
-"""Read, price and find the texts of one caller: draft, quote, order."""
+"""Read, place and find the texts of one caller: drafts and orders."""
 
 from elks_mcp.domain.cleaning import is_blank
-from elks_mcp.domain.conversation import quote
-from elks_mcp.domain.models import Direction, Message, Recall
-from elks_mcp.domain.orders import (
-    Approval,
-    Approver,
-    Draft,
-    Effect,
-    Estimate,
-    Finding,
-    Order,
-    Quote,
-    of_effect,
-    parse_order_number,
-)
+from elks_mcp.domain.orders import Approval, Approver, Draft, Order, parse_order_number
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Sender, parse_number, parse_sender
-from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
+from elks_mcp.domain.taint import TaintLog
 from elks_mcp.domain.text import find_unsendable
 from elks_mcp.elks.client import ElksClient
-from elks_mcp.errors import InvalidInput, Misconfigured, NotFound, ProviderError, Refused
-from elks_mcp.sending.checks import DraftChecks, listed, refusing_guards
+from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
+from elks_mcp.sending.checks import DraftChecks
+from elks_mcp.sending.quotes import Quotes
 from elks_mcp.store import Pace, Placed, PriorOrders, Storage
 
 _LONGEST_KEY = 128
@@ -30,7 +18,7 @@ LONGEST_TEXT = 5000
 
 
 class Orders:
-    """The drafts, quotes and orders of one caller."""
+    """The drafts and orders of one caller, and in `quotes` what prices them."""
 
     def __init__(
         self,
@@ -42,15 +30,11 @@ class Orders:
         *,
         may_quote: bool = True,
     ) -> None:
-        self._client = client
+        self.quotes = Quotes(client, storage, taint_log, checks, caller, may_quote=may_quote)
         self._storage = storage
-        self._taint_log = taint_log
         self.checks = checks
         self._policy = checks.policy
-        self._clock = checks.clock
         self._caller = caller
-        self._may_quote = may_quote and not self._policy.hides_unknown
-        """Whether findings may quote what the recipient wrote."""
 
     def of(self, caller: str, taint_log: TaintLog, client: ElksClient, *, may_quote: bool) -> "Orders":
         """Return the same for another caller.
@@ -91,47 +75,6 @@ class Orders:
             asks=asks,
         )
 
-    async def quote(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:
-        """Price a draft at 46elks and run the guards; nothing is sent.
-
-        `recall`: what the store knows about the recipient, if it was already read.
-
-        Raises:
-            Refused: a guard refuses. The message holds all findings.
-            ProviderError: 46elks cannot price the draft.
-            StateUnavailable: the store cannot be read, and the guards need it.
-        """
-        quote = await self.examine(draft, live=live, recall=recall)
-        if of_effect(quote.findings, Effect.REFUSE):
-            raise Refused(listed(quote.findings), guards=refusing_guards(quote.findings))
-        return quote
-
-    async def examine(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:
-        """Price a draft and return all findings of the guards, refusals included.
-
-        Raises:
-            Refused: a guard refuses, and 46elks cannot price the draft either.
-            ProviderError: 46elks cannot price the draft.
-            StateUnavailable: the store cannot be read, and the guards need it.
-        """
-        recall = recall or await self._recall(draft, live=live)
-        if live or draft.sender not in self._policy.senders:
-            await self.checks.own_numbers.read()
-        quoted = await self._find_quote(draft, recall)
-        try:
-            estimate = await self._client.get_estimate(draft)
-        except ProviderError:
-            findings = self._find(draft, None, recall, live=live, quoted=quoted)
-            if of_effect(findings, Effect.REFUSE):
-                raise Refused(listed(findings), guards=refusing_guards(findings)) from None
-            raise
-        return Quote(
-            draft=draft,
-            estimate=estimate,
-            findings=self._find(draft, estimate, recall, live=live, quoted=quoted),
-            quoted_at=self._clock.now(),
-        )
-
     async def find_prior(self, draft: Draft) -> PriorOrders:
         """Find the order that a draft repeats, and the identical one that waits for a person.
 
@@ -141,7 +84,7 @@ class Orders:
             InvalidInput: the key was used for another message.
         """
         store = await self._storage.open()
-        return await store.orders.find_prior(draft, dedupe=self.checks.dedupes, shown=self._shown)
+        return await store.orders.find_prior(draft, dedupe=self.checks.dedupes, shown=self.quotes.shown)
 
     async def find_order(self, text_id: str) -> Order | None:
         """Find an order of the caller by its id, its approval number, or 46elks' id of its message.
@@ -176,57 +119,8 @@ class Orders:
         is_unasked = approval.approver is Approver.POLICY
         check = self.checks.recheck_unasked if is_unasked else self.checks.recheck
         return await store.orders.place(
-            approval, check, dedupe=self.checks.dedupes, pace=pace, shown=self._shown
+            approval, check, dedupe=self.checks.dedupes, pace=pace, shown=self.quotes.shown
         )
-
-    async def _find_quote(self, draft: Draft, recall: Recall | None) -> str:
-        """Return the text by which the recipient opted out, or may have; "" if it cannot be read.
-
-        A text that may be an opt-out can say anything, so quoting it counts as showing a stranger's text. A
-        clear opt-out is only the word itself, so quoting it does not count.
-        """
-        found = recall and (recall.opt_out or recall.maybe_opted_out)
-        if not (recall and found and found.message_id and self._may_quote):
-            return ""
-        try:
-            message = await self._client.get_message(found.message_id)
-        except (ProviderError, NotFound, InvalidInput):
-            return ""
-        if message.direction is not Direction.INBOUND or message.sender != draft.to.e164:
-            return ""
-        if not recall.opted_out:
-            await self._note_shown(message)
-        return quote(message.text or "")
-
-    async def _note_shown(self, message: Message) -> None:
-        now = self._clock.now()
-        self._taint_log.record([message], now)
-        if self._storage.location.url:
-            store = await self._storage.open()
-            await store.taint.record(self._caller, list_shown_texts([message], now))
-
-    def _find(
-        self,
-        draft: Draft,
-        estimate: Estimate | None,
-        recall: Recall | None,
-        *,
-        live: bool,
-        quoted: str,
-    ) -> tuple[Finding, ...]:
-        taint = find_taint(self._shown, draft.to)
-        return self.checks.find(draft, estimate, recall, live=live, quoted=quoted, taint=taint)
-
-    async def _recall(self, draft: Draft, *, live: bool) -> Recall | None:
-        """Read what the store knows about the recipient; pricing alone does not create a store."""
-        if not live and not self._storage.exists:
-            return None
-        store = await self._storage.open()
-        return await store.orders.recall(draft, self._shown)
-
-    @property
-    def _shown(self) -> tuple[ShownText, ...]:
-        return self._taint_log.list_active(self._clock.now())
 
     def _default_sender(self) -> Sender:
         if self._policy.sender is None:

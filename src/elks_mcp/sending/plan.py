@@ -147,7 +147,7 @@ class Planner:
         draft = self._read(request)
         lifts = request.dry_run is False and not self._policy.live
         if not lifts and (request.dry_run or not self._policy.live):
-            return DryRunOnly(await self.orders.quote(draft, live=False))
+            return DryRunOnly(await self.orders.quotes.quote(draft, live=False))
         self.setup.require_clear_names()
         if lifts:
             check_liftable(self._policy, can_ask=can_ask or self.setup.approval_page is not None)
@@ -157,7 +157,7 @@ class Planner:
             return Repeated(prior.repeated)
         if prior.waiting and await self._may_ask_again(prior.waiting, can_ask=can_ask and not is_answer):
             return self._ask_about(prior.waiting)
-        quote = await self.orders.quote(draft, live=True, recall=prior.recall)
+        quote = await self.orders.quotes.quote(draft, live=True, recall=prior.recall)
         return await self._plan_live(quote, lifts=lifts, can_ask=can_ask)
 
     async def carry_out(self, planned: Repeated | NeedsApproval | Ready, decision: Decision) -> Placed:
