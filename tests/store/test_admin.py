@@ -366,9 +366,9 @@ async def test_all_that_is_held_about_a_number_is_listed_by_account(stores: Stor
     (row,) = ours.orders
     assert (row["id"], row["recipient"], row["text"]) == (order.id, PHONE.e164, "Hej!")
     assert (row["findings"], "lease" in row) == ([], False)
-    assert ours.contact is None
-    assert theirs.contact
-    assert (theirs.orders, theirs.contact["received_at"]) == ([], NOON)
+    assert ours.known_number is None
+    assert theirs.known_number
+    assert (theirs.orders, theirs.known_number["received_at"]) == ([], NOON)
     assert await stores.personal_data.list_stored(OTHER_PHONE)
 
 
@@ -418,7 +418,7 @@ async def test_whose_words_were_shown_is_told_and_forgotten(stores: Stores) -> N
     for store, caller in ((stores.ours, "anna"), (stores.theirs, "")):
         await store.taint.record(caller, [ShownText(each.e164, NOON, NOON) for each in (PHONE, OTHER_PHONE)])
     held = await stores.personal_data.list_stored(PHONE)
-    assert [[row["caller"] for row in each.shown] for each in held] == [["anna"], [""]]
+    assert [[row["caller"] for row in each.taint] for each in held] == [["anna"], [""]]
     await stores.personal_data.remove(PHONE)
     assert await stores.personal_data.list_stored(PHONE) == []
     assert len(await stores.personal_data.list_stored(OTHER_PHONE)) == 2

@@ -98,9 +98,9 @@ def _as_json(stored: StoredData) -> dict[str, Any]:
         "api": stored.owner.base_url,
         "username": mask_username(stored.owner.username),
         "orders": stored.orders,
-        "contact": stored.contact,
+        "known_number": stored.known_number,
         "arrivals": stored.arrivals,
-        "shown": stored.shown,
+        "taint": stored.taint,
     }
 
 

@@ -62,7 +62,7 @@ def parse_recall(tx: Tx, row: Row[Any], repeated: str | None = None, taint: Tain
         opted_out=bool(row.opt_out),
         opt_out=parse_opt_out(tx, row),
         maybe_opted_out=parse_maybe(row),
-        is_known=row.first_order_at is not None or bool(row.is_contact),
+        is_known=row.first_order_at is not None or bool(row.is_known),
         first_sent_at=min((at for at in (row.first_sent_at, row.first_order_at) if at), default=None),
         texts_in_10_minutes=row.texts_in_10_minutes,
         texts_in_24_hours=row.texts_in_24_hours,
@@ -95,7 +95,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
         select(
             *RECALLED,
             or_(known_numbers.c.sent_at.is_not(None), known_numbers.c.received_at.is_not(None)).label(
-                "is_contact"
+                "is_known"
             ),
             known_numbers.c.first_sent_at,
             first_order.where(to_them, has_message)
@@ -144,7 +144,7 @@ def record_sent(tx: Tx, which: ColumnElement[bool]) -> None:
     _record(
         tx,
         [
-            _contact(tx, row.recipient_hash)
+            _new_row(tx, row.recipient_hash)
             | {"first_sent_at": row.first, "sent_at": row.last, "asked_at": row.asked_at}
             for row in rows
         ],
@@ -159,7 +159,7 @@ def _build_rows(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord
         other = message.sender if inbound else message.to
         if not is_e164(other):
             continue  # anyone can take any name
-        row = rows.setdefault(other, _contact(tx, tx.hasher.number(other)))
+        row = rows.setdefault(other, _new_row(tx, tx.hasher.number(other)))
         moment = message.created_at or tx.now
         kind = "received_at" if inbound else "sent_at"
         row[kind] = moment
@@ -173,7 +173,7 @@ def _build_rows(tx: Tx, messages: Iterable[Message], words: Mapping[str, OptWord
     return list(rows.values())
 
 
-def _contact(tx: Tx, number_hash: str) -> dict[str, Any]:
+def _new_row(tx: Tx, number_hash: str) -> dict[str, Any]:
     return {
         "account_id": tx.account_id,
         "number_hash": number_hash,

@@ -21,11 +21,11 @@ class StoredData(NamedTuple):
 
     owner: AccountKey
     orders: list[dict[str, Any]]
-    contact: dict[str, Any] | None
+    known_number: dict[str, Any] | None
     arrivals: list[dict[str, Any]]
     """Texts received from it: which, and when."""
 
-    shown: list[dict[str, Any]]
+    taint: list[dict[str, Any]]
     """Which callers' models were last shown its texts, and when."""
 
 
@@ -98,15 +98,15 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
     ours = select(orders).where(orders.c.account_id == account.id, _to(tx, number))
     rows = tx.all(ours.order_by(orders.c.placed_at))
     theirs = {"account_id": account.id, "number_hash": tx.hasher.number(number.e164)}
-    contact = tx.first(select(known_numbers).filter_by(**theirs))
+    known = tx.first(select(known_numbers).filter_by(**theirs))
     its = {"account_id": account.id, "sender_hash": theirs["number_hash"]}
     came = select(arrivals).filter_by(**its)
     return StoredData(
         owner=AccountKey(account.base_url, account.username),
         orders=[_show_order(row) for row in rows],
-        contact=_shown(contact) if contact else None,
+        known_number=_shown(known) if known else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
-        shown=[_shown(row) for row in tx.all(select(taint).filter_by(**its).order_by(taint.c.shown_at))],
+        taint=[_shown(row) for row in tx.all(select(taint).filter_by(**its).order_by(taint.c.shown_at))],
     )
 
 
