@@ -14,7 +14,8 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
 from elks_mcp.domain.setting_declaration import BudgetSetting, RuleSetting, Setting, Switch, write_value
-from elks_mcp.domain.wording import format_count
+from elks_mcp.domain.taint import TAINT_LASTS
+from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import NotApproved
 
 
@@ -38,6 +39,9 @@ class Mode(StrEnum):
     SANDBOX = "sandbox"
     LIVE = "live"
 
+
+TIMES_A_DAY = 4
+"""Texts to one number in 24 hours, as a multiple of those in 10 minutes."""
 
 _MESSAGE_BUDGET = BudgetSetting("ELKS_BUDGET_PER_MESSAGE", "most that one message may cost", kronor=10)
 _DAY_BUDGET = BudgetSetting("ELKS_BUDGET_PER_DAY", "most that any 24 hours may cost", kronor=100)
@@ -126,7 +130,7 @@ class OperatorRules(Frozen):
         RuleSetting(
             "ELKS_MAX_PER_NUMBER",
             "texts to one number",
-            show=lambda most: f"{most} in 10 minutes, {most * 4} in 24 hours",
+            show=lambda most: f"{most} in 10 minutes, {most * TIMES_A_DAY} in 24 hours",
         ),
     ] = 5
     """The most texts to one number in 10 minutes. The limit for 24 hours is four times as high."""
@@ -261,7 +265,8 @@ def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bo
             never = "A person would have to approve it, but this server may not ask one (ELKS_CONFIRM=never)."
             raise NotApproved(
                 f"{binding[0].reason} {never}",
-                hint="The operator can set ELKS_CONFIRM=auto; or try again after these 30 minutes.",
+                hint="The operator can set ELKS_CONFIRM=auto; "
+                f"or try again after these {format_duration(TAINT_LASTS)}.",
             )
         return Approver.PERSON if can_ask else Approver.TERMINAL
     asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO

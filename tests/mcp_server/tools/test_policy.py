@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.domain.doubts import explain_short_quiet_period
-from elks_mcp.domain.guards.frequency import TIMES_A_DAY
+from elks_mcp.domain.policy import TIMES_A_DAY
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import NAMES
 from elks_mcp.store import AccountKey, PauseReason, StateLocation

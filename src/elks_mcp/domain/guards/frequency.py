@@ -2,7 +2,7 @@
 
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
 from elks_mcp.domain.orders import Draft, Effect
-from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.policy import TIMES_A_DAY, Policy
 
 
 def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
@@ -17,10 +17,6 @@ def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
         f"The text would not be sent again: {order} has the same sender, recipient and text. "
         "Use a new idempotency key to send it anyway."
     )
-
-
-TIMES_A_DAY = 4
-"""Texts to one number in 24 hours, as a multiple of those in 10 minutes."""
 
 
 def velocity(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
