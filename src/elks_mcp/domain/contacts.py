@@ -31,7 +31,7 @@ class ContactNumber:
     """What the contacts call it, cleaned: `work`, `Hemma`; "" if they do not say."""
 
     is_mobile: bool = False
-    """Whether it is a mobile phone, by its label or else by its country's numbering plan."""
+    """Whether it is a mobile phone, by its country's numbering plan, or else by its label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,9 @@ class Contacts:
     changed_at: datetime | None = None
     """When the newest file of the contacts was changed last; None without contacts."""
 
+    digest: str = ""
+    """SHA-256 over the names and the content of all files, in hexadecimal; "" without contacts."""
+
     _by_name: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
     _by_number: dict[Number, list[Contact]] = field(init=False, repr=False, compare=False)
     _by_group: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
@@ -92,6 +95,11 @@ class Contacts:
     def list_group(self, group: str) -> tuple[Contact, ...]:
         """List the contacts in a group, whose name may begin with `@`."""
         return tuple(self._by_group.get(fold_name(group.removeprefix(GROUP_MARK)), ()))
+
+    def list_groups(self) -> tuple[str, ...]:
+        """List the names of all groups, without `@`, in the order of the alphabet."""
+        groups = {fold_name(group): group for person in self.people for group in person.groups}
+        return tuple(groups[folded] for folded in sorted(groups))
 
     def list_owners(self, number: Number) -> tuple[Contact, ...]:
         """List the contacts that have a number."""
