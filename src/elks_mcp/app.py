@@ -261,7 +261,7 @@ def _assemble(
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    contacts = ContactSource()
+    contacts = ContactSource(settings.contacts, policy.home, clock)
     checks = DraftChecks(policy, own_numbers, contacts, clock)
     replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
     options = OutboxOptions(
