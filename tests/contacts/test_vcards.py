@@ -1,5 +1,6 @@
 """vCards as phones and programs write them."""
 
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -161,6 +162,8 @@ def test_a_folder_has_the_cards_of_all_its_files(tmp_path: Path) -> None:
     (tmp_path / ".c.vcf").write_text(card("Karin", THIRD), "utf-8")
     (tmp_path / "d.vcf").write_text("nothing", "utf-8")
     (tmp_path / "e.vcf").mkdir()
+    if sys.platform != "win32":
+        (tmp_path / "f.vcf").symlink_to(tmp_path / "none.vcf")
     (tmp_path / "notes.txt").write_text("x", "utf-8")
     reading = read_contacts(tmp_path, "SE")
     assert numbers_by_name(reading) == {"Åsa": [FIRST], "Bo": [SECOND]}
