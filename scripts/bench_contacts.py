@@ -1,4 +1,4 @@
-"""Measure how long it takes to read 5,000 contacts, to look for a change, and to find a name.
+"""Measure how long 5,000 contacts take to read, to look at for a change, and to search.
 
 The figures are processor time, which other programs on the machine disturb less than elapsed time.
 """

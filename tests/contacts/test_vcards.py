@@ -156,6 +156,18 @@ def test_a_long_folded_note_takes_no_quadratic_time(tmp_path: Path) -> None:
     assert read_one(tmp_path, card().replace("END:", f"{note}\nEND:").encode()).name == "Åsa"
 
 
+def test_a_card_with_far_too_many_lines_takes_no_time(tmp_path: Path) -> None:
+    many = card("Åsa", FIRST).replace("END:", "TEL:+46701740605\n" * 100_000 + "END:")
+    some = card("Bo", SECOND).replace("END:", f"NICKNAME:{','.join(map(chr, range(0x61, 0x161)))}\nEND:")
+    reading = read_bytes(tmp_path, "a.vcf", (many + some).encode())
+    assert numbers_by_name(reading) == {"Bo": [SECOND]}
+    first, second, *_ = list_remarks(reading)
+    assert first == "a.vcf, card 1 (line 1): The card has too many lines of one kind."
+    assert second.endswith(
+        ": It has more than 50 numbers, aliases or groups. Only the first of them are used."
+    )
+
+
 def test_a_folder_has_the_cards_of_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "a.vcf").write_text(card("Åsa", FIRST), "utf-8")
     (tmp_path / "b.VCF").write_text(card("Bo", SECOND), "utf-8")
