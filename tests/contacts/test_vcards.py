@@ -9,6 +9,7 @@ import pytest
 from elks_mcp.contacts.contact_files import UnreadableFile, read_contacts
 from elks_mcp.contacts.entries import Weight
 from elks_mcp.domain.contacts import Contact
+from elks_mcp.errors import Misconfigured
 from tests.support.contact_files import card, list_remarks, numbers_by_name, read_bytes
 
 FIRST, SECOND, THIRD = "+46701740605", "+46701740606", "+46701740607"
@@ -94,6 +95,13 @@ def test_a_card_of_apple_is_read(tmp_path: Path, form: str, line_break: str, enc
         (SECOND, "Jour, natt", True),
         (THIRD, "home fax", False),
     ]
+
+
+@pytest.mark.parametrize("line_break", ["\n ", "\r\n\t"])
+def test_folded_lines_are_read_as_one(tmp_path: Path, line_break: str) -> None:
+    folded = card("Åsa").replace("Åsa", f"Ås{line_break}a").replace("46701740605", f"467{line_break}01740605")
+    contact = read_one(tmp_path, folded.encode())
+    assert (contact.name, contact.numbers[0].number.e164) == ("Åsa", FIRST)
 
 
 def test_categories_and_cards_of_groups_are_groups(tmp_path: Path) -> None:
@@ -190,6 +198,17 @@ def test_a_file_without_cards_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"Name,Phone\n"):
         with pytest.raises(UnreadableFile, match="It holds no vCard"):
             read_bytes(tmp_path, "a.vcf", content)
+
+
+def test_without_vobject_the_extra_is_named_and_tables_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vobject.base", None)
+    with pytest.raises(Misconfigured, match=r"vobject, which reads \.vcf files, is not installed") as caught:
+        read_bytes(tmp_path, "a.vcf", card().encode())
+    assert "its extra `contacts`" in caught.value.hint
+    table = b"name,phone\nBo,+46701740606\n"
+    assert numbers_by_name(read_bytes(tmp_path, "a.csv", table)) == {"Bo": [SECOND]}
 
 
 def test_the_same_person_twice_is_one_contact(tmp_path: Path) -> None:
