@@ -19,6 +19,7 @@ TOPICS = {
     "account": "46elks' account: its format, the toolset and the commands about it, the simulated one",
     "approval": "what a person reads, how they are asked, how it is stored, the command that approves",
     "asgi": "an ASGI application",
+    "contacts": "the people that the operator's files name",
     "clock": "time: the server's and the sandbox's",
     "doubts": "orders whose outcome is unknown",
     "history": "the account's texts, sent and received",

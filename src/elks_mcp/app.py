@@ -9,6 +9,8 @@ from typing import NamedTuple
 import httpx2
 from pydantic import SecretStr
 
+from elks_mcp.contacts.recipients import Recipients
+from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.phone import Number
@@ -48,6 +50,8 @@ class App:
     policy: Policy
     client: ElksClient
     storage: Storage
+    contacts: ContactSource
+    recipients: Recipients
     history: HistoryReader
     replies: Replies
     webhook_ingest: WebhookIngest
@@ -81,6 +85,7 @@ class App:
             outbox=self.outbox,
             storage=self.storage,
             clock=self.clock,
+            find_recipient=self.recipients.find,
             refresh_history=self.history.refresh,
             setup=self,
         )
@@ -256,7 +261,8 @@ def _assemble(
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    checks = DraftChecks(policy, own_numbers, clock)
+    contacts = ContactSource(settings.contacts, policy.home, clock)
+    checks = DraftChecks(policy, own_numbers, contacts, clock)
     replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
     options = OutboxOptions(
         per_minute=settings.sms_per_minute,
@@ -271,6 +277,8 @@ def _assemble(
         policy=policy,
         client=counted,
         storage=storage,
+        contacts=contacts,
+        recipients=Recipients(contacts, policy.home),
         history=history,
         replies=replies,
         webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers),

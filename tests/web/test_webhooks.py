@@ -10,6 +10,7 @@ from mcp import Client
 
 from elks_mcp import sandbox
 from elks_mcp.domain.orders import OrderState
+from elks_mcp.domain.phone import Number
 from elks_mcp.sandbox import Fault, Sandbox
 from tests.support.clocks import ManualClock
 from tests.support.connecting import ERAS, PHONE, Era, call, come_true, data, posted, until, words
@@ -168,7 +169,7 @@ async def test_what_cannot_be_kept_is_told_again_and_nothing_is_missing(tmp_path
         box.clock.advance(timedelta(minutes=10))
         await until(lambda: [each.status for each in box.webhooks] == [503, 204])
         assert await arrived(served) == [message.id]
-        assert (await store.orders.recall(served.app.orders.draft(PHONE, "Hej"))).opted_out
+        assert (await store.orders.recall(served.app.orders.draft(Number(PHONE), "Hej"))).opted_out
 
 
 async def test_seven_hours_of_lost_webhooks_are_caught_up_with(tmp_path: Path) -> None:
@@ -190,8 +191,8 @@ async def test_seven_hours_of_lost_webhooks_are_caught_up_with(tmp_path: Path) -
         await come_true(is_all_there)
         assert await arrived(served) == texts
         orders = served.app.orders
-        assert (await store.orders.recall(orders.draft("+46701740500", "Hej"))).opted_out
-        assert not (await store.orders.recall(orders.draft("+46701740501", "Hej"))).opted_out
+        assert (await store.orders.recall(orders.draft(Number("+46701740500"), "Hej"))).opted_out
+        assert not (await store.orders.recall(orders.draft(Number("+46701740501"), "Hej"))).opted_out
 
 
 # ── odd words of 46elks ──

@@ -11,7 +11,7 @@ from elks_mcp.answers.results import AskAnswer, SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message, Scope
 from elks_mcp.domain.orders import Order
-from elks_mcp.domain.phone import Number, SenderId, parse_number, written
+from elks_mcp.domain.phone import Number, SenderId, written
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
 from elks_mcp.inbound.received_cache import PendingRead
 from elks_mcp.store import Arrival, Wanted
@@ -71,7 +71,7 @@ async def _read_wanted(app: App, sender: str, after: str) -> Wanted:
     Raises:
         InvalidInput, NotFound: the arguments name no cursor, order or message.
     """
-    number = parse_number(sender, app.policy.home) if sender else None
+    number = await app.recipients.find(sender) if sender else None
     if not _may_read(app):
         return await _read_own(app, number, after.strip())
     if position := _CURSOR.fullmatch(after.strip()):

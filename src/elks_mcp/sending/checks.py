@@ -1,7 +1,9 @@
 """Run the guards on a draft, when it is quoted and again before it goes out."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.guards import Facts, check_draft, is_on
 from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
@@ -15,6 +17,15 @@ _STATEFUL = frozenset({"opted_out", "daily_budget", "velocity"})
 """Guards whose result depends on the store, so it can change between the quote and the sending."""
 
 
+class KnownContacts(Protocol):
+    """The operator's contacts as of their last reading."""
+
+    @property
+    def known(self) -> Contacts:
+        """The contacts."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class DraftChecks:
     """The guards of one policy.
@@ -25,6 +36,7 @@ class DraftChecks:
 
     policy: Policy
     own_numbers: OwnNumbers
+    contacts: KnownContacts
     clock: Clock
 
     @property
@@ -52,6 +64,7 @@ class DraftChecks:
             quoted: the recipient's own text that is or may be an opt-out, cleaned; "" if there is none.
             taint: used only if `recall` is None; otherwise the recall holds it.
         """
+        contacts = self.contacts.known
         facts = Facts(
             size=draft.payload.size,
             now=self.clock.now(),
@@ -60,6 +73,8 @@ class DraftChecks:
             recall=recall,
             quote=quoted,
             own_numbers=self.own_numbers.known,
+            contact=contacts.find_owner(draft.to),
+            contacts_changed_at=contacts.changed_at,
             taint=recall.taint if recall else taint,
         )
         return check_draft(draft, facts, self.policy)

@@ -3,7 +3,7 @@
 from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.orders import Approval, Approver, Draft, Order, parse_order_number
 from elks_mcp.domain.payloads import Sms
-from elks_mcp.domain.phone import Sender, parse_number, parse_sender
+from elks_mcp.domain.phone import Number, Sender, parse_sender
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.domain.text import find_unsendable
 from elks_mcp.elks.client import ElksClient
@@ -49,7 +49,7 @@ class Orders:
 
     def draft(
         self,
-        to: str,
+        to: Number,
         message: str,
         sender: str | None = None,
         *,
@@ -60,14 +60,14 @@ class Orders:
         """Return a draft read from what the caller gave. `asks`: the caller waits for an answer.
 
         Raises:
-            InvalidInput: a number, the text, the sender or the key cannot be used.
+            InvalidInput: the text, the sender or the key cannot be used.
             Misconfigured: no sender was given and none is configured.
         """
         home, text = self._policy.home, _read_text(message)
         if key and len(key) > _LONGEST_KEY:
             raise InvalidInput(f"The idempotency key is longer than {_LONGEST_KEY} characters.")
         return Draft(
-            to=parse_number(to, home),
+            to=to,
             payload=Sms(text=text, flash=flash),
             sender=parse_sender(sender, home) if sender else self._default_sender(),
             idempotency_key=key or None,

@@ -14,7 +14,7 @@ import anyio
 
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT, explain_asking
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Finding, Order, Quote
-from elks_mcp.domain.phone import SenderId
+from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy, check_liftable, choose_approver, reasons_to_ask
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import InvalidInput, NotApproved
@@ -32,6 +32,8 @@ class SmsRequest:
     """One request to send a text, as the caller gave it."""
 
     to: str
+    """A number, or the name of a contact."""
+
     message: str = field(repr=False)
     sender: str = ""
     """Empty: the operator's default."""
@@ -118,6 +120,10 @@ class Planner:
     outbox: Outbox
     storage: Storage
     clock: Clock
+    find_recipient: Callable[[str], Awaitable[Number]]
+    """Returns the number of the person that a caller names. Raises InvalidInput if that can mean nobody, or
+    several people."""
+
     refresh_history: Callable[[], Awaitable[None]]
     """Reads the latest incoming texts, which may be opt-outs. Raises ProviderError if that is impossible."""
 
@@ -144,7 +150,7 @@ class Planner:
             StateUnavailable: the store cannot be used.
         """
         self.setup.require_account(sender=not request.sender)
-        draft = self._read(request)
+        draft = await self._read(request)
         lifts = request.dry_run is False and not self._policy.live
         if not lifts and (request.dry_run or not self._policy.live):
             return DryRunOnly(await self.orders.quotes.quote(draft, live=False))
@@ -194,9 +200,9 @@ class Planner:
             f"{obstacle}, so someone must approve it {where}"
         )
 
-    def _read(self, request: SmsRequest) -> Draft:
+    async def _read(self, request: SmsRequest) -> Draft:
         draft = self.orders.draft(
-            request.to,
+            await self.find_recipient(request.to),
             request.message,
             request.sender,
             flash=request.flash,

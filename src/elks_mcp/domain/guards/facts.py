@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pydantic import AwareDatetime
 
+from elks_mcp.domain.contacts import Contact
 from elks_mcp.domain.models import AccountNumbers, Frozen, Recall, Taint
 from elks_mcp.domain.orders import Draft, Effect, Estimate
 from elks_mcp.domain.policy import Policy
@@ -31,6 +32,12 @@ class Facts(Frozen):
     """The recipient's opt-out or possible opt-out, cleaned and shortened; "" if unavailable."""
 
     own_numbers: AccountNumbers = AccountNumbers()
+
+    contact: Contact | None = None
+    """The recipient in the operator's contacts, if they have the number."""
+
+    contacts_changed_at: AwareDatetime | None = None
+    """When the contacts were changed last."""
 
     taint: Taint | None = None
     """Texts from people other than the recipient that the model was shown recently."""

@@ -1,0 +1,117 @@
+"""The people that the operator's contacts name, and how a name finds one of them.
+
+Names are compared without regard to case and to how an accent is encoded. `Åsa` and `Asa` are two names.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from elks_mcp.domain.normalization import normalize
+from elks_mcp.domain.phone import Number
+
+Key = TypeVar("Key")
+
+GROUP_MARK = "@"
+"""Before the name of a group, wherever a name can stand as well: `@jour`."""
+
+ALL_CONTACTS = "contacts"
+"""The word for everybody in the contacts, in `ELKS_ALLOWED_RECIPIENTS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactNumber:
+    """One number of a contact."""
+
+    number: Number
+    label: str = ""
+    """What the contacts call it, cleaned: `work`, `Hemma`; "" if they do not say."""
+
+    is_mobile: bool = False
+    """Whether it is a mobile phone, by its country's numbering plan, or else by its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One person or company in the operator's contacts. All texts are cleaned, and one line each."""
+
+    name: str
+    numbers: tuple[ContactNumber, ...] = ()
+    given_name: str = ""
+    aliases: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    """The groups that the contact is in, without `@`."""
+
+    company: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a caller may use for the contact."""
+        return tuple(name for name in (self.name, self.given_name, *self.aliases) if name)
+
+    @property
+    def chosen(self) -> ContactNumber | None:
+        """The number to text: the only one, or else the only mobile one; None if there is no such number."""
+        mobiles = [each for each in self.numbers if each.is_mobile]
+        choices = mobiles or list(self.numbers)
+        return choices[0] if len(choices) == 1 else None
+
+
+def fold_name(text: str) -> str:
+    """Return a name in the form in which names are compared."""
+    return re.sub(r"\s+", " ", normalize("NFC", normalize("NFC", text).casefold())).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts:
+    """All contacts, as they were when they were read."""
+
+    people: tuple[Contact, ...] = ()
+    changed_at: datetime | None = None
+    """When the newest file of the contacts was changed last; None without contacts."""
+
+    digest: str = ""
+    """SHA-256 over the names and the content of all files, in hexadecimal; "" without contacts."""
+
+    _by_name: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
+    _by_number: dict[Number, list[Contact]] = field(init=False, repr=False, compare=False)
+    _by_group: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Build the indexes."""
+        people = self.people
+        set_field = object.__setattr__
+        set_field(self, "_by_name", _index((fold_name(name), p) for p in people for name in p.names))
+        set_field(self, "_by_number", _index((each.number, p) for p in people for each in p.numbers))
+        set_field(self, "_by_group", _index((fold_name(g), p) for p in people for g in p.groups))
+
+    def list_named(self, name: str) -> tuple[Contact, ...]:
+        """List the contacts that a name can mean: by full name, alias or given name."""
+        return tuple(self._by_name.get(fold_name(name), ()))
+
+    def list_group(self, group: str) -> tuple[Contact, ...]:
+        """List the contacts in a group, whose name may begin with `@`."""
+        return tuple(self._by_group.get(fold_name(group.removeprefix(GROUP_MARK)), ()))
+
+    def list_groups(self) -> tuple[str, ...]:
+        """List the names of all groups, without `@`, in the order of the alphabet."""
+        groups = {fold_name(group): group for person in self.people for group in person.groups}
+        return tuple(groups[folded] for folded in sorted(groups))
+
+    def list_owners(self, number: Number) -> tuple[Contact, ...]:
+        """List the contacts that have a number."""
+        return tuple(self._by_number.get(number, ()))
+
+    def find_owner(self, number: Number) -> Contact | None:
+        """Return the first contact that has a number; None if no contact has it."""
+        return next(iter(self._by_number.get(number, ())), None)
+
+
+def _index(pairs: Iterable[tuple[Key, Contact]]) -> dict[Key, list[Contact]]:
+    index: defaultdict[Key, dict[Contact, None]] = defaultdict(dict)
+    for key, contact in pairs:
+        index[key][contact] = None
+    return {key: list(contacts) for key, contacts in index.items()}
