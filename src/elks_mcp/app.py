@@ -9,6 +9,7 @@ from typing import NamedTuple
 import httpx2
 from pydantic import SecretStr
 
+from elks_mcp.contacts.accepted import Acceptance, AcceptedContacts, ContactReader
 from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
@@ -50,7 +51,7 @@ class App:
     policy: Policy
     client: ElksClient
     storage: Storage
-    contacts: ContactSource
+    contacts: AcceptedContacts
     recipients: Recipients
     history: HistoryReader
     replies: Replies
@@ -151,14 +152,13 @@ class App:
 
         `words`: the command without the program's name, such as `approve A-7F3K`.
         """
-        folder = self.configuration.settings.state_dir
-        state = f' --state-dir "{folder}"' if folder else ""
-        needs = (
-            " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY."
-            if self.storage.location.url
-            else ""
-        )
-        return f"`elks-mcp {words}{state}`.{needs}"
+        return _write_command(self.configuration.settings, self.storage, words)
+
+
+def _write_command(settings: Settings, storage: Storage, words: str) -> str:
+    state = f' --state-dir "{settings.state_dir}"' if settings.state_dir else ""
+    needs = " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY." if storage.location.url else ""
+    return f"`elks-mcp {words}{state}`.{needs}"
 
 
 _WHERE_TO_FIND = (
@@ -176,6 +176,7 @@ async def open_app(
     transport: httpx2.AsyncBaseTransport | None = None,
     limits: UsageLimits = UNLIMITED,
     has_page: bool = False,
+    contacts: ContactReader | None = None,
 ) -> AsyncIterator[App]:
     """Build the app and run it until the context ends.
 
@@ -185,6 +186,7 @@ async def open_app(
         transport: replaces the network to 46elks.
         limits: how much one caller may use.
         has_page: whether the sandbox in this process serves its page, if its operator wants it.
+        contacts: replaces the operator's files of contacts.
     """
     settings, policy = configuration.settings, configuration.policy
     credentials = settings.credentials or Credentials("", SecretStr(""))
@@ -195,12 +197,17 @@ async def open_app(
             sandbox = await stack.enter_async_context(open_embedded_sandbox(policy, settings.public_url))
             provider = _simulated_by(sandbox)
         parts = _make_parts(stack, settings, provider, clock, limits)
-        app = _assemble(configuration, policy, parts, sandbox)
+        app = _assemble(
+            configuration, policy, parts, sandbox, contacts or ContactSource(settings.contacts, policy.home)
+        )
+        await app.contacts.start()
         await stack.enter_async_context(parts.storage.receiving_notifications())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
         if sandbox and has_page and settings.sandbox_page:
-            await stack.enter_async_context(sandbox.offering_page(app.outbox, app.storage, policy))
+            await stack.enter_async_context(
+                sandbox.offering_page(app.outbox, app.storage, policy, app.contacts)
+            )
         yield app
 
 
@@ -253,7 +260,11 @@ def _make_parts(
 
 
 def _assemble(
-    configuration: Configuration, policy: Policy, parts: _Parts, sandbox: EmbeddedSandbox | None
+    configuration: Configuration,
+    policy: Policy,
+    parts: _Parts,
+    sandbox: EmbeddedSandbox | None,
+    reader: ContactReader,
 ) -> App:
     api, storage, clock, limits, counters = parts
     settings, client, taint_log = configuration.settings, ElksClient(api), TaintLog()
@@ -261,7 +272,7 @@ def _assemble(
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    contacts = ContactSource()
+    contacts = _accept_contacts(reader, settings, policy, storage)
     checks = DraftChecks(policy, own_numbers, contacts, clock)
     replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
     options = OutboxOptions(
@@ -291,6 +302,24 @@ def _assemble(
         bursts=Bursts(clock),
         sandbox=sandbox,
     )
+
+
+def _accept_contacts(
+    reader: ContactReader, settings: Settings, policy: Policy, storage: Storage
+) -> AcceptedContacts:
+    """Return the contacts in force. If they decide who may be texted, a person has to accept changes."""
+    if not policy.limits_to_contacts:
+        return AcceptedContacts(reader)
+
+    async def is_accepted(digest: str) -> bool:
+        return storage.exists and await (await storage.open()).accepted_contacts.is_accepted(digest)
+
+    how = (
+        _write_command(settings, storage, f'contacts accept "{reader.path}"')
+        if storage.location.is_durable
+        else "restart this server."
+    )
+    return AcceptedContacts(reader, Acceptance(is_accepted, how))
 
 
 def _own_numbers(policy: Policy) -> frozenset[str]:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import MetaData, insert
 
+from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.doubts import judge
 from elks_mcp.domain.kinds import KINDS, Kind
@@ -143,7 +144,7 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
     api = api_of(box, clock=clock)
     client = ElksClient(api, endpoints=PATHS)
     storage = Storage(location, account_of(box), clock, LEFT_TO_A_PERSON)
-    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), ContactSource(), clock)
+    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), AcceptedContacts(ContactSource()), clock)
     orders = Orders(client, storage, TaintLog(), checks)
     try:
         quote = await orders.quote(a_note(), live=True)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from elks_mcp.app import App
 from elks_mcp.domain.contacts import Contacts
-from elks_mcp.domain.display import visible
 from elks_mcp.domain.phone import Number, is_e164
 
 
@@ -19,10 +18,13 @@ class People:
 
         `party`: a number as 46elks writes it, or a sender name, which is returned unchanged.
         """
-        contact = self.contacts.find_owner(Number(party)) if is_e164(party) else None
-        return visible(contact.name) if contact else party
+        return self.find_name(party) or party
+
+    def find_name(self, party: str) -> str | None:
+        """Return the name of the contact that has a number, or the names if several have it; else None."""
+        return self.contacts.find_name(Number(party)) if is_e164(party) else None
 
 
 async def read_people(app: App) -> People:
-    """Return the names for people, from the operator's contacts as they are now."""
-    return People(await app.contacts.read())
+    """Return the names for people, from the operator's contacts, which are read if that is possible."""
+    return People(await app.contacts.read_leniently())

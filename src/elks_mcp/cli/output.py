@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import break_line, visible
 from elks_mcp.domain.numbering_plans import format_number
 from elks_mcp.domain.orders import Order
@@ -58,6 +59,11 @@ def show_number(number: str, home: str) -> str:
     return format_number(number, home) if is_e164(number) else visible(number)
 
 
+def show_person(name: str | None, number: str, home: str) -> str:
+    """Return a contact's name and number, or only the number: `Åsa Lind, 070-174 06 05`."""
+    return f"{name}, {show_number(number, home)}" if name else show_number(number, home)
+
+
 @contextmanager
 def progress(words: str) -> Iterator[None]:
     """Show on standard error, if it is a terminal, what the command waits for, and remove it."""
@@ -88,9 +94,14 @@ def show_account(owner: AccountKey) -> str:
     return owner.masked
 
 
-def show_recipient(order: Order) -> str:
-    """Return the recipient of an order, with the country."""
-    return f"{order.to.e164} ({order.to.country})" if order.to else "forgotten"
+def show_recipient(order: Order, contacts: Contacts) -> str:
+    """Return the recipient of an order, with the name in the contacts and the country."""
+    if order.to is None:
+        return "forgotten"
+    name = contacts.find_name(order.to)
+    return (
+        f"{name}, {order.to.e164} ({order.to.country})" if name else f"{order.to.e164} ({order.to.country})"
+    )
 
 
 def show_size(order: Order) -> str:

@@ -10,7 +10,7 @@ from elks_mcp.answers.results import StatusAnswer
 from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.my_number import find_my_number
-from elks_mcp.cli.output import list_facts, show_number, wrap
+from elks_mcp.cli.output import list_facts, show_person, wrap
 from elks_mcp.cli.session import Session, session_command
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.orders import is_order_number
@@ -139,8 +139,8 @@ def _tidy(text_id: str) -> str:
 def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:
     home, zone = session.app.policy.home, session.app.policy.time_zone
     facts = {
-        "to": show_number(answer.to, home),
-        "from": show_number(answer.sender or "", home),
+        "to": show_person(answer.to_name, answer.to, home),
+        "from": show_person(answer.from_name, answer.sender or "", home),
         "from a name": f"| {visible(answer.untrusted_from)}" if answer.untrusted_from else "",
         "created": format_time_in(zone, answer.created_at) if answer.created_at else "",
         "delivered": format_time_in(zone, answer.delivered_at) if answer.delivered_at else "",

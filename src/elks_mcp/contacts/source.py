@@ -3,13 +3,15 @@
 from pathlib import Path
 
 from elks_mcp.domain.contacts import Contacts
+from elks_mcp.domain.phone import HOME_REGION, Number
 
 
 class ContactSource:
     """Reads the operator's contacts. The server never writes them."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, home: str = HOME_REGION) -> None:
         self.path = path
+        self.home = home
         self.known = Contacts()
         """The contacts as of the last reading, for guards, which cannot wait for a file."""
 
@@ -20,3 +22,7 @@ class ContactSource:
             Misconfigured: they cannot be read.
         """
         return self.known
+
+    def explain_adding(self, name: str, number: Number) -> str:
+        """Return how the operator adds a contact."""
+        return f"{name}: {number.e164}"

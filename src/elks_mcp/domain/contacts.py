@@ -3,13 +3,14 @@
 Names are compared without regard to case and to how an accent is encoded. `Åsa` and `Asa` are two names.
 """
 
-import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+from elks_mcp.domain.display import visible
 from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.phone import Number
 
@@ -20,6 +21,12 @@ GROUP_MARK = "@"
 
 ALL_CONTACTS = "contacts"
 """The word for everybody in the contacts, in `ELKS_ALLOWED_RECIPIENTS`."""
+
+_MOST_OWNERS = 3
+"""Names that are shown for one number."""
+
+_LONGEST_SHOWN = 40
+"""Characters of a name, a label or a company in an answer: a longer one may be an instruction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,11 @@ class Contact:
         return tuple(name for name in (self.name, self.given_name, *self.aliases) if name)
 
     @property
+    def shown_name(self) -> str:
+        """The name as answers show it; a caller may use that as well."""
+        return shorten(self.name)
+
+    @property
     def chosen(self) -> ContactNumber | None:
         """The number to text: the only one, or else the only mobile one; None if there is no such number."""
         mobiles = [each for each in self.numbers if each.is_mobile]
@@ -60,9 +72,28 @@ class Contact:
         return choices[0] if len(choices) == 1 else None
 
 
+def shorten(text: str) -> str:
+    """Return a text from the contacts as answers show it: all of it visible, at most 40 characters."""
+    shown = visible(text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 1]}…"
+
+
 def fold_name(text: str) -> str:
-    """Return a name in the form in which names are compared."""
-    return re.sub(r"\s+", " ", normalize("NFC", normalize("NFC", text).casefold())).strip()
+    """Return a name in the form in which names are compared.
+
+    An invisible character becomes an escape, so a name with one is another name.
+    """
+    shown = text if text.isascii() and text.isprintable() else visible(normalize("NFC", text))
+    return " ".join(normalize("NFC", shown.casefold()).split())
+
+
+def fold_accents(text: str) -> str:
+    """Return a name in the form in which similar names are found: `Åsa` and `Asa` are the same there."""
+    letters = normalize("NFD", fold_name(text).translate(_WITHOUT_STROKE))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+_WITHOUT_STROKE = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +104,21 @@ class Contacts:
     changed_at: datetime | None = None
     """When the newest file of the contacts was changed last; None without contacts."""
 
+    digest: str = ""
+    """A hash of all that the contacts say."""
+
     _by_name: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
     _by_number: dict[Number, list[Contact]] = field(init=False, repr=False, compare=False)
     _by_group: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
+    _by_similar_name: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Build the indexes."""
         people = self.people
         set_field = object.__setattr__
-        set_field(self, "_by_name", _index((fold_name(name), p) for p in people for name in p.names))
+        names = [(name, p) for p in people for name in dict.fromkeys((*p.names, p.shown_name))]
+        set_field(self, "_by_name", _index((fold_name(name), p) for name, p in names))
+        set_field(self, "_by_similar_name", _index((fold_accents(name), p) for name, p in names))
         set_field(self, "_by_number", _index((each.number, p) for p in people for each in p.numbers))
         set_field(self, "_by_group", _index((fold_name(g), p) for p in people for g in p.groups))
 
@@ -93,9 +130,23 @@ class Contacts:
         """List the contacts in a group, whose name may begin with `@`."""
         return tuple(self._by_group.get(fold_name(group.removeprefix(GROUP_MARK)), ()))
 
+    def list_groups(self) -> tuple[str, ...]:
+        """List the names of all groups, each as the first contact in it spells it."""
+        groups = {fold_name(group): group for each in reversed(self.people) for group in each.groups}
+        return tuple(sorted(groups.values(), key=fold_name))
+
+    def iterate_names(self) -> Iterator[tuple[str, list[Contact]]]:
+        """Iterate over all names, without accents, and the contacts that each can mean."""
+        return iter(self._by_similar_name.items())
+
     def list_owners(self, number: Number) -> tuple[Contact, ...]:
         """List the contacts that have a number."""
         return tuple(self._by_number.get(number, ()))
+
+    def find_name(self, number: Number) -> str | None:
+        """Return the name of the contact that has a number, or the names if several have it; else None."""
+        names = list(dict.fromkeys(each.shown_name for each in self.list_owners(number)))
+        return " or ".join(names[:_MOST_OWNERS]) or None
 
     def find_owner(self, number: Number) -> Contact | None:
         """Return the first contact that has a number; None if no contact has it."""

@@ -26,7 +26,7 @@ from elks_mcp.settings.parsers import (
     read_guards,
     read_hosts,
     read_networks,
-    read_numbers,
+    read_recipients,
     read_secret_key,
     read_sender,
     read_senders,
@@ -63,6 +63,9 @@ class Settings(OperatorRules, CredentialSettings):
     sandbox_page: Annotated[Switch, Setting("ELKS_SANDBOX_PAGE")] = True
     """Show the simulated phones of `ELKS_SANDBOX` on a page of this machine, at http://127.0.0.1:4646 or, if
     that port is taken, at another one."""
+
+    contacts: Annotated[Path | None, BeforeValidator(read_folder), Setting("ELKS_CONTACTS")] = None
+    """The file or folder with the operator's contacts."""
 
     poll_seconds: Annotated[float | None, Field(ge=1, le=3600), Setting("ELKS_POLL_SECONDS")] = None
     """Seconds between two readings of 46elks' history while a call waits for a reply. Default: 10, or 1 in
@@ -150,7 +153,7 @@ class Settings(OperatorRules, CredentialSettings):
 
     _read_sender = field_validator("sender", mode="before")(read_sender)
     _read_countries = field_validator("allowed_countries", mode="before")(read_countries)
-    _read_recipients = field_validator("allowed_recipients", mode="before")(read_numbers)
+    _read_recipients = field_validator("allowed_recipients", mode="before")(read_recipients)
     _read_senders = field_validator("allowed_senders", mode="before")(read_senders)
     _read_budgets = field_validator("budget_per_message", "budget_per_day", mode="before")(read_budget)
     _read_guards = field_validator("guards_off", mode="before")(read_guards)

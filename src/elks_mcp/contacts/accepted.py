@@ -1,0 +1,128 @@
+"""The contacts in force: those of the files, or, if they decide who may be texted, those that were accepted.
+
+If `ELKS_ALLOWED_RECIPIENTS` names contacts, the files decide who may be texted, and an assistant may be able
+to write them. Contacts that changed since the server started are therefore used only after a person accepted
+them.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from elks_mcp.domain.contacts import Contacts
+from elks_mcp.domain.phone import Number
+from elks_mcp.errors import Misconfigured
+
+
+class ContactReader(Protocol):
+    """Reads the operator's contacts; `ContactSource` is one."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder of the contacts; None without contacts."""
+        ...
+
+    @property
+    def known(self) -> Contacts:
+        """The contacts as of the last reading."""
+        ...
+
+    async def read(self) -> Contacts:
+        """Return the contacts as they are now. Raises Misconfigured if they cannot be read."""
+        ...
+
+    def explain_adding(self, name: str, number: Number) -> str:
+        """Return how the operator adds a contact."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """How a person accepts changed contacts, where these decide who may be texted."""
+
+    is_accepted: Callable[[str], Awaitable[bool]]
+    """Returns whether the contacts with this digest are those that a person accepted last."""
+
+    how: str
+    """What a person does, to end a sentence with."""
+
+
+_NONE = Contacts()
+
+
+class AcceptedContacts:
+    """The contacts in force.
+
+    `reader` reads the files. `acceptance`: None if contacts do not decide who may be texted; they then need
+    nobody's acceptance.
+    """
+
+    def __init__(self, reader: ContactReader, acceptance: Acceptance | None = None) -> None:
+        self._reader = reader
+        self._acceptance = acceptance
+        self._in_force: Contacts | None = None
+        self.held: Contacts | None = None
+        """Contacts that are not used, since nobody has accepted them."""
+
+    @property
+    def limit_recipients(self) -> bool:
+        """Whether the contacts decide who may be texted."""
+        return self._acceptance is not None
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder of the contacts; None without contacts."""
+        return self._reader.path
+
+    @property
+    def known(self) -> Contacts:
+        """The contacts in force as of the last reading, for guards, which cannot wait for a file."""
+        return _NONE if self._in_force is None else self._in_force
+
+    async def start(self) -> None:
+        """Read the contacts as of the server's start, if they are in force until others are accepted."""
+        if not self.limit_recipients:
+            return
+        try:
+            self._in_force = await self._reader.read()
+        except Misconfigured:  # each send reads them again, and reports the error
+            self._in_force = Contacts()
+
+    async def read(self) -> Contacts:
+        """Return the contacts in force; the files are read again if they have changed.
+
+        Raises:
+            Misconfigured: they cannot be read.
+            StateUnavailable: whether they were accepted cannot be read.
+        """
+        now = await self._reader.read()
+        if await self._may_use(now):
+            self._in_force, self.held = now, None
+        else:
+            self.held = now
+        return self.known
+
+    async def read_leniently(self) -> Contacts:
+        """Return the contacts as `read` does, or those of the last reading if they cannot be read now."""
+        with suppress(Misconfigured):
+            return await self.read()
+        return self.known
+
+    async def _may_use(self, contacts: Contacts) -> bool:
+        if self._acceptance is None or self._in_force is None or contacts.digest == self._in_force.digest:
+            return True
+        return await self._acceptance.is_accepted(contacts.digest)
+
+    def explain_held(self) -> str:
+        """Return why changed contacts are not used, and what to do."""
+        how = self._acceptance.how if self._acceptance else ""
+        return (
+            "The contacts changed after this server started. They decide who may be texted, by "
+            f"ELKS_ALLOWED_RECIPIENTS, so the changes count once a person accepts them: {how}"
+        )
+
+    def explain_adding(self, name: str, number: Number) -> str:
+        """Return how the operator adds a contact."""
+        return self._reader.explain_adding(name, number)
