@@ -60,7 +60,7 @@ class AcceptedContacts:
     """
 
     def __init__(self, reader: ContactReader, acceptance: Acceptance | None = None) -> None:
-        self._reader = reader
+        self.reader = reader
         self._acceptance = acceptance
         self._in_force: Contacts | None = None
         self.held: Contacts | None = None
@@ -74,7 +74,7 @@ class AcceptedContacts:
     @property
     def path(self) -> Path | None:
         """The file or folder of the contacts; None without contacts."""
-        return self._reader.path
+        return self.reader.path
 
     @property
     def known(self) -> Contacts:
@@ -86,7 +86,7 @@ class AcceptedContacts:
         if not self.limit_recipients:
             return
         try:
-            self._in_force = await self._reader.read()
+            self._in_force = await self.reader.read()
         except Misconfigured:  # each send reads them again, and reports the error
             self._in_force = Contacts()
 
@@ -97,7 +97,7 @@ class AcceptedContacts:
             Misconfigured: they cannot be read.
             StateUnavailable: whether they were accepted cannot be read.
         """
-        now = await self._reader.read()
+        now = await self.reader.read()
         if await self._may_use(now):
             self._in_force, self.held = now, None
         else:
@@ -125,4 +125,4 @@ class AcceptedContacts:
 
     def explain_adding(self, name: str, number: Number) -> str:
         """Return how the operator adds a contact."""
-        return self._reader.explain_adding(name, number)
+        return self.reader.explain_adding(name, number)

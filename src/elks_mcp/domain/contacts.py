@@ -131,9 +131,9 @@ class Contacts:
         return tuple(self._by_group.get(fold_name(group.removeprefix(GROUP_MARK)), ()))
 
     def list_groups(self) -> tuple[str, ...]:
-        """List the names of all groups, each as the first contact in it spells it."""
-        groups = {fold_name(group): group for each in reversed(self.people) for group in each.groups}
-        return tuple(sorted(groups.values(), key=fold_name))
+        """List the names of all groups, without `@`, in the order of the alphabet."""
+        groups = {fold_name(group): group for person in self.people for group in person.groups}
+        return tuple(groups[folded] for folded in sorted(groups))
 
     def iterate_names(self) -> Iterator[tuple[str, list[Contact]]]:
         """Iterate over all names, without accents, and the contacts that each can mean."""
