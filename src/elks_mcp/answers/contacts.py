@@ -1,5 +1,6 @@
 """The answer of `find_contact`: the people whose names are like the one that was given."""
 
+from collections.abc import Sequence
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -100,7 +101,7 @@ def _read_number(text: str, home: str) -> Number | None:
 
 def _report_group(contacts: Contacts, text: str) -> ContactsAnswer:
     if members := contacts.list_group(text):
-        return _report(list(members), f'"{shorten(text)}" has {format_count(len(members), "contact")}')
+        return _report(members, len(members), f'"{shorten(text)}" has')
     return ContactsAnswer(
         contacts=(), summary=f'No contact is in a group "{shorten(text)}". {_list_groups(contacts)}'
     )
@@ -117,23 +118,24 @@ def _list_groups(contacts: Contacts) -> str:
 def _report_owners(app: App, contacts: Contacts, number: Number) -> ContactsAnswer:
     owners = contacts.list_owners(number)
     if owners:
-        return _report(list(owners), f"The number belongs to {format_count(len(owners), 'contact')}")
+        return _report(owners, len(owners), "The number belongs to")
     how = app.contacts.explain_adding("Name", number)
     return ContactsAnswer(contacts=(), summary=f"No contact has that number. {how}")
 
 
 def _report_similar(contacts: Contacts, text: str) -> ContactsAnswer:
-    found = search(contacts, text)
-    if found:
+    found = search(contacts, text, _MOST_FOUND)
+    if found.total:
         exact = contacts.list_named(text)
         start = "Found" if exact else f'No contact is called exactly "{shorten(text)}". Similar:'
-        return _report(found, f"{start} {format_count(len(found), 'contact')}")
+        return _report(found.best, found.total, start)
     return ContactsAnswer(
         contacts=(), summary=f'No contact has a name like "{shorten(text)}". {_list_groups(contacts)}'
     )
 
 
-def _report(found: list[Contact], summary: str) -> ContactsAnswer:
+def _report(found: Sequence[Contact], count: int, start: str) -> ContactsAnswer:
     shown = found[:_MOST_FOUND]
-    more = f"; the first {len(shown)}" if len(found) > len(shown) else ""
-    return ContactsAnswer(contacts=tuple(map(FoundContact.of, shown)), summary=f"{summary}{more}.")
+    more = f", of which the best {len(shown)} are shown" if count > len(shown) else ""
+    summary = f"{start} {format_count(count, 'contact')}{more}."
+    return ContactsAnswer(contacts=tuple(map(FoundContact.of, shown)), summary=summary)

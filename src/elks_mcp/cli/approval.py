@@ -4,13 +4,11 @@ These commands send nothing. The server that asked for the approval, or the next
 text once it is approved.
 """
 
-import sys
-
 import click
 
 from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.output import measure_columns, say, show_recipient, show_size
+from elks_mcp.cli.output import measure_columns, require_terminal, say, show_recipient, show_size
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import explain_asking, write_question
 from elks_mcp.domain.contacts import Contacts
@@ -19,7 +17,6 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.wording import format_count, format_duration
-from elks_mcp.errors import NotApproved
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord
 
@@ -39,7 +36,7 @@ def approve(configuration: Configuration, approval: str) -> int:
 
     Exit code 0 if the text is approved, 1 if it is not.
     """
-    _require_terminal()
+    require_terminal()
     state = State(configuration)
     record = state.query(lambda database: OrderAdmin(database).get(approval))
     if record.order.state is not OrderState.WAITING or record.approved:
@@ -71,14 +68,6 @@ def pending(configuration: Configuration) -> int:
         else "No texts are waiting for approval."
     )
     return 0
-
-
-def _require_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise NotApproved(
-            "Approval needs a person at a terminal. Standard input or output is not a terminal.",
-            hint="Type the command yourself in a terminal window. It cannot be piped or run by an assistant.",
-        )
 
 
 def _confirm(order: Order, contacts: Contacts) -> bool:

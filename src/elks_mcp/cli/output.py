@@ -13,6 +13,7 @@ from elks_mcp.domain.numbering_plans import format_number
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import is_e164
 from elks_mcp.domain.wording import format_count
+from elks_mcp.errors import NotApproved
 from elks_mcp.store import AccountKey
 
 _DEFAULT_COLUMNS, _MIN_COLUMNS = 80, 8
@@ -82,6 +83,19 @@ def show_progress(words: str) -> None:
     if sys.stderr.isatty():
         columns = measure_columns()
         click.echo(f"\r{words[:columns]:<{columns}}", err=True, nl=False)
+
+
+def require_terminal() -> None:
+    """Check that a person types the command.
+
+    Raises:
+        NotApproved: standard input or output is not a terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NotApproved(
+            "Approval needs a person at a terminal. Standard input or output is not a terminal.",
+            hint="Type the command yourself in a terminal window. It cannot be piped or run by an assistant.",
+        )
 
 
 def can_ask() -> bool:

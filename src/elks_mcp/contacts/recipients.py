@@ -78,7 +78,7 @@ class Recipients:
         """Return the error for a name that no contact has, with similar names."""
         if (held := self._contacts.held) and list_candidates(held, text):
             return InvalidInput(f"{_quoted(text)} is a new name. {self._contacts.explain_held()}")
-        similar = [each for each in suggest(contacts, text) if each.numbers][:_MOST_SUGGESTIONS]
+        similar = [each for each in suggest(contacts, text, _MOST_SUGGESTIONS) if each.numbers]
         nobody = f"No contact is called {_quoted(text)}."
         if not similar:
             return InvalidInput(nobody, hint=_ASK_NUMBER)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from elks_mcp.domain.contact_search import choose, list_candidates
-from elks_mcp.domain.contacts import ALL_CONTACTS, GROUP_MARK, Contacts, fold_name
+from elks_mcp.domain.contacts import ALL_CONTACTS, GROUP_MARK, Contacts, fold_name, shorten
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count
 
@@ -60,18 +60,29 @@ def allows_contact(allowed: Iterable[AllowedRecipient], number: Number, contacts
 
 
 def describe_allowed_recipients(allowed: frozenset[AllowedRecipient]) -> str:
-    """Return who is allowed, without any number or name: `2 numbers, 1 contact, @jour`."""
-    references = list_references(allowed)
-    numbers = len(allowed) - len(references)
-    names = sum(not each.is_all and not each.is_group for each in references)
-    parts = [format_count(numbers, "number")] if numbers else []
-    parts += [format_count(names, "contact")] if names else []
-    parts += ["all contacts"] if any(each.is_all for each in references) else []
-    return ", ".join([*parts, *(str(each) for each in references if each.is_group)])
+    """Return who is allowed, without any number or name: `@jour, 2 numbers, 1 contact`."""
+    return ", ".join([*_show_groups(allowed), *_count_hidden(allowed)])
 
 
 def show_allowed_recipients(allowed: frozenset[AllowedRecipient]) -> str:
     """Return how the policy report states who may be texted."""
     if not allowed:
         return "any number in these countries"
-    return f"only {describe_allowed_recipients(allowed)}, not shown here"
+    hidden = ", not shown here" if _count_hidden(allowed) else ""
+    return f"only {describe_allowed_recipients(allowed)}{hidden}"
+
+
+def _show_groups(allowed: frozenset[AllowedRecipient]) -> list[str]:
+    references = list_references(allowed)
+    everybody = ["all contacts"] if any(each.is_all for each in references) else []
+    return everybody + [shorten(each.text) for each in references if each.is_group]
+
+
+def _count_hidden(allowed: frozenset[AllowedRecipient]) -> list[str]:
+    """Count the numbers and the names, which are not shown."""
+    references = list_references(allowed)
+    numbers = len(allowed) - len(references)
+    names = sum(not each.is_all and not each.is_group for each in references)
+    return ([format_count(numbers, "number")] if numbers else []) + (
+        [format_count(names, "contact")] if names else []
+    )

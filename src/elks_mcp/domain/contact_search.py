@@ -4,6 +4,7 @@ A name never stands for a person by similarity: only a name, an alias or a given
 so counts. Similar names are suggestions, which a caller has to write out.
 """
 
+import heapq
 import re
 from collections import defaultdict
 from typing import NamedTuple
@@ -92,29 +93,38 @@ def _choose_for_one(candidates: list[Candidate]) -> Number | None:
     return chosen.number if chosen else None
 
 
-class Similar(NamedTuple):
-    """A contact whose name is like the one that was looked for. The lowest `rank` fits best."""
+class Found(NamedTuple):
+    """The contacts that a search found."""
 
-    rank: int
-    contact: Contact
+    best: list[Contact]
+    """As many as were asked for, best first."""
+
+    total: int
+    """How many there are in all."""
 
 
-def search(contacts: Contacts, query: str) -> list[Contact]:
-    """List the contacts with a name like `query`, accents aside, best first.
+def search(contacts: Contacts, query: str, most: int) -> Found:
+    """Find the contacts with a name like `query`, accents aside, and return the `most` best ones.
 
     First the exact names, then names that are equal without accents, then those that begin with the query,
     that have a word which does, and that contain it.
     """
     wanted = fold_accents(cleaned(query))
-    found = {id(each): Similar(0, each) for each in contacts.list_named(query)}
-    for name, people in contacts.iterate_names() if wanted else ():
+    people = {id(each): each for each in contacts.list_named(query)}
+    ranks = dict.fromkeys(people, 0)
+    for name, named in contacts.iterate_names() if wanted else ():
         if wanted not in name:
             continue
         rank = _rank(name, wanted)
-        for each in people:
-            if id(each) not in found or found[id(each)].rank > rank:
-                found[id(each)] = Similar(rank, each)
-    return [each.contact for each in sorted(found.values(), key=lambda each: (each.rank, each.contact.name))]
+        for each in named:
+            if ranks.get(id(each), _WORST) > rank:
+                ranks[id(each)], people[id(each)] = rank, each
+    best = heapq.nsmallest(most, ranks, key=lambda key: (ranks[key], people[key].name))
+    return Found([people[key] for key in best], len(ranks))
+
+
+_WORST = 5
+"""More than every rank."""
 
 
 def _rank(name: str, wanted: str) -> int:
@@ -125,8 +135,8 @@ def _rank(name: str, wanted: str) -> int:
     return 3 if f" {wanted}" in name else 4
 
 
-def suggest(contacts: Contacts, text: str) -> list[Contact]:
+def suggest(contacts: Contacts, text: str, most: int) -> list[Contact]:
     """List the contacts that a name which means nobody may have been meant for, best first."""
     written = _WITH_DIGITS.fullmatch(text.strip())
     name = written["name"] if written else text
-    return search(contacts, name) if len(fold_accents(cleaned(name))) >= _SHORTEST_PART else []
+    return search(contacts, name, most).best if len(fold_accents(cleaned(name))) >= _SHORTEST_PART else []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from elks_mcp.domain.display import visible
+from elks_mcp.domain.display import is_plain, visible
 from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.phone import Number
 
@@ -41,9 +41,12 @@ class ContactNumber:
     """Whether it is a mobile phone, by its label or else by its country's numbering plan."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Contact:
-    """One person or company in the operator's contacts. All texts are cleaned, and one line each."""
+    """One person or company in the operator's contacts. All texts are cleaned, and one line each.
+
+    `str` and `repr` show neither names nor numbers, so that they get into no log.
+    """
 
     name: str
     numbers: tuple[ContactNumber, ...] = ()
@@ -71,6 +74,9 @@ class Contact:
         choices = mobiles or list(self.numbers)
         return choices[0] if len(choices) == 1 else None
 
+    def __repr__(self) -> str:
+        return f"Contact({len(self.numbers)} numbers)"
+
 
 def shorten(text: str) -> str:
     """Return a text from the contacts as answers show it: all of it visible, at most 40 characters."""
@@ -83,14 +89,22 @@ def fold_name(text: str) -> str:
 
     An invisible character becomes an escape, so a name with one is another name.
     """
-    shown = text if text.isascii() and text.isprintable() else visible(normalize("NFC", text))
-    return " ".join(normalize("NFC", shown.casefold()).split())
+    if is_plain(text):  # by far the most names, of which there may be thousands
+        return " ".join(text.casefold().split())
+    return " ".join(normalize("NFC", visible(normalize("NFC", text)).casefold()).split())
 
 
 def fold_accents(text: str) -> str:
     """Return a name in the form in which similar names are found: `Åsa` and `Asa` are the same there."""
-    letters = normalize("NFD", fold_name(text).translate(_WITHOUT_STROKE))
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return _drop_accents(fold_name(text))
+
+
+def _drop_accents(folded: str) -> str:
+    if folded.isascii():
+        return folded
+    letters = folded.translate(_WITHOUT_STROKE)
+    apart = unicodedata.normalize("NFD", letters) if is_plain(letters) else normalize("NFD", letters)
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
 
 
 _WITHOUT_STROKE = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
@@ -116,9 +130,9 @@ class Contacts:
         """Build the indexes."""
         people = self.people
         set_field = object.__setattr__
-        names = [(name, p) for p in people for name in dict.fromkeys((*p.names, p.shown_name))]
-        set_field(self, "_by_name", _index((fold_name(name), p) for name, p in names))
-        set_field(self, "_by_similar_name", _index((fold_accents(name), p) for name, p in names))
+        names = [(fold_name(name), p) for p in people for name in dict.fromkeys((*p.names, p.shown_name))]
+        set_field(self, "_by_name", _index(names))
+        set_field(self, "_by_similar_name", _index((_drop_accents(name), p) for name, p in names))
         set_field(self, "_by_number", _index((each.number, p) for p in people for each in p.numbers))
         set_field(self, "_by_group", _index((fold_name(g), p) for p in people for g in p.groups))
 
@@ -154,7 +168,9 @@ class Contacts:
 
 
 def _index(pairs: Iterable[tuple[Key, Contact]]) -> dict[Key, list[Contact]]:
-    index: defaultdict[Key, dict[Contact, None]] = defaultdict(dict)
+    index: defaultdict[Key, list[Contact]] = defaultdict(list)
     for key, contact in pairs:
-        index[key][contact] = None
-    return {key: list(contacts) for key, contacts in index.items()}
+        known = index[key]
+        if not known or known[-1] is not contact:  # the pairs of a contact follow each other
+            known.append(contact)
+    return dict(index)
