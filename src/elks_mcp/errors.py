@@ -8,6 +8,7 @@
     ├─ NotApproved         a person, by approving
     ├─ NotSent             an order that 46elks refused or did not receive; its message says why
     ├─ Misconfigured       the operator, in the environment
+    │  └─ UnreadableContacts   the operator: the files that ELKS_CONTACTS names
     ├─ StateUnavailable    the operator, or time: the database of queued texts
     │  └─ StateUncertain   unknown: the database may have stored the change
     └─ ProviderError       46elks, or the connection to it
@@ -106,6 +107,14 @@ class Misconfigured(ElksError):
 
     code = "misconfigured"
     retry = "Retrying will not help until the configuration is changed and the server restarted."
+
+
+class UnreadableContacts(Misconfigured):
+    """The operator's contacts cannot be read, so no name finds a person."""
+
+    code = "unreadable_contacts"
+    default_hint = "Phone numbers can be used without contacts."
+    retry = "Retrying with a name works once the contacts can be read, without a restart."
 
 
 class StateUnavailable(ElksError):

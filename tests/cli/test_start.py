@@ -25,10 +25,12 @@ COSTLY = {
     "elks_mcp.cli.demo",
     "elks_mcp.cli.doctor",
     "elks_mcp.cli.sandbox",
+    "elks_mcp.contacts.contact_files",
     "elks_mcp.sandbox",
     "elks_mcp.domain.guards.top_level_domains",
     "iso3166",
     "sqlalchemy",
+    "vobject",
 }
 """What costs time or memory and is not needed to list tools. Each loads at its first use."""
 
@@ -63,6 +65,10 @@ def test_listing_tools_without_an_account_loads_nothing_costly(tmp_path: Path) -
     modules = loaded({}, tmp_path)
     assert "mcp.server" in modules, "the trace shows nothing"
     assert not modules & (COSTLY | {"phonenumbers"})
+
+
+def test_contacts_are_not_read_to_list_tools(tmp_path: Path) -> None:
+    assert not loaded({"ELKS_CONTACTS": str(tmp_path / "people.vcf")}, tmp_path) & COSTLY
 
 
 def test_a_number_as_sender_loads_its_numbering_plan_and_nothing_else(tmp_path: Path) -> None:

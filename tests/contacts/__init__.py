@@ -1,0 +1,1 @@
+"""Tests of the contacts that are read from files."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from elks_mcp.contacts.entries import Remark
 from elks_mcp.domain.contacts import Contact, ContactNumber, Contacts
 from elks_mcp.domain.phone import Number, NumberKind
 from elks_mcp.errors import Misconfigured
@@ -43,6 +44,11 @@ class Book:
     def known(self) -> Contacts:
         """The contacts."""
         return self.now
+
+    @property
+    def problems(self) -> tuple[Remark, ...]:
+        """Nothing that could not be used."""
+        return ()
 
     async def read(self) -> Contacts:
         """Return the contacts.

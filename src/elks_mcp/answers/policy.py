@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 from elks_mcp.answers.sandbox import SandboxAnswer, describe_sandbox, find_mode, is_simulated
 from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
 from elks_mcp.app import App
+from elks_mcp.contacts.report import describe_contacts
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.guards import NOT_SWITCHABLE, is_on
 from elks_mcp.domain.money import Money
@@ -108,7 +109,7 @@ async def describe_policy(app: App) -> PolicyAnswer:
         open=state.open,
         opt_outs_read_until=state.read_until,
         sandbox=describe_sandbox(app),
-        notes=(*_list_notes(app, state), *await _explain_hold(app)),
+        notes=(*_list_notes(app, state), *await _explain_contacts(app), *await _explain_hold(app)),
     )
 
 
@@ -190,6 +191,19 @@ def _explain_spending(budget: BudgetNow, *, has_state: bool) -> str:
         return "spending is not known without credentials" if has_state else "nothing was spent from here yet"
     spent = f"{budget.spent} of it is spent or reserved"
     return f"{spent}, {format_money(budget.left)} is left" if budget.left else spent
+
+
+async def _explain_contacts(app: App) -> list[str]:
+    """Say what is in the contacts and who may change them, without the folder that holds them."""
+    if app.contacts.path is None:
+        return []
+    try:
+        report = await describe_contacts(app.contacts.reader, app.policy.time_zone)
+    except Misconfigured as error:
+        return [error.explain()]
+    await app.contacts.read_leniently()
+    held = [app.contacts.explain_held()] if app.contacts.held else []
+    return [f"ELKS_CONTACTS is {app.contacts.path.name}: {report.text}", *held]
 
 
 async def _explain_hold(app: App) -> list[str]:

@@ -70,7 +70,7 @@ _OPERATE = {
     "pending": ("elks_mcp.cli.approval:pending", "List the texts that wait for a person, and why."),
     "approve": ("elks_mcp.cli.approval:approve", "Approve a text that waits for a person."),
     "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
-    "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and accept changes to them."),
+    "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and check the files that hold them."),
     "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
     "serve": ("elks_mcp.cli.http:serve", "Serve MCP over HTTP, at /mcp, until stopped."),
     "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),

@@ -1,18 +1,132 @@
-"""`elks-mcp contacts`: the operator's contacts."""
+"""`elks-mcp contacts`: list the operator's contacts, and check the files that hold them."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import click
 
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.contacts_accept import accept
+from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.output import say, show_number, wrap
+from elks_mcp.cli.session import print_json
+from elks_mcp.contacts.contact_files import Reading, UnreadableFile, read_contacts
+from elks_mcp.contacts.entries import Weight
+from elks_mcp.domain.contacts import GROUP_MARK, Contact, fold_name
+from elks_mcp.domain.wording import format_count
+from elks_mcp.errors import Misconfigured, UnreadableContacts
+from elks_mcp.settings import Configuration
 
 
 @click.group()
 @shared_options
 def contacts() -> None:
-    """Accept changed contacts.
+    """List your contacts, and check the files that hold them.
 
     ELKS_CONTACTS names the file, or the directory of .vcf files. No command writes them.
     """
 
 
 contacts.add_command(accept)
+
+
+@contacts.command("list")
+@click.option("--group", default="", help="Only the people in this group.")
+@click.option("--json", "as_json", is_flag=True, help="Print the contacts as JSON.")
+@with_settings()
+def list_contacts(configuration: Configuration, group: str, *, as_json: bool) -> int:
+    """List the people whom texts can be sent to by name, with their numbers and groups."""
+    found = read_configured(configuration).contacts
+    people = found.list_group(group) if group else found.people
+    people = tuple(sorted(people, key=lambda each: fold_name(each.name)))
+    if as_json:
+        print_json([_as_json(each) for each in people])
+        return 0
+    for each in people:
+        say("\n".join(_describe(each, configuration.policy.home)))
+    if not people:
+        say(f"Nobody is in the group {group}." if group else "The contacts name nobody.")
+    if group and not people:
+        say(f"Groups: {', '.join(found.list_groups()) or 'none'}.")
+        return 1
+    return 0
+
+
+@contacts.command()
+@click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
+@with_settings()
+def check(configuration: Configuration, file: Path | None) -> int:
+    """List what cannot be used in a file of contacts, and why.
+
+    Without FILE, checks the one that ELKS_CONTACTS names. Exit code 1 if something cannot be used.
+    """
+    reading = read_file(file, configuration.policy.home) if file else read_configured(configuration)
+    for weight in (Weight.UNUSABLE, Weight.REPAIRED, Weight.NOTE):
+        for remark in reading.remarks:
+            if remark.weight is weight:
+                say("\n".join(wrap(f"{remark.place}: {remark.reason}", indent="  ")))
+    say("\n".join(wrap(summarize(reading))))
+    return 1 if reading.problems else 0
+
+
+def read_configured(configuration: Configuration) -> Reading:
+    """Return what is in the contacts that the settings name.
+
+    Raises:
+        Misconfigured: no contacts are configured, or they cannot be read.
+    """
+    path = configuration.settings.contacts
+    if path is None:
+        raise Misconfigured(
+            "No contacts are configured.", hint="Set ELKS_CONTACTS to a .vcf or .csv file (docs/contacts.md)."
+        )
+    return read_file(path, configuration.policy.home)
+
+
+def read_file(path: Path, home: str) -> Reading:
+    """Return what is in a file, or in a directory of .vcf files.
+
+    Raises:
+        Misconfigured: it cannot be read.
+    """
+    try:
+        return read_contacts(path, home)
+    except UnreadableFile as error:
+        raise UnreadableContacts(f"{path} cannot be read. {error}", hint="") from None
+
+
+def summarize(reading: Reading) -> str:
+    """Return how many people, groups, repairs and problems there are, in sentences."""
+    found, weights = reading.contacts, Counter(each.weight for each in reading.remarks)
+    with_number = sum(bool(each.numbers) for each in found.people)
+    people = (
+        f"{format_count(with_number, 'contact')} with a number, {len(found.people) - with_number} without"
+    )
+    groups = format_count(len(found.list_groups()), "group")
+    problems = format_count(weights[Weight.UNUSABLE], "problem")
+    return f"{people}; {groups}. {problems}, {format_count(weights[Weight.REPAIRED], 'repair')}."
+
+
+def _describe(contact: Contact, home: str) -> list[str]:
+    groups = [f"{GROUP_MARK}{group}" for group in contact.groups]
+    about = ", ".join(part for part in (*contact.aliases, contact.company, *groups) if part)
+    numbers = [
+        f"  {show_number(each.number.e164, home)}" + (f"  {each.label}" if each.label else "")
+        for each in contact.numbers
+    ]
+    return [contact.name + (f" ({about})" if about else ""), *(numbers or ["  no phone number"])]
+
+
+def _as_json(contact: Contact) -> dict[str, Any]:
+    numbers = [
+        {"number": each.number.e164, "label": each.label, "mobile": each.is_mobile}
+        for each in contact.numbers
+    ]
+    return {
+        "name": contact.name,
+        "numbers": numbers,
+        "aliases": list(contact.aliases),
+        "groups": list(contact.groups),
+        "company": contact.company,
+    }

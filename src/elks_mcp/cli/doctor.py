@@ -17,6 +17,7 @@ import click
 
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
+from elks_mcp.cli.doctor_contacts import check_contacts
 from elks_mcp.cli.doctor_settings import (
     Check,
     compare_numbers,
@@ -92,6 +93,8 @@ async def _run_checks(configuration: Configuration) -> AsyncGenerator[Check]:
         yield check
     async with _open(configuration) as app:
         yield _check_mode(app)
+        for check in await check_contacts(app):
+            yield check
         for check in await _check_provider(app):
             yield check
     yield await anyio.to_thread.run_sync(_check_server)

@@ -25,7 +25,7 @@ from elks_mcp.settings import (
     is_set,
     read,
 )
-from elks_mcp.settings.parsers import read_folder, read_text
+from elks_mcp.settings.parsers import read_path, read_text
 from elks_mcp.settings.problems import SettingProblem, Unreadable, explain_problems
 from elks_mcp.store.private_files import is_open_to_all
 
@@ -88,7 +88,7 @@ def read_options(context: click.Context) -> Configuration:
     if not (folder := find_option(context, STATE_DIR)):
         return configuration
     try:
-        named = {"state_dir": read_folder(folder)}
+        named = {"state_dir": read_path(folder)}
     except Unreadable as error:
         fault = SettingProblem(STATE_DIR, f"{STATE_DIR} is not valid: {error}.")
         return replace(configuration, faults=(*configuration.faults, fault))

@@ -11,9 +11,10 @@ from elks_mcp.cli.arguments import phone_argument, yes_option
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.state import State
+from elks_mcp.contacts.contact_files import UnreadableFile, read_contacts
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
-from elks_mcp.errors import InvalidInput
+from elks_mcp.errors import ElksError, InvalidInput
 from elks_mcp.settings import Configuration, mask_username
 from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
@@ -28,9 +29,12 @@ def forget(configuration: Configuration, phone: str, *, yes: bool) -> int:
     Orders lose the number, the text, 46elks' id and all hashes. Their costs stay stored. An opt-out stays
     too, as a keyed hash, so that nothing is sent to the number.
 
-    The command fails if an order to the number is unfinished.
+    The command fails if an order to the number is unfinished. It does not change your contacts, and says if
+    they name the number.
     """
     number, state = _read(configuration, phone), State(configuration)
+    if contacts := _explain_contacts(configuration, number):
+        say(contacts)
     if not state.exists:
         say(state.absence)
         return 0
@@ -80,6 +84,19 @@ def _confirm(number: Number, stored: list[StoredData]) -> bool:
     return click.confirm(
         f"Delete everything stored about {number.e164} ({format_count(orders, 'order')}) except its opt-out?"
     )
+
+
+def _explain_contacts(configuration: Configuration, number: Number) -> str:
+    """Return a sentence if the contacts, which this command does not change, name a number."""
+    path = configuration.settings.contacts
+    if path is None:
+        return ""
+    try:
+        owners = read_contacts(path, configuration.policy.home).contacts.list_owners(number)
+    except (UnreadableFile, ElksError) as error:
+        return f"{path} was not searched for the number. {error}"
+    names = ", ".join(each.name for each in owners)
+    return f"Your contacts name this number: {names}. Delete it in {path}, too." if names else ""
 
 
 def _report(number: Number, removed: Removed) -> str:

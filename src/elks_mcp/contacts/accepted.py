@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from elks_mcp.contacts.entries import Remark
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Misconfigured
@@ -27,6 +28,11 @@ class ContactReader(Protocol):
     @property
     def known(self) -> Contacts:
         """The contacts as of the last reading."""
+        ...
+
+    @property
+    def problems(self) -> tuple[Remark, ...]:
+        """What could not be used at the last reading."""
         ...
 
     async def read(self) -> Contacts:

@@ -38,7 +38,7 @@ class ContactNumber:
     """What the contacts call it, cleaned: `work`, `Hemma`; "" if they do not say."""
 
     is_mobile: bool = False
-    """Whether it is a mobile phone, by its label or else by its country's numbering plan."""
+    """Whether it is a mobile phone, by its country's numbering plan, or else by its label."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -119,7 +119,7 @@ class Contacts:
     """When the newest file of the contacts was changed last; None without contacts."""
 
     digest: str = ""
-    """A hash of all that the contacts say."""
+    """SHA-256 over the names and the content of all files, in hexadecimal; "" without contacts."""
 
     _by_name: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
     _by_number: dict[Number, list[Contact]] = field(init=False, repr=False, compare=False)

@@ -16,10 +16,15 @@ Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 
 def normalize(form: Form, text: str) -> str:
     """Return a text in a Unicode normal form, with at most 30 combining marks on each letter."""
-    if text.isascii():
+    if text.isascii() or (form == "NFC" and _is_composed(text)):
         return text
     decomposed: Form = "NFKD" if form in {"NFKC", "NFKD"} else "NFD"
     return unicodedata.normalize(form, "".join(_limit_accents(decomposed, text)))
+
+
+def _is_composed(text: str) -> bool:
+    """Return whether a text is in NFC and has no combining marks, which is quick to see."""
+    return not any(map(unicodedata.combining, text)) and unicodedata.is_normalized("NFC", text)
 
 
 def _limit_accents(form: Form, text: str) -> Iterator[str]:

@@ -169,8 +169,8 @@ def read_secret_key(value: object) -> SecretStr:
     return SecretStr(str(value))
 
 
-def read_folder(value: object) -> Path:
-    """Return the absolute path of a directory, with `~` expanded.
+def read_path(value: object) -> Path:
+    """Return the absolute path of a file or a directory, with `~` expanded.
 
     Raises:
         Unreadable: the path begins with the home directory of a user who does not exist.

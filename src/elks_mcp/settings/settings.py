@@ -22,10 +22,10 @@ from elks_mcp.settings.parsers import (
     read_budget,
     read_countries,
     read_database_url,
-    read_folder,
     read_guards,
     read_hosts,
     read_networks,
+    read_path,
     read_recipients,
     read_secret_key,
     read_sender,
@@ -64,9 +64,6 @@ class Settings(OperatorRules, CredentialSettings):
     """Show the simulated phones of `ELKS_SANDBOX` on a page of this machine, at http://127.0.0.1:4646 or, if
     that port is taken, at another one."""
 
-    contacts: Annotated[Path | None, BeforeValidator(read_folder), Setting("ELKS_CONTACTS")] = None
-    """The file or folder with the operator's contacts."""
-
     poll_seconds: Annotated[float | None, Field(ge=1, le=3600), Setting("ELKS_POLL_SECONDS")] = None
     """Seconds between two readings of 46elks' history while a call waits for a reply. Default: 10, or 1 in
     the sandbox."""
@@ -93,7 +90,11 @@ class Settings(OperatorRules, CredentialSettings):
     """Seconds after which a text counts as not accepted if 46elks did not answer and its history does not
     list the text. If 46elks takes longer than this to accept a text, the text can be sent twice."""
 
-    state_dir: Annotated[Path | None, BeforeValidator(read_folder), Setting("ELKS_STATE_DIR")] = None
+    contacts: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_CONTACTS")] = None
+    """The people whom texts can be sent to by name: a `.vcf` file, a directory of `.vcf` files, or a `.csv`
+    file. It is read again when it changes, and never written. Default: none."""
+
+    state_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_STATE_DIR")] = None
     """The directory for queued texts, budgets and opt-outs. Default: the system's directory for
     user data."""
 

@@ -96,7 +96,10 @@ def test_a_list_of_contacts_allows_whom_it_names(listed: str, allowed: set[Numbe
 
 def test_a_contact_of_changed_contacts_is_refused_with_the_reason() -> None:
     policy = Policy(sender=SHOP, allowed_recipients=frozenset({ContactReference("contacts")}))
-    held: dict[str, Any] = {"held_contacts": book(person("Kim", STRANGER.e164)), "why_held": "The contacts changed."}
+    held: dict[str, Any] = {
+        "held_contacts": book(person("Kim", STRANGER.e164)),
+        "why_held": "The contacts changed.",
+    }
     effect, reason = find(policy, STRANGER, **held)["allowed_recipient"]
     assert (effect, reason) == (
         REFUSE,

@@ -40,6 +40,7 @@ NOT_RULES = {
     "ELKS_API_USERNAME",
     "ELKS_API_PASSWORD",
     "ELKS_API_BASE_URL",
+    "ELKS_CONTACTS",
     "ELKS_DATABASE_URL",
     "ELKS_LOG_LEVEL",
     "ELKS_METRICS_FROM",
@@ -220,6 +221,26 @@ async def test_what_stands_in_the_way_is_noted(box: Sandbox) -> None:
     assert "Guards that cannot be switched off: daily_budget, impersonation, opted_out." in notes
     assert "ELKS_QUIET_PERIOD is 10 s, less than 40 s" in notes
     assert all(f"Note: {note}" in said for note in answer["notes"])
+
+
+async def test_the_contacts_are_noted_by_name_and_count_without_their_folder(tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("namn;telefon;grupp\nÅsa;0701740605;jour\nBo;4,67E+10;\n", "utf-8")
+    for mode, writers in ((0o600, "Only the user who runs elks-mcp"), (0o666, "Everybody on this machine")):
+        file.chmod(mode)
+        answer, said = await ask({"ELKS_CONTACTS": str(file)})
+        (note,) = [each for each in answer["notes"] if "ELKS_CONTACTS" in each]
+        assert note.startswith("ELKS_CONTACTS is people.csv: 2 contacts, 1 group, changed 20")
+        if sys.platform != "win32":
+            assert note.endswith(f", 1 problem. {writers} may write it.")
+        assert note in said
+        assert str(tmp_path) not in str(answer) + said
+
+
+async def test_contacts_that_cannot_be_read_are_noted(tmp_path: Path) -> None:
+    answer, _ = await ask({"ELKS_CONTACTS": str(tmp_path / "people.csv")})
+    assert any("The contacts in people.csv cannot be read. No such" in each for each in answer["notes"])
+    assert str(tmp_path) not in str(answer)
 
 
 def test_a_quiet_period_is_short_by_half_a_minute_and_a_request() -> None:

@@ -1,0 +1,89 @@
+"""Read the phone numbers of address books, and repair what a spreadsheet removed."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from elks_mcp.domain.phone import Number, NumberKind, parse_number
+from elks_mcp.domain.phone_spelling import read_exponent_digits, tidied
+from elks_mcp.errors import InvalidInput
+
+_MOBILE = re.compile(r"mobil|cell|handy|iphone|gsm", re.IGNORECASE)
+_NOT_A_PHONE = re.compile(r"fax|pager", re.IGNORECASE)
+_BARE_DIGITS = re.compile(r"[1-9](?:[ \-]?[0-9]){6,14}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPhone:
+    """A phone number as it was read; sentences say what was repaired, or why it cannot be used."""
+
+    number: Number | None = None
+    repair: str = ""
+    fault: str = ""
+    is_mobile: bool = False
+
+
+def read_phone(text: str, label: str, home: str) -> ReadPhone:
+    """Return the phone number that a file has.
+
+    `label`: what the file calls the number. `home`: the ISO 3166 region of national numbers.
+    """
+    raw = _strip_uri(text.strip())
+    number, repair = _parse(raw, home), ""
+    if number is None and _BARE_DIGITS.fullmatch(raw):
+        readings = _list_repairs(raw, home)
+        if len(readings) > 1:
+            return ReadPhone(fault="It has no + and no leading 0, and can be read as two numbers.")
+        number, repair = readings[0] if readings else (None, "")
+    if number is None:
+        return ReadPhone(fault=_explain(raw))
+    if not number.is_planned:
+        return ReadPhone(fault="Its country has no such number.")
+    return ReadPhone(number, repair, is_mobile=_is_mobile(number, label))
+
+
+def _strip_uri(text: str) -> str:
+    """Return the number in a `tel:` URI (RFC 3966); other texts as they are."""
+    if not text.casefold().startswith(("tel:", "sms:")):
+        return text
+    return unquote(text[4:].partition(";")[0]) if "phone-context" not in text.casefold() else text
+
+
+def _parse(raw: str, home: str) -> Number | None:
+    try:
+        return parse_number(raw, home)
+    except InvalidInput:
+        return None
+
+
+def _list_repairs(digits: str, home: str) -> list[tuple[Number, str]]:
+    """List the numbers that digits can be, if a spreadsheet removed the + or the leading 0.
+
+    Only a mobile number may lack its 0: too many other digits are a fixed line somewhere.
+    """
+    international, national = _parse(f"+{digits}", home), _parse(f"0{digits}", home)
+    found = []
+    if international and international.is_planned:
+        found.append((international, "The + was missing, and was added."))
+    if national and national.kind is NumberKind.MOBILE and national != international:
+        found.append((national, "The leading 0 was missing, and was added."))
+    return found
+
+
+def _is_mobile(number: Number, label: str) -> bool:
+    if _NOT_A_PHONE.search(label):
+        return False
+    kind = number.kind
+    return kind is NumberKind.MOBILE or (
+        kind is not NumberKind.FIXED_LINE and _MOBILE.search(label) is not None
+    )
+
+
+def _explain(raw: str) -> str:
+    if read_exponent_digits(raw) is not None:
+        return "A spreadsheet shortened the number, and digits are lost. Format the column as text."
+    if re.search(r"[,;/|&\n]", tidied(raw)):
+        return "It looks like more than one phone number."
+    if _BARE_DIGITS.fullmatch(raw):
+        return "It has no country code and no leading 0."
+    return "It is not a phone number."

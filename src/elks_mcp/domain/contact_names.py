@@ -1,0 +1,38 @@
+"""The names that a contact can have: clean, short, and not to be taken for anything else."""
+
+import re
+
+from elks_mcp.domain.cleaning import cleaned
+from elks_mcp.domain.contacts import ALL_CONTACTS, GROUP_MARK, fold_name
+
+LONGEST_NAME = 80
+"""Characters of a name that are used."""
+
+_RESERVED = frozenset({ALL_CONTACTS, "you"})
+"""Words that have a meaning of their own: `contacts` in `ELKS_ALLOWED_RECIPIENTS`, "you" in answers."""
+
+_AS_IN_ANSWERS = re.compile(r".*(?:…|\.\.\.)\d\d\)?|P-[0-9A-Z]{4}", re.IGNORECASE | re.DOTALL)
+"""A person as answers write them: with the last two digits of a number, or by a handle."""
+
+
+def clean_name(raw: str) -> str:
+    """Return a name as one line of at most 80 characters, without invisible characters."""
+    return " ".join(cleaned(raw).split())[:LONGEST_NAME].rstrip()
+
+
+def find_name_fault(name: str) -> str:
+    """Return why a name cannot be used for a contact, or "".
+
+    `name`: the result of `clean_name`.
+    """
+    if not name:
+        return "is empty"
+    if name.startswith(GROUP_MARK):
+        return f"begins with {GROUP_MARK}, as groups do"
+    if fold_name(name) in _RESERVED:
+        return "is a word with a meaning of its own in elks-mcp"
+    if sum(map(str.isalpha, name)) <= sum(map(str.isdigit, name)):
+        return "reads as a number"
+    if _AS_IN_ANSWERS.fullmatch(name):
+        return "ends in digits, or is a handle, as answers write them"
+    return ""

@@ -1,0 +1,76 @@
+"""Phone numbers as address books have them, and as spreadsheets leave them."""
+
+import pytest
+
+from elks_mcp.contacts.contact_numbers import read_phone
+
+NUMBER = "+46701740605"
+PLUS = "The + was missing, and was added."
+ZERO = "The leading 0 was missing, and was added."
+NONE = "It has no country code and no leading 0."
+LOST = "A spreadsheet shortened the number, and digits are lost. Format the column as text."
+SEVERAL = "It looks like more than one phone number."
+OTHER = "It is not a phone number."
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "repair"),
+    [
+        ("070-174 06 05", NUMBER, ""),
+        ("+46 (0)70 174 06 05", NUMBER, ""),
+        ("0046701740605", NUMBER, ""),
+        ("tel:+46-70-174-06-05", NUMBER, ""),
+        ("tel:+46701740605;ext=5", NUMBER, ""),
+        ("tel:070%20174%2006%2005", NUMBER, ""),
+        ("701740605", NUMBER, ZERO),
+        ("701 740 605", NUMBER, ZERO),
+        ("46701740605", NUMBER, PLUS),
+        ("+47 412 34 567", "+4741234567", ""),
+        ("08-500 12 34", "+4685001234", ""),
+    ],
+)
+def test_a_number_is_read_as_people_and_programs_write_it(text: str, number: str, repair: str) -> None:
+    read = read_phone(text, "", "SE")
+    assert read.number
+    assert (read.number.e164, read.repair, read.fault) == (number, repair, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("4,67E+10", LOST),
+        ("4.67017E+10", LOST),
+        ("4.6701740605E+10", LOST),
+        ("46701740605.0", OTHER),
+        ("701740605.0", OTHER),
+        ("070-174 06 05 / 070-174 06 06", SEVERAL),
+        ("070-1740605, 070-1740606", SEVERAL),
+        ("tel:1740605;phone-context=+4670", SEVERAL),
+        ("8500 12 34", NONE),
+        ("1740605", NONE),
+        ("112", OTHER),
+        ("#VALUE!", OTHER),
+        ("Ring växeln", OTHER),
+        ("+4670", OTHER),
+        ("+46201234567890", "Its country has no such number."),
+    ],
+)
+def test_a_number_that_is_unclear_is_not_guessed(text: str, fault: str) -> None:
+    read = read_phone(text, "", "SE")
+    assert (read.number, read.repair, read.fault) == (None, "", fault)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "is_mobile"),
+    [
+        (NUMBER, "", True),
+        (NUMBER, "work", True),
+        (NUMBER, "fax", False),
+        ("+4685001234", "mobile", False),
+        ("+4685001234", "work", False),
+        ("+12025550123", "", False),
+        ("+12025550123", "iPhone", True),
+    ],
+)
+def test_a_number_is_mobile_by_its_plan_or_else_by_its_label(text: str, label: str, is_mobile: bool) -> None:
+    assert read_phone(text, label, "SE").is_mobile is is_mobile
