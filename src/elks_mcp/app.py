@@ -197,9 +197,8 @@ async def open_app(
             sandbox = await stack.enter_async_context(open_embedded_sandbox(policy, settings.public_url))
             provider = _simulated_by(sandbox)
         parts = _make_parts(stack, settings, provider, clock, limits)
-        app = _assemble(
-            configuration, policy, parts, sandbox, contacts or ContactSource(settings.contacts, policy.home)
-        )
+        reader = contacts or ContactSource(settings.contacts, policy.home, parts.clock)
+        app = _assemble(configuration, policy, parts, sandbox, reader)
         await app.contacts.start()
         await stack.enter_async_context(parts.storage.receiving_notifications())
         await stack.enter_async_context(app.replies.running())
