@@ -1,4 +1,4 @@
-"""P1–P10 for people who are named instead of their numbers, whatever happens to the contacts meanwhile."""
+"""P1–P10 for names instead of numbers, also while the contacts change."""
 
 import logging
 from collections.abc import Callable

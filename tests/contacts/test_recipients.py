@@ -1,4 +1,4 @@
-"""Nobody wrong is ever texted: what a caller may write for a person, and what is refused."""
+"""The person that a written name means, and the names that mean nobody."""
 
 import unicodedata
 

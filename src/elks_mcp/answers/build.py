@@ -91,7 +91,7 @@ def report_order(
 
 
 def _find_name(app: App, number: Number | None) -> str | None:
-    """Return the name of a contact as of the last reading: an answer never fails because of a file."""
+    """Return the name of a contact as of the last reading; reading the file now could fail."""
     return app.contacts.known.find_name(number) if number else None
 
 

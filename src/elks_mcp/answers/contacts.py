@@ -63,7 +63,7 @@ class ContactsAnswer(Answer):
 
 
 async def find_contacts(app: App, query: str) -> ContactsAnswer:
-    """Return the people in the operator's contacts that a name, a group (`@jour`) or a number means.
+    """Return the contacts that a name, a group (`@jour`) or a number means.
 
     Raises:
         Misconfigured: the contacts cannot be read.

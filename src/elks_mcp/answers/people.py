@@ -9,7 +9,7 @@ from elks_mcp.domain.phone import Number, is_e164
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The names for people in one answer. `read_people` makes it, since contacts are read from files."""
+    """The names for people in one answer. `read_people` makes it."""
 
     contacts: Contacts
 
@@ -21,10 +21,10 @@ class People:
         return self.find_name(party) or party
 
     def find_name(self, party: str) -> str | None:
-        """Return the name of the contact that has a number, or the names if several have it; else None."""
+        """Return the name of the contact with a number, or the names of several; else None."""
         return self.contacts.find_name(Number(party)) if is_e164(party) else None
 
 
 async def read_people(app: App) -> People:
-    """Return the names for people, from the operator's contacts, which are read if that is possible."""
+    """Return the names for people, from the contacts as they are now, or as of the last reading."""
     return People(await app.contacts.read_leniently())

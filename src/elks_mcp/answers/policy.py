@@ -224,7 +224,9 @@ async def _explain_hold(app: App) -> list[str]:
     )
     if is_durable:
         ways_out += f" To list what waits in a terminal: {app.command('pending')}"
-    held_back = f"Until {until} a text to a number that was not texted before them waits for a person."
+    held_back = (
+        f"Until {until} a text to somebody who was neither texted nor a contact before waits for a person."
+    )
     return [f"Texts from others were read since {since}. {held_back} {ways_out}"]
 
 

@@ -104,7 +104,7 @@ def _describe(changes: ContactChanges, contacts: Contacts, configuration: Config
 def _list(people: tuple[Contact, ...], mark: str) -> list[str]:
     lines = [f"  {mark} {_describe_one(each)}" for each in people[:_MOST_SHOWN]]
     rest = len(people) - _MOST_SHOWN
-    return [*lines, f"  {mark} {rest} more: `elks-mcp contacts list`"] if rest > 0 else lines
+    return [*lines, f"  {mark} {rest} more. To list all: `elks-mcp contacts list`."] if rest > 0 else lines
 
 
 def _describe_one(contact: Contact) -> str:

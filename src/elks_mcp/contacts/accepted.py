@@ -1,11 +1,10 @@
-"""The contacts in force: those of the files, or, if they decide who may be texted, those that were accepted.
+"""The contacts in force: those of the files, or those that a person accepted.
 
 If `ELKS_ALLOWED_RECIPIENTS` names contacts, the files decide who may be texted, and an assistant may be able
 to write them. Contacts that changed since the server started are therefore used only after a person accepted
 them.
 """
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from elks_mcp.contacts.entries import Remark
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Misconfigured
+from elks_mcp.store import Storage
 
 
 class ContactReader(Protocol):
@@ -32,7 +32,7 @@ class ContactReader(Protocol):
 
     @property
     def problems(self) -> tuple[Remark, ...]:
-        """What could not be used at the last reading."""
+        """The remarks of the last reading on what could not be used."""
         ...
 
     async def read(self) -> Contacts:
@@ -46,13 +46,24 @@ class ContactReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """How a person accepts changed contacts, where these decide who may be texted."""
+    """The acceptance of changed contacts by a person, which the store records.
 
-    is_accepted: Callable[[str], Awaitable[bool]]
-    """Returns whether the contacts with this digest are those that a person accepted last."""
+    `command`: the command that accepts them, to end a sentence with.
+    """
 
-    how: str
-    """What a person does, to end a sentence with."""
+    storage: Storage
+    command: str
+
+    async def covers(self, contacts: Contacts) -> bool:
+        """Return whether these are the contacts that a person accepted last."""
+        if not self.storage.exists:
+            return False
+        return await (await self.storage.open()).accepted_contacts.is_accepted(contacts.digest)
+
+    @property
+    def way_out(self) -> str:
+        """The command to run; or, if the state is in the server's memory, the advice to restart."""
+        return self.command if self.storage.location.is_durable else "restart this server."
 
 
 _NONE = Contacts()
@@ -88,7 +99,7 @@ class AcceptedContacts:
         return _NONE if self._in_force is None else self._in_force
 
     async def start(self) -> None:
-        """Read the contacts as of the server's start, if they are in force until others are accepted."""
+        """Read the contacts that are in force until others are accepted, as the server starts."""
         if not self.limit_recipients:
             return
         try:
@@ -111,7 +122,7 @@ class AcceptedContacts:
         return self.known
 
     async def read_leniently(self) -> Contacts:
-        """Return the contacts as `read` does, or those of the last reading if they cannot be read now."""
+        """Return the contacts as `read` does, or those of the last reading if that fails."""
         with suppress(Misconfigured):
             return await self.read()
         return self.known
@@ -119,11 +130,11 @@ class AcceptedContacts:
     async def _may_use(self, contacts: Contacts) -> bool:
         if self._acceptance is None or self._in_force is None or contacts.digest == self._in_force.digest:
             return True
-        return await self._acceptance.is_accepted(contacts.digest)
+        return await self._acceptance.covers(contacts)
 
     def explain_held(self) -> str:
         """Return why changed contacts are not used, and what to do."""
-        how = self._acceptance.how if self._acceptance else ""
+        how = self._acceptance.way_out if self._acceptance else ""
         return (
             "The contacts changed after this server started. They decide who may be texted, by "
             f"ELKS_ALLOWED_RECIPIENTS, so the changes count once a person accepts them: {how}"

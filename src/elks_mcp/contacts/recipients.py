@@ -34,7 +34,7 @@ class Recipients:
         is called so.
 
         Raises:
-            InvalidInput: the text is no number and no contact's name, or can mean several numbers.
+            InvalidInput: the text is neither a number nor a contact's name, or can mean several numbers.
             Misconfigured: the contacts cannot be read.
         """
         if not self._contacts.path:

@@ -1,4 +1,4 @@
-"""What a written name can mean in the operator's contacts, and how a possible meaning is written.
+"""Find contacts by name: those that a name means, and those with a similar name.
 
 A name never stands for a person by similarity: only a name, an alias or a given name that is written exactly
 so counts. Similar names are suggestions, which a caller has to write out.
@@ -46,8 +46,8 @@ def show_with_digits(contact: Contact, number: ContactNumber) -> str:
 
 
 def may_be_name(text: str) -> bool:
-    """Return whether a text that is no phone number can be a name: it has few digits, or more letters."""
-    digits = sum(map(str.isdigit, text))
+    """Return whether a text other than a phone number can be a name."""
+    digits = sum(map(str.isdigit, text))  # few, or fewer than letters
     return bool(text.strip()) and (digits <= _MOST_DIGITS or sum(map(str.isalpha, text)) > digits)
 
 
@@ -93,7 +93,7 @@ def _choose_for_one(candidates: list[Candidate]) -> Number | None:
     return chosen.number if chosen else None
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """The contacts that a search found."""
 
     best: list[Contact]
@@ -103,11 +103,11 @@ class Found(NamedTuple):
     """How many there are in all."""
 
 
-def search(contacts: Contacts, query: str, most: int) -> Found:
-    """Find the contacts with a name like `query`, accents aside, and return the `most` best ones.
+def search(contacts: Contacts, query: str, most: int) -> SearchResult:
+    """Find the contacts with a name like `query`, accents aside, and return the best ones.
 
-    First the exact names, then names that are equal without accents, then those that begin with the query,
-    that have a word which does, and that contain it.
+    `most`: how many to return. First come the exact names, then names that are equal without accents, then
+    those that begin with the query, that have a word which does, and that contain it.
     """
     wanted = fold_accents(cleaned(query))
     people = {id(each): each for each in contacts.list_named(query)}
@@ -120,7 +120,7 @@ def search(contacts: Contacts, query: str, most: int) -> Found:
             if ranks.get(id(each), _WORST) > rank:
                 ranks[id(each)], people[id(each)] = rank, each
     best = heapq.nsmallest(most, ranks, key=lambda key: (ranks[key], people[key].name))
-    return Found([people[key] for key in best], len(ranks))
+    return SearchResult([people[key] for key in best], len(ranks))
 
 
 _WORST = 5

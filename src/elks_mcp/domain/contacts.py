@@ -35,7 +35,7 @@ class ContactNumber:
 
     number: Number
     label: str = ""
-    """What the contacts call it, cleaned: `work`, `Hemma`; "" if they do not say."""
+    """The name of the number in the contacts, cleaned: `work`, `Hemma`; "" if it has none."""
 
     is_mobile: bool = False
     """Whether it is a mobile phone, by its country's numbering plan, or else by its label."""
@@ -43,9 +43,10 @@ class ContactNumber:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Contact:
-    """One person or company in the operator's contacts. All texts are cleaned, and one line each.
+    """One person or company in the operator's contacts.
 
-    `str` and `repr` show neither names nor numbers, so that they get into no log.
+    All texts are cleaned, and one line each. `str` and `repr` show neither names nor numbers, which must
+    not get into logs.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Contact:
 
     @property
     def chosen(self) -> ContactNumber | None:
-        """The number to text: the only one, or else the only mobile one; None if there is no such number."""
+        """The number to text: the only one, or else the only mobile one; None if there is neither."""
         mobiles = [each for each in self.numbers if each.is_mobile]
         choices = mobiles or list(self.numbers)
         return choices[0] if len(choices) == 1 else None
@@ -79,7 +80,7 @@ class Contact:
 
 
 def shorten(text: str) -> str:
-    """Return a text from the contacts as answers show it: all of it visible, at most 40 characters."""
+    """Return a text from the contacts as answers show it: visible, and at most 40 characters."""
     shown = visible(text)
     return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 1]}…"
 
@@ -95,7 +96,7 @@ def fold_name(text: str) -> str:
 
 
 def fold_accents(text: str) -> str:
-    """Return a name in the form in which similar names are found: `Åsa` and `Asa` are the same there."""
+    """Return a name in the form in which similar names are the same: `Åsa` and `Asa`."""
     return _drop_accents(fold_name(text))
 
 
@@ -158,7 +159,7 @@ class Contacts:
         return tuple(self._by_number.get(number, ()))
 
     def find_name(self, number: Number) -> str | None:
-        """Return the name of the contact that has a number, or the names if several have it; else None."""
+        """Return the name of the contact with a number, or the names of several; else None."""
         names = list(dict.fromkeys(each.shown_name for each in self.list_owners(number)))
         return " or ".join(names[:_MOST_OWNERS]) or None
 

@@ -168,6 +168,11 @@ class Policy(OperatorRules):
         return (*((self.sender,) if self.sender else ()), *self.allowed_senders)
 
     @property
+    def own_numbers(self) -> frozenset[str]:
+        """The numbers that the operator named as the account's own."""
+        return frozenset(each.e164 for each in self.senders if isinstance(each, Number))
+
+    @property
     def live(self) -> bool:
         """Whether texts are sent, to people's phones or to simulated ones."""
         return not (self.dry_run or self.read_only)

@@ -1,4 +1,4 @@
-"""Completion of what a person types: ids of their texts, earlier recipients, and names of contacts."""
+"""Completion of what a person types: ids of texts, earlier recipients, names of contacts."""
 
 from mcp.server import MCPServer
 from mcp_types import (

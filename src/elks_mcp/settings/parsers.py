@@ -47,7 +47,7 @@ def _parse_sender(raw: str) -> Sender:
 
 
 def read_recipients(value: object, info: ValidationInfo) -> frozenset[AllowedRecipient]:
-    """Return the recipients in a list: numbers, names of contacts, groups, and `contacts` for all contacts.
+    """Return the recipients in a list: numbers, names of contacts, groups, or `contacts`.
 
     National numbers are read as in the sender's country. An item with many digits is a number.
     """

@@ -201,6 +201,16 @@ class Settings(OperatorRules, CredentialSettings):
             retention=timedelta(days=self.retention_days),
         )
 
+    def write_command(self, words: str) -> str:
+        """Return a command line about the state that these settings name, to end a sentence with.
+
+        `words`: the command without the program's name, such as `approve A-7F3K`.
+        """
+        state = f' --state-dir "{self.state_dir}"' if self.state_dir else ""
+        is_shared = self.state_location().url is not None
+        needs = " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY." if is_shared else ""
+        return f"`elks-mcp {words}{state}`.{needs}"
+
     def policy(self) -> Policy:
         """Return the rules in force: those that were set, and defaults derived from other settings."""
         rules: dict[str, Any] = {name: getattr(self, name) for name in OperatorRules.model_fields}

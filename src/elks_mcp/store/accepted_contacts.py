@@ -16,7 +16,7 @@ from elks_mcp.store.db.transactions import reading, writing
 
 
 class ContactChanges(NamedTuple):
-    """What contacts change compared with those that a person accepted last."""
+    """The changes in contacts compared with those that a person accepted last."""
 
     accepted_at: datetime | None
     """When contacts were accepted last; None if they never were, so that every contact is added."""

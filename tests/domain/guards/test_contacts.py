@@ -1,4 +1,4 @@
-"""What the guards make of contacts: who is known, and who may be texted."""
+"""The guards and contacts: who is known, and who may be texted."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

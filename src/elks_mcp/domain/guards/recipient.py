@@ -91,7 +91,7 @@ def allowed_country(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
 
 
 def allowed_recipient(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Refuse recipients that the operator's list does not name by number or as contacts, if there is one."""
+    """Refuse recipients that are not on the operator's list, if there is one."""
     allowed = policy.allowed_recipients
     if not allowed or draft.to in allowed or allows_contact(allowed, draft.to, facts.contacts):
         return None
@@ -121,7 +121,7 @@ def own_number(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
 
 
 def first_contact(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Ask about a stranger: no contact, not on the allow-list, never texted, and never received from."""
+    """Ask about a stranger: not listed, not a contact, never texted, and never received from."""
     if facts.recall is None or facts.recall.is_known:
         return None
     if facts.contacts.list_owners(draft.to) or draft.to in policy.allowed_recipients:
