@@ -57,6 +57,8 @@ def send(
 ) -> int:
     """Send a text.
 
+    NUMBER can also be the name of a contact.
+
     In a terminal it shows the text and its price, and asks. A question of a guard is asked in any case.
     Without a terminal, such a text waits until a person approves it. If TEXT is -, it is read from standard
     input. While DRY_RUN is on, nothing is sent, and the answer is the price.
@@ -86,7 +88,8 @@ def send(
 def estimate(session: Session, *, words: tuple[str, ...], sender: str) -> int:
     """Price a text exactly, without sending it.
 
-    Names the characters that make it expensive, and says if it would be refused.
+    NUMBER can also be the name of a contact. The answer names the characters that make the text expensive,
+    and says if it would be refused.
     """
     to, text = read_text(words)
     answer = session.do(estimate_text, session.app, to, text, sender)
