@@ -43,6 +43,7 @@ LARGE: dict[str, str] = {
     "src/elks_mcp/sandbox/sandbox.py:__init__": _BY_NAME,
     "tests/domain/test_doubts.py:a_message": _EXAMPLE,
     "tests/sending/test_outbox_machine.py:OutboxMachine": "a Hypothesis machine: a method for each rule",
+    "tests/support/connecting.py:connected": _EXAMPLE,
     "tests/support/provider.py:__init__": _EXAMPLE,
     "tests/support/token_cases.py:ask": _EXAMPLE,
     "tests/support/web.py:site": _EXAMPLE,

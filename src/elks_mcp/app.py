@@ -9,11 +9,11 @@ from typing import NamedTuple
 import httpx2
 from pydantic import SecretStr
 
+from elks_mcp.contacts.accepted import Acceptance, AcceptedContacts, ContactReader
 from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
 from elks_mcp.domain.models import Caller, Scope
-from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
@@ -38,6 +38,7 @@ from elks_mcp.store import AccountKey, Storage
 
 _LONGEST_WAIT = timedelta(seconds=12)
 
+_NO_CREDENTIALS = Credentials("", SecretStr(""))
 ANYBODY = Caller()
 """The caller if no token is needed, and the server itself."""
 
@@ -50,7 +51,7 @@ class App:
     policy: Policy
     client: ElksClient
     storage: Storage
-    contacts: ContactSource
+    contacts: AcceptedContacts
     recipients: Recipients
     history: HistoryReader
     replies: Replies
@@ -147,18 +148,8 @@ class App:
             raise Misconfigured(f"{' '.join(mistakes)} Until that is fixed, nothing is sent.")
 
     def command(self, words: str) -> str:
-        """Return a command line about this server's state, to end a sentence with.
-
-        `words`: the command without the program's name, such as `approve A-7F3K`.
-        """
-        folder = self.configuration.settings.state_dir
-        state = f' --state-dir "{folder}"' if folder else ""
-        needs = (
-            " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY."
-            if self.storage.location.url
-            else ""
-        )
-        return f"`elks-mcp {words}{state}`.{needs}"
+        """Return an `elks-mcp` command line about this server's state, to end a sentence with."""
+        return self.configuration.settings.write_command(words)
 
 
 _WHERE_TO_FIND = (
@@ -176,6 +167,7 @@ async def open_app(
     transport: httpx2.AsyncBaseTransport | None = None,
     limits: UsageLimits = UNLIMITED,
     has_page: bool = False,
+    contacts: ContactReader | None = None,
 ) -> AsyncIterator[App]:
     """Build the app and run it until the context ends.
 
@@ -185,22 +177,30 @@ async def open_app(
         transport: replaces the network to 46elks.
         limits: how much one caller may use.
         has_page: whether the sandbox in this process serves its page, if its operator wants it.
+        contacts: replaces the operator's files of contacts.
     """
     settings, policy = configuration.settings, configuration.policy
-    credentials = settings.credentials or Credentials("", SecretStr(""))
-    provider = _Provider(credentials, settings.base_url, settings.account, transport)
+    provider = _Provider(
+        settings.credentials or _NO_CREDENTIALS, settings.base_url, settings.account, transport
+    )
     sandbox: EmbeddedSandbox | None = None
     async with AsyncExitStack() as stack:
         if settings.simulated:
             sandbox = await stack.enter_async_context(open_embedded_sandbox(policy, settings.public_url))
             provider = _simulated_by(sandbox)
         parts = _make_parts(stack, settings, provider, clock, limits)
-        app = _assemble(configuration, policy, parts, sandbox)
+        reader = contacts or ContactSource(settings.contacts, policy.home, parts.clock)
+        acceptance = Acceptance(parts.storage, settings.write_command(f'contacts accept "{reader.path}"'))
+        in_force = AcceptedContacts(reader, acceptance if policy.limits_to_contacts else None)
+        await in_force.start()
+        app = _assemble(configuration, parts, sandbox, in_force)
         await stack.enter_async_context(parts.storage.receiving_notifications())
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
         if sandbox and has_page and settings.sandbox_page:
-            await stack.enter_async_context(sandbox.offering_page(app.outbox, app.storage, policy))
+            await stack.enter_async_context(
+                sandbox.offering_page(app.outbox, app.storage, policy, app.contacts)
+            )
         yield app
 
 
@@ -253,15 +253,15 @@ def _make_parts(
 
 
 def _assemble(
-    configuration: Configuration, policy: Policy, parts: _Parts, sandbox: EmbeddedSandbox | None
+    configuration: Configuration, parts: _Parts, sandbox: EmbeddedSandbox | None, contacts: AcceptedContacts
 ) -> App:
     api, storage, clock, limits, counters = parts
-    settings, client, taint_log = configuration.settings, ElksClient(api), TaintLog()
+    settings, policy, client = configuration.settings, configuration.policy, ElksClient(api)
     # Requests that the server makes by itself, for all callers, are not in this count.
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
+    taint_log = TaintLog()
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
-    own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    contacts = ContactSource(settings.contacts, policy.home, clock)
+    own_numbers = OwnNumbers(client, clock, policy.own_numbers)
     checks = DraftChecks(policy, own_numbers, contacts, clock)
     replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
     options = OutboxOptions(
@@ -291,11 +291,6 @@ def _assemble(
         bursts=Bursts(clock),
         sandbox=sandbox,
     )
-
-
-def _own_numbers(policy: Policy) -> frozenset[str]:
-    """Return the numbers that the operator named as the account's own."""
-    return frozenset(each.e164 for each in policy.senders if isinstance(each, Number))
 
 
 def _sends_queue(configuration: Configuration, policy: Policy) -> bool:

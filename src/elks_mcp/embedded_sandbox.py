@@ -20,6 +20,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import log_errors
 from elks_mcp.runtime.tasks import background, unwrapped
 from elks_mcp.sending import Outbox
+from elks_mcp.sending.checks import KnownContacts
 from elks_mcp.store import Storage
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ class EmbeddedSandbox:
         """The address of the page; None as long as it is not served, or if it cannot be."""
 
     @asynccontextmanager
-    async def offering_page(self, outbox: Outbox, storage: Storage, policy: Policy) -> AsyncIterator[None]:
+    async def offering_page(
+        self, outbox: Outbox, storage: Storage, policy: Policy, contacts: KnownContacts
+    ) -> AsyncIterator[None]:
         """Let `open_page` serve the page, with what waits for a person, until the context ends."""
         from elks_mcp.sandbox import Approvals  # noqa: PLC0415  (the sandbox is loaded by now)
         from elks_mcp.sending.page_approvals import PageApprovals  # noqa: PLC0415
 
-        approvals = PageApprovals(outbox, storage, policy)
+        approvals = PageApprovals(outbox, storage, policy, contacts)
         self.box.page.approvals = Approvals(approvals.list_waiting, approvals.decide)
         async with background() as self._tasks:
             yield

@@ -12,8 +12,10 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import MetaData, insert
 
+from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.approval import explain_asking, write_question
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.doubts import judge
 from elks_mcp.domain.kinds import KINDS, Kind
 from elks_mcp.domain.models import Direction
@@ -158,7 +160,7 @@ async def test_a_second_kind_is_drafted_quoted_placed_claimed_posted_and_settled
     api = api_of(box, clock=clock)
     client = ElksClient(api, endpoints=PATHS)
     storage = Storage(location, account_of(box), clock, LEFT_TO_A_PERSON)
-    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), ContactSource(), clock)
+    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), AcceptedContacts(ContactSource()), clock)
     orders = Orders(client, storage, TaintLog(), checks)
     try:
         long = await orders.quotes.quote(a_note("Hej! " * 999), live=True)
@@ -192,7 +194,7 @@ async def test_a_person_is_asked_about_a_second_kind_and_the_worker_sends_it(
     api = api_of(box, clock=clock)
     client = ElksClient(api, endpoints=PATHS)
     storage = Storage(location, account_of(box), clock, LEFT_TO_A_PERSON)
-    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), ContactSource(), clock)
+    checks = DraftChecks(UNLIMITED, OwnNumbers(client, clock), AcceptedContacts(ContactSource()), clock)
     orders = Orders(client, storage, TaintLog(), checks)
     options = OutboxOptions(per_minute=95, timeout=PATIENCE, quiet=2 * MINUTE)
     outbox = Outbox(client, storage, Dispatcher(api.post, endpoints=PATHS), checks, clock, options)
@@ -200,7 +202,7 @@ async def test_a_person_is_asked_about_a_second_kind_and_the_worker_sends_it(
         quote = await orders.quotes.quote(a_note(), live=True)
         async with outbox.running():
             asked = await outbox.place(Approval(quote=quote, approver=Approver.PERSON), orders)
-            question = write_question(asked.order, explain_asking(asked.order, UNLIMITED))
+            question = write_question(asked.order, explain_asking(asked.order, UNLIMITED), Contacts())
             assert "1 part, 0.70 SEK" in question
             assert "| Hej!\n" in question
             released = await outbox.approve(asked.order)

@@ -22,6 +22,7 @@ from mcp_types import (
 )
 
 from elks_mcp.app import App, open_app
+from elks_mcp.contacts.accepted import ContactReader
 from elks_mcp.mcp_server.server import build_server
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
@@ -111,6 +112,7 @@ async def connected(
     way: Way = "auto",
     person: Person | None = None,
     clock: Clock | None = None,
+    contacts: ContactReader | None = None,
     message_handler: MessageHandlerFnT | None = None,
 ) -> AsyncIterator[Client]:
     """Connect a client to a server with this environment; `box` takes the place of 46elks.
@@ -127,7 +129,7 @@ async def connected(
                 command=sys.executable, args=["-m", "elks_mcp"], env={**environ, **url}
             )
         else:
-            server = in_process(environ, box, clock)
+            server = in_process(environ, box, clock, contacts)
         mode = "legacy" if way == "legacy" else "auto"
         client = Client(server, mode=mode, elicitation_callback=person, message_handler=message_handler)
         connection = await stack.enter_async_context(client)
@@ -138,12 +140,18 @@ async def connected(
                 ending.start_soon(keep_jumping, clock)
 
 
-def in_process(environ: Mapping[str, str], box: Sandbox | None, clock: Clock | None = None) -> MCPServer[App]:
+def in_process(
+    environ: Mapping[str, str],
+    box: Sandbox | None,
+    clock: Clock | None = None,
+    contacts: ContactReader | None = None,
+) -> MCPServer[App]:
     """Return a server in this process."""
     configuration = load(environ)
     transport = box.transport() if box else None
     return build_server(
-        configuration.settings.policy(), lambda: open_app(configuration, transport=transport, clock=clock)
+        configuration.settings.policy(),
+        lambda: open_app(configuration, transport=transport, clock=clock, contacts=contacts),
     )
 
 

@@ -9,6 +9,7 @@ import anyio
 import httpx2
 from pydantic import SecretStr
 
+from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Estimate, Order, OrderState, Quote
@@ -180,7 +181,9 @@ class Backend:
         self.storage = Storage(StateLocation(folder=folder), account_of(self.box), self.clock)
         self.taint_log = TaintLog()
         self.history = HistoryReader(self.client, self.storage, self.clock)
-        self.checks = DraftChecks(policy, OwnNumbers(self.client, self.clock), ContactSource(), self.clock)
+        self.checks = DraftChecks(
+            policy, OwnNumbers(self.client, self.clock), AcceptedContacts(ContactSource()), self.clock
+        )
         self.orders = Orders(self.client, self.storage, self.taint_log, self.checks)
         self.options = OutboxOptions(
             per_minute=per_minute, timeout=SOON, quiet=quiet, only_own=only_own, report_address=report_to

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
+from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.kinds import KINDS, Kinds
 from elks_mcp.domain.models import Direction, Message, Recall
@@ -273,7 +274,7 @@ class WorldBackend:
         self.client = ElksClient(self.api)
         self.storage = Storage(world.place, world.account, world.clock)
         own_numbers = OwnNumbers(self.client, world.clock)
-        self.checks = DraftChecks(policy, own_numbers, ContactSource(), world.clock)
+        self.checks = DraftChecks(policy, own_numbers, AcceptedContacts(ContactSource()), world.clock)
         self.orders = Orders(self.client, self.storage, TaintLog(), self.checks)
         options = OutboxOptions(
             per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_address=report_to

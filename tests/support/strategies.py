@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
 
+from elks_mcp.domain.allowed_recipients import ContactReference
+from elks_mcp.domain.contacts import Contact, ContactNumber, Contacts
 from elks_mcp.domain.guards import GUARD_NAMES, Facts
 from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
@@ -72,6 +74,20 @@ estimates = st.none() | st.builds(
 moments = st.integers(0, 10 * 365 * 24).map(
     lambda hours: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
 )
+references = st.sampled_from(["contacts", "@jour", "@none", "Kim", "Åsa"]).map(ContactReference)
+contact_books = st.builds(
+    Contacts,
+    st.lists(
+        st.builds(
+            lambda name, own, groups: Contact(name, tuple(map(ContactNumber, own)), groups=groups),
+            st.sampled_from(["Kim", "Åsa", "Bo"]),
+            st.lists(numbers, max_size=2),
+            st.sampled_from([(), ("jour",), ("Jour", "jul")]),
+        ),
+        max_size=3,
+    ).map(tuple),
+    moments,
+)
 policies = st.builds(
     Policy,
     dry_run=st.booleans(),
@@ -79,7 +95,7 @@ policies = st.builds(
     sender=st.none() | senders,
     allowed_senders=st.lists(senders, max_size=3).map(tuple),
     allowed_countries=st.sets(st.sampled_from(["SE", "NO", "US", "JM"]), min_size=1).map(frozenset),
-    allowed_recipients=st.sets(numbers, max_size=3).map(frozenset),
+    allowed_recipients=st.sets(numbers | references, max_size=3).map(frozenset),
     max_parts=st.integers(1, 8),
     budget_per_message=st.none() | st.integers(0, 200_000),
     budget_per_day=st.none() | st.integers(0, 2_000_000),
@@ -108,6 +124,7 @@ def facts_about(draw: st.DrawFn, draft: Draft, *, live: bool) -> Facts:
         now=draw(moments),
         live=live,
         estimate=draw(estimates),
+        contacts=draw(contact_books),
         recall=draw(recalls),
         taint=draw(st.none() | st.builds(Taint, created_at=moments, texted=st.integers(0, 4))),
     )

@@ -1,5 +1,6 @@
 """Build answers from quotes, orders and messages."""
 
+from elks_mcp.answers.people import People
 from elks_mcp.answers.results import Costly, EstimateAnswer, Found, SendAnswer, StatusAnswer, costly_in_words
 from elks_mcp.answers.sandbox import find_phones_page, is_simulated
 from elks_mcp.app import App
@@ -36,6 +37,7 @@ def report_dry_run(app: App, quote: Quote) -> SendAnswer:
         status="dry_run",
         mode=Mode.SANDBOX if is_simulated(app) else Mode.DRY_RUN,
         to=draft.to.e164,
+        to_name=_find_name(app, draft.to),
         country=draft.to.country,
         sender=written(draft.sender),
         parts=quote.parts,
@@ -70,6 +72,7 @@ def report_order(
         order_id=order.id,
         message_id=receipt.message_id if receipt else None,
         to=order.to.e164 if order.to else "",
+        to_name=_find_name(app, order.to),
         country=order.to.country if order.to else "",
         sender=written(order.sender),
         parts=order.parts,
@@ -87,17 +90,23 @@ def report_order(
     )
 
 
+def _find_name(app: App, number: Number | None) -> str | None:
+    """Return the name of a contact as of the last reading; reading the file now could fail."""
+    return app.contacts.known.find_name(number) if number else None
+
+
 def _where_to_look(app: App) -> tuple[str, ...]:
     page = find_phones_page(app)
     return (f"See it arrive: {page}",) if page else ()
 
 
-def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
+def report_estimate(app: App, quote: Quote) -> EstimateAnswer:
     """Return the answer for a request that asks only for the price."""
     text, size = quote.draft.text, quote.draft.sms.size
     shorter = cheaper(text)
     saves = measure(shorter).parts < size.parts
     return EstimateAnswer(
+        to_name=_find_name(app, quote.draft.to),
         price=quote.estimate.price,
         parts=size.parts,
         provider_parts=quote.estimate.parts,
@@ -108,11 +117,11 @@ def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
         price_without=_price_without(text, quote.estimate.price, quote.parts),
         findings=Found.each(quote.findings),
         would_be_refused=bool(of_effect(quote.findings, Effect.REFUSE)),
-        notes=_reminders(quote.draft.sender, policy, flash=False),
+        notes=_reminders(quote.draft.sender, app.policy, flash=False),
     )
 
 
-def report_message(message: Message, order: Order | None) -> StatusAnswer:
+def report_message(message: Message, order: Order | None, people: People) -> StatusAnswer:
     """Return the status of a message that 46elks knows. `order`: its order, if there is one."""
     status = _find_newest(message, order)
     meaning = _MEANINGS.get(status, "46elks' documentation does not explain this status.")
@@ -124,7 +133,9 @@ def report_message(message: Message, order: Order | None) -> StatusAnswer:
         direction=message.direction,
         sender=None if message.sender_is_name else message.sender,
         untrusted_from=message.sender if message.sender_is_name else None,
+        from_name=None if message.sender_is_name else people.find_name(message.sender),
         to=message.to,
+        to_name=people.find_name(message.to),
         created_at=message.created_at,
         delivered_at=message.delivered_at,
         cost=message.cost,
@@ -161,6 +172,7 @@ def report_unsent(app: App, order: Order, estimate: QueueEstimate | None) -> Sta
         direction=Direction.OUTBOUND,
         sender=written(order.sender),
         to=order.to.e164 if order.to else "",
+        to_name=_find_name(app, order.to),
         created_at=order.placed_at,
         parts=order.parts,
     )

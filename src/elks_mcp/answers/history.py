@@ -8,7 +8,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.structured import Answer, FromNumber, MoneyField, StructuredAnswer, UntrustedFrom
+from elks_mcp.answers.structured import (
+    Answer,
+    ContactName,
+    FromNumber,
+    MoneyField,
+    StructuredAnswer,
+    UntrustedFrom,
+)
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Direction, Message
@@ -104,6 +111,7 @@ class ReplyAnswer(Answer):
     status: Literal["received", "no_reply"]
     message: HistoryEntry | None = None
     sender: Annotated[str | None, Field(alias="from", description="The number waited for; null: any.")] = None
+    from_name: ContactName = None
     cursor: Annotated[str, Field(description="To continue: give it as `after`, with the same `from`.")]
     note: str = ""
 
@@ -114,7 +122,8 @@ class ReplyAnswer(Answer):
 
     def in_words(self) -> str:
         """Return whether a reply came, and its text between marks."""
-        status = "A text was received." if self.status == "received" else "No reply yet."
+        name = f" from {self.from_name}" if self.from_name else ""
+        status = f"A text{name} was received." if self.status == "received" else f"No reply{name} yet."
         lines = [
             f"{status} {self.note}".rstrip(),
             *_entries_in_words((self.message,) if self.message else ()),

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from elks_mcp.answers import build
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide
+from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
 from elks_mcp.answers.statistics import StatisticsAnswer, summarise
 from elks_mcp.app import App
@@ -46,7 +47,8 @@ async def find_status(app: App, text_id: str, record_shown: RecordShown | None =
         message = hide(message)
     elif record_shown:
         await record_shown(app, [message])
-    return build.report_message(message, await app.orders.find_order(message.id))
+    order = await app.orders.find_order(message.id)
+    return build.report_message(message, order, await read_people(app))
 
 
 async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnswer:
@@ -62,7 +64,7 @@ async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnsw
         quote = await app.orders.quotes.examine(draft, live=app.policy.live)
     except ProviderError as error:
         raise build.add_our_count(error, draft) from None
-    return build.report_estimate(quote, app.policy)
+    return build.report_estimate(app, quote)
 
 
 async def read_balance(app: App) -> BalanceAnswer:

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from elks_mcp.app import App
 from elks_mcp.domain.contacts import Contacts
-from elks_mcp.domain.display import visible
 from elks_mcp.domain.phone import Number, is_e164
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The names for people in one answer. `read_people` makes it, since contacts are read from files."""
+    """The names for people in one answer. `read_people` makes it."""
 
     contacts: Contacts
 
@@ -19,10 +18,13 @@ class People:
 
         `party`: a number as 46elks writes it, or a sender name, which is returned unchanged.
         """
-        contact = self.contacts.find_owner(Number(party)) if is_e164(party) else None
-        return visible(contact.name) if contact else party
+        return self.find_name(party) or party
+
+    def find_name(self, party: str) -> str | None:
+        """Return the name of the contact with a number, or the names of several; else None."""
+        return self.contacts.find_name(Number(party)) if is_e164(party) else None
 
 
 async def read_people(app: App) -> People:
-    """Return the names for people, from the operator's contacts as they are now."""
-    return People(await app.contacts.read())
+    """Return the names for people, from the contacts as they are now, or as of the last reading."""
+    return People(await app.contacts.read_leniently())

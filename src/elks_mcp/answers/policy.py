@@ -214,10 +214,12 @@ async def _explain_contacts(app: App) -> list[str]:
     if app.contacts.path is None:
         return []
     try:
-        report = await describe_contacts(app.contacts, app.policy.time_zone)
+        report = await describe_contacts(app.contacts.reader, app.policy.time_zone)
     except Misconfigured as error:
         return [error.explain()]
-    return [f"ELKS_CONTACTS is {app.contacts.path.name}: {report.text}"]
+    await app.contacts.read_leniently()
+    held = [app.contacts.explain_held()] if app.contacts.held else []
+    return [f"ELKS_CONTACTS is {app.contacts.path.name}: {report.text}", *held]
 
 
 async def _explain_hold(app: App) -> list[str]:
@@ -239,8 +241,8 @@ async def _explain_hold(app: App) -> list[str]:
     if is_durable:
         ways_out += f" To list what waits in a terminal: {app.command('pending')}"
     held_back = (
-        f"Until {until} a text to a number that was not texted before those texts were written "
-        "waits for a person."
+        f"Until {until} a text to somebody who was neither texted before those texts were written nor is a "
+        "contact waits for a person."
     )
     return [f"Texts from others were read since {since}. {held_back} {ways_out}"]
 

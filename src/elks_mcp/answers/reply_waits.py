@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from elks_mcp.answers.history import HistoryEntry, ReplyAnswer
+from elks_mcp.answers.people import People
 from elks_mcp.answers.results import AskAnswer, SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message, Scope
@@ -61,6 +62,7 @@ async def wait_for_text(waiting: ReplyWait, sender: str, after: str) -> ReplyAns
         ProviderError: 46elks' history cannot be read.
     """
     waiting.reading.wanted = await _read_wanted(waiting.app, sender, after)
+    await waiting.app.contacts.read_leniently()
     await waiting.app.replies.refresh()
     return await _wait(waiting)
 
@@ -172,7 +174,7 @@ async def _wait(waiting: ReplyWait) -> ReplyAnswer:
         if waited >= seconds or app.replies.is_over:
             break
     note = unreadable or app.replies.history_error or (_HIDDEN if wanted.known_only else "")
-    return _answer(wanted, seen, None, _STOPPING if app.replies.is_over else note)
+    return _answer(app, wanted, seen, None, _STOPPING if app.replies.is_over else note)
 
 
 async def _receive(waiting: ReplyWait, arrival: Arrival, end: datetime) -> ReplyAnswer | str:
@@ -188,12 +190,12 @@ async def _receive(waiting: ReplyWait, arrival: Arrival, end: datetime) -> Reply
         if wanted.answered:  # it may be to another number of the account
             return f"A text may have arrived. {why}"
         note = f"46elks does not return its text: {why} The account's history may show it later."
-        return _answer(wanted, arrival.position, None, note, status="received")
+        return _answer(app, wanted, arrival.position, None, note, status="received")
     if wanted.answered and message.to != written(wanted.answered.sender):
         return ""
     entry = await waiting.show(app, message)
     app.replies.received.mark_read(arrival)
-    return _answer(wanted, arrival.position, entry, status="received")
+    return _answer(app, wanted, arrival.position, entry, status="received")
 
 
 async def _fetch(app: App, message_id: str, end: datetime) -> Message:
@@ -216,6 +218,7 @@ async def _fetch(app: App, message_id: str, end: datetime) -> Message:
 
 
 def _answer(
+    app: App,
     wanted: Wanted,
     position: int,
     message: HistoryEntry | None,
@@ -230,9 +233,17 @@ def _answer(
         status=status,
         message=message,
         sender=wanted.sender.e164 if wanted.sender else None,
+        from_name=_find_name(app, wanted, message),
         cursor=cursor,
         note=note,
     )
+
+
+def _find_name(app: App, wanted: Wanted, message: HistoryEntry | None) -> str | None:
+    """Return the name of the contact who wrote, or who is waited for."""
+    people = People(app.contacts.known)
+    party = message.sender if message else wanted.sender.e164 if wanted.sender else None
+    return people.find_name(party) if party else None
 
 
 _NO_ID = "Its id has a form that cannot be used in a request to 46elks."

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field
 from elks_mcp.answers.history import ReplyAnswer
 from elks_mcp.answers.structured import (
     Answer,
+    ContactName,
     FromNumber,
     MoneyField,
     SenderAnswer,
@@ -78,6 +79,7 @@ class SendAnswer(Answer):
     message_id: Annotated[str | None, Field(description="46elks' id, once it accepted the text.")] = None
     order_id: Annotated[str | None, Field(description="Our id; check_sms_status takes either.")] = None
     to: str
+    to_name: ContactName = None
     country: str
     sender: SenderAnswer
     parts: int
@@ -97,9 +99,10 @@ class SendAnswer(Answer):
 
     def in_words(self) -> str:
         """Return the status, the price and the findings as text."""
-        facts = (
-            f"To {self.to} ({self.country}) from {self.sender}: {size_in_words(self.parts, self.encoding)}"
+        recipient = (
+            f"{self.to_name} ({self.to}, {self.country})" if self.to_name else f"{self.to} ({self.country})"
         )
+        facts = f"To {recipient} from {self.sender}: {size_in_words(self.parts, self.encoding)}"
         lines = [f"{self.summary} {facts}, {format_money(self.price)}."]
         if self.order_id:
             ids = f"order {self.order_id}" + (f", 46elks id {self.message_id}" if self.message_id else "")
@@ -110,6 +113,7 @@ class SendAnswer(Answer):
 class EstimateAnswer(Answer):
     """The price of a text and the findings of the guards."""
 
+    to_name: ContactName = None
     price: MoneyField
     parts: Annotated[int, Field(description="Our count.")]
     provider_parts: Annotated[int | None, Field(description="46elks' count.")]
@@ -130,7 +134,8 @@ class EstimateAnswer(Answer):
     def in_words(self) -> str:
         """Return the price, the reason for it, and a cheaper text if there is one."""
         size = size_in_words(self.parts, self.encoding)
-        lines = [f"It would cost {format_money(self.price)}: {size}. Nothing was sent."]
+        to = f"To {self.to_name}: it" if self.to_name else "It"
+        lines = [f"{to} would cost {format_money(self.price)}: {size}. Nothing was sent."]
         if self.provider_parts not in {None, self.parts}:
             lines.append(f"46elks counts {self.provider_parts} parts, and bills by its own count.")
         if self.price_without:
@@ -171,7 +176,9 @@ class StatusAnswer(Answer):
     direction: Direction
     sender: FromNumber
     untrusted_from: UntrustedFrom = None
+    from_name: ContactName = None
     to: str
+    to_name: ContactName = None
     created_at: AwareDatetime | None
     delivered_at: AwareDatetime | None = None
     cost: MoneyField | None = None
@@ -184,7 +191,8 @@ class StatusAnswer(Answer):
 
     def in_words(self) -> str:
         """Return the status, what it means, and the facts."""
-        facts = [f"To {self.to} from {NAME_AS_SENDER if self.sender is None else self.sender}"]
+        sender = NAME_AS_SENDER if self.sender is None else name_number(self.from_name, self.sender)
+        facts = [f"To {name_number(self.to_name, self.to)} from {sender}"]
         if self.created_at:
             facts.append(f"created {format_time(self.created_at)}")
         if self.delivered_at:
@@ -217,6 +225,11 @@ class BalanceAnswer(Answer):
             else f", about {self.texts_left} texts of one part by the last price seen"
         )
         return f"Balance: {format_money(self.balance)}{worth}."
+
+
+def name_number(name: str | None, number: str) -> str:
+    """Return a person by name and number, or only by number: `Åsa Lind (+46701740605)`."""
+    return f"{name} ({number})" if name else number
 
 
 def size_in_words(parts: int, encoding: Encoding) -> str:

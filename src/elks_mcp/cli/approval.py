@@ -4,20 +4,19 @@ These commands send nothing. The server that asked for the approval, or the next
 text once it is approved.
 """
 
-import sys
-
 import click
 
+from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.output import measure_columns, say, show_recipient, show_size
+from elks_mcp.cli.output import measure_columns, require_terminal, say, show_recipient, show_size
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import explain_asking, write_question
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.wording import format_count, format_duration
-from elks_mcp.errors import NotApproved
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord
 
@@ -37,12 +36,12 @@ def approve(configuration: Configuration, approval: str) -> int:
 
     Exit code 0 if the text is approved, 1 if it is not.
     """
-    _require_terminal()
+    require_terminal()
     state = State(configuration)
     record = state.query(lambda database: OrderAdmin(database).get(approval))
     if record.order.state is not OrderState.WAITING or record.approved:
         return _report(record)
-    if not _confirm(record.order):
+    if not _confirm(record.order, read_contacts(configuration)):
         say("Not approved: these are not the last four digits of the number. Nothing was changed.")
         return 1
     return _report(state.query(lambda database: OrderAdmin(database).approve(record.order.id)))
@@ -57,11 +56,12 @@ def pending(configuration: Configuration) -> int:
         say(state.absence)
         return 0
     waiting = state.query(lambda database: OrderAdmin(database).list_waiting())
+    contacts = read_contacts(configuration) if waiting else Contacts()
     groups: dict[tuple[object, ...], list[OrderRecord]] = {}
     for record in waiting:
         groups.setdefault(_grouping_key(record), []).append(record)
     for group in groups.values():
-        say(_pending(group[0]) if len(group) == 1 else _pending_together(group))
+        say(_pending(group[0], contacts) if len(group) == 1 else _pending_together(group, contacts))
     say(
         "To see a text and approve it: `elks-mcp approve A-…`."
         if waiting
@@ -70,16 +70,8 @@ def pending(configuration: Configuration) -> int:
     return 0
 
 
-def _require_terminal() -> None:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise NotApproved(
-            "Approval needs a person at a terminal. Standard input or output is not a terminal.",
-            hint="Type the command yourself in a terminal window. It cannot be piped or run by an assistant.",
-        )
-
-
-def _confirm(order: Order) -> bool:
-    say(write_question(order, explain_asking(order), measure_columns()))
+def _confirm(order: Order, contacts: Contacts) -> bool:
+    say(write_question(order, explain_asking(order), contacts, measure_columns()))
     question = (
         "\nTo approve it, type the last four digits of the recipient's number; anything else changes nothing"
     )
@@ -108,18 +100,19 @@ def _grouping_key(record: OrderRecord) -> tuple[object, ...]:
     return record.owner, order.to, order.sender, order.price.currency, _why_pending(record)
 
 
-def _pending(record: OrderRecord) -> str:
+def _pending(record: OrderRecord, contacts: Contacts) -> str:
     order = record.order
-    facts = f"{order.approval_code}  to {show_recipient(order)}, {show_size(order)}"
+    facts = f"{order.approval_code}  to {show_recipient(order, contacts)}, {show_size(order)}"
     return f"{facts}; {_why_pending(record)} expires in {format_duration(record.left)}"
 
 
-def _pending_together(group: list[OrderRecord]) -> str:
+def _pending_together(group: list[OrderRecord], contacts: Contacts) -> str:
     """Describe orders that are listed together; the first of them expires first."""
     first, orders = group[0], [record.order for record in group]
     price = Money(sum(order.price.units for order in orders), first.order.price.currency)
     facts = (
-        f"{len(orders)} texts to {show_recipient(first.order)} from {visible(written(first.order.sender))}, "
+        f"{len(orders)} texts to {show_recipient(first.order, contacts)} "
+        f"from {visible(written(first.order.sender))}, "
         f"{format_count(sum(order.parts for order in orders), 'part')}, {price}; "
         f"{_why_pending(first)} the first expires in {format_duration(first.left)}:"
     )

@@ -5,9 +5,19 @@ import click
 from elks_mcp.answers.outcomes import carry_out
 from elks_mcp.answers.results import SendAnswer
 from elks_mcp.cli.exit_codes import ExitCode
-from elks_mcp.cli.output import can_ask, list_facts, measure_columns, progress, say, show_number, wrap
+from elks_mcp.cli.output import (
+    can_ask,
+    list_facts,
+    measure_columns,
+    progress,
+    say,
+    show_number,
+    show_person,
+    wrap,
+)
 from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json
 from elks_mcp.domain.approval import write_question
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.orders import Quote
 from elks_mcp.domain.phone import written
@@ -54,11 +64,12 @@ def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
     Raises:
         NotApproved: the person declined a text that has no order yet.
     """
+    contacts = session.app.contacts.known
     if isinstance(planned, NeedsApproval):
-        say(write_question(planned.order, planned.reasons, measure_columns()), err=True)
+        say(write_question(planned.order, planned.reasons, contacts, measure_columns()), err=True)
         return Decision.APPROVED if _confirm("\nSend it?") else Decision.DECLINED
     if isinstance(planned, Ready) and can_ask() and not yes:
-        say("\n".join(_describe(planned.quote, session.app.policy.home)), err=True)
+        say("\n".join(_describe(planned.quote, contacts, session.app.policy.home)), err=True)
         if not _confirm("Send it?"):
             raise NotApproved(_DECLINED)
     return Decision.NOT_NEEDED
@@ -88,11 +99,11 @@ def _confirm(question: str) -> bool:
         return False
 
 
-def _describe(quote: Quote, home: str) -> list[str]:
+def _describe(quote: Quote, contacts: Contacts, home: str) -> list[str]:
     """Return what is sent to whom for how much, for the ordinary question."""
     draft = quote.draft
     facts = {
-        "to": f"{show_number(draft.to.e164, home)} ({draft.to.country})",
+        "to": f"{show_person(contacts.find_name(draft.to), draft.to.e164, home)} ({draft.to.country})",
         "from": show_number(written(draft.sender), home),
         "cost": f"{quote.estimate.price}, {format_count(quote.parts, 'part')} ({draft.sms.encoding})",
     }
@@ -116,7 +127,7 @@ def describe_outcome(session: Session, answer: SendAnswer) -> list[str]:
     """Return the outcome of a request to send a text, in rows for a person."""
     home = session.app.policy.home
     facts = {
-        "to": f"{show_number(answer.to, home)} ({answer.country})",
+        "to": f"{show_person(answer.to_name, answer.to, home)} ({answer.country})",
         "from": show_number(answer.sender, home),
         "cost": f"{answer.price}, {format_count(answer.parts, 'part')} ({answer.encoding})",
         "order": answer.order_id or "",

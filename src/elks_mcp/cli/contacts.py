@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from elks_mcp.cli.arguments import shared_options
+from elks_mcp.cli.contacts_accept import accept
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say, show_number, wrap
 from elks_mcp.cli.session import print_json
@@ -25,6 +26,9 @@ def contacts() -> None:
 
     ELKS_CONTACTS names the file, or the directory of .vcf files. No command writes them.
     """
+
+
+contacts.add_command(accept)
 
 
 @contacts.command("list")

@@ -34,6 +34,7 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say, show_account
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
+from elks_mcp.domain.allowed_recipients import describe_allowed_recipients
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.payloads import Sms
@@ -177,7 +178,7 @@ def _check_mode(app: App) -> Check:
     countries = ", ".join(sorted(policy.allowed_countries))
     rules = [
         _explain_sending(policy, has_mistaken_names=bool(app.configuration.mistaken)),
-        f"to {format_count(len(policy.allowed_recipients), 'number')}"
+        f"to {describe_allowed_recipients(policy.allowed_recipients)}"
         if policy.allowed_recipients
         else f"to {countries}",
         f"at most {format_count(policy.max_parts, 'part')} per text",

@@ -5,10 +5,12 @@ from datetime import tzinfo
 import click
 
 from elks_mcp.cli.arguments import shared_options
+from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, say, show_account, show_recipient, show_size
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import size_in_lines
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines, visible
 from elks_mcp.domain.orders import UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
@@ -43,11 +45,12 @@ def list_orders(configuration: Configuration, limit: int) -> int:
     if not state.exists:
         say(state.absence)
         return 0
+    contacts = read_contacts(configuration)
     records, pauses = state.query(lambda database: _read(database, limit))
     for pause in pauses:
         say(_paused(pause))
     for each in records:
-        say(_line(each, configuration.settings.time_zone))
+        say(_line(each, contacts, configuration.settings.time_zone))
     if not records:
         say("There are no orders.")
     return 0
@@ -62,7 +65,8 @@ def show(configuration: Configuration, number: str) -> int:
     The text is shown only until the order is settled.
     """
     record = State(configuration).query(lambda database: OrderAdmin(database).get(number))
-    say("\n".join([*_facts(record, configuration.settings.time_zone), *_text(record.order)]))
+    facts = _facts(record, read_contacts(configuration), configuration.settings.time_zone)
+    say("\n".join([*facts, *_text(record.order)]))
     return 0
 
 
@@ -126,9 +130,11 @@ def _paused(pause: Pause, *, ended: bool = False) -> str:
     return f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.{end}"
 
 
-def _line(record: OrderRecord, zone: tzinfo | None) -> str:
+def _line(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> str:
     order = record.order
-    facts = f"to {show_recipient(order)}, {show_size(order)}, {format_time_in(zone, order.changed_at)}"
+    facts = (
+        f"to {show_recipient(order, contacts)}, {show_size(order)}, {format_time_in(zone, order.changed_at)}"
+    )
     return f"{order.id}  {_state(record):<10}  {facts}" + (
         f"  {visible(order.status_reason)}" if order.status_reason else ""
     )
@@ -142,12 +148,12 @@ def _state(record: OrderRecord) -> str:
     return f"waits for {who} ({order.approval_code}), expires in {format_duration(record.left)}"
 
 
-def _facts(record: OrderRecord, zone: tzinfo | None) -> list[str]:
+def _facts(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> list[str]:
     order, receipt = record.order, record.order.receipt
     facts = {
         "state": _state(record),
         "said": order.status_reason,
-        "to": show_recipient(order),
+        "to": show_recipient(order, contacts),
         "from": written(order.sender),
         "size": ", ".join((show_size(order), *order.payload.traits)),
         "46elks id": receipt.message_id if receipt else "",

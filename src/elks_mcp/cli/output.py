@@ -7,11 +7,13 @@ from contextlib import contextmanager
 
 import click
 
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import break_line, visible
 from elks_mcp.domain.numbering_plans import format_number
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import is_e164
 from elks_mcp.domain.wording import format_count
+from elks_mcp.errors import NotApproved
 from elks_mcp.store import AccountKey
 
 _DEFAULT_COLUMNS, _MIN_COLUMNS = 80, 8
@@ -58,6 +60,11 @@ def show_number(number: str, home: str) -> str:
     return format_number(number, home) if is_e164(number) else visible(number)
 
 
+def show_person(name: str | None, number: str, home: str) -> str:
+    """Return a contact's name and number, or only the number: `Åsa Lind, 070-174 06 05`."""
+    return f"{name}, {show_number(number, home)}" if name else show_number(number, home)
+
+
 @contextmanager
 def progress(words: str) -> Iterator[None]:
     """Show on standard error, if it is a terminal, what the command waits for, and remove it."""
@@ -78,6 +85,19 @@ def show_progress(words: str) -> None:
         click.echo(f"\r{words[:columns]:<{columns}}", err=True, nl=False)
 
 
+def require_terminal() -> None:
+    """Check that a person types the command.
+
+    Raises:
+        NotApproved: standard input or output is not a terminal.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise NotApproved(
+            "Approval needs a person at a terminal. Standard input or output is not a terminal.",
+            hint="Type the command yourself in a terminal window. It cannot be piped or run by an assistant.",
+        )
+
+
 def can_ask() -> bool:
     """Return whether a person at a terminal can be asked: the question goes to standard error."""
     return sys.stdin.isatty() and sys.stderr.isatty()
@@ -88,9 +108,14 @@ def show_account(owner: AccountKey) -> str:
     return owner.masked
 
 
-def show_recipient(order: Order) -> str:
-    """Return the recipient of an order, with the country."""
-    return f"{order.to.e164} ({order.to.country})" if order.to else "forgotten"
+def show_recipient(order: Order, contacts: Contacts) -> str:
+    """Return the recipient of an order, with the name in the contacts and the country."""
+    if order.to is None:
+        return "forgotten"
+    name = contacts.find_name(order.to)
+    return (
+        f"{name}, {order.to.e164} ({order.to.country})" if name else f"{order.to.e164} ({order.to.country})"
+    )
 
 
 def show_size(order: Order) -> str:

@@ -40,8 +40,8 @@ _timeout = click.option(
 def wait(session: Session, *, number: str, after: str, seconds: float) -> int:
     """Wait for a text, and show it.
 
-    With NUMBER, a text from that number since the latest text to it. Without NUMBER, the next text from
-    any number.
+    With NUMBER, or the name of a contact, a text from that number since the latest text to it. Without, the
+    next text from any number.
 
     Exit code 0 if a text came, 3 if none came in time.
     """

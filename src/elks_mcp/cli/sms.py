@@ -10,7 +10,7 @@ from elks_mcp.answers.results import StatusAnswer
 from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.my_number import find_my_number
-from elks_mcp.cli.output import list_facts, show_number, wrap
+from elks_mcp.cli.output import list_facts, show_person, wrap
 from elks_mcp.cli.session import Session, session_command
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.wording import format_count, format_time_in
@@ -56,6 +56,8 @@ def send(
 ) -> int:
     """Send a text.
 
+    NUMBER can also be the name of a contact.
+
     In a terminal it shows the text and its price, and asks. A question of a guard is asked in any case.
     Without a terminal, such a text waits until a person approves it. If TEXT is -, it is read from standard
     input. While DRY_RUN is on, nothing is sent, and the answer is the price.
@@ -85,7 +87,8 @@ def send(
 def estimate(session: Session, *, words: tuple[str, ...], sender: str) -> int:
     """Price a text exactly, without sending it.
 
-    Names the characters that make it expensive, and says if it would be refused.
+    NUMBER can also be the name of a contact. The answer names the characters that make the text expensive,
+    and says if it would be refused.
     """
     to, text = read_text(words)
     answer = session.do(estimate_text, session.app, to, text, sender)
@@ -132,8 +135,8 @@ def _read_input() -> str:
 def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:
     home, zone = session.app.policy.home, session.app.policy.time_zone
     facts = {
-        "to": show_number(answer.to, home),
-        "from": show_number(answer.sender or "", home),
+        "to": show_person(answer.to_name, answer.to, home),
+        "from": show_person(answer.from_name, answer.sender or "", home),
         "from a name": f"| {visible(answer.untrusted_from)}" if answer.untrusted_from else "",
         "created": format_time_in(zone, answer.created_at) if answer.created_at else "",
         "delivered": format_time_in(zone, answer.delivered_at) if answer.delivered_at else "",

@@ -1,76 +1,112 @@
 """Find the person that a caller means: by number, or by the name of a contact."""
 
-import re
-
-from elks_mcp.contacts.source import ContactSource
-from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber
-from elks_mcp.domain.display import visible
+from elks_mcp.contacts.accepted import AcceptedContacts
+from elks_mcp.domain.contact_search import (
+    Candidate,
+    choose,
+    has_many_digits,
+    list_candidates,
+    may_be_name,
+    show_with_digits,
+    suggest,
+)
+from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, shorten
 from elks_mcp.domain.phone import Number, parse_number
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput
 
-_LAST_DIGITS = re.compile(r"(?P<name>.*?)\s*\(?(?:…|\.\.\.)(?P<digits>\d\d)\)?", re.DOTALL)
-"""A name with the last two digits of a number, as answers and errors write it: `Åsa (…05)`."""
+_MOST_CANDIDATES = 10
+_MOST_SUGGESTIONS = 3
+_ASK = "Ask the user which one is meant, and write it exactly as it is listed here."
 
 
 class Recipients:
     """Reads what callers write for a person. `home` is the ISO 3166 region of national numbers."""
 
-    def __init__(self, source: ContactSource, home: str) -> None:
-        self._source = source
+    def __init__(self, contacts: AcceptedContacts, home: str) -> None:
+        self._contacts = contacts
         self._home = home
 
     async def find(self, text: str) -> Number:
         """Return the number of the person that a text means.
 
+        Without contacts, only a number is understood. A text that reads as a number is one, even if a contact
+        is called so.
+
         Raises:
-            InvalidInput: the text is no number and no contact's name, or can mean several numbers.
+            InvalidInput: the text is neither a number nor a contact's name, or can mean several numbers.
             Misconfigured: the contacts cannot be read.
         """
-        if not self._source.path or not _is_name(text):
+        if not self._contacts.path:
             return parse_number(text, self._home)
+        try:
+            number = parse_number(text, self._home)
+        except InvalidInput:
+            if not may_be_name(text):
+                raise
+        else:
+            await self._read_for_guards()
+            return number
+        contacts = await self._contacts.read()
+        if has_many_digits(text) and not list_candidates(contacts, text):
+            return parse_number(text, self._home)  # it raises: the error is about the number
+        return self._find_named(contacts, text)
+
+    async def _read_for_guards(self) -> None:
+        """Read the contacts, by which guards know people.
+
+        A number can be texted even if the contacts cannot be read, unless they decide who may be texted.
+        """
+        if self._contacts.limit_recipients:
+            await self._contacts.read()
+        else:
+            await self._contacts.read_leniently()
+
+    def _find_named(self, contacts: Contacts, text: str) -> Number:
         if text.strip().startswith(GROUP_MARK):
-            raise InvalidInput(f"{_quoted(text)} is a group; a text goes to one person.", hint="Name one.")
-        contacts = await self._source.read()
-        with_digits = _LAST_DIGITS.fullmatch(text.strip())
-        name, digits = (with_digits["name"], with_digits["digits"]) if with_digits else (text, "")
-        return _choose(text, contacts.list_named(name), digits)
+            raise _explain_group(contacts, text)
+        candidates = list_candidates(contacts, text)
+        if not candidates:
+            raise self._explain_nobody(contacts, text)
+        if number := choose(candidates):
+            return number
+        if all(each.number is None for each in candidates):
+            raise InvalidInput(f"{_quoted(text)} has no phone number in the contacts.", hint=_ASK_NUMBER)
+        raise InvalidInput(f"{_quoted(text)} can mean several numbers: {_list(candidates)}.", hint=_ASK)
+
+    def _explain_nobody(self, contacts: Contacts, text: str) -> InvalidInput:
+        """Return the error for a name that no contact has, with similar names."""
+        if (held := self._contacts.held) and list_candidates(held, text):
+            return InvalidInput(f"{_quoted(text)} is a new name. {self._contacts.explain_held()}")
+        similar = [each for each in suggest(contacts, text, _MOST_SUGGESTIONS) if each.numbers]
+        nobody = f"No contact is called {_quoted(text)}."
+        if not similar:
+            return InvalidInput(nobody, hint=_ASK_NUMBER)
+        names = ", ".join(_suggest_one(each) for each in similar)
+        return InvalidInput(f"{nobody} Did you mean {names}?", hint=_ASK)
 
 
-def _is_name(text: str) -> bool:
-    """Return whether a text is meant as a name: it has more letters than digits."""
-    letters, numerals = sum(map(str.isalpha, text)), sum(map(str.isdigit, text))
-    return letters > numerals or text.strip().startswith(GROUP_MARK)
+_ASK_NUMBER = "Ask the user for the person's number, or for the name in the contacts."
 
 
-def _choose(text: str, found: tuple[Contact, ...], digits: str) -> Number:
-    if not found:
-        raise InvalidInput(f"No contact is called {_quoted(text)}.", hint="Ask for the person's number.")
-    fitting = [
-        (contact, each) for contact in found for each in contact.numbers if each.number.e164.endswith(digits)
-    ]
-    chosen = {each.number for _, each in fitting} if digits else _choose_without_digits(found)
-    if len(chosen) == 1:
-        return chosen.pop()
-    if not fitting:
-        raise InvalidInput(f"{_quoted(text)} has no such number in the contacts.", hint="Ask for the number.")
-    candidates = ", ".join(describe_candidate(contact, each) for contact, each in fitting)
-    raise InvalidInput(
-        f"{_quoted(text)} can mean several numbers: {candidates}.",
-        hint="Ask which one is meant, and write it as it is listed here.",
-    )
+def _explain_group(contacts: Contacts, text: str) -> InvalidInput:
+    people = contacts.list_group(text.strip())
+    if not people:
+        return InvalidInput(f"No contact is in a group {_quoted(text)}.", hint="Name one person.")
+    group = f"{_quoted(text)} is a group of {format_count(len(people), 'contact')}"
+    hint = "Name one person. A text to a group needs a batch."
+    return InvalidInput(f"{group}, and one text goes to one person.", hint=hint)
 
 
-def _choose_without_digits(found: tuple[Contact, ...]) -> set[Number]:
-    if len(found) == 1:
-        return {found[0].chosen.number} if found[0].chosen else set()
-    return set()
+def _list(candidates: tuple[Candidate, ...]) -> str:
+    words = list(dict.fromkeys(each.in_words for each in candidates))
+    more = f", and {len(words) - _MOST_CANDIDATES} more" if len(words) > _MOST_CANDIDATES else ""
+    return ", ".join(words[:_MOST_CANDIDATES]) + more
 
 
-def describe_candidate(contact: Contact, number: ContactNumber) -> str:
-    """Return one of the numbers that a name can mean, as a caller can write it: `Åsa Lind (…05), work`."""
-    more = ", ".join(part for part in (number.label, contact.company) if part)
-    return f"{visible(contact.name)} (…{number.number.e164[-2:]})" + (f", {visible(more)}" if more else "")
+def _suggest_one(contact: Contact) -> str:
+    return show_with_digits(contact, contact.chosen) if contact.chosen else contact.shown_name
 
 
 def _quoted(text: str) -> str:
-    return f'"{visible(text.strip())[:40]}"'
+    return f'"{shorten(text.strip())}"'

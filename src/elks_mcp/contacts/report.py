@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from elks_mcp.contacts.source import ContactSource
+from elks_mcp.contacts.accepted import ContactReader
 from elks_mcp.contacts.writers import Reach, find_writers
 from elks_mcp.domain.wording import format_count, format_time_in
 
@@ -20,7 +20,7 @@ class ContactReport(NamedTuple):
     """Whether another user of this machine may change the contacts."""
 
 
-async def describe_contacts(source: ContactSource, zone: tzinfo | None) -> ContactReport:
+async def describe_contacts(source: ContactReader, zone: tzinfo | None) -> ContactReport:
     """Return what is in contacts that are configured, and who may change them.
 
     Raises:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from elks_mcp.domain.cleaning import has_invisible
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
 from elks_mcp.domain.orders import Approver, Effect, Finding, Order, of_effect
 from elks_mcp.domain.payloads import unknown_kind
@@ -17,7 +18,9 @@ APPROVED_SEND_TIMEOUT = timedelta(hours=1)
 """How long an order that a person approved waits for a server to send it."""
 
 
-def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | None = None) -> str:
+def write_question(
+    order: Order, reasons: tuple[Finding, ...], contacts: Contacts, columns: int | None = None
+) -> str:
     """Return everything that a person needs to know to approve an order.
 
     Each line of the text has a bar in front, so that the text cannot pass for words of this server.
@@ -27,6 +30,8 @@ def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | No
     Args:
         order: the order that waits for approval.
         reasons: why a person is asked.
+        contacts: the operator's contacts, by which the recipient is named. The number is shown as well: it is
+            what the text goes to.
         columns: the width of the terminal. Without it the question is for a client's form. It is then always
             the same for the same order, since the newer protocol repeats the question in each round.
 
@@ -35,7 +40,7 @@ def write_question(order: Order, reasons: tuple[Finding, ...], columns: int | No
     """
     if not order.payload.is_known:
         raise unknown_kind(order.id, order.kind)
-    text, recipient = order.text or "", _recipient(order)
+    text, recipient = order.text or "", _recipient(order, contacts)
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
     lines = [
@@ -67,8 +72,13 @@ def _list_reasons(order: Order, reasons: tuple[Finding, ...], columns: int | Non
     return ["\n  ".join(break_line(each, columns - 2)) for each in items]
 
 
-def _recipient(order: Order) -> str:
-    return f"{order.to.e164} ({order.to.country})" if order.to else "nobody"
+def _recipient(order: Order, contacts: Contacts) -> str:
+    if order.to is None:
+        return "nobody"
+    name = contacts.find_name(order.to)
+    return (
+        f"{name}, {order.to.e164} ({order.to.country})" if name else f"{order.to.e164} ({order.to.country})"
+    )
 
 
 def _cost(order: Order) -> str:

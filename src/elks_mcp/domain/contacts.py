@@ -3,13 +3,14 @@
 Names are compared without regard to case and to how an accent is encoded. `Åsa` and `Asa` are two names.
 """
 
-import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+from elks_mcp.domain.display import is_plain, visible
 from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.phone import Number
 
@@ -21,6 +22,12 @@ GROUP_MARK = "@"
 ALL_CONTACTS = "contacts"
 """The word for everybody in the contacts, in `ELKS_ALLOWED_RECIPIENTS`."""
 
+_MOST_OWNERS = 3
+"""Names that are shown for one number."""
+
+_LONGEST_SHOWN = 40
+"""Characters of a name, a label or a company in an answer: a longer one may be an instruction."""
+
 
 @dataclass(frozen=True, slots=True)
 class ContactNumber:
@@ -28,15 +35,19 @@ class ContactNumber:
 
     number: Number
     label: str = ""
-    """What the contacts call it, cleaned: `work`, `Hemma`; "" if they do not say."""
+    """The name of the number in the contacts, cleaned: `work`, `Hemma`; "" if it has none."""
 
     is_mobile: bool = False
     """Whether it is a mobile phone, by its country's numbering plan, or else by its label."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Contact:
-    """One person or company in the operator's contacts. All texts are cleaned, and one line each."""
+    """One person or company in the operator's contacts.
+
+    All texts are cleaned, and one line each. `str` and `repr` show neither names nor numbers, which must
+    not get into logs.
+    """
 
     name: str
     numbers: tuple[ContactNumber, ...] = ()
@@ -53,16 +64,51 @@ class Contact:
         return tuple(name for name in (self.name, self.given_name, *self.aliases) if name)
 
     @property
+    def shown_name(self) -> str:
+        """The name as answers show it; a caller may use that as well."""
+        return shorten(self.name)
+
+    @property
     def chosen(self) -> ContactNumber | None:
-        """The number to text: the only one, or else the only mobile one; None if there is no such number."""
+        """The number to text: the only one, or else the only mobile one; None if there is neither."""
         mobiles = [each for each in self.numbers if each.is_mobile]
         choices = mobiles or list(self.numbers)
         return choices[0] if len(choices) == 1 else None
 
+    def __repr__(self) -> str:
+        return f"Contact({len(self.numbers)} numbers)"
+
+
+def shorten(text: str) -> str:
+    """Return a text from the contacts as answers show it: visible, and at most 40 characters."""
+    shown = visible(text)
+    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[: _LONGEST_SHOWN - 1]}…"
+
 
 def fold_name(text: str) -> str:
-    """Return a name in the form in which names are compared."""
-    return re.sub(r"\s+", " ", normalize("NFC", normalize("NFC", text).casefold())).strip()
+    """Return a name in the form in which names are compared.
+
+    An invisible character becomes an escape, so a name with one is another name.
+    """
+    if is_plain(text):  # by far the most names, of which there may be thousands
+        return " ".join(text.casefold().split())
+    return " ".join(normalize("NFC", visible(normalize("NFC", text)).casefold()).split())
+
+
+def fold_accents(text: str) -> str:
+    """Return a name in the form in which similar names are the same: `Åsa` and `Asa`."""
+    return _drop_accents(fold_name(text))
+
+
+def _drop_accents(folded: str) -> str:
+    if folded.isascii():
+        return folded
+    letters = folded.translate(_WITHOUT_STROKE)
+    apart = unicodedata.normalize("NFD", letters) if is_plain(letters) else normalize("NFD", letters)
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+
+
+_WITHOUT_STROKE = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +125,15 @@ class Contacts:
     _by_name: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
     _by_number: dict[Number, list[Contact]] = field(init=False, repr=False, compare=False)
     _by_group: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
+    _by_similar_name: dict[str, list[Contact]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Build the indexes."""
         people = self.people
         set_field = object.__setattr__
-        set_field(self, "_by_name", _index((fold_name(name), p) for p in people for name in p.names))
+        names = [(fold_name(name), p) for p in people for name in dict.fromkeys((*p.names, p.shown_name))]
+        set_field(self, "_by_name", _index(names))
+        set_field(self, "_by_similar_name", _index((_drop_accents(name), p) for name, p in names))
         set_field(self, "_by_number", _index((each.number, p) for p in people for each in p.numbers))
         set_field(self, "_by_group", _index((fold_name(g), p) for p in people for g in p.groups))
 
@@ -101,9 +150,18 @@ class Contacts:
         groups = {fold_name(group): group for person in self.people for group in person.groups}
         return tuple(groups[folded] for folded in sorted(groups))
 
+    def iterate_names(self) -> Iterator[tuple[str, list[Contact]]]:
+        """Iterate over all names, without accents, and the contacts that each can mean."""
+        return iter(self._by_similar_name.items())
+
     def list_owners(self, number: Number) -> tuple[Contact, ...]:
         """List the contacts that have a number."""
         return tuple(self._by_number.get(number, ()))
+
+    def find_name(self, number: Number) -> str | None:
+        """Return the name of the contact with a number, or the names of several; else None."""
+        names = list(dict.fromkeys(each.shown_name for each in self.list_owners(number)))
+        return " or ".join(names[:_MOST_OWNERS]) or None
 
     def find_owner(self, number: Number) -> Contact | None:
         """Return the first contact that has a number; None if no contact has it."""
@@ -111,7 +169,9 @@ class Contacts:
 
 
 def _index(pairs: Iterable[tuple[Key, Contact]]) -> dict[Key, list[Contact]]:
-    index: defaultdict[Key, dict[Contact, None]] = defaultdict(dict)
+    index: defaultdict[Key, list[Contact]] = defaultdict(list)
     for key, contact in pairs:
-        index[key][contact] = None
-    return {key: list(contacts) for key, contacts in index.items()}
+        known = index[key]
+        if not known or known[-1] is not contact:  # the pairs of a contact follow each other
+            known.append(contact)
+    return dict(index)

@@ -23,6 +23,9 @@ _MOST_EMPTY = 2
 _MOST_MARKS = 4
 """Accents on one letter that are shown; a taller stack would cover the rows above."""
 
+_PLAIN = re.compile("[ -~\u00a1-\u00ac\u00ae-\u024f]*")
+"""Basic Latin to Latin Extended-B, without control characters, the other spaces and the soft hyphen."""
+
 _LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 
 
@@ -63,12 +66,19 @@ def break_line(line: str, columns: int) -> list[str]:
     return [*rows, row]
 
 
+def is_plain(text: str) -> bool:
+    """Return whether a text has only Latin letters, digits and marks that every font draws."""
+    return _PLAIN.fullmatch(text) is not None
+
+
 def visible(line: str) -> str:
     r"""Return a line so that all of it is visible, and nothing in it moves the rest.
 
     Control, bidi and invisible characters and line breaks are written as escapes (`\u202e`). Joiners between
     pictures are removed, and every space becomes a plain one. Applying it twice changes nothing.
     """
+    if is_plain(line):
+        return line
     shown, marks = [], _MOST_MARKS  # an accent at the beginning of a line has no letter
     for char in escape_invisible(line):
         marks = marks + 1 if _is_mark(char) else 0

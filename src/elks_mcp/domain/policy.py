@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field, InstanceOf
 
+from elks_mcp.domain.allowed_recipients import AllowedRecipient, list_references, show_allowed_recipients
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
 from elks_mcp.domain.setting_declaration import BudgetSetting, RuleSetting, Setting, Switch, write_value
 from elks_mcp.domain.taint import TAINT_LASTS
-from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved
 
 
@@ -93,12 +94,11 @@ class OperatorRules(Frozen):
     `ELKS_PHONE_NUMBER` is a number of another country, the default is that country."""
 
     allowed_recipients: Annotated[
-        frozenset[Number],
-        RuleSetting(
-            "ELKS_ALLOWED_RECIPIENTS", "recipients", show=lambda numbers: _show_recipients(len(numbers))
-        ),
+        frozenset[AllowedRecipient],
+        RuleSetting("ELKS_ALLOWED_RECIPIENTS", "recipients", show=show_allowed_recipients),
     ] = frozenset()
-    """The only numbers that may be texted, separated by commas. Default: any number in an allowed country."""
+    """The only recipients that may be texted, separated by commas: numbers, and with `ELKS_CONTACTS` also
+    names of contacts, groups (`@jour`), or `contacts` for all. Default: any number in an allowed country."""
 
     allowed_senders: Annotated[
         tuple[Sender, ...],
@@ -164,12 +164,6 @@ _ANY_SENDER = "any that does not impersonate a bank, an authority or a brand"
 _INBOUND = {"all": "all", "known": "known: only those from numbers that were texted from here"}
 
 
-def _show_recipients(count: int) -> str:
-    if not count:
-        return "any number in these countries"
-    return f"only {format_count(count, 'number')}, not shown here"
-
-
 class Policy(OperatorRules):
     """The operator's rules in force, including defaults that depend on other settings."""
 
@@ -177,6 +171,11 @@ class Policy(OperatorRules):
     def senders(self) -> tuple[Sender, ...]:
         """The senders that the operator named, the default one first."""
         return (*((self.sender,) if self.sender else ()), *self.allowed_senders)
+
+    @property
+    def own_numbers(self) -> frozenset[str]:
+        """The numbers that the operator named as the account's own."""
+        return frozenset(each.e164 for each in self.senders if isinstance(each, Number))
 
     @property
     def live(self) -> bool:
@@ -189,6 +188,11 @@ class Policy(OperatorRules):
         if self.simulated:
             return Mode.SANDBOX
         return Mode.LIVE if self.live else Mode.DRY_RUN
+
+    @property
+    def limits_to_contacts(self) -> bool:
+        """Whether the contacts decide who may be texted."""
+        return bool(list_references(self.allowed_recipients))
 
     @property
     def home(self) -> str:

@@ -72,7 +72,7 @@ async def ask_person(planned: Planned, ctx: Context[App]) -> Decision | Elicit[C
     if not can_ask(ctx):
         return Decision.CANNOT_ASK
     app = ctx.request_context.lifespan_context
-    question = write_question(planned.order, planned.reasons)
+    question = write_question(planned.order, planned.reasons, app.contacts.known)
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
         return Elicit(question, Consent)
     try:

@@ -1,4 +1,4 @@
-"""Completion of what a person types: the ids of their texts, and their earlier recipients."""
+"""Completion of what a person types: ids of texts, earlier recipients, names of contacts."""
 
 from mcp.server import MCPServer
 from mcp_types import (
@@ -10,6 +10,7 @@ from mcp_types import (
 )
 
 from elks_mcp.app import App
+from elks_mcp.domain.contacts import fold_name
 from elks_mcp.domain.orders import Order
 from elks_mcp.mcp_server.scopes import app_of_caller
 
@@ -32,10 +33,13 @@ def add_completions(server: MCPServer[App]) -> None:
         values_of = _VALUES.get(argument.name)
         if values_of is None:
             return None
-        orders = await _list_latest(app_of_caller())
+        app = app_of_caller()
+        orders = await _list_latest(app)
         values = dict.fromkeys(value for order in orders for value in values_of(order))
         wanted = argument.value.strip().casefold()
         found = [value for value in values if value.casefold().startswith(wanted)]
+        if argument.name == _RECIPIENT:
+            found += await _list_names(app, argument.value)
         return Completion(values=found[:_MAX_VALUES], total=len(found), has_more=len(found) > _MAX_VALUES)
 
 
@@ -47,6 +51,14 @@ async def _list_latest(app: App) -> list[Order]:
     return await store.orders.list_latest(_MAX_ORDERS, app.caller.agent)
 
 
+async def _list_names(app: App, beginning: str) -> list[str]:
+    """List the names of contacts that begin as the person typed; a model reads none of them."""
+    contacts = await app.contacts.read_leniently()
+    wanted = fold_name(beginning)
+    names = {each.shown_name for each in contacts.people if fold_name(each.shown_name).startswith(wanted)}
+    return sorted(names)
+
+
 def _get_ids(order: Order) -> tuple[str, ...]:
     return (order.id, order.receipt.message_id) if order.receipt else (order.id,)
 
@@ -55,5 +67,6 @@ def _get_recipient(order: Order) -> tuple[str, ...]:
     return (order.to.e164,) if order.to else ()
 
 
-_VALUES = {"message_id": _get_ids, "recipient": _get_recipient}
+_RECIPIENT = "recipient"
+_VALUES = {"message_id": _get_ids, _RECIPIENT: _get_recipient}
 """By the name of an argument: the values that an order provides for it."""

@@ -22,9 +22,9 @@ from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import ScopeMiddleware, build_required_scopes
 from elks_mcp.mcp_server.subscriptions import Subscriptions
-from elks_mcp.mcp_server.tools import account, policy, replies, sms
+from elks_mcp.mcp_server.tools import account, contacts, policy, replies, sms
 
-TOOLS = (*sms.TOOLS, *replies.TOOLS, *account.TOOLS, *policy.TOOLS)
+TOOLS = (*sms.TOOLS, *contacts.TOOLS, *replies.TOOLS, *account.TOOLS, *policy.TOOLS)
 
 REQUIRED_SCOPES = build_required_scopes(TOOLS)
 """The scopes that a request needs, by its method and parameters."""

@@ -22,7 +22,16 @@ class KnownContacts(Protocol):
 
     @property
     def known(self) -> Contacts:
-        """The contacts."""
+        """The contacts in force."""
+        ...
+
+    @property
+    def held(self) -> Contacts | None:
+        """The contacts that nobody has accepted, so that they are not used; None if there are none."""
+        ...
+
+    def explain_held(self) -> str:
+        """Return why changed contacts are not used, and what to do."""
         ...
 
 
@@ -64,7 +73,7 @@ class DraftChecks:
             quoted: the recipient's own text that is or may be an opt-out, cleaned; "" if there is none.
             taint: used only if `recall` is None; otherwise the recall holds it.
         """
-        contacts = self.contacts.known
+        held = self.contacts.held
         facts = Facts(
             size=draft.payload.size,
             now=self.clock.now(),
@@ -73,8 +82,9 @@ class DraftChecks:
             recall=recall,
             quote=quoted,
             own_numbers=self.own_numbers.known,
-            contact=contacts.find_owner(draft.to),
-            contacts_changed_at=contacts.changed_at,
+            contacts=self.contacts.known,
+            held_contacts=held or Contacts(),
+            why_held=self.contacts.explain_held() if held else "",
             taint=recall.taint if recall else taint,
         )
         return check_draft(draft, facts, self.policy)

@@ -10,6 +10,7 @@ from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import ElksError, NotFound
 from elks_mcp.sandbox.page_context import WaitingText
+from elks_mcp.sending.checks import KnownContacts
 from elks_mcp.sending.outbox import Outbox
 from elks_mcp.store import Storage
 
@@ -26,6 +27,7 @@ class PageApprovals:
     outbox: Outbox
     storage: Storage
     policy: Policy
+    contacts: KnownContacts
 
     async def list_waiting(self) -> list[WaitingText]:
         """List the texts that wait now; next to expire first. No state is opened for that."""
@@ -79,6 +81,8 @@ class PageApprovals:
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
         text = order.text or ""
         details = {"Price": str(order.price), "Parts": str(order.parts), "Order": order.id}
+        if order.to and (name := self.contacts.known.find_name(order.to)):
+            details = {"Contact": name, **details}
         if order.payload.shown_as:
             details["Shown as"] = order.payload.shown_as
         if has_invisible(text):

@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationInfo
 
+from elks_mcp.domain.allowed_recipients import AllowedRecipient, ContactReference
+from elks_mcp.domain.contact_search import has_many_digits
 from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.numbering_plans import RESERVED_REGIONS
-from elks_mcp.domain.phone import Number, NumberKind, Sender, parse_number, parse_sender
+from elks_mcp.domain.phone import NumberKind, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import Policy
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.addresses import Networks, is_loopback
@@ -44,13 +46,22 @@ def _parse_sender(raw: str) -> Sender:
     return _parse(parse_sender, raw)
 
 
-def read_numbers(value: object, info: ValidationInfo) -> frozenset[Number]:
-    """Return the phone numbers in a list; national ones are read as in the sender's country."""
+def read_recipients(value: object, info: ValidationInfo) -> frozenset[AllowedRecipient]:
+    """Return the recipients in a list: numbers, names of contacts, groups, or `contacts`.
+
+    National numbers are read as in the sender's country. An item with many digits is a number.
+    """
     home = Policy(sender=info.data.get("sender")).home
     items = _some_items(value)
     if "sender" not in info.data:  # it cannot be read, so the country of national numbers is not known
         items = [item for item in items if not item.startswith("0")]
-    return frozenset(_parse(lambda raw: parse_number(raw, home), item) for item in items)
+    return frozenset(_read_recipient(item, home) for item in items)
+
+
+def _read_recipient(item: str, home: str) -> AllowedRecipient:
+    if has_many_digits(item) or not any(map(str.isalpha, item)):
+        return _parse(lambda raw: parse_number(raw, home), item)
+    return ContactReference(item)
 
 
 def _parse(parse: Callable[[str], T], raw: str) -> T:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from elks_mcp.domain.allowed_recipients import list_references
 from elks_mcp.domain.policy import OperatorRules, Policy
 from elks_mcp.domain.setting_declaration import RuleSetting
 from elks_mcp.errors import Misconfigured
@@ -134,6 +135,10 @@ def read(environ: Mapping[str, str]) -> Configuration:
         faults += [_describe(each, origins, secrets) for each in error.errors(include_url=False)]
         values = _without(values, {NAMES[fault.setting] for fault in faults})
         settings = Settings.model_validate(values)
+    if fault := _find_missing_contacts(settings, values, faults):
+        faults.append(fault)
+        values = _without(values, {"allowed_recipients"})
+        settings = Settings.model_validate(values)
     mistaken, unknown = sort_out_names(present, _KNOWN)
     return Configuration(
         settings,
@@ -179,6 +184,19 @@ def _without(values: Mapping[str, str], unreadable: set[str]) -> dict[str, str]:
     if "sender" in unreadable:  # national numbers are read as in the sender's country
         unreadable = unreadable | {"allowed_recipients"}
     return {name: value for name, value in values.items() if name not in unreadable}
+
+
+def _find_missing_contacts(
+    settings: Settings, values: Mapping[str, str], faults: list[SettingProblem]
+) -> SettingProblem | None:
+    """Return the problem if `ELKS_ALLOWED_RECIPIENTS` names contacts, and there are no contacts."""
+    has_contacts = settings.contacts or any(fault.setting == "ELKS_CONTACTS" for fault in faults)
+    if has_contacts or not list_references(settings.allowed_recipients):
+        return None
+    variable = "ELKS_ALLOWED_RECIPIENTS"
+    label = describe_value(variable, values["allowed_recipients"], shown=False)
+    reason = "names of contacts and groups need ELKS_CONTACTS; set that as well, or list only numbers (+46…)"
+    return SettingProblem(variable, f"{label} is not valid: {reason}.")
 
 
 def _find_slips(values: Mapping[str, str], settings: Settings) -> tuple[str, ...]:

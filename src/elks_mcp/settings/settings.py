@@ -25,8 +25,8 @@ from elks_mcp.settings.parsers import (
     read_guards,
     read_hosts,
     read_networks,
-    read_numbers,
     read_path,
+    read_recipients,
     read_secret_key,
     read_sender,
     read_senders,
@@ -154,7 +154,7 @@ class Settings(OperatorRules, CredentialSettings):
 
     _read_sender = field_validator("sender", mode="before")(read_sender)
     _read_countries = field_validator("allowed_countries", mode="before")(read_countries)
-    _read_recipients = field_validator("allowed_recipients", mode="before")(read_numbers)
+    _read_recipients = field_validator("allowed_recipients", mode="before")(read_recipients)
     _read_senders = field_validator("allowed_senders", mode="before")(read_senders)
     _read_budgets = field_validator("budget_per_message", "budget_per_day", mode="before")(read_budget)
     _read_guards = field_validator("guards_off", mode="before")(read_guards)
@@ -200,6 +200,16 @@ class Settings(OperatorRules, CredentialSettings):
             key=self.secret_key,
             retention=timedelta(days=self.retention_days),
         )
+
+    def write_command(self, words: str) -> str:
+        """Return a command line about the state that these settings name, to end a sentence with.
+
+        `words`: the command without the program's name, such as `approve A-7F3K`.
+        """
+        state = f' --state-dir "{self.state_dir}"' if self.state_dir else ""
+        is_shared = self.state_location().url is not None
+        needs = " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY." if is_shared else ""
+        return f"`elks-mcp {words}{state}`.{needs}"
 
     def policy(self) -> Policy:
         """Return the rules in force: those that were set, and defaults derived from other settings."""

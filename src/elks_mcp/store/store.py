@@ -6,6 +6,7 @@ from typing import Self
 
 from elks_mcp.domain.kinds import Kinds
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.store.accepted_contacts import ContactAcceptances
 from elks_mcp.store.arrivals import Arrivals
 from elks_mcp.store.cleanup import Cleanup
 from elks_mcp.store.db.database import Database
@@ -38,6 +39,7 @@ class Store:
     opt_outs: OptOuts
     taint: TaintStore
     tokens: Tokens
+    accepted_contacts: ContactAcceptances
     cleanup: Cleanup
 
     @classmethod
@@ -71,6 +73,7 @@ class Store:
             opt_outs=OptOuts(database),
             taint=TaintStore(database),
             tokens=Tokens(database),
+            accepted_contacts=ContactAcceptances(database),
             cleanup=cleanup,
         )
 

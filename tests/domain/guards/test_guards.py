@@ -11,7 +11,7 @@ from elks_mcp.domain.models import AccountNumbers, Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Estimate
 from elks_mcp.domain.payloads import Sms
-from elks_mcp.domain.phone import Number, SenderId, written
+from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.text import measure
 from tests.support.strategies import drafts, facts_about, policies
@@ -145,7 +145,7 @@ def stricter(draw: st.DrawFn, policy: Policy) -> Policy:
     countries = draw(st.sets(st.sampled_from(sorted(policy.allowed_countries)), min_size=1))
     recipients = policy.allowed_recipients
     if len(recipients) > 1:
-        recipients = frozenset(draw(st.sets(st.sampled_from(sorted(recipients, key=written)), min_size=1)))
+        recipients = frozenset(draw(st.sets(st.sampled_from(sorted(recipients, key=str)), min_size=1)))
     senders = policy.allowed_senders
     if len(senders) > 1:
         senders = senders[: draw(st.integers(1, len(senders)))]

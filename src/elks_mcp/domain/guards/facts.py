@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, InstanceOf
 
-from elks_mcp.domain.contacts import Contact
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.models import AccountNumbers, Frozen, Recall, Taint
 from elks_mcp.domain.orders import Draft, Effect, Estimate
 from elks_mcp.domain.policy import Policy
@@ -33,11 +33,14 @@ class Facts(Frozen):
 
     own_numbers: AccountNumbers = AccountNumbers()
 
-    contact: Contact | None = None
-    """The recipient in the operator's contacts, if they have the number."""
+    contacts: InstanceOf[Contacts] = Contacts()
+    """The operator's contacts that are in force."""
 
-    contacts_changed_at: AwareDatetime | None = None
-    """When the contacts were changed last."""
+    held_contacts: InstanceOf[Contacts] = Contacts()
+    """Changed contacts that are not in force, because no person has accepted them yet."""
+
+    why_held: str = ""
+    """Why the changed contacts are not in force, and what to do; "" if there are none."""
 
     taint: Taint | None = None
     """Texts from people other than the recipient that the model was shown recently."""

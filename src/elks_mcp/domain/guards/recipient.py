@@ -2,6 +2,7 @@
 
 import re
 
+from elks_mcp.domain.allowed_recipients import allows_contact
 from elks_mcp.domain.guards.facts import Facts, GuardResult, refuse
 from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.phone import NumberKind, written
@@ -89,10 +90,13 @@ def allowed_country(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
     return refuse(f"{country} is not one of the allowed countries: {allowed}.", "ELKS_ALLOWED_COUNTRIES")
 
 
-def allowed_recipient(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
-    """Refuse numbers that are not on the operator's list of recipients, if there is one."""
-    if not policy.allowed_recipients or draft.to in policy.allowed_recipients:
+def allowed_recipient(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
+    """Refuse recipients that are not on the operator's list, if there is one."""
+    allowed = policy.allowed_recipients
+    if not allowed or draft.to in allowed or allows_contact(allowed, draft.to, facts.contacts):
         return None
+    if allows_contact(allowed, draft.to, facts.held_contacts):
+        return Effect.REFUSE, f"{draft.to.e164} is not one of the allowed recipients yet. {facts.why_held}"
     return refuse(
         f"{draft.to.e164} is not one of the allowed recipients. Do not send to another number instead.",
         "ELKS_ALLOWED_RECIPIENTS",
@@ -117,8 +121,10 @@ def own_number(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
 
 
 def first_contact(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Ask about a stranger: not on the allow-list, never texted, and never received from."""
-    if facts.recall is None or facts.recall.is_known or draft.to in policy.allowed_recipients:
+    """Ask about a stranger: not listed, not a contact, never texted, and never received from."""
+    if facts.recall is None or facts.recall.is_known:
+        return None
+    if facts.contacts.list_owners(draft.to) or draft.to in policy.allowed_recipients:
         return None
     never = "No text was ever sent to this number or received from it"
     return Effect.ASK, f"{never}, as far as this server knows."

@@ -1,6 +1,6 @@
 """Write one audit line for each tool call: tool, caller, outcome, duration and arguments.
 
-Phone numbers are masked; texts are replaced by their length.
+Phone numbers are masked; texts and names are replaced by their length.
 """
 
 import logging
@@ -11,7 +11,7 @@ log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout"})
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
-_MASKED = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after"})
+_MASKED = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after", "query"})
 
 
 def write_audit_line(
@@ -34,4 +34,8 @@ def _shown(name: str, value: Any) -> Any:
     text = str(value)
     if name in _PLAIN:
         return text[:_LONGEST_SHOWN] if text.isalpha() else f"({len(text)} characters)"
-    return f"{text[:3]}… ({len(text)} characters)" if name in {"to", "from"} else f"({len(text)} characters)"
+    is_number = name in {"to", "from"} and text[:1] in _NUMBER_STARTS
+    return f"{text[:3]}… ({len(text)} characters)" if is_number else f"({len(text)} characters)"
+
+
+_NUMBER_STARTS = tuple("+0123456789")

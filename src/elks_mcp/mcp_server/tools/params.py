@@ -23,7 +23,7 @@ def _in_utc(moment: datetime | None) -> datetime | None:
         raise ValueError("no text can have that time") from None
 
 
-To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}.")]
+To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}, or a contact's name.")]
 """`ElksTool.at_home` names another country's form."""
 
 Text = Annotated[str, Field(description="The text, exactly as it should be read.")]
@@ -45,7 +45,9 @@ DryRun = Annotated[
 ]
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
 MessageId = Annotated[str, Field(description="46elks' id, or the orderId from send_sms.")]
-ReplyFrom = Annotated[str, Field(description=f"Only from this number: {SWEDISH_SPELLING}.")]
+ReplyFrom = Annotated[
+    str, Field(description=f"Only from this number: {SWEDISH_SPELLING}, or a contact's name.")
+]
 After = Annotated[
     str, Field(description="Continue after this: a cursor, or the order or message to be answered.")
 ]

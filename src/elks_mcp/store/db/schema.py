@@ -278,6 +278,20 @@ An empty `agent` stands for the agent named like the token, because older versio
 """
 
 
+accepted_contacts = Table(
+    "accepted_contacts",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("digest_hash", String(64), nullable=False),
+    Column("people", Text, nullable=False),
+    Column("accepted_at", Moment, nullable=False),
+)
+"""The contacts that a person accepted last for an account, where contacts decide who may be texted.
+
+`people` is a JSON object: for the keyed hash of each name, a keyed hash of what the contacts say about it.
+"""
+
+
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
     """Build the condition that a column has one of these fixed values, without a costly IN."""
     return or_(*(column == value for value in sorted(values)))

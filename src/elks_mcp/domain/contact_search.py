@@ -1,0 +1,142 @@
+"""Find contacts by name: those that a name means, and those with a similar name.
+
+A name never stands for a person by similarity: only a name, an alias or a given name that is written exactly
+so counts. Similar names are suggestions, which a caller has to write out.
+"""
+
+import heapq
+import re
+from collections import defaultdict
+from typing import NamedTuple
+
+from elks_mcp.domain.cleaning import cleaned
+from elks_mcp.domain.contacts import Contact, ContactNumber, Contacts, fold_accents, fold_name, shorten
+from elks_mcp.domain.phone import Number
+
+_WITH_DIGITS = re.compile(
+    r"[\"“”]?(?P<name>.+?)[\"“”]?\s*\((?:…|\.\.\.)(?P<digits>[0-9]{2})\)(?P<more>\s*,.*)?", re.DOTALL
+)
+"""A name with the last two digits of a number, as answers write it: `Åsa Lind (…05), work`."""
+
+_MOST_DIGITS = 4
+"""Digits in a text that can be a misspelt name; a text with more of them is meant as a number."""
+
+_SHORTEST_PART = 2
+"""Letters of a name from which other names are suggested."""
+
+
+class Candidate(NamedTuple):
+    """One number of one contact that a text can mean; None if the contact has no number."""
+
+    contact: Contact
+    number: ContactNumber | None
+
+    @property
+    def in_words(self) -> str:
+        """The candidate as a caller can write it: `Åsa Lind (…05), work, Kliniken`."""
+        if self.number is None:
+            return f"{self.contact.shown_name} (no number)"
+        more = [shorten(part) for part in (self.number.label, self.contact.company) if part]
+        return ", ".join([show_with_digits(self.contact, self.number), *more])
+
+
+def show_with_digits(contact: Contact, number: ContactNumber) -> str:
+    """Return a name with the last two digits of a number: `Åsa Lind (…05)`."""
+    return f"{contact.shown_name} (…{number.number.e164[-2:]})"
+
+
+def may_be_name(text: str) -> bool:
+    """Return whether a text other than a phone number can be a name."""
+    digits = sum(map(str.isdigit, text))  # few, or fewer than letters
+    return bool(text.strip()) and (digits <= _MOST_DIGITS or sum(map(str.isalpha, text)) > digits)
+
+
+def has_many_digits(text: str) -> bool:
+    """Return whether a text that is nobody's name was meant as a number."""
+    return sum(map(str.isdigit, text)) > _MOST_DIGITS
+
+
+def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
+    """List every number that a text can mean, by name, or by name and last digits."""
+    written = None if contacts.list_named(text) else _WITH_DIGITS.fullmatch(text.strip())
+    named = contacts.list_named(written["name"] if written else text)
+    candidates = (Candidate(each, number) for each in named for number in each.numbers or (None,))
+    return tuple(each for each in candidates if written is None or _fits(each, written))
+
+
+def _fits(candidate: Candidate, written: re.Match[str]) -> bool:
+    """Return whether a candidate has the digits, the label and the company that were written."""
+    contact, number = candidate
+    if number is None or not number.number.e164.endswith(written["digits"]):
+        return False
+    rest = candidate.in_words.removeprefix(show_with_digits(contact, number))
+    return fold_name(rest).startswith(fold_name(written["more"] or ""))
+
+
+def choose(candidates: tuple[Candidate, ...]) -> Number | None:
+    """Return the one number that candidates come to; None if that is not clear.
+
+    A contact with several numbers means the mobile one, if there is only one.
+    """
+    by_contact: defaultdict[int, list[Candidate]] = defaultdict(list)
+    for each in candidates:
+        by_contact[id(each.contact)].append(each)
+    chosen = {_choose_for_one(group) for group in by_contact.values()}
+    return chosen.pop() if len(chosen) == 1 else None
+
+
+def _choose_for_one(candidates: list[Candidate]) -> Number | None:
+    """Return the number that candidates of one contact come to; None if that is not clear."""
+    numbers = [each.number for each in candidates]
+    preferred = candidates[0].contact.chosen
+    chosen = numbers[0] if len(numbers) == 1 else preferred if preferred in numbers else None
+    return chosen.number if chosen else None
+
+
+class SearchResult(NamedTuple):
+    """The contacts that a search found."""
+
+    best: list[Contact]
+    """As many as were asked for, best first."""
+
+    total: int
+    """How many there are in all."""
+
+
+def search(contacts: Contacts, query: str, most: int) -> SearchResult:
+    """Find the contacts with a name like `query`, accents aside, and return the best ones.
+
+    `most`: how many to return. First come the exact names, then names that are equal without accents, then
+    those that begin with the query, that have a word which does, and that contain it.
+    """
+    wanted = fold_accents(cleaned(query))
+    people = {id(each): each for each in contacts.list_named(query)}
+    ranks = dict.fromkeys(people, 0)
+    for name, named in contacts.iterate_names() if wanted else ():
+        if wanted not in name:
+            continue
+        rank = _rank(name, wanted)
+        for each in named:
+            if ranks.get(id(each), _WORST) > rank:
+                ranks[id(each)], people[id(each)] = rank, each
+    best = heapq.nsmallest(most, ranks, key=lambda key: (ranks[key], people[key].name))
+    return SearchResult([people[key] for key in best], len(ranks))
+
+
+_WORST = 5
+"""More than every rank."""
+
+
+def _rank(name: str, wanted: str) -> int:
+    if name == wanted:
+        return 1
+    if name.startswith(wanted):
+        return 2
+    return 3 if f" {wanted}" in name else 4
+
+
+def suggest(contacts: Contacts, text: str, most: int) -> list[Contact]:
+    """List the contacts that a name which means nobody may have been meant for, best first."""
+    written = _WITH_DIGITS.fullmatch(text.strip())
+    name = written["name"] if written else text
+    return search(contacts, name, most).best if len(fold_accents(cleaned(name))) >= _SHORTEST_PART else []

@@ -1,0 +1,101 @@
+"""`find_contact`: who is found by which words, and what is said of them."""
+
+import pytest
+
+from elks_mcp.domain.contact_search import search
+from tests.support.connecting import EITHER_ERA, Era, call, connected, data, live, new_box, words
+from tests.support.people import Book, book, person
+
+pytestmark = pytest.mark.anyio
+
+PEOPLE = (
+    person(
+        "Åsa Lind", ("+46701740605", "mobile"), ("+46850065005", "work"), groups="jour", company="Kliniken"
+    ),
+    person("Asa", "+46701740606"),
+    person("Bo Ek", "+46701740607", groups="jour Jul", aliases=("chefen",)),
+    person("Åsalotta", "+46701740608"),
+    person("Lasse Brasa", "+46701740609"),
+    person("Søren", "+46701740610"),
+    person("Per"),
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("åsa", ["Åsa Lind", "Asa", "Åsalotta", "Lasse Brasa"]),
+        ("asa", ["Asa", "Åsa Lind", "Åsalotta", "Lasse Brasa"]),
+        ("åsa lind", ["Åsa Lind"]),
+        ("LIND", ["Åsa Lind"]),
+        ("bra", ["Lasse Brasa"]),
+        ("chef", ["Bo Ek"]),
+        ("soren", ["Søren"]),
+        ("xyz", []),
+        ("", []),
+    ],
+)
+def test_names_are_found_exactly_by_their_beginning_and_by_any_part(query: str, names: list[str]) -> None:
+    assert [each.name for each in search(book(*PEOPLE), query, 9).best] == names
+
+
+@pytest.mark.parametrize("era", EITHER_ERA)
+async def test_the_answer_names_people_groups_and_last_digits(era: Era) -> None:
+    box, contacts = new_box(), Book(*PEOPLE)
+    async with connected(live(box), box=box, way=era, contacts=contacts) as client:
+        found = await call(client, "find_contact", query="Åsa L")
+        assert data(found)["contacts"] == [
+            {
+                "name": "Åsa Lind",
+                "also": [],
+                "company": "Kliniken",
+                "groups": ["@jour"],
+                "numbers": ["…05 mobile", "…05 work"],
+            }
+        ]
+        assert words(found) == (
+            'No contact is called exactly "Åsa L". Similar: 1 contact.\n'
+            "- Åsa Lind: …05 mobile, …05 work; Kliniken; @jour"
+        )
+        group = words(await call(client, "find_contact", query="@JOUR"))
+        assert group.startswith('"@JOUR" has 2 contacts.\n- Åsa Lind: ')
+        assert "- Bo Ek: …07 mobile; @jour @Jul; also chefen" in group
+        missing = words(await call(client, "find_contact", query="@all"))
+        assert missing == 'No contact is in a group "@all". Groups: @jour, @Jul.'
+        nobody = words(await call(client, "find_contact", query="Kim"))
+        assert nobody == 'No contact has a name like "Kim". Groups: @jour, @Jul.'
+        assert "- Per: no number" in words(await call(client, "find_contact", query="Per"))
+        for answer in (found, group, missing, nobody):
+            assert "+46" not in str(answer)
+    assert box.requests == []
+
+
+async def test_a_number_says_whose_it_is_or_how_to_add_it() -> None:
+    async with connected(live(new_box()), contacts=Book(*PEOPLE)) as client:
+        known = words(await call(client, "find_contact", query="070-174 06 07"))
+        assert known.startswith("The number belongs to 1 contact.\n- Bo Ek: …07 mobile")
+        unknown = words(await call(client, "find_contact", query="070-174 06 20"))
+        assert unknown == "No contact has that number. Add to contacts.csv: Name,+46701740620"
+        assert (await call(client, "find_contact", query="07O-174 06 20")).is_error
+
+
+async def test_without_contacts_the_answer_says_so() -> None:
+    async with connected(live(new_box())) as client:
+        answer = await call(client, "find_contact", query="Åsa")
+    assert not answer.is_error
+    assert "ELKS_CONTACTS" in words(answer)
+
+
+async def test_contacts_that_cannot_be_read_are_an_error() -> None:
+    contacts = Book(*PEOPLE)
+    contacts.is_readable = False
+    async with connected(live(new_box()), contacts=contacts) as client:
+        assert (await call(client, "find_contact", query="Åsa")).is_error
+
+
+async def test_20_contacts_are_shown_at_most_and_the_answer_says_that_there_are_more() -> None:
+    people = [person(f"Kim {number}", f"+467017406{number}") for number in range(10, 40)]
+    async with connected(live(new_box()), contacts=Book(*people)) as client:
+        answer = await call(client, "find_contact", query="Kim")
+    assert len(data(answer)["contacts"]) == 20
+    assert words(answer).startswith("Found 30 contacts, of which the best 20 are shown.\n")

@@ -1,0 +1,85 @@
+"""Answers, questions and completions name people as the contacts do."""
+
+import pytest
+from mcp_types import PromptReference
+
+from tests.support.connecting import EITHER_ERA, Era, Person, call, connected, data, live, new_box, words
+from tests.support.people import Book, person
+
+pytestmark = pytest.mark.anyio
+
+ASA, STRANGER = "+46701740605", "+46701740609"
+PEOPLE = Book(person("Åsa Lind", ASA), person("Åke", "+46701740606"), person("Bo", "+46701740607"))
+
+
+@pytest.mark.parametrize("era", EITHER_ERA)
+async def test_an_answer_about_a_contact_has_the_name_and_the_number(era: Era) -> None:
+    box = new_box()
+    async with connected(live(box), box=box, way=era, contacts=PEOPLE) as client:
+        price = await call(client, "estimate_sms_cost", to="Åsa Lind", message="Hej")
+        sent = await call(client, "send_sms", to="Åsa Lind", message="Hej")
+        status = await call(client, "check_sms_status", messageId=data(sent)["orderId"])
+        silence = await call(client, "wait_for_reply", sender="Bo", timeout=0)
+    assert words(price).startswith("To Åsa Lind: it would cost 0.52 SEK")
+    assert f" To Åsa Lind ({ASA}, Sweden) from {box.number}: 1 part" in words(sent)
+    assert f"\nTo Åsa Lind ({ASA}) from {box.number}, created" in words(status)
+    assert words(silence).startswith("No reply from Bo yet.")
+    assert [data(each)["toName"] for each in (price, sent, status)] == ["Åsa Lind"] * 3
+    assert (data(sent)["to"], data(silence)["fromName"]) == (ASA, "Bo")
+
+
+async def test_a_reply_of_a_contact_has_the_name() -> None:
+    contacts = Book(person("Svea", "+46701740614"))  # in the sandbox, this number answers
+    async with connected({"ELKS_SANDBOX": "true"}, contacts=contacts) as client:
+        answer = await call(client, "ask_by_sms", to="Svea", message="Kommer du?", timeout=30)
+        status = await call(client, "check_sms_status", messageId=data(answer)["reply"]["message"]["id"])
+    assert data(answer)["reply"]["fromName"] == "Svea"
+    assert "A text from Svea was received." in words(answer)
+    assert "from Svea (+46701740614)" in words(status)
+
+
+async def test_an_answer_about_anybody_else_is_as_without_contacts() -> None:
+    answers = []
+    for contacts in (PEOPLE, None):
+        box = new_box()
+        async with connected(live(box), box=box, contacts=contacts) as client:
+            answer = await call(client, "estimate_sms_cost", to=STRANGER, message="Hej")
+            answers.append((words(answer), data(answer)))
+            sent = await call(client, "send_sms", to=STRANGER, message="Hej")
+            assert "toName" not in data(sent)
+            assert f"To {STRANGER} (Sweden)" in words(sent)
+    assert answers[0] == answers[1]
+
+
+async def test_the_question_names_the_contact_and_the_whole_number() -> None:
+    box, approver = new_box(), Person("decline")
+    async with connected(
+        live(box, ELKS_CONFIRM="always"), box=box, person=approver, contacts=PEOPLE
+    ) as client:
+        await call(client, "send_sms", to="Bo", message="Hej")
+    (question,) = approver.questions
+    assert question.startswith(f"Send this text to Bo, +46701740607 (Sweden) from {box.number}?")
+    assert "It goes to Bo, +46701740607 (Sweden) for 1 part, 0.52 SEK." in question
+
+
+async def test_a_number_of_two_contacts_has_both_names() -> None:
+    box = new_box()
+    both = Book(person("Åsa", ASA), person("Bo", ASA))
+    async with connected(live(box), box=box, contacts=both) as client:
+        sent = await call(client, "send_sms", to="Bo", message="Hej")
+    assert data(sent)["toName"] == "Åsa or Bo"
+
+
+async def test_a_recipient_is_completed_with_earlier_numbers_and_with_names() -> None:
+    box = new_box()
+    async with connected(live(box), box=box, contacts=PEOPLE) as client:
+        await call(client, "send_sms", to=STRANGER, message="Hej")
+
+        async def complete(beginning: str) -> list[str]:
+            argument = {"name": "recipient", "value": beginning}
+            found = await client.complete(PromptReference(type="ref/prompt", name="text_somebody"), argument)
+            return list(found.completion.values)
+
+        assert await complete("") == [STRANGER, "Bo", "Åke", "Åsa Lind"]
+        assert await complete("ås") == ["Åsa Lind"]
+        assert await complete("+46") == [STRANGER]
