@@ -17,13 +17,13 @@ SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
 
 PARAMETERS = {
     "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
-    "get_sms_messages": ["direction", "limit", "until"],
+    "get_sms_messages": ["direction", "limit", "with", "since", "until"],
     "check_sms_status": ["messageId"],
     "estimate_sms_cost": ["to", "message", "from"],
     "wait_for_reply": ["from", "after", "timeout"],
     "ask_by_sms": ["to", "message", "from", "timeout", "dryRun", "idempotencyKey"],
     "check_account_balance": [],
-    "get_delivery_statistics": ["limit"],
+    "get_delivery_statistics": ["limit", "since", "until"],
     "explain_policy": [],
 }
 
@@ -74,8 +74,8 @@ async def test_only_sending_is_destructive() -> None:
         )
 
 
-async def test_the_whole_listing_costs_a_model_less_than_6500_bytes() -> None:
-    assert len(_listing_of(await list_tools()).encode()) < 6500
+async def test_the_whole_listing_costs_a_model_less_than_6800_bytes() -> None:
+    assert len(_listing_of(await list_tools()).encode()) < 6800
 
 
 HOMES = {
