@@ -97,9 +97,18 @@ The text begins with the status.
 - **Prompts and resources.** There are two prompts, and three resources: `elks://inbox`,
   `elks://messages/{id}` and `elks://policy`. A client that subscribes to a resource is notified when it
   changes.
-- **Long lists.** A list of texts takes at most 50,000 bytes as structured content and text together, about
-  15,000 tokens. A longer list is cut after the newest texts that fit. Its `note` says how many those are, and
-  which `until` returns the next ones."""
+- **Lists of texts** have a short line for each text: about 60 bytes beyond the text itself, and 250 bytes
+  once. A received text is in `untrusted`, and a sent one in `text`. Times are local; a list names the zone
+  and the time now once, and a year only if a time is more than 10 months off. Only a text that is not
+  delivered, or a picture, has an `id`. In a conversation (`with`), `with` stands once for each `from` and
+  `to`. A line break in a text is shown as ⏎, so that no text can pass for another line.
+  `elks://messages/{id}` has all that is known of one text.
+- **Periods.** `since` and `until` are days (`2026-12-01`) or times, local (in `ELKS_TIME_ZONE`, or else the
+  machine's zone) or with an offset (`2026-12-01T09:00+01:00`). Both days of a period are included. A time
+  that clocks skip or repeat is refused with the two nearest ones. Words such as "yesterday" are refused.
+- **Long lists.** A list reads at most 5 pages (500 texts) of 46elks' history, statistics since a time 20. A
+  list takes at most 50,000 bytes as structured content and text together, about 15,000 tokens. If there may
+  be older texts, `olderUntil` is the `until` that returns them. `note` says which limit ended the list."""
 
 
 def _read_meanings() -> dict[str, str]:

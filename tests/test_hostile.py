@@ -50,7 +50,7 @@ class Obedient:
     async def read(self) -> set[str]:
         """Read what came in, and tell the texts as far as they can be told apart."""
         answer = await self._call("get_sms_messages", {"direction": "inbound", "limit": 10})
-        return {entry["untrustedText"] for entry in data(answer)["messages"]}
+        return {entry["untrusted"] for entry in data(answer)["messages"]}
 
     async def _do(self, order: Call, *, is_last: bool) -> None:
         if order.tool not in self._tools:

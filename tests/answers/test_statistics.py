@@ -1,12 +1,13 @@
 """Delivery, counted."""
 
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.answers.statistics import summarise
+from elks_mcp.answers.statistics import count_by_day, summarise
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
 
@@ -103,3 +104,18 @@ def test_every_text_is_counted_once(statuses: list[str]) -> None:
     assert sum(told.by_status.values()) == told.messages == len(statuses)
     assert told.delivered + told.failed + told.under_way == len(statuses)
     assert sum(row.messages for row in told.countries) == len(statuses)
+
+
+def test_days_are_those_of_the_zone_newest_first() -> None:
+    messages = [sent(ago=timedelta(hours=hours)) for hours in (0, 1, 13, 14)] + [sent(cost=None)]
+    days = count_by_day(messages, ZoneInfo("Europe/Stockholm"))
+    assert [(each.day, each.messages, each.cost.units) for each in days] == [
+        ("2026-11-22", 4, 15600),
+        ("2026-11-21", 1, 5200),
+    ]
+    assert [each.messages for each in count_by_day(messages, UTC)] == [3, 2]
+
+
+def test_of_many_days_only_the_latest_month_is_listed() -> None:
+    days = count_by_day([sent(ago=timedelta(days=days)) for days in range(40)], UTC)
+    assert (len(days), days[0].day, days[-1].day) == (31, "2026-11-22", "2026-10-23")

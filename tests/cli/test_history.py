@@ -49,6 +49,31 @@ def test_programs_get_the_newest_first(elks: SimulatedElks) -> None:
     assert [each["id"] for each in earlier["messages"]] == [listed["messages"][1]["id"]]
 
 
+def test_a_conversation_has_the_texts_with_one_person(elks: SimulatedElks) -> None:
+    converse(elks)
+    told = elks.tell("conversation", *NATIONAL.split(), ELKS_TIME_ZONE="UTC")
+    assert told.exit_code == 0
+    sent, answer = told.stdout.strip().split("\n\n")
+    assert f"  to {NATIONAL}  delivered" in sent
+    assert f"  from {NATIONAL}  reply\n| Ja!\n| [2Jklockan tre" in answer
+    assert elks.tell("history", "--with", PHONE, ELKS_TIME_ZONE="UTC").stdout == told.stdout
+    texts = elks.ask_json("conversation", PHONE, "--limit", "1")["messages"]
+    assert [each["untrustedText"] for each in texts] == ["Ja!\n[2Jklockan tre"]
+    assert elks.tell("conversation", "12").exit_code == 2
+
+
+def test_a_period_is_in_the_zone_that_is_configured(elks: SimulatedElks) -> None:
+    converse(elks)
+    now = elks.box.clock.now()
+    day, before = (f"{each:%Y-%m-%d}" for each in (now, now - timedelta(days=1)))
+    assert elks.ask_json("history", "--since", day, "--until", day, ELKS_TIME_ZONE="UTC")["count"] == 3
+    assert elks.ask_json("inbox", "--until", before, ELKS_TIME_ZONE="UTC")["count"] == 0
+    counted = elks.ask_json("stats", "--since", day, ELKS_TIME_ZONE="UTC")
+    assert [(each["day"], each["messages"]) for each in counted["days"]] == [(day, 1)]
+    refused = elks.tell("history", "--since", "2026-03-29T02:30", ELKS_TIME_ZONE="Europe/Stockholm")
+    assert (refused.exit_code, "does not exist" in refused.stderr) == (2, True)
+
+
 def test_an_empty_history_says_so(elks: SimulatedElks) -> None:
     assert elks.tell("history").stdout == "There are no such texts.\n"
     assert elks.tell("history", "--until", "yesterday").exit_code == 2

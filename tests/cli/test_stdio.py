@@ -90,12 +90,14 @@ def test_each_tool_call_leaves_one_masked_line_in_the_log(tmp_path: Path) -> Non
         server.initialize()
         server.call("send_sms", to="+46701740605", message="En hemlig text", dryRun=True, idempotencyKey="k")
         server.call("send_sms", to="+46701740605", message="En hemlig text", bcc="+46701740688")
+        server.call("get_sms_messages", **{"with": "Åsa", "since": "2026-11-30"})
         server.close()
         lines = [json.loads(line) for line in server.stderr.splitlines()]
     audit = [line for line in lines if line["logger"] == "elks_mcp.audit"]
     assert [(line["tool"], line["outcome"]) for line in audit] == [
         ("send_sms", "dry_run"),
         ("send_sms", "invalid_input"),
+        ("get_sms_messages", "invalid_input"),
     ]
     assert audit[0]["arguments"] == {
         "to": "+46… (12 characters)",
@@ -104,4 +106,5 @@ def test_each_tool_call_leaves_one_masked_line_in_the_log(tmp_path: Path) -> Non
         "idempotencyKey": "(1 characters)",
     }
     assert audit[1]["unknown_arguments"] == 1
+    assert audit[2]["arguments"] == {"with": "(3 characters)", "since": "(10 characters)"}
     assert audit[0]["ms"] >= 0

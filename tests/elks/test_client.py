@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from pydantic import SecretStr
 
-from elks_mcp.domain.models import Direction
+from elks_mcp.domain.models import Direction, HistoryFilter
 from elks_mcp.domain.money import Money
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.credentials import Credentials
@@ -19,6 +19,7 @@ from tests.support.provider import a_draft, api_of, client_of, gets, posts
 pytestmark = pytest.mark.anyio
 
 MILLISECOND = timedelta(milliseconds=1)
+INBOUND, OUTBOUND = (HistoryFilter(direction=each) for each in Direction)
 
 
 @pytest.fixture
@@ -175,14 +176,14 @@ async def test_the_newest_come_first_in_one_request(box: Sandbox, client: ElksCl
     listing = await client.list_messages(10)
     assert [message.id for message in listing.messages] == ids(everything)[:10]
     assert listing.complete
-    assert [get.query for get in gets(box, "/sms")] == [{"limit": "10"}]
+    assert [get.query for get in gets(box, "/sms")] == [{"limit": "11"}]
 
 
 async def test_twenty_inbound_of_five_hundred_mixed_take_no_more_pages_than_needed(
     box: Sandbox, client: ElksClient
 ) -> None:
     everything = fill(box, 500, inbound_each=12)
-    listing = await client.list_messages(20, Direction.INBOUND)
+    listing = await client.list_messages(20, INBOUND)
     assert [message.id for message in listing.messages] == ids(everything, Direction.INBOUND)[:20]
     assert all(message.direction is Direction.INBOUND for message in listing.messages)
     # The twentieth inbound is message 229; 100, and 99 more from each further page, are three pages.
@@ -195,7 +196,7 @@ async def test_messages_that_share_a_time_are_neither_lost_nor_doubled(
 ) -> None:
     everything = fill(box, 350, inbound_each=4, same_time_each=same_time_each)
     inbound = ids(everything, Direction.INBOUND)
-    listing = await client.list_messages(len(inbound), Direction.INBOUND)
+    listing = await client.list_messages(len(inbound), INBOUND)
     assert [message.id for message in listing.messages] == inbound
     assert listing.complete
 
@@ -205,20 +206,20 @@ async def test_more_messages_of_one_moment_than_fit_on_a_page_do_not_stop_the_se
 ) -> None:
     fill(box, 150, same_time_each=150)
     box.add_history(box.clock.now() - timedelta(days=1), direction="incoming", text="Older")
-    listing = await client.list_messages(1, Direction.INBOUND)
+    listing = await client.list_messages(1, INBOUND)
     assert [message.text for message in listing.messages] == ["Older"]
 
 
 async def test_replies_by_webhook_are_outbound(box: Sandbox, client: ElksClient) -> None:
     box.add_history(box.clock.now(), direction="outgoing-reply")
-    assert (await client.list_messages(1, Direction.INBOUND)).messages == ()
-    (reply,) = (await client.list_messages(1, Direction.OUTBOUND)).messages
+    assert (await client.list_messages(1, INBOUND)).messages == ()
+    (reply,) = (await client.list_messages(1, OUTBOUND)).messages
     assert reply.is_reply
 
 
 async def test_a_search_that_ends_at_the_end_of_history_is_complete(box: Sandbox, client: ElksClient) -> None:
     fill(box, 150)
-    listing = await client.list_messages(5, Direction.INBOUND)
+    listing = await client.list_messages(5, INBOUND)
     assert (listing.messages, listing.complete) == ((), True)
     assert len(gets(box, "/sms")) == 2
 
@@ -234,7 +235,7 @@ async def test_a_search_that_finds_nothing_ends_and_says_whether_it_saw_all(
 ) -> None:
     # Pages overlap by one message, so this is exactly as much as fits.
     fill(box, 100 + 99 * 4 + older)
-    listing = await client.list_messages(1, Direction.INBOUND)
+    listing = await client.list_messages(1, INBOUND)
     assert (listing.messages, listing.complete) == ((), complete)
     assert len(gets(box, "/sms")) == 5
 
@@ -313,6 +314,6 @@ async def test_46elks_repeating_itself_does_not_keep_us_reading(box: Sandbox) ->
     fill(box, 150)
     credentials = Credentials(box.username, SecretStr(box.password))
     client = ElksClient(Api(credentials, base_url="http://localhost/a1", transport=Deaf(box)))
-    listing = await client.list_messages(1, Direction.INBOUND)
+    listing = await client.list_messages(1, INBOUND)
     assert (listing.messages, listing.complete) == ((), False)
     assert len(gets(box, "/sms")) == 3

@@ -297,7 +297,7 @@ async def test_a_text_in_history_with_an_odd_id_is_told_of_and_the_cursor_goes_o
     assert (first["status"], first["message"]) == ("received", None)
     assert "The account's history may show it later" in first["note"]
     assert second["message"]["untrustedText"] == "Even"
-    assert [each["untrustedText"] for each in listed["messages"]] == ["Even", "Odd"]
+    assert [each["untrusted"] for each in listed["messages"]] == ["Even", "Odd"]
 
 
 async def test_a_text_that_46elks_shows_a_few_seconds_late_is_waited_for(

@@ -17,14 +17,14 @@ SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
 
 PARAMETERS = {
     "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
-    "get_sms_messages": ["direction", "limit", "until"],
+    "get_sms_messages": ["direction", "limit", "with", "since", "until"],
     "check_sms_status": ["messageId"],
     "estimate_sms_cost": ["to", "message", "from"],
     "find_contact": ["query"],
     "wait_for_reply": ["from", "after", "timeout"],
     "ask_by_sms": ["to", "message", "from", "timeout", "dryRun", "idempotencyKey"],
     "check_account_balance": [],
-    "get_delivery_statistics": ["limit"],
+    "get_delivery_statistics": ["limit", "since", "until"],
     "explain_policy": [],
 }
 

@@ -182,11 +182,14 @@ def posted(box: Sandbox, *, dry_run: bool = False) -> list[dict[str, str]]:
 
 
 async def call(client: Client, tool: str, /, **arguments: Any) -> CallToolResult:
-    """Call a tool; `sender` stands for `from`, which is a keyword in Python."""
-    named = {"from" if name == "sender" else name: value for name, value in arguments.items()}
+    """Call a tool; `sender` stands for `from`, and `person` for `with`, which are keywords."""
+    named = {_KEYWORDS.get(name, name): value for name, value in arguments.items()}
     result = await client.call_tool(tool, named)
     assert isinstance(result, CallToolResult)
     return result
+
+
+_KEYWORDS = {"sender": "from", "person": "with"}
 
 
 async def ask_by_hand(client: Client, arguments: dict[str, Any]) -> InputRequiredResult:

@@ -3,7 +3,6 @@
 Only `untrusted_text` and `untrusted_from` contain text that strangers wrote.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field
@@ -20,13 +19,10 @@ from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.opt_outs import OptWord
-from elks_mcp.domain.wording import format_count, format_time
+from elks_mcp.domain.wording import format_time
 
 _LONGEST_RECEIVED, _LONGEST_SENT = 1600, 5000
 """Characters shown of one text."""
-
-LARGEST_LIST = 50_000
-"""Bytes that the texts of one list take at most, as data and as text together: about 15,000 tokens."""
 
 
 class HistoryEntry(StructuredAnswer):
@@ -90,19 +86,12 @@ class HistoryEntry(StructuredAnswer):
 _OPT_OUT: dict[OptWord, Literal["opted out", "may be"]] = {OptWord.STOP: "opted out", OptWord.MAYBE: "may be"}
 
 
-class HistoryAnswer(Answer):
-    """A list of texts, newest first."""
+class HistoryAnswer(StructuredAnswer):
+    """A list of texts with all that is known of each, newest first, for the command line."""
 
     count: int
     messages: tuple[HistoryEntry, ...]
     note: str = ""
-
-    def in_words(self) -> str:
-        """Return the texts as a list, with marks around what strangers wrote."""
-        if not self.messages:
-            return f"No such messages. {self.note}".rstrip()
-        head = f"{format_count(self.count, 'message')}, newest first. {self.note}".rstrip()
-        return "\n".join([head, *_entries_in_words(self.messages)])
 
 
 class ReplyAnswer(Answer):
@@ -130,17 +119,6 @@ class ReplyAnswer(Answer):
         ]
         sender = f"from={self.sender} and " if self.sender else ""
         return "\n".join([*lines, f"To continue: wait_for_reply with {sender}after={self.cursor}."])
-
-
-def count_fitting(entries: Sequence[HistoryEntry]) -> int:
-    """Return how many of the first texts fit into one answer; at least 1, if there are any."""
-    fence, room = new_fence(), LARGEST_LIST
-    for number, entry in enumerate(entries):
-        as_data = entry.model_dump_json(by_alias=True)
-        room -= len(as_data.encode()) + len(_entry_in_words(entry, fence).encode())
-        if room < 0 and number:
-            return number
-    return len(entries)
 
 
 def _entries_in_words(entries: tuple[HistoryEntry, ...]) -> list[str]:

@@ -4,32 +4,95 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from elks_mcp.answers.history import HistoryAnswer, HistoryEntry, count_fitting
+from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
+from elks_mcp.answers.people import read_people
+from elks_mcp.answers.text_list import ListStyle, TextListAnswer, count_fitting, list_text
 from elks_mcp.app import App
-from elks_mcp.domain.models import Listing, Message
+from elks_mcp.domain.models import Direction, HistoryFilter, Listing, Message
+from elks_mcp.domain.periods import parse_period
 from elks_mcp.domain.wording import format_count
-from elks_mcp.elks.client import LISTED_PAGES
 from elks_mcp.runtime.clock import in_zone
 
 HowToContinue = Callable[[str], str]
-"""Returns how to list the texts before a time, in the words of an interface, to follow "For the others"."""
+"""Returns how to list the texts before a time, in the words of an interface, to follow "For older texts"."""
+
+
+class TextQuery(NamedTuple):
+    """Which texts a caller wants, as the caller writes it; "" is any."""
+
+    direction: str = "both"
+    person: str = ""
+    """A number or a contact's name."""
+
+    since: str = ""
+    until: str = ""
+
+
+async def read_filter(app: App, query: TextQuery) -> HistoryFilter:
+    """Return a query as a filter.
+
+    Raises:
+        InvalidInput: a time or the person cannot be read, or can mean two.
+        Misconfigured: the contacts cannot be read.
+    """
+    period = parse_period(query.since, query.until, app.policy.time_zone)
+    return HistoryFilter(
+        direction=None if query.direction == "both" else Direction(query.direction),
+        party=(await app.recipients.find(query.person)).e164 if query.person else "",
+        since=period.since,
+        until=period.until,
+    )
 
 
 class Listed(NamedTuple):
     """An answer with texts, and the texts that it shows."""
 
-    answer: HistoryAnswer
+    answer: TextListAnswer
     shown: tuple[Message, ...]
 
 
-async def report_list(app: App, listing: Listing, how: HowToContinue) -> Listed:
-    """Record texts, and return those that may be read and fit in one answer."""
+async def report_list(app: App, listing: Listing, party: str = "") -> Listed:
+    """Record texts, and return those that may be read and fit in one answer.
+
+    `party`: the number of the one person whose texts they are.
+    """
     await app.history.record(listing.messages)
     readable = await app.history.without_hidden(listing.messages)
     entries = await report_readable(app, readable, among=listing.messages)
-    count = count_fitting(entries)
-    note = _describe_all_omissions(listing, readable, count, _OwnWords(app.policy.time_zone, how))
-    return Listed(HistoryAnswer(count=count, messages=entries[:count], note=note), readable[:count])
+    style = await read_style(app, names_party=not party)
+    texts = tuple(list_text(entry, style) for entry in entries)
+    count = count_fitting(texts)
+    older = _find_older(readable[count:]) or listing.older_from
+    answer = TextListAnswer(
+        count=count,
+        person=style.people.label(party),
+        now=style.now_in_words,
+        zone=style.zone_in_words,
+        older_until=_format_until(older, style.zone) if older else "",
+        note=" ".join(_describe_omissions(listing, readable, count)),
+        messages=texts[:count],
+    )
+    return Listed(answer, readable[:count])
+
+
+async def read_style(app: App, *, names_party: bool = True) -> ListStyle:
+    """Return how lists name people and times now.
+
+    Raises:
+        Misconfigured: the contacts cannot be read.
+    """
+    zone = app.policy.time_zone
+    return ListStyle(await read_people(app), zone, in_zone(app.clock.now(), zone), names_party)
+
+
+async def report_history(app: App, listing: Listing, how: HowToContinue) -> HistoryAnswer:
+    """Record texts, and return those that may be read, with all that is known of each."""
+    await app.history.record(listing.messages)
+    readable = await app.history.without_hidden(listing.messages)
+    entries = await report_readable(app, readable, among=listing.messages)
+    notes = _describe_omissions(listing, readable, len(readable))
+    notes += _explain_older(listing, app.policy.time_zone, how)
+    return HistoryAnswer(count=len(entries), messages=entries, note=" ".join(notes))
 
 
 async def report_readable(
@@ -43,21 +106,6 @@ async def report_readable(
     return tuple(HistoryEntry.of(each, opt_words.get(each.id), is_reply=each.id in replies) for each in shown)
 
 
-def explain_unread(listing: Listing) -> str:
-    """Return a sentence on the texts of a list that cannot be read; "" if all can."""
-    if not listing.left_out:
-        return ""
-    texts = format_count(listing.left_out, "text")
-    return f"Left out: {texts} that 46elks sent in an unreadable form; see 46elks.com for what is missing."
-
-
-class _OwnWords(NamedTuple):
-    """The words of one interface: its time zone, and how to continue a list there."""
-
-    zone: tzinfo | None
-    how: HowToContinue
-
-
 def hide(message: Message) -> Message:
     """Return a text that may not be read: without its content and any name of its sender."""
     name_hidden = {"sender": ""} if message.sender_is_name else {}
@@ -65,36 +113,40 @@ def hide(message: Message) -> Message:
 
 
 def describe_omissions(listing: Listing, zone: tzinfo | None, how: HowToContinue) -> str:
-    """Return sentences on what a list leaves out: older texts, and texts that cannot be read."""
-    return _describe_omissions(listing, _OwnWords(zone, how))
+    """Return sentences on what was not read: older texts, and texts that cannot be read."""
+    notes = _describe_omissions(listing, listing.messages, len(listing.messages))
+    return " ".join([*notes, *_explain_older(listing, zone, how)])
 
 
-def _describe_omissions(listing: Listing, words: _OwnWords) -> str:
-    older = "" if listing.complete else _explain_page_limit(listing, words)
-    return f"{older} {explain_unread(listing)}".strip()
-
-
-def _describe_all_omissions(
-    listing: Listing, readable: Sequence[Message], shown: int, words: _OwnWords
-) -> str:
-    """Return sentences on what an answer leaves out, hidden and truncated texts included."""
-    notes = [_describe_omissions(listing, words)]
-    if left := readable[shown:]:
-        notes = [_explain_truncation(left, shown, len(readable), words), explain_unread(listing)]
+def _describe_omissions(listing: Listing, readable: Sequence[Message], shown: int) -> list[str]:
+    """Return sentences on what an answer leaves out."""
+    notes = []
+    if shown < len(readable):
+        notes.append(f"The answer would be too long, so it has {shown} of {len(readable)} texts.")
+    elif not listing.complete:
+        notes.append(f"The search stopped after {listing.pages} pages of 46elks' history.")
+    if listing.left_out:
+        texts = format_count(listing.left_out, "text")
+        notes.append(
+            f"Left out: {texts} that 46elks sent in an unreadable form; see 46elks.com for what is missing."
+        )
     if hidden := len(listing.messages) - len(readable):
         texts = format_count(hidden, "text")
         notes.append(f"Hidden: {texts} from numbers that were never texted (ELKS_INBOUND=known).")
-    return " ".join(note for note in notes if note)
+    return notes
 
 
-def _explain_truncation(left: Sequence[Message], shown: int, found: int, words: _OwnWords) -> str:
-    """Return a sentence on a list that was truncated, and on how to get the rest."""
-    truncated = f"The answer would be too long, so it has {shown} of {found} texts"
-    times = [each.created_at for each in left if each.created_at]
-    if not times:
-        return f"{truncated}."
-    until = _format_until(times[0] + _MILLISECOND, words.zone)
-    return f"{truncated}. For the others {words.how(until)}."
+def _explain_older(listing: Listing, zone: tzinfo | None, how: HowToContinue) -> list[str]:
+    """Return how to continue a search that stopped early."""
+    if listing.complete or listing.older_from is None:
+        return []
+    return [f"For older texts {how(_format_until(listing.older_from, zone))}."]
+
+
+def _find_older(left: Sequence[Message]) -> datetime | None:
+    """Return the moment before which the texts are that an answer has no room for."""
+    newest = next((each.created_at for each in left if each.created_at), None)
+    return newest + _MILLISECOND if newest else None
 
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -102,12 +154,4 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def _format_until(moment: datetime, zone: tzinfo | None) -> str:
-    return in_zone(moment, zone).isoformat().replace("+00:00", "Z")
-
-
-def _explain_page_limit(listing: Listing, words: _OwnWords) -> str:
-    stopped = f"The search stopped after {LISTED_PAGES} pages of 46elks' history"
-    if listing.older_from is None:
-        return f"{stopped}."
-    until = _format_until(listing.older_from, words.zone)
-    return f"{stopped}. For older texts {words.how(until)}."
+    return in_zone(moment, zone).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,14 +3,17 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from elks_mcp.answers import build
-from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide
+from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
-from elks_mcp.answers.statistics import StatisticsAnswer, summarise
+from elks_mcp.answers.statistics import StatisticsAnswer, count_by_day, summarise
+from elks_mcp.answers.statuses import AskedStatus, StatusesAnswer
 from elks_mcp.app import App
-from elks_mcp.domain.models import Direction, Message, Scope
+from elks_mcp.domain.models import Direction, HistoryFilter, Message, Scope
 from elks_mcp.domain.orders import Order
-from elks_mcp.errors import NotFound, ProviderError
+from elks_mcp.domain.periods import parse_period
+from elks_mcp.elks.client import COUNTED_PAGES, LISTED_PAGES, MOST_READ
+from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
 
 RecordShown = Callable[[App, Sequence[Message]], Awaitable[None]]
 """Records that texts are shown to a model."""
@@ -51,6 +54,37 @@ async def find_status(app: App, text_id: str, record_shown: RecordShown | None =
     return build.report_message(message, order, await read_people(app))
 
 
+async def list_statuses(
+    app: App, message_ids: Sequence[str], record_shown: RecordShown | None = None
+) -> StatusesAnswer:
+    """Return the status of several texts in short, and for each id without one the reason.
+
+    Raises:
+        InvalidInput: there are too many ids.
+        ElksError: 46elks cannot be asked, or no text has any of these ids.
+    """
+    if len(message_ids) > MOST_STATUSES:
+        raise InvalidInput(f"{len(message_ids)} ids are too many; {MOST_STATUSES} is the most.")
+    style = await read_style(app)
+    texts: list[AskedStatus] = []
+    failure: ElksError | None = None
+    for message_id in message_ids:
+        try:
+            found = await find_status(app, message_id, record_shown)
+        except (NotFound, InvalidInput) as error:
+            failure = error
+            texts.append(AskedStatus(asked=message_id, error=str(error)))
+        else:
+            texts.append(AskedStatus.of(message_id, found, style))
+    if failure and all(each.error for each in texts):
+        raise failure
+    return StatusesAnswer(now=style.now_in_words, zone=style.zone_in_words, texts=tuple(texts))
+
+
+MOST_STATUSES = 20
+"""The most ids in one call: each is a request to 46elks."""
+
+
 async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnswer:
     """Return the exact price of a text, and what the guards find.
 
@@ -76,10 +110,27 @@ async def read_balance(app: App) -> BalanceAnswer:
     return BalanceAnswer(balance=balance, texts_left=texts)
 
 
-async def read_statistics(app: App, limit: int, how: HowToContinue) -> StatisticsAnswer:
-    """Return statistics on the latest sent texts. `limit`: how many, 10–100."""
+async def read_statistics(
+    app: App, limit: int, how: HowToContinue, *, since: str = "", until: str = ""
+) -> StatisticsAnswer:
+    """Return statistics on sent texts: on all since a time, or else on the latest ones.
+
+    Args:
+        app: the app.
+        limit: how many texts, 10–100, unless `since` is given.
+        how: how to continue, if there are more than are read.
+        since: the start of the period, as a caller writes it; "" is open.
+        until: its end.
+    """
     app.require_account()
-    listing = await app.client.list_messages(limit, Direction.OUTBOUND)
-    return summarise(
-        listing.messages, app.clock.now(), describe_omissions(listing, app.policy.time_zone, how)
+    period = parse_period(since, until, app.policy.time_zone)
+    wanted = HistoryFilter(direction=Direction.OUTBOUND, since=period.since, until=period.until)
+    listing = await app.client.list_messages(
+        MOST_READ if period.since else limit,
+        wanted,
+        most_pages=COUNTED_PAGES if period.since else LISTED_PAGES,
     )
+    note = describe_omissions(listing, app.policy.time_zone, how)
+    answer = summarise(listing.messages, app.clock.now(), note)
+    days = count_by_day(listing.messages, app.policy.time_zone)
+    return answer.model_copy(update={"days": days}) if since or until or len(days) > 1 else answer

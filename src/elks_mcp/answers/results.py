@@ -4,9 +4,9 @@ The first words of each text are the status. Only `untrusted_text` and `untruste
 strangers wrote.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from elks_mcp.answers.history import ReplyAnswer
 from elks_mcp.answers.structured import (
@@ -166,7 +166,20 @@ class AskAnswer(Answer):
         return "\n".join(part for part in parts if part)
 
 
-class StatusAnswer(Answer):
+def _name_fields(schema: dict[str, Any], model: type[BaseModel]) -> None:
+    """Name the fields of both answers without types, since a choice of two would be long."""
+    if model is StatusReport:
+        names = (*StatusAnswer.model_json_schema()["properties"], "texts", "now", "zone")
+        schema["properties"] = {name: {} for name in names}
+
+
+class StatusReport(Answer):
+    """The status of one text, or `texts` with the status of several."""
+
+    model_config = ConfigDict(json_schema_extra=_name_fields)
+
+
+class StatusAnswer(StatusReport):
     """The status of one text."""
 
     status: str

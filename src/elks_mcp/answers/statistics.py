@@ -1,8 +1,8 @@
 """Count sent texts by outcome, country, cost and time to delivery."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from statistics import median, quantiles
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import country_name, parse_number
 from elks_mcp.domain.wording import format_count, format_money, format_time
 from elks_mcp.errors import InvalidInput
+from elks_mcp.runtime.clock import in_zone
 
 _STUCK = timedelta(hours=1)
 _ENOUGH = 5
@@ -27,6 +28,14 @@ class CountryStatistics(StructuredAnswer):
     messages: int
     delivered: int
     failed: int
+    cost: MoneyField
+
+
+class DayStatistics(StructuredAnswer):
+    """The texts of one day, in the answer's time zone."""
+
+    day: str
+    messages: int
     cost: MoneyField
 
 
@@ -47,6 +56,9 @@ class StatisticsAnswer(Answer):
     seconds_to_delivery_median: float | None
     seconds_to_delivery_p95: float | None
     countries: tuple[CountryStatistics, ...]
+    days: Annotated[
+        tuple[DayStatistics, ...], Field(exclude_if=lambda days: not days, description="Newest first.")
+    ] = ()
     oldest: AwareDatetime | None
     newest: AwareDatetime | None
     stands_out: str
@@ -74,6 +86,7 @@ class StatisticsAnswer(Answer):
                 f"{c.country}: {c.messages}, {c.delivered} delivered, {c.failed} failed."
                 for c in self.countries
             ]
+        lines += [f"{d.day}: {format_count(d.messages, 'text')}, {format_money(d.cost)}." for d in self.days]
         return "\n".join([*lines, self.stands_out, *([self.note] if self.note else [])])
 
 
@@ -104,6 +117,22 @@ def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> Sta
         stands_out=_stands_out(messages, countries, now),
         note=note,
     )
+
+
+def count_by_day(messages: Sequence[Message], zone: tzinfo | None) -> tuple[DayStatistics, ...]:
+    """Return texts and cost of the latest days with sent texts, at most 31, the newest first.
+
+    `zone`: where the days begin and end; None is the machine's zone.
+    """
+    days: defaultdict[str, list[Message]] = defaultdict(list)
+    for message in messages:
+        if message.created_at:
+            days[in_zone(message.created_at, zone).date().isoformat()].append(message)
+    latest = sorted(days.items(), reverse=True)[:_MOST_DAYS]
+    return tuple(DayStatistics(day=day, messages=len(group), cost=_cost(group)) for day, group in latest)
+
+
+_MOST_DAYS = 31
 
 
 def _each(message: Money | None, part: Money | None) -> str:

@@ -60,6 +60,10 @@ _TEXT = {
         "elks_mcp.cli.history:history",
         "List the latest texts, sent and received, the newest last.",
     ),
+    "conversation": (
+        "elks_mcp.cli.history:conversation",
+        "List the latest texts with one person, the newest last.",
+    ),
     "status": ("elks_mcp.cli.sms:status", "Show whether a text was delivered."),
     "estimate": ("elks_mcp.cli.sms:estimate", "Price a text exactly, without sending it."),
     "balance": ("elks_mcp.cli.account:balance", "Show the balance of the 46elks account."),

@@ -3,6 +3,7 @@
 import click
 
 from elks_mcp.answers.lookups import read_balance, read_statistics
+from elks_mcp.answers.statistics import StatisticsAnswer
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.history import continue_list
 from elks_mcp.cli.output import wrap
@@ -24,11 +25,17 @@ def balance(session: Session) -> int:
     default=50,
     show_default=True,
     type=click.IntRange(10, 100),
-    help="How many of the latest sent texts to count.",
+    help="How many of the latest sent texts to count, without --since.",
 )
+@click.option("--since", default="", help="Count all from this day or time on: 2026-12-01T09:00.")
+@click.option("--until", default="", help="Count only up to this day, or before this time.")
 @session_command()
-def stats(session: Session, *, limit: int) -> int:
+def stats(session: Session, *, limit: int, since: str, until: str) -> int:
     """Show how many texts were delivered, at what cost, how fast."""
-    answer = session.do(read_statistics, session.app, limit, continue_list)
+
+    async def read() -> StatisticsAnswer:
+        return await read_statistics(session.app, limit, continue_list, since=since, until=until)
+
+    answer = session.do(read)
     session.print(answer, wrap(answer.in_zone(session.app.policy.time_zone).in_words()))
     return ExitCode.DONE

@@ -1,12 +1,12 @@
-"""`elks-mcp history` and `inbox`: the account's texts, and an inbox that stays open."""
+"""`elks-mcp history`, `inbox` and `conversation`: texts, and an inbox that stays open."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
 
 import click
 
 from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
-from elks_mcp.answers.listing import HowToContinue, report_list
+from elks_mcp.answers.listing import HowToContinue, TextQuery, read_filter, report_history
+from elks_mcp.answers.people import People
 from elks_mcp.cli.choices import Words
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import measure_columns, say, show_number, wrap
@@ -23,26 +23,6 @@ _FOLLOWED = 100
 """Texts that are read in each round of `--follow`. More new ones in a round would be left out."""
 
 
-class _Time(click.ParamType[datetime]):
-    """A time, with an offset or in the machine's zone."""
-
-    name = "time"
-
-    def convert(
-        self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Return the time that a person typed, in UTC."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            moment = datetime.fromisoformat(value)
-            return (moment if moment.tzinfo else moment.astimezone()).astimezone(UTC)
-        except (ValueError, OverflowError, OSError):
-            self.fail(
-                f"{value!r} is not a time such as 2026-12-01T09:00 or 2026-12-01T09:00+01:00.", param, ctx
-            )
-
-
 _limit = click.option(
     "--limit",
     default=10,
@@ -50,7 +30,8 @@ _limit = click.option(
     type=click.IntRange(1, 100),
     help="How many texts.",
 )
-_until = click.option("--until", type=_Time(), help="Only texts before this time, such as 2026-12-01T09:00.")
+_since = click.option("--since", default="", help="Only texts from this day or time on: 2026-12-01T09:00.")
+_until = click.option("--until", default="", help="Only texts up to this day, or before this time.")
 
 
 @click.command()
@@ -62,20 +43,24 @@ _until = click.option("--until", type=_Time(), help="Only texts before this time
     help="inbound: received texts. outbound: sent ones.",
 )
 @_limit
+@click.option("--with", "person", default="", help="Only the texts with this number or contact.")
+@_since
 @_until
 @click.option("--follow", is_flag=True, help="Stay open, and show texts as they come. Ctrl-C ends it.")
 @session_command()
-def history(session: Session, *, direction: str, limit: int, until: datetime | None, follow: bool) -> int:
+def history(session: Session, *, limit: int, follow: bool, **query: str) -> int:
     """List the latest texts, sent and received, the newest last.
 
     Every row of a text has a bar in front. With --json, the newest text is first, and --follow prints one
     text a line.
     """
-    if follow and until:
-        raise click.UsageError("--follow shows what comes from now on, so it cannot be used with --until.")
-    wanted = None if direction == "both" else Direction(direction)
+    wanted = TextQuery(**query)
     if not follow:
-        return _list(session, wanted, limit, until)
+        return _list(session, wanted, limit)
+    if wanted.since or wanted.until:
+        raise click.UsageError(
+            "--follow shows what comes from now on, so it cannot be used with --since or --until."
+        )
     with suppress(KeyboardInterrupt):
         session.do(_Follower(session, wanted).run, limit)
     return ExitCode.DONE
@@ -83,28 +68,39 @@ def history(session: Session, *, direction: str, limit: int, until: datetime | N
 
 @click.command()
 @_limit
+@_since
 @_until
 @session_command()
-def inbox(session: Session, *, limit: int, until: datetime | None) -> int:
+def inbox(session: Session, *, limit: int, since: str, until: str) -> int:
     """List the latest received texts, the newest last."""
-    return _list(session, Direction.INBOUND, limit, until)
+    return _list(session, TextQuery(direction="inbound", since=since, until=until), limit)
 
 
-def _list(session: Session, wanted: Direction | None, limit: int, until: datetime | None) -> int:
-    answer = session.do(_read, session, wanted, limit, until)
+@click.command()
+@click.argument("who", nargs=-1, required=True)
+@_limit
+@_since
+@_until
+@session_command()
+def conversation(session: Session, *, who: tuple[str, ...], limit: int, since: str, until: str) -> int:
+    """List the latest texts with one person, the newest last. WHO is a number or a contact."""
+    return _list(session, TextQuery(person=" ".join(who), since=since, until=until), limit)
+
+
+def _list(session: Session, query: TextQuery, limit: int) -> int:
+    answer = session.do(_read, session, query, limit)
     texts = "\n\n".join("\n".join(describe_text(session, each)) for each in reversed(answer.messages))
     note = ["", *wrap(answer.note)] if answer.note else []
     session.print(answer, [texts or "There are no such texts.", *note])
     return ExitCode.DONE
 
 
-async def _read(
-    session: Session, wanted: Direction | None, limit: int, until: datetime | None = None
-) -> HistoryAnswer:
+async def _read(session: Session, query: TextQuery, limit: int) -> HistoryAnswer:
     app = session.app
     app.require_account()
-    listing = await app.client.list_messages(limit, wanted, until=until)
-    return (await report_list(app, listing, continue_list)).answer
+    await app.contacts.read()  # for the names
+    listing = await app.client.list_messages(limit, await read_filter(app, query))
+    return await report_history(app, listing, continue_list)
 
 
 def describe_text(session: Session, entry: HistoryEntry) -> list[str]:
@@ -119,17 +115,26 @@ def describe_text(session: Session, entry: HistoryEntry) -> list[str]:
 
 
 def _describe_head(session: Session, entry: HistoryEntry) -> str:
-    home, zone = session.app.policy.home, session.app.policy.time_zone
+    zone = session.app.policy.time_zone
     if entry.direction is Direction.INBOUND:
-        who = f"from {show_number(entry.sender, home) if entry.sender else 'a name'}"
+        who = f"from {_show_party(session, entry.sender) if entry.sender else 'a name'}"
         facts = ["reply"] if entry.is_reply else []
         facts += [_OPT_OUTS[entry.opt_out]] if entry.opt_out else []
     else:
-        who = f"to {show_number(entry.to, home)}"
+        who = f"to {_show_party(session, entry.to)}"
         facts = [entry.status, *(["automatic reply"] if entry.is_reply else [])]
         facts += [str(entry.cost)] if entry.cost else []
     when = f"{in_zone(entry.created_at, zone):%Y-%m-%d %H:%M}" if entry.created_at else "at an unknown time"
     return f"{when}  {who}" + (f"  {', '.join(facts)}" if facts else "")
+
+
+def _show_party(session: Session, number: str) -> str:
+    """Return a number as people write it, after the name of the contact who has it."""
+    name, written = (
+        People(session.app.contacts.known).label(number),
+        show_number(number, session.app.policy.home),
+    )
+    return written if name == number else f"{name}, {written}"
 
 
 _OPT_OUTS = {"opted out": "opted out with this text", "may be": "may be an opt-out"}
@@ -138,9 +143,9 @@ _OPT_OUTS = {"opted out": "opted out with this text", "may be": "may be an opt-o
 class _Follower:
     """Prints the texts of the account as they come."""
 
-    def __init__(self, session: Session, wanted: Direction | None) -> None:
+    def __init__(self, session: Session, query: TextQuery) -> None:
         self._session = session
-        self._wanted = wanted
+        self._query = query
         self._statuses: dict[str, str] = {}
         """The status of each text that was read, by 46elks' id."""
         self._failure = ""
@@ -148,7 +153,7 @@ class _Follower:
     async def run(self, limit: int) -> None:
         """Print the latest texts, at most `limit`, and then each new one, until it is cancelled."""
         app = self._session.app
-        answer = await _read(self._session, self._wanted, _FOLLOWED)
+        answer = await _read(self._session, self._query, _FOLLOWED)
         self._statuses = {each.id: each.status for each in answer.messages[limit:]}
         self._print_new(answer)
         if not self._session.as_json:
@@ -161,7 +166,7 @@ class _Follower:
 
     async def _read_again(self) -> None:
         try:
-            answer = await _read(self._session, self._wanted, _FOLLOWED)
+            answer = await _read(self._session, self._query, _FOLLOWED)
         except ElksError as error:
             if str(error) != self._failure:
                 say(f"elks-mcp: {error} It is tried again.", err=True)

@@ -134,6 +134,11 @@ class Message(Frozen):
         """Whether the sender is a name, which the writer of the text chose, instead of a number."""
         return self.direction is Direction.INBOUND and not is_plain_number(self.sender)
 
+    @property
+    def party(self) -> str:
+        """The number at the other end, or the name that its sender chose."""
+        return self.sender if self.direction is Direction.INBOUND else self.to
+
 
 class UnreadRow(Frozen):
     """A row of history in which something that matters cannot be read."""
@@ -162,16 +167,52 @@ class Page(Frozen):
     unread: tuple[UnreadRow, ...] = ()
 
 
-class Listing(Frozen):
-    """Messages found in history, newest first.
+class HistoryFilter(Frozen):
+    """Which messages of history are wanted: all, unless a field says otherwise."""
 
-    `complete` is False if the search stopped before the end. Then `older_from` is where to continue.
-    """
+    direction: Direction | None = None
+    party: str = ""
+    """The number at the other end, in E.164."""
+
+    since: AwareDatetime | None = None
+    """Only messages from this moment of 46elks' time on."""
+
+    until: AwareDatetime | None = None
+    """Only messages before this moment of 46elks' time."""
+
+    def includes(self, message: Message) -> bool:
+        """Return whether a message of a page before `until` is wanted. One without a time may be."""
+        return (
+            self.direction in {None, message.direction}
+            and self.party in {"", message.party}
+            and not (self.since and message.created_at and message.created_at < self.since)
+        )
+
+    def may_include(self, row: UnreadRow) -> bool:
+        """Return whether a row that cannot be read may be a wanted message."""
+        if self.since and row.not_after and row.not_after < self.since:
+            return False
+        return {Direction.INBOUND: row.may_be_stop, Direction.OUTBOUND: row.may_be_sent, None: True}[
+            self.direction
+        ]
+
+
+EVERYTHING = HistoryFilter()
+
+
+class Listing(Frozen):
+    """Messages found in history, newest first."""
 
     messages: tuple[Message, ...]
     complete: bool = True
+    """Whether the search ended by itself, and not after the most pages."""
+
     older_from: datetime | None = None
+    """The moment before which there may be more that is wanted; None if there is nothing more."""
+
     unread: tuple[UnreadRow, ...] = ()
+    pages: int = 0
+    """How many pages of history were read."""
 
     @property
     def left_out(self) -> int:

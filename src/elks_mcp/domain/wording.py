@@ -40,3 +40,23 @@ def format_time(moment: datetime) -> str:
 def format_time_in(zone: tzinfo | None, moment: datetime) -> str:
     """Return a time as `format_time` does, in a zone; None is the machine's own zone."""
     return format_time(in_zone(moment, zone))
+
+
+def format_short_time(moment: datetime, now: datetime) -> str:
+    """Return a time to the minute, without its offset, and without its year if it is near.
+
+    Near is less than 300 days from `now`. Both times are in the zone of the reader, who also reads `now`.
+    """
+    written = moment.isoformat(sep=" ", timespec="minutes")[:16]
+    return written[5:] if abs(moment - now) < _UNMISTAKABLE else written
+
+
+_UNMISTAKABLE = timedelta(days=300)
+"""A time that is nearer than this is known by its month and day."""
+
+
+def name_zone(zone: tzinfo | None, now: datetime) -> str:
+    """Return the name of a time zone, or the present offset of the machine's zone (None)."""
+    name: str | None = getattr(zone, "key", None)
+    offset = in_zone(now, zone).isoformat()[-6:]
+    return name or ("UTC" if offset == "+00:00" else f"UTC{offset}")

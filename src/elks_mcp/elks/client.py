@@ -6,7 +6,16 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from elks_mcp.domain.kinds import SMS
-from elks_mcp.domain.models import Account, Direction, Listing, Message, OwnNumber, Page, UnreadRow
+from elks_mcp.domain.models import (
+    EVERYTHING,
+    Account,
+    HistoryFilter,
+    Listing,
+    Message,
+    OwnNumber,
+    Page,
+    UnreadRow,
+)
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Estimate
 from elks_mcp.elks import wire
@@ -21,8 +30,11 @@ MOST_PAGES = 50
 MOST_READ = MOST_PAGES * wire.PAGE_SIZE
 """The most messages that a search for opt-outs reads; one that finds nothing has to end."""
 
-LISTED_PAGES = 5
-"""The most pages of one list. Each is a request to 46elks, and the caller can continue from the last."""
+LISTED_PAGES, COUNTED_PAGES = 5, 20
+"""The most pages of one list, and of one period that is counted.
+
+Each page is a request to 46elks, and the caller can continue from the last.
+"""
 
 _OVERLAP = timedelta(milliseconds=1)
 """Pages overlap, since `next` is a moment that several messages can share."""
@@ -135,26 +147,38 @@ class ElksClient:
             ) from None
 
     async def list_messages(
-        self, limit: int, direction: Direction | None = None, *, until: datetime | None = None
+        self, limit: int, wanted: HistoryFilter = EVERYTHING, *, most_pages: int = LISTED_PAGES
     ) -> Listing:
-        """Return the newest messages, newest first.
+        """Return the newest messages that are wanted, newest first.
 
-        46elks cannot filter by direction, so pages are read and filtered here until there are enough. After
-        `LISTED_PAGES` pages it stops, and `Listing.older_from` is the moment to continue from.
+        46elks filters neither by direction nor by sender, so pages are read and filtered here, until there
+        are enough, or the rest is older than `wanted.since`. `Listing.older_from` is where to continue.
 
         Args:
-            limit: the most messages to return, 1–100.
-            direction: only messages of this direction; None for both.
-            until: only messages before this moment of 46elks' time.
+            limit: the most messages to return.
+            wanted: which messages.
+            most_pages: after how many pages the search stops.
         """
-        pages = self._pages(limit if direction is None else wire.PAGE_SIZE, most=LISTED_PAGES, before=until)
+        filters = wanted.direction is not None or bool(wanted.party)
+        # One more than the limit shows where to continue.
+        size = wire.PAGE_SIZE if filters else limit + 1
+        pages = self._pages(size, most=most_pages, before=wanted.until)
         found: list[Message] = []
-        while len(found) < limit and (new := await pages.read_next()) is not None:
-            found += [message for message in new if direction in {None, message.direction}]
-        unread = self._log_unread(row for row in pages.unread if _may_be(row, direction))
-        if len(found) >= limit or pages.ended:
-            return Listing(messages=tuple(found[:limit]), unread=unread)
-        return Listing(messages=tuple(found), complete=False, older_from=pages.before, unread=unread)
+        while (
+            len(found) < limit
+            and not pages.are_older_than(wanted.since)
+            and (new := await pages.read_next()) is not None
+        ):
+            found += [message for message in new if wanted.includes(message)]
+        at_end = pages.ended or pages.are_older_than(wanted.since)
+        left = next((each.created_at for each in found[limit:] if each.created_at), None)
+        return Listing(
+            messages=tuple(found[:limit]),
+            complete=len(found) >= limit or at_end,
+            older_from=left + _OVERLAP if left else None if at_end else pages.before,
+            unread=self._log_unread(row for row in pages.unread if wanted.may_include(row)),
+            pages=most_pages - pages.left,
+        )
 
     async def list_since(self, moment: datetime | None) -> Listing:
         """Return all messages after a moment of 46elks' time, newest first; all of history if None.
@@ -166,9 +190,9 @@ class ElksClient:
         found: list[Message] = []
         while (new := await pages.read_next()) is not None:
             found += new
-            if moment and pages.older_from and pages.older_from < moment:
+            if pages.are_older_than(moment):
                 break
-        complete = pages.ended or bool(moment and pages.older_from and pages.older_from < moment)
+        complete = pages.ended or pages.are_older_than(moment)
         newer = (row for row in pages.unread if not (moment and row.not_after and row.not_after < moment))
         return Listing(messages=tuple(found), complete=complete, unread=self._log_unread(newer))
 
@@ -226,17 +250,6 @@ class _SharedAnswers:
         """Marks of the unreadable rows of history that were logged already."""
 
 
-def _may_be(row: UnreadRow, direction: Direction | None) -> bool:
-    """Return whether an unreadable row may be a message of this direction."""
-    match direction:
-        case Direction.INBOUND:
-            return row.may_be_stop
-        case Direction.OUTBOUND:
-            return row.may_be_sent
-        case None:
-            return True
-
-
 class _Pages:
     """Reads history by pages, newest first, each message once; `before` starts the next page."""
 
@@ -245,7 +258,8 @@ class _Pages:
     ) -> None:
         self._get = get
         self._read: set[str] = set()
-        self._left = most
+        self.left = most
+        """How many pages may still be read."""
         self.before = before
         self._unread: dict[str, UnreadRow] = {}
         self.older_from: datetime | None = None
@@ -253,16 +267,20 @@ class _Pages:
         self.ended = False
         """Whether the end of history was reached."""
 
+    def are_older_than(self, moment: datetime | None) -> bool:
+        """Return whether every message that was not read yet is older than a moment."""
+        return moment is not None and self.older_from is not None and self.older_from < moment
+
     async def read_next(self) -> list[Message] | None:
         """Return the new messages of the next page; None at the end, or after the most pages."""
-        if self.ended or not self._left:
+        if self.ended or not self.left:
             return None
         page = await self._get(self.before)
         new = {message.id: message for message in page.messages if message.id not in self._read}
         self._read |= new.keys()
         self._unread = {row.mark: row for row in page.unread} | self._unread
         self.older_from = page.older_from
-        self._left -= 1
+        self.left -= 1
         self._move_on(page.older_from, repeated=not new)
         return list(new.values())
 
@@ -275,7 +293,7 @@ class _Pages:
         if older_from is None:
             self.ended = True
         elif repeated and self.before == older_from:
-            self._left = 0  # 46elks returned the same page again, and would forever
+            self.left = 0  # 46elks returned the same page again, and would forever
         else:
             # If the overlap brought nothing new, more messages than fit on a page share one moment.
             self.before = older_from if repeated else older_from + _OVERLAP

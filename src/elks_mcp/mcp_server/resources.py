@@ -10,12 +10,13 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import Resource
 
-from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
+from elks_mcp.answers.history import HistoryEntry
 from elks_mcp.answers.lookups import find_text
 from elks_mcp.answers.policy import describe_policy
 from elks_mcp.answers.structured import StructuredAnswer
+from elks_mcp.answers.text_list import TextListAnswer
 from elks_mcp.app import App
-from elks_mcp.domain.models import Direction
+from elks_mcp.domain.models import Direction, HistoryFilter
 from elks_mcp.domain.orders import Order
 from elks_mcp.errors import ElksError, InvalidInput, NotFound
 from elks_mcp.mcp_server.scopes import app_of_caller
@@ -88,9 +89,9 @@ async def _read(app: App, build: Callable[[App], Awaitable[StructuredAnswer]]) -
         raise ResourceError(error.explain()) from None
 
 
-async def _read_inbox(app: App) -> HistoryAnswer:
+async def _read_inbox(app: App) -> TextListAnswer:
     app.require_account()
-    listing = await app.client.list_messages(_INBOX_SIZE, Direction.INBOUND)
+    listing = await app.client.list_messages(_INBOX_SIZE, HistoryFilter(direction=Direction.INBOUND))
     return await show_list(app, listing)
 
 

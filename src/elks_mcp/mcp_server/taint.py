@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 
-from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
+from elks_mcp.answers.history import HistoryEntry
 from elks_mcp.answers.listing import HowToContinue, hide, report_list, report_readable
+from elks_mcp.answers.text_list import TextListAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Listing, Message
 from elks_mcp.domain.taint import list_shown_texts
 
-CALL_AGAIN: HowToContinue = "call get_sms_messages again with until={}".format
-"""How a model continues a list."""
+CALL_AGAIN: HowToContinue = "call again with until={}".format
+"""How a model continues statistics."""
 
 
-async def show_list(app: App, listing: Listing) -> HistoryAnswer:
-    """Record texts, and return those that may be read and fit in one answer."""
-    listed = await report_list(app, listing, CALL_AGAIN)
+async def show_list(app: App, listing: Listing, party: str = "") -> TextListAnswer:
+    """Record texts, and return those that may be read and fit in one answer.
+
+    `party`: the number of the one person whose texts they are.
+    """
+    listed = await report_list(app, listing, party)
     await record_shown(app, listed.shown)
     return listed.answer
 

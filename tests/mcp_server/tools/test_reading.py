@@ -1,5 +1,7 @@
 """The tools that read."""
 
+from datetime import timedelta
+
 import pytest
 from mcp import Client
 
@@ -10,6 +12,7 @@ from tests.support.connecting import (
     call,
     connected,
     data,
+    findings,
     live,
     posted,
     words,
@@ -125,6 +128,55 @@ async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, way: Way, wr
     assert box.requests == []
 
 
+async def test_several_texts_are_each_answered_whatever_the_others_are(client: Client, box: Sandbox) -> None:
+    delivered, failed = (box.add_history(box.clock.now(), status=each) for each in ("delivered", "failed"))
+    received = box.receive("Bo: delivered", "Hej")
+    ids = ["O-23456789", delivered.id, failed.id, "../me", received.id]
+    answer = await call(client, "check_sms_status", messageId=", ".join(ids))
+    assert [each["asked"] for each in data(answer)["texts"]] == ids
+    assert [each.get("status") for each in data(answer)["texts"]] == [
+        None,
+        "delivered",
+        "failed",
+        None,
+        "received",
+    ]
+    unknown, _, second, wrong, named = data(answer)["texts"]
+    assert unknown["error"] == "No order has that number."
+    assert second["meaning"].startswith("it did not reach the phone")
+    assert wrong["error"] == "'../me' is not a message id."
+    assert named["untrustedFrom"] == "Bo: delivered"
+    assert "Bo" not in words(answer)
+    head, *lines = words(answer).split("\n")
+    assert head.startswith("5 texts. Now ")
+    assert lines[0] == "- O-23456789: No order has that number."
+    assert lines[2].startswith(f"- {failed.id}: failed, created ")
+
+
+async def test_the_status_of_a_received_text_among_others_taints(client: Client, box: Sandbox) -> None:
+    ids = [box.receive("+46701740609", "Hej").id, box.add_history(box.clock.now()).id]
+    await call(client, "check_sms_status", messageId=",".join(ids))
+    priced = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
+    assert "tainted" in findings(priced)
+
+
+async def test_one_id_is_answered_as_ever_also_with_a_comma_behind_it(client: Client, box: Sandbox) -> None:
+    sent = box.add_history(box.clock.now())
+    one = await call(client, "check_sms_status", messageId=sent.id)
+    assert data(await call(client, "check_sms_status", messageId=f" {sent.id}, ")) == data(one)
+    assert data(one)["messageId"] == sent.id
+
+
+async def test_if_no_id_is_known_or_there_are_too_many_it_is_an_error(client: Client) -> None:
+    unknown = await call(client, "check_sms_status", messageId=f"O-23456789,s{'0' * 32}")
+    assert (unknown.is_error, words(unknown).startswith("46elks has no message with that id.")) == (
+        True,
+        True,
+    )
+    many = await call(client, "check_sms_status", messageId=",".join([f"s{'0' * 32}"] * 21))
+    assert words(many).startswith("21 ids are too many; 20 is the most.")
+
+
 # ── get_sms_messages ──
 
 
@@ -133,18 +185,17 @@ async def test_only_the_wanted_direction_is_listed_and_no_page_too_many_is_read(
 ) -> None:
     fill_history(box, 500)
     listed = data(await call(client, "get_sms_messages", direction="inbound", limit=20))
-    assert [entry["untrustedText"] for entry in listed["messages"]] == [f"nr {3 * n}" for n in range(20)]
-    assert {entry["direction"] for entry in listed["messages"]} == {"inbound"}
+    assert [entry["untrusted"] for entry in listed["messages"]] == [f"nr {3 * n}" for n in range(20)]
     assert len([request for request in box.requests if request.path == "/a1/sms"]) == 1
     listed = data(await call(client, "get_sms_messages", direction="inbound", limit=100))
-    assert [entry["untrustedText"] for entry in listed["messages"]] == [f"nr {3 * n}" for n in range(100)]
+    assert [entry["untrusted"] for entry in listed["messages"]] == [f"nr {3 * n}" for n in range(100)]
     assert len([request for request in box.requests if request.path == "/a1/sms"]) == 1 + 3
 
 
 async def test_both_directions_come_newest_first_ten_by_default(client: Client, box: Sandbox) -> None:
     fill_history(box, 30)
     listed = await call(client, "get_sms_messages")
-    texts = [entry["text"] or entry["untrustedText"] for entry in data(listed)["messages"]]
+    texts = [entry.get("text") or entry["untrusted"] for entry in data(listed)["messages"]]
     assert texts == [f"nr {n}" for n in range(10)]
     assert words(listed).startswith("10 messages, newest first.")
 
@@ -153,7 +204,7 @@ async def test_an_automatic_reply_is_outbound(client: Client, box: Sandbox) -> N
     box.add_history(box.clock.now(), direction="outgoing-reply", text="Tack!")
     listed = await call(client, "get_sms_messages", direction="outbound")
     (entry,) = data(listed)["messages"]
-    assert (entry["text"], entry["isReply"]) == ("Tack!", True)
+    assert (entry["text"], entry["automatic"]) == ("Tack!", True)
     assert "automatic reply" in words(listed)
     assert words(await call(client, "get_sms_messages", direction="inbound")) == "No such messages."
 
@@ -184,3 +235,37 @@ async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox)
     assert told["costPerMessage"] == told["costPerPart"] == {"amount": 0.52, "currency": "SEK"}
     assert [row["country"] for row in told["countries"]] == ["Sweden"]
     assert words(statistics).startswith("3 sent texts: 1 delivered, 1 failed, 1 sent. 50% of those settled")
+
+
+async def test_the_statistics_of_a_period_count_all_of_it_by_day(client: Client, box: Sandbox) -> None:
+    now = box.clock.now()
+    for number in range(250):
+        box.add_history(now - timedelta(minutes=number))
+    for days in (2, 40):
+        box.add_history(now - timedelta(days=days))
+    latest = data(await call(client, "get_delivery_statistics", limit=10))
+    assert (latest["messages"], "days" in latest) == (10, False)
+    statistics = await call(client, "get_delivery_statistics", since=f"{now - timedelta(days=7):%Y-%m-%d}")
+    assert data(statistics)["messages"] == sum(day["messages"] for day in data(statistics)["days"]) == 251
+    assert data(statistics)["cost"] == {"amount": 130.52, "currency": "SEK"}
+    assert data(statistics)["days"][-1]["messages"] == 1
+    assert f"{data(statistics)['days'][-1]['day']}: 1 text, 0.52 SEK." in words(statistics)
+    one = now - timedelta(days=2)
+    day = await call(client, "get_delivery_statistics", since=f"{one:%Y-%m-%d}", until=f"{one:%Y-%m-%d}")
+    assert data(day)["messages"] == 1
+
+
+async def test_statistics_of_a_long_period_say_that_they_are_not_all_of_it(
+    client: Client, box: Sandbox
+) -> None:
+    now = box.clock.now()
+    for number in range(2100):
+        box.add_history(now - timedelta(seconds=number))
+    statistics = data(
+        await call(client, "get_delivery_statistics", since=f"{now - timedelta(days=7):%Y-%m-%d}")
+    )
+    assert 1900 < statistics["messages"] < 2100
+    assert (
+        "The search stopped after 20 pages of 46elks' history. For older texts call again with until="
+        in (statistics["note"])
+    )

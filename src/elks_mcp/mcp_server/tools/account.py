@@ -8,7 +8,7 @@ from elks_mcp.answers.statistics import StatisticsAnswer
 from elks_mcp.app import App
 from elks_mcp.mcp_server.taint import CALL_AGAIN
 from elks_mcp.mcp_server.tools.base import READS, ElksTool
-from elks_mcp.mcp_server.tools.params import StatisticsLimit
+from elks_mcp.mcp_server.tools.params import Since, StatisticsLimit, Until
 
 
 async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
@@ -19,13 +19,15 @@ async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
     return await lookups.read_balance(ctx.request_context.lifespan_context)
 
 
-async def get_delivery_statistics(ctx: Context[App], limit: StatisticsLimit = 50) -> StatisticsAnswer:
-    """Summarize the latest sent texts: delivered, failed or under way, cost, speed, by country.
+async def get_delivery_statistics(
+    ctx: Context[App], limit: StatisticsLimit = 50, since: Since = "", until: Until = ""
+) -> StatisticsAnswer:
+    """Summarize sent texts: delivered, failed or under way, cost, speed, by country and day.
 
     Use it to judge deliverability or spending. For one text use check_sms_status.
     """
     app = ctx.request_context.lifespan_context
-    return await lookups.read_statistics(app, limit, CALL_AGAIN)
+    return await lookups.read_statistics(app, limit, CALL_AGAIN, since=since, until=until)
 
 
 TOOLS = (

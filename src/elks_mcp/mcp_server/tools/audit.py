@@ -11,7 +11,17 @@ log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout"})
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
-_MASKED = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after", "query"})
+_PEOPLE = frozenset({"to", "from", "with"})
+_MASKED = _PEOPLE | {
+    "message",
+    "messageId",
+    "message_id",
+    "idempotencyKey",
+    "after",
+    "since",
+    "until",
+    "query",
+}
 
 
 def write_audit_line(
@@ -34,8 +44,5 @@ def _shown(name: str, value: Any) -> Any:
     text = str(value)
     if name in _PLAIN:
         return text[:_LONGEST_SHOWN] if text.isalpha() else f"({len(text)} characters)"
-    is_number = name in {"to", "from"} and text[:1] in _NUMBER_STARTS
+    is_number = name in _PEOPLE and not any(map(str.isalpha, text))  # three letters can be a whole name
     return f"{text[:3]}… ({len(text)} characters)" if is_number else f"({len(text)} characters)"
-
-
-_NUMBER_STARTS = tuple("+0123456789")

@@ -36,6 +36,7 @@ WIRE_NAMES = {
     "idempotency_key": "idempotencyKey",
     "message_id": "messageId",
     "seconds": "timeout",
+    "person": "with",
 }
 """Parameters whose Python name differs from the public one."""
 
@@ -208,7 +209,7 @@ def _is_absent(name: str, value: Any) -> bool:
 
 def _check_length(name: str, value: Any) -> None:
     """Refuse an argument that is too long, before it is processed."""
-    most = LONGEST_TEXT if name == "message" else _LONGEST_ARGUMENT
+    most = _LONGEST.get(name, _LONGEST_ARGUMENT)
     if isinstance(value, str) and len(value) > most:
         raise InvalidInput(
             f"`{name[:_LONGEST_SHOWN]}` has {len(value):,} characters; {most:,} is the most.",
@@ -258,4 +259,7 @@ def _shown(value: Any) -> str:
 
 _LONGEST_SHOWN = 40
 _LONGEST_ARGUMENT = 200
-"""Characters in any argument except a message: numbers, names, keys, times."""
+"""Characters in an argument: numbers, names, keys, times."""
+
+_LONGEST = {"message": LONGEST_TEXT, "messageId": 1500, "message_id": 1500}
+"""Arguments that may be longer: texts, and lists of ids."""

@@ -1,9 +1,8 @@
 """Parameters that tools share, with the descriptions that a model reads."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
+from pydantic import BeforeValidator, Field
 
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING
 from elks_mcp.runtime.validation import parse_switch
@@ -14,13 +13,6 @@ def _read_yes(value: Any) -> str:
         return "yes" if parse_switch(value) else "no"
     except ValueError:
         raise ValueError("use yes or no") from None
-
-
-def _in_utc(moment: datetime | None) -> datetime | None:
-    try:
-        return moment and moment.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("no text can have that time") from None
 
 
 To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}, or a contact's name.")]
@@ -44,7 +36,9 @@ DryRun = Annotated[
     Field(description="true: only price it. false in dry run: asks a person. Default: the operator's."),
 ]
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
-MessageId = Annotated[str, Field(description="46elks' id, or the orderId from send_sms.")]
+MessageId = Annotated[
+    str, Field(description="46elks' id or the orderId from send_sms; up to 20, with commas.")
+]
 ReplyFrom = Annotated[
     str, Field(description=f"Only from this number: {SWEDISH_SPELLING}, or a contact's name.")
 ]
@@ -58,11 +52,9 @@ DirectionFilter = Annotated[
     Literal["inbound", "outbound", "both"], Field(description="inbound: received texts.")
 ]
 HistoryLimit = Annotated[int, Field(ge=1, le=100, description="How many, newest first.")]
-Until = Annotated[
-    AwareDatetime | None,
-    AfterValidator(_in_utc),
-    Field(description="Only texts before this time, such as 2026-12-01T09:00Z: to list older ones."),
-]
+Person = Annotated[str, Field(description="Only the conversation with this number or contact.")]
+Since = Annotated[str, Field(description="From this local day or time on: 2026-12-01 or 2026-12-01T09:00.")]
+Until = Annotated[str, Field(description="Up to this day, which is included, or before this time.")]
 StatisticsLimit = Annotated[
-    int, Field(ge=10, le=100, description="How many of the latest sent texts to count.")
+    int, Field(ge=10, le=100, description="How many of the latest to count, without since.")
 ]
