@@ -94,6 +94,8 @@ The text begins with the status.
   after 60. A later answer is not lost: each result, "no reply" included, has a cursor to continue waiting
   with. A reply is matched by its sender's number, and counts as a stranger's text. After it was shown to the
   assistant, a text to a person whom you did not text before needs approval.
+- **Toolsets.** `ELKS_TOOLSETS` chooses which of the groups `sms`, `inbox`, `account` and `policy` are
+  offered. A tool of another group is neither listed nor callable, and its prompts and resources go with it.
 - **Prompts and resources.** There are two prompts, and three resources: `elks://inbox`,
   `elks://messages/{id}` and `elks://policy`. A client that subscribes to a resource is notified when it
   changes.

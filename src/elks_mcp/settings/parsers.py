@@ -19,6 +19,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.numbering_plans import RESERVED_REGIONS
 from elks_mcp.domain.phone import Number, NumberKind, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.toolsets import ALL_TOOLSETS, Toolset
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.addresses import Networks, is_loopback
 from elks_mcp.runtime.validation import is_empty_word
@@ -97,6 +98,16 @@ def read_guards(value: object) -> frozenset[str]:
         fault = "cannot be switched off" if odd in NOT_SWITCHABLE else "is not a guard"
         raise Unreadable(f"these can be switched off: {', '.join(switchable)}", f"{odd!r} {fault};")
     return names
+
+
+def read_toolsets(value: object) -> frozenset[Toolset]:
+    """Return the toolsets in a list of names; `all` is every one."""
+    names = [item.casefold() for item in _some_items(value)]
+    if odd := next((name for name in names if name not in {*Toolset, ALL_TOOLSETS}), None):
+        raise Unreadable(
+            f"use a list of these: {', '.join((*Toolset, ALL_TOOLSETS))}", f"{odd!r} is not a toolset;"
+        )
+    return frozenset(Toolset if ALL_TOOLSETS in names else map(Toolset, names))
 
 
 def read_budget(value: object) -> int:
