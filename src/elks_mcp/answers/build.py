@@ -8,6 +8,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState, Quote, of_effect
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
+from elks_mcp.domain.signature import remove_signature, sign
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import NotSent, ProviderError
@@ -95,8 +96,8 @@ def _where_to_look(app: App) -> tuple[str, ...]:
 def report_estimate(quote: Quote, policy: Policy) -> EstimateAnswer:
     """Return the answer for a request that asks only for the price."""
     text = quote.draft.text
-    shorter = cheaper(text)
-    saves = measure(shorter).parts < quote.size.parts
+    shorter = cheaper(remove_signature(text, policy.signature))
+    saves = measure(sign(shorter, policy.signature)).parts < quote.size.parts
     return EstimateAnswer(
         price=quote.estimate.price,
         parts=quote.size.parts,
@@ -262,12 +263,14 @@ def _price_without(text: str, price: Money, parts: int) -> Money | None:
 
 
 def _reminders(sender: Sender, policy: Policy, *, flash: bool) -> tuple[str, ...]:
-    """Return notes about what this server cannot check."""
+    """Return notes about what this server adds, and what it cannot check."""
     reminders = []
     if isinstance(sender, Number) and sender not in {policy.sender, *policy.allowed_senders}:
         reminders.append(
             "A number as sender must be the account's own, or one whose owner has agreed to its use."
         )
+    if policy.signature:
+        reminders.append("It ends with the operator's signature, which counts in its parts and its price.")
     if flash:
         reminders.append("iPhones show a flash message as an ordinary SMS.")
     return tuple(reminders)

@@ -6,6 +6,7 @@ from elks_mcp.answers import build
 from elks_mcp.answers.results import SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.orders import Order
+from elks_mcp.domain.signature import sign
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.sending.plan import Decision, DryRunOnly, Planned, Ready
 from elks_mcp.store import QueueEstimate
@@ -25,7 +26,8 @@ async def carry_out(app: App, planned: Planned, decision: Decision, message: str
     order, estimate = await _follow(app, placed.order)
     if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
-    return build.report_order(app, order, message, estimate, repeated=placed.is_repeat)
+    text = sign(message, app.policy.signature)
+    return build.report_order(app, order, text, estimate, repeated=placed.is_repeat)
 
 
 async def _follow(app: App, order: Order) -> tuple[Order, QueueEstimate | None]:

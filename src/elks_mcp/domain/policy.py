@@ -14,6 +14,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
 from elks_mcp.domain.setting_declaration import BudgetSetting, RuleSetting, Setting, Switch, write_value
+from elks_mcp.domain.signature import show_signature
 from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS, Toolset, write_toolsets
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
@@ -146,6 +147,10 @@ class OperatorRules(Frozen):
     ] = "all"
     """Which received texts an assistant may read. `all`, or `known`: only those from numbers that were texted
     from here. An opt-out counts from any number."""
+
+    signature: Annotated[str, RuleSetting("ELKS_SIGNATURE", "signature", show=show_signature)] = ""
+    """A signature of up to 100 characters that ends every text, on a line of its own. It counts in the parts
+    and the price of each text, and is not added to a text that ends with it."""
 
     toolsets: Annotated[
         frozenset[Toolset],

@@ -17,6 +17,7 @@ from elks_mcp.domain.orders import (
 )
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, parse_sender
+from elks_mcp.domain.signature import sign
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
 from elks_mcp.domain.text import find_unsendable
 from elks_mcp.elks.client import ElksClient
@@ -73,13 +74,15 @@ class Orders:
         key: str | None = None,
         asks: bool = False,
     ) -> Draft:
-        """Return a draft read from what the caller gave. `asks`: the caller waits for an answer.
+        """Return a draft read from what the caller gave, with the operator's signature.
+
+        `asks`: the caller waits for an answer.
 
         Raises:
             InvalidInput: the text, the sender or the key cannot be used.
             Misconfigured: no sender was given and none is configured.
         """
-        home, text = self._policy.home, _read_text(message)
+        home, text = self._policy.home, sign(_read_text(message), self._policy.signature)
         if key and len(key) > _LONGEST_KEY:
             raise InvalidInput(f"The idempotencyKey is longer than {_LONGEST_KEY} characters.")
         return Draft(
