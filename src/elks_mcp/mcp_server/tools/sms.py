@@ -40,12 +40,12 @@ async def send_sms(
     dry_run: DryRun = None,
     idempotency_key: Key = "",
 ) -> SendAnswer:
-    """Send one SMS to one person, after the user has asked to send it.
+    """Send one SMS to one person. It costs money, and cannot be recalled once it has left.
 
-    In dry run, the default, nothing is sent and the answer is the price. Texts cost money and cannot
-    be recalled: check recipient and wording with the user first. Not for pricing a text
-    (estimate_sms_cost). After "sent", "queued", "in doubt" or "unknown", never send the same text
-    again; call check_sms_status. After a refusal, do not try another number or sender.
+    In dry run, the default, nothing is sent and the answer is the price. The operator limits
+    recipients, spending and pace (explain_policy). Use it only after the user has asked for exactly
+    this text to this person. Not for pricing a text (estimate_sms_cost). After "sent", "queued",
+    "in doubt" or "unknown", never send the same text again: call check_sms_status. After a refusal, do not try another number or sender.
     """
     app = ctx.request_context.lifespan_context
     return await carry_out(app, planned, read_decision(asked), message)
@@ -77,10 +77,11 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusAn
 
 
 async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: From = "") -> EstimateAnswer:
-    """Price a text exactly, without sending it, and name the characters that make it expensive.
+    """Price a text exactly. Nothing is sent, and it costs nothing.
 
-    Use it before a long text, one with emoji or unusual quotes, or one to many people. It also
-    says if send_sms would refuse it.
+    It prices one text to one number, names the characters that make it expensive, and says if
+    send_sms would refuse it. Use it before a long text, one with emoji or unusual quotes, or one to
+    many people.
     """
     app = ctx.request_context.lifespan_context
     return await lookups.estimate(app, to, message, sender)
