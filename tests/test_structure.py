@@ -16,6 +16,7 @@ TOPICS = {
     "account": "46elks' account: the toolset about it, and the simulated one",
     "approval": "what a person reads, how they are asked, and the command that approves",
     "asgi": "an ASGI application",
+    "cancellation": "ending an order before it leaves",
     "clock": "time: the server's and the sandbox's",
     "doubts": "orders whose outcome is unknown",
     "history": "the account's texts, sent and received",

@@ -30,6 +30,7 @@ ARGUMENTS = {
     "ask": ("+46701740605", "Hej"),
     "estimate": ("+46701740605", "Hej"),
     "status": ("O-2",),
+    "cancel": ("O-2",),
 }
 """What a command needs so that it reads its settings."""
 

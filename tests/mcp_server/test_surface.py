@@ -18,6 +18,7 @@ SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
 
 PARAMETERS = {
     "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
+    "cancel_sms": ["orderId"],
     "get_sms_messages": ["direction", "limit", "until"],
     "check_sms_status": ["messageId"],
     "estimate_sms_cost": ["to", "message", "from"],
@@ -63,14 +64,14 @@ async def test_every_tool_says_what_it_is_and_what_it_answers() -> None:
         assert hints.open_world_hint is True
 
 
-async def test_only_sending_is_destructive() -> None:
+async def test_only_sending_and_cancelling_are_destructive_and_only_sending_is_not_idempotent() -> None:
     for tool in await list_tools():
         hints = tool.annotations
         assert hints is not None
-        sends = tool.name in {"send_sms", "ask_by_sms"}
+        sends, cancels = tool.name in {"send_sms", "ask_by_sms"}, tool.name == "cancel_sms"
         assert (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint) == (
-            not sends,
-            sends,
+            not (sends or cancels),
+            sends or cancels,
             not sends,
         )
 

@@ -285,7 +285,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def cancel(process: Process) -> Order:
             assert process.store
-            return await process.store.orders.cancel(number, "Not wanted.")
+            return await process.store.cancellations.cancel(number, "Not wanted.")
 
         order = self._ask(index, cancel)
         if order and order.state is OrderState.CANCELLED:

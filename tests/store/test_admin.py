@@ -148,7 +148,7 @@ async def test_what_waited_too_long_cannot_be_approved(stores: Stores) -> None:
 async def test_what_does_not_wait_is_left_as_it_is(stores: Stores, step: str) -> None:
     order = await wait_one(stores.ours)
     if step == "cancelled":
-        await stores.ours.orders.cancel(order.id, "No.")
+        await stores.ours.cancellations.cancel(order.id, "No.")
     else:
         await stores.ours.orders.approve(order.id, allow)
     if step == "sent":

@@ -60,7 +60,7 @@ def report_order(
         NotSent: nothing was sent, and nothing will be.
     """
     meaning = _order_meaning(app, order, estimate)
-    if order.state in NEVER_SENT or order.has_failed_at_once:
+    if order.state in {*NEVER_SENT, OrderState.WAITING} or order.has_failed_at_once:  # another call paused it
         raise NotSent(meaning)
     if repeated:
         meaning = f"This repeats an earlier call; nothing new was sent. {meaning[:1].upper()}{meaning[1:]}"

@@ -162,6 +162,19 @@ class Orders:
             return await store.orders.get(number, caller=self._caller)
         return await store.orders.find(number, self._caller)
 
+    async def was_shown_others(self, recipient: Number | None) -> bool:
+        """Return whether the caller's model was recently shown texts of others than a recipient.
+
+        `recipient`: None if a person asked to be forgotten; then every text is another's.
+        """
+        number = recipient.e164 if recipient else ""
+        if any(each.sender != number for each in self._shown):
+            return True
+        if not self._storage.location.url:
+            return False
+        store = await self._storage.open()
+        return await store.taint.was_shown_others(self._caller, number)
+
     async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
         """Store an order, to be sent or to wait for a person; or return the one that it repeats.
 

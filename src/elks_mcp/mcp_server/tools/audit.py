@@ -11,7 +11,9 @@ log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout"})
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
-_MASKED = frozenset({"to", "from", "message", "messageId", "message_id", "idempotencyKey", "after"})
+_MASKED = frozenset(
+    {"to", "from", "message", "messageId", "message_id", "orderId", "idempotencyKey", "after"}
+)
 
 
 def write_audit_line(

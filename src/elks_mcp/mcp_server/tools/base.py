@@ -37,6 +37,7 @@ WIRE_NAMES = {
     "dry_run": "dryRun",
     "idempotency_key": "idempotencyKey",
     "message_id": "messageId",
+    "order_id": "orderId",
     "seconds": "timeout",
 }
 """Parameters whose Python name differs from the public one."""
@@ -55,6 +56,9 @@ READS = ToolAnnotations(
 )
 SENDS = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
+)
+CANCELS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
 FOR_ALL: frozenset[Scope] = frozenset()
 """For tools that need no scope: any token may call them."""

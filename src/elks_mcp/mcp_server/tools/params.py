@@ -45,6 +45,7 @@ DryRun = Annotated[
 ]
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
 MessageId = Annotated[str, Field(description="46elks' id, or the orderId from send_sms.")]
+OrderId = Annotated[str, Field(description="The orderId from send_sms.")]
 ReplyFrom = Annotated[str, Field(description=f"Only from this number: {SWEDISH_SPELLING}.")]
 After = Annotated[
     str, Field(description="Continue after this: a cursor, or the order or message to be answered.")

@@ -1,0 +1,141 @@
+"""Cancelling against sending: an order is cancelled for good or handed over, with nothing in between."""
+
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from elks_mcp.domain.orders import CANCELLABLE, UNFINISHED, Effect, Finding, Order, OrderState
+from elks_mcp.errors import Refused
+from elks_mcp.store import StateLocation
+from elks_mcp.store.admin import OrderAdmin
+from elks_mcp.store.approval import MOST_WAITING
+from tests.support.clocks import ManualClock
+from tests.support.provider import a_draft, an_approval, posts
+from tests.support.store_cases import WAYS
+from tests.support.stores import (
+    DATABASES,
+    PRICE,
+    World,
+    WorldBackend,
+    a_place,
+    account_of,
+    allow,
+    claim_one,
+    is_unfinished,
+    opened,
+    place_one,
+    wait_one,
+)
+
+pytestmark = pytest.mark.anyio
+
+ORDERS = 60
+READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
+
+
+@pytest.fixture(params=DATABASES)
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+    """Have a place for a store, of either kind."""
+    return a_place(request, tmp_path)
+
+
+async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location: StateLocation) -> None:
+    """P4, P5. Two replicas send, and each cancels what the other was handed."""
+    world = World(location)
+    replicas = [WorldBackend(world, per_minute=100_000) for _ in range(2)]
+    told: dict[str, OrderState] = {}
+
+    async def cancel(number: int, order: Order) -> None:
+        answer = await replicas[1 - number % 2].outbox.cancel(order, "Not wanted.")
+        told[f"Text {number}"] = answer.state
+
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(each.running()) for each in replicas]
+        placed = []
+        for number in range(ORDERS):
+            backend = replicas[number % 2]
+            approval = an_approval(a_draft(f"Text {number}"))
+            placed.append((await backend.orders.place(approval)).order)
+        async with anyio.create_task_group() as tasks:
+            for number, order in reversed([*enumerate(placed)]):
+                tasks.start_soon(cancel, number, order)
+            for number, order in enumerate(placed):
+                replicas[number % 2].outbox.hand_over(order)
+
+        async def is_over() -> bool:
+            return not is_unfinished(location, world.account)
+
+        await replicas[0].pass_until(is_over)
+        spent = (await stores[0].orders.find_prior(a_draft("Another"))).recall.spent
+    left = Counter(post.form["message"] for post in posts(world.box))
+    cancelled = {text for text, state in told.items() if state is OrderState.CANCELLED}
+    assert cancelled.isdisjoint(left)
+    assert left == Counter(told.keys() - cancelled)
+    assert {told[text] for text in left} <= {OrderState.SENDING, OrderState.SENT}
+    assert spent == len(left) * PRICE
+    assert cancelled, "nothing was cancelled in time, so nothing was tested"
+
+
+async def test_only_what_has_not_left_can_be_paused(location: StateLocation) -> None:
+    for state in OrderState:
+        async with opened(location, None, account_of(f"pause {state}")) as store:
+            order = await WAYS[state](store)
+            paused = await store.cancellations.pause(order.id, READ)
+            if state is OrderState.QUEUED:
+                assert (paused.state, paused.text) == (OrderState.WAITING, order.text)
+                assert paused.findings[-1] == READ
+                assert (await store.orders.recall(a_draft())).spent == 0
+            else:
+                assert paused == order
+
+
+def test_every_unfinished_state_is_cancellable_unless_46elks_may_have_the_order() -> None:
+    assert {OrderState.SENDING, OrderState.IN_DOUBT} == UNFINISHED - CANCELLABLE
+
+
+async def test_a_paused_order_is_sent_after_one_approval_and_never_without(location: StateLocation) -> None:
+    async with opened(location) as store:
+        order = await wait_one(store)
+        await store.orders.approve(order.id, allow)
+        paused = await store.cancellations.pause(order.id, READ)
+        assert paused.approval_code != order.approval_code, "an approval works once"
+        assert await store.cancellations.pause(order.id, READ) == paused
+        assert await store.orders.release_approved(allow) == []
+        admin = OrderAdmin(store.database)
+        await admin.approve(paused.approval_code or "")
+        (released,) = await store.orders.release_approved(allow)
+        assert (await claim_one(store)).order_id == released.id == order.id
+        assert (await store.orders.recall(a_draft())).spent == PRICE
+
+
+async def test_an_approved_order_that_waits_for_a_server_can_be_paused_and_cancelled(tmp_path: Path) -> None:
+    async with opened(StateLocation(folder=tmp_path)) as store:
+        order = await wait_one(store)
+        await OrderAdmin(store.database).approve(order.id)
+        await store.cancellations.pause(order.id, READ)
+        assert await store.orders.release_approved(allow) == []
+        assert (await store.cancellations.cancel(order.id, "No.")).state is OrderState.CANCELLED
+
+
+async def test_no_more_orders_are_paused_than_a_person_can_read(tmp_path: Path) -> None:
+    async with opened(StateLocation(folder=tmp_path)) as store:
+        for number in range(MOST_WAITING):
+            await wait_one(store, f"Text {number}")
+        order = await place_one(store, "One more")
+        with pytest.raises(Refused):
+            await store.cancellations.pause(order.id, READ)
+        assert (await store.orders.get(order.id)).state is OrderState.QUEUED
+
+
+async def test_a_paused_order_that_nobody_approves_expires(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with opened(StateLocation(folder=tmp_path), clock) as store:
+        order = await place_one(store)
+        await store.cancellations.pause(order.id, READ)
+        clock.advance(timedelta(minutes=31))
+        await store.orders.expire_waiting()
+        assert (await store.orders.get(order.id)).state is OrderState.EXPIRED
