@@ -6,15 +6,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
 
 from elks_mcp.domain.orders import CANCELLABLE, UNFINISHED, Effect, Finding, Order, OrderState
+from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import Refused
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.approval import MOST_WAITING
 from tests.support.clocks import ManualClock
-from tests.support.provider import a_draft, an_approval, posts
+from tests.support.provider import NOON, a_draft, an_approval, posts
 from tests.support.store_cases import WAYS
 from tests.support.stores import (
     DATABASES,
@@ -37,6 +39,20 @@ ORDERS = 60
 READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
 
 
+class _Slow(httpx2.AsyncBaseTransport):
+    """A connection to 46elks on which texts stay until an event."""
+
+    def __init__(self, transport: httpx2.AsyncBaseTransport, may_answer: anyio.Event) -> None:
+        self._transport = transport
+        self._may_answer = may_answer
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Pass a request on, once that may be."""
+        if request.method == "POST":
+            await self._may_answer.wait()
+        return await self._transport.handle_async_request(request)
+
+
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     """Have a place for a store, of either kind."""
@@ -46,11 +62,20 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
 async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location: StateLocation) -> None:
     """P4, P5. Two replicas send, and each cancels what the other was handed."""
     world = World(location)
-    replicas = [WorldBackend(world, per_minute=100_000) for _ in range(2)]
+    may_answer = anyio.Event()
+    replicas = [
+        WorldBackend(world, per_minute=100_000, around=lambda transport: _Slow(transport, may_answer))
+        for _ in range(2)
+    ]
     told: dict[str, OrderState] = {}
+    in_turn = anyio.CapacityLimiter(2)  # claims begin with the oldest order, cancelling with the newest
 
     async def cancel(number: int, order: Order) -> None:
-        answer = await replicas[1 - number % 2].outbox.cancel(order, "Not wanted.")
+        async with in_turn:
+            world.clock.advance(timedelta(milliseconds=1))  # the pace
+            answer = await replicas[1 - number % 2].outbox.cancel(order, "Not wanted.")
+        if len(told) == ORDERS // 2:
+            may_answer.set()
         told[f"Text {number}"] = answer.state
 
     async with AsyncExitStack() as stack:
@@ -61,10 +86,10 @@ async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location:
             approval = an_approval(a_draft(f"Text {number}"))
             placed.append((await backend.orders.place(approval)).order)
         async with anyio.create_task_group() as tasks:
-            for number, order in reversed([*enumerate(placed)]):
-                tasks.start_soon(cancel, number, order)
             for number, order in enumerate(placed):
                 replicas[number % 2].outbox.hand_over(order)
+            for number, order in reversed([*enumerate(placed)]):
+                tasks.start_soon(cancel, number, order)
 
         async def is_over() -> bool:
             return not is_unfinished(location, world.account)
@@ -77,7 +102,7 @@ async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location:
     assert left == Counter(told.keys() - cancelled)
     assert {told[text] for text in left} <= {OrderState.SENDING, OrderState.SENT}
     assert spent == len(left) * PRICE
-    assert cancelled, "nothing was cancelled in time, so nothing was tested"
+    assert 0 < len(cancelled) < ORDERS, "one side won every time, so nothing was tested"
 
 
 async def test_only_what_has_not_left_can_be_paused(location: StateLocation) -> None:
@@ -119,6 +144,16 @@ async def test_an_approved_order_that_waits_for_a_server_can_be_paused_and_cance
         await store.cancellations.pause(order.id, READ)
         assert await store.orders.release_approved(allow) == []
         assert (await store.cancellations.cancel(order.id, "No.")).state is OrderState.CANCELLED
+
+
+async def test_taint_counts_whichever_server_showed_the_text(location: StateLocation) -> None:
+    async with opened(location) as shows, opened(location) as cancels:
+        texts = [ShownText("+46701740607", NOON, NOON)]
+        await shows.taint.record("agent", texts)
+        was_shown_others = cancels.taint.was_shown_others
+        assert await was_shown_others("agent", "+46701740605")
+        assert not await was_shown_others("agent", "+46701740607"), "the writer's own text"
+        assert not await was_shown_others("another", "+46701740605")
 
 
 async def test_no_more_orders_are_paused_than_a_person_can_read(tmp_path: Path) -> None:

@@ -21,29 +21,29 @@ class CancellationStore:
         self._database = database
 
     @deciding
-    def cancel(self, tx: Tx, number: str, why: str, *, caller: str | None = None) -> Order:
+    def cancel(self, tx: Tx, number: str, why: str) -> Order:
         """Cancel an order that has not left. Return the order as it is then.
 
         Raises:
-            NotFound: There is no such order; with `caller`, that caller has none.
+            NotFound: There is no such order.
         """
-        row = get_row(tx, number, caller=caller, lock=True)  # a report from 46elks may be recorded now
+        row = get_row(tx, number, lock=True)  # a report from 46elks may be recorded now
         if row.state not in CANCELLABLE:
             return parse_order(tx, row)
         return close(tx, row, OrderState.CANCELLED, why)
 
     @deciding
-    def pause(self, tx: Tx, number: str, reason: Finding, *, caller: str | None = None) -> Order:
+    def pause(self, tx: Tx, number: str, reason: Finding) -> Order:
         """Let an order that has not left wait for a person. Return the order as it is then.
 
         It gets a new approval code, and its share of the budget is released until a person approves it. An
         order that waits for a person already is not changed.
 
         Raises:
-            NotFound: There is no such order; with `caller`, that caller has none.
+            NotFound: There is no such order.
             Refused: Too many orders of its caller wait for a person.
         """
-        row = get_row(tx, number, caller=caller, lock=True)
+        row = get_row(tx, number, lock=True)
         is_waiting = row.state == OrderState.WAITING
         if row.state not in CANCELLABLE or (is_waiting and row.approved_at is None):
             return parse_order(tx, row)

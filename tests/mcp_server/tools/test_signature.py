@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from elks_mcp.cli.doctor_settings import list_signature_costs
 from elks_mcp.errors import Misconfigured
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
@@ -85,6 +86,20 @@ async def test_repeats_and_keys_compare_the_text_with_it(box: Sandbox) -> None:
 def test_a_signature_that_cannot_be_used_is_a_configuration_error(value: str, reason: str) -> None:
     with pytest.raises(Misconfigured, match=reason):
         load({"ELKS_SIGNATURE": value})
+
+
+@pytest.mark.parametrize(
+    ("value", "warned"),
+    [
+        ("/Kliniken", []),
+        ("/Kliniken \u2013 Åsa", ["makes every text expensive"]),
+        ("46elks.se", ["A web address in it makes the guard `link` ask about every text."]),
+    ],
+)
+def test_the_doctor_warns_of_one_that_is_expensive_or_asked_about(value: str, warned: list[str]) -> None:
+    checks = list_signature_costs(load({"ELKS_SIGNATURE": value}))
+    assert [check.mark for check in checks] == ["warn"] * len(warned)
+    assert all(reason in check.text for reason, check in zip(warned, checks, strict=True))
 
 
 async def test_the_policy_shows_it_without_numbers(box: Sandbox) -> None:
