@@ -59,6 +59,16 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
     return a_place(request, tmp_path)
 
 
+async def place(backend: WorldBackend, number: int) -> Order:
+    """Queue an order, which is not handed to the worker yet."""
+    return (await backend.orders.place(an_approval(a_draft(f"Text {number}")))).order
+
+
+def count_texts(world: World) -> Counter[str]:
+    """Count the texts that reached 46elks to be sent."""
+    return Counter(post.form["message"] for post in posts(world.box))
+
+
 async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location: StateLocation) -> None:
     """P4, P5. Two replicas send, and each cancels what the other was handed."""
     world = World(location)
@@ -80,11 +90,7 @@ async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location:
 
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(each.running()) for each in replicas]
-        placed = []
-        for number in range(ORDERS):
-            backend = replicas[number % 2]
-            approval = an_approval(a_draft(f"Text {number}"))
-            placed.append((await backend.orders.place(approval)).order)
+        placed = [await place(replicas[number % 2], number) for number in range(ORDERS)]
         async with anyio.create_task_group() as tasks:
             for number, order in enumerate(placed):
                 replicas[number % 2].outbox.hand_over(order)
@@ -96,7 +102,7 @@ async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location:
 
         await replicas[0].pass_until(is_over)
         spent = (await stores[0].orders.find_prior(a_draft("Another"))).recall.spent
-    left = Counter(post.form["message"] for post in posts(world.box))
+    left = count_texts(world)
     cancelled = {text for text, state in told.items() if state is OrderState.CANCELLED}
     assert cancelled.isdisjoint(left)
     assert left == Counter(told.keys() - cancelled)
