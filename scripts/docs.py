@@ -94,6 +94,12 @@ The text begins with the status.
   after 60. A later answer is not lost: each result, "no reply" included, has a cursor to continue waiting
   with. A reply is matched by its sender's number, and counts as a stranger's text. After it was shown to the
   assistant, a text to a person whom you did not text before needs approval.
+- **Toolsets.** `ELKS_TOOLSETS` chooses which of the groups `sms`, `inbox`, `account` and `policy` are
+  offered. A tool of another group is neither listed nor callable, and its prompts and resources go with it.
+- **Errors.** An answer is an error (`isError`) if nothing was sent and nothing will be by itself: refused,
+  declined, waiting for approval. `cancel_sms` is one if nothing was decided about the text: it is not yours,
+  a person declined, or the operator forbids the question. Its first word is otherwise the state of the text:
+  cancelled, waiting (paused until a person decides), or one in which it can no longer be recalled.
 - **Prompts and resources.** There are two prompts, and three resources: `elks://inbox`,
   `elks://messages/{id}` and `elks://policy`. A client that subscribes to a resource is notified when it
   changes.
@@ -141,8 +147,9 @@ def _default(name: str) -> str:
 
 def _tool(tool: ElksTool) -> list[str]:
     hints = tool.annotations
-    reads = hints is not None and hints.read_only_hint
-    kind = "Reads only." if reads else "Sends; not idempotent without `idempotencyKey`."
+    kind = "Sends; not idempotent without `idempotencyKey`."
+    if hints is not None and hints.idempotent_hint:
+        kind = "Reads only." if hints.read_only_hint else "Cancels; idempotent."
     lines = [f"## {tool.name}", "", f"**{tool.title}.** {kind}", "", tool.description, ""]
     properties: dict[str, Any] = tool.parameters["properties"]
     if properties:

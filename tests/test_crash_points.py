@@ -146,7 +146,7 @@ async def place_and_cancel(backend: WorldBackend, store: Store) -> Order:
     for _ in range(3):
         try:
             order = order or (await backend.orders.place(an_approval(a_draft(TEXT)))).order
-            return await store.orders.cancel(order.id, "Not wanted.")
+            return await store.cancellations.cancel(order.id, "Not wanted.")
         except StateUnavailable:
             continue
     raise AssertionError("one step fails, not more")

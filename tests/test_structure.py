@@ -20,6 +20,7 @@ TOPICS = {
     "approval": "what a person reads, how they are asked, how it is stored, the command that approves",
     "asgi": "an ASGI application",
     "contacts": "the people that the operator's files name",
+    "cancellation": "ending an order before it leaves",
     "clock": "time: the server's and the sandbox's",
     "doubts": "orders whose outcome is unknown",
     "history": "the account's texts, sent and received",

@@ -31,6 +31,7 @@ ARGUMENTS = {
     "estimate": ("+46701740605", "Hej"),
     "status": ("O-2",),
     "conversation": ("+46701740605",),
+    "cancel": ("O-2",),
 }
 """What a command needs so that it reads its settings."""
 

@@ -1,5 +1,6 @@
 """`elks-mcp outbox`."""
 
+import json
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -88,15 +89,19 @@ def test_a_settled_order_is_shown_without_its_text_even_where_texts_are_kept(tmp
 
 def test_cancelling_says_whether_it_was_in_time(location: StateLocation) -> None:
     order = do(location, lambda store: place_one(store, "Hej", to=OTHER_PHONE))
-    claim = do(location, lambda store: store.orders.cancel(order.id, "Room."), claim_new)
+    claim = do(location, lambda store: store.cancellations.cancel(order.id, "Room."), claim_new)
     done = tell(location, "outbox", "cancel", claim.order_id)
-    assert done.exit_code == 1
-    assert (
-        f"{claim.order_id} is sending; only orders that wait or are queued can be cancelled." in done.stderr
+    assert done.exit_code == 4
+    assert done.output == (
+        f"{claim.order_id} is sending: it is being handed to 46elks and can no longer be\ncancelled.\n"
     )
     waiting = do(location, lambda store: wait_one(store, "Två"))
-    done = tell(location, "outbox", "cancel", waiting.id)
-    assert (done.exit_code, done.output) == (0, f"{waiting.id} is cancelled. It will not be sent.\n")
+    done, again = tell(location, "cancel", waiting.id), tell(location, "cancel", waiting.id.lower())
+    assert (done.exit_code, done.output) == (again.exit_code, again.output)
+    assert done.exit_code == 0
+    assert done.output.startswith(f"{waiting.id} is cancelled: it was not sent, will not be sent")
+    answer = json.loads(tell(location, "cancel", waiting.id, "--json").output)
+    assert (answer["status"], answer["orderId"]) == ("cancelled", waiting.id)
     assert find(location, waiting).state is OrderState.CANCELLED
 
 

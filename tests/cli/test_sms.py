@@ -39,6 +39,11 @@ def test_a_text_is_sent_as_it_is_and_the_outcome_is_shown(elks: SimulatedElks) -
     assert re.search(r"^  order  O-\w+$", told.stdout, re.MULTILINE)
 
 
+def test_a_text_from_the_command_line_ends_with_the_signature(elks: SimulatedElks) -> None:
+    assert elks.tell("send", PHONE, "Hej på dig", ELKS_SIGNATURE="/Kliniken").exit_code == 0
+    assert texts(elks) == ["Hej på dig\n/Kliniken"]
+
+
 def test_programs_get_the_answer_of_the_tool_as_json(elks: SimulatedElks) -> None:
     sent = elks.ask_json("send", PHONE, TEXT)
     assert (sent["status"], sent["to"], sent["price"]) == ("sent", PHONE, {"amount": 0.52, "currency": "SEK"})

@@ -257,5 +257,5 @@ async def test_what_becomes_of_an_order_is_told_in_a_moment_on_postgres_too(post
         uri = f"elks://messages/{waiting.id}"
         async with listening(two, "auto", uri) as (_client, heard):
             await until(lambda: two.app.storage.notifier.receives_from_others)
-            await store.orders.cancel(waiting.id, "A person thought better of it.")
+            await store.cancellations.cancel(waiting.id, "A person thought better of it.")
             await until(heard.of(uri), clock=clock)

@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp_types import Tool
+from mcp_types import CallToolResult, Tool
 
 from tests.support.connecting import ERAS, Era, connected
 
@@ -17,6 +18,7 @@ SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
 
 PARAMETERS = {
     "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
+    "cancel_sms": ["orderId"],
     "get_sms_messages": ["direction", "limit", "with", "since", "until"],
     "check_sms_status": ["messageId"],
     "estimate_sms_cost": ["to", "message", "from"],
@@ -63,20 +65,57 @@ async def test_every_tool_says_what_it_is_and_what_it_answers() -> None:
         assert hints.open_world_hint is True
 
 
-async def test_only_sending_is_destructive() -> None:
+async def test_only_sending_and_cancelling_are_destructive_and_only_sending_is_not_idempotent() -> None:
     for tool in await list_tools():
         hints = tool.annotations
         assert hints is not None
-        sends = tool.name in {"send_sms", "ask_by_sms"}
+        sends, cancels = tool.name in {"send_sms", "ask_by_sms"}, tool.name == "cancel_sms"
         assert (hints.read_only_hint, hints.destructive_hint, hints.idempotent_hint) == (
-            not sends,
-            sends,
+            not (sends or cancels),
+            sends or cancels,
             not sends,
         )
 
 
-async def test_the_whole_listing_costs_a_model_less_than_7000_bytes() -> None:
-    assert len(_listing_of(await list_tools()).encode()) < 7000
+MOST_FOR_A_MODEL, MOST_IN_ALL = 9_500, 14_000
+"""Bytes of the listing: what a model reads of it (name, description, arguments), and all of it."""
+
+
+async def test_the_listing_stays_within_its_budget() -> None:
+    tools = await list_tools()
+    assert len(_listing_of(tools).encode()) <= MOST_FOR_A_MODEL
+    listing = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    assert len(json.dumps(listing, ensure_ascii=False, separators=(",", ":")).encode()) <= MOST_IN_ALL
+
+
+FIRST = re.compile(r"(costs? nothing|costs money)", re.IGNORECASE)
+
+
+async def test_a_description_says_first_what_a_call_does_and_costs() -> None:
+    for tool in await list_tools():
+        first = (tool.description or "").partition("\n")[0]
+        if tool.name not in {"get_sms_messages", "check_sms_status", "get_delivery_statistics"}:
+            assert FIRST.search(first), tool.name
+
+
+async def test_an_answer_schema_holds_the_type_of_each_field_and_nothing_else() -> None:
+    for tool in await list_tools():
+        assert tool.output_schema
+        assert {*tool.output_schema} == {"type", "properties"}
+        for name, spec in tool.output_schema["properties"].items():
+            assert {*spec} == {"type"}, f"{tool.name}.{name}"
+
+
+async def test_an_answer_of_a_wrong_type_does_not_fit_its_schema() -> None:
+    """In every test the SDK's client validates each answer against the listed schema."""
+    tool = "check_account_balance"
+    right: dict[str, Any] = {"balance": {"amount": 12.5, "currency": "SEK"}, "textsLeft": None}
+    async with connected({}) as client:
+        await client.session.validate_tool_result(tool, CallToolResult(content=[], structured_content=right))
+        for wrong in ({"balance": "12.5"}, {"textsLeft": "24"}, {"textsLeft": [24]}, {"balance": None}):
+            answer = CallToolResult(content=[], structured_content=right | wrong)
+            with pytest.raises(RuntimeError, match="Invalid structured content"):
+                await client.session.validate_tool_result(tool, answer)
 
 
 HOMES = {

@@ -28,7 +28,17 @@ from hypothesis.stateful import (
 )
 
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
-from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Approver, Draft, Order, OrderState, Report
+from elks_mcp.domain.orders import (
+    ACCEPTED,
+    NEVER_SENT,
+    Approver,
+    Draft,
+    Effect,
+    Finding,
+    Order,
+    OrderState,
+    Report,
+)
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import InvalidInput, Refused
 from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
@@ -72,6 +82,7 @@ FAULTS = (
     Fault.FORBIDDEN,
     Fault.ACCEPT_LATE_DROP,
 )
+READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
 drafts = strategies.builds(
     a_draft,
     strategies.sampled_from(TEXTS),
@@ -275,9 +286,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
         self._ask(index, agree)
 
-    @rule(index=which, one=one_of_many)
-    def cancel(self, index: int, one: int) -> None:
-        """Cancel an order, if that is still possible."""
+    @rule(index=which, one=one_of_many, pauses=strategies.booleans())
+    def cancel(self, index: int, one: int, *, pauses: bool) -> None:
+        """Cancel an order or let it wait for a new yes, if that is still possible."""
         if not self.drafts:
             return
         number = self._number(one)
@@ -285,11 +296,15 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def cancel(process: Process) -> Order:
             assert process.store
-            return await process.store.orders.cancel(number, "Not wanted.")
+            if pauses:
+                return await process.store.cancellations.pause(number, READ)
+            return await process.store.cancellations.cancel(number, "Not wanted.")
 
         order = self._ask(index, cancel)
         if order and order.state is OrderState.CANCELLED:
             assert self._posted(number) == before
+        if order and order.state is OrderState.WAITING:
+            self.agreed.discard(number)
 
     # ── what becomes of processes ──
 

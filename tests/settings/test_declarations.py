@@ -26,6 +26,8 @@ SET = {
     "ELKS_MAX_PER_NUMBER": "2",
     "ELKS_GUARDS_OFF": "night",
     "ELKS_INBOUND": "known",
+    "ELKS_SIGNATURE": "Kliniken",
+    "ELKS_TOOLSETS": "sms",
     "ELKS_SMS_PER_MINUTE": "10",
     "ELKS_QUIET_PERIOD": "60",
 }

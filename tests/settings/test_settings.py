@@ -288,7 +288,7 @@ def test_a_file_that_cannot_be_read_or_a_value_beside_it_stops_the_start(tmp_pat
         ("ELKS_ALLOWED_NUMBERS", "ELKS_ALLOWED_RECIPIENTS"),
         ("DRYRUN", "DRY_RUN"),
         ("ELKS_DAILY_BUDGET", ""),
-        ("ELKS_TOOLSETS", ""),
+        ("ELKS_TOOLSET", "ELKS_TOOLSETS"),
         ("ELKS_INBOUND_ONLY", ""),
         ("ELKS_BUDGET_DAY", "ELKS_BUDGET_PER_DAY"),
         ("ELKS_MAX_PER_NUMBERS", "ELKS_MAX_PER_NUMBER"),

@@ -165,7 +165,7 @@ async def test_only_what_is_not_on_the_wire_can_be_cancelled(
     for state in OrderState:
         async with opened(location, clock, account_of(state)) as store:
             order = await WAYS[state](store)
-            cancelled = await store.orders.cancel(order.id, "Not wanted.")
+            cancelled = await store.cancellations.cancel(order.id, "Not wanted.")
             if state in {OrderState.WAITING, OrderState.QUEUED}:
                 ended = (OrderState.CANCELLED, "Not wanted.", None)
                 assert (cancelled.state, cancelled.status_reason, cancelled.text) == ended
@@ -176,7 +176,7 @@ async def test_only_what_is_not_on_the_wire_can_be_cancelled(
 
 async def test_what_is_not_there_is_said_to_be_missing(location: StateLocation) -> None:
     async with opened(location) as store:
-        for question in (store.orders.get("O-22222222"), store.orders.cancel("O-22222222", "")):
+        for question in (store.orders.get("O-22222222"), store.cancellations.cancel("O-22222222", "")):
             with pytest.raises(NotFound):
                 await question
         assert await store.orders.find("s1") is None

@@ -171,7 +171,7 @@ async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(
                 with pytest.raises(Refused, match="is sent"):
                     await OrderAdmin(store.database).cancel(order.id)
             else:
-                assert (await store.orders.cancel(order.id, "Not wanted.")).state is OrderState.SENT
+                assert (await store.cancellations.cancel(order.id, "Not wanted.")).state is OrderState.SENT
 
         with psycopg.connect(postgres_database) as answering:
             answering.execute(ACCEPT, [order.id])

@@ -42,7 +42,7 @@ async def test_what_is_known_of_a_number_is_counted(location: StateLocation, clo
         await wait_one(store, "Waiting")
         for number in range(3):
             await place_one(store, f"Text {number}")
-        await store.orders.cancel((await place_one(store, "Cancelled")).id, "")
+        await store.cancellations.cancel((await place_one(store, "Cancelled")).id, "")
         known = (await store.orders.find_prior(a_draft("New"))).recall
         assert (known.is_known, known.texts_in_10_minutes, known.texts_in_24_hours, known.spent) == (
             False,

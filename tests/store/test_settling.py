@@ -142,7 +142,7 @@ async def test_a_receipt_counts_whoever_holds_the_order_by_now(
         if meanwhile == "rejected":
             await store.queue.settle_rejected(new, "No.")
         if meanwhile == "cancelled":
-            await store.orders.cancel(old.order_id, "Not wanted.")
+            await store.cancellations.cancel(old.order_id, "Not wanted.")
         await store.queue.settle_sent(old, a_receipt("s1", cost=PRICE // 2))
         order = await store.orders.get(old.order_id)
         assert (order.state, order.text, order.status_reason) == (OrderState.SENT, None, "")

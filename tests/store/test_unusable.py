@@ -249,7 +249,7 @@ async def test_accounts_do_not_see_each_other(location: StateLocation, clock: Ma
             with pytest.raises(NotFound):
                 await theirs.orders.get(number or "")
         with pytest.raises(NotFound):
-            await theirs.orders.cancel(waiting.id, "Not theirs.")
+            await theirs.cancellations.cancel(waiting.id, "Not theirs.")
         with pytest.raises(NotFound):
             await theirs.orders.approve(waiting.id, allow)
         report = Report(message_id="s1", status="delivered", order_id=waiting.id)

@@ -67,7 +67,10 @@ def live(box: Sandbox, **more: str) -> dict[str, str]:
 
 
 class Person:
-    """The person at the client, who approves every question unless `action` or `send` differ."""
+    """The person at the client, who approves every question unless `action` or `send` differ.
+
+    `send`: whether they tick the box of the form.
+    """
 
     def __init__(
         self, action: Literal["accept", "decline", "cancel"] = "accept", *, send: bool = True
@@ -83,7 +86,8 @@ class Person:
     ) -> ElicitResult:
         assert isinstance(params, ElicitRequestFormParams)
         self.questions.append(params.message)
-        content: dict[str, Any] | None = {"send": self.send} if self.action == "accept" else None
+        ticks = dict.fromkeys(params.requested_schema["properties"], self.send)  # every form is one box
+        content: dict[str, Any] | None = ticks if self.action == "accept" else None
         return ElicitResult(action=self.action, content=content)
 
 

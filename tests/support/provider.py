@@ -231,7 +231,7 @@ class Backend:
     async def cancel(self, order: Order, why: str) -> Order:
         """Cancel an order; return how it stands."""
         store = await self.storage.open()
-        return await store.orders.cancel(order.id, why)
+        return await store.cancellations.cancel(order.id, why)
 
     async def wait(self, order: Order) -> Order:
         """Wait for an order as a caller does. The clock advances, so that hanging requests time out."""

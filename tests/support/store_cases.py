@@ -101,7 +101,7 @@ async def _rejected(store: Store) -> Order:
 
 
 async def _cancelled(store: Store) -> Order:
-    return await store.orders.cancel((await place_one(store, EVENING)).id, "Not wanted any more.")
+    return await store.cancellations.cancel((await place_one(store, EVENING)).id, "Not wanted any more.")
 
 
 async def _expired(store: Store) -> Order:

@@ -23,6 +23,7 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "ask_by_sms": {"to": PHONE, "message": "Hej?", "timeout": 0},
     "estimate_sms_cost": {"to": PHONE, "message": "Hej"},
     "check_sms_status": {"messageId": "O-23456789"},
+    "cancel_sms": {"orderId": "O-23456789"},
     "wait_for_reply": {"timeout": 0},
 }
 

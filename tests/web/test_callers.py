@@ -52,7 +52,11 @@ async def test_what_is_somebody_elses_looks_as_if_it_were_not_there(era: Era) ->
             assert waiting["status"] == "waiting"
         async with where.client(era, token=two) as client:
             for other in (number, "O-22222222"):
-                for tool, argument in (("check_sms_status", "messageId"), ("wait_for_reply", "after")):
+                for tool, argument in (
+                    ("check_sms_status", "messageId"),
+                    ("wait_for_reply", "after"),
+                    ("cancel_sms", "orderId"),
+                ):
                     answer = await call(client, tool, **{argument: other})
                     assert answer.is_error
                     assert words(answer).replace(other, "…") == words(
@@ -61,6 +65,9 @@ async def test_what_is_somebody_elses_looks_as_if_it_were_not_there(era: Era) ->
                 with pytest.raises(MCPError) as seen:
                     await client.read_resource(f"elks://messages/{other}")
                 assert "No order has that number" in str(seen.value)
+        async with where.client(era, token=one) as theirs:
+            still = data(await call(theirs, "check_sms_status", messageId=number))
+            assert still["status"] == "waiting", "nobody else can cancel it"
 
 
 async def _order(client: Any) -> str:

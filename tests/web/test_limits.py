@@ -252,7 +252,12 @@ _ARGUMENTS = [
 
 @pytest.mark.parametrize(("tool", "name"), _ARGUMENTS)
 async def test_no_argument_may_be_endless(tool: str, name: str) -> None:
-    usual: dict[str, Any] = {"to": PHONE, "message": "Hej", "messageId": "O-23456789"}
+    usual: dict[str, Any] = {
+        "to": PHONE,
+        "message": "Hej",
+        "messageId": "O-23456789",
+        "orderId": "O-23456789",
+    }
     wanted = {each: usual[each] for (its, each) in _ARGUMENTS if its == tool and each in usual}
     async with connected(live(box := new_box()), box=box) as client:
         for long in ("1" * 6000, " " * 1_000_000):

@@ -34,7 +34,7 @@ def _audited(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "elks_mcp.audit")
 
 
-_SENDS, _READS = {"send_sms", "ask_by_sms"}, {"get_sms_messages", "check_account_balance"}
+_SENDS, _READS = {"send_sms", "ask_by_sms", "cancel_sms"}, {"get_sms_messages", "check_account_balance"}
 
 
 _READS |= {"get_delivery_statistics"}

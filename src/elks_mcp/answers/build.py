@@ -9,6 +9,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState, Quote, of_effect
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
+from elks_mcp.domain.signature import remove_signature, sign
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import NotSent, ProviderError
@@ -61,7 +62,7 @@ def report_order(
         NotSent: nothing was sent, and nothing will be.
     """
     meaning = _order_meaning(app, order, estimate)
-    if order.state in NEVER_SENT or order.has_failed_at_once:
+    if order.state in {*NEVER_SENT, OrderState.WAITING} or order.has_failed_at_once:  # another call paused it
         raise NotSent(meaning)
     if repeated:
         meaning = f"This repeats an earlier call; nothing new was sent. {meaning[:1].upper()}{meaning[1:]}"
@@ -103,8 +104,9 @@ def _where_to_look(app: App) -> tuple[str, ...]:
 def report_estimate(app: App, quote: Quote) -> EstimateAnswer:
     """Return the answer for a request that asks only for the price."""
     text, size = quote.draft.text, quote.draft.sms.size
-    shorter = cheaper(text)
-    saves = measure(shorter).parts < size.parts
+    signature = app.policy.signature
+    shorter = cheaper(remove_signature(text, signature))
+    saves = measure(sign(shorter, signature)).parts < size.parts
     return EstimateAnswer(
         to_name=_find_name(app, quote.draft.to),
         price=quote.estimate.price,
@@ -273,12 +275,14 @@ def _price_without(text: str, price: Money, parts: int) -> Money | None:
 
 
 def _reminders(sender: Sender, policy: Policy, *, flash: bool) -> tuple[str, ...]:
-    """Return notes about what this server cannot check."""
+    """Return notes about what this server adds, and what it cannot check."""
     reminders = []
     if isinstance(sender, Number) and sender not in {policy.sender, *policy.allowed_senders}:
         reminders.append(
             "A number as sender must be the account's own, or one whose owner has agreed to its use."
         )
+    if policy.signature:
+        reminders.append("It ends with the operator's signature, which counts in its parts and its price.")
     if flash:
         reminders.append("iPhones show a flash message as an ordinary SMS.")
     return tuple(reminders)

@@ -6,6 +6,7 @@ from elks_mcp.answers import build
 from elks_mcp.answers.results import SendAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.orders import Order
+from elks_mcp.domain.signature import sign
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
 from elks_mcp.store import QueueEstimate
@@ -27,7 +28,8 @@ async def carry_out(app: App, planned: Planned, decision: Decision, message: str
     order, estimate = await _follow(app, placed.order)
     if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
-    answer = build.report_order(app, order, message, estimate, repeated=placed.is_repeat)
+    text = sign(message, app.policy.signature)
+    answer = build.report_order(app, order, text, estimate, repeated=placed.is_repeat)
     if isinstance(planned, NeedsApproval) and decision is not Decision.APPROVED:
         return answer.model_copy(update={"notes": (*answer.notes, _APPROVED_ELSEWHERE)})
     return answer

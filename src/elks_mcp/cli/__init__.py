@@ -65,6 +65,7 @@ _TEXT = {
         "List the latest texts with one person, the newest last.",
     ),
     "status": ("elks_mcp.cli.sms:status", "Show whether a text was delivered."),
+    "cancel": ("elks_mcp.cli.orders:cancel", "Cancel a text that has not left."),
     "estimate": ("elks_mcp.cli.sms:estimate", "Price a text exactly, without sending it."),
     "balance": ("elks_mcp.cli.account:balance", "Show the balance of the 46elks account."),
     "stats": ("elks_mcp.cli.account:stats", "Show how many texts were delivered, at what cost, how fast."),

@@ -26,6 +26,7 @@ from elks_mcp.cli.doctor_settings import (
     find_obstacle,
     list_exposed_files,
     list_faults,
+    list_signature_costs,
     list_slips,
     list_values,
     list_wrong_names,
@@ -85,9 +86,19 @@ async def _print_checks(configuration: Configuration) -> int:
     return conclude(marks)
 
 
+_CHECKS_OF_SETTINGS = (
+    list_faults,
+    list_wrong_names,
+    list_slips,
+    list_values,
+    list_signature_costs,
+    list_exposed_files,
+)
+
+
 async def _run_checks(configuration: Configuration) -> AsyncGenerator[Check]:
     """Run the checks in order. An unreadable value prevents only the checks that need it."""
-    for check_settings in (list_faults, list_wrong_names, list_slips, list_values, list_exposed_files):
+    for check_settings in _CHECKS_OF_SETTINGS:
         for check in check_settings(configuration):
             yield check
     for check in await _check_state(configuration):

@@ -7,12 +7,13 @@ import click
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.output import measure_columns, say, show_account, show_recipient, show_size
+from elks_mcp.cli.exit_codes import ExitCode
+from elks_mcp.cli.output import measure_columns, say, show_account, show_recipient, show_size, wrap
 from elks_mcp.cli.state import State
 from elks_mcp.domain.approval import size_in_lines
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines, visible
-from elks_mcp.domain.orders import UNFINISHED, Order, OrderState
+from elks_mcp.domain.orders import NEVER_SENT, UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.wording import format_duration, format_time_in
 from elks_mcp.settings import Configuration
@@ -70,14 +71,31 @@ def show(configuration: Configuration, number: str) -> int:
     return 0
 
 
-@outbox.command()
+@click.command(short_help="Cancel a text that has not left.")
 @_order_id
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @with_settings()
-def cancel(configuration: Configuration, number: str) -> int:
-    """Cancel an order that waits or is queued. A text that is being sent cannot be stopped."""
+def cancel(configuration: Configuration, number: str, *, as_json: bool) -> int:
+    """Cancel a text that has not left: one that waits for a person or in the queue.
+
+    NUMBER is its order (O-…) or its approval code (A-…). A text that was sent, or is being sent, cannot be
+    recalled. Repeating the command changes nothing.
+
+    Exit code 0 if the text is not sent, 4 if it was sent, or may have been.
+    """
+    from elks_mcp.answers.cancellation import report_cancelled  # noqa: PLC0415  (other commands load less)
+    from elks_mcp.cli.session import print_json  # noqa: PLC0415
+
     order = State(configuration).query(lambda database: OrderAdmin(database).cancel(number))
-    say(f"{order.id} is cancelled. It will not be sent.")
-    return 0
+    answer = report_cancelled(order, "`elks-mcp {}`.".format)
+    if as_json:
+        print_json(answer.model_dump(mode="json", by_alias=True))
+    else:
+        say("\n".join(wrap(f"{order.id} is {answer.summary[:1].lower()}{answer.summary[1:]}")))
+    return ExitCode.DONE if order.state in NEVER_SENT else ExitCode.UNKNOWN
+
+
+outbox.add_command(cancel)
 
 
 @outbox.command(short_help="Record whether an unknown order was sent.")

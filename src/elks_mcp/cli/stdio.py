@@ -40,5 +40,7 @@ def _build(configuration: Configuration) -> "MCPServer[Any]":
     from elks_mcp.mcp_server.server import build_misconfigured_server, build_server  # noqa: PLC0415
 
     if configuration.faults:
-        return build_misconfigured_server([fault.text for fault in configuration.faults])
+        return build_misconfigured_server(
+            [fault.text for fault in configuration.faults], configuration.policy.toolsets
+        )
     return build_server(configuration.policy, lambda: open_app(configuration, has_page=True))

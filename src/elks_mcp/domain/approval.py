@@ -55,6 +55,30 @@ def write_question(
     return "\n".join(lines)
 
 
+def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> str:
+    """Return everything that a person needs to know to let an assistant cancel an order.
+
+    The question is for a client's form, and always the same for the same order and reason.
+    """
+    lines = quote_lines(order.text or "", FORM_COLUMNS)
+    more = "" if len(lines) <= _FIRST_LINES else " It goes on."
+    return "\n".join(
+        [
+            f"Cancel this text to {_recipient(order, contacts)} from {visible(written(order.sender))}?",
+            "If you do, it is never sent. If you do not, it is sent as planned.",
+            f"You are asked because of: {reason.guard}.",
+            f"- {reason.reason}",
+            f"Order {order.id}, {_cost(order)}. The text begins, behind a bar on each line:",
+            *lines[:_FIRST_LINES],
+            f"End of what is shown.{more}",
+        ]
+    )
+
+
+_FIRST_LINES = 3
+"""Lines of a text that the question about cancelling it shows: enough to recognise it."""
+
+
 def size_in_lines(text: str) -> str:
     """Return the length of a text in words: `301 lines, 2345 characters`."""
     return f"{format_count(len(split_lines(text)), 'line')}, {format_count(len(text), 'character')}"

@@ -139,6 +139,12 @@ class OrderState(StrEnum):
 UNFINISHED = frozenset({OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT})
 """The states in which a server still has something to do."""
 
+MAY_HAVE_LEFT = frozenset({OrderState.SENDING, OrderState.IN_DOUBT})
+"""The unfinished states in which 46elks may have the order already."""
+
+CANCELLABLE = UNFINISHED - MAY_HAVE_LEFT
+"""The states in which nothing was handed over, so that an order can still be cancelled for good."""
+
 ACCEPTED = frozenset({OrderState.SENT, OrderState.DELIVERED, OrderState.FAILED})
 """The states in which 46elks accepted the order and charged for it."""
 

@@ -15,7 +15,9 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
 from elks_mcp.domain.setting_declaration import BudgetSetting, RuleSetting, Setting, Switch, write_value
+from elks_mcp.domain.signature import show_signature
 from elks_mcp.domain.taint import TAINT_LASTS
+from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS, Toolset, write_toolsets
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved
 
@@ -149,6 +151,17 @@ class OperatorRules(Frozen):
     ] = "all"
     """Which received texts an assistant may read. `all`, or `known`: only those from numbers that were texted
     from here. An opt-out counts from any number."""
+
+    signature: Annotated[str, RuleSetting("ELKS_SIGNATURE", "signature", show=show_signature)] = ""
+    """A signature of up to 100 characters that ends every text, on a line of its own. It counts in the parts
+    and the price of each text, and is not added to a text that ends with it."""
+
+    toolsets: Annotated[
+        frozenset[Toolset],
+        RuleSetting("ELKS_TOOLSETS", "toolsets", show=write_toolsets, write=write_toolsets),
+    ] = DEFAULT_TOOLSETS
+    """The groups of tools that an assistant is offered, separated by commas: `sms`, `inbox`, `account`,
+    `policy`, or `all`. A tool of another group is neither listed nor callable."""
 
     time_zone: Annotated[InstanceOf[tzinfo] | None, Setting("ELKS_TIME_ZONE")] = None
     """The time zone of the times in answers, by its IANA name: `Europe/Stockholm`. Default: the zone of the

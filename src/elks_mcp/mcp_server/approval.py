@@ -1,12 +1,12 @@
-"""Ask a person to approve a text, in both eras of the protocol.
+"""Ask a person to approve a text, or its cancellation, in both eras of the protocol.
 
 `read_request`, `plan` and `ask` are resolvers: the SDK runs them before `send_sms`, and in the newer era
-again in each round. The question therefore depends only on the order that waits, not on the time or the
-balance.
+again in each round. The question therefore depends only on the order, not on the time or the balance.
+`plan_cancel` and `ask_about_cancel` are the same for `cancel_sms`.
 """
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from mcp.server.elicitation import AcceptedElicitation, CancelledElicitation
 from mcp.server.mcpserver import Context, Elicit, Resolve
@@ -14,11 +14,15 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field
 
+from elks_mcp.answers import cancellation
 from elks_mcp.app import App
-from elks_mcp.domain.approval import write_question
+from elks_mcp.domain.approval import write_cancel_question, write_question
 from elks_mcp.errors import NotApproved
 from elks_mcp.runtime.tasks import background
+from elks_mcp.sending.cancellation import CancelPlan
 from elks_mcp.sending.plan import ANSWER_WITHIN, Decision, NeedsApproval, Planned, SmsRequest
+
+Form = TypeVar("Form", bound=BaseModel)
 
 _BETWEEN_PROGRESS = timedelta(seconds=5)
 
@@ -27,6 +31,12 @@ class Consent(BaseModel):
     """The form that a person fills in."""
 
     send: bool = Field(title="Send it?", description="Send exactly this text to exactly this number.")
+
+
+class CancelConsent(BaseModel):
+    """The form about a cancellation."""
+
+    cancel: bool = Field(title="Cancel it?", description="Cancel exactly this text, which is then not sent.")
 
 
 async def read_request(
@@ -60,25 +70,46 @@ async def ask(planned: Annotated[Planned, Resolve(plan)], ctx: Context[App]) -> 
 
 
 async def ask_person(planned: Planned, ctx: Context[App]) -> Decision | Elicit[Consent]:
-    """Ask a person, if one has to approve the text.
+    """Ask a person, if one has to approve the text. Raises the errors of `_show_form`."""
+    if not isinstance(planned, NeedsApproval):
+        return Decision.NOT_NEEDED
+    contacts = ctx.request_context.lifespan_context.contacts.known
+    return await _show_form(ctx, write_question(planned.order, planned.reasons, contacts), Consent)
+
+
+async def plan_cancel(order_id: str, ctx: Context[App]) -> CancelPlan:
+    """Return the plan for a call of `cancel_sms`."""
+    return await cancellation.plan_cancel(ctx.request_context.lifespan_context, order_id)
+
+
+async def ask_about_cancel(
+    planned: Annotated[CancelPlan, Resolve(plan_cancel)], ctx: Context[App]
+) -> Decision | Elicit[CancelConsent]:
+    """Ask a person about a call of `cancel_sms`, if one has to approve it."""
+    if planned.reason is None:
+        return Decision.NOT_NEEDED
+    contacts = ctx.request_context.lifespan_context.contacts.known
+    question = write_cancel_question(planned.order, planned.reason, contacts)
+    return await _show_form(ctx, question, CancelConsent)
+
+
+async def _show_form(ctx: Context[App], question: str, form: type[Form]) -> Decision | Elicit[Form]:
+    """Ask a person if the client can.
 
     In the newer era of the protocol the SDK asks, in the older this function.
 
     Raises:
         NotApproved: the client failed to get an answer.
     """
-    if not isinstance(planned, NeedsApproval):
-        return Decision.NOT_NEEDED
     if not can_ask(ctx):
         return Decision.CANNOT_ASK
-    app = ctx.request_context.lifespan_context
-    question = write_question(planned.order, planned.reasons, app.contacts.known)
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-        return Elicit(question, Consent)
+        return Elicit(question, form)
+    app = ctx.request_context.lifespan_context
     try:
         async with background() as tasks:
             tasks.start_soon(_report_progress, app, ctx)
-            asking = ctx.elicit(question, Consent)
+            asking = ctx.elicit(question, form)
             return read_decision(await app.clock.wait_for(asking, until=app.clock.now() + ANSWER_WITHIN))
     except (MCPError, ValueError):
         raise NotApproved("The client could not get a person's answer.") from None
@@ -109,6 +140,8 @@ def read_decision(asked: object) -> Decision:
         return asked
     if isinstance(asked, Consent):
         return Decision.APPROVED if asked.send else Decision.DECLINED
+    if isinstance(asked, CancelConsent):
+        return Decision.APPROVED if asked.cancel else Decision.DECLINED
     if asked is None:
         return Decision.LATE
     return Decision.DISMISSED if isinstance(asked, CancelledElicitation) else Decision.DECLINED

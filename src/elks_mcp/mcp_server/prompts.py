@@ -1,5 +1,6 @@
 """The prompts that a person can start a conversation with."""
 
+from collections.abc import Collection
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -8,6 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 from pydantic import ValidationError
 
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.runtime.validation import is_empty_word
 
 _RECIPIENT, _ABOUT = "a recipient I will name", "something I will describe"
@@ -35,10 +37,12 @@ def how_did_it_go() -> str:
     )
 
 
-def add_prompts(server: MCPServer) -> None:
-    """Register the prompts."""
-    server.prompt(title="Send a text")(text_somebody)
-    server.prompt(title="Report on recent texts")(how_did_it_go)
+def add_prompts(server: MCPServer, toolsets: Collection[Toolset]) -> None:
+    """Register the prompts whose tools are offered."""
+    if Toolset.SMS in toolsets:
+        server.prompt(title="Send a text")(text_somebody)
+    if {Toolset.SMS, Toolset.ACCOUNT} <= {*toolsets}:
+        server.prompt(title="Report on recent texts")(how_did_it_go)
 
 
 async def refuse_unknown_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:

@@ -3,7 +3,7 @@
 Each is the JSON of the structured answer that the matching tool returns.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -18,40 +18,54 @@ from elks_mcp.answers.text_list import TextListAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, HistoryFilter
 from elks_mcp.domain.orders import Order
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.errors import ElksError, InvalidInput, NotFound
 from elks_mcp.mcp_server.scopes import app_of_caller
 from elks_mcp.mcp_server.taint import show_list, show_message
 
 _JSON = "application/json"
 _INBOX_SIZE = 20
+_MESSAGE = "elks://messages/{message_id}"
 _MESSAGE_DESCRIPTION = "One text from the account's history, by 46elks' id or an order number."
 
 
-def add_resources(server: MCPServer[App]) -> None:
-    """Register the resources."""
-    server.add_resource(
-        _DynamicResource(
-            uri="elks://inbox",
-            name="inbox",
-            title="Received texts",
-            description=f"The {_INBOX_SIZE} latest received texts, newest first: data from strangers.",
-            mime_type=_JSON,
-            reader=lambda: _read(app_of_caller(), _read_inbox),
-        )
-    )
-    server.add_resource(
-        _DynamicResource(
-            uri="elks://policy",
-            name="policy",
-            title="Sending rules",
-            description="The operator's current rules, and what is left of the day's budget.",
-            mime_type=_JSON,
-            reader=lambda: _read(app_of_caller(), describe_policy),
-        )
-    )
+_TOOLSETS = {"elks://inbox": Toolset.INBOX, "elks://policy": Toolset.POLICY, "elks://messages/": Toolset.SMS}
+"""By the beginning of a URI: the toolset that a resource belongs to."""
 
+
+def is_offered(uri: str, toolsets: Collection[Toolset]) -> bool:
+    """Return whether a resource belongs to one of these toolsets."""
+    return any(uri.startswith(start) and toolset in toolsets for start, toolset in _TOOLSETS.items())
+
+
+def add_resources(server: MCPServer[App], toolsets: Collection[Toolset]) -> None:
+    """Register the resources of toolsets."""
+    inbox = _DynamicResource(
+        uri="elks://inbox",
+        name="inbox",
+        title="Received texts",
+        description=f"The {_INBOX_SIZE} latest received texts, newest first: data from strangers.",
+        mime_type=_JSON,
+        reader=lambda: _read(app_of_caller(), _read_inbox),
+    )
+    policy = _DynamicResource(
+        uri="elks://policy",
+        name="policy",
+        title="Sending rules",
+        description="The operator's current rules, and what is left of the day's budget.",
+        mime_type=_JSON,
+        reader=lambda: _read(app_of_caller(), describe_policy),
+    )
+    for resource in (inbox, policy):
+        if is_offered(resource.uri, toolsets):
+            server.add_resource(resource)
+    if is_offered(_MESSAGE, toolsets):
+        _add_message_template(server)
+
+
+def _add_message_template(server: MCPServer[App]) -> None:
     @server.resource(
-        "elks://messages/{message_id}",
+        _MESSAGE,
         name="message",
         title="One text",
         description=_MESSAGE_DESCRIPTION,

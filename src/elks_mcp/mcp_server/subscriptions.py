@@ -31,6 +31,7 @@ from elks_mcp.answers.policy import describe_policy
 from elks_mcp.app import App
 from elks_mcp.domain.caller_limits import Use
 from elks_mcp.errors import NotFound, OverLimit, log_errors
+from elks_mcp.mcp_server.resources import is_offered
 from elks_mcp.runtime.tasks import background
 
 log = logging.getLogger(__name__)
@@ -216,6 +217,8 @@ class _Watch:
 
 
 async def _find_version(app: App, uri: str, before: str, *, ask_provider: bool) -> str:
+    if not is_offered(uri, app.policy.toolsets):
+        return _NOT_FOUND
     if uri == "elks://inbox":
         return str(await app.replies.find_latest_position())
     if uri == "elks://policy":  # 46elks may be asked for its currency

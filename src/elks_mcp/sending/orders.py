@@ -4,6 +4,7 @@ from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.orders import Approval, Approver, Draft, Order, parse_order_number
 from elks_mcp.domain.payloads import Sms
 from elks_mcp.domain.phone import Number, Sender, parse_sender
+from elks_mcp.domain.signature import sign
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.domain.text import find_unsendable
 from elks_mcp.elks.client import ElksClient
@@ -57,13 +58,15 @@ class Orders:
         key: str | None = None,
         asks: bool = False,
     ) -> Draft:
-        """Return a draft read from what the caller gave. `asks`: the caller waits for an answer.
+        """Return a draft read from what the caller gave, with the operator's signature.
+
+        `asks`: the caller waits for an answer.
 
         Raises:
             InvalidInput: the text, the sender or the key cannot be used.
             Misconfigured: no sender was given and none is configured.
         """
-        home, text = self._policy.home, _read_text(message)
+        home, text = self._policy.home, sign(_read_text(message), self._policy.signature)
         if key and len(key) > _LONGEST_KEY:
             raise InvalidInput(f"The idempotency key is longer than {_LONGEST_KEY} characters.")
         return Draft(
@@ -103,6 +106,19 @@ class Orders:
         if number:
             return await store.orders.get(number, caller=self._caller)
         return await store.orders.find(text_id.strip(), self._caller)
+
+    async def was_shown_others(self, recipient: Number | None) -> bool:
+        """Return whether the caller's model was recently shown texts of others than a recipient.
+
+        `recipient`: None if a person asked to be forgotten; then every text is another's.
+        """
+        number = recipient.e164 if recipient else ""
+        if any(each.sender != number for each in self.quotes.shown):
+            return True
+        if not self._storage.location.url:
+            return False
+        store = await self._storage.open()
+        return await store.taint.was_shown_others(self._caller, number)
 
     async def place(self, approval: Approval, pace: Pace | None = None) -> Placed:
         """Store an order, to be sent or to wait for a person; or return the one that it repeats.

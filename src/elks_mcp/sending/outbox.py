@@ -7,7 +7,7 @@ from typing import Self
 
 import anyio
 
-from elks_mcp.domain.orders import Approval, Approver, Order, OrderState
+from elks_mcp.domain.orders import Approval, Approver, Finding, Order, OrderState
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.dispatch import Dispatcher, PostForm
 from elks_mcp.runtime.clock import Clock, Deadline
@@ -115,6 +115,33 @@ class Outbox:
             if not placed.is_repeat:
                 self.hand_over(placed.order)
         return placed
+
+    async def cancel(self, order: Order, why: str) -> Order:
+        """Cancel an order for good, if no process may have begun to hand it over.
+
+        Cancelling the caller cannot leave the outcome open.
+
+        Returns:
+            The order as it is then: only its state tells whether it was cancelled.
+        """
+        with anyio.CancelScope(shield=True):
+            store = await self._storage.open()
+            ended = await store.cancellations.cancel(order.id, why)
+            self._waiters.notify(order.id, ended)
+        return ended
+
+    async def pause(self, order: Order, reason: Finding) -> Order:
+        """Let an order that has not left wait for a person, and return it as it is then.
+
+        Raises:
+            Refused: too many orders of its caller wait for a person.
+        """
+        with anyio.CancelScope(shield=True):
+            store = await self._storage.open()
+            waiting = await store.cancellations.pause(order.id, reason)
+            self._waiters.notify(order.id, waiting)
+            self.wake()  # to notice the approval early: a person may be quick
+        return waiting
 
     async def _place_and_send(self, approval: Approval, orders: Orders) -> Placed:
         """Place an order with a request reserved for it, and send it now if it is due."""

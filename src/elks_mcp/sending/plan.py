@@ -112,6 +112,11 @@ class ServerSetup(Protocol):
         ...
 
 
+def can_wait(storage: Storage, setup: ServerSetup) -> bool:
+    """Return whether a person can approve a text outside the client."""
+    return storage.location.is_durable or setup.approval_page is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Planner:
     """Sends texts for one caller, from the request to the placed order."""
@@ -231,18 +236,13 @@ class Planner:
         approver = choose_approver(self._policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return Ready(quote)
-        if approver is Approver.TERMINAL and not self._can_wait:
+        if approver is Approver.TERMINAL and not can_wait(self.storage, self.setup):
             raise NotApproved(
                 f"{_in_words(reasons)} No person can be asked here, and no terminal reaches the sandbox.",
                 hint="Send it where a person can be asked, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
             )
         placed = await self.outbox.place(Approval(quote=quote, approver=approver), self.orders)
         return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order)
-
-    @property
-    def _can_wait(self) -> bool:
-        """Whether a person can approve a text outside the client."""
-        return self.storage.location.is_durable or self.setup.approval_page is not None
 
     def _ask_about(self, order: Order) -> NeedsApproval:
         return NeedsApproval(order, explain_asking(order, self._policy))
@@ -267,7 +267,7 @@ class Planner:
 
     async def _cancel(self, order: Order, why: str) -> Order:
         store = await self.storage.open()
-        return await store.orders.cancel(order.id, why)
+        return await store.cancellations.cancel(order.id, why)
 
     def _is_late(self, order: Order) -> bool:
         """Return whether the time to answer at the client is over; in a terminal it is longer."""

@@ -15,12 +15,16 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationInfo
 
 from elks_mcp.domain.allowed_recipients import AllowedRecipient, ContactReference
+from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.contact_search import has_many_digits
 from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.numbering_plans import RESERVED_REGIONS
 from elks_mcp.domain.phone import NumberKind, Sender, parse_number, parse_sender
 from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.signature import LONGEST_SIGNATURE
+from elks_mcp.domain.text import find_unsendable
+from elks_mcp.domain.toolsets import ALL_TOOLSETS, Toolset
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.addresses import Networks, is_loopback
 from elks_mcp.runtime.validation import is_empty_word
@@ -108,6 +112,28 @@ def read_guards(value: object) -> frozenset[str]:
         fault = "cannot be switched off" if odd in NOT_SWITCHABLE else "is not a guard"
         raise Unreadable(f"these can be switched off: {', '.join(switchable)}", f"{odd!r} {fault};")
     return names
+
+
+def read_toolsets(value: object) -> frozenset[Toolset]:
+    """Return the toolsets in a list of names; `all` is every one."""
+    names = [item.casefold() for item in _some_items(value)]
+    if odd := next((name for name in names if name not in {*Toolset, ALL_TOOLSETS}), None):
+        raise Unreadable(
+            f"use a list of these: {', '.join((*Toolset, ALL_TOOLSETS))}", f"{odd!r} is not a toolset;"
+        )
+    return frozenset(Toolset if ALL_TOOLSETS in names else map(Toolset, names))
+
+
+def read_signature(value: object) -> str:
+    """Return the signature that ends every text."""
+    text = str(value).strip()
+    if len(text) > LONGEST_SIGNATURE:
+        raise Unreadable(f"use {LONGEST_SIGNATURE} characters at most", f"it has {len(text)};")
+    if odd := find_unsendable(text):
+        raise Unreadable("leave that character out", f"it holds U+{ord(odd):04X}, which cannot be sent;")
+    if is_blank(text):
+        raise Unreadable("it holds only invisible characters; write something that can be read")
+    return text
 
 
 def read_budget(value: object) -> int:

@@ -30,7 +30,9 @@ from elks_mcp.settings.parsers import (
     read_secret_key,
     read_sender,
     read_senders,
+    read_signature,
     read_time_zone,
+    read_toolsets,
 )
 from elks_mcp.store import AccountKey, StateLocation
 
@@ -158,6 +160,8 @@ class Settings(OperatorRules, CredentialSettings):
     _read_senders = field_validator("allowed_senders", mode="before")(read_senders)
     _read_budgets = field_validator("budget_per_message", "budget_per_day", mode="before")(read_budget)
     _read_guards = field_validator("guards_off", mode="before")(read_guards)
+    _read_signature = field_validator("signature", mode="before")(read_signature)
+    _read_toolsets = field_validator("toolsets", mode="before")(read_toolsets)
     _read_time_zone = field_validator("time_zone", mode="before")(read_time_zone)
 
     @property

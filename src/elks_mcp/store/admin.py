@@ -12,7 +12,14 @@ import anyio.to_thread
 from sqlalchemy import Row, Select, func, or_, select, text, update
 
 from elks_mcp.domain.approval import APPROVED_SEND_TIMEOUT
-from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState, parse_order_number
+from elks_mcp.domain.orders import (
+    CANCELLABLE,
+    UNFINISHED,
+    Approver,
+    Order,
+    OrderState,
+    parse_order_number,
+)
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.approval import expire_waiting
@@ -27,8 +34,6 @@ from elks_mcp.store.values import PauseReason
 
 _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
 """The states in which a server or a person still has something to do."""
-
-_BEFORE_THE_WIRE = frozenset({OrderState.WAITING, OrderState.QUEUED})
 
 
 class OrderRecord(NamedTuple):
@@ -138,15 +143,14 @@ class OrderAdmin:
 
     @writing
     def cancel(self, tx: Tx, number: str) -> Order:
-        """Cancel an order that is waiting or queued.
+        """Cancel an order that has not left. Return the order as it is then.
 
         Raises:
             NotFound: There is no such order.
-            Refused: The order is in another state.
         """
         row = _decide_about(tx, number)
-        if row.state not in _BEFORE_THE_WIRE:
-            raise Refused(f"{row.id} is {row.state}; only orders that wait or are queued can be cancelled.")
+        if row.state not in CANCELLABLE:
+            return parse_order(tx, row)
         return close(tx, row, OrderState.CANCELLED, "A person cancelled it.")
 
     @writing

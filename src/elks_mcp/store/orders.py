@@ -118,7 +118,7 @@ class OrderStore:
             NotFound: There is no such order.
         """
         expire_waiting(tx)
-        row = _get(tx, order_id)
+        row = get_row(tx, order_id)
         if row.state != OrderState.WAITING:
             return Placed(parse_order(tx, row), is_repeat=row.state not in NEVER_SENT)
         return Placed(_release(tx, row, check), is_repeat=False)
@@ -165,7 +165,7 @@ class OrderStore:
         Raises:
             NotFound: There is no such order. Whether another caller has one is not said.
         """
-        return parse_order(tx, _get(tx, number, caller=caller))
+        return parse_order(tx, get_row(tx, number, caller=caller))
 
     @reading
     def find(self, tx: Tx, message_id: str, caller: str = "") -> Order | None:
@@ -207,14 +207,6 @@ class OrderStore:
         free = max(moment for moment in moments if moment)
         return QueueEstimate(at=free + ahead * pace.gap, ahead=ahead, pause=pause)
 
-    @deciding
-    def cancel(self, tx: Tx, order_id: str, why: str) -> Order:
-        """Cancel an order that is waiting or queued. Return the order as it is then."""
-        row = _get(tx, order_id, lock=True)  # a report from 46elks may be recorded at this moment
-        if row.state not in {OrderState.WAITING, OrderState.QUEUED}:
-            return parse_order(tx, row)
-        return close(tx, row, OrderState.CANCELLED, why)
-
 
 class _Placing(NamedTuple):
     """The arguments of `OrderStore.place`."""
@@ -226,7 +218,14 @@ class _Placing(NamedTuple):
     shown: Collection[ShownText]
 
 
-def _get(tx: Tx, number: str, *, caller: str | None = None, lock: bool = False) -> Row[Any]:
+def get_row(tx: Tx, number: str, *, caller: str | None = None, lock: bool = False) -> Row[Any]:
+    """Return the row of an order, by its id or its approval code.
+
+    `caller`: only an order of this caller is found.
+
+    Raises:
+        NotFound: There is no such order. Whether another caller has one is not said.
+    """
     by_number = or_(orders.c.id == number, orders.c.approval_code == number)
     found = select(orders).where(orders.c.account_id == tx.account_id, by_number)
     if caller is not None:

@@ -8,6 +8,7 @@ from elks_mcp.domain.kinds import Kinds
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.accepted_contacts import ContactAcceptances
 from elks_mcp.store.arrivals import Arrivals
+from elks_mcp.store.cancellation import CancellationStore
 from elks_mcp.store.cleanup import Cleanup
 from elks_mcp.store.db.database import Database
 from elks_mcp.store.db.hashes import Hasher
@@ -31,6 +32,7 @@ class Store:
 
     database: Database
     orders: OrderStore
+    cancellations: CancellationStore
     queue: Queue
     doubts: Doubts
     inbound: InboundStore
@@ -65,6 +67,7 @@ class Store:
         return cls(
             database=database,
             orders=OrderStore(database),
+            cancellations=CancellationStore(database),
             queue=Queue(database),
             doubts=Doubts(database),
             inbound=InboundStore(database),

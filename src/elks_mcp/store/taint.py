@@ -54,6 +54,12 @@ class TaintStore:
         """Return the period in which sending is held back for a caller; None if it is not."""
         return find_hold(row.shown_at for row in _list_active(tx, caller))
 
+    @reading
+    def was_shown_others(self, tx: Tx, caller: str, number: str) -> bool:
+        """Return whether a caller was recently shown texts of others than `number` by any server."""
+        sender_hash = tx.hasher.number(number)
+        return any(row.sender_hash != sender_hash for row in _list_active(tx, caller))
+
 
 def is_tainted() -> ColumnElement[bool]:
     """Return a condition: `caller` was recently shown texts of senders other than `number`."""

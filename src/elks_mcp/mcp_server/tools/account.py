@@ -12,9 +12,10 @@ from elks_mcp.mcp_server.tools.params import Since, StatisticsLimit, Until
 
 
 async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
-    """Return the balance of the 46elks account, and about how many texts it pays for.
+    """Return the balance of the 46elks account. It changes nothing, and costs nothing.
 
-    Use it before sending to many, or when 46elks reports a lack of funds.
+    It also says about how many texts the balance pays for, by the last price seen. Use it before
+    sending to many, or when 46elks reports a lack of funds.
     """
     return await lookups.read_balance(ctx.request_context.lifespan_context)
 

@@ -16,6 +16,7 @@ _MASKED = _PEOPLE | {
     "message",
     "messageId",
     "message_id",
+    "orderId",
     "idempotencyKey",
     "after",
     "since",

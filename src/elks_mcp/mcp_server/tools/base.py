@@ -8,6 +8,7 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, ClassVar
 
 from mcp.server.mcpserver import Context
@@ -24,6 +25,7 @@ from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
 from elks_mcp.mcp_server.tools.audit import write_audit_line
+from elks_mcp.mcp_server.tools.schemas import trim_input_schema, trim_output_schema
 from elks_mcp.runtime.metrics import as_label
 from elks_mcp.runtime.validation import is_empty_word, wanted
 from elks_mcp.sending.orders import LONGEST_TEXT
@@ -35,6 +37,7 @@ WIRE_NAMES = {
     "dry_run": "dryRun",
     "idempotency_key": "idempotencyKey",
     "message_id": "messageId",
+    "order_id": "orderId",
     "seconds": "timeout",
     "person": "with",
 }
@@ -54,6 +57,9 @@ READS = ToolAnnotations(
 )
 SENDS = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=False, open_world_hint=True
+)
+CANCELS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
 )
 FOR_ALL: frozenset[Scope] = frozenset()
 """For tools that need no scope: any token may call them."""
@@ -87,8 +93,18 @@ class ElksTool(Tool):
     ) -> "ElksTool":
         """Return a tool made from a function; the model sees its name, docstring and parameters."""
         made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
-        more = {"parameters": _listed_schema(made.parameters), "failed": failed, "needs": needs}
+        more = {
+            "parameters": trim_input_schema(made.parameters, WIRE_NAMES),
+            "failed": failed,
+            "needs": needs,
+        }
         return cls(**{**made.__dict__, **more})
+
+    @cached_property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The schema of the answer that clients check it against."""
+        schema = self.fn_metadata.output_schema
+        return trim_output_schema(schema) if schema else None
 
     def at_home(self, home: str) -> "ElksTool":
         """Return the tool with descriptions for the number format of `home`, an ISO 3166 region."""
@@ -215,28 +231,6 @@ def _check_length(name: str, value: Any) -> None:
             f"`{name[:_LONGEST_SHOWN]}` has {len(value):,} characters; {most:,} is the most.",
             hint="Shorten it.",
         )
-
-
-def _listed_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema with only what a model needs, under the public names."""
-    properties = schema.get("properties", {})
-    listed = {WIRE_NAMES.get(name, name): _trimmed(spec) for name, spec in properties.items()}
-    required = [WIRE_NAMES.get(name, name) for name in schema.get("required", [])]
-    trimmed = {"type": "object", "properties": listed, "additionalProperties": False}
-    return {**trimmed, "required": required} if required else trimmed
-
-
-def _trimmed(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return a property's schema without its title and without null as a type."""
-    kinds = [kind for kind in spec.get("anyOf", []) if kind != {"type": "null"}]
-    merged = {**(kinds[0] if len(kinds) == 1 else {}), **spec}
-    hidden = {"title", "anyOf"} if kinds else {"title"}
-    return {
-        key: value for key, value in merged.items() if key not in hidden and (key, value) not in _NO_DEFAULTS
-    }
-
-
-_NO_DEFAULTS = (("default", None), ("default", ""))
 
 
 def _sentences(error: ValidationError) -> list[str]:

@@ -39,6 +39,7 @@ Key = Annotated[str, Field(description="A repeated call with the same key never 
 MessageId = Annotated[
     str, Field(description="46elks' id or the orderId from send_sms; up to 20, with commas.")
 ]
+OrderId = Annotated[str, Field(description="The orderId from send_sms.")]
 ReplyFrom = Annotated[
     str, Field(description=f"Only from this number: {SWEDISH_SPELLING}, or a contact's name.")
 ]

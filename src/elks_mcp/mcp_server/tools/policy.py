@@ -8,10 +8,10 @@ from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, ElksTool
 
 
 async def explain_policy(ctx: Context[App]) -> PolicyAnswer:
-    """Return the rules for sending, the variable that changes each, and the budget that is left.
+    """Return the rules for sending and the budget left. Changes nothing, and costs nothing.
 
-    Use it after a refusal, or before planning many texts. Only the operator can change the rules. To check
-    one text, use estimate_sms_cost.
+    Only the operator can change the rules; the answer names the variable of each. Use it after a
+    refusal, or before planning many texts. To check one text, use estimate_sms_cost.
     """
     return await describe_policy(ctx.request_context.lifespan_context)
 

@@ -1,4 +1,4 @@
-"""The toolset `sms`: send, list, check and price texts."""
+"""The toolset `sms`: send, cancel, list, check and price texts."""
 
 from typing import Annotated
 
@@ -6,15 +6,24 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
 from elks_mcp.answers import lookups
+from elks_mcp.answers.cancellation import CancelAnswer, cancel
 from elks_mcp.answers.listing import TextQuery, read_filter
 from elks_mcp.answers.outcomes import carry_out
 from elks_mcp.answers.results import EstimateAnswer, SendAnswer, StatusReport
 from elks_mcp.answers.text_list import TextListAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
-from elks_mcp.mcp_server.approval import Consent, ask, plan, read_decision
+from elks_mcp.mcp_server.approval import (
+    CancelConsent,
+    Consent,
+    ask,
+    ask_about_cancel,
+    plan,
+    plan_cancel,
+    read_decision,
+)
 from elks_mcp.mcp_server.taint import record_shown, show_list
-from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
+from elks_mcp.mcp_server.tools.base import CANCELS, FOR_ALL, READS, SENDS, ElksTool
 from elks_mcp.mcp_server.tools.params import (
     DirectionFilter,
     DryRun,
@@ -23,12 +32,14 @@ from elks_mcp.mcp_server.tools.params import (
     HistoryLimit,
     Key,
     MessageId,
+    OrderId,
     Person,
     Since,
     Text,
     To,
     Until,
 )
+from elks_mcp.sending.cancellation import CancelPlan
 from elks_mcp.sending.plan import Planned
 
 
@@ -43,15 +54,33 @@ async def send_sms(
     dry_run: DryRun = None,
     idempotency_key: Key = "",
 ) -> SendAnswer:
-    """Send one SMS to one person, after the user has asked to send it.
+    """Send one SMS to one person. It costs money, and cannot be recalled once it has left.
 
-    In dry run, the default, nothing is sent and the answer is the price. Texts cost money and cannot
-    be recalled: check recipient and wording with the user first. Not for pricing a text
-    (estimate_sms_cost). After "sent", "queued", "in doubt" or "unknown", never send the same text
-    again; call check_sms_status. After a refusal, do not try another number or sender.
+    In dry run, the default, nothing is sent and the answer is the price. The operator limits
+    recipients, spending and pace (explain_policy). Use it only after the user has asked for exactly
+    this text to this person. Not for pricing a text (estimate_sms_cost). After "sent", "queued",
+    "in doubt" or "unknown", never send the same text again: call check_sms_status, or cancel_sms if
+    it has not left. After a refusal, do not try another number or sender.
     """
     app = ctx.request_context.lifespan_context
     return await carry_out(app, planned, read_decision(asked), message)
+
+
+async def cancel_sms(
+    order_id: OrderId,
+    planned: Annotated[CancelPlan, Resolve(plan_cancel)],
+    asked: Annotated[ElicitationResult[CancelConsent], Resolve(ask_about_cancel)],
+    ctx: Context[App],
+) -> CancelAnswer:
+    """Cancel one text for good before it leaves. It costs nothing, and cannot be undone.
+
+    Only your own texts that are queued or wait for approval can be cancelled. A text that was sent,
+    is being sent or may have been sent cannot be recalled, and the answer says so. Use it if the user
+    no longer wants a text that send_sms has queued. After texts from others were read, a person is
+    asked first; if none can be asked, the text is paused until a person decides.
+    """
+    app = ctx.request_context.lifespan_context
+    return await cancel(app, planned, read_decision(asked))
 
 
 async def get_sms_messages(
@@ -87,10 +116,11 @@ async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusRe
 
 
 async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: From = "") -> EstimateAnswer:
-    """Price a text exactly, without sending it, and name the characters that make it expensive.
+    """Price a text exactly. Nothing is sent, and it costs nothing.
 
-    Use it before a long text, one with emoji or unusual quotes, or one to many people. It also
-    says if send_sms would refuse it.
+    It prices one text to one number, names the characters that make it expensive, and says if
+    send_sms would refuse it. Use it before a long text, one with emoji or unusual quotes, or one to
+    many people.
     """
     app = ctx.request_context.lifespan_context
     return await lookups.estimate(app, to, message, sender)
@@ -99,6 +129,13 @@ async def estimate_sms_cost(to: To, message: Text, ctx: Context[App], sender: Fr
 TOOLS = (
     ElksTool.of(
         send_sms, title="Send an SMS", hints=SENDS, failed="Not sent: ", needs=frozenset({Scope.SEND})
+    ),
+    ElksTool.of(
+        cancel_sms,
+        title="Cancel a text",
+        hints=CANCELS,
+        failed="Not cancelled: ",
+        needs=frozenset({Scope.SEND}),
     ),
     ElksTool.of(get_sms_messages, title="List texts", hints=READS),
     ElksTool.of(check_sms_status, title="Check a text's delivery", hints=READS, needs=FOR_ALL),

@@ -1,0 +1,33 @@
+"""The operator's signature, which ends every text."""
+
+import re
+
+from elks_mcp.domain.display import visible
+
+LONGEST_SIGNATURE = 100
+"""Characters."""
+
+_NUMBER = re.compile(r"\+?\d[\d ()/-]{4,}\d")
+
+
+def sign(text: str, signature: str) -> str:
+    """Return a text with a signature on a line at its end, unless the text ends with it already."""
+    if not signature or _is_signed(text.rstrip(), signature):
+        return text
+    return f"{text}{signature}" if text.endswith("\n") else f"{text}\n{signature}"
+
+
+def _is_signed(text: str, signature: str) -> bool:
+    """Return whether a text ends with a signature that is not just the end of a longer word."""
+    before = text.removesuffix(signature)
+    return before != text and (not before or before[-1].isspace())
+
+
+def remove_signature(text: str, signature: str) -> str:
+    """Return a text without the line that `sign` adds."""
+    return text.removesuffix(f"\n{signature}") if signature else text
+
+
+def show_signature(signature: str) -> str:
+    """Return a signature as the policy report states it: on one line, without phone numbers."""
+    return f'"{visible(_NUMBER.sub("(number)", " ".join(signature.split())))}"' if signature else "none"

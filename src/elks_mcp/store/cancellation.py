@@ -1,0 +1,63 @@
+"""Cancelling orders that have not left, or letting them wait for a person instead.
+
+A claim locks the account as these transactions do, so an order is either cancelled or handed over, never
+both.
+"""
+
+from elks_mcp.domain.approval import APPROVAL_TIMEOUT
+from elks_mcp.domain.orders import CANCELLABLE, Approver, Finding, Order, OrderState
+from elks_mcp.store.approval import check_room, new_approval_code
+from elks_mcp.store.db.changes import change, close
+from elks_mcp.store.db.database import Database, Tx
+from elks_mcp.store.db.rows import parse_findings, parse_order, write_findings
+from elks_mcp.store.db.transactions import deciding
+from elks_mcp.store.orders import get_row
+
+
+class CancellationStore:
+    """Ends orders before they leave. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @deciding
+    def cancel(self, tx: Tx, number: str, why: str) -> Order:
+        """Cancel an order that has not left. Return the order as it is then.
+
+        Raises:
+            NotFound: There is no such order.
+        """
+        row = get_row(tx, number, lock=True)  # a report from 46elks may be recorded now
+        if row.state not in CANCELLABLE:
+            return parse_order(tx, row)
+        return close(tx, row, OrderState.CANCELLED, why)
+
+    @deciding
+    def pause(self, tx: Tx, number: str, reason: Finding) -> Order:
+        """Let an order that has not left wait for a person. Return the order as it is then.
+
+        It gets a new approval code, and its share of the budget is released until a person approves it. An
+        order that waits for a person already is not changed.
+
+        Raises:
+            NotFound: There is no such order.
+            Refused: Too many orders of its caller wait for a person.
+        """
+        row = get_row(tx, number, lock=True)
+        is_waiting = row.state == OrderState.WAITING
+        if row.state not in CANCELLABLE or (is_waiting and row.approved_at is None):
+            return parse_order(tx, row)
+        if not is_waiting:
+            check_room(tx, row.caller)
+        return change(
+            tx,
+            row.id,
+            state=OrderState.WAITING,
+            approver=Approver.TERMINAL,
+            approval_code=new_approval_code(tx),
+            approved_at=None,
+            findings=write_findings((*parse_findings(row.findings), reason)),
+            charge=0,
+            due_at=tx.now + APPROVAL_TIMEOUT,
+            changed_at=tx.now,
+        )

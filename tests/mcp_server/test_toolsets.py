@@ -1,0 +1,95 @@
+"""`ELKS_TOOLSETS`: a tool of a toolset that is off is neither listed nor callable."""
+
+from typing import Any
+
+import pytest
+from mcp.shared.exceptions import MCPError
+
+from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS, Toolset
+from elks_mcp.errors import Misconfigured
+from elks_mcp.mcp_server.server import TOOLSETS, build_misconfigured_server
+from elks_mcp.sandbox import Sandbox
+from elks_mcp.settings import load
+from tests.support.connecting import PHONE, WAYS, Way, call, connected, data, live, posted, words
+from tests.support.token_cases import ask
+from tests.support.web import site
+
+pytestmark = pytest.mark.anyio
+
+NAMES = {toolset: [tool.name for tool in tools] for toolset, tools in TOOLSETS.items()}
+
+
+def test_every_toolset_has_tools_and_every_tool_is_in_one_toolset() -> None:
+    assert list(TOOLSETS) == list(Toolset)
+    names = [name for tools in NAMES.values() for name in tools]
+    assert len(names) == len(set(names))
+    assert all(NAMES.values())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("toolset", Toolset)
+async def test_one_toolset_alone_lists_its_tools_and_runs_no_other(
+    box: Sandbox, way: Way, toolset: Toolset
+) -> None:
+    only = live(box, ELKS_TOOLSETS=toolset.upper())
+    async with connected(only, box=box, way=way) as client:
+        listed = [tool.name for tool in (await client.list_tools()).tools]
+        assert listed == NAMES[toolset]
+        if toolset is not Toolset.SMS:
+            answer = await call(client, "send_sms", to=PHONE, message="Hej")
+            assert answer.is_error
+            assert "Unknown tool" in words(answer)
+    assert posted(box) == []
+
+
+async def test_over_http_a_toolset_that_is_off_is_neither_listed_nor_callable(box: Sandbox) -> None:
+    async with site(box, environ={"ELKS_TOOLSETS": "account,policy"}) as where:
+        listed = await ask(where, "tools/list", {})
+        assert "check_account_balance" in listed.text
+        assert "send_sms" not in listed.text
+        text = {"name": "send_sms", "arguments": {"to": PHONE, "message": "Hej"}}
+        assert "Unknown tool" in (await ask(where, "tools/call", text)).text
+    assert posted(box) == []
+
+
+async def test_what_depends_on_a_toolset_goes_with_it(box: Sandbox) -> None:
+    async with connected(live(box, ELKS_TOOLSETS="account"), box=box) as client:
+        assert (await client.list_resources()).resources == []
+        assert (await client.list_resource_templates()).resource_templates == []
+        assert (await client.list_prompts()).prompts == []
+        for uri in ("elks://inbox", "elks://policy", "elks://messages/O-22222222"):
+            with pytest.raises(MCPError):
+                await client.read_resource(uri)
+        assert "send_sms" not in (client.instructions or "")
+
+
+async def test_with_texts_alone_one_prompt_is_left_and_the_inbox_is_not_read(box: Sandbox) -> None:
+    async with connected(live(box, ELKS_TOOLSETS="sms"), box=box) as client:
+        assert [prompt.name for prompt in (await client.list_prompts()).prompts] == ["text_somebody"]
+        assert (await client.list_resources()).resources == []
+        assert len((await client.list_resource_templates()).resource_templates) == 1
+
+
+async def test_the_policy_names_the_toolsets_that_are_on(box: Sandbox) -> None:
+    for word, on in (("policy, inbox", "inbox, policy"), ("all", ", ".join(Toolset))):
+        async with connected(live(box, ELKS_TOOLSETS=word), box=box) as client:
+            rules: list[dict[str, Any]] = data(await call(client, "explain_policy"))["rules"]
+            assert [rule["now"] for rule in rules if rule["variable"] == "ELKS_TOOLSETS"] == [on]
+
+
+def test_without_the_setting_the_default_toolsets_are_on() -> None:
+    assert load({}).policy.toolsets == DEFAULT_TOOLSETS
+
+
+@pytest.mark.parametrize(("value", "wrong"), [("sms, calendar", "'calendar'"), (",", "the list is empty")])
+def test_an_unknown_toolset_is_a_configuration_error_with_the_list(value: str, wrong: str) -> None:
+    with pytest.raises(Misconfigured, match=wrong) as caught:
+        load({"ELKS_TOOLSETS": value})
+    if "calendar" in value:
+        assert "sms, inbox, account, policy, all" in str(caught.value)
+
+
+async def test_a_misconfigured_server_lists_the_same() -> None:
+    server = build_misconfigured_server(["Wrong."], frozenset({Toolset.ACCOUNT}))
+    assert [tool.name for tool in await server.list_tools()] == NAMES[Toolset.ACCOUNT]
+    assert await server.list_resources() == []
