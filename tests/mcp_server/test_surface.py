@@ -94,8 +94,7 @@ FIRST = re.compile(r"(costs? nothing|costs money)", re.IGNORECASE)
 async def test_a_description_says_first_what_a_call_does_and_costs() -> None:
     for tool in await list_tools():
         first = (tool.description or "").partition("\n")[0]
-        if tool.name not in {"get_sms_messages", "check_sms_status", "get_delivery_statistics"}:
-            assert FIRST.search(first), tool.name
+        assert FIRST.search(first), tool.name
 
 
 async def test_an_answer_schema_holds_the_type_of_each_field_and_nothing_else() -> None:
@@ -103,7 +102,8 @@ async def test_an_answer_schema_holds_the_type_of_each_field_and_nothing_else() 
         assert tool.output_schema
         assert {*tool.output_schema} == {"type", "properties"}
         for name, spec in tool.output_schema["properties"].items():
-            assert {*spec} == {"type"}, f"{tool.name}.{name}"
+            # `check_sms_status` answers in two shapes, so its fields are only named.
+            assert {*spec} == (set() if tool.name == "check_sms_status" else {"type"}), f"{tool.name}.{name}"
 
 
 async def test_an_answer_of_a_wrong_type_does_not_fit_its_schema() -> None:

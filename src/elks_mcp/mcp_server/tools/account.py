@@ -23,9 +23,10 @@ async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
 async def get_delivery_statistics(
     ctx: Context[App], limit: StatisticsLimit = 50, since: Since = "", until: Until = ""
 ) -> StatisticsAnswer:
-    """Summarize sent texts: delivered, failed or under way, cost, speed, by country and day.
+    """Summarize sent texts. It changes nothing and costs nothing.
 
-    Use it to judge deliverability or spending. For one text use check_sms_status.
+    The answer has how many were delivered, failed or are under way, their cost and speed, by country
+    and day: of the latest 100 at most, or of a period. Use it to judge deliverability or spending. For one text use check_sms_status.
     """
     app = ctx.request_context.lifespan_context
     return await lookups.read_statistics(app, limit, CALL_AGAIN, since=since, until=until)
