@@ -1,5 +1,6 @@
 """vCards as phones and programs write them."""
 
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from elks_mcp.contacts.contact_files import UnreadableFile, read_contacts
 from elks_mcp.contacts.entries import Weight
 from elks_mcp.domain.contacts import Contact
+from elks_mcp.errors import Misconfigured
 from tests.support.contact_files import card, list_remarks, numbers_by_name, read_bytes
 
 FIRST, SECOND, THIRD = "+46701740605", "+46701740606", "+46701740607"
@@ -95,6 +97,13 @@ def test_a_card_of_apple_is_read(tmp_path: Path, form: str, line_break: str, enc
     ]
 
 
+@pytest.mark.parametrize("line_break", ["\n ", "\r\n\t"])
+def test_folded_lines_are_read_as_one(tmp_path: Path, line_break: str) -> None:
+    folded = card("Åsa").replace("Åsa", f"Ås{line_break}a").replace("46701740605", f"467{line_break}01740605")
+    contact = read_one(tmp_path, folded.encode())
+    assert (contact.name, contact.numbers[0].number.e164) == ("Åsa", FIRST)
+
+
 def test_categories_and_cards_of_groups_are_groups(tmp_path: Path) -> None:
     reading = read_bytes(tmp_path, "a.vcf", NEXTCLOUD.encode())
     assert numbers_by_name(reading) == {"Åsa Jour": [FIRST], "Bo": [SECOND]}
@@ -155,12 +164,26 @@ def test_a_long_folded_note_takes_no_quadratic_time(tmp_path: Path) -> None:
     assert read_one(tmp_path, card().replace("END:", f"{note}\nEND:").encode()).name == "Åsa"
 
 
+def test_a_card_with_far_too_many_lines_takes_no_time(tmp_path: Path) -> None:
+    many = card("Åsa", FIRST).replace("END:", "TEL:+46701740605\n" * 100_000 + "END:")
+    some = card("Bo", SECOND).replace("END:", f"NICKNAME:{','.join(map(chr, range(0x61, 0x161)))}\nEND:")
+    reading = read_bytes(tmp_path, "a.vcf", (many + some).encode())
+    assert numbers_by_name(reading) == {"Bo": [SECOND]}
+    first, second, *_ = list_remarks(reading)
+    assert first == "a.vcf, card 1 (line 1): The card has too many lines of one kind."
+    assert second.endswith(
+        ": It has more than 50 numbers, aliases or groups. Only the first of them are used."
+    )
+
+
 def test_a_folder_has_the_cards_of_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "a.vcf").write_text(card("Åsa", FIRST), "utf-8")
     (tmp_path / "b.VCF").write_text(card("Bo", SECOND), "utf-8")
     (tmp_path / ".c.vcf").write_text(card("Karin", THIRD), "utf-8")
     (tmp_path / "d.vcf").write_text("nothing", "utf-8")
     (tmp_path / "e.vcf").mkdir()
+    if sys.platform != "win32":
+        (tmp_path / "f.vcf").symlink_to(tmp_path / "none.vcf")
     (tmp_path / "notes.txt").write_text("x", "utf-8")
     reading = read_contacts(tmp_path, "SE")
     assert numbers_by_name(reading) == {"Åsa": [FIRST], "Bo": [SECOND]}
@@ -175,6 +198,17 @@ def test_a_file_without_cards_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"Name,Phone\n"):
         with pytest.raises(UnreadableFile, match="It holds no vCard"):
             read_bytes(tmp_path, "a.vcf", content)
+
+
+def test_without_vobject_the_extra_is_named_and_tables_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vobject.base", None)
+    with pytest.raises(Misconfigured, match=r"vobject, which reads \.vcf files, is not installed") as caught:
+        read_bytes(tmp_path, "a.vcf", card().encode())
+    assert "its extra `contacts`" in caught.value.hint
+    table = b"name,phone\nBo,+46701740606\n"
+    assert numbers_by_name(read_bytes(tmp_path, "a.csv", table)) == {"Bo": [SECOND]}
 
 
 def test_the_same_person_twice_is_one_contact(tmp_path: Path) -> None:

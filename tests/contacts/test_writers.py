@@ -32,3 +32,5 @@ def test_everybody_who_may_replace_the_file_may_write_it(
     found = find_writers(place / "a.vcf" if named == "file" else place)
     assert found
     assert found.reach is reach
+    (tmp_path / "link.vcf").symlink_to(place / "a.vcf" if named == "file" else place)
+    assert find_writers(tmp_path / "link.vcf") == found

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from elks_mcp.contacts.columns import find_columns
@@ -64,6 +64,8 @@ async def test_without_contacts_the_setting_is_named_and_without_a_name_the_faul
 
 
 @given(st.text(max_size=100), st.sampled_from(";,\t"))
+@example("=HYPERLINK(1)", ",")
+@example("-+Bo", ";")
 def test_no_name_breaks_the_line_or_becomes_a_formula(text: str, delimiter: str) -> None:
     layout = Layout(delimiter, ("namn", "telefon"), find_columns(["namn", "telefon"]))
     said = ContactSource(Path("a.csv")).explain_adding(text, NUMBER)

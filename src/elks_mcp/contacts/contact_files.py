@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -30,7 +30,7 @@ _WORKBOOKS = {".xlsx", ".xls", ".ods", ".numbers"}
 class FileStamp(NamedTuple):
     """How a file was when it was looked at; another stamp means that it changed."""
 
-    path: Path
+    path: str
     changed_ns: int
     size: int = 0
     is_folder: bool = False
@@ -61,10 +61,10 @@ def list_stamps(path: Path) -> tuple[FileStamp, ...]:
         found = path.stat()
         if not stat.S_ISDIR(found.st_mode):
             _check_kind(path, found)
-            return (FileStamp(path, found.st_mtime_ns, found.st_size),)
+            return (FileStamp(str(path), found.st_mtime_ns, found.st_size),)
         with os.scandir(path) as entries:
-            files = sorted(each.path for each in entries if _is_card_file(each))
-        return (FileStamp(path, found.st_mtime_ns, is_folder=True), *map(_stamp, files))
+            files = sorted(_list_card_files(entries))
+        return (FileStamp(str(path), found.st_mtime_ns, is_folder=True), *files)
     except OSError as error:
         raise UnreadableFile(f"{error.strerror or type(error).__name__}.") from None
 
@@ -76,14 +76,15 @@ def _check_kind(path: Path, found: os.stat_result) -> None:
         raise UnreadableFile("It is neither a .vcf nor a .csv file, nor a folder of .vcf files.")
 
 
-def _is_card_file(entry: os.DirEntry[str]) -> bool:
-    name = entry.name.lower()
-    return name.endswith(".vcf") and not name.startswith(".") and entry.is_file()
-
-
-def _stamp(path: str) -> FileStamp:
-    found = Path(path).stat()
-    return FileStamp(Path(path), found.st_mtime_ns, found.st_size)
+def _list_card_files(entries: Iterable[os.DirEntry[str]]) -> Iterator[FileStamp]:
+    for entry in entries:
+        if entry.name.lower().endswith(".vcf") and not entry.name.startswith("."):
+            try:
+                found = entry.stat()
+            except FileNotFoundError:  # it was deleted, or is a link to nothing
+                continue
+            if stat.S_ISREG(found.st_mode):
+                yield FileStamp(entry.path, found.st_mtime_ns, found.st_size)
 
 
 def read_contacts(path: Path, home: str) -> Reading:
@@ -130,23 +131,23 @@ class _FileReader:
             if stamp.is_folder:
                 continue
             try:
-                yield from self._read_file(stamp)
+                yield from self._read_file(Path(stamp.path))
             except UnreadableFile as error:
                 if len(stamps) == 1:
                     raise
-                yield Remark(Place(stamp.path.name), str(error))
+                yield Remark(Place(Path(stamp.path).name), str(error))
 
-    def _read_file(self, stamp: FileStamp) -> Iterator[ContactEntry | Remark]:
-        name = stamp.path.name
+    def _read_file(self, path: Path) -> Iterator[ContactEntry | Remark]:
+        name = path.name
         try:
-            with stamp.path.open("rb") as file:
+            with path.open("rb") as file:
                 content = file.read(MOST_BYTES + 1)
         except OSError as error:
             raise UnreadableFile(f"{error.strerror or type(error).__name__}.") from None
         if len(content) > MOST_BYTES:
             raise UnreadableFile(f"It is larger than {MOST_BYTES // 1_000_000} MB.")
         self.digest.update(f"{name}\0{len(content)}\0".encode("utf-8", "surrogateescape") + content)
-        if stamp.path.suffix.lower() == ".csv":
+        if path.suffix.lower() == ".csv":
             self.layout, rows = read_table(content, name)
             yield from rows
         else:

@@ -121,7 +121,12 @@ def _merge(first: Contact, second: Contact) -> Contact:
     )
 
 
+_MOST_ALIKE = 50
+"""Numbers, aliases or groups of one contact that are used."""
+
+
 def _build(entry: ContactEntry, home: str, remarks: list[Remark]) -> Contact | None:
+    entry = _shorten(entry, remarks)
     given = _use_name(entry, entry.given_name, "given name", remarks)
     family = clean_name(entry.family_name)
     aliases = [_use_name(entry, each, "alias", remarks) for each in entry.aliases]
@@ -142,6 +147,20 @@ def _build(entry: ContactEntry, home: str, remarks: list[Remark]) -> Contact | N
         aliases=tuple(dict.fromkeys(each for each in aliases if each and each != chosen)),
         groups=tuple(dict.fromkeys(filter(None, map(_clean_group, entry.groups)))),
         company=company if company != chosen else "",
+    )
+
+
+def _shorten(entry: ContactEntry, remarks: list[Remark]) -> ContactEntry:
+    """Return an entry with as many numbers, aliases and groups as are used."""
+    if max(map(len, (entry.phones, entry.aliases, entry.groups))) <= _MOST_ALIKE:
+        return entry
+    reason = f"It has more than {_MOST_ALIKE} numbers, aliases or groups. Only the first of them are used."
+    remarks.append(Remark(entry.place, reason))
+    return replace(
+        entry,
+        phones=entry.phones[:_MOST_ALIKE],
+        aliases=entry.aliases[:_MOST_ALIKE],
+        groups=entry.groups[:_MOST_ALIKE],
     )
 
 

@@ -20,6 +20,9 @@ _SAMPLE = 100
 """Rows in which a delimiter is tried."""
 
 
+_MOST_COLUMNS = 500
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How a table is written."""
@@ -58,7 +61,7 @@ def _try_delimiter(lines: list[str], delimiter: str) -> tuple[tuple[int, int], L
         rows = list(islice(csv.reader(lines, delimiter=delimiter), _SAMPLE))
     except (csv.Error, TypeError, ValueError):  # a cell is too long, or the delimiter cannot be one
         rows = []
-    titles = rows[0] if rows else []
+    titles = rows[0][:_MOST_COLUMNS] if rows else []
     layout = Layout(delimiter, tuple(titles), find_columns(titles))
     return (len(layout.columns), sum(len(row) == len(titles) for row in rows)), layout
 

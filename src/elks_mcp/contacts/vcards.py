@@ -18,6 +18,9 @@ _HEAD = re.compile(rf"(?:[\w-]+\.)?(?P<name>[\w-]+)(?:;[\w-]+(?:={_VALUE}(?:,{_V
 
 _USED = {"FN", "N", "TEL", "NICKNAME", "ORG", "CATEGORIES", "KIND", "MEMBER", "UID", "X-ABLABEL"}
 _USED |= {"X-ADDRESSBOOKSERVER-KIND", "X-ADDRESSBOOKSERVER-MEMBER"}
+_MOST_ALIKE, _MOST_MEMBERS = 1_000, 50_000
+"""Lines of one kind in a card."""
+
 _NOT_A_LABEL = frozenset({"voice", "pref", "text", "msg", "video", "internet", "pcs", "x-voice"})
 
 Property = Any
@@ -71,6 +74,8 @@ def _read_card(text: str, place: Place, parse: Callable[[str], Property]) -> Con
         if head and head["name"].upper() in _USED:
             found = parse(head[0].upper() + line[head.end() :])
             properties.setdefault(found.name, []).append(found)
+            if len(properties[found.name]) > (_MOST_MEMBERS if "MEMBER" in found.name else _MOST_ALIKE):
+                raise UnreadableFile("The card has too many lines of one kind.")
         elif not head and re.match(r"(?:[\w-]+\.)?(?:TEL|FN|N)[;:]", line, re.IGNORECASE | re.ASCII):
             raise UnreadableFile("A name or a number of the card cannot be read.")
     return _build_entry(properties, place)

@@ -34,7 +34,8 @@ def find_writers(path: Path) -> Writers | None:
     """
     if sys.platform == "win32":
         return None
-    places = [path, *(path.glob("*.[vV][cC][fF]") if path.is_dir() else [path.parent])]
+    beside = path.glob("*.[vV][cC][fF]") if path.is_dir() else [path.parent, path.resolve().parent]
+    places = [path, *beside]
     return max((_examine(each) for each in places), key=lambda writers: writers.reach)
 
 
