@@ -38,7 +38,6 @@ from elks_mcp.store import AccountKey, Storage
 
 _LONGEST_WAIT = timedelta(seconds=12)
 
-_NO_CREDENTIALS = Credentials("", SecretStr(""))
 ANYBODY = Caller()
 """The caller if no token is needed, and the server itself."""
 
@@ -180,9 +179,8 @@ async def open_app(
         contacts: replaces the operator's files of contacts.
     """
     settings, policy = configuration.settings, configuration.policy
-    provider = _Provider(
-        settings.credentials or _NO_CREDENTIALS, settings.base_url, settings.account, transport
-    )
+    credentials = settings.credentials or Credentials("", SecretStr(""))
+    provider = _Provider(credentials, settings.base_url, settings.account, transport)
     sandbox: EmbeddedSandbox | None = None
     async with AsyncExitStack() as stack:
         if settings.simulated:
@@ -198,9 +196,8 @@ async def open_app(
         await stack.enter_async_context(app.replies.running())
         await stack.enter_async_context(app.outbox.running())
         if sandbox and has_page and settings.sandbox_page:
-            await stack.enter_async_context(
-                sandbox.offering_page(app.outbox, app.storage, policy, app.contacts)
-            )
+            page = sandbox.offering_page(app.outbox, app.storage, policy, in_force)
+            await stack.enter_async_context(page)
         yield app
 
 

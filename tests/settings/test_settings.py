@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from elks_mcp.domain.allowed_recipients import ContactReference
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Confirm, Mode, largest_day, largest_price
@@ -174,6 +175,15 @@ def test_recipients_are_read_as_in_the_senders_country() -> None:
     assert settings(ELKS_ALLOWED_RECIPIENTS="070-174 06 05").allowed_recipients == {Number("+46701740605")}
 
 
+def test_recipients_can_be_contacts_if_there_are_contacts() -> None:
+    listed = settings(
+        ELKS_ALLOWED_RECIPIENTS="070-174 06 05, Åsa Lind (…06),@jour", ELKS_CONTACTS="people.csv"
+    )
+    names = {ContactReference("Åsa Lind (…06)"), ContactReference("@jour")}
+    assert listed.allowed_recipients == {Number("+46701740605"), *names}
+    assert listed.policy().limits_to_contacts
+
+
 def test_the_budget_is_in_the_accounts_currency() -> None:
     policy = settings(ELKS_BUDGET_PER_MESSAGE="2,50").policy()
     assert largest_price(policy, "EUR") == Money(25_000, "EUR")
@@ -199,6 +209,11 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_ALLOWED_RECIPIENTS", ",", "the list is empty"),
         ("ELKS_ALLOWED_SENDERS", " , ", "the list is empty"),
         ("ELKS_ALLOWED_RECIPIENTS", "701740605", "has no country code. It can be read as"),
+        ("ELKS_ALLOWED_RECIPIENTS", "07O-174 06 05", "it contains 'O'"),
+        ("ELKS_ALLOWED_RECIPIENTS", "Åsa Lind +46701740605", "it contains 'Å'"),
+        ("ELKS_ALLOWED_RECIPIENTS", "+46701740605,Åsa", "names of contacts and groups need ELKS_CONTACTS"),
+        ("ELKS_ALLOWED_RECIPIENTS", "@jour", "names of contacts and groups need ELKS_CONTACTS"),
+        ("ELKS_ALLOWED_RECIPIENTS", "contacts", "names of contacts and groups need ELKS_CONTACTS"),
         ("ELKS_PHONE_NUMBER", "46elks", "it begins with a digit"),
         ("ELKS_GUARDS_OFF", "impersonation", "cannot be switched off"),
         ("ELKS_GUARDS_OFF", "nonsense", "'nonsense' is not a guard; these can be switched off: textable"),

@@ -63,7 +63,7 @@ def read_recipients(value: object, info: ValidationInfo) -> frozenset[AllowedRec
 
 
 def _read_recipient(item: str, home: str) -> AllowedRecipient:
-    if has_many_digits(item) or not any(map(str.isalpha, item)):
+    if has_many_digits(item) or is_empty_word(item) or not any(map(str.isalpha, item)):
         return _parse(lambda raw: parse_number(raw, home), item)
     return ContactReference(item)
 
