@@ -51,7 +51,7 @@ def test_the_people_of_a_group_are_listed(file: Path) -> None:
         assert (listed.exit_code, listed.stdout.splitlines()[0].split()[0]) == (0, "Åsa")
         assert "Bo" not in listed.stdout
     missing = invoke(["contacts", "list", "--group", "dag"], environ)
-    assert (missing.exit_code, missing.stdout) == (1, "Nobody is in the group dag.\nGroups: jour, natt.\n")
+    assert (missing.exit_code, missing.stdout) == (1, "The group dag is empty.\nGroups: jour, natt.\n")
 
 
 def test_contacts_are_listed_as_json(file: Path) -> None:

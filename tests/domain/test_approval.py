@@ -4,11 +4,11 @@ from itertools import product
 
 import pytest
 
-from elks_mcp.domain.approval import explain_asking
+from elks_mcp.domain.approval import explain_asking, reasons_to_ask
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, Order, OrderState
 from elks_mcp.domain.payloads import Sms
-from elks_mcp.domain.policy import Confirm, Policy, reasons_to_ask
+from elks_mcp.domain.policy import Confirm, Policy
 from tests.support.provider import NOON, OURS, PHONE
 
 LINK = Finding(guard="link", effect=Effect.ASK, reason="The text contains a web address.")

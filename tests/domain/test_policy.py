@@ -4,15 +4,13 @@ from itertools import product
 
 import pytest
 
+from elks_mcp.domain.approval import check_liftable, choose_approver, reasons_to_ask
 from elks_mcp.domain.orders import Approver, Effect, Finding
 from elks_mcp.domain.phone import Number, Sender, SenderId
 from elks_mcp.domain.policy import (
     Confirm,
     Mode,
     Policy,
-    check_liftable,
-    choose_approver,
-    reasons_to_ask,
 )
 from elks_mcp.errors import NotApproved
 
@@ -78,7 +76,7 @@ def test_a_dry_run_is_lifted_only_where_a_person_may_and_can_be_asked(
         if confirm is Confirm.NEVER
         else ""
         if can_ask
-        else "cannot ask"
+        else "no person can be asked"
     )
     if not obstacle:
         check_liftable(policy, can_ask=can_ask)

@@ -1,4 +1,4 @@
-"""The answer of `find_contact`: the people whose names are like the one that was given."""
+"""The answer of a search: the people whose names are like the one that was given."""
 
 from collections.abc import Sequence
 from typing import Annotated, Self
@@ -21,7 +21,7 @@ class FoundContact(StructuredAnswer):
     """One person, with the last two digits of each number."""
 
     name: str
-    also: Annotated[tuple[str, ...], Field(description="Other names that send_sms takes.")] = ()
+    also: Annotated[tuple[str, ...], Field(description="Other names that a text can be sent to.")] = ()
     company: str = ""
     groups: tuple[str, ...] = ()
     numbers: Annotated[tuple[str, ...], Field(description="Last digits, kind; the one that is texted first.")]

@@ -46,7 +46,7 @@ def list_contacts(configuration: Configuration, group: str, *, as_json: bool) ->
     for each in people:
         say("\n".join(_describe(each, configuration.policy.home)))
     if not people:
-        say(f"Nobody is in the group {group}." if group else "The contacts name nobody.")
+        say(f"The group {group} is empty." if group else "The contacts name nobody.")
     if group and not people:
         say(f"Groups: {', '.join(found.list_groups()) or 'none'}.")
         return 1

@@ -14,7 +14,7 @@ from elks_mcp.domain.display import is_plain, visible
 from elks_mcp.domain.normalization import normalize
 from elks_mcp.domain.phone import Number
 
-Key = TypeVar("Key")
+Indexed = TypeVar("Indexed")
 
 GROUP_MARK = "@"
 """Before the name of a group, wherever a name can stand as well: `@jour`."""
@@ -168,8 +168,8 @@ class Contacts:
         return next(iter(self._by_number.get(number, ())), None)
 
 
-def _index(pairs: Iterable[tuple[Key, Contact]]) -> dict[Key, list[Contact]]:
-    index: defaultdict[Key, list[Contact]] = defaultdict(list)
+def _index(pairs: Iterable[tuple[Indexed, Contact]]) -> dict[Indexed, list[Contact]]:
+    index: defaultdict[Indexed, list[Contact]] = defaultdict(list)
     for key, contact in pairs:
         known = index[key]
         if not known or known[-1] is not contact:  # the pairs of a contact follow each other

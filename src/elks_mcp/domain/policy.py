@@ -1,4 +1,4 @@
-"""The operator's rules, and which texts a person must approve.
+"""The operator's rules.
 
 A caller's arguments can tighten the rules and never loosen them.
 """
@@ -12,14 +12,10 @@ from pydantic import Field, InstanceOf
 from elks_mcp.domain.allowed_recipients import AllowedRecipient, list_references, show_allowed_recipients
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.orders import Approver, Effect, Finding, of_effect
 from elks_mcp.domain.phone import HOME_REGION, Number, Sender
 from elks_mcp.domain.setting_declaration import BudgetSetting, RuleSetting, Setting, Switch, write_value
 from elks_mcp.domain.signature import show_signature
-from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS, Toolset, write_toolsets
-from elks_mcp.domain.wording import format_duration
-from elks_mcp.errors import NotApproved
 
 
 class Confirm(StrEnum):
@@ -227,77 +223,3 @@ def largest_price(policy: Policy, currency: str) -> Money:
 def largest_day(policy: Policy, currency: str) -> Money:
     """Return the most that the messages of any 24 hours may cost, in the account's currency."""
     return _DAY_BUDGET.limit(policy.budget_per_day, currency)
-
-
-def check_liftable(policy: Policy, *, can_ask: bool) -> None:
-    """Check that a person could approve sending one text although the server is in dry run.
-
-    `can_ask`: whether the client can ask a person.
-
-    Raises:
-        NotApproved: the rules forbid asking, or the client cannot ask.
-    """
-    if policy.read_only:
-        raise NotApproved(
-            "This server is read-only (ELKS_READ_ONLY).", hint="Only its operator can change that."
-        )
-    if policy.confirm is Confirm.NEVER:
-        raise NotApproved(
-            "This server is in dry run, and it may not ask a person to send for real (ELKS_CONFIRM=never).",
-            hint=_TURN_LIVE,
-        )
-    if not can_ask:
-        raise NotApproved(
-            "This server is in dry run, and no person can be asked here to send for real.",
-            hint=_TURN_LIVE,
-        )
-
-
-def reasons_to_ask(
-    policy: Policy, findings: tuple[Finding, ...], *, lifts_dry_run: bool
-) -> tuple[Finding, ...]:
-    """Return the reasons why a person should approve a text before it is sent.
-
-    `lifts_dry_run`: the caller wants the text sent although the server is in dry run.
-    """
-    reasons = []
-    if lifts_dry_run:
-        where = "go to a simulated phone" if policy.simulated else "really be sent"
-        reasons.append(_ask("dry_run", f"The server is in dry run; this text would {where}."))
-    elif policy.confirm is Confirm.ALWAYS:
-        reasons.append(ALWAYS_ASKED)
-    return (*reasons, *of_effect(findings, Effect.ASK))
-
-
-def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bool) -> Approver:
-    """Return who must approve a text for these reasons.
-
-    It is the policy, or a person in the client or in a terminal.
-
-    Raises:
-        NotApproved: a person must approve the text, and the rules forbid asking one.
-    """
-    if binding := [reason for reason in reasons if reason.guard in PERSON_ONLY]:
-        if policy.confirm is Confirm.NEVER:
-            never = "A person would have to approve it, but this server may not ask one (ELKS_CONFIRM=never)."
-            raise NotApproved(
-                f"{binding[0].reason} {never}",
-                hint="The operator can set ELKS_CONFIRM=auto; "
-                f"or try again after these {format_duration(TAINT_LASTS)}.",
-            )
-        return Approver.PERSON if can_ask else Approver.TERMINAL
-    asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO
-    return Approver.PERSON if asked else Approver.POLICY
-
-
-_TURN_LIVE = "The operator can set DRY_RUN=false to send for real; a dry run shows the price."
-PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
-"""Reasons for which a text waits for a person, even if the client cannot ask one."""
-
-
-def _ask(name: str, reason: str) -> Finding:
-    return Finding(guard=name, effect=Effect.ASK, reason=reason)
-
-
-ALWAYS_ASKED = _ask("confirm", "The operator requires approval of every text.")
-"""The reason to ask a person with `ELKS_CONFIRM=always`."""

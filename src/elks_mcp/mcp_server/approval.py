@@ -22,7 +22,7 @@ from elks_mcp.runtime.tasks import background
 from elks_mcp.sending.cancellation import CancelPlan
 from elks_mcp.sending.plan import ANSWER_WITHIN, Decision, NeedsApproval, Planned, SmsRequest
 
-Form = TypeVar("Form", bound=BaseModel)
+ConsentForm = TypeVar("ConsentForm", bound=BaseModel)
 
 _BETWEEN_PROGRESS = timedelta(seconds=5)
 
@@ -93,7 +93,9 @@ async def ask_about_cancel(
     return await _show_form(ctx, question, CancelConsent)
 
 
-async def _show_form(ctx: Context[App], question: str, form: type[Form]) -> Decision | Elicit[Form]:
+async def _show_form(
+    ctx: Context[App], question: str, form: type[ConsentForm]
+) -> Decision | Elicit[ConsentForm]:
     """Ask a person if the client can.
 
     In the newer era of the protocol the SDK asks, in the older this function.

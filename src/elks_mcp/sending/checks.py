@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from elks_mcp.domain.approval import PERSON_ONLY
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.guards import Facts, check_draft, is_on
 from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, of_effect
-from elks_mcp.domain.policy import PERSON_ONLY, Policy
+from elks_mcp.domain.policy import Policy
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import NotApproved
 from elks_mcp.runtime.clock import Clock

@@ -12,10 +12,16 @@ from typing import Protocol
 
 import anyio
 
-from elks_mcp.domain.approval import APPROVAL_TIMEOUT, explain_asking
+from elks_mcp.domain.approval import (
+    APPROVAL_TIMEOUT,
+    check_liftable,
+    choose_approver,
+    explain_asking,
+    reasons_to_ask,
+)
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Finding, Order, Quote
 from elks_mcp.domain.phone import Number, SenderId
-from elks_mcp.domain.policy import Policy, check_liftable, choose_approver, reasons_to_ask
+from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock

@@ -26,7 +26,8 @@ async def get_delivery_statistics(
     """Summarize sent texts. It changes nothing and costs nothing.
 
     The answer has how many were delivered, failed or are under way, their cost and speed, by country
-    and day: of the latest 100 at most, or of a period. Use it to judge deliverability or spending. For one text use check_sms_status.
+    and day: of the latest 100 at most, or of a period. Use it to judge deliverability or spending.
+    For one text use check_sms_status.
     """
     app = ctx.request_context.lifespan_context
     return await lookups.read_statistics(app, limit, CALL_AGAIN, since=since, until=until)
