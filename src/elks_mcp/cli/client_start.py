@@ -9,6 +9,7 @@ import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
 
 from elks_mcp.clients.servers import Program, Server
 
@@ -58,6 +59,9 @@ async def _ask(transport: Any) -> Started:
         if "explain_policy" not in names:
             return Started(len(names))
         answer = await client.call_tool("explain_policy", {})
+        if answer.is_error:
+            texts = [block.text for block in answer.content if isinstance(block, TextContent)]
+            return Started(len(names), problem=f"The server answers with an error: {' '.join(texts)}")
         return Started(len(names), str((answer.structured_content or {}).get("mode", "")))
 
 

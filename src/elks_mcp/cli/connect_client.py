@@ -203,7 +203,7 @@ class ClientSetup(NamedTuple):
 
     def _finish(self, entry: Entry) -> None:
         """Start the server as the client would, and say what to do next."""
-        resolver = Resolver(self.client, self.machine.environ)
+        resolver = Resolver(self.client, self.machine)
         server = resolver.read(entry.fields)
         assert server is not None  # noqa: S101  (it is our own entry)
         if advice := explain_secrets(self.client, self.server, resolver.missing):

@@ -18,7 +18,7 @@ from elks_mcp.clients.catalog import CLIENTS, SERVER, Client, UnknownClient, fin
 from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file
 from elks_mcp.clients.editing import parse
 from elks_mcp.clients.resolving import Resolver
-from elks_mcp.clients.servers import Program, Server
+from elks_mcp.clients.servers import Program
 
 _KEYS = tuple(dict.fromkeys(client.key for client in CLIENTS))
 
@@ -156,12 +156,12 @@ def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iter
         )
     if found.fields.get("disabled") is True or found.fields.get("enabled") is False:
         yield Check("fail", f"{found.name} is turned off in {found.path}.")
-    resolver = Resolver(client, machine.environ)
+    resolver = Resolver(client, machine)
     server = resolver.read(found.fields)
     if server is None:
         yield Check("fail", f"{found.name} has neither a command nor an address that {client.title} reads.")
         return
-    yield from _check_variables(client, server, resolver.missing)
+    yield from _check_references(client, resolver)
     if isinstance(server, Program):
         problem = _check_command(server.command, machine)
         yield problem or Check("ok", f"The command is {server.command}")
@@ -171,15 +171,13 @@ def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iter
     yield Check("fail", started.problem) if started.problem else Check("ok", started.describe())
 
 
-def _check_variables(client: Client, server: Server, missing: list[str]) -> Iterator[Check]:
-    for name in dict.fromkeys(missing):
+def _check_references(client: Client, resolver: Resolver) -> Iterator[Check]:
+    for name in dict.fromkeys(resolver.missing):
         yield Check("note", f"{name} is not set in this environment, so it was left out here.")
-    values = server.env if isinstance(server, Program) else {"Authorization": server.token}
-    for name, value in values.items():
-        if re.search(r"\$\{[^}]*\}", value):
-            yield Check(
-                "fail", f"{name} is a reference that {client.title} does not replace. Write the value itself."
-            )
+    for where, text in resolver.left:
+        yield Check(
+            "fail", f"{where} has {text}, which {client.title} does not replace. Write the value itself."
+        )
 
 
 def _check_command(command: str, machine: Machine) -> Check | None:
