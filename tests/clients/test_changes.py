@@ -26,6 +26,11 @@ PROGRAM = Program(
 )
 
 each_written = pytest.mark.parametrize("client", WRITTEN, ids=lambda client: client.name)
+each_layout = pytest.mark.parametrize(
+    ("newline", "mark"),
+    [("\n", ""), ("\r\n", ""), ("\n", "\ufeff"), ("\r\n", "\ufeff")],
+    ids=["LF", "CRLF", "LF BOM", "CRLF BOM"],
+)
 each_json = pytest.mark.parametrize("client", JSON, ids=lambda client: client.name)
 
 OTHERS = """\
@@ -56,9 +61,20 @@ trust_level = "trusted"
 """
 
 
-def others_of(client: Client) -> str:
+def others_of(client: Client, newline: str = "\n", mark: str = "") -> str:
     """Return a file of this client with other servers and comments."""
-    return TOML if client.format == "toml" else OTHERS.replace("KEY", client.key)
+    text = TOML if client.format == "toml" else OTHERS.replace("KEY", client.key)
+    return mark + text.replace("\n", newline)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text with its own line ends."""
+    path.write_bytes(text.encode())
+
+
+def read(path: Path) -> str:
+    """Return the text of a file with its line ends and its mark."""
+    return path.read_bytes().decode()
 
 
 def said_by(client: Client, path: Path) -> dict[str, Any]:
@@ -95,13 +111,12 @@ def test_a_fresh_file_has_our_entry_alone_and_goes_again(client: Client, tmp_pat
 
 
 @each_written
-@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "BOM"])
+@each_layout
 def test_all_else_stays_and_the_removal_is_exact(
     client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
-    original = (mark + others_of(client).replace("\n", newline)).encode()
+    original = others_of(client, newline, mark).encode()
     path.write_bytes(original)
     before = said_by(client, path)
     assert connect(client, path)
@@ -132,30 +147,33 @@ def test_short_files_come_back_to_the_byte(client: Client, text: str, tmp_path: 
 
 
 @each_written
+@each_layout
 def test_another_entry_of_ours_is_replaced_and_the_original_is_still_known(
-    client: Client, tmp_path: Path
+    client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
-    path.write_text(others_of(client), encoding="utf-8")
+    write(path, others_of(client, newline, mark))
     connect(client, path, Program("/old/elks-mcp", env={"ELKS_SANDBOX": "true"}))
     assert connect(client, path)
     assert said_by(client, path)[client.key]["sms46elks"] == build_entry(client, PROGRAM).fields
     disconnect(client, path)
-    assert path.read_text("utf-8") == others_of(client)
+    assert read(path) == others_of(client, newline, mark)
 
 
 @each_written
-def test_what_a_person_changed_since_then_stays_at_the_removal(client: Client, tmp_path: Path) -> None:
+@each_layout
+def test_what_a_person_changed_since_then_stays_at_the_removal(
+    client: Client, newline: str, mark: str, tmp_path: Path
+) -> None:
     path = tmp_path / "file"
-    path.write_text(others_of(client), encoding="utf-8")
+    write(path, others_of(client, newline, mark))
     connect(client, path)
-    edited = path.read_text("utf-8").replace("dark", "light").replace("some-model", "another")
-    path.write_text(edited, encoding="utf-8")
+    write(path, read(path).replace("dark", "light").replace("some-model", "another"))
     disconnect(client, path)
-    expected = others_of(client).replace("dark", "light").replace("some-model", "another")
+    expected = others_of(client, newline, mark).replace("dark", "light").replace("some-model", "another")
     assert said_by(client, path).pop("inputs", []) == []
     if client.name != "vscode":  # where an empty list of inputs stays
-        assert path.read_text("utf-8") == expected
+        assert read(path) == expected
 
 
 @each_written
@@ -279,9 +297,11 @@ def test_a_table_that_cannot_be_changed_safely_is_left_alone(text: str) -> None:
         add(BY_NAME["codex"], text, Entry({"command": "x"}))
 
 
-def test_tables_below_ours_and_quoted_ones_are_replaced() -> None:
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_tables_below_ours_and_quoted_ones_are_replaced(newline: str) -> None:
     text = (
         '[mcp_servers."sms46elks"]\ncommand = "old"\n[mcp_servers.sms46elks.env]\nA = "1"\n\n# next\n[next]\n'
     )
-    new = add(BY_NAME["codex"], text, Entry({"command": "x"}))
-    assert new == '# next\n[next]\n\n[mcp_servers.sms46elks]\ncommand = "x"\n'
+    new = add(BY_NAME["codex"], text.replace("\n", newline), Entry({"command": "x"}))
+    expected = '# next\n[next]\n\n[mcp_servers.sms46elks]\ncommand = "x"\n'
+    assert new == expected.replace("\n", newline)
