@@ -1,6 +1,7 @@
 """`elks-mcp connect`, as a user with a home folder of their own sees it."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -53,6 +54,9 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home)
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }
     assert "Connected, 9 tools, DRY RUN." in told.stdout
+    assert "Try: What may you send? And what would a text to my own number cost?\n" in told.stdout
+    assert "070-174 06 14" not in told.stdout, "only a simulated phone of the sandbox has that number"
+    assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", told.stdout, re.MULTILINE)
     assert CANARY not in told.output + home.codex.read_text("utf-8")
     told = home.run("connect", "cursor", "--yes", **environ)
     assert home.read(home.cursor)["env"]["ELKS_API_PASSWORD"] == CANARY

@@ -22,7 +22,9 @@ def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
     told = home.run("doctor", "--client", "cursor")
     assert told.exit_code == 0, told.output
     assert f"  ok  {home.cursor} has the server sms46elks." in told.stdout
-    assert "  ok  Connected, 9 tools, SANDBOX." in told.stdout
+    assert (
+        "  ok  Connected, 9 tools, SANDBOX.\nnote  46elks' history was not read for opt-outs" in told.stdout
+    )
     assert told.stdout.endswith("Nothing is wrong.\n")
 
 
@@ -43,6 +45,15 @@ def test_the_doctor_says_so_if_every_call_of_the_server_fails(home: Home) -> Non
     assert "fail  An argument has ${HOME}, which Cursor does not replace." in told.stdout
     assert "fail  The server answers with an error: The configuration of elks-mcp cannot" in told.stdout
     assert "The file ${HOME}/x.env cannot be read: No such file or directory." in told.stdout
+
+
+def test_the_doctor_repeats_what_the_server_notes(home: Home) -> None:
+    started = {"command": str(SCRIPT), "env": {"ELKS_API_USER": "u1"}}
+    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "cursor")
+    assert "  ok  Connected, 9 tools, DRY RUN.\nwarn  Missing required environment variables: " in told.stdout
+    assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in told.stdout
+    assert "Nothing is wrong." not in told.stdout
 
 
 def entry(**fields: Any) -> dict[str, Any]:

@@ -18,10 +18,11 @@ _TIMEOUT = 120
 
 
 class Started(NamedTuple):
-    """The answer of a server: the number of its tools and its mode; or why there was none."""
+    """The answer of a server: the number of its tools, its mode and its notes; or why there was none."""
 
     tools: int = 0
     mode: str = ""
+    notes: tuple[str, ...] = ()
     problem: str = ""
 
     def describe(self) -> str:
@@ -62,7 +63,8 @@ async def _ask(transport: Any) -> Started:
         if answer.is_error:
             texts = [block.text for block in answer.content if isinstance(block, TextContent)]
             return Started(len(names), problem=f"The server answers with an error: {' '.join(texts)}")
-        return Started(len(names), str((answer.structured_content or {}).get("mode", "")))
+        report = answer.structured_content or {}
+        return Started(len(names), str(report.get("mode", "")), tuple(report.get("notes", ())))
 
 
 def _explain(server: Server, error: BaseException, log: str) -> str:

@@ -16,6 +16,7 @@ from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.editing import Unprovable, find_entry
 from elks_mcp.clients.jsonc import Broken
+from elks_mcp.clients.launcher import find_repository
 from elks_mcp.clients.planned_edits import Planned, plan_addition, plan_removal
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Remote, Server
@@ -27,9 +28,11 @@ from elks_mcp.clients.snippets import (
     build_removal,
     write_snippet,
 )
+from elks_mcp.domain.policy import Mode
 
 _COMMAND_TIMEOUT = 120
-_TRY = 'Text 070-174 06 14: "Hej! Kommer du på lördag?" Then read me the answer.'
+_TRY_PHONE = 'Text 070-174 06 14: "Hej! Kommer du på lördag?" Then read me the answer.'
+_TRY = "What may you send? And what would a text to my own number cost?"
 
 
 class ClientSetup(NamedTuple):
@@ -206,18 +209,31 @@ class ClientSetup(NamedTuple):
         resolver = Resolver(self.client, self.machine)
         server = resolver.read(entry.fields)
         assert server is not None  # noqa: S101  (it is our own entry)
-        if advice := explain_secrets(self.client, self.server, resolver.missing):
+        advice = explain_secrets(self.client, self.server, resolver.missing)
+        if advice:
             say(advice)
+        mode = ""
         if isinstance(server, Remote) and not server.token:
             say(f"The server was not asked, since {TOKEN_VARIABLE} is not set here.")
         else:
-            say(f"Starting the server once, as {self.client.title} does …")
-            started = start_once(server)
-            if started.problem:
-                raise click.ClickException(started.problem)
-            say(started.describe())
+            mode = self._start(server, is_complete=not advice)
         say(self.client.restart)
-        say(f"Try: {_TRY}")
+        if mode == Mode.SANDBOX:
+            say(f"Try: {_TRY_PHONE}")
+        else:
+            say(f"Try: {_TRY}")
+            say(f"Before real texts: {find_repository()}/blob/main/docs/go-live.md")
+
+    def _start(self, server: Server, *, is_complete: bool) -> str:
+        """Start the server, say what it answers, and return its mode."""
+        say(f"Starting the server once, as {self.client.title} does …")
+        started = start_once(server)
+        if started.problem:
+            raise click.ClickException(started.problem)
+        say(started.describe())
+        for note in started.notes if is_complete else ():
+            say(f"Note: {note}")
+        return started.mode
 
 
 def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:

@@ -169,6 +169,9 @@ def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iter
             return
     started = start_once(server)
     yield Check("fail", started.problem) if started.problem else Check("ok", started.describe())
+    for note in started.notes:
+        # A note that names a setting is about a mistake, unless the client has what is not set here.
+        yield Check("warn" if "ELKS_" in note and not resolver.missing else "note", note)
 
 
 def _check_references(client: Client, resolver: Resolver) -> Iterator[Check]:
