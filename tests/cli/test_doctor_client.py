@@ -58,7 +58,7 @@ def test_the_doctor_repeats_what_the_server_notes(home: Home) -> None:
 
 def entry(**fields: Any) -> dict[str, Any]:
     """Return an entry whose command does not exist, so that nothing is started."""
-    return {"command": "/nowhere/elks-mcp", **fields}
+    return {"command": "/nowhere/elks-mcp"} | fields
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,11 @@ def entry(**fields: Any) -> dict[str, Any]:
             "under servers, which Cursor ignores. The key is mcpServers",
         ),
         ("cursor", {"mcpServers": {"46elks": entry()}}, "The name 46elks must begin with a letter"),
+        (
+            "cursor",
+            {"mcpServers": {"46elks": entry(command="/nowhere/python", args=["-m", "elks_mcp"])}},
+            "The name 46elks must begin with a letter",
+        ),
         ("cursor", {"mcpServers": {"sms46elks": entry()}}, "/nowhere/elks-mcp was not found, or cannot be"),
         ("cursor", {"mcpServers": {"sms46elks": entry(disabled=True)}}, "sms46elks is turned off"),
         ("cursor", {"mcpServers": {"sms46elks": {"env": {}}}}, "neither a command nor an address"),
@@ -96,6 +101,41 @@ def test_the_doctor_knows_what_goes_wrong(
     told = home.run("doctor", "--client", client)
     assert told.exit_code == 1
     assert expected in told.stdout
+
+
+def test_the_doctor_reads_the_servers_of_a_project_in_claude_code_which_come_first(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without another scope, `claude mcp add` writes into `projects`."""
+    inner = tmp_path / "project" / "inner"
+    inner.mkdir(parents=True)
+    (inner.parent / ".git").mkdir()
+    other, own = entry(command="/local/elks-mcp"), entry(command="/user/elks-mcp")
+    projects = {str(inner.parent): {"mcpServers": {"sms46elks": other}}, str(tmp_path): {"mcpServers": {}}}
+    file = home.make(".claude.json")
+    file.write_text(json.dumps({"projects": projects, "mcpServers": {"sms46elks": own}}), encoding="utf-8")
+    monkeypatch.chdir(inner)
+    told = home.run("doctor", "--client", "claude-code").stdout
+    assert f"  ok  {file} (for {inner.parent}) has the server sms46elks.\nfail  The command /local/" in told
+    assert (
+        f"note  sms46elks in {file} is not used, because the one in {file} (for {inner.parent}) is." in told
+    )
+    assert "/user/elks-mcp" not in told
+    monkeypatch.chdir(tmp_path)
+    assert "fail  The command /user/elks-mcp" in home.run("doctor", "--client", "claude-code").stdout
+
+
+def test_the_doctor_reads_a_file_of_the_home_folder_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
+    monkeypatch.chdir(home.folder)
+    assert home.run("doctor", "--client", "cursor").stdout.count("has the server sms46elks") == 1
+
+
+def test_the_doctor_does_not_call_a_file_right_that_it_cannot_read(home: Home) -> None:
+    told = home.run("doctor", "--client", "goose").stdout
+    assert "warn  " in told
+    assert "config.yaml is YAML, which is not read here, so nothing was checked." in told
+    assert "Nothing is wrong." not in told
 
 
 def test_the_doctor_knows_the_wrong_key_in_vs_code(home: Home) -> None:
