@@ -31,19 +31,20 @@ def find_uv() -> str:
 
 
 def plain_environment(home: Path) -> dict[str, str]:
-    """Return the environment of a new user: no uv, no settings of ours."""
+    """Return the environment of a new user: no uv, no settings of ours.
+
+    uv has its settings in a file of the home folder, so that a server which `connect` starts has them too.
+    """
+    settings = home / ".config" / "uv" / "uv.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('system-certs = true\npython-downloads = "never"\n', encoding="utf-8")
     paths = [
         each
         for each in os.environ["PATH"].split(os.pathsep)
         if not shutil.which("uv", path=each) and ".venv" not in each
     ]
     kept = {name: value for name, value in os.environ.items() if name in {"LANG", "TMPDIR", "SSL_CERT_FILE"}}
-    return kept | {
-        "HOME": str(home),
-        "PATH": os.pathsep.join(paths),
-        "UV_SYSTEM_CERTS": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-    }
+    return kept | {"HOME": str(home), "PATH": os.pathsep.join(paths)}
 
 
 def run(command: str | list[str], folder: Path, environ: dict[str, str]) -> str:
