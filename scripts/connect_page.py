@@ -86,7 +86,8 @@ checks later what the client really starts.
   it to the byte, as long as nothing else was changed since then.
 - **Your password.** With `--env-file FILE` the client gets only the path of the file, which is the best way
   for all clients. Otherwise VS Code asks for the password, Codex, Claude Code and Gemini CLI take it from
-  their own environment, and other clients have it in their file.
+  their own environment, and other clients have it in their file. On macOS and Linux, `connect` takes the
+  permission to read that file from other users.
 - **One server for many clients.** `--http https://sms.example.com/mcp` names a server over HTTP. Its token
   comes from the variable `SMS46ELKS_TOKEN`.
 - **Absolute paths.** Desktop programs do not see the `PATH` of a shell, so `connect` writes the path of the

@@ -58,8 +58,14 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home)
     assert "070-174 06 14" not in told.stdout, "only a simulated phone of the sandbox has that number"
     assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", told.stdout, re.MULTILINE)
     assert CANARY not in told.output + home.codex.read_text("utf-8")
+    home.cursor.write_text("{}", encoding="utf-8")
+    home.cursor.chmod(0o644)
     told = home.run("connect", "cursor", "--yes", **environ)
     assert home.read(home.cursor)["env"]["ELKS_API_PASSWORD"] == CANARY
+    assert "It has your password, or a token, in it." in told.stdout
+    assert "To keep it out: `--env-file`." in told.stdout
+    if sys.platform != "win32":
+        assert home.cursor.stat().st_mode & 0o777 == 0o600
     assert '"ELKS_API_PASSWORD": "…"' in told.stdout
     assert CANARY not in told.output
     assert CANARY not in home.run("connect", "cursor", "--print", **environ).output

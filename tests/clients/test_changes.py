@@ -15,7 +15,7 @@ from elks_mcp.clients.catalog import CLIENTS, Change, Client
 from elks_mcp.clients.editing import Unprovable, add, cut, find_entry
 from elks_mcp.clients.planned_edits import plan_addition, plan_removal
 from elks_mcp.clients.servers import Program
-from elks_mcp.clients.snippets import Entry, build_entry
+from elks_mcp.clients.snippets import Entry, build_entry, writes_secret
 from tests.clients.documents import files as documents
 
 BY_NAME = {client.name: client for client in CLIENTS}
@@ -85,7 +85,8 @@ def said_by(client: Client, path: Path) -> dict[str, Any]:
 
 def connect(client: Client, path: Path, program: Program = PROGRAM) -> bool:
     """Bring a program into a file, and return whether the file changed."""
-    planned = plan_addition(client, files.read(path), build_entry(client, program))
+    private = writes_secret(client, program)
+    planned = plan_addition(client, files.read(path), build_entry(client, program), private=private)
     if planned:
         planned.make()
     return planned is not None
@@ -212,8 +213,11 @@ def test_a_link_stays_and_its_target_changes(client: Client, tmp_path: Path) -> 
     assert connect(client, link)
     assert link.is_symlink()
     assert "sms46elks" in said_by(client, target)[client.key]
-    assert target.stat().st_mode & 0o777 == 0o640
+    env = said_by(client, target)[client.key]["sms46elks"]["env"]
+    has_secret = PROGRAM.secrets["ELKS_API_PASSWORD"] in env.values()
+    assert target.stat().st_mode & 0o777 == (0o600 if has_secret else 0o640), "others may read no password"
     disconnect(client, link)
+    assert target.stat().st_mode & 0o777 == 0o640
     assert link.is_symlink()
     assert target.read_text("utf-8") == others_of(client)
 
@@ -232,7 +236,7 @@ def test_a_read_only_file_is_refused(client: Client, tmp_path: Path) -> None:
 def test_a_file_that_another_program_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     client, path = BY_NAME["cursor"], tmp_path / "file"
     path.write_text("{}", encoding="utf-8")
-    planned = plan_addition(client, files.read(path), build_entry(client, PROGRAM))
+    planned = plan_addition(client, files.read(path), build_entry(client, PROGRAM), private=False)
     path.write_text('{"theirs": 1}', encoding="utf-8")
     assert planned
     with pytest.raises(files.FileProblem, match="changed by another program"):

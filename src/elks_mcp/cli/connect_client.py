@@ -3,6 +3,7 @@
 import difflib
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -27,10 +28,12 @@ from elks_mcp.clients.snippets import (
     build_entry,
     build_removal,
     write_snippet,
+    writes_secret,
 )
 from elks_mcp.domain.policy import Mode
 
 _COMMAND_TIMEOUT = 120
+_CLOSED = "" if sys.platform == "win32" else "Only you can read it now (mode 600). "
 _TRY_PHONE = 'Text 070-174 06 14: "Hej! Kommer du på lördag?" Then read me the answer.'
 _TRY = "What may you send? And what would a text to my own number cost?"
 
@@ -106,13 +109,16 @@ class ClientSetup(NamedTuple):
         return Path(file)
 
     def _change_file(self, file: files.ClientFile, entry: Entry) -> None:
-        planned = plan_addition(self.client, file, entry)
+        private = writes_secret(self.client, self.server)
+        planned = plan_addition(self.client, file, entry, private=private)
         if planned is None:
             say(f"{SERVER} is in {file.path} already. Nothing was changed.")
             return
         if find_entry(self.client, file.text):
             say(f"{SERVER} is in {file.path} with other values. They are replaced.")
         self._apply(planned)
+        if private:
+            say(f"It has your password, or a token, in it. {_CLOSED}To keep it out: `--env-file`.")
 
     def _apply(self, planned: Planned | None) -> None:
         assert planned is not None  # noqa: S101  (the caller has looked)
