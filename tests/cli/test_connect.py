@@ -128,6 +128,12 @@ def test_an_address_is_checked(home: Home, url: str) -> None:
     assert not home.cursor.exists()
 
 
+def test_what_a_removal_would_print_is_not_an_addition(home: Home) -> None:
+    told = home.run("connect", "cursor", "--print", "--remove")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "--print and --remove cannot be used together." in told.stderr
+
+
 def test_a_broken_file_is_refused_and_the_snippet_printed(home: Home) -> None:
     home.cursor.write_text('{"mcpServers": {', encoding="utf-8")
     told = home.run("connect", "cursor", "--sandbox", "--yes")
@@ -145,6 +151,7 @@ def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
     assert "`elks-mcp connect vscode --print`" in told.stderr
     unknown = home.run("connect", "curser")
     assert (unknown.exit_code, "Did you mean cursor?" in unknown.stderr) == (2, True)
+    assert "claude mcp add" in home.run("connect", "claude", "code", "--sandbox", "--print").stdout
     assert "Did you mean claude-code or claude-desktop?" in home.run("connect", "claude").stderr
 
 
