@@ -1,4 +1,4 @@
-"""A home folder with the files of some clients, for `elks-mcp connect` and `elks-mcp doctor --client`."""
+"""A home folder with the files of some clients, for `connect` and `doctor --client`."""
 
 import json
 import sys

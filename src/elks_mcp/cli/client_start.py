@@ -18,7 +18,7 @@ _TIMEOUT = 120
 
 
 class Started(NamedTuple):
-    """The answer of a server: the number of its tools, its mode and its notes; or why there was none."""
+    """The answer of a server: how many tools, its mode and its notes; or what went wrong."""
 
     tools: int = 0
     mode: str = ""

@@ -72,9 +72,9 @@ def _check_servers(client: Client, machine: Machine, found: list[_ListedEntry]) 
 
 
 def _find_local_servers(client: Client, path: Path, said: Mapping[str, Any]) -> list[_ListedEntry]:
-    """Return our servers of this folder's project in the file of Claude Code, which come before all others.
+    """Return our servers that the file of Claude Code has for the current project.
 
-    `claude mcp add` puts a server there unless it is told another scope.
+    `claude mcp add` writes them unless another scope is named. They come before all others.
     """
     folder = Path.cwd()
     project = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)

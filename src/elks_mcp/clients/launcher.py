@@ -49,7 +49,10 @@ def find_command(installation: Installation, environ: Mapping[str, str]) -> tupl
 
 
 def write_command(installation: Installation, environ: Mapping[str, str], folder: Path) -> str:
-    """Return the command as a person in `folder` types it: by its name alone if their shell finds it."""
+    """Return the command as a person in `folder` types it.
+
+    It is the name alone if the person's shell finds it.
+    """
     command, *args = find_command(installation, environ)
     path = Path(command)
     searched = [Path(each) for each in environ.get("PATH", "").split(os.pathsep)]

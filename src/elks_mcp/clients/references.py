@@ -1,4 +1,4 @@
-"""References in a client's file (`${NAME}`, `{env:NAME}`, `${userHome}`, …), and which a client replaces."""
+"""References in a client's file, such as `${NAME}` or `{env:NAME}`, and which it replaces."""
 
 import os
 import re
@@ -79,7 +79,7 @@ class References:
 
 
 def _is_meant(kind: str, found: re.Match[str]) -> bool:
-    """Return whether a text was meant as a reference, and not as a password with such characters."""
+    """Return whether a text was meant as a reference. A password may have such characters."""
     if kind not in {"$", "%"}:
         return kind != "{"
     is_at_start = found.start() == 0 and found.string[found.end() :][:1] in {"", "/", "\\"}

@@ -34,7 +34,7 @@ def build_entry(client: Client, server: Server) -> Entry:
 
 
 def writes_secret(client: Client, server: Server) -> bool:
-    """Return whether a client's entry has a secret itself, because the client has no other place for it."""
+    """Return whether a client's entry has a secret in it, for lack of another place."""
     known = server.token if isinstance(server, Remote) else any(server.secrets.values())
     return client.secrets is Secrets.NONE and bool(known)
 
