@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath, PureWindowsPath
 
 from elks_mcp.clients.catalog import CLIENTS, Change, Client
-from elks_mcp.clients.client_paths import Machine
+from elks_mcp.clients.client_paths import Machine, find_packaged_file
 from elks_mcp.clients.launcher import find_repository
 from elks_mcp.clients.servers import Program
 from elks_mcp.clients.snippets import write_snippet
@@ -11,7 +11,11 @@ from elks_mcp.clients.snippets import write_snippet
 _MACHINES = {
     "macOS": Machine("darwin", PurePosixPath("~"), {}),
     "Linux": Machine("linux", PurePosixPath("~"), {}),
-    "Windows": Machine("win32", PureWindowsPath("%USERPROFILE%"), {"APPDATA": "%APPDATA%"}),
+    "Windows": Machine(
+        "win32",
+        PureWindowsPath("%USERPROFILE%"),
+        {"APPDATA": "%APPDATA%", "LOCALAPPDATA": "%LOCALAPPDATA%"},
+    ),
 }
 _LANGUAGES = {"toml": "toml", "yaml": "yaml", "json": "json"}
 
@@ -34,6 +38,7 @@ def _describe(client: Client) -> list[str]:
         f"{does}. By hand: run this command." if is_command else f"{does}. By hand: add this to the file.",
         "",
         *([] if is_command else [*files, ""]),
+        *([_TWO_FILES, ""] if client.name == "claude-desktop" else []),
         f"```{language}",
         snippet,
         "```",
@@ -43,8 +48,10 @@ def _describe(client: Client) -> list[str]:
 
 
 def _list_files(client: Client) -> list[tuple[str, str]]:
-    found = {system: client.find_file(machine) for system, machine in _MACHINES.items()}
-    return [(system, str(file)) for system, file in found.items() if file]
+    found = [(system, client.find_file(machine)) for system, machine in _MACHINES.items()]
+    if client.name == "claude-desktop":
+        found.insert(-1, ("Windows", find_packaged_file(_MACHINES["Windows"], "Claude_…")))
+    return [(system, str(file)) for system, file in found if file]
 
 
 def _example() -> Program:
@@ -55,6 +62,11 @@ def _example() -> Program:
     )
     return program.with_placeholders()
 
+
+_TWO_FILES = """\
+On Windows the app has been an MSIX package since 2026. It reads the first file if there is one, and else the
+second, so use the one that exists. If neither exists, create the first; if you have no folder `Claude_…`
+(… stands for letters and digits), create the second."""
 
 _INTRODUCTION = """\
 # Connect a client
@@ -74,7 +86,8 @@ checks later what the client really starts.
   it to the byte, as long as nothing else was changed since then.
 - **Your password.** With `--env-file FILE` the client gets only the path of the file, which is the best way
   for all clients. Otherwise VS Code asks for the password, Codex, Claude Code and Gemini CLI take it from
-  their own environment, and other clients have it in their file.
+  their own environment, and other clients have it in their file. On macOS and Linux, `connect` takes the
+  permission to read that file from other users.
 - **One server for many clients.** `--http https://sms.example.com/mcp` names a server over HTTP. Its token
   comes from the variable `SMS46ELKS_TOKEN`.
 - **Absolute paths.** Desktop programs do not see the `PATH` of a shell, so `connect` writes the path of the

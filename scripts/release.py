@@ -4,6 +4,7 @@
     RELEASE_PLACEHOLDER=1 make release-check  a rehearsal, which accepts a placeholder and uncommitted changes
     python scripts/release.py write           repeat the version and the address of pyproject.toml
     python scripts/release.py build FOLDER    only build
+    python scripts/release.py try             all of it, without the judges that have to be downloaded
 
 pyproject.toml is the one place of the version and of the repository's address. The exit code is 1 if a
 check fails. A check that needs something that is not here is left out, and its line says why.
@@ -12,7 +13,7 @@ check fails. A check that needs something that is not here is left out, and its 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +23,7 @@ sys.path.append(str(Path(__file__).parents[1]))  # for tests.support
 
 from releasing.building import Built, build
 from releasing.project import ROOT, Project, list_stale, read_project
-from releasing.trials import CHECKS, FailedError, NotTriedError, Trial, require
+from releasing.trials import JUDGES, TRIALS, FailedError, NotTriedError, Trial, require
 from tests.support.installed import find_uv, new_environment, run
 
 
@@ -40,14 +41,15 @@ def main() -> int:
     if options.action == "build":
         build(project, uv, options.folder)
         return 0
-    return _check(project, uv, options.folder)
+    checks = TRIALS if options.action == "try" else {**TRIALS, **JUDGES}
+    return _check(project, uv, options.folder, checks)
 
 
 def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("action", choices=("check", "write", "build"), nargs="?", default="check")
+    parser.add_argument("action", choices=("check", "try", "write", "build"), nargs="?", default="check")
     parser.add_argument(
         "folder", type=Path, nargs="?", default=ROOT / "dist", help="for what is built (dist)"
     )
@@ -60,12 +62,12 @@ def _write(project: Project) -> None:
         print(f"{file.relative_to(ROOT).as_posix()} written")
 
 
-def _check(project: Project, uv: str, folder: Path) -> int:
+def _check(project: Project, uv: str, folder: Path, checks: Mapping[str, Callable[[Trial], None]]) -> int:
     print(f"elks-mcp {project.version}, {project.address}", flush=True)
     if not _report("this state can be released", partial(_require_releasable, project)):
         return 1
     built = build(project, uv, folder)
-    passed = [_report(title, partial(_try, check, built, uv)) for title, check in CHECKS.items()]
+    passed = [_report(title, partial(_try, check, built, uv)) for title, check in checks.items()]
     for file in (built.wheel, built.sdist, built.bundle):
         print(f"      {file.name}: {file.stat().st_size / 1000:,.0f} kB")
     return int(not all(passed))

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,19 +31,20 @@ def find_uv() -> str:
 
 
 def plain_environment(home: Path) -> dict[str, str]:
-    """Return the environment of a new user: no uv, no settings of ours."""
+    """Return the environment of a new user: no uv, no settings of ours.
+
+    uv has its settings in a file of the home folder, so that a server which `connect` starts has them too.
+    """
+    settings = home / ".config" / "uv" / "uv.toml"
+    settings.parent.mkdir(parents=True)
+    settings.write_text('system-certs = true\npython-downloads = "never"\n', encoding="utf-8")
     paths = [
         each
         for each in os.environ["PATH"].split(os.pathsep)
         if not shutil.which("uv", path=each) and ".venv" not in each
     ]
     kept = {name: value for name, value in os.environ.items() if name in {"LANG", "TMPDIR", "SSL_CERT_FILE"}}
-    return kept | {
-        "HOME": str(home),
-        "PATH": os.pathsep.join(paths),
-        "UV_SYSTEM_CERTS": "1",
-        "UV_PYTHON_DOWNLOADS": "never",
-    }
+    return kept | {"HOME": str(home), "PATH": os.pathsep.join(paths)}
 
 
 def run(command: str | list[str], folder: Path, environ: dict[str, str]) -> str:
@@ -69,13 +71,35 @@ def promised() -> str:
     return ".*?".join(pieces)
 
 
+def printed_command(said: str) -> list[str]:
+    """Return the command that the demo prints at its end, and that has to work in the same folder."""
+    (command,) = re.findall(r"To use it in your client: `(.+) connect`\.$", said, re.MULTILINE)
+    return shlex.split(command)
+
+
+def connect_cursor_and_remove_it(command: list[str], folder: Path, environ: dict[str, str]) -> None:
+    """Connect Cursor, whose file has another server, and remove it again, to the byte."""
+    file = Path(environ["HOME"], ".cursor", "mcp.json")
+    file.parent.mkdir()
+    before = b'\xef\xbb\xbf{\r\n  // mine\r\n  "mcpServers": {"files": {"command": "npx"}},\r\n}\r\n'
+    file.write_bytes(before)
+    said = run([*command, "connect", "cursor", "--sandbox", "--yes"], folder, environ)
+    assert "Connected, 9 tools, SANDBOX." in said
+    assert b"sms46elks" in file.read_bytes()
+    run([*command, "connect", "cursor", "--remove", "--yes"], folder, environ)
+    assert file.read_bytes() == before
+
+
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows")
-def test_the_demo_of_the_readme_runs_from_a_clone_with_only_python_and_make(tmp_path: Path) -> None:
+def test_the_demo_of_the_readme_and_its_next_step_run_from_a_clone(tmp_path: Path) -> None:
     environ = plain_environment(tmp_path)
     run(["git", "clone", "--quiet", "--depth=1", ROOT.as_uri(), "elks-mcp"], tmp_path, environ)
     said = run("make demo", tmp_path / "elks-mcp", environ)
     assert re.search(promised(), said, re.DOTALL), said
+    assert printed_command(said) == [".venv/bin/elks-mcp"]
+    assert "`.venv/bin/elks-mcp connect …`" in README
+    connect_cursor_and_remove_it(printed_command(said), tmp_path / "elks-mcp", environ)
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +136,7 @@ def test_each_command_of_the_readme_runs_from_the_wheel(command: str, wheel: Pat
     )
     if words == ["demo"]:
         assert re.search(promised(), said, re.DOTALL), said
+        connect_cursor_and_remove_it(printed_command(said), tmp_path, environ)
     else:
         assert said.strip()
 

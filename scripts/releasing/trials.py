@@ -186,15 +186,20 @@ def judge_server_json(trial: Trial) -> None:
         raise
 
 
-CHECKS: Mapping[str, Callable[[Trial], None]] = {
+TRIALS: Mapping[str, Callable[[Trial], None]] = {
     "the wheel is complete": check_wheel,
     "uvx --from the wheel: version, demo, session": try_wheel,
     "uvx --from the sdist: session": try_sdist,
     "uvx --from git: version": try_git,
     "uv tool install the wheel: session, uninstall": try_tool,
     "the bundle, started as Claude Desktop does: session": try_bundle,
+}
+"""The steps of a user. They need uv alone."""
+
+JUDGES: Mapping[str, Callable[[Trial], None]] = {
     "twine accepts wheel and sdist": judge_distributions,
     "mcpb accepts the bundle": judge_bundle,
     "Claude Code accepts the plugin and connects": judge_plugin,
     "server.json follows its schema": judge_server_json,
 }
+"""The judgements of other programs. npm or uv downloads those."""

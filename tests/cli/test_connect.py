@@ -1,52 +1,16 @@
-"""`elks-mcp connect` and `elks-mcp doctor --client`, as a user with a home folder of their own sees them."""
+"""`elks-mcp connect`, as a user with a home folder of their own sees it."""
 
 import json
-import os
+import re
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import Result
 
-from tests.support.process import invoke
+from tests.support.homes import SANDBOX, SCRIPT, Home
 from tests.support.terminal import at_terminal
 
-SCRIPT = Path(sys.executable).with_name("elks-mcp.exe" if sys.platform == "win32" else "elks-mcp")
-SANDBOX = {"command": str(SCRIPT), "env": {"ELKS_SANDBOX": "true"}}
 CANARY = "canary-password"
-
-
-class Home:
-    """A home folder with the folders of some clients, and the command run by its owner."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.cursor = self.make(".cursor/mcp.json")
-        self.codex = self.make(".codex/config.toml")
-        self.gemini = self.make(".gemini/settings.json")
-        self.environ = {"HOME": str(folder), "USERPROFILE": str(folder), "PATH": str(folder / "bin")}
-        self.environ |= dict.fromkeys(("XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "CODEX_HOME"), "")
-        self.environ |= dict.fromkeys(("CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME", "UV", "DRY_RUN"), "")
-
-    def make(self, file: str) -> Path:
-        """Make the folder of a file, and return the file's path."""
-        path = self.folder / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
-
-    def run(self, *arguments: str, typed: str | None = None, **environ: str) -> Result:
-        """Run the command."""
-        return invoke(arguments, self.environ | environ, typed)
-
-    def read(self, path: Path) -> dict[str, Any]:
-        """Return what a file says about our server."""
-        text = path.read_text("utf-8")
-        said = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-        servers = next(said[key] for key in ("mcpServers", "mcp_servers", "servers") if key in said)
-        found: dict[str, Any] = servers.get("sms46elks", {})
-        return found
 
 
 @pytest.fixture
@@ -90,9 +54,18 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home)
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }
     assert "Connected, 9 tools, DRY RUN." in told.stdout
+    assert "Try: What may you send? And what would a text to my own number cost?\n" in told.stdout
+    assert "070-174 06 14" not in told.stdout, "only a simulated phone of the sandbox has that number"
+    assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", told.stdout, re.MULTILINE)
     assert CANARY not in told.output + home.codex.read_text("utf-8")
+    home.cursor.write_text("{}", encoding="utf-8")
+    home.cursor.chmod(0o644)
     told = home.run("connect", "cursor", "--yes", **environ)
     assert home.read(home.cursor)["env"]["ELKS_API_PASSWORD"] == CANARY
+    assert "It has your password, or a token, in it." in told.stdout
+    assert "To keep it out: `--env-file`." in told.stdout
+    if sys.platform != "win32":
+        assert home.cursor.stat().st_mode & 0o777 == 0o600
     assert '"ELKS_API_PASSWORD": "…"' in told.stdout
     assert CANARY not in told.output
     assert CANARY not in home.run("connect", "cursor", "--print", **environ).output
@@ -117,6 +90,17 @@ def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
     missing = home.run("connect", "gemini", "--env-file", str(home.folder / "none"), "--yes")
     assert missing.exit_code == 2
     assert "none cannot be read: No such file or directory." in missing.stderr
+
+
+def test_a_server_whose_every_call_fails_is_not_called_connected(home: Home) -> None:
+    file = home.make("bad.env")
+    file.write_text("DRY_RUN=maybe\n", encoding="utf-8")
+    told = home.run("connect", "cursor", "--yes", "--env-file", str(file))
+    assert told.exit_code == 1
+    assert "The server answers with an error: The configuration of elks-mcp cannot be read" in told.stderr
+    assert "DRY_RUN='maybe' is not valid: use true or false." in told.stderr
+    assert "Connected" not in told.stdout
+    assert "Try" not in told.stdout
 
 
 def test_blanks_are_named(home: Home) -> None:
@@ -144,6 +128,12 @@ def test_an_address_is_checked(home: Home, url: str) -> None:
     assert not home.cursor.exists()
 
 
+def test_what_a_removal_would_print_is_not_an_addition(home: Home) -> None:
+    told = home.run("connect", "cursor", "--print", "--remove")
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert "--print and --remove cannot be used together." in told.stderr
+
+
 def test_a_broken_file_is_refused_and_the_snippet_printed(home: Home) -> None:
     home.cursor.write_text('{"mcpServers": {', encoding="utf-8")
     told = home.run("connect", "cursor", "--sandbox", "--yes")
@@ -161,6 +151,7 @@ def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
     assert "`elks-mcp connect vscode --print`" in told.stderr
     unknown = home.run("connect", "curser")
     assert (unknown.exit_code, "Did you mean cursor?" in unknown.stderr) == (2, True)
+    assert "claude mcp add" in home.run("connect", "claude", "code", "--sandbox", "--print").stdout
     assert "Did you mean claude-code or claude-desktop?" in home.run("connect", "claude").stderr
 
 
@@ -214,98 +205,3 @@ else:
     said["mcpServers"][words[2]] = started
 file.write_text(json.dumps(said))
 """
-
-
-# ── doctor --client ──
-
-
-def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
-    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": SANDBOX}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "cursor")
-    assert told.exit_code == 0, told.output
-    assert f"  ok  {home.cursor} has the server sms46elks." in told.stdout
-    assert "  ok  Connected, 9 tools, SANDBOX." in told.stdout
-    assert told.stdout.endswith("Nothing is wrong.\n")
-
-
-def test_the_doctor_reads_a_command_that_is_one_list_with_its_arguments(home: Home) -> None:
-    entered = {"type": "local", "command": [str(SCRIPT)], "environment": {"ELKS_SANDBOX": "true"}}
-    file = home.make(".config/opencode/opencode.jsonc")
-    file.write_text(json.dumps({"mcp": {"sms46elks": entered}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "opencode")
-    assert told.exit_code == 0, told.output
-    assert "  ok  Connected, 9 tools, SANDBOX." in told.stdout
-
-
-def entry(**fields: Any) -> dict[str, Any]:
-    """Return an entry whose command does not exist, so that nothing is started."""
-    return {"command": "/nowhere/elks-mcp", **fields}
-
-
-@pytest.mark.parametrize(
-    ("client", "said", "expected"),
-    [
-        (
-            "cursor",
-            {"servers": {"sms46elks": entry()}},
-            "under servers, which Cursor ignores. The key is mcpServers",
-        ),
-        ("cursor", {"mcpServers": {"46elks": entry()}}, "The name 46elks must begin with a letter"),
-        ("cursor", {"mcpServers": {"sms46elks": entry()}}, "/nowhere/elks-mcp was not found, or cannot be"),
-        ("cursor", {"mcpServers": {"sms46elks": entry(disabled=True)}}, "sms46elks is turned off"),
-        ("cursor", {"mcpServers": {"sms46elks": {"env": {}}}}, "neither a command nor an address"),
-        ("cursor", {"mcpServers": {}}, "Cursor has no elks-mcp. To add it: `elks-mcp connect cursor`."),
-        (
-            "cursor",
-            {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
-            "ELKS_API_PASSWORD is a reference that Cursor does not replace",
-        ),
-        (
-            "gemini",
-            {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
-            "ELKS_API_PASSWORD is not set in this environment",
-        ),
-        ("gemini", {"mcpServers": {"sms46elks": entry()}}, "Gemini CLI does not trust the folder"),
-    ],
-)
-def test_the_doctor_knows_what_goes_wrong(
-    home: Home, client: str, said: dict[str, Any], expected: str
-) -> None:
-    path = {"cursor": home.cursor, "gemini": home.gemini}[client]
-    path.write_text(json.dumps(said), encoding="utf-8")
-    told = home.run("doctor", "--client", client)
-    assert told.exit_code == 1
-    assert expected in told.stdout
-
-
-def test_the_doctor_knows_the_wrong_key_in_vs_code(home: Home) -> None:
-    file = "AppData/Roaming/Code/User/mcp.json" if sys.platform == "win32" else ".config/Code/User/mcp.json"
-    if sys.platform == "darwin":
-        file = "Library/Application Support/Code/User/mcp.json"
-    home.make(file).write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "vscode")
-    assert "under mcpServers, which VS Code ignores. The key is servers." in told.stdout
-
-
-@pytest.mark.parametrize(
-    ("rules", "trusts"),
-    [
-        ({}, False),
-        ({"CWD": "TRUST_FOLDER"}, True),
-        ({"CWD/inner": "TRUST_PARENT"}, True),
-        ({"/": "TRUST_FOLDER", "CWD": "DO_NOT_TRUST"}, False),
-    ],
-)
-def test_the_doctor_reads_the_folders_that_gemini_trusts(
-    home: Home, rules: dict[str, str], *, trusts: bool
-) -> None:
-    home.gemini.write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
-    trusted = {rule.replace("CWD", os.getcwd()): level for rule, level in rules.items()}  # noqa: PTH109
-    home.make(".gemini/trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
-    told = home.run("doctor", "--client", "gemini").stdout
-    assert ("does not trust the folder" not in told) is trusts
-
-
-def test_the_doctor_knows_no_other_client(home: Home) -> None:
-    told = home.run("doctor", "--client", "emacs")
-    assert (told.exit_code, "No client is named 'emacs'." in told.stderr) == (2, True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from elks_mcp.cli import commands
+from elks_mcp.cli import _SYNONYMS, commands
 from tests.support.process import run, start
 
 NOT_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="these shells are rare there")
@@ -80,12 +80,40 @@ def test_help_is_at_most_80_columns_wide(words: tuple[str, ...]) -> None:
         (("history", "--direction", "inbuond"), "inbound"),
         (("token", "new", "x", "--scope", "raed"), "read"),
         (("completion", "show", "bsh"), "bash"),
+        (("setup",), "connect"),
+        (("Install",), "connect"),
+        (("messages",), "history"),
+        (("price",), "estimate"),
+        (("help", "sned"), "send"),
     ],
 )
 def test_a_wrong_word_is_answered_with_the_word_that_was_meant(words: tuple[str, ...], meant: str) -> None:
     told = run(*words)
     assert told.returncode == 2
     assert f"Did you mean '{meant}'?" in told.stderr
+
+
+def test_every_synonym_leads_to_a_command_and_is_none_itself() -> None:
+    names = commands.list_commands(click.Context(commands))
+    told = run("config").stderr
+    assert "No such command 'config'. Did you mean 'doctor' or 'policy'?" in told
+    for word, meant in _SYNONYMS.items():
+        assert word not in names
+        assert {each.split()[0] for each in meant} <= {*names, "--version"}
+
+
+def test_the_word_help_is_the_option() -> None:
+    assert run("help").stdout == run("--help").stdout
+    assert run("help", "send").stdout == run("send", "--help").stdout
+    assert run("help", "outbox", "list").stdout == run("outbox", "list", "--help").stdout
+    assert run("help", "xyzzy").returncode == 2
+
+
+def test_a_number_in_several_words_before_a_text_has_to_be_quoted() -> None:
+    told = run("send", "070-174", "06", "05", "Hej")
+    assert told.returncode == 2
+    assert 'The number must be one argument. Put it in quotation marks: "070-174 06 05".' in told.stderr
+    assert "The text must be one argument." in run("send", "070-1740605", "Hej", "du").stderr
 
 
 def test_a_word_like_no_other_gets_no_suggestion() -> None:

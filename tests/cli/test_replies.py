@@ -64,6 +64,7 @@ def test_a_question_in_a_dry_run_is_not_sent_and_nothing_is_waited_for(elks: Sim
     ("arguments", "code", "said"),
     [
         (("wait", "070"), 2, "is too short"),
+        (("wait", "07", "0"), 2, "is too short"),
         (("wait", "--after", "c1"), 2, "neither a cursor nor the id"),
         (("ask", PHONE, "Hej?", "--from", "Klara"), 2, "cannot answer a text from a name"),
         (("ask", PHONE), 2, "Missing argument 'TEXT'."),

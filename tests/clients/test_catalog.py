@@ -5,7 +5,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 import pytest
 
 from elks_mcp.clients.catalog import CLIENTS, SERVER, list_here
-from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file
+from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file, find_packaged_file
 
 MAC = Machine("darwin", PurePosixPath("/Users/you"), {})
 LINUX = Machine("linux", PurePosixPath("/home/you"), {})
@@ -123,6 +123,16 @@ def test_two_packages_with_a_file_are_not_guessed_between(tmp_path: Path) -> Non
     with pytest.raises(Ambiguous, match="installed more than once"):
         BY_NAME["claude-desktop"].find_file(machine)
     assert BY_NAME["claude-desktop"].is_here(machine)
+
+
+def test_the_page_names_both_files_of_claude_desktop_on_windows_and_which_one_counts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "connect.md").read_text("utf-8")
+    section = page.split("## Claude Desktop")[1].split("\n## ")[0]
+    packaged, classic = (line for line in section.splitlines() if line.startswith("- Windows: "))
+    windows = Machine("win32", PureWindowsPath("home"), {"LOCALAPPDATA": "%LOCALAPPDATA%"})
+    assert packaged == f"- Windows: `{find_packaged_file(windows, 'Claude_…')}`"
+    assert classic == r"- Windows: `%APPDATA%\Claude\claude_desktop_config.json`"
+    assert "reads the first file if there is one, and else the\nsecond" in section
 
 
 # ── who is here ──

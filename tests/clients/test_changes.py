@@ -15,7 +15,7 @@ from elks_mcp.clients.catalog import CLIENTS, Change, Client
 from elks_mcp.clients.editing import Unprovable, add, cut, find_entry
 from elks_mcp.clients.planned_edits import plan_addition, plan_removal
 from elks_mcp.clients.servers import Program
-from elks_mcp.clients.snippets import Entry, build_entry
+from elks_mcp.clients.snippets import Entry, build_entry, writes_secret
 from tests.clients.documents import files as documents
 
 BY_NAME = {client.name: client for client in CLIENTS}
@@ -26,6 +26,11 @@ PROGRAM = Program(
 )
 
 each_written = pytest.mark.parametrize("client", WRITTEN, ids=lambda client: client.name)
+each_layout = pytest.mark.parametrize(
+    ("newline", "mark"),
+    [("\n", ""), ("\r\n", ""), ("\n", "\ufeff"), ("\r\n", "\ufeff")],
+    ids=["LF", "CRLF", "LF BOM", "CRLF BOM"],
+)
 each_json = pytest.mark.parametrize("client", JSON, ids=lambda client: client.name)
 
 OTHERS = """\
@@ -56,9 +61,20 @@ trust_level = "trusted"
 """
 
 
-def others_of(client: Client) -> str:
+def others_of(client: Client, newline: str = "\n", mark: str = "") -> str:
     """Return a file of this client with other servers and comments."""
-    return TOML if client.format == "toml" else OTHERS.replace("KEY", client.key)
+    text = TOML if client.format == "toml" else OTHERS.replace("KEY", client.key)
+    return mark + text.replace("\n", newline)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text with its own line ends."""
+    path.write_bytes(text.encode())
+
+
+def read(path: Path) -> str:
+    """Return the text of a file with its line ends and its mark."""
+    return path.read_bytes().decode()
 
 
 def said_by(client: Client, path: Path) -> dict[str, Any]:
@@ -69,7 +85,8 @@ def said_by(client: Client, path: Path) -> dict[str, Any]:
 
 def connect(client: Client, path: Path, program: Program = PROGRAM) -> bool:
     """Bring a program into a file, and return whether the file changed."""
-    planned = plan_addition(client, files.read(path), build_entry(client, program))
+    private = writes_secret(client, program)
+    planned = plan_addition(client, files.read(path), build_entry(client, program), private=private)
     if planned:
         planned.make()
     return planned is not None
@@ -95,13 +112,12 @@ def test_a_fresh_file_has_our_entry_alone_and_goes_again(client: Client, tmp_pat
 
 
 @each_written
-@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
-@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["", "BOM"])
+@each_layout
 def test_all_else_stays_and_the_removal_is_exact(
     client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
-    original = (mark + others_of(client).replace("\n", newline)).encode()
+    original = others_of(client, newline, mark).encode()
     path.write_bytes(original)
     before = said_by(client, path)
     assert connect(client, path)
@@ -132,30 +148,33 @@ def test_short_files_come_back_to_the_byte(client: Client, text: str, tmp_path: 
 
 
 @each_written
+@each_layout
 def test_another_entry_of_ours_is_replaced_and_the_original_is_still_known(
-    client: Client, tmp_path: Path
+    client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
-    path.write_text(others_of(client), encoding="utf-8")
+    write(path, others_of(client, newline, mark))
     connect(client, path, Program("/old/elks-mcp", env={"ELKS_SANDBOX": "true"}))
     assert connect(client, path)
     assert said_by(client, path)[client.key]["sms46elks"] == build_entry(client, PROGRAM).fields
     disconnect(client, path)
-    assert path.read_text("utf-8") == others_of(client)
+    assert read(path) == others_of(client, newline, mark)
 
 
 @each_written
-def test_what_a_person_changed_since_then_stays_at_the_removal(client: Client, tmp_path: Path) -> None:
+@each_layout
+def test_what_a_person_changed_since_then_stays_at_the_removal(
+    client: Client, newline: str, mark: str, tmp_path: Path
+) -> None:
     path = tmp_path / "file"
-    path.write_text(others_of(client), encoding="utf-8")
+    write(path, others_of(client, newline, mark))
     connect(client, path)
-    edited = path.read_text("utf-8").replace("dark", "light").replace("some-model", "another")
-    path.write_text(edited, encoding="utf-8")
+    write(path, read(path).replace("dark", "light").replace("some-model", "another"))
     disconnect(client, path)
-    expected = others_of(client).replace("dark", "light").replace("some-model", "another")
+    expected = others_of(client, newline, mark).replace("dark", "light").replace("some-model", "another")
     assert said_by(client, path).pop("inputs", []) == []
     if client.name != "vscode":  # where an empty list of inputs stays
-        assert path.read_text("utf-8") == expected
+        assert read(path) == expected
 
 
 @each_written
@@ -194,8 +213,11 @@ def test_a_link_stays_and_its_target_changes(client: Client, tmp_path: Path) -> 
     assert connect(client, link)
     assert link.is_symlink()
     assert "sms46elks" in said_by(client, target)[client.key]
-    assert target.stat().st_mode & 0o777 == 0o640
+    env = said_by(client, target)[client.key]["sms46elks"]["env"]
+    has_secret = PROGRAM.secrets["ELKS_API_PASSWORD"] in env.values()
+    assert target.stat().st_mode & 0o777 == (0o600 if has_secret else 0o640), "others may read no password"
     disconnect(client, link)
+    assert target.stat().st_mode & 0o777 == 0o640
     assert link.is_symlink()
     assert target.read_text("utf-8") == others_of(client)
 
@@ -214,7 +236,7 @@ def test_a_read_only_file_is_refused(client: Client, tmp_path: Path) -> None:
 def test_a_file_that_another_program_changed_meanwhile_is_refused(tmp_path: Path) -> None:
     client, path = BY_NAME["cursor"], tmp_path / "file"
     path.write_text("{}", encoding="utf-8")
-    planned = plan_addition(client, files.read(path), build_entry(client, PROGRAM))
+    planned = plan_addition(client, files.read(path), build_entry(client, PROGRAM), private=False)
     path.write_text('{"theirs": 1}', encoding="utf-8")
     assert planned
     with pytest.raises(files.FileProblem, match="changed by another program"):
@@ -279,9 +301,11 @@ def test_a_table_that_cannot_be_changed_safely_is_left_alone(text: str) -> None:
         add(BY_NAME["codex"], text, Entry({"command": "x"}))
 
 
-def test_tables_below_ours_and_quoted_ones_are_replaced() -> None:
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_tables_below_ours_and_quoted_ones_are_replaced(newline: str) -> None:
     text = (
         '[mcp_servers."sms46elks"]\ncommand = "old"\n[mcp_servers.sms46elks.env]\nA = "1"\n\n# next\n[next]\n'
     )
-    new = add(BY_NAME["codex"], text, Entry({"command": "x"}))
-    assert new == '# next\n[next]\n\n[mcp_servers.sms46elks]\ncommand = "x"\n'
+    new = add(BY_NAME["codex"], text.replace("\n", newline), Entry({"command": "x"}))
+    expected = '# next\n[next]\n\n[mcp_servers.sms46elks]\ncommand = "x"\n'
+    assert new == expected.replace("\n", newline)

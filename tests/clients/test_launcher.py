@@ -1,11 +1,12 @@
 """The command that a client gets: an absolute path, whatever elks-mcp was installed with."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
-from elks_mcp.clients.launcher import Installation, find_command, find_installation
+from elks_mcp.clients.launcher import Installation, find_command, find_installation, write_command
 
 SUFFIX = ".exe" if sys.platform == "win32" else ""
 SOURCE = "git+https://github.com/OWNER/elks-mcp"
@@ -43,3 +44,23 @@ def test_this_installation_is_found_by_an_absolute_path() -> None:
     command, *_ = find_command(find_installation(), {})
     assert Path(command).is_absolute()
     assert Path(command).exists()
+
+
+def test_a_person_gets_the_command_that_their_shell_finds(folder: Path) -> None:
+    scripts = folder / "clone" / ".venv" / "bin"
+    scripts.mkdir(parents=True)
+    (scripts / f"elks-mcp{SUFFIX}").touch(mode=0o755)
+    clone = Installation(scripts.parent, scripts, "")
+    by_path = str(scripts.relative_to(folder / "clone") / f"elks-mcp{SUFFIX}")
+    run_by_uv = {"UV": str(folder / f"uv{SUFFIX}"), "PATH": str(scripts)}
+    assert write_command(clone, {"PATH": str(scripts)}, folder) == "elks-mcp"
+    assert write_command(clone, {"PATH": str(folder)}, folder / "clone") == by_path
+    assert write_command(clone, run_by_uv, folder / "clone") == by_path, "uv's PATH is not the shell's"
+    assert write_command(clone, {}, folder / "other") == str(scripts / f"elks-mcp{SUFFIX}")
+
+
+def test_a_person_who_started_it_with_uvx_gets_uvx(folder: Path) -> None:
+    prefix = folder / "cache" / "archive-v0" / "x1"
+    found = Installation(prefix, prefix / "bin", SOURCE)
+    environ = {"UV": str(folder / f"uv{SUFFIX}"), "PATH": f"{prefix / 'bin'}{os.pathsep}{folder}"}
+    assert write_command(found, environ, Path("/")) == f"uvx --from {SOURCE} elks-mcp"

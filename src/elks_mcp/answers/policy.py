@@ -1,5 +1,6 @@
 """The policy report: the rules in force, who can change them, and the rest of the budget."""
 
+from functools import partial
 from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
@@ -250,11 +251,11 @@ async def _explain_hold(app: App) -> list[str]:
 def _list_notes(app: App, state: _AccountState) -> list[str]:
     settings = app.configuration.settings
     notes = []
-    try:
-        app.require_account(sender=True)
-        app.require_clear_names()
-    except Misconfigured as error:
-        notes.append(str(error))
+    for require in (partial(app.require_account, sender=True), app.require_clear_names):
+        try:
+            require()
+        except Misconfigured as error:
+            notes.append(str(error))
     if state.read_until is None and app.policy.live:
         notes.append(
             "46elks' history was not read for opt-outs yet. It is read before the first text is sent."

@@ -87,12 +87,40 @@ _OPERATE = {
     ),
 }
 _SECTIONS = {"Start here": _START_HERE, "Text": _TEXT, "Operate": _OPERATE}
+_SYNONYMS = {
+    word: commands
+    for words, commands in {
+        "add init install setup": ("connect",),
+        "disconnect remove uninstall": ("connect --remove",),
+        "example try": ("demo",),
+        "check diagnose test": ("doctor",),
+        "config configure env settings": ("doctor", "policy"),
+        "limits rules": ("policy",),
+        "phones simulator": ("sandbox",),
+        "message sms text": ("send",),
+        "list log messages sent texts": ("history",),
+        "incoming read received replies": ("inbox",),
+        "listen watch": ("wait", "history --follow"),
+        "cost price": ("estimate",),
+        "account credit money": ("balance",),
+        "orders queue": ("outbox",),
+        "approvals waiting": ("pending",),
+        "optouts stop stops unsubscribe": ("opt-outs",),
+        "delete erase": ("forget",),
+        "http run start": ("serve",),
+        "version": ("--version",),
+    }.items()
+    for word in words.split()
+}
+"""Words that people try, and the commands that they mean."""
+
 _EXIT_CODES = "Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 waits, 4 maybe sent."
 
 
 @click.group(
     cls=LazyGroup,
     sections=_SECTIONS,
+    synonyms=_SYNONYMS,
     epilog=_EXIT_CODES,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},

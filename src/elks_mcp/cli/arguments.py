@@ -49,9 +49,13 @@ _state_dir = click.option(
     help="The state directory of the server. Default: ELKS_STATE_DIR, or this user's data directory.",
 )
 
-phone_argument = click.argument(
-    "phone", nargs=-1, required=True, callback=lambda _, __, words: " ".join(words)
-)
+
+def join_words(_: click.Context, __: click.Parameter, words: tuple[str, ...]) -> str:
+    """Return the words of an argument that may contain spaces without quotation marks."""
+    return " ".join(words)
+
+
+phone_argument = click.argument("phone", nargs=-1, required=True, callback=join_words)
 """A phone number. It may contain spaces, also without quotation marks."""
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")

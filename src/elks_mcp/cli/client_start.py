@@ -9,6 +9,7 @@ import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import TextContent
 
 from elks_mcp.clients.servers import Program, Server
 
@@ -17,10 +18,11 @@ _TIMEOUT = 120
 
 
 class Started(NamedTuple):
-    """The answer of a server: the number of its tools and its mode; or why there was none."""
+    """The answer of a server: how many tools, its mode and its notes; or what went wrong."""
 
     tools: int = 0
     mode: str = ""
+    notes: tuple[str, ...] = ()
     problem: str = ""
 
     def describe(self) -> str:
@@ -58,7 +60,11 @@ async def _ask(transport: Any) -> Started:
         if "explain_policy" not in names:
             return Started(len(names))
         answer = await client.call_tool("explain_policy", {})
-        return Started(len(names), str((answer.structured_content or {}).get("mode", "")))
+        if answer.is_error:
+            texts = [block.text for block in answer.content if isinstance(block, TextContent)]
+            return Started(len(names), problem=f"The server answers with an error: {' '.join(texts)}")
+        report = answer.structured_content or {}
+        return Started(len(names), str(report.get("mode", "")), tuple(report.get("notes", ())))
 
 
 def _explain(server: Server, error: BaseException, log: str) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, shared_options, yes_option
+from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, join_words, shared_options, yes_option
 from elks_mcp.cli.connect_client import ClientSetup, print_instructions
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.clients.catalog import CLIENTS, Change, Client, UnknownClient, find_client, list_here
@@ -23,7 +23,7 @@ _SENDER = "ELKS_PHONE_NUMBER"
 @click.command(
     epilog=f"Clients: {', '.join(client.name for client in CLIENTS)}.",
 )
-@click.argument("name", metavar="[CLIENT]", default="")
+@click.argument("name", nargs=-1, metavar="[CLIENT]", callback=join_words)
 @click.option("--list", "lists", is_flag=True, help="List the clients, and which are installed.")
 @click.option("--sandbox", is_flag=True, help="Text simulated phones. Needs no account.")
 @click.option(
@@ -57,6 +57,7 @@ def connect(
     password goes where the client has a place for it.
     """
     machine = Machine(sys.platform, Path.home(), os.environ)
+    _refuse_both({"--print": prints, "--remove": removes})
     if lists:
         _list_clients(machine)
         return

@@ -3,6 +3,7 @@
 import difflib
 import shlex
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -16,6 +17,7 @@ from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.editing import Unprovable, find_entry
 from elks_mcp.clients.jsonc import Broken
+from elks_mcp.clients.launcher import find_repository
 from elks_mcp.clients.planned_edits import PlannedEdit, plan_addition, plan_removal
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Remote, Server
@@ -26,10 +28,14 @@ from elks_mcp.clients.snippets import (
     build_entry,
     build_removal,
     write_snippet,
+    writes_secret,
 )
+from elks_mcp.domain.policy import Mode
 
 _COMMAND_TIMEOUT = 120
-_TRY = 'Text 070-174 06 14: "Hej! Kommer du på lördag?" Then read me the answer.'
+_CLOSED = "" if sys.platform == "win32" else "Only you can read it now (mode 600). "
+_TRY_PHONE = 'Text 070-174 06 14: "Hej! Kommer du på lördag?" Then read me the answer.'
+_TRY = "What may you send? And what would a text to my own number cost?"
 
 
 class ClientSetup(NamedTuple):
@@ -103,13 +109,16 @@ class ClientSetup(NamedTuple):
         return Path(file)
 
     def _change_file(self, file: files.ClientFile, entry: Entry) -> None:
-        planned = plan_addition(self.client, file, entry)
+        private = writes_secret(self.client, self.server)
+        planned = plan_addition(self.client, file, entry, private=private)
         if planned is None:
             say(f"{SERVER} is in {file.path} already. Nothing was changed.")
             return
         if find_entry(self.client, file.text):
             say(f"{SERVER} is in {file.path} with other values. They are replaced.")
         self._apply(planned)
+        if private:
+            say(f"It has your password, or a token, in it. {_CLOSED}To keep it out: `--env-file`.")
 
     def _apply(self, planned: PlannedEdit | None) -> None:
         assert planned is not None  # noqa: S101  (the caller has looked)
@@ -203,21 +212,34 @@ class ClientSetup(NamedTuple):
 
     def _finish(self, entry: Entry) -> None:
         """Start the server as the client would, and say what to do next."""
-        resolver = Resolver(self.client, self.machine.environ)
+        resolver = Resolver(self.client, self.machine)
         server = resolver.read(entry.fields)
         assert server is not None  # noqa: S101  (it is our own entry)
-        if advice := explain_secrets(self.client, self.server, resolver.missing):
+        advice = explain_secrets(self.client, self.server, resolver.missing)
+        if advice:
             say(advice)
+        mode = ""
         if isinstance(server, Remote) and not server.token:
             say(f"The server was not asked, since {TOKEN_VARIABLE} is not set here.")
         else:
-            say(f"Starting the server once, as {self.client.title} does …")
-            started = start_once(server)
-            if started.problem:
-                raise click.ClickException(started.problem)
-            say(started.describe())
+            mode = self._start(server, is_complete=not advice)
         say(self.client.restart)
-        say(f"Try: {_TRY}")
+        if mode == Mode.SANDBOX:
+            say(f"Try: {_TRY_PHONE}")
+        else:
+            say(f"Try: {_TRY}")
+            say(f"Before real texts: {find_repository()}/blob/main/docs/go-live.md")
+
+    def _start(self, server: Server, *, is_complete: bool) -> str:
+        """Start the server, say what it answers, and return its mode."""
+        say(f"Starting the server once, as {self.client.title} does …")
+        started = start_once(server)
+        if started.problem:
+            raise click.ClickException(started.problem)
+        say(started.describe())
+        for note in started.notes if is_complete else ():
+            say(f"Note: {note}")
+        return started.mode
 
 
 def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:

@@ -1,8 +1,10 @@
 """`elks-mcp demo`: start the server and use it as an assistant does, with simulated phones."""
 
+import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -11,6 +13,7 @@ from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
 from elks_mcp.cli.arguments import shared_options
+from elks_mcp.clients.launcher import find_installation, write_command
 
 _PHONE = "070-174 06 14"
 """A simulated phone that answers (docs/sandbox.md)."""
@@ -100,7 +103,8 @@ async def _play(stays: _Stay) -> None:
             await _show_sending(client)
             await _show_afterwards(client)
         took = time.perf_counter() - began
-        click.echo(f"\nDone in {took:.1f} seconds. To use it in your client: `elks-mcp connect`.")
+        elks_mcp = write_command(find_installation(), os.environ, Path.cwd())
+        click.echo(f"\nDone in {took:.1f} seconds. To use it in your client: `{elks_mcp} connect`.")
         await stays.at(address)
 
 

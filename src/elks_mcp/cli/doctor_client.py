@@ -18,15 +18,15 @@ from elks_mcp.clients.catalog import CLIENTS, SERVER, Client, UnknownClient, fin
 from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file
 from elks_mcp.clients.editing import parse
 from elks_mcp.clients.resolving import Resolver
-from elks_mcp.clients.servers import Program, Server
+from elks_mcp.clients.servers import Program
 
 _KEYS = tuple(dict.fromkeys(client.key for client in CLIENTS))
 
 
 class _ListedEntry(NamedTuple):
-    """A server in a client's file."""
+    """A server in a client's file. `place` is the file, and the project in it if there is one."""
 
-    path: Path
+    place: str
     name: str
     fields: Mapping[str, Any]
 
@@ -34,7 +34,10 @@ class _ListedEntry(NamedTuple):
 def check_client(client: Client, machine: Machine) -> Iterator[Check]:
     """Check one client: its file, what it says about our server, and whether that starts."""
     if client.format == "yaml":
-        yield Check("note", f"The file of {client.title} is YAML, which is not read. Look at it yourself.")
+        file = client.find_file(machine)
+        yield Check(
+            "warn", f"{file} is YAML, which is not read here, so nothing was checked. Look at it yourself."
+        )
         return
     paths, problem = _list_files(client, machine)
     if problem:
@@ -46,13 +49,42 @@ def check_client(client: Client, machine: Machine) -> Iterator[Check]:
         except (files.FileProblem, jsonc.Broken) as error:
             yield Check("fail", _explain(path, error))
             continue
+        if client.name == "claude-code":
+            found = [*_find_local_servers(client, path, said), *found]
         found += _find_servers(client.key, path, said)
         yield from _check_keys(client, path, said)
     yield from _check_machine(client, machine)
     if not found:
         yield Check("fail", f"{client.title} has no elks-mcp. To add it: `elks-mcp connect {client.name}`.")
+    yield from _check_servers(client, machine, found)
+
+
+def _check_servers(client: Client, machine: Machine, found: list[_ListedEntry]) -> Iterator[Check]:
+    """Check the servers that a client uses: of those with one name, Claude Code uses the first."""
     for each in found:
-        yield from _check_server(client, machine, each)
+        first = next(other for other in found if other.name == each.name)
+        if client.name == "claude-code" and each is not first:
+            yield Check(
+                "note", f"{each.name} in {each.place} is not used, because the one in {first.place} is."
+            )
+        else:
+            yield from _check_server(client, machine, each)
+
+
+def _find_local_servers(client: Client, path: Path, said: Mapping[str, Any]) -> list[_ListedEntry]:
+    """Return our servers that the file of Claude Code has for the current project.
+
+    `claude mcp add` writes them unless another scope is named. They come before all others.
+    """
+    folder = Path.cwd()
+    project = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
+    projects = said.get("projects")
+    return [
+        entry._replace(place=f"{path} (for {name})")
+        for name, fields in (projects.items() if isinstance(projects, dict) else ())
+        if Path(name) in {folder, project} and isinstance(fields, dict)
+        for entry in _find_servers(client.key, path, fields)
+    ]
 
 
 def _list_files(client: Client, machine: Machine) -> tuple[list[Path], Check | None]:
@@ -64,8 +96,8 @@ def _list_files(client: Client, machine: Machine) -> tuple[list[Path], Check | N
         return [], Check("fail", str(error))
     if own is None:
         return [], Check("fail", f"{client.title} does not exist for this system.")
-    paths = [path for path in (*project, Path(own)) if path.exists()]
-    return paths, None if Path(own).exists() else Check("note", f"{own} does not exist.")
+    paths = {path.resolve(): path for path in (*project, Path(own)) if path.exists()}
+    return list(paths.values()), None if Path(own).exists() else Check("note", f"{own} does not exist.")
 
 
 def _explain(path: Path, error: Exception) -> str:
@@ -80,9 +112,9 @@ def _find_servers(key: str, path: Path, said: Mapping[str, Any]) -> list[_Listed
     if not isinstance(servers, dict):
         return []
     return [
-        _ListedEntry(path, name, fields)
+        _ListedEntry(str(path), name, fields)
         for name, fields in servers.items()
-        if isinstance(fields, dict) and (name == SERVER or "elks-mcp" in _command_of(fields))
+        if isinstance(fields, dict) and (name == SERVER or re.search("elks[-_]mcp", _command_of(fields)))
     ]
 
 
@@ -147,7 +179,7 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iterator[Check]:
     """Check one entry of a client, and start it once."""
-    yield Check("ok", f"{found.path} has the server {found.name}.")
+    yield Check("ok", f"{found.place} has the server {found.name}.")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", found.name):
         yield Check(
             "fail",
@@ -155,13 +187,13 @@ def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iter
             f"Rename it to {SERVER}.",
         )
     if found.fields.get("disabled") is True or found.fields.get("enabled") is False:
-        yield Check("fail", f"{found.name} is turned off in {found.path}.")
-    resolver = Resolver(client, machine.environ)
+        yield Check("fail", f"{found.name} is turned off in {found.place}.")
+    resolver = Resolver(client, machine)
     server = resolver.read(found.fields)
     if server is None:
         yield Check("fail", f"{found.name} has neither a command nor an address that {client.title} reads.")
         return
-    yield from _check_variables(client, server, resolver.missing)
+    yield from _check_references(client, resolver)
     if isinstance(server, Program):
         problem = _check_command(server.command, machine)
         yield problem or Check("ok", f"The command is {server.command}")
@@ -169,17 +201,18 @@ def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iter
             return
     started = start_once(server)
     yield Check("fail", started.problem) if started.problem else Check("ok", started.describe())
+    for note in started.notes:
+        # A note that names a setting is about a mistake, unless the client has what is not set here.
+        yield Check("warn" if "ELKS_" in note and not resolver.missing else "note", note)
 
 
-def _check_variables(client: Client, server: Server, missing: list[str]) -> Iterator[Check]:
-    for name in dict.fromkeys(missing):
+def _check_references(client: Client, resolver: Resolver) -> Iterator[Check]:
+    for name in dict.fromkeys(resolver.missing):
         yield Check("note", f"{name} is not set in this environment, so it was left out here.")
-    values = server.env if isinstance(server, Program) else {"Authorization": server.token}
-    for name, value in values.items():
-        if re.search(r"\$\{[^}]*\}", value):
-            yield Check(
-                "fail", f"{name} is a reference that {client.title} does not replace. Write the value itself."
-            )
+    for where, text in resolver.left:
+        yield Check(
+            "fail", f"{where} has {text}, which {client.title} does not replace. Write the value itself."
+        )
 
 
 def _check_command(command: str, machine: Machine) -> Check | None:

@@ -14,12 +14,20 @@ class LazyGroup(click.Group):
     """A group that imports the module of a command only to run it, or to show the help of it.
 
     The group's own help, and completion of a command's name, use the short help in `sections`. They import
-    none of the modules.
+    none of the modules. The word `help` is the option `--help`, also of the command after it. A word in
+    `synonyms` is answered with the commands that may be meant.
     """
 
-    def __init__(self, *arguments: Any, sections: Sections, **options: Any) -> None:
+    def __init__(
+        self,
+        *arguments: Any,
+        sections: Sections,
+        synonyms: Mapping[str, tuple[str, ...]],
+        **options: Any,
+    ) -> None:
         super().__init__(*arguments, **options)
         self._sections = sections
+        self._synonyms = synonyms
         self._lazy = {name: each for section in sections.values() for name, each in section.items()}
         for name, (_, short_help) in self._lazy.items():
             self.add_command(click.Command(name, short_help=short_help))  # until it is imported
@@ -30,6 +38,22 @@ class LazyGroup(click.Group):
             module, _, attribute = self._lazy[cmd_name][0].partition(":")
             self.add_command(getattr(import_module(module), attribute), cmd_name)
         return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command of a line, and the words that remain for it."""
+        word, *rest = args
+        if word not in self._lazy and not ctx.resilient_parsing:
+            if word == "help":
+                if rest:
+                    return super().resolve_command(ctx, [*rest, "--help"])
+                click.echo(ctx.get_help())
+                ctx.exit()
+            if meant := self._synonyms.get(word.lower()):
+                quoted = " or ".join(f"'{each}'" for each in meant)
+                raise click.UsageError(f"No such command {word!r}. Did you mean {quoted}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """Write the names of the commands and their short help, by section."""

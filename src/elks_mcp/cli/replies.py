@@ -10,6 +10,7 @@ from elks_mcp.answers.listing import report_readable
 from elks_mcp.answers.reply_waits import ReplyWait, wait_for_answer, wait_for_text
 from elks_mcp.answers.results import AskAnswer
 from elks_mcp.app import App
+from elks_mcp.cli.arguments import join_words
 from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.history import describe_text
@@ -33,7 +34,7 @@ _timeout = click.option(
 
 
 @click.command()
-@click.argument("number", required=False, default="")
+@click.argument("number", nargs=-1, metavar="[NUMBER]", callback=join_words)
 @click.option("--after", default="", help="Only texts after this: a cursor, an order (O-…) or a text's id.")
 @_timeout
 @session_command()

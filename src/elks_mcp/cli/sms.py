@@ -1,5 +1,6 @@
 """`elks-mcp send`, `estimate` and `status`: send a text, price it, follow it."""
 
+import re
 import sys
 
 import click
@@ -119,6 +120,11 @@ def read_text(words: tuple[str, ...], *, to_me: bool = False) -> tuple[str, str]
     if len(words) < len(names):
         raise click.UsageError(f"Missing argument '{names[len(words)]}'.")
     if len(words) > len(names):
+        *number, _ = words
+        if not to_me and all(re.fullmatch(r"\+?[\d()/.-]+", word) for word in number):
+            raise click.UsageError(
+                f'The number must be one argument. Put it in quotation marks: "{" ".join(number)}".'
+            )
         raise click.UsageError("The text must be one argument. Put it in quotation marks.")
     to, text = ("", *words) if to_me else words
     return to, _read_input() if text == "-" else text

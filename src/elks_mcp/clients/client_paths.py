@@ -57,11 +57,8 @@ def find_desktop_file(machine: Machine) -> PurePath | None:
     classic = find_classic_file(machine)
     if machine.system == "darwin":
         return classic
-    packages = machine.folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
-    found = [
-        machine.home.joinpath(each / "LocalCache" / "Roaming" / "Claude" / classic.name)
-        for each in sorted(Path(packages).glob("Claude_*"))
-    ]
+    packages = Path(_find_packages(machine))
+    found = [find_packaged_file(machine, each.name) for each in sorted(packages.glob("Claude_*"))]
     filled = [file for file in found if Path(file).exists()]
     if len(filled) > 1:
         listed = " and ".join(str(file) for file in filled)
@@ -74,6 +71,16 @@ def find_desktop_file(machine: Machine) -> PurePath | None:
 def find_classic_file(machine: Machine) -> PurePath:
     """Return the file of a Claude Desktop that is not an MSIX package."""
     return machine.application_data / "Claude" / "claude_desktop_config.json"
+
+
+def find_packaged_file(machine: Machine, package: str) -> PurePath:
+    """Return the file of a Claude Desktop on Windows that is the MSIX package of this name."""
+    folder = _find_packages(machine) / package / "LocalCache" / "Roaming" / "Claude"
+    return folder / find_classic_file(machine).name
+
+
+def _find_packages(machine: Machine) -> PurePath:
+    return machine.folder("LOCALAPPDATA", "AppData", "Local") / "Packages"
 
 
 def find_zed_file(machine: Machine) -> PurePath:

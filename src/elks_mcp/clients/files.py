@@ -31,6 +31,11 @@ class ClientFile(NamedTuple):
         return _decode(self.path, self.content or b"").removeprefix(_BOM)
 
     @property
+    def private_mode(self) -> int:
+        """Its mode without the permissions of other users."""
+        return self.mode & ~(stat.S_IRWXG | stat.S_IRWXO)
+
+    @property
     def backup(self) -> Path:
         """The file that has the content from before we changed it."""
         return self.path.with_name(self.path.name + BACKUP)
@@ -59,8 +64,8 @@ def read(path: Path) -> ClientFile:
     return found
 
 
-def replace(file: ClientFile, content: bytes) -> None:
-    """Give a file other content in one step, so that it is never half written. Its mode stays.
+def replace(file: ClientFile, content: bytes, mode: int) -> None:
+    """Give a file other content and this mode in one step, so that it is never half written.
 
     Raises:
         FileProblem: it may not be written, or was changed since it was read.
@@ -70,7 +75,7 @@ def replace(file: ClientFile, content: bytes) -> None:
         raise FileProblem(
             f"{file.path} was changed by another program in the meantime. Nothing was changed. Try again."
         )
-    _write(file.path, content, file.mode)
+    _write(file.path, content, mode)
 
 
 def back_up(file: ClientFile) -> None:

@@ -4,13 +4,16 @@ Desktop programs do not see the PATH of a shell, so a command's name alone often
 """
 
 import json
+import os
 import re
+import shlex
 import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from subprocess import list2cmdline
 from typing import Final, NamedTuple
 
 _NAME: Final = "elks-mcp"
@@ -43,6 +46,23 @@ def find_command(installation: Installation, environ: Mapping[str, str]) -> tupl
         return (uvx, *source, _NAME)
     script = installation.scripts / f"{_NAME}{_SUFFIX}"
     return (str(script),) if script.is_file() else (sys.executable, "-m", "elks_mcp")
+
+
+def write_command(installation: Installation, environ: Mapping[str, str], folder: Path) -> str:
+    """Return the command as a person in `folder` types it.
+
+    It is the name alone if the person's shell finds it.
+    """
+    command, *args = find_command(installation, environ)
+    path = Path(command)
+    searched = [Path(each) for each in environ.get("PATH", "").split(os.pathsep)]
+    if "UV" in environ and installation.scripts in searched:
+        searched.remove(installation.scripts)  # uv put it there, and only for this process
+    if path.parent in searched:
+        command = path.name.removesuffix(_SUFFIX)
+    elif path.is_relative_to(folder):
+        command = str(path.relative_to(folder))
+    return shlex.join([command, *args]) if sys.platform != "win32" else list2cmdline([command, *args])
 
 
 def _find_uvx(environ: Mapping[str, str]) -> str | None:

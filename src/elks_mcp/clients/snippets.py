@@ -33,6 +33,12 @@ def build_entry(client: Client, server: Server) -> Entry:
     return _start(client, server) if isinstance(server, Program) else _reach(client, server)
 
 
+def writes_secret(client: Client, server: Server) -> bool:
+    """Return whether a client's entry has a secret in it, for lack of another place."""
+    known = server.token if isinstance(server, Remote) else any(server.secrets.values())
+    return client.secrets is Secrets.NONE and bool(known)
+
+
 def write_snippet(client: Client, server: Server) -> str:
     """Return the text that a person adds to a client's file, or the command that adds it.
 

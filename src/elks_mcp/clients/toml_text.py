@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_HEADER = re.compile(r"^[ \t]*\[{1,2}(?P<path>[^\r\n]*?)\]{1,2}[ \t]*(?:#.*)?$", re.MULTILINE)
+_HEADER = re.compile(r"^[ \t]*\[{1,2}(?P<path>[^\r\n]*?)\]{1,2}[ \t]*(?:#[^\r\n]*)?\r?$", re.MULTILINE)
 
 
 def write_table(path: tuple[str, ...], fields: Mapping[str, Any]) -> str:

@@ -1,0 +1,171 @@
+"""`elks-mcp doctor --client`, as a user with a home folder of their own sees it."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.homes import SANDBOX, SCRIPT, Home
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """Have a home folder with Cursor, Codex and Gemini CLI."""
+    return Home(tmp_path)
+
+
+def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
+    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": SANDBOX}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "cursor")
+    assert told.exit_code == 0, told.output
+    assert f"  ok  {home.cursor} has the server sms46elks." in told.stdout
+    assert (
+        "  ok  Connected, 9 tools, SANDBOX.\nnote  46elks' history was not read for opt-outs" in told.stdout
+    )
+    assert told.stdout.endswith("Nothing is wrong.\n")
+
+
+def test_the_doctor_reads_a_command_that_is_one_list_with_its_arguments(home: Home) -> None:
+    entered = {"type": "local", "command": [str(SCRIPT)], "environment": {"ELKS_SANDBOX": "true"}}
+    file = home.make(".config/opencode/opencode.jsonc")
+    file.write_text(json.dumps({"mcp": {"sms46elks": entered}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "opencode")
+    assert told.exit_code == 0, told.output
+    assert "  ok  Connected, 9 tools, SANDBOX." in told.stdout
+
+
+def test_the_doctor_says_so_if_every_call_of_the_server_fails(home: Home) -> None:
+    started = {"command": str(SCRIPT), "args": ["--env-file", "${HOME}/x.env"]}
+    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "cursor")
+    assert told.exit_code == 1
+    assert "fail  An argument has ${HOME}, which Cursor does not replace." in told.stdout
+    assert "fail  The server answers with an error: The configuration of elks-mcp cannot" in told.stdout
+    assert "The file ${HOME}/x.env cannot be read: No such file or directory." in told.stdout
+
+
+def test_the_doctor_repeats_what_the_server_notes(home: Home) -> None:
+    started = {"command": str(SCRIPT), "env": {"ELKS_API_USER": "u1"}}
+    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "cursor")
+    assert "  ok  Connected, 9 tools, DRY RUN.\nwarn  Missing required environment variables: " in told.stdout
+    assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in told.stdout
+    assert "Nothing is wrong." not in told.stdout
+
+
+def entry(**fields: Any) -> dict[str, Any]:
+    """Return an entry whose command does not exist, so that nothing is started."""
+    return {"command": "/nowhere/elks-mcp"} | fields
+
+
+@pytest.mark.parametrize(
+    ("client", "said", "expected"),
+    [
+        (
+            "cursor",
+            {"servers": {"sms46elks": entry()}},
+            "under servers, which Cursor ignores. The key is mcpServers",
+        ),
+        ("cursor", {"mcpServers": {"46elks": entry()}}, "The name 46elks must begin with a letter"),
+        (
+            "cursor",
+            {"mcpServers": {"46elks": entry(command="/nowhere/python", args=["-m", "elks_mcp"])}},
+            "The name 46elks must begin with a letter",
+        ),
+        ("cursor", {"mcpServers": {"sms46elks": entry()}}, "/nowhere/elks-mcp was not found, or cannot be"),
+        ("cursor", {"mcpServers": {"sms46elks": entry(disabled=True)}}, "sms46elks is turned off"),
+        ("cursor", {"mcpServers": {"sms46elks": {"env": {}}}}, "neither a command nor an address"),
+        ("cursor", {"mcpServers": {}}, "Cursor has no elks-mcp. To add it: `elks-mcp connect cursor`."),
+        (
+            "cursor",
+            {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
+            "ELKS_API_PASSWORD has ${ELKS_API_PASSWORD}, which Cursor does not replace.",
+        ),
+        ("cursor", {"mcpServers": {"sms46elks": {"command": "${HOME}/x"}}}, "The command has ${HOME}, which"),
+        (
+            "gemini",
+            {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
+            "ELKS_API_PASSWORD is not set in this environment",
+        ),
+        ("gemini", {"mcpServers": {"sms46elks": entry()}}, "Gemini CLI does not trust the folder"),
+    ],
+)
+def test_the_doctor_knows_what_goes_wrong(
+    home: Home, client: str, said: dict[str, Any], expected: str
+) -> None:
+    path = {"cursor": home.cursor, "gemini": home.gemini}[client]
+    path.write_text(json.dumps(said), encoding="utf-8")
+    told = home.run("doctor", "--client", client)
+    assert told.exit_code == 1
+    assert expected in told.stdout
+
+
+def test_the_doctor_reads_the_servers_of_a_project_in_claude_code_which_come_first(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without another scope, `claude mcp add` writes into `projects`."""
+    inner = tmp_path / "project" / "inner"
+    inner.mkdir(parents=True)
+    (inner.parent / ".git").mkdir()
+    other, own = entry(command="/local/elks-mcp"), entry(command="/user/elks-mcp")
+    projects = {str(inner.parent): {"mcpServers": {"sms46elks": other}}, str(tmp_path): {"mcpServers": {}}}
+    file = home.make(".claude.json")
+    file.write_text(json.dumps({"projects": projects, "mcpServers": {"sms46elks": own}}), encoding="utf-8")
+    monkeypatch.chdir(inner)
+    told = home.run("doctor", "--client", "claude-code").stdout
+    assert f"  ok  {file} (for {inner.parent}) has the server sms46elks.\nfail  The command /local/" in told
+    assert (
+        f"note  sms46elks in {file} is not used, because the one in {file} (for {inner.parent}) is." in told
+    )
+    assert "/user/elks-mcp" not in told
+    monkeypatch.chdir(tmp_path)
+    assert "fail  The command /user/elks-mcp" in home.run("doctor", "--client", "claude-code").stdout
+
+
+def test_the_doctor_reads_a_file_of_the_home_folder_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
+    monkeypatch.chdir(home.folder)
+    assert home.run("doctor", "--client", "cursor").stdout.count("has the server sms46elks") == 1
+
+
+def test_the_doctor_does_not_call_a_file_right_that_it_cannot_read(home: Home) -> None:
+    told = home.run("doctor", "--client", "goose").stdout
+    assert "warn  " in told
+    assert "config.yaml is YAML, which is not read here, so nothing was checked." in told
+    assert "Nothing is wrong." not in told
+
+
+def test_the_doctor_knows_the_wrong_key_in_vs_code(home: Home) -> None:
+    file = "AppData/Roaming/Code/User/mcp.json" if sys.platform == "win32" else ".config/Code/User/mcp.json"
+    if sys.platform == "darwin":
+        file = "Library/Application Support/Code/User/mcp.json"
+    home.make(file).write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
+    told = home.run("doctor", "--client", "vscode")
+    assert "under mcpServers, which VS Code ignores. The key is servers." in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("rules", "trusts"),
+    [
+        ({}, False),
+        ({"CWD": "TRUST_FOLDER"}, True),
+        ({"CWD/inner": "TRUST_PARENT"}, True),
+        ({"/": "TRUST_FOLDER", "CWD": "DO_NOT_TRUST"}, False),
+    ],
+)
+def test_the_doctor_reads_the_folders_that_gemini_trusts(
+    home: Home, rules: dict[str, str], *, trusts: bool
+) -> None:
+    home.gemini.write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
+    trusted = {rule.replace("CWD", os.getcwd()): level for rule, level in rules.items()}  # noqa: PTH109
+    home.make(".gemini/trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
+    told = home.run("doctor", "--client", "gemini").stdout
+    assert ("does not trust the folder" not in told) is trusts
+
+
+def test_the_doctor_knows_no_other_client(home: Home) -> None:
+    told = home.run("doctor", "--client", "emacs")
+    assert (told.exit_code, "No client is named 'emacs'." in told.stderr) == (2, True)
