@@ -70,6 +70,11 @@ async def test_a_person_sees_a_text_arrive_as_text_and_answers_it(box: Sandbox, 
         browser.evaluate("document.querySelector('#text').focus()")
         browser.type(answer)
         browser.wait_for(f"{texts('mine')}.includes({json.dumps(answer)})")
+        browser.evaluate("document.querySelector('#screen .mine .note button').click()")
+        browser.wait_for(is_shown("#details"))
+        details = browser.evaluate("document.querySelector('#details').textContent")
+        for part in (answer, box.history[-1].id, "Received by the account", "1 (UCS-2)", "0.00 SEK"):
+            assert part in details
 
     await browse(box, use)
     async with open_client(box) as client:

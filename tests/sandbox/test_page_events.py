@@ -71,6 +71,16 @@ async def test_a_page_receives_the_state_and_then_each_change(box: Sandbox) -> N
         assert "requests" not in change
 
 
+async def test_a_page_receives_the_answer_that_a_person_writes_on_a_phone(box: Sandbox) -> None:
+    async with open_page(box) as events:
+        await anext(events)
+        written = box.reply(PHONE, "Jag kommer")
+        _, change = await anext(events)
+    assert written is not None
+    (message,) = change["messages"]
+    assert (message["id"], message["direction"], message["status"]) == (written.id, "incoming", None)
+
+
 async def test_after_a_reset_a_page_receives_the_state_again(box: Sandbox) -> None:
     async with open_client(box) as client:
         await client.post("sms", data=sms(box))

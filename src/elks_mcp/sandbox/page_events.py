@@ -23,6 +23,8 @@ _COLLECT = timedelta(milliseconds=100)
 """Changes that follow each other within this time are one event."""
 _LOOK_EVERY = timedelta(seconds=1)
 """Texts that wait for a person, title and snippets are looked up this often; nobody announces them."""
+_UNKNOWN = object()
+"""The version of an item that the page does not have. It equals no version; that of an incoming text is None."""
 
 
 class _StreamItem(NamedTuple):
@@ -77,7 +79,7 @@ class PageEvents:
         known = {} if is_first_or_shrunk else self._known
         changed: Content = {}
         for item in items:
-            if known.get((item.kind, item.key)) != item.version:
+            if known.get((item.kind, item.key), _UNKNOWN) != item.version:
                 changed.setdefault(item.kind, []).append(item.build())
         summary = self._summarise()
         if summary != self._summary:
