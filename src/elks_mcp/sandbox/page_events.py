@@ -24,7 +24,7 @@ _COLLECT = timedelta(milliseconds=100)
 _LOOK_EVERY = timedelta(seconds=1)
 """Texts that wait for a person, title and snippets are looked up this often; nobody announces them."""
 _UNKNOWN = object()
-"""The version of an item that the page does not have. It equals no version; that of an incoming text is None."""
+"""The version of an item that a page does not have. It equals no other; that of an incoming text is None."""
 
 
 class _StreamItem(NamedTuple):
