@@ -78,7 +78,7 @@ def test_a_dry_run_is_lifted_only_where_a_person_may_and_can_be_asked(
         if confirm is Confirm.NEVER
         else ""
         if can_ask
-        else "cannot ask"
+        else "no person can be asked"
     )
     if not obstacle:
         check_liftable(policy, can_ask=can_ask)
