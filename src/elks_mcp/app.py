@@ -256,7 +256,7 @@ def _assemble(
     counted = client.counted(limits.for_caller(ANYBODY.agent).count_provider_request)
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, _own_numbers(policy))
-    checks = DraftChecks(policy, own_numbers, clock)
+    checks = DraftChecks(policy, own_numbers, clock, lambda: client.is_simulated)
     replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
     options = OutboxOptions(
         per_minute=settings.sms_per_minute,

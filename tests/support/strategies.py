@@ -107,6 +107,7 @@ def facts_about(draw: st.DrawFn, draft: Draft, *, live: bool) -> Facts:
         size=measure(draft.text),
         now=draw(moments),
         live=live,
+        simulated=draw(st.booleans()),
         estimate=draw(estimates),
         recall=draw(recalls),
         taint=draw(st.none() | st.builds(Taint, created_at=moments, texted=st.integers(0, 4))),

@@ -233,15 +233,16 @@ def check_liftable(policy: Policy, *, can_ask: bool) -> None:
 
 
 def reasons_to_ask(
-    policy: Policy, findings: tuple[Finding, ...], *, lifts_dry_run: bool
+    policy: Policy, findings: tuple[Finding, ...], *, lifts_dry_run: bool, simulated: bool = False
 ) -> tuple[Finding, ...]:
     """Return the reasons why a person should approve a text before it is sent.
 
-    `lifts_dry_run`: the caller wants the text sent although the server is in dry run.
+    `lifts_dry_run`: the caller wants the text sent although the server is in dry run. `simulated`: a sandbox
+    of another process takes 46elks' place; used for words only.
     """
     reasons = []
     if lifts_dry_run:
-        where = "go to a simulated phone" if policy.simulated else "really be sent"
+        where = "go to a simulated phone" if policy.simulated or simulated else "really be sent"
         reasons.append(_ask("dry_run", f"The server is in dry run; this text would {where}."))
     elif policy.confirm is Confirm.ALWAYS:
         reasons.append(ALWAYS_ASKED)

@@ -1,5 +1,6 @@
 """Run the guards on a draft, when it is quoted and again before it goes out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from elks_mcp.domain.guards import Facts, check_draft, is_on
@@ -27,6 +28,8 @@ class DraftChecks:
     policy: Policy
     own_numbers: OwnNumbers
     clock: Clock
+    is_simulated: Callable[[], bool] = lambda: False
+    """Returns whether a sandbox takes 46elks' place, as far as known; used for words only."""
 
     @property
     def dedupes(self) -> bool:
@@ -57,6 +60,7 @@ class DraftChecks:
             size=measure(draft.text),
             now=self.clock.now(),
             live=live,
+            simulated=self.is_simulated(),
             estimate=estimate,
             recall=recall,
             quote=quoted,
