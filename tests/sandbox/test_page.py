@@ -149,6 +149,51 @@ async def test_a_person_approves_and_declines_what_waits(browser: Browser) -> No
     assert desk.decided == [("A-7F3K", True), ("A-8G4L", False)]
 
 
+async def test_a_person_who_resets_the_sandbox_also_declines_what_waits(browser: Browser) -> None:
+    desk, box = open_desk()
+    await send(box)
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/")
+        browser.wait_for(is_shown("#waiting"))
+        browser.evaluate("window.confirm = (asked) => { window.asked = asked; return true; }; 1")
+        browser.evaluate("document.querySelector('#tools-open').click()")
+        browser.evaluate("document.querySelector('#tab-simulate').click()")
+        browser.evaluate("document.querySelector('#simulate-panel .danger').click()")
+        browser.wait_for(f"{is_shown('#welcome')} && !{is_shown('#waiting')}")
+        assert browser.evaluate("window.asked").endswith(" 1 text waiting for you will be declined.")
+
+    await browse(box, use)
+    assert desk.decided == [("A-7F3K", False)]
+    assert box.history == []
+
+
+async def test_an_address_that_cannot_be_decoded_opens_the_page(box: Sandbox, browser: Browser) -> None:
+    await send(box, "+46701740610")
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/#%")
+        browser.wait_for(is_shown("#phone"))
+        preview = browser.evaluate("document.querySelector('#phones .preview').textContent")
+        assert preview == "Failed, never arrived: Hej!"
+
+    await browse(box, use)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_what_a_phone_does_can_be_read_to_its_end(box: Sandbox, browser: Browser, width: int) -> None:
+    await send(box)
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/#{PHONE}", width=width)
+        browser.wait_for(is_shown("#phone"))
+        about = "document.querySelector('#phone-about')"
+        assert browser.evaluate(f"{about}.textContent").endswith("a person may answer")
+        assert browser.evaluate(f"{about}.scrollWidth <= {about}.clientWidth")
+
+    await browse(box, use)
+
+
 async def test_the_page_says_that_its_server_has_ended_and_recovers(box: Sandbox, browser: Browser) -> None:
     addresses: list[str] = []
 
