@@ -76,7 +76,10 @@ def build_context(*waiting: WaitingText) -> PageContext:
         return ""
 
     snippet = "claude mcp add elks --env ELKS_SANDBOX=true -- uvx elks-mcp"
-    return PageContext("Claude Code · salongen", {"Claude Code": snippet}, Approvals(list_waiting, decide))
+    place = "Run it in a terminal. To have that done and checked: `elks-mcp connect claude-code --sandbox`"
+    return PageContext(
+        "Claude Code · salongen", {"Claude Code": (snippet, place)}, Approvals(list_waiting, decide)
+    )
 
 
 LINK = WaitingText(

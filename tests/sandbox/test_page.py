@@ -168,6 +168,25 @@ async def test_a_person_who_resets_the_sandbox_also_declines_what_waits(browser:
     assert box.history == []
 
 
+async def test_the_page_says_where_the_text_for_an_assistant_belongs(box: Sandbox, browser: Browser) -> None:
+    place = "Add it to ~/.cursor/<b>. To have that done: `elks-mcp connect cursor`"
+    box.page.snippets = {"Cursor": ('{"mcpServers": {}}', place)}
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/")
+        browser.wait_for(is_shown("#connect-open"))
+        browser.evaluate("document.querySelector('#connect-open').click()")
+        assert browser.evaluate("document.querySelector('#connect pre').textContent") == '{"mcpServers": {}}'
+        said = browser.evaluate("document.querySelector('#connect section > p').textContent")
+        assert said == place.replace("`", "")
+        assert (
+            browser.evaluate("document.querySelector('#connect code').textContent")
+            == "elks-mcp connect cursor"
+        )
+
+    await browse(box, use)
+
+
 async def test_an_address_that_cannot_be_decoded_opens_the_page(box: Sandbox, browser: Browser) -> None:
     await send(box, "+46701740610")
 

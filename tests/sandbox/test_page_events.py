@@ -99,11 +99,11 @@ async def test_title_and_snippets_may_change_while_a_page_is_open() -> None:
     async with open_page(box) as events:
         _, state = await anext(events)
         box.page.title = "Cursor · salongen"
-        box.page.snippets = {"Cursor": "{}"}
+        box.page.snippets = {"Cursor": ("{}", "Add it to a file.")}
         _, change = await anext(events)
     assert state["summary"]["title"] == "Claude Code · salongen"
     assert change["summary"]["title"] == "Cursor · salongen"
-    assert change["summary"]["snippets"] == {"Cursor": "{}"}
+    assert change["summary"]["snippets"] == {"Cursor": ["{}", "Add it to a file."]}
 
 
 async def test_a_request_that_hangs_is_shown_at_once(box: Sandbox) -> None:

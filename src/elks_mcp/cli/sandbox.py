@@ -11,7 +11,7 @@ import click
 from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
-from elks_mcp.clients.snippets import write_snippets
+from elks_mcp.clients.snippets import Snippet, write_snippets
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sandbox.serving import SandboxServer
 
@@ -92,7 +92,7 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             SandboxServer(box, log_level="critical", timeout_graceful_shutdown=1).run([listener])
 
 
-def _write_snippets(box: Sandbox, url: str) -> dict[str, str]:
+def _write_snippets(box: Sandbox, url: str) -> dict[str, Snippet]:
     """Return what each client needs to text this sandbox's phones, by the client's title."""
     return write_snippets(
         {
