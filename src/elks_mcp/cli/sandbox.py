@@ -32,9 +32,15 @@ Try it:
   curl {url}/a1/sms -u {username}:{password} \\
     -d from={number} -d to=+46701740613 --data-urlencode "message=Hej! Kommer du?"
 
-To let elks-mcp use it, set ELKS_API_BASE_URL={url}/a1, ELKS_API_USERNAME and ELKS_API_PASSWORD as
-above, ELKS_PHONE_NUMBER={number}, and DRY_RUN=false to see texts arrive. The password stays the
-same. It is stored in {file}. To print it: `elks-mcp sandbox --password`.
+To let elks-mcp use it, unset ELKS_SANDBOX and set these variables, in a terminal or in a file that
+--env-file names:
+  ELKS_API_BASE_URL={url}/a1
+  ELKS_API_USERNAME={username}
+  ELKS_API_PASSWORD={password}
+  ELKS_PHONE_NUMBER={number}
+  DRY_RUN=false
+
+The password stays the same. It is stored in {file}. To print it: `elks-mcp sandbox --password`.
 
 Ctrl-C stops the sandbox and discards all its data."""
 
