@@ -61,7 +61,10 @@ class Snippet(NamedTuple):
 
 
 def write_snippets(env: Mapping[str, str]) -> dict[str, Snippet]:
-    """Return what each client of this system needs to start elks-mcp with these variables, by its title."""
+    """Return what each client needs to start elks-mcp with these variables, by its title.
+
+    Clients that do not exist for this system are left out.
+    """
     command = find_command(find_installation(), os.environ)
     program = Program(command[0], command[1:], env)
     is_sandbox = env.keys() == {"ELKS_SANDBOX"}
@@ -78,7 +81,7 @@ def write_snippets(env: Mapping[str, str]) -> dict[str, Snippet]:
 
 
 def _find_place(client: Client) -> str:
-    """Return where a client's text belongs on this machine; "" if the client does not exist for it."""
+    """Return where a client's text belongs; "" if the client does not exist for this system."""
     if client.change is Change.COMMAND:
         return "Run it in a terminal."
     try:

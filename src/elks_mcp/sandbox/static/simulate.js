@@ -22,7 +22,7 @@ async function act(path, body) {
   parts.outcome.textContent = error ?? "";
 }
 
-/** Return to the first state. What waits for a person would be sent to phones that are gone, so it is declined. */
+/** Return to the first state, and decline the texts that wait for a person: the phones they were for are gone. */
 async function reset() {
   const { waiting } = state;
   const declined = waiting.length ? ` ${plural(waiting.length, "text")} waiting for you will be declined.` : "";
