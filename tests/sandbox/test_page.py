@@ -149,6 +149,24 @@ async def test_a_person_approves_and_declines_what_waits(browser: Browser) -> No
     assert desk.decided == [("A-7F3K", True), ("A-8G4L", False)]
 
 
+async def test_many_tabs_of_one_sandbox_show_a_text_and_the_next_goes_on_when_one_is_closed(
+    box: Sandbox, browser: Browser
+) -> None:
+    """A browser allows six connections to a host."""
+    arrived = f"{texts('theirs')}.includes('Hej!')"
+
+    def use(address: str) -> None:
+        for _ in range(8):
+            browser.open(f"{address}/", keeps_last=True).wait_for(is_shown("#welcome"))
+        anyio.from_thread.run(lambda: send(box))
+        browser.wait_for(arrived)
+        browser.close_others()
+        anyio.from_thread.run(lambda: send(box, message="Igen"))
+        browser.wait_for(arrived.replace("Hej!", "Igen"))
+
+    await browse(box, use)
+
+
 async def test_a_person_who_resets_the_sandbox_also_declines_what_waits(browser: Browser) -> None:
     desk, box = open_desk()
     await send(box)
