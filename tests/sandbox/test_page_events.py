@@ -10,7 +10,7 @@ import anyio
 import httpx2
 import pytest
 
-from elks_mcp.sandbox import Fault, ManualClock, PageContext, Sandbox
+from elks_mcp.sandbox import Approvals, Fault, ManualClock, PageContext, Sandbox, WaitingText
 from tests.support.clocks import HANG
 
 from .clients import PHONE, open_client, sms
@@ -104,6 +104,26 @@ async def test_title_and_snippets_may_change_while_a_page_is_open() -> None:
     assert state["summary"]["title"] == "Claude Code · salongen"
     assert change["summary"]["title"] == "Cursor · salongen"
     assert change["summary"]["snippets"] == {"Cursor": ["{}", "Add it to a file."]}
+
+
+async def test_a_page_is_shown_although_the_program_cannot_list_what_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail() -> list[WaitingText]:
+        raise RuntimeError("no database")
+
+    async def decide(_code: str, _approve: bool) -> str:
+        return ""
+
+    box = Sandbox(clock=ManualClock(), page=PageContext(approvals=Approvals(fail, decide)))
+    async with open_page(box) as events:
+        name, _ = await anext(events)
+        box.page.title = "Cursor"
+        _, change = await anext(events)
+    assert (name, change["summary"]["title"]) == ("state", "Cursor")
+    assert [each.message for each in caplog.records if each.name.startswith("elks_mcp.sandbox")] == [
+        "The texts that wait for a person cannot be listed"
+    ]
 
 
 async def test_a_request_that_hangs_is_shown_at_once(box: Sandbox) -> None:

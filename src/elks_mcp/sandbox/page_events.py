@@ -4,6 +4,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html: the browser conn
 """
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -15,6 +16,8 @@ from elks_mcp.sandbox import views
 from elks_mcp.sandbox.clock import first_of
 from elks_mcp.sandbox.page_context import PageContext, WaitingText
 from elks_mcp.sandbox.simulation import Simulation
+
+log = logging.getLogger(__name__)
 
 Content = dict[str, Any]
 
@@ -49,6 +52,7 @@ class PageEvents:
         self._summary: Content = {}
         self._waiting: Sequence[WaitingText] = ()
         self._waiting_version = 0
+        self._has_failed = False
 
     async def stream(self) -> AsyncIterator[str]:
         """Yield the events until the sandbox ends them; the first has the whole state."""
@@ -65,8 +69,16 @@ class PageEvents:
                 await ending.wait()
 
     async def _look_for_waiting(self) -> None:
+        """Look up what waits; if the program around the sandbox cannot tell, keep what was known."""
         approvals = self._page.approvals
-        waiting = await approvals.list_waiting() if approvals else ()
+        try:
+            waiting = await approvals.list_waiting() if approvals else ()
+        except Exception:  # whatever fails there, the phones are shown
+            if not self._has_failed:
+                log.exception("The texts that wait for a person cannot be listed")
+            self._has_failed = True
+            return
+        self._has_failed = False
         if list(waiting) != list(self._waiting):
             self._waiting, self._waiting_version = waiting, self._waiting_version + 1
 
