@@ -1,7 +1,6 @@
 """The texts of the phones page: each says where it belongs, and which command does that."""
 
 import shlex
-from pathlib import Path
 
 import pytest
 
@@ -24,11 +23,3 @@ def test_each_text_says_where_it_belongs_and_which_command_does_that(
         assert before.startswith(("Add it to ", "Run it in a terminal."))
         assert shlex.split(command)[-len(options) - 2 :] == ["connect", find_client(title).name, *options]
         assert after == ""
-
-
-def test_a_user_without_a_home_folder_gets_the_usual_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.setattr(Path, "home", fail)
-    assert write_snippets(OTHER)["Cursor"].place.startswith(f"Add it to {Path('~', '.cursor', 'mcp.json')}.")

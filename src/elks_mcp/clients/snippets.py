@@ -6,7 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Mapping
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from elks_mcp.clients import jsonc_edits, toml_text
@@ -84,18 +84,12 @@ def _find_place(client: Client) -> str:
     """Return where a client's text belongs; "" if the client does not exist for this system."""
     if client.change is Change.COMMAND:
         return "Run it in a terminal."
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home fails if the user has none)
     try:
-        file = client.find_file(Machine(sys.platform, _find_home(), os.environ))
+        file = client.find_file(Machine(sys.platform, home, os.environ))
     except Ambiguous as error:
         return f"Add it to one of its files. {error}"
     return f"Add it to {file}." if file else ""
-
-
-def _find_home() -> PurePath:
-    try:
-        return Path.home()
-    except RuntimeError:  # a user without a home folder, as in containers
-        return PurePath("~")
 
 
 def build_command(entry: Entry) -> list[str]:
