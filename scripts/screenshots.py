@@ -1,7 +1,7 @@
 """Write the screenshots of the sandbox's page, `docs/images/phones-*.png`.
 
 Needs Chromium, and Pillow to make the files small: `uv run --with pillow python scripts/screenshots.py`. The
-fonts are those of the machine.
+fonts are those of the machine: Inter as `system-ui`, and Noto Color Emoji, without which emoji are boxes.
 """
 
 import io
@@ -76,7 +76,10 @@ def build_context(*waiting: WaitingText) -> PageContext:
         return ""
 
     snippet = "claude mcp add elks --env ELKS_SANDBOX=true -- uvx elks-mcp"
-    return PageContext("Claude Code · salongen", {"Claude Code": snippet}, Approvals(list_waiting, decide))
+    place = "Run it in a terminal. To have that done and checked: `elks-mcp connect claude-code --sandbox`"
+    return PageContext(
+        "Claude Code · salongen", {"Claude Code": (snippet, place)}, Approvals(list_waiting, decide)
+    )
 
 
 LINK = WaitingText(

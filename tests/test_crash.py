@@ -1,7 +1,9 @@
 """The crash test, briefly: real servers, killed at random. `make crash-test` is the long version."""
 
+import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "crash_test.py"
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "scripts" / "crash_test.py"
 LANES = {
     "one server on SQLite": ["--processes=1", "--database=sqlite"],
     "two servers over HTTP on PostgreSQL": ["--processes=2", "--database=postgres", "--transport=http"],
@@ -38,6 +41,13 @@ def check(lane: dict[str, Any]) -> None:
     assert lane["figures"]["accepted"] > 5
     assert not any(lane["violations"].values())
     assert bool(lane["figures"]["answers waited for"]) is ("HTTP" in lane["lane"])
+
+
+def test_the_refusals_that_the_crash_test_does_not_retry_are_in_our_words() -> None:
+    agent = (ROOT / "scripts" / "crash" / "agent.py").read_text("utf-8")
+    (final,) = re.findall(r"^_FINAL = (\(.*\))$", agent, re.MULTILINE)
+    code = "".join(file.read_text("utf-8") for file in (ROOT / "src").rglob("*.py"))
+    assert [words for words in ast.literal_eval(final) if words not in code] == []
 
 
 @pytest.mark.lengthy

@@ -316,7 +316,7 @@ def literals() -> str:
 
 
 QUOTED = re.findall(r"\*\*`([^`]{12,})`", " ".join(section(TROUBLESHOOTING, "# Troubleshooting").split()))
-NOT_OURS = {"spawn uv ENOENT"}
+NOT_OURS = {"spawn uvx ENOENT"}
 """What others say."""
 
 

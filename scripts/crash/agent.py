@@ -16,7 +16,7 @@ _REPEATS, _LOOKALIKES, _WITHOUT_KEY = 1 / 3, 0.03, 0.4
 
 _PATIENCE = 0.2
 REFUSED = "refused"
-_FINAL = ("Refused by", "rejected", "given up")
+_FINAL = ("Refused by", "46elks refused the request", "could not be sent in time")
 """Words of refusals that a retry does not change."""
 
 

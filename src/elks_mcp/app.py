@@ -259,7 +259,7 @@ def _assemble(
     taint_log = TaintLog()
     history = HistoryReader(client, storage, clock, hides_unknown=policy.hides_unknown)
     own_numbers = OwnNumbers(client, clock, policy.own_numbers)
-    checks = DraftChecks(policy, own_numbers, contacts, clock)
+    checks = DraftChecks(policy, own_numbers, contacts, clock, lambda: client.is_simulated)
     replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
     options = OutboxOptions(
         per_minute=settings.sms_per_minute,

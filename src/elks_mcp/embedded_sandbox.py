@@ -24,6 +24,7 @@ from elks_mcp.sending.checks import KnownContacts
 from elks_mcp.store import Storage
 
 if TYPE_CHECKING:
+    from elks_mcp.clients.snippets import Snippet
     from elks_mcp.sandbox import Sandbox
 
 log = logging.getLogger(__name__)
@@ -139,7 +140,7 @@ async def open_embedded_sandbox(policy: Policy, public_url: str | None) -> Async
             yield EmbeddedSandbox(box)
 
 
-def _load() -> dict[str, str]:
+def _load() -> "dict[str, Snippet]":
     """Load what serves the page, and return what other clients need to get such a sandbox.
 
     Call this in a thread, so that the server keeps answering.

@@ -9,7 +9,7 @@ from elks_mcp.app import open_app
 from elks_mcp.sandbox import MAGIC, Sandbox
 from elks_mcp.settings import load
 from tests.sandbox.serving import serve
-from tests.support.connecting import ERAS, PHONE, Era, call, connected, data, live, words
+from tests.support.connecting import ERAS, PHONE, Era, Person, call, connected, data, live, words
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +41,22 @@ async def test_a_sandbox_that_is_recognised_changes_no_rule() -> None:
                 answer = await call(client, "send_sms", to=PHONE, message="Hej")
                 assert (data(answer)["status"], data(answer)["mode"]) == ("dry_run", "sandbox")
     assert box.accepted == []
+
+
+async def test_the_phones_of_a_sandbox_that_is_recognised_are_not_called_fiction() -> None:
+    box, person = Sandbox(), Person("decline")
+    async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1")) as client:
+        sent = await call(client, "send_sms", to=PHONE, message="Hej")
+        priced = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
+    async with serve(box) as url:
+        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", DRY_RUN="true")
+        async with connected(environ, person=person) as client:
+            await call(client, "send_sms", to=PHONE, message="Hej", dryRun=False)
+    (question,) = person.questions
+    assert "this text would go to a simulated phone." in question
+    for said in (words(sent), words(priced), question):
+        assert "fiction" not in said
+        assert "charges" not in said
 
 
 async def test_46elks_itself_is_never_taken_for_a_sandbox() -> None:

@@ -375,6 +375,16 @@ def test_the_sandbox_says_where_it_is_and_answers_like_46elks(tmp_path: Path) ->
         assert client.get("/", headers={"sec-fetch-site": "cross-site"}).status_code == 403
 
 
+def test_a_text_reaches_the_sandbox_with_the_variables_that_it_prints(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as (client, told):
+        file = tmp_path / "sandbox.env"
+        file.write_text("\n".join(re.findall(r"^  (\w+=.+)$", told, re.MULTILINE)))
+        done = run("send", SMS["to"], "Hej", "--env-file", str(file), "--state-dir", str(tmp_path / "state"))
+        assert (done.returncode, done.stderr) == (0, "")
+        messages = client.get("/_sandbox/state").json()["messages"]
+        assert [(each["to"], each["text"]) for each in messages] == [(SMS["to"], "Hej")]
+
+
 def test_the_sandboxs_password_is_made_once_for_its_user_and_is_nobody_elses(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     done = run("sandbox", "--password", "--state-dir", str(folder))

@@ -171,9 +171,13 @@ async def test_what_was_approved_on_the_page_is_not_called_declined_in_the_clien
 async def test_the_page_says_how_another_client_gets_a_sandbox() -> None:
     async with with_page() as (_, sandbox):
         await until(lambda: bool(sandbox.box.page.snippets))
-        (server,) = json.loads(sandbox.box.page.snippets["Cursor"])["mcpServers"].values()
+        text, place = sandbox.box.page.snippets["Cursor"]
+        (server,) = json.loads(text)["mcpServers"].values()
         assert server["env"] == {"ELKS_SANDBOX": "true"}
         assert Path(server["command"]).is_absolute()
+        command = f"{server['command']} connect cursor --sandbox"
+        assert f"Add it to {Path.home() / '.cursor' / 'mcp.json'}. " in place
+        assert place.endswith(f": `{command}`")
 
 
 # ── the title ──

@@ -70,6 +70,11 @@ async def test_a_person_sees_a_text_arrive_as_text_and_answers_it(box: Sandbox, 
         browser.evaluate("document.querySelector('#text').focus()")
         browser.type(answer)
         browser.wait_for(f"{texts('mine')}.includes({json.dumps(answer)})")
+        browser.evaluate("document.querySelector('#screen .mine .note button').click()")
+        browser.wait_for(is_shown("#details"))
+        details = browser.evaluate("document.querySelector('#details').textContent")
+        for part in (answer, box.history[-1].id, "Received by the account", "1 (UCS-2)", "0.00 SEK"):
+            assert part in details
 
     await browse(box, use)
     async with open_client(box) as client:
@@ -142,6 +147,88 @@ async def test_a_person_approves_and_declines_what_waits(browser: Browser) -> No
 
     await browse(box, use)
     assert desk.decided == [("A-7F3K", True), ("A-8G4L", False)]
+
+
+async def test_many_tabs_of_one_sandbox_show_a_text_and_the_next_goes_on_when_one_is_closed(
+    box: Sandbox, browser: Browser
+) -> None:
+    """A browser allows six connections to a host."""
+    arrived = f"{texts('theirs')}.includes('Hej!')"
+
+    def use(address: str) -> None:
+        for _ in range(8):
+            browser.open(f"{address}/", keeps_last=True).wait_for(is_shown("#welcome"))
+        anyio.from_thread.run(lambda: send(box))
+        browser.wait_for(arrived)
+        browser.close_others()
+        anyio.from_thread.run(lambda: send(box, message="Igen"))
+        browser.wait_for(arrived.replace("Hej!", "Igen"))
+
+    await browse(box, use)
+
+
+async def test_a_person_who_resets_the_sandbox_also_declines_what_waits(browser: Browser) -> None:
+    desk, box = open_desk()
+    await send(box)
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/")
+        browser.wait_for(is_shown("#waiting"))
+        browser.evaluate("window.confirm = (asked) => { window.asked = asked; return true; }; 1")
+        browser.evaluate("document.querySelector('#tools-open').click()")
+        browser.evaluate("document.querySelector('#tab-simulate').click()")
+        browser.evaluate("document.querySelector('#simulate-panel .danger').click()")
+        browser.wait_for(f"{is_shown('#welcome')} && !{is_shown('#waiting')}")
+        assert browser.evaluate("window.asked").endswith(" 1 text waiting for you will be declined.")
+
+    await browse(box, use)
+    assert desk.decided == [("A-7F3K", False)]
+    assert box.history == []
+
+
+async def test_the_page_says_where_the_text_for_an_assistant_belongs(box: Sandbox, browser: Browser) -> None:
+    place = "Add it to ~/.cursor/<b>. To have that done: `elks-mcp connect cursor`"
+    box.page.snippets = {"Cursor": ('{"mcpServers": {}}', place)}
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/")
+        browser.wait_for(is_shown("#connect-open"))
+        browser.evaluate("document.querySelector('#connect-open').click()")
+        assert browser.evaluate("document.querySelector('#connect pre').textContent") == '{"mcpServers": {}}'
+        said = browser.evaluate("document.querySelector('#connect section > p').textContent")
+        assert said == place.replace("`", "")
+        assert (
+            browser.evaluate("document.querySelector('#connect code').textContent")
+            == "elks-mcp connect cursor"
+        )
+
+    await browse(box, use)
+
+
+async def test_an_address_that_cannot_be_decoded_opens_the_page(box: Sandbox, browser: Browser) -> None:
+    await send(box, "+46701740610")
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/#%")
+        browser.wait_for(is_shown("#phone"))
+        preview = browser.evaluate("document.querySelector('#phones .preview').textContent")
+        assert preview == "Failed, never arrived: Hej!"
+
+    await browse(box, use)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_what_a_phone_does_can_be_read_to_its_end(box: Sandbox, browser: Browser, width: int) -> None:
+    await send(box)
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/#{PHONE}", width=width)
+        browser.wait_for(is_shown("#phone"))
+        about = "document.querySelector('#phone-about')"
+        assert browser.evaluate(f"{about}.textContent").endswith("a person may answer")
+        assert browser.evaluate(f"{about}.scrollWidth <= {about}.clientWidth")
+
+    await browse(box, use)
 
 
 async def test_the_page_says_that_its_server_has_ended_and_recovers(box: Sandbox, browser: Browser) -> None:

@@ -10,7 +10,7 @@ import anyio
 import httpx2
 import pytest
 
-from elks_mcp.sandbox import Fault, ManualClock, PageContext, Sandbox
+from elks_mcp.sandbox import Approvals, Fault, ManualClock, PageContext, Sandbox, WaitingText
 from tests.support.clocks import HANG
 
 from .clients import PHONE, open_client, sms
@@ -71,6 +71,16 @@ async def test_a_page_receives_the_state_and_then_each_change(box: Sandbox) -> N
         assert "requests" not in change
 
 
+async def test_a_page_receives_the_answer_that_a_person_writes_on_a_phone(box: Sandbox) -> None:
+    async with open_page(box) as events:
+        await anext(events)
+        written = box.reply(PHONE, "Jag kommer")
+        _, change = await anext(events)
+    assert written is not None
+    (message,) = change["messages"]
+    assert (message["id"], message["direction"], message["status"]) == (written.id, "incoming", None)
+
+
 async def test_after_a_reset_a_page_receives_the_state_again(box: Sandbox) -> None:
     async with open_client(box) as client:
         await client.post("sms", data=sms(box))
@@ -89,11 +99,31 @@ async def test_title_and_snippets_may_change_while_a_page_is_open() -> None:
     async with open_page(box) as events:
         _, state = await anext(events)
         box.page.title = "Cursor · salongen"
-        box.page.snippets = {"Cursor": "{}"}
+        box.page.snippets = {"Cursor": ("{}", "Add it to a file.")}
         _, change = await anext(events)
     assert state["summary"]["title"] == "Claude Code · salongen"
     assert change["summary"]["title"] == "Cursor · salongen"
-    assert change["summary"]["snippets"] == {"Cursor": "{}"}
+    assert change["summary"]["snippets"] == {"Cursor": ["{}", "Add it to a file."]}
+
+
+async def test_a_page_is_shown_although_the_program_cannot_list_what_waits(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail() -> list[WaitingText]:
+        raise RuntimeError("no database")
+
+    async def decide(_code: str, _approve: bool) -> str:
+        return ""
+
+    box = Sandbox(clock=ManualClock(), page=PageContext(approvals=Approvals(fail, decide)))
+    async with open_page(box) as events:
+        name, _ = await anext(events)
+        box.page.title = "Cursor"
+        _, change = await anext(events)
+    assert (name, change["summary"]["title"]) == ("state", "Cursor")
+    assert [each.message for each in caplog.records if each.name.startswith("elks_mcp.sandbox")] == [
+        "The texts that wait for a person cannot be listed"
+    ]
 
 
 async def test_a_request_that_hangs_is_shown_at_once(box: Sandbox) -> None:

@@ -48,7 +48,7 @@ async def test_axe_finds_nothing_serious(browser: Browser, width: int, dark: boo
     if not AXE.exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("make conformance brings axe-core")
     _, box = open_desk()
-    box.page.snippets = {"Claude Code": "claude mcp add elks"}
+    box.page.snippets = {"Claude Code": ("claude mcp add elks", "Run it in a terminal.")}
     found: dict[str, list[str]] = {}
 
     def use(address: str) -> None:

@@ -55,11 +55,13 @@ class Browser:
         self._session: str | None = None
         self._target: str | None = None
 
-    def open(self, url: str, *, width: int = 1280, height: int = 800, dark: bool = False) -> Self:
-        """Open *url* in a tab of that size and wait until it is loaded."""
+    def open(
+        self, url: str, *, width: int = 1280, height: int = 800, dark: bool = False, keeps_last: bool = False
+    ) -> Self:
+        """Open *url* in a tab of that size, close the last one, and wait until it is loaded."""
         self._session, last = None, self._target
         self._target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        if last:  # a browser has six connections to a host, and each tab with the phone page keeps one
+        if last and not keeps_last:
             self._call("Target.closeTarget", targetId=last)
         attached = self._call("Target.attachToTarget", targetId=self._target, flatten=True)
         self._session = attached["sessionId"]
@@ -98,6 +100,14 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             enter = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
             self._call("Input.dispatchKeyEvent", type=kind, **enter)
+
+    def close_others(self) -> None:
+        """Close all tabs but this one."""
+        session, self._session = self._session, None
+        for each in self._call("Target.getTargets")["targetInfos"]:
+            if each["type"] == "page" and each["targetId"] != self._target:
+                self._call("Target.closeTarget", targetId=each["targetId"])
+        self._session = session
 
     def close(self) -> None:
         """End the browser."""

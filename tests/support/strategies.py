@@ -123,6 +123,7 @@ def facts_about(draw: st.DrawFn, draft: Draft, *, live: bool) -> Facts:
         size=measure(draft.text),
         now=draw(moments),
         live=live,
+        simulated=draw(st.booleans()),
         estimate=draw(estimates),
         contacts=draw(contact_books),
         recall=draw(recalls),

@@ -16,6 +16,7 @@ import anyio
 import click
 
 from elks_mcp.answers.policy import describe_sending
+from elks_mcp.answers.sandbox import is_simulated
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_contacts import check_contacts
@@ -222,11 +223,11 @@ async def _check_provider(app: App) -> list[Check]:
 
 
 async def _check_account(app: App) -> list[Check]:
-    provider = "The simulated 46elks" if app.policy.simulated else "46elks"
     try:
         account = await app.client.get_account()
     except ElksError as error:
         return [Check("fail", error.explain())]
+    provider = "The simulated 46elks" if is_simulated(app) else "46elks"
     most = largest_price(app.policy, account.balance.currency)
     checks = [
         Check("ok", f"{provider} accepts the credentials. The balance is {account.balance}."),

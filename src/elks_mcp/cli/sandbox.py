@@ -11,7 +11,7 @@ import click
 from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
-from elks_mcp.clients.snippets import write_snippets
+from elks_mcp.clients.snippets import Snippet, write_snippets
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sandbox.serving import SandboxServer
 
@@ -32,9 +32,15 @@ Try it:
   curl {url}/a1/sms -u {username}:{password} \\
     -d from={number} -d to=+46701740613 --data-urlencode "message=Hej! Kommer du?"
 
-To let elks-mcp use it, set ELKS_API_BASE_URL={url}/a1, ELKS_API_USERNAME and ELKS_API_PASSWORD as
-above, ELKS_PHONE_NUMBER={number}, and DRY_RUN=false to see texts arrive. The password stays the
-same. It is stored in {file}. To print it: `elks-mcp sandbox --password`.
+To let elks-mcp use it, unset ELKS_SANDBOX and set these variables, in a terminal or in a file that
+--env-file names:
+  ELKS_API_BASE_URL={url}/a1
+  ELKS_API_USERNAME={username}
+  ELKS_API_PASSWORD={password}
+  ELKS_PHONE_NUMBER={number}
+  DRY_RUN=false
+
+The password stays the same. It is stored in {file}. To print it: `elks-mcp sandbox --password`.
 
 Ctrl-C stops the sandbox and discards all its data."""
 
@@ -92,7 +98,7 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             SandboxServer(box, log_level="critical", timeout_graceful_shutdown=1).run([listener])
 
 
-def _write_snippets(box: Sandbox, url: str) -> dict[str, str]:
+def _write_snippets(box: Sandbox, url: str) -> dict[str, Snippet]:
     """Return what each client needs to text this sandbox's phones, by the client's title."""
     return write_snippets(
         {

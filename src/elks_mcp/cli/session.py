@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 SANDBOX_NOTE = (
     "Sandbox: this command simulates 46elks in its own memory, which is gone when it ends. To keep texts and "
-    "to see the phones, set ELKS_API_BASE_URL to the address of a sandbox that runs: `elks-mcp sandbox`."
+    "to see the phones, unset ELKS_SANDBOX and set the variables that this prints: `elks-mcp sandbox`."
 )
 
 

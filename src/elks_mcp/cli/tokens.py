@@ -138,7 +138,7 @@ async def _open(app: App) -> Tokens:
     if not app.storage.location.is_durable:
         raise Misconfigured(
             "With ELKS_SANDBOX, state is in the memory of the server, so no token can be created.",
-            hint="Set ELKS_API_BASE_URL to a sandbox in a process of its own instead: `elks-mcp sandbox`.",
+            hint="Unset ELKS_SANDBOX, and set the variables that this command prints: `elks-mcp sandbox`.",
         )
     app.require_account()
     return (await app.storage.open()).tokens

@@ -4,11 +4,14 @@ import json
 import os
 import re
 import shlex
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from elks_mcp.clients import jsonc_edits, toml_text
 from elks_mcp.clients.catalog import CLIENTS, SERVER, Change, Client, Secrets
+from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.launcher import find_command, find_installation
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
 
@@ -56,11 +59,43 @@ def write_snippet(client: Client, server: Server) -> str:
     return jsonc_edits.render(inputs | {client.key: {SERVER: entry.fields}}) + "\n"
 
 
-def write_snippets(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the text for each client to start elks-mcp with these variables, by its title."""
-    command, *words = find_command(find_installation(), os.environ)
-    program = Program(command, tuple(words), env)
-    return {client.title: write_snippet(client, program).strip() for client in CLIENTS}
+class Snippet(NamedTuple):
+    """The text that a client needs, and a sentence about where it belongs."""
+
+    text: str
+    place: str
+
+
+def write_snippets(env: Mapping[str, str]) -> dict[str, Snippet]:
+    """Return what each client needs to start elks-mcp with these variables, by its title.
+
+    Clients that do not exist for this system are left out.
+    """
+    command = find_command(find_installation(), os.environ)
+    program = Program(command[0], command[1:], env)
+    is_sandbox = env.keys() == {"ELKS_SANDBOX"}
+    options = ["--sandbox"] if is_sandbox else ["--env-file", "FILE"]
+    variables = "" if is_sandbox else ", with these variables in a FILE"
+    snippets = {}
+    for client in CLIENTS:
+        if place := _find_place(client):
+            connect = shlex.join([*command, "connect", client.name, *options])
+            does = "print it" if client.change is Change.PRINT else "have that done and checked"
+            text = write_snippet(client, program).strip()
+            snippets[client.title] = Snippet(text, f"{place} To {does}{variables}: `{connect}`")
+    return snippets
+
+
+def _find_place(client: Client) -> str:
+    """Return where a client's text belongs; "" if the client does not exist for this system."""
+    if client.change is Change.COMMAND:
+        return "Run it in a terminal."
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  (Path.home fails if the user has none)
+    try:
+        file = client.find_file(Machine(sys.platform, home, os.environ))
+    except Ambiguous as error:
+        return f"Add it to one of its files. {error}"
+    return f"Add it to {file}." if file else ""
 
 
 def build_command(entry: Entry) -> list[str]:

@@ -136,15 +136,16 @@ def check_liftable(policy: Policy, *, can_ask: bool) -> None:
 
 
 def reasons_to_ask(
-    policy: Policy, findings: tuple[Finding, ...], *, lifts_dry_run: bool
+    policy: Policy, findings: tuple[Finding, ...], *, lifts_dry_run: bool, simulated: bool = False
 ) -> tuple[Finding, ...]:
     """Return the reasons why a person should approve a text before it is sent.
 
-    `lifts_dry_run`: the caller wants the text sent although the server is in dry run.
+    `lifts_dry_run`: the caller wants the text sent although the server is in dry run. `simulated`: a sandbox
+    of another process takes 46elks' place; used for words only.
     """
     reasons = []
     if lifts_dry_run:
-        where = "go to a simulated phone" if policy.simulated else "really be sent"
+        where = "go to a simulated phone" if policy.simulated or simulated else "really be sent"
         reasons.append(_ask("dry_run", f"The server is in dry run; this text would {where}."))
     elif policy.confirm is Confirm.ALWAYS:
         reasons.append(ALWAYS_ASKED)
@@ -185,16 +186,20 @@ ALWAYS_ASKED = _ask("confirm", "The operator requires approval of every text.")
 """The reason to ask a person with `ELKS_CONFIRM=always`."""
 
 
-def explain_asking(order: Order, policy: Policy | None = None) -> tuple[Finding, ...]:
+def explain_asking(
+    order: Order, policy: Policy | None = None, *, simulated: bool = False
+) -> tuple[Finding, ...]:
     """Return the reasons for which an order needs a person's approval, at least one.
 
     `policy`: the rules of the server that asks. A command does not know them, since an order records the
     findings of the guards, but not the settings of its server. If the client could not ask, and `tainted` is
     not among the findings, the order waits for a terminal only because the operator requires approval of
-    every text.
+    every text. `simulated`: as for `reasons_to_ask`.
     """
     if policy:
-        return reasons_to_ask(policy, order.findings, lifts_dry_run=not policy.live) or (_ASKED_BEFORE,)
+        lifts = not policy.live
+        reasons = reasons_to_ask(policy, order.findings, lifts_dry_run=lifts, simulated=simulated)
+        return reasons or (_ASKED_BEFORE,)
     asking = of_effect(order.findings, Effect.ASK)
     if order.approver is Approver.TERMINAL and all(finding.guard != "tainted" for finding in asking):
         return (ALWAYS_ASKED, *asking)

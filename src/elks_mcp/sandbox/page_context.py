@@ -45,10 +45,11 @@ class PageContext:
 
     Attributes:
         title: names client and folder, such as `Claude Code · my-shop`.
-        snippets: texts that connect an assistant, by the client's name.
+        snippets: texts that connect an assistant, each with a sentence about where it belongs, by the
+            client's name. Commands in the sentence are in backticks.
         approvals: None if nothing can wait for a person here.
     """
 
     title: str = ""
-    snippets: Mapping[str, str] = field(default_factory=dict)
+    snippets: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     approvals: Approvals | None = None

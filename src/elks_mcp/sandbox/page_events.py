@@ -4,6 +4,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html: the browser conn
 """
 
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
@@ -16,6 +17,8 @@ from elks_mcp.sandbox.clock import first_of
 from elks_mcp.sandbox.page_context import PageContext, WaitingText
 from elks_mcp.sandbox.simulation import Simulation
 
+log = logging.getLogger(__name__)
+
 Content = dict[str, Any]
 
 _RECONNECT_AFTER = timedelta(milliseconds=500)
@@ -23,6 +26,8 @@ _COLLECT = timedelta(milliseconds=100)
 """Changes that follow each other within this time are one event."""
 _LOOK_EVERY = timedelta(seconds=1)
 """Texts that wait for a person, title and snippets are looked up this often; nobody announces them."""
+_UNKNOWN = object()
+"""The version of an item that a page does not have. It equals no other; that of an incoming text is None."""
 
 
 class _StreamItem(NamedTuple):
@@ -47,6 +52,7 @@ class PageEvents:
         self._summary: Content = {}
         self._waiting: Sequence[WaitingText] = ()
         self._waiting_version = 0
+        self._has_failed = False
 
     async def stream(self) -> AsyncIterator[str]:
         """Yield the events until the sandbox ends them; the first has the whole state."""
@@ -63,8 +69,16 @@ class PageEvents:
                 await ending.wait()
 
     async def _look_for_waiting(self) -> None:
+        """Look up what waits; if the program around the sandbox cannot tell, keep what was known."""
         approvals = self._page.approvals
-        waiting = await approvals.list_waiting() if approvals else ()
+        try:
+            waiting = await approvals.list_waiting() if approvals else ()
+        except Exception:  # whatever fails there, the phones are shown
+            if not self._has_failed:
+                log.exception("The texts that wait for a person cannot be listed")
+            self._has_failed = True
+            return
+        self._has_failed = False
         if list(waiting) != list(self._waiting):
             self._waiting, self._waiting_version = waiting, self._waiting_version + 1
 
@@ -77,7 +91,7 @@ class PageEvents:
         known = {} if is_first_or_shrunk else self._known
         changed: Content = {}
         for item in items:
-            if known.get((item.kind, item.key)) != item.version:
+            if known.get((item.kind, item.key), _UNKNOWN) != item.version:
                 changed.setdefault(item.kind, []).append(item.build())
         summary = self._summarise()
         if summary != self._summary:

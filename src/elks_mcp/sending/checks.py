@@ -1,5 +1,6 @@
 """Run the guards on a draft, when it is quoted and again before it goes out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +49,8 @@ class DraftChecks:
     own_numbers: OwnNumbers
     contacts: KnownContacts
     clock: Clock
+    is_simulated: Callable[[], bool] = lambda: False
+    """Returns whether a sandbox takes 46elks' place, as far as known; used for words only."""
 
     @property
     def dedupes(self) -> bool:
@@ -79,6 +82,7 @@ class DraftChecks:
             size=draft.payload.size,
             now=self.clock.now(),
             live=live,
+            simulated=self.is_simulated(),
             estimate=estimate,
             recall=recall,
             quote=quoted,

@@ -238,7 +238,7 @@ class Planner:
         return False
 
     async def _plan_live(self, quote: Quote, *, lifts: bool, can_ask: bool) -> Planned:
-        reasons = reasons_to_ask(self._policy, quote.findings, lifts_dry_run=lifts)
+        reasons = self._list_reasons(quote.findings, lifts=lifts)
         approver = choose_approver(self._policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return Ready(quote)
@@ -251,7 +251,12 @@ class Planner:
         return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order)
 
     def _ask_about(self, order: Order) -> NeedsApproval:
-        return NeedsApproval(order, explain_asking(order, self._policy))
+        simulated = self.orders.checks.is_simulated()
+        return NeedsApproval(order, explain_asking(order, self._policy, simulated=simulated))
+
+    def _list_reasons(self, findings: tuple[Finding, ...], *, lifts: bool) -> tuple[Finding, ...]:
+        simulated = self.orders.checks.is_simulated()
+        return reasons_to_ask(self._policy, findings, lifts_dry_run=lifts, simulated=simulated)
 
     async def _decide(self, needed: NeedsApproval, decision: Decision) -> Placed:
         """Release the order if it was approved in time; else cancel it, or leave it to a terminal."""

@@ -118,6 +118,11 @@ def test_a_dry_run_only_warns_of_made_up_numbers_and_the_sandbox_not_even_that()
     assert "placeholder" not in found(Policy(sender=SHOP, simulated=True), to=made_up)
 
 
+def test_with_a_sandbox_elsewhere_only_the_warning_of_fiction_is_left_out() -> None:
+    assert "placeholder" not in found(to=Number("+46701740605"), simulated=True)
+    assert found(to=Number("+46701234567"), simulated=True)["placeholder"] is Effect.REFUSE
+
+
 @pytest.mark.parametrize(
     ("e164", "allowed", "refused"),
     [

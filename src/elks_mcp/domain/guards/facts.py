@@ -21,6 +21,9 @@ class Facts(Frozen):
     live: bool
     """Whether the text would be handed to 46elks."""
 
+    simulated: bool = False
+    """Whether a sandbox takes 46elks' place, as far as known. No refusal or question may depend on it."""
+
     estimate: Estimate | None = None
     recall: Recall | None = None
     """Earlier events that concern the draft.

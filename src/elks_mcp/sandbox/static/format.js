@@ -20,5 +20,5 @@ export const STATES = {
   created: "On its way",
   sent: "Sent, not delivered yet",
   delivered: "Delivered",
-  failed: "Failed: never arrived",
+  failed: "Failed, never arrived",
 };

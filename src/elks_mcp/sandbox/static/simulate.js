@@ -2,7 +2,7 @@
 
 import { shownNumber } from "./arrivals.js";
 import { byId, isolated, make } from "./dom.js";
-import { seconds } from "./format.js";
+import { plural, seconds } from "./format.js";
 import { call, post, state, written } from "./store.js";
 
 const BEHAVIOURS = {
@@ -20,6 +20,15 @@ const parts = {};
 async function act(path, body) {
   const { error } = await post(path, body);
   parts.outcome.textContent = error ?? "";
+}
+
+/** Return to the first state, and decline the texts that wait for a person: the phones they were for are gone. */
+async function reset() {
+  const { waiting } = state;
+  const declined = waiting.length ? ` ${plural(waiting.length, "text")} waiting for you will be declined.` : "";
+  if (!confirm(`Delete all texts, requests and faults of this sandbox?${declined}`)) return;
+  for (const { code } of waiting) await post("waiting", { code, approve: false });
+  await act("reset", {});
 }
 
 function section(title, ...content) {
@@ -47,7 +56,6 @@ function phoneSection() {
 function networkSection() {
   const toggle = () => act("fail-next", { fails: !state.summary.fails_next });
   parts.failsNext = button("Next text fails", toggle, { "aria-pressed": "false" });
-  const reset = () => { if (confirm("Delete all texts, requests and faults of this sandbox?")) act("reset", {}); };
   return section("The network", make("div", { class: "kinds" }, parts.failsNext, button("Reset the sandbox", reset, { class: "small danger" })));
 }
 

@@ -13,6 +13,7 @@ export const state = {
 };
 
 const listeners = new Set();
+const tabs = new BroadcastChannel("events");
 const TOKEN = document.querySelector('meta[name="sandbox-token"]').content;
 const KEYS = { phones: "number", messages: "id", requests: "id" };
 
@@ -63,24 +64,43 @@ async function fetchWaiting() {
   changed();
 }
 
-/** Follow the sandbox's events, for as long as the page is open. */
-export function connect() {
-  const source = new EventSource("/_sandbox/events");
-  source.addEventListener("state", (event) => {
+function takeEvent({ name, content }) {
+  if (name === "error") state.online = false;
+  if (name === "state") {
     for (const kind of Object.keys(KEYS)) state[kind].clear();
-    take(JSON.parse(event.data));
     state.ready = state.online = true;
-    changed();
-  });
-  source.addEventListener("change", (event) => {
-    take(JSON.parse(event.data));
-    changed();
-  });
-  source.addEventListener("error", () => {
-    state.online = false;
-    changed();
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000); // otherwise it tries again by itself
-  });
+  }
+  if (content) take(content);
+  changed();
+}
+
+/** Follow the sandbox's events, and pass them on to the page's other tabs. A tab that opens needs the whole state. */
+function followEvents() {
+  let source;
+  const pass = (event) => { takeEvent(event); tabs.postMessage(event); };
+  const open = () => {
+    source?.close();
+    const opened = source = new EventSource("/_sandbox/events");
+    for (const name of ["state", "change"]) {
+      opened.addEventListener(name, ({ data }) => pass({ name, content: JSON.parse(data) }));
+    }
+    opened.addEventListener("error", () => {
+      pass({ name: "error" });
+      const isOver = opened === source && opened.readyState === EventSource.CLOSED;
+      if (isOver) setTimeout(open, 1000); // otherwise the browser tries again by itself
+    });
+  };
+  tabs.onmessage = ({ data }) => { if (data.name === "opened") open(); };
+  open();
+  return new Promise(() => {}); // keeps the lock until this tab is closed
+}
+
+/** Receive the sandbox's events. One tab follows them for all: a browser allows six connections to a host. */
+export function connect() {
+  tabs.onmessage = ({ data }) => { if (data.name !== "opened") takeEvent(data); };
+  tabs.postMessage({ name: "opened" });
+  if (navigator.locks) navigator.locks.request("events", followEvents);
+  else followEvents(); // a host that the browser does not count as this machine
 }
 
 /** Call the control API. Returns its answer, or {error} with a sentence. */

@@ -10,8 +10,12 @@ export const isNarrow = () => NARROW.matches;
 
 /** Return the number of the phone in the address, or null. */
 export function openNumber() {
-  const part = decodeURIComponent(location.hash.slice(1));
-  return part.startsWith("+") ? part : null;
+  try {
+    const part = decodeURIComponent(location.hash.slice(1));
+    return part.startsWith("+") ? part : null;
+  } catch { // such as "#%"
+    return null;
+  }
 }
 
 export const onViewChange = (listener) => listeners.add(listener);

@@ -35,6 +35,9 @@ export function drawWelcome() {
   );
 }
 
+/** Return a sentence with its commands, which are in backticks, as code. */
+const withCode = (sentence) => sentence.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+
 export function drawConnect() {
   const snippets = Object.entries(state.summary.snippets ?? {});
   byId("connect-open").hidden = !snippets.length;
@@ -45,9 +48,10 @@ export function drawConnect() {
   dialog.replaceChildren(
     make("header", {}, make("h2", { id: "connect-title" }, "Connect your assistant"),
       make("button", { type: "button", class: "icon", "aria-label": "Close", onclick: () => dialog.close() }, "✕")),
-    ...snippets.map(([client, snippet]) => make("section", {},
+    ...snippets.map(([client, [snippet, place]]) => make("section", {},
       make("div", { class: "line" }, make("h3", {}, client), copyButton(() => snippet)),
-      make("pre", { tabindex: "0", "aria-label": `Snippet for ${client}` }, snippet))));
+      make("pre", { tabindex: "0", "aria-label": `Snippet for ${client}` }, snippet),
+      make("p", { class: "quiet" }, ...withCode(place)))));
 }
 
 export function startConnect() {
