@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.clients.launcher import Installation, find_command, find_installation, write_command
+from elks_mcp.clients.launcher import (
+    Installation,
+    find_command,
+    find_installation,
+    name_program,
+    write_command,
+)
 
 SUFFIX = ".exe" if sys.platform == "win32" else ""
 SOURCE = "git+https://github.com/OWNER/elks-mcp"
@@ -64,3 +70,11 @@ def test_a_person_who_started_it_with_uvx_gets_uvx(folder: Path) -> None:
     found = Installation(prefix, prefix / "bin", SOURCE)
     environ = {"UV": str(folder / f"uv{SUFFIX}"), "PATH": f"{prefix / 'bin'}{os.pathsep}{folder}"}
     assert write_command(found, environ, Path("/")) == f"uvx --from {SOURCE} elks-mcp"
+
+
+def test_an_answer_names_a_command_that_exists_where_the_server_was_started(folder: Path) -> None:
+    cached = folder / "cache" / "archive-v0" / "x1"
+    environ = {"UV": str(folder / f"uv{SUFFIX}")}
+    assert name_program(Installation(folder, folder / "bin", ""), environ) == "elks-mcp"
+    by_uvx = Installation(cached, cached / "bin", SOURCE)
+    assert name_program(by_uvx, environ) == f"uvx --from {SOURCE} elks-mcp"

@@ -4,6 +4,7 @@ import click
 
 from elks_mcp.answers.outcomes import carry_out
 from elks_mcp.answers.results import SendAnswer
+from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import (
     can_ask,
@@ -93,7 +94,7 @@ def _carry_out(session: Session, planned: Planned, decision: Decision, message: 
 def _confirm(question: str) -> bool:
     """Ask yes or no; Ctrl-C and the end of input mean no."""
     try:
-        return click.confirm(question, err=True)
+        return confirm(question, err=True)
     except click.Abort:
         say("", err=True)
         return False

@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from elks_mcp.cli.client_start import start_once
+from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.output import measure_columns, say
 from elks_mcp.clients import files
 from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
@@ -191,7 +192,7 @@ class ClientSetup(NamedTuple):
         if not self.asks:
             return
         try:
-            click.confirm(question, default=True, abort=True)
+            confirm(question, default=True, abort=True)
         except click.Abort:
             raise click.ClickException(
                 "Nothing was changed. To change it without a question: `--yes`."

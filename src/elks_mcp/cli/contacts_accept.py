@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import click
 
+from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import require_terminal, say
 from elks_mcp.cli.state import State
@@ -49,7 +50,7 @@ def accept(configuration: Configuration, file: Path | None) -> int:
         return 0
     for each in changes:
         say("\n".join(_describe(each, contacts, configuration)))
-    if not click.confirm("Let servers text these people?"):
+    if not confirm("Let servers text these people?"):
         say("Not accepted. Nothing was changed.")
         return 1
     state.query(lambda database: _accept(database, account, contacts))

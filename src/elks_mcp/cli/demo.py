@@ -13,6 +13,7 @@ from mcp import Client, StdioServerParameters
 from mcp_types import CallToolResult, TextContent
 
 from elks_mcp.cli.arguments import shared_options
+from elks_mcp.cli.confirm import confirm
 from elks_mcp.clients.launcher import find_installation, write_command
 
 _PHONE = "070-174 06 14"
@@ -86,7 +87,7 @@ def _ask_to_stay(address: str) -> bool:
     # The event loop's handler would wait for the answer before it ends the program.
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return click.confirm(f"\nKeep it running, so that you can see the phones at {address}?")
+        return confirm(f"\nKeep it running, so that you can see the phones at {address}?")
     except click.Abort:
         return False
     finally:

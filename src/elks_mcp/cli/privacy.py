@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from elks_mcp.cli.arguments import phone_argument, yes_option
+from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.state import State
@@ -81,7 +82,7 @@ def _confirm(number: Number, stored: list[StoredData]) -> bool:
             hint="To delete without confirmation, add --yes.",
         )
     orders = sum(len(each.orders) for each in stored)
-    return click.confirm(
+    return confirm(
         f"Delete everything stored about {number.e164} ({format_count(orders, 'order')}) except its opt-out?"
     )
 

@@ -7,6 +7,7 @@ import click
 
 from elks_mcp.app import App
 from elks_mcp.cli.arguments import shared_options, yes_option
+from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
@@ -130,7 +131,7 @@ async def _change(
         say("Nothing needs to be changed.")
         return 0
     change = "forwarded to this server" if address else "forwarded to no address"
-    if not yes and not click.confirm(f"Incoming texts will be {change}. Continue?", default=False):
+    if not yes and not confirm(f"Incoming texts will be {change}. Continue?"):
         say("Nothing was changed.")
         return 1
     if not is_set:

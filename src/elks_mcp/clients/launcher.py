@@ -65,6 +65,12 @@ def write_command(installation: Installation, environ: Mapping[str, str], folder
     return shlex.join([command, *args]) if sys.platform != "win32" else list2cmdline([command, *args])
 
 
+def name_program(installation: Installation, environ: Mapping[str, str]) -> str:
+    """Return how a person starts the program in any terminal: by its name, or with uvx if that started it."""
+    command, *args = find_command(installation, environ)
+    return shlex.join(["uvx", *args]) if Path(command).stem == "uvx" else _NAME
+
+
 def _find_uvx(environ: Mapping[str, str]) -> str | None:
     """Return the path of uvx: beside the uv that started us, or on the PATH."""
     if uv := environ.get("UV"):

@@ -3,6 +3,7 @@
 Guards read some settings, the rules. Those are declared in `domain/policy.py`, and `Settings` inherits them.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from elks_mcp.clients.launcher import find_installation, name_program
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
@@ -210,10 +212,11 @@ class Settings(OperatorRules, CredentialSettings):
 
         `words`: the command without the program's name, such as `approve A-7F3K`.
         """
+        program = name_program(find_installation(), os.environ)
         state = f' --state-dir "{self.state_dir}"' if self.state_dir else ""
         is_shared = self.state_location().url is not None
         needs = " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY." if is_shared else ""
-        return f"`elks-mcp {words}{state}`.{needs}"
+        return f"`{program} {words}{state}`.{needs}"
 
     def policy(self) -> Policy:
         """Return the rules in force: those that were set, and defaults derived from other settings."""
