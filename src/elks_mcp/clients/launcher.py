@@ -66,7 +66,10 @@ def write_command(installation: Installation, environ: Mapping[str, str], folder
 
 
 def name_program(installation: Installation, environ: Mapping[str, str]) -> str:
-    """Return how a person starts the program in any terminal: by its name, or with uvx if that started it."""
+    """Return how a person starts the program in a terminal: by its name, or with uvx.
+
+    uvx leaves no command behind, so it has to be used again if it started this process.
+    """
     command, *args = find_command(installation, environ)
     return shlex.join(["uvx", *args]) if Path(command).stem == "uvx" else _NAME
 
