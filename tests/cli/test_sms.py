@@ -232,7 +232,7 @@ def test_a_person_learns_how_a_dry_run_becomes_a_send(elks: SimulatedElks) -> No
 def test_p1_a_person_at_a_terminal_lifts_dry_run_for_one_text(elks: SimulatedElks) -> None:
     environ = {**elks.environ, "DRY_RUN": "true"}
     with at_terminal("send", PHONE, TEXT, "--no-dry-run", "--yes", environ=environ) as terminal:
-        terminal.read_until("The server is in dry run; this text would really be sent.")
+        terminal.read_until("The server is in dry run; this text would go to a simulated phone.")
         terminal.read_until("Send it? [y/N]").type("y")
         assert terminal.finish() == 0
     assert texts(elks) == [TEXT]

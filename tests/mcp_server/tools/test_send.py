@@ -199,7 +199,8 @@ async def test_an_estimate_warns_as_the_send_would(box: Sandbox, way: Way) -> No
     async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
-    assert [*findings(estimate)] == ["placeholder", "first_contact"]
+    is_recognised = way == "stdio"  # its sandbox is at an address of this machine
+    assert [*findings(estimate)] == ["first_contact"] if is_recognised else ["placeholder", "first_contact"]
     assert findings(sent) == findings(estimate)
 
 
