@@ -1,5 +1,6 @@
 """The environment, read."""
 
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -72,6 +73,13 @@ def test_in_the_sandbox_the_sender_is_the_simulated_accounts_number_unless_one_i
     named = settings(ELKS_SANDBOX="true", ELKS_PHONE_NUMBER="Klara")
     assert named.policy().sender == SenderId("Klara")
     assert settings().policy().sender is None
+
+
+def test_state_on_windows_is_where_packaged_apps_and_terminals_see_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert default_state_dir() == Path.home() / ".elks-mcp"
 
 
 def test_state_is_in_the_users_data_folder_unless_named_and_in_the_sandbox_nowhere(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ Guards read some settings, the rules. Those are declared in `domain/policy.py`, 
 """
 
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -231,7 +232,13 @@ class Settings(OperatorRules, CredentialSettings):
 
 
 def default_state_dir() -> Path:
-    """Return the default state directory: where this system keeps a user's data."""
+    """Return the default state directory: where this system keeps a user's data.
+
+    On Windows it is in the user's own folder. Windows redirects what a packaged app, such as Claude Desktop,
+    and its servers write below AppData, so commands in a terminal would use another state.
+    """
+    if sys.platform == "win32":
+        return Path.home() / ".elks-mcp"
     from platformdirs import user_data_path  # noqa: PLC0415  (not needed if a directory is named)
 
     return user_data_path("elks-mcp", appauthor=False)
