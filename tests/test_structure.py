@@ -23,6 +23,7 @@ TOPICS = {
     "cancellation": "ending an order before it leaves",
     "clock": "time: the server's and the sandbox's",
     "doubts": "orders whose outcome is unknown",
+    "handles": "what stands for a number that a model may not see",
     "history": "the account's texts, sent and received",
     "opt_outs": "who wants no texts",
     "orders": "orders",

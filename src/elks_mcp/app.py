@@ -22,6 +22,7 @@ from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api
 from elks_mcp.embedded_sandbox import EmbeddedSandbox, open_embedded_sandbox
 from elks_mcp.errors import Misconfigured
+from elks_mcp.inbound.handles import Handles
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
 from elks_mcp.inbound.webhook_addresses import report_address_maker
@@ -52,6 +53,7 @@ class App:
     storage: Storage
     contacts: AcceptedContacts
     recipients: Recipients
+    handles: Handles
     history: HistoryReader
     replies: Replies
     webhook_ingest: WebhookIngest
@@ -276,6 +278,7 @@ def _assemble(
         storage=storage,
         contacts=contacts,
         recipients=Recipients(contacts, policy.home),
+        handles=Handles(counted, storage, clock, lambda: contacts.known),
         history=history,
         replies=replies,
         webhook_ingest=WebhookIngest(storage, history, replies, clock, own_numbers),

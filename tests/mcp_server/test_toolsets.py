@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from mcp.shared.exceptions import MCPError
 
+from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS, Toolset
 from elks_mcp.errors import Misconfigured
 from elks_mcp.mcp_server.server import TOOLSETS, build_misconfigured_server
@@ -90,6 +91,6 @@ def test_an_unknown_toolset_is_a_configuration_error_with_the_list(value: str, w
 
 
 async def test_a_misconfigured_server_lists_the_same() -> None:
-    server = build_misconfigured_server(["Wrong."], frozenset({Toolset.ACCOUNT}))
+    server = build_misconfigured_server(["Wrong."], Policy(toolsets=frozenset({Toolset.ACCOUNT})))
     assert [tool.name for tool in await server.list_tools()] == NAMES[Toolset.ACCOUNT]
     assert await server.list_resources() == []

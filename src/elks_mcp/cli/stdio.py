@@ -41,6 +41,6 @@ def _build(configuration: Configuration) -> "MCPServer[Any]":
 
     if configuration.faults:
         return build_misconfigured_server(
-            [fault.text for fault in configuration.faults], configuration.policy.toolsets
+            [fault.text for fault in configuration.faults], configuration.policy
         )
     return build_server(configuration.policy, lambda: open_app(configuration, has_page=True))

@@ -158,6 +158,10 @@ class Contacts:
         """List the contacts that have a number."""
         return tuple(self._by_number.get(number, ()))
 
+    def list_numbers(self) -> tuple[Number, ...]:
+        """List the numbers of all contacts."""
+        return tuple(self._by_number)
+
     def find_name(self, number: Number) -> str | None:
         """Return the name of the contact with a number, or the names of several; else None."""
         names = list(dict.fromkeys(each.shown_name for each in self.list_owners(number)))

@@ -152,6 +152,12 @@ class OperatorRules(Frozen):
     """A signature of up to 100 characters that ends every text, on a line of its own. It counts in the parts
     and the price of each text, and is not added to a text that ends with it."""
 
+    show_numbers: Annotated[
+        Switch, RuleSetting("ELKS_SHOW_NUMBERS", "whole phone numbers", show=lambda on: _SHOWN[on])
+    ] = True
+    """Show assistants whole phone numbers. `false`: a contact's name or a handle (`P-7F3K9QXR`) and at most
+    the last two digits. Forms, terminals and the sandbox's page still show people whole numbers."""
+
     toolsets: Annotated[
         frozenset[Toolset],
         RuleSetting("ELKS_TOOLSETS", "toolsets", show=write_toolsets, write=write_toolsets),
@@ -170,6 +176,7 @@ _CONFIRM = {
     Confirm.NEVER: "never",
 }
 _ANY_SENDER = "any that does not impersonate a bank, an authority or a brand"
+_SHOWN = {True: "shown", False: "hidden: a name, or a handle such as P-7F3K9QXR, stands for a number"}
 _INBOUND = {"all": "all", "known": "known: only those from numbers that were texted from here"}
 
 

@@ -16,6 +16,7 @@ from elks_mcp.domain.phone import HOME_REGION
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.toolsets import Toolset, write_toolsets
 from elks_mcp.mcp_server.completion import add_completions
+from elks_mcp.mcp_server.hidden_numbers import NumberHidingMiddleware
 from elks_mcp.mcp_server.list_cache import ListCacheMiddleware
 from elks_mcp.mcp_server.misconfigured import MisconfiguredMiddleware
 from elks_mcp.mcp_server.phones_page import PhonesPageMiddleware
@@ -69,6 +70,7 @@ def build_server(
             yield app
 
     middleware: list[ServerMiddleware[Any]] = [
+        *_hiding(policy),
         PhonesPageMiddleware(),
         ScopeMiddleware(REQUIRED_SCOPES),
         ListCacheMiddleware(),
@@ -77,11 +79,16 @@ def build_server(
     return _assemble(offer, lifespan, middleware, security, subscriptions)
 
 
-def build_misconfigured_server(faults: Sequence[str], toolsets: frozenset[Toolset]) -> MCPServer[Any]:
+def _hiding(policy: Policy) -> list[ServerMiddleware[Any]]:
+    """Return what hides numbers from the model, if the operator wants that."""
+    return [] if policy.show_numbers else [NumberHidingMiddleware(policy.home)]
+
+
+def build_misconfigured_server(faults: Sequence[str], policy: Policy) -> MCPServer[Any]:
     """Build a server that answers every call with what is wrong with its configuration.
 
-    Its lists are those of a configured server with these toolsets. It opens no store, runs no worker and
-    sends no request.
+    Its lists are those of a configured server with the same toolsets. It opens no store, runs no worker and
+    sends no request. `policy`: the rules as far as they can be read.
     """
 
     @asynccontextmanager
@@ -93,9 +100,13 @@ def build_misconfigured_server(faults: Sequence[str], toolsets: frozenset[Toolse
         "user. Nothing is sent."
     )
     return _assemble(
-        _Offer(instructions, HOME_REGION, toolsets),
+        _Offer(instructions, HOME_REGION, policy.toolsets),
         lifespan,
-        [MisconfiguredMiddleware(faults, list_tools(toolsets)), ListCacheMiddleware()],
+        [
+            *_hiding(policy),
+            MisconfiguredMiddleware(faults, list_tools(policy.toolsets)),
+            ListCacheMiddleware(),
+        ],
         RequestStateSecurity.ephemeral(ttl=QUESTION_TTL.total_seconds()),
         Subscriptions(),
     )

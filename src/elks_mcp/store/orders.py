@@ -191,6 +191,15 @@ class OrderStore:
         return [parse_order(tx, row) for row in rows]
 
     @reading
+    def list_recipients(self, tx: Tx, limit: int) -> set[Number]:
+        """Return to whom the latest orders of all callers go."""
+        known = select(orders.c.recipient).where(
+            orders.c.account_id == tx.account_id, orders.c.recipient.is_not(None)
+        )
+        rows = tx.all(known.order_by(orders.c.charged_at.desc()).limit(limit))
+        return {Number(row.recipient) for row in rows}
+
+    @reading
     def estimate(self, tx: Tx, order_id: str, pace: Pace) -> QueueEstimate | None:
         """Return when an order may go out, at this pace; None if it is not queued."""
         row = tx.first(select(orders).where(orders.c.id == order_id, is_queued(tx)))

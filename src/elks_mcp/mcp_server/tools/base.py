@@ -24,6 +24,7 @@ from elks_mcp.app import App
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
+from elks_mcp.mcp_server.hidden_numbers import read_handles
 from elks_mcp.mcp_server.tools.audit import write_audit_line
 from elks_mcp.mcp_server.tools.schemas import trim_input_schema, trim_output_schema
 from elks_mcp.runtime.metrics import as_label
@@ -125,9 +126,8 @@ class ElksTool(Tool):
         began, outcome = time.perf_counter(), "cancelled"
         app: App = context.request_context.lifespan_context
         try:
-            result = await super().run(
-                self._python_arguments(self._without_injected(arguments, app)), context
-            )
+            given = await read_handles(app, self._without_injected(arguments, app))
+            result = await super().run(self._python_arguments(given), context)
             outcome = result.outcome if isinstance(result, Answer) else "asked"
             return _show(app, result) if isinstance(result, Answer) else result
         except (ElksError, ToolError) as error:

@@ -2,8 +2,7 @@
 
 import secrets
 
-READABLE = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Letters and digits that are not confused with each other, also when read aloud."""
+from elks_mcp.domain.handles import READABLE
 
 
 def make_code(length: int) -> str:

@@ -1,0 +1,151 @@
+"""Hide phone numbers from the model in every answer, for `ELKS_SHOW_NUMBERS=false`.
+
+A contact's name or a handle replaces each number, and tools accept both. A form, which a person reads, keeps
+whole numbers.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+from mcp.shared.exceptions import MCPError
+from pydantic import BaseModel
+
+from elks_mcp.app import App
+from elks_mcp.domain.contact_search import choose, list_candidates, show_with_digits
+from elks_mcp.domain.number_search import FoundNumber, find_numbers
+from elks_mcp.domain.phone import Number
+from elks_mcp.errors import ElksError, InvalidInput
+
+_SHOWN_LAST = 2
+_PEOPLE = frozenset({"to", "from", "with", "query"})
+"""Arguments that can name a person."""
+
+_YOURS = re.compile(r"you \((?:…|\.\.\.)([0-9]{2})\)")
+"""A number of the account, as answers write it."""
+
+_STATIC = frozenset(
+    {
+        "initialize",
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+    }
+)
+"""Requests whose answers hold no data, only the example numbers of descriptions, which reach no phone."""
+
+
+async def read_handles(app: App, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call, with numbers in place of handles.
+
+    Raises:
+        InvalidInput: no known number has such a handle, or several have it.
+        ElksError: it cannot be found out.
+    """
+    return {
+        name: await _read_handle(app, value) if name in _PEOPLE and isinstance(value, str) else value
+        for name, value in arguments.items()
+    }
+
+
+async def _read_handle(app: App, text: str) -> str:
+    if yours := _YOURS.fullmatch(text.strip()):
+        numbers = [each for each in _list_own(app) if each.endswith(yours[1])]
+        if len(numbers) != 1:
+            raise InvalidInput(f"The account has {len(numbers)} numbers that end in {yours[1]}.")
+        return numbers[0]
+    number = await app.handles.find(text)
+    return number.e164 if number else text
+
+
+def _list_own(app: App) -> frozenset[str]:
+    """Return the account's own numbers, as far as they are known."""
+    known = app.orders.checks.own_numbers.known
+    return known.configured | (known.listed or frozenset())
+
+
+class NumberHidingMiddleware:
+    """Replaces every phone number in answers and errors. `home`: the region of national numbers."""
+
+    def __init__(self, home: str) -> None:
+        self._home = home
+
+    async def __call__(
+        self, ctx: ServerRequestContext[App | None, Any], call_next: CallNext
+    ) -> HandlerResult:
+        """Answer a request without whole numbers."""
+        if ctx.request_id is None or ctx.method in _STATIC:
+            return await call_next(ctx)
+        hider = _Hider(ctx.lifespan_context, self._home)
+        try:
+            result = await call_next(ctx)
+        except MCPError as error:
+            shown, data = await hider.hide(error.error.message), await hider.hide(error.error.data)
+            raise MCPError(error.error.code, shown, data) from None
+        answer = (
+            result.model_dump(by_alias=True, mode="json", exclude_none=True)
+            if isinstance(result, BaseModel)
+            else result
+        )
+        if answer is None or "inputRequests" in answer:  # a form for a person
+            return result
+        return {name: await hider.hide(value) for name, value in answer.items()}
+
+
+class _Hider:
+    """Replaces numbers in one answer. `app`: None if the configuration cannot be read."""
+
+    def __init__(self, app: App | None, home: str) -> None:
+        self._app = app
+        self._home = home
+
+    async def hide(self, value: Any) -> Any:
+        """Return a part of an answer without whole numbers, the keys included."""
+        if isinstance(value, str):
+            return await self._hide_in_text(value)
+        if isinstance(value, list | tuple):
+            return [await self.hide(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get("mimeType") == "application/json" and isinstance(value.get("text"), str):
+            content = await self.hide(json.loads(value["text"]))
+            written = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+            return {**{name: await self.hide(each) for name, each in value.items()}, "text": written}
+        return {await self.hide(name): await self.hide(each) for name, each in value.items()}
+
+    async def _hide_in_text(self, text: str) -> str:
+        shown, end = "", 0
+        for found in find_numbers(text, self._home):
+            shown += text[end : found.start]
+            label = await self._name(found)
+            name = label.partition("(…")[0]
+            is_named = label != name and shown.endswith(f"{name}(")  # not "Åsa (Åsa (…05))"
+            shown += f"…{found.digits[-_SHOWN_LAST:]}" if is_named else label
+            end = found.end
+        return shown + text[end:]
+
+    async def _name(self, found: FoundNumber) -> str:
+        """Return what stands for a number."""
+        label = await self._label(self._app, found.number) if self._app and found.number else ""
+        return label or f"…{found.digits[-_SHOWN_LAST:]}"
+
+    async def _label(self, app: App, number: Number) -> str:
+        """Return what a caller can write for a number; "" if that cannot be found out."""
+        digits = number.e164[-_SHOWN_LAST:]
+        if number.e164 in (own := _list_own(app)) and sum(each.endswith(digits) for each in own) == 1:
+            return f"you (…{digits})"
+        contacts = app.contacts.known
+        for owner in contacts.list_owners(number):
+            own_number = next(each for each in owner.numbers if each.number == number)
+            label = show_with_digits(owner, own_number)
+            is_clear = choose(list_candidates(contacts, label)) == number
+            if is_clear and not any(find_numbers(label, self._home)):
+                return label
+        try:
+            return await app.handles.make(number)
+        except ElksError:
+            return ""

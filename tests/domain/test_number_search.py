@@ -1,0 +1,110 @@
+"""Phone numbers in texts, in every spelling; and digits that are no phone numbers."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elks_mcp.domain.number_search import find_numbers
+
+NUMBER = "+46701740606"
+
+SPELLINGS = [
+    "+46701740606",
+    "＋46701740606",
+    "0046701740606",
+    "0701740606",
+    "070-174 06 06",
+    "070 174 06 06",
+    "070.174.06.06",
+    "(070) 174 06 06",
+    "070/1740606",
+    "+46 70 174 06 06",
+    "+46-70-174-06-06",
+    "+46 (0)70 174 06 06",
+    "0046 70-174 06 06",
+    "46701740606",
+    "46 70 174 06 06",
+    "0\u20117\u20110\u20111740606",
+    "070\u00a0174\u00a006\u00a006",
+    "070\u200b1740606",
+    "070\\u200b174\\t06\\x0006",
+    "０７０１７４０６０６",
+    "٠٧٠١٧٤٠٦٠٦",
+]
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize(
+    "around", ["{}", "Ring {}!", "tel:{}", "nr{}", "<{}>", "{}, tack", "12 {} kl 14", "{} 2 st"]
+)
+def test_a_number_is_found_in_every_spelling(spelling: str, around: str) -> None:
+    text = around.format(spelling)
+    (found,) = find_numbers(text, "SE")
+    assert found.number
+    assert found.number.e164 == NUMBER
+    assert text[found.start : found.end].strip("( ") == spelling.strip("( ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-30 09:24",
+        "2026-01-05T09:24:00.000123Z",
+        "2026-01-05T09:24:15+01:00",
+        "01-05 09:24 from",
+        "0.3500 SEK of 100.0000 SEK",
+        "0.3500 0.7000 0.1000",
+        "c-123456",
+        "O-23456789, A-2345",
+        "P-23456789",
+        "s07017406060701740606070174060607",
+        "<received-0701740606070174>",
+        "12345678",
+        "as in +46701740605.",
+        "1 234 567 kr",
+        "19990101-1234",
+        "kl 0930-1015",
+        "2-1 0-3 0-4 5-6",
+    ],
+)
+def test_other_digits_are_left_alone(text: str) -> None:
+    assert not list(find_numbers(text, "SE"))
+
+
+@pytest.mark.parametrize(
+    ("text", "digits"),
+    [
+        ("070000000", "070000000"),
+        ("+4670000", "4670000"),
+        ("+99912345678", "99912345678"),
+        ("07017406060701740606", "07017406060701740606"),
+    ],
+)
+def test_what_begins_as_a_number_is_found_although_no_country_has_it(text: str, digits: str) -> None:
+    assert [(found.digits, found.number) for found in find_numbers(text, "SE")] == [(digits, None)]
+
+
+def test_several_numbers_in_a_row_are_told_apart() -> None:
+    text = "0701740606 0701740607, +46701740608 46701740609\n070-174 06 10 / 0701740611"
+    found = [each.number.e164 for each in find_numbers(text, "SE") if each.number]
+    assert found == [f"+467017406{last:02}" for last in (6, 7, 8, 9, 10, 11)]
+
+
+def test_a_national_number_is_one_of_the_home_country() -> None:
+    (found,) = find_numbers("Call (202) 555-0123", "US")
+    assert found.number
+    assert found.number.e164 == "+12025550123"
+
+
+@given(st.text(st.sampled_from("0123456789+ -()x\n.é"), max_size=60))
+def test_what_is_left_has_no_run_that_begins_as_a_number(text: str) -> None:
+    left, end = "", 0
+    for found in find_numbers(text, "SE"):
+        assert found.start >= end
+        left += text[end : found.start] + "#"
+        end = found.end
+    left += text[end:]
+    runs = re.findall(r"(?<![0-9])[+0][0-9]{8,}", left)
+    assert not runs
