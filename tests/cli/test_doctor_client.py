@@ -23,7 +23,7 @@ def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
     assert told.exit_code == 0, told.output
     assert f"  ok  {home.cursor} has the server sms46elks." in told.stdout
     assert (
-        "  ok  Connected, 9 tools, SANDBOX.\nnote  46elks' history was not read for opt-outs" in told.stdout
+        "  ok  Connected, 11 tools, SANDBOX.\nnote  46elks' history was not read for opt-outs" in told.stdout
     )
     assert told.stdout.endswith("Nothing is wrong.\n")
 
@@ -34,7 +34,7 @@ def test_the_doctor_reads_a_command_that_is_one_list_with_its_arguments(home: Ho
     file.write_text(json.dumps({"mcp": {"sms46elks": entered}}), encoding="utf-8")
     told = home.run("doctor", "--client", "opencode")
     assert told.exit_code == 0, told.output
-    assert "  ok  Connected, 9 tools, SANDBOX." in told.stdout
+    assert "  ok  Connected, 11 tools, SANDBOX." in told.stdout
 
 
 def test_the_doctor_says_so_if_every_call_of_the_server_fails(home: Home) -> None:
@@ -51,7 +51,9 @@ def test_the_doctor_repeats_what_the_server_notes(home: Home) -> None:
     started = {"command": str(SCRIPT), "env": {"ELKS_API_USER": "u1"}}
     home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
     told = home.run("doctor", "--client", "cursor")
-    assert "  ok  Connected, 9 tools, DRY RUN.\nwarn  Missing required environment variables: " in told.stdout
+    assert (
+        "  ok  Connected, 11 tools, DRY RUN.\nwarn  Missing required environment variables: " in told.stdout
+    )
     assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in told.stdout
     assert "Nothing is wrong." not in told.stdout
 

@@ -104,8 +104,7 @@ def _drop_accents(folded: str) -> str:
     if folded.isascii():
         return folded
     letters = folded.translate(_WITHOUT_STROKE)
-    apart = unicodedata.normalize("NFD", letters) if is_plain(letters) else normalize("NFD", letters)
-    return "".join(letter for letter in apart if not unicodedata.combining(letter))
+    return "".join(letter for letter in normalize("NFD", letters) if not unicodedata.combining(letter))
 
 
 _WITHOUT_STROKE = str.maketrans({"ø": "o", "đ": "d", "ł": "l", "ı": "i", "æ": "ae", "œ": "oe"})
