@@ -1,1 +1,1 @@
-"""Text through 46elks from an AI assistant, with brakes."""
+"""Text through 46elks from an AI assistant, with limits."""

@@ -24,7 +24,7 @@ from elks_mcp.domain.orders import Quote
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
-from elks_mcp.sending.plan import Decision, NeedsApproval, Planned, Ready, SmsRequest
+from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready, SmsRequest
 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
 _HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
@@ -76,11 +76,15 @@ def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
     return Decision.NOT_NEEDED
 
 
+def _describe_step(planned: Planned) -> str:
+    return "Checking …" if isinstance(planned, DryRunOnly) else "Sending …"
+
+
 def _carry_out(session: Session, planned: Planned, decision: Decision, message: str) -> SendAnswer:
     """Send or decline the text. Declining one that was approved elsewhere returns its outcome."""
     app, declined = session.app, decision is Decision.DECLINED
     try:
-        with progress("Declining …" if declined else "Sending …"):
+        with progress("Declining …" if declined else _describe_step(planned)):
             return session.do(carry_out, app, planned, decision, message)
     except NotApproved:
         if declined:
