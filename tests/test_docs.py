@@ -379,6 +379,15 @@ def test_the_demo_and_what_clients_start_install_only_what_the_server_needs() ->
     assert "--group dev" in targets["setup"]
 
 
+def test_contributing_is_read_in_one_sitting() -> None:
+    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_swedish_readme_is_as_narrow_as_the_other_pages() -> None:
+    lines = (ROOT / "README.sv.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if len(line) > 120 and "://" not in line] == []
+
+
 def test_the_readme_is_short_and_names_the_address_of_the_project() -> None:
     assert len(README.encode()) <= 12_000
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -164,6 +164,17 @@ def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_a_reference_in_a_file_is_not_replaced_but_said_to_be_unset(tmp_path: Path) -> None:
+    """A password may contain `${…}`, and must not become another one."""
+    file = tmp_path / "elks.env"
+    file.write_text("ELKS_SANDBOX=true\nELKS_SIGNATURE=x${HOME}y\nELKS_MAX_PARTS=${NOPE}\n", encoding="utf-8")
+    done = run("--env-file", str(file), "doctor")
+    assert "ELKS_SIGNATURE" in done.stdout
+    assert "ELKS_MAX_PARTS" in done.stdout, "a setting that was not replaced is named"
+    assert str(Path.home()) + "y" not in done.stdout
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:
     file = tmp_path / "elks.env"
     file.write_text("ELKS_SANDBOX=true\n", encoding="utf-16-le")

@@ -26,6 +26,7 @@ SET = {
     "ELKS_MAX_PER_NUMBER": "2",
     "ELKS_GUARDS_OFF": "night",
     "ELKS_INBOUND": "known",
+    "ELKS_SHOW_NUMBERS": "false",
     "ELKS_SIGNATURE": "Kliniken",
     "ELKS_TOOLSETS": "sms",
     "ELKS_SMS_PER_MINUTE": "10",

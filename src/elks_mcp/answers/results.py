@@ -241,7 +241,7 @@ class BalanceAnswer(Answer):
 
 
 def name_number(name: str | None, number: str) -> str:
-    """Return a person by name and number, or only by number: `Åsa Lind (+46701740605)`."""
+    """Return a person by name and number, or only by number: `Åsa B (+46701740605)`."""
     return f"{name} ({number})" if name else number
 
 

@@ -140,7 +140,7 @@ def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[SettingProblem, ..
         return {}, (SettingProblem(ENV_FILE, f"The file {path} cannot be read: {error}."),)
     wrong = [str(each.original.line) for each in parse_stream(StringIO(text)) if each.error]
     problem = f"The file {path} must have the form NAME=value on every line; see line {', '.join(wrong)}."
-    values = dotenv_values(stream=StringIO(text))
+    values = dotenv_values(stream=StringIO(text), interpolate=False)  # a password may hold ${…}
     return (
         {name: value for name, value in values.items() if value is not None},
         (SettingProblem(ENV_FILE, problem),) if wrong else (),

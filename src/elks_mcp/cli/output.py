@@ -61,7 +61,7 @@ def show_number(number: str, home: str) -> str:
 
 
 def show_person(name: str | None, number: str, home: str) -> str:
-    """Return a contact's name and number, or only the number: `Åsa Lind, 070-174 06 05`."""
+    """Return a contact's name and number, or only the number: `Åsa B, 070-174 06 05`."""
     return f"{name}, {show_number(number, home)}" if name else show_number(number, home)
 
 

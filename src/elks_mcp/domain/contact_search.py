@@ -16,7 +16,7 @@ from elks_mcp.domain.phone import Number
 _WITH_DIGITS = re.compile(
     r"[\"“”]?(?P<name>.+?)[\"“”]?\s*\((?:…|\.\.\.)(?P<digits>[0-9]{2})\)(?P<more>\s*,.*)?", re.DOTALL
 )
-"""A name with the last two digits of a number, as answers write it: `Åsa Lind (…05), work`."""
+"""A name with the last two digits of a number, as answers write it: `Åsa B (…05), work`."""
 
 _MOST_DIGITS = 4
 """Digits in a text that can be a misspelt name; a text with more of them is meant as a number."""
@@ -33,7 +33,7 @@ class Candidate(NamedTuple):
 
     @property
     def in_words(self) -> str:
-        """The candidate as a caller can write it: `Åsa Lind (…05), work, Kliniken`."""
+        """The candidate as a caller can write it: `Åsa B (…05), work, Kliniken`."""
         if self.number is None:
             return f"{self.contact.shown_name} (no number)"
         more = [shorten(part) for part in (self.number.label, self.contact.company) if part]
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
 
 
 def show_with_digits(contact: Contact, number: ContactNumber) -> str:
-    """Return a name with the last two digits of a number: `Åsa Lind (…05)`."""
+    """Return a name with the last two digits of a number: `Åsa B (…05)`."""
     return f"{contact.shown_name} (…{number.number.e164[-2:]})"
 
 
