@@ -14,7 +14,8 @@ from typing import Any
 from connect_page import write_page
 
 from elks_mcp.domain.setting_declaration import write_value
-from elks_mcp.mcp_server.server import TOOLS
+from elks_mcp.domain.toolsets import Toolset
+from elks_mcp.mcp_server.server import TOOLSETS
 from elks_mcp.mcp_server.tools.base import ElksTool
 from elks_mcp.settings import ALSO_AS_FILE, DECLARATIONS, Settings
 
@@ -73,7 +74,9 @@ wrong, and names that are almost right. `elks-mcp policy` lists the rules in for
 
 def write_tools() -> str:
     """Return the page about tools."""
-    sections = [line for tool in TOOLS for line in _tool(tool)]
+    sections = [
+        line for toolset, tools in TOOLSETS.items() for tool in tools for line in _tool(tool, toolset)
+    ]
     return "\n".join([_NOTICE, "# Tools", "", _TOOLS_INTRODUCTION, "", *sections])
 
 
@@ -96,6 +99,7 @@ The text begins with the status.
   assistant, a text to a person whom you did not text before needs approval.
 - **Toolsets.** `ELKS_TOOLSETS` chooses which of the groups `sms`, `inbox`, `account` and `policy` are
   offered. A tool of another group is neither listed nor callable, and its prompts and resources go with it.
+  Each tool below names its group. Every tool that sends or cancels is in `sms`.
 - **Errors.** An answer is an error (`isError`) if nothing was sent and nothing will be by itself: refused,
   declined, waiting for approval. `cancel_sms` is one if nothing was decided about the text: it is not yours,
   a person declined, or the operator forbids the question. Its first word is otherwise the state of the text:
@@ -145,12 +149,19 @@ def _default(name: str) -> str:
     return f"`{written}`" if written else ""
 
 
-def _tool(tool: ElksTool) -> list[str]:
+def _tool(tool: ElksTool, toolset: Toolset) -> list[str]:
     hints = tool.annotations
     kind = "Sends; not idempotent without `idempotencyKey`."
     if hints is not None and hints.idempotent_hint:
         kind = "Reads only." if hints.read_only_hint else "Cancels; idempotent."
-    lines = [f"## {tool.name}", "", f"**{tool.title}.** {kind}", "", tool.description, ""]
+    lines = [
+        f"## {tool.name}",
+        "",
+        f"**{tool.title}.** {kind} Toolset `{toolset}`.",
+        "",
+        tool.description,
+        "",
+    ]
     properties: dict[str, Any] = tool.parameters["properties"]
     if properties:
         required = tool.parameters.get("required", [])

@@ -28,6 +28,7 @@ from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 
 PEOPLE = {name: f"+467017406{digits}" for name, digits in (("Åsa", "05"), ("Bo", "06"), ("Cia", "07"))}
+GROUP = "kollegor"
 _OTHERS = [f"+467017406{digits}" for digits in range(20, 26)]
 _NEW = "+46701740630"
 _TEXTS = ("Hej! Kan du komma på lördag kl. 9?", "Ja, det går bra.", "Tack så mycket! Vi ses då.", "Ok 👍")
@@ -94,8 +95,12 @@ async def text_one(assistant: Assistant) -> None:
 
 
 async def text_three(assistant: Assistant) -> None:
-    """Text three people."""
-    for to in assistant.number_of(*PEOPLE):
+    """Text three colleagues, whose names are those of a group of the contacts."""
+    people = list(PEOPLE)
+    if assistant.offers("find_contact"):
+        found = await assistant.call("find_contact", query=GROUP)
+        people = [each["name"] for each in (found.structured_content or {})["contacts"]]
+    for to in assistant.number_of(*people):
         await assistant.call("send_sms", to=to, message="Mötet är flyttat till kl. 14.")
 
 
@@ -199,8 +204,8 @@ async def _measure(request: str, work: Callable[[Assistant], Awaitable[None]]) -
     fill(box)
     with TemporaryDirectory() as folder:
         contacts = Path(folder) / "contacts.csv"
-        rows = [f"{name},{number}" for name, number in PEOPLE.items()]
-        contacts.write_text("\n".join(["name,phone", *rows]) + "\n", encoding="utf-8")
+        rows = [f"{name},{number},{GROUP}" for name, number in PEOPLE.items()]
+        contacts.write_text("\n".join(["name,phone,groups", *rows]) + "\n", encoding="utf-8")
         configuration = load(
             {
                 "ELKS_API_USERNAME": box.username,

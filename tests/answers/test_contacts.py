@@ -79,6 +79,30 @@ async def test_a_number_says_whose_it_is_or_how_to_add_it() -> None:
         assert (await call(client, "find_contact", query="07O-174 06 20")).is_error
 
 
+async def test_a_group_is_found_by_its_name_without_its_mark() -> None:
+    contacts = Book(*PEOPLE, person("Jour Lista", "+46701740611"))
+    async with connected(live(new_box()), contacts=contacts) as client:
+        alone = words(await call(client, "find_contact", query="jul"))
+        assert alone.startswith('"@jul" has 1 contact.\n- Bo Ek: ')
+        beside = words(await call(client, "find_contact", query="Jour"))
+        assert beside.startswith("Found 1 contact.") or "Similar: 1 contact." in beside
+        assert 'There is also a group "@Jour".\n- Jour Lista: ' in beside
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("Rut +46701740630", "Rut,+46701740630"),
+        ("Rut Ek: 070-174 06 30", "Rut Ek,+46701740630"),
+        ("Bosse 070-174 06 07", "The number belongs to 1 contact.\n- Bo Ek: …07 mobile"),
+        ("Agent 007", 'No contact has a name like "Agent 007"'),
+    ],
+)
+async def test_a_name_and_a_number_say_whose_it_is_or_the_line_with_that_name(query: str, said: str) -> None:
+    async with connected(live(new_box()), contacts=Book(*PEOPLE)) as client:
+        assert said in words(await call(client, "find_contact", query=query))
+
+
 async def test_without_contacts_the_answer_says_so() -> None:
     async with connected(live(new_box())) as client:
         answer = await call(client, "find_contact", query="Åsa")

@@ -236,7 +236,7 @@ async def test_a_conversation_is_searched_page_by_page_and_says_how_to_continue(
     async with connected(environ_of(box), box=box, clock=clock) as client:
         first = await call(client, "get_sms_messages", person=PHONE)
         assert (data(first)["count"], len(pages(box))) == (0, 5)
-        assert f"No such messages with {PHONE}. The search stopped after 5 pages" in words(first)
+        assert f"No such messages with {PHONE} so far. The search stopped after 5 pages" in words(first)
         older = await call(client, "get_sms_messages", person=PHONE, until=data(first)["olderUntil"])
         assert [entry["text"] for entry in data(older)["messages"]] == ["Hej"]
         box.requests.clear()

@@ -81,6 +81,17 @@ def test_what_changed_is_shown_and_no_changes_nothing(tmp_path: Path, state: Sta
     assert "accepted already" in terminal.shown
 
 
+def test_the_first_time_every_contact_is_listed(tmp_path: Path, state: StateLocation) -> None:
+    do(state, wait_one)
+    rows = (f"Contact {number},+467017406{number % 95 + 5:02}," for number in range(150))
+    file = str(write(tmp_path, *rows, f"Kim,{KIM},jour"))
+    code, shown = accept({"ELKS_STATE_DIR": str(state.folder)}, file)
+    assert code == 0
+    assert "151 contacts. None were accepted before, so all are listed." in shown
+    assert shown.count("  + ") == 151
+    assert f"+ Kim  {KIM}  @jour" in shown
+
+
 def test_it_needs_a_terminal_contacts_and_a_state_that_lasts(tmp_path: Path, state: StateLocation) -> None:
     file = str(write(tmp_path, f"Åsa,{ASA},"))
     assert "needs a person at a terminal" in tell(state, "contacts", "accept", file).stderr

@@ -7,6 +7,7 @@ from elks_mcp.contacts.contact_numbers import read_phone
 NUMBER = "+46701740605"
 PLUS = "The + was missing, and was added."
 ZERO = "The leading 0 was missing, and was added."
+MARK = "A spreadsheet's mark for text was removed."
 NONE = "It has no country code and no leading 0."
 LOST = "A spreadsheet shortened the number, and digits are lost. Format the column as text."
 SEVERAL = "It looks like more than one phone number."
@@ -25,6 +26,9 @@ OTHER = "It is not a phone number."
         ("701740605", NUMBER, ZERO),
         ("701 740 605", NUMBER, ZERO),
         ("46701740605", NUMBER, PLUS),
+        ("'0701740605", NUMBER, MARK),
+        ('="0701740605"', NUMBER, MARK),
+        (' ="701740605" ', NUMBER, f"{MARK} {ZERO}"),
         ("+47 412 34 567", "+4741234567", ""),
         ("08-500 12 34", "+4685001234", ""),
     ],
@@ -49,6 +53,10 @@ def test_a_number_is_read_as_people_and_programs_write_it(text: str, number: str
         ("8500 12 34", NONE),
         ("1740605", NONE),
         ("112", OTHER),
+        ("'112", OTHER),
+        ("''0701740605", OTHER),
+        ('="4,67E+10"', LOST),
+        ('=HYPERLINK("0701740605")', OTHER),
         ("#VALUE!", OTHER),
         ("Ring växeln", OTHER),
         ("+4670", OTHER),

@@ -74,6 +74,17 @@ async def test_the_account_is_called_you_and_the_sender_can_be_chosen(box: Sandb
     assert "The account has 0 numbers that end in 98." in words(wrong)
 
 
+async def test_the_line_that_saves_a_number_has_the_name_and_the_handle(box: Sandbox) -> None:
+    box.receive(STRANGER, "Hej, det är Rut")
+    async with connected(hiding(box), box=box, contacts=Book(person("Åsa", ASA))) as client:
+        [received] = data(await call(client, "get_sms_messages"))["messages"]
+        saved = words(await call(client, "find_contact", query=f"Rut {received['from'].lower()}"))
+        unknown = await call(client, "find_contact", query="Rut P-22222222")
+    assert f"Rut,{received['from']}" in saved
+    assert unknown.is_error
+    assert "No known number has the handle P-22222222." in words(unknown)
+
+
 async def test_an_unknown_handle_is_refused_and_nothing_is_sent(box: Sandbox) -> None:
     async with connected(hiding(box), box=box) as client:
         refused = await call(client, "send_sms", to="P-22222222", message="Hej")

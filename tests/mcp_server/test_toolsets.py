@@ -27,6 +27,15 @@ def test_every_toolset_has_tools_and_every_tool_is_in_one_toolset() -> None:
     assert all(NAMES.values())
 
 
+def test_what_sends_or_cancels_is_in_the_toolset_sms_alone() -> None:
+    changing = {
+        toolset: [tool.name for tool in tools if not (tool.annotations and tool.annotations.read_only_hint)]
+        for toolset, tools in TOOLSETS.items()
+    }
+    assert changing.pop(Toolset.SMS) == ["send_sms", "cancel_sms", "ask_by_sms"]
+    assert not any(changing.values())
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("toolset", Toolset)
 async def test_one_toolset_alone_lists_its_tools_and_runs_no_other(

@@ -1,6 +1,8 @@
 """The answer of a search: the people whose names are like the one that was given."""
 
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Self
 
 from pydantic import Field
@@ -9,6 +11,7 @@ from elks_mcp.answers.structured import Answer, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import may_be_name, search
 from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber, Contacts, shorten
+from elks_mcp.domain.handles import HANDLE_PATTERN
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput
@@ -65,6 +68,8 @@ class ContactsAnswer(Answer):
 async def find_contacts(app: App, query: str) -> ContactsAnswer:
     """Return the contacts that a name, a group (`@jour`) or a number means.
 
+    If nobody has the number, the answer is how to add it, with the name before it if there is one.
+
     Raises:
         Misconfigured: the contacts cannot be read.
     """
@@ -74,8 +79,10 @@ async def find_contacts(app: App, query: str) -> ContactsAnswer:
     text = query.strip()
     if text.startswith(GROUP_MARK):
         return _report_group(contacts, text)
+    if not contacts.list_named(text) and (named := await _read_named_number(app, text)):
+        return _report_owners(app, contacts, *named)
     if number := _read_number(text, app.policy.home):
-        return _report_owners(app, contacts, number)
+        return _report_owners(app, contacts, "Name", number)
     return _report_similar(contacts, text)
 
 
@@ -83,6 +90,29 @@ _NO_CONTACTS = (
     "This server has no contacts, so only numbers can be texted. "
     "The operator can set ELKS_CONTACTS to a .vcf or .csv file."
 )
+
+
+_NAMED_NUMBER = re.compile(
+    rf"(?P<name>[^\W\d_].*?)[\s,;:]+(?P<number>[+0][\d\s()/.–-]*|{HANDLE_PATTERN})", re.IGNORECASE
+)
+
+_LONGEST_NAMED = 200
+"""Characters of a name and a number together."""
+
+
+async def _read_named_number(app: App, text: str) -> tuple[str, Number] | None:
+    """Return a name and the number after it, as in `Rut +46701740630`; None for any other text.
+
+    Raises:
+        InvalidInput: a handle that stands for the number is not known.
+    """
+    found = _NAMED_NUMBER.fullmatch(text[: _LONGEST_NAMED + 1])
+    if not found or len(text) > _LONGEST_NAMED:
+        return None
+    number = await app.handles.find(found["number"])
+    with suppress(InvalidInput):
+        return found["name"], number or parse_number(found["number"], app.policy.home)
+    return None
 
 
 def _read_number(text: str, home: str) -> Number | None:
@@ -115,11 +145,11 @@ def _list_groups(contacts: Contacts) -> str:
     return f"Groups: {', '.join(groups[:_MOST_GROUPS])}{more}."
 
 
-def _report_owners(app: App, contacts: Contacts, number: Number) -> ContactsAnswer:
+def _report_owners(app: App, contacts: Contacts, name: str, number: Number) -> ContactsAnswer:
     owners = contacts.list_owners(number)
     if owners:
         return _report(owners, len(owners), "The number belongs to")
-    how = app.contacts.explain_adding("Name", number)
+    how = app.contacts.explain_adding(name, number)
     return ContactsAnswer(contacts=(), summary=f"No contact has that number. {how}")
 
 
@@ -128,14 +158,20 @@ def _report_similar(contacts: Contacts, text: str) -> ContactsAnswer:
     if found.total:
         exact = contacts.list_named(text)
         start = "Found" if exact else f'No contact is called exactly "{shorten(text)}". Similar:'
-        return _report(found.best, found.total, start)
+        return _report(found.best, found.total, start, _mention_group(contacts, text))
+    if contacts.list_group(text):
+        return _report_group(contacts, f"{GROUP_MARK}{text}")
     return ContactsAnswer(
         contacts=(), summary=f'No contact has a name like "{shorten(text)}". {_list_groups(contacts)}'
     )
 
 
-def _report(found: Sequence[Contact], count: int, start: str) -> ContactsAnswer:
+def _mention_group(contacts: Contacts, text: str) -> str:
+    return f' There is also a group "{GROUP_MARK}{shorten(text)}".' if contacts.list_group(text) else ""
+
+
+def _report(found: Sequence[Contact], count: int, start: str, also: str = "") -> ContactsAnswer:
     shown = found[:_MOST_FOUND]
     more = f", of which the best {len(shown)} are shown" if count > len(shown) else ""
-    summary = f"{start} {format_count(count, 'contact')}{more}."
+    summary = f"{start} {format_count(count, 'contact')}{more}.{also}"
     return ContactsAnswer(contacts=tuple(map(FoundContact.of, shown)), summary=summary)

@@ -42,6 +42,7 @@ class DayStatistics(StructuredAnswer):
 class StatisticsAnswer(Answer):
     """The outcome of sent texts. Rates are of settled texts: those delivered or failed."""
 
+    note: str = ""
     messages: int
     by_status: dict[str, int]
     delivered: int
@@ -62,12 +63,11 @@ class StatisticsAnswer(Answer):
     oldest: AwareDatetime | None
     newest: AwareDatetime | None
     stands_out: str
-    note: str = ""
 
     def in_words(self) -> str:
-        """Return the figures in a few sentences."""
+        """Return the figures in a few sentences, after what they leave out."""
         if not self.messages:
-            return f"No sent texts to count. {self.note}".rstrip()
+            return f"{self.note} No sent texts to count.".lstrip()
         counts = ", ".join(f"{count} {status}" for status, count in self.by_status.items())
         rate = (
             ""
@@ -87,7 +87,7 @@ class StatisticsAnswer(Answer):
                 for c in self.countries
             ]
         lines += [f"{d.day}: {format_count(d.messages, 'text')}, {format_money(d.cost)}." for d in self.days]
-        return "\n".join([*lines, self.stands_out, *([self.note] if self.note else [])])
+        return "\n".join([*([self.note] if self.note else []), *lines, self.stands_out])
 
 
 def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> StatisticsAnswer:

@@ -69,7 +69,8 @@ class TextListAnswer(Answer):
         person = f" with {self.person}" if self.person else ""
         older = f"Older: until={self.older_until}." if self.older_until else ""
         if not self.messages:
-            return " ".join(filter(None, [f"No such messages{person}.", self.note, older]))
+            so_far = " so far" if self.older_until else ""
+            return " ".join(filter(None, [f"No such messages{person}{so_far}.", self.note, older]))
         head = (
             f"{format_count(self.count, 'message')}{person}, newest first. Now {self.now} ({self.zone}).",
             self.note,

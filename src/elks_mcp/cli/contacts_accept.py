@@ -22,8 +22,6 @@ from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.db.database import Database
 from elks_mcp.store.location import AccountKey
 
-_MOST_SHOWN = 100
-
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(exists=True, path_type=Path))
@@ -32,9 +30,9 @@ def accept(configuration: Configuration, file: Path | None) -> int:
     """Let servers use contacts that changed, if contacts decide who may be texted.
 
     FILE is the file or directory that ELKS_CONTACTS names; it can be left out if that is set here as well.
-    The command shows what changed since contacts were accepted last, and asks. It needs a terminal. A running
-    server uses the contacts from its next text on. Without ELKS_API_USERNAME, they are accepted for all
-    accounts.
+    The command lists what changed since contacts were accepted last, or all contacts if none were, and asks.
+    It needs a terminal. A running server uses the contacts from its next text on. Without ELKS_API_USERNAME,
+    they are accepted for all accounts.
 
     Exit code 0 if the contacts are accepted, 1 if they are not.
     """
@@ -103,9 +101,7 @@ def _describe(changes: ContactChanges, contacts: Contacts, configuration: Config
 
 
 def _list(people: tuple[Contact, ...], mark: str) -> list[str]:
-    lines = [f"  {mark} {_describe_one(each)}" for each in people[:_MOST_SHOWN]]
-    rest = len(people) - _MOST_SHOWN
-    return [*lines, f"  {mark} {rest} more. To list all: `elks-mcp contacts list`."] if rest > 0 else lines
+    return [f"  {mark} {_describe_one(each)}" for each in people]
 
 
 def _describe_one(contact: Contact) -> str:

@@ -18,6 +18,6 @@ async def check_contacts(app: App) -> list[Check]:
     checks = [Check("warn" if report.is_open_to_others else "ok", f"Contacts are in {path}: {report.text}")]
     if app.contacts.reader.problems:
         checks.append(
-            Check("note", "To list what the contacts have and cannot be used: `elks-mcp contacts check`.")
+            Check("note", "To list what cannot be used in the contacts: `elks-mcp contacts check`.")
         )
     return checks

@@ -28,7 +28,12 @@ _WORKBOOKS = {".xlsx", ".xls", ".ods", ".numbers"}
 
 
 class FileStamp(NamedTuple):
-    """How a file was when it was looked at; another stamp means that it changed."""
+    """How a file was when it was looked at; another stamp means that it changed.
+
+    `changed_ns`: the later of two times, of its content and of its status. A file with an older time of its
+    content can be moved over another one; that sets the time of its status, which no program can choose.
+    On Windows the latter is the time of creation, so it adds nothing there.
+    """
 
     path: str
     changed_ns: int
@@ -61,12 +66,17 @@ def list_stamps(path: Path) -> tuple[FileStamp, ...]:
         found = path.stat()
         if not stat.S_ISDIR(found.st_mode):
             _check_kind(path, found)
-            return (FileStamp(str(path), found.st_mtime_ns, found.st_size),)
+            return (FileStamp(str(path), _read_change(found, path.lstat()), found.st_size),)
         with os.scandir(path) as entries:
             files = sorted(_list_card_files(entries))
-        return (FileStamp(str(path), found.st_mtime_ns, is_folder=True), *files)
+        return (FileStamp(str(path), _read_change(found, path.lstat()), is_folder=True), *files)
     except OSError as error:
         raise UnreadableFile(f"{error.strerror or type(error).__name__}.") from None
+
+
+def _read_change(*found: os.stat_result) -> int:
+    """Return when a file changed last; for a link, of the file and the link the later time."""
+    return max(max(each.st_mtime_ns, each.st_ctime_ns) for each in found)
 
 
 def _check_kind(path: Path, found: os.stat_result) -> None:
@@ -84,7 +94,7 @@ def _list_card_files(entries: Iterable[os.DirEntry[str]]) -> Iterator[FileStamp]
             except FileNotFoundError:  # it was deleted, or is a link to nothing
                 continue
             if stat.S_ISREG(found.st_mode):
-                yield FileStamp(entry.path, found.st_mtime_ns, found.st_size)
+                yield FileStamp(entry.path, _read_change(found), found.st_size)
 
 
 def read_contacts(path: Path, home: str) -> Reading:

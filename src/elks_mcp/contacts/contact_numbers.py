@@ -1,7 +1,7 @@
 """Read the phone numbers of address books, and repair what a spreadsheet removed."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from elks_mcp.domain.phone import Number, NumberKind, parse_number
@@ -11,6 +11,10 @@ from elks_mcp.errors import InvalidInput
 _MOBILE = re.compile(r"mobil|cell|handy|iphone|gsm", re.IGNORECASE)
 _NOT_A_PHONE = re.compile(r"fax|pager", re.IGNORECASE)
 _BARE_DIGITS = re.compile(r"[1-9](?:[ \-]?[0-9]){6,14}")
+_MARKED_AS_TEXT = re.compile(r"""\s*(?:'(?P<after>[^'"]+)|="(?P<between>[^"]+)")\s*""")
+"""A cell that a spreadsheet takes for text: `'0701740605` or `="0701740605"`."""
+
+_UNMARKED = "A spreadsheet's mark for text was removed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,9 @@ def read_phone(text: str, label: str, home: str) -> ReadPhone:
 
     `label`: what the file calls the number. `home`: the ISO 3166 region of national numbers.
     """
+    if marked := _MARKED_AS_TEXT.fullmatch(text):
+        read = read_phone(marked["after"] or marked["between"], label, home)
+        return replace(read, repair=f"{_UNMARKED} {read.repair}".strip()) if read.number else read
     raw = _strip_uri(text.strip())
     number, repair = _parse(raw, home), ""
     if number is None and _BARE_DIGITS.fullmatch(raw):

@@ -127,16 +127,19 @@ _MOST_ALIKE = 50
 
 def _build(entry: ContactEntry, home: str, remarks: list[Remark]) -> Contact | None:
     entry = _shorten(entry, remarks)
-    given = _use_name(entry, entry.given_name, "given name", remarks)
+    about_names: list[Remark] = []
+    given = _use_name(entry, entry.given_name, "given name", about_names)
     family = clean_name(entry.family_name)
-    aliases = [_use_name(entry, each, "alias", remarks) for each in entry.aliases]
+    aliases = [_use_name(entry, each, "alias", about_names) for each in entry.aliases]
     company = clean_name(entry.company)
-    name = _use_name(entry, entry.name, "name", remarks)
+    name = _use_name(entry, entry.name, "name", about_names)
     candidates = [name, clean_name(f"{given} {family}"), *aliases, company]
     chosen = next((each for each in candidates if not find_name_fault(each)), "")
     if not chosen:
-        remarks.append(Remark(entry.place, "It has no name that can be used."))
+        reasons = dict.fromkeys(("It has no name that can be used.", *(each.reason for each in about_names)))
+        remarks.append(Remark(entry.place, " ".join(reasons)))
         return None
+    remarks += about_names
     numbers = tuple(_read_numbers(entry, home, remarks))
     if not entry.phones:
         remarks.append(Remark(entry.place, "It has no phone number.", Weight.NOTE))

@@ -13,7 +13,10 @@ _LENGTH = 8
 """Characters after `P-`. Among 1,000 numbers two get the same handle in one of a million cases, and such a
 handle is refused."""
 
-_HANDLE = re.compile(rf"P-[{READABLE}]{{{_LENGTH}}}", re.IGNORECASE)
+HANDLE_PATTERN = rf"P-[{READABLE}]{{{_LENGTH}}}"
+"""A regular expression for a handle. It ignores case."""
+
+_HANDLE = re.compile(HANDLE_PATTERN, re.IGNORECASE)
 
 
 def list_periods(now: datetime) -> tuple[int, int]:

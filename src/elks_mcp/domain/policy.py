@@ -163,7 +163,7 @@ class OperatorRules(Frozen):
         RuleSetting("ELKS_TOOLSETS", "toolsets", show=write_toolsets, write=write_toolsets),
     ] = DEFAULT_TOOLSETS
     """The groups of tools that an assistant is offered, separated by commas: `sms`, `inbox`, `account`,
-    `policy`, or `all`. A tool of another group is neither listed nor callable."""
+    `policy`, or `all`. A tool of another group is neither listed nor callable. Only `sms` sends."""
 
     time_zone: Annotated[InstanceOf[tzinfo] | None, Setting("ELKS_TIME_ZONE")] = None
     """The time zone of the times in answers, by its IANA name: `Europe/Stockholm`. Default: the zone of the

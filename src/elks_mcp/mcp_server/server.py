@@ -28,8 +28,8 @@ from elks_mcp.mcp_server.tools import account, contacts, policy, replies, sms
 from elks_mcp.mcp_server.tools.base import ElksTool
 
 TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
-    Toolset.SMS: (*sms.TOOLS, *contacts.TOOLS),
-    Toolset.INBOX: replies.TOOLS,
+    Toolset.SMS: (*sms.TOOLS, *replies.SMS_TOOLS, *contacts.TOOLS),
+    Toolset.INBOX: replies.INBOX_TOOLS,
     Toolset.ACCOUNT: account.TOOLS,
     Toolset.POLICY: policy.TOOLS,
 }

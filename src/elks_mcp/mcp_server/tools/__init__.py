@@ -1,1 +1,1 @@
-"""The tools, one file for each toolset."""
+"""The tools, by subject. `mcp_server/server.py` says which toolset each is in."""

@@ -1,4 +1,4 @@
-"""The toolset `inbox`: wait for answers."""
+"""The toolset `inbox`, and the tool of `sms` that sends a question: wait for answers."""
 
 from typing import Annotated
 
@@ -94,8 +94,9 @@ def _wait(ctx: Context[App], reading: PendingRead, seconds: float) -> ReplyWait:
     return ReplyWait(app, reading, seconds, show_readable, report_progress)
 
 
-TOOLS = (
-    ElksTool.of(wait_for_reply, title="Wait for a reply", hints=READS, needs=FOR_ALL),
+INBOX_TOOLS = (ElksTool.of(wait_for_reply, title="Wait for a reply", hints=READS, needs=FOR_ALL),)
+
+SMS_TOOLS = (
     ElksTool.of(
         ask_by_sms, title="Ask by SMS", hints=SENDS, failed="Not sent: ", needs=frozenset({Scope.SEND})
     ),
