@@ -64,6 +64,20 @@ def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
     return tuple(each for each in candidates if written is None or _fits(each, written))
 
 
+def list_labels(contacts: Contacts, number: Number, *, with_digits: bool) -> list[str]:
+    """List the names of a number that callers can write and that mean no other number.
+
+    `with_digits`: whether each name has the last two digits of the number: `Åsa Lind (…05)`.
+    """
+    labels = [
+        show_with_digits(owner, own) if with_digits else owner.shown_name
+        for owner in contacts.list_owners(number)
+        for own in owner.numbers
+        if own.number == number
+    ]
+    return [label for label in labels if choose(list_candidates(contacts, label)) == number]
+
+
 def _fits(candidate: Candidate, written: re.Match[str]) -> bool:
     """Return whether a candidate has the digits, the label and the company that were written."""
     contact, number = candidate

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
 from elks_mcp.app import App
-from elks_mcp.domain.contact_search import choose, list_candidates, show_with_digits
+from elks_mcp.domain.contact_search import list_labels
 from elks_mcp.domain.number_search import FoundNumber, find_numbers
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import ElksError, InvalidInput
@@ -138,12 +138,8 @@ class _Hider:
         digits = number.e164[-_SHOWN_LAST:]
         if number.e164 in (own := _list_own(app)) and sum(each.endswith(digits) for each in own) == 1:
             return f"you (…{digits})"
-        contacts = app.contacts.known
-        for owner in contacts.list_owners(number):
-            own_number = next(each for each in owner.numbers if each.number == number)
-            label = show_with_digits(owner, own_number)
-            is_clear = choose(list_candidates(contacts, label)) == number
-            if is_clear and not any(find_numbers(label, self._home)):
+        for label in list_labels(app.contacts.known, number, with_digits=True):
+            if not any(find_numbers(label, self._home)):
                 return label
         try:
             return await app.handles.make(number)
