@@ -219,6 +219,7 @@ async def attempt(do: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
 
 
 _BETWEEN = re.compile(r"(?<=\d)(?:[\s\-().\[\]/·\u00a0\u200b\u2011]|\\u[0-9a-f]{4}|\\xa0|\\n|\\t)+(?=\d)")
+_MASKED = re.compile(r"\+?\d+\*+\d+")
 _TELLING = 5
 """Digits in a row that are searched for: fewer are in other things as well."""
 
@@ -240,7 +241,8 @@ def list_shown(frame: Frame) -> list[str]:
         for number in NUMBERS
         for start in range(3, len(number) - _TELLING + 1)
     }
-    return [part for part in sorted(parts) if part in digits]
+    masked = [each for each in _MASKED.findall(digits) if sum(map(str.isdigit, each)) > 2]
+    return [*(part for part in sorted(parts) if part in digits), *masked]
 
 
 def list_forms(frames: list[Frame]) -> list[str]:

@@ -26,6 +26,9 @@ _PEOPLE = frozenset({"to", "from", "with", "query"})
 _YOURS = re.compile(r"you \((?:…|\.\.\.)([0-9]{2})\)")
 """A number of the account, as answers write it."""
 
+_MASKED = re.compile(r"(?:\+\d{1,4}|\d{3})\*{2,}\d{2}(?!\d)")
+"""A number with its middle hidden, which shows more digits than a model may see: `+4670*****05`."""
+
 _STATIC = frozenset(
     {
         "initialize",
@@ -119,6 +122,7 @@ class _Hider:
 
     async def _hide_in_text(self, text: str) -> str:
         shown, end = "", 0
+        text = _MASKED.sub(self._name_masked, text)
         for found in find_numbers(text, self._home):
             shown += text[end : found.start]
             label = await self._name(found)
@@ -127,6 +131,12 @@ class _Hider:
             shown += f"…{found.digits[-_SHOWN_LAST:]}" if is_named else label
             end = found.end
         return shown + text[end:]
+
+    def _name_masked(self, found: re.Match[str]) -> str:
+        """Return what stands for a masked number: `you (…05)` if it can be only one of the account's."""
+        own = [each for each in _list_own(self._app) if Number(each).masked == found[0]] if self._app else []
+        digits = f"…{found[0][-_SHOWN_LAST:]}"
+        return f"you ({digits})" if len(own) == 1 else digits
 
     async def _name(self, found: FoundNumber) -> str:
         """Return what stands for a number."""
