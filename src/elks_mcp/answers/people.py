@@ -15,14 +15,15 @@ class People:
     contacts: Contacts
 
     def label(self, party: str) -> str:
-        """Return how an answer names a person or sender; a caller can write it, and it means nobody else.
+        """Return how an answer names a person or sender.
 
-        `party`: a number as 46elks writes it, or a sender name, which is returned unchanged.
+        A caller can write the label, and it means nobody else. `party`: a number as 46elks writes it, or a
+        sender name, which is returned unchanged.
         """
         return self.find_label(party) or party
 
     def find_label(self, party: str) -> str | None:
-        """Return a contact's name, with the last digits if the name is not clear; None if neither is."""
+        """Return a contact's name, with the last digits if it is not clear; None if neither is."""
         if not is_e164(party):
             return None
         number = Number(party)

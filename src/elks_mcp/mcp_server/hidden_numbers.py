@@ -133,7 +133,10 @@ class _Hider:
         return shown + text[end:]
 
     def _name_masked(self, found: re.Match[str]) -> str:
-        """Return what stands for a masked number: `you (…05)` if it can be only one of the account's."""
+        """Return what stands for a masked number.
+
+        `you (…05)` if only one number of the account has this mask.
+        """
         own = [each for each in _list_own(self._app) if Number(each).masked == found[0]] if self._app else []
         digits = f"…{found[0][-_SHOWN_LAST:]}"
         return f"you ({digits})" if len(own) == 1 else digits
