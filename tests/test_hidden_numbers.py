@@ -33,7 +33,9 @@ NUMBERS = [f"+467017406{last:02}" for last in range(6, 100)]
 
 IN_MANY_SPELLINGS = (
     "Ring 070-174 06 27, 0701740627, +46 70 174 06 27, 0046701740627, 46701740627, (070) 174.06.27, "
-    "tel:+46-70-174-06-27, 070\u00a0174\u00a006\u00a027, ０７０１７４０６２７, nr0701740627! SLUTA?"
+    "tel:+46-70-174-06-27, "
+    "070_174_06_27, 070*174*06*27, 701740627, 2026070174 0627, 070-174\n06 27. "
+    "070\u00a0174\u00a006\u00a027, ０７０１７４０６２７, nr0701740627! SLUTA?"
 )
 
 
@@ -218,7 +220,8 @@ async def attempt(do: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
         await do(*arguments)
 
 
-_BETWEEN = re.compile(r"(?<=\d)(?:[\s\-().\[\]/·\u00a0\u200b\u2011]|\\u[0-9a-f]{4}|\\xa0|\\n|\\t)+(?=\d)")
+_BETWEEN = re.compile(r"(?<=\d)(?:[\s\-().\[\]/·_*⏎\u00a0\u200b\u2011]|\\u[0-9a-f]{4}|\\xa0|\\n|\\t)+(?=\d)")
+_MASKED = re.compile(r"\+?\d+\*+\d+")
 _TELLING = 5
 """Digits in a row that are searched for: fewer are in other things as well."""
 
@@ -240,7 +243,8 @@ def list_shown(frame: Frame) -> list[str]:
         for number in NUMBERS
         for start in range(3, len(number) - _TELLING + 1)
     }
-    return [part for part in sorted(parts) if part in digits]
+    masked = [each for each in _MASKED.findall(text) if sum(map(str.isdigit, each)) > 2]
+    return [*(part for part in sorted(parts) if part in digits), *masked]
 
 
 def list_forms(frames: list[Frame]) -> list[str]:

@@ -83,3 +83,49 @@ async def test_a_recipient_is_completed_with_earlier_numbers_and_with_names() ->
         assert await complete("") == [STRANGER, "Bo", "Åke", "Åsa Lind"]
         assert await complete("ås") == ["Åsa Lind"]
         assert await complete("+46") == [STRANGER]
+
+
+SEVERAL = (
+    person("Åsa", ASA),
+    person("Åsa", STRANGER),
+    person("Bo", ("+46701740607", "mobile"), ("+46850065005", "work")),
+    person("Familj", "+46701740610"),
+    person("Tor", "+46701740610"),
+    person("Eva", "+46701740611"),
+    person("Eva", "+46701740711"),
+)
+LABELS = {
+    ASA: "Åsa (…05)",
+    STRANGER: "Åsa (…09)",
+    "+46701740607": "Bo",
+    "+46850065005": "Bo (…05)",
+    "+46701740610": "Familj",
+    "+46701740611": "+46701740611",  # two of that name, with the same last digits
+    "+46701740612": "+46701740612",
+}
+"""How lists name each number."""
+
+
+async def test_each_name_in_a_list_leads_back_to_its_number() -> None:
+    box = new_box()
+    received = {number: box.receive(number, "Hej") for number in LABELS}
+    async with connected(live(box), box=box, contacts=Book(*SEVERAL)) as client:
+        listed = await call(client, "get_sms_messages", limit=10)
+        asked = ",".join(each.id for each in received.values())
+        statuses = data(await call(client, "check_sms_status", messageId=asked))["texts"]
+        for number, label in LABELS.items():
+            found = data(await call(client, "get_sms_messages", person=label))
+            assert (found["count"], found.get("with")) == (1, label), number
+    assert [entry["from"] for entry in data(listed)["messages"]] == list(LABELS.values())[::-1]
+    assert [entry["from"] for entry in statuses] == list(LABELS.values())
+    assert all(f" from {label}: Hej" in words(listed) for label in LABELS.values())
+
+
+async def test_a_reply_says_which_of_two_contacts_with_one_name_it_is_from() -> None:
+    box = new_box()
+    async with connected(live(box), box=box, contacts=Book(*SEVERAL)) as client:
+        await call(client, "send_sms", to=ASA, message="Kommer du?")
+        box.reply(ASA, "Ja")
+        answer = await call(client, "wait_for_reply", sender="Åsa (…05)", timeout=0)
+    assert data(answer)["fromName"] == "Åsa (…05)"
+    assert "from Åsa (…05)" in words(answer)

@@ -18,6 +18,7 @@ from elks_mcp.sandbox import Sandbox
 from elks_mcp.sandbox.messages import MessageStatus
 from tests.support.clocks import ManualClock
 from tests.support.connecting import PHONE, box_on, call, connected, data, live, words
+from tests.support.people import Book, person
 
 pytestmark = pytest.mark.anyio
 
@@ -86,6 +87,17 @@ async def test_a_list_costs_few_bytes_beyond_its_texts(
     assert len(words(answer).encode()) - own <= HEAD + EACH * count
     own = sum(len(as_json(text).encode()) for text in texts)
     assert len(as_json(data(answer)).encode()) - own <= HEAD + EACH * count
+
+
+async def test_names_with_digits_stay_within_the_bytes_of_a_list(box: Sandbox, clock: ManualClock) -> None:
+    texts = fill(box, 40, PHONE, OTHER, PHONE)
+    contacts = Book(person("Åsa", PHONE), person("Åsa", OTHER))
+    async with connected(environ_of(box), box=box, clock=clock, contacts=contacts) as client:
+        answer = await call(client, "get_sms_messages", limit=40)
+    assert "from Åsa (…05): " in words(answer)
+    assert len(words(answer).encode()) - sum(len(text.encode()) for text in texts) <= HEAD + EACH * 40
+    own = sum(len(as_json(text).encode()) for text in texts)
+    assert len(as_json(data(answer)).encode()) - own <= HEAD + EACH * 40
 
 
 def fill_older(box: Sandbox) -> None:

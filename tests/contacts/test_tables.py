@@ -95,7 +95,11 @@ ROWS = [
     ),
     ("Bo (…05);0701740606;", f"{NAMELESS} The name reads as a number, so it is not used."),
     (
-        "P-7F3K;0701740606;",
+        "P-7F3K9QXR;0701740606;",
+        f"{NAMELESS} The name ends in digits, or is a handle, as answers write them, so it is not used.",
+    ),
+    (
+        "p-7f3k9qxr;0701740606;",
         f"{NAMELESS} The name ends in digits, or is a handle, as answers write them, so it is not used.",
     ),
     ("\u202e\u200b;0701740606;", NAMELESS),

@@ -30,6 +30,14 @@ SPELLINGS = [
     "070\u00a0174\u00a006\u00a006",
     "070\u200b1740606",
     "070\\u200b174\\t06\\x0006",
+    "701740606",
+    "070_174_06_06",
+    "070*174*06*06",
+    "070**1740606",
+    "070-174\n06 06",
+    "070-\r\n174 06 06",
+    "070-174⏎06 06",
+    "+46 70 174\n06 06",
     "０７０１７４０６０６",
     "٠٧٠١٧٤٠٦٠٦",
 ]
@@ -57,6 +65,15 @@ def test_a_number_is_found_in_every_spelling(spelling: str, around: str) -> None
         "0.3500 SEK of 100.0000 SEK",
         "0.3500 0.7000 0.1000",
         "c-123456",
+        "c-701740606 c-123456789",
+        "20260701123456, 202607011234, 20260701T123456",
+        "19700701-1234, 197007011234, 20070301-1234",
+        "20070301 1234 5678",
+        "701 740 606 kr, 701 740 606,50 kr",
+        "kl 0930\n- 11-23 13:05 from Bo",
+        "kl 0930\n10-15\n\n0701\n\n740606",
+        "070\n- 174 06 06",
+        "751740606",
         "O-23456789, A-2345",
         "P-23456789",
         "s07017406060701740606070174060607",
@@ -90,6 +107,19 @@ def test_several_numbers_in_a_row_are_told_apart() -> None:
     text = "0701740606 0701740607, +46701740608 46701740609\n070-174 06 10 / 0701740611"
     found = [each.number.e164 for each in find_numbers(text, "SE") if each.number]
     assert found == [f"+467017406{last:02}" for last in (6, 7, 8, 9, 10, 11)]
+
+
+@pytest.mark.parametrize("text", ["2026070174 0606", "20260701740606", "den 2026070-174 06 06"])
+def test_a_mobile_number_after_a_year_is_found(text: str) -> None:
+    (found,) = find_numbers(text, "SE")
+    assert found.number
+    assert (found.number.e164, found.start) == (NUMBER, text.index("2026") + 4)
+
+
+def test_a_number_ends_with_its_line_if_it_can() -> None:
+    text = "0701740606\n12 st\n0701740607\n0701740608\n08-500 650 05\n90 kr"
+    found = [each.number.e164 for each in find_numbers(text, "SE") if each.number]
+    assert found == [*(f"+467017406{last:02}" for last in (6, 7, 8)), "+46850065005"]
 
 
 def test_a_national_number_is_one_of_the_home_country() -> None:

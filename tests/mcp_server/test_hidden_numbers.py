@@ -137,6 +137,15 @@ async def test_the_rule_is_listed(box: Sandbox) -> None:
     assert now.startswith("hidden")
 
 
+async def test_a_rule_that_lists_numbers_shows_two_digits_of_each(box: Sandbox) -> None:
+    environ = hiding(box, ELKS_ALLOWED_SENDERS=f"{SECOND_OWN},+46701740658")
+    async with connected(environ, box=box) as client:
+        answer = await call(client, "explain_policy")
+    [now] = [rule["now"] for rule in data(answer)["rules"] if rule["variable"] == "ELKS_ALLOWED_SENDERS"]
+    assert sorted(now.removeprefix("only ").split(", ")) == ["you (…41)", "you (…58)"]
+    assert "*" not in words(answer)
+
+
 async def test_a_server_that_cannot_read_its_configuration_hides_numbers_too() -> None:
     server = build_misconfigured_server(["Wrong: 070-174 06 24x."], Policy(show_numbers=False))
     async with Client(server) as client:

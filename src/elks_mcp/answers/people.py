@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from elks_mcp.app import App
+from elks_mcp.domain.contact_search import list_labels
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.phone import Number, is_e164
 
@@ -16,9 +17,19 @@ class People:
     def label(self, party: str) -> str:
         """Return how an answer names a person or sender.
 
-        `party`: a number as 46elks writes it, or a sender name, which is returned unchanged.
+        A caller can write the label, and it means nobody else. `party`: a number as 46elks writes it, or a
+        sender name, which is returned unchanged.
         """
-        return self.find_name(party) or party
+        return self.find_label(party) or party
+
+    def find_label(self, party: str) -> str | None:
+        """Return a contact's name, with the last digits if it is not clear; None if neither is."""
+        if not is_e164(party):
+            return None
+        number = Number(party)
+        labels = list_labels(self.contacts, number, with_digits=False)
+        labels = labels or list_labels(self.contacts, number, with_digits=True)
+        return labels[0] if labels else None
 
     def find_name(self, party: str) -> str | None:
         """Return the name of the contact with a number, or the names of several; else None."""

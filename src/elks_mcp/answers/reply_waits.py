@@ -243,7 +243,7 @@ def _find_name(app: App, wanted: Wanted, message: HistoryEntry | None) -> str | 
     """Return the name of the contact who wrote, or who is waited for."""
     people = People(app.contacts.known)
     party = message.sender if message else wanted.sender.e164 if wanted.sender else None
-    return people.find_name(party) if party else None
+    return people.find_label(party) or people.find_name(party) if party else None
 
 
 _NO_ID = "Its id has a form that cannot be used in a request to 46elks."

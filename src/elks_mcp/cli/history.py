@@ -9,7 +9,7 @@ from elks_mcp.answers.listing import HowToContinue, TextQuery, read_filter, repo
 from elks_mcp.answers.people import People
 from elks_mcp.cli.choices import Words
 from elks_mcp.cli.exit_codes import ExitCode
-from elks_mcp.cli.output import measure_columns, say, show_number, wrap
+from elks_mcp.cli.output import measure_columns, say, show_person, wrap
 from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json, session_command
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.models import Direction
@@ -130,11 +130,8 @@ def _describe_head(session: Session, entry: HistoryEntry) -> str:
 
 def _show_party(session: Session, number: str) -> str:
     """Return a number as people write it, after the name of the contact who has it."""
-    name, written = (
-        People(session.app.contacts.known).label(number),
-        show_number(number, session.app.policy.home),
-    )
-    return written if name == number else f"{name}, {written}"
+    name = People(session.app.contacts.known).find_name(number)
+    return show_person(name, number, session.app.policy.home)
 
 
 _OPT_OUTS = {"opted out": "opted out with this text", "may be": "may be an opt-out"}

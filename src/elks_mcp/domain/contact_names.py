@@ -4,6 +4,7 @@ import re
 
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.contacts import ALL_CONTACTS, GROUP_MARK, fold_name
+from elks_mcp.domain.handles import read_handle
 
 LONGEST_NAME = 80
 """Characters of a name that are used."""
@@ -11,8 +12,8 @@ LONGEST_NAME = 80
 _RESERVED = frozenset({ALL_CONTACTS, "you"})
 """Words that have a meaning of their own: `contacts` in `ELKS_ALLOWED_RECIPIENTS`, "you" in answers."""
 
-_AS_IN_ANSWERS = re.compile(r".*(?:…|\.\.\.)\d\d\)?|P-[0-9A-Z]{4}", re.IGNORECASE | re.DOTALL)
-"""A person as answers write them: with the last two digits of a number, or by a handle."""
+_WITH_DIGITS = re.compile(r".*(?:…|\.\.\.)\d\d\)?", re.DOTALL)
+"""A person as answers write them: with the last two digits of a number."""
 
 
 def clean_name(raw: str) -> str:
@@ -33,6 +34,6 @@ def find_name_fault(name: str) -> str:
         return "is a word with a meaning of its own in elks-mcp"
     if sum(map(str.isalpha, name)) <= sum(map(str.isdigit, name)):
         return "reads as a number"
-    if _AS_IN_ANSWERS.fullmatch(name):
+    if _WITH_DIGITS.fullmatch(name) or read_handle(name):
         return "ends in digits, or is a handle, as answers write them"
     return ""

@@ -1,6 +1,7 @@
 """Find phone numbers in texts, in any spelling, so that they can be hidden from a model.
 
-A number begins with +, 0 or a country code. Times, ids and the codes of this server are left alone.
+A number begins with +, 0 or a country code; a mobile number of the home country can lack its 0. Times, ids
+and the codes of this server are left alone.
 """
 
 import re
@@ -10,7 +11,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import NamedTuple
 
-from elks_mcp.domain.numbering_plans import country_code, has_trunk_prefix
+from elks_mcp.domain.numbering_plans import NumberKind, country_code, has_trunk_prefix
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput
 
@@ -22,24 +23,33 @@ _INTERNATIONAL_PREFIX = 2
 """Digits of 00, which come on top of those of the number."""
 
 _KEPT = re.compile(
-    r"""as\ in\ \+46701740605  # the example in errors, a number that reaches no phone
+    r"""as\ in\ \+46701740605(?!\d)  # the example in errors, a number that reaches no phone
+    | (?<!\d)(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\dT?[0-2]\d[0-5]\d(?:[0-5]\d)?(?!\d)
     | (?:19|20)\d\d-[01]\d-[0-3]\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?
     | \b[a-z][0-9a-f]{32}\b
     | \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b
+    | \bc-[1-9]\d{0,8}\b
     | \breceived-[0-9a-f]{16}\b
     | \b[OAP]-[2-9A-HJKMNP-TV-Z]{4,8}\b
     """,
     re.VERBOSE,
 )
-"""Times, 46elks' ids, marks and codes."""
+"""Times, 46elks' ids, cursors, marks and codes."""
 
 _ESCAPE = r"\\(?:[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4})"
 """An invisible character as errors write it."""
 
 _INVISIBLE = r"\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
-_BETWEEN = rf"(?:[^\S\n\r]|[\-\u2010-\u2015\u2212().\[\]/·{_INVISIBLE}]|{_ESCAPE})"
+_LINE_BREAK = r"[\r\n⏎]"
+_BETWEEN = (
+    rf"(?:[^\S\n\r]|[\-\u2010-\u2015\u2212().\[\]/·_*{_INVISIBLE}]|{_ESCAPE}|{_LINE_BREAK}(?![ \t]*[\-–*•]))"
+)
+"""A separator between digits. A line that begins as an item of a list does not continue a number."""
+
+_AFTER_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?=0)")
+_MOBILE = frozenset({NumberKind.MOBILE, NumberKind.FIXED_LINE_OR_MOBILE})
 _DIGITS = re.compile(rf"[+＋]?(?:\d{_BETWEEN}{{0,5}}){{{_FEWEST_DIGITS - 1},}}\d")
-_ESCAPE_OR_DIGIT = re.compile(rf"{_ESCAPE}|(?P<digit>\d)")
+_PART = re.compile(rf"{_ESCAPE}|(?P<digit>\d)|(?P<line>\r\n|{_LINE_BREAK})")
 _DECIMAL = re.compile(r"0{1,2}\.\d")
 """The beginning of an amount or of seconds, such as 0.3500 and 00.123456."""
 
@@ -75,14 +85,24 @@ class _Digit(NamedTuple):
     begins: bool
     """Whether a number can begin here: the character before it is not a digit."""
 
+    follows_year: bool
+    """Whether the characters before it are a year, as in `20260701740606`."""
+
+    line: int
+    """How many line breaks of the run are before it."""
+
 
 def _split(text: str, start: int, end: int, home: str) -> Iterator[FoundNumber]:
     """Find the numbers in a run of digits and of what people write between digits."""
     digits: list[_Digit] = []
-    for match in _ESCAPE_OR_DIGIT.finditer(text, start, end):
+    years = {match.end() for match in _AFTER_YEAR.finditer(text, start, end)}
+    line = 0
+    for match in _PART.finditer(text, start, end):
+        line += bool(match["line"])
         if match["digit"]:
             at, value = match.start(), str(unicodedata.decimal(match["digit"]))
-            digits.append(_Digit(value, at, begins=not (at and text[at - 1].isdecimal())))
+            begins = not (at and text[at - 1].isdecimal())
+            digits.append(_Digit(value, at, begins, at in years, line))
     index = 0
     while index < len(digits):
         if found := _find_first(text, digits, index, home):
@@ -93,21 +113,31 @@ def _split(text: str, start: int, end: int, home: str) -> Iterator[FoundNumber]:
 
 
 def _find_first(text: str, digits: list[_Digit], index: int, home: str) -> FoundNumber | None:
-    """Return the longest number that begins with the digit at an index; None if none does."""
+    """Return the longest number that begins with the digit at an index; None if none does.
+
+    A number in one line is preferred. One that continues in the next line, or follows a year, has to be a
+    mobile number.
+    """
     first = digits[index]
-    if not first.begins or _DECIMAL.match(text, first.at):
+    if not (first.begins or first.follows_year) or _DECIMAL.match(text, first.at):
         return None
     plus = _find_plus(text, first.at)
     start = first.at if plus is None else plus
     ends = _list_ends(digits, index)
-    for end in reversed(ends):
+    in_line = [end for end in ends if digits[end - 1].line == first.line]
+    in_next = [end for end in ends if digits[end - 1].line == first.line + 1]
+    for end in (*reversed(in_line), *reversed(in_next)):
         value = _join(digits[index:end])
         may_be_bare = _may_be_bare(digits[index:end], home)
-        if number := _read(value if plus is None else f"+{value}", home, may_be_bare):
+        number = _read(value if plus is None else f"+{value}", home, may_be_bare)
+        is_sure = first.begins and end in in_line
+        if number and (is_sure or number.kind in _MOBILE):
             return FoundNumber(start, digits[end - 1].at + 1, value, number)
-    if not ends or (plus is None and (first.value != "0" or ends[-1] - index < _FEWEST_IF_UNSURE)):
+    if not (first.begins and in_line):
         return None
-    return FoundNumber(start, digits[ends[-1] - 1].at + 1, _join(digits[index : ends[-1]]), None)
+    if plus is None and (first.value != "0" or in_line[-1] - index < _FEWEST_IF_UNSURE):
+        return None
+    return FoundNumber(start, digits[in_line[-1] - 1].at + 1, _join(digits[index : in_line[-1]]), None)
 
 
 def _list_ends(digits: list[_Digit], index: int) -> list[int]:
@@ -154,4 +184,15 @@ def _read(value: str, home: str, may_be_bare: bool) -> Number | None:
             number = parse_number(reading, home)
             if number.is_planned:
                 return number
+    if may_be_bare and len(value) >= _FEWEST_IF_UNSURE and value[0] not in "+0" and has_trunk_prefix(home):
+        return _read_without_trunk_prefix(value, home)
+    return None
+
+
+def _read_without_trunk_prefix(value: str, home: str) -> Number | None:
+    """Return the home country's mobile number that digits without a 0 are; else None."""
+    with suppress(InvalidInput):
+        number = parse_number(f"+{country_code(home)}{value}", home)
+        if number.kind in _MOBILE:
+            return number
     return None

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
 from elks_mcp.app import App
-from elks_mcp.domain.contact_search import choose, list_candidates, show_with_digits
+from elks_mcp.domain.contact_search import list_labels
 from elks_mcp.domain.number_search import FoundNumber, find_numbers
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import ElksError, InvalidInput
@@ -25,6 +25,9 @@ _PEOPLE = frozenset({"to", "from", "with", "query"})
 
 _YOURS = re.compile(r"you \((?:…|\.\.\.)([0-9]{2})\)")
 """A number of the account, as answers write it."""
+
+_MASKED = re.compile(r"(?:\+\d{1,4}|\d{3})\*{2,}\d{2}(?!\d)")
+"""A number with its middle hidden, which shows more digits than a model may see: `+4670*****05`."""
 
 _STATIC = frozenset(
     {
@@ -119,6 +122,7 @@ class _Hider:
 
     async def _hide_in_text(self, text: str) -> str:
         shown, end = "", 0
+        text = _MASKED.sub(self._name_masked, text)
         for found in find_numbers(text, self._home):
             shown += text[end : found.start]
             label = await self._name(found)
@@ -127,6 +131,15 @@ class _Hider:
             shown += f"…{found.digits[-_SHOWN_LAST:]}" if is_named else label
             end = found.end
         return shown + text[end:]
+
+    def _name_masked(self, found: re.Match[str]) -> str:
+        """Return what stands for a masked number.
+
+        `you (…05)` if only one number of the account has this mask.
+        """
+        own = [each for each in _list_own(self._app) if Number(each).masked == found[0]] if self._app else []
+        digits = f"…{found[0][-_SHOWN_LAST:]}"
+        return f"you ({digits})" if len(own) == 1 else digits
 
     async def _name(self, found: FoundNumber) -> str:
         """Return what stands for a number."""
@@ -138,12 +151,8 @@ class _Hider:
         digits = number.e164[-_SHOWN_LAST:]
         if number.e164 in (own := _list_own(app)) and sum(each.endswith(digits) for each in own) == 1:
             return f"you (…{digits})"
-        contacts = app.contacts.known
-        for owner in contacts.list_owners(number):
-            own_number = next(each for each in owner.numbers if each.number == number)
-            label = show_with_digits(owner, own_number)
-            is_clear = choose(list_candidates(contacts, label)) == number
-            if is_clear and not any(find_numbers(label, self._home)):
+        for label in list_labels(app.contacts.known, number, with_digits=True):
+            if not any(find_numbers(label, self._home)):
                 return label
         try:
             return await app.handles.make(number)
