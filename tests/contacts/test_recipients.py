@@ -187,6 +187,19 @@ async def test_without_contacts_only_numbers_are_understood_and_errors_are_those
         assert found == read_number(text)
 
 
+async def test_a_contact_is_found_as_contacts_list_prints_it() -> None:
+    one, other = person("Åsa", BERG, company="Firma", groups="jour"), person("Åsa", BO, company="Hem")
+    forged = person("Åsa", EVA, company=f"…{BERG[-2:]}")
+    found = recipients(Book(one, other, forged))
+    assert one.described == "Åsa (Firma, @jour)"
+    assert (await found.find("åsa (firma, @jour)")).e164 == BERG
+    assert (await found.find("Åsa (Hem)")).e164 == BO
+    assert (await found.find(forged.described)).e164 == BERG, "digits in brackets are those of a number"
+    for text in ("Åsa (Firma)", "Åsa ()", "(Hem)"):
+        with pytest.raises(InvalidInput):
+            await found.find(text)
+
+
 async def test_many_candidates_are_cut_short() -> None:
     people = [person(f"Kim {number}", f"+467017406{number}") for number in range(10, 40)]
     with pytest.raises(InvalidInput, match=r"Kim 19 .…19., and 20 more"):

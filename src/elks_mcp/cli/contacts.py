@@ -13,7 +13,7 @@ from elks_mcp.cli.output import say, show_number, wrap
 from elks_mcp.cli.session import print_json
 from elks_mcp.contacts.contact_files import Reading, UnreadableFile, read_contacts
 from elks_mcp.contacts.entries import Weight
-from elks_mcp.domain.contacts import GROUP_MARK, Contact, fold_name
+from elks_mcp.domain.contacts import Contact, fold_name
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import Misconfigured, UnreadableContacts
 from elks_mcp.settings import Configuration
@@ -109,13 +109,11 @@ def summarize(reading: Reading) -> str:
 
 
 def _describe(contact: Contact, home: str) -> list[str]:
-    groups = [f"{GROUP_MARK}{group}" for group in contact.groups]
-    about = ", ".join(part for part in (*contact.aliases, contact.company, *groups) if part)
     numbers = [
         f"  {show_number(each.number.e164, home)}" + (f"  {each.label}" if each.label else "")
         for each in contact.numbers
     ]
-    return [contact.name + (f" ({about})" if about else ""), *(numbers or ["  no phone number"])]
+    return [contact.described, *(numbers or ["  no phone number"])]
 
 
 def _as_json(contact: Contact) -> dict[str, Any]:

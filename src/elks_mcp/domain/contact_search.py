@@ -57,11 +57,24 @@ def has_many_digits(text: str) -> bool:
 
 
 def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
-    """List every number that a text can mean, by name, or by name and last digits."""
-    written = None if contacts.list_named(text) else _WITH_DIGITS.fullmatch(text.strip())
-    named = contacts.list_named(written["name"] if written else text)
+    """List every number that a text can mean.
+
+    By name, by name and last digits, or as `contacts list` prints a contact.
+    """
+    named = contacts.list_named(text)
+    written = None if named else _WITH_DIGITS.fullmatch(text.strip())
+    if written:
+        named = contacts.list_named(written["name"])
+    elif not named:
+        named = _list_described(contacts, text)
     candidates = (Candidate(each, number) for each in named for number in each.numbers or (None,))
     return tuple(each for each in candidates if written is None or _fits(each, written))
+
+
+def _list_described(contacts: Contacts, text: str) -> tuple[Contact, ...]:
+    """List the contacts with a name and facts in brackets as in a text: `Åsa (Kliniken)`."""
+    named = contacts.list_named(text.partition("(")[0])
+    return tuple(each for each in named if fold_name(each.described) == fold_name(text))
 
 
 def list_labels(contacts: Contacts, number: Number, *, with_digits: bool) -> list[str]:

@@ -69,6 +69,13 @@ class Contact:
         return shorten(self.name)
 
     @property
+    def described(self) -> str:
+        """The name with the aliases, the company and the groups: `Åsa Lind (Kliniken, @jour)`."""
+        groups = [f"{GROUP_MARK}{group}" for group in self.groups]
+        about = ", ".join(part for part in (*self.aliases, self.company, *groups) if part)
+        return self.name + (f" ({about})" if about else "")
+
+    @property
     def chosen(self) -> ContactNumber | None:
         """The number to text: the only one, or else the only mobile one; None if there is neither."""
         mobiles = [each for each in self.numbers if each.is_mobile]
