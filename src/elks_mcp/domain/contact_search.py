@@ -57,7 +57,10 @@ def has_many_digits(text: str) -> bool:
 
 
 def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
-    """List every number that a text can mean: by name, with last digits, or as `contacts list` prints it."""
+    """List every number that a text can mean.
+
+    By name, by name and last digits, or as `contacts list` prints a contact.
+    """
     named = contacts.list_named(text)
     written = None if named else _WITH_DIGITS.fullmatch(text.strip())
     if written:
