@@ -58,8 +58,7 @@ def test_p4_p5_servers_killed_at_random_neither_repeat_nor_lose_a_text(tmp_path:
     if ended.returncode == NO_POSTGRES and not os.environ.get("CI"):
         pytest.skip(ended.stderr)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert found["figures"]["kills"] >= 4
-    assert found["figures"]["unanswered"] > 0
+    assert found["figures"]["kills"] >= 4  # whether one leaves a call without an answer is chance: see below
     check(found)
 
 
