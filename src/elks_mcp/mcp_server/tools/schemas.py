@@ -52,5 +52,5 @@ def _find_types(spec: Mapping[str, Any], definitions: Mapping[str, Any]) -> list
 
 
 def _write_types(types: list[str]) -> dict[str, Any]:
-    kinds = [*dict.fromkeys(types)]
-    return {"type": kinds[0] if len(kinds) == 1 else kinds} if kinds else {}
+    kinds = [{"type": kind} for kind in dict.fromkeys(types)]  # the Inspector warns of a list of types
+    return {"anyOf": kinds} if len(kinds) > 1 else {**kinds[0]} if kinds else {}
