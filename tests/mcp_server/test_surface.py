@@ -102,10 +102,8 @@ async def test_an_answer_schema_holds_the_type_of_each_field_and_nothing_else() 
         assert tool.output_schema
         assert {*tool.output_schema} == {"type", "properties"}
         for name, spec in tool.output_schema["properties"].items():
-            # `check_sms_status` answers in two shapes, so its fields are only named.
             kinds = spec.get("anyOf", [spec])
-            keys = set() if tool.name == "check_sms_status" else {"type"}
-            assert all({*kind} == keys for kind in kinds), f"{tool.name}.{name}"
+            assert all({*kind} == {"type"} for kind in kinds), f"{tool.name}.{name}"
 
 
 async def test_an_answer_of_a_wrong_type_does_not_fit_its_schema() -> None:

@@ -17,6 +17,7 @@ from elks_mcp.answers.structured import (
     SenderAnswer,
     StructuredAnswer,
     UntrustedFrom,
+    list_json_types,
 )
 from elks_mcp.answers.untrusted import NAME_AS_SENDER, mark, new_fence, warn_of
 from elks_mcp.domain.display import quote_lines, split_lines, visible
@@ -167,10 +168,12 @@ class AskAnswer(Answer):
 
 
 def _name_fields(schema: dict[str, Any], model: type[BaseModel]) -> None:
-    """Name the fields of both answers without types, since a choice of two would be long."""
+    """List the fields of both answers, since a choice of two would be long."""
     if model is StatusReport:
-        names = (*StatusAnswer.model_json_schema()["properties"], "texts", "now", "zone")
-        schema["properties"] = {name: {} for name in names}
+        of_one = StatusAnswer.model_json_schema()
+        types = {name: list_json_types(spec, of_one["$defs"]) for name, spec in of_one["properties"].items()}
+        types |= {"texts": ["array"], "now": ["string"], "zone": ["string"]}
+        schema["properties"] = {name: {"anyOf": [{"type": t} for t in of]} for name, of in types.items()}
 
 
 class StatusReport(Answer):

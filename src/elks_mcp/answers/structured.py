@@ -1,5 +1,6 @@
 """Base classes of answers: fields under their public names, and the same as text."""
 
+from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, Self
 
@@ -77,3 +78,12 @@ def _build_amount_schema(_source: object, handler: GetCoreSchemaHandler) -> Core
 
 MoneyField = Annotated[Money, GetPydanticSchema(_build_amount_schema)]
 """Money, which is listed and written as an `Amount`: only JSON holds a fraction."""
+
+
+def list_json_types(spec: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str]:
+    """List the JSON types that a schema allows; none if it does not say."""
+    if "$ref" in spec:
+        return list_json_types(definitions[spec["$ref"].rpartition("/")[2]], definitions)
+    if "anyOf" in spec:
+        return [kind for each in spec["anyOf"] for kind in list_json_types(each, definitions)]
+    return [spec["type"]] if "type" in spec else []

@@ -7,6 +7,8 @@ against it, so it holds the JSON type of each field and nothing else.
 from collections.abc import Mapping
 from typing import Any
 
+from elks_mcp.answers.structured import list_json_types
+
 _NO_DEFAULTS = (("default", None), ("default", ""))
 
 
@@ -26,7 +28,7 @@ def trim_output_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a schema of an answer with only the JSON type of each field."""
     definitions = schema.get("$defs", {})
     properties = {
-        name: _write_types(_find_types(spec, definitions))
+        name: _write_types(list_json_types(spec, definitions))
         for name, spec in schema.get("properties", {}).items()
     }
     return {"type": "object", "properties": properties}
@@ -40,15 +42,6 @@ def _trim_argument(spec: dict[str, Any]) -> dict[str, Any]:
     return {
         key: value for key, value in merged.items() if key not in hidden and (key, value) not in _NO_DEFAULTS
     }
-
-
-def _find_types(spec: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[str]:
-    """Return the JSON types that a schema allows; none if it does not say."""
-    if "$ref" in spec:
-        return _find_types(definitions[spec["$ref"].rpartition("/")[2]], definitions)
-    if "anyOf" in spec:
-        return [kind for each in spec["anyOf"] for kind in _find_types(each, definitions)]
-    return [spec["type"]] if "type" in spec else []
 
 
 def _write_types(types: list[str]) -> dict[str, Any]:
