@@ -33,8 +33,6 @@ from elks_mcp.domain.orders import (
     NEVER_SENT,
     Approver,
     Draft,
-    Effect,
-    Finding,
     Order,
     OrderState,
     Report,
@@ -82,7 +80,6 @@ FAULTS = (
     Fault.FORBIDDEN,
     Fault.ACCEPT_LATE_DROP,
 )
-READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
 drafts = strategies.builds(
     a_draft,
     strategies.sampled_from(TEXTS),
@@ -286,9 +283,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
         self._ask(index, agree)
 
-    @rule(index=which, one=one_of_many, pauses=strategies.booleans())
-    def cancel(self, index: int, one: int, *, pauses: bool) -> None:
-        """Cancel an order or let it wait for a new yes, if that is still possible."""
+    @rule(index=which, one=one_of_many)
+    def cancel(self, index: int, one: int) -> None:
+        """Cancel an order, if that is still possible."""
         if not self.drafts:
             return
         number = self._number(one)
@@ -296,15 +293,11 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def cancel(process: Process) -> Order:
             assert process.store
-            if pauses:
-                return await process.store.cancellations.pause(number, READ)
             return await process.store.cancellations.cancel(number, "Not wanted.")
 
         order = self._ask(index, cancel)
         if order and order.state is OrderState.CANCELLED:
             assert self._posted(number) == before
-        if order and order.state is OrderState.WAITING:
-            self.agreed.discard(number)
 
     # ── what becomes of processes ──
 
