@@ -79,8 +79,8 @@ class Canceller:
             raise NotApproved(_DECLINED.get(decision, _DECLINED[Decision.DECLINED]))
         if not can_wait(self.storage, self.setup):
             raise NotApproved(
-                f"{plan.reason.reason} This client cannot ask a person, and no terminal reaches the sandbox.",
-                hint="Use a client that supports elicitation, or the sandbox's page (ELKS_SANDBOX_PAGE=on).",
+                f"{plan.reason.reason} No person can be asked here, and no terminal reaches the sandbox.",
+                hint="Cancel it where a person can answer, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
             )
         return await self.outbox.pause(order, plan.reason)
 
