@@ -102,7 +102,7 @@ async def test_a_name_that_one_contact_has_means_that_contact(text: str, number:
 BOTH_ASAS = "Åsa Lind (…05), Kliniken, Åsa Berg (…06)"
 
 REFUSED = {
-    "Åsa": (f'"Åsa" can mean several numbers: {BOTH_ASAS}.', "Ask the user which one is meant"),
+    "Åsa": (f'"Åsa" can mean several numbers: {BOTH_ASAS}.', "Ask which one is meant"),
     "åsa": (f"several numbers: {BOTH_ASAS}.", "exactly as it is listed"),
     mac("Åsa"): (f"several numbers: {BOTH_ASAS}.", ""),
     "Bo Ek": ("Bo Ek (…08), Bo Ek (…09), home", ""),
@@ -110,10 +110,10 @@ REFUSED = {
     "Nils": ("Nils (…11), Nils (…12)", ""),
     "Kim (…13)": ("Kim (…13), mobile, Kim (…13), home", ""),
     "Åke": ("Åke 2 (…26), ÅKE (…27)", ""),
-    "Asa Lind": ('No contact is called "Asa Lind". Did you mean Åsa Lind (…05)?', "Ask the user"),
+    "Asa Lind": ('No contact is called "Asa Lind". Did you mean Åsa Lind (…05)?', "Ask which one is meant, do not guess"),
     "Åsa L": ("Did you mean Åsa Lind (…05)?", ""),
     "Lind": ("Did you mean Åsa Lind (…05)?", ""),
-    "Lind Åsa": ('No contact is called "Lind Åsa".', "Ask the user for the person's number"),
+    "Lind Åsa": ('No contact is called "Lind Åsa".', "Ask for the number, or for the name"),
     "Åssa": ('No contact is called "Åssa".', ""),
     "Bo  Ek (…10)": ("No contact is called", "Did you mean Bo Ek"),
     "Åsa Lind (…06)": ("No contact is called", "Did you mean Åsa Lind (…05)"),
@@ -121,7 +121,7 @@ REFUSED = {
     "Åsa Lind (…05)?": ("No contact is called", ""),
     "Å\u200bsa Lind": (r'"Å\u200bsa Lind"', "Did you mean Åsa Lind (…05)?"),
     "\u202eÅsa Lind": (r'"\u202eÅsa Lind"', "Did you mean Åsa Lind (…05)?"),
-    "Per": ('"Per" has no phone number in the contacts.', "Ask the user for the person's number"),
+    "Per": ('"Per" has no phone number in the contacts.', "Ask for the number, or for the name"),
     "Per (…05)": ("No contact is called", ""),
     "@jour": ('"@jour" is a group of 2 contacts, and one text goes to one person.', "needs a batch"),
     "@JUL": ("is a group of 1 contact,", ""),

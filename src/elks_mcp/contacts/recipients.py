@@ -17,7 +17,7 @@ from elks_mcp.errors import InvalidInput
 
 _MOST_CANDIDATES = 10
 _MOST_SUGGESTIONS = 3
-_ASK = "Ask the user which one is meant, and write it exactly as it is listed here."
+_ASK = "Ask which one is meant, do not guess, and write it exactly as it is listed here."
 
 
 class Recipients:
@@ -86,7 +86,7 @@ class Recipients:
         return InvalidInput(f"{nobody} Did you mean {names}?", hint=_ASK)
 
 
-_ASK_NUMBER = "Ask the user for the person's number, or for the name in the contacts."
+_ASK_NUMBER = "Ask for the number, or for the name in the contacts."
 
 
 def _explain_group(contacts: Contacts, text: str) -> InvalidInput:
