@@ -110,7 +110,7 @@ REFUSED = {
     "Nils": ("Nils (…11), Nils (…12)", ""),
     "Kim (…13)": ("Kim (…13), mobile, Kim (…13), home", ""),
     "Åke": ("Åke 2 (…26), ÅKE (…27)", ""),
-    "Asa Lind": ('No contact is called "Asa Lind". Did you mean Åsa Lind (…05)?', "Ask which one is meant, do not guess"),
+    "Asa Lind": ('"Asa Lind". Did you mean Åsa Lind (…05)?', "Ask which one is meant, do not guess"),
     "Åsa L": ("Did you mean Åsa Lind (…05)?", ""),
     "Lind": ("Did you mean Åsa Lind (…05)?", ""),
     "Lind Åsa": ('No contact is called "Lind Åsa".', "Ask for the number, or for the name"),
