@@ -33,6 +33,8 @@ from elks_mcp.domain.orders import (
     NEVER_SENT,
     Approver,
     Draft,
+    Effect,
+    Finding,
     Order,
     OrderState,
     Report,
@@ -43,7 +45,7 @@ from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.store import Store
-from tests.support.clocks import at_rest, pass_time
+from tests.support.clocks import at_rest, autojump, pass_time
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.stores import (
     PRICE,
@@ -79,7 +81,11 @@ FAULTS = (
     Fault.CONNECTION_REFUSED,
     Fault.FORBIDDEN,
     Fault.ACCEPT_LATE_DROP,
+    Fault.LATENCY,
+    Fault.HANG,
 )
+LATE = {Fault.ACCEPT_LATE_DROP, Fault.LATENCY, Fault.HANG}
+READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
 drafts = strategies.builds(
     a_draft,
     strategies.sampled_from(TEXTS),
@@ -107,6 +113,7 @@ class Process:
             around=lambda transport: SteppedTransport(transport, self.steps),
             report_to=self._address,
         )
+        self._clock = world.clock
         self.store: Store | None = None
         self._begun, self._end, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
 
@@ -129,9 +136,10 @@ class Process:
         await self._begun.wait()
 
     async def end(self) -> None:
-        """End, or be buried."""
+        """End, or be buried; time passes if a request is under way, or its outcome cannot be recorded yet."""
         self._end.set()
-        await self._ended.wait()
+        async with autojump(self._clock):
+            await self._ended.wait()
 
     @property
     def is_alive(self) -> bool:
@@ -283,9 +291,9 @@ class OutboxMachine(RuleBasedStateMachine):
 
         self._ask(index, agree)
 
-    @rule(index=which, one=one_of_many)
-    def cancel(self, index: int, one: int) -> None:
-        """Cancel an order, if that is still possible."""
+    @rule(index=which, one=one_of_many, pauses=strategies.booleans())
+    def cancel(self, index: int, one: int, *, pauses: bool) -> None:
+        """Cancel an order or let it wait for a new yes, if that is still possible."""
         if not self.drafts:
             return
         number = self._number(one)
@@ -293,11 +301,15 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def cancel(process: Process) -> Order:
             assert process.store
+            if pauses:
+                return await process.store.cancellations.pause(number, READ)
             return await process.store.cancellations.cancel(number, "Not wanted.")
 
         order = self._ask(index, cancel)
         if order and order.state is OrderState.CANCELLED:
             assert self._posted(number) == before
+        if order and order.state is OrderState.WAITING:
+            self.agreed.discard(number)
 
     # ── what becomes of processes ──
 
@@ -323,7 +335,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def spoil(self, fault: Fault, late: int) -> None:
         """Have the next text go wrong."""
         more: dict[str, Any] = {"method": "POST", "path": "/sms", "dryrun": False}
-        if fault is Fault.ACCEPT_LATE_DROP:
+        if fault in LATE:
             more["duration"] = timedelta(seconds=late)  # within the quiet period, or nothing can be promised
         self.world.box.faults.inject(fault, **more)
 
