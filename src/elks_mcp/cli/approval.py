@@ -8,9 +8,9 @@ import click
 
 from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.output import measure_columns, require_terminal, say, show_recipient, show_size
+from elks_mcp.cli.output import measure_columns, require_terminal, say
 from elks_mcp.cli.state import State
-from elks_mcp.domain.approval import explain_asking, write_question
+from elks_mcp.domain.approval import describe_recipient, describe_size, explain_asking, write_question
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.money import Money
@@ -102,7 +102,7 @@ def _grouping_key(record: OrderRecord) -> tuple[object, ...]:
 
 def _pending(record: OrderRecord, contacts: Contacts) -> str:
     order = record.order
-    facts = f"{order.approval_code}  to {show_recipient(order, contacts)}, {show_size(order)}"
+    facts = f"{order.approval_code}  to {describe_recipient(order, contacts)}, {describe_size(order)}"
     return f"{facts}; {_why_pending(record)} expires in {format_duration(record.left)}"
 
 
@@ -111,7 +111,7 @@ def _pending_together(group: list[OrderRecord], contacts: Contacts) -> str:
     first, orders = group[0], [record.order for record in group]
     price = Money(sum(order.price.units for order in orders), first.order.price.currency)
     facts = (
-        f"{len(orders)} texts to {show_recipient(first.order, contacts)} "
+        f"{len(orders)} texts to {describe_recipient(first.order, contacts)} "
         f"from {visible(written(first.order.sender))}, "
         f"{format_count(sum(order.parts for order in orders), 'part')}, {price}; "
         f"{_why_pending(first)} the first expires in {format_duration(first.left)}:"

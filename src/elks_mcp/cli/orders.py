@@ -8,9 +8,9 @@ from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
-from elks_mcp.cli.output import measure_columns, say, show_account, show_recipient, show_size, wrap
+from elks_mcp.cli.output import measure_columns, say, show_account, wrap
 from elks_mcp.cli.state import State
-from elks_mcp.domain.approval import size_in_lines
+from elks_mcp.domain.approval import describe_recipient, describe_size, size_in_lines
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines, visible
 from elks_mcp.domain.orders import NEVER_SENT, UNFINISHED, Order, OrderState
@@ -151,9 +151,11 @@ def _paused(pause: Pause, *, ended: bool = False) -> str:
 def _line(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> str:
     order = record.order
     facts = (
-        f"to {show_recipient(order, contacts)}, {show_size(order)}, {format_time_in(zone, order.changed_at)}"
+        describe_recipient(order, contacts),
+        describe_size(order),
+        format_time_in(zone, order.changed_at),
     )
-    return f"{order.id}  {_state(record):<10}  {facts}" + (
+    return f"{order.id}  {_state(record):<10}  to {', '.join(facts)}" + (
         f"  {visible(order.status_reason)}" if order.status_reason else ""
     )
 
@@ -171,9 +173,9 @@ def _facts(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> list
     facts = {
         "state": _state(record),
         "said": order.status_reason,
-        "to": show_recipient(order, contacts),
+        "to": describe_recipient(order, contacts),
         "from": written(order.sender),
-        "size": ", ".join((show_size(order), *order.payload.traits)),
+        "size": ", ".join((describe_size(order), *order.payload.traits)),
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),
