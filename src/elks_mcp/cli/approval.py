@@ -6,7 +6,7 @@ text once it is approved.
 
 import click
 
-from elks_mcp.cli.contact_reading import read_contacts
+from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, require_terminal, say
 from elks_mcp.cli.state import State
@@ -41,7 +41,7 @@ def approve(configuration: Configuration, approval: str) -> int:
     record = state.query(lambda database: OrderAdmin(database).get(approval))
     if record.order.state is not OrderState.WAITING or record.approved:
         return _report(record)
-    if not _confirm(record.order, read_contacts(configuration)):
+    if not _confirm(record.order, read_contacts_leniently(configuration)):
         say("Not approved: these are not the last four digits of the number. Nothing was changed.")
         return 1
     return _report(state.query(lambda database: OrderAdmin(database).approve(record.order.id)))
@@ -56,7 +56,7 @@ def pending(configuration: Configuration) -> int:
         say(state.absence)
         return 0
     waiting = state.query(lambda database: OrderAdmin(database).list_waiting())
-    contacts = read_contacts(configuration) if waiting else Contacts()
+    contacts = read_contacts_leniently(configuration) if waiting else Contacts()
     groups: dict[tuple[object, ...], list[OrderRecord]] = {}
     for record in waiting:
         groups.setdefault(_grouping_key(record), []).append(record)

@@ -5,7 +5,7 @@ from datetime import tzinfo
 import click
 
 from elks_mcp.cli.arguments import shared_options
-from elks_mcp.cli.contact_reading import read_contacts
+from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import measure_columns, say, show_account, wrap
@@ -46,7 +46,7 @@ def list_orders(configuration: Configuration, limit: int) -> int:
     if not state.exists:
         say(state.absence)
         return 0
-    contacts = read_contacts(configuration)
+    contacts = read_contacts_leniently(configuration)
     records, pauses = state.query(lambda database: _read(database, limit))
     for pause in pauses:
         say(_paused(pause))
@@ -66,7 +66,7 @@ def show(configuration: Configuration, number: str) -> int:
     The text is shown only until the order is settled.
     """
     record = State(configuration).query(lambda database: OrderAdmin(database).get(number))
-    facts = _facts(record, read_contacts(configuration), configuration.settings.time_zone)
+    facts = _facts(record, read_contacts_leniently(configuration), configuration.settings.time_zone)
     say("\n".join([*facts, *_text(record.order)]))
     return 0
 
