@@ -106,7 +106,7 @@ def _report(number: Number, removed: Removed) -> str:
 
 
 _CONSEQUENCES = """They lost the number, the text, 46elks' id and all hashes.
-Costs and times are kept for the budget. The server no longer recognises a repeat of one of these texts.
+Costs and times are kept for the budget. The server no longer recognizes a repeat of one of these texts.
 46elks' own history is unchanged. If elks-mcp reads the number there, it stores a keyed hash of it again."""
 _OPT_OUT_STAYS = "\nThe number opted out. The opt-out stays, as a keyed hash, so that nothing is sent there."
 

@@ -78,7 +78,7 @@ def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> 
 
 
 _FIRST_LINES = 3
-"""Lines of a text that the question about cancelling it shows: enough to recognise it."""
+"""Lines of a text that the question about cancelling it shows: enough to recognize it."""
 
 
 def size_in_lines(text: str) -> str:

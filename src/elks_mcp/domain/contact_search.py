@@ -19,7 +19,7 @@ _WITH_DIGITS = re.compile(
 """A name with the last two digits of a number, as answers write it: `Åsa B (…05), work`."""
 
 _MOST_DIGITS = 4
-"""Digits in a text that can be a misspelt name; a text with more of them is meant as a number."""
+"""Digits in a text that can be a misspelled name; a text with more of them is meant as a number."""
 
 _SHORTEST_PART = 2
 """Letters of a name from which other names are suggested."""
