@@ -126,8 +126,10 @@ class ReplyAnswer(Answer):
             f"{status} {self.note}".rstrip(),
             *_entries_in_words((self.message,) if self.message else ()),
         ]
-        sender = f"from={self.sender} and " if self.sender else ""
-        return "\n".join([*lines, f"To continue: wait_for_reply with {sender}after={self.cursor}."])
+        if self.cursor:
+            sender = f"from={self.sender} and " if self.sender else ""
+            lines.append(f"To continue: wait_for_reply with {sender}after={self.cursor}.")
+        return "\n".join(lines)
 
 
 def _entries_in_words(entries: tuple[HistoryEntry, ...]) -> list[str]:
