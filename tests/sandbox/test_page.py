@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import anyio.from_thread
 import anyio.to_thread
@@ -49,6 +49,17 @@ def texts(kind: str) -> str:
 def is_shown(selector: str) -> str:
     """Return a script for whether an element can be seen."""
     return f"(document.querySelector({json.dumps(selector)})?.checkVisibility() ?? false)"
+
+
+def bottom(selector: str) -> str:
+    """Return a script for where an element ends, in pixels from the top."""
+    return f"document.querySelector({json.dumps(selector)}).getBoundingClientRect().bottom"
+
+
+def overlap(one: str, other: str) -> str:
+    """Return a script for whether two elements have a place in common."""
+    boxes = (f"document.querySelector({json.dumps(each)}).getBoundingClientRect()" for each in (one, other))
+    return f"(([a, b]) => a.top < b.bottom && b.top < a.bottom)([{', '.join(boxes)}])"
 
 
 async def test_a_person_sees_a_text_arrive_as_text_and_answers_it(box: Sandbox, browser: Browser) -> None:
@@ -106,6 +117,29 @@ async def test_a_phone_comes_to_the_front_unless_somebody_types(box: Sandbox, br
         details = browser.evaluate("document.querySelector('#details').textContent")
         for part in (box.accepted[1].id, "GSM-7", "0.52 SEK", "Delivered", "POST /a1/sms"):
             assert part in details
+
+    await browse(box, use)
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+async def test_the_word_of_a_new_text_covers_neither_the_field_nor_its_buttons(
+    box: Sandbox, browser: Browser, width: int
+) -> None:
+    await send(box)
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/#{quote(PHONE)}", width=width, height=640)
+        browser.wait_for(is_shown("#phone"))
+        browser.evaluate("document.querySelector('#text').focus()")
+        browser.evaluate(f"document.execCommand('insertText', false, {'Jag kommer lite senare. ' * 8!r})")
+        anyio.from_thread.run(lambda: send(box, OTHER))
+        browser.wait_for(is_shown("#toast"))
+        for covered in ("#text", "#answer .field button", "#suggestions", "#to", "#back"):
+            assert browser.evaluate(overlap("#toast", covered)) is False, covered
+        assert browser.evaluate(f"{bottom('#answer')} <= innerHeight"), "the field stays on the page"
+        browser.evaluate("document.querySelector('#toast-show').click()")
+        browser.wait_for(f"!{is_shown('#toast')}")
+        assert browser.evaluate("document.querySelector('#phone-title').textContent") == "070-174 06 06"
 
     await browse(box, use)
 

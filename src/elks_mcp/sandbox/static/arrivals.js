@@ -7,7 +7,7 @@ import { isNarrow, openNumber, openPhone } from "./view.js";
 
 const TYPED_RECENTLY = 10_000, SETTLED = 1_500, TOAST_STAYS = 8_000;
 const read = new Map(), known = new Map();
-let isFirst = true, typedAt = -Infinity, switchedAt = -Infinity, toastEnds = 0;
+let isFirst = true, typedAt = -Infinity, switchedAt = -Infinity, toastEnds = 0, announced = null;
 
 const received = (phone) => phone.texts.filter((text) => text.direction === "received").length;
 
@@ -70,6 +70,7 @@ function announce(phones, withToast) {
     : `New texts to ${plural(phones.length, "phone")}`;
   byId("spoken").textContent = said;
   if (!withToast || (isNarrow() && !openNumber())) return;
+  announced = first.number;
   byId("toast-text").textContent = said;
   byId("toast").hidden = false;
   byId("toast-show").onclick = () => { byId("toast").hidden = true; openPhone(first.number); };
@@ -87,6 +88,7 @@ function lightUp() {
 /** Count the texts of the shown phone as read, if a person can see them. */
 export function markRead() {
   const phone = state.phones.get(shownNumber());
+  if (phone?.number === announced) byId("toast").hidden = true;
   if (phone && !document.hidden) read.set(phone.number, received(phone));
 }
 
