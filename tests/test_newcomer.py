@@ -73,7 +73,7 @@ def promised() -> str:
 
 def printed_command(said: str) -> list[str]:
     """Return the command that the demo prints at its end, and that has to work in the same folder."""
-    (command,) = re.findall(r"To use it in your client: `(.+) connect`\.$", said, re.MULTILINE)
+    (command,) = re.findall(r"To use it in your client: `(.+) connect --sandbox`\.$", said, re.MULTILINE)
     return shlex.split(command)
 
 
@@ -124,13 +124,19 @@ def commands_of_the_readme() -> list[str]:
     return [line for line in plain if line.startswith("elks-mcp ")]
 
 
+def test_each_client_of_the_readme_gets_the_simulated_phones() -> None:
+    rows = [each for each in commands_of_the_readme() if each.startswith("elks-mcp connect")]
+    assert len(rows) == 7
+    assert all(each.endswith(" --sandbox") for each in rows)
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("command", commands_of_the_readme())
 def test_each_command_of_the_readme_runs_from_the_wheel(command: str, wheel: Path, tmp_path: Path) -> None:
     environ = plain_environment(tmp_path)
     words = command.split()[1:]
     if words[0] == "connect":
-        words += ["--print"] if len(words) > 1 else ["--list"]
+        words += ["--print"] if words[1] != "--sandbox" else ["--list"]
     said = run(
         [find_uv(), "tool", "run", "--quiet", "--from", str(wheel), "elks-mcp", *words], tmp_path, environ
     )

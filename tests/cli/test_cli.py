@@ -53,6 +53,7 @@ def test_the_demo_shows_it_all_in_a_few_seconds() -> None:
         "See it arrive: http://127.0.0.1:",
     ):
         assert part in done.stdout
+    assert done.stdout.endswith(" connect --sandbox`.\n"), "the next step leads to the same phones"
     assert "Keep it running" not in done.stdout, "no person is asked in a pipe"
 
 

@@ -105,7 +105,7 @@ async def _play(stays: _Stay) -> None:
             await _show_afterwards(client)
         took = time.perf_counter() - began
         elks_mcp = name_program_here(find_installation(), os.environ, Path.cwd())
-        click.echo(f"\nDone in {took:.1f} seconds. To use it in your client: `{elks_mcp} connect`.")
+        click.echo(f"\nDone in {took:.1f} seconds. To use it in your client: `{elks_mcp} connect --sandbox`.")
         await stays.at(address)
 
 
