@@ -10,6 +10,7 @@ from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, require_terminal, say
 from elks_mcp.cli.state import State
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import describe_recipient, describe_size, explain_asking, write_question
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
@@ -63,7 +64,7 @@ def pending(configuration: Configuration) -> int:
     for group in groups.values():
         say(_pending(group[0], contacts) if len(group) == 1 else _pending_together(group, contacts))
     say(
-        "To see a text and approve it: `elks-mcp approve A-…`."
+        f"To see a text and approve it: {show_command('approve A-…')}."
         if waiting
         else "No texts are waiting for approval."
     )

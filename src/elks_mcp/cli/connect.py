@@ -13,7 +13,7 @@ from elks_mcp.cli.connect_client import ClientSetup, print_instructions
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.clients.catalog import CLIENTS, Change, Client, UnknownClient, find_client, list_here
 from elks_mcp.clients.client_paths import Ambiguous, Machine
-from elks_mcp.clients.launcher import find_command, find_installation
+from elks_mcp.clients.launcher import find_command, find_installation, show_command
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
 
 _SECRETS = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD")
@@ -101,11 +101,12 @@ def _choose_client(machine: Machine) -> Client:
     if not here:
         raise click.ClickException(
             "No client was found on this machine. To print what another one needs, name it: "
-            "`elks-mcp connect cursor --print`. To list all of them: `elks-mcp connect --list`."
+            f"{show_command('connect cursor --print')}. "
+            f"To list all of them: {show_command('connect --list')}."
         )
     if not sys.stdin.isatty():
         raise click.UsageError(
-            f"Name a client, as in `elks-mcp connect {here[0].name}`. Found here: {names}."
+            f"Name a client, as in {show_command(f'connect {here[0].name}')}. Found here: {names}."
         )
     for number, client in enumerate(here, 1):
         click.echo(f"{number:>3}  {client.title}")

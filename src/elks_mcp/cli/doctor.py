@@ -36,6 +36,7 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say, show_account
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.allowed_recipients import describe_allowed_recipients
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
@@ -171,7 +172,7 @@ async def _check_orders(whereabouts: str, database: Database) -> list[Check]:
             Check(
                 "note",
                 f"{format_count(unknown, 'order')} may or may not have been sent. A person must say which. "
-                "To list them: `elks-mcp outbox`.",
+                f"To list them: {show_command('outbox')}.",
             )
         )
     return checks + [

@@ -1,5 +1,6 @@
 """The checks of `elks-mcp doctor` on accounts: those that a state knows, and their tokens."""
 
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.wording import format_count
 from elks_mcp.store import AccountKey
 from elks_mcp.store.admin import OrderAdmin
@@ -22,6 +23,6 @@ async def examine_accounts(account: AccountKey, database: Database) -> list[str]
         notes.append(
             f"{format_count(len(foreign), 'token')} for other accounts ({'; '.join(foreign.values())}): not "
             "valid for this account. Each caller over HTTP needs one that is. "
-            "To make one: `elks-mcp token new`."
+            f"To make one: {show_command('token new')}."
         )
     return notes

@@ -2,6 +2,7 @@
 
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_settings import Check
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.contacts.report import describe_contacts
 from elks_mcp.errors import Misconfigured
 
@@ -18,6 +19,6 @@ async def check_contacts(app: App) -> list[Check]:
     checks = [Check("warn" if report.is_open_to_others else "ok", f"Contacts are in {path}: {report.text}")]
     if app.contacts.reader.problems:
         checks.append(
-            Check("note", "To list what cannot be used in the contacts: `elks-mcp contacts check`.")
+            Check("note", f"To list what cannot be used in the contacts: {show_command('contacts check')}.")
         )
     return checks

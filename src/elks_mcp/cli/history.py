@@ -10,7 +10,7 @@ from elks_mcp.answers.people import People
 from elks_mcp.cli.choices import Words
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import measure_columns, say, show_person, wrap
-from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json, session_command
+from elks_mcp.cli.session import Session, explain_sandbox, print_json, session_command
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.models import Direction
 from elks_mcp.errors import ElksError
@@ -153,7 +153,7 @@ class _Follower:
         if not self._session.as_json:
             say("Waiting for new texts. Ctrl-C ends it.", err=True)
         if app.policy.simulated:
-            say("\n".join(wrap(SANDBOX_NOTE)), err=True)
+            say("\n".join(wrap(explain_sandbox())), err=True)
         while True:
             await app.clock.sleep_until(app.clock.now() + app.replies.poll)
             await self._read_again()

@@ -15,6 +15,7 @@ from elks_mcp.cli.arguments import port_option
 from elks_mcp.cli.environment import log_warnings, with_settings
 from elks_mcp.cli.sockets import BACKLOG, listen
 from elks_mcp.cli.tokens import is_any_valid
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.caller_limits import limits_per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
@@ -76,7 +77,7 @@ def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> 
     if not is_this_machine(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(
             f"Without a token, any machine that reaches {host} could send texts, so nothing was started.",
-            hint="Create a token first: `elks-mcp token new NAME --scope read --scope send`.",
+            hint=f"Create a token first: {show_command('token new NAME --scope read --scope send')}.",
         )
     settings = configuration.settings
     logs.set_up(settings.log_level)

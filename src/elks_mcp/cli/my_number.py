@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from elks_mcp.cli.output import can_ask
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.phone import parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.settings import Configuration, default_state_dir
@@ -40,7 +41,7 @@ def _ask(file: Path, home: str) -> str:
     if not can_ask():
         raise InvalidInput(
             "Your own number is not stored yet, and standard input is not a terminal.",
-            hint="Run this once in a terminal: `elks-mcp send --to-me`.",
+            hint=f"Run this once in a terminal: {show_command('send --to-me')}.",
         )
 
     def read(raw: str) -> str:

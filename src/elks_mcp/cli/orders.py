@@ -10,6 +10,7 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import measure_columns, say, show_account, wrap
 from elks_mcp.cli.state import State
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import describe_recipient, describe_size, size_in_lines
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines, visible
@@ -87,7 +88,7 @@ def cancel(configuration: Configuration, number: str, *, as_json: bool) -> int:
     from elks_mcp.cli.session import print_json  # noqa: PLC0415
 
     order = State(configuration).query(lambda database: OrderAdmin(database).cancel(number))
-    answer = report_cancelled(order, "`elks-mcp {}`.".format)
+    answer = report_cancelled(order, lambda words: f"{show_command(words)}.")
     if as_json:
         print_json(answer.model_dump(mode="json", by_alias=True))
     else:
@@ -143,7 +144,8 @@ async def _read(database: Database, limit: int) -> tuple[list[OrderRecord], list
 
 
 def _paused(pause: Pause, *, ended: bool = False) -> str:
-    advice = " It resumes once the cause is fixed. To resume it immediately: `elks-mcp outbox resume`."
+    resume = show_command("outbox resume")
+    advice = f" It resumes once the cause is fixed. To resume it immediately: {resume}."
     end = "" if ended or pause.reason.ends_by_itself else advice
     return f"Sending is paused ({pause.reason}) for {show_account(pause.owner)}.{end}"
 

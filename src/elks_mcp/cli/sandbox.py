@@ -11,6 +11,7 @@ import click
 from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.clients.snippets import Snippet, write_snippets
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sandbox.serving import SandboxServer
@@ -40,7 +41,7 @@ To let elks-mcp use it, unset ELKS_SANDBOX and set these variables, in a termina
   ELKS_PHONE_NUMBER={number}
   DRY_RUN=false
 
-The password stays the same. It is stored in {file}. To print it: `elks-mcp sandbox --password`.
+The password stays the same. It is stored in {file}. To print it: {show_password}.
 
 Ctrl-C stops the sandbox and discards all its data."""
 
@@ -89,6 +90,7 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             url=url,
             username=box.username,
             password=box.password,
+            show_password=show_command("sandbox --password"),
             number=box.number,
             webhooks=f"to {ports} of this machine" if ports else _NO_WEBHOOKS,
             file=folder / PASSWORD_FILE,

@@ -16,7 +16,7 @@ from elks_mcp.cli.output import (
     show_person,
     wrap,
 )
-from elks_mcp.cli.session import SANDBOX_NOTE, Session, print_json
+from elks_mcp.cli.session import Session, explain_sandbox, print_json
 from elks_mcp.domain.approval import write_question
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines
@@ -51,7 +51,8 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
     decision = _ask(session, planned, yes=yes)
     answer = _carry_out(session, planned, decision, request.message)
     if app.policy.simulated:
-        answer = answer.model_copy(update={"notes": (*answer.notes, SANDBOX_NOTE)} if session.as_json else {})
+        notes = (*answer.notes, explain_sandbox()) if session.as_json else answer.notes
+        answer = answer.model_copy(update={"notes": notes})
     return answer
 
 

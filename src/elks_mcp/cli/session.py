@@ -21,16 +21,21 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import find_exit_code
 from elks_mcp.cli.output import say, wrap
 from elks_mcp.cli.read_only import open_read_only
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.errors import ElksError, Refused
 from elks_mcp.runtime import logs
 from elks_mcp.settings import Configuration
 
 T = TypeVar("T")
 
-SANDBOX_NOTE = (
-    "Sandbox: this command simulates 46elks in its own memory, which is gone when it ends. To keep texts and "
-    "to see the phones, unset ELKS_SANDBOX and set the variables that this prints: `elks-mcp sandbox`."
-)
+
+def explain_sandbox() -> str:
+    """Return what becomes of the texts of a command with ELKS_SANDBOX, and how to keep them."""
+    return (
+        "Sandbox: this command simulates 46elks in its own memory, which is gone when it ends. To keep texts "
+        "and to see the phones, unset ELKS_SANDBOX and set the variables that this prints: "
+        f"{show_command('sandbox')}."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Session:
         if lines:
             say("\n".join(lines))
         if self.app.policy.simulated:
-            say("\n".join(wrap(SANDBOX_NOTE)))
+            say("\n".join(wrap(explain_sandbox())))
 
 
 def session_command(*, sends: bool = False) -> Callable[[Callable[..., int]], Callable[..., NoReturn]]:

@@ -12,6 +12,7 @@ from elks_mcp.cli.choices import Words
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.wording import format_time_in
 from elks_mcp.errors import InvalidInput, Misconfigured
@@ -138,7 +139,7 @@ async def _open(app: App) -> Tokens:
     if not app.storage.location.is_durable:
         raise Misconfigured(
             "With ELKS_SANDBOX, state is in the memory of the server, so no token can be created.",
-            hint="Unset ELKS_SANDBOX, and set the variables that this command prints: `elks-mcp sandbox`.",
+            hint=f"Unset ELKS_SANDBOX, and set the variables that this prints: {show_command('sandbox')}.",
         )
     app.require_account()
     return (await app.storage.open()).tokens

@@ -11,6 +11,7 @@ from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.models import OwnNumber
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
@@ -106,7 +107,7 @@ def _public_url(configuration: Configuration) -> str:
         return url
     raise Misconfigured(
         "ELKS_PUBLIC_URL is not set.",
-        hint="Set it to the address at which 46elks reaches this server: `elks-mcp serve --http`.",
+        hint=f"Set it to the address at which 46elks reaches this server: {show_command('serve --http')}.",
     )
 
 
@@ -157,7 +158,9 @@ async def _find(app: App, phone: str) -> OwnNumber:
     for each in await app.client.list_numbers():
         if each.number == wanted.e164:
             return each
-    raise NotFound("The account has no such number.", hint="To list its numbers: `elks-mcp webhooks show`.")
+    raise NotFound(
+        "The account has no such number.", hint=f"To list its numbers: {show_command('webhooks show')}."
+    )
 
 
 def _describe(number: OwnNumber, ours: str) -> str:

@@ -75,6 +75,14 @@ def name_program(installation: Installation, environ: Mapping[str, str]) -> str:
     return shlex.join(["uvx", *args]) if Path(command).stem == "uvx" else _NAME
 
 
+def show_command(words: str) -> str:
+    """Return a command of this program in backticks, as a person types it in another terminal.
+
+    `words`: the command without the program's name, such as `connect --list`.
+    """
+    return f"`{name_program(find_installation(), os.environ)} {words}`"
+
+
 def _find_uvx(environ: Mapping[str, str]) -> str | None:
     """Return the path of uvx: beside the uv that started us, or on the PATH."""
     if uv := environ.get("UV"):

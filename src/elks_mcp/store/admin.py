@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 from sqlalchemy import Row, Select, func, or_, select, text, update
 
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import APPROVED_SEND_TIMEOUT
 from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState, parse_order_number
 from elks_mcp.errors import NotFound, Refused
@@ -199,7 +200,7 @@ def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
     found = _all().where(or_(orders.c.id == number, orders.c.approval_code == number))
     if row := tx.first(found.with_for_update(of=orders) if lock else found):
         return row
-    raise NotFound("No order has that number.", hint="To list them: `elks-mcp outbox`.")
+    raise NotFound("No order has that number.", hint=f"To list them: {show_command('outbox')}.")
 
 
 def _build_record(tx: Tx, row: Row[Any]) -> OrderRecord:

@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row, exists, func, select
 
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.wording import format_duration
@@ -41,8 +42,9 @@ def check_room(tx: Tx, caller: str) -> None:
     if tx.execute(waiting).scalar_one() >= MOST_WAITING:
         raise Refused(
             f"{MOST_WAITING} texts of this caller already wait for a person, which is the limit.",
-            hint="A person can list them: `elks-mcp pending`. Each text that is approved or cancelled makes "
-            f"room. Texts that no person approves expire after {format_duration(APPROVAL_TIMEOUT)}.",
+            hint=f"A person can list them: {show_command('pending')}. Each text that is approved or "
+            "cancelled makes room. Texts that no person approves expire after "
+            f"{format_duration(APPROVAL_TIMEOUT)}.",
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, insert, or_, select
 
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.models import Recall
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
@@ -241,7 +242,7 @@ def get_row(tx: Tx, number: str, *, caller: str | None = None, lock: bool = Fals
         found = found.where(orders.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):
         return row
-    raise NotFound("No order has that number.", hint="To list them: `elks-mcp outbox`.")
+    raise NotFound("No order has that number.", hint=f"To list them: {show_command('outbox')}.")
 
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:

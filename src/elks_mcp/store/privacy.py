@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
 
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
@@ -128,5 +129,5 @@ def _check_finished(tx: Tx, number: Number) -> None:
         raise Refused(
             f"Texts to this number are unfinished: {named}. Nothing was removed.",
             hint="A running server finishes what is on its way. To end what waits or is queued: "
-            "`elks-mcp outbox cancel O-…`.",
+            f"{show_command('outbox cancel O-…')}.",
         )

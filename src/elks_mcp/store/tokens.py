@@ -4,6 +4,7 @@ import secrets
 
 from sqlalchemy import Row, insert, or_, select, update
 
+from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.errors import NotFound
 from elks_mcp.store.db.codes import make_code
@@ -75,7 +76,9 @@ class Tokens:
         valid = select(tokens).where(tokens.c.account_id == tx.account_id, tokens.c.revoked_at.is_(None))
         rows = tx.all(valid.where(or_(tokens.c.id == which, tokens.c.name == which)))
         if not rows:
-            raise NotFound(f"There is no valid token {which}.", hint="To list them: `elks-mcp token list`.")
+            raise NotFound(
+                f"There is no valid token {which}.", hint=f"To list them: {show_command('token list')}."
+            )
         ids = [row.id for row in rows]
         tx.execute(update(tokens).where(tokens.c.id.in_(ids)).values(revoked_at=tx.now))
         return [_issued(row) for row in rows]
