@@ -50,6 +50,7 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home)
     assert told.exit_code == 0, told.output
     assert home.read(home.codex) == {
         "command": str(SCRIPT),
+        "args": [],
         "env": {"DRY_RUN": "true", "ELKS_PHONE_NUMBER": "+46701740699"},
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }

@@ -86,6 +86,40 @@ def entry(**fields: Any) -> dict[str, Any]:
             {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
             "ELKS_API_PASSWORD has ${ELKS_API_PASSWORD}, which Cursor does not replace.",
         ),
+        (
+            "cursor",
+            {"mcpServers": {"sms46elks": entry(environment={})}},
+            "environment is a field of other clients, and Cursor ignores it. The right one is env.",
+        ),
+        (
+            "cursor",
+            {"mcpServers": {"sms46elks": {"cmd": "elks-mcp"}}},
+            "ignores it. The right one is command.",
+        ),
+        (
+            "cursor",
+            {"mcpServers": {"sms46elks": {"command": ["elks-mcp"]}}},
+            "command is a list. Cursor only takes text in quotation marks",
+        ),
+        (
+            "gemini",
+            {"mcpServers": {"sms46elks": entry(env={"ELKS_SANDBOX": True})}},
+            "env.ELKS_SANDBOX is true or false without quotation marks. Gemini CLI only takes text",
+        ),
+        (
+            "cursor",
+            {"mcpServers": {"sms46elks": entry(env={"ELKS_API_USERNAME": "your API username"})}},
+            "ELKS_API_USERNAME still has a placeholder. Write your own value there.",
+        ),
+        (
+            "cursor",
+            {"mcpServers": {"texts": {"url": "http://127.0.0.1:1/mcp"}, "files": {"command": "npx"}}},
+            "Cursor has no elks-mcp, only texts (http://127.0.0.1:1/mcp), files. To add it: `elks-mcp",
+        ),
+        ("cursor", {"sms46elks": entry()}, "has the server at the outermost place, which Cursor ignores."),
+        ("cursor", entry(), "has the server at the outermost place, which Cursor ignores."),
+        ("cursor", {"mcpservers": {"sms46elks": entry()}}, "under mcpservers, which Cursor ignores."),
+        ("cursor", {"mcp": {"servers": {"texts": entry()}}}, "under mcp.servers, which Cursor ignores."),
         ("cursor", {"mcpServers": {"sms46elks": {"command": "${HOME}/x"}}}, "The command has ${HOME}, which"),
         (
             "gemini",

@@ -11,7 +11,7 @@ from click.testing import Result
 from tests.support.process import invoke
 
 SCRIPT = Path(sys.executable).with_name("elks-mcp.exe" if sys.platform == "win32" else "elks-mcp")
-SANDBOX = {"command": str(SCRIPT), "env": {"ELKS_SANDBOX": "true"}}
+SANDBOX = {"command": str(SCRIPT), "args": [], "env": {"ELKS_SANDBOX": "true"}}
 
 
 class Home:

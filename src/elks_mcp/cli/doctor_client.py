@@ -6,7 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
@@ -14,21 +14,20 @@ from elks_mcp.cli.client_start import start_once
 from elks_mcp.cli.doctor_settings import Check, conclude
 from elks_mcp.cli.output import say
 from elks_mcp.clients import files, jsonc
-from elks_mcp.clients.catalog import CLIENTS, SERVER, Client, UnknownClient, find_client
+from elks_mcp.clients.catalog import SERVER, Client, UnknownClient, find_client
 from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file
 from elks_mcp.clients.editing import parse
+from elks_mcp.clients.entry_fields import list_foreign_fields, list_wrong_types
+from elks_mcp.clients.launcher import show_command
+from elks_mcp.clients.listed_entries import (
+    ListedEntry,
+    describe_others,
+    list_entries,
+    list_misplaced,
+    list_project_entries,
+)
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import Program
-
-_KEYS = tuple(dict.fromkeys(client.key for client in CLIENTS))
-
-
-class _ListedEntry(NamedTuple):
-    """A server in a client's file. `place` is the file, and the project in it if there is one."""
-
-    place: str
-    name: str
-    fields: Mapping[str, Any]
 
 
 def check_client(client: Client, machine: Machine) -> Iterator[Check]:
@@ -42,24 +41,29 @@ def check_client(client: Client, machine: Machine) -> Iterator[Check]:
     paths, problem = _list_files(client, machine)
     if problem:
         yield problem
-    found: list[_ListedEntry] = []
+    found: list[ListedEntry] = []
+    others: list[str] = []
     for path in paths:
         try:
             said = parse(client, files.read(path).text)
         except (files.FileProblem, jsonc.Broken) as error:
             yield Check("fail", _explain(path, error))
             continue
-        if client.name == "claude-code":
-            found = [*_find_local_servers(client, path, said), *found]
-        found += _find_servers(client.key, path, said)
+        found = [*_list_local_entries(client, path, said), *found, *list_entries(client, path, said)]
+        others += describe_others(client, said)
         yield from _check_keys(client, path, said)
     yield from _check_machine(client, machine)
     if not found:
-        yield Check("fail", f"{client.title} has no elks-mcp. To add it: `elks-mcp connect {client.name}`.")
+        yield Check("fail", _explain_absence(client, others))
     yield from _check_servers(client, machine, found)
 
 
-def _check_servers(client: Client, machine: Machine, found: list[_ListedEntry]) -> Iterator[Check]:
+def _explain_absence(client: Client, others: list[str]) -> str:
+    only = f", only {', '.join(others)}" if others else ""
+    return f"{client.title} has no elks-mcp{only}. To add it: {show_command(f'connect {client.name}')}."
+
+
+def _check_servers(client: Client, machine: Machine, found: list[ListedEntry]) -> Iterator[Check]:
     """Check the servers that a client uses: of those with one name, Claude Code uses the first."""
     for each in found:
         first = next(other for other in found if other.name == each.name)
@@ -71,20 +75,14 @@ def _check_servers(client: Client, machine: Machine, found: list[_ListedEntry]) 
             yield from _check_server(client, machine, each)
 
 
-def _find_local_servers(client: Client, path: Path, said: Mapping[str, Any]) -> list[_ListedEntry]:
-    """Return our servers that the file of Claude Code has for the current project.
-
-    `claude mcp add` writes them unless another scope is named. They come before all others.
-    """
+def _list_local_entries(client: Client, path: Path, said: Mapping[str, Any]) -> list[ListedEntry]:
+    """List our servers that Claude Code has for the current project, which come first."""
+    if client.name != "claude-code":
+        return []
     folder = Path.cwd()
     project = next((each for each in (folder, *folder.parents) if (each / ".git").exists()), folder)
-    projects = said.get("projects")
-    return [
-        entry._replace(place=f"{path} (for {name})")
-        for name, fields in (projects.items() if isinstance(projects, dict) else ())
-        if Path(name) in {folder, project} and isinstance(fields, dict)
-        for entry in _find_servers(client.key, path, fields)
-    ]
+    entries = list_project_entries(client, path, said)
+    return [entry for place in entries if place in {folder, project} for entry in entries[place]]
 
 
 def _list_files(client: Client, machine: Machine) -> tuple[list[Path], Check | None]:
@@ -106,31 +104,14 @@ def _explain(path: Path, error: Exception) -> str:
     return str(error)
 
 
-def _find_servers(key: str, path: Path, said: Mapping[str, Any]) -> list[_ListedEntry]:
-    """Return the servers under a key that are ours, by their name or by what they start."""
-    servers = said.get(key)
-    if not isinstance(servers, dict):
-        return []
-    return [
-        _ListedEntry(str(path), name, fields)
-        for name, fields in servers.items()
-        if isinstance(fields, dict) and (name == SERVER or re.search("elks[-_]mcp", _command_of(fields)))
-    ]
-
-
-def _command_of(fields: Mapping[str, Any]) -> str:
-    words = [fields.get("command"), fields.get("args")]
-    return " ".join(str(each) for word in words for each in (word if isinstance(word, list) else [word]))
-
-
 def _check_keys(client: Client, path: Path, said: Mapping[str, Any]) -> Iterator[Check]:
-    """Look for our server under the keys of other clients, which this one ignores."""
-    for key in _KEYS:
-        if key != client.key and _find_servers(key, path, said):
-            yield Check(
-                "fail",
-                f"{path} has the server under {key}, which {client.title} ignores. The key is {client.key}.",
-            )
+    """Look for our server at places that this client ignores."""
+    for key in list_misplaced(client, said):
+        where = f"under {key}" if key else "at the outermost place"
+        yield Check(
+            "fail",
+            f"{path} has the server {where}, which {client.title} ignores. The key is {client.key}.",
+        )
 
 
 def _check_machine(client: Client, machine: Machine) -> Iterator[Check]:
@@ -177,8 +158,8 @@ def _read_object(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iterator[Check]:
-    """Check one entry of a client, and start it once."""
+def _check_server(client: Client, machine: Machine, found: ListedEntry) -> Iterator[Check]:
+    """Check one entry of a client, and start what it names."""
     yield Check("ok", f"{found.place} has the server {found.name}.")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", found.name):
         yield Check(
@@ -188,12 +169,22 @@ def _check_server(client: Client, machine: Machine, found: _ListedEntry) -> Iter
         )
     if found.fields.get("disabled") is True or found.fields.get("enabled") is False:
         yield Check("fail", f"{found.name} is turned off in {found.place}.")
+    foreign, wrong = list_foreign_fields(client, found.fields), list_wrong_types(client, found.fields)
+    yield from (Check("fail", f"{found.name}: {mistake}") for mistake in (*foreign, *wrong))
+    if not wrong:
+        yield from _check_start(client, machine, found)
+
+
+def _check_start(client: Client, machine: Machine, found: ListedEntry) -> Iterator[Check]:
+    """Start what an entry names, once."""
     resolver = Resolver(client, machine)
     server = resolver.read(found.fields)
     if server is None:
         yield Check("fail", f"{found.name} has neither a command nor an address that {client.title} reads.")
         return
     yield from _check_references(client, resolver)
+    for name in server.list_placeholders():
+        yield Check("fail", f"{name} still has a placeholder. Write your own value there.")
     if isinstance(server, Program):
         problem = _check_command(server.command, machine)
         yield problem or Check("ok", f"The command is {server.command}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePath
-from types import MappingProxyType
+from types import NoneType
 from typing import Any, Final
 
 from elks_mcp.clients.client_paths import (
@@ -23,8 +23,6 @@ from elks_mcp.clients.launcher import show_command
 
 SERVER: Final = "sms46elks"
 """The name of the server in a client. VS Code requires that it begins with a letter."""
-
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Change(StrEnum):
@@ -60,12 +58,28 @@ class UnknownClient(ValueError):
     """No client has that name; the message says how to list the names."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The names of a client's fields about a server.
+
+    `args` is "" if the command is one list with its arguments, and `names` is "" if the client cannot pass on
+    variables by their names. `url` is "" if it takes no addresses.
+    """
+
+    command: str = "command"
+    args: str = "args"
+    env: str = "env"
+    names: str = ""
+    url: str = "url"
+    headers: str = "headers"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
     """An MCP client.
 
-    `key` is where its file has the servers. `stdio` and `remote` are the fields that it needs beyond the
-    usual ones, and `url_key` is where it expects an address (None: it takes no addresses).
+    `key` is where its file has the servers, and `fields` has the names that it uses there. `stdio` and
+    `remote` are fields that it needs in addition. `env_types` are the types that a variable may have.
     """
 
     name: str
@@ -77,8 +91,9 @@ class Client:
     format: str = "json"
     secrets: Secrets = Secrets.NONE
     project_file: str = ""
+    fields: Fields = Fields()
+    env_types: tuple[type, ...] = (str,)
     stdio: Mapping[str, Any] = field(default_factory=dict)
-    url_key: str | None = "url"
     remote: Mapping[str, Any] = field(default_factory=dict)
     restart: str = ""
 
@@ -115,7 +130,7 @@ CLIENTS: Final = (
         key="mcpServers",
         find_file=find_desktop_file,
         change=Change.FILE,
-        url_key=None,
+        fields=Fields(url=""),
         restart="Quit Claude Desktop completely and open it again. Closing the window is not enough.",
     ),
     Client(
@@ -127,6 +142,7 @@ CLIENTS: Final = (
         change=Change.FILE,
         secrets=Secrets.INPUTS,
         project_file=".vscode/mcp.json",
+        env_types=(str, int, float, NoneType),
         stdio={"type": "stdio"},
         remote={"type": "http"},
         restart="In VS Code, run the command `MCP: List Servers`, choose sms46elks, then Start Server.",
@@ -151,6 +167,7 @@ CLIENTS: Final = (
         format="toml",
         secrets=Secrets.NAMES,
         project_file=".codex/config.toml",
+        fields=Fields(names="env_vars", headers="http_headers"),
         restart="Start a new session of Codex.",
     ),
     Client(
@@ -162,7 +179,7 @@ CLIENTS: Final = (
         change=Change.FILE,
         secrets=Secrets.REFERENCES,
         project_file=".gemini/settings.json",
-        url_key="httpUrl",
+        fields=Fields(url="httpUrl"),
         restart="Start a new session of Gemini CLI. In it, `/mcp` shows the server.",
     ),
     Client(
@@ -171,7 +188,7 @@ CLIENTS: Final = (
         key="mcpServers",
         find_file=at_home(".codeium", "windsurf", "mcp_config.json"),
         commands=("windsurf",),
-        url_key="serverUrl",
+        fields=Fields(url="serverUrl"),
     ),
     Client(name="zed", title="Zed", key="context_servers", find_file=find_zed_file, commands=("zed",)),
     Client(
@@ -182,8 +199,8 @@ CLIENTS: Final = (
         commands=("goose",),
         format="yaml",
         secrets=Secrets.NAMES,
+        fields=Fields(command="cmd", env="envs", names="env_keys", url="uri"),
         stdio={"enabled": True, "type": "stdio", "name": SERVER, "timeout": 120},
-        url_key="uri",
         remote={"enabled": True, "type": "streamable_http", "name": SERVER, "timeout": 120},
     ),
     Client(
@@ -192,6 +209,7 @@ CLIENTS: Final = (
         key="mcp",
         find_file=find_opencode_file,
         commands=("opencode",),
+        fields=Fields(args="", env="environment"),
         stdio={"type": "local", "enabled": True},
         remote={"type": "remote", "enabled": True},
     ),

@@ -30,30 +30,34 @@ class Resolver:
         return self._references.left
 
     def read(self, fields: Mapping[str, Any]) -> Server | None:
-        """Return the server, or None if the fields name neither a command nor an address."""
-        command, args = fields.get("command") or fields.get("cmd"), fields.get("args") or []
-        if isinstance(command, list) and command:  # opencode has command and arguments in one list
-            command, args = str(command[0]), command[1:]
-        if isinstance(command, str):
-            env = fields.get("env") or fields.get("environment") or fields.get("envs") or {}
-            if not isinstance(args, list) or not isinstance(env, dict):
-                return None
-            named = {name: self._references.find(name) for name in map(str, fields.get("env_vars") or [])}
-            filled = {name: self._fill(name, value) for name, value in env.items()} | named
-            kept = {name: value for name, value in filled.items() if value}
-            words = tuple(self._fill("An argument", word) for word in args)
-            return Program(self._fill("The command", command), words, kept)
-        url = fields.get(self._client.url_key or "")
-        return (
-            Remote(self._fill("The address", url), self._read_token(fields)) if isinstance(url, str) else None
-        )
+        """Return the server, or None if the fields name neither a command nor an address.
+
+        They have the types that the client takes; `list_wrong_types` finds others.
+        """
+        keys, fields = self._client.fields, {name: value for name, value in fields.items() if name}
+        command, args = fields.get(keys.command), fields.get(keys.args, [])
+        if isinstance(command, list):
+            words = list(command)
+            command, args = "".join(words[:1]), words[1:]
+        if command:
+            env = {name: self._fill(name, value) for name, value in fields.get(keys.env, {}).items()}
+            env |= {name: self._references.find(name) for name in map(_name, fields.get(keys.names, []))}
+            kept = {name: value for name, value in env.items() if value}
+            filled = tuple(self._fill("An argument", word) for word in args)
+            return Program(self._fill("The command", command), filled, kept)
+        url = fields.get(keys.url)
+        return Remote(self._fill("The address", url), self._read_token(fields)) if url else None
 
     def _read_token(self, fields: Mapping[str, Any]) -> str:
         if variable := fields.get("bearer_token_env_var"):
             return self._references.find(str(variable))
-        headers = fields.get("headers")
-        header = headers.get("Authorization", "") if isinstance(headers, dict) else ""
-        return self._fill("The header Authorization", str(header).removeprefix("Bearer").strip())
+        header = fields.get(self._client.fields.headers, {}).get("Authorization", "")
+        return self._fill("The header Authorization", header.removeprefix("Bearer").strip())
 
     def _fill(self, where: str, value: object) -> str:
-        return self._references.replace(where, str(value))
+        return "" if value is None else self._references.replace(where, str(value))
+
+
+def _name(variable: str | Mapping[str, str]) -> str:
+    """Return the name of a variable that Codex passes on: a text, or a table with a name."""
+    return variable if isinstance(variable, str) else variable["name"]

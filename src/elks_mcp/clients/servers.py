@@ -9,6 +9,7 @@ _PLACEHOLDERS: Mapping[str, str] = {
     "ELKS_API_PASSWORD": "your API password",
     "ELKS_PHONE_NUMBER": "+46…",
 }
+_ANY_PLACEHOLDER, _TOKEN_PLACEHOLDER = "…", "your token"
 
 TOKEN_VARIABLE: Final = "SMS46ELKS_TOKEN"  # noqa: S105  (the name of a variable)
 """The variable that has the token of a server over HTTP, for clients and for `elks-mcp connect`."""
@@ -33,7 +34,14 @@ class Program:
 
     def with_placeholders(self) -> "Program":
         """Return it with a placeholder for every secret, for a text that a person reads."""
-        return replace(self, secrets={name: _PLACEHOLDERS.get(name, "…") for name in self.secrets})
+        return replace(
+            self, secrets={name: _PLACEHOLDERS.get(name, _ANY_PLACEHOLDER) for name in self.secrets}
+        )
+
+    def list_placeholders(self) -> list[str]:
+        """List the variables that still have a placeholder as their value."""
+        known = {*_PLACEHOLDERS.values(), _ANY_PLACEHOLDER}
+        return [name for name, value in self.env.items() if value in known]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,11 @@ class Remote:
 
     def with_placeholders(self) -> "Remote":
         """Return it with a placeholder for the token, for a text that a person reads."""
-        return replace(self, token="your token")  # noqa: S106  (the placeholder)
+        return replace(self, token=_TOKEN_PLACEHOLDER)
+
+    def list_placeholders(self) -> list[str]:
+        """List what still has a placeholder."""
+        return ["The token"] if self.token == _TOKEN_PLACEHOLDER else []
 
 
 Server = Program | Remote

@@ -112,9 +112,9 @@ def build_command(entry: Entry) -> list[str]:
     return [*start, SERVER, *_repeat("-e", variables), "--", fields["command"], *fields.get("args", [])]
 
 
-def build_removal() -> list[str]:
-    """Return the command of Claude Code that removes the server."""
-    return ["claude", "mcp", "remove", "--scope", "user", SERVER]
+def build_removal(scope: str = "user") -> list[str]:
+    """Return the command of Claude Code that removes the server from a scope."""
+    return ["claude", "mcp", "remove", "--scope", scope, SERVER]
 
 
 def find_inputs(value: object) -> set[str]:
@@ -131,30 +131,30 @@ def _start(client: Client, program: Program) -> Entry:
             names.append(name)
         else:
             env[name] = _refer_to(client, name) or value
-    words: dict[str, Any] = {"command": program.command, "args": list(program.args)}
-    extras = dict(client.stdio)
-    if client.name == "opencode":
-        fields = {**extras, "command": [program.command, *program.args], "environment": env}
-    elif client.name == "goose":
-        fields = {**extras, "cmd": program.command, "args": words["args"], "envs": env, "env_keys": names}
+    keys, fields = client.fields, dict(client.stdio)
+    if keys.args:  # also without arguments: Goose requires the field
+        fields |= {keys.command: program.command, keys.args: list(program.args)}
     else:
-        fields = {**extras, **words, "env": env}
-        if names:
-            fields["env_vars"] = names
-    return Entry({name: value for name, value in fields.items() if value not in ({}, [])}, tuple(inputs))
+        fields[keys.command] = [program.command, *program.args]
+    if env:
+        fields[keys.env] = env
+    if names:
+        fields[keys.names] = names
+    return Entry(fields, tuple(inputs))
 
 
 def _reach(client: Client, remote: Remote) -> Entry:
-    if client.url_key is None:
+    keys = client.fields
+    if not keys.url:
         raise Unsupported(
             f"{client.title} takes no address in its file. Add it in the app, under Settings, Connectors."
         )
-    fields = {**client.remote, client.url_key: remote.url}
+    fields = {**client.remote, keys.url: remote.url}
     if client.name == "codex":
         return Entry({**fields, "bearer_token_env_var": TOKEN_VARIABLE})
     token = _refer_to(client, TOKEN_VARIABLE) or remote.token
     inputs = (_ask_for(TOKEN_VARIABLE),) if client.secrets is Secrets.INPUTS else ()
-    return Entry({**fields, "headers": {"Authorization": f"Bearer {token}"}}, inputs)
+    return Entry({**fields, keys.headers: {"Authorization": f"Bearer {token}"}}, inputs)
 
 
 def _refer_to(client: Client, name: str) -> str:
@@ -170,11 +170,13 @@ _ASKED: Mapping[str, str] = {
     "ELKS_PHONE_NUMBER": "Sender of texts: a number (+46…) or a name",
     TOKEN_VARIABLE: "Token of the elks-mcp server",
 }
+_READABLE = ("ELKS_API_USERNAME", "ELKS_PHONE_NUMBER")
+"""The values that a client may show while a person types them."""
 
 
 def _ask_for(name: str) -> dict[str, Any]:
     asked = {"type": "promptString", "id": name.lower(), "description": _ASKED.get(name, name)}
-    return asked | ({"password": True} if name in {"ELKS_API_PASSWORD", TOKEN_VARIABLE} else {})
+    return asked | ({} if name in _READABLE else {"password": True})
 
 
 def _repeat(option: str, values: list[str]) -> list[str]:
