@@ -82,8 +82,13 @@ checks later what the client really starts.
 
 - **Your file.** Only our entry is added. Comments, line ends and all other text stay as they are. This is
   proven before the file is written: a parser reads the old and the new text, and any other difference means
-  that nothing is changed. The file as it was is kept beside it (`….before-elks-mcp`). `--remove` restores
-  it to the byte, as long as nothing else was changed since then.
+  that nothing is changed. The file as it was before the first change is kept beside it
+  (`….before-elks-mcp`). `--remove` restores it to the byte, also with an entry of your own that ours has
+  replaced, as long as nothing else was changed since then. A backup is never overwritten: further ones get
+  a number at the end of their names.
+- **Your settings.** Every setting in the environment of the terminal is passed on to the client, with your
+  limits, and `connect` says which. With `--env-file FILE` the client gets only the path of the file, and
+  with `--sandbox` nothing but `ELKS_SANDBOX`.
 - **Your password.** With `--env-file FILE` the client gets only the path of the file, which is the best way
   for all clients. Otherwise VS Code asks for the password, Codex, Claude Code and Gemini CLI take it from
   their own environment, and other clients have it in their file. On macOS and Linux, `connect` takes the

@@ -119,6 +119,8 @@ def test_a_server_over_http_gets_its_token_from_the_environment(home: Home) -> N
         "serverUrl": url,
         "headers": {"Authorization": "Bearer your token"},
     }
+    cursor = home.run("connect", "cursor", "--http", url, "--yes")
+    assert "Write the token after Bearer there. Until then, nothing can be sent." in cursor.stdout
     desktop = home.run("connect", "claude-desktop", "--http", url, "--print")
     assert (desktop.exit_code, "under Settings, Connectors" in desktop.stderr) == (1, True)
 
@@ -143,6 +145,44 @@ def test_a_broken_file_is_refused_and_the_snippet_printed(home: Home) -> None:
     assert "Nothing was changed. This can be added by hand:" in told.stderr
     assert json.loads(told.stdout) == {"mcpServers": {"sms46elks": SANDBOX}}
     assert home.cursor.read_text("utf-8") == '{"mcpServers": {'
+
+
+def test_a_file_in_another_encoding_is_refused_once(home: Home) -> None:
+    home.cursor.write_bytes(b"\xff\xfe{\0}\0")
+    told = home.run("connect", "cursor", "--sandbox", "--yes")
+    assert f"{home.cursor} is not UTF-8 text. Nothing was changed. This can be added" in told.stderr
+    removed = home.run("connect", "cursor", "--remove", "--yes")
+    assert f"{home.cursor} is not UTF-8 text. Nothing was changed. Take sms46elks out" in removed.stderr
+
+
+def test_a_hand_written_entry_is_replaced_and_comes_back(home: Home) -> None:
+    mine = '{"mcpServers": {"sms46elks": {"command": "mine", "env": {"ELKS_API_PASSWORD": "canary-own"}}}}'
+    home.cursor.write_text(mine, encoding="utf-8")
+    backup = home.cursor.with_name("mcp.json.before-elks-mcp")
+    first = home.run("connect", "cursor", "--sandbox", "--yes")
+    assert f"The previous content is in {backup}" in first.stdout
+    second = home.run("connect", "cursor", "--yes")
+    assert backup.read_text("utf-8") == mine
+    removed = home.run("connect", "cursor", "--remove", "--yes")
+    assert home.cursor.read_text("utf-8") == mine
+    assert "It has the entry sms46elks again that `connect` had replaced." in removed.stdout
+    for told in (first, second, removed):
+        assert "canary-own" not in told.output
+    home.run("connect", "cursor", "--remove", "--yes")
+    assert home.read(home.cursor) == {}
+
+
+@pytest.mark.parametrize("words", [("connect", "curser"), ("connect", "vscode"), ("connect", "--sandbox")])
+def test_after_uvx_each_hint_names_a_command_that_exists(
+    home: Home, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(home.folder / "archive-v0" / "x1"))
+    suffix = ".exe" if sys.platform == "win32" else ""
+    for name in ("uv", "uvx"):
+        home.make(f"bin/{name}{suffix}").touch(mode=0o755)
+    said = " ".join(home.run(*words, UV=str(home.folder / f"bin/uv{suffix}")).stderr.split())
+    assert re.search(r"`uvx --from \S+ elks-mcp connect ", said)
+    assert "`elks-mcp " not in said
 
 
 def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
@@ -183,9 +223,32 @@ def test_claude_code_is_changed_by_its_own_command_without_secrets_on_it(home: H
     assert "is in Claude Code already" in home.run("connect", "claude-code", "--yes").stdout
     replaced = home.run("connect", "claude-code", "--sandbox", "--yes")
     assert "with other values. They are replaced." in replaced.stdout
-    assert home.read(home.folder / ".claude.json") == {"type": "stdio", "args": [], **SANDBOX}
+    assert home.read(home.folder / ".claude.json") == {"type": "stdio", **SANDBOX}
+    assert "The previous entry is in " in replaced.stdout
+    assert "ELKS_API_PASSWORD" in home.make(".claude.json.before-elks-mcp.1").read_text("utf-8")
     assert home.run("connect", "claude-code", "--remove", "--yes").exit_code == 0
     assert home.read(home.folder / ".claude.json") == {}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script")
+def test_an_entry_that_claude_code_uses_instead_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.make("bin/claude").write_text(_CLAUDE.format(python=sys.executable), encoding="utf-8")
+    home.make("bin/claude").chmod(0o755)
+    local = {"mcpServers": {"sms46elks": {"command": "/local/elks-mcp"}}}
+    written = {"mcpServers": {}, "projects": {"/work": local, "/other": {"mcpServers": {}}}}
+    home.make(".claude.json").write_text(json.dumps(written), encoding="utf-8")
+    monkeypatch.chdir(home.folder)
+    home.make(".mcp.json").write_text(json.dumps(local), encoding="utf-8")
+    connected = home.run("connect", "claude-code", "--sandbox", "--yes")
+    removed = home.run("connect", "claude-code", "--remove", "--yes")
+    again = home.run("connect", "claude-code", "--remove", "--yes")
+    for told in (connected, removed, again):
+        assert told.stdout.count("Claude Code uses another entry sms46elks") == 2
+        assert "Note: in /work, Claude Code uses another entry sms46elks (scope local)." in told.stdout
+        assert "type this there: `claude mcp remove --scope local sms46elks`" in told.stdout
+        assert (
+            f"Note: in {home.folder}, Claude Code uses another entry sms46elks (scope project)" in told.stdout
+        )
 
 
 _CLAUDE = """#!{python}

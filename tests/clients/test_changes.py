@@ -177,6 +177,93 @@ def test_what_a_person_changed_since_then_stays_at_the_removal(
         assert read(path) == expected
 
 
+HAND_WRITTEN = """\
+{
+    "KEY": {"sms46elks": { "command": "mine", /* by hand */
+          "env": {"ELKS_API_PASSWORD": "p"} },
+       "b": {"command": "npx"}}, // all of them
+    "theme": "dark"
+}
+"""
+HAND_WRITTEN_TOML = """\
+model = "some-model"
+[mcp_servers.sms46elks]
+command = "mine" # by hand
+[mcp_servers.sms46elks.env]
+ELKS_API_PASSWORD = "p"
+
+# about projects
+[projects."/home/you"]
+trust_level = "trusted"
+"""
+ANOTHER = Program("/opt/elks-mcp", env={"ELKS_SANDBOX": "true"})
+
+
+def hand_written(client: Client, newline: str = "\n", mark: str = "") -> bytes:
+    """Return a file of this client with an entry that a person wrote under our name."""
+    text = HAND_WRITTEN_TOML if client.format == "toml" else HAND_WRITTEN.replace("KEY", client.key)
+    return (mark + text.replace("\n", newline)).encode()
+
+
+@each_written
+@each_layout
+def test_an_entry_that_a_person_wrote_comes_back_to_the_byte(
+    client: Client, newline: str, mark: str, tmp_path: Path
+) -> None:
+    path, backup = tmp_path / "file", tmp_path / "file.before-elks-mcp"
+    original = hand_written(client, newline, mark)
+    path.write_bytes(original)
+    for program in (PROGRAM, ANOTHER, PROGRAM):
+        assert connect(client, path, program)
+        assert backup.read_bytes() == original
+    disconnect(client, path)
+    assert path.read_bytes() == original
+    assert list(tmp_path.iterdir()) == [path]
+    disconnect(client, path)
+    assert "sms46elks" not in said_by(client, path).get(client.key, {})
+    assert (tmp_path / "file.before-elks-mcp.1").read_bytes() == original
+
+
+@each_written
+def test_no_backup_is_overwritten_whatever_a_person_changes(client: Client, tmp_path: Path) -> None:
+    path, backup = tmp_path / "file", tmp_path / "file.before-elks-mcp"
+    original = hand_written(client)
+    path.write_bytes(original)
+    connect(client, path)
+    edited = read(path).replace("dark", "light").replace("some-model", "another")
+    write(path, edited)
+    connect(client, path, ANOTHER)
+    assert backup.read_bytes() == original
+    assert read(tmp_path / "file.before-elks-mcp.1") == edited
+    disconnect(client, path)
+    assert backup.read_bytes() == original
+    said = said_by(client, path)
+    assert said[client.key]["sms46elks"] == {"command": "mine", "env": {"ELKS_API_PASSWORD": "p"}}
+    assert "light" in read(path) or "another" in read(path)
+
+
+@each_written
+def test_a_backup_of_an_earlier_time_is_kept_beside_the_new_one(client: Client, tmp_path: Path) -> None:
+    path, backup = tmp_path / "file", tmp_path / "file.before-elks-mcp"
+    path.write_bytes(hand_written(client))
+    connect(client, path)
+    write(path, others_of(client))
+    connect(client, path)
+    assert read(backup) == others_of(client)
+    assert (tmp_path / "file.before-elks-mcp.1").read_bytes() == hand_written(client)
+    disconnect(client, path)
+    assert read(path) == others_of(client)
+
+
+@each_written
+def test_a_file_that_we_created_goes_again_after_several_entries(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "file"
+    for program in (ANOTHER, PROGRAM, ANOTHER):
+        assert connect(client, path, program)
+    disconnect(client, path)
+    assert list(path.parent.iterdir()) == []
+
+
 @each_written
 @pytest.mark.parametrize("text", ['{"a": ', "a = ", "\ufeff[", '{"a": 1} trailing'])
 def test_a_broken_file_is_refused_and_untouched(client: Client, text: str, tmp_path: Path) -> None:
@@ -227,7 +314,7 @@ def test_a_read_only_file_is_refused(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text(others_of(client), encoding="utf-8")
     path.chmod(0o400)
-    with pytest.raises(files.FileProblem, match="is read-only, so it was not changed"):
+    with pytest.raises(files.FileProblem, match="is read-only"):
         connect(client, path)
     assert path.read_text("utf-8") == others_of(client)
     assert list(tmp_path.iterdir()) == [path]

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 import click
 
 from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, join_words, shared_options, yes_option
-from elks_mcp.cli.connect_client import ClientSetup, print_instructions
+from elks_mcp.cli.connect_client import ClientSetup
+from elks_mcp.cli.connect_texts import print_instructions
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.clients.catalog import CLIENTS, Change, Client, UnknownClient, find_client, list_here
 from elks_mcp.clients.client_paths import Ambiguous, Machine

@@ -1,10 +1,8 @@
 """Show one client the server: print the change, ask, make it, and start the server once."""
 
-import difflib
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -12,13 +10,15 @@ import click
 
 from elks_mcp.cli.client_start import start_once
 from elks_mcp.cli.confirm import confirm
-from elks_mcp.cli.output import measure_columns, say
-from elks_mcp.clients import files
-from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
+from elks_mcp.cli.connect_texts import explain_secrets, print_instructions, report_project_entries
+from elks_mcp.cli.output import say
+from elks_mcp.cli.shown_changes import find_secrets, list_changes
+from elks_mcp.clients import files, jsonc_edits
+from elks_mcp.clients.catalog import SERVER, Change, Client
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.editing import Unprovable, find_entry
 from elks_mcp.clients.jsonc import Broken
-from elks_mcp.clients.launcher import find_repository
+from elks_mcp.clients.launcher import find_repository, show_command
 from elks_mcp.clients.planned_edits import PlannedEdit, plan_addition, plan_removal
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Remote, Server
@@ -82,13 +82,22 @@ class ClientSetup(NamedTuple):
                 say(f"{SERVER} is not in {file.path}. Nothing was changed.")
             elif self.client.change is Change.FILE:
                 self._apply(plan_removal(self.client, file))
+                self._report_former_entry(file.path)
             elif self.client.change is Change.COMMAND:
                 self._confirm(f"Run `{' '.join(build_removal())}`?")
-                self._run(build_removal())
+                self._remove_by_command(file, found)
             else:
                 say(f"elks-mcp does not change this file. Take {SERVER} out of it by hand: {file.path}")
+            report_project_entries(self.client, file.path)
         except (Ambiguous, Broken, Unprovable, files.FileProblem) as error:
-            raise click.ClickException(f"{self._explain(error)} Take {SERVER} out of it by hand.") from None
+            explained = f"{self._explain(error)} Nothing was changed."
+            raise click.ClickException(f"{explained} Take {SERVER} out of it by hand.") from None
+
+    def _report_former_entry(self, path: Path) -> None:
+        """Say so if a file has an entry again that ours had replaced."""
+        if find_entry(self.client, files.read(path).text):
+            again = show_command(f"connect {self.client.name} --remove")
+            say(f"It has the entry {SERVER} again that `connect` had replaced. To remove that, too: {again}")
 
     def _find_file(self) -> Path:
         """Return the client's file.
@@ -105,7 +114,7 @@ class ClientSetup(NamedTuple):
             command = "".join(f", and the command `{name}` was not found" for name in names)
             raise click.ClickException(
                 f"{self.client.title} was not found: {where} does not exist{command}. Start it once and try "
-                f"again. To see what it needs: `elks-mcp connect {self.client.name} --print`."
+                f"again. To see what it needs: {show_command(f'connect {self.client.name} --print')}."
             )
         return Path(file)
 
@@ -126,27 +135,20 @@ class ClientSetup(NamedTuple):
         file = planned.file
         say(f"File: {file.path}" + ("" if file.content is not None else " (new)"))
         new = files.ClientFile(file.path, planned.content, 0).text
-        for line in self._list_changes(file.text, new):
+        for line in list_changes(file.text, new, self._list_secrets(file.text, new)):
             say(line)
         verb = "Delete" if planned.content is None else "Change" if file.content is not None else "Create"
         self._confirm(f"{verb} the file?")
         planned.make()
-        say(f"{verb}d." + (f" The previous content is in {file.backup}" if planned.backs_up else ""))
+        kept = planned.copy and file.content is not None
+        say(f"{verb}d." + (f" The previous content is in {planned.copy}" if kept else ""))
 
-    def _list_changes(self, old: str, new: str) -> Iterator[str]:
-        """List the lines that change, without our secrets, and cut to the width of the terminal."""
-        width = measure_columns()
-        lines = difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=0)
-        for line in [each for each in lines if not each.startswith(("---", "+++", "@@"))]:
-            shown = line
-            for secret in self._list_secrets():
-                shown = shown.replace(secret, "…")
-            yield shown if len(shown) <= width else f"{shown[: width - 1]}…"
-
-    def _list_secrets(self) -> list[str]:
+    def _list_secrets(self, *texts: str) -> list[str]:
+        """List the secrets that a person must not be shown: those of the server and of its entries."""
         server = self.server
-        values = [server.token] if isinstance(server, Remote) else list(server.secrets.values())
-        return [value for value in values if value]
+        known = [server.token] if isinstance(server, Remote) else list(server.secrets.values())
+        entries = [entry for text in texts if (entry := find_entry(self.client, text))]
+        return known + [secret for entry in entries for secret in find_secrets(entry.fields)]
 
     def _run_command(self, file: files.ClientFile, entry: Entry) -> None:
         """Use the client's own command, and check with its file that it did what it should."""
@@ -159,13 +161,21 @@ class ClientSetup(NamedTuple):
         say(f"Command: {write_snippet(self.client, self.server)}")
         self._confirm("Run it?")
         if found:
-            self._run(build_removal())
+            self._remove_by_command(file, found)
         self._run(build_command(entry))
         written = find_entry(self.client, files.read(file.path).text)
         if not written or _without_blanks(written) != _without_blanks(entry):
             raise click.ClickException(
                 f"`claude mcp add` did not write the expected entry to {file.path}. Check that file."
             )
+
+    def _remove_by_command(self, file: files.ClientFile, found: Entry) -> None:
+        """Remove an entry by the client's own command, and keep a copy of it."""
+        content = jsonc_edits.render({self.client.key: {SERVER: found.fields}}).encode()
+        target = files.find_free_backup(file)
+        files.back_up(file._replace(content=content, mode=file.private_mode), target)
+        self._run(build_removal())
+        say(f"The previous entry is in {target}")
 
     def _run(self, command: list[str]) -> None:
         path = self.machine.find_command(command[:1])
@@ -209,7 +219,7 @@ class ClientSetup(NamedTuple):
             return f"{self.client.find_file(self.machine)} cannot be read: {error}."
         if isinstance(error, Unprovable):
             return "The file is written in a way that cannot be changed safely."
-        return str(error).removesuffix(" Nothing was changed.")
+        return str(error)
 
     def _finish(self, entry: Entry) -> None:
         """Start the server as the client would, and say what to do next."""
@@ -224,6 +234,7 @@ class ClientSetup(NamedTuple):
             say(f"The server was not asked, since {TOKEN_VARIABLE} is not set here.")
         else:
             mode = self._start(server, is_complete=not advice)
+        report_project_entries(self.client, self._find_file())
         say(self.client.restart)
         if mode == Mode.SANDBOX:
             say(f"Try: {_TRY_PHONE}")
@@ -243,39 +254,5 @@ class ClientSetup(NamedTuple):
         return started.mode
 
 
-def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:
-    """Return what a person has to do so that the client has all secrets, or ""."""
-    blank = server.list_blanks()
-    if client.secrets is Secrets.INPUTS and missing:
-        return f"{client.title} asks for {_join(missing)} at the first start."
-    if client.secrets in {Secrets.NAMES, Secrets.REFERENCES} and missing:
-        return f"Set {_join(missing)} in the environment that {client.title} is started in."
-    if client.secrets is Secrets.NONE and blank:
-        return f"Fill in {_join(blank)} there. Until then, nothing can be sent."
-    return ""
-
-
-def print_instructions(client: Client, server: Server, machine: Machine) -> None:
-    """Print what to add to a client, and to which file.
-
-    Raises:
-        click.ClickException: the client cannot use such a server.
-    """
-    try:
-        snippet = write_snippet(client, server.with_placeholders())
-        file = client.find_file(machine)
-    except (Unsupported, Ambiguous) as error:
-        raise click.ClickException(str(error)) from None
-    if client.change is Change.COMMAND:
-        say(f"{client.title}: run this command.", err=True)
-    else:
-        say(f"{client.title}: add this to {file or 'its file'}", err=True)
-    click.echo(snippet.rstrip())
-
-
 def _without_blanks(entry: Entry) -> dict[str, object]:
     return {name: value for name, value in entry.fields.items() if value not in ({}, [])}
-
-
-def _join(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)

@@ -4,6 +4,7 @@ import contextlib
 import os
 import secrets
 import stat
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,10 @@ _BOM = "\ufeff"
 _PRIVATE = 0o600
 
 BACKUP = ".before-elks-mcp"
-"""The end of the name of a backup."""
+"""The end of the name of the backup from before our first change of a file."""
+
+_NO_FILE = b"There was no such file before elks-mcp connect, so --remove deletes it.\n"
+"""The content of a backup if there was no file: neither JSON nor TOML."""
 
 
 class FileProblem(Exception):
@@ -37,7 +41,7 @@ class ClientFile(NamedTuple):
 
     @property
     def backup(self) -> Path:
-        """The file that has the content from before we changed it."""
+        """The file that has the content from before our first change."""
         return self.path.with_name(self.path.name + BACKUP)
 
     def encode(self, text: str) -> bytes:
@@ -64,6 +68,18 @@ def read(path: Path) -> ClientFile:
     return found
 
 
+def read_backup(file: ClientFile) -> ClientFile | None:
+    """Return the file as it was before our first change of it, or None if there is no backup.
+
+    Raises:
+        FileProblem: the backup cannot be read, or is not a file of text.
+    """
+    found = read(file.backup)
+    if found.content is None:
+        return None
+    return ClientFile(file.path, None if found.content == _NO_FILE else found.content, found.mode)
+
+
 def replace(file: ClientFile, content: bytes, mode: int) -> None:
     """Give a file other content and this mode in one step, so that it is never half written.
 
@@ -72,21 +88,31 @@ def replace(file: ClientFile, content: bytes, mode: int) -> None:
     """
     _check_writable(file)
     if read(file.path).content != file.content:
-        raise FileProblem(
-            f"{file.path} was changed by another program in the meantime. Nothing was changed. Try again."
-        )
+        raise FileProblem(f"{file.path} was changed by another program in the meantime. Try again.")
     _write(file.path, content, mode)
 
 
-def back_up(file: ClientFile) -> None:
-    """Write the content of a file beside it, with the same mode.
+def back_up(file: ClientFile, target: Path) -> None:
+    """Write the content of a file to a backup, with the same mode.
+
+    A backup is never overwritten: if the target exists, it first gets a name that is free.
 
     Raises:
         FileProblem: the backup cannot be written. The file itself is then not to be changed.
     """
     _check_writable(file)
-    if file.content is not None:
-        _write(file.backup, file.content, file.mode)
+    try:
+        if target.exists() and target.read_bytes() != _NO_FILE:
+            target.rename(find_free_backup(file))
+    except OSError as error:
+        raise FileProblem(f"{target} cannot be renamed: {_reason(error)}.") from None
+    _write(target, _NO_FILE if file.content is None else file.content, file.mode)
+
+
+def find_free_backup(file: ClientFile) -> Path:
+    """Return a name for another backup of a file, which no file has yet."""
+    names = (file.backup.with_name(f"{file.backup.name}.{number}") for number in count(1))
+    return next(each for each in names if not each.exists())
 
 
 def delete(path: Path) -> None:
@@ -104,9 +130,7 @@ def delete(path: Path) -> None:
 def _check_writable(file: ClientFile) -> None:
     """Refuse a file that is marked read-only, which replacing it would not notice."""
     if file.content is not None and not (file.mode & stat.S_IWUSR and os.access(file.path, os.W_OK)):
-        raise FileProblem(
-            f"{file.path} is read-only, so it was not changed. Make it writable, or change it by hand."
-        )
+        raise FileProblem(f"{file.path} is read-only. Make it writable, or change it by hand.")
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
@@ -123,14 +147,14 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise FileProblem(f"{path} cannot be written: {_reason(error)}. Nothing was changed.") from None
+        raise FileProblem(f"{path} cannot be written: {_reason(error)}.") from None
 
 
 def _decode(path: Path, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise FileProblem(f"{path} is not UTF-8 text, so it was not changed.") from None
+        raise FileProblem(f"{path} is not UTF-8 text.") from None
 
 
 def _reason(error: Exception) -> str:

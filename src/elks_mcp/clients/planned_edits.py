@@ -1,5 +1,10 @@
-"""Plan a change of a client's file, and make it with a backup and in one step."""
+"""Plan a change of a client's file, and make it with a backup and in one step.
 
+The backup is the file from before our first change. It is never overwritten, and `--remove` restores it. If a
+change would replace text that is in no backup, the old content is kept in a file of its own.
+"""
+
+from pathlib import Path
 from typing import NamedTuple
 
 from elks_mcp.clients import files
@@ -13,14 +18,15 @@ from elks_mcp.clients.snippets import Entry
 class PlannedEdit(NamedTuple):
     """A change that is proven and not made yet.
 
-    `content` is what the file will have, with this mode; None: it will be deleted. `backs_up` says whether
-    the old content is kept in a backup, and `ends_backup` whether an older backup is not needed any more.
+    `content` is what the file will have, with this mode; None: it will be deleted. `copy` is where the old
+    content is kept (None: it is in a backup already), and `ends_backup` says that the backup is not needed
+    any more.
     """
 
     file: ClientFile
     content: bytes | None
     mode: int
-    backs_up: bool = False
+    copy: Path | None = None
     ends_backup: bool = False
 
     def make(self) -> None:
@@ -29,8 +35,8 @@ class PlannedEdit(NamedTuple):
         Raises:
             FileProblem: nothing was changed, for the reason in its message.
         """
-        if self.backs_up:
-            files.back_up(self.file)
+        if self.copy:
+            files.back_up(self.file, self.copy)
         if self.content is None:
             files.delete(self.file.path)
         else:
@@ -42,48 +48,70 @@ class PlannedEdit(NamedTuple):
 def plan_addition(client: Client, file: ClientFile, entry: Entry, *, private: bool) -> PlannedEdit | None:
     """Return the change that gives a file our entry, or None if it has it already.
 
-    `private`: the entry has a secret, so that other users must not read the file any more. A backup from
-    before our entry stays the backup for as long as only our entry is new in the file.
+    `private`: the entry has a secret, so that other users must not read the file any more. If only our entry
+    is new in the file, the content from before it gets the entry, so that nothing of an older one stays.
 
     Raises:
         Broken: the file cannot be read.
         Unprovable: the change would change something else, too.
+        FileProblem: the backup cannot be read.
     """
-    if find_entry(client, file.text) == entry:
+    present = find_entry(client, file.text)
+    if present == entry:
         return None
-    content = file.encode(add(client, file.text, entry))
-    backs_up = file.content is not None and _find_original(client, file, content, entry) is None
-    return PlannedEdit(file, content, file.private_mode if private else file.mode, backs_up=backs_up)
+    base = _find_original(client, file) or file
+    content = base.encode(add(client, base.text, entry))
+    return PlannedEdit(
+        file, content, file.private_mode if private else file.mode, _find_place_for_copy(file, base, present)
+    )
+
+
+def _find_place_for_copy(file: ClientFile, base: ClientFile, present: Entry | None) -> Path | None:
+    """Return where the content of a file is kept before the entry in it is added or replaced."""
+    backup = files.read_backup(file)
+    if backup and (base is not file or backup.content == file.content):
+        return None
+    return files.find_free_backup(file) if backup and present else file.backup
 
 
 def plan_removal(client: Client, file: ClientFile) -> PlannedEdit | None:
     """Return the change that takes our entry out of a file, or None if it has none.
 
-    If only our entry is new in the file, it becomes what it was to the byte, with its former mode. A file
-    that `connect` created is deleted.
+    If only our entry is new in the file, it becomes what it was to the byte, with its former mode: also with
+    the entry that ours has replaced. A file that `connect` created is deleted.
 
     Raises:
         Broken: the file cannot be read.
         Unprovable: the change would change something else, too.
+        FileProblem: the backup cannot be read.
     """
     entry = find_entry(client, file.text)
-    if entry is None or file.content is None:
+    if entry is None:
         return None
-    original = _find_original(client, file, file.content, entry)
-    if original is not None:
+    original = _find_original(client, file)
+    if original and original.content != file.content:
         return PlannedEdit(file, original.content, original.mode, ends_backup=True)
-    if file.content == add(client, "", entry).encode():
-        return PlannedEdit(file, None, file.mode)
-    return PlannedEdit(file, file.encode(cut(client, file.text)), file.mode, backs_up=True)
+    former = _find_former_entry(client, file)
+    text = add(client, file.text, former) if former and former != entry else cut(client, file.text)
+    return PlannedEdit(file, file.encode(text), file.mode, files.find_free_backup(file))
 
 
-def _find_original(client: Client, file: ClientFile, content: bytes, entry: Entry) -> ClientFile | None:
-    """Return the backup if adding our entry to it gives exactly this content, else None."""
+def _find_original(client: Client, file: ClientFile) -> ClientFile | None:
+    """Return the backup if the file is the backup and our entry, to the byte, else None."""
+    backup, entry = files.read_backup(file), find_entry(client, file.text)
+    if backup is None or entry is None:
+        return None
     try:
-        backup = files.read(file.backup)
-        if backup.content is None or find_entry(client, backup.text):
-            return None
-        is_original = backup.encode(add(client, backup.text, entry)) == content
-    except (files.FileProblem, Broken, Unprovable):
+        is_original = backup.encode(add(client, backup.text, entry)) == file.content
+    except (Broken, Unprovable):
         return None
     return backup if is_original else None
+
+
+def _find_former_entry(client: Client, file: ClientFile) -> Entry | None:
+    """Return the entry that ours has replaced, or None if there was none."""
+    backup = files.read_backup(file)
+    try:
+        return find_entry(client, backup.text) if backup else None
+    except Broken:
+        return None
