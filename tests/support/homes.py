@@ -25,6 +25,7 @@ class Home:
         self.environ = {"HOME": str(folder), "USERPROFILE": str(folder), "PATH": str(folder / "bin")}
         self.environ |= dict.fromkeys(("XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "CODEX_HOME"), "")
         self.environ |= dict.fromkeys(("CLAUDE_CONFIG_DIR", "GEMINI_CLI_HOME", "UV", "DRY_RUN"), "")
+        self.environ["ELKS_STATE_DIR"] = ""
 
     def make(self, file: str) -> Path:
         """Make the folder of a file, and return the file's path."""

@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,13 +11,12 @@ from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, join_words,
 from elks_mcp.cli.connect_client import ClientSetup
 from elks_mcp.cli.connect_texts import print_instructions
 from elks_mcp.cli.environment import find_state_dir
-from elks_mcp.clients.catalog import CLIENTS, Change, Client, UnknownClient, find_client, list_here
+from elks_mcp.cli.output import say, wrap
+from elks_mcp.cli.passed_settings import list_left_out, pass_settings
+from elks_mcp.clients.catalog import CLIENTS, SERVER, Change, Client, UnknownClient, find_client, list_here
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.launcher import find_command, find_installation, show_command
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
-
-_SECRETS = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD")
-_SENDER = "ELKS_PHONE_NUMBER"
 
 
 @click.command(
@@ -54,16 +52,17 @@ def connect(
     Shows the client's file and the change, asks, keeps a backup beside the file, and starts the server once
     as the client would. Nothing else in the file changes. Without CLIENT, it asks which one.
 
-    The settings come from --env-file, whose path is all that the client gets, or from the environment. The
-    password goes where the client has a place for it.
+    The settings come from --env-file, whose path is all that the client gets, or from the environment: every
+    setting that is set there, with your limits. The password goes where the client has a place for it.
     """
     machine = Machine(sys.platform, Path.home(), os.environ)
     _refuse_both({"--print": prints, "--remove": removes})
     if lists:
         _list_clients(machine)
         return
-    server = _build_server(context, sandbox=sandbox, url=url)
+    _refuse_both({"--sandbox": sandbox, "--http": url, ENV_FILE: find_option(context, ENV_FILE)})
     client = _find_client(name) if name else _choose_client(machine)
+    server = Program(SERVER) if removes else _build_server(context, sandbox=sandbox, url=url)
     setup = ClientSetup(client, server, machine, asks=not yes)
     if prints:
         print_instructions(client, server, machine)
@@ -115,15 +114,14 @@ def _choose_client(machine: Machine) -> Client:
 
 
 def _build_server(context: click.Context, *, sandbox: bool, url: str | None) -> Server:
-    """Return what the client has to start or use.
+    """Return what the client has to start or use, and print which settings it gets.
 
     Raises:
-        click.UsageError: the options contradict each other, or a value is wrong.
+        click.UsageError: a value is wrong.
     """
-    env_file, state = find_option(context, ENV_FILE), find_option(context, STATE_DIR)
-    _refuse_both({"--sandbox": sandbox, "--http": url, ENV_FILE: env_file})
     if url is not None:
         return Remote(_check_url(url), os.environ.get(TOKEN_VARIABLE, "").strip())
+    env_file, state = find_option(context, ENV_FILE), find_option(context, STATE_DIR)
     command, *args = find_command(find_installation(), os.environ)
     if state:
         args += [STATE_DIR, str(find_state_dir(context).absolute())]
@@ -131,18 +129,20 @@ def _build_server(context: click.Context, *, sandbox: bool, url: str | None) -> 
         return Program(command, tuple(args), {"ELKS_SANDBOX": "true"})
     if env_file:
         _check_readable(env_file)
+        if names := list_left_out(os.environ, env_file):
+            _note(f"Not passed on, since the client gets only the file: {', '.join(names)}.")
         return Program(command, (*args, ENV_FILE, str(env_file.absolute())))
-    return _use_environment(command, args)
+    passed = pass_settings(os.environ, has_state_dir=state is not None)
+    if passed.names:
+        _note(f"Passed on from the environment: {', '.join(passed.names)}.")
+    if passed.unused:
+        _note(f"Not passed on, since the sandbox does not use them: {', '.join(passed.unused)}.")
+    return Program(command, tuple(args), passed.env, passed.secrets)
 
 
-def _use_environment(command: str, args: Iterable[str]) -> Program:
-    env = {"DRY_RUN": os.environ.get("DRY_RUN", "").strip() or "true"}
-    secrets = {name: os.environ.get(name, "").strip() for name in _SECRETS}
-    if sender := os.environ.get(_SENDER, "").strip():
-        env[_SENDER] = sender
-    else:
-        secrets[_SENDER] = ""
-    return Program(command, tuple(args), env, secrets)
+def _note(text: str) -> None:
+    """Print a sentence on standard error, since standard output may be a text to copy."""
+    say("\n".join(wrap(text)), err=True)
 
 
 def _refuse_both(options: dict[str, object]) -> None:

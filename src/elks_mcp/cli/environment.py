@@ -102,7 +102,7 @@ def read_configuration(env_file: Path | None) -> Configuration:
 
     `Configuration.faults` lists what is invalid, the file included.
     """
-    in_file, faults = _read_env_file(env_file) if env_file else ({}, ())
+    in_file, faults = read_env_file(env_file) if env_file else ({}, ())
     environ = {name: value for name, value in os.environ.items() if is_set(value) or name not in in_file}
     configuration = read(in_file | environ)
     exposed = (ENV_FILE,) if env_file and is_open_to_all(env_file) else ()
@@ -129,7 +129,7 @@ def log_warnings(configuration: Configuration) -> None:
         log.warning("%s", too_short)
 
 
-def _read_env_file(path: Path) -> tuple[dict[str, str], tuple[SettingProblem, ...]]:
+def read_env_file(path: Path) -> tuple[dict[str, str], tuple[SettingProblem, ...]]:
     """Return the variables that a file sets, and the problems of the file."""
     from dotenv import dotenv_values  # noqa: PLC0415  (only needed with --env-file)
     from dotenv.parser import parse_stream  # noqa: PLC0415
