@@ -256,7 +256,7 @@ def _list_notes(app: App, state: _AccountState) -> list[str]:
             require()
         except Misconfigured as error:
             notes.append(str(error))
-    if state.read_until is None and app.policy.live:
+    if state.read_until is None and app.policy.live and not app.policy.simulated:
         notes.append(
             "46elks' history was not read for opt-outs yet. It is read before the first text is sent."
         )

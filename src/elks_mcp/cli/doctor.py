@@ -16,7 +16,7 @@ import anyio
 import click
 
 from elks_mcp.answers.policy import describe_sending
-from elks_mcp.answers.sandbox import is_simulated
+from elks_mcp.answers.sandbox import find_mode, is_simulated
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_contacts import check_contacts
@@ -106,10 +106,8 @@ async def _run_checks(configuration: Configuration) -> AsyncGenerator[Check]:
     for check in await _check_state(configuration):
         yield check
     async with _open(configuration) as app:
-        yield _check_mode(app)
-        for check in await check_contacts(app):
-            yield check
-        for check in await _check_provider(app):
+        found = await _check_provider(app)  # a sandbox of another process is known only after a request
+        for check in (_check_mode(app), *await check_contacts(app), *found):
             yield check
     yield await anyio.to_thread.run_sync(_check_server)
 
@@ -188,9 +186,12 @@ def _check_mode(app: App) -> Check:
             "fail", "Every call of a client fails until the values that cannot be read are corrected."
         )
     policy = app.policy
+    mode = find_mode(app) if policy.live else policy.mode
     countries = ", ".join(sorted(policy.allowed_countries))
     rules = [
-        _explain_sending(policy, has_mistaken_names=bool(app.configuration.mistaken)),
+        _explain_sending(
+            policy, simulated=is_simulated(app), has_mistaken_names=bool(app.configuration.mistaken)
+        ),
         f"to {describe_allowed_recipients(policy.allowed_recipients)}"
         if policy.allowed_recipients
         else f"to {countries}",
@@ -199,14 +200,14 @@ def _check_mode(app: App) -> Check:
     ]
     if policy.guards_off:
         rules.append(f"guards off: {', '.join(sorted(policy.guards_off))}")
-    return Check("note" if policy.guards_off else "ok", f"Mode {policy.mode}: {'; '.join(rules)}.")
+    return Check("note" if policy.guards_off else "ok", f"Mode {mode}: {'; '.join(rules)}.")
 
 
-def _explain_sending(policy: Policy, *, has_mistaken_names: bool) -> str:
+def _explain_sending(policy: Policy, *, simulated: bool, has_mistaken_names: bool) -> str:
     if has_mistaken_names and policy.live and not policy.simulated:
         return "send_sms sends nothing until the names above are fixed"
     why = " (read-only)" if policy.read_only else ""
-    return f"{describe_sending(policy, simulated=policy.simulated)}{why}"
+    return f"{describe_sending(policy, simulated=simulated)}{why}"
 
 
 async def _check_provider(app: App) -> list[Check]:
