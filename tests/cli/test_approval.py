@@ -45,7 +45,8 @@ def test_a_person_at_a_terminal_approves_by_the_last_four_digits(location: State
         f"1 part, 0.52 SEK. Approval {order.approval_code}.\n"
         "You are asked because of: confirm.\n- The operator requires approval of every text.\n"
         "The text, behind a bar on each line:\n| Hej på dig\n| | +46700000000\n"
-        f"End of the text: 2 lines, 25 characters. It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK.\n\n"
+        f"End of the text: 2 lines, 25 characters. It goes to {PHONE.e164} (Sweden)\n"
+        "  for 1 part, 0.52 SEK.\n\n"
     )
     assert (
         "Approved. A running server sends it now; otherwise the next that starts within 1 hour does."
@@ -125,9 +126,9 @@ def test_line_feeds_do_not_move_recipient_and_price_off_the_screen_p2(location: 
         terminal.read_until(QUESTION).type("no")
         assert terminal.finish() == 1
     assert "| Hej\n(298 empty lines)\n| Send this text" in terminal.shown
-    *_, facts, empty, prompt = terminal.shown.partition(QUESTION)[0].split("\n")
+    *_, facts, rest, empty, prompt = terminal.shown.partition(QUESTION)[0].split("\n")
     characters = 3 + 299 + len(FORGED) + 1 + 600
-    assert facts == (
+    assert f"{facts} {rest.strip()}" == (
         f"End of the text: 601 lines, {characters} characters. "
         f"It goes to {PHONE.e164} (Sweden) for 1 part, 0.52 SEK."
     )

@@ -45,16 +45,21 @@ def write_question(
     text, recipient = order.text or "", describe_recipient(order, contacts)
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
-    lines = [
+    before = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
         f"{describe_size(order)}.{shown} Approval {order.approval_code}.",
         f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
-        *_list_reasons(order, reasons, columns),
+        *_list_reasons(order, reasons),
         f"The text, behind a bar on each line{hidden}:",
-        *quote_lines(text, columns or FORM_COLUMNS),
-        f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}.",
     ]
-    return "\n".join(lines)
+    after = f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}."
+    return "\n".join(
+        [
+            *(_fit(line, columns) for line in before),
+            *quote_lines(text, columns or FORM_COLUMNS),
+            _fit(after, columns),
+        ]
+    )
 
 
 def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> str:
@@ -86,16 +91,21 @@ def size_in_lines(text: str) -> str:
     return f"{format_count(len(split_lines(text)), 'line')}, {format_count(len(text), 'character')}"
 
 
-def _list_reasons(order: Order, reasons: tuple[Finding, ...], columns: int | None) -> list[str]:
-    """Return the reasons and warnings as a list.
-
-    Continued rows are indented, so that a quoted text cannot begin a row that looks like an item of the list.
-    """
+def _list_reasons(order: Order, reasons: tuple[Finding, ...]) -> list[str]:
+    """Return the reasons and warnings as a list."""
     items = [f"- {each.in_words}" for each in reasons]
     items += [f"- Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
+    return [visible(each) for each in items]
+
+
+def _fit(line: str, columns: int | None) -> str:
+    """Return a line in rows of a terminal's width; for a form as it is.
+
+    Continued rows are indented, so that a quoted text cannot begin a row that looks like one of ours.
+    """
     if columns is None:
-        return [visible(each) for each in items]
-    return ["\n  ".join(break_line(each, columns - 2)) for each in items]
+        return line
+    return "\n  ".join(row.rstrip() for row in break_line(line, columns - 2))
 
 
 def describe_recipient(order: Order, contacts: Contacts) -> str:
