@@ -200,6 +200,43 @@ async def test_a_contact_is_found_as_contacts_list_prints_it() -> None:
             await found.find(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "both"),
+    [
+        ("Cia (…20)", "Cia (…20) (…31), Cia (…20), mobil, Kliniken"),
+        ("Cia (…20), mobil", "Cia (…20), mobil (…32), Cia (…20), mobil, Kliniken"),
+        ("cia (…20), mobil, kliniken", "Cia (…20), mobil, Kliniken (…33), Cia (…20), mobil, Kliniken"),
+        ("Cia (...20), mobil", "Cia (...20), mobil (…34), Cia (…20), mobil, Kliniken"),
+        ("Cia (Kliniken, @jour)", "Cia (Kliniken, @jour) (…35), Cia (…20), mobil, Kliniken"),
+        ("Dan (jobb) (@jour)", "Dan (jobb) (@jour) (…36), Dan (jobb) (…22)"),
+    ],
+)
+async def test_a_name_that_is_written_like_another_person_as_shown_is_refused(text: str, both: str) -> None:
+    shown = (
+        person("Cia", ("+46701740620", "mobil"), company="Kliniken", groups="jour"),
+        person("Cia", "+46701740621"),
+        person("Dan (jobb)", "+46701740622", groups="jour"),
+    )
+    forged = [
+        person(name, f"+467017406{number}")
+        for number, name in enumerate(
+            [
+                "Cia (…20)",
+                "Cia (…20), mobil",
+                "Cia (…20), mobil, Kliniken",
+                "Cia (...20), mobil",
+                "Cia (Kliniken, @jour)",
+                "Dan (jobb) (@jour)",
+            ],
+            31,
+        )
+    ]
+    with pytest.raises(InvalidInput) as caught:
+        await recipients(Book(*shown, *forged)).find(text)
+    assert f"can mean several numbers: {both}." in str(caught.value)
+    assert (await recipients(Book(*shown)).find(text)).e164[-2:] in {"20", "22"}
+
+
 async def test_many_candidates_are_cut_short() -> None:
     people = [person(f"Kim {number}", f"+467017406{number}") for number in range(10, 40)]
     with pytest.raises(InvalidInput, match=r"Kim 19 .…19., and 20 more"):

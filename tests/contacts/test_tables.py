@@ -75,6 +75,7 @@ def test_a_plain_table_is_read(tmp_path: Path, table: str) -> None:
 
 
 NAMELESS = "It has no name that can be used."
+SHOWN = "The name looks like a person as answers write them, with digits or as a handle, so it is not used."
 ROWS = [
     ("Åsa;070-174 06 05;", ""),
     (
@@ -96,12 +97,16 @@ ROWS = [
     ("Bo (…05);0701740606;", f"{NAMELESS} The name reads as a number, so it is not used."),
     (
         "P-7F3K9QXR;0701740606;",
-        f"{NAMELESS} The name ends in digits, or is a handle, as answers write them, so it is not used.",
+        f"{NAMELESS} {SHOWN}",
     ),
     (
         "p-7f3k9qxr;0701740606;",
-        f"{NAMELESS} The name ends in digits, or is a handle, as answers write them, so it is not used.",
+        f"{NAMELESS} {SHOWN}",
     ),
+    ("Bo (…05), mobil;0701740606;", f"{NAMELESS} {SHOWN}"),
+    ("Bo (...05), mobil, Kliniken;0701740606;", f"{NAMELESS} {SHOWN}"),
+    ("Bo: … 05 mobil;0701740606;", f"{NAMELESS} {SHOWN}"),
+    ("Bo (no number);0701740606;", f"{NAMELESS} {SHOWN}"),
     ("\u202e\u200b;0701740606;", NAMELESS),
     ('"Bo\nEva";0701740606;', "The name has several lines. Perhaps a quotation mark is not closed."),
     ("Bo;0701740606;a;b", "It has more cells than the first row. Put a cell with a delimiter in quotes."),

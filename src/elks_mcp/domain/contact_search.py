@@ -7,6 +7,7 @@ so counts. Similar names are suggestions, which a caller has to write out.
 import heapq
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from elks_mcp.domain.cleaning import cleaned
@@ -57,24 +58,27 @@ def has_many_digits(text: str) -> bool:
 
 
 def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
-    """List every number that a text can mean.
+    """List every number that a text can mean: by name, or as answers and `contacts list` write a person.
 
-    By name, by name and last digits, or as `contacts list` prints a contact.
+    A name may be written like that too. The text then means both, so that nobody gets the texts of another.
     """
-    named = contacts.list_named(text)
-    written = None if named else _WITH_DIGITS.fullmatch(text.strip())
+    written = _WITH_DIGITS.fullmatch(text.strip())
     if written:
-        named = contacts.list_named(written["name"])
-    elif not named:
-        named = _list_described(contacts, text)
-    candidates = (Candidate(each, number) for each in named for number in each.numbers or (None,))
-    return tuple(each for each in candidates if written is None or _fits(each, written))
+        shown = [each for each in _list_all(contacts.list_named(written["name"])) if _fits(each, written)]
+    else:
+        shown = _list_all(_list_described(contacts, text))
+    return tuple(dict.fromkeys((*_list_all(contacts.list_named(text)), *shown)))
 
 
-def _list_described(contacts: Contacts, text: str) -> tuple[Contact, ...]:
+def _list_all(people: Iterable[Contact]) -> list[Candidate]:
+    return [Candidate(each, number) for each in people for number in each.numbers or (None,)]
+
+
+def _list_described(contacts: Contacts, text: str) -> list[Contact]:
     """List the contacts with a name and facts in brackets as in a text: `Åsa (Kliniken)`."""
-    named = contacts.list_named(text.partition("(")[0])
-    return tuple(each for each in named if fold_name(each.described) == fold_name(text))
+    names = [text[:at] for at, letter in enumerate(text) if letter == "("]
+    named = (each for name in names for each in contacts.list_named(name))
+    return [each for each in named if fold_name(each.described) == fold_name(text)]
 
 
 def list_labels(contacts: Contacts, number: Number, *, with_digits: bool) -> list[str]:
