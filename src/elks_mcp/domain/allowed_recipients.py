@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from elks_mcp.domain.contact_search import choose, list_candidates
+from elks_mcp.domain.contact_search import list_candidates
 from elks_mcp.domain.contacts import ALL_CONTACTS, GROUP_MARK, Contacts, fold_name, shorten
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count
@@ -37,9 +37,14 @@ class ContactReference:
         if self.is_group:
             members = contacts.list_group(self.text)
             return any(number == each.number for member in members for each in member.numbers)
+        return number in self._list_numbers(contacts)
+
+    def _list_numbers(self, contacts: Contacts) -> frozenset[Number]:
+        """Return the numbers of the one contact that it names; none if several contacts have the name."""
         candidates = list_candidates(contacts, self.text)
-        is_one = len({id(each.contact) for each in candidates}) == 1 or choose(candidates) is not None
-        return is_one and any(each.number and each.number.number == number for each in candidates)
+        numbers = frozenset(each.number.number for each in candidates if each.number)
+        is_one = len(numbers) == 1 or len({id(each.contact) for each in candidates}) == 1
+        return numbers if is_one else frozenset()
 
     def __str__(self) -> str:
         return self.text
