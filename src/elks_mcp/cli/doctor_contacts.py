@@ -12,7 +12,7 @@ async def check_contacts(app: App) -> list[Check]:
     if path is None:
         return []
     try:
-        report = await describe_contacts(app.contacts.reader, app.policy.time_zone)
+        report = await describe_contacts(app.contacts, app.policy.time_zone)
     except Misconfigured as error:
         return [Check("fail", f"{path}: {error} {error.hint}")]
     checks = [Check("warn" if report.is_open_to_others else "ok", f"Contacts are in {path}: {report.text}")]
