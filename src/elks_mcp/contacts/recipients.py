@@ -10,7 +10,7 @@ from elks_mcp.domain.contact_search import (
     show_with_digits,
     suggest,
 )
-from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, shorten
+from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, quote, shorten
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput
@@ -69,10 +69,24 @@ class Recipients:
         if not candidates:
             raise self._explain_nobody(contacts, text)
         if number := choose(candidates):
+            self._check_unchanged(text, number)
             return number
         if all(each.number is None for each in candidates):
             raise InvalidInput(f"{_quoted(text)} has no phone number in the contacts.", hint=_ASK_NUMBER)
         raise InvalidInput(f"{_quoted(text)} can mean several numbers: {_list(candidates)}.", hint=_ASK)
+
+    def _check_unchanged(self, text: str, number: Number) -> None:
+        """Check that changed contacts, which nobody has accepted, name the same number.
+
+        Raises:
+            InvalidInput: they do not. The number in force may be an old one, or of somebody who was deleted.
+        """
+        held = self._contacts.held
+        if held and choose(list_candidates(held, text)) != number:
+            changed = (
+                f"The number of {_quoted(text)} is another one, or gone, in the contacts as they are now."
+            )
+            raise InvalidInput(f"{changed} {self._contacts.explain_held()}")
 
     def _explain_nobody(self, contacts: Contacts, text: str) -> InvalidInput:
         """Return the error for a name that no contact has, with similar names."""
@@ -105,8 +119,8 @@ def _list(candidates: tuple[Candidate, ...]) -> str:
 
 
 def _suggest_one(contact: Contact) -> str:
-    return show_with_digits(contact, contact.chosen) if contact.chosen else contact.shown_name
+    return quote(show_with_digits(contact, contact.chosen) if contact.chosen else contact.shown_name)
 
 
 def _quoted(text: str) -> str:
-    return f'"{shorten(text.strip())}"'
+    return quote(shorten(text.strip()))

@@ -114,6 +114,11 @@ def test_a_contact_of_changed_contacts_is_refused_with_the_reason() -> None:
         REFUSE,
         "+46701740608 is not one of the allowed recipients yet. The contacts changed.",
     )
+    effect, reason = find(policy, ASA, **held)["allowed_recipient"]
+    gone = "is not one of the allowed recipients any more, by the contacts as they are now."
+    assert (effect, reason) == (REFUSE, f"+46701740605 {gone} The contacts changed.")
+    by_number = policy.model_copy(update={"allowed_recipients": frozenset({*policy.allowed_recipients, ASA})})
+    assert "allowed_recipient" not in find(by_number, ASA, **held)
     assert "ELKS_ALLOWED_RECIPIENTS" in find(policy, Number("+46701740609"), **held)["allowed_recipient"][1]
 
 
