@@ -129,3 +129,20 @@ async def test_a_reply_says_which_of_two_contacts_with_one_name_it_is_from() -> 
         answer = await call(client, "wait_for_reply", sender="Åsa (…05)", timeout=0)
     assert data(answer)["fromName"] == "Åsa (…05)"
     assert "from Åsa (…05)" in words(answer)
+
+
+@pytest.mark.parametrize("name", ["Nan", "nil", "NONE", "Null", "undefined"])
+async def test_a_call_about_a_contact_called_like_no_value_is_not_widened_to_everybody(name: str) -> None:
+    box, other = new_box(), STRANGER
+    for number in (ASA, other):
+        box.receive(number, "Hej")
+    async with connected(live(box), box=box, contacts=Book(person(name.title(), ASA))) as client:
+        for tool, argument in (("get_sms_messages", "person"), ("wait_for_reply", "sender")):
+            refused = await call(client, tool, **{argument: name})
+            assert refused.is_error
+            assert f'"{name}", which is a contact\'s name and a word for no value.' in words(refused)
+            assert f'Write "{name.title()} (…05)" for the contact' in words(refused)
+        listed = data(await call(client, "get_sms_messages", person=f"{name} (…05)"))
+        assert (listed["with"], listed["count"]) == (name.title(), 1)
+    async with connected(live(box), box=box, contacts=PEOPLE) as client:
+        assert data(await call(client, "get_sms_messages", person=name))["count"] == 2
