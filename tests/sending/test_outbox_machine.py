@@ -299,7 +299,7 @@ class OutboxMachine(RuleBasedStateMachine):
         number = self._number(one)
         before = self._posted(number)
 
-        async def cancel(process: Process) -> Order:
+        async def cancel(process: Process) -> Order | None:
             assert process.store
             if pauses:
                 return await process.store.cancellations.pause(number, READ)

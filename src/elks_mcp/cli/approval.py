@@ -10,7 +10,7 @@ from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, require_terminal, say, show_recipient, show_size
 from elks_mcp.cli.state import State
-from elks_mcp.domain.approval import explain_asking, write_question
+from elks_mcp.domain.approval import explain_asking, name_guards, write_question
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.money import Money
@@ -122,4 +122,4 @@ def _pending_together(group: list[OrderRecord], contacts: Contacts) -> str:
 def _why_pending(record: OrderRecord) -> str:
     if record.approved:
         return "approved, waits for a server,"
-    return f"because of {', '.join(reason.guard for reason in explain_asking(record.order))};"
+    return f"because of {name_guards(explain_asking(record.order))};"
