@@ -37,8 +37,8 @@ class CancellationStore:
         """Let an order that has not left wait for a person. Return the order as it is then.
 
         It gets a new approval code, and its share of the budget is released until a person approves it. An
-        order that waits for a person already is not changed. Return None if a person approved the order: their
-        approval stands, whatever an assistant does next.
+        order that waits for a person already is not changed. Return None if a person approved the order: that
+        approval stands.
 
         Raises:
             NotFound: There is no such order.
