@@ -1,5 +1,6 @@
 """The recipients in `ELKS_ALLOWED_RECIPIENTS`: numbers, and contacts by name or group."""
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from elks_mcp.domain.wording import format_count
 
 @dataclass(frozen=True, slots=True)
 class ContactReference:
-    """Contacts that the operator names instead of numbers. `str` is the text as it was written."""
+    """Contacts that the operator names instead of numbers. `str` is the text as the operator writes it."""
 
     text: str
     """`contacts` for all, `@jour` for a group, or what a caller may write for one contact."""
@@ -34,23 +35,38 @@ class ContactReference:
         """
         if self.is_all:
             return bool(contacts.list_owners(number))
+        return number in self.list_numbers(contacts)
+
+    def list_numbers(self, contacts: Contacts) -> frozenset[Number]:
+        """Return the numbers that it stands for; none if it fits no contact, or a name fits several."""
+        if self.is_all:
+            return frozenset(contacts.list_numbers())
         if self.is_group:
             members = contacts.list_group(self.text)
-            return any(number == each.number for member in members for each in member.numbers)
-        return number in self._list_numbers(contacts)
-
-    def _list_numbers(self, contacts: Contacts) -> frozenset[Number]:
-        """Return the numbers of the one contact that it names; none if several contacts have the name."""
+            return frozenset(each.number for member in members for each in member.numbers)
         candidates = list_candidates(contacts, self.text)
         numbers = frozenset(each.number.number for each in candidates if each.number)
         is_one = len(numbers) == 1 or len({id(each.contact) for each in candidates}) == 1
         return numbers if is_one else frozenset()
 
     def __str__(self) -> str:
-        return self.text
+        return f'"{self.text}"' if "," in self.text else self.text
 
 
 AllowedRecipient = Number | ContactReference
+
+
+def split_recipients(text: str) -> list[str]:
+    """Return the items of a list with commas between. Quotes keep a comma in a name: `"Öberg, Åsa"`.
+
+    Raises:
+        ValueError: a quotation mark is not closed.
+    """
+    try:
+        (items,) = csv.reader([" ".join(text.splitlines())], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        raise ValueError("close the quotation mark around a name, and put a comma after it") from None
+    return [item.strip() for item in items if item.strip()]
 
 
 def list_references(allowed: Iterable[AllowedRecipient]) -> tuple[ContactReference, ...]:
