@@ -84,7 +84,7 @@ PAID = {
     ),
     Fault.CONNECTION_REFUSED: ("queued", "46elks cannot be reached: no connection could be made. "),
     Fault.CONNECT_TIMEOUT: ("queued", "46elks cannot be reached: connecting took too long. "),
-    Fault.UNAUTHORISED: ("queued", "46elks does not accept the API credentials"),
+    Fault.UNAUTHORIZED: ("queued", "46elks does not accept the API credentials"),
     Fault.ERROR_BEFORE: ("in_doubt", "46elks failed with status 500"),
     Fault.ERROR_AFTER: ("in_doubt", "46elks failed with status 500"),
     Fault.BAD_GATEWAY: ("in_doubt", "46elks failed with status 502"),

@@ -94,7 +94,7 @@ async def use_everything(url: str, era: Era, token: str = "") -> list[str]:
 async def test_p5_the_cap_holds_for_all_callers_at_all_replicas_at_once(
     postgres_database: str, era: Era
 ) -> None:
-    environ = {"ELKS_BUDGET_PER_DAY": "2.60", "ELKS_GUARDS_OFF": "velocity"}
+    environ = {"ELKS_BUDGET_PER_DAY": "2.60", "ELKS_GUARDS_OFF": "velocity", "ELKS_TIMEOUT": "120"}
     async with replicas(postgres_database, None, **environ) as (box, one, two):
         tokens = [await one.token(name) for name in ("a", "b")]
         refused: list[str] = []
@@ -109,8 +109,8 @@ async def test_p5_the_cap_holds_for_all_callers_at_all_replicas_at_once(
         async with anyio.create_task_group() as tasks:
             for number in range(12):
                 tasks.start_soon(send, number)
-        assert len(posted(box)) == 5
         assert len(refused) == 7
+        await until(lambda: len(posted(box)) == 5)  # on a slow machine, a text may leave after its answer
         assert all("daily_budget" in each for each in refused)
 
 

@@ -176,7 +176,7 @@ async def test_p8_what_46elks_repeats_of_a_secret_is_in_no_answer_about_a_text(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown = []
-    for fault in (Fault.FORBIDDEN, Fault.UNAUTHORISED, Fault.ERROR_AFTER, Fault.HALF_BODY):
+    for fault in (Fault.FORBIDDEN, Fault.UNAUTHORIZED, Fault.ERROR_AFTER, Fault.HALF_BODY):
         box = Sandbox(clock=ManualClock(), password=CANARY_PASSWORD)
         pair = b64encode(f"{box.username}:{CANARY_PASSWORD}".encode()).decode()
         echo = f"Wrong: {CANARY_PASSWORD} {pair}"

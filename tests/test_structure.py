@@ -58,7 +58,7 @@ NAMES_TOOLS = {
     "answers/history.py": "how a model continues a wait; a command has its own words",
     "answers/policy.py": "the mode, which is also in the instructions for a model",
     "answers/results.py": "how a model asks for the status; a command has its own words",
-    "cli/confirmation.py": "the JSON of a command has the field of the tool's answer",
+    "cli/sending.py": "the JSON of a command has the field of the tool's answer",
     "cli/client_start.py": "calls a tool as a client, to prove that the server works",
     "cli/demo.py": "shows what a client calls",
     "cli/doctor.py": "the mode, as above",

@@ -29,7 +29,7 @@ def quick(request: pytest.FixtureRequest) -> list[pytest.Function]:
 
 
 def values(tests: list[pytest.Function]) -> Iterator[object]:
-    """List what tests are parametrised by."""
+    """List what tests are parametrized by."""
     for test in tests:
         if hasattr(test, "callspec"):
             yield from test.callspec.params.values()

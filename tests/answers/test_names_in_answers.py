@@ -1,10 +1,13 @@
 """Answers, questions and completions name people as the contacts do."""
 
+from pathlib import Path
+
 import pytest
 from mcp_types import PromptReference
 
 from tests.support.connecting import EITHER_ERA, Era, Person, call, connected, data, live, new_box, words
 from tests.support.people import Book, person
+from tests.support.stores import files_with
 
 pytestmark = pytest.mark.anyio
 
@@ -49,6 +52,27 @@ async def test_an_answer_about_anybody_else_is_as_without_contacts() -> None:
             assert "toName" not in data(sent)
             assert f"To {STRANGER} (Sweden)" in words(sent)
     assert answers[0] == answers[1]
+
+
+async def test_a_refusal_names_the_contact_and_what_is_stored_does_not(tmp_path: Path) -> None:
+    box = new_box()
+    environ = live(box, ELKS_MAX_PER_NUMBER="1", ELKS_STATE_DIR=str(tmp_path))
+    async with connected(environ, box=box, contacts=PEOPLE) as client:
+        for to, sent_before in ((ASA, False), (ASA, True), (STRANGER, False), (STRANGER, True)):
+            answer = await call(client, "send_sms", to=to, message=f"Hej {sent_before}")
+            assert answer.is_error is sent_before
+            assert ('The recipient is "Åsa Lind".' in words(answer)) is (sent_before and to == ASA)
+    assert files_with(tmp_path, "sa Lind") == []
+
+
+async def test_a_refusal_names_the_contact_if_numbers_are_hidden() -> None:
+    box = new_box()
+    environ = live(box, ELKS_MAX_PER_NUMBER="1", ELKS_SHOW_NUMBERS="false")
+    async with connected(environ, box=box, contacts=PEOPLE) as client:
+        assert not (await call(client, "send_sms", to="Åsa Lind", message="Hej")).is_error
+        answer = await call(client, "send_sms", to="Åsa Lind", message="Hej då")
+    assert "1 texts to Åsa Lind (…05) were sent or wait for a person" in words(answer)
+    assert 'The recipient is "Åsa Lind".' in words(answer)
 
 
 async def test_the_question_names_the_contact_and_the_whole_number() -> None:

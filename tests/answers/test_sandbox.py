@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_sandbox_on_this_machine_is_recognised_in_words(era: Era) -> None:
+async def test_a_sandbox_on_this_machine_is_recognized_in_words(era: Era) -> None:
     box = Sandbox()
     async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1"), way=era) as client:
         report = await call(client, "explain_policy")
@@ -32,7 +32,7 @@ async def test_a_sandbox_on_this_machine_is_recognised_in_words(era: Era) -> Non
         assert words(sent).endswith(f"\nSee it arrive: {url}")
 
 
-async def test_a_sandbox_that_is_recognised_changes_no_rule() -> None:
+async def test_a_sandbox_that_is_recognized_changes_no_rule() -> None:
     box = Sandbox()
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", DRY_RUN="")
@@ -43,7 +43,7 @@ async def test_a_sandbox_that_is_recognised_changes_no_rule() -> None:
     assert box.accepted == []
 
 
-async def test_the_phones_of_a_sandbox_that_is_recognised_are_not_called_fiction() -> None:
+async def test_the_phones_of_a_sandbox_that_is_recognized_are_not_called_fiction() -> None:
     box, person = Sandbox(), Person("decline")
     async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1")) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej")

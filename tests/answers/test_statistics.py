@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.answers.statistics import add_days, count_by_day, summarise
+from elks_mcp.answers.statistics import add_days, count_by_day, summarize
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
 
@@ -39,34 +39,34 @@ def sent(
 
 
 def test_nothing_sent_is_nothing_to_count() -> None:
-    told = summarise([], NOW)
+    told = summarize([], NOW)
     assert told.in_words() == "No sent texts to count."
     assert (told.delivery_rate, told.cost_per_message, told.seconds_to_delivery_median) == (None, None, None)
 
 
 def test_sent_is_not_success_and_rates_are_of_the_settled() -> None:
-    told = summarise([sent(), sent("failed"), sent("sent"), sent("created"), sent("odd")], NOW)
+    told = summarize([sent(), sent("failed"), sent("sent"), sent("created"), sent("odd")], NOW)
     assert told.by_status == {"created": 1, "delivered": 1, "failed": 1, "odd": 1, "sent": 1}
     assert (told.delivered, told.failed, told.under_way, told.delivery_rate) == (1, 1, 3, 0.5)
 
 
 def test_costs_are_in_all_per_text_and_per_part() -> None:
-    told = summarise([sent(parts=3, cost=15600), sent(), sent(cost=None)], NOW)
+    told = summarize([sent(parts=3, cost=15600), sent(), sent(cost=None)], NOW)
     assert told.cost == Money(20800, "SEK")
     assert told.cost_per_message == Money(6933, "SEK")
     assert told.cost_per_part == Money(4160, "SEK")
 
 
 def test_times_are_median_and_95_of_100() -> None:
-    told = summarise([sent(took=seconds) for seconds in range(1, 101)], NOW)
+    told = summarize([sent(took=seconds) for seconds in range(1, 101)], NOW)
     assert told.seconds_to_delivery_median == pytest.approx(50.5)
     assert told.seconds_to_delivery_p95 == pytest.approx(95.05)
-    assert summarise([sent(took=7)], NOW).seconds_to_delivery_p95 == 7
-    assert summarise([sent(took=-0.9)], NOW).seconds_to_delivery_median == 0, "46elks tells whole seconds"
+    assert summarize([sent(took=7)], NOW).seconds_to_delivery_p95 == 7
+    assert summarize([sent(took=-0.9)], NOW).seconds_to_delivery_median == 0, "46elks tells whole seconds"
 
 
 def test_countries_are_listed_the_most_texted_first_and_odd_numbers_are_no_trouble() -> None:
-    told = summarise([sent(to="+4741234567"), sent(), sent(), sent(to="Klara"), sent(to="")], NOW)
+    told = summarize([sent(to="+4741234567"), sent(), sent(), sent(to="Klara"), sent(to="")], NOW)
     assert [(row.country, row.messages) for row in told.countries] == [
         ("Sweden", 2),
         ("unknown country", 2),
@@ -95,12 +95,12 @@ def test_countries_are_listed_the_most_texted_first_and_odd_numbers_are_no_troub
     ],
 )
 def test_what_stands_out_is_said_in_a_sentence(messages: list[Message], stands_out: str) -> None:
-    assert summarise(messages, NOW).stands_out.startswith(stands_out)
+    assert summarize(messages, NOW).stands_out.startswith(stands_out)
 
 
 @given(st.lists(st.sampled_from(["created", "sent", "delivered", "failed"]), max_size=50))
 def test_every_text_is_counted_once(statuses: list[str]) -> None:
-    told = summarise([sent(status) for status in statuses], NOW)
+    told = summarize([sent(status) for status in statuses], NOW)
     assert sum(told.by_status.values()) == told.messages == len(statuses)
     assert told.delivered + told.failed + told.under_way == len(statuses)
     assert sum(row.messages for row in told.countries) == len(statuses)
@@ -119,7 +119,7 @@ def test_days_are_those_of_the_zone_newest_first() -> None:
 def test_of_many_days_the_latest_month_is_listed_and_the_note_says_so() -> None:
     for count, shown, note in ((31, 31, ""), (40, 31, "Of 40 days with sent texts the latest 31 are listed")):
         messages = [sent(ago=timedelta(days=days)) for days in range(count)]
-        told = add_days(summarise(messages, NOW), count_by_day(messages, UTC))
+        told = add_days(summarize(messages, NOW), count_by_day(messages, UTC))
         assert (len(told.days), told.days[0].day, told.messages) == (shown, "2026-11-22", count)
         assert told.note.startswith(note)
         assert bool(told.note) == bool(note)

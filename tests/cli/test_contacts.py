@@ -171,5 +171,5 @@ def test_forget_says_that_the_contacts_still_name_the_number(location: StateLoca
     assert "contacts" not in other.stdout
     file.unlink()
     done = tell(location, "forget", PHONE.e164, ELKS_CONTACTS=str(file))
-    assert done.stdout.startswith(f"{file} was not searched for the number. No such file")
+    assert done.stdout.startswith(f"{file} cannot be read. No such file or directory. Your contacts were not")
     assert done.exit_code == 0

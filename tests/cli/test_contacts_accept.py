@@ -97,7 +97,9 @@ def test_it_needs_a_terminal_contacts_and_a_state_that_lasts(tmp_path: Path, sta
     assert "needs a person at a terminal" in tell(state, "contacts", "accept", file).stderr
     environ = {"ELKS_STATE_DIR": str(state.folder)}
     for arguments, more, said in (
-        ((), {}, "Give FILE, or set ELKS_CONTACTS."),
+        ((), {}, "For `check` and `accept`, FILE is enough."),
+        ((str(tmp_path / "none.csv"),), {}, "does not exist"),
+        ((), {"ELKS_CONTACTS": str(tmp_path / "none.csv")}, "none.csv cannot be read. No such file"),
         ((file,), {}, "has no account yet"),
         ((file,), {"ELKS_SANDBOX": "true"}, "Restart the server"),
     ):

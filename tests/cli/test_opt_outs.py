@@ -83,6 +83,7 @@ def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
         "\ufeff+46701740605;Åsa;hej\n+46701740606;Bo\n".encode(),
         b'number,name\n0701740605,A\n\n"+46701740606","B, C"\n',
         "Nummer\tNamn\n0701740605\tÅsa\n0046701740606\tBo\n".encode("cp1252"),
+        "Nummer\tNamn\n0701740605\tÅsa\n0046701740606\tBo\n".encode("mac-roman"),
         b"+46701740605\n+46701740606\n0701740605",
         "Nummer\tNamn\r\n0701740605\tÅsa\r\n0046701740606\tBo\r\n".encode("utf-16"),
         b"\xfe\xff" + "0701740605\n0701740606\n".encode("utf-16-be"),

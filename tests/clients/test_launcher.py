@@ -11,7 +11,7 @@ from elks_mcp.clients.launcher import (
     find_command,
     find_installation,
     name_program,
-    write_command,
+    name_program_here,
 )
 
 SUFFIX = ".exe" if sys.platform == "win32" else ""
@@ -59,17 +59,17 @@ def test_a_person_gets_the_command_that_their_shell_finds(folder: Path) -> None:
     clone = Installation(scripts.parent, scripts, "")
     by_path = str(scripts.relative_to(folder / "clone") / f"elks-mcp{SUFFIX}")
     run_by_uv = {"UV": str(folder / f"uv{SUFFIX}"), "PATH": str(scripts)}
-    assert write_command(clone, {"PATH": str(scripts)}, folder) == "elks-mcp"
-    assert write_command(clone, {"PATH": str(folder)}, folder / "clone") == by_path
-    assert write_command(clone, run_by_uv, folder / "clone") == by_path, "uv's PATH is not the shell's"
-    assert write_command(clone, {}, folder / "other") == str(scripts / f"elks-mcp{SUFFIX}")
+    assert name_program_here(clone, {"PATH": str(scripts)}, folder) == "elks-mcp"
+    assert name_program_here(clone, {"PATH": str(folder)}, folder / "clone") == by_path
+    assert name_program_here(clone, run_by_uv, folder / "clone") == by_path, "uv's PATH is not the shell's"
+    assert name_program_here(clone, {}, folder / "other") == str(scripts / f"elks-mcp{SUFFIX}")
 
 
 def test_a_person_who_started_it_with_uvx_gets_uvx(folder: Path) -> None:
     prefix = folder / "cache" / "archive-v0" / "x1"
     found = Installation(prefix, prefix / "bin", SOURCE)
     environ = {"UV": str(folder / f"uv{SUFFIX}"), "PATH": f"{prefix / 'bin'}{os.pathsep}{folder}"}
-    assert write_command(found, environ, Path("/")) == f"uvx --from {SOURCE} elks-mcp"
+    assert name_program_here(found, environ, Path("/")) == f"uvx --from {SOURCE} elks-mcp"
 
 
 def test_an_answer_names_a_command_that_exists_where_the_server_was_started(folder: Path) -> None:

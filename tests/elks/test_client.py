@@ -85,7 +85,7 @@ async def test_a_price_comes_even_where_46elks_tells_nothing_of_the_account(
 
 
 async def test_wrong_credentials_are_told_as_such(box: Sandbox, client: ElksClient) -> None:
-    box.faults.inject(Fault.UNAUTHORISED, path="/me")
+    box.faults.inject(Fault.UNAUTHORIZED, path="/me")
     with pytest.raises(Unauthorized):
         await client.get_estimate(a_draft())
     assert posts(box, dry_run=True) == []

@@ -31,7 +31,7 @@ MEANT: dict[Fault, type[ProviderError] | None] = {
     Fault.ERROR_AFTER: NoAnswer,
     Fault.BAD_GATEWAY: NoAnswer,
     Fault.UNAVAILABLE: NoAnswer,
-    Fault.UNAUTHORISED: Unauthorized,
+    Fault.UNAUTHORIZED: Unauthorized,
     Fault.FORBIDDEN: Rejected,
     Fault.REDIRECT: Rejected,
     Fault.DROP_BEFORE: NoAnswer,

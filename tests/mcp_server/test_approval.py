@@ -53,14 +53,14 @@ async def test_a_person_can_let_one_text_out_of_a_dry_run(box: Sandbox, way: Way
         "\nThe text, behind a bar on each line:\n| Hej på dig\n"
         f"End of the text: 1 line, 10 characters. It goes to {PHONE} (Sweden) for 1 part, 0.52 SEK."
     )
-    is_recognised = way == "stdio"  # its sandbox is at an address of this machine
-    where = "go to a simulated phone" if is_recognised else "really be sent"
+    is_recognized = way == "stdio"  # its sandbox is at an address of this machine
+    where = "go to a simulated phone" if is_recognized else "really be sent"
     assert (
         "because of: dry_run, first_contact.\n"
         f"- The server is in dry run; this text would {where}.\n"
         "- No text was ever sent to this number or received from it"
     ) in question
-    assert (f"- Note: {PHONE} is reserved for fiction" in question) is not is_recognised
+    assert (f"- Note: {PHONE} is reserved for fiction" in question) is not is_recognized
 
 
 @pytest.mark.parametrize("era", ERAS)

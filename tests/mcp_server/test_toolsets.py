@@ -80,6 +80,16 @@ async def test_with_texts_alone_one_prompt_is_left_and_the_inbox_is_not_read(box
         assert len((await client.list_resource_templates()).resource_templates) == 1
 
 
+async def test_without_the_inbox_a_question_does_not_lead_to_its_tool(box: Sandbox) -> None:
+    for toolsets, leads in (("sms", False), ("sms,inbox", True)):
+        async with connected(live(box, ELKS_TOOLSETS=toolsets), box=box) as client:
+            (tool,) = [each for each in (await client.list_tools()).tools if each.name == "ask_by_sms"]
+            asked = await call(client, "ask_by_sms", to=PHONE, message=f"Med {toolsets}?", timeout=0)
+            assert "wait_for_reply" not in str(tool)
+            assert ("wait_for_reply" in words(asked)) is leads
+            assert bool(data(asked)["reply"]["cursor"]) is leads
+
+
 async def test_the_policy_names_the_toolsets_that_are_on(box: Sandbox) -> None:
     for word, on in (("policy, inbox", "inbox, policy"), ("all", ", ".join(Toolset))):
         async with connected(live(box, ELKS_TOOLSETS=word), box=box) as client:

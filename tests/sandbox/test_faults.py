@@ -24,7 +24,7 @@ F = Fault
         (F.ERROR_AFTER, 500, 1),
         (F.BAD_GATEWAY, 502, 0),
         (F.UNAVAILABLE, 503, 0),
-        (F.UNAUTHORISED, 401, 0),
+        (F.UNAUTHORIZED, 401, 0),
         (F.FORBIDDEN, 403, 0),
         (F.REDIRECT, 302, 0),
         (F.HTML, 200, 0),

@@ -137,7 +137,7 @@ async def test_wrong_credentials_are_answered_with_401_on_every_path(
         answers = [await client.get("me"), await client.post("sms", data=sms(box)), await client.get("moose")]
     assert {answer.status_code for answer in answers} == {401}
     assert answers[0].headers["www-authenticate"] == 'Basic realm="46elks API"'
-    assert [request.authorised for request in box.requests] == [False] * 3
+    assert [request.authorized for request in box.requests] == [False] * 3
     assert box.accepted == []
 
 

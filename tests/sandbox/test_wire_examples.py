@@ -131,7 +131,7 @@ async def test_an_error_is_the_line_that_was_seen(name: str) -> None:
     request = expected["request"]
     box = Sandbox(clock=ManualClock(), balance=0 if name == "error_not_enough_credits" else 10_000)
     async with open_client(box) as client:
-        if not request.get("authorised", True):
+        if not request.get("authorized", True):
             client.auth = ("nobody", "nothing")
         path = f"http://sandbox{request['path']}"
         answer = await client.request(request["method"], path, data=request.get("form"))

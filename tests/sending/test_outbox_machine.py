@@ -70,7 +70,9 @@ BUDGET = 14
 PER_MINUTE = 6
 QUIET = timedelta(minutes=2)
 POLICY = UNLIMITED.model_copy(update={"budget_per_day": BUDGET * PRICE})
+LATE = (Fault.ACCEPT_LATE_DROP, Fault.LATENCY, Fault.HANG)
 FAULTS = (
+    *LATE,
     Fault.DROP_BEFORE,
     Fault.DROP_AFTER,
     Fault.ERROR_BEFORE,
@@ -80,11 +82,7 @@ FAULTS = (
     Fault.TOO_MANY_REQUESTS,
     Fault.CONNECTION_REFUSED,
     Fault.FORBIDDEN,
-    Fault.ACCEPT_LATE_DROP,
-    Fault.LATENCY,
-    Fault.HANG,
 )
-LATE = {Fault.ACCEPT_LATE_DROP, Fault.LATENCY, Fault.HANG}
 READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
 drafts = strategies.builds(
     a_draft,
@@ -301,9 +299,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
         async def cancel(process: Process) -> Order | None:
             assert process.store
-            if pauses:
-                return await process.store.cancellations.pause(number, READ)
-            return await process.store.cancellations.cancel(number, "Not wanted.")
+            orders = process.store.cancellations
+            return await (orders.pause(number, READ) if pauses else orders.cancel(number, "Not wanted."))
 
         order = self._ask(index, cancel)
         if order and order.state is OrderState.CANCELLED:

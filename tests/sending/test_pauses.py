@@ -103,7 +103,7 @@ async def is_put_off(backend: Backend, order: Order) -> bool:
 
 
 async def test_wrong_credentials_pause_until_46elks_accepts_them_again(backend: Backend) -> None:
-    backend.box.faults.inject(Fault.UNAUTHORISED, times=4)
+    backend.box.faults.inject(Fault.UNAUTHORIZED, times=4)
     async with backend.running():
         begun = backend.clock.now()
         order = await backend.outbox.wait(await backend.place(), LONG)
@@ -189,7 +189,7 @@ async def test_one_answer_in_between_and_it_is_no_row(backend: Backend) -> None:
     [
         (Fault.TOO_MANY_REQUESTS, ""),
         (Fault.CONNECTION_REFUSED, ""),
-        (Fault.UNAUTHORISED, ""),
+        (Fault.UNAUTHORIZED, ""),
         (Fault.FORBIDDEN, "Not enough credits"),
     ],
 )

@@ -123,11 +123,19 @@ async def test_who_will_write_to_sqlite_has_the_lock_before_looking(folder: Stat
     assert tried == ["both"]
 
 
-async def test_postgres_is_asked_to_lose_nothing(postgres_database: str) -> None:
-    async with opened(StateLocation(url=SecretStr(postgres_database), key=KEY)) as store:
+@pytest.mark.parametrize(
+    ("theirs", "limit"),
+    [("", "10s"), ("&options=-c%20lock_timeout%3D3s%20-c%20synchronous_commit%3Doff", "3s")],
+    ids=["ours", "theirs"],
+)
+async def test_postgres_is_asked_to_lose_nothing_within_limits_that_its_operator_may_set(
+    postgres_database: str, theirs: str, limit: str
+) -> None:
+    url = postgres_database.partition("&options=")[0] + theirs
+    async with opened(StateLocation(url=SecretStr(url), key=KEY)) as store:
         with engine_of(store).connect() as connection:
             assert connection.exec_driver_sql("SHOW synchronous_commit").scalar_one() == "on"
-            assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "10s"
+            assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == limit
 
 
 # ── peeking ──

@@ -21,6 +21,7 @@ from elks_mcp.errors import Refused
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store import Pace, StateLocation
 from elks_mcp.store.store import Store
+from tests.support.clocks import HANG
 from tests.support.provider import Backend, a_draft, an_approval, posts
 from tests.support.stores import (
     DATABASES,
@@ -46,8 +47,6 @@ pytestmark = pytest.mark.anyio
 Work = Callable[[Store, int], Awaitable[Any]]
 """What one process does with the store; by its number."""
 
-_PATIENCE = 90
-
 
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
@@ -67,10 +66,10 @@ def race(location: StateLocation, processes: int, work: Work) -> list[Any]:
     for racer in racers:
         racer.start()
     try:
-        return [found.get(timeout=_PATIENCE) for _ in racers]
+        return [found.get(timeout=HANG) for _ in racers]
     finally:
         for racer in racers:
-            racer.join(timeout=_PATIENCE)
+            racer.join(timeout=HANG)
         assert [racer.exitcode for racer in racers] == [0] * processes
 
 
@@ -87,7 +86,7 @@ def _take_part(location: StateLocation, number: int, work: Work, start: Any, fou
     async def take_part() -> None:
         async with opened(location) as store:
             await store.queue.find_due_work()  # so that everything is loaded
-            await anyio.to_thread.run_sync(partial(start.wait, _PATIENCE))
+            await anyio.to_thread.run_sync(partial(start.wait, HANG))
             found.put(await work(store, number))
 
     anyio.run(take_part)

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -36,6 +36,15 @@ read -r _
 "$1/pg_ctl" --pgdata=data --silent --wait --mode=fast stop
 rm -rf data
 """
+
+
+_WITHOUT_LIMITS = quote(
+    " ".join(
+        f"-c {each}=0"
+        for each in ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    )
+)
+"""Limits in real time would make tests depend on a fast machine."""
 
 
 class NoPostgresError(Exception):
@@ -69,7 +78,7 @@ def running_postgres() -> Iterator[str]:
             assert shell.stdout
             if not shell.stdout.readline():
                 raise RuntimeError(f"PostgreSQL did not start: {Path(directory, 'log').read_text()}")
-            yield f"postgresql://postgres@/postgres?host={directory}&port=5432"
+            yield f"postgresql://postgres@/postgres?host={directory}&port=5432&options={_WITHOUT_LIMITS}"
 
 
 def _find_packages() -> Path:

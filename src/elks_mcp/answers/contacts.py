@@ -10,7 +10,7 @@ from pydantic import Field
 from elks_mcp.answers.structured import Answer, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import may_be_name, search
-from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber, Contacts, quote, shorten
+from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber, Contacts, quote_name, shorten
 from elks_mcp.domain.handles import HANDLE_PATTERN
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
@@ -141,9 +141,9 @@ def _read_number(text: str, home: str) -> Number | None:
 
 def _report_group(contacts: Contacts, text: str) -> ContactsAnswer:
     if members := contacts.list_group(text):
-        return _report(members, len(members), f"{quote(shorten(text))} has")
+        return _report(members, len(members), f"{quote_name(shorten(text))} has")
     return ContactsAnswer(
-        contacts=(), summary=f"No contact is in a group {quote(shorten(text))}. {_list_groups(contacts)}"
+        contacts=(), summary=f"No contact is in a group {quote_name(shorten(text))}. {_list_groups(contacts)}"
     )
 
 
@@ -167,17 +167,22 @@ def _report_similar(contacts: Contacts, text: str) -> ContactsAnswer:
     found = search(contacts, text, _MOST_FOUND)
     if found.total:
         exact = contacts.list_named(text)
-        start = "Found" if exact else f"No contact is called exactly {quote(shorten(text))}. Similar:"
+        start = "Found" if exact else f"No contact is called exactly {quote_name(shorten(text))}. Similar:"
         return _report(found.best, found.total, start, _mention_group(contacts, text))
     if contacts.list_group(text):
         return _report_group(contacts, f"{GROUP_MARK}{text}")
     return ContactsAnswer(
-        contacts=(), summary=f"No contact has a name like {quote(shorten(text))}. {_list_groups(contacts)}"
+        contacts=(),
+        summary=f"No contact has a name like {quote_name(shorten(text))}. {_list_groups(contacts)}",
     )
 
 
 def _mention_group(contacts: Contacts, text: str) -> str:
-    return f" There is also a group {quote(GROUP_MARK + shorten(text))}." if contacts.list_group(text) else ""
+    return (
+        f" There is also a group {quote_name(GROUP_MARK + shorten(text))}."
+        if contacts.list_group(text)
+        else ""
+    )
 
 
 def _report(found: Sequence[Contact], count: int, start: str, also: str = "") -> ContactsAnswer:

@@ -24,6 +24,15 @@ from elks_mcp.domain.wording import format_time
 _LONGEST_RECEIVED, _LONGEST_SENT = 1600, 5000
 """Characters shown of one text."""
 
+OptOutMark = Literal["opted out", "may be"]
+"""Whether a received text is an opt-out, or may be one."""
+
+OPT_OUT_PHRASES: dict[OptOutMark, str] = {
+    "opted out": "opted out with this text",
+    "may be": "may be an opt-out",
+}
+"""The same in words, for every list of texts."""
+
 
 class HistoryEntry(StructuredAnswer):
     """One text in the account's history."""
@@ -53,7 +62,7 @@ class HistoryEntry(StructuredAnswer):
         ),
     ] = False
     opt_out: Annotated[
-        Literal["opted out", "may be"] | None,
+        OptOutMark | None,
         Field(description="By this text the sender opted out of further texts, or may have."),
     ] = None
 
@@ -83,7 +92,7 @@ class HistoryEntry(StructuredAnswer):
         )
 
 
-_OPT_OUT: dict[OptWord, Literal["opted out", "may be"]] = {OptWord.STOP: "opted out", OptWord.MAYBE: "may be"}
+_OPT_OUT: dict[OptWord, OptOutMark] = {OptWord.STOP: "opted out", OptWord.MAYBE: "may be"}
 
 
 class HistoryAnswer(StructuredAnswer):
@@ -117,8 +126,10 @@ class ReplyAnswer(Answer):
             f"{status} {self.note}".rstrip(),
             *_entries_in_words((self.message,) if self.message else ()),
         ]
-        sender = f"from={self.sender} and " if self.sender else ""
-        return "\n".join([*lines, f"To continue: wait_for_reply with {sender}after={self.cursor}."])
+        if self.cursor:
+            sender = f"from={self.sender} and " if self.sender else ""
+            lines.append(f"To continue: wait_for_reply with {sender}after={self.cursor}.")
+        return "\n".join(lines)
 
 
 def _entries_in_words(entries: tuple[HistoryEntry, ...]) -> list[str]:
@@ -136,7 +147,7 @@ def _entry_in_words(entry: HistoryEntry, fence: str) -> str:
     said = _content_in_words(entry, fence)
     reply = ", reply" if entry.direction is Direction.INBOUND else ", automatic reply"
     more = reply if entry.is_reply else ""
-    more += f", {_OPT_OUT_PHRASES[entry.opt_out]}" if entry.opt_out else ""
+    more += f", {OPT_OUT_PHRASES[entry.opt_out]}" if entry.opt_out else ""
     return f"- {when} from {sender} to {entry.to}, {entry.status}{more}, id {entry.id}: {said}"
 
 
@@ -153,6 +164,3 @@ def _content_in_words(entry: HistoryEntry, fence: str) -> str:
         name = f"({entry.untrusted_from}) " if entry.untrusted_from else ""
         content = mark(f"{name}{content}", fence)
     return " ".join([*notes, *([content] if content.strip() else [])])
-
-
-_OPT_OUT_PHRASES = {"opted out": "opted out with this text", "may be": "may be an opt-out"}

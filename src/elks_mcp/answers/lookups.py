@@ -6,7 +6,7 @@ from elks_mcp.answers import build
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
-from elks_mcp.answers.statistics import StatisticsAnswer, add_days, count_by_day, summarise
+from elks_mcp.answers.statistics import StatisticsAnswer, add_days, count_by_day, summarize
 from elks_mcp.answers.statuses import AskedStatus, StatusesAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.display import visible
@@ -136,6 +136,6 @@ async def read_statistics(
         most_pages=COUNTED_PAGES if period.since else LISTED_PAGES,
     )
     note = describe_omissions(listing, app.policy.time_zone, how)
-    answer = summarise(listing.messages, app.clock.now(), note)
+    answer = summarize(listing.messages, app.clock.now(), note)
     days = count_by_day(listing.messages, app.policy.time_zone)
     return add_days(answer, days) if since or until or len(days) > 1 else answer

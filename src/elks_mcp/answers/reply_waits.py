@@ -37,6 +37,9 @@ class ReplyWait:
     report_progress: Callable[[float], Awaitable[None]]
     """Called every few seconds with the seconds waited."""
 
+    can_continue: bool = True
+    """Whether the caller can wait further with a cursor; otherwise the answer has none."""
+
 
 async def wait_for_answer(waiting: ReplyWait, sent: SendAnswer) -> AskAnswer:
     """Wait for the answer to a question that was just sent."""
@@ -174,7 +177,9 @@ async def _wait(waiting: ReplyWait) -> ReplyAnswer:
         if waited >= seconds or app.replies.is_over:
             break
     note = unreadable or app.replies.history_error or (_HIDDEN if wanted.known_only else "")
-    return _answer(app, wanted, seen, None, _STOPPING if app.replies.is_over else note)
+    if app.replies.is_over:
+        note = f"{_STOPPING} {_WAIT_AGAIN}" if waiting.can_continue else _STOPPING
+    return _answer(waiting, wanted, seen, None, note)
 
 
 async def _receive(waiting: ReplyWait, arrival: Arrival, end: datetime) -> ReplyAnswer | str:
@@ -190,12 +195,12 @@ async def _receive(waiting: ReplyWait, arrival: Arrival, end: datetime) -> Reply
         if wanted.answered:  # it may be to another number of the account
             return f"A text may have arrived. {why}"
         note = f"46elks does not return its text: {why} The account's history may show it later."
-        return _answer(app, wanted, arrival.position, None, note, status="received")
+        return _answer(waiting, wanted, arrival.position, None, note, status="received")
     if wanted.answered and message.to != written(wanted.answered.sender):
         return ""
     entry = await waiting.show(app, message)
     app.replies.received.mark_read(arrival)
-    return _answer(app, wanted, arrival.position, entry, status="received")
+    return _answer(waiting, wanted, arrival.position, entry, status="received")
 
 
 async def _fetch(app: App, message_id: str, end: datetime) -> Message:
@@ -218,7 +223,7 @@ async def _fetch(app: App, message_id: str, end: datetime) -> Message:
 
 
 def _answer(
-    app: App,
+    waiting: ReplyWait,
     wanted: Wanted,
     position: int,
     message: HistoryEntry | None,
@@ -233,8 +238,8 @@ def _answer(
         status=status,
         message=message,
         sender=wanted.sender.e164 if wanted.sender else None,
-        from_name=_find_name(app, wanted, message),
-        cursor=cursor,
+        from_name=_find_name(waiting.app, wanted, message),
+        cursor=cursor if waiting.can_continue else "",
         note=note,
     )
 
@@ -247,5 +252,6 @@ def _find_name(app: App, wanted: Wanted, message: HistoryEntry | None) -> str | 
 
 
 _NO_ID = "Its id has a form that cannot be used in a request to 46elks."
-_STOPPING = "The server is stopping. Wait again later, or on another server, with the cursor."
+_STOPPING = "The server is stopping."
+_WAIT_AGAIN = "Wait again later, or on another server, with the cursor."
 _HIDDEN = "Texts from numbers that were never texted are hidden (ELKS_INBOUND=known)."

@@ -90,7 +90,7 @@ class StatisticsAnswer(Answer):
         return "\n".join([*([self.note] if self.note else []), *lines, self.stands_out])
 
 
-def summarise(messages: Sequence[Message], now: datetime, note: str = "") -> StatisticsAnswer:
+def summarize(messages: Sequence[Message], now: datetime, note: str = "") -> StatisticsAnswer:
     """Return statistics of sent messages as of `now`. `note`: what is left out, and why."""
     by_status = Counter(message.status for message in messages)
     delivered, failed = by_status["delivered"], by_status["failed"]

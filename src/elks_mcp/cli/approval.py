@@ -6,11 +6,17 @@ text once it is approved.
 
 import click
 
-from elks_mcp.cli.contact_reading import read_contacts
+from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.output import measure_columns, require_terminal, say, show_recipient, show_size
+from elks_mcp.cli.output import measure_columns, require_terminal, say
 from elks_mcp.cli.state import State
-from elks_mcp.domain.approval import explain_asking, name_guards, write_question
+from elks_mcp.domain.approval import (
+    describe_recipient,
+    describe_size,
+    explain_asking,
+    name_guards,
+    write_question,
+)
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.money import Money
@@ -41,7 +47,7 @@ def approve(configuration: Configuration, approval: str) -> int:
     record = state.query(lambda database: OrderAdmin(database).get(approval))
     if record.order.state is not OrderState.WAITING or record.approved:
         return _report(record)
-    if not _confirm(record.order, read_contacts(configuration)):
+    if not _confirm(record.order, read_contacts_leniently(configuration)):
         say("Not approved: these are not the last four digits of the number. Nothing was changed.")
         return 1
     return _report(state.query(lambda database: OrderAdmin(database).approve(record.order.id)))
@@ -56,7 +62,7 @@ def pending(configuration: Configuration) -> int:
         say(state.absence)
         return 0
     waiting = state.query(lambda database: OrderAdmin(database).list_waiting())
-    contacts = read_contacts(configuration) if waiting else Contacts()
+    contacts = read_contacts_leniently(configuration) if waiting else Contacts()
     groups: dict[tuple[object, ...], list[OrderRecord]] = {}
     for record in waiting:
         groups.setdefault(_grouping_key(record), []).append(record)
@@ -102,7 +108,7 @@ def _grouping_key(record: OrderRecord) -> tuple[object, ...]:
 
 def _pending(record: OrderRecord, contacts: Contacts) -> str:
     order = record.order
-    facts = f"{order.approval_code}  to {show_recipient(order, contacts)}, {show_size(order)}"
+    facts = f"{order.approval_code}  to {describe_recipient(order, contacts)}, {describe_size(order)}"
     return f"{facts}; {_why_pending(record)} expires in {format_duration(record.left)}"
 
 
@@ -111,7 +117,7 @@ def _pending_together(group: list[OrderRecord], contacts: Contacts) -> str:
     first, orders = group[0], [record.order for record in group]
     price = Money(sum(order.price.units for order in orders), first.order.price.currency)
     facts = (
-        f"{len(orders)} texts to {show_recipient(first.order, contacts)} "
+        f"{len(orders)} texts to {describe_recipient(first.order, contacts)} "
         f"from {visible(written(first.order.sender))}, "
         f"{format_count(sum(order.parts for order in orders), 'part')}, {price}; "
         f"{_why_pending(first)} the first expires in {format_duration(first.left)}:"

@@ -7,15 +7,15 @@ from typing import Any
 import click
 
 from elks_mcp.cli.arguments import shared_options
+from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.contacts_accept import accept
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say, show_number, wrap
 from elks_mcp.cli.session import print_json
-from elks_mcp.contacts.contact_files import Reading, UnreadableFile, read_contacts
+from elks_mcp.contacts.contact_files import Reading
 from elks_mcp.contacts.entries import Weight
 from elks_mcp.domain.contacts import Contact, fold_name
 from elks_mcp.domain.wording import format_count
-from elks_mcp.errors import Misconfigured, UnreadableContacts
 from elks_mcp.settings import Configuration
 
 
@@ -37,7 +37,7 @@ contacts.add_command(accept)
 @with_settings()
 def list_contacts(configuration: Configuration, group: str, *, as_json: bool) -> int:
     """List the people whom texts can be sent to by name, with their numbers and groups."""
-    found = read_configured(configuration).contacts
+    found = read_contacts(configuration).contacts
     people = found.list_group(group) if group else found.people
     people = tuple(sorted(people, key=lambda each: fold_name(each.name)))
     if as_json:
@@ -61,39 +61,13 @@ def check(configuration: Configuration, file: Path | None) -> int:
 
     Without FILE, checks the one that ELKS_CONTACTS names. Exit code 1 if something cannot be used.
     """
-    reading = read_file(file, configuration.policy.home) if file else read_configured(configuration)
+    reading = read_contacts(configuration, file)
     for weight in (Weight.UNUSABLE, Weight.REPAIRED, Weight.NOTE):
         for remark in reading.remarks:
             if remark.weight is weight:
                 say("\n".join(wrap(f"{remark.place}: {remark.reason}", indent="  ")))
     say("\n".join(wrap(summarize(reading))))
     return 1 if reading.problems else 0
-
-
-def read_configured(configuration: Configuration) -> Reading:
-    """Return what is in the contacts that the settings name.
-
-    Raises:
-        Misconfigured: no contacts are configured, or they cannot be read.
-    """
-    path = configuration.settings.contacts
-    if path is None:
-        raise Misconfigured(
-            "No contacts are configured.", hint="Set ELKS_CONTACTS to a .vcf or .csv file (docs/contacts.md)."
-        )
-    return read_file(path, configuration.policy.home)
-
-
-def read_file(path: Path, home: str) -> Reading:
-    """Return what is in a file, or in a directory of .vcf files.
-
-    Raises:
-        Misconfigured: it cannot be read.
-    """
-    try:
-        return read_contacts(path, home)
-    except UnreadableFile as error:
-        raise UnreadableContacts(f"{path} cannot be read. {error}", hint="") from None
 
 
 def summarize(reading: Reading) -> str:

@@ -5,17 +5,16 @@ If `ELKS_ALLOWED_RECIPIENTS` names contacts, a server uses changed contacts only
 
 from pathlib import Path
 
-import anyio
 import click
 
 from elks_mcp.cli.confirm import confirm
+from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import require_terminal, say
 from elks_mcp.cli.state import State
-from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts
 from elks_mcp.domain.wording import format_count, format_time_in
-from elks_mcp.errors import Misconfigured, NotFound
+from elks_mcp.errors import NotFound
 from elks_mcp.settings import Configuration
 from elks_mcp.store.accepted_contacts import ContactAcceptances, ContactChanges
 from elks_mcp.store.admin import OrderAdmin
@@ -40,7 +39,7 @@ def accept(configuration: Configuration, file: Path | None) -> int:
     state = State(configuration)
     if not state.location.is_durable:
         raise NotFound(state.absence, hint="Restart the server: it then uses the contacts as they are.")
-    contacts = _read(configuration, file or configuration.settings.contacts)
+    contacts = read_contacts(configuration, file).contacts
     account = configuration.settings.account if configuration.settings.credentials else None
     changes = state.query_or_create(lambda database: _compare(database, account, contacts))
     if all(each.is_same for each in changes):
@@ -54,12 +53,6 @@ def accept(configuration: Configuration, file: Path | None) -> int:
     state.query(lambda database: _accept(database, account, contacts))
     say("Accepted. A running server uses these contacts from its next text on.")
     return 0
-
-
-def _read(configuration: Configuration, path: Path | None) -> Contacts:
-    if path is None:
-        raise Misconfigured("No contacts are named.", hint="Give FILE, or set ELKS_CONTACTS.")
-    return anyio.run(ContactSource(path, configuration.policy.home).read)
 
 
 async def _list_accounts(database: Database, account: AccountKey | None) -> list[AccountKey]:

@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, TextContent
 
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.confirm import confirm
-from elks_mcp.clients.launcher import find_installation, write_command
+from elks_mcp.clients.launcher import find_installation, name_program_here
 
 _PHONE = "070-174 06 14"
 """A simulated phone that answers (docs/sandbox.md)."""
@@ -104,7 +104,7 @@ async def _play(stays: _Stay) -> None:
             await _show_sending(client)
             await _show_afterwards(client)
         took = time.perf_counter() - began
-        elks_mcp = write_command(find_installation(), os.environ, Path.cwd())
+        elks_mcp = name_program_here(find_installation(), os.environ, Path.cwd())
         click.echo(f"\nDone in {took:.1f} seconds. To use it in your client: `{elks_mcp} connect`.")
         await stays.at(address)
 

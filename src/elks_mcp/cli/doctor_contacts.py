@@ -5,7 +5,7 @@ from elks_mcp.cli.doctor_settings import Check
 from elks_mcp.contacts.report import describe_contacts
 from elks_mcp.domain.allowed_recipients import ContactReference, list_references
 from elks_mcp.domain.contact_search import list_candidates
-from elks_mcp.domain.contacts import Contacts, quote
+from elks_mcp.domain.contacts import Contacts, quote_name
 from elks_mcp.errors import Misconfigured
 
 
@@ -32,7 +32,10 @@ def _list_unfit(app: App, contacts: Contacts) -> list[Check]:
         each for each in list_references(app.policy.allowed_recipients) if not each.list_numbers(contacts)
     ]
     return [
-        Check("warn", f"ELKS_ALLOWED_RECIPIENTS lists {quote(each.text)}, which {_explain(each, contacts)}.")
+        Check(
+            "warn",
+            f"ELKS_ALLOWED_RECIPIENTS lists {quote_name(each.text)}, which {_explain(each, contacts)}.",
+        )
         for each in unfit
     ]
 

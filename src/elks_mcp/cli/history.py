@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import click
 
-from elks_mcp.answers.history import HistoryAnswer, HistoryEntry
+from elks_mcp.answers.history import OPT_OUT_PHRASES, HistoryAnswer, HistoryEntry
 from elks_mcp.answers.listing import HowToContinue, TextQuery, read_filter, report_history
 from elks_mcp.answers.people import People
 from elks_mcp.cli.choices import Words
@@ -119,7 +119,7 @@ def _describe_head(session: Session, entry: HistoryEntry) -> str:
     if entry.direction is Direction.INBOUND:
         who = f"from {_show_party(session, entry.sender) if entry.sender else 'a name'}"
         facts = ["reply"] if entry.is_reply else []
-        facts += [_OPT_OUTS[entry.opt_out]] if entry.opt_out else []
+        facts += [OPT_OUT_PHRASES[entry.opt_out]] if entry.opt_out else []
     else:
         who = f"to {_show_party(session, entry.to)}"
         facts = [entry.status, *(["automatic reply"] if entry.is_reply else [])]
@@ -132,9 +132,6 @@ def _show_party(session: Session, number: str) -> str:
     """Return a number as people write it, after the name of the contact who has it."""
     name = People(session.app.contacts.known).find_name(number)
     return show_person(name, number, session.app.policy.home)
-
-
-_OPT_OUTS = {"opted out": "opted out with this text", "may be": "may be an opt-out"}
 
 
 class _Follower:

@@ -15,9 +15,8 @@ from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
+from elks_mcp.runtime.text_encoding import Undecodable, decode_text
 from elks_mcp.settings import Configuration
-from elks_mcp.settings.parsers import decode_text
-from elks_mcp.settings.problems import Unreadable
 from elks_mcp.store.opt_outs import OptOutRecord, OptOuts
 
 _LONGEST_REASON = 200
@@ -158,16 +157,20 @@ def _first_column(row: str) -> str:
 
 
 def _read_file(path: Path) -> str:
-    """Return the text of a file: UTF-8, UTF-16 with a byte order mark, or else Windows-1252."""
+    """Return the text of a file: UTF-8, UTF-16 with a byte order mark, or else Windows-1252.
+
+    Bytes that Windows-1252 does not define are replaced, since only the numbers are used: a name in another
+    encoding must not keep an opt-out from being recorded.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.") from None
     try:
         return decode_text(content)
-    except Unreadable as error:
+    except Undecodable:
         if b"\0" in content:
-            raise InvalidInput(f"{path} cannot be read: {error}.") from None
+            raise InvalidInput(f"{path} cannot be read: it is not UTF-8; save it as UTF-8.") from None
         return content.decode("cp1252", "replace")
 
 

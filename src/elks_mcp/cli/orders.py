@@ -5,12 +5,12 @@ from datetime import tzinfo
 import click
 
 from elks_mcp.cli.arguments import shared_options
-from elks_mcp.cli.contact_reading import read_contacts
+from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
-from elks_mcp.cli.output import measure_columns, say, show_account, show_recipient, show_size, wrap
+from elks_mcp.cli.output import measure_columns, say, show_account, wrap
 from elks_mcp.cli.state import State
-from elks_mcp.domain.approval import size_in_lines
+from elks_mcp.domain.approval import describe_recipient, describe_size, size_in_lines
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines, visible
 from elks_mcp.domain.orders import NEVER_SENT, UNFINISHED, Order, OrderState
@@ -46,7 +46,7 @@ def list_orders(configuration: Configuration, limit: int) -> int:
     if not state.exists:
         say(state.absence)
         return 0
-    contacts = read_contacts(configuration)
+    contacts = read_contacts_leniently(configuration)
     records, pauses = state.query(lambda database: _read(database, limit))
     for pause in pauses:
         say(_paused(pause))
@@ -66,7 +66,7 @@ def show(configuration: Configuration, number: str) -> int:
     The text is shown only until the order is settled.
     """
     record = State(configuration).query(lambda database: OrderAdmin(database).get(number))
-    facts = _facts(record, read_contacts(configuration), configuration.settings.time_zone)
+    facts = _facts(record, read_contacts_leniently(configuration), configuration.settings.time_zone)
     say("\n".join([*facts, *_text(record.order)]))
     return 0
 
@@ -151,9 +151,11 @@ def _paused(pause: Pause, *, ended: bool = False) -> str:
 def _line(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> str:
     order = record.order
     facts = (
-        f"to {show_recipient(order, contacts)}, {show_size(order)}, {format_time_in(zone, order.changed_at)}"
+        describe_recipient(order, contacts),
+        describe_size(order),
+        format_time_in(zone, order.changed_at),
     )
-    return f"{order.id}  {_state(record):<10}  {facts}" + (
+    return f"{order.id}  {_state(record):<10}  to {', '.join(facts)}" + (
         f"  {visible(order.status_reason)}" if order.status_reason else ""
     )
 
@@ -171,9 +173,9 @@ def _facts(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> list
     facts = {
         "state": _state(record),
         "said": order.status_reason,
-        "to": show_recipient(order, contacts),
+        "to": describe_recipient(order, contacts),
         "from": written(order.sender),
-        "size": ", ".join((show_size(order), *order.payload.traits)),
+        "size": ", ".join((describe_size(order), *order.payload.traits)),
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),

@@ -1,4 +1,4 @@
-"""Output of commands: text made safe for a terminal, and orders and accounts in short."""
+"""Output of commands: text made safe for a terminal; numbers, people and accounts in short."""
 
 import os
 import sys
@@ -7,12 +7,9 @@ from contextlib import contextmanager
 
 import click
 
-from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import break_line, visible
 from elks_mcp.domain.numbering_plans import format_number
-from elks_mcp.domain.orders import Order
 from elks_mcp.domain.phone import is_e164
-from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 from elks_mcp.store import AccountKey
 
@@ -106,18 +103,3 @@ def can_ask() -> bool:
 def show_account(owner: AccountKey) -> str:
     """Return the account that something belongs to, with its username masked."""
     return owner.masked
-
-
-def show_recipient(order: Order, contacts: Contacts) -> str:
-    """Return the recipient of an order, with the name in the contacts and the country."""
-    if order.to is None:
-        return "forgotten"
-    name = contacts.find_name(order.to)
-    return (
-        f"{name}, {order.to.e164} ({order.to.country})" if name else f"{order.to.e164} ({order.to.country})"
-    )
-
-
-def show_size(order: Order) -> str:
-    """Return the number of parts of an order, and its price."""
-    return f"{format_count(order.parts, 'part')}, {order.price}"

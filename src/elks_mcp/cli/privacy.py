@@ -9,13 +9,13 @@ import click
 
 from elks_mcp.cli.arguments import phone_argument, yes_option
 from elks_mcp.cli.confirm import confirm
+from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.state import State
-from elks_mcp.contacts.contact_files import UnreadableFile, read_contacts
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
-from elks_mcp.errors import ElksError, InvalidInput
+from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.settings import Configuration, mask_username
 from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
@@ -93,9 +93,9 @@ def _explain_contacts(configuration: Configuration, number: Number) -> str:
     if path is None:
         return ""
     try:
-        owners = read_contacts(path, configuration.policy.home).contacts.list_owners(number)
-    except (UnreadableFile, ElksError) as error:
-        return f"{path} was not searched for the number. {error}"
+        owners = read_contacts(configuration).contacts.list_owners(number)
+    except Misconfigured as error:
+        return f"{error} Your contacts were not searched for the number."
     names = ", ".join(each.name for each in owners)
     return f"Your contacts name this number: {names}. Delete it in {path}, too." if names else ""
 
@@ -106,7 +106,7 @@ def _report(number: Number, removed: Removed) -> str:
 
 
 _CONSEQUENCES = """They lost the number, the text, 46elks' id and all hashes.
-Costs and times are kept for the budget. The server no longer recognises a repeat of one of these texts.
+Costs and times are kept for the budget. The server no longer recognizes a repeat of one of these texts.
 46elks' own history is unchanged. If elks-mcp reads the number there, it stores a keyed hash of it again."""
 _OPT_OUT_STAYS = "\nThe number opted out. The opt-out stays, as a keyed hash, so that nothing is sent there."
 

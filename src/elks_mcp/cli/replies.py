@@ -11,10 +11,10 @@ from elks_mcp.answers.reply_waits import ReplyWait, wait_for_answer, wait_for_te
 from elks_mcp.answers.results import AskAnswer
 from elks_mcp.app import App
 from elks_mcp.cli.arguments import join_words
-from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.history import describe_text
 from elks_mcp.cli.output import progress, say, show_progress, wrap
+from elks_mcp.cli.sending import describe_outcome, find_code, send_text
 from elks_mcp.cli.session import Session, session_command
 from elks_mcp.cli.sms import dry_run_option, key_option, read_text, sender_option, text_arguments, yes_option
 from elks_mcp.domain.models import Message

@@ -8,10 +8,10 @@ import click
 from elks_mcp.answers.lookups import estimate as estimate_text
 from elks_mcp.answers.lookups import find_status
 from elks_mcp.answers.results import StatusAnswer
-from elks_mcp.cli.confirmation import describe_outcome, find_code, send_text
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.my_number import find_my_number
 from elks_mcp.cli.output import list_facts, show_person, wrap
+from elks_mcp.cli.sending import describe_outcome, find_code, send_text
 from elks_mcp.cli.session import Session, session_command
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.wording import format_count, format_time_in

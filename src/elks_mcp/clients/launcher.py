@@ -48,10 +48,10 @@ def find_command(installation: Installation, environ: Mapping[str, str]) -> tupl
     return (str(script),) if script.is_file() else (sys.executable, "-m", "elks_mcp")
 
 
-def write_command(installation: Installation, environ: Mapping[str, str], folder: Path) -> str:
-    """Return the command as a person in `folder` types it.
+def name_program_here(installation: Installation, environ: Mapping[str, str], folder: Path) -> str:
+    """Return how a person starts the program in this terminal, in `folder`.
 
-    It is the name alone if the person's shell finds it.
+    The person started this process there. It is the name alone if their shell finds it, and otherwise a path.
     """
     command, *args = find_command(installation, environ)
     path = Path(command)
@@ -66,9 +66,10 @@ def write_command(installation: Installation, environ: Mapping[str, str], folder
 
 
 def name_program(installation: Installation, environ: Mapping[str, str]) -> str:
-    """Return how a person starts the program in a terminal: by its name, or with uvx.
+    """Return how a person starts the program in another terminal: by its name, or with uvx.
 
-    uvx leaves no command behind, so it has to be used again if it started this process.
+    A client started this process, so its PATH and its folder are not those of the person's shell. uvx leaves
+    no command behind, so it has to be used again if it started this process.
     """
     command, *args = find_command(installation, environ)
     return shlex.join(["uvx", *args]) if Path(command).stem == "uvx" else _NAME

@@ -10,7 +10,7 @@ from elks_mcp.domain.contact_search import (
     show_with_digits,
     suggest,
 )
-from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, quote, shorten
+from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, quote_name, shorten
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput
@@ -136,8 +136,8 @@ def _list(candidates: tuple[Candidate, ...]) -> str:
 
 
 def _suggest_one(contact: Contact) -> str:
-    return quote(show_with_digits(contact, contact.chosen) if contact.chosen else contact.shown_name)
+    return quote_name(show_with_digits(contact, contact.chosen) if contact.chosen else contact.shown_name)
 
 
 def _quoted(text: str) -> str:
-    return quote(shorten(text.strip()))
+    return quote_name(shorten(text.strip()))

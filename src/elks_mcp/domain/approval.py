@@ -42,17 +42,17 @@ def write_question(
     """
     if not order.payload.is_known:
         raise unknown_kind(order.id, order.kind)
-    text, recipient = order.text or "", _recipient(order, contacts)
+    text, recipient = order.text or "", describe_recipient(order, contacts)
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
     lines = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
-        f"{_cost(order)}.{shown} Approval {order.approval_code}.",
+        f"{describe_size(order)}.{shown} Approval {order.approval_code}.",
         f"You are asked because of: {name_guards(reasons)}.",
         *_list_reasons(order, reasons, columns),
         f"The text, behind a bar on each line{hidden}:",
         *quote_lines(text, columns or FORM_COLUMNS),
-        f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {_cost(order)}.",
+        f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}.",
     ]
     return "\n".join(lines)
 
@@ -62,15 +62,15 @@ def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> 
 
     The question is for a client's form, and always the same for the same order and reason.
     """
-    lines = quote_lines(order.text or "", FORM_COLUMNS)
+    lines, recipient = quote_lines(order.text or "", FORM_COLUMNS), describe_recipient(order, contacts)
     more = "" if len(lines) <= _FIRST_LINES else " It goes on."
     return "\n".join(
         [
-            f"Cancel this text to {_recipient(order, contacts)} from {visible(written(order.sender))}?",
+            f"Cancel this text to {recipient} from {visible(written(order.sender))}?",
             "If you do, it is never sent. If you do not, it is sent as planned.",
             f"You are asked because of: {reason.guard}.",
             f"- {reason.reason}",
-            f"Order {order.id}, {_cost(order)}. The text begins, behind a bar on each line:",
+            f"Order {order.id}, {describe_size(order)}. The text begins, behind a bar on each line:",
             *lines[:_FIRST_LINES],
             f"End of what is shown.{more}",
         ]
@@ -78,7 +78,7 @@ def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> 
 
 
 _FIRST_LINES = 3
-"""Lines of a text that the question about cancelling it shows: enough to recognise it."""
+"""Lines of a text that the question about cancelling it shows: enough to recognize it."""
 
 
 def name_guards(reasons: tuple[Finding, ...]) -> str:
@@ -103,16 +103,17 @@ def _list_reasons(order: Order, reasons: tuple[Finding, ...], columns: int | Non
     return ["\n  ".join(break_line(each, columns - 2)) for each in items]
 
 
-def _recipient(order: Order, contacts: Contacts) -> str:
+def describe_recipient(order: Order, contacts: Contacts) -> str:
+    """Return the recipient of an order, with the name in the contacts and the country."""
     if order.to is None:
-        return "nobody"
+        return "forgotten"
     name = contacts.find_name(order.to)
-    return (
-        f"{name}, {order.to.e164} ({order.to.country})" if name else f"{order.to.e164} ({order.to.country})"
-    )
+    number = f"{order.to.e164} ({order.to.country})"
+    return f"{name}, {number}" if name else number
 
 
-def _cost(order: Order) -> str:
+def describe_size(order: Order) -> str:
+    """Return the number of parts of an order, and its price."""
     return f"{format_count(order.parts, 'part')}, {order.price}"
 
 

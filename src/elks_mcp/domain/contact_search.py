@@ -11,7 +11,15 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from elks_mcp.domain.cleaning import cleaned
-from elks_mcp.domain.contacts import Contact, ContactNumber, Contacts, fold_accents, fold_name, quote, shorten
+from elks_mcp.domain.contacts import (
+    Contact,
+    ContactNumber,
+    Contacts,
+    fold_accents,
+    fold_name,
+    quote_name,
+    shorten,
+)
 from elks_mcp.domain.phone import Number
 
 _WITH_DIGITS = re.compile(
@@ -23,7 +31,7 @@ _IN_QUOTES = re.compile(r"[\"“”]([^\"“”]+)[\"“”]")
 """A person as errors write them."""
 
 _MOST_DIGITS = 4
-"""Digits in a text that can be a misspelt name; a text with more of them is meant as a number."""
+"""Digits in a text that can be a misspelled name; a text with more of them is meant as a number."""
 
 _SHORTEST_PART = 2
 """Letters of a name from which other names are suggested."""
@@ -39,8 +47,8 @@ class Candidate(NamedTuple):
     def in_words(self) -> str:
         """The candidate as a caller can write it: `"Åsa B (…05), work, Kliniken"`, or without the quotes."""
         if self.number is None:
-            return quote(f"{self.contact.shown_name} (no number)")
-        return quote(show_with_digits(self.contact, self.number) + self.details)
+            return quote_name(f"{self.contact.shown_name} (no number)")
+        return quote_name(show_with_digits(self.contact, self.number) + self.details)
 
     @property
     def details(self) -> str:

@@ -110,7 +110,7 @@ _MARKS = str.maketrans(
 )
 
 
-def quote(text: str) -> str:
+def quote_name(text: str) -> str:
     """Return a text about a contact in quotation marks, visible. A caller may write it like that.
 
     Quotation marks inside become apostrophes, which is the same when names are compared.

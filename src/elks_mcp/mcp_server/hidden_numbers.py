@@ -21,8 +21,11 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.errors import ElksError, InvalidInput
 
 _SHOWN_LAST = 2
-_PEOPLE = frozenset({"to", "from", "with", "query"})
-"""Arguments that can name a person."""
+PEOPLE = frozenset({"to", "from", "with"})
+"""Arguments that are a person or a sender: a number, or a name."""
+
+_WITH_HANDLES = PEOPLE | {"query"}
+"""Arguments that take a handle; `query` can be that as well as part of a name, or a group."""
 
 _YOURS = re.compile(r"you \((?:…|\.\.\.)([0-9]{2})\)")
 """A number of the account, as answers write it."""
@@ -51,7 +54,7 @@ async def read_handles(app: App, arguments: Mapping[str, Any]) -> dict[str, Any]
         ElksError: it cannot be found out.
     """
     return {
-        name: await _read_handle(app, value) if name in _PEOPLE and isinstance(value, str) else value
+        name: await _read_handle(app, value) if name in _WITH_HANDLES and isinstance(value, str) else value
         for name, value in arguments.items()
     }
 

@@ -63,7 +63,7 @@ class SandboxAccount:
                 Charge(message.id, message.cost, message.parts, self.balance, message.created_at)
             )
 
-    def authorises(self, header: str) -> bool:
+    def authorizes(self, header: str) -> bool:
         """Return whether an `Authorization` header has this account's credentials (Basic)."""
         scheme, _, token = header.partition(" ")
         try:

@@ -14,7 +14,7 @@ from elks_mcp.sandbox.network import Outgoing, is_number
 from elks_mcp.sandbox.requests import ApiAnswer, ApiRequest, as_json, plain
 from elks_mcp.sandbox.simulation import Simulation
 
-_UNAUTHORISED = "API access requires Basic HTTP authentication. Read documentation or examples."
+_UNAUTHORIZED = "API access requires Basic HTTP authentication. Read documentation or examples."
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9 .]{2,10}")
 _REQUIRED = ("from", "to", "message")
 
@@ -30,8 +30,8 @@ def answer(
 
     Messages sent within `history_lag` before `at` are not in history yet.
     """
-    if not request.authorised:
-        return unauthorised()
+    if not request.authorized:
+        return unauthorized()
     hidden_since = at - history_lag if history_lag else None
     try:
         return _find(simulation, request, at, hidden_since) or not_found()
@@ -57,9 +57,9 @@ def _find(
     return None
 
 
-def unauthorised() -> ApiAnswer:
+def unauthorized() -> ApiAnswer:
     """Return 46elks' answer to missing or wrong credentials."""
-    return plain(401, _UNAUTHORISED, WWW_Authenticate='Basic realm="46elks API"')
+    return plain(401, _UNAUTHORIZED, WWW_Authenticate='Basic realm="46elks API"')
 
 
 def not_found() -> ApiAnswer:

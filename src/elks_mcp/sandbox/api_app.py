@@ -59,7 +59,7 @@ class ApiApp:
             query=_parse_form(scope["query_string"]),
             form=_parse_form(body) if is_form else {},
             at=self._simulation.clock.now(),
-            authorised=self._simulation.account.authorises(headers.get("authorization", "")),
+            authorized=self._simulation.account.authorizes(headers.get("authorization", "")),
         )
 
     async def _answer(

@@ -44,7 +44,7 @@ _INSTEAD = {
     Fault.ERROR_AFTER: plain(500, ""),
     Fault.BAD_GATEWAY: ApiAnswer(502, _PROXY_PAGE.encode(), _HTML),
     Fault.UNAVAILABLE: plain(503, "Service unavailable"),
-    Fault.UNAUTHORISED: api.unauthorised(),
+    Fault.UNAUTHORIZED: api.unauthorized(),
     Fault.REDIRECT: plain(302, "Found", Location="/a1/moved"),
     Fault.HTML: ApiAnswer(200, _PORTAL_PAGE.encode(), _HTML),
     Fault.EMPTY: ApiAnswer(200, b"", "application/json"),

@@ -33,7 +33,7 @@ class Fault(Enum):
     ERROR_AFTER = ("error_after", "500 with an empty body")
     BAD_GATEWAY = ("bad_gateway", "502 with a proxy's HTML page")
     UNAVAILABLE = ("unavailable", "503, service unavailable")
-    UNAUTHORISED = ("unauthorised", "401 for any credentials")
+    UNAUTHORIZED = ("unauthorized", "401 for any credentials")
     FORBIDDEN = ("forbidden", "403 with the given text")
     REDIRECT = ("redirect", "302 to another path")
     DROP_BEFORE = ("drop_before", "the connection ends without an answer")

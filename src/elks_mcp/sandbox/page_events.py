@@ -93,16 +93,16 @@ class PageEvents:
         for item in items:
             if known.get((item.kind, item.key), _UNKNOWN) != item.version:
                 changed.setdefault(item.kind, []).append(item.build())
-        summary = self._summarise()
+        summary = self._summarize()
         if summary != self._summary:
             changed["summary"] = summary
         self._known, self._summary = current, summary
         if is_first_or_shrunk:
-            whole = {"catalogue": views.catalogue(), "summary": summary} | changed
+            whole = {"choices": views.choices(), "summary": summary} | changed
             return _format_event("state", whole)
         return _format_event("change", changed) if changed else None
 
-    def _summarise(self) -> Content:
+    def _summarize(self) -> Content:
         return views.summary(self._simulation) | {
             "run": self._run,
             "title": self._page.title,

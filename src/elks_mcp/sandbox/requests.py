@@ -27,7 +27,7 @@ class ApiRequest:
     query: dict[str, str]
     form: dict[str, str]
     at: datetime
-    authorised: bool
+    authorized: bool
     status: int | None = None
     fault: str | None = None
     error: str = ""

@@ -69,7 +69,7 @@ def page(found: HistoryPage) -> dict[str, Any]:
 def account(holder: SandboxAccount) -> dict[str, Any]:
     """Return the account (docs/get-account), with a field that 46elks does not have.
 
-    By `sandbox`, elks-mcp recognises that it texts simulated phones.
+    By `sandbox`, elks-mcp recognizes that it texts simulated phones.
     """
     return {
         "id": holder.username,

@@ -49,8 +49,8 @@ def summary(simulation: Simulation) -> dict[str, Any]:
     }
 
 
-def catalogue() -> dict[str, Any]:
-    """Return what a sandbox can do: magic numbers, behaviours of phones, and faults."""
+def choices() -> dict[str, Any]:
+    """Return what a page offers: magic numbers, behaviours of phones, and faults."""
     return {
         "magic": [[number, behaviour.description] for number, behaviour in MAGIC.items()],
         "behaviours": [[name, behaviour.description] for name, behaviour in BEHAVIOURS.items()],
@@ -141,7 +141,7 @@ def request(entry: ApiRequest) -> dict[str, Any]:
         "path": entry.path,
         "query": entry.query,
         "form": entry.form,
-        "authorised": entry.authorised,
+        "authorized": entry.authorized,
         "status": entry.status,
         "fault": entry.fault,
         "error": entry.error,

@@ -154,7 +154,7 @@ class Planner:
 
         Raises:
             InvalidInput: the request is not well-formed.
-            Misconfigured: credentials or the sender are missing, or a setting's name is misspelt.
+            Misconfigured: credentials or the sender are missing, or a setting's name is misspelled.
             Refused: a guard refuses.
             NotApproved: a person has to approve it, and no person can be asked.
             ProviderError: 46elks cannot price it, or history cannot be read.

@@ -1,5 +1,6 @@
 """Quotes of one caller's drafts: the price at 46elks, and what the guards find."""
 
+from elks_mcp.domain.contacts import quote_name
 from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.models import Direction, Message, Recall
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, Quote, of_effect
@@ -45,7 +46,7 @@ class Quotes:
         """
         quote = await self.examine(draft, live=live, recall=recall)
         if of_effect(quote.findings, Effect.REFUSE):
-            raise Refused(listed(quote.findings), guards=refusing_guards(quote.findings))
+            raise self._refuse(draft, quote.findings)
         return quote
 
     async def examine(self, draft: Draft, *, live: bool, recall: Recall | None = None) -> Quote:
@@ -65,7 +66,7 @@ class Quotes:
         except ProviderError:
             findings = self._find(draft, None, recall, live=live, quoted=quoted)
             if of_effect(findings, Effect.REFUSE):
-                raise Refused(listed(findings), guards=refusing_guards(findings)) from None
+                raise self._refuse(draft, findings) from None
             raise
         return Quote(
             draft=draft,
@@ -73,6 +74,15 @@ class Quotes:
             findings=self._find(draft, estimate, recall, live=live, quoted=quoted),
             quoted_at=self._checks.clock.now(),
         )
+
+    def _refuse(self, draft: Draft, findings: tuple[Finding, ...]) -> Refused:
+        """Return the refusal, with the recipient's name in the contacts.
+
+        No guard names a contact, since findings are stored with the order, and contacts are not stored.
+        """
+        name = self._checks.contacts.known.find_name(draft.to)
+        recipient = [f"The recipient is {quote_name(name)}."] if name else []
+        return Refused(" ".join([listed(findings), *recipient]), guards=refusing_guards(findings))
 
     @property
     def shown(self) -> tuple[ShownText, ...]:

@@ -4,7 +4,6 @@ Each raises `Unreadable` for text that it cannot read, and repeats the text only
 """
 
 import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable
 from datetime import UTC, tzinfo
 from ipaddress import ip_network
@@ -27,6 +26,7 @@ from elks_mcp.domain.text import find_unsendable
 from elks_mcp.domain.toolsets import ALL_TOOLSETS, Toolset
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.addresses import Networks, is_loopback
+from elks_mcp.runtime.text_encoding import Undecodable, decode_text
 from elks_mcp.runtime.validation import is_empty_word
 from elks_mcp.settings.problems import Unreadable
 from elks_mcp.store import SHORTEST_KEY
@@ -270,6 +270,8 @@ def _some_items(value: object, split: Callable[[str], list[str]] = _items) -> li
 def read_text(path: Path) -> str:
     """Return the text of a file that the operator named, without a byte order mark.
 
+    No other encoding is guessed: a wrong guess would change a password or a signature unseen.
+
     Raises:
         Unreadable: the file cannot be read. The error says why and does not name the file.
     """
@@ -277,21 +279,7 @@ def read_text(path: Path) -> str:
         return decode_text(path.read_bytes())
     except OSError as error:
         raise Unreadable(error.strerror or type(error).__name__) from None
-    except ValueError as error:
+    except Undecodable:
+        raise Unreadable("it is not UTF-8; save it as UTF-8") from None
+    except ValueError as error:  # the path has a null character
         raise Unreadable(str(error)) from None
-
-
-def decode_text(content: bytes) -> str:
-    """Return the text in bytes of UTF-8, or of UTF-16 with a byte order mark; without the mark.
-
-    Raises:
-        Unreadable: the bytes are neither.
-    """
-    encoding = "utf-16" if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        text = content.decode(encoding)
-    except UnicodeDecodeError:
-        text = "\0"
-    if "\0" in text:
-        raise Unreadable("it is not UTF-8; save it as UTF-8")
-    return text

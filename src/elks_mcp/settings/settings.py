@@ -44,7 +44,7 @@ _SIMULATED_NUMBER = Number("+46701740699")
 
 
 def mask_username(username: str) -> str:
-    """Return the beginning and the length of an API username: enough to recognise it."""
+    """Return the beginning and the length of an API username: enough to recognize it."""
     return f"{username[:3]}… ({len(username)} characters)"
 
 

@@ -12,17 +12,11 @@ import anyio.to_thread
 from sqlalchemy import Row, Select, func, or_, select, text, update
 
 from elks_mcp.domain.approval import APPROVED_SEND_TIMEOUT
-from elks_mcp.domain.orders import (
-    CANCELLABLE,
-    UNFINISHED,
-    Approver,
-    Order,
-    OrderState,
-    parse_order_number,
-)
+from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState, parse_order_number
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.approval import expire_waiting
+from elks_mcp.store.cancellation import cancel_unless_left
 from elks_mcp.store.db.changes import change, close, erase_content
 from elks_mcp.store.db.database import Database, Tx, list_accounts
 from elks_mcp.store.db.rows import parse_order
@@ -148,10 +142,7 @@ class OrderAdmin:
         Raises:
             NotFound: There is no such order.
         """
-        row = _decide_about(tx, number)
-        if row.state not in CANCELLABLE:
-            return parse_order(tx, row)
-        return close(tx, row, OrderState.CANCELLED, "A person cancelled it.")
+        return cancel_unless_left(tx, _decide_about(tx, number), "A person cancelled it.")
 
     @writing
     def resolve(self, tx: Tx, number: str, *, sent: bool) -> Order:

@@ -4,6 +4,10 @@ A claim locks the account as these transactions do, so an order is either cancel
 both.
 """
 
+from typing import Any
+
+from sqlalchemy import Row
+
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import CANCELLABLE, Approver, Finding, Order, OrderState
 from elks_mcp.store.approval import check_room, new_approval_code
@@ -15,7 +19,10 @@ from elks_mcp.store.orders import get_row
 
 
 class CancellationStore:
-    """Ends orders before they leave. Each method is one transaction."""
+    """Ends orders of one account before they leave. Each method is one transaction.
+
+    `OrderAdmin.cancel` does it for the operator, in any account.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -28,9 +35,7 @@ class CancellationStore:
             NotFound: There is no such order.
         """
         row = get_row(tx, number, lock=True)  # a report from 46elks may be recorded now
-        if row.state not in CANCELLABLE:
-            return parse_order(tx, row)
-        return close(tx, row, OrderState.CANCELLED, why)
+        return cancel_unless_left(tx, row, why)
 
     @deciding
     def pause(self, tx: Tx, number: str, reason: Finding) -> Order | None:
@@ -63,3 +68,13 @@ class CancellationStore:
             due_at=tx.now + APPROVAL_TIMEOUT,
             changed_at=tx.now,
         )
+
+
+def cancel_unless_left(tx: Tx, row: Row[Any], why: str) -> Order:
+    """Cancel an order that has not left, and return it as it is then.
+
+    The transaction has locked its account and its row.
+    """
+    if row.state not in CANCELLABLE:
+        return parse_order(tx, row)
+    return close(tx, row, OrderState.CANCELLED, why)

@@ -71,7 +71,7 @@ class AccountKey:
 
     @property
     def masked(self) -> str:
-        """Address and enough of the username to recognise it, for logs and people."""
+        """Address and enough of the username to recognize it, for logs and people."""
         return f"{self.base_url}, API username {self.username[:3]}… ({len(self.username)} characters)"
 
 

@@ -199,8 +199,8 @@ async def test_an_estimate_warns_as_the_send_would(box: Sandbox, way: Way) -> No
     async with connected(live(box), box=box, way=way) as client:
         estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej")
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
-    is_recognised = way == "stdio"  # its sandbox is at an address of this machine
-    assert [*findings(estimate)] == ["first_contact"] if is_recognised else ["placeholder", "first_contact"]
+    is_recognized = way == "stdio"  # its sandbox is at an address of this machine
+    assert [*findings(estimate)] == ["first_contact"] if is_recognized else ["placeholder", "first_contact"]
     assert findings(sent) == findings(estimate)
 
 
@@ -249,7 +249,7 @@ async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box:
     ("fault", "said", "todo"),
     [
         (Fault.FORBIDDEN, '"Not enough credits"', "when the account is topped up at 46elks.com"),
-        (Fault.UNAUTHORISED, "does not accept the API credentials", "when ELKS_API_USERNAME and"),
+        (Fault.UNAUTHORIZED, "does not accept the API credentials", "when ELKS_API_USERNAME and"),
     ],
 )
 async def test_what_the_operator_can_mend_keeps_a_text_waiting_and_says_for_what(

@@ -7,12 +7,13 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from elks_mcp.mcp_server.hidden_numbers import PEOPLE
+
 log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout"})
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
-_PEOPLE = frozenset({"to", "from", "with"})
-_MASKED = _PEOPLE | {
+_MASKED = PEOPLE | {
     "message",
     "messageId",
     "message_id",
@@ -45,5 +46,5 @@ def _shown(name: str, value: Any) -> Any:
     text = str(value)
     if name in _PLAIN:
         return text[:_LONGEST_SHOWN] if text.isalpha() else f"({len(text)} characters)"
-    is_number = name in _PEOPLE and not any(map(str.isalpha, text))  # three letters can be a whole name
+    is_number = name in PEOPLE and not any(map(str.isalpha, text))  # three letters can be a whole name
     return f"{text[:3]}… ({len(text)} characters)" if is_number else f"({len(text)} characters)"

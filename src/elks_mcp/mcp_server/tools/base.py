@@ -22,7 +22,7 @@ from elks_mcp.answers.sandbox import is_simulated
 from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import show_with_digits
-from elks_mcp.domain.contacts import quote
+from elks_mcp.domain.contacts import quote_name
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
@@ -237,9 +237,9 @@ async def _check_not_named(app: App, arguments: dict[str, Any]) -> None:
         if not (isinstance(value, str) and is_empty_word(value) and app.contacts.path):
             continue
         if named := (await app.contacts.read_leniently()).list_named(value):
-            shown = quote(show_with_digits(named[0], named[0].numbers[0]) if named[0].numbers else value)
+            shown = quote_name(show_with_digits(named[0], named[0].numbers[0]) if named[0].numbers else value)
             raise InvalidInput(
-                f"`{name}` is {quote(value)}, which is a contact's name and a word for no value.",
+                f"`{name}` is {quote_name(value)}, which is a contact's name and a word for no value.",
                 hint=f"Write {shown} for the contact, or leave `{name}` out.",
             )
 

@@ -32,7 +32,7 @@ function pretty(text) {
 }
 
 const explain = (name) => {
-  const [, description, accepted] = state.catalogue.faults.find(([fault]) => fault === name) ?? [name, "", false];
+  const [, description, accepted] = state.choices.faults.find(([fault]) => fault === name) ?? [name, "", false];
   return `${name}: ${description}${accepted ? "; accepted" : ""}`;
 };
 
@@ -47,7 +47,7 @@ export function requestCard(request) {
       ["Answer", status],
       ["Reason", request.error],
       ["Fault", request.fault ? explain(request.fault) : ""],
-      ["Login", request.authorised ? "" : "missing or wrong username or password"],
+      ["Login", request.authorized ? "" : "missing or wrong username or password"],
     ]),
     request.answer ? make("pre", { tabindex: "0", "aria-label": "Answer" }, isolated(pretty(request.answer))) : null,
     make("button", {

@@ -84,7 +84,7 @@ function faultSection() {
 }
 
 function drawFault() {
-  const [, description, accepted] = state.catalogue.faults.find(([name]) => name === parts.fault.value) ?? [];
+  const [, description, accepted] = state.choices.faults.find(([name]) => name === parts.fault.value) ?? [];
   if (!description) return;
   const effect = accepted ? "The text goes out and is charged." : "The text does not go out.";
   parts.description.textContent = `${description[0].toUpperCase()}${description.slice(1)}. ${effect}`;
@@ -92,9 +92,9 @@ function drawFault() {
 
 export function drawSimulation() {
   if (byId("tools").hidden || byId("simulate-panel").hidden) return;
-  const { catalogue, summary } = state, phone = state.phones.get(shownNumber());
+  const { choices, summary } = state, phone = state.phones.get(shownNumber());
   parts.phone.replaceChildren(phone ? isolated(`${written(phone.number)}: ${phone.behaviour}`) : "Open a phone first.");
-  const current = catalogue.behaviours.find(([, description]) => description === phone?.behaviour)?.[0];
+  const current = choices.behaviours.find(([, description]) => description === phone?.behaviour)?.[0];
   for (const each of parts.behaviours.children) {
     each.disabled = !phone;
     each.setAttribute("aria-pressed", String(each.dataset.behaviour === current));
@@ -103,7 +103,7 @@ export function drawSimulation() {
   parts.clock.textContent = summary.manual_clock ? `Stopped at ${seconds(summary.stopped_at)}. Advance it by:`
     : "Carry out now what is due within this time:";
   if (!parts.fault.children.length) {
-    parts.fault.append(...catalogue.faults.map(([name]) => make("option", { value: name }, name)));
+    parts.fault.append(...choices.faults.map(([name]) => make("option", { value: name }, name)));
     drawFault();
   }
   parts.injected.replaceChildren(...summary.faults.map((fault) => make("li", {},

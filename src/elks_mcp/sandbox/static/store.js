@@ -4,7 +4,7 @@ export const state = {
   ready: false,
   online: true,
   summary: {},
-  catalogue: { magic: [], behaviours: [], faults: [] },
+  choices: { magic: [], behaviours: [], faults: [] },
   phones: new Map(),
   messages: new Map(),
   requests: new Map(),
@@ -43,7 +43,7 @@ function take(content) {
     for (const item of content[kind] ?? []) state[kind].set(item[key], item);
   }
   for (const { number, written: shown } of content.numbers ?? []) state.numbers.set(number, shown);
-  if (content.catalogue) state.catalogue = content.catalogue;
+  if (content.choices) state.choices = content.choices;
   if (content.summary) takeSummary(content.summary);
 }
 

@@ -19,10 +19,10 @@ function magicRow([number, what]) {
 export function drawWelcome() {
   const isEmpty = state.ready && state.phones.size === 0;
   byId("welcome").hidden = !isEmpty;
-  const version = `${state.catalogue.magic.length} ${byId("connect-open").hidden}`;
+  const version = `${state.choices.magic.length} ${byId("connect-open").hidden}`;
   if (!isEmpty || drawn === version) return;
   drawn = version;
-  const first = state.catalogue.magic.find(([, what]) => what.includes("JA"))?.[0] ?? "+46701740613";
+  const first = state.choices.magic.find(([, what]) => what.includes("JA"))?.[0] ?? "+46701740613";
   const ask = `Text ${written(first)}: Hej! Kommer du på lördag?`;
   byId("welcome").replaceChildren(
     make("h2", {}, "No texts yet"),
@@ -31,7 +31,7 @@ export function drawWelcome() {
     make("blockquote", {}, ask, " ", copyButton(() => ask)),
     make("p", {}, "The phone that receives a text appears here, and you can answer from it. Any number works. ",
       "These have a special behaviour:"),
-    make("ul", { class: "magic" }, ...state.catalogue.magic.map(magicRow)),
+    make("ul", { class: "magic" }, ...state.choices.magic.map(magicRow)),
   );
 }
 

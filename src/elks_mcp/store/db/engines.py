@@ -16,20 +16,20 @@ SAFE_WAL = (3, 51, 3)
 """From this version on, processes may share a write-ahead log (sqlite.org/wal.html, "WAL-reset bug")."""
 
 _BUSY_SECONDS = 10
-_POSTGRES_OPTIONS = " ".join(
-    f"-c {option}"
-    for option in (
-        "synchronous_commit=on",
-        "default_transaction_isolation=read\\ committed",
-        "statement_timeout=10s",
-        "lock_timeout=10s",
-        "idle_in_transaction_session_timeout=20s",
-        "application_name=elks-mcp",
-        "plan_cache_mode=force_generic_plan",
-        "jit=off",
-    )
+_POSTGRES_LIMITS = (
+    "statement_timeout=10s",
+    "lock_timeout=10s",
+    "idle_in_transaction_session_timeout=20s",
 )
+"""Time limits, in place of which the options of the URL may set others."""
 
+_POSTGRES_OPTIONS = (
+    "synchronous_commit=on",
+    "default_transaction_isolation=read\\ committed",
+    "application_name=elks-mcp",
+    "plan_cache_mode=force_generic_plan",
+    "jit=off",
+)
 
 _KEEPALIVE = {
     "keepalives_idle": 30,
@@ -70,11 +70,13 @@ def _open_postgres(written: str, **more: Any) -> Engine:
             "ELKS_DATABASE_URL cannot be read.", hint="It looks like postgresql://user:password@host/name."
         ) from None
     theirs = url.query.get("options", "")
-    options = " ".join(
-        [theirs] if isinstance(theirs, str) else theirs
-    )  # ours come last, because the last one counts
+    options = [  # the last one counts
+        *(f"-c {each}" for each in _POSTGRES_LIMITS),
+        *([theirs] if isinstance(theirs, str) else theirs),
+        *(f"-c {each}" for each in _POSTGRES_OPTIONS),
+    ]
     args = {
-        "options": f"{options} {_POSTGRES_OPTIONS}".strip(),
+        "options": " ".join(options),
         "connect_timeout": _BUSY_SECONDS,
         **_KEEPALIVE,
     }
