@@ -87,7 +87,8 @@ The text begins with the status.
 - **Names of arguments.** `dry_run` and `message_id` are accepted for `dryRun` and `messageId`. Any other
   unknown name is refused.
 - **Blank arguments.** An optional argument that is blank, null or a word for it (`null`, `None`, `undefined`,
-  `nil`, `NaN`) counts as left out. A blank `dryRun` is refused.
+  `nil`, `NaN`) counts as left out. A blank `dryRun` is refused, and so is such a word for `with` or `from`
+  if a contact has that name.
 - **Numbers** are understood as people write them: `+46701740605`, `0046…`, `070-174 06 05` (a number in the
   country of your own sender number, else in Sweden).
 - **Repeats.** If the same text to the same number is requested again within 15 minutes, it is not sent again:
