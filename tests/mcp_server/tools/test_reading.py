@@ -196,7 +196,7 @@ async def test_both_directions_come_newest_first_ten_by_default(client: Client, 
     listed = await call(client, "get_sms_messages")
     texts = [entry.get("text") or entry["untrusted"] for entry in data(listed)["messages"]]
     assert texts == [f"nr {n}" for n in range(10)]
-    assert words(listed).startswith("10 messages, newest first.")
+    assert words(listed).startswith("10 messages. Now ")
 
 
 async def test_an_automatic_reply_is_outbound(client: Client, box: Sandbox) -> None:
