@@ -3,7 +3,6 @@
 import pytest
 
 from elks_mcp.domain.contact_search import search
-from tests.support.clocks import ManualClock
 from tests.support.connecting import EITHER_ERA, Era, call, connected, data, live, new_box, words
 from tests.support.people import Book, book, person
 
@@ -115,9 +114,9 @@ async def test_without_a_query_the_answer_says_what_to_give() -> None:
 
 
 async def test_of_people_who_changed_in_the_file_the_answer_says_why_they_are_not_used() -> None:
-    clock, contacts = ManualClock(), Book(*PEOPLE)
-    environ = {"ELKS_SANDBOX": "true", "ELKS_ALLOWED_RECIPIENTS": "contacts"}
-    async with connected(environ, clock=clock, contacts=contacts) as client:
+    contacts = Book(*PEOPLE)
+    environ = {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": "x.csv", "ELKS_ALLOWED_RECIPIENTS": "contacts"}
+    async with connected(environ, contacts=contacts) as client:
         contacts.change(*PEOPLE[1:], person("Kim", "+46701740613", groups="Jul"))
         for query in ("Kim", "@jul", "+46701740613", "Åsa Lind"):
             said = words(await call(client, "find_contact", query=query))

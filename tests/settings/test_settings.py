@@ -199,6 +199,7 @@ def test_recipients_can_be_contacts_if_there_are_contacts() -> None:
         (' @jour , "Öberg, Åsa","Bo (…05), work" ', {"@jour", "Öberg, Åsa", "Bo (…05), work"}),
         ('Sven "Kalle" B,Bo', {'Sven "Kalle" B', "Bo"}),
         ('"Sven ""Kalle"" B, jr"', {'Sven "Kalle" B, jr'}),
+        ('"Öberg, Åsa" , , Bo,', {"Öberg, Åsa", "Bo"}),
         ("Öberg, Åsa", {"Öberg", "Åsa"}),
     ],
 )
@@ -239,6 +240,7 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_ALLOWED_RECIPIENTS", "+46701740605,Åsa", "names of contacts and groups need ELKS_CONTACTS"),
         ("ELKS_ALLOWED_RECIPIENTS", "@jour", "names of contacts and groups need ELKS_CONTACTS"),
         ("ELKS_ALLOWED_RECIPIENTS", 'Bo,"Öberg, Åsa', "close the quotation mark around a name"),
+        ("ELKS_ALLOWED_RECIPIENTS", '"Öberg, Åsa" B, Bo', "close the quotation mark around a name"),
         ("ELKS_ALLOWED_RECIPIENTS", "contacts", "names of contacts and groups need ELKS_CONTACTS"),
         ("ELKS_PHONE_NUMBER", "46elks", "it begins with a digit"),
         ("ELKS_GUARDS_OFF", "impersonation", "cannot be switched off"),

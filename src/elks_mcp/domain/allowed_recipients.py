@@ -1,6 +1,6 @@
 """The recipients in `ELKS_ALLOWED_RECIPIENTS`: numbers, and contacts by name or group."""
 
-import csv
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -62,11 +62,17 @@ def split_recipients(text: str) -> list[str]:
     Raises:
         ValueError: a quotation mark is not closed.
     """
-    try:
-        (items,) = csv.reader([" ".join(text.splitlines())], skipinitialspace=True, strict=True)
-    except (csv.Error, ValueError):
-        raise ValueError("close the quotation mark around a name, and put a comma after it") from None
+    items, at = [], 0
+    while at < len(text):
+        found = _ITEM.match(text, at)
+        if found is None:
+            raise ValueError("close the quotation mark around a name, and put a comma after it")
+        items.append((found["quoted"] or "").replace('""', '"') or found["plain"] or "")
+        at = found.end()
     return [item.strip() for item in items if item.strip()]
+
+
+_ITEM = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",][^,]*)|)\s*(?:,|\Z)')
 
 
 def list_references(allowed: Iterable[AllowedRecipient]) -> tuple[ContactReference, ...]:
