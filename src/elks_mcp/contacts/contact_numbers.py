@@ -19,7 +19,7 @@ _UNMARKED = "A spreadsheet's mark for text was removed."
 
 @dataclass(frozen=True, slots=True)
 class ReadPhone:
-    """A phone number as it was read; sentences say what was repaired, or why it cannot be used or is not."""
+    """A phone number as it was read; sentences say what was repaired, or why it is not used."""
 
     number: Number | None = None
     repair: str = ""

@@ -41,9 +41,10 @@ class Recipients:
         return found if isinstance(found, Number) else self._choose(text, found)
 
     async def find_all(self, text: str) -> tuple[Number, ...]:
-        """Return all numbers of the person that a text means; one if it is a number, or has its digits.
+        """Return all numbers of the person that a text means.
 
-        It raises the errors of `find`, except that a contact may have several numbers.
+        It is one number if the text is a number, or a name with digits. It raises the errors of `find`, except
+        that a contact may have several numbers.
         """
         found = await self._read(text)
         if isinstance(found, Number):

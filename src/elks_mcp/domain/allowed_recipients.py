@@ -12,7 +12,7 @@ from elks_mcp.domain.wording import format_count
 
 @dataclass(frozen=True, slots=True)
 class ContactReference:
-    """Contacts that the operator names instead of numbers. `str` is the text as the operator writes it."""
+    """Contacts that the operator names instead of numbers. `str` is as the operator writes it."""
 
     text: str
     """`contacts` for all, `@jour` for a group, or what a caller may write for one contact."""
@@ -57,7 +57,9 @@ AllowedRecipient = Number | ContactReference
 
 
 def split_recipients(text: str) -> list[str]:
-    """Return the items of a list with commas between. Quotes keep a comma in a name: `"Öberg, Åsa"`.
+    """Return the items of a list with commas between.
+
+    Quotation marks keep a comma in a name: `"Öberg, Åsa"`.
 
     Raises:
         ValueError: a quotation mark is not closed.

@@ -45,7 +45,10 @@ class Candidate(NamedTuple):
 
     @property
     def in_words(self) -> str:
-        """The candidate as a caller can write it: `"Åsa B (…05), work, Kliniken"`, or without the quotes."""
+        """The candidate as a caller can write it, also without the quotation marks.
+
+        For example `"Åsa B (…05), work, Kliniken"`.
+        """
         if self.number is None:
             return quote_name(f"{self.contact.shown_name} (no number)")
         return quote_name(show_with_digits(self.contact, self.number) + self.details)
@@ -74,9 +77,10 @@ def has_many_digits(text: str) -> bool:
 
 
 def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
-    """List every number that a text can mean: by name, or as answers and `contacts list` write a person.
+    """List every number that a text can mean.
 
-    A name may be written like that too. The text then means both, so that nobody gets the texts of another.
+    It can be a name, or a person as answers and `contacts list` write one. A name may be written like that
+    too. The text then means both, so that nobody gets the texts of another.
     """
     quoted = _IN_QUOTES.fullmatch(text.strip())
     return _list_candidates(contacts, text) or (_list_candidates(contacts, quoted[1]) if quoted else ())

@@ -111,9 +111,10 @@ _MARKS = str.maketrans(
 
 
 def quote_name(text: str) -> str:
-    """Return a text about a contact in quotation marks, visible. A caller may write it like that.
+    """Return a text about a contact in quotation marks, and visible.
 
-    Quotation marks inside become apostrophes, which is the same when names are compared.
+    A caller may write it like that. Quotation marks inside become apostrophes, which is the same when names
+    are compared.
     """
     inner = visible(text).replace('"', "'")
     return f'"{inner}"'

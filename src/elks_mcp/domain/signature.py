@@ -30,7 +30,7 @@ def remove_signature(text: str, signature: str) -> str:
 
 
 def explain_cost(signature: str) -> str:
-    """Return which characters of a signature make every text expensive, in a sentence; "" if none do."""
+    """Return in a sentence which characters of a signature make every text expensive, or ""."""
     if measure(signature).encoding is not Encoding.UCS2:
         return ""
     named = ", ".join(f"{each.char!r} ({each.name})" for each in expensive_characters(signature))

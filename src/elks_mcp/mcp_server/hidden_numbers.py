@@ -72,12 +72,14 @@ async def _read_handle(app: App, text: str) -> str:
 
 
 async def _read_hidden_name(app: App, text: str) -> str:
-    """Return a text in which the name of a contact or a group has its number again, if it has one.
+    """Return a text in which a number in the name of a contact or a group is whole again.
 
     With `ELKS_SHOW_NUMBERS=false` answers show `Bo 0701740605` as `Bo P-7F3K9QXR`.
     """
     contacts, hider = await app.contacts.read_leniently(), _Hider(app, app.policy.home)
-    for name in () if list_candidates(contacts, text) else _list_names(contacts):
+    if list_candidates(contacts, text):
+        return text
+    for name in _list_names(contacts):
         if sum(map(str.isdigit, name)) > _FEWEST_DIGITS and any(find_numbers(name, app.policy.home)):
             shown = await hider.hide(shorten(name))
             if fold_name(text[: len(shown)]) == fold_name(shown):

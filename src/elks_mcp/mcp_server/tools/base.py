@@ -227,7 +227,9 @@ def _is_absent(name: str, value: Any) -> bool:
 
 
 async def _check_not_named(app: App, arguments: dict[str, Any]) -> None:
-    """Refuse a word for null that is also a contact's name: without it, a call would be about everybody.
+    """Refuse a word for null that is also a contact's name.
+
+    Without it, a call about one person would be about everybody.
 
     Raises:
         InvalidInput: an optional argument that names a person is such a word.
