@@ -43,8 +43,8 @@ class Recipients:
     async def find_all(self, text: str) -> tuple[Number, ...]:
         """Return all numbers of the person that a text means.
 
-        It is one number if the text is a number, or a name with digits. It raises the errors of `find`, except
-        that a contact may have several numbers.
+        It is one number if the text is a number, or a name with digits. It raises the errors of `find`, but a
+        contact may have several numbers.
         """
         found = await self._read(text)
         if isinstance(found, Number):
