@@ -116,9 +116,8 @@ def store_place(store: Store) -> StateLocation:
     url = engine_of(store).url
     if url.get_backend_name() == "sqlite":
         return StateLocation(folder=Path(url.database or "").parent)
-    return StateLocation(
-        url=SecretStr(url.set(drivername="postgresql").render_as_string(hide_password=False))
-    )
+    written = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return StateLocation(url=SecretStr(written.replace("+", "%20")))  # libpq reads a + as itself
 
 
 WAYS: dict[OrderState, Way] = {
