@@ -123,4 +123,4 @@ def test_of_many_days_the_latest_month_is_listed_and_the_note_says_so() -> None:
         assert (len(told.days), told.days[0].day, told.messages) == (shown, "2026-11-22", count)
         assert told.note.startswith(note)
         assert bool(told.note) == bool(note)
-    assert told.in_words().startswith(note)
+        assert told.in_words().startswith(told.note)
