@@ -87,7 +87,8 @@ The text begins with the status.
 - **Names of arguments.** `dry_run` and `message_id` are accepted for `dryRun` and `messageId`. Any other
   unknown name is refused.
 - **Blank arguments.** An optional argument that is blank, null or a word for it (`null`, `None`, `undefined`,
-  `nil`, `NaN`) counts as left out. A blank `dryRun` is refused.
+  `nil`, `NaN`) counts as left out. A blank `dryRun` is refused, and so is such a word for `with` or `from`
+  if a contact has that name.
 - **Numbers** are understood as people write them: `+46701740605`, `0046…`, `070-174 06 05` (a number in the
   country of your own sender number, else in Sweden).
 - **Repeats.** If the same text to the same number is requested again within 15 minutes, it is not sent again:
@@ -107,12 +108,15 @@ The text begins with the status.
 - **Prompts and resources.** There are two prompts, and three resources: `elks://inbox`,
   `elks://messages/{id}` and `elks://policy`. A client that subscribes to a resource is notified when it
   changes.
-- **Lists of texts** have a short line for each text: about 60 bytes beyond the text itself, and 250 bytes
-  once. A received text is in `untrusted`, and a sent one in `text`. Times are local; a list names the zone
-  and the time now once, and a year only if a time is more than 10 months off. Only a text that is not
-  delivered, or a picture, has an `id`. In a conversation (`with`), `with` stands once for each `from` and
-  `to`. A line break in a text is shown as ⏎, so that no text can pass for another line.
-  `elks://messages/{id}` has all that is known of one text.
+- **Lists of texts** have a short line for each text, newest first. A received text is in `untrusted`, and a
+  sent one in `text`. Times are local; a list names the zone and the time now once, and a year only if a time
+  is more than 10 months off. Only a text that is not delivered, or a picture, has an `id`. In a conversation
+  (`with`), `with` stands once for each `from` and `to`. It has the texts of all numbers of a contact; if
+  there are several, each text has its own `from` or `to`. A line break in a text is shown as ⏎, so that no
+  text can pass for another line. `elks://messages/{id}` has all that is known of one text.
+- **The size of a list**, in words or as data, is at most 250 bytes once and 60 for each text, beyond the
+  texts and the names in it. A text that is not delivered has 60 bytes more for its status and id. A note on
+  what is left out, and facts about one text (an opt-out, a picture, another year), come on top.
 - **Periods.** `since` and `until` are days (`2026-12-01`) or times, local (in `ELKS_TIME_ZONE`, or else the
   machine's zone) or with an offset (`2026-12-01T09:00+01:00`). Both days of a period are included. A time
   that clocks skip or repeat is refused with the two nearest ones. Words such as "yesterday" are refused.

@@ -114,7 +114,7 @@ class UnreadableContacts(Misconfigured):
 
     code = "unreadable_contacts"
     default_hint = "Phone numbers can be used without contacts."
-    retry = "Retrying with a name works once the contacts can be read, without a restart."
+    retry = "Retrying works once the contacts can be read, without a restart."
 
 
 class StateUnavailable(ElksError):

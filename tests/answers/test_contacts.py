@@ -17,6 +17,7 @@ PEOPLE = (
     person("Åsalotta", "+46701740608"),
     person("Lasse Brasa", "+46701740609"),
     person("Søren", "+46701740610"),
+    person("Bo Ek Holm", "+46701740612"),
     person("Per"),
 )
 
@@ -33,6 +34,9 @@ PEOPLE = (
         ("soren", ["Søren"]),
         ("xyz", []),
         ("", []),
+        ("bo holm", ["Bo Ek Holm"]),
+        ("ho bo", ["Bo Ek Holm"]),
+        ("bo olm", []),
     ],
 )
 def test_names_are_found_exactly_by_their_beginning_and_by_any_part(query: str, names: list[str]) -> None:
@@ -101,6 +105,23 @@ async def test_a_group_is_found_by_its_name_without_its_mark() -> None:
 async def test_a_name_and_a_number_say_whose_it_is_or_the_line_with_that_name(query: str, said: str) -> None:
     async with connected(live(new_box()), contacts=Book(*PEOPLE)) as client:
         assert said in words(await call(client, "find_contact", query=query))
+
+
+async def test_without_a_query_the_answer_says_what_to_give() -> None:
+    async with connected(live(new_box()), contacts=Book(*PEOPLE)) as client:
+        for query in ("", "  "):
+            assert "`query` is empty. Give a name" in words(await call(client, "find_contact", query=query))
+
+
+async def test_of_people_who_changed_in_the_file_the_answer_says_why_they_are_not_used() -> None:
+    contacts = Book(*PEOPLE)
+    environ = {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": "x.csv", "ELKS_ALLOWED_RECIPIENTS": "contacts"}
+    async with connected(environ, contacts=contacts) as client:
+        contacts.change(*PEOPLE[1:], person("Kim", "+46701740613", groups="Jul"))
+        for query in ("Kim", "@jul", "+46701740613", "Åsa Lind"):
+            said = words(await call(client, "find_contact", query=query))
+            assert "the changes count once a person accepts them: restart this server." in said, query
+        assert "accepts" not in words(await call(client, "find_contact", query="Søren"))
 
 
 async def test_without_contacts_the_answer_says_so() -> None:

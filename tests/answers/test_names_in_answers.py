@@ -61,7 +61,7 @@ async def test_a_refusal_names_the_contact_and_what_is_stored_does_not(tmp_path:
         for to, sent_before in ((ASA, False), (ASA, True), (STRANGER, False), (STRANGER, True)):
             answer = await call(client, "send_sms", to=to, message=f"Hej {sent_before}")
             assert answer.is_error is sent_before
-            assert ("The recipient is Åsa Lind." in words(answer)) is (sent_before and to == ASA)
+            assert ('The recipient is "Åsa Lind".' in words(answer)) is (sent_before and to == ASA)
     assert files_with(tmp_path, "sa Lind") == []
 
 
@@ -72,7 +72,7 @@ async def test_a_refusal_names_the_contact_if_numbers_are_hidden() -> None:
         assert not (await call(client, "send_sms", to="Åsa Lind", message="Hej")).is_error
         answer = await call(client, "send_sms", to="Åsa Lind", message="Hej då")
     assert "1 texts to Åsa Lind (…05) were sent or wait for a person" in words(answer)
-    assert "The recipient is Åsa Lind." in words(answer)
+    assert 'The recipient is "Åsa Lind".' in words(answer)
 
 
 async def test_the_question_names_the_contact_and_the_whole_number() -> None:
@@ -139,10 +139,27 @@ async def test_each_name_in_a_list_leads_back_to_its_number() -> None:
         statuses = data(await call(client, "check_sms_status", messageId=asked))["texts"]
         for number, label in LABELS.items():
             found = data(await call(client, "get_sms_messages", person=label))
-            assert (found["count"], found.get("with")) == (1, label), number
+            assert (found["count"], found.get("with")) == (2 if label == "Bo" else 1, label), number
     assert [entry["from"] for entry in data(listed)["messages"]] == list(LABELS.values())[::-1]
     assert [entry["from"] for entry in statuses] == list(LABELS.values())
     assert all(f" from {label}: Hej" in words(listed) for label in LABELS.values())
+
+
+async def test_a_conversation_has_the_texts_of_all_numbers_of_a_contact() -> None:
+    box = new_box()
+    contacts = Book(*SEVERAL, person("Kim", ("+46701740621", "home"), ("+46701740622", "work")))
+    for number in ("+46701740607", "+46850065005", "+46701740621", "+46701740622", STRANGER):
+        box.receive(number, "Hej")
+    async with connected(live(box), box=box, contacts=contacts) as client:
+        both = await call(client, "get_sms_messages", person="Bo")
+        assert [each["from"] for each in data(both)["messages"]] == ["Bo (…05)", "Bo"]
+        assert words(both).startswith("2 messages with Bo.")
+        one = data(await call(client, "get_sms_messages", person="Bo (…05), work"))
+        assert (one["with"], len(one["messages"]), "from" in one["messages"][0]) == ("Bo (…05)", 1, False)
+        unclear = data(await call(client, "get_sms_messages", person="kim"))
+        labels = [each["from"] for each in unclear["messages"]]
+        assert (unclear["with"], labels) == ("Kim", ["Kim (…22)", "Kim (…21)"])
+        assert (await call(client, "get_sms_messages", person="Åsa")).is_error, "two contacts"
 
 
 async def test_a_reply_says_which_of_two_contacts_with_one_name_it_is_from() -> None:
@@ -153,3 +170,20 @@ async def test_a_reply_says_which_of_two_contacts_with_one_name_it_is_from() -> 
         answer = await call(client, "wait_for_reply", sender="Åsa (…05)", timeout=0)
     assert data(answer)["fromName"] == "Åsa (…05)"
     assert "from Åsa (…05)" in words(answer)
+
+
+@pytest.mark.parametrize("name", ["Nan", "nil", "NONE", "Null", "undefined"])
+async def test_a_call_about_a_contact_called_like_no_value_is_not_widened_to_everybody(name: str) -> None:
+    box, other = new_box(), STRANGER
+    for number in (ASA, other):
+        box.receive(number, "Hej")
+    async with connected(live(box), box=box, contacts=Book(person(name.title(), ASA))) as client:
+        for tool, argument in (("get_sms_messages", "person"), ("wait_for_reply", "sender")):
+            refused = await call(client, tool, **{argument: name})
+            assert refused.is_error
+            assert f'"{name}", which is a contact\'s name and a word for no value.' in words(refused)
+            assert f'Write "{name.title()} (…05)" for the contact' in words(refused)
+        listed = data(await call(client, "get_sms_messages", person=f"{name} (…05)"))
+        assert (listed["with"], listed["count"]) == (name.title(), 1)
+    async with connected(live(box), box=box, contacts=PEOPLE) as client:
+        assert data(await call(client, "get_sms_messages", person=name))["count"] == 2

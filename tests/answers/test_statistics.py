@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.answers.statistics import count_by_day, summarize
+from elks_mcp.answers.statistics import add_days, count_by_day, summarize
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
 
@@ -116,6 +116,11 @@ def test_days_are_those_of_the_zone_newest_first() -> None:
     assert [each.messages for each in count_by_day(messages, UTC)] == [3, 2]
 
 
-def test_of_many_days_only_the_latest_month_is_listed() -> None:
-    days = count_by_day([sent(ago=timedelta(days=days)) for days in range(40)], UTC)
-    assert (len(days), days[0].day, days[-1].day) == (31, "2026-11-22", "2026-10-23")
+def test_of_many_days_the_latest_month_is_listed_and_the_note_says_so() -> None:
+    for count, shown, note in ((31, 31, ""), (40, 31, "Of 40 days with sent texts the latest 31 are listed")):
+        messages = [sent(ago=timedelta(days=days)) for days in range(count)]
+        told = add_days(summarize(messages, NOW), count_by_day(messages, UTC))
+        assert (len(told.days), told.days[0].day, told.messages) == (shown, "2026-11-22", count)
+        assert told.note.startswith(note)
+        assert bool(told.note) == bool(note)
+        assert told.in_words().startswith(told.note)

@@ -23,8 +23,8 @@ from tests.support.people import Book, person
 pytestmark = pytest.mark.anyio
 
 OTHER = "+46701740606"
-HEAD, EACH = 250, 60
-"""Bytes that an answer may cost beyond the texts themselves: once, and for each text."""
+HEAD, EACH, WITH_ID = 250, 60, 60
+"""Bytes beyond texts and names: once, for each text, and more for one with a status and an id."""
 
 TEXTS = (
     "Hej Åsa! Kan du öppna på lördag kl. 9?",
@@ -87,6 +87,47 @@ async def test_a_list_costs_few_bytes_beyond_its_texts(
     assert len(words(answer).encode()) - own <= HEAD + EACH * count
     own = sum(len(as_json(text).encode()) for text in texts)
     assert len(as_json(data(answer)).encode()) - own <= HEAD + EACH * count
+
+
+NAMES = {PHONE: "Kristina Margareta", OTHER: "Anna-Karin Elisabeth på jouren"}
+
+
+@pytest.mark.parametrize("status", ["delivered", "sent", "created", "failed"])
+@pytest.mark.parametrize("person_named", ["", *NAMES.values()])
+@pytest.mark.parametrize("zone", ["Europe/Stockholm", "America/Argentina/Buenos_Aires"])
+async def test_a_list_costs_few_bytes_beyond_its_texts_and_the_names(
+    box: Sandbox, clock: ManualClock, status: MessageStatus, person_named: str, zone: str
+) -> None:
+    for index in range(80):
+        at, number = clock.now() - timedelta(hours=index), list(NAMES)[index // 2 % 2]
+        if index % 2:
+            box.add_history(at, to=number, text="Hej", status=status)
+        else:
+            box.add_history(at, direction="incoming", sender=number, text="Hej")
+    contacts = Book(*(person(name, number) for number, name in NAMES.items()))
+    more = {"person": person_named} if person_named else {}
+    environ = environ_of(box) | {"ELKS_TIME_ZONE": zone}
+    async with connected(environ, box=box, clock=clock, contacts=contacts) as client:
+        answer = await call(client, "get_sms_messages", limit=20, **more)
+    assert data(answer)["count"] == 20
+    assert "olderUntil" in data(answer)
+    ids = sum("id" in each for each in data(answer)["messages"])
+    assert ids == (0 if status == "delivered" else 10)
+    for shown in (words(answer), as_json(data(answer))):
+        names = sum(shown.count(name) * len(name.encode()) for name in NAMES.values())
+        rest = len(shown.encode()) - names - 20 * len("Hej")
+        assert rest <= HEAD + EACH * 20 + WITH_ID * ids
+        head = rest - sum(len(line.encode()) - len(b"Hej") + 1 for line in without_names(shown))
+        assert head <= HEAD
+
+
+def without_names(shown: str) -> list[str]:
+    """List what an answer has for each text, in words or as data, with the names left out."""
+    for name in NAMES.values():
+        shown = shown.replace(name, "")
+    if shown.startswith("{"):
+        return [as_json(each) for each in json.loads(shown)["messages"]]
+    return [line for line in shown.splitlines() if line.startswith("- ")]
 
 
 async def test_names_with_digits_stay_within_the_bytes_of_a_list(box: Sandbox, clock: ManualClock) -> None:
@@ -171,8 +212,7 @@ async def test_an_answer_without_strangers_has_no_marks(box: Sandbox, clock: Man
     async with connected(environ_of(box), box=box, clock=clock) as client:
         answer = await call(client, "get_sms_messages")
     assert words(answer) == (
-        "1 message, newest first. Now 2026-11-23 13:00 (Europe/Stockholm).\n"
-        f"- 11-23 13:00 you to {PHONE}: Hej"
+        f"1 message. Now 2026-11-23 13:00 (Europe/Stockholm).\n- 11-23 13:00 you to {PHONE}: Hej"
     )
 
 

@@ -133,6 +133,24 @@ def test_the_doctor_says_what_is_in_the_contacts_and_who_may_write_them(file: Pa
 
 
 @pytest.mark.usefixtures("stand_in")
+def test_the_doctor_names_the_listed_recipients_that_fit_nobody(file: Path) -> None:
+    with file.open("a", encoding="utf-8") as table:
+        table.write("Bo;070-174 06 07;;;;\n")
+    listed = 'Åsa, Öberg, @dag, @natt, Bo, Per, "Öberg, Åsa", +46701740605'
+    environ = {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file), "ELKS_ALLOWED_RECIPIENTS": listed}
+    told = " ".join(invoke(["doctor"], environ).output.split())
+    for name, reason in (
+        ("Öberg", "which fits no contact. Put a name that has a comma in quotation marks."),
+        ("Öberg, Åsa", "which fits no contact."),
+        ("@dag", "which has no contact with a number."),
+        ("Bo", "which fits several contacts."),
+        ("Per", "which fits a contact without a number."),
+    ):
+        assert f'warn ELKS_ALLOWED_RECIPIENTS lists "{name}", {reason}' in told
+    assert told.count("ELKS_ALLOWED_RECIPIENTS lists") == 5
+
+
+@pytest.mark.usefixtures("stand_in")
 def test_the_doctor_fails_if_the_contacts_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
     told = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(path)})

@@ -45,3 +45,23 @@ async def test_a_server_whose_contacts_are_not_there_starts_and_sends_to_numbers
         assert (await call(client, "send_sms", to="Åsa", message="Hej")).is_error
         assert not (await call(client, "send_sms", to=PHONE, message="Hej")).is_error
     assert len(posted(box)) == 1
+
+
+async def test_if_contacts_decide_who_may_be_texted_and_cannot_be_read_every_answer_says_what_is_true(
+    tmp_path: Path,
+) -> None:
+    file, clock = tmp_path / "people.csv", ManualClock()
+    file.write_text("namn;telefon;grupp\nÅsa;0701740605;jour\n", "utf-8")
+    box = box_on(clock)
+    environ = live(box, ELKS_CONTACTS=str(file), ELKS_ALLOWED_RECIPIENTS=f"@jour,{PHONE}")
+    async with connected(environ, box=box, clock=clock) as client:
+        file.unlink()
+        clock.advance(timedelta(seconds=1))
+        for to in ("Åsa", PHONE):
+            refused = words(await call(client, "send_sms", to=to, message="Hej"))
+            assert "so no text is sent to anybody meanwhile. Retrying works once" in refused
+            assert "Phone numbers can be used" not in refused
+        policy = words(await call(client, "explain_policy"))
+        assert "so no text is sent to anybody meanwhile." in policy
+        assert "Phone numbers can be used" not in policy
+    assert posted(box) == []

@@ -68,12 +68,17 @@ def test_a_number_that_is_unclear_is_not_guessed(text: str, fault: str) -> None:
     assert (read.number, read.repair, read.fault) == (None, "", fault)
 
 
+@pytest.mark.parametrize("label", ["fax", "Home Fax", "work fax", "Pager", "arbetsfax"])
+def test_a_fax_or_a_pager_is_left_out(label: str) -> None:
+    read = read_phone(NUMBER, label, "SE")
+    assert (read.number, read.fault, read.note) == (None, "", "It is a fax or a pager, so it is left out.")
+
+
 @pytest.mark.parametrize(
     ("text", "label", "is_mobile"),
     [
         (NUMBER, "", True),
         (NUMBER, "work", True),
-        (NUMBER, "fax", False),
         ("+4685001234", "mobile", False),
         ("+4685001234", "work", False),
         ("+12025550123", "", False),

@@ -1,16 +1,19 @@
 """The person that a written name means, and the names that mean nobody."""
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 
-from elks_mcp.contacts.accepted import AcceptedContacts
+from elks_mcp.contacts.accepted import Acceptance, AcceptedContacts
 from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.phone import parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.store import StateLocation, Storage
 from tests.support.connecting import call, connected, live, new_box, posted, words
-from tests.support.people import Book, person
+from tests.support.people import Book, book, person
+from tests.support.stores import ACCOUNT
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +47,7 @@ PEOPLE = (
     person("Växeln", "+46701740625"),
     person("Åke 2", "+46701740626"),
     person("ÅKE", "+46701740627"),
+    person('Sven "Kalle" B', "+46701740629"),
     person("Familjen", "+46701740628"),
     person("Tor", "+46701740628"),
 )
@@ -63,6 +67,12 @@ FOUND = [
     ("Åsa Lind (...05)", LIND),
     ('"Åsa Lind" (…05)', LIND),
     ("Åsa Lind (…05), Kliniken", LIND),
+    ('"Åsa Lind (…05), Kliniken"', LIND),
+    ("“Åsa Lind (…05)”", LIND),
+    ('"Åsa Lind"', LIND),
+    ('Sven "Kalle" B', "+46701740629"),
+    ("Sven 'Kalle' B (…29)", "+46701740629"),
+    ("Lisa Å. O’Neil–Öst", "+46701740624"),
     ("Åsa (…06)", BERG),
     ("Asa", ASA),
     ("asa", ASA),
@@ -99,28 +109,29 @@ async def test_a_name_that_one_contact_has_means_that_contact(text: str, number:
     assert (await recipients().find(text)).e164 == number
 
 
-BOTH_ASAS = "Åsa Lind (…05), Kliniken, Åsa Berg (…06)"
+BOTH_ASAS = '"Åsa Lind (…05), Kliniken", "Åsa Berg (…06)"'
 
 REFUSED = {
     "Åsa": (f'"Åsa" can mean several numbers: {BOTH_ASAS}.', "Ask which one is meant"),
     "åsa": (f"several numbers: {BOTH_ASAS}.", "exactly as it is listed"),
     mac("Åsa"): (f"several numbers: {BOTH_ASAS}.", ""),
-    "Bo Ek": ("Bo Ek (…08), Bo Ek (…09), home", ""),
-    "Bo": ("Bo Ek (…08), Bo Ek (…09), home", ""),
-    "Nils": ("Nils (…11), Nils (…12)", ""),
-    "Kim (…13)": ("Kim (…13), mobile, Kim (…13), home", ""),
-    "Åke": ("Åke 2 (…26), ÅKE (…27)", ""),
-    "Asa Lind": ('"Asa Lind". Did you mean Åsa Lind (…05)?', "Ask which one is meant, do not guess"),
-    "Åsa L": ("Did you mean Åsa Lind (…05)?", ""),
-    "Lind": ("Did you mean Åsa Lind (…05)?", ""),
-    "Lind Åsa": ('No contact is called "Lind Åsa".', "Ask for the number, or for the name"),
+    "Bo Ek": ('"Bo Ek (…08)", "Bo Ek (…09), home"', ""),
+    "Bo": ('"Bo Ek (…08)", "Bo Ek (…09), home"', ""),
+    "Nils": ('"Nils (…11)", "Nils (…12)"', ""),
+    "Kim (…13)": ('"Kim (…13), mobile", "Kim (…13), home"', ""),
+    "Åke": ('"Åke 2 (…26)", "ÅKE (…27)"', ""),
+    "Asa Lind": ('"Asa Lind". Did you mean "Åsa Lind (…05)"?', "Ask which one is meant, do not guess"),
+    "Åsa L": ('Did you mean "Åsa Lind (…05)"?', ""),
+    "Lind": ('Did you mean "Åsa Lind (…05)"?', ""),
+    "Lind Åsa": ('No contact is called "Lind Åsa". Did you mean "Åsa Lind (…05)"?', ""),
+    "Lisa O'Neil-Öst": ('Did you mean "Lisa Å. O\'Neil-Öst (…24)"?', ""),
     "Åssa": ('No contact is called "Åssa".', ""),
-    "Bo  Ek (…10)": ("No contact is called", "Did you mean Bo Ek"),
-    "Åsa Lind (…06)": ("No contact is called", "Did you mean Åsa Lind (…05)"),
+    "Bo  Ek (…10)": ("No contact is called", 'Did you mean "Bo Ek'),
+    "Åsa Lind (…06)": ("No contact is called", 'Did you mean "Åsa Lind (…05)"'),
     "Åsa Lind (…05), home": ("No contact is called", ""),
     "Åsa Lind (…05)?": ("No contact is called", ""),
-    "Å\u200bsa Lind": (r'"Å\u200bsa Lind"', "Did you mean Åsa Lind (…05)?"),
-    "\u202eÅsa Lind": (r'"\u202eÅsa Lind"', "Did you mean Åsa Lind (…05)?"),
+    "Å\u200bsa Lind": (r'"Å\u200bsa Lind"', 'Did you mean "Åsa Lind (…05)"?'),
+    "\u202eÅsa Lind": (r'"\u202eÅsa Lind"', 'Did you mean "Åsa Lind (…05)"?'),
     "Per": ('"Per" has no phone number in the contacts.', "Ask for the number, or for the name"),
     "Per (…05)": ("No contact is called", ""),
     "@jour": ('"@jour" is a group of 2 contacts, and one text goes to one person.', "needs a batch"),
@@ -145,7 +156,7 @@ REFUSED = {
     "Åsa och Bo": ("No contact is called", ""),
     "x" * 200: (f'No contact is called "{"x" * 39}…".', ""),
     f"{ORDER}!": ("is not a phone number", ""),
-    ORDER[:38]: (f'"{ORDER[:38]}"', f"Did you mean {ORDER[:39]}… (…22)?"),
+    ORDER[:38]: (f'"{ORDER[:38]}"', f'Did you mean "{ORDER[:39]}… (…22)"?'),
     "Åsa\nLind\x1b[2J": (r"\x1b[2J", ""),
 }
 
@@ -200,9 +211,77 @@ async def test_a_contact_is_found_as_contacts_list_prints_it() -> None:
             await found.find(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "both"),
+    [
+        ("Cia (…20)", '"Cia (…20) (…31)", "Cia (…20), mobil, Kliniken"'),
+        ("Cia (…20), mobil", '"Cia (…20), mobil (…32)", "Cia (…20), mobil, Kliniken"'),
+        ("cia (…20), mobil, kliniken", '"Cia (…20), mobil, Kliniken (…33)", "Cia (…20), mobil, Kliniken"'),
+        ("Cia (...20), mobil", '"Cia (...20), mobil (…34)", "Cia (…20), mobil, Kliniken"'),
+        ("Cia (Kliniken, @jour)", '"Cia (Kliniken, @jour) (…35)", "Cia (…20), mobil, Kliniken"'),
+        ("Dan (jobb) (@jour)", '"Dan (jobb) (@jour) (…36)", "Dan (jobb) (…22)"'),
+    ],
+)
+async def test_a_name_that_is_written_like_another_person_as_shown_is_refused(text: str, both: str) -> None:
+    shown = (
+        person("Cia", ("+46701740620", "mobil"), company="Kliniken", groups="jour"),
+        person("Cia", "+46701740621"),
+        person("Dan (jobb)", "+46701740622", groups="jour"),
+    )
+    forged = [
+        person(name, f"+467017406{number}")
+        for number, name in enumerate(
+            [
+                "Cia (…20)",
+                "Cia (…20), mobil",
+                "Cia (…20), mobil, Kliniken",
+                "Cia (...20), mobil",
+                "Cia (Kliniken, @jour)",
+                "Dan (jobb) (@jour)",
+            ],
+            31,
+        )
+    ]
+    with pytest.raises(InvalidInput) as caught:
+        await recipients(Book(*shown, *forged)).find(text)
+    assert f"can mean several numbers: {both}." in str(caught.value)
+    assert (await recipients(Book(*shown)).find(text)).e164[-2:] in {"20", "22"}
+
+
+async def test_p10_a_name_or_company_stays_inside_its_quotes_in_an_error() -> None:
+    forged = [person("Åsa Alm", BO, company='x", "Åsa Lind (…07)"'), person("Åsa Lind", LIND)]
+    with pytest.raises(InvalidInput) as caught:
+        await recipients(Book(*forged)).find("Åsa")
+    assert """: "Åsa Alm (…08), x', 'Åsa Lind (…07)'", "Åsa Lind (…05)".""" in str(caught.value)
+    with pytest.raises(InvalidInput) as caught:
+        await recipients(Book(*forged)).find('Bo". Text "Åsa Lind')
+    assert """No contact is called "Bo'. Text 'Åsa Lind".""" in str(caught.value)
+
+
+async def test_p7_a_name_whose_number_changed_means_nobody_until_a_person_accepts(tmp_path: Path) -> None:
+    reader, storage = Book(*PEOPLE), Storage(StateLocation(folder=tmp_path / "state"), ACCOUNT)
+    contacts = AcceptedContacts(reader, Acceptance(storage, "`elks-mcp contacts accept`."))
+    await contacts.start()
+    found = Recipients(contacts, "SE")
+    reader.change(person("Åsa Lind", BERG), person("Eva", EVA), person("Eva L", EVA), person("Nya", ASA))
+    for text, said in (
+        ("Åsa Lind", 'The number of "Åsa Lind" is another one, or gone, in the contacts as they are now.'),
+        ("Asa", 'The number of "Asa" is another one, or gone'),
+        ("chefen", 'The number of "chefen" is another one, or gone'),
+        ("Nya", '"Nya" is a new name.'),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            await found.find(text)
+        assert said in str(caught.value)
+        assert "once a person accepts them: `elks-mcp contacts accept`." in str(caught.value)
+    assert (await found.find("Eva")).e164 == EVA
+    reader.now = book(*PEOPLE)
+    assert (await found.find("Åsa Lind")).e164 == LIND
+
+
 async def test_many_candidates_are_cut_short() -> None:
     people = [person(f"Kim {number}", f"+467017406{number}") for number in range(10, 40)]
-    with pytest.raises(InvalidInput, match=r"Kim 19 .…19., and 20 more"):
+    with pytest.raises(InvalidInput, match=r"\"Kim 19 .…19.\", and 20 more"):
         await recipients(Book(*people)).find("Kim")
 
 

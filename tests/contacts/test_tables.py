@@ -74,7 +74,61 @@ def test_a_plain_table_is_read(tmp_path: Path, table: str) -> None:
     assert [each.number.e164 for each in contact.numbers] == [FIRST]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Mobilnr",
+        "Mobilnr.",
+        "mobil nr",
+        "GSM",
+        "gsm-nr",
+        "Mob",
+        "mob.nr",
+        "Tel",
+        "Tel.",
+        "telnr",
+        "Tel nr",
+        "Telefonnr",
+        "Mobiltel",
+        "Mobiltelefonnummer",
+        "Phone no.",
+        "Mobile no",
+        "Mobile Phone Number",
+    ],
+)
+def test_a_column_of_numbers_is_known_by_its_usual_titles(tmp_path: Path, title: str) -> None:
+    contact = read_one(tmp_path, f"namn;{title}\nÅsa;0701740605\n".encode())
+    assert [each.number.e164 for each in contact.numbers] == [FIRST]
+
+
+def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
+    table = "ort;namn;telefon;Fax;;\u202eSignal\x1b[2J\nUmeå;Åsa;0701740605;0701740606;;x\n"
+    (note,) = list_remarks(read_bytes(tmp_path, "a.csv", table.encode()), Weight.NOTE)
+    assert note == "a.csv, row 1: These columns are not read: ort, Fax, Signal[2J."
+    table = f"namn;telefon;{';'.join(f'ort {number}' for number in range(25))}\nÅsa;0701740605\n"
+    (note,) = list_remarks(read_bytes(tmp_path, "a.csv", table.encode()), Weight.NOTE)
+    assert note.endswith(", ort 18, ort 19 and 5 more.")
+
+
+def test_a_fax_of_a_table_of_google_is_left_out(tmp_path: Path) -> None:
+    table = "Name,Phone 1 - Label,Phone 1 - Value,Phone 2 - Label,Phone 2 - Value\n"
+    reading = read_bytes(tmp_path, "a.csv", f"{table}Åsa,Home Fax,070-174 06 06,Mobile,{FIRST}\n".encode())
+    assert numbers_by_name(reading) == {"Åsa": [FIRST]}
+    assert list_remarks(reading, Weight.NOTE) == [
+        "a.csv, row 2, Phone 1 - Value: It is a fax or a pager, so it is left out."
+    ]
+
+
+@pytest.mark.parametrize("name", ["Nan", "NIL", "None", "null", "undefined"])
+def test_a_name_that_is_a_word_for_no_value_is_noted(tmp_path: Path, name: str) -> None:
+    reading = read_bytes(tmp_path, "a.csv", f"namn;telefon\n{name};0701740605\n".encode())
+    assert numbers_by_name(reading) == {name: [FIRST]}
+    (note,) = list_remarks(reading, Weight.NOTE)
+    assert note.startswith("a.csv, row 2: The name also is a word for no value")
+
+
 NAMELESS = "It has no name that can be used."
+SHOWN = "The name looks like a person as answers write them, with digits or as a handle, so it is not used."
 ROWS = [
     ("Åsa;070-174 06 05;", ""),
     (
@@ -96,12 +150,16 @@ ROWS = [
     ("Bo (…05);0701740606;", f"{NAMELESS} The name reads as a number, so it is not used."),
     (
         "P-7F3K9QXR;0701740606;",
-        f"{NAMELESS} The name ends in digits, or is a handle, as answers write them, so it is not used.",
+        f"{NAMELESS} {SHOWN}",
     ),
     (
         "p-7f3k9qxr;0701740606;",
-        f"{NAMELESS} The name ends in digits, or is a handle, as answers write them, so it is not used.",
+        f"{NAMELESS} {SHOWN}",
     ),
+    ("Bo (…05), mobil;0701740606;", f"{NAMELESS} {SHOWN}"),
+    ("Bo (...05), mobil, Kliniken;0701740606;", f"{NAMELESS} {SHOWN}"),
+    ("Bo: … 05 mobil;0701740606;", f"{NAMELESS} {SHOWN}"),
+    ("Bo (no number);0701740606;", f"{NAMELESS} {SHOWN}"),
     ("\u202e\u200b;0701740606;", NAMELESS),
     ('"Bo\nEva";0701740606;', "The name has several lines. Perhaps a quotation mark is not closed."),
     ("Bo;0701740606;a;b", "It has more cells than the first row. Put a cell with a delimiter in quotes."),

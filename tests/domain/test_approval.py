@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from elks_mcp.domain.approval import explain_asking, reasons_to_ask
+from elks_mcp.domain.approval import explain_asking, reasons_to_ask, write_question
+from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Effect, Finding, Order, OrderState
 from elks_mcp.domain.payloads import Sms
@@ -52,3 +53,13 @@ def test_a_command_which_does_not_know_the_rules_names_a_reason_too(
     approver: Approver, findings: tuple[Finding, ...]
 ) -> None:
     assert explain_asking(waiting(approver, *findings))
+
+
+def test_a_guard_with_two_reasons_is_named_once_and_both_reasons_are_listed() -> None:
+    reasons = tuple(
+        Finding(guard="tainted", effect=Effect.ASK, reason=each) for each in ("Sent.", "Cancelled.")
+    )
+    question = write_question(waiting(Approver.TERMINAL, *reasons), reasons, Contacts())
+    assert "because of: tainted.\n" in question
+    assert "Sent." in question
+    assert "Cancelled." in question

@@ -34,6 +34,10 @@ SPELLINGS = [
     "070_174_06_06",
     "070*174*06*06",
     "070**1740606",
+    "070|174|06|06",
+    "070~174~06~06",
+    "070~1740606",
+    "070=1740606",
     "070-174\n06 06",
     "070-\r\n174 06 06",
     "070-174⏎06 06",
@@ -82,6 +86,11 @@ def test_a_number_is_found_in_every_spelling(spelling: str, around: str) -> None
         "as in +46701740605.",
         "1 234 567 kr",
         "19990101-1234",
+        "199912312359",
+        "1999-12-31 23:59",
+        "kl 07:00 08:30 09:45 10:15",
+        "x=0, y=174, z=0606",
+        "| 0 | 174 | 06 | 06 | 12 |",
         "kl 0930-1015",
         "2-1 0-3 0-4 5-6",
     ],
@@ -101,6 +110,14 @@ def test_other_digits_are_left_alone(text: str) -> None:
 )
 def test_what_begins_as_a_number_is_found_although_no_country_has_it(text: str, digits: str) -> None:
     assert [(found.digits, found.number) for found in find_numbers(text, "SE")] == [(digits, None)]
+
+
+@pytest.mark.parametrize(
+    "text", ["+199912312359", "＋199912312359", "+ 199912312359", "+(199912312359", "+1999-12-31"]
+)
+def test_a_number_with_a_plus_is_found_although_it_reads_as_a_time(text: str) -> None:
+    (found,) = find_numbers(text, "SE")
+    assert text[found.start : found.end] == text
 
 
 def test_several_numbers_in_a_row_are_told_apart() -> None:

@@ -95,7 +95,16 @@ def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     assert "`until` cannot be" in str(caught.value)
 
 
-@pytest.mark.parametrize("until", ["2026-11-29", "2026-11-30T00:00", "2026-11-29T23:59"])
-def test_a_period_that_is_empty_is_refused(until: str) -> None:
-    with pytest.raises(InvalidInput, match="`since` is not before `until`"):
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("2026-11-29", "`since` is not before `until`. Exchange them"),
+        ("2026-11-29T23:59", "`since` is not before `until`. Exchange them"),
+        ("2026-11-30T00:00", "`since` and `until` are the same time. Write a later `until`"),
+        ("2026-11-29T23:00Z", "`since` and `until` are the same time. Write a later `until`"),
+    ],
+)
+def test_a_period_that_is_empty_is_refused(until: str, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
         parse_period("2026-11-30", until, STOCKHOLM)
+    assert caught.value.explain().startswith(said)

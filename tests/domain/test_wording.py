@@ -1,11 +1,23 @@
 """Numbers, money, durations and times as text."""
 
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.wording import format_count, format_duration, format_money, format_time, format_time_in
+from elks_mcp.domain.wording import (
+    format_count,
+    format_duration,
+    format_money,
+    format_time,
+    format_time_in,
+    name_zone,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +57,32 @@ def test_a_time_keeps_its_zone_or_is_converted_to_the_one_that_is_named() -> Non
 def test_a_time_that_the_zone_cannot_convert_keeps_its_own() -> None:
     last = datetime.max.replace(tzinfo=UTC)
     assert format_time_in(timezone(timedelta(hours=1)), last) == "9999-12-31 23:59 +00:00"
+
+
+@contextmanager
+def machine_in(zone: str) -> Iterator[None]:
+    """Set the machine's zone."""
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TZ", zone)
+            time.tzset()
+            yield
+    finally:
+        time.tzset()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no tzset")
+@pytest.mark.parametrize(
+    ("zone", "label"),
+    [
+        ("Europe/Stockholm", "local time, now UTC+01:00"),
+        ("Europe/London", "local time, now UTC"),
+        ("Asia/Kolkata", "UTC+05:30"),
+        ("UTC", "UTC"),
+    ],
+)
+def test_a_machine_whose_clocks_change_has_no_single_offset(zone: str, label: str) -> None:
+    now = datetime(2026, 11, 29, 13, 5, tzinfo=UTC)
+    with machine_in(zone):
+        assert name_zone(None, now) == label
+    assert name_zone(ZoneInfo("Europe/Stockholm"), now) == "Europe/Stockholm"

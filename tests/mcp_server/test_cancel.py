@@ -246,6 +246,25 @@ async def test_p7_where_nobody_can_be_asked_the_text_is_paused_and_a_person_deci
     assert len(box.charges) == 1
 
 
+async def test_p7_an_assistant_cannot_undo_that_a_person_approved_a_paused_text(
+    box: Sandbox, clock: ManualClock, tmp_path: Path
+) -> None:
+    environ = live(box, ELKS_STATE_DIR=str(tmp_path))
+    async with connected(environ, box=box, clock=clock) as client:
+        order_id = await queue_one(client)
+        await read_strangers_text(client, box, BO, ANNA)
+        code = re.search(r"A-[0-9A-Z]{4}", words(await call(client, "cancel_sms", orderId=order_id)))
+        assert code
+        async with open_database(StateLocation(folder=tmp_path), clock) as database:
+            await OrderAdmin(database).approve(code.group())
+        again = await call(client, "cancel_sms", orderId=order_id)
+        assert again.is_error
+        assert "A person approved this text, and no person can be asked here." in words(again)
+        assert f"elks-mcp cancel {order_id}" in words(again)
+        await until(lambda: bool(box.charges), clock=clock)
+    assert len(box.charges) == 1
+
+
 async def test_where_nobody_may_be_asked_the_text_stays_and_the_way_out_is_named(
     box: Sandbox, clock: ManualClock
 ) -> None:

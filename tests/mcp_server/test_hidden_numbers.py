@@ -65,6 +65,29 @@ async def test_a_contact_whose_name_and_digits_are_ambiguous_has_a_handle(box: S
     assert [form["to"] for form in posted(box)] == [ASA, ASA]
 
 
+async def test_a_name_or_a_group_with_a_number_in_it_is_understood_as_it_is_shown(box: Sandbox) -> None:
+    contacts = Book(
+        person("Kallepelle Margareta 0701740621", ASA, groups="jour070-1740627"),
+        person("Kallepelle Margareta 0701740624", STRANGER, aliases=("Kalle Margareta 0701740624",)),
+    )
+    async with connected(hiding(box), box=box, contacts=contacts) as client:
+        first, second = data(await call(client, "find_contact", query="Kallepelle"))["contacts"]
+        assert first["name"].startswith("Kallepelle Margareta P-")
+        for shown, number in (
+            (first["name"], ASA),
+            (first["name"].lower(), ASA),
+            (f"{first['name']} (…21)", ASA),
+            (second["also"][0], STRANGER),
+        ):
+            sent = await call(client, "send_sms", to=shown, message=f"Hej {shown[:3]} {len(posted(box))}")
+            assert not sent.is_error, words(sent)
+            assert posted(box)[-1]["to"] == number
+        [group] = first["groups"]
+        assert group.startswith("@jourP-")
+        found = data(await call(client, "find_contact", query=group))
+        assert [each["name"] for each in found["contacts"]] == [first["name"]]
+
+
 async def test_the_account_is_called_you_and_the_sender_can_be_chosen(box: Sandbox) -> None:
     async with connected(hiding(box, ELKS_ALLOWED_SENDERS=SECOND_OWN), box=box) as client:
         sent = data(await call(client, "send_sms", to=ASA, message="Hej", sender="you (…41)"))

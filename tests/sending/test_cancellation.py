@@ -116,6 +116,7 @@ async def test_only_what_has_not_left_can_be_paused(location: StateLocation) -> 
         async with opened(location, None, account_of(f"pause {state}")) as store:
             order = await WAYS[state](store)
             paused = await store.cancellations.pause(order.id, READ)
+            assert paused
             if state is OrderState.QUEUED:
                 assert (paused.state, paused.text) == (OrderState.WAITING, order.text)
                 assert paused.findings[-1] == READ
@@ -130,25 +131,31 @@ def test_every_unfinished_state_is_cancellable_unless_46elks_may_have_the_order(
 
 async def test_a_paused_order_is_sent_after_one_approval_and_never_without(location: StateLocation) -> None:
     async with opened(location) as store:
-        order = await wait_one(store)
-        await store.orders.approve(order.id, allow)
+        order = await place_one(store)
         paused = await store.cancellations.pause(order.id, READ)
-        assert paused.approval_code != order.approval_code, "an approval works once"
+        assert paused
         assert await store.cancellations.pause(order.id, READ) == paused
         assert await store.orders.release_approved(allow) == []
         admin = OrderAdmin(store.database)
         await admin.approve(paused.approval_code or "")
+        assert await store.cancellations.pause(order.id, READ) is None, "the person's approval stands"
         (released,) = await store.orders.release_approved(allow)
+        assert await store.cancellations.pause(order.id, READ) is None
         assert (await claim_one(store)).order_id == released.id == order.id
         assert (await store.orders.recall(a_draft())).spent == PRICE
 
 
-async def test_an_approved_order_that_waits_for_a_server_can_be_paused_and_cancelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_terminal", [True, False])
+async def test_p7_an_order_that_a_person_approved_is_not_paused_and_can_be_cancelled(
+    tmp_path: Path, in_terminal: bool
+) -> None:
     async with opened(StateLocation(folder=tmp_path)) as store:
         order = await wait_one(store)
-        await OrderAdmin(store.database).approve(order.id)
-        await store.cancellations.pause(order.id, READ)
-        assert await store.orders.release_approved(allow) == []
+        if in_terminal:
+            await OrderAdmin(store.database).approve(order.id)
+        else:
+            await store.orders.approve(order.id, allow)
+        assert await store.cancellations.pause(order.id, READ) is None
         assert (await store.cancellations.cancel(order.id, "No.")).state is OrderState.CANCELLED
 
 

@@ -297,7 +297,7 @@ class OutboxMachine(RuleBasedStateMachine):
         number = self._number(one)
         before = self._posted(number)
 
-        async def cancel(process: Process) -> Order:
+        async def cancel(process: Process) -> Order | None:
             assert process.store
             orders = process.store.cancellations
             return await (orders.pause(number, READ) if pauses else orders.cancel(number, "Not wanted."))

@@ -192,6 +192,24 @@ def test_recipients_can_be_contacts_if_there_are_contacts() -> None:
     assert listed.policy().limits_to_contacts
 
 
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ('"Öberg, Åsa"', {"Öberg, Åsa"}),
+        (' @jour , "Öberg, Åsa","Bo (…05), work" ', {"@jour", "Öberg, Åsa", "Bo (…05), work"}),
+        ('Sven "Kalle" B,Bo', {'Sven "Kalle" B', "Bo"}),
+        ('"Sven ""Kalle"" B, jr"', {'Sven "Kalle" B, jr'}),
+        ('"Öberg, Åsa" , , Bo,', {"Öberg, Åsa", "Bo"}),
+        ("Öberg, Åsa", {"Öberg", "Åsa"}),
+    ],
+)
+def test_a_name_with_a_comma_is_listed_in_quotation_marks(value: str, names: set[str]) -> None:
+    configuration = load({"ELKS_ALLOWED_RECIPIENTS": value, "ELKS_CONTACTS": "people.csv"})
+    allowed = configuration.settings.allowed_recipients
+    assert allowed == {ContactReference(name) for name in names}
+    assert configuration.slips == ()
+
+
 def test_the_budget_is_in_the_accounts_currency() -> None:
     policy = settings(ELKS_BUDGET_PER_MESSAGE="2,50").policy()
     assert largest_price(policy, "EUR") == Money(25_000, "EUR")
@@ -221,6 +239,8 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_ALLOWED_RECIPIENTS", "Åsa Lind +46701740605", "it contains 'Å'"),
         ("ELKS_ALLOWED_RECIPIENTS", "+46701740605,Åsa", "names of contacts and groups need ELKS_CONTACTS"),
         ("ELKS_ALLOWED_RECIPIENTS", "@jour", "names of contacts and groups need ELKS_CONTACTS"),
+        ("ELKS_ALLOWED_RECIPIENTS", 'Bo,"Öberg, Åsa', "close the quotation mark around a name"),
+        ("ELKS_ALLOWED_RECIPIENTS", '"Öberg, Åsa" B, Bo', "close the quotation mark around a name"),
         ("ELKS_ALLOWED_RECIPIENTS", "contacts", "names of contacts and groups need ELKS_CONTACTS"),
         ("ELKS_PHONE_NUMBER", "46elks", "it begins with a digit"),
         ("ELKS_GUARDS_OFF", "impersonation", "cannot be switched off"),

@@ -46,6 +46,19 @@ async def test_what_changed_since_is_named_and_what_is_gone_is_counted(
         assert (gone.added, gone.changed, gone.removed) == ((), (), 1)
 
 
+async def test_p7_every_contact_of_a_name_is_listed_when_one_is_new_or_changed(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    both = book(BO, person("Bo", EVA.numbers[0].number.e164), ASA, digest="both")
+    merged = person("Bo", "+46701740606", groups="Bo numbers +46701740607 groups")
+    async with opened(location, clock) as store:
+        assert (await store.accepted_contacts.compare(both)).added == both.people
+        await store.accepted_contacts.accept(FIRST)
+        assert (await store.accepted_contacts.compare(both)).changed == both.people[:2]
+        await store.accepted_contacts.accept(book(ASA, merged))
+        assert (await store.accepted_contacts.compare(both)).changed == both.people[:2]
+
+
 async def test_names_and_numbers_are_kept_as_keyed_hashes_only(location: StateLocation) -> None:
     async with opened(location) as store:
         await store.accepted_contacts.accept(FIRST)

@@ -1,7 +1,7 @@
 """Helpers shared by the tests of commands on the state."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import anyio
@@ -50,7 +50,7 @@ def find(location: StateLocation, order: Order) -> Order:
 
 async def an_unknown(location: StateLocation) -> Order:
     """Have an order of which nobody knows whether it was sent."""
-    clock = ManualClock()
+    clock = ManualClock(datetime.now(UTC) - LONGEST - MINUTE)  # commands delete old texts by the real time
     async with opened(location, clock) as store:
         claim = await claim_new(store, "Kom hem")
         await store.queue.settle_doubt(claim, "46elks did not answer in time.")

@@ -9,7 +9,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState, Quote, of_effect
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
-from elks_mcp.domain.signature import remove_signature, sign
+from elks_mcp.domain.signature import explain_cost, remove_signature, sign
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import NotSent, ProviderError
@@ -283,6 +283,8 @@ def _reminders(sender: Sender, policy: Policy, *, flash: bool) -> tuple[str, ...
         )
     if policy.signature:
         reminders.append("It ends with the operator's signature, which counts in its parts and its price.")
+        if cost := explain_cost(policy.signature):
+            reminders.append(f"In the signature {cost} Only the operator can change it (ELKS_SIGNATURE).")
     if flash:
         reminders.append("iPhones show a flash message as an ordinary SMS.")
     return tuple(reminders)

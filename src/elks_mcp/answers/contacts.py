@@ -10,7 +10,7 @@ from pydantic import Field
 from elks_mcp.answers.structured import Answer, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import may_be_name, search
-from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber, Contacts, shorten
+from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber, Contacts, quote_name, shorten
 from elks_mcp.domain.handles import HANDLE_PATTERN
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
@@ -68,15 +68,25 @@ class ContactsAnswer(Answer):
 async def find_contacts(app: App, query: str) -> ContactsAnswer:
     """Return the contacts that a name, a group (`@jour`) or a number means.
 
-    If nobody has the number, the answer is how to add it, with the name before it if there is one.
+    If nobody has the number, the answer is how to add it, with the name before it if there is one. If changed
+    contacts, which nobody has accepted, would change the answer, it says so.
 
     Raises:
+        InvalidInput: the query is empty, or a number or handle that cannot be read.
         Misconfigured: the contacts cannot be read.
     """
     if not app.contacts.path:
         return ContactsAnswer(contacts=(), summary=_NO_CONTACTS)
-    contacts = await app.contacts.read()
     text = query.strip()
+    if not text:
+        raise InvalidInput("`query` is empty.", hint="Give a name or a part of one, a group, or a number.")
+    found = await _find(app, await app.contacts.read(), text)
+    if (held := app.contacts.held) and (await _find(app, held, text)).contacts != found.contacts:
+        return found.model_copy(update={"summary": f"{found.summary} {app.contacts.explain_held()}"})
+    return found
+
+
+async def _find(app: App, contacts: Contacts, text: str) -> ContactsAnswer:
     if text.startswith(GROUP_MARK):
         return _report_group(contacts, text)
     if not contacts.list_named(text) and (named := await _read_named_number(app, text)):
@@ -131,9 +141,9 @@ def _read_number(text: str, home: str) -> Number | None:
 
 def _report_group(contacts: Contacts, text: str) -> ContactsAnswer:
     if members := contacts.list_group(text):
-        return _report(members, len(members), f'"{shorten(text)}" has')
+        return _report(members, len(members), f"{quote_name(shorten(text))} has")
     return ContactsAnswer(
-        contacts=(), summary=f'No contact is in a group "{shorten(text)}". {_list_groups(contacts)}'
+        contacts=(), summary=f"No contact is in a group {quote_name(shorten(text))}. {_list_groups(contacts)}"
     )
 
 
@@ -157,17 +167,22 @@ def _report_similar(contacts: Contacts, text: str) -> ContactsAnswer:
     found = search(contacts, text, _MOST_FOUND)
     if found.total:
         exact = contacts.list_named(text)
-        start = "Found" if exact else f'No contact is called exactly "{shorten(text)}". Similar:'
+        start = "Found" if exact else f"No contact is called exactly {quote_name(shorten(text))}. Similar:"
         return _report(found.best, found.total, start, _mention_group(contacts, text))
     if contacts.list_group(text):
         return _report_group(contacts, f"{GROUP_MARK}{text}")
     return ContactsAnswer(
-        contacts=(), summary=f'No contact has a name like "{shorten(text)}". {_list_groups(contacts)}'
+        contacts=(),
+        summary=f"No contact has a name like {quote_name(shorten(text))}. {_list_groups(contacts)}",
     )
 
 
 def _mention_group(contacts: Contacts, text: str) -> str:
-    return f' There is also a group "{GROUP_MARK}{shorten(text)}".' if contacts.list_group(text) else ""
+    return (
+        f" There is also a group {quote_name(GROUP_MARK + shorten(text))}."
+        if contacts.list_group(text)
+        else ""
+    )
 
 
 def _report(found: Sequence[Contact], count: int, start: str, also: str = "") -> ContactsAnswer:

@@ -38,10 +38,14 @@ async def read_filter(app: App, query: TextQuery) -> HistoryFilter:
     period = parse_period(query.since, query.until, app.policy.time_zone)
     return HistoryFilter(
         direction=None if query.direction == "both" else Direction(query.direction),
-        party=(await app.recipients.find(query.person)).e164 if query.person else "",
+        parties=await _find_parties(app, query.person) if query.person else (),
         since=period.since,
         until=period.until,
     )
+
+
+async def _find_parties(app: App, person: str) -> tuple[str, ...]:
+    return tuple(number.e164 for number in await app.recipients.find_all(person))
 
 
 class Listed(NamedTuple):
@@ -51,21 +55,22 @@ class Listed(NamedTuple):
     shown: tuple[Message, ...]
 
 
-async def report_list(app: App, listing: Listing, party: str = "") -> Listed:
+async def report_list(app: App, listing: Listing, parties: Sequence[str] = ()) -> Listed:
     """Record texts, and return those that may be read and fit in one answer.
 
-    `party`: the number of the one person whose texts they are.
+    `parties`: the numbers of the one person whose texts they are. If there are several, each text names its
+    own.
     """
     await app.history.record(listing.messages)
     readable = await app.history.without_hidden(listing.messages)
     entries = await report_readable(app, readable, among=listing.messages)
-    style = await read_style(app, names_party=not party)
+    style = await read_style(app, names_party=len(parties) != 1)
     texts = tuple(list_text(entry, style) for entry in entries)
     count = count_fitting(texts)
     older = _find_older(readable[count:]) or listing.older_from
     answer = TextListAnswer(
         count=count,
-        person=style.people.label(party),
+        person=style.people.label_person(parties),
         now=style.now_in_words,
         zone=style.zone_in_words,
         older_until=_format_until(older, style.zone) if older else "",

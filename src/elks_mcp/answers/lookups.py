@@ -6,9 +6,10 @@ from elks_mcp.answers import build
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
-from elks_mcp.answers.statistics import StatisticsAnswer, count_by_day, summarize
+from elks_mcp.answers.statistics import StatisticsAnswer, add_days, count_by_day, summarize
 from elks_mcp.answers.statuses import AskedStatus, StatusesAnswer
 from elks_mcp.app import App
+from elks_mcp.domain.display import visible
 from elks_mcp.domain.models import Direction, HistoryFilter, Message, Scope
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.periods import parse_period
@@ -77,12 +78,16 @@ async def list_statuses(
         else:
             texts.append(AskedStatus.of(message_id, found, style))
     if failure and all(each.error for each in texts):
-        raise failure
+        faults = (f"{visible(each.asked[:_LONGEST_ASKED])}: {each.error}" for each in texts)
+        raise type(failure)(" ".join(faults), hint=failure.hint)
     return StatusesAnswer(now=style.now_in_words, zone=style.zone_in_words, texts=tuple(texts))
 
 
 MOST_STATUSES = 20
 """The most ids in one call: each is a request to 46elks."""
+
+_LONGEST_ASKED = 40
+"""Characters of an id in an error."""
 
 
 async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnswer:
@@ -133,4 +138,4 @@ async def read_statistics(
     note = describe_omissions(listing, app.policy.time_zone, how)
     answer = summarize(listing.messages, app.clock.now(), note)
     days = count_by_day(listing.messages, app.policy.time_zone)
-    return answer.model_copy(update={"days": days}) if since or until or len(days) > 1 else answer
+    return add_days(answer, days) if since or until or len(days) > 1 else answer

@@ -1,5 +1,6 @@
 """How answers name people: by the name of a contact, or else by number."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from elks_mcp.app import App
@@ -30,6 +31,15 @@ class People:
         labels = list_labels(self.contacts, number, with_digits=False)
         labels = labels or list_labels(self.contacts, number, with_digits=True)
         return labels[0] if labels else None
+
+    def label_person(self, parties: Sequence[str]) -> str:
+        """Return how an answer names the one person with these numbers; "" without any.
+
+        A person with several numbers is named without digits.
+        """
+        if len(parties) == 1:
+            return self.label(parties[0])
+        return (self.find_name(parties[0]) or parties[0]) if parties else ""
 
     def find_name(self, party: str) -> str | None:
         """Return the name of the contact with a number, or the names of several; else None."""

@@ -211,16 +211,16 @@ def _explain_spending(budget: BudgetNow, *, has_state: bool) -> str:
 
 
 async def _explain_contacts(app: App) -> list[str]:
-    """Say what is in the contacts and who may change them, without the folder that holds them."""
+    """Say where the contacts are, what is in them, and who may change them."""
     if app.contacts.path is None:
         return []
     try:
-        report = await describe_contacts(app.contacts.reader, app.policy.time_zone)
+        report = await describe_contacts(app.contacts, app.policy.time_zone)
     except Misconfigured as error:
         return [error.explain()]
     await app.contacts.read_leniently()
     held = [app.contacts.explain_held()] if app.contacts.held else []
-    return [f"ELKS_CONTACTS is {app.contacts.path.name}: {report.text}", *held]
+    return [f"ELKS_CONTACTS is {app.contacts.path}: {report.text}", *held]
 
 
 async def _explain_hold(app: App) -> list[str]:

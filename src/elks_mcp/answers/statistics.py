@@ -120,7 +120,7 @@ def summarize(messages: Sequence[Message], now: datetime, note: str = "") -> Sta
 
 
 def count_by_day(messages: Sequence[Message], zone: tzinfo | None) -> tuple[DayStatistics, ...]:
-    """Return texts and cost of the latest days with sent texts, at most 31, the newest first.
+    """Return texts and cost of each day with sent texts, the newest first.
 
     `zone`: where the days begin and end; None is the machine's zone.
     """
@@ -128,8 +128,17 @@ def count_by_day(messages: Sequence[Message], zone: tzinfo | None) -> tuple[DayS
     for message in messages:
         if message.created_at:
             days[in_zone(message.created_at, zone).date().isoformat()].append(message)
-    latest = sorted(days.items(), reverse=True)[:_MOST_DAYS]
-    return tuple(DayStatistics(day=day, messages=len(group), cost=_cost(group)) for day, group in latest)
+    return tuple(
+        DayStatistics(day=day, messages=len(group), cost=_cost(group))
+        for day, group in sorted(days.items(), reverse=True)
+    )
+
+
+def add_days(answer: StatisticsAnswer, days: Sequence[DayStatistics]) -> StatisticsAnswer:
+    """Return statistics with the latest days, at most 31. If there are more, the note says so."""
+    more = f"Of {len(days)} days with sent texts the latest {_MOST_DAYS} are listed; all are counted."
+    note = f"{answer.note} {more}".lstrip() if len(days) > _MOST_DAYS else answer.note
+    return answer.model_copy(update={"days": tuple(days[:_MOST_DAYS]), "note": note})
 
 
 _MOST_DAYS = 31

@@ -52,7 +52,10 @@ class ListedText(StructuredAnswer):
 
 
 class TextListAnswer(Answer):
-    """Texts, newest first. In a conversation, `with` stands once for each `from` and `to`."""
+    """Texts, newest first. In a conversation, `with` stands once for each `from` and `to`.
+
+    If the person has several numbers, each text has its own `from` or `to` as well.
+    """
 
     count: int
     person: Annotated[str, LEFT_OUT, Field(alias="with")] = ""
@@ -72,7 +75,7 @@ class TextListAnswer(Answer):
             so_far = " so far" if self.older_until else ""
             return " ".join(filter(None, [f"No such messages{person}{so_far}.", self.note, older]))
         head = (
-            f"{format_count(self.count, 'message')}{person}, newest first. Now {self.now} ({self.zone}).",
+            f"{format_count(self.count, 'message')}{person}. Now {self.now} ({self.zone}).",
             self.note,
             older,
         )

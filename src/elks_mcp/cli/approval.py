@@ -11,7 +11,13 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, require_terminal, say
 from elks_mcp.cli.state import State
 from elks_mcp.clients.launcher import show_command
-from elks_mcp.domain.approval import describe_recipient, describe_size, explain_asking, write_question
+from elks_mcp.domain.approval import (
+    describe_recipient,
+    describe_size,
+    explain_asking,
+    name_guards,
+    write_question,
+)
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.money import Money
@@ -123,4 +129,4 @@ def _pending_together(group: list[OrderRecord], contacts: Contacts) -> str:
 def _why_pending(record: OrderRecord) -> str:
     if record.approved:
         return "approved, waits for a server,"
-    return f"because of {', '.join(reason.guard for reason in explain_asking(record.order))};"
+    return f"because of {name_guards(explain_asking(record.order))};"

@@ -9,7 +9,7 @@ import click
 from elks_mcp.app import App
 from elks_mcp.domain.guards.links import holds_link
 from elks_mcp.domain.phone import Number
-from elks_mcp.domain.text import Encoding, expensive_characters, measure
+from elks_mcp.domain.signature import explain_cost
 from elks_mcp.errors import ElksError
 from elks_mcp.settings import DECLARATIONS, Configuration, explain_mistake, explain_unexpanded
 
@@ -84,10 +84,7 @@ def list_exposed_files(configuration: Configuration) -> list[Check]:
 def list_signature_costs(configuration: Configuration) -> list[Check]:
     """List what the signature does to every text."""
     signature = configuration.settings.signature
-    checks = []
-    if measure(signature).encoding is Encoding.UCS2:
-        named = ", ".join(f"{each.char!r} ({each.name})" for each in expensive_characters(signature))
-        checks.append(f"{named} makes every text expensive: a part holds 70 characters instead of 160.")
+    checks = [cost] if (cost := explain_cost(signature)) else []
     if holds_link(signature):
         checks.append("A web address in it makes the guard `link` ask about every text.")
     return [Check("warn", f"ELKS_SIGNATURE: {text}") for text in checks]

@@ -13,7 +13,7 @@ from typing import Protocol
 from elks_mcp.contacts.entries import Remark
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.phone import Number
-from elks_mcp.errors import Misconfigured
+from elks_mcp.errors import Misconfigured, UnreadableContacts
 from elks_mcp.store import Storage
 
 
@@ -68,6 +68,10 @@ class Acceptance:
 
 _NONE = Contacts()
 
+_NOTHING_IS_SENT = (
+    "They decide who may be texted, by ELKS_ALLOWED_RECIPIENTS, so no text is sent to anybody meanwhile."
+)
+
 
 class AcceptedContacts:
     """The contacts in force.
@@ -103,7 +107,7 @@ class AcceptedContacts:
         if not self.limit_recipients:
             return
         try:
-            self._in_force = await self.reader.read()
+            self._in_force = await self.read_files()
         except Misconfigured:  # each send reads them again, and reports the error
             self._in_force = Contacts()
 
@@ -114,12 +118,25 @@ class AcceptedContacts:
             Misconfigured: they cannot be read.
             StateUnavailable: whether they were accepted cannot be read.
         """
-        now = await self.reader.read()
+        now = await self.read_files()
         if await self._may_use(now):
             self._in_force, self.held = now, None
         else:
             self.held = now
         return self.known
+
+    async def read_files(self) -> Contacts:
+        """Return the contacts as the files have them now, in force or not.
+
+        Raises:
+            Misconfigured: they cannot be read.
+        """
+        try:
+            return await self.reader.read()
+        except UnreadableContacts as error:
+            if not self.limit_recipients:
+                raise
+            raise UnreadableContacts(str(error), hint=_NOTHING_IS_SENT) from None
 
     async def read_leniently(self) -> Contacts:
         """Return the contacts as `read` does, or those of the last reading if that fails."""

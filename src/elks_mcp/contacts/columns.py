@@ -35,11 +35,14 @@ _WORDS = {
     Role.PHONE: r"phone \d+ - value"
     r"|(?:(?:home|business|work|other|primary|company main|car|mobile|cell) )?(?:tele)?phone"
     r"(?: number)?(?: \d)?"
-    r"|(?:mobile|cell)(?: number)?|cellphone|number|tel\.?"
-    r"|(?:hem|arbets|jobb|mobil)?telefon(?:nummer)?(?: \d)?(?: \(\w+\))?|mobil(?:nummer)?(?: \d)?|nummer",
+    r"|(?:mobile|cell|phone)(?: (?:number|no\.?|nr\.?))?|cellphone|number"
+    r"|(?:hem|arbets|jobb|mobil)?tel(?:efon)?(?:nummer|[ .-]?nr)?\.?(?: \d)?(?: \(\w+\))?"
+    r"|(?:mobil|mob|gsm)(?:nummer|[ .-]?nr)?\.?(?: \d)?|nummer",
 }
 _ROLES = {role: re.compile(words) for role, words in _WORDS.items()}
-_LABELS = re.compile(r"mobil\w*|cell|home|business|work|other|primary|company|car|hem|arbet\w*|jobb")
+_LABELS = re.compile(
+    r"mobil\w*|mob\b|gsm|cell|home|business|work|other|primary|company|car|hem|arbet\w*|jobb"
+)
 
 
 @dataclass(frozen=True, slots=True)

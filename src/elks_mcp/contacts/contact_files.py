@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from elks_mcp.contacts.decoding import UnreadableFile
 from elks_mcp.contacts.entries import ContactEntry, Place, Remark, Weight, build_contacts
-from elks_mcp.contacts.tables import Layout, read_table
+from elks_mcp.contacts.tables import Layout, note_unread_columns, read_table
 from elks_mcp.contacts.vcards import read_vcards
 from elks_mcp.domain.contacts import Contacts
 
@@ -125,7 +125,8 @@ def read_files(stamps: tuple[FileStamp, ...], home: str) -> Reading:
     people, remarks = build_contacts(entries, home)
     changed_at = datetime.fromtimestamp(max(each.changed_ns for each in stamps) / 1e9, UTC)
     contacts = Contacts(people=people, changed_at=changed_at, digest=reader.digest.hexdigest())
-    return Reading(contacts, remarks, reader.layout)
+    notes = note_unread_columns(reader.layout, Path(stamps[0].path).name) if reader.layout else ()
+    return Reading(contacts, (*remarks, *notes), reader.layout)
 
 
 class _FileReader:

@@ -19,11 +19,12 @@ _UNMARKED = "A spreadsheet's mark for text was removed."
 
 @dataclass(frozen=True, slots=True)
 class ReadPhone:
-    """A phone number as it was read; sentences say what was repaired, or why it cannot be used."""
+    """A phone number as it was read; sentences say what was repaired, or why it is not used."""
 
     number: Number | None = None
     repair: str = ""
     fault: str = ""
+    note: str = ""
     is_mobile: bool = False
 
 
@@ -32,6 +33,8 @@ def read_phone(text: str, label: str, home: str) -> ReadPhone:
 
     `label`: what the file calls the number. `home`: the ISO 3166 region of national numbers.
     """
+    if _NOT_A_PHONE.search(label):
+        return ReadPhone(note="It is a fax or a pager, so it is left out.")
     if marked := _MARKED_AS_TEXT.fullmatch(text):
         read = read_phone(marked["after"] or marked["between"], label, home)
         return replace(read, repair=f"{_UNMARKED} {read.repair}".strip()) if read.number else read
@@ -78,8 +81,6 @@ def _list_repairs(digits: str, home: str) -> list[tuple[Number, str]]:
 
 
 def _is_mobile(number: Number, label: str) -> bool:
-    if _NOT_A_PHONE.search(label):
-        return False
     kind = number.kind
     return kind is NumberKind.MOBILE or (
         kind is not NumberKind.FIXED_LINE and _MOBILE.search(label) is not None

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from elks_mcp.contacts.contact_numbers import read_phone
 from elks_mcp.domain.contact_names import LONGEST_NAME, clean_name, find_name_fault
 from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber, fold_name
+from elks_mcp.runtime.validation import is_empty_word
 
 
 class Weight(Enum):
@@ -175,6 +176,9 @@ def _use_name(entry: ContactEntry, raw: str, what: str, remarks: list[Remark]) -
     if fault := find_name_fault(name):
         remarks.append(Remark(entry.place, f"The {what} {fault}, so it is not used."))
         return ""
+    if is_empty_word(name):
+        reason = f"The {what} also is a word for no value, so a call with `with` or `from` needs its digits."
+        remarks.append(Remark(entry.place, reason, Weight.NOTE))
     if len(raw.strip()) > LONGEST_NAME == len(name):
         reason = f"The {what} has more than {LONGEST_NAME} characters, and was cut."
         remarks.append(Remark(entry.place, reason, Weight.REPAIRED))
@@ -193,5 +197,7 @@ def _read_numbers(entry: ContactEntry, home: str, remarks: list[Remark]) -> Iter
             remarks.append(Remark(place, read.fault))
         if read.repair:
             remarks.append(Remark(place, read.repair, Weight.REPAIRED))
+        if read.note:
+            remarks.append(Remark(place, read.note, Weight.NOTE))
         if read.number:
             yield ContactNumber(read.number, clean_name(phone.label), is_mobile=read.is_mobile)

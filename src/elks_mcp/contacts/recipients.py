@@ -10,7 +10,7 @@ from elks_mcp.domain.contact_search import (
     show_with_digits,
     suggest,
 )
-from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, shorten
+from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, quote_name, shorten
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput
@@ -37,6 +37,24 @@ class Recipients:
             InvalidInput: the text is neither a number nor a contact's name, or can mean several numbers.
             Misconfigured: the contacts cannot be read.
         """
+        found = await self._read(text)
+        return found if isinstance(found, Number) else self._choose(text, found)
+
+    async def find_all(self, text: str) -> tuple[Number, ...]:
+        """Return all numbers of the person that a text means.
+
+        It is one number if the text is a number, or a name with digits. It raises the errors of `find`, but a
+        contact may have several numbers.
+        """
+        found = await self._read(text)
+        if isinstance(found, Number):
+            return (found,)
+        numbers = tuple(dict.fromkeys(each.number.number for each in found if each.number))
+        is_one = len({id(each.contact) for each in found}) == 1
+        return numbers if is_one and len(numbers) > 1 else (self._choose(text, found),)
+
+    async def _read(self, text: str) -> Number | tuple[Candidate, ...]:
+        """Return the number that a text is, or what a name can mean, which is not empty."""
         if not self._contacts.path:
             return parse_number(text, self._home)
         try:
@@ -48,9 +66,12 @@ class Recipients:
             await self._read_for_guards()
             return number
         contacts = await self._contacts.read()
-        if has_many_digits(text) and not list_candidates(contacts, text):
+        candidates = list_candidates(contacts, text)
+        if candidates:
+            return candidates
+        if has_many_digits(text):
             return parse_number(text, self._home)  # it raises: the error is about the number
-        return self._find_named(contacts, text)
+        raise self._explain_nobody(contacts, text)
 
     async def _read_for_guards(self) -> None:
         """Read the contacts, by which guards know people.
@@ -62,20 +83,31 @@ class Recipients:
         else:
             await self._contacts.read_leniently()
 
-    def _find_named(self, contacts: Contacts, text: str) -> Number:
-        if text.strip().startswith(GROUP_MARK):
-            raise _explain_group(contacts, text)
-        candidates = list_candidates(contacts, text)
-        if not candidates:
-            raise self._explain_nobody(contacts, text)
+    def _choose(self, text: str, candidates: tuple[Candidate, ...]) -> Number:
         if number := choose(candidates):
+            self._check_unchanged(text, number)
             return number
         if all(each.number is None for each in candidates):
             raise InvalidInput(f"{_quoted(text)} has no phone number in the contacts.", hint=_ASK_NUMBER)
         raise InvalidInput(f"{_quoted(text)} can mean several numbers: {_list(candidates)}.", hint=_ASK)
 
+    def _check_unchanged(self, text: str, number: Number) -> None:
+        """Check that changed contacts, which nobody has accepted, name the same number.
+
+        Raises:
+            InvalidInput: they do not. The number in force may be an old one, or of somebody who was deleted.
+        """
+        held = self._contacts.held
+        if held and choose(list_candidates(held, text)) != number:
+            changed = (
+                f"The number of {_quoted(text)} is another one, or gone, in the contacts as they are now."
+            )
+            raise InvalidInput(f"{changed} {self._contacts.explain_held()}")
+
     def _explain_nobody(self, contacts: Contacts, text: str) -> InvalidInput:
         """Return the error for a name that no contact has, with similar names."""
+        if text.strip().startswith(GROUP_MARK):
+            return _explain_group(contacts, text)
         if (held := self._contacts.held) and list_candidates(held, text):
             return InvalidInput(f"{_quoted(text)} is a new name. {self._contacts.explain_held()}")
         similar = [each for each in suggest(contacts, text, _MOST_SUGGESTIONS) if each.numbers]
@@ -105,8 +137,8 @@ def _list(candidates: tuple[Candidate, ...]) -> str:
 
 
 def _suggest_one(contact: Contact) -> str:
-    return show_with_digits(contact, contact.chosen) if contact.chosen else contact.shown_name
+    return quote_name(show_with_digits(contact, contact.chosen) if contact.chosen else contact.shown_name)
 
 
 def _quoted(text: str) -> str:
-    return f'"{shorten(text.strip())}"'
+    return quote_name(shorten(text.strip()))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import anyio.to_thread
 
-from elks_mcp.contacts.accepted import ContactReader
+from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.writers import Reach, find_writers
 from elks_mcp.domain.wording import format_count, format_time_in
 
@@ -20,22 +20,22 @@ class ContactReport(NamedTuple):
     """Whether another user of this machine may change the contacts."""
 
 
-async def describe_contacts(source: ContactReader, zone: tzinfo | None) -> ContactReport:
+async def describe_contacts(contacts: AcceptedContacts, zone: tzinfo | None) -> ContactReport:
     """Return what is in contacts that are configured, and who may change them.
 
     Raises:
         Misconfigured: they cannot be read.
     """
-    contacts = await source.read()
-    people = format_count(len(contacts.people), "contact")
-    groups = format_count(len(contacts.list_groups()), "group")
-    changed = f", changed {format_time_in(zone, contacts.changed_at)}" if contacts.changed_at else ""
-    problems = format_count(len(source.problems), "problem")
-    found = f"{people}, {groups}{changed}{f', {problems}' if source.problems else ''}."
-    if source.path is None:
+    now, count = await contacts.read_files(), len(contacts.reader.problems)
+    people = format_count(len(now.people), "contact")
+    groups = format_count(len(now.list_groups()), "group")
+    changed = f", changed {format_time_in(zone, now.changed_at)}" if now.changed_at else ""
+    problems = f", {format_count(count, 'problem')}" if count else ""
+    found = f"{people}, {groups}{changed}{problems}."
+    if contacts.path is None:
         return ContactReport(found, is_open_to_others=False)
     try:
-        writers = await anyio.to_thread.run_sync(find_writers, source.path)
+        writers = await anyio.to_thread.run_sync(find_writers, contacts.path)
     except OSError:  # it was removed after it was read
         return ContactReport(found, is_open_to_others=False)
     if writers is None:

@@ -8,7 +8,9 @@ from itertools import islice
 
 from elks_mcp.contacts.columns import Column, Role, can_be_read, find_columns
 from elks_mcp.contacts.decoding import UnreadableFile, decode
-from elks_mcp.contacts.entries import ContactEntry, Phone, Place, Remark
+from elks_mcp.contacts.entries import ContactEntry, Phone, Place, Remark, Weight
+from elks_mcp.domain.contact_names import clean_name
+from elks_mcp.domain.contacts import shorten
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """A first line that names the delimiter for Excel."""
@@ -47,6 +49,21 @@ def read_table(content: bytes, file: str) -> tuple[Layout, Iterator[ContactEntry
     if layout is None:
         raise UnreadableFile("The first row must name the columns: a name and a phone number at least.")
     return layout, _read_rows(lines, layout, file)
+
+
+def note_unread_columns(layout: Layout, file: str) -> tuple[Remark, ...]:
+    """Return a note that names the columns which are not read, if there are any."""
+    read = {column.at for column in layout.columns}
+    titles = (shorten(clean_name(title)) for at, title in enumerate(layout.titles) if at not in read)
+    names = list(filter(None, titles))
+    if not names:
+        return ()
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    reason = f"These columns are not read: {', '.join(names[:_MOST_NAMED])}{more}."
+    return (Remark(Place(file, "row 1"), reason, Weight.NOTE),)
+
+
+_MOST_NAMED = 20
 
 
 def _find_layout(lines: list[str], told: str) -> Layout | None:

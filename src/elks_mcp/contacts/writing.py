@@ -67,7 +67,7 @@ def write_row(layout: Layout, name: str, number: Number) -> str:
 def _choose_phone(layout: Layout) -> Column:
     """Return the column for a mobile number, or else the first one for a number."""
     phones = [each for each in layout.columns if each.role is Role.PHONE]
-    return next((each for each in phones if each.label.startswith(("mobil", "cell"))), phones[0])
+    return next((each for each in phones if each.label.startswith(("mob", "cell", "gsm"))), phones[0])
 
 
 def write_card(name: str, number: Number) -> str:

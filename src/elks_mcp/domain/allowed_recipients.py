@@ -1,9 +1,10 @@
 """The recipients in `ELKS_ALLOWED_RECIPIENTS`: numbers, and contacts by name or group."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from elks_mcp.domain.contact_search import choose, list_candidates
+from elks_mcp.domain.contact_search import list_candidates
 from elks_mcp.domain.contacts import ALL_CONTACTS, GROUP_MARK, Contacts, fold_name, shorten
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count
@@ -11,7 +12,7 @@ from elks_mcp.domain.wording import format_count
 
 @dataclass(frozen=True, slots=True)
 class ContactReference:
-    """Contacts that the operator names instead of numbers. `str` is the text as it was written."""
+    """Contacts that the operator names instead of numbers. `str` is as the operator writes it."""
 
     text: str
     """`contacts` for all, `@jour` for a group, or what a caller may write for one contact."""
@@ -34,18 +35,46 @@ class ContactReference:
         """
         if self.is_all:
             return bool(contacts.list_owners(number))
+        return number in self.list_numbers(contacts)
+
+    def list_numbers(self, contacts: Contacts) -> frozenset[Number]:
+        """Return the numbers that it stands for; none if it fits no contact, or a name fits several."""
+        if self.is_all:
+            return frozenset(contacts.list_numbers())
         if self.is_group:
             members = contacts.list_group(self.text)
-            return any(number == each.number for member in members for each in member.numbers)
+            return frozenset(each.number for member in members for each in member.numbers)
         candidates = list_candidates(contacts, self.text)
-        is_one = len({id(each.contact) for each in candidates}) == 1 or choose(candidates) is not None
-        return is_one and any(each.number and each.number.number == number for each in candidates)
+        numbers = frozenset(each.number.number for each in candidates if each.number)
+        is_one = len(numbers) == 1 or len({id(each.contact) for each in candidates}) == 1
+        return numbers if is_one else frozenset()
 
     def __str__(self) -> str:
-        return self.text
+        return f'"{self.text}"' if "," in self.text else self.text
 
 
 AllowedRecipient = Number | ContactReference
+
+
+def split_recipients(text: str) -> list[str]:
+    """Return the items of a list with commas between.
+
+    Quotation marks keep a comma in a name: `"Öberg, Åsa"`.
+
+    Raises:
+        ValueError: a quotation mark is not closed.
+    """
+    items, at = [], 0
+    while at < len(text):
+        found = _ITEM.match(text, at)
+        if found is None:
+            raise ValueError("close the quotation mark around a name, and put a comma after it")
+        items.append((found["quoted"] or "").replace('""', '"') or found["plain"] or "")
+        at = found.end()
+    return [item.strip() for item in items if item.strip()]
+
+
+_ITEM = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>[^",][^,]*)|)\s*(?:,|\Z)')
 
 
 def list_references(allowed: Iterable[AllowedRecipient]) -> tuple[ContactReference, ...]:

@@ -48,7 +48,7 @@ def write_question(
     before = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
         f"{describe_size(order)}.{shown} Approval {order.approval_code}.",
-        f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
+        f"You are asked because of: {name_guards(reasons)}.",
         *_list_reasons(order, reasons),
         f"The text, behind a bar on each line{hidden}:",
     ]
@@ -84,6 +84,11 @@ def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> 
 
 _FIRST_LINES = 3
 """Lines of a text that the question about cancelling it shows: enough to recognize it."""
+
+
+def name_guards(reasons: tuple[Finding, ...]) -> str:
+    """Return the guards of several reasons, each once."""
+    return ", ".join(dict.fromkeys(reason.guard for reason in reasons))
 
 
 def size_in_lines(text: str) -> str:

@@ -12,8 +12,8 @@ LONGEST_NAME = 80
 _RESERVED = frozenset({ALL_CONTACTS, "you"})
 """Words that have a meaning of their own: `contacts` in `ELKS_ALLOWED_RECIPIENTS`, "you" in answers."""
 
-_WITH_DIGITS = re.compile(r".*(?:…|\.\.\.)\d\d\)?", re.DOTALL)
-"""A person as answers write them: with the last two digits of a number."""
+_AS_SHOWN = re.compile(r"(?:…|\.\.\.)\s*\d\d|\(no number\)", re.IGNORECASE)
+"""Part of a person as answers write them: `Åsa (…05), work`, `Per (no number)`."""
 
 
 def clean_name(raw: str) -> str:
@@ -34,6 +34,6 @@ def find_name_fault(name: str) -> str:
         return "is a word with a meaning of its own in elks-mcp"
     if sum(map(str.isalpha, name)) <= sum(map(str.isdigit, name)):
         return "reads as a number"
-    if _WITH_DIGITS.fullmatch(name) or read_handle(name):
-        return "ends in digits, or is a handle, as answers write them"
+    if _AS_SHOWN.search(name) or read_handle(name):
+        return "looks like a person as answers write them, with digits or as a handle"
     return ""

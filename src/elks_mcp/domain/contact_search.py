@@ -7,16 +7,28 @@ so counts. Similar names are suggestions, which a caller has to write out.
 import heapq
 import re
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from elks_mcp.domain.cleaning import cleaned
-from elks_mcp.domain.contacts import Contact, ContactNumber, Contacts, fold_accents, fold_name, shorten
+from elks_mcp.domain.contacts import (
+    Contact,
+    ContactNumber,
+    Contacts,
+    fold_accents,
+    fold_name,
+    quote_name,
+    shorten,
+)
 from elks_mcp.domain.phone import Number
 
 _WITH_DIGITS = re.compile(
     r"[\"“”]?(?P<name>.+?)[\"“”]?\s*\((?:…|\.\.\.)(?P<digits>[0-9]{2})\)(?P<more>\s*,.*)?", re.DOTALL
 )
 """A name with the last two digits of a number, as answers write it: `Åsa B (…05), work`."""
+
+_IN_QUOTES = re.compile(r"[\"“”]([^\"“”]+)[\"“”]")
+"""A person as errors write them."""
 
 _MOST_DIGITS = 4
 """Digits in a text that can be a misspelled name; a text with more of them is meant as a number."""
@@ -33,11 +45,19 @@ class Candidate(NamedTuple):
 
     @property
     def in_words(self) -> str:
-        """The candidate as a caller can write it: `Åsa B (…05), work, Kliniken`."""
+        """The candidate as a caller can write it, also without the quotation marks.
+
+        For example `"Åsa B (…05), work, Kliniken"`.
+        """
         if self.number is None:
-            return f"{self.contact.shown_name} (no number)"
-        more = [shorten(part) for part in (self.number.label, self.contact.company) if part]
-        return ", ".join([show_with_digits(self.contact, self.number), *more])
+            return quote_name(f"{self.contact.shown_name} (no number)")
+        return quote_name(show_with_digits(self.contact, self.number) + self.details)
+
+    @property
+    def details(self) -> str:
+        """The label of the number and the company: `, work, Kliniken`."""
+        label = self.number.label if self.number else ""
+        return "".join(f", {shorten(part)}" for part in (label, self.contact.company) if part)
 
 
 def show_with_digits(contact: Contact, number: ContactNumber) -> str:
@@ -59,22 +79,31 @@ def has_many_digits(text: str) -> bool:
 def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
     """List every number that a text can mean.
 
-    By name, by name and last digits, or as `contacts list` prints a contact.
+    It can be a name, or a person as answers and `contacts list` write one. A name may be written like that
+    too. The text then means both, so that nobody gets the texts of another.
     """
-    named = contacts.list_named(text)
-    written = None if named else _WITH_DIGITS.fullmatch(text.strip())
+    quoted = _IN_QUOTES.fullmatch(text.strip())
+    return _list_candidates(contacts, text) or (_list_candidates(contacts, quoted[1]) if quoted else ())
+
+
+def _list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
+    written = _WITH_DIGITS.fullmatch(text.strip())
     if written:
-        named = contacts.list_named(written["name"])
-    elif not named:
-        named = _list_described(contacts, text)
-    candidates = (Candidate(each, number) for each in named for number in each.numbers or (None,))
-    return tuple(each for each in candidates if written is None or _fits(each, written))
+        shown = [each for each in _list_all(contacts.list_named(written["name"])) if _fits(each, written)]
+    else:
+        shown = _list_all(_list_described(contacts, text))
+    return tuple(dict.fromkeys((*_list_all(contacts.list_named(text)), *shown)))
 
 
-def _list_described(contacts: Contacts, text: str) -> tuple[Contact, ...]:
+def _list_all(people: Iterable[Contact]) -> list[Candidate]:
+    return [Candidate(each, number) for each in people for number in each.numbers or (None,)]
+
+
+def _list_described(contacts: Contacts, text: str) -> list[Contact]:
     """List the contacts with a name and facts in brackets as in a text: `Åsa (Kliniken)`."""
-    named = contacts.list_named(text.partition("(")[0])
-    return tuple(each for each in named if fold_name(each.described) == fold_name(text))
+    names = [text[:at] for at, letter in enumerate(text) if letter == "("]
+    named = (each for name in names for each in contacts.list_named(name))
+    return [each for each in named if fold_name(each.described) == fold_name(text)]
 
 
 def list_labels(contacts: Contacts, number: Number, *, with_digits: bool) -> list[str]:
@@ -93,11 +122,10 @@ def list_labels(contacts: Contacts, number: Number, *, with_digits: bool) -> lis
 
 def _fits(candidate: Candidate, written: re.Match[str]) -> bool:
     """Return whether a candidate has the digits, the label and the company that were written."""
-    contact, number = candidate
+    number = candidate.number
     if number is None or not number.number.e164.endswith(written["digits"]):
         return False
-    rest = candidate.in_words.removeprefix(show_with_digits(contact, number))
-    return fold_name(rest).startswith(fold_name(written["more"] or ""))
+    return fold_name(candidate.details).startswith(fold_name(written["more"] or ""))
 
 
 def choose(candidates: tuple[Candidate, ...]) -> Number | None:
@@ -134,13 +162,15 @@ def search(contacts: Contacts, query: str, most: int) -> SearchResult:
     """Find the contacts with a name like `query`, accents aside, and return the best ones.
 
     `most`: how many to return. First come the exact names, then names that are equal without accents, then
-    those that begin with the query, that have a word which does, and that contain it.
+    those that begin with the query, that have a word which does, that contain it, and that have each of its
+    words.
     """
     wanted = fold_accents(cleaned(query))
+    words = tuple(f" {word}" for word in wanted.split())
     people = {id(each): each for each in contacts.list_named(query)}
     ranks = dict.fromkeys(people, 0)
     for name, named in contacts.iterate_names() if wanted else ():
-        if wanted not in name:
+        if wanted not in name and not _has_words(name, words):
             continue
         rank = _rank(name, wanted)
         for each in named:
@@ -150,8 +180,13 @@ def search(contacts: Contacts, query: str, most: int) -> SearchResult:
     return SearchResult([people[key] for key in best], len(ranks))
 
 
-_WORST = 5
+_WORST = 6
 """More than every rank."""
+
+
+def _has_words(name: str, words: tuple[str, ...]) -> bool:
+    """Return whether each of several words begins a word of a name, as without the middle name."""
+    return len(words) > 1 and all(word in f" {name}" for word in words)
 
 
 def _rank(name: str, wanted: str) -> int:
@@ -159,7 +194,9 @@ def _rank(name: str, wanted: str) -> int:
         return 1
     if name.startswith(wanted):
         return 2
-    return 3 if f" {wanted}" in name else 4
+    if f" {wanted}" in name:
+        return 3
+    return 4 if wanted in name else 5
 
 
 def suggest(contacts: Contacts, text: str, most: int) -> list[Contact]:

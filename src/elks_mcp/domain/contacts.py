@@ -95,11 +95,29 @@ def shorten(text: str) -> str:
 def fold_name(text: str) -> str:
     """Return a name in the form in which names are compared.
 
-    An invisible character becomes an escape, so a name with one is another name.
+    An invisible character becomes an escape, so a name with one is another name. Apostrophes, quotation marks
+    and hyphens are the same in every style, since programs replace them while people type.
     """
     if is_plain(text):  # by far the most names, of which there may be thousands
-        return " ".join(text.casefold().split())
-    return " ".join(normalize("NFC", visible(normalize("NFC", text)).casefold()).split())
+        return " ".join(text.casefold().translate(_MARKS).split())
+    folded = normalize("NFC", visible(normalize("NFC", text)).casefold())
+    return " ".join(folded.translate(_MARKS).split())
+
+
+_MARKS = str.maketrans(
+    dict.fromkeys('"\u2018\u2019\u201a\u201c\u201d\u201e\u00b4`', "'")
+    | dict.fromkeys("\u2010\u2011\u2012\u2013", "-")
+)
+
+
+def quote_name(text: str) -> str:
+    """Return a text about a contact in quotation marks, and visible.
+
+    A caller may write it like that. Quotation marks inside become apostrophes, which is the same when names
+    are compared.
+    """
+    inner = visible(text).replace('"', "'")
+    return f'"{inner}"'
 
 
 def fold_accents(text: str) -> str:

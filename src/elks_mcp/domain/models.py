@@ -171,8 +171,8 @@ class HistoryFilter(Frozen):
     """Which messages of history are wanted: all, unless a field says otherwise."""
 
     direction: Direction | None = None
-    party: str = ""
-    """The number at the other end, in E.164."""
+    parties: tuple[str, ...] = ()
+    """The numbers of the person at the other end, in E.164; empty for anybody."""
 
     since: AwareDatetime | None = None
     """Only messages from this moment of 46elks' time on."""
@@ -184,7 +184,7 @@ class HistoryFilter(Frozen):
         """Return whether a message of a page before `until` is wanted. One without a time may be."""
         return (
             self.direction in {None, message.direction}
-            and self.party in {"", message.party}
+            and (not self.parties or message.party in self.parties)
             and not (self.since and message.created_at and message.created_at < self.since)
         )
 

@@ -24,8 +24,10 @@ _INTERNATIONAL_PREFIX = 2
 
 _KEPT = re.compile(
     r"""as\ in\ \+46701740605(?!\d)  # the example in errors, a number that reaches no phone
-    | (?<!\d)(?:19|20)\d\d(?:0\d|1[0-2])[0-3]\dT?[0-2]\d[0-5]\d(?:[0-5]\d)?(?!\d)
-    | (?:19|20)\d\d-[01]\d-[0-3]\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?
+    | (?<![\d+＋])(?<![+＋][ (\[])(?:19|20)\d\d(?:
+        (?:0\d|1[0-2])[0-3]\dT?[0-2]\d[0-5]\d(?:[0-5]\d)?(?!\d)
+        | -[01]\d-[0-3]\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?
+    )
     | \b[a-z][0-9a-f]{32}\b
     | \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b
     | \bc-[1-9]\d{0,8}\b
@@ -34,7 +36,7 @@ _KEPT = re.compile(
     """,
     re.VERBOSE,
 )
-"""Times, 46elks' ids, cursors, marks and codes."""
+"""Times (which have no +), 46elks' ids, cursors, marks and codes."""
 
 _ESCAPE = r"\\(?:[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4})"
 """An invisible character as errors write it."""
@@ -42,7 +44,8 @@ _ESCAPE = r"\\(?:[tnr]|x[0-9a-f]{2}|u[0-9a-f]{4})"
 _INVISIBLE = r"\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
 _LINE_BREAK = r"[\r\n⏎]"
 _BETWEEN = (
-    rf"(?:[^\S\n\r]|[\-\u2010-\u2015\u2212().\[\]/·_*{_INVISIBLE}]|{_ESCAPE}|{_LINE_BREAK}(?![ \t]*[\-–*•]))"
+    rf"(?:[^\S\n\r]|[\-\u2010-\u2015\u2212().\[\]/·_*{_INVISIBLE}]|(?<=\d)[|~=](?=\d)"
+    rf"|{_ESCAPE}|{_LINE_BREAK}(?![ \t]*[\-–*•]))"
 )
 """A separator between digits. A line that begins as an item of a list does not continue a number."""
 

@@ -35,6 +35,8 @@ def parse_period(since: str, until: str, zone: tzinfo | None) -> Period:
     """
     start = parse_moment(since, zone, name="since") if since else None
     end = parse_moment(until, zone, name="until", end_of_day=True) if until else None
+    if start and start == end and not _DATE.fullmatch(until.strip()):
+        raise InvalidInput("`since` and `until` are the same time.", hint="Write a later `until`, or none.")
     if start and end and start >= end:
         raise InvalidInput("`since` is not before `until`.", hint="Exchange them, or leave one out.")
     return Period(start, end)

@@ -96,7 +96,8 @@ class OperatorRules(Frozen):
         RuleSetting("ELKS_ALLOWED_RECIPIENTS", "recipients", show=show_allowed_recipients),
     ] = frozenset()
     """The only recipients that may be texted, separated by commas: numbers, and with `ELKS_CONTACTS` also
-    names of contacts, groups (`@jour`), or `contacts` for all. Default: any number in an allowed country."""
+    names of contacts (in quotation marks if they have a comma), groups (`@jour`), or `contacts` for all.
+    Default: any number in an allowed country."""
 
     allowed_senders: Annotated[
         tuple[Sender, ...],

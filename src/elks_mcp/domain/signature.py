@@ -3,6 +3,7 @@
 import re
 
 from elks_mcp.domain.display import visible
+from elks_mcp.domain.text import Encoding, expensive_characters, measure
 
 LONGEST_SIGNATURE = 100
 """Characters."""
@@ -26,6 +27,14 @@ def _is_signed(text: str, signature: str) -> bool:
 def remove_signature(text: str, signature: str) -> str:
     """Return a text without the line that `sign` adds."""
     return text.removesuffix(f"\n{signature}") if signature else text
+
+
+def explain_cost(signature: str) -> str:
+    """Return in a sentence which characters of a signature make every text expensive, or ""."""
+    if measure(signature).encoding is not Encoding.UCS2:
+        return ""
+    named = ", ".join(f"{each.char!r} ({each.name})" for each in expensive_characters(signature))
+    return f"{named} makes every text expensive: a part holds 70 characters instead of 160."
 
 
 def show_signature(signature: str) -> str:

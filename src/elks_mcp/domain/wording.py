@@ -56,7 +56,20 @@ _UNMISTAKABLE = timedelta(days=300)
 
 
 def name_zone(zone: tzinfo | None, now: datetime) -> str:
-    """Return the name of a time zone, or the present offset of the machine's zone (None)."""
+    """Return the name of a time zone. The machine's zone (None) has only its offset.
+
+    If clocks change there, its times have several offsets: `local time, now UTC+01:00`.
+    """
     name: str | None = getattr(zone, "key", None)
-    offset = in_zone(now, zone).isoformat()[-6:]
-    return name or ("UTC" if offset == "+00:00" else f"UTC{offset}")
+    if name:
+        return name
+    offsets = [_format_offset(in_zone(now + timedelta(days=days), zone)) for days in _OVER_A_YEAR]
+    return offsets[0] if len(set(offsets)) == 1 else f"local time, now {offsets[0]}"
+
+
+_OVER_A_YEAR = range(0, 365, 28)
+
+
+def _format_offset(moment: datetime) -> str:
+    offset = moment.isoformat()[-6:]
+    return "UTC" if offset == "+00:00" else f"UTC{offset}"

@@ -159,7 +159,7 @@ class ElksClient:
             wanted: which messages.
             most_pages: after how many pages the search stops.
         """
-        filters = wanted.direction is not None or bool(wanted.party)
+        filters = wanted.direction is not None or bool(wanted.parties)
         # One more than the limit shows where to continue.
         size = wire.PAGE_SIZE if filters else limit + 1
         pages = self._pages(size, most=most_pages, before=wanted.until)

@@ -6,7 +6,7 @@ whole numbers.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -14,7 +14,8 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
 from elks_mcp.app import App
-from elks_mcp.domain.contact_search import list_labels
+from elks_mcp.domain.contact_search import list_candidates, list_labels
+from elks_mcp.domain.contacts import GROUP_MARK, Contacts, fold_name, shorten
 from elks_mcp.domain.number_search import FoundNumber, find_numbers
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import ElksError, InvalidInput
@@ -65,7 +66,37 @@ async def _read_handle(app: App, text: str) -> str:
             raise InvalidInput(f"The account has {len(numbers)} numbers that end in {yours[1]}.")
         return numbers[0]
     number = await app.handles.find(text)
-    return number.e164 if number else text
+    if number:
+        return number.e164
+    return await _read_hidden_name(app, text) if "P-" in text.upper() or "…" in text else text
+
+
+async def _read_hidden_name(app: App, text: str) -> str:
+    """Return a text in which a number in the name of a contact or a group is whole again.
+
+    With `ELKS_SHOW_NUMBERS=false` answers show `Bo 0701740605` as `Bo P-7F3K9QXR`.
+    """
+    contacts, hider = await app.contacts.read_leniently(), _Hider(app, app.policy.home)
+    if list_candidates(contacts, text):
+        return text
+    for name in _list_names(contacts):
+        if sum(map(str.isdigit, name)) > _FEWEST_DIGITS and any(find_numbers(name, app.policy.home)):
+            shown = await hider.hide(shorten(name))
+            if fold_name(text[: len(shown)]) == fold_name(shown):
+                return name + text[len(shown) :]
+    return text
+
+
+def _list_names(contacts: Contacts) -> Iterator[str]:
+    """List everything that a caller can write for a contact or a group."""
+    for person in contacts.people:
+        yield from person.names
+    for group in contacts.list_groups():
+        yield from (group, f"{GROUP_MARK}{group}")
+
+
+_FEWEST_DIGITS = 6
+"""A number has more digits."""
 
 
 def _list_own(app: App) -> frozenset[str]:

@@ -13,12 +13,12 @@ CALL_AGAIN: HowToContinue = "call again with until={}".format
 """How a model continues statistics."""
 
 
-async def show_list(app: App, listing: Listing, party: str = "") -> TextListAnswer:
+async def show_list(app: App, listing: Listing, parties: Sequence[str] = ()) -> TextListAnswer:
     """Record texts, and return those that may be read and fit in one answer.
 
-    `party`: the number of the one person whose texts they are.
+    `parties`: the numbers of the one person whose texts they are.
     """
-    listed = await report_list(app, listing, party)
+    listed = await report_list(app, listing, parties)
     await record_shown(app, listed.shown)
     return listed.answer
 

@@ -2,7 +2,8 @@
 
 A stranger's text can ask an assistant to cancel a text to somebody else. After such a text was shown, a
 person approves the cancellation. If no person can be asked, the order is paused: it waits for approval, so
-that a person can still have it sent.
+that a person can still have it sent. An order that a person approved is not paused, so that an assistant
+cannot undo the approval.
 """
 
 from dataclasses import dataclass
@@ -82,7 +83,13 @@ class Canceller:
                 f"{plan.reason.reason} No person can be asked here, and no terminal reaches the sandbox.",
                 hint="Cancel it where a person can answer, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
             )
-        return await self.outbox.pause(order, plan.reason)
+        paused = await self.outbox.pause(order, plan.reason)
+        if paused is None:
+            raise NotApproved(
+                f"A person approved this text, and no person can be asked here. {_GOES_OUT}",
+                hint=f"A person can cancel it in a terminal: {self.setup.command(f'cancel {order.id}')}",
+            )
+        return paused
 
 
 _MINUTES = format_duration(TAINT_LASTS)

@@ -130,8 +130,10 @@ class Outbox:
             self._waiters.notify(order.id, ended)
         return ended
 
-    async def pause(self, order: Order, reason: Finding) -> Order:
+    async def pause(self, order: Order, reason: Finding) -> Order | None:
         """Let an order that has not left wait for a person, and return it as it is then.
+
+        Return None if a person approved it, so that it is sent as planned.
 
         Raises:
             Refused: too many orders of its caller wait for a person.
@@ -139,7 +141,8 @@ class Outbox:
         with anyio.CancelScope(shield=True):
             store = await self._storage.open()
             waiting = await store.cancellations.pause(order.id, reason)
-            self._waiters.notify(order.id, waiting)
+            if waiting:
+                self._waiters.notify(order.id, waiting)
             self.wake()  # to notice the approval early: a person may be quick
         return waiting
 

@@ -1,5 +1,6 @@
 """Quotes of one caller's drafts: the price at 46elks, and what the guards find."""
 
+from elks_mcp.domain.contacts import quote_name
 from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.models import Direction, Message, Recall
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, Quote, of_effect
@@ -80,7 +81,7 @@ class Quotes:
         No guard names a contact, since findings are stored with the order, and contacts are not stored.
         """
         name = self._checks.contacts.known.find_name(draft.to)
-        recipient = [f"The recipient is {name}."] if name else []
+        recipient = [f"The recipient is {quote_name(name)}."] if name else []
         return Refused(" ".join([listed(findings), *recipient]), guards=refusing_guards(findings))
 
     @property

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationInfo
 
-from elks_mcp.domain.allowed_recipients import AllowedRecipient, ContactReference
+from elks_mcp.domain.allowed_recipients import AllowedRecipient, ContactReference, split_recipients
 from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.contact_search import has_many_digits
 from elks_mcp.domain.guards import GUARD_NAMES, NOT_SWITCHABLE
@@ -56,7 +56,7 @@ def read_recipients(value: object, info: ValidationInfo) -> frozenset[AllowedRec
     National numbers are read as in the sender's country. An item with many digits is a number.
     """
     home = Policy(sender=info.data.get("sender")).home
-    items = _some_items(value)
+    items = _some_items(value, split_recipients)
     if "sender" not in info.data:  # it cannot be read, so the country of national numbers is not known
         items = [item for item in items if not item.startswith("0")]
     return frozenset(_read_recipient(item, home) for item in items)
@@ -259,9 +259,9 @@ def _items(value: object) -> list[str]:
     return [item.strip() for item in str(value).split(",") if item.strip()]
 
 
-def _some_items(value: object) -> list[str]:
+def _some_items(value: object, split: Callable[[str], list[str]] = _items) -> list[str]:
     """Return the items of a list that limits something; an empty list would limit nothing."""
-    items = _items(value)
+    items = split(str(value))
     if not items:
         raise Unreadable("the list is empty; unset it, or list something")
     return items

@@ -201,6 +201,8 @@ def _find_missing_contacts(
 
 def _find_slips(values: Mapping[str, str], settings: Settings) -> tuple[str, ...]:
     unused = {"ELKS_API_USERNAME", "ELKS_API_PASSWORD"} if settings.simulated else set()
+    if '"' in values.get("allowed_recipients", ""):  # they keep a comma in a name
+        unused.add("ELKS_ALLOWED_RECIPIENTS")
     used = {name: value for name, value in _by_variable(values).items() if name not in unused}
     slips = [f"{name} may be wrong. {slip}" for name, value in used.items() if (slip := find_slip(value))]
     return (*slips, *find_credential_slips(used.get("ELKS_API_USERNAME"), used.get("ELKS_API_PASSWORD")))

@@ -24,6 +24,8 @@ class ContactChanges(NamedTuple):
     is_same: bool
     added: tuple[Contact, ...]
     changed: tuple[Contact, ...]
+    """All contacts of each name of which one changed."""
+
     removed: int
     """How many names are gone. They cannot be named, because only hashes are stored."""
 
@@ -46,12 +48,12 @@ class ContactAcceptances:
         row = tx.first(_find(tx))
         before: Mapping[str, str] = json.loads(row.people) if row else {}
         now = _hash_people(tx.hasher, contacts)
-        named = {_hash_name(tx.hasher, each): each for each in contacts.people}
+        named = [(each, _hash_name(tx.hasher, each)) for each in contacts.people]  # names can be equal
         return ContactChanges(
             accepted_at=row.accepted_at if row else None,
             is_same=row is not None and row.digest_hash == _hash_digest(tx.hasher, contacts.digest),
-            added=tuple(each for name, each in named.items() if name not in before),
-            changed=tuple(each for name, each in named.items() if before.get(name, now[name]) != now[name]),
+            added=tuple(each for each, name in named if name not in before),
+            changed=tuple(each for each, name in named if before.get(name, now[name]) != now[name]),
             removed=len(before.keys() - now.keys()),
         )
 
@@ -89,7 +91,7 @@ def _hash_people(hasher: Hasher, contacts: Contacts) -> dict[str, str]:
     """Return a hash of all that the contacts of a name say, by the hash of the name."""
     said: dict[str, list[str]] = {}
     for each in contacts.people:
-        numbers = [number.number.e164 for number in each.numbers]
-        parts = (*each.names, "numbers", *numbers, "groups", *each.groups)
-        said.setdefault(_hash_name(hasher, each), []).extend(parts)
+        numbers = [(number.number.e164, number.label) for number in each.numbers]
+        facts = json.dumps((each.names, numbers, each.groups))
+        said.setdefault(_hash_name(hasher, each), []).append(facts)
     return {name: hasher.of("contact", *parts)[:_HASH_LENGTH] for name, parts in said.items()}

@@ -38,29 +38,31 @@ class CancellationStore:
         return cancel_unless_left(tx, row, why)
 
     @deciding
-    def pause(self, tx: Tx, number: str, reason: Finding) -> Order:
+    def pause(self, tx: Tx, number: str, reason: Finding) -> Order | None:
         """Let an order that has not left wait for a person. Return the order as it is then.
 
         It gets a new approval code, and its share of the budget is released until a person approves it. An
-        order that waits for a person already is not changed.
+        order that waits for a person already is not changed. Return None if a person approved the order: that
+        approval stands.
 
         Raises:
             NotFound: There is no such order.
             Refused: Too many orders of its caller wait for a person.
         """
         row = get_row(tx, number, lock=True)
-        is_waiting = row.state == OrderState.WAITING
-        if row.state not in CANCELLABLE or (is_waiting and row.approved_at is None):
+        if row.state not in CANCELLABLE:
             return parse_order(tx, row)
-        if not is_waiting:
-            check_room(tx, row.caller)
+        if row.approved_at is not None:
+            return None
+        if row.state == OrderState.WAITING:
+            return parse_order(tx, row)
+        check_room(tx, row.caller)
         return change(
             tx,
             row.id,
             state=OrderState.WAITING,
             approver=Approver.TERMINAL,
             approval_code=new_approval_code(tx),
-            approved_at=None,
             findings=write_findings((*parse_findings(row.findings), reason)),
             charge=0,
             due_at=tx.now + APPROVAL_TIMEOUT,

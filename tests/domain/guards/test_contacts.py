@@ -94,6 +94,15 @@ def test_a_list_of_contacts_allows_whom_it_names(listed: str, allowed: set[Numbe
         assert "allowed_recipient" in find(policy, to, contacts=Contacts()), "no contacts, nobody"
 
 
+def test_p7_a_name_that_two_contacts_have_allows_none_of_their_numbers() -> None:
+    fax = Number("+46701740690")
+    both = book(person("Bo", BO.e164), person("Bo", BO.e164, fax.e164))
+    for listed, allowed in (("Bo", set()), ("Bo (…06)", {BO}), ("Bo (…90)", {fax})):
+        policy = Policy(sender=SHOP, allowed_recipients=frozenset({ContactReference(listed)}))
+        refused = {to for to in (BO, fax) if "allowed_recipient" in find(policy, to, contacts=both)}
+        assert refused == {BO, fax} - allowed, listed
+
+
 def test_a_contact_of_changed_contacts_is_refused_with_the_reason() -> None:
     policy = Policy(sender=SHOP, allowed_recipients=frozenset({ContactReference("contacts")}))
     held: dict[str, Any] = {
@@ -105,6 +114,11 @@ def test_a_contact_of_changed_contacts_is_refused_with_the_reason() -> None:
         REFUSE,
         "+46701740608 is not one of the allowed recipients yet. The contacts changed.",
     )
+    effect, reason = find(policy, ASA, **held)["allowed_recipient"]
+    gone = "is not one of the allowed recipients any more, by the contacts as they are now."
+    assert (effect, reason) == (REFUSE, f"+46701740605 {gone} The contacts changed.")
+    by_number = policy.model_copy(update={"allowed_recipients": frozenset({*policy.allowed_recipients, ASA})})
+    assert "allowed_recipient" not in find(by_number, ASA, **held)
     assert "ELKS_ALLOWED_RECIPIENTS" in find(policy, Number("+46701740609"), **held)["allowed_recipient"][1]
 
 

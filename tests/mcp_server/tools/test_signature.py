@@ -66,6 +66,16 @@ async def test_a_cheaper_text_is_suggested_without_it(box: Sandbox) -> None:
         assert again["parts"] == 1
 
 
+async def test_a_signature_that_makes_every_text_expensive_is_named_as_the_cause(box: Sandbox) -> None:
+    for signature, is_named in (("/Kliniken 😀", True), ("/Kliniken", False)):
+        async with connected(live(box, ELKS_SIGNATURE=signature), box=box) as client:
+            for tool in ("estimate_sms_cost", "send_sms"):
+                answer = words(await call(client, tool, to=PHONE, message=f"Hej {tool}"))
+                named = "In the signature '😀' (grinning face, U+1F600) makes every text expensive"
+                assert (named in answer) is is_named, answer
+                assert ("Only the operator can change it (ELKS_SIGNATURE)." in answer) is is_named
+
+
 async def test_repeats_and_keys_compare_the_text_with_it(box: Sandbox) -> None:
     async with connected(live(box, **SIGNED), box=box) as client:
 

@@ -94,10 +94,15 @@ def allowed_country(draft: Draft, _facts: Facts, policy: Policy) -> GuardResult:
 def allowed_recipient(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse recipients that are not on the operator's list, if there is one."""
     allowed = policy.allowed_recipients
-    if not allowed or draft.to in allowed or allows_contact(allowed, draft.to, facts.contacts):
+    if not allowed or draft.to in allowed:
         return None
-    if allows_contact(allowed, draft.to, facts.held_contacts):
-        return Effect.REFUSE, f"{draft.to.e164} is not one of the allowed recipients yet. {facts.why_held}"
+    is_allowed = allows_contact(allowed, draft.to, facts.contacts)
+    if facts.why_held and is_allowed != allows_contact(allowed, draft.to, facts.held_contacts):
+        when = "any more, by the contacts as they are now" if is_allowed else "yet"
+        reason = f"{draft.to.e164} is not one of the allowed recipients {when}. {facts.why_held}"
+        return Effect.REFUSE, reason
+    if is_allowed:
+        return None
     return refuse(
         f"{draft.to.e164} is not one of the allowed recipients. Do not send to another number instead.",
         "ELKS_ALLOWED_RECIPIENTS",

@@ -21,6 +21,8 @@ from pydantic_core import ErrorDetails
 from elks_mcp.answers.sandbox import is_simulated
 from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
+from elks_mcp.domain.contact_search import show_with_digits
+from elks_mcp.domain.contacts import quote_name
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
@@ -127,6 +129,7 @@ class ElksTool(Tool):
         app: App = context.request_context.lifespan_context
         try:
             given = await read_handles(app, self._without_injected(arguments, app))
+            await _check_not_named(app, given)
             result = await super().run(self._python_arguments(given), context)
             outcome = result.outcome if isinstance(result, Answer) else "asked"
             return _show(app, result) if isinstance(result, Answer) else result
@@ -221,6 +224,29 @@ def _is_absent(name: str, value: Any) -> bool:
     if not isinstance(value, str):
         return value is None
     return is_empty_word(value) or (not value.strip() and name != _NEVER_BLANK)
+
+
+async def _check_not_named(app: App, arguments: dict[str, Any]) -> None:
+    """Refuse a word for null that is also a contact's name.
+
+    Without it, a call about one person would be about everybody.
+
+    Raises:
+        InvalidInput: an optional argument that names a person is such a word.
+    """
+    for name in _ONE_PERSON & arguments.keys():
+        value = arguments[name]
+        if not (isinstance(value, str) and is_empty_word(value) and app.contacts.path):
+            continue
+        if named := (await app.contacts.read_leniently()).list_named(value):
+            shown = quote_name(show_with_digits(named[0], named[0].numbers[0]) if named[0].numbers else value)
+            raise InvalidInput(
+                f"`{name}` is {quote_name(value)}, which is a contact's name and a word for no value.",
+                hint=f"Write {shown} for the contact, or leave `{name}` out.",
+            )
+
+
+_ONE_PERSON = frozenset({"with", "from"})
 
 
 def _check_length(name: str, value: Any) -> None:

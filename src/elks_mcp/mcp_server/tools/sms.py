@@ -100,7 +100,7 @@ async def get_sms_messages(
     app = ctx.request_context.lifespan_context
     app.require_account()
     wanted = await read_filter(app, TextQuery(direction, person, since, until))
-    return await show_list(app, await app.client.list_messages(limit, wanted), wanted.party)
+    return await show_list(app, await app.client.list_messages(limit, wanted), wanted.parties)
 
 
 async def check_sms_status(message_id: MessageId, ctx: Context[App]) -> StatusReport:
