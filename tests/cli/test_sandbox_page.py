@@ -36,13 +36,17 @@ def connect(page: str) -> socket.socket:
     return socket.create_connection(("127.0.0.1", httpx2.URL(page).port or 0), timeout=HANG)
 
 
-def refuses(page: str) -> bool:
-    """Return whether nothing listens on the port of a page any more."""
+def read_page(page: str) -> str:
+    """Read a page. It contains a token of its process, so that no two processes serve the same one."""
+    return httpx2.get(page, trust_env=False).text
+
+
+def is_gone(page: str, content: str) -> bool:
+    """Return whether a page with this content is gone. Another server may have taken its port since."""
     try:
-        connect(page).close()
-    except ConnectionRefusedError:
+        return read_page(page) != content
+    except httpx2.TransportError:
         return True
-    return False
 
 
 def read_state(page: str) -> dict[str, Any]:
@@ -72,19 +76,21 @@ def test_a_text_is_seen_on_the_page_of_the_same_process(tmp_path: Path) -> None:
         page = found[1]
         assert page == page_of(server)
         assert [each["text"] for each in read_state(page)["messages"]] == ["Hej på dig"]
-        assert "<title>" in httpx2.get(page, trust_env=False).text
+        content = read_page(page)
+        assert "<title>" in content
         assert server.close() == 0
         assert all(json.loads(line)["jsonrpc"] == "2.0" for line in server.lines), "P11"
-        assert refuses(page)
+        assert is_gone(page, content)
 
 
 def test_the_end_of_its_input_ends_process_and_port_while_a_browser_waits_for_events(tmp_path: Path) -> None:
     with running(SANDBOX, tmp_path) as server:
         server.initialize()
         page = page_of(server)
+        content = read_page(page)
         with endless_request(page):
             assert server.close() == 0
-            assert refuses(page)
+            assert is_gone(page, content)
         assert '"level": "ERROR"' not in server.stderr
 
 
@@ -134,9 +140,10 @@ async def test_over_http_the_page_is_there_until_the_server_stops(tmp_path: Path
         async with Client(f"{url}/mcp") as client:
             page = data(await call(client, "explain_policy"))["sandbox"]["page"]
             assert read_state(page)["messages"] == []
+            content = read_page(page)
         process.send_signal(signal.SIGTERM)
         assert process.wait(HANG) == 0
-        assert refuses(page)
+        assert is_gone(page, content)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal for one process")
@@ -147,7 +154,8 @@ def test_the_demo_keeps_its_page_until_ctrl_c() -> None:
             assert process.stdout
             said = (re.match(r"The phones are at (\S+) until", line) for line in process.stdout)
             page = next(found[1] for found in said if found)
+            content = read_page(page)
         finally:
             process.send_signal(signal.SIGINT)
         assert process.wait(HANG) == 0
-        assert refuses(page)
+        assert is_gone(page, content)
