@@ -95,12 +95,12 @@ def test_a_list_of_contacts_allows_whom_it_names(listed: str, allowed: set[Numbe
 
 
 def test_p7_a_name_that_two_contacts_have_allows_none_of_their_numbers() -> None:
-    fax = Number("+46701740690")
-    both = book(person("Bo", BO.e164), person("Bo", BO.e164, fax.e164))
-    for listed, allowed in (("Bo", set()), ("Bo (…06)", {BO}), ("Bo (…90)", {fax})):
+    office = Number("+46850065005")
+    both = book(person("Bo", BO.e164), person("Bo", BO.e164, office.e164))
+    for listed, allowed in (("Bo", set()), ("Bo (…06)", {BO}), ("Bo (…05)", {office})):
         policy = Policy(sender=SHOP, allowed_recipients=frozenset({ContactReference(listed)}))
-        refused = {to for to in (BO, fax) if "allowed_recipient" in find(policy, to, contacts=both)}
-        assert refused == {BO, fax} - allowed, listed
+        refused = {to for to in (BO, office) if "allowed_recipient" in find(policy, to, contacts=both)}
+        assert refused == {BO, office} - allowed, listed
 
 
 def test_a_contact_of_changed_contacts_is_refused_with_the_reason() -> None:
