@@ -31,6 +31,7 @@ TOPICS = {
     "privacy": "what is stored about a person",
     "replies": "waiting for an answer",
     "sandbox": "the simulated 46elks, what answers say about it, the command that runs it",
+    "schedule": "texts that go out later",
     "sms": "text messages: 46elks' format, the toolset, the commands that send and price them",
     "taint": "whose texts a model was shown",
     "tokens": "bearer tokens",

@@ -112,13 +112,13 @@ def describe_size(order: Order) -> str:
     return f"{format_count(order.parts, 'part')}, {order.price}"
 
 
-def check_liftable(policy: Policy, *, can_ask: bool) -> None:
+def check_liftable(policy: Policy, *, can_ask: bool, is_later: bool = False) -> None:
     """Check that a person could approve sending one text although the server is in dry run.
 
-    `can_ask`: whether the client can ask a person.
+    `can_ask`: whether the client can ask a person. `is_later`: whether the text has a send time.
 
     Raises:
-        NotApproved: the rules forbid asking, or the client cannot ask.
+        NotApproved: the rules forbid asking, or the client cannot ask, or the text would not be sent.
     """
     if policy.read_only:
         raise NotApproved(
@@ -133,6 +133,10 @@ def check_liftable(policy: Policy, *, can_ask: bool) -> None:
         raise NotApproved(
             "This server is in dry run, and no person can be asked here to send for real.",
             hint=_TURN_LIVE,
+        )
+    if is_later:
+        raise NotApproved(
+            "This server is in dry run, so it would not send the text at its time.", hint=_TURN_LIVE
         )
 
 

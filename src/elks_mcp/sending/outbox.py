@@ -90,7 +90,9 @@ class Outbox:
                 placed = await orders.place(approval)
             else:
                 placed = await self._place_and_send(approval, orders)
-            if approval.approver is Approver.POLICY and not placed.is_repeat and placed.claim is None:
+            if placed.order.state is OrderState.SCHEDULED:
+                self.wake()  # it may be the next that is due
+            elif approval.approver is Approver.POLICY and not placed.is_repeat and placed.claim is None:
                 self.hand_over(placed.order)
         return placed
 
@@ -112,7 +114,9 @@ class Outbox:
                 await self._options.refresh_history()
             store = await self._storage.open()
             placed = await store.orders.approve(order.id, self._checks.recheck)
-            if not placed.is_repeat:
+            if placed.order.state is OrderState.SCHEDULED:
+                self.wake()
+            elif not placed.is_repeat:
                 self.hand_over(placed.order)
         return placed
 

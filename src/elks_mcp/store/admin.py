@@ -132,7 +132,8 @@ class OrderAdmin:
         row = _decide_about(tx, number)
         if row.state == OrderState.WAITING and row.approved_at is None:
             marks = {"approved_at": tx.now, "approver": Approver.TERMINAL}
-            change(tx, row.id, due_at=tx.now + APPROVED_SEND_TIMEOUT, **marks)
+            due_at = row.expires_at if row.send_at else tx.now + APPROVED_SEND_TIMEOUT
+            change(tx, row.id, due_at=due_at, **marks)
         return _build_record(tx, _get(tx, row.id))
 
     @writing

@@ -12,6 +12,7 @@ from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import deciding
 from elks_mcp.store.known_numbers import record_sent
+from elks_mcp.store.schedule import expire_missed
 from elks_mcp.store.taint import delete_old_taint
 
 ROWS_KEPT = timedelta(days=90)
@@ -35,6 +36,7 @@ class Cleanup:
         """Delete old rows, and erase content whose retention is over."""
         expire_waiting(tx)
         expire_queued(tx)
+        expire_missed(tx)
         ours = orders.c.account_id == tx.account_id
         old = and_(ours, orders.c.changed_at < tx.now - ROWS_KEPT, orders.c.state.not_in(UNFINISHED))
         record_sent(tx, old)

@@ -19,6 +19,7 @@ from elks_mcp.store.location import AccountKey, StateLocation, explain_new_accou
 from elks_mcp.store.opt_outs import OptOuts
 from elks_mcp.store.orders import OrderStore
 from elks_mcp.store.queue import Queue
+from elks_mcp.store.schedule import Schedule
 from elks_mcp.store.taint import TaintStore
 from elks_mcp.store.tokens import Tokens
 from elks_mcp.store.webhook_secrets import WebhookSecrets
@@ -34,6 +35,7 @@ class Store:
     orders: OrderStore
     cancellations: CancellationStore
     queue: Queue
+    schedule: Schedule
     doubts: Doubts
     inbound: InboundStore
     arrivals: Arrivals
@@ -69,6 +71,7 @@ class Store:
             orders=OrderStore(database),
             cancellations=CancellationStore(database),
             queue=Queue(database),
+            schedule=Schedule(database),
             doubts=Doubts(database),
             inbound=InboundStore(database),
             arrivals=Arrivals(database),

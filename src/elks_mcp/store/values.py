@@ -83,6 +83,9 @@ class DueWork(NamedTuple):
     overdue: bool
     """Whether an order waited too long for a person, or for a server after that."""
 
+    scheduled: bool
+    """Whether the send time of a scheduled order has come."""
+
     queued: int
     """How many queued orders are due."""
 
