@@ -24,6 +24,7 @@ TOPICS = {
     "clock": "time: the server's and the sandbox's",
     "doubts": "orders whose outcome is unknown",
     "handles": "what stands for a number that a model may not see",
+    "heartbeats": "which long-running servers run",
     "history": "the account's texts, sent and received",
     "opt_outs": "who wants no texts",
     "orders": "orders",

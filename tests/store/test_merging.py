@@ -94,6 +94,7 @@ def set_back(location: StateLocation) -> None:
     on_sqlite = "UPDATE orders SET text = json_extract(content, '$.text')"
     on_postgres = "UPDATE orders SET text = CAST(content AS JSON) ->> 'text'"
     for statement in (
+        "DROP TABLE heartbeats",
         "DROP TABLE accepted_contacts",
         "ALTER TABLE orders ADD COLUMN text TEXT",
         "ALTER TABLE orders ADD COLUMN flash BOOLEAN NOT NULL DEFAULT false",

@@ -77,7 +77,10 @@ _OPERATE = {
     "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
     "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and check the files that hold them."),
     "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
-    "serve": ("elks_mcp.cli.http:serve", "Serve MCP over HTTP, at /mcp, until stopped."),
+    "serve": (
+        "elks_mcp.cli.serve:serve",
+        "Send what is due, until stopped; with --http, serve MCP as well.",
+    ),
     "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
     "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
     "export": ("elks_mcp.cli.privacy:export", "Print everything stored about a phone number, as JSON."),
@@ -107,7 +110,7 @@ _SYNONYMS = {
         "approvals waiting": ("pending",),
         "optouts stop stops unsubscribe": ("opt-outs",),
         "delete erase": ("forget",),
-        "http run start": ("serve",),
+        "daemon http run start": ("serve",),
         "version": ("--version",),
     }.items()
     for word in words.split()

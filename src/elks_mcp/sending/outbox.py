@@ -45,6 +45,8 @@ class Outbox:
         self._posts = Posts(attempts, waiters, worklist, checks, clock, options)
         upkeep = Upkeep(client, checks, clock, options, waiters, worklist)
         self._worker = Worker(storage, self._posts, upkeep, worklist, clock, only_own=options.only_own)
+        self.heartbeat = self._worker.heartbeat
+        """Shows other processes that a long-running server sends; kept by such a server only."""
 
     @classmethod
     def over(

@@ -19,12 +19,13 @@ from elks_mcp.store.approval import expire_waiting
 from elks_mcp.store.cancellation import cancel_unless_left
 from elks_mcp.store.db.changes import change, close, erase_content
 from elks_mcp.store.db.database import Database, Tx, list_accounts
+from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import accounts, orders
 from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.store.values import PauseReason
+from elks_mcp.store.values import PauseReason, Scheduled
 
 _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
 """The states in which a server or a person still has something to do."""
@@ -101,6 +102,19 @@ class OrderAdmin:
         """Count the orders in each state."""
         counted = select(orders.c.state, func.count().label("number")).group_by(orders.c.state)
         return {OrderState(row.state): row.number for row in tx.all(counted)}
+
+    @reading
+    def find_scheduled(self, tx: Tx, account: AccountKey) -> Scheduled:
+        """Return how many orders of an account are scheduled, and when the first is due."""
+        found = select(func.count().label("total"), func.min(orders.c.due_at, type_=Moment).label("next_at"))
+        scheduled = found.select_from(orders.join(accounts))
+        theirs = scheduled.where(
+            accounts.c.base_url == account.base_url,
+            accounts.c.username == account.username,
+            orders.c.state == OrderState.SCHEDULED,
+        )
+        row = tx.execute(theirs).one()
+        return Scheduled(row.total, row.next_at)
 
     @reading
     def list_accounts(self, tx: Tx) -> list[AccountKey]:

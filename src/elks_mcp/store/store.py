@@ -14,6 +14,7 @@ from elks_mcp.store.db.database import Database
 from elks_mcp.store.db.hashes import Hasher
 from elks_mcp.store.db.notifications import Notifier
 from elks_mcp.store.doubts import Doubts
+from elks_mcp.store.heartbeats import Heartbeats
 from elks_mcp.store.inbound import InboundStore
 from elks_mcp.store.location import AccountKey, StateLocation, explain_new_account
 from elks_mcp.store.opt_outs import OptOuts
@@ -44,6 +45,7 @@ class Store:
     taint: TaintStore
     tokens: Tokens
     accepted_contacts: ContactAcceptances
+    heartbeats: Heartbeats
     cleanup: Cleanup
 
     @classmethod
@@ -80,6 +82,7 @@ class Store:
             taint=TaintStore(database),
             tokens=Tokens(database),
             accepted_contacts=ContactAcceptances(database),
+            heartbeats=Heartbeats(database),
             cleanup=cleanup,
         )
 

@@ -253,6 +253,21 @@ accepted_contacts = Table(
 """
 
 
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("process_id", String(16), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+"""The long-running servers that send for an account: when each was seen first, and when last.
+
+`process_id` is random. `kind` is a `ServerKind`.
+"""
+
+
 def is_one_of(column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
     """Build the condition that a column has one of these fixed values, without a costly IN."""
     return or_(*(column == value for value in sorted(values)))
