@@ -229,7 +229,7 @@ MUTANTS = (
     Mutant(
         "a price that rose is paid",
         "sending/schedule.py",
-        (("elif price <= order.price:", "elif price:"),),
+        (("if price <= due.price:", "if price:"),),
         "tests/sending/test_schedule.py",
         "price_that_rose",
     ),

@@ -35,12 +35,12 @@ def test_scheduled_texts_need_a_server_that_runs(location: StateLocation) -> Non
     at = datetime.now(UTC) + 5 * MINUTE
     do(location, lambda store: place_one(store, send_at=at))
     alone = consult(location)
-    (line,) = [line for line in alone.splitlines() if "scheduled" in line]
+    (line,) = [line for line in alone.splitlines() if "text is scheduled" in line]
     assert line.startswith("warn  1 text is scheduled, the next for ")
     assert "(Europe/Stockholm). No long-running server runs" in line
     assert "elks-mcp serve" in line
     assert str(location.folder) in line
     do(location, lambda store: store.heartbeats.record("0" * 16, ServerKind.HTTP))
-    (line,) = [line for line in consult(location).splitlines() if "scheduled" in line]
+    (line,) = [line for line in consult(location).splitlines() if "text is scheduled" in line]
     assert line.startswith("  ok  1 text is scheduled")
     assert line.endswith("A long-running server sends what is due: `elks-mcp serve --http`.")

@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,13 +12,15 @@ import anyio.to_thread
 import pytest
 
 from elks_mcp.domain.orders import OrderState
-from elks_mcp.sandbox import Fault
+from elks_mcp.sandbox import Fault, Sandbox
 from elks_mcp.store import AccountKey, ServerKind, StateLocation
+from elks_mcp.store.store import Store
 from tests.sandbox.serving import serve
 from tests.support.connecting import come_true, live, new_box, posted, until
-from tests.support.process import PROGRAM, invoke, running
-from tests.support.stores import opened, place_one, read_rows
+from tests.support.process import PROGRAM, Process, invoke, running
+from tests.support.stores import MINUTE, opened, place_one, read_rows
 
+STRANGER = "+46701740690"
 ACCOUNT = {"ELKS_API_USERNAME": "u", "ELKS_API_PASSWORD": "p"}
 LIVE = {**ACCOUNT, "DRY_RUN": "false"}
 
@@ -50,48 +54,65 @@ def test_an_address_to_listen_on_is_for_http_only(option: str) -> None:
     assert (done.exit_code, "needs --http. Without --http, no port is opened." in done.stderr) == (2, True)
 
 
+@asynccontextmanager
+async def held(location: StateLocation) -> AsyncIterator[tuple[Sandbox, AccountKey, Store]]:
+    """Have a 46elks that keeps the first text until its clock is advanced by a minute; and a state for it."""
+    box = new_box()
+    box.receive(STRANGER, "Hej")
+    box.faults.inject(Fault.LATENCY, method="POST", path="/sms", dryrun=False, duration=MINUTE)
+    async with serve(box) as url:
+        account = AccountKey(f"{url}/a1", box.username)
+        async with opened(location, account=account) as store:
+            yield box, account, store
+
+
+async def end(process: Process, number: signal.Signals, box: Sandbox) -> int:
+    """Send a signal while a text is on its way, have 46elks answer after that, and return the exit code."""
+    codes: list[int] = []
+
+    async def wait() -> None:
+        codes.append(await anyio.to_thread.run_sync(process.end, number))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await until(lambda: "stopping" in process.stderr)
+        box.clock.advance(MINUTE)
+    return codes[0]
+
+
 @pytest.mark.anyio
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent these signals there")
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGTERM, id="SIGTERM"),
+        pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.long),
+    ],
+)
 async def test_it_sends_what_is_due_and_receives_until_a_signal_ends_it(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    box, location = new_box(), StateLocation(folder=tmp_path / "state")
-    box.receive("+46701740690", "Hej")
-    box.faults.inject(Fault.LATENCY, method="POST", path="/sms", dryrun=False, duration=timedelta(minutes=1))
-    async with serve(box) as url, opened(location, account=AccountKey(f"{url}/a1", box.username)) as store:
+    location = StateLocation(folder=tmp_path / "state")
+    async with held(location) as (box, account, store):
         order = await place_one(store, send_at=datetime.now(UTC) + timedelta(seconds=3))
-        environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_POLL_SECONDS="1", ELKS_TIMEOUT="120")
+        environ = live(box, ELKS_API_BASE_URL=account.base_url, ELKS_POLL_SECONDS="1", ELKS_TIMEOUT="60")
         with running(environ, tmp_path, command=(*PROGRAM, "serve")) as process:
             await until(lambda: bool(posted(box)))
             assert await store.heartbeats.find_alive() is ServerKind.SERVE
-            box.receive("+46701740690", "STOP")
+            box.receive(STRANGER, "STOP")
 
             async def is_recorded() -> bool:
                 return bool(await store.opt_outs.list_all())
 
             await come_true(is_recorded)
-            codes: list[int] = []
-
-            async def end() -> None:
-                codes.append(await anyio.to_thread.run_sync(process.end, number))
-
-            async with anyio.create_task_group() as group:
-                group.start_soon(end)
-                await until(lambda: "stopping" in process.stderr)
-                box.clock.advance(timedelta(minutes=1))  # 46elks answers
+            assert await end(process, number, box) == 0
             said = process.stderr
-        assert codes == [0]
         assert (await store.orders.get(order.id)).state is OrderState.SENT
         assert await store.heartbeats.find_alive() is None
     assert len(box.accepted) == 1
     [(attempted_at, send_at)] = read_rows(location, "SELECT attempted_at, send_at FROM orders")
     assert attempted_at >= send_at
-    for words in (
-        "No port is open.",
-        "1 text is scheduled, the next for ",
-        str(location.folder),
-        f"{url}/a1",
-    ):
+    scheduled = "1 text is scheduled, the next for "
+    for words in ("No port is open.", scheduled, str(location.folder), account.masked):
         assert words in said
     assert box.username not in said

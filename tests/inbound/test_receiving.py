@@ -41,7 +41,7 @@ async def test_opt_outs_and_answers_are_recorded_while_no_call_waits(tmp_path: P
 
 async def test_after_a_failure_history_is_read_a_minute_later(tmp_path: Path) -> None:
     backend = Backend(tmp_path)
-    backend.box.faults.inject(Fault.FORBIDDEN, method="GET")
+    backend.box.faults.inject(Fault.FORBIDDEN, method="GET", times=None)
     async with receiving(backend) as store:
         backend.box.receive(PHONE.e164, "STOP")
         begun = backend.clock.now()

@@ -1,4 +1,4 @@
-"""The check of `elks-mcp doctor` on long-running servers: whether scheduled texts will be sent."""
+"""The check of `elks-mcp doctor` on long-running servers, which send scheduled texts."""
 
 from elks_mcp.cli.doctor_settings import Check
 from elks_mcp.cli.output import describe_scheduled

@@ -120,7 +120,10 @@ if sys.platform == "win32":
 
 @contextmanager
 def _ending_on_signals() -> Iterator[anyio.Event]:
-    """Return an event that is set by a signal to end. A second signal ends the process immediately."""
+    """Return an event that is set by a signal to end.
+
+    A second signal ends the process immediately.
+    """
     ended, loop = anyio.Event(), asyncio.get_running_loop()
 
     def end(number: int, _: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 """Approval by a person: when it is needed, the question, and the time limits."""
 
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.contacts import Contacts
@@ -9,6 +9,7 @@ from elks_mcp.domain.orders import Approver, Effect, Finding, Order, of_effect
 from elks_mcp.domain.payloads import unknown_kind
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Confirm, Policy
+from elks_mcp.domain.send_times import describe_send_time, format_send_time
 from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import NotApproved
@@ -21,19 +22,22 @@ APPROVED_SEND_TIMEOUT = timedelta(hours=1)
 
 
 def write_question(
-    order: Order, reasons: tuple[Finding, ...], contacts: Contacts, columns: int | None = None
+    order: Order,
+    reasons: tuple[Finding, ...],
+    contacts: Contacts,
+    zone: tzinfo | None = None,
+    columns: int | None = None,
 ) -> str:
     """Return everything that a person needs to know to approve an order.
 
-    Each line of the text has a bar in front, so that the text cannot pass for words of this server.
-    Recipient and price come before the text and again after it, since a long text moves the first lines off
-    the screen.
+    Each line of the text has a bar in front, so that it cannot pass for words of this server. Recipient,
+    price and time come before the text and after it, since a long text moves the first lines off the screen.
 
     Args:
         order: the order that waits for approval.
         reasons: why a person is asked.
-        contacts: the operator's contacts, by which the recipient is named. The number is shown as well: it is
-            what the text goes to.
+        contacts: the operator's contacts, which name the recipient. The number is shown as well.
+        zone: the operator's time zone; None is the machine's.
         columns: the width of the terminal. Without it the question is for a client's form. It is then always
             the same for the same order, since the newer protocol repeats the question in each round.
 
@@ -47,30 +51,34 @@ def write_question(
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
     lines = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
+        *_list_time(order, zone),
         f"{describe_size(order)}.{shown} Approval {order.approval_code}.",
         f"You are asked because of: {', '.join(reason.guard for reason in reasons)}.",
         *_list_reasons(order, reasons, columns),
         f"The text, behind a bar on each line{hidden}:",
         *quote_lines(text, columns or FORM_COLUMNS),
         f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}.",
+        *_list_time(order, zone),
     ]
     return "\n".join(lines)
 
 
-def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> str:
+def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zone: tzinfo | None) -> str:
     """Return everything that a person needs to know to let an assistant cancel an order.
 
-    The question is for a client's form, and always the same for the same order and reason.
+    The question is for a client's form, and always the same for the same order and reason. `zone`: the
+    operator's time zone; None is the machine's.
     """
     lines, recipient = quote_lines(order.text or "", FORM_COLUMNS), describe_recipient(order, contacts)
     more = "" if len(lines) <= _FIRST_LINES else " It goes on."
+    when = f", for {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
     return "\n".join(
         [
             f"Cancel this text to {recipient} from {visible(written(order.sender))}?",
             "If you do, it is never sent. If you do not, it is sent as planned.",
             f"You are asked because of: {reason.guard}.",
             f"- {reason.reason}",
-            f"Order {order.id}, {describe_size(order)}. The text begins, behind a bar on each line:",
+            f"Order {order.id}, {describe_size(order)}{when}. The text begins, behind a bar on each line:",
             *lines[:_FIRST_LINES],
             f"End of what is shown.{more}",
         ]
@@ -84,6 +92,12 @@ _FIRST_LINES = 3
 def size_in_lines(text: str) -> str:
     """Return the length of a text in words: `301 lines, 2345 characters`."""
     return f"{format_count(len(split_lines(text)), 'line')}, {format_count(len(text), 'character')}"
+
+
+def _list_time(order: Order, zone: tzinfo | None) -> list[str]:
+    """Return when the order goes out, as one line, or none if that is as soon as it can."""
+    when = describe_send_time(order, zone)
+    return [f"It goes out on {when}."] if when else []
 
 
 def _list_reasons(order: Order, reasons: tuple[Finding, ...], columns: int | None) -> list[str]:

@@ -26,7 +26,10 @@ class Heartbeat:
     """The heartbeat of this process. The worker records it, so it stops if the worker hangs."""
 
     def __init__(self, storage: Storage, clock: Clock, *, sends: bool) -> None:
-        """Build it. `sends`: whether this process sends what is queued; otherwise it has no heartbeat."""
+        """Build it.
+
+        `sends`: whether this process sends what is queued. Otherwise it has no heartbeat.
+        """
         self._storage = storage
         self._clock = clock
         self._sends = sends
@@ -55,7 +58,10 @@ class Heartbeat:
                 await self._forget()
 
     async def record_if_due(self, store: "Store") -> None:
-        """Record the heartbeat, unless that was done less than 30 seconds ago. Failing is only logged."""
+        """Record the heartbeat, unless that was done less than 30 seconds ago.
+
+        An error is only logged.
+        """
         now = self._clock.now()
         if not self.is_kept or (self._recorded_at and timedelta() <= now - self._recorded_at < _INTERVAL):
             return

@@ -21,7 +21,7 @@ from elks_mcp.domain.approval import (
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Finding, Order, Quote
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.send_times import parse_send_time
+from elks_mcp.domain.send_times import describe_send_time, parse_send_time
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock
@@ -142,7 +142,7 @@ class Planner:
             StateUnavailable: the store cannot be used.
         """
         self.setup.require_account(sender=not request.sender)
-        draft = await self._read(request)
+        draft = await self._read(request, is_answer=is_answer)
         lifts = request.dry_run is False and not self._policy.live
         if not lifts and (request.dry_run or not self._policy.live):
             return DryRunOnly(await self.orders.quotes.quote(draft, live=False))
@@ -188,12 +188,14 @@ class Planner:
         where = f"in a terminal {within}: {self.setup.command(f'approve {order.approval_code}')}"
         if page := self.setup.approval_page:
             where = f"{within} on the sandbox's page, {page}."
+        when = describe_send_time(order, self._policy.time_zone)
+        later = f" It goes out on {when}." if when else ""
         return (
-            f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)} "
+            f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)}{later} "
             f"{obstacle}, so someone must approve it {where}"
         )
 
-    async def _read(self, request: SmsRequest) -> Draft:
+    async def _read(self, request: SmsRequest, *, is_answer: bool) -> Draft:
         draft = self.orders.draft(
             await self.find_recipient(request.to),
             request.message,
@@ -203,7 +205,7 @@ class Planner:
             asks=request.awaits_reply,
         )
         if request.send_at:
-            draft = draft.model_copy(update=self._read_time(request, draft.to))
+            draft = draft.model_copy(update=self._read_time(request, draft.to, is_answer=is_answer))
         elif request.time_zone:
             raise InvalidInput("`timeZone` is only for `sendAt`.", hint="Give both, or neither.")
         if request.awaits_reply and isinstance(draft.sender, SenderId):
@@ -213,11 +215,17 @@ class Planner:
             )
         return draft
 
-    def _read_time(self, request: SmsRequest, to: Number) -> dict[str, object]:
-        """Return the fields of a draft that say when it goes out."""
-        policy, now = self._policy, self.clock.now()
-        at = parse_send_time(request.send_at, request.time_zone, to=to, home=policy.time_zone, now=now)
-        return {"send_at": at, "lateness": timedelta(minutes=policy.latest)}
+    def _read_time(self, request: SmsRequest, to: Number, *, is_answer: bool) -> dict[str, object]:
+        """Return when a draft goes out, as fields. Before an answer, that time may have passed."""
+        at = parse_send_time(
+            request.send_at,
+            request.time_zone,
+            to=to,
+            home=self._policy.time_zone,
+            now=self.clock.now(),
+            passed=ANSWER_WITHIN if is_answer else timedelta(),
+        )
+        return {"send_at": at, "lateness": timedelta(minutes=self._policy.latest)}
 
     async def _may_ask_again(self, waiting: Order, *, can_ask: bool) -> bool:
         """Return whether a new question may be about an order that already waits.

@@ -19,7 +19,6 @@ from elks_mcp.store.approval import expire_waiting
 from elks_mcp.store.cancellation import cancel_unless_left
 from elks_mcp.store.db.changes import change, close, erase_content
 from elks_mcp.store.db.database import Database, Tx, list_accounts
-from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import accounts, orders
 from elks_mcp.store.db.transactions import reading, writing
@@ -106,9 +105,9 @@ class OrderAdmin:
     @reading
     def find_scheduled(self, tx: Tx, account: AccountKey) -> Scheduled:
         """Return how many orders of an account are scheduled, and when the first is due."""
-        found = select(func.count().label("total"), func.min(orders.c.due_at, type_=Moment).label("next_at"))
-        scheduled = found.select_from(orders.join(accounts))
-        theirs = scheduled.where(
+        facts = func.count().label("total"), func.min(orders.c.due_at).label("next_at")
+        theirs = select(*facts).select_from(orders.join(accounts))
+        theirs = theirs.where(
             accounts.c.base_url == account.base_url,
             accounts.c.username == account.username,
             orders.c.state == OrderState.SCHEDULED,

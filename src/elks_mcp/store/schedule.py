@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, select, update
 
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Finding, Order, OrderState
@@ -62,11 +62,17 @@ class Schedule:
         Raises:
             Refused: Too many orders of its caller wait for a person.
         """
-        row = tx.first(select(orders).where(orders.c.id == order_id, _is_due(tx)).with_for_update())
+        row = _find_due(tx, order_id)
         if row is None:
             return None
         why = f"{reason.reason} A person has to approve it."
         return let_wait(tx, row, reason, price=price.units, status_reason=why, unreported=True)
+
+    @deciding
+    def reject(self, tx: Tx, order_id: str, status_reason: str) -> Order | None:
+        """Record that 46elks refuses an order already when it is priced, if it is still due."""
+        row = _find_due(tx, order_id)
+        return close(tx, row, OrderState.REJECTED, status_reason) if row else None
 
     @deciding
     def expire_missed(self, tx: Tx) -> list[Order]:
@@ -133,6 +139,10 @@ def expire_missed(tx: Tx) -> list[Order]:
 
 def _scheduled(tx: Tx) -> Select[Any]:
     return select(orders).where(_is_scheduled(tx))
+
+
+def _find_due(tx: Tx, order_id: str) -> Row[Any] | None:
+    return tx.first(select(orders).where(orders.c.id == order_id, _is_due(tx)).with_for_update())
 
 
 def _is_due(tx: Tx) -> ColumnElement[bool]:
