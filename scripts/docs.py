@@ -94,6 +94,11 @@ The text begins with the status.
 - **Repeats.** If the same text to the same number is requested again within 15 minutes, it is not sent again:
   the answer is the existing order. An `idempotencyKey` in `send_sms` guarantees that for 90 days. A different
   key makes the same text a new one.
+- **Later.** `sendAt` is a time within the next 35 days, local or with an offset. Without `timeZone` it is in
+  the recipient's time zone if that is known, else in yours; the answer names the zone and the weekday. The
+  text is *scheduled* until then. If it is not sent at its time, the next answer of `send_sms`,
+  `list_scheduled`, `check_sms_status` or `get_sms_messages` says so, once (`missed`).
+  [Scheduled texts](scheduling.md) has the rules.
 - **Waiting.** `ask_by_sms` and `wait_for_reply` wait 45 seconds by default, since many clients abort a call
   after 60. A later answer is not lost: each result, "no reply" included, has a cursor to continue waiting
   with. A reply is matched by its sender's number, and counts as a stranger's text. After it was shown to the

@@ -22,7 +22,7 @@ from elks_mcp.sandbox import Fault
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.store import Store
-from tests.support.provider import a_draft, an_approval
+from tests.support.provider import NOON, a_draft, an_approval
 from tests.support.stores import (
     DATABASES,
     KEY,
@@ -79,6 +79,15 @@ async def place_under_key(backend: WorldBackend, store: Store) -> Order:
     for _ in range(3):
         with suppress(StateUnavailable):
             return (await backend.outbox.place(an_approval(a_draft(TEXT, key="k")), backend.orders)).order
+    raise AssertionError("one step fails, not more")
+
+
+async def place_for_later(backend: WorldBackend, store: Store) -> Order:
+    """Place an order that goes out a minute after everything began."""
+    approval = an_approval(a_draft(TEXT, send_at=NOON + timedelta(minutes=1)))
+    for _ in range(3):
+        with suppress(StateUnavailable):
+            return (await backend.outbox.place(approval, backend.orders)).order
     raise AssertionError("one step fails, not more")
 
 
@@ -176,6 +185,7 @@ SCENARIOS = [
     Scenario("sent", place),
     Scenario("sent under a key", place_under_key),
     Scenario("sent from the queue", place_in_queue),
+    Scenario("sent later", place_for_later),
     Scenario("the answer is lost", place, Fault.DROP_AFTER),
     Scenario("never arrived", place, Fault.DROP_BEFORE),
     Scenario("no connection", place, Fault.CONNECTION_REFUSED),
@@ -306,7 +316,7 @@ def server(postgres_database: str) -> StateLocation:
     return StateLocation(url=SecretStr(postgres_database), key=KEY)
 
 
-_ON_A_SHARED_DATABASE = {"the answer is lost", "approved in a terminal"}
+_ON_A_SHARED_DATABASE = {"the answer is lost", "approved in a terminal", "sent later"}
 """Whose steps a shared database takes in ways of its own: its clock decides, another connection is heard."""
 
 named = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -1,10 +1,15 @@
-"""The files of docs/deploy.md: what no container engine is needed for to see."""
+"""The files of docs/deploy.md and docs/long-running.md: what no container engine is needed for to see."""
 
 import os
+import plistlib
 import re
 import shlex
+import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
 from contextlib import ExitStack, contextmanager
 from ipaddress import ip_address, ip_network
 from itertools import pairwise
@@ -22,9 +27,10 @@ from mcp.client.streamable_http import streamable_http_client
 from sqlalchemy import make_url
 
 from elks_mcp.cli import commands
+from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.sandbox import PASSWORD_FILE
 from elks_mcp.sandbox import account
-from elks_mcp.settings import ALSO_AS_FILE, NAMES, load
+from elks_mcp.settings import ALSO_AS_FILE, NAMES, Settings, load
 from tests.support.connecting import call, come_true, data
 from tests.support.process import PROGRAM
 
@@ -190,6 +196,111 @@ def test_the_proxy_publishes_the_protocol_and_webhooks_only() -> None:
     upstreams = set(re.findall(r"sandbox:([0-9]+)", text))
     services = compose(**SECRETS)["services"]
     assert upstreams == {services[name]["command"][-1] for name in ("one", "two")}
+
+
+# ── the units of docs/long-running.md ──
+
+_UNITS = ("elks-mcp.service", "elks-mcp.plist", "elks-mcp-task.xml")
+_TASK = "{http://schemas.microsoft.com/windows/2004/02/mit/task}"
+
+
+def read_unit(name: str) -> str:
+    return (DEPLOY / name).read_text(encoding="ascii")
+
+
+def read_service() -> dict[str, str]:
+    """Read what the systemd unit says about its process."""
+    unit = ConfigParser(interpolation=None)
+    unit.read_string(read_unit("elks-mcp.service"))
+    return dict(unit["Service"])
+
+
+def read_agent() -> dict[str, Any]:
+    """Read the launch agent."""
+    agent: dict[str, Any] = plistlib.loads(read_unit("elks-mcp.plist").encode())
+    return agent
+
+
+def read_task(name: str) -> str:
+    """Read one element of the Windows task."""
+    text = ET.fromstring(read_unit("elks-mcp-task.xml")).findtext(f".//{_TASK}{name}")  # noqa: S314
+    assert text, name
+    return text
+
+
+_COMMANDS: list[Callable[[], str]] = [
+    lambda: read_service()["execstart"].replace("%h", "/home/you"),
+    lambda: read_agent()["ProgramArguments"][2].removeprefix("exec ").partition(" 2>>")[0],
+    lambda: f"{read_task('Command')} {read_task('Arguments')}".replace("\\", "/"),
+]
+
+
+@pytest.mark.parametrize("read", _COMMANDS, ids=_UNITS)
+def test_each_unit_runs_a_command_there_is_with_a_file_of_settings(read: Callable[[], str]) -> None:
+    program, *words = shlex.split(read())
+    assert re.search(r"/\.local/bin/elks-mcp(\.exe)?$", program)
+    assert words[:2] == ["serve", "--env-file"]
+    assert words[2].endswith("/elks.env")
+    with commands.make_context("elks-mcp", list(words)) as context:
+        found = commands.get_command(context, words[0])
+        assert found
+        found.make_context(words[0], words[1:], parent=context)
+
+
+@pytest.mark.parametrize("name", _UNITS)
+def test_no_unit_has_a_setting_or_a_secret(name: str) -> None:
+    assert set(re.findall(r"\b(?:ELKS_\w+|DRY_RUN)\b", read_unit(name))) <= {"ELKS_TIMEOUT"}
+
+
+def test_each_unit_starts_a_server_again_that_failed() -> None:
+    service = read_service()
+    assert (service["restart"], service["restartpreventexitstatus"]) == (
+        "on-failure",
+        str(int(ExitCode.WRONG_USE)),
+    )
+    assert read_agent()["KeepAlive"] == {"SuccessfulExit": False}
+    assert (read_task("Interval"), read_task("MultipleInstancesPolicy")) == ("PT5M", "IgnoreNew")
+    assert read_task("ExecutionTimeLimit") == "PT0S", "Windows ends a task after three days otherwise"
+
+
+def test_a_stop_leaves_time_for_the_longest_request() -> None:
+    [longest] = [each.le for each in Settings.model_fields["timeout"].metadata if hasattr(each, "le")]
+    assert longest < int(service_seconds := read_service()["timeoutstopsec"])
+    assert read_agent()["ExitTimeOut"] == int(service_seconds)
+
+
+_SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
+
+
+@pytest.mark.skipif(_SYSTEMD_ANALYZE is None, reason="systemd is not installed")
+def test_systemd_finds_nothing_wrong_with_its_unit(tmp_path: Path) -> None:
+    program = tmp_path / ".local" / "bin" / "elks-mcp"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    assert _SYSTEMD_ANALYZE
+    done = subprocess.run(
+        [_SYSTEMD_ANALYZE, "--user", "verify", str(DEPLOY / "elks-mcp.service")],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no shell")
+def test_the_launch_agent_finds_the_home_folder_and_keeps_a_log(tmp_path: Path) -> None:
+    home = tmp_path / "a home"
+    program = home / ".local" / "bin" / "elks-mcp"
+    for folder in (program.parent, home / "Library" / "Logs"):
+        folder.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "$@" >&2\n', encoding="ascii")
+    program.chmod(0o755)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    for _ in range(2):
+        subprocess.run(read_agent()["ProgramArguments"], env=environ, check=True)
+    log = (home / "Library" / "Logs" / "elks-mcp.log").read_text(encoding="utf-8")
+    assert log == f"serve --env-file {home}/elks.env\n" * 2
 
 
 # ── the same processes, without containers ──

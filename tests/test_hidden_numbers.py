@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -89,8 +90,13 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
         {"to": TEXTED},
         {"to": TEXTED, "message": "Hej", TEXTED: "Hej"},
         {"to": TEXTED, "message": "Hej", "flashsms": TEXTED},
+        *({"to": to, "sendAt": "{tomorrow}", **SENT} for to in [ASA, TEXTED, MENTIONED]),
+        {"to": TEXTED, "sendAt": "{tomorrow}", "message": f"{'Hej! ' * 9}{SENT['message']}"},
+        {"to": ASA, "message": "Hej", "sendAt": STRANGER},
+        {"to": ASA, "message": "Hej", "sendAt": "{tomorrow}", "timeZone": "070-174 06 24"},
     ],
     "cancel_sms": [{"orderId": order} for order in ["{order}", "O-22222222", TEXTED, "070-174 06 24"]],
+    "list_scheduled": [{}, {"with": STRANGER}],
     "get_sms_messages": [
         {"limit": 100},
         *({"with": who} for who in [ASA, "Åsa Lind", STRANGER, "0701740624", *UNREADABLE]),
@@ -166,6 +172,7 @@ async def exchange_texts(client: Client, box: Sandbox) -> dict[str, str]:
         "{message}": sent["messageId"],
         "{received}": received.id,
         "{cursor}": waited["cursor"],
+        "{tomorrow}": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes"),
     }
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STORE, RACES, CRASHES, OUTBOX, ROAD = (
+STORE, RACES, SCHEDULE, WINDOWS, CRASHES, OUTBOX, ROAD = (
     "tests/store",
     "tests/store/test_races.py",
+    "tests/store/test_schedule.py",
+    "tests/store/test_send_windows.py",
     "tests/test_crash_points.py",
     "tests/sending",
     "tests/elks",
@@ -197,9 +199,65 @@ MUTANTS = (
         "lets_an_order_go_once and sqlite",
     ),
     Mutant(
+        "a schedule that is early",
+        "store/schedule.py",
+        (("orders.c.due_at <= tx.now, orders.c.expires_at >= tx.now", "orders.c.expires_at >= tx.now"),),
+        SCHEDULE,
+        "before_its_time and sqlite",
+    ),
+    Mutant(
+        "a schedule that is late",
+        "store/schedule.py",
+        (("orders.c.due_at <= tx.now, orders.c.expires_at >= tx.now", "orders.c.due_at <= tx.now"),),
+        SCHEDULE,
+        "was_missed_expires and sqlite",
+    ),
+    Mutant(
+        "a last look that does not mind the time",
+        "store/queue.py",
+        (("~has_opted_out(), _IS_IN_TIME)", "~has_opted_out())"),),
+        SCHEDULE,
+        "last_look and sqlite",
+    ),
+    Mutant(
+        "what is queued again is early",
+        "store/db/changes.py",
+        (("max(due_at, row.send_at or due_at)", "due_at"),),
+        SCHEDULE,
+        "queued_again_after",
+    ),
+    Mutant(
+        "a price that rose is paid",
+        "sending/schedule.py",
+        (("if price <= due.price:", "if price:"),),
+        "tests/sending/test_schedule.py",
+        "price_that_rose",
+    ),
+    Mutant(
+        "a budget that counts only what was before",
+        "store/totals.py",
+        (("find_peak(at, charge, counted, DAY)),", "_sum(and_(counted, at <= SEND_AT))),"),),
+        WINDOWS,
+        "35_days",
+    ),
+    Mutant(
+        "a period that is a moment too short",
+        "store/totals.py",
+        (("shifted(moment, length), Moment", "shifted(moment, length - timedelta(microseconds=1)), Moment"),),
+        WINDOWS,
+        "simplest_sum",
+    ),
+    Mutant(
+        "a clock put back that frees the budget",
+        "store/totals.py",
+        (("or_(at <= NOW, state != OrderState.SCHEDULED)", "at <= NOW"),),
+        WINDOWS,
+        "clock_was_put_back and sqlite",
+    ),
+    Mutant(
         "nobody looks for a STOP last of all",
         "store/queue.py",
-        (("where(_IS_HELD, ~has_opted_out())", "where(_IS_HELD)"),),
+        (("where(_IS_HELD, ~has_opted_out(), _IS_IN_TIME)", "where(_IS_HELD, _IS_IN_TIME)"),),
         STORE,
         "after_a_stop_nobody and sqlite",
     ),

@@ -24,6 +24,7 @@ TOPICS = {
     "clock": "time: the server's and the sandbox's",
     "doubts": "orders whose outcome is unknown",
     "handles": "what stands for a number that a model may not see",
+    "heartbeats": "which long-running servers run",
     "history": "the account's texts, sent and received",
     "opt_outs": "who wants no texts",
     "orders": "orders",
@@ -31,6 +32,7 @@ TOPICS = {
     "privacy": "what is stored about a person",
     "replies": "waiting for an answer",
     "sandbox": "the simulated 46elks, what answers say about it, the command that runs it",
+    "schedule": "texts that go out later",
     "sms": "text messages: 46elks' format, the toolset, the commands that send and price them",
     "taint": "whose texts a model was shown",
     "tokens": "bearer tokens",
@@ -42,6 +44,7 @@ _BY_NAME = "its parameters are all optional, and given by name"
 _EXAMPLE = "a test's helper, whose parameters are given by name"
 
 LARGE: dict[str, str] = {
+    "src/elks_mcp/mcp_server/approval.py:read_request": "its parameters are those of a tool",
     "src/elks_mcp/sandbox/sandbox.py:__init__": _BY_NAME,
     "tests/domain/test_doubts.py:a_message": _EXAMPLE,
     "tests/sending/test_outbox_machine.py:OutboxMachine": "a Hypothesis machine: a method for each rule",
@@ -62,6 +65,7 @@ NAMES_TOOLS = {
     "cli/client_start.py": "calls a tool as a client, to prove that the server works",
     "cli/demo.py": "shows what a client calls",
     "cli/doctor.py": "the mode, as above",
+    "domain/send_times.py": "the argument that an error names",
     "sending/plan.py": "what a model does while a person approves",
     "web/authorization.py": "the calls that wait",
 }

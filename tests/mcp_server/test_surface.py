@@ -17,8 +17,9 @@ pytestmark = pytest.mark.anyio
 SNAPSHOT = Path(__file__).parent / "snapshots" / "tools.json"
 
 PARAMETERS = {
-    "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey"],
+    "send_sms": ["to", "message", "from", "flashsms", "dryRun", "idempotencyKey", "sendAt", "timeZone"],
     "cancel_sms": ["orderId"],
+    "list_scheduled": [],
     "get_sms_messages": ["direction", "limit", "with", "since", "until"],
     "check_sms_status": ["messageId"],
     "estimate_sms_cost": ["to", "message", "from"],

@@ -9,13 +9,14 @@ import anyio
 import httpx2
 import pytest
 
-from elks_mcp.domain.orders import CANCELLABLE, UNFINISHED, Effect, Finding, Order, OrderState
+from elks_mcp.domain.orders import CANCELLABLE, UNFINISHED, Order, OrderState
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import Refused
 from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.approval import MOST_WAITING
 from tests.support.clocks import ManualClock
+from tests.support.outbox_cases import READ
 from tests.support.provider import NOON, a_draft, an_approval, posts
 from tests.support.store_cases import WAYS
 from tests.support.stores import (
@@ -36,7 +37,6 @@ from tests.support.stores import (
 pytestmark = pytest.mark.anyio
 
 ORDERS = 60
-READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
 
 
 class _Slow(httpx2.AsyncBaseTransport):
@@ -117,7 +117,7 @@ async def test_only_what_has_not_left_can_be_paused(location: StateLocation) -> 
             order = await WAYS[state](store)
             paused = await store.cancellations.pause(order.id, READ)
             assert paused
-            if state is OrderState.QUEUED:
+            if state in {OrderState.SCHEDULED, OrderState.QUEUED}:
                 assert (paused.state, paused.text) == (OrderState.WAITING, order.text)
                 assert paused.findings[-1] == READ
                 assert (await store.orders.recall(a_draft())).spent == 0

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.domain.orders import Claim, OrderState
+from elks_mcp.domain.orders import ORDER_LATENESS, Claim, OrderState
 from elks_mcp.sandbox import Fault
 from elks_mcp.sending import LEASE_SPARE
 from elks_mcp.store import Pace
-from elks_mcp.store.claims import KEPT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, is_true, messages
 from tests.support.provider import (
     SOON,
@@ -86,7 +85,7 @@ async def test_what_46elks_did_take_is_found_in_history_and_never_sent_again(
         assert order.receipt
         assert order.receipt.message_id == backend.box.accepted[0].id
         assert (order.text, order.status_reason) == (None, "")
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
     assert len(posts(backend.box)) == 1
 
 
@@ -101,7 +100,7 @@ async def test_what_46elks_takes_late_within_the_quiet_period_goes_out_once(
         assert order.state is OrderState.SENT
         assert order.receipt
         assert order.receipt.message_id == backend.box.accepted[0].id
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
     assert len(posts(backend.box)) == len(backend.box.accepted) == 1
 
 
@@ -111,7 +110,7 @@ async def test_a_history_that_lags_behind_is_read_until_it_shows_the_text(backen
     async with backend.running():
         order = await backend.settled(await backend.place())
         assert order.state is OrderState.SENT
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
     assert len(posts(backend.box)) == 1
 
 
@@ -148,7 +147,7 @@ async def test_where_history_holds_something_like_it_nobody_knows_and_nothing_is
         assert order.state is OrderState.UNKNOWN
         assert "cannot be matched to this order" in order.status_reason
         assert order.text == "Text 1", "a person who decides has to see what it was"
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
         assert (await backend.find(order)).state is OrderState.UNKNOWN
     assert len(posts(backend.box)) == 1
 
@@ -188,9 +187,9 @@ async def test_what_cannot_be_found_out_within_an_hour_is_unknown(backend: Backe
         begun = backend.clock.now()
         order = await backend.settled(await backend.place(), stride=MINUTE)
         assert order.state is OrderState.UNKNOWN
-        assert KEPT < backend.clock.now() - begun <= KEPT + 2 * MINUTE
+        assert ORDER_LATENESS < backend.clock.now() - begun <= ORDER_LATENESS + 2 * MINUTE
         backend.box.faults.clear()
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
     assert len(posts(backend.box)) == 1
 
 
@@ -248,7 +247,7 @@ async def test_what_was_being_sent_by_who_is_gone_is_found_out_by_the_next(
     following = Backend(tmp_path, beside=backend)
     async with following.running():
         await following.pass_until(lambda: is_true(len(backend.box.accepted) == 2))
-        await following.pass_time(KEPT)
+        await following.pass_time(ORDER_LATENESS)
     assert messages(backend) == {"Text 1": 1, "Text 2": 1}
 
 

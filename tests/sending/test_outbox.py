@@ -8,11 +8,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from elks_mcp.domain.orders import Approver, OrderState
+from elks_mcp.domain.orders import ORDER_LATENESS, Approver, OrderState
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import PauseReason
-from elks_mcp.store.claims import KEPT
 from tests.support.clocks import HANG, ManualClock
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, answer, fail, inbound, messages
 from tests.support.provider import (
@@ -52,7 +51,7 @@ async def test_what_46elks_says_no_to_is_rejected_for_good(backend: Backend, fau
         order = await backend.outbox.wait(await backend.place(), LONG)
         assert order.state is OrderState.REJECTED
         assert "46elks" in order.status_reason
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
         assert (await backend.settled(await backend.place("Text 2"))).state is OrderState.SENT
         assert (await backend.find(order)).state is OrderState.REJECTED
     assert messages(backend) == {"Text 1": 1, "Text 2": 1}
@@ -68,7 +67,7 @@ async def test_a_dry_run_sends_only_what_was_handed_over_here(backend: Backend, 
     async with dry.running():
         own = await dry.place("Own")
         assert (await dry.settled(own)).state is OrderState.SENT
-        await dry.pass_time(KEPT / 2)
+        await dry.pass_time(ORDER_LATENESS / 2)
         assert (await dry.find(left)).state is OrderState.QUEUED
         assert messages(backend) == {"Own": 1}
         async with backend.outbox.running():
@@ -83,7 +82,7 @@ async def test_a_dry_run_to_which_nothing_is_handed_over_tidies_and_sends_nothin
         waiting = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order
     dry = Backend(tmp_path, beside=backend, only_own=True)
     async with dry.running():
-        await dry.pass_time(KEPT / 3)
+        await dry.pass_time(ORDER_LATENESS / 3)
         assert (await dry.find(order)).state is OrderState.QUEUED
         assert (await dry.find(waiting)).state is OrderState.WAITING
     assert posts(backend.box) == []
@@ -300,7 +299,7 @@ async def test_a_server_that_sends_nothing_throws_away_what_is_too_old_all_the_s
         order = await backend.place("Kom hem till middagen klockan sju", hand_over=False)
     dry = Backend(tmp_path, beside=backend, only_own=True)
     async with dry.running():
-        await dry.pass_time(KEPT + 2 * timedelta(hours=1))
+        await dry.pass_time(ORDER_LATENESS + 2 * timedelta(hours=1))
         assert (await dry.find(order)).state is OrderState.EXPIRED
     assert posts(backend.box) == []
     assert files_with(tmp_path, "middagen") == []

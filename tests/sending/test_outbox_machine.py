@@ -1,8 +1,8 @@
 """Whatever happens in whatever order: the promises hold after every step, and in the end nothing is lost.
 
-Two processes share a database. Orders are placed, repeated, approved, cancelled; processes die in the
-middle of anything and others take over; 46elks accepts, refuses, loses answers and accepts late; people say
-STOP and START; reports come early, late and twice; and time passes.
+Two processes share a database. Orders are placed for now or later, repeated, approved, cancelled; processes
+die and others take over; 46elks accepts, refuses, loses answers and accepts late; people say STOP and START;
+reports come early, late and twice; and time passes.
 """
 
 from collections import Counter
@@ -31,10 +31,9 @@ from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import (
     ACCEPTED,
     NEVER_SENT,
+    ORDER_LATENESS,
     Approver,
     Draft,
-    Effect,
-    Finding,
     Order,
     OrderState,
     Report,
@@ -46,6 +45,7 @@ from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.store import Store
 from tests.support.clocks import at_rest, autojump, pass_time
+from tests.support.outbox_cases import FAULTS, LATE, READ
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.stores import (
     PRICE,
@@ -61,29 +61,13 @@ from tests.support.stores import (
 )
 
 T = TypeVar("T")
-
 TEXTS = ("Hej!", "Kom hem till middagen", "Ring mig", "Bilen är klar")
 PHONES = tuple(Number(f"+467017406{number:02}") for number in range(5, 8))
 BUDGET = 14
 """Texts."""
-
 PER_MINUTE = 6
 QUIET = timedelta(minutes=2)
 POLICY = UNLIMITED.model_copy(update={"budget_per_day": BUDGET * PRICE})
-LATE = (Fault.ACCEPT_LATE_DROP, Fault.LATENCY, Fault.HANG)
-FAULTS = (
-    *LATE,
-    Fault.DROP_BEFORE,
-    Fault.DROP_AFTER,
-    Fault.ERROR_BEFORE,
-    Fault.ERROR_AFTER,
-    Fault.HALF_BODY,
-    Fault.MISSING_ID,
-    Fault.TOO_MANY_REQUESTS,
-    Fault.CONNECTION_REFUSED,
-    Fault.FORBIDDEN,
-)
-READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
 drafts = strategies.builds(
     a_draft,
     strategies.sampled_from(TEXTS),
@@ -91,9 +75,9 @@ drafts = strategies.builds(
     key=strategies.sampled_from([None, None, None, "one key", "another", "a third"]),
 )
 some_drafts = strategies.lists(drafts, min_size=1, max_size=4)
+minutes_ahead = strategies.sampled_from([0, 0, 0, 1, 3, 20])
 which = strategies.integers(min_value=0, max_value=1)
 """Of the two processes."""
-
 one_of_many = strategies.integers(min_value=0, max_value=50)
 """Which one, counted round: what is drawn must not depend on what threads did first."""
 
@@ -236,8 +220,8 @@ class OutboxMachine(RuleBasedStateMachine):
 
     # ── what callers do ──
 
-    @rule(index=which, drafts=some_drafts, at_once=strategies.booleans())
-    def place(self, index: int, drafts: list[Draft], at_once: bool) -> None:
+    @rule(index=which, drafts=some_drafts, at_once=strategies.booleans(), ahead=minutes_ahead)
+    def place(self, index: int, drafts: list[Draft], at_once: bool, ahead: int) -> None:
         """Place orders that nobody has to agree to, or repeat some: to send them, or for others to."""
 
         async def place(process: Process, draft: Draft) -> Order:
@@ -245,17 +229,23 @@ class OutboxMachine(RuleBasedStateMachine):
             placing = process.backend.outbox.place(approval, orders) if at_once else orders.place(approval)
             return (await placing).order
 
-        for draft in drafts:
+        for draft in (self._later(each, ahead) for each in drafts):
             self._told(draft, self._try(index, partial(place, draft=draft)))
 
-    @rule(index=which, draft=drafts)
-    def ask_a_person(self, index: int, draft: Draft) -> None:
+    @rule(index=which, draft=drafts, ahead=minutes_ahead)
+    def ask_a_person(self, index: int, draft: Draft, ahead: int) -> None:
         """Place an order that waits for a person."""
+        draft = self._later(draft, ahead)
 
         async def place(process: Process) -> Order:
             return (await process.backend.orders.place(an_approval(draft, Approver.PERSON))).order
 
         self._told(draft, self._try(index, place))
+
+    def _later(self, draft: Draft, ahead: int) -> Draft:
+        """Give a draft a send time, if it goes out later than now."""
+        send_at = self.world.clock.now() + timedelta(minutes=ahead) if ahead else None
+        return draft.model_copy(update={"send_at": send_at})
 
     def _try(self, index: int, work: Callable[[Process], Awaitable[Order]]) -> Order | None:
         async def run(process: Process) -> Order | None:
@@ -393,6 +383,15 @@ class OutboxMachine(RuleBasedStateMachine):
                 assert (message.to, message.text) == (draft.to.e164, draft.text)
 
     @invariant()
+    def nothing_goes_out_early_or_late(self) -> None:
+        """P13."""
+        times = dict(self._rows("SELECT id, send_at FROM orders WHERE send_at IS NOT NULL"))
+        for post in posts(self.world.box):
+            if at := times.get(order_of(post)):
+                late = timedelta(microseconds=round(post.at.timestamp() * 10**6) - at)
+                assert timedelta() <= late <= ORDER_LATENESS
+
+    @invariant()
     def no_more_is_spent_than_allowed(self) -> None:
         """P5."""
         day = self.began_at + timedelta(hours=24)
@@ -447,9 +446,9 @@ class OutboxMachine(RuleBasedStateMachine):
         self._bury()
         self.world.box.faults.clear()
         self._start(0)
-
         self._portal.call(self._settle)
         self.no_order_goes_out_twice()
+        self.nothing_goes_out_early_or_late()
         self.no_more_is_spent_than_allowed()
         self.nobody_who_said_stop_gets_anything()
         self.nothing_goes_out_that_a_person_did_not_agree_to()

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.domain.orders import Order, OrderState
+from elks_mcp.domain.orders import ORDER_LATENESS, Order, OrderState
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import PauseReason
-from elks_mcp.store.claims import KEPT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, is_true, messages
 from tests.support.provider import (
     Backend,
@@ -203,14 +202,16 @@ async def test_an_order_that_is_not_taken_for_an_hour_expires_and_the_next_goes_
         assert order.state is OrderState.EXPIRED
         assert "46elks" in order.status_reason
         assert order.text is None
-        assert KEPT < backend.clock.now() - begun <= KEPT + 5 * MINUTE
+        assert ORDER_LATENESS < backend.clock.now() - begun <= ORDER_LATENESS + 5 * MINUTE
         backend.box.faults.clear()
         assert (await backend.settled(await backend.place("Text 2"))).state is OrderState.SENT
     assert [message.text for message in backend.box.accepted] == ["Text 2"]
 
 
 @pytest.mark.parametrize(
-    ("slept", "state"), [(KEPT, OrderState.SENT), (KEPT + SECOND, OrderState.EXPIRED)], ids=str
+    ("slept", "state"),
+    [(ORDER_LATENESS, OrderState.SENT), (ORDER_LATENESS + SECOND, OrderState.EXPIRED)],
+    ids=str,
 )
 async def test_an_order_whose_turn_comes_hours_later_is_not_sent_out_of_the_blue(
     backend: Backend, slept: timedelta, state: OrderState

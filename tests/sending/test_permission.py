@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.domain.orders import Claim, OrderState, Receipt
+from elks_mcp.domain.orders import ORDER_LATENESS, Claim, OrderState, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.send_gate import SendPermission
 from elks_mcp.runtime.clock import Deadline
 from elks_mcp.sending import LEASE_SPARE
-from elks_mcp.store.claims import KEPT
 from tests.support.clocks import ManualClock
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, inbound, messages
 from tests.support.provider import (
@@ -161,7 +160,7 @@ async def test_what_cannot_be_put_down_at_once_is_put_down_when_it_can_be(
             await backend.rest()
         backend.clock.advance(SECOND)
         assert (await backend.settled(order)).state is OrderState.SENT
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
     assert "cannot be recorded" in caplog.text
     assert len(posts(backend.box)) == 1
 
@@ -175,7 +174,7 @@ async def test_what_can_never_be_put_down_is_found_in_history_and_not_sent_again
             held.let.set()
             await backend.pass_time(MINUTE)
         order = await backend.settled(order)
-        await backend.pass_time(KEPT)
+        await backend.pass_time(ORDER_LATENESS)
     assert order.state is OrderState.SENT
     assert order.receipt
     assert order.receipt.message_id == backend.box.accepted[0].id

@@ -13,12 +13,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
-from elks_mcp.domain.orders import Approver, Claim, Order, OrderState, Receipt
+from elks_mcp.domain.orders import ORDER_LATENESS, Approver, Claim, Order, OrderState, Receipt
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.send_gate import SendPermission
 from elks_mcp.sandbox import Fault
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.claims import KEPT
 from tests.support.outbox_cases import LONG, MINUTE, SECOND, holding, messages
 from tests.support.provider import (
     Backend,
@@ -441,7 +440,7 @@ async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) ->
         first = await backend.place("Text 1", hand_over=False)
         backend.outbox.hand_over(first)
         await backend.settled(first)
-        backend.clock.advance(-KEPT)
+        backend.clock.advance(-ORDER_LATENESS)
         backend.outbox.hand_over(await backend.place("Text 2", hand_over=False))
         asked = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.TERMINAL))).order
         await admin.approve(asked.approval_code or "")

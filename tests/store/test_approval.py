@@ -166,7 +166,7 @@ async def test_only_what_is_not_on_the_wire_can_be_cancelled(
         async with opened(location, clock, account_of(state)) as store:
             order = await WAYS[state](store)
             cancelled = await store.cancellations.cancel(order.id, "Not wanted.")
-            if state in {OrderState.WAITING, OrderState.QUEUED}:
+            if state in {OrderState.WAITING, OrderState.SCHEDULED, OrderState.QUEUED}:
                 ended = (OrderState.CANCELLED, "Not wanted.", None)
                 assert (cancelled.state, cancelled.status_reason, cancelled.text) == ended
                 assert (await store.orders.find_prior(a_draft())).recall.spent == 0

@@ -20,7 +20,16 @@ from elks_mcp.domain.doubts import judge
 from elks_mcp.domain.kinds import KINDS, Kind
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.orders import Approval, Approver, Claim, Draft, Estimate, Order, OrderState
+from elks_mcp.domain.orders import (
+    ORDER_LATENESS,
+    Approval,
+    Approver,
+    Claim,
+    Draft,
+    Estimate,
+    Order,
+    OrderState,
+)
 from elks_mcp.domain.payloads import Payload, Sms
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.domain.text import Encoding
@@ -292,6 +301,24 @@ async def test_a_kind_of_a_newer_version_is_listed_and_left_alone(
                 await older.orders.approve(waiting.id, allow)
         assert (await newer.orders.approve(waiting.id, allow)).order.state is OrderState.QUEUED
         assert (await claim(newer)).order_id == queued.id
+
+
+async def test_p13_a_scheduled_order_of_a_newer_version_is_left_to_it(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock, kinds=LEFT_TO_A_PERSON) as newer:
+        note = await place(newer, a_note(send_at=NOON + MINUTE))
+        async with opened(location, clock) as older:
+            text = await place(older, a_draft(send_at=NOON + MINUTE))
+            clock.advance(MINUTE)
+            assert [due.id for due in await older.schedule.list_due()] == [text.id]
+            assert await older.schedule.release([note.id, text.id]) == 1
+            assert [due.id for due in await newer.schedule.list_due()] == [note.id]
+            assert await older.schedule.list_upcoming(10, "") == []
+            clock.advance(2 * ORDER_LATENESS)
+            assert await older.schedule.expire_missed() == []
+        [missed] = await newer.schedule.expire_missed()
+        assert (missed.id, missed.state) == (note.id, OrderState.EXPIRED)
 
 
 # ── what older versions stored ──

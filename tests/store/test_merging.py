@@ -94,6 +94,9 @@ def set_back(location: StateLocation) -> None:
     on_sqlite = "UPDATE orders SET text = json_extract(content, '$.text')"
     on_postgres = "UPDATE orders SET text = CAST(content AS JSON) ->> 'text'"
     for statement in (
+        "DROP TABLE heartbeats",
+        "DROP INDEX ix_orders_unreported",
+        *(f"ALTER TABLE orders DROP COLUMN {column}" for column in ("send_at", "expires_at", "unreported")),
         "DROP TABLE accepted_contacts",
         "ALTER TABLE orders ADD COLUMN text TEXT",
         "ALTER TABLE orders ADD COLUMN flash BOOLEAN NOT NULL DEFAULT false",

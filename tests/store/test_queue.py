@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from elks_mcp.domain.orders import (
+    ORDER_LATENESS,
     Approver,
     Claim,
     OrderState,
@@ -19,7 +20,6 @@ from elks_mcp.errors import (
     Refused,
 )
 from elks_mcp.store import Idle, Pace, PauseReason, Placed, StateLocation
-from elks_mcp.store.claims import KEPT
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.store import Store
@@ -317,7 +317,7 @@ async def test_a_text_is_not_offered_for_ever(location: StateLocation, clock: Ma
         assert (await claim_one(store)).order_id in {order.id, tried.id}
         claim = await claim_one(store)
         await store.queue.put_back(claim, "Too many requests.", PauseReason.THROTTLED, SECOND)
-        clock.advance(KEPT + SECOND)
+        clock.advance(ORDER_LATENESS + SECOND)
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
         gone = await store.orders.get(claim.order_id)
         assert (gone.state, gone.status_reason) == (OrderState.EXPIRED, "Too many requests.")

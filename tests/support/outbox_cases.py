@@ -8,9 +8,10 @@ import anyio
 import anyio.lowlevel
 
 from elks_mcp.domain.models import Direction, Message
-from elks_mcp.domain.orders import Claim, Receipt
+from elks_mcp.domain.orders import Claim, Effect, Finding, Receipt
 from elks_mcp.elks.dispatch import Dispatcher
 from elks_mcp.elks.send_gate import SendPermission, require
+from elks_mcp.sandbox import Fault
 from tests.support.provider import (
     OURS,
     PHONE,
@@ -25,6 +26,30 @@ MINUTE = timedelta(minutes=1)
 
 
 LONG = timedelta(days=1)
+
+
+READ = Finding(guard="tainted", effect=Effect.ASK, reason="Texts of others were read.")
+
+
+FAULTS = (
+    Fault.DROP_BEFORE,
+    Fault.DROP_AFTER,
+    Fault.ERROR_BEFORE,
+    Fault.ERROR_AFTER,
+    Fault.HALF_BODY,
+    Fault.MISSING_ID,
+    Fault.TOO_MANY_REQUESTS,
+    Fault.CONNECTION_REFUSED,
+    Fault.FORBIDDEN,
+    Fault.ACCEPT_LATE_DROP,
+    Fault.LATENCY,
+    Fault.HANG,
+)
+"""The faults that a text can meet."""
+
+
+LATE = {Fault.ACCEPT_LATE_DROP, Fault.LATENCY, Fault.HANG}
+"""The faults that take some time."""
 
 
 class Held(Dispatcher):

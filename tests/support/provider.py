@@ -73,9 +73,17 @@ def client_of(box: Sandbox) -> ElksClient:
     return ElksClient(api_of(box))
 
 
-def a_draft(text: str = "Hej!", *, to: Number = PHONE, key: str | None = None, flash: bool = False) -> Draft:
+def a_draft(
+    text: str = "Hej!",
+    *,
+    to: Number = PHONE,
+    key: str | None = None,
+    flash: bool = False,
+    send_at: datetime | None = None,
+) -> Draft:
     """Return a draft of a text from our number to a handset of the sandbox."""
-    return Draft(to=to, payload=Sms(text=text, flash=flash), sender=OURS, idempotency_key=key)
+    payload = Sms(text=text, flash=flash)
+    return Draft(to=to, payload=payload, sender=OURS, idempotency_key=key, send_at=send_at)
 
 
 def an_approval(draft: Draft, approver: Approver = Approver.POLICY, *, price: int = 5200) -> Approval:

@@ -51,6 +51,11 @@ async def _queued(store: Store) -> Order:
     return await place_one(store, EVENING)
 
 
+async def _scheduled(store: Store) -> Order:
+    now, _ = await store.doubts.find_due()
+    return await place_one(store, EVENING, send_at=now + timedelta(minutes=5))
+
+
 async def _waiting(store: Store) -> Order:
     return await wait_one(store, EVENING)
 
@@ -106,7 +111,7 @@ async def _cancelled(store: Store) -> Order:
 
 async def _expired(store: Store) -> Order:
     order = await place_one(store, EVENING)
-    change_rows(store_place(store), "UPDATE orders SET placed_at = 0 WHERE id = ?", order.id)
+    change_rows(store_place(store), "UPDATE orders SET expires_at = 0 WHERE id = ?", order.id)
     assert await store.queue.claim(UNPACED, allow) == Idle(None)
     return await store.orders.get(order.id)
 
@@ -122,6 +127,7 @@ def store_place(store: Store) -> StateLocation:
 
 WAYS: dict[OrderState, Way] = {
     OrderState.WAITING: _waiting,
+    OrderState.SCHEDULED: _scheduled,
     OrderState.QUEUED: _queued,
     OrderState.SENDING: _sending,
     OrderState.IN_DOUBT: _in_doubt,

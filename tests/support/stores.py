@@ -28,6 +28,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
+from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import Sandbox
@@ -223,7 +224,7 @@ def is_unfinished(location: StateLocation, account: AccountKey = ACCOUNT) -> boo
     """Return whether an account has unfinished orders."""
     question = """
         SELECT count(*) FROM orders JOIN accounts ON accounts.id = account_id
-        WHERE username = ? AND state IN ('waiting', 'queued', 'sending', 'in doubt')
+        WHERE username = ? AND state IN ('waiting', 'scheduled', 'queued', 'sending', 'in doubt')
     """
     return read_rows(location, question, account.username) != [(0,)]
 
@@ -276,8 +277,15 @@ class WorldBackend:
         own_numbers = OwnNumbers(self.client, world.clock)
         self.checks = DraftChecks(policy, own_numbers, AcceptedContacts(ContactSource()), world.clock)
         self.orders = Orders(self.client, self.storage, TaintLog(), self.checks)
+        self.history = HistoryReader(self.client, self.storage, world.clock)
+        self.reads_history = False
+        """Whether history is read for opt-outs before something that waited goes out."""
         options = OutboxOptions(
-            per_minute=per_minute, timeout=PATIENCE, quiet=quiet, report_address=report_to
+            per_minute=per_minute,
+            timeout=PATIENCE,
+            quiet=quiet,
+            refresh_history=self._refresh_history,
+            report_address=report_to,
         )
         self.outbox = Outbox.over(self.api.post, self.client, self.storage, self.checks, world.clock, options)
 
@@ -302,6 +310,10 @@ class WorldBackend:
                 yield store
             finally:
                 ending.start_soon(keep_jumping, self.clock)
+
+    async def _refresh_history(self) -> None:
+        if self.reads_history:
+            await self.history.refresh()
 
     async def rest(self) -> None:
         """Wait until this process is at rest."""

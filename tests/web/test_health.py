@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,8 +17,11 @@ from prometheus_client.samples import Sample
 from elks_mcp.cli.http import _HttpServer, configure_uvicorn
 from elks_mcp.domain.models import Scope
 from elks_mcp.runtime.metrics import Counters
-from tests.support.connecting import PHONE, call, new_box, until, words
-from tests.support.web import Site, http_client, post, site
+from elks_mcp.store import AccountKey, ServerKind, StateLocation
+from tests.support.clocks import ManualClock, pass_time
+from tests.support.connecting import PHONE, box_on, call, new_box, until, words
+from tests.support.stores import opened
+from tests.support.web import BASE_URL, Site, http_client, post, site
 from tests.support.webhook_cases import arrived, told
 from tests.test_deploy import SECRETS, compose
 
@@ -143,6 +147,19 @@ def test_a_counter_of_millions_counts_on() -> None:
         "# TYPE elks_mcp_tool_calls_total counter",
         "elks_mcp_tool_calls_total 1234568",
     ]
+
+
+async def test_others_on_the_state_know_that_a_server_runs_until_it_ends(tmp_path: Path) -> None:
+    for dry_run, kind in (("false", ServerKind.HTTP), ("true", None)):
+        clock = ManualClock()
+        box, environ = box_on(clock), {"ELKS_STATE_DIR": str(tmp_path), "DRY_RUN": dry_run}
+        async with site(box, clock=clock, environ=environ) as where:
+            await pass_time(clock, timedelta(seconds=2))
+            store = await where.app.storage.open()
+            assert await store.heartbeats.find_alive() is kind
+        account = AccountKey(BASE_URL, box.username)
+        async with opened(StateLocation(folder=tmp_path), clock, account) as store:
+            assert await store.heartbeats.find_alive() is None
 
 
 # ── who may read figures and details ──

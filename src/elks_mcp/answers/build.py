@@ -3,16 +3,18 @@
 from elks_mcp.answers.people import People
 from elks_mcp.answers.results import Costly, EstimateAnswer, Found, SendAnswer, StatusAnswer, costly_in_words
 from elks_mcp.answers.sandbox import find_phones_page, is_simulated
+from elks_mcp.answers.schedule import Prospect
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Order, OrderState, Quote, of_effect
+from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, Quote, of_effect
 from elks_mcp.domain.phone import Number, Sender, written
 from elks_mcp.domain.policy import Mode, Policy
+from elks_mcp.domain.send_times import describe_send_time, format_send_time
 from elks_mcp.domain.signature import explain_cost, remove_signature, sign
 from elks_mcp.domain.text import cheaper, expensive_characters, measure, without_expensive
 from elks_mcp.domain.wording import format_count, format_time_in
-from elks_mcp.errors import NotSent, ProviderError
+from elks_mcp.errors import NotSent
 from elks_mcp.store import PauseReason, QueueEstimate
 
 _MEANINGS = {
@@ -34,9 +36,11 @@ def report_dry_run(app: App, quote: Quote) -> SendAnswer:
     else:
         why = "as asked"
     draft, price = quote.draft, quote.estimate.price
+    when = format_send_time(draft.send_at, draft.to, policy.time_zone) if draft.send_at else ""
     return SendAnswer(
         status="dry_run",
         mode=Mode.SANDBOX if is_simulated(app) else Mode.DRY_RUN,
+        send_at=draft.send_at,
         to=draft.to.e164,
         to_name=_find_name(app, draft.to),
         country=draft.to.country,
@@ -45,14 +49,14 @@ def report_dry_run(app: App, quote: Quote) -> SendAnswer:
         encoding=draft.sms.encoding,
         price=price,
         findings=Found.each(quote.findings),
-        summary=f"Dry run: nothing was sent ({why}).",
+        summary=f"Dry run: nothing was sent ({why})." + (f" It would go out on {when}." if when else ""),
         notes=_notes(draft.text, price, quote.parts)
         + _reminders(draft.sender, policy, flash=draft.sms.flash),
     )
 
 
 def report_order(
-    app: App, order: Order, text: str, estimate: QueueEstimate | None, *, repeated: bool = False
+    app: App, order: Order, text: str, prospect: Prospect, *, repeated: bool = False
 ) -> SendAnswer:
     """Return the answer for a request whose order was placed.
 
@@ -61,7 +65,7 @@ def report_order(
     Raises:
         NotSent: nothing was sent, and nothing will be.
     """
-    meaning = _order_meaning(app, order, estimate)
+    meaning = _order_meaning(app, order, prospect)
     if order.state in {*NEVER_SENT, OrderState.WAITING} or order.has_failed_at_once:  # another call paused it
         raise NotSent(meaning)
     if repeated:
@@ -72,6 +76,7 @@ def report_order(
         mode=Mode.SANDBOX if is_simulated(app) else Mode.LIVE,
         order_id=order.id,
         message_id=receipt.message_id if receipt else None,
+        send_at=order.send_at,
         to=order.to.e164 if order.to else "",
         to_name=_find_name(app, order.to),
         country=order.to.country if order.to else "",
@@ -164,11 +169,11 @@ def _overcharge(order: Order) -> tuple[str, ...]:
     return (f"{charged}; the daily budget counts the charge.",)
 
 
-def report_unsent(app: App, order: Order, estimate: QueueEstimate | None) -> StatusAnswer:
+def report_unsent(app: App, order: Order, prospect: Prospect) -> StatusAnswer:
     """Return the status of an order that 46elks has not confirmed."""
     return StatusAnswer(
         status=order.state,
-        meaning=_order_meaning(app, order, estimate),
+        meaning=_order_meaning(app, order, prospect),
         message_id=None,
         order_id=order.id,
         direction=Direction.OUTBOUND,
@@ -176,26 +181,16 @@ def report_unsent(app: App, order: Order, estimate: QueueEstimate | None) -> Sta
         to=order.to.e164 if order.to else "",
         to_name=_find_name(app, order.to),
         created_at=order.placed_at,
+        send_at=order.send_at,
         parts=order.parts,
     )
 
 
-def add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
-    """Return the error of a failed pricing, with our own count of the parts in its hint."""
-    if size := draft.payload.size:
-        count = f"{format_count(size.parts, 'part')} in {size.encoding}"
-        error.hint = f"{error.hint} By our own count the text takes {count}.".strip()
-    return error
-
-
-def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> str:
+def _order_meaning(app: App, order: Order, prospect: Prospect) -> str:
     """Return what the state of an order means, and what to do."""
     match order.state:
-        case OrderState.WAITING:
-            page = f" on {app.approval_page}" if app.approval_page else ""
-            return f"a person has to approve it{page} (approval {order.approval_code}); do not send it again."
-        case OrderState.QUEUED:
-            return _waiting(order, estimate, app.policy)
+        case OrderState.WAITING | OrderState.SCHEDULED | OrderState.QUEUED:
+            return _describe_wait(app, order, prospect)
         case OrderState.IN_DOUBT:
             look = "46elks' history is being read to find out; ask for its status in a few minutes"
             return f"{order.status_reason} It may have been sent: do not send it again; {look}."
@@ -211,6 +206,19 @@ def _order_meaning(app: App, order: Order, estimate: QueueEstimate | None) -> st
         case _:
             settled = _SETTLED.get(order.state, order.status_reason)
             return _failed_at_once(order) if order.has_failed_at_once else settled
+
+
+def _describe_wait(app: App, order: Order, prospect: Prospect) -> str:
+    if order.state is OrderState.WAITING:
+        page = f" on {app.approval_page}" if app.approval_page else ""
+        return f"a person has to approve it{page} (approval {order.approval_code}); do not send it again."
+    if order.state is OrderState.SCHEDULED:
+        when = describe_send_time(order, app.policy.time_zone)
+        return " ".join(filter(None, [f"it goes out on {when}.", prospect.who_sends, _UNTIL_THEN]))
+    return _waiting(order, prospect.estimate, app.policy)
+
+
+_UNTIL_THEN = "It can be cancelled until then."
 
 
 def _failed_at_once(order: Order) -> str:

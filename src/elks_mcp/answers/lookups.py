@@ -6,13 +6,15 @@ from elks_mcp.answers import build
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
+from elks_mcp.answers.schedule import find_prospect
 from elks_mcp.answers.statistics import StatisticsAnswer, add_days, count_by_day, summarize
 from elks_mcp.answers.statuses import AskedStatus, StatusesAnswer
 from elks_mcp.app import App
 from elks_mcp.domain.display import visible
 from elks_mcp.domain.models import Direction, HistoryFilter, Message, Scope
-from elks_mcp.domain.orders import Order
+from elks_mcp.domain.orders import Draft, Order
 from elks_mcp.domain.periods import parse_period
+from elks_mcp.domain.wording import format_count
 from elks_mcp.elks.client import COUNTED_PAGES, LISTED_PAGES, MOST_READ
 from elks_mcp.errors import ElksError, InvalidInput, NotFound, ProviderError
 
@@ -45,7 +47,7 @@ async def find_status(app: App, text_id: str, record_shown: RecordShown | None =
     """
     message = await find_text(app, text_id)
     if isinstance(message, Order):
-        return build.report_unsent(app, message, await app.outbox.estimate(message))
+        return build.report_unsent(app, message, await find_prospect(app, message))
     await app.history.record([message])
     if not await app.history.without_hidden([message]):
         message = hide(message)
@@ -102,8 +104,16 @@ async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnsw
             await app.history.refresh()
         quote = await app.orders.quotes.examine(draft, live=app.policy.live)
     except ProviderError as error:
-        raise build.add_our_count(error, draft) from None
+        raise _add_our_count(error, draft) from None
     return build.report_estimate(app, quote)
+
+
+def _add_our_count(error: ProviderError, draft: Draft) -> ProviderError:
+    """Return the error of a failed pricing, with our own count of the parts in its hint."""
+    if size := draft.payload.size:
+        count = f"{format_count(size.parts, 'part')} in {size.encoding}"
+        error.hint = f"{error.hint} By our own count the text takes {count}.".strip()
+    return error
 
 
 async def read_balance(app: App) -> BalanceAnswer:

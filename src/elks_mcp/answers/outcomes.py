@@ -4,12 +4,12 @@ from contextlib import suppress
 
 from elks_mcp.answers import build
 from elks_mcp.answers.results import SendAnswer
+from elks_mcp.answers.schedule import Prospect, find_prospect
 from elks_mcp.app import App
 from elks_mcp.domain.orders import Order
 from elks_mcp.domain.signature import sign
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
-from elks_mcp.store import QueueEstimate
 
 _APPROVED_ELSEWHERE = "It was not approved here: a person approved it elsewhere before that."
 
@@ -25,19 +25,19 @@ async def carry_out(app: App, planned: Planned, decision: Decision, message: str
     if isinstance(planned, DryRunOnly):
         return build.report_dry_run(app, planned.quote)
     placed = await app.planner.carry_out(planned, decision)
-    order, estimate = await _follow(app, placed.order)
+    order, prospect = await _follow(app, placed.order)
     if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
     text = sign(message, app.policy.signature)
-    answer = build.report_order(app, order, text, estimate, repeated=placed.is_repeat)
+    answer = build.report_order(app, order, text, prospect, repeated=placed.is_repeat)
     if isinstance(planned, NeedsApproval) and decision is not Decision.APPROVED:
         return answer.model_copy(update={"notes": (*answer.notes, _APPROVED_ELSEWHERE)})
     return answer
 
 
-async def _follow(app: App, order: Order) -> tuple[Order, QueueEstimate | None]:
+async def _follow(app: App, order: Order) -> tuple[Order, Prospect]:
     """Wait for the outcome of an order; if the store cannot be read, return it as it was placed."""
     with suppress(StateUnavailable):
         order = await app.outbox.wait(order, app.settle_time)
-        return order, await app.outbox.estimate(order)
-    return order, None
+        return order, await find_prospect(app, order)
+    return order, Prospect()

@@ -6,6 +6,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AwareDatetime, Field
 
 from elks_mcp.answers.sandbox import SandboxAnswer, describe_sandbox, find_mode, is_simulated
+from elks_mcp.answers.schedule import describe_sender
 from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.contacts.report import describe_contacts
@@ -110,7 +111,12 @@ async def describe_policy(app: App) -> PolicyAnswer:
         open=state.open,
         opt_outs_read_until=state.read_until,
         sandbox=describe_sandbox(app),
-        notes=(*_list_notes(app, state), *await _explain_contacts(app), *await _explain_hold(app)),
+        notes=(
+            *_list_notes(app, state),
+            *await _explain_schedule(app, state),
+            *await _explain_contacts(app),
+            *await _explain_hold(app),
+        ),
     )
 
 
@@ -149,7 +155,14 @@ async def _read_state(app: App) -> _AccountState:
     )
 
 
-_OPEN = (OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT, OrderState.UNKNOWN)
+_OPEN = (
+    OrderState.WAITING,
+    OrderState.SCHEDULED,
+    OrderState.QUEUED,
+    OrderState.SENDING,
+    OrderState.IN_DOUBT,
+    OrderState.UNKNOWN,
+)
 
 
 async def _find_currency(app: App) -> str | None:
@@ -208,6 +221,11 @@ def _explain_spending(budget: BudgetNow, *, has_state: bool) -> str:
         return "spending is not known without credentials" if has_state else "nothing has been spent yet"
     spent = f"{budget.spent} of it is spent or reserved"
     return f"{spent}, {format_money(budget.left)} is left" if budget.left else spent
+
+
+async def _explain_schedule(app: App, state: _AccountState) -> list[str]:
+    """Say who sends the scheduled texts, if there are any."""
+    return [await describe_sender(app, "Each scheduled text")] if OrderState.SCHEDULED in state.open else []
 
 
 async def _explain_contacts(app: App) -> list[str]:

@@ -13,6 +13,7 @@ from elks_mcp.answers.structured import (
     Answer,
     ContactName,
     FromNumber,
+    MissedReport,
     MoneyField,
     SenderAnswer,
     StructuredAnswer,
@@ -72,13 +73,22 @@ class Costly(StructuredAnswer):
         return tuple(cls(character=c.char, name=c.name, count=c.count, instead=c.instead) for c in characters)
 
 
-class SendAnswer(Answer):
+ScheduledFor = Annotated[
+    AwareDatetime | None,
+    Field(description="When it was to go out, if it was scheduled.", exclude_if=lambda time: time is None),
+]
+
+
+class SendAnswer(MissedReport):
     """The outcome of a request to send a text."""
 
-    status: Literal["dry_run", "sent", "queued", "sending", "in_doubt", "unknown", "delivered", "failed"]
+    status: Literal[
+        "dry_run", "scheduled", "sent", "queued", "sending", "in_doubt", "unknown", "delivered", "failed"
+    ]
     mode: Mode
     message_id: Annotated[str | None, Field(description="46elks' id, once it accepted the text.")] = None
     order_id: Annotated[str | None, Field(description="Our id; check_sms_status takes either.")] = None
+    send_at: ScheduledFor = None
     to: str
     to_name: ContactName = None
     country: str
@@ -107,7 +117,8 @@ class SendAnswer(Answer):
         lines = [f"{self.summary} {facts}, {format_money(self.price)}."]
         if self.order_id:
             ids = f"order {self.order_id}" + (f", 46elks id {self.message_id}" if self.message_id else "")
-            lines.append(f"For its status, call check_sms_status: {ids}.")
+            cancel = ", or to cancel it cancel_sms" if self.status == "scheduled" else ""
+            lines.append(f"For its status, call check_sms_status{cancel}: {ids}.")
         return "\n".join([*lines, *(f"Note: {finding.in_words}" for finding in self.findings), *self.notes])
 
 
@@ -176,7 +187,7 @@ def _name_fields(schema: dict[str, Any], model: type[BaseModel]) -> None:
         schema["properties"] = {name: {"anyOf": [{"type": t} for t in of]} for name, of in types.items()}
 
 
-class StatusReport(Answer):
+class StatusReport(MissedReport):
     """The status of one text, or `texts` with the status of several."""
 
     model_config = ConfigDict(json_schema_extra=_name_fields)
@@ -196,6 +207,7 @@ class StatusAnswer(StatusReport):
     to: str
     to_name: ContactName = None
     created_at: AwareDatetime | None
+    send_at: ScheduledFor = None
     delivered_at: AwareDatetime | None = None
     cost: MoneyField | None = None
     parts: int | None = None
@@ -211,6 +223,8 @@ class StatusAnswer(StatusReport):
         facts = [f"To {name_number(self.to_name, self.to)} from {sender}"]
         if self.created_at:
             facts.append(f"created {format_time(self.created_at)}")
+        if self.send_at and self.status != "scheduled":  # otherwise the meaning names it
+            facts.append(f"scheduled for {format_time(self.send_at)}")
         if self.delivered_at:
             facts.append(f"delivered {format_time(self.delivered_at)}")
         if self.cost:

@@ -57,6 +57,16 @@ class Answer(StructuredAnswer):
         return "ok"
 
 
+class MissedReport(Answer):
+    """An answer that also says which texts of the caller were not sent at their time."""
+
+    missed: Annotated[
+        tuple[str, ...],
+        Field(description="Texts that were not sent at their time; each is reported once."),
+        Field(exclude_if=lambda lines: not lines),
+    ] = ()
+
+
 class Amount(StructuredAnswer):
     """An amount of money and its currency's code ("" if 46elks names none)."""
 

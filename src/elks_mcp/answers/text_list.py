@@ -12,7 +12,7 @@ from pydantic import Field
 
 from elks_mcp.answers.history import OPT_OUT_PHRASES, HistoryEntry, OptOutMark
 from elks_mcp.answers.people import People
-from elks_mcp.answers.structured import Answer, StructuredAnswer
+from elks_mcp.answers.structured import MissedReport, StructuredAnswer
 from elks_mcp.answers.untrusted import new_fence
 from elks_mcp.domain.models import Direction
 from elks_mcp.domain.wording import format_count, format_short_time, name_zone
@@ -51,7 +51,7 @@ class ListedText(StructuredAnswer):
     id: Annotated[str, LEFT_OUT, Field(description="Of a text that is not delivered, or a picture.")] = ""
 
 
-class TextListAnswer(Answer):
+class TextListAnswer(MissedReport):
     """Texts, newest first. In a conversation, `with` stands once for each `from` and `to`.
 
     If the person has several numbers, each text has its own `from` or `to` as well.

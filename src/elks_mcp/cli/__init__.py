@@ -52,7 +52,7 @@ _START_HERE = {
     ),
 }
 _TEXT = {
-    "send": ("elks_mcp.cli.sms:send", "Send a text."),
+    "send": ("elks_mcp.cli.sms:send", "Send a text, now or later."),
     "ask": ("elks_mcp.cli.replies:ask", "Send a question, and wait for the answer."),
     "wait": ("elks_mcp.cli.replies:wait", "Wait for a text, and show it."),
     "inbox": ("elks_mcp.cli.history:inbox", "List the latest received texts, the newest last."),
@@ -65,6 +65,7 @@ _TEXT = {
         "List the latest texts with one person, the newest last.",
     ),
     "status": ("elks_mcp.cli.sms:status", "Show whether a text was delivered."),
+    "scheduled": ("elks_mcp.cli.sms:scheduled", "List the texts that go out later, the earliest first."),
     "cancel": ("elks_mcp.cli.orders:cancel", "Cancel a text that has not left."),
     "estimate": ("elks_mcp.cli.sms:estimate", "Price a text exactly, without sending it."),
     "balance": ("elks_mcp.cli.account:balance", "Show the balance of the 46elks account."),
@@ -77,7 +78,10 @@ _OPERATE = {
     "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
     "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and check the files that hold them."),
     "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
-    "serve": ("elks_mcp.cli.http:serve", "Serve MCP over HTTP, at /mcp, until stopped."),
+    "serve": (
+        "elks_mcp.cli.serve:serve",
+        "Send what is due, until stopped; with --http, serve MCP as well.",
+    ),
     "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
     "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),
     "export": ("elks_mcp.cli.privacy:export", "Print everything stored about a phone number, as JSON."),
@@ -104,10 +108,11 @@ _SYNONYMS = {
         "cost price": ("estimate",),
         "account credit money": ("balance",),
         "orders queue": ("outbox",),
+        "later planned schedule": ("scheduled", "send --at"),
         "approvals waiting": ("pending",),
         "optouts stop stops unsubscribe": ("opt-outs",),
         "delete erase": ("forget",),
-        "http run start": ("serve",),
+        "daemon http run start": ("serve",),
         "version": ("--version",),
     }.items()
     for word in words.split()

@@ -4,6 +4,8 @@ These commands send nothing. The server that asked for the approval, or the next
 text once it is approved.
 """
 
+from datetime import tzinfo
+
 import click
 
 from elks_mcp.cli.contact_reading import read_contacts_leniently
@@ -23,6 +25,7 @@ from elks_mcp.domain.display import visible
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import written
+from elks_mcp.domain.send_times import describe_send_time, format_send_time
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord
@@ -44,14 +47,14 @@ def approve(configuration: Configuration, approval: str) -> int:
     Exit code 0 if the text is approved, 1 if it is not.
     """
     require_terminal()
-    state = State(configuration)
+    state, zone = State(configuration), configuration.settings.time_zone
     record = state.query(lambda database: OrderAdmin(database).get(approval))
     if record.order.state is not OrderState.WAITING or record.approved:
-        return _report(record)
-    if not _confirm(record.order, read_contacts_leniently(configuration)):
+        return _report(record, zone)
+    if not _confirm(record.order, read_contacts_leniently(configuration), zone):
         say("Not approved: these are not the last four digits of the number. Nothing was changed.")
         return 1
-    return _report(state.query(lambda database: OrderAdmin(database).approve(record.order.id)))
+    return _report(state.query(lambda database: OrderAdmin(database).approve(record.order.id)), zone)
 
 
 @click.command()
@@ -64,11 +67,16 @@ def pending(configuration: Configuration) -> int:
         return 0
     waiting = state.query(lambda database: OrderAdmin(database).list_waiting())
     contacts = read_contacts_leniently(configuration) if waiting else Contacts()
+    zone = configuration.settings.time_zone
     groups: dict[tuple[object, ...], list[OrderRecord]] = {}
     for record in waiting:
         groups.setdefault(_grouping_key(record), []).append(record)
     for group in groups.values():
-        say(_pending(group[0], contacts) if len(group) == 1 else _pending_together(group, contacts))
+        say(
+            _pending(group[0], contacts, zone)
+            if len(group) == 1
+            else _pending_together(group, contacts, zone)
+        )
     say(
         f"To see a text and approve it: {show_command('approve A-…')}."
         if waiting
@@ -77,8 +85,8 @@ def pending(configuration: Configuration) -> int:
     return 0
 
 
-def _confirm(order: Order, contacts: Contacts) -> bool:
-    say(write_question(order, explain_asking(order), contacts, measure_columns()))
+def _confirm(order: Order, contacts: Contacts, zone: tzinfo | None) -> bool:
+    say(write_question(order, explain_asking(order), contacts, zone, measure_columns()))
     question = (
         "\nTo approve it, type the last four digits of the recipient's number; anything else changes nothing"
     )
@@ -86,12 +94,13 @@ def _confirm(order: Order, contacts: Contacts) -> bool:
     return order.to is not None and typed.strip() == order.to.e164[-_DIGITS:]
 
 
-def _report(record: OrderRecord) -> int:
+def _report(record: OrderRecord, zone: tzinfo | None) -> int:
     """Print whether an order is approved, and return the exit code: 0 if it was, now or before."""
     order = record.order
     if order.state is OrderState.WAITING:
-        left = format_duration(record.left)
-        say(f"Approved. A running server sends it now; otherwise the next that starts within {left} does.")
+        left, when = format_duration(record.left), describe_send_time(order, zone)
+        does = f"schedules it for {when}" if when else "sends it now"
+        say(f"Approved. A running server {does}; otherwise the next that starts within {left} does.")
         return 0
     why = f": {visible(order.status_reason)}" if order.status_reason else "."
     if order.state in NEVER_SENT:
@@ -104,23 +113,28 @@ def _report(record: OrderRecord) -> int:
 def _grouping_key(record: OrderRecord) -> tuple[object, ...]:
     """Return what orders have in common that are listed together."""
     order = record.order
-    return record.owner, order.to, order.sender, order.price.currency, _why_pending(record)
+    return record.owner, order.to, order.sender, order.price.currency, order.send_at, _why_pending(record)
 
 
-def _pending(record: OrderRecord, contacts: Contacts) -> str:
+def _pending(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> str:
     order = record.order
-    facts = f"{order.approval_code}  to {describe_recipient(order, contacts)}, {describe_size(order)}"
+    to, when = describe_recipient(order, contacts), _time(order, zone)
+    facts = f"{order.approval_code}  to {to}, {describe_size(order)}{when}"
     return f"{facts}; {_why_pending(record)} expires in {format_duration(record.left)}"
 
 
-def _pending_together(group: list[OrderRecord], contacts: Contacts) -> str:
+def _time(order: Order, zone: tzinfo | None) -> str:
+    return f", for {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
+
+
+def _pending_together(group: list[OrderRecord], contacts: Contacts, zone: tzinfo | None) -> str:
     """Describe orders that are listed together; the first of them expires first."""
     first, orders = group[0], [record.order for record in group]
     price = Money(sum(order.price.units for order in orders), first.order.price.currency)
     facts = (
         f"{len(orders)} texts to {describe_recipient(first.order, contacts)} "
         f"from {visible(written(first.order.sender))}, "
-        f"{format_count(sum(order.parts for order in orders), 'part')}, {price}; "
+        f"{format_count(sum(order.parts for order in orders), 'part')}, {price}{_time(first.order, zone)}; "
         f"{_why_pending(first)} the first expires in {format_duration(first.left)}:"
     )
     return "\n".join([facts, f"  {', '.join(str(order.approval_code) for order in orders)}"])

@@ -20,6 +20,7 @@ from elks_mcp.answers.sandbox import find_mode, is_simulated
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_accounts import examine_accounts
 from elks_mcp.cli.doctor_contacts import check_contacts
+from elks_mcp.cli.doctor_servers import check_servers
 from elks_mcp.cli.doctor_settings import (
     Check,
     compare_numbers,
@@ -153,6 +154,7 @@ async def _check_state(configuration: Configuration) -> list[Check]:
             )
             return [*checks, Check("ok", f"State is in {state.description}. {fate}.")]
         checks += await state.query_async(partial(_check_orders, state.description))
+        checks += await state.query_async(partial(check_servers, configuration))
         accounts = await state.query_async(partial(examine_accounts, settings.account))
         return [*checks, *(Check("note", each) for each in accounts)]
     except ElksError as error:

@@ -11,8 +11,7 @@ from sse_starlette.sse import AppStatus
 from starlette.types import ASGIApp
 
 from elks_mcp.app import open_app
-from elks_mcp.cli.arguments import port_option
-from elks_mcp.cli.environment import log_warnings, with_settings
+from elks_mcp.cli.environment import log_warnings
 from elks_mcp.cli.sockets import BACKLOG, listen
 from elks_mcp.cli.tokens import is_any_valid
 from elks_mcp.clients.launcher import show_command
@@ -62,17 +61,11 @@ class _HttpServer(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-@click.command()
-@click.option("--http", is_flag=True, required=True, help="Serve over HTTP, for many clients.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@port_option(8046)
-@with_settings()
-def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> int:  # noqa: ARG001
-    """Serve MCP over HTTP, at /mcp, until stopped.
+def serve_http(configuration: Configuration, host: str, port: int) -> int:
+    """Serve MCP over HTTP until stopped, and return the exit code.
 
-    With ELKS_PUBLIC_URL, the server receives webhooks from 46elks at /hooks. /healthz reports whether it
-    runs, /readyz whether it can work, and /metrics its metrics. Once a token exists (`elks-mcp token new`),
-    every client must send one. Only then may the server listen on an address that other machines can reach.
+    Raises:
+        Misconfigured: other machines could reach the server, and no token exists.
     """
     if not is_this_machine(host) and not anyio.run(is_any_valid, configuration):
         raise Misconfigured(

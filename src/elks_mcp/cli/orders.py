@@ -14,8 +14,9 @@ from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import describe_recipient, describe_size, size_in_lines
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines, visible
-from elks_mcp.domain.orders import NEVER_SENT, UNFINISHED, Order, OrderState
+from elks_mcp.domain.orders import CANCELLABLE, NEVER_SENT, UNFINISHED, Order, OrderState
 from elks_mcp.domain.phone import written
+from elks_mcp.domain.send_times import describe_send_time, format_send_time
 from elks_mcp.domain.wording import format_duration, format_time_in
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
@@ -77,7 +78,7 @@ def show(configuration: Configuration, number: str) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 @with_settings()
 def cancel(configuration: Configuration, number: str, *, as_json: bool) -> int:
-    """Cancel a text that has not left: one that waits for a person or in the queue.
+    """Cancel a text that has not left: scheduled, queued, or waiting for a person.
 
     NUMBER is its order (O-…) or its approval code (A-…). A text that was sent, or is being sent, cannot be
     recalled. Repeating the command changes nothing.
@@ -152,14 +153,17 @@ def _paused(pause: Pause, *, ended: bool = False) -> str:
 
 def _line(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> str:
     order = record.order
-    facts = (
-        describe_recipient(order, contacts),
-        describe_size(order),
-        format_time_in(zone, order.changed_at),
-    )
-    return f"{order.id}  {_state(record):<10}  to {', '.join(facts)}" + (
+    facts = f"to {describe_recipient(order, contacts)}, {describe_size(order)}, {_time(order, zone)}"
+    return f"{order.id}  {_state(record):<10}  {facts}" + (
         f"  {visible(order.status_reason)}" if order.status_reason else ""
     )
+
+
+def _time(order: Order, zone: tzinfo | None) -> str:
+    """Return when an order goes out, if it is scheduled; else when it last changed."""
+    if order.send_at and order.state in CANCELLABLE:
+        return f"for {format_send_time(order.send_at, order.to, zone)}"
+    return format_time_in(zone, order.changed_at)
 
 
 def _state(record: OrderRecord) -> str:
@@ -181,6 +185,7 @@ def _facts(record: OrderRecord, contacts: Contacts, zone: tzinfo | None) -> list
         "46elks id": receipt.message_id if receipt else "",
         "cost": str(receipt.cost) if receipt and receipt.cost else "",
         "attempts": str(order.attempts),
+        "send at": describe_send_time(order, zone),
         "placed": format_time_in(zone, order.placed_at),
         "changed": format_time_in(zone, order.changed_at),
         "approval": f"{order.approval_code} ({order.approver})" if order.approval_code else "",

@@ -4,14 +4,17 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import tzinfo
 
 import click
 
 from elks_mcp.domain.display import break_line, visible
 from elks_mcp.domain.numbering_plans import format_number
 from elks_mcp.domain.phone import is_e164
+from elks_mcp.domain.send_times import format_send_time
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
-from elks_mcp.store import AccountKey
+from elks_mcp.store import AccountKey, Scheduled
 
 _DEFAULT_COLUMNS, _MIN_COLUMNS = 80, 8
 
@@ -103,3 +106,12 @@ def can_ask() -> bool:
 def show_account(owner: AccountKey) -> str:
     """Return the account that something belongs to, with its username masked."""
     return owner.masked
+
+
+def describe_scheduled(scheduled: Scheduled, zone: tzinfo | None) -> str:
+    """Return how many texts are scheduled and when the first is sent, as a sentence."""
+    if scheduled.next_at is None:
+        return "No text is scheduled."
+    verb = "is" if scheduled.total == 1 else "are"
+    when = format_send_time(scheduled.next_at, None, zone)
+    return f"{format_count(scheduled.total, 'text')} {verb} scheduled, the next for {when}."

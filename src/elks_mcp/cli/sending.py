@@ -22,6 +22,8 @@ from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines
 from elks_mcp.domain.orders import Quote
 from elks_mcp.domain.phone import written
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready, SmsRequest
@@ -66,12 +68,13 @@ def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
     Raises:
         NotApproved: the person declined a text that has no order yet.
     """
-    contacts = session.app.contacts.known
+    contacts, policy = session.app.contacts.known, session.app.policy
     if isinstance(planned, NeedsApproval):
-        say(write_question(planned.order, planned.reasons, contacts, measure_columns()), err=True)
+        zone, columns = policy.time_zone, measure_columns()
+        say(write_question(planned.order, planned.reasons, contacts, zone, columns), err=True)
         return Decision.APPROVED if _confirm("\nSend it?") else Decision.DECLINED
     if isinstance(planned, Ready) and can_ask() and not yes:
-        say("\n".join(_describe(planned.quote, contacts, session.app.policy.home)), err=True)
+        say("\n".join(_describe(planned.quote, contacts, policy)), err=True)
         if not _confirm("Send it?"):
             raise NotApproved(_DECLINED)
     return Decision.NOT_NEEDED
@@ -105,12 +108,13 @@ def _confirm(question: str) -> bool:
         return False
 
 
-def _describe(quote: Quote, contacts: Contacts, home: str) -> list[str]:
-    """Return what is sent to whom for how much, for the ordinary question."""
-    draft = quote.draft
+def _describe(quote: Quote, contacts: Contacts, policy: Policy) -> list[str]:
+    """Return what is sent to whom for how much, and when, for the ordinary question."""
+    draft, home = quote.draft, policy.home
     facts = {
         "to": f"{show_person(contacts.find_name(draft.to), draft.to.e164, home)} ({draft.to.country})",
         "from": show_number(written(draft.sender), home),
+        "at": format_send_time(draft.send_at, draft.to, policy.time_zone) if draft.send_at else "",
         "cost": f"{quote.estimate.price}, {format_count(quote.parts, 'part')} ({draft.sms.encoding})",
     }
     notes = [row for each in quote.findings for row in wrap(f"Note: {each.in_words}")]

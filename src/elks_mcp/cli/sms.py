@@ -8,12 +8,13 @@ import click
 from elks_mcp.answers.lookups import estimate as estimate_text
 from elks_mcp.answers.lookups import find_status
 from elks_mcp.answers.results import StatusAnswer
+from elks_mcp.answers.schedule import ScheduledAnswer, ScheduledText, list_scheduled
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.my_number import find_my_number
-from elks_mcp.cli.output import list_facts, show_person, wrap
+from elks_mcp.cli.output import list_facts, measure_columns, show_person, wrap
 from elks_mcp.cli.sending import describe_outcome, find_code, send_text
 from elks_mcp.cli.session import Session, session_command
-from elks_mcp.domain.display import visible
+from elks_mcp.domain.display import quote_lines, visible
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
 from elks_mcp.sending.plan import SmsRequest
@@ -40,6 +41,13 @@ text_arguments = click.argument("words", nargs=-1, metavar="NUMBER TEXT")
 @click.option("--to-me", is_flag=True, help="Send it to your own number, instead of NUMBER.")
 @sender_option
 @click.option("--flash", is_flag=True, help="Show it immediately and do not store it (not on iPhones).")
+@click.option("--at", "send_at", default="", metavar="TIME", help="Send it then: 2026-12-01T09:00.")
+@click.option(
+    "--time-zone",
+    default="",
+    metavar="ZONE",
+    help="The zone of TIME, such as Europe/Stockholm. Default: the recipient's if known, else yours.",
+)
 @dry_run_option
 @key_option
 @yes_option
@@ -49,13 +57,13 @@ def send(
     *,
     words: tuple[str, ...],
     to_me: bool,
-    sender: str,
     flash: bool,
     dry_run: bool | None,
     key: str,
     yes: bool,
+    **fields: str,
 ) -> int:
-    """Send a text.
+    """Send a text, now or later.
 
     NUMBER can also be the name of a contact.
 
@@ -63,16 +71,21 @@ def send(
     Without a terminal, such a text waits until a person approves it. If TEXT is -, it is read from standard
     input. While DRY_RUN is on, nothing is sent, and the answer is the price.
 
-    Exit code 0 if it is sent or priced, 1 if it is refused, 3 if it waits, 4 if it may have been sent.
+    With --at, the text is scheduled: a server that runs at that time sends it.
+
+    Exit code 0 if it is sent, scheduled or priced, 1 if it is refused, 3 if it waits, 4 if it may have been
+    sent.
     """
     to, text = read_text(words, to_me=to_me)
     request = SmsRequest(
         to=find_my_number(session.app.configuration) if to_me else to,
         message=text,
-        sender=sender,
+        sender=fields["sender"],
         flash=flash,
         dry_run=dry_run,
         idempotency_key=key,
+        send_at=fields["send_at"],
+        time_zone=fields["time_zone"],
     )
     answer = send_text(session, request, yes=yes)
     if answer is None:
@@ -107,6 +120,19 @@ def status(session: Session, *, text_id: str) -> int:
     """
     answer = session.do(find_status, session.app, text_id)
     session.print(answer, _describe_status(session, answer))
+    return ExitCode.DONE
+
+
+@click.command()
+@session_command()
+def scheduled(session: Session) -> int:
+    """List the texts that go out later, the earliest first.
+
+    Texts of the last 7 days that were not sent at their time follow, with the reason. The texts of agents
+    that use tokens are not listed here, but by `elks-mcp outbox`.
+    """
+    answer = session.do(list_scheduled, session.app)
+    session.print(answer, _describe_scheduled(session, answer))
     return ExitCode.DONE
 
 
@@ -145,6 +171,7 @@ def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:
         "from": show_person(answer.from_name, answer.sender or "", home),
         "from a name": f"| {visible(answer.untrusted_from)}" if answer.untrusted_from else "",
         "created": format_time_in(zone, answer.created_at) if answer.created_at else "",
+        "scheduled": format_time_in(zone, answer.send_at) if answer.send_at else "",
         "delivered": format_time_in(zone, answer.delivered_at) if answer.delivered_at else "",
         "cost": str(answer.cost) if answer.cost else "",
         "parts": format_count(answer.parts, "part") if answer.parts and not answer.cost else "",
@@ -152,3 +179,20 @@ def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:
         "46elks id": answer.message_id or "",
     }
     return [*wrap(f"{answer.status.capitalize()}: {answer.meaning}"), *list_facts(facts)]
+
+
+def _describe_scheduled(session: Session, answer: ScheduledAnswer) -> list[str]:
+    home = session.app.policy.home
+    rows = [row for each in answer.scheduled for row in _describe_one(each, home)]
+    rows = [*rows, *wrap(answer.note)] if answer.scheduled else ["No text is scheduled."]
+    if answer.not_sent:
+        rows.append("Not sent as scheduled, in the last 7 days:")
+    return [*rows, *(row for each in answer.not_sent for row in _describe_one(each, home))]
+
+
+def _describe_one(text: ScheduledText, home: str) -> list[str]:
+    """Return the rows about a scheduled text, whose first words have a bar in front."""
+    to = f"  to {show_person(text.to_name, text.to, home)}"
+    why = wrap(text.why, "  ", "  ") if text.why else []
+    quoted = quote_lines(text.text, measure_columns()) if text.text else []
+    return [f"{text.order_id}  {text.when}", to, *why, *quoted]

@@ -1,6 +1,6 @@
 """Approval by a person: when it is needed, the question, and the time limits."""
 
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.contacts import Contacts
@@ -9,6 +9,7 @@ from elks_mcp.domain.orders import Approver, Effect, Finding, Order, of_effect
 from elks_mcp.domain.payloads import unknown_kind
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Confirm, Policy
+from elks_mcp.domain.send_times import describe_send_time, format_send_time
 from elks_mcp.domain.taint import TAINT_LASTS
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import NotApproved
@@ -21,19 +22,22 @@ APPROVED_SEND_TIMEOUT = timedelta(hours=1)
 
 
 def write_question(
-    order: Order, reasons: tuple[Finding, ...], contacts: Contacts, columns: int | None = None
+    order: Order,
+    reasons: tuple[Finding, ...],
+    contacts: Contacts,
+    zone: tzinfo | None = None,
+    columns: int | None = None,
 ) -> str:
     """Return everything that a person needs to know to approve an order.
 
-    Each line of the text has a bar in front, so that the text cannot pass for words of this server.
-    Recipient and price come before the text and again after it, since a long text moves the first lines off
-    the screen.
+    Each line of the text has a bar in front, so that it cannot pass for words of this server. Recipient,
+    price and time come before the text and after it, since a long text moves the first lines off the screen.
 
     Args:
         order: the order that waits for approval.
         reasons: why a person is asked.
-        contacts: the operator's contacts, by which the recipient is named. The number is shown as well: it is
-            what the text goes to.
+        contacts: the operator's contacts, which name the recipient. The number is shown as well.
+        zone: the operator's time zone; None is the machine's.
         columns: the width of the terminal. Without it the question is for a client's form. It is then always
             the same for the same order, since the newer protocol repeats the question in each round.
 
@@ -45,37 +49,36 @@ def write_question(
     text, recipient = order.text or "", describe_recipient(order, contacts)
     hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
+    time = _list_time(order, zone)
     before = [
         f"Send this text to {recipient} from {visible(written(order.sender))}?",
+        *time,
         f"{describe_size(order)}.{shown} Approval {order.approval_code}.",
         f"You are asked because of: {name_guards(reasons)}.",
         *_list_reasons(order, reasons),
         f"The text, behind a bar on each line{hidden}:",
     ]
-    after = f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}."
-    return "\n".join(
-        [
-            *(_fit(line, columns) for line in before),
-            *quote_lines(text, columns or FORM_COLUMNS),
-            _fit(after, columns),
-        ]
-    )
+    end = f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}."
+    quoted = quote_lines(text, columns or FORM_COLUMNS)
+    return "\n".join([*_fit(before, columns), *quoted, *_fit([end, *time], columns)])
 
 
-def write_cancel_question(order: Order, reason: Finding, contacts: Contacts) -> str:
+def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zone: tzinfo | None) -> str:
     """Return everything that a person needs to know to let an assistant cancel an order.
 
-    The question is for a client's form, and always the same for the same order and reason.
+    The question is for a client's form, and always the same for the same order and reason. `zone`: the
+    operator's time zone; None is the machine's.
     """
     lines, recipient = quote_lines(order.text or "", FORM_COLUMNS), describe_recipient(order, contacts)
     more = "" if len(lines) <= _FIRST_LINES else " It goes on."
+    when = f", for {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
     return "\n".join(
         [
             f"Cancel this text to {recipient} from {visible(written(order.sender))}?",
             "If you do, it is never sent. If you do not, it is sent as planned.",
             f"You are asked because of: {reason.guard}.",
             f"- {reason.reason}",
-            f"Order {order.id}, {describe_size(order)}. The text begins, behind a bar on each line:",
+            f"Order {order.id}, {describe_size(order)}{when}. The text begins, behind a bar on each line:",
             *lines[:_FIRST_LINES],
             f"End of what is shown.{more}",
         ]
@@ -96,6 +99,12 @@ def size_in_lines(text: str) -> str:
     return f"{format_count(len(split_lines(text)), 'line')}, {format_count(len(text), 'character')}"
 
 
+def _list_time(order: Order, zone: tzinfo | None) -> list[str]:
+    """Return when the order goes out, as one line, or none if that is as soon as it can."""
+    when = describe_send_time(order, zone)
+    return [f"It goes out on {when}."] if when else []
+
+
 def _list_reasons(order: Order, reasons: tuple[Finding, ...]) -> list[str]:
     """Return the reasons and warnings as a list."""
     items = [f"- {each.in_words}" for each in reasons]
@@ -103,14 +112,14 @@ def _list_reasons(order: Order, reasons: tuple[Finding, ...]) -> list[str]:
     return [visible(each) for each in items]
 
 
-def _fit(line: str, columns: int | None) -> str:
-    """Return a line in rows of a terminal's width; for a form as it is.
+def _fit(lines: list[str], columns: int | None) -> list[str]:
+    """Return lines in rows of a terminal's width; for a form as they are.
 
     Continued rows are indented, so that a quoted text cannot begin a row that looks like one of ours.
     """
     if columns is None:
-        return line
-    return "\n  ".join(row.rstrip() for row in break_line(line, columns - 2))
+        return lines
+    return ["\n  ".join(row.rstrip() for row in break_line(line, columns - 2)) for line in lines]
 
 
 def describe_recipient(order: Order, contacts: Contacts) -> str:
@@ -127,13 +136,13 @@ def describe_size(order: Order) -> str:
     return f"{format_count(order.parts, 'part')}, {order.price}"
 
 
-def check_liftable(policy: Policy, *, can_ask: bool) -> None:
+def check_liftable(policy: Policy, *, can_ask: bool, is_later: bool = False) -> None:
     """Check that a person could approve sending one text although the server is in dry run.
 
-    `can_ask`: whether the client can ask a person.
+    `can_ask`: whether the client can ask a person. `is_later`: whether the text has a send time.
 
     Raises:
-        NotApproved: the rules forbid asking, or the client cannot ask.
+        NotApproved: the rules forbid asking, or the client cannot ask, or the text would not be sent.
     """
     if policy.read_only:
         raise NotApproved(
@@ -148,6 +157,10 @@ def check_liftable(policy: Policy, *, can_ask: bool) -> None:
         raise NotApproved(
             "This server is in dry run, and no person can be asked here to send for real.",
             hint=_TURN_LIVE,
+        )
+    if is_later:
+        raise NotApproved(
+            "This server is in dry run, so it would not send the text at its time.", hint=_TURN_LIVE
         )
 
 

@@ -14,6 +14,9 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.payloads import Payload, Sms, require_sms
 from elks_mcp.domain.phone import Number, Sender
 
+ORDER_LATENESS = timedelta(hours=1)
+"""How late an order may still go out: behind others, through pauses, failed attempts and server downtime."""
+
 
 class Draft(Frozen):
     """A message that a caller wants to send: well-formed, but not checked otherwise."""
@@ -29,6 +32,12 @@ class Draft(Frozen):
 
     asks: bool = False
     """Whether the caller waits for an answer, however the text is worded."""
+
+    send_at: AwareDatetime | None = None
+    """When it is to go out; None for immediately."""
+
+    lateness: timedelta = ORDER_LATENESS
+    """How long after `send_at` it may still go out."""
 
     @property
     def kind(self) -> str:
@@ -120,6 +129,9 @@ class OrderState(StrEnum):
     WAITING = "waiting"
     """A person has to approve it."""
 
+    SCHEDULED = "scheduled"
+    """It is queued once its send time has come."""
+
     QUEUED = "queued"
     SENDING = "sending"
     IN_DOUBT = "in doubt"
@@ -136,7 +148,15 @@ class OrderState(StrEnum):
     EXPIRED = "expired"
 
 
-UNFINISHED = frozenset({OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT})
+UNFINISHED = frozenset(
+    {
+        OrderState.WAITING,
+        OrderState.SCHEDULED,
+        OrderState.QUEUED,
+        OrderState.SENDING,
+        OrderState.IN_DOUBT,
+    }
+)
 """The states in which a server still has something to do."""
 
 MAY_HAVE_LEFT = frozenset({OrderState.SENDING, OrderState.IN_DOUBT})
@@ -191,6 +211,12 @@ class Order(Frozen):
 
     placed_at: AwareDatetime
     changed_at: AwareDatetime
+    send_at: AwareDatetime | None = None
+    """When it is to go out, if the caller named a time."""
+
+    expires_at: AwareDatetime | None = None
+    """When it is too late to send it. While it waits for a person, this holds only for a send time."""
+
     not_before: AwareDatetime | None = None
     """When it is tried again, if 46elks put it off."""
 

@@ -42,7 +42,9 @@ def parse_period(since: str, until: str, zone: tzinfo | None) -> Period:
     return Period(start, end)
 
 
-def parse_moment(text: str, zone: tzinfo | None, *, name: str, end_of_day: bool = False) -> datetime:
+def parse_moment(
+    text: str, zone: tzinfo | None, *, name: str, end_of_day: bool = False, examples: str = _EXAMPLES
+) -> datetime:
     """Return a time in UTC; for a day its start, or its end.
 
     Args:
@@ -50,6 +52,7 @@ def parse_moment(text: str, zone: tzinfo | None, *, name: str, end_of_day: bool 
         zone: the zone of a time without an offset; None is the machine's.
         name: the argument that an error names.
         end_of_day: whether a day means its end.
+        examples: what an error says about how to write it.
 
     Raises:
         InvalidInput: it is not a time, or it does not exist or exists twice in the zone.
@@ -64,7 +67,7 @@ def parse_moment(text: str, zone: tzinfo | None, *, name: str, end_of_day: bool 
             return moment.astimezone(UTC) if offset else _parse_local(moment, zone, name)
     except (ValueError, OverflowError, OSError):
         pass
-    raise InvalidInput(f"`{name}` cannot be {text[:40]!r}: {_EXAMPLES}.")
+    raise InvalidInput(f"`{name}` cannot be {text[:40]!r}: {examples}.")
 
 
 def _start_of(day: date, zone: tzinfo | None) -> datetime:

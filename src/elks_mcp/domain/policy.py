@@ -166,6 +166,18 @@ class OperatorRules(Frozen):
     """The groups of tools that an assistant is offered, separated by commas: `sms`, `inbox`, `account`,
     `policy`, or `all`. A tool of another group is neither listed nor callable. Only `sms` sends."""
 
+    latest: Annotated[
+        int,
+        Field(ge=1, le=24 * 60),
+        RuleSetting(
+            "ELKS_LATEST",
+            "a scheduled text is sent at most so late, or not at all",
+            show=lambda minutes: f"{minutes} minutes",
+        ),
+    ] = 60
+    """Minutes after its time within which a scheduled text may still be sent. Later, it is not sent, and that
+    is reported."""
+
     time_zone: Annotated[InstanceOf[tzinfo] | None, Setting("ELKS_TIME_ZONE")] = None
     """The time zone of the times in answers, by its IANA name: `Europe/Stockholm`. Default: the zone of the
     machine, which is often UTC in a container."""

@@ -27,6 +27,10 @@ _POLL_INTERVAL, _POLL_INTERVAL_WITH_NOTIFICATIONS = timedelta(milliseconds=200),
 """Poll interval for texts that other processes record: without LISTEN/NOTIFY, and with it."""
 
 
+_PAUSE_AFTER_ERROR = timedelta(minutes=1)
+"""How long nothing is read after a failure while no call waits, so that an outage does not fill the log."""
+
+
 class _Waiter:
     """A call that waits, and the text it gets."""
 
@@ -102,6 +106,16 @@ class Replies:
             StateUnavailable, Misconfigured: the state cannot be used.
         """
         await self._history.refresh(self.poll)
+
+    async def keep_receiving(self) -> None:
+        """Read 46elks' history every poll interval until cancelled, also while no call waits.
+
+        Opt-outs and answers are then recorded, and other processes on the same state are notified.
+        """
+        while True:
+            is_read = await self._try_refresh()
+            pause = self.poll if is_read else max(self.poll, _PAUSE_AFTER_ERROR)
+            await self._clock.sleep_until(self._clock.now() + pause)
 
     async def find_latest_position(self) -> int:
         """Return the position of the latest incoming text; 0 if there is none."""

@@ -40,7 +40,14 @@ class CancelConsent(BaseModel):
 
 
 async def read_request(
-    to: str, message: str, sender: str, flashsms: str | None, dry_run: bool | None, idempotency_key: str
+    to: str,
+    message: str,
+    sender: str,
+    flashsms: str | None,
+    dry_run: bool | None,
+    idempotency_key: str,
+    send_at: str,
+    time_zone: str,
 ) -> SmsRequest:
     """Return the arguments of `send_sms` as a request."""
     return SmsRequest(
@@ -50,6 +57,8 @@ async def read_request(
         flash=flashsms == "yes",
         dry_run=dry_run,
         idempotency_key=idempotency_key,
+        send_at=send_at,
+        time_zone=time_zone,
     )
 
 
@@ -73,8 +82,9 @@ async def ask_person(planned: Planned, ctx: Context[App]) -> Decision | Elicit[C
     """Ask a person, if one has to approve the text. Raises the errors of `_show_form`."""
     if not isinstance(planned, NeedsApproval):
         return Decision.NOT_NEEDED
-    contacts = ctx.request_context.lifespan_context.contacts.known
-    return await _show_form(ctx, write_question(planned.order, planned.reasons, contacts), Consent)
+    app = ctx.request_context.lifespan_context
+    contacts, zone = app.contacts.known, app.policy.time_zone
+    return await _show_form(ctx, write_question(planned.order, planned.reasons, contacts, zone), Consent)
 
 
 async def plan_cancel(order_id: str, ctx: Context[App]) -> CancelPlan:
@@ -88,8 +98,9 @@ async def ask_about_cancel(
     """Ask a person about a call of `cancel_sms`, if one has to approve it."""
     if planned.reason is None:
         return Decision.NOT_NEEDED
-    contacts = ctx.request_context.lifespan_context.contacts.known
-    question = write_cancel_question(planned.order, planned.reason, contacts)
+    app = ctx.request_context.lifespan_context
+    contacts, zone = app.contacts.known, app.policy.time_zone
+    question = write_cancel_question(planned.order, planned.reason, contacts, zone)
     return await _show_form(ctx, question, CancelConsent)
 
 

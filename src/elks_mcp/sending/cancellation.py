@@ -16,7 +16,8 @@ from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved, NotFound
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
-from elks_mcp.sending.plan import Decision, ServerSetup, can_wait
+from elks_mcp.sending.plan import Decision
+from elks_mcp.sending.server_setup import ServerSetup, can_wait
 from elks_mcp.store import Storage
 
 

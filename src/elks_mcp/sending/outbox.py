@@ -45,6 +45,8 @@ class Outbox:
         self._posts = Posts(attempts, waiters, worklist, checks, clock, options)
         upkeep = Upkeep(client, checks, clock, options, waiters, worklist)
         self._worker = Worker(storage, self._posts, upkeep, worklist, clock, only_own=options.only_own)
+        self.heartbeat = self._worker.heartbeat
+        """Shows other processes that a long-running server sends; kept by such a server only."""
 
     @classmethod
     def over(
@@ -90,7 +92,9 @@ class Outbox:
                 placed = await orders.place(approval)
             else:
                 placed = await self._place_and_send(approval, orders)
-            if approval.approver is Approver.POLICY and not placed.is_repeat and placed.claim is None:
+            if placed.order.state is OrderState.SCHEDULED:
+                self.wake()  # it may be the next that is due
+            elif approval.approver is Approver.POLICY and not placed.is_repeat and placed.claim is None:
                 self.hand_over(placed.order)
         return placed
 
@@ -112,7 +116,9 @@ class Outbox:
                 await self._options.refresh_history()
             store = await self._storage.open()
             placed = await store.orders.approve(order.id, self._checks.recheck)
-            if not placed.is_repeat:
+            if placed.order.state is OrderState.SCHEDULED:
+                self.wake()
+            elif not placed.is_repeat:
                 self.hand_over(placed.order)
         return placed
 

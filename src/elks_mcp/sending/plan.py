@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
 
 import anyio
 
@@ -22,11 +21,13 @@ from elks_mcp.domain.approval import (
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Finding, Order, Quote
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.send_times import describe_send_time, parse_send_time
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
+from elks_mcp.sending.server_setup import ServerSetup, can_wait
 from elks_mcp.store import Placed, Storage
 
 ANSWER_WITHIN = timedelta(minutes=5)
@@ -51,6 +52,12 @@ class SmsRequest:
     idempotency_key: str = ""
     awaits_reply: bool = False
     """Whether the caller waits for the recipient's answer."""
+
+    send_at: str = ""
+    """When to send it, as `parse_send_time` reads it; "" for now."""
+
+    time_zone: str = ""
+    """The IANA time zone of `send_at`; "" for the recipient's, or else the operator's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,32 +104,6 @@ class Decision(StrEnum):
     NOT_NEEDED = "not needed"
 
 
-class ServerSetup(Protocol):
-    """The server's configuration, as far as sending depends on it; `App` is one."""
-
-    def require_account(self, *, sender: bool = False) -> None:
-        """Raise Misconfigured if credentials, or with `sender` the default sender, are missing."""
-        ...
-
-    def require_clear_names(self) -> None:
-        """Raise Misconfigured if a variable is set whose name is nearly that of a setting."""
-        ...
-
-    @property
-    def approval_page(self) -> str | None:
-        """The address of a page on which a person can approve what waits, if there is one."""
-        ...
-
-    def command(self, words: str) -> str:
-        """Return an `elks-mcp` command about this server's state, to end a sentence with."""
-        ...
-
-
-def can_wait(storage: Storage, setup: ServerSetup) -> bool:
-    """Return whether a person can approve a text outside the client."""
-    return storage.location.is_durable or setup.approval_page is not None
-
-
 @dataclass(frozen=True, slots=True)
 class Planner:
     """Sends texts for one caller, from the request to the placed order."""
@@ -161,13 +142,14 @@ class Planner:
             StateUnavailable: the store cannot be used.
         """
         self.setup.require_account(sender=not request.sender)
-        draft = await self._read(request)
+        draft = await self._read(request, is_answer=is_answer)
         lifts = request.dry_run is False and not self._policy.live
         if not lifts and (request.dry_run or not self._policy.live):
             return DryRunOnly(await self.orders.quotes.quote(draft, live=False))
         self.setup.require_clear_names()
         if lifts:
-            check_liftable(self._policy, can_ask=can_ask or self.setup.approval_page is not None)
+            may_ask = can_ask or self.setup.approval_page is not None
+            check_liftable(self._policy, can_ask=may_ask, is_later=draft.send_at is not None)
         await self.refresh_history()
         prior = await self.orders.find_prior(draft)
         if prior.repeated:
@@ -206,12 +188,14 @@ class Planner:
         where = f"in a terminal {within}: {self.setup.command(f'approve {order.approval_code}')}"
         if page := self.setup.approval_page:
             where = f"{within} on the sandbox's page, {page}."
+        when = describe_send_time(order, self._policy.time_zone)
+        later = f" It goes out on {when}." if when else ""
         return (
-            f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)} "
+            f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)}{later} "
             f"{obstacle}, so someone must approve it {where}"
         )
 
-    async def _read(self, request: SmsRequest) -> Draft:
+    async def _read(self, request: SmsRequest, *, is_answer: bool) -> Draft:
         draft = self.orders.draft(
             await self.find_recipient(request.to),
             request.message,
@@ -220,12 +204,28 @@ class Planner:
             key=request.idempotency_key,
             asks=request.awaits_reply,
         )
+        if request.send_at:
+            draft = draft.model_copy(update=self._read_time(request, draft.to, is_answer=is_answer))
+        elif request.time_zone:
+            raise InvalidInput("`timeZone` is only for `sendAt`.", hint="Give both, or neither.")
         if request.awaits_reply and isinstance(draft.sender, SenderId):
             raise InvalidInput(
                 f"The recipient cannot answer a text from a name such as {draft.sender.name}.",
                 hint="Ask from a number of the account, or send it without waiting for an answer.",
             )
         return draft
+
+    def _read_time(self, request: SmsRequest, to: Number, *, is_answer: bool) -> dict[str, object]:
+        """Return when a draft goes out, as fields. Before an answer, that time may have passed."""
+        at = parse_send_time(
+            request.send_at,
+            request.time_zone,
+            to=to,
+            home=self._policy.time_zone,
+            now=self.clock.now(),
+            passed=ANSWER_WITHIN if is_answer else timedelta(),
+        )
+        return {"send_at": at, "lateness": timedelta(minutes=self._policy.latest)}
 
     async def _may_ask_again(self, waiting: Order, *, can_ask: bool) -> bool:
         """Return whether a new question may be about an order that already waits.

@@ -12,6 +12,7 @@ from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.doubts import clear_doubts
 from elks_mcp.sending.options import OutboxOptions
+from elks_mcp.sending.schedule import ScheduledSends
 from elks_mcp.sending.waiters import OrderWaiters
 from elks_mcp.sending.worklist import LATER, SOON, SOONEST, Worklist
 from elks_mcp.store import DueWork, Storage
@@ -42,6 +43,7 @@ class Upkeep:
         self._options = options
         self._waiters = waiters
         self._worklist = worklist
+        self._schedule = ScheduledSends(client, waiters)
         self._is_clearing = False
         """Whether orders in doubt are being looked up."""
 
@@ -75,14 +77,22 @@ class Upkeep:
             readers.start_soon(self._clear_doubts, store)
         if due.overdue:
             await store.orders.expire_waiting()
-        releases = due.approved and not self._options.only_own
-        if (releases or due.queued) and self._options.refresh_history:
-            await self._options.refresh_history()  # recipients may have opted out while the orders waited
-        if releases and await store.orders.release_approved(self._checks.recheck):
-            self._worklist.wake()  # to send the released orders
+        if due.scheduled:
+            await self._schedule.expire_missed(store)
+        await self._queue_released(store, due)
         if due.waiting or self._is_clearing:
             return SOON
         return LATER if due.again_in is None else min(max(due.again_in, SOONEST), LATER)
+
+    async def _queue_released(self, store: "Store", due: DueWork) -> None:
+        """Queue orders that a person approved in a terminal, and scheduled ones whose time has come."""
+        approved, scheduled = (may and not self._options.only_own for may in (due.approved, due.scheduled))
+        if (approved or scheduled or due.queued) and self._options.refresh_history:
+            await self._options.refresh_history()  # recipients may have opted out while the orders waited
+        if approved and await store.orders.release_approved(self._checks.recheck):
+            self._worklist.wake()
+        if scheduled and await self._schedule.release_due(store):
+            self._worklist.wake()
 
     async def _clear_doubts(self, store: "Store") -> None:
         """Determine what happened to the orders in doubt, and notify the callers that wait for them."""

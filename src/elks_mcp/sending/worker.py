@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup
 
 from elks_mcp.errors import log_errors
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.heartbeats import Heartbeat
 from elks_mcp.sending.request_pool import Posts
 from elks_mcp.sending.upkeep import Upkeep
 from elks_mcp.sending.worklist import LATER, SOONEST, Worklist
@@ -47,6 +48,7 @@ class Worker:
         self._worklist = worklist
         self._clock = clock
         self._only_own = only_own
+        self.heartbeat = Heartbeat(storage, clock, sends=not only_own)
         self.looked_at = clock.now()
         """When the worker last looked for something to do; it does so several times a minute."""
 
@@ -83,12 +85,15 @@ class Worker:
         return LATER
 
     async def _wait_for_work(self) -> None:
-        """Wait until an order is handed over, or until the store holds unfinished work."""
+        """Wait until an order is handed over, or until the store holds unfinished work.
+
+        A long-running server does not wait for that: it opens the store for its heartbeat.
+        """
         wait = _FIRST_LOOK
         while not self._worklist.woken.is_set():
             await self._clock.wait_for(self._worklist.woken.wait(), until=self._clock.now() + wait)
             self.looked_at = self._clock.now()
-            if await self._storage.has_work():
+            if self.heartbeat.is_kept or await self._storage.has_work():
                 if not self._only_own:
                     break
                 await self._upkeep.try_cleanup(self._storage)
@@ -99,6 +104,7 @@ class Worker:
         """Send what is due and do what is overdue; return how long there is nothing to do."""
         store, worklist = await self._storage.open(), self._worklist
         left = await self._posts.send_due(store, len(worklist.handed_over))
+        await self.heartbeat.record_if_due(store)
         rest = worklist.next_look - self._clock.now()
         is_done = left == 0 and not worklist.handed_over  # else orders of other processes were claimed first
         if is_done and timedelta() < rest <= LATER:  # longer only if the clock was set back

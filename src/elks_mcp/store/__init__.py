@@ -18,6 +18,8 @@ from elks_mcp.store.values import (
     Placed,
     PriorOrders,
     QueueEstimate,
+    Scheduled,
+    ServerKind,
     Wanted,
 )
 
@@ -34,6 +36,8 @@ __all__ = [
     "Placed",
     "PriorOrders",
     "QueueEstimate",
+    "Scheduled",
+    "ServerKind",
     "StateLocation",
     "Storage",
     "Wanted",

@@ -25,7 +25,7 @@ from elks_mcp.store.db.schema import accounts, orders
 from elks_mcp.store.db.transactions import reading, writing
 from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.storage import find_hasher
-from elks_mcp.store.values import PauseReason
+from elks_mcp.store.values import PauseReason, Scheduled
 
 _OPEN = (*UNFINISHED, OrderState.UNKNOWN)
 """The states in which a server or a person still has something to do."""
@@ -104,6 +104,19 @@ class OrderAdmin:
         return {OrderState(row.state): row.number for row in tx.all(counted)}
 
     @reading
+    def find_scheduled(self, tx: Tx, account: AccountKey) -> Scheduled:
+        """Return how many orders of an account are scheduled, and when the first is due."""
+        facts = func.count().label("total"), func.min(orders.c.due_at).label("next_at")
+        theirs = select(*facts).select_from(orders.join(accounts))
+        theirs = theirs.where(
+            accounts.c.base_url == account.base_url,
+            accounts.c.username == account.username,
+            orders.c.state == OrderState.SCHEDULED,
+        )
+        row = tx.execute(theirs).one()
+        return Scheduled(row.total, row.next_at)
+
+    @reading
     def list_accounts(self, tx: Tx) -> list[AccountKey]:
         """List the accounts of the database."""
         return list_accounts(tx)
@@ -133,7 +146,8 @@ class OrderAdmin:
         row = _decide_about(tx, number)
         if row.state == OrderState.WAITING and row.approved_at is None:
             marks = {"approved_at": tx.now, "approver": Approver.TERMINAL}
-            change(tx, row.id, due_at=tx.now + APPROVED_SEND_TIMEOUT, **marks)
+            due_at = row.expires_at if row.send_at else tx.now + APPROVED_SEND_TIMEOUT
+            change(tx, row.id, due_at=due_at, **marks)
         return _build_record(tx, _get(tx, row.id))
 
     @writing

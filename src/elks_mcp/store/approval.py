@@ -6,12 +6,13 @@ from sqlalchemy import Row, exists, func, select
 
 from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
-from elks_mcp.domain.orders import OrderState
+from elks_mcp.domain.orders import Approver, Finding, Order, OrderState
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import Refused
-from elks_mcp.store.db.changes import close
+from elks_mcp.store.db.changes import change, close
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.rows import parse_findings, write_findings
 from elks_mcp.store.db.schema import orders
 
 MOST_WAITING = 20
@@ -29,6 +30,32 @@ def expire(tx: Tx, row: Row[Any]) -> None:
     """End one order that waited too long."""
     why = "No server ran to send it in time." if row.approved_at else "No person approved it in time."
     close(tx, row, OrderState.EXPIRED, why)
+
+
+def let_wait(tx: Tx, row: Row[Any], reason: Finding, **changes: Any) -> Order:
+    """Let an order that has not left wait for a person, under a new approval code.
+
+    Its share of the budget is released until a person approves it.
+
+    Raises:
+        Refused: Too many orders of its caller wait for a person.
+    """
+    if row.state != OrderState.WAITING:
+        check_room(tx, row.caller)
+    due_at = tx.now + APPROVAL_TIMEOUT
+    return change(
+        tx,
+        row.id,
+        state=OrderState.WAITING,
+        approver=Approver.TERMINAL,
+        approval_code=new_approval_code(tx),
+        approved_at=None,
+        findings=write_findings((*parse_findings(row.findings), reason)),
+        charge=0,
+        due_at=min(due_at, row.expires_at) if row.send_at else due_at,
+        changed_at=tx.now,
+        **changes,
+    )
 
 
 def check_room(tx: Tx, caller: str) -> None:

@@ -11,7 +11,8 @@ from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import Moment, accounts, arrivals, is_one_of, known_numbers, orders
+from elks_mcp.store.db.moments import Moment
+from elks_mcp.store.db.schema import accounts, arrivals, is_one_of, known_numbers, orders
 from elks_mcp.store.db.transactions import reading
 from elks_mcp.store.values import Arrival, Wanted
 

@@ -8,12 +8,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from elks_mcp.domain.approval import APPROVAL_TIMEOUT
-from elks_mcp.domain.orders import CANCELLABLE, Approver, Finding, Order, OrderState
-from elks_mcp.store.approval import check_room, new_approval_code
-from elks_mcp.store.db.changes import change, close
+from elks_mcp.domain.orders import CANCELLABLE, Finding, Order, OrderState
+from elks_mcp.store.approval import let_wait
+from elks_mcp.store.db.changes import close
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.rows import parse_findings, parse_order, write_findings
+from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.transactions import deciding
 from elks_mcp.store.orders import get_row
 
@@ -41,9 +40,8 @@ class CancellationStore:
     def pause(self, tx: Tx, number: str, reason: Finding) -> Order | None:
         """Let an order that has not left wait for a person. Return the order as it is then.
 
-        It gets a new approval code, and its share of the budget is released until a person approves it. An
-        order that waits for a person already is not changed. Return None if a person approved the order: that
-        approval stands.
+        An order that waits for a person already is not changed. Return None if a person approved the order:
+        that approval stands.
 
         Raises:
             NotFound: There is no such order.
@@ -56,18 +54,7 @@ class CancellationStore:
             return None
         if row.state == OrderState.WAITING:
             return parse_order(tx, row)
-        check_room(tx, row.caller)
-        return change(
-            tx,
-            row.id,
-            state=OrderState.WAITING,
-            approver=Approver.TERMINAL,
-            approval_code=new_approval_code(tx),
-            findings=write_findings((*parse_findings(row.findings), reason)),
-            charge=0,
-            due_at=tx.now + APPROVAL_TIMEOUT,
-            changed_at=tx.now,
-        )
+        return let_wait(tx, row, reason)
 
 
 def cancel_unless_left(tx: Tx, row: Row[Any], why: str) -> Order:
@@ -77,4 +64,4 @@ def cancel_unless_left(tx: Tx, row: Row[Any], why: str) -> Order:
     """
     if row.state not in CANCELLABLE:
         return parse_order(tx, row)
-    return close(tx, row, OrderState.CANCELLED, why)
+    return close(tx, row, OrderState.CANCELLED, why, unreported=False)

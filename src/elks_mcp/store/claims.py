@@ -9,18 +9,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
 
 from elks_mcp.domain.models import OptOut, Recall
-from elks_mcp.domain.orders import Claim, Draft, OrderState, Quote
+from elks_mcp.domain.orders import ORDER_LATENESS, Claim, Draft, OrderState, Quote
 from elks_mcp.store.db.changes import alter_all, close
 from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.moments import NOW, Moment, shifted
 from elks_mcp.store.db.rows import parse_draft, parse_price
-from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
+from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.opt_outs import opted_out_at
 from elks_mcp.store.pace import find_idle, find_slot, take_slots
-from elks_mcp.store.totals import DAY, sum_spent
+from elks_mcp.store.totals import is_spent, sum_spent
 from elks_mcp.store.values import DraftCheck, Idle, Pace
-
-KEPT = timedelta(hours=1)
-"""How long an order stays queued: behind others, through pauses, failed attempts and server downtime."""
 
 
 def claim_due(
@@ -46,9 +44,9 @@ def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]
 def _build_next(kinds: frozenset[str]) -> Select[Any]:
     """Build, once, the query for the orders that are due, each with what the other orders spent."""
     o = orders.c
-    its_own = case((o.charged_at > ago(DAY), o.charge), else_=0)
+    its_own = case((is_spent(orders), o.charge), else_=0)
     facts = (o.id, o.state, o.recipient, o.sender, o.price, o.currency, o.kind, o.content, o.details)
-    history = (o.placed_at, o.attempts, o.status_reason)
+    history = (o.send_at, _EXPIRES_AT.label("expires_at"), o.attempts, o.status_reason)
     recalled = (opted_out_at().label("opted_out_at"), (sum_spent() - its_own).label("spent"))
     due = and_(
         o.account_id == bindparam("account"),
@@ -149,7 +147,7 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
 
 def _end_if_refused(tx: Tx, row: Row[Any], check: DraftCheck) -> bool:
     """End an order that may not go out any more. Return whether it was ended."""
-    if tx.now - row.placed_at > KEPT:
+    if tx.now > row.expires_at:
         _expire(tx, row)
         return True
     opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
@@ -160,11 +158,16 @@ def _end_if_refused(tx: Tx, row: Row[Any], check: DraftCheck) -> bool:
 
 
 def expire_queued(tx: Tx) -> None:
-    """End the orders that were queued for longer than `KEPT`."""
-    queued = select(orders).where(is_queued(tx), orders.c.placed_at < tx.now - KEPT)
+    """End the queued orders for which it is too late."""
+    queued = select(orders).where(is_queued(tx), tx.now > _EXPIRES_AT)
     for row in tx.all(queued.with_for_update()):
         _expire(tx, row)
 
 
 def _expire(tx: Tx, row: Row[Any]) -> None:
-    close(tx, row, OrderState.EXPIRED, row.status_reason or "It was still queued after an hour.")
+    too_late = "It could not be sent at its time." if row.send_at else "It was still queued after an hour."
+    close(tx, row, OrderState.EXPIRED, row.status_reason or too_late)
+
+
+_EXPIRES_AT = func.coalesce(orders.c.expires_at, shifted(orders.c.placed_at, ORDER_LATENESS), type_=Moment)
+"""When it is too late to send an order. Older versions, which may share the database, do not store it."""

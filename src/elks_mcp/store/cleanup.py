@@ -11,7 +11,9 @@ from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import deciding
+from elks_mcp.store.heartbeats import delete_dead
 from elks_mcp.store.known_numbers import record_sent
+from elks_mcp.store.schedule import expire_missed
 from elks_mcp.store.taint import delete_old_taint
 
 ROWS_KEPT = timedelta(days=90)
@@ -35,12 +37,14 @@ class Cleanup:
         """Delete old rows, and erase content whose retention is over."""
         expire_waiting(tx)
         expire_queued(tx)
+        expire_missed(tx)
         ours = orders.c.account_id == tx.account_id
         old = and_(ours, orders.c.changed_at < tx.now - ROWS_KEPT, orders.c.state.not_in(UNFINISHED))
         record_sent(tx, old)
         tx.execute(delete(orders).where(old))
         delete_old_arrivals(tx)
         delete_old_taint(tx)
+        delete_dead(tx)
         unneeded = or_(
             and_(orders.c.state.in_(_SETTLED), orders.c.changed_at <= tx.now - self._database.retention),
             and_(orders.c.state == OrderState.UNKNOWN, orders.c.changed_at < tx.now - UNKNOWN_TEXT_KEPT),

@@ -10,7 +10,7 @@ from elks_mcp.domain.doubts import Doubt, Verdict
 from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.models import Message
 from elks_mcp.domain.orders import OrderState, Receipt
-from elks_mcp.store.db.changes import accept, change
+from elks_mcp.store.db.changes import accept, change, queue_again
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_draft
 from elks_mcp.store.db.schema import orders
@@ -115,7 +115,7 @@ def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, qu
     if verdict and verdict.message:
         accept(tx, row.id, _receipt(verdict.message))
     elif tx.now - row.attempted_at > LONGEST:
-        _end(tx, row, OrderState.UNKNOWN, _TOO_LONG)
+        _end(tx, row, _TOO_LONG)
     elif verdict is None or read_at < row.changed_at + quiet:
         change(tx, row.id, due_at=_next_reading(tx, row, quiet))
     elif verdict.is_absent:
@@ -123,7 +123,7 @@ def _apply(tx: Tx, row: Row[Any], verdict: Verdict | None, read_at: datetime, qu
     elif read_at < (clear_by := row.changed_at + quiet + _pause_between(quiet)):
         change(tx, row.id, absent_at=None, due_at=clear_by)
     else:
-        _end(tx, row, OrderState.UNKNOWN, _AMBIGUOUS)
+        _end(tx, row, _AMBIGUOUS)
 
 
 def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, quiet: timedelta) -> None:
@@ -133,14 +133,14 @@ def _apply_absence(tx: Tx, row: Row[Any], read_at: datetime, quiet: timedelta) -
     elif read_at < row.absent_at + _pause_between(quiet):
         change(tx, row.id, due_at=row.absent_at + _pause_between(quiet))
     else:
-        _end(tx, row, OrderState.QUEUED, _WAS_ABSENT)
+        queue_again(tx, row, tx.now, status_reason=_WAS_ABSENT, absent_at=None)
 
 
-def _end(tx: Tx, row: Row[Any], state: OrderState, status_reason: str) -> None:
+def _end(tx: Tx, row: Row[Any], status_reason: str) -> None:
     change(
         tx,
         row.id,
-        state=state,
+        state=OrderState.UNKNOWN,
         status_reason=status_reason,
         lease=None,
         absent_at=None,

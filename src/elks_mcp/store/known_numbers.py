@@ -1,7 +1,7 @@
 """Known numbers: when each was texted, when each wrote, and likely opt-outs."""
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -10,12 +10,12 @@ from sqlalchemy import (
     ColumnElement,
     Insert,
     Row,
-    ScalarSelect,
     Select,
     and_,
     bindparam,
     case,
     func,
+    literal,
     or_,
     select,
 )
@@ -23,12 +23,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from elks_mcp.domain.models import Direction, Message, Recall, Taint
 from elks_mcp.domain.opt_outs import OptWord, asks_for_answer
-from elks_mcp.domain.orders import NEVER_SENT, OrderState
+from elks_mcp.domain.orders import NEVER_SENT, Draft, OrderState
 from elks_mcp.domain.phone import Number, is_e164
 from elks_mcp.store.db.database import Tx
-from elks_mcp.store.db.schema import NOW, Moment, accounts, ago, is_one_of, known_numbers, opt_outs, orders
+from elks_mcp.store.db.moments import NOW, SEND_AT, Moment, ago, shifted
+from elks_mcp.store.db.schema import accounts, is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out
-from elks_mcp.store.totals import DAY, sum_spent
+from elks_mcp.store.totals import DAY, find_peak, sum_around, within
 
 VELOCITY_WINDOW = timedelta(minutes=10)
 """The shorter window of the guard `velocity`."""
@@ -37,21 +38,24 @@ UNREAD_FOR = timedelta(days=7)
 """How long an unreadable row makes sending ask a person: a weekend, and time to look at it."""
 
 
-def recall(tx: Tx, to: Number, *, excluded_order: str) -> Recall:
-    """Return what matters for a text to a number.
+def recall(tx: Tx, draft: Draft, *, excluded_order: str) -> Recall:
+    """Return what matters for a draft, at the time when it is to go out.
 
-    `excluded_order` is the id of the text's own order, which does not count.
+    `excluded_order` is the id of the draft's own order, which does not count.
     """
-    values = recall_values(tx, to, excluded_order=excluded_order)
+    values = recall_values(tx, draft.to, send_at=draft.send_at, excluded_order=excluded_order)
     return parse_recall(tx, tx.execute(_RECALL, values).one())
 
 
-def recall_values(tx: Tx, to: Number, *, excluded_order: str = "") -> dict[str, Any]:
+def recall_values(
+    tx: Tx, to: Number, *, send_at: datetime | None = None, excluded_order: str = ""
+) -> dict[str, Any]:
     """Return the parameters of the query of `build_recall`."""
     return {
         "account": tx.account_id,
         "number": tx.hasher.number(to.e164),
         "excluded_order": excluded_order,
+        "send_at": send_at,
         "now": tx.known_now,
     }
 
@@ -78,15 +82,7 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     account: BindParameter[int] = bindparam("account")
     number: BindParameter[str] = bindparam("number")
     here = and_(known_numbers.c.account_id == accounts.c.id, known_numbers.c.number_hash == number)
-    since = case(
-        (known_numbers.c.received_at > ago(VELOCITY_WINDOW), known_numbers.c.received_at),
-        else_=ago(VELOCITY_WINDOW),
-    )
-    other = and_(_others.c.account_id == account, _others.c.id != bindparam("excluded_order"))
-    to_them = and_(other, _others.c.recipient_hash == number)
-    waits = _others.c.state == OrderState.WAITING  # it is sent as soon as a person approves it
-    may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
-    counted = and_(to_them, _others.c.charged_at > ago(DAY), may_go)
+    to_them = _is_to(account, number)
     # Not IS NOT NULL: for that, SQLite would scan the index of all the account's messages.
     has_message = func.length(_others.c.message_id) > 0
     accepted_at = func.coalesce(_others.c.accepted_at, _others.c.changed_at, type_=Moment)
@@ -102,9 +98,8 @@ def build_recall() -> Select[*tuple[Any, ...]]:
             .correlate(known_numbers)
             .scalar_subquery()
             .label("first_order_at"),
-            _count(and_(counted, or_(waits, _others.c.charged_at > since))).label("texts_in_10_minutes"),
-            _count(counted).label("texts_in_24_hours"),
-            sum_spent(excluded_order=bindparam("excluded_order")).label("spent"),
+            *_build_counts(account, number),
+            sum_around(bindparam("excluded_order")).label("spent"),
             (accounts.c.unread_at > ago(UNREAD_FOR)).label("unread"),
         )
         .select_from(
@@ -114,8 +109,27 @@ def build_recall() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _count(which: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.count()).select_from(_others).where(which).correlate(known_numbers).scalar_subquery()
+def _build_counts(account: BindParameter[int], number: BindParameter[str]) -> Iterator[ColumnElement[int]]:
+    """Yield how many texts go to a number around `SEND_AT`, in any 10 minutes and any 24 hours."""
+    charged_at, waits = _others.c.charged_at, _others.c.state == OrderState.WAITING
+    may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
+    goes_at = case((and_(waits, charged_at < NOW), NOW), else_=charged_at)  # once a person approves it
+    is_recent = charged_at > shifted(SEND_AT, -2 * DAY)  # for the index: an order waits for less than a day
+    counted = and_(_is_to(account, number), is_recent, may_go, within(goes_at, DAY))
+    answers = known_numbers.alias("answers")
+    answered_at = select(answers.c.received_at).where(
+        answers.c.account_id == account, answers.c.number_hash == number
+    )
+    last_answer = func.coalesce(answered_at.scalar_subquery(), 0, type_=Moment)
+    near = and_(counted, within(goes_at, VELOCITY_WINDOW), or_(waits, charged_at > last_answer))
+    yield find_peak(goes_at, literal(1), near, VELOCITY_WINDOW).label("texts_in_10_minutes")
+    yield find_peak(goes_at, literal(1), counted, DAY).label("texts_in_24_hours")
+
+
+def _is_to(account: BindParameter[int], number: BindParameter[str]) -> ColumnElement[bool]:
+    """Build the condition that another order is to a number."""
+    ours = and_(_others.c.account_id == account, _others.c.recipient_hash == number)
+    return and_(ours, _others.c.id != bindparam("excluded_order"))
 
 
 _others = orders.alias("others")

@@ -12,7 +12,7 @@ from elks_mcp.domain.models import Recall
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.taint import ShownText
-from elks_mcp.errors import NotFound, Refused, StateUnavailable, StateUncertain
+from elks_mcp.errors import InvalidInput, NotFound, Refused, StateUnavailable, StateUncertain
 from elks_mcp.store.approval import check_room, expire, expire_waiting, new_approval_code
 from elks_mcp.store.claims import claim_new, is_queued
 from elks_mcp.store.db.changes import change, close
@@ -32,6 +32,7 @@ from elks_mcp.store.db.transactions import deciding, reading
 from elks_mcp.store.known_numbers import recall
 from elks_mcp.store.pace import find_pause
 from elks_mcp.store.prior import find_prior_rows, recall_for
+from elks_mcp.store.schedule import plan_times
 from elks_mcp.store.values import DraftCheck, Pace, Placed, PriorOrders, QueueEstimate
 
 _NOT_NEEDED = "A repeated request, which needed no approval, replaced this order."
@@ -62,7 +63,7 @@ class OrderStore:
         texts that this process showed to the caller's model in the last 30 minutes.
 
         Raises:
-            InvalidInput: The idempotency key was used for another message.
+            InvalidInput: The idempotency key was used for another message, or the send time is past.
             Refused: `check` refuses the draft, or too many orders of the caller wait for a person.
             StateUnavailable: The order was not placed.
             StateUncertain: It is not known whether the order was placed.
@@ -92,20 +93,19 @@ class OrderStore:
         prior = find_prior_rows(tx, draft, dedupe=request.dedupe, shown=request.shown)
         if prior.repeated:
             return Placed(parse_order(tx, prior.repeated), is_repeat=True)
+        _check_time(tx, draft)
         if why_not := request.check(draft, approval.quote.estimate.price, prior.recall):
             raise Refused(why_not)
         if prior.waiting and waits:
             return Placed(parse_order(tx, prior.waiting), is_repeat=False)
-        if prior.waiting:
-            close(
-                tx, prior.waiting, OrderState.CANCELLED, _NOT_NEEDED
-            )  # a later approval would send it again
+        if prior.waiting:  # a later approval would send it again
+            close(tx, prior.waiting, OrderState.CANCELLED, _NOT_NEEDED, unreported=False)
         if prior.overdue:
             expire(tx, prior.overdue)
         if waits:
             check_room(tx, draft.caller)
         row = _new_row(tx, approval, waits=waits) | {"id": order_id}
-        may_go = prior.is_first and not waits
+        may_go = prior.is_first and row["state"] == OrderState.QUEUED
         claim = claim_new(tx, row, approval.quote, request.pace) if request.pace and may_go else None
         return Placed(_insert(tx, row), is_repeat=False, claim=claim)
 
@@ -246,18 +246,20 @@ def get_row(tx: Tx, number: str, *, caller: str | None = None, lock: bool = Fals
 
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:
-    findings = approval.quote.findings
-    return build_order(tx, approval.quote) | {
+    findings, draft = approval.quote.findings, approval.quote.draft
+    row = build_order(tx, approval.quote) | plan_times(tx, draft)
+    row |= {
         "findings": write_findings(findings if waits else without_quotes(findings)),
-        "state": OrderState.WAITING if waits else OrderState.QUEUED,
         "approver": approval.approver,
         "approval_code": new_approval_code(tx) if waits else None,
         "placed_at": tx.now,
         "changed_at": tx.now,
-        "due_at": tx.now + APPROVAL_TIMEOUT if waits else tx.now,
         "charge": 0 if waits else approval.quote.estimate.price.units,
-        "charged_at": tx.now,
+        "unreported": False,
     }
+    if waits:
+        row |= {"state": OrderState.WAITING, "due_at": min(tx.now + APPROVAL_TIMEOUT, row["expires_at"])}
+    return row
 
 
 def _insert(tx: Tx, row: dict[str, Any]) -> Order:
@@ -270,17 +272,27 @@ _INSERT = insert(orders)
 
 def _release(tx: Tx, row: Row[Any], check: DraftCheck) -> Order:
     draft = parse_draft(tx, row)
-    if why_not := check(draft, parse_price(row), recall(tx, draft.to, excluded_order=row.id)):
+    if draft.send_at and row.expires_at < tx.now:
+        return close(tx, row, OrderState.EXPIRED, "It was approved too late for its send time.")
+    if why_not := check(draft, parse_price(row), recall(tx, draft, excluded_order=row.id)):
         return close(tx, row, OrderState.CANCELLED, why_not)
     return change(
         tx,
         row.id,
-        state=OrderState.QUEUED,
+        **plan_times(tx, draft),
         approved_at=row.approved_at or tx.now,
         placed_at=tx.now,
         changed_at=tx.now,
-        due_at=tx.now,
         charge=row.price,
-        charged_at=tx.now,
         findings=write_findings(without_quotes(parse_findings(row.findings))),
+        status_reason="",
+        unreported=False,
     )
+
+
+def _check_time(tx: Tx, draft: Draft) -> None:
+    """Check that a draft can still go out at its time, by the database's clock."""
+    if draft.send_at and draft.send_at + draft.lateness < tx.now:
+        raise InvalidInput(
+            "It is too late for the send time, by the clock of the database.", hint="Name a later time."
+        )

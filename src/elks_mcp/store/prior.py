@@ -1,26 +1,27 @@
 """Earlier orders that a draft may repeat, and what is stored about its recipient."""
 
 from collections.abc import Collection, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, exists, or_
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, case, exists, or_
 
 from elks_mcp.domain.models import Recall
-from elks_mcp.domain.orders import Draft, OrderState
+from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import InvalidInput
 from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.moments import NOW, SEND_AT, shifted
 from elks_mcp.store.db.rows import fingerprint, identity_hash, key_hash, parse_payload
-from elks_mcp.store.db.schema import NOW, ago, is_one_of, orders
+from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.known_numbers import build_recall, parse_recall, recall_values
 from elks_mcp.store.taint import find_taint, is_tainted
 
 REPEATED_WITHIN = timedelta(minutes=15)
 
-_IN_PLAY = (OrderState.WAITING, OrderState.QUEUED, OrderState.SENDING, OrderState.IN_DOUBT)
+_IN_PLAY = tuple(UNFINISHED)
 _MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
@@ -55,7 +56,7 @@ def find_prior_rows(tx: Tx, draft: Draft, *, dedupe: bool, shown: Collection[Sho
     if draft.idempotency_key:
         return _apply_key(tx, PriorRows(_parse(tx, first, draft, shown), is_first), rows, draft)
     repeated = _find_repeated(rows) if dedupe else None
-    waiting = [row for row in rows if _is_waiting(row) and _has_options_of(tx, row, draft)]
+    waiting = [row for row in rows if _is_waiting(row) and _is_exactly(tx, row, draft)]
     earlier = PriorRows(_parse(tx, first, draft, shown, repeated), is_first, repeated)
     return _with_waiting(earlier, waiting[0]) if waiting else earlier
 
@@ -64,8 +65,8 @@ def _is_waiting(row: Row[Any]) -> bool:
     return bool(row.state == OrderState.WAITING and row.key_hash is None and row.due_at > row.asked_at)
 
 
-def _has_options_of(tx: Tx, row: Row[Any], draft: Draft) -> bool:
-    return parse_payload(tx, row).options == draft.payload.options
+def _is_exactly(tx: Tx, row: Row[Any], draft: Draft) -> bool:
+    return row.send_at == draft.send_at and parse_payload(tx, row).options == draft.payload.options
 
 
 def recall_for(tx: Tx, draft: Draft, shown: Collection[ShownText] = ()) -> Recall:
@@ -84,7 +85,7 @@ def _parse(
 
 def _query(tx: Tx, draft: Draft) -> tuple[Row[Any], Sequence[Row[Any]]]:
     """Run the query; return a row with what is stored, and the rows with an order, latest first."""
-    values = recall_values(tx, draft.to) | {
+    values = recall_values(tx, draft.to, send_at=draft.send_at) | {
         "fingerprint": fingerprint(tx, draft),
         "key": key_hash(tx, draft),
         "caller": draft.caller,
@@ -101,12 +102,11 @@ def _build_prior(kinds: frozenset[str]) -> Executable:
     """Build the query, once: building it takes longer than running it."""
     ours = orders.c.account_id == bindparam("account")  # in both halves, otherwise SQLite ignores the indexes
     keyed = and_(ours, orders.c.key_hash == bindparam("key"))
-    recently = orders.c.changed_at > ago(REPEATED_WITHIN)
-    same = and_(
-        ours,
-        orders.c.fingerprint == bindparam("fingerprint"),
-        or_(is_one_of(orders.c.state, _IN_PLAY), and_(is_one_of(orders.c.state, _MAY_BE_OUT), recently)),
-    )
+    is_in_play, may_be_out = is_one_of(orders.c.state, _IN_PLAY), is_one_of(orders.c.state, _MAY_BE_OUT)
+    goes_at = case((orders.c.send_at > NOW, orders.c.send_at), else_=NOW)
+    goes_near = and_(_is_near(goes_at), goes_at < shifted(SEND_AT, REPEATED_WITHIN))
+    is_near = or_(and_(is_in_play, goes_near), and_(may_be_out, _is_near(orders.c.changed_at)))
+    same = and_(ours, orders.c.fingerprint == bindparam("fingerprint"), is_near)
     return (
         build_recall()
         .add_columns(_is_anything_due(kinds).label("is_behind"), is_tainted().label("tainted"))
@@ -114,6 +114,11 @@ def _build_prior(kinds: frozenset[str]) -> Executable:
         .outerjoin(orders, or_(keyed, same))
         .order_by(orders.c.placed_at.desc())
     )
+
+
+def _is_near(moment: ColumnElement[datetime]) -> ColumnElement[bool]:
+    """Build the condition that a draft that goes out at `SEND_AT` comes too soon after a text."""
+    return moment > shifted(SEND_AT, -REPEATED_WITHIN)
 
 
 def _is_anything_due(kinds: frozenset[str]) -> ColumnElement[bool]:
@@ -171,6 +176,7 @@ def _list_differences(tx: Tx, row: Row[Any], draft: Draft) -> list[str]:
             ("recipient", row.recipient_hash, tx.hasher.number(draft.to.e164)),
             ("text", row.text_hash, identity_hash(tx, draft.payload)),
             ("sender", row.sender, written(draft.sender)),
+            ("send time", row.send_at, draft.send_at),
             *((name, known.get(name), value) for name, value in draft.payload.options.items()),
         )
         if one != other

@@ -21,14 +21,16 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    or_,
     select,
 )
 
 from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
 from elks_mcp.store.claims import claim_due
-from elks_mcp.store.db.changes import MessageTaken, accept, accept_unshared, change, close
+from elks_mcp.store.db.changes import MessageTaken, accept, accept_unshared, change, close, queue_again
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import Moment, is_one_of, orders
+from elks_mcp.store.db.moments import NOW, Moment
+from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing, writing_once
 from elks_mcp.store.opt_outs import has_opted_out
 from elks_mcp.store.pace import find_pause, pause, resume
@@ -58,8 +60,12 @@ class Queue:
 
     @reading
     def may_send(self, tx: Tx, claim: Claim) -> bool:
-        """Return whether a claim still holds and its recipient has not opted out. Check this last."""
-        return tx.execute(_MAY_SEND, {"order": claim.order_id, "token": claim.lease}).first() is not None
+        """Return whether a claim still holds, and its order may still go out. Check this last.
+
+        An order may not if its recipient has opted out, or if it is too late for its send time.
+        """
+        values = {"order": claim.order_id, "token": claim.lease, "now": tx.known_now}
+        return tx.execute(_MAY_SEND, values).first() is not None
 
     async def settle_sent(self, claim: Claim, receipt: Receipt) -> Order | None:
         """Record that 46elks accepted the order, even if another process holds it by now."""
@@ -90,7 +96,7 @@ class Queue:
             return None
         if tx.first(select(orders.c.id).where(orders.c.id == row.id, has_opted_out())):
             return close(tx, row, OrderState.CANCELLED, "The recipient opted out.")
-        return change(tx, row.id, state=OrderState.QUEUED, lease=None, due_at=tx.now, changed_at=tx.now)
+        return queue_again(tx, row, tx.now)
 
     @deciding
     def put_back(
@@ -99,10 +105,7 @@ class Queue:
         """Queue an order again that 46elks certainly did not accept, and pause for `time`."""
         pause(tx, reason, time)
         row = _find_tried(tx, claim)
-        if row is None:
-            return None
-        due = {"due_at": tx.now + time, "changed_at": tx.now}
-        return change(tx, row.id, state=OrderState.QUEUED, status_reason=status_reason, lease=None, **due)
+        return queue_again(tx, row, tx.now + time, status_reason=status_reason) if row else None
 
     @writing
     def settle_doubt(self, tx: Tx, claim: Claim, status_reason: str) -> Order | None:
@@ -121,6 +124,7 @@ class Queue:
             lapsed=OrderState.SENDING in due,
             approved=any(row.approved_at for row in waiting),
             overdue=OrderState.WAITING in due,
+            scheduled=OrderState.SCHEDULED in due,
             queued=due.get(OrderState.QUEUED, 0),
             doubtful=OrderState.IN_DOUBT in due,
             again_in=min(_waits(rows, tx.now), default=None),
@@ -151,9 +155,12 @@ class Queue:
 
 
 def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:
-    """Yield the time until the next thing to do in each state; queued orders follow the pace."""
+    """Yield the time until the next thing to do in each state.
+
+    Queued orders follow the pace. Scheduled ones that are due and cannot be queued are tried again later.
+    """
     for row in rows:
-        if row.due and row.state != OrderState.QUEUED:
+        if row.due and row.state not in {OrderState.QUEUED, OrderState.SCHEDULED}:
             yield timedelta()
         if row.next_at:
             yield row.next_at - now
@@ -181,7 +188,8 @@ _IS_HELD = and_(
     orders.c.lease == bindparam("token"),
     orders.c.state == OrderState.SENDING,
 )
-_MAY_SEND = select(orders.c.id).where(_IS_HELD, ~has_opted_out())
+_IS_IN_TIME = or_(orders.c.send_at.is_(None), orders.c.expires_at >= NOW)
+_MAY_SEND = select(orders.c.id).where(_IS_HELD, ~has_opted_out(), _IS_IN_TIME)
 _HELD = select(orders.c.id).where(_IS_HELD).with_for_update()
 
 

@@ -14,11 +14,13 @@ from elks_mcp.store.db.database import Database
 from elks_mcp.store.db.hashes import Hasher
 from elks_mcp.store.db.notifications import Notifier
 from elks_mcp.store.doubts import Doubts
+from elks_mcp.store.heartbeats import Heartbeats
 from elks_mcp.store.inbound import InboundStore
 from elks_mcp.store.location import AccountKey, StateLocation, explain_new_account
 from elks_mcp.store.opt_outs import OptOuts
 from elks_mcp.store.orders import OrderStore
 from elks_mcp.store.queue import Queue
+from elks_mcp.store.schedule import Schedule
 from elks_mcp.store.taint import TaintStore
 from elks_mcp.store.tokens import Tokens
 from elks_mcp.store.webhook_secrets import WebhookSecrets
@@ -34,6 +36,7 @@ class Store:
     orders: OrderStore
     cancellations: CancellationStore
     queue: Queue
+    schedule: Schedule
     doubts: Doubts
     inbound: InboundStore
     arrivals: Arrivals
@@ -42,6 +45,7 @@ class Store:
     taint: TaintStore
     tokens: Tokens
     accepted_contacts: ContactAcceptances
+    heartbeats: Heartbeats
     cleanup: Cleanup
 
     @classmethod
@@ -69,6 +73,7 @@ class Store:
             orders=OrderStore(database),
             cancellations=CancellationStore(database),
             queue=Queue(database),
+            schedule=Schedule(database),
             doubts=Doubts(database),
             inbound=InboundStore(database),
             arrivals=Arrivals(database),
@@ -77,6 +82,7 @@ class Store:
             taint=TaintStore(database),
             tokens=Tokens(database),
             accepted_contacts=ContactAcceptances(database),
+            heartbeats=Heartbeats(database),
             cleanup=cleanup,
         )
 

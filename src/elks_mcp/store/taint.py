@@ -13,7 +13,8 @@ from elks_mcp.domain.models import Taint
 from elks_mcp.domain.orders import NEVER_SENT, Draft, OrderState
 from elks_mcp.domain.taint import TAINT_KEPT, TAINT_LASTS, SendingHold, ShownText, find_hold, judge_taint
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import ago, orders, taint
+from elks_mcp.store.db.moments import ago
+from elks_mcp.store.db.schema import orders, taint
 from elks_mcp.store.db.transactions import reading, writing
 
 
@@ -95,10 +96,11 @@ def _list_active(tx: Tx, caller: str) -> Collection[Any]:
 
 
 def _list_texted(tx: Tx, caller: str) -> set[str]:
-    """Return the hashes of the recipients that a caller texted, or will, in the last 30 minutes."""
+    """Return the hashes of the recipients for whom a caller placed texts in the last 30 minutes."""
     theirs = orders.c.account_id == tx.account_id, orders.c.caller == caller
     went_out = orders.c.state.not_in((*NEVER_SENT, OrderState.WAITING))
-    recent = orders.c.charged_at > tx.now - TAINT_LASTS
+    since = tx.now - TAINT_LASTS
+    recent = and_(orders.c.placed_at > since, orders.c.charged_at > since)  # the latter has an index
     hashes = select(orders.c.recipient_hash).distinct().where(*theirs, went_out, recent)
     return {row.recipient_hash for row in tx.all(hashes) if row.recipient_hash}
 

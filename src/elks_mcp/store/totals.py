@@ -4,11 +4,27 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import BindParameter, ScalarSelect, bindparam, func, select, true
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import ago, orders
+from elks_mcp.store.db.moments import NOW, SEND_AT, Moment, shifted
+from elks_mcp.store.db.schema import orders
 from elks_mcp.store.db.transactions import reading
 
 DAY = timedelta(hours=24)
@@ -17,16 +33,68 @@ DAY = timedelta(hours=24)
 _spenders = orders.alias("spenders")
 
 
-def sum_spent(*, excluded_order: BindParameter[str] | None = None) -> ScalarSelect[int]:
+def sum_spent() -> ScalarSelect[int]:
     """Build the sum of what an account was charged, or reserved, in the last 24 hours.
 
-    The query's parameter `account` is the account's id. `excluded_order` is the parameter with the id of an
-    order that does not count.
+    The query's parameter `account` is the account's id.
     """
-    counted = true() if excluded_order is None else _spenders.c.id != excluded_order
-    ours = _spenders.c.account_id == bindparam("account")
-    total = select(func.coalesce(func.sum(_spenders.c.charge), 0))
-    return total.where(ours, counted, _spenders.c.charged_at > ago(DAY)).scalar_subquery()
+    return _sum(and_(_is_ours(), is_spent(_spenders)))
+
+
+def is_spent(table: FromClause) -> ColumnElement[bool]:
+    """Build the condition that the charge of an order in `table` counts now.
+
+    A charge in the future is that of a scheduled order, and counts later. Otherwise the clock was put back
+    after the charge, which counts already.
+    """
+    at, state = table.c.charged_at, table.c.state
+    has_come = or_(at <= NOW, state != OrderState.SCHEDULED)
+    return and_(at > shifted(NOW, -DAY), at < shifted(NOW, DAY), has_come)
+
+
+def sum_around(excluded_order: BindParameter[str]) -> ColumnElement[int]:
+    """Build the most that an account spends in any 24 hours that contain `SEND_AT`.
+
+    The charge of a scheduled order counts at its time. The query's parameter `account` is the account's id.
+    `excluded_order`: the parameter with the id of an order that does not count.
+    """
+    at, charge = _spenders.c.charged_at, _spenders.c.charge
+    counted = and_(_is_ours(), _spenders.c.id != excluded_order, within(at, DAY))
+    is_later = exists().where(counted, at > SEND_AT, charge > 0)
+    return case((is_later, find_peak(at, charge, counted, DAY)), else_=_sum(and_(counted, at <= SEND_AT)))
+
+
+def within(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[bool]:
+    """Build the condition that a period of this length can contain both a moment and `SEND_AT`."""
+    return and_(moment > shifted(SEND_AT, -length), moment < shifted(SEND_AT, length))
+
+
+def find_peak(
+    moment: ColumnElement[datetime],
+    amount: ColumnElement[int],
+    counted: ColumnElement[bool],
+    length: timedelta,
+) -> ScalarSelect[int]:
+    """Build the largest sum of amounts in any period of this length that contains `SEND_AT`.
+
+    Each amount is added at its moment, and subtracted when the period that begins there is over: each running
+    sum is then that of the period that ends there. `counted`: which rows count. All are `within` the length.
+    """
+    over = type_coerce(shifted(moment, length), Moment)
+    begun = select(moment.label("at"), amount.label("change")).where(counted)
+    ended = select(over.label("at"), (-amount).label("change")).where(counted)
+    changes = union_all(begun, ended, select(SEND_AT.label("at"), literal(0).label("change"))).subquery()
+    total = func.sum(changes.c.change).over(order_by=changes.c.at)
+    totals = select(changes.c.at, total.label("total")).subquery()
+    return select(func.max(totals.c.total)).where(totals.c.at >= SEND_AT).scalar_subquery()
+
+
+def _sum(counted: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.coalesce(func.sum(_spenders.c.charge), 0)).where(counted).scalar_subquery()
+
+
+def _is_ours() -> ColumnElement[bool]:
+    return _spenders.c.account_id == bindparam("account")
 
 
 class Totals(NamedTuple):
@@ -37,7 +105,7 @@ class Totals(NamedTuple):
 
     counts: Mapping[OrderState, int]
     waiting: timedelta
-    """How long the oldest queued order has been waiting."""
+    """How long the oldest queued order has been waiting, since it was placed or since its send time."""
 
     history_read_until: datetime | None
     """Up to which time 46elks' history was read for STOPs; None if it never was."""
@@ -55,7 +123,8 @@ class TotalsStore:
         ours = orders.c.account_id == tx.account_id
         spent = tx.execute(select(sum_spent()), {"account": tx.account_id, "now": tx.now}).scalar_one()
         states = select(orders.c.state, func.count().label("number")).where(ours).group_by(orders.c.state)
-        queued = select(func.min(orders.c.placed_at)).where(ours, orders.c.state == OrderState.QUEUED)
+        since = func.coalesce(orders.c.send_at, orders.c.placed_at, type_=Moment)
+        queued = select(func.min(since, type_=Moment)).where(ours, orders.c.state == OrderState.QUEUED)
         oldest = tx.execute(queued).scalar_one()
         return Totals(
             spent=int(spent),

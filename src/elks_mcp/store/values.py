@@ -29,6 +29,24 @@ class PauseReason(StrEnum):
         return self in {PauseReason.THROTTLED, PauseReason.UNREACHABLE}
 
 
+class ServerKind(StrEnum):
+    """A long-running server, which sends what is due also while no client is open."""
+
+    SERVE = "serve"
+    """`elks-mcp serve`"""
+
+    HTTP = "http"
+    """`elks-mcp serve --http`"""
+
+
+class Scheduled(NamedTuple):
+    """The scheduled orders of one account."""
+
+    total: int
+    next_at: datetime | None
+    """When the first of them is due; None if there are none."""
+
+
 class Idle(NamedTuple):
     """Nothing can be sent now."""
 
@@ -82,6 +100,9 @@ class DueWork(NamedTuple):
 
     overdue: bool
     """Whether an order waited too long for a person, or for a server after that."""
+
+    scheduled: bool
+    """Whether the send time of a scheduled order has come."""
 
     queued: int
     """How many queued orders are due."""

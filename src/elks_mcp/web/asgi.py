@@ -28,6 +28,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.mcp_server.server import QUESTION_TTL, REQUIRED_SCOPES, build_server
 from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.runtime.addresses import is_this_machine, parse_address
+from elks_mcp.store import ServerKind
 from elks_mcp.web.authentication import TokenVerifier
 from elks_mcp.web.authorization import TokenMiddleware
 from elks_mcp.web.bodies import MAX_BODY_BYTES
@@ -168,6 +169,7 @@ class HttpApp:
                     stack.enter_context(group_repeated_warnings(app.bursts))
                     if app.has_account:
                         await stack.enter_async_context(app.webhook_ingest.running())
+                    await stack.enter_async_context(app.outbox.heartbeat.kept(ServerKind.HTTP))
                     await stack.enter_async_context(self.server.session_manager.run())
                     yield
             finally:

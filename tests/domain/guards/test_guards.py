@@ -111,7 +111,7 @@ def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
         ),
         (
             "velocity",
-            "were sent or wait for a person, who can approve or cancel them. Try again later.",
+            "were sent, are scheduled or wait for a person, who can approve or cancel them. Try again later.",
             "ELKS_MAX_PER_NUMBER",
         ),
     ],

@@ -20,20 +20,26 @@ def repeated(_draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
 
 
 def velocity(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
-    """Refuse to flood one number; texts that wait for a person's approval count.
+    """Refuse to flood one number, at the time when the text goes out.
 
-    A text from that number restarts the 10 minutes, but not the 24 hours.
+    Scheduled texts count, and those that wait for a person's approval. A text from that number restarts the
+    10 minutes, but not the 24 hours.
     """
     if facts.recall is None:
         return None
-    most = policy.max_per_number
+    most, later, tomorrow = policy.max_per_number, "Try again later.", "Try again tomorrow."
+    if draft.send_at:
+        later = tomorrow = "Choose another time."
     if (count := facts.recall.texts_in_10_minutes) >= most:
-        found = f"In the last 10 minutes, {count} texts to {draft.to.e164} {_SENT_OR_WAITING}"
-        return refuse(f"{found}. Try again later.", "ELKS_MAX_PER_NUMBER")
+        return refuse(f"{_count(draft, count, '10 minutes')} {later}", "ELKS_MAX_PER_NUMBER")
     if (count := facts.recall.texts_in_24_hours) >= most * TIMES_A_DAY:
-        found = f"In the last 24 hours, {count} texts to {draft.to.e164} {_SENT_OR_WAITING}"
-        return refuse(f"{found}. Try again tomorrow.", "ELKS_MAX_PER_NUMBER")
+        return refuse(f"{_count(draft, count, '24 hours')} {tomorrow}", "ELKS_MAX_PER_NUMBER")
     return None
 
 
-_SENT_OR_WAITING = "were sent or wait for a person, who can approve or cancel them"
+def _count(draft: Draft, count: int, period: str) -> str:
+    when = f"Within {period} of its send time" if draft.send_at else f"In the last {period}"
+    return (
+        f"{when}, {count} texts to {draft.to.e164} were sent, are scheduled or wait for a person, who can "
+        "approve or cancel them."
+    )

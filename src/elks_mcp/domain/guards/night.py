@@ -12,8 +12,8 @@ _NIGHT_BEGINS, _NIGHT_ENDS = 21, 8
 
 
 def night(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
-    """Warn if it is night in any of the time zones that the recipient may be in."""
-    hours = [local.hour for zone in draft.to.zones if (local := _local(facts.now, zone))]
+    """Warn if the text goes out at night, in any of the time zones that the recipient may be in."""
+    hours = [local.hour for zone in draft.to.zones if (local := _local(draft.send_at or facts.now, zone))]
     if not any(hour >= _NIGHT_BEGINS or hour < _NIGHT_ENDS for hour in hours):
         return None
     return (

@@ -14,8 +14,8 @@ from elks_mcp.mcp_server.tools.params import Since, StatisticsLimit, Until
 async def check_account_balance(ctx: Context[App]) -> BalanceAnswer:
     """Return the balance of the 46elks account. It changes nothing, and costs nothing.
 
-    It also says about how many texts the balance pays for, by the last price seen. Use it before
-    sending to many, or when 46elks reports a lack of funds.
+    It also says about how many texts that pays for. Use it before sending to many, or when 46elks
+    reports a lack of funds.
     """
     return await lookups.read_balance(ctx.request_context.lifespan_context)
 
@@ -25,9 +25,8 @@ async def get_delivery_statistics(
 ) -> StatisticsAnswer:
     """Summarize sent texts. It changes nothing and costs nothing.
 
-    The answer has how many were delivered, failed or are under way, their cost and speed, by country
-    and day: of the latest 100 at most, or of a period. Use it to judge deliverability or spending.
-    For one text use check_sms_status.
+    It counts those delivered, failed and under way, with cost and speed, by country and day: of the
+    latest 100 at most, or of a period. Use it to judge deliverability or spending.
     """
     app = ctx.request_context.lifespan_context
     return await lookups.read_statistics(app, limit, CALL_AGAIN, since=since, until=until)

@@ -22,6 +22,8 @@ _MASKED = PEOPLE | {
     "after",
     "since",
     "until",
+    "sendAt",
+    "timeZone",
     "query",
 }
 

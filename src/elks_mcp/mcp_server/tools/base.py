@@ -7,7 +7,7 @@ in sentences. Errors are returned, never raised to the SDK, which would log thei
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from elks_mcp.answers.sandbox import is_simulated
+from elks_mcp.answers.schedule import take_missed
 from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import show_with_digits
@@ -39,6 +40,8 @@ WIRE_NAMES = {
     "sender": "from",
     "dry_run": "dryRun",
     "idempotency_key": "idempotencyKey",
+    "send_at": "sendAt",
+    "time_zone": "timeZone",
     "message_id": "messageId",
     "order_id": "orderId",
     "seconds": "timeout",
@@ -77,6 +80,9 @@ class ElksTool(Tool):
     needs: frozenset[Scope] = frozenset({Scope.READ})
     """Scopes that the caller's token must have."""
 
+    reports_missed: bool = False
+    """Whether its answers also say which texts of the caller were not sent at their time."""
+
     BUG: ClassVar[str] = (
         "Unexpected error in elks-mcp; its log has the details. Retrying is unlikely to help."
     )
@@ -93,6 +99,7 @@ class ElksTool(Tool):
         hints: ToolAnnotations,
         failed: str = "",
         needs: frozenset[Scope] = frozenset({Scope.READ}),
+        reports_missed: bool = False,
     ) -> "ElksTool":
         """Return a tool made from a function; the model sees its name, docstring and parameters."""
         made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
@@ -100,6 +107,7 @@ class ElksTool(Tool):
             "parameters": trim_input_schema(made.parameters, WIRE_NAMES),
             "failed": failed,
             "needs": needs,
+            "reports_missed": reports_missed,
         }
         return cls(**{**made.__dict__, **more})
 
@@ -130,20 +138,29 @@ class ElksTool(Tool):
         try:
             given = await read_handles(app, self._without_injected(arguments, app))
             await _check_not_named(app, given)
+            result: Answer | InputRequiredResult
             result = await super().run(self._python_arguments(given), context)
             outcome = result.outcome if isinstance(result, Answer) else "asked"
-            return _show(app, result) if isinstance(result, Answer) else result
+            if not isinstance(result, Answer):
+                return result
+            shown = result.in_zone(app.policy.time_zone)
+            if missed := await self._take_missed(app):
+                shown = shown.model_copy(update={"missed": missed})
+            return _answer(app, [shown.in_words(), *missed], shown)
         except (ElksError, ToolError) as error:
             failure = self._failure(error)
             outcome = failure.code if failure else "bug"
             for guard in failure.guards if isinstance(failure, Refused) else ():
                 app.counters.count("elks_mcp_guard_refusals_total", guard=guard)
-            return _answer(app, self._in_words(failure), None)
+            return _answer(app, [self._in_words(failure), *await self._take_missed(app)], None)
         finally:
             seconds = time.perf_counter() - began
             app.counters.count("elks_mcp_tool_calls_total", tool=self.name, outcome=as_label(outcome))
             app.counters.observe("elks_mcp_tool_call_duration_seconds", seconds, tool=self.name)
             write_audit_line(self.name, arguments, outcome, seconds, app.caller.name)
+
+    async def _take_missed(self, app: App) -> tuple[str, ...]:
+        return await take_missed(app) if self.reports_missed else ()
 
     def _without_injected(self, arguments: dict[str, Any], app: App) -> dict[str, Any]:
         """Return the arguments without those that clients inject, and count these."""
@@ -199,13 +216,8 @@ class ElksTool(Tool):
         return f"{self.BUG} {self.MAYBE_SENT}" if self.failed else self.BUG
 
 
-def _show(app: App, answer: Answer) -> CallToolResult:
-    shown = answer.in_zone(app.policy.time_zone)
-    return _answer(app, shown.in_words(), shown)
-
-
-def _answer(app: App, text: str, answer: Answer | None) -> CallToolResult:
-    prefix = "Sandbox: "
+def _answer(app: App, parts: Sequence[str], answer: Answer | None) -> CallToolResult:
+    text, prefix = "\n".join(parts), "Sandbox: "
     if is_simulated(app) and not text.startswith(prefix):
         text = prefix + text
     return CallToolResult(

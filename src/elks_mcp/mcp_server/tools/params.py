@@ -21,14 +21,12 @@ To = Annotated[str, Field(description=f"Recipient: {SWEDISH_SPELLING}, or a cont
 Text = Annotated[str, Field(description="The text, exactly as it should be read.")]
 From = Annotated[
     str,
-    Field(
-        description="Sender: a number of the account, or 3-11 letters/digits/spaces. Default: the operator's."
-    ),
+    Field(description="A number of the account, or 3-11 letters/digits/spaces. Default: the operator's."),
 ]
 Flash = Annotated[
     Literal["yes", "no"] | None,
     BeforeValidator(_read_yes),
-    Field(description="yes: shown immediately, not stored (iPhones show an ordinary SMS)."),
+    Field(description="yes: shown immediately, not stored (not on iPhones)."),
 ]
 DryRun = Annotated[
     bool | None,
@@ -36,6 +34,11 @@ DryRun = Annotated[
     Field(description="true: only price it. false in dry run: asks a person. Default: the operator's."),
 ]
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
+SendAt = Annotated[
+    str,
+    Field(description="Send it then: 2026-12-01T09:00, or with an offset; at most 35 days ahead."),
+]
+TimeZone = Annotated[str, Field(description="IANA zone of sendAt. Default: the recipient's, if known.")]
 MessageId = Annotated[
     str, Field(description="46elks' id or the orderId from send_sms; up to 20, with commas.")
 ]

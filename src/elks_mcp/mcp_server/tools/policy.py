@@ -11,7 +11,7 @@ async def explain_policy(ctx: Context[App]) -> PolicyAnswer:
     """Return the rules for sending and the budget left. Changes nothing, and costs nothing.
 
     Only the operator can change the rules; the answer names the variable of each. Use it after a
-    refusal, or before planning many texts. To check one text, use estimate_sms_cost.
+    refusal, or before planning many texts.
     """
     return await describe_policy(ctx.request_context.lifespan_context)
 

@@ -1,21 +1,28 @@
 """Changes of an order's row that several transactions share: ending and accepting it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Boolean, Executable, Row, bindparam, case, func, select, update
+from sqlalchemy import BindParameter, Boolean, Executable, Row, and_, bindparam, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from elks_mcp.domain.orders import Order, OrderState, Receipt
 from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.moments import NOW
 from elks_mcp.store.db.rows import IN_ORDER, parse_findings, parse_order, without_quotes, write_findings
-from elks_mcp.store.db.schema import NOW, orders
+from elks_mcp.store.db.schema import orders
 
 
-def close(tx: Tx, row: Row[Any], state: OrderState, status_reason: str) -> Order:
-    """End an order that was not sent: erase its content and release its share of the budget."""
+def close(
+    tx: Tx, row: Row[Any], state: OrderState, status_reason: str, *, unreported: bool | None = None
+) -> Order:
+    """End an order that was not sent: erase its content and release its share of the budget.
+
+    `unreported`: whether its caller has to be informed that it was not sent at its time. None: if it has one.
+    """
     unused = row.state == OrderState.WAITING  # the key of an order that was never queued may be used again
     changes = {
         "state": state,
@@ -23,11 +30,21 @@ def close(tx: Tx, row: Row[Any], state: OrderState, status_reason: str) -> Order
         "charge": 0,
         "changed_at": tx.now,
         "lease": None,
+        "unreported": row.send_at is not None if unreported is None else unreported,
     }
     if unused:
         findings = write_findings(without_quotes(parse_findings(row.findings)))
         changes |= {"key_hash": None, "findings": findings}
     return change(tx, row.id, **changes, **erase_content(tx))
+
+
+def queue_again(tx: Tx, row: Row[Any], due_at: datetime, **changes: Any) -> Order:
+    """Queue an order again that 46elks certainly did not accept.
+
+    `due_at`: when it is tried, but not before its send time.
+    """
+    due = {"due_at": max(due_at, row.send_at or due_at), "changed_at": tx.now}
+    return change(tx, row.id, state=OrderState.QUEUED, lease=None, **due, **changes)
 
 
 def erase_content(tx: Tx) -> dict[str, None]:
@@ -105,6 +122,7 @@ def accept_unshared(tx: Tx, order_id: str, receipt: Receipt) -> Order | None:
         "accepted_at": receipt.created_at,
         "cost": receipt.cost.units if receipt.cost else None,
         "parts": receipt.parts,
+        "has_failed": has_failed,
         "keeps_content": tx.keeps_texts,
         "now": tx.known_now,
     }
@@ -136,6 +154,7 @@ _ACCEPT = (
         charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less is none
         changed_at=NOW,
         status_reason=bindparam("status_reason"),
+        unreported=and_(bindparam("has_failed", type_=Boolean), orders.c.send_at.is_not(None)),
         content=case((bindparam("keeps_content", type_=Boolean), orders.c.content)),
     )
     .returning(*IN_ORDER)

@@ -10,7 +10,9 @@ _WORK = """
 SELECT EXISTS (
   SELECT 1 FROM orders
   WHERE orders.account_id = ?
-  AND (orders.state IN ('waiting', 'queued', 'sending', 'in doubt') OR orders.content IS NOT NULL)
+  AND (
+    orders.state IN ('waiting', 'scheduled', 'queued', 'sending', 'in doubt') OR orders.content IS NOT NULL
+  )
 )
 """
 

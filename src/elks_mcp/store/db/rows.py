@@ -10,7 +10,16 @@ from sqlalchemy import Row
 from elks_mcp.domain.kinds import SMS
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.opt_outs import asks_for_answer
-from elks_mcp.domain.orders import Approver, Draft, Finding, Order, OrderState, Quote, Receipt
+from elks_mcp.domain.orders import (
+    ORDER_LATENESS,
+    Approver,
+    Draft,
+    Finding,
+    Order,
+    OrderState,
+    Quote,
+    Receipt,
+)
 from elks_mcp.domain.payloads import Payload, unknown_kind
 from elks_mcp.domain.phone import Number, Sender, SenderId, written
 from elks_mcp.store.db.database import Tx
@@ -38,6 +47,7 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "status_reason": "",
         "caller": draft.caller,
         "asks": draft.asks or asks_for_answer(draft.text),
+        "send_at": draft.send_at,
     }
 
 
@@ -58,6 +68,8 @@ IN_ORDER = (
     orders.c.placed_at,
     orders.c.changed_at,
     orders.c.due_at,
+    orders.c.send_at,
+    orders.c.expires_at,
     orders.c.attempts,
     orders.c.message_id,
     orders.c.message_status,
@@ -85,6 +97,8 @@ def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
         approval_code=row.approval_code,
         placed_at=row.placed_at,
         changed_at=row.changed_at,
+        send_at=row.send_at,
+        expires_at=row.expires_at,
         not_before=row.due_at if is_put_off else None,
         attempts=row.attempts,
         receipt=_receipt(row),
@@ -117,7 +131,10 @@ def parse_draft(tx: Tx, row: Row[Any]) -> Draft:
     if row.kind not in tx.kinds:
         raise unknown_kind(row.id, row.kind)
     payload = parse_payload(tx, row)
-    return Draft(to=Number(row.recipient), payload=payload, sender=parse_sender(row.sender))
+    sender = parse_sender(row.sender)
+    lateness = row.expires_at - row.send_at if row.send_at else ORDER_LATENESS
+    to = Number(row.recipient)
+    return Draft(to=to, payload=payload, sender=sender, send_at=row.send_at, lateness=lateness)
 
 
 def write_payload(payload: Payload) -> dict[str, Any]:

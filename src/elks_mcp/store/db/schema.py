@@ -1,15 +1,12 @@
 """The tables. A test checks that the migrations create the same ones."""
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
     ColumnElement,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
@@ -17,62 +14,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
-    bindparam,
     false,
-    func,
     or_,
-    type_coerce,
+    text,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Moment(TypeDecorator[datetime]):
-    """A time in UTC, stored as microseconds since 1970: the same on every database."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Convert a time to microseconds."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Convert microseconds to a time."""
-        return None if value is None else _EPOCH + value * _MICROSECOND
-
-
-class _DatabaseTime(FunctionElement[datetime]):
-    """The time at which a statement began, by PostgreSQL's clock; NULL on SQLite."""
-
-    type = Moment()
-    inherit_cache = True
-
-
-@compiles(_DatabaseTime)
-def _without_clock(_element: _DatabaseTime, _compiler: SQLCompiler, **_: Any) -> str:
-    return "NULL"
-
-
-@compiles(_DatabaseTime, "postgresql")
-def _by_its_clock(_element: _DatabaseTime, _compiler: SQLCompiler, **_: Any) -> str:
-    return "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
-
-
-NOW: ColumnElement[datetime] = func.coalesce(bindparam("now", type_=Moment), _DatabaseTime(), type_=Moment)
-"""The transaction's time: the parameter `now` if it is given, otherwise the database's own clock."""
-
-
-def ago(time: timedelta) -> ColumnElement[int]:
-    """Build the expression for a time that long before `NOW`, in microseconds."""
-    return type_coerce(NOW, BigInteger) - time // _MICROSECOND
-
+from elks_mcp.store.db.moments import Moment
 
 metadata = MetaData(
     naming_convention={
@@ -134,6 +82,8 @@ orders = Table(
     Column("placed_at", Moment, nullable=False),
     Column("changed_at", Moment, nullable=False),
     Column("due_at", Moment, nullable=False),
+    Column("send_at", Moment),
+    Column("expires_at", Moment),
     Column("charge", BigInteger, nullable=False),
     Column("charged_at", Moment, nullable=False),
     Column("recipient_hash", String(64)),
@@ -151,6 +101,7 @@ orders = Table(
     Column("status_reason", Text, nullable=False),
     Column("caller", String(64), nullable=False, server_default=""),
     Column("asks", Boolean, nullable=False, server_default=false()),
+    Column("unreported", Boolean, nullable=False, server_default=false()),
     Index("uq_orders_approval", "approval_code", unique=True),
     Index("uq_orders_key", "key_hash", "account_id", unique=True),
     Index("uq_orders_message", "message_id", "account_id", unique=True),
@@ -158,19 +109,29 @@ orders = Table(
     Index("ix_orders_like", "fingerprint", "account_id", "changed_at"),
     Index("ix_orders_to", "recipient_hash", "account_id", "charged_at"),
     Index("ix_orders_charged", "charged_at", "account_id", "charge"),
+    Index(
+        "ix_orders_unreported",
+        "account_id",
+        "caller",
+        sqlite_where=text("unreported"),
+        postgresql_where=text("unreported"),
+    ),
 )
 """The outbox.
 
 `kind` says which class of `domain/payloads.py` the order carries. `content` is the part of its payload that
 may only be kept as long as it is needed for sending, as JSON. `details` is the part that stays, as JSON.
 The hashes stay too: `text_hash` is that of what the payload says, `fingerprint` that of the whole message.
-`due_at` is when the order has to be looked at again: a waiting order expires then, a queued one may go out,
-the lease of one that is being sent ends, and for one in doubt history is read.
+`due_at` is when the order has to be looked at again: a waiting order expires then, a scheduled one is queued,
+a queued one may go out, the lease of one that is being sent ends, and for one in doubt history is read.
+`send_at` is the time that the caller named, and `expires_at` when it is too late to send it.
+`charged_at` is when `charge` counts: in the future for a scheduled order.
+`unreported` says that it was not sent at its time, which its caller still has to be informed of.
 `charge` is its share of the budget: the price, then the real cost, and 0 if it was not sent.
 `asks` says whether the message asks for an answer. It is kept after the content was erased.
 
-No index begins with the account. Until PostgreSQL has statistics about a young table, it takes any index that
-fits a little for as good as any other, and would read all rows of the account.
+No index of all rows begins with the account. Until PostgreSQL has statistics about a young table, it takes
+any index that fits a little for as good as any other, and would read all rows of the account.
 """
 
 
@@ -289,6 +250,21 @@ accepted_contacts = Table(
 """The contacts that a person accepted last for an account, where contacts decide who may be texted.
 
 `people` is a JSON object: for the keyed hash of each name, a keyed hash of what the contacts say about it.
+"""
+
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("account_id", ForeignKey(accounts.c.id), primary_key=True),
+    Column("process_id", String(16), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("started_at", Moment, nullable=False),
+    Column("seen_at", Moment, nullable=False),
+)
+"""The long-running servers that send for an account: when each was seen first, and when last.
+
+`process_id` is random. `kind` is a `ServerKind`.
 """
 
 

@@ -1,0 +1,185 @@
+"""Texts that go out later: when, who sends them, and those that were not sent at their time."""
+
+from contextlib import suppress
+from datetime import timedelta
+from typing import Annotated, NamedTuple
+
+from pydantic import AwareDatetime, Field
+
+from elks_mcp.answers.listing import read_style
+from elks_mcp.answers.people import People, read_people
+from elks_mcp.answers.structured import ContactName, MissedReport, StructuredAnswer
+from elks_mcp.answers.text_list import LEFT_OUT
+from elks_mcp.app import App
+from elks_mcp.domain.display import split_lines, visible
+from elks_mcp.domain.number_search import find_numbers
+from elks_mcp.domain.orders import Order, OrderState
+from elks_mcp.domain.send_times import format_send_time
+from elks_mcp.domain.wording import format_count
+from elks_mcp.errors import ElksError
+from elks_mcp.store import QueueEstimate, ServerKind
+
+MOST_LISTED = 50
+"""The most texts of one kind in one answer."""
+
+_LISTED_AFTERWARDS = timedelta(days=7)
+"""How long a text that was not sent at its time is listed."""
+
+_FIRST_WORDS = 60
+"""Characters that a list shows of a text: enough to recognize it."""
+
+
+class ScheduledText(StructuredAnswer):
+    """A text that goes out later, or that was not sent at its time."""
+
+    order_id: str
+    send_at: AwareDatetime | None
+    when: Annotated[str, Field(description="The same in words, in the recipient's zone if it is known.")]
+    to: str
+    to_name: ContactName = None
+    text: Annotated[str, LEFT_OUT, Field(description="Its first words.")] = ""
+    why: Annotated[str, LEFT_OUT, Field(description="Why it was not sent.")] = ""
+
+    @property
+    def recipient(self) -> str:
+        """The recipient by name and number, or only by number."""
+        return f"{self.to_name} ({self.to})" if self.to_name else self.to
+
+    def in_words(self) -> str:
+        """Return the text as one line."""
+        return f"- {self.when}, {self.order_id}, to {self.recipient}: {self.why or self.text}"
+
+
+class ScheduledAnswer(MissedReport):
+    """The caller's scheduled texts, the earliest first, and those not sent as scheduled."""
+
+    now: str
+    zone: str
+    scheduled: tuple[ScheduledText, ...]
+    not_sent: Annotated[tuple[ScheduledText, ...], Field(description="Of the last 7 days, the latest first.")]
+    note: Annotated[str, LEFT_OUT] = ""
+
+    def in_words(self) -> str:
+        """Return a line for each text."""
+        count = format_count(len(self.scheduled), "text") if self.scheduled else "No text"
+        verb, order = ("are", ", the earliest first") if len(self.scheduled) > 1 else ("is", "")
+        head = f"{count} {verb} scheduled{order}. Now {self.now} ({self.zone}). {self.note}".rstrip()
+        lines = [head, *(each.in_words() for each in self.scheduled)]
+        if self.not_sent:
+            lines.append("Not sent as scheduled, in the last 7 days:")
+        return "\n".join([*lines, *(each.in_words() for each in self.not_sent)])
+
+
+async def list_scheduled(app: App) -> ScheduledAnswer:
+    """List the caller's scheduled texts, and those of the last 7 days not sent as scheduled.
+
+    Raises:
+        StateUnavailable, Misconfigured: the state or the contacts cannot be used.
+    """
+    style = await read_style(app)
+    upcoming, missed = await _read_orders(app)
+    notes = []
+    if len(upcoming) > MOST_LISTED or len(missed) > MOST_LISTED:
+        notes.append(f"Only {MOST_LISTED} of a kind are listed.")
+    if upcoming:
+        notes.append(await describe_sender(app, "Each text"))
+    return ScheduledAnswer(
+        now=style.now_in_words,
+        zone=style.zone_in_words,
+        scheduled=tuple(_list_order(app, each, style.people) for each in upcoming[:MOST_LISTED]),
+        not_sent=tuple(_list_order(app, each, style.people) for each in missed[:MOST_LISTED]),
+        note=" ".join(notes),
+    )
+
+
+class Prospect(NamedTuple):
+    """The time at which an order goes out, and the server that sends it, as far as it is known."""
+
+    estimate: QueueEstimate | None = None
+    """When it may go out, if it is queued."""
+
+    who_sends: str = ""
+    """A sentence on which server sends it, if it is scheduled."""
+
+
+async def find_prospect(app: App, order: Order) -> Prospect:
+    """Find out when an order goes out, and who sends it."""
+    if order.state is OrderState.SCHEDULED:
+        return Prospect(who_sends=await describe_sender(app))
+    return Prospect(estimate=await app.outbox.estimate(order))
+
+
+async def describe_sender(app: App, subject: str = "It") -> str:
+    """Return a sentence on which server sends what is scheduled. `subject`: its first words."""
+    if not app.storage.location.is_durable:
+        return f"{subject} is sent only if this server still runs then: its state is in memory."
+    if kind := await (await app.storage.open()).heartbeats.find_alive():
+        command = "elks-mcp serve --http" if kind is ServerKind.HTTP else "elks-mcp serve"
+        return f"{subject} is sent by `{command}`, which runs now, if it still runs then."
+    server = "this server" if app.policy.live else "a live server"
+    client = f"a client with {server} is open then"
+    return f"{subject} is sent only if {client}, or a server runs that was started with `elks-mcp serve`."
+
+
+async def take_missed(app: App) -> tuple[str, ...]:
+    """Return a line for each text of the caller that was not sent at its time, each once.
+
+    If the state cannot be used, nothing is returned, and the lines are left for the next call.
+    """
+    if not (app.storage.exists and app.has_account):
+        return ()
+    with suppress(ElksError):
+        store = await app.storage.open()
+        if missed := await store.schedule.take_unreported(app.caller.agent):
+            people = await read_people(app)
+            lines = [_report_missed(app, each, people) for each in missed[:MOST_LISTED]]
+            more = len(missed) - MOST_LISTED
+            return (*lines, f"Not sent as scheduled: {more} more texts.") if more > 0 else tuple(lines)
+    return ()
+
+
+async def _read_orders(app: App) -> tuple[list[Order], list[Order]]:
+    """Return the caller's scheduled orders, and the missed ones. Reading creates no state."""
+    if not app.storage.exists:
+        return [], []
+    store, caller = await app.storage.open(), app.caller.agent
+    return (
+        await store.schedule.list_upcoming(MOST_LISTED + 1, caller),
+        await store.schedule.list_missed(app.clock.now() - _LISTED_AFTERWARDS, caller),
+    )
+
+
+def _list_order(app: App, order: Order, people: People) -> ScheduledText:
+    number = order.to.e164 if order.to else ""
+    return ScheduledText(
+        order_id=order.id,
+        send_at=order.send_at,
+        when=format_send_time(order.send_at, order.to, app.policy.time_zone) if order.send_at else "",
+        to=number or "a forgotten number",
+        to_name=people.find_name(number),
+        text=_shorten(order.text or "", app.policy.home),
+        why=order.status_reason,
+    )
+
+
+def _report_missed(app: App, order: Order, people: People) -> str:
+    text = _list_order(app, order, people)
+    what = f"the text to {text.recipient} for {text.when} (order {text.order_id}). {text.why}"
+    if order.state is not OrderState.WAITING:
+        return f"Not sent as scheduled: {what}"
+    where = (
+        f"on the sandbox's page, {app.approval_page}."
+        if app.approval_page
+        else f"in a terminal: {app.command(f'approve {order.approval_code}')}"
+    )
+    return f"Not sent as scheduled, but waiting: {what} That can be done {where}"
+
+
+def _shorten(text: str, home: str) -> str:
+    """Return the first words of a text as one line, which does not end within a number."""
+    line = visible("⏎".join(split_lines(text)))
+    if len(line) <= _FIRST_WORDS:
+        return line
+    within = (each for each in find_numbers(line, home) if each.start < _FIRST_WORDS < each.end)
+    end = next((each.start for each in within), _FIRST_WORDS)
+    return f"{line[:end].rpartition(' ')[0] or line[:end]}…"

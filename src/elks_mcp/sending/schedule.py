@@ -1,0 +1,120 @@
+"""Queue scheduled orders when their time has come, at a price that was approved."""
+
+import logging
+from collections.abc import Hashable
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Effect, Finding
+from elks_mcp.domain.phone import written
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.errors import OutOfFunds, ProviderError, Refused, Rejected
+from elks_mcp.sending.waiters import OrderWaiters
+
+if TYPE_CHECKING:
+    from elks_mcp.store.schedule import DueOrder
+    from elks_mcp.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class ScheduledSends:
+    """Releases the scheduled orders of one account.
+
+    An order whose price rose meanwhile waits for a person.
+    """
+
+    def __init__(self, client: ElksClient, waiters: OrderWaiters) -> None:
+        self._client = client
+        self._waiters = waiters
+
+    async def release_due(self, store: "Store") -> int:
+        """Queue the orders whose time has come, and return how many.
+
+        An order without a price stays scheduled, and is tried again until it is too late.
+        """
+        prices = _Prices(self._client)
+        released = left = 0
+        while prices.are_available and (due := await store.schedule.list_due(left)):
+            ready = []
+            for order in due:
+                match await self._judge(store, order, prices):
+                    case _DueDecision.READY:
+                        ready.append(order.id)
+                    case _DueDecision.LEFT:
+                        left += 1
+            released += await store.schedule.release(ready) if ready else 0
+        return released
+
+    async def expire_missed(self, store: "Store") -> None:
+        """End the orders for which it is too late, and log them."""
+        for order in await store.schedule.expire_missed():
+            log.warning("%s was not sent: it is too late for its send time", order.id)
+            self._waiters.notify(order.id, order)
+
+    async def _judge(self, store: "Store", due: "DueOrder", prices: "_Prices") -> "_DueDecision":
+        """Decide about an order by its price. End it if 46elks refuses it already."""
+        try:
+            price = await prices.find(due.draft)
+        except Rejected as error:
+            log.warning("46elks does not price %s, so it is not sent: %s", due.id, error)
+            self._waiters.notify(due.id, await store.schedule.reject(due.id, error.explain()))
+            return _DueDecision.ENDED
+        if price is None or price.currency != due.price.currency:
+            return _DueDecision.LEFT
+        if price <= due.price:
+            return _DueDecision.READY
+        return await self._hold(store, due, price)
+
+    async def _hold(self, store: "Store", due: "DueOrder", price: Money) -> "_DueDecision":
+        """Let an order wait for a person, unless too many orders of its caller wait already."""
+        reason = Finding(
+            guard="price", effect=Effect.ASK, reason=f"It costs {price} now, and {due.price} was approved."
+        )
+        try:
+            order = await store.schedule.hold(due.id, price, reason)
+        except Refused as error:
+            log.warning("%s cannot wait for a person: %s", due.id, error)
+            return _DueDecision.LEFT
+        log.warning("%s waits for a person: it costs %s, and %s was approved", due.id, price, due.price)
+        self._waiters.notify(due.id, order)
+        return _DueDecision.ENDED
+
+
+class _DueDecision(Enum):
+    """The decision about an order whose send time has come."""
+
+    READY = auto()
+    LEFT = auto()
+    """It stays scheduled."""
+
+    ENDED = auto()
+    """It waits for a person, or was refused."""
+
+
+class _Prices:
+    """46elks' prices. It is asked once for each country, sender and number of parts."""
+
+    def __init__(self, client: ElksClient) -> None:
+        self._client = client
+        self._known: dict[Hashable, Money] = {}
+        self.are_available = True
+        """Whether 46elks answers. After a request that failed, it is not asked again."""
+
+    async def find(self, draft: Draft) -> Money | None:
+        """Return what a draft costs; None if 46elks does not tell now.
+
+        Raises:
+            Rejected: 46elks refuses this draft, and would refuse to send it.
+        """
+        sort = draft.kind, draft.to.region, written(draft.sender), draft.payload.parts
+        if sort not in self._known and self.are_available:
+            try:
+                self._known[sort] = (await self._client.get_estimate(draft)).price
+            except ProviderError as error:
+                if isinstance(error, Rejected) and not isinstance(error, OutOfFunds):
+                    raise
+                log.warning("Scheduled texts cannot be priced for now: %s", error)
+                self.are_available = False
+        return self._known.get(sort)

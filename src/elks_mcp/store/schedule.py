@@ -1,0 +1,160 @@
+"""The schedule: orders that go out later, and those that were not sent at their time.
+
+    scheduled ──send time──→ queued ──→ … as in the queue
+        └──too late──→ expired
+
+An order is never queued before its send time, by the database's clock, and never later than its lateness.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Row, Select, and_, select, update
+
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Draft, Finding, Order, OrderState
+from elks_mcp.store.approval import let_wait
+from elks_mcp.store.db.changes import close
+from elks_mcp.store.db.database import Database, Tx
+from elks_mcp.store.db.rows import parse_draft, parse_order, parse_price
+from elks_mcp.store.db.schema import is_one_of, orders
+from elks_mcp.store.db.transactions import deciding, reading, writing
+
+_MISSED = "It was too late to send it: until then no server ran that may send, or 46elks did not answer."
+_AT_ONCE = 500
+"""The most orders that are released with one transaction."""
+
+
+class DueOrder(NamedTuple):
+    """A scheduled order whose send time has come, and the price at which it was approved."""
+
+    id: str
+    draft: Draft
+    price: Money
+
+
+class Schedule:
+    """The scheduled orders of one account. Each method is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @reading
+    def list_due(self, tx: Tx, skipped: int = 0) -> list[DueOrder]:
+        """List orders whose send time has come, the earliest first: 500 after those skipped."""
+        due = select(orders).where(_is_due(tx)).order_by(orders.c.due_at, orders.c.id)
+        rows = tx.all(due.offset(skipped).limit(_AT_ONCE))
+        return [DueOrder(row.id, parse_draft(tx, row), parse_price(row)) for row in rows]
+
+    @deciding
+    def release(self, tx: Tx, order_ids: Collection[str]) -> int:
+        """Queue these orders, as far as they are still scheduled and due, and return how many."""
+        released = update(orders).where(orders.c.id.in_(order_ids), _is_due(tx))
+        return tx.execute(released.values(state=OrderState.QUEUED, changed_at=tx.now)).rowcount
+
+    @deciding
+    def hold(self, tx: Tx, order_id: str, price: Money, reason: Finding) -> Order | None:
+        """Let an order that costs more by now wait for a person, if it is still due.
+
+        Its caller is informed, as of one that was not sent.
+
+        Raises:
+            Refused: Too many orders of its caller wait for a person.
+        """
+        row = _find_due(tx, order_id)
+        if row is None:
+            return None
+        why = f"{reason.reason} A person has to approve it."
+        return let_wait(tx, row, reason, price=price.units, status_reason=why, unreported=True)
+
+    @deciding
+    def reject(self, tx: Tx, order_id: str, status_reason: str) -> Order | None:
+        """Record that 46elks refuses an order already when it is priced, if it is still due."""
+        row = _find_due(tx, order_id)
+        return close(tx, row, OrderState.REJECTED, status_reason) if row else None
+
+    @deciding
+    def expire_missed(self, tx: Tx) -> list[Order]:
+        """End the scheduled orders for which it is too late, and return them."""
+        return expire_missed(tx)
+
+    @reading
+    def list_upcoming(self, tx: Tx, limit: int, caller: str) -> list[Order]:
+        """List the caller's scheduled orders, the earliest first."""
+        theirs = _scheduled(tx).where(orders.c.caller == caller)
+        rows = tx.all(theirs.order_by(orders.c.due_at, orders.c.id).limit(limit))
+        return [parse_order(tx, row) for row in rows]
+
+    @reading
+    def list_missed(self, tx: Tx, since: datetime, caller: str) -> list[Order]:
+        """List the caller's orders that were not sent at their time, latest first.
+
+        `since`: the earliest of these times.
+        """
+        missed = select(orders).where(
+            orders.c.account_id == tx.account_id,
+            orders.c.caller == caller,
+            orders.c.send_at >= since,
+            is_one_of(orders.c.state, (OrderState.EXPIRED, OrderState.REJECTED)),
+        )
+        return [parse_order(tx, row) for row in tx.all(missed.order_by(orders.c.send_at.desc()))]
+
+    async def take_unreported(self, caller: str) -> list[Order]:
+        """Return the caller's orders that were not sent at their time, each once.
+
+        Nothing is locked if there are none.
+        """
+        return await self._take_unreported(caller) if await self._has_unreported(caller) else []
+
+    @reading
+    def _has_unreported(self, tx: Tx, caller: str) -> bool:
+        return tx.first(select(orders.c.id).where(_is_unreported(tx, caller)).limit(1)) is not None
+
+    @writing
+    def _take_unreported(self, tx: Tx, caller: str) -> list[Order]:
+        theirs = select(orders).where(_is_unreported(tx, caller)).order_by(orders.c.send_at, orders.c.id)
+        rows = tx.all(theirs.with_for_update())
+        taken = orders.c.id.in_([row.id for row in rows])
+        tx.execute(update(orders).where(taken).values(unreported=False))
+        return [parse_order(tx, row) for row in rows]
+
+
+def plan_times(tx: Tx, draft: Draft) -> dict[str, Any]:
+    """Return the columns that say when an approved order goes out, and when its charge counts."""
+    goes_at = max(draft.send_at or tx.now, tx.now)
+    return {
+        "state": OrderState.SCHEDULED if goes_at > tx.now else OrderState.QUEUED,
+        "due_at": goes_at,
+        "expires_at": (draft.send_at or tx.now) + draft.lateness,
+        "charged_at": goes_at,
+    }
+
+
+def expire_missed(tx: Tx) -> list[Order]:
+    """End the scheduled orders for which it is too late, and return them."""
+    missed = _scheduled(tx).where(orders.c.expires_at < tx.now).with_for_update()
+    return [close(tx, row, OrderState.EXPIRED, _MISSED) for row in tx.all(missed)]
+
+
+def _scheduled(tx: Tx) -> Select[Any]:
+    return select(orders).where(_is_scheduled(tx))
+
+
+def _find_due(tx: Tx, order_id: str) -> Row[Any] | None:
+    return tx.first(select(orders).where(orders.c.id == order_id, _is_due(tx)).with_for_update())
+
+
+def _is_due(tx: Tx) -> ColumnElement[bool]:
+    """Build the condition that the time of a scheduled order has come, and is not over."""
+    return and_(_is_scheduled(tx), orders.c.due_at <= tx.now, orders.c.expires_at >= tx.now)
+
+
+def _is_unreported(tx: Tx, caller: str) -> ColumnElement[bool]:
+    return and_(orders.c.account_id == tx.account_id, orders.c.caller == caller, orders.c.unreported)
+
+
+def _is_scheduled(tx: Tx) -> ColumnElement[bool]:
+    """Build the condition that an order of this account, of a known kind, is scheduled."""
+    ours = orders.c.account_id == tx.account_id
+    return and_(ours, orders.c.state == OrderState.SCHEDULED, is_one_of(orders.c.kind, tx.kinds))
