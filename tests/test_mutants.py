@@ -236,7 +236,7 @@ MUTANTS = (
     Mutant(
         "a budget that counts only what was before",
         "store/totals.py",
-        (("find_peak(at, charge, counted, DAY)),", "_sum(and_(counted, at <= SEND_AT))),"),),
+        (("_find_largest(moment, amount, counted, length)), else_", "before), else_"),),
         WINDOWS,
         "35_days",
     ),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from elks_mcp.sandbox import Fault, Sandbox
+from elks_mcp.store import ServerKind
 from tests.support.clocks import ManualClock, pass_time
 from tests.support.connecting import (
     EITHER_ERA,
@@ -20,6 +21,7 @@ from tests.support.connecting import (
     posted,
     words,
 )
+from tests.support.web import site
 
 pytestmark = pytest.mark.anyio
 
@@ -155,3 +157,15 @@ async def test_p1_p13_a_server_in_dry_run_does_not_send_what_was_scheduled(
     async with connected(environ, box=box, clock=clock):
         await pass_time(clock, 20 * SECOND)
     assert len(posted(box)) == 1
+
+
+async def test_p13_the_answer_names_the_long_running_server_that_will_send_it(tmp_path: Path) -> None:
+    clock = ManualClock()
+    box = box_on(clock)
+    async with site(box, clock=clock, environ=live(box, ELKS_STATE_DIR=str(tmp_path))) as where:
+        heartbeats = (await where.app.storage.open()).heartbeats
+        await heartbeats.record("another process", ServerKind.HTTP)
+        async with where.client() as client:
+            answer = await call(client, "send_sms", to=PHONE, message="Hej", sendAt="2026-11-24T13:10")
+    sentence = "It is sent by the server that runs now, if it still runs then: `elks-mcp serve --http`."
+    assert sentence in words(answer)

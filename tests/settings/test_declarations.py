@@ -29,6 +29,7 @@ SET = {
     "ELKS_SHOW_NUMBERS": "false",
     "ELKS_SIGNATURE": "Kliniken",
     "ELKS_TOOLSETS": "sms",
+    "ELKS_LATEST": "15",
     "ELKS_SMS_PER_MINUTE": "10",
     "ELKS_QUIET_PERIOD": "60",
 }

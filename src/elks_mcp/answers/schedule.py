@@ -115,7 +115,7 @@ async def describe_sender(app: App, subject: str = "It") -> str:
         return f"{subject} is sent only if this server still runs then: its state is in memory."
     if kind := await (await app.storage.open()).heartbeats.find_alive():
         command = "elks-mcp serve --http" if kind is ServerKind.HTTP else "elks-mcp serve"
-        return f"{subject} is sent by `{command}`, which runs now, if it still runs then."
+        return f"{subject} is sent by the server that runs now, if it still runs then: `{command}`."
     server = "this server" if app.policy.live else "a live server"
     client = f"a client with {server} is open then"
     return f"{subject} is sent only if {client}, or a server runs that was started with `elks-mcp serve`."

@@ -29,7 +29,7 @@ from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import NOW, SEND_AT, Moment, ago, shifted
 from elks_mcp.store.db.schema import accounts, is_one_of, known_numbers, opt_outs, orders
 from elks_mcp.store.opt_outs import RECALLED, parse_maybe, parse_opt_out
-from elks_mcp.store.totals import DAY, find_peak, sum_around, within
+from elks_mcp.store.totals import DAY, find_peak, is_soon_after, sum_around, within
 
 VELOCITY_WINDOW = timedelta(minutes=10)
 """The shorter window of the guard `velocity`."""
@@ -114,16 +114,20 @@ def _build_counts(account: BindParameter[int], number: BindParameter[str]) -> It
     charged_at, waits = _others.c.charged_at, _others.c.state == OrderState.WAITING
     may_go = and_(~is_one_of(_others.c.state, NEVER_SENT), or_(~waits, _others.c.due_at > NOW))
     goes_at = case((and_(waits, charged_at < NOW), NOW), else_=charged_at)  # once a person approves it
+    theirs = and_(_is_to(account, number), may_go)
     is_recent = charged_at > shifted(SEND_AT, -2 * DAY)  # for the index: an order waits for less than a day
-    counted = and_(_is_to(account, number), is_recent, may_go, within(goes_at, DAY))
     answers = known_numbers.alias("answers")
     answered_at = select(answers.c.received_at).where(
         answers.c.account_id == account, answers.c.number_hash == number
     )
     last_answer = func.coalesce(answered_at.scalar_subquery(), 0, type_=Moment)
-    near = and_(counted, within(goes_at, VELOCITY_WINDOW), or_(waits, charged_at > last_answer))
-    yield find_peak(goes_at, literal(1), near, VELOCITY_WINDOW).label("texts_in_10_minutes")
-    yield find_peak(goes_at, literal(1), counted, DAY).label("texts_in_24_hours")
+    unanswered = and_(theirs, or_(waits, charged_at > last_answer))
+    for which, window, name in (
+        (unanswered, VELOCITY_WINDOW, "texts_in_10_minutes"),
+        (theirs, DAY, "texts_in_24_hours"),
+    ):
+        counted, later = and_(which, is_recent, within(goes_at, window)), is_soon_after(charged_at, window)
+        yield find_peak(goes_at, literal(1), counted, and_(which, later), window).label(name)
 
 
 def _is_to(account: BindParameter[int], number: BindParameter[str]) -> ColumnElement[bool]:

@@ -38,7 +38,7 @@ def sum_spent() -> ScalarSelect[int]:
 
     The query's parameter `account` is the account's id.
     """
-    return _sum(and_(_is_ours(), is_spent(_spenders)))
+    return _sum(_spenders.c.charge, and_(_is_ours(), is_spent(_spenders)))
 
 
 def is_spent(table: FromClause) -> ColumnElement[bool]:
@@ -58,10 +58,9 @@ def sum_around(excluded_order: BindParameter[str]) -> ColumnElement[int]:
     The charge of a scheduled order counts at its time. The query's parameter `account` is the account's id.
     `excluded_order`: the parameter with the id of an order that does not count.
     """
-    at, charge = _spenders.c.charged_at, _spenders.c.charge
-    counted = and_(_is_ours(), _spenders.c.id != excluded_order, within(at, DAY))
-    is_later = exists().where(counted, at > SEND_AT, charge > 0)
-    return case((is_later, find_peak(at, charge, counted, DAY)), else_=_sum(and_(counted, at <= SEND_AT)))
+    at, ours = _spenders.c.charged_at, and_(_is_ours(), _spenders.c.id != excluded_order)
+    later = and_(ours, is_soon_after(at, DAY), _spenders.c.charge > 0)
+    return find_peak(at, _spenders.c.charge, and_(ours, within(at, DAY)), later, DAY)
 
 
 def within(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[bool]:
@@ -69,16 +68,43 @@ def within(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[
     return and_(moment > shifted(SEND_AT, -length), moment < shifted(SEND_AT, length))
 
 
+def is_soon_after(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[bool]:
+    """Build the condition that a moment is later than `SEND_AT`, by less than a length."""
+    return and_(moment > SEND_AT, moment < shifted(SEND_AT, length))
+
+
 def find_peak(
+    moment: ColumnElement[datetime],
+    amount: ColumnElement[int],
+    counted: ColumnElement[bool],
+    later: ColumnElement[bool],
+    length: timedelta,
+) -> ColumnElement[int]:
+    """Build the largest sum of amounts in any period of this length that contains `SEND_AT`.
+
+    If nothing comes later than `SEND_AT`, that is the period that ends there.
+
+    Args:
+        moment: when an amount counts.
+        amount: what is added up.
+        counted: which rows count. All are `within` the length.
+        later: which of them come later. An index finds them.
+        length: the length of a period.
+    """
+    before = _sum(amount, and_(counted, moment <= SEND_AT))
+    return case((exists().where(later), _find_largest(moment, amount, counted, length)), else_=before)
+
+
+def _find_largest(
     moment: ColumnElement[datetime],
     amount: ColumnElement[int],
     counted: ColumnElement[bool],
     length: timedelta,
 ) -> ScalarSelect[int]:
-    """Build the largest sum of amounts in any period of this length that contains `SEND_AT`.
+    """Build the largest sum of the periods that end at `SEND_AT` or later.
 
     Each amount is added at its moment, and subtracted when the period that begins there is over: each running
-    sum is then that of the period that ends there. `counted`: which rows count. All are `within` the length.
+    sum is then that of the period that ends there.
     """
     over = type_coerce(shifted(moment, length), Moment)
     begun = select(moment.label("at"), amount.label("change")).where(counted)
@@ -89,8 +115,8 @@ def find_peak(
     return select(func.max(totals.c.total)).where(totals.c.at >= SEND_AT).scalar_subquery()
 
 
-def _sum(counted: ColumnElement[bool]) -> ScalarSelect[int]:
-    return select(func.coalesce(func.sum(_spenders.c.charge), 0)).where(counted).scalar_subquery()
+def _sum(amount: ColumnElement[int], counted: ColumnElement[bool]) -> ScalarSelect[int]:
+    return select(func.coalesce(func.sum(amount), 0)).where(counted).scalar_subquery()
 
 
 def _is_ours() -> ColumnElement[bool]:
