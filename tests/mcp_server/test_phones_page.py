@@ -3,7 +3,9 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
@@ -88,6 +90,18 @@ async def test_a_text_that_needs_a_person_is_approved_on_the_page(era: Era) -> N
         await until(lambda: bool(sandbox.box.accepted))
         assert [each.text for each in sandbox.box.accepted] == ["Hej å"]
         assert await list_codes(sandbox) == []
+
+
+async def test_p2_the_page_names_the_time_of_a_text_that_goes_out_later() -> None:
+    async with with_page(ELKS_CONFIRM="always", ELKS_TIME_ZONE="Europe/Stockholm") as (client, sandbox):
+        tomorrow = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=1)
+        await call(client, "send_sms", to=PHONE, message="Hej", sendAt=tomorrow.isoformat())
+        assert sandbox.box.page.approvals
+        (waiting,) = await sandbox.box.page.approvals.list_waiting()
+        when = f"{tomorrow.astimezone(ZoneInfo('Europe/Stockholm')):%A %Y-%m-%d %H:%M}"
+        assert waiting.details["Goes out"].startswith(when)
+        assert (await approve(sandbox, waiting.code)).startswith(f"Approved. It goes out on {when}")
+        assert sandbox.box.accepted == []
 
 
 async def test_p3_an_approval_on_the_page_works_once() -> None:

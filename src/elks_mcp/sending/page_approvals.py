@@ -8,6 +8,7 @@ from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, of_effect
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.send_times import describe_send_time
 from elks_mcp.errors import ElksError, NotFound
 from elks_mcp.sandbox.page_context import WaitingText
 from elks_mcp.sending.checks import KnownContacts
@@ -60,6 +61,8 @@ class PageApprovals:
             raise _no_longer(placed.order)
         if placed.order.state in NEVER_SENT:
             return f"Not sent: {placed.order.status_reason}"
+        if when := describe_send_time(placed.order, self.policy.time_zone):
+            return f"Approved. It goes out on {when}."
         return "Approved. It is sent now."
 
     async def _get_waiting(self, code: str) -> Order:
@@ -81,6 +84,8 @@ class PageApprovals:
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
         text = order.text or ""
         details = {"Price": str(order.price), "Parts": str(order.parts), "Order": order.id}
+        if when := describe_send_time(order, self.policy.time_zone):
+            details = {"Goes out": when, **details}
         if order.to and (name := self.contacts.known.find_name(order.to)):
             details = {"Contact": name, **details}
         if order.payload.shown_as:
