@@ -3,7 +3,7 @@
 from elks_mcp.answers.people import People
 from elks_mcp.answers.results import Costly, EstimateAnswer, Found, SendAnswer, StatusAnswer, costly_in_words
 from elks_mcp.answers.sandbox import find_phones_page, is_simulated
-from elks_mcp.answers.schedule import Prospect
+from elks_mcp.answers.schedule import SendForecast
 from elks_mcp.app import App
 from elks_mcp.domain.models import Direction, Message
 from elks_mcp.domain.money import Money
@@ -56,7 +56,7 @@ def report_dry_run(app: App, quote: Quote) -> SendAnswer:
 
 
 def report_order(
-    app: App, order: Order, text: str, prospect: Prospect, *, repeated: bool = False
+    app: App, order: Order, text: str, forecast: SendForecast, *, repeated: bool = False
 ) -> SendAnswer:
     """Return the answer for a request whose order was placed.
 
@@ -65,7 +65,7 @@ def report_order(
     Raises:
         NotSent: nothing was sent, and nothing will be.
     """
-    meaning = _order_meaning(app, order, prospect)
+    meaning = _order_meaning(app, order, forecast)
     if order.state in {*NEVER_SENT, OrderState.WAITING} or order.has_failed_at_once:  # another call paused it
         raise NotSent(meaning)
     if repeated:
@@ -169,11 +169,11 @@ def _overcharge(order: Order) -> tuple[str, ...]:
     return (f"{charged}; the daily budget counts the charge.",)
 
 
-def report_unsent(app: App, order: Order, prospect: Prospect) -> StatusAnswer:
+def report_unsent(app: App, order: Order, forecast: SendForecast) -> StatusAnswer:
     """Return the status of an order that 46elks has not confirmed."""
     return StatusAnswer(
         status=order.state,
-        meaning=_order_meaning(app, order, prospect),
+        meaning=_order_meaning(app, order, forecast),
         message_id=None,
         order_id=order.id,
         direction=Direction.OUTBOUND,
@@ -186,11 +186,11 @@ def report_unsent(app: App, order: Order, prospect: Prospect) -> StatusAnswer:
     )
 
 
-def _order_meaning(app: App, order: Order, prospect: Prospect) -> str:
+def _order_meaning(app: App, order: Order, forecast: SendForecast) -> str:
     """Return what the state of an order means, and what to do."""
     match order.state:
         case OrderState.WAITING | OrderState.SCHEDULED | OrderState.QUEUED:
-            return _describe_wait(app, order, prospect)
+            return _describe_wait(app, order, forecast)
         case OrderState.IN_DOUBT:
             look = "46elks' history is being read to find out; ask for its status in a few minutes"
             return f"{order.status_reason} It may have been sent: do not send it again; {look}."
@@ -208,14 +208,14 @@ def _order_meaning(app: App, order: Order, prospect: Prospect) -> str:
             return _failed_at_once(order) if order.has_failed_at_once else settled
 
 
-def _describe_wait(app: App, order: Order, prospect: Prospect) -> str:
+def _describe_wait(app: App, order: Order, forecast: SendForecast) -> str:
     if order.state is OrderState.WAITING:
         page = f" on {app.approval_page}" if app.approval_page else ""
         return f"a person has to approve it{page} (approval {order.approval_code}); do not send it again."
     if order.state is OrderState.SCHEDULED:
         when = describe_send_time(order, app.policy.time_zone)
-        return " ".join(filter(None, [f"it goes out on {when}.", prospect.who_sends, _UNTIL_THEN]))
-    return _waiting(order, prospect.estimate, app.policy)
+        return " ".join(filter(None, [f"it goes out on {when}.", forecast.who_sends, _UNTIL_THEN]))
+    return _waiting(order, forecast.estimate, app.policy)
 
 
 _UNTIL_THEN = "It can be cancelled until then."

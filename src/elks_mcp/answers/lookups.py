@@ -6,7 +6,7 @@ from elks_mcp.answers import build
 from elks_mcp.answers.listing import HowToContinue, describe_omissions, hide, read_style
 from elks_mcp.answers.people import read_people
 from elks_mcp.answers.results import BalanceAnswer, EstimateAnswer, StatusAnswer
-from elks_mcp.answers.schedule import find_prospect
+from elks_mcp.answers.schedule import find_forecast
 from elks_mcp.answers.statistics import StatisticsAnswer, add_days, count_by_day, summarize
 from elks_mcp.answers.statuses import AskedStatus, StatusesAnswer
 from elks_mcp.app import App
@@ -47,7 +47,7 @@ async def find_status(app: App, text_id: str, record_shown: RecordShown | None =
     """
     message = await find_text(app, text_id)
     if isinstance(message, Order):
-        return build.report_unsent(app, message, await find_prospect(app, message))
+        return build.report_unsent(app, message, await find_forecast(app, message))
     await app.history.record([message])
     if not await app.history.without_hidden([message]):
         message = hide(message)

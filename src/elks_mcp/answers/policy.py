@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AwareDatetime, Field
 
 from elks_mcp.answers.sandbox import SandboxAnswer, describe_sandbox, find_mode, is_simulated
-from elks_mcp.answers.schedule import describe_sender
+from elks_mcp.answers.schedule import describe_sending_server
 from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
 from elks_mcp.app import App
 from elks_mcp.contacts.report import describe_contacts
@@ -144,9 +144,7 @@ async def _read_state(app: App) -> _AccountState:
     if not app.storage.exists or not app.has_account:
         return _AccountState()
     store = await app.storage.open()
-    from elks_mcp.store.totals import TotalsStore  # noqa: PLC0415  (the store is loaded by now)
-
-    totals = await TotalsStore(store.database).sum_up()
+    totals = await store.totals.sum_up()
     return _AccountState(
         spent=totals.spent,
         paused=await store.queue.find_pause(),
@@ -225,7 +223,11 @@ def _explain_spending(budget: BudgetNow, *, has_state: bool) -> str:
 
 async def _explain_schedule(app: App, state: _AccountState) -> list[str]:
     """Say who sends the scheduled texts, if there are any."""
-    return [await describe_sender(app, "Each scheduled text")] if OrderState.SCHEDULED in state.open else []
+    return (
+        [await describe_sending_server(app, "Each scheduled text")]
+        if OrderState.SCHEDULED in state.open
+        else []
+    )
 
 
 async def _explain_contacts(app: App) -> list[str]:

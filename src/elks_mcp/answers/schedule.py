@@ -82,7 +82,7 @@ async def list_scheduled(app: App) -> ScheduledAnswer:
     if len(upcoming) > MOST_LISTED or len(missed) > MOST_LISTED:
         notes.append(f"Only {MOST_LISTED} of a kind are listed.")
     if upcoming:
-        notes.append(await describe_sender(app, "Each text"))
+        notes.append(await describe_sending_server(app, "Each text"))
     return ScheduledAnswer(
         now=style.now_in_words,
         zone=style.zone_in_words,
@@ -92,7 +92,7 @@ async def list_scheduled(app: App) -> ScheduledAnswer:
     )
 
 
-class Prospect(NamedTuple):
+class SendForecast(NamedTuple):
     """The time at which an order goes out, and the server that sends it, as far as it is known."""
 
     estimate: QueueEstimate | None = None
@@ -102,14 +102,14 @@ class Prospect(NamedTuple):
     """A sentence on which server sends it, if it is scheduled."""
 
 
-async def find_prospect(app: App, order: Order) -> Prospect:
+async def find_forecast(app: App, order: Order) -> SendForecast:
     """Find out when an order goes out, and who sends it."""
     if order.state is OrderState.SCHEDULED:
-        return Prospect(who_sends=await describe_sender(app))
-    return Prospect(estimate=await app.outbox.estimate(order))
+        return SendForecast(who_sends=await describe_sending_server(app))
+    return SendForecast(estimate=await app.outbox.estimate(order))
 
 
-async def describe_sender(app: App, subject: str = "It") -> str:
+async def describe_sending_server(app: App, subject: str = "It") -> str:
     """Return a sentence on which server sends what is scheduled. `subject`: its first words."""
     if not app.storage.location.is_durable:
         return f"{subject} is sent only if this server still runs then: its state is in memory."

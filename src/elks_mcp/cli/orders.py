@@ -80,8 +80,8 @@ def show(configuration: Configuration, number: str) -> int:
 def cancel(configuration: Configuration, number: str, *, as_json: bool) -> int:
     """Cancel a text that has not left: scheduled, queued, or waiting for a person.
 
-    NUMBER is its order (O-…) or its approval code (A-…). A text that was sent, or is being sent, cannot be
-    recalled. Repeating the command changes nothing.
+    O-… is the order's id; its approval code (A-…) works too. A text that was sent, or is being sent, cannot
+    be recalled. Repeating the command changes nothing.
 
     Exit code 0 if the text is not sent, 4 if it was sent, or may have been.
     """

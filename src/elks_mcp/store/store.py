@@ -23,6 +23,7 @@ from elks_mcp.store.queue import Queue
 from elks_mcp.store.schedule import Schedule
 from elks_mcp.store.taint import TaintStore
 from elks_mcp.store.tokens import Tokens
+from elks_mcp.store.totals import TotalsStore
 from elks_mcp.store.webhook_secrets import WebhookSecrets
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ class Store:
     tokens: Tokens
     accepted_contacts: ContactAcceptances
     heartbeats: Heartbeats
+    totals: TotalsStore
     cleanup: Cleanup
 
     @classmethod
@@ -83,6 +85,7 @@ class Store:
             tokens=Tokens(database),
             accepted_contacts=ContactAcceptances(database),
             heartbeats=Heartbeats(database),
+            totals=TotalsStore(database),
             cleanup=cleanup,
         )
 

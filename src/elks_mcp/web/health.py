@@ -64,9 +64,7 @@ def _find_versions() -> Mapping[str, str]:
 
 async def _write_account(app: App) -> list[str]:
     store = await app.storage.open()
-    from elks_mcp.store.totals import TotalsStore  # noqa: PLC0415  (the store is loaded by now)
-
-    sums = await TotalsStore(store.database).sum_up()
+    sums = await store.totals.sum_up()
     budget = await compute_budget(app, sums.spent)
     figures = {
         "elks_mcp_queue_depth": sums.counts.get(OrderState.QUEUED, 0),

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
@@ -109,7 +109,7 @@ class ElksTool(Tool):
             "needs": needs,
             "reports_missed": reports_missed,
         }
-        return cls(**{**made.__dict__, **more})
+        return cast("ElksTool", made.model_copy(update=more))  # declared as the class of the SDK
 
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
