@@ -205,7 +205,7 @@ def test_what_cannot_be_approved_is_said_to_be_by_its_state(location: StateLocat
     assert order.approval_code
     assert approve_at_terminal(location, "A-2222") == (
         1,
-        "elks-mcp: No order has that number. To list them: `elks-mcp outbox`.\n",
+        "elks-mcp: No order has that id. To list them: `elks-mcp outbox`.\n",
     )
     expired: Order = do(location, lambda store: wait_one(store, to=OTHER_PHONE))
     change_rows(location, f"update orders set due_at = 1 where id = '{expired.id}'")  # noqa: S608

@@ -162,7 +162,7 @@ async def test_an_unknown_order_is_not_found(clock: ManualClock, wrong: str) -> 
         await call(client, "send_sms", to=ANNA, message="Hej")
         answer = await call(client, "cancel_sms", orderId=wrong)
     assert answer.is_error
-    assert words(answer).startswith("Not cancelled: No order has that number.")
+    assert words(answer).startswith("Not cancelled: No order has that id.")
 
 
 # ── after a stranger's text was read ──

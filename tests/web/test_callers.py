@@ -64,7 +64,7 @@ async def test_what_is_somebody_elses_looks_as_if_it_were_not_there(era: Era) ->
                     ).replace("O-33333333", "…")
                 with pytest.raises(MCPError) as seen:
                     await client.read_resource(f"elks://messages/{other}")
-                assert "No order has that number" in str(seen.value)
+                assert "No order has that id" in str(seen.value)
         async with where.client(era, token=one) as theirs:
             still = data(await call(theirs, "check_sms_status", messageId=number))
             assert still["status"] == "waiting", "nobody else can cancel it"

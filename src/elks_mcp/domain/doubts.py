@@ -1,6 +1,6 @@
 """Determine from 46elks' history whether texts with an unknown outcome were sent.
 
-History does not contain our order numbers, so a text is recognized by recipient, sender, text and time. If
+History does not contain our order ids, so a text is recognized by recipient, sender, text and time. If
 several messages could match, the verdict says so instead of guessing.
 """
 

@@ -287,4 +287,4 @@ class Report(Frozen):
     message_id: str
     status: str
     order_id: str | None = None
-    """Our own order number, if the report carries it."""
+    """Our own order id, if the report carries it."""

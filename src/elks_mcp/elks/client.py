@@ -128,7 +128,7 @@ class ElksClient:
         if not re.fullmatch(_MESSAGE_ID, message_id):
             raise InvalidInput(
                 f"{message_id[:80]!r} is not a message id.",
-                hint="Give 46elks' id (s and 32 digits and letters a–f) or an order number (O-…).",
+                hint="Give 46elks' id (s and 32 digits and letters a–f) or an order id (O-…).",
             )
         currency = await self.get_currency()
         try:

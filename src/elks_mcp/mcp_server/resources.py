@@ -26,7 +26,7 @@ from elks_mcp.mcp_server.taint import show_list, show_message
 _JSON = "application/json"
 _INBOX_SIZE = 20
 _MESSAGE = "elks://messages/{message_id}"
-_MESSAGE_DESCRIPTION = "One text from the account's history, by 46elks' id or an order number."
+_MESSAGE_DESCRIPTION = "One text from the account's history, by 46elks' id or an order id."
 
 
 _TOOLSETS = {"elks://inbox": Toolset.INBOX, "elks://policy": Toolset.POLICY, "elks://messages/": Toolset.SMS}

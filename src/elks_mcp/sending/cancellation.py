@@ -49,7 +49,7 @@ class Canceller:
         """
         order = await self.orders.find_order(number.strip())
         if order is None:
-            raise NotFound("No order has that number.", hint="Give the id of one of your orders (O-…).")
+            raise NotFound("No order has that id.", hint="Give the id of one of your orders (O-…).")
         if order.state not in CANCELLABLE or not is_on("tainted", self.policy):
             return CancelPlan(order)
         if not await self.orders.was_shown_others(order.to):

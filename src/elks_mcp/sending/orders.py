@@ -100,7 +100,7 @@ class Orders:
         number = parse_order_number(text_id)
         if not self._storage.exists:
             if number:
-                raise NotFound("No order has that number.", hint="No order was ever placed here.")
+                raise NotFound("No order has that id.", hint="No order was ever placed here.")
             return None
         store = await self._storage.open()
         if number:

@@ -214,7 +214,7 @@ def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
     found = _all().where(or_(orders.c.id == number, orders.c.approval_code == number))
     if row := tx.first(found.with_for_update(of=orders) if lock else found):
         return row
-    raise NotFound("No order has that number.", hint=f"To list them: {show_command('outbox')}.")
+    raise NotFound("No order has that id.", hint=f"To list them: {show_command('outbox')}.")
 
 
 def _build_record(tx: Tx, row: Row[Any]) -> OrderRecord:

@@ -242,7 +242,7 @@ def get_row(tx: Tx, number: str, *, caller: str | None = None, lock: bool = Fals
         found = found.where(orders.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):
         return row
-    raise NotFound("No order has that number.", hint=f"To list them: {show_command('outbox')}.")
+    raise NotFound("No order has that id.", hint=f"To list them: {show_command('outbox')}.")
 
 
 def _new_row(tx: Tx, approval: Approval, *, waits: bool) -> dict[str, Any]:

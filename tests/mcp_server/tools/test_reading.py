@@ -116,7 +116,7 @@ async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
     assert unknown.is_error
     assert words(unknown).startswith("46elks has no message with that id.")
     forgotten = await call(client, "check_sms_status", messageId="O-23456789")
-    assert words(forgotten).startswith("No order has that number.")
+    assert words(forgotten).startswith("No order has that id.")
 
 
 @pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 200, "x?y=z", "s\u0000", "å"])
@@ -142,14 +142,14 @@ async def test_several_texts_are_each_answered_whatever_the_others_are(client: C
         "received",
     ]
     unknown, _, second, wrong, named = data(answer)["texts"]
-    assert unknown["error"] == "No order has that number."
+    assert unknown["error"] == "No order has that id."
     assert second["meaning"].startswith("it did not reach the phone")
     assert wrong["error"] == "'../me' is not a message id."
     assert named["untrustedFrom"] == "Bo: delivered"
     assert "Bo" not in words(answer)
     head, *lines = words(answer).split("\n")
     assert head.startswith("5 texts. Now ")
-    assert lines[0] == "- O-23456789: No order has that number."
+    assert lines[0] == "- O-23456789: No order has that id."
     assert lines[2].startswith(f"- {failed.id}: failed, created ")
 
 
