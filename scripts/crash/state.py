@@ -50,7 +50,8 @@ class State:
     def wait_for_claim(self, seconds: float) -> None:
         """Wait until a server claims an order, which it then sends immediately."""
         until = monotonic() + seconds
-        with self._connected() as ask, suppress(sqlite3.OperationalError):  # it may be locked, or not there
+        missing = sqlite3.OperationalError, psycopg.errors.UndefinedTable
+        with self._connected() as ask, suppress(*missing):  # it may be locked, or not there yet
             before = ask(_LATEST_CLAIM)
             while ask(_LATEST_CLAIM) == before and monotonic() < until:
                 Event().wait(_BETWEEN_LOOKS)
