@@ -167,7 +167,7 @@ async def test_p7_no_change_of_the_contacts_allows_anybody_until_a_person_accept
             refusal = words(await call(client, "send_sms", to=to, message="Hej"))
             assert f'`elks-mcp contacts accept "/contacts.csv" --state-dir "{tmp_path}"`' in refusal
         await call(client, "send_sms", to=NAME, message="Hej igen")
-        assert [form["to"] for form in posted(box)] == [ASA, ASA], "the contacts of the start are in force"
+        assert [form["to"] for form in posted(box)] == [ASA], "a name that means another number is refused"
         async with opened(StateLocation(folder=tmp_path), account=load(environ).settings.account) as store:
             await store.accepted_contacts.accept(book.now)
         assert not (await call(client, "send_sms", to="Mallory", message="Hej")).is_error
@@ -175,7 +175,7 @@ async def test_p7_no_change_of_the_contacts_allows_anybody_until_a_person_accept
         assert (await call(client, "send_sms", to=ASA, message="Nej")).is_error
         book.change(person("Mallory", ASA, groups="jour"))
         assert (await call(client, "send_sms", to=ASA, message="Nej")).is_error
-    assert [form["to"] for form in posted(box)][2:] == [MALLORY, BO]
+    assert [form["to"] for form in posted(box)][1:] == [MALLORY, BO]
 
 
 async def test_p7_contacts_that_cannot_be_read_at_the_start_allow_nobody_until_they_are_accepted(

@@ -71,7 +71,7 @@ async def test_a_refusal_names_the_contact_if_numbers_are_hidden() -> None:
     async with connected(environ, box=box, contacts=PEOPLE) as client:
         assert not (await call(client, "send_sms", to="Åsa Lind", message="Hej")).is_error
         answer = await call(client, "send_sms", to="Åsa Lind", message="Hej då")
-    assert "1 texts to Åsa Lind (…05) were sent or wait for a person" in words(answer)
+    assert "1 texts to Åsa Lind (…05) were sent, are scheduled or wait for a person" in words(answer)
     assert 'The recipient is "Åsa Lind".' in words(answer)
 
 

@@ -238,7 +238,7 @@ def test_a_command_stands_in_backticks_at_the_end_of_its_sentence() -> None:
     paths = [path for path in src.rglob("*.py") if path.parent.name != "sandbox"]
     told = [(path.name, said) for path in paths for said in sentences_of(path)]
     commands = [(name, said) for name, said in told if re.search("`elks-mcp [^`]+`", said)]
-    assert len(commands) > 10
+    assert len(commands) > 5
     help_of_commands = src / "cli" / "__init__.py"
     wrong = [
         (name, said)

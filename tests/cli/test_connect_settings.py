@@ -29,6 +29,7 @@ OTHERS = {
     "ELKS_CONTACTS": str(Path("/people.csv").absolute()),
     "ELKS_GUARDS_OFF": "night",
     "ELKS_INBOUND": "known",
+    "ELKS_LATEST": "30",
     "ELKS_LOG_LEVEL": "DEBUG",
     "ELKS_MAX_PARTS": "2",
     "ELKS_MAX_PER_NUMBER": "3",
@@ -82,7 +83,7 @@ def test_the_limits_hold_in_the_server_that_the_client_starts(home: Home) -> Non
     limits = {"ELKS_READ_ONLY": "true", "ELKS_BUDGET_PER_DAY": "20", "DRY_RUN": "false"}
     told = home.run("connect", "cursor", "--yes", ELKS_PHONE_NUMBER="+46701740699", **limits)
     assert told.exit_code == 0, told.output
-    assert "Connected, 11 tools, DRY RUN." in told.stdout
+    assert "Connected, 12 tools, DRY RUN." in told.stdout
     env = home.read(home.cursor)["env"]
     assert limits.items() <= env.items()
 

@@ -12,7 +12,7 @@ from tests.support.connecting import ERAS, Era, call, connected, words
 from tests.support.process import running
 
 SANDBOX = {"ELKS_SANDBOX": "true"}
-TOOLS = 11
+TOOLS = 12
 
 
 @pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)

@@ -1,6 +1,7 @@
 """What can be opened without a tool: the inbox, one text, the rules."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -82,6 +83,7 @@ async def test_a_text_is_found_by_either_of_its_numbers(box: Sandbox) -> None:
 
 async def test_an_order_that_46elks_has_not_accepted_is_said_to_have_no_text_yet(box: Sandbox) -> None:
     box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
+    box.faults.inject(Fault.STALE_HISTORY, times=None, duration=timedelta(hours=1))
     async with connected(live(box), box=box) as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej på dig"))
         assert sent["messageId"] is None

@@ -61,8 +61,9 @@ def connect(
         _list_clients(machine)
         return
     _refuse_both({"--sandbox": sandbox, "--http": url, ENV_FILE: find_option(context, ENV_FILE)})
-    client = _find_client(name) if name else _choose_client(machine)
+    named = _find_client(name) if name else None
     server = Program(SERVER) if removes else _build_server(context, sandbox=sandbox, url=url)
+    client = named or _choose_client(machine)
     setup = ClientSetup(client, server, machine, asks=not yes)
     if prints:
         print_instructions(client, server, machine)
