@@ -68,8 +68,8 @@ class ContactsAnswer(Answer):
 async def find_contacts(app: App, query: str) -> ContactsAnswer:
     """Return the contacts that a name, a group (`@jour`) or a number means.
 
-    If nobody has the number, the answer is how to add it, with the name before it if there is one. If changed
-    contacts, which nobody has accepted, would change the answer, it says so.
+    If no contact has the number, the answer says how to add it, with the name before it if there is one. It
+    also says if changed contacts that a person has not accepted yet would change it.
 
     Raises:
         InvalidInput: the query is empty, or a number or handle that cannot be read.

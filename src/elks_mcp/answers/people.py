@@ -18,8 +18,8 @@ class People:
     def label(self, party: str) -> str:
         """Return how an answer names a person or sender.
 
-        A caller can write the label, and it means nobody else. `party`: a number as 46elks writes it, or a
-        sender name, which is returned unchanged.
+        A caller can write the label, and it means only this person. `party`: a number as 46elks writes it, or
+        a sender name, which is returned unchanged.
         """
         return self.find_label(party) or party
 
