@@ -65,7 +65,6 @@ NAMES_TOOLS = {
     "cli/client_start.py": "calls a tool as a client, to prove that the server works",
     "cli/demo.py": "shows what a client calls",
     "cli/doctor.py": "the mode, as above",
-    "domain/send_times.py": "the argument that an error names",
     "sending/plan.py": "what a model does while a person approves",
     "web/authorization.py": "the calls that wait",
 }

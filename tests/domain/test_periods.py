@@ -32,11 +32,11 @@ def utc(*parts: int) -> datetime:
 def test_a_time_is_read_in_the_zone_unless_it_has_an_offset(
     text: str, zone: tzinfo, moment: datetime
 ) -> None:
-    assert parse_moment(text, zone, name="since") == moment
+    assert parse_moment(text, zone, name="`since`") == moment
 
 
 def test_without_a_zone_it_is_the_machines() -> None:
-    assert parse_moment("2026-11-30T09:00", None, name="since") == datetime(2026, 11, 30, 9).astimezone()
+    assert parse_moment("2026-11-30T09:00", None, name="`since`") == datetime(2026, 11, 30, 9).astimezone()
 
 
 def test_days_are_whole_also_when_clocks_change_in_them() -> None:
@@ -50,7 +50,7 @@ def test_days_are_whole_also_when_clocks_change_in_them() -> None:
 
 
 def test_a_day_whose_midnight_does_not_exist_begins_when_clocks_change() -> None:
-    assert parse_moment("2026-09-06", SANTIAGO, name="since") == utc(2026, 9, 6, 4)
+    assert parse_moment("2026-09-06", SANTIAGO, name="`since`") == utc(2026, 9, 6, 4)
 
 
 @pytest.mark.parametrize(
@@ -64,10 +64,10 @@ def test_a_time_that_clocks_skip_or_repeat_is_refused_with_its_neighbours(
     text: str, said: str, neighbours: str
 ) -> None:
     with pytest.raises(InvalidInput, match=said) as caught:
-        parse_moment(text, STOCKHOLM, name="until")
+        parse_moment(text, STOCKHOLM, name="`until`")
     assert caught.value.hint == f"Write {neighbours}."
     for each in neighbours.split(" or "):
-        parse_moment(each, STOCKHOLM, name="until")
+        parse_moment(each, STOCKHOLM, name="`until`")
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_time_that_clocks_skip_or_repeat_is_refused_with_its_neighbours(
 )
 def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidInput, match="write a day as 2026-11-30") as caught:
-        parse_moment(text, STOCKHOLM, name="until", end_of_day=True)
+        parse_moment(text, STOCKHOLM, name="`until`", end_of_day=True)
     assert "`until` cannot be" in str(caught.value)
 
 

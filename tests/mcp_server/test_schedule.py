@@ -148,18 +148,18 @@ async def test_the_answer_says_which_zone_and_weekday_a_time_is_in(
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"sendAt": "2026-11-23T12:59"}, "`sendAt` is past: it is 2026-11-23 13:00 +01:00 now."),
-        ({"sendAt": "2026-11-23T13:00"}, "`sendAt` is past"),
-        ({"sendAt": "2026-12-28T13:01"}, "`sendAt` is more than 35 days ahead."),
-        ({"sendAt": "2026-12-01"}, "`sendAt` has no time of day."),
+        ({"sendAt": "2026-11-23T12:59"}, "The send time is past: it is 2026-11-23 13:00 +01:00 now."),
+        ({"sendAt": "2026-11-23T13:00"}, "The send time is past"),
+        ({"sendAt": "2026-12-28T13:01"}, "The send time is more than 35 days ahead."),
+        ({"sendAt": "2026-12-01"}, "The send time has no time of day."),
         (
             {"sendAt": "i morgon kl. 9"},
-            "`sendAt` cannot be 'i morgon kl. 9': write a time as 2026-11-30T09:00",
+            "The send time cannot be 'i morgon kl. 9': write a time as 2026-11-30T09:00",
         ),
-        ({"sendAt": "12/1 10:00"}, "`sendAt` cannot be '12/1 10:00'"),
-        ({"sendAt": IN_TEN_MINUTES, "timeZone": "Sverige"}, "`timeZone` cannot be 'Sverige'"),
-        ({"sendAt": IN_TEN_MINUTES, "timeZone": "../../etc/passwd"}, "`timeZone` cannot be"),
-        ({"timeZone": "Europe/Stockholm"}, "`timeZone` is only for `sendAt`."),
+        ({"sendAt": "12/1 10:00"}, "The send time cannot be '12/1 10:00'"),
+        ({"sendAt": IN_TEN_MINUTES, "timeZone": "Sverige"}, "The time zone cannot be 'Sverige'"),
+        ({"sendAt": IN_TEN_MINUTES, "timeZone": "../../etc/passwd"}, "The time zone cannot be"),
+        ({"timeZone": "Europe/Stockholm"}, "A time zone is only for a send time."),
     ],
     ids=lambda value: str(value)[:40],
 )

@@ -33,8 +33,8 @@ def parse_period(since: str, until: str, zone: tzinfo | None) -> Period:
     Raises:
         InvalidInput: one is not a time, does not exist or exists twice in `zone`, or the period is empty.
     """
-    start = parse_moment(since, zone, name="since") if since else None
-    end = parse_moment(until, zone, name="until", end_of_day=True) if until else None
+    start = parse_moment(since, zone, name="`since`") if since else None
+    end = parse_moment(until, zone, name="`until`", end_of_day=True) if until else None
     if start and start == end and not _DATE.fullmatch(until.strip()):
         raise InvalidInput("`since` and `until` are the same time.", hint="Write a later `until`, or none.")
     if start and end and start >= end:
@@ -67,7 +67,7 @@ def parse_moment(
             return moment.astimezone(UTC) if offset else _parse_local(moment, zone, name)
     except (ValueError, OverflowError, OSError):
         pass
-    raise InvalidInput(f"`{name}` cannot be {text[:40]!r}: {examples}.")
+    raise InvalidInput(f"{name} cannot be {text[:40]!r}: {examples}.")
 
 
 def _start_of(day: date, zone: tzinfo | None) -> datetime:
@@ -83,7 +83,7 @@ def _parse_local(local: datetime, zone: tzinfo | None, name: str) -> datetime:
     what = "exists twice" if exists else "does not exist"
     earlier, later = (in_zone(each, zone).isoformat(timespec="minutes") for each in sorted((first, second)))
     raise InvalidInput(
-        f"`{name}` cannot be {local.isoformat(timespec='minutes')}: the clocks change, so that time {what}.",
+        f"{name} cannot be {local.isoformat(timespec='minutes')}: the clocks change, so that time {what}.",
         hint=f"Write {earlier} or {later}.",
     )
 

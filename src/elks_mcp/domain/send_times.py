@@ -14,7 +14,7 @@ from elks_mcp.runtime.clock import in_zone
 LONGEST_AHEAD = timedelta(days=35)
 """How far ahead a text may be scheduled. Twilio has the same limit."""
 
-_NAME = "sendAt"
+_NAME = "The send time"
 _EXAMPLES = "write a time as 2026-11-30T09:00 or 2026-11-30T09:00+01:00"
 _DAY = re.compile(r"\s*\d{4}-\d\d-\d\d\s*", re.ASCII)
 
@@ -45,18 +45,18 @@ def parse_send_time(
     """
     if _DAY.fullmatch(text):
         raise InvalidInput(
-            f"`{_NAME}` has no time of day.", hint="Write it as 2026-12-01T09:00, after asking for the time."
+            f"{_NAME} has no time of day.", hint="Write it as 2026-12-01T09:00, after asking for the time."
         )
     zone = _read_zone(zone_name) if zone_name else _choose_zone(text, to, home)
     moment = parse_moment(text, zone, name=_NAME, examples=_EXAMPLES)
     if moment <= now - passed:
         raise InvalidInput(
-            f"`{_NAME}` is past: it is {format_time_in(zone, now)} now.",
+            f"{_NAME} is past: it is {format_time_in(zone, now)} now.",
             hint="Name a later time, or leave it out to send now.",
         )
     if moment - now > LONGEST_AHEAD:
         raise InvalidInput(
-            f"`{_NAME}` is more than {LONGEST_AHEAD.days} days ahead.", hint="Name an earlier time."
+            f"{_NAME} is more than {LONGEST_AHEAD.days} days ahead.", hint="Name an earlier time."
         )
     return moment
 
@@ -94,7 +94,8 @@ def _read_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name.strip())
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidInput(
-            f"`timeZone` cannot be {name[:40]!r}.", hint="Write a zone as Europe/Stockholm, or leave it out."
+            f"The time zone cannot be {name[:40]!r}.",
+            hint="Write a zone as Europe/Stockholm, or leave it out.",
         ) from None
 
 

@@ -207,7 +207,7 @@ class Planner:
         if request.send_at:
             draft = draft.model_copy(update=self._read_time(request, draft.to, is_answer=is_answer))
         elif request.time_zone:
-            raise InvalidInput("`timeZone` is only for `sendAt`.", hint="Give both, or neither.")
+            raise InvalidInput("A time zone is only for a send time.", hint="Give both, or neither.")
         if request.awaits_reply and isinstance(draft.sender, SenderId):
             raise InvalidInput(
                 f"The recipient cannot answer a text from a name such as {draft.sender.name}.",
