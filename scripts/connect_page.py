@@ -4,9 +4,9 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from elks_mcp.clients.catalog import CLIENTS, Change, Client
 from elks_mcp.clients.client_paths import Machine, find_packaged_file
-from elks_mcp.clients.launcher import find_repository
 from elks_mcp.clients.servers import Program
 from elks_mcp.clients.snippets import write_snippet
+from elks_mcp.runtime.launcher import find_repository
 
 _MACHINES = {
     "macOS": Machine("darwin", PurePosixPath("~"), {}),

@@ -12,7 +12,6 @@ from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, require_terminal, say
 from elks_mcp.cli.state import State
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import (
     describe_recipient,
     describe_size,
@@ -27,6 +26,7 @@ from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.send_times import describe_send_time, format_send_time
 from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord
 

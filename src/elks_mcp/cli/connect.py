@@ -15,8 +15,8 @@ from elks_mcp.cli.output import say, wrap
 from elks_mcp.cli.passed_settings import list_left_out, pass_settings
 from elks_mcp.clients.catalog import CLIENTS, SERVER, Change, Client, UnknownClient, find_client, list_here
 from elks_mcp.clients.client_paths import Ambiguous, Machine
-from elks_mcp.clients.launcher import find_command, find_installation, show_command
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
+from elks_mcp.runtime.launcher import find_command, find_installation, show_command
 
 
 @click.command(

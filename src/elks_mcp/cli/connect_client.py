@@ -18,7 +18,6 @@ from elks_mcp.clients.catalog import SERVER, Change, Client
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.editing import Unprovable, find_entry
 from elks_mcp.clients.jsonc import Broken
-from elks_mcp.clients.launcher import find_repository, show_command
 from elks_mcp.clients.planned_edits import PlannedEdit, plan_addition, plan_removal
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Remote, Server
@@ -32,6 +31,7 @@ from elks_mcp.clients.snippets import (
     writes_secret,
 )
 from elks_mcp.domain.policy import Mode
+from elks_mcp.runtime.launcher import find_repository, show_command
 
 _COMMAND_TIMEOUT = 120
 _CLOSED = "" if sys.platform == "win32" else "Only you can read it now (mode 600). "

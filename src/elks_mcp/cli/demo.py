@@ -14,7 +14,7 @@ from mcp_types import CallToolResult, TextContent
 
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.confirm import confirm
-from elks_mcp.clients.launcher import find_installation, name_program_here
+from elks_mcp.runtime.launcher import find_installation, name_program_here
 
 _PHONE = "070-174 06 14"
 """A simulated phone that answers (docs/sandbox.md)."""

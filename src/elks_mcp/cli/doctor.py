@@ -37,7 +37,6 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say, show_account
 from elks_mcp.cli.read_only import open_read_only
 from elks_mcp.cli.state import State
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.allowed_recipients import describe_allowed_recipients
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.orders import UNFINISHED, Draft, OrderState
@@ -47,6 +46,7 @@ from elks_mcp.domain.policy import Policy, largest_price
 from elks_mcp.domain.setting_declaration import write_value
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError, Misconfigured
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.db.database import Database

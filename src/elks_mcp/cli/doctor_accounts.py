@@ -1,7 +1,7 @@
 """The checks of `elks-mcp doctor` on accounts: those that a state knows, and their tokens."""
 
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.wording import format_count
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store import AccountKey
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.db.database import Database

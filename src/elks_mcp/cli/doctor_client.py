@@ -18,7 +18,6 @@ from elks_mcp.clients.catalog import SERVER, Client, UnknownClient, find_client
 from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file
 from elks_mcp.clients.editing import parse
 from elks_mcp.clients.entry_fields import list_foreign_fields, list_wrong_types
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.clients.listed_entries import (
     ListedEntry,
     describe_others,
@@ -28,6 +27,7 @@ from elks_mcp.clients.listed_entries import (
 )
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import Program
+from elks_mcp.runtime.launcher import show_command
 
 
 def check_client(client: Client, machine: Machine) -> Iterator[Check]:

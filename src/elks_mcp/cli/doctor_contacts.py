@@ -2,12 +2,12 @@
 
 from elks_mcp.app import App
 from elks_mcp.cli.doctor_settings import Check
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.contacts.report import describe_contacts
 from elks_mcp.domain.allowed_recipients import ContactReference, list_references
 from elks_mcp.domain.contact_search import list_candidates
 from elks_mcp.domain.contacts import Contacts, quote_name
 from elks_mcp.errors import Misconfigured
+from elks_mcp.runtime.launcher import show_command
 
 
 async def check_contacts(app: App) -> list[Check]:

@@ -14,13 +14,13 @@ from elks_mcp.app import open_app
 from elks_mcp.cli.environment import log_warnings
 from elks_mcp.cli.sockets import BACKLOG, listen
 from elks_mcp.cli.tokens import is_any_valid
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.caller_limits import limits_per_caller
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
 from elks_mcp.runtime.addresses import is_this_machine
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.garbage import collection_paused
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 from elks_mcp.store.storage import find_hasher
 from elks_mcp.web.asgi import HttpApp

@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 
 from elks_mcp.cli.output import can_ask
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.phone import parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration, default_state_dir
 from elks_mcp.store.private_files import close_to_others, make_private_folder, read_private_file
 

@@ -10,7 +10,6 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import measure_columns, say, show_account, wrap
 from elks_mcp.cli.state import State
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import describe_recipient, describe_size, size_in_lines
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import quote_lines, visible
@@ -18,6 +17,7 @@ from elks_mcp.domain.orders import CANCELLABLE, NEVER_SENT, UNFINISHED, Order, O
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.send_times import describe_send_time, format_send_time
 from elks_mcp.domain.wording import format_duration, format_time_in
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord, Pause
 from elks_mcp.store.db.database import Database

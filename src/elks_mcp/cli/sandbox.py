@@ -11,8 +11,8 @@ import click
 from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.clients.snippets import Snippet, write_snippets
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.sandbox.serving import SandboxServer
 

@@ -21,9 +21,9 @@ from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import find_exit_code
 from elks_mcp.cli.output import say, wrap
 from elks_mcp.cli.read_only import open_read_only
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.errors import ElksError, Refused
 from elks_mcp.runtime import logs
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 
 T = TypeVar("T")

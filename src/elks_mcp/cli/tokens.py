@@ -12,10 +12,10 @@ from elks_mcp.cli.choices import Words
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.wording import format_time_in
 from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 from elks_mcp.store.tokens import Tokens
 

@@ -11,11 +11,11 @@ from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import say
 from elks_mcp.cli.read_only import open_read_only
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.models import OwnNumber
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
 from elks_mcp.inbound.webhook_addresses import webhook_address
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 
 _own_phone = click.argument("phone", required=False, default="")

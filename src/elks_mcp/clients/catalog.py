@@ -19,7 +19,7 @@ from elks_mcp.clients.client_paths import (
     find_opencode_file,
     find_zed_file,
 )
-from elks_mcp.clients.launcher import show_command
+from elks_mcp.runtime.launcher import show_command
 
 SERVER: Final = "sms46elks"
 """The name of the server in a client. VS Code requires that it begins with a letter."""

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from elks_mcp.clients import jsonc_edits, toml_text
 from elks_mcp.clients.catalog import CLIENTS, SERVER, Change, Client, Secrets
 from elks_mcp.clients.client_paths import Ambiguous, Machine
-from elks_mcp.clients.launcher import find_command, find_installation
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
+from elks_mcp.runtime.launcher import find_command, find_installation
 
 
 class Entry(NamedTuple):

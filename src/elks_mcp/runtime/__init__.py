@@ -1,1 +1,1 @@
-"""The process around the product: clock, tasks, logs, metrics, addresses, standard output."""
+"""The process around the product: clock, tasks, logs, metrics, addresses, launching."""

@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from elks_mcp.clients.launcher import find_installation, name_program
 from elks_mcp.domain.models import Frozen
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import OperatorRules, Policy
 from elks_mcp.domain.setting_declaration import RuleSetting, Setting, Switch, find_declarations
 from elks_mcp.elks.credentials import DEFAULT_BASE_URL, WEBHOOK_SOURCES, Credentials
 from elks_mcp.runtime.addresses import Networks, normalize_url
+from elks_mcp.runtime.launcher import find_installation, name_program
 from elks_mcp.settings.parsers import (
     read_api_base_url,
     read_base_url,

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import anyio.to_thread
 from sqlalchemy import Row, Select, func, or_, select, text, update
 
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import APPROVED_SEND_TIMEOUT
 from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState, parse_order_number
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.approval import expire_waiting
 from elks_mcp.store.cancellation import cancel_unless_left
 from elks_mcp.store.db.changes import change, close, erase_content

@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy import Row, exists, func, select
 
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import Approver, Finding, Order, OrderState
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import Refused
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.db.changes import change, close
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Tx

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, func, insert, or_, select
 
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.models import Recall
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Order, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import InvalidInput, NotFound, Refused, StateUnavailable, StateUncertain
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.approval import check_room, expire, expire_waiting, new_approval_code
 from elks_mcp.store.claims import claim_new, is_queued
 from elks_mcp.store.db.changes import change, close

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Row, delete, select, update
 
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.admin import lock_all
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, arrivals, known_numbers, orders, taint

@@ -4,9 +4,9 @@ import secrets
 
 from sqlalchemy import Row, insert, or_, select, update
 
-from elks_mcp.clients.launcher import show_command
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.errors import NotFound
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, tokens

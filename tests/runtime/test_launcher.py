@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from elks_mcp.clients.launcher import (
+from elks_mcp.runtime.launcher import (
     Installation,
     find_command,
     find_installation,

@@ -1,6 +1,7 @@
-"""How a client has to start this installation of elks-mcp: by absolute paths.
+"""How this installation of elks-mcp is started, by an MCP client and by a person.
 
-Desktop programs do not see the PATH of a shell, so a command's name alone often is not found.
+A client gets absolute paths: desktop programs do not see the PATH of a shell, so a command's name alone
+often is not found.
 """
 
 import json
