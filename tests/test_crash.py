@@ -66,12 +66,12 @@ def test_p4_p5_servers_killed_at_random_neither_repeat_nor_lose_a_text(tmp_path:
 def test_p4_p5_in_every_lane_no_text_is_repeated_or_lost_and_a_lane_that_has_to_fail_does(
     tmp_path: Path,
 ) -> None:
-    ended, told = run_script(tmp_path, "--kills=18", "--at-once=4")
+    ended, report = run_script(tmp_path, "--kills=18", "--at-once=4")
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    lanes: list[dict[str, Any]] = [lane for lane in told["lanes"] if lane]
+    lanes: list[dict[str, Any]] = [lane for lane in report["lanes"] if lane]
     assert len(lanes) >= 2
     assert sum(lane["figures"]["kills"] for lane in lanes) >= 5 * len(lanes)
     assert sum(lane["figures"]["unanswered"] for lane in lanes) > 0
     for lane in lanes:
         check(lane)
-    assert told["counterproof"]["violations"]["duplicates"] > 0
+    assert report["counterproof"]["violations"]["duplicates"] > 0

@@ -212,26 +212,26 @@ async def settle(backend: WorldBackend) -> None:
     )  # who could not put something down tries again, and time stands still at the end
 
 
-async def live(scenario: Scenario, world: World, steps: Steps, told: Order | None) -> Order | None:
+async def live(scenario: Scenario, world: World, steps: Steps, reported: Order | None) -> Order | None:
     """Live once, from the wish to the end, unless a step is the last; return what the caller was told."""
     backend = WorldBackend(world, around=lambda transport: SteppedTransport(transport, steps))
     try:
         async with backend.opened() as store:
             steps.listen(store)
             async with backend.outbox.running():
-                told = told or await scenario.act(backend, store)
+                reported = reported or await scenario.act(backend, store)
                 await settle(backend)
     except BaseException as error:
         if not is_death(error):
             raise
-    return told
+    return reported
 
 
-async def see_to_the_rest(scenario: Scenario, world: World, told: Order | None) -> list[Order]:
+async def see_to_the_rest(scenario: Scenario, world: World, reported: Order | None) -> list[Order]:
     """Live again, undisturbed; a caller who was told nothing asks again. Return all orders there are."""
     backend = WorldBackend(world)
     async with backend.running() as store:
-        if told is None:
+        if reported is None:
             await scenario.act(backend, store)
         await settle(backend)
         return await list_orders(world, store)
@@ -243,15 +243,15 @@ async def list_orders(world: World, store: Store) -> list[Order]:
     return [each.order for each in filed if each.owner == world.account]
 
 
-def check(scenario: Scenario, world: World, told: Order | None, orders: list[Order]) -> None:
+def check(scenario: Scenario, world: World, reported: Order | None, orders: list[Order]) -> None:
     """Check that what is written down is what happened, and that it happened once.
 
     There are two orders only where nobody was told that the first had come to nothing.
     """
     *before, order = sorted(orders, key=lambda each: each.state in ACCEPTED)
-    assert not before or (told is None and all(each.state in NEVER_SENT for each in before))
+    assert not before or (reported is None and all(each.state in NEVER_SENT for each in before))
     accepted = world.box.accepted
-    assert order.id == (told or order).id
+    assert order.id == (reported or order).id
     assert len(accepted) <= 1
     assert scenario.sends in {None, bool(accepted)}
     assert len(world.box.charges) == len(accepted)
@@ -271,14 +271,14 @@ async def go_wrong(scenario: Scenario, location: StateLocation, *wrong: int | No
     """Make a step of each process go wrong, and check the result; return the steps of the last process."""
     world = World(location)
     scenario.prepare(world)
-    told: Order | None = None
+    reported: Order | None = None
     steps = Steps()
     for number in wrong:
         steps = Steps(number, fatal=fatal)
-        told = await live(scenario, world, steps, told)
+        reported = await live(scenario, world, steps, reported)
     try:
-        orders = await see_to_the_rest(scenario, world, told)
-        check(scenario, world, told, orders)
+        orders = await see_to_the_rest(scenario, world, reported)
+        check(scenario, world, reported, orders)
     except BaseException as error:
         end = steps.taken[-1] if fatal else steps.taken[wrong[-1] or 0]
         error.add_note(f"{scenario.name}: step {wrong}, {end!r}, {'fatal' if fatal else 'failed'}")

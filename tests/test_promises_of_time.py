@@ -74,8 +74,8 @@ async def test_p13_a_text_that_46elks_does_not_take_in_time_is_not_sent_later(
         await pass_time(clock, 16 * MINUTE)
         assert box.accepted == []
         box.faults.clear()
-        told = await call(client, "get_sms_messages")
-        assert "Not sent as scheduled" in words(told)
+        listed = await call(client, "get_sms_messages")
+        assert "Not sent as scheduled" in words(listed)
         await pass_time(clock, 20 * MINUTE)
     assert box.accepted == []
 
@@ -99,10 +99,10 @@ async def test_p6_p13_a_recipient_who_opts_out_before_the_time_gets_nothing_and_
         await pass_time(clock, 5 * MINUTE)
         box.receive(PHONE, "STOP")
         await pass_time(clock, 10 * MINUTE)
-        told = words(await call(client, "list_scheduled"))
+        listed = words(await call(client, "list_scheduled"))
     assert posted(box) == []
-    assert "Not sent as scheduled" in told
-    assert "opted out" in told
+    assert "Not sent as scheduled" in listed
+    assert "opted out" in listed
 
 
 async def test_p2_p13_a_text_that_costs_more_by_its_time_waits_for_a_person_and_the_caller_is_told(
@@ -113,10 +113,10 @@ async def test_p2_p13_a_text_that_costs_more_by_its_time_waits_for_a_person_and_
         box.rules.prices["46"] *= 2
         await pass_time(clock, 12 * MINUTE)
         assert posted(box) == []
-        told = words(await call(client, "get_sms_messages")).split("\n")[-1]
-        assert told.startswith("Not sent as scheduled, but waiting: the text to")
-        assert f"(order {order_id}). It costs 1.04 SEK now, and 0.52 SEK was approved." in told
-        assert "That can be done in a terminal: `elks-mcp approve A-" in told
+        listed = words(await call(client, "get_sms_messages")).split("\n")[-1]
+        assert listed.startswith("Not sent as scheduled, but waiting: the text to")
+        assert f"(order {order_id}). It costs 1.04 SEK now, and 0.52 SEK was approved." in listed
+        assert "That can be done in a terminal: `elks-mcp approve A-" in listed
         assert data(await call(client, "check_sms_status", messageId=order_id))["status"] == "waiting"
     assert posted(box) == []
 

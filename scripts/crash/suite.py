@@ -50,9 +50,9 @@ def plan_counterproof(plan: Plan) -> Plan:
     )
 
 
-def run_all(plans: Sequence[Plan], script: Path, at_once: int) -> list[Found | None]:
-    """Run lanes, `at_once` in parallel; None for one that needs PostgreSQL and has none."""
-    with ThreadPoolExecutor(at_once) as pool, TemporaryDirectory() as folder:
+def run_all(plans: Sequence[Plan], script: Path, parallel: int) -> list[Found | None]:
+    """Run lanes, `parallel` in parallel; None for one that needs PostgreSQL and has none."""
+    with ThreadPoolExecutor(parallel) as pool, TemporaryDirectory() as folder:
         files = [Path(folder, f"{number}.json") for number in range(len(plans))]
         return list(pool.map(partial(_run, script), plans, files))
 

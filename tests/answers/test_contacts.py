@@ -66,10 +66,10 @@ async def test_the_answer_names_people_groups_and_last_digits(era: Era) -> None:
         assert "- Bo Ek: …07 mobile; @jour @Jul; also chefen" in group
         missing = words(await call(client, "find_contact", query="@all"))
         assert missing == 'No contact is in a group "@all". Groups: @jour, @Jul.'
-        nobody = words(await call(client, "find_contact", query="Kim"))
-        assert nobody == 'No contact has a name like "Kim". Groups: @jour, @Jul.'
+        unknown = words(await call(client, "find_contact", query="Kim"))
+        assert unknown == 'No contact has a name like "Kim". Groups: @jour, @Jul.'
         assert "- Per: no number" in words(await call(client, "find_contact", query="Per"))
-        for answer in (found, group, missing, nobody):
+        for answer in (found, group, missing, unknown):
             assert "+46" not in str(answer)
     assert box.requests == []
 

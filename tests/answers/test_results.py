@@ -219,25 +219,25 @@ async def test_the_resource_with_received_texts_is_cut_as_well(clock: ManualCloc
 def sentences_of(path: Path) -> list[str]:
     """List the strings of a module that users see: all except its docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    told: list[str] = []
+    sentences: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, (ast.Expr, ast.JoinedStr)):
             continue  # a docstring, or read as a whole
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.JoinedStr):
                 parts = [each.value if isinstance(each, ast.Constant) else "…" for each in child.values]
-                told.append("".join(map(str, parts)))
+                sentences.append("".join(map(str, parts)))
             elif isinstance(child, ast.Constant) and isinstance(child.value, str):
-                told.append(child.value)
-    return told
+                sentences.append(child.value)
+    return sentences
 
 
 def test_a_command_stands_in_backticks_at_the_end_of_its_sentence() -> None:
     """Otherwise the words behind it are typed with it: `elks-mcp approve A-WEPW Tell the user`."""
     src = Path(elks_mcp.__file__).parent
     paths = [path for path in src.rglob("*.py") if path.parent.name != "sandbox"]
-    told = [(path.name, said) for path in paths for said in sentences_of(path)]
-    commands = [(name, said) for name, said in told if re.search("`elks-mcp [^`]+`", said)]
+    sentences = [(path.name, said) for path in paths for said in sentences_of(path)]
+    commands = [(name, said) for name, said in sentences if re.search("`elks-mcp [^`]+`", said)]
     assert len(commands) > 5
     help_of_commands = src / "cli" / "__init__.py"
     wrong = [

@@ -23,9 +23,9 @@ async def test_a_sandbox_on_this_machine_is_recognized_in_words(era: Era) -> Non
             "Sandbox: send_sms only texts simulated phones, and nothing costs money.\n"
         )
         assert f"see and answer: {url}\n" in words(report)
-        told = data(report)["sandbox"]
-        assert (data(report)["mode"], told["page"]) == ("sandbox", url)
-        assert told["numbers"].keys() == {*MAGIC, "any other number"}
+        shown = data(report)["sandbox"]
+        assert (data(report)["mode"], shown["page"]) == ("sandbox", url)
+        assert shown["numbers"].keys() == {*MAGIC, "any other number"}
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
         assert (data(sent)["mode"], data(sent)["status"]) == ("sandbox", "sent")
         assert words(sent).startswith("Sandbox: Sent: ")

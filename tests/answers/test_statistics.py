@@ -39,40 +39,44 @@ def sent(
 
 
 def test_nothing_sent_is_nothing_to_count() -> None:
-    told = summarize([], NOW)
-    assert told.in_words() == "No sent texts to count."
-    assert (told.delivery_rate, told.cost_per_message, told.seconds_to_delivery_median) == (None, None, None)
+    found = summarize([], NOW)
+    assert found.in_words() == "No sent texts to count."
+    assert (found.delivery_rate, found.cost_per_message, found.seconds_to_delivery_median) == (
+        None,
+        None,
+        None,
+    )
 
 
 def test_sent_is_not_success_and_rates_are_of_the_settled() -> None:
-    told = summarize([sent(), sent("failed"), sent("sent"), sent("created"), sent("odd")], NOW)
-    assert told.by_status == {"created": 1, "delivered": 1, "failed": 1, "odd": 1, "sent": 1}
-    assert (told.delivered, told.failed, told.under_way, told.delivery_rate) == (1, 1, 3, 0.5)
+    found = summarize([sent(), sent("failed"), sent("sent"), sent("created"), sent("odd")], NOW)
+    assert found.by_status == {"created": 1, "delivered": 1, "failed": 1, "odd": 1, "sent": 1}
+    assert (found.delivered, found.failed, found.under_way, found.delivery_rate) == (1, 1, 3, 0.5)
 
 
 def test_costs_are_in_all_per_text_and_per_part() -> None:
-    told = summarize([sent(parts=3, cost=15600), sent(), sent(cost=None)], NOW)
-    assert told.cost == Money(20800, "SEK")
-    assert told.cost_per_message == Money(6933, "SEK")
-    assert told.cost_per_part == Money(4160, "SEK")
+    found = summarize([sent(parts=3, cost=15600), sent(), sent(cost=None)], NOW)
+    assert found.cost == Money(20800, "SEK")
+    assert found.cost_per_message == Money(6933, "SEK")
+    assert found.cost_per_part == Money(4160, "SEK")
 
 
 def test_times_are_median_and_95_of_100() -> None:
-    told = summarize([sent(took=seconds) for seconds in range(1, 101)], NOW)
-    assert told.seconds_to_delivery_median == pytest.approx(50.5)
-    assert told.seconds_to_delivery_p95 == pytest.approx(95.05)
+    found = summarize([sent(took=seconds) for seconds in range(1, 101)], NOW)
+    assert found.seconds_to_delivery_median == pytest.approx(50.5)
+    assert found.seconds_to_delivery_p95 == pytest.approx(95.05)
     assert summarize([sent(took=7)], NOW).seconds_to_delivery_p95 == 7
     assert summarize([sent(took=-0.9)], NOW).seconds_to_delivery_median == 0, "46elks tells whole seconds"
 
 
 def test_countries_are_listed_the_most_texted_first_and_odd_numbers_are_no_trouble() -> None:
-    told = summarize([sent(to="+4741234567"), sent(), sent(), sent(to="Klara"), sent(to="")], NOW)
-    assert [(row.country, row.messages) for row in told.countries] == [
+    found = summarize([sent(to="+4741234567"), sent(), sent(), sent(to="Klara"), sent(to="")], NOW)
+    assert [(row.country, row.messages) for row in found.countries] == [
         ("Sweden", 2),
         ("unknown country", 2),
         ("Norway", 1),
     ]
-    assert "Norway: 1, 1 delivered, 0 failed." in told.in_words()
+    assert "Norway: 1, 1 delivered, 0 failed." in found.in_words()
 
 
 @pytest.mark.parametrize(
@@ -100,10 +104,10 @@ def test_what_stands_out_is_said_in_a_sentence(messages: list[Message], stands_o
 
 @given(st.lists(st.sampled_from(["created", "sent", "delivered", "failed"]), max_size=50))
 def test_every_text_is_counted_once(statuses: list[str]) -> None:
-    told = summarize([sent(status) for status in statuses], NOW)
-    assert sum(told.by_status.values()) == told.messages == len(statuses)
-    assert told.delivered + told.failed + told.under_way == len(statuses)
-    assert sum(row.messages for row in told.countries) == len(statuses)
+    found = summarize([sent(status) for status in statuses], NOW)
+    assert sum(found.by_status.values()) == found.messages == len(statuses)
+    assert found.delivered + found.failed + found.under_way == len(statuses)
+    assert sum(row.messages for row in found.countries) == len(statuses)
 
 
 def test_days_are_those_of_the_zone_newest_first() -> None:
@@ -119,8 +123,8 @@ def test_days_are_those_of_the_zone_newest_first() -> None:
 def test_of_many_days_the_latest_month_is_listed_and_the_note_says_so() -> None:
     for count, shown, note in ((31, 31, ""), (40, 31, "Of 40 days with sent texts the latest 31 are listed")):
         messages = [sent(ago=timedelta(days=days)) for days in range(count)]
-        told = add_days(summarize(messages, NOW), count_by_day(messages, UTC))
-        assert (len(told.days), told.days[0].day, told.messages) == (shown, "2026-11-22", count)
-        assert told.note.startswith(note)
-        assert bool(told.note) == bool(note)
-        assert told.in_words().startswith(told.note)
+        found = add_days(summarize(messages, NOW), count_by_day(messages, UTC))
+        assert (len(found.days), found.days[0].day, found.messages) == (shown, "2026-11-22", count)
+        assert found.note.startswith(note)
+        assert bool(found.note) == bool(note)
+        assert found.in_words().startswith(found.note)

@@ -21,12 +21,12 @@ from tests.support.process import PROGRAM, run, start
 
 def test_version_and_help_are_told_on_standard_output() -> None:
     assert re.fullmatch(r"elks-mcp, version \d+\.\d+\.\d+\n", run("--version").stdout)
-    told = run("--help")
-    assert (told.returncode, told.stderr) == (0, "")
+    output = run("--help")
+    assert (output.returncode, output.stderr) == (0, "")
     for command in ("demo", "doctor", "sandbox", "--env-file"):
-        assert command in told.stdout
+        assert command in output.stdout
     for command in ("approve", "pending", "outbox", "policy", "forget", "export"):
-        assert re.search(rf"^  {command} +[A-Z].*\.$", told.stdout, re.MULTILINE), command
+        assert re.search(rf"^  {command} +[A-Z].*\.$", output.stdout, re.MULTILINE), command
 
 
 def test_an_unknown_command_is_an_error() -> None:
@@ -139,8 +139,8 @@ def test_the_doctor_names_what_is_missing_and_what_is_mistaken() -> None:
 
 @pytest.mark.usefixtures("stand_in")
 def test_the_doctor_says_that_46elks_cannot_be_reached() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
     environ = {
         "ELKS_API_USERNAME": "u",
         "ELKS_API_PASSWORD": "p",
@@ -221,7 +221,7 @@ _USERNAME, _PASSWORD = "u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0")
 
 
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "output"),
     [
         (
             {
@@ -284,12 +284,12 @@ _USERNAME, _PASSWORD = "u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0")
 )
 @pytest.mark.usefixtures("stand_in")
 def test_the_doctor_names_the_likely_slip_and_shows_no_secret(
-    environ: dict[str, str], told: list[str]
+    environ: dict[str, str], output: list[str]
 ) -> None:
     credentials = {"ELKS_API_USERNAME": _USERNAME, "ELKS_API_PASSWORD": _PASSWORD}
     done = run("doctor", **{"ELKS_API_BASE_URL": "http://127.0.0.1:9/a1", **credentials, **environ})
     assert done.returncode == 1
-    assert [said for said in told if said not in done.stdout] == []
+    assert [said for said in output if said not in done.stdout] == []
     assert not any(secret in done.stdout for secret in (_USERNAME, _PASSWORD))
 
 
@@ -365,16 +365,16 @@ def sandbox(folder: Path, *arguments: str, **environ: str) -> Iterator[tuple[htt
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, encoding="utf-8") as process:
         try:
             assert process.stdout
-            told = "".join(
+            output = "".join(
                 iter(process.stdout.readline, "Ctrl-C stops the sandbox and discards all its data.\n")
             )
             said = [
-                re.search(pattern, told)
+                re.search(pattern, output)
                 for pattern in (r"(http://127\.0\.0\.1:\d+)", r"username +(\S+)", r"password +(\S+)")
             ]
             url, username, password = (found[1] for found in said if found)
             with httpx2.Client(base_url=url, auth=(username, password), trust_env=False) as client:
-                yield client, told
+                yield client, output
         finally:
             process.terminate()
 
@@ -388,9 +388,9 @@ def test_the_sandbox_says_where_it_is_and_answers_like_46elks(tmp_path: Path) ->
 
 
 def test_a_text_reaches_the_sandbox_with_the_variables_that_it_prints(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as (client, told):
+    with sandbox(tmp_path) as (client, output):
         file = tmp_path / "sandbox.env"
-        file.write_text("\n".join(re.findall(r"^  (\w+=.+)$", told, re.MULTILINE)))
+        file.write_text("\n".join(re.findall(r"^  (\w+=.+)$", output, re.MULTILINE)))
         done = run("send", SMS["to"], "Hej", "--env-file", str(file), "--state-dir", str(tmp_path / "state"))
         assert (done.returncode, done.stderr) == (0, "")
         messages = client.get("/_sandbox/state").json()["messages"]
@@ -408,9 +408,9 @@ def test_the_sandboxs_password_is_made_once_for_its_user_and_is_nobody_elses(tmp
     (file,) = folder.iterdir()
     if sys.platform != "win32":
         assert (file.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
-    with sandbox(folder) as (client, told):
-        assert f"API password        {password}\n" in told
-        assert str(file) in told
+    with sandbox(folder) as (client, output):
+        assert f"API password        {password}\n" in output
+        assert str(file) in output
         assert client.get("/_sandbox/state").json()["password"] == password
         assert client.post("/a1/sms", data=SMS).status_code == 200
         published = ("u" + "5a4db0".rjust(32, "0"), "7e57".rjust(32, "0"))
@@ -429,8 +429,8 @@ def test_a_password_that_cannot_be_kept_or_is_none_is_said_to_be(tmp_path: Path)
 def test_webhooks_go_only_to_the_ports_named_at_the_start_and_the_answer_says_so(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as named, socket.create_server(("127.0.0.1", 0)) as other:
         port, closed = named.getsockname()[1], other.getsockname()[1]
-        with sandbox(tmp_path, "--webhook-port", str(port)) as (client, told):
-            assert f"Webhooks            to port {port} of this machine\n" in told
+        with sandbox(tmp_path, "--webhook-port", str(port)) as (client, output):
+            assert f"Webhooks            to port {port} of this machine\n" in output
             form = SMS | {"whendelivered": f"http://127.0.0.1:{closed}/hook"}
             refused = client.post("/a1/sms", data=form)
             reason = f"whendelivered refused: the sandbox was not started with --webhook-port {closed}"

@@ -24,15 +24,15 @@ def test_yes_and_no_are_understood_in_english_and_swedish(typed: str, agreed: bo
 
 
 def test_enter_gives_the_default_which_is_shown() -> None:
-    told = CliRunner().invoke(question, ["--default"], input="\n").stdout
-    assert told.startswith("Send it? [Y/n]: ")
-    assert "answer=True" in told
+    result = CliRunner().invoke(question, ["--default"], input="\n").stdout
+    assert result.startswith("Send it? [Y/n]: ")
+    assert "answer=True" in result
 
 
 def test_another_word_is_asked_about_again() -> None:
-    told = CliRunner().invoke(question, input="kanske\nja\n").output
-    assert "Please type y (yes) or n (no)." in told
-    assert "answer=True" in told
+    result = CliRunner().invoke(question, input="kanske\nja\n").output
+    assert "Please type y (yes) or n (no)." in result
+    assert "answer=True" in result
 
 
 def test_a_no_or_the_end_of_input_can_end_the_command() -> None:

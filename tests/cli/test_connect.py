@@ -20,14 +20,14 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_it_shows_the_change_asks_makes_it_and_starts_the_server(home: Home) -> None:
-    told = home.run("connect", "cursor", "--sandbox", typed="y\n")
-    assert told.exit_code == 0, told.output
-    assert f"File: {home.cursor} (new)" in told.stdout
-    assert '+      "command": ' in told.stdout
-    assert "Create the file? [Y/n]" in told.stdout
-    assert "Connected, 12 tools, SANDBOX." in told.stdout
-    assert "Restart Cursor" in told.stdout
-    assert "Try: Text 070-174 06 14" in told.stdout
+    result = home.run("connect", "cursor", "--sandbox", typed="y\n")
+    assert result.exit_code == 0, result.output
+    assert f"File: {home.cursor} (new)" in result.stdout
+    assert '+      "command": ' in result.stdout
+    assert "Create the file? [Y/n]" in result.stdout
+    assert "Connected, 12 tools, SANDBOX." in result.stdout
+    assert "Restart Cursor" in result.stdout
+    assert "Try: Text 070-174 06 14" in result.stdout
     assert home.read(home.cursor) == SANDBOX
     removed = home.run("connect", "cursor", "--remove", "--yes")
     assert removed.stdout.endswith("Deleted.\n")
@@ -38,43 +38,43 @@ def test_it_shows_the_change_asks_makes_it_and_starts_the_server(home: Home) -> 
 
 def test_without_consent_nothing_changes(home: Home) -> None:
     for typed in ("n\n", ""):
-        told = home.run("connect", "cursor", "--sandbox", typed=typed)
-        assert told.exit_code == 1
-        assert "Nothing was changed. To change it without a question: `--yes`." in told.stderr
+        result = home.run("connect", "cursor", "--sandbox", typed=typed)
+        assert result.exit_code == 1
+        assert "Nothing was changed. To change it without a question: `--yes`." in result.stderr
         assert not home.cursor.exists()
 
 
 def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home) -> None:
     environ = {"ELKS_API_USERNAME": "u1", "ELKS_API_PASSWORD": CANARY, "ELKS_PHONE_NUMBER": "+46701740699"}
-    told = home.run("connect", "codex", "--yes", **environ)
-    assert told.exit_code == 0, told.output
+    result = home.run("connect", "codex", "--yes", **environ)
+    assert result.exit_code == 0, result.output
     assert home.read(home.codex) == {
         "command": str(SCRIPT),
         "args": [],
         "env": {"DRY_RUN": "true", "ELKS_PHONE_NUMBER": "+46701740699"},
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }
-    assert "Connected, 12 tools, DRY RUN." in told.stdout
-    assert "Try: What may you send? And what would a text to my own number cost?\n" in told.stdout
-    assert "070-174 06 14" not in told.stdout, "only a simulated phone of the sandbox has that number"
-    assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", told.stdout, re.MULTILINE)
-    assert CANARY not in told.output + home.codex.read_text("utf-8")
+    assert "Connected, 12 tools, DRY RUN." in result.stdout
+    assert "Try: What may you send? And what would a text to my own number cost?\n" in result.stdout
+    assert "070-174 06 14" not in result.stdout, "only a simulated phone of the sandbox has that number"
+    assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", result.stdout, re.MULTILINE)
+    assert CANARY not in result.output + home.codex.read_text("utf-8")
     home.cursor.write_text("{}", encoding="utf-8")
     home.cursor.chmod(0o644)
-    told = home.run("connect", "cursor", "--yes", **environ)
+    result = home.run("connect", "cursor", "--yes", **environ)
     assert home.read(home.cursor)["env"]["ELKS_API_PASSWORD"] == CANARY
-    assert "It has your password, or a token, in it." in told.stdout
-    assert "To keep it out: `--env-file`." in told.stdout
+    assert "It has your password, or a token, in it." in result.stdout
+    assert "To keep it out: `--env-file`." in result.stdout
     if sys.platform != "win32":
         assert home.cursor.stat().st_mode & 0o777 == 0o600
-    assert '"ELKS_API_PASSWORD": "…"' in told.stdout
-    assert CANARY not in told.output
+    assert '"ELKS_API_PASSWORD": "…"' in result.stdout
+    assert CANARY not in result.output
     assert CANARY not in home.run("connect", "cursor", "--print", **environ).output
 
 
 def test_the_vs_code_file_asks_for_what_is_secret(home: Home) -> None:
-    told = home.run("connect", "vscode", "--print")
-    printed = json.loads(told.stdout)
+    result = home.run("connect", "vscode", "--print")
+    printed = json.loads(result.stdout)
     assert [each["id"] for each in printed["inputs"] if each.get("password")] == ["elks_api_password"]
     server = printed["servers"]["sms46elks"]
     assert server["env"]["ELKS_API_PASSWORD"] == "${input:elks_api_password}"
@@ -84,10 +84,10 @@ def test_the_vs_code_file_asks_for_what_is_secret(home: Home) -> None:
 def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
     file = home.make("elks.env")
     file.write_text(f"ELKS_API_PASSWORD={CANARY}\nELKS_SANDBOX=true\n", encoding="utf-8")
-    told = home.run("--env-file", str(file), "connect", "gemini", "--yes")
-    assert told.exit_code == 0, told.output
+    result = home.run("--env-file", str(file), "connect", "gemini", "--yes")
+    assert result.exit_code == 0, result.output
     assert home.read(home.gemini) == {"command": str(SCRIPT), "args": ["--env-file", str(file)]}
-    assert "Connected, 12 tools, SANDBOX." in told.stdout
+    assert "Connected, 12 tools, SANDBOX." in result.stdout
     missing = home.run("connect", "gemini", "--env-file", str(home.folder / "none"), "--yes")
     assert missing.exit_code == 2
     assert "none cannot be read: No such file or directory." in missing.stderr
@@ -96,24 +96,24 @@ def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
 def test_a_server_whose_every_call_fails_is_not_called_connected(home: Home) -> None:
     file = home.make("bad.env")
     file.write_text("DRY_RUN=maybe\n", encoding="utf-8")
-    told = home.run("connect", "cursor", "--yes", "--env-file", str(file))
-    assert told.exit_code == 1
-    assert "The server answers with an error: The configuration of elks-mcp cannot be read" in told.stderr
-    assert "DRY_RUN='maybe' is not valid: use true or false." in told.stderr
-    assert "Connected" not in told.stdout
-    assert "Try" not in told.stdout
+    result = home.run("connect", "cursor", "--yes", "--env-file", str(file))
+    assert result.exit_code == 1
+    assert "The server answers with an error: The configuration of elks-mcp cannot be read" in result.stderr
+    assert "DRY_RUN='maybe' is not valid: use true or false." in result.stderr
+    assert "Connected" not in result.stdout
+    assert "Try" not in result.stdout
 
 
 def test_blanks_are_named(home: Home) -> None:
-    told = home.run("connect", "cursor", "--yes")
-    assert "Fill in ELKS_API_USERNAME, ELKS_API_PASSWORD and ELKS_PHONE_NUMBER there." in told.stdout
+    result = home.run("connect", "cursor", "--yes")
+    assert "Fill in ELKS_API_USERNAME, ELKS_API_PASSWORD and ELKS_PHONE_NUMBER there." in result.stdout
 
 
 def test_a_server_over_http_gets_its_token_from_the_environment(home: Home) -> None:
     url = "https://sms.example.com/mcp"
-    told = home.run("connect", "codex", "--http", url, "--yes")
+    result = home.run("connect", "codex", "--http", url, "--yes")
     assert home.read(home.codex) == {"url": url, "bearer_token_env_var": "SMS46ELKS_TOKEN"}
-    assert "The server was not asked, since SMS46ELKS_TOKEN is not set here." in told.stdout
+    assert "The server was not asked, since SMS46ELKS_TOKEN is not set here." in result.stdout
     printed = json.loads(home.run("connect", "windsurf", "--http", url).stdout)
     assert printed["mcpServers"]["sms46elks"] == {
         "serverUrl": url,
@@ -132,25 +132,25 @@ def test_an_address_is_checked(home: Home, url: str) -> None:
 
 
 def test_what_a_removal_would_print_is_not_an_addition(home: Home) -> None:
-    told = home.run("connect", "cursor", "--print", "--remove")
-    assert (told.exit_code, told.stdout) == (2, "")
-    assert "--print and --remove cannot be used together." in told.stderr
+    result = home.run("connect", "cursor", "--print", "--remove")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--print and --remove cannot be used together." in result.stderr
 
 
 def test_a_broken_file_is_refused_and_the_snippet_printed(home: Home) -> None:
     home.cursor.write_text('{"mcpServers": {', encoding="utf-8")
-    told = home.run("connect", "cursor", "--sandbox", "--yes")
-    assert told.exit_code == 1
-    assert f"{home.cursor} cannot be read: it is not JSON" in told.stderr
-    assert "Nothing was changed. This can be added by hand:" in told.stderr
-    assert json.loads(told.stdout) == {"mcpServers": {"sms46elks": SANDBOX}}
+    result = home.run("connect", "cursor", "--sandbox", "--yes")
+    assert result.exit_code == 1
+    assert f"{home.cursor} cannot be read: it is not JSON" in result.stderr
+    assert "Nothing was changed. This can be added by hand:" in result.stderr
+    assert json.loads(result.stdout) == {"mcpServers": {"sms46elks": SANDBOX}}
     assert home.cursor.read_text("utf-8") == '{"mcpServers": {'
 
 
 def test_a_file_in_another_encoding_is_refused_once(home: Home) -> None:
     home.cursor.write_bytes(b"\xff\xfe{\0}\0")
-    told = home.run("connect", "cursor", "--sandbox", "--yes")
-    assert f"{home.cursor} is not UTF-8 text. Nothing was changed. This can be added" in told.stderr
+    result = home.run("connect", "cursor", "--sandbox", "--yes")
+    assert f"{home.cursor} is not UTF-8 text. Nothing was changed. This can be added" in result.stderr
     removed = home.run("connect", "cursor", "--remove", "--yes")
     assert f"{home.cursor} is not UTF-8 text. Nothing was changed. Take sms46elks out" in removed.stderr
 
@@ -166,8 +166,8 @@ def test_a_hand_written_entry_is_replaced_and_comes_back(home: Home) -> None:
     removed = home.run("connect", "cursor", "--remove", "--yes")
     assert home.cursor.read_text("utf-8") == mine
     assert "It has the entry sms46elks again that `connect` had replaced." in removed.stdout
-    for told in (first, second, removed):
-        assert "canary-own" not in told.output
+    for result in (first, second, removed):
+        assert "canary-own" not in result.output
     home.run("connect", "cursor", "--remove", "--yes")
     assert home.read(home.cursor) == {}
 
@@ -186,10 +186,10 @@ def test_after_uvx_each_hint_names_a_command_that_exists(
 
 
 def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
-    told = home.run("connect", "vscode", "--sandbox", "--yes")
-    assert told.exit_code == 1
-    assert "VS Code was not found" in told.stderr
-    assert "`elks-mcp connect vscode --print`" in told.stderr
+    result = home.run("connect", "vscode", "--sandbox", "--yes")
+    assert result.exit_code == 1
+    assert "VS Code was not found" in result.stderr
+    assert "`elks-mcp connect vscode --print`" in result.stderr
     unknown = home.run("connect", "curser")
     assert (unknown.exit_code, "Did you mean cursor?" in unknown.stderr) == (2, True)
     assert "claude mcp add" in home.run("connect", "claude", "code", "--sandbox", "--print").stdout
@@ -214,12 +214,12 @@ def test_claude_code_is_changed_by_its_own_command_without_secrets_on_it(home: H
     command = home.make("bin/claude")
     command.write_text(_CLAUDE.format(python=sys.executable), encoding="utf-8")
     command.chmod(0o755)
-    told = home.run("connect", "claude-code", "--yes", ELKS_API_PASSWORD=CANARY)
-    assert told.exit_code == 0, told.output
-    assert "Connected, 12 tools, DRY RUN." in told.stdout
+    result = home.run("connect", "claude-code", "--yes", ELKS_API_PASSWORD=CANARY)
+    assert result.exit_code == 0, result.output
+    assert "Connected, 12 tools, DRY RUN." in result.stdout
     added = (home.folder / "claude.log").read_text("utf-8")
     assert "ELKS_API_PASSWORD=${ELKS_API_PASSWORD}" in added
-    assert CANARY not in added + told.output
+    assert CANARY not in added + result.output
     assert "is in Claude Code already" in home.run("connect", "claude-code", "--yes").stdout
     replaced = home.run("connect", "claude-code", "--sandbox", "--yes")
     assert "with other values. They are replaced." in replaced.stdout
@@ -242,12 +242,13 @@ def test_an_entry_that_claude_code_uses_instead_is_named(home: Home, monkeypatch
     connected = home.run("connect", "claude-code", "--sandbox", "--yes")
     removed = home.run("connect", "claude-code", "--remove", "--yes")
     again = home.run("connect", "claude-code", "--remove", "--yes")
-    for told in (connected, removed, again):
-        assert told.stdout.count("Claude Code uses another entry sms46elks") == 2
-        assert "Note: in /work, Claude Code uses another entry sms46elks (scope local)." in told.stdout
-        assert "type this there: `claude mcp remove --scope local sms46elks`" in told.stdout
+    for result in (connected, removed, again):
+        assert result.stdout.count("Claude Code uses another entry sms46elks") == 2
+        assert "Note: in /work, Claude Code uses another entry sms46elks (scope local)." in result.stdout
+        assert "type this there: `claude mcp remove --scope local sms46elks`" in result.stdout
         assert (
-            f"Note: in {home.folder}, Claude Code uses another entry sms46elks (scope project)" in told.stdout
+            f"Note: in {home.folder}, Claude Code uses another entry sms46elks (scope project)"
+            in result.stdout
         )
 
 

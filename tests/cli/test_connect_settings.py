@@ -62,28 +62,28 @@ def home(tmp_path: Path) -> Home:
 
 def printed(home: Home, *options: str, **environ: str) -> tuple[dict[str, Any], str]:
     """Return what Cursor gets, and what a person is told, as one line."""
-    told = home.run("connect", "cursor", "--print", *options, **environ)
-    assert told.exit_code == 0, told.output
-    return json.loads(told.stdout)["mcpServers"]["sms46elks"], " ".join(told.stderr.split())
+    result = home.run("connect", "cursor", "--print", *options, **environ)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)["mcpServers"]["sms46elks"], " ".join(result.stderr.split())
 
 
 def test_every_setting_reaches_the_client_and_secrets_have_their_place(home: Home) -> None:
     assert {*SECRETS, *OTHERS} == {each.variable for each in DECLARATIONS.values()}
-    told = home.run("connect", "codex", "--print", **SECRETS, **OTHERS)
-    server = tomllib.loads(told.stdout)["mcp_servers"]["sms46elks"]
+    result = home.run("connect", "codex", "--print", **SECRETS, **OTHERS)
+    server = tomllib.loads(result.stdout)["mcp_servers"]["sms46elks"]
     assert server["env"] == OTHERS
     assert sorted(server["env_vars"]) == sorted(SECRETS)
-    assert "canary" not in told.output
-    said = " ".join(told.stderr.split())
+    assert "canary" not in result.output
+    said = " ".join(result.stderr.split())
     assert "Passed on from the environment: " in said
     assert all(name in said for name in OTHERS)
 
 
 def test_the_limits_hold_in_the_server_that_the_client_starts(home: Home) -> None:
     limits = {"ELKS_READ_ONLY": "true", "ELKS_BUDGET_PER_DAY": "20", "DRY_RUN": "false"}
-    told = home.run("connect", "cursor", "--yes", ELKS_PHONE_NUMBER="+46701740699", **limits)
-    assert told.exit_code == 0, told.output
-    assert "Connected, 12 tools, DRY RUN." in told.stdout
+    result = home.run("connect", "cursor", "--yes", ELKS_PHONE_NUMBER="+46701740699", **limits)
+    assert result.exit_code == 0, result.output
+    assert "Connected, 12 tools, DRY RUN." in result.stdout
     env = home.read(home.cursor)["env"]
     assert limits.items() <= env.items()
 
@@ -121,9 +121,9 @@ def test_paths_hold_in_the_folder_that_the_client_starts_the_server_in(
 def test_a_limit_that_the_server_would_not_know_of_stops_it(
     home: Home, environ: dict[str, str], said: str
 ) -> None:
-    told = home.run("connect", "cursor", "--yes", **environ)
-    assert told.exit_code == 2
-    assert f"Nothing was changed. {said}" in " ".join(told.stderr.split())
+    result = home.run("connect", "cursor", "--yes", **environ)
+    assert result.exit_code == 2
+    assert f"Nothing was changed. {said}" in " ".join(result.stderr.split())
     assert not home.cursor.exists()
     assert home.run("connect", "cursor", "--remove", "--yes", **environ).exit_code == 0
 

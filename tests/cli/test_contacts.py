@@ -120,16 +120,16 @@ def test_what_cannot_be_a_path_is_a_value_that_cannot_be_read() -> None:
 def test_the_doctor_says_what_is_in_the_contacts_and_who_may_write_them(file: Path) -> None:
     file.chmod(0o600)
     file.parent.chmod(0o700)
-    told = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file)})
-    assert f"  ok  ELKS_CONTACTS = {file}\n" in told.output
-    assert f"  ok  Contacts are in {file}: 5 contacts, 2 groups, changed 20" in told.output
-    assert ", 1 problem. Only the user who runs elks-mcp may write it.\n" in told.output
-    assert "`elks-mcp contacts check`" in told.output
-    assert told.exit_code == 0
+    result = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file)})
+    assert f"  ok  ELKS_CONTACTS = {file}\n" in result.output
+    assert f"  ok  Contacts are in {file}: 5 contacts, 2 groups, changed 20" in result.output
+    assert ", 1 problem. Only the user who runs elks-mcp may write it.\n" in result.output
+    assert "`elks-mcp contacts check`" in result.output
+    assert result.exit_code == 0
     file.chmod(0o666)
-    told = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file)})
-    assert f"warn  Contacts are in {file}: " in told.output
-    assert "Everybody on this machine may write it." in told.output
+    result = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file)})
+    assert f"warn  Contacts are in {file}: " in result.output
+    assert "Everybody on this machine may write it." in result.output
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -138,7 +138,7 @@ def test_the_doctor_names_the_listed_recipients_that_fit_nobody(file: Path) -> N
         table.write("Bo;070-174 06 07;;;;\n")
     listed = 'Åsa, Öberg, @dag, @natt, Bo, Per, "Öberg, Åsa", +46701740605'
     environ = {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file), "ELKS_ALLOWED_RECIPIENTS": listed}
-    told = " ".join(invoke(["doctor"], environ).output.split())
+    result = " ".join(invoke(["doctor"], environ).output.split())
     for name, reason in (
         ("Öberg", "which fits no contact. Put a name that has a comma in quotation marks."),
         ("Öberg, Åsa", "which fits no contact."),
@@ -146,16 +146,16 @@ def test_the_doctor_names_the_listed_recipients_that_fit_nobody(file: Path) -> N
         ("Bo", "which fits several contacts."),
         ("Per", "which fits a contact without a number."),
     ):
-        assert f'warn ELKS_ALLOWED_RECIPIENTS lists "{name}", {reason}' in told
-    assert told.count("ELKS_ALLOWED_RECIPIENTS lists") == 5
+        assert f'warn ELKS_ALLOWED_RECIPIENTS lists "{name}", {reason}' in result
+    assert result.count("ELKS_ALLOWED_RECIPIENTS lists") == 5
 
 
 @pytest.mark.usefixtures("stand_in")
 def test_the_doctor_fails_if_the_contacts_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
-    told = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(path)})
-    assert f"fail  {path}: The contacts in none.csv cannot be read. No such file" in told.output
-    assert told.exit_code == 1
+    result = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(path)})
+    assert f"fail  {path}: The contacts in none.csv cannot be read. No such file" in result.output
+    assert result.exit_code == 1
 
 
 def test_forget_says_that_the_contacts_still_name_the_number(location: StateLocation, file: Path) -> None:

@@ -19,42 +19,42 @@ def home(tmp_path: Path) -> Home:
 
 def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
     home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": SANDBOX}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "cursor")
-    assert told.exit_code == 0, told.output
-    assert f"  ok  {home.cursor} has the server sms46elks." in told.stdout
-    assert "  ok  Connected, 12 tools, SANDBOX.\n" in told.stdout
-    assert "46elks' history was not read" not in told.stdout, "a simulated 46elks has none yet"
-    assert told.stdout.endswith("Nothing is wrong.\n")
+    result = home.run("doctor", "--client", "cursor")
+    assert result.exit_code == 0, result.output
+    assert f"  ok  {home.cursor} has the server sms46elks." in result.stdout
+    assert "  ok  Connected, 12 tools, SANDBOX.\n" in result.stdout
+    assert "46elks' history was not read" not in result.stdout, "a simulated 46elks has none yet"
+    assert result.stdout.endswith("Nothing is wrong.\n")
 
 
 def test_the_doctor_reads_a_command_that_is_one_list_with_its_arguments(home: Home) -> None:
     entered = {"type": "local", "command": [str(SCRIPT)], "environment": {"ELKS_SANDBOX": "true"}}
     file = home.make(".config/opencode/opencode.jsonc")
     file.write_text(json.dumps({"mcp": {"sms46elks": entered}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "opencode")
-    assert told.exit_code == 0, told.output
-    assert "  ok  Connected, 12 tools, SANDBOX." in told.stdout
+    result = home.run("doctor", "--client", "opencode")
+    assert result.exit_code == 0, result.output
+    assert "  ok  Connected, 12 tools, SANDBOX." in result.stdout
 
 
 def test_the_doctor_says_so_if_every_call_of_the_server_fails(home: Home) -> None:
     started = {"command": str(SCRIPT), "args": ["--env-file", "${HOME}/x.env"]}
     home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "cursor")
-    assert told.exit_code == 1
-    assert "fail  An argument has ${HOME}, which Cursor does not replace." in told.stdout
-    assert "fail  The server answers with an error: The configuration of elks-mcp cannot" in told.stdout
-    assert "The file ${HOME}/x.env cannot be read: No such file or directory." in told.stdout
+    result = home.run("doctor", "--client", "cursor")
+    assert result.exit_code == 1
+    assert "fail  An argument has ${HOME}, which Cursor does not replace." in result.stdout
+    assert "fail  The server answers with an error: The configuration of elks-mcp cannot" in result.stdout
+    assert "The file ${HOME}/x.env cannot be read: No such file or directory." in result.stdout
 
 
 def test_the_doctor_repeats_what_the_server_notes(home: Home) -> None:
     started = {"command": str(SCRIPT), "env": {"ELKS_API_USER": "u1"}}
     home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "cursor")
+    result = home.run("doctor", "--client", "cursor")
     assert (
-        "  ok  Connected, 12 tools, DRY RUN.\nwarn  Missing required environment variables: " in told.stdout
+        "  ok  Connected, 12 tools, DRY RUN.\nwarn  Missing required environment variables: " in result.stdout
     )
-    assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in told.stdout
-    assert "Nothing is wrong." not in told.stdout
+    assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in result.stdout
+    assert "Nothing is wrong." not in result.stdout
 
 
 def entry(**fields: Any) -> dict[str, Any]:
@@ -133,9 +133,9 @@ def test_the_doctor_knows_what_goes_wrong(
 ) -> None:
     path = {"cursor": home.cursor, "gemini": home.gemini}[client]
     path.write_text(json.dumps(said), encoding="utf-8")
-    told = home.run("doctor", "--client", client)
-    assert told.exit_code == 1
-    assert expected in told.stdout
+    result = home.run("doctor", "--client", client)
+    assert result.exit_code == 1
+    assert expected in result.stdout
 
 
 def test_the_doctor_reads_the_servers_of_a_project_in_claude_code_which_come_first(
@@ -150,12 +150,12 @@ def test_the_doctor_reads_the_servers_of_a_project_in_claude_code_which_come_fir
     file = home.make(".claude.json")
     file.write_text(json.dumps({"projects": projects, "mcpServers": {"sms46elks": own}}), encoding="utf-8")
     monkeypatch.chdir(inner)
-    told = home.run("doctor", "--client", "claude-code").stdout
-    assert f"  ok  {file} (for {inner.parent}) has the server sms46elks.\nfail  The command /local/" in told
+    result = home.run("doctor", "--client", "claude-code").stdout
+    assert f"  ok  {file} (for {inner.parent}) has the server sms46elks.\nfail  The command /local/" in result
     assert (
-        f"note  sms46elks in {file} is not used, because the one in {file} (for {inner.parent}) is." in told
+        f"note  sms46elks in {file} is not used, because the one in {file} (for {inner.parent}) is." in result
     )
-    assert "/user/elks-mcp" not in told
+    assert "/user/elks-mcp" not in result
     monkeypatch.chdir(tmp_path)
     assert "fail  The command /user/elks-mcp" in home.run("doctor", "--client", "claude-code").stdout
 
@@ -167,10 +167,10 @@ def test_the_doctor_reads_a_file_of_the_home_folder_once(home: Home, monkeypatch
 
 
 def test_the_doctor_does_not_call_a_file_right_that_it_cannot_read(home: Home) -> None:
-    told = home.run("doctor", "--client", "goose").stdout
-    assert "warn  " in told
-    assert "config.yaml is YAML, which is not read here, so nothing was checked." in told
-    assert "Nothing is wrong." not in told
+    result = home.run("doctor", "--client", "goose").stdout
+    assert "warn  " in result
+    assert "config.yaml is YAML, which is not read here, so nothing was checked." in result
+    assert "Nothing is wrong." not in result
 
 
 def test_the_doctor_knows_the_wrong_key_in_vs_code(home: Home) -> None:
@@ -178,8 +178,8 @@ def test_the_doctor_knows_the_wrong_key_in_vs_code(home: Home) -> None:
     if sys.platform == "darwin":
         file = "Library/Application Support/Code/User/mcp.json"
     home.make(file).write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
-    told = home.run("doctor", "--client", "vscode")
-    assert "under mcpServers, which VS Code ignores. The key is servers." in told.stdout
+    result = home.run("doctor", "--client", "vscode")
+    assert "under mcpServers, which VS Code ignores. The key is servers." in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -197,10 +197,10 @@ def test_the_doctor_reads_the_folders_that_gemini_trusts(
     home.gemini.write_text(json.dumps({"mcpServers": {"sms46elks": entry()}}), encoding="utf-8")
     trusted = {rule.replace("CWD", os.getcwd()): level for rule, level in rules.items()}  # noqa: PTH109
     home.make(".gemini/trustedFolders.json").write_text(json.dumps(trusted), encoding="utf-8")
-    told = home.run("doctor", "--client", "gemini").stdout
-    assert ("does not trust the folder" not in told) is trusts
+    result = home.run("doctor", "--client", "gemini").stdout
+    assert ("does not trust the folder" not in result) is trusts
 
 
 def test_the_doctor_knows_no_other_client(home: Home) -> None:
-    told = home.run("doctor", "--client", "emacs")
-    assert (told.exit_code, "No client is named 'emacs'." in told.stderr) == (2, True)
+    result = home.run("doctor", "--client", "emacs")
+    assert (result.exit_code, "No client is named 'emacs'." in result.stderr) == (2, True)

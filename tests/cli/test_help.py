@@ -34,20 +34,20 @@ ALL = list(walk(commands))
 
 
 def test_the_help_has_sections_and_the_exit_codes() -> None:
-    told = run("--help").stdout
-    headings = re.findall(r"^(\w[\w ]*):$", told, re.MULTILINE)
+    result = run("--help").stdout
+    headings = re.findall(r"^(\w[\w ]*):$", result, re.MULTILINE)
     assert headings == ["Options", "Start here", "Text", "Operate"]
     for heading, first in (("Start here", "connect"), ("Text", "send"), ("Operate", "policy")):
-        assert f"{heading}:\n  {first} " in told
-    assert "Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 waits, 4 maybe sent.\n" in told
+        assert f"{heading}:\n  {first} " in result
+    assert "Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 waits, 4 maybe sent.\n" in result
 
 
 def test_the_short_help_that_is_shown_without_a_command_loaded_is_the_commands_own() -> None:
-    told, context = run("--help").stdout, click.Context(commands)
+    result, context = run("--help").stdout, click.Context(commands)
     for name in commands.list_commands(context):
         command = commands.get_command(context, name)
         assert command
-        assert re.search(rf"^  {name} +{re.escape(command.get_short_help_str(100))}$", told, re.MULTILINE)
+        assert re.search(rf"^  {name} +{re.escape(command.get_short_help_str(100))}$", result, re.MULTILINE)
 
 
 def test_the_help_loads_no_command() -> None:
@@ -62,9 +62,9 @@ def test_the_help_loads_no_command() -> None:
 
 @pytest.mark.parametrize("words", ALL, ids=" ".join)
 def test_help_is_at_most_80_columns_wide(words: tuple[str, ...]) -> None:
-    told = run(*words, "--help")
-    assert told.returncode == 0
-    assert [line for line in told.stdout.splitlines() if len(line) > 80] == []
+    result = run(*words, "--help")
+    assert result.returncode == 0
+    assert [line for line in result.stdout.splitlines() if len(line) > 80] == []
 
 
 # ── wrong words ──
@@ -88,15 +88,15 @@ def test_help_is_at_most_80_columns_wide(words: tuple[str, ...]) -> None:
     ],
 )
 def test_a_wrong_word_is_answered_with_the_word_that_was_meant(words: tuple[str, ...], meant: str) -> None:
-    told = run(*words)
-    assert told.returncode == 2
-    assert f"Did you mean '{meant}'?" in told.stderr
+    result = run(*words)
+    assert result.returncode == 2
+    assert f"Did you mean '{meant}'?" in result.stderr
 
 
 def test_every_synonym_leads_to_a_command_and_is_none_itself() -> None:
     names = commands.list_commands(click.Context(commands))
-    told = run("config").stderr
-    assert "No such command 'config'. Did you mean 'doctor' or 'policy'?" in told
+    result = run("config").stderr
+    assert "No such command 'config'. Did you mean 'doctor' or 'policy'?" in result
     for word, meant in _SYNONYMS.items():
         assert word not in names
         assert {each.split()[0] for each in meant} <= {*names, "--version"}
@@ -110,16 +110,16 @@ def test_the_word_help_is_the_option() -> None:
 
 
 def test_a_number_in_several_words_before_a_text_has_to_be_quoted() -> None:
-    told = run("send", "070-174", "06", "05", "Hej")
-    assert told.returncode == 2
-    assert 'The number must be one argument. Put it in quotation marks: "070-174 06 05".' in told.stderr
+    result = run("send", "070-174", "06", "05", "Hej")
+    assert result.returncode == 2
+    assert 'The number must be one argument. Put it in quotation marks: "070-174 06 05".' in result.stderr
     assert "The text must be one argument." in run("send", "070-1740605", "Hej", "du").stderr
 
 
 def test_a_word_like_no_other_gets_no_suggestion() -> None:
     for words in (("xyzzy",), ("history", "--direction", "xyzzy")):
-        told = run(*words)
-        assert (told.returncode, "Did you mean" in told.stderr) == (2, False)
+        result = run(*words)
+        assert (result.returncode, "Did you mean" in result.stderr) == (2, False)
 
 
 # ── completion ──
@@ -163,9 +163,9 @@ def test_powershell_is_told_which_line_to_add(tmp_path: Path) -> None:
 
 
 def test_an_unknown_shell_has_to_be_named() -> None:
-    told = run("completion", "show", SHELL="/bin/tcsh")
-    assert told.returncode == 2
-    assert "Name the shell: bash, zsh, fish, powershell." in told.stderr
+    result = run("completion", "show", SHELL="/bin/tcsh")
+    assert result.returncode == 2
+    assert "Name the shell: bash, zsh, fish, powershell." in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -27,14 +27,14 @@ def converse(elks: SimulatedElks) -> None:
 
 def test_the_latest_texts_are_shown_with_the_newest_last(elks: SimulatedElks) -> None:
     converse(elks)
-    told = elks.tell("history", ELKS_TIME_ZONE="UTC")
-    assert told.exit_code == 0
-    sent, answer, stop = told.stdout.strip().split("\n\n")
+    result = elks.tell("history", ELKS_TIME_ZONE="UTC")
+    assert result.exit_code == 0
+    sent, answer, stop = result.stdout.strip().split("\n\n")
     assert sent.startswith("20")
     assert f"  to {NATIONAL}  delivered, 0.52 SEK\n| Kommer du på lördag? Å ä ö 🙂" in sent
     assert f"  from {NATIONAL}  reply\n| Ja!\n| [2Jklockan tre" in answer
     assert "  from 070-174 06 06  opted out with this text\n| STOP" in stop
-    assert "\x1b" not in told.stdout
+    assert "\x1b" not in result.stdout
     received = elks.tell("inbox", "--limit", "1", ELKS_TIME_ZONE="UTC").stdout
     assert received.strip() == stop
 
@@ -51,12 +51,12 @@ def test_programs_get_the_newest_first(elks: SimulatedElks) -> None:
 
 def test_a_conversation_has_the_texts_with_one_person(elks: SimulatedElks) -> None:
     converse(elks)
-    told = elks.tell("conversation", *NATIONAL.split(), ELKS_TIME_ZONE="UTC")
-    assert told.exit_code == 0
-    sent, answer = told.stdout.strip().split("\n\n")
+    result = elks.tell("conversation", *NATIONAL.split(), ELKS_TIME_ZONE="UTC")
+    assert result.exit_code == 0
+    sent, answer = result.stdout.strip().split("\n\n")
     assert f"  to {NATIONAL}  delivered" in sent
     assert f"  from {NATIONAL}  reply\n| Ja!\n| [2Jklockan tre" in answer
-    assert elks.tell("history", "--with", PHONE, ELKS_TIME_ZONE="UTC").stdout == told.stdout
+    assert elks.tell("history", "--with", PHONE, ELKS_TIME_ZONE="UTC").stdout == result.stdout
     texts = elks.ask_json("conversation", PHONE, "--limit", "1")["messages"]
     assert [each["untrustedText"] for each in texts] == ["Ja!\n[2Jklockan tre"]
     assert elks.tell("conversation", "12").exit_code == 2
@@ -102,8 +102,8 @@ def test_an_inbox_stays_open_until_ctrl_c(elks: SimulatedElks, tmp_path: Path) -
 
 
 def test_following_cannot_look_back(elks: SimulatedElks) -> None:
-    told = elks.tell("history", "--follow", "--until", "2026-12-01T09:00")
-    assert (told.exit_code, "--until" in told.stderr) == (2, True)
+    result = elks.tell("history", "--follow", "--until", "2026-12-01T09:00")
+    assert (result.exit_code, "--until" in result.stderr) == (2, True)
 
 
 def test_the_balance_and_the_statistics_are_those_of_the_tools(elks: SimulatedElks) -> None:

@@ -62,9 +62,9 @@ def _places(path: tuple[str, ...], option: tuple[str, ...]) -> Iterator[tuple[st
 @pytest.mark.usefixtures("stand_in")
 def test_a_file_of_settings_can_be_named_at_every_place_of_every_command(path: tuple[str, ...]) -> None:
     for words in _places(path, ("--env-file", "nowhere.env")):
-        told = CliRunner().invoke(commands, words, env={})
-        assert "The file nowhere.env cannot be read" in told.output, words
-        assert told.exit_code == (1 if path == ("doctor",) else 2), words
+        result = CliRunner().invoke(commands, words, env={})
+        assert "The file nowhere.env cannot be read" in result.output, words
+        assert result.exit_code == (1 if path == ("doctor",) else 2), words
 
 
 @NOT_ON_WINDOWS
@@ -72,9 +72,9 @@ def test_a_file_of_settings_can_be_named_at_every_place_of_every_command(path: t
 @pytest.mark.usefixtures("stand_in")
 def test_a_state_directory_can_be_named_at_every_place_of_every_command(path: tuple[str, ...]) -> None:
     for words in _places(path, ("--state-dir", "~nobody-by-that-name/x")):
-        told = CliRunner().invoke(commands, words, env={})
-        assert "--state-dir is not valid: no user of this machine" in told.output, words
-        assert told.exit_code == (1 if path == ("doctor",) else 2), words
+        result = CliRunner().invoke(commands, words, env={})
+        assert "--state-dir is not valid: no user of this machine" in result.output, words
+        assert result.exit_code == (1 if path == ("doctor",) else 2), words
 
 
 def test_the_last_of_several_counts(tmp_path: Path) -> None:
@@ -82,15 +82,15 @@ def test_the_last_of_several_counts(tmp_path: Path) -> None:
         (tmp_path / f"{name}.env").write_text(f"ELKS_STATE_DIR={tmp_path / name}\n", encoding="utf-8")
     for before, after in (("one", "two"), ("two", "one")):
         files = (str(tmp_path / f"{before}.env"), str(tmp_path / f"{after}.env"))
-        told = CliRunner().invoke(
+        result = CliRunner().invoke(
             commands, ("--env-file", files[0], "pending", "--env-file", files[1]), env={}
         )
-        assert str(tmp_path / after) in told.output
+        assert str(tmp_path / after) in result.output
         folders = ("--state-dir", str(tmp_path / before), "pending", "--state-dir", str(tmp_path / after))
         assert str(tmp_path / after) in CliRunner().invoke(commands, folders, env={}).output
 
 
 def test_the_help_of_every_command_names_both_options() -> None:
     for path in chain(_walk(commands), [(), ("webhooks",), ("token",)]):
-        told = CliRunner().invoke(commands, (*path, "--help"))
-        assert ("--env-file" in told.output, "--state-dir" in told.output) == (True, True), path
+        result = CliRunner().invoke(commands, (*path, "--help"))
+        assert ("--env-file" in result.output, "--state-dir" in result.output) == (True, True), path

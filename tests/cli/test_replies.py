@@ -23,10 +23,10 @@ def moving(tmp_path: Path) -> Iterator[SimulatedElks]:
 
 
 def test_a_question_is_sent_and_the_answer_shown(moving: SimulatedElks) -> None:
-    told = moving.tell("ask", ANSWERS_JA, "Kommer du på lördag?")
-    assert told.exit_code == 0
-    assert told.stdout.startswith("Sent: ")
-    assert re.search(r"  from 070-174 06 13  reply\n\| JA\n\Z", told.stdout)
+    result = moving.tell("ask", ANSWERS_JA, "Kommer du på lördag?")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Sent: ")
+    assert re.search(r"  from 070-174 06 13  reply\n\| JA\n\Z", result.stdout)
 
 
 def test_a_person_sees_that_the_command_waits(moving: SimulatedElks) -> None:
@@ -36,10 +36,10 @@ def test_a_person_sees_that_the_command_waits(moving: SimulatedElks) -> None:
 
 
 def test_a_question_without_an_answer_says_how_to_continue(moving: SimulatedElks) -> None:
-    told = moving.tell("ask", PHONE, "Kommer du?", "--timeout", "0")
-    assert told.exit_code == 3
-    assert "No text came in time." in told.stdout
-    again = re.search(r"wait\s+(\S+)\s+--after\s+(c-\d+)", told.stdout)
+    result = moving.tell("ask", PHONE, "Kommer du?", "--timeout", "0")
+    assert result.exit_code == 3
+    assert "No text came in time." in result.stdout
+    again = re.search(r"wait\s+(\S+)\s+--after\s+(c-\d+)", result.stdout)
     assert again
     assert again[1] == PHONE
     moving.do(moving.receive, PHONE, "Ja 🙂")
@@ -55,8 +55,8 @@ def test_programs_get_both_outcomes_as_one_object(elks: SimulatedElks) -> None:
 
 
 def test_a_question_in_a_dry_run_is_not_sent_and_nothing_is_waited_for(elks: SimulatedElks) -> None:
-    told = elks.tell("ask", PHONE, "Kommer du?", "--dry-run")
-    assert (told.exit_code, told.stdout.startswith("Dry run: nothing was sent")) == (0, True)
+    result = elks.tell("ask", PHONE, "Kommer du?", "--dry-run")
+    assert (result.exit_code, result.stdout.startswith("Dry run: nothing was sent")) == (0, True)
     assert elks.box.accepted == []
 
 
@@ -73,13 +73,13 @@ def test_a_question_in_a_dry_run_is_not_sent_and_nothing_is_waited_for(elks: Sim
 def test_a_wait_that_makes_no_sense_is_wrong_use(
     elks: SimulatedElks, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    told = elks.tell(*arguments)
-    assert (told.exit_code, said in told.stderr) == (code, True)
+    result = elks.tell(*arguments)
+    assert (result.exit_code, said in result.stderr) == (code, True)
     assert elks.box.accepted == []
 
 
 def test_a_simulated_46elks_of_its_own_answers() -> None:
-    told = run("ask", ANSWERS_JA, "Kommer du?", ELKS_SANDBOX="true")
-    assert told.returncode == 0, told.stderr
-    assert "| JA\n" in told.stdout
-    assert told.stdout.replace("\n", " ").count("which is gone when it ends") == 1
+    result = run("ask", ANSWERS_JA, "Kommer du?", ELKS_SANDBOX="true")
+    assert result.returncode == 0, result.stderr
+    assert "| JA\n" in result.stdout
+    assert result.stdout.replace("\n", " ").count("which is gone when it ends") == 1

@@ -28,12 +28,12 @@ def in_one_line(text: str) -> str:
 
 
 def test_a_text_is_scheduled_listed_and_cancelled(elks: SimulatedElks) -> None:
-    told = elks.tell("send", NATIONAL, "Hej på dig!", "--at", ISO)
-    assert (told.exit_code, told.stderr) == (0, "")
-    assert in_one_line(told.stdout).startswith(
+    result = elks.tell("send", NATIONAL, "Hej på dig!", "--at", ISO)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert in_one_line(result.stdout).startswith(
         f"Scheduled: it goes out on {WHEN}, at most 60 minutes late or not at all. It is sent only if"
     )
-    (order_id,) = re.findall(r"O-\w+", told.stdout.partition("order")[2])[:1]
+    (order_id,) = re.findall(r"O-\w+", result.stdout.partition("order")[2])[:1]
     listed = elks.tell("scheduled")
     assert (listed.exit_code, listed.stdout.split("\n")[:3]) == (
         0,
@@ -55,10 +55,10 @@ def test_a_text_is_scheduled_listed_and_cancelled(elks: SimulatedElks) -> None:
 
 def test_a_zone_can_be_named_and_a_dry_run_names_the_time(elks: SimulatedElks) -> None:
     local = AT.strftime("%Y-%m-%dT%H:%M")
-    told = elks.tell("send", NUMBER, "Hej", "--at", local, "--time-zone", "UTC", DRY_RUN="1")
+    result = elks.tell("send", NUMBER, "Hej", "--at", local, "--time-zone", "UTC", DRY_RUN="1")
     there = AT.replace(tzinfo=UTC).astimezone(ZoneInfo("Europe/Stockholm"))
-    assert told.exit_code == 0
-    assert f"It would go out on {there:%A %Y-%m-%d %H:%M}" in in_one_line(told.stdout)
+    assert result.exit_code == 0
+    assert f"It would go out on {there:%A %Y-%m-%d %H:%M}" in in_one_line(result.stdout)
     assert elks.tell("scheduled").stdout == "No text is scheduled.\n"
 
 
@@ -73,9 +73,9 @@ def test_a_zone_can_be_named_and_a_dry_run_names_the_time(elks: SimulatedElks) -
     ids=lambda value: str(value)[:30],
 )
 def test_a_time_that_is_not_clear_is_wrong_use(elks: SimulatedElks, options: list[str], said: str) -> None:
-    told = elks.tell("send", NUMBER, "Hej", *options)
-    assert (told.exit_code, told.stdout) == (2, "")
-    assert said in in_one_line(told.stderr)
+    result = elks.tell("send", NUMBER, "Hej", *options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in in_one_line(result.stderr)
 
 
 def test_the_question_at_a_terminal_names_the_time(elks: SimulatedElks) -> None:

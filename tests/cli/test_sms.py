@@ -30,13 +30,13 @@ def texts(elks: SimulatedElks) -> list[str]:
 
 
 def test_a_text_is_sent_as_it_is_and_the_outcome_is_shown(elks: SimulatedElks) -> None:
-    told = elks.tell("send", NATIONAL, TEXT)
-    assert (told.exit_code, told.stderr) == (0, "")
+    result = elks.tell("send", NATIONAL, TEXT)
+    assert (result.exit_code, result.stderr) == (0, "")
     assert [(each.to, each.text) for each in elks.box.accepted] == [(PHONE, TEXT)]
-    assert told.stdout.startswith("Sent: 46elks accepted it; the delivery report comes later.\n")
-    assert re.search(rf"^  to     {NATIONAL} \(Sweden\)$", told.stdout, re.MULTILINE)
-    assert re.search(r"^  cost   0\.52 SEK, 1 part \(UCS-2\)$", told.stdout, re.MULTILINE)
-    assert re.search(r"^  order  O-\w+$", told.stdout, re.MULTILINE)
+    assert result.stdout.startswith("Sent: 46elks accepted it; the delivery report comes later.\n")
+    assert re.search(rf"^  to     {NATIONAL} \(Sweden\)$", result.stdout, re.MULTILINE)
+    assert re.search(r"^  cost   0\.52 SEK, 1 part \(UCS-2\)$", result.stdout, re.MULTILINE)
+    assert re.search(r"^  order  O-\w+$", result.stdout, re.MULTILINE)
 
 
 def test_a_text_from_the_command_line_ends_with_the_signature(elks: SimulatedElks) -> None:
@@ -56,17 +56,17 @@ def test_programs_get_the_answer_of_the_tool_as_json(elks: SimulatedElks) -> Non
 
 
 def test_a_dry_run_says_what_would_happen_and_sends_nothing(elks: SimulatedElks) -> None:
-    for told in (elks.tell("send", PHONE, TEXT, DRY_RUN=""), elks.tell("send", PHONE, TEXT, "--dry-run")):
-        assert told.exit_code == 0
-        assert told.stdout.startswith("Dry run: nothing was sent (")
-        assert "0.52 SEK, 1 part (UCS-2)" in told.stdout
+    for result in (elks.tell("send", PHONE, TEXT, DRY_RUN=""), elks.tell("send", PHONE, TEXT, "--dry-run")):
+        assert result.exit_code == 0
+        assert result.stdout.startswith("Dry run: nothing was sent (")
+        assert "0.52 SEK, 1 part (UCS-2)" in result.stdout
     assert elks.box.accepted == []
 
 
 def test_dry_run_cannot_be_lifted_without_a_terminal(elks: SimulatedElks) -> None:
-    told = elks.tell("send", PHONE, TEXT, "--no-dry-run", "--yes", DRY_RUN="true")
-    assert told.exit_code == 1
-    assert "in dry run" in told.stderr
+    result = elks.tell("send", PHONE, TEXT, "--no-dry-run", "--yes", DRY_RUN="true")
+    assert result.exit_code == 1
+    assert "in dry run" in result.stderr
     assert elks.box.accepted == []
 
 
@@ -84,18 +84,18 @@ def test_dry_run_cannot_be_lifted_without_a_terminal(elks: SimulatedElks) -> Non
 def test_a_text_that_cannot_be_sent_says_why(
     elks: SimulatedElks, arguments: tuple[str, ...], environ: dict[str, str], code: int, said: str
 ) -> None:
-    told = elks.tell("send", *arguments, **environ)
-    assert (told.exit_code, told.stdout) == (code, "")
-    assert said in told.stderr
+    result = elks.tell("send", *arguments, **environ)
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert said in result.stderr
     assert elks.box.accepted == []
 
 
 def test_without_a_network_nothing_is_sent(elks: SimulatedElks) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    told = elks.tell("send", PHONE, TEXT, ELKS_API_BASE_URL=f"http://127.0.0.1:{port}/a1")
-    assert told.exit_code == 1
-    assert "46elks cannot be reached" in told.stderr
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    result = elks.tell("send", PHONE, TEXT, ELKS_API_BASE_URL=f"http://127.0.0.1:{port}/a1")
+    assert result.exit_code == 1
+    assert "46elks cannot be reached" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_without_a_network_nothing_is_sent(elks: SimulatedElks) -> None:
 def test_a_command_line_without_its_parts_is_wrong_use(
     elks: SimulatedElks, arguments: tuple[str, ...], said: str
 ) -> None:
-    told = elks.tell("send", *arguments)
-    assert told.exit_code == 2
-    assert said in told.stderr
+    result = elks.tell("send", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
 
 
 def test_a_text_can_come_from_standard_input(elks: SimulatedElks) -> None:
@@ -121,11 +121,11 @@ def test_a_text_can_come_from_standard_input(elks: SimulatedElks) -> None:
 
 
 def test_what_needs_a_person_waits_for_a_terminal(elks: SimulatedElks) -> None:
-    told = elks.tell("send", PHONE, TEXT, "--yes", ELKS_CONFIRM="always")
-    assert (told.exit_code, told.stdout) == (3, "")
-    found = re.search(r"approval (A-\w+)\.", told.stderr)
+    result = elks.tell("send", PHONE, TEXT, "--yes", ELKS_CONFIRM="always")
+    assert (result.exit_code, result.stdout) == (3, "")
+    found = re.search(r"approval (A-\w+)\.", result.stderr)
     assert found
-    assert f"elks-mcp approve {found[1]}" in told.stderr
+    assert f"elks-mcp approve {found[1]}" in result.stderr
     assert found[1] in elks.tell("pending").stdout
     waiting = elks.ask_json("send", PHONE, TEXT, ELKS_CONFIRM="always")
     assert (waiting["status"], waiting["approval"]) == ("waiting", found[1])
@@ -134,9 +134,9 @@ def test_what_needs_a_person_waits_for_a_terminal(elks: SimulatedElks) -> None:
 
 def test_a_text_that_may_have_been_sent_has_an_exit_code_of_its_own(elks: SimulatedElks) -> None:
     elks.box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
-    told = elks.tell("send", PHONE, TEXT)
-    assert told.exit_code == 4
-    assert "do not send it again" in told.stdout.replace("\n", " ")
+    result = elks.tell("send", PHONE, TEXT)
+    assert result.exit_code == 4
+    assert "do not send it again" in result.stdout.replace("\n", " ")
     assert len(elks.box.accepted) == 1
 
 
@@ -151,10 +151,10 @@ def test_ctrl_c_while_it_is_sent_says_that_it_may_be_out(elks: SimulatedElks, tm
 
 
 def test_a_simulated_46elks_of_its_own_says_that_it_is_gone() -> None:
-    told = run("send", PHONE, TEXT, ELKS_SANDBOX="true")
-    assert told.returncode == 0
-    assert "which is gone when it ends" in told.stdout.replace("\n", " ")
-    assert "elks-mcp sandbox" in told.stdout
+    result = run("send", PHONE, TEXT, ELKS_SANDBOX="true")
+    assert result.returncode == 0
+    assert "which is gone when it ends" in result.stdout.replace("\n", " ")
+    assert "elks-mcp sandbox" in result.stdout
     as_json = run("send", PHONE, TEXT, "--json", ELKS_SANDBOX="true")
     assert "which is gone when it ends" in as_json.stdout
 
@@ -247,9 +247,9 @@ def test_a_narrow_terminal_is_enough(elks: SimulatedElks) -> None:
 
 
 def test_ones_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) -> None:
-    told = elks.tell("send", "--to-me", TEXT)
-    assert told.exit_code == 2
-    assert "Your own number is not stored yet" in told.stderr
+    result = elks.tell("send", "--to-me", TEXT)
+    assert result.exit_code == 2
+    assert "Your own number is not stored yet" in result.stderr
     with at_terminal("send", "--to-me", TEXT, "--yes", environ=elks.environ) as terminal:
         terminal.read_until("Your own number").type("070")
         terminal.read_until("is too short").read_until("Your own number").type(NATIONAL)
@@ -264,10 +264,10 @@ def test_ones_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) 
 
 
 def test_an_estimate_names_what_is_expensive_and_sends_nothing(elks: SimulatedElks) -> None:
-    told = elks.tell("estimate", PHONE, "”Hej” " * 14)
-    assert told.exit_code == 0
-    assert told.stdout.startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.\n")
-    assert "right double quotation mark" in told.stdout
+    result = elks.tell("estimate", PHONE, "”Hej” " * 14)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.\n")
+    assert "right double quotation mark" in result.stdout
     refused = elks.tell("estimate", "+4799999999", "Hej")
     assert (refused.exit_code, "It would be refused: Norway (NO)" in refused.stdout) == (0, True)
     assert elks.box.accepted == []
@@ -276,8 +276,8 @@ def test_an_estimate_names_what_is_expensive_and_sends_nothing(elks: SimulatedEl
 def test_the_status_of_a_text_is_shown_by_either_id(elks: SimulatedElks) -> None:
     sent = elks.ask_json("send", PHONE, TEXT)
     for text_id in (sent["orderId"], sent["messageId"]):
-        told = elks.tell("status", text_id)
-        assert told.exit_code == 0
-        assert told.stdout.startswith("Created: 46elks has accepted it, but has not passed it on yet.\n")
-        assert f"  to         {NATIONAL}\n" in told.stdout
+        result = elks.tell("status", text_id)
+        assert result.exit_code == 0
+        assert result.stdout.startswith("Created: 46elks has accepted it, but has not passed it on yet.\n")
+        assert f"  to         {NATIONAL}\n" in result.stdout
     assert elks.tell("status", "O-2222").exit_code == 1

@@ -18,9 +18,9 @@ TOOLS = 12
 @pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)
 def test_every_revision_with_a_handshake_is_served(tmp_path: Path, version: str) -> None:
     with running(SANDBOX, tmp_path) as server:
-        told = server.initialize(version)
-        assert told["protocolVersion"] == version
-        assert "Mode: SANDBOX" in told["instructions"]
+        result = server.initialize(version)
+        assert result["protocolVersion"] == version
+        assert "Mode: SANDBOX" in result["instructions"]
         assert len(server.request("tools/list")["result"]["tools"]) == TOOLS
         balance = server.call("check_account_balance")
         assert balance["content"] == [{"type": "text", "text": "Sandbox: Balance: 100.00 SEK."}]

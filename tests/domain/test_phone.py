@@ -31,8 +31,8 @@ def test_what_is_no_number_or_two_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_number(raw, home)
-    told = refusal.value.explain()
-    assert re.search(words.replace("+", r"\+"), told), f"{why}: {told}"
+    explanation = refusal.value.explain()
+    assert re.search(words.replace("+", r"\+"), explanation), f"{why}: {explanation}"
     assert "\n" not in str(refusal.value)
     assert len(str(refusal.value)) < 250
 

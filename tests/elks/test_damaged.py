@@ -266,8 +266,8 @@ async def test_a_row_that_can_only_be_our_own_text_asks_nobody(
     async with connected(live(box, **PLAIN), box=box, clock=clock) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej!")
         assert findings(sent) == {}
-        told = data(await call(client, "get_delivery_statistics"))
-        assert told["note"].startswith("Left out: 1 text")
+        statistics = data(await call(client, "get_delivery_statistics"))
+        assert statistics["note"].startswith("Left out: 1 text")
         inbound = data(await call(client, "get_sms_messages", direction="inbound"))
         assert (inbound["count"], "note" in inbound) == (2, False)
 

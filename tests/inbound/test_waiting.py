@@ -80,20 +80,20 @@ async def test_over_http_without_webhooks_a_reply_is_read_from_history(
 async def test_who_waits_hears_of_it_every_few_seconds_and_gets_a_cursor_in_the_end(
     box: Sandbox, clock: ManualClock
 ) -> None:
-    told: list[tuple[float, float | None]] = []
+    reports: list[tuple[float, float | None]] = []
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
-        told.append((progress, total))
+        reports.append((progress, total))
 
     async with connected(live(box), box=box, clock=clock) as client:
         answer = await _in_time(
             clock,
             lambda: client.call_tool("wait_for_reply", {"timeout": 20}, progress_callback=note),
         )
-    passed = [progress for progress, _ in told]
+    passed = [progress for progress, _ in reports]
     assert passed == sorted(passed)
     assert passed[-1] == 20
-    assert {total for _, total in told} == {20}
+    assert {total for _, total in reports} == {20}
     assert data(answer) == {"status": "no_reply", "message": None, "from": None, "cursor": "c-0", "note": ""}
 
 

@@ -163,8 +163,8 @@ async def test_half_a_surrogate_pair_is_answered_over_http_too(era: Era) -> None
         async with site(box) as where, httpx2.AsyncClient(trust_env=False, timeout=60) as client:
             for body in (escaped, b"\xef\xbb\xbf" + escaped, escaped.replace(b"\\ud800", b"\xed\xa0\x80")):
                 answer = await client.post(f"{where.url}/mcp", content=body, headers=shown)
-                told = answer.json()
-                assert (answer.status_code, told["id"], told["error"]["code"]) == (400, "odd", -32602)
-                assert f"The argument `message` contains {_HALF}" in told["error"]["message"]
+                parsed = answer.json()
+                assert (answer.status_code, parsed["id"], parsed["error"]["code"]) == (400, "odd", -32602)
+                assert f"The argument `message` contains {_HALF}" in parsed["error"]["message"]
             assert (await client.get(f"{where.url}/healthz")).status_code == 200
     assert posted(box) == []

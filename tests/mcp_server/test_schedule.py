@@ -365,9 +365,9 @@ async def test_p5_a_scheduled_text_that_is_cancelled_never_leaves(
         assert words(cancelled).startswith("Cancelled: it was not sent, will not be sent, and costs nothing.")
         assert data(await call(client, "list_scheduled"))["scheduled"] == []
         await pass_time(clock, 15 * MINUTE)
-        told = await call(client, "check_sms_status", messageId=order_id)
-        assert "scheduled for 2026-11-23 12:10 +00:00" in words(told)
-        assert "Not sent as scheduled" not in words(told), "a person or the caller wanted that"
+        result = await call(client, "check_sms_status", messageId=order_id)
+        assert "scheduled for 2026-11-23 12:10 +00:00" in words(result)
+        assert "Not sent as scheduled" not in words(result), "a person or the caller wanted that"
     assert posted(box) == []
 
 

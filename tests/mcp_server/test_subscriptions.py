@@ -16,7 +16,7 @@ from tests.support.clocks import HANG, ManualClock
 from tests.support.connecting import ERAS, PHONE, Era, box_on, call, connected, data, live, until
 from tests.support.stores import failing
 from tests.support.web import Site, http_client
-from tests.support.webhook_cases import told
+from tests.support.webhook_cases import webhook_site
 from tests.web.test_replicas import replicas
 
 pytestmark = [
@@ -71,7 +71,7 @@ async def _listen(client: Client, era: Era, uris: tuple[str, ...]) -> AsyncItera
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_text_that_comes_in_is_told_of_at_once(era: Era) -> None:
     async with (
-        told(ManualClock()) as (box, where),
+        webhook_site(ManualClock()) as (box, where),
         listening(where, era, INBOX, "elks://policy") as (client, heard),
     ):
         box.receive("+46701740690", "Hej")
@@ -83,7 +83,7 @@ async def test_a_text_that_comes_in_is_told_of_at_once(era: Era) -> None:
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_delivery_is_told_of_at_once_by_either_number(era: Era) -> None:
-    async with told(ManualClock()) as (box, where), where.client(era) as sender:
+    async with webhook_site(ManualClock()) as (box, where), where.client(era) as sender:
         sent = data(await call(sender, "send_sms", to=PHONE, message="Hej"))
         uris = [f"elks://messages/{sent[name]}" for name in ("orderId", "messageId")]
         async with listening(where, era, *uris) as (_, heard):
@@ -117,7 +117,7 @@ async def test_without_webhooks_it_is_told_within_one_reading_of_history(era: Er
 
 
 async def test_nobody_hears_of_what_is_somebody_elses() -> None:
-    async with told(ELKS_POLL_SECONDS="3600", ELKS_CONFIRM="never") as (box, where):
+    async with webhook_site(ELKS_POLL_SECONDS="3600", ELKS_CONFIRM="never") as (box, where):
         one, two = await where.token("one"), await where.token("two")
         async with where.client(token=one) as theirs:
             sent = data(await call(theirs, "send_sms", to=PHONE, message="Hej"))
@@ -135,7 +135,7 @@ async def test_nobody_hears_of_what_is_somebody_elses() -> None:
 
 async def test_who_unsubscribes_is_told_no_more() -> None:
     async with (
-        told(ELKS_POLL_SECONDS="3600") as (box, where),
+        webhook_site(ELKS_POLL_SECONDS="3600") as (box, where),
         listening(where, "legacy", INBOX) as (client, heard),
     ):
         box.receive("+46701740690", "Hej")
@@ -148,7 +148,7 @@ async def test_who_unsubscribes_is_told_no_more() -> None:
 
 
 async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing() -> None:
-    async with told() as (_, where):
+    async with webhook_site() as (_, where):
         updates = where.web.updates
         async with where.client() as client, client.listen(resource_subscriptions=[INBOX]) as stream:
             assert updates.stream_count == 1
@@ -159,7 +159,7 @@ async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing()
 
 
 async def test_who_goes_leaves_nothing_watched() -> None:
-    async with told() as (_, where):
+    async with webhook_site() as (_, where):
         for era in ERAS:
             async with listening(where, era, INBOX, "elks://policy"):
                 assert where.web.updates.stream_count == (1 if era == "auto" else 2)
@@ -168,7 +168,7 @@ async def test_who_goes_leaves_nothing_watched() -> None:
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_fault_in_watching_ends_nothing_else(era: Era) -> None:
-    async with told(ELKS_POLL_SECONDS="3600") as (box, where):
+    async with webhook_site(ELKS_POLL_SECONDS="3600") as (box, where):
         with failing(
             await where.app.storage.open(), "sum(spenders.charge)", error=_fault_of_our_own
         ) as fault:
@@ -185,7 +185,7 @@ def _fault_of_our_own() -> Exception:
 
 async def test_subscribed_twice_at_once_it_is_watched_once() -> None:
     async with (
-        told(ELKS_POLL_SECONDS="3600") as (box, where),
+        webhook_site(ELKS_POLL_SECONDS="3600") as (box, where),
         listening(where, "legacy") as (client, heard),
         anyio.create_task_group() as tasks,
     ):
@@ -219,7 +219,7 @@ async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
 async def test_a_fault_in_reading_history_ends_nothing_else(era: Era) -> None:
     clock = ManualClock()
     async with (
-        told(clock, ELKS_POLL_SECONDS="60") as (box, where),
+        webhook_site(clock, ELKS_POLL_SECONDS="60") as (box, where),
         listening(where, era, INBOX) as (client, heard),
     ):
         with failing(await where.app.storage.open(), "history_read_at", error=_fault_of_our_own) as fault:
@@ -230,7 +230,7 @@ async def test_a_fault_in_reading_history_ends_nothing_else(era: Era) -> None:
 
 
 async def test_no_more_is_watched_than_is_allowed_however_fast_it_is_asked_for() -> None:
-    async with told() as (_, where), where.client("legacy") as client:
+    async with webhook_site() as (_, where), where.client("legacy") as client:
         refused: list[str] = []
 
         async def subscribe(number: int) -> None:

@@ -218,8 +218,8 @@ async def test_two_prompts_begin_a_conversation() -> None:
         assert [prompt.name for prompt in prompts] == ["text_somebody", "how_did_it_go"]
         assert all(prompt.description and prompt.title for prompt in prompts)
         arguments: dict[str, Any] = {"recipient": "+46701740605", "about": "mötet"}
-        told = await client.get_prompt("text_somebody", arguments)
-        assert "wait for my approval" in str(told.messages[0].content)
+        filled = await client.get_prompt("text_somebody", arguments)
+        assert "wait for my approval" in str(filled.messages[0].content)
         for nothing in ("", "null", "undefined"):
             empty = await client.get_prompt("text_somebody", {"recipient": nothing, "about": nothing})
             assert "Write a short SMS to a recipient I will name about this: something I" in str(

@@ -118,7 +118,7 @@ async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes
 async def test_while_a_person_is_asked_the_client_is_told_every_few_seconds(box: Sandbox) -> None:
     """The newer era has no call open while a person is asked: the client asks, and calls again."""
     clock, asked, answering = ManualClock(), anyio.Event(), anyio.Event()
-    told: list[tuple[float, float | None, str | None]] = []
+    notified: list[tuple[float, float | None, str | None]] = []
     answers: list[CallToolResult] = []
 
     class Thinking(Person):
@@ -128,7 +128,7 @@ async def test_while_a_person_is_asked_the_client_is_told_every_few_seconds(box:
             return await super().__call__(context, params)
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
-        told.append((progress, total, message))
+        notified.append((progress, total, message))
 
     environ = live(box, ELKS_CONFIRM="always")
     async with (
@@ -147,8 +147,8 @@ async def test_while_a_person_is_asked_the_client_is_told_every_few_seconds(box:
         for times in range(1, 4):
             await at_rest()
             clock.advance(timedelta(seconds=5))
-            await until(lambda times=times: len(told) == times)  # type: ignore[misc]
+            await until(lambda times=times: len(notified) == times)  # type: ignore[misc]
         answering.set()
         await until(lambda: bool(answers))
     assert data(answers[0])["status"] == "sent"
-    assert told[:3] == [(waited, 300.0, "Waiting for a person's answer.") for waited in (5.0, 10.0, 15.0)]
+    assert notified[:3] == [(waited, 300.0, "Waiting for a person's answer.") for waited in (5.0, 10.0, 15.0)]

@@ -152,6 +152,6 @@ def test_over_stdio_a_wrong_type_is_an_error_of_the_request(era: Era, tmp_path: 
         if era == "legacy":
             server.initialize()
         for method, params in _requests():
-            told = {"_meta": _META, **params} if era == "auto" else params
-            _check(server.request(method, told), method, params)
+            with_meta = {"_meta": _META, **params} if era == "auto" else params
+            _check(server.request(method, with_meta), method, params)
         assert server.close() == 0

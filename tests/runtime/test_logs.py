@@ -96,11 +96,15 @@ def test_characters_that_are_not_seen_are_written_by_their_numbers(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.set_up("INFO")
-    told = f"Hej å ✈{_UNSEEN}"
-    logging.getLogger("elks_mcp.x").info("said %s", told, extra={"to": {told: [told]}})
-    logging.getLogger("httpx2").warning(f"{told}%s", "x")  # noqa: G004  (it stands in their source)
+    message = f"Hej å ✈{_UNSEEN}"
+    logging.getLogger("elks_mcp.x").info("said %s", message, extra={"to": {message: [message]}})
+    logging.getLogger("httpx2").warning(f"{message}%s", "x")  # noqa: G004  (it stands in their source)
     errors = capsys.readouterr().err
     assert not set(errors) & set(_UNSEEN)
     first, second = (json.loads(line) for line in errors.split("\n")[:2])
-    assert (first["message"], first["to"], second["message"]) == (f"said {told}", {told: [told]}, f"{told}%s")
+    assert (first["message"], first["to"], second["message"]) == (
+        f"said {message}",
+        {message: [message]},
+        f"{message}%s",
+    )
     assert "Hej å ✈" in errors

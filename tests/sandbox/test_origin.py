@@ -211,7 +211,7 @@ def wait_for_another_page(browser: Browser) -> None:
 
 def attack(browser: Browser, evil: str, port: str, box: Sandbox) -> list[str]:
     """Do from a page of another site what a page can do without permission; return what it came to."""
-    told = []
+    bodies = []
     for host in ("localhost", "127.0.0.1"):  # another site, and the same at another port
         sandbox = f"http://{box.username}:{box.password}@{host}:{port}"
         for script in (
@@ -227,8 +227,8 @@ def attack(browser: Browser, evil: str, port: str, box: Sandbox) -> list[str]:
                 browser.evaluate(f"f.append({made})")
             browser.evaluate(script)
             wait_for_another_page(browser)
-            told.append(browser.evaluate("document.body.textContent"))
-    return told
+            bodies.append(browser.evaluate("document.body.textContent"))
+    return bodies
 
 
 async def test_a_page_of_another_site_sends_and_sees_nothing_in_a_real_browser(
@@ -236,7 +236,7 @@ async def test_a_page_of_another_site_sends_and_sees_nothing_in_a_real_browser(
 ) -> None:
     with anyio.fail_after(HANG):
         async with serve(box) as address, evil_site() as evil:
-            told = await anyio.to_thread.run_sync(attack, browser, evil, address.rpartition(":")[2], box)
-    assert len(told) == 8
-    assert all("does not answer requests from pages of other sites" in each for each in told)
+            bodies = await anyio.to_thread.run_sync(attack, browser, evil, address.rpartition(":")[2], box)
+    assert len(bodies) == 8
+    assert all("does not answer requests from pages of other sites" in each for each in bodies)
     assert (box.requests, box.accepted, box.history) == ([], [], [])

@@ -77,16 +77,16 @@ async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location:
         WorldBackend(world, per_minute=100_000, around=lambda transport: _Slow(transport, may_answer))
         for _ in range(2)
     ]
-    told: dict[str, OrderState] = {}
+    states: dict[str, OrderState] = {}
     in_turn = anyio.CapacityLimiter(2)  # claims begin with the oldest order, cancelling with the newest
 
     async def cancel(number: int, order: Order) -> None:
         async with in_turn:
             world.clock.advance(timedelta(milliseconds=1))  # the pace
             answer = await replicas[1 - number % 2].outbox.cancel(order, "Not wanted.")
-        if len(told) == ORDERS // 2:
+        if len(states) == ORDERS // 2:
             may_answer.set()
-        told[f"Text {number}"] = answer.state
+        states[f"Text {number}"] = answer.state
 
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(each.running()) for each in replicas]
@@ -103,10 +103,10 @@ async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location:
         await replicas[0].pass_until(is_over)
         spent = (await stores[0].orders.find_prior(a_draft("Another"))).recall.spent
     left = count_texts(world)
-    cancelled = {text for text, state in told.items() if state is OrderState.CANCELLED}
+    cancelled = {text for text, state in states.items() if state is OrderState.CANCELLED}
     assert cancelled.isdisjoint(left)
-    assert left == Counter(told.keys() - cancelled)
-    assert {told[text] for text in left} <= {OrderState.SENDING, OrderState.SENT}
+    assert left == Counter(states.keys() - cancelled)
+    assert {states[text] for text in left} <= {OrderState.SENDING, OrderState.SENT}
     assert spent == len(left) * PRICE
     assert 0 < len(cancelled) < ORDERS, "one side won every time, so nothing was tested"
 

@@ -220,17 +220,17 @@ class OutboxMachine(RuleBasedStateMachine):
 
     # ── what callers do ──
 
-    @rule(index=which, drafts=some_drafts, at_once=strategies.booleans(), ahead=minutes_ahead)
-    def place(self, index: int, drafts: list[Draft], at_once: bool, ahead: int) -> None:
+    @rule(index=which, drafts=some_drafts, now=strategies.booleans(), ahead=minutes_ahead)
+    def place(self, index: int, drafts: list[Draft], now: bool, ahead: int) -> None:
         """Place orders that nobody has to agree to, or repeat some: to send them, or for others to."""
 
         async def place(process: Process, draft: Draft) -> Order:
             approval, orders = an_approval(draft), process.backend.orders
-            placing = process.backend.outbox.place(approval, orders) if at_once else orders.place(approval)
+            placing = process.backend.outbox.place(approval, orders) if now else orders.place(approval)
             return (await placing).order
 
         for draft in (self._later(each, ahead) for each in drafts):
-            self._told(draft, self._try(index, partial(place, draft=draft)))
+            self._note(draft, self._try(index, partial(place, draft=draft)))
 
     @rule(index=which, draft=drafts, ahead=minutes_ahead)
     def ask_a_person(self, index: int, draft: Draft, ahead: int) -> None:
@@ -240,7 +240,7 @@ class OutboxMachine(RuleBasedStateMachine):
         async def place(process: Process) -> Order:
             return (await process.backend.orders.place(an_approval(draft, Approver.PERSON))).order
 
-        self._told(draft, self._try(index, place))
+        self._note(draft, self._try(index, place))
 
     def _later(self, draft: Draft, ahead: int) -> Draft:
         """Give a draft a send time, if it goes out later than now."""
@@ -256,7 +256,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
         return self._ask(index, run)
 
-    def _told(self, draft: Draft, order: Order | None) -> None:
+    def _note(self, draft: Draft, order: Order | None) -> None:
         if order:
             known = self.drafts.setdefault(order.id, draft)
             assert (known.to, known.text) == (draft.to, draft.text)

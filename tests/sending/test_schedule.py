@@ -49,7 +49,7 @@ async def schedule(backend: WorldBackend, text: str = "Hej!", *, price: int = PR
     return order
 
 
-async def told(store: Store) -> list[tuple[str, OrderState]]:
+async def take_missed(store: Store) -> list[tuple[str, OrderState]]:
     """Return which orders the caller is informed of."""
     return [(each.id, each.state) for each in await store.schedule.take_unreported("")]
 
@@ -73,7 +73,7 @@ async def test_p13_a_scheduled_text_leaves_at_its_time_and_not_before(world: Wor
         await backend.pass_time(6 * MINUTE)
         assert [post.at - AT for post in posts(world.box)] == [timedelta(), 5 * MINUTE]
         assert [await state_of(store, each) for each in (order, later)] == [OrderState.SENT] * 2
-        assert await told(store) == []
+        assert await take_missed(store) == []
 
 
 async def test_p13_it_is_sent_by_a_process_that_did_not_place_it(world: World) -> None:
@@ -109,8 +109,8 @@ async def test_p13_after_a_longer_downtime_it_is_not_sent_and_that_is_reported_o
     world.clock.advance(AT - world.clock.now() + late)
     async with after.running() as store:
         await after.pass_time(MINUTE)
-        assert await told(store) == [(order.id, OrderState.EXPIRED)]
-        assert await told(store) == []
+        assert await take_missed(store) == [(order.id, OrderState.EXPIRED)]
+        assert await take_missed(store) == []
     assert posts(world.box) == []
 
 
@@ -139,7 +139,7 @@ async def test_p6_a_stop_that_came_meanwhile_is_read_before_it_leaves(world: Wor
         world.box.receive(PHONE.e164, "STOP")
         await backend.pass_time(AHEAD)
         assert await state_of(store, other) is OrderState.SENT
-        assert await told(store) == [(order.id, OrderState.CANCELLED)]
+        assert await take_missed(store) == [(order.id, OrderState.CANCELLED)]
         assert "opted out" in (await store.orders.get(order.id)).status_reason
     assert [post.form["to"] for post in posts(world.box)] == [OTHER_PHONE.e164]
 
@@ -151,7 +151,7 @@ async def test_p2_a_price_that_rose_waits_for_a_person_and_is_sent_once_approved
         world.box.rules.prices["46"] = 6000
         await backend.pass_time(AHEAD + MINUTE)
         assert posts(world.box) == []
-        assert await told(store) == [(order.id, OrderState.WAITING)]
+        assert await take_missed(store) == [(order.id, OrderState.WAITING)]
         held = await store.orders.get(order.id)
         assert (held.price, held.send_at) == (Money(6000, "SEK"), AT)
         assert held.findings[-1].reason == "It costs 0.60 SEK now, and 0.52 SEK was approved."
@@ -168,10 +168,10 @@ async def test_p2_a_price_that_rose_and_that_no_person_approves_is_not_paid(worl
         order = await schedule(backend)
         world.box.rules.prices["46"] = 6000
         await backend.pass_time(AHEAD + MINUTE)
-        assert await told(store) == [(order.id, OrderState.WAITING)]
+        assert await take_missed(store) == [(order.id, OrderState.WAITING)]
         world.clock.advance(ORDER_LATENESS)
         await backend.pass_time(MINUTE)
-        assert await told(store) == [(order.id, OrderState.EXPIRED)]
+        assert await take_missed(store) == [(order.id, OrderState.EXPIRED)]
     assert posts(world.box) == []
 
 
@@ -242,7 +242,7 @@ async def test_p13_where_46elks_is_not_reachable_until_it_is_too_late_it_expires
         order = (await backend.outbox.place(an_approval(draft), backend.orders)).order
         world.box.faults.inject(Fault.CONNECTION_REFUSED, times=None)
         await backend.pass_time(AHEAD + 4 * MINUTE)
-        assert await told(store) == [(order.id, OrderState.EXPIRED)]
+        assert await take_missed(store) == [(order.id, OrderState.EXPIRED)]
         world.box.faults.clear()
         await backend.pass_time(MINUTE)
     assert posts(world.box) == []
@@ -257,7 +257,7 @@ async def test_what_46elks_refuses_is_rejected_and_keeps_no_other_from_being_sen
         order = await schedule(backend)
         await backend.pass_time(AHEAD + MINUTE)
         assert await state_of(store, order) is OrderState.SENT
-        assert sorted(await told(store)) == sorted((each.id, OrderState.REJECTED) for each in refused)
+        assert sorted(await take_missed(store)) == sorted((each.id, OrderState.REJECTED) for each in refused)
         assert "disallowed by default" in (await store.orders.get(refused[0].id)).status_reason
     assert [message.to for message in world.box.accepted] == [PHONE.e164]
 
@@ -321,7 +321,7 @@ async def test_p13_what_is_cancelled_or_paused_before_its_time_is_not_sent(world
         world.clock.advance(ORDER_LATENESS)
         await backend.pass_time(MINUTE)
         assert await state_of(store, cancelled) is OrderState.CANCELLED
-        assert await told(store) == [(paused.id, OrderState.EXPIRED)]
+        assert await take_missed(store) == [(paused.id, OrderState.EXPIRED)]
     assert posts(world.box) == []
 
 

@@ -66,7 +66,7 @@ async def test_a_process_with_a_value_it_cannot_read_serves_and_tells_every_call
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize(
-    ("environ", "told"),
+    ("environ", "text"),
     [
         (
             {"ELKS_PHONE_NUMBER": "46701740699"},
@@ -94,7 +94,7 @@ async def test_a_process_with_a_value_it_cannot_read_serves_and_tells_every_call
     ],
 )
 async def test_a_server_with_a_value_it_cannot_read_lists_its_tools_and_tells_every_call(
-    environ: dict[str, str], told: str, era: Era
+    environ: dict[str, str], text: str, era: Era
 ) -> None:
     async with served(environ, era) as client:
         tools = (await client.list_tools()).tools
@@ -104,7 +104,7 @@ async def test_a_server_with_a_value_it_cannot_read_lists_its_tools_and_tells_ev
         for tool in tools:
             answer = await call(client, tool.name)
             assert answer.is_error
-            assert told in words(answer)
+            assert text in words(answer)
             assert RESTART in words(answer)
         sent = await call(client, "send_sms", to="+46701740605", message="Hej")
         assert words(sent).startswith("Not sent: ")
@@ -170,15 +170,15 @@ async def test_several_values_that_cannot_be_read_are_all_told(era: Era) -> None
         "ELKS_TIMEOUT": "soon",
     }
     async with served(environ, era) as client:
-        told = words(await call(client, "explain_policy"))
+        text = words(await call(client, "explain_policy"))
     for variable in environ.keys() - {"ELKS_SANDBOX"}:
-        assert variable in told
+        assert variable in text
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "text"),
     [
         (None, "cannot be read: No such file or directory."),
         ("ELKS_SANDBOX=true\n".encode("utf-16-le"), "cannot be read: it is not UTF-8; save it as UTF-8."),
@@ -189,7 +189,7 @@ async def test_several_values_that_cannot_be_read_are_all_told(era: Era) -> None
     ],
 )
 async def test_a_file_of_settings_that_cannot_be_read_is_told_to_every_call(
-    content: bytes | None, told: str, era: Era, tmp_path: Path
+    content: bytes | None, text: str, era: Era, tmp_path: Path
 ) -> None:
     file = tmp_path / "elks.env"
     if content is not None:
@@ -197,7 +197,7 @@ async def test_a_file_of_settings_that_cannot_be_read_is_told_to_every_call(
     async with served({"DRY_RUN": "maybe"}, era, env_file=file) as client:
         answer = await call(client, "explain_policy")
     assert answer.is_error
-    assert f"elks.env {told}" in words(answer)
+    assert f"elks.env {text}" in words(answer)
     assert "DRY_RUN='maybe'" in words(answer), "the environment is read all the same"
 
 
@@ -259,9 +259,9 @@ async def test_a_state_directory_that_cannot_be_written_is_told_when_it_is_neede
 )
 def test_a_value_that_may_hold_a_secret_is_never_shown(environ: dict[str, str], hidden: str) -> None:
     """P8."""
-    told = faults(**environ)
-    assert hidden not in told
-    assert re.search(r"ELKS_\w+ \(\d+ characters\) is not valid: ..|_FILE names a file", told)
+    text = faults(**environ)
+    assert hidden not in text
+    assert re.search(r"ELKS_\w+ \(\d+ characters\) is not valid: ..|_FILE names a file", text)
 
 
 @pytest.mark.parametrize(
@@ -282,9 +282,9 @@ def test_any_other_value_is_shown_as_it_was_written(variable: str, value: str) -
 def test_what_stands_in_a_file_is_not_shown_since_it_may_be_the_wrong_file(tmp_path: Path) -> None:
     """P8."""
     (tmp_path / "number").write_text("hunter2!", encoding="utf-8")
-    told = faults(ELKS_PHONE_NUMBER_FILE=str(tmp_path / "number"))
-    assert told.startswith("ELKS_PHONE_NUMBER_FILE (8 characters) is not valid: A sender is ")
-    assert "hunter2" not in told
+    text = faults(ELKS_PHONE_NUMBER_FILE=str(tmp_path / "number"))
+    assert text.startswith("ELKS_PHONE_NUMBER_FILE (8 characters) is not valid: A sender is ")
+    assert "hunter2" not in text
 
 
 def test_a_secret_in_a_file_may_begin_with_a_byte_order_mark_and_is_never_empty(tmp_path: Path) -> None:
@@ -308,9 +308,9 @@ def test_the_word_for_nothing_is_no_sender(word: str) -> None:
 
 
 def test_national_numbers_are_not_judged_when_the_senders_country_cannot_be_read() -> None:
-    told = faults(ELKS_PHONE_NUMBER="358401234567", ELKS_ALLOWED_RECIPIENTS="040 123 4568")
-    assert "ELKS_PHONE_NUMBER" in told
-    assert "ELKS_ALLOWED_RECIPIENTS" not in told
+    text = faults(ELKS_PHONE_NUMBER="358401234567", ELKS_ALLOWED_RECIPIENTS="040 123 4568")
+    assert "ELKS_PHONE_NUMBER" in text
+    assert "ELKS_ALLOWED_RECIPIENTS" not in text
 
 
 # ── everything but stdio ──
@@ -347,13 +347,13 @@ def test_a_secret_or_settings_saved_by_windows_are_read(tmp_path: Path, encoding
     password = read({"ELKS_API_PASSWORD_FILE": str(secret)}).settings.api_password
     assert password is not None
     assert password.get_secret_value() == "hunter2å"
-    told = CliRunner().invoke(commands, ["pending", "--env-file", str(env)], env={})
-    assert "DRY_RUN='perhaps' is not valid" in told.output
+    text = CliRunner().invoke(commands, ["pending", "--env-file", str(env)], env={})
+    assert "DRY_RUN='perhaps' is not valid" in text.output
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfeh", "hunter2".encode("utf-16-le"), "hunter2".encode("utf-32")])
 def test_a_secret_in_another_encoding_is_refused(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "password"
     file.write_bytes(content)
-    told = "ELKS_API_PASSWORD_FILE names a file that cannot be read: it is not UTF-8; save it as UTF-8."
-    assert faults(ELKS_API_PASSWORD_FILE=str(file)) == told
+    text = "ELKS_API_PASSWORD_FILE names a file that cannot be read: it is not UTF-8; save it as UTF-8."
+    assert faults(ELKS_API_PASSWORD_FILE=str(file)) == text

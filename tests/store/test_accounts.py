@@ -117,9 +117,9 @@ async def test_p7_once_a_token_was_made_for_any_account_nobody_gets_in_without_o
         assert [await status(where, token) for _ in range(2)] == [401, 401]
         own = await where.token("own")
         await come_true(lambda: _gets_in(where, own))
-    told = [each for each in caplog.messages if "A token of another account was presented" in each]
-    assert len(told) == (0 if revoked else 1)
-    assert all("agent, for http://localhost/a1, API username u00…" in each for each in told)
+    lines = [each for each in caplog.messages if "A token of another account was presented" in each]
+    assert len(lines) == (0 if revoked else 1)
+    assert all("agent, for http://localhost/a1, API username u00…" in each for each in lines)
     assert token not in caplog.text
 
 
@@ -206,9 +206,9 @@ async def test_p5_a_new_account_beside_a_known_one_is_logged_once(
     for account in (ACCOUNT, AccountKey(ACCOUNT.base_url, ""), AccountKey(ACCOUNT.base_url, "u2"), ACCOUNT):
         async with opened(location, account=account):
             pass
-    [told] = [each for each in caplog.messages if "does not know the account" in each]
-    assert "http://localhost/a1, API username u2… (2 characters). It knows" in told
-    assert "Daily budget and idempotency keys start from zero" in told
+    [lines] = [each for each in caplog.messages if "does not know the account" in each]
+    assert "http://localhost/a1, API username u2… (2 characters). It knows" in lines
+    assert "Daily budget and idempotency keys start from zero" in lines
 
 
 def tell(command: str, environ: dict[str, str]) -> Result:
@@ -229,16 +229,16 @@ async def test_p5_the_doctor_names_an_unknown_account_and_tokens_of_others(tmp_p
 
         token = (await do("token new agent --scope read", known)).strip()
         calm = await do("doctor", known)
-        told = await do("doctor", strange)
+        lines = await do("doctor", strange)
         assert "for other accounts" not in calm
         assert "does not know" not in calm
-        assert "note  This state does not know the account" in told
-        assert "note  1 token for other accounts (agent, for " in told
+        assert "note  This state does not know the account" in lines
+        assert "note  1 token for other accounts (agent, for " in lines
         listed = await do("token list", strange)
         assert "There are no tokens for this account, so all requests to /mcp are refused" in listed
         assert "Not valid here: agent, for " in listed
         assert "does not know" not in await do("doctor", strange), "the command before opened it"
-        assert token not in calm + told + listed
+        assert token not in calm + lines + listed
 
 
 # ── merging what older versions kept apart ──

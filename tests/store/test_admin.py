@@ -225,9 +225,9 @@ async def test_what_somebody_has_to_see_to_is_listed_first(stores: Stores) -> No
 
 @on_both_databases
 async def test_the_administration_says_which_database_it_is(stores: Stores, location: StateLocation) -> None:
-    told = await stores.admin.describe()
+    description = await stores.admin.describe()
     log = "write-ahead log" if sqlite3.sqlite_version_info >= SAFE_WAL else "rollback journal"
-    assert told.startswith("PostgreSQL 18" if location.url else f"SQLite, {log}")
+    assert description.startswith("PostgreSQL 18" if location.url else f"SQLite, {log}")
 
 
 @on_both_databases

@@ -88,13 +88,13 @@ WORDS = [said("STOP", at=NOON), said("START", at=NOON + MINUTE), said("Stopp", a
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
-@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one by one"])
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])
 async def test_the_last_word_counts_in_whatever_order_words_are_read(
-    tmp_path: Path, order: tuple[int, ...], at_once: bool
+    tmp_path: Path, order: tuple[int, ...], together: bool
 ) -> None:
     async with opened(StateLocation(folder=tmp_path)) as store:
         messages = [WORDS[index] for index in order]
-        for batch in [messages] if at_once else [[each] for each in (*messages, *messages)]:
+        for batch in [messages] if together else [[each] for each in (*messages, *messages)]:
             await store.inbound.record(batch)
         assert (await store.orders.find_prior(a_draft())).recall.opted_out
         await store.inbound.record([said("START", at=NOON + 3 * MINUTE)])

@@ -226,6 +226,6 @@ def test_p8_the_doctor_names_files_with_secrets_that_everybody_may_read(tmp_path
     for mode, noted in ((0o644, 3), (0o640, 0)):
         for file in (password, key, env):
             file.chmod(mode)
-        told = invoke(["--env-file", str(env), "doctor"], environ)
-        assert told.output.count("names a file that every user of this machine may read") == noted
-        assert "hush" not in told.output
+        result = invoke(["--env-file", str(env), "doctor"], environ)
+        assert result.output.count("names a file that every user of this machine may read") == noted
+        assert "hush" not in result.output

@@ -121,7 +121,7 @@ async def test_slots_may_be_taken_ahead_of_time(location: StateLocation, clock: 
         assert await store.queue.claim(pace, allow) == Idle(4 * SECOND)
 
 
-AT_ONCE = Pace(gap=2 * SECOND, lease=15 * SECOND)
+TWO_SECONDS_APART = Pace(gap=2 * SECOND, lease=15 * SECOND)
 
 
 @on_both_databases
@@ -129,14 +129,16 @@ async def test_an_order_is_claimed_as_it_is_placed_if_nothing_is_in_its_way(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
-        order, is_repeat, claim = await store.orders.place(an_approval(a_draft()), allow, pace=AT_ONCE)
+        order, is_repeat, claim = await store.orders.place(
+            an_approval(a_draft()), allow, pace=TWO_SECONDS_APART
+        )
         assert claim
         assert (order.state, order.attempts, is_repeat) == (OrderState.SENDING, 1, False)
         assert (claim.order_id, claim.attempt, claim.draft, claim.wait) == (order.id, 1, a_draft(), NONE)
         assert await store.orders.get(order.id) == order
         assert await store.queue.may_send(claim)
-        assert await store.queue.claim(AT_ONCE, allow) == Idle(2 * SECOND), "its slot is taken"
-        again = await store.orders.place(an_approval(a_draft()), allow, pace=AT_ONCE)
+        assert await store.queue.claim(TWO_SECONDS_APART, allow) == Idle(2 * SECOND), "its slot is taken"
+        again = await store.orders.place(an_approval(a_draft()), allow, pace=TWO_SECONDS_APART)
         assert again == Placed(order, is_repeat=True), "who asks again may not send it too"
         clock.advance(14 * SECOND)
         assert not (await store.queue.find_due_work()).lapsed
@@ -150,7 +152,7 @@ async def _something_is_before_it(store: Store) -> None:
 
 async def _a_slot_is_taken(store: Store) -> None:
     await place_one(store, "Before it")
-    await claim_one(store, AT_ONCE)
+    await claim_one(store, TWO_SECONDS_APART)
 
 
 async def _a_pause(store: Store) -> None:
@@ -163,7 +165,7 @@ async def test_an_order_whose_turn_has_not_come_is_only_queued(
 ) -> None:
     async with opened(location, clock) as store:
         await prepare(store)
-        placed = await store.orders.place(an_approval(a_draft()), allow, pace=AT_ONCE)
+        placed = await store.orders.place(an_approval(a_draft()), allow, pace=TWO_SECONDS_APART)
         assert placed.claim is None
         assert placed.order.state is OrderState.QUEUED
         assert await store.orders.get(placed.order.id) == placed.order
@@ -181,8 +183,8 @@ async def test_an_order_that_is_refused_takes_nobodys_slot(
 ) -> None:
     async with opened(location, clock) as store:
         with pytest.raises(Refused):
-            await store.orders.place(an_approval(a_draft()), within(PRICE - 1), pace=AT_ONCE)
-        placed = await store.orders.place(an_approval(a_draft()), within(PRICE), pace=AT_ONCE)
+            await store.orders.place(an_approval(a_draft()), within(PRICE - 1), pace=TWO_SECONDS_APART)
+        placed = await store.orders.place(an_approval(a_draft()), within(PRICE), pace=TWO_SECONDS_APART)
         assert placed.claim
 
 

@@ -153,25 +153,25 @@ async def test_what_turns_out_dearer_leaves_less_for_the_rest(tmp_path: Path) ->
 
 async def place_the_same(store: Store, number: int, key: str | None = None) -> list[tuple[str, bool]]:
     """Place the same order sixteen times at once; return what each call was told."""
-    told = []
+    answers = []
 
     async def place_it() -> None:
         answer = await store.orders.place(an_approval(a_draft("The same", key=key)), allow)
-        told.append((answer.order.id, answer.is_repeat))
+        answers.append((answer.order.id, answer.is_repeat))
 
     async with anyio.create_task_group() as placing:
         for _ in range(16):
             placing.start_soon(place_it)
-    return told
+    return answers
 
 
 @pytest.mark.parametrize("key", [None, "one key"], ids=["no key", "a key"])
 async def test_sixty_four_identical_calls_are_one_order_and_all_are_told_its_number(
     location: StateLocation, key: str | None
 ) -> None:
-    told = [*chain.from_iterable(race(location, 4, partial(place_the_same, key=key)))]
+    answers = [*chain.from_iterable(race(location, 4, partial(place_the_same, key=key)))]
     [(order_id,)] = read_rows(location, "SELECT id FROM orders")
-    assert Counter(told) == {(order_id, False): 1, (order_id, True): 63}
+    assert Counter(answers) == {(order_id, False): 1, (order_id, True): 63}
 
 
 # ── claims ──

@@ -64,7 +64,7 @@ async def schedule_and_claim(store: Store, clock: ManualClock) -> Claim:
     return await claim_one(store)
 
 
-async def told(store: Store, caller: str = "") -> list[tuple[str, OrderState, str]]:
+async def take_missed(store: Store, caller: str = "") -> list[tuple[str, OrderState, str]]:
     """Return which orders a caller is informed of, and why."""
     return [
         (each.id, each.state, each.status_reason) for each in await store.schedule.take_unreported(caller)
@@ -180,10 +180,10 @@ async def test_p13_what_was_missed_expires_and_is_reported_once(
         assert (missed.id, missed.state, missed.text) == (order.id, OrderState.EXPIRED, None)
         assert await store.schedule.expire_missed() == []
         assert (await store.orders.recall(a_draft())).spent == 0
-        assert await told(store, "another caller") == []
-        assert await told(store) == [(order.id, OrderState.EXPIRED, missed.status_reason)]
+        assert await take_missed(store, "another caller") == []
+        assert await take_missed(store) == [(order.id, OrderState.EXPIRED, missed.status_reason)]
         assert "too late" in missed.status_reason
-        assert await told(store) == []
+        assert await take_missed(store) == []
         assert await store.schedule.list_missed(AT, "") == [missed]
         assert await store.schedule.list_missed(AT + MOMENT, "") == []
         assert await store.schedule.list_missed(AT, "another caller") == []
@@ -196,7 +196,7 @@ async def test_p13_what_was_missed_while_nothing_ran_expires_when_the_store_is_o
         order = await schedule(store)
     clock.advance(DAY)
     async with opened(location, clock) as store:
-        assert [number for number, *_ in await told(store)] == [order.id]
+        assert [number for number, *_ in await take_missed(store)] == [order.id]
         assert read_rows(location, "SELECT content FROM orders") == [(None,)]
 
 
@@ -213,7 +213,9 @@ async def test_p13_how_late_it_may_be_is_what_was_approved(
         assert await release(store) == 1
         clock.advance(SECOND)
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
-        assert await told(store) == [(order.id, OrderState.EXPIRED, "It could not be sent at its time.")]
+        assert await take_missed(store) == [
+            (order.id, OrderState.EXPIRED, "It could not be sent at its time.")
+        ]
 
 
 @on_both_databases
@@ -232,7 +234,7 @@ async def test_p13_the_last_look_before_it_leaves_minds_the_time(
         assert withdrawn
         assert withdrawn.state is OrderState.QUEUED
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
-        assert [state for _, state, _ in await told(store)] == [OrderState.EXPIRED]
+        assert [state for _, state, _ in await take_missed(store)] == [OrderState.EXPIRED]
 
 
 async def test_p13_what_is_queued_when_it_gets_too_late_ends_with_the_next_tidying(
@@ -245,7 +247,7 @@ async def test_p13_what_is_queued_when_it_gets_too_late_ends_with_the_next_tidyi
         await store.queue.pause(PauseReason.NO_FUNDS, DAY)
         clock.advance(ORDER_LATENESS + SECOND)
         await store.cleanup.delete_expired()
-        assert [state for _, state, _ in await told(store)] == [OrderState.EXPIRED]
+        assert [state for _, state, _ in await take_missed(store)] == [OrderState.EXPIRED]
 
 
 async def test_an_order_of_an_older_version_expires_an_hour_after_it_was_placed(
@@ -265,7 +267,7 @@ async def test_an_order_of_an_older_version_expires_an_hour_after_it_was_placed(
         assert (await store.orders.get(tidied.id)).state is OrderState.QUEUED
         await store.cleanup.delete_expired()
         assert (await store.orders.get(tidied.id)).state is OrderState.EXPIRED
-        assert await told(store) == []
+        assert await take_missed(store) == []
 
 
 # ── what a caller is informed of ──
@@ -277,23 +279,25 @@ async def test_p13_whatever_keeps_a_scheduled_text_from_being_sent_is_reported(
     async with opened(location, clock) as store:
         claim = await schedule_and_claim(store, clock)
         await store.queue.settle_rejected(claim, "46elks said no.")
-        assert await told(store) == [(claim.order_id, OrderState.REJECTED, "46elks said no.")]
+        assert await take_missed(store) == [(claim.order_id, OrderState.REJECTED, "46elks said no.")]
         over_budget = await schedule(store, "Over budget", send_at=clock.now() + MINUTE)
         clock.advance(MINUTE)
         await release(store)
         assert await store.queue.claim(UNPACED, within(PRICE - 1)) == Idle(None)
-        assert await told(store) == [(over_budget.id, OrderState.CANCELLED, "0 is spent.")]
+        assert await take_missed(store) == [(over_budget.id, OrderState.CANCELLED, "0 is spent.")]
         failed = await schedule(store, "Failed", send_at=clock.now() + MINUTE)
         clock.advance(MINUTE)
         await release(store)
         await store.queue.settle_sent(await claim_one(store), a_receipt(status="failed"))
-        assert [(number, state) for number, state, _ in await told(store)] == [(failed.id, OrderState.FAILED)]
+        assert [(number, state) for number, state, _ in await take_missed(store)] == [
+            (failed.id, OrderState.FAILED)
+        ]
         opted_out = await schedule(store, "To one who says STOP", send_at=clock.now() + MINUTE)
         clock.advance(MINUTE)
         await release(store)
         await store.inbound.record([said("STOP", at=clock.now())])
         assert await store.queue.claim(UNPACED, unless_opted_out) == Idle(None)
-        assert await told(store) == [(opted_out.id, OrderState.CANCELLED, "They said STOP.")]
+        assert await take_missed(store) == [(opted_out.id, OrderState.CANCELLED, "They said STOP.")]
 
 
 async def test_what_was_sent_or_cancelled_by_its_caller_is_not_reported(
@@ -306,10 +310,10 @@ async def test_what_was_sent_or_cancelled_by_its_caller_is_not_reported(
         assert (await OrderAdmin(store.database).cancel(by_a_person.id)).state is OrderState.CANCELLED
         claim = await schedule_and_claim(store, clock)
         await store.queue.settle_sent(claim, a_receipt())
-        at_once = await place_one(store, "At once", to=OTHER_PHONE)
+        unscheduled = await place_one(store, "Now", to=OTHER_PHONE)
         await store.queue.settle_rejected(await claim_one(store), "46elks said no.")
-        assert (await store.orders.get(at_once.id)).state is OrderState.REJECTED
-        assert await told(store) == []
+        assert (await store.orders.get(unscheduled.id)).state is OrderState.REJECTED
+        assert await take_missed(store) == []
         assert (await store.orders.recall(a_draft())).spent == PRICE
 
 
@@ -323,7 +327,7 @@ async def test_what_turns_out_to_be_sent_is_not_reported_any_more(
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
         assert (await store.orders.get(claim.order_id)).state is OrderState.EXPIRED
         await store.queue.settle_sent(claim, a_receipt())
-        assert await told(store) == []
+        assert await take_missed(store) == []
 
 
 async def test_p4_a_scheduled_text_can_be_in_doubt_and_become_unknown(
@@ -336,9 +340,9 @@ async def test_p4_a_scheduled_text_can_be_in_doubt_and_become_unknown(
         clock.advance(LONGEST)
         await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=timedelta())
         assert (await store.orders.get(claim.order_id)).state is OrderState.UNKNOWN
-        assert await told(store) == []
+        assert await take_missed(store) == []
         await OrderAdmin(store.database).resolve(claim.order_id, sent=False)
-        assert [state for _, state, _ in await told(store)] == [OrderState.CANCELLED]
+        assert [state for _, state, _ in await take_missed(store)] == [OrderState.CANCELLED]
 
 
 # ── lists ──
@@ -395,7 +399,7 @@ async def test_p13_an_approval_that_comes_too_late_sends_nothing(
         order = (await store.orders.place(an_approval(draft, Approver.TERMINAL), allow)).order
         clock.advance(2 * MINUTE + MOMENT)
         assert (await store.orders.approve(order.id, allow)).order.state is OrderState.EXPIRED
-        assert await told(store) == [(order.id, OrderState.EXPIRED, "No person approved it in time.")]
+        assert await take_missed(store) == [(order.id, OrderState.EXPIRED, "No person approved it in time.")]
 
 
 async def test_what_no_person_approves_expires_and_is_reported(
@@ -405,7 +409,7 @@ async def test_what_no_person_approves_expires_and_is_reported(
         order = await wait_one(store, send_at=AT)
         clock.advance(APPROVAL_TIMEOUT)
         await store.orders.expire_waiting()
-        assert await told(store) == [(order.id, OrderState.EXPIRED, "No person approved it in time.")]
+        assert await take_missed(store) == [(order.id, OrderState.EXPIRED, "No person approved it in time.")]
 
 
 async def test_an_approval_in_a_terminal_waits_for_a_server_until_the_time_is_over(
@@ -426,7 +430,9 @@ async def test_an_approval_in_a_terminal_waits_for_a_server_until_the_time_is_ov
         await admin.approve(missed.approval_code or "")
         clock.advance(15 * HOUR + MOMENT)
         assert await store.orders.release_approved(allow) == []
-        assert (missed.id, OrderState.EXPIRED, "No server ran to send it in time.") in await told(store)
+        assert (missed.id, OrderState.EXPIRED, "No server ran to send it in time.") in await take_missed(
+            store
+        )
 
 
 async def test_p3_a_paused_order_needs_a_new_approval_and_keeps_its_time(
@@ -461,11 +467,11 @@ async def test_p2_an_order_that_costs_more_waits_at_its_new_price(
         assert await store.schedule.hold(order.id, Money(7000, "SEK"), RISEN) is None
         assert await store.schedule.release([order.id]) == 0
         why = f"{RISEN.reason} A person has to approve it."
-        assert await told(store) == [(order.id, OrderState.WAITING, why)]
+        assert await take_missed(store) == [(order.id, OrderState.WAITING, why)]
         approved = (await store.orders.approve(order.id, within(6000))).order
         assert (approved.state, approved.status_reason, approved.not_before) == (OrderState.QUEUED, "", None)
         assert (await store.orders.recall(a_draft())).spent == 6000
-        assert await told(store) == []
+        assert await take_missed(store) == []
 
 
 async def test_p2_a_price_that_nobody_approves_is_not_paid(
@@ -475,7 +481,7 @@ async def test_p2_a_price_that_nobody_approves_is_not_paid(
         order = await schedule(store)
         clock.advance(HOUR)
         await store.schedule.hold(order.id, Money(6000, "SEK"), RISEN)
-        assert len(await told(store)) == 1
+        assert len(await take_missed(store)) == 1
         clock.advance(APPROVAL_TIMEOUT)
         assert (await store.orders.approve(order.id, allow)).order.state is OrderState.EXPIRED
-        assert await told(store) == [(order.id, OrderState.EXPIRED, "No person approved it in time.")]
+        assert await take_missed(store) == [(order.id, OrderState.EXPIRED, "No person approved it in time.")]

@@ -49,7 +49,9 @@ async def _get(box: Sandbox, path: str) -> Any:
 
 
 @asynccontextmanager
-async def told(clock: ManualClock | None = None, **environ: str) -> AsyncIterator[tuple[Sandbox, Site]]:
+async def webhook_site(
+    clock: ManualClock | None = None, **environ: str
+) -> AsyncIterator[tuple[Sandbox, Site]]:
     """Serve, with a sandbox that sends every webhook; the server uses `clock`, if given."""
     box = new_box(clock)
     async with site(box, clock=clock, environ=environ) as served:

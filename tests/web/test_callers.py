@@ -311,8 +311,8 @@ def _body(params: Mapping[str, Any], *, era: Era = "auto") -> bytes:
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
         "io.modelcontextprotocol/clientCapabilities": {},
     }
-    told = {**params, **({"_meta": meta} if era == "auto" else {})}
-    return json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": told}).encode()
+    with_meta = {**params, **({"_meta": meta} if era == "auto" else {})}
+    return json.dumps({"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": with_meta}).encode()
 
 
 # ── several tokens of one agent ──

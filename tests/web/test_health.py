@@ -22,7 +22,7 @@ from tests.support.clocks import ManualClock, pass_time
 from tests.support.connecting import PHONE, box_on, call, new_box, until, words
 from tests.support.stores import opened
 from tests.support.web import BASE_URL, Site, http_client, post, site
-from tests.support.webhook_cases import arrived, told
+from tests.support.webhook_cases import arrived, webhook_site
 from tests.test_deploy import SECRETS, compose
 
 pytestmark = pytest.mark.anyio
@@ -42,7 +42,7 @@ async def figures(where: Site) -> dict[str, float]:
 
 
 async def test_metrics_count_calls_webhooks_orders_and_money() -> None:
-    async with told(ELKS_BUDGET_PER_DAY="10") as (box, where), where.client() as client:
+    async with webhook_site(ELKS_BUDGET_PER_DAY="10") as (box, where), where.client() as client:
         assert (await figures(where))["elks_mcp_spent_24h"] == 0
         await call(client, "send_sms", to=PHONE, message="Hemligt")
         await call(client, "send_sms", to="112", message="Hemligt")
@@ -81,7 +81,9 @@ async def test_a_database_that_is_away_for_a_while_is_said_to_be_and_costs_no_te
     postgres_database: str, postgres_url: str
 ) -> None:
     key = "a key for tests, no secret at all"
-    async with told(ELKS_DATABASE_URL=postgres_database, ELKS_SECRET_KEY=key, ELKS_POLL_SECONDS="3600") as (
+    async with webhook_site(
+        ELKS_DATABASE_URL=postgres_database, ELKS_SECRET_KEY=key, ELKS_POLL_SECONDS="3600"
+    ) as (
         box,
         where,
     ):
@@ -222,7 +224,7 @@ async def test_details_are_for_the_peers_that_the_operator_names(path: str) -> N
 
 
 async def test_metrics_are_in_the_format_and_by_the_names_that_prometheus_wants() -> None:
-    async with told(ELKS_ALLOWED_COUNTRIES="SE,NO") as (_, where):
+    async with webhook_site(ELKS_ALLOWED_COUNTRIES="SE,NO") as (_, where):
         token = await where.token("reminders")
         async with where.client(token=token) as client:
             await call(client, "send_sms", to=PHONE, message="Hej")

@@ -22,7 +22,7 @@ from tests.support.connecting import ERAS, PHONE, Era, call, data, until
 from tests.support.provider import gets
 from tests.support.stores import DATABASES, KEY, StoreFault, hanging
 from tests.support.web import Site, http_client, post, site
-from tests.support.webhook_cases import INCOMING, STRANGER, arrived, new_box, told
+from tests.support.webhook_cases import INCOMING, STRANGER, arrived, new_box, webhook_site
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def ours() -> AsyncIterator[tuple[Site, dict[str, str]]]:
     """Serve, and give a form that would be kept."""
-    async with told() as (box, served):
+    async with webhook_site() as (box, served):
         yield served, INCOMING | {"to": box.number}
 
 
@@ -210,7 +210,7 @@ async def test_a_secret_can_be_changed_and_two_count_meanwhile(tmp_path: Path) -
 
 
 async def test_a_client_may_not_be_a_web_page_of_somebody_else() -> None:
-    async with told() as (_, served):
+    async with webhook_site() as (_, served):
         async with http_client() as client:
             hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
             kind = {"accept": "application/json, text/event-stream"}
@@ -243,7 +243,7 @@ async def test_until_46elks_said_which_numbers_are_ours_a_text_to_an_unknown_one
 
 async def test_a_database_that_hangs_is_answered_for_in_time_and_without_a_word() -> None:
     clock = ManualClock()
-    async with told(clock) as (box, served):
+    async with webhook_site(clock) as (box, served):
         hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
         with hanging(await served.app.storage.open(), "arrivals") as fault:
             answers = await _answered_in_time(served, clock, [(hook, form)], fault)
@@ -254,7 +254,7 @@ async def test_a_database_that_hangs_is_answered_for_in_time_and_without_a_word(
 
 async def test_who_waits_for_a_database_that_hangs_for_another_is_answered_in_time_too() -> None:
     clock = ManualClock()
-    async with told(clock) as (box, served):
+    async with webhook_site(clock) as (box, served):
         hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
         clock.advance(timedelta(seconds=10))  # so that it is looked up which secrets open a webhook
         with hanging(await served.app.storage.open(), "FROM state") as fault:
@@ -265,7 +265,7 @@ async def test_who_waits_for_a_database_that_hangs_for_another_is_answered_in_ti
 
 
 async def _answered_in_time(
-    served: Site, clock: ManualClock, told: list[tuple[str, dict[str, str]]], fault: StoreFault
+    served: Site, clock: ManualClock, hooks: list[tuple[str, dict[str, str]]], fault: StoreFault
 ) -> list[httpx2.Response]:
     """Tell of all at once while the store hangs, and let time pass until only what is in the store waits."""
     answers: list[httpx2.Response] = []
@@ -274,18 +274,18 @@ async def _answered_in_time(
         answers.append(await post(hook, form))
 
     async with anyio.create_task_group() as calls:
-        for each in told:
+        for each in hooks:
             calls.start_soon(tell, *each)
-        await until(lambda: (served.under_way, fault.met) == (len(told), 1))
+        await until(lambda: (served.under_way, fault.met) == (len(hooks), 1))
         clock.advance(timedelta(seconds=20))
-        await until(lambda: len(answers) >= max(1, len(told) - 1))
+        await until(lambda: len(answers) >= max(1, len(hooks) - 1))
         fault.end()
     return answers
 
 
 async def test_a_webhook_that_comes_too_slowly_is_dropped() -> None:
     clock, answers = ManualClock(), list[bytes]()
-    async with told(clock) as (_, served):
+    async with webhook_site(clock) as (_, served):
         hook, began = await served.hook("sms"), clock.now()
         head = (
             f"POST {hook.removeprefix(served.url)} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
@@ -323,7 +323,7 @@ async def test_every_call_that_waits_gets_a_text_that_46elks_does_not_show_yet(
     database: dict[str, str], era: Era
 ) -> None:
     async with (
-        told(None, ELKS_POLL_SECONDS="3600", **database) as (box, served),
+        webhook_site(None, ELKS_POLL_SECONDS="3600", **database) as (box, served),
         served.client(era) as client,
     ):
         await call(client, "send_sms", to=PHONE, message="Kommer du?")
@@ -346,7 +346,7 @@ async def test_every_call_that_waits_gets_a_text_that_46elks_does_not_show_yet(
 
 
 async def test_a_text_that_was_read_is_kept_no_longer_than_somebody_waits_for_it() -> None:
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
         replies = served.app.replies
         with replies.received.pending_read() as waits, replies.received.pending_read() as waits_for_another:

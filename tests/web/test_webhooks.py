@@ -17,7 +17,7 @@ from tests.support.connecting import ERAS, PHONE, Era, call, come_true, data, po
 from tests.support.provider import gets
 from tests.support.stores import failing
 from tests.support.web import Site, post, site
-from tests.support.webhook_cases import INCOMING, STRANGER, arrived, new_box, told
+from tests.support.webhook_cases import INCOMING, STRANGER, arrived, new_box, webhook_site
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ async def come_to(served: Site, order_id: str, state: OrderState) -> None:
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_reply_that_is_told_of_is_there_before_any_time_passes(era: Era) -> None:
-    async with told(ManualClock()) as (box, served), served.client(era) as client:
+    async with webhook_site(ManualClock()) as (box, served), served.client(era) as client:
         answers: list[Any] = []
 
         async def wait() -> None:
@@ -58,7 +58,7 @@ async def test_a_reply_that_is_told_of_is_there_before_any_time_passes(era: Era)
 
 
 async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
         message = box.receive(PHONE, "Ja\u202e ✈️")
         await until(lambda: [each.status for each in box.webhooks] == [204])
@@ -71,7 +71,7 @@ async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
 
 
 async def test_a_delivery_is_told_of_by_itself() -> None:
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej å ä ö"))
         assert sent["status"] == "sent"
         box.clock.advance(timedelta(minutes=5))
@@ -82,7 +82,7 @@ async def test_a_delivery_is_told_of_by_itself() -> None:
 
 async def test_stop_by_webhook_counts_from_the_moment_it_is_received() -> None:
     """P6, over HTTP: history is not read again for an hour, and still nothing goes out."""
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         await call(client, "send_sms", to=PHONE, message="Hej")
         box.receive(PHONE, "STOPP")
         await until(lambda: [each.status for each in box.webhooks if each.kind == "incoming"] == [204])
@@ -108,7 +108,7 @@ async def send_into_doubt(box: Sandbox, client: Client) -> tuple[dict[str, Any],
 
 
 async def test_a_report_may_come_before_the_answer_to_the_text_it_is_about() -> None:
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         sent, message = await send_into_doubt(box, client)
         hook = f"{await served.hook('delivery')}?ref={sent['orderId']}"
         for status in ("delivered", "delivered", "sent", "failed"):
@@ -118,7 +118,7 @@ async def test_a_report_may_come_before_the_answer_to_the_text_it_is_about() -> 
 
 
 async def test_a_report_about_an_unknown_text_is_parked_and_heard_when_it_is_known() -> None:
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         sent, message = await send_into_doubt(box, client)
         answer = await post(await served.hook("delivery"), {"id": message.id, "status": "delivered"})
         assert answer.status_code == 204
@@ -133,7 +133,7 @@ async def test_a_report_about_an_unknown_text_is_parked_and_heard_when_it_is_kno
 
 
 async def test_what_is_told_twenty_times_at_once_is_there_once() -> None:
-    async with told() as (_, served):
+    async with webhook_site() as (_, served):
         hook, form = await served.hook("sms"), INCOMING | {"to": served.app.policy.sender.e164}  # type: ignore[union-attr]
         statuses: list[int] = []
 
@@ -148,7 +148,7 @@ async def test_what_is_told_twenty_times_at_once_is_there_once() -> None:
 
 
 async def test_a_text_to_a_number_that_is_none_of_ours_leaves_no_trace() -> None:
-    async with told() as (_, served):
+    async with webhook_site() as (_, served):
         answer = await post(await served.hook("sms"), INCOMING | {"to": STRANGER, "message": "STOP"})
         assert (answer.status_code, answer.content) == (204, b"")
         store = await served.app.storage.open()
@@ -160,7 +160,7 @@ async def test_a_text_to_a_number_that_is_none_of_ours_leaves_no_trace() -> None
 
 
 async def test_what_cannot_be_kept_is_told_again_and_nothing_is_missing(tmp_path: Path) -> None:
-    async with told(ELKS_STATE_DIR=str(tmp_path)) as (box, served):
+    async with webhook_site(ELKS_STATE_DIR=str(tmp_path)) as (box, served):
         store = await served.app.storage.open()
         with failing(store, "arrivals"):
             message = box.receive(PHONE, "STOP")
@@ -209,7 +209,7 @@ async def test_seven_hours_of_lost_webhooks_are_caught_up_with(tmp_path: Path) -
 async def test_a_text_with_an_odd_field_is_delivered_or_dropped_and_the_next_one_comes(
     field: str, odd: str
 ) -> None:
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
         hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
         assert (await post(hook, {**form, field: odd})).status_code == 204
@@ -229,7 +229,7 @@ async def test_a_text_with_an_odd_field_is_delivered_or_dropped_and_the_next_one
 async def test_a_text_whose_id_cannot_be_stored_is_dropped_and_logged(
     odd: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with told() as (box, served):
+    async with webhook_site() as (box, served):
         hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
         assert (await post(hook, {**form, "id": odd})).status_code == 204
         assert await arrived(served) == []
@@ -241,7 +241,7 @@ async def test_a_text_whose_id_cannot_be_stored_is_dropped_and_logged(
 
 @pytest.mark.parametrize("status", ["sent", "delivered", "failed"])
 async def test_after_a_report_the_status_is_the_reported_one_though_history_is_behind(status: str) -> None:
-    async with told() as (box, served), served.client() as client:
+    async with webhook_site() as (box, served), served.client() as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
         hook = f"{await served.hook('delivery')}?ref={sent['orderId']}"
         assert (await post(hook, {"id": sent["messageId"], "status": status})).status_code == 204

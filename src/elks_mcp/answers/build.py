@@ -66,7 +66,7 @@ def report_order(
         NotSent: nothing was sent, and nothing will be.
     """
     meaning = _order_meaning(app, order, forecast)
-    if order.state in {*NEVER_SENT, OrderState.WAITING} or order.has_failed_at_once:  # another call paused it
+    if order.state in {*NEVER_SENT, OrderState.WAITING} or order.has_failed_unsent:  # another call paused it
         raise NotSent(meaning)
     if repeated:
         meaning = f"This repeats an earlier call; nothing new was sent. {meaning[:1].upper()}{meaning[1:]}"
@@ -205,7 +205,7 @@ def _order_meaning(app: App, order: Order, forecast: SendForecast) -> str:
             return f"it could not be sent in time, and will not be sent. {order.status_reason}"
         case _:
             settled = _SETTLED.get(order.state, order.status_reason)
-            return _failed_at_once(order) if order.has_failed_at_once else settled
+            return _explain_failure(order) if order.has_failed_unsent else settled
 
 
 def _describe_wait(app: App, order: Order, forecast: SendForecast) -> str:
@@ -221,7 +221,7 @@ def _describe_wait(app: App, order: Order, forecast: SendForecast) -> str:
 _UNTIL_THEN = "It can be cancelled until then."
 
 
-def _failed_at_once(order: Order) -> str:
+def _explain_failure(order: Order) -> str:
     counts = f"The daily budget counts {order.cost} for it"
     return f"{order.status_reason} {counts}. Check the number and the sender before you send it again."
 

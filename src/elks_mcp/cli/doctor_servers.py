@@ -18,13 +18,13 @@ async def check_servers(configuration: Configuration, database: Database) -> lis
         return []
     await database.enter(account)
     scheduled = await admin.find_scheduled(account)
-    told = describe_scheduled(scheduled, configuration.policy.time_zone)
+    summary = describe_scheduled(scheduled, configuration.policy.time_zone)
     if kind := await Heartbeats(database).find_alive():
-        return [Check("ok", f"{told} A long-running server sends what is due: `{_COMMANDS[kind]}`.")]
+        return [Check("ok", f"{summary} A long-running server sends what is due: `{_COMMANDS[kind]}`.")]
     if not scheduled.total:
-        return [Check("ok", f"{told} No long-running server runs; only scheduled texts need one.")]
+        return [Check("ok", f"{summary} No long-running server runs; only scheduled texts need one.")]
     start = configuration.settings.write_command("serve")
-    return [Check("warn", f"{told} {_NOT_SENT} To start a server that sends them: {start}")]
+    return [Check("warn", f"{summary} {_NOT_SENT} To start a server that sends them: {start}")]
 
 
 _NOT_SENT = (

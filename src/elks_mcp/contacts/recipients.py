@@ -71,7 +71,7 @@ class Recipients:
             return candidates
         if has_many_digits(text):
             return parse_number(text, self._home)  # it raises: the error is about the number
-        raise self._explain_nobody(contacts, text)
+        raise self._explain_unknown(contacts, text)
 
     async def _read_for_guards(self) -> None:
         """Read the contacts, by which guards know people.
@@ -104,18 +104,18 @@ class Recipients:
             )
             raise InvalidInput(f"{changed} {self._contacts.explain_held()}")
 
-    def _explain_nobody(self, contacts: Contacts, text: str) -> InvalidInput:
+    def _explain_unknown(self, contacts: Contacts, text: str) -> InvalidInput:
         """Return the error for a name that no contact has, with similar names."""
         if text.strip().startswith(GROUP_MARK):
             return _explain_group(contacts, text)
         if (held := self._contacts.held) and list_candidates(held, text):
             return InvalidInput(f"{_quoted(text)} is a new name. {self._contacts.explain_held()}")
         similar = [each for each in suggest(contacts, text, _MOST_SUGGESTIONS) if each.numbers]
-        nobody = f"No contact is called {_quoted(text)}."
+        unknown = f"No contact is called {_quoted(text)}."
         if not similar:
-            return InvalidInput(nobody, hint=_ASK_NUMBER)
+            return InvalidInput(unknown, hint=_ASK_NUMBER)
         names = ", ".join(_suggest_one(each) for each in similar)
-        return InvalidInput(f"{nobody} Did you mean {names}?", hint=_ASK)
+        return InvalidInput(f"{unknown} Did you mean {names}?", hint=_ASK)
 
 
 _ASK_NUMBER = "Ask for the number, or for the name in the contacts."

@@ -41,11 +41,11 @@ def read_table(content: bytes, file: str) -> tuple[Layout, Iterator[ContactEntry
         UnreadableFile: the first row does not name columns for names and phone numbers.
     """
     first, _, rest = (text := decode(content)).partition("\n")
-    told = _SEPARATOR_LINE.fullmatch(first.strip())
-    if told or first.strip().casefold() == "sep=":
+    separator = _SEPARATOR_LINE.fullmatch(first.strip())
+    if separator or first.strip().casefold() == "sep=":
         text = rest
     lines = text.splitlines(keepends=True)
-    layout = _find_layout(lines, told[1] if told else "")
+    layout = _find_layout(lines, separator[1] if separator else "")
     if layout is None:
         raise UnreadableFile("The first row must name the columns: a name and a phone number at least.")
     return layout, _read_rows(lines, layout, file)
@@ -66,9 +66,9 @@ def note_unread_columns(layout: Layout, file: str) -> tuple[Remark, ...]:
 _MOST_NAMED = 20
 
 
-def _find_layout(lines: list[str], told: str) -> Layout | None:
+def _find_layout(lines: list[str], separator: str) -> Layout | None:
     """Return the layout with the most known columns, and among those with the most equal rows."""
-    tried = [_try_delimiter(lines, each) for each in ([told] if told else [";", ",", "\t"])]
+    tried = [_try_delimiter(lines, each) for each in ([separator] if separator else [";", ",", "\t"])]
     usable = [(score, layout) for score, layout in tried if can_be_read(layout.columns)]
     return max(usable, key=lambda each: each[0])[1] if usable else None
 

@@ -255,7 +255,7 @@ class Order(Frozen):
         return self.cost.units > self.price.units
 
     @property
-    def has_failed_at_once(self) -> bool:
+    def has_failed_unsent(self) -> bool:
         """Whether 46elks accepted it and said in the same answer that it failed: nothing was sent."""
         return self.state is OrderState.FAILED and bool(self.status_reason)
 

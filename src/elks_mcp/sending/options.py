@@ -15,7 +15,7 @@ _WINDOW = timedelta(seconds=60.06)
 _AHEAD = timedelta(milliseconds=20)
 """How early a slot of the pace may be taken, so that a fast pace takes several in one transaction."""
 
-MOST_AT_ONCE = 16
+MOST_CLAIMED = 16
 """Orders claimed in one transaction, at most. After a crash, all of them must be looked up in history."""
 
 
@@ -47,6 +47,6 @@ class OutboxOptions:
         return Pace(gap=_WINDOW / self.per_minute, lease=self.timeout + LEASE_SPARE, ahead=_AHEAD)
 
     @property
-    def at_once(self) -> int:
+    def claim_size(self) -> int:
         """How many orders to claim in one transaction: as many as the pace has slots ready."""
-        return min(1 + _AHEAD // self.pace.gap, MOST_AT_ONCE)
+        return min(1 + _AHEAD // self.pace.gap, MOST_CLAIMED)

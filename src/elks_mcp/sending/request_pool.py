@@ -11,7 +11,7 @@ from elks_mcp.domain.orders import Claim, Order, OrderState
 from elks_mcp.runtime.clock import Clock, Deadline
 from elks_mcp.sending.attempt import Attempts
 from elks_mcp.sending.checks import DraftChecks
-from elks_mcp.sending.options import LEASE_SPARE, MOST_AT_ONCE, OutboxOptions
+from elks_mcp.sending.options import LEASE_SPARE, MOST_CLAIMED, OutboxOptions
 from elks_mcp.sending.waiters import OrderWaiters
 from elks_mcp.sending.worklist import SOON, Worklist
 from elks_mcp.store import Idle
@@ -19,7 +19,7 @@ from elks_mcp.store import Idle
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
 
-_MOST = 2 * MOST_AT_ONCE
+_MOST = 2 * MOST_CLAIMED
 """Requests under way at the same time, at most."""
 
 
@@ -113,7 +113,7 @@ class Posts:
 
     async def _send_next(self, store: "Store", queued: int) -> Idle | int:
         """Claim the next orders and begin to send them; return how many, or why none."""
-        wanted = min(queued, self._options.at_once)
+        wanted = min(queued, self._options.claim_size)
         reserved = 0
         step: list[Claim] | Idle = []
         try:

@@ -22,7 +22,7 @@ from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing
 
 _MISSED = "It was too late to send it: until then no server ran that may send, or 46elks did not answer."
-_AT_ONCE = 500
+_MOST_RELEASED = 500
 """The most orders that are released with one transaction."""
 
 
@@ -44,7 +44,7 @@ class Schedule:
     def list_due(self, tx: Tx, skipped: int = 0) -> list[DueOrder]:
         """List orders whose send time has come, the earliest first: 500 after those skipped."""
         due = select(orders).where(_is_due(tx)).order_by(orders.c.due_at, orders.c.id)
-        rows = tx.all(due.offset(skipped).limit(_AT_ONCE))
+        rows = tx.all(due.offset(skipped).limit(_MOST_RELEASED))
         return [DueOrder(row.id, parse_draft(tx, row), parse_price(row)) for row in rows]
 
     @deciding

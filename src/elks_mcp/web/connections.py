@@ -27,7 +27,7 @@ _WITHOUT_LIMIT = 4096
 _RESERVED = 128
 """Descriptors for the database, 46elks, log files, and connections being closed."""
 
-_ACCEPTED_AT_ONCE = 8
+_ACCEPTED_PER_TURN = 8
 """Connections accepted in one turn of the event loop; closing one takes four turns."""
 
 
@@ -113,7 +113,7 @@ class HttpConfig(uvicorn.Config):
 
     def __init__(self, app: Any, *, most_connections: int, clock: Clock, **more: Any) -> None:
         # uvloop accepts connections in a way that these limits do not control.
-        super().__init__(app, http=Connection, loop="asyncio", backlog=_ACCEPTED_AT_ONCE, **more)
+        super().__init__(app, http=Connection, loop="asyncio", backlog=_ACCEPTED_PER_TURN, **more)
         self.most_connections = most_connections
         self.clock = clock
         self.waiting: dict[Connection, None] = {}

@@ -66,11 +66,11 @@ async def test_p5_a_charge_above_the_quote_counts_and_is_told(caplog: pytest.Log
     box = a_box_that_names(7800, clock)
     async with connected(live(box, ELKS_BUDGET_PER_DAY="1.00"), box=box, clock=clock) as client:
         answer = await call(client, "send_sms", to=PHONE, message="Hej")
-        told = "46elks charged 0.78 SEK for it and had quoted 0.52 SEK"
-        assert told in words(answer)
-        assert told in " ".join(data(answer)["notes"])
+        sentence = "46elks charged 0.78 SEK for it and had quoted 0.52 SEK"
+        assert sentence in words(answer)
+        assert sentence in " ".join(data(answer)["notes"])
         status = await call(client, "check_sms_status", messageId=data(answer)["orderId"])
-        assert told in words(status)
+        assert sentence in words(status)
         clock.advance(SLOT)
         assert "0.22 SEK is left" in words(await call(client, "send_sms", to=OTHER_PHONE, message="Hej"))
     [warning] = [each for each in caplog.messages if "had quoted" in each]

@@ -99,7 +99,7 @@ async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandb
         "live",
         "send_sms really sends, and each text costs money.",
     )
-    told = {
+    expected = {
         "DRY_RUN": ("off", True),
         "ELKS_CONFIRM": ("always: before every text, in the client or in a terminal", True),
         "ELKS_ALLOWED_COUNTRIES": ("NO, SE", True),
@@ -113,7 +113,7 @@ async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandb
         "ELKS_QUIET_PERIOD": ("120 s", False),
         "ELKS_GUARDS_OFF": ("link, night", True),
     }
-    assert {variable: rule(answer, variable) for variable in told} == told
+    assert {variable: rule(answer, variable) for variable in expected} == expected
     assert "- countries: NO, SE (ELKS_ALLOWED_COUNTRIES, set)\n" in said
     assert "- most parts of one text: 6 (ELKS_MAX_PARTS, default)\n" in said
     assert "0605" not in said
@@ -164,11 +164,11 @@ async def test_what_is_reserved_and_what_is_open_counts(box: Sandbox, tmp_path: 
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), DRY_RUN="true")
     async with connected(environ, box=box, clock=clock) as client:
         answer = await call(client, "explain_policy")
-    told = data(answer)
-    assert told["budget"]["spent"]["amount"] == 1.04
-    assert told["open"] == {"queued": 1, "in doubt": 1}
-    assert told["paused"] == "no funds"
-    assert told["stopsHeardUntil"] == "2026-11-23T12:00:00Z"
+    report = data(answer)
+    assert report["budget"]["spent"]["amount"] == 1.04
+    assert report["open"] == {"queued": 1, "in doubt": 1}
+    assert report["paused"] == "no funds"
+    assert report["stopsHeardUntil"] == "2026-11-23T12:00:00Z"
     assert "Sending is paused: no funds.\nOrders: 1 queued, 1 in doubt.\n" in words(answer)
     assert "Opt-outs were read up to 2026-11-23 12:00 +00:00." in words(answer)
 

@@ -227,12 +227,12 @@ async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox)
     await call(client, "send_sms", to="+46701740610", message="c")
     later(box, 30)
     statistics = await call(client, "get_delivery_statistics")
-    told = data(statistics)
-    assert told["byStatus"] == {"delivered": 1, "failed": 1, "sent": 1}
-    assert (told["deliveryRate"], told["underWay"]) == (0.5, 1)
-    assert told["cost"] == {"amount": 1.56, "currency": "SEK"}
-    assert told["costPerMessage"] == told["costPerPart"] == {"amount": 0.52, "currency": "SEK"}
-    assert [row["country"] for row in told["countries"]] == ["Sweden"]
+    figures = data(statistics)
+    assert figures["byStatus"] == {"delivered": 1, "failed": 1, "sent": 1}
+    assert (figures["deliveryRate"], figures["underWay"]) == (0.5, 1)
+    assert figures["cost"] == {"amount": 1.56, "currency": "SEK"}
+    assert figures["costPerMessage"] == figures["costPerPart"] == {"amount": 0.52, "currency": "SEK"}
+    assert [row["country"] for row in figures["countries"]] == ["Sweden"]
     assert words(statistics).startswith("3 sent texts: 1 delivered, 1 failed, 1 sent. 50% of those settled")
 
 

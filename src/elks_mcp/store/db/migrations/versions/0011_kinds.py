@@ -13,7 +13,7 @@ from alembic import op
 revision = "0011"
 down_revision = "0010"
 
-_AT_ONCE = 1000
+_ROWS_PER_STATEMENT = 1000
 """How many rows are rewritten with one statement."""
 
 
@@ -41,8 +41,8 @@ def _move_payloads() -> None:
     rows = [_convert(*row) for row in old]
     change = sa.update(orders).where(orders.c.id == sa.bindparam("order_id"))
     change = change.values(content=sa.bindparam("content"), details=sa.bindparam("details"))
-    for start in range(0, len(rows), _AT_ONCE):
-        op.get_bind().execute(change, rows[start : start + _AT_ONCE])
+    for start in range(0, len(rows), _ROWS_PER_STATEMENT):
+        op.get_bind().execute(change, rows[start : start + _ROWS_PER_STATEMENT])
 
 
 def _convert(order_id: str, text: str | None, flash: Any, encoding: str) -> dict[str, Any]:
