@@ -253,7 +253,7 @@ class Spread:
 
     @classmethod
     def of(cls, figures: Sequence[float]) -> Self:
-        """Summarise figures."""
+        """Summarize figures."""
         return cls(round(median(figures), 3), round(min(figures), 3), round(max(figures), 3))
 
     def __str__(self) -> str:

@@ -358,7 +358,7 @@ _OTHER_SPELLINGS = re.compile(
     re.IGNORECASE,
 )
 """The spelling is British, with -ize, in names as well."""
-_SPELLED = ("src", "docs", "tests", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
+_SPELLED = ("src", "docs", "scripts", "tests", "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 
 
 def test_a_word_has_one_spelling() -> None:

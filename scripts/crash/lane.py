@@ -177,7 +177,7 @@ class Lane:
             "DRY_RUN": "false",
             "ELKS_TIMEOUT": f"{plan.timeout}",
             "ELKS_QUIET_PERIOD": f"{plan.quiet}",
-            "ELKS_POLL_SECONDS": "10",  # as with 46elks: the server recognises a sandbox and would read more
+            "ELKS_POLL_SECONDS": "10",  # as with 46elks: the server recognizes a sandbox and would read more
             "ELKS_SMS_PER_MINUTE": f"{plan.per_minute}",
             "ELKS_MAX_PER_NUMBER": "100000",
             "ELKS_BUDGET_PER_DAY": f"{budget / 10_000:.4f}",

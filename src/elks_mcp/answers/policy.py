@@ -262,8 +262,8 @@ async def _explain_hold(app: App) -> list[str]:
     if is_durable:
         ways_out += f" To list what waits in a terminal: {app.command('pending')}"
     held_back = (
-        f"Until {until} a text to somebody who was neither texted before those texts were written nor is a "
-        "contact waits for a person."
+        f"Until {until}, a text waits for a person unless its recipient is a contact, or was texted before "
+        "those texts were written."
     )
     return [f"Texts from others were read since {since}. {held_back} {ways_out}"]
 

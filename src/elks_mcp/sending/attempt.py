@@ -108,7 +108,7 @@ class Attempts:
         except ProviderError as error:
             return self._outcome_of(store, claim, error)
         except Exception:
-            log.exception("unexpected error while sending; the text may have gone out")
+            log.exception("Unexpected error while sending; the text may have gone out")
             return lambda: queue.settle_doubt(claim, "Unexpected error in elks-mcp.")
         self._failures = 0
         return lambda: queue.settle_sent(claim, receipt)
@@ -155,9 +155,9 @@ class Attempts:
             try:
                 return await write()
             except StateUnavailable as error:
-                log.error("the outcome of a text cannot be recorded: %s", error)  # noqa: TRY400
+                log.error("The outcome of a text cannot be recorded: %s", error)  # noqa: TRY400
                 await self._clock.sleep_until(self._clock.now() + _BETWEEN_TRIES)
             except Exception:
-                log.exception("the outcome of a text cannot be recorded")
+                log.exception("The outcome of a text cannot be recorded")
                 break
         return None
