@@ -34,7 +34,7 @@ from elks_mcp.sending import Outbox, OutboxOptions
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.plan import Planner
-from elks_mcp.settings import Configuration, Settings, explain_mistake, explain_unexpanded
+from elks_mcp.settings import Configuration, Settings, explain_unexpanded
 from elks_mcp.store import AccountKey, Storage
 
 _LONGEST_WAIT = timedelta(seconds=12)
@@ -127,12 +127,11 @@ class App:
         missing = [name for name, value in wanted.items() if value is None]
         if self.policy.simulated or not missing:
             return
-        mistaken = self.configuration.mistaken
-        hints = [explain_mistake(wrong, right) for wrong, right in mistaken.items()]
+        hints = [self.configuration.explain_mistakes()]
         hints += [explain_unexpanded(name) for name in missing if name in self.configuration.unexpanded]
         raise Misconfigured(
             f"Missing required environment variables: {', '.join(missing)}.",
-            hint=" ".join([*hints, _WHERE_TO_FIND]),
+            hint=" ".join(filter(None, [*hints, _WHERE_TO_FIND])),
         )
 
     def require_clear_names(self) -> None:
@@ -145,8 +144,8 @@ class App:
         """
         if self.policy.simulated:
             return
-        if mistakes := [explain_mistake(*pair) for pair in self.configuration.mistaken.items()]:
-            raise Misconfigured(f"{' '.join(mistakes)} Until that is fixed, nothing is sent.")
+        if mistakes := self.configuration.explain_mistakes():
+            raise Misconfigured(f"{mistakes} Until that is fixed, nothing is sent.")
 
     def command(self, words: str) -> str:
         """Return an `elks-mcp` command line about this server's state, to end a sentence with."""
@@ -267,7 +266,7 @@ def _assemble(
         per_minute=settings.sms_per_minute,
         timeout=timedelta(seconds=settings.timeout),
         quiet=timedelta(seconds=settings.quiet_period),
-        only_own=not _sends_queue(configuration, policy),
+        only_own=configuration.find_sending_obstacle() is not None,
         refresh_history=history.refresh,
         report_address=report_address_maker(settings.public_url, storage),
     )
@@ -291,10 +290,3 @@ def _assemble(
         bursts=Bursts(clock),
         sandbox=sandbox,
     )
-
-
-def _sends_queue(configuration: Configuration, policy: Policy) -> bool:
-    """Return whether this process may also send what other processes queued."""
-    if policy.simulated:
-        return policy.live
-    return policy.live and configuration.settings.credentials is not None and not configuration.mistaken

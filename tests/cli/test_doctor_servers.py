@@ -40,7 +40,7 @@ def test_scheduled_texts_need_a_server_that_runs(location: StateLocation) -> Non
     assert "(Europe/Stockholm). No long-running server runs" in line
     assert "elks-mcp serve" in line
     assert str(location.folder) in line
-    do(location, lambda store: store.heartbeats.record("0" * 16, ServerKind.HTTP))
+    do(location, lambda store: store.heartbeats.record("0" * 16, ServerKind.SERVE))
     (line,) = [line for line in consult(location).splitlines() if "text is scheduled" in line]
     assert line.startswith("  ok  1 text is scheduled")
-    assert line.endswith("A long-running server sends what is due: `elks-mcp serve --http`.")
+    assert line.endswith("A long-running server sends what is due: `elks-mcp serve`.")

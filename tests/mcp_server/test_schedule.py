@@ -43,10 +43,6 @@ IN_TEN_MINUTES = "2026-11-23T13:10"
 """Ten minutes after the clock of these tests begins, in Sweden."""
 
 THEN = "Monday 2026-11-23 13:10 +01:00 (Europe/Stockholm)"
-WHO_SENDS = (
-    "is sent only if a client with this server is open then, or a server runs that was started with "
-    "`elks-mcp serve`."
-)
 TOO_LATE = "It was too late to send it: until then no server ran that may send, or 46elks did not answer."
 
 
@@ -61,6 +57,14 @@ def box(clock: ManualClock) -> Sandbox:
     return box_on(clock)
 
 
+def who_sends(state: Path) -> str:
+    """Return what an answer says about the server that sends a scheduled text, without the first word."""
+    return (
+        "is sent only if a client with this server is open then, or a server runs that was started with "
+        f'`elks-mcp serve --state-dir "{state}"`.'
+    )
+
+
 async def schedule(client: Client, message: str = "Hej", at: str = IN_TEN_MINUTES, **more: Any) -> str:
     """Schedule a text, and return its order."""
     answer = data(await call(client, "send_sms", to=PHONE, message=message, sendAt=at, **more))
@@ -73,13 +77,14 @@ async def schedule(client: Client, message: str = "Hej", at: str = IN_TEN_MINUTE
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_p13_a_scheduled_text_leaves_at_its_time_and_not_before(
-    box: Sandbox, clock: ManualClock, era: Era
+    box: Sandbox, clock: ManualClock, era: Era, tmp_path: Path
 ) -> None:
-    async with connected(live(box), box=box, clock=clock, way=era) as client:
+    environ = live(box, ELKS_STATE_DIR=str(tmp_path))
+    async with connected(environ, box=box, clock=clock, way=era) as client:
         answer = await call(client, "send_sms", to=PHONE, message="Hej", sendAt=IN_TEN_MINUTES)
         assert words(answer).startswith(
-            f"Scheduled: it goes out on {THEN}, at most 60 minutes late or not at all. It {WHO_SENDS} "
-            f"It can be cancelled until then. To {PHONE} (Sweden) from {box.number}: 1 part"
+            f"Scheduled: it goes out on {THEN}, at most 60 minutes late or not at all. It can be cancelled "
+            f"until then. It {who_sends(tmp_path)} To {PHONE} (Sweden) from {box.number}: 1 part"
         )
         order_id = data(answer)["orderId"]
         assert (
@@ -305,17 +310,17 @@ async def test_an_answer_about_a_text_that_waits_names_its_time(box: Sandbox, cl
 
 @pytest.mark.parametrize("era", EITHER_ERA)
 async def test_scheduled_texts_are_listed_with_name_time_and_first_words(
-    box: Sandbox, clock: ManualClock, era: Era
+    box: Sandbox, clock: ManualClock, era: Era, tmp_path: Path
 ) -> None:
-    book = Book(person("Åsa Lind", PHONE))
+    book, environ = Book(person("Åsa Lind", PHONE)), live(box, ELKS_STATE_DIR=str(tmp_path))
     long = "Rad ett\nrad två " + "och så vidare " * 20
-    async with connected(live(box), box=box, clock=clock, way=era, contacts=book) as client:
+    async with connected(environ, box=box, clock=clock, way=era, contacts=book) as client:
         late = await schedule(client, long, at="2026-12-01T09:00")
         soon = await schedule(client, "Hej", at="2026-11-24T09:00")
         answer = await call(client, "list_scheduled")
     assert words(answer) == (
         "2 texts are scheduled, the earliest first. Now 2026-11-23 12:00 (UTC). "
-        f"Each text {WHO_SENDS}\n"
+        f"Each text {who_sends(tmp_path)}\n"
         f"- Tuesday 2026-11-24 09:00 +01:00 (Europe/Stockholm), {soon}, to Åsa Lind ({PHONE}): Hej\n"
         f"- Tuesday 2026-12-01 09:00 +01:00 (Europe/Stockholm), {late}, to Åsa Lind ({PHONE}): "
         "Rad ett⏎rad två och så vidare och så vidare och så vidare…"
@@ -339,18 +344,18 @@ async def test_a_list_does_not_cut_a_number_in_two(box: Sandbox, clock: ManualCl
     assert listed["text"].endswith("Hej! Ring…")
 
 
-async def test_a_scheduled_text_can_be_looked_up(box: Sandbox, clock: ManualClock) -> None:
-    async with connected(live(box), box=box, clock=clock) as client:
+async def test_a_scheduled_text_can_be_looked_up(box: Sandbox, clock: ManualClock, tmp_path: Path) -> None:
+    async with connected(live(box, ELKS_STATE_DIR=str(tmp_path)), box=box, clock=clock) as client:
         one, other = await schedule(client), await schedule(client, "Hopp")
         found = await call(client, "check_sms_status", messageId=one)
         assert words(found).startswith(f"Scheduled: it goes out on {THEN}, at most 60 minutes late")
-        assert f"It {WHO_SENDS}" in words(found)
+        assert f"It {who_sends(tmp_path)}" in words(found)
         assert data(found)["sendAt"] == "2026-11-23T12:10:00Z"
         both = words(await call(client, "check_sms_status", messageId=f"{one},{other}"))
         assert both.count(f"it goes out on {THEN}") == 2
         policy = await call(client, "explain_policy")
     assert "Orders: 2 scheduled." in words(policy)
-    assert f"Note: Each scheduled text {WHO_SENDS}" in words(policy)
+    assert f"Note: Each scheduled text {who_sends(tmp_path)}" in words(policy)
     late = "- a scheduled text is sent at most so late, or not at all: 60 minutes (ELKS_LATEST, default)"
     assert late in words(policy)
 

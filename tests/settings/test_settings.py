@@ -371,3 +371,13 @@ def test_what_is_shown_at_the_start_holds_no_secret_and_no_number() -> None:
         )
     for private in ("hunter2", "174.06", "1740605", "1740606", "1740607"):
         assert private not in str(refused.value)
+
+
+def test_a_server_that_is_live_sends_what_is_queued_and_a_simulated_one_needs_no_account() -> None:
+    account = {"ELKS_API_USERNAME": "u", "ELKS_API_PASSWORD": "p"}
+    live, simulated = {**account, "DRY_RUN": "false"}, {"ELKS_SANDBOX": "true", "ELKS_DAILY_LIMIT": "10"}
+    for sends in (live, simulated):
+        assert load(sends).find_sending_obstacle() is None
+    for more in ({"DRY_RUN": "true"}, {"ELKS_READ_ONLY": "true"}):
+        assert load({**simulated, **more}).find_sending_obstacle()
+        assert load({**live, **more}).find_sending_obstacle()

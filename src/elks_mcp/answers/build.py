@@ -214,11 +214,8 @@ def _describe_wait(app: App, order: Order, forecast: SendForecast) -> str:
         return f"a person has to approve it{page} (approval {order.approval_code}); do not send it again."
     if order.state is OrderState.SCHEDULED:
         when = describe_send_time(order, app.policy.time_zone)
-        return " ".join(filter(None, [f"it goes out on {when}.", forecast.who_sends, _UNTIL_THEN]))
+        return f"it goes out on {when}. It can be cancelled until then. {forecast.who_sends}".rstrip()
     return _waiting(order, forecast.estimate, app.policy)
-
-
-_UNTIL_THEN = "It can be cancelled until then."
 
 
 def _explain_failure(order: Order) -> str:

@@ -17,7 +17,8 @@ from elks_mcp.domain.orders import Order, OrderState
 from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError
-from elks_mcp.store import QueueEstimate, ServerKind
+from elks_mcp.runtime.launcher import show_command
+from elks_mcp.store import QueueEstimate
 
 MOST_LISTED = 50
 """The most texts of one kind in one answer."""
@@ -114,11 +115,11 @@ async def describe_sending_server(app: App, subject: str = "It") -> str:
     if not app.storage.location.is_durable:
         return f"{subject} is sent only if this server still runs then: its state is in memory."
     if kind := await (await app.storage.open()).heartbeats.find_alive():
-        command = "elks-mcp serve --http" if kind is ServerKind.HTTP else "elks-mcp serve"
-        return f"{subject} is sent by the server that runs now, if it still runs then: `{command}`."
-    server = "this server" if app.policy.live else "a live server"
+        command = show_command(kind.command)
+        return f"{subject} is sent by the server that runs now, if it still runs then: {command}."
+    server, start = "this server" if app.policy.live else "a live server", app.command("serve")
     client = f"a client with {server} is open then"
-    return f"{subject} is sent only if {client}, or a server runs that was started with `elks-mcp serve`."
+    return f"{subject} is sent only if {client}, or a server runs that was started with {start}"
 
 
 async def take_missed(app: App) -> tuple[str, ...]:

@@ -2,13 +2,11 @@
 
 from elks_mcp.cli.doctor_settings import Check
 from elks_mcp.cli.output import describe_scheduled
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
-from elks_mcp.store import ServerKind
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.db.database import Database
 from elks_mcp.store.heartbeats import Heartbeats
-
-_COMMANDS = {ServerKind.SERVE: "elks-mcp serve", ServerKind.HTTP: "elks-mcp serve --http"}
 
 
 async def check_servers(configuration: Configuration, database: Database) -> list[Check]:
@@ -20,7 +18,8 @@ async def check_servers(configuration: Configuration, database: Database) -> lis
     scheduled = await admin.find_scheduled(account)
     summary = describe_scheduled(scheduled, configuration.policy.time_zone)
     if kind := await Heartbeats(database).find_alive():
-        return [Check("ok", f"{summary} A long-running server sends what is due: `{_COMMANDS[kind]}`.")]
+        command = show_command(kind.command)
+        return [Check("ok", f"{summary} A long-running server sends what is due: {command}.")]
     if not scheduled.total:
         return [Check("ok", f"{summary} No long-running server runs; only scheduled texts need one.")]
     start = configuration.settings.write_command("serve")

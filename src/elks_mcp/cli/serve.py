@@ -19,8 +19,9 @@ from elks_mcp.cli.output import describe_scheduled, say, show_account
 from elks_mcp.cli.state import State
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime import logs
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.runtime.tasks import background
-from elks_mcp.settings import Configuration, explain_mistake
+from elks_mcp.settings import Configuration
 from elks_mcp.store import ServerKind
 from elks_mcp.store.admin import OrderAdmin
 
@@ -65,27 +66,14 @@ def _require_sending(configuration: Configuration) -> None:
     Raises:
         Misconfigured: it may not.
     """
-    settings, policy = configuration.settings, configuration.policy
-    if policy.simulated:
+    if configuration.policy.simulated:
         raise Misconfigured(
             "With ELKS_SANDBOX, each process has a simulated 46elks and a state of its own, in memory. This "
             "server would find nothing to send.",
-            hint="Unset ELKS_SANDBOX, and set the variables that this prints: `elks-mcp sandbox`.",
+            hint=f"Unset ELKS_SANDBOX, and set the variables that this prints: {show_command('sandbox')}.",
         )
-    if mistakes := [explain_mistake(*pair) for pair in configuration.mistaken.items()]:
-        raise Misconfigured(f"{' '.join(mistakes)} Until that is fixed, this server would send nothing.")
-    if settings.credentials is None:
-        raise Misconfigured(
-            "ELKS_API_USERNAME and ELKS_API_PASSWORD are not both set, so this server would send nothing.",
-            hint="Set them, for example in a file that --env-file names.",
-        )
-    if policy.read_only:
-        raise Misconfigured("ELKS_READ_ONLY is on, so this server would send nothing.", hint="Unset it.")
-    if policy.dry_run:
-        raise Misconfigured(
-            "DRY_RUN is on, as it is by default, so this server would send nothing.",
-            hint="Set DRY_RUN=false if texts are to be sent.",
-        )
+    if obstacle := configuration.find_sending_obstacle():
+        raise obstacle
 
 
 async def _send_and_receive(configuration: Configuration) -> None:

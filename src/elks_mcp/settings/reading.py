@@ -14,7 +14,7 @@ from elks_mcp.domain.policy import OperatorRules, Policy
 from elks_mcp.domain.setting_declaration import RuleSetting
 from elks_mcp.errors import Misconfigured
 from elks_mcp.runtime.validation import wanted
-from elks_mcp.settings.mistaken_names import sort_out_names
+from elks_mcp.settings.mistaken_names import explain_mistake, sort_out_names
 from elks_mcp.settings.parsers import read_text
 from elks_mcp.settings.problems import (
     SettingProblem,
@@ -76,6 +76,29 @@ class Configuration:
     def lacks(self, *variables: str) -> bool:
         """Return whether one of these settings, or the file that may hold them, cannot be read."""
         return any(fault.setting in {*variables, ENV_FILE} for fault in self.faults)
+
+    def find_sending_obstacle(self) -> Misconfigured | None:
+        """Return why a server with these settings would not send what is queued; None if it would."""
+        policy, outcome = self.policy, "this server would send nothing."
+        if self.mistaken and not policy.simulated:
+            return Misconfigured(f"{self.explain_mistakes()} Until that is fixed, {outcome}")
+        if self.settings.credentials is None and not policy.simulated:
+            return Misconfigured(
+                f"ELKS_API_USERNAME and ELKS_API_PASSWORD are not both set, so {outcome}",
+                hint="Set them, for example in a file that --env-file names.",
+            )
+        if policy.read_only:
+            return Misconfigured(f"ELKS_READ_ONLY is on, so {outcome}", hint="Unset it.")
+        if policy.dry_run:
+            return Misconfigured(
+                f"DRY_RUN is on, as it is by default, so {outcome}",
+                hint="Set DRY_RUN=false if texts are to be sent.",
+            )
+        return None
+
+    def explain_mistakes(self) -> str:
+        """Return a sentence for each variable whose name is nearly that of a setting."""
+        return " ".join(explain_mistake(*pair) for pair in self.mistaken.items())
 
     def list_rules(self, policy: Policy, currency: str | None) -> tuple["RuleInForce", ...]:
         """Return what the policy report states about each rule, in the order of declaration.

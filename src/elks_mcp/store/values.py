@@ -38,6 +38,11 @@ class ServerKind(StrEnum):
     HTTP = "http"
     """`elks-mcp serve --http`"""
 
+    @property
+    def command(self) -> str:
+        """The command that starts such a server, without the program's name."""
+        return "serve --http" if self is ServerKind.HTTP else "serve"
+
 
 class Scheduled(NamedTuple):
     """The scheduled orders of one account."""
