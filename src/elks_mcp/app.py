@@ -31,6 +31,7 @@ from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.sending import Outbox, OutboxOptions
+from elks_mcp.sending.cancellation import Canceller
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.plan import Planner
@@ -91,6 +92,11 @@ class App:
             refresh_history=self.history.refresh,
             setup=self,
         )
+
+    @property
+    def canceller(self) -> Canceller:
+        """The use case of cancelling, for the caller."""
+        return Canceller(self.orders, self.outbox, self.storage, self.policy, setup=self)
 
     @property
     def share(self) -> CallerUsage:

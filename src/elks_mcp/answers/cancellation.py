@@ -6,12 +6,9 @@ from typing import Annotated
 from pydantic import Field
 
 from elks_mcp.answers.structured import Answer
-from elks_mcp.app import App
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.wording import format_duration
-from elks_mcp.sending.cancellation import Canceller, CancelPlan
-from elks_mcp.sending.plan import Decision
 
 
 class CancelAnswer(Answer):
@@ -29,27 +26,6 @@ class CancelAnswer(Answer):
     def in_words(self) -> str:
         """Return the status, what it means, and the order."""
         return f"{self.summary}\nOrder {self.order_id}."
-
-
-async def plan_cancel(app: App, order_id: str) -> CancelPlan:
-    """Plan to cancel a text of the caller. Raises the errors of `Canceller.plan`."""
-    return await _canceller(app).plan(order_id)
-
-
-async def cancel(app: App, plan: CancelPlan, decision: Decision) -> CancelAnswer:
-    """Cancel the order of a plan, and report its state.
-
-    `decision`: what a person decided, if the plan has a reason to ask one.
-
-    Raises:
-        ElksError: nothing was changed.
-    """
-    order = await _canceller(app).carry_out(plan, decision)
-    return report_cancelled(order, app.command, app.approval_page)
-
-
-def _canceller(app: App) -> Canceller:
-    return Canceller(app.orders, app.outbox, app.storage, app.policy, setup=app)
 
 
 def report_cancelled(order: Order, command: Callable[[str], str], page: str | None = None) -> CancelAnswer:

@@ -14,7 +14,6 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, Field
 
-from elks_mcp.answers import cancellation
 from elks_mcp.app import App
 from elks_mcp.domain.approval import write_cancel_question, write_question
 from elks_mcp.errors import NotApproved
@@ -89,7 +88,7 @@ async def ask_person(planned: Planned, ctx: Context[App]) -> Decision | Elicit[C
 
 async def plan_cancel(order_id: str, ctx: Context[App]) -> CancelPlan:
     """Return the plan for a call of `cancel_sms`."""
-    return await cancellation.plan_cancel(ctx.request_context.lifespan_context, order_id)
+    return await ctx.request_context.lifespan_context.canceller.plan(order_id)
 
 
 async def ask_about_cancel(

@@ -48,8 +48,7 @@ class PageApprovals:
         """
         order = await self._get_waiting(code)
         if not approved:
-            store = await self.storage.open()
-            order = await store.cancellations.cancel(order.id, DECLINED)
+            order = await self.outbox.cancel(order, DECLINED)
             if order.state is not OrderState.CANCELLED:
                 raise _no_longer(order)
             return "Declined. It is not sent."

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
-import anyio
-
 from elks_mcp.domain.approval import (
     APPROVAL_TIMEOUT,
     check_liftable,
@@ -234,7 +232,7 @@ class Planner:
         """
         if not can_ask or not self._is_late(waiting):
             return True
-        await self._cancel(waiting, "A new question replaced this one.")
+        await self.outbox.cancel(waiting, "A new question replaced this one.")
         return False
 
     async def _plan_live(self, quote: Quote, *, lifts: bool, can_ask: bool) -> Planned:
@@ -269,16 +267,11 @@ class Planner:
         if decision is Decision.APPROVED and self._is_late(needed.order):
             decision = Decision.LATE
         if decision is not Decision.APPROVED:
-            with anyio.CancelScope(shield=True):
-                order = await self._cancel(needed.order, _REFUSALS[decision])
+            order = await self.outbox.cancel(needed.order, _REFUSALS[decision])
             if order.state not in NEVER_SENT:  # approved elsewhere in the meantime
                 return Placed(order, is_repeat=False)
             raise NotApproved(_REFUSALS[decision])
         return await self.outbox.approve(needed.order)
-
-    async def _cancel(self, order: Order, why: str) -> Order:
-        store = await self.storage.open()
-        return await store.cancellations.cancel(order.id, why)
 
     def _is_late(self, order: Order) -> bool:
         """Return whether the time to answer at the client is over; in a terminal it is longer."""

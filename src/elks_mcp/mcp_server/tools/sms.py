@@ -6,7 +6,7 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Resolve
 
 from elks_mcp.answers import lookups, schedule
-from elks_mcp.answers.cancellation import CancelAnswer, cancel
+from elks_mcp.answers.cancellation import CancelAnswer, report_cancelled
 from elks_mcp.answers.listing import TextQuery, read_filter
 from elks_mcp.answers.outcomes import carry_out
 from elks_mcp.answers.results import EstimateAnswer, SendAnswer, StatusReport
@@ -85,7 +85,8 @@ async def cancel_sms(
     decides.
     """
     app = ctx.request_context.lifespan_context
-    return await cancel(app, planned, read_decision(asked))
+    order = await app.canceller.carry_out(planned, read_decision(asked))
+    return report_cancelled(order, app.command, app.approval_page)
 
 
 async def list_scheduled(ctx: Context[App]) -> ScheduledAnswer:
