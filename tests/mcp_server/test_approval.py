@@ -164,7 +164,7 @@ async def test_confirm_always_asks_for_every_text_and_fails_closed(
     assert refused.is_error
     number = re.search(r"Waiting for approval (A-[0-9A-Z]{4})\. The operator requires", words(refused))
     assert number
-    assert f'minutes: `elks-mcp approve {number.group(1)} --state-dir "{tmp_path}"`. Tell' in words(refused)
+    assert f'terminal: `elks-mcp approve {number.group(1)} --state-dir "{tmp_path}"`. Tell' in words(refused)
     assert words(again) == words(refused), "the same text waits under the same number"
     assert len(posted(box)) == 1
 
@@ -176,7 +176,7 @@ async def test_with_the_usual_state_directory_the_command_needs_no_more_than_the
         monkeypatch.setenv(home, str(tmp_path))
     async with connected(live(box, ELKS_CONFIRM="always", ELKS_STATE_DIR=""), box=box) as client:
         refused = await call(client, "send_sms", to=PHONE, message="Hej")
-    assert re.search(r"minutes: `elks-mcp approve A-[0-9A-Z]{4}`\. Tell", words(refused))
+    assert re.search(r"minutes in a terminal: `elks-mcp approve A-[0-9A-Z]{4}`\. Tell", words(refused))
 
 
 async def test_in_the_sandbox_no_terminal_can_agree_and_none_is_named() -> None:

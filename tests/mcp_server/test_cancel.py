@@ -152,7 +152,8 @@ async def test_what_waits_in_a_sandbox_is_decided_on_its_page(tmp_path: Path) ->
     async with opened(StateLocation(folder=tmp_path)) as store:
         order = await WAYS[OrderState.WAITING](store)
     summary = report_cancelled(order, "`elks-mcp {}`.".format, "http://127.0.0.1:4646").summary
-    assert summary.endswith("Tell the user to approve or decline it on http://127.0.0.1:4646.")
+    place = "on the sandbox's page, http://127.0.0.1:4646."
+    assert summary.endswith(f"Tell the user to approve it {place} It can be declined there.")
 
 
 @pytest.mark.parametrize("wrong", ["O-22222222", "s0123456789abcdef", "hej"])

@@ -9,6 +9,7 @@ from elks_mcp.answers.structured import Answer
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import NEVER_SENT, Order, OrderState
 from elks_mcp.domain.wording import format_duration
+from elks_mcp.sending.server_setup import locate_approval
 
 
 class CancelAnswer(Answer):
@@ -50,14 +51,12 @@ def _explain(order: Order, command: Callable[[str], str], page: str | None) -> s
     match order.state:
         case OrderState.WAITING:
             within = format_duration(APPROVAL_TIMEOUT)
-            where = (
-                f"Tell the user to approve or decline it on {page}."
-                if page
-                else "Tell the user to approve it in a terminal: "
-                f"{command(f'approve {order.approval_code}')} "
-                f"To cancel it there: {command(f'cancel {order.id}')}"
+            where = locate_approval(order, command, page)
+            decline = f"To cancel it: {command(f'cancel {order.id}')}"
+            return (
+                f"it is paused, and is not sent unless a person approves it within {within}. Tell the user "
+                f"to approve it {where} {'It can be declined there.' if page else decline}"
             )
-            return f"it is paused, and is not sent unless a person approves it within {within}. {where}"
         case OrderState.IN_DOUBT:
             return (
                 "46elks may have it, so it cannot be cancelled. History is being read to find out. Call "

@@ -18,6 +18,7 @@ from elks_mcp.domain.policy import Confirm, Mode, Policy, largest_day
 from elks_mcp.domain.taint import find_hold
 from elks_mcp.domain.wording import format_money, format_time, format_time_in
 from elks_mcp.errors import ElksError, Misconfigured
+from elks_mcp.sending.server_setup import can_wait, name_approval_place
 from elks_mcp.store import PauseReason
 
 
@@ -251,15 +252,14 @@ async def _explain_hold(app: App) -> list[str]:
     if held is None or not is_on("tainted", app.policy):
         return []
     since, until = (format_time_in(app.policy.time_zone, each) for each in held)
-    is_durable = app.storage.location.is_durable
-    where = "in the client or in a terminal" if is_durable else "in the client"
-    if app.approval_page:
-        where = f"in the client or on the sandbox's page, {app.approval_page}"
+    where = "in the client"
+    if can_wait(app.storage, app):
+        where += f" or {name_approval_place(app.approval_page)}"
     ways_out = (
         f"Ways out: a person approves it {where}, "
         "the operator lists the number in ELKS_ALLOWED_RECIPIENTS, or the time passes."
     )
-    if is_durable:
+    if app.storage.location.is_durable:
         ways_out += f" To list what waits in a terminal: {app.command('pending')}"
     held_back = (
         f"Until {until}, a text waits for a person unless its recipient is a contact, or was texted before "

@@ -18,6 +18,7 @@ from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.launcher import show_command
+from elks_mcp.sending.server_setup import locate_approval
 from elks_mcp.store import QueueEstimate
 
 MOST_LISTED = 50
@@ -168,11 +169,7 @@ def _report_missed(app: App, order: Order, people: People) -> str:
     what = f"the text to {text.recipient} for {text.when} (order {text.order_id}). {text.why}"
     if order.state is not OrderState.WAITING:
         return f"Not sent as scheduled: {what}"
-    where = (
-        f"on the sandbox's page, {app.approval_page}."
-        if app.approval_page
-        else f"in a terminal: {app.command(f'approve {order.approval_code}')}"
-    )
+    where = locate_approval(order, app.command, app.approval_page)
     return f"Not sent as scheduled, but waiting: {what} That can be done {where}"
 
 

@@ -191,9 +191,8 @@ def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bo
     """
     if binding := [reason for reason in reasons if reason.guard in PERSON_ONLY]:
         if policy.confirm is Confirm.NEVER:
-            never = "A person would have to approve it, but this server may not ask one (ELKS_CONFIRM=never)."
             raise NotApproved(
-                f"{binding[0].reason} {never}",
+                f"{binding[0].reason} {NEVER_ASKS}",
                 hint="The operator can set ELKS_CONFIRM=auto; "
                 f"or try again after these {format_duration(TAINT_LASTS)}.",
             )
@@ -201,6 +200,9 @@ def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bo
     asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO
     return Approver.PERSON if asked else Approver.POLICY
 
+
+NEVER_ASKS = "A person would have to approve it, but this server may not ask one (ELKS_CONFIRM=never)."
+"""Why nothing happens if a person has to approve it, and the operator allows no question."""
 
 _TURN_LIVE = "The operator can set DRY_RUN=false to send for real; a dry run shows the price."
 PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})

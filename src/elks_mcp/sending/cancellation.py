@@ -8,6 +8,7 @@ cannot undo the approval.
 
 from dataclasses import dataclass
 
+from elks_mcp.domain.approval import NEVER_ASKS
 from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.orders import CANCELLABLE, Effect, Finding, Order
 from elks_mcp.domain.policy import Confirm, Policy
@@ -17,7 +18,7 @@ from elks_mcp.errors import NotApproved, NotFound
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
 from elks_mcp.sending.plan import Decision
-from elks_mcp.sending.server_setup import ServerSetup, can_wait
+from elks_mcp.sending.server_setup import ServerSetup, check_can_wait
 from elks_mcp.store import Storage
 
 
@@ -56,8 +57,7 @@ class Canceller:
             return CancelPlan(order)
         if self.policy.confirm is Confirm.NEVER:
             raise NotApproved(
-                f"{_TAINTED.reason} A person would have to approve it, but this server may not ask one "
-                "(ELKS_CONFIRM=never).",
+                f"{_TAINTED.reason} {NEVER_ASKS}",
                 hint=f"A person can cancel it in a terminal: {self.setup.command(f'cancel {order.id}')} "
                 f"Or try again after these {_MINUTES}.",
             )
@@ -79,11 +79,7 @@ class Canceller:
             return await self.outbox.cancel(order, "The caller cancelled it.")
         if decision is not Decision.CANNOT_ASK:
             raise NotApproved(_DECLINED.get(decision, _DECLINED[Decision.DECLINED]))
-        if not can_wait(self.storage, self.setup):
-            raise NotApproved(
-                f"{plan.reason.reason} No person can be asked here, and no terminal reaches the sandbox.",
-                hint="Cancel it where a person can answer, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
-            )
+        check_can_wait(self.storage, self.setup, plan.reason.reason, "Cancel it")
         paused = await self.outbox.pause(order, plan.reason)
         if paused is None:
             raise NotApproved(

@@ -25,7 +25,7 @@ from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
-from elks_mcp.sending.server_setup import ServerSetup, can_wait
+from elks_mcp.sending.server_setup import ServerSetup, check_can_wait, locate_approval
 from elks_mcp.store import Placed, Storage
 
 ANSWER_WITHIN = timedelta(minutes=5)
@@ -182,15 +182,13 @@ class Planner:
 
         `obstacle`: why no person can be asked here, without a full stop.
         """
-        order, within = needed.order, f"within {format_duration(APPROVAL_TIMEOUT)}"
-        where = f"in a terminal {within}: {self.setup.command(f'approve {order.approval_code}')}"
-        if page := self.setup.approval_page:
-            where = f"{within} on the sandbox's page, {page}."
+        order, within = needed.order, format_duration(APPROVAL_TIMEOUT)
+        where = locate_approval(order, self.setup.command, self.setup.approval_page)
         when = describe_send_time(order, self._policy.time_zone)
         later = f" It goes out on {when}." if when else ""
         return (
             f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)}{later} "
-            f"{obstacle}, so someone must approve it {where}"
+            f"{obstacle}, so someone must approve it within {within} {where}"
         )
 
     async def _read(self, request: SmsRequest, *, is_answer: bool) -> Draft:
@@ -240,11 +238,8 @@ class Planner:
         approver = choose_approver(self._policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return Ready(quote)
-        if approver is Approver.TERMINAL and not can_wait(self.storage, self.setup):
-            raise NotApproved(
-                f"{_in_words(reasons)} No person can be asked here, and no terminal reaches the sandbox.",
-                hint="Send it where a person can be asked, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
-            )
+        if approver is Approver.TERMINAL:
+            check_can_wait(self.storage, self.setup, _in_words(reasons), "Send it")
         placed = await self.outbox.place(Approval(quote=quote, approver=approver), self.orders)
         return Repeated(placed.order) if placed.is_repeat else self._ask_about(placed.order)
 

@@ -1,7 +1,10 @@
 """The server's configuration, as far as sending depends on it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
+from elks_mcp.domain.orders import Order
+from elks_mcp.errors import NotApproved
 from elks_mcp.store import Storage
 
 
@@ -29,3 +32,32 @@ class ServerSetup(Protocol):
 def can_wait(storage: Storage, setup: ServerSetup) -> bool:
     """Return whether a person can approve a text outside the client."""
     return storage.location.is_durable or setup.approval_page is not None
+
+
+def check_can_wait(storage: Storage, setup: ServerSetup, why: str, action: str) -> None:
+    """Check that a person can approve a text outside the client.
+
+    `why`: why one has to. `action`: what the caller asked for, in the imperative, such as "Send it".
+
+    Raises:
+        NotApproved: no person can.
+    """
+    if not can_wait(storage, setup):
+        raise NotApproved(
+            f"{why} No person can be asked here, and no terminal reaches the sandbox.",
+            hint=f"{action} where a person can be asked, or use the sandbox's page (ELKS_SANDBOX_PAGE=on).",
+        )
+
+
+def name_approval_place(page: str | None) -> str:
+    """Return where a person can approve what waits outside the client. `page`: `approval_page`."""
+    return f"on the sandbox's page, {page}" if page else "in a terminal"
+
+
+def locate_approval(order: Order, command: Callable[[str], str], page: str | None) -> str:
+    """Return where, and by which command, a person can approve an order, to end a sentence with.
+
+    `command` and `page`: those of `ServerSetup`.
+    """
+    place = name_approval_place(page)
+    return f"{place}." if page else f"{place}: {command(f'approve {order.approval_code}')}"
