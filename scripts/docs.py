@@ -104,8 +104,9 @@ The text begins with the status.
   with. A reply is matched by its sender's number, and counts as a stranger's text. After it was shown to the
   assistant, a text to a person whom you did not text before needs approval.
 - **Toolsets.** `ELKS_TOOLSETS` chooses which of the groups `sms`, `inbox`, `account` and `policy` are
-  offered. A tool of another group is neither listed nor callable, and its prompts and resources go with it.
-  Each tool below names its group. Every tool that sends or cancels is in `sms`.
+  offered. A tool of another group is neither listed nor callable, and no description or answer names it.
+  Its prompts and resources go with it. Each tool below names its group. Every tool that sends or cancels is
+  in `sms`.
 - **Errors.** An answer is an error (`isError`) if nothing was sent and nothing will be by itself: refused,
   declined, waiting for approval. `cancel_sms` is one if nothing was decided about the text: it is not yours,
   a person declined, or the operator forbids the question. Its first word is otherwise the state of the text:

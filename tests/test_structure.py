@@ -59,12 +59,11 @@ LARGE: dict[str, str] = {
 NAMES_TOOLS = {
     "answers/cancellation.py": "what a model does if the text may have left",
     "answers/history.py": "how a model continues a wait; a command has its own words",
-    "answers/policy.py": "the mode, which is also in the instructions for a model",
+    "answers/policy.py": "how a call ends a dry run, which is also in the instructions for a model",
     "answers/results.py": "how a model asks for the status; a command has its own words",
     "cli/sending.py": "the JSON of a command has the field of the tool's answer",
     "cli/client_start.py": "calls a tool as a client, to prove that the server works",
     "cli/demo.py": "shows what a client calls",
-    "cli/doctor.py": "the mode, as above",
     "sending/plan.py": "what a model does while a person approves",
     "web/authorization.py": "the calls that wait",
 }

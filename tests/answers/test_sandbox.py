@@ -20,7 +20,7 @@ async def test_a_sandbox_on_this_machine_is_recognized_in_words(era: Era) -> Non
     async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1"), way=era) as client:
         report = await call(client, "explain_policy")
         assert words(report).startswith(
-            "Sandbox: send_sms only texts simulated phones, and nothing costs money.\n"
+            "Sandbox: texts only go to simulated phones, and nothing costs money.\n"
         )
         assert f"see and answer: {url}\n" in words(report)
         shown = data(report)["sandbox"]

@@ -110,7 +110,7 @@ async def test_the_doctor_checks_credentials_and_sender_at_46elks_and_masks_what
         assert "46elks returns a price for a text from +4670*****99." in done.stdout
         assert "guards off: night" in done.stdout
         assert "ELKS_CONFIRM is auto" in done.stdout
-        assert "Mode sandbox: send_sms only texts simulated phones, and nothing costs money" in done.stdout
+        assert "Mode sandbox: texts only go to simulated phones, and nothing costs money" in done.stdout
         assert box.password not in done.stdout
         assert box.username not in done.stdout
         assert box.number not in done.stdout

@@ -219,7 +219,7 @@ async def test_the_doctor_sends_nothing_that_is_queued_however_long_it_takes(tmp
                 listed = await anyio.to_thread.run_sync(lambda: run("outbox", ELKS_STATE_DIR=str(state)))
                 assert "  queued " in listed.stdout
             clock.advance(timedelta(minutes=1))
-    assert "send_sms only texts simulated phones" in done[0]
+    assert "texts only go to simulated phones" in done[0]
     assert "1 order unfinished" in done[0]
     assert box.accepted == []
 

@@ -187,20 +187,20 @@ async def test_the_listing_is_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("environ", "mode"),
     [
-        ({}, "DRY RUN: send_sms sends nothing"),
-        ({"ELKS_SANDBOX": "true"}, "SANDBOX: send_sms only texts simulated phones, and nothing costs money."),
-        ({"DRY_RUN": "false"}, "LIVE: send_sms really sends"),
+        ({}, "DRY RUN: texts are only priced"),
+        ({"ELKS_SANDBOX": "true"}, "SANDBOX: texts only go to simulated phones, and nothing costs money."),
+        ({"DRY_RUN": "false"}, "LIVE: texts are really sent"),
         (
             {"DRY_RUN": "false", "ELKS_READ_ONLY": "true"},
-            "DRY RUN: send_sms sends nothing and returns the price. Only the operator (ELKS_READ_ONLY)",
+            "DRY RUN: texts are only priced, and nothing is sent. Only the operator (ELKS_READ_ONLY)",
         ),
         (
             {"ELKS_CONFIRM": "never"},
-            "DRY RUN: send_sms sends nothing and returns the price. Only the operator (DRY_RUN=false) can",
+            "DRY RUN: texts are only priced, and nothing is sent. Only the operator (DRY_RUN=false) can",
         ),
         (
             {"ELKS_SANDBOX": "1", "DRY_RUN": "1"},
-            "SANDBOX: send_sms sends nothing and returns the price. To text simulated phones, the operator",
+            "SANDBOX: texts are only priced, and nothing is sent. To text simulated phones, the operator",
         ),
     ],
 )

@@ -1,14 +1,22 @@
-"""`ELKS_TOOLSETS`: a tool of a toolset that is off is neither listed nor callable."""
+"""`ELKS_TOOLSETS`: a tool of a toolset that is off is neither listed nor callable nor named."""
 
+import json
+import re
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
 
 import pytest
+from mcp.server import MCPServer
 from mcp.shared.exceptions import MCPError
 
+from elks_mcp.app import App
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.toolsets import DEFAULT_TOOLSETS, Toolset
 from elks_mcp.errors import Misconfigured
-from elks_mcp.mcp_server.server import TOOLSETS, build_misconfigured_server
+from elks_mcp.mcp_server.server import TOOLSETS, build_misconfigured_server, build_server
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
 from tests.support.connecting import PHONE, WAYS, Way, call, connected, data, live, posted, words
@@ -113,3 +121,86 @@ async def test_a_misconfigured_server_lists_the_same() -> None:
     server = build_misconfigured_server(["Wrong."], Policy(toolsets=frozenset({Toolset.ACCOUNT})))
     assert [tool.name for tool in await server.list_tools()] == NAMES[Toolset.ACCOUNT]
     assert await server.list_resources() == []
+
+
+# ── names of tools ──
+
+
+COMBINATIONS = [
+    frozenset(chosen) for size in range(1, len(Toolset) + 1) for chosen in combinations(Toolset, size)
+]
+MODES = [{}, {"dry_run": False}, {"simulated": True}, {"dry_run": False, "simulated": True}]
+
+RECEIVED = {"from": PHONE, "timeout": 0}
+TEXT = {"to": PHONE, "message": "Hej"}
+LATER = {**TEXT, "sendAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes")}
+REFUSED = {"to": "+4799999999", "message": "Hej"}
+CALLS: dict[str, list[dict[str, Any]]] = {
+    "send_sms": [TEXT, TEXT, {**TEXT, "dryRun": True}, LATER, REFUSED, {}],
+    "cancel_sms": [{"orderId": "O-22222222"}],
+    "list_scheduled": [{}],
+    "get_sms_messages": [{}, {"with": "Kim"}],
+    "check_sms_status": [{"messageId": "O-22222222"}, {"messageId": "O-22222222,s1"}],
+    "estimate_sms_cost": [TEXT, REFUSED],
+    "find_contact": [{"query": "Kim"}, {"query": PHONE}],
+    "wait_for_reply": [RECEIVED, RECEIVED, {"timeout": 0, "after": "O-22222222"}, {"timeout": -1}],
+    "ask_by_sms": [{**TEXT, "timeout": 0}, {**TEXT, "timeout": 0, "dryRun": True}],
+    "check_account_balance": [{}],
+    "get_delivery_statistics": [{}, {"since": "2026-01-01"}, {"since": "Kim"}],
+    "explain_policy": [{}],
+}
+"""Calls that succeed and that fail; a new tool needs some too."""
+
+
+def list_named(text: str) -> set[str]:
+    """List the tools that a text names, offered or not. An argument of `send_sms` counts as its name."""
+    return {*re.findall(r"[a-z]+(?:_[a-z]+)+", text.replace("dryRun", "send_sms"))} & CALLS.keys()
+
+
+async def describe(server: MCPServer[Any]) -> str:
+    """Return everything that a server says about itself before a call."""
+    lists = (
+        await server.list_tools(),
+        await server.list_resources(),
+        await server.list_resource_templates(),
+        prompts := await server.list_prompts(),
+        [await server.get_prompt(prompt.name, {}) for prompt in prompts],
+    )
+    shown = [each.model_dump(mode="json") for listed in lists for each in listed]
+    return json.dumps([server.instructions, *shown])
+
+
+def never() -> AbstractAsyncContextManager[App]:
+    """Fail, since no list needs an app."""
+    raise AssertionError("a list opened the app")
+
+
+def build_servers(toolsets: frozenset[Toolset]) -> Iterator[MCPServer[Any]]:
+    """Build a server of these toolsets in each mode, and one that is misconfigured."""
+    for mode in MODES:
+        yield build_server(Policy(toolsets=toolsets, **mode), never)
+    yield build_misconfigured_server(["Wrong."], Policy(toolsets=toolsets))
+
+
+@pytest.mark.parametrize("toolsets", COMBINATIONS, ids="+".join)
+async def test_nothing_that_is_listed_names_a_tool_that_is_not_offered(toolsets: frozenset[Toolset]) -> None:
+    offered = {name for toolset in toolsets for name in NAMES[toolset]}
+    for server in build_servers(toolsets):
+        assert list_named(await describe(server)) == offered
+
+
+@pytest.mark.parametrize("toolset", Toolset)
+@pytest.mark.parametrize("more", [{}, {"DRY_RUN": "true"}, {"ELKS_SANDBOX": "true"}], ids=str)
+async def test_no_answer_of_one_toolset_names_a_tool_of_another(
+    box: Sandbox, toolset: Toolset, more: dict[str, str]
+) -> None:
+    assert {*CALLS} == {name for names in NAMES.values() for name in names}
+    box.receive(PHONE, "Hej")
+    async with connected(live(box, ELKS_TOOLSETS=toolset, **more), box=box) as client:
+        for name in NAMES[toolset]:
+            for arguments in CALLS[name]:
+                answer = await client.call_tool(name, arguments)
+                assert list_named(answer.model_dump_json()) <= {*NAMES[toolset]}, (name, arguments)
+        for resource in (await client.list_resources()).resources:
+            read = await client.read_resource(resource.uri)
+            assert list_named(read.model_dump_json()) <= {*NAMES[toolset]}

@@ -16,6 +16,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.policy import Confirm, Mode, Policy, largest_day
 from elks_mcp.domain.taint import find_hold
+from elks_mcp.domain.toolsets import Toolset
 from elks_mcp.domain.wording import format_money, format_time, format_time_in
 from elks_mcp.errors import ElksError, Misconfigured
 from elks_mcp.sending.server_setup import can_wait, name_approval_place
@@ -178,17 +179,20 @@ async def _find_currency(app: App) -> str | None:
 
 
 def describe_mode(policy: Policy, *, simulated: bool) -> str:
-    """Return what the tools that send do under these rules, and how a dry run is ended."""
+    """Return what becomes of texts under these rules, and how a dry run is ended."""
     return " ".join([f"{describe_sending(policy, simulated=simulated)}.", *_explain_way_out(policy)])
 
 
 def describe_sending(policy: Policy, *, simulated: bool) -> str:
-    """Return what the tools that send do under these rules, without a full stop."""
+    """Return what becomes of texts under these rules, without a full stop.
+
+    It names no tool, since the toolset that sends may be off.
+    """
     if not policy.live:
-        return "send_sms sends nothing and returns the price"
+        return "texts are only priced, and nothing is sent"
     if simulated:
-        return "send_sms only texts simulated phones, and nothing costs money"
-    return "send_sms really sends, and each text costs money"
+        return "texts only go to simulated phones, and nothing costs money"
+    return "texts are really sent, and each one costs money"
 
 
 def _explain_way_out(policy: Policy) -> tuple[str, ...]:
@@ -199,7 +203,8 @@ def _explain_way_out(policy: Policy) -> tuple[str, ...]:
     if policy.confirm is Confirm.NEVER:
         return ("Only the operator (DRY_RUN=false) can change that.",)
     to_send = "To text simulated phones" if policy.simulated else "To send"
-    return (f"{to_send}, the operator sets DRY_RUN=false, or a person approves a call with dryRun=false.",)
+    by_call = ", or a person approves a call with dryRun=false" if Toolset.SMS in policy.toolsets else ""
+    return (f"{to_send}, the operator sets DRY_RUN=false{by_call}.",)
 
 
 def _list_rules(app: App, currency: str | None, budget: BudgetNow) -> tuple[Rule, ...]:

@@ -207,7 +207,7 @@ def _check_mode(app: App) -> Check:
 
 def _explain_sending(policy: Policy, *, simulated: bool, has_mistaken_names: bool) -> str:
     if has_mistaken_names and policy.live and not policy.simulated:
-        return "send_sms sends nothing until the names above are fixed"
+        return "nothing is sent until the names above are fixed"
     why = " (read-only)" if policy.read_only else ""
     return f"{describe_sending(policy, simulated=simulated)}{why}"
 

@@ -35,7 +35,7 @@ from tests.support.stores import claim_new, opened, place_one
 
 pytestmark = pytest.mark.anyio
 
-DRY = "send_sms sends nothing and returns the price."
+DRY = "texts are only priced, and nothing is sent."
 
 NOT_RULES = {
     "ELKS_ALLOWED_HOSTS",
@@ -97,7 +97,7 @@ async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandb
     answer, said = await ask(environ, box, way)
     assert (answer["mode"], answer["summary"]) == (
         "live",
-        "send_sms really sends, and each text costs money.",
+        "texts are really sent, and each one costs money.",
     )
     expected = {
         "DRY_RUN": ("off", True),
@@ -195,7 +195,7 @@ async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path
             {"ELKS_READ_ONLY": "1", "DRY_RUN": "0"},
             f"{DRY} Only the operator (ELKS_READ_ONLY) can change that.",
         ),
-        ({"ELKS_SANDBOX": "true"}, "send_sms only texts simulated phones, and nothing costs money."),
+        ({"ELKS_SANDBOX": "true"}, "texts only go to simulated phones, and nothing costs money."),
     ],
 )
 async def test_the_mode_is_told_in_a_sentence(environ: dict[str, str], summary: str) -> None:
@@ -300,7 +300,7 @@ async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Pat
             tool = words(await call(client, "explain_policy"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
-        "Sandbox: send_sms only texts simulated phones, and nothing costs money.\n"
+        "Sandbox: texts only go to simulated phones, and nothing costs money.\n"
         "- sender: +4670*****99 (ELKS_PHONE_NUMBER, set)\n"
     )
     assert "0.52 SEK of it is spent or reserved, 99.48 SEK is left" in done.stdout

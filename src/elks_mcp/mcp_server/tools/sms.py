@@ -62,10 +62,10 @@ async def send_sms(
     """Send one SMS, now or later. It costs money, and cannot be recalled once it has left.
 
     In dry run, the default, nothing is sent and the answer is the price. The operator limits
-    recipients, spending and pace (explain_policy). Use it only after the user has asked for exactly
-    this text to this person. After "scheduled", "sent", "queued", "in doubt" or "unknown", never send
-    the same text again: call check_sms_status, or cancel_sms if it has not left. After a refusal, do
-    not try another number or sender.
+    recipients, spending and pace. Use it only after the user has asked for exactly this text to this
+    person. After "scheduled", "sent", "queued", "in doubt" or "unknown", never send the same text
+    again: call check_sms_status, or cancel_sms if it has not left. After a refusal, do not try another
+    number or sender.
     """
     app = ctx.request_context.lifespan_context
     return await carry_out(app, planned, read_decision(asked), message)
