@@ -119,5 +119,7 @@ def test_a_person_approves_a_text_by_name_and_whole_number(tmp_path: Path, state
         terminal.read_until("last four digits").type(ASA[-4:])
         assert terminal.finish() == 0
     assert f"Send this text to {person} from" in terminal.shown
+    write(tmp_path, f"Åsa Lind,{KIM},", f"Bo,{ASA},")
+    assert f"to Bo, {ASA} (Sweden), 1 part" in tell(state, "pending", **environ).stdout
     (tmp_path / "contacts.csv").write_bytes(b"\xff\xfe\x00")
     assert f"to {ASA} (Sweden), 1 part" in tell(state, "pending", **environ).stdout

@@ -238,6 +238,20 @@ def test_p1_a_person_at_a_terminal_lifts_dry_run_for_one_text(elks: SimulatedElk
     assert texts(elks) == [TEXT]
 
 
+def test_p2_contacts_that_change_while_the_question_is_open_do_not_change_the_recipient(
+    elks: SimulatedElks, tmp_path: Path
+) -> None:
+    file = tmp_path / "contacts.csv"
+    file.write_text(f"name,phone\nÅsa,{PHONE}\n", "utf-8")
+    environ = {**elks.environ, "ELKS_CONTACTS": str(file), "ELKS_ALLOWED_RECIPIENTS": "contacts"}
+    with at_terminal("send", "Åsa", TEXT, environ=environ) as terminal:
+        terminal.read_until(f"Åsa, {NATIONAL} (Sweden)").read_until("Send it? [y/N]")
+        file.write_text("name,phone\nÅsa,+46701740607\n", "utf-8")
+        terminal.type("y")
+        assert terminal.finish() == 0
+    assert [each.to for each in elks.box.accepted] == [PHONE]
+
+
 def test_a_narrow_terminal_is_enough(elks: SimulatedElks) -> None:
     with at_terminal("send", PHONE, TEXT * 3, environ=elks.environ, columns=40) as terminal:
         terminal.read_until("Send it? [y/N]").type("y")
