@@ -1,7 +1,10 @@
 """Requests to /mcp: which need a token, and what each token allows."""
 
 import json
+import re
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -81,6 +84,29 @@ async def test_without_a_token_made_this_machine_may_call_and_nobody_else() -> N
         assert named.status_code == 200
     async with site(new_box(), is_shut=True) as where:
         assert (await ask(where, "tools/list")).status_code == 401
+
+
+async def test_after_uvx_each_hint_about_tokens_names_a_command_that_exists(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    uvx = tmp_path / ("uvx.exe" if sys.platform == "win32" else "uvx")
+    uvx.touch(mode=0o755)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "archive-v0" / "x1"))
+    monkeypatch.setenv("UV", str(uvx.with_name(uvx.name.replace("uvx", "uv"))))
+    async with served() as (_, where):
+        reads, metrics = await where.token("reads", Scope.READ), await where.token("m", Scope.METRICS)
+        await come_true(lambda: _is_shut(where))
+        here = [
+            await ask(where, "tools/list"),
+            await ask(where, "tools/list", token="wrong"),
+            await ask(where, "tools/list", token=metrics),
+            await ask(where, "tools/call", tool_call("send_sms"), token=reads),
+        ]
+        elsewhere = await ask(where, "tools/list", headers={"x-forwarded-for": "192.0.2.7"})
+    for each in here:
+        assert re.search(r"`uvx (--from \S+ )?elks-mcp token new", each.json()["error_description"])
+        assert "uvx" not in each.headers["www-authenticate"], "a path can have letters that no header can"
+    assert "`elks-mcp token new" in elsewhere.json()["error_description"], "a path is for this machine only"
 
 
 async def _is_shut(where: Site) -> bool:

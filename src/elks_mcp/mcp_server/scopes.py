@@ -17,6 +17,7 @@ from mcp_types import INVALID_REQUEST, SubscriptionFilter
 from pydantic import ValidationError
 
 from elks_mcp.app import ANYBODY, App
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.mcp_server.tools.base import ElksTool
 
@@ -121,10 +122,12 @@ _LISTINGS = {
 def explain_missing_scopes(scopes: Iterable[Scope]) -> str:
     """Return the error for a token that lacks scopes, with the command to create another."""
     missing = " and ".join(sorted(scopes))
-    return (
-        f"This token does not have the scope {missing}. "
-        "The operator can create one that does: `elks-mcp token new`."
-    )
+    return f"This token does not have the scope {missing}. {explain_new_token()}"
+
+
+def explain_new_token() -> str:
+    """Return how the operator creates a token that has what another lacks."""
+    return f"The operator can create one that does: {show_command('token new')}."
 
 
 def _get_caller() -> Caller:

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from elks_mcp.app import ANYBODY
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.domain.models import Caller
 from elks_mcp.domain.models import Scope as TokenScope
 from elks_mcp.errors import ElksError
@@ -107,7 +108,8 @@ class TokenVerifier:
         if caller is None:
             headers = Headers(scope=scope)
             reason = RefusalReason.WRONG_TOKEN if "authorization" in headers else RefusalReason.NO_TOKEN
-            raise RequestRefused(reason, build_unauthorized_response(headers))
+            answer = build_unauthorized_response(headers, is_local=self.is_local(scope))
+            raise RequestRefused(reason, answer)
         return caller
 
     async def check_may_read_metrics(self, scope: Scope, networks: Networks) -> None:
@@ -141,8 +143,9 @@ class TokenVerifier:
             self._reported.add(owner)
             log.warning(
                 "A token of another account was presented: %s. "
-                "Create one for the account of this server: `elks-mcp token new`.",
+                "Create one for the account of this server: %s.",
                 owner,
+                show_command("token new"),
             )
 
     async def _load_known_tokens(self) -> KnownTokens:

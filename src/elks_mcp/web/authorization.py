@@ -29,7 +29,7 @@ from elks_mcp.domain.models import Caller
 from elks_mcp.domain.models import Scope as TokenScope
 from elks_mcp.errors import ElksError, OverLimit
 from elks_mcp.mcp_server.invalid_messages import find_lone_surrogates
-from elks_mcp.mcp_server.scopes import CallerToken, RequiredScopes
+from elks_mcp.mcp_server.scopes import CallerToken, RequiredScopes, explain_new_token
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.web.authentication import CACHE_SECONDS, TokenVerifier
@@ -45,10 +45,7 @@ from elks_mcp.web.rejections import (
 _PROTOCOL_SCOPES = frozenset({TokenScope.READ, TokenScope.SEND})
 """A token needs one of these to call the protocol at all."""
 
-_NO_PROTOCOL_SCOPE = (
-    "This token has neither the scope read nor send, so it cannot call /mcp. "
-    "The operator can create one that does: `elks-mcp token new`."
-)
+_NO_PROTOCOL_SCOPE = "This token has neither the scope read nor send, so it cannot call /mcp."
 
 
 class _OnRevocation(Enum):
@@ -154,7 +151,8 @@ class TokenMiddleware:
     async def _authenticate(self, scope: Scope) -> Caller:
         caller = await self._verifier().authenticate(scope)
         if caller.scopes.isdisjoint(_PROTOCOL_SCOPES):
-            raise refuse_missing_scopes(_PROTOCOL_SCOPES, _NO_PROTOCOL_SCOPE)
+            description = f"{_NO_PROTOCOL_SCOPE} {explain_new_token()}"
+            raise refuse_missing_scopes(_PROTOCOL_SCOPES, description)
         return caller
 
     def _check_scopes(self, caller: Caller, body: bytes) -> _OnRevocation | None:
@@ -196,7 +194,9 @@ class TokenMiddleware:
             tasks.start_soon(watch_token)
             await self._inner(scope, receive, send_if_valid)
         if is_revoked and not has_begun:
-            await build_unauthorized_response(Headers(scope=scope))(scope, receive, send)
+            is_local = self._verifier().is_local(scope)
+            answer = build_unauthorized_response(Headers(scope=scope), is_local=is_local)
+            await answer(scope, receive, send)
 
     async def _is_still_valid(self, caller: Caller, scope: Scope) -> bool:
         try:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.domain.models import Scope
 from elks_mcp.errors import OverLimit
 from elks_mcp.mcp_server.scopes import explain_missing_scopes
@@ -35,18 +36,21 @@ class RequestRefused(Exception):
         self.detail = detail
 
 
-def build_unauthorized_response(headers: Headers) -> Response:
-    """Return the 401 for a request without a valid token; it says how the operator creates one."""
+def build_unauthorized_response(headers: Headers, *, is_local: bool) -> Response:
+    """Return the 401 for a request without a valid token; it says how the operator creates one.
+
+    `is_local`: whether it is for a program on this machine. Only such a program learns how elks-mcp was
+    started here, which can name a path.
+    """
+    name_command = show_command if is_local else "`elks-mcp {}`".format
     if "authorization" in headers:
-        description = (
-            "This token is not valid for this server. It may have been revoked. "
-            "The operator can create a new one: `elks-mcp token new`."
-        )
-        challenge = f'error="invalid_token", error_description="{description}"'
+        fault = "This token is not valid for this server. It may have been revoked."
+        description = f"{fault} The operator can create a new one: {name_command('token new')}."
+        challenge = f'error="invalid_token", error_description="{fault}"'
         return build_error_response(401, "invalid_token", description, challenge=challenge)
     description = (
         "A token is required, as `Authorization: Bearer …`. The operator creates one on the server: "
-        "`elks-mcp token new NAME --scope read --scope send`."
+        f"{name_command('token new NAME --scope read --scope send')}."
     )
     return build_error_response(401, "unauthorized", description, challenge='realm="elks-mcp"')
 
