@@ -39,12 +39,18 @@ def _describe(client: Client) -> list[str]:
         "",
         *([] if is_command else [*files, ""]),
         *([_TWO_FILES, ""] if client.name == "claude-desktop" else []),
+        *([_describe_nested(client), ""] if client.nested_key else []),
         f"```{language}",
         snippet,
         "```",
         "",
         *([client.restart, ""] if client.restart else []),
     ]
+
+
+def _describe_nested(client: Client) -> str:
+    places = f"`{client.key}.{client.nested_key}` instead of `{client.key}`"
+    return f"{client.title} also reads servers under {places}, and so does `elks-mcp doctor --client`."
 
 
 def _list_files(client: Client) -> list[tuple[str, str]]:

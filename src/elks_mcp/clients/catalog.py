@@ -78,14 +78,16 @@ class Fields:
 class Client:
     """An MCP client.
 
-    `key` is where its file has the servers, and `fields` has the names that it uses there. `stdio` and
-    `remote` are fields that it needs in addition. `env_types` are the types that a variable may have.
+    `key` is where its file has the servers, and `nested_key` a key in there under which it reads servers as
+    well. `fields` has the names that it uses for a server. `stdio` and `remote` are fields that it needs in
+    addition. `env_types` are the types that a variable may have.
     """
 
     name: str
     title: str
     key: str
     find_file: Callable[[Machine], PurePath | None]
+    nested_key: str = ""
     commands: tuple[str, ...] = ()
     change: Change = Change.PRINT
     format: str = "json"
@@ -207,6 +209,7 @@ CLIENTS: Final = (
         name="opencode",
         title="opencode",
         key="mcp",
+        nested_key="servers",
         find_file=find_opencode_file,
         commands=("opencode",),
         fields=Fields(args="", env="environment"),

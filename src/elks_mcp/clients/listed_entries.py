@@ -22,8 +22,7 @@ class ListedEntry(NamedTuple):
 
 def list_entries(client: Client, path: Path, said: Mapping[str, Any]) -> list[ListedEntry]:
     """List our servers at the place where a client reads them."""
-    servers = said.get(client.key)
-    return _list_ours(str(path), servers) if isinstance(servers, dict) else []
+    return _list_ours(str(path), _find_servers(client, said))
 
 
 def list_project_entries(
@@ -51,9 +50,19 @@ def list_misplaced(client: Client, said: Mapping[str, Any]) -> list[str]:
 
 def describe_others(client: Client, said: Mapping[str, Any]) -> list[str]:
     """List the servers of a client that are not ours, each with its address if it has one."""
+    servers = _find_servers(client, said).items()
+    return [_describe(client, name, fields) for name, fields in servers if not _is_ours(name, fields)]
+
+
+def _find_servers(client: Client, said: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the servers of a client by name; a nested one comes before another of that name."""
     servers = said.get(client.key)
-    others = servers.items() if isinstance(servers, dict) else ()
-    return [_describe(client, name, fields) for name, fields in others if not _is_ours(name, fields)]
+    if not isinstance(servers, dict):
+        return {}
+    nested = servers.get(client.nested_key) if client.nested_key else None
+    if not isinstance(nested, dict) or isinstance(nested.get("type"), str):  # the latter is itself a server
+        return servers
+    return {name: each for name, each in servers.items() if name != client.nested_key} | nested
 
 
 def _describe(client: Client, name: str, fields: object) -> str:
