@@ -158,6 +158,38 @@ def test_a_number_with_unfinished_texts_is_not_forgotten(location: StateLocation
     assert tell(location, "forget", "hello", "--yes").exit_code == 2
 
 
+def test_ones_own_number_is_exported_and_forgotten_too(location: StateLocation) -> None:
+    assert location.folder
+    location.folder.mkdir(mode=0o700)
+    file = location.folder / "my-number"
+    file.write_text(f"{PHONE.e164}\n", "utf-8")
+    assert json.loads(tell(location, "export", PHONE.e164).stdout)["is_my_number"] is True
+    assert json.loads(tell(location, "export", "+46701740699").stdout)["is_my_number"] is False
+    tell(location, "forget", "+46701740699", "--yes")
+    assert file.exists()
+    order = do(location, place_one)
+    assert tell(location, "forget", PHONE.e164, "--yes").exit_code == 1
+    assert file.exists(), "an order is unfinished, so nothing is removed"
+    do(location, lambda store: store.cancellations.cancel(order.id, "Not needed."))
+    told = tell(location, "forget", PHONE.e164, "--yes")
+    assert (told.exit_code, file.exists()) == (0, False)
+    assert f"{PHONE.e164} was deleted from 1 order." in told.stdout
+    assert f"{PHONE.e164} is no longer stored as your own number." in told.stdout
+
+
+@pytest.mark.parametrize("content", [PHONE.e164, "Hej"])
+def test_without_other_state_only_ones_own_number_is_forgotten(location: StateLocation, content: str) -> None:
+    assert location.folder
+    location.folder.mkdir(mode=0o700)
+    file = location.folder / "my-number"
+    file.write_text(content, "utf-8")
+    told = tell(location, "forget", PHONE.e164, "--yes")
+    is_own = content == PHONE.e164
+    assert (told.exit_code, file.exists()) == (0, not is_own)
+    assert ("is no longer stored as your own number" if is_own else "has no state") in told.stdout
+    assert [each.name for each in location.folder.iterdir()] == ([] if is_own else ["my-number"])
+
+
 # ── the doctor, and the start ──
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from elks_mcp.cli.output import can_ask
-from elks_mcp.domain.phone import parse_number
+from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration, default_state_dir
@@ -22,19 +22,43 @@ def find_my_number(configuration: Configuration) -> str:
         InvalidInput: the number is not stored yet, and standard input is not a terminal.
         Misconfigured: the file cannot be read or written.
     """
-    file = (configuration.settings.state_dir or default_state_dir()) / NUMBER_FILE
-    home = configuration.policy.home
+    if number := read_my_number(configuration):
+        return number.e164
+    file = find_number_file(configuration)
+    asked = _ask(file, configuration.policy.home)
     try:
-        if file.exists():
-            return parse_number(read_private_file(file).decode("utf-8").strip(), home).e164
-        number = _ask(file, home)
-        _store(file, number)
+        _store(file, asked)
+    except OSError as error:
+        raise _explain(file, error) from None
+    return asked
+
+
+def read_my_number(configuration: Configuration) -> Number | None:
+    """Return the person's own number; None if it is not stored.
+
+    Raises:
+        InvalidInput: the file has no number.
+        Misconfigured: the file cannot be read.
+    """
+    file = find_number_file(configuration)
+    try:
+        if not file.exists():
+            return None
+        return parse_number(read_private_file(file).decode("utf-8").strip(), configuration.policy.home)
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(
-            f"Your number cannot be stored in {file}: {error}.",
-            hint="Name another directory with --state-dir.",
-        ) from None
-    return number
+        raise _explain(file, error) from None
+
+
+def find_number_file(configuration: Configuration) -> Path:
+    """Return the file that has the person's own number, if it is stored."""
+    return (configuration.settings.state_dir or default_state_dir()) / NUMBER_FILE
+
+
+def _explain(file: Path, error: Exception) -> Misconfigured:
+    return Misconfigured(
+        f"Your own number in {file} cannot be read or stored: {error}.",
+        hint="Name another directory with --state-dir.",
+    )
 
 
 def _ask(file: Path, home: str) -> str:

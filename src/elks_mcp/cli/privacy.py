@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -11,11 +12,13 @@ from elks_mcp.cli.arguments import phone_argument, yes_option
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
+from elks_mcp.cli.my_number import find_number_file, read_my_number
 from elks_mcp.cli.output import say
 from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput, Misconfigured
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration, mask_username
 from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
@@ -30,24 +33,31 @@ def forget(configuration: Configuration, phone: str, *, yes: bool) -> int:
     Orders lose the number, the text, 46elks' id and all hashes. Their costs stay stored. An opt-out stays
     too, as a keyed hash, so that nothing is sent to the number.
 
+    If it is your own number, `send --to-me` asks for it again.
+
     The command fails if an order to the number is unfinished. It does not change your contacts, and says if
     they name the number.
     """
     number, state = _read(configuration, phone), State(configuration)
     if contacts := _explain_contacts(configuration, number):
         say(contacts)
-    if not state.exists:
+    is_own = _is_own(configuration, number)
+    if not (state.exists or is_own):
         say(state.absence)
         return 0
-    stored = state.query(lambda database: PersonalData(database).list_stored(number))
-    opt_out = state.query(lambda database: PersonalData(database).find_opt_out(number))
-    if not (stored or opt_out):
+    stored, opt_out = _find_stored(state, number)
+    if not (stored or opt_out or is_own):
         say(f"Nothing is stored about {number.e164}.")
         return 0
     if not (yes or _confirm(number, stored)):
         say("Nothing was changed.")
         return 1
-    say(_report(number, state.query(lambda database: PersonalData(database).remove(number))))
+    if stored or opt_out:
+        say(_report(number, state.query(lambda database: PersonalData(database).remove(number))))
+    if is_own:
+        find_number_file(configuration).unlink(missing_ok=True)
+        again = show_command("send --to-me TEXT")
+        say(f"{number.e164} is no longer stored as your own number. To store one again: {again}.")
     return 0
 
 
@@ -57,12 +67,10 @@ def forget(configuration: Configuration, phone: str, *, yes: bool) -> int:
 def export(configuration: Configuration, phone: str) -> int:
     """Print everything stored about a phone number, as JSON."""
     number, state = _read(configuration, phone), State(configuration)
-    stored = state.query(lambda database: PersonalData(database).list_stored(number)) if state.exists else []
-    opt_out = (
-        state.query(lambda database: PersonalData(database).find_opt_out(number)) if state.exists else None
-    )
+    stored, opt_out = _find_stored(state, number)
     shown = {
         "number": number.e164,
+        "is_my_number": _is_own(configuration, number),
         "state": state.description,
         "opt_out": opt_out,
         "accounts": [_as_json(each) for each in stored],
@@ -73,6 +81,23 @@ def export(configuration: Configuration, phone: str) -> int:
 
 def _read(configuration: Configuration, raw: str) -> Number:
     return parse_number(raw, configuration.policy.home)
+
+
+def _is_own(configuration: Configuration, number: Number) -> bool:
+    """Return whether a number is stored as the person's own, for `send --to-me`."""
+    with suppress(InvalidInput):  # the file was changed, and has no number
+        return read_my_number(configuration) == number
+    return False
+
+
+def _find_stored(state: State, number: Number) -> tuple[list[StoredData], dict[str, Any] | None]:
+    """Return what the state has about a number, and its opt-out."""
+    if not state.exists:
+        return [], None
+    return (
+        state.query(lambda database: PersonalData(database).list_stored(number)),
+        state.query(lambda database: PersonalData(database).find_opt_out(number)),
+    )
 
 
 def _confirm(number: Number, stored: list[StoredData]) -> bool:

@@ -17,9 +17,9 @@ from mcp_types import INVALID_REQUEST, SubscriptionFilter
 from pydantic import ValidationError
 
 from elks_mcp.app import ANYBODY, App
-from elks_mcp.runtime.launcher import show_command
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.mcp_server.tools.base import ElksTool
+from elks_mcp.runtime.launcher import show_command
 
 
 class CallerToken(AccessToken):

@@ -12,13 +12,13 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from elks_mcp.app import ANYBODY
-from elks_mcp.runtime.launcher import show_command
 from elks_mcp.domain.models import Caller
 from elks_mcp.domain.models import Scope as TokenScope
 from elks_mcp.errors import ElksError
 from elks_mcp.runtime.addresses import Networks, is_direct_from, is_from_this_machine
 from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.store import KnownTokens, Storage
 from elks_mcp.web.rejections import (

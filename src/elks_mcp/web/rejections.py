@@ -8,10 +8,10 @@ from enum import StrEnum
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse, Response
 
-from elks_mcp.runtime.launcher import show_command
 from elks_mcp.domain.models import Scope
 from elks_mcp.errors import OverLimit
 from elks_mcp.mcp_server.scopes import explain_missing_scopes
+from elks_mcp.runtime.launcher import show_command
 
 
 class RefusalReason(StrEnum):
