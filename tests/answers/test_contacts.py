@@ -37,6 +37,9 @@ PEOPLE = (
         ("bo holm", ["Bo Ek Holm"]),
         ("ho bo", ["Bo Ek Holm"]),
         ("bo olm", []),
+        ("h ho hol bo bo", ["Bo Ek Holm"]),
+        ("l l", ["Lasse Brasa", "Åsa Lind"]),
+        ("holmen bo", []),
     ],
 )
 def test_names_are_found_exactly_by_their_beginning_and_by_any_part(query: str, names: list[str]) -> None:

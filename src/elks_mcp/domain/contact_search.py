@@ -166,7 +166,7 @@ def search(contacts: Contacts, query: str, most: int) -> SearchResult:
     words.
     """
     wanted = fold_accents(cleaned(query))
-    words = tuple(f" {word}" for word in wanted.split())
+    words = _list_words(wanted)
     people = {id(each): each for each in contacts.list_named(query)}
     ranks = dict.fromkeys(people, 0)
     for name, named in contacts.iterate_names() if wanted else ():
@@ -184,9 +184,23 @@ _WORST = 6
 """More than every rank."""
 
 
+def _list_words(wanted: str) -> tuple[str, ...]:
+    """Return the words of a text that has several, each after a space, and the longest first.
+
+    A word with which another begins is left out, since a name that has the other has it too. Few names have
+    the longest word, so most names need no look at the others.
+    """
+    kept: list[str] = []
+    for word in sorted(wanted.split(), key=len, reverse=True):
+        if not any(each.startswith(word) for each in kept):
+            kept.append(word)
+    return tuple(f" {word}" for word in kept) if " " in wanted else ()
+
+
 def _has_words(name: str, words: tuple[str, ...]) -> bool:
     """Return whether each of several words begins a word of a name, as without the middle name."""
-    return len(words) > 1 and all(word in f" {name}" for word in words)
+    spaced = f" {name}"
+    return bool(words) and words[0] in spaced and all(word in spaced for word in words[1:])
 
 
 def _rank(name: str, wanted: str) -> int:
