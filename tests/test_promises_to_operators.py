@@ -26,6 +26,7 @@ from tests.support.connecting import (
     posted,
     words,
 )
+from tests.support.contact_files import card
 from tests.support.process import Process, running
 from tests.support.promise_cases import CANARY_TEXT
 
@@ -306,6 +307,7 @@ NOISY = """
 import atexit, builtins, logging, os, subprocess, sys
 logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
 real, seen = builtins.__import__, set()
+loud = ("elks_mcp.", "mcp", "httpx2", "phonenumbers", "iso3166", "vobject")
 
 def noise(why):
     print("NOISE", why)
@@ -317,7 +319,7 @@ def noise(why):
 
 def noisy(name, *rest, **more):
     module = real(name, *rest, **more)
-    if name.startswith(("elks_mcp.", "mcp", "httpx2", "phonenumbers", "iso3166")) and name not in seen:
+    if name.startswith(loud) and name not in seen:
         seen.add(name)
         noise(name)
     if name == "elks_mcp.app":
@@ -336,21 +338,31 @@ main()
 """
 
 
+def write_contacts(folder: Path) -> str:
+    """Write contacts that another package reads, and return the path."""
+    file = folder / "contacts.vcf"
+    file.write_text(card(number=PHONE), encoding="utf-8")
+    return str(file)
+
+
 def test_p11_standard_output_carries_the_protocol_and_nothing_else(tmp_path: Path) -> None:
     script = tmp_path / "noisy.py"
     script.write_text(NOISY, encoding="utf-8")
-    with running({"ELKS_SANDBOX": "1"}, tmp_path, command=(sys.executable, str(script))) as server:
+    environ = {"ELKS_SANDBOX": "1", "ELKS_CONTACTS": write_contacts(tmp_path)}
+    with running(environ, tmp_path, command=(sys.executable, str(script))) as server:
         server.initialize()
         server.request("tools/list")
         server.call("check_account_balance")
         server.call("send_sms", to=PHONE, message="Hej")
+        assert "Åsa" in str(server.call("send_sms", to="Åsa", message="Hopp"))
         server.call("send_sms", nonsense=1)
         assert server.close() == 0
         assert "NOISE in a tool" in server.stderr
         assert "NOISE from a child" in server.stderr
         assert "NOISE at the end" in server.stderr
         assert "NOISE elks_mcp.app" in server.stderr
-        assert len(server.lines) == 5
+        assert "NOISE vobject" in server.stderr
+        assert len(server.lines) == 6
         assert all(json.loads(line)["jsonrpc"] == "2.0" for line in server.lines)
 
 
@@ -387,11 +399,12 @@ async def test_p12_the_process_talks_to_46elks_and_to_nobody_else(
         }[mode]
 
         def drive() -> None:
-            with running(
-                environ | {"WATCH": str(watch)}, tmp_path, command=(sys.executable, str(script))
-            ) as server:
+            more = {"WATCH": str(watch), "ELKS_CONTACTS": write_contacts(tmp_path)}
+            with running(environ | more, tmp_path, command=(sys.executable, str(script))) as server:
                 server.initialize()
                 server.call("send_sms", to=PHONE, message="Se https://46elks.se")
+                server.call("send_sms", to="Åsa", message="Hej")
+                server.call("find_contact", query="Åsa")
                 server.call("get_sms_messages")
                 server.call("get_delivery_statistics")
                 server.call("check_account_balance")
