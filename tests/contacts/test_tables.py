@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from elks_mcp.contacts.contact_files import UnreadableFile
 from elks_mcp.contacts.entries import Weight
 from elks_mcp.domain.contacts import Contact
+from elks_mcp.spreadsheets.decoding import UnreadableFile
 from tests.support.contact_files import list_remarks, numbers_by_name, read_bytes
 
 FIRST, SECOND, THIRD = "+46701740605", "+46701740606", "+46701740607"
@@ -66,6 +66,8 @@ def test_the_tables_of_programs_are_read(tmp_path: Path, table: str, encoding: s
         'sep=|\nnamn|nummer|grupp|alias\n"Åsa"|0701740605|jour,natt|Pyret\n',
         "ort;namn;telefonnummer;anteckning;grupp;alias\nUmeå;Åsa;0701740605;a, b, c;jour,natt;Pyret\n",
         "namn;telefon;grupp;alias\n\nÅsa;0701740605;jour,natt;Pyret\n;;;\n",
+        "\nKontakter 2026;;;\nnamn;telefon;grupp;alias\nÅsa;0701740605;jour,natt;Pyret\n",
+        "namn|telefon|grupp|alias\nÅsa|46701740605.0|jour,natt|Pyret\n",
     ],
 )
 def test_a_plain_table_is_read(tmp_path: Path, table: str) -> None:
@@ -234,10 +236,10 @@ def test_a_name_is_clean_one_line_and_not_long(tmp_path: Path) -> None:
         (b"", "The first row must name the columns"),
         (b"0701740605\n0701740606\n", "The first row must name the columns"),
         (b"namn;ort\nBo;Lund\n", "The first row must name the columns"),
-        (b"PK\x03\x04\x00\x00", "It is not a text file"),
+        (b"PK\x03\x04\x00\x00", "It is an Excel workbook or a zip file, not a text file"),
         (b"namn;telefon\n\x81\n", "It is neither UTF-8 nor Windows-1252"),
         ("namn;telefon\n".encode("utf-16-le"), "It is not a text file"),
-        (b"name,phone\n" + b"x,1\n" * 50_001, "It has more than 50,000 entries"),
+        (b"name,phone\n" + b"x,1\n" * 50_001, "It has more than 50,000 rows"),
         (b"name,phone\n" + b"x" * 20_000_000, "It is larger than 20 MB"),
     ],
 )

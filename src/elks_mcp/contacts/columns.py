@@ -1,10 +1,12 @@
 """The columns of a table of contacts, as Google, Outlook and people title them."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from elks_mcp.domain.contacts import fold_name
+from elks_mcp.spreadsheets.phone_columns import PHONE_TITLES
 
 
 class Role(StrEnum):
@@ -32,12 +34,7 @@ _WORDS = {
     "|grupp|grupper|etiketter|kategori|kategorier",
     Role.COMPANY: "company|organization|organisation|organization name|organization 1 - name|företag",
     Role.LABEL: r"phone \d+ - (?:label|type)",
-    Role.PHONE: r"phone \d+ - value"
-    r"|(?:(?:home|business|work|other|primary|company main|car|mobile|cell) )?(?:tele)?phone"
-    r"(?: number)?(?: \d)?"
-    r"|(?:mobile|cell|phone)(?: (?:number|no\.?|nr\.?))?|cellphone|number"
-    r"|(?:hem|arbets|jobb|mobil)?tel(?:efon)?(?:nummer|[ .-]?nr)?\.?(?: \d)?(?: \(\w+\))?"
-    r"|(?:mobil|mob|gsm)(?:nummer|[ .-]?nr)?\.?(?: \d)?|nummer",
+    Role.PHONE: PHONE_TITLES,
 }
 _ROLES = {role: re.compile(words) for role, words in _WORDS.items()}
 _LABELS = re.compile(
@@ -64,7 +61,7 @@ class Column:
         return found[0] if found and self.role is Role.PHONE else ""
 
 
-def find_columns(titles: list[str]) -> tuple[Column, ...]:
+def find_columns(titles: Sequence[str]) -> tuple[Column, ...]:
     """Return the columns with a known title."""
     found = ((at, title.strip(), _find_role(title)) for at, title in enumerate(titles))
     return tuple(Column(at, title, role) for at, title, role in found if role)

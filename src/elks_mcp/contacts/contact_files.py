@@ -10,11 +10,11 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from elks_mcp.contacts.decoding import UnreadableFile
 from elks_mcp.contacts.entries import ContactEntry, Place, Remark, Weight, build_contacts
 from elks_mcp.contacts.tables import Layout, note_unread_columns, read_table
 from elks_mcp.contacts.vcards import read_vcards
 from elks_mcp.domain.contacts import Contacts
+from elks_mcp.spreadsheets.decoding import UnreadableFile
 
 MOST_BYTES = 20_000_000
 """Bytes of all files together."""

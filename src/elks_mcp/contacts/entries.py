@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from elks_mcp.contacts.contact_numbers import read_phone
 from elks_mcp.domain.contact_names import LONGEST_NAME, clean_name, find_name_fault
 from elks_mcp.domain.contacts import GROUP_MARK, Contact, ContactNumber, fold_name
+from elks_mcp.domain.phone_repair import read_phone
 from elks_mcp.runtime.validation import is_empty_word
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from elks_mcp.contacts.decoding import UnreadableFile, decode
 from elks_mcp.contacts.entries import ContactEntry, Phone, Place, Remark
 from elks_mcp.errors import Misconfigured
+from elks_mcp.spreadsheets.decoding import UnreadableFile, decode
 
 _BEGIN = re.compile(rb"^(?:\xef\xbb\xbf)?BEGIN:VCARD[ \t]*$", re.IGNORECASE | re.MULTILINE)
 _END = re.compile(r"^END:VCARD[ \t]*$", re.IGNORECASE | re.MULTILINE)

@@ -2,11 +2,12 @@
 
 import pytest
 
-from elks_mcp.contacts.contact_numbers import read_phone
+from elks_mcp.domain.phone_repair import looks_like_number, read_phone
 
 NUMBER = "+46701740605"
 PLUS = "The + was missing, and was added."
 ZERO = "The leading 0 was missing, and was added."
+DECIMALS = "The decimals .0 were removed."
 MARK = "A spreadsheet's mark for text was removed."
 NONE = "It has no country code and no leading 0."
 LOST = "A spreadsheet shortened the number, and digits are lost. Format the column as text."
@@ -29,6 +30,9 @@ OTHER = "It is not a phone number."
         ("'0701740605", NUMBER, MARK),
         ('="0701740605"', NUMBER, MARK),
         (' ="701740605" ', NUMBER, f"{MARK} {ZERO}"),
+        ("46701740605.0", NUMBER, f"{DECIMALS} {PLUS}"),
+        ("701740605,00", NUMBER, f"{DECIMALS} {ZERO}"),
+        ('="46701740605.0"', NUMBER, f"{MARK} {DECIMALS} {PLUS}"),
         ("+47 412 34 567", "+4741234567", ""),
         ("08-500 12 34", "+4685001234", ""),
     ],
@@ -45,9 +49,13 @@ def test_a_number_is_read_as_people_and_programs_write_it(text: str, number: str
         ("4,67E+10", LOST),
         ("4.67017E+10", LOST),
         ("4.6701740605E+10", LOST),
-        ("46701740605.0", OTHER),
-        ("701740605.0", OTHER),
+        ("46701740605.5", OTHER),
+        ("0701740605.0", OTHER),
+        ("+46701740605.0", OTHER),
+        ("2026-11-30", OTHER),
+        ("30/11/2026", OTHER),
         ("070-174 06 05 / 070-174 06 06", SEVERAL),
+        ("070-174 06 05 ::: 070-174 06 06", SEVERAL),
         ("070-1740605, 070-1740606", SEVERAL),
         ("tel:1740605;phone-context=+4670", SEVERAL),
         ("8500 12 34", NONE),
@@ -87,3 +95,37 @@ def test_a_fax_or_a_pager_is_left_out(label: str) -> None:
 )
 def test_a_number_is_mobile_by_its_plan_or_else_by_its_label(text: str, label: str, is_mobile: bool) -> None:
     assert read_phone(text, label, "SE").is_mobile is is_mobile
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "070-174 06 05",
+        "701740605",
+        '="0701740605"',
+        "'0701740605",
+        "46701740605.0",
+        "4,67E+10",
+        "tel:+46701740605",
+    ],
+)
+def test_a_text_that_is_written_as_a_number_is_known(text: str) -> None:
+    assert looks_like_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "112",
+        "12345",
+        "2026-11-30",
+        "30/11/2026",
+        "2026-11-30 09:00",
+        "Phone 1 - Value",
+        "Åsa",
+        "1 500 kr",
+    ],
+)
+def test_dates_amounts_and_words_are_not_written_as_numbers(text: str) -> None:
+    assert not looks_like_number(text)

@@ -1,4 +1,4 @@
-"""Read the phone numbers of address books, and repair what a spreadsheet removed."""
+"""Read the phone numbers of address books and tables, and repair what a spreadsheet changed."""
 
 import re
 from dataclasses import dataclass, replace
@@ -15,6 +15,15 @@ _MARKED_AS_TEXT = re.compile(r"""\s*(?:'(?P<after>[^'"]+)|="(?P<between>[^"]+)")
 """A cell that a spreadsheet takes for text: `'0701740605` or `="0701740605"`."""
 
 _UNMARKED = "A spreadsheet's mark for text was removed."
+
+_AMOUNT = re.compile(r"\s*([1-9][0-9]{6,14})[.,]0+\s*")
+"""A number that a program took for an amount: `46701740605.0`."""
+
+_NOT_DECIMAL = "The decimals .0 were removed."
+_AMBIGUOUS = "It has no + and no leading 0, and can be read as two numbers."
+_NO_PHONE = "It is not a phone number."
+
+_DATE = re.compile(r"\s*(?:[0-9]{4}([-./])[0-9]{1,2}\1[0-9]{1,2}|[0-9]{1,2}([-./])[0-9]{1,2}\2[0-9]{4})\b.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +45,33 @@ def read_phone(text: str, label: str, home: str) -> ReadPhone:
     if _NOT_A_PHONE.search(label):
         return ReadPhone(note="It is a fax or a pager, so it is left out.")
     if marked := _MARKED_AS_TEXT.fullmatch(text):
-        read = read_phone(marked["after"] or marked["between"], label, home)
-        return replace(read, repair=f"{_UNMARKED} {read.repair}".strip()) if read.number else read
+        return _add_repair(read_phone(marked["after"] or marked["between"], label, home), _UNMARKED)
+    if amount := _AMOUNT.fullmatch(text):
+        return _add_repair(read_phone(amount[1], label, home), _NOT_DECIMAL)
     raw = _strip_uri(text.strip())
     number, repair = _parse(raw, home), ""
-    if number is None and _BARE_DIGITS.fullmatch(raw):
-        readings = _list_repairs(raw, home)
-        if len(readings) > 1:
-            return ReadPhone(fault="It has no + and no leading 0, and can be read as two numbers.")
-        number, repair = readings[0] if readings else (None, "")
+    readings = _list_repairs(raw, home) if number is None and _BARE_DIGITS.fullmatch(raw) else []
+    if len(readings) == 1:
+        number, repair = readings[0]
     if number is None:
-        return ReadPhone(fault=_explain(raw))
+        return ReadPhone(fault=_AMBIGUOUS if readings else _explain(raw))
     if not number.is_planned:
         return ReadPhone(fault="Its country has no such number.")
     return ReadPhone(number, repair, is_mobile=_is_mobile(number, label))
+
+
+def _add_repair(read: ReadPhone, repair: str) -> ReadPhone:
+    return replace(read, repair=f"{repair} {read.repair}".strip()) if read.number else read
+
+
+def looks_like_number(text: str) -> bool:
+    """Return whether a text is written as a phone number, whether or not it can be used."""
+    marked = _MARKED_AS_TEXT.fullmatch(text)
+    raw = marked["after"] or marked["between"] if marked else text
+    if _DATE.fullmatch(raw):
+        return False
+    digits = tidied(_strip_uri(raw.strip()))
+    return re.fullmatch(r"\+?[0-9]{7,17}", digits) is not None or read_exponent_digits(raw) is not None
 
 
 def _strip_uri(text: str) -> str:
@@ -90,8 +112,10 @@ def _is_mobile(number: Number, label: str) -> bool:
 def _explain(raw: str) -> str:
     if read_exponent_digits(raw) is not None:
         return "A spreadsheet shortened the number, and digits are lost. Format the column as text."
-    if re.search(r"[,;/|&\n]", tidied(raw)):
+    if _DATE.fullmatch(raw):
+        return _NO_PHONE
+    if re.search(r"[,;/|&\n]|:::", tidied(raw)):
         return "It looks like more than one phone number."
     if _BARE_DIGITS.fullmatch(raw):
         return "It has no country code and no leading 0."
-    return "It is not a phone number."
+    return _NO_PHONE
