@@ -73,6 +73,7 @@ bench: setup
 	$(RUN) python scripts/bench_sending.py
 	$(RUN) python scripts/bench_http.py
 	$(RUN) python scripts/bench_contacts.py
+	$(RUN) python scripts/bench_batches.py
 	$(RUN) python scripts/soak.py
 
 # What a release consists of, in dist/, tried from an empty environment. RELEASE_PLACEHOLDER=1 makes it a rehearsal.

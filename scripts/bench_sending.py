@@ -270,8 +270,8 @@ def _approval(number: int) -> Approval:
     return Approval(quote=quote, approver=Approver.POLICY)
 
 
-def _allow(_draft: Draft, _price: Money, _recall: Recall) -> str:
-    return ""
+def _allow(_draft: Draft, _price: Money, _recall: Recall) -> None:
+    return None
 
 
 @asynccontextmanager

@@ -103,17 +103,19 @@ The text begins with the status.
   after 60. A later answer is not lost: each result, "no reply" included, has a cursor to continue waiting
   with. A reply is matched by its sender's number, and counts as a stranger's text. After it was shown to the
   assistant, a text to a person whom you did not text before needs approval.
-- **Toolsets.** `ELKS_TOOLSETS` chooses which of the groups `sms`, `inbox`, `account` and `policy` are
-  offered. A tool of another group is neither listed nor callable, and no description or answer names it.
-  Its prompts and resources go with it. Each tool below names its group. Every tool that sends or cancels is
-  in `sms`.
+- **Toolsets.** `ELKS_TOOLSETS` chooses which of the groups `sms`, `batches`, `inbox`, `account` and
+  `policy` are offered. A tool of another group is neither listed nor callable, and no description or answer
+  names it. Its prompts and resources go with it. Each tool below names its group. Every tool that sends or
+  cancels is in `sms` or `batches`.
+- **Batches.** `plan_batch` sends nothing, and `start_batch` sends all of it, after one question to a person.
+  [Batches](batches.md) has the sources, the merge fields and the rules.
 - **Errors.** An answer is an error (`isError`) if nothing was sent and nothing will be by itself: refused,
   declined, waiting for approval. `cancel_sms` is one if nothing was decided about the text: it is not yours,
   a person declined, or the operator forbids the question. Its first word is otherwise the state of the text:
   cancelled, waiting (paused until a person decides), or one in which it can no longer be recalled.
-- **Prompts and resources.** There are two prompts, and three resources: `elks://inbox`,
-  `elks://messages/{id}` and `elks://policy`. A client that subscribes to a resource is notified when it
-  changes.
+- **Prompts and resources.** There are two prompts, and four resources: `elks://inbox`,
+  `elks://messages/{id}`, `elks://batches/{id}` and `elks://policy`. A client that subscribes to a resource
+  is notified when it changes.
 - **Lists of texts** have a short line for each text, newest first. A received text is in `untrusted`, and a
   sent one in `text`. Times are local; a list names the zone and the time now once, and a year only if a time
   is more than 10 months off. Only a text that is not delivered, or a picture, has an `id`. In a conversation
@@ -159,11 +161,20 @@ def _default(name: str) -> str:
     return f"`{written}`" if written else ""
 
 
+_REPEATABLE = {
+    "cancel_sms": "Cancels; idempotent.",
+    "plan_batch": "Plans, and sends nothing but a test; idempotent.",
+    "start_batch": "Sends; idempotent.",
+    "stop_batch": "Pauses, resumes or cancels; idempotent.",
+}
+"""The effects of tools that change something, and nothing more if they are repeated."""
+
+
 def _tool(tool: ElksTool, toolset: Toolset) -> list[str]:
     hints = tool.annotations
     kind = "Sends; not idempotent without `idempotencyKey`."
     if hints is not None and hints.idempotent_hint:
-        kind = "Reads only." if hints.read_only_hint else "Cancels; idempotent."
+        kind = "Reads only." if hints.read_only_hint else _REPEATABLE[tool.name]
     lines = [
         f"## {tool.name}",
         "",

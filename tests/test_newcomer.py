@@ -84,7 +84,7 @@ def connect_cursor_and_remove_it(command: list[str], folder: Path, environ: dict
     before = b'\xef\xbb\xbf{\r\n  // mine\r\n  "mcpServers": {"files": {"command": "npx"}},\r\n}\r\n'
     file.write_bytes(before)
     said = run([*command, "connect", "cursor", "--sandbox", "--yes"], folder, environ)
-    assert "Connected, 12 tools, SANDBOX." in said
+    assert "Connected, 16 tools, SANDBOX." in said
     assert b"sms46elks" in file.read_bytes()
     run([*command, "connect", "cursor", "--remove", "--yes"], folder, environ)
     assert file.read_bytes() == before

@@ -132,6 +132,28 @@ TOOLS: dict[str, list[dict[str, Any]]] = {
         for to in [ASA, MALLORY, *UNREADABLE[:1]]
         for more in ({}, {"dryRun": True}, {"from": "Elks"})
     ],
+    "plan_batch": [
+        {
+            "message": "Hej {namn|du}! Ring 070-174 06 27",
+            "recipients": [ASA, "Bo", STRANGER, "070-174 06 26"],
+        },
+        *({"message": "Hej!", "recipients": each} for each in [f"{TEXTED}, {MALLORY}", UNREADABLE, [OWN]]),
+        {"message": "Hej {namn}!", "csv": f"namn;nummer;tid\nKim;{STRANGER};9\n{TEXTED};070-174 06 24x;8"},
+        {"message": f"Ring {LISTED}", "csv": f"telefon\n{STRANGER}\n{STRANGER}", "from": SECOND_OWN},
+        {"message": "Hej {0701740624}!", "csv": f"namn;nummer\nKim;{STRANGER}"},
+        {"message": "Hej!", "group": STRANGER},
+        {"message": "Hej!", "file": f"{STRANGER}.csv"},
+        {"message": "Hej!", "restOf": "{batch}"},
+        {"message": "Hej!", "restOf": STRANGER},
+        {"message": "Hej!", "recipients": [ASA], "testRow": 1, "name": STRANGER, "sendAt": STRANGER},
+        {"message": "Hej!", "recipients": [ASA], "testRow": 1, "name": STRANGER},
+    ],
+    "start_batch": [{"batchId": "{batch}"}, {"batchId": "{batch}"}, {"batchId": STRANGER}],
+    "check_batch": [{"batchId": "{batch}"}, {"batchId": TEXTED}],
+    "stop_batch": [
+        *({"batchId": "{batch}", "change": change} for change in ["pause", "resume", "cancel", STRANGER]),
+        {"batchId": STRANGER, "change": "cancel"},
+    ],
     "check_account_balance": [{}, {"account": STRANGER}],
     "get_delivery_statistics": [{}, {"since": "2020-01-01"}, {"limit": STRANGER}, {"since": "070-174 06 24"}],
     "explain_policy": [{}],
@@ -143,7 +165,8 @@ TEMPLATES = {
     "elks://messages/{message_id}": (
         "message_id",
         ["{order}", "{message}", "{received}", STRANGER, "0701740624", "O-22222222"],
-    )
+    ),
+    "elks://batches/{batch_id}": ("batch_id", ["{batch}", STRANGER, "0701740624", "B-22222222"]),
 }
 PROMPTS: dict[str, list[dict[str, str]]] = {
     "text_somebody": [{}, {"recipient": STRANGER, "about": "070-174 06 27"}, {STRANGER: "Hej"}],
@@ -167,7 +190,10 @@ async def exchange_texts(client: Client, box: Sandbox) -> dict[str, str]:
     box.reply(TEXTED, IN_MANY_SPELLINGS)
     received = box.receive(STRANGER, f"{IN_MANY_SPELLINGS} Hälsar {STRANGER}")
     waited = data(await call(client, "wait_for_reply", sender=TEXTED, timeout=0))
+    people = [ASA, TEXTED, STRANGER, MALLORY]
+    batch = data(await call(client, "plan_batch", message=f"Hej, ring {LISTED}!", recipients=people))
     return {
+        "{batch}": batch["batchId"],
         "{order}": sent["orderId"],
         "{message}": sent["messageId"],
         "{received}": received.id,

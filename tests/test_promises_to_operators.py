@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from base64 import b64encode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,15 @@ main()
 """
 
 
+TOMORROW = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
+
+
+def start_batch(server: Process) -> None:
+    """Plan a batch, and start it if that is possible."""
+    planned = server.call("plan_batch", message="Hej alla", recipients=[PHONE, "+46701740606"])
+    server.call("start_batch", batchId=planned.get("structuredContent", {}).get("batchId", "B-22222222"))
+
+
 def write_contacts(folder: Path) -> str:
     """Write contacts that another package reads, and return the path."""
     file = folder / "contacts.vcf"
@@ -356,13 +366,15 @@ def test_p11_standard_output_carries_the_protocol_and_nothing_else(tmp_path: Pat
         server.call("send_sms", to=PHONE, message="Hej")
         assert "Åsa" in str(server.call("send_sms", to="Åsa", message="Hopp"))
         server.call("send_sms", nonsense=1)
+        server.call("send_sms", to=PHONE, message="Sedan", sendAt=TOMORROW)
+        start_batch(server)
         assert server.close() == 0
         assert "NOISE in a tool" in server.stderr
         assert "NOISE from a child" in server.stderr
         assert "NOISE at the end" in server.stderr
         assert "NOISE elks_mcp.app" in server.stderr
         assert "NOISE vobject" in server.stderr
-        assert len(server.lines) == 6
+        assert len(server.lines) == 9
         assert all(json.loads(line)["jsonrpc"] == "2.0" for line in server.lines)
 
 
@@ -405,6 +417,8 @@ async def test_p12_the_process_talks_to_46elks_and_to_nobody_else(
                 server.call("send_sms", to=PHONE, message="Se https://46elks.se")
                 server.call("send_sms", to="Åsa", message="Hej")
                 server.call("find_contact", query="Åsa")
+                server.call("send_sms", to=PHONE, message="Sedan", sendAt=TOMORROW)
+                start_batch(server)
                 server.call("get_sms_messages")
                 server.call("get_delivery_statistics")
                 server.call("check_account_balance")

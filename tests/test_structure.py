@@ -17,6 +17,10 @@ MODULE_LINES, OTHER_MODULE_LINES, FUNCTION_LINES, PUBLIC_METHODS, PARAMETERS = 3
 
 TOPICS = {
     "account": "46elks' account: its format, the toolset and the commands about it, the simulated one",
+    "batches": "texts that are planned, approved and followed as one",
+    "batch_results": "what became of each row of a batch",
+    "batch_approval": "how a person is asked about a batch, in a client and in a terminal",
+    "my_number": "the operator's own number",
     "approval": "what a person reads, how they are asked, how it is stored, the command that approves",
     "asgi": "an ASGI application",
     "contacts": "the people that the operator's files name",
@@ -31,8 +35,8 @@ TOPICS = {
     "policy": "what the operator allows",
     "privacy": "what is stored about a person",
     "replies": "waiting for an answer",
-    "sandbox": "the simulated 46elks, what answers say about it, the command that runs it",
     "schedule": "texts that go out later",
+    "sandbox": "the simulated 46elks, what answers say about it, the command that runs it",
     "sms": "text messages: 46elks' format, the toolset, the commands that send and price them",
     "taint": "whose texts a model was shown",
     "tokens": "bearer tokens",
@@ -46,6 +50,7 @@ _EXAMPLE = "a test's helper, whose parameters are given by name"
 LARGE: dict[str, str] = {
     "src/elks_mcp/mcp_server/approval.py:read_request": "its parameters are those of a tool",
     "src/elks_mcp/sandbox/sandbox.py:__init__": _BY_NAME,
+    "src/elks_mcp/store/db/schema.py": "a declaration for each table",
     "tests/domain/test_doubts.py:a_message": _EXAMPLE,
     "tests/sending/test_outbox_machine.py:OutboxMachine": "a Hypothesis machine: a method for each rule",
     "tests/support/connecting.py:connected": _EXAMPLE,
@@ -58,12 +63,17 @@ LARGE: dict[str, str] = {
 
 NAMES_TOOLS = {
     "answers/cancellation.py": "what a model does if the text may have left",
+    "answers/batch_bills.py": "how a model starts the batch; a command has its own words",
+    "answers/batch_sources.py": "the sources that a model names",
+    "answers/batch_steps.py": "what a model does next; a command has its own words",
     "answers/history.py": "how a model continues a wait; a command has its own words",
     "answers/policy.py": "how a call ends a dry run, which is also in the instructions for a model",
     "answers/results.py": "how a model asks for the status; a command has its own words",
+    "cli/batch_sending.py": "the JSON of a command has the fields of the tool's answer",
     "cli/sending.py": "the JSON of a command has the field of the tool's answer",
     "cli/client_start.py": "calls a tool as a client, to prove that the server works",
     "cli/demo.py": "shows what a client calls",
+    "sending/batches.py": "how a model follows a batch that waits for a person",
     "sending/plan.py": "what a model does while a person approves",
     "web/authorization.py": "the calls that wait",
 }

@@ -13,6 +13,7 @@ from typing import Any
 from crash.agent import REFUSED, Wish
 from crash.evidence import Evidence
 from crash.state import UNFINISHED, Order
+from elks_mcp.sandbox.requests import ApiRequest
 
 _DAY, _MINUTE = timedelta(hours=24), timedelta(minutes=1)
 _SENT = frozenset({"sent", "delivered", "failed"})
@@ -146,7 +147,7 @@ def _judge_budget(verdict: Verdict, evidence: Evidence) -> None:
 
 def _judge_rate(verdict: Verdict, evidence: Evidence) -> None:
     """Check that no minute had more requests than allowed."""
-    most, allowed = _most_in_a_minute(evidence), evidence.plan.per_minute
+    most, allowed = count_most_in_a_minute(evidence.paid), evidence.plan.per_minute
     verdict.count_violation("over rate", max(0, most - allowed), f"{most} in 60 s, {allowed} allowed")
 
 
@@ -174,15 +175,16 @@ def _count(evidence: Evidence) -> dict[str, int]:
         "accepted": len(evidence.box.accepted),
         "paid requests": len(evidence.paid),
         "sent again after doubt": sum(order.attempts > 1 for order in evidence.orders),
-        "most in 60 s": _most_in_a_minute(evidence),
+        "most in 60 s": count_most_in_a_minute(evidence.paid),
         "allowed in 60 s": evidence.plan.per_minute,
         "unknown": states["unknown"],
         "rejected, cancelled or expired": sum(states[each] for each in ("rejected", "cancelled", "expired")),
     }
 
 
-def _most_in_a_minute(evidence: Evidence) -> int:
-    moments = [request.at for request in evidence.paid]
+def count_most_in_a_minute(paid: Iterable[ApiRequest]) -> int:
+    """Return the largest number of requests that arrived within 60 seconds."""
+    moments = [request.at for request in paid]
     first = most = 0
     for last, moment in enumerate(moments):
         while moment - moments[first] >= _MINUTE:

@@ -50,6 +50,9 @@ class Plan:
     texts: int = 6
     """The least number of texts to ask for at the start of each server."""
 
+    rows: int = 0
+    """The rows of each batch; 0 for a lane of single texts."""
+
     @property
     def lag(self) -> float:
         """The seconds that history may be behind, so that the quiet period still covers it."""
@@ -70,7 +73,8 @@ class Plan:
         """The name of the lane in reports."""
         kind = {"sqlite": "SQLite", "postgres": "PostgreSQL"}[self.database]
         over = " over HTTP" if self.transport == "http" else ""
-        return f"{self.processes} process{'es' if self.processes > 1 else ''}{over} on {kind}"
+        rows = f", {self.rows:,} rows" if self.rows else ""
+        return f"{self.processes} process{'es' if self.processes > 1 else ''}{over}{rows} on {kind}"
 
     def random(self, purpose: str) -> Random:
         """Return a random generator for one purpose: the same for the same seed."""

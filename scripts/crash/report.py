@@ -7,15 +7,22 @@ from typing import Any
 Found = dict[str, Any]
 """A verdict in JSON form."""
 
-_WIDTH, _COLUMN = 34, 16
+_WIDTH, _COLUMN = 34, 26
 
 
 def write_report(lanes: Sequence[Found], counterproof: Found | None) -> str:
     """Return a table of all lanes, and the conditions of the result."""
-    parts = [_table(lanes), _details(lanes), _conditions(lanes[0])]
+    batches = [lane for lane in lanes if _has_batches(lane)]
+    others = [lane for lane in lanes if not _has_batches(lane)]
+    parts = [_table(same) for same in (others, batches) if same]
+    parts += [_details(lanes), _conditions(lanes[0])]
     if counterproof:
         parts.append(_proof_that_it_can_fail(counterproof))
     return "\n\n".join(part for part in parts if part)
+
+
+def _has_batches(lane: Found) -> bool:
+    return "batches" in lane["figures"]
 
 
 def _table(lanes: Sequence[Found]) -> str:

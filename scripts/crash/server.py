@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 
-_INHERITED = ("PATH", "HOME", "PYTHONPATH", "SYSTEMROOT")
+INHERITED = ("PATH", "HOME", "PYTHONPATH", "SYSTEMROOT")
 
 GONE = (
     anyio.BrokenResourceError,
@@ -68,7 +68,7 @@ class Server(ABC):
 
 async def start_program(environ: Mapping[str, str], log: Path, *arguments: str) -> Process:
     """Start the program, with its standard error in the log."""
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     with log.open("ab") as errors:
         return await anyio.open_process(
             [sys.executable, "-m", "elks_mcp", *arguments],

@@ -19,6 +19,16 @@ _BETWEEN_LOOKS = 0.002
 UNFINISHED = frozenset({"waiting", "queued", "sending", "in doubt"})
 
 
+class BatchOrder(NamedTuple):
+    """The columns of an order that is a row of a batch."""
+
+    batch_id: str
+    row: int
+    state: str
+    attempts: int
+    charge: int
+
+
 class Order(NamedTuple):
     """The columns of an order that are judged."""
 
@@ -46,6 +56,12 @@ class State:
         """Read all orders."""
         with self._connected() as ask:
             return [Order(*row) for row in ask("SELECT id, state, attempts FROM orders")]
+
+    def read_batches(self) -> list[BatchOrder]:
+        """Read the rows of all batches."""
+        with self._connected() as ask:
+            rows = ask("SELECT batch_id, batch_row, state, attempts, charge FROM orders")
+            return [BatchOrder(*row) for row in rows]
 
     def wait_for_claim(self, seconds: float) -> None:
         """Wait until a server claims an order, which it then sends immediately."""

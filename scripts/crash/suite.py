@@ -23,6 +23,16 @@ _LANES: tuple[tuple[int, Database, Transport, float], ...] = (
 )
 """Processes, database, transport and share of the kills; the slowest lane comes first."""
 
+_BATCH_LANES: tuple[tuple[int, Database, int, float], ...] = (
+    (2, "postgres", 2000, 0.05),
+    (1, "sqlite", 2000, 0.04),
+    (2, "sqlite", 100, 0.06),
+)
+"""Processes, database, rows of each batch, and kills as a share of those of the other lanes."""
+
+_FAST = {100: 600, 2000: 6000}
+"""Texts a minute, by the rows of a batch."""
+
 _TOO_SHORT, _TOO_LONG = 0.2, 6.0
 _FEW = 5
 """The number of kills that is enough to show duplicates in the lane that must fail."""
@@ -41,6 +51,27 @@ def plan_lanes(plan: Plan) -> list[Plan]:
         )
         for n, (processes, database, transport, share) in enumerate(_LANES)
     ]
+
+
+def plan_batch_lanes(plan: Plan) -> list[Plan]:
+    """Plan the lanes with batches."""
+    return [
+        plan_batches(
+            replace(plan, kills=max(4, round(plan.kills * share)), processes=processes, seed=plan.seed + n),
+            database,
+            rows,
+        )
+        for n, (processes, database, rows, share) in enumerate(_BATCH_LANES, start=len(_LANES))
+    ]
+
+
+def plan_batches(plan: Plan, database: Database, rows: int) -> Plan:
+    """Plan a lane with batches, at a pace at which one is sent in about 20 seconds."""
+    pace = _FAST[100 if rows < _FEW_ROWS else 2000]
+    return replace(plan, database=database, transport="stdio", rows=rows, per_minute=pace)
+
+
+_FEW_ROWS = 500
 
 
 def plan_counterproof(plan: Plan) -> Plan:
@@ -63,6 +94,7 @@ def _run(script: Path, plan: Plan, file: Path) -> Found | None:
         "processes": plan.processes,
         "database": plan.database,
         "transport": plan.transport,
+        "rows": plan.rows,
         "seed": plan.seed,
         "quiet": plan.quiet,
         "provider-delay": plan.provider_delay,

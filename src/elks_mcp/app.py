@@ -13,6 +13,7 @@ from elks_mcp.contacts.accepted import Acceptance, AcceptedContacts, ContactRead
 from elks_mcp.contacts.recipients import Recipients
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.caller_limits import UNLIMITED, CallerUsage, UsageLimits, UsageTracker
+from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.models import Caller, Scope
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
@@ -21,7 +22,6 @@ from elks_mcp.elks.credentials import Credentials
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.elks.transport import Api
 from elks_mcp.embedded_sandbox import EmbeddedSandbox, open_embedded_sandbox
-from elks_mcp.errors import Misconfigured
 from elks_mcp.inbound.handles import Handles
 from elks_mcp.inbound.history import HistoryReader
 from elks_mcp.inbound.replies import Replies
@@ -31,11 +31,13 @@ from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.sending import Outbox, OutboxOptions
+from elks_mcp.sending.batch_planning import BatchPlanner
+from elks_mcp.sending.batches import Batches
 from elks_mcp.sending.cancellation import Canceller
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.plan import Planner
-from elks_mcp.settings import Configuration, Settings, explain_unexpanded
+from elks_mcp.settings import Configuration, Settings, check_account, check_names
 from elks_mcp.store import AccountKey, Storage
 
 _LONGEST_WAIT = timedelta(seconds=12)
@@ -68,6 +70,9 @@ class App:
     sandbox: EmbeddedSandbox | None = None
     """The simulated 46elks in this process, if it is used."""
 
+    is_remote: bool = False
+    """Whether callers are on other machines, as over HTTP."""
+
     caller: Caller = ANYBODY
 
     def of(self, caller: Caller) -> "App":
@@ -92,6 +97,16 @@ class App:
             refresh_history=self.history.refresh,
             setup=self,
         )
+
+    @property
+    def batch_planner(self) -> BatchPlanner:
+        """Plans the batches of the caller."""
+        return BatchPlanner.of(self.planner, self.caller.agent)
+
+    @property
+    def batches(self) -> Batches:
+        """Starts, follows and stops the batches of the caller."""
+        return Batches.of(self.planner, self.caller.agent)
 
     @property
     def canceller(self) -> Canceller:
@@ -124,45 +139,19 @@ class App:
         Raises:
             Misconfigured: variables are missing. The message names each and says where to find its value.
         """
-        settings = self.configuration.settings
-        wanted = {
-            "ELKS_API_USERNAME": settings.api_username,
-            "ELKS_API_PASSWORD": settings.api_password,
-            **({"ELKS_PHONE_NUMBER": self.policy.sender} if sender else {}),
-        }
-        missing = [name for name, value in wanted.items() if value is None]
-        if self.policy.simulated or not missing:
-            return
-        hints = [self.configuration.explain_mistakes()]
-        hints += [explain_unexpanded(name) for name in missing if name in self.configuration.unexpanded]
-        raise Misconfigured(
-            f"Missing required environment variables: {', '.join(missing)}.",
-            hint=" ".join(filter(None, [*hints, _WHERE_TO_FIND])),
-        )
+        check_account(self.configuration, sender=sender)
 
     def require_clear_names(self) -> None:
         """Check that no variable's name is nearly that of a setting, before anything is sent.
 
-        Such a variable may be a limit that the operator meant to set and that is not read.
-
         Raises:
             Misconfigured: there is such a variable.
         """
-        if self.policy.simulated:
-            return
-        if mistakes := self.configuration.explain_mistakes():
-            raise Misconfigured(f"{mistakes} Until that is fixed, nothing is sent.")
+        check_names(self.configuration)
 
     def command(self, words: str) -> str:
         """Return an `elks-mcp` command line about this server's state, to end a sentence with."""
         return self.configuration.settings.write_command(words)
-
-
-_WHERE_TO_FIND = (
-    "API username and API password are at 46elks.com under Account → API (they are not the log-in of the web "
-    "site); the phone number is one of the account's. Set them where your client starts this server. "
-    "To try everything without an account, set ELKS_SANDBOX=true instead."
-)
 
 
 @asynccontextmanager
@@ -268,14 +257,7 @@ def _assemble(
     own_numbers = OwnNumbers(client, clock, policy.own_numbers)
     checks = DraftChecks(policy, own_numbers, contacts, clock, lambda: client.is_simulated)
     replies = Replies(client, storage, history, clock, lambda: settings.poll(simulated=client.is_simulated))
-    options = OutboxOptions(
-        per_minute=settings.sms_per_minute,
-        timeout=timedelta(seconds=settings.timeout),
-        quiet=timedelta(seconds=settings.quiet_period),
-        only_own=configuration.find_sending_obstacle() is not None,
-        refresh_history=history.refresh,
-        report_address=report_address_maker(settings.public_url, storage),
-    )
+    options = _build_options(configuration, storage, history)
     return App(
         configuration=configuration,
         policy=policy,
@@ -295,4 +277,17 @@ def _assemble(
         limits=limits,
         bursts=Bursts(clock),
         sandbox=sandbox,
+    )
+
+
+def _build_options(configuration: Configuration, storage: Storage, history: HistoryReader) -> OutboxOptions:
+    settings = configuration.settings
+    return OutboxOptions(
+        per_minute=settings.sms_per_minute,
+        timeout=timedelta(seconds=settings.timeout),
+        quiet=timedelta(seconds=settings.quiet_period),
+        only_own=configuration.find_sending_obstacle() is not None,
+        refresh_history=history.refresh,
+        report_address=report_address_maker(settings.public_url, storage),
+        at_night=not is_on("night", configuration.policy),
     )

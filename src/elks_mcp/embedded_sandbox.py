@@ -63,7 +63,7 @@ class EmbeddedSandbox:
         from elks_mcp.sending.page_approvals import PageApprovals  # noqa: PLC0415
 
         approvals = PageApprovals(outbox, storage, policy, contacts)
-        self.box.page.approvals = Approvals(approvals.list_waiting, approvals.decide)
+        self.box.page.approvals = Approvals(approvals.list_waiting, approvals.decide, approvals.list_batches)
         async with background() as self._tasks:
             yield
         self._tasks = None

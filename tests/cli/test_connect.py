@@ -25,7 +25,7 @@ def test_it_shows_the_change_asks_makes_it_and_starts_the_server(home: Home) -> 
     assert f"File: {home.cursor} (new)" in result.stdout
     assert '+      "command": ' in result.stdout
     assert "Create the file? [Y/n]" in result.stdout
-    assert "Connected, 12 tools, SANDBOX." in result.stdout
+    assert "Connected, 16 tools, SANDBOX." in result.stdout
     assert "Restart Cursor" in result.stdout
     assert "Try: Text 070-174 06 14" in result.stdout
     assert home.read(home.cursor) == SANDBOX
@@ -54,7 +54,7 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home)
         "env": {"DRY_RUN": "true", "ELKS_PHONE_NUMBER": "+46701740699"},
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }
-    assert "Connected, 12 tools, DRY RUN." in result.stdout
+    assert "Connected, 16 tools, DRY RUN." in result.stdout
     assert "Try: What may you send? And what would a text to my own number cost?\n" in result.stdout
     assert "070-174 06 14" not in result.stdout, "only a simulated phone of the sandbox has that number"
     assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", result.stdout, re.MULTILINE)
@@ -87,7 +87,7 @@ def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
     result = home.run("--env-file", str(file), "connect", "gemini", "--yes")
     assert result.exit_code == 0, result.output
     assert home.read(home.gemini) == {"command": str(SCRIPT), "args": ["--env-file", str(file)]}
-    assert "Connected, 12 tools, SANDBOX." in result.stdout
+    assert "Connected, 16 tools, SANDBOX." in result.stdout
     missing = home.run("connect", "gemini", "--env-file", str(home.folder / "none"), "--yes")
     assert missing.exit_code == 2
     assert "none cannot be read: No such file or directory." in missing.stderr
@@ -200,7 +200,7 @@ def test_without_a_name_it_asks_which_of_those_that_are_here(home: Home) -> None
     assert "Found here: cursor, codex, gemini." in home.run("connect", "--sandbox").stderr
     with at_terminal("connect", "--sandbox", environ=home.environ) as terminal:
         terminal.read_until("  1  Cursor").read_until("Type its number").type("1")
-        terminal.read_until("Create the file?").type("y").read_until("Connected, 12 tools, SANDBOX.")
+        terminal.read_until("Create the file?").type("y").read_until("Connected, 16 tools, SANDBOX.")
         assert terminal.finish() == 0
     assert home.read(home.cursor) == SANDBOX
     listed = home.run("connect", "--list").stdout.splitlines()
@@ -216,7 +216,7 @@ def test_claude_code_is_changed_by_its_own_command_without_secrets_on_it(home: H
     command.chmod(0o755)
     result = home.run("connect", "claude-code", "--yes", ELKS_API_PASSWORD=CANARY)
     assert result.exit_code == 0, result.output
-    assert "Connected, 12 tools, DRY RUN." in result.stdout
+    assert "Connected, 16 tools, DRY RUN." in result.stdout
     added = (home.folder / "claude.log").read_text("utf-8")
     assert "ELKS_API_PASSWORD=${ELKS_API_PASSWORD}" in added
     assert CANARY not in added + result.output

@@ -83,7 +83,7 @@ def test_the_limits_hold_in_the_server_that_the_client_starts(home: Home) -> Non
     limits = {"ELKS_READ_ONLY": "true", "ELKS_BUDGET_PER_DAY": "20", "DRY_RUN": "false"}
     result = home.run("connect", "cursor", "--yes", ELKS_PHONE_NUMBER="+46701740699", **limits)
     assert result.exit_code == 0, result.output
-    assert "Connected, 12 tools, DRY RUN." in result.stdout
+    assert "Connected, 16 tools, DRY RUN." in result.stdout
     env = home.read(home.cursor)["env"]
     assert limits.items() <= env.items()
 

@@ -22,7 +22,7 @@ def test_the_doctor_starts_what_the_client_starts(home: Home) -> None:
     result = home.run("doctor", "--client", "cursor")
     assert result.exit_code == 0, result.output
     assert f"  ok  {home.cursor} has the server sms46elks." in result.stdout
-    assert "  ok  Connected, 12 tools, SANDBOX.\n" in result.stdout
+    assert "  ok  Connected, 16 tools, SANDBOX.\n" in result.stdout
     assert "46elks' history was not read" not in result.stdout, "a simulated 46elks has none yet"
     assert result.stdout.endswith("Nothing is wrong.\n")
 
@@ -33,7 +33,7 @@ def test_the_doctor_reads_a_command_that_is_one_list_with_its_arguments(home: Ho
     file.write_text(json.dumps({"mcp": {"sms46elks": entered}}), encoding="utf-8")
     result = home.run("doctor", "--client", "opencode")
     assert result.exit_code == 0, result.output
-    assert "  ok  Connected, 12 tools, SANDBOX." in result.stdout
+    assert "  ok  Connected, 16 tools, SANDBOX." in result.stdout
 
 
 def test_the_doctor_says_so_if_every_call_of_the_server_fails(home: Home) -> None:
@@ -51,7 +51,7 @@ def test_the_doctor_repeats_what_the_server_notes(home: Home) -> None:
     home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
     result = home.run("doctor", "--client", "cursor")
     assert (
-        "  ok  Connected, 12 tools, DRY RUN.\nwarn  Missing required environment variables: " in result.stdout
+        "  ok  Connected, 16 tools, DRY RUN.\nwarn  Missing required environment variables: " in result.stdout
     )
     assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in result.stdout
     assert "Nothing is wrong." not in result.stdout

@@ -31,7 +31,8 @@ def test_a_text_is_scheduled_listed_and_cancelled(elks: SimulatedElks) -> None:
     result = elks.tell("send", NATIONAL, "Hej på dig!", "--at", ISO)
     assert (result.exit_code, result.stderr) == (0, "")
     assert in_one_line(result.stdout).startswith(
-        f"Scheduled: it goes out on {WHEN}, at most 60 minutes late or not at all. It is sent only if"
+        f"Scheduled: it goes out on {WHEN}, at most 60 minutes late or not at all. It can be cancelled "
+        "until then. It is sent only if"
     )
     (order_id,) = re.findall(r"O-\w+", result.stdout.partition("order")[2])[:1]
     listed = elks.tell("scheduled")

@@ -110,7 +110,8 @@ def test_what_is_held_about_a_number_is_printed_as_json(location: StateLocation)
     order = do(location, place_one)
     done = tell(location, "export", "070-174", "06", "05")
     (account,) = json.loads(done.stdout)["accounts"]
-    assert list(account) == ["api", "username", "orders", "known_number", "arrivals", "taint"]
+    keys = ["api", "username", "orders", "known_number", "arrivals", "taint", "batches"]
+    assert list(account) == keys
     (held,) = account["orders"]
     assert (held["id"], held["recipient"], held["text"]) == (order.id, PHONE.e164, "Hej!")
     assert held["placed_at"] == order.placed_at.isoformat()

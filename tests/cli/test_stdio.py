@@ -12,7 +12,7 @@ from tests.support.connecting import ERAS, Era, call, connected, words
 from tests.support.process import running
 
 SANDBOX = {"ELKS_SANDBOX": "true"}
-TOOLS = 12
+TOOLS = 16
 
 
 @pytest.mark.parametrize("version", HANDSHAKE_PROTOCOL_VERSIONS)

@@ -8,6 +8,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import anyio
+import anyio.to_thread
 import pytest
 from mcp import Client
 from mcp.client import ClientRequestContext
@@ -16,8 +17,21 @@ from mcp_types import Implementation, ListRootsResult, Root
 from elks_mcp.app import App, open_app
 from elks_mcp.embedded_sandbox import EmbeddedSandbox
 from elks_mcp.mcp_server.server import build_server
+from elks_mcp.sandbox import Fault
 from elks_mcp.settings import load
-from tests.support.connecting import ERAS, PHONE, Era, Person, SlowPerson, call, data, until, words
+from tests.support.browser import Browser
+from tests.support.connecting import (
+    ERAS,
+    PHONE,
+    Era,
+    Person,
+    SlowPerson,
+    call,
+    come_true,
+    data,
+    until,
+    words,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +130,55 @@ async def test_p3_an_approval_on_the_page_works_once() -> None:
         with pytest.raises(LookupError, match="No text has that code"):
             await approve(sandbox, "A-0000")
         assert len(sandbox.box.accepted) == 1
+
+
+@pytest.mark.parametrize("approved", [True, False])
+async def test_a_batch_that_needs_a_person_is_decided_on_the_page_once(approved: bool) -> None:
+    people = [f"+467017406{number}" for number in range(20, 31)]
+    async with with_page() as (client, sandbox):
+        planned = await call(client, "plan_batch", message="Hej på er!", recipients=people)
+        plan = data(planned)
+        assert "waits for a person's approval on the sandbox's page" in words(planned)
+        refused = await call(client, "start_batch", batchId=plan["batchId"])
+        assert f"on the sandbox's page, {sandbox.page_address}." in words(refused)
+        assert sandbox.box.page.approvals
+        (waiting,) = await sandbox.box.page.approvals.list_batches()
+        assert (waiting.title, waiting.id) == ("11 texts to 11 recipients", plan["batchId"])
+        assert (f"Row 1, to {people[0]}, 1 part", "Hej på er!") in waiting.samples
+        outcome = await approve(sandbox, waiting.code, approved=approved)
+        assert outcome == ("Approved. It is started now." if approved else "Declined. It is not started.")
+        with pytest.raises(LookupError, match="no longer waits"):
+            await approve(sandbox, waiting.code)
+        states = {"running", "finished"} if approved else {"cancelled"}  # at night it waits for the morning
+
+        async def has_ended() -> bool:
+            return data(await call(client, "check_batch", batchId=plan["batchId"]))["status"] in states
+
+        await come_true(has_ended)
+
+
+async def test_a_person_sees_a_batch_approves_it_and_follows_it_to_its_end(browser: Browser) -> None:
+    pasted = "namn;telefon\n<b>Åsa</b>;070-174 06 05\nBo;070-174 06 06\nKim;08-123 456 78\n"
+    async with with_page(ELKS_CONFIRM="always", ELKS_GUARDS_OFF="night") as (client, sandbox):
+        plan = data(await call(client, "plan_batch", message="Hej {namn}!", csv=pasted))
+        await call(client, "start_batch", batchId=plan["batchId"])
+        sandbox.box.faults.inject(Fault.FORBIDDEN, method="POST", dryrun=False, skip=1, text="Not this one")
+
+        def use(address: str) -> None:
+            words_of = "(document.querySelector('{}')?.textContent ?? '')".format
+            browser.open(f"{address}/", width=360, height=740)
+            browser.wait_for(f"{words_of('#waiting h3')} === '2 texts to 2 recipients'")
+            shown = browser.evaluate(words_of("#waiting-list"))
+            assert "Hej <b>Åsa</b>!" in shown
+            assert "(row 4)" in shown
+            browser.evaluate("document.querySelector('#waiting .main').click()")
+            browser.wait_for(f"{words_of('#batches .status')} === 'Finished: 1 of 2 sent, 1 not sent.'")
+            assert "Not this one" in browser.evaluate(words_of("#batches-list"))
+            assert browser.evaluate("document.querySelector('#batches progress').position") == 1
+
+        assert sandbox.page_address
+        await anyio.to_thread.run_sync(use, sandbox.page_address)
+    assert [each.text for each in sandbox.box.accepted] == ["Hej <b>Åsa</b>!"]
 
 
 async def test_a_text_that_is_declined_on_the_page_is_not_sent() -> None:

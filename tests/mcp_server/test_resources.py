@@ -34,7 +34,10 @@ async def test_what_there_is_is_listed(era: Era) -> None:
         listed = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
     assert [each.uri for each in listed] == ["elks://inbox", "elks://policy"]
-    assert [each.uri_template for each in templates] == ["elks://messages/{message_id}"]
+    assert [each.uri_template for each in templates] == [
+        "elks://messages/{message_id}",
+        "elks://batches/{batch_id}",
+    ]
     assert all(each.title and each.description for each in listed)
     assert all(each.title and each.description for each in templates)
 

@@ -12,7 +12,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
-from tests.support.clocks import HANG, ManualClock
+from tests.support.clocks import HANG, ManualClock, autojump
 from tests.support.connecting import ERAS, PHONE, Era, box_on, call, connected, data, live, until
 from tests.support.stores import failing
 from tests.support.web import Site, http_client
@@ -114,6 +114,18 @@ async def test_without_webhooks_it_is_told_within_one_reading_of_history(era: Er
             message = box.receive("+46701740690", "Hej")
             await until(lambda: set(heard.uris) == {INBOX, uri}, clock=clock)
             assert clock.now() - message.created_at <= timedelta(seconds=7)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_batch_that_moves_is_told_of(era: Era) -> None:
+    clock, heard = ManualClock(), Told()
+    box = box_on(clock)
+    async with connected(live(box), box=box, way=era, clock=clock, message_handler=heard) as client:
+        plan = data(await call(client, "plan_batch", message="Hej!", recipients=[PHONE]))
+        uri = f"elks://batches/{plan['batchId']}"
+        async with _listen(client, era, (uri,)), autojump(clock):
+            await call(client, "start_batch", batchId=plan["batchId"])
+            await until(heard.of(uri))
 
 
 async def test_nobody_hears_of_what_is_somebody_elses() -> None:

@@ -35,12 +35,13 @@ def test_every_toolset_has_tools_and_every_tool_is_in_one_toolset() -> None:
     assert all(NAMES.values())
 
 
-def test_what_sends_or_cancels_is_in_the_toolset_sms_alone() -> None:
+def test_what_sends_or_cancels_is_in_the_toolsets_sms_and_batches_alone() -> None:
     changing = {
         toolset: [tool.name for tool in tools if not (tool.annotations and tool.annotations.read_only_hint)]
         for toolset, tools in TOOLSETS.items()
     }
     assert changing.pop(Toolset.SMS) == ["send_sms", "cancel_sms", "ask_by_sms"]
+    assert changing.pop(Toolset.BATCHES) == ["plan_batch", "start_batch", "stop_batch"]
     assert not any(changing.values())
 
 
@@ -114,7 +115,7 @@ def test_an_unknown_toolset_is_a_configuration_error_with_the_list(value: str, w
     with pytest.raises(Misconfigured, match=wrong) as caught:
         load({"ELKS_TOOLSETS": value})
     if "calendar" in value:
-        assert "sms, inbox, account, policy, all" in str(caught.value)
+        assert "sms, batches, inbox, account, policy, all" in str(caught.value)
 
 
 async def test_a_misconfigured_server_lists_the_same() -> None:
@@ -134,6 +135,7 @@ MODES = [{}, {"dry_run": False}, {"simulated": True}, {"dry_run": False, "simula
 RECEIVED = {"from": PHONE, "timeout": 0}
 TEXT = {"to": PHONE, "message": "Hej"}
 LATER = {**TEXT, "sendAt": (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="minutes")}
+MANY = {"message": "Hej", "recipients": [PHONE, "+46701740606"]}
 REFUSED = {"to": "+4799999999", "message": "Hej"}
 CALLS: dict[str, list[dict[str, Any]]] = {
     "send_sms": [TEXT, TEXT, {**TEXT, "dryRun": True}, LATER, REFUSED, {}],
@@ -147,6 +149,10 @@ CALLS: dict[str, list[dict[str, Any]]] = {
     "ask_by_sms": [{**TEXT, "timeout": 0}, {**TEXT, "timeout": 0, "dryRun": True}],
     "check_account_balance": [{}],
     "get_delivery_statistics": [{}, {"since": "2026-01-01"}, {"since": "Kim"}],
+    "plan_batch": [MANY, {**MANY, "testRow": 1}, {**MANY, "csv": "telefon\n070"}, {"message": "Hej"}],
+    "start_batch": [{"batchId": "B-22222222"}],
+    "check_batch": [{"batchId": "B-22222222"}],
+    "stop_batch": [{"batchId": "B-22222222", "change": "cancel"}],
     "explain_policy": [{}],
 }
 """Calls that succeed and that fail; a new tool needs some too."""
@@ -182,7 +188,7 @@ def build_servers(toolsets: frozenset[Toolset]) -> Iterator[MCPServer[Any]]:
     yield build_misconfigured_server(["Wrong."], Policy(toolsets=toolsets))
 
 
-@pytest.mark.parametrize("toolsets", COMBINATIONS, ids="+".join)
+@pytest.mark.parametrize("toolsets", COMBINATIONS, ids=lambda chosen: "+".join(sorted(chosen)))
 async def test_nothing_that_is_listed_names_a_tool_that_is_not_offered(toolsets: frozenset[Toolset]) -> None:
     offered = {name for toolset in toolsets for name in NAMES[toolset]}
     for server in build_servers(toolsets):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import httpx2
 import pytest
 
-from elks_mcp.sandbox import Approvals, ManualClock, PageContext, Sandbox, WaitingText
+from elks_mcp.sandbox import Approvals, ManualClock, PageContext, Sandbox, ShownBatch, WaitingText
 
 from .clients import PHONE, open_outside
 
@@ -14,10 +14,11 @@ pytestmark = pytest.mark.anyio
 
 
 class Desk:
-    """A program that has texts waiting, as the server that runs the sandbox is."""
+    """A program that has texts and batches waiting, as the server that runs the sandbox is."""
 
     def __init__(self) -> None:
         self.waiting: dict[str, WaitingText] = {}
+        self.batches: list[ShownBatch] = []
         self.decided: list[tuple[str, bool]] = []
 
     def add(self, code: str, message: str = "Hej!", *reasons: str) -> None:
@@ -26,6 +27,9 @@ class Desk:
 
     async def list_waiting(self) -> Sequence[WaitingText]:
         return list(self.waiting.values())
+
+    async def list_batches(self) -> Sequence[ShownBatch]:
+        return list(self.batches)
 
     async def decide(self, code: str, approve: bool) -> str:
         if code not in self.waiting:
@@ -38,7 +42,7 @@ class Desk:
 def open_desk() -> tuple[Desk, Sandbox]:
     desk = Desk()
     desk.add("A-7F3K", "Hej på dig", "The text has a link.")
-    approvals = Approvals(desk.list_waiting, desk.decide)
+    approvals = Approvals(desk.list_waiting, desk.decide, desk.list_batches)
     return desk, Sandbox(clock=ManualClock(), page=PageContext(approvals=approvals))
 
 
@@ -68,6 +72,33 @@ async def test_the_page_lists_what_waits_and_decides_it_once() -> None:
     assert (first.status_code, first.json()) == (200, {"outcome": "Sent."})
     assert (second.status_code, second.json()) == (409, {"error": "A-7F3K no longer waits."})
     assert desk.decided == [("A-7F3K", True)]
+
+
+PLAN = ShownBatch(
+    "B-7F3K9QXR",
+    "A-8G4L",
+    "28 texts to 28 recipients: <i>Reminder</i>",
+    "waiting",
+    reasons=("It is a batch of 28 texts.",),
+    details={"To": f"Åsa ({PHONE}) and 27 more", "Cost": "14.56 SEK, 28 parts"},
+    left_out=("It is a fixed line. (row 7)",),
+    samples=(("Row 2, to Åsa, 1 part", "Hej Åsa! <b>Kom</b>."), ("Row 29, to Bo, 1 part", "Hej Bo!")),
+)
+RUNNING = ShownBatch("B-AAAAAAAA", "", "12 texts", "running", "Running: 5 of 12 sent.", 5, 12)
+
+
+async def test_the_page_lists_batches_apart_from_texts() -> None:
+    desk, box = open_desk()
+    desk.batches = [PLAN, RUNNING]
+    async with open_outside(box) as client:
+        listed = (await client.get("/_sandbox/waiting", headers=await read_token(client))).json()
+        unseen = await client.get("/_sandbox/waiting")
+    assert [each["code"] for each in listed["waiting"]] == ["A-7F3K"]
+    plan, running = listed["batches"]
+    assert (plan["code"], plan["left_out"]) == ("A-8G4L", ["It is a fixed line. (row 7)"])
+    assert plan["samples"] == [list(each) for each in PLAN.samples]
+    assert (running["status"], running["ended"], running["total"]) == ("Running: 5 of 12 sent.", 5, 12)
+    assert "Running" not in unseen.text
 
 
 STRANGE = [

@@ -4,6 +4,7 @@ import json
 import shlex
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -18,7 +19,7 @@ from tests.support.clocks import HANG
 
 from .clients import PHONE, open_client, sms
 from .serving import serve
-from .test_approvals import open_desk
+from .test_approvals import PLAN, RUNNING, open_desk
 
 pytestmark = pytest.mark.anyio
 HOSTILE = (
@@ -49,6 +50,11 @@ def texts(kind: str) -> str:
 def is_shown(selector: str) -> str:
     """Return a script for whether an element can be seen."""
     return f"(document.querySelector({json.dumps(selector)})?.checkVisibility() ?? false)"
+
+
+def said(selector: str) -> str:
+    """Return a script for the words of an element."""
+    return f"document.querySelector({json.dumps(selector)}).textContent"
 
 
 def bottom(selector: str) -> str:
@@ -144,6 +150,20 @@ async def test_the_word_of_a_new_text_covers_neither_the_field_nor_its_buttons(
     await browse(box, use)
 
 
+async def test_the_page_ends_where_the_window_ends(box: Sandbox, browser: Browser) -> None:
+    """Labels that only a screen reader reads have a place, too."""
+    for index in range(20):
+        box.receive(PHONE, f"Text {index}")
+        box.receive(f"+467017406{index + 20}", "Hej")
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/#{quote(PHONE)}", height=500)
+        browser.wait_for("document.querySelectorAll('#screen .bubble').length === 20")
+        assert browser.evaluate("document.documentElement.scrollHeight === innerHeight")
+
+    await browse(box, use)
+
+
 async def test_on_a_narrow_page_back_leads_from_a_phone_to_the_list(box: Sandbox, browser: Browser) -> None:
     await send(box)
 
@@ -181,6 +201,40 @@ async def test_a_person_approves_and_declines_what_waits(browser: Browser) -> No
 
     await browse(box, use)
     assert desk.decided == [("A-7F3K", True), ("A-8G4L", False)]
+
+
+async def test_a_person_reads_the_plan_of_a_batch_and_follows_it(browser: Browser) -> None:
+    desk, box = open_desk()
+    desk.waiting.clear()
+    desk.batches = [PLAN]
+
+    def use(address: str) -> None:
+        browser.open(f"{address}/", width=360, height=740)
+        browser.wait_for(is_shown("#waiting"))
+        assert browser.evaluate(said("#waiting-title")) == "1 batch waiting for you"
+        shown = browser.evaluate(said("#waiting-list"))
+        facts = [*PLAN.details.values(), *PLAN.reasons, *PLAN.left_out, *(text for _, text in PLAN.samples)]
+        for fact in (PLAN.title, PLAN.code, *facts):
+            assert fact in shown
+        assert browser.evaluate("document.querySelectorAll('#waiting-list :is(i, b, script)').length") == 0
+        assert browser.evaluate("document.documentElement.scrollWidth") == 360
+        assert browser.evaluate(f"{bottom('#waiting .decide')} <= {bottom('#waiting')}")
+        desk.batches = [RUNNING]
+        browser.wait_for(f"{is_shown('#batches progress')} && !{is_shown('#waiting')}")
+        assert browser.evaluate("document.querySelector('progress').value") == 5
+        failed = ("1 text: <b>Not enough credits</b>",)
+        desk.batches = [
+            replace(
+                RUNNING, state="paused", status="Paused: 5 of 12 sent, 1 not sent.", ended=6, reasons=failed
+            )
+        ]
+        browser.wait_for("document.querySelector('progress').value === 6")
+        assert "1 not sent.1 text: <b>Not enough credits</b>" in browser.evaluate(said("#batches-list"))
+        browser.wait_for(f"{said('#spoken')} === '12 texts. Paused: 5 of 12 sent, 1 not sent.'")
+        desk.batches = []
+        browser.wait_for(f"!{is_shown('#batches')}")
+
+    await browse(box, use)
 
 
 async def test_many_tabs_of_one_sandbox_show_a_text_and_the_next_goes_on_when_one_is_closed(

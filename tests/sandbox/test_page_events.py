@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.support.clocks import HANG
 
 from .clients import PHONE, open_client, sms
 from .serving import serve
+from .test_approvals import PLAN, RUNNING, open_desk
 
 pytestmark = pytest.mark.anyio
 Event = tuple[str, dict[str, Any]]
@@ -124,6 +126,18 @@ async def test_a_page_is_shown_although_the_program_cannot_list_what_waits(
     assert [each.message for each in caplog.records if each.name.startswith("elks_mcp.sandbox")] == [
         "The texts that wait for a person cannot be listed"
     ]
+
+
+async def test_a_page_is_told_that_a_batch_is_planned_or_further() -> None:
+    desk, box = open_desk()
+    async with open_page(box) as events:
+        _, state = await anext(events)
+        seen = [state["summary"]["waiting"]]
+        for batches in ([PLAN], [PLAN, RUNNING], [PLAN, replace(RUNNING, ended=6)], []):
+            desk.batches = batches
+            _, change = await anext(events)
+            seen.append(change["summary"]["waiting"])
+    assert len(set(seen)) == 5
 
 
 async def test_a_request_that_hangs_is_shown_at_once(box: Sandbox) -> None:

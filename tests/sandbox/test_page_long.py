@@ -1,6 +1,7 @@
 """What the phone page is like for people with a screen reader, and with very many texts."""
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tests.support.clocks import HANG
 
 from .clients import PHONE, open_client, sms
 from .serving import serve
-from .test_approvals import open_desk
+from .test_approvals import PLAN, RUNNING, open_desk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
 AXE = Path(__file__).parents[1] / "conformance" / "node_modules" / "axe-core" / "axe.min.js"
@@ -47,14 +48,15 @@ def find_violations(browser: Browser) -> list[str]:
 async def test_axe_finds_nothing_serious(browser: Browser, width: int, dark: bool) -> None:
     if not AXE.exists():
         (pytest.fail if os.environ.get("CI") else pytest.skip)("make conformance brings axe-core")
-    _, box = open_desk()
+    desk, box = open_desk()
+    desk.batches = [PLAN, RUNNING, replace(PLAN, id="B-BBBBBBBB", code="", state="planned")]
     box.page.snippets = {"Claude Code": ("claude mcp add elks", "Run it in a terminal.")}
     found: dict[str, list[str]] = {}
 
     def use(address: str) -> None:
         browser.open(f"{address}/", width=width, dark=dark)
         browser.evaluate(AXE.read_text("utf-8") + "; 1")
-        browser.wait_for("document.querySelector('#waiting .bubble')")
+        browser.wait_for("document.querySelectorAll('#waiting-list > li, #batches-list > li').length === 4")
         found["welcome"] = find_violations(browser)
         anyio.from_thread.run(fill, box)
         browser.wait_for("document.querySelectorAll('#phones button').length === 3")

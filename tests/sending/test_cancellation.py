@@ -117,7 +117,7 @@ async def test_only_what_has_not_left_can_be_paused(location: StateLocation) -> 
             order = await WAYS[state](store)
             paused = await store.cancellations.pause(order.id, READ)
             assert paused
-            if state in {OrderState.SCHEDULED, OrderState.QUEUED}:
+            if state in {OrderState.SCHEDULED, OrderState.PAUSED, OrderState.QUEUED}:
                 assert (paused.state, paused.text) == (OrderState.WAITING, order.text)
                 assert paused.findings[-1] == READ
                 assert (await store.orders.recall(a_draft())).spent == 0

@@ -7,20 +7,13 @@ reports come early, late and twice; and time passes.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
 
-import anyio
 import pytest
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis import HealthCheck, settings, strategies
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     rule,
@@ -40,27 +33,17 @@ from elks_mcp.domain.orders import (
 )
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import InvalidInput, Refused
-from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
-from elks_mcp.store import StateLocation
+from elks_mcp.sandbox import Fault
 from elks_mcp.store.admin import OrderAdmin
-from elks_mcp.store.store import Store
-from tests.support.clocks import at_rest, autojump, pass_time
 from tests.support.outbox_cases import FAULTS, LATE, READ
+from tests.support.process_machine import Process, ProcessMachine, order_of
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.stores import (
     PRICE,
-    Killed,
-    SteppedTransport,
-    Steps,
-    World,
-    WorldBackend,
-    is_death,
     is_unfinished,
-    read_rows,
     said,
 )
 
-T = TypeVar("T")
 TEXTS = ("Hej!", "Kom hem till middagen", "Ring mig", "Bilen är klar")
 PHONES = tuple(Number(f"+467017406{number:02}") for number in range(5, 8))
 BUDGET = 14
@@ -82,82 +65,19 @@ one_of_many = strategies.integers(min_value=0, max_value=50)
 """Which one, counted round: what is drawn must not depend on what threads did first."""
 
 
-class Process:
-    """A process that sends, until it ends or dies."""
-
-    def __init__(self, world: World) -> None:
-        self.steps = Steps()
-        self.backend = WorldBackend(
-            world,
-            policy=POLICY,
-            per_minute=PER_MINUTE,
-            quiet=QUIET,
-            around=lambda transport: SteppedTransport(transport, self.steps),
-            report_to=self._address,
-        )
-        self._clock = world.clock
-        self.store: Store | None = None
-        self._begun, self._end, self._ended = anyio.Event(), anyio.Event(), anyio.Event()
-
-    async def live(self) -> None:
-        """Live until told to end, or until we die."""
-        try:
-            async with self.backend.opened() as self.store:
-                self.steps.listen(self.store)
-                async with self.backend.outbox.running():
-                    self._begun.set()
-                    await self._end.wait()
-        except BaseException as error:
-            if not is_death(error):
-                raise
-        finally:
-            self._ended.set()
-
-    async def begin(self) -> None:
-        """Wait until everything runs."""
-        await self._begun.wait()
-
-    async def end(self) -> None:
-        """End, or be buried; time passes if a request is under way, or its outcome cannot be recorded yet."""
-        self._end.set()
-        async with autojump(self._clock):
-            await self._ended.wait()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether anything can still come of it."""
-        return not (self.steps.is_dead or self._ended.is_set())
-
-    @staticmethod
-    async def _address(order_id: str) -> str:
-        return f"https://sms.example.com/hooks?ref={order_id}"
-
-
-def order_of(message: StoredMessage | ApiRequest) -> str:
-    """Name the order that a message or a request is for, by what the provider was told."""
-    address = message.whendelivered if isinstance(message, StoredMessage) else message.form["whendelivered"]
-    return parse_qs(urlsplit(address or "").query)["ref"][0]
-
-
-class OutboxMachine(RuleBasedStateMachine):
+class OutboxMachine(ProcessMachine):
     """The processes, what was done to them, and what must be true."""
+
+    policy, per_minute, quiet = POLICY, PER_MINUTE, QUIET
 
     def __init__(self) -> None:
         super().__init__()
-        self._stack = ExitStack()
-        folder = self._stack.enter_context(TemporaryDirectory())
-        self._portal: BlockingPortal = self._stack.enter_context(start_blocking_portal())
-        self._group = self._portal.call(anyio.create_task_group)
-        self._stack.enter_context(self._portal.wrap_async_context_manager(self._group))
-        self.world = World(StateLocation(folder=Path(folder)))
-        self.processes: list[Process | None] = [None, None]
         self.drafts: dict[str, Draft] = {}
         """What callers were told the number of."""
         self.agreed: set[str] = set()
         """What a person said yes to, or was about to when the process died."""
         self.stopped: dict[Number, int] = {}
         """Who said STOP for sure, and how many texts had been posted to them by then."""
-        self.began_at = self.world.clock.now()
 
     # ── the frame ──
 
@@ -172,51 +92,9 @@ class OutboxMachine(RuleBasedStateMachine):
             if self._group_is_sound:
                 self._come_to_rest()
         finally:
-            for process in self.processes:
-                if process:
-                    process.steps.die()
-                    self._portal.call(process.end)
-            self._stack.close()
+            self._close()
 
     _group_is_sound = True
-
-    def _start(self, index: int) -> None:
-        process = Process(self.world)
-        self.processes[index] = process
-        self._portal.start_task_soon(self._spawn, process)
-        self._portal.call(process.begin)
-        self._portal.call(at_rest)
-
-    async def _spawn(self, process: Process) -> None:
-        self._group.start_soon(process.live)
-
-    def _bury(self) -> None:
-        for index, process in enumerate(self.processes):
-            if process and not process.is_alive:
-                self._portal.call(process.end)
-                self.processes[index] = None
-
-    def _ask(self, index: int, work: Callable[[Process], Awaitable[T]]) -> T | None:
-        """Have one process do something; None where it dies of it."""
-        if not any(self.processes):
-            self._start(index)
-        process = self.processes[index] or self.processes[1 - index]
-        assert process
-        result: list[T] = []
-
-        async def run() -> None:
-            try:
-                result.append(await work(process))
-            except Killed:
-                process.steps.die()
-            await at_rest()
-
-        self._portal.call(run)
-        self._bury()
-        return result[0] if result else None
-
-    async def _pass(self, time: timedelta) -> None:
-        await pass_time(self.world.clock, time)
 
     # ── what callers do ──
 
@@ -303,17 +181,11 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(index=which, steps=strategies.integers(min_value=0, max_value=60))
     def die(self, index: int, steps: int) -> None:
         """Let a process die in the middle of what comes, or where it stands."""
-        if process := self.processes[index]:
-            process.steps.die_in(steps)
-            if not steps:
-                process.steps.die()
-                self._bury()
+        self._die(index, steps)
 
     @rule(index=which)
     def start(self, index: int) -> None:
         """Start a process, in the place of one that ends as it should if there is one."""
-        if process := self.processes[index]:
-            self._portal.call(process.end)
         self._start(index)
 
     # ── what becomes of texts ──
@@ -427,10 +299,6 @@ class OutboxMachine(RuleBasedStateMachine):
     def _posted_to(self, phone: Number) -> int:
         return sum(post.form["to"] == phone.e164 for post in posts(self.world.box))
 
-    def _rows(self, question: str) -> list[tuple[Any, ...]]:
-        file = self.world.place.file
-        return read_rows(self.world.place, question) if file and file.exists() else []
-
     async def _settle(self) -> None:
         """Let time pass until nothing is unfinished; the idle half hour that a person has, at once."""
         while is_unfinished(self.world.place, self.world.account):
@@ -440,12 +308,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def _come_to_rest(self) -> None:
         """Let one fresh process see to the rest, and compare what is written down with what happened."""
-        for process in self.processes:
-            if process:
-                process.steps.die()
-        self._bury()
-        self.world.box.faults.clear()
-        self._start(0)
+        self._replace_all()
         self._portal.call(self._settle)
         self.no_order_goes_out_twice()
         self.nothing_goes_out_early_or_late()

@@ -212,4 +212,4 @@ async def test_a_bug_leaves_the_order_in_doubt_and_the_worker_alive(
         assert (await backend.settled(await backend.place("Text 2"))).state is OrderState.SENT
         assert (await backend.settled(order)).state is OrderState.SENT
     assert messages(backend) == {"Text 1": 1, "Text 2": 1}
-    assert "unexpected error" in caplog.text
+    assert "Unexpected error" in caplog.text

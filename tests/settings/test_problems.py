@@ -115,7 +115,7 @@ async def test_a_server_with_a_value_it_cannot_read_lists_its_tools_and_tells_ev
 async def test_prompts_and_lists_are_served_as_usual_and_what_is_read_tells_the_reason(era: Era) -> None:
     async with served({"ELKS_MAX_PARTS": "many"}, era) as client:
         assert len((await client.list_resources()).resources) == 2
-        assert len((await client.list_resource_templates()).resource_templates) == 1
+        assert len((await client.list_resource_templates()).resource_templates) == 2
         assert len((await client.list_prompts()).prompts) == 2
         prompt = await client.get_prompt("text_somebody", {})
         assert "wait for my approval" in str(prompt.messages[0].content)

@@ -6,6 +6,7 @@ import pytest
 
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT, APPROVED_SEND_TIMEOUT
 from elks_mcp.domain.orders import (
+    CANCELLABLE,
     Approver,
     OrderState,
 )
@@ -166,7 +167,7 @@ async def test_only_what_is_not_on_the_wire_can_be_cancelled(
         async with opened(location, clock, account_of(state)) as store:
             order = await WAYS[state](store)
             cancelled = await store.cancellations.cancel(order.id, "Not wanted.")
-            if state in {OrderState.WAITING, OrderState.SCHEDULED, OrderState.QUEUED}:
+            if state in CANCELLABLE:
                 ended = (OrderState.CANCELLED, "Not wanted.", None)
                 assert (cancelled.state, cancelled.status_reason, cancelled.text) == ended
                 assert (await store.orders.find_prior(a_draft())).recall.spent == 0

@@ -109,14 +109,13 @@ async def test_sqlite_is_set_up_to_lose_and_to_keep_nothing(folder: StateLocatio
 async def test_who_will_write_to_sqlite_has_the_lock_before_looking(folder: StateLocation) -> None:
     tried: list[str] = []
 
-    def check(*_: object) -> str:
+    def check(*_: object) -> None:
         assert folder.file
         with closing(sqlite3.connect(folder.file, timeout=0, isolation_level=None)) as another:
             another.execute("SELECT count(*) FROM orders")  # reading is not held up
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 another.execute("BEGIN IMMEDIATE")
             tried.append("both")
-        return ""
 
     async with opened(folder) as store:
         await store.orders.place(an_approval(a_draft()), check)

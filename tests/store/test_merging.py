@@ -95,6 +95,11 @@ def set_back(location: StateLocation) -> None:
     on_postgres = "UPDATE orders SET text = CAST(content AS JSON) ->> 'text'"
     for statement in (
         "DROP TABLE heartbeats",
+        "DROP TABLE batches",
+        "DROP INDEX uq_orders_batch",
+        "DROP INDEX ix_orders_state",
+        "CREATE INDEX ix_orders_state ON orders (state, account_id, due_at)",
+        *(f"ALTER TABLE orders DROP COLUMN {column}" for column in ("priority", "batch_id", "batch_row")),
         "DROP INDEX ix_orders_unreported",
         *(f"ALTER TABLE orders DROP COLUMN {column}" for column in ("send_at", "expires_at", "unreported")),
         "DROP TABLE accepted_contacts",

@@ -57,9 +57,8 @@ async def test_who_hangs_up_breaks_off_nothing(location: StateLocation) -> None:
         entered = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def check(*_: object) -> str:
+        def check(*_: object) -> None:
             loop.call_soon_threadsafe(entered.set)
-            return ""
 
         async with anyio.create_task_group() as calling:
             calling.start_soon(store.orders.place, an_approval(a_draft(EVENING)), check)

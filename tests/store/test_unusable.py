@@ -216,10 +216,9 @@ async def test_connections_that_died_idle_are_made_anew(postgres_database: str) 
 async def test_a_connection_that_dies_halfway_leaves_nothing_done(postgres_database: str) -> None:
     location = StateLocation(url=SecretStr(postgres_database), key=KEY)
 
-    def die(*_: object) -> str:
+    def die(*_: object) -> None:
         with psycopg.connect(postgres_database) as other:
             other.execute(KILL_OTHERS)
-        return ""
 
     async with opened(location) as store:
         await unavailable(store.orders.place(an_approval(a_draft(EVENING)), die))

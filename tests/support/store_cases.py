@@ -6,14 +6,12 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from elks_mcp.domain.orders import (
-    Order,
-    OrderState,
-    Report,
-)
+from elks_mcp.domain.orders import Approver, Order, OrderState, Report
 from elks_mcp.store import AccountKey, Idle, StateLocation
 from elks_mcp.store.store import Store
 from tests.support.clocks import ManualClock
+from tests.support.provider import PHONE
+from tests.support.shops import a_plan, checks_of
 from tests.support.stores import (
     ACCOUNT,
     SECOND,
@@ -125,8 +123,17 @@ def store_place(store: Store) -> StateLocation:
     return StateLocation(url=SecretStr(written.replace("+", "%20")))  # libpq reads a + as itself
 
 
+async def _paused(store: Store) -> Order:
+    plan = await store.batches.add(a_plan([PHONE], EVENING))
+    await store.batches.start(plan.id, plan.digest, Approver.PERSON, checks_of(UNPACED))
+    await store.batches.pause(plan.id, "Not now.")
+    [(_, order)] = await store.batches.list_orders(plan.id)
+    return order
+
+
 WAYS: dict[OrderState, Way] = {
     OrderState.WAITING: _waiting,
+    OrderState.PAUSED: _paused,
     OrderState.SCHEDULED: _scheduled,
     OrderState.QUEUED: _queued,
     OrderState.SENDING: _sending,

@@ -38,7 +38,7 @@ from elks_mcp.sending.orders import Orders
 from elks_mcp.store import AccountKey, Idle, Pace, StateLocation, Storage
 from elks_mcp.store.queue import Queue
 from elks_mcp.store.store import Store
-from elks_mcp.store.values import DraftCheck
+from elks_mcp.store.values import DraftCheck, Refusal
 from tests.support.clocks import HANG, ManualClock, SandboxClock, at_rest, keep_jumping, pass_time
 from tests.support.provider import (
     NOON,
@@ -95,21 +95,20 @@ async def opened(
         await storage.close()
 
 
-def allow(draft: Draft, price: Money, recall: Recall) -> str:
+def allow(draft: Draft, price: Money, recall: Recall) -> None:
     """Allow everything."""
-    return ""
 
 
-def unless_opted_out(draft: Draft, price: Money, recall: Recall) -> str:
+def unless_opted_out(draft: Draft, price: Money, recall: Recall) -> Refusal | None:
     """Refuse only recipients who opted out."""
-    return "They said STOP." if recall.opted_out else ""
+    return Refusal("They said STOP.") if recall.opted_out else None
 
 
 def within(budget: int) -> DraftCheck:
     """Return a check that refuses only what exceeds a daily budget, in units."""
 
-    def check(draft: Draft, price: Money, recall: Recall) -> str:
-        return "" if recall.spent + price.units <= budget else f"{recall.spent} is spent."
+    def check(draft: Draft, price: Money, recall: Recall) -> Refusal | None:
+        return None if recall.spent + price.units <= budget else Refusal(f"{recall.spent} is spent.")
 
     return check
 

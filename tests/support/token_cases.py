@@ -25,6 +25,10 @@ _ARGUMENTS: dict[str, dict[str, Any]] = {
     "check_sms_status": {"messageId": "O-23456789"},
     "cancel_sms": {"orderId": "O-23456789"},
     "wait_for_reply": {"timeout": 0},
+    "plan_batch": {"message": "Hej", "recipients": [PHONE]},
+    "start_batch": {"batchId": "B-23456789"},
+    "check_batch": {"batchId": "B-23456789"},
+    "stop_batch": {"batchId": "B-23456789", "change": "pause"},
 }
 
 

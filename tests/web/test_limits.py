@@ -257,10 +257,13 @@ async def test_no_argument_may_be_endless(tool: str, name: str) -> None:
         "message": "Hej",
         "messageId": "O-23456789",
         "orderId": "O-23456789",
+        "recipients": PHONE,
+        "batchId": "B-23456789",
+        "change": "pause",
     }
     wanted = {each: usual[each] for (its, each) in _ARGUMENTS if its == tool and each in usual}
     async with connected(live(box := new_box()), box=box) as client:
-        for long in ("1" * 6000, " " * 1_000_000):
+        for long in ("1" * 70_000, " " * 1_000_000):
             answer = await client.call_tool(tool, {**wanted, name: long})
             assert answer.is_error
             assert "is the most" in words(answer)

@@ -37,12 +37,8 @@ def _audited(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "elks_mcp.audit")
 
 
-_SENDS, _READS = {"send_sms", "ask_by_sms", "cancel_sms"}, {"get_sms_messages", "check_account_balance"}
-
-
-_READS |= {"get_delivery_statistics"}
-
-
+_SENDS = {"send_sms", "ask_by_sms", "cancel_sms", "plan_batch", "start_batch", "stop_batch"}
+_READS = {"get_sms_messages", "check_account_balance", "get_delivery_statistics"}
 _NAMES = [tool.name for tool in TOOLS]
 
 
@@ -220,7 +216,7 @@ async def test_a_token_opens_what_it_is_for_and_nothing_else(
             uris = {str(each.uri) for each in (await client.list_resources()).resources}
             assert uris == ({"elks://inbox", "elks://policy"} if "read" in scopes else {"elks://policy"})
             templates = (await client.list_resource_templates()).resource_templates
-            assert len(templates) == int("read" in scopes)
+            assert len(templates) == 2 * ("read" in scopes)
             assert json.loads((await client.read_resource("elks://policy")).contents[0].text)  # type: ignore[union-attr]
             for name in _MAY[scopes]:
                 caplog.clear()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from http import HTTPStatus
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -86,21 +87,22 @@ async def test_odd_bytes_in_a_text_do_not_lose_it(said: bytes, read: str) -> Non
 @pytest.mark.parametrize("many", [300, pytest.param(2000, marks=pytest.mark.long)])
 async def test_many_at_once_are_all_kept(many: int) -> None:
     async with ours() as (served, form):
-        hook, statuses, limit = await served.hook("sms"), list[int](), anyio.Semaphore(200)
+        hook, limit = await served.hook("sms"), anyio.Semaphore(200)
         # A connection that is used again may just have been closed by the server, after some idle seconds.
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
         async with http_client(limits=limits, timeout=60) as client, anyio.create_task_group() as group:
 
             async def tell(number: int) -> None:
+                """Call the webhook as 46elks does: again after a 503, which a slow machine may answer."""
                 async with limit:
-                    answer = await client.post(hook, data={**form, "id": f"s{number:032x}"})
-                    statuses.append(answer.status_code)
+                    sent = {**form, "id": f"s{number:032x}"}
+                    while (answer := await client.post(hook, data=sent)).status_code != HTTPStatus.NO_CONTENT:
+                        assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
 
             for number in range(many):
                 group.start_soon(tell, number)
         arrivals = (await served.app.storage.open()).arrivals
         first = await arrivals.list_after(0)
-        assert statuses == [204] * many
         assert len({each.message_id for each in [*first, *await arrivals.list_after(1000)]}) == many
 
 

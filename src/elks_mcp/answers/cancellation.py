@@ -51,7 +51,7 @@ def _explain(order: Order, command: Callable[[str], str], page: str | None) -> s
     match order.state:
         case OrderState.WAITING:
             within = format_duration(APPROVAL_TIMEOUT)
-            where = locate_approval(order, command, page)
+            where = locate_approval(order.approval_code, command, page)
             decline = f"To cancel it: {command(f'cancel {order.id}')}"
             return (
                 f"it is paused, and is not sent unless a person approves it within {within}. Tell the user "

@@ -5,6 +5,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
+from elks_mcp.answers.batches import list_unfinished
 from elks_mcp.answers.sandbox import SandboxAnswer, describe_sandbox, find_mode, is_simulated
 from elks_mcp.answers.schedule import describe_sending_server
 from elks_mcp.answers.structured import Answer, MoneyField, StructuredAnswer
@@ -116,6 +117,7 @@ async def describe_policy(app: App) -> PolicyAnswer:
         notes=(
             *_list_notes(app, state),
             *await _explain_schedule(app, state),
+            *await list_unfinished(app),
             *await _explain_contacts(app),
             *await _explain_hold(app),
         ),
@@ -158,6 +160,7 @@ async def _read_state(app: App) -> _AccountState:
 _OPEN = (
     OrderState.WAITING,
     OrderState.SCHEDULED,
+    OrderState.PAUSED,
     OrderState.QUEUED,
     OrderState.SENDING,
     OrderState.IN_DOUBT,

@@ -1,8 +1,10 @@
 """Texts that go out later: when, who sends them, and those that were not sent at their time."""
 
+from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 from pydantic import AwareDatetime, Field
 
@@ -20,6 +22,9 @@ from elks_mcp.errors import ElksError
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.sending.server_setup import locate_approval
 from elks_mcp.store import QueueEstimate
+
+if TYPE_CHECKING:
+    from elks_mcp.store.schedule import ScheduledBatch
 
 MOST_LISTED = 50
 """The most texts of one kind in one answer."""
@@ -52,12 +57,26 @@ class ScheduledText(StructuredAnswer):
         return f"- {self.when}, {self.order_id}, to {self.recipient}: {self.why or self.text}"
 
 
+class ScheduledBatchEntry(StructuredAnswer):
+    """A batch whose texts go out later."""
+
+    batch_id: str
+    send_at: AwareDatetime
+    when: str
+    texts: Annotated[int, Field(description="How many of its texts are still scheduled.")]
+
+    def in_words(self) -> str:
+        """Return the batch as one line."""
+        return f"- {self.when}, batch {self.batch_id}: {format_count(self.texts, 'text')}"
+
+
 class ScheduledAnswer(MissedReport):
-    """The caller's scheduled texts, the earliest first, and those not sent as scheduled."""
+    """The caller's scheduled texts and batches, and texts that were not sent as scheduled."""
 
     now: str
     zone: str
     scheduled: tuple[ScheduledText, ...]
+    batches: Annotated[tuple[ScheduledBatchEntry, ...], Field(exclude_if=lambda found: not found)] = ()
     not_sent: Annotated[tuple[ScheduledText, ...], Field(description="Of the last 7 days, the latest first.")]
     note: Annotated[str, LEFT_OUT] = ""
 
@@ -67,6 +86,7 @@ class ScheduledAnswer(MissedReport):
         verb, order = ("are", ", the earliest first") if len(self.scheduled) > 1 else ("is", "")
         head = f"{count} {verb} scheduled{order}. Now {self.now} ({self.zone}). {self.note}".rstrip()
         lines = [head, *(each.in_words() for each in self.scheduled)]
+        lines += [each.in_words() for each in self.batches]
         if self.not_sent:
             lines.append("Not sent as scheduled, in the last 7 days:")
         return "\n".join([*lines, *(each.in_words() for each in self.not_sent)])
@@ -79,16 +99,17 @@ async def list_scheduled(app: App) -> ScheduledAnswer:
         StateUnavailable, Misconfigured: the state or the contacts cannot be used.
     """
     style = await read_style(app)
-    upcoming, missed = await _read_orders(app)
+    upcoming, batches, missed = await _read_schedule(app)
     notes = []
     if len(upcoming) > MOST_LISTED or len(missed) > MOST_LISTED:
         notes.append(f"Only {MOST_LISTED} of a kind are listed.")
-    if upcoming:
+    if upcoming or batches:
         notes.append(await describe_sending_server(app, "Each text"))
     return ScheduledAnswer(
         now=style.now_in_words,
         zone=style.zone_in_words,
         scheduled=tuple(_list_order(app, each, style.people) for each in upcoming[:MOST_LISTED]),
+        batches=tuple(_list_batch(app, each) for each in batches[:MOST_LISTED]),
         not_sent=tuple(_list_order(app, each, style.people) for each in missed[:MOST_LISTED]),
         note=" ".join(notes),
     )
@@ -134,19 +155,34 @@ async def take_missed(app: App) -> tuple[str, ...]:
         store = await app.storage.open()
         if missed := await store.schedule.take_unreported(app.caller.agent):
             people = await read_people(app)
-            lines = [_report_missed(app, each, people) for each in missed[:MOST_LISTED]]
-            more = len(missed) - MOST_LISTED
-            return (*lines, f"Not sent as scheduled: {more} more texts.") if more > 0 else tuple(lines)
+            singles = [each for each in missed if not each.batch_id]
+            lines = [_report_missed(app, each, people) for each in singles[:MOST_LISTED]]
+            more = len(singles) - MOST_LISTED
+            lines += [f"Not sent as scheduled: {more} more texts."] if more > 0 else []
+            return (*lines, *_report_missed_batches(missed))
     return ()
 
 
-async def _read_orders(app: App) -> tuple[list[Order], list[Order]]:
-    """Return the caller's scheduled orders, and the missed ones. Reading creates no state."""
+def _report_missed_batches(missed: Iterable[Order]) -> list[str]:
+    """Return a line for each batch with rows that were not sent at their time."""
+    rows = Counter((each.batch_id, each.status_reason) for each in missed if each.batch_id)
+    return [
+        f"Not sent as scheduled: {format_count(count, 'text')} of batch {batch_id}. {why}"
+        for (batch_id, why), count in rows.items()
+    ]
+
+
+async def _read_schedule(app: App) -> tuple[list[Order], list["ScheduledBatch"], list[Order]]:
+    """Return the caller's scheduled orders and batches, and the missed orders.
+
+    Reading creates no state.
+    """
     if not app.storage.exists:
-        return [], []
+        return [], [], []
     store, caller = await app.storage.open(), app.caller.agent
     return (
         await store.schedule.list_upcoming(MOST_LISTED + 1, caller),
+        await store.schedule.list_batches(caller),
         await store.schedule.list_missed(app.clock.now() - _LISTED_AFTERWARDS, caller),
     )
 
@@ -164,12 +200,17 @@ def _list_order(app: App, order: Order, people: People) -> ScheduledText:
     )
 
 
+def _list_batch(app: App, batch: "ScheduledBatch") -> ScheduledBatchEntry:
+    when = format_send_time(batch.send_at, None, app.policy.time_zone)
+    return ScheduledBatchEntry(batch_id=batch.id, send_at=batch.send_at, when=when, texts=batch.texts)
+
+
 def _report_missed(app: App, order: Order, people: People) -> str:
     text = _list_order(app, order, people)
     what = f"the text to {text.recipient} for {text.when} (order {text.order_id}). {text.why}"
     if order.state is not OrderState.WAITING:
         return f"Not sent as scheduled: {what}"
-    where = locate_approval(order, app.command, app.approval_page)
+    where = locate_approval(order.approval_code, app.command, app.approval_page)
     return f"Not sent as scheduled, but waiting: {what} That can be done {where}"
 
 

@@ -1,13 +1,14 @@
-"""`elks-mcp approve` and `pending`: a person at a terminal approves a text that waits.
+"""`elks-mcp approve` and `pending`: a person at a terminal approves what waits.
 
 These commands send nothing. The server that asked for the approval, or the next one that starts, sends the
-text once it is approved.
+text once it is approved, or starts the batch.
 """
 
 from datetime import tzinfo
 
 import click
 
+from elks_mcp.cli.batch_approval import approve_batch, describe_waiting_batch
 from elks_mcp.cli.contact_reading import read_contacts_leniently
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.output import measure_columns, require_terminal, say
@@ -29,6 +30,7 @@ from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration
 from elks_mcp.store.admin import OrderAdmin, OrderRecord
+from elks_mcp.store.batch_admin import BatchAdmin
 
 _DIGITS = 4
 """Last digits of the recipient's number that a person types to approve."""
@@ -38,16 +40,19 @@ _DIGITS = 4
 @click.argument("approval", metavar="A-…")
 @with_settings()
 def approve(configuration: Configuration, approval: str) -> int:
-    """Approve a text that waits for a person.
+    """Approve a text or a batch that waits for a person.
 
     The command shows the text, its recipient and its price, and asks for the last four digits of the
-    recipient's number. It needs a terminal, but no credentials. It sends nothing itself: the server that
-    asked sends the text within seconds, or the next server that starts does.
+    recipient's number; for a batch, it asks for the number of recipients. It needs a terminal, but no
+    credentials. It sends nothing itself: the server that asked sends the text within seconds, or the next
+    server that starts does.
 
-    Exit code 0 if the text is approved, 1 if it is not.
+    Exit code 0 if it is approved, 1 if it is not.
     """
     require_terminal()
     state, zone = State(configuration), configuration.settings.time_zone
+    if batch := state.query(lambda database: BatchAdmin(database).find(approval)):
+        return approve_batch(configuration, state, batch)
     record = state.query(lambda database: OrderAdmin(database).get(approval))
     if record.order.state is not OrderState.WAITING or record.approved:
         return _report(record, zone)
@@ -60,7 +65,7 @@ def approve(configuration: Configuration, approval: str) -> int:
 @click.command()
 @with_settings()
 def pending(configuration: Configuration) -> int:
-    """List the texts that wait for a person, and why."""
+    """List what waits for a person, and why."""
     state = State(configuration)
     if not state.exists:
         say(state.absence)
@@ -77,9 +82,12 @@ def pending(configuration: Configuration) -> int:
             if len(group) == 1
             else _pending_together(group, contacts, zone)
         )
+    batches = state.query(lambda database: BatchAdmin(database).list_waiting())
+    for batch in batches:
+        say(describe_waiting_batch(batch, configuration.policy))
     say(
-        f"To see a text and approve it: {show_command('approve A-…')}."
-        if waiting
+        f"To see one and approve it: {show_command('approve A-…')}."
+        if waiting or batches
         else "No texts are waiting for approval."
     )
     return 0

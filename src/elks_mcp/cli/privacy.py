@@ -2,7 +2,6 @@
 
 import json
 import sys
-from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +11,6 @@ from elks_mcp.cli.arguments import phone_argument, yes_option
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.contact_reading import read_contacts
 from elks_mcp.cli.environment import with_settings
-from elks_mcp.cli.my_number import find_number_file, read_my_number
 from elks_mcp.cli.output import say
 from elks_mcp.cli.state import State
 from elks_mcp.domain.phone import Number, parse_number
@@ -20,6 +18,7 @@ from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import InvalidInput, Misconfigured
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.settings import Configuration, mask_username
+from elks_mcp.store.my_number import forget_my_number, has_my_number
 from elks_mcp.store.privacy import PersonalData, Removed, StoredData
 
 
@@ -55,7 +54,7 @@ def forget(configuration: Configuration, phone: str, *, yes: bool) -> int:
     if stored or opt_out:
         say(_report(number, state.query(lambda database: PersonalData(database).remove(number))))
     if is_own:
-        find_number_file(configuration).unlink(missing_ok=True)
+        forget_my_number(configuration.settings.personal_dir)
         again = show_command("send --to-me TEXT")
         say(f"{number.e164} is no longer stored as your own number. To store one again: {again}.")
     return 0
@@ -85,9 +84,7 @@ def _read(configuration: Configuration, raw: str) -> Number:
 
 def _is_own(configuration: Configuration, number: Number) -> bool:
     """Return whether a number is stored as the person's own, for `send --to-me`."""
-    with suppress(InvalidInput):  # the file was changed, and has no number
-        return read_my_number(configuration) == number
-    return False
+    return has_my_number(configuration.settings.personal_dir, number.e164)
 
 
 def _find_stored(state: State, number: Number) -> tuple[list[StoredData], dict[str, Any] | None]:
@@ -144,6 +141,7 @@ def _as_json(stored: StoredData) -> dict[str, Any]:
         "known_number": stored.known_number,
         "arrivals": stored.arrivals,
         "taint": stored.taint,
+        "batches": stored.batches,
     }
 
 

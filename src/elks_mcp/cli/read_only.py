@@ -1,10 +1,11 @@
-"""An application that a command can read from, and that sends nothing."""
+"""An application that a command can read from, and that leaves the queue to servers."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from elks_mcp.app import App, open_app
+from elks_mcp.sending.orders import Orders
 from elks_mcp.settings import Configuration
 
 
@@ -15,3 +16,11 @@ async def open_read_only(configuration: Configuration) -> AsyncIterator[App]:
     idle = replace(configuration, settings=settings.model_copy(update={"read_only": True}))
     async with open_app(idle) as app:
         yield replace(app, configuration=configuration, policy=configuration.policy)
+
+
+@asynccontextmanager
+async def open_own_only(configuration: Configuration) -> AsyncIterator[App]:
+    """Do the same, but send what the command itself places, by the operator's rules."""
+    async with open_read_only(configuration) as app:
+        checks = replace(app.orders.checks, policy=configuration.policy)
+        yield replace(app, orders=Orders(app.client, app.storage, app.taint_log, checks))

@@ -60,7 +60,7 @@ def wait(session: Session, *, number: str, after: str, seconds: float) -> int:
 @dry_run_option
 @key_option
 @yes_option
-@session_command(sends=True)
+@session_command(sends="queue")
 def ask(
     session: Session,
     *,

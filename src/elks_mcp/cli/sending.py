@@ -30,7 +30,7 @@ from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, 
 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
 _HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
-_DECLINED = "You declined, so nothing was sent."
+DECLINED = "You declined, so nothing was sent."
 
 
 def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer | None:
@@ -50,7 +50,7 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
     if isinstance(planned, NeedsApproval) and not can_ask():
         _say_what_to_run(session, planned)
         return None
-    decision = _ask(session, planned, yes=yes)
+    decision = ask(session, planned, yes=yes)
     answer = _carry_out(session, planned, decision, request.message)
     if app.policy.simulated:
         notes = (*answer.notes, explain_sandbox()) if session.as_json else answer.notes
@@ -62,8 +62,8 @@ async def _plan(session: Session, request: SmsRequest) -> Planned:
     return await session.app.planner.plan(request, can_ask=can_ask())
 
 
-def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
-    """Ask the person what has to be asked.
+def ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
+    """Ask the person what has to be asked about a text. `yes`: as in `send_text`.
 
     Raises:
         NotApproved: the person declined a text that has no order yet.
@@ -72,11 +72,11 @@ def _ask(session: Session, planned: Planned, *, yes: bool) -> Decision:
     if isinstance(planned, NeedsApproval):
         zone, columns = policy.time_zone, measure_columns()
         say(write_question(planned.order, planned.reasons, contacts, zone, columns), err=True)
-        return Decision.APPROVED if _confirm("\nSend it?") else Decision.DECLINED
+        return Decision.APPROVED if confirm_or_decline("\nSend it?") else Decision.DECLINED
     if isinstance(planned, Ready) and can_ask() and not yes:
         say("\n".join(_describe(planned.quote, contacts, policy)), err=True)
-        if not _confirm("Send it?"):
-            raise NotApproved(_DECLINED)
+        if not confirm_or_decline("Send it?"):
+            raise NotApproved(DECLINED)
     return Decision.NOT_NEEDED
 
 
@@ -92,14 +92,14 @@ def _carry_out(session: Session, planned: Planned, decision: Decision, message: 
             return session.do(carry_out, app, planned, decision, message)
     except NotApproved:
         if declined:
-            raise NotApproved(_DECLINED) from None
+            raise NotApproved(DECLINED) from None
         raise
     except KeyboardInterrupt:  # it cannot be called back
         say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
         raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
 
 
-def _confirm(question: str) -> bool:
+def confirm_or_decline(question: str) -> bool:
     """Ask yes or no; Ctrl-C and the end of input mean no."""
     try:
         return confirm(question, err=True)

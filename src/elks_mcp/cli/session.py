@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 from anyio.from_thread import BlockingPortal, start_blocking_portal
@@ -20,7 +20,7 @@ from elks_mcp.app import App, open_app
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import find_exit_code
 from elks_mcp.cli.output import say, wrap
-from elks_mcp.cli.read_only import open_read_only
+from elks_mcp.cli.read_only import open_own_only, open_read_only
 from elks_mcp.errors import ElksError, Refused
 from elks_mcp.runtime import logs
 from elks_mcp.runtime.launcher import show_command
@@ -66,11 +66,14 @@ class Session:
             say("\n".join(wrap(explain_sandbox())))
 
 
-def session_command(*, sends: bool = False) -> Callable[[Callable[..., int]], Callable[..., NoReturn]]:
+Sends = Literal["nothing", "own", "queue"]
+"""Texts that a command sends while it runs: none, those it places, or the queue, as a server does."""
+
+
+def session_command(*, sends: Sends = "nothing") -> Callable[[Callable[..., int]], Callable[..., NoReturn]]:
     """Make a command of a function that takes a `Session`, and returns the exit code.
 
-    The command also takes `--json`, with which an error is printed as JSON, too. `sends`: texts of the queue
-    are sent while it runs, as by a server.
+    The command also takes `--json`, with which an error is printed as JSON, too.
     """
 
     def decorate(work: Callable[..., int]) -> Callable[..., NoReturn]:
@@ -93,10 +96,13 @@ def session_command(*, sends: bool = False) -> Callable[[Callable[..., int]], Ca
 
 
 @contextmanager
-def _open(configuration: Configuration, *, as_json: bool, sends: bool) -> Iterator[Session]:
-    opened = open_app(configuration) if sends else open_read_only(configuration)
+def _open(configuration: Configuration, *, as_json: bool, sends: Sends) -> Iterator[Session]:
+    opened = _OPENERS[sends](configuration)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(opened) as app:
         yield Session(app, as_json, portal)
+
+
+_OPENERS = {"nothing": open_read_only, "own": open_own_only, "queue": open_app}
 
 
 def _set_up_log(configuration: Configuration) -> None:

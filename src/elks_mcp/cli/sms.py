@@ -51,7 +51,7 @@ text_arguments = click.argument("words", nargs=-1, metavar="NUMBER TEXT")
 @dry_run_option
 @key_option
 @yes_option
-@session_command(sends=True)
+@session_command(sends="queue")
 def send(
     session: Session,
     *,

@@ -191,21 +191,25 @@ def choose_approver(policy: Policy, reasons: tuple[Finding, ...], *, can_ask: bo
     """
     if binding := [reason for reason in reasons if reason.guard in PERSON_ONLY]:
         if policy.confirm is Confirm.NEVER:
+            wait = f"; or try again after these {format_duration(TAINT_LASTS)}" if _is_taint(binding) else ""
             raise NotApproved(
                 f"{binding[0].reason} {NEVER_ASKS}",
-                hint="The operator can set ELKS_CONFIRM=auto; "
-                f"or try again after these {format_duration(TAINT_LASTS)}.",
+                hint=f"The operator can set ELKS_CONFIRM=auto{wait}.",
             )
         return Approver.PERSON if can_ask else Approver.TERMINAL
     asked = bool(reasons) and can_ask and policy.confirm is Confirm.AUTO
     return Approver.PERSON if asked else Approver.POLICY
 
 
+def _is_taint(reasons: list[Finding]) -> bool:
+    return all(reason.guard == "tainted" for reason in reasons)
+
+
 NEVER_ASKS = "A person would have to approve it, but this server may not ask one (ELKS_CONFIRM=never)."
 """Why nothing happens if a person has to approve it, and the operator allows no question."""
 
 _TURN_LIVE = "The operator can set DRY_RUN=false to send for real; a dry run shows the price."
-PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted"})
+PERSON_ONLY = frozenset({"dry_run", "confirm", "tainted", "many", "repeated"})
 """Reasons for which a text waits for a person, even if the client cannot ask one."""
 
 
@@ -235,6 +239,11 @@ def explain_asking(
     if order.approver is Approver.TERMINAL and all(finding.guard != "tainted" for finding in asking):
         return (ALWAYS_ASKED, *asking)
     return asking or (_BY_SERVER,)
+
+
+def explain_unnamed_reason() -> Finding:
+    """Return the reason to ask a person that only the settings of the server that asks can name."""
+    return _BY_SERVER
 
 
 _ASKED_BEFORE = Finding(

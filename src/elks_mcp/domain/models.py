@@ -5,7 +5,7 @@ The values of an outgoing text (`Draft` to `Receipt`) are in `domain/orders.py`.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -101,6 +101,16 @@ class Recall(Frozen):
     """When the first text was sent to the recipient, if ever."""
 
     taint: Taint | None = None
+
+    def counting(self, more: int) -> Self:
+        """Return the same facts with more texts to the recipient, which go out at the same time."""
+        if not more:
+            return self
+        later = {
+            "texts_in_10_minutes": self.texts_in_10_minutes + more,
+            "texts_in_24_hours": self.texts_in_24_hours + more,
+        }
+        return self.model_copy(update=later)
 
 
 class Direction(StrEnum):

@@ -132,6 +132,9 @@ class OrderState(StrEnum):
     SCHEDULED = "scheduled"
     """It is queued once its send time has come."""
 
+    PAUSED = "paused"
+    """Its batch is paused."""
+
     QUEUED = "queued"
     SENDING = "sending"
     IN_DOUBT = "in doubt"
@@ -152,6 +155,7 @@ UNFINISHED = frozenset(
     {
         OrderState.WAITING,
         OrderState.SCHEDULED,
+        OrderState.PAUSED,
         OrderState.QUEUED,
         OrderState.SENDING,
         OrderState.IN_DOUBT,
@@ -227,6 +231,9 @@ class Order(Frozen):
 
     caller: str = ""
     """The name of the caller who placed it."""
+
+    batch_id: str | None = None
+    """The batch that it is a row of."""
 
     @property
     def kind(self) -> str:

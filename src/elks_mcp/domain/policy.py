@@ -134,6 +134,20 @@ class OperatorRules(Frozen):
     ] = 5
     """The most texts to one number in 10 minutes. The limit for 24 hours is four times as high."""
 
+    max_batch: Annotated[
+        int,
+        Field(ge=1, le=2000),
+        RuleSetting("ELKS_MAX_BATCH", "recipients of one batch", show=lambda most: f"{most} at most"),
+    ] = 100
+    """The most recipients of one batch (up to 2000). For more, 46elks offers JustSend."""
+
+    ask_from: Annotated[
+        int,
+        Field(ge=0, le=2000),
+        RuleSetting("ELKS_ASK_FROM", "a person approves a batch of more than", show=lambda most: f"{most}"),
+    ] = 10
+    """A batch of more recipients than this needs a person's approval."""
+
     guards_off: Annotated[
         frozenset[str],
         RuleSetting(
@@ -163,8 +177,9 @@ class OperatorRules(Frozen):
         frozenset[Toolset],
         RuleSetting("ELKS_TOOLSETS", "toolsets", show=write_toolsets, write=write_toolsets),
     ] = DEFAULT_TOOLSETS
-    """The groups of tools that an assistant is offered, separated by commas: `sms`, `inbox`, `account`,
-    `policy`, or `all`. A tool of another group is neither listed nor callable. Only `sms` sends."""
+    """The groups of tools that an assistant is offered, separated by commas: `sms`, `batches`, `inbox`,
+    `account`, `policy`, or `all`. A tool of another group is neither listed nor callable. Only `sms` and
+    `batches` send."""
 
     latest: Annotated[
         int,

@@ -1,7 +1,7 @@
 """The time at which a text is to go out, as callers write it."""
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from elks_mcp.domain.orders import Order
@@ -11,11 +11,18 @@ from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.clock import in_zone
 
+NIGHT_BEGINS, NIGHT_ENDS = 21, 8
+"""Hours by the recipient's clock."""
+
 LONGEST_AHEAD = timedelta(days=35)
 """How far ahead a text may be scheduled. Twilio has the same limit."""
 
 _NAME = "The send time"
 _EXAMPLES = "write a time as 2026-11-30T09:00 or 2026-11-30T09:00+01:00"
+
+_MOST_NIGHTS = 6
+"""How many nights, in different zones, are waited for at most."""
+
 _DAY = re.compile(r"\s*\d{4}-\d\d-\d\d\s*", re.ASCII)
 
 
@@ -87,6 +94,32 @@ def describe_send_time(order: Order, home: tzinfo | None) -> str:
         return when
     minutes = round((order.expires_at - order.send_at) / timedelta(minutes=1))
     return f"{when}, at most {format_count(minutes, 'minute')} late or not at all"
+
+
+def find_morning(to: Number, moment: datetime) -> datetime | None:
+    """Return when the night ends for a recipient, if a moment is at night in any of its zones.
+
+    It is the first moment after that at which it is night in none of these zones. Zones on opposite sides of
+    the earth may have no such moment; then it is a morning in one of them.
+    """
+    zones, morning = _list_zones(to), moment
+    for _ in range(_MOST_NIGHTS):
+        local = (morning.astimezone(zone) for zone in zones)
+        nights = [each for each in local if is_night(each)]
+        if not nights:
+            break
+        morning = max(map(_find_next_morning, nights))
+    return morning if morning > moment else None
+
+
+def is_night(local: datetime) -> bool:
+    """Return whether a local time is at night."""
+    return local.hour >= NIGHT_BEGINS or local.hour < NIGHT_ENDS
+
+
+def _find_next_morning(local: datetime) -> datetime:
+    day = local.date() if local.hour < NIGHT_ENDS else local.date() + timedelta(days=1)
+    return datetime.combine(day, time(NIGHT_ENDS), local.tzinfo).astimezone(UTC)
 
 
 def _read_zone(name: str) -> ZoneInfo:

@@ -7,6 +7,7 @@ class Toolset(StrEnum):
     """A group of tools. `mcp_server/server.py` says which tools each holds."""
 
     SMS = "sms"
+    BATCHES = "batches"
     INBOX = "inbox"
     ACCOUNT = "account"
     POLICY = "policy"
@@ -15,7 +16,7 @@ class Toolset(StrEnum):
 ALL_TOOLSETS = "all"
 """The word for every toolset, in `ELKS_TOOLSETS`."""
 
-DEFAULT_TOOLSETS = frozenset({Toolset.SMS, Toolset.INBOX, Toolset.ACCOUNT, Toolset.POLICY})
+DEFAULT_TOOLSETS = frozenset({Toolset.SMS, Toolset.BATCHES, Toolset.INBOX, Toolset.ACCOUNT, Toolset.POLICY})
 
 
 def write_toolsets(toolsets: frozenset[Toolset]) -> str:

@@ -26,13 +26,17 @@ ConsentForm = TypeVar("ConsentForm", bound=BaseModel)
 _BETWEEN_PROGRESS = timedelta(seconds=5)
 
 
-class Consent(BaseModel):
+class OneBoxForm(BaseModel):
+    """A form with one box, which a person ticks to approve."""
+
+
+class Consent(OneBoxForm):
     """The form that a person fills in."""
 
     send: bool = Field(title="Send it?", description="Send exactly this text to exactly this number.")
 
 
-class CancelConsent(BaseModel):
+class CancelConsent(OneBoxForm):
     """The form about a cancellation."""
 
     cancel: bool = Field(title="Cancel it?", description="Cancel exactly this text, which is then not sent.")
@@ -78,12 +82,12 @@ async def ask(planned: Annotated[Planned, Resolve(plan)], ctx: Context[App]) -> 
 
 
 async def ask_person(planned: Planned, ctx: Context[App]) -> Decision | Elicit[Consent]:
-    """Ask a person, if one has to approve the text. Raises the errors of `_show_form`."""
+    """Ask a person, if one has to approve the text. Raises the errors of `show_form`."""
     if not isinstance(planned, NeedsApproval):
         return Decision.NOT_NEEDED
     app = ctx.request_context.lifespan_context
     contacts, zone = app.contacts.known, app.policy.time_zone
-    return await _show_form(ctx, write_question(planned.order, planned.reasons, contacts, zone), Consent)
+    return await show_form(ctx, write_question(planned.order, planned.reasons, contacts, zone), Consent)
 
 
 async def plan_cancel(order_id: str, ctx: Context[App]) -> CancelPlan:
@@ -100,10 +104,10 @@ async def ask_about_cancel(
     app = ctx.request_context.lifespan_context
     contacts, zone = app.contacts.known, app.policy.time_zone
     question = write_cancel_question(planned.order, planned.reason, contacts, zone)
-    return await _show_form(ctx, question, CancelConsent)
+    return await show_form(ctx, question, CancelConsent)
 
 
-async def _show_form(
+async def show_form(
     ctx: Context[App], question: str, form: type[ConsentForm]
 ) -> Decision | Elicit[ConsentForm]:
     """Ask a person if the client can.
@@ -150,10 +154,9 @@ def read_decision(asked: object) -> Decision:
         return read_decision(asked.data)
     if isinstance(asked, Decision):
         return asked
-    if isinstance(asked, Consent):
-        return Decision.APPROVED if asked.send else Decision.DECLINED
-    if isinstance(asked, CancelConsent):
-        return Decision.APPROVED if asked.cancel else Decision.DECLINED
+    if isinstance(asked, OneBoxForm):
+        (is_ticked,) = asked.model_dump().values()
+        return Decision.APPROVED if is_ticked else Decision.DECLINED
     if asked is None:
         return Decision.LATE
     return Decision.DISMISSED if isinstance(asked, CancelledElicitation) else Decision.DECLINED

@@ -1,4 +1,4 @@
-"""Completion of what a person types: ids of texts, earlier recipients, names of contacts."""
+"""Completion of what a person types: ids, earlier recipients, names of contacts."""
 
 from mcp.server import MCPServer
 from mcp_types import (
@@ -22,7 +22,7 @@ _MAX_ORDERS = 200
 
 
 def add_completions(server: MCPServer[App]) -> None:
-    """Register completion for `message_id` of a resource, and for `recipient` of a prompt."""
+    """Register completion for the arguments of resources, and for `recipient` of a prompt."""
 
     @server.completion()  # type: ignore[no-untyped-call, untyped-decorator]
     async def complete(
@@ -67,6 +67,10 @@ def _get_recipient(order: Order) -> tuple[str, ...]:
     return (order.to.e164,) if order.to else ()
 
 
+def _get_batch(order: Order) -> tuple[str, ...]:
+    return (order.batch_id,) if order.batch_id else ()
+
+
 _RECIPIENT = "recipient"
-_VALUES = {"message_id": _get_ids, _RECIPIENT: _get_recipient}
+_VALUES = {"message_id": _get_ids, "batch_id": _get_batch, _RECIPIENT: _get_recipient}
 """By the name of an argument: the values that an order provides for it."""

@@ -7,12 +7,14 @@ whole numbers.
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
+from elks_mcp.answers.batch_sources import split_recipients
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import list_candidates, list_labels
 from elks_mcp.domain.contacts import GROUP_MARK, Contacts, fold_name, shorten
@@ -26,6 +28,8 @@ PEOPLE = frozenset({"to", "from", "with"})
 
 _WITH_HANDLES = PEOPLE | {"query"}
 """Arguments that take a handle; `query` can be that as well as part of a name, or a group."""
+
+_LIST_OF_PEOPLE = "recipients"
 
 _YOURS = re.compile(r"you \((?:…|\.\.\.)([0-9]{2})\)")
 """A number of the account, as answers write it."""
@@ -53,10 +57,14 @@ async def read_handles(app: App, arguments: Mapping[str, Any]) -> dict[str, Any]
         InvalidInput: no known number has such a handle, or several have it.
         ElksError: it cannot be found out.
     """
-    return {
-        name: await _read_handle(app, value) if name in _WITH_HANDLES and isinstance(value, str) else value
-        for name, value in arguments.items()
-    }
+    read = dict(arguments)
+    for name, value in arguments.items():
+        if name in _WITH_HANDLES and isinstance(value, str):
+            read[name] = await _read_handle(app, value)
+        elif name == _LIST_OF_PEOPLE:
+            with suppress(ValueError):  # the tool says what is wrong with it
+                read[name] = [await _read_handle(app, each) for each in split_recipients(value)]
+    return read
 
 
 async def _read_handle(app: App, text: str) -> str:

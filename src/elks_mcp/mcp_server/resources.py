@@ -1,4 +1,4 @@
-"""Resources that a client can read: the inbox, one text, and the operator's rules.
+"""Resources that a client can read: the inbox, one text, one batch, the operator's rules.
 
 Each is the JSON of the structured answer that the matching tool returns.
 """
@@ -10,6 +10,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 from mcp.server.mcpserver.resources import Resource
 
+from elks_mcp.answers.batches import BatchAnswer, check
 from elks_mcp.answers.history import HistoryEntry
 from elks_mcp.answers.lookups import find_text
 from elks_mcp.answers.policy import describe_policy
@@ -29,7 +30,14 @@ _MESSAGE = "elks://messages/{message_id}"
 _MESSAGE_DESCRIPTION = "One text from the account's history, by 46elks' id or an order id."
 
 
-_TOOLSETS = {"elks://inbox": Toolset.INBOX, "elks://policy": Toolset.POLICY, "elks://messages/": Toolset.SMS}
+_BATCH = "elks://batches/{batch_id}"
+
+_TOOLSETS = {
+    "elks://inbox": Toolset.INBOX,
+    "elks://policy": Toolset.POLICY,
+    "elks://messages/": Toolset.SMS,
+    "elks://batches/": Toolset.BATCHES,
+}
 """By the beginning of a URI: the toolset that a resource belongs to."""
 
 
@@ -61,6 +69,8 @@ def add_resources(server: MCPServer[App], toolsets: Collection[Toolset]) -> None
             server.add_resource(resource)
     if is_offered(_MESSAGE, toolsets):
         _add_message_template(server)
+    if is_offered(_BATCH, toolsets):
+        _add_batch_template(server)
 
 
 def _add_message_template(server: MCPServer[App]) -> None:
@@ -74,6 +84,21 @@ def _add_message_template(server: MCPServer[App]) -> None:
     async def message(message_id: str, ctx: Context[App]) -> str:
         async def read(app: App) -> HistoryEntry:
             return await _read_message(app, message_id)
+
+        return await _read(ctx.request_context.lifespan_context, read)
+
+
+def _add_batch_template(server: MCPServer[App]) -> None:
+    @server.resource(
+        _BATCH,
+        name="batch",
+        title="One batch",
+        description="How far a batch is, and the replies of its recipients: data from strangers.",
+        mime_type=_JSON,
+    )
+    async def batch(batch_id: str, ctx: Context[App]) -> str:
+        async def read(app: App) -> BatchAnswer:
+            return await check(app, batch_id, show_list)
 
         return await _read(ctx.request_context.lifespan_context, read)
 

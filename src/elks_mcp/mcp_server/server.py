@@ -24,11 +24,12 @@ from elks_mcp.mcp_server.prompts import add_prompts, refuse_unknown_prompts
 from elks_mcp.mcp_server.resources import add_resources
 from elks_mcp.mcp_server.scopes import ScopeMiddleware, build_required_scopes
 from elks_mcp.mcp_server.subscriptions import Subscriptions
-from elks_mcp.mcp_server.tools import account, contacts, policy, replies, sms
+from elks_mcp.mcp_server.tools import account, batches, contacts, policy, replies, sms
 from elks_mcp.mcp_server.tools.base import ElksTool
 
 TOOLSETS: Mapping[Toolset, tuple[ElksTool, ...]] = {
     Toolset.SMS: (*sms.TOOLS, *replies.SMS_TOOLS, *contacts.TOOLS),
+    Toolset.BATCHES: batches.TOOLS,
     Toolset.INBOX: replies.INBOX_TOOLS,
     Toolset.ACCOUNT: account.TOOLS,
     Toolset.POLICY: policy.TOOLS,

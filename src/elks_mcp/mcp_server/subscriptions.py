@@ -36,7 +36,7 @@ from elks_mcp.runtime.tasks import background
 
 log = logging.getLogger(__name__)
 
-_MESSAGES = "elks://messages/"
+_MESSAGES, _BATCHES = "elks://messages/", "elks://batches/"
 
 _MAX_STREAMS, _MAX_RESOURCES = 1024, 100
 """The most streams of all callers together, and the most resources of one stream."""
@@ -231,7 +231,20 @@ async def _find_version(app: App, uri: str, before: str, *, ask_provider: bool) 
         return await _find_message_version(
             app, uri.removeprefix(_MESSAGES), before, ask_provider=ask_provider
         )
+    if uri.startswith(_BATCHES):
+        return await _find_batch_version(app, uri.removeprefix(_BATCHES))
     return _NOT_FOUND
+
+
+async def _find_batch_version(app: App, batch_id: str) -> str:
+    """Return the state of a batch, the states of its rows, and the number of replies."""
+    if not app.storage.exists:
+        return _NOT_FOUND
+    batch = await app.batches.get(batch_id)
+    store = await app.storage.open()
+    replies = await store.batches.count_replies(batch.id)
+    counts = sorted(batch.counts.items())
+    return f"{batch.state} {batch.is_approved} {counts} {batch.spent} {replies}"
 
 
 async def _find_message_version(app: App, message_id: str, before: str, *, ask_provider: bool) -> str:

@@ -10,7 +10,7 @@ from elks_mcp.sandbox.faults import Fault, InjectedFault
 from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, HandsetText
 from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import CannotAnswerError
-from elks_mcp.sandbox.page_context import Approvals, PageContext, WaitingText
+from elks_mcp.sandbox.page_context import Approvals, PageContext, ShownBatch, WaitingText
 from elks_mcp.sandbox.prices_and_rules import Rules
 from elks_mcp.sandbox.requests import ApiRequest
 from elks_mcp.sandbox.sandbox import Sandbox
@@ -33,6 +33,7 @@ __all__ = [
     "PageContext",
     "Rules",
     "Sandbox",
+    "ShownBatch",
     "SimulatedClock",
     "StoredMessage",
     "SystemClock",

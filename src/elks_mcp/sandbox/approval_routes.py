@@ -39,9 +39,14 @@ class ApprovalRoutes:
         if refusal or self._page.approvals is None:
             return refusal or _not_found()
         waiting = await self._page.approvals.list_waiting()
+        batches = await self._page.approvals.list_batches()
         own = self._simulation.own.number
         numbers = {each: format_number(each, own) for entry in waiting for each in (entry.to, entry.sender)}
-        return JSONResponse({"waiting": [asdict(entry) for entry in waiting], "numbers": numbers})
+        listed = {
+            "waiting": [asdict(each) for each in waiting],
+            "batches": [asdict(each) for each in batches],
+        }
+        return JSONResponse({**listed, "numbers": numbers})
 
     async def _decide(self, request: Request) -> Response:
         approvals = self._page.approvals

@@ -14,7 +14,7 @@ import anyio
 
 from elks_mcp.sandbox import views
 from elks_mcp.sandbox.clock import first_of
-from elks_mcp.sandbox.page_context import PageContext, WaitingText
+from elks_mcp.sandbox.page_context import PageContext, ShownBatch, WaitingText
 from elks_mcp.sandbox.simulation import Simulation
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _RECONNECT_AFTER = timedelta(milliseconds=500)
 _COLLECT = timedelta(milliseconds=100)
 """Changes that follow each other within this time are one event."""
 _LOOK_EVERY = timedelta(seconds=1)
-"""Texts that wait for a person, title and snippets are looked up this often; nobody announces them."""
+"""Waiting texts, batches, title and snippets are looked up this often; nobody announces them."""
 _UNKNOWN = object()
 """The version of an item that a page does not have. It equals no other; that of an incoming text is None."""
 
@@ -50,7 +50,7 @@ class PageEvents:
         self._simulation, self._page, self._run = simulation, page, run
         self._known: dict[tuple[str, str], object] = {}
         self._summary: Content = {}
-        self._waiting: Sequence[WaitingText] = ()
+        self._waiting: Sequence[WaitingText | ShownBatch] = []
         self._waiting_version = 0
         self._has_failed = False
 
@@ -69,17 +69,19 @@ class PageEvents:
                 await ending.wait()
 
     async def _look_for_waiting(self) -> None:
-        """Look up what waits; if the program around the sandbox cannot tell, keep what was known."""
+        """Look up what waits, and batches; if the program cannot list them, keep what was known."""
         approvals = self._page.approvals
+        waiting: Sequence[WaitingText | ShownBatch] = []
         try:
-            waiting = await approvals.list_waiting() if approvals else ()
+            if approvals:
+                waiting = [*await approvals.list_waiting(), *await approvals.list_batches()]
         except Exception:  # whatever fails there, the phones are shown
             if not self._has_failed:
                 log.exception("The texts that wait for a person cannot be listed")
             self._has_failed = True
             return
         self._has_failed = False
-        if list(waiting) != list(self._waiting):
+        if waiting != self._waiting:
             self._waiting, self._waiting_version = waiting, self._waiting_version + 1
 
     def _next_event(self) -> str | None:

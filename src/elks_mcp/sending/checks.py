@@ -10,13 +10,19 @@ from elks_mcp.domain.guards import Facts, check_draft, is_on
 from elks_mcp.domain.models import Recall, Taint
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, of_effect
-from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.policy import Policy, largest_day
 from elks_mcp.elks.own_numbers import OwnNumbers
 from elks_mcp.errors import NotApproved
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.store import Refusal
 
 _STATEFUL = frozenset({"opted_out", "daily_budget", "velocity"})
 """Guards whose result depends on the store, so it can change between the quote and the sending."""
+
+_BY_POLICY = frozenset(
+    {"allowed_country", "allowed_recipient", "impersonation", "too_many_parts", "message_budget"}
+)
+"""Guards whose result changes with the operator's rules, which may be others by the time of sending."""
 
 
 class KnownContacts(Protocol):
@@ -41,8 +47,8 @@ class KnownContacts(Protocol):
 class DraftChecks:
     """The guards of one policy.
 
-    The store calls `recheck`, `recheck_unasked` and `recheck_last` inside its transactions. Each returns the
-    refusals as text, or "" if the order may go on.
+    The store calls `recheck`, `recheck_unasked` and `recheck_last` inside its transactions. Each returns why
+    the order may not go on, or None.
     """
 
     policy: Policy
@@ -77,46 +83,86 @@ class DraftChecks:
             quoted: the recipient's own text that is or may be an opt-out, cleaned; "" if there is none.
             taint: used only if `recall` is None; otherwise the recall holds it.
         """
+        facts = self._build_facts(draft, estimate, recall, live=live)
+        facts = facts.model_copy(update={"quote": quoted, "taint": recall.taint if recall else taint})
+        return check_draft(draft, facts, self.policy)
+
+    def _build_facts(
+        self, draft: Draft, estimate: Estimate | None, recall: Recall | None, *, live: bool
+    ) -> Facts:
         held = self.contacts.held
-        facts = Facts(
+        return Facts(
             size=draft.payload.size,
             now=self.clock.now(),
             live=live,
             simulated=self.is_simulated(),
             estimate=estimate,
             recall=recall,
-            quote=quoted,
             own_numbers=self.own_numbers.known,
             contacts=self.contacts.known,
             held_contacts=held or Contacts(),
             why_held=self.contacts.explain_held() if held else "",
-            taint=recall.taint if recall else taint,
+            taint=recall.taint if recall else None,
         )
-        return check_draft(draft, facts, self.policy)
 
-    def recheck(self, draft: Draft, price: Money, recall: Recall) -> str:
+    def recheck(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
         """Check opt-outs, daily budget and velocity before an order is placed or released."""
         return self._list_refusals(draft, price, recall, _STATEFUL)
 
-    def recheck_unasked(self, draft: Draft, price: Money, recall: Recall) -> str:
+    def recheck_unasked(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
         """Recheck an order that no person approved; parallel calls may have made approval necessary.
 
         Raises:
             NotApproved: a person has to approve it by now.
         """
+        self._require_unasked(draft, price, recall, hint="Send it again: this time a person is asked.")
+        return self._list_refusals(draft, price, recall, _STATEFUL)
+
+    def recheck_last(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
+        """Check opt-outs, the daily budget and the operator's rules when an order is claimed.
+
+        Rules about contacts are left out: a file that cannot be read for a moment would end orders for good.
+        """
+        skipped = {"velocity", *({"allowed_recipient"} if self.policy.limits_to_contacts else ())}
+        return self._list_refusals(draft, price, recall, (_STATEFUL | _BY_POLICY) - skipped)
+
+    def recheck_row(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
+        """Check a row of a batch when it is placed. The daily budget is checked for the sum."""
+        return self._list_refusals(draft, price, recall, (_STATEFUL | _BY_POLICY) - {"daily_budget"})
+
+    def recheck_row_unasked(self, draft: Draft, price: Money, recall: Recall) -> Refusal | None:
+        """Recheck a row of a batch that no person approved.
+
+        Raises:
+            NotApproved: a person has to approve it by now.
+        """
+        self._require_unasked(draft, price, recall, hint="Start it again: this time a person is asked.")
+        return self.recheck_row(draft, price, recall)
+
+    def recheck_sum(self, price: Money, spent: Money) -> str:
+        """Return why a sum exceeds the daily budget beside what is spent; "" if it does not."""
+        most = largest_day(self.policy, price.currency)
+        if spent + price <= most:
+            return ""
+        left = Money(max(0, most.units - spent.units), price.currency)
+        return (
+            f"Refused by daily_budget: The texts would cost {price}, and {left} is left of the {most} for "
+            "any 24 hours. The operator can change that with ELKS_BUDGET_PER_DAY."
+        )
+
+    def _require_unasked(self, draft: Draft, price: Money, recall: Recall, *, hint: str) -> None:
+        """Raise NotApproved if a person has to approve a draft."""
         findings = self.find(draft, Estimate(price=price), recall, live=True)
         for each in of_effect(findings, Effect.ASK):
             if each.guard in PERSON_ONLY:
-                raise NotApproved(each.reason, hint="Send it again: this time a person is asked.")
-        return self._list_refusals(draft, price, recall, _STATEFUL)
+                raise NotApproved(each.reason, hint=hint)
 
-    def recheck_last(self, draft: Draft, price: Money, recall: Recall) -> str:
-        """Check opt-outs and the daily budget when an order is claimed, just before it goes out."""
-        return self._list_refusals(draft, price, recall, _STATEFUL - {"velocity"})
-
-    def _list_refusals(self, draft: Draft, price: Money, recall: Recall, guards: frozenset[str]) -> str:
-        findings = self.find(draft, Estimate(price=price), recall, live=True)
-        return listed(tuple(each for each in of_effect(findings, Effect.REFUSE) if each.guard in guards))
+    def _list_refusals(
+        self, draft: Draft, price: Money, recall: Recall, guards: frozenset[str]
+    ) -> Refusal | None:
+        facts = self._build_facts(draft, Estimate(price=price), recall, live=True)
+        refusing = of_effect(check_draft(draft, facts, self.policy, guards), Effect.REFUSE)
+        return Refusal(listed(refusing), frozenset(each.guard for each in refusing)) if refusing else None
 
 
 def refusing_guards(findings: tuple[Finding, ...]) -> tuple[str, ...]:

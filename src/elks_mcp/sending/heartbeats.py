@@ -1,4 +1,4 @@
-"""The heartbeat of a long-running server, by which other processes know that it sends."""
+"""The heartbeat of this process, by which other processes know that it sends."""
 
 import logging
 import secrets
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _INTERVAL = timedelta(seconds=30)
-"""How often a heartbeat is recorded. A server that misses three of them counts as ended."""
+"""How often a heartbeat is recorded. A process that misses three of them counts as ended."""
 
 
 class Heartbeat:
-    """The heartbeat of this process. The worker records it, so it stops if the worker hangs."""
+    """The heartbeat of this process. The worker records it, so it stops if the worker hangs.
+
+    A long-running server keeps it all the time. Any other process has one while it sends a batch.
+    """
 
     def __init__(self, storage: Storage, clock: Clock, *, sends: bool) -> None:
         """Build it.
@@ -34,45 +37,55 @@ class Heartbeat:
         self._clock = clock
         self._sends = sends
         self._process_id = secrets.token_hex(8)
-        self._kind: ServerKind | None = None
+        self._kept: ServerKind | None = None
+        self._recorded: ServerKind | None = None
         self._recorded_at: datetime | None = None
         self._changing = anyio.Lock()
+        self.sends_batch = False
+        """Whether rows of a batch are under way, as far as this process knows."""
 
     @property
     def is_kept(self) -> bool:
-        """Whether the heartbeat is recorded now."""
-        return self._kind is not None
+        """Whether this is a long-running server."""
+        return self._kept is not None
+
+    @property
+    def _kind(self) -> ServerKind | None:
+        """The kind of process that others should know this one as; None if it has no heartbeat now."""
+        if not self._sends:
+            return None
+        return self._kept or (ServerKind.CLIENT if self.sends_batch else None)
 
     @asynccontextmanager
     async def kept(self, kind: ServerKind) -> AsyncIterator[None]:
-        """Record the heartbeat until the context ends, then delete it."""
+        """Record the heartbeat of a long-running server until the context ends, then delete it."""
         if not self._sends:
             yield
             return
-        self._kind = kind
+        self._kept = kind
         try:
             yield
         finally:
-            self._kind = None
-            with anyio.CancelScope(shield=True):
-                await self._forget()
+            self._kept = None
+            await self.end()
 
     async def record_if_due(self, store: "Store") -> None:
-        """Record the heartbeat, unless that was done less than 30 seconds ago.
-
-        An error is only logged.
-        """
-        now = self._clock.now()
-        if not self.is_kept or (self._recorded_at and timedelta() <= now - self._recorded_at < _INTERVAL):
+        """Record the heartbeat if the last one is 30 seconds old. An error is only logged."""
+        now, kind = self._clock.now(), self._kind
+        is_recent = self._recorded_at and timedelta() <= now - self._recorded_at < _INTERVAL
+        if kind is None or (is_recent and kind is self._recorded):
             return
         async with self._changing:  # or it could be recorded after it was deleted
-            if self._kind:
-                self._recorded_at = now
+            if kind := self._kind:
+                self._recorded, self._recorded_at = kind, now
                 with log_errors(log, "The heartbeat cannot be recorded"):
-                    await store.heartbeats.record(self._process_id, self._kind)
+                    await store.heartbeats.record(self._process_id, kind)
 
-    async def _forget(self) -> None:
-        async with self._changing:
-            if self._recorded_at:
-                with log_errors(log, "The heartbeat cannot be deleted"):
-                    await (await self._storage.open()).heartbeats.forget(self._process_id)
+    async def end(self) -> None:
+        """Delete the heartbeat. If no other process sends, the batches under way are paused."""
+        with anyio.CancelScope(shield=True):
+            async with self._changing:
+                if self._recorded_at or self._kind:
+                    self._recorded = self._recorded_at = None
+                    with log_errors(log, "The heartbeat cannot be deleted"):
+                        await (await self._storage.open()).heartbeats.forget(self._process_id)

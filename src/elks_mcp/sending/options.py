@@ -41,10 +41,14 @@ class OutboxOptions:
     report_address: Callable[[str], Awaitable[str]] | None = None
     """Returns the address for the delivery report of an order, given its id."""
 
+    at_night: bool = False
+    """Whether rows of batches that have no send time go out at night, too."""
+
     @property
     def pace(self) -> Pace:
         """How often a text may be sent, and how long sending one may take."""
-        return Pace(gap=_WINDOW / self.per_minute, lease=self.timeout + LEASE_SPARE, ahead=_AHEAD)
+        gap, lease = _WINDOW / self.per_minute, self.timeout + LEASE_SPARE
+        return Pace(gap=gap, lease=lease, ahead=_AHEAD, at_night=self.at_night)
 
     @property
     def claim_size(self) -> int:

@@ -20,7 +20,7 @@ from elks_mcp.sending.upkeep import Upkeep
 from elks_mcp.sending.waiters import OrderWaiters
 from elks_mcp.sending.worker import Worker
 from elks_mcp.sending.worklist import Worklist
-from elks_mcp.store import Placed, QueueEstimate, Storage
+from elks_mcp.store import Pace, Placed, QueueEstimate, Storage
 
 
 class Outbox:
@@ -46,7 +46,7 @@ class Outbox:
         upkeep = Upkeep(client, checks, clock, options, waiters, worklist)
         self._worker = Worker(storage, self._posts, upkeep, worklist, clock, only_own=options.only_own)
         self.heartbeat = self._worker.heartbeat
-        """Shows other processes that a long-running server sends; kept by such a server only."""
+        """Shows other processes that this one sends; kept all the time by a long-running server only."""
 
     @classmethod
     def over(
@@ -63,9 +63,17 @@ class Outbox:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the worker. At the end, requests under way are finished and the queue stays as it is."""
+        """Run the worker. At the end, requests under way are finished and the queue stays as it is.
+
+        If no other process is left that sends, the batches under way are paused.
+        """
         async with self._worker.running():
             yield
+
+    @property
+    def pace(self) -> Pace:
+        """How often a text may be sent."""
+        return self._options.pace
 
     @property
     def looked_at(self) -> datetime:
@@ -172,8 +180,12 @@ class Outbox:
         self._waiters.expect(order.id)
         self._worklist.hand_over(order.id)
 
-    def wake(self) -> None:
-        """Make the worker check the store now, because something in it changed."""
+    def wake(self, *, sends_batch: bool = False) -> None:
+        """Make the worker check the store now, because something in it changed.
+
+        `sends_batch`: a batch was started or resumed.
+        """
+        self.heartbeat.sends_batch |= sends_batch
         self._worklist.wake()
 
     # ── waiting ──

@@ -1,29 +1,35 @@
-"""Texts that wait for a person, and decisions about them, for the page of a sandbox."""
+"""Texts and batches that wait for a person, and decisions about them, for a sandbox's page."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from elks_mcp.domain.approval import explain_asking
+from elks_mcp.domain.batches import BatchState
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, of_effect
 from elks_mcp.domain.phone import written
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import describe_send_time
 from elks_mcp.errors import ElksError, NotFound
-from elks_mcp.sandbox.page_context import WaitingText
+from elks_mcp.sandbox.page_context import ShownBatch, WaitingText
 from elks_mcp.sending.checks import KnownContacts
 from elks_mcp.sending.outbox import Outbox
+from elks_mcp.sending.page_batches import PageBatches
 from elks_mcp.store import Storage
 
 if TYPE_CHECKING:
     from elks_mcp.store.admin import OrderAdmin
+    from elks_mcp.store.batch_admin import BatchAdmin, BatchRecord
 
 DECLINED = "Declined by a person on the sandbox's page."
+SHOWN_FOR = timedelta(minutes=5)
+"""How long a batch is shown after it ended, and a plan that nobody starts after it was made."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageApprovals:
-    """The orders of this server's state that wait for a person, of all callers."""
+    """The orders and batches of this server's state that wait for a person, of all callers."""
 
     outbox: Outbox
     storage: Storage
@@ -31,21 +37,31 @@ class PageApprovals:
     contacts: KnownContacts
 
     async def list_waiting(self) -> list[WaitingText]:
-        """List the texts that wait now; next to expire first. No state is opened for that."""
+        """List the texts that wait now, next to expire first. It opens no state."""
         if not self.storage.is_open:
             return []
         records = await (await self._open_admin()).list_waiting()
         orders = [each.order for each in records if each.order.approval_code and each.order.payload.is_known]
         return [self._describe(order) for order in orders]
 
+    async def list_batches(self) -> list[ShownBatch]:
+        """List the batches that wait, are planned or under way, or just ended. It opens no state."""
+        if not self.storage.is_open:
+            return []
+        records = await (await self._open_batch_admin()).list_current(SHOWN_FOR)
+        page = PageBatches(self.policy, self.contacts.known, self.outbox.pace.gap)
+        return [page.describe(each.batch, each.plan) for each in records]
+
     async def decide(self, code: str, approved: bool) -> str:
-        """Approve or decline the text with an approval code; return a sentence with the outcome.
+        """Approve or decline the text or batch with a code; return a sentence with the outcome.
 
         The text goes the way of one that is approved in the client: guards and opt-outs are checked again.
 
         Raises:
-            LookupError: that text does not wait any more.
+            LookupError: that text or batch does not wait any more.
         """
+        if record := await (await self._open_batch_admin()).find(code):
+            return await self._decide_batch(record, approved=approved)
         order = await self._get_waiting(code)
         if not approved:
             order = await self.outbox.cancel(order, DECLINED)
@@ -64,6 +80,20 @@ class PageApprovals:
             return f"Approved. It goes out on {when}."
         return "Approved. It is sent now."
 
+    async def _decide_batch(self, record: "BatchRecord", *, approved: bool) -> str:
+        batch, plan, store = record.batch, record.plan, await self.storage.open()
+        if plan is None or batch.state is not BatchState.WAITING or batch.is_approved:
+            state = "approved" if batch.is_approved else batch.state
+            raise LookupError(f"This batch no longer waits: it is {state}.")
+        if not approved:
+            await store.batches.cancel(batch.id)
+            return "Declined. It is not started."
+        approval = await (await self._open_batch_admin()).approve(batch.id, plan.digest)
+        if not approval.batch.is_approved:
+            raise LookupError(f"This batch no longer waits: it is {approval.batch.state}.")
+        self.outbox.wake()
+        return "Approved. It is started now."
+
     async def _get_waiting(self, code: str) -> Order:
         try:
             order = (await (await self._open_admin()).get(code)).order
@@ -78,6 +108,12 @@ class PageApprovals:
         from elks_mcp.store.admin import OrderAdmin  # noqa: PLC0415  (the store is loaded by now)
 
         return OrderAdmin(store.database)
+
+    async def _open_batch_admin(self) -> "BatchAdmin":
+        store = await self.storage.open()
+        from elks_mcp.store.batch_admin import BatchAdmin  # noqa: PLC0415  (the store is loaded by now)
+
+        return BatchAdmin(store.database)
 
     def _describe(self, order: Order) -> WaitingText:
         notes = [f"Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]

@@ -183,7 +183,7 @@ class Planner:
         `obstacle`: why no person can be asked here, without a full stop.
         """
         order, within = needed.order, format_duration(APPROVAL_TIMEOUT)
-        where = locate_approval(order, self.setup.command, self.setup.approval_page)
+        where = locate_approval(order.approval_code, self.setup.command, self.setup.approval_page)
         when = describe_send_time(order, self._policy.time_zone)
         later = f" It goes out on {when}." if when else ""
         return (

@@ -1,13 +1,17 @@
 """Quotes of one caller's drafts: the price at 46elks, and what the guards find."""
 
+from collections.abc import Iterable, Mapping
+
 from elks_mcp.domain.contacts import quote_name
 from elks_mcp.domain.conversation import quote
 from elks_mcp.domain.models import Direction, Message, Recall
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Estimate, Finding, Quote, of_effect
 from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_texts
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import InvalidInput, NotFound, ProviderError, Refused
 from elks_mcp.sending.checks import DraftChecks, listed, refusing_guards
+from elks_mcp.sending.prices import PriceClass, get_prices, price_class
 from elks_mcp.store import Storage
 
 
@@ -74,6 +78,28 @@ class Quotes:
             findings=self._find(draft, estimate, recall, live=live, quoted=quoted),
             quoted_at=self._checks.clock.now(),
         )
+
+    async def get_prices(self, drafts: Iterable[Draft]) -> Mapping[PriceClass, Estimate | ProviderError]:
+        """Return what drafts cost, by their class. Raises the error of `get_prices`."""
+        return await get_prices(self._client, drafts)
+
+    async def check_prices(self, approved: Iterable[tuple[Draft, Money]]) -> None:
+        """Check that no draft costs more now than was approved.
+
+        Raises:
+            Refused: one does.
+            ProviderError: 46elks prices none of them.
+        """
+        first = {price_class(draft): (draft, price) for draft, price in approved}
+        prices = await self.get_prices(draft for draft, _ in first.values())
+        for kind, (draft, price) in first.items():
+            now = prices[kind]
+            if not isinstance(now, ProviderError) and now.price > price:
+                raise Refused(
+                    f"46elks raised its price: a text to {draft.to.country} costs {now.price} now, "
+                    f"and {price} was approved.",
+                    hint="Plan the batch again, at the new price.",
+                )
 
     def _refuse(self, draft: Draft, findings: tuple[Finding, ...]) -> Refused:
         """Return the refusal, with the recipient's name in the contacts.

@@ -1,15 +1,14 @@
 """Queue scheduled orders when their time has come, at a price that was approved."""
 
 import logging
-from collections.abc import Hashable
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Effect, Finding
-from elks_mcp.domain.phone import written
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import OutOfFunds, ProviderError, Refused, Rejected
+from elks_mcp.sending.prices import PriceClass, price_class
 from elks_mcp.sending.waiters import OrderWaiters
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ log = logging.getLogger(__name__)
 class ScheduledSends:
     """Releases the scheduled orders of one account.
 
-    An order whose price rose meanwhile waits for a person.
+    If a price rose meanwhile, a single text waits for a person, and a batch is paused.
     """
 
     def __init__(self, client: ElksClient, waiters: OrderWaiters) -> None:
@@ -68,10 +67,12 @@ class ScheduledSends:
         return await self._hold(store, due, price)
 
     async def _hold(self, store: "Store", due: "DueOrder", price: Money) -> "_DueDecision":
-        """Let an order wait for a person, unless too many orders of its caller wait already."""
-        reason = Finding(
-            guard="price", effect=Effect.ASK, reason=f"It costs {price} now, and {due.price} was approved."
-        )
+        """Pause the batch of an order, or let it wait for a person, unless too many wait already."""
+        why = f"It costs {price} now, and {due.price} was approved."
+        if due.batch_id:
+            await store.batches.pause(due.batch_id, why)
+            return _DueDecision.ENDED
+        reason = Finding(guard="price", effect=Effect.ASK, reason=why)
         try:
             order = await store.schedule.hold(due.id, price, reason)
         except Refused as error:
@@ -98,7 +99,7 @@ class _Prices:
 
     def __init__(self, client: ElksClient) -> None:
         self._client = client
-        self._known: dict[Hashable, Money] = {}
+        self._known: dict[PriceClass, Money] = {}
         self.are_available = True
         """Whether 46elks answers. After a request that failed, it is not asked again."""
 
@@ -108,13 +109,13 @@ class _Prices:
         Raises:
             Rejected: 46elks refuses this draft, and would refuse to send it.
         """
-        sort = draft.kind, draft.to.region, written(draft.sender), draft.payload.parts
-        if sort not in self._known and self.are_available:
+        kind = price_class(draft)
+        if kind not in self._known and self.are_available:
             try:
-                self._known[sort] = (await self._client.get_estimate(draft)).price
+                self._known[kind] = (await self._client.get_estimate(draft)).price
             except ProviderError as error:
                 if isinstance(error, Rejected) and not isinstance(error, OutOfFunds):
                     raise
                 log.warning("Scheduled texts cannot be priced for now: %s", error)
                 self.are_available = False
-        return self._known.get(sort)
+        return self._known.get(kind)

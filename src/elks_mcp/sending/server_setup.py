@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Protocol
 
-from elks_mcp.domain.orders import Order
 from elks_mcp.errors import NotApproved
 from elks_mcp.store import Storage
 
@@ -54,10 +53,10 @@ def name_approval_place(page: str | None) -> str:
     return f"on the sandbox's page, {page}" if page else "in a terminal"
 
 
-def locate_approval(order: Order, command: Callable[[str], str], page: str | None) -> str:
-    """Return where, and by which command, a person can approve an order, to end a sentence with.
+def locate_approval(code: str | None, command: Callable[[str], str], page: str | None) -> str:
+    """Return where, and by which command, a person approves what waits: a sentence's end.
 
-    `command` and `page`: those of `ServerSetup`.
+    `code`: its approval code. `command` and `page`: those of `ServerSetup`.
     """
     place = name_approval_place(page)
-    return f"{place}." if page else f"{place}: {command(f'approve {order.approval_code}')}"
+    return f"{place}." if page else f"{place}: {command(f'approve {code}')}"

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
+from elks_mcp.domain.orders import Approver
 from elks_mcp.elks.client import ElksClient
-from elks_mcp.errors import log_errors
+from elks_mcp.errors import NotFound, Refused, log_errors
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.doubts import clear_doubts
@@ -15,7 +16,7 @@ from elks_mcp.sending.options import OutboxOptions
 from elks_mcp.sending.schedule import ScheduledSends
 from elks_mcp.sending.waiters import OrderWaiters
 from elks_mcp.sending.worklist import LATER, SOON, SOONEST, Worklist
-from elks_mcp.store import DueWork, Storage
+from elks_mcp.store import BatchChecks, DueWork, Storage
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
@@ -86,13 +87,29 @@ class Upkeep:
 
     async def _queue_released(self, store: "Store", due: DueWork) -> None:
         """Queue orders that a person approved in a terminal, and scheduled ones whose time has come."""
-        approved, scheduled = (may and not self._options.only_own for may in (due.approved, due.scheduled))
-        if (approved or scheduled or due.queued) and self._options.refresh_history:
+        approved, scheduled, batches = (
+            may and not self._options.only_own for may in (due.approved, due.scheduled, due.batches)
+        )
+        if (approved or scheduled or batches or due.queued) and self._options.refresh_history:
             await self._options.refresh_history()  # recipients may have opted out while the orders waited
         if approved and await store.orders.release_approved(self._checks.recheck):
             self._worklist.wake()
         if scheduled and await self._schedule.release_due(store):
             self._worklist.wake()
+        if batches:
+            await self._start_batches(store)
+            self._worklist.wake()
+
+    async def _start_batches(self, store: "Store") -> None:
+        """Start the batches that a person approved outside the client."""
+        checks = BatchChecks(self._checks.recheck_row, self._checks.recheck_sum, self._options.pace)
+        for batch_id in await store.batch_approvals.list_approved():
+            try:
+                plan = await store.batches.get_plan(batch_id)
+                await store.batches.start(batch_id, plan.digest, Approver.TERMINAL, checks)
+            except (NotFound, Refused) as error:
+                log.warning("%s was approved and cannot be started: %s", batch_id, error)
+                await store.batch_approvals.reject(batch_id, str(error))
 
     async def _clear_doubts(self, store: "Store") -> None:
         """Determine what happened to the orders in doubt, and notify the callers that wait for them."""

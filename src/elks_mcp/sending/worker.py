@@ -54,16 +54,22 @@ class Worker:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the worker. At the end, requests under way are finished and the queue stays as it is."""
+        """Run the worker. At the end, requests under way are finished and the queue stays as it is.
+
+        If no other process is left that sends, the batches under way are paused.
+        """
         failure: Exception | None = None
-        async with self._posts.running(), anyio.create_task_group() as tasks:
-            tasks.start_soon(self._work, tasks)
-            try:
-                yield
-            except Exception as error:  # noqa: BLE001  (raised again below, where no task group wraps it)
-                failure = error
-            self._posts.close()
-            tasks.cancel_scope.cancel()
+        try:
+            async with self._posts.running(), anyio.create_task_group() as tasks:
+                tasks.start_soon(self._work, tasks)
+                try:
+                    yield
+                except Exception as error:  # noqa: BLE001  (raised again below, where no task group wraps it)
+                    failure = error
+                self._posts.close()
+                tasks.cancel_scope.cancel()
+        finally:
+            await self.heartbeat.end()
         if failure:
             raise failure
 
@@ -112,6 +118,8 @@ class Worker:
         worklist.handed_over.clear()
         worklist.next_look = self._clock.now() + LATER  # before looking: a wake-up from here on shortens it
         due = await store.queue.find_due_work()
+        self.heartbeat.sends_batch = due.batched
+        await self.heartbeat.record_if_due(store)
         wait = await self._upkeep.catch_up(store, due, readers)
         left = await self._posts.send_due(store, due.queued)
         if isinstance(left, Idle):

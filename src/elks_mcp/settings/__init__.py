@@ -16,6 +16,7 @@ from elks_mcp.settings.reading import (
     load,
     read,
 )
+from elks_mcp.settings.requirements import check_account, check_names
 from elks_mcp.settings.settings import DECLARATIONS, Settings, default_state_dir, mask_username
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "Configuration",
     "RuleInForce",
     "Settings",
+    "check_account",
+    "check_names",
     "default_state_dir",
     "explain_mistake",
     "explain_unexpanded",

@@ -99,6 +99,10 @@ class Settings(OperatorRules, CredentialSettings):
     """The people whom texts can be sent to by name: a `.vcf` file, a directory of `.vcf` files, or a `.csv`
     file. It is read again when it changes, and never written. Default: none."""
 
+    files_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_FILES_DIR")] = None
+    """The directory with the lists of recipients that an assistant may name in `plan_batch`: `.csv`, `.tsv`,
+    `.txt` and `.xlsx`. Links in it are not followed. It is not used over HTTP. Default: none."""
+
     state_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_STATE_DIR")] = None
     """The directory for queued texts, budgets and opt-outs. Default: the system's directory for
     user data."""
@@ -202,22 +206,31 @@ class Settings(OperatorRules, CredentialSettings):
         if self.simulated:
             return StateLocation()
         return StateLocation(
-            folder=self.state_dir or default_state_dir(),
+            folder=self.personal_dir,
             url=self.database_url,
             key=self.secret_key,
             retention=timedelta(days=self.retention_days),
         )
+
+    @property
+    def personal_dir(self) -> Path:
+        """The directory of this user's own files, also in the sandbox."""
+        return self.state_dir or default_state_dir()
 
     def write_command(self, words: str) -> str:
         """Return a command line about the state that these settings name, to end a sentence with.
 
         `words`: the command without the program's name, such as `approve A-7F3K`.
         """
-        program = name_program(find_installation(), os.environ)
-        state = f' --state-dir "{self.state_dir}"' if self.state_dir else ""
         is_shared = self.state_location().url is not None
         needs = " It needs this server's ELKS_DATABASE_URL and ELKS_SECRET_KEY." if is_shared else ""
-        return f"`{program} {words}{state}`.{needs}"
+        return f"{self.name_command(words)}.{needs}"
+
+    def name_command(self, words: str) -> str:
+        """Return the same command in backticks, for the middle of a sentence."""
+        program = name_program(find_installation(), os.environ)
+        state = f' --state-dir "{self.state_dir}"' if self.state_dir else ""
+        return f"`{program} {words}{state}`"
 
     def policy(self) -> Policy:
         """Return the rules in force: those that were set, and defaults derived from other settings."""

@@ -9,6 +9,7 @@ from elks_mcp.store.location import AccountKey, StateLocation
 from elks_mcp.store.storage import Storage
 from elks_mcp.store.values import (
     Arrival,
+    BatchChecks,
     DueWork,
     Idle,
     Issued,
@@ -18,6 +19,7 @@ from elks_mcp.store.values import (
     Placed,
     PriorOrders,
     QueueEstimate,
+    Refusal,
     Scheduled,
     ServerKind,
     Wanted,
@@ -27,6 +29,7 @@ __all__ = [
     "SHORTEST_KEY",
     "AccountKey",
     "Arrival",
+    "BatchChecks",
     "DueWork",
     "Idle",
     "Issued",
@@ -36,6 +39,7 @@ __all__ = [
     "Placed",
     "PriorOrders",
     "QueueEstimate",
+    "Refusal",
     "Scheduled",
     "ServerKind",
     "StateLocation",

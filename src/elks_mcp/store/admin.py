@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 
 import anyio.to_thread
-from sqlalchemy import Row, Select, func, or_, select, text, update
+from sqlalchemy import Row, Select, case, func, or_, select, text, update
 
 from elks_mcp.domain.approval import APPROVED_SEND_TIMEOUT
 from elks_mcp.domain.orders import UNFINISHED, Approver, Order, OrderState, parse_order_number
@@ -92,9 +92,14 @@ class OrderAdmin:
 
     @writing
     def list_orders(self, tx: Tx, limit: int) -> list[OrderRecord]:
-        """List orders: first those that are unfinished or unknown, then by their latest change."""
+        """List orders: first those that are unfinished or unknown, then by their latest change.
+
+        Single texts come before the unfinished rows of batches, which are many.
+        """
         lock_all(tx)
-        listed = _all().order_by(orders.c.state.in_(_OPEN).desc(), orders.c.changed_at.desc(), orders.c.id)
+        is_open = orders.c.state.in_(_OPEN)
+        single_first = case((is_open, orders.c.priority), else_=0)
+        listed = _all().order_by(is_open.desc(), single_first, orders.c.changed_at.desc(), orders.c.id)
         return [_build_record(tx, row) for row in tx.all(listed.limit(limit))]
 
     @reading

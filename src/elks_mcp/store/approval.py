@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, exists, func, select
+from sqlalchemy import Row, exists, func, or_, select
 
 from elks_mcp.domain.approval import APPROVAL_TIMEOUT
 from elks_mcp.domain.orders import Approver, Finding, Order, OrderState
@@ -13,7 +13,7 @@ from elks_mcp.store.db.changes import change, close
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.rows import parse_findings, write_findings
-from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.schema import batches, orders
 
 MOST_WAITING = 20
 """How many orders of one caller may wait for a person: about what one can read before they expire."""
@@ -76,8 +76,9 @@ def check_room(tx: Tx, caller: str) -> None:
 
 
 def new_approval_code(tx: Tx) -> str:
-    """Return a code that a person can type, and that no other order here ever had."""
+    """Return a code that a person can type, and that no other order or batch here ever had."""
     while True:
         code = f"A-{make_code(4)}"
-        if not (tx.all(select(exists().where(orders.c.approval_code == code))))[0][0]:
+        is_used = or_(*(exists().where(table.c.approval_code == code) for table in (orders, batches)))
+        if not tx.all(select(is_used))[0][0]:
             return code

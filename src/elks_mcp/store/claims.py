@@ -2,14 +2,15 @@
 
 import secrets
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, or_, select
 
 from elks_mcp.domain.models import OptOut, Recall
 from elks_mcp.domain.orders import ORDER_LATENESS, Claim, Draft, OrderState, Quote
+from elks_mcp.store.batch_pauses import pause_batch, wait_for_morning
 from elks_mcp.store.db.changes import alter_all, close
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import NOW, Moment, shifted
@@ -46,7 +47,7 @@ def _build_next(kinds: frozenset[str]) -> Select[Any]:
     o = orders.c
     its_own = case((is_spent(orders), o.charge), else_=0)
     facts = (o.id, o.state, o.recipient, o.sender, o.price, o.currency, o.kind, o.content, o.details)
-    history = (o.send_at, _EXPIRES_AT.label("expires_at"), o.attempts, o.status_reason)
+    history = (o.send_at, _EXPIRES_AT.label("expires_at"), o.batch_id, o.attempts, o.status_reason)
     recalled = (opted_out_at().label("opted_out_at"), (sum_spent() - its_own).label("spent"))
     due = and_(
         o.account_id == bindparam("account"),
@@ -54,7 +55,9 @@ def _build_next(kinds: frozenset[str]) -> Select[Any]:
         o.due_at <= NOW,
         is_one_of(o.kind, kinds),
     )
-    query = select(*facts, *history, *recalled).where(due).order_by(o.due_at).limit(bindparam("most"))
+    query = (
+        select(*facts, *history, *recalled).where(due).order_by(o.priority, o.due_at).limit(bindparam("most"))
+    )
     return query.with_for_update(of=orders, skip_locked=True)
 
 
@@ -82,7 +85,7 @@ def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) 
     slots = _Slots(tx, pace)
     claims = []
     for row in rows:
-        if not slots.is_free or _end_if_refused(tx, row, check):
+        if not slots.is_free or _is_held_back(tx, row, pace, check):
             break
         claims.append(slots.take(row.id, parse_draft(tx, row), row.currency, row.attempts + 1))
     if claims:
@@ -145,23 +148,48 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
     }
 
 
-def _end_if_refused(tx: Tx, row: Row[Any], check: DraftCheck) -> bool:
-    """End an order that may not go out any more. Return whether it was ended."""
+def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck) -> bool:
+    """End an order that may not go out, or put it off. Return whether it is not sent now."""
     if tx.now > row.expires_at:
-        _expire(tx, row)
+        _end_late(tx, row)
+        return True
+    if not pace.at_night and wait_for_morning(tx, row):
         return True
     opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
     recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=int(row.spent))
-    if why_not := check(parse_draft(tx, row), parse_price(row), recall):
-        close(tx, row, OrderState.CANCELLED, why_not)
-    return bool(why_not)
+    why_not = check(parse_draft(tx, row), parse_price(row), recall)
+    if why_not and row.batch_id and "daily_budget" in why_not.guards:
+        pause_batch(tx, row.batch_id, why_not.reason)
+    elif why_not:
+        close(tx, row, OrderState.CANCELLED, why_not.reason)
+    return why_not is not None
 
 
 def expire_queued(tx: Tx) -> None:
-    """End the queued orders for which it is too late."""
-    queued = select(orders).where(is_queued(tx), tx.now > _EXPIRES_AT)
-    for row in tx.all(queued.with_for_update()):
+    """End the queued orders that are too late. A batch that has no send time is paused instead."""
+    late = select(orders).where(is_queued(tx), tx.now > _EXPIRES_AT)
+    batch_ids = late.with_only_columns(orders.c.batch_id).where(orders.c.send_at.is_(None)).distinct()
+    for row in tx.all(batch_ids.where(orders.c.batch_id.is_not(None))):
+        pause_batch(tx, row.batch_id, NOT_SENT)
+    for row in tx.all(late.with_for_update()):
         _expire(tx, row)
+
+
+def is_before(priority: int, due_at: datetime) -> ColumnElement[bool]:
+    """Build the condition that an order goes out before one with this priority that is due then."""
+    o = orders.c
+    return or_(o.priority < priority, and_(o.priority == priority, o.due_at < due_at))
+
+
+def _end_late(tx: Tx, row: Row[Any]) -> None:
+    """End an order for which it is too late; a batch that has no send time is paused instead."""
+    if row.batch_id and row.send_at is None:
+        pause_batch(tx, row.batch_id, NOT_SENT)
+    else:
+        _expire(tx, row)
+
+
+NOT_SENT = "For an hour its texts could not be sent: no server ran that may send, or 46elks did not answer."
 
 
 def _expire(tx: Tx, row: Row[Any]) -> None:

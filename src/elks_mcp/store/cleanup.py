@@ -7,6 +7,7 @@ from sqlalchemy import and_, delete, or_, update
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, OrderState
 from elks_mcp.store.approval import expire_waiting
 from elks_mcp.store.arrivals import delete_old_arrivals
+from elks_mcp.store.batch_cleanup import end_old_batches
 from elks_mcp.store.claims import expire_queued
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import orders
@@ -42,6 +43,7 @@ class Cleanup:
         old = and_(ours, orders.c.changed_at < tx.now - ROWS_KEPT, orders.c.state.not_in(UNFINISHED))
         record_sent(tx, old)
         tx.execute(delete(orders).where(old))
+        end_old_batches(tx, ROWS_KEPT)
         delete_old_arrivals(tx)
         delete_old_taint(tx)
         delete_dead(tx)

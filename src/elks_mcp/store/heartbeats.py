@@ -1,55 +1,92 @@
-"""Heartbeats: which long-running servers send for an account, also while no client is open."""
+"""Heartbeats: which processes send for an account.
+
+A long-running server has one all the time, any other process while it sends the rows of a batch.
+"""
 
 from datetime import timedelta
 
 from sqlalchemy import ColumnElement, Insert, and_, delete, not_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from elks_mcp.domain.orders import OrderState
+from elks_mcp.store.batch_pauses import pause_batch
 from elks_mcp.store.db.database import Database, Tx
-from elks_mcp.store.db.schema import heartbeats
-from elks_mcp.store.db.transactions import reading, writing
+from elks_mcp.store.db.schema import heartbeats, orders
+from elks_mcp.store.db.transactions import deciding, reading, writing
 from elks_mcp.store.values import ServerKind
 
 ALIVE_FOR = timedelta(minutes=2)
-"""How long after its latest heartbeat a server counts as running."""
+"""How long after its latest heartbeat a process counts as running."""
+
+_NOBODY_SENDS = "The last server that could send it ended."
 
 
 class Heartbeats:
-    """The heartbeats of one account's long-running servers. Each method is one transaction."""
+    """The heartbeats of one account's processes. Each method is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @writing
     def record(self, tx: Tx, process_id: str, kind: ServerKind) -> None:
-        """Record that a server runs now."""
+        """Record that a process runs now."""
         insert: Insert = (postgresql.insert if tx.is_postgres else sqlite.insert)(heartbeats)
         key = {"account_id": tx.account_id, "process_id": process_id}
         statement = insert.values(**key, kind=kind, started_at=tx.now, seen_at=tx.now)
-        seen = {"seen_at": tx.now}
+        seen = {"seen_at": tx.now, "kind": kind}
         tx.execute(statement.on_conflict_do_update(index_elements=list(key), set_=seen))  # type: ignore[attr-defined]
 
-    @writing
+    @deciding
     def forget(self, tx: Tx, process_id: str) -> None:
-        """Delete the heartbeat of a server that ends."""
+        """Delete the heartbeat of a process that ends.
+
+        If no other process is left that sends, the batches under way are paused, so that their rows do not
+        expire one by one. A batch whose time is still to come is left: a client may be open then.
+        """
         is_its_own = and_(heartbeats.c.account_id == tx.account_id, heartbeats.c.process_id == process_id)
         tx.execute(delete(heartbeats).where(is_its_own))
+        alive = select(heartbeats.c.kind).where(heartbeats.c.account_id == tx.account_id, _is_alive(tx))
+        if tx.first(alive) is None:
+            _pause_batches(tx)
 
     @reading
     def find_alive(self, tx: Tx) -> ServerKind | None:
-        """Return the kind of the running server that was seen last; None if none runs."""
+        """Return the kind of the long-running server that was seen last; None if none runs."""
         alive = select(heartbeats.c.kind).where(heartbeats.c.account_id == tx.account_id, _is_alive(tx))
-        row = tx.first(alive.order_by(heartbeats.c.seen_at.desc(), heartbeats.c.process_id).limit(1))
+        lasting = alive.where(heartbeats.c.kind != ServerKind.CLIENT)
+        row = tx.first(lasting.order_by(heartbeats.c.seen_at.desc(), heartbeats.c.process_id).limit(1))
+        return ServerKind(row.kind) if row else None
+
+    @reading
+    def find_sender(self, tx: Tx) -> ServerKind | None:
+        """Return the kind of a process that sends batches, a long-running one first, or None."""
+        alive = select(heartbeats.c.kind).where(heartbeats.c.account_id == tx.account_id, _is_alive(tx))
+        row = tx.first(alive.order_by(heartbeats.c.kind == ServerKind.CLIENT).limit(1))
         return ServerKind(row.kind) if row else None
 
 
 def delete_dead(tx: Tx) -> None:
-    """Delete the heartbeats of servers that ended without deleting them."""
+    """Delete the heartbeats of processes that ended without deleting them."""
     tx.execute(delete(heartbeats).where(heartbeats.c.account_id == tx.account_id, not_(_is_alive(tx))))
 
 
+def _pause_batches(tx: Tx) -> None:
+    """Pause the batches of which a row is queued."""
+    queued = (
+        select(orders.c.batch_id)
+        .distinct()
+        .where(
+            orders.c.account_id == tx.account_id,
+            orders.c.state == OrderState.QUEUED,
+            orders.c.batch_id.is_not(None),
+        )
+    )
+    for row in tx.all(queued):
+        pause_batch(tx, row.batch_id, _NOBODY_SENDS)
+
+
 def _is_alive(tx: Tx) -> ColumnElement[bool]:
-    """Build the condition that a server runs.
+    """Build the condition that a process runs.
 
     A heartbeat in the future does not count: it was recorded before a clock was set back.
     """

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -116,7 +117,7 @@ RECALLED = (
 """The columns that `parse_opt_out` and `parse_maybe` read."""
 
 
-def parse_opt_out(tx: Tx, row: Row[Any]) -> OptOut | None:
+def parse_opt_out(tx: Tx, row: Row[Any] | SimpleNamespace) -> OptOut | None:
     """Return the opt-out in a row.
 
     It has no message id if another account received the text: that cannot be fetched here.
@@ -132,7 +133,7 @@ def parse_opt_out(tx: Tx, row: Row[Any]) -> OptOut | None:
     )
 
 
-def parse_maybe(row: Row[Any]) -> OptOut | None:
+def parse_maybe(row: Row[Any] | SimpleNamespace) -> OptOut | None:
     """Return the likely opt-out in a row, unless a person or START lifted it since."""
     if row.maybe_at is None or (row.opt_out_at and row.opt_out_at >= row.maybe_at):
         return None

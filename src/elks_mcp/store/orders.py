@@ -14,8 +14,8 @@ from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import InvalidInput, NotFound, Refused, StateUnavailable, StateUncertain
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.approval import check_room, expire, expire_waiting, new_approval_code
-from elks_mcp.store.claims import claim_new, is_queued
-from elks_mcp.store.db.changes import change, close
+from elks_mcp.store.claims import claim_new, is_before, is_queued
+from elks_mcp.store.db.changes import change, close, find_obstacle
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import (
@@ -95,7 +95,7 @@ class OrderStore:
             return Placed(parse_order(tx, prior.repeated), is_repeat=True)
         _check_time(tx, draft)
         if why_not := request.check(draft, approval.quote.estimate.price, prior.recall):
-            raise Refused(why_not)
+            raise Refused(why_not.reason)
         if prior.waiting and waits:
             return Placed(parse_order(tx, prior.waiting), is_repeat=False)
         if prior.waiting:  # a later approval would send it again
@@ -206,7 +206,7 @@ class OrderStore:
         row = tx.first(select(orders).where(orders.c.id == order_id, is_queued(tx)))
         if row is None:
             return None
-        before = select(func.count()).where(is_queued(tx), orders.c.due_at < row.due_at)
+        before = select(func.count()).where(is_queued(tx), is_before(row.priority, row.due_at))
         ahead, pause = tx.execute(before).scalar_one(), find_pause(tx)
         moments = [
             tx.now,
@@ -275,19 +275,17 @@ def _release(tx: Tx, row: Row[Any], check: DraftCheck) -> Order:
     if draft.send_at and row.expires_at < tx.now:
         return close(tx, row, OrderState.EXPIRED, "It was approved too late for its send time.")
     if why_not := check(draft, parse_price(row), recall(tx, draft, excluded_order=row.id)):
-        return close(tx, row, OrderState.CANCELLED, why_not)
-    return change(
-        tx,
-        row.id,
-        **plan_times(tx, draft),
-        approved_at=row.approved_at or tx.now,
-        placed_at=tx.now,
-        changed_at=tx.now,
-        charge=row.price,
-        findings=write_findings(without_quotes(parse_findings(row.findings))),
-        status_reason="",
-        unreported=False,
-    )
+        return close(tx, row, OrderState.CANCELLED, why_not.reason)
+    released = plan_times(tx, draft) | {
+        "approved_at": row.approved_at or tx.now,
+        "placed_at": tx.now,
+        "changed_at": tx.now,
+        "charge": row.price,
+        "findings": write_findings(without_quotes(parse_findings(row.findings))),
+        "status_reason": "",
+        "unreported": False,
+    }
+    return change(tx, row.id, **(released | find_obstacle(tx, row)))
 
 
 def _check_time(tx: Tx, draft: Draft) -> None:

@@ -22,7 +22,7 @@ from elks_mcp.store.taint import find_taint, is_tainted
 REPEATED_WITHIN = timedelta(minutes=15)
 
 _IN_PLAY = tuple(UNFINISHED)
-_MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
+MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
 class PriorRows(NamedTuple):
@@ -102,8 +102,9 @@ def _build_prior(kinds: frozenset[str]) -> Executable:
     """Build the query, once: building it takes longer than running it."""
     ours = orders.c.account_id == bindparam("account")  # in both halves, otherwise SQLite ignores the indexes
     keyed = and_(ours, orders.c.key_hash == bindparam("key"))
-    is_in_play, may_be_out = is_one_of(orders.c.state, _IN_PLAY), is_one_of(orders.c.state, _MAY_BE_OUT)
-    goes_at = case((orders.c.send_at > NOW, orders.c.send_at), else_=NOW)
+    is_in_play, may_be_out = is_one_of(orders.c.state, _IN_PLAY), is_one_of(orders.c.state, MAY_BE_OUT)
+    planned = tuple((at > NOW, at) for at in (orders.c.send_at, orders.c.charged_at))
+    goes_at = case(*planned, else_=NOW)
     goes_near = and_(_is_near(goes_at), goes_at < shifted(SEND_AT, REPEATED_WITHIN))
     is_near = or_(and_(is_in_play, goes_near), and_(may_be_out, _is_near(orders.c.changed_at)))
     same = and_(ours, orders.c.fingerprint == bindparam("fingerprint"), is_near)
@@ -122,10 +123,12 @@ def _is_near(moment: ColumnElement[datetime]) -> ColumnElement[bool]:
 
 
 def _is_anything_due(kinds: frozenset[str]) -> ColumnElement[bool]:
+    """Build the condition that a single text is due: the rows of batches come after it."""
     queued = orders.alias("queued")
     return exists().where(
         queued.c.account_id == bindparam("account"),
         queued.c.state == OrderState.QUEUED,
+        queued.c.priority == 0,
         queued.c.due_at <= NOW,
         is_one_of(queued.c.kind, kinds),
     )

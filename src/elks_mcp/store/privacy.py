@@ -10,6 +10,7 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.admin import lock_all
+from elks_mcp.store.batch_plans import forget_rows, list_rows
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, arrivals, known_numbers, orders, taint
 from elks_mcp.store.db.transactions import reading, writing
@@ -28,6 +29,9 @@ class StoredData(NamedTuple):
 
     taint: list[dict[str, Any]]
     """Which callers' models were last shown its texts, and when."""
+
+    batches: list[dict[str, Any]]
+    """The rows of batches for it, as planned: the batch, the row, and the values of its fields."""
 
 
 class Removed(NamedTuple):
@@ -86,6 +90,7 @@ class PersonalData:
         known = tx.execute(delete(known_numbers).where(theirs)).rowcount
         opt_out = find_opt_out(tx, number)
         reduce_opt_out(tx, number)
+        forget_rows(tx, number)
         for table in (arrivals, taint):
             tx.execute(delete(table).where(table.c.sender_hash == tx.hasher.number(number.e164)))
         return Removed(removed, known, bool(opt_out and opt_out.opted_out))
@@ -108,6 +113,7 @@ def _read(tx: Tx, account: Row[Any], number: Number) -> StoredData:
         known_number=_shown(known) if known else None,
         arrivals=[_shown(row) for row in tx.all(came.order_by(arrivals.c.position))],
         taint=[_shown(row) for row in tx.all(select(taint).filter_by(**its).order_by(taint.c.shown_at))],
+        batches=list_rows(tx, account.id, number),
     )
 
 

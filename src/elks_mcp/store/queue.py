@@ -26,11 +26,13 @@ from sqlalchemy import (
 )
 
 from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
+from elks_mcp.store.batch_pauses import pause_if_refused
+from elks_mcp.store.batch_plans import is_approved
 from elks_mcp.store.claims import claim_due
 from elks_mcp.store.db.changes import MessageTaken, accept, accept_unshared, change, close, queue_again
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.moments import NOW, Moment
-from elks_mcp.store.db.schema import is_one_of, orders
+from elks_mcp.store.db.schema import batches, is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing, writing_once
 from elks_mcp.store.opt_outs import has_opted_out
 from elks_mcp.store.pace import find_pause, pause, resume
@@ -82,13 +84,18 @@ class Queue:
     def _accept(self, tx: Tx, claim: Claim, receipt: Receipt) -> Order | None:
         return accept(tx, claim.order_id, receipt)
 
-    @writing
+    @deciding
     def settle_rejected(self, tx: Tx, claim: Claim, status_reason: str) -> Order | None:
         """Record that 46elks refused the order."""
         row = _find_tried(tx, claim)
-        return close(tx, row, OrderState.REJECTED, status_reason) if row else None
+        if row is None:
+            return None
+        order = close(tx, row, OrderState.REJECTED, status_reason)
+        if row.batch_id:
+            pause_if_refused(tx, row.batch_id)
+        return order
 
-    @writing
+    @deciding
     def withdraw(self, tx: Tx, claim: Claim) -> Order | None:
         """Give back a claim that was not used: nothing was sent."""
         row = _find_tried(tx, claim)
@@ -125,10 +132,12 @@ class Queue:
             approved=any(row.approved_at for row in waiting),
             overdue=OrderState.WAITING in due,
             scheduled=OrderState.SCHEDULED in due,
+            batches=bool(tx.first(select(batches.c.id).where(*is_approved(tx)))),
             queued=due.get(OrderState.QUEUED, 0),
             doubtful=OrderState.IN_DOUBT in due,
             again_in=min(_waits(rows, tx.now), default=None),
             waiting=bool(waiting),
+            batched=any(row.priority for row in rows if row.state in _UNDER_WAY),
         )
 
     @deciding
@@ -166,6 +175,10 @@ def _waits(rows: Iterable[Row[Any]], now: datetime) -> Iterator[timedelta]:
             yield row.next_at - now
 
 
+_UNDER_WAY = (OrderState.QUEUED, OrderState.SENDING)
+_NOT_PAUSED = UNFINISHED - {OrderState.PAUSED}
+
+
 @cache
 def _build_unfinished(kinds: frozenset[str]) -> Executable:
     """Build, once, the query that sums up the unfinished orders of these kinds by their states."""
@@ -176,8 +189,12 @@ def _build_unfinished(kinds: frozenset[str]) -> Executable:
             func.count(case((orders.c.due_at <= now, 1))).label("due"),
             func.min(case((orders.c.due_at > now, orders.c.due_at))).label("next_at"),
             func.max(orders.c.approved_at).label("approved_at"),
+            func.max(orders.c.priority).label("priority"),
         )
-        .where(orders.c.account_id == bindparam("account"), is_one_of(orders.c.state, UNFINISHED))
+        .where(
+            orders.c.account_id == bindparam("account"),
+            is_one_of(orders.c.state, _NOT_PAUSED),
+        )
         .where(is_one_of(orders.c.kind, kinds))
         .group_by(orders.c.state)
     )

@@ -10,11 +10,12 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, func, select, update
 
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Finding, Order, OrderState
 from elks_mcp.store.approval import let_wait
+from elks_mcp.store.batch_pauses import pause_batch
 from elks_mcp.store.db.changes import close
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_draft, parse_order, parse_price
@@ -32,6 +33,17 @@ class DueOrder(NamedTuple):
     id: str
     draft: Draft
     price: Money
+    batch_id: str | None
+    """The batch that it is a row of."""
+
+
+class ScheduledBatch(NamedTuple):
+    """A batch with rows that go out at a send time."""
+
+    id: str
+    send_at: datetime
+    texts: int
+    """How many of its texts are still scheduled."""
 
 
 class Schedule:
@@ -45,7 +57,7 @@ class Schedule:
         """List orders whose send time has come, the earliest first: 500 after those skipped."""
         due = select(orders).where(_is_due(tx)).order_by(orders.c.due_at, orders.c.id)
         rows = tx.all(due.offset(skipped).limit(_MOST_RELEASED))
-        return [DueOrder(row.id, parse_draft(tx, row), parse_price(row)) for row in rows]
+        return [DueOrder(row.id, parse_draft(tx, row), parse_price(row), row.batch_id) for row in rows]
 
     @deciding
     def release(self, tx: Tx, order_ids: Collection[str]) -> int:
@@ -81,14 +93,25 @@ class Schedule:
 
     @reading
     def list_upcoming(self, tx: Tx, limit: int, caller: str) -> list[Order]:
-        """List the caller's scheduled orders, the earliest first."""
-        theirs = _scheduled(tx).where(orders.c.caller == caller)
+        """List the caller's scheduled orders, the earliest first, without the rows of batches."""
+        theirs = _scheduled(tx).where(orders.c.caller == caller, orders.c.batch_id.is_(None))
         rows = tx.all(theirs.order_by(orders.c.due_at, orders.c.id).limit(limit))
         return [parse_order(tx, row) for row in rows]
 
     @reading
+    def list_batches(self, tx: Tx, caller: str) -> list[ScheduledBatch]:
+        """List the caller's batches that have a send time and scheduled rows, the earliest first."""
+        o = orders.c
+        rows = _is_scheduled(tx), o.caller == caller, o.batch_id.is_not(None), o.send_at.is_not(None)
+        facts = o.batch_id, func.min(o.send_at).label("send_at"), func.count().label("texts")
+        found = tx.all(select(*facts).where(*rows).group_by(o.batch_id).order_by(facts[1], o.batch_id))
+        return [ScheduledBatch(row.batch_id, row.send_at, row.texts) for row in found]
+
+    @reading
     def list_missed(self, tx: Tx, since: datetime, caller: str) -> list[Order]:
-        """List the caller's orders that were not sent at their time, latest first.
+        """List the caller's orders that were not sent at their time, without rows of batches.
+
+        The latest is first.
 
         `since`: the earliest of these times.
         """
@@ -96,6 +119,7 @@ class Schedule:
             orders.c.account_id == tx.account_id,
             orders.c.caller == caller,
             orders.c.send_at >= since,
+            orders.c.batch_id.is_(None),
             is_one_of(orders.c.state, (OrderState.EXPIRED, OrderState.REJECTED)),
         )
         return [parse_order(tx, row) for row in tx.all(missed.order_by(orders.c.send_at.desc()))]
@@ -133,8 +157,10 @@ def plan_times(tx: Tx, draft: Draft) -> dict[str, Any]:
 
 def expire_missed(tx: Tx) -> list[Order]:
     """End the scheduled orders for which it is too late, and return them."""
-    missed = _scheduled(tx).where(orders.c.expires_at < tx.now).with_for_update()
-    return [close(tx, row, OrderState.EXPIRED, _MISSED) for row in tx.all(missed)]
+    missed = tx.all(_scheduled(tx).where(orders.c.expires_at < tx.now).with_for_update())
+    for batch_id in {row.batch_id for row in missed if row.batch_id and row.send_at is None}:
+        pause_batch(tx, batch_id, _MISSED)
+    return [close(tx, row, OrderState.EXPIRED, _MISSED) for row in missed if row.send_at]
 
 
 def _scheduled(tx: Tx) -> Select[Any]:

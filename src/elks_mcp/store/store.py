@@ -8,6 +8,8 @@ from elks_mcp.domain.kinds import Kinds
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.accepted_contacts import ContactAcceptances
 from elks_mcp.store.arrivals import Arrivals
+from elks_mcp.store.batch_approvals import BatchApprovals
+from elks_mcp.store.batches import BatchStore
 from elks_mcp.store.cancellation import CancellationStore
 from elks_mcp.store.cleanup import Cleanup
 from elks_mcp.store.db.database import Database
@@ -38,6 +40,8 @@ class Store:
     cancellations: CancellationStore
     queue: Queue
     schedule: Schedule
+    batches: BatchStore
+    batch_approvals: BatchApprovals
     doubts: Doubts
     inbound: InboundStore
     arrivals: Arrivals
@@ -76,6 +80,8 @@ class Store:
             cancellations=CancellationStore(database),
             queue=Queue(database),
             schedule=Schedule(database),
+            batches=BatchStore(database),
+            batch_approvals=BatchApprovals(database),
             doubts=Doubts(database),
             inbound=InboundStore(database),
             arrivals=Arrivals(database),

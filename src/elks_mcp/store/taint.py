@@ -3,7 +3,8 @@
 The rule is in `domain/taint.py`. SQL repeats its comparisons here, with senders as keyed hashes.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Insert, and_, bindparam, case, delete, exists, or_, select
@@ -80,14 +81,29 @@ def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: 
     """
     if not here and not elsewhere:
         return None
-    created_at = {tx.hasher.number(each.sender): each.created_at for each in here}
-    for row in _list_active(tx, draft.caller) if elsewhere else ():
-        known = created_at.get(row.sender_hash, row.created_at)
-        created_at[row.sender_hash] = min(known, row.created_at)
+    created_at = _find_oldest(tx, here, _list_active(tx, draft.caller) if elsewhere else ())
     recipient = tx.hasher.number(draft.to.e164)
     if created_at.keys() <= {recipient}:
         return None
     return judge_taint(created_at, recipient, _list_texted(tx, draft.caller))
+
+
+def read_taint(tx: Tx, caller: str, here: Collection[ShownText]) -> tuple[Mapping[str, datetime], set[str]]:
+    """Return the senders whose texts a caller's model saw, and who was texted since.
+
+    Both by hash. If nothing was shown, nobody was texted as far as that matters. `here`: as for `find_taint`.
+    """
+    created_at = _find_oldest(tx, here, _list_active(tx, caller))
+    return created_at, _list_texted(tx, caller) if created_at else set()
+
+
+def _find_oldest(tx: Tx, here: Collection[ShownText], elsewhere: Collection[Any]) -> dict[str, datetime]:
+    """Return when the oldest text of each sender was written, of all texts that were shown."""
+    created_at = {tx.hasher.number(each.sender): each.created_at for each in here}
+    for row in elsewhere:
+        known = created_at.get(row.sender_hash, row.created_at)
+        created_at[row.sender_hash] = min(known, row.created_at)
+    return created_at
 
 
 def _list_active(tx: Tx, caller: str) -> Collection[Any]:

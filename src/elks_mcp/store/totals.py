@@ -63,6 +63,12 @@ def sum_around(excluded_order: BindParameter[str]) -> ColumnElement[int]:
     return find_peak(at, _spenders.c.charge, and_(ours, within(at, DAY)), later, DAY)
 
 
+def find_spent_around(tx: Tx, moment: datetime) -> int:
+    """Return the most that an account spends in any 24 hours that contain a moment."""
+    values = {"account": tx.account_id, "now": tx.known_now, "send_at": moment, "excluded_order": ""}
+    return int(tx.execute(_SPENT_AROUND, values).scalar_one())
+
+
 def within(moment: ColumnElement[datetime], length: timedelta) -> ColumnElement[bool]:
     """Build the condition that a period of this length can contain both a moment and `SEND_AT`."""
     return and_(moment > shifted(SEND_AT, -length), moment < shifted(SEND_AT, length))
@@ -121,6 +127,9 @@ def _sum(amount: ColumnElement[int], counted: ColumnElement[bool]) -> ScalarSele
 
 def _is_ours() -> ColumnElement[bool]:
     return _spenders.c.account_id == bindparam("account")
+
+
+_SPENT_AROUND = select(sum_around(bindparam("excluded_order")))
 
 
 class Totals(NamedTuple):

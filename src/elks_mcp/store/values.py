@@ -5,13 +5,23 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from elks_mcp.domain.batches import Batch
 from elks_mcp.domain.models import Caller, Recall
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Claim, Draft, Order
 from elks_mcp.domain.phone import Number
 
-DraftCheck = Callable[[Draft, Money, Recall], str]
-"""Returns why a draft at this price may not go out, by what is stored now; "" if it may."""
+
+class Refusal(NamedTuple):
+    """Why a draft may not go out."""
+
+    reason: str
+    guards: frozenset[str] = frozenset()
+    """The guards that refuse it."""
+
+
+DraftCheck = Callable[[Draft, Money, Recall], Refusal | None]
+"""Returns why a draft at this price may not go out, by what is stored now; None if it may."""
 
 
 class PauseReason(StrEnum):
@@ -30,13 +40,16 @@ class PauseReason(StrEnum):
 
 
 class ServerKind(StrEnum):
-    """A long-running server, which sends what is due also while no client is open."""
+    """A process that sends for an account, by what keeps it running."""
 
     SERVE = "serve"
     """`elks-mcp serve`"""
 
     HTTP = "http"
     """`elks-mcp serve --http`"""
+
+    CLIENT = "client"
+    """One that a client or a person at a terminal started, and that ends with them."""
 
     @property
     def command(self) -> str:
@@ -109,6 +122,9 @@ class DueWork(NamedTuple):
     scheduled: bool
     """Whether the send time of a scheduled order has come."""
 
+    batches: bool
+    """Whether a person approved a batch outside the client."""
+
     queued: int
     """How many queued orders are due."""
 
@@ -120,6 +136,9 @@ class DueWork(NamedTuple):
 
     waiting: bool
     """Whether an order waits for a person, who may approve it in a terminal at any moment."""
+
+    batched: bool
+    """Whether a row of a batch is queued or being sent."""
 
 
 class Pace(NamedTuple):
@@ -133,6 +152,9 @@ class Pace(NamedTuple):
 
     ahead: timedelta = timedelta(0)
     """How early a slot may be taken. The worker that takes it waits until it begins."""
+
+    at_night: bool = False
+    """Whether rows of batches that have no send time go out at night, too."""
 
 
 class PriorOrders(NamedTuple):
@@ -204,3 +226,40 @@ class Wanted(NamedTuple):
             and (self.since is None or arrival.received_at >= self.since)
             and (arrival.is_known or not self.known_only)
         )
+
+
+SumCheck = Callable[[Money, Money], str]
+"""Returns why a sum may not be spent beside what is spent already; "" if it may."""
+
+
+class BatchChecks(NamedTuple):
+    """The checks in the transaction that starts or resumes a batch."""
+
+    row: DraftCheck
+    """Every guard whose result may have changed since the plan, except the budget."""
+
+    total: SumCheck
+    """The budget, once for all rows that go out in the same 24 hours."""
+
+    pace: Pace
+
+
+class Covered(NamedTuple):
+    """An earlier order that covers a row: the same text to the same number at about that time."""
+
+    order_id: str
+    batch_id: str | None
+
+
+class BatchRecall(NamedTuple):
+    """The stored facts about the drafts of a batch, in their order."""
+
+    recalls: list[Recall]
+    covered: list[Covered | None]
+
+
+class StartedBatch(NamedTuple):
+    """A batch that was started, by this call or by an earlier one."""
+
+    batch: Batch
+    is_repeat: bool

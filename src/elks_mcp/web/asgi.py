@@ -12,6 +12,7 @@ requests from this machine, from ELKS_METRICS_FROM, and with a token that has th
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from mcp.server.request_state import RequestStateSecurity
@@ -178,7 +179,7 @@ class HttpApp:
 
     @asynccontextmanager
     async def _provide_app(self) -> AsyncIterator[App]:
-        yield self.app
+        yield replace(self.app, is_remote=True)
 
     async def _answer_health(self, _: Request) -> Response:
         return Response(status_code=200 if self._running else 503)

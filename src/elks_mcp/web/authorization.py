@@ -58,7 +58,11 @@ class _OnRevocation(Enum):
     """It runs to its end, since a send is never cancelled, but the client gets no answer."""
 
 
-_WAITING_TOOLS = {"wait_for_reply": _OnRevocation.CANCEL, "ask_by_sms": _OnRevocation.WITHHOLD_ANSWER}
+_WAITING_TOOLS = {
+    "wait_for_reply": _OnRevocation.CANCEL,
+    "ask_by_sms": _OnRevocation.WITHHOLD_ANSWER,
+    "start_batch": _OnRevocation.WITHHOLD_ANSWER,
+}
 
 
 class TokenMiddleware:

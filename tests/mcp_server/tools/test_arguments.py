@@ -8,7 +8,8 @@ from mcp import Client
 from elks_mcp.answers.structured import Answer
 from elks_mcp.errors import InvalidInput
 from elks_mcp.mcp_server.server import TOOLS
-from elks_mcp.mcp_server.tools.base import ALIASES, INJECTED, READS, ElksTool
+from elks_mcp.mcp_server.tools.base import READS, ElksTool
+from elks_mcp.mcp_server.tools.tool_arguments import ALIASES, INJECTED
 from elks_mcp.sandbox import Sandbox
 from tests.support.connecting import (
     ERAS,

@@ -6,19 +6,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from elks_mcp.domain.guards.facts import Facts, GuardResult
 from elks_mcp.domain.orders import Draft, Effect
 from elks_mcp.domain.policy import Policy
-
-_NIGHT_BEGINS, _NIGHT_ENDS = 21, 8
-"""Hours by the recipient's clock."""
+from elks_mcp.domain.send_times import NIGHT_BEGINS, NIGHT_ENDS, is_night
 
 
 def night(draft: Draft, facts: Facts, _policy: Policy) -> GuardResult:
     """Warn if the text goes out at night, in any of the time zones that the recipient may be in."""
-    hours = [local.hour for zone in draft.to.zones if (local := _local(draft.send_at or facts.now, zone))]
-    if not any(hour >= _NIGHT_BEGINS or hour < _NIGHT_ENDS for hour in hours):
+    local = (_local(draft.send_at or facts.now, zone) for zone in draft.to.zones)
+    if not any(is_night(each) for each in local if each):
         return None
     return (
         Effect.WARN,
-        f"It is night ({_NIGHT_BEGINS:02}–{_NIGHT_ENDS:02}) for the recipient, in {draft.to.country}.",
+        f"It is night ({NIGHT_BEGINS:02}–{NIGHT_ENDS:02}) for the recipient, in {draft.to.country}.",
     )
 
 

@@ -11,7 +11,9 @@ from elks_mcp.mcp_server.hidden_numbers import PEOPLE
 
 log = logging.getLogger("elks_mcp.audit")
 
-_PLAIN = frozenset({"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout"})
+_PLAIN = frozenset(
+    {"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout", "action", "again", "testRow"}
+)
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
 _MASKED = PEOPLE | {
     "message",
@@ -25,6 +27,13 @@ _MASKED = PEOPLE | {
     "sendAt",
     "timeZone",
     "query",
+    "recipients",
+    "csv",
+    "file",
+    "group",
+    "name",
+    "restOf",
+    "batchId",
 }
 
 

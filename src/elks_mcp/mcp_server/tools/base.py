@@ -16,47 +16,29 @@ from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from elks_mcp.answers.sandbox import is_simulated
 from elks_mcp.answers.schedule import take_missed
 from elks_mcp.answers.structured import Answer
 from elks_mcp.app import App
-from elks_mcp.domain.contact_search import show_with_digits
-from elks_mcp.domain.contacts import quote_name
 from elks_mcp.domain.models import Scope
 from elks_mcp.domain.numbering_plans import SWEDISH_SPELLING, describe_spelling
 from elks_mcp.errors import ElksError, InvalidInput, NotApproved, Refused, StateUncertain
 from elks_mcp.mcp_server.hidden_numbers import read_handles
 from elks_mcp.mcp_server.tools.audit import write_audit_line
 from elks_mcp.mcp_server.tools.schemas import trim_input_schema, trim_output_schema
+from elks_mcp.mcp_server.tools.tool_arguments import (
+    ALIASES,
+    INJECTED,
+    WIRE_NAMES,
+    check_length,
+    check_not_named,
+    is_absent,
+    list_faults,
+)
 from elks_mcp.runtime.metrics import as_label
-from elks_mcp.runtime.validation import is_empty_word, wanted
-from elks_mcp.sending.orders import LONGEST_TEXT
 
 log = logging.getLogger(__name__)
-
-WIRE_NAMES = {
-    "sender": "from",
-    "dry_run": "dryRun",
-    "idempotency_key": "idempotencyKey",
-    "send_at": "sendAt",
-    "time_zone": "timeZone",
-    "message_id": "messageId",
-    "order_id": "orderId",
-    "seconds": "timeout",
-    "person": "with",
-}
-"""Parameters whose Python name differs from the public one."""
-
-ALIASES = {"dry_run": "dryRun", "message_id": "messageId"}
-"""Alternative spellings that are accepted but not listed."""
-
-INJECTED = frozenset({"toolCallId", "sessionId", "action", "chatInput", "random_string"})
-"""Arguments that clients add to every call: the first four n8n (n8n-io/n8n#21500), the last Cursor.
-
-Each is ignored by a tool that has no parameter of that name.
-"""
 
 READS = ToolAnnotations(
     read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=True
@@ -66,6 +48,12 @@ SENDS = ToolAnnotations(
 )
 CANCELS = ToolAnnotations(
     read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=True
+)
+SENDS_ONCE = CANCELS
+"""For a tool that sends, and sends nothing twice if it is repeated."""
+
+PLANS = ToolAnnotations(
+    read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=True
 )
 FOR_ALL: frozenset[Scope] = frozenset()
 """For tools that need no scope: any token may call them."""
@@ -121,7 +109,10 @@ class ElksTool(Tool):
         """Return the tool with descriptions for the number format of `home`, an ISO 3166 region."""
         spelling = describe_spelling(home)
         properties = {
-            name: {**spec, "description": spec["description"].replace(SWEDISH_SPELLING, spelling)}
+            name: {
+                key: value.replace(SWEDISH_SPELLING, spelling) if key == "description" else value
+                for key, value in spec.items()
+            }
             for name, spec in self.parameters["properties"].items()
         }
         return self.model_copy(update={"parameters": {**self.parameters, "properties": properties}})
@@ -137,7 +128,7 @@ class ElksTool(Tool):
         app: App = context.request_context.lifespan_context
         try:
             given = await read_handles(app, self._without_injected(arguments, app))
-            await _check_not_named(app, given)
+            await check_not_named(app, given)
             result: Answer | InputRequiredResult
             result = await super().run(self._python_arguments(given), context)
             outcome = result.outcome if isinstance(result, Answer) else "asked"
@@ -176,7 +167,7 @@ class ElksTool(Tool):
             InvalidInput: an argument is unknown, given under both its names, or too long.
         """
         for name, value in arguments.items():
-            _check_length(name, value)
+            check_length(name, value)
         by_wire_name = {ALIASES.get(name, name): value for name, value in arguments.items()}
         if twice := [
             f"{one} and {other}" for one, other in ALIASES.items() if {one, other} <= set(arguments)
@@ -193,7 +184,7 @@ class ElksTool(Tool):
         return {
             python_names.get(name, name): value
             for name, value in by_wire_name.items()
-            if name in required or not _is_absent(name, value)
+            if name in required or not is_absent(name, value)
         }
 
     def _failure(self, error: Exception) -> ElksError | None:
@@ -204,7 +195,7 @@ class ElksTool(Tool):
         if isinstance(cause, ToolError) and not isinstance(cause, UnexpectedToolError):
             return NotApproved("The client's answer to the question could not be read.")
         if isinstance(cause, ValidationError) and cause.title == self.fn_metadata.arg_model.__name__:
-            return InvalidInput(" ".join(_sentences(cause)))
+            return InvalidInput(" ".join(list_faults(cause)))
         log.error("tool %s failed", self.name, exc_info=cause or error)
         return None
 
@@ -225,73 +216,3 @@ def _answer(app: App, parts: Sequence[str], answer: Answer | None) -> CallToolRe
         structured_content=answer.model_dump(mode="json", by_alias=True) if answer else None,
         is_error=answer is None,
     )
-
-
-_NEVER_BLANK = "dryRun"
-"""A blank `dryRun` may have meant true, so it is refused instead of read as the operator's default (P1)."""
-
-
-def _is_absent(name: str, value: Any) -> bool:
-    """Return whether an optional argument is empty: null, blank, or a word for null."""
-    if not isinstance(value, str):
-        return value is None
-    return is_empty_word(value) or (not value.strip() and name != _NEVER_BLANK)
-
-
-async def _check_not_named(app: App, arguments: dict[str, Any]) -> None:
-    """Refuse a word for null that is also a contact's name.
-
-    Without it, a call about one person would be about everybody.
-
-    Raises:
-        InvalidInput: an optional argument that names a person is such a word.
-    """
-    for name in _ONE_PERSON & arguments.keys():
-        value = arguments[name]
-        if not (isinstance(value, str) and is_empty_word(value) and app.contacts.path):
-            continue
-        if named := (await app.contacts.read_leniently()).list_named(value):
-            shown = quote_name(show_with_digits(named[0], named[0].numbers[0]) if named[0].numbers else value)
-            raise InvalidInput(
-                f"`{name}` is {quote_name(value)}, which is a contact's name and a word for no value.",
-                hint=f"Write {shown} for the contact, or leave `{name}` out.",
-            )
-
-
-_ONE_PERSON = frozenset({"with", "from"})
-
-
-def _check_length(name: str, value: Any) -> None:
-    """Refuse an argument that is too long, before it is processed."""
-    most = _LONGEST.get(name, _LONGEST_ARGUMENT)
-    if isinstance(value, str) and len(value) > most:
-        raise InvalidInput(
-            f"`{name[:_LONGEST_SHOWN]}` has {len(value):,} characters; {most:,} is the most.",
-            hint="Shorten it.",
-        )
-
-
-def _sentences(error: ValidationError) -> list[str]:
-    """Return one sentence about each invalid argument."""
-    return [_sentence(fault) for fault in error.errors(include_url=False)]
-
-
-def _sentence(fault: ErrorDetails) -> str:
-    field = str(fault["loc"][0])
-    name = WIRE_NAMES.get(field, field)
-    if fault["type"] == "missing":
-        return f"`{name}` is missing."
-    return f"`{name}` cannot be {_shown(fault['input'])}: {wanted(fault)}."
-
-
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= _LONGEST_SHOWN else f"{shown[:_LONGEST_SHOWN]}…"
-
-
-_LONGEST_SHOWN = 40
-_LONGEST_ARGUMENT = 200
-"""Characters in an argument: numbers, names, keys, times."""
-
-_LONGEST = {"message": LONGEST_TEXT, "messageId": 1500, "message_id": 1500}
-"""Arguments that may be longer: texts, and lists of ids."""

@@ -19,6 +19,10 @@ export function make(tag, attributes = {}, ...content) {
 /** Return text from outside: its direction cannot reorder the text around it. */
 export const isolated = (text) => make("bdi", {}, text);
 
+/** Return a list of sentences from outside, or null if there are none. */
+export const list = (name, sentences) => (sentences.length
+  ? make("ul", { class: name }, ...sentences.map((each) => make("li", {}, isolated(each)))) : null);
+
 /** Return a definition list of [term, content] pairs; pairs without content are left out. */
 export function definitions(pairs) {
   const rows = pairs.filter(([, content]) => content !== null && content !== undefined && content !== "");

@@ -14,7 +14,7 @@ export function day(at) {
 
 export const money = (amount, currency) => `${(amount / 10000).toFixed(2)} ${currency}`;
 
-export const plural = (count, one) => `${count} ${one}${count === 1 ? "" : "s"}`;
+export const plural = (count, one, many = `${one}s`) => `${count} ${count === 1 ? one : many}`;
 
 export const STATES = {
   created: "On its way",

@@ -1,6 +1,7 @@
 // The phone page: draws the state of the sandbox whenever it changes.
 
 import { countUnread, markRead, noticeArrivals, shownNumber } from "./arrivals.js";
+import { drawBatches } from "./batches.js";
 import { drawConversation, startConversation } from "./conversation.js";
 import { drawDetails, startDetails } from "./details.js";
 import { byId } from "./dom.js";
@@ -46,6 +47,7 @@ function draw() {
   drawHead();
   drawConnect();
   drawWaiting();
+  drawBatches();
   drawList();
   drawConversation();
   drawWelcome();

@@ -2,8 +2,9 @@
 
 import { shownNumber } from "./arrivals.js";
 import { byId, isolated, make } from "./dom.js";
-import { plural, seconds } from "./format.js";
+import { seconds } from "./format.js";
 import { call, post, state, written } from "./store.js";
+import { countWaiting } from "./waiting.js";
 
 const BEHAVIOURS = {
   delivers: "Receives texts", slow: "Is slow", off: "Is off", fails: "Fails", says_stop: "Answers STOP",
@@ -22,10 +23,10 @@ async function act(path, body) {
   parts.outcome.textContent = error ?? "";
 }
 
-/** Return to the first state, and decline the texts that wait for a person: the phones they were for are gone. */
+/** Return to the first state, and decline what waits for a person: the phones it was for are gone. */
 async function reset() {
   const { waiting } = state;
-  const declined = waiting.length ? ` ${plural(waiting.length, "text")} waiting for you will be declined.` : "";
+  const declined = waiting.length ? ` ${countWaiting()} waiting for you will be declined.` : "";
   if (!confirm(`Delete all texts, requests and faults of this sandbox?${declined}`)) return;
   for (const { code } of waiting) await post("waiting", { code, approve: false });
   await act("reset", {});

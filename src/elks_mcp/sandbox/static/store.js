@@ -9,7 +9,8 @@ export const state = {
   messages: new Map(),
   requests: new Map(),
   numbers: new Map(),
-  waiting: [],
+  waiting: [], // texts and batches that wait for a person
+  batches: [], // the other batches
 };
 
 const listeners = new Set();
@@ -52,15 +53,16 @@ function takeSummary(summary) {
   state.summary = summary;
   if (before.run && before.run !== summary.run) location.reload(); // another sandbox: other token, other scripts
   if (summary.takes_approvals && before.waiting !== summary.waiting) fetchWaiting();
-  if (!summary.takes_approvals) state.waiting = [];
+  if (!summary.takes_approvals) state.waiting = state.batches = [];
 }
 
 async function fetchWaiting() {
   const answer = await fetch("/_sandbox/waiting", { headers: { "x-sandbox-token": TOKEN } });
   if (!answer.ok) return;
-  const { waiting, numbers } = await answer.json();
+  const { waiting, batches, numbers } = await answer.json();
   for (const [number, shown] of Object.entries(numbers)) state.numbers.set(number, shown);
-  state.waiting = waiting;
+  state.waiting = [...waiting, ...batches.filter((batch) => batch.code)];
+  state.batches = batches.filter((batch) => !batch.code);
   changed();
 }
 

@@ -13,7 +13,9 @@ from elks_mcp.errors import StateUnavailable
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import NOW
 from elks_mcp.store.db.rows import IN_ORDER, parse_findings, parse_order, without_quotes, write_findings
-from elks_mcp.store.db.schema import orders
+from elks_mcp.store.db.schema import batches, orders
+
+WAS_CANCELLED = "The batch was cancelled."
 
 
 def close(
@@ -39,12 +41,29 @@ def close(
 
 
 def queue_again(tx: Tx, row: Row[Any], due_at: datetime, **changes: Any) -> Order:
-    """Queue an order again that 46elks certainly did not accept.
+    """Queue an order again that 46elks certainly did not accept, unless its batch was stopped.
 
     `due_at`: when it is tried, but not before its send time.
     """
-    due = {"due_at": max(due_at, row.send_at or due_at), "changed_at": tx.now}
-    return change(tx, row.id, state=OrderState.QUEUED, lease=None, **due, **changes)
+    again = {"state": OrderState.QUEUED, "due_at": max(due_at, row.send_at or due_at)} | changes
+    again |= {"lease": None, "changed_at": tx.now} | find_obstacle(tx, row)
+    return change(tx, row.id, **again)
+
+
+def find_obstacle(tx: Tx, row: Row[Any]) -> dict[str, Any]:
+    """Return the changes of an order that its batch keeps from going back to the queue.
+
+    The batch is paused, or was cancelled. Without these changes, a row that was being sent at that moment
+    would go out later in spite of it.
+    """
+    if row.batch_id is None:
+        return {}
+    stops = select(batches.c.paused_at, batches.c.cancelled_at).where(batches.c.id == row.batch_id)
+    batch = tx.execute(stops).one()
+    if batch.cancelled_at:
+        ended = {"state": OrderState.CANCELLED, "charge": 0, "status_reason": WAS_CANCELLED}
+        return ended | erase_content(tx)
+    return {"state": OrderState.PAUSED, "charge": 0} if batch.paused_at else {}
 
 
 def erase_content(tx: Tx) -> dict[str, None]:

@@ -9,16 +9,16 @@ _ACCOUNTS = "SELECT id, base_url, username FROM accounts"
 _WORK = """
 SELECT EXISTS (
   SELECT 1 FROM orders
-  WHERE orders.account_id = ?
+  WHERE orders.account_id = :account
   AND (
     orders.state IN ('waiting', 'scheduled', 'queued', 'sending', 'in doubt') OR orders.content IS NOT NULL
   )
-)
+) OR EXISTS (SELECT 1 FROM batches WHERE batches.account_id = :account AND batches.plan IS NOT NULL)
 """
 
 
 def has_work(file: Path, account: AccountKey) -> bool:
-    """Return whether a file holds unfinished orders, or content, of this account.
+    """Return whether a file has unfinished orders, content or plans of batches of an account.
 
     Opening the file undoes what a killed process left half-written. A file that cannot be read, or that has
     other tables, counts as having work: opening the store will then say what is wrong.
@@ -34,7 +34,7 @@ def has_work(file: Path, account: AccountKey) -> bool:
             rows = connection.execute(_ACCOUNTS).fetchall()
             # Compared here, because an older version may have stored the same account in another form.
             ours = [number for number, url, username in rows if AccountKey(url, username) == account]
-            return any(connection.execute(_WORK, (number,)).fetchone()[0] for number in ours)
+            return any(connection.execute(_WORK, {"account": number}).fetchone()[0] for number in ours)
         finally:
             connection.close()
     except (sqlite3.Error, OSError):

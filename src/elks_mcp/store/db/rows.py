@@ -48,6 +48,9 @@ def build_order(tx: Tx, quote: Quote) -> dict[str, Any]:
         "caller": draft.caller,
         "asks": draft.asks or asks_for_answer(draft.text),
         "send_at": draft.send_at,
+        "priority": 0,
+        "batch_id": None,
+        "batch_row": None,
     }
 
 
@@ -77,6 +80,7 @@ IN_ORDER = (
     orders.c.cost,
     orders.c.status_reason,
     orders.c.caller,
+    orders.c.batch_id,
 )
 """The columns that `parse_order` reads. Each column that is fetched costs time."""
 
@@ -104,6 +108,7 @@ def parse_order(tx: Tx, row: Row[Any] | SimpleNamespace) -> Order:
         receipt=_receipt(row),
         status_reason=row.status_reason,
         caller=row.caller,
+        batch_id=row.batch_id,
     )
 
 

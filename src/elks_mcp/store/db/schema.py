@@ -101,11 +101,15 @@ orders = Table(
     Column("status_reason", Text, nullable=False),
     Column("caller", String(64), nullable=False, server_default=""),
     Column("asks", Boolean, nullable=False, server_default=false()),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("batch_id", String(12)),
+    Column("batch_row", Integer),
     Column("unreported", Boolean, nullable=False, server_default=false()),
     Index("uq_orders_approval", "approval_code", unique=True),
     Index("uq_orders_key", "key_hash", "account_id", unique=True),
     Index("uq_orders_message", "message_id", "account_id", unique=True),
-    Index("ix_orders_state", "state", "account_id", "due_at"),
+    Index("ix_orders_state", "state", "account_id", "priority", "due_at"),
+    Index("uq_orders_batch", "batch_id", "batch_row", unique=True),
     Index("ix_orders_like", "fingerprint", "account_id", "changed_at"),
     Index("ix_orders_to", "recipient_hash", "account_id", "charged_at"),
     Index("ix_orders_charged", "charged_at", "account_id", "charge"),
@@ -128,6 +132,8 @@ a queued one may go out, the lease of one that is being sent ends, and for one i
 `charged_at` is when `charge` counts: in the future for a scheduled order.
 `unreported` says that it was not sent at its time, which its caller still has to be informed of.
 `charge` is its share of the budget: the price, then the real cost, and 0 if it was not sent.
+`priority` orders the queue: 0 for a single text, 1 for a row of a batch, so that a single text overtakes.
+`batch_row` is the number of the row in the caller's list.
 `asks` says whether the message asks for an answer. It is kept after the content was erased.
 
 No index of all rows begins with the account. Until PostgreSQL has statistics about a young table, it takes
@@ -170,6 +176,40 @@ opt_outs = Table(
 
 `at` is when that was written or recorded. The latest one wins, so texts can be read twice and in any order.
 `source` is "text" or "person". `account_id` and `message_id` identify the text, which is not stored.
+"""
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.id), nullable=False),
+    Column("caller", String(64), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("plan", Text),
+    Column("digest", String(64), nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("left_out", Integer, nullable=False),
+    Column("planned_at", Moment, nullable=False),
+    Column("send_at", Moment),
+    Column("approver", String(10)),
+    Column("approval_code", String(8)),
+    Column("approved_at", Moment),
+    Column("started_at", Moment),
+    Column("paused_at", Moment),
+    Column("pause_reason", Text, nullable=False, server_default=""),
+    Column("cancelled_at", Moment),
+    Index("uq_batches_approval", "approval_code", unique=True),
+    Index("ix_batches_approved_at", "approved_at"),
+    Index("ix_batches_planned_at", "planned_at", "account_id"),
+)
+"""The batches. After the start, what happened to a row is the state of its order, and stands nowhere else.
+
+`approved_at` is when a person approved it outside the client, until a server starts it.
+
+`plan` is the frozen rows, as JSON. Their texts are removed when the batch is started, and the whole plan a
+day after it ended or if nobody starts it. `digest` is the hash of what a person approves. `total` is the
+price of all rows, and `left_out` the number of rows without a text.
 """
 
 arrivals = Table(
@@ -262,7 +302,9 @@ heartbeats = Table(
     Column("started_at", Moment, nullable=False),
     Column("seen_at", Moment, nullable=False),
 )
-"""The long-running servers that send for an account: when each was seen first, and when last.
+"""The processes that send for an account: when each was seen first, and when last.
+
+A long-running server has a row all the time, any other process while it sends the rows of a batch.
 
 `process_id` is random. `kind` is a `ServerKind`.
 """

@@ -1,0 +1,91 @@
+"""Ask a person to approve a batch, or its end, in both eras of the protocol.
+
+The functions are resolvers, as those in `approval.py` are. A question names the digest of its plan: in the
+newer era the SDK accepts an answer only to the same question.
+"""
+
+from typing import Annotated, Literal
+
+from mcp.server.mcpserver import Context, Elicit, Resolve
+from pydantic import Field
+
+from elks_mcp.app import App
+from elks_mcp.domain.batch_questions import write_batch_question
+from elks_mcp.domain.batches import Batch
+from elks_mcp.domain.policy import Confirm
+from elks_mcp.domain.wording import format_count
+from elks_mcp.mcp_server.approval import OneBoxForm, can_ask, show_form
+from elks_mcp.sending.batch_stops import BatchStopper, StopAction, StopPlan
+from elks_mcp.sending.batches import BatchNeedsApproval, BatchPrepared
+from elks_mcp.sending.plan import Decision
+
+
+class BatchConsent(OneBoxForm):
+    """The form about a batch."""
+
+    send: bool = Field(title="Send them all?", description="Send exactly these texts to these recipients.")
+
+
+class BatchCancelConsent(OneBoxForm):
+    """The form about the end of a batch."""
+
+    cancel: bool = Field(title="Cancel it?", description="The texts that have not left are never sent.")
+
+
+async def prepare_start(batch_id: str, ctx: Context[App]) -> BatchPrepared:
+    """Return what a call of `start_batch` comes to."""
+    app = ctx.request_context.lifespan_context
+    await app.contacts.read_leniently()
+    return await app.batches.prepare(batch_id, can_ask=can_ask(ctx))
+
+
+async def ask_to_start(
+    prepared: Annotated[BatchPrepared, Resolve(prepare_start)], ctx: Context[App]
+) -> Decision | Elicit[BatchConsent]:
+    """Ask a person about a call of `start_batch`, if one has to approve it."""
+    if not isinstance(prepared, BatchNeedsApproval):
+        return Decision.NOT_NEEDED
+    app, plan = ctx.request_context.lifespan_context, prepared.plan
+    duration, zone = plan.find_duration(app.outbox.pace.gap), app.policy.time_zone
+    question = write_batch_question(plan, prepared.reasons, app.contacts.known, duration, zone)
+    return await show_form(ctx, question, BatchConsent)
+
+
+async def plan_stop(
+    batch_id: str, change: Literal["pause", "resume", "cancel"], ctx: Context[App]
+) -> StopPlan:
+    """Return what a call of `stop_batch` comes to."""
+    app = ctx.request_context.lifespan_context
+    return await stopper(app).plan(batch_id, StopAction(change))
+
+
+async def ask_to_stop(
+    planned: Annotated[StopPlan, Resolve(plan_stop)], ctx: Context[App]
+) -> Decision | Elicit[BatchCancelConsent]:
+    """Ask a person about a call of `stop_batch`, if one has to approve it."""
+    if planned.reason is None:
+        return Decision.NOT_NEEDED
+    app = ctx.request_context.lifespan_context
+    if app.policy.confirm is Confirm.NEVER:
+        return Decision.CANNOT_ASK
+    return await show_form(
+        ctx, _write_cancel_question(planned.batch, planned.reason.reason), BatchCancelConsent
+    )
+
+
+def _write_cancel_question(batch: Batch, reason: str) -> str:
+    """Return the question about the end of a batch, the same for the same batch and reason."""
+    size = format_count(batch.rows, "text") if batch.started_at else "nothing sent yet"
+    return "\n".join(
+        [
+            f"Cancel the batch {batch.id} ({size}, {batch.total})?",
+            "If you do, the texts that have not left are never sent. If you do not, it goes on as planned.",
+            "You are asked because of: tainted.",
+            f"- {reason}",
+        ]
+    )
+
+
+def stopper(app: App) -> BatchStopper:
+    """Return what stops the batches of the caller."""
+    return BatchStopper(app.batches, app.policy)

@@ -1,0 +1,293 @@
+"""Plan a batch: fill the texts, price them, and run the guards on each. Nothing is sent."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Self
+
+import anyio.lowlevel
+
+from elks_mcp.domain.batches import ALREADY_SENT, REPEATS_ABOVE, BatchPlan, LeftOut, find_last_slot
+from elks_mcp.domain.merge_fields import EmptyField, Template, parse_template
+from elks_mcp.domain.orders import ORDER_LATENESS, Draft
+from elks_mcp.domain.phone import Number, Sender
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.send_times import parse_send_time
+from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.errors import InvalidInput, ProviderError, Refused
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.batch_rows import CheckedRows, FilledRow, list_rest
+from elks_mcp.sending.orders import Orders
+from elks_mcp.sending.outbox import Outbox
+from elks_mcp.sending.plan import Planner
+from elks_mcp.sending.prices import price_class
+from elks_mcp.sending.server_setup import ServerSetup
+from elks_mcp.spreadsheets.recipient_lists import RecipientEntry, RecipientList
+from elks_mcp.store import Storage
+
+_ANY_NUMBER = Number("+46700000000")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRequest:
+    """A request to plan a batch, as the caller gave it."""
+
+    message: str = field(repr=False)
+    """The text, with merge fields."""
+
+    recipients: RecipientList
+    sender: str = ""
+    """Empty: the operator's default."""
+
+    send_at: str = ""
+    time_zone: str = ""
+    name: str = ""
+    again: bool = False
+    """Whether rows are sent although an earlier order covers them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlanner:
+    """Plans the batches of one caller."""
+
+    orders: Orders
+    outbox: Outbox
+    storage: Storage
+    clock: Clock
+    find_recipient: Callable[[str], Awaitable[Number]]
+    """As in `Planner`."""
+
+    refresh_history: Callable[[], Awaitable[None]]
+    """As in `Planner`."""
+
+    setup: ServerSetup
+    caller: str = ""
+
+    @classmethod
+    def of(cls, planner: Planner, caller: str) -> Self:
+        """Return the planner of batches of the caller whose single texts `planner` sends."""
+        return cls(
+            orders=planner.orders,
+            outbox=planner.outbox,
+            storage=planner.storage,
+            clock=planner.clock,
+            find_recipient=planner.find_recipient,
+            refresh_history=planner.refresh_history,
+            setup=planner.setup,
+            caller=caller,
+        )
+
+    @property
+    def _policy(self) -> Policy:
+        return self.orders.checks.policy
+
+    async def plan(self, request: BatchRequest) -> BatchPlan:
+        """Freeze, price and check the rows of a request, and store the plan; nothing is sent.
+
+        Raises:
+            InvalidInput: the message, the sender or the time cannot be used.
+            Misconfigured: credentials or the sender are missing.
+            Refused: there are too many rows, or the daily budget does not allow them.
+            ProviderError: 46elks cannot price the texts, or history cannot be read.
+            StateUnavailable: the store cannot be used.
+        """
+        self.setup.require_account(sender=not request.sender)
+        if self._policy.live:
+            self.setup.require_clear_names()
+        self._check_size(request.recipients)
+        template = _read_template(request)
+        await self.refresh_history()
+        filled, left_out = await self._fill(request, template)
+        send_at = self._read_time(request, filled)
+        rows = [self._time(row, send_at) for row in filled]
+        checked = await self._check(request, rows)
+        self._check_lateness(send_at, len(checked.rows))
+        plan = BatchPlan(
+            id="",
+            caller=self.caller,
+            name=request.name.strip(),
+            sender=self._read_sender(request),
+            rows=tuple(checked.rows),
+            left_out=tuple(sorted([*left_out, *checked.left_out], key=lambda each: each.row)),
+            findings=tuple(checked.findings),
+            repairs={repair: len(rows) for repair, rows in request.recipients.repairs.items()},
+            planned_at=self.clock.now(),
+            send_at=send_at,
+            lateness=self._lateness if send_at else ORDER_LATENESS,
+            again=request.again,
+        )
+        store = await self.storage.open()
+        return await store.batches.add(plan)
+
+    async def list_rest(self, batch_id: str) -> RecipientList:
+        """Return the recipients of the caller's batch whose texts were not sent, and will not be.
+
+        A recipient whose text was sent, may have been sent, or was sent by another order is left out.
+
+        Raises:
+            NotFound: the caller has no such batch, or its plan was deleted.
+            InvalidInput: the batch was not started, or there is nobody.
+        """
+        store = await self.storage.open()
+        batch = await store.batches.get(batch_id, caller=self.caller)
+        if batch.started_at is None:
+            raise InvalidInput(f"{batch.id} was not started.", hint="Plan the whole list again.")
+        plan = await store.batches.get_plan(batch.id, caller=self.caller)
+        rest = list_rest(plan, dict(await store.batches.list_orders(batch.id)))
+        if not rest:
+            raise InvalidInput(f"{batch.id} has nobody left who did not get its text.")
+        names = dict.fromkeys(name for entry in rest for name in entry.fields)
+        return RecipientList(tuple(names), tuple(rest))
+
+    def draft_test(self, plan: BatchPlan, row: int, to: Number) -> Draft:
+        """Return the draft of a text that reads as one row of a plan and goes to `to` now.
+
+        Raises:
+            InvalidInput: the plan has no such row.
+        """
+        for each in plan.rows:
+            if each.row == row and each.text is not None:
+                return plan.draft(each).model_copy(update={"to": to, "send_at": None})
+        raise InvalidInput(f"{plan.id} has no text in row {row}.", hint="Name a row that gets a text.")
+
+    def _check_size(self, recipients: RecipientList) -> None:
+        most = self._policy.max_batch
+        if len(recipients.entries) > most:
+            raise Refused(
+                f"Refused by batch_size: the list has {len(recipients.entries)} rows, and a batch may have "
+                f"{most} recipients. The operator can change that with ELKS_MAX_BATCH (up to 2000).",
+                hint="For larger mailings, 46elks offers JustSend.",
+                guards=("batch_size",),
+            )
+
+    def _read_sender(self, request: BatchRequest) -> Sender:
+        sample = self.orders.draft(_ANY_NUMBER, "x", request.sender)
+        return sample.sender
+
+    async def _fill(self, request: BatchRequest, template: Template) -> tuple[list[FilledRow], list[LeftOut]]:
+        """Return the rows with their numbers and texts, and those that have none."""
+        rows: list[FilledRow] = []
+        left_out: list[LeftOut] = []
+        seen: set[tuple[str, str]] = set()
+        for entry in request.recipients.entries:
+            await anyio.lowlevel.checkpoint()  # a long list must not keep others from sending
+            filled = await self._fill_one(entry, template, request)
+            if isinstance(filled, LeftOut):
+                left_out.append(filled)
+            elif (key := (filled.draft.to.e164, filled.draft.text)) in seen:
+                left_out.append(filled.leave_out(REPEATS_ABOVE))
+            else:
+                seen.add(key)
+                rows.append(filled)
+        return rows, left_out
+
+    async def _fill_one(
+        self, entry: RecipientEntry, template: Template, request: BatchRequest
+    ) -> FilledRow | LeftOut:
+        fields = dict(entry.fields)
+        if entry.fault:
+            return LeftOut(row=entry.row, to=None, reason=entry.fault, fields=fields)
+        try:
+            to = entry.to or await self.find_recipient(entry.name)
+        except InvalidInput:
+            reason = "No contact has that name, or it can mean several numbers."
+            return LeftOut(row=entry.row, to=None, reason=reason, fields=fields)
+        text = template.fill(entry.fields)
+        if isinstance(text, EmptyField):
+            reason = f"The field {text.name} is empty and has no default."
+            return LeftOut(row=entry.row, to=to, reason=reason, fields=fields)
+        try:
+            draft = self.orders.draft(to, text, request.sender)
+        except InvalidInput as error:
+            return LeftOut(row=entry.row, to=to, reason=str(error), fields=fields)
+        return FilledRow(entry.row, draft, fields)
+
+    @property
+    def _lateness(self) -> timedelta:
+        return timedelta(minutes=self._policy.latest)
+
+    def _time(self, row: FilledRow, send_at: datetime | None) -> FilledRow:
+        """Return a row that goes out at a time, so that it is checked as of then."""
+        if send_at is None:
+            return row
+        timing = {"send_at": send_at, "lateness": self._lateness}
+        return replace(row, draft=row.draft.model_copy(update=timing))
+
+    def _read_time(self, request: BatchRequest, rows: Sequence[FilledRow]) -> datetime | None:
+        """Return when the first text goes out; None for as soon as the batch is started.
+
+        Raises:
+            InvalidInput: the time cannot be used.
+        """
+        if not request.send_at:
+            if request.time_zone:
+                raise InvalidInput("A time zone is only for a send time.", hint="Give both, or neither.")
+            return None
+        by_zones = {row.draft.to.zones: row.draft.to for row in rows} or {(): _ANY_NUMBER}
+        home, now = self._policy.time_zone, self.clock.now()
+        at = {
+            parse_send_time(request.send_at, request.time_zone, to=to, home=home, now=now)
+            for to in by_zones.values()
+        }
+        if len(at) > 1:
+            raise InvalidInput(
+                "The recipients are in different time zones, so the send time can mean several moments.",
+                hint="Name the time zone, or write the time with its offset.",
+            )
+        return at.pop()
+
+    def _check_lateness(self, send_at: datetime | None, rows: int) -> None:
+        """Check that the last of some scheduled texts leaves in time.
+
+        Raises:
+            InvalidInput: it does not, at the pace of this server.
+        """
+        if send_at is None:
+            return
+        needed = find_last_slot(send_at, rows, self.outbox.pace.gap) - send_at
+        if needed > self._lateness:
+            raise InvalidInput(
+                f"At the pace of this server, {format_count(rows, 'text')} take {format_duration(needed)}, "
+                f"and a scheduled text may be {format_duration(self._lateness)} late.",
+                hint="Plan several batches at different times, or ask the operator to raise ELKS_LATEST.",
+            )
+
+    async def _check(self, request: BatchRequest, rows: Sequence[FilledRow]) -> CheckedRows:
+        """Price the rows, and run the guards on each."""
+        if not rows:
+            return CheckedRows()
+        checks = self.orders.checks
+        await checks.own_numbers.read()
+        store = await self.storage.open()
+        drafts, at_night = [row.draft for row in rows], self.outbox.pace.at_night
+        known = await store.batches.recall(drafts, self.orders.quotes.shown, at_night=at_night)
+        prices = await self.orders.quotes.get_prices(row.draft for row in rows)
+        checked, to_them = CheckedRows(), Counter[str]()
+        for row, recall, covered in zip(rows, known.recalls, known.covered, strict=True):
+            await anyio.lowlevel.checkpoint()
+            estimate = prices[price_class(row.draft)]
+            if isinstance(estimate, ProviderError):
+                why = f"46elks gives no price for a text to {row.draft.to.country}."
+                checked.left_out.append(row.leave_out(why))
+            elif covered and not request.again:
+                reason = f"{ALREADY_SENT}, or will be, in {covered.batch_id or covered.order_id}."
+                checked.left_out.append(row.leave_out(reason))
+            else:
+                counted = recall.counting(to_them[row.draft.to.e164])
+                findings = checks.find(row.draft, estimate, counted, live=self._policy.live)
+                if checked.add(row, estimate, findings):
+                    to_them[row.draft.to.e164] += 1
+        checked.check_budget(checks.recheck_sum, known.recalls[0].spent)
+        return checked
+
+
+def _read_template(request: BatchRequest) -> Template:
+    template = parse_template(request.message)
+    if unknown := template.list_unknown(request.recipients.fields):
+        columns = ", ".join(request.recipients.fields) or "none"
+        raise InvalidInput(
+            f"The list has no column {unknown[0]!r}. Its columns: {columns}.",
+            hint="Write the field as the column is called, or two braces for a literal brace.",
+        )
+    return template

@@ -1,0 +1,286 @@
+"""Start planned batches once they are approved, follow them, and stop them.
+
+`BatchPlanner` plans a batch. `Batches.prepare` says what starting it comes to. If that is
+`BatchNeedsApproval`, the interface asks a person in its own way, and `Batches.start` does the rest.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Self
+
+import anyio
+
+from elks_mcp.domain.approval import choose_approver
+from elks_mcp.domain.batch_questions import list_reasons
+from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchPlan, BatchState
+from elks_mcp.domain.orders import Approver, Draft, Effect, Estimate, Finding, Order, OrderState
+from elks_mcp.domain.policy import Policy
+from elks_mcp.domain.wording import format_duration
+from elks_mcp.errors import NotApproved, Refused
+from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.orders import Orders
+from elks_mcp.sending.outbox import Outbox
+from elks_mcp.sending.plan import Decision, Planner
+from elks_mcp.sending.server_setup import ServerSetup, check_can_wait, locate_approval
+from elks_mcp.store import BatchChecks, Storage
+
+_FOLLOW_INTERVAL = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDryRun:
+    """The server is in dry run: the start ends with the bill."""
+
+    plan: BatchPlan
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRepeated:
+    """The batch was started before."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class BatchNeedsApproval:
+    """A person has to approve the plan, for these reasons (at least one)."""
+
+    plan: BatchPlan
+    reasons: tuple[Finding, ...]
+    approver: Approver
+
+
+@dataclass(frozen=True, slots=True)
+class BatchReady:
+    """The plan can be started without asking a person, or a person approved it before."""
+
+    plan: BatchPlan
+    approver: Approver = Approver.POLICY
+
+
+BatchPrepared = BatchDryRun | BatchRepeated | BatchNeedsApproval | BatchReady
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """The batches of one caller."""
+
+    orders: Orders
+    outbox: Outbox
+    storage: Storage
+    clock: Clock
+    refresh_history: Callable[[], Awaitable[None]]
+    """As in `Planner`."""
+
+    setup: ServerSetup
+    caller: str = ""
+
+    @classmethod
+    def of(cls, planner: Planner, caller: str) -> Self:
+        """Return the batches of the caller whose single texts `planner` sends."""
+        return cls(
+            orders=planner.orders,
+            outbox=planner.outbox,
+            storage=planner.storage,
+            clock=planner.clock,
+            refresh_history=planner.refresh_history,
+            setup=planner.setup,
+            caller=caller,
+        )
+
+    @property
+    def _policy(self) -> Policy:
+        return self.orders.checks.policy
+
+    # ── starting ──
+
+    async def prepare(self, batch_id: str, *, can_ask: bool) -> BatchPrepared:
+        """Return what starting the caller's batch comes to; nothing is changed.
+
+        Raises:
+            NotFound: the caller has no such batch.
+            NotApproved: a person has to approve it, and the operator allows no question.
+            Refused: the plan expired or was cancelled, or has no rows.
+        """
+        store = await self.storage.open()
+        batch = await self.get(batch_id)
+        if batch.started_at:
+            return BatchRepeated(batch)
+        if batch.state in {BatchState.EXPIRED, BatchState.CANCELLED}:
+            raise Refused(f"{batch.id} is {batch.state}.", hint="Plan the batch again.")
+        plan = await store.batches.get_plan(batch.id, caller=self.caller)
+        if plan.is_started:  # by another call, a moment ago
+            return BatchRepeated(await self.get(batch_id))
+        if not plan.rows:
+            raise Refused(f"{plan.id} has no row that can be sent.", hint="Plan it again.")
+        if not self._policy.live:
+            return BatchDryRun(plan)
+        self.setup.require_clear_names()
+        if batch.is_approved:
+            return BatchReady(plan, Approver.TERMINAL)
+        reasons = list_reasons(self._policy, plan, await self._find_taint(plan))
+        approver = choose_approver(self._policy, reasons, can_ask=can_ask)
+        if approver is Approver.POLICY:
+            return BatchReady(plan)
+        return BatchNeedsApproval(plan, reasons, approver)
+
+    async def start(self, prepared: BatchNeedsApproval | BatchReady, decision: Decision) -> Batch:
+        """Place the orders of a batch that needs no approval or was approved.
+
+        Cancelling the caller cannot leave the outcome open.
+
+        Raises:
+            NotApproved: the person declined, or has to approve it in a terminal.
+            Refused: a guard refuses the whole batch by now, or the plan changed or expired.
+            ProviderError: history cannot be read, so an opt-out may have been missed.
+        """
+        if isinstance(prepared, BatchNeedsApproval):
+            await self._require(prepared, decision)
+        return await self.start_approved(prepared.plan, prepared.approver)
+
+    async def start_approved(self, plan: BatchPlan, approver: Approver) -> Batch:
+        """Place the orders of a plan that was approved. Raises the errors of `start`."""
+        if not self._policy.live:
+            raise Refused("The server is in dry run, so no batch is started.", hint=_TURN_LIVE)
+        if plan.is_started:
+            return await self.get(plan.id)
+        await self.orders.quotes.check_prices((plan.draft(row), row.price) for row in plan.rows)
+        await self.refresh_history()
+        with anyio.CancelScope(shield=True):
+            store = await self.storage.open()
+            checks, shown = self._build_checks(approver), self.orders.quotes.shown
+            started = await store.batches.start(plan.id, plan.digest, approver, checks, shown)
+            self.outbox.wake(sends_batch=True)
+        return started.batch
+
+    async def _require(self, needed: BatchNeedsApproval, decision: Decision) -> None:
+        """Check that a person approved the start.
+
+        Raises:
+            NotApproved: no person did.
+        """
+        if decision is Decision.APPROVED:
+            return
+        if decision is not Decision.CANNOT_ASK:
+            raise NotApproved(_DECLINED.get(decision, _DECLINED[Decision.DECLINED]))
+        why = " ".join(each.reason for each in needed.reasons)
+        waiting = await self.wait_for_person(needed)
+        where = locate_approval(waiting.approval_code, self.setup.command, self.setup.approval_page)
+        raise NotApproved(
+            f"Waiting for approval {waiting.approval_code}. {why} This client cannot ask one, so a person "
+            f"must approve it within {format_duration(PLAN_KEPT)} of the plan {where}",
+            hint=f"Tell the user that. A server then starts it; follow it with check_batch ({waiting.id}).",
+        )
+
+    async def wait_for_person(self, needed: BatchNeedsApproval) -> Batch:
+        """Let a batch wait for a person outside the client, and return it with its approval code.
+
+        Raises:
+            NotApproved: no person outside the client could approve it.
+        """
+        why = " ".join(each.reason for each in needed.reasons)
+        check_can_wait(self.storage, self.setup, why, "Start it")
+        store = await self.storage.open()
+        return await store.batch_approvals.ask(needed.plan.id)
+
+    async def _find_taint(self, plan: BatchPlan) -> tuple[Finding, ...]:
+        """Return what taints a plan by now: strangers' texts may have been shown since."""
+        if any(each.guard == "tainted" and each.effect is Effect.ASK for each in plan.findings):
+            return ()
+        store, drafts = await self.storage.open(), [plan.draft(row) for row in plan.rows]
+        at_night = self.outbox.pace.at_night
+        recalled = await store.batches.recall(drafts, self.orders.quotes.shown, at_night=at_night)
+        for draft, row, recall in zip(drafts, plan.rows, recalled.recalls, strict=True):
+            if recall.taint is None:
+                continue
+            for each in self.orders.checks.find(draft, Estimate(price=row.price), recall, live=True):
+                if each.guard == "tainted" and each.effect is Effect.ASK:
+                    return (each,)
+        return ()
+
+    def _build_checks(self, approver: Approver | None) -> BatchChecks:
+        checks = self.orders.checks
+        row = checks.recheck_row_unasked if approver is Approver.POLICY else checks.recheck_row
+        return BatchChecks(row, checks.recheck_sum, self.outbox.pace)
+
+    # ── following and stopping ──
+
+    async def get(self, batch_id: str) -> Batch:
+        """Return the caller's batch and how far it is.
+
+        Raises:
+            NotFound: the caller has no such batch.
+        """
+        store = await self.storage.open()
+        return await store.batches.get(batch_id, caller=self.caller, pace=self.outbox.pace)
+
+    async def follow(
+        self, batch_id: str, within: timedelta, report: Callable[[Batch], Awaitable[None]]
+    ) -> Batch:
+        """Wait until no text of a batch is about to leave, or the time is up; return the batch then.
+
+        Rows that are scheduled are not waited for. `report`: called with the batch about every second.
+        """
+        deadline, batch = self.clock.now() + within, await self.get(batch_id)
+        while batch.is_moving and self.clock.now() < deadline:
+            await report(batch)
+            await self.clock.sleep_until(min(deadline, self.clock.now() + _FOLLOW_INTERVAL))
+            batch = await self.get(batch_id)
+        return batch
+
+    async def pause(self, batch_id: str, why: str = "The caller paused it.") -> Batch:
+        """Keep the rows of the caller's batch that have not left from going out.
+
+        Raises:
+            NotFound: the caller has no such batch.
+        """
+        batch = await self.get(batch_id)
+        store = await self.storage.open()
+        return await store.batches.pause(batch.id, why)
+
+    async def resume(self, batch_id: str) -> Batch:
+        """Let the rows of the caller's paused batch go out.
+
+        Raises:
+            NotFound: the caller has no such batch.
+            Refused: it was cancelled, or paused for too long; a price rose; or the budget does not allow the
+                rest.
+            ProviderError: 46elks cannot price the texts, or history cannot be read.
+        """
+        batch = await self.get(batch_id)
+        store = await self.storage.open()
+        paused = [order for _, order in await store.batches.list_orders(batch.id, OrderState.PAUSED)]
+        await self.orders.quotes.check_prices((_build_draft(order), order.price) for order in paused)
+        await self.refresh_history()
+        with anyio.CancelScope(shield=True):
+            resumed = await store.batches.resume(batch.id, self._build_checks(batch.approver))
+            self.outbox.wake(sends_batch=True)
+        return resumed
+
+    async def cancel(self, batch_id: str) -> Batch:
+        """End the rows of the caller's batch that have not left.
+
+        Raises:
+            NotFound: the caller has no such batch.
+        """
+        batch = await self.get(batch_id)
+        store = await self.storage.open()
+        return await store.batches.cancel(batch.id)
+
+
+_TURN_LIVE = "The operator can set DRY_RUN=false to send for real."
+
+
+_DECLINED = {
+    Decision.DECLINED: "Declined by the person who was asked. Start it only if they want it sent.",
+    Decision.DISMISSED: "Declined: the question was dismissed. Tell the person what it was about.",
+    Decision.LATE: "Declined: there was no answer in time. Start it again when a person can answer.",
+}
+
+
+def _build_draft(order: Order) -> Draft:
+    """Return the draft of an order whose recipient is known."""
+    if order.to is None:
+        raise ValueError(f"the recipient of {order.id} was forgotten")
+    return Draft(to=order.to, payload=order.payload, sender=order.sender)

@@ -1,0 +1,113 @@
+"""The question about a batch: complete, short, and not to be mistaken for its texts."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from elks_mcp.domain.batch_questions import (
+    BATCH_COLUMNS,
+    find_costly_rows,
+    foresee,
+    format_rows,
+    write_batch_question,
+)
+from elks_mcp.domain.batches import BatchPlan, BatchRow, LeftOut
+from elks_mcp.domain.contacts import Contacts
+from elks_mcp.domain.money import Money
+from elks_mcp.domain.orders import Effect, Finding
+from elks_mcp.domain.phone import Number, SenderId
+
+NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
+GAP = timedelta(seconds=1)
+MANY = Finding(guard="many", effect=Effect.ASK, reason="It is a batch of 12 texts.")
+
+
+def a_plan(*texts: str, **more: object) -> BatchPlan:
+    """Return a plan with these texts, each to another number."""
+    rows = tuple(
+        BatchRow(
+            row=at + 2, to=Number(f"+467017406{at + 10:02}"), text=text, parts=1, price=Money(5200, "SEK")
+        )
+        for at, text in enumerate(texts)
+    )
+    fields = {"id": "B-22222222", "caller": "", "name": "", "sender": SenderId("Klara"), "planned_at": NOON}
+    return BatchPlan.model_validate({**fields, "rows": rows, **more})
+
+
+def question(plan: BatchPlan, columns: int | None = None) -> str:
+    """Return the question about a plan."""
+    return write_batch_question(plan, (MANY,), Contacts(), timedelta(seconds=7), UTC, columns)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([7], "row 7"),
+        ([2, 3, 4, 9], "rows 2–4, 9"),
+        ([1, 3, 5, 7, 9, 11, 13], "rows 1, 3, 5, 7, 9, 11, … (7 rows)"),
+    ],
+)
+def test_rows_are_named_in_short(rows: list[int], words: str) -> None:
+    assert format_rows(rows) == words
+
+
+def test_all_rows_are_named_so() -> None:
+    assert format_rows([2, 3, 5], all_rows=3) == "all rows"
+
+
+def test_p2_another_text_recipient_sender_time_or_price_is_another_question() -> None:
+    plan = a_plan(*["Hej!"] * 30)
+    row = plan.rows[20]
+    others = [
+        row.model_copy(update={"text": "Hej?"}),
+        row.model_copy(update={"to": Number("+46701740699")}),
+        row.model_copy(update={"price": Money(5201, "SEK")}),
+    ]
+    changed = [plan.model_copy(update={"rows": (*plan.rows[:20], each, *plan.rows[21:])}) for each in others]
+    changed.append(plan.model_copy(update={"sender": SenderId("Klarna")}))
+    changed.append(plan.model_copy(update={"send_at": NOON + timedelta(hours=2)}))
+    assert len({question(each) for each in [plan, *changed]}) == len(changed) + 1
+
+
+@given(st.lists(st.text(max_size=300), min_size=1, max_size=5))
+def test_p2_no_row_of_a_text_passes_for_ours(texts: list[str]) -> None:
+    lines = question(a_plan(*texts)).split("\n")
+    begin = next(at for at, line in enumerate(lines) if "behind a bar" in line)
+    end = next(at for at, line in enumerate(lines) if line.startswith("End of the texts."))
+    for line in lines[begin + 1 : end]:
+        assert line.startswith(("| ", "Row ", "(")), line
+        assert line.isprintable()
+
+
+def test_a_terminal_gets_rows_of_its_width() -> None:
+    left_out = (LeftOut(row=9, to=None, reason="The field namn is empty and has no default, sadly."),)
+    shown = question(a_plan("Hej! " * 30, "Hej då!", left_out=left_out), 40)
+    assert max(map(len, shown.split("\n"))) <= 40 + 12  # a row's heading is not broken
+
+
+def test_a_forms_texts_fit_a_phone() -> None:
+    shown = question(a_plan("Hej " * 200))
+    assert max(len(line) for line in shown.split("\n") if line.startswith("| ")) <= BATCH_COLUMNS
+
+
+def test_what_the_encoding_costs_is_named_with_its_rows() -> None:
+    plan = a_plan("Hej!", "Hej 🙂!", "Hej " * 30 + "”Bo”")
+    rows = (*plan.rows[:2], plan.rows[2].model_copy(update={"parts": 2}))
+    costly = find_costly_rows(plan.model_copy(update={"rows": rows}))
+    assert (costly.rows, costly.characters, costly.parts) == ((3, 4), ("🙂", "”"), 1)
+
+
+def test_at_night_the_texts_wait_for_the_morning_of_their_recipients() -> None:
+    evening = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
+    timing = foresee(a_plan("Hej!", "Hej!"), evening, GAP)
+    assert timing.deferred == 2
+    assert timing.last_at == datetime(2026, 11, 24, 7, 0, 1, tzinfo=UTC)
+    at_noon = foresee(a_plan("Hej!", "Hej!"), NOON, GAP)
+    assert (at_noon.deferred, at_noon.last_at) == (0, NOON + GAP)
+
+
+def test_a_time_that_was_named_is_kept_at_night() -> None:
+    night = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
+    assert foresee(a_plan("Hej!", send_at=night), NOON, GAP).last_at == night

@@ -1,0 +1,361 @@
+"""Batches that are paused, resumed and cancelled: by a person, by the server, and by the end of a process."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from elks_mcp.domain.batches import Batch, BatchState
+from elks_mcp.domain.orders import OrderState
+from elks_mcp.domain.phone import Number
+from elks_mcp.errors import Refused
+from elks_mcp.sandbox import Fault
+from elks_mcp.store import Idle, PauseReason, ServerKind, StateLocation
+from elks_mcp.store.opt_outs import OptOuts
+from tests.support.shops import MESSAGE, THREE, Shop, list_phones, open_shop, write_list
+from tests.support.state_folders import with_tables
+from tests.support.stores import (
+    MINUTE,
+    SECOND,
+    World,
+    WorldBackend,
+    a_place,
+    allow,
+    claim_one,
+    on_both_databases,
+    place_one,
+    read_rows,
+)
+
+pytestmark = pytest.mark.anyio
+
+HOUR = timedelta(hours=1)
+SENT, PAUSED, CANCELLED = OrderState.SENT, OrderState.PAUSED, OrderState.CANCELLED
+TEN = write_list(list_phones(10))
+
+
+@pytest.fixture
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
+    if not hasattr(request, "param"):
+        return with_tables(tmp_path / "state")
+    return a_place(request, tmp_path)
+
+
+def texts_of(shop: Shop) -> set[int]:
+    """Return how often texts were sent."""
+    return set(Counter(shop.sent).values())
+
+
+# ── by a person ──
+
+
+@on_both_databases
+async def test_a_paused_batch_goes_on_where_it_stopped(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(TEN)
+        await shop.pass_until_sent(4)
+        paused = await shop.batches.pause(batch.id)
+        assert (paused.state, paused.pause_reason) == (BatchState.PAUSED, "The caller paused it.")
+        await shop.backend.pass_time(10 * MINUTE)
+        assert len(shop.sent) == 10 - paused.counts[PAUSED]
+        ended = await shop.pass_until_ended(await shop.batches.resume(batch.id))
+        assert (ended.state, ended.counts) == (BatchState.FINISHED, {SENT: 10})
+        assert (len(shop.sent), texts_of(shop)) == (10, {1})
+
+
+@on_both_databases
+async def test_a_cancelled_batch_sends_nothing_more(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(TEN)
+        await shop.pass_until_sent(4)
+        assert (await shop.batches.cancel(batch.id)).state is BatchState.CANCELLED
+        await shop.backend.pass_time(10 * MINUTE)
+        ended = await shop.batches.get(batch.id)
+        assert (ended.unfinished, ended.rows) == (0, 10)
+        assert len(shop.sent) == ended.counts[SENT]
+        with pytest.raises(Refused, match="was cancelled"):
+            await shop.batches.resume(batch.id)
+        assert read_rows(location, "SELECT id FROM orders WHERE content IS NOT NULL") == [] or location.url
+
+
+async def test_what_pausing_resuming_and_cancelling_do_in_each_state(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        plan = await shop.plan()
+        assert (await shop.batches.pause(plan.id)).state is BatchState.PLANNED
+        assert (await shop.batches.resume(plan.id)).state is BatchState.PLANNED
+        assert (await shop.batches.cancel(plan.id)).state is BatchState.CANCELLED
+        with pytest.raises(Refused, match="was cancelled"):
+            await shop.start(plan)
+        batch = await shop.plan_and_start()
+        assert (await shop.batches.resume(batch.id)).state is BatchState.RUNNING
+        await shop.batches.pause(batch.id)
+        assert (await shop.batches.pause(batch.id)).state is BatchState.PAUSED
+        assert (await shop.pass_until_ended(await shop.batches.resume(batch.id))).counts == {SENT: 3}
+        for change in (shop.batches.pause, shop.batches.resume, shop.batches.cancel):
+            assert (await change(batch.id)).state is BatchState.FINISHED
+
+
+@on_both_databases
+@pytest.mark.parametrize("how", ["paused", "cancelled"])
+async def test_a_text_that_46elks_refuses_for_now_heeds_what_became_of_its_batch(
+    location: StateLocation, how: str
+) -> None:
+    backend = WorldBackend(World(location))
+    async with backend.opened() as store:
+        shop = Shop(backend)
+        batch = await shop.plan_and_start()
+        pace = backend.outbox.pace
+        withdrawn = await claim_one(store, pace)
+        backend.clock.advance(SECOND)
+        refused = await claim_one(store, pace)
+        await (shop.batches.pause if how == "paused" else shop.batches.cancel)(batch.id)
+        await store.queue.withdraw(withdrawn)
+        await store.queue.put_back(refused, "Too many requests.", PauseReason.THROTTLED, SECOND)
+        ended = await shop.batches.get(batch.id)
+        assert ended.counts == {PAUSED if how == "paused" else CANCELLED: 3}
+        charged = "SELECT sum(charge) FROM orders WHERE batch_id = ?"
+        assert read_rows(location, charged, batch.id) == [(0,)]
+
+
+@on_both_databases
+@pytest.mark.parametrize("how", ["paused", "cancelled"])
+@pytest.mark.parametrize("fault", [Fault.DROP_BEFORE, Fault.ACCEPT_LATE_DROP])
+async def test_p4_a_text_in_doubt_heeds_what_became_of_its_batch(
+    location: StateLocation, fault: Fault, how: str
+) -> None:
+    async with open_shop(location) as shop:
+        is_late = fault is Fault.ACCEPT_LATE_DROP
+        late = MINUTE if is_late else None
+        shop.backend.world.box.faults.inject(fault, method="POST", path="/sms", dryrun=False, duration=late)
+        batch = await shop.plan_and_start("namn;telefon\nÅsa;+46701740620\n")
+
+        async def is_in_doubt() -> bool:
+            return OrderState.IN_DOUBT in (await shop.batches.get(batch.id)).counts
+
+        await shop.backend.pass_until(is_in_doubt)
+        await (shop.batches.pause if how == "paused" else shop.batches.cancel)(batch.id)
+        await shop.backend.pass_time(10 * MINUTE)
+        left = PAUSED if how == "paused" else CANCELLED
+        assert (await shop.batches.get(batch.id)).counts == {SENT if is_late else left: 1}
+        if how == "paused":
+            ended = await shop.pass_until_ended(await shop.batches.resume(batch.id))
+            assert ended.counts == {SENT: 1}
+        assert len(shop.backend.world.box.accepted) == (how == "paused" or is_late)
+
+
+async def test_a_batch_that_was_paused_for_more_than_24_hours_ends(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start()
+        await shop.batches.pause(batch.id)
+        shop.clock.advance(timedelta(hours=24, seconds=1))
+        with pytest.raises(Refused, match="more than 24 hours ago"):
+            await shop.batches.resume(batch.id)
+        await shop.backend.pass_time(2 * HOUR)
+        ended = await shop.batches.get(batch.id)
+        assert (ended.state, ended.unfinished) == (BatchState.FINISHED, 0)
+        assert "paused for more than 24 hours" in " ".join(ended.failures)
+        assert read_rows(location, "SELECT id FROM orders WHERE content IS NOT NULL") == []
+
+
+async def test_p13_a_batch_that_is_paused_at_its_time_misses_it_and_says_so(location: StateLocation) -> None:
+    at = {"send_at": "2026-11-23T13:00", "time_zone": "UTC"}
+    async with open_shop(location) as shop:
+        store = await shop.backend.storage.open()
+        batches = [await shop.plan_and_start(THREE, f"Hej {each}", **at) for each in range(2)]
+        for batch in batches:
+            await shop.batches.pause(batch.id)
+        shop.clock.advance(timedelta(hours=2, seconds=1))
+        assert (await shop.batches.resume(batches[0].id)).counts == {OrderState.EXPIRED: 3}
+        await shop.backend.pass_time(HOUR)
+        assert (await shop.batches.get(batches[1].id)).counts == {OrderState.EXPIRED: 3}
+        assert shop.sent == []
+        assert len(await store.schedule.take_unreported("")) == 6
+
+
+async def test_a_batch_that_is_resumed_at_night_waits_for_the_morning(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start()
+        await shop.batches.pause(batch.id)
+        await shop.backend.rest()
+        sent = len(shop.sent)
+        shop.clock.advance(datetime(2026, 11, 23, 22, 0, tzinfo=UTC) - shop.clock.now())
+        resumed = await shop.batches.resume(batch.id)
+        assert resumed.counts.get(OrderState.SCHEDULED, 0) == 3 - sent
+        await shop.backend.pass_time(10 * MINUTE)
+        assert len(shop.sent) == sent
+
+
+# ── by the server ──
+
+
+@on_both_databases
+async def test_rows_that_are_still_queued_at_night_wait_for_the_morning(location: StateLocation) -> None:
+    backend = WorldBackend(World(location))
+    async with backend.opened() as store:
+        shop = Shop(backend)
+        backend.clock.advance(datetime(2026, 11, 23, 19, 50, tzinfo=UTC) - backend.clock.now())
+        batch = await shop.plan_and_start()
+        assert batch.counts == {OrderState.QUEUED: 3}
+        single = await place_one(store, "Brådskande")
+        backend.clock.advance(15 * MINUTE)
+        assert (await claim_one(store, backend.outbox.pace)).order_id == single.id
+        backend.clock.advance(SECOND)
+        assert await store.queue.claim(backend.outbox.pace, allow) == Idle(None)
+        assert (await shop.batches.get(batch.id)).counts == {OrderState.SCHEDULED: 3}
+        backend.clock.advance(datetime(2026, 11, 24, 7, 0, tzinfo=UTC) - backend.clock.now() - SECOND)
+        assert await store.schedule.list_due() == []
+        backend.clock.advance(SECOND)
+        assert len(await store.schedule.list_due()) == 3
+
+
+async def test_five_like_refusals_in_a_row_pause_a_batch(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        for _ in range(5):
+            shop.backend.world.box.faults.inject(Fault.FORBIDDEN, method="POST", path="/sms", dryrun=False)
+        batch = await shop.pass_until_ended(await shop.plan_and_start(TEN))
+        assert (batch.state, batch.counts) == (BatchState.PAUSED, {OrderState.REJECTED: 5, PAUSED: 5})
+        assert batch.pause_reason.startswith("46elks refused 5 texts in a row: ")
+        ended = await shop.pass_until_ended(await shop.batches.resume(batch.id))
+        assert ended.counts == {OrderState.REJECTED: 5, SENT: 5}
+
+
+async def test_refusals_with_a_success_between_them_pause_nothing(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(TEN)
+        for refused, sent in ((4, 5), (4, 10)):
+            for _ in range(refused):
+                shop.backend.world.box.faults.inject(
+                    Fault.FORBIDDEN, method="POST", path="/sms", dryrun=False
+                )
+            await shop.pass_until_sent(sent)
+        batch = await shop.pass_until_ended(batch)
+        assert (batch.state, batch.counts[OrderState.REJECTED]) == (BatchState.FINISHED, 8)
+
+
+@on_both_databases
+async def test_a_batch_that_nobody_sends_for_an_hour_is_paused_and_not_expired(
+    location: StateLocation,
+) -> None:
+    world = World(location)
+    backend = WorldBackend(world)
+    async with backend.opened():  # no worker runs, as after a kill
+        batch = await Shop(backend).plan_and_start()
+    world.clock.advance(timedelta(hours=1, minutes=5))
+    async with open_shop(world) as shop:
+        await shop.backend.pass_time(MINUTE)
+        paused = await shop.batches.get(batch.id)
+        assert (paused.state, paused.counts, shop.sent) == (BatchState.PAUSED, {PAUSED: 3}, [])
+        assert "no server ran" in paused.pause_reason
+        ended = await shop.pass_until_ended(await shop.batches.resume(batch.id))
+        assert ended.counts == {SENT: 3}
+
+
+@on_both_databases
+async def test_a_price_that_rose_before_the_time_pauses_the_batch(location: StateLocation) -> None:
+    at = {"send_at": "2026-11-23T13:00", "time_zone": "UTC"}
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(THREE, MESSAGE, **at)
+        shop.backend.world.box.rules.prices["46"] += 1
+        shop.clock.advance(HOUR)
+        await shop.backend.pass_time(MINUTE)
+        paused = await shop.batches.get(batch.id)
+        assert (paused.state, paused.counts) == (BatchState.PAUSED, {PAUSED: 3})
+        assert "0.52 SEK was approved" in paused.pause_reason
+        with pytest.raises(Refused, match="raised its price"):
+            await shop.batches.resume(batch.id)
+
+
+# ── at the end of a process ──
+
+
+async def left_by(world: World) -> Batch:
+    """Start a batch in a process that ends a little later, and return what it leaves."""
+    async with open_shop(world) as shop:
+        batch = await shop.plan_and_start(TEN)
+        await shop.pass_until_sent(3)
+    backend = WorldBackend(world)
+    async with backend.opened() as store:
+        return await store.batches.get(batch.id)
+
+
+@on_both_databases
+async def test_when_the_last_process_that_could_send_ends_the_rest_is_paused(location: StateLocation) -> None:
+    world = World(location)
+    left = await left_by(world)
+    assert (left.state, left.pause_reason) == (BatchState.PAUSED, "The last server that could send it ended.")
+    assert left.counts.keys() == {SENT, PAUSED}
+    world.clock.advance(20 * HOUR)
+    async with open_shop(world) as shop:
+        await shop.backend.pass_time(MINUTE)
+        ended = await shop.pass_until_ended(await shop.batches.resume(left.id))
+        assert (ended.counts, texts_of(shop)) == ({SENT: 10}, {1})
+
+
+@on_both_databases
+async def test_while_a_long_running_server_could_send_nothing_is_paused(location: StateLocation) -> None:
+    world = World(location)
+    async with WorldBackend(world).opened() as store:
+        await store.heartbeats.record("f" * 16, ServerKind.SERVE)
+        left = await left_by(world)
+    assert left.state is BatchState.RUNNING
+    assert left.counts.keys() == {SENT, OrderState.QUEUED}
+
+
+async def test_while_another_process_sends_the_batch_nothing_is_paused(location: StateLocation) -> None:
+    world = World(location)
+    async with open_shop(world) as other:
+        async with open_shop(world) as shop:
+            batch = await shop.plan_and_start(TEN)
+            other.backend.outbox.wake()
+            await shop.pass_until_sent(3)
+        assert (await other.pass_until_ended(batch)).counts == {SENT: 10}
+
+
+async def test_a_process_that_is_killed_pauses_nothing(location: StateLocation) -> None:
+    world = World(location)
+    backend = WorldBackend(world)
+    async with backend.opened() as store:
+        batch = await Shop(backend).plan_and_start()
+        await store.heartbeats.record("f" * 16, ServerKind.CLIENT)
+    async with open_shop(world) as shop:
+        assert (await shop.pass_until_ended(batch)).counts == {SENT: 3}
+
+
+async def test_a_batch_whose_time_is_to_come_is_left_to_whoever_runs_then(location: StateLocation) -> None:
+    world = World(location)
+    async with open_shop(world) as shop:
+        batch = await shop.plan_and_start(THREE, send_at="2026-11-23T13:00", time_zone="UTC")
+        await shop.backend.pass_time(MINUTE)
+    world.clock.advance(HOUR - MINUTE)
+    async with open_shop(world) as shop:
+        assert (await shop.pass_until_ended(batch)).counts == {SENT: 3}
+
+
+@on_both_databases
+async def test_a_process_has_a_heartbeat_while_it_sends_a_batch_and_counts_as_no_lasting_server(
+    location: StateLocation,
+) -> None:
+    world = World(location)
+    count = """
+        SELECT count(*) FROM heartbeats JOIN accounts ON accounts.id = account_id WHERE username = ?
+    """
+    async with open_shop(world, per_minute=6) as shop:
+        store = await shop.backend.storage.open()
+        batch = await shop.plan_and_start(TEN)
+        await shop.backend.pass_time(SECOND)
+        assert read_rows(location, count, world.account.username) == [(1,)]
+        assert await store.heartbeats.find_alive() is None
+        await shop.pass_until_ended(batch)
+    assert read_rows(location, count, world.account.username) == [(0,)]
+
+
+async def test_an_opt_out_counts_for_rows_that_are_resumed(location: StateLocation) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(TEN)
+        await shop.batches.pause(batch.id)
+        store = await shop.backend.storage.open()
+        await OptOuts(store.database).add([Number("+46701740629")], "")
+        ended = await shop.pass_until_ended(await shop.batches.resume(batch.id))
+        assert ended.counts == {SENT: 9, CANCELLED: 1}
+        assert "+46701740629" not in dict(shop.sent)

@@ -1,0 +1,446 @@
+"""Ways to break the program, and the tests that have to catch each of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+STORE, RACES, SCHEDULE, WINDOWS, CRASHES, OUTBOX, ROAD = (
+    "tests/store",
+    "tests/store/test_races.py",
+    "tests/store/test_schedule.py",
+    "tests/store/test_send_windows.py",
+    "tests/test_crash_points.py",
+    "tests/sending",
+    "tests/elks",
+)
+BATCHES, PLANNING, PAUSES = (
+    "tests/sending/test_batches.py",
+    "tests/sending/test_batch_planning.py",
+    "tests/sending/test_batch_pauses.py",
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One way to break the program."""
+
+    name: str
+    file: str
+    words: tuple[tuple[str, str], ...]
+    """What stands there, and what stands there instead."""
+
+    caught_by: str
+    tests: str
+    """Which of its tests: an expression, as `pytest -k` takes it."""
+
+    elsewhere: tuple[tuple[str, str, str], ...] = ()
+    """What has to change in other files with it: the file, what stands there, and what instead."""
+
+    def changes(self) -> Iterator[tuple[Path, str, str]]:
+        """List all changes, by files within the package."""
+        for words, instead in self.words:
+            yield Path(self.file), words, instead
+        for file, words, instead in self.elsewhere:
+            yield Path(file), words, instead
+
+
+MUTANTS = (
+    Mutant(
+        "post before the claim is committed",
+        "store/claims.py",
+        (('"state": OrderState.SENDING,', '"state": OrderState.QUEUED,'),),
+        CRASHES,
+        "one_message_goes_out and dies",
+        elsewhere=(
+            (
+                "store/queue.py",
+                '    orders.c.lease == bindparam("token"),\n    orders.c.state == OrderState.SENDING,\n',
+                '    orders.c.lease == bindparam("token"),\n',
+            ),
+        ),
+    ),
+    Mutant(
+        "no quiet period",
+        "store/doubts.py",
+        (("read_at < row.changed_at + quiet:", "read_at < row.changed_at:"),),
+        STORE,
+        "two_late_readings and sqlite",
+    ),
+    Mutant(
+        "one reading is enough",
+        "store/doubts.py",
+        (
+            ("if row.absent_at is None:", "if row.absent_at is None and not quiet:"),
+            (
+                "elif read_at < row.absent_at + _pause_between(quiet):",
+                "elif row.absent_at and read_at < row.absent_at:",
+            ),
+        ),
+        STORE,
+        "two_late_readings and sqlite",
+    ),
+    Mutant(
+        "a reading that shows something like it counts as one without it",
+        "store/doubts.py",
+        (("change(tx, row.id, absent_at=None, due_at=clear_by)", "change(tx, row.id, absent_at=read_at)"),),
+        STORE,
+        "looked_like_it and sqlite",
+    ),
+    Mutant(
+        "no lease check before the first byte",
+        "sending/attempt.py",
+        (("return not self._deadline.has_passed", "return True"),),
+        OUTBOX,
+        "wakes_after_the_time_to_begin or was_frozen",
+    ),
+    Mutant(
+        "no lease check before the form",
+        "elks/send_gate.py",
+        (("require(self._permission.is_in_time())", "pass"),),
+        ROAD,
+        "may_not_send_any_more",
+    ),
+    Mutant(
+        "a form that is not taken back",
+        "elks/send_gate.py",
+        (
+            (
+                "self._cork is not None and self._socket is not None and not self._permission.is_in_time()",
+                "not self._permission.is_in_time()",
+            ),
+            ("self._hold_back(on=True)", "pass"),
+        ),
+        ROAD,
+        "stood_still_between",
+    ),
+    Mutant(
+        "no lease check when settling",
+        "store/queue.py",
+        (("orders.c.lease == claim.lease, in_play)", "in_play)"),),
+        STORE,
+        "another_took_over and sqlite",
+    ),
+    Mutant(
+        "a budget that is read and then written",
+        "store/db/transactions.py",
+        (("work, writes=True, decides=True)", "work, writes=True, decides=False)"),),
+        RACES,
+        "eight_processes and postgres",
+    ),
+    Mutant(
+        "a writer of SQLite that begins as a reader",
+        "store/db/transactions.py",
+        (("work, writes=True, decides=True)", "work, writes=False, decides=True)"),),
+        STORE,
+        "has_the_lock_before_looking",
+    ),
+    Mutant(
+        "what somebody was sending when they died is queued again at once",
+        "store/queue.py",
+        (
+            (
+                "tx, order_id, state=OrderState.IN_DOUBT, status_reason",
+                "tx, order_id, state=OrderState.QUEUED, status_reason",
+            ),
+        ),
+        CRASHES,
+        "one_message_goes_out and dies",
+    ),
+    Mutant(
+        "a late receipt does not count",
+        "store/queue.py",
+        (
+            (
+                "        return accept_unshared(tx, claim.order_id, receipt)",
+                """        found = _find_tried(tx, claim)
+        return accept_unshared(tx, claim.order_id, receipt) if found else None""",
+            ),
+        ),
+        STORE,
+        "receipt_counts and sqlite",
+    ),
+    Mutant(
+        "a message too many is taken for ours",
+        "domain/doubts.py",
+        (("if len(same) > len(equals):", "if not same:"),),
+        STORE,
+        "left_to_a_person and sqlite",
+    ),
+    Mutant(
+        "history that begins after the first attempt",
+        "store/doubts.py",
+        (
+            (
+                "times.where(_in_doubt(tx, self._kind))",
+                "times.where(_in_doubt(tx, self._kind), orders.c.due_at <= tx.now)",
+            ),
+        ),
+        STORE,
+        "begins_after_it and sqlite",
+    ),
+    Mutant(
+        "a repeat that is not noticed",
+        "store/prior.py",
+        (("repeated = _find_repeated(rows) if dedupe else None", "repeated = None"),),
+        STORE,
+        "same_text_again and sqlite",
+    ),
+    Mutant(
+        "a yes that works twice",
+        "store/orders.py",
+        (("if row.state != OrderState.WAITING:", "if row.state == OrderState.EXPIRED:"),),
+        STORE,
+        "lets_an_order_go_once and sqlite",
+    ),
+    Mutant(
+        "a schedule that is early",
+        "store/schedule.py",
+        (("orders.c.due_at <= tx.now, orders.c.expires_at >= tx.now", "orders.c.expires_at >= tx.now"),),
+        SCHEDULE,
+        "before_its_time and sqlite",
+    ),
+    Mutant(
+        "a schedule that is late",
+        "store/schedule.py",
+        (("orders.c.due_at <= tx.now, orders.c.expires_at >= tx.now", "orders.c.due_at <= tx.now"),),
+        SCHEDULE,
+        "was_missed_expires and sqlite",
+    ),
+    Mutant(
+        "a last look that does not mind the time",
+        "store/queue.py",
+        (("~has_opted_out(), _IS_IN_TIME)", "~has_opted_out())"),),
+        SCHEDULE,
+        "last_look and sqlite",
+    ),
+    Mutant(
+        "what is queued again is early",
+        "store/db/changes.py",
+        (("max(due_at, row.send_at or due_at)", "due_at"),),
+        SCHEDULE,
+        "queued_again_after",
+    ),
+    Mutant(
+        "a price that rose is paid",
+        "sending/schedule.py",
+        (("if price <= due.price:", "if price:"),),
+        "tests/sending/test_schedule.py",
+        "price_that_rose",
+    ),
+    Mutant(
+        "a budget that counts only what was before",
+        "store/totals.py",
+        (("_find_largest(moment, amount, counted, length)), else_", "before), else_"),),
+        WINDOWS,
+        "35_days",
+    ),
+    Mutant(
+        "a period that is a moment too short",
+        "store/totals.py",
+        (("shifted(moment, length), Moment", "shifted(moment, length - timedelta(microseconds=1)), Moment"),),
+        WINDOWS,
+        "simplest_sum",
+    ),
+    Mutant(
+        "a clock put back that frees the budget",
+        "store/totals.py",
+        (("or_(at <= NOW, state != OrderState.SCHEDULED)", "at <= NOW"),),
+        WINDOWS,
+        "clock_was_put_back and sqlite",
+    ),
+    Mutant(
+        "nobody looks for a STOP last of all",
+        "store/queue.py",
+        (("where(_IS_HELD, ~has_opted_out(), _IS_IN_TIME)", "where(_IS_HELD, _IS_IN_TIME)"),),
+        STORE,
+        "after_a_stop_nobody and sqlite",
+    ),
+    Mutant(
+        "a pace that nobody moves on",
+        "store/claims.py",
+        (("self.next += self._pace.gap", "self.next += 0 * self._pace.gap"),),
+        RACES,
+        "keep_one_pace and sqlite",
+    ),
+    Mutant(
+        "sent texts that cost nothing",
+        "store/db/changes.py",
+        (("charge=case((_COST > 0, _COST), else_=orders.c.price)", "charge=0"),),
+        STORE,
+        "budget_holds and sqlite",
+    ),
+    Mutant(
+        "an echo of our own text is its sender's word",
+        "store/self_caused.py",
+        (("    return any(\n", "    return False and any(\n"),),
+        "tests/store/test_self_caused.py",
+        "nobodys_word",
+    ),
+    Mutant(
+        "parallel calls spread a stranger's text",
+        "sending/orders.py",
+        (("self.checks.recheck_unasked if is_unasked else self.checks.recheck", "self.checks.recheck"),),
+        "tests/mcp_server/test_taint.py",
+        "at_the_same_time",
+    ),
+    Mutant(
+        "another account's orders are sent",
+        "store/claims.py",
+        (('        o.account_id == bindparam("account"),\n        o.state', "        o.state"),),
+        STORE,
+        "accounts_do_not_see and sqlite",
+    ),
+    Mutant(
+        "texts that stay",
+        "store/db/changes.py",
+        (('return {} if tx.keeps_texts else {"content": None}', "return {}"),),
+        STORE,
+        "gone_once_its_order and sqlite",
+    ),
+    Mutant(
+        "texts that stay in the file",
+        "store/db/engines.py",
+        (('"secure_delete=ON"', '"secure_delete=OFF"'),),
+        STORE,
+        "gone_once_its_order and sqlite or gone_from_every_page",
+    ),
+    Mutant(
+        "a disk that is not waited for",
+        "store/db/engines.py",
+        (('"synchronous=FULL"', '"synchronous=OFF"'),),
+        STORE,
+        "lose_and_to_keep_nothing",
+    ),
+    Mutant(
+        "a log that loses data with several processes",
+        "store/db/engines.py",
+        (("SAFE_WAL = (3, 51, 3)", "SAFE_WAL = (3, 7, 0)"),),
+        STORE,
+        "lose_and_to_keep_nothing",
+    ),
+    Mutant(
+        "a post that is tried again by itself",
+        "elks/transport.py",
+        (
+            (
+                'return await self._request(self._one_shot, "POST", path, data=form, permission=permission)',
+                """try:
+                return await self._request(self._one_shot, "POST", path, data=form, permission=permission)
+            except _ConnectionCut:
+                return await self._request(self._one_shot, "POST", path, data=form, permission=permission)""",
+            ),
+        ),
+        CRASHES,
+        "undisturbed and sqlite",
+    ),
+    Mutant(
+        "a batch that starts again and again",
+        "store/batches.py",
+        (
+            (
+                "        if row.started_at is not None:\n            return Started",
+                "        if False:\n            return Started",
+            ),
+        ),
+        "tests/store/test_batches.py",
+        "parallel_starts and sqlite",
+    ),
+    Mutant(
+        "a plan that is not compared with the approved one",
+        "store/batch_plans.py",
+        (("    if plan.digest != digest:", "    if False:"),),
+        BATCHES,
+        "other_than_the_approved_one",
+    ),
+    Mutant(
+        "a budget that only the first row counts in",
+        "store/batch_placing.py",
+        (("near = sum(charge for other, charge in sums.items() if abs(other - at) < DAY)", "near = 0"),),
+        "tests/store/test_batches.py",
+        "whole_sum_is_reserved and sqlite",
+    ),
+    Mutant(
+        "a price that may rise after the approval",
+        "sending/quotes.py",
+        (("now.price > price:", "now.price < price:"),),
+        BATCHES,
+        "price_that_rose_since_the_plan",
+    ),
+    Mutant(
+        "rows that an earlier batch covers go out again",
+        "store/batch_recall.py",
+        (("if abs(at - goes_at[row.fingerprint]) < COVERED_WITHIN:", "if False:"),),
+        BATCHES,
+        "repeated_after_a_time_out and sqlite",
+    ),
+    Mutant(
+        "tomorrow's reminder is one of today",
+        "sending/batch_planning.py",
+        (("rows = [self._time(row, send_at) for row in filled]", "rows = filled"),),
+        PLANNING,
+        "two_texts and sqlite",
+    ),
+    Mutant(
+        "rows of a batch that do not count for each other",
+        "store/batch_placing.py",
+        (("counted = recall.counting(to_them[row.to.e164])", "counted = recall"),),
+        PLANNING,
+        "texts_since_the_plan and sqlite",
+    ),
+    Mutant(
+        "a batch before a single text",
+        "store/claims.py",
+        (("order_by(o.priority, o.due_at)", "order_by(o.due_at)"),),
+        BATCHES,
+        "overtakes_a_running_batch and sqlite",
+    ),
+    Mutant(
+        "a row that comes back in spite of a pause",
+        "store/db/changes.py",
+        (('return {"state": OrderState.PAUSED, "charge": 0} if batch.paused_at else {}', "return {}"),),
+        PAUSES,
+        "refuses_for_now and paused and sqlite",
+    ),
+    Mutant(
+        "a row that comes back in spite of a cancellation",
+        "store/db/changes.py",
+        (("    if batch.cancelled_at:", "    if False:"),),
+        PAUSES,
+        "refuses_for_now and cancelled and sqlite",
+    ),
+    Mutant(
+        "a cap that ends a batch row by row",
+        "store/claims.py",
+        (('if why_not and row.batch_id and "daily_budget" in why_not.guards:', "if why_not and False:"),),
+        BATCHES,
+        "cap_that_was_lowered and sqlite",
+    ),
+    Mutant(
+        "a batch that nobody sends expires",
+        "store/claims.py",
+        (("        pause_batch(tx, row.batch_id, NOT_SENT)\n    for row", "        pass\n    for row"),),
+        PAUSES,
+        "nobody_sends_for_an_hour and sqlite",
+    ),
+    Mutant(
+        "the last process that leaves its batch queued",
+        "store/heartbeats.py",
+        (("        if tx.first(alive) is None:", "        if False:"),),
+        PAUSES,
+        "last_process_that_could_send and sqlite",
+    ),
+    Mutant(
+        "a batch at night",
+        "store/claims.py",
+        (("if not pace.at_night and wait_for_morning(tx, row):", "if False:"),),
+        PAUSES,
+        "still_queued_at_night and sqlite",
+    ),
+    Mutant(
+        "texts that stay in the plan",
+        "store/batches.py",
+        (("write_plan(plan.without_texts())", "write_plan(plan)"),),
+        "tests/store/test_batches.py",
+        "leave_the_plan",
+    ),
+)
