@@ -32,6 +32,11 @@ ARGUMENTS = {
     "status": ("O-2",),
     "conversation": ("+46701740605",),
     "cancel": ("O-2",),
+    "batch plan": (__file__, "--message", "Hej"),
+    **{
+        f"batch {name}": ("B-2",)
+        for name in ("show", "start", "status", "pause", "resume", "cancel", "results")
+    },
 }
 """What a command needs so that it reads its settings."""
 

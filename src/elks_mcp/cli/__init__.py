@@ -23,6 +23,7 @@ Start here
 
 Text
   elks-mcp send       send a text yourself; elks-mcp ask also waits for the answer
+  elks-mcp batch      send one text to many people, from a CSV or Excel file
   elks-mcp history    list the latest texts; with --follow it stays open as an inbox
   elks-mcp balance    show what is left on the account
 
@@ -53,6 +54,10 @@ _START_HERE = {
 }
 _TEXT = {
     "send": ("elks_mcp.cli.sms:send", "Send a text, now or later."),
+    "batch": (
+        "elks_mcp.cli.batches:batch",
+        "Send one text to many people: plan, start, follow, stop.",
+    ),
     "ask": ("elks_mcp.cli.replies:ask", "Send a question, and wait for the answer."),
     "wait": ("elks_mcp.cli.replies:wait", "Wait for a text, and show it."),
     "inbox": ("elks_mcp.cli.history:inbox", "List the latest received texts, the newest last."),
@@ -73,8 +78,8 @@ _TEXT = {
 }
 _OPERATE = {
     "policy": ("elks_mcp.cli.policy:policy", "Show what may be sent now, and why."),
-    "pending": ("elks_mcp.cli.approval:pending", "List the texts that wait for a person, and why."),
-    "approve": ("elks_mcp.cli.approval:approve", "Approve a text that waits for a person."),
+    "pending": ("elks_mcp.cli.approval:pending", "List what waits for a person, and why."),
+    "approve": ("elks_mcp.cli.approval:approve", "Approve a text or a batch that waits for a person."),
     "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
     "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and check the files that hold them."),
     "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
@@ -108,6 +113,7 @@ _SYNONYMS = {
         "cost price": ("estimate",),
         "account credit money": ("balance",),
         "orders queue": ("outbox",),
+        "batches bulk csv excel many plan": ("batch",),
         "later planned schedule": ("scheduled", "send --at"),
         "approvals waiting": ("pending",),
         "optouts stop stops unsubscribe": ("opt-outs",),
