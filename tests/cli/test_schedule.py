@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from elks_mcp.domain.orders import Approver, Order
 from elks_mcp.store import StateLocation
 from elks_mcp.store.store import Store
+from tests.support.batch_cases import csv_of
 from tests.support.command_cases import do, tell
 from tests.support.connecting import posted
 from tests.support.provider import PHONE, a_draft, an_approval
@@ -126,3 +128,15 @@ def test_texts_for_different_times_are_not_listed_as_one_group(location: StateLo
     listed = tell(location, "pending").output
     assert f"2 texts to {PHONE.e164} (Sweden) from +46701740699, 2 parts, 1.04 SEK, for {WHEN};" in listed
     assert listed.count(f"for {WHEN}") == 1
+
+
+def test_a_scheduled_batch_is_one_line_of_the_schedule(elks: SimulatedElks, tmp_path: Path) -> None:
+    file = tmp_path / "kunder.csv"
+    file.write_text(csv_of(2), "utf-8")
+    planned = elks.ask_json("batch", "plan", str(file), "--message", "Hej {namn}", "--at", ISO)
+    started = elks.tell("batch", "start", planned["batchId"], "--yes")
+    assert started.stdout.startswith("Scheduled: 0 of 2 texts ended")
+    listed = elks.tell("scheduled").stdout
+    assert listed.startswith(f"{planned['batchId']}  ")
+    assert listed.split("\n")[1] == "  2 texts"
+    assert "No text" not in listed

@@ -103,6 +103,17 @@ async def test_a_box_that_is_not_ticked_sends_nothing(tmp_path: Path) -> None:
     assert shop.sent == []
 
 
+async def test_p4_a_list_that_is_planned_again_is_not_to_be_corrected(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, person=Person()) as shop:
+        await shop.start(await shop.plan())
+        again = await call(shop.client, "plan_batch", message=MESSAGE, csv=csv_of(3))
+        assert data(again)["texts"] == 0
+        assert "Everybody on the list has this text already, or will get it. Do not plan it again." in words(
+            again
+        )
+        assert "Correct" not in words(again)
+
+
 async def test_p4_repeating_a_start_sends_nothing_twice(tmp_path: Path) -> None:
     person = Person()
     async with open_shop(tmp_path, person=person) as shop:
@@ -412,5 +423,6 @@ async def test_p13_a_batch_is_one_line_of_the_schedule_and_one_of_what_was_misse
         line = f"Not sent as scheduled: 3 texts of batch {batch_id}. It was too late to send it: "
         assert [each[: len(line)] for each in missed["missed"]] == [line]
         assert (missed["notSent"], "batches" in missed) == ([], False)
+        assert [(each["batchId"], each["texts"]) for each in missed["batchesNotSent"]] == [(batch_id, 3)]
         assert data(await call(client, "check_batch", batchId=batch_id))["counts"] == {"expired": 3}
     assert posted(box) == []

@@ -20,7 +20,7 @@ from elks_mcp.domain.batch_questions import (
     format_rows,
     list_reasons,
 )
-from elks_mcp.domain.batches import PLAN_KEPT, BatchPlan, BatchRow
+from elks_mcp.domain.batches import ALREADY_SENT, PLAN_KEPT, REPEATS_ABOVE, BatchPlan, BatchRow
 from elks_mcp.domain.display import split_lines, visible
 from elks_mcp.domain.orders import Approver, Effect
 from elks_mcp.domain.phone import SenderId, written
@@ -205,6 +205,8 @@ def _show(row: BatchRow, people: People, most: int) -> SampleText:
 def _explain_start(app: App, plan: BatchPlan, start: str, *, can_ask: bool) -> str:
     """Return what starting a plan comes to, and until when that can be done."""
     if not plan.rows:
+        if all(each.reason.startswith((ALREADY_SENT, REPEATS_ABOVE)) for each in plan.left_out):
+            return "Everybody on the list has this text already, or will get it. Do not plan it again."
         return "Correct the list or the text, and plan it again."
     until = f"within {format_duration(PLAN_KEPT)}"
     if not app.policy.live:

@@ -58,16 +58,18 @@ class ScheduledText(StructuredAnswer):
 
 
 class ScheduledBatchEntry(StructuredAnswer):
-    """A batch whose texts go out later."""
+    """Texts of a batch that go out later, or that were not sent at their time."""
 
     batch_id: str
-    send_at: AwareDatetime
+    send_at: Annotated[AwareDatetime, Field(description="The time of the first of them.")]
     when: str
-    texts: Annotated[int, Field(description="How many of its texts are still scheduled.")]
+    texts: int
+    why: Annotated[str, LEFT_OUT] = ""
 
     def in_words(self) -> str:
-        """Return the batch as one line."""
-        return f"- {self.when}, batch {self.batch_id}: {format_count(self.texts, 'text')}"
+        """Return the texts as one line."""
+        why = f": {self.why}" if self.why else ""
+        return f"- {self.when}, batch {self.batch_id}: {format_count(self.texts, 'text')}{why}"
 
 
 class ScheduledAnswer(MissedReport):
@@ -78,18 +80,24 @@ class ScheduledAnswer(MissedReport):
     scheduled: tuple[ScheduledText, ...]
     batches: Annotated[tuple[ScheduledBatchEntry, ...], Field(exclude_if=lambda found: not found)] = ()
     not_sent: Annotated[tuple[ScheduledText, ...], Field(description="Of the last 7 days, the latest first.")]
+    batches_not_sent: Annotated[
+        tuple[ScheduledBatchEntry, ...], Field(exclude_if=lambda found: not found)
+    ] = ()
     note: Annotated[str, LEFT_OUT] = ""
 
     def in_words(self) -> str:
-        """Return a line for each text."""
-        count = format_count(len(self.scheduled), "text") if self.scheduled else "No text"
+        """Return a line for each text and each batch."""
+        none = "No text outside a batch" if self.batches else "No text"
+        count = format_count(len(self.scheduled), "text") if self.scheduled else none
         verb, order = ("are", ", the earliest first") if len(self.scheduled) > 1 else ("is", "")
         head = f"{count} {verb} scheduled{order}. Now {self.now} ({self.zone}). {self.note}".rstrip()
         lines = [head, *(each.in_words() for each in self.scheduled)]
         lines += [each.in_words() for each in self.batches]
-        if self.not_sent:
-            lines.append("Not sent as scheduled, in the last 7 days:")
-        return "\n".join([*lines, *(each.in_words() for each in self.not_sent)])
+        missed = [each.in_words() for each in self.not_sent]
+        missed += [each.in_words() for each in self.batches_not_sent]
+        if missed:
+            lines += ["Not sent as scheduled, in the last 7 days:", *missed]
+        return "\n".join(lines)
 
 
 async def list_scheduled(app: App) -> ScheduledAnswer:
@@ -99,7 +107,7 @@ async def list_scheduled(app: App) -> ScheduledAnswer:
         StateUnavailable, Misconfigured: the state or the contacts cannot be used.
     """
     style = await read_style(app)
-    upcoming, batches, missed = await _read_schedule(app)
+    upcoming, batches, missed, missed_batches = await _read_schedule(app)
     notes = []
     if len(upcoming) > MOST_LISTED or len(missed) > MOST_LISTED:
         notes.append(f"Only {MOST_LISTED} of a kind are listed.")
@@ -110,6 +118,7 @@ async def list_scheduled(app: App) -> ScheduledAnswer:
         zone=style.zone_in_words,
         scheduled=tuple(_list_order(app, each, style.people) for each in upcoming[:MOST_LISTED]),
         batches=tuple(_list_batch(app, each) for each in batches[:MOST_LISTED]),
+        batches_not_sent=tuple(_list_batch(app, each) for each in missed_batches[:MOST_LISTED]),
         not_sent=tuple(_list_order(app, each, style.people) for each in missed[:MOST_LISTED]),
         note=" ".join(notes),
     )
@@ -172,18 +181,22 @@ def _report_missed_batches(missed: Iterable[Order]) -> list[str]:
     ]
 
 
-async def _read_schedule(app: App) -> tuple[list[Order], list["ScheduledBatch"], list[Order]]:
-    """Return the caller's scheduled orders and batches, and the missed orders.
+async def _read_schedule(
+    app: App,
+) -> tuple[list[Order], list["ScheduledBatch"], list[Order], list["ScheduledBatch"]]:
+    """Return the caller's scheduled orders and batches, and the missed ones of both.
 
     Reading creates no state.
     """
     if not app.storage.exists:
-        return [], [], []
-    store, caller = await app.storage.open(), app.caller.agent
+        return [], [], [], []
+    schedule, caller = (await app.storage.open()).schedule, app.caller.agent
+    since = app.clock.now() - _LISTED_AFTERWARDS
     return (
-        await store.schedule.list_upcoming(MOST_LISTED + 1, caller),
-        await store.schedule.list_batches(caller),
-        await store.schedule.list_missed(app.clock.now() - _LISTED_AFTERWARDS, caller),
+        await schedule.list_upcoming(MOST_LISTED + 1, caller),
+        await schedule.list_batches(caller),
+        await schedule.list_missed(since, caller),
+        await schedule.list_missed_batches(since, caller),
     )
 
 
@@ -201,8 +214,10 @@ def _list_order(app: App, order: Order, people: People) -> ScheduledText:
 
 
 def _list_batch(app: App, batch: "ScheduledBatch") -> ScheduledBatchEntry:
-    when = format_send_time(batch.send_at, None, app.policy.time_zone)
-    return ScheduledBatchEntry(batch_id=batch.id, send_at=batch.send_at, when=when, texts=batch.texts)
+    when = format_send_time(batch.first_at, None, app.policy.time_zone)
+    return ScheduledBatchEntry(
+        batch_id=batch.id, send_at=batch.first_at, when=when, texts=batch.texts, why=batch.why
+    )
 
 
 def _report_missed(app: App, order: Order, people: People) -> str:

@@ -8,7 +8,7 @@ import click
 from elks_mcp.answers.lookups import estimate as estimate_text
 from elks_mcp.answers.lookups import find_status
 from elks_mcp.answers.results import StatusAnswer
-from elks_mcp.answers.schedule import ScheduledAnswer, ScheduledText, list_scheduled
+from elks_mcp.answers.schedule import ScheduledAnswer, ScheduledBatchEntry, ScheduledText, list_scheduled
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.my_number import find_my_number
 from elks_mcp.cli.output import list_facts, measure_columns, show_person, wrap
@@ -184,10 +184,16 @@ def _describe_status(session: Session, answer: StatusAnswer) -> list[str]:
 def _describe_scheduled(session: Session, answer: ScheduledAnswer) -> list[str]:
     home = session.app.policy.home
     rows = [row for each in answer.scheduled for row in _describe_one(each, home)]
-    rows = [*rows, *wrap(answer.note)] if answer.scheduled else ["No text is scheduled."]
-    if answer.not_sent:
-        rows.append("Not sent as scheduled, in the last 7 days:")
-    return [*rows, *(row for each in answer.not_sent for row in _describe_one(each, home))]
+    rows += [row for each in answer.batches for row in _describe_batch(each)]
+    rows = [*rows, *wrap(answer.note)] if rows else ["No text is scheduled."]
+    missed = [row for each in answer.not_sent for row in _describe_one(each, home)]
+    missed += [row for each in answer.batches_not_sent for row in _describe_batch(each)]
+    return [*rows, *(["Not sent as scheduled, in the last 7 days:", *missed] if missed else [])]
+
+
+def _describe_batch(batch: ScheduledBatchEntry) -> list[str]:
+    size = f"  {format_count(batch.texts, 'text')}"
+    return [f"{batch.batch_id}  {batch.when}", size, *(wrap(batch.why, "  ", "  ") if batch.why else [])]
 
 
 def _describe_one(text: ScheduledText, home: str) -> list[str]:

@@ -18,6 +18,7 @@ from elks_mcp.store.approval import let_wait
 from elks_mcp.store.batch_pauses import pause_batch
 from elks_mcp.store.db.changes import close
 from elks_mcp.store.db.database import Database, Tx
+from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.rows import parse_draft, parse_order, parse_price
 from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing
@@ -38,12 +39,15 @@ class DueOrder(NamedTuple):
 
 
 class ScheduledBatch(NamedTuple):
-    """A batch with rows that go out at a send time."""
+    """Rows of a batch that go out later, or that were not sent at their time."""
 
     id: str
-    send_at: datetime
+    first_at: datetime
+    """When the first of them goes out, or was to go out."""
+
     texts: int
-    """How many of its texts are still scheduled."""
+    why: str = ""
+    """Why they were not sent."""
 
 
 class Schedule:
@@ -100,12 +104,24 @@ class Schedule:
 
     @reading
     def list_batches(self, tx: Tx, caller: str) -> list[ScheduledBatch]:
-        """List the caller's batches that have a send time and scheduled rows, the earliest first."""
+        """List the scheduled rows of the caller's batches by batch, the earliest first.
+
+        Rows that wait for the morning are scheduled, too.
+        """
         o = orders.c
-        rows = _is_scheduled(tx), o.caller == caller, o.batch_id.is_not(None), o.send_at.is_not(None)
-        facts = o.batch_id, func.min(o.send_at).label("send_at"), func.count().label("texts")
+        rows = _is_scheduled(tx), o.caller == caller, o.batch_id.is_not(None)
+        facts = o.batch_id, func.min(o.due_at, type_=Moment).label("first_at"), func.count().label("texts")
         found = tx.all(select(*facts).where(*rows).group_by(o.batch_id).order_by(facts[1], o.batch_id))
-        return [ScheduledBatch(row.batch_id, row.send_at, row.texts) for row in found]
+        return [ScheduledBatch(row.batch_id, row.first_at, row.texts) for row in found]
+
+    @reading
+    def list_missed_batches(self, tx: Tx, since: datetime, caller: str) -> list[ScheduledBatch]:
+        """List the rows that `list_missed` leaves out, by batch and reason, the latest first."""
+        o = orders.c
+        facts = o.batch_id, func.min(o.send_at, type_=Moment).label("first_at"), func.count().label("texts")
+        missed = select(*facts, o.status_reason).where(_is_missed(tx, since, caller), o.batch_id.is_not(None))
+        found = tx.all(missed.group_by(o.batch_id, o.status_reason).order_by(facts[1].desc(), o.batch_id))
+        return [ScheduledBatch(row.batch_id, row.first_at, row.texts, row.status_reason) for row in found]
 
     @reading
     def list_missed(self, tx: Tx, since: datetime, caller: str) -> list[Order]:
@@ -115,13 +131,7 @@ class Schedule:
 
         `since`: the earliest of these times.
         """
-        missed = select(orders).where(
-            orders.c.account_id == tx.account_id,
-            orders.c.caller == caller,
-            orders.c.send_at >= since,
-            orders.c.batch_id.is_(None),
-            is_one_of(orders.c.state, (OrderState.EXPIRED, OrderState.REJECTED)),
-        )
+        missed = select(orders).where(_is_missed(tx, since, caller), orders.c.batch_id.is_(None))
         return [parse_order(tx, row) for row in tx.all(missed.order_by(orders.c.send_at.desc()))]
 
     async def take_unreported(self, caller: str) -> list[Order]:
@@ -174,6 +184,13 @@ def _find_due(tx: Tx, order_id: str) -> Row[Any] | None:
 def _is_due(tx: Tx) -> ColumnElement[bool]:
     """Build the condition that the time of a scheduled order has come, and is not over."""
     return and_(_is_scheduled(tx), orders.c.due_at <= tx.now, orders.c.expires_at >= tx.now)
+
+
+def _is_missed(tx: Tx, since: datetime, caller: str) -> ColumnElement[bool]:
+    """Build the condition that a caller's order was not sent at its time, `since` or later."""
+    o = orders.c
+    theirs = and_(o.account_id == tx.account_id, o.caller == caller, o.send_at >= since)
+    return and_(theirs, is_one_of(o.state, (OrderState.EXPIRED, OrderState.REJECTED)))
 
 
 def _is_unreported(tx: Tx, caller: str) -> ColumnElement[bool]:
