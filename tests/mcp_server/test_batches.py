@@ -349,6 +349,33 @@ async def test_p6_who_says_stop_meanwhile_gets_nothing(tmp_path: Path) -> None:
     assert number(3) not in dict(shop.sent)
 
 
+async def test_p6_a_stop_within_the_first_minute_of_a_batch_counts(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, person=Person(), ELKS_SMS_PER_MINUTE="3") as shop:
+        plan = await shop.plan()
+
+        def opt_out() -> None:
+            shop.box.receive(number(3), "STOPP")
+
+        shop.clock.call_later(timedelta(seconds=25), opt_out)
+        await shop.start(plan)
+        await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=5))
+        assert (await shop.check(plan))["counts"]["cancelled"] == 1
+    assert number(3) not in dict(shop.sent)
+
+
+async def test_an_account_without_money_is_named_while_a_batch_waits_for_it(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, person=Person()) as shop:
+        plan = await shop.plan()
+        shop.box.balance = 0
+        started = await shop.start(plan)
+        assert started["status"] == "running"
+        assert "Sending is paused. The 46elks account has no money. It goes on when" in started["summary"]
+        assert "the last leaves" not in started["summary"]
+        shop.box.balance = 10_000_000
+        await shop.clock.sleep_until(shop.clock.now() + timedelta(hours=1))
+        assert (await shop.check(plan))["counts"] == {"sent": 3}
+
+
 # ── whose it is ──
 
 

@@ -28,7 +28,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.elks.own_numbers import OwnNumbers
-from elks_mcp.inbound.history import HistoryReader
+from elks_mcp.inbound.history import FRESH, HistoryReader
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sandbox import Sandbox
@@ -310,9 +310,9 @@ class WorldBackend:
             finally:
                 ending.start_soon(keep_jumping, self.clock)
 
-    async def _refresh_history(self) -> None:
+    async def _refresh_history(self, good_for: timedelta = FRESH) -> None:
         if self.reads_history:
-            await self.history.refresh()
+            await self.history.refresh(good_for)
 
     async def rest(self) -> None:
         """Wait until this process is at rest."""

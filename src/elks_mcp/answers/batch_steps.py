@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from elks_mcp.answers.build import explain_pause
 from elks_mcp.answers.schedule import describe_sending_server
 from elks_mcp.app import App
 from elks_mcp.domain.batches import Batch, BatchState
@@ -23,6 +24,16 @@ class BatchSteps:
     sender: str = ""
     """A sentence on which process sends the rest, if it is running."""
 
+    pause: str = ""
+    """Why nothing is sent at the moment, if it is running: of the account, not of the batch."""
+
+
+async def find_pause(app: App, batch: Batch) -> str:
+    """Return why nothing of a running batch is sent at the moment; "" if it is."""
+    if not batch.is_moving:
+        return ""
+    return explain_pause(await (await app.storage.open()).queue.find_pause())
+
 
 async def list_tools(app: App, batch: Batch) -> BatchSteps:
     """Return the steps of a model."""
@@ -31,7 +42,7 @@ async def list_tools(app: App, batch: Batch) -> BatchSteps:
     if batch.state is BatchState.RUNNING:
         sender = sender if batch.is_moving else await describe_sending_server(app, "Each text")
         sender = f"{sender} Do not plan or start it again."
-    return BatchSteps(*TOOL_STEPS, approve=where, sender=sender)
+    return BatchSteps(*TOOL_STEPS, approve=where, sender=sender, pause=await find_pause(app, batch))
 
 
 TOOL_STEPS = "start_batch", "stop_batch", "restOf"

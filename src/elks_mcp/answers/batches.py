@@ -217,6 +217,8 @@ def _summarize_progress(batch: Batch, steps: BatchSteps, zone: tzinfo | None) ->
     is_later = batch.state is BatchState.RUNNING and not batch.is_moving
     word = "Scheduled" if is_later else batch.state.capitalize()
     so_far = f"{word}: {done} of {format_count(batch.rows, 'text')} ended"
+    if steps.pause:
+        return f"{so_far}. {steps.pause} {steps.sender}".rstrip()
     if batch.state is BatchState.RUNNING:
         last = f", the last leaves at about {format_time_in(zone, batch.last_at)}" if batch.last_at else ""
         return f"{so_far}{last}. {steps.sender}".rstrip()

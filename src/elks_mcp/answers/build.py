@@ -265,6 +265,14 @@ _PAUSE_ENDS = {
 """Conditions that end the pauses which do not end after a time."""
 
 
+def explain_pause(pause: PauseReason | None) -> str:
+    """Return why sending is paused, and what ends that; "" if it is not."""
+    if pause is None:
+        return ""
+    ends = f" It goes on {_PAUSE_ENDS[pause]}, within an hour." if pause in _PAUSE_ENDS else ""
+    return f"Sending is paused. {_PAUSES[pause]}{ends}"
+
+
 def _notes(text: str, price: Money, parts: int) -> tuple[str, ...]:
     """Return a note about the characters that make a text expensive, if they cost something."""
     without = _price_without(text, price, parts)

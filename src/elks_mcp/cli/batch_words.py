@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from elks_mcp.answers.batch_bills import PlanAnswer
 from elks_mcp.answers.batch_results import BatchResult
-from elks_mcp.answers.batch_steps import BatchSteps
+from elks_mcp.answers.batch_steps import BatchSteps, find_pause
 from elks_mcp.answers.batches import BatchAnswer, describe_batch
 from elks_mcp.answers.schedule import describe_sending_server
 from elks_mcp.app import App
@@ -24,10 +24,10 @@ def name_start(settings: Settings, batch_id: str) -> str:
     return settings.name_command(f"batch start {batch_id}")
 
 
-def list_commands(settings: Settings, batch: Batch, sender: str = "") -> BatchSteps:
+def list_commands(settings: Settings, batch: Batch, sender: str = "", pause: str = "") -> BatchSteps:
     """Return what a person at a terminal can do next with a batch.
 
-    `sender`: a sentence on which process sends the rest, if the batch is running.
+    `sender` and `pause`: as in `BatchSteps`.
     """
     return BatchSteps(
         start=name_start(settings, batch.id),
@@ -35,13 +35,15 @@ def list_commands(settings: Settings, batch: Batch, sender: str = "") -> BatchSt
         rest=settings.name_command(f"batch plan --rest-of {batch.id}"),
         approve=f"in a terminal: {settings.write_command(f'approve {batch.approval_code}')}",
         sender=sender,
+        pause=pause,
     )
 
 
 async def report_to_terminal(app: App, batch: Batch) -> BatchAnswer:
     """Return how far a batch is, with the commands that a person can use next."""
-    settings, sender = app.configuration.settings, await _explain_sender(app, batch)
-    return describe_batch(batch, list_commands(settings, batch, sender), app.policy.time_zone)
+    sender, pause = await _explain_sender(app, batch), await find_pause(app, batch)
+    steps = list_commands(app.configuration.settings, batch, sender, pause)
+    return describe_batch(batch, steps, app.policy.time_zone)
 
 
 def report_without_app(configuration: Configuration, batch: Batch) -> BatchAnswer:

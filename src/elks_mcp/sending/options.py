@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 from elks_mcp.store import Pace
 
@@ -17,6 +18,12 @@ _AHEAD = timedelta(milliseconds=20)
 
 MOST_CLAIMED = 16
 """Orders claimed in one transaction, at most. After a crash, all of them must be looked up in history."""
+
+
+class RefreshHistory(Protocol):
+    """Reads incoming texts, unless that was done within `good_for`; by default, within a minute."""
+
+    def __call__(self, good_for: timedelta = ...) -> Awaitable[None]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +42,7 @@ class OutboxOptions:
     only_own: bool = False
     """Send only orders handed over in this process. In dry run a person may release single texts, no more."""
 
-    refresh_history: Callable[[], Awaitable[None]] | None = None
+    refresh_history: "RefreshHistory | None" = None
     """Reads incoming texts for opt-outs, unless that was just done. If it fails, nothing is sent."""
 
     report_address: Callable[[str], Awaitable[str]] | None = None

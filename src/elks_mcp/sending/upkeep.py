@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 _BETWEEN_CLEANUPS = timedelta(hours=1)
 
+_FRESH_IN_BATCHES = timedelta(seconds=10)
+"""The age up to which a read of history suffices while a batch is under way, whose texts cause answers."""
+
 
 class Upkeep:
     """The worker's tasks for orders except sending them."""
@@ -90,8 +93,10 @@ class Upkeep:
         approved, scheduled, batches = (
             may and not self._options.only_own for may in (due.approved, due.scheduled, due.batches)
         )
-        if (approved or scheduled or batches or due.queued) and self._options.refresh_history:
-            await self._options.refresh_history()  # recipients may have opted out while the orders waited
+        refresh = self._options.refresh_history
+        if (approved or scheduled or batches or due.queued) and refresh:
+            # Recipients may have opted out while the orders waited, or after a first row of the batch.
+            await (refresh(_FRESH_IN_BATCHES) if due.batched else refresh())
         if approved and await store.orders.release_approved(self._checks.recheck):
             self._worklist.wake()
         if scheduled and await self._schedule.release_due(store):
