@@ -1,18 +1,51 @@
 """Promises about batches and scheduled texts that the tests of their own modules do not show."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.batch_cases import csv_of, number, open_shop
-from tests.support.connecting import EITHER_ERA, Era, Person, call, data, words
+from tests.support.batch_cases import Shop, csv_of, number, open_shop
+from tests.support.clocks import ManualClock, autojump
+from tests.support.connecting import EITHER_ERA, Era, Person, box_on, call, connected, data, live, words
 
 pytestmark = pytest.mark.anyio
 
 TOMORROW = "2026-11-24T09:00"
 """The day after the clock of these tests begins."""
+
+
+@asynccontextmanager
+async def _open_both(folder: Path) -> AsyncIterator[tuple[Shop, Shop]]:
+    """Connect clients to two servers with one state: a live one, and one in dry run."""
+    clock = ManualClock()
+    box = box_on(clock)
+    environ = live(box, ELKS_STATE_DIR=str(folder), ELKS_SMS_PER_MINUTE="2")
+    dry = environ | {"DRY_RUN": "true"}
+    async with (
+        connected(environ, box=box, clock=clock, person=Person()) as sends,
+        connected(dry, box=box, clock=clock, person=Person()) as sends_nothing,
+        autojump(clock),
+    ):
+        yield Shop(sends, box, clock, folder), Shop(sends_nothing, box, clock, folder)
+
+
+async def test_p1_a_server_in_dry_run_resumes_no_batch_for_a_live_one_to_send(tmp_path: Path) -> None:
+    async with _open_both(tmp_path) as (sends, sends_nothing):
+        plan = await sends.plan()
+        await sends.start(plan)
+        await call(sends.client, "stop_batch", batchId=plan["batchId"], change="pause")
+        before = len(sends.sent)
+        refused = await call(sends_nothing.client, "stop_batch", batchId=plan["batchId"], change="resume")
+        assert "The server is in dry run, so no batch is resumed." in words(refused)
+        await sends.clock.sleep_until(sends.clock.now() + timedelta(minutes=10))
+        assert before < 3
+        assert len(sends.sent) == before
+
 
 LOOSER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a sender that is not allowed": ({"ELKS_ALLOWED_SENDERS": "Kliniken"}, {"from": "Banken"}),

@@ -35,13 +35,12 @@ from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchPlan
 from elks_mcp.domain.models import Listing
 from elks_mcp.domain.orders import Approver
 from elks_mcp.domain.wording import format_count, format_duration
-from elks_mcp.errors import NotApproved, Refused
+from elks_mcp.errors import NotApproved
 from elks_mcp.sending.batches import BatchDryRun, BatchNeedsApproval, BatchPrepared, BatchReady, BatchRepeated
 from elks_mcp.sending.plan import Decision
 
 _AS_LONG_AS_IT_TAKES = timedelta(days=365)
 _INTERRUPTED = "You interrupted it. The batch may have been started. To see that:"
-_TURN_LIVE = "Set DRY_RUN=false to send for real."
 _HOW_IT_ENDS = (
     "This command sends the texts, and ends when they have left. If you end it before (Ctrl-C), a running "
     "server sends the rest; if there is none, the batch is paused."
@@ -92,8 +91,6 @@ def resume(session: Session, *, number: str) -> int:
     for the rest, and the exit codes.
     """
     app, batch = session.do(find_batch, session.app, number)
-    if not app.policy.live:
-        raise Refused("This terminal is in dry run, so no batch is resumed.", hint=_TURN_LIVE)
     return _send(session, app, session.do(app.batches.resume, batch.id))
 
 

@@ -141,8 +141,7 @@ class Batches:
 
     async def start_approved(self, plan: BatchPlan, approver: Approver) -> Batch:
         """Place the orders of a plan that was approved. Raises the errors of `start`."""
-        if not self._policy.live:
-            raise Refused("The server is in dry run, so no batch is started.", hint=_TURN_LIVE)
+        self._require_live("started")
         if plan.is_started:
             return await self.get(plan.id)
         await self.orders.quotes.check_prices((plan.draft(row), row.price) for row in plan.rows)
@@ -153,6 +152,12 @@ class Batches:
             started = await store.batches.start(plan.id, plan.digest, approver, checks, shown)
             self.outbox.wake(sends_batch=True)
         return started.batch
+
+    def _require_live(self, outcome: str) -> None:
+        """Check that this process may send. `outcome`: what happens to no batch otherwise."""
+        if not self._policy.live:
+            raise Refused(f"The server is in dry run, so no batch is {outcome}.", hint=_TURN_LIVE)
+        self.setup.require_clear_names()
 
     async def _require(self, needed: BatchNeedsApproval, decision: Decision) -> None:
         """Check that a person approved the start.
@@ -244,10 +249,12 @@ class Batches:
 
         Raises:
             NotFound: the caller has no such batch.
-            Refused: it was cancelled, or paused for too long; a price rose; or the budget does not allow the
-                rest.
+            Refused: the server is in dry run; the batch was cancelled, or paused for too long; a price rose;
+                or the budget does not allow the rest.
+            Misconfigured: a variable is set whose name is nearly that of a setting.
             ProviderError: 46elks cannot price the texts, or history cannot be read.
         """
+        self._require_live("resumed")
         batch = await self.get(batch_id)
         store = await self.storage.open()
         paused = [order for _, order in await store.batches.list_orders(batch.id, OrderState.PAUSED)]
