@@ -47,6 +47,24 @@ async def test_p1_a_server_in_dry_run_resumes_no_batch_for_a_live_one_to_send(tm
         assert len(sends.sent) == before
 
 
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        {"recipients": [number(1)], "from": "+46701740655"},
+        {"recipients": ["+46701234567"]},
+    ],
+    ids=["a sender of others", "an example number"],
+)
+async def test_p1_a_plan_of_a_dry_run_has_no_row_that_a_live_server_would_leave_out(
+    tmp_path: Path, unfit: dict[str, Any]
+) -> None:
+    async with _open_both(tmp_path) as (sends, sends_nothing):
+        plan = await sends_nothing.plan("Hej!", **unfit)
+        await call(sends.client, "start_batch", batchId=plan["batchId"])
+        await sends.clock.sleep_until(sends.clock.now() + timedelta(minutes=10))
+        assert (plan["texts"], sends.sent) == (0, [])
+
+
 LOOSER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a sender that is not allowed": ({"ELKS_ALLOWED_SENDERS": "Kliniken"}, {"from": "Banken"}),
     "a recipient who is not allowed": ({"ELKS_ALLOWED_RECIPIENTS": number(1)}, {"recipients": [number(2)]}),
