@@ -11,6 +11,7 @@ import pytest
 from mcp_types import ElicitRequestParams, ElicitResult
 
 from elks_mcp.domain.batches import BatchState
+from elks_mcp.sandbox import Fault
 from elks_mcp.store.batch_admin import BatchAdmin
 from tests.support.batch_cases import MESSAGE, Shop, csv_of, number, open_shop
 from tests.support.clocks import ManualClock
@@ -226,16 +227,49 @@ async def test_p5_an_approved_batch_over_the_budget_is_not_started_and_says_why(
         one, two = await shop.plan(csv=csv_of(6)), await shop.plan("Hej!", csv=csv_of(6))
         for plan in (one, two):
             assert (await call(shop.client, "start_batch", batchId=plan["batchId"])).is_error
-        async with opened_admin(shop) as admin:
-            for record in await admin.list_waiting():
-                assert record.plan
-                await admin.approve(record.batch.id, record.plan.digest)
+        await approve_all(shop)
         await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=5))
         states = {plan["batchId"]: await shop.check(plan) for plan in (one, two)}
         assert sorted(each["status"] for each in states.values()) == ["finished", "planned"]
         (left,) = (each for each in states.values() if each["status"] == "planned")
         assert "Refused by daily_budget" in left["summary"]
     assert len(shop.sent) == 6
+
+
+async def test_p2_an_approved_batch_whose_price_rose_since_the_plan_is_not_started(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, ELKS_CONFIRM="always") as shop:
+        plan = await shop.plan()
+        assert (await call(shop.client, "start_batch", batchId=plan["batchId"])).is_error
+        shop.box.rules.prices["46"] += 1
+        await approve_all(shop)
+        await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=5))
+        left = await shop.check(plan)
+        assert (left["status"], "46elks raised its price" in left["summary"]) == ("planned", True)
+    assert shop.sent == []
+
+
+async def test_p2_an_approved_batch_is_started_once_46elks_prices_it_again(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, ELKS_CONFIRM="always") as shop:
+        plan = await shop.plan()
+        assert (await call(shop.client, "start_batch", batchId=plan["batchId"])).is_error
+        shop.box.faults.inject(Fault.UNAVAILABLE, method="POST", dryrun=True, times=None)
+        await approve_all(shop)
+        asked = len(shop.box.requests)
+        await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=5))
+        assert ((await shop.check(plan))["status"], shop.sent) == ("waiting", [])
+        assert len(shop.box.requests) - asked < 100
+        shop.box.faults.clear()
+        await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=5))
+        assert (await shop.check(plan))["status"] == "finished"
+    assert len(shop.sent) == 3
+
+
+async def approve_all(shop: Shop) -> None:
+    """Approve the batches that wait, as a person in a terminal does."""
+    async with opened_admin(shop) as admin:
+        for record in await admin.list_waiting():
+            assert record.plan
+            await admin.approve(record.batch.id, record.plan.digest)
 
 
 @asynccontextmanager

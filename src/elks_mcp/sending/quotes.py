@@ -11,7 +11,7 @@ from elks_mcp.domain.taint import ShownText, TaintLog, find_taint, list_shown_te
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import InvalidInput, NotFound, ProviderError, Refused
 from elks_mcp.sending.checks import DraftChecks, listed, refusing_guards
-from elks_mcp.sending.prices import PriceClass, get_prices, price_class
+from elks_mcp.sending.prices import PriceClass, check_prices, get_prices
 from elks_mcp.store import Storage
 
 
@@ -84,22 +84,8 @@ class Quotes:
         return await get_prices(self._client, drafts)
 
     async def check_prices(self, approved: Iterable[tuple[Draft, Money]]) -> None:
-        """Check that no draft costs more now than was approved.
-
-        Raises:
-            Refused: one does.
-            ProviderError: 46elks prices none of them.
-        """
-        first = {price_class(draft): (draft, price) for draft, price in approved}
-        prices = await self.get_prices(draft for draft, _ in first.values())
-        for kind, (draft, price) in first.items():
-            now = prices[kind]
-            if not isinstance(now, ProviderError) and now.price > price:
-                raise Refused(
-                    f"46elks raised its price: a text to {draft.to.country} costs {now.price} now, "
-                    f"and {price} was approved.",
-                    hint="Plan the batch again, at the new price.",
-                )
+        """Check that no draft costs more now than was approved. Raises the errors of `check_prices`."""
+        await check_prices(self._client, approved)
 
     def _refuse(self, draft: Draft, findings: tuple[Finding, ...]) -> Refused:
         """Return the refusal, with the recipient's name in the contacts.
