@@ -359,6 +359,47 @@ async def test_after_a_strangers_text_a_person_decides_about_the_cancellation(
         assert (await shop.check(plan))["status"] == ("cancelled" if says else "running")
 
 
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("says", [True, False])
+@pytest.mark.parametrize("cause", ["tainted", "paused"])
+async def test_p2_a_person_decides_whether_a_paused_batch_goes_on(
+    tmp_path: Path, era: Era, says: bool, cause: str
+) -> None:
+    person = Person()
+    async with open_shop(tmp_path, era, person, ELKS_SMS_PER_MINUTE="1") as shop:
+        plan = await _start_and_pause(shop, by_person=cause == "paused")
+        if cause == "tainted":
+            await _read_a_strangers_text(shop)
+        person.send = says
+        answer = await stop(shop, plan, "resume")
+        assert person.questions[-1].startswith(f"Resume the batch {plan['batchId']} (3 texts, ")
+        assert f"because of: {cause}." in person.questions[-1]
+        assert answer.is_error is not says
+        assert (await shop.check(plan))["status"] == ("running" if says else "paused")
+
+
+async def test_p2_a_client_that_cannot_ask_does_not_undo_the_pause_of_a_person(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, ELKS_SMS_PER_MINUTE="1") as shop:
+        plan = await _start_and_pause(shop, by_person=True)
+        before = len(shop.sent)
+        refused = words(await stop(shop, plan, "resume"))
+        assert refused.startswith("Not changed: A person paused it. This client cannot ask a person.")
+        assert f"elks-mcp batch resume {plan['batchId']}" in refused
+        await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=10))
+        assert len(shop.sent) == before
+
+
+async def _start_and_pause(shop: Shop, *, by_person: bool) -> dict[str, Any]:
+    plan = await shop.plan()
+    await shop.start(plan)
+    if by_person:
+        async with opened_admin(shop) as admin:
+            await admin.pause(plan["batchId"])
+    else:
+        await stop(shop, plan, "pause")
+    return plan
+
+
 @pytest.mark.parametrize("confirm", ["auto", "never"])
 async def test_where_nobody_can_be_asked_the_batch_is_paused_instead(tmp_path: Path, confirm: str) -> None:
     person = Person() if confirm == "never" else None

@@ -35,6 +35,9 @@ PLAN_KEPT = timedelta(hours=24)
 RESUMABLE_FOR = timedelta(hours=24)
 """How long a paused batch can be resumed."""
 
+PAUSED_BY_PERSON = "A person paused it."
+"""The reason of a pause that a person made in a terminal."""
+
 COVERED_WITHIN = timedelta(hours=20)
 """Two identical texts to one number whose times are less than this apart are one text.
 
@@ -241,6 +244,11 @@ class Batch(Frozen):
         """Whether it is running, and not all of its texts wait for a later time."""
         is_all_later = self.unfinished == self.counts.get(OrderState.SCHEDULED, 0)
         return self.state is BatchState.RUNNING and not is_all_later
+
+    @property
+    def is_paused_by_person(self) -> bool:
+        """Whether a person paused it in a terminal."""
+        return self.state is BatchState.PAUSED and self.pause_reason == PAUSED_BY_PERSON
 
     @property
     def not_sent(self) -> int:

@@ -1,4 +1,4 @@
-"""Ask a person to approve a batch, or its end, in both eras of the protocol.
+"""Ask a person to approve a batch, its end or its resumption, in both eras of the protocol.
 
 The functions are resolvers, as those in `approval.py` are. A question names the digest of its plan: in the
 newer era the SDK accepts an answer only to the same question.
@@ -12,6 +12,7 @@ from pydantic import Field
 from elks_mcp.app import App
 from elks_mcp.domain.batch_questions import write_batch_question
 from elks_mcp.domain.batches import Batch
+from elks_mcp.domain.orders import Finding
 from elks_mcp.domain.policy import Confirm
 from elks_mcp.domain.wording import format_count
 from elks_mcp.mcp_server.approval import OneBoxForm, can_ask, show_form
@@ -26,10 +27,10 @@ class BatchConsent(OneBoxForm):
     send: bool = Field(title="Send them all?", description="Send exactly these texts to these recipients.")
 
 
-class BatchCancelConsent(OneBoxForm):
-    """The form about the end of a batch."""
+class BatchStopConsent(OneBoxForm):
+    """The form about the end or the resumption of a batch."""
 
-    cancel: bool = Field(title="Cancel it?", description="The texts that have not left are never sent.")
+    approve: bool = Field(title="Approve it?", description="Exactly that is done with this batch.")
 
 
 async def prepare_start(batch_id: str, ctx: Context[App]) -> BatchPrepared:
@@ -61,7 +62,7 @@ async def plan_stop(
 
 async def ask_to_stop(
     planned: Annotated[StopPlan, Resolve(plan_stop)], ctx: Context[App]
-) -> Decision | Elicit[BatchCancelConsent]:
+) -> Decision | Elicit[BatchStopConsent]:
     """Ask a person about a call of `stop_batch`, if one has to approve it."""
     if planned.reason is None:
         return Decision.NOT_NEEDED
@@ -69,21 +70,27 @@ async def ask_to_stop(
     if app.policy.confirm is Confirm.NEVER:
         return Decision.CANNOT_ASK
     return await show_form(
-        ctx, _write_cancel_question(planned.batch, planned.reason.reason), BatchCancelConsent
+        ctx, _write_stop_question(planned.batch, planned.action, planned.reason), BatchStopConsent
     )
 
 
-def _write_cancel_question(batch: Batch, reason: str) -> str:
-    """Return the question about the end of a batch, the same for the same batch and reason."""
+def _write_stop_question(batch: Batch, action: StopAction, reason: Finding) -> str:
+    """Return the question about a change of a batch, the same for the same batch and reason."""
     size = format_count(batch.rows, "text") if batch.started_at else "nothing sent yet"
     return "\n".join(
         [
-            f"Cancel the batch {batch.id} ({size}, {batch.total})?",
-            "If you do, the texts that have not left are never sent. If you do not, it goes on as planned.",
-            "You are asked because of: tainted.",
-            f"- {reason}",
+            f"{action.capitalize()} the batch {batch.id} ({size}, {batch.total})?",
+            _CONSEQUENCES[action],
+            f"You are asked because of: {reason.guard}.",
+            f"- {reason.reason}",
         ]
     )
+
+
+_CONSEQUENCES = {
+    StopAction.CANCEL: "If you do, the texts that have not left are never sent. If you do not, it goes on.",
+    StopAction.RESUME: "If you do, the texts that have not left are sent. If you do not, it stays paused.",
+}
 
 
 def stopper(app: App) -> BatchStopper:

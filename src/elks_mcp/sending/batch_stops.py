@@ -1,13 +1,14 @@
 """Pause, resume or cancel a batch of a caller, or let a person decide about it.
 
-A stranger's text can ask an assistant to cancel a batch. After such a text was shown, a person approves the
-cancellation. If no person can be asked, the batch is paused instead, so that nothing is lost.
+A stranger's text can ask an assistant to cancel a batch, or to resume one. After such a text was shown, a
+person approves that. If no person can be asked, a batch is paused instead of cancelled, so that nothing is
+lost. If a person paused a batch, only a person resumes it.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from elks_mcp.domain.batches import Batch, BatchState
+from elks_mcp.domain.batches import PAUSED_BY_PERSON, Batch, BatchState
 from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.policy import Confirm, Policy
@@ -53,12 +54,20 @@ class BatchStopper:
             NotFound: the caller has no such batch.
         """
         batch = await self.batches.get(batch_id)
+        return StopPlan(batch, action, await self._find_reason(batch, action))
+
+    async def _find_reason(self, batch: Batch, action: StopAction) -> Finding | None:
+        """Return why a person has to approve it; None if no person has to."""
         cancels = action is StopAction.CANCEL and batch.state not in _ENDED
-        if not cancels or not is_on("tainted", self.policy):
-            return StopPlan(batch, action)
+        resumes = action is StopAction.RESUME and batch.state is BatchState.PAUSED
+        if resumes and batch.is_paused_by_person:
+            return Finding(guard="paused", effect=Effect.ASK, reason=PAUSED_BY_PERSON)
+        if not (cancels or resumes) or not is_on("tainted", self.policy):
+            return None
         if not await self.batches.orders.was_shown_others(None):
-            return StopPlan(batch, action)
-        return StopPlan(batch, action, _TAINTED)
+            return None
+        reason = f"{_TAINTED} to {action} this batch."
+        return Finding(guard="tainted", effect=Effect.ASK, reason=reason)
 
     async def carry_out(self, plan: StopPlan, decision: Decision) -> Batch:
         """Do what was planned, and return the batch as it is then; it may have ended meanwhile.
@@ -66,32 +75,36 @@ class BatchStopper:
         `decision`: what the person decided, if the plan has a reason to ask one.
 
         Raises:
-            NotApproved: the person declined or did not answer.
+            NotApproved: the person declined or did not answer, or no person can be asked about a resumption.
             Refused: the batch was paused for too long to be resumed, or the budget does not allow the rest.
             ProviderError: history cannot be read, so an opt-out may have been missed.
         """
+        batch_id, why = plan.batch.id, plan.reason.reason if plan.reason else ""
+        if why and decision is not Decision.APPROVED:
+            if decision is not Decision.CANNOT_ASK and self.policy.confirm is not Confirm.NEVER:
+                declined = _DECLINED.get(decision, _DECLINED[Decision.DECLINED])
+                raise NotApproved(f"{declined} {_UNCHANGED[plan.action]}")
+            if plan.action is StopAction.RESUME:
+                command = self.batches.setup.command(f"batch resume {batch_id}")
+                raise NotApproved(f"{why} This client cannot ask a person.", hint=f"{_BY_HAND} {command}")
+            return await self.batches.pause(batch_id, f"{why} A person can cancel it.")
         match plan.action:
             case StopAction.PAUSE:
-                return await self.batches.pause(plan.batch.id)
+                return await self.batches.pause(batch_id)
             case StopAction.RESUME:
-                return await self.batches.resume(plan.batch.id)
-        if plan.reason is None or decision is Decision.APPROVED:
-            return await self.batches.cancel(plan.batch.id)
-        if decision is Decision.CANNOT_ASK or self.policy.confirm is Confirm.NEVER:
-            return await self.batches.pause(plan.batch.id, f"{_TAINTED.reason} A person can cancel it.")
-        raise NotApproved(_DECLINED.get(decision, _DECLINED[Decision.DECLINED]))
+                return await self.batches.resume(batch_id)
+        return await self.batches.cancel(batch_id)
 
 
-_TAINTED = Finding(
-    guard="tainted",
-    effect=Effect.ASK,
-    reason=f"In the last {format_duration(TAINT_LASTS)} the assistant read texts from others, one of which "
-    "may have asked it to cancel this batch.",
+_TAINTED = (
+    f"In the last {format_duration(TAINT_LASTS)} the assistant read texts from others, one of which may have "
+    "asked it"
 )
+_BY_HAND = "A person can resume it in a terminal:"
 
-_GOES_ON = "The batch goes on."
+_UNCHANGED = {StopAction.CANCEL: "The batch goes on.", StopAction.RESUME: "The batch stays paused."}
 _DECLINED = {
-    Decision.DECLINED: f"Declined by the person who was asked. {_GOES_ON}",
-    Decision.DISMISSED: f"Declined: the question was dismissed. {_GOES_ON}",
-    Decision.LATE: f"Declined: there was no answer in time. {_GOES_ON}",
+    Decision.DECLINED: "Declined by the person who was asked.",
+    Decision.DISMISSED: "Declined: the question was dismissed.",
+    Decision.LATE: "Declined: there was no answer in time.",
 }

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Select, and_, exists, or_, select, update
 
-from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchPlan, BatchState
+from elks_mcp.domain.batches import PAUSED_BY_PERSON, PLAN_KEPT, Batch, BatchPlan, BatchState
 from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.errors import NotFound
 from elks_mcp.runtime.launcher import show_command
@@ -71,7 +71,7 @@ class BatchAdmin:
             NotFound: There is no such batch.
         """
         row = _decide_about(tx, number)
-        pause_if_running(tx, row, "A person paused it.")
+        pause_if_running(tx, row, PAUSED_BY_PERSON)
         return _build_record(tx, _get(tx, number))
 
     @writing

@@ -17,8 +17,8 @@ from elks_mcp.domain.caller_limits import Use
 from elks_mcp.domain.models import Scope
 from elks_mcp.mcp_server.approval import Consent, ask_person, can_ask, read_decision
 from elks_mcp.mcp_server.batch_approval import (
-    BatchCancelConsent,
     BatchConsent,
+    BatchStopConsent,
     ask_to_start,
     ask_to_stop,
     plan_stop,
@@ -147,7 +147,7 @@ async def stop_batch(
     batch_id: str,
     change: BatchChange,
     planned: Annotated[StopPlan, Resolve(plan_stop)],
-    asked: Annotated[ElicitationResult[BatchCancelConsent], Resolve(ask_to_stop)],
+    asked: Annotated[ElicitationResult[BatchStopConsent], Resolve(ask_to_stop)],
     ctx: Context[App],
 ) -> BatchAnswer:
     """Pause, resume or cancel what has not left of a batch. It costs nothing; resume sends.
