@@ -65,6 +65,19 @@ async def test_p1_a_plan_of_a_dry_run_has_no_row_that_a_live_server_would_leave_
         assert (plan["texts"], sends.sent) == (0, [])
 
 
+async def test_p6_a_text_since_the_plan_that_may_be_an_opt_out_is_asked_about(tmp_path: Path) -> None:
+    person = Person("decline")
+    async with open_shop(tmp_path, person=person, ELKS_GUARDS_OFF="first_contact") as shop:
+        plan = await shop.plan(csv=csv_of(8))
+        shop.box.receive(number(3), "Kan ni sluta skicka?")
+        await shop.clock.sleep_until(shop.clock.now() + timedelta(hours=2))
+        assert (await call(shop.client, "start_batch", batchId=plan["batchId"])).is_error
+        assert shop.sent == []
+    (question,) = person.questions
+    assert "You are asked because of: maybe_opted_out." in question
+    assert "- Row 4: The latest text from the recipient may be an opt-out." in question
+
+
 LOOSER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "a sender that is not allowed": ({"ELKS_ALLOWED_SENDERS": "Kliniken"}, {"from": "Banken"}),
     "a recipient who is not allowed": ({"ELKS_ALLOWED_RECIPIENTS": number(1)}, {"recipients": [number(2)]}),

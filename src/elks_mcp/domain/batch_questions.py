@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
-from elks_mcp.domain.approval import reasons_to_ask
+from elks_mcp.domain.approval import name_guards, reasons_to_ask
 from elks_mcp.domain.batches import BatchFinding, BatchPlan, BatchRow, find_last_slot
 from elks_mcp.domain.contacts import Contacts
 from elks_mcp.domain.display import break_line, quote_lines, visible
@@ -53,7 +53,7 @@ def write_batch_question(
         f"When: {describe_time(plan, duration, zone)}",
         f"To: {name_people(plan, contacts)}.",
         *_describe_left_out(plan),
-        f"You are asked because of: {', '.join(each.guard for each in reasons)}.",
+        f"You are asked because of: {name_guards(tuple(reasons))}.",
         *(f"- {each.reason}" for each in reasons),
         *(f"- Note: {each}" for each in list_warnings(plan)),
     ]

@@ -260,7 +260,7 @@ def _count(counts: Mapping[OrderState, int], states: Iterable[OrderState]) -> in
     return sum(counts.get(state, 0) for state in states)
 
 
-_MOMENT = re.compile(r" on \d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d")
+_MOMENT = re.compile(r"(,?) on \d{4}-\d\d-\d\d \d\d:\d\d [+-]\d\d:\d\d\1")
 
 
 def generalize_reason(reason: str, to: Number) -> str:

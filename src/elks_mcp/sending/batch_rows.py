@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from elks_mcp.domain.batch_questions import format_rows
 from elks_mcp.domain.batches import (
     ALREADY_SENT,
     REPEATS_ABOVE,
@@ -100,6 +101,28 @@ def _reword(finding: Finding, draft: Draft) -> Finding:
     waits = finding.guard == "night" and draft.send_at is None
     reason = _MORNING if waits else generalize_reason(finding.reason, draft.to)
     return finding.model_copy(update={"reason": reason, "quote": ""})
+
+
+def list_new_reasons(plan: BatchPlan, found: Iterable[tuple[BatchRow, Finding]]) -> tuple[Finding, ...]:
+    """Return one reason to ask a person for each guard that asks about rows about which the plan does not.
+
+    `found`: the findings of now.
+    """
+    asked = {(each.guard, row) for each in plan.findings if each.effect is Effect.ASK for row in each.rows}
+    reasons: dict[str, str] = {}
+    rows: dict[str, list[int]] = {}
+    for row, each in found:
+        if each.effect is Effect.ASK and (each.guard, row.row) not in asked:
+            reasons.setdefault(each.guard, generalize_reason(each.reason, row.to))
+            rows.setdefault(each.guard, []).append(row.row)
+    return tuple(
+        Finding(
+            guard=guard,
+            effect=Effect.ASK,
+            reason=f"{format_rows(rows[guard], len(plan.rows)).capitalize()}: {reason}",
+        )
+        for guard, reason in reasons.items()
+    )
 
 
 def list_rest(plan: BatchPlan, orders: Mapping[int, Order]) -> list[RecipientEntry]:

@@ -10,15 +10,17 @@ from datetime import timedelta
 from typing import Self
 
 import anyio
+import anyio.lowlevel
 
 from elks_mcp.domain.approval import choose_approver
 from elks_mcp.domain.batch_questions import list_reasons
-from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchPlan, BatchState
-from elks_mcp.domain.orders import Approver, Draft, Effect, Estimate, Finding, Order, OrderState
+from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchPlan, BatchRow, BatchState
+from elks_mcp.domain.orders import Approver, Draft, Estimate, Finding, Order, OrderState
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved, Refused
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.batch_rows import list_new_reasons
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
 from elks_mcp.sending.plan import Decision, Planner
@@ -102,6 +104,7 @@ class Batches:
             NotFound: the caller has no such batch.
             NotApproved: a person has to approve it, and the operator allows no question.
             Refused: the plan expired or was cancelled, or has no rows.
+            ProviderError: history cannot be read, so a recipient may have objected.
         """
         store = await self.storage.open()
         batch = await self.get(batch_id)
@@ -119,7 +122,7 @@ class Batches:
         self.setup.require_clear_names()
         if batch.is_approved:
             return BatchReady(plan, Approver.TERMINAL)
-        reasons = list_reasons(self._policy, plan, await self._find_taint(plan))
+        reasons = list_reasons(self._policy, plan, await self._find_new_reasons(plan))
         approver = choose_approver(self._policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return BatchReady(plan)
@@ -189,20 +192,18 @@ class Batches:
         store = await self.storage.open()
         return await store.batch_approvals.ask(needed.plan.id)
 
-    async def _find_taint(self, plan: BatchPlan) -> tuple[Finding, ...]:
-        """Return what taints a plan by now: strangers' texts may have been shown since."""
-        if any(each.guard == "tainted" and each.effect is Effect.ASK for each in plan.findings):
-            return ()
+    async def _find_new_reasons(self, plan: BatchPlan) -> tuple[Finding, ...]:
+        """Return why a person has to be asked because of what was received or shown since the plan."""
+        await self.refresh_history()
         store, drafts = await self.storage.open(), [plan.draft(row) for row in plan.rows]
         at_night = self.outbox.pace.at_night
         recalled = await store.batches.recall(drafts, self.orders.quotes.shown, at_night=at_night)
+        found: list[tuple[BatchRow, Finding]] = []
         for draft, row, recall in zip(drafts, plan.rows, recalled.recalls, strict=True):
-            if recall.taint is None:
-                continue
-            for each in self.orders.checks.find(draft, Estimate(price=row.price), recall, live=True):
-                if each.guard == "tainted" and each.effect is Effect.ASK:
-                    return (each,)
-        return ()
+            await anyio.lowlevel.checkpoint()  # a long batch must not keep others from sending
+            findings = self.orders.checks.find(draft, Estimate(price=row.price), recall, live=True)
+            found += [(row, each) for each in findings]
+        return list_new_reasons(plan, found)
 
     def _build_checks(self, approver: Approver | None) -> BatchChecks:
         checks = self.orders.checks
