@@ -13,6 +13,7 @@ from elks_mcp.errors import Refused
 from elks_mcp.sandbox import Fault
 from elks_mcp.store import Idle, PauseReason, ServerKind, StateLocation
 from elks_mcp.store.opt_outs import OptOuts
+from tests.support.provider import posts
 from tests.support.shops import MESSAGE, THREE, Shop, list_phones, open_shop, write_list
 from tests.support.state_folders import with_tables
 from tests.support.stores import (
@@ -264,6 +265,22 @@ async def test_a_price_that_rose_before_the_time_pauses_the_batch(location: Stat
         assert "0.52 SEK was approved" in paused.pause_reason
         with pytest.raises(Refused, match="raised its price"):
             await shop.batches.resume(batch.id)
+
+
+@on_both_databases
+async def test_five_rows_that_46elks_refuses_to_price_pause_the_batch(location: StateLocation) -> None:
+    at = {"send_at": "2026-11-23T13:00", "time_zone": "UTC"}
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(TEN, MESSAGE, **at)
+        box = shop.backend.world.box
+        box.faults.inject(Fault.FORBIDDEN, path="/sms", dryrun=True, times=None, text="Invalid sender")
+        asked = len(posts(box, dry_run=True))
+        shop.clock.advance(HOUR)
+        await shop.backend.pass_time(MINUTE)
+        paused = await shop.batches.get(batch.id)
+        assert (paused.state, paused.counts) == (BatchState.PAUSED, {OrderState.REJECTED: 5, PAUSED: 5})
+        assert "46elks refused 5 texts in a row" in paused.pause_reason
+        assert len(posts(box, dry_run=True)) - asked == 5
 
 
 # ── at the end of a process ──

@@ -35,14 +35,19 @@ class ScheduledSends:
         """
         prices = _Prices(self._client)
         released = left = 0
+        paused: set[str | None] = set()
         while prices.are_available and (due := await store.schedule.list_due(left)):
             ready = []
             for order in due:
+                if order.batch_id in paused:
+                    continue
                 match await self._judge(store, order, prices):
                     case _DueDecision.READY:
                         ready.append(order.id)
                     case _DueDecision.LEFT:
                         left += 1
+                    case _DueDecision.PAUSED:
+                        paused.add(order.batch_id)
             released += await store.schedule.release(ready) if ready else 0
         return released
 
@@ -58,8 +63,9 @@ class ScheduledSends:
             price = await prices.find(due.draft)
         except Rejected as error:
             log.warning("46elks does not price %s, so it is not sent: %s", due.id, error)
-            self._waiters.notify(due.id, await store.schedule.reject(due.id, error.explain()))
-            return _DueDecision.ENDED
+            order, is_paused = await store.schedule.reject(due.id, error.explain())
+            self._waiters.notify(due.id, order)
+            return _DueDecision.PAUSED if is_paused else _DueDecision.ENDED
         if price is None or price.currency != due.price.currency:
             return _DueDecision.LEFT
         if price <= due.price:
@@ -71,7 +77,7 @@ class ScheduledSends:
         why = f"It costs {price} now, and {due.price} was approved."
         if due.batch_id:
             await store.batches.pause(due.batch_id, why)
-            return _DueDecision.ENDED
+            return _DueDecision.PAUSED
         reason = Finding(guard="price", effect=Effect.ASK, reason=why)
         try:
             order = await store.schedule.hold(due.id, price, reason)
@@ -92,6 +98,9 @@ class _DueDecision(Enum):
 
     ENDED = auto()
     """It waits for a person, or was refused."""
+
+    PAUSED = auto()
+    """Its batch was paused, so none of its rows is due any more."""
 
 
 class _Prices:

@@ -31,15 +31,17 @@ def pause_batch(tx: Tx, batch_id: str, reason: str) -> None:
     tx.execute(paused.values(state=OrderState.PAUSED, charge=0, changed_at=tx.now))
 
 
-def pause_if_refused(tx: Tx, batch_id: str) -> None:
-    """Pause a batch if 46elks refused its last five rows for the same reason."""
+def pause_if_refused(tx: Tx, batch_id: str) -> bool:
+    """Pause a batch if 46elks refused its last five rows for the same reason. Return whether it did."""
     ended = is_one_of(orders.c.state, (*ACCEPTED, OrderState.REJECTED))
     latest = select(orders.c.state, orders.c.status_reason).where(orders.c.batch_id == batch_id, ended)
     rows = tx.all(latest.order_by(orders.c.attempted_at.desc()).limit(MOST_REFUSALS))
     reasons = {_LONG_NUMBER.sub("the number", row.status_reason) for row in rows}
     are_refused = all(row.state == OrderState.REJECTED for row in rows)
-    if len(rows) == MOST_REFUSALS and are_refused and len(reasons) == 1:
-        pause_batch(tx, batch_id, f"46elks refused {MOST_REFUSALS} texts in a row: {reasons.pop()}")
+    if len(rows) < MOST_REFUSALS or not are_refused or len(reasons) > 1:
+        return False
+    pause_batch(tx, batch_id, f"46elks refused {MOST_REFUSALS} texts in a row: {reasons.pop()}")
+    return True
 
 
 def wait_for_morning(tx: Tx, row: Row[Any]) -> bool:

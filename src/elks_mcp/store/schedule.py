@@ -15,8 +15,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, select, update
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Finding, Order, OrderState
 from elks_mcp.store.approval import let_wait
-from elks_mcp.store.batch_pauses import pause_batch
-from elks_mcp.store.db.changes import close
+from elks_mcp.store.batch_pauses import pause_batch, pause_if_refused
+from elks_mcp.store.db.changes import alter, close
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.rows import parse_draft, parse_order, parse_price
@@ -85,10 +85,19 @@ class Schedule:
         return let_wait(tx, row, reason, price=price.units, status_reason=why, unreported=True)
 
     @deciding
-    def reject(self, tx: Tx, order_id: str, status_reason: str) -> Order | None:
-        """Record that 46elks refuses an order already when it is priced, if it is still due."""
+    def reject(self, tx: Tx, order_id: str, status_reason: str) -> tuple[Order | None, bool]:
+        """Record that 46elks refuses an order already when it is priced, if it is still due.
+
+        For a row of a batch, that is an attempt. Return the order, and whether its batch was paused.
+        """
         row = _find_due(tx, order_id)
-        return close(tx, row, OrderState.REJECTED, status_reason) if row else None
+        if row is None:
+            return None, False
+        order = close(tx, row, OrderState.REJECTED, status_reason)
+        if row.batch_id is None:
+            return order, False
+        alter(tx, order_id, attempted_at=tx.now)
+        return order, pause_if_refused(tx, row.batch_id)
 
     @deciding
     def expire_missed(self, tx: Tx) -> list[Order]:
