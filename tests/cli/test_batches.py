@@ -12,7 +12,7 @@ from elks_mcp.store.my_number import store_my_number
 from tests.support.batch_cases import MESSAGE, csv_of, number, write_workbook
 from tests.support.command_cases import tell
 from tests.support.connecting import posted
-from tests.support.stores import change_rows
+from tests.support.stores import change_rows, read_rows
 from tests.support.terminal import at_terminal
 from tests.support.verb_cases import SimulatedElks
 
@@ -203,6 +203,23 @@ def test_the_rest_of_a_batch_is_planned_again(elks: SimulatedElks, file: Path) -
     assert told.exit_code == 0, told.stderr
     assert "1 text to 1 recipient" in told.stdout
     assert "Row 3, to 070-174 06 07" in told.stdout
+
+
+def test_the_rest_of_a_batch_of_another_caller_is_planned_for_that_caller(
+    elks: SimulatedElks, file: Path
+) -> None:
+    batch_id = plan(elks, file)
+    location = StateLocation(folder=Path(elks.environ["ELKS_STATE_DIR"]))
+    change_rows(location, "update batches set caller = 'butiken'")
+    elks.tell("opt-outs", "add", number(2), "--reason", "by phone")
+    assert elks.tell("batch", "start", batch_id).exit_code == 1  # one text was not sent
+    elks.tell("opt-outs", "remove", number(2), "--reason", "by phone")
+    rest = "batch", "plan", "--rest-of", batch_id, "--message", "Hej {namn}!"
+    first, second = (elks.ask_json(*rest)["batchId"] for _ in range(2))
+    assert elks.tell("batch", "start", first).exit_code == 0
+    elks.tell("batch", "start", second)
+    assert [form["to"] for form in posted(elks.box)].count(number(2)) == 1
+    assert set(read_rows(location, "select caller from batches")) == {("butiken",)}
 
 
 def test_a_batch_of_another_caller_can_be_seen(elks: SimulatedElks, file: Path) -> None:

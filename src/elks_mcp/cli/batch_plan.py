@@ -82,7 +82,7 @@ def plan(
     recipients = session.do(_read_recipients, session.app, file, source)
     request = BatchRequest(message=text, recipients=recipients, again=again, **fields)
     with progress("Planning …"):
-        test = session.do(_plan, session.app, request, test_row)
+        test = session.do(_plan, session.app, request, rest_of, test_row)
     tested = _send_test(session, test)
     answer = session.do(_report, session.app, test.plan, tested, recipients)
     after = [row for line in (*answer.notes, tested, answer.asks) if line for row in wrap(line)]
@@ -132,8 +132,9 @@ async def _read_recipients(app: App, file: Path | None, source: BatchSource) -> 
     return await read_source(app, source)
 
 
-async def _plan(app: App, request: BatchRequest, test_row: int | None) -> BatchTest:
-    plan = await app.batch_planner.plan(request)
+async def _plan(app: App, request: BatchRequest, rest_of: str, test_row: int | None) -> BatchTest:
+    owner = (await find_batch(app, rest_of))[0] if rest_of else app  # only their own orders cover rows
+    plan = await owner.batch_planner.plan(request)
     return await plan_test(app, plan, test_row, can_ask=can_ask(), is_answer=False)
 
 
