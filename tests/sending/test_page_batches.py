@@ -9,6 +9,7 @@ import pytest
 
 from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
+from elks_mcp.domain.batches import BatchState
 from elks_mcp.domain.policy import Policy
 from elks_mcp.sandbox import Fault, ShownBatch
 from elks_mcp.sending.page_approvals import SHOWN_FOR, PageApprovals
@@ -156,3 +157,14 @@ async def test_a_page_opens_no_state(tmp_path: Path) -> None:
     async with open_page(tmp_path) as (shop, page):
         await shop.backend.storage.close()
         assert await page.list_batches() == []
+
+
+async def test_declining_a_batch_that_was_started_meanwhile_changes_nothing(tmp_path: Path) -> None:
+    async with open_page(tmp_path) as (shop, _):
+        plan = await shop.plan()
+        await ask(shop, plan.id)
+        await shop.start(plan)
+        declined = await (await shop.backend.storage.open()).batch_approvals.decline(plan.id)
+        assert declined.state is BatchState.RUNNING
+        await shop.pass_until_ended(declined)
+        assert len(shop.sent) == 3

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from elks_mcp.domain.approval import explain_asking
-from elks_mcp.domain.batches import BatchState
+from elks_mcp.domain.batches import Batch, BatchState
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.orders import NEVER_SENT, Effect, Order, OrderState, of_effect
 from elks_mcp.domain.phone import written
@@ -83,14 +83,15 @@ class PageApprovals:
     async def _decide_batch(self, record: "BatchRecord", *, approved: bool) -> str:
         batch, plan, store = record.batch, record.plan, await self.storage.open()
         if plan is None or batch.state is not BatchState.WAITING or batch.is_approved:
-            state = "approved" if batch.is_approved else batch.state
-            raise LookupError(f"This batch no longer waits: it is {state}.")
+            raise _waits_no_longer(batch)
         if not approved:
-            await store.batches.cancel(batch.id)
+            declined = await store.batch_approvals.decline(batch.id)
+            if declined.state is not BatchState.CANCELLED:
+                raise _waits_no_longer(declined)
             return "Declined. It is not started."
         approval = await (await self._open_batch_admin()).approve(batch.id, plan.digest)
         if not approval.batch.is_approved:
-            raise LookupError(f"This batch no longer waits: it is {approval.batch.state}.")
+            raise _waits_no_longer(approval.batch)
         self.outbox.wake()
         return "Approved. It is started now."
 
@@ -135,6 +136,11 @@ class PageApprovals:
             reasons=(*(each.in_words for each in explain_asking(order, self.policy)), *notes),
             details=details,
         )
+
+
+def _waits_no_longer(batch: Batch) -> LookupError:
+    state = "approved" if batch.state is BatchState.WAITING and batch.is_approved else batch.state
+    return LookupError(f"This batch no longer waits: it is {state}.")
 
 
 def _no_longer(order: Order) -> LookupError:

@@ -6,6 +6,7 @@ from elks_mcp.domain.batches import Batch, BatchState
 from elks_mcp.store.approval import new_approval_code
 from elks_mcp.store.batch_plans import is_approved
 from elks_mcp.store.batch_progress import find_state, get_row, parse_batch
+from elks_mcp.store.batches import cancel_unless_ended
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import batches
 from elks_mcp.store.db.transactions import deciding, reading
@@ -34,6 +35,14 @@ class BatchApprovals:
     def list_approved(self, tx: Tx) -> list[str]:
         """List the batches that a person approved outside the client, and that were not started."""
         return list(tx.execute(select(batches.c.id).where(*is_approved(tx))).scalars())
+
+    @deciding
+    def decline(self, tx: Tx, batch_id: str) -> Batch:
+        """Cancel a batch that waits for a person and that none approved; return it as it is then."""
+        row = get_row(tx, batch_id, lock=True)
+        if find_state(tx, row, {}) is BatchState.WAITING and row.approved_at is None:
+            cancel_unless_ended(tx, row)
+        return parse_batch(tx, get_row(tx, batch_id), None)
 
     @deciding
     def reject(self, tx: Tx, batch_id: str, reason: str) -> None:
