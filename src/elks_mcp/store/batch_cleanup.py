@@ -1,6 +1,7 @@
 """Ending the rows of batches that were paused for too long, and deleting plans."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import and_, delete, func, or_, select, update
 
@@ -34,9 +35,9 @@ def _expire_paused(tx: Tx) -> None:
     long_paused = select(batches.c.id).where(batches.c.paused_at < tx.now - RESUMABLE_FOR)
     overdue = and_(paused, orders.c.batch_id.in_(long_paused))
     for late, why in ((missed, PAUSED_AT_ITS_TIME), (overdue, _PAUSED_TOO_LONG)):
-        changes = {"state": OrderState.EXPIRED, "status_reason": why, "charge": 0, "lease": None}
-        ended = update(orders).where(late).values(**changes, changed_at=tx.now, unreported=is_timed)
-        tx.execute(ended.values(**changes, **erase_content(tx)))
+        ended: dict[str, Any] = {"state": OrderState.EXPIRED, "status_reason": why, "charge": 0}
+        ended |= {"lease": None, "changed_at": tx.now, "unreported": is_timed, **erase_content(tx)}
+        tx.execute(update(orders).where(late).values(ended))
 
 
 def _delete_plans(tx: Tx) -> None:
