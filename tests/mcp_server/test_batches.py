@@ -245,6 +245,8 @@ async def test_p2_an_approved_batch_whose_price_rose_since_the_plan_is_not_start
         await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=5))
         left = await shop.check(plan)
         assert (left["status"], "46elks raised its price" in left["summary"]) == ("planned", True)
+        policy = words(await call(shop.client, "explain_policy"))
+        assert f"Batch {plan['batchId']} was approved and could not be started. 46elks raised" in policy
     assert shop.sent == []
 
 

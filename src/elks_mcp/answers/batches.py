@@ -227,15 +227,22 @@ def _summarize_progress(batch: Batch, steps: BatchSteps, zone: tzinfo | None) ->
 
 
 async def list_unfinished(app: App) -> list[str]:
-    """Return a line for each of the caller's latest batches that has not ended."""
+    """Return a line for each of the caller's latest batches that has not ended, or was approved in vain."""
     if not app.storage.exists or not app.has_account:
         return []
     store = await app.storage.open()
     latest = await store.batches.list_latest(_MOST_BATCHES, app.caller.agent)
     return [
-        f"Batch {each.id} is {each.state}: {each.unfinished} of {each.rows} texts are left."
-        for each in latest
-        if each.state in {BatchState.RUNNING, BatchState.PAUSED, BatchState.WAITING}
+        *(
+            f"Batch {each.id} is {each.state}: {each.unfinished} of {each.rows} texts are left."
+            for each in latest
+            if each.state in {BatchState.RUNNING, BatchState.PAUSED, BatchState.WAITING}
+        ),
+        *(
+            f"Batch {each.id} was approved and could not be started. {each.pause_reason}"
+            for each in latest
+            if each.state is BatchState.PLANNED and each.pause_reason
+        ),
     ]
 
 
