@@ -15,6 +15,7 @@ from elks_mcp.errors import NotApproved, NotFound, Refused
 from elks_mcp.sending.batches import BatchDryRun, BatchNeedsApproval, BatchReady, BatchRepeated
 from elks_mcp.sending.plan import Decision
 from elks_mcp.store import Idle, StateLocation
+from elks_mcp.store.batch_admin import BatchAdmin
 from tests.support.clocks import autojump
 from tests.support.provider import PHONE, UNLIMITED, a_draft, an_approval, posts
 from tests.support.shops import SLOT, THREE, Shop, list_phones, open_shop, write_list
@@ -159,6 +160,23 @@ async def test_another_caller_does_not_learn_of_a_batch(location: StateLocation)
         for ask in (other.batches.get, other.batches.pause, other.batches.resume, other.batches.cancel):
             with pytest.raises(NotFound):
                 await ask(batch.id)
+
+
+async def test_a_batch_that_could_not_be_sent_in_time_is_neither_started_nor_approved(
+    location: StateLocation,
+) -> None:
+    at = {"send_at": "2026-11-23T13:00", "time_zone": "UTC"}
+    async with open_shop(location, per_minute=1) as shop:
+        plan = await shop.plan(**at)
+        store = await shop.backend.storage.open()
+        waiting = await store.batch_approvals.ask(plan.id)
+        shop.clock.advance(HOUR + timedelta(minutes=59))
+        with pytest.raises(Refused, match="cannot all leave in time"):
+            await shop.start(plan)
+        shop.clock.advance(2 * MINUTE)
+        with pytest.raises(Refused, match=f"The time of {plan.id} is over"):
+            await BatchAdmin(store.database).approve(waiting.approval_code or "", plan.digest)
+        assert shop.sent == []
 
 
 # ── while it runs ──

@@ -89,7 +89,10 @@ class PageApprovals:
             if declined.state is not BatchState.CANCELLED:
                 raise _waits_no_longer(declined)
             return "Declined. It is not started."
-        approval = await (await self._open_batch_admin()).approve(batch.id, plan.digest)
+        try:
+            approval = await (await self._open_batch_admin()).approve(batch.id, plan.digest)
+        except ElksError as error:
+            return f"Not approved, and it still waits: {error.explain()}"
         if not approval.batch.is_approved:
             raise _waits_no_longer(approval.batch)
         self.outbox.wake()

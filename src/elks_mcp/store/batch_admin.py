@@ -14,7 +14,7 @@ from elks_mcp.errors import NotFound
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.batch_plans import check_digest, parse_plan
 from elks_mcp.store.batch_progress import parse_batch
-from elks_mcp.store.batches import cancel_unless_ended, pause_if_running
+from elks_mcp.store.batches import cancel_unless_ended, check_in_time, pause_if_running
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, batches, is_one_of, orders
 from elks_mcp.store.db.transactions import reading, writing
@@ -112,13 +112,14 @@ class BatchAdmin:
 
         Raises:
             NotFound: There is no such batch.
-            Refused: Its plan is another one.
+            Refused: Its plan is another one, or its time is over.
         """
         row = _get(tx, number, lock=True)
         record = _build_record(tx, row)
         if record.plan is None or record.batch.state is not BatchState.WAITING:
             return record
         check_digest(record.plan, digest)
+        check_in_time(tx, record.plan)
         tx.execute(update(batches).where(batches.c.id == row.id).values(approved_at=tx.now))
         return record._replace(batch=record.batch.model_copy(update={"is_approved": True}))
 

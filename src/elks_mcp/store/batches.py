@@ -8,11 +8,12 @@ After it, nothing is stored about a batch that could disagree with its orders.
 """
 
 from collections.abc import Collection
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Row, func, insert, select, update
 
-from elks_mcp.domain.batches import PLAN_KEPT, RESUMABLE_FOR, Batch, BatchPlan, BatchState
+from elks_mcp.domain.batches import PLAN_KEPT, RESUMABLE_FOR, Batch, BatchPlan, BatchState, find_last_slot
 from elks_mcp.domain.orders import CANCELLABLE, Approver, Draft, Order, OrderState
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
@@ -146,7 +147,7 @@ class BatchStore:
         row = get_row(tx, batch_id, lock=True)
         if row.started_at is not None:
             return StartedBatch(parse_batch(tx, row, checks.pace), is_repeat=True)
-        plan = _read_startable(tx, row, digest)
+        plan = _read_startable(tx, row, digest, checks.pace.gap)
         placed = place_rows(tx, plan, checks, shown)
         reserve(tx, placed, plan.currency, checks.total)
         if placed:
@@ -217,7 +218,7 @@ def cancel_unless_ended(tx: Tx, row: Row[Any]) -> None:
 _OPEN = {BatchState.PLANNED, BatchState.WAITING, BatchState.RUNNING, BatchState.PAUSED}
 
 
-def _read_startable(tx: Tx, row: Row[Any], digest: str) -> BatchPlan:
+def _read_startable(tx: Tx, row: Row[Any], digest: str, gap: timedelta) -> BatchPlan:
     if row.cancelled_at is not None:
         raise Refused(f"{row.id} was cancelled.", hint="Plan the batch again.")
     if row.plan is None or tx.now - row.planned_at > PLAN_KEPT:
@@ -225,9 +226,24 @@ def _read_startable(tx: Tx, row: Row[Any], digest: str) -> BatchPlan:
     plan = parse_plan(row)
     check_digest(plan, digest)
     check_digest(plan, row.digest)
-    if plan.send_at and tx.now > plan.send_at + plan.lateness:
-        raise Refused(f"The time of {row.id} is over.", hint="Plan the batch again, for a later time.")
+    check_in_time(tx, plan, gap)
     return plan
+
+
+def check_in_time(tx: Tx, plan: BatchPlan, gap: timedelta = timedelta()) -> None:
+    """Check that the texts of a plan can still leave in time. `gap`: the time from one to the next.
+
+    Raises:
+        Refused: they cannot.
+    """
+    if plan.send_at is None:
+        return
+    last_at = find_last_slot(max(tx.now, plan.send_at), len(plan.rows), gap)
+    if last_at > plan.send_at + plan.lateness:
+        raise Refused(
+            f"The time of {plan.id} is over: its texts cannot all leave in time.",
+            hint="Plan the batch again, for a later time.",
+        )
 
 
 def _end_rows(tx: Tx, batch_id: str) -> None:
