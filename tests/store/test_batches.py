@@ -11,7 +11,7 @@ from sqlalchemy import event
 from elks_mcp.domain.batches import Batch, BatchPlan, BatchState
 from elks_mcp.domain.orders import Approver, OrderState
 from elks_mcp.errors import NotFound, Refused
-from elks_mcp.store import Idle, ServerKind, StateLocation
+from elks_mcp.store import Idle, Refusal, ServerKind, StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from elks_mcp.store.batch_admin import BatchAdmin
 from elks_mcp.store.db.quick_check import has_work
@@ -249,6 +249,21 @@ async def test_single_texts_come_first_and_then_the_oldest_batch(
         assert claimed[0].order_id == single.id
         found = [(await store.orders.get(each.order_id)).batch_id for each in claimed[1:]]
         assert found == [first.id] * 5 + [second.id] * 5
+
+
+async def test_one_claim_ends_at_most_50_rows_that_may_not_go_out(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    def refuse(*_: object) -> Refusal:
+        return Refusal("Not any more.", frozenset({"allowed_country"}))
+
+    async with opened(location, clock) as store:
+        batch = await start(store, await store.batches.add(a_plan(list_phones(60))))
+        assert await store.queue.claim(UNPACED, refuse) == Idle(timedelta())
+        counts = (await store.batches.get(batch.id)).counts
+        assert counts == {OrderState.CANCELLED: 50, OrderState.QUEUED: 10}
+        assert await store.queue.claim(UNPACED, refuse) == Idle(None)
+        assert (await store.batches.get(batch.id)).counts == {OrderState.CANCELLED: 60}
 
 
 @on_both_databases

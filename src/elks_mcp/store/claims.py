@@ -28,10 +28,17 @@ def claim_due(
     """Claim the orders that are due, or return how long to wait."""
     if idle := find_idle(tx, pace):
         return idle
-    while rows := _next(tx, most, only):
+    for _ in range(_MOST_HELD_BACK):
+        rows = _next(tx, most, only)
+        if not rows:
+            return _nothing_due(tx, only)
         if claims := _claim_all(tx, rows, pace, check):
             return claims
-    return _nothing_due(tx, only)
+    return Idle(timedelta())
+
+
+_MOST_HELD_BACK = 50
+"""How many orders one transaction ends because they may not go out: it holds the account's lock."""
 
 
 def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]:
