@@ -227,7 +227,7 @@ def _summarize_progress(batch: Batch, steps: BatchSteps, zone: tzinfo | None) ->
 
 
 async def list_unfinished(app: App) -> list[str]:
-    """Return a line for each of the caller's latest batches that has not ended, or was approved in vain."""
+    """Return a line for each of the caller's latest batches that has not ended or cannot start."""
     if not app.storage.exists or not app.has_account:
         return []
     store = await app.storage.open()

@@ -104,9 +104,9 @@ def _reword(finding: Finding, draft: Draft) -> Finding:
 
 
 def list_new_reasons(plan: BatchPlan, found: Iterable[tuple[BatchRow, Finding]]) -> tuple[Finding, ...]:
-    """Return one reason to ask a person for each guard that asks about rows about which the plan does not.
+    """Return the reasons to ask a person that the plan does not have, one for each guard.
 
-    `found`: the findings of now.
+    `found`: the present findings, with their rows.
     """
     asked = {(each.guard, row) for each in plan.findings if each.effect is Effect.ASK for row in each.rows}
     reasons: dict[str, str] = {}

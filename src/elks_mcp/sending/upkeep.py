@@ -106,9 +106,9 @@ class Upkeep:
             self._worklist.wake()
 
     async def _start_batches(self, store: "Store") -> bool:
-        """Start the batches that a person approved outside the client. Return whether one was decided.
+        """Start the batches that a person approved outside the client.
 
-        A batch that 46elks does not price now stays approved, and is tried again later.
+        Return whether one was started or rejected. A batch that 46elks does not price now stays approved, and is tried again later.
         """
         decided = False
         for batch_id in await store.batch_approvals.list_approved():

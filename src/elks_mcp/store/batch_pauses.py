@@ -32,7 +32,10 @@ def pause_batch(tx: Tx, batch_id: str, reason: str) -> None:
 
 
 def pause_if_refused(tx: Tx, batch_id: str) -> bool:
-    """Pause a batch if 46elks refused its last five rows for the same reason. Return whether it did."""
+    """Pause a batch if 46elks refused its last five rows for the same reason.
+
+    Return whether it was paused.
+    """
     ended = is_one_of(orders.c.state, (*ACCEPTED, OrderState.REJECTED))
     latest = select(orders.c.state, orders.c.status_reason).where(orders.c.batch_id == batch_id, ended)
     rows = tx.all(latest.order_by(orders.c.attempted_at.desc()).limit(MOST_REFUSALS))

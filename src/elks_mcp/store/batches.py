@@ -231,7 +231,9 @@ def _read_startable(tx: Tx, row: Row[Any], digest: str, gap: timedelta) -> Batch
 
 
 def check_in_time(tx: Tx, plan: BatchPlan, gap: timedelta = timedelta()) -> None:
-    """Check that the texts of a plan can still leave in time. `gap`: the time from one to the next.
+    """Check that the texts of a plan can still leave in time.
+
+    `gap`: the time from one text to the next.
 
     Raises:
         Refused: they cannot.
