@@ -108,7 +108,8 @@ class Upkeep:
     async def _start_batches(self, store: "Store") -> bool:
         """Start the batches that a person approved outside the client.
 
-        Return whether one was started or rejected. A batch that 46elks does not price now stays approved, and is tried again later.
+        Return whether one was started or rejected. A batch that 46elks does not price now
+        stays approved, and is tried again later.
         """
         decided = False
         for batch_id in await store.batch_approvals.list_approved():
