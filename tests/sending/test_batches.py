@@ -282,7 +282,7 @@ async def test_p5_a_cap_that_was_lowered_pauses_the_batch_and_says_so(location: 
             BatchState.PAUSED,
             {OrderState.SENT: 1, OrderState.PAUSED: 2},
         )
-        assert "daily_budget" in paused.pause_reason
+        assert "ELKS_BUDGET_PER_DAY" in paused.pause_reason
         assert "ELKS_BUDGET_PER_DAY" in paused.pause_reason
 
 

@@ -80,6 +80,9 @@ class Attempts:
         order = await self._record(await self._post(store, claim, deadline))
         if order and order.is_overcharged:
             log.warning("46elks charged %s for %s and had quoted %s", order.cost, order.id, order.price)
+            if order.batch_id:
+                why = f"46elks charged {order.cost} for a text that was approved at {order.price}."
+                await store.batches.pause(order.batch_id, why)
         return order
 
     async def probe(self, store: "Store", reason: PauseReason) -> None:

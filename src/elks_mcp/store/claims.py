@@ -166,7 +166,7 @@ def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck) -> bool:
     recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=int(row.spent))
     why_not = check(parse_draft(tx, row), parse_price(row), recall)
     if why_not and row.batch_id and "daily_budget" in why_not.guards:
-        pause_batch(tx, row.batch_id, why_not.reason)
+        pause_batch(tx, row.batch_id, _OVER_BUDGET)
     elif why_not:
         close(tx, row, OrderState.CANCELLED, why_not.reason)
     return why_not is not None
@@ -196,7 +196,8 @@ def _end_late(tx: Tx, row: Row[Any]) -> None:
         _expire(tx, row)
 
 
-NOT_SENT = "For an hour its texts could not be sent: no server ran that may send, or 46elks did not answer."
+_OVER_BUDGET = "The daily budget, ELKS_BUDGET_PER_DAY, does not allow all of its texts any more."
+NOT_SENT = "For an hour its texts could not be sent: no server ran that may send, or 46elks took none."
 
 
 def _expire(tx: Tx, row: Row[Any]) -> None:
