@@ -227,3 +227,26 @@ def test_a_batch_of_another_caller_can_be_seen(elks: SimulatedElks, file: Path) 
     location = StateLocation(folder=Path(elks.environ["ELKS_STATE_DIR"]))
     change_rows(location, "update batches set caller = 'butiken'")
     assert elks.tell("batch", "show", batch_id).exit_code == 0
+
+
+def test_a_number_in_any_cell_of_a_plan_is_exported_and_forgotten(
+    elks: SimulatedElks, tmp_path: Path
+) -> None:
+    file, location = tmp_path / "kunder.csv", StateLocation(folder=Path(elks.environ["ELKS_STATE_DIR"]))
+    lines = (
+        "Bo;070-174 06 06;Ring Åsa, 070-174 06 40",
+        "Åsa;070-174 06 40, eller 08-12;",
+        "Kim;070-174 06 07;",
+    )
+    file.write_text("\n".join(["namn;telefon;not", *lines]), "utf-8")
+    plan_and_start(elks, file)
+    elks.ask_json("batch", "plan", str(file), "--message", "Hej igen, {namn}!")
+    [account] = json.loads(elks.tell("export", number(35)).stdout)["accounts"]
+    first, second = account["batches"][:2]
+    assert (first["row"], first["fields"]["namn"], second["row"]) == (2, "Bo", 3)
+    assert "reason" in second
+    assert account["batches"][2]["text"] == "Hej igen, Bo!"
+    told = elks.tell("forget", number(35), "--yes")
+    assert "Deleted with the number: 1 plan of a batch that was not started." in told.stdout
+    kept = str(read_rows(location, "SELECT plan FROM batches"))
+    assert ("06 40" in kept, "06 06" in kept) == (False, True)

@@ -385,7 +385,7 @@ async def test_a_forgotten_number_is_stored_only_in_its_stop(stores: Stores, loc
 
     removed = await stores.personal_data.remove(PHONE)
 
-    assert removed == (2, 2, True)
+    assert removed == (2, 2, 0, True)
     assert await stores.personal_data.list_stored(PHONE) == []
     held = await stores.personal_data.find_opt_out(PHONE)
     assert held

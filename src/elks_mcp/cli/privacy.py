@@ -124,12 +124,16 @@ def _explain_contacts(configuration: Configuration, number: Number) -> str:
 
 def _report(number: Number, removed: Removed) -> str:
     opt_out = _OPT_OUT_STAYS if removed.opted_out else ""
-    return f"{number.e164} was deleted from {format_count(removed.orders, 'order')}. {_CONSEQUENCES}{opt_out}"
+    plans = _PLANS_ARE_GONE.format(format_count(removed.plans, "plan")) if removed.plans else ""
+    orders = format_count(removed.orders, "order")
+    return f"{number.e164} was deleted from {orders}. {_CONSEQUENCES}{plans}{opt_out}"
 
 
 _CONSEQUENCES = """They lost the number, the text, 46elks' id and all hashes.
 Costs and times are kept for the budget. The server no longer recognizes a repeat of one of these texts.
 46elks' own history is unchanged. If elks-mcp reads the number there, it stores a keyed hash of it again."""
+_PLANS_ARE_GONE = """
+Deleted with the number: {} of a batch that was not started. Plan such a batch again without the number."""
 _OPT_OUT_STAYS = "\nThe number opted out. The opt-out stays, as a keyed hash, so that nothing is sent there."
 
 

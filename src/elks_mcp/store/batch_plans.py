@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Row, select, update
 
 from elks_mcp.domain.batches import BatchFinding, BatchPlan, BatchRow, LeftOut
 from elks_mcp.domain.money import Money
+from elks_mcp.domain.number_search import find_numbers
 from elks_mcp.domain.phone import Number, written
 from elks_mcp.errors import Refused
 from elks_mcp.store.db.database import Tx
@@ -86,34 +87,63 @@ def parse_plan(row: Row[Any]) -> BatchPlan:
 
 
 def list_rows(tx: Tx, account_id: int, number: Number) -> list[dict[str, Any]]:
-    """Return what the plans of an account say about a number."""
+    """Return the rows of an account's plans that are for a number or name it."""
     planned = select(batches.c.id, batches.c.plan).where(batches.c.plan.is_not(None))
     rows = tx.all(planned.where(batches.c.account_id == account_id).order_by(batches.c.planned_at))
     return [
-        {"batch": row.id, "row": each[0], "fields": each[-1]}
+        {"batch": row.id, "row": each[0], said: each[2], "fields": each[-1]}
         for row in rows
-        for each in _select(json.loads(row.plan), number)
+        for part, said in _PARTS.items()
+        for each in json.loads(row.plan)[part]
+        if _is_for(each, number) or _names(each, number)
     ]
 
 
-def forget_rows(tx: Tx, number: Number) -> None:
-    """Delete what the plans of all accounts say about a number.
+def forget_rows(tx: Tx, number: Number) -> int:
+    """Delete what all plans say about a number; return how many plans were deleted whole.
 
     A plan that was not started is deleted whole: without that row, it is not what a person may have approved.
+    Another person's row loses only the values that name the number.
     """
+    deleted = 0
     for row in tx.all(select(batches).where(batches.c.plan.is_not(None))):
         plan = json.loads(row.plan)
-        if not (theirs := _select(plan, number)):
+        left = {
+            part: [_forget(each, number) for each in plan[part] if not _is_for(each, number)]
+            for part in _PARTS
+        }
+        if all(left[part] == plan[part] for part in _PARTS):
             continue
-        for part in ("rows", "left_out"):
-            plan[part] = [each for each in plan[part] if each not in theirs]
-        left = _dump(plan) if row.started_at else None
-        tx.execute(update(batches).where(batches.c.id == row.id).values(plan=left))
+        deleted += not row.started_at
+        kept = _dump(plan | left) if row.started_at else None
+        tx.execute(update(batches).where(batches.c.id == row.id).values(plan=kept))
+    return deleted
 
 
-def _select(plan: dict[str, Any], number: Number) -> list[list[Any]]:
-    """Return the rows of a plan, as JSON, that are for a number."""
-    return [each for part in ("rows", "left_out") for each in plan[part] if each[1] == number.e164]
+_PARTS = {"rows": "text", "left_out": "reason"}
+"""The lists of rows in a plan, and what the third value of each row is."""
+
+
+def _is_for(row: list[Any], number: Number) -> bool:
+    """Return whether a row of a plan, as JSON, is for a number.
+
+    A row without a usable number is for each number that it names.
+    """
+    return row[1] == number.e164 if row[1] else _names(row, number)
+
+
+def _names(row: list[Any], number: Number) -> bool:
+    return any(_contains(value, number) for value in row[-1].values())
+
+
+def _forget(row: list[Any], number: Number) -> list[Any]:
+    fields = {name: "" if _contains(value, number) else value for name, value in row[-1].items()}
+    return [*row[:-1], fields]
+
+
+def _contains(text: str, number: Number) -> bool:
+    """Return whether a text has a number, also as it is written in the number's own country."""
+    return any(each.number == number for each in find_numbers(text, number.region))
 
 
 def _dump(plan: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ class StoredData(NamedTuple):
     """Which callers' models were last shown its texts, and when."""
 
     batches: list[dict[str, Any]]
-    """The rows of batches for it, as planned: the batch, the row, and the values of its fields."""
+    """The rows of plans for it, or that name it: batch, row, text or why it was left out, and the cells."""
 
 
 class Removed(NamedTuple):
@@ -39,6 +39,9 @@ class Removed(NamedTuple):
 
     orders: int
     known_numbers: int
+    plans: int
+    """Plans of batches that were not started, which are deleted whole."""
+
     opted_out: bool
 
 
@@ -90,10 +93,10 @@ class PersonalData:
         known = tx.execute(delete(known_numbers).where(theirs)).rowcount
         opt_out = find_opt_out(tx, number)
         reduce_opt_out(tx, number)
-        forget_rows(tx, number)
+        plans = forget_rows(tx, number)
         for table in (arrivals, taint):
             tx.execute(delete(table).where(table.c.sender_hash == tx.hasher.number(number.e164)))
-        return Removed(removed, known, bool(opt_out and opt_out.opted_out))
+        return Removed(removed, known, plans, bool(opt_out and opt_out.opted_out))
 
 
 def _to(tx: Tx, number: Number) -> ColumnElement[bool]:
