@@ -99,6 +99,12 @@ def test_other_digits_are_left_alone(text: str) -> None:
     assert not list(find_numbers(text, "SE"))
 
 
+@pytest.mark.parametrize("code", ["O-22345678", "P-22345678", "B-22345678"])
+def test_a_code_is_left_alone_where_numbers_have_eight_digits(code: str) -> None:
+    assert list(find_numbers(code[2:], "NO"))
+    assert not list(find_numbers(code, "NO"))
+
+
 @pytest.mark.parametrize(
     ("text", "digits"),
     [

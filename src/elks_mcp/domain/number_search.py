@@ -32,7 +32,7 @@ _KEPT = re.compile(
     | \b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b
     | \bc-[1-9]\d{0,8}\b
     | \breceived-[0-9a-f]{16}\b
-    | \b[OAP]-[2-9A-HJKMNP-TV-Z]{4,8}\b
+    | \b[OABP]-[2-9A-HJKMNP-TV-Z]{4,8}\b
     """,
     re.VERBOSE,
 )
