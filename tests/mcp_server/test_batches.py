@@ -414,6 +414,20 @@ async def test_where_nobody_can_be_asked_the_batch_is_paused_instead(tmp_path: P
         assert "A person can cancel it." in answer["summary"]
 
 
+async def test_a_cancelled_batch_whose_text_is_in_doubt_says_so(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, person=Person(), ELKS_SMS_PER_MINUTE="1") as shop:
+        late = timedelta(hours=1)
+        shop.box.faults.inject(
+            Fault.ACCEPT_LATE_DROP, method="POST", path="/sms", dryrun=False, duration=late
+        )
+        plan = await shop.plan()
+        await shop.start(plan)
+        ended = data(await stop(shop, plan, "cancel"))
+        assert ended["unfinished"] == 1, ended
+        said = "Cancelled: 1 of 3 texts not ended yet: sending, or in doubt. 2 of 3 texts not sent: "
+        assert ended["summary"].startswith(said)
+
+
 async def test_p6_who_says_stop_meanwhile_gets_nothing(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person(), ELKS_SMS_PER_MINUTE="1") as shop:
         plan = await shop.plan()

@@ -208,8 +208,10 @@ def _summarize_wait(batch: Batch, steps: BatchSteps) -> str:
 def _summarize_end(batch: Batch, steps: BatchSteps) -> str:
     if batch.started_at is None:
         return "Cancelled: nothing was sent, and nothing will be."
-    rest = f" {format_count(batch.not_sent, 'text')} of {batch.rows} not sent: {steps.rest} plans them again."
-    return f"{batch.state.capitalize()}: every text has ended.{rest if batch.not_sent else ''}"
+    left, total = batch.unfinished, format_count(batch.rows, "text")
+    how = f"{left} of {total} not ended yet: sending, or in doubt." if left else "every text has ended."
+    rest = f" {batch.not_sent} of {total} not sent: {steps.rest} plans them again." if batch.not_sent else ""
+    return f"{batch.state.capitalize()}: {how}{rest}"
 
 
 def _summarize_progress(batch: Batch, steps: BatchSteps, zone: tzinfo | None) -> str:
