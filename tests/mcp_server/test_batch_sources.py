@@ -69,6 +69,14 @@ async def test_a_field_that_does_not_exist_refuses_the_plan(tmp_path: Path) -> N
         assert "The list has no column 'nmn'. Its columns: namn, telefon, tid." in words(refused)
 
 
+async def test_p10_an_error_quotes_few_columns_and_little_of_each(tmp_path: Path) -> None:
+    titles = ";".join(["telefon", "x" * 300, *(f"k{at}" for at in range(20))])
+    async with open_shop(tmp_path) as shop:
+        refused = await call(shop.client, "plan_batch", message="Hej {nmn}!", csv=f"{titles}\n{number(1)}")
+        assert f"Its columns: telefon, {'x' * 39}…, k0, k1, " in words(refused)
+        assert "k7, …. Write" in words(refused)
+
+
 @pytest.mark.parametrize("given", [{}, {"csv": "telefon\n1", "group": "@jour"}])
 async def test_exactly_one_source_is_given(tmp_path: Path, given: dict[str, str]) -> None:
     async with open_shop(tmp_path) as shop:

@@ -9,6 +9,7 @@ from typing import Self
 import anyio.lowlevel
 
 from elks_mcp.domain.batches import ALREADY_SENT, REPEATS_ABOVE, BatchPlan, LeftOut, find_last_slot
+from elks_mcp.domain.contacts import shorten
 from elks_mcp.domain.merge_fields import EmptyField, Template, parse_template
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
 from elks_mcp.domain.phone import Number, Sender
@@ -27,6 +28,8 @@ from elks_mcp.spreadsheets.recipient_lists import RecipientEntry, RecipientList
 from elks_mcp.store import Storage
 
 _ANY_NUMBER = Number("+46700000000")
+_MOST_COLUMNS = 10
+"""Columns that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,9 +288,10 @@ class BatchPlanner:
 def _read_template(request: BatchRequest) -> Template:
     template = parse_template(request.message)
     if unknown := template.list_unknown(request.recipients.fields):
-        columns = ", ".join(request.recipients.fields) or "none"
+        columns = ", ".join(map(shorten, request.recipients.fields[:_MOST_COLUMNS])) or "none"
+        more = ", …" if len(request.recipients.fields) > _MOST_COLUMNS else ""
         raise InvalidInput(
-            f"The list has no column {unknown[0]!r}. Its columns: {columns}.",
+            f"The list has no column {shorten(unknown[0])!r}. Its columns: {columns}{more}.",
             hint="Write the field as the column is called, or two braces for a literal brace.",
         )
     return template
