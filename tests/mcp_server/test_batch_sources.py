@@ -93,6 +93,14 @@ async def test_a_pasted_list_may_have_64_kb(tmp_path: Path, over: int) -> None:
             assert "65,536 is the most" in words(refused)
 
 
+async def test_a_list_is_measured_before_its_numbers_are_read(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, ELKS_MAX_BATCH="2") as shop:
+        refused = await call(shop.client, "plan_batch", message="Hej!", csv="a;b\n" + "c;d\n" * 3)
+        assert "Refused by batch_size: the list has 3 rows" in words(refused)
+        unread = await call(shop.client, "plan_batch", message="Hej!", recipients=["P-22222222"] * 9000)
+        assert "65,536 is the most" in words(unread)
+
+
 # ── recipients by name ──
 
 

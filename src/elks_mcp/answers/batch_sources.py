@@ -16,6 +16,7 @@ from elks_mcp.runtime.confined_files import FileNotAllowed, list_confined, read_
 from elks_mcp.spreadsheets.csv_tables import read_csv
 from elks_mcp.spreadsheets.decoding import UnreadableFile
 from elks_mcp.spreadsheets.recipient_lists import RecipientEntry, RecipientList, build_recipient_list
+from elks_mcp.spreadsheets.table import Table
 from elks_mcp.spreadsheets.table_files import MOST_FILE_BYTES, read_table_file
 
 MOST_PASTED = 64 * 1024
@@ -72,6 +73,7 @@ async def read_source(app: App, source: BatchSource) -> RecipientList:
 
     Raises:
         InvalidInput: none or several sources are given, or it cannot be read.
+        Refused: it has too many rows for a batch.
         NotFound: the caller has no such earlier batch.
         Misconfigured: the contacts cannot be read, or a package is missing.
     """
@@ -87,7 +89,7 @@ async def read_source(app: App, source: BatchSource) -> RecipientList:
     if source.file:
         return await _read_file(app, source.file)
     if source.csv:
-        return _read_pasted(app, source.csv)
+        return await _read_pasted(app, source.csv)
     items = source.recipients or (f"{GROUP_MARK}{source.group.removeprefix(GROUP_MARK)}",)
     return _read_list(items, contacts, app.policy.home)
 
@@ -100,9 +102,15 @@ async def _read_contacts(app: App, source: BatchSource) -> Contacts:
     return await (app.contacts.read() if needs_them else app.contacts.read_leniently())
 
 
-def _read_pasted(app: App, text: str) -> RecipientList:
+async def _build_list(app: App, table: Table) -> RecipientList:
+    """Return the recipients that a table lists, unless it has too many rows for a batch."""
+    app.batch_planner.check_size(len(table.rows))
+    return await anyio.to_thread.run_sync(build_recipient_list, table, app.policy.home)
+
+
+async def _read_pasted(app: App, text: str) -> RecipientList:
     try:
-        return build_recipient_list(read_csv(text.encode()), app.policy.home)
+        return await _build_list(app, read_csv(text.encode()))
     except UnreadableFile as error:
         raise InvalidInput(f"The pasted list cannot be used. {error}") from None
 
@@ -117,7 +125,7 @@ async def _read_file(app: App, name: str) -> RecipientList:
     try:
         content = await anyio.to_thread.run_sync(_read_offered, folder, name)
         table = await anyio.to_thread.run_sync(read_table_file, name, content)
-        return build_recipient_list(table, app.policy.home)
+        return await _build_list(app, table)
     except (FileNotAllowed, UnreadableFile) as error:
         listed = ", ".join(map(shorten, list_confined(folder, FILE_ENDINGS, _MOST_LISTED)))
         hint = f"Files there: {listed}." if listed and isinstance(error, FileNotAllowed) else ""
@@ -129,13 +137,14 @@ async def read_local_file(app: App, path: Path) -> RecipientList:
 
     Raises:
         InvalidInput: it cannot be read, or used.
+        Refused: it has too many rows for a batch.
         Misconfigured: the contacts cannot be read, or a package is missing.
     """
     await _read_contacts(app, BatchSource())
     try:
         content = await anyio.to_thread.run_sync(_read_beginning, path)
         table = await anyio.to_thread.run_sync(read_table_file, path.name, content)
-        return build_recipient_list(table, app.policy.home)
+        return await _build_list(app, table)
     except UnreadableFile as error:
         raise InvalidInput(f'The file "{shorten(path.name)}" cannot be used. {error}') from None
     except OSError as error:

@@ -9,8 +9,7 @@ from typing import Self
 import anyio.lowlevel
 
 from elks_mcp.domain.batches import ALREADY_SENT, REPEATS_ABOVE, BatchPlan, LeftOut, find_last_slot
-from elks_mcp.domain.contacts import shorten
-from elks_mcp.domain.merge_fields import EmptyField, Template, parse_template
+from elks_mcp.domain.merge_fields import EmptyField, Template
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy
@@ -18,7 +17,7 @@ from elks_mcp.domain.send_times import parse_send_time
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import InvalidInput, ProviderError, Refused
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.sending.batch_rows import CheckedRows, FilledRow, list_rest
+from elks_mcp.sending.batch_rows import CheckedRows, FilledRow, list_rest, read_template
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
 from elks_mcp.sending.plan import Planner
@@ -28,8 +27,6 @@ from elks_mcp.spreadsheets.recipient_lists import RecipientEntry, RecipientList
 from elks_mcp.store import Storage
 
 _ANY_NUMBER = Number("+46700000000")
-_MOST_COLUMNS = 10
-"""Columns that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +95,8 @@ class BatchPlanner:
         self.setup.require_account(sender=not request.sender)
         if self._policy.live:
             self.setup.require_clear_names()
-        self._check_size(request.recipients)
-        template = _read_template(request)
+        self.check_size(len(request.recipients.entries))
+        template = read_template(request.message, request.recipients.fields)
         await self.refresh_history()
         filled, left_out = await self._fill(request, template)
         send_at = self._read_time(request, filled)
@@ -154,11 +151,16 @@ class BatchPlanner:
                 return plan.draft(each).model_copy(update={"to": to, "send_at": None})
         raise InvalidInput(f"{plan.id} has no text in row {row}.", hint="Name a row that gets a text.")
 
-    def _check_size(self, recipients: RecipientList) -> None:
+    def check_size(self, rows: int) -> None:
+        """Check that a batch may have this number of rows.
+
+        Raises:
+            Refused: it may not.
+        """
         most = self._policy.max_batch
-        if len(recipients.entries) > most:
+        if rows > most:
             raise Refused(
-                f"Refused by batch_size: the list has {len(recipients.entries)} rows, and a batch may have "
+                f"Refused by batch_size: the list has {rows} rows, and a batch may have "
                 f"{most} recipients. The operator can change that with ELKS_MAX_BATCH (up to 2000).",
                 hint="For larger mailings, 46elks offers JustSend.",
                 guards=("batch_size",),
@@ -283,15 +285,3 @@ class BatchPlanner:
                     to_them[row.draft.to.e164] += 1
         checked.check_budget(checks.recheck_sum, known.recalls[0].spent)
         return checked
-
-
-def _read_template(request: BatchRequest) -> Template:
-    template = parse_template(request.message)
-    if unknown := template.list_unknown(request.recipients.fields):
-        columns = ", ".join(map(shorten, request.recipients.fields[:_MOST_COLUMNS])) or "none"
-        more = ", …" if len(request.recipients.fields) > _MOST_COLUMNS else ""
-        raise InvalidInput(
-            f"The list has no column {shorten(unknown[0])!r}. Its columns: {columns}{more}.",
-            hint="Write the field as the column is called, or two braces for a literal brace.",
-        )
-    return template

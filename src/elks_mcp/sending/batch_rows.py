@@ -1,6 +1,6 @@
 """The rows of a batch on their way from the list to the plan."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from elks_mcp.domain.batch_questions import format_rows
@@ -13,10 +13,32 @@ from elks_mcp.domain.batches import (
     LeftOut,
     generalize_reason,
 )
+from elks_mcp.domain.contacts import shorten
+from elks_mcp.domain.merge_fields import Template, parse_template
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Estimate, Finding, Order, OrderState
-from elks_mcp.errors import Refused
+from elks_mcp.errors import InvalidInput, Refused
 from elks_mcp.spreadsheets.recipient_lists import RecipientEntry
+
+_MOST_COLUMNS = 10
+"""Columns that an error names."""
+
+
+def read_template(message: str, fields: Sequence[str]) -> Template:
+    """Return the template of a message for a list with these fields.
+
+    Raises:
+        InvalidInput: it is not one, or the list lacks a field of it.
+    """
+    template = parse_template(message)
+    if unknown := template.list_unknown(fields):
+        columns = ", ".join(map(shorten, fields[:_MOST_COLUMNS])) or "none"
+        more = ", …" if len(fields) > _MOST_COLUMNS else ""
+        raise InvalidInput(
+            f"The list has no column {shorten(unknown[0])!r}. Its columns: {columns}{more}.",
+            hint="Write the field as the column is called, or two braces for a literal brace.",
+        )
+    return template
 
 
 @dataclass(frozen=True, slots=True)

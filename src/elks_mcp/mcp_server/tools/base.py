@@ -127,7 +127,10 @@ class ElksTool(Tool):
         began, outcome = time.perf_counter(), "cancelled"
         app: App = context.request_context.lifespan_context
         try:
-            given = await read_handles(app, self._without_injected(arguments, app))
+            own = self._without_injected(arguments, app)
+            for name, value in own.items():
+                check_length(name, value)
+            given = await read_handles(app, own)
             await check_not_named(app, given)
             result: Answer | InputRequiredResult
             result = await super().run(self._python_arguments(given), context)
@@ -164,10 +167,8 @@ class ElksTool(Tool):
         """Return the arguments under their Python names, without empty optional ones.
 
         Raises:
-            InvalidInput: an argument is unknown, given under both its names, or too long.
+            InvalidInput: an argument is unknown, or given under both its names.
         """
-        for name, value in arguments.items():
-            check_length(name, value)
         by_wire_name = {ALIASES.get(name, name): value for name, value in arguments.items()}
         if twice := [
             f"{one} and {other}" for one, other in ALIASES.items() if {one, other} <= set(arguments)
