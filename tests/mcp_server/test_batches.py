@@ -66,7 +66,7 @@ async def test_p2_the_question_says_all_of_it_and_fits_a_phone(tmp_path: Path, e
     person = Person()
     pasted = csv_of(12) + "\nKim;08-12;9:00\nSiv 🙂;070-174 06 40;9:30"
     async with open_shop(tmp_path, era, person) as shop:
-        plan = await shop.plan(csv=pasted, name="Påminnelse")
+        plan = await shop.plan(csv=pasted, name=" Påmin\0nelse\n")
         await shop.start(plan)
     (question,) = person.questions
     first, *lines = question.split("\n")

@@ -9,6 +9,7 @@ from typing import Self
 import anyio.lowlevel
 
 from elks_mcp.domain.batches import ALREADY_SENT, REPEATS_ABOVE, BatchPlan, LeftOut, find_last_slot
+from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.merge_fields import EmptyField, Template
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
 from elks_mcp.domain.phone import Number, Sender
@@ -106,7 +107,7 @@ class BatchPlanner:
         plan = BatchPlan(
             id="",
             caller=self.caller,
-            name=request.name.strip(),
+            name=" ".join(cleaned(request.name).split()),
             sender=self._read_sender(request),
             rows=tuple(checked.rows),
             left_out=tuple(sorted([*left_out, *checked.left_out], key=lambda each: each.row)),
