@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,7 @@ def test_results_are_csv_that_excel_opens_and_no_cell_is_a_formula(
     output = tmp_path / "resultat.csv"
     told = elks.tell("batch", "results", batch_id, "--csv", "-o", str(output))
     assert (told.exit_code, told.stdout) == (0, "")
+    assert sys.platform == "win32" or output.stat().st_mode & 0o777 == 0o600
     content = output.read_bytes()
     assert content.startswith(b"\xef\xbb\xbf")
     titles, sent, left_out = csv.reader(content.decode("utf-8-sig").splitlines(), delimiter=";")

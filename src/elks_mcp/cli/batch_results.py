@@ -1,5 +1,6 @@
 """`elks-mcp batch results`: what became of each row of a batch, also as CSV."""
 
+import os
 from pathlib import Path
 
 import click
@@ -21,7 +22,7 @@ from elks_mcp.errors import InvalidInput
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the CSV to this new file. It holds whole numbers.",
+    help="Write the CSV to this new file, which only you can read: it holds whole numbers.",
 )
 @session_command()
 def results(session: Session, *, number: str, as_csv: bool, output: Path | None) -> int:
@@ -46,7 +47,7 @@ def results(session: Session, *, number: str, as_csv: bool, output: Path | None)
 
 def _write_new(file: Path, content: bytes) -> None:
     try:
-        with file.open("xb") as opened:
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(content)
     except FileExistsError:
         raise InvalidInput(f"{file} exists already.", hint="Name a new file.") from None
