@@ -148,6 +148,15 @@ async def test_a_plan_that_is_a_day_old_or_cancelled_is_not_asked_about(tmp_path
     assert (person.questions, shop.sent) == ([], [])
 
 
+async def test_a_caller_has_50_plans_at_most_until_one_is_started_or_cancelled(tmp_path: Path) -> None:
+    async with open_shop(tmp_path, person=Person()) as shop:
+        plans = [await shop.plan("Hej!", recipients=[number(1)]) for _ in range(50)]
+        refused = await call(shop.client, "plan_batch", message="Hej!", recipients=[number(1)])
+        assert "50 batches of this caller are planned and not started" in words(refused)
+        await stop(shop, plans[0], "cancel")
+        assert (await shop.plan("Hej!", recipients=[number(1)]))["texts"] == 1
+
+
 class _Tamperer(Person):
     """A person who says yes while somebody changes the stored plan."""
 

@@ -12,7 +12,7 @@ from elks_mcp.domain.batches import PAUSED_BY_PERSON, PLAN_KEPT, Batch, BatchPla
 from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.errors import NotFound
 from elks_mcp.runtime.launcher import show_command
-from elks_mcp.store.batch_plans import check_digest, parse_plan
+from elks_mcp.store.batch_plans import can_be_started, check_digest, parse_plan
 from elks_mcp.store.batch_progress import parse_batch
 from elks_mcp.store.batches import cancel_unless_ended, check_in_time, pause_if_running
 from elks_mcp.store.db.database import Database, Tx
@@ -48,13 +48,7 @@ class BatchAdmin:
     @reading
     def list_waiting(self, tx: Tx) -> list[BatchRecord]:
         """List the batches that wait for a person or, once approved, for a server; the oldest first."""
-        waiting = _all().where(
-            batches.c.approval_code.is_not(None),
-            batches.c.started_at.is_(None),
-            batches.c.cancelled_at.is_(None),
-            batches.c.plan.is_not(None),
-            batches.c.planned_at > tx.now - PLAN_KEPT,
-        )
+        waiting = _all().where(batches.c.approval_code.is_not(None), *can_be_started(tx))
         return [_build_record(tx, row) for row in tx.all(waiting.order_by(batches.c.planned_at))]
 
     @reading
@@ -94,14 +88,8 @@ class BatchAdmin:
         is_recent = or_(is_one_of(orders.c.state, UNFINISHED), orders.c.changed_at > tx.now - within)
         has_recent_rows = exists().where(orders.c.batch_id == batches.c.id, is_recent)
         needs_a_person = or_(batches.c.approval_code.is_not(None), batches.c.pause_reason != "")
-        can_be_started = and_(
-            batches.c.started_at.is_(None),
-            batches.c.cancelled_at.is_(None),
-            batches.c.plan.is_not(None),
-            batches.c.planned_at > tx.now - PLAN_KEPT,
-            or_(needs_a_person, batches.c.planned_at > tx.now - within),
-        )
-        current = _all().where(or_(can_be_started, has_recent_rows))
+        is_listed = or_(needs_a_person, batches.c.planned_at > tx.now - within)
+        current = _all().where(or_(and_(*can_be_started(tx), is_listed), has_recent_rows))
         return [_build_record(tx, row) for row in tx.all(current.order_by(batches.c.planned_at))]
 
     @writing

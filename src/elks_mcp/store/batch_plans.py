@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, select, update
 
-from elks_mcp.domain.batches import BatchFinding, BatchPlan, BatchRow, LeftOut
+from elks_mcp.domain.batches import PLAN_KEPT, BatchFinding, BatchPlan, BatchRow, LeftOut
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.number_search import find_numbers
 from elks_mcp.domain.phone import Number, written
@@ -50,6 +50,13 @@ def is_approved(tx: Tx) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions for the account's batches that are approved and not started."""
     ours = batches.c.account_id == tx.account_id
     return ours, batches.c.approved_at.is_not(None), batches.c.started_at.is_(None)
+
+
+def can_be_started(tx: Tx) -> tuple[ColumnElement[bool], ...]:
+    """Return the conditions for the batches of all accounts whose plan can be started."""
+    c = batches.c
+    is_recent = c.planned_at > tx.now - PLAN_KEPT
+    return c.started_at.is_(None), c.cancelled_at.is_(None), c.plan.is_not(None), is_recent
 
 
 def parse_plan(row: Row[Any]) -> BatchPlan:

@@ -19,7 +19,7 @@ from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store.batch_pauses import pause_batch
 from elks_mcp.store.batch_placing import find_send_time, place_rows, reserve, resume_rows
-from elks_mcp.store.batch_plans import check_digest, parse_plan, write_plan
+from elks_mcp.store.batch_plans import can_be_started, check_digest, parse_plan, write_plan
 from elks_mcp.store.batch_progress import count_rows, find_state, get_row, parse_batch
 from elks_mcp.store.batch_recall import recall_all
 from elks_mcp.store.db.changes import WAS_CANCELLED, alter_all, erase_content
@@ -29,6 +29,9 @@ from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import arrivals, batches, is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading
 from elks_mcp.store.values import BatchChecks, BatchRecall, Pace, StartedBatch
+
+MOST_PLANS = 50
+"""How many plans a caller can have that are not started, those that wait for a person included."""
 
 
 class BatchStore:
@@ -47,7 +50,12 @@ class BatchStore:
 
     @deciding
     def add(self, tx: Tx, plan: BatchPlan) -> BatchPlan:
-        """Store a plan under a new id, and return it with that id."""
+        """Store a plan under a new id, and return it with that id.
+
+        Raises:
+            Refused: `MOST_PLANS` plans of the caller can be started already.
+        """
+        _check_plans(tx, plan.caller)
         named = plan.model_copy(update={"id": f"B-{make_code(8)}", "planned_at": tx.now})
         tx.execute(
             insert(batches).values(
@@ -200,6 +208,16 @@ class BatchStore:
         """
         cancel_unless_ended(tx, get_row(tx, batch_id, lock=True))
         return parse_batch(tx, get_row(tx, batch_id), None)
+
+
+def _check_plans(tx: Tx, caller: str) -> None:
+    theirs = batches.c.account_id == tx.account_id, batches.c.caller == caller
+    stored = select(func.count()).select_from(batches).where(*theirs, *can_be_started(tx))
+    if tx.execute(stored).scalar_one() >= MOST_PLANS:
+        raise Refused(
+            f"{MOST_PLANS} batches of this caller are planned and not started, which is the limit.",
+            hint="Start or cancel one of them. A plan expires after 24 hours.",
+        )
 
 
 def pause_if_running(tx: Tx, row: Row[Any], reason: str) -> None:
