@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, or_, select
+from sqlalchemy import Row, Select, case, func, or_, select
 
 from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchState, find_last_slot
 from elks_mcp.domain.money import Money
@@ -18,14 +18,22 @@ from elks_mcp.store.pace import find_slot
 from elks_mcp.store.values import Pace
 
 
-def get_row(tx: Tx, number: str, *, caller: str | None = None, lock: bool = False) -> Row[Any]:
-    """Return the row of a batch, by its id or approval code.
+def select_batches(*, plan: bool) -> Select[Any]:
+    """Select batches. Without `plan`, which can be large, that column only says if there is one: it is ""."""
+    others = [column for column in batches.c if column is not batches.c.plan]
+    return select(batches) if plan else select(*others, case((batches.c.plan.is_not(None), "")).label("plan"))
+
+
+def get_row(
+    tx: Tx, number: str, *, caller: str | None = None, lock: bool = False, plan: bool = False
+) -> Row[Any]:
+    """Return the row of a batch, by its id or approval code. `plan`: as in `select_batches`.
 
     Raises:
         NotFound: There is no such batch, or it is another caller's.
     """
     by_number = or_(batches.c.id == number.strip().upper(), batches.c.approval_code == number.strip().upper())
-    found = select(batches).where(batches.c.account_id == tx.account_id, by_number)
+    found = select_batches(plan=plan).where(batches.c.account_id == tx.account_id, by_number)
     if caller is not None:
         found = found.where(batches.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):

@@ -20,7 +20,7 @@ from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store.batch_pauses import pause_batch
 from elks_mcp.store.batch_placing import find_send_time, place_rows, reserve, resume_rows
 from elks_mcp.store.batch_plans import can_be_started, check_digest, parse_plan, write_plan
-from elks_mcp.store.batch_progress import count_rows, find_state, get_row, parse_batch
+from elks_mcp.store.batch_progress import count_rows, find_state, get_row, parse_batch, select_batches
 from elks_mcp.store.batch_recall import recall_all
 from elks_mcp.store.db.changes import WAS_CANCELLED, alter_all, erase_content
 from elks_mcp.store.db.codes import make_code
@@ -82,7 +82,7 @@ class BatchStore:
             NotFound: There is no such batch, or its plan was deleted since.
             Refused: The plan is not the one that was stored.
         """
-        row = get_row(tx, number, caller=caller)
+        row = get_row(tx, number, caller=caller, plan=True)
         if row.plan is None:
             raise NotFound(f"The plan of {row.id} was deleted.", hint="Plan the batch again.")
         plan = parse_plan(row)
@@ -104,7 +104,7 @@ class BatchStore:
     @reading
     def list_latest(self, tx: Tx, limit: int, caller: str | None = None) -> list[Batch]:
         """List batches, the latest first; with `caller`, only theirs."""
-        ours = select(batches).where(batches.c.account_id == tx.account_id)
+        ours = select_batches(plan=False).where(batches.c.account_id == tx.account_id)
         ours = ours if caller is None else ours.where(batches.c.caller == caller)
         rows = tx.all(ours.order_by(batches.c.planned_at.desc()).limit(limit))
         return [parse_batch(tx, row, None) for row in rows]
@@ -152,7 +152,7 @@ class BatchStore:
             NotFound: There is no such batch.
             Refused: The plan expired, was cancelled or is not the one that was approved; or the budget.
         """
-        row = get_row(tx, batch_id, lock=True)
+        row = get_row(tx, batch_id, lock=True, plan=True)
         if row.started_at is not None:
             return StartedBatch(parse_batch(tx, row, checks.pace), is_repeat=True)
         plan = _read_startable(tx, row, digest, checks.pace.gap)
