@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from elks_mcp.store.my_number import store_my_number
 from tests.support.batch_cases import csv_of, number, open_shop
-from tests.support.connecting import Person, call, connected, data, live, new_box, posted, words
+from tests.support.connecting import ERAS, Era, Person, call, connected, data, live, new_box, posted, words
 from tests.support.people import Book
 from tests.support.people import person as contact
+from tests.support.stores import read_rows
 from tests.support.token_cases import ask
 from tests.support.web import site
 
@@ -202,11 +204,19 @@ async def test_the_rest_of_a_batch_that_was_sent_is_nobody(tmp_path: Path) -> No
 # ── a test to oneself ──
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_plan_whose_test_is_asked_about_is_stored_once(tmp_path: Path, era: Era) -> None:
+    store_my_number(tmp_path / "state", number(85))
+    person = Person()
+    async with open_shop(tmp_path, era, person, ELKS_CONFIRM="always") as shop:
+        plan = await shop.plan(testRow=2)
+        assert plan["test"].startswith("Test of row 2, ")
+        assert read_rows(shop.location, "SELECT id FROM batches") == [(plan["batchId"],)]
+    assert len(person.questions) == 1
+
+
 async def test_a_test_row_goes_to_the_operator_and_to_nobody_else(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir(mode=0o700)
-    mine = tmp_path / "state" / "my-number"
-    mine.write_text(f"{number(90 - 5)}\n", encoding="utf-8")
-    mine.chmod(0o600)
+    store_my_number(tmp_path / "state", number(85))
     async with open_shop(tmp_path, person=Person()) as shop:
         plan = await shop.plan(testRow=3)
         assert plan["test"].startswith("Test of row 3, to the operator's own number: Sent:")

@@ -84,7 +84,19 @@ class BatchPlanner:
         return self.orders.checks.policy
 
     async def plan(self, request: BatchRequest) -> BatchPlan:
-        """Freeze, price and check the rows of a request, and store the plan; nothing is sent.
+        """Build the plan of a request, and store it. Raises the errors of `build` and `store`."""
+        return await self.store(await self.build(request))
+
+    async def store(self, plan: BatchPlan) -> BatchPlan:
+        """Store a plan, and return it with its id.
+
+        Raises:
+            Refused: the caller has too many plans that were not started.
+        """
+        return await (await self.storage.open()).batches.add(plan)
+
+    async def build(self, request: BatchRequest) -> BatchPlan:
+        """Freeze, price and check the rows of a request; nothing is sent or stored.
 
         Raises:
             InvalidInput: the message, the sender or the time cannot be used.
@@ -104,7 +116,7 @@ class BatchPlanner:
         rows = [self._time(row, send_at) for row in filled]
         checked = await self._check(request, rows)
         self._check_lateness(send_at, len(checked.rows))
-        plan = BatchPlan(
+        return BatchPlan(
             id="",
             caller=self.caller,
             name=" ".join(cleaned(request.name).split()),
@@ -118,8 +130,6 @@ class BatchPlanner:
             lateness=self._lateness if send_at else ORDER_LATENESS,
             again=request.again,
         )
-        store = await self.storage.open()
-        return await store.batches.add(plan)
 
     async def list_rest(self, batch_id: str) -> RecipientList:
         """Return the recipients of the caller's batch whose texts were not sent, and will not be.
@@ -150,7 +160,7 @@ class BatchPlanner:
         for each in plan.rows:
             if each.row == row and each.text is not None:
                 return plan.draft(each).model_copy(update={"to": to, "send_at": None})
-        raise InvalidInput(f"{plan.id} has no text in row {row}.", hint="Name a row that gets a text.")
+        raise InvalidInput(f"The plan has no text in row {row}.", hint="Name a row that gets a text.")
 
     def check_size(self, rows: int) -> None:
         """Check that a batch may have this number of rows.

@@ -62,7 +62,10 @@ async def plan_one(
     rest_of: str,
     test_row: int | None,
 ) -> BatchTest:
-    """Return the plan of a call of `plan_batch`, and its test if it has one."""
+    """Return the plan of a call of `plan_batch`, and its test if it has one.
+
+    It is not stored yet: in the newer era, a call whose test is asked about comes twice.
+    """
     app = ctx.request_context.lifespan_context
     app.require_account(sender=not sender)
     source = BatchSource(tuple(recipients or ()), csv, file, group, rest_of)
@@ -75,7 +78,7 @@ async def plan_one(
         name=name,
         again=bool(again),
     )
-    plan = await app.batch_planner.plan(request)
+    plan = await app.batch_planner.build(request)
     return await plan_test(app, plan, test_row, can_ask=can_ask(ctx), is_answer=ctx.request_state is not None)
 
 
@@ -109,8 +112,9 @@ async def plan_batch(
     the id for start_batch. Use it for more than one recipient.
     """
     app = ctx.request_context.lifespan_context
+    plan = await app.batch_planner.store(planned.plan)
     test = await report_test(app, planned, read_decision(asked))
-    return await report_plan(app, planned.plan, can_ask=can_ask(ctx), test=test)
+    return await report_plan(app, plan, can_ask=can_ask(ctx), test=test)
 
 
 async def start_batch(
