@@ -13,7 +13,6 @@ from elks_mcp.domain.contacts import fold_name, shorten
 from elks_mcp.errors import InvalidInput
 
 _TOKEN = re.compile(r"(?P<literal>[^{}]+)|\{\{|\}\}|\{(?P<field>[^{}]*)\}")
-_DOUBLED = re.compile(r"(?<!\{)\{\{([^{}|]+)(?:\|[^{}]*)?\}\}(?!\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +39,6 @@ class Template:
 
     parts: tuple[str | MergeField, ...]
     """Its literal texts and its fields, in order."""
-
-    doubled: tuple[str, ...] = ()
-    """Names in doubled braces, which stay in the text. Other programs write fields like that."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -94,7 +90,7 @@ def parse_template(text: str) -> Template:
         else:
             parts.append(_parse_field(found["field"], at))
         at = found.end()
-    return Template(tuple(parts), tuple(dict.fromkeys(name.strip() for name in _DOUBLED.findall(text))))
+    return Template(tuple(parts))
 
 
 def _add_literal(parts: list[str | MergeField], literal: str) -> None:

@@ -64,11 +64,6 @@ class RecipientList:
         """The rows with a repaired number, by what was repaired."""
         return _group((each.repair, each.row) for each in self.entries)
 
-    @property
-    def faults(self) -> Mapping[str, tuple[int, ...]]:
-        """The rows that cannot be used, by the reason."""
-        return _group((each.fault, each.row) for each in self.entries)
-
 
 def _group(pairs: Iterable[tuple[str, int]]) -> Mapping[str, tuple[int, ...]]:
     rows: defaultdict[str, list[int]] = defaultdict(list)
