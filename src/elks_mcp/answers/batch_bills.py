@@ -16,13 +16,14 @@ from elks_mcp.domain.batch_questions import (
     choose_samples,
     count_people,
     find_costly_rows,
+    find_warnings,
     foresee,
     format_rows,
     list_reasons,
 )
 from elks_mcp.domain.batches import ALREADY_SENT, PLAN_KEPT, REPEATS_ABOVE, BatchPlan, BatchRow
 from elks_mcp.domain.display import split_lines, visible
-from elks_mcp.domain.orders import Approver, Effect
+from elks_mcp.domain.orders import Approver
 from elks_mcp.domain.phone import SenderId, written
 from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count, format_duration, format_time_in
@@ -127,11 +128,7 @@ async def report_plan(
     """
     people, gap = await read_people(app), app.outbox.pace.gap
     timing = foresee(plan, app.clock.now(), gap) if plan.rows else None
-    warnings = [
-        _Reason(each.reason, each.rows)
-        for each in plan.findings
-        if each.effect is Effect.WARN and (each.guard != "night" or plan.send_at)
-    ]
+    warnings = [_Reason(each.reason, each.rows) for each in find_warnings(plan)]
     return PlanAnswer(
         batch_id=plan.id,
         texts=len(plan.rows),
@@ -227,5 +224,5 @@ def _explain_start(app: App, plan: BatchPlan, start: str, *, can_ask: bool) -> s
 
 def _list_notes(plan: BatchPlan) -> tuple[str, ...]:
     if isinstance(plan.sender, SenderId):
-        return (f"Nobody can answer a text from a name such as {plan.sender.name}.",)
+        return (f"Recipients cannot answer a text from a name such as {plan.sender.name}.",)
     return ()

@@ -4,7 +4,7 @@ from datetime import timedelta, tzinfo
 
 from elks_mcp.domain.cleaning import has_invisible
 from elks_mcp.domain.contacts import Contacts
-from elks_mcp.domain.display import FORM_COLUMNS, break_line, quote_lines, split_lines, visible
+from elks_mcp.domain.display import FORM_COLUMNS, lay_out, quote_lines, split_lines, visible
 from elks_mcp.domain.orders import Approver, Effect, Finding, Order, of_effect
 from elks_mcp.domain.payloads import unknown_kind
 from elks_mcp.domain.phone import written
@@ -60,7 +60,7 @@ def write_question(
     ]
     end = f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}."
     quoted = quote_lines(text, columns or FORM_COLUMNS)
-    return "\n".join([*_fit(before, columns), *quoted, *_fit([end, *time], columns)])
+    return "\n".join([*lay_out(before, columns), *quoted, *lay_out([end, *time], columns)])
 
 
 def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zone: tzinfo | None) -> str:
@@ -110,16 +110,6 @@ def _list_reasons(order: Order, reasons: tuple[Finding, ...]) -> list[str]:
     items = [f"- {each.in_words}" for each in reasons]
     items += [f"- Note: {each.reason}" for each in of_effect(order.findings, Effect.WARN)]
     return [visible(each) for each in items]
-
-
-def _fit(lines: list[str], columns: int | None) -> list[str]:
-    """Return lines in rows of a terminal's width; for a form as they are.
-
-    Continued rows are indented, so that a quoted text cannot begin a row that looks like one of ours.
-    """
-    if columns is None:
-        return lines
-    return ["\n  ".join(row.rstrip() for row in break_line(line, columns - 2)) for line in lines]
 
 
 def describe_recipient(order: Order, contacts: Contacts) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, tzinfo
 from elks_mcp.domain.approval import name_guards, reasons_to_ask
 from elks_mcp.domain.batches import BatchFinding, BatchPlan, BatchRow, find_last_slot
 from elks_mcp.domain.contacts import Contacts
-from elks_mcp.domain.display import break_line, quote_lines, visible
+from elks_mcp.domain.display import lay_out, quote_lines, visible
 from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.phone import Number, written
 from elks_mcp.domain.policy import Policy
@@ -61,14 +61,7 @@ def write_batch_question(
     shown = [line for row in samples for line in _show_row(row, contacts, columns or BATCH_COLUMNS)]
     last = [f"End of the texts. It is {size} for {cost}.", f"Batch {plan.id}, digest {plan.digest[:12]}."]
     heading = f"{len(samples)} of the texts, the longest last, behind a bar on each line:"
-    return "\n".join([*_lay_out([*ours, heading], columns), *shown, *_lay_out(last, columns)])
-
-
-def _lay_out(lines: Iterable[str], columns: int | None) -> list[str]:
-    """Return lines in rows of a width; a client's form breaks lines by itself."""
-    if columns is None:
-        return [visible(line) for line in lines]
-    return ["\n  ".join(row.rstrip() for row in break_line(line, columns - 2)) for line in lines]
+    return "\n".join([*lay_out([*ours, heading], columns), *shown, *lay_out(last, columns)])
 
 
 def describe_size(plan: BatchPlan) -> str:
@@ -104,13 +97,15 @@ def _name(number: Number, contacts: Contacts) -> str:
     return f"{name} ({number.e164})" if name else number.e164
 
 
+def find_warnings(plan: BatchPlan) -> list[BatchFinding]:
+    """Return what the guards warn of. At night the texts wait, unless the plan has a time."""
+    warnings = [each for each in plan.findings if each.effect is Effect.WARN]
+    return [each for each in warnings if each.guard != "night" or plan.send_at]
+
+
 def list_warnings(plan: BatchPlan) -> list[str]:
-    """List what the guards warn of. At night the texts wait, unless the plan has a time."""
-    return [
-        f"{format_rows(each.rows, len(plan.rows))}: {each.reason}"
-        for each in plan.findings
-        if each.effect is Effect.WARN and (each.guard != "night" or plan.send_at)
-    ]
+    """List the warnings of the guards, each with its rows."""
+    return [f"{format_rows(each.rows, len(plan.rows))}: {each.reason}" for each in find_warnings(plan)]
 
 
 def _show_row(row: BatchRow, contacts: Contacts, columns: int) -> list[str]:

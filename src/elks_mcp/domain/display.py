@@ -9,6 +9,7 @@ A terminal and a client's form show other people's texts next to our own words. 
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from itertools import groupby
 
 from elks_mcp.domain.cleaning import escape_invisible
@@ -64,6 +65,16 @@ def break_line(line: str, columns: int) -> list[str]:
         row += char
         used += _width(char)
     return [*rows, row]
+
+
+def lay_out(lines: Iterable[str], columns: int | None) -> list[str]:
+    """Return lines in rows of at most `columns`; None is for a form, which breaks lines itself.
+
+    Continued rows are indented, so that a quoted text cannot begin a row that looks like one of ours.
+    """
+    if columns is None:
+        return [visible(line) for line in lines]
+    return ["\n  ".join(row.rstrip() for row in break_line(line, columns - 2)) for line in lines]
 
 
 def is_plain(text: str) -> bool:
