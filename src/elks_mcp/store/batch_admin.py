@@ -13,7 +13,7 @@ from elks_mcp.domain.orders import UNFINISHED
 from elks_mcp.errors import NotFound
 from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.batch_plans import can_be_started, check_digest, parse_plan
-from elks_mcp.store.batch_progress import parse_batch
+from elks_mcp.store.batch_progress import has_number, parse_batch
 from elks_mcp.store.batches import cancel_unless_ended, check_in_time, pause_if_running
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, batches, is_one_of, orders
@@ -117,8 +117,7 @@ def _all() -> Select[Any]:
 
 
 def _find(tx: Tx, number: str, *, lock: bool = False) -> Row[Any] | None:
-    wanted = number.strip().upper()
-    found = _all().where(or_(batches.c.id == wanted, batches.c.approval_code == wanted))
+    found = _all().where(has_number(number))
     return tx.first(found.with_for_update(of=batches) if lock else found)
 
 

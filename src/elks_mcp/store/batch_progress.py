@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, case, func, or_, select
 
 from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchState, find_last_slot
 from elks_mcp.domain.money import Money
@@ -19,9 +19,14 @@ from elks_mcp.store.values import Pace
 
 
 def select_batches(*, plan: bool) -> Select[Any]:
-    """Select batches. Without `plan`, which can be large, that column only says if there is one: it is ""."""
+    """Select batches. Without `plan`, which can be large, that column is "" if there is a plan."""
     others = [column for column in batches.c if column is not batches.c.plan]
     return select(batches) if plan else select(*others, case((batches.c.plan.is_not(None), "")).label("plan"))
+
+
+def has_number(number: str) -> ColumnElement[bool]:
+    """Return the condition for the batch with this id or approval code, in any case."""
+    return or_(*(column == number.strip().upper() for column in (batches.c.id, batches.c.approval_code)))
 
 
 def get_row(
@@ -32,8 +37,7 @@ def get_row(
     Raises:
         NotFound: There is no such batch, or it is another caller's.
     """
-    by_number = or_(batches.c.id == number.strip().upper(), batches.c.approval_code == number.strip().upper())
-    found = select_batches(plan=plan).where(batches.c.account_id == tx.account_id, by_number)
+    found = select_batches(plan=plan).where(batches.c.account_id == tx.account_id, has_number(number))
     if caller is not None:
         found = found.where(batches.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):
