@@ -198,7 +198,7 @@ async def test_the_rest_of_a_batch_that_was_sent_is_nobody(tmp_path: Path) -> No
         assert "was not started" in words(too_early)
         await shop.start(plan)
         nobody = await call(shop.client, "plan_batch", message="Hej!", restOf=plan["batchId"])
-        assert "has nobody left" in words(nobody)
+        assert "has no recipient left whose text was not sent" in words(nobody)
 
 
 # ── a test to oneself ──

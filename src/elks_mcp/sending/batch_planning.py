@@ -138,7 +138,7 @@ class BatchPlanner:
 
         Raises:
             NotFound: the caller has no such batch, or its plan was deleted.
-            InvalidInput: the batch was not started, or there is nobody.
+            InvalidInput: the batch was not started, or has no such recipient.
         """
         store = await self.storage.open()
         batch = await store.batches.get(batch_id, caller=self.caller)
@@ -147,7 +147,7 @@ class BatchPlanner:
         plan = await store.batches.get_plan(batch.id, caller=self.caller)
         rest = list_rest(plan, dict(await store.batches.list_orders(batch.id)))
         if not rest:
-            raise InvalidInput(f"{batch.id} has nobody left who did not get its text.")
+            raise InvalidInput(f"{batch.id} has no recipient left whose text was not sent.")
         names = dict.fromkeys(name for entry in rest for name in entry.fields)
         return RecipientList(tuple(names), tuple(rest))
 
