@@ -72,11 +72,6 @@ def test_fields_are_listed_once_and_unknown_ones_are_found() -> None:
     assert template.list_unknown(["Namn", "tid", "mobil"]) == ("ort",)
 
 
-def test_names_in_doubled_braces_are_known_since_other_programs_write_fields_so() -> None:
-    assert parse_template("Hej {{ namn }}, {{tid|nu}} {{namn}}").doubled == ("namn", "tid")
-    assert parse_template("{{{namn}}} {{}} {namn}").doubled == ()
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
