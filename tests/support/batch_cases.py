@@ -12,8 +12,10 @@ from mcp import Client
 from elks_mcp.contacts.accepted import ContactReader
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.store import StateLocation
+from elks_mcp.store.batch_admin import BatchAdmin
 from tests.support.clocks import ManualClock, autojump
 from tests.support.connecting import Era, Person, box_on, call, connected, data, live, posted
+from tests.support.stores import opened
 
 MESSAGE = "Hej {namn}! Din tid är i morgon kl. {tid}. Välkommen!"
 NAMES = ("Åsa", "Bo", "Kim", "Eva", "Nils", "Siv")
@@ -120,3 +122,15 @@ def write_workbook(file: Path, csv: str) -> None:
     with ZipFile(file, "w") as archive:
         for name, content in {**_WORKBOOK, "xl/worksheets/sheet1.xml": sheet}.items():
             archive.writestr(name, content)
+
+
+@asynccontextmanager
+async def opened_admin(shop: Shop) -> AsyncIterator[BatchAdmin]:
+    """Open the administration of the server's database, as a command does."""
+    async with opened(shop.location, shop.clock) as store:
+        yield BatchAdmin(store.database)
+
+
+async def stop(shop: Shop, plan: dict[str, Any], action: str) -> Any:
+    """Pause, resume or cancel a batch, and return the whole answer."""
+    return await call(shop.client, "stop_batch", batchId=plan["batchId"], change=action)

@@ -30,9 +30,8 @@ class BatchSteps:
 
 async def find_pause(app: App, batch: Batch) -> str:
     """Return why nothing of a running batch is sent at the moment; "" if it is."""
-    if not batch.is_moving:
-        return ""
-    return explain_pause(await (await app.storage.open()).queue.find_pause())
+    pause = await (await app.storage.open()).queue.find_pause() if batch.is_moving else None
+    return explain_pause(pause) if pause else ""
 
 
 async def list_tools(app: App, batch: Batch) -> BatchSteps:

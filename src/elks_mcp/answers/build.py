@@ -234,11 +234,8 @@ _SETTLED = {
 def _waiting(order: Order, estimate: QueueEstimate | None, policy: Policy) -> str:
     """Return why an order waits, and until about when."""
     pause = estimate.pause if estimate else None
-    behind = (
-        f"it is behind {format_count(estimate.ahead, 'other text')} in the queue."
-        if estimate and estimate.ahead
-        else ""
-    )
+    ahead = estimate.ahead if estimate else 0
+    behind = f"it is behind {format_count(ahead, 'other text')} in the queue." if ahead else ""
     why = order.status_reason or (_PAUSES[pause] if pause else behind) or "it is waiting in the queue."
     if pause in _PAUSE_ENDS:
         when = f", {_PAUSE_ENDS[pause]} within an hour,"
@@ -265,11 +262,9 @@ _PAUSE_ENDS = {
 """Conditions that end the pauses which do not end after a time."""
 
 
-def explain_pause(pause: PauseReason | None) -> str:
-    """Return why sending is paused, and what ends that; "" if it is not."""
-    if pause is None:
-        return ""
-    ends = f" It goes on {_PAUSE_ENDS[pause]}, within an hour." if pause in _PAUSE_ENDS else ""
+def explain_pause(pause: PauseReason) -> str:
+    """Return why sending is paused, and what ends that."""
+    ends = f" It goes on {_PAUSE_ENDS[pause]}." if pause in _PAUSE_ENDS else ""
     return f"Sending is paused. {_PAUSES[pause]}{ends}"
 
 
