@@ -91,7 +91,8 @@ checks later what the client really starts.
   that nothing is changed. The file as it was before the first change is kept beside it
   (`….before-elks-mcp`). `--remove` restores it to the byte, also with an entry of your own that ours has
   replaced, as long as nothing else was changed since then. A backup is never overwritten: further ones get
-  a number at the end of their names.
+  a number at the end of their names. Gemini CLI refuses a file with a byte order mark or a trailing comma, so
+  `connect gemini` does not change such a file, and `doctor --client gemini` says what is wrong with it.
 - **Your settings.** Every setting in the environment of the terminal is passed on to the client, with your
   limits, and `connect` says which. With `--env-file FILE` the client gets only the path of the file, and
   with `--sandbox` nothing but `ELKS_SANDBOX`.

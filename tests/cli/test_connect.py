@@ -147,6 +147,26 @@ def test_a_broken_file_is_refused_and_the_snippet_printed(home: Home) -> None:
     assert home.cursor.read_text("utf-8") == '{"mcpServers": {'
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "\ufeff{}\n",
+            "it begins with a byte order mark, with which Gemini CLI refuses it. Save it as UTF-8",
+        ),
+        ('{"ui": {},\n "x": 1, // one\n}\n', "Gemini CLI refuses the comma after the last value, in line 2."),
+    ],
+)
+def test_a_file_that_gemini_refuses_is_not_changed(home: Home, text: str, reason: str) -> None:
+    home.gemini.write_text(text, encoding="utf-8")
+    result = home.run("connect", "gemini", "--sandbox", "--yes")
+    assert (result.exit_code, "Connected" in result.stdout) == (1, False)
+    assert f"{home.gemini} cannot be read: {reason}" in result.stderr
+    assert home.gemini.read_text("utf-8") == text
+    home.cursor.write_text(text, encoding="utf-8")
+    assert home.run("connect", "cursor", "--http", "https://sms.example.com/mcp", "--yes").exit_code == 0
+
+
 def test_a_file_in_another_encoding_is_refused_once(home: Home) -> None:
     home.cursor.write_bytes(b"\xff\xfe{\0}\0")
     result = home.run("connect", "cursor", "--sandbox", "--yes")

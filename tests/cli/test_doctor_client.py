@@ -166,6 +166,17 @@ def test_the_doctor_reads_a_file_of_the_home_folder_once(home: Home, monkeypatch
     assert home.run("doctor", "--client", "cursor").stdout.count("has the server sms46elks") == 1
 
 
+@pytest.mark.parametrize("layout", ["\ufeff%s", '{"x": 1, "mcpServers": {"sms46elks": {"command": "/no"},}}'])
+def test_the_doctor_knows_a_file_that_gemini_refuses(home: Home, layout: str) -> None:
+    said = json.dumps({"mcpServers": {"sms46elks": entry()}})
+    home.gemini.write_text(layout.replace("%s", said), encoding="utf-8")
+    result = home.run("doctor", "--client", "gemini")
+    assert result.exit_code == 1
+    assert f"fail  {home.gemini} cannot be read: " in result.stdout
+    assert "Gemini CLI refuses" in result.stdout
+    assert "has the server sms46elks" in result.stdout
+
+
 def test_the_doctor_does_not_call_a_file_right_that_it_cannot_read(home: Home) -> None:
     result = home.run("doctor", "--client", "goose").stdout
     assert "warn  " in result

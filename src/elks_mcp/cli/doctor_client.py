@@ -16,7 +16,7 @@ from elks_mcp.cli.output import say
 from elks_mcp.clients import files, jsonc
 from elks_mcp.clients.catalog import SERVER, Client, UnknownClient, find_client
 from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file
-from elks_mcp.clients.editing import parse
+from elks_mcp.clients.editing import check_readable, parse
 from elks_mcp.clients.entry_fields import list_foreign_fields, list_wrong_types
 from elks_mcp.clients.listed_entries import (
     ListedEntry,
@@ -45,10 +45,12 @@ def check_client(client: Client, machine: Machine) -> Iterator[Check]:
     others: list[str] = []
     for path in paths:
         try:
-            said = parse(client, files.read(path).text)
+            file = files.read(path)
+            said = parse(client, file.text)
         except (files.FileProblem, jsonc.Broken) as error:
             yield Check("fail", _explain(path, error))
             continue
+        yield from _check_readable(client, path, file)
         found = [*_list_local_entries(client, path, said), *found, *list_entries(client, path, said)]
         others += describe_others(client, said)
         yield from _check_keys(client, path, said)
@@ -102,6 +104,14 @@ def _explain(path: Path, error: Exception) -> str:
     if isinstance(error, jsonc.Broken):
         return f"{path} cannot be read: {error}. Correct it by hand."
     return str(error)
+
+
+def _check_readable(client: Client, path: Path, file: files.ClientFile) -> Iterator[Check]:
+    """Check that the client reads a file that we can read."""
+    try:
+        check_readable(client, file)
+    except jsonc.Broken as error:
+        yield Check("fail", f"{path} cannot be read: {error}.")
 
 
 def _check_keys(client: Client, path: Path, said: Mapping[str, Any]) -> Iterator[Check]:

@@ -80,7 +80,8 @@ class Client:
 
     `key` is where its file has the servers, and `nested_key` a key in there under which it reads servers as
     well. `fields` has the names that it uses for a server. `stdio` and `remote` are fields that it needs in
-    addition. `env_types` are the types that a variable may have.
+    addition. `env_types` are the types that a variable may have. `is_strict` says that the client is known to
+    refuse a file with a byte order mark or a trailing comma.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Client:
     env_types: tuple[type, ...] = (str,)
     stdio: Mapping[str, Any] = field(default_factory=dict)
     remote: Mapping[str, Any] = field(default_factory=dict)
+    is_strict: bool = False
     restart: str = ""
 
     def is_here(self, machine: Machine) -> bool:
@@ -182,6 +184,7 @@ CLIENTS: Final = (
         secrets=Secrets.REFERENCES,
         project_file=".gemini/settings.json",
         fields=Fields(url="httpUrl"),
+        is_strict=True,
         restart="Start a new session of Gemini CLI. In it, `/mcp` shows the server.",
     ),
     Client(

@@ -10,6 +10,7 @@ from typing import Any
 
 from elks_mcp.clients import jsonc, jsonc_edits, toml_text
 from elks_mcp.clients.catalog import SERVER, Client
+from elks_mcp.clients.files import ClientFile
 from elks_mcp.clients.jsonc import Broken
 from elks_mcp.clients.snippets import Entry, find_inputs
 
@@ -33,6 +34,23 @@ def parse(client: Client, text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise Broken("its outermost value is not an object")
     return found
+
+
+def check_readable(client: Client, file: ClientFile) -> None:
+    """Check that a client reads a file, of which `parse` reads more than some clients do.
+
+    Raises:
+        Broken: the client refuses the file, or it cannot be read.
+    """
+    if not client.is_strict:
+        return
+    if file.has_mark:
+        raise Broken(
+            f"it begins with a byte order mark, with which {client.title} refuses it. "
+            "Save it as UTF-8 without one"
+        )
+    if line := jsonc.find_trailing_comma(file.text):
+        raise Broken(f"{client.title} refuses the comma after the last value, in line {line}. Take it out")
 
 
 def find_entry(client: Client, text: str) -> Entry | None:

@@ -35,6 +35,11 @@ class ClientFile(NamedTuple):
         return _decode(self.path, self.content or b"").removeprefix(_BOM)
 
     @property
+    def has_mark(self) -> bool:
+        """Whether it begins with a byte order mark."""
+        return (self.content or b"").startswith(_BOM.encode())
+
+    @property
     def private_mode(self) -> int:
         """Its mode without the permissions of other users."""
         return self.mode & ~(stat.S_IRWXG | stat.S_IRWXO)
@@ -46,8 +51,7 @@ class ClientFile(NamedTuple):
 
     def encode(self, text: str) -> bytes:
         """Return a text as the content of this file, with its byte order mark."""
-        mark = _BOM if (self.content or b"").startswith(_BOM.encode()) else ""
-        return (mark + text).encode()
+        return ((_BOM if self.has_mark else "") + text).encode()
 
 
 def read(path: Path) -> ClientFile:

@@ -25,12 +25,7 @@ def parse(text: str) -> Any:
     Raises:
         Broken: it is something else, or has the same key twice.
     """
-    tokens = [token for token in split(text) if token.lastgroup != "gap"]
-    kept = [
-        token[0]
-        for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False)
-        if not _is_trailing_comma(before, token, after)
-    ]
+    kept = [token[0] for token, is_trailing in _mark_commas(text) if not is_trailing]
     if not kept:
         return {}
     try:
@@ -39,6 +34,24 @@ def parse(text: str) -> Any:
         raise Broken("it is nested too deeply") from None
     except json.JSONDecodeError as error:
         raise Broken(f"it is not JSON ({error.msg.lower()})") from None
+
+
+def find_trailing_comma(text: str) -> int | None:
+    """Return the line of a document's first trailing comma, or None.
+
+    Raises:
+        Broken: a character cannot begin a token.
+    """
+    places = (token.start() for token, is_trailing in _mark_commas(text) if is_trailing)
+    place = next(places, None)
+    return None if place is None else text.count("\n", 0, place) + 1
+
+
+def _mark_commas(text: str) -> Iterator[tuple[re.Match[str], bool]]:
+    """Iterate over the tokens without gaps, each with whether it is a trailing comma."""
+    tokens = [token for token in split(text) if token.lastgroup != "gap"]
+    for before, token, after in zip([None, *tokens], tokens, [*tokens[1:], None], strict=False):
+        yield token, _is_trailing_comma(before, token, after)
 
 
 def _is_trailing_comma(

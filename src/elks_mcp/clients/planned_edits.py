@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from elks_mcp.clients import files
 from elks_mcp.clients.catalog import Client
-from elks_mcp.clients.editing import Unprovable, add, cut, find_entry
+from elks_mcp.clients.editing import Unprovable, add, check_readable, cut, find_entry
 from elks_mcp.clients.files import ClientFile
 from elks_mcp.clients.jsonc import Broken
 from elks_mcp.clients.snippets import Entry
@@ -52,10 +52,11 @@ def plan_addition(client: Client, file: ClientFile, entry: Entry, *, private: bo
     is new in the file, the content from before it gets the entry, so that nothing of an older one stays.
 
     Raises:
-        Broken: the file cannot be read.
+        Broken: the file cannot be read, by us or by the client.
         Unprovable: the change would change something else, too.
         FileProblem: the backup cannot be read.
     """
+    check_readable(client, file)
     present = find_entry(client, file.text)
     if present == entry:
         return None
