@@ -83,7 +83,8 @@ elks-mcp connect claude-desktop --sandbox
 ```
 
 `connect` shows the client's file and what it changes, asks, and starts the server once as the client would.
-With `--sandbox` the assistant texts simulated phones, and needs no account. `elks-mcp doctor --client NAME`
+If an account is configured, that also reads its balance, so that a wrong password is found. With `--sandbox`
+the assistant texts simulated phones, and needs no account. `elks-mcp doctor --client NAME`
 checks later what the client really starts.
 
 - **Your file.** Only our entry is added. Comments, line ends and all other text stay as they are. This is

@@ -3,12 +3,15 @@
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from elks_mcp.sandbox import Sandbox
 from tests.support.homes import SANDBOX, SCRIPT, Home
 from tests.support.terminal import at_terminal
+from tests.support.verb_cases import simulated_elks
 
 CANARY = "canary-password"
 
@@ -44,20 +47,30 @@ def test_without_consent_nothing_changes(home: Home) -> None:
         assert not home.cursor.exists()
 
 
-def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(home: Home) -> None:
-    environ = {"ELKS_API_USERNAME": "u1", "ELKS_API_PASSWORD": CANARY, "ELKS_PHONE_NUMBER": "+46701740699"}
+@pytest.fixture
+def account(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Serve a simulated 46elks, and have the settings of its account, whose password is the canary."""
+    with simulated_elks(tmp_path, Sandbox(password=CANARY)) as served:
+        names = ("ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_PHONE_NUMBER", "ELKS_API_BASE_URL")
+        yield {name: served.environ[name] for name in names}
+
+
+def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(
+    home: Home, account: dict[str, str]
+) -> None:
+    environ = account | {"ELKS_PHONE_NUMBER": "+46701740699"}
     result = home.run("connect", "codex", "--yes", **environ)
     assert result.exit_code == 0, result.output
     assert home.read(home.codex) == {
         "command": str(SCRIPT),
         "args": [],
-        "env": {"DRY_RUN": "true", "ELKS_PHONE_NUMBER": "+46701740699"},
+        "env": {
+            "DRY_RUN": "true",
+            "ELKS_API_BASE_URL": account["ELKS_API_BASE_URL"],
+            "ELKS_PHONE_NUMBER": "+46701740699",
+        },
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }
-    assert "Connected, 16 tools, DRY RUN." in result.stdout
-    assert "Try: What may you send? And what would a text to my own number cost?\n" in result.stdout
-    assert "070-174 06 14" not in result.stdout, "only a simulated phone of the sandbox has that number"
-    assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", result.stdout, re.MULTILINE)
     assert CANARY not in result.output + home.codex.read_text("utf-8")
     home.cursor.write_text("{}", encoding="utf-8")
     home.cursor.chmod(0o644)
@@ -107,6 +120,23 @@ def test_a_server_whose_every_call_fails_is_not_called_connected(home: Home) -> 
 def test_blanks_are_named(home: Home) -> None:
     result = home.run("connect", "cursor", "--yes")
     assert "Fill in ELKS_API_USERNAME, ELKS_API_PASSWORD and ELKS_PHONE_NUMBER there." in result.stdout
+    assert "Connected, 16 tools, DRY RUN." in result.stdout
+    assert "Try: What may you send? And what would a text to my own number cost?\n" in result.stdout
+    assert "070-174 06 14" not in result.stdout, "only a simulated phone of the sandbox has that number"
+    assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", result.stdout, re.MULTILINE)
+
+
+def test_a_password_that_46elks_refuses_is_not_called_connected(home: Home, account: dict[str, str]) -> None:
+    environ = account | {"ELKS_API_PASSWORD": "wrong"}
+    connected = home.run("connect", "codex", "--yes", **environ)
+    assert (connected.exit_code, "Connected" in connected.stdout) == (1, False)
+    checked = home.run("doctor", "--client", "codex", **environ)
+    assert (checked.exit_code, "Nothing is wrong" in checked.stdout) == (1, False)
+    for said in (connected.stderr, checked.stdout):
+        assert "The server starts, but the account cannot be read: 46elks " in said
+        assert "ELKS_API_USERNAME and ELKS_API_PASSWORD" in said
+    checked = home.run("doctor", "--client", "codex", **account)
+    assert "  ok  Connected, 16 tools, SANDBOX." in checked.stdout
 
 
 def test_a_server_over_http_gets_its_token_from_the_environment(home: Home) -> None:

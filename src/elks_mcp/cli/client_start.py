@@ -9,9 +9,10 @@ import httpx2
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp_types import TextContent
+from mcp_types import CallToolResult, TextContent
 
 from elks_mcp.clients.servers import Program, Server
+from elks_mcp.domain.policy import Mode
 
 _TIMEOUT = 120
 """Seconds for the first start: uvx may have to download everything."""
@@ -24,6 +25,11 @@ class Started(NamedTuple):
     mode: str = ""
     notes: tuple[str, ...] = ()
     problem: str = ""
+
+    @property
+    def has_account(self) -> bool:
+        """Whether it seems to use a real account: its notes name the credentials if they are missing."""
+        return self.mode != Mode.SANDBOX and not any("ELKS_API_" in note for note in self.notes)
 
     def describe(self) -> str:
         """Return the answer in one line: connected, how many tools, and which mode."""
@@ -61,10 +67,20 @@ async def _ask(transport: Any) -> Started:
             return Started(len(names))
         answer = await client.call_tool("explain_policy", {})
         if answer.is_error:
-            texts = [block.text for block in answer.content if isinstance(block, TextContent)]
-            return Started(len(names), problem=f"The server answers with an error: {' '.join(texts)}")
+            return Started(problem=f"The server answers with an error: {_read_text(answer)}")
         report = answer.structured_content or {}
-        return Started(len(names), str(report.get("mode", "")), tuple(report.get("notes", ())))
+        started = Started(len(names), str(report.get("mode", "")), tuple(report.get("notes", ())))
+        if "check_account_balance" in names and started.has_account:
+            balance = await client.call_tool("check_account_balance", {})
+            if balance.is_error:
+                return Started(
+                    problem=f"The server starts, but the account cannot be read: {_read_text(balance)}"
+                )
+        return started
+
+
+def _read_text(answer: CallToolResult) -> str:
+    return " ".join(block.text for block in answer.content if isinstance(block, TextContent))
 
 
 def _explain(server: Server, error: BaseException, log: str) -> str:
