@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.test_http import serving
+from tests.support.connecting import live, new_box
 from tests.support.homes import SANDBOX, SCRIPT, Home
 
 
@@ -175,6 +177,25 @@ def test_the_doctor_knows_a_file_that_gemini_refuses(home: Home, layout: str) ->
     assert f"fail  {home.gemini} cannot be read: " in result.stdout
     assert "Gemini CLI refuses" in result.stdout
     assert "has the server sms46elks" in result.stdout
+
+
+def test_the_doctor_says_that_a_server_over_http_refuses_the_token(home: Home, tmp_path: Path) -> None:
+    account = live(new_box(), ELKS_API_BASE_URL="http://127.0.0.1:9/a1")
+    state = {"ELKS_STATE_DIR": str(tmp_path / "state")}
+    assert home.run("token", "new", "anna", "--scope", "read", **state, **account).exit_code == 0
+    with serving(tmp_path / "state", **account) as (_, url):
+        connected = home.run("connect", "codex", "--http", f"{url}/mcp", "--yes", SMS46ELKS_TOKEN="wrong")
+        refused = home.run("doctor", "--client", "codex", SMS46ELKS_TOKEN="wrong")
+        missing = home.run("doctor", "--client", "codex")
+    create = (
+        "(HTTP 401). To create a token on the server: `elks-mcp token new NAME --scope read --scope send`."
+    )
+    said = f"The server refuses the token in the variable SMS46ELKS_TOKEN {create}"
+    assert (connected.exit_code, said in connected.stderr) == (1, True)
+    assert (refused.exit_code, f"fail  {said}" in refused.stdout) == (1, True)
+    assert (
+        f"The server requires a token, and the variable SMS46ELKS_TOKEN has none {create}" in missing.stdout
+    )
 
 
 def test_the_doctor_does_not_call_a_file_right_that_it_cannot_read(home: Home) -> None:

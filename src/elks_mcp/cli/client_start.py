@@ -1,6 +1,7 @@
 """Start a server once, exactly as a client would, and say what it answers."""
 
 import tempfile
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -11,7 +12,7 @@ from mcp.client.stdio import stdio_client
 from mcp.client.streamable_http import streamable_http_client
 from mcp_types import CallToolResult, TextContent
 
-from elks_mcp.clients.servers import Program, Server
+from elks_mcp.clients.servers import Program, Remote, Server
 from elks_mcp.domain.policy import Mode
 
 _TIMEOUT = 120
@@ -55,9 +56,30 @@ async def _start(server: Server, log: IO[str]) -> Started:
                 command=server.command, args=list(server.args), env=env, cwd=Path.home()
             )
             return await _ask(stdio_client(started, errlog=log))  # type: ignore[arg-type]
-        headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
-        async with httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT) as http:
+        return await _reach(server)
+
+
+async def _reach(server: Remote) -> Started:
+    """Ask a server over HTTP. The SDK's errors do not have the status, so it is watched here."""
+    statuses: list[int] = []
+
+    async def watch(response: httpx2.Response) -> None:
+        statuses.append(response.status_code)
+
+    headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
+    hooks = {"response": [watch]}
+    async with httpx2.AsyncClient(headers=headers, timeout=_TIMEOUT, event_hooks=hooks) as http:
+        try:
             return await _ask(streamable_http_client(server.url, http_client=http))
+        except Exception:
+            if HTTPStatus.UNAUTHORIZED not in statuses:
+                raise
+    place = server.token_place
+    reason = f"refuses the token in {place}" if server.token else f"requires a token, and {place} has none"
+    return Started(
+        problem=f"The server {reason} (HTTP 401). To create a token on the server: "
+        "`elks-mcp token new NAME --scope read --scope send`."
+    )
 
 
 async def _ask(transport: Any) -> Started:

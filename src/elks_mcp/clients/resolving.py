@@ -1,12 +1,13 @@
 """Read what a client really starts: the fields of its file, with variables put in."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from elks_mcp.clients.catalog import Client
 from elks_mcp.clients.client_paths import Machine
 from elks_mcp.clients.references import Left, References
-from elks_mcp.clients.servers import Program, Remote, Server
+from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
 
 
 class Resolver:
@@ -46,13 +47,16 @@ class Resolver:
             filled = tuple(self._fill("An argument", word) for word in args)
             return Program(self._fill("The command", command), filled, kept)
         url = fields.get(keys.url)
-        return Remote(self._fill("The address", url), self._read_token(fields)) if url else None
+        return self._read_remote(self._fill("The address", url), fields) if url else None
 
-    def _read_token(self, fields: Mapping[str, Any]) -> str:
+    def _read_remote(self, url: str, fields: Mapping[str, Any]) -> Remote:
         if variable := fields.get("bearer_token_env_var"):
-            return self._references.find(str(variable))
+            return Remote(url, self._references.find(str(variable)), f"the variable {variable}")
         header = fields.get(self._client.fields.headers, {}).get("Authorization", "")
-        return self._fill("The header Authorization", header.removeprefix("Bearer").strip())
+        remote = Remote(url, self._fill("The header Authorization", header.removeprefix("Bearer").strip()))
+        if f"{{{TOKEN_VARIABLE}}}" in header:
+            return replace(remote, token_place=f"the variable {TOKEN_VARIABLE}")
+        return remote
 
     def _fill(self, where: str, value: object) -> str:
         return "" if value is None else self._references.replace(where, str(value))

@@ -46,10 +46,11 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A server over HTTP. `token` is "" if it is not known."""
+    """A server over HTTP. `token` is "" if it is not known, and `token_place` is where the client has it."""
 
     url: str
     token: str = ""
+    token_place: str = "the header Authorization"  # noqa: S105  (words)
 
     def list_blanks(self) -> list[str]:
         """List the secrets that are not known."""
