@@ -101,6 +101,7 @@ def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
     assert result.exit_code == 0, result.output
     assert home.read(home.gemini) == {"command": str(SCRIPT), "args": ["--env-file", str(file)]}
     assert "Connected, 16 tools, SANDBOX." in result.stdout
+    assert "Note: Gemini CLI does not trust the folder " in result.stdout, "as after a fresh install"
     missing = home.run("connect", "gemini", "--env-file", str(home.folder / "none"), "--yes")
     assert missing.exit_code == 2
     assert "none cannot be read: No such file or directory." in missing.stderr

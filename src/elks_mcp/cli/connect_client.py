@@ -8,6 +8,7 @@ from typing import NamedTuple, NoReturn
 
 import click
 
+from elks_mcp.cli.client_obstacles import list_obstacles
 from elks_mcp.cli.client_start import start_once
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.connect_texts import explain_secrets, print_instructions, report_project_entries
@@ -235,6 +236,8 @@ class ClientSetup(NamedTuple):
         else:
             mode = self._start(server, is_complete=not advice)
         report_project_entries(self.client, self._find_file())
+        for obstacle in list_obstacles(self.client, self.machine):
+            say(f"Note: {obstacle}")
         say(self.client.restart)
         if mode == Mode.SANDBOX:
             say(f"Try: {_TRY_PHONE}")

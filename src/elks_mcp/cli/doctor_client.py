@@ -10,12 +10,13 @@ from typing import Any
 
 import click
 
+from elks_mcp.cli.client_obstacles import list_obstacles
 from elks_mcp.cli.client_start import start_once
 from elks_mcp.cli.doctor_settings import Check, conclude
 from elks_mcp.cli.output import say
 from elks_mcp.clients import files, jsonc
 from elks_mcp.clients.catalog import SERVER, Client, UnknownClient, find_client
-from elks_mcp.clients.client_paths import Ambiguous, Machine, find_classic_file
+from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.editing import check_readable, parse
 from elks_mcp.clients.entry_fields import list_foreign_fields, list_wrong_types
 from elks_mcp.clients.listed_entries import (
@@ -54,7 +55,7 @@ def check_client(client: Client, machine: Machine) -> Iterator[Check]:
         found = [*_list_local_entries(client, path, said), *found, *list_entries(client, path, said)]
         others += describe_others(client, said)
         yield from _check_keys(client, path, said)
-    yield from _check_machine(client, machine)
+    yield from (Check("warn", obstacle) for obstacle in list_obstacles(client, machine))
     if not found:
         yield Check("fail", _explain_absence(client, others))
     yield from _check_servers(client, machine, found)
@@ -122,50 +123,6 @@ def _check_keys(client: Client, path: Path, said: Mapping[str, Any]) -> Iterator
             "fail",
             f"{path} has the server {where}, which {client.title} ignores. The key is {client.key}.",
         )
-
-
-def _check_machine(client: Client, machine: Machine) -> Iterator[Check]:
-    """Check what prevents a client from using a correct file."""
-    if client.name == "claude-desktop" and machine.system == "win32":
-        classic, used = find_classic_file(machine), client.find_file(machine)
-        if used not in {None, classic} and Path(classic).exists():
-            yield Check("warn", f"{classic} is ignored, because Claude Desktop reads {used}.")
-    if client.name == "gemini" and not _is_trusted(machine):
-        yield Check(
-            "warn",
-            f"Gemini CLI does not trust the folder {Path.cwd()}, so it starts no server there. Start "
-            "`gemini` in it and trust the folder, or go to one that it trusts.",
-        )
-
-
-def _is_trusted(machine: Machine) -> bool:
-    """Return whether Gemini CLI trusts the current folder, by its own rules (0.61)."""
-    environ = machine.environ
-    if environ.get("GEMINI_CLI_TRUST_WORKSPACE") in {"true", "false"}:
-        return environ["GEMINI_CLI_TRUST_WORKSPACE"] == "true"
-    folder = Path(machine.folder("GEMINI_CLI_HOME")) / ".gemini"
-    settings = _read_object(folder / "settings.json")
-    for key in ("security", "folderTrust"):
-        settings = settings[key] if isinstance(settings.get(key), dict) else {}
-    if settings.get("enabled") is False:
-        return True
-    named = environ.get("GEMINI_CLI_TRUSTED_FOLDERS_PATH")
-    rules = _read_object(Path(named) if named else folder / "trustedFolders.json")
-    levels = [(len(rule), level) for rule, level in rules.items() if _covers(rule, level, Path.cwd())]
-    return bool(levels) and max(levels)[1] != "DO_NOT_TRUST"
-
-
-def _covers(rule: str, level: object, folder: Path) -> bool:
-    place = Path(rule).parent if level == "TRUST_PARENT" else Path(rule)
-    return folder.resolve().is_relative_to(place.resolve())
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    try:
-        found = jsonc.parse(files.read(path).text)
-    except (files.FileProblem, jsonc.Broken):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _check_server(client: Client, machine: Machine, found: ListedEntry) -> Iterator[Check]:
