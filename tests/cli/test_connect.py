@@ -71,6 +71,9 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(
         },
         "env_vars": ["ELKS_API_USERNAME", "ELKS_API_PASSWORD"],
     }
+    assert "Connected, 16 tools, SANDBOX." in result.stdout
+    assert "Try: What may you send?" in result.stdout, "a text would not arrive in a dry run"
+    assert "Nothing is sent to the simulated phones yet. To text them, set DRY_RUN=false" in result.stdout
     assert CANARY not in result.output + home.codex.read_text("utf-8")
     home.cursor.write_text("{}", encoding="utf-8")
     home.cursor.chmod(0o644)

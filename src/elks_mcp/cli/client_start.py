@@ -15,16 +15,22 @@ from mcp_types import CallToolResult, TextContent
 from elks_mcp.clients.servers import Program, Remote, Server
 from elks_mcp.domain.policy import Mode
 
+_LIVE = {"DRY_RUN": "off", "ELKS_READ_ONLY": "no"}
+"""The rules under which texts leave, as `explain_policy` writes them."""
 _TIMEOUT = 120
 """Seconds for the first start: uvx may have to download everything."""
 
 
 class Started(NamedTuple):
-    """The answer of a server: how many tools, its mode and its notes; or what went wrong."""
+    """The answer of a server: how many tools, its mode and its notes; or what went wrong.
+
+    `sends` says whether a text really leaves: also one to a simulated phone does not in a dry run.
+    """
 
     tools: int = 0
     mode: str = ""
     notes: tuple[str, ...] = ()
+    sends: bool = False
     problem: str = ""
 
     @property
@@ -91,7 +97,10 @@ async def _ask(transport: Any) -> Started:
         if answer.is_error:
             return Started(problem=f"The server answers with an error: {_read_text(answer)}")
         report = answer.structured_content or {}
-        started = Started(len(names), str(report.get("mode", "")), tuple(report.get("notes", ())))
+        rules = {rule["variable"]: rule["now"] for rule in report.get("rules", ())}
+        sends = "send_sms" in names and rules.items() >= _LIVE.items()
+        notes = tuple(report.get("notes", ()))
+        started = Started(len(names), str(report.get("mode", "")), notes, sends)
         if "check_account_balance" in names and started.has_account:
             balance = await client.call_tool("check_account_balance", {})
             if balance.is_error:

@@ -9,7 +9,7 @@ from typing import NamedTuple, NoReturn
 import click
 
 from elks_mcp.cli.client_obstacles import list_obstacles
-from elks_mcp.cli.client_start import start_once
+from elks_mcp.cli.client_start import Started, start_once
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.connect_texts import explain_secrets, print_instructions, report_project_entries
 from elks_mcp.cli.output import say
@@ -230,23 +230,26 @@ class ClientSetup(NamedTuple):
         advice = explain_secrets(self.client, self.server, resolver.missing)
         if advice:
             say(advice)
-        mode = ""
+        started = Started()
         if isinstance(server, Remote) and not server.token:
             say(f"The server was not asked, since {TOKEN_VARIABLE} is not set here.")
         else:
-            mode = self._start(server, is_complete=not advice)
+            started = self._start(server, is_complete=not advice)
         report_project_entries(self.client, self._find_file())
         for obstacle in list_obstacles(self.client, self.machine):
             say(f"Note: {obstacle}")
         say(self.client.restart)
-        if mode == Mode.SANDBOX:
-            say(f"Try: {_TRY_PHONE}")
-        else:
-            say(f"Try: {_TRY}")
+        is_sandbox = started.mode == Mode.SANDBOX
+        say(f"Try: {_TRY_PHONE if is_sandbox and started.sends else _TRY}")
+        if not is_sandbox:
             say(f"Before real texts: {find_repository()}/blob/main/docs/go-live.md")
+        elif not started.sends:
+            say(
+                "Nothing is sent to the simulated phones yet. To text them, set DRY_RUN=false and connect again."
+            )
 
-    def _start(self, server: Server, *, is_complete: bool) -> str:
-        """Start the server, say what it answers, and return its mode."""
+    def _start(self, server: Server, *, is_complete: bool) -> Started:
+        """Start the server, say what it answers, and return that."""
         say(f"Starting the server once, as {self.client.title} does …")
         started = start_once(server)
         if started.problem:
@@ -254,7 +257,7 @@ class ClientSetup(NamedTuple):
         say(started.describe())
         for note in started.notes if is_complete else ():
             say(f"Note: {note}")
-        return started.mode
+        return started
 
 
 def _without_blanks(entry: Entry) -> dict[str, object]:
