@@ -73,7 +73,7 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(
     }
     assert "Connected, 16 tools, SANDBOX." in result.stdout
     assert "Try: What may you send?" in result.stdout, "a text would not arrive in a dry run"
-    assert "Nothing is sent to the simulated phones yet. To text them, set DRY_RUN=false" in result.stdout
+    assert "No text reaches the simulated phones while DRY_RUN or ELKS_READ_ONLY is on." in result.stdout
     assert CANARY not in result.output + home.codex.read_text("utf-8")
     home.cursor.write_text("{}", encoding="utf-8")
     home.cursor.chmod(0o644)
@@ -117,6 +117,8 @@ def test_a_server_whose_every_call_fails_is_not_called_connected(home: Home) -> 
     assert result.exit_code == 1
     assert "The server answers with an error: The configuration of elks-mcp cannot be read" in result.stderr
     assert "DRY_RUN='maybe' is not valid: use true or false." in result.stderr
+    remove = "Cursor still has the entry sms46elks. To remove it: `elks-mcp connect cursor --remove`."
+    assert result.stderr.endswith(f"{remove}\n")
     assert "Connected" not in result.stdout
     assert "Try" not in result.stdout
 

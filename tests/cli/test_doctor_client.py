@@ -190,6 +190,7 @@ def test_the_doctor_says_that_a_server_over_http_refuses_the_token(home: Home, t
     create = (
         "(HTTP 401). To create a token on the server: `elks-mcp token new NAME --scope read --scope send`."
     )
+    assert f"Connecting to {url}/mcp, as Codex does …" in connected.stdout
     said = f"The server refuses the token in the variable SMS46ELKS_TOKEN {create}"
     assert (connected.exit_code, said in connected.stderr) == (1, True)
     assert (refused.exit_code, f"fail  {said}" in refused.stdout) == (1, True)

@@ -244,16 +244,17 @@ class ClientSetup(NamedTuple):
         if not is_sandbox:
             say(f"Before real texts: {find_repository()}/blob/main/docs/go-live.md")
         elif not started.sends:
-            say(
-                "Nothing is sent to the simulated phones yet. To text them, set DRY_RUN=false and connect again."
-            )
+            say("No text reaches the simulated phones while DRY_RUN or ELKS_READ_ONLY is on.")
 
     def _start(self, server: Server, *, is_complete: bool) -> Started:
         """Start the server, say what it answers, and return that."""
-        say(f"Starting the server once, as {self.client.title} does …")
+        first = f"Connecting to {server.url}" if isinstance(server, Remote) else "Starting the server once"
+        say(f"{first}, as {self.client.title} does …")
         started = start_once(server)
         if started.problem:
-            raise click.ClickException(started.problem)
+            remove = show_command(f"connect {self.client.name} --remove")
+            stays = f"{self.client.title} still has the entry {SERVER}. To remove it: {remove}."
+            raise click.ClickException(f"{started.problem}\n{stays}")
         say(started.describe())
         for note in started.notes if is_complete else ():
             say(f"Note: {note}")
