@@ -59,6 +59,16 @@ def test_the_doctor_repeats_what_the_server_notes(home: Home) -> None:
     assert "Nothing is wrong." not in result.stdout
 
 
+def test_missing_credentials_are_a_warning_also_if_the_client_may_have_them(home: Home) -> None:
+    env = {"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"}
+    started = {"mcpServers": {"sms46elks": {"command": str(SCRIPT), "env": env}}}
+    home.make(".claude.json").write_text(json.dumps(started), encoding="utf-8")
+    result = home.run("doctor", "--client", "claude-code")
+    assert "note  ELKS_API_PASSWORD is not set in this environment, so it was left out here." in result.stdout
+    assert "warn  Missing required environment variables: " in result.stdout
+    assert "Nothing is wrong." not in result.stdout
+
+
 def entry(**fields: Any) -> dict[str, Any]:
     """Return an entry whose command does not exist, so that nothing is started."""
     return {"command": "/nowhere/elks-mcp"} | fields
