@@ -171,10 +171,12 @@ class ClientSetup(NamedTuple):
             )
 
     def _remove_by_command(self, file: files.ClientFile, found: Entry) -> None:
-        """Remove an entry by the client's own command, and keep a copy of it."""
+        """Remove an entry by the client's own command, and keep a copy of it: one of each."""
         content = jsonc_edits.render({self.client.key: {SERVER: found.fields}}).encode()
-        target = files.find_free_backup(file)
-        files.back_up(file._replace(content=content, mode=file.private_mode), target)
+        target = files.find_backup_of(content, file)
+        if target is None:
+            target = files.find_free_backup(file)
+            files.back_up(file._replace(content=content, mode=file.private_mode), target)
         self._run(build_removal())
         say(f"The previous entry is in {target}")
 

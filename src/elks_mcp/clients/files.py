@@ -4,7 +4,7 @@ import contextlib
 import os
 import secrets
 import stat
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -117,6 +117,17 @@ def find_free_backup(file: ClientFile) -> Path:
     """Return a name for another backup of a file, which no file has yet."""
     names = (file.backup.with_name(f"{file.backup.name}.{number}") for number in count(1))
     return next(each for each in names if not each.exists())
+
+
+def find_backup_of(content: bytes, file: ClientFile) -> Path | None:
+    """Return a numbered backup of a file that has this content already, or None.
+
+    Raises:
+        FileProblem: a backup cannot be read.
+    """
+    names = (file.backup.with_name(f"{file.backup.name}.{number}") for number in count(1))
+    backups = takewhile(Path.exists, names)
+    return next((each for each in backups if read(each).content == content), None)
 
 
 def delete(path: Path) -> None:
