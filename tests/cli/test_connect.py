@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,6 +202,17 @@ def test_a_file_that_gemini_refuses_is_not_changed(home: Home, text: str, reason
     assert home.gemini.read_text("utf-8") == text
     home.cursor.write_text(text, encoding="utf-8")
     assert home.run("connect", "cursor", "--http", "https://sms.example.com/mcp", "--yes").exit_code == 0
+
+
+def test_what_codex_can_be_given_by_hand_fits_an_inline_table(home: Home) -> None:
+    written = 'model = "m"\nmcp_servers = { other = { command = "true" } }\n'
+    home.codex.write_text(written, encoding="utf-8")
+    result = home.run("connect", "codex", "--sandbox", "--yes")
+    assert (result.exit_code, home.codex.read_text("utf-8")) == (1, written)
+    assert f"{home.codex} has mcp_servers = {{ … }}, an inline table, which is not changed." in result.stderr
+    assert "added by hand between those braces, with a comma before it:" in result.stderr
+    added = written.replace('"true" }', f'"true" }}, {result.stdout.strip()}')
+    assert tomllib.loads(added)["mcp_servers"] == {"other": {"command": "true"}, "sms46elks": SANDBOX}
 
 
 def test_a_file_in_another_encoding_is_refused_once(home: Home) -> None:

@@ -17,7 +17,7 @@ from elks_mcp.cli.shown_changes import find_secrets, list_changes
 from elks_mcp.clients import files, jsonc_edits
 from elks_mcp.clients.catalog import SERVER, Change, Client
 from elks_mcp.clients.client_paths import Ambiguous, Machine
-from elks_mcp.clients.editing import Unprovable, find_entry
+from elks_mcp.clients.editing import InlineServers, Unprovable, find_entry
 from elks_mcp.clients.jsonc import Broken
 from elks_mcp.clients.planned_edits import PlannedEdit, plan_addition, plan_removal
 from elks_mcp.clients.resolving import Resolver
@@ -28,6 +28,7 @@ from elks_mcp.clients.snippets import (
     build_command,
     build_entry,
     build_removal,
+    write_inline_snippet,
     write_snippet,
     writes_secret,
 )
@@ -213,13 +214,22 @@ class ClientSetup(NamedTuple):
 
     def _give_up(self, error: Exception) -> NoReturn:
         """Say why nothing was changed, and print what a person can add by hand."""
-        say(f"{self._explain(error)} Nothing was changed. This can be added by hand:\n", err=True)
-        say(write_snippet(self.client, self.server.with_placeholders()))
+        server = self.server.with_placeholders()
+        if isinstance(error, InlineServers):
+            where = " between those braces, with a comma before it"
+            text = write_inline_snippet(self.client, server)
+        else:
+            where, text = "", write_snippet(self.client, server)
+        say(f"{self._explain(error)} Nothing was changed. This can be added by hand{where}:\n", err=True)
+        say(text)
         raise click.exceptions.Exit(1)
 
     def _explain(self, error: Exception) -> str:
         if isinstance(error, Broken):
             return f"{self.client.find_file(self.machine)} cannot be read: {error}."
+        if isinstance(error, InlineServers):
+            file = self.client.find_file(self.machine)
+            return f"{file} has {self.client.key} = {{ … }}, an inline table, which is not changed."
         if isinstance(error, Unprovable):
             return "The file is written in a way that cannot be changed safely."
         return str(error)

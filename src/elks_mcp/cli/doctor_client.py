@@ -46,12 +46,12 @@ def check_client(client: Client, machine: Machine) -> Iterator[Check]:
     others: list[str] = []
     for path in paths:
         try:
-            file = files.read(path)
-            said = parse(client, file.text)
+            read = files.read(path)
+            said = parse(client, read.text)
         except (files.FileProblem, jsonc.Broken) as error:
             yield Check("fail", _explain(path, error))
             continue
-        yield from _check_readable(client, path, file)
+        yield from _check_readable(client, path, read)
         found = [*_list_local_entries(client, path, said), *found, *list_entries(client, path, said)]
         others += describe_others(client, said)
         yield from _check_keys(client, path, said)

@@ -19,6 +19,10 @@ class Unprovable(Exception):
     """A change would have changed something else too, so it was not made."""
 
 
+class InlineServers(Unprovable):
+    """The servers are an inline table of TOML (`{ … }`), to which no text outside of it can add."""
+
+
 def parse(client: Client, text: str) -> dict[str, Any]:
     """Return what a client's file says.
 
@@ -76,6 +80,7 @@ def add(client: Client, text: str, entry: Entry) -> str:
 
     Raises:
         Broken: the text cannot be read.
+        InlineServers: the servers are in braces, so a person has to add it.
         Unprovable: the new text would not say exactly what it should.
     """
     find_entry(client, text)
@@ -86,6 +91,8 @@ def add(client: Client, text: str, entry: Entry) -> str:
         expected.setdefault("inputs", []).extend(missing)
     expected.setdefault(client.key, {})[SERVER] = entry.fields
     if client.format == "toml":
+        if toml_text.is_inline(text, client.key):
+            raise InlineServers
         return _prove(client, toml_text.replace_table(text, path, entry.fields), expected)
     for each in missing:
         text = jsonc_edits.append(text, ("inputs",), each)

@@ -59,6 +59,11 @@ def write_snippet(client: Client, server: Server) -> str:
     return jsonc_edits.render(inputs | {client.key: {SERVER: entry.fields}}) + "\n"
 
 
+def write_inline_snippet(client: Client, server: Server) -> str:
+    """Return the text that a person adds to the inline table of TOML that has a client's servers."""
+    return toml_text.write_member(SERVER, build_entry(client, server).fields)
+
+
 class Snippet(NamedTuple):
     """The text that a client needs, and a sentence about where it belongs."""
 

@@ -6,6 +6,7 @@ A table goes to the end of the file, where it is valid whatever stands before it
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,20 @@ def write_table(path: tuple[str, ...], fields: Mapping[str, Any]) -> str:
     """Return a table as text, with its header, and an inline table for each object in it."""
     lines = [f"[{'.'.join(map(_key, path))}]", *(f"{_key(name)} = {_value(fields[name])}" for name in fields)]
     return "\n".join([*lines, ""])
+
+
+def is_inline(text: str, name: str) -> bool:
+    """Return whether a table of a document is written in braces, so that no header can add to it."""
+    try:
+        tomllib.loads(append_table(text, (name, "\0"), {}))
+    except tomllib.TOMLDecodeError:
+        return True
+    return False
+
+
+def write_member(name: str, fields: Mapping[str, Any]) -> str:
+    """Return a table as text that belongs between the braces of an inline table."""
+    return f"{_key(name)} = {_value(fields)}"
 
 
 def append_table(text: str, path: tuple[str, ...], fields: Mapping[str, Any]) -> str:
