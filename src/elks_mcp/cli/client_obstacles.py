@@ -1,4 +1,4 @@
-"""What prevents an MCP client from starting a server although its file is correct."""
+"""Obstacles that keep an MCP client from starting a server although its file is correct."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from elks_mcp.clients.client_paths import Machine, find_classic_file
 
 
 def list_obstacles(client: Client, machine: Machine) -> Iterator[str]:
-    """List what prevents a client from using a correct file, and what to do."""
+    """List the obstacles of a client on this machine, and what to do about each."""
     if client.name == "claude-desktop" and machine.system == "win32":
         classic, used = find_classic_file(machine), client.find_file(machine)
         if used not in {None, classic} and Path(classic).exists():

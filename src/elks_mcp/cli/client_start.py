@@ -35,7 +35,7 @@ class Started(NamedTuple):
 
     @property
     def has_account(self) -> bool:
-        """Whether it seems to use a real account: its notes name the credentials if they are missing."""
+        """Whether it seems to use a real account: its notes name missing credentials."""
         return self.mode != Mode.SANDBOX and not any("ELKS_API_" in note for note in self.notes)
 
     def describe(self) -> str:

@@ -46,7 +46,10 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A server over HTTP. `token` is "" if it is not known, and `token_place` is where the client has it."""
+    """A server over HTTP.
+
+    `token` is "" if it is not known, and `token_place` is where the client has it.
+    """
 
     url: str
     token: str = ""

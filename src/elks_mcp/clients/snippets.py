@@ -60,7 +60,7 @@ def write_snippet(client: Client, server: Server) -> str:
 
 
 def write_inline_snippet(client: Client, server: Server) -> str:
-    """Return the text that a person adds to the inline table of TOML that has a client's servers."""
+    """Return the text that a person adds to an inline table of servers in TOML."""
     return toml_text.write_member(SERVER, build_entry(client, server).fields)
 
 

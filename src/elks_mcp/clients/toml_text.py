@@ -21,7 +21,7 @@ def write_table(path: tuple[str, ...], fields: Mapping[str, Any]) -> str:
 
 
 def is_inline(text: str, name: str) -> bool:
-    """Return whether a table of a document is written in braces, so that no header can add to it."""
+    """Return whether a table is written in braces, so that no header can add to it."""
     try:
         tomllib.loads(append_table(text, (name, "\0"), {}))
     except tomllib.TOMLDecodeError:
