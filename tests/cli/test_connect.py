@@ -150,6 +150,7 @@ def test_a_server_over_http_gets_its_token_from_the_environment(home: Home) -> N
     url = "https://sms.example.com/mcp"
     result = home.run("connect", "codex", "--http", url, "--yes")
     assert home.read(home.codex) == {"url": url, "bearer_token_env_var": "SMS46ELKS_TOKEN"}
+    assert '+bearer_token_env_var = "SMS46ELKS_TOKEN"' in result.stdout
     assert "The server was not asked, since SMS46ELKS_TOKEN is not set here." in result.stdout
     printed = json.loads(home.run("connect", "windsurf", "--http", url).stdout)
     assert printed["mcpServers"]["sms46elks"] == {

@@ -63,5 +63,6 @@ def test_the_secrets_of_an_entry_are_found_and_references_are_none() -> None:
         "command": "x",
         "env": {"ELKS_API_PASSWORD": "a", "ELKS_API_PASSWORD_FILE": "/f", "ELKS_SECRET_KEY": "${KEY}"},
         "headers": {"Authorization": "Bearer b"},
+        "bearer_token_env_var": "SMS46ELKS_TOKEN",
     }
     assert find_secrets(entry) == ["a", "b"]

@@ -13,6 +13,9 @@ _CONTEXT = 24
 """Characters of a long line that are shown before and after the part that changes."""
 
 _SECRET = re.compile("PASSWORD|USERNAME|SECRET|TOKEN|DATABASE_URL|AUTHORIZATION", re.IGNORECASE)
+_NAMES = ("_FILE", "_ENV_VAR")
+"""The ends of fields that have the name of a file or of a variable, and not a secret."""
+
 _REFERENCE = re.compile(r"(?:Bearer )?(?:\$\{[^}]*\}|\{(?:env|file):[^}]*\})?")
 
 
@@ -36,7 +39,7 @@ def find_secrets(value: Mapping[str, Any]) -> list[str]:
     for name, each in value.items():
         if isinstance(each, dict):
             found += find_secrets(each)
-        elif isinstance(each, str) and _SECRET.search(name) and not name.upper().endswith("_FILE"):
+        elif isinstance(each, str) and _SECRET.search(name) and not name.upper().endswith(_NAMES):
             found += [] if _REFERENCE.fullmatch(each) else [each.removeprefix("Bearer ")]
     return found
 
