@@ -147,6 +147,20 @@ async def test_over_http_the_page_is_there_until_the_server_stops(tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal for one process")
+def test_the_demo_says_that_it_was_stopped() -> None:
+    command = [*PROGRAM, "demo"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
+    ) as process:
+        assert process.stdout
+        assert any("explain_policy" in line for line in process.stdout), "its server runs"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=HANG)
+    assert (process.returncode, errors.splitlines()[-1]) == (1, "The demo was stopped before its end.")
+    assert "Aborted!" not in errors
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal for one process")
 def test_the_demo_keeps_its_page_until_ctrl_c() -> None:
     command = [*PROGRAM, "demo", "--page"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:

@@ -61,7 +61,8 @@ def _run(*, page: bool) -> int:
         return 1
     except KeyboardInterrupt:
         if not stays.began:
-            raise
+            click.echo("\nThe demo was stopped before its end.", err=True)
+            return 1
     return 0
 
 
