@@ -329,6 +329,7 @@ async def test_the_page_says_that_its_server_has_ended_and_recovers(box: Sandbox
     await browse(box, use)
     await anyio.to_thread.run_sync(browser.wait_for, is_shown("#trouble"))
     assert "has ended" in browser.evaluate("document.querySelector('#trouble').textContent")
+    assert browser.evaluate("document.title") == "Ended: Phones · 46elks sandbox"
     again = Sandbox(clock=box.clock)
     await send(again)
     with anyio.fail_after(HANG):

@@ -18,11 +18,17 @@ let offlineSince = null;
 
 function drawHead() {
   const { balance, currency, number, title } = state.summary;
-  const count = countUnread() + state.waiting.length;
-  document.title = [count && `(${count})`, title ? `${title} · Phones` : "Phones · 46elks sandbox"].filter(Boolean).join(" ");
   byId("heading").textContent = title || "Phones";
   byId("own").textContent = written(number);
   byId("balance").textContent = money(balance, currency);
+}
+
+/** Write the tab's title: what is unread, or that the sandbox has ended. */
+function drawTitle(isGone) {
+  const { title } = state.summary;
+  const count = countUnread() + state.waiting.length;
+  const before = isGone ? "Ended:" : count && `(${count})`;
+  document.title = [before, title ? `${title} · Phones` : "Phones · 46elks sandbox"].filter(Boolean).join(" ");
 }
 
 /** Say that the sandbox is gone, unless it is back within a moment. */
@@ -33,6 +39,7 @@ function drawTrouble() {
     setTimeout(drawTrouble, PATIENCE);
   }
   const isGone = offlineSince !== null && Date.now() - offlineSince >= PATIENCE;
+  if (state.ready) drawTitle(isGone);
   const trouble = byId("trouble");
   if (trouble.hidden !== isGone) return;
   trouble.hidden = !isGone;
