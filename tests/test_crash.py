@@ -31,7 +31,7 @@ def run_script(folder: Path, *options: str) -> tuple[subprocess.CompletedProcess
         check=False,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1500,
     )
     return ended, json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
