@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp_types import CallToolResult, Tool
 
+from elks_mcp.mcp_server.tools.audit import write_audit_line
 from tests.support.connecting import ERAS, Era, connected
 
 pytestmark = pytest.mark.anyio
@@ -52,6 +53,14 @@ async def test_the_tools_have_exactly_the_parameters_users_know() -> None:
     tools = await list_tools()
     assert {tool.name: list(tool.input_schema["properties"]) for tool in tools} == PARAMETERS
     assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
+
+
+@pytest.mark.parametrize("tool", PARAMETERS)
+def test_the_audit_line_shows_each_parameter(tool: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "elks_mcp.audit"):
+        write_audit_line(tool, dict.fromkeys(PARAMETERS[tool], ""), "ok", 0)
+    (line,) = caplog.records
+    assert list(vars(line)["arguments"]) == PARAMETERS[tool]
 
 
 async def test_both_eras_see_the_same() -> None:

@@ -12,7 +12,7 @@ from elks_mcp.mcp_server.hidden_numbers import PEOPLE
 log = logging.getLogger("elks_mcp.audit")
 
 _PLAIN = frozenset(
-    {"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout", "action", "again", "testRow"}
+    {"direction", "limit", "dryRun", "dry_run", "flashsms", "timeout", "change", "again", "testRow"}
 )
 _LARGEST_SHOWN, _LONGEST_SHOWN = 1000, 8
 _MASKED = PEOPLE | {
