@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from elks_mcp.domain.approval import NEVER_ASKS
 from elks_mcp.sandbox import Fault
 from tests.support.batch_cases import Shop, number, open_shop, opened_admin, stop
 from tests.support.connecting import (
@@ -122,6 +123,17 @@ async def test_p2_a_client_that_cannot_ask_does_not_undo_the_pause_of_a_person(t
         assert f"elks-mcp batch resume {plan['batchId']}" in refused
         await shop.clock.sleep_until(shop.clock.now() + timedelta(minutes=10))
         assert len(shop.sent) == before
+
+
+async def test_p2_where_the_operator_forbids_questions_the_pause_of_a_person_stays(tmp_path: Path) -> None:
+    person = Person()
+    async with open_shop(tmp_path, person=person, ELKS_SMS_PER_MINUTE="1", ELKS_CONFIRM="never") as shop:
+        plan = await _start_and_pause(shop, by_person=True)
+        refused = words(await stop(shop, plan, "resume"))
+        assert refused.startswith(f"Not changed: A person paused it. {NEVER_ASKS}")
+        assert f"elks-mcp batch resume {plan['batchId']}" in refused
+        assert (await shop.check(plan))["status"] == "paused"
+    assert person.questions == []
 
 
 async def _start_and_pause(shop: Shop, *, by_person: bool) -> dict[str, Any]:

@@ -35,6 +35,7 @@ PLAN_KEPT = timedelta(hours=24)
 RESUMABLE_FOR = timedelta(hours=24)
 """How long a paused batch can be resumed."""
 
+PAUSED_BY_CALLER = "The caller paused it."
 PAUSED_BY_PERSON = "A person paused it."
 """The reason of a pause that a person made in a terminal."""
 

@@ -13,7 +13,6 @@ from elks_mcp.app import App
 from elks_mcp.domain.batch_questions import write_batch_question
 from elks_mcp.domain.batches import Batch
 from elks_mcp.domain.orders import Finding
-from elks_mcp.domain.policy import Confirm
 from elks_mcp.domain.wording import format_count
 from elks_mcp.mcp_server.approval import OneBoxForm, can_ask, show_form
 from elks_mcp.sending.batch_stops import BatchStopper, StopAction, StopPlan
@@ -66,9 +65,6 @@ async def ask_to_stop(
     """Ask a person about a call of `stop_batch`, if one has to approve it."""
     if planned.reason is None:
         return Decision.NOT_NEEDED
-    app = ctx.request_context.lifespan_context
-    if app.policy.confirm is Confirm.NEVER:
-        return Decision.CANNOT_ASK
     return await show_form(
         ctx, _write_stop_question(planned.batch, planned.action, planned.reason), BatchStopConsent
     )

@@ -8,7 +8,8 @@ lost. If a person paused a batch, only a person resumes it.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from elks_mcp.domain.batches import PAUSED_BY_PERSON, Batch, BatchState
+from elks_mcp.domain.approval import NEVER_ASKS
+from elks_mcp.domain.batches import PAUSED_BY_CALLER, PAUSED_BY_PERSON, Batch, BatchState
 from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.policy import Confirm, Policy
@@ -36,6 +37,8 @@ class StopPlan:
     reason: Finding | None = None
     """Why a person has to approve it; None if no person has to."""
 
+    pause_reason: str = PAUSED_BY_CALLER
+
 
 _ENDED = {BatchState.FINISHED, BatchState.CANCELLED, BatchState.EXPIRED}
 
@@ -52,9 +55,20 @@ class BatchStopper:
 
         Raises:
             NotFound: the caller has no such batch.
+            NotApproved: a person has to approve a resumption, and the operator allows no question.
         """
         batch = await self.batches.get(batch_id)
-        return StopPlan(batch, action, await self._find_reason(batch, action))
+        reason = await self._find_reason(batch, action)
+        if reason is None or self.policy.confirm is not Confirm.NEVER:
+            return StopPlan(batch, action, reason)
+        return self._plan_unasked(batch, action, reason, NEVER_ASKS)
+
+    def _plan_unasked(self, batch: Batch, action: StopAction, reason: Finding, obstacle: str) -> StopPlan:
+        """Return the pause that replaces a cancellation about which no person can be asked."""
+        if action is StopAction.RESUME:
+            command = self.batches.setup.command(f"batch resume {batch.id}")
+            raise NotApproved(f"{reason.reason} {obstacle}", hint=f"{_BY_HAND} {command}")
+        return StopPlan(batch, StopAction.PAUSE, pause_reason=f"{reason.reason} A person can cancel it.")
 
     async def _find_reason(self, batch: Batch, action: StopAction) -> Finding | None:
         """Return why a person has to approve it; None if no person has to."""
@@ -79,21 +93,18 @@ class BatchStopper:
             Refused: the batch was paused for too long to be resumed, or the budget does not allow the rest.
             ProviderError: history cannot be read, so an opt-out may have been missed.
         """
-        batch_id, why = plan.batch.id, plan.reason.reason if plan.reason else ""
-        if why and decision is not Decision.APPROVED:
-            if decision is not Decision.CANNOT_ASK and self.policy.confirm is not Confirm.NEVER:
+        batch = plan.batch
+        if plan.reason and decision is not Decision.APPROVED:
+            if decision is not Decision.CANNOT_ASK:
                 declined = _DECLINED.get(decision, _DECLINED[Decision.DECLINED])
                 raise NotApproved(f"{declined} {_UNCHANGED[plan.action]}")
-            if plan.action is StopAction.RESUME:
-                command = self.batches.setup.command(f"batch resume {batch_id}")
-                raise NotApproved(f"{why} This client cannot ask a person.", hint=f"{_BY_HAND} {command}")
-            return await self.batches.pause(batch_id, f"{why} A person can cancel it.")
+            plan = self._plan_unasked(batch, plan.action, plan.reason, "This client cannot ask a person.")
         match plan.action:
             case StopAction.PAUSE:
-                return await self.batches.pause(batch_id)
+                return await self.batches.pause(batch.id, plan.pause_reason)
             case StopAction.RESUME:
-                return await self.batches.resume(batch_id)
-        return await self.batches.cancel(batch_id)
+                return await self.batches.resume(batch.id)
+        return await self.batches.cancel(batch.id)
 
 
 _TAINTED = (

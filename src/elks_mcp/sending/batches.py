@@ -14,7 +14,7 @@ import anyio.lowlevel
 
 from elks_mcp.domain.approval import choose_approver
 from elks_mcp.domain.batch_questions import list_reasons
-from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchPlan, BatchRow, BatchState
+from elks_mcp.domain.batches import PAUSED_BY_CALLER, PLAN_KEPT, Batch, BatchPlan, BatchRow, BatchState
 from elks_mcp.domain.orders import Approver, Draft, Estimate, Finding, Order, OrderState
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.wording import format_duration
@@ -235,7 +235,7 @@ class Batches:
             batch = await self.get(batch_id)
         return batch
 
-    async def pause(self, batch_id: str, why: str = "The caller paused it.") -> Batch:
+    async def pause(self, batch_id: str, why: str = PAUSED_BY_CALLER) -> Batch:
         """Keep the rows of the caller's batch that have not left from going out.
 
         Raises:
