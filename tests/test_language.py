@@ -223,7 +223,7 @@ WORDS = {
     r"lets? go": "approve, release",
     r"g(?:ive|ives|ave|iven|iving) up": "stop, expire, abandon",
     r"(?:keep|keeps|kept|keeping) in mind": "record, store",
-    r"(?:in|for|out of|is) (?:(?:its|their|the|your) )?turn": "due, in order, one after the other",
+    r"(?:in|for|out of|is|whose) (?:(?:its|their|the|your) )?turn": "due, in order, one after the other",
     r"(?<!than )46elks (?:takes|took)(?! (?:longer|204))": "accepts, accepted",
 }
 """Words that are not used, and those that are used in their place."""

@@ -79,7 +79,7 @@ def describe_time(plan: BatchPlan, duration: timedelta, zone: tzinfo | None) -> 
 
 
 NIGHT_WAITS = (
-    f"a text whose turn comes at night waits for {NIGHT_ENDS:02}:00 in its recipient's zone "
+    f"a text that is due at night waits for {NIGHT_ENDS:02}:00 in its recipient's zone "
     f"(night: {NIGHT_BEGINS:02}–{NIGHT_ENDS:02})."
 )
 
