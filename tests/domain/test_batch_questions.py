@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from elks_mcp.domain.batch_questions import (
     BATCH_COLUMNS,
     find_costly_rows,
-    foresee,
+    find_timing,
     format_rows,
     write_batch_question,
 )
@@ -101,13 +101,13 @@ def test_what_the_encoding_costs_is_named_with_its_rows() -> None:
 
 def test_at_night_the_texts_wait_for_the_morning_of_their_recipients() -> None:
     evening = datetime(2026, 11, 23, 22, 0, tzinfo=UTC)
-    timing = foresee(a_plan("Hej!", "Hej!"), evening, GAP)
+    timing = find_timing(a_plan("Hej!", "Hej!"), evening, GAP)
     assert timing.deferred == 2
     assert timing.last_at == datetime(2026, 11, 24, 7, 0, 1, tzinfo=UTC)
-    at_noon = foresee(a_plan("Hej!", "Hej!"), NOON, GAP)
+    at_noon = find_timing(a_plan("Hej!", "Hej!"), NOON, GAP)
     assert (at_noon.deferred, at_noon.last_at) == (0, NOON + GAP)
 
 
 def test_a_time_that_was_named_is_kept_at_night() -> None:
     night = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
-    assert foresee(a_plan("Hej!", send_at=night), NOON, GAP).last_at == night
+    assert find_timing(a_plan("Hej!", send_at=night), NOON, GAP).last_at == night

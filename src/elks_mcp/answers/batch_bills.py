@@ -16,8 +16,8 @@ from elks_mcp.domain.batch_questions import (
     choose_samples,
     count_people,
     find_costly_rows,
+    find_timing,
     find_warnings,
-    foresee,
     format_rows,
     list_reasons,
 )
@@ -127,7 +127,7 @@ async def report_plan(
         start: how the interface names the start of the batch.
     """
     people, gap = await read_people(app), app.outbox.pace.gap
-    timing = foresee(plan, app.clock.now(), gap) if plan.rows else None
+    timing = find_timing(plan, app.clock.now(), gap) if plan.rows else None
     warnings = [_Reason(each.reason, each.rows) for each in find_warnings(plan)]
     return PlanAnswer(
         batch_id=plan.id,
@@ -153,7 +153,7 @@ def _describe_time(app: App, plan: BatchPlan) -> str:
     """Return when the texts leave, if the batch is started now."""
     if not plan.rows:
         return ""
-    zone, timing = app.policy.time_zone, foresee(plan, app.clock.now(), app.outbox.pace.gap)
+    zone, timing = app.policy.time_zone, find_timing(plan, app.clock.now(), app.outbox.pace.gap)
     last = f"the last at about {format_time_in(zone, timing.last_at)}."
     if plan.send_at:
         return f"They go out on {format_send_time(plan.send_at, plan.rows[0].to, zone)}, {last}"

@@ -208,7 +208,7 @@ class Timing:
     """How many rows wait for the end of the night."""
 
 
-def foresee(plan: BatchPlan, start: datetime, gap: timedelta) -> Timing:
+def find_timing(plan: BatchPlan, start: datetime, gap: timedelta) -> Timing:
     """Return when the rows of a plan leave, at a pace of one text in each `gap`.
 
     `start`: when it is started. A plan with a send time goes out then.
