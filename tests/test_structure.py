@@ -170,11 +170,11 @@ def test_a_file_name_is_about_one_topic() -> None:
 
 
 def list_aliases(page: Path) -> Iterator[tuple[str, str]]:
-    """List a file's public aliases of types, which are named as classes are, with their places."""
+    """List a file's aliases of types, which are named as classes are, with their places."""
     for node in ast.parse(page.read_text("utf-8")).body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
-            if name[0].isupper() and not name.isupper():
+            if name.lstrip("_")[:1].isupper() and not name.isupper():
                 yield name, f"{page.relative_to(ROOT).as_posix()}:{name}"
 
 
@@ -187,12 +187,11 @@ def list_repeated(named: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 
 def test_a_class_name_occurs_once() -> None:
-    classes = [
+    classes = (
         (node.name, place)
         for page in modules()
         for place, node in definitions(page)
         if isinstance(node, ast.ClassDef)
-    ]
-    aliases = [each for page in modules() for each in list_aliases(page)]
-    assert list_repeated((name.lstrip("_"), place) for name, place in classes) == {}
-    assert list_repeated([*classes, *aliases]) == {}
+    )
+    aliases = (each for page in modules() for each in list_aliases(page))
+    assert list_repeated((name.lstrip("_"), place) for name, place in (*classes, *aliases)) == {}

@@ -215,7 +215,7 @@ def _simulated_by(sandbox: EmbeddedSandbox) -> _Provider:
     return _Provider(credentials, _SANDBOX_URL, AccountKey(_SANDBOX_URL, box.username), box.transport())
 
 
-class _Parts(NamedTuple):
+class _SharedParts(NamedTuple):
     """The parts that do not depend on the policy."""
 
     api: Api
@@ -227,7 +227,7 @@ class _Parts(NamedTuple):
 
 def _make_parts(
     stack: AsyncExitStack, settings: Settings, provider: _Provider, clock: Clock | None, limits: UsageLimits
-) -> _Parts:
+) -> _SharedParts:
     """Return the parts; the stack closes them."""
     counters = Counters()
     api = Api(
@@ -242,11 +242,14 @@ def _make_parts(
     storage = Storage(settings.state_location(), provider.account, clock)
     stack.push_async_callback(storage.close)
     our_clock = clock or Clock()
-    return _Parts(api, storage, our_clock, UsageTracker(limits, our_clock), counters)
+    return _SharedParts(api, storage, our_clock, UsageTracker(limits, our_clock), counters)
 
 
 def _assemble(
-    configuration: Configuration, parts: _Parts, sandbox: EmbeddedSandbox | None, contacts: AcceptedContacts
+    configuration: Configuration,
+    parts: _SharedParts,
+    sandbox: EmbeddedSandbox | None,
+    contacts: AcceptedContacts,
 ) -> App:
     api, storage, clock, limits, counters = parts
     settings, policy, client = configuration.settings, configuration.policy, ElksClient(api)

@@ -120,14 +120,14 @@ def import_opt_outs(configuration: Configuration, file: Path, reason: str) -> in
     return 1 if unused else 0
 
 
-class _Line(NamedTuple):
+class _ImportedLine(NamedTuple):
     at: int
     number: Number | None = None
     fault: str = ""
     is_heading: bool = False
 
 
-def _read_lines(path: Path, home: str) -> list[_Line]:
+def _read_lines(path: Path, home: str) -> list[_ImportedLine]:
     """Return the number, or the fault, of each line of a file that is not blank.
 
     A first line whose first column has no digit is a heading.
@@ -135,16 +135,16 @@ def _read_lines(path: Path, home: str) -> list[_Line]:
     rows = enumerate(re.split(r"\r\n|[\r\n]", _read_file(path)), 1)
     first, *rest = [(at, row) for at, row in rows if row.strip(" \t;,")] or [(0, "")]
     is_heading = not any(char.isdigit() for char in _first_column(first[1]))
-    heading = _Line(first[0], fault="ignored as a heading.", is_heading=True)
+    heading = _ImportedLine(first[0], fault="ignored as a heading.", is_heading=True)
     lines = [heading if is_heading else _read_line(*first, home)] if first[0] else []
     return [*lines, *(_read_line(at, row, home) for at, row in rest)]
 
 
-def _read_line(at: int, row: str, home: str) -> _Line:
+def _read_line(at: int, row: str, home: str) -> _ImportedLine:
     try:
-        return _Line(at, parse_number(_first_column(row), home))
+        return _ImportedLine(at, parse_number(_first_column(row), home))
     except InvalidInput as error:
-        return _Line(at, fault=f"{error} {error.hint}".rstrip())
+        return _ImportedLine(at, fault=f"{error} {error.hint}".rstrip())
 
 
 def _first_column(row: str) -> str:
