@@ -143,7 +143,7 @@ def test_an_unknown_batch_is_an_error(elks: SimulatedElks, command: str) -> None
     told = elks.tell("batch", command, "B-22222222")
     assert (told.exit_code, told.stdout) == (1, "")
     plan(elks, 1)
-    assert "No batch has that number." in elks.tell("batch", command, "B-22222222").stderr
+    assert "No batch has that id." in elks.tell("batch", command, "B-22222222").stderr
 
 
 def test_a_batch_in_the_memory_of_a_command_cannot_be_found_by_another() -> None:

@@ -294,9 +294,9 @@ async def test_another_callers_batch_is_not_found() -> None:
                 ("stop_batch", {"change": "cancel"}),
             ):
                 refused = await call(other, tool, batchId=plan["batchId"], **more)
-                assert "No batch has that number." in words(refused)
+                assert "No batch has that id." in words(refused)
             rest = await call(other, "plan_batch", message="Hej!", restOf=plan["batchId"])
-            assert "No batch has that number." in words(rest)
+            assert "No batch has that id." in words(rest)
             assert data(await call(theirs, "check_batch", batchId=plan["batchId"]))["status"] == "planned"
     assert posted(box) == []
 

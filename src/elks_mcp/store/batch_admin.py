@@ -10,10 +10,8 @@ from sqlalchemy import Row, Select, and_, exists, or_, select, update
 
 from elks_mcp.domain.batches import PAUSED_BY_PERSON, PLAN_KEPT, Batch, BatchPlan, BatchState
 from elks_mcp.domain.orders import UNFINISHED
-from elks_mcp.errors import NotFound
-from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.batch_plans import can_be_started, check_digest, parse_plan
-from elks_mcp.store.batch_progress import has_number, parse_batch
+from elks_mcp.store.batch_progress import has_number, parse_batch, unknown_batch
 from elks_mcp.store.batches import cancel_unless_ended, check_in_time, pause_if_running
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.schema import accounts, batches, is_one_of, orders
@@ -124,7 +122,7 @@ def _find(tx: Tx, number: str, *, lock: bool = False) -> Row[Any] | None:
 def _get(tx: Tx, number: str, *, lock: bool = False) -> Row[Any]:
     if row := _find(tx, number, lock=lock):
         return row
-    raise NotFound("No batch has that number.", hint=f"To list them: {show_command('batch list')}.")
+    raise unknown_batch()
 
 
 def _decide_about(tx: Tx, number: str) -> Row[Any]:

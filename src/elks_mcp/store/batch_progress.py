@@ -10,6 +10,7 @@ from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchState, find_last_slot
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, Approver, OrderState
 from elks_mcp.errors import NotFound
+from elks_mcp.runtime.launcher import show_command
 from elks_mcp.store.claims import is_queued
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import Moment
@@ -42,7 +43,12 @@ def get_row(
         found = found.where(batches.c.caller == caller)
     if row := tx.first(found.with_for_update() if lock else found):
         return row
-    raise NotFound("No batch has that number.", hint="To list them: `elks-mcp batch list`.")
+    raise unknown_batch()
+
+
+def unknown_batch() -> NotFound:
+    """Return the error about an id or approval code that no batch has."""
+    return NotFound("No batch has that id.", hint=f"To list them: {show_command('batch list')}.")
 
 
 def parse_batch(tx: Tx, row: Row[Any], pace: Pace | None) -> Batch:
