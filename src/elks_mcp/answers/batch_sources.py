@@ -17,12 +17,11 @@ from elks_mcp.spreadsheets.csv_tables import read_csv
 from elks_mcp.spreadsheets.decoding import UnreadableFile
 from elks_mcp.spreadsheets.recipient_lists import RecipientEntry, RecipientList, build_recipient_list
 from elks_mcp.spreadsheets.table import Table
-from elks_mcp.spreadsheets.table_files import MOST_FILE_BYTES, read_table_file
+from elks_mcp.spreadsheets.table_files import MOST_FILE_BYTES, NOT_A_TABLE, TABLE_ENDINGS, read_table_file
 
 MOST_PASTED = 64 * 1024
 """Bytes of a pasted list."""
 
-FILE_ENDINGS = ".csv", ".tsv", ".txt", ".xlsx"
 NAME_FIELDS = "name", "namn"
 """The merge fields of a contact: the given name, or else the whole name."""
 
@@ -127,7 +126,7 @@ async def _read_file(app: App, name: str) -> RecipientList:
         table = await anyio.to_thread.run_sync(read_table_file, name, content)
         return await _build_list(app, table)
     except (FileNotAllowed, UnreadableFile) as error:
-        listed = ", ".join(map(shorten, list_confined(folder, FILE_ENDINGS, _MOST_LISTED)))
+        listed = ", ".join(map(shorten, list_confined(folder, TABLE_ENDINGS, _MOST_LISTED)))
         hint = f"Files there: {listed}." if listed and isinstance(error, FileNotAllowed) else ""
         raise InvalidInput(f'The file "{shorten(name)}" cannot be used. {error}', hint=hint) from None
 
@@ -157,8 +156,8 @@ def _read_beginning(path: Path) -> bytes:
 
 
 def _read_offered(folder: Path, name: str) -> bytes:
-    if not name.lower().endswith(FILE_ENDINGS):
-        raise FileNotAllowed(f"Its name does not end in one of {', '.join(FILE_ENDINGS)}.")
+    if not name.lower().endswith(TABLE_ENDINGS):
+        raise FileNotAllowed(NOT_A_TABLE)
     return read_confined(folder, name, MOST_FILE_BYTES)
 
 

@@ -101,7 +101,7 @@ class Settings(OperatorRules, CredentialSettings):
 
     files_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_FILES_DIR")] = None
     """The directory with the lists of recipients that an assistant may name in `plan_batch`: `.csv`, `.tsv`,
-    `.txt` and `.xlsx`. Links in it are not followed. It is not used over HTTP. Default: none."""
+    `.txt`, `.xlsx` and `.xlsm`. Links in it are not followed. It is not used over HTTP. Default: none."""
 
     state_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_STATE_DIR")] = None
     """The directory for queued texts, budgets and opt-outs. Default: the system's directory for

@@ -9,6 +9,7 @@ MOST_FILE_BYTES = 5_000_000
 _TEXT_ENDINGS = ".csv", ".tsv", ".txt"
 _WORKBOOK_ENDINGS = ".xlsx", ".xlsm"
 TABLE_ENDINGS = (*_TEXT_ENDINGS, *_WORKBOOK_ENDINGS)
+NOT_A_TABLE = f"Its name does not end in one of {', '.join(TABLE_ENDINGS)}."
 
 
 def read_table_file(name: str, content: bytes) -> Table:
@@ -29,4 +30,4 @@ def read_table_file(name: str, content: bytes) -> Table:
         from elks_mcp.spreadsheets.workbooks import read_workbook  # noqa: PLC0415  (only for workbooks)
 
         return read_workbook(content)
-    raise UnreadableFile(f"Its name does not end in one of {', '.join(TABLE_ENDINGS)}.")
+    raise UnreadableFile(NOT_A_TABLE)
