@@ -28,6 +28,7 @@ from elks_mcp.domain.phone import SenderId, written
 from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count, format_duration, format_time_in
 from elks_mcp.errors import NotApproved
+from elks_mcp.sending.server_setup import name_approval_place
 
 _MOST_REASONS = 6
 _MOST_CHARACTERS = 5
@@ -216,9 +217,9 @@ def _explain_start(app: App, plan: BatchPlan, start: str, *, can_ask: bool) -> s
         return f"{start} would be refused: {error}"
     if approver is Approver.POLICY:
         return f"Next: {start}, {until}. No person has to approve it: it costs money, and cannot be recalled."
-    where = "on the sandbox's page" if app.approval_page else "in a terminal"
     asks = "asks a person once for all of it"
-    how = asks if approver is Approver.PERSON else f"waits for a person's approval {where}"
+    waits = f"waits for a person's approval {name_approval_place(app.approval_page)}"
+    how = asks if approver is Approver.PERSON else waits
     return f"Next: {start}, {until}. It {how}, because of {why}."
 
 

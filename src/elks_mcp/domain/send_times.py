@@ -68,6 +68,16 @@ def parse_send_time(
     return moment
 
 
+def check_no_time_zone(zone_name: str) -> None:
+    """Check that a request without a send time names no time zone.
+
+    Raises:
+        InvalidInput: it names one.
+    """
+    if zone_name:
+        raise InvalidInput("A time zone is only for a send time.", hint="Give both, or neither.")
+
+
 def format_send_time(moment: datetime, to: Number | None, home: tzinfo | None) -> str:
     """Return a send time in words: `Tuesday 2026-12-01 09:00 +01:00 (Europe/Stockholm)`.
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from elks_mcp.domain.models import Direction, Message, Taint
 from elks_mcp.domain.phone import Number
+from elks_mcp.domain.wording import format_duration
 
 TAINT_LASTS = timedelta(minutes=30)
 """Time for which a text that was shown taints."""
@@ -21,6 +22,17 @@ TAINT_KEPT = timedelta(days=1)
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 """The assumed time of a text without one: no recipient was texted before it."""
+
+
+def describe_taint(request: str) -> str:
+    """Return why a person has to approve what a stranger's text may have caused.
+
+    `request`: what the assistant may have been asked, as in "cancel this text".
+    """
+    return (
+        f"In the last {format_duration(TAINT_LASTS)} the assistant read texts from others, one of which may "
+        f"have asked it to {request}."
+    )
 
 
 class ShownText(NamedTuple):

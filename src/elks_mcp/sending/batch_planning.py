@@ -14,7 +14,7 @@ from elks_mcp.domain.merge_fields import EmptyField, Template
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
 from elks_mcp.domain.phone import Number, Sender
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.send_times import parse_send_time
+from elks_mcp.domain.send_times import check_no_time_zone, parse_send_time
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import InvalidInput, ProviderError, Refused
 from elks_mcp.runtime.clock import Clock
@@ -237,8 +237,7 @@ class BatchPlanner:
             InvalidInput: the time cannot be used.
         """
         if not request.send_at:
-            if request.time_zone:
-                raise InvalidInput("A time zone is only for a send time.", hint="Give both, or neither.")
+            check_no_time_zone(request.time_zone)
             return None
         by_zones = {row.draft.to.zones: row.draft.to for row in rows} or {(): _ANY_NUMBER}
         home, now = self._policy.time_zone, self.clock.now()

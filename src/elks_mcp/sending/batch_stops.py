@@ -13,11 +13,10 @@ from elks_mcp.domain.batches import PAUSED_BY_CALLER, PAUSED_BY_PERSON, Batch, B
 from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.orders import Effect, Finding
 from elks_mcp.domain.policy import Confirm, Policy
-from elks_mcp.domain.taint import TAINT_LASTS
-from elks_mcp.domain.wording import format_duration
+from elks_mcp.domain.taint import describe_taint
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.batches import Batches
-from elks_mcp.sending.plan import Decision
+from elks_mcp.sending.plan import Decision, explain_decline
 
 
 class StopAction(StrEnum):
@@ -80,7 +79,7 @@ class BatchStopper:
             return None
         if not await self.batches.orders.was_shown_others(None):
             return None
-        reason = f"{_TAINTED} to {action} this batch."
+        reason = describe_taint(f"{action} this batch")
         return Finding(guard="tainted", effect=Effect.ASK, reason=reason)
 
     async def carry_out(self, plan: StopPlan, decision: Decision) -> Batch:
@@ -96,8 +95,7 @@ class BatchStopper:
         batch = plan.batch
         if plan.reason and decision is not Decision.APPROVED:
             if decision is not Decision.CANNOT_ASK:
-                declined = _DECLINED.get(decision, _DECLINED[Decision.DECLINED])
-                raise NotApproved(f"{declined} {_UNCHANGED[plan.action]}")
+                raise NotApproved(explain_decline(decision, _UNCHANGED[plan.action]))
             plan = self._plan_unasked(batch, plan.action, plan.reason, "This client cannot ask a person.")
         match plan.action:
             case StopAction.PAUSE:
@@ -107,15 +105,6 @@ class BatchStopper:
         return await self.batches.cancel(batch.id)
 
 
-_TAINTED = (
-    f"In the last {format_duration(TAINT_LASTS)} the assistant read texts from others, one of which may have "
-    "asked it"
-)
 _BY_HAND = "A person can resume it in a terminal:"
 
 _UNCHANGED = {StopAction.CANCEL: "The batch goes on.", StopAction.RESUME: "The batch stays paused."}
-_DECLINED = {
-    Decision.DECLINED: "Declined by the person who was asked.",
-    Decision.DISMISSED: "Declined: the question was dismissed.",
-    Decision.LATE: "Declined: there was no answer in time.",
-}

@@ -23,7 +23,7 @@ from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.batch_rows import list_new_reasons
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
-from elks_mcp.sending.plan import Decision, Planner
+from elks_mcp.sending.plan import Decision, Planner, explain_decline
 from elks_mcp.sending.server_setup import ServerSetup, check_can_wait, locate_approval
 from elks_mcp.store import BatchChecks, Storage
 
@@ -171,7 +171,7 @@ class Batches:
         if decision is Decision.APPROVED:
             return
         if decision is not Decision.CANNOT_ASK:
-            raise NotApproved(_DECLINED.get(decision, _DECLINED[Decision.DECLINED]))
+            raise NotApproved(explain_decline(decision))
         why = " ".join(each.reason for each in needed.reasons)
         waiting = await self.wait_for_person(needed)
         where = locate_approval(waiting.approval_code, self.setup.command, self.setup.approval_page)
@@ -278,13 +278,6 @@ class Batches:
 
 
 _TURN_LIVE = "The operator can set DRY_RUN=false to send for real."
-
-
-_DECLINED = {
-    Decision.DECLINED: "Declined by the person who was asked. Start it only if they want it sent.",
-    Decision.DISMISSED: "Declined: the question was dismissed. Tell the person what it was about.",
-    Decision.LATE: "Declined: there was no answer in time. Start it again when a person can answer.",
-}
 
 
 def _build_draft(order: Order) -> Draft:

@@ -12,12 +12,12 @@ from elks_mcp.domain.approval import NEVER_ASKS
 from elks_mcp.domain.guards import is_on
 from elks_mcp.domain.orders import CANCELLABLE, Effect, Finding, Order
 from elks_mcp.domain.policy import Confirm, Policy
-from elks_mcp.domain.taint import TAINT_LASTS
+from elks_mcp.domain.taint import TAINT_LASTS, describe_taint
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved, NotFound
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
-from elks_mcp.sending.plan import Decision
+from elks_mcp.sending.plan import Decision, explain_decline
 from elks_mcp.sending.server_setup import ServerSetup, check_can_wait
 from elks_mcp.store import Storage
 
@@ -78,7 +78,7 @@ class Canceller:
         if plan.reason is None or decision is Decision.APPROVED:
             return await self.outbox.cancel(order, "The caller cancelled it.")
         if decision is not Decision.CANNOT_ASK:
-            raise NotApproved(_DECLINED.get(decision, _DECLINED[Decision.DECLINED]))
+            raise NotApproved(explain_decline(decision, _GOES_OUT))
         check_can_wait(self.storage, self.setup, plan.reason.reason, "Cancel it")
         paused = await self.outbox.pause(order, plan.reason)
         if paused is None:
@@ -94,13 +94,7 @@ _MINUTES = format_duration(TAINT_LASTS)
 _TAINTED = Finding(
     guard="tainted",
     effect=Effect.ASK,
-    reason=f"In the last {_MINUTES} the assistant read texts from others, one of which may have asked it to "
-    "cancel this text.",
+    reason=describe_taint("cancel this text"),
 )
 
 _GOES_OUT = "The text is sent as planned."
-_DECLINED = {
-    Decision.DECLINED: f"Declined by the person who was asked. {_GOES_OUT}",
-    Decision.DISMISSED: f"Declined: the question was dismissed. {_GOES_OUT}",
-    Decision.LATE: f"Declined: there was no answer in time. {_GOES_OUT}",
-}

@@ -19,7 +19,7 @@ from elks_mcp.domain.approval import (
 from elks_mcp.domain.orders import NEVER_SENT, Approval, Approver, Draft, Finding, Order, Quote
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
-from elks_mcp.domain.send_times import describe_send_time, parse_send_time
+from elks_mcp.domain.send_times import check_no_time_zone, describe_send_time, parse_send_time
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock
@@ -202,8 +202,8 @@ class Planner:
         )
         if request.send_at:
             draft = draft.model_copy(update=self._read_time(request, draft.to, is_answer=is_answer))
-        elif request.time_zone:
-            raise InvalidInput("A time zone is only for a send time.", hint="Give both, or neither.")
+        else:
+            check_no_time_zone(request.time_zone)
         if request.awaits_reply and isinstance(draft.sender, SenderId):
             raise InvalidInput(
                 f"The recipient cannot answer a text from a name such as {draft.sender.name}.",
@@ -262,10 +262,10 @@ class Planner:
         if decision is Decision.APPROVED and self._is_late(needed.order):
             decision = Decision.LATE
         if decision is not Decision.APPROVED:
-            order = await self.outbox.cancel(needed.order, _REFUSALS[decision])
+            order = await self.outbox.cancel(needed.order, explain_decline(decision))
             if order.state not in NEVER_SENT:  # approved elsewhere in the meantime
                 return Placed(order, is_repeat=False)
-            raise NotApproved(_REFUSALS[decision])
+            raise NotApproved(explain_decline(decision))
         return await self.outbox.approve(needed.order)
 
     def _is_late(self, order: Order) -> bool:
@@ -277,11 +277,24 @@ def _in_words(reasons: tuple[Finding, ...]) -> str:
     return " ".join(reason.in_words for reason in reasons)
 
 
-_REFUSALS = {
-    Decision.DECLINED: "Declined by the person who was asked. Ask again only if they want the text sent.",
-    Decision.DISMISSED: "Declined: the question was dismissed. Tell the person what it was about.",
+def explain_decline(decision: Decision, effect: str = "") -> str:
+    """Return why something is not approved, and the effect; without one, what the caller can do."""
+    cause, advice = _DECLINED.get(decision, _DECLINED[Decision.DECLINED])
+    return f"{cause} {effect or advice}"
+
+
+_DECLINED = {
+    Decision.DECLINED: (
+        "Declined by the person who was asked.",
+        "Ask again only if they want it sent.",
+    ),
+    Decision.DISMISSED: (
+        "Declined: the question was dismissed.",
+        "Tell the person what it was about.",
+    ),
     Decision.LATE: (
-        f"Declined: there was no answer within {format_duration(ANSWER_WITHIN)}. "
-        "Ask again when a person can answer."
+        f"Declined: there was no answer within {format_duration(ANSWER_WITHIN)}.",
+        "Ask again when a person can answer.",
     ),
 }
+"""What a person decided who did not approve, and what the caller can do."""
