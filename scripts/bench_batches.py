@@ -30,7 +30,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver, Draft, Receipt
 from elks_mcp.domain.phone import Number
 from elks_mcp.runtime.clock import Clock
-from elks_mcp.sending.batch_planning import BatchRequest
+from elks_mcp.sending.batch_plans import BatchRequest
 from elks_mcp.sending.batches import BatchNeedsApproval, BatchReady
 from elks_mcp.sending.plan import Decision
 from elks_mcp.settings import load

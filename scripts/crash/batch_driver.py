@@ -13,7 +13,7 @@ import anyio
 from elks_mcp.app import App, open_app
 from elks_mcp.domain.batches import Batch
 from elks_mcp.errors import ElksError
-from elks_mcp.sending.batch_planning import BatchRequest
+from elks_mcp.sending.batch_plans import BatchRequest
 from elks_mcp.sending.batches import BatchDryRun, Batches, BatchRepeated
 from elks_mcp.sending.plan import Decision
 from elks_mcp.settings import load

@@ -31,7 +31,7 @@ from elks_mcp.runtime.bursts import Bursts
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.runtime.metrics import Counters
 from elks_mcp.sending import Outbox, OutboxOptions
-from elks_mcp.sending.batch_planning import BatchPlanner
+from elks_mcp.sending.batch_plans import BatchPlanner
 from elks_mcp.sending.batches import Batches
 from elks_mcp.sending.cancellation import Canceller
 from elks_mcp.sending.checks import DraftChecks

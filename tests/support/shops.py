@@ -10,7 +10,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Approver
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
-from elks_mcp.sending.batch_planning import BatchPlanner, BatchRequest
+from elks_mcp.sending.batch_plans import BatchPlanner, BatchRequest
 from elks_mcp.sending.batches import Batches
 from elks_mcp.spreadsheets.csv_tables import read_csv
 from elks_mcp.spreadsheets.recipient_lists import build_recipient_list

@@ -15,7 +15,7 @@ STORE, RACES, SCHEDULE, WINDOWS, CRASHES, OUTBOX, ROAD = (
 )
 BATCHES, PLANNING, PAUSES = (
     "tests/sending/test_batches.py",
-    "tests/sending/test_batch_planning.py",
+    "tests/sending/test_batch_plans.py",
     "tests/sending/test_batch_pauses.py",
 )
 
@@ -375,7 +375,7 @@ MUTANTS = (
     ),
     Mutant(
         "tomorrow's reminder is one of today",
-        "sending/batch_planning.py",
+        "sending/batch_plans.py",
         (("rows = [self._time(row, send_at) for row in filled]", "rows = filled"),),
         PLANNING,
         "two_texts and sqlite",

@@ -10,7 +10,7 @@ import click
 from elks_mcp.answers.batches import BatchAnswer
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.batch_lookup import batch_id
-from elks_mcp.cli.batch_plan import plan, show
+from elks_mcp.cli.batch_plans import plan, show
 from elks_mcp.cli.batch_results import results
 from elks_mcp.cli.batch_sending import resume, start, status
 from elks_mcp.cli.batch_words import describe_progress, report_without_app

@@ -8,7 +8,7 @@ from elks_mcp.domain.kinds import Kinds
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.accepted_contacts import ContactAcceptances
 from elks_mcp.store.arrivals import Arrivals
-from elks_mcp.store.batch_approvals import BatchApprovals
+from elks_mcp.store.batch_approval import BatchApprovals
 from elks_mcp.store.batches import BatchStore
 from elks_mcp.store.cancellation import CancellationStore
 from elks_mcp.store.cleanup import Cleanup

@@ -28,7 +28,7 @@ from elks_mcp.mcp_server.batch_approval import (
 from elks_mcp.mcp_server.taint import show_list
 from elks_mcp.mcp_server.tools.base import CANCELS, FOR_ALL, PLANS, READS, SENDS_ONCE, ElksTool
 from elks_mcp.runtime.validation import parse_switch
-from elks_mcp.sending.batch_planning import BatchRequest
+from elks_mcp.sending.batch_plans import BatchRequest
 from elks_mcp.sending.batch_stops import StopPlan
 from elks_mcp.sending.batches import BatchPrepared
 from elks_mcp.sending.plan import Decision

@@ -26,7 +26,7 @@ from elks_mcp.cli.session import Session, session_command
 from elks_mcp.cli.sms import sender_option
 from elks_mcp.domain.batches import Batch, BatchPlan, BatchState
 from elks_mcp.errors import InvalidInput, NotApproved
-from elks_mcp.sending.batch_planning import BatchRequest
+from elks_mcp.sending.batch_plans import BatchRequest
 from elks_mcp.sending.plan import Decision
 from elks_mcp.spreadsheets.recipient_lists import RecipientList
 
