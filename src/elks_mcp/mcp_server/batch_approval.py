@@ -4,7 +4,7 @@ The functions are resolvers, as those in `approval.py` are. A question names the
 newer era the SDK accepts an answer only to the same question.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from mcp.server.mcpserver import Context, Elicit, Resolve
 from pydantic import Field
@@ -15,7 +15,7 @@ from elks_mcp.domain.batches import Batch
 from elks_mcp.domain.orders import Finding
 from elks_mcp.domain.wording import format_count
 from elks_mcp.mcp_server.approval import OneBoxForm, can_ask, show_form
-from elks_mcp.sending.batch_stops import BatchStopper, StopAction, StopPlan
+from elks_mcp.sending.batch_stops import BatchChange, BatchStopper, StopPlan
 from elks_mcp.sending.batches import BatchNeedsApproval, BatchPrepared
 from elks_mcp.sending.plan import Decision
 
@@ -51,12 +51,10 @@ async def ask_to_start(
     return await show_form(ctx, question, BatchConsent)
 
 
-async def plan_stop(
-    batch_id: str, change: Literal["pause", "resume", "cancel"], ctx: Context[App]
-) -> StopPlan:
+async def plan_stop(batch_id: str, change: BatchChange, ctx: Context[App]) -> StopPlan:
     """Return what a call of `stop_batch` comes to."""
     app = ctx.request_context.lifespan_context
-    return await stopper(app).plan(batch_id, StopAction(change))
+    return await build_stopper(app).plan(batch_id, change)
 
 
 async def ask_to_stop(
@@ -70,7 +68,7 @@ async def ask_to_stop(
     )
 
 
-def _write_stop_question(batch: Batch, action: StopAction, reason: Finding) -> str:
+def _write_stop_question(batch: Batch, action: BatchChange, reason: Finding) -> str:
     """Return the question about a change of a batch, the same for the same batch and reason."""
     size = format_count(batch.rows, "text") if batch.started_at else "nothing sent yet"
     return "\n".join(
@@ -84,11 +82,11 @@ def _write_stop_question(batch: Batch, action: StopAction, reason: Finding) -> s
 
 
 _CONSEQUENCES = {
-    StopAction.CANCEL: "If you do, the texts that have not left are never sent. If you do not, it goes on.",
-    StopAction.RESUME: "If you do, the texts that have not left are sent. If you do not, it stays paused.",
+    "cancel": "If you do, the texts that have not left are never sent. If you do not, it goes on.",
+    "resume": "If you do, the texts that have not left are sent. If you do not, it stays paused.",
 }
 
 
-def stopper(app: App) -> BatchStopper:
-    """Return what stops the batches of the caller."""
+def build_stopper(app: App) -> BatchStopper:
+    """Return what pauses, resumes and cancels the batches of the caller."""
     return BatchStopper(app.batches, app.policy)

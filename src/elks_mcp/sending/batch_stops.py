@@ -6,7 +6,7 @@ lost. If a person paused a batch, only a person resumes it.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
+from typing import Literal
 
 from elks_mcp.domain.approval import NEVER_ASKS
 from elks_mcp.domain.batches import PAUSED_BY_CALLER, PAUSED_BY_PERSON, Batch, BatchState
@@ -18,13 +18,8 @@ from elks_mcp.errors import NotApproved
 from elks_mcp.sending.batches import Batches
 from elks_mcp.sending.plan import Decision, explain_decline
 
-
-class StopAction(StrEnum):
-    """A change of a batch by its caller."""
-
-    PAUSE = "pause"
-    RESUME = "resume"
-    CANCEL = "cancel"
+BatchChange = Literal["pause", "resume", "cancel"]
+"""A change of a batch by its caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +27,7 @@ class StopPlan:
     """The plan for a request to stop a batch."""
 
     batch: Batch
-    action: StopAction
+    action: BatchChange
     reason: Finding | None = None
     """Why a person has to approve it; None if no person has to."""
 
@@ -49,7 +44,7 @@ class BatchStopper:
     batches: Batches
     policy: Policy
 
-    async def plan(self, batch_id: str, action: StopAction) -> StopPlan:
+    async def plan(self, batch_id: str, action: BatchChange) -> StopPlan:
         """Return what a request to stop the caller's batch comes to; nothing is changed.
 
         Raises:
@@ -62,17 +57,17 @@ class BatchStopper:
             return StopPlan(batch, action, reason)
         return self._plan_unasked(batch, action, reason, NEVER_ASKS)
 
-    def _plan_unasked(self, batch: Batch, action: StopAction, reason: Finding, obstacle: str) -> StopPlan:
+    def _plan_unasked(self, batch: Batch, action: BatchChange, reason: Finding, obstacle: str) -> StopPlan:
         """Return the pause that replaces a cancellation about which no person can be asked."""
-        if action is StopAction.RESUME:
+        if action == "resume":
             command = self.batches.setup.command(f"batch resume {batch.id}")
             raise NotApproved(f"{reason.reason} {obstacle}", hint=f"{_BY_HAND} {command}")
-        return StopPlan(batch, StopAction.PAUSE, pause_reason=f"{reason.reason} A person can cancel it.")
+        return StopPlan(batch, "pause", pause_reason=f"{reason.reason} A person can cancel it.")
 
-    async def _find_reason(self, batch: Batch, action: StopAction) -> Finding | None:
+    async def _find_reason(self, batch: Batch, action: BatchChange) -> Finding | None:
         """Return why a person has to approve it; None if no person has to."""
-        cancels = action is StopAction.CANCEL and batch.state not in _ENDED
-        resumes = action is StopAction.RESUME and batch.state is BatchState.PAUSED
+        cancels = action == "cancel" and batch.state not in _ENDED
+        resumes = action == "resume" and batch.state is BatchState.PAUSED
         if resumes and batch.is_paused_by_person:
             return Finding(guard="paused", effect=Effect.ASK, reason=PAUSED_BY_PERSON)
         if not (cancels or resumes) or not is_on("tainted", self.policy):
@@ -98,13 +93,13 @@ class BatchStopper:
                 raise NotApproved(explain_decline(decision, _UNCHANGED[plan.action]))
             plan = self._plan_unasked(batch, plan.action, plan.reason, "This client cannot ask a person.")
         match plan.action:
-            case StopAction.PAUSE:
+            case "pause":
                 return await self.batches.pause(batch.id, plan.pause_reason)
-            case StopAction.RESUME:
+            case "resume":
                 return await self.batches.resume(batch.id)
         return await self.batches.cancel(batch.id)
 
 
 _BY_HAND = "A person can resume it in a terminal:"
 
-_UNCHANGED = {StopAction.CANCEL: "The batch goes on.", StopAction.RESUME: "The batch stays paused."}
+_UNCHANGED = {"cancel": "The batch goes on.", "resume": "The batch stays paused."}

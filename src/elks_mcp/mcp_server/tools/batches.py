@@ -1,7 +1,7 @@
 """The toolset `batches`: plan, start, follow and stop one text to many people."""
 
 from contextlib import suppress
-from typing import Annotated, Literal
+from typing import Annotated
 
 from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Elicit, Resolve
@@ -21,15 +21,15 @@ from elks_mcp.mcp_server.batch_approval import (
     BatchStopConsent,
     ask_to_start,
     ask_to_stop,
+    build_stopper,
     plan_stop,
     prepare_start,
-    stopper,
 )
 from elks_mcp.mcp_server.taint import show_list
 from elks_mcp.mcp_server.tools.base import CANCELS, FOR_ALL, PLANS, READS, SENDS_ONCE, ElksTool
 from elks_mcp.runtime.validation import parse_switch
 from elks_mcp.sending.batch_plans import BatchRequest
-from elks_mcp.sending.batch_stops import StopPlan
+from elks_mcp.sending.batch_stops import BatchChange, StopPlan
 from elks_mcp.sending.batches import BatchPrepared
 from elks_mcp.sending.plan import Decision
 
@@ -44,7 +44,6 @@ Again = Annotated[
     BeforeValidator(parse_switch),
     Field(description="true: also who got it already."),
 ]
-BatchChange = Literal["pause", "resume", "cancel"]
 
 
 async def plan_one(
@@ -159,7 +158,7 @@ async def stop_batch(
     Use it to stop a batch; cancel cannot be undone.
     """
     app = ctx.request_context.lifespan_context
-    batch = await stopper(app).carry_out(planned, read_decision(asked))
+    batch = await build_stopper(app).carry_out(planned, read_decision(asked))
     return await report_batch(app, batch)
 
 
