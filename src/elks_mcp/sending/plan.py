@@ -297,4 +297,4 @@ _DECLINED = {
         "Ask again when a person can answer.",
     ),
 }
-"""What a person decided who did not approve, and what the caller can do."""
+"""The causes for which something is not approved, and what the caller can do."""
