@@ -39,8 +39,8 @@ def find_location(elks: SimulatedElks) -> StateLocation:
 
 
 def texted(elks: SimulatedElks) -> list[str]:
-    """List the numbers that got a text, in order."""
-    return [each.to for each in elks.box.accepted]
+    """List the numbers that got a text, sorted: several can be on their way at the same time."""
+    return sorted(each.to for each in elks.box.accepted)
 
 
 def numbers(rows: int) -> list[str]:

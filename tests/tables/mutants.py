@@ -361,7 +361,7 @@ MUTANTS = (
     ),
     Mutant(
         "a price that may rise after the approval",
-        "sending/quotes.py",
+        "sending/prices.py",
         (("now.price > price:", "now.price < price:"),),
         BATCHES,
         "price_that_rose_since_the_plan",
