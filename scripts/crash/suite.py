@@ -59,7 +59,7 @@ def plan_batch_lanes(plan: Plan) -> list[Plan]:
         plan_batches(
             replace(plan, kills=max(4, round(plan.kills * share)), processes=processes, seed=plan.seed + n),
             database,
-            rows,
+            rows if plan.kills >= _MANY_KILLS else min(rows, _BRIEF_ROWS),
         )
         for n, (processes, database, rows, share) in enumerate(_BATCH_LANES, start=len(_LANES))
     ]
@@ -72,6 +72,9 @@ def plan_batches(plan: Plan, database: Database, rows: int) -> Plan:
 
 
 _FEW_ROWS = 500
+
+_MANY_KILLS, _BRIEF_ROWS = 100, 300
+"""With fewer kills, batches have fewer rows: 2,000 take many minutes on a slow machine."""
 
 
 def plan_counterproof(plan: Plan) -> Plan:
