@@ -210,4 +210,4 @@ async def test_an_account_without_money_is_named_while_a_batch_waits_for_it(tmp_
         shop.box.balance = 10_000_000
         await shop.clock.sleep_until(shop.clock.now() + timedelta(hours=1))
         assert (await shop.check(plan))["status"] == "finished"
-        assert len(shop.sent) == 3
+        assert len(shop.box.accepted) == 3
