@@ -101,12 +101,12 @@ class App:
     @property
     def batch_planner(self) -> BatchPlanner:
         """Plans the batches of the caller."""
-        return BatchPlanner.of(self.planner, self.caller.agent)
+        return BatchPlanner(self.planner, self.caller.agent)
 
     @property
     def batches(self) -> Batches:
         """Starts, follows and stops the batches of the caller."""
-        return Batches.of(self.planner, self.caller.agent)
+        return Batches(self.planner, self.caller.agent)
 
     @property
     def canceller(self) -> Canceller:

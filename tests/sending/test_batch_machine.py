@@ -18,7 +18,8 @@ from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, Approver, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Refused, StateUnavailable
 from elks_mcp.sandbox import Fault
-from tests.support.process_machine import FAULTS, LATE, Process, ProcessMachine, order_of
+from tests.support.outbox_cases import FAULTS, LATE
+from tests.support.process_machine import Process, ProcessMachine, order_of
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.shops import a_plan, checks_of, list_phones
 from tests.support.stores import PRICE, is_unfinished, said

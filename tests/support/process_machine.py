@@ -13,7 +13,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from hypothesis.stateful import RuleBasedStateMachine
 
 from elks_mcp.domain.policy import Policy
-from elks_mcp.sandbox import ApiRequest, Fault, StoredMessage
+from elks_mcp.sandbox import ApiRequest, StoredMessage
 from elks_mcp.store import StateLocation
 from elks_mcp.store.store import Store
 from tests.support.clocks import at_rest, autojump, pass_time
@@ -21,22 +21,6 @@ from tests.support.provider import UNLIMITED
 from tests.support.stores import Killed, SteppedTransport, Steps, World, WorldBackend, is_death, read_rows
 
 T = TypeVar("T")
-
-FAULTS = (
-    Fault.DROP_BEFORE,
-    Fault.DROP_AFTER,
-    Fault.ERROR_BEFORE,
-    Fault.ERROR_AFTER,
-    Fault.HALF_BODY,
-    Fault.MISSING_ID,
-    Fault.TOO_MANY_REQUESTS,
-    Fault.CONNECTION_REFUSED,
-    Fault.FORBIDDEN,
-    Fault.ACCEPT_LATE_DROP,
-    Fault.LATENCY,
-    Fault.HANG,
-)
-LATE = {Fault.ACCEPT_LATE_DROP, Fault.LATENCY, Fault.HANG}
 
 
 class Process:

@@ -12,6 +12,7 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.domain.policy import Policy
 from elks_mcp.sending.batch_plans import BatchPlanner, BatchRequest
 from elks_mcp.sending.batches import Batches
+from elks_mcp.sending.plan import Planner
 from elks_mcp.spreadsheets.csv_tables import read_csv
 from elks_mcp.spreadsheets.recipient_lists import build_recipient_list
 from elks_mcp.store import BatchChecks, Pace, StateLocation
@@ -57,17 +58,16 @@ class Shop:
 
     def __init__(self, backend: WorldBackend, caller: str = "") -> None:
         self.backend = backend
-        parts: dict[str, Any] = {
-            "orders": backend.orders,
-            "outbox": backend.outbox,
-            "storage": backend.storage,
-            "clock": backend.clock,
-            "refresh_history": self._refresh,
-            "setup": ShopSetup(),
-            "caller": caller,
-        }
-        self.planner = BatchPlanner(find_recipient=self._find, **parts)
-        self.batches = Batches(**parts)
+        planner = Planner(
+            orders=backend.orders,
+            outbox=backend.outbox,
+            storage=backend.storage,
+            clock=backend.clock,
+            find_recipient=self._find,
+            refresh_history=self._refresh,
+            setup=ShopSetup(),
+        )
+        self.planner, self.batches = BatchPlanner(planner, caller), Batches(planner, caller)
 
     async def _refresh(self) -> None: ...
 

@@ -1,10 +1,9 @@
 """Plan a batch: fill the texts, price them, and run the guards on each. Nothing is sent."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Self
 
 import anyio.lowlevel
 
@@ -17,15 +16,10 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import check_no_time_zone, parse_send_time
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import InvalidInput, ProviderError, Refused
-from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.batch_rows import CheckedRows, FilledRow, list_rest, read_template
-from elks_mcp.sending.orders import Orders
-from elks_mcp.sending.outbox import Outbox
 from elks_mcp.sending.plan import Planner
 from elks_mcp.sending.prices import price_class
-from elks_mcp.sending.server_setup import ServerSetup
 from elks_mcp.spreadsheets.recipient_lists import RecipientEntry, RecipientList
-from elks_mcp.store import Storage
 
 _ANY_NUMBER = Number("+46700000000")
 
@@ -52,36 +46,14 @@ class BatchRequest:
 class BatchPlanner:
     """Plans the batches of one caller."""
 
-    orders: Orders
-    outbox: Outbox
-    storage: Storage
-    clock: Clock
-    find_recipient: Callable[[str], Awaitable[Number]]
-    """As in `Planner`."""
+    planner: Planner
+    """Plans the caller's single texts. A batch uses what it uses."""
 
-    refresh_history: Callable[[], Awaitable[None]]
-    """As in `Planner`."""
-
-    setup: ServerSetup
     caller: str = ""
-
-    @classmethod
-    def of(cls, planner: Planner, caller: str) -> Self:
-        """Return the planner of batches of the caller whose single texts `planner` sends."""
-        return cls(
-            orders=planner.orders,
-            outbox=planner.outbox,
-            storage=planner.storage,
-            clock=planner.clock,
-            find_recipient=planner.find_recipient,
-            refresh_history=planner.refresh_history,
-            setup=planner.setup,
-            caller=caller,
-        )
 
     @property
     def _policy(self) -> Policy:
-        return self.orders.checks.policy
+        return self.planner.orders.checks.policy
 
     async def plan(self, request: BatchRequest) -> BatchPlan:
         """Build the plan of a request, and store it. Raises the errors of `build` and `store`."""
@@ -93,7 +65,7 @@ class BatchPlanner:
         Raises:
             Refused: the caller has too many plans that were not started.
         """
-        return await (await self.storage.open()).batches.add(plan)
+        return await (await self.planner.storage.open()).batches.add(plan)
 
     async def build(self, request: BatchRequest) -> BatchPlan:
         """Freeze, price and check the rows of a request; nothing is sent or stored.
@@ -105,12 +77,12 @@ class BatchPlanner:
             ProviderError: 46elks cannot price the texts, or history cannot be read.
             StateUnavailable: the store cannot be used.
         """
-        self.setup.require_account(sender=not request.sender)
+        self.planner.setup.require_account(sender=not request.sender)
         if self._policy.live:
-            self.setup.require_clear_names()
+            self.planner.setup.require_clear_names()
         self.check_size(len(request.recipients.entries))
         template = read_template(request.message, request.recipients.fields)
-        await self.refresh_history()
+        await self.planner.refresh_history()
         filled, left_out = await self._fill(request, template)
         send_at = self._read_time(request, filled)
         rows = [self._time(row, send_at) for row in filled]
@@ -125,7 +97,7 @@ class BatchPlanner:
             left_out=tuple(sorted([*left_out, *checked.left_out], key=lambda each: each.row)),
             findings=tuple(checked.findings),
             repairs={repair: len(rows) for repair, rows in request.recipients.repairs.items()},
-            planned_at=self.clock.now(),
+            planned_at=self.planner.clock.now(),
             send_at=send_at,
             lateness=self._lateness if send_at else ORDER_LATENESS,
             again=request.again,
@@ -140,7 +112,7 @@ class BatchPlanner:
             NotFound: the caller has no such batch, or its plan was deleted.
             InvalidInput: the batch was not started, or has no such recipient.
         """
-        store = await self.storage.open()
+        store = await self.planner.storage.open()
         batch = await store.batches.get(batch_id, caller=self.caller)
         if batch.started_at is None:
             raise InvalidInput(f"{batch.id} was not started.", hint="Plan the whole list again.")
@@ -178,7 +150,7 @@ class BatchPlanner:
             )
 
     def _read_sender(self, request: BatchRequest) -> Sender:
-        sample = self.orders.draft(_ANY_NUMBER, "x", request.sender)
+        sample = self.planner.orders.draft(_ANY_NUMBER, "x", request.sender)
         return sample.sender
 
     async def _fill(self, request: BatchRequest, template: Template) -> tuple[list[FilledRow], list[LeftOut]]:
@@ -205,7 +177,7 @@ class BatchPlanner:
         if entry.fault:
             return LeftOut(row=entry.row, to=None, reason=entry.fault, fields=fields)
         try:
-            to = entry.to or await self.find_recipient(entry.name)
+            to = entry.to or await self.planner.find_recipient(entry.name)
         except InvalidInput:
             reason = "No contact has that name, or it can mean several numbers."
             return LeftOut(row=entry.row, to=None, reason=reason, fields=fields)
@@ -214,7 +186,7 @@ class BatchPlanner:
             reason = f"The field {text.name} is empty and has no default."
             return LeftOut(row=entry.row, to=to, reason=reason, fields=fields)
         try:
-            draft = self.orders.draft(to, text, request.sender)
+            draft = self.planner.orders.draft(to, text, request.sender)
         except InvalidInput as error:
             return LeftOut(row=entry.row, to=to, reason=str(error), fields=fields)
         return FilledRow(entry.row, draft, fields)
@@ -240,7 +212,7 @@ class BatchPlanner:
             check_no_time_zone(request.time_zone)
             return None
         by_zones = {row.draft.to.zones: row.draft.to for row in rows} or {(): _ANY_NUMBER}
-        home, now = self._policy.time_zone, self.clock.now()
+        home, now = self._policy.time_zone, self.planner.clock.now()
         at = {
             parse_send_time(request.send_at, request.time_zone, to=to, home=home, now=now)
             for to in by_zones.values()
@@ -260,7 +232,7 @@ class BatchPlanner:
         """
         if send_at is None:
             return
-        needed = find_last_slot(send_at, rows, self.outbox.pace.gap) - send_at
+        needed = find_last_slot(send_at, rows, self.planner.outbox.pace.gap) - send_at
         if needed > self._lateness:
             raise InvalidInput(
                 f"At the pace of this server, {format_count(rows, 'text')} take {format_duration(needed)}, "
@@ -272,12 +244,12 @@ class BatchPlanner:
         """Price the rows, and run the guards on each."""
         if not rows:
             return CheckedRows()
-        checks = self.orders.checks
+        checks = self.planner.orders.checks
         await checks.own_numbers.read()
-        store = await self.storage.open()
-        drafts, at_night = [row.draft for row in rows], self.outbox.pace.at_night
-        known = await store.batches.recall(drafts, self.orders.quotes.shown, at_night=at_night)
-        prices = await self.orders.quotes.get_prices(row.draft for row in rows)
+        store = await self.planner.storage.open()
+        drafts, at_night = [row.draft for row in rows], self.planner.outbox.pace.at_night
+        known = await store.batches.recall(drafts, self.planner.orders.quotes.shown, at_night=at_night)
+        prices = await self.planner.orders.quotes.get_prices(row.draft for row in rows)
         checked, to_them = CheckedRows(), Counter[str]()
         for row, recall, covered in zip(rows, known.recalls, known.covered, strict=True):
             await anyio.lowlevel.checkpoint()

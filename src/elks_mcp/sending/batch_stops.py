@@ -60,7 +60,7 @@ class BatchStopper:
     def _plan_unasked(self, batch: Batch, action: BatchChange, reason: Finding, obstacle: str) -> StopPlan:
         """Return the pause that replaces a cancellation about which no person can be asked."""
         if action == "resume":
-            command = self.batches.setup.command(f"batch resume {batch.id}")
+            command = self.batches.planner.setup.command(f"batch resume {batch.id}")
             raise NotApproved(f"{reason.reason} {obstacle}", hint=f"{_BY_HAND} {command}")
         return StopPlan(batch, "pause", pause_reason=f"{reason.reason} A person can cancel it.")
 
@@ -72,7 +72,7 @@ class BatchStopper:
             return Finding(guard="paused", effect=Effect.ASK, reason=PAUSED_BY_PERSON)
         if not (cancels or resumes) or not is_on("tainted", self.policy):
             return None
-        if not await self.batches.orders.was_shown_others(None):
+        if not await self.batches.planner.orders.was_shown_others(None):
             return None
         reason = describe_taint(f"{action} this batch")
         return Finding(guard="tainted", effect=Effect.ASK, reason=reason)

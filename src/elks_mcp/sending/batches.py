@@ -7,7 +7,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Self
 
 import anyio
 import anyio.lowlevel
@@ -19,13 +18,10 @@ from elks_mcp.domain.orders import Approver, Draft, Estimate, Finding, Order, Or
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved, Refused
-from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.batch_rows import list_new_reasons
-from elks_mcp.sending.orders import Orders
-from elks_mcp.sending.outbox import Outbox
 from elks_mcp.sending.plan import Decision, Planner, explain_decline
-from elks_mcp.sending.server_setup import ServerSetup, check_can_wait, locate_approval
-from elks_mcp.store import BatchChecks, Storage
+from elks_mcp.sending.server_setup import check_can_wait, locate_approval
+from elks_mcp.store import BatchChecks
 
 _FOLLOW_INTERVAL = timedelta(seconds=1)
 
@@ -68,32 +64,14 @@ BatchPrepared = BatchDryRun | BatchRepeated | BatchNeedsApproval | BatchReady
 class Batches:
     """The batches of one caller."""
 
-    orders: Orders
-    outbox: Outbox
-    storage: Storage
-    clock: Clock
-    refresh_history: Callable[[], Awaitable[None]]
-    """As in `Planner`."""
+    planner: Planner
+    """Plans the caller's single texts. A batch uses what it uses."""
 
-    setup: ServerSetup
     caller: str = ""
-
-    @classmethod
-    def of(cls, planner: Planner, caller: str) -> Self:
-        """Return the batches of the caller whose single texts `planner` sends."""
-        return cls(
-            orders=planner.orders,
-            outbox=planner.outbox,
-            storage=planner.storage,
-            clock=planner.clock,
-            refresh_history=planner.refresh_history,
-            setup=planner.setup,
-            caller=caller,
-        )
 
     @property
     def _policy(self) -> Policy:
-        return self.orders.checks.policy
+        return self.planner.orders.checks.policy
 
     # ── starting ──
 
@@ -106,7 +84,7 @@ class Batches:
             Refused: the plan expired or was cancelled, or has no rows.
             ProviderError: history cannot be read, so a recipient may have objected.
         """
-        store = await self.storage.open()
+        store = await self.planner.storage.open()
         batch = await self.get(batch_id)
         if batch.started_at:
             return BatchRepeated(batch)
@@ -119,7 +97,7 @@ class Batches:
             raise Refused(f"{plan.id} has no row that can be sent.", hint="Plan it again.")
         if not self._policy.live:
             return BatchDryRun(plan)
-        self.setup.require_clear_names()
+        self.planner.setup.require_clear_names()
         if batch.is_approved:
             return BatchReady(plan, Approver.TERMINAL)
         reasons = list_reasons(self._policy, plan, await self._find_new_reasons(plan))
@@ -147,20 +125,20 @@ class Batches:
         self._require_live("started")
         if plan.is_started:
             return await self.get(plan.id)
-        await self.orders.quotes.check_prices((plan.draft(row), row.price) for row in plan.rows)
-        await self.refresh_history()
+        await self.planner.orders.quotes.check_prices((plan.draft(row), row.price) for row in plan.rows)
+        await self.planner.refresh_history()
         with anyio.CancelScope(shield=True):
-            store = await self.storage.open()
-            checks, shown = self._build_checks(approver), self.orders.quotes.shown
+            store = await self.planner.storage.open()
+            checks, shown = self._build_checks(approver), self.planner.orders.quotes.shown
             started = await store.batches.start(plan.id, plan.digest, approver, checks, shown)
-            self.outbox.wake(sends_batch=True)
+            self.planner.outbox.wake(sends_batch=True)
         return started.batch
 
     def _require_live(self, outcome: str) -> None:
         """Check that this process may send. `outcome`: what happens to no batch otherwise."""
         if not self._policy.live:
             raise Refused(f"The server is in dry run, so no batch is {outcome}.", hint=_TURN_LIVE)
-        self.setup.require_clear_names()
+        self.planner.setup.require_clear_names()
 
     async def _require(self, needed: BatchNeedsApproval, decision: Decision) -> None:
         """Check that a person approved the start.
@@ -174,7 +152,8 @@ class Batches:
             raise NotApproved(explain_decline(decision))
         why = " ".join(each.reason for each in needed.reasons)
         waiting = await self.wait_for_person(needed)
-        where = locate_approval(waiting.approval_code, self.setup.command, self.setup.approval_page)
+        setup = self.planner.setup
+        where = locate_approval(waiting.approval_code, setup.command, setup.approval_page)
         raise NotApproved(
             f"Waiting for approval {waiting.approval_code}. {why} This client cannot ask one, so a person "
             f"must approve it within {format_duration(PLAN_KEPT)} of the plan {where}",
@@ -188,27 +167,27 @@ class Batches:
             NotApproved: no person outside the client could approve it.
         """
         why = " ".join(each.reason for each in needed.reasons)
-        check_can_wait(self.storage, self.setup, why, "Start it")
-        store = await self.storage.open()
+        check_can_wait(self.planner.storage, self.planner.setup, why, "Start it")
+        store = await self.planner.storage.open()
         return await store.batch_approvals.ask(needed.plan.id)
 
     async def _find_new_reasons(self, plan: BatchPlan) -> tuple[Finding, ...]:
         """Return why a person has to be asked because of what was received or shown since the plan."""
-        await self.refresh_history()
-        store, drafts = await self.storage.open(), [plan.draft(row) for row in plan.rows]
-        at_night = self.outbox.pace.at_night
-        recalled = await store.batches.recall(drafts, self.orders.quotes.shown, at_night=at_night)
+        await self.planner.refresh_history()
+        store, drafts = await self.planner.storage.open(), [plan.draft(row) for row in plan.rows]
+        at_night = self.planner.outbox.pace.at_night
+        recalled = await store.batches.recall(drafts, self.planner.orders.quotes.shown, at_night=at_night)
         found: list[tuple[BatchRow, Finding]] = []
         for draft, row, recall in zip(drafts, plan.rows, recalled.recalls, strict=True):
             await anyio.lowlevel.checkpoint()  # a long batch must not keep others from sending
-            findings = self.orders.checks.find(draft, Estimate(price=row.price), recall, live=True)
+            findings = self.planner.orders.checks.find(draft, Estimate(price=row.price), recall, live=True)
             found += [(row, each) for each in findings]
         return list_new_reasons(plan, found)
 
     def _build_checks(self, approver: Approver | None) -> BatchChecks:
-        checks = self.orders.checks
+        checks = self.planner.orders.checks
         row = checks.recheck_row_unasked if approver is Approver.POLICY else checks.recheck_row
-        return BatchChecks(row, checks.recheck_sum, self.outbox.pace)
+        return BatchChecks(row, checks.recheck_sum, self.planner.outbox.pace)
 
     # ── following and stopping ──
 
@@ -218,8 +197,8 @@ class Batches:
         Raises:
             NotFound: the caller has no such batch.
         """
-        store = await self.storage.open()
-        return await store.batches.get(batch_id, caller=self.caller, pace=self.outbox.pace)
+        store = await self.planner.storage.open()
+        return await store.batches.get(batch_id, caller=self.caller, pace=self.planner.outbox.pace)
 
     async def follow(
         self, batch_id: str, within: timedelta, report: Callable[[Batch], Awaitable[None]]
@@ -228,10 +207,10 @@ class Batches:
 
         Rows that are scheduled are not waited for. `report`: called with the batch about every second.
         """
-        deadline, batch = self.clock.now() + within, await self.get(batch_id)
-        while batch.is_moving and self.clock.now() < deadline:
+        deadline, batch = self.planner.clock.now() + within, await self.get(batch_id)
+        while batch.is_moving and self.planner.clock.now() < deadline:
             await report(batch)
-            await self.clock.sleep_until(min(deadline, self.clock.now() + _FOLLOW_INTERVAL))
+            await self.planner.clock.sleep_until(min(deadline, self.planner.clock.now() + _FOLLOW_INTERVAL))
             batch = await self.get(batch_id)
         return batch
 
@@ -242,7 +221,7 @@ class Batches:
             NotFound: the caller has no such batch.
         """
         batch = await self.get(batch_id)
-        store = await self.storage.open()
+        store = await self.planner.storage.open()
         return await store.batches.pause(batch.id, why)
 
     async def resume(self, batch_id: str) -> Batch:
@@ -257,13 +236,13 @@ class Batches:
         """
         self._require_live("resumed")
         batch = await self.get(batch_id)
-        store = await self.storage.open()
+        store = await self.planner.storage.open()
         paused = [order for _, order in await store.batches.list_orders(batch.id, OrderState.PAUSED)]
-        await self.orders.quotes.check_prices((_build_draft(order), order.price) for order in paused)
-        await self.refresh_history()
+        await self.planner.orders.quotes.check_prices((_build_draft(order), order.price) for order in paused)
+        await self.planner.refresh_history()
         with anyio.CancelScope(shield=True):
             resumed = await store.batches.resume(batch.id, self._build_checks(batch.approver))
-            self.outbox.wake(sends_batch=True)
+            self.planner.outbox.wake(sends_batch=True)
         return resumed
 
     async def cancel(self, batch_id: str) -> Batch:
@@ -273,7 +252,7 @@ class Batches:
             NotFound: the caller has no such batch.
         """
         batch = await self.get(batch_id)
-        store = await self.storage.open()
+        store = await self.planner.storage.open()
         return await store.batches.cancel(batch.id)
 
 
