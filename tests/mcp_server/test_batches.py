@@ -68,7 +68,7 @@ async def test_p2_the_question_says_all_of_it_and_fits_a_phone(tmp_path: Path, e
     first, *lines = question.split("\n")
     assert first == "Send 13 texts to 13 recipients (Påminnelse) from +46701740699?"
     assert f"Cost: {plan['price']['amount']:.2f} SEK, {plan['parts']} parts." in lines
-    assert any(line.startswith("When: now, the last about 7 seconds later; a text whose") for line in lines)
+    assert any(line.startswith("When: now, the last about 7 seconds later; a text that") for line in lines)
     assert "Left out: 1 row." in lines
     assert any(line.startswith("You are asked because of: ") and "many" in line for line in lines)
     assert "| Hej Siv 🙂! Din tid är i morgon kl. 9:30. " in lines
