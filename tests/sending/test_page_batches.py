@@ -54,7 +54,7 @@ async def test_p2_a_plan_that_waits_says_everything_that_a_person_needs(tmp_path
     assert batch.details["To"] == "+46701740605, +46701740607"
     assert batch.details["From"] == "+46701740699"
     assert batch.details["Cost"] == "1.04 SEK, 2 parts"
-    assert batch.details["When"].startswith("now, the last about 0 seconds later; a text whose turn")
+    assert batch.details["When"].startswith("now, the last about 0 seconds later; a text that is due")
     assert len(batch.left_out) == 2
     assert any("empty" in each and "(row 3)" in each for each in batch.left_out)
     assert batch.samples == (
