@@ -39,6 +39,7 @@ TOPICS = {
     "schedule": "texts that go out later",
     "sandbox": "the simulated 46elks, what answers say about it, the command that runs it",
     "sms": "text messages: 46elks' format, the toolset, the commands that send and price them",
+    "stdio": "a server for one client, on standard input and output",
     "taint": "whose texts a model was shown",
     "tokens": "bearer tokens",
     "webhooks": "46elks' webhooks",

@@ -2,19 +2,23 @@
 
 import os
 import sys
-from traceback import extract_tb
 
+from elks_mcp.mcp_server.greeter import start_greeter
 from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import diverted
 
 
 def main() -> None:
-    """Run the command line. Output of modules that load goes to standard error."""
+    """Run the command line. Output of modules that load goes to standard error.
+
+    If this is a server for one client, the greeter answers it from here on.
+    """
+    greeter = start_greeter(sys.argv[1:], os.environ)
     with collection_paused(), diverted():
         from elks_mcp.cli import commands  # noqa: PLC0415  (loads with standard output diverted)
     pipe_is_closed, unexpected = False, None
     try:
-        commands()
+        commands(obj=greeter)
     except* BrokenPipeError:
         pipe_is_closed = True
     except* Exception as errors:
@@ -30,6 +34,8 @@ def main() -> None:
 
 def _describe(errors: ExceptionGroup[Exception]) -> str:
     """Return the kind and place of the error that ended the command; its text may hold a secret."""
+    from traceback import extract_tb  # noqa: PLC0415  (takes 5 ms to load)
+
     error: BaseException = errors
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -16,6 +16,7 @@ from mcp_types import CompletionArgument, PromptReference
 
 from elks_mcp.cli import commands, stdio
 from elks_mcp.cli.environment import read_configuration
+from elks_mcp.mcp_server.subscriptions import Subscriptions
 from elks_mcp.settings import read
 from tests.cli.test_start import TRACED, loaded_by
 from tests.mcp_server.test_surface import SNAPSHOT
@@ -35,7 +36,7 @@ async def served(
     """Connect a client to a server in this process, which the command's own code reads and builds."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         with having_only({"ELKS_STATE_DIR": str(Path(folder, "state")), **environ}):
-            server = stdio._build(read_configuration(env_file))
+            server = stdio._build(read_configuration(env_file), Subscriptions())
         async with Client(server, mode=era) as client:
             yield client
 

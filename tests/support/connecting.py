@@ -31,6 +31,7 @@ from elks_mcp.settings import load
 from tests.sandbox.serving import serve
 from tests.support.clocks import HANG, SandboxClock, at_rest, keep_jumping
 from tests.support.clocks import ManualClock as OurClock
+from tests.support.process import PLAIN
 
 PHONE = "+46701740605"
 Era = Literal["auto", "legacy"]
@@ -130,7 +131,7 @@ async def connected(
         if way == "stdio":
             url = {"ELKS_API_BASE_URL": f"{await stack.enter_async_context(serve(box))}/a1"} if box else {}
             server: MCPServer[App] | StdioServerParameters = StdioServerParameters(
-                command=sys.executable, args=["-m", "elks_mcp"], env={**environ, **url}
+                command=sys.executable, args=["-m", "elks_mcp"], env={**PLAIN, **environ, **url}
             )
         else:
             server = in_process(environ, box, clock, contacts)

@@ -21,6 +21,9 @@ PROGRAM = (sys.executable, "-m", "elks_mcp")
 NOWHERE = Path(gettempdir(), "elks-mcp-tests", "nothing-is-here")
 """A state directory that does not exist."""
 
+PLAIN = {"ELKS_GREETER": "false"}
+"""For a server that is started once: it stores nothing for a next start."""
+
 
 def invoke(arguments: Sequence[str], environ: Mapping[str, str], typed: str | None = None) -> Result:
     """Run the command in this process, without a terminal, with only these settings.
@@ -39,7 +42,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 def start(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a process of its own, for tests of its start, end or output."""
-    inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)}
+    inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)} | PLAIN
     return subprocess.run(
         [*PROGRAM, *arguments],
         env=inherited | environ,
@@ -172,7 +175,7 @@ def running(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
-            env=inherited | {"PYTHONUTF8": "1"} | dict(environ),
+            env=inherited | PLAIN | {"PYTHONUTF8": "1"} | dict(environ),
             encoding="utf-8",
         ) as popen,
     ):

@@ -12,7 +12,7 @@ from typing import Self
 import pytest
 
 from elks_mcp.cli import commands
-from tests.support.process import NOWHERE, PROGRAM, having_only
+from tests.support.process import NOWHERE, PLAIN, PROGRAM, having_only
 
 _PATIENCE = 30
 
@@ -96,7 +96,7 @@ class _Command(Thread):
 def started_at_terminal(*arguments: str, environ: Mapping[str, str], piped: str = "") -> Iterator[Terminal]:
     """Run the command at a terminal as a process of its own; one end may be a pipe."""
     ours, theirs = _open_terminal(80)
-    inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)}
+    inherited = {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", "ELKS_STATE_DIR": str(NOWHERE)} | PLAIN
     with subprocess.Popen(
         [*PROGRAM, *arguments],
         stdin=subprocess.PIPE if piped == "stdin" else theirs,

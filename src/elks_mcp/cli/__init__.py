@@ -156,4 +156,4 @@ def commands(context: click.Context) -> None:
         from elks_mcp.cli.stdio import serve  # noqa: PLC0415
 
         configuration = read_options(context)
-    serve(configuration)
+    serve(configuration, context.obj)

@@ -23,7 +23,7 @@ _TEXT = "Hej! Påminnelse: din tid hos oss är på lördag kl. 10. Svara JA om d
 _SERVER = StdioServerParameters(
     command=sys.executable,
     args=["-m", "elks_mcp"],
-    env={"ELKS_SANDBOX": "true", "ELKS_LOG_LEVEL": "WARNING"},
+    env={"ELKS_SANDBOX": "true", "ELKS_LOG_LEVEL": "WARNING", "ELKS_GREETER": "false"},
 )
 _TIMEOUT = 20
 """Seconds that a step may take."""

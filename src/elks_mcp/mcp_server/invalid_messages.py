@@ -12,8 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from anyio import EndOfStream
-from mcp.server import MCPServer
-from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 from mcp_types import (
     INVALID_PARAMS,
@@ -185,14 +183,3 @@ def _parse(text: str) -> JSONRPCMessage:
 
 def _write(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
-
-
-async def run_stdio(server: MCPServer[Any]) -> None:
-    """Serve one client on standard input and output, like `MCPServer.run_stdio_async`.
-
-    Messages that the SDK cannot parse are handled instead of dropped.
-    """
-    lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer accepts no streams)
-    async with stdio_server() as (messages, answers):
-        options = lowlevel.create_initialization_options()
-        await lowlevel.run(LenientReader(messages, answers), answers, options)

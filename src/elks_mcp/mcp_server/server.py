@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from mcp.server import MCPServer
 from mcp.server.context import ServerMiddleware
 from mcp.server.request_state import RequestStateSecurity
+from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
+from mcp_types import SubscriptionsListenRequestParams
 
 from elks_mcp.answers.policy import describe_mode
 from elks_mcp.app import App
@@ -76,8 +78,26 @@ def build_server(
         ScopeMiddleware(REQUIRED_SCOPES),
         ListCacheMiddleware(),
     ]
-    offer = _Offer(write_instructions(policy), policy.home, policy.toolsets)
-    return _assemble(offer, lifespan, middleware, security, subscriptions)
+    return _assemble(_offer(policy), lifespan, middleware, security, subscriptions)
+
+
+def build_listing_server(policy: Policy) -> MCPServer[Any]:
+    """Build a server that only begins sessions, and answers that like the one of `build_server`."""
+    security = RequestStateSecurity.ephemeral(ttl=QUESTION_TTL.total_seconds())
+    server = _assemble(_offer(policy), _open_nothing, _hiding(policy), security, Subscriptions())
+    server._lowlevel_server.add_request_handler(  # noqa: SLF001  (MCPServer cannot register handlers)
+        "subscriptions/listen", SubscriptionsListenRequestParams, ListenHandler(InMemorySubscriptionBus())
+    )
+    return server
+
+
+@asynccontextmanager
+async def _open_nothing(_: MCPServer[Any]) -> AsyncIterator[None]:
+    yield
+
+
+def _offer(policy: Policy) -> "_Offer":
+    return _Offer(write_instructions(policy), policy.home, policy.toolsets)
 
 
 def _hiding(policy: Policy) -> list[ServerMiddleware[Any]]:
@@ -91,18 +111,13 @@ def build_misconfigured_server(faults: Sequence[str], policy: Policy) -> MCPServ
     Its lists are those of a configured server with the same toolsets. It opens no store, runs no worker and
     sends no request. `policy`: the rules as far as they can be read.
     """
-
-    @asynccontextmanager
-    async def lifespan(_: MCPServer[Any]) -> AsyncIterator[None]:
-        yield
-
     instructions = (
         "SMS through 46elks. Its configuration cannot be read, so every call fails and says why: tell the "
         "user. Nothing is sent."
     )
     return _assemble(
         _Offer(instructions, HOME_REGION, policy.toolsets),
-        lifespan,
+        _open_nothing,
         [
             *_hiding(policy),
             MisconfiguredMiddleware(faults, list_tools(policy.toolsets)),

@@ -15,7 +15,14 @@ from anyio.abc import TaskGroup
 from mcp.server import MCPServer
 from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
-from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
+from mcp.server.subscriptions import (
+    InMemorySubscriptionBus,
+    ListenHandler,
+    PromptsListChanged,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ToolsListChanged,
+)
 from mcp.shared.exceptions import MCPError
 from mcp_types import (
     INTERNAL_ERROR,
@@ -58,6 +65,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._tasks: TaskGroup | None = None
+        self._buses: set[InMemorySubscriptionBus] = set()
         self.stream_count = 0
         """How many streams are open now."""
 
@@ -90,11 +98,25 @@ class Subscriptions:
             await watch.notify_changes(notify)
             handler.close()
 
-        with self._count_stream(ctx.lifespan_context):
+        with self._count_stream(ctx.lifespan_context), self._announcing_on(bus):
             watch = await _Watch.start(ctx.lifespan_context, uris)
             async with background() as tasks:
                 tasks.start_soon(watch_until_stopped, watch)
                 return await handler(ctx, params)
+
+    async def announce_lists(self) -> None:
+        """Notify the clients of the newer era that listen for it that all lists have changed."""
+        for bus in self._buses:
+            for change in (ToolsListChanged(), PromptsListChanged(), ResourcesListChanged()):
+                await bus.publish(change)
+
+    @contextmanager
+    def _announcing_on(self, bus: InMemorySubscriptionBus) -> Iterator[None]:
+        self._buses.add(bus)
+        try:
+            yield
+        finally:
+            self._buses.remove(bus)
 
     async def subscribe(self, ctx: Ctx, params: SubscribeRequestParams) -> EmptyResult:
         """Notify a client of the older era of changes of a resource, on the stream that it has open."""

@@ -154,6 +154,10 @@ class Settings(OperatorRules, CredentialSettings):
     ] = None
     """The address of another API to use instead of 46elks', such as that of `elks-mcp sandbox`."""
 
+    greeter: Annotated[Switch, Setting("ELKS_GREETER")] = True
+    """Answer a client's first requests while the server loads, with what was stored at an earlier start. Only
+    for a server that a client starts, and not on Windows."""
+
     log_level: Annotated[
         Literal["DEBUG", "INFO", "WARNING", "ERROR"],
         BeforeValidator(lambda value: str(value).upper()),

@@ -1,0 +1,297 @@
+"""The transport over standard input and output, which continues what the greeter began.
+
+The SDK's own transport hands every line to a worker thread, once to read it and twice to write it. Here one
+thread reads, and one writes. On Windows, where this has not been tried, the SDK's transport is used.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from queue import SimpleQueue
+from threading import Semaphore, Thread
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import anyio.to_thread
+from anyio import EndOfStream
+from mcp.server import MCPServer
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCResponse, jsonrpc_message_adapter
+from pydantic import ValidationError
+
+from elks_mcp.mcp_server import snapshots
+from elks_mcp.mcp_server.greeter import Greeter, claim_streams, write_all
+from elks_mcp.mcp_server.greeting import ACKNOWLEDGED, META, Greeting
+from elks_mcp.mcp_server.invalid_messages import LenientReader
+from elks_mcp.mcp_server.recording import ALL_LISTS, record_answers
+from elks_mcp.runtime.tasks import background
+
+if TYPE_CHECKING:
+    from mcp.shared._stream_protocols import ReadStream, WriteStream
+
+log = logging.getLogger(__name__)
+
+_CHUNKS, _ANSWERS = 4, 256
+"""The most chunks of 64 KiB that are read ahead, and the most answers that wait for a slow client."""
+
+_LAST_WORDS = 0.5
+"""Seconds that a client has to read the last answers after it closed standard input."""
+
+_LISTS = ("tools", "prompts", "resources")
+
+Announce = Callable[[], Awaitable[None]]
+
+
+async def run_stdio(
+    server: MCPServer[Any],
+    greeter: Greeter | None = None,
+    announce: Announce | None = None,
+    build_spare: Callable[[], MCPServer[Any]] | None = None,
+) -> None:
+    """Serve one client on standard input and output, like `MCPServer.run_stdio_async`.
+
+    Args:
+        server: the server.
+        greeter: what has read the client's first messages, if anything has.
+        announce: tells clients of the newer era, which listen for it, that all lists have changed.
+        build_spare: builds a server with the same lists, whose answers are stored for the greeter of the
+            next start. None if nothing may be stored.
+    """
+    lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer accepts no streams)
+    options = lowlevel.create_initialization_options(ALL_LISTS)
+    streams = stdio_server() if sys.platform == "win32" else _continue(greeter, announce, build_spare)
+    async with streams as (messages, answers):
+        await lowlevel.run(LenientReader(messages, answers), answers, options)
+
+
+@asynccontextmanager
+async def _continue(
+    greeter: Greeter | None, announce: Announce | None, build_spare: Callable[[], MCPServer[Any]] | None
+) -> AsyncIterator[tuple["ReadStream[SessionMessage | Exception]", "WriteStream[SessionMessage]"]]:
+    """Yield the streams of a client, which begin where the greeter stopped."""
+    if greeter is None:
+        greeter = Greeter(*claim_streams(), None)
+        greeter.start()
+    source = _Source()
+    greeting, rest = greeter.hand_over(source.deliver)
+    comparison = _Comparison(greeting)
+    sink = _Sink(greeter.sink, source, comparison)
+    source.take_lines(greeting.opening)
+    source.take(rest)
+    source.take_lines(greeting.checks)
+    async with background() as tasks:
+        if greeting.answers:
+            tasks.start_soon(_watch, comparison, greeter, sink, announce)
+        elif greeter.snapshot and build_spare:
+            tasks.start_soon(_record, build_spare, greeter.snapshot.name, sink)
+        yield source, sink
+    sink.finish()
+
+
+async def _watch(
+    comparison: "_Comparison", greeter: Greeter, sink: "_Sink", announce: Announce | None
+) -> None:
+    """Announce changed lists if the answers of the greeter were not those of the server."""
+    await comparison.differs.wait()
+    log.warning("The stored answers to a client's first requests were old, and are deleted.")
+    if greeter.snapshot:
+        snapshots.delete(greeter.snapshot.name)
+    if comparison.is_modern:
+        if announce:
+            await announce()
+        return
+    for name in _LISTS:
+        changed = JSONRPCNotification(jsonrpc="2.0", method=f"notifications/{name}/list_changed")
+        await sink.send(SessionMessage(changed))
+
+
+async def _record(build_spare: Callable[[], MCPServer[Any]], name: str, sink: "_Sink") -> None:
+    """Store the answers for the next start, once this client has its first."""
+    await sink.has_answered.wait()
+    with anyio.CancelScope(shield=True):  # a client may stay for its lists only
+        answers = await record_answers(build_spare())
+        try:
+            snapshots.save(snapshots.Snapshot(name, answers))
+        except OSError as error:
+            log.info("The next start will not be faster: %s.", error.strerror)
+
+
+class _Comparison:
+    """Compares what the greeter answered with what the server answers to the same requests."""
+
+    def __init__(self, greeting: Greeting) -> None:
+        self._answers = dict(greeting.answers)
+        self._acknowledged = dict(greeting.acknowledged)
+        self.is_modern = greeting.is_modern
+        self.differs = anyio.Event()
+
+    def takes(self, message: JSONRPCMessage) -> bool:
+        """Return whether a message was already answered by the greeter, after a comparison."""
+        if isinstance(message, JSONRPCNotification):
+            return message.method == ACKNOWLEDGED and self._takes_acknowledgement(message.params or {})
+        number = getattr(message, "id", None)
+        given = self._answers.pop(number, None) if isinstance(number, str) else None
+        if given is None:
+            return False
+        self._compare(given, message.result if isinstance(message, JSONRPCResponse) else None)
+        return True
+
+    def _takes_acknowledgement(self, params: Mapping[str, Any]) -> bool:
+        number = params.get("_meta", {}).get(f"{META}subscriptionId")
+        given = self._acknowledged.pop(number, None)
+        if given is None:
+            return False
+        self._compare(given, params.get("notifications"))
+        return True
+
+    def _compare(self, given: str, found: object) -> None:
+        if json.loads(given) != found:
+            self.differs.set()
+
+
+class _Source:
+    """The messages of a client: a stream that another thread fills."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._room = Semaphore(_CHUNKS)
+        self._chunks: deque[bytes] = deque()
+        self._has_chunks = asyncio.Event()
+        self._lines: deque[bytes] = deque()
+        self._partial = b""
+        self._has_ended = False
+
+    def deliver(self, chunk: bytes) -> None:
+        """Take a chunk from the thread that reads, and b"" at the end. Wait if it is far ahead."""
+        self._room.acquire()
+        self.deliver_soon(chunk)
+
+    def deliver_soon(self, chunk: bytes) -> None:
+        """Take a chunk from another thread, without waiting."""
+        with suppress(RuntimeError):  # the server has ended
+            self._loop.call_soon_threadsafe(self._take_chunk, chunk)
+
+    def _take_chunk(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._has_chunks.set()
+
+    def take(self, received: bytes) -> None:
+        """Take messages, the last of which may be incomplete."""
+        *lines, self._partial = (self._partial + received).split(b"\n")
+        self.take_lines(lines)
+
+    def take_lines(self, lines: Iterable[bytes]) -> None:
+        """Take complete messages."""
+        self._lines.extend(lines)
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message, or why it is none.
+
+        Raises:
+            EndOfStream: The client has closed its end.
+        """
+        while not self._lines:
+            await self._read()
+        return _parse(self._lines.popleft())
+
+    async def _read(self) -> None:
+        while not self._chunks and not self._has_ended:
+            self._has_chunks.clear()
+            await self._has_chunks.wait()
+        if self._has_ended:
+            raise EndOfStream
+        chunk = self._chunks.popleft()
+        self._room.release()
+        self.take(chunk)
+        if not chunk:
+            self._has_ended = True
+            self._lines.extend([self._partial] * bool(self._partial))
+
+    async def aclose(self) -> None:
+        """Close the stream. The thread that reads ends with the process."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+
+def _parse(line: bytes) -> SessionMessage | Exception:
+    try:
+        message = jsonrpc_message_adapter.validate_json(line.decode("utf-8", "replace"), by_name=False)
+    except ValidationError as error:
+        return error
+    return SessionMessage(message)
+
+
+class _Sink:
+    """The messages to a client: a stream that another thread writes."""
+
+    def __init__(self, descriptor: int, source: _Source, comparison: _Comparison) -> None:
+        self._descriptor, self._source, self._comparison = descriptor, source, comparison
+        self._lines: SimpleQueue[bytes | None] = SimpleQueue()
+        self._room = Semaphore(_ANSWERS)
+        self._error: OSError | None = None
+        self._thread = Thread(target=self._write, name="client output", daemon=True)
+        self._thread.start()
+        self.has_answered = anyio.Event()
+
+    async def send(self, message: SessionMessage) -> None:
+        """Send a message, unless it is only for the comparison. Wait if the client is far behind."""
+        if self._comparison.takes(message.message):
+            return
+        line = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
+        if not self._room.acquire(blocking=False):
+            await anyio.to_thread.run_sync(self._room.acquire, abandon_on_cancel=True)
+        self._lines.put(line)
+        self.has_answered.set()
+
+    def _write(self) -> None:
+        while (line := self._lines.get()) is not None:
+            self._room.release()
+            if self._error is None:
+                try:
+                    write_all(self._descriptor, line)
+                except OSError as error:
+                    self._error = error
+                    self._source.deliver_soon(b"")  # a client that does not read has left
+
+    def finish(self) -> None:
+        """Write what is left.
+
+        Raises:
+            BrokenPipeError: The client stopped reading.
+        """
+        self._lines.put(None)
+        self._thread.join(_LAST_WORDS)
+        if self._error:
+            raise BrokenPipeError from self._error
+
+    async def aclose(self) -> None:
+        """Close the stream. `finish` writes what was sent."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
