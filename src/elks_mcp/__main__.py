@@ -3,7 +3,6 @@
 import os
 import sys
 
-from elks_mcp.mcp_server.greeter import start_greeter
 from elks_mcp.runtime.garbage import collection_paused
 from elks_mcp.runtime.stdout import diverted
 
@@ -13,7 +12,11 @@ def main() -> None:
 
     If this is a server for one client, the greeter answers it from here on.
     """
-    greeter = start_greeter(sys.argv[1:], os.environ)
+    greeter = None
+    if not sys.argv[1:] or sys.argv[1].startswith(("--env-file", "--state-dir")):
+        from elks_mcp.mcp_server.greeter import start_greeter  # noqa: PLC0415  (commands do not need it)
+
+        greeter = start_greeter(sys.argv[1:], os.environ)
     with collection_paused(), diverted():
         from elks_mcp.cli import commands  # noqa: PLC0415  (loads with standard output diverted)
     pipe_is_closed, unexpected = False, None

@@ -4,6 +4,7 @@ The server runs as clients start it, under Python's import trace, until it has l
 """
 
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -77,3 +78,11 @@ def test_a_number_as_sender_loads_its_numbering_plan_and_nothing_else(tmp_path: 
 
 def test_listing_tools_with_an_account_whose_sender_is_a_name_loads_nothing_costly(tmp_path: Path) -> None:
     assert not loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "Ekot"}, tmp_path) & (COSTLY | {"phonenumbers"})
+
+
+def test_the_help_loads_what_it_shows_and_nothing_else() -> None:
+    trace = subprocess.run([*TRACED, "--help"], capture_output=True, check=True, encoding="utf-8").stderr
+    modules = set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", trace, re.MULTILINE))
+    assert "elks_mcp.cli" in modules, "the trace shows nothing"
+    unneeded = COSTLY | {"elks_mcp.mcp_server.greeter", "importlib.metadata", "json", "mcp", "pydantic"}
+    assert not modules & unneeded

@@ -2,7 +2,6 @@
 
 import io
 import sys
-from importlib.metadata import version
 
 import click
 
@@ -136,7 +135,7 @@ _EXIT_CODES = "Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 waits, 4 
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(version("elks-mcp"), prog_name="elks-mcp")
+@click.version_option(package_name="elks-mcp", prog_name="elks-mcp")
 @shared_options
 @click.pass_context
 def commands(context: click.Context) -> None:
