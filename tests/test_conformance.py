@@ -4,6 +4,8 @@ import json
 import os
 import re
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -77,9 +79,35 @@ async def test_the_inspector_calls_a_tool(tmp_path: Path, era: Literal["legacy",
     assert [message.text for message in box.accepted] == ["Hej på dig, Åsa 👋"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no client is answered early on Windows")
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_the_inspector_gets_the_same_tools_from_a_server_that_answers_early(
+    tmp_path: Path, era: Literal["legacy", "modern"]
+) -> None:
+    settings = {"ELKS_SANDBOX": "true", "ELKS_SANDBOX_PAGE": "false", "XDG_CACHE_HOME": str(tmp_path)}
+    server = {"command": sys.executable, "args": ["-m", "elks_mcp"], "env": settings, "protocolEra": era}
+    first = await _inspect_server(server, tmp_path, "--method", "tools/list", "--strict")
+    (snapshot,) = (tmp_path / "elks-mcp").iterdir()
+    second = await _inspect_server(server, tmp_path, "--method", "tools/list", "--strict")
+    assert first.returncode == second.returncode == 0, second.stderr
+    assert json.loads(first.stdout) == json.loads(second.stdout)
+
+    snapshot.write_bytes(snapshot.read_bytes().replace(b"send_sms", b"sent_sms"))
+    third = await _inspect_server(server, tmp_path, "--method", "tools/list", "--strict")
+    assert (
+        "sent_sms" in third.stdout
+    )  # so the answers came early
+
+
 async def _inspect(url: str, era: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    config = home / "servers.json"
     server = {"type": "streamable-http", "url": f"{url}/mcp", "protocolEra": era}
+    return await _inspect_server(server, home, *arguments)
+
+
+async def _inspect_server(
+    server: Mapping[str, object], home: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    config = home / "servers.json"
     config.write_text(json.dumps({"mcpServers": {"elks": server}}))
     chosen = ("--cli", "--config", str(config), "--server", "elks", "--format", "json")
     return await _run(_INSPECTOR, *chosen, *arguments, home=home)
