@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from elks_mcp.sandbox import MAGIC, Fault, Sandbox
+from elks_mcp.sandbox import FIRST_PHONE, MAGIC, Fault, Sandbox, views
+from elks_mcp.sandbox.number_format import format_number
 
 pytestmark = pytest.mark.anyio
 PAGE = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
@@ -66,3 +67,14 @@ def test_every_call_of_the_control_api_is_in_the_table() -> None:
     )
     assert len(routes) >= 12
     assert routes == set(re.findall(r"^\| `[A-Z].*?(/_sandbox/[a-z-]+)`", PAGE, flags=re.MULTILINE))
+
+
+def test_one_phone_is_the_first_to_try_everywhere() -> None:
+    root = Path(__file__).parents[2]
+    written = format_number(FIRST_PHONE, FIRST_PHONE)
+    for name in ("README.md", "README.sv.md"):
+        text = (root / name).read_text(encoding="utf-8")
+        assert set(re.findall(r"070-174 06 \d\d", text)) == {written}
+        assert set(re.findall(r"\+467017406\d\d", text)) <= {FIRST_PHONE}
+    assert {to for command, _ in CALLS for to in re.findall(r"to=(\S+)", command)} == {FIRST_PHONE}
+    assert views.choices()["first"] == FIRST_PHONE

@@ -34,10 +34,14 @@ from elks_mcp.clients.snippets import (
 )
 from elks_mcp.domain.policy import Mode
 from elks_mcp.runtime.launcher import find_repository, show_command
+from elks_mcp.sandbox import FIRST_PHONE
+from elks_mcp.sandbox.number_format import format_number
 
 _COMMAND_TIMEOUT = 120
 _CLOSED = "" if sys.platform == "win32" else "Only you can read it now (mode 600). "
-_TRY_PHONE = 'Text 070-174 06 14: "Hej! Kommer du på lördag?" Then read me the answer.'
+_TRY_PHONE = (
+    f'Text {format_number(FIRST_PHONE, FIRST_PHONE)}: "Hej! Kommer du på lördag?" Then read me the answer.'
+)
 _TRY = "What may you send? And what would a text to my own number cost?"
 
 

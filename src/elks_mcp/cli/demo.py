@@ -15,9 +15,10 @@ from mcp_types import CallToolResult, TextContent
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.runtime.launcher import find_installation, name_program_here
+from elks_mcp.sandbox import FIRST_PHONE
+from elks_mcp.sandbox.number_format import format_number
 
-_PHONE = "070-174 06 14"
-"""A simulated phone that answers (docs/sandbox.md)."""
+_PHONE = format_number(FIRST_PHONE, FIRST_PHONE)
 
 _TEXT = "Hej! Påminnelse: din tid hos oss är på lördag kl. 10. Svara JA om du kommer."
 _SERVER = StdioServerParameters(

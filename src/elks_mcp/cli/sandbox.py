@@ -13,7 +13,7 @@ from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
 from elks_mcp.clients.snippets import Snippet, write_snippets
 from elks_mcp.runtime.launcher import show_command
-from elks_mcp.sandbox import Sandbox
+from elks_mcp.sandbox import FIRST_PHONE, Sandbox
 from elks_mcp.sandbox.serving import SandboxServer
 
 PASSWORD_FILE = "sandbox.password"  # noqa: S105  (the name of a file)
@@ -31,7 +31,7 @@ A simulated 46elks runs at {url}. It sends nothing and costs nothing.
 
 Try it:
   curl {url}/a1/sms -u {username}:{password} \\
-    -d from={number} -d to=+46701740613 --data-urlencode "message=Hej! Kommer du?"
+    -d from={number} -d to={first} --data-urlencode "message=Hej! Kommer du?"
 
 To let elks-mcp use it, unset ELKS_SANDBOX and set these variables, in a terminal or in a file that
 --env-file names:
@@ -92,6 +92,7 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             password=box.password,
             show_password=show_command("sandbox --password"),
             number=box.number,
+            first=FIRST_PHONE,
             webhooks=f"to {ports} of this machine" if ports else _NO_WEBHOOKS,
             file=folder / PASSWORD_FILE,
         )

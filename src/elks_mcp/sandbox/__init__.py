@@ -7,7 +7,7 @@ It answers as 46elks' documentation says, delivers to handsets in memory, and co
 from elks_mcp.sandbox.account import Charge
 from elks_mcp.sandbox.clock import ManualClock, NotManualError, SimulatedClock, SystemClock
 from elks_mcp.sandbox.faults import Fault, InjectedFault
-from elks_mcp.sandbox.handsets import DELIVERS, MAGIC, Behaviour, Handset, HandsetText
+from elks_mcp.sandbox.handsets import DELIVERS, FIRST_PHONE, MAGIC, Behaviour, Handset, HandsetText
 from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import CannotAnswerError
 from elks_mcp.sandbox.page_context import Approvals, PageContext, ShownBatch, WaitingText
@@ -18,6 +18,7 @@ from elks_mcp.sandbox.webhooks import WebhookAttempt
 
 __all__ = [
     "DELIVERS",
+    "FIRST_PHONE",
     "MAGIC",
     "ApiRequest",
     "Approvals",

@@ -7,7 +7,7 @@ from typing import Any
 
 from elks_mcp.sandbox.clock import ManualClock
 from elks_mcp.sandbox.faults import Fault, is_accepting
-from elks_mcp.sandbox.handsets import BEHAVIOURS, MAGIC, Handset, HandsetText
+from elks_mcp.sandbox.handsets import BEHAVIOURS, FIRST_PHONE, MAGIC, Handset, HandsetText
 from elks_mcp.sandbox.messages import StoredMessage
 from elks_mcp.sandbox.network import Network, is_number
 from elks_mcp.sandbox.number_format import format_number
@@ -50,8 +50,9 @@ def summary(simulation: Simulation) -> dict[str, Any]:
 
 
 def choices() -> dict[str, Any]:
-    """Return what a page offers: magic numbers, behaviours of phones, and faults."""
+    """Return what a page offers: magic numbers and the first to try, behaviours, and faults."""
     return {
+        "first": FIRST_PHONE,
         "magic": [[number, behaviour.description] for number, behaviour in MAGIC.items()],
         "behaviours": [[name, behaviour.description] for name, behaviour in BEHAVIOURS.items()],
         "faults": [[fault.value, fault.description, is_accepting(fault)] for fault in Fault],

@@ -4,7 +4,7 @@ export const state = {
   ready: false,
   online: true,
   summary: {},
-  choices: { magic: [], behaviours: [], faults: [] },
+  choices: { first: "", magic: [], behaviours: [], faults: [] },
   phones: new Map(),
   messages: new Map(),
   requests: new Map(),

@@ -22,8 +22,7 @@ export function drawWelcome() {
   const version = `${state.choices.magic.length} ${byId("connect-open").hidden}`;
   if (!isEmpty || drawn === version) return;
   drawn = version;
-  const first = state.choices.magic.find(([, what]) => what.includes("JA"))?.[0] ?? "+46701740613";
-  const ask = `Text ${written(first)}: Hej! Kommer du på lördag?`;
+  const ask = `Text ${written(state.choices.first)}: Hej! Kommer du på lördag?`;
   byId("welcome").replaceChildren(
     make("h2", {}, "No texts yet"),
     make("p", {}, "Everything here is simulated: no text reaches a real phone, and nothing costs money."),
