@@ -80,7 +80,7 @@ def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(
     home.cursor.chmod(0o644)
     result = home.run("connect", "cursor", "--yes", **environ)
     assert home.read(home.cursor)["env"]["ELKS_API_PASSWORD"] == CANARY
-    assert "It has your password, or a token, in it." in result.stdout
+    assert "It has your password in it." in result.stdout
     assert "To keep it out: `--env-file`." in result.stdout
     if sys.platform != "win32":
         assert home.cursor.stat().st_mode & 0o777 == 0o600
@@ -161,6 +161,35 @@ def test_a_server_over_http_gets_its_token_from_the_environment(home: Home) -> N
     assert "Write the token after Bearer there. Until then, nothing can be sent." in cursor.stdout
     desktop = home.run("connect", "claude-desktop", "--http", url, "--print")
     assert (desktop.exit_code, "under Settings, Connectors" in desktop.stderr) == (1, True)
+
+
+def test_a_client_is_said_to_need_the_secrets_wherever_it_is_started(
+    home: Home, account: dict[str, str]
+) -> None:
+    """The next terminal may not have what this one has, and then every call would fail."""
+    stdio = home.run("connect", "codex", "--yes", **account).stdout
+    assert (
+        "Start Codex where ELKS_API_USERNAME and ELKS_API_PASSWORD are set, as in this terminal. "
+        "To need none: `--env-file`." in stdio
+    )
+    home.make(".config/Code/User/mcp.json")
+    asked = home.run("connect", "vscode", "--yes", **account).stdout
+    assert "VS Code asks for ELKS_API_USERNAME and ELKS_API_PASSWORD at the first start." in asked
+    for simulated in ("codex", "vscode"):
+        said = home.run("connect", simulated, "--sandbox", "--yes").stdout
+        assert "Start Codex where" not in said
+        assert "asks for" not in said
+
+
+def test_a_token_is_not_kept_out_by_an_env_file(home: Home) -> None:
+    """`--env-file` and `--http` exclude each other."""
+    nowhere, token = "http://127.0.0.1:9/mcp", {"SMS46ELKS_TOKEN": CANARY}
+    cursor = home.run("connect", "cursor", "--http", nowhere, "--yes", **token)
+    assert "It has your token in it." in cursor.stdout
+    assert "--env-file" not in cursor.output
+    codex = home.run("connect", "codex", "--http", nowhere, "--yes", **token)
+    assert "Start Codex where SMS46ELKS_TOKEN is set, as in this terminal.\n" in codex.stdout
+    assert CANARY not in cursor.output + codex.output
 
 
 @pytest.mark.parametrize("url", ["sms.example.com", "ftp://x/mcp", "https://", "https://me:pw@x/mcp"])

@@ -17,7 +17,7 @@ def list_obstacles(client: Client, machine: Machine) -> Iterator[str]:
             yield f"{classic} is ignored, because Claude Desktop reads {used}."
     if client.name == "gemini" and not _is_trusted(machine):
         yield (
-            f"Gemini CLI does not trust the folder {Path.cwd()}, so it starts no server there. Start "
+            f"Gemini CLI does not trust the folder {Path.cwd()}, so it uses no server there. Start "
             "`gemini` in it and trust the folder, or go to one that it trusts."
         )
 

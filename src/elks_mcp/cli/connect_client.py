@@ -11,11 +11,16 @@ import click
 from elks_mcp.cli.client_obstacles import list_obstacles
 from elks_mcp.cli.client_start import Started, start_once
 from elks_mcp.cli.confirm import confirm
-from elks_mcp.cli.connect_texts import explain_secrets, print_instructions, report_project_entries
+from elks_mcp.cli.connect_texts import (
+    explain_secrets,
+    explain_stored_secret,
+    print_instructions,
+    report_project_entries,
+)
 from elks_mcp.cli.output import say
 from elks_mcp.cli.shown_changes import find_secrets, list_changes
 from elks_mcp.clients import files, jsonc_edits
-from elks_mcp.clients.catalog import SERVER, Change, Client
+from elks_mcp.clients.catalog import SERVER, Change, Client, Secrets
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.editing import InlineServers, Unprovable, find_entry
 from elks_mcp.clients.jsonc import Broken
@@ -134,7 +139,7 @@ class ClientSetup(NamedTuple):
             say(f"{SERVER} is in {file.path} with other values. They are replaced.")
         self._apply(planned)
         if private:
-            say(f"It has your password, or a token, in it. {_CLOSED}To keep it out: `--env-file`.")
+            say(explain_stored_secret(self.server, _CLOSED))
 
     def _apply(self, planned: PlannedEdit | None) -> None:
         assert planned is not None  # noqa: S101  (the caller has looked)
@@ -250,7 +255,8 @@ class ClientSetup(NamedTuple):
         if isinstance(server, Remote) and not server.token:
             say(f"The server was not asked, since {TOKEN_VARIABLE} is not set here.")
         else:
-            started = self._start(server, is_complete=not advice)
+            blank = self.client.secrets is Secrets.NONE and self.server.list_blanks()
+            started = self._start(server, is_complete=not (resolver.missing or blank))
         report_project_entries(self.client, self._find_file())
         for obstacle in list_obstacles(self.client, self.machine):
             say(f"Note: {obstacle}")

@@ -19,16 +19,26 @@ from elks_mcp.clients.snippets import Unsupported, build_removal, write_snippet
 
 def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:
     """Return what a person has to do so that the client has all secrets, or ""."""
-    blank = server.list_blanks()
-    if client.secrets is Secrets.INPUTS and missing:
-        return f"{client.title} asks for {_join(missing)} at the first start."
+    names, blank, is_remote = server.list_secrets(), server.list_blanks(), isinstance(server, Remote)
+    if client.secrets is Secrets.INPUTS and names:
+        return f"{client.title} asks for {_join(names)} at the first start."
     if client.secrets in {Secrets.NAMES, Secrets.REFERENCES} and missing:
         return f"Set {_join(missing)} in the environment that {client.title} is started in."
-    if client.secrets is Secrets.NONE and blank and isinstance(server, Remote):
+    if client.secrets in {Secrets.NAMES, Secrets.REFERENCES} and names:
+        verb, without = "are" if names[1:] else "is", "" if is_remote else " To need none: `--env-file`."
+        return f"Start {client.title} where {_join(names)} {verb} set, as in this terminal.{without}"
+    if client.secrets is Secrets.NONE and blank and is_remote:
         return "Write the token after Bearer there. Until then, nothing can be sent."
     if client.secrets is Secrets.NONE and blank:
         return f"Fill in {_join(blank)} there. Until then, nothing can be sent."
     return ""
+
+
+def explain_stored_secret(server: Server, closed: str) -> str:
+    """Return the warning that a client's file has a secret in it; `closed` says who can read the file."""
+    if isinstance(server, Remote):
+        return f"It has your token in it. {closed}".rstrip()
+    return f"It has your password in it. {closed}To keep it out: `--env-file`."
 
 
 def print_instructions(client: Client, server: Server, machine: Machine) -> None:

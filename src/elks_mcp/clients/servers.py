@@ -28,6 +28,10 @@ class Program:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
 
+    def list_secrets(self) -> list[str]:
+        """List the variables that have the secrets, known or not."""
+        return list(self.secrets)
+
     def list_blanks(self) -> list[str]:
         """List the secrets that are not known."""
         return [name for name, value in self.secrets.items() if not value]
@@ -54,6 +58,10 @@ class Remote:
     url: str
     token: str = ""
     token_place: str = "the header Authorization"  # noqa: S105  (words)
+
+    def list_secrets(self) -> list[str]:
+        """List the variables that have the secrets, known or not."""
+        return [TOKEN_VARIABLE]
 
     def list_blanks(self) -> list[str]:
         """List the secrets that are not known."""
