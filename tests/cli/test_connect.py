@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from elks_mcp.sandbox import Sandbox
-from tests.support.homes import SANDBOX, SCRIPT, Home
+from tests.support.homes import HERE, SANDBOX, SCRIPT, Home
 from tests.support.terminal import at_terminal
 from tests.support.verb_cases import simulated_elks
 
@@ -118,7 +118,7 @@ def test_a_server_whose_every_call_fails_is_not_called_connected(home: Home) -> 
     assert result.exit_code == 1
     assert "The server answers with an error: The configuration of elks-mcp cannot be read" in result.stderr
     assert "DRY_RUN='maybe' is not valid: use true or false." in result.stderr
-    remove = "Cursor still has the entry sms46elks. To remove it: `elks-mcp connect cursor --remove`."
+    remove = f"Cursor still has the entry sms46elks. To remove it: `{HERE} connect cursor --remove`."
     assert result.stderr.endswith(f"{remove}\n")
     assert "Connected" not in result.stdout
     assert "Try" not in result.stdout
@@ -287,7 +287,7 @@ def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
     result = home.run("connect", "vscode", "--sandbox", "--yes")
     assert result.exit_code == 1
     assert "VS Code was not found" in result.stderr
-    assert "`elks-mcp connect vscode --print`" in result.stderr
+    assert f"`{HERE} connect vscode --print`" in result.stderr
     unknown = home.run("connect", "curser")
     assert (unknown.exit_code, "Did you mean cursor?" in unknown.stderr) == (2, True)
     assert "claude mcp add" in home.run("connect", "claude", "code", "--sandbox", "--print").stdout

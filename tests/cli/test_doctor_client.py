@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.test_http import serving
 from tests.support.connecting import live, new_box
-from tests.support.homes import SANDBOX, SCRIPT, Home
+from tests.support.homes import HERE, SANDBOX, SCRIPT, Home
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def entry(**fields: Any) -> dict[str, Any]:
         ("cursor", {"mcpServers": {"sms46elks": entry()}}, "/nowhere/elks-mcp was not found, or cannot be"),
         ("cursor", {"mcpServers": {"sms46elks": entry(disabled=True)}}, "sms46elks is turned off"),
         ("cursor", {"mcpServers": {"sms46elks": {"env": {}}}}, "neither a command nor an address"),
-        ("cursor", {"mcpServers": {}}, "Cursor has no elks-mcp. To add it: `elks-mcp connect cursor`."),
+        ("cursor", {"mcpServers": {}}, f"Cursor has no elks-mcp. To add it: `{HERE} connect cursor`."),
         (
             "cursor",
             {"mcpServers": {"sms46elks": entry(env={"ELKS_API_PASSWORD": "${ELKS_API_PASSWORD}"})}},
@@ -126,7 +126,7 @@ def entry(**fields: Any) -> dict[str, Any]:
         (
             "cursor",
             {"mcpServers": {"texts": {"url": "http://127.0.0.1:1/mcp"}, "files": {"command": "npx"}}},
-            "Cursor has no elks-mcp, only texts (http://127.0.0.1:1/mcp), files. To add it: `elks-mcp",
+            f"Cursor has no elks-mcp, only texts (http://127.0.0.1:1/mcp), files. To add it: `{HERE} ",
         ),
         ("cursor", {"sms46elks": entry()}, "has the server at the outermost place, which Cursor ignores."),
         ("cursor", entry(), "has the server at the outermost place, which Cursor ignores."),

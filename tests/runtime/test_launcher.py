@@ -12,6 +12,7 @@ from elks_mcp.runtime.launcher import (
     find_installation,
     name_program,
     name_program_here,
+    show_command_here,
 )
 
 SUFFIX = ".exe" if sys.platform == "win32" else ""
@@ -78,3 +79,13 @@ def test_an_answer_names_a_command_that_exists_where_the_server_was_started(fold
     assert name_program(Installation(folder, folder / "bin", ""), environ) == "elks-mcp"
     by_uvx = Installation(cached, cached / "bin", SOURCE)
     assert name_program(by_uvx, environ) == f"uvx --from {SOURCE} elks-mcp"
+
+
+def test_a_command_for_this_terminal_is_one_that_its_shell_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UV", raising=False)
+    command = find_installation().scripts / f"elks-mcp{SUFFIX}"
+    monkeypatch.setenv("PATH", str(command.parent))
+    assert show_command_here("connect") == "`elks-mcp connect`"
+    monkeypatch.setenv("PATH", os.defpath)
+    monkeypatch.chdir(command.parents[1])
+    assert show_command_here("connect") == f"`{command.relative_to(Path.cwd())} connect`"

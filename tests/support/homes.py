@@ -8,9 +8,13 @@ from typing import Any
 
 from click.testing import Result
 
+from elks_mcp.runtime.launcher import find_installation, name_program_here
 from tests.support.process import invoke
 
 SCRIPT = Path(sys.executable).with_name("elks-mcp.exe" if sys.platform == "win32" else "elks-mcp")
+HERE = name_program_here(find_installation(), {}, Path.cwd())
+"""How a person starts the command in this folder, when their shell does not find it by its name."""
+
 SANDBOX = {"command": str(SCRIPT), "args": [], "env": {"ELKS_SANDBOX": "true"}}
 
 

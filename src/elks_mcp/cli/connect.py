@@ -16,7 +16,7 @@ from elks_mcp.cli.passed_settings import list_left_out, pass_settings
 from elks_mcp.clients.catalog import CLIENTS, SERVER, Change, Client, UnknownClient, find_client, list_here
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
-from elks_mcp.runtime.launcher import find_command, find_installation, show_command
+from elks_mcp.runtime.launcher import find_command, find_installation, show_command_here
 
 
 @click.command(
@@ -102,12 +102,12 @@ def _choose_client(machine: Machine) -> Client:
     if not here:
         raise click.ClickException(
             "No client was found on this machine. To print what another one needs, name it: "
-            f"{show_command('connect cursor --print')}. "
-            f"To list all of them: {show_command('connect --list')}."
+            f"{show_command_here('connect cursor --print')}. "
+            f"To list all of them: {show_command_here('connect --list')}."
         )
     if not sys.stdin.isatty():
         raise click.UsageError(
-            f"Name a client, as in {show_command(f'connect {here[0].name}')}. Found here: {names}."
+            f"Name a client, as in {show_command_here(f'connect {here[0].name}')}. Found here: {names}."
         )
     for number, client in enumerate(here, 1):
         click.echo(f"{number:>3}  {client.title}")

@@ -38,7 +38,7 @@ from elks_mcp.clients.snippets import (
     writes_secret,
 )
 from elks_mcp.domain.policy import Mode
-from elks_mcp.runtime.launcher import find_repository, show_command
+from elks_mcp.runtime.launcher import find_repository, show_command_here
 from elks_mcp.sandbox import FIRST_PHONE
 from elks_mcp.sandbox.number_format import format_number
 
@@ -107,7 +107,7 @@ class ClientSetup(NamedTuple):
     def _report_former_entry(self, path: Path) -> None:
         """Say so if a file has an entry again that ours had replaced."""
         if find_entry(self.client, files.read(path).text):
-            again = show_command(f"connect {self.client.name} --remove")
+            again = show_command_here(f"connect {self.client.name} --remove")
             say(f"It has the entry {SERVER} again that `connect` had replaced. To remove that, too: {again}")
 
     def _find_file(self) -> Path:
@@ -125,7 +125,7 @@ class ClientSetup(NamedTuple):
             command = "".join(f", and the command `{name}` was not found" for name in names)
             raise click.ClickException(
                 f"{self.client.title} was not found: {where} does not exist{command}. Start it once and try "
-                f"again. To see what it needs: {show_command(f'connect {self.client.name} --print')}."
+                f"again. To see what it needs: {show_command_here(f'connect {self.client.name} --print')}."
             )
         return Path(file)
 
@@ -274,7 +274,7 @@ class ClientSetup(NamedTuple):
         say(f"{first}, as {self.client.title} does …")
         started = start_once(server)
         if started.problem:
-            remove = show_command(f"connect {self.client.name} --remove")
+            remove = show_command_here(f"connect {self.client.name} --remove")
             stays = f"{self.client.title} still has the entry {SERVER}. To remove it: {remove}."
             raise click.ClickException(f"{started.problem}\n{stays}")
         say(started.describe())

@@ -35,7 +35,7 @@ def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:
 
 
 def explain_stored_secret(server: Server, closed: str) -> str:
-    """Return the warning that a client's file has a secret in it; `closed` says who can read the file."""
+    """Return the warning that a file has a secret; `closed` says who can read the file."""
     if isinstance(server, Remote):
         return f"It has your token in it. {closed}".rstrip()
     return f"It has your password in it. {closed}To keep it out: `--env-file`."

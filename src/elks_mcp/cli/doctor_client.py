@@ -28,7 +28,7 @@ from elks_mcp.clients.listed_entries import (
 )
 from elks_mcp.clients.resolving import Resolver
 from elks_mcp.clients.servers import Program
-from elks_mcp.runtime.launcher import show_command
+from elks_mcp.runtime.launcher import show_command_here
 
 
 def check_client(client: Client, machine: Machine) -> Iterator[Check]:
@@ -63,7 +63,7 @@ def check_client(client: Client, machine: Machine) -> Iterator[Check]:
 
 def _explain_absence(client: Client, others: list[str]) -> str:
     only = f", only {', '.join(others)}" if others else ""
-    return f"{client.title} has no elks-mcp{only}. To add it: {show_command(f'connect {client.name}')}."
+    return f"{client.title} has no elks-mcp{only}. To add it: {show_command_here(f'connect {client.name}')}."
 
 
 def _check_servers(client: Client, machine: Machine, found: list[ListedEntry]) -> Iterator[Check]:

@@ -12,7 +12,7 @@ from elks_mcp.cli.arguments import port_option, shared_options
 from elks_mcp.cli.environment import find_state_dir
 from elks_mcp.cli.sockets import listen
 from elks_mcp.clients.snippets import Snippet, write_snippets
-from elks_mcp.runtime.launcher import show_command
+from elks_mcp.runtime.launcher import show_command_here
 from elks_mcp.sandbox import FIRST_PHONE, Sandbox
 from elks_mcp.sandbox.serving import SandboxServer
 
@@ -90,7 +90,7 @@ def _run(port: int, webhook_ports: Sequence[int], folder: Path) -> None:
             url=url,
             username=box.username,
             password=box.password,
-            show_password=show_command("sandbox --password"),
+            show_password=show_command_here("sandbox --password"),
             number=box.number,
             first=FIRST_PHONE,
             webhooks=f"to {ports} of this machine" if ports else _NO_WEBHOOKS,

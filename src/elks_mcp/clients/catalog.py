@@ -19,7 +19,7 @@ from elks_mcp.clients.client_paths import (
     find_opencode_file,
     find_zed_file,
 )
-from elks_mcp.runtime.launcher import show_command
+from elks_mcp.runtime.launcher import show_command_here
 
 SERVER: Final = "sms46elks"
 """The name of the server in a client. VS Code requires that it begins with a letter."""
@@ -253,7 +253,7 @@ def find_client(name: str) -> Client:
     similar = [each for each in names if wanted in each] or difflib.get_close_matches(wanted, names)
     meant = f"Did you mean {' or '.join(similar)}? " if similar else ""
     raise UnknownClient(
-        f"No client is named {name!r}. {meant}To list all of them: {show_command('connect --list')}."
+        f"No client is named {name!r}. {meant}To list all of them: {show_command_here('connect --list')}."
     )
 
 

@@ -84,6 +84,14 @@ def show_command(words: str) -> str:
     return f"`{name_program(find_installation(), os.environ)} {words}`"
 
 
+def show_command_here(words: str) -> str:
+    """Return a command of this program in backticks, as a person types it in this terminal.
+
+    It is for what a person started in this terminal. In a clone, the name alone is not found.
+    """
+    return f"`{name_program_here(find_installation(), os.environ, Path.cwd())} {words}`"
+
+
 def _find_uvx(environ: Mapping[str, str]) -> str | None:
     """Return the path of uvx: beside the uv that started us, or on the PATH."""
     if uv := environ.get("UV"):
