@@ -192,6 +192,18 @@ def test_a_token_is_not_kept_out_by_an_env_file(home: Home) -> None:
     assert CANARY not in cursor.output + codex.output
 
 
+def test_what_is_added_by_hand_can_be_checked_afterwards(home: Home) -> None:
+    file = home.make(".config/opencode/opencode.jsonc")
+    printed = home.run("connect", "opencode", "--sandbox")
+    assert f"opencode: add this to {file} (new)\n" in printed.stderr
+    (check,) = re.findall(r"To check it afterwards: `.*elks-mcp (.*)`\.\n", printed.stderr)
+    file.write_text(printed.stdout, encoding="utf-8")
+    assert "  ok  Connected, 16 tools, SANDBOX." in home.run(*check.split()).stdout
+    assert f"add this to {file}\n" in home.run("connect", "opencode", "--sandbox").stderr
+    goose = home.run("connect", "goose", "--sandbox")
+    assert "To check it" not in goose.stderr, "the doctor does not read YAML"
+
+
 @pytest.mark.parametrize("url", ["sms.example.com", "ftp://x/mcp", "https://", "https://me:pw@x/mcp"])
 def test_an_address_is_checked(home: Home, url: str) -> None:
     assert home.run("connect", "cursor", "--http", url, "--yes").exit_code == 2
@@ -240,7 +252,7 @@ def test_what_codex_can_be_given_by_hand_fits_an_inline_table(home: Home) -> Non
     result = home.run("connect", "codex", "--sandbox", "--yes")
     assert (result.exit_code, home.codex.read_text("utf-8")) == (1, written)
     assert f"{home.codex} has mcp_servers = {{ … }}, an inline table, which is not changed." in result.stderr
-    assert "added by hand between those braces, with a comma before it:" in result.stderr
+    assert "added by hand between those braces, with a comma before it if others are there:" in result.stderr
     added = written.replace('"true" }', f'"true" }}, {result.stdout.strip()}')
     assert tomllib.loads(added)["mcp_servers"] == {"other": {"command": "true"}, "sms46elks": SANDBOX}
 

@@ -225,7 +225,7 @@ class ClientSetup(NamedTuple):
         """Say why nothing was changed, and print what a person can add by hand."""
         server = self.server.with_placeholders()
         if isinstance(error, InlineServers):
-            where = " between those braces, with a comma before it"
+            where = " between those braces, with a comma before it if others are there"
             text = write_inline_snippet(self.client, server)
         else:
             where, text = "", write_snippet(self.client, server)

@@ -15,6 +15,7 @@ from elks_mcp.clients.jsonc import Broken
 from elks_mcp.clients.listed_entries import list_entries, list_project_entries
 from elks_mcp.clients.servers import Remote, Server
 from elks_mcp.clients.snippets import Unsupported, build_removal, write_snippet
+from elks_mcp.runtime.launcher import show_command_here
 
 
 def explain_secrets(client: Client, server: Server, missing: list[str]) -> str:
@@ -55,7 +56,10 @@ def print_instructions(client: Client, server: Server, machine: Machine) -> None
     if client.change is Change.COMMAND:
         say(f"{client.title}: run this command.", err=True)
     else:
-        say(f"{client.title}: add this to {file or 'its file'}", err=True)
+        new = " (new)" if file and not Path(file).exists() else ""
+        say(f"{client.title}: add this to {file or 'its file'}{new}", err=True)
+    if client.format != "yaml":
+        say(f"To check it afterwards: {show_command_here(f'doctor --client {client.name}')}.\n", err=True)
     click.echo(snippet.rstrip())
 
 

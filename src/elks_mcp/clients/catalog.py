@@ -172,7 +172,7 @@ CLIENTS: Final = (
         secrets=Secrets.NAMES,
         project_file=".codex/config.toml",
         fields=Fields(names="env_vars", headers="http_headers"),
-        restart="Start a new session of Codex.",
+        restart="Start a new session of Codex. In it, `/mcp` shows the server.",
     ),
     Client(
         name="gemini",
