@@ -20,8 +20,8 @@ from pathlib import Path
 from statistics import median
 
 import anyio
-from bench import compile_all, simulated_46elks
 from bench_sending import Figure, Setup, report, setups, write_json
+from bench_sessions import compile_all, simulated_46elks
 
 from elks_mcp.app import App, open_app
 from elks_mcp.domain.batches import BatchPlan, BatchRow

@@ -17,8 +17,8 @@ from pathlib import Path
 from statistics import median, quantiles
 from urllib.parse import urlencode
 
-from bench import compile_all, simulated_46elks
 from bench_sending import Figure, Setup, report, setups, write_json
+from bench_sessions import compile_all, simulated_46elks
 from raw_http import Connection, Served, call, serving, write_http, write_request
 
 from elks_mcp.settings import load

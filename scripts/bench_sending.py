@@ -20,7 +20,8 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import anyio
-from bench import Command, Session, compile_all, draw, simulated_46elks
+from bench_report import draw
+from bench_sessions import SERVERS, Command, Session, compile_all, find_ours, simulated_46elks
 from sqlalchemy import insert, text
 
 from elks_mcp.app import App, open_app
@@ -35,15 +36,14 @@ from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.orders import OrderStore
 
-_PEERS = Path(__file__).parent / "bench_servers"
 _TO, _FROM = "+46701740605", "+46701740699"
 _PEOPLE = [f"+467017406{number:02}" for number in range(20, 99)]
 _KEY = "a key for measuring, no secret at all"
 _BLOCK = 5
 """The calls of one server before the turn of the other."""
 
-OURS = Command("elks-mcp", (sys.executable, "-m", "elks_mcp"), "send_sms")
-BARE = Command("sending", (sys.executable, str(_PEERS / "sending.py")), "send_sms")
+OURS = Command("elks-mcp", (find_ours(),), "send_sms")
+BARE = Command("sending", (sys.executable, str(SERVERS / "sending.py")), "send_sms")
 
 _UNLIMITED = {
     "DRY_RUN": "false",

@@ -14,9 +14,9 @@ import time
 from collections.abc import Awaitable, Callable
 from statistics import median
 
-from bench import compile_all, simulated_46elks
 from bench_http import SERVE, Webhooks
 from bench_sending import Figure, report, setups
+from bench_sessions import compile_all, simulated_46elks
 from raw_http import Connection, Served, serving, write_request
 
 _WARM_UP = 0.4
