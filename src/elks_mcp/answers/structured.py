@@ -33,7 +33,12 @@ class StructuredAnswer(Frozen):
 
     def in_zone(self, zone: tzinfo | None) -> Self:
         """Return the same with all times in `zone`; None is the machine's zone."""
-        return self.model_copy(update={name: _in_zone(value, zone) for name, value in self})
+        moved = {name: _in_zone(value, zone) for name, value in self if not isinstance(value, _TIMELESS)}
+        return self.model_copy(update=moved) if moved else self
+
+
+_TIMELESS = (str, int, float, Money, type(None))
+"""Types of fields that have no time in them; most answers have no others."""
 
 
 def _in_zone(value: Any, zone: tzinfo | None) -> Any:

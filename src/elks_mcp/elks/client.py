@@ -22,7 +22,6 @@ from elks_mcp.elks import wire
 from elks_mcp.elks.paid_endpoints import ENDPOINTS, DryRunPrice, Endpoints
 from elks_mcp.elks.transport import Api
 from elks_mcp.errors import InvalidInput, NotFound, Rejected
-from elks_mcp.runtime.addresses import is_loopback
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class ElksClient:
 
         False before the account was read. This changes words and the poll interval, and no rule.
         """
-        return self._known.claims_sandbox and is_loopback(self._api.base_url)
+        return self._known.claims_sandbox and self._api.is_on_this_machine
 
     async def get_account(self) -> Account:
         """Return the account with its balance and currency."""

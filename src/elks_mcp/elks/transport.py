@@ -8,7 +8,7 @@ cannot have, after `NoAnswer` it may have.
 from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import cached_property, lru_cache
 from ssl import SSLContext
@@ -177,8 +177,7 @@ class Api:
     def _read_clock(self, response: httpx2.Response) -> None:
         """Store how far 46elks' clock is ahead of ours; its Date has whole seconds."""
         with suppress(ValueError, TypeError):
-            theirs = parsedate_to_datetime(response.headers.get("date", ""))
-            self.skew = theirs.astimezone(UTC) - self._clock.now()
+            self.skew = _parse_date(response.headers.get("date", "")) - self._clock.now()
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
@@ -201,8 +200,13 @@ class Api:
         return httpx2.create_ssl_context(trust_env=self._trust_env)
 
     @cached_property
+    def is_on_this_machine(self) -> bool:
+        """Whether the base URL points at this machine: no proxy belongs in between then."""
+        return is_loopback(self.base_url)
+
+    @property
     def _trust_env(self) -> bool:
-        return not is_loopback(self.base_url)
+        return not self.is_on_this_machine
 
     def _open(self, *, keepalive: int) -> httpx2.AsyncClient:
         username, password = self._credentials.username, self._credentials.password.get_secret_value()
@@ -235,6 +239,12 @@ class _ConnectionCut(NoAnswer):
 def _parse_url(url: str) -> httpx2.URL:
     """Return a parsed URL, cached: parsing one takes as long as reading an answer."""
     return httpx2.URL(url)
+
+
+@lru_cache(maxsize=1)
+def _parse_date(header: str) -> datetime:
+    """Return the moment in a Date header, cached: all answers within a second have the same."""
+    return parsedate_to_datetime(header).astimezone(UTC)
 
 
 async def _read(response: httpx2.Response) -> bytes:

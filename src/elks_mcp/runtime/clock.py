@@ -1,8 +1,8 @@
 """The clock, passed in as an object so that tests can control the time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta, tzinfo
 from time import monotonic
 from typing import Protocol, TypeVar
@@ -61,15 +61,13 @@ class Clock:
         """Wait until a moment; return immediately if it has passed."""
         await anyio.sleep(max(0.0, (moment - self.now()).total_seconds()))
 
-    @contextmanager
-    def fail_after(self, limit: timedelta) -> Iterator[None]:
+    def fail_after(self, limit: timedelta) -> AbstractContextManager[object]:
         """Cancel the body of the context once `limit` has passed.
 
         Raises:
             TimeoutError: the body was cancelled.
         """
-        with anyio.fail_after(limit.total_seconds()):
-            yield
+        return anyio.fail_after(limit.total_seconds())
 
     def call_later(self, delay: timedelta, call: Callable[[], None]) -> Timer:
         """Call a function of the running event loop once `delay` has passed."""

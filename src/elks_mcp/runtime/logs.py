@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 _OURS = "elks_mcp"
+_JSON = json.JSONEncoder(ensure_ascii=False, default=str)
 _PLAIN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -35,7 +36,7 @@ class JsonFormatter(logging.Formatter):
             line["where"] = f"{record.pathname}:{record.lineno}"
         if record.exc_info and record.exc_info[1]:
             line["error"] = _frames(record.exc_info[1])
-        return _escape(json.dumps(line, ensure_ascii=False, default=str))
+        return _escape(_JSON.encode(line))
 
 
 def set_up(level: str) -> None:

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 _Labels = tuple[tuple[str, str], ...]
 
@@ -49,7 +50,10 @@ class Counters:
 
     def observe(self, name: str, seconds: float, **labels: str) -> None:
         """Add a duration to a histogram."""
-        self._timed[name].setdefault(tuple(labels.items()), _Times()).add(seconds)
+        timed, key = self._timed[name], tuple(labels.items())
+        if key not in timed:
+            timed[key] = _Times()
+        timed[key].add(seconds)
 
     def write(self) -> list[str]:
         """Return all lines."""
@@ -100,6 +104,7 @@ def sample(name: str, labels: Mapping[str, str], value: float) -> str:
     return f"{name}{{{inside}}} {value!r}" if inside else f"{name} {value!r}"
 
 
+@lru_cache(maxsize=64)
 def as_label(words: str) -> str:
     """Return a phrase as a label's value: `waiting for approval` becomes `waiting_for_approval`."""
     return re.sub("[^a-z0-9]+", "_", words.lower()).strip("_")

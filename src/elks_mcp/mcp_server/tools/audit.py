@@ -35,6 +35,7 @@ _MASKED = PEOPLE | {
     "restOf",
     "batchId",
 }
+_KNOWN = _PLAIN | _MASKED
 
 
 def write_audit_line(
@@ -44,7 +45,7 @@ def write_audit_line(
 
     `seconds`: how long the call took. `caller`: the name of the token that was used, if any.
     """
-    shown = {name: _shown(name, value) for name, value in arguments.items() if name in _PLAIN | _MASKED}
+    shown = {name: _shown(name, value) for name, value in arguments.items() if name in _KNOWN}
     unknown = len(arguments) - len(shown)
     details = {"tool": tool, "outcome": outcome, "ms": round(seconds * 1000), "arguments": shown}
     details |= {"unknown_arguments": unknown} if unknown else {}

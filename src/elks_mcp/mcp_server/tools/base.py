@@ -30,6 +30,7 @@ from elks_mcp.mcp_server.tools.schemas import trim_input_schema, trim_output_sch
 from elks_mcp.mcp_server.tools.tool_arguments import (
     ALIASES,
     INJECTED,
+    PYTHON_NAMES,
     WIRE_NAMES,
     check_length,
     check_not_named,
@@ -181,9 +182,8 @@ class ElksTool(Tool):
                 hint=f"Its arguments are: {', '.join(known) or 'none'}.",
             )
         required = self.parameters.get("required", [])
-        python_names = {wire: python for python, wire in WIRE_NAMES.items()}
         return {
-            python_names.get(name, name): value
+            PYTHON_NAMES.get(name, name): value
             for name, value in by_wire_name.items()
             if name in required or not is_absent(name, value)
         }

@@ -30,6 +30,8 @@ WIRE_NAMES = {
 }
 """Parameters whose Python name differs from the public one."""
 
+PYTHON_NAMES = {wire: python for python, wire in WIRE_NAMES.items()}
+
 ALIASES = {"dry_run": "dryRun", "message_id": "messageId"}
 """Alternative spellings that are accepted but not listed."""
 
