@@ -146,7 +146,8 @@ def _open_bench(options: argparse.Namespace) -> Iterator[Bench]:
     """Start what the servers need, and yield the measurement."""
     with ExitStack() as stack:
         environ = dict(stack.enter_context(simulated_46elks()))
-        environ["ELKS_STATE_DIR"] = stack.enter_context(TemporaryDirectory(prefix="bench-"))
+        folder = stack.enter_context(TemporaryDirectory(prefix="bench-"))
+        environ |= {"ELKS_STATE_DIR": folder, "XDG_CACHE_HOME": folder}
         started: tuple[Command, ...] = (OURS, PLAIN, BARE, ASKING)
         called: tuple[Command, ...] = (OURS, ASKING)
         if options.reference:
