@@ -94,9 +94,7 @@ async def test_the_inspector_gets_the_same_tools_from_a_server_that_answers_earl
 
     snapshot.write_bytes(snapshot.read_bytes().replace(b"send_sms", b"sent_sms"))
     third = await _inspect_server(server, tmp_path, "--method", "tools/list", "--strict")
-    assert (
-        "sent_sms" in third.stdout
-    )  # so the answers came early
+    assert "sent_sms" in third.stdout  # so the answers came early
 
 
 async def _inspect(url: str, era: str, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

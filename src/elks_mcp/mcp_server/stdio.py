@@ -5,11 +5,10 @@ thread reads, and one writes. On Windows, where this has not been tried, the SDK
 """
 
 import asyncio
-import json
 import logging
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from queue import SimpleQueue
 from threading import Semaphore, Thread
@@ -22,12 +21,13 @@ from anyio import EndOfStream
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp_types import JSONRPCMessage, JSONRPCNotification, JSONRPCResponse, jsonrpc_message_adapter
+from mcp_types import JSONRPCNotification, jsonrpc_message_adapter
 from pydantic import ValidationError
 
 from elks_mcp.mcp_server import snapshots
+from elks_mcp.mcp_server.comparison import Comparison
 from elks_mcp.mcp_server.greeter import Greeter, claim_streams, write_all
-from elks_mcp.mcp_server.greeting import ACKNOWLEDGED, META, Greeting
+from elks_mcp.mcp_server.greeting import Greeting
 from elks_mcp.mcp_server.invalid_messages import LenientReader
 from elks_mcp.mcp_server.recording import ALL_LISTS, record_answers
 from elks_mcp.runtime.tasks import background
@@ -80,13 +80,13 @@ async def _continue(
         greeter.start()
     source = _Source()
     greeting, rest = greeter.hand_over(source.deliver)
-    comparison = _Comparison(greeting)
+    comparison = Comparison(greeting)
     sink = _Sink(greeter.sink, source, comparison)
     source.take_lines(greeting.opening)
     source.take(rest)
-    source.take_lines(greeting.checks)
     async with background() as tasks:
         if greeting.answers:
+            tasks.start_soon(_repeat, greeting, source, sink if rest else None)
             tasks.start_soon(_watch, comparison, greeter, sink, announce)
         elif greeter.snapshot and build_spare:
             tasks.start_soon(_record, build_spare, greeter.snapshot.name, sink)
@@ -94,9 +94,14 @@ async def _continue(
     sink.finish()
 
 
-async def _watch(
-    comparison: "_Comparison", greeter: Greeter, sink: "_Sink", announce: Announce | None
-) -> None:
+async def _repeat(greeting: Greeting, source: "_Source", sink: "_Sink | None") -> None:
+    """Repeat the requests that were answered; after the first answer of `sink`, for which a client waits."""
+    if sink:
+        await sink.has_answered.wait()
+    source.take_lines(greeting.checks)
+
+
+async def _watch(comparison: Comparison, greeter: Greeter, sink: "_Sink", announce: Announce | None) -> None:
     """Announce changed lists if the answers of the greeter were not those of the server."""
     await comparison.differs.wait()
     log.warning("The stored answers to a client's first requests were old, and are deleted.")
@@ -122,39 +127,6 @@ async def _record(build_spare: Callable[[], MCPServer[Any]], name: str, sink: "_
             log.info("The next start will not be faster: %s.", error.strerror)
 
 
-class _Comparison:
-    """Compares what the greeter answered with what the server answers to the same requests."""
-
-    def __init__(self, greeting: Greeting) -> None:
-        self._answers = dict(greeting.answers)
-        self._acknowledged = dict(greeting.acknowledged)
-        self.is_modern = greeting.is_modern
-        self.differs = anyio.Event()
-
-    def takes(self, message: JSONRPCMessage) -> bool:
-        """Return whether a message was already answered by the greeter, after a comparison."""
-        if isinstance(message, JSONRPCNotification):
-            return message.method == ACKNOWLEDGED and self._takes_acknowledgement(message.params or {})
-        number = getattr(message, "id", None)
-        given = self._answers.pop(number, None) if isinstance(number, str) else None
-        if given is None:
-            return False
-        self._compare(given, message.result if isinstance(message, JSONRPCResponse) else None)
-        return True
-
-    def _takes_acknowledgement(self, params: Mapping[str, Any]) -> bool:
-        number = params.get("_meta", {}).get(f"{META}subscriptionId")
-        given = self._acknowledged.pop(number, None)
-        if given is None:
-            return False
-        self._compare(given, params.get("notifications"))
-        return True
-
-    def _compare(self, given: str, found: object) -> None:
-        if json.loads(given) != found:
-            self.differs.set()
-
-
 class _Source:
     """The messages of a client: a stream that another thread fills."""
 
@@ -162,7 +134,7 @@ class _Source:
         self._loop = asyncio.get_running_loop()
         self._room = Semaphore(_CHUNKS)
         self._chunks: deque[bytes] = deque()
-        self._has_chunks = asyncio.Event()
+        self._has_input = asyncio.Event()
         self._lines: deque[bytes] = deque()
         self._partial = b""
         self._has_ended = False
@@ -179,7 +151,7 @@ class _Source:
 
     def _take_chunk(self, chunk: bytes) -> None:
         self._chunks.append(chunk)
-        self._has_chunks.set()
+        self._has_input.set()
 
     def take(self, received: bytes) -> None:
         """Take messages, the last of which may be incomplete."""
@@ -189,6 +161,7 @@ class _Source:
     def take_lines(self, lines: Iterable[bytes]) -> None:
         """Take complete messages."""
         self._lines.extend(lines)
+        self._has_input.set()
 
     async def receive(self) -> SessionMessage | Exception:
         """Return the next message, or why it is none.
@@ -201,11 +174,12 @@ class _Source:
         return _parse(self._lines.popleft())
 
     async def _read(self) -> None:
-        while not self._chunks and not self._has_ended:
-            self._has_chunks.clear()
-            await self._has_chunks.wait()
         if self._has_ended:
             raise EndOfStream
+        if not self._chunks:
+            self._has_input.clear()
+            await self._has_input.wait()
+            return
         chunk = self._chunks.popleft()
         self._room.release()
         self.take(chunk)
@@ -245,7 +219,7 @@ def _parse(line: bytes) -> SessionMessage | Exception:
 class _Sink:
     """The messages to a client: a stream that another thread writes."""
 
-    def __init__(self, descriptor: int, source: _Source, comparison: _Comparison) -> None:
+    def __init__(self, descriptor: int, source: _Source, comparison: Comparison) -> None:
         self._descriptor, self._source, self._comparison = descriptor, source, comparison
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._room = Semaphore(_ANSWERS)
