@@ -23,7 +23,7 @@ from tempfile import TemporaryDirectory
 
 from bench_report import Comparison, Row, Samples, write_table
 from bench_sessions import SERVERS, Command, Session, compile_all, find_ours, simulated_46elks
-from reference import copied_reference, describe
+from reference import check_node, copied_reference, describe
 
 BLOCK = 10
 """The calls of one server before the turn of the next."""
@@ -151,6 +151,7 @@ def _open_bench(options: argparse.Namespace) -> Iterator[Bench]:
         started: tuple[Command, ...] = (OURS, PLAIN, BARE, ASKING)
         called: tuple[Command, ...] = (OURS, ASKING)
         if options.reference:
+            check_node(options.node)
             address = environ["ELKS_API_BASE_URL"]
             copied = copied_reference(options.reference, address, options.node)
             reference = stack.enter_context(copied)

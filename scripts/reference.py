@@ -26,7 +26,6 @@ _ENVIRON = (("RATE_LIMIT_QUERIES_PER_MINUTE", "1000000000"),)
 @contextmanager
 def copied_reference(built: Path, address: str, node: str) -> Iterator[Command]:
     """Copy a built checkout, change the address it asks, and yield its command."""
-    _check_node(node)
     with TemporaryDirectory(prefix="reference-") as directory:
         copy = Path(directory)
         shutil.copytree(built / "dist", copy / "dist")
@@ -56,7 +55,8 @@ def _change_address(client: Path, address: str) -> None:
     client.write_text(source.replace(_ADDRESS, json.dumps(address)), encoding="utf-8")
 
 
-def _check_node(node: str) -> None:
+def check_node(node: str) -> None:
+    """End the script if this Node is older than the reference needs."""
     version = _get_version(node)
     if int(version.lstrip("v").partition(".")[0]) < _OLDEST_NODE:
         raise SystemExit(f"The reference needs Node {_OLDEST_NODE}; {node} is {version}. Give --node PATH.")
