@@ -47,12 +47,11 @@ async def test_a_person_can_let_one_text_out_of_a_dry_run(box: Sandbox, way: Way
     assert posted(box) == [{"from": box.number, "to": PHONE, "message": "Hej på dig"}]
     (question,) = person.questions
     assert question.startswith(
-        f"Send this text to {PHONE} (Sweden) from {box.number}?\n1 part, 0.52 SEK. Approval A-"
+        f"Send this text to {PHONE} (Sweden) from {box.number}?\n1 part, 0.52 SEK. "
+        "The text, behind a bar on each line:\n| Hej på dig\n"
+        "End of the text: 1 line, 10 characters. Approval A-"
     )
-    assert question.endswith(
-        "\nThe text, behind a bar on each line:\n| Hej på dig\n"
-        f"End of the text: 1 line, 10 characters. It goes to {PHONE} (Sweden) for 1 part, 0.52 SEK."
-    )
+    assert question.endswith(f"\nIt goes to {PHONE} (Sweden) for 1 part, 0.52 SEK.")
     is_recognized = way == "stdio"  # its sandbox is at an address of this machine
     where = "go to a simulated phone" if is_recognized else "really be sent"
     assert (

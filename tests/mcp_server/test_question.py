@@ -83,9 +83,23 @@ async def test_line_feeds_do_not_move_recipient_and_price_off_the_form_p2(box: S
         await call(client, "send_sms", to=PHONE, message="Hej" + "\n" * 299 + "då", dryRun=False)
     (question,) = person.questions
     assert text_rows(question) == ["| Hej", "(298 empty lines)", "| då"]
-    assert question.endswith(
-        f"\nEnd of the text: 300 lines, 304 characters. It goes to {PHONE} (Sweden) for 2 parts, 1.04 SEK."
-    )
+    assert "\nEnd of the text: 300 lines, 304 characters. Approval A-" in question
+    assert question.endswith(f"\nIt goes to {PHONE} (Sweden) for 2 parts, 1.04 SEK.")
+
+
+@pytest.mark.parametrize("era", EITHER_ERA)
+async def test_a_form_that_shows_three_lines_has_recipient_price_and_text_in_them_p2(
+    box: Sandbox, era: Era
+) -> None:
+    """P2. Claude Code (2.1.332) shows a question of more than four lines only to its third."""
+    person = Person("decline")
+    async with connected(live(box, **DRY), box=box, way=era, person=person) as client:
+        await call(client, "send_sms", to=PHONE, message="Hej på dig", dryRun=False)
+    assert person.questions[0].splitlines()[:3] == [
+        f"Send this text to {PHONE} (Sweden) from {box.number}?",
+        "1 part, 0.52 SEK. The text, behind a bar on each line:",
+        "| Hej på dig",
+    ]
 
 
 async def test_the_form_is_the_same_for_the_same_order_whatever_terminal_the_server_has_p2(

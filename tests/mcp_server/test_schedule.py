@@ -253,7 +253,8 @@ async def test_p2_the_form_names_the_time_and_what_it_stood_for_is_scheduled(way
         cancelled = data(await call(client, "cancel_sms", orderId=order_id))
     goes_out = f"It goes out on {when}, at most 60 minutes late or not at all."
     lines = approver.questions[0].split("\n")
-    assert (lines[1], lines[-1]) == (goes_out, goes_out)
+    assert lines[1] == f"1 part, 0.52 SEK, on {when}. The text, behind a bar on each line:"
+    assert lines[-1] == goes_out
     assert (listed["orderId"], listed["when"], listed["text"]) == (order_id, when, "Hej")
     assert cancelled["status"] == "cancelled"
     assert posted(box) == []

@@ -30,8 +30,9 @@ def write_question(
 ) -> str:
     """Return everything that a person needs to know to approve an order.
 
-    Each line of the text has a bar in front, so that it cannot pass for words of this server. Recipient,
-    price and time come before the text and after it, since a long text moves the first lines off the screen.
+    Each line of the text has a bar in front, so that it cannot pass for words of this server. Recipient and
+    price come before the text and at the end, since a long text moves the first lines off the screen. In a
+    form the text comes before the reasons, since Claude Code shows only the first three lines.
 
     Args:
         order: the order that waits for approval.
@@ -47,20 +48,25 @@ def write_question(
     if not order.payload.is_known:
         raise unknown_kind(order.id, order.kind)
     text, recipient = order.text or "", describe_recipient(order, contacts)
-    hidden = " (it contains invisible characters)" if has_invisible(text) else ""
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
-    time = _list_time(order, zone)
-    before = [
-        f"Send this text to {recipient} from {visible(written(order.sender))}?",
-        *time,
-        f"{describe_size(order)}.{shown} Approval {order.approval_code}.",
-        f"You are asked because of: {name_guards(reasons)}.",
-        *_list_reasons(order, reasons),
-        f"The text, behind a bar on each line{hidden}:",
-    ]
-    end = f"End of the text: {size_in_lines(text)}. It goes to {recipient} for {describe_size(order)}."
+    time, size, code = _list_time(order, zone), describe_size(order), f"Approval {order.approval_code}."
+    first = f"Send this text to {recipient} from {visible(written(order.sender))}?"
+    last = f"It goes to {recipient} for {size}."
+    why = [f"You are asked because of: {name_guards(reasons)}.", *_list_reasons(order, reasons)]
+    begin, end = _enclose(text)
+    if columns is None:
+        when = f", on {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
+        above, below = [first, f"{size}{when}. {begin}"], [f"{end} {code}{shown}", *why, last, *time]
+    else:
+        above, below = [first, *time, f"{size}.{shown} {code}", *why, begin], [f"{end} {last}", *time]
     quoted = quote_lines(text, columns or FORM_COLUMNS)
-    return "\n".join([*lay_out(before, columns), *quoted, *lay_out([end, *time], columns)])
+    return "\n".join([*lay_out(above, columns), *quoted, *lay_out(below, columns)])
+
+
+def _enclose(text: str) -> tuple[str, str]:
+    """Return what stands before a text and after it."""
+    hidden = " (it contains invisible characters)" if has_invisible(text) else ""
+    return f"The text, behind a bar on each line{hidden}:", f"End of the text: {size_in_lines(text)}."
 
 
 def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zone: tzinfo | None) -> str:
