@@ -73,7 +73,7 @@ async def test_a_cancelled_batch_sends_nothing_more(location: StateLocation) -> 
         assert (await shop.batches.cancel(batch.id)).state is BatchState.CANCELLED
         await shop.backend.pass_time(10 * MINUTE)
         ended = await shop.batches.get(batch.id)
-        assert (ended.unfinished, ended.rows) == (0, 10)
+        assert (ended.unfinished, ended.row_count) == (0, 10)
         assert len(shop.sent) == ended.counts[SENT]
         with pytest.raises(Refused, match="was cancelled"):
             await shop.batches.resume(batch.id)

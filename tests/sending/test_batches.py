@@ -54,7 +54,7 @@ async def test_a_batch_sends_each_row_its_text_once(location: StateLocation) -> 
         plan = await shop.plan()
         assert (len(plan.rows), plan.left_out, shop.sent) == (3, (), [])
         batch = await shop.pass_until_ended(await shop.start(plan))
-        assert (batch.state, batch.rows, batch.spent) == (BatchState.FINISHED, 3, plan.total)
+        assert (batch.state, batch.row_count, batch.spent) == (BatchState.FINISHED, 3, plan.total)
         assert shop.sent == [
             ("+46701740605", "Hej Åsa! Din tid är i morgon."),
             ("+46701740606", "Hej Bo! Din tid är i morgon."),

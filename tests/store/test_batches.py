@@ -175,7 +175,7 @@ async def test_claims_and_changes_of_a_batch_at_the_same_time_do_not_block_each_
                     for batch in batches:
                         tasks.start_soon(change, store, batch)
         for batch in batches:
-            assert (await one.batches.get(batch.id)).rows == 5
+            assert (await one.batches.get(batch.id)).row_count == 5
 
 
 @pytest.mark.parametrize("order", list(permutations(("claim", "pause", "cancel"))), ids=" ".join)

@@ -241,7 +241,9 @@ async def test_words_that_were_shown_taint_what_goes_to_others_for_half_an_hour(
         assert read_rows(location, "select count(*) from taint") == [(0,)]
 
 
-async def test_upkeep_ends_what_waited_too_long(location: StateLocation, clock: ManualClock) -> None:
+async def test_opening_the_store_expires_orders_that_waited_too_long(
+    location: StateLocation, clock: ManualClock
+) -> None:
     async with opened(location, clock) as store:
         order = await wait_one(store, EVENING)
     clock.advance(APPROVAL_TIMEOUT)

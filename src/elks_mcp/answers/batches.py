@@ -208,17 +208,17 @@ def _summarize_wait(batch: Batch, steps: BatchSteps) -> str:
 def _summarize_end(batch: Batch, steps: BatchSteps) -> str:
     if batch.started_at is None:
         return "Cancelled: nothing was sent, and nothing will be."
-    left, total = batch.unfinished, format_count(batch.rows, "text")
+    left, total = batch.unfinished, format_count(batch.row_count, "text")
     how = f"{left} of {total} not ended yet: sending, or in doubt." if left else "every text has ended."
     rest = f" {batch.not_sent} of {total} not sent: {steps.rest} plans them again." if batch.not_sent else ""
     return f"{batch.state.capitalize()}: {how}{rest}"
 
 
 def _summarize_progress(batch: Batch, steps: BatchSteps, zone: tzinfo | None) -> str:
-    done = batch.rows - batch.unfinished
+    done = batch.row_count - batch.unfinished
     is_later = batch.state is BatchState.RUNNING and not batch.is_moving
     word = "Scheduled" if is_later else batch.state.capitalize()
-    so_far = f"{word}: {done} of {format_count(batch.rows, 'text')} ended"
+    so_far = f"{word}: {done} of {format_count(batch.row_count, 'text')} ended"
     if steps.pause:
         return f"{so_far}. {steps.pause} {steps.sender}".rstrip()
     if batch.state is BatchState.RUNNING:
@@ -236,7 +236,7 @@ async def list_unfinished(app: App) -> list[str]:
     latest = await store.batches.list_latest(_MOST_BATCHES, app.caller.agent)
     return [
         *(
-            f"Batch {each.id} is {each.state}: {each.unfinished} of {each.rows} texts are left."
+            f"Batch {each.id} is {each.state}: {each.unfinished} of {each.row_count} texts are left."
             for each in latest
             if each.state in {BatchState.RUNNING, BatchState.PAUSED, BatchState.WAITING}
         ),

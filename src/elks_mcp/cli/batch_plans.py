@@ -11,7 +11,7 @@ from elks_mcp.answers.batch_sources import BatchSource, read_local_file, read_so
 from elks_mcp.answers.batch_tests import BatchTest, plan_test, report_test
 from elks_mcp.app import App
 from elks_mcp.cli.batch_lookup import batch_id, find_batch
-from elks_mcp.cli.batch_words import (
+from elks_mcp.cli.batch_output import (
     describe_bill,
     describe_progress,
     describe_rows,

@@ -7,7 +7,7 @@ import click
 
 from elks_mcp.answers.batch_results import list_results, write_results
 from elks_mcp.cli.batch_lookup import batch_id, find_batch
-from elks_mcp.cli.batch_words import describe_progress, describe_rows, report_to_terminal
+from elks_mcp.cli.batch_output import describe_progress, describe_rows, report_to_terminal
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import say
 from elks_mcp.cli.session import Session, session_command

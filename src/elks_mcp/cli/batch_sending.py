@@ -18,7 +18,7 @@ from elks_mcp.answers.listing import report_list
 from elks_mcp.answers.text_list import TextListAnswer
 from elks_mcp.app import App
 from elks_mcp.cli.batch_lookup import batch_id, find_batch
-from elks_mcp.cli.batch_words import (
+from elks_mcp.cli.batch_output import (
     describe_bill,
     describe_progress,
     find_batch_code,
@@ -208,8 +208,8 @@ def _follow(session: Session, app: App, batch: Batch) -> Batch:
     """Show how far a batch is until no text is under way, and return it then."""
 
     async def report(now: Batch) -> None:
-        done = now.rows - now.unfinished
-        show_progress(f"{done} of {format_count(now.rows, 'text')} ended …")
+        done = now.row_count - now.unfinished
+        show_progress(f"{done} of {format_count(now.row_count, 'text')} ended …")
 
     with progress("Sending …"):
         followed: Batch = session.do(app.batches.follow, batch.id, _AS_LONG_AS_IT_TAKES, report)

@@ -10,10 +10,10 @@ import click
 from elks_mcp.answers.batches import BatchAnswer
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.batch_lookup import batch_id
+from elks_mcp.cli.batch_output import describe_progress, report_without_app
 from elks_mcp.cli.batch_plans import plan, show
 from elks_mcp.cli.batch_results import results
 from elks_mcp.cli.batch_sending import resume, start, status
-from elks_mcp.cli.batch_words import describe_progress, report_without_app
 from elks_mcp.cli.environment import with_settings
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import say
@@ -110,7 +110,7 @@ def _print(configuration: Configuration, record: BatchRecord, *, as_json: bool) 
 
 def _describe_line(record: BatchRecord, zone: tzinfo | None) -> str:
     one = record.batch
-    number = len(record.plan.rows) if record.plan else one.rows
+    number = len(record.plan.rows) if record.plan else one.row_count
     size = f"{format_count(number, 'text')}, {one.total}, " if number else ""
     name = f"  {visible(one.name)}" if one.name else ""
     return f"{one.id}  {one.state:<9}  {size}planned {format_time_in(zone, one.planned_at)}{name}"

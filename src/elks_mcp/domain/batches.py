@@ -231,7 +231,7 @@ class Batch(Frozen):
     """About when the last row goes out, if any still does."""
 
     @property
-    def rows(self) -> int:
+    def row_count(self) -> int:
         """How many rows get a text, or got one."""
         return sum(self.counts.values())
 

@@ -1,4 +1,4 @@
-"""Ask a person to approve a batch, its end or its resumption, in both eras of the protocol.
+"""Ask a person whether to start, cancel or resume a batch, in both eras of the protocol.
 
 The functions are resolvers, as those in `approval.py` are. A question names the digest of its plan: in the
 newer era the SDK accepts an answer only to the same question.
@@ -15,7 +15,7 @@ from elks_mcp.domain.batches import Batch
 from elks_mcp.domain.orders import Finding
 from elks_mcp.domain.wording import format_count
 from elks_mcp.mcp_server.approval import OneBoxForm, can_ask, show_form
-from elks_mcp.sending.batch_stops import BatchChange, BatchStopper, StopPlan
+from elks_mcp.sending.batch_changes import BatchChange, BatchChanges, PlannedChange
 from elks_mcp.sending.batches import BatchNeedsApproval, BatchPrepared
 from elks_mcp.sending.plan import Decision
 
@@ -26,8 +26,8 @@ class BatchConsent(OneBoxForm):
     send: bool = Field(title="Send them all?", description="Send exactly these texts to these recipients.")
 
 
-class BatchStopConsent(OneBoxForm):
-    """The form about the end or the resumption of a batch."""
+class BatchChangeConsent(OneBoxForm):
+    """The form about cancelling or resuming a batch."""
 
     approve: bool = Field(title="Approve it?", description="Exactly that is done with this batch.")
 
@@ -51,30 +51,30 @@ async def ask_to_start(
     return await show_form(ctx, question, BatchConsent)
 
 
-async def plan_stop(batch_id: str, change: BatchChange, ctx: Context[App]) -> StopPlan:
+async def plan_change(batch_id: str, change: BatchChange, ctx: Context[App]) -> PlannedChange:
     """Return what a call of `stop_batch` comes to."""
     app = ctx.request_context.lifespan_context
-    return await build_stopper(app).plan(batch_id, change)
+    return await build_changes(app).plan(batch_id, change)
 
 
-async def ask_to_stop(
-    planned: Annotated[StopPlan, Resolve(plan_stop)], ctx: Context[App]
-) -> Decision | Elicit[BatchStopConsent]:
+async def ask_to_change(
+    planned: Annotated[PlannedChange, Resolve(plan_change)], ctx: Context[App]
+) -> Decision | Elicit[BatchChangeConsent]:
     """Ask a person about a call of `stop_batch`, if one has to approve it."""
     if planned.reason is None:
         return Decision.NOT_NEEDED
     return await show_form(
-        ctx, _write_stop_question(planned.batch, planned.action, planned.reason), BatchStopConsent
+        ctx, _write_change_question(planned.batch, planned.change, planned.reason), BatchChangeConsent
     )
 
 
-def _write_stop_question(batch: Batch, action: BatchChange, reason: Finding) -> str:
+def _write_change_question(batch: Batch, change: BatchChange, reason: Finding) -> str:
     """Return the question about a change of a batch, the same for the same batch and reason."""
-    size = format_count(batch.rows, "text") if batch.started_at else "nothing sent yet"
+    size = format_count(batch.row_count, "text") if batch.started_at else "nothing sent yet"
     return "\n".join(
         [
-            f"{action.capitalize()} the batch {batch.id} ({size}, {batch.total})?",
-            _CONSEQUENCES[action],
+            f"{change.capitalize()} the batch {batch.id} ({size}, {batch.total})?",
+            _CONSEQUENCES[change],
             f"You are asked because of: {reason.guard}.",
             f"- {reason.reason}",
         ]
@@ -87,6 +87,6 @@ _CONSEQUENCES = {
 }
 
 
-def build_stopper(app: App) -> BatchStopper:
+def build_changes(app: App) -> BatchChanges:
     """Return what pauses, resumes and cancels the batches of the caller."""
-    return BatchStopper(app.batches, app.policy)
+    return BatchChanges(app.batches, app.policy)

@@ -13,10 +13,10 @@ from elks_mcp.elks.dispatch import Dispatcher, PostForm
 from elks_mcp.runtime.clock import Clock, Deadline
 from elks_mcp.sending.attempt import Attempts
 from elks_mcp.sending.checks import DraftChecks
+from elks_mcp.sending.due_tasks import DueTasks
 from elks_mcp.sending.options import LEASE_SPARE, OutboxOptions
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.request_pool import Posts
-from elks_mcp.sending.upkeep import Upkeep
 from elks_mcp.sending.waiters import OrderWaiters
 from elks_mcp.sending.worker import Worker
 from elks_mcp.sending.worklist import Worklist
@@ -43,8 +43,8 @@ class Outbox:
         self._worklist = worklist = Worklist(clock, only_own=options.only_own)
         attempts = Attempts(client, dispatcher, clock)
         self._posts = Posts(attempts, waiters, worklist, checks, clock, options)
-        upkeep = Upkeep(client, checks, clock, options, waiters, worklist)
-        self._worker = Worker(storage, self._posts, upkeep, worklist, clock, only_own=options.only_own)
+        due_tasks = DueTasks(client, checks, clock, options, waiters, worklist)
+        self._worker = Worker(storage, self._posts, due_tasks, worklist, clock, only_own=options.only_own)
         self.heartbeat = self._worker.heartbeat
         """Shows other processes that this one sends; kept all the time by a long-running server only."""
 

@@ -47,11 +47,11 @@ class PageBatches:
         return ShownBatch(
             id=batch.id,
             code="",
-            title=_name(format_count(batch.rows, "text"), batch),
+            title=_name(format_count(batch.row_count, "text"), batch),
             state=batch.state,
             status=_describe_progress(batch),
-            ended=batch.rows - batch.unfinished,
-            total=batch.rows,
+            ended=batch.row_count - batch.unfinished,
+            total=batch.row_count,
             reasons=_list_failures(batch),
             details={"Spent": f"{batch.spent} of {batch.total}", "Batch": batch.id},
         )
@@ -120,7 +120,10 @@ def _describe_progress(batch: Batch) -> str:
         "scheduled": counts.get(OrderState.SCHEDULED, 0),
     }
     sent = counts.get(OrderState.SENT, 0) + counts.get(OrderState.DELIVERED, 0)
-    parts = [f"{sent} of {batch.rows} sent", *(f"{count} {what}" for what, count in others.items() if count)]
+    parts = [
+        f"{sent} of {batch.row_count} sent",
+        *(f"{count} {what}" for what, count in others.items() if count),
+    ]
     why = f" {batch.pause_reason}" if batch.state is BatchState.PAUSED else ""
     return f"{batch.state.capitalize()}: {', '.join(parts)}.{why}"
 

@@ -11,9 +11,9 @@ from anyio.abc import TaskGroup
 
 from elks_mcp.errors import log_errors
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.due_tasks import DueTasks
 from elks_mcp.sending.heartbeats import Heartbeat
 from elks_mcp.sending.request_pool import Posts
-from elks_mcp.sending.upkeep import Upkeep
 from elks_mcp.sending.worklist import LATER, SOONEST, Worklist
 from elks_mcp.store import Idle, Storage
 
@@ -36,7 +36,7 @@ class Worker:
         self,
         storage: Storage,
         posts: Posts,
-        upkeep: Upkeep,
+        due_tasks: DueTasks,
         worklist: Worklist,
         clock: Clock,
         *,
@@ -44,7 +44,7 @@ class Worker:
     ) -> None:
         self._storage = storage
         self._posts = posts
-        self._upkeep = upkeep
+        self._due_tasks = due_tasks
         self._worklist = worklist
         self._clock = clock
         self._only_own = only_own
@@ -102,9 +102,9 @@ class Worker:
             if self.heartbeat.is_kept or await self._storage.has_work():
                 if not self._only_own:
                     break
-                await self._upkeep.try_cleanup(self._storage)
+                await self._due_tasks.try_cleanup(self._storage)
             wait = LATER
-        self._upkeep.postpone_cleanup()
+        self._due_tasks.postpone_cleanup()
 
     async def _step(self, readers: TaskGroup) -> timedelta:
         """Send what is due and do what is overdue; return how long there is nothing to do."""
@@ -120,7 +120,7 @@ class Worker:
         due = await store.queue.find_due_work()
         self.heartbeat.sends_batch = due.batched
         await self.heartbeat.record_if_due(store)
-        wait = await self._upkeep.catch_up(store, due, readers)
+        wait = await self._due_tasks.run(store, due, readers)
         left = await self._posts.send_due(store, due.queued)
         if isinstance(left, Idle):
             wait = await self._find_wait(store, left, wait)

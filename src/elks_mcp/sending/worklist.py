@@ -11,7 +11,7 @@ SOONEST, SOON, LATER = timedelta(milliseconds=50), timedelta(seconds=1), timedel
 
 
 class Worklist:
-    """Work that callers, requests and upkeep leave for the worker.
+    """Work that callers, requests and due tasks leave for the worker.
 
     All of it is in the store as well, so nothing is lost if the process ends.
     """

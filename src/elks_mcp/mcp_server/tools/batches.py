@@ -17,19 +17,19 @@ from elks_mcp.domain.caller_limits import Use
 from elks_mcp.domain.models import Scope
 from elks_mcp.mcp_server.approval import Consent, ask_person, can_ask, read_decision
 from elks_mcp.mcp_server.batch_approval import (
+    BatchChangeConsent,
     BatchConsent,
-    BatchStopConsent,
+    ask_to_change,
     ask_to_start,
-    ask_to_stop,
-    build_stopper,
-    plan_stop,
+    build_changes,
+    plan_change,
     prepare_start,
 )
 from elks_mcp.mcp_server.taint import show_list
 from elks_mcp.mcp_server.tools.base import CANCELS, FOR_ALL, PLANS, READS, SENDS_ONCE, ElksTool
 from elks_mcp.runtime.validation import parse_switch
+from elks_mcp.sending.batch_changes import BatchChange, PlannedChange
 from elks_mcp.sending.batch_plans import BatchRequest
-from elks_mcp.sending.batch_stops import BatchChange, StopPlan
 from elks_mcp.sending.batches import BatchPrepared
 from elks_mcp.sending.plan import Decision
 
@@ -131,8 +131,8 @@ async def start_batch(
 
     async def report(batch: Batch) -> None:
         with suppress(Exception):  # a client that does not listen stops nothing
-            done = batch.rows - batch.unfinished
-            await ctx.report_progress(done, batch.rows, f"{done} of {batch.rows} texts have ended.")
+            done = batch.row_count - batch.unfinished
+            await ctx.report_progress(done, batch.row_count, f"{done} of {batch.row_count} texts have ended.")
 
     with app.share.hold(Use.WAITS):
         return await start(app, prepared, read_decision(asked), report)
@@ -149,8 +149,8 @@ async def check_batch(batch_id: str, ctx: Context[App]) -> BatchAnswer:
 async def stop_batch(
     batch_id: str,
     change: BatchChange,
-    planned: Annotated[StopPlan, Resolve(plan_stop)],
-    asked: Annotated[ElicitationResult[BatchStopConsent], Resolve(ask_to_stop)],
+    planned: Annotated[PlannedChange, Resolve(plan_change)],
+    asked: Annotated[ElicitationResult[BatchChangeConsent], Resolve(ask_to_change)],
     ctx: Context[App],
 ) -> BatchAnswer:
     """Pause, resume or cancel what has not left of a batch. It costs nothing; resume sends.
@@ -158,7 +158,7 @@ async def stop_batch(
     Use it to stop a batch; cancel cannot be undone.
     """
     app = ctx.request_context.lifespan_context
-    batch = await build_stopper(app).carry_out(planned, read_decision(asked))
+    batch = await build_changes(app).carry_out(planned, read_decision(asked))
     return await report_batch(app, batch)
 
 

@@ -1,4 +1,4 @@
-"""Pause, resume or cancel a batch of a caller, or let a person decide about it.
+"""Pause, resume or cancel a batch of a caller, or let a person decide that.
 
 A stranger's text can ask an assistant to cancel a batch, or to resume one. After such a text was shown, a
 person approves that. If no person can be asked, a batch is paused instead of cancelled, so that nothing is
@@ -23,11 +23,11 @@ BatchChange = Literal["pause", "resume", "cancel"]
 
 
 @dataclass(frozen=True, slots=True)
-class StopPlan:
-    """The plan for a request to stop a batch."""
+class PlannedChange:
+    """The plan for a request to change a batch."""
 
     batch: Batch
-    action: BatchChange
+    change: BatchChange
     reason: Finding | None = None
     """Why a person has to approve it; None if no person has to."""
 
@@ -38,46 +38,48 @@ _ENDED = {BatchState.FINISHED, BatchState.CANCELLED, BatchState.EXPIRED}
 
 
 @dataclass(frozen=True, slots=True)
-class BatchStopper:
-    """Stops the batches of one caller."""
+class BatchChanges:
+    """Pauses, resumes and cancels the batches of one caller."""
 
     batches: Batches
     policy: Policy
 
-    async def plan(self, batch_id: str, action: BatchChange) -> StopPlan:
-        """Return what a request to stop the caller's batch comes to; nothing is changed.
+    async def plan(self, batch_id: str, change: BatchChange) -> PlannedChange:
+        """Return what a request to change the caller's batch comes to; nothing is changed.
 
         Raises:
             NotFound: the caller has no such batch.
-            NotApproved: a person has to approve a resumption, and the operator allows no question.
+            NotApproved: a person has to approve a resumption, and the operator allows no questions.
         """
         batch = await self.batches.get(batch_id)
-        reason = await self._find_reason(batch, action)
+        reason = await self._find_reason(batch, change)
         if reason is None or self.policy.confirm is not Confirm.NEVER:
-            return StopPlan(batch, action, reason)
-        return self._plan_unasked(batch, action, reason, NEVER_ASKS)
+            return PlannedChange(batch, change, reason)
+        return self._plan_unasked(batch, change, reason, NEVER_ASKS)
 
-    def _plan_unasked(self, batch: Batch, action: BatchChange, reason: Finding, obstacle: str) -> StopPlan:
+    def _plan_unasked(
+        self, batch: Batch, change: BatchChange, reason: Finding, obstacle: str
+    ) -> PlannedChange:
         """Return the pause that replaces a cancellation about which no person can be asked."""
-        if action == "resume":
+        if change == "resume":
             command = self.batches.planner.setup.command(f"batch resume {batch.id}")
             raise NotApproved(f"{reason.reason} {obstacle}", hint=f"{_BY_HAND} {command}")
-        return StopPlan(batch, "pause", pause_reason=f"{reason.reason} A person can cancel it.")
+        return PlannedChange(batch, "pause", pause_reason=f"{reason.reason} A person can cancel it.")
 
-    async def _find_reason(self, batch: Batch, action: BatchChange) -> Finding | None:
+    async def _find_reason(self, batch: Batch, change: BatchChange) -> Finding | None:
         """Return why a person has to approve it; None if no person has to."""
-        cancels = action == "cancel" and batch.state not in _ENDED
-        resumes = action == "resume" and batch.state is BatchState.PAUSED
+        cancels = change == "cancel" and batch.state not in _ENDED
+        resumes = change == "resume" and batch.state is BatchState.PAUSED
         if resumes and batch.is_paused_by_person:
             return Finding(guard="paused", effect=Effect.ASK, reason=PAUSED_BY_PERSON)
         if not (cancels or resumes) or not is_on("tainted", self.policy):
             return None
         if not await self.batches.planner.orders.was_shown_others(None):
             return None
-        reason = describe_taint(f"{action} this batch")
+        reason = describe_taint(f"{change} this batch")
         return Finding(guard="tainted", effect=Effect.ASK, reason=reason)
 
-    async def carry_out(self, plan: StopPlan, decision: Decision) -> Batch:
+    async def carry_out(self, plan: PlannedChange, decision: Decision) -> Batch:
         """Do what was planned, and return the batch as it is then; it may have ended meanwhile.
 
         `decision`: what the person decided, if the plan has a reason to ask one.
@@ -90,9 +92,9 @@ class BatchStopper:
         batch = plan.batch
         if plan.reason and decision is not Decision.APPROVED:
             if decision is not Decision.CANNOT_ASK:
-                raise NotApproved(explain_decline(decision, _UNCHANGED[plan.action]))
-            plan = self._plan_unasked(batch, plan.action, plan.reason, "This client cannot ask a person.")
-        match plan.action:
+                raise NotApproved(explain_decline(decision, _UNCHANGED[plan.change]))
+            plan = self._plan_unasked(batch, plan.change, plan.reason, "This client cannot ask a person.")
+        match plan.change:
             case "pause":
                 return await self.batches.pause(batch.id, plan.pause_reason)
             case "resume":

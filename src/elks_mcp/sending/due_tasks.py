@@ -1,4 +1,4 @@
-"""Do what is overdue in the store: expired leases, orders in doubt, approvals, old data."""
+"""Do what is due in the store: expired leases, orders in doubt, approved orders, old data."""
 
 import logging
 from datetime import timedelta
@@ -30,8 +30,8 @@ _FRESH_IN_BATCHES = timedelta(seconds=10)
 """The age up to which a read of history suffices while a batch is under way, whose texts cause answers."""
 
 
-class Upkeep:
-    """The worker's tasks for orders except sending them."""
+class DueTasks:
+    """The worker's tasks other than sending, each done when it is due."""
 
     def __init__(
         self,
@@ -67,8 +67,8 @@ class Upkeep:
             store = await storage.open()
             await store.cleanup.delete_expired()
 
-    async def catch_up(self, store: "Store", due: DueWork, readers: TaskGroup) -> timedelta:
-        """Do what is overdue; return when to look again.
+    async def run(self, store: "Store", due: DueWork, readers: TaskGroup) -> timedelta:
+        """Do what is due; return how long until the next look.
 
         Orders in doubt are looked up in `readers`, meanwhile.
         """
