@@ -33,6 +33,7 @@ TOPICS = {
     "history": "the account's texts, sent and received",
     "opt_outs": "who wants no texts",
     "orders": "orders",
+    "outcomes": "what became of a planned text",
     "policy": "what the operator allows",
     "privacy": "what is stored about a person",
     "replies": "waiting for an answer",
@@ -66,7 +67,6 @@ LARGE: dict[str, str] = {
 NAMES_TOOLS = {
     "answers/cancellation.py": "what a model does if the text may have left",
     "answers/batch_bills.py": "how a model starts the batch; a command has its own words",
-    "answers/batch_sources.py": "the sources that a model names",
     "answers/batch_steps.py": "what a model does next; a command has its own words",
     "answers/history.py": "how a model continues a wait; a command has its own words",
     "answers/policy.py": "how a call ends a dry run, which is also in the instructions for a model",
@@ -75,6 +75,7 @@ NAMES_TOOLS = {
     "cli/sending.py": "the JSON of a command has the field of the tool's answer",
     "cli/client_start.py": "calls a tool as a client, to prove that the server works",
     "cli/demo.py": "shows what a client calls",
+    "sending/batch_sources.py": "the sources that a model names",
     "sending/batches.py": "how a model follows a batch that waits for a person",
     "sending/plan.py": "what a model does while a person approves",
     "web/authorization.py": "the calls that wait",

@@ -235,7 +235,7 @@ async def test_a_test_text_reads_as_a_row_and_goes_to_oneself(location: StateLoc
     async with open_shop(location) as shop:
         plan = await shop.plan()
         me = Number("+46701740650")
-        draft = shop.planner.draft_test(plan, 3, me)
+        draft = shop.planner.draft_row(plan, 3, me)
         assert (draft.to, draft.text) == (me, MESSAGE.format(namn="Bo"))
         with pytest.raises(InvalidInput, match="no text in row 9"):
-            shop.planner.draft_test(plan, 9, me)
+            shop.planner.draft_row(plan, 9, me)

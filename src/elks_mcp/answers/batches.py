@@ -1,7 +1,7 @@
 """How far a batch is: what was sent, what is left, what failed and why, and who answered."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from typing import Annotated
 
 from pydantic import AwareDatetime, Field
@@ -15,11 +15,6 @@ from elks_mcp.domain.batches import RESUMABLE_FOR, Batch, BatchPlan, BatchState
 from elks_mcp.domain.models import Direction, HistoryFilter, Listing, Scope
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import ProviderError
-from elks_mcp.sending.batches import BatchDryRun, BatchPrepared, BatchRepeated
-from elks_mcp.sending.plan import Decision
-
-FOLLOWED_FOR = timedelta(seconds=45)
-"""How long a start waits for the texts to leave: many clients end a call after 60 seconds."""
 
 MOST_REPLIES = 20
 _MOST_REASONS = 5
@@ -73,25 +68,10 @@ class BatchAnswer(Answer):
         return [from_whom, self.replies.in_words()]
 
 
-async def start(
-    app: App, prepared: BatchPrepared, decision: Decision, report: Callable[[Batch], Awaitable[None]]
-) -> BatchAnswer:
-    """Start a batch unless it lacks approval, wait for its texts, and return how far it is.
-
-    `decision`: what a person decided, if one has to approve it. `report`: is called while waiting.
-
-    Raises:
-        ElksError: nothing was started.
-    """
-    if isinstance(prepared, BatchDryRun):
-        return await report_dry_run(app, prepared.plan)
-    if isinstance(prepared, BatchRepeated):
-        batch, repeated = prepared.batch, True
-    else:
-        batch, repeated = await app.batches.start(prepared, decision), False
-    batch = await app.batches.follow(batch.id, FOLLOWED_FOR, report)
+async def report_start(app: App, batch: Batch, *, is_repeat: bool) -> BatchAnswer:
+    """Return how far a batch is after its start. `is_repeat`: whether it was started before."""
     answer = await report_batch(app, batch)
-    if repeated:
+    if is_repeat:
         summary = f"{answer.summary} It was started before; this call changed nothing."
         return answer.model_copy(update={"summary": summary})
     return answer

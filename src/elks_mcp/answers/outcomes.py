@@ -1,4 +1,4 @@
-"""Carry out a planned send and report the outcome, for every interface that sends."""
+"""Report the outcome of a planned text, for every interface that sends."""
 
 from contextlib import suppress
 
@@ -6,38 +6,41 @@ from elks_mcp.answers import build
 from elks_mcp.answers.results import SendAnswer
 from elks_mcp.answers.schedule import SendForecast, find_forecast
 from elks_mcp.app import App
-from elks_mcp.domain.orders import Order
 from elks_mcp.domain.signature import sign
 from elks_mcp.errors import StateUnavailable
-from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
+from elks_mcp.sending.outcomes import SendOutcome
+from elks_mcp.sending.plan import DryRunOnly, Ready
+from elks_mcp.sending.row_to_my_number import RowToMyNumber
 
 _APPROVED_ELSEWHERE = "It was not approved here: a person approved it elsewhere before that."
 
 
-async def carry_out(app: App, planned: Planned, decision: Decision, message: str) -> SendAnswer:
-    """Send what was planned, unless it lacks approval, and report the outcome.
+async def report_outcome(app: App, outcome: DryRunOnly | SendOutcome, message: str) -> SendAnswer:
+    """Return the answer about the outcome of a planned text.
 
-    `decision`: what a person decided, if the plan needs approval.
-
-    Raises:
-        ElksError: nothing was sent, and nothing will be.
+    `message`: the text as the caller gave it.
     """
-    if isinstance(planned, DryRunOnly):
-        return build.report_dry_run(app, planned.quote)
-    placed = await app.planner.carry_out(planned, decision)
-    order, forecast = await _follow(app, placed.order)
-    if isinstance(planned, Ready) and not placed.is_repeat:  # stored findings lack the quoted texts
+    if isinstance(outcome, DryRunOnly):
+        return build.report_dry_run(app, outcome.quote)
+    order, planned = outcome.order, outcome.planned
+    forecast = SendForecast()
+    with suppress(StateUnavailable):
+        forecast = await find_forecast(app, order)
+    if isinstance(planned, Ready) and not outcome.is_repeat:  # stored findings lack the quoted texts
         order = order.model_copy(update={"findings": planned.quote.findings})
     text = sign(message, app.policy.signature)
-    answer = build.report_order(app, order, text, forecast, repeated=placed.is_repeat)
-    if isinstance(planned, NeedsApproval) and decision is not Decision.APPROVED:
+    answer = build.report_order(app, order, text, forecast, repeated=outcome.is_repeat)
+    if outcome.is_approved_elsewhere:
         return answer.model_copy(update={"notes": (*answer.notes, _APPROVED_ELSEWHERE)})
     return answer
 
 
-async def _follow(app: App, order: Order) -> tuple[Order, SendForecast]:
-    """Wait for the outcome of an order; if the store cannot be read, return it as it was placed."""
-    with suppress(StateUnavailable):
-        order = await app.outbox.wait(order, app.settle_time)
-        return order, await find_forecast(app, order)
-    return order, SendForecast()
+async def report_row_to_my_number(app: App, sent: RowToMyNumber) -> str:
+    """Return whether a row's text went to the operator's own number; "" if no row was chosen."""
+    if sent.row is None:
+        return ""
+    if sent.outcome is None:
+        return f"Test: row {sent.row} was not sent. {sent.failure}"
+    answer = await report_outcome(app, sent.outcome, sent.text)
+    order = f" Order {answer.order_id}." if answer.order_id else ""
+    return f"Test of row {sent.row}, to the operator's own number: {answer.summary}{order}"

@@ -7,8 +7,7 @@ import click
 
 from elks_mcp.answers.batch_bills import PlanAnswer, report_plan
 from elks_mcp.answers.batch_results import list_results
-from elks_mcp.answers.batch_sources import BatchSource, read_local_file, read_source
-from elks_mcp.answers.batch_tests import BatchTest, plan_test, report_test
+from elks_mcp.answers.outcomes import report_row_to_my_number
 from elks_mcp.app import App
 from elks_mcp.cli.batch_lookup import batch_id, find_batch
 from elks_mcp.cli.batch_output import (
@@ -27,7 +26,9 @@ from elks_mcp.cli.sms import sender_option
 from elks_mcp.domain.batches import Batch, BatchPlan, BatchState
 from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.sending.batch_plans import BatchRequest
+from elks_mcp.sending.batch_sources import BatchSource, read_local_file, read_source
 from elks_mcp.sending.plan import Decision
+from elks_mcp.sending.row_to_my_number import RowToMyNumber, plan_row, send_row
 from elks_mcp.spreadsheets.recipient_lists import RecipientList
 
 
@@ -82,12 +83,12 @@ def plan(
     recipients = session.do(_read_recipients, session.app, file, source)
     request = BatchRequest(message=text, recipients=recipients, again=again, **fields)
     with progress("Planning …"):
-        test = session.do(_plan, session.app, request, rest_of, test_row)
-    tested = _send_test(session, test)
-    answer = session.do(_report, session.app, test.plan, tested, recipients)
+        planned = session.do(_plan, session.app, request, rest_of, test_row)
+    tested = _send_row(session, planned)
+    answer = session.do(_report, session.app, planned.plan, tested, recipients)
     after = [row for line in (*answer.notes, tested, answer.asks) if line for row in wrap(line)]
-    session.print(answer, [*describe_bill(session.app, test.plan, answer), *after])
-    return ExitCode.DONE if test.plan.rows else ExitCode.FAILED
+    session.print(answer, [*describe_bill(session.app, planned.plan, answer), *after])
+    return ExitCode.DONE if planned.plan.rows else ExitCode.FAILED
 
 
 @click.command(short_help="Show the recipients, samples and the price of a plan.")
@@ -125,28 +126,34 @@ def _read_message(message: str, file: BinaryIO | None) -> str:
 async def _read_recipients(app: App, file: Path | None, source: BatchSource) -> RecipientList:
     app.require_account()
     if file:
-        return await read_local_file(app, file)
+        return await read_local_file(app.batch_planner, app.contacts, file)
     if source.rest_of:
         owner, batch = await find_batch(app, source.rest_of)
         return await owner.batch_planner.list_rest(batch.id)
-    return await read_source(app, source)
+    return await read_source(app.batch_planner, app.contacts, source)
 
 
-async def _plan(app: App, request: BatchRequest, rest_of: str, test_row: int | None) -> BatchTest:
+async def _plan(app: App, request: BatchRequest, rest_of: str, test_row: int | None) -> RowToMyNumber:
     owner = (await find_batch(app, rest_of))[0] if rest_of else app  # only their own orders cover rows
     plan = await owner.batch_planner.plan(request)
-    return await plan_test(app, plan, test_row, can_ask=can_ask(), is_answer=False)
+    folder = app.configuration.settings.personal_dir
+    return await plan_row(app.batch_planner, plan, test_row, folder, can_ask=can_ask(), is_answer=False)
 
 
-def _send_test(session: Session, test: BatchTest) -> str:
-    """Send the test of a plan, and return what became of it; "" without a test."""
-    if test.planned is None:
-        return session.do(report_test, session.app, test, Decision.NOT_NEEDED)
-    try:
-        decision = ask(session, test.planned, yes=False)
-    except NotApproved as error:
-        return f"Test: row {test.row} was not sent. {error}"
-    return session.do(report_test, session.app, test, decision)
+def _send_row(session: Session, planned: RowToMyNumber) -> str:
+    """Send the text of the chosen row, and return what became of it; "" if no row was chosen."""
+    decision = Decision.NOT_NEEDED
+    if planned.planned:
+        try:
+            decision = ask(session, planned.planned, yes=False)
+        except NotApproved as error:
+            return f"Test: row {planned.row} was not sent. {error}"
+    return session.do(_send, session.app, planned, decision)
+
+
+async def _send(app: App, planned: RowToMyNumber, decision: Decision) -> str:
+    sent = await send_row(app.batch_planner, planned, decision, app.settle_time)
+    return await report_row_to_my_number(app, sent)
 
 
 async def _report(app: App, plan: BatchPlan, test: str, recipients: RecipientList) -> PlanAnswer:

@@ -2,8 +2,9 @@
 
 import click
 
-from elks_mcp.answers.outcomes import carry_out
+from elks_mcp.answers.outcomes import report_outcome
 from elks_mcp.answers.results import SendAnswer
+from elks_mcp.app import App
 from elks_mcp.cli.confirm import confirm
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import (
@@ -26,6 +27,7 @@ from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
+from elks_mcp.sending.outcomes import carry_out
 from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready, SmsRequest
 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
@@ -89,7 +91,7 @@ def _carry_out(session: Session, planned: Planned, decision: Decision, message: 
     app, declined = session.app, decision is Decision.DECLINED
     try:
         with progress("Declining …" if declined else _describe_step(planned)):
-            return session.do(carry_out, app, planned, decision, message)
+            return session.do(_send, app, planned, decision, message)
     except NotApproved:
         if declined:
             raise NotApproved(DECLINED) from None
@@ -97,6 +99,11 @@ def _carry_out(session: Session, planned: Planned, decision: Decision, message: 
     except KeyboardInterrupt:  # it cannot be called back
         say(f"elks-mcp: {_INTERRUPTED} {app.command('outbox')}", err=True)
         raise click.exceptions.Exit(ExitCode.UNKNOWN) from None
+
+
+async def _send(app: App, planned: Planned, decision: Decision, message: str) -> SendAnswer:
+    outcome = await carry_out(app.planner, planned, decision, app.settle_time)
+    return await report_outcome(app, outcome, message)
 
 
 def confirm_or_decline(question: str) -> bool:

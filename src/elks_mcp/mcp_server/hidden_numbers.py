@@ -14,13 +14,13 @@ from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
-from elks_mcp.answers.batch_sources import split_recipients
 from elks_mcp.app import App
 from elks_mcp.domain.contact_search import list_candidates, list_labels
 from elks_mcp.domain.contacts import GROUP_MARK, Contacts, fold_name, shorten
 from elks_mcp.domain.number_search import FoundNumber, find_numbers
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import ElksError, InvalidInput
+from elks_mcp.sending.batch_sources import split_recipients
 
 _SHOWN_LAST = 2
 PEOPLE = frozenset({"to", "from", "with"})

@@ -52,7 +52,8 @@ class BatchPlanner:
     caller: str = ""
 
     @property
-    def _policy(self) -> Policy:
+    def policy(self) -> Policy:
+        """The operator's rules."""
         return self.planner.orders.checks.policy
 
     async def plan(self, request: BatchRequest) -> BatchPlan:
@@ -78,7 +79,7 @@ class BatchPlanner:
             StateUnavailable: the store cannot be used.
         """
         self.planner.setup.require_account(sender=not request.sender)
-        if self._policy.live:
+        if self.policy.live:
             self.planner.setup.require_clear_names()
         self.check_size(len(request.recipients.entries))
         template = read_template(request.message, request.recipients.fields)
@@ -123,7 +124,7 @@ class BatchPlanner:
         names = dict.fromkeys(name for entry in rest for name in entry.fields)
         return RecipientList(tuple(names), tuple(rest))
 
-    def draft_test(self, plan: BatchPlan, row: int, to: Number) -> Draft:
+    def draft_row(self, plan: BatchPlan, row: int, to: Number) -> Draft:
         """Return the draft of a text that reads as one row of a plan and goes to `to` now.
 
         Raises:
@@ -140,7 +141,7 @@ class BatchPlanner:
         Raises:
             Refused: it may not.
         """
-        most = self._policy.max_batch
+        most = self.policy.max_batch
         if rows > most:
             raise Refused(
                 f"Refused by batch_size: the list has {rows} rows, and a batch may have "
@@ -193,7 +194,7 @@ class BatchPlanner:
 
     @property
     def _lateness(self) -> timedelta:
-        return timedelta(minutes=self._policy.latest)
+        return timedelta(minutes=self.policy.latest)
 
     def _time(self, row: FilledRow, send_at: datetime | None) -> FilledRow:
         """Return a row that goes out at a time, so that it is checked as of then."""
@@ -212,7 +213,7 @@ class BatchPlanner:
             check_no_time_zone(request.time_zone)
             return None
         by_zones = {row.draft.to.zones: row.draft.to for row in rows} or {(): _ANY_NUMBER}
-        home, now = self._policy.time_zone, self.planner.clock.now()
+        home, now = self.policy.time_zone, self.planner.clock.now()
         at = {
             parse_send_time(request.send_at, request.time_zone, to=to, home=home, now=now)
             for to in by_zones.values()

@@ -1,6 +1,7 @@
 """The toolset `batches`: plan, start, follow and stop one text to many people."""
 
 from contextlib import suppress
+from datetime import timedelta
 from typing import Annotated
 
 from mcp.server.elicitation import ElicitationResult
@@ -8,9 +9,8 @@ from mcp.server.mcpserver import Context, Elicit, Resolve
 from pydantic import BeforeValidator, Field
 
 from elks_mcp.answers.batch_bills import PlanAnswer, report_plan
-from elks_mcp.answers.batch_sources import BatchSource, read_source, split_recipients
-from elks_mcp.answers.batch_tests import BatchTest, plan_test, report_test
-from elks_mcp.answers.batches import BatchAnswer, check, report_batch, start
+from elks_mcp.answers.batches import BatchAnswer, check, report_batch, report_dry_run, report_start
+from elks_mcp.answers.outcomes import report_row_to_my_number
 from elks_mcp.app import App
 from elks_mcp.domain.batches import Batch
 from elks_mcp.domain.caller_limits import Use
@@ -30,8 +30,13 @@ from elks_mcp.mcp_server.tools.base import CANCELS, FOR_ALL, PLANS, READS, SENDS
 from elks_mcp.runtime.validation import parse_switch
 from elks_mcp.sending.batch_changes import BatchChange, PlannedChange
 from elks_mcp.sending.batch_plans import BatchRequest
-from elks_mcp.sending.batches import BatchPrepared
+from elks_mcp.sending.batch_sources import BatchSource, read_source, split_recipients
+from elks_mcp.sending.batches import BatchDryRun, BatchPrepared, BatchRepeated
 from elks_mcp.sending.plan import Decision
+from elks_mcp.sending.row_to_my_number import RowToMyNumber, plan_row, send_row
+
+_FOLLOWED_FOR = timedelta(seconds=45)
+"""How long a start waits for the texts to leave: many clients end a call after 60 seconds."""
 
 RecipientsArgument = Annotated[
     list[str] | None,
@@ -60,17 +65,19 @@ async def plan_one(
     again: bool | None,
     rest_of: str,
     test_row: int | None,
-) -> BatchTest:
-    """Return the plan of a call of `plan_batch`, and its test if it has one.
+) -> RowToMyNumber:
+    """Return the plan of a call of `plan_batch`, and that of its `test_row`.
 
-    It is not stored yet: in the newer era, a call whose test is asked about comes twice.
+    The plan is not stored yet: in the newer era, a call about which a person is asked comes twice.
     """
     app = ctx.request_context.lifespan_context
     app.require_account(sender=not sender)
+    settings = app.configuration.settings
+    files_dir = None if app.is_remote else settings.files_dir
     source = BatchSource(tuple(recipients or ()), csv, file, group, rest_of)
     request = BatchRequest(
         message=message,
-        recipients=await read_source(app, source),
+        recipients=await read_source(app.batch_planner, app.contacts, source, files_dir),
         sender=sender,
         send_at=send_at,
         time_zone=time_zone,
@@ -78,20 +85,23 @@ async def plan_one(
         again=bool(again),
     )
     plan = await app.batch_planner.build(request)
-    return await plan_test(app, plan, test_row, can_ask=can_ask(ctx), is_answer=ctx.request_state is not None)
+    folder, is_answer = settings.personal_dir, ctx.request_state is not None
+    return await plan_row(
+        app.batch_planner, plan, test_row, folder, can_ask=can_ask(ctx), is_answer=is_answer
+    )
 
 
-async def ask_about_test(
-    planned: Annotated[BatchTest, Resolve(plan_one)], ctx: Context[App]
+async def ask_about_row(
+    planned: Annotated[RowToMyNumber, Resolve(plan_one)], ctx: Context[App]
 ) -> Decision | Elicit[Consent]:
-    """Ask a person about the test of a call of `plan_batch`, if one has to approve it."""
+    """Ask a person about the `test_row` of a call of `plan_batch`, if one has to approve it."""
     return await ask_person(planned.planned, ctx) if planned.planned else Decision.NOT_NEEDED
 
 
 async def plan_batch(
     message: TemplateArgument,
-    planned: Annotated[BatchTest, Resolve(plan_one)],
-    asked: Annotated[ElicitationResult[Consent], Resolve(ask_about_test)],
+    planned: Annotated[RowToMyNumber, Resolve(plan_one)],
+    asked: Annotated[ElicitationResult[Consent], Resolve(ask_about_row)],
     ctx: Context[App],
     recipients: RecipientsArgument = None,
     csv: Annotated[str, Field(description="A table, at most 64 KB.")] = "",
@@ -112,7 +122,8 @@ async def plan_batch(
     """
     app = ctx.request_context.lifespan_context
     plan = await app.batch_planner.store(planned.plan)
-    test = await report_test(app, planned, read_decision(asked))
+    sent = await send_row(app.batch_planner, planned, read_decision(asked), app.settle_time)
+    test = await report_row_to_my_number(app, sent)
     return await report_plan(app, plan, can_ask=can_ask(ctx), test=test)
 
 
@@ -135,7 +146,14 @@ async def start_batch(
             await ctx.report_progress(done, batch.row_count, f"{done} of {batch.row_count} texts have ended.")
 
     with app.share.hold(Use.WAITS):
-        return await start(app, prepared, read_decision(asked), report)
+        if isinstance(prepared, BatchDryRun):
+            return await report_dry_run(app, prepared.plan)
+        if isinstance(prepared, BatchRepeated):
+            batch = prepared.batch
+        else:
+            batch = await app.batches.start(prepared, read_decision(asked))
+        batch = await app.batches.follow(batch.id, _FOLLOWED_FOR, report)
+        return await report_start(app, batch, is_repeat=isinstance(prepared, BatchRepeated))
 
 
 async def check_batch(batch_id: str, ctx: Context[App]) -> BatchAnswer:

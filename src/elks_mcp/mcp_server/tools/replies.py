@@ -6,7 +6,7 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Elicit, Resolve
 
 from elks_mcp.answers.history import ReplyAnswer
-from elks_mcp.answers.outcomes import carry_out
+from elks_mcp.answers.outcomes import report_outcome
 from elks_mcp.answers.reply_waits import ReplyWait, wait_for_answer, wait_for_text
 from elks_mcp.answers.results import AskAnswer
 from elks_mcp.app import App
@@ -18,6 +18,7 @@ from elks_mcp.mcp_server.approval import Consent, ask_person, plan_request, read
 from elks_mcp.mcp_server.taint import show_readable
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
 from elks_mcp.mcp_server.tools.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
+from elks_mcp.sending.outcomes import carry_out
 from elks_mcp.sending.plan import Decision, Planned, SmsRequest
 
 
@@ -83,7 +84,8 @@ async def ask_by_sms(
     app = ctx.request_context.lifespan_context
     # Both before sending: a question is useless if its answer cannot be received, and that may come soon.
     with app.share.hold(Use.WAITS), app.replies.received.pending_read() as reading:
-        sent = await carry_out(app, planned, read_decision(asked), message)
+        outcome = await carry_out(app.planner, planned, read_decision(asked), app.settle_time)
+        sent = await report_outcome(app, outcome, message)
         return await wait_for_answer(_wait(ctx, reading, seconds), sent)
 
 

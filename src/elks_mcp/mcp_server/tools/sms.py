@@ -8,7 +8,7 @@ from mcp.server.mcpserver import Context, Resolve
 from elks_mcp.answers import lookups, schedule
 from elks_mcp.answers.cancellation import CancelAnswer, report_cancelled
 from elks_mcp.answers.listing import TextQuery, read_filter
-from elks_mcp.answers.outcomes import carry_out
+from elks_mcp.answers.outcomes import report_outcome
 from elks_mcp.answers.results import EstimateAnswer, SendAnswer, StatusReport
 from elks_mcp.answers.schedule import ScheduledAnswer
 from elks_mcp.answers.text_list import TextListAnswer
@@ -43,6 +43,7 @@ from elks_mcp.mcp_server.tools.params import (
     Until,
 )
 from elks_mcp.sending.cancellation import CancelPlan
+from elks_mcp.sending.outcomes import carry_out
 from elks_mcp.sending.plan import Planned
 
 
@@ -68,7 +69,8 @@ async def send_sms(
     number or sender.
     """
     app = ctx.request_context.lifespan_context
-    return await carry_out(app, planned, read_decision(asked), message)
+    outcome = await carry_out(app.planner, planned, read_decision(asked), app.settle_time)
+    return await report_outcome(app, outcome, message)
 
 
 async def cancel_sms(

@@ -4,15 +4,16 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import anyio.to_thread
 
-from elks_mcp.app import App
 from elks_mcp.domain.contact_search import choose, list_candidates
 from elks_mcp.domain.contacts import GROUP_MARK, Contact, Contacts, shorten
 from elks_mcp.domain.phone_repair import read_phone
 from elks_mcp.errors import InvalidInput
 from elks_mcp.runtime.confined_files import FileNotAllowed, list_confined, read_confined
+from elks_mcp.sending.batch_plans import BatchPlanner
 from elks_mcp.spreadsheets.csv_tables import read_csv
 from elks_mcp.spreadsheets.decoding import UnreadableFile
 from elks_mcp.spreadsheets.recipient_lists import RecipientEntry, RecipientList, build_recipient_list
@@ -27,6 +28,28 @@ NAME_FIELDS = "name", "namn"
 
 _MOST_LISTED = 10
 _SEPARATORS = re.compile(r"[,;\n\r\t]+")
+
+
+class GroupedContacts(Protocol):
+    """The operator's contacts, whose groups can be texted."""
+
+    @property
+    def path(self) -> Path | None:
+        """The file or folder of the contacts; None without contacts."""
+        ...
+
+    @property
+    def limit_recipients(self) -> bool:
+        """Whether the contacts decide who may be texted."""
+        ...
+
+    async def read(self) -> Contacts:
+        """Return the contacts. Raises Misconfigured if they cannot be read."""
+        ...
+
+    async def read_leniently(self) -> Contacts:
+        """Return the contacts, or those of the last reading if they cannot be read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +90,10 @@ def _read_json(text: str) -> object:
         return text
 
 
-async def read_source(app: App, source: BatchSource) -> RecipientList:
-    """Return the recipients of a batch.
+async def read_source(
+    planner: BatchPlanner, contacts: GroupedContacts, source: BatchSource, folder: Path | None = None
+) -> RecipientList:
+    """Return the recipients of a batch. `folder`: whose files may be read; None for no files.
 
     Raises:
         InvalidInput: none or several sources are given, or it cannot be read.
@@ -82,40 +107,39 @@ async def read_source(app: App, source: BatchSource) -> RecipientList:
         raise InvalidInput(
             f"{number} of recipients, csv, file, group and restOf is given.", hint="Give exactly one."
         )
-    contacts = await _read_contacts(app, source)
+    known = await _read_contacts(contacts, source)
     if source.rest_of:
-        return await app.batch_planner.list_rest(source.rest_of)
+        return await planner.list_rest(source.rest_of)
     if source.file:
-        return await _read_file(app, source.file)
+        return await _read_file(planner, source.file, folder)
     if source.csv:
-        return await _read_pasted(app, source.csv)
+        return await _read_pasted(planner, source.csv)
     items = source.recipients or (f"{GROUP_MARK}{source.group.removeprefix(GROUP_MARK)}",)
-    return _read_list(items, contacts, app.policy.home)
+    return _read_list(items, known, planner.policy.home)
 
 
-async def _read_contacts(app: App, source: BatchSource) -> Contacts:
+async def _read_contacts(contacts: GroupedContacts, source: BatchSource) -> Contacts:
     """Return the contacts. If they cannot be read, numbers can still be texted."""
-    if not app.contacts.path:
+    if not contacts.path:
         return Contacts()
-    needs_them = source.group or app.contacts.limit_recipients
-    return await (app.contacts.read() if needs_them else app.contacts.read_leniently())
+    needs_them = source.group or contacts.limit_recipients
+    return await (contacts.read() if needs_them else contacts.read_leniently())
 
 
-async def _build_list(app: App, table: Table) -> RecipientList:
+async def _build_list(planner: BatchPlanner, table: Table) -> RecipientList:
     """Return the recipients that a table lists, unless it has too many rows for a batch."""
-    app.batch_planner.check_size(len(table.rows))
-    return await anyio.to_thread.run_sync(build_recipient_list, table, app.policy.home)
+    planner.check_size(len(table.rows))
+    return await anyio.to_thread.run_sync(build_recipient_list, table, planner.policy.home)
 
 
-async def _read_pasted(app: App, text: str) -> RecipientList:
+async def _read_pasted(planner: BatchPlanner, text: str) -> RecipientList:
     try:
-        return await _build_list(app, read_csv(text.encode()))
+        return await _build_list(planner, read_csv(text.encode()))
     except UnreadableFile as error:
         raise InvalidInput(f"The pasted list cannot be used. {error}") from None
 
 
-async def _read_file(app: App, name: str) -> RecipientList:
-    folder = None if app.is_remote else app.configuration.settings.files_dir
+async def _read_file(planner: BatchPlanner, name: str, folder: Path | None) -> RecipientList:
     if folder is None:
         raise InvalidInput(
             "This server reads no files.",
@@ -124,14 +148,14 @@ async def _read_file(app: App, name: str) -> RecipientList:
     try:
         content = await anyio.to_thread.run_sync(_read_offered, folder, name)
         table = await anyio.to_thread.run_sync(read_table_file, name, content)
-        return await _build_list(app, table)
+        return await _build_list(planner, table)
     except (FileNotAllowed, UnreadableFile) as error:
         listed = ", ".join(map(shorten, list_confined(folder, TABLE_ENDINGS, _MOST_LISTED)))
         hint = f"Files there: {listed}." if listed and isinstance(error, FileNotAllowed) else ""
         raise InvalidInput(f'The file "{shorten(name)}" cannot be used. {error}', hint=hint) from None
 
 
-async def read_local_file(app: App, path: Path) -> RecipientList:
+async def read_local_file(planner: BatchPlanner, contacts: GroupedContacts, path: Path) -> RecipientList:
     """Return the recipients in a file of any directory, which a person named at a terminal.
 
     Raises:
@@ -139,11 +163,11 @@ async def read_local_file(app: App, path: Path) -> RecipientList:
         Refused: it has too many rows for a batch.
         Misconfigured: the contacts cannot be read, or a package is missing.
     """
-    await _read_contacts(app, BatchSource())
+    await _read_contacts(contacts, BatchSource())
     try:
         content = await anyio.to_thread.run_sync(_read_beginning, path)
         table = await anyio.to_thread.run_sync(read_table_file, path.name, content)
-        return await _build_list(app, table)
+        return await _build_list(planner, table)
     except UnreadableFile as error:
         raise InvalidInput(f'The file "{shorten(path.name)}" cannot be used. {error}') from None
     except OSError as error:
