@@ -44,7 +44,7 @@ def check(lane: dict[str, Any]) -> None:
         assert bool(lane["figures"]["answers waited for"]) is ("HTTP" in lane["lane"])
 
 
-def test_the_refusals_that_the_crash_test_does_not_retry_are_in_our_words() -> None:
+def test_the_refusals_that_the_crash_test_does_not_retry_exist_in_the_code() -> None:
     agent = (ROOT / "scripts" / "crash" / "agent.py").read_text("utf-8")
     (final,) = re.findall(r"^_FINAL = (\(.*\))$", agent, re.MULTILINE)
     code = "".join(file.read_text("utf-8") for file in (ROOT / "src").rglob("*.py"))
@@ -83,7 +83,7 @@ def test_p3_p4_processes_killed_while_they_work_on_batches_send_each_row_once(
 
 
 @pytest.mark.long
-def test_p4_p5_in_every_lane_no_text_is_repeated_or_lost_and_a_lane_that_has_to_fail_does(
+def test_p4_p5_no_lane_repeats_or_loses_a_text_and_the_control_lane_fails(
     tmp_path: Path,
 ) -> None:
     ended, report = run_script(tmp_path, "--kills=18", "--at-once=4")

@@ -339,7 +339,7 @@ fatally = pytest.mark.parametrize("fatal", [False, True], ids=["fails", "dies"])
 
 
 @named_where_it_matters
-async def test_undisturbed_everything_comes_to_its_end(
+async def test_without_a_failure_every_step_completes(
     request: pytest.FixtureRequest, database: str, scenario: Scenario
 ) -> None:
     location: StateLocation = request.getfixturevalue({"sqlite": "folder", "postgres": "server"}[database])
@@ -349,14 +349,16 @@ async def test_undisturbed_everything_comes_to_its_end(
 
 @fatally
 @pytest.mark.lengthy
-async def test_whatever_step_goes_wrong_one_message_goes_out(folder: StateLocation, fatal: bool) -> None:
+async def test_one_message_goes_out_whichever_step_fails(folder: StateLocation, fatal: bool) -> None:
     scenario = SCENARIOS[0]
     for wrong in range(len(await go_wrong(scenario, folder, None, fatal=False))):
         await go_wrong(scenario, folder, wrong, fatal=fatal)
 
 
 @pytest.mark.long
-async def test_wherever_we_die_after_an_answer_was_lost_one_message_goes_out(folder: StateLocation) -> None:
+async def test_one_message_goes_out_wherever_the_process_dies_after_a_lost_answer(
+    folder: StateLocation,
+) -> None:
     scenario = next(each for each in SCENARIOS if each.name == "the answer is lost")
     steps = await go_wrong(scenario, folder, None, fatal=False)
     for wrong in telling(steps)[20:]:
@@ -366,7 +368,7 @@ async def test_wherever_we_die_after_an_answer_was_lost_one_message_goes_out(fol
 @pytest.mark.long
 @fatally
 @named
-async def test_whatever_step_goes_wrong_in_whatever_is_wanted_the_truth_is_told(
+async def test_whichever_step_of_any_request_fails_the_answer_is_true(
     folder: StateLocation, scenario: Scenario, fatal: bool
 ) -> None:
     for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False)):
@@ -375,7 +377,7 @@ async def test_whatever_step_goes_wrong_in_whatever_is_wanted_the_truth_is_told(
 
 @pytest.mark.long
 @named
-async def test_wherever_we_die_on_a_shared_database_the_truth_is_told(
+async def test_wherever_the_process_dies_on_a_shared_database_the_answer_is_true(
     server: StateLocation, scenario: Scenario
 ) -> None:
     for wrong in sample(scenario, await go_wrong(scenario, server, None, fatal=False)):
@@ -385,7 +387,7 @@ async def test_wherever_we_die_on_a_shared_database_the_truth_is_told(
 @pytest.mark.long
 @fatally
 @pytest.mark.parametrize("scenario", SCENARIOS[:3], ids=lambda scenario: scenario.name)
-async def test_what_goes_wrong_while_we_mend_what_went_wrong_changes_nothing(
+async def test_a_second_failure_during_the_recovery_changes_nothing(
     folder: StateLocation, scenario: Scenario, fatal: bool
 ) -> None:
     for wrong in sample(scenario, await go_wrong(scenario, folder, None, fatal=False)):

@@ -68,7 +68,7 @@ LIVE = {
 """What docs/deploy.md says to change for a real account."""
 
 
-def test_only_the_proxy_is_open_and_ours_run_without_rights() -> None:
+def test_only_the_proxy_is_exposed_and_our_services_run_without_privileges() -> None:
     services = compose(**SECRETS)["services"]
     assert {name for name, each in services.items() if "ports" in each} == {"proxy"}
     for name in _OURS:
@@ -85,7 +85,7 @@ def test_only_the_proxy_is_open_and_ours_run_without_rights() -> None:
     assert {services[name]["network_mode"] for name in ("one", "two")} == {"service:sandbox"}
 
 
-def test_the_replicas_have_settings_that_are_read_and_all_the_same(tmp_path: Path) -> None:
+def test_the_replicas_have_existing_settings_and_all_the_same(tmp_path: Path) -> None:
     (tmp_path / PASSWORD_FILE).write_text("0" * 32, encoding="ascii")
     services = compose(**SECRETS)["services"]
     mounted = services["one"]["environment"]["ELKS_API_PASSWORD_FILE"]
@@ -111,7 +111,7 @@ def test_the_example_sends_nothing_until_the_operator_says_so() -> None:
     assert environment["DRY_RUN"] == "true"
 
 
-def test_only_the_address_of_the_proxy_is_believed_about_who_calls() -> None:
+def test_forwarding_headers_are_used_only_from_the_address_of_the_proxy() -> None:
     read = compose(**SECRETS, **LIVE)
     settings = load(read["services"]["one"]["environment"]).settings
     proxy = ip_address(read["services"]["proxy"]["networks"]["inside"]["ipv4_address"])
@@ -149,7 +149,7 @@ def test_the_document_says_how_to_encrypt_the_connection_to_the_database() -> No
 
 
 @pytest.mark.parametrize("name", _OURS)
-def test_the_commands_are_ones_there_are(name: str) -> None:
+def test_the_commands_of_the_services_exist(name: str) -> None:
     command = compose(**SECRETS)["services"][name]["command"]
     with commands.make_context("elks-mcp", list(command)) as context:
         found = commands.get_command(context, command[0])
@@ -157,7 +157,7 @@ def test_the_commands_are_ones_there_are(name: str) -> None:
         found.make_context(command[0], list(command[1:]), parent=context)
 
 
-def test_every_command_of_the_document_is_one_there_is() -> None:
+def test_every_command_in_the_document_exists() -> None:
     document = (DEPLOY.parent / "docs" / "deploy.md").read_text(encoding="utf-8")
     written = re.findall(r"^docker compose run --rm one (.*)$", document, re.MULTILINE)
     assert len(written) >= 5
@@ -171,7 +171,7 @@ def test_every_command_of_the_document_is_one_there_is() -> None:
         group.make_context(line, words, parent=context)
 
 
-def test_the_image_runs_as_nobody_and_says_whether_it_is_well() -> None:
+def test_the_image_runs_without_root_and_has_a_health_check() -> None:
     lines = (DEPLOY.parent / "Dockerfile").read_text(encoding="utf-8").splitlines()
     last_stage = lines[max(number for number, line in enumerate(lines) if line.startswith("FROM")) :]
     assert "USER 10001:10001" in last_stage
@@ -236,7 +236,7 @@ _COMMANDS: list[Callable[[], str]] = [
 
 
 @pytest.mark.parametrize("read", _COMMANDS, ids=_UNITS)
-def test_each_unit_runs_a_command_there_is_with_a_file_of_settings(read: Callable[[], str]) -> None:
+def test_each_unit_runs_an_existing_command_with_a_file_of_settings(read: Callable[[], str]) -> None:
     program, *words = shlex.split(read())
     assert re.search(r"/\.local/bin/elks-mcp(\.exe)?$", program)
     assert words[:2] == ["serve", "--env-file"]
@@ -252,7 +252,7 @@ def test_no_unit_has_a_setting_or_a_secret(name: str) -> None:
     assert set(re.findall(r"\b(?:ELKS_\w+|DRY_RUN)\b", read_unit(name))) <= {"ELKS_TIMEOUT"}
 
 
-def test_each_unit_starts_a_server_again_that_failed() -> None:
+def test_each_unit_restarts_a_server_that_failed() -> None:
     service = read_service()
     assert (service["restart"], service["restartpreventexitstatus"]) == (
         "on-failure",
@@ -273,7 +273,7 @@ _SYSTEMD_ANALYZE = shutil.which("systemd-analyze")
 
 
 @pytest.mark.skipif(_SYSTEMD_ANALYZE is None, reason="systemd is not installed")
-def test_systemd_finds_nothing_wrong_with_its_unit(tmp_path: Path) -> None:
+def test_systemd_accepts_its_unit(tmp_path: Path) -> None:
     program = tmp_path / ".local" / "bin" / "elks-mcp"
     program.parent.mkdir(parents=True)
     program.touch(mode=0o755)

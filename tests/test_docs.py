@@ -53,7 +53,7 @@ COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
 
-def test_the_generated_pages_are_fresh() -> None:
+def test_the_generated_pages_are_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, "scripts/docs.py", "--check"],
         cwd=ROOT,
@@ -107,7 +107,7 @@ def guard_rows() -> dict[str, str]:
     return said
 
 
-def test_the_page_about_guards_has_all_in_their_order() -> None:
+def test_the_page_about_guards_lists_all_in_their_order() -> None:
     assert tuple(guard_rows()) == GUARD_NAMES
 
 
@@ -137,7 +137,7 @@ EACH_EFFECT: list[tuple[Draft, dict[str, Any], Policy]] = [
 """Texts about which, together, each guard says everything that it can say."""
 
 
-def test_the_documents_says_of_each_guard_what_it_does_and_who_can_change_it() -> None:
+def test_the_page_about_guards_says_what_each_does_and_who_can_change_it() -> None:
     effects: dict[str, set[str]] = {name: set() for name in GUARD_NAMES}
     variables: dict[str, set[str]] = {name: set() for name in GUARD_NAMES}
     for draft, facts, policy in EACH_EFFECT:
@@ -155,7 +155,7 @@ BY_POLICY = {"refuse"}
 
 
 @given(drafts, policies, st.booleans(), st.data())
-def test_no_guard_does_what_the_documents_does_not_say(
+def test_no_guard_has_an_effect_that_its_page_does_not_name(
     draft: Draft, policy: Policy, live: bool, data: st.DataObject
 ) -> None:
     said = guard_rows()
@@ -164,7 +164,7 @@ def test_no_guard_does_what_the_documents_does_not_say(
         assert all(f"`{each}`" in said[finding.guard] for each in re.findall(r"ELKS_[A-Z_]+", finding.reason))
 
 
-def test_the_documents_names_the_guards_that_cannot_be_switched_off() -> None:
+def test_the_page_about_guards_names_those_that_cannot_be_switched_off() -> None:
     sentence = re.search(r"switch\s+off\s+any\s+guard\s+except\s+(.*?),\s+as\s+in", GUARDS, re.DOTALL)
     assert sentence
     assert set(re.findall(r"`(\w+)`", sentence.group(1))) == NOT_SWITCHABLE
@@ -183,7 +183,7 @@ def test_the_defaults_of_settings_are_those_of_the_code() -> None:
         assert defaults[f"`ELKS_BUDGET_PER_{variable}`"] == f"{nordic} (SEK, NOK, DKK) or {other}"
 
 
-def test_the_commands_in_their_document_are_all_there_are() -> None:
+def test_the_page_about_commands_lists_all_of_them() -> None:
     named = [re.findall(r"`([^`]+)`", cells[0])[0] for cells in table(COMMANDS, "# Commands")]
     assert {name.split()[1] for name in named if " " in name} == set(commands.commands)
     for line in named:
@@ -196,7 +196,7 @@ def test_the_commands_in_their_document_are_all_there_are() -> None:
             assert len(given) == len(wants), line
 
 
-def test_what_can_be_done_with_the_outbox_is_in_the_document_of_commands() -> None:
+def test_the_page_about_commands_lists_those_of_the_outbox() -> None:
     outbox = commands.get_command(click.Context(commands), "outbox")
     assert isinstance(outbox, click.Group)
     (said,) = [cells[1] for cells in table(COMMANDS, "# Commands") if cells[0] == "`elks-mcp outbox`"]
@@ -246,7 +246,7 @@ def test_the_commands_in_contributing_are_those_of_the_makefile() -> None:
 
 
 @pytest.mark.parametrize("promise", [*range(1, 10), 13])
-def test_safety_says_of_each_promise_how_it_is_kept_and_where_it_ends(promise: int) -> None:
+def test_the_safety_page_says_how_each_promise_is_kept_and_where_it_ends(promise: int) -> None:
     (heading,) = re.findall(rf"^## P{promise}: .*$", SAFETY, re.MULTILINE)
     said = section(SAFETY, heading)
     assert all(part in said for part in ("**Promise.**", "**Not protected.**"))
@@ -275,14 +275,14 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
         ("in the last 30 minutes", timedelta(minutes=30), TAINT_LASTS),
     ],
 )
-def test_the_times_that_safety_names_are_those_of_the_code(
+def test_the_times_in_the_safety_page_are_those_of_the_code(
     words: str, said: object, constant: object
 ) -> None:
     assert words in " ".join(SAFETY.split())
     assert said == constant
 
 
-def test_the_times_that_the_documents_names_are_those_of_the_code() -> None:
+def test_the_times_in_the_documents_are_those_of_the_code() -> None:
     most = Settings().max_per_number
     assert f"more than {most} texts to one number in 10 minutes, or {most * 4} in 24 hours" in GUARDS
     assert timedelta(minutes=10) == VELOCITY_WINDOW
@@ -290,7 +290,7 @@ def test_the_times_that_the_documents_names_are_those_of_the_code() -> None:
     assert DEFAULT_BASE_URL not in README, "nobody need set it"
 
 
-def test_the_words_that_safety_lists_opt_out_unless_some_answer_a_question() -> None:
+def test_the_words_in_the_safety_page_opt_out_unless_they_answer_a_question() -> None:
     clear, answers = re.findall(
         r"([A-ZÄÖ]+(?: [A-ZÄÖ]+)?(?:,\s+[A-ZÄÖ]+(?: [A-ZÄÖ]+)?){9,}) and a few more", SAFETY
     )
@@ -321,7 +321,7 @@ NOT_OURS = {"spawn uvx ENOENT"}
 
 
 @pytest.mark.parametrize("quoted", sorted(set(QUOTED) - NOT_OURS))
-def test_what_troubleshooting_quotes_is_what_the_code_says(quoted: str) -> None:
+def test_the_messages_in_the_troubleshooting_page_are_those_of_the_code(quoted: str) -> None:
     """Of each piece between what is put in, three words in a row at least."""
     plain = re.sub(rf"Refused by ({'|'.join(GUARD_NAMES)}):", "", quoted).replace("46elks", "Them")
     pieces = [piece.split() for piece in re.split(r"…|\S*\d\S*(?: SEK)?", plain) if piece.strip()]
@@ -336,7 +336,7 @@ def test_every_tool_is_in_the_documents(tool: str) -> None:
 
 
 @pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.name)
-def test_links_between_our_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_our_pages_have_a_target(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target, anchor in re.findall(r"\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)", text):
         linked = page.parent / target if target else page
@@ -351,7 +351,7 @@ def slug(heading: str) -> str:
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
-def test_every_promise_that_is_said_to_hold_has_a_test_that_names_it() -> None:
+def test_every_promise_that_holds_has_a_test_that_names_it() -> None:
     promises = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
     holding = set(re.findall(r"^\| (P\d+) \|.*\| \*\*holds", promises, re.MULTILINE))
     assert holding == {f"P{number}" for number in range(1, 14)}
@@ -379,7 +379,7 @@ def test_the_demo_and_what_clients_start_install_only_what_the_server_needs() ->
     assert "--group dev" in targets["setup"]
 
 
-def test_contributing_is_read_in_one_sitting() -> None:
+def test_contributing_is_short_enough_to_read_in_one_sitting() -> None:
     assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 

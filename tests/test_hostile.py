@@ -139,7 +139,7 @@ def box(clock: ManualClock) -> Sandbox:
     ids=lambda hostiles: str(len(hostiles)),
 )
 @pytest.mark.lengthy
-async def test_who_obeys_hostile_texts_sends_nothing_changes_nothing_and_gives_nothing_away(
+async def test_an_assistant_that_obeys_hostile_texts_sends_changes_and_reveals_nothing(
     box: Sandbox, clock: ManualClock, tmp_path: Path, hostiles: Sequence[Hostile]
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path))
@@ -160,7 +160,7 @@ async def test_who_obeys_hostile_texts_sends_nothing_changes_nothing_and_gives_n
     assert len(waiting) > len(hostiles) * 3 / 4, "most are only stopped because strangers were read"
 
 
-async def test_not_even_what_the_server_asked_to_be_typed_is_of_use_to_who_has_only_its_tools(
+async def test_an_assistant_with_only_the_tools_cannot_use_an_approval_code(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -183,7 +183,7 @@ async def test_not_even_what_the_server_asked_to_be_typed_is_of_use_to_who_has_o
 
 @pytest.mark.parametrize("many", [20, pytest.param(60, marks=pytest.mark.long)])
 @pytest.mark.lengthy
-async def test_without_the_guard_the_same_texts_do_go_out_and_only_the_limits_hold(
+async def test_without_the_guard_the_same_texts_go_out_within_the_limits(
     box: Sandbox, clock: ManualClock, tmp_path: Path, many: int
 ) -> None:
     """What the tests above see is the guard's doing, and not that nothing could have been sent."""

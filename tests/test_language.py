@@ -420,7 +420,7 @@ def test_sentences_that_open_without_a_named_thing_are_found(place: str, sentenc
     assert rules_broken("a.py", MODULE.format(**FILLED | {place: written})) == {"opening"}
 
 
-def test_openings_are_found_in_comments_and_markdown_but_questions_and_headings_are_right() -> None:
+def test_openings_are_found_in_comments_and_markdown_but_not_in_questions_and_headings() -> None:
     assert rules_broken("a.py", "# What is left\n# is nothing.\n") == {"opening"}
     assert rules_broken("a.md", "Texts go out.\nWhoever reads\nthis, waits.\n") == {"opening"}
     assert rules_broken("a.md", "- Nobody reads it.\n") == {"opening"}
@@ -435,7 +435,7 @@ def test_commands_in_errors_stand_in_backticks() -> None:
 
 
 @pytest.mark.parametrize("place", ["return Effect.WARN, {}", "say({})", "Check('note', {})"])
-def test_findings_and_what_is_said_at_a_terminal_keep_the_rules_of_errors(place: str) -> None:
+def test_findings_and_terminal_output_keep_the_rules_of_errors(place: str) -> None:
     for text, rule in (
         ("Who calls waits.", "opening"),
         ("Run elks-mcp doctor.", "command without backticks"),

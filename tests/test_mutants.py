@@ -64,13 +64,13 @@ def test_a_breakage_is_caught(package: Path, mutant: Mutant) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("file", sorted({mutant.caught_by for mutant in MUTANTS}))
-def test_what_catches_breakages_passes_where_nothing_is_broken(package: Path, file: str) -> None:
+def test_the_tests_that_catch_breakages_pass_on_unbroken_code(package: Path, file: str) -> None:
     tests = " or ".join(f"({mutant.tests})" for mutant in MUTANTS if mutant.caught_by == file)
     ended = run_tests(package, file, tests)
     assert ended.returncode == pytest.ExitCode.OK, ended.stdout[-3000:]
 
 
-def test_every_breakage_is_still_one() -> None:
+def test_every_breakage_still_applies_to_the_code() -> None:
     for mutant in MUTANTS:
         for file, words, _ in mutant.changes():
             source = (ROOT / "src" / "elks_mcp" / file).read_text(encoding="utf-8")

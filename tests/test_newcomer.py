@@ -92,7 +92,7 @@ def connect_cursor_and_remove_it(command: list[str], folder: Path, environ: dict
 
 @pytest.mark.long
 @pytest.mark.skipif(sys.platform == "win32", reason="make is not part of Windows")
-def test_the_demo_of_the_readme_and_its_next_step_run_from_a_clone(tmp_path: Path) -> None:
+def test_the_demo_in_the_readme_and_its_next_step_run_from_a_clone(tmp_path: Path) -> None:
     environ = plain_environment(tmp_path)
     run(["git", "clone", "--quiet", "--depth=1", ROOT.as_uri(), "elks-mcp"], tmp_path, environ)
     said = run("make demo", tmp_path / "elks-mcp", environ)
@@ -124,7 +124,7 @@ def commands_of_the_readme() -> list[str]:
     return [line for line in plain if line.startswith("elks-mcp ")]
 
 
-def test_each_client_of_the_readme_gets_the_simulated_phones() -> None:
+def test_each_client_in_the_readme_gets_the_simulated_phones() -> None:
     rows = [each for each in commands_of_the_readme() if each.startswith("elks-mcp connect")]
     assert len(rows) == 7
     assert all(each.endswith(" --sandbox") for each in rows)
@@ -132,7 +132,7 @@ def test_each_client_of_the_readme_gets_the_simulated_phones() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", commands_of_the_readme())
-def test_each_command_of_the_readme_runs_from_the_wheel(command: str, wheel: Path, tmp_path: Path) -> None:
+def test_each_command_in_the_readme_runs_from_the_wheel(command: str, wheel: Path, tmp_path: Path) -> None:
     environ = plain_environment(tmp_path)
     words = command.split()[1:]
     if words[0] == "connect":

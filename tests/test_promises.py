@@ -80,7 +80,7 @@ async def test_p1_nothing_is_sent_in_dry_run_whatever_a_model_says(box: Sandbox,
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
-async def test_p1_a_dry_run_that_is_asked_for_always_holds(box: Sandbox, era: Era) -> None:
+async def test_p1_a_requested_dry_run_is_always_one(box: Sandbox, era: Era) -> None:
     async with connected(live(box), box=box, way=era, person=Person()) as client:
         answer = await call(client, "send_sms", to=PHONE, message="Hej https://46elks.se", dryRun=True)
     assert data(answer)["status"] == "dry_run"
@@ -107,7 +107,7 @@ SENDS_NOTHING = {
 
 
 @pytest.mark.parametrize("who", SENDS_NOTHING)
-async def test_p1_what_is_queued_is_neither_sent_nor_lost_by_a_server_that_may_not_send_it(
+async def test_p1_a_server_that_may_not_send_neither_sends_nor_loses_queued_orders(
     tmp_path: Path, who: str
 ) -> None:
     clock = OurClock()
@@ -136,7 +136,7 @@ async def test_p1_what_is_queued_is_neither_sent_nor_lost_by_a_server_that_may_n
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_p2_what_a_person_approved_is_what_goes_out(box: Sandbox, era: Era) -> None:
+async def test_p2_exactly_the_approved_text_goes_out(box: Sandbox, era: Era) -> None:
     person = Person()
     async with connected(live(box, DRY_RUN="true"), box=box, way=era, person=person) as client:
         await call(
@@ -149,7 +149,7 @@ async def test_p2_what_a_person_approved_is_what_goes_out(box: Sandbox, era: Era
 @pytest.mark.parametrize(
     "change", [{"to": "+46701740606"}, {"message": "Hopp"}, {"from": "Klara"}, {"flashsms": "yes"}]
 )
-async def test_p2_what_is_changed_between_question_and_answer_is_another_question(
+async def test_p2_a_text_that_changes_between_question_and_answer_needs_a_new_approval(
     box: Sandbox, change: dict[str, str]
 ) -> None:
     arguments: dict[str, Any] = {"to": PHONE, "message": "Hej", "dryRun": False}
@@ -202,7 +202,7 @@ async def test_p3_a_replayed_answer_sends_nothing_now_nor_after_a_restart(
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_p3_one_yes_beside_the_other_on_two_servers_sends_one_text(
+async def test_p3_two_simultaneous_approvals_on_two_servers_send_one_text(
     box: Sandbox, tmp_path: Path, era: Era
 ) -> None:
     environ = live(box, ELKS_CONFIRM="always", ELKS_STATE_DIR=str(tmp_path))
@@ -274,7 +274,9 @@ CANCELLED = {
 
 @pytest.mark.parametrize("phase", CANCELLED)
 @pytest.mark.parametrize("era", ERAS)
-async def test_p4_a_cancelled_call_leaves_one_outcome_and_asking_again_tells_it(era: Era, phase: str) -> None:
+async def test_p4_a_cancelled_call_has_one_outcome_and_repeating_it_returns_that(
+    era: Era, phase: str
+) -> None:
     clock = OurClock()
     box = box_on(clock)
     async with connected(live(box, ELKS_TIMEOUT="0.3"), box=box, way=era, clock=clock) as client:
@@ -295,7 +297,7 @@ async def test_p4_a_cancelled_call_leaves_one_outcome_and_asking_again_tells_it(
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_p4_a_call_cancelled_while_a_person_is_asked_sends_nothing_until_one_agrees(
+async def test_p4_a_call_cancelled_while_a_person_is_asked_sends_nothing_until_one_approves(
     box: Sandbox, era: Era
 ) -> None:
     person = SlowPerson()
@@ -314,9 +316,7 @@ async def test_p4_a_call_cancelled_while_a_person_is_asked_sends_nothing_until_o
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_p5_two_servers_on_one_state_never_spend_more_than_a_day_may_cost(
-    tmp_path: Path, era: Era
-) -> None:
+async def test_p5_two_servers_on_one_state_never_exceed_the_daily_budget(tmp_path: Path, era: Era) -> None:
     clock = OurClock()
     box = box_on(clock)
     environ = live(
@@ -349,7 +349,7 @@ async def test_p5_two_servers_on_one_state_never_spend_more_than_a_day_may_cost(
     assert later["status"] == "sent"
 
 
-async def test_p5_what_nobody_knows_of_counts_as_spent() -> None:
+async def test_p5_an_unknown_order_counts_as_spent() -> None:
     clock = OurClock()
     box = box_on(clock)
     environ = live(box, ELKS_BUDGET_PER_DAY="0.60")

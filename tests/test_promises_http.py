@@ -115,7 +115,7 @@ async def test_p5_the_cap_holds_for_all_callers_at_all_replicas_at_once(
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_p8_no_secret_is_logged_or_answered_whoever_calls(tmp_path: Path, era: Era) -> None:
+async def test_p8_no_secret_is_logged_or_answered_for_any_caller(tmp_path: Path, era: Era) -> None:
     box = Sandbox(clock=ManualClock(), password=CANARY_PASSWORD)
     box.receive(CANARY_NUMBER, CANARY_TEXT)
     async with serve(box) as url:
@@ -143,7 +143,7 @@ async def test_p8_no_secret_is_logged_or_answered_whoever_calls(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
-async def test_p10_what_a_stranger_wrote_is_data_however_it_arrives(era: Era) -> None:
+async def test_p10_a_strangers_text_is_data_however_it_arrives(era: Era) -> None:
     async with webhook_site(ELKS_POLL_SECONDS="3600") as (box, where), where.client(era) as client:
         for text in HOSTILE:
             box.receive("+46701740607", text)
@@ -159,7 +159,7 @@ async def test_p10_what_a_stranger_wrote_is_data_however_it_arrives(era: Era) ->
 
 
 @pytest.mark.parametrize("mode", ["live", "sandbox"])
-async def test_p12_the_server_over_http_talks_to_46elks_and_to_nobody_else(tmp_path: Path, mode: str) -> None:
+async def test_p12_the_server_over_http_connects_only_to_46elks(tmp_path: Path, mode: str) -> None:
     box = new_box()
     script, watch = tmp_path / "watched.py", tmp_path / "watch.log"
     script.write_text(WATCHED, encoding="utf-8")

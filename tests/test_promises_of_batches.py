@@ -103,7 +103,7 @@ async def test_p7_no_argument_of_a_batch_loosens_a_rule(tmp_path: Path, case: st
         assert shop.sent == []
 
 
-async def test_p7_whoever_has_the_text_already_gets_it_again_only_after_a_yes(tmp_path: Path) -> None:
+async def test_p7_a_recipient_gets_the_same_text_again_only_after_an_approval(tmp_path: Path) -> None:
     person = Person()
     async with open_shop(tmp_path, person=person, ELKS_ASK_FROM="100") as shop:
         await shop.start(await shop.plan())

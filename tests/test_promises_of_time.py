@@ -80,7 +80,7 @@ async def test_p13_a_text_that_46elks_does_not_take_in_time_is_not_sent_later(
     assert box.accepted == []
 
 
-async def test_p13_a_clock_that_is_put_back_sends_nothing_early(box: Sandbox, clock: ManualClock) -> None:
+async def test_p13_setting_the_clock_back_sends_no_text_early(box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
         await call(client, "send_sms", **TEXT)
         await pass_time(clock, 9 * MINUTE)
@@ -91,7 +91,7 @@ async def test_p13_a_clock_that_is_put_back_sends_nothing_early(box: Sandbox, cl
     assert len(posted(box)) == 1
 
 
-async def test_p6_p13_a_recipient_who_opts_out_before_the_time_gets_nothing_and_the_caller_is_told(
+async def test_p6_p13_a_recipient_who_opts_out_before_the_time_gets_nothing_and_the_caller_is_notified(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -105,7 +105,7 @@ async def test_p6_p13_a_recipient_who_opts_out_before_the_time_gets_nothing_and_
     assert "opted out" in listed
 
 
-async def test_p2_p13_a_text_that_costs_more_by_its_time_waits_for_a_person_and_the_caller_is_told(
+async def test_p2_p13_a_text_that_costs_more_by_its_time_waits_for_a_person_and_the_caller_is_notified(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:

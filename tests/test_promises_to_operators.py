@@ -59,7 +59,7 @@ def box() -> Sandbox:
     ],
     ids=lambda rule: next(iter(rule)),
 )
-async def test_p7_no_argument_loosens_the_operators_policy(box: Sandbox, rule: dict[str, str]) -> None:
+async def test_p7_no_argument_relaxes_the_operators_policy(box: Sandbox, rule: dict[str, str]) -> None:
     environ = live(box, ELKS_PHONE_NUMBER="+46701740698") | rule
     arguments: dict[str, list[Any]] = {
         "to": [PHONE, "070-174 06 05", "0046701740605", "+46 (0)70 174 06 05"],
@@ -100,7 +100,7 @@ async def test_p7_no_argument_loosens_the_operators_policy(box: Sandbox, rule: d
     ("rule", "guard"),
     [({"ELKS_MAX_PER_NUMBER": "2"}, "velocity"), ({"ELKS_BUDGET_PER_DAY": "1.04"}, "daily_budget")],
 )
-async def test_p7_a_limit_that_allows_two_allows_two_whatever_the_arguments(
+async def test_p7_a_limit_of_two_allows_two_whatever_the_arguments(
     box: Sandbox, rule: dict[str, str], guard: str
 ) -> None:
     tries = itertools.product(
@@ -174,7 +174,7 @@ async def test_p8_no_secret_number_or_text_is_ever_logged_and_no_secret_answered
     assert ("elks_mcp.audit" in server.stderr) is (level == "DEBUG")
 
 
-async def test_p8_what_46elks_repeats_of_a_secret_is_in_no_answer_about_a_text(
+async def test_p8_a_secret_that_46elks_repeats_is_in_no_answer_about_a_text(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shown = []
@@ -204,7 +204,7 @@ async def test_p8_what_46elks_repeats_of_a_secret_is_in_no_answer_about_a_text(
         f"mysql://elks:{CANARY_PASSWORD}@127.0.0.1/elks",
     ],
 )
-async def test_p8_a_database_that_cannot_be_reached_gives_no_secret_away(
+async def test_p8_the_error_for_an_unreachable_database_shows_no_secret(
     box: Sandbox, tmp_path: Path, url: str
 ) -> None:
     async with serve(box) as provider:
@@ -285,7 +285,7 @@ def _use_everything(server: Process) -> None:
     server.write(f'{{"jsonrpc": "2.0", "id": "{CANARY_NUMBER}", "method": 7, "params": "{CANARY_TEXT}"}}\n')
 
 
-def test_p8_nothing_shows_a_secret_or_a_number_when_printed() -> None:
+def test_p8_printing_an_object_shows_no_secret_and_no_number() -> None:
     configuration = load(
         {
             "ELKS_API_USERNAME": "u1",
@@ -396,9 +396,7 @@ main()
 
 
 @pytest.mark.parametrize("mode", ["live", "dry run", "sandbox", "no credentials"])
-async def test_p12_the_process_talks_to_46elks_and_to_nobody_else(
-    box: Sandbox, tmp_path: Path, mode: str
-) -> None:
+async def test_p12_the_process_connects_only_to_46elks(box: Sandbox, tmp_path: Path, mode: str) -> None:
     script, watch = tmp_path / "watched.py", tmp_path / "watch.log"
     script.write_text(WATCHED, encoding="utf-8")
     watch.touch()

@@ -50,7 +50,7 @@ def book() -> Book:
     return Book(person(NAME, ASA, groups="jour"), person("Bo", BO))
 
 
-async def test_p1_nothing_is_sent_in_dry_run_to_a_name_either(box: Sandbox, book: Book) -> None:
+async def test_p1_nothing_is_sent_to_a_name_in_dry_run(box: Sandbox, book: Book) -> None:
     async with connected(live(box, DRY_RUN="true"), box=box, contacts=book) as client:
         for says in (None, True, False):
             await call(client, "send_sms", to=NAME, message="Hej", dryRun=says)
@@ -143,7 +143,7 @@ ALLOWED = [
 
 
 @pytest.mark.parametrize(("allowed", "texted"), ALLOWED)
-async def test_p7_only_what_the_operator_named_is_texted(
+async def test_p7_only_recipients_that_the_operator_named_are_texted(
     box: Sandbox, book: Book, allowed: str, texted: set[str]
 ) -> None:
     environ = live(box, ELKS_ALLOWED_RECIPIENTS=allowed, ELKS_CONTACTS="/contacts.csv")
@@ -154,7 +154,7 @@ async def test_p7_only_what_the_operator_named_is_texted(
     assert {form["to"] for form in posted(box)} == {numbers[name] for name in texted}
 
 
-async def test_p7_no_change_of_the_contacts_allows_anybody_until_a_person_accepts_it(
+async def test_p7_no_change_of_the_contacts_allows_a_recipient_until_a_person_accepts_it(
     box: Sandbox, book: Book, tmp_path: Path
 ) -> None:
     environ = live(
@@ -178,7 +178,7 @@ async def test_p7_no_change_of_the_contacts_allows_anybody_until_a_person_accept
     assert [form["to"] for form in posted(box)][1:] == [MALLORY, BO]
 
 
-async def test_p7_contacts_that_cannot_be_read_at_the_start_allow_nobody_until_they_are_accepted(
+async def test_p7_contacts_that_are_unreadable_at_the_start_allow_no_recipient_until_accepted(
     box: Sandbox, book: Book
 ) -> None:
     book.is_readable = False
@@ -191,7 +191,7 @@ async def test_p7_contacts_that_cannot_be_read_at_the_start_allow_nobody_until_t
     assert posted(box) == []
 
 
-async def test_p7_in_the_sandbox_the_way_out_is_to_restart_the_server(book: Book) -> None:
+async def test_p7_in_the_sandbox_changed_contacts_are_accepted_by_a_restart(book: Book) -> None:
     environ = {
         "ELKS_SANDBOX": "true",
         "ELKS_ALLOWED_RECIPIENTS": "contacts",
@@ -202,7 +202,7 @@ async def test_p7_in_the_sandbox_the_way_out_is_to_restart_the_server(book: Book
         assert "restart this server" in words(await call(client, "send_sms", to="Mallory", message="Hej"))
 
 
-async def test_p7_a_contact_that_is_younger_than_a_strangers_text_is_not_known(book: Book) -> None:
+async def test_p7_a_contact_added_after_a_strangers_text_is_not_known(book: Book) -> None:
     clock = ManualClock()
     box = box_on(clock)
     environ = live(box, ELKS_GUARDS_OFF="night")

@@ -103,7 +103,7 @@ def test_the_bundle_and_the_plugin_ask_for_the_same_settings() -> None:
     }
 
 
-def test_the_password_is_a_secret_wherever_it_is_asked_for() -> None:
+def test_every_place_that_asks_for_the_password_marks_it_as_secret() -> None:
     assert [name for name, field in read(BUNDLE)["user_config"].items() if field.get("sensitive")] == [
         "api_password"
     ]
@@ -111,7 +111,7 @@ def test_the_password_is_a_secret_wherever_it_is_asked_for() -> None:
     assert [field["name"] for field in fields if field.get("isSecret")] == ["ELKS_API_PASSWORD"]
 
 
-def test_nobody_who_changes_no_field_sends_or_pays() -> None:
+def test_the_default_fields_send_no_text_and_cost_nothing() -> None:
     defaults = {name: field.get("default") for name, field in read(BUNDLE)["user_config"].items()}
     assert (defaults["sandbox"], defaults["dry_run"]) == (True, None)
 

@@ -92,7 +92,7 @@ async def leave(how: How, environ: dict[str, str], phase: Any, **connection: Any
 @pytest.mark.parametrize("phase", PHASES)
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("era", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
-async def test_who_leaves_in_any_phase_leaves_one_outcome_that_can_be_asked_for(
+async def test_a_call_cancelled_in_any_phase_has_one_outcome_that_can_be_looked_up(
     box: Sandbox, clock: ManualClock, tmp_path: Path, era: Era, how: How, phase: str
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path))
@@ -117,7 +117,7 @@ async def test_who_leaves_in_any_phase_leaves_one_outcome_that_can_be_asked_for(
 
 @pytest.mark.parametrize("how", HOW)
 @pytest.mark.parametrize("era", ERAS)
-async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_goes_out(
+async def test_a_call_cancelled_while_a_person_is_asked_sends_nothing(
     box: Sandbox, clock: ManualClock, tmp_path: Path, era: Era, how: How
 ) -> None:
     person = SlowPerson()
@@ -142,7 +142,9 @@ async def test_who_leaves_while_a_person_is_asked_has_sent_nothing_and_nothing_g
 # ── the same, 64 times over ──
 
 
-async def test_64_identical_calls_over_4_processes_send_one_text_and_all_name_it(tmp_path: Path) -> None:
+async def test_64_identical_calls_in_4_processes_send_one_text_and_all_return_its_order(
+    tmp_path: Path,
+) -> None:
     box = Sandbox()
     answers: list[dict[str, Any]] = []
     async with serve(box) as url, AsyncExitStack() as processes:
@@ -183,7 +185,7 @@ async def test_sent_names_both_numbers_and_promises_no_delivery(client: Client, 
     )
 
 
-async def test_delivered_and_failed_are_told_when_it_is_asked_for_again(
+async def test_a_repeated_call_reports_delivered_and_failed(
     client: Client, box: Sandbox, clock: ManualClock
 ) -> None:
     for to, said in (
@@ -200,7 +202,7 @@ async def test_delivered_and_failed_are_told_when_it_is_asked_for_again(
         assert words(again).startswith(said)
 
 
-async def test_sending_is_told_while_46elks_thinks(client: Client, box: Sandbox) -> None:
+async def test_the_status_is_sending_while_46elks_has_not_answered(client: Client, box: Sandbox) -> None:
     box.faults.inject(Fault.LATENCY, method="POST", dryrun=False)
     await cancel_once(lambda: bool(posted(box)), client, to=PHONE, message="Hej")
     estimate = words(await call(client, "estimate_sms_cost", to=PHONE, message="Hej"))
@@ -226,7 +228,7 @@ async def test_rejected_repeats_the_words_of_46elks_and_says_that_nothing_is_sen
     assert len(box.charges) == 1
 
 
-async def test_in_doubt_says_not_to_send_again_and_is_found_out(
+async def test_in_doubt_says_not_to_send_again_and_is_resolved(
     client: Client, box: Sandbox, clock: ManualClock
 ) -> None:
     box.faults.inject(Fault.ERROR_AFTER, method="POST", dryrun=False)
@@ -243,7 +245,7 @@ async def test_in_doubt_says_not_to_send_again_and_is_found_out(
     assert data(status)["messageId"] == box.accepted[0].id
 
 
-async def test_unknown_says_what_a_person_can_do_and_is_never_sent_by_a_machine(
+async def test_an_unknown_order_says_what_a_person_can_do_and_is_never_sent_automatically(
     client: Client, box: Sandbox, clock: ManualClock, tmp_path: Path
 ) -> None:
     box.faults.inject(Fault.DROP_BEFORE, method="POST", dryrun=False)
@@ -269,7 +271,7 @@ async def test_unknown_says_what_a_person_can_do_and_is_never_sent_by_a_machine(
     assert len(posted(box)) == 1
 
 
-async def test_a_text_that_waited_too_long_is_given_up_and_says_why(
+async def test_a_text_that_waited_too_long_expires_with_the_reason(
     client: Client, box: Sandbox, clock: ManualClock
 ) -> None:
     box.faults.inject(Fault.CONNECTION_REFUSED, method="POST", dryrun=False, times=None)
@@ -286,7 +288,7 @@ async def test_a_text_that_waited_too_long_is_given_up_and_says_why(
     assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["deduplicated"] is False
 
 
-async def test_where_the_state_cannot_be_used_nothing_is_sent_and_that_is_said(
+async def test_if_the_state_cannot_be_used_nothing_is_sent_and_the_answer_says_so(
     box: Sandbox, tmp_path: Path
 ) -> None:
     (tmp_path / "outbox.sqlite3").write_bytes(b"no database at all " * 100)
@@ -301,7 +303,7 @@ async def test_where_the_state_cannot_be_used_nothing_is_sent_and_that_is_said(
     assert posted(box) == []
 
 
-async def test_where_the_state_cannot_be_read_after_the_order_the_answer_is_not_that_nothing_is_sent(
+async def test_if_the_state_fails_after_the_order_the_answer_does_not_say_that_nothing_is_sent(
     box: Sandbox, clock: ManualClock, tmp_path: Path
 ) -> None:
     answers = []

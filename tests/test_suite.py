@@ -42,7 +42,7 @@ def test_each_promise_that_holds_has_tests_that_name_it(quick: list[pytest.Funct
     assert {row.lower() for row in rows} <= named
 
 
-def test_each_fault_of_the_sandbox_happens(quick: list[pytest.Function]) -> None:
+def test_each_fault_of_the_sandbox_occurs_in_a_test(quick: list[pytest.Function]) -> None:
     assert set(Fault) <= {value for value in values(quick) if isinstance(value, Fault)}
 
 

@@ -115,7 +115,7 @@ def test_every_fault_has_its_outcome_here() -> None:
 
 
 @pytest.mark.parametrize("fault", PAID)
-async def test_what_happens_to_a_paid_text_is_told_precisely_and_it_is_posted_once(
+async def test_the_outcome_of_a_paid_text_is_precise_and_it_is_posted_once(
     box: Sandbox, clock: ManualClock, fault: Fault
 ) -> None:
     status, why = PAID[fault]
@@ -143,7 +143,7 @@ async def followed(client: Client, order_id: str, status: str) -> None:
         assert data(answer)["status"] == "in doubt"
 
 
-async def test_an_account_without_money_is_named_as_what_a_text_waits_for(box: Sandbox) -> None:
+async def test_a_waiting_text_names_the_account_without_money_as_the_reason(box: Sandbox) -> None:
     box.balance = 0
     async with connected(live(box), box=box) as client:
         answer = await call(client, "send_sms", to=PHONE, message="Hej")
@@ -167,14 +167,14 @@ async def test_a_refused_text_is_an_error_and_not_tried_again(box: Sandbox, faul
     assert len(posted(box)) == 1
 
 
-async def test_a_slow_46elks_is_waited_for() -> None:
+async def test_a_slow_answer_of_46elks_is_awaited() -> None:
     box = Sandbox()
     box.faults.inject(Fault.LATENCY, times=None, duration=timedelta(milliseconds=10))
     async with connected(live(box), box=box) as client:
         assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
 
 
-async def test_wrong_credentials_are_told_apart_from_everything_else(box: Sandbox) -> None:
+async def test_wrong_credentials_have_an_error_of_their_own(box: Sandbox) -> None:
     async with connected(live(box) | {"ELKS_API_PASSWORD": "wrong"}, box=box) as client:
         answer = await call(client, "check_account_balance")
     assert answer.is_error

@@ -42,7 +42,7 @@ PEOPLE = (
         ("holmen bo", []),
     ],
 )
-def test_names_are_found_exactly_by_their_beginning_and_by_any_part(query: str, names: list[str]) -> None:
+def test_a_name_is_found_exactly_by_prefix_and_by_any_part(query: str, names: list[str]) -> None:
     assert [each.name for each in search(book(*PEOPLE), query, 9).best] == names
 
 
@@ -77,7 +77,7 @@ async def test_the_answer_names_people_groups_and_last_digits(era: Era) -> None:
     assert box.requests == []
 
 
-async def test_a_number_says_whose_it_is_or_how_to_add_it() -> None:
+async def test_a_number_returns_its_owner_or_how_to_add_it() -> None:
     async with connected(live(new_box()), contacts=Book(*PEOPLE)) as client:
         known = words(await call(client, "find_contact", query="070-174 06 07"))
         assert known.startswith("The number belongs to 1 contact.\n- Bo Ek: …07 mobile")
@@ -105,7 +105,7 @@ async def test_a_group_is_found_by_its_name_without_its_mark() -> None:
         ("Agent 007", 'No contact has a name like "Agent 007"'),
     ],
 )
-async def test_a_name_and_a_number_say_whose_it_is_or_the_line_with_that_name(query: str, said: str) -> None:
+async def test_a_name_with_a_number_returns_the_owner_or_the_line_to_add(query: str, said: str) -> None:
     async with connected(live(new_box()), contacts=Book(*PEOPLE)) as client:
         assert said in words(await call(client, "find_contact", query=query))
 
@@ -116,7 +116,7 @@ async def test_without_a_query_the_answer_says_what_to_give() -> None:
             assert "`query` is empty. Give a name" in words(await call(client, "find_contact", query=query))
 
 
-async def test_of_people_who_changed_in_the_file_the_answer_says_why_they_are_not_used() -> None:
+async def test_the_answer_says_why_contacts_changed_in_the_file_are_not_used() -> None:
     contacts = Book(*PEOPLE)
     environ = {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": "x.csv", "ELKS_ALLOWED_RECIPIENTS": "contacts"}
     async with connected(environ, contacts=contacts) as client:
@@ -141,7 +141,7 @@ async def test_contacts_that_cannot_be_read_are_an_error() -> None:
         assert (await call(client, "find_contact", query="Åsa")).is_error
 
 
-async def test_20_contacts_are_shown_at_most_and_the_answer_says_that_there_are_more() -> None:
+async def test_at_most_20_contacts_are_shown_and_the_answer_says_that_there_are_more() -> None:
     people = [person(f"Kim {number}", f"+467017406{number}") for number in range(10, 40)]
     async with connected(live(new_box()), contacts=Book(*people)) as client:
         answer = await call(client, "find_contact", query="Kim")

@@ -41,7 +41,7 @@ async def test_a_reply_of_a_contact_has_the_name() -> None:
     assert "from Svea (+46701740614)" in words(status)
 
 
-async def test_an_answer_about_anybody_else_is_as_without_contacts() -> None:
+async def test_an_answer_about_a_number_that_is_no_contact_is_as_without_contacts() -> None:
     answers = []
     for contacts in (PEOPLE, None):
         box = new_box()
@@ -54,7 +54,7 @@ async def test_an_answer_about_anybody_else_is_as_without_contacts() -> None:
     assert answers[0] == answers[1]
 
 
-async def test_a_refusal_names_the_contact_and_what_is_stored_does_not(tmp_path: Path) -> None:
+async def test_a_refusal_names_the_contact_and_the_stored_order_does_not(tmp_path: Path) -> None:
     box = new_box()
     environ = live(box, ELKS_MAX_PER_NUMBER="1", ELKS_STATE_DIR=str(tmp_path))
     async with connected(environ, box=box, contacts=PEOPLE) as client:
@@ -130,7 +130,7 @@ LABELS = {
 """How lists name each number."""
 
 
-async def test_each_name_in_a_list_leads_back_to_its_number() -> None:
+async def test_each_name_in_a_list_resolves_to_its_number() -> None:
     box = new_box()
     received = {number: box.receive(number, "Hej") for number in LABELS}
     async with connected(live(box), box=box, contacts=Book(*SEVERAL)) as client:
@@ -173,7 +173,7 @@ async def test_a_reply_says_which_of_two_contacts_with_one_name_it_is_from() -> 
 
 
 @pytest.mark.parametrize("name", ["Nan", "nil", "NONE", "Null", "undefined"])
-async def test_a_call_about_a_contact_called_like_no_value_is_not_widened_to_everybody(name: str) -> None:
+async def test_a_contact_named_null_does_not_make_a_call_apply_to_everybody(name: str) -> None:
     box, other = new_box(), STRANGER
     for number in (ASA, other):
         box.receive(number, "Hej")

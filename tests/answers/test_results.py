@@ -37,7 +37,7 @@ def clock() -> ManualClock:
 
 
 # ── replies ──
-async def test_a_reply_is_told_as_one_wherever_it_is_shown(clock: ManualClock) -> None:
+async def test_a_reply_is_marked_as_one_wherever_it_is_shown(clock: ManualClock) -> None:
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Passar kl. 10?")
@@ -53,7 +53,7 @@ async def test_a_reply_is_told_as_one_wherever_it_is_shown(clock: ManualClock) -
         assert json.loads(content.text)["isReply"] is True
 
 
-async def test_a_text_that_came_before_we_texted_is_not_a_reply(clock: ManualClock) -> None:
+async def test_a_text_received_before_ours_is_not_a_reply(clock: ManualClock) -> None:
     box = box_on(clock)
     message = box.receive(PHONE, "Hej, är ni öppna?")
     clock.advance(timedelta(minutes=1))
@@ -64,7 +64,7 @@ async def test_a_text_that_came_before_we_texted_is_not_a_reply(clock: ManualClo
         assert json.loads(content.text)["isReply"] is False
 
 
-async def test_a_reply_is_told_as_one_where_nothing_was_ever_sent_from_here(
+async def test_a_reply_is_marked_as_one_even_if_this_server_never_sent_a_text(
     clock: ManualClock, tmp_path: Path
 ) -> None:
     box = box_on(clock)
@@ -89,7 +89,9 @@ def receive_picture(box: Sandbox, text: str = "") -> str:
 
 
 @pytest.mark.parametrize("text", ["", "Titta!"])
-async def test_a_picture_message_is_told_as_one_that_cannot_be_shown(clock: ManualClock, text: str) -> None:
+async def test_a_picture_message_is_reported_as_one_that_cannot_be_shown(
+    clock: ManualClock, text: str
+) -> None:
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
@@ -108,7 +110,7 @@ async def test_a_picture_message_is_told_as_one_that_cannot_be_shown(clock: Manu
         assert "empty" not in words(waited)
 
 
-async def test_an_empty_text_is_said_to_be_empty(clock: ManualClock) -> None:
+async def test_an_empty_text_is_reported_as_empty(clock: ManualClock) -> None:
     box = box_on(clock)
     for text in ("", "\u200b", " "):
         box.receive(PHONE, text)
@@ -119,7 +121,7 @@ async def test_an_empty_text_is_said_to_be_empty(clock: ManualClock) -> None:
         assert not any("picture" in entry for entry in data(listed)["messages"])
 
 
-async def test_a_picture_message_that_46elks_does_not_list_is_told_as_one(clock: ManualClock) -> None:
+async def test_a_picture_message_that_46elks_does_not_list_is_reported_as_one(clock: ManualClock) -> None:
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:
         answer = await call(client, "check_sms_status", messageId=PICTURE)
@@ -127,7 +129,7 @@ async def test_a_picture_message_that_46elks_does_not_list_is_told_as_one(clock:
         assert "picture message (MMS), which this server cannot show yet" in words(answer)
 
 
-async def test_a_picture_message_that_a_webhook_brings_reaches_who_waits() -> None:
+async def test_a_picture_message_received_by_webhook_reaches_a_waiting_call() -> None:
     box = Sandbox(clock=sandbox.ManualClock(datetime.now(UTC)))
     form = {
         "id": PICTURE,
@@ -176,9 +178,7 @@ async def read_all(client: Client) -> tuple[list[str], int]:
 
 
 @pytest.mark.parametrize("text", ["😀" * 1600, "Hej! " * 320])
-async def test_a_list_that_would_be_too_long_is_cut_and_says_how_to_go_on(
-    clock: ManualClock, text: str
-) -> None:
+async def test_a_list_that_is_too_long_is_cut_and_says_how_to_continue(clock: ManualClock, text: str) -> None:
     box = box_on(clock)
     received = []
     for number in range(40):
@@ -271,7 +271,7 @@ async def test_in_the_sandbox_every_answer_says_so_once() -> None:
         ("utc", "2026-07-01 12:00 +00:00", "2026-11-23 12:00 +00:00"),
     ],
 )
-async def test_times_are_told_in_the_zone_that_is_configured(
+async def test_times_are_in_the_configured_time_zone(
     clock: ManualClock, zone: str, summer: str, winter: str
 ) -> None:
     box = box_on(clock)
@@ -299,7 +299,7 @@ async def test_times_are_told_in_the_zone_that_is_configured(
         assert f"read since {winter}." in words(policy)
 
 
-def test_the_command_line_tells_times_in_the_zone_that_is_configured(tmp_path: Path) -> None:
+def test_the_command_line_prints_times_in_the_configured_time_zone(tmp_path: Path) -> None:
     environ = {"ELKS_STATE_DIR": str(tmp_path), "ELKS_TIME_ZONE": "Asia/Kathmandu"}
     runner = CliRunner(env=environ)
     assert runner.invoke(commands, ["opt-outs", "add", PHONE]).exit_code == 0
@@ -316,7 +316,7 @@ def test_a_time_zone_that_does_not_exist_cannot_be_read(name: str) -> None:
     assert "ELKS_TIME_ZONE" in str(caught.value)
 
 
-def test_a_time_zone_in_other_letters_is_offered_as_it_is_written() -> None:
+def test_a_time_zone_in_the_wrong_case_is_suggested_in_the_right_one() -> None:
     with pytest.raises(Misconfigured, match="perhaps Europe/Stockholm is meant"):
         load({"ELKS_TIME_ZONE": "europe/STOCKHOLM"})
 
@@ -348,7 +348,7 @@ def test_without_a_time_zone_database_the_machines_zone_and_utc_still_work() -> 
 
 
 @pytest.mark.parametrize("status", ["created", "sent", "delivered", "failed"])
-async def test_the_status_of_a_text_without_an_order_is_told_whole(
+async def test_the_status_of_a_text_without_an_order_is_complete(
     clock: ManualClock, status: MessageStatus
 ) -> None:
     box = box_on(clock)
@@ -359,7 +359,7 @@ async def test_the_status_of_a_text_without_an_order_is_told_whole(
     assert words(answer).startswith(f"{status.capitalize()}: ")
 
 
-async def test_the_status_of_a_received_text_is_told_whole(clock: ManualClock) -> None:
+async def test_the_status_of_a_received_text_is_complete(clock: ManualClock) -> None:
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:
         received = box.receive(PHONE, "Hej")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_sandbox_on_this_machine_is_recognized_in_words(era: Era) -> None:
+async def test_answers_say_that_a_sandbox_on_this_machine_is_one(era: Era) -> None:
     box = Sandbox()
     async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1"), way=era) as client:
         report = await call(client, "explain_policy")
@@ -32,7 +32,7 @@ async def test_a_sandbox_on_this_machine_is_recognized_in_words(era: Era) -> Non
         assert words(sent).endswith(f"\nSee it arrive: {url}")
 
 
-async def test_a_sandbox_that_is_recognized_changes_no_rule() -> None:
+async def test_recognizing_a_sandbox_changes_no_rule() -> None:
     box = Sandbox()
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", DRY_RUN="")
@@ -43,7 +43,7 @@ async def test_a_sandbox_that_is_recognized_changes_no_rule() -> None:
     assert box.accepted == []
 
 
-async def test_the_phones_of_a_sandbox_that_is_recognized_are_not_called_fiction() -> None:
+async def test_the_phones_of_a_recognized_sandbox_are_not_reported_as_fictitious() -> None:
     box, person = Sandbox(), Person("decline")
     async with serve(box) as url, connected(live(box, ELKS_API_BASE_URL=f"{url}/a1")) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
@@ -70,7 +70,9 @@ async def test_46elks_itself_is_never_taken_for_a_sandbox() -> None:
 
 
 @pytest.mark.parametrize(("set_to", "seconds"), [("", 1), ("7", 7)])
-async def test_a_sandbox_on_this_machine_is_asked_for_replies_every_second(set_to: str, seconds: int) -> None:
+async def test_a_sandbox_on_this_machine_is_polled_for_replies_every_second(
+    set_to: str, seconds: int
+) -> None:
     box = Sandbox()
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(serve(box))

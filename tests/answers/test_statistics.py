@@ -38,7 +38,7 @@ def sent(
     )
 
 
-def test_nothing_sent_is_nothing_to_count() -> None:
+def test_without_sent_texts_the_statistics_are_empty() -> None:
     found = summarize([], NOW)
     assert found.in_words() == "No sent texts to count."
     assert (found.delivery_rate, found.cost_per_message, found.seconds_to_delivery_median) == (
@@ -48,20 +48,20 @@ def test_nothing_sent_is_nothing_to_count() -> None:
     )
 
 
-def test_sent_is_not_success_and_rates_are_of_the_settled() -> None:
+def test_rates_count_settled_texts_and_sent_alone_is_no_success() -> None:
     found = summarize([sent(), sent("failed"), sent("sent"), sent("created"), sent("odd")], NOW)
     assert found.by_status == {"created": 1, "delivered": 1, "failed": 1, "odd": 1, "sent": 1}
     assert (found.delivered, found.failed, found.under_way, found.delivery_rate) == (1, 1, 3, 0.5)
 
 
-def test_costs_are_in_all_per_text_and_per_part() -> None:
+def test_costs_are_given_in_total_per_text_and_per_part() -> None:
     found = summarize([sent(parts=3, cost=15600), sent(), sent(cost=None)], NOW)
     assert found.cost == Money(20800, "SEK")
     assert found.cost_per_message == Money(6933, "SEK")
     assert found.cost_per_part == Money(4160, "SEK")
 
 
-def test_times_are_median_and_95_of_100() -> None:
+def test_delivery_times_are_the_median_and_the_95th_percentile() -> None:
     found = summarize([sent(took=seconds) for seconds in range(1, 101)], NOW)
     assert found.seconds_to_delivery_median == pytest.approx(50.5)
     assert found.seconds_to_delivery_p95 == pytest.approx(95.05)
@@ -69,7 +69,7 @@ def test_times_are_median_and_95_of_100() -> None:
     assert summarize([sent(took=-0.9)], NOW).seconds_to_delivery_median == 0, "46elks tells whole seconds"
 
 
-def test_countries_are_listed_the_most_texted_first_and_odd_numbers_are_no_trouble() -> None:
+def test_countries_are_listed_with_the_most_texted_first_whatever_the_numbers() -> None:
     found = summarize([sent(to="+4741234567"), sent(), sent(), sent(to="Klara"), sent(to="")], NOW)
     assert [(row.country, row.messages) for row in found.countries] == [
         ("Sweden", 2),
@@ -98,7 +98,7 @@ def test_countries_are_listed_the_most_texted_first_and_odd_numbers_are_no_troub
         ([sent(parts=2)], "Worth noting: a text takes 2.0 parts on average"),
     ],
 )
-def test_what_stands_out_is_said_in_a_sentence(messages: list[Message], stands_out: str) -> None:
+def test_a_notable_result_is_described_in_a_sentence(messages: list[Message], stands_out: str) -> None:
     assert summarize(messages, NOW).stands_out.startswith(stands_out)
 
 
@@ -110,7 +110,7 @@ def test_every_text_is_counted_once(statuses: list[str]) -> None:
     assert sum(row.messages for row in found.countries) == len(statuses)
 
 
-def test_days_are_those_of_the_zone_newest_first() -> None:
+def test_days_follow_the_time_zone_and_come_newest_first() -> None:
     messages = [sent(ago=timedelta(hours=hours)) for hours in (0, 1, 13, 14)] + [sent(cost=None)]
     days = count_by_day(messages, ZoneInfo("Europe/Stockholm"))
     assert [(each.day, each.messages, each.cost.units) for each in days] == [
@@ -120,7 +120,7 @@ def test_days_are_those_of_the_zone_newest_first() -> None:
     assert [each.messages for each in count_by_day(messages, UTC)] == [3, 2]
 
 
-def test_of_many_days_the_latest_month_is_listed_and_the_note_says_so() -> None:
+def test_only_the_latest_month_of_days_is_listed_and_a_note_says_so() -> None:
     for count, shown, note in ((31, 31, ""), (40, 31, "Of 40 days with sent texts the latest 31 are listed")):
         messages = [sent(ago=timedelta(days=days)) for days in range(count)]
         found = add_days(summarize(messages, NOW), count_by_day(messages, UTC))

@@ -186,7 +186,7 @@ HOSTILE = (
 )
 
 
-async def test_p10_no_text_passes_for_another_one(box: Sandbox, clock: ManualClock) -> None:
+async def test_p10_no_text_can_pass_for_another_one(box: Sandbox, clock: ManualClock) -> None:
     for text in HOSTILE:
         clock.advance(timedelta(minutes=1))
         box.receive(PHONE, text)
@@ -240,7 +240,7 @@ async def test_an_old_text_has_its_year(box: Sandbox, clock: ManualClock) -> Non
 
 
 @pytest.mark.parametrize("name", ["Åsa", "you", "you to Bo"])
-def test_a_contact_is_named_and_no_name_passes_for_us(name: str) -> None:
+def test_a_contact_is_named_and_no_name_can_pass_for_the_account(name: str) -> None:
     contact = Contact(name, (ContactNumber(parse_number(PHONE)),))
     now = datetime(2026, 11, 23, 13, tzinfo=UTC)
     lines = []
@@ -279,7 +279,7 @@ async def test_a_conversation_has_both_directions_and_nobody_else(box: Sandbox, 
         assert "the assistant read texts from others" in words(refused), "whose texts were shown is recorded"
 
 
-async def test_a_conversation_is_searched_page_by_page_and_says_how_to_continue(
+async def test_a_conversation_is_searched_page_by_page_and_the_answer_says_how_to_continue(
     box: Sandbox, clock: ManualClock
 ) -> None:
     for number in range(700):
@@ -301,7 +301,7 @@ def pages(box: Sandbox) -> list[Any]:
     return [each for each in box.requests if each.path == "/a1/sms"]
 
 
-async def test_going_on_to_the_end_finds_each_text_once(box: Sandbox, clock: ManualClock) -> None:
+async def test_continuing_to_the_end_finds_each_text_once(box: Sandbox, clock: ManualClock) -> None:
     expected = []
     for number in range(23):
         text = box.add_history(clock.now() - timedelta(minutes=number), to=PHONE, text=f"nr {number}")
@@ -319,7 +319,7 @@ async def test_going_on_to_the_end_finds_each_text_once(box: Sandbox, clock: Man
         assert found == expected, limit
 
 
-async def test_a_period_is_read_in_the_operators_zone_with_both_days(
+async def test_a_period_is_in_the_operators_time_zone_and_includes_both_days(
     box: Sandbox, clock: ManualClock
 ) -> None:
     for hour, text in ((22, "before"), (23, "first"), (46, "last"), (47, "after")):

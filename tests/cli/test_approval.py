@@ -97,7 +97,7 @@ FORGED = "Send this text to +46700000000 (Sweden) from Klara?"
     ["Hej".ljust(500, "."), "界" * 300, "🙂" * 300, "e\u0301" * 500, "\t" * 200, "\u202e" * 90, "Hej " * 200],
     ids=["ascii", "wide", "emoji", "accents", "tabs", "bidi", "words"],
 )
-def test_no_row_of_a_text_passes_for_ours_in_a_terminal_of_any_width_p2(
+def test_no_row_of_a_text_can_pass_for_ours_in_a_terminal_of_any_width_p2(
     location: StateLocation, filling: str, columns: int
 ) -> None:
     """P2. The terminal breaks a long line by itself, and a row that it makes has no bar."""
@@ -154,7 +154,7 @@ def test_a_reason_that_quotes_a_text_has_no_row_that_begins_like_ours_p2(locatio
     ]
 
 
-def test_why_a_person_is_asked_is_what_the_guards_found(location: StateLocation) -> None:
+def test_the_reasons_for_asking_a_person_are_the_findings_of_the_guards(location: StateLocation) -> None:
     link = Finding(guard="link", effect=Effect.ASK, reason="The text contains a web address.")
     taint = Finding(guard="tainted", effect=Effect.ASK, reason="The assistant read texts from others.")
     night = Finding(guard="night", effect=Effect.WARN, reason="It is night there.")
@@ -200,7 +200,7 @@ def approve_at_terminal(location: StateLocation, number: str) -> tuple[int, str]
     return code, terminal.shown
 
 
-def test_what_cannot_be_approved_is_said_to_be_by_its_state(location: StateLocation) -> None:
+def test_an_order_that_cannot_be_approved_is_reported_with_its_state(location: StateLocation) -> None:
     order: Order = do(location, wait_one)
     assert order.approval_code
     assert approve_at_terminal(location, "A-2222") == (
@@ -240,7 +240,7 @@ def test_an_order_of_a_kind_of_a_newer_version_cannot_be_approved(location: Stat
     assert "approved, waits for a server" not in tell(location, "pending").output
 
 
-def test_what_is_approved_and_waits_for_a_server_is_listed_as_that(location: StateLocation) -> None:
+def test_an_approved_order_that_waits_for_a_server_is_listed_as_such(location: StateLocation) -> None:
     order: Order = do(location, wait_one)
     do(location, lambda store: OrderAdmin(store.database).approve(order.id))
     assert "approved, waits for a server, expires in 59 minutes" in tell(location, "pending").output
@@ -301,7 +301,7 @@ async def test_the_server_that_asked_sends_once_a_person_approved(tmp_path: Path
 
 
 @pytest.mark.anyio
-async def test_what_was_approved_while_no_server_ran_goes_out_at_the_next_start(tmp_path: Path) -> None:
+async def test_an_order_approved_while_no_server_ran_goes_out_at_the_next_start(tmp_path: Path) -> None:
     box = new_box()
     state = tmp_path / "state"
     async with serve(box) as url:

@@ -97,7 +97,7 @@ def test_p2_a_plan_that_changes_while_a_person_reads_is_not_approved(location: S
     assert not find_batch(location, batch).is_approved
 
 
-def test_what_waits_is_listed_with_its_size_and_price(location: StateLocation) -> None:
+def test_a_waiting_batch_is_listed_with_its_size_and_price(location: StateLocation) -> None:
     batch = wait_for_approval(location)
     told = tell(location, "pending")
     assert told.stdout.startswith(
@@ -114,7 +114,7 @@ END = "It does not wait for approval"
     ("change", "state"),
     [("cancelled_at = planned_at, plan = null", "cancelled"), ("planned_at = 0", "expired")],
 )
-def test_a_batch_that_does_not_wait_any_more_cannot_be_approved(
+def test_a_batch_that_no_longer_waits_cannot_be_approved(
     location: StateLocation, change: str, state: str
 ) -> None:
     batch = wait_for_approval(location)

@@ -271,7 +271,7 @@ def test_a_batch_is_paused_and_cancelled_from_another_terminal_without_credentia
     assert texted(elks) == numbers(1)
 
 
-def test_status_says_how_many_replied(elks: SimulatedElks) -> None:
+def test_the_status_of_a_batch_says_how_many_replied(elks: SimulatedElks) -> None:
     batch_id = plan(elks, 2)
     assert elks.tell("batch", "start", batch_id, **FAST).exit_code == 0
     change_rows(find_location(elks), "update batches set started_at = 0")

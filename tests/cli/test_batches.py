@@ -74,7 +74,7 @@ def test_a_workbook_and_a_text_from_standard_input_can_be_planned(
         (("--message", "Hej", "--test-row", "2"), "Your own number is not stored yet"),
     ],
 )
-def test_a_command_that_cannot_be_meant_is_wrong_use(
+def test_contradictory_options_are_wrong_use(
     elks: SimulatedElks, file: Path, options: tuple[str, ...], said: str
 ) -> None:
     told = elks.tell("batch", "plan", str(file), *options)
@@ -120,9 +120,7 @@ def test_a_plan_in_which_no_text_can_be_sent_fails(elks: SimulatedElks, tmp_path
     assert "has no text that can be sent" in in_one_line(told.stdout)
 
 
-def test_p1_a_test_row_goes_to_the_person_and_to_nobody_else(
-    elks: SimulatedElks, file: Path, tmp_path: Path
-) -> None:
+def test_p1_a_test_row_goes_only_to_the_person(elks: SimulatedElks, file: Path, tmp_path: Path) -> None:
     store_my_number(tmp_path / "state", number(40))
     told = elks.tell("batch", "plan", str(file), "--message", MESSAGE, "--test-row", "3")
     assert told.exit_code == 0, told.stderr
@@ -145,7 +143,7 @@ def test_a_person_can_decline_the_test_and_keep_the_plan(
     assert posted(elks.box) == []
 
 
-def test_show_lists_everybody_and_every_text(elks: SimulatedElks, file: Path) -> None:
+def test_show_lists_every_recipient_and_text(elks: SimulatedElks, file: Path) -> None:
     batch_id = plan(elks, file)
     told = elks.tell("batch", "show", batch_id.lower(), "--texts")
     assert told.exit_code == 0

@@ -19,7 +19,7 @@ from tests.support.connecting import live, new_box
 from tests.support.process import PROGRAM, run, start
 
 
-def test_version_and_help_are_told_on_standard_output() -> None:
+def test_version_and_help_are_printed_on_standard_output() -> None:
     assert re.fullmatch(r"elks-mcp, version \d+\.\d+\.\d+\n", run("--version").stdout)
     output = run("--help")
     assert (output.returncode, output.stderr) == (0, "")
@@ -35,7 +35,7 @@ def test_an_unknown_command_is_an_error() -> None:
     assert "No such command 'dmeo'" in done.stderr
 
 
-def test_the_demo_shows_it_all_in_a_few_seconds() -> None:
+def test_the_demo_shows_all_steps_in_a_few_seconds() -> None:
     done = run("demo", ELKS_API_USERNAME="a live account", DRY_RUN="false")
     assert done.returncode == 0, done.stderr
     for part in (
@@ -57,7 +57,7 @@ def test_the_demo_shows_it_all_in_a_few_seconds() -> None:
     assert "Keep it running" not in done.stdout, "no person is asked in a pipe"
 
 
-def test_in_a_terminal_it_explains_itself_instead_of_waiting() -> None:
+def test_in_a_terminal_the_server_explains_itself_instead_of_waiting() -> None:
     pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
     ours, theirs = pty.openpty()
     done = subprocess.run(
@@ -165,7 +165,7 @@ def test_settings_can_stand_in_a_file_and_the_environment_wins(tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_reference_in_a_file_is_not_replaced_but_said_to_be_unset(tmp_path: Path) -> None:
+def test_a_reference_in_a_file_is_not_replaced_but_reported_as_unset(tmp_path: Path) -> None:
     """A password may contain `${…}`, and must not become another one."""
     file = tmp_path / "elks.env"
     file.write_text("ELKS_SANDBOX=true\nELKS_SIGNATURE=x${HOME}y\nELKS_MAX_PARTS=${NOPE}\n", encoding="utf-8")
@@ -176,7 +176,7 @@ def test_a_reference_in_a_file_is_not_replaced_but_said_to_be_unset(tmp_path: Pa
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_file_that_is_not_utf_8_is_said_to_be_none(tmp_path: Path) -> None:
+def test_a_settings_file_that_is_not_utf_8_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "elks.env"
     file.write_text("ELKS_SANDBOX=true\n", encoding="utf-16-le")
     done = run("--env-file", str(file), "doctor")
@@ -324,7 +324,7 @@ def test_the_doctor_says_that_a_state_directory_cannot_be_made(location: str, tm
     assert not (tmp_path / location).is_dir()
 
 
-def test_a_missing_credential_that_was_left_unexpanded_is_called_that() -> None:
+def test_a_credential_that_was_left_unexpanded_is_reported_as_such() -> None:
     done = run("webhooks", "show", ELKS_API_USERNAME="${USER}", ELKS_API_PASSWORD="p")
     assert "Missing required environment variables: ELKS_API_USERNAME." in done.stderr
     assert "ELKS_API_USERNAME is a variable that your client did not expand" in done.stderr
@@ -332,7 +332,7 @@ def test_a_missing_credential_that_was_left_unexpanded_is_called_that() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
 @pytest.mark.parametrize(("command", "last"), [("doctor", "elks-mcp"), ("demo", "  send_sms")])
-def test_who_stops_reading_gets_no_stack_trace(command: str, last: str) -> None:
+def test_a_closed_output_pipe_causes_no_stack_trace(command: str, last: str) -> None:
     environ = {"PATH": os.environ["PATH"], "ELKS_SANDBOX": "true", "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
         [*PROGRAM, command], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8"
@@ -397,7 +397,7 @@ def test_a_text_reaches_the_sandbox_with_the_variables_that_it_prints(tmp_path: 
         assert [(each["to"], each["text"]) for each in messages] == [(SMS["to"], "Hej")]
 
 
-def test_the_sandboxs_password_is_made_once_for_its_user_and_is_nobody_elses(tmp_path: Path) -> None:
+def test_the_sandboxs_password_is_created_once_and_readable_only_by_its_user(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     done = run("sandbox", "--password", "--state-dir", str(folder))
     password = done.stdout.strip()
@@ -417,7 +417,7 @@ def test_the_sandboxs_password_is_made_once_for_its_user_and_is_nobody_elses(tmp
         assert client.post("/a1/sms", data=SMS, auth=published).status_code == 401
 
 
-def test_a_password_that_cannot_be_kept_or_is_none_is_said_to_be(tmp_path: Path) -> None:
+def test_a_sandbox_password_that_cannot_be_stored_or_read_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("Hej", encoding="ascii")
     done = run("sandbox", "--password", "--state-dir", str(tmp_path / "file" / "state"))
     assert (done.returncode, done.stdout, "--state-dir" in done.stderr) == (1, "", True)
@@ -443,7 +443,7 @@ def test_webhooks_go_only_to_the_ports_named_at_the_start_and_the_answer_says_so
                 assert connection.recv(100).startswith(b"POST /hook HTTP/1.1")
 
 
-def test_a_port_that_is_taken_is_said_to_be() -> None:
+def test_a_port_that_is_taken_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run("sandbox", "--port", str(taken.getsockname()[1]))
     assert done.returncode == 1

@@ -29,7 +29,7 @@ def test_enter_gives_the_default_which_is_shown() -> None:
     assert "answer=True" in result
 
 
-def test_another_word_is_asked_about_again() -> None:
+def test_after_any_other_word_the_question_is_repeated() -> None:
     result = CliRunner().invoke(question, input="kanske\nja\n").output
     assert "Please type y (yes) or n (no)." in result
     assert "answer=True" in result

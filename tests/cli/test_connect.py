@@ -23,7 +23,7 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def test_it_shows_the_change_asks_makes_it_and_starts_the_server(home: Home) -> None:
+def test_connect_shows_the_change_asks_applies_it_and_starts_the_server(home: Home) -> None:
     result = home.run("connect", "cursor", "--sandbox", typed="y\n")
     assert result.exit_code == 0, result.output
     assert f"File: {home.cursor} (new)" in result.stdout
@@ -56,7 +56,7 @@ def account(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield {name: served.environ[name] for name in names}
 
 
-def test_secrets_go_where_the_client_has_a_place_and_are_never_shown(
+def test_secrets_go_where_the_client_keeps_them_and_are_never_shown(
     home: Home, account: dict[str, str]
 ) -> None:
     environ = account | {"ELKS_PHONE_NUMBER": "+46701740699"}
@@ -111,7 +111,7 @@ def test_an_env_file_is_named_and_not_copied(home: Home) -> None:
     assert "none cannot be read: No such file or directory." in missing.stderr
 
 
-def test_a_server_whose_every_call_fails_is_not_called_connected(home: Home) -> None:
+def test_a_server_whose_every_call_fails_is_not_reported_as_connected(home: Home) -> None:
     file = home.make("bad.env")
     file.write_text("DRY_RUN=maybe\n", encoding="utf-8")
     result = home.run("connect", "cursor", "--yes", "--env-file", str(file))
@@ -124,7 +124,7 @@ def test_a_server_whose_every_call_fails_is_not_called_connected(home: Home) -> 
     assert "Try" not in result.stdout
 
 
-def test_blanks_are_named(home: Home) -> None:
+def test_fields_to_fill_in_are_named(home: Home) -> None:
     result = home.run("connect", "cursor", "--yes")
     assert "Fill in ELKS_API_USERNAME, ELKS_API_PASSWORD and ELKS_PHONE_NUMBER there." in result.stdout
     assert "Connected, 16 tools, DRY RUN." in result.stdout
@@ -133,7 +133,9 @@ def test_blanks_are_named(home: Home) -> None:
     assert re.search(r"^Before real texts: https://\S+/docs/go-live\.md$", result.stdout, re.MULTILINE)
 
 
-def test_a_password_that_46elks_refuses_is_not_called_connected(home: Home, account: dict[str, str]) -> None:
+def test_a_password_that_46elks_refuses_is_not_reported_as_connected(
+    home: Home, account: dict[str, str]
+) -> None:
     environ = account | {"ELKS_API_PASSWORD": "wrong"}
     connected = home.run("connect", "codex", "--yes", **environ)
     assert (connected.exit_code, "Connected" in connected.stdout) == (1, False)
@@ -210,7 +212,7 @@ def test_an_address_is_checked(home: Home, url: str) -> None:
     assert not home.cursor.exists()
 
 
-def test_what_a_removal_would_print_is_not_an_addition(home: Home) -> None:
+def test_print_and_remove_cannot_be_combined(home: Home) -> None:
     result = home.run("connect", "cursor", "--print", "--remove")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "--print and --remove cannot be used together." in result.stderr
@@ -246,7 +248,7 @@ def test_a_file_that_gemini_refuses_is_not_changed(home: Home, text: str, reason
     assert home.run("connect", "cursor", "--http", "https://sms.example.com/mcp", "--yes").exit_code == 0
 
 
-def test_what_codex_can_be_given_by_hand_fits_an_inline_table(home: Home) -> None:
+def test_the_snippet_for_codex_fits_an_inline_table(home: Home) -> None:
     written = 'model = "m"\nmcp_servers = { other = { command = "true" } }\n'
     home.codex.write_text(written, encoding="utf-8")
     result = home.run("connect", "codex", "--sandbox", "--yes")
@@ -265,7 +267,7 @@ def test_a_file_in_another_encoding_is_refused_once(home: Home) -> None:
     assert f"{home.cursor} is not UTF-8 text. Nothing was changed. Take sms46elks out" in removed.stderr
 
 
-def test_a_hand_written_entry_is_replaced_and_comes_back(home: Home) -> None:
+def test_a_hand_written_entry_is_replaced_and_restored_by_the_removal(home: Home) -> None:
     mine = '{"mcpServers": {"sms46elks": {"command": "mine", "env": {"ELKS_API_PASSWORD": "canary-own"}}}}'
     home.cursor.write_text(mine, encoding="utf-8")
     backup = home.cursor.with_name("mcp.json.before-elks-mcp")
@@ -295,7 +297,7 @@ def test_after_uvx_each_hint_names_a_command_that_exists(
     assert "`elks-mcp " not in said
 
 
-def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
+def test_a_client_that_is_not_installed_is_named_with_an_alternative(home: Home) -> None:
     result = home.run("connect", "vscode", "--sandbox", "--yes")
     assert result.exit_code == 1
     assert "VS Code was not found" in result.stderr
@@ -306,7 +308,7 @@ def test_a_client_that_is_not_here_is_named_with_a_way_out(home: Home) -> None:
     assert "Did you mean claude-code or claude-desktop?" in home.run("connect", "claude").stderr
 
 
-def test_without_a_name_it_asks_which_of_those_that_are_here(home: Home) -> None:
+def test_without_a_name_connect_asks_which_installed_client_is_meant(home: Home) -> None:
     assert "Found here: cursor, codex, gemini." in home.run("connect", "--sandbox").stderr
     with at_terminal("connect", "--sandbox", environ=home.environ) as terminal:
         terminal.read_until("  1  Cursor").read_until("Type its number").type("1")

@@ -99,7 +99,7 @@ def test_the_sandbox_of_the_environment_is_passed_on_without_secrets(home: Home)
     assert "canary" not in said
 
 
-def test_paths_hold_in_the_folder_that_the_client_starts_the_server_in(
+def test_paths_are_valid_in_the_folder_in_which_the_client_starts_the_server(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home.folder)
@@ -121,7 +121,7 @@ def test_paths_hold_in_the_folder_that_the_client_starts_the_server_in(
         ({"ELKS_MAX_PARTS": "many"}, "ELKS_MAX_PARTS='many' is not valid"),
     ],
 )
-def test_a_limit_that_the_server_would_not_know_of_stops_it(
+def test_a_limit_that_would_not_reach_the_server_stops_the_command(
     home: Home, environ: dict[str, str], said: str
 ) -> None:
     result = home.run("connect", "cursor", "--yes", **environ)
@@ -131,7 +131,7 @@ def test_a_limit_that_the_server_would_not_know_of_stops_it(
     assert home.run("connect", "cursor", "--remove", "--yes", **environ).exit_code == 0
 
 
-def test_with_a_file_the_settings_of_the_environment_are_named_that_it_lacks(home: Home) -> None:
+def test_settings_of_the_environment_that_an_env_file_lacks_are_named(home: Home) -> None:
     file = home.make("elks.env")
     file.write_text("ELKS_CONFIRM=always\nELKS_MAX_PARTS=2\n", encoding="utf-8")
     environ = {"ELKS_CONFIRM": "always", "ELKS_MAX_PARTS": "1", "ELKS_READ_ONLY": "true"}

@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_read_ends_a_command_with_2(tmp_path: Path) -> Non
         assert (unset.exit_code, "Set ELKS_CONTACTS" in unset.stderr) == (2, True)
 
 
-def test_what_cannot_be_a_path_is_a_value_that_cannot_be_read() -> None:
+def test_a_value_that_cannot_be_a_path_is_unreadable() -> None:
     done = invoke(["contacts", "list"], {"ELKS_CONTACTS": "~nobody-by-that-name/x.csv"})
     assert done.exit_code == 2
     assert "ELKS_CONTACTS" in done.stderr
@@ -117,7 +117,7 @@ def test_what_cannot_be_a_path_is_a_value_that_cannot_be_read() -> None:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_the_doctor_says_what_is_in_the_contacts_and_who_may_write_them(file: Path) -> None:
+def test_the_doctor_reports_the_contacts_and_who_may_write_them(file: Path) -> None:
     file.chmod(0o600)
     file.parent.chmod(0o700)
     result = invoke(["doctor"], {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file)})
@@ -133,7 +133,7 @@ def test_the_doctor_says_what_is_in_the_contacts_and_who_may_write_them(file: Pa
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_the_doctor_names_the_listed_recipients_that_fit_nobody(file: Path) -> None:
+def test_the_doctor_names_listed_recipients_that_match_no_contact(file: Path) -> None:
     with file.open("a", encoding="utf-8") as table:
         table.write("Bo;070-174 06 07;;;;\n")
     listed = 'Åsa, Öberg, @dag, @natt, Bo, Per, "Öberg, Åsa", +46701740605'
@@ -158,7 +158,7 @@ def test_the_doctor_fails_if_the_contacts_cannot_be_read(tmp_path: Path) -> None
     assert result.exit_code == 1
 
 
-def test_forget_says_that_the_contacts_still_name_the_number(location: StateLocation, file: Path) -> None:
+def test_forget_says_that_the_contacts_still_have_the_number(location: StateLocation, file: Path) -> None:
     claim = do(location, claim_new)
     do(location, lambda store: store.queue.settle_sent(claim, a_receipt()))
     said = f"Your contacts name this number: Åsa. Delete it in {file}, too.\n"

@@ -65,7 +65,7 @@ async def test_p7_changed_contacts_are_used_once_a_person_has_accepted_them(
     assert [form["to"] for form in posted(box)] == [ASA, KIM]
 
 
-def test_what_changed_is_shown_and_no_changes_nothing(tmp_path: Path, state: StateLocation) -> None:
+def test_the_changes_are_shown_and_declining_accepts_nothing(tmp_path: Path, state: StateLocation) -> None:
     do(state, wait_one)  # the account is known
     environ = {"ELKS_STATE_DIR": str(state.folder)}
     file = str(write(tmp_path, f"Åsa Lind,{ASA},jour", f"Bo,{KIM},"))
@@ -92,7 +92,7 @@ def test_the_first_time_every_contact_is_listed(tmp_path: Path, state: StateLoca
     assert f"+ Kim  {KIM}  @jour" in shown
 
 
-def test_it_needs_a_terminal_contacts_and_a_state_that_lasts(tmp_path: Path, state: StateLocation) -> None:
+def test_accepting_needs_a_terminal_contacts_and_durable_state(tmp_path: Path, state: StateLocation) -> None:
     file = str(write(tmp_path, f"Åsa,{ASA},"))
     assert "needs a person at a terminal" in tell(state, "contacts", "accept", file).stderr
     environ = {"ELKS_STATE_DIR": str(state.folder)}

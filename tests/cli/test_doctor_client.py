@@ -38,7 +38,7 @@ def test_the_doctor_reads_a_command_that_is_one_list_with_its_arguments(home: Ho
     assert "  ok  Connected, 16 tools, SANDBOX." in result.stdout
 
 
-def test_the_doctor_says_so_if_every_call_of_the_server_fails(home: Home) -> None:
+def test_the_doctor_reports_that_every_call_of_the_server_fails(home: Home) -> None:
     started = {"command": str(SCRIPT), "args": ["--env-file", "${HOME}/x.env"]}
     home.cursor.write_text(json.dumps({"mcpServers": {"sms46elks": started}}), encoding="utf-8")
     result = home.run("doctor", "--client", "cursor")
@@ -140,7 +140,7 @@ def entry(**fields: Any) -> dict[str, Any]:
         ("gemini", {"mcpServers": {"sms46elks": entry()}}, "Gemini CLI does not trust the folder"),
     ],
 )
-def test_the_doctor_knows_what_goes_wrong(
+def test_the_doctor_recognizes_common_mistakes(
     home: Home, client: str, said: dict[str, Any], expected: str
 ) -> None:
     path = {"cursor": home.cursor, "gemini": home.gemini}[client]
@@ -179,7 +179,7 @@ def test_the_doctor_reads_a_file_of_the_home_folder_once(home: Home, monkeypatch
 
 
 @pytest.mark.parametrize("layout", ["\ufeff%s", '{"x": 1, "mcpServers": {"sms46elks": {"command": "/no"},}}'])
-def test_the_doctor_knows_a_file_that_gemini_refuses(home: Home, layout: str) -> None:
+def test_the_doctor_recognizes_a_file_that_gemini_refuses(home: Home, layout: str) -> None:
     said = json.dumps({"mcpServers": {"sms46elks": entry()}})
     home.gemini.write_text(layout.replace("%s", said), encoding="utf-8")
     result = home.run("doctor", "--client", "gemini")
@@ -209,14 +209,14 @@ def test_the_doctor_says_that_a_server_over_http_refuses_the_token(home: Home, t
     )
 
 
-def test_the_doctor_does_not_call_a_file_right_that_it_cannot_read(home: Home) -> None:
+def test_the_doctor_does_not_approve_a_file_that_it_cannot_read(home: Home) -> None:
     result = home.run("doctor", "--client", "goose").stdout
     assert "warn  " in result
     assert "config.yaml is YAML, which is not read here, so nothing was checked." in result
     assert "Nothing is wrong." not in result
 
 
-def test_the_doctor_knows_the_wrong_key_in_vs_code(home: Home) -> None:
+def test_the_doctor_recognizes_the_wrong_key_in_vs_code(home: Home) -> None:
     file = "AppData/Roaming/Code/User/mcp.json" if sys.platform == "win32" else ".config/Code/User/mcp.json"
     if sys.platform == "darwin":
         file = "Library/Application Support/Code/User/mcp.json"
@@ -244,6 +244,6 @@ def test_the_doctor_reads_the_folders_that_gemini_trusts(
     assert ("does not trust the folder" not in result) is trusts
 
 
-def test_the_doctor_knows_no_other_client(home: Home) -> None:
+def test_the_doctor_refuses_unknown_clients(home: Home) -> None:
     result = home.run("doctor", "--client", "emacs")
     assert (result.exit_code, "No client is named 'emacs'." in result.stderr) == (2, True)

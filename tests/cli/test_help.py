@@ -42,7 +42,7 @@ def test_the_help_has_sections_and_the_exit_codes() -> None:
     assert "Exit codes: 0 done, 1 failed or refused, 2 wrong use, 3 waits, 4 maybe sent.\n" in result
 
 
-def test_the_short_help_that_is_shown_without_a_command_loaded_is_the_commands_own() -> None:
+def test_the_short_help_of_an_unloaded_command_is_its_own() -> None:
     result, context = run("--help").stdout, click.Context(commands)
     for name in commands.list_commands(context):
         command = commands.get_command(context, name)
@@ -93,7 +93,7 @@ def test_a_wrong_word_is_answered_with_the_word_that_was_meant(words: tuple[str,
     assert f"Did you mean '{meant}'?" in result.stderr
 
 
-def test_every_synonym_leads_to_a_command_and_is_none_itself() -> None:
+def test_every_synonym_leads_to_a_command_and_is_not_one_itself() -> None:
     names = commands.list_commands(click.Context(commands))
     result = run("config").stderr
     assert "No such command 'config'. Did you mean 'doctor' or 'policy'?" in result
@@ -116,7 +116,7 @@ def test_a_number_in_several_words_before_a_text_has_to_be_quoted() -> None:
     assert "The text must be one argument." in run("send", "070-1740605", "Hej", "du").stderr
 
 
-def test_a_word_like_no_other_gets_no_suggestion() -> None:
+def test_a_word_unlike_any_command_gets_no_suggestion() -> None:
     for words in (("xyzzy",), ("history", "--direction", "xyzzy")):
         result = run(*words)
         assert (result.returncode, "Did you mean" in result.stderr) == (2, False)
@@ -155,7 +155,7 @@ def test_fish_loads_the_script_by_itself(tmp_path: Path) -> None:
     assert "complete --no-files --command elks-mcp" in script.read_text("utf-8")
 
 
-def test_powershell_is_told_which_line_to_add(tmp_path: Path) -> None:
+def test_for_powershell_the_line_to_add_is_printed(tmp_path: Path) -> None:
     done = run("completion", "install", "powershell", XDG_DATA_HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "the file that $PROFILE names" in done.stdout
@@ -171,7 +171,7 @@ def test_an_unknown_shell_has_to_be_named() -> None:
 @pytest.mark.parametrize(
     ("typed", "number", "offered"), [("se", 1, ["send", "serve"]), ("send --j", 2, ["--json"])]
 )
-def test_a_shell_is_offered_what_can_follow(typed: str, number: int, offered: list[str]) -> None:
+def test_completion_offers_the_words_that_can_follow(typed: str, number: int, offered: list[str]) -> None:
     asked = {
         "_ELKS_MCP_COMPLETE": "bash_complete",
         "COMP_WORDS": f"elks-mcp {typed}",

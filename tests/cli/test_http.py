@@ -62,7 +62,9 @@ async def is_up(url: str) -> httpx2.Response:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_it_serves_until_it_is_stopped_and_tells_who_waits(tmp_path: Path, era: Era) -> None:
+async def test_the_server_serves_until_it_is_stopped_and_notifies_waiting_calls(
+    tmp_path: Path, era: Era
+) -> None:
     with serving(tmp_path) as (process, url):
         ready = await is_up(url)
         assert (ready.status_code, set(ready.json().values())) == (200, {"ok"})
@@ -82,7 +84,7 @@ async def test_it_serves_until_it_is_stopped_and_tells_who_waits(tmp_path: Path,
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_is_on_the_wire_when_it_is_stopped_is_answered(tmp_path: Path, era: Era) -> None:
+async def test_a_request_under_way_when_the_server_is_stopped_is_answered(tmp_path: Path, era: Era) -> None:
     box = Sandbox()
     box.faults.inject(Fault.LATENCY, method="POST", path="/sms", dryrun=False, duration=timedelta(seconds=2))
     async with serve(box) as url:
@@ -100,7 +102,7 @@ async def test_what_is_on_the_wire_when_it_is_stopped_is_answered(tmp_path: Path
             assert await anyio.to_thread.run_sync(lambda: process.wait(15)) == 0
 
 
-async def test_elsewhere_than_on_this_machine_it_listens_only_for_those_with_a_token(tmp_path: Path) -> None:
+async def test_the_server_listens_on_the_network_only_for_callers_with_a_token(tmp_path: Path) -> None:
     box = new_box()
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_STATE_DIR=str(tmp_path))
@@ -142,7 +144,7 @@ def test_a_token_has_a_name_that_can_be_typed_and_shown(name: str) -> None:
     assert (ended.exit_code, "A name of a token or agent has" in ended.stderr) == (2, True)
 
 
-async def test_a_token_is_for_an_agent_and_its_maker_is_told_what_that_means(tmp_path: Path) -> None:
+async def test_a_token_is_for_an_agent_and_the_command_explains_that(tmp_path: Path) -> None:
     environ = live(new_box(), ELKS_STATE_DIR=str(tmp_path))
     help_ = await anyio.to_thread.run_sync(tell, ["token", "new", "--help"], environ)
     assert "share" in help_.stdout
@@ -155,7 +157,7 @@ async def test_a_token_is_for_an_agent_and_its_maker_is_told_what_that_means(tmp
     assert (wrong.exit_code, "A name of a token or agent has" in wrong.stderr) == (2, True)
 
 
-def test_no_token_can_be_made_for_what_is_in_memory_only() -> None:
+def test_no_token_can_be_created_for_state_in_memory() -> None:
     ended = tell(["token", "new", "anna", "--scope", "read"], {"ELKS_SANDBOX": "true"})
     assert (ended.exit_code, "no token can be created" in ended.stderr) == (2, True)
     ended = tell(["token", "list"], {"ELKS_STATE_DIR": "nowhere"})
@@ -165,7 +167,7 @@ def test_no_token_can_be_made_for_what_is_in_memory_only() -> None:
 # ── webhooks ──
 
 
-async def test_webhooks_are_shown_set_after_a_yes_and_cleared(tmp_path: Path) -> None:
+async def test_webhooks_are_shown_and_set_after_a_confirmation_and_cleared(tmp_path: Path) -> None:
     box = new_box()
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_PUBLIC_URL="https://sms.example.com")

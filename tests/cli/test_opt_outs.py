@@ -35,7 +35,7 @@ def send(folder: Path, *numbers: str) -> list[str]:
     return anyio.run(play)
 
 
-def test_p6_what_a_person_records_is_refused_with_its_reason_until_a_person_takes_it_back(
+def test_p6_an_opt_out_that_a_person_recorded_applies_until_a_person_removes_it(
     tmp_path: Path,
 ) -> None:
     added = tell(tmp_path, "opt-outs", "add", "070-174", "06", "05", "--reason", "she told me at the till")
@@ -54,7 +54,7 @@ def test_p6_what_a_person_records_is_refused_with_its_reason_until_a_person_take
     assert send(tmp_path, PHONE)[0].startswith("Sent: ")
 
 
-def test_a_removal_wants_a_reason_and_somebody_who_opted_out(tmp_path: Path) -> None:
+def test_a_removal_needs_a_reason_and_a_number_that_opted_out(tmp_path: Path) -> None:
     tell(tmp_path, "opt-outs", "add", PHONE)
     assert tell(tmp_path, "opt-outs", "remove", PHONE).exit_code == 2
     blank = tell(tmp_path, "opt-outs", "remove", PHONE, "--reason", "  ")
@@ -66,7 +66,7 @@ def test_a_removal_wants_a_reason_and_somebody_who_opted_out(tmp_path: Path) -> 
     assert again.output == f"{PHONE} had already opted out. Nothing was changed.\n"
 
 
-def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
+def test_showing_opt_outs_creates_no_state(tmp_path: Path) -> None:
     folder = tmp_path / "none"
     assert "no order was ever placed there" in tell(folder, "opt-outs", "list").output
     assert tell(folder, "opt-outs", "remove", PHONE, "--reason", "x").exit_code == 1
@@ -89,7 +89,7 @@ def test_nothing_is_made_by_looking(tmp_path: Path) -> None:
         b"\xfe\xff" + "0701740605\n0701740606\n".encode("utf-16-be"),
     ],
 )
-def test_a_list_is_taken_as_people_have_it(tmp_path: Path, content: bytes) -> None:
+def test_a_list_of_opt_outs_is_read_in_any_common_form(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "list.csv"
     file.write_bytes(content)
     done = tell(tmp_path / "state", "opt-outs", "import", str(file))
@@ -100,7 +100,7 @@ def test_a_list_is_taken_as_people_have_it(tmp_path: Path, content: bytes) -> No
     assert '"imported from list.csv"' in refused[0]
 
 
-def test_of_a_list_every_line_that_cannot_be_used_is_named_and_the_others_are_recorded(
+def test_lines_of_a_list_that_cannot_be_used_are_named_and_the_others_are_recorded(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "list.txt"
@@ -115,7 +115,7 @@ def test_of_a_list_every_line_that_cannot_be_used_is_named_and_the_others_are_re
     assert ["opted_out" in each for each in send(tmp_path / "state", PHONE, OTHER)] == [True, True]
 
 
-def test_an_empty_list_or_one_of_headings_records_nobody(tmp_path: Path) -> None:
+def test_an_empty_list_or_one_with_only_headings_records_nothing(tmp_path: Path) -> None:
     for content in ("", "\n\n", "number\n"):
         file = tmp_path / "list.txt"
         file.write_text(content)
@@ -136,7 +136,7 @@ def test_an_opt_out_is_exported_and_survives_that_its_number_is_forgotten(tmp_pa
 
 
 @pytest.mark.anyio
-async def test_no_tool_takes_an_opt_out_back() -> None:
+async def test_no_tool_removes_an_opt_out() -> None:
     clock = ManualClock()
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:

@@ -82,7 +82,7 @@ def test_a_state_directory_can_be_named_at_every_place_of_every_command(path: tu
         assert result.exit_code == (1 if path == ("doctor",) else 2), words
 
 
-def test_the_last_of_several_counts(tmp_path: Path) -> None:
+def test_the_last_of_several_options_counts(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / f"{name}.env").write_text(f"ELKS_STATE_DIR={tmp_path / name}\n", encoding="utf-8")
     for before, after in (("one", "two"), ("two", "one")):

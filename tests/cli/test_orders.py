@@ -26,7 +26,7 @@ from tests.support.stores import (
 from tests.support.terminal import at_terminal
 
 
-def test_the_outbox_shows_what_is_open_and_texts_only_when_asked(location: StateLocation) -> None:
+def test_the_outbox_shows_unfinished_orders_and_texts_only_if_asked(location: StateLocation) -> None:
     unknown = anyio.run(an_unknown, location)
     queued = do(location, lambda store: place_one(store, "Ses vi"))
     do(location, lambda store: store.queue.pause(PauseReason.CREDENTIALS, MINUTE))
@@ -62,7 +62,7 @@ def test_an_order_of_a_kind_of_a_newer_version_is_shown_without_its_content(loca
     )
 
 
-def test_no_row_of_a_text_passes_for_ours_in_the_outbox_p2(location: StateLocation) -> None:
+def test_no_row_of_a_text_can_pass_for_ours_in_the_outbox_p2(location: StateLocation) -> None:
     """P2. A person reads it there, too, before they decide about an order."""
     order = do(
         location, lambda store: place_one(store, "Hej".ljust(78, ".") + "  state     cancelled" + "\n" * 40)
@@ -76,7 +76,7 @@ def test_no_row_of_a_text_passes_for_ours_in_the_outbox_p2(location: StateLocati
     assert rows[-2] == "End of the text: 41 lines, 139 characters."
 
 
-def test_a_settled_order_is_shown_without_its_text_even_where_texts_are_kept(tmp_path: Path) -> None:
+def test_a_settled_order_is_shown_without_its_text_even_if_texts_are_kept(tmp_path: Path) -> None:
     location = StateLocation(folder=tmp_path / "state", retention=timedelta(days=7))
     claim = do(location, claim_new)
     do(location, lambda store: store.queue.settle_sent(claim, a_receipt("s" + "0" * 32)))
@@ -112,7 +112,7 @@ def test_cancelling_says_whether_it_was_in_time(location: StateLocation) -> None
         ("--not-sent", OrderState.CANCELLED, "is recorded as not sent"),
     ],
 )
-def test_a_person_says_what_became_of_an_unknown_order(
+def test_a_person_records_the_result_of_an_unknown_order(
     location: StateLocation, answer: str, state: OrderState, said_so: str
 ) -> None:
     unknown = anyio.run(an_unknown, location)
@@ -125,14 +125,14 @@ def test_a_person_says_what_became_of_an_unknown_order(
     assert (again.exit_code, "not unknown" in again.stderr) == (1, True)
 
 
-def test_a_person_has_to_say_which(location: StateLocation) -> None:
+def test_resolving_an_unknown_order_needs_a_result(location: StateLocation) -> None:
     unknown = anyio.run(an_unknown, location)
     done = tell(location, "outbox", "resolve", unknown.id)
     assert (done.exit_code, "--sent" in done.stderr) == (2, True)
     assert find(location, unknown).state is OrderState.UNKNOWN
 
 
-def test_a_pause_is_ended_by_hand(location: StateLocation) -> None:
+def test_a_person_can_end_a_pause(location: StateLocation) -> None:
     do(location, lambda store: store.queue.pause(PauseReason.NO_FUNDS, MINUTE))
     assert "Ended: Sending is paused (no funds)" in tell(location, "outbox", "resume").output
     assert tell(location, "outbox", "resume").output == "Sending is not paused.\n"

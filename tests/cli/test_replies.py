@@ -47,7 +47,7 @@ def test_a_question_without_an_answer_says_how_to_continue(moving: SimulatedElks
     assert (later.exit_code, "| Ja 🙂" in later.stdout) == (0, True)
 
 
-def test_programs_get_both_outcomes_as_one_object(elks: SimulatedElks) -> None:
+def test_with_json_both_outcomes_are_one_object(elks: SimulatedElks) -> None:
     answer = elks.ask_json("ask", PHONE, "Kommer du?", "--timeout", "0")
     assert (answer["sent"]["status"], answer["reply"]["status"]) == ("sent", "no_reply")
     waited = elks.ask_json("wait", PHONE, "--timeout", "0", "--after", answer["sent"]["orderId"])
@@ -70,7 +70,7 @@ def test_a_question_in_a_dry_run_is_not_sent_and_nothing_is_waited_for(elks: Sim
         (("ask", PHONE), 2, "Missing argument 'TEXT'."),
     ],
 )
-def test_a_wait_that_makes_no_sense_is_wrong_use(
+def test_an_invalid_wait_is_wrong_use(
     elks: SimulatedElks, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     result = elks.tell(*arguments)
@@ -78,7 +78,7 @@ def test_a_wait_that_makes_no_sense_is_wrong_use(
     assert elks.box.accepted == []
 
 
-def test_a_simulated_46elks_of_its_own_answers() -> None:
+def test_a_simulated_46elks_in_the_command_answers() -> None:
     result = run("ask", ANSWERS_JA, "Kommer du?", ELKS_SANDBOX="true")
     assert result.returncode == 0, result.stderr
     assert "| JA\n" in result.stdout

@@ -83,7 +83,7 @@ def test_a_text_is_seen_on_the_page_of_the_same_process(tmp_path: Path) -> None:
         assert is_gone(page, content)
 
 
-def test_the_end_of_its_input_ends_process_and_port_while_a_browser_waits_for_events(tmp_path: Path) -> None:
+def test_closing_the_input_ends_the_process_and_port_while_a_browser_waits_for_events(tmp_path: Path) -> None:
     with running(SANDBOX, tmp_path) as server:
         server.initialize()
         page = page_of(server)
@@ -105,7 +105,7 @@ def test_each_client_has_its_own_sandbox_on_its_own_port(tmp_path: Path) -> None
         assert [len(read_state(page)["messages"]) for page in pages] == [0, 1]
 
 
-def test_a_server_without_its_page_claims_none(tmp_path: Path) -> None:
+def test_a_server_without_a_page_does_not_mention_one(tmp_path: Path) -> None:
     environ = SANDBOX | {"ELKS_SANDBOX_PAGE": "off", "ELKS_CONFIRM": "always"}
     with running(environ, tmp_path) as server:
         server.initialize()
@@ -118,7 +118,7 @@ def test_a_server_without_its_page_claims_none(tmp_path: Path) -> None:
         assert "http://" not in report["content"][0]["text"] + refused["content"][0]["text"]
 
 
-def test_what_serves_the_page_loads_after_the_tools_were_listed(tmp_path: Path) -> None:
+def test_the_modules_of_the_page_load_after_the_tools_were_listed(tmp_path: Path) -> None:
     with running(SANDBOX, tmp_path, command=TRACED) as server:
         server.initialize()
         assert server.close() == 0
@@ -135,7 +135,7 @@ def test_listing_the_tools_opens_the_page(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_over_http_the_page_is_there_until_the_server_stops(tmp_path: Path) -> None:
+async def test_over_http_the_page_is_served_until_the_server_stops(tmp_path: Path) -> None:
     with serving(tmp_path) as (process, url):
         async with Client(f"{url}/mcp") as client:
             page = data(await call(client, "explain_policy"))["sandbox"]["page"]

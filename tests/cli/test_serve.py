@@ -89,7 +89,7 @@ async def end(process: Process, number: signal.Signals, box: Sandbox) -> int:
         pytest.param(signal.SIGINT, id="SIGINT", marks=pytest.mark.long),
     ],
 )
-async def test_it_sends_what_is_due_and_receives_until_a_signal_ends_it(
+async def test_the_server_sends_due_texts_and_receives_until_a_signal_ends_it(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     location = StateLocation(folder=tmp_path / "state")

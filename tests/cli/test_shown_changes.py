@@ -27,7 +27,7 @@ def added(rows: list[str]) -> str:
     return "".join(row.removeprefix("+") for row in rows if row.startswith("+"))
 
 
-def test_of_a_file_on_one_line_the_part_that_changes_is_shown() -> None:
+def test_for_a_file_on_one_line_only_the_changed_part_is_shown() -> None:
     rows = shown(minified(), minified(sms46elks=OURS))
     assert f'"sms46elks":{json.dumps(OURS, separators=(",", ":"))}' in added(rows)
     assert added(rows).startswith("…")
@@ -36,7 +36,7 @@ def test_of_a_file_on_one_line_the_part_that_changes_is_shown() -> None:
     assert "zzzzzzzzzzzzzzzzzzzzzzzzz" not in "".join(rows)
 
 
-def test_of_a_replaced_entry_on_one_line_both_are_shown() -> None:
+def test_for_a_replaced_entry_on_one_line_both_versions_are_shown() -> None:
     mine = {"command": "mine"}
     rows = shown(minified(sms46elks=mine), minified(sms46elks=OURS))
     assert any(row.startswith("-") and 'mine"' in row for row in rows)
@@ -50,7 +50,7 @@ def test_short_lines_are_shown_whole_and_only_if_they_change() -> None:
 
 
 @pytest.mark.parametrize("is_ascii", [True, False])
-def test_no_part_of_a_secret_is_shown_also_on_one_line(*, is_ascii: bool) -> None:
+def test_no_part_of_a_secret_is_shown_even_on_one_line(*, is_ascii: bool) -> None:
     old, new = (
         json.dumps({"mcpServers": {"sms46elks": {"env": {"P": each}}}, "z": "z" * 200}, ensure_ascii=is_ascii)
         for each in ('canary"å1', 'canary"å2')
@@ -58,7 +58,7 @@ def test_no_part_of_a_secret_is_shown_also_on_one_line(*, is_ascii: bool) -> Non
     assert "canary" not in "".join(shown(old, new, 'canary"å1', 'canary"å2'))
 
 
-def test_the_secrets_of_an_entry_are_found_and_references_are_none() -> None:
+def test_the_secrets_of_an_entry_are_found_and_references_are_not_taken_for_secrets() -> None:
     entry = {
         "command": "x",
         "env": {"ELKS_API_PASSWORD": "a", "ELKS_API_PASSWORD_FILE": "/f", "ELKS_SECRET_KEY": "${KEY}"},

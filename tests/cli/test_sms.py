@@ -120,7 +120,7 @@ def test_a_text_can_come_from_standard_input(elks: SimulatedElks) -> None:
     assert texts(elks) == ["Rad ett\nÅäö 🙂"]
 
 
-def test_what_needs_a_person_waits_for_a_terminal(elks: SimulatedElks) -> None:
+def test_a_text_that_needs_approval_waits_for_a_terminal(elks: SimulatedElks) -> None:
     result = elks.tell("send", PHONE, TEXT, "--yes", ELKS_CONFIRM="always")
     assert (result.exit_code, result.stdout) == (3, "")
     found = re.search(r"approval (A-\w+)\.", result.stderr)
@@ -141,7 +141,9 @@ def test_a_text_that_may_have_been_sent_has_an_exit_code_of_its_own(elks: Simula
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent there")
-def test_ctrl_c_while_it_is_sent_says_that_it_may_be_out(elks: SimulatedElks, tmp_path: Path) -> None:
+def test_ctrl_c_during_a_send_says_that_the_text_may_have_been_sent(
+    elks: SimulatedElks, tmp_path: Path
+) -> None:
     elks.box.faults.inject(Fault.HANG, method="POST", dryrun=False)
     environ = {**elks.environ, "ELKS_TIMEOUT": "2"}
     with running(environ, tmp_path, command=(*PROGRAM, "send", PHONE, TEXT)) as sending:
@@ -150,7 +152,7 @@ def test_ctrl_c_while_it_is_sent_says_that_it_may_be_out(elks: SimulatedElks, tm
         assert "The text may have been sent: do not send it again." in sending.stderr
 
 
-def test_a_simulated_46elks_of_its_own_says_that_it_is_gone() -> None:
+def test_a_simulated_46elks_in_the_command_says_that_it_is_gone() -> None:
     result = run("send", PHONE, TEXT, ELKS_SANDBOX="true")
     assert result.returncode == 0
     assert "which is gone when it ends" in result.stdout.replace("\n", " ")
@@ -183,7 +185,7 @@ def test_yes_skips_the_ordinary_question(elks: SimulatedElks) -> None:
 
 
 @pytest.mark.parametrize("answer", ["y", "n"])
-def test_yes_does_not_answer_a_guard(elks: SimulatedElks, answer: str) -> None:
+def test_yes_does_not_answer_the_question_of_a_guard(elks: SimulatedElks, answer: str) -> None:
     environ = {**elks.environ, "ELKS_CONFIRM": "always"}
     with at_terminal("send", PHONE, TEXT, "--yes", environ=environ) as terminal:
         terminal.read_until("Send it? [y/N]").type(answer)
@@ -222,7 +224,7 @@ async def approve_elsewhere(state: Path, approval: str) -> None:
         await OrderAdmin(database).approve(approval)
 
 
-def test_a_person_learns_how_a_dry_run_becomes_a_send(elks: SimulatedElks) -> None:
+def test_the_dry_run_tells_a_person_how_to_send_for_real(elks: SimulatedElks) -> None:
     with at_terminal("send", PHONE, TEXT, environ={**elks.environ, "DRY_RUN": "true"}) as terminal:
         assert terminal.finish() == 0
     assert "To send it, add --no-dry-run, which asks you first" in terminal.shown
@@ -260,7 +262,7 @@ def test_a_narrow_terminal_is_enough(elks: SimulatedElks) -> None:
     assert [row for row in rows if len(row) > 40] == []
 
 
-def test_ones_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) -> None:
+def test_the_persons_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) -> None:
     result = elks.tell("send", "--to-me", TEXT)
     assert result.exit_code == 2
     assert "Your own number is not stored yet" in result.stderr
@@ -277,7 +279,7 @@ def test_ones_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) 
 # ── estimate and status ──
 
 
-def test_an_estimate_names_what_is_expensive_and_sends_nothing(elks: SimulatedElks) -> None:
+def test_an_estimate_names_expensive_characters_and_sends_nothing(elks: SimulatedElks) -> None:
     result = elks.tell("estimate", PHONE, "”Hej” " * 14)
     assert result.exit_code == 0
     assert result.stdout.startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.\n")

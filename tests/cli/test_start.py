@@ -50,7 +50,7 @@ def loaded_by(server: Process) -> set[str]:
     return set(re.findall(r"^import time:[^|]*\|[^|]*\| +(\S+)$", server.stderr, re.MULTILINE))
 
 
-def test_a_dry_run_and_a_price_load_the_sandbox_and_no_database_and_a_send_does(tmp_path: Path) -> None:
+def test_a_dry_run_and_an_estimate_load_no_database_and_a_send_does(tmp_path: Path) -> None:
     text = {"to": "+46701740605", "message": "Hej"}
     for dry_run in (True, False):
         with running({"ELKS_SANDBOX": "true"}, tmp_path, command=TRACED) as server:
@@ -62,7 +62,7 @@ def test_a_dry_run_and_a_price_load_the_sandbox_and_no_database_and_a_send_does(
             assert "elks_mcp.sandbox" in loaded_by(server)
 
 
-def test_listing_tools_without_an_account_loads_nothing_costly(tmp_path: Path) -> None:
+def test_listing_tools_without_an_account_loads_no_slow_modules(tmp_path: Path) -> None:
     modules = loaded({}, tmp_path)
     assert "mcp.server" in modules, "the trace shows nothing"
     assert not modules & (COSTLY | {"phonenumbers"})
@@ -76,7 +76,7 @@ def test_a_number_as_sender_loads_its_numbering_plan_and_nothing_else(tmp_path: 
     assert not loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "+46701740699"}, tmp_path) & COSTLY
 
 
-def test_listing_tools_with_an_account_whose_sender_is_a_name_loads_nothing_costly(tmp_path: Path) -> None:
+def test_listing_tools_with_a_sender_name_loads_no_slow_modules(tmp_path: Path) -> None:
     assert not loaded(ACCOUNT | {"ELKS_PHONE_NUMBER": "Ekot"}, tmp_path) & (COSTLY | {"phonenumbers"})
 
 

@@ -42,7 +42,7 @@ COMMANDS = ("pending", "outbox", "outbox show O-2", "outbox cancel O-2", "outbox
 @pytest.mark.parametrize(
     "command", [*COMMANDS, "outbox resolve O-2 --sent", "forget 0701740605 --yes", "policy"]
 )
-def test_looking_for_state_that_is_not_there_makes_none(tmp_path: Path, command: str) -> None:
+def test_a_command_that_only_reads_creates_no_state(tmp_path: Path, command: str) -> None:
     folder = tmp_path / "none"
     done = tell(StateLocation(folder=tmp_path), *command.split(), "--state-dir", str(folder))
     assert done.exit_code == int("O-2" in command)
@@ -51,7 +51,9 @@ def test_looking_for_state_that_is_not_there_makes_none(tmp_path: Path, command:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_folder_named_on_the_command_line_is_the_one(location: StateLocation, tmp_path: Path) -> None:
+def test_the_state_directory_named_on_the_command_line_is_used(
+    location: StateLocation, tmp_path: Path
+) -> None:
     order = do(location, place_one)
     for arguments in (("outbox", "--state-dir", "{}", "list"), ("outbox", "list", "--state-dir", "{}")):
         shown = [argument.format(location.folder) for argument in arguments]
@@ -65,9 +67,7 @@ def test_the_folder_named_on_the_command_line_is_the_one(location: StateLocation
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "forget 0701740605 --yes", "outbox resolve O-2 --not-sent"])
-def test_a_state_that_cannot_be_used_is_one_line_and_no_stack_trace(
-    location: StateLocation, command: str
-) -> None:
+def test_an_unusable_state_is_one_line_without_a_stack_trace(location: StateLocation, command: str) -> None:
     do(location, place_one)
     assert location.file
     location.file.write_bytes(b"This is no database, and was never one." * 100)
@@ -77,7 +77,7 @@ def test_a_state_that_cannot_be_used_is_one_line_and_no_stack_trace(
     assert re.fullmatch(r"elks-mcp: The database of queued texts cannot be used: .*\n", done.stderr)
 
 
-def test_a_key_that_is_not_the_states_is_a_fault_of_the_settings(location: StateLocation) -> None:
+def test_a_key_that_does_not_match_the_state_is_a_configuration_error(location: StateLocation) -> None:
     do(location, place_one)
     done = tell(location, "pending", ELKS_SECRET_KEY="another key, as long as it has to be")
     assert done.exit_code == 2
@@ -86,12 +86,12 @@ def test_a_key_that_is_not_the_states_is_a_fault_of_the_settings(location: State
     assert tell(location, "pending", ELKS_MAX_PARTS="many").exit_code == 2
 
 
-def test_the_sandbox_keeps_nothing_to_look_at(location: StateLocation) -> None:
+def test_the_sandbox_stores_no_state_to_show(location: StateLocation) -> None:
     done = tell(location, "pending", ELKS_SANDBOX="true")
     assert (done.exit_code, "in the memory of the server" in done.output) == (0, True)
 
 
-def test_a_shared_database_is_asked_without_showing_its_address(postgres_database: str) -> None:
+def test_a_shared_database_is_read_without_showing_its_address(postgres_database: str) -> None:
     location = StateLocation(url=SecretStr(postgres_database), key=KEY)
     order = do(location, wait_one)
     environ = {"ELKS_DATABASE_URL": postgres_database, "ELKS_SECRET_KEY": KEY.get_secret_value()}
@@ -106,7 +106,7 @@ def test_a_shared_database_is_asked_without_showing_its_address(postgres_databas
 # ── privacy ──
 
 
-def test_what_is_held_about_a_number_is_printed_as_json(location: StateLocation) -> None:
+def test_everything_stored_about_a_number_is_printed_as_json(location: StateLocation) -> None:
     order = do(location, place_one)
     done = tell(location, "export", "070-174", "06", "05")
     (account,) = json.loads(done.stdout)["accounts"]
@@ -118,7 +118,7 @@ def test_what_is_held_about_a_number_is_printed_as_json(location: StateLocation)
     assert account["username"] == "u1… (2 characters)"
 
 
-def test_a_number_is_forgotten_after_a_yes(location: StateLocation) -> None:
+def test_a_number_is_forgotten_after_a_confirmation(location: StateLocation) -> None:
     claim = do(location, claim_new)
     stop = [said("STOP")]
     do(
@@ -139,7 +139,7 @@ def test_a_number_is_forgotten_after_a_yes(location: StateLocation) -> None:
     assert files_with(location.folder or Path(), PHONE.e164) == []
 
 
-def test_nobody_is_asked_where_nobody_is(location: StateLocation) -> None:
+def test_without_a_terminal_no_question_is_asked(location: StateLocation) -> None:
     claim = do(location, claim_new)
     do(location, lambda store: store.queue.settle_sent(claim, a_receipt()))
     done = tell(location, "forget", PHONE.e164, typed="y\n")
@@ -159,7 +159,7 @@ def test_a_number_with_unfinished_texts_is_not_forgotten(location: StateLocation
     assert tell(location, "forget", "hello", "--yes").exit_code == 2
 
 
-def test_ones_own_number_is_exported_and_forgotten_too(location: StateLocation) -> None:
+def test_the_persons_own_number_is_exported_and_forgotten_too(location: StateLocation) -> None:
     assert location.folder
     location.folder.mkdir(mode=0o700)
     file = location.folder / "my-number"
@@ -179,7 +179,9 @@ def test_ones_own_number_is_exported_and_forgotten_too(location: StateLocation) 
 
 
 @pytest.mark.parametrize("content", [PHONE.e164, "Hej"])
-def test_without_other_state_only_ones_own_number_is_forgotten(location: StateLocation, content: str) -> None:
+def test_without_other_state_only_the_persons_own_number_is_forgotten(
+    location: StateLocation, content: str
+) -> None:
     assert location.folder
     location.folder.mkdir(mode=0o700)
     file = location.folder / "my-number"
@@ -195,7 +197,7 @@ def test_without_other_state_only_ones_own_number_is_forgotten(location: StateLo
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_the_doctor_says_where_state_is_and_what_is_open(location: StateLocation) -> None:
+def test_the_doctor_says_where_the_state_is_and_which_orders_are_unfinished(location: StateLocation) -> None:
     anyio.run(an_unknown, location)
     do(location, place_one)
     do(location, lambda store: store.queue.pause(PauseReason.NO_FUNDS, MINUTE))
@@ -230,7 +232,7 @@ def test_the_doctor_shows_no_secret_of_the_database() -> None:
 
 
 @pytest.mark.anyio
-async def test_the_doctor_sends_nothing_that_is_queued_however_long_it_takes(tmp_path: Path) -> None:
+async def test_the_doctor_sends_no_queued_order_however_long_it_takes(tmp_path: Path) -> None:
     clock = sandbox.ManualClock()
     box, state = sandbox.Sandbox(clock=clock), tmp_path / "state"
     box.faults.inject(sandbox.Fault.LATENCY, method="GET", duration=timedelta(minutes=1))
@@ -257,7 +259,7 @@ async def test_the_doctor_sends_nothing_that_is_queued_however_long_it_takes(tmp
     assert box.accepted == []
 
 
-def test_the_server_warns_of_a_short_quiet_period_and_of_no_other(tmp_path: Path) -> None:
+def test_the_server_warns_only_of_a_short_quiet_period(tmp_path: Path) -> None:
     for quiet, warns in (("39.9", True), ("40", False)):
         with running({"ELKS_QUIET_PERIOD": quiet}, tmp_path) as server:
             server.initialize()
@@ -275,7 +277,7 @@ def test_a_state_directory_stays_private(location: StateLocation) -> None:
     )
 
 
-def test_texts_that_wait_to_one_number_are_listed_together(location: StateLocation) -> None:
+def test_waiting_texts_to_one_number_are_listed_together(location: StateLocation) -> None:
     alike = [do(location, partial(wait_one, text=f"Text {number}")) for number in range(3)]
     other = do(location, lambda store: wait_one(store, "Hej", to=OTHER_PHONE))
     first, second, third, *_ = tell(location, "pending").output.splitlines()

@@ -49,7 +49,7 @@ def test_the_process_ends_when_its_input_is_closed(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_without_a_stack_trace(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_server_without_a_stack_trace(tmp_path: Path, number: signal.Signals) -> None:
     with running({}, tmp_path) as server:
         server.initialize()
         assert server.end(number) == -number
@@ -58,7 +58,7 @@ def test_a_signal_ends_it_without_a_stack_trace(tmp_path: Path, number: signal.S
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
-async def test_without_credentials_it_lists_its_tools_and_says_what_is_missing(era: Era) -> None:
+async def test_without_credentials_the_server_lists_its_tools_and_names_what_is_missing(era: Era) -> None:
     async with connected({}, way=era) as client:
         assert len((await client.list_tools()).tools) == TOOLS
         for tool, arguments, missing in (
@@ -85,7 +85,7 @@ def test_a_mistaken_name_is_pointed_out_and_stops_live_sends(tmp_path: Path) -> 
         assert "ELKS_API_USER is set, but the name is ELKS_API_USERNAME." in server.stderr
 
 
-def test_each_tool_call_leaves_one_masked_line_in_the_log(tmp_path: Path) -> None:
+def test_each_tool_call_logs_one_masked_line(tmp_path: Path) -> None:
     with running(SANDBOX, tmp_path) as server:
         server.initialize()
         server.call("send_sms", to="+46701740605", message="En hemlig text", dryRun=True, idempotencyKey="k")

@@ -81,7 +81,7 @@ def test_a_variable_may_name_another_folder(name: str, variable: str, file: str)
     assert str(BY_NAME[name].find_file(machine)) == file
 
 
-def test_a_server_has_a_name_that_every_client_takes() -> None:
+def test_the_name_of_the_server_is_accepted_by_every_client() -> None:
     assert SERVER[0].isalpha()
 
 
@@ -118,7 +118,7 @@ def test_claude_desktop_reads_the_file_of_its_package(written: list[str], used: 
     assert find_classic_file(machine) == tmp_path / CLASSIC
 
 
-def test_two_packages_with_a_file_are_not_guessed_between(tmp_path: Path) -> None:
+def test_with_two_packages_that_have_a_file_none_is_guessed(tmp_path: Path) -> None:
     machine = on_windows(tmp_path, PACKAGED, PACKAGED.replace("pzs8", "other"))
     with pytest.raises(Ambiguous, match="installed more than once"):
         BY_NAME["claude-desktop"].find_file(machine)
@@ -138,7 +138,7 @@ def test_the_page_names_both_files_of_claude_desktop_on_windows_and_which_one_co
 # ── who is here ──
 
 
-def test_a_client_is_here_if_its_file_its_folder_or_its_command_is(tmp_path: Path) -> None:
+def test_a_client_is_found_by_its_file_its_folder_or_its_command(tmp_path: Path) -> None:
     (tmp_path / ".cursor").mkdir()
     (tmp_path / ".claude.json").touch()
     command = tmp_path / "bin" / "gemini"
@@ -148,7 +148,7 @@ def test_a_client_is_here_if_its_file_its_folder_or_its_command_is(tmp_path: Pat
     assert [client.name for client in list_here(machine)] == ["claude-code", "cursor", "gemini"]
 
 
-def test_older_places_are_used_if_they_exist(tmp_path: Path) -> None:
+def test_older_paths_are_used_if_they_exist(tmp_path: Path) -> None:
     machine = on_windows(tmp_path, ".cache/lm-studio/mcp.json", ".config/opencode/opencode.json")
     files: list[PurePath | None] = [BY_NAME[name].find_file(machine) for name in ("lm-studio", "opencode")]
     assert [file and file.name for file in files] == ["mcp.json", "opencode.json"]

@@ -107,7 +107,7 @@ def disconnect(client: Client, path: Path) -> None:
 
 
 @each_written
-def test_a_fresh_file_has_our_entry_alone_and_goes_again(client: Client, tmp_path: Path) -> None:
+def test_a_new_file_has_only_our_entry_and_is_deleted_by_the_removal(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file"
     assert connect(client, path)
     assert said_by(client, path)[client.key] == {"sms46elks": build_entry(client, PROGRAM).fields}
@@ -119,7 +119,7 @@ def test_a_fresh_file_has_our_entry_alone_and_goes_again(client: Client, tmp_pat
 
 
 @each_layout
-def test_all_else_stays_and_the_removal_is_exact(
+def test_the_rest_of_the_file_stays_and_the_removal_is_exact(
     client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
@@ -143,7 +143,7 @@ def test_all_else_stays_and_the_removal_is_exact(
 
 @each_written
 @pytest.mark.parametrize("text", ["", "\n", "  ", "{}", "{ }\n", "{\n}", '{"a": 1}', '{\n  "a": 1\n}'])
-def test_short_files_come_back_to_the_byte(client: Client, text: str, tmp_path: Path) -> None:
+def test_short_files_are_restored_byte_for_byte(client: Client, text: str, tmp_path: Path) -> None:
     path = tmp_path / "file"
     if client.format == "toml":
         text = text.replace("{", "").replace("}", "").replace('"a": 1', "a = 1")
@@ -154,7 +154,7 @@ def test_short_files_come_back_to_the_byte(client: Client, text: str, tmp_path: 
 
 
 @each_layout
-def test_another_entry_of_ours_is_replaced_and_the_original_is_still_known(
+def test_an_earlier_entry_of_ours_is_replaced_and_the_original_is_kept(
     client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
@@ -167,7 +167,7 @@ def test_another_entry_of_ours_is_replaced_and_the_original_is_still_known(
 
 
 @each_layout
-def test_what_a_person_changed_since_then_stays_at_the_removal(
+def test_changes_by_a_person_since_then_survive_the_removal(
     client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "file"
@@ -210,7 +210,7 @@ def hand_written(client: Client, newline: str = "\n", mark: str = "") -> bytes:
 
 
 @each_layout
-def test_an_entry_that_a_person_wrote_comes_back_to_the_byte(
+def test_an_entry_that_a_person_wrote_is_restored_byte_for_byte(
     client: Client, newline: str, mark: str, tmp_path: Path
 ) -> None:
     path, backup = tmp_path / "file", tmp_path / "file.before-elks-mcp"
@@ -259,7 +259,7 @@ def test_a_backup_of_an_earlier_time_is_kept_beside_the_new_one(client: Client, 
 
 
 @each_written
-def test_a_file_that_we_created_goes_again_after_several_entries(client: Client, tmp_path: Path) -> None:
+def test_a_file_that_we_created_is_deleted_after_several_entries(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file"
     for program in (ANOTHER, PROGRAM, ANOTHER):
         assert connect(client, path, program)
@@ -280,7 +280,7 @@ def test_a_broken_file_is_refused_and_untouched(client: Client, text: str, tmp_p
 
 @each_json
 @pytest.mark.parametrize("value", ["[]", "null", '"x"', '{"sms46elks": []}'])
-def test_servers_of_another_kind_are_refused(client: Client, value: str) -> None:
+def test_servers_that_are_not_an_object_are_refused(client: Client, value: str) -> None:
     with pytest.raises(jsonc.Broken, match="is not an object"):
         add(client, f'{{"{client.key}": {value}}}', build_entry(client, PROGRAM))
 
@@ -294,7 +294,7 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
 
 @each_written
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_a_link_stays_and_its_target_changes(client: Client, tmp_path: Path) -> None:
+def test_a_symbolic_link_stays_and_its_target_changes(client: Client, tmp_path: Path) -> None:
     target, link = tmp_path / "dotfiles" / "file", tmp_path / "link"
     target.parent.mkdir()
     target.write_text(others_of(client), encoding="utf-8")
@@ -335,7 +335,7 @@ def test_a_file_that_another_program_changed_meanwhile_is_refused(tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "file"
     tmp_path.chmod(0o500)
     with pytest.raises(files.FileProblem, match="cannot be written"):
@@ -343,7 +343,7 @@ def test_a_folder_that_may_not_be_written_is_said(tmp_path: Path) -> None:
 
 
 @given(documents())
-def test_any_file_says_what_it_said_and_our_entry(file: tuple[str, dict[str, Any]]) -> None:
+def test_any_file_keeps_its_content_and_gets_our_entry(file: tuple[str, dict[str, Any]]) -> None:
     client, (text, said) = BY_NAME["cursor"], file
     entry = build_entry(client, PROGRAM)
     new = add(client, text, entry)
@@ -392,7 +392,7 @@ def test_a_table_that_cannot_be_changed_safely_is_left_alone(text: str) -> None:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
-def test_tables_below_ours_and_quoted_ones_are_replaced(newline: str) -> None:
+def test_subtables_of_our_entry_and_quoted_ones_are_replaced(newline: str) -> None:
     text = (
         '[mcp_servers."sms46elks"]\ncommand = "old"\n[mcp_servers.sms46elks.env]\nA = "1"\n\n# next\n[next]\n'
     )

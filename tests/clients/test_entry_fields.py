@@ -17,7 +17,7 @@ each_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: clie
 
 @each_client
 @pytest.mark.parametrize("server", [PROGRAM, REMOTE], ids=["program", "address"])
-def test_what_we_write_is_what_the_client_reads(client: Client, server: Server) -> None:
+def test_the_client_reads_the_entry_that_we_write(client: Client, server: Server) -> None:
     if server is PROGRAM or client.fields.url:
         fields = build_entry(client, server).fields
         assert (list_foreign_fields(client, fields), list_wrong_types(client, fields)) == ([], [])
@@ -89,5 +89,5 @@ def test_a_type_that_the_client_refuses_is_named_without_the_value(
         ("cursor", {"": 1}),
     ],
 )
-def test_what_a_client_takes_is_not_reported(client: str, fields: dict[str, Any]) -> None:
+def test_fields_that_a_client_accepts_are_not_reported(client: str, fields: dict[str, Any]) -> None:
     assert list_wrong_types(find_client(client), fields) == []

@@ -19,19 +19,19 @@ MODULES = Path(__file__).parents[1] / "conformance" / "node_modules"
 
 
 @given(files())
-def test_a_document_says_what_it_says_without_its_comments(file: tuple[str, dict[str, Any]]) -> None:
+def test_comments_do_not_change_the_content_of_a_document(file: tuple[str, dict[str, Any]]) -> None:
     text, said = file
     assert repr(jsonc.parse(text)) == repr(said)
 
 
 @given(VALUES)
-def test_what_python_writes_is_read(value: object) -> None:
+def test_json_written_by_python_is_read(value: object) -> None:
     assert repr(jsonc.parse(json.dumps(value))) == repr(value)
     assert repr(jsonc.parse(jsonc_edits.render(value))) == repr(value)
 
 
 @pytest.mark.parametrize("text", ["", " \r\n", "// nothing", "/* nothing\n at all */"])
-def test_an_empty_document_says_an_empty_object(text: str) -> None:
+def test_an_empty_document_is_read_as_an_empty_object(text: str) -> None:
     assert jsonc.parse(text) == {}
 
 
@@ -60,7 +60,7 @@ def test_anything_else_is_refused(text: str, reason: str) -> None:
 
 
 @given(files(), VALUES)
-def test_an_insertion_says_what_it_should_and_keeps_every_character(
+def test_an_insertion_adds_its_value_and_keeps_every_other_character(
     file: tuple[str, dict[str, Any]], value: object
 ) -> None:
     text, said = file
@@ -80,7 +80,7 @@ def test_an_element_is_appended_to_a_list(file: tuple[str, dict[str, Any]], valu
 
 
 @given(files(), VALUES, VALUES)
-def test_a_value_is_replaced_and_all_else_stays(
+def test_a_value_is_replaced_and_the_rest_stays(
     file: tuple[str, dict[str, Any]], first: object, second: object
 ) -> None:
     text, said = file
@@ -91,7 +91,7 @@ def test_a_value_is_replaced_and_all_else_stays(
 
 
 @given(files(), VALUES)
-def test_what_was_inserted_can_be_removed(file: tuple[str, dict[str, Any]], value: object) -> None:
+def test_an_insertion_can_be_removed(file: tuple[str, dict[str, Any]], value: object) -> None:
     text, said = file
     new = jsonc_edits.remove(jsonc_edits.insert(text, PATH, value), PATH)
     said.setdefault("mcpServers", {})
@@ -149,7 +149,7 @@ def test_the_layout_of_the_file_is_continued(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"mcpServers": []}', '{"mcpServers": "x"}', "[]", "1"])
-def test_nothing_is_inserted_into_what_is_not_an_object(text: str) -> None:
+def test_an_insertion_into_something_other_than_an_object_is_refused(text: str) -> None:
     with pytest.raises(jsonc.Broken, match="is not an object"):
         jsonc_edits.insert(text, PATH, 1)
 
@@ -157,7 +157,7 @@ def test_nothing_is_inserted_into_what_is_not_an_object(text: str) -> None:
 @pytest.mark.long
 @settings(max_examples=20, phases=[Phase.generate])
 @given(st.lists(files(), min_size=20, max_size=20))
-def test_vs_codes_own_reader_finds_what_was_there_and_our_entry(
+def test_vs_codes_own_parser_finds_the_previous_content_and_our_entry(
     written: list[tuple[str, dict[str, Any]]],
 ) -> None:
     pairs = [[text, jsonc_edits.insert(text, PATH, ENTRY)] for text, _ in written]

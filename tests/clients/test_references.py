@@ -76,7 +76,7 @@ def test_a_variable_that_is_not_set_is_missing(client: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(("client", "form"), [("opencode", "{{file:{}}}"), ("windsurf", "${{file:{}}}")])
-def test_the_content_of_a_file_is_put_in(client: str, form: str, tmp_path: Path) -> None:
+def test_a_reference_to_a_file_is_replaced_by_its_content(client: str, form: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s\n", encoding="utf-8")
     references = References(client, LINUX)
     assert references.replace("X", form.format(tmp_path / "secret")) == "s"

@@ -15,7 +15,7 @@ OTHER = {"ELKS_API_BASE_URL": "http://127.0.0.1:4646/a1", "DRY_RUN": "false"}
     [({"ELKS_SANDBOX": "true"}, ["--sandbox"]), (OTHER, ["--env-file", "FILE"])],
     ids=["sandbox", "other"],
 )
-def test_each_text_says_where_it_belongs_and_which_command_does_that(
+def test_each_snippet_says_where_it_belongs_and_which_command_adds_it(
     env: dict[str, str], options: list[str]
 ) -> None:
     for title, (_, place) in write_snippets(env).items():

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("name", ["people.csv", "people.vcf", "people"])
-async def test_a_file_that_disappears_is_said_to_calls_with_a_name_and_numbers_go_on(
+async def test_after_the_file_disappears_calls_with_a_name_fail_and_those_with_a_number_work(
     tmp_path: Path, name: str
 ) -> None:
     path, clock = tmp_path / name, ManualClock()
@@ -37,7 +37,7 @@ async def test_a_file_that_disappears_is_said_to_calls_with_a_name_and_numbers_g
     assert [each["message"] for each in posted(box)] == ["Hej", "Hej igen", "Hej då"]
 
 
-async def test_a_server_whose_contacts_are_not_there_starts_and_sends_to_numbers(tmp_path: Path) -> None:
+async def test_a_server_without_its_contact_file_starts_and_sends_to_numbers(tmp_path: Path) -> None:
     clock = ManualClock()
     box = box_on(clock)
     environ = live(box, ELKS_CONTACTS=str(tmp_path / "none.vcf"))
@@ -47,7 +47,7 @@ async def test_a_server_whose_contacts_are_not_there_starts_and_sends_to_numbers
     assert len(posted(box)) == 1
 
 
-async def test_if_contacts_decide_who_may_be_texted_and_cannot_be_read_every_answer_says_what_is_true(
+async def test_unreadable_contacts_that_decide_who_may_be_texted_are_reported_in_every_answer(
     tmp_path: Path,
 ) -> None:
     file, clock = tmp_path / "people.csv", ManualClock()

@@ -105,7 +105,7 @@ FOUND = [
 
 
 @pytest.mark.parametrize(("text", "number"), FOUND)
-async def test_a_name_that_one_contact_has_means_that_contact(text: str, number: str) -> None:
+async def test_a_name_of_exactly_one_contact_means_that_contact(text: str, number: str) -> None:
     assert (await recipients().find(text)).e164 == number
 
 
@@ -162,7 +162,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-async def test_any_other_text_is_a_question_and_means_nobody(text: str) -> None:
+async def test_any_other_text_is_refused_with_a_question(text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         await recipients().find(text)
     said = caught.value.explain()
@@ -198,7 +198,7 @@ async def test_without_contacts_only_numbers_are_understood_and_errors_are_those
         assert found == read_number(text)
 
 
-async def test_a_contact_is_found_as_contacts_list_prints_it() -> None:
+async def test_a_contact_is_found_by_its_name_as_contacts_list_prints_it() -> None:
     one, other = person("Åsa", BERG, company="Firma", groups="jour"), person("Åsa", BO, company="Hem")
     forged = person("Åsa", EVA, company=f"…{BERG[-2:]}")
     found = recipients(Book(one, other, forged))
@@ -258,7 +258,7 @@ async def test_p10_a_name_or_company_stays_inside_its_quotes_in_an_error() -> No
     assert """No contact is called "Bo'. Text 'Åsa Lind".""" in str(caught.value)
 
 
-async def test_p7_a_name_whose_number_changed_means_nobody_until_a_person_accepts(tmp_path: Path) -> None:
+async def test_p7_a_name_whose_number_changed_is_refused_until_a_person_accepts_it(tmp_path: Path) -> None:
     reader, storage = Book(*PEOPLE), Storage(StateLocation(folder=tmp_path / "state"), ACCOUNT)
     contacts = AcceptedContacts(reader, Acceptance(storage, "`elks-mcp contacts accept`."))
     await contacts.start()
@@ -279,7 +279,7 @@ async def test_p7_a_name_whose_number_changed_means_nobody_until_a_person_accept
     assert (await found.find("Åsa Lind")).e164 == LIND
 
 
-async def test_many_candidates_are_cut_short() -> None:
+async def test_a_long_list_of_candidates_is_cut() -> None:
     people = [person(f"Kim {number}", f"+467017406{number}") for number in range(10, 40)]
     with pytest.raises(InvalidInput, match=r"\"Kim 19 .…19.\", and 20 more"):
         await recipients(Book(*people)).find("Kim")
@@ -306,7 +306,7 @@ DANGEROUS = [
 ]
 
 
-async def test_what_leaves_goes_to_the_person_that_was_named_and_to_nobody_else() -> None:
+async def test_a_text_goes_only_to_the_person_that_was_named() -> None:
     box = new_box()
     texted = [text for text, number in FOUND if number not in {NORWAY, OFFICE}][::2]
     async with connected(live(box, ELKS_MAX_PER_NUMBER="99"), box=box, contacts=Book(*PEOPLE)) as client:

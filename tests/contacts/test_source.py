@@ -36,14 +36,14 @@ def names(source: ContactSource) -> list[str]:
     return [each.name for each in source.known.people]
 
 
-async def test_without_contacts_nobody_is_known_and_nothing_is_read() -> None:
+async def test_without_contacts_no_number_is_known_and_no_file_is_read() -> None:
     source = ContactSource()
     contacts = await source.read()
     assert (contacts.people, contacts.changed_at, contacts.digest) == ((), None, "")
     assert source.problems == ()
 
 
-async def test_contacts_are_read_at_first_need_and_again_when_the_file_changes(tmp_path: Path) -> None:
+async def test_contacts_are_read_when_first_needed_and_again_when_the_file_changes(tmp_path: Path) -> None:
     file, clock = tmp_path / "a.csv", ManualClock()
     write(file, "Åsa")
     source = ContactSource(file, clock=clock)
@@ -96,9 +96,7 @@ async def test_a_file_that_disappears_is_an_error_for_names_and_stays_known(tmp_
 
 
 @pytest.mark.parametrize("name", ["none.csv", "none.vcf", "none", "a.txt", "empty.csv"])
-async def test_a_path_that_names_nothing_readable_is_an_error_of_the_operators(
-    tmp_path: Path, name: str
-) -> None:
+async def test_a_path_that_cannot_be_read_is_a_configuration_error(tmp_path: Path, name: str) -> None:
     (tmp_path / "a.txt").touch()
     (tmp_path / "empty.csv").touch()
     source = ContactSource(tmp_path / name, clock=ManualClock())
@@ -108,14 +106,14 @@ async def test_a_path_that_names_nothing_readable_is_an_error_of_the_operators(
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
-async def test_what_is_not_a_file_is_not_opened(tmp_path: Path) -> None:
+async def test_a_path_that_is_not_a_regular_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.csv")
     with pytest.raises(Misconfigured):
         await ContactSource(tmp_path / "a.csv").read()
 
 
 @pytest.mark.skipif(ROOT or sys.platform == "win32", reason="nothing is closed to this user")
-async def test_a_file_is_read_once_it_is_open_to_this_user(tmp_path: Path) -> None:
+async def test_a_file_is_read_once_this_user_may_read_it(tmp_path: Path) -> None:
     file, clock = tmp_path / "a.csv", ManualClock()
     write(file, "Åsa")
     file.chmod(0)
@@ -127,7 +125,7 @@ async def test_a_file_is_read_once_it_is_open_to_this_user(tmp_path: Path) -> No
     assert (await source.read()).people
 
 
-async def test_a_folder_is_read_again_when_a_file_comes_or_goes(tmp_path: Path) -> None:
+async def test_a_folder_is_read_again_when_a_file_is_added_or_removed(tmp_path: Path) -> None:
     clock = ManualClock()
     source = ContactSource(tmp_path, clock=clock)
     assert (await source.read()).people == ()
@@ -148,7 +146,7 @@ async def test_a_folder_is_read_again_when_a_file_comes_or_goes(tmp_path: Path) 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no time of the status")
 @pytest.mark.parametrize("way", ["move", "link", "folder"])
-async def test_contacts_whose_time_was_set_back_changed_when_they_were_put_there(
+async def test_contacts_with_an_old_file_time_count_as_changed_when_they_were_put_there(
     tmp_path: Path, way: str
 ) -> None:
     clock, path, other = ManualClock(), tmp_path / "people.csv", tmp_path / "other.csv"
@@ -176,7 +174,7 @@ async def test_contacts_whose_time_was_set_back_changed_when_they_were_put_there
     assert names(source) == ["Mallory"]
 
 
-async def test_what_cannot_be_used_is_kept_as_problems(tmp_path: Path) -> None:
+async def test_entries_that_cannot_be_used_are_reported_as_problems(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("namn;telefon\nÅsa;4,67E+10\nBo;701740605\n", "utf-8")
     source = ContactSource(tmp_path / "a.csv")
     await source.read()

@@ -112,7 +112,7 @@ def test_columns_that_are_not_read_are_named(tmp_path: Path) -> None:
     assert note.endswith(", ort 18, ort 19 and 5 more.")
 
 
-def test_a_fax_of_a_table_of_google_is_left_out(tmp_path: Path) -> None:
+def test_a_fax_number_in_a_google_table_is_left_out(tmp_path: Path) -> None:
     table = "Name,Phone 1 - Label,Phone 1 - Value,Phone 2 - Label,Phone 2 - Value\n"
     reading = read_bytes(tmp_path, "a.csv", f"{table}Åsa,Home Fax,070-174 06 06,Mobile,{FIRST}\n".encode())
     assert numbers_by_name(reading) == {"Åsa": [FIRST]}
@@ -174,7 +174,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("row", "reason"), ROWS)
-def test_of_a_row_that_cannot_be_used_the_place_and_the_reason_are_said(
+def test_a_row_that_cannot_be_used_is_reported_with_its_place_and_the_reason(
     tmp_path: Path, row: str, reason: str
 ) -> None:
     table = f"namn;telefon;grupp\nEva;0701740607;\n{row}\n"
@@ -194,7 +194,7 @@ def test_of_a_row_that_cannot_be_used_the_place_and_the_reason_are_said(
         'hemlig;hemlig;hemlig;"hemlig\nhemlig',
     ],
 )
-def test_no_remark_repeats_what_a_row_holds(tmp_path: Path, row: str) -> None:
+def test_no_remark_repeats_the_content_of_a_row(tmp_path: Path, row: str) -> None:
     reading = read_bytes(tmp_path, "a.csv", f"namn;telefon;grupp;alias\n{row}\n".encode())
     assert reading.remarks
     assert "hemlig" not in str(reading.remarks)
@@ -220,7 +220,7 @@ def test_a_quotation_mark_that_is_not_closed_does_not_lose_people_silently(tmp_p
     assert remark.startswith("a.csv, row 3: A quotation mark is not closed in this row")
 
 
-def test_a_name_is_clean_one_line_and_not_long(tmp_path: Path) -> None:
+def test_a_name_is_cleaned_to_one_short_line(tmp_path: Path) -> None:
     table = f"namn;telefon;alias\n \u202eÅsa\u200b\u00a0 \tÖ ;0701740605;{'x' * 99}\n"
     reading = read_bytes(tmp_path, "a.csv", table.encode())
     (contact,) = reading.contacts.people
@@ -265,7 +265,7 @@ cells = st.text(st.sampled_from('abÅé;,\t" '), max_size=12)
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_everybody_is_found_whatever_the_delimiter_the_encoding_and_the_notes(
+def test_every_person_is_found_whatever_the_delimiter_encoding_and_notes(
     notes: list[str], delimiter: str, encoding: str, line_break: str
 ) -> None:
     written = StringIO()

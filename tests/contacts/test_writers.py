@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has oth
     ],
 )
 @pytest.mark.parametrize("named", ["file", "folder"])
-def test_everybody_who_may_replace_the_file_may_write_it(
+def test_users_who_may_replace_the_file_count_as_its_writers(
     tmp_path: Path, folder: int, file: int, reach: Reach, named: str
 ) -> None:
     place = tmp_path / "people"

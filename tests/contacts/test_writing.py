@@ -23,7 +23,7 @@ PLAIN = "namn;grupp;telefon\n"
 
 @pytest.mark.parametrize("table", [GOOGLE, OLD_GOOGLE, OUTLOOK, PLAIN, "mobil\tnamn\themtelefon\n"])
 @pytest.mark.parametrize("name", ["Karin", "Karin på jouren", 'Karin "Kajsa"', "Karin; jour, natt"])
-async def test_the_line_for_a_table_is_in_its_own_columns(tmp_path: Path, table: str, name: str) -> None:
+async def test_the_line_to_add_to_a_table_has_its_columns(tmp_path: Path, table: str, name: str) -> None:
     file = tmp_path / "people.csv"
     file.write_text(table, "utf-8")
     source = ContactSource(file)
@@ -39,7 +39,7 @@ async def test_the_line_for_a_table_is_in_its_own_columns(tmp_path: Path, table:
     assert file.read_text("utf-8") == table
 
 
-async def test_for_cards_it_is_a_card(tmp_path: Path) -> None:
+async def test_for_vcards_the_addition_is_a_card(tmp_path: Path) -> None:
     for path, words in (
         (tmp_path / "a.vcf", "these lines to a.vcf:"),
         (tmp_path, f"lines to {tmp_path.name}:"),
@@ -51,7 +51,7 @@ async def test_for_cards_it_is_a_card(tmp_path: Path) -> None:
         assert numbers_by_name(reading) == {"Åsa, jour; natt": [NUMBER.e164]}
 
 
-async def test_without_contacts_the_setting_is_named_and_without_a_name_the_fault(tmp_path: Path) -> None:
+async def test_without_contacts_the_setting_is_named_and_without_a_name_the_error(tmp_path: Path) -> None:
     assert "ELKS_CONTACTS" in ContactSource().explain_adding("Åsa", NUMBER)
     source = ContactSource(tmp_path / "a.csv")
     assert source.explain_adding("Åsa", NUMBER).endswith("add this line to a.csv: Åsa,+46701740605")

@@ -35,7 +35,7 @@ def waiting(approver: Approver, *findings: Finding) -> Order:
 @pytest.mark.parametrize(
     ("confirm", "dry_run", "findings"), list(product(Confirm, [False, True], [(), (LINK,)]))
 )
-def test_a_server_asks_for_the_reasons_of_its_rules_or_says_that_they_were_others(
+def test_a_server_asks_for_its_own_reasons_or_says_that_the_rules_were_different(
     confirm: Confirm, *, dry_run: bool, findings: tuple[Finding, ...]
 ) -> None:
     policy = Policy(dry_run=dry_run, confirm=confirm, sender=OURS)
@@ -49,7 +49,7 @@ def test_a_server_asks_for_the_reasons_of_its_rules_or_says_that_they_were_other
 
 
 @pytest.mark.parametrize(("approver", "findings"), list(product(Approver, [(), (LINK,)])))
-def test_a_command_which_does_not_know_the_rules_names_a_reason_too(
+def test_a_command_without_the_rules_also_names_a_reason(
     approver: Approver, findings: tuple[Finding, ...]
 ) -> None:
     assert explain_asking(waiting(approver, *findings))

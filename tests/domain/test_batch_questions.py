@@ -53,11 +53,11 @@ def test_rows_are_named_in_short(rows: list[int], words: str) -> None:
     assert format_rows(rows) == words
 
 
-def test_all_rows_are_named_so() -> None:
+def test_all_rows_together_are_called_all_rows() -> None:
     assert format_rows([2, 3, 5], all_rows=3) == "all rows"
 
 
-def test_p2_another_text_recipient_sender_time_or_price_is_another_question() -> None:
+def test_p2_a_different_text_recipient_sender_time_or_price_is_a_different_question() -> None:
     plan = a_plan(*["Hej!"] * 30)
     row = plan.rows[20]
     others = [
@@ -72,7 +72,7 @@ def test_p2_another_text_recipient_sender_time_or_price_is_another_question() ->
 
 
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=5))
-def test_p2_no_row_of_a_text_passes_for_ours(texts: list[str]) -> None:
+def test_p2_no_row_of_a_text_can_pass_for_ours(texts: list[str]) -> None:
     lines = question(a_plan(*texts)).split("\n")
     begin = next(at for at, line in enumerate(lines) if "behind a bar" in line)
     end = next(at for at, line in enumerate(lines) if line.startswith("End of the texts."))
@@ -81,7 +81,7 @@ def test_p2_no_row_of_a_text_passes_for_ours(texts: list[str]) -> None:
         assert line.isprintable()
 
 
-def test_a_terminal_gets_rows_of_its_width() -> None:
+def test_rows_are_as_wide_as_the_terminal() -> None:
     left_out = (LeftOut(row=9, to=None, reason="The field namn is empty and has no default, sadly."),)
     shown = question(a_plan("Hej! " * 30, "Hej då!", left_out=left_out), 40)
     assert max(map(len, shown.split("\n"))) <= 40 + 12  # a row's heading is not broken
@@ -92,7 +92,7 @@ def test_a_forms_texts_fit_a_phone() -> None:
     assert max(len(line) for line in shown.split("\n") if line.startswith("| ")) <= BATCH_COLUMNS
 
 
-def test_what_the_encoding_costs_is_named_with_its_rows() -> None:
+def test_expensive_characters_are_named_with_their_rows() -> None:
     plan = a_plan("Hej!", "Hej 🙂!", "Hej " * 30 + "”Bo”")
     rows = (*plan.rows[:2], plan.rows[2].model_copy(update={"parts": 2}))
     costly = find_costly_rows(plan.model_copy(update={"rows": rows}))
@@ -108,6 +108,6 @@ def test_at_night_the_texts_wait_for_the_morning_of_their_recipients() -> None:
     assert (at_noon.deferred, at_noon.last_at) == (0, NOON + GAP)
 
 
-def test_a_time_that_was_named_is_kept_at_night() -> None:
+def test_an_explicit_send_time_at_night_is_kept() -> None:
     night = datetime(2026, 11, 23, 23, 0, tzinfo=UTC)
     assert find_timing(a_plan("Hej!", send_at=night), NOON, GAP).last_at == night

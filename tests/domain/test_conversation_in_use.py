@@ -49,7 +49,7 @@ pytestmark = pytest.mark.anyio
         ("Vi ses", None, ""),
     ],
 )
-async def test_whoever_reads_a_text_is_told_that_it_opts_out_or_may(
+async def test_a_received_text_is_marked_if_it_opts_out_or_may_do_so(
     box: Sandbox, clock: ManualClock, text: str, field: str | None, said_so: str
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -78,7 +78,7 @@ async def test_ask_by_sms_says_that_the_answer_opts_out() -> None:
     assert "opted out with this text" in words(asked)
 
 
-async def test_a_dry_run_that_remembers_nothing_says_it_as_well(clock: ManualClock, tmp_path: Path) -> None:
+async def test_a_dry_run_without_state_also_reports_an_opt_out(clock: ManualClock, tmp_path: Path) -> None:
     box = box_on(clock)
     for text in ("STOP", LIKELY, "Avbryt"):
         clock.advance(SECOND)
@@ -126,7 +126,7 @@ async def test_p6_an_opt_out_at_one_account_stops_what_another_is_about_to_send(
     assert (withdrawn.state, withdrawn.status_reason) == (OrderState.CANCELLED, "The recipient opted out.")
 
 
-async def test_the_later_word_counts_whichever_account_heard_it(
+async def test_the_later_opt_out_or_opt_in_counts_for_any_account(
     location: StateLocation, clock: ManualClock
 ) -> None:
     others = AccountKey(ACCOUNT.base_url, "u-others")
@@ -143,7 +143,7 @@ async def test_the_later_word_counts_whichever_account_heard_it(
 # ── by hand ──
 
 
-async def test_what_a_person_records_counts_like_a_text_and_the_later_word_wins(
+async def test_a_recorded_opt_out_counts_like_a_text_and_the_later_one_wins(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store, open_database(location, clock) as database:
@@ -167,7 +167,7 @@ async def test_what_a_person_records_counts_like_a_text_and_the_later_word_wins(
         assert (await store.orders.find_prior(a_draft())).recall.opted_out
 
 
-async def test_a_person_can_say_that_a_text_was_no_opt_out(
+async def test_a_person_can_record_that_a_text_was_no_opt_out(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store, open_database(location, clock) as database:
@@ -181,7 +181,7 @@ async def test_a_person_can_say_that_a_text_was_no_opt_out(
         assert (await store.orders.find_prior(a_draft())).recall.maybe_opted_out
 
 
-async def test_an_opt_out_survives_that_its_number_is_forgotten_and_a_lifted_one_does_not(
+async def test_an_opt_out_survives_forgetting_its_number_and_a_removed_one_does_not(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store, open_database(location, clock) as database:
@@ -196,7 +196,7 @@ async def test_an_opt_out_survives_that_its_number_is_forgotten_and_a_lifted_one
         assert await traces.find_opt_out(NUMBER) is None
 
 
-async def test_texts_of_both_directions_at_one_moment_are_read_as_question_and_answer() -> None:
+async def test_texts_of_both_directions_at_the_same_time_are_question_and_answer() -> None:
     clock = ManualClock()
     async with opened(StateLocation(), clock) as store:
         await store.inbound.record([said("Nej tack"), a_message(QUESTION)])

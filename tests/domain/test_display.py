@@ -31,12 +31,12 @@ ANY_TEXT = st.text() | texts
         ("\ue000\U0010ffff", r"\ue000\U0010ffff"),
     ],
 )
-def test_what_is_not_seen_or_moves_others_is_written_by_its_number(line: str, shown: str) -> None:
+def test_invisible_and_moving_characters_are_written_as_code_points(line: str, shown: str) -> None:
     assert visible(line) == shown
 
 
 @given(ANY_TEXT)
-def test_a_line_made_visible_is_one_line_of_characters_that_are_seen(line: str) -> None:
+def test_a_line_made_visible_is_one_line_of_visible_characters(line: str) -> None:
     shown = visible(line)
     assert shown.isprintable()
     assert not has_invisible(shown)
@@ -51,17 +51,17 @@ def test_breaking_a_line_loses_nothing_and_no_row_is_wider(line: str, columns: i
 
 
 @pytest.mark.parametrize("char", ["界", "한", "ア", "🙂", "❤", "ø", "…", "👨\u200d👩"])
-def test_what_some_terminal_draws_two_columns_wide_counts_as_two(char: str) -> None:
+def test_a_character_that_some_terminal_draws_two_columns_wide_counts_as_two(char: str) -> None:
     """Better a row that is short than one that a terminal breaks once more, without a bar."""
     assert {len(row) for row in break_line(char * 40, 20)} == {10}
 
 
-def test_a_line_is_broken_after_a_space_where_there_is_one() -> None:
+def test_a_line_is_broken_after_a_space_if_it_has_one() -> None:
     assert break_line("Vi ses på lördag klockan tio.", 12) == ["Vi ses på ", "lördag ", "klockan tio."]
     assert break_line("Vi sesslördagklockantio.", 12) == ["Vi ", "sesslördagkl", "ockantio."]
 
 
-def test_only_longer_runs_of_empty_rows_are_folded_and_the_fold_has_no_bar() -> None:
+def test_only_long_runs_of_empty_rows_are_folded_and_the_fold_has_no_bar() -> None:
     assert quote_lines("a\n\n\nb\n\n\n\nc\n(3 empty lines)") == [
         *("| a", "| ", "| ", "| b", "(3 empty lines)", "| c", "| (3 empty lines)"),
     ]
@@ -70,5 +70,5 @@ def test_only_longer_runs_of_empty_rows_are_folded_and_the_fold_has_no_bar() -> 
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"])
-def test_what_ends_a_line_somewhere_ends_it_here(end: str) -> None:
+def test_every_character_that_ends_a_line_in_some_program_ends_it(end: str) -> None:
     assert quote_lines(f"a{end}b") == ["| a", "| b"]

@@ -57,7 +57,7 @@ def test_exactly_this_message_is_the_proof() -> None:
     assert verdict(a_message("s2", to=BO.e164), message) == Verdict(message=message, is_absent=True)
 
 
-def test_an_empty_history_is_an_absence() -> None:
+def test_an_empty_history_counts_as_an_absence() -> None:
     assert verdict() == Verdict(is_absent=True)
 
 
@@ -72,7 +72,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("message", OTHERS.values(), ids=OTHERS)
-def test_what_cannot_be_ours_is_passed_over(message: Message) -> None:
+def test_a_message_that_cannot_be_ours_is_ignored(message: Message) -> None:
     assert verdict(message) == Verdict(is_absent=True)
 
 
@@ -87,7 +87,7 @@ SIMILAR = {
 
 
 @pytest.mark.parametrize("message", SIMILAR.values(), ids=SIMILAR)
-def test_what_could_be_ours_is_neither_proof_nor_absence(message: Message) -> None:
+def test_a_message_that_could_be_ours_is_neither_proof_nor_absence(message: Message) -> None:
     assert verdict(message) == Verdict(message=None, is_absent=False)
 
 
@@ -102,11 +102,11 @@ def test_what_could_be_ours_is_neither_proof_nor_absence(message: Message) -> No
         (LONG.replace("tio", "elva"), Similarity.OTHER),
     ],
 )
-def test_a_text_that_was_cut_is_similar_where_enough_of_it_is_left(text: str, expected: Similarity) -> None:
+def test_a_truncated_text_is_similar_if_enough_of_it_is_left(text: str, expected: Similarity) -> None:
     assert compare(a_draft(LONG), a_message(text=text)) is expected
 
 
-def test_a_text_of_signs_only_is_itself_and_no_other() -> None:
+def test_a_text_of_symbols_matches_only_itself() -> None:
     assert compare(a_draft("👍"), a_message(text="👍")) is Similarity.SAME
     assert compare(a_draft("👍"), a_message(text="Hej")) is Similarity.OTHER
 
@@ -117,7 +117,7 @@ def test_a_name_as_sender_is_compared_as_it_is_written() -> None:
     assert compare(draft, a_message(sender="kliniken")) is Similarity.SIMILAR
 
 
-def test_how_a_text_is_shown_is_not_in_history() -> None:
+def test_history_does_not_show_whether_a_text_was_a_flash_text() -> None:
     assert compare(a_draft(flash=True, key="k"), a_message()) is Similarity.SAME
 
 
@@ -138,12 +138,12 @@ def test_equal_orders_and_messages_are_matched_one_to_one_oldest_first() -> None
     assert found["O-3"].is_absent, "each message is another order's"
 
 
-def test_more_messages_than_orders_are_nobodys_for_sure() -> None:
+def test_more_messages_than_orders_prove_nothing() -> None:
     found = judge([a_doubt("O-1"), a_doubt("O-2")], [a_message(f"s{number}") for number in range(3)])
     assert set(found.values()) == {Verdict(message=None, is_absent=False)}
 
 
-def test_what_is_one_orders_is_no_reason_to_doubt_about_another() -> None:
+def test_a_message_matched_to_one_order_causes_no_doubt_about_another() -> None:
     """The other differs in looks only, and both are in history: neither is taken for the other."""
     shouted = a_doubt("O-2", a_draft("HEJ!"))
     both = judge([a_doubt("O-1"), shouted], [a_message("s1"), a_message("s2", text="HEJ!")])
@@ -201,7 +201,7 @@ def test_every_order_gets_a_verdict_and_no_message_belongs_to_two(
 
 
 @given(doubts_of, histories)
-def test_proof_is_exactly_the_orders_message_and_none_from_before_it(
+def test_only_a_message_equal_to_the_order_and_not_older_is_proof(
     doubts: list[Doubt], history: list[Message]
 ) -> None:
     found = judge(doubts, history)
@@ -213,7 +213,7 @@ def test_proof_is_exactly_the_orders_message_and_none_from_before_it(
 
 
 @given(doubts_of, histories)
-def test_nothing_is_absent_that_history_holds_a_spare_one_of(
+def test_an_order_is_not_absent_if_history_has_an_unmatched_equal_message(
     doubts: list[Doubt], history: list[Message]
 ) -> None:
     """The dangerous mistake: what is called absent is sent again."""
@@ -233,7 +233,7 @@ def test_nothing_is_absent_that_history_holds_a_spare_one_of(
 
 
 @given(doubts_of, histories)
-def test_as_many_are_called_absent_as_history_lacks_and_no_more(
+def test_exactly_as_many_orders_are_absent_as_history_lacks(
     doubts: list[Doubt], history: list[Message]
 ) -> None:
     """Of equal orders at least as many stay unsent again as there are messages from after all began."""
@@ -251,7 +251,7 @@ def test_as_many_are_called_absent_as_history_lacks_and_no_more(
 
 
 @given(doubts_of, histories, st.data())
-def test_the_order_in_which_things_come_makes_no_difference(
+def test_the_sequence_of_orders_and_messages_makes_no_difference(
     doubts: list[Doubt], history: list[Message], data: st.DataObject
 ) -> None:
     shuffled, mixed = data.draw(st.permutations(doubts)), data.draw(st.permutations(history))

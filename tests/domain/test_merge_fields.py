@@ -113,7 +113,9 @@ def write(part: str | MergeField) -> str:
 
 
 @given(parts, st.text(min_size=1).filter(lambda text: " ".join(text.split()) == text and text.isprintable()))
-def test_each_part_of_a_template_is_filled_by_itself(template: list[str | MergeField], value: str) -> None:
+def test_each_part_of_a_template_is_filled_independently(
+    template: list[str | MergeField], value: str
+) -> None:
     known = {part.name: value for part in template if isinstance(part, MergeField)}
     alone = parse_template("{x}").fill({"x": value})
     assert isinstance(alone, str)
@@ -122,16 +124,14 @@ def test_each_part_of_a_template_is_filled_by_itself(template: list[str | MergeF
 
 
 @given(st.text())
-def test_an_escaped_text_is_itself(text: str) -> None:
+def test_an_escaped_text_is_filled_unchanged(text: str) -> None:
     template = parse_template(escape(text))
     assert template.fields == ()
     assert template.fill({}) == text
 
 
 @given(parts, values)
-def test_filling_reads_no_value_as_a_template(
-    template: list[str | MergeField], known: dict[str, str]
-) -> None:
+def test_values_are_not_read_as_templates(template: list[str | MergeField], known: dict[str, str]) -> None:
     parsed = parse_template("".join(map(write, template)))
     filled = parsed.fill(known)
     marked = parsed.fill({name: value.translate(_MARKS) for name, value in known.items()})
@@ -148,7 +148,7 @@ _UNMARKED = str.maketrans("\u2770\u2771\u2758", "{}|")
 
 
 @given(st.text(st.sampled_from("ab{}|\n ")))
-def test_any_text_is_a_template_or_is_refused(text: str) -> None:
+def test_any_text_is_read_as_a_template_or_refused(text: str) -> None:
     with suppress(InvalidInput):
         template = parse_template(text)
         assert isinstance(template.fill(dict.fromkeys(template.fields, "x")), str)

@@ -81,14 +81,14 @@ def test_an_amount_is_read_with_point_or_comma(text: str, amount: int) -> None:
         "0.50000000000000000000000000000000000001",
     ],
 )
-def test_what_is_no_amount_is_refused_with_a_value_error(text: str) -> None:
+def test_an_invalid_amount_raises_value_error(text: str) -> None:
     with pytest.raises(ValueError, match="is not an amount of money"):
         Money.parse(text)
 
 
 @given(st.integers(0, 10**16 - 1), currencies)
 @example(10**16 - 1, "SEK")
-def test_what_is_printed_can_be_read_again(amount: int, currency: str) -> None:
+def test_a_printed_amount_can_be_read_again(amount: int, currency: str) -> None:
     money = Money(amount, currency)
     assert Money.parse(str(money).removesuffix(currency), currency) == money
 
@@ -143,5 +143,5 @@ def test_amounts_of_different_currencies_are_never_mixed(first: int, second: int
         assert krona != other
 
 
-def test_the_amount_in_whole_currency_is_for_showing() -> None:
+def test_the_amount_in_whole_currency_is_for_display_only() -> None:
     assert Money(5200, "SEK").amount == pytest.approx(0.52)

@@ -34,12 +34,12 @@ def test_no_letter_keeps_more_than_30_marks(form: Form, text: str) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 @given(texts)
-def test_a_text_without_such_a_letter_is_normalized_as_unicode_says(form: Form, text: str) -> None:
+def test_other_texts_are_normalized_as_in_unicode(form: Form, text: str) -> None:
     if _longest_run(text) <= MOST_ACCENTS:
         assert normalize(form, text) == unicodedata.normalize(form, text)
 
 
-def test_nothing_normalizes_a_whole_text_in_another_way() -> None:
+def test_no_other_module_normalizes_texts() -> None:
     sources = Path(elks_mcp.__file__).parent.rglob("*.py")
     users = {source.name for source in sources if "unicodedata.normalize(" in source.read_text("utf-8")}
     assert users == {"normalization.py"}
@@ -60,5 +60,5 @@ def test_an_opt_out_is_found_under_any_number_of_accents() -> None:
         ("Kommer du? Se ...example.com/x?a=1", True),
     ],
 )
-def test_a_question_mark_in_an_address_asks_nothing(text: str, is_question: bool) -> None:
+def test_a_question_mark_in_an_address_is_no_question(text: str, is_question: bool) -> None:
     assert asks_for_answer(text) is is_question

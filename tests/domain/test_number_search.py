@@ -95,12 +95,12 @@ def test_a_number_is_found_in_every_spelling(spelling: str, around: str) -> None
         "2-1 0-3 0-4 5-6",
     ],
 )
-def test_other_digits_are_left_alone(text: str) -> None:
+def test_other_digits_are_not_taken_for_numbers(text: str) -> None:
     assert not list(find_numbers(text, "SE"))
 
 
 @pytest.mark.parametrize("code", ["O-22345678", "P-22345678", "B-22345678"])
-def test_a_code_is_left_alone_where_numbers_have_eight_digits(code: str) -> None:
+def test_a_code_is_no_number_in_countries_with_eight_digits(code: str) -> None:
     assert list(find_numbers(code[2:], "NO"))
     assert not list(find_numbers(code, "NO"))
 
@@ -114,7 +114,7 @@ def test_a_code_is_left_alone_where_numbers_have_eight_digits(code: str) -> None
         ("07017406060701740606", "07017406060701740606"),
     ],
 )
-def test_what_begins_as_a_number_is_found_although_no_country_has_it(text: str, digits: str) -> None:
+def test_digits_that_begin_like_a_number_are_found_even_if_no_country_has_it(text: str, digits: str) -> None:
     assert [(found.digits, found.number) for found in find_numbers(text, "SE")] == [(digits, None)]
 
 
@@ -152,7 +152,7 @@ def test_a_national_number_is_one_of_the_home_country() -> None:
 
 
 @given(st.text(st.sampled_from("0123456789+ -()x\n.é"), max_size=60))
-def test_what_is_left_has_no_run_that_begins_as_a_number(text: str) -> None:
+def test_the_rest_of_a_text_has_no_digits_that_begin_like_a_number(text: str) -> None:
     left, end = "", 0
     for found in find_numbers(text, "SE"):
         assert found.start >= end

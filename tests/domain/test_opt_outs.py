@@ -199,12 +199,12 @@ def test_opting_in_is_understood_however_it_is_written(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ORDINARY)
-def test_an_ordinary_message_is_neither(text: str) -> None:
+def test_an_ordinary_message_is_no_opt_out_and_no_opt_in(text: str) -> None:
     assert find_opt_word(text) is None
 
 
 @pytest.mark.parametrize("text", LIKELY)
-def test_a_stop_word_within_a_sentence_is_for_a_person_to_read(text: str) -> None:
+def test_a_stop_word_within_a_sentence_is_a_possible_opt_out(text: str) -> None:
     assert find_opt_word(text) is OptWord.MAYBE
 
 
@@ -230,16 +230,16 @@ def test_the_table_has_150_phrases_in_five_languages_and_every_class_in_each() -
 
 
 @pytest.mark.parametrize("text", ASKING)
-def test_a_text_that_wants_an_answer_asks_something(text: str) -> None:
+def test_a_text_that_wants_an_answer_is_a_question(text: str) -> None:
     assert asks_for_answer(text)
 
 
 @pytest.mark.parametrize("text", NOT_ASKING)
-def test_a_text_that_only_tells_how_to_opt_out_asks_nothing(text: str) -> None:
+def test_a_text_that_only_explains_how_to_opt_out_is_no_question(text: str) -> None:
     assert not asks_for_answer(text)
 
 
-def test_there_are_sentences_enough() -> None:
+def test_the_table_has_enough_sentences() -> None:
     assert len(ORDINARY) == len(set(ORDINARY)) >= 60
 
 
@@ -267,13 +267,13 @@ def disguised(draw: st.DrawFn, words: list[str]) -> tuple[str, str]:
 
 
 @given(disguised([*STOPS, *STARTS]))
-def test_nothing_around_or_inside_hides_a_word(written: tuple[str, str]) -> None:
+def test_nothing_around_or_inside_a_word_hides_it(written: tuple[str, str]) -> None:
     word, text = written
     assert find_opt_word(text) is EXPECTED[word]
 
 
 @given(st.sampled_from(["stop", "stopp", "stopall", "unsubscribe", "avregistrera"]), around, st.data())
-def test_a_word_or_two_behind_do_not_hide_an_unmistakable_one(
+def test_one_or_two_following_words_do_not_hide_an_unmistakable_one(
     first: str, gap: str, data: st.DataObject
 ) -> None:
     more = data.draw(
@@ -285,16 +285,16 @@ def test_a_word_or_two_behind_do_not_hide_an_unmistakable_one(
 @given(
     st.sampled_from([*STOPS, *STARTS]), st.lists(st.sampled_from(["på", "lördag", "we", "om"]), min_size=3)
 )
-def test_a_word_in_a_longer_message_is_at_most_for_a_person_to_read(word: str, more: list[str]) -> None:
+def test_a_word_in_a_longer_message_is_at_most_a_possible_opt_out(word: str, more: list[str]) -> None:
     assert find_opt_word(" ".join([word, *more])) in {None, OptWord.MAYBE}
     assert find_opt_word(" ".join([*more, word])) in {None, OptWord.MAYBE}
 
 
 @given(st.sampled_from(STARTS), st.sampled_from(["tack", "please", "mig", "om", "kl 9"]))
-def test_only_the_whole_message_opts_in(word: str, more: str) -> None:
+def test_only_a_whole_message_opts_in(word: str, more: str) -> None:
     assert find_opt_word(f"{word} {more}") is None
 
 
 @given(st.text(st.characters(exclude_categories=[]), max_size=60))
-def test_any_text_can_be_read_and_space_around_it_changes_nothing(text: str) -> None:
+def test_any_text_can_be_classified_and_surrounding_space_changes_nothing(text: str) -> None:
     assert find_opt_word(f" {text}\n") is find_opt_word(text)

@@ -35,11 +35,11 @@ def test_a_time_is_read_in_the_zone_unless_it_has_an_offset(
     assert parse_moment(text, zone, name="`since`") == moment
 
 
-def test_without_a_zone_it_is_the_machines() -> None:
+def test_without_a_zone_the_machines_zone_is_used() -> None:
     assert parse_moment("2026-11-30T09:00", None, name="`since`") == datetime(2026, 11, 30, 9).astimezone()
 
 
-def test_days_are_whole_also_when_clocks_change_in_them() -> None:
+def test_days_are_complete_even_if_clocks_change() -> None:
     assert parse_period("2026-11-30", "2026-11-30", STOCKHOLM) == (
         utc(2026, 11, 29, 23),
         utc(2026, 11, 30, 23),
@@ -89,7 +89,7 @@ def test_a_time_that_clocks_skip_or_repeat_is_refused_with_its_neighbours(
         "2026-11-30T09:00+99:00",
     ],
 )
-def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+def test_an_invalid_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidInput, match="write a day as 2026-11-30") as caught:
         parse_moment(text, STOCKHOLM, name="`until`", end_of_day=True)
     assert "`until` cannot be" in str(caught.value)

@@ -26,7 +26,7 @@ def test_a_number_is_read_as_its_writer_meant_it(raw: str, home: str, e164: str,
 
 
 @pytest.mark.parametrize(("raw", "home", "words", "why"), REFUSED)
-def test_what_is_no_number_or_two_is_refused_with_the_reason(
+def test_an_invalid_or_ambiguous_number_is_refused_with_the_reason(
     raw: str, home: str, words: str, why: str
 ) -> None:
     with pytest.raises(InvalidInput) as refusal:
@@ -37,7 +37,7 @@ def test_what_is_no_number_or_two_is_refused_with_the_reason(
     assert len(str(refusal.value)) < 250
 
 
-def test_the_tables_are_as_long_as_they_should_be() -> None:
+def test_the_tables_of_numbers_are_complete() -> None:
     assert len(READ) + len(REFUSED) >= 100
     assert len(SENDERS) + len(NO_SENDERS) >= 60
 
@@ -56,7 +56,7 @@ def test_all_spellings_of_a_number_are_one_number(
     st.one_of(st.text(max_size=30), st.text("+0123456789 ()/-", max_size=20)),
     st.sampled_from(["SE", "NO", "IT", "US", "AU"]),
 )
-def test_whatever_is_written_comes_to_one_spelling_or_a_refusal(raw: str, home: str) -> None:
+def test_any_input_is_one_number_or_refused(raw: str, home: str) -> None:
     """Two spellings of one number would be two numbers to a limit, and to whoever said STOP."""
     try:
         number = parse_number(raw, home)
@@ -83,7 +83,7 @@ def test_every_countrys_mobiles_are_read_as_they_are_written_abroad() -> None:
 
 
 @pytest.mark.parametrize("home", ["SE", "NO", "DK", "FI", "DE", "FR", "GB", "US"])
-def test_an_example_of_a_home_country_is_read_as_people_there_write_it_or_refused_with_both_readings(
+def test_a_national_number_is_read_in_its_home_country_or_refused_with_both_readings(
     home: str,
 ) -> None:
     example = phonenumbers.example_number_for_type(home, phonenumbers.PhoneNumberType.MOBILE)
@@ -103,7 +103,7 @@ def test_an_example_of_a_home_country_is_read_as_people_there_write_it_or_refuse
 @given(
     st.sampled_from(examples), st.sampled_from(["\t", "\x0b", "\x1f", "  ", ".", "\x00"]), st.integers(0, 99)
 )
-def test_a_number_with_another_value_behind_it_is_never_read_as_a_longer_number(
+def test_a_number_followed_by_another_value_is_never_read_as_a_longer_number(
     example: tuple[str, phonenumbers.PhoneNumber], between: str, behind: int
 ) -> None:
     e164 = phonenumbers.format_number(example[1], phonenumbers.PhoneNumberFormat.E164)
@@ -116,7 +116,9 @@ def test_a_number_with_another_value_behind_it_is_never_read_as_a_longer_number(
 
 
 @pytest.mark.parametrize(("e164", "kind", "region", "why"), KINDS)
-def test_a_number_is_what_its_countrys_plan_says(e164: str, kind: str, region: str, why: str) -> None:
+def test_a_number_has_the_type_of_its_countrys_numbering_plan(
+    e164: str, kind: str, region: str, why: str
+) -> None:
     number = parse_number(e164)
     assert (number.kind, number.region) == (kind, region), why
 
@@ -133,7 +135,7 @@ def test_a_number_is_what_its_countrys_plan_says(e164: str, kind: str, region: s
         ("ZZ", "unknown country"),
     ],
 )
-def test_a_region_has_a_name_people_know(region: str, name: str) -> None:
+def test_a_region_has_a_familiar_name(region: str, name: str) -> None:
     assert country_name(region) == name
 
 
@@ -160,7 +162,7 @@ def test_a_mobile_of_a_wide_country_may_be_anywhere_in_it() -> None:
 
 
 @pytest.mark.parametrize(("raw", "sender", "why"), SENDERS)
-def test_a_sender_is_a_number_or_a_name_46elks_takes(raw: str, sender: str, why: str) -> None:
+def test_a_sender_is_a_number_or_a_name_that_46elks_accepts(raw: str, sender: str, why: str) -> None:
     """https://46elks.com/kb/text-sender-id."""
     parsed = parse_sender(raw)
     assert written(parsed) == sender, why
@@ -168,7 +170,7 @@ def test_a_sender_is_a_number_or_a_name_46elks_takes(raw: str, sender: str, why:
 
 
 @pytest.mark.parametrize(("raw", "words", "why"), NO_SENDERS)
-def test_what_is_no_sender_is_refused_with_the_reason(raw: str, words: str, why: str) -> None:
+def test_an_invalid_sender_is_refused_with_the_reason(raw: str, words: str, why: str) -> None:
     with pytest.raises(InvalidInput) as refusal:
         parse_sender(raw)
     assert words.replace("\\\\", "\\") in str(refusal.value), f"{why}: {refusal.value}"
@@ -215,7 +217,7 @@ SHOWN: dict[str, Callable[[Number], str]] = {
 @pytest.mark.parametrize(
     "e164", [HOME, "+46850012345", "+29022222", "+6834002", "+4705000", "+883510000000094"]
 )
-def test_a_number_prints_masked_and_a_text_not_at_all(show: Callable[[Number], str], e164: str) -> None:
+def test_printing_masks_a_number_and_hides_a_text(show: Callable[[Number], str], e164: str) -> None:
     shown = show(Number(e164))
     assert "*" * 4 in shown
     assert e164 not in shown

@@ -39,7 +39,7 @@ def expected_approver(
     ("confirm", "findings", "lifts", "can_ask"),
     list(product(Confirm, FINDINGS, [False, True], [False, True])),
 )
-def test_a_person_agrees_where_the_operator_a_guard_or_a_dry_run_wants_one(
+def test_a_person_approves_if_the_operator_a_guard_or_a_dry_run_requires_it(
     confirm: Confirm, findings: tuple[Finding, ...], *, lifts: bool, can_ask: bool
 ) -> None:
     policy = Policy(dry_run=lifts, confirm=confirm, sender=SHOP)
@@ -65,7 +65,7 @@ def test_the_reasons_to_ask_are_the_dry_run_or_the_operator_and_then_the_guards(
 @pytest.mark.parametrize(
     ("confirm", "read_only", "can_ask"), list(product(Confirm, [False, True], [False, True]))
 )
-def test_a_dry_run_is_lifted_only_where_a_person_may_and_can_be_asked(
+def test_a_dry_run_is_lifted_only_if_a_person_may_and_can_be_asked(
     confirm: Confirm, *, read_only: bool, can_ask: bool
 ) -> None:
     policy = Policy(read_only=read_only, confirm=confirm, sender=SHOP)
@@ -104,7 +104,7 @@ def test_p1_a_server_in_dry_run_schedules_nothing() -> None:
         (False, True, True, Mode.SANDBOX),
     ],
 )
-def test_a_policy_is_live_only_if_nothing_holds_it(
+def test_a_policy_is_live_only_without_dry_run_and_read_only(
     *, dry_run: bool, read_only: bool, simulated: bool, mode: Mode
 ) -> None:
     policy = Policy(dry_run=dry_run, read_only=read_only, simulated=simulated)
@@ -123,5 +123,5 @@ def test_a_policy_is_live_only_if_nothing_holds_it(
         (Number("+15551234567"), "SE"),
     ],
 )
-def test_national_numbers_are_the_senders_countrys_or_swedish(sender: Sender | None, home: str) -> None:
+def test_national_numbers_belong_to_the_senders_country_or_sweden(sender: Sender | None, home: str) -> None:
     assert Policy(sender=sender).home == home

@@ -74,7 +74,7 @@ def test_a_send_time_is_read(text: str, zone_name: str, moment: datetime) -> Non
         (AT_SEA, None, datetime(2026, 12, 1, 9).astimezone()),
     ],
 )
-def test_without_a_zone_it_is_the_recipients_if_that_is_known_or_else_the_operators(
+def test_without_a_zone_a_time_is_in_the_recipients_zone_or_the_operators(
     to: Number, home: tzinfo | None, moment: datetime
 ) -> None:
     assert read("2026-12-01T09:00", to=to, home=home) == moment
@@ -100,7 +100,7 @@ BEFORE_SUMMER, BEFORE_WINTER = utc(2027, 3, 27, 12), utc(2027, 10, 30, 12)
         (utc(2028, 1, 31, 8), "2028-03-06T09:00", utc(2028, 3, 6, 8)),
     ],
 )
-def test_a_day_on_which_clocks_change_and_a_leap_day_are_as_the_clocks_there_show(
+def test_days_of_clock_changes_and_leap_days_follow_the_local_clock(
     now: datetime, text: str, moment: datetime
 ) -> None:
     assert read(text, now=now) == moment
@@ -131,7 +131,7 @@ def test_a_time_that_one_zone_skips_can_exist_in_another() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-11-30T09:00", "2026-11-30T08:59", "2025-12-01T09:00"])
-def test_what_is_past_is_refused_with_the_present(text: str) -> None:
+def test_a_time_in_the_past_is_refused_with_the_current_time(text: str) -> None:
     with pytest.raises(InvalidInput, match=r"The send time is past: it is 2026-11-30 09:00 \+01:00 now\."):
         read(text)
 
@@ -171,7 +171,7 @@ def test_a_day_without_a_time_is_refused_since_the_caller_has_to_ask(text: str) 
         "2026-12-01T09:00\n2026-12-02T09:00",
     ],
 )
-def test_what_is_no_time_is_refused_with_examples(text: str) -> None:
+def test_an_invalid_send_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidInput, match=r"The send time cannot be .* 2026-11-30T09:00"):
         read(text, now=utc(2027, 2, 1) if "02-29" in text else NOW)
 
@@ -214,7 +214,7 @@ zones = st.sampled_from(
 
 
 @given(moments, minutes_ahead, zones)
-def test_what_a_clock_there_will_show_means_that_moment_unless_it_shows_it_twice(
+def test_a_local_time_means_its_moment_unless_it_occurs_twice(
     now: datetime, minutes: int, zone: ZoneInfo
 ) -> None:
     now = now.replace(second=0, microsecond=0)
@@ -240,7 +240,7 @@ written = st.one_of(
 
 
 @given(written, st.sampled_from([SWEDISH, NORWEGIAN, AMERICAN, AUSTRALIAN, AT_SEA]))
-def test_whatever_is_read_lies_ahead_and_not_too_far(text: str, to: Number) -> None:
+def test_every_accepted_time_is_in_the_near_future(text: str, to: Number) -> None:
     found: datetime | str
     try:
         found = read(text, to=to)
@@ -266,7 +266,7 @@ def test_whatever_is_read_lies_ahead_and_not_too_far(text: str, to: Number) -> N
         (None, STOCKHOLM, "Tuesday 2026-12-01 09:00 +01:00 (Europe/Stockholm)"),
     ],
 )
-def test_a_send_time_is_said_with_its_weekday_in_the_recipients_zone_if_that_is_known(
+def test_a_send_time_is_shown_with_its_weekday_in_the_recipients_zone_if_known(
     to: Number | None, home: tzinfo, words: str
 ) -> None:
     assert format_send_time(utc(2026, 12, 1, 8), to, home) == words

@@ -25,33 +25,33 @@ def taints(taint_log: TaintLog, to: Number, now: datetime) -> bool:
     return find_taint(taint_log.list_active(now), to) is not None
 
 
-def test_nothing_is_tainted_where_nothing_was_shown() -> None:
+def test_nothing_is_tainted_if_nothing_was_shown() -> None:
     assert not taints(TaintLog(), ANNA, NOON)
     taint_log = TaintLog()
     taint_log.record([], NOON)
     assert not taints(taint_log, ANNA, NOON)
 
 
-def test_whoever_wrote_may_be_answered_and_nobody_else() -> None:
+def test_only_the_writer_may_be_answered() -> None:
     taint_log = TaintLog()
     taint_log.record([a_message(ANNA.e164)], NOON)
     assert not taints(taint_log, ANNA, NOON)
     assert taints(taint_log, BO, NOON)
 
 
-def test_where_two_wrote_each_may_be_speaking_of_the_other() -> None:
+def test_texts_of_two_people_taint_answers_to_both() -> None:
     taint_log = TaintLog()
     taint_log.record([a_message(ANNA.e164), a_message(BO.e164)], NOON)
     assert all(taints(taint_log, to, NOON) for to in (ANNA, BO, CIA))
 
 
-def test_a_name_is_a_stranger_to_everybody() -> None:
+def test_a_sender_name_is_a_stranger_to_every_recipient() -> None:
     taint_log = TaintLog()
     taint_log.record([a_message("Bank")], NOON)
     assert taints(taint_log, ANNA, NOON)
 
 
-def test_what_we_sent_ourselves_taints_nothing() -> None:
+def test_our_own_texts_taint_nothing() -> None:
     taint_log = TaintLog()
     taint_log.record([a_message(OURS.e164, Direction.OUTBOUND)], NOON)
     assert not taints(taint_log, ANNA, NOON)
@@ -67,14 +67,14 @@ def test_what_we_sent_ourselves_taints_nothing() -> None:
     ],
     ids=str,
 )
-def test_words_are_at_work_for_half_an_hour(later: timedelta, *, tainted: bool) -> None:
+def test_taint_lasts_for_half_an_hour(later: timedelta, *, tainted: bool) -> None:
     taint_log = TaintLog()
     taint_log.record([a_message(ANNA.e164)], NOON)
     assert taints(taint_log, BO, NOON + later) == tainted
     assert timedelta(minutes=30) == TAINT_LASTS
 
 
-def test_being_shown_again_they_are_at_work_anew() -> None:
+def test_showing_a_text_again_restarts_its_taint() -> None:
     taint_log = TaintLog()
     for minutes in (0, 20):
         taint_log.record([a_message(ANNA.e164)], NOON + timedelta(minutes=minutes))
@@ -86,7 +86,7 @@ def test_being_shown_again_they_are_at_work_anew() -> None:
     st.sampled_from([ANNA, BO, CIA]),
     st.integers(0, 100),
 )
-def test_a_text_is_tainted_by_anybody_elses_words_of_the_last_half_hour(
+def test_a_text_is_tainted_by_texts_of_others_in_the_last_half_hour(
     shown: list[tuple[Number, int]], to: Number, minute: int
 ) -> None:
     taint_log = TaintLog()
@@ -96,14 +96,14 @@ def test_a_text_is_tainted_by_anybody_elses_words_of_the_last_half_hour(
     assert taints(taint_log, to, NOON + timedelta(minutes=minute)) == expected
 
 
-def test_whose_words_were_shown_days_ago_is_held_no_longer() -> None:
+def test_texts_shown_days_ago_no_longer_hold_sending() -> None:
     taint_log = TaintLog()
     taint_log.record([a_message(ANNA.e164)], NOON)
     taint_log.record([a_message(BO.e164)], NOON + timedelta(days=2))
     assert list(taint_log._shown) == [BO.e164]
 
 
-def test_the_oldest_text_that_is_at_work_says_who_was_known_before() -> None:
+def test_the_oldest_text_in_effect_decides_who_was_known_before() -> None:
     taint_log = TaintLog()
     old, new = (a_message(ANNA.e164).model_copy(update={"created_at": at}) for at in (NOON - HOUR, NOON))
     taint_log.record([old], NOON)

@@ -68,7 +68,7 @@ def test_the_alphabet_is_the_standards_for_every_character_of_the_basic_plane() 
 @example("a" * 152 + "€" * 5)
 @example("a" * 69 + "🎉")
 @example("ż" * 66 + "🎉" * 40)
-def test_parts_by_the_standard_are_those_of_another_library(text: str) -> None:
+def test_parts_by_the_standard_equal_those_of_another_library(text: str) -> None:
     expected = smsutil.split(text)
     contents = tuple(part.content for part in expected.parts) or ("",)
     assert split(text, STANDARD) == contents
@@ -104,7 +104,7 @@ def naive_parts(text: str) -> list[bytes]:
 @example("a" * 70 + "€")
 @example("a" * 69 + "€")
 @example("ż" * 66 + "🎉" * 40)
-def test_parts_as_46elks_bills_them_are_those_of_a_naive_reading(text: str) -> None:
+def test_parts_as_46elks_bills_them_equal_a_naive_implementation(text: str) -> None:
     """https://46elks.com/kb/sms-splitting-and-pricing: the basic table, or all of it is UTF-16."""
     assert measure(text).parts == len(naive_parts(text))
 
@@ -133,14 +133,14 @@ def test_a_text_takes_as_many_parts_as_46elks_documents(text: str, parts: int) -
 
 
 @given(texts, alphabets)
-def test_the_parts_of_a_text_are_the_text(text: str, alphabet: Alphabet) -> None:
+def test_the_parts_of_a_text_join_to_the_text(text: str, alphabet: Alphabet) -> None:
     parts = split(text, alphabet)
     assert "".join(parts) == text
     assert len(parts) == measure(text, alphabet).parts
 
 
 @given(texts, alphabets)
-def test_no_part_exceeds_its_room_and_the_first_of_two_had_none_left(text: str, alphabet: Alphabet) -> None:
+def test_no_part_exceeds_its_size_and_the_first_of_two_is_full(text: str, alphabet: Alphabet) -> None:
     size = measure(text, alphabet)
     gsm = size.encoding is Encoding.GSM7
     wide = EXTENSION if gsm else {char for char in text if ord(char) > 0xFFFF}
@@ -218,25 +218,25 @@ def test_a_part_never_ends_in_half_a_surrogate_pair_or_half_an_escape() -> None:
         ("\u0301", None, "an accent on nothing"),
     ],
 )
-def test_a_dear_character_has_the_stand_in_a_reader_takes_for_it(
+def test_an_expensive_character_has_a_replacement_that_reads_the_same(
     char: str, instead: str | None, why: str
 ) -> None:
     assert expensive_characters(char) == (ExpensiveCharacter(char, 1, instead),), why
     assert cheaper(char) == (char if instead is None else instead), why
 
 
-def test_dear_characters_come_in_order_of_first_occurrence_with_their_count() -> None:
+def test_expensive_characters_are_listed_by_first_occurrence_with_their_count() -> None:
     found = [(dear.char, dear.count) for dear in expensive_characters("“Hej” 🎉 “då” 🎉🎉")]
     assert found == [("“", 2), ("”", 2), ("🎉", 3)]
 
 
-def test_the_euro_sign_and_brackets_are_dear_to_46elks_and_not_by_the_standard() -> None:
+def test_the_euro_sign_and_brackets_are_expensive_at_46elks_but_not_by_the_standard() -> None:
     assert [dear.char for dear in expensive_characters("[5 €]")] == ["[", "€", "]"]
     assert not expensive_characters("[5 €]", STANDARD)
     assert cheaper("[5 €]") == cheaper("[5 €]", STANDARD) == "[5 €]"
 
 
-def test_a_dear_character_is_called_by_its_unicode_name() -> None:
+def test_an_expensive_character_has_its_unicode_name() -> None:
     names = [dear.name for dear in expensive_characters("€e\u0301")]
     assert names == ["euro sign, U+20AC", "latin small letter e + combining acute accent, U+0065 U+0301"]
     flag = expensive_characters("🏴" + "".join(chr(0xE0000 + ord(char)) for char in "gbeng") + "\U000e007f")[
@@ -250,28 +250,28 @@ def test_a_dear_character_is_called_by_its_unicode_name() -> None:
 @example("…" * 70, Alphabet.PROVIDER)
 @example("ж" + "…" * 69, Alphabet.PROVIDER)
 @example("\ufb03" * 70, Alphabet.PROVIDER)
-def test_cheaper_never_makes_a_text_dearer(text: str, alphabet: Alphabet) -> None:
+def test_the_cheaper_text_never_costs_more(text: str, alphabet: Alphabet) -> None:
     assert measure(cheaper(text, alphabet), alphabet).parts <= measure(text, alphabet).parts
 
 
 @given(texts, alphabets)
-def test_cheaper_twice_is_cheaper_once(text: str, alphabet: Alphabet) -> None:
+def test_making_a_text_cheaper_twice_changes_nothing_more(text: str, alphabet: Alphabet) -> None:
     rewritten = cheaper(text, alphabet)
     assert cheaper(rewritten, alphabet) == rewritten
 
 
 @given(standard_texts)
-def test_cheaper_leaves_a_cheap_text_as_it_is(text: str) -> None:
+def test_a_cheap_text_has_no_cheaper_one(text: str) -> None:
     assert cheaper(text, STANDARD) == text
 
 
 @given(texts, alphabets)
-def test_every_stand_in_is_cheap_itself(text: str, alphabet: Alphabet) -> None:
+def test_every_replacement_is_cheap_itself(text: str, alphabet: Alphabet) -> None:
     stand_ins = [dear.instead for dear in expensive_characters(text, alphabet) if dear.instead is not None]
     assert measure("".join(stand_ins), alphabet).encoding is Encoding.GSM7
 
 
-def test_cheaper_leaves_persian_and_pictures_whole() -> None:
+def test_the_cheaper_text_keeps_persian_and_emoji() -> None:
     for text in ("می\u200cخواهم", "👨\u200d👩\u200d👧 🏳\ufe0f\u200d🌈 👍🏽", "Привет, мир"):
         assert cheaper(text) == text
 
@@ -300,7 +300,7 @@ def test_cheaper_leaves_persian_and_pictures_whole() -> None:
         ("İyi akşamlar, Łukasz…", "İyi akşamlar, Łukasz..."),
     ],
 )
-def test_cheaper_changes_running_text_only(text: str, rewritten: str) -> None:
+def test_the_cheaper_text_changes_only_running_text(text: str, rewritten: str) -> None:
     assert cheaper(text) == rewritten
 
 
@@ -320,7 +320,7 @@ _fixed_tokens = st.one_of(
 
 
 @given(st.lists(_fixed_tokens, min_size=1, max_size=4), st.sampled_from([" – ", " “a” ", "\u00a0"]))
-def test_addresses_codes_and_templates_come_out_as_they_were(tokens: list[str], between: str) -> None:
+def test_the_cheaper_text_keeps_addresses_codes_and_templates(tokens: list[str], between: str) -> None:
     rewritten = cheaper(f"Hej –{' ' + between.join(tokens)} – hej då")
     assert rewritten.startswith("Hej - ")
     position = 0
@@ -343,7 +343,7 @@ def test_addresses_codes_and_templates_come_out_as_they_were(tokens: list[str], 
         ("\udc00a", "\udc00"),
     ],
 )
-def test_what_no_text_can_carry_is_found(text: str, found: str | None) -> None:
+def test_characters_that_no_text_can_carry_are_found(text: str, found: str | None) -> None:
     assert find_unsendable(text) == found
 
 
@@ -367,7 +367,7 @@ LONG = {
     "function", [measure, split, expensive_characters, cheaper, cleaned, find_unsendable]
 )
 @pytest.mark.parametrize("text", LONG.values(), ids=LONG)
-def test_a_long_text_takes_no_time(function: Callable[[str], object], text: str) -> None:
+def test_a_long_text_is_processed_quickly(function: Callable[[str], object], text: str) -> None:
     """Squared time would take ten seconds here. Measured: 0.01 to 0.15 s; the rest is for slow machines."""
 
     def taken() -> float:

@@ -70,21 +70,19 @@ async def test_the_currency_is_asked_for_once(box: Sandbox, client: ElksClient) 
     assert len(gets(box, "/me")) == 1
 
 
-async def test_a_price_has_no_currency_where_the_account_has_none() -> None:
+async def test_a_price_has_no_currency_if_the_account_has_none() -> None:
     box = Sandbox(currency="")
     estimate = await client_of(box).get_estimate(a_draft())
     assert estimate.price == Money(5200, "")
 
 
-async def test_a_price_comes_even_where_46elks_tells_nothing_of_the_account(
-    box: Sandbox, client: ElksClient
-) -> None:
+async def test_a_text_is_priced_even_if_the_account_cannot_be_read(box: Sandbox, client: ElksClient) -> None:
     box.faults.inject(Fault.FORBIDDEN, path="/me")
     assert (await client.get_estimate(a_draft())).price == Money(5200, "")
     assert (await client.get_estimate(a_draft())).price == Money(5200, "SEK")
 
 
-async def test_wrong_credentials_are_told_as_such(box: Sandbox, client: ElksClient) -> None:
+async def test_wrong_credentials_are_reported_as_such(box: Sandbox, client: ElksClient) -> None:
     box.faults.inject(Fault.UNAUTHORIZED, path="/me")
     with pytest.raises(Unauthorized):
         await client.get_estimate(a_draft())
@@ -92,7 +90,7 @@ async def test_wrong_credentials_are_told_as_such(box: Sandbox, client: ElksClie
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP_BEFORE, Fault.DROP_AFTER])
-async def test_a_price_whose_answer_was_cut_off_is_asked_for_once_more_since_that_is_free(
+async def test_a_price_request_is_repeated_once_if_its_answer_was_cut_off(
     box: Sandbox, client: ElksClient, fault: Fault
 ) -> None:
     box.faults.inject(fault, method="POST")
@@ -105,7 +103,7 @@ async def test_a_price_whose_answer_was_cut_off_is_asked_for_once_more_since_tha
     assert box.charges == []
 
 
-async def test_a_price_that_46elks_refuses_is_asked_for_once(box: Sandbox, client: ElksClient) -> None:
+async def test_a_price_request_that_46elks_refuses_is_not_repeated(box: Sandbox, client: ElksClient) -> None:
     box.faults.inject(Fault.ERROR_BEFORE, method="POST")
     with pytest.raises(ProviderError):
         await client.get_estimate(a_draft())
@@ -115,7 +113,7 @@ async def test_a_price_that_46elks_refuses_is_asked_for_once(box: Sandbox, clien
 # ── the account ──
 
 
-async def test_an_account_is_its_balance_and_not_its_holder(client: ElksClient) -> None:
+async def test_the_account_has_the_balance_without_the_holder(client: ElksClient) -> None:
     account = await client.get_account()
     assert account.balance == Money(1_000_000, "SEK")
     assert "sandbox@example.com" not in account.model_dump_json()
@@ -124,7 +122,7 @@ async def test_an_account_is_its_balance_and_not_its_holder(client: ElksClient) 
 # ── one message ──
 
 
-async def test_a_message_is_found_by_its_id(box: Sandbox, client: ElksClient) -> None:
+async def test_a_message_is_read_by_its_id(box: Sandbox, client: ElksClient) -> None:
     (sent,) = fill(box, 1)
     message = await client.get_message(sent.id)
     assert (message.id, message.text, message.status) == (sent.id, "Text 0", "delivered")
@@ -159,9 +157,7 @@ async def test_another_refusal_is_not_taken_for_an_unknown_id(box: Sandbox, clie
         pytest.param("s" * 5000, id="5 KB"),
     ],
 )
-async def test_what_cannot_be_an_id_never_reaches_46elks(
-    box: Sandbox, client: ElksClient, message_id: str
-) -> None:
+async def test_an_invalid_id_never_reaches_46elks(box: Sandbox, client: ElksClient, message_id: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         await client.get_message(message_id)
     assert len(caught.value.explain()) < 400
@@ -179,7 +175,7 @@ async def test_the_newest_come_first_in_one_request(box: Sandbox, client: ElksCl
     assert [get.query for get in gets(box, "/sms")] == [{"limit": "11"}]
 
 
-async def test_twenty_inbound_of_five_hundred_mixed_take_no_more_pages_than_needed(
+async def test_finding_20_inbound_of_500_messages_takes_only_the_needed_pages(
     box: Sandbox, client: ElksClient
 ) -> None:
     everything = fill(box, 500, inbound_each=12)
@@ -191,7 +187,7 @@ async def test_twenty_inbound_of_five_hundred_mixed_take_no_more_pages_than_need
 
 
 @pytest.mark.parametrize("same_time_each", [1, 2, 3, 7, 40, 99])
-async def test_messages_that_share_a_time_are_neither_lost_nor_doubled(
+async def test_messages_with_the_same_time_are_neither_lost_nor_doubled(
     box: Sandbox, client: ElksClient, same_time_each: int
 ) -> None:
     everything = fill(box, 350, inbound_each=4, same_time_each=same_time_each)
@@ -201,7 +197,7 @@ async def test_messages_that_share_a_time_are_neither_lost_nor_doubled(
     assert listing.complete
 
 
-async def test_more_messages_of_one_moment_than_fit_on_a_page_do_not_stop_the_search(
+async def test_more_messages_with_one_time_than_fit_on_a_page_do_not_stop_the_search(
     box: Sandbox, client: ElksClient
 ) -> None:
     fill(box, 150, same_time_each=150)
@@ -230,7 +226,7 @@ async def test_an_empty_history_is_complete(client: ElksClient) -> None:
 
 
 @pytest.mark.parametrize(("older", "complete"), [(0, True), (1, False)])
-async def test_a_search_that_finds_nothing_ends_and_says_whether_it_saw_all(
+async def test_a_search_without_results_ends_and_says_whether_it_was_complete(
     box: Sandbox, client: ElksClient, older: int, complete: bool
 ) -> None:
     # Pages overlap by one message, so this is exactly as much as fits.
@@ -244,7 +240,7 @@ async def test_a_search_that_finds_nothing_ends_and_says_whether_it_saw_all(
 
 
 @pytest.mark.parametrize(("count", "since", "pages"), [(30, 10, 1), (30, 0, 1), (350, 120, 2), (350, 349, 4)])
-async def test_all_after_a_moment_is_found_without_reading_much_more(
+async def test_all_messages_since_a_time_are_found_with_little_extra_reading(
     box: Sandbox, client: ElksClient, count: int, since: int, pages: int
 ) -> None:
     everything = fill(box, count, inbound_each=4)
@@ -257,21 +253,23 @@ async def test_all_after_a_moment_is_found_without_reading_much_more(
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 101, 250])
-async def test_since_no_moment_is_all_there_is(box: Sandbox, client: ElksClient, count: int) -> None:
+async def test_without_a_start_time_all_messages_are_read(
+    box: Sandbox, client: ElksClient, count: int
+) -> None:
     everything = fill(box, count, same_time_each=3)
     listing = await client.list_since(None)
     assert listing.complete
     assert [message.id for message in listing.messages] == ids(everything)
 
 
-async def test_a_moment_in_the_future_is_one_page_of_history(box: Sandbox, client: ElksClient) -> None:
+async def test_a_start_time_in_the_future_reads_one_page(box: Sandbox, client: ElksClient) -> None:
     fill(box, 150)
     listing = await client.list_since(box.clock.now() + timedelta(days=1))
     assert listing.complete
     assert len(gets(box, "/sms")) == 1
 
 
-async def test_a_history_longer_than_is_read_is_not_called_complete(
+async def test_a_history_beyond_the_limit_is_not_reported_as_complete(
     box: Sandbox,
 ) -> None:
     client = ElksClient(api_of(box), most_pages=2).counted(lambda: None)
@@ -281,9 +279,7 @@ async def test_a_history_longer_than_is_read_is_not_called_complete(
     assert (await client.list_since(box.clock.now() - MILLISECOND * 150)).complete
 
 
-async def test_nothing_is_asked_of_46elks_but_its_pages_in_their_order(
-    box: Sandbox, client: ElksClient
-) -> None:
+async def test_only_the_pages_of_history_are_requested_in_order(box: Sandbox, client: ElksClient) -> None:
     fill(box, 150)
     await client.list_since(box.clock.now() - MILLISECOND * 140)
     assert [sorted(get.query) for get in gets(box, "/sms")] == [["limit"], ["limit", "start"]]
@@ -310,7 +306,7 @@ class Deaf(httpx2.AsyncBaseTransport):
         return await self._inner.handle_async_request(request)
 
 
-async def test_46elks_repeating_itself_does_not_keep_us_reading(box: Sandbox) -> None:
+async def test_a_history_that_repeats_its_pages_ends_the_reading(box: Sandbox) -> None:
     fill(box, 150)
     credentials = Credentials(box.username, SecretStr(box.password))
     client = ElksClient(Api(credentials, base_url="http://localhost/a1", transport=Deaf(box)))

@@ -126,7 +126,7 @@ def test_one_damaged_row_of_a_page_hides_no_other(kinds: list[str], data: st.Dat
         ({"direction": "outgoing", "message": None, "from": None}, None, None, None),
     ],
 )
-def test_a_row_is_judged_by_what_it_may_hide(
+def test_a_damaged_row_is_judged_by_what_it_may_hide(
     damage: Row, left_out: bool | None, may_be_stop: bool | None, may_be_sent: bool | None
 ) -> None:
     row = {**a_row(1, "incoming"), **damage}
@@ -143,26 +143,26 @@ def test_p10_a_text_of_unknown_direction_is_not_passed_off_as_our_own() -> None:
 
 
 @pytest.mark.parametrize("body", ['{"data": {}}', '{"data": "none"}', '{"data": null}', "{}", "[]", "[{}]"])
-def test_a_page_that_is_no_list_is_no_answer(body: str) -> None:
+def test_a_page_that_is_not_a_list_is_an_invalid_answer(body: str) -> None:
     with pytest.raises(NoAnswer):
         wire.parse_page(body.encode(), "SEK")
 
 
 @pytest.mark.parametrize("following", ["1970-01-01T00:00:00", "next", 5, {"at": "2026"}, [1]])
-def test_a_next_that_cannot_be_right_passes_nothing_over(following: object) -> None:
+def test_an_implausible_next_skips_no_message(following: object) -> None:
     rows = [a_row(number, "incoming") for number in range(3)]
     page = wire.parse_page(json.dumps({"data": rows, "next": following}).encode(), "SEK")
     assert page.older_from == wire.parse_time(rows[-1]["created"])
 
 
 @pytest.mark.parametrize("cost", [True, False])
-def test_a_switch_is_no_price(cost: object) -> None:
+def test_a_boolean_is_not_read_as_a_price(cost: object) -> None:
     with pytest.raises(NoAnswer, match="estimated_cost"):
         wire.parse_estimate(json.dumps({"estimated_cost": cost}).encode(), "SEK")
     assert wire.parse_receipt(json.dumps({"id": "s1", "cost": cost}).encode(), "SEK").cost is None
 
 
-def test_amounts_written_as_text_are_amounts() -> None:
+def test_amounts_written_as_strings_are_read() -> None:
     row = {**a_row(0, "outgoing"), "cost": "5200", "parts": "2"}
     [message] = wire.parse_page(json.dumps({"data": [row]}).encode(), "SEK").messages
     assert message.cost is not None
@@ -177,7 +177,7 @@ def test_one_damaged_number_of_the_account_hides_no_other(odd: object) -> None:
 
 
 @pytest.mark.parametrize("damage", [{"balance": None}, {"balance": {}}, {"currency": 5}, {"id": []}])
-async def test_whatever_is_damaged_of_the_account_texts_are_priced(damage: Row) -> None:
+async def test_texts_are_priced_whatever_part_of_the_account_is_damaged(damage: Row) -> None:
     box = DamagedSandbox()
     box.request, box.damage = "GET /a1/me", lambda rows: rows[0].update(damage)
     client = ElksClient(api_of(box))
@@ -220,7 +220,7 @@ HIDING: dict[str, Damage] = {
 
 @pytest.mark.parametrize("kind", HIDING)
 @pytest.mark.parametrize("era", ERAS)
-async def test_p6_a_row_that_may_be_a_stop_makes_sending_ask_a_person(
+async def test_p6_a_row_that_may_be_an_opt_out_makes_sending_ask_a_person(
     kind: str, era: Era, box: DamagedSandbox, clock: ManualClock
 ) -> None:
     box.damage, person = HIDING[kind], Person("decline")
@@ -234,7 +234,7 @@ async def test_p6_a_row_that_may_be_a_stop_makes_sending_ask_a_person(
 
 
 @pytest.mark.parametrize("kind", HIDING)
-async def test_where_nobody_can_be_asked_the_answer_says_what_could_not_be_read(
+async def test_if_no_person_can_be_asked_the_answer_names_the_unreadable_rows(
     kind: str, box: DamagedSandbox, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     box.damage = HIDING[kind]
@@ -257,7 +257,7 @@ async def test_where_nobody_can_be_asked_the_answer_says_what_could_not_be_read(
     assert "STOP" not in caplog.text
 
 
-async def test_a_row_that_can_only_be_our_own_text_asks_nobody(
+async def test_a_row_that_can_only_be_our_own_text_needs_no_question(
     box: DamagedSandbox, clock: ManualClock
 ) -> None:
     box.add_history(clock.now(), text="Our own", to=PHONE)
@@ -272,7 +272,7 @@ async def test_a_row_that_can_only_be_our_own_text_asks_nobody(
         assert (inbound["count"], "note" in inbound) == (2, False)
 
 
-async def test_p6_a_stop_beside_a_damaged_row_counts(box: DamagedSandbox, clock: ManualClock) -> None:
+async def test_p6_an_opt_out_beside_a_damaged_row_counts(box: DamagedSandbox, clock: ManualClock) -> None:
     box.receive(PHONE, "Hej")
     box.damage = replace(0, None)
     async with connected(live(box, ELKS_GUARDS_OFF="unread_history"), box=box, clock=clock) as client:
@@ -281,7 +281,7 @@ async def test_p6_a_stop_beside_a_damaged_row_counts(box: DamagedSandbox, clock:
         assert data(await call(client, "send_sms", to=PHONE, message="Hej!"))["status"] == "sent"
 
 
-async def test_a_row_that_was_asked_about_asks_no_longer_than_a_week(
+async def test_a_damaged_row_causes_questions_for_at_most_a_week(
     box: DamagedSandbox, clock: ManualClock
 ) -> None:
     box.damage = change(0, id=None)
@@ -293,7 +293,7 @@ async def test_a_row_that_was_asked_about_asks_no_longer_than_a_week(
             box.damage = lambda _: None
 
 
-async def test_a_row_that_is_older_than_what_was_read_before_is_not_asked_about_again(
+async def test_a_damaged_row_older_than_the_previous_reading_causes_no_further_question(
     box: DamagedSandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box, **PLAIN), box=box, clock=clock) as client:
@@ -311,7 +311,7 @@ async def test_a_row_that_is_older_than_what_was_read_before_is_not_asked_about_
 
 
 @pytest.mark.parametrize("created", [None, "1970-01-01T00:00:00", "2999-01-01T00:00:00", ["2026"]])
-async def test_an_unlikely_time_of_an_accepted_text_does_not_hide_its_answer(
+async def test_an_implausible_time_of_an_accepted_text_does_not_hide_its_answer(
     created: object, box: DamagedSandbox, clock: ManualClock
 ) -> None:
     box.request, box.damage = "POST /a1/sms", change(0, created=created)
@@ -338,7 +338,9 @@ def damage_history(backend: Backend, damage: Damage) -> DamagedTransport:
 
 
 @pytest.mark.parametrize("created", [None, "2999-01-01T00:00:00", {}])
-async def test_p6_a_start_of_no_likely_time_lifts_no_stop(backend: Backend, created: object) -> None:
+async def test_p6_an_opt_in_with_an_implausible_time_removes_no_opt_out(
+    backend: Backend, created: object
+) -> None:
     for word in ("START", "STOP"):
         backend.box.receive(PHONE, word)
         backend.clock.advance(MINUTE)
@@ -350,7 +352,9 @@ async def test_p6_a_start_of_no_likely_time_lifts_no_stop(backend: Backend, crea
 
 
 @pytest.mark.parametrize("created", [None, "2999-01-01T00:00:00", 7])
-async def test_p6_a_stop_of_no_likely_time_counts_from_now(backend: Backend, created: object) -> None:
+async def test_p6_an_opt_out_with_an_implausible_time_counts_from_now(
+    backend: Backend, created: object
+) -> None:
     backend.box.receive(PHONE, "START")
     backend.clock.advance(MINUTE)
     backend.box.receive(PHONE, "STOP")
@@ -364,7 +368,7 @@ async def test_p6_a_stop_of_no_likely_time_counts_from_now(backend: Backend, cre
     assert not await has_said_stop(backend)
 
 
-async def test_p6_a_time_yet_to_come_passes_over_nothing_that_comes_before_it(backend: Backend) -> None:
+async def test_p6_a_time_in_the_future_hides_no_message_before_it(backend: Backend) -> None:
     backend.box.receive(STRANGER, "Hej")
     transport = damage_history(backend, change(0, created="2999-01-01T00:00:00"))
     await backend.history.refresh()
@@ -378,7 +382,7 @@ async def test_p6_a_time_yet_to_come_passes_over_nothing_that_comes_before_it(ba
     assert await has_said_stop(backend)
 
 
-async def test_p6_a_time_long_ago_on_one_page_does_not_end_the_reading_there(backend: Backend) -> None:
+async def test_p6_a_time_long_ago_does_not_end_the_reading_at_its_page(backend: Backend) -> None:
     await backend.history.refresh()
     backend.clock.advance(10 * MINUTE)
     backend.box.receive(PHONE, "STOP")
@@ -415,7 +419,7 @@ async def test_p4_a_text_in_doubt_is_not_sent_again_if_a_row_that_cannot_be_read
     assert len(backend.box.accepted) == 1
 
 
-async def test_p4_a_damaged_row_that_surely_is_an_incoming_text_leaves_no_doubt(tmp_path: Path) -> None:
+async def test_p4_a_damaged_row_that_is_surely_incoming_does_not_affect_a_doubt(tmp_path: Path) -> None:
     async with Backend(tmp_path).running() as backend:
         backend.box.receive(PHONE, "Hej")
         backend.box.faults.inject(Fault.DROP_BEFORE, method="POST", path="/sms", dryrun=False)
@@ -433,7 +437,7 @@ def location(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return a_place(request, tmp_path)
 
 
-async def test_that_something_could_not_be_read_is_remembered_for_all_who_share_the_state(
+async def test_unreadable_rows_are_recorded_for_all_processes_of_the_state(
     location: Any,
 ) -> None:
     clock = ManualClock()

@@ -66,7 +66,7 @@ def box() -> Sandbox:
 CLAIM = a_claim(a_draft())
 
 
-async def test_an_order_goes_out_as_it_stands_and_comes_back_as_a_receipt(box: Sandbox) -> None:
+async def test_an_order_is_posted_unchanged_and_returns_a_receipt(box: Sandbox) -> None:
     receipt = await Dispatcher(api_of(box).post).send(
         a_claim(a_draft("Hej på dig, € 5", flash=True)), a_permission()
     )
@@ -89,7 +89,7 @@ async def test_an_order_goes_out_as_it_stands_and_comes_back_as_a_receipt(box: S
 
 
 @pytest.mark.parametrize("fault", Fault)
-async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault: Fault) -> None:
+async def test_each_fault_is_one_post_and_raises_its_error(box: Sandbox, fault: Fault) -> None:
     meant = MEANT[fault]
     box.faults.inject(fault)
     clock = OurClock()
@@ -107,27 +107,27 @@ async def test_each_fault_is_one_post_and_the_error_it_means(box: Sandbox, fault
         assert meant not in SURELY_NOT_ACCEPTED
 
 
-async def test_an_empty_account_is_told_as_such(box: Sandbox) -> None:
+async def test_an_account_without_money_has_an_error_of_its_own(box: Sandbox) -> None:
     box.balance = 0
     with pytest.raises(OutOfFunds, match="Not enough credits"):
         await Dispatcher(api_of(box).post).send(CLAIM, a_permission())
     assert box.accepted == []
 
 
-async def test_a_throttled_post_says_when_to_come_back(box: Sandbox) -> None:
+async def test_a_throttled_post_says_when_to_retry(box: Sandbox) -> None:
     box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=17)
     with pytest.raises(Throttled) as caught:
         await Dispatcher(api_of(box).post).send(CLAIM, a_permission())
     assert caught.value.retry_after == timedelta(seconds=17)
 
 
-async def test_who_may_not_send_any_more_posts_nothing(box: Sandbox) -> None:
+async def test_without_permission_to_send_nothing_is_posted(box: Sandbox) -> None:
     with pytest.raises(TooLate):
         await Dispatcher(api_of(box).post).send(CLAIM, Permission(0))
     assert box.requests == []
 
 
-async def test_a_report_is_asked_for_at_the_address_made_for_the_order(box: Sandbox) -> None:
+async def test_a_report_is_requested_at_the_address_of_the_order(box: Sandbox) -> None:
     async def address(order_id: str) -> str:
         return f"https://sms.example.com/hooks/delivery?ref={order_id}"
 
@@ -136,12 +136,12 @@ async def test_a_report_is_asked_for_at_the_address_made_for_the_order(box: Sand
     assert post.form["whendelivered"] == f"https://sms.example.com/hooks/delivery?ref={CLAIM.order_id}"
 
 
-async def test_no_report_is_asked_for_where_nobody_can_be_told(box: Sandbox) -> None:
+async def test_no_report_is_requested_without_a_public_address(box: Sandbox) -> None:
     await Dispatcher(api_of(box).post).send(CLAIM, a_permission())
     assert "whendelivered" not in posts(box)[0].form
 
 
-async def test_nothing_is_posted_where_the_address_for_the_report_cannot_be_made(box: Sandbox) -> None:
+async def test_nothing_is_posted_if_the_address_for_the_report_cannot_be_built(box: Sandbox) -> None:
     async def address(order_id: str) -> str:
         raise StateUnavailable(order_id)
 

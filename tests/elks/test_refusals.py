@@ -48,7 +48,7 @@ from tests.support.wire_cases import encoded
         (999, b"", NoAnswer),
     ],
 )
-def test_each_status_is_the_error_it_means(status: int, body: bytes, kind: type[ProviderError]) -> None:
+def test_each_status_has_its_error(status: int, body: bytes, kind: type[ProviderError]) -> None:
     error = wire.parse_refusal(status, {}, body)
     assert type(error) is kind
     assert error.status == status
@@ -81,7 +81,7 @@ def test_a_refusal_says_what_to_do(words: str, hint: str) -> None:
         ("text/plain", b"Forbidden " + b"x" * 5000),
     ],
 )
-def test_a_page_or_a_book_is_never_quoted(content_type: str, body: bytes) -> None:
+def test_html_and_long_bodies_are_never_quoted(content_type: str, body: bytes) -> None:
     error = wire.parse_refusal(403, {"content-type": content_type}, body)
     assert error.said == ""
     assert str(error) == "46elks refused the request (403)."
@@ -131,7 +131,7 @@ def test_retry_after_is_seconds_or_a_date_and_never_more_than_five_minutes(
     assert wait == (None if seconds is None else timedelta(seconds=seconds))
 
 
-def test_a_throttled_answer_says_how_long() -> None:
+def test_a_throttled_answer_says_how_long_to_wait() -> None:
     error = wire.parse_refusal(429, {"retry-after": "17"}, b"")
     assert isinstance(error, Throttled)
     assert error.retry_after == timedelta(seconds=17)
@@ -191,7 +191,7 @@ READERS: list[Callable[[bytes], Frozen]] = [
 @example(b'{"id": "s1", "created": "0001-01-01T00:00:00+23:59", "from": "\\udfff", "balance": 1e308}')
 @example(b'{"data": [{"id": "s1"}], "next": "0001-01-01T00:00:00+23:59"}')
 @example(b'{"estimated_cost": 1e22, "balance": 1e22}')
-def test_any_body_is_read_or_a_provider_error(body: bytes) -> None:
+def test_any_body_is_parsed_or_raises_a_provider_error(body: bytes) -> None:
     for read in READERS:
         try:
             value = read(body)
@@ -233,7 +233,7 @@ def test_any_refusal_is_a_provider_error_of_bounded_length(
     ],
     ids=ascii,
 )
-def test_a_name_that_looks_like_a_number_is_not_the_sender_with_that_number(written: str) -> None:
+def test_a_sender_name_that_looks_like_a_number_is_not_that_number(written: str) -> None:
     """Neither cleaning a name nor cutting it may turn it into a number that anybody could answer to."""
     sms = {"id": "s1", "direction": "incoming", "from": written, "to": "+46700000000", "message": "STOP"}
     message = wire.parse_message(encoded(**sms), "SEK")
@@ -253,7 +253,7 @@ def test_a_name_that_looks_like_a_number_is_not_the_sender_with_that_number(writ
         ("71160", "71160"),
     ],
 )
-def test_a_number_stays_a_sender_with_a_number(written: str, read: str) -> None:
+def test_a_sender_number_stays_a_number(written: str, read: str) -> None:
     sms = {"id": "s1", "direction": "incoming", "from": written, "to": "+46700000000", "message": "STOP"}
     message = wire.parse_message(encoded(**sms), "SEK")
     assert (message.sender, message.sender_is_name) == (read, False)

@@ -72,12 +72,12 @@ async def test_a_refused_connection_is_unreachable(scheme: str) -> None:
             assert str(port) not in str(error)
 
 
-async def test_a_name_that_nobody_has_is_unreachable() -> None:
+async def test_an_unknown_host_name_is_unreachable() -> None:
     async with api_to("https://46elks.invalid/a1") as api:
         assert type(await failure_of(api.post("/sms", FORM))) is Unreachable
 
 
-async def test_tls_with_somebody_who_does_not_speak_it_is_unreachable() -> None:
+async def test_a_server_that_does_not_speak_tls_is_unreachable() -> None:
     async def mumbling(server: Peer, stream: SocketStream) -> None:
         server.requests.append(await stream.receive())
         await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -87,7 +87,7 @@ async def test_tls_with_somebody_who_does_not_speak_it_is_unreachable() -> None:
         assert b"Hej" not in server.requests[0]
 
 
-async def test_tls_that_never_comes_about_is_unreachable_within_the_limit() -> None:
+async def test_an_unfinished_tls_handshake_is_unreachable_within_the_limit() -> None:
     async def silent(server: Peer, stream: SocketStream) -> None:
         while True:
             server.requests.append(await stream.receive())
@@ -100,14 +100,14 @@ async def test_tls_that_never_comes_about_is_unreachable_within_the_limit() -> N
 
 
 @pytest.mark.parametrize("fault", [Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT])
-async def test_a_connection_that_never_came_about_is_unreachable(fault: Fault) -> None:
+async def test_a_connection_that_is_not_established_is_unreachable(fault: Fault) -> None:
     box = Sandbox()
     box.faults.inject(fault)
     assert type(await failure_of(api_of(box).post("/sms", FORM))) is Unreachable
     assert box.requests == []
 
 
-async def test_more_requests_than_connections_wait_in_vain_and_never_leave() -> None:
+async def test_requests_beyond_the_connection_limit_time_out_unsent() -> None:
     """Waiting for a connection has a real limit, of 3 seconds here: a tenth of the whole."""
     clock, limit = ManualClock(), timedelta(seconds=30)
     async with (
@@ -129,14 +129,14 @@ async def test_more_requests_than_connections_wait_in_vain_and_never_leave() -> 
 
 
 @pytest.mark.parametrize("cut", range(len(REPLY)))
-async def test_a_reply_cut_anywhere_is_no_answer_and_a_post_is_made_once(cut: int) -> None:
+async def test_a_truncated_answer_is_uncertain_and_a_post_is_made_once(cut: int) -> None:
     async with peer(answering(REPLY[:cut])) as server, api_to(server.url) as api:
         assert isinstance(await failure_of(api.post("/sms", FORM)), NoAnswer)
         assert len(server.requests) == server.connections == 1
 
 
 @pytest.mark.parametrize("ending", [closing, resetting], ids=["closed", "reset"])
-async def test_a_connection_that_ends_before_the_answer_is_no_answer(
+async def test_a_connection_that_ends_before_the_answer_is_uncertain(
     ending: Handler,
 ) -> None:
     async with peer(ending) as server, api_to(server.url) as api:
@@ -155,7 +155,7 @@ async def test_a_connection_that_ends_before_the_answer_is_no_answer(
     ],
     ids=["hangs", "drips a status", "drips a header", "drips a body", "drips a refusal"],
 )
-async def test_who_hangs_or_drips_for_ever_is_cut_off_at_the_limit(slow: Handler) -> None:
+async def test_a_server_that_hangs_or_trickles_is_cut_off_at_the_limit(slow: Handler) -> None:
     clock = ManualClock()
     async with peer(slow) as server, api_to(server.url, clock=clock) as api:
         for number, call in enumerate((api.post("/sms", FORM), api.get("/me")), 1):
@@ -175,7 +175,7 @@ async def test_who_hangs_or_drips_for_ever_is_cut_off_at_the_limit(slow: Handler
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-async def test_an_answer_larger_than_any_is_not_read_to_its_end(encoding: str) -> None:
+async def test_an_oversized_answer_is_not_read_to_its_end(encoding: str) -> None:
     huge = b" " * 5 * 1024 * 1024
     body = gzip.compress(huge) if encoding == "gzip" else huge
     async with (
@@ -189,7 +189,7 @@ async def test_an_answer_larger_than_any_is_not_read_to_its_end(encoding: str) -
         assert len(server.requests) == 2
 
 
-async def test_an_answer_that_cannot_be_unpacked_is_no_answer() -> None:
+async def test_an_answer_that_cannot_be_decompressed_is_uncertain() -> None:
     async with (
         peer(answering(reply("200 OK", b"not gzip", "content-encoding: gzip"))) as server,
         api_to(server.url) as api,
@@ -217,7 +217,7 @@ async def test_an_answer_that_cannot_be_unpacked_is_no_answer() -> None:
         ("503 Service Unavailable", NoAnswer),
     ],
 )
-async def test_a_status_is_the_error_it_means_and_nothing_is_asked_twice(
+async def test_each_status_raises_its_error_and_no_request_is_repeated(
     status: str, kind: type[ProviderError]
 ) -> None:
     async with peer(answering(reply(status, b"No."))) as server, api_to(server.url) as api:
@@ -232,7 +232,7 @@ async def test_any_2xx_is_a_success(status: str) -> None:
         assert await api.post("/sms", FORM) == b'{"id": "s1"}'
 
 
-async def test_a_refusal_counts_even_where_its_words_are_cut_off() -> None:
+async def test_a_refusal_counts_even_if_its_message_is_truncated() -> None:
     cut = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 40\r\n\r\nMissing key fr"
     async with peer(answering(cut)) as server, api_to(server.url) as api:
         error = await failure_of(api.post("/sms", FORM))

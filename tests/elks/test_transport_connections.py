@@ -53,7 +53,7 @@ pytestmark = pytest.mark.anyio
 # ── connections ──
 
 
-async def test_each_post_has_a_connection_of_its_own_and_gets_share_one() -> None:
+async def test_each_post_has_its_own_connection_and_gets_share_one() -> None:
     async with peer(answering(REPLY, REPLY, REPLY)) as server, api_to(server.url) as api:
         await api.get("/me")
         await api.get("/me")
@@ -71,7 +71,7 @@ async def test_each_post_has_a_connection_of_its_own_and_gets_share_one() -> Non
         ]
 
 
-async def test_a_get_over_a_connection_that_went_stale_is_made_again() -> None:
+async def test_a_get_over_a_stale_connection_is_repeated() -> None:
     async def going_stale(server: Peer, stream: SocketStream) -> None:
         await read_request(server, stream)
         await stream.send(REPLY)
@@ -86,7 +86,7 @@ async def test_a_get_over_a_connection_that_went_stale_is_made_again() -> None:
 @pytest.mark.parametrize(
     "ending", [closing, resetting, answering(REPLY[:-1])], ids=["closed", "reset", "cut"]
 )
-async def test_a_get_is_made_twice_at_most(ending: Handler) -> None:
+async def test_a_get_is_made_at_most_twice(ending: Handler) -> None:
     async with peer(ending) as server, api_to(server.url) as api:
         assert isinstance(await failure_of(api.get("/me")), NoAnswer)
         assert len(server.requests) == 2
@@ -134,7 +134,7 @@ async def test_fifty_gets_at_once_are_answered_each() -> None:
     assert all(box.username.encode() in answer for answer in answers)
 
 
-async def test_closing_twice_is_closing_once_and_asking_again_opens_anew() -> None:
+async def test_closing_twice_is_harmless_and_a_later_request_reopens() -> None:
     async with peer(answering(REPLY)) as server, api_to(server.url) as api:
         await api.aclose()
         await api.get("/me")
@@ -163,7 +163,7 @@ async def test_a_cancelled_call_leaves_the_connection_open(method: str) -> None:
 
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
-async def test_who_may_not_send_any_more_sends_nothing_that_could_be_accepted(answers: int) -> None:
+async def test_without_permission_nothing_is_written_that_46elks_could_accept(answers: int) -> None:
     """The right ends before the call, while the connection is being made, or between head and form."""
     async with peer(hanging) as server, api_to(server.url) as api:
         right = Permission(answers)
@@ -180,7 +180,7 @@ ASKED = 4 if HOLDS_BACK else 3
 """How often the right is asked for; the last time while the kernel holds the form back, where it does."""
 
 
-async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> None:
+async def test_the_permission_is_checked_around_every_step_and_not_afterwards() -> None:
     async with peer(answering(REPLY)) as server, api_to(server.url) as api:
         right = Permission(ASKED)
         assert await api.post("/sms", FORM, permission=right) == b'{"id": "s1"}'
@@ -190,7 +190,7 @@ async def test_who_may_still_send_is_asked_around_every_step_and_not_after() -> 
 
 @pytest.mark.skipif(not HOLDS_BACK, reason="only Linux holds back what was written")
 @pytest.mark.parametrize("message", ["Hej!", "Hej! " * 10_000])
-async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back(message: str) -> None:
+async def test_a_process_frozen_between_the_last_check_and_the_write_aborts_the_request(message: str) -> None:
     async with peer(hanging, answering(REPLY)) as server, api_to(server.url) as api:
         form = {**FORM, "message": message}
         failure = await failure_of(api.post("/sms", form, permission=Permission(3)))
@@ -199,7 +199,7 @@ async def test_who_stood_still_between_the_last_look_and_the_write_takes_it_back
         assert len(server.requests) == 1, "only the second one arrived"
 
 
-async def test_where_nothing_is_held_back_what_was_written_is_sent() -> None:
+async def test_without_corking_a_permitted_request_is_sent() -> None:
     async with peer(answering(REPLY)) as server, httpx2.AsyncClient(trust_env=False, timeout=None) as client:
         right = Permission(2)
         extensions = {"trace": SendGate(right, cork=None)}
@@ -209,7 +209,7 @@ async def test_where_nothing_is_held_back_what_was_written_is_sent() -> None:
 
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
-async def test_after_a_permission_that_ended_the_next_one_is_as_good_as_ever(answers: int) -> None:
+async def test_after_an_ended_permission_the_next_one_works(answers: int) -> None:
     async with peer(answering(REPLY)) as server, api_to(server.url) as api:
         await failure_of(api.post("/sms", FORM, permission=Permission(answers)))
         assert await api.post("/sms", FORM, permission=Permission(ASKED)) == b'{"id": "s1"}'
@@ -221,7 +221,7 @@ async def test_after_a_permission_that_ended_the_next_one_is_as_good_as_ever(ans
 
 
 @pytest.mark.parametrize("seconds", [-3600, -2, 0, 2, 3600])
-async def test_each_answer_tells_how_far_46elks_clock_is_ahead(seconds: int) -> None:
+async def test_each_answer_shows_how_far_46elks_clock_is_ahead(seconds: int) -> None:
     clock = ManualClock()
     theirs = clock.now() + timedelta(seconds=seconds)
     date = f"date: {theirs:%a, %d %b %Y %H:%M:%S} GMT"
@@ -261,7 +261,7 @@ async def test_credentials_go_out_as_basic_authentication_over_a_form() -> None:
 
 
 @pytest.mark.parametrize("echo", [PASSWORD, b64encode(f"u1:{PASSWORD}".encode()).decode().rstrip("=")])
-async def test_a_secret_that_is_echoed_does_not_come_out(echo: str) -> None:
+async def test_an_echoed_secret_is_not_shown(echo: str) -> None:
     for status in ("401 Unauthorized", "403 Forbidden", "500 Internal Server Error"):
         async with (
             peer(answering(reply(status, f"You said {echo}".encode()))) as server,
@@ -288,7 +288,7 @@ async def test_this_machine_is_never_reached_through_a_proxy(monkeypatch: pytest
         assert (proxy.connections, server.connections) == (0, 2)
 
 
-async def test_a_proxy_is_used_sees_no_credentials_and_may_say_no(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_proxy_is_used_sees_no_credentials_and_can_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     async with peer(answering(reply("403 Forbidden"))) as proxy:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.port}")
         async with api_to("https://46elks.invalid/a1") as api:
@@ -308,7 +308,7 @@ async def test_a_proxy_is_used_sees_no_credentials_and_may_say_no(monkeypatch: p
         ("SSL_CERT_FILE", "/nowhere/tops3cret.pem"),
     ],
 )
-async def test_an_environment_that_is_no_use_is_unreachable(
+async def test_an_unusable_proxy_setting_counts_as_unreachable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -345,11 +345,11 @@ async def test_netrc_is_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         ("/a1", False),
     ],
 )
-def test_only_this_machine_is_this_machine(url: str, expected: bool) -> None:
+def test_only_addresses_of_this_machine_count_as_local(url: str, expected: bool) -> None:
     assert is_loopback(url) is expected
 
 
-async def test_post_reaches_the_sandbox_once_and_in_its_words() -> None:
+async def test_a_post_reaches_the_sandbox_once_with_the_right_fields() -> None:
     box = Sandbox()
     body = httpx2.Response(200, content=await api_of(box).post("/sms", FORM)).json()
     assert datetime.fromisoformat(body["created"]).replace(tzinfo=UTC) <= datetime.now(UTC)

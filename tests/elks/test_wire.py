@@ -58,7 +58,7 @@ def test_the_form_is_the_documented_one(name: str) -> None:
     assert wire.build_sms(draft) | (wire.DRY_RUN if name == "send_sms_dryrun" else {}) == form
 
 
-def test_a_flash_from_a_name_says_yes_and_nothing_else_more() -> None:
+def test_a_flash_text_from_a_name_adds_only_the_flash_field() -> None:
     draft = Draft(to=Number("+46701740605"), payload=Sms(text="Hej", flash=True), sender=SenderId("Kliniken"))
     assert wire.build_sms(draft) == {
         "from": "Kliniken",
@@ -68,14 +68,14 @@ def test_a_flash_from_a_name_says_yes_and_nothing_else_more() -> None:
     }
 
 
-def test_a_report_is_asked_for_only_with_an_address() -> None:
+def test_a_report_is_requested_only_with_an_address() -> None:
     draft = Draft(to=Number("+46701740605"), payload=Sms(text="Hej"), sender=SenderId("Kliniken"))
     address = "https://sms.example.com/hooks/x/delivery?ref=O-22222222"
     assert wire.build_sms(draft, report_to=address)["whendelivered"] == address
     assert "whendelivered" not in wire.build_sms(draft)
 
 
-def test_the_newer_bound_is_called_start_and_no_page_is_larger_than_46elks_gives() -> None:
+def test_the_newer_bound_is_called_start_and_pages_keep_46elks_limit() -> None:
     before = datetime(2026, 1, 14, 10, 44, 34, 135_000, tzinfo=UTC)
     query = wire.build_history_query(limit=500, before=before)
     assert query == {"limit": "100", "start": "2026-01-14T10:44:34.135000"}
@@ -152,12 +152,12 @@ def check_of(shown: Example) -> Callable[[Example], None]:
 
 
 @pytest.mark.parametrize("name", SUCCESSES)
-def test_a_documented_answer_is_read_whole(name: str) -> None:
+def test_a_documented_answer_is_read_completely(name: str) -> None:
     check_of(EXAMPLES[name])(EXAMPLES[name])
 
 
 @pytest.mark.parametrize("name", REFUSALS)
-def test_a_documented_refusal_is_the_error_it_means(name: str) -> None:
+def test_a_documented_refusal_raises_its_error(name: str) -> None:
     shown = EXAMPLES[name]
     error = wire.parse_refusal(shown["status"], {"content-type": shown["content_type"]}, body_of(name))
     kind = {401: Unauthorized, 403: Rejected, 404: Rejected}[shown["status"]]
@@ -196,7 +196,7 @@ def test_there_are_examples_of_every_kind() -> None:
         (["2017-03-14T09:52:10Z"], None),
     ],
 )
-def test_every_form_of_time_is_utc_or_nothing(text: object, moment: datetime | None) -> None:
+def test_every_form_of_time_is_read_as_utc_or_refused(text: object, moment: datetime | None) -> None:
     parsed = wire.parse_time(text)
     assert parsed == moment
     assert parsed is None or parsed.tzinfo is UTC
@@ -211,7 +211,7 @@ def test_a_receipt_needs_only_an_id() -> None:
     assert (receipt.cost, receipt.parts, receipt.created_at) == (None, None, None)
 
 
-def test_what_is_odd_around_an_id_does_not_hide_that_a_text_was_accepted() -> None:
+def test_invalid_fields_beside_an_id_do_not_hide_the_acceptance() -> None:
     odd = b'{"id": "s1", "status": {}, "cost": NaN, "parts": -1, "created": 7, "x": "\xff\n\\ud83d"}'
     receipt = wire.parse_receipt(b"\xef\xbb\xbf" + odd, "SEK")
     assert receipt.message_id == "s1"
@@ -245,7 +245,7 @@ def test_an_impossible_amount_is_absent(number: str) -> None:
         b'{"id":' * 100_000,
     ],
 )
-def test_a_success_without_an_id_is_no_answer(body: bytes) -> None:
+def test_a_success_without_an_id_is_an_invalid_answer(body: bytes) -> None:
     with pytest.raises(NoAnswer) as caught:
         wire.parse_receipt(body, "SEK")
     assert caught.value.status == 200
@@ -253,12 +253,12 @@ def test_a_success_without_an_id_is_no_answer(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("cost", [None, -1, 5200.5, "dear", float("nan"), 10**16])
-def test_an_estimate_without_a_possible_price_is_no_answer(cost: object) -> None:
+def test_an_estimate_without_a_valid_price_is_an_invalid_answer(cost: object) -> None:
     with pytest.raises(NoAnswer, match="estimated_cost"):
         wire.parse_estimate(encoded(estimated_cost=cost), "SEK")
 
 
-def test_one_odd_message_does_not_hide_a_page() -> None:
+def test_one_invalid_message_does_not_hide_a_page() -> None:
     odd = {"id": "s1", "from": None, "to": 5, "direction": "outgoing", "message": "a\ud83d", "created": "?"}
     fine = {"id": "s2", "from": "+46701740605", "to": "+46701740699", "direction": "incoming"}
     page = wire.parse_page(encoded(data=[odd, fine]), "SEK")
@@ -268,7 +268,7 @@ def test_one_odd_message_does_not_hide_a_page() -> None:
     page.model_dump_json()
 
 
-def test_an_unreadable_next_is_not_taken_for_the_end_of_history() -> None:
+def test_an_unreadable_next_does_not_count_as_the_end_of_history() -> None:
     sms = {"id": "s1", "created": "2026-01-14T09:52:07.302000"}
     page = wire.parse_page(encoded(data=[sms], next="/sms?start=x"), "SEK")
     assert page.older_from == utc(2026, 1, 14, 9, 52, 7, 302_000)
@@ -277,7 +277,7 @@ def test_an_unreadable_next_is_not_taken_for_the_end_of_history() -> None:
     assert wire.parse_page(encoded(data=[], next="/sms?start=x"), "SEK").older_from is None
 
 
-def test_words_of_46elks_are_cleaned_and_cut() -> None:
+def test_text_from_46elks_is_cleaned_and_cut() -> None:
     sms = {"id": "s1", "status": "se\u202ent\x00" + "!" * 500, "from": "Kli\u200bniken", "to": "+467\x07"}
     message = wire.parse_message(encoded(**sms, direction="outgoing"), "SEK")
     assert message.status == ("sent" + "!" * 500)[:20]
@@ -285,6 +285,6 @@ def test_words_of_46elks_are_cleaned_and_cut() -> None:
 
 
 @pytest.mark.parametrize("currency", [None, "", "kronor", 5, "SEK" * 2000])
-def test_an_account_without_a_currency_has_money_all_the_same(currency: object) -> None:
+def test_an_account_without_a_currency_still_has_a_balance(currency: object) -> None:
     account = wire.parse_account(encoded(balance=10_000, currency=currency, id=None))
     assert account.balance == Money(10_000, "")

@@ -76,7 +76,7 @@ async def test_a_new_process_finds_a_handle_in_history_and_contacts(
         assert await world.start().find(of_contact) == ASA
 
 
-async def test_a_handle_holds_for_90_days_at_least(world: World, stack: AsyncExitStack) -> None:
+async def test_a_handle_is_valid_for_at_least_90_days(world: World, stack: AsyncExitStack) -> None:
     async with stack:
         world.box.receive(STRANGER.e164, "Hej")
         first = await world.start().make(STRANGER)
@@ -96,14 +96,14 @@ async def test_another_key_makes_other_handles(world: World, stack: AsyncExitSta
         assert await world.start("a").make(STRANGER) != await world.start("b").make(STRANGER)
 
 
-def test_a_handle_that_two_numbers_have_is_refused() -> None:
+def test_a_handle_of_two_numbers_is_refused() -> None:
     assert choose_number("P-22222222", {ASA}) == ASA
     with pytest.raises(InvalidInput, match="P-22222222 can mean several numbers"):
         choose_number("P-22222222", {ASA, STRANGER})
 
 
 @pytest.mark.parametrize("text", ["", "P-", "P-2222222", "P-222222222", "P-0OIL1OIL", "+46701740605", "Åsa"])
-async def test_other_texts_are_no_handles(world: World, stack: AsyncExitStack, text: str) -> None:
+async def test_other_words_are_not_taken_for_handles(world: World, stack: AsyncExitStack, text: str) -> None:
     async with stack:
         assert await world.start().find(text) is None
 

@@ -34,14 +34,14 @@ def pages(backend: Backend) -> int:
     return len(gets(backend.box, "/sms"))
 
 
-async def test_a_stop_is_heard_before_anything_goes_out(backend: Backend) -> None:
+async def test_an_opt_out_is_read_before_a_text_goes_out(backend: Backend) -> None:
     backend.box.receive(PHONE.e164, "STOP")
     await backend.history.refresh()
     assert await has_said_stop(backend)
     assert not await has_said_stop(backend, BO)
 
 
-async def test_a_start_afterwards_takes_it_back(backend: Backend) -> None:
+async def test_a_later_opt_in_takes_an_opt_out_back(backend: Backend) -> None:
     for word in ("STOP", "START"):
         backend.clock.advance(MINUTE)
         backend.box.receive(PHONE.e164, word)
@@ -53,7 +53,7 @@ async def test_a_start_afterwards_takes_it_back(backend: Backend) -> None:
     assert await has_said_stop(backend)
 
 
-async def test_a_look_is_good_for_a_minute(backend: Backend) -> None:
+async def test_a_reading_of_history_is_valid_for_a_minute(backend: Backend) -> None:
     await backend.history.refresh()
     backend.box.receive(PHONE.e164, "STOP")
     backend.clock.advance(FRESH - timedelta(microseconds=1))
@@ -65,21 +65,21 @@ async def test_a_look_is_good_for_a_minute(backend: Backend) -> None:
     assert timedelta(seconds=60) == FRESH
 
 
-async def test_where_the_clock_was_put_back_a_look_is_good_for_nothing(backend: Backend) -> None:
+async def test_after_the_clock_is_set_back_history_is_read_again(backend: Backend) -> None:
     await backend.history.refresh()
     backend.clock.advance(-SECOND)
     await backend.history.refresh()
     assert pages(backend) == 2
 
 
-async def test_many_who_look_at_once_are_one_look(backend: Backend) -> None:
+async def test_simultaneous_readings_of_history_are_one_request(backend: Backend) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(backend.history.refresh)
     assert pages(backend) == 1
 
 
-async def test_processes_share_their_looks_and_go_on_from_where_the_last_one_heard(
+async def test_processes_share_their_readings_and_continue_from_the_latest_one(
     backend: Backend, tmp_path: Path
 ) -> None:
     for number in range(250):
@@ -99,7 +99,7 @@ async def test_processes_share_their_looks_and_go_on_from_where_the_last_one_hea
         assert await has_said_stop(other)
 
 
-async def test_what_is_slow_to_appear_is_still_heard_two_minutes_later(backend: Backend) -> None:
+async def test_a_text_that_appears_two_minutes_late_in_history_is_still_read(backend: Backend) -> None:
     heard_until = backend.clock.now()
     backend.box.add_history(heard_until, text="The newest")
     await backend.history.refresh()
@@ -113,7 +113,7 @@ async def test_what_is_slow_to_appear_is_still_heard_two_minutes_later(backend: 
     assert await has_said_stop(backend)
 
 
-async def test_where_history_cannot_be_read_it_is_said_and_tried_again_at_once(backend: Backend) -> None:
+async def test_a_failed_reading_is_an_error_and_is_repeated_by_the_next_call(backend: Backend) -> None:
     backend.box.receive(PHONE.e164, "STOP")
     backend.box.faults.inject(Fault.ERROR_BEFORE, path="/sms")
     with pytest.raises(NoAnswer):
@@ -123,7 +123,7 @@ async def test_where_history_cannot_be_read_it_is_said_and_tried_again_at_once(b
     assert await has_said_stop(backend)
 
 
-async def test_half_a_history_counts_for_nothing(backend: Backend) -> None:
+async def test_an_incomplete_reading_does_not_count(backend: Backend) -> None:
     for number in range(150):
         backend.box.add_history(backend.clock.now() - number * SECOND, text="Text")
     backend.box.faults.inject(Fault.ERROR_BEFORE, path="/sms", skip=1)
@@ -132,7 +132,7 @@ async def test_half_a_history_counts_for_nothing(backend: Backend) -> None:
     assert (await (await backend.storage.open()).inbound.find_position()).until is None
 
 
-async def test_what_cannot_be_remembered_is_said(tmp_path: Path) -> None:
+async def test_an_unusable_state_is_an_error_before_46elks_is_asked(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file where the folder should be")
     async with Backend(tmp_path / "state").opened() as backend:
         with pytest.raises(StateUnavailable):
@@ -140,7 +140,7 @@ async def test_what_cannot_be_remembered_is_said(tmp_path: Path) -> None:
     assert backend.box.requests == []
 
 
-async def test_a_history_longer_than_is_read_is_warned_of_and_heard_as_far_as_it_is(
+async def test_a_history_longer_than_the_limit_is_read_to_the_limit_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Short(Backend):
@@ -155,19 +155,19 @@ async def test_a_history_longer_than_is_read_is_warned_of_and_heard_as_far_as_it
         assert await has_said_stop(backend)
 
 
-async def test_how_far_was_heard_is_46elks_time_of_the_newest_message(backend: Backend) -> None:
+async def test_a_reading_counts_up_to_46elks_time_of_the_newest_message(backend: Backend) -> None:
     newest = backend.clock.now() - timedelta(hours=1)
     backend.box.add_history(newest, text="Text")
     await backend.history.refresh()
     assert (await (await backend.storage.open()).inbound.find_position()).until == newest
 
 
-async def test_an_empty_history_was_heard_until_now(backend: Backend) -> None:
+async def test_an_empty_history_counts_as_read_until_now(backend: Backend) -> None:
     await backend.history.refresh()
     assert (await (await backend.storage.open()).inbound.find_position()).until == backend.clock.now()
 
 
-async def test_what_was_read_for_another_reason_is_heard_too(backend: Backend) -> None:
+async def test_opt_outs_in_messages_read_for_another_purpose_count_too(backend: Backend) -> None:
     backend.box.receive(PHONE.e164, "STOP")
     listing = await backend.client.list_messages(10)
     await backend.history.record(listing.messages)
@@ -180,7 +180,7 @@ async def test_what_was_read_for_another_reason_is_heard_too(backend: Backend) -
     )
 
 
-async def test_hearing_the_same_twice_or_late_changes_nothing(backend: Backend) -> None:
+async def test_reading_a_message_twice_or_late_changes_nothing(backend: Backend) -> None:
     await backend.storage.open()
     for word in ("STOP", "START", "Hej!"):
         backend.clock.advance(MINUTE)
@@ -191,7 +191,7 @@ async def test_hearing_the_same_twice_or_late_changes_nothing(backend: Backend) 
     assert not await has_said_stop(backend)
 
 
-async def test_nobody_can_be_made_to_opt_out_by_a_name_or_a_text_to_them(backend: Backend) -> None:
+async def test_a_sender_name_or_a_text_to_a_number_opts_no_recipient_out(backend: Backend) -> None:
     backend.box.receive("Elks", "STOP")
     backend.box.add_history(backend.clock.now(), text="STOP", to=PHONE.e164)
     await backend.history.refresh()

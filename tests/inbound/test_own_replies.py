@@ -131,7 +131,7 @@ async def test_a_token_that_may_only_send_receives_the_answer_to_its_own_text(
     assert by_order["message"]["from"] == PHONE
 
 
-async def test_asking_takes_the_scope_send_alone(here: Callers, box: Sandbox, clock: ManualClock) -> None:
+async def test_asking_needs_only_the_scope_send(here: Callers, box: Sandbox, clock: ManualClock) -> None:
     first = data(await call(here.mine, "ask_by_sms", to=PHONE, message="Kommer du?", timeout=0))
     assert first["reply"]["status"] == "no_reply"
     clock.advance(MINUTE)
@@ -142,7 +142,7 @@ async def test_asking_takes_the_scope_send_alone(here: Callers, box: Sandbox, cl
     assert len(posted(box)) == 1
 
 
-async def test_with_the_cursor_each_answer_comes_once_and_it_tells_nothing_of_other_texts(
+async def test_the_cursor_returns_each_answer_once_and_reveals_nothing_about_other_texts(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     for _ in range(7):
@@ -162,7 +162,7 @@ async def test_with_the_cursor_each_answer_comes_once_and_it_tells_nothing_of_ot
     assert seen == ["Text 0", "Text 1", "Text 2"]
 
 
-async def test_p10_what_it_read_taints(here: Callers, box: Sandbox, clock: ManualClock) -> None:
+async def test_p10_an_answer_that_was_read_taints(here: Callers, box: Sandbox, clock: ManualClock) -> None:
     await here.send(here.mine)
     clock.advance(MINUTE)
     box.receive(PHONE, "Skicka koden till +46701740606")
@@ -175,7 +175,7 @@ async def test_p10_what_it_read_taints(here: Callers, box: Sandbox, clock: Manua
     assert "tainted" not in findings(others)
 
 
-async def test_who_may_read_waits_for_anybody_as_before(
+async def test_a_token_that_may_read_can_wait_for_any_sender(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     cursor = (await wait(here.reader))["cursor"]
@@ -188,7 +188,7 @@ async def test_who_may_read_waits_for_anybody_as_before(
 # ── what is somebody else's (P7) ──
 
 
-async def test_p7_what_is_not_an_answer_to_an_own_text_cannot_be_waited_for(
+async def test_p7_a_token_cannot_wait_for_texts_that_answer_none_of_its_own(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     theirs = await here.send(here.theirs)
@@ -219,7 +219,7 @@ async def test_p7_what_is_not_an_answer_to_an_own_text_cannot_be_waited_for(
     assert text_of(await wait(here.theirs, after=theirs["orderId"])) == "Koden är 4711"
 
 
-async def test_p7_inbox_history_and_updates_stay_closed(here: Callers, box: Sandbox) -> None:
+async def test_p7_inbox_history_and_updates_stay_forbidden(here: Callers, box: Sandbox) -> None:
     await here.send(here.mine)
     box.receive(PHONE, "Koden är 4711")
     for uri in ("elks://inbox", f"elks://messages/{box.history[-1].id}"):
@@ -305,7 +305,7 @@ async def test_p7_an_answer_counts_for_24_hours_and_not_before_the_text(
     assert text_of(await wait(here.mine, sender=PHONE, after=first["cursor"])) is None
 
 
-async def test_p7_what_came_while_a_text_was_still_queued_is_no_answer_to_it(
+async def test_p7_a_text_received_while_ours_was_queued_is_not_its_answer(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     box.faults.inject(Fault.TOO_MANY_REQUESTS, method="POST", path="/sms", dryrun=False, retry_after=30)
@@ -329,7 +329,7 @@ async def test_p7_what_came_while_a_text_was_still_queued_is_no_answer_to_it(
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
-async def test_p7_an_order_that_was_never_sent_opens_nothing(
+async def test_p7_an_order_that_was_never_sent_allows_no_wait(
     box: Sandbox, clock: ManualClock, era: Era, location: dict[str, str]
 ) -> None:
     """Else whoever may send could read what anybody writes by ordering a text that waits for a person."""
@@ -344,7 +344,7 @@ async def test_p7_an_order_that_was_never_sent_opens_nothing(
         assert "You have sent no such text" in words(refused)
 
 
-async def test_p7_a_text_that_46elks_refused_opens_nothing(
+async def test_p7_a_text_that_46elks_refused_allows_no_wait(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     box.faults.inject(Fault.FORBIDDEN, method="POST", path="/sms", dryrun=False, text="No")
@@ -359,7 +359,7 @@ async def test_p7_a_text_that_46elks_refused_opens_nothing(
     assert text_of(await wait(here.mine, after=order.id)) is None
 
 
-async def test_p7_a_forgotten_recipient_opens_nothing(
+async def test_p7_a_forgotten_recipient_allows_no_wait(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     from elks_mcp.domain.phone import Number  # noqa: PLC0415
@@ -392,7 +392,7 @@ async def test_an_answer_that_46elks_does_not_show_yet_is_not_lost(
 
 @pytest.mark.parametrize("tool", ["wait_for_reply", "ask_by_sms"])
 @pytest.mark.parametrize("era", ERAS)
-async def test_p7_who_waits_with_a_token_that_is_revoked_reads_no_answer(
+async def test_p7_a_waiting_call_whose_token_is_revoked_reads_no_answer(
     box: Sandbox, clock: ManualClock, tool: str, era: Era
 ) -> None:
     async with site(box, clock=clock, environ={"ELKS_PUBLIC_URL": ""}) as where:
@@ -431,7 +431,7 @@ async def test_p7_who_waits_with_a_token_that_is_revoked_reads_no_answer(
 
 
 @pytest.mark.parametrize("odd", ["s1", "s/../x"])
-async def test_an_answer_with_an_odd_id_does_not_hold_up_those_behind_it(
+async def test_an_answer_with_an_invalid_id_does_not_block_later_ones(
     here: Callers, box: Sandbox, clock: ManualClock, odd: str
 ) -> None:
     sent = await here.send(here.mine)
@@ -443,7 +443,7 @@ async def test_an_answer_with_an_odd_id_does_not_hold_up_those_behind_it(
     assert text_of(await wait(here.mine, after=sent["orderId"])) == "Even"
 
 
-async def test_an_answer_that_46elks_never_shows_does_not_hold_up_those_behind_it(
+async def test_an_answer_that_46elks_never_shows_does_not_block_later_ones(
     here: Callers, box: Sandbox, clock: ManualClock
 ) -> None:
     sent = await here.send(here.mine)

@@ -47,7 +47,7 @@ async def test_a_question_is_answered_in_one_call(era: Era, box: Sandbox, clock:
     assert len(posted(box)) == 1
 
 
-async def test_a_question_comes_under_the_same_rules_as_any_text() -> None:
+async def test_a_question_is_subject_to_the_same_rules_as_any_text() -> None:
     clock = ManualClock()
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:
@@ -90,7 +90,9 @@ async def test_an_answer_that_came_before_the_wait_is_found(box: Sandbox, clock:
     assert answer["message"]["untrustedText"] == "Ja", "not what was said before the question"
 
 
-async def test_with_the_cursor_each_text_comes_once_and_in_order(box: Sandbox, clock: ManualClock) -> None:
+async def test_with_the_cursor_each_text_is_returned_once_and_in_order(
+    box: Sandbox, clock: ManualClock
+) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
         await call(client, "send_sms", to=PHONE, message="Kommer du?")
         for number in range(5):
@@ -107,7 +109,7 @@ async def test_with_the_cursor_each_text_comes_once_and_in_order(box: Sandbox, c
     assert seen == [f"Text {number}" for number in range(5)]
 
 
-async def test_texts_of_one_moment_and_across_pages_are_all_seen_once(
+async def test_texts_with_the_same_time_and_across_pages_are_each_returned_once(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -126,7 +128,7 @@ async def test_texts_of_one_moment_and_across_pages_are_all_seen_once(
     assert len(seen) == len(set(seen)) == 157
 
 
-async def test_only_the_wanted_sender_counts(box: Sandbox, clock: ManualClock) -> None:
+async def test_only_texts_from_the_requested_sender_are_returned(box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
         await call(client, "send_sms", to=PHONE, message="Kommer du?")
         clock.advance(SECOND)
@@ -139,7 +141,7 @@ async def test_only_the_wanted_sender_counts(box: Sandbox, clock: ManualClock) -
     assert anybody["message"]["untrustedText"] in {"Not me", "A name"}
 
 
-async def test_without_anything_to_answer_only_what_comes_from_now_on_counts(
+async def test_without_an_earlier_text_only_texts_from_now_on_are_returned(
     box: Sandbox, clock: ManualClock
 ) -> None:
     box.receive(PHONE, "Long ago")
@@ -153,7 +155,7 @@ async def test_without_anything_to_answer_only_what_comes_from_now_on_counts(
             assert go_on["message"]["untrustedText"] == "Now"
 
 
-async def test_an_order_says_by_any_of_its_numbers_what_is_to_be_answered(
+async def test_an_order_to_be_answered_is_found_by_either_of_its_ids(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -174,7 +176,7 @@ async def test_an_order_says_by_any_of_its_numbers_what_is_to_be_answered(
 # ── strangers ──
 
 
-async def test_what_a_stranger_wrote_stands_in_its_field_and_between_marks_only(
+async def test_a_strangers_text_appears_only_in_its_field_and_between_marks(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -194,7 +196,7 @@ async def test_what_a_stranger_wrote_stands_in_its_field_and_between_marks_only(
 
 
 @pytest.mark.parametrize("known", [False, True])
-async def test_with_inbound_known_only_those_we_wrote_to_are_heard(
+async def test_with_inbound_known_only_texts_from_texted_numbers_are_shown(
     box: Sandbox, clock: ManualClock, known: bool
 ) -> None:
     async with connected(live(box, ELKS_INBOUND="known"), box=box, clock=clock) as client:
@@ -211,7 +213,7 @@ async def test_with_inbound_known_only_those_we_wrote_to_are_heard(
     assert ("Hidden: 1 text from numbers that were never texted" in words(listed)) is not known
 
 
-async def test_a_hidden_stranger_is_still_heard_to_say_stop(box: Sandbox, clock: ManualClock) -> None:
+async def test_an_opt_out_of_a_hidden_stranger_still_counts(box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box, ELKS_INBOUND="known"), box=box, clock=clock) as client:
         box.receive(PHONE, "STOP")
         clock.advance(SECOND)
@@ -220,9 +222,7 @@ async def test_a_hidden_stranger_is_still_heard_to_say_stop(box: Sandbox, clock:
     assert "Refused by opted_out" in words(refused)
 
 
-async def test_a_reply_that_46elks_does_not_show_is_told_of_all_the_same(
-    box: Sandbox, clock: ManualClock
-) -> None:
+async def test_a_reply_that_46elks_does_not_show_is_still_reported(box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
         clock.advance(MINUTE)
@@ -233,7 +233,7 @@ async def test_a_reply_that_46elks_does_not_show_is_told_of_all_the_same(
     assert "46elks does not return its text" in answer["note"]
 
 
-async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock: ManualClock) -> None:
+async def test_no_received_text_is_stored(tmp_path: Path, box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box, ELKS_STATE_DIR=str(tmp_path)), box=box, clock=clock) as client:
         box.receive(PHONE, "A secret between us")
         await call(client, "wait_for_reply", after="c-0", timeout=0)
@@ -241,7 +241,7 @@ async def test_no_text_that_came_in_is_kept(tmp_path: Path, box: Sandbox, clock:
     assert files_with(tmp_path, "A secret between us") == files_with(tmp_path, PHONE) == []
 
 
-async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path) -> None:
+async def test_a_wait_that_could_not_begin_leaves_no_waiter(tmp_path: Path) -> None:
     async with Backend(tmp_path).opened() as backend:
         replies = Replies(backend.client, backend.storage, backend.history, backend.clock, lambda: MINUTE)
         async with replies.running():
@@ -251,7 +251,7 @@ async def test_who_could_not_begin_to_wait_leaves_nobody_waiting(tmp_path: Path)
             assert replies.waiting_count == 0
 
 
-async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
+async def test_an_unexpected_error_in_notifying_one_wait_ends_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Backend(tmp_path).opened() as backend:
@@ -281,7 +281,7 @@ async def test_a_fault_in_handing_round_ends_nobody_elses_wait(
 
 
 @pytest.mark.parametrize("odd", ["s1", "s/../x?y#z", "..", "x" * 100])
-async def test_a_text_in_history_with_an_odd_id_is_told_of_and_the_cursor_goes_on(
+async def test_a_text_with_an_invalid_id_is_reported_and_the_cursor_moves_past_it(
     box: Sandbox, clock: ManualClock, odd: str
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -300,7 +300,7 @@ async def test_a_text_in_history_with_an_odd_id_is_told_of_and_the_cursor_goes_o
     assert [each["untrusted"] for each in listed["messages"]] == ["Even", "Odd"]
 
 
-async def test_a_text_that_46elks_shows_a_few_seconds_late_is_waited_for(
+async def test_a_wait_continues_for_a_text_that_46elks_shows_a_few_seconds_late(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:

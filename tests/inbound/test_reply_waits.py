@@ -35,14 +35,14 @@ pytestmark = pytest.mark.anyio
 # ── waiting ──
 
 
-async def test_a_reply_comes_in_a_process_of_its_own_too() -> None:
+async def test_a_reply_is_received_in_a_separate_process() -> None:
     async with connected({"ELKS_SANDBOX": "true"}, way="stdio") as client:
         answer = await call(client, "ask_by_sms", to=JA, message="Kommer du?")
     assert reply(answer)["message"]["untrustedText"] == "JA"
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_who_waits_already_hears_of_a_reply_within_one_poll(
+async def test_a_waiting_call_gets_a_reply_within_one_poll(
     era: Era, box: Sandbox, clock: ManualClock
 ) -> None:
     calls = Calls()
@@ -77,7 +77,7 @@ async def test_over_http_without_webhooks_a_reply_is_read_from_history(
     assert box.webhooks == []
 
 
-async def test_who_waits_hears_of_it_every_few_seconds_and_gets_a_cursor_in_the_end(
+async def test_a_waiting_call_reports_progress_and_ends_with_a_cursor(
     box: Sandbox, clock: ManualClock
 ) -> None:
     reports: list[tuple[float, float | None]] = []
@@ -97,7 +97,7 @@ async def test_who_waits_hears_of_it_every_few_seconds_and_gets_a_cursor_in_the_
     assert data(answer) == {"status": "no_reply", "message": None, "from": None, "cursor": "c-0", "note": ""}
 
 
-async def test_many_who_wait_each_get_their_own_and_ask_46elks_as_one(
+async def test_many_waiting_calls_each_get_their_own_reply_with_shared_requests(
     box: Sandbox, clock: ManualClock
 ) -> None:
     calls = Calls()
@@ -117,7 +117,7 @@ async def test_many_who_wait_each_get_their_own_and_ask_46elks_as_one(
     assert len(gets(box, "/sms")) - pages < 10, "one reads for all"
 
 
-async def test_history_is_read_no_more_often_than_agreed_and_not_at_all_when_nobody_waits(
+async def test_history_is_polled_at_the_configured_interval_and_only_while_a_call_waits(
     box: Sandbox, clock: ManualClock
 ) -> None:
     environ = live(box, ELKS_POLL_SECONDS="7")
@@ -132,7 +132,7 @@ async def test_history_is_read_no_more_often_than_agreed_and_not_at_all_when_nob
         assert len(gets(box, "/sms")) == pages
 
 
-async def test_where_history_cannot_be_read_that_is_said(box: Sandbox, clock: ManualClock) -> None:
+async def test_the_answer_says_that_history_cannot_be_read(box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
         await call(client, "wait_for_reply", timeout=0)
         clock.advance(MINUTE)
@@ -143,7 +143,7 @@ async def test_where_history_cannot_be_read_that_is_said(box: Sandbox, clock: Ma
         assert not (await call(client, "wait_for_reply", timeout=0)).is_error
 
 
-async def test_trouble_while_waiting_is_said_in_the_end_and_a_reply_later_is_still_found(
+async def test_an_error_while_waiting_is_reported_at_the_end_and_a_later_reply_is_still_found(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
@@ -160,7 +160,7 @@ async def test_trouble_while_waiting_is_said_in_the_end_and_a_reply_later_is_sti
         assert later["message"]["untrustedText"] == "Ja"
 
 
-async def test_a_cancelled_wait_leaves_nothing_behind(box: Sandbox, clock: ManualClock) -> None:
+async def test_a_cancelled_wait_leaves_nothing_in_memory(box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box, ELKS_POLL_SECONDS="10"), box=box, clock=clock) as client:
         async with anyio.create_task_group() as calls:
             calls.start_soon(lambda: call(client, "wait_for_reply", timeout=300))
@@ -175,7 +175,7 @@ async def test_a_cancelled_wait_leaves_nothing_behind(box: Sandbox, clock: Manua
 # ── two processes ──
 
 
-async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path) -> None:
+async def test_a_text_received_by_one_process_reaches_a_call_waiting_in_another(tmp_path: Path) -> None:
     async with Backend(tmp_path).opened() as backend, Backend(tmp_path, beside=backend).opened() as other:
         replies = Replies(other.client, other.storage, other.history, other.clock, lambda: 1000 * MINUTE)
         async with replies.running():
@@ -197,7 +197,7 @@ async def test_what_one_process_heard_another_that_waits_is_told(tmp_path: Path)
     assert len(gets(backend.box, "/sms")) == 2, "the one who waits has read history once, the other too"
 
 
-async def test_a_fault_of_our_own_while_somebody_waits_ends_the_wait_and_nothing_else(
+async def test_an_unexpected_error_ends_the_wait_and_nothing_else(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Broken(HistoryReader):

@@ -58,7 +58,7 @@ async def test_a_long_batch_answers_in_time_and_says_who_sends_the_rest(tmp_path
         assert (await shop.check(plan))["status"] == "finished"
 
 
-async def test_a_paused_batch_goes_on_when_it_is_resumed(tmp_path: Path) -> None:
+async def test_a_paused_batch_continues_when_it_is_resumed(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person(), ELKS_SMS_PER_MINUTE="1") as shop:
         plan = await shop.plan()
         await shop.start(plan)
@@ -98,7 +98,7 @@ async def test_after_a_strangers_text_a_person_decides_about_the_cancellation(
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("says", [True, False])
 @pytest.mark.parametrize("cause", ["tainted", "paused"])
-async def test_p2_a_person_decides_whether_a_paused_batch_goes_on(
+async def test_p2_a_person_decides_whether_a_paused_batch_continues(
     tmp_path: Path, era: Era, says: bool, cause: str
 ) -> None:
     person = Person()
@@ -125,7 +125,7 @@ async def test_p2_a_client_that_cannot_ask_does_not_undo_the_pause_of_a_person(t
         assert len(shop.sent) == before
 
 
-async def test_p2_where_the_operator_forbids_questions_the_pause_of_a_person_stays(tmp_path: Path) -> None:
+async def test_p2_if_the_operator_forbids_questions_the_pause_of_a_person_stays(tmp_path: Path) -> None:
     person = Person()
     async with open_shop(tmp_path, person=person, ELKS_SMS_PER_MINUTE="1", ELKS_CONFIRM="never") as shop:
         plan = await _start_and_pause(shop, by_person=True)
@@ -148,7 +148,7 @@ async def _start_and_pause(shop: Shop, *, by_person: bool) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("confirm", ["auto", "never"])
-async def test_where_nobody_can_be_asked_the_batch_is_paused_instead(tmp_path: Path, confirm: str) -> None:
+async def test_if_no_person_can_be_asked_the_batch_is_paused_instead(tmp_path: Path, confirm: str) -> None:
     person = Person() if confirm == "never" else None
     async with open_shop(tmp_path, person=person, ELKS_SMS_PER_MINUTE="1", ELKS_CONFIRM=confirm) as shop:
         plan = await shop.plan()
@@ -173,7 +173,7 @@ async def test_a_cancelled_batch_whose_text_is_in_doubt_says_so(tmp_path: Path) 
         assert ended["summary"].startswith(said)
 
 
-async def test_p6_who_says_stop_meanwhile_gets_nothing(tmp_path: Path) -> None:
+async def test_p6_a_recipient_who_opts_out_meanwhile_gets_nothing(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person(), ELKS_SMS_PER_MINUTE="1") as shop:
         plan = await shop.plan()
         await shop.start(plan)
@@ -185,7 +185,7 @@ async def test_p6_who_says_stop_meanwhile_gets_nothing(tmp_path: Path) -> None:
     assert number(3) not in dict(shop.sent)
 
 
-async def test_p6_a_stop_within_the_first_minute_of_a_batch_counts(tmp_path: Path) -> None:
+async def test_p6_an_opt_out_within_the_first_minute_of_a_batch_counts(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person(), ELKS_SMS_PER_MINUTE="3") as shop:
         plan = await shop.plan()
 

@@ -45,7 +45,7 @@ async def test_p6_p10_hostile_cells_are_only_text_in_one_line(tmp_path: Path) ->
     assert all(each["text"].count("\n") == 0 for each in plan["samples"])
 
 
-async def test_the_plan_says_what_is_left_out_what_was_repaired_and_what_is_expensive(
+async def test_the_plan_lists_omitted_rows_repairs_and_expensive_characters(
     tmp_path: Path,
 ) -> None:
     pasted = (
@@ -64,7 +64,7 @@ async def test_the_plan_says_what_is_left_out_what_was_repaired_and_what_is_expe
     assert words(answer).startswith(f"Planned: {plan['batchId']}, 4 texts to 3 recipients from ")
 
 
-async def test_a_field_that_does_not_exist_refuses_the_plan(tmp_path: Path) -> None:
+async def test_a_plan_with_an_unknown_field_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     async with open_shop(tmp_path) as shop:
         refused = await call(shop.client, "plan_batch", message="Hej {nmn}!", csv=csv_of(2))
         assert refused.is_error
@@ -80,7 +80,7 @@ async def test_p10_an_error_quotes_few_columns_and_little_of_each(tmp_path: Path
 
 
 @pytest.mark.parametrize("given", [{}, {"csv": "telefon\n1", "group": "@jour"}])
-async def test_exactly_one_source_is_given(tmp_path: Path, given: dict[str, str]) -> None:
+async def test_exactly_one_source_must_be_given(tmp_path: Path, given: dict[str, str]) -> None:
     async with open_shop(tmp_path) as shop:
         refused = await call(shop.client, "plan_batch", message="Hej!", **given)
         assert refused.is_error
@@ -95,7 +95,7 @@ async def test_a_pasted_list_may_have_64_kb(tmp_path: Path, over: int) -> None:
             assert "65,536 is the most" in words(refused)
 
 
-async def test_a_list_is_measured_before_its_numbers_are_read(tmp_path: Path) -> None:
+async def test_the_size_of_a_list_is_checked_before_its_numbers_are_read(tmp_path: Path) -> None:
     async with open_shop(tmp_path, ELKS_MAX_BATCH="2") as shop:
         refused = await call(shop.client, "plan_batch", message="Hej!", csv="a;b\n" + "c;d\n" * 3)
         assert "Refused by batch_size: the list has 3 rows" in words(refused)
@@ -153,7 +153,7 @@ async def test_hidden_numbers_are_hidden_and_handles_are_understood(tmp_path: Pa
 # ── files ──
 
 
-async def test_a_file_of_the_operators_directory_is_read_over_stdio_only(tmp_path: Path) -> None:
+async def test_a_file_in_the_operators_directory_is_read_only_over_stdio(tmp_path: Path) -> None:
     folder = tmp_path / "lists"
     folder.mkdir()
     (folder / "kunder.csv").write_text(csv_of(2), encoding="cp1252")
@@ -178,7 +178,7 @@ async def test_without_a_directory_no_file_is_read(tmp_path: Path) -> None:
 # ── the rest of a batch ──
 
 
-async def test_p4_the_rest_of_a_batch_is_who_did_not_get_it(tmp_path: Path) -> None:
+async def test_p4_the_rest_of_a_batch_has_the_recipients_who_did_not_get_it(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person(), ELKS_SMS_PER_MINUTE="1") as shop:
         plan = await shop.plan(csv=csv_of(4) + "\nSiv;070;9")
         running = await shop.start(plan)
@@ -191,7 +191,7 @@ async def test_p4_the_rest_of_a_batch_is_who_did_not_get_it(tmp_path: Path) -> N
         assert [each["rows"] for each in rest["leftOut"]] == ["row 6"]
 
 
-async def test_the_rest_of_a_batch_that_was_sent_is_nobody(tmp_path: Path) -> None:
+async def test_the_rest_of_a_completely_sent_batch_is_empty(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person()) as shop:
         plan = await shop.plan()
         too_early = await call(shop.client, "plan_batch", message="Hej!", restOf=plan["batchId"])
@@ -215,7 +215,7 @@ async def test_a_plan_whose_test_is_asked_about_is_stored_once(tmp_path: Path, e
     assert len(person.questions) == 1
 
 
-async def test_a_test_row_goes_to_the_operator_and_to_nobody_else(tmp_path: Path) -> None:
+async def test_a_test_row_goes_only_to_the_operator(tmp_path: Path) -> None:
     store_my_number(tmp_path / "state", number(85))
     async with open_shop(tmp_path, person=Person()) as shop:
         plan = await shop.plan(testRow=3)
@@ -226,7 +226,9 @@ async def test_a_test_row_goes_to_the_operator_and_to_nobody_else(tmp_path: Path
         assert len(shop.sent) == 1
 
 
-async def test_without_an_own_number_the_plan_stands_and_says_how_to_store_one(tmp_path: Path) -> None:
+async def test_without_the_operators_number_the_plan_is_stored_and_says_how_to_store_one(
+    tmp_path: Path,
+) -> None:
     async with open_shop(tmp_path, person=Person()) as shop:
         plan = await shop.plan(testRow=2)
         assert plan["texts"] == 3

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_list_of_30_takes_two_calls_and_one_yes(tmp_path: Path, era: Era) -> None:
+async def test_a_list_of_30_takes_two_calls_and_one_approval(tmp_path: Path, era: Era) -> None:
     person = Person()
     async with open_shop(tmp_path, era, person) as shop:
         planned = await call(shop.client, "plan_batch", message=MESSAGE, csv=csv_of(30))
@@ -48,7 +48,7 @@ async def test_a_list_of_30_takes_two_calls_and_one_yes(tmp_path: Path, era: Era
     assert len(words(planned).encode()) + len(words(started).encode()) < 2500
 
 
-async def test_the_bill_of_100_is_short(tmp_path: Path) -> None:
+async def test_the_answer_about_a_plan_of_100_is_short(tmp_path: Path) -> None:
     rows = [f"Kim{'🙂' * (at % 7 == 0)};{number(at) if at % 9 else '070'};" for at in range(95)]
     pasted = "\n".join(["namn;telefon;tid", *rows, *(f"Bo;+4670174069{at};9" for at in range(5))])
     async with open_shop(tmp_path, person=Person()) as shop:
@@ -58,7 +58,7 @@ async def test_the_bill_of_100_is_short(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_p2_the_question_says_all_of_it_and_fits_a_phone(tmp_path: Path, era: Era) -> None:
+async def test_p2_the_question_shows_the_whole_batch_and_fits_a_phone(tmp_path: Path, era: Era) -> None:
     person = Person()
     pasted = csv_of(12) + "\nKim;08-12;9:00\nSiv 🙂;070-174 06 40;9:30"
     async with open_shop(tmp_path, era, person) as shop:
@@ -100,7 +100,7 @@ async def test_a_box_that_is_not_ticked_sends_nothing(tmp_path: Path) -> None:
     assert shop.sent == []
 
 
-async def test_p4_a_list_that_is_planned_again_is_not_to_be_corrected(tmp_path: Path) -> None:
+async def test_p4_planning_a_list_again_does_not_advise_to_correct_it(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person()) as shop:
         await shop.start(await shop.plan())
         again = await call(shop.client, "plan_batch", message=MESSAGE, csv=csv_of(3))
@@ -122,7 +122,7 @@ async def test_p4_repeating_a_start_sends_nothing_twice(tmp_path: Path) -> None:
     assert Counter(to for to, _ in shop.sent) == {number(row): 1 for row in (1, 2, 3)}
 
 
-async def test_p1_in_dry_run_the_start_answers_with_the_bill(tmp_path: Path) -> None:
+async def test_p1_in_dry_run_the_start_answers_with_the_price(tmp_path: Path) -> None:
     async with open_shop(tmp_path, person=Person(), DRY_RUN="true") as shop:
         plan = await shop.plan()
         started = await shop.start(plan)
@@ -176,7 +176,9 @@ CHANGES = {
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("change", CHANGES)
-async def test_p2_a_plan_that_changed_after_the_yes_is_refused(tmp_path: Path, era: Era, change: str) -> None:
+async def test_p2_a_plan_that_changed_after_the_approval_is_refused(
+    tmp_path: Path, era: Era, change: str
+) -> None:
     person = _Tamperer()
     async with open_shop(tmp_path, era, person) as shop:
         person.shop, person.statement = shop, CHANGES[change]
@@ -327,7 +329,7 @@ async def test_the_policy_names_the_limits_and_what_is_left(tmp_path: Path) -> N
         assert f"Batch {plan['batchId']} is running" in policy
 
 
-async def test_p13_a_batch_is_one_line_of_the_schedule_and_one_of_what_was_missed(
+async def test_p13_a_batch_is_one_line_of_the_schedule_and_one_of_the_missed_texts(
     tmp_path: Path,
 ) -> None:
     then = "Monday 2026-11-23 13:10 +01:00 (Europe/Stockholm)"

@@ -117,7 +117,7 @@ async def test_a_text_that_waits_for_a_person_can_be_cancelled(box: Sandbox, clo
     assert posted(box) == []
 
 
-async def test_what_has_left_cannot_be_recalled_and_the_answer_says_so(clock: ManualClock) -> None:
+async def test_a_text_that_has_left_cannot_be_recalled_and_the_answer_says_so(clock: ManualClock) -> None:
     box = box_on(clock)
     async with connected(live(box), box=box, clock=clock) as client:
         sent = data(await call(client, "send_sms", to=ANNA, message="Hej"))
@@ -137,7 +137,7 @@ async def test_what_has_left_cannot_be_recalled_and_the_answer_says_so(clock: Ma
         (OrderState.FAILED, "There is nothing to cancel"),
     ],
 )
-async def test_p4_what_may_have_left_stays_as_it_is_and_the_answer_says_what_to_do(
+async def test_p4_a_text_that_may_have_left_is_unchanged_and_the_answer_says_what_to_do(
     tmp_path: Path, state: OrderState, advice: str
 ) -> None:
     async with opened(StateLocation(folder=tmp_path)) as store:
@@ -148,7 +148,7 @@ async def test_p4_what_may_have_left_stays_as_it_is_and_the_answer_says_what_to_
     assert advice in answer.summary
 
 
-async def test_what_waits_in_a_sandbox_is_decided_on_its_page(tmp_path: Path) -> None:
+async def test_an_order_that_waits_in_a_sandbox_is_decided_on_its_page(tmp_path: Path) -> None:
     async with opened(StateLocation(folder=tmp_path)) as store:
         order = await WAYS[OrderState.WAITING](store)
     summary = report_cancelled(order, "`elks-mcp {}`.".format, "http://127.0.0.1:4646").summary
@@ -170,7 +170,7 @@ async def test_an_unknown_order_is_not_found(clock: ManualClock, wrong: str) -> 
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_person_is_asked_once_a_strangers_text_was_read(
+async def test_after_a_strangers_text_was_read_a_person_is_asked(
     box: Sandbox, clock: ManualClock, era: Era
 ) -> None:
     person = Person()
@@ -189,7 +189,7 @@ async def test_a_person_is_asked_once_a_strangers_text_was_read(
 
 @pytest.mark.parametrize("era", ERAS)
 @pytest.mark.parametrize("person", [Person("decline"), Person("cancel"), Person(send=False)])
-async def test_p7_a_text_that_a_person_does_not_give_up_is_sent(
+async def test_p7_a_text_that_a_person_does_not_cancel_is_sent(
     box: Sandbox, clock: ManualClock, era: Era, person: Person
 ) -> None:
     quiet = live(box, ELKS_GUARDS_OFF="first_contact")
@@ -203,7 +203,9 @@ async def test_p7_a_text_that_a_person_does_not_give_up_is_sent(
         await until(lambda: bool(box.charges), clock=clock)
 
 
-async def test_the_writer_themselves_may_have_their_text_cancelled(box: Sandbox, clock: ManualClock) -> None:
+async def test_the_writer_of_a_shown_text_can_have_the_text_to_them_cancelled(
+    box: Sandbox, clock: ManualClock
+) -> None:
     person = Person("decline")
     quiet = live(box, ELKS_GUARDS_OFF="first_contact")
     async with connected(quiet, box=box, clock=clock, person=person) as client:
@@ -213,7 +215,7 @@ async def test_the_writer_themselves_may_have_their_text_cancelled(box: Sandbox,
     assert person.questions == []
 
 
-async def test_half_an_hour_later_nobody_is_asked(box: Sandbox, clock: ManualClock) -> None:
+async def test_half_an_hour_later_no_person_is_asked(box: Sandbox, clock: ManualClock) -> None:
     async with connected(live(box, ELKS_CONFIRM="always"), box=box, clock=clock) as client:
         await read_strangers_text(client, box, BO)
         clock.advance(31 * MINUTE)
@@ -222,7 +224,7 @@ async def test_half_an_hour_later_nobody_is_asked(box: Sandbox, clock: ManualClo
         assert data(await call(client, "cancel_sms", orderId=code))["status"] == "cancelled"
 
 
-async def test_p7_where_nobody_can_be_asked_the_text_is_paused_and_a_person_decides(
+async def test_p7_if_no_person_can_be_asked_the_text_is_paused_and_a_person_decides(
     box: Sandbox, clock: ManualClock, tmp_path: Path
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path))
@@ -247,7 +249,7 @@ async def test_p7_where_nobody_can_be_asked_the_text_is_paused_and_a_person_deci
     assert len(box.charges) == 1
 
 
-async def test_p7_an_assistant_cannot_undo_that_a_person_approved_a_paused_text(
+async def test_p7_an_assistant_cannot_undo_a_persons_approval_of_a_paused_text(
     box: Sandbox, clock: ManualClock, tmp_path: Path
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path))
@@ -266,7 +268,7 @@ async def test_p7_an_assistant_cannot_undo_that_a_person_approved_a_paused_text(
     assert len(box.charges) == 1
 
 
-async def test_where_nobody_may_be_asked_the_text_stays_and_the_way_out_is_named(
+async def test_if_no_person_may_be_asked_the_text_stays_and_the_answer_says_how_to_cancel_it(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with connected(live(box, ELKS_CONFIRM="never"), box=box, clock=clock) as client:
@@ -279,7 +281,7 @@ async def test_where_nobody_may_be_asked_the_text_stays_and_the_way_out_is_named
         await until(lambda: bool(box.charges), clock=clock)
 
 
-async def test_without_the_guard_nobody_is_asked(box: Sandbox, clock: ManualClock) -> None:
+async def test_without_the_guard_no_person_is_asked(box: Sandbox, clock: ManualClock) -> None:
     person = Person("decline")
     off = live(box, ELKS_GUARDS_OFF="tainted,first_contact")
     async with connected(off, box=box, clock=clock, person=person) as client:

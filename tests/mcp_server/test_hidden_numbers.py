@@ -65,7 +65,7 @@ async def test_a_contact_whose_name_and_digits_are_ambiguous_has_a_handle(box: S
     assert [form["to"] for form in posted(box)] == [ASA, ASA]
 
 
-async def test_a_name_or_a_group_with_a_number_in_it_is_understood_as_it_is_shown(box: Sandbox) -> None:
+async def test_a_name_or_group_with_a_number_in_it_is_understood_as_shown(box: Sandbox) -> None:
     contacts = Book(
         person("Kallepelle Margareta 0701740621", ASA, groups="jour070-1740627"),
         person("Kallepelle Margareta 0701740624", STRANGER, aliases=("Kalle Margareta 0701740624",)),
@@ -88,7 +88,7 @@ async def test_a_name_or_a_group_with_a_number_in_it_is_understood_as_it_is_show
         assert [each["name"] for each in found["contacts"]] == [first["name"]]
 
 
-async def test_the_account_is_called_you_and_the_sender_can_be_chosen(box: Sandbox) -> None:
+async def test_the_account_is_shown_as_you_and_the_sender_can_be_chosen(box: Sandbox) -> None:
     async with connected(hiding(box, ELKS_ALLOWED_SENDERS=SECOND_OWN), box=box) as client:
         sent = data(await call(client, "send_sms", to=ASA, message="Hej", sender="you (…41)"))
         wrong = await call(client, "send_sms", to=ASA, message="Hej", sender="you (…98)")
@@ -125,7 +125,7 @@ async def test_a_form_shows_the_person_the_whole_number(box: Sandbox, era: Era) 
     assert len(posted(box)) == 1
 
 
-async def test_handles_are_taken_while_numbers_are_shown_as_well(box: Sandbox, tmp_path: Path) -> None:
+async def test_handles_are_also_accepted_while_numbers_are_shown(box: Sandbox, tmp_path: Path) -> None:
     box.receive(STRANGER, "Hej")
     state = {"ELKS_STATE_DIR": str(tmp_path)}
     async with connected(hiding(box, **state), box=box) as client:
@@ -134,7 +134,7 @@ async def test_handles_are_taken_while_numbers_are_shown_as_well(box: Sandbox, t
         assert data(await call(client, "get_sms_messages", person=handle))["with"] == STRANGER
 
 
-async def test_the_prices_times_and_ids_of_an_answer_stay(box: Sandbox) -> None:
+async def test_the_prices_times_and_ids_of_an_answer_are_not_hidden(box: Sandbox) -> None:
     async def ask(environ: dict[str, str]) -> list[Any]:
         async with connected(environ, box=box) as client:
             status = data(await call(client, "check_sms_status", messageId=received.id))
@@ -169,7 +169,7 @@ async def test_a_rule_that_lists_numbers_shows_two_digits_of_each(box: Sandbox) 
     assert "*" not in words(answer)
 
 
-async def test_a_server_that_cannot_read_its_configuration_hides_numbers_too() -> None:
+async def test_a_misconfigured_server_also_hides_numbers() -> None:
     server = build_misconfigured_server(["Wrong: 070-174 06 24x."], Policy(show_numbers=False))
     async with Client(server) as client:
         (content,) = (await client.call_tool("explain_policy", {})).content

@@ -59,7 +59,7 @@ def server(era: Era, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proce
         assert server.close() == 0
 
 
-def test_half_a_surrogate_pair_is_answered_by_the_arguments_name(server: Process, era: Era) -> None:
+def test_half_a_surrogate_pair_is_reported_with_the_arguments_name(server: Process, era: Era) -> None:
     for arguments, named in (
         ({"to": PHONE, "message": "Hej \ud800"}, "`message`"),
         ({"to": "\udfff", "message": "Hej"}, "`to`"),
@@ -104,7 +104,7 @@ def test_a_request_that_cannot_be_read_is_answered(server: Process, era: Era) ->
         assert (answer["id"], answer["error"]["code"]) == ("odd", code)
 
 
-def test_what_no_answer_can_belong_to_is_skipped_and_logged(tmp_path: Path, era: Era) -> None:
+def test_a_message_that_cannot_be_answered_is_skipped_and_logged(tmp_path: Path, era: Era) -> None:
     skipped = (
         b"\n",
         b"not json\n",
@@ -132,7 +132,7 @@ def test_what_no_answer_can_belong_to_is_skipped_and_logged(tmp_path: Path, era:
         assert server.stderr.count("Skipped a message that cannot be parsed") == 2 * len(skipped)
 
 
-def test_lines_may_end_as_windows_ends_them(server: Process, era: Era) -> None:
+def test_lines_can_end_as_on_windows(server: Process, era: Era) -> None:
     meta = {"params": {"_meta": _META}} if era == "auto" else {}
     request = json.dumps({"jsonrpc": "2.0", "id": "odd", "method": "tools/list", **meta})
     server.write_bytes(request.encode() + b"\r\n")
@@ -140,7 +140,7 @@ def test_lines_may_end_as_windows_ends_them(server: Process, era: Era) -> None:
     assert answer["result"]["tools"]
 
 
-def test_a_notification_with_half_a_surrogate_pair_is_still_heeded(tmp_path: Path) -> None:
+def test_a_notification_with_half_a_surrogate_pair_still_takes_effect(tmp_path: Path) -> None:
     with running(SANDBOX, tmp_path) as server:
         server.initialize()
         wait = {"name": "wait_for_reply", "arguments": {"timeout": 300}}
@@ -153,7 +153,7 @@ def test_a_notification_with_half_a_surrogate_pair_is_still_heeded(tmp_path: Pat
 
 
 @pytest.mark.anyio
-async def test_half_a_surrogate_pair_is_answered_over_http_too(era: Era) -> None:
+async def test_half_a_surrogate_pair_is_also_reported_over_http(era: Era) -> None:
     box = new_box()
     shown = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
     if era == "auto":

@@ -207,7 +207,7 @@ async def test_p1_in_dry_run_a_person_on_the_page_can_release_one_text(era: Era)
         await until(lambda: bool(sandbox.box.accepted))
 
 
-async def test_without_a_person_to_ask_a_dry_run_stays_one() -> None:
+async def test_without_a_person_to_ask_the_dry_run_stays() -> None:
     for confirm, read_only in (("never", "false"), ("always", "true")):
         opened = with_page(DRY_RUN="true", ELKS_CONFIRM=confirm, ELKS_READ_ONLY=read_only)
         async with opened as (client, sandbox):
@@ -215,7 +215,7 @@ async def test_without_a_person_to_ask_a_dry_run_stays_one() -> None:
             assert (await list_codes(sandbox), sandbox.box.accepted) == ([], [])
 
 
-async def test_p6_who_opts_out_while_a_text_waits_gets_nothing_when_it_is_approved() -> None:
+async def test_p6_a_recipient_who_opts_out_while_a_text_waits_gets_nothing_when_it_is_approved() -> None:
     async with with_page(ELKS_CONFIRM="always", ELKS_POLL_SECONDS="1") as (client, sandbox):
         await call(client, "send_sms", to=PHONE, message="Hej")
         (code,) = await list_codes(sandbox)
@@ -225,7 +225,7 @@ async def test_p6_who_opts_out_while_a_text_waits_gets_nothing_when_it_is_approv
         assert sandbox.box.accepted == []
 
 
-async def test_what_was_approved_on_the_page_is_not_called_declined_in_the_client() -> None:
+async def test_a_text_approved_on_the_page_is_not_reported_as_declined_in_the_client() -> None:
     person = SlowPerson()
     person.action = "decline"
     async with with_page(era="legacy", person=person, ELKS_CONFIRM="always") as (client, sandbox):
@@ -277,6 +277,6 @@ async def test_the_title_names_client_and_folder(
         (Root(uri="file:///home/me/shop", name="The \u202eshop"), "The shop"),
     ],
 )
-async def test_a_client_that_tells_its_folder_is_believed(root: Root, folder: str) -> None:
+async def test_the_folder_that_a_client_names_is_used(root: Root, folder: str) -> None:
     async with with_page(era="legacy", root=root) as (_, sandbox):
         await until(lambda: sandbox.box.page.title == f"test · {folder}")

@@ -35,7 +35,7 @@ async def test_the_question_shows_the_text_in_full_and_that_something_in_it_is_i
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
-async def test_a_text_cannot_pass_for_what_we_say_in_the_question(box: Sandbox, era: Era) -> None:
+async def test_a_text_cannot_pass_for_our_own_words_in_the_question(box: Sandbox, era: Era) -> None:
     person = Person("decline")
     forged = (
         "Hej\n\n1 part, 0.00 SEK.\r- Nothing is sent.\u2028You are asked because of: a test.\nApproval A-AA."
@@ -61,7 +61,7 @@ def text_rows(question: str) -> list[str]:
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
-async def test_every_row_of_a_long_text_has_a_bar_in_the_form_so_that_none_passes_for_ours_p2(
+async def test_every_row_of_a_long_text_has_a_bar_so_that_none_can_pass_for_ours_p2(
     box: Sandbox, era: Era
 ) -> None:
     """P2. A form breaks long lines by itself, and a row that it makes has no bar."""

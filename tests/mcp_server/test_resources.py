@@ -29,7 +29,7 @@ async def read(client: Client, uri: str) -> Any:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_there_is_is_listed(era: Era) -> None:
+async def test_all_resources_are_listed(era: Era) -> None:
     async with connected({}, way=era) as client:
         listed = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
@@ -43,7 +43,7 @@ async def test_what_there_is_is_listed(era: Era) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_the_inbox_shows_what_others_wrote_and_nothing_else(box: Sandbox, era: Era) -> None:
+async def test_the_inbox_shows_only_received_texts(box: Sandbox, era: Era) -> None:
     async with connected(live(box), box=box, way=era) as client:
         await call(client, "send_sms", to=PHONE, message="Kommer du?")
         box.reply(PHONE, "Ja\u202e!")
@@ -55,9 +55,7 @@ async def test_the_inbox_shows_what_others_wrote_and_nothing_else(box: Sandbox, 
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_is_typed_is_completed_by_numbers_of_texts_and_by_recipients(
-    box: Sandbox, era: Era
-) -> None:
+async def test_completion_offers_ids_of_texts_and_recipients(box: Sandbox, era: Era) -> None:
     message = ResourceTemplateReference(uri="elks://messages/{message_id}")
     prompt = PromptReference(name="text_somebody")
     async with connected(live(box), box=box, way=era) as client:
@@ -76,7 +74,7 @@ async def test_what_is_typed_is_completed_by_numbers_of_texts_and_by_recipients(
         assert await complete(prompt, "about", "x") == []
 
 
-async def test_a_text_is_found_by_either_of_its_numbers(box: Sandbox) -> None:
+async def test_a_text_is_found_by_either_of_its_ids(box: Sandbox) -> None:
     async with connected(live(box), box=box) as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej på dig"))
         for number in (sent["orderId"], sent["messageId"]):
@@ -84,7 +82,7 @@ async def test_a_text_is_found_by_either_of_its_numbers(box: Sandbox) -> None:
             assert (message["id"], message["text"]) == (sent["messageId"], "Hej på dig")
 
 
-async def test_an_order_that_46elks_has_not_accepted_is_said_to_have_no_text_yet(box: Sandbox) -> None:
+async def test_an_order_that_46elks_has_not_accepted_has_no_text_yet(box: Sandbox) -> None:
     box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
     box.faults.inject(Fault.STALE_HISTORY, times=None, duration=timedelta(hours=1))
     async with connected(live(box), box=box) as client:
@@ -104,13 +102,13 @@ async def test_a_hidden_text_stays_hidden(box: Sandbox) -> None:
         assert (await read(client, f"elks://messages/{message.id}"))["untrustedText"] == ""
 
 
-async def test_the_rules_are_those_of_the_tool(box: Sandbox) -> None:
+async def test_the_resource_of_the_policy_equals_the_tool(box: Sandbox) -> None:
     async with connected(live(box), box=box) as client:
         assert await read(client, "elks://policy") == data(await call(client, "explain_policy"))
 
 
 @pytest.mark.parametrize("uri", ["elks://inbox", "elks://messages/s1234567890", "elks://messages/O-22222222"])
-async def test_what_cannot_be_read_is_said_in_words(uri: str) -> None:
+async def test_an_unreadable_resource_is_explained(uri: str) -> None:
     async with connected({}) as client:
         with pytest.raises(MCPError) as caught:
             await client.read_resource(uri)
@@ -118,7 +116,7 @@ async def test_what_cannot_be_read_is_said_in_words(uri: str) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_no_id_an_id_that_is_none_and_an_unknown_one_are_not_found(box: Sandbox, era: Era) -> None:
+async def test_missing_invalid_and_unknown_ids_are_not_found(box: Sandbox, era: Era) -> None:
     async with connected(live(box), box=box, way=era) as client:
         for number in ("", "%20", "s00000000", "..%2F..%2Fme", "x", "O-22222222"):
             with pytest.raises(MCPError) as caught:

@@ -195,7 +195,7 @@ async def test_p13_a_time_that_is_not_clear_schedules_nothing(
     ],
     ids=["forward", "back"],
 )
-async def test_p13_a_time_that_a_change_of_clocks_skips_or_repeats_is_refused_with_both_readings(
+async def test_p13_a_time_that_a_clock_change_skips_or_repeats_is_refused_with_both_readings(
     start: datetime, at: str, said: str
 ) -> None:
     clock = ManualClock(start)
@@ -241,7 +241,7 @@ async def test_p4_a_key_does_not_stand_for_another_time(box: Sandbox, clock: Man
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_p2_the_form_names_the_time_and_what_it_stood_for_is_scheduled(way: Way) -> None:
+async def test_p2_the_form_names_the_time_and_exactly_that_time_is_scheduled(way: Way) -> None:
     box, approver = new_box(), Person()
     at = (datetime.now(ZoneInfo("Europe/Stockholm")) + timedelta(days=2)).replace(second=0, microsecond=0)
     iso = at.isoformat(timespec="minutes")
@@ -261,7 +261,7 @@ async def test_p2_the_form_names_the_time_and_what_it_stood_for_is_scheduled(way
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_p2_p13_what_a_person_approved_leaves_at_the_time_that_the_form_named(
+async def test_p2_p13_an_approved_text_leaves_at_the_time_that_the_form_named(
     box: Sandbox, clock: ManualClock, era: Era
 ) -> None:
     approver = Person()
@@ -416,7 +416,7 @@ TELLING: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("era", EITHER_ERA)
 @pytest.mark.parametrize("tool", TELLING)
-async def test_p13_a_missed_text_is_told_once_and_never_sent(
+async def test_p13_a_missed_text_is_reported_once_and_never_sent(
     box: Sandbox, clock: ManualClock, tmp_path: Path, tool: str, era: Era
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path))
@@ -436,7 +436,7 @@ async def test_p13_a_missed_text_is_told_once_and_never_sent(
     assert [form["message"] for form in posted(box)] == ["Hopp"] * (tool == "send_sms")
 
 
-async def test_p13_an_error_tells_of_a_missed_text_too(
+async def test_p13_an_error_also_reports_a_missed_text(
     box: Sandbox, clock: ManualClock, tmp_path: Path
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path))
@@ -447,7 +447,7 @@ async def test_p13_an_error_tells_of_a_missed_text_too(
     assert f"(order {order_id}). {TOO_LATE}" in words(refused).split("\n")[-1]
 
 
-async def test_p13_a_missed_text_is_told_to_its_caller_and_to_no_other(tmp_path: Path) -> None:
+async def test_p13_a_missed_text_is_reported_only_to_its_caller(tmp_path: Path) -> None:
     clock = ManualClock()
     box = box_on(clock)
     environ = {"ELKS_STATE_DIR": str(tmp_path)}
@@ -468,7 +468,7 @@ async def test_p13_a_missed_text_is_told_to_its_caller_and_to_no_other(tmp_path:
     assert posted(box) == []
 
 
-async def test_of_very_many_texts_a_list_and_a_report_have_the_first_50(
+async def test_a_list_and_a_report_have_at_most_50_texts(
     box: Sandbox, clock: ManualClock, tmp_path: Path
 ) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_MAX_PER_NUMBER="100")

@@ -69,7 +69,7 @@ async def _listen(client: Client, era: Era, uris: tuple[str, ...]) -> AsyncItera
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_text_that_comes_in_is_told_of_at_once(era: Era) -> None:
+async def test_a_received_text_is_notified_immediately(era: Era) -> None:
     async with (
         webhook_site(ManualClock()) as (box, where),
         listening(where, era, INBOX, "elks://policy") as (client, heard),
@@ -82,7 +82,7 @@ async def test_a_text_that_comes_in_is_told_of_at_once(era: Era) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_delivery_is_told_of_at_once_by_either_number(era: Era) -> None:
+async def test_a_delivery_is_notified_immediately_for_either_id(era: Era) -> None:
     async with webhook_site(ManualClock()) as (box, where), where.client(era) as sender:
         sent = data(await call(sender, "send_sms", to=PHONE, message="Hej"))
         uris = [f"elks://messages/{sent[name]}" for name in ("orderId", "messageId")]
@@ -92,7 +92,9 @@ async def test_a_delivery_is_told_of_at_once_by_either_number(era: Era) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_what_comes_to_one_replica_is_told_by_the_other(postgres_database: str, era: Era) -> None:
+async def test_a_text_received_by_one_replica_is_notified_by_the_other(
+    postgres_database: str, era: Era
+) -> None:
     async with (
         replicas(postgres_database, ManualClock()) as (box, _, two),
         listening(two, era, INBOX) as (_client, heard),
@@ -103,7 +105,7 @@ async def test_what_comes_to_one_replica_is_told_by_the_other(postgres_database:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_without_webhooks_it_is_told_within_one_reading_of_history(era: Era) -> None:
+async def test_without_webhooks_a_text_is_notified_within_one_poll_of_history(era: Era) -> None:
     clock, heard = ManualClock(), Told()
     box = box_on(clock)
     environ = live(box, ELKS_POLL_SECONDS="7")
@@ -117,7 +119,7 @@ async def test_without_webhooks_it_is_told_within_one_reading_of_history(era: Er
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_batch_that_moves_is_told_of(era: Era) -> None:
+async def test_the_progress_of_a_batch_is_notified(era: Era) -> None:
     clock, heard = ManualClock(), Told()
     box = box_on(clock)
     async with connected(live(box), box=box, way=era, clock=clock, message_handler=heard) as client:
@@ -128,7 +130,7 @@ async def test_a_batch_that_moves_is_told_of(era: Era) -> None:
             await until(heard.of(uri))
 
 
-async def test_nobody_hears_of_what_is_somebody_elses() -> None:
+async def test_no_caller_is_notified_about_the_data_of_another() -> None:
     async with webhook_site(ELKS_POLL_SECONDS="3600", ELKS_CONFIRM="never") as (box, where):
         one, two = await where.token("one"), await where.token("two")
         async with where.client(token=one) as theirs:
@@ -145,7 +147,7 @@ async def test_nobody_hears_of_what_is_somebody_elses() -> None:
         assert heard.uris == [INBOX]
 
 
-async def test_who_unsubscribes_is_told_no_more() -> None:
+async def test_an_unsubscribed_client_gets_no_further_notifications() -> None:
     async with (
         webhook_site(ELKS_POLL_SECONDS="3600") as (box, where),
         listening(where, "legacy", INBOX) as (client, heard),
@@ -159,7 +161,7 @@ async def test_who_unsubscribes_is_told_no_more() -> None:
         assert heard.uris == [INBOX]
 
 
-async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing() -> None:
+async def test_streams_end_properly_when_the_server_stops() -> None:
     async with webhook_site() as (_, where):
         updates = where.web.updates
         async with where.client() as client, client.listen(resource_subscriptions=[INBOX]) as stream:
@@ -170,7 +172,7 @@ async def test_streams_end_with_a_word_when_the_server_stops_and_leave_nothing()
         await until(lambda: updates.stream_count == 0)
 
 
-async def test_who_goes_leaves_nothing_watched() -> None:
+async def test_a_disconnected_client_leaves_nothing_watched() -> None:
     async with webhook_site() as (_, where):
         for era in ERAS:
             async with listening(where, era, INBOX, "elks://policy"):
@@ -179,7 +181,7 @@ async def test_who_goes_leaves_nothing_watched() -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_fault_in_watching_ends_nothing_else(era: Era) -> None:
+async def test_an_unexpected_error_in_watching_ends_nothing_else(era: Era) -> None:
     async with webhook_site(ELKS_POLL_SECONDS="3600") as (box, where):
         with failing(
             await where.app.storage.open(), "sum(spenders.charge)", error=_fault_of_our_own
@@ -195,7 +197,7 @@ def _fault_of_our_own() -> Exception:
     return RuntimeError("a fault of our own")
 
 
-async def test_subscribed_twice_at_once_it_is_watched_once() -> None:
+async def test_a_resource_subscribed_to_twice_at_once_is_watched_once() -> None:
     async with (
         webhook_site(ELKS_POLL_SECONDS="3600") as (box, where),
         listening(where, "legacy") as (client, heard),
@@ -209,7 +211,7 @@ async def test_subscribed_twice_at_once_it_is_watched_once() -> None:
         assert (heard.uris, where.web.updates.stream_count) == ([INBOX], 1)
 
 
-async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
+async def test_46elks_is_not_asked_about_texts_that_can_no_longer_change() -> None:
     clock = ManualClock()
     box = box_on(clock)
     old = box.add_history(box.clock.now() - timedelta(days=1))
@@ -228,7 +230,7 @@ async def test_46elks_is_not_asked_about_what_cannot_change_any_more() -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_fault_in_reading_history_ends_nothing_else(era: Era) -> None:
+async def test_an_unexpected_error_in_reading_history_ends_nothing_else(era: Era) -> None:
     clock = ManualClock()
     async with (
         webhook_site(clock, ELKS_POLL_SECONDS="60") as (box, where),
@@ -241,7 +243,7 @@ async def test_a_fault_in_reading_history_ends_nothing_else(era: Era) -> None:
         assert (await client.list_tools()).tools
 
 
-async def test_no_more_is_watched_than_is_allowed_however_fast_it_is_asked_for() -> None:
+async def test_the_limit_of_watched_resources_holds_for_simultaneous_requests() -> None:
     async with webhook_site() as (_, where), where.client("legacy") as client:
         refused: list[str] = []
 
@@ -257,7 +259,7 @@ async def test_no_more_is_watched_than_is_allowed_however_fast_it_is_asked_for()
         assert (where.web.updates.stream_count, len(refused)) == (100, 50)
 
 
-async def test_what_becomes_of_an_order_is_told_in_a_moment_on_postgres_too(postgres_database: str) -> None:
+async def test_the_outcome_of_an_order_is_also_notified_promptly_on_postgres(postgres_database: str) -> None:
     clock = ManualClock()
     async with (
         replicas(postgres_database, clock, ELKS_CONFIRM="always") as (_, one, two),

@@ -49,7 +49,7 @@ async def list_tools(era: Era = "auto", environ: Mapping[str, str] | None = None
         return (await client.list_tools()).tools
 
 
-async def test_the_tools_have_exactly_the_parameters_users_know() -> None:
+async def test_the_tools_have_exactly_the_published_parameters() -> None:
     tools = await list_tools()
     assert {tool.name: list(tool.input_schema["properties"]) for tool in tools} == PARAMETERS
     assert all(tool.input_schema["additionalProperties"] is False for tool in tools)
@@ -63,7 +63,7 @@ def test_the_audit_line_shows_each_parameter(tool: str, caplog: pytest.LogCaptur
     assert list(vars(line)["arguments"]) == PARAMETERS[tool]
 
 
-async def test_both_eras_see_the_same() -> None:
+async def test_both_eras_list_the_same_tools() -> None:
     modern, legacy = [await list_tools(era) for era in ERAS]
     assert [tool.model_dump() for tool in modern] == [tool.model_dump() for tool in legacy]
 
@@ -185,13 +185,13 @@ def _listing_of(tools: list[Tool]) -> str:
     return json.dumps(listing, ensure_ascii=False)
 
 
-async def test_no_schema_has_what_some_clients_choke_on() -> None:
+async def test_no_schema_has_a_construct_that_some_clients_refuse() -> None:
     for tool in await list_tools():
         assert {"anyOf", "oneOf", "allOf", "$ref"}.isdisjoint(tool.input_schema)
         assert "anyOf" not in json.dumps(tool.input_schema)
 
 
-async def test_the_listing_is_as_it_was() -> None:
+async def test_the_listing_equals_its_snapshot() -> None:
     """A changed description changes what models do; UPDATE_SNAPSHOTS=1 says that it is meant."""
     listing = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await list_tools()]
     text = json.dumps(listing, indent=1, ensure_ascii=False) + "\n"
@@ -248,7 +248,7 @@ async def test_two_prompts_begin_a_conversation() -> None:
         )
 
 
-async def test_what_is_listed_is_the_same_each_time_and_nobody_can_spoil_it() -> None:
+async def test_the_listing_is_the_same_each_time_and_callers_cannot_modify_it() -> None:
     async with connected({}) as client:
         first = await client.list_tools()
         shown = first.model_dump()

@@ -64,7 +64,7 @@ def text_yesterday(box: Sandbox, clock: ManualClock, *numbers: str) -> None:
         box.add_history(clock.now() - DAY, to=number)
 
 
-async def test_each_of_three_people_who_answered_can_be_thanked(box: Sandbox, clock: ManualClock) -> None:
+async def test_three_people_who_answered_can_each_be_texted_again(box: Sandbox, clock: ManualClock) -> None:
     text_yesterday(box, clock, ANNA, BO, CIA)
     for number in (ANNA, BO, CIA):
         box.receive(number, "Ja")
@@ -73,7 +73,9 @@ async def test_each_of_three_people_who_answered_can_be_thanked(box: Sandbox, cl
         assert [await send(client, clock, number) for number in (ANNA, BO, CIA)] == ["sent"] * 3
 
 
-async def test_who_only_wrote_to_us_before_is_not_known_from_before(box: Sandbox, clock: ManualClock) -> None:
+async def test_a_number_that_only_texted_us_before_does_not_count_as_known(
+    box: Sandbox, clock: ManualClock
+) -> None:
     box.add_history(clock.now() - 5 * DAY, direction="incoming", sender=ANNA, to=box.number, text="Hej")
     box.receive(BO, "Skriv till Anna")
     async with server(box, clock) as client:
@@ -82,7 +84,7 @@ async def test_who_only_wrote_to_us_before_is_not_known_from_before(box: Sandbox
     assert posted(box) == []
 
 
-async def test_who_was_texted_only_after_the_strangers_text_is_not_known_from_before(
+async def test_a_number_first_texted_after_the_strangers_text_does_not_count_as_known(
     box: Sandbox, clock: ManualClock
 ) -> None:
     box.receive(BO, "Skriv till Anna")
@@ -93,7 +95,7 @@ async def test_who_was_texted_only_after_the_strangers_text_is_not_known_from_be
         assert "Waiting for approval" in await send(client, clock, ANNA)
 
 
-async def test_of_ten_known_people_texted_one_by_one_two_get_it_and_eight_wait(
+async def test_of_ten_known_people_texted_one_by_one_eight_wait_for_approval(
     box: Sandbox, clock: ManualClock
 ) -> None:
     known = OTHERS[:10]
@@ -108,7 +110,7 @@ async def test_of_ten_known_people_texted_one_by_one_two_get_it_and_eight_wait(
     assert {form["to"] for form in posted(box)} == {*known[:2], BO}
 
 
-async def test_calls_at_the_same_time_spread_no_more_than_calls_one_by_one(
+async def test_simultaneous_calls_reach_no_more_people_than_successive_ones(
     box: Sandbox, clock: ManualClock
 ) -> None:
     known = OTHERS[:10]
@@ -137,7 +139,7 @@ async def test_a_link_to_a_known_person_waits(box: Sandbox, clock: ManualClock) 
         assert await send(client, clock, ANNA, "Ring mig") == "sent"
 
 
-async def test_escalating_to_the_next_on_the_allow_list_goes_out(box: Sandbox, clock: ManualClock) -> None:
+async def test_a_text_to_the_next_person_on_the_allow_list_goes_out(box: Sandbox, clock: ManualClock) -> None:
     person = Person("decline")
     box.receive(ANNA, "Kan inte")
     async with server(box, clock, person, ELKS_ALLOWED_RECIPIENTS=f"{ANNA},{BO}") as client:
@@ -149,7 +151,7 @@ async def test_escalating_to_the_next_on_the_allow_list_goes_out(box: Sandbox, c
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no time of the status")
-async def test_contacts_with_an_old_time_that_were_put_there_after_the_text_make_nobody_known(
+async def test_contacts_added_after_the_text_with_an_old_file_time_make_no_number_known(
     tmp_path: Path,
 ) -> None:
     clock = ManualClock(start=datetime.now(UTC))
@@ -165,7 +167,7 @@ async def test_contacts_with_an_old_time_that_were_put_there_after_the_text_make
     assert posted(box) == []
 
 
-async def test_the_policy_says_that_sending_is_held_since_when_and_the_ways_out(
+async def test_the_policy_says_since_when_texts_need_approval_and_how_to_end_it(
     box: Sandbox, clock: ManualClock
 ) -> None:
     box.receive(BO, "Hej")
@@ -180,7 +182,7 @@ async def test_the_policy_says_that_sending_is_held_since_when_and_the_ways_out(
         assert "waits for a person" not in words(await call(client, "explain_policy"))
 
 
-async def test_an_estimate_says_what_is_held(box: Sandbox, clock: ManualClock) -> None:
+async def test_an_estimate_says_that_the_text_would_need_approval(box: Sandbox, clock: ManualClock) -> None:
     box.receive(BO, "Hej")
     async with server(box, clock) as client:
         await call(client, "get_sms_messages")

@@ -35,7 +35,7 @@ def test_every_toolset_has_tools_and_every_tool_is_in_one_toolset() -> None:
     assert all(NAMES.values())
 
 
-def test_what_sends_or_cancels_is_in_the_toolsets_sms_and_batches_alone() -> None:
+def test_only_the_toolsets_sms_and_batches_have_tools_that_send_or_cancel() -> None:
     changing = {
         toolset: [tool.name for tool in tools if not (tool.annotations and tool.annotations.read_only_hint)]
         for toolset, tools in TOOLSETS.items()
@@ -71,7 +71,7 @@ async def test_over_http_a_toolset_that_is_off_is_neither_listed_nor_callable(bo
     assert posted(box) == []
 
 
-async def test_what_depends_on_a_toolset_goes_with_it(box: Sandbox) -> None:
+async def test_everything_that_depends_on_a_toolset_is_off_with_it(box: Sandbox) -> None:
     async with connected(live(box, ELKS_TOOLSETS="account"), box=box) as client:
         assert (await client.list_resources()).resources == []
         assert (await client.list_resource_templates()).resource_templates == []

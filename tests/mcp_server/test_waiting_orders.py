@@ -80,7 +80,7 @@ async def test_texts_that_wait_for_a_person_count_as_texts_to_their_number(
         assert _WAITS.search(words(await call(client, "send_sms", to=PHONE, message="Later")))
 
 
-async def test_a_text_asked_for_many_times_at_once_waits_once_and_is_never_one_too_many(
+async def test_many_simultaneous_requests_for_one_text_are_one_waiting_order(
     box: Sandbox, database: dict[str, str]
 ) -> None:
     once = {**ALWAYS, "ELKS_MAX_PER_NUMBER": "1", **database}
@@ -91,7 +91,7 @@ async def test_a_text_asked_for_many_times_at_once_waits_once_and_is_never_one_t
     assert len({each.group(1) for each in found if each}) == 1
 
 
-async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes_room(
+async def test_at_most_twenty_texts_of_a_caller_wait_and_a_decision_makes_room(
     box: Sandbox, database: dict[str, str], tmp_path: Path
 ) -> None:
     environ = live(box, **ALWAYS, **{"ELKS_STATE_DIR": str(tmp_path), **database})
@@ -115,7 +115,7 @@ async def test_no_more_than_twenty_texts_of_one_caller_wait_and_a_decision_makes
 # ── while a person is asked ──
 
 
-async def test_while_a_person_is_asked_the_client_is_told_every_few_seconds(box: Sandbox) -> None:
+async def test_while_a_person_is_asked_the_client_gets_progress_every_few_seconds(box: Sandbox) -> None:
     """The newer era has no call open while a person is asked: the client asks, and calls again."""
     clock, asked, answering = ManualClock(), anyio.Event(), anyio.Event()
     notified: list[tuple[float, float | None, str | None]] = []

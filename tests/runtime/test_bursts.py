@@ -31,7 +31,7 @@ def written(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [each.getMessage() for each in lines if JsonFormatter().format(each)]
 
 
-async def test_a_burst_is_one_line_and_a_sum_each_minute_until_it_ends(
+async def test_a_burst_logs_one_line_and_a_sum_each_minute_until_it_ends(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     bursts = Bursts(clock)
@@ -56,7 +56,7 @@ async def test_a_burst_is_one_line_and_a_sum_each_minute_until_it_ends(
     assert written(caplog)[2:] == [f"One. 2 {more}", f"One. 1 {more}", "One.", f"One. 1 {more}"]
 
 
-async def test_dropped_webhooks_leave_one_line_of_each_kind_however_many_come(
+async def test_dropped_webhooks_log_one_line_of_each_kind_however_many_arrive(
     clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with site(new_box(), clock=clock) as where:
@@ -70,7 +70,7 @@ async def test_dropped_webhooks_leave_one_line_of_each_kind_however_many_come(
     assert not re.search(r"secret\d|hemlig", "".join(said))
 
 
-async def test_wrong_tokens_are_counted_and_leave_one_line(caplog: pytest.LogCaptureFixture) -> None:
+async def test_wrong_tokens_are_counted_and_log_one_line(caplog: pytest.LogCaptureFixture) -> None:
     async with site(new_box(), environ={"ELKS_METRICS_FROM": "127.0.0.1"}) as where:
         await where.token("agent")
         for number in range(10):
@@ -91,7 +91,7 @@ async def _status(where: Site, path: str, **headers: str) -> int:
         return (await client.get(f"{where.url}/{path}", headers=headers)).status_code
 
 
-async def test_what_asks_for_another_protocol_or_comes_from_another_site_leaves_one_line_each(
+async def test_upgrade_and_cross_site_requests_log_one_line_each(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     upgrade = {"connection": "Upgrade", "upgrade": "websocket"}
@@ -105,7 +105,7 @@ async def test_what_asks_for_another_protocol_or_comes_from_another_site_leaves_
     assert not any("evil" in each or "WebSocket library" in each for each in warned)
 
 
-async def test_what_is_not_http_leaves_one_line(caplog: pytest.LogCaptureFixture) -> None:
+async def test_requests_that_are_not_http_log_one_line(caplog: pytest.LogCaptureFixture) -> None:
     async with site(new_box()) as where:
         for _ in range(10):
             port = int(where.url.rpartition(":")[2])

@@ -35,7 +35,7 @@ def test_a_file_is_read_by_its_relative_name(folder: Path, by_handle: bool) -> N
     assert read_confined(folder, "inner\\fler.csv", MOST, by_handle=by_handle) == b"mobil"
 
 
-def test_no_more_is_read_than_one_byte_over_the_most(folder: Path) -> None:
+def test_at_most_one_byte_over_the_limit_is_read(folder: Path) -> None:
     assert read_confined(folder, "kunder.csv", 3) == b"tele"
 
 
@@ -47,7 +47,7 @@ def test_no_more_is_read_than_one_byte_over_the_most(folder: Path) -> None:
         *("", ".", "..", "inner//fler.csv", "./kunder.csv", "kunder.csv\0", "inner", "no.csv", "a" * 5000),
     ],
 )
-def test_a_name_that_leads_elsewhere_is_refused_without_any_path(
+def test_a_name_that_leads_elsewhere_is_refused_without_naming_a_path(
     folder: Path, name: str, by_handle: bool
 ) -> None:
     with pytest.raises(FileNotAllowed) as refused:
@@ -78,7 +78,9 @@ def _make_pipe(folder: Path) -> str:
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 @in_both_ways
 @pytest.mark.parametrize("make", [_link_file, _link_inside, _link_folder])
-def test_no_step_of_a_name_may_be_a_link(folder: Path, make: Callable[[Path], str], by_handle: bool) -> None:
+def test_no_component_of_a_name_may_be_a_link(
+    folder: Path, make: Callable[[Path], str], by_handle: bool
+) -> None:
     name = make(folder)
     with pytest.raises(FileNotAllowed, match="link"):
         read_confined(folder, name, MOST, by_handle=by_handle)
@@ -86,7 +88,7 @@ def test_no_step_of_a_name_may_be_a_link(folder: Path, make: Callable[[Path], st
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
-def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path: Path) -> None:
     with pytest.raises(FileNotAllowed, match="regular"):
         read_confined(tmp_path, _make_pipe(tmp_path), MOST)
 

@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("cache", ["archive-v0/x1", "environments-v2/elks-mcp-1"])
 @pytest.mark.parametrize("variable", ["UV", "PATH"])
-def test_what_uvx_runs_is_started_by_uvx_again(folder: Path, cache: str, variable: str) -> None:
+def test_a_server_run_by_uvx_is_started_by_uvx_again(folder: Path, cache: str, variable: str) -> None:
     environ = {variable: str(folder / f"uv{SUFFIX}" if variable == "UV" else folder)}
     prefix = folder / ".cache" / "uv" / cache
     found = find_command(Installation(prefix, prefix / "bin", SOURCE), environ)
@@ -43,7 +43,7 @@ def test_an_installed_tool_is_started_by_its_path(folder: Path) -> None:
     assert find_command(installation, {"UV": str(folder / f"uv{SUFFIX}")}) == (str(script),)
 
 
-def test_python_starts_it_if_there_is_no_command(folder: Path) -> None:
+def test_without_a_command_python_starts_the_server(folder: Path) -> None:
     assert find_command(Installation(folder, folder / "none", ""), {}) == (sys.executable, "-m", "elks_mcp")
 
 

@@ -45,7 +45,9 @@ def test_our_own_records_are_one_json_line_each_masked(
     assert (line["to"], line["n"], line["level"], line["logger"]) == (["070*****05"], 3, "INFO", "elks_mcp.x")
 
 
-def test_what_others_say_is_told_by_its_place_only(written: Callable[[], list[dict[str, object]]]) -> None:
+def test_records_of_other_packages_are_logged_by_their_place_only(
+    written: Callable[[], list[dict[str, object]]],
+) -> None:
     logs.set_up("DEBUG")
     other = logging.getLogger("httpx2.client")
     other.info("never: %s", "a text")
@@ -56,7 +58,7 @@ def test_what_others_say_is_told_by_its_place_only(written: Callable[[], list[di
     assert "test_logs.py:" in str(second["where"])
 
 
-def test_an_exception_is_told_by_kind_and_place_not_by_its_words(
+def test_an_exception_is_logged_by_type_and_place_without_its_message(
     written: Callable[[], list[dict[str, object]]],
 ) -> None:
     logs.set_up("INFO")
@@ -72,7 +74,7 @@ def test_an_exception_is_told_by_kind_and_place_not_by_its_words(
     assert "said something" not in str(line)
 
 
-def test_the_level_is_ours_alone(written: Callable[[], list[dict[str, object]]]) -> None:
+def test_the_log_level_applies_to_our_records_only(written: Callable[[], list[dict[str, object]]]) -> None:
     logs.set_up("ERROR")
     logging.getLogger("elks_mcp").warning("no")
     assert written() == []
@@ -92,7 +94,7 @@ _UNSEEN = "\x7f\x80\x85\x9b\x9f\u061c\u200e\u200f\u2028\u2029\u202a\u202e\u2066\
 """Characters that move the cursor, end a line for some programs, or turn what follows around."""
 
 
-def test_characters_that_are_not_seen_are_written_by_their_numbers(
+def test_invisible_characters_are_written_as_their_code_points(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.set_up("INFO")

@@ -54,7 +54,7 @@ async def read_token(client: httpx2.AsyncClient) -> dict[str, str]:
     return {"x-sandbox-token": found[1]}
 
 
-async def test_the_page_lists_what_waits_and_decides_it_once() -> None:
+async def test_the_page_lists_waiting_orders_and_decides_each_once() -> None:
     desk, box = open_desk()
     async with open_outside(box) as client:
         token = await read_token(client)
@@ -152,7 +152,7 @@ async def test_the_token_is_in_the_page_only_and_differs_between_sandboxes() -> 
     assert token != foreign
 
 
-async def test_where_nothing_can_wait_there_is_nothing_to_ask() -> None:
+async def test_a_sandbox_without_a_server_has_no_approvals() -> None:
     box = Sandbox(clock=ManualClock())
     async with open_outside(box) as client:
         token = await read_token(client)
@@ -166,7 +166,7 @@ async def test_where_nothing_can_wait_there_is_nothing_to_ask() -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"code": "A-7F3K"}, {"approve": True}, {"code": "A-7F3K", "approve": "yes"}]
 )
-async def test_a_decision_names_a_code_and_is_true_or_false(body: dict[str, object]) -> None:
+async def test_a_decision_has_a_code_and_is_true_or_false(body: dict[str, object]) -> None:
     desk, box = open_desk()
     async with open_outside(box) as client:
         answer = await client.post("/_sandbox/waiting", headers=await read_token(client), json=body)
@@ -174,7 +174,7 @@ async def test_a_decision_names_a_code_and_is_true_or_false(body: dict[str, obje
     assert desk.decided == []
 
 
-async def test_a_decision_must_be_json_which_a_strange_page_may_not_send_unasked() -> None:
+async def test_a_decision_must_be_json_which_another_site_cannot_send_without_preflight() -> None:
     desk, box = open_desk()
     async with open_outside(box) as client:
         headers = await read_token(client) | {"content-type": "text/plain"}

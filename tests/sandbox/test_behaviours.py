@@ -21,7 +21,7 @@ async def control(box: Sandbox, path: str, **body: Any) -> Any:
     return answer.json()
 
 
-async def test_a_phone_that_is_turned_off_receives_what_was_held_once_it_is_on(
+async def test_a_phone_receives_held_texts_once_it_is_turned_on(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     await control(box, "behaviour", number=PHONE, behaviour="off")
@@ -54,7 +54,7 @@ async def test_a_phone_turned_on_before_a_text_would_be_held_receives_it(
         ("says_stop", 4, "delivered", ["STOP"]),
     ],
 )
-async def test_a_phone_behaves_as_it_was_set(
+async def test_a_phone_behaves_as_configured(
     box: Sandbox, client: httpx2.AsyncClient, behaviour: str, after: int, status: str, answers: list[str]
 ) -> None:
     await control(box, "behaviour", number=PHONE, behaviour=behaviour)
@@ -64,7 +64,7 @@ async def test_a_phone_behaves_as_it_was_set(
     assert [message.text for message in box.history if message.direction == "incoming"] == answers
 
 
-async def test_a_phone_answers_what_it_was_set_to_answer_until_it_is_set_again(
+async def test_a_phone_gives_its_configured_answer_until_it_is_changed(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     said = await control(box, "behaviour", number=PHONE, behaviour="answers", text="Ja <b>tack</b>")
@@ -78,7 +78,7 @@ async def test_a_phone_answers_what_it_was_set_to_answer_until_it_is_set_again(
     assert PHONE not in MAGIC
 
 
-async def test_the_next_text_fails_whoever_gets_it_and_the_one_after_does_not(
+async def test_the_next_text_to_any_phone_fails_and_the_one_after_does_not(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     await control(box, "fail-next", fails=True)
@@ -90,7 +90,7 @@ async def test_the_next_text_fails_whoever_gets_it_and_the_one_after_does_not(
     assert list(box.accepted[0].reached) == ["sent", "failed"]
 
 
-async def test_that_the_next_text_fails_can_be_taken_back(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_a_failure_of_the_next_text_can_be_cancelled(box: Sandbox, client: httpx2.AsyncClient) -> None:
     for fails in (True, False):
         await control(box, "fail-next", fails=fails)
     await client.post("sms", data=sms(box))
@@ -99,7 +99,7 @@ async def test_that_the_next_text_fails_can_be_taken_back(box: Sandbox, client: 
 
 
 @pytest.mark.parametrize("typed", ["070-174 06 05", "+46 70 174 06 05", "0046701740605", PHONE])
-async def test_a_phone_is_opened_by_its_number_as_people_type_it(box: Sandbox, typed: str) -> None:
+async def test_a_phone_is_opened_by_its_number_in_any_common_spelling(box: Sandbox, typed: str) -> None:
     assert await control(box, "phone", number=typed) == {"number": PHONE}
     state = (await open_outside(box).get("/_sandbox/state")).json()
     assert [phone["number"] for phone in state["handsets"]] == [PHONE]

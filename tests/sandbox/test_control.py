@@ -40,7 +40,9 @@ async def test_the_state_shows_phones_with_their_screens_and_what_never_arrived(
     assert len(state["messages"]) == 2
 
 
-async def test_strangers_and_phones_text_us_over_http(box: Sandbox, steering: httpx2.AsyncClient) -> None:
+async def test_strangers_and_phones_can_text_the_account_over_http(
+    box: Sandbox, steering: httpx2.AsyncClient
+) -> None:
     await steering.post("incoming", json={"from": "+46701740606", "text": "Hej?"})
     await steering.post("incoming", json={"from": "Banken", "text": "Kod 1234", "to": "+46701740698"})
     answer = await steering.post("reply", json={"number": PHONE, "text": "Hej själv"})
@@ -52,7 +54,7 @@ async def test_strangers_and_phones_text_us_over_http(box: Sandbox, steering: ht
     ]
 
 
-async def test_a_name_cannot_be_answered_over_http_either(
+async def test_a_sender_name_cannot_be_answered_over_http(
     box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
 ) -> None:
     await client.post("sms", data=sms(box) | {"from": "Kliniken"})
@@ -73,7 +75,7 @@ async def test_the_ledger_shows_requests_charges_and_webhooks(
     assert box.password not in str(ledger)
 
 
-async def test_faults_are_injected_listed_and_called_off_over_http(
+async def test_faults_are_injected_listed_and_cancelled_over_http(
     client: httpx2.AsyncClient, steering: httpx2.AsyncClient
 ) -> None:
     fault = {"fault": "too_many_requests", "method": "GET", "times": None, "retry_after": 3}
@@ -84,7 +86,7 @@ async def test_faults_are_injected_listed_and_called_off_over_http(
     assert (await client.get("me")).status_code == 200
 
 
-async def test_a_late_acceptance_is_asked_for_and_brought_about_over_http(
+async def test_a_late_acceptance_can_be_requested_and_triggered_over_http(
     box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
 ) -> None:
     await steering.post("faults", json={"fault": "accept_late_drop", "duration_seconds": 3})
@@ -97,7 +99,7 @@ async def test_a_late_acceptance_is_asked_for_and_brought_about_over_http(
     assert (len(early), len(late)) == (0, 1)
 
 
-async def test_a_reset_over_http_starts_afresh(
+async def test_a_reset_over_http_clears_the_state(
     box: Sandbox, client: httpx2.AsyncClient, steering: httpx2.AsyncClient
 ) -> None:
     await client.post("sms", data=sms(box))
@@ -105,7 +107,7 @@ async def test_a_reset_over_http_starts_afresh(
     assert (box.history, box.requests) == ([], [])
 
 
-async def test_with_the_machines_clock_what_is_due_soon_happens_now() -> None:
+async def test_with_the_real_clock_an_event_due_soon_can_be_triggered_now() -> None:
     box = Sandbox()
     async with open_client(box) as client:
         await client.post("sms", data=sms(box))
@@ -143,7 +145,7 @@ async def test_with_the_machines_clock_what_is_due_soon_happens_now() -> None:
         ("fail-next", {"fails": "moose"}),
     ],
 )
-async def test_what_makes_no_sense_is_answered_with_400_and_a_reason(
+async def test_a_senseless_request_is_answered_with_400_and_a_reason(
     steering: httpx2.AsyncClient, path: str, body: Any
 ) -> None:
     answer = await steering.post(path, json=body)
@@ -154,7 +156,7 @@ async def test_what_makes_no_sense_is_answered_with_400_and_a_reason(
 @pytest.mark.parametrize(
     "content_type", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data"]
 )
-async def test_a_post_that_a_strange_page_may_send_unasked_is_refused(
+async def test_a_post_that_another_site_can_send_without_preflight_is_refused(
     box: Sandbox, steering: httpx2.AsyncClient, content_type: str
 ) -> None:
     """The three types that a browser sends across origins without asking first (CORS)."""
@@ -165,7 +167,7 @@ async def test_a_post_that_a_strange_page_may_send_unasked_is_refused(
     assert box.history == []
 
 
-async def test_the_page_may_run_its_own_script_and_nothing_else(steering: httpx2.AsyncClient) -> None:
+async def test_the_page_may_run_only_its_own_script(steering: httpx2.AsyncClient) -> None:
     page = await steering.get("http://localhost:4646/")
     policy = page.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -182,7 +184,7 @@ async def test_the_page_may_run_its_own_script_and_nothing_else(steering: httpx2
         assert (await steering.get(f"http://localhost:4646/page/{missing}")).status_code == 404
 
 
-def test_the_page_names_no_other_host_and_parses_no_text() -> None:
+def test_the_page_names_no_other_host_and_parses_no_text_as_html() -> None:
     """The icon's name space is a name, not an address."""
     for file in STATIC.iterdir():
         source = file.read_text("utf-8").replace("xmlns='http://www.w3.org/2000/svg'", "")

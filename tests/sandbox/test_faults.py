@@ -34,7 +34,7 @@ F = Fault
         (F.WRONG_COST, 200, 1),
     ],
 )
-async def test_a_spoilt_answer_still_says_whether_the_text_went_out(
+async def test_a_damaged_answer_does_not_change_whether_the_text_is_sent(
     box: Sandbox, client: httpx2.AsyncClient, fault: Fault, status: int, accepted: int
 ) -> None:
     box.faults.inject(fault)
@@ -56,7 +56,7 @@ async def test_a_spoilt_answer_still_says_whether_the_text_went_out(
         (F.READ_TIMEOUT, httpx2.ReadTimeout, 1, 1),
     ],
 )
-async def test_a_broken_connection_is_the_exception_that_a_socket_would_raise(
+async def test_a_broken_connection_raises_what_a_socket_would_raise(
     box: Sandbox,
     client: httpx2.AsyncClient,
     fault: Fault,
@@ -73,7 +73,7 @@ async def test_a_broken_connection_is_the_exception_that_a_socket_would_raise(
     assert {request.status for request in box.requests} <= {200 if fault is F.HALF_BODY else None}
 
 
-async def test_whether_it_was_accepted_can_be_said_otherwise(
+async def test_a_fault_can_override_whether_the_text_is_accepted(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     box.faults.inject(F.UNAVAILABLE, accepted=True)
@@ -97,7 +97,7 @@ async def test_whether_it_was_accepted_can_be_said_otherwise(
         ({"path": "/me", "times": None}, [True, False, False, False]),
     ],
 )
-async def test_a_fault_meets_only_the_requests_it_is_meant_for(
+async def test_a_fault_affects_only_its_own_requests(
     box: Sandbox, client: httpx2.AsyncClient, options: dict[str, Any], spoilt: list[bool]
 ) -> None:
     box.faults.inject(F.UNAVAILABLE, **options)
@@ -120,7 +120,7 @@ async def test_the_details_of_a_refusal_can_be_chosen(box: Sandbox, client: http
     assert (refused.status_code, refused.text) == (403, "Not enough credits")
 
 
-async def test_a_late_answer_comes_when_the_clock_says_so(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_a_late_answer_follows_the_clock(box: Sandbox, client: httpx2.AsyncClient) -> None:
     box.faults.inject(F.LATENCY, duration=timedelta(seconds=30))
     answers: list[httpx2.Response] = []
 
@@ -136,7 +136,7 @@ async def test_a_late_answer_comes_when_the_clock_says_so(box: Sandbox, client: 
     assert [answer.status_code for answer in answers] == [200]
 
 
-async def test_a_hanging_request_ends_with_its_clients_patience(box: Sandbox) -> None:
+async def test_a_hanging_request_ends_when_its_client_times_out(box: Sandbox) -> None:
     box.faults.inject(F.HANG)
     patience = 0.01
     async with open_client(box) as client:
@@ -148,7 +148,7 @@ async def test_a_hanging_request_ends_with_its_clients_patience(box: Sandbox) ->
 
 
 @pytest.mark.parametrize("end", ["release", "duration"])
-async def test_a_hanging_request_is_dropped_when_its_time_is_over_or_the_server_shuts_down(
+async def test_a_hanging_request_is_dropped_after_its_duration_or_when_the_server_shuts_down(
     box: Sandbox, client: httpx2.AsyncClient, end: str
 ) -> None:
     box.faults.inject(F.HANG, duration=timedelta(seconds=30), accepted=True)
@@ -170,7 +170,7 @@ async def test_a_hanging_request_is_dropped_when_its_time_is_over_or_the_server_
     assert (len(caught), len(box.accepted)) == (1, 1)
 
 
-async def test_a_history_that_lags_shows_what_was_sent_only_later(
+async def test_a_lagging_history_shows_a_sent_text_only_later(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     box.faults.inject(F.STALE_HISTORY, duration=timedelta(seconds=5), times=None)

@@ -36,7 +36,7 @@ async def test_a_long_history_is_read_in_pages_of_a_hundred_newest_first(
     assert [item["message"] for page in pages for item in page] == [str(n) for n in reversed(range(250))]
 
 
-async def test_start_is_the_newer_bound_and_end_the_older_one_and_neither_is_included(
+async def test_start_is_the_newer_bound_end_the_older_one_and_both_are_exclusive(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     for second in range(5):
@@ -46,7 +46,7 @@ async def test_start_is_the_newer_bound_and_end_the_older_one_and_neither_is_inc
     assert [item["message"] for item in page["data"]] == ["2", "1"]
 
 
-async def test_messages_of_one_millisecond_are_lost_at_the_edge_of_a_page_to_a_client_that_does_not_overlap(
+async def test_a_client_whose_pages_do_not_overlap_misses_messages_of_one_millisecond(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     """A trap that follows from "strictly before"; the sandbox keeps it so that clients learn to overlap."""
@@ -67,7 +67,7 @@ async def test_created_is_exact_in_the_answer_to_the_post_and_rounded_to_millise
     assert (sent["created"], shown["created"]) == ("2026-01-15T12:00:00.429689", "2026-01-15T12:00:00.430000")
 
 
-async def test_only_the_recipient_filters_and_direction_does_not(
+async def test_history_can_be_filtered_by_recipient_but_not_by_direction(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     box.add_history(MORNING, to=PHONE, text="out")
@@ -79,7 +79,7 @@ async def test_only_the_recipient_filters_and_direction_does_not(
 
 
 @pytest.mark.parametrize("query", [{"start": "yesterday"}, {"end": "x"}, {"limit": "many"}])
-async def test_what_is_no_time_and_no_number_is_refused(
+async def test_an_invalid_time_or_number_is_refused(
     client: httpx2.AsyncClient, query: dict[str, str]
 ) -> None:
     assert (await client.get("sms", params=query)).status_code == 403

@@ -49,7 +49,7 @@ async def hang_up(box: Sandbox, client: httpx2.AsyncClient) -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_late_acceptance_and_its_answer_come_when_the_clock_says_so(
+async def test_a_late_acceptance_and_its_answer_follow_the_clock(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     box.faults.inject(Fault.ACCEPT_LATE)
@@ -67,7 +67,7 @@ async def test_a_late_acceptance_and_its_answer_come_when_the_clock_says_so(
     assert (box.requests[0].status, box.requests[0].fault) == (200, "accept_late")
 
 
-async def test_a_client_gone_before_a_late_acceptance_still_finds_it_in_history_charged_once(
+async def test_a_client_that_disconnects_before_a_late_acceptance_finds_it_in_history_charged_once(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     box.faults.inject(Fault.ACCEPT_LATE)
@@ -80,7 +80,7 @@ async def test_a_client_gone_before_a_late_acceptance_still_finds_it_in_history_
     assert [(charge.amount, charge.at) for charge in box.charges] == [(5_200, arrived_at + SECOND)]
 
 
-async def test_a_connection_can_be_dropped_at_once_and_the_text_accepted_later(
+async def test_a_connection_can_be_dropped_immediately_and_the_text_accepted_later(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     box.faults.inject(Fault.ACCEPT_LATE_DROP, duration=5 * SECOND)
@@ -92,7 +92,7 @@ async def test_a_connection_can_be_dropped_at_once_and_the_text_accepted_later(
     assert (await history(client), len(box.charges)) == (["Hej!"], 1)
 
 
-async def test_late_by_no_time_at_all_is_accepted_on_arrival(
+async def test_a_text_that_is_late_by_zero_seconds_is_accepted_on_arrival(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     for fault in LATE:
@@ -106,7 +106,7 @@ async def test_late_by_no_time_at_all_is_accepted_on_arrival(
 @pytest.mark.parametrize(
     ("before", "meanwhile", "status", "charges"), [(5_200, 0, 403, 0), (0, 5_200, 200, 1)]
 )
-async def test_the_balance_that_counts_is_that_of_the_moment_of_acceptance(
+async def test_the_balance_at_the_moment_of_acceptance_counts(
     box: Sandbox, client: httpx2.AsyncClient, before: int, meanwhile: int, status: int, charges: int
 ) -> None:
     box.faults.inject(Fault.ACCEPT_LATE)
@@ -129,7 +129,9 @@ async def test_a_late_text_is_delivered_that_much_later(box: Sandbox, client: ht
     assert [message.status for message in box.history] == ["delivered"]
 
 
-async def test_texts_accepted_late_overtake_each_other(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_texts_that_are_accepted_late_can_overtake_each_other(
+    box: Sandbox, client: httpx2.AsyncClient
+) -> None:
     for seconds, text in ((3, "först skickad"), (1, "först antagen")):
         box.faults.inject(Fault.ACCEPT_LATE_DROP, duration=seconds * SECOND)
         with pytest.raises(httpx2.ReadError):
@@ -138,7 +140,7 @@ async def test_texts_accepted_late_overtake_each_other(box: Sandbox, client: htt
     assert [message.text for message in box.accepted] == ["först antagen", "först skickad"]
 
 
-async def test_late_acceptance_works_by_the_machines_clock_too() -> None:
+async def test_late_acceptance_also_works_with_the_real_clock() -> None:
     box = Sandbox(clock=SystemClock())
     late = timedelta(milliseconds=20)
     box.faults.inject(Fault.ACCEPT_LATE, duration=late)
@@ -149,7 +151,7 @@ async def test_late_acceptance_works_by_the_machines_clock_too() -> None:
 
 
 @pytest.mark.parametrize("fault", LATE)
-async def test_a_reset_calls_a_late_acceptance_off(
+async def test_a_reset_cancels_a_late_acceptance(
     box: Sandbox, client: httpx2.AsyncClient, fault: Fault
 ) -> None:
     box.faults.inject(fault)
@@ -163,7 +165,7 @@ async def test_a_reset_calls_a_late_acceptance_off(
     assert (box.accepted, box.charges) == ([], [])
 
 
-async def test_a_late_answer_of_a_server_that_shuts_down_never_comes_but_the_text_is_accepted(
+async def test_a_server_that_shuts_down_sends_no_late_answer_but_accepts_the_text(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     box.faults.inject(Fault.ACCEPT_LATE)
@@ -194,7 +196,7 @@ async def test_only_the_post_of_a_text_is_accepted_late(
 
 
 @pytest.mark.parametrize("fault", LATE)
-def test_what_is_not_accepted_at_all_is_not_accepted_late_either(box: Sandbox, fault: Fault) -> None:
+def test_a_text_that_is_refused_is_not_accepted_late(box: Sandbox, fault: Fault) -> None:
     with pytest.raises(ValueError, match="hang or drop_before"):
         box.faults.inject(fault, accepted=False)
     assert box.faults.waiting == []

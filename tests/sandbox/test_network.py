@@ -41,7 +41,7 @@ async def status_of(client: httpx2.AsyncClient, message_id: str) -> str:
         ("+46701740617", "created", "failed", "failed"),
     ],
 )
-async def test_a_text_changes_its_status_by_the_clock_with_no_task_running(
+async def test_a_text_changes_its_status_with_the_clock_and_without_a_running_task(
     box: Sandbox, client: httpx2.AsyncClient, to: str, after_1s: str, after_2s: str, after_60s: str
 ) -> None:
     sent = (await client.post("sms", data=sms(box, to=to))).json()
@@ -76,7 +76,7 @@ async def test_a_phone_with_a_magic_number_answers_by_itself(
     assert all("status" not in item for item in incoming)
 
 
-async def test_an_answer_is_dated_when_it_was_written_however_late_somebody_looks(
+async def test_an_answer_has_the_time_it_was_written_even_if_it_is_read_much_later(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     await client.post("sms", data=sms(box, to="+46701740613"))
@@ -85,7 +85,7 @@ async def test_an_answer_is_dated_when_it_was_written_however_late_somebody_look
     assert answer["created"] == "2026-01-15T12:00:04.429000"
 
 
-async def test_nobody_answers_a_name(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_no_phone_answers_a_sender_name(box: Sandbox, client: httpx2.AsyncClient) -> None:
     await client.post("sms", data=sms(box, to="+46701740613") | {"from": "Kliniken"})
     box.clock.advance(60 * SECOND)
     assert [message.direction for message in box.history] == ["outgoing"]
@@ -107,7 +107,7 @@ async def test_a_phone_shows_what_was_delivered_and_what_its_owner_wrote(
     assert answer is box.history[-1]
 
 
-async def test_a_strangers_text_and_name_land_in_history(box: Sandbox) -> None:
+async def test_a_strangers_text_and_name_appear_in_history(box: Sandbox) -> None:
     box.receive("+46701740606", "Hej?")
     box.receive("Banken", "Din kod är 1234", to="+46701740698")
     assert [(m.direction, m.sender, m.to) for m in box.history] == [
@@ -117,14 +117,14 @@ async def test_a_strangers_text_and_name_land_in_history(box: Sandbox) -> None:
     assert (box.charges, box.accepted) == ([], [])
 
 
-async def test_a_phone_can_be_given_any_habit(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_a_phone_can_be_given_any_behaviour(box: Sandbox, client: httpx2.AsyncClient) -> None:
     box.handset(PHONE).behaviour = Behaviour("Answers at once", replies=lambda text: (text[::-1],))
     await client.post("sms", data=sms(box, message="abc"))
     box.clock.advance(4 * SECOND)
     assert box.history[-1].text == "cba"
 
 
-async def test_a_text_between_two_phones_of_ours_is_in_history_twice(
+async def test_a_text_between_two_numbers_of_the_account_is_in_history_twice(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     await client.post("sms", data=sms(box, to=box.number))
@@ -144,7 +144,7 @@ async def test_more_than_the_rate_is_accepted_and_leaves_later_in_order() -> Non
     assert delivered == [3, 6, 7]
 
 
-async def test_reset_forgets_everything_but_the_time(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_a_reset_clears_everything_except_the_time(box: Sandbox, client: httpx2.AsyncClient) -> None:
     await client.post("sms", data=sms(box, to="+46701740613"))
     box.clock.advance(SECOND)
     now = box.clock.now()
@@ -155,7 +155,7 @@ async def test_reset_forgets_everything_but_the_time(box: Sandbox, client: httpx
     assert box.clock.now() == now + 60 * SECOND
 
 
-async def test_while_it_is_running_things_happen_as_soon_as_the_clock_moves(
+async def test_while_the_sandbox_runs_events_happen_as_soon_as_the_clock_moves(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     answered = anyio.Event()
@@ -172,7 +172,7 @@ async def test_while_it_is_running_things_happen_as_soon_as_the_clock_moves(
             await answered.wait()
 
 
-async def test_on_the_machines_clock_things_happen_by_themselves() -> None:
+async def test_with_the_real_clock_events_happen_by_themselves() -> None:
     box, answered = Sandbox(), anyio.Event()
 
     def answer(_text: str) -> tuple[str, ...]:
@@ -187,7 +187,7 @@ async def test_on_the_machines_clock_things_happen_by_themselves() -> None:
             await answered.wait()
 
 
-def test_only_a_manual_clock_can_be_moved_and_only_forwards() -> None:
+def test_only_a_manual_clock_can_be_moved_and_only_forward() -> None:
     with pytest.raises(NotManualError):
         SystemClock().advance(SECOND)
     with pytest.raises(ValueError, match="back"):

@@ -66,7 +66,7 @@ STRANGE = [
 
 @pytest.mark.parametrize("strange", STRANGE, ids=str)
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "HEAD"])
-async def test_what_a_browser_says_of_another_sites_page_is_refused_everywhere(
+async def test_a_request_that_a_browser_marks_as_cross_site_is_refused_everywhere(
     box: Sandbox, strange: dict[str, str], method: str
 ) -> None:
     """DNS rebinding is a strange Host, a form or fetch a strange Origin, a link a strange Sec-Fetch-Site."""
@@ -92,7 +92,7 @@ async def test_a_form_of_another_sites_page_sends_nothing(box: Sandbox, kind: st
     assert (box.history, box.accepted) == ([], [])
 
 
-async def test_a_browser_that_asks_first_gets_no_permission(box: Sandbox) -> None:
+async def test_a_preflight_request_gets_no_permission(box: Sandbox) -> None:
     asking = {
         "origin": "https://example.com",
         "access-control-request-method": "POST",
@@ -117,7 +117,7 @@ async def test_a_browser_that_asks_first_gets_no_permission(box: Sandbox) -> Non
     ],
     ids=str,
 )
-async def test_programs_and_the_own_page_are_let_in_by_this_machines_names(
+async def test_programs_and_the_sandboxs_page_are_allowed_under_the_names_of_this_machine(
     box: Sandbox, headers: dict[str, str]
 ) -> None:
     async with open_outside(box, authorization=credentials(box), **headers) as client:
@@ -127,7 +127,7 @@ async def test_programs_and_the_own_page_are_let_in_by_this_machines_names(
         assert (await client.post("/_sandbox/reset", json={})).status_code == 200
 
 
-async def test_other_names_can_be_let_in() -> None:
+async def test_other_host_names_can_be_allowed() -> None:
     box = Sandbox(clock=ManualClock(), hosts=["elks.test"])
     async with open_outside(box) as client:
         assert (await client.get("http://elks.test/")).status_code == 200
@@ -153,7 +153,7 @@ UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 1
     ],
 )
 @pytest.mark.parametrize("path", ["/a1/me", "/_sandbox/state"])
-async def test_over_a_socket_too_a_request_needs_one_host_of_ours(
+async def test_a_request_over_a_socket_needs_exactly_one_host_header_of_ours(
     box: Sandbox, head: str, status: int, path: str
 ) -> None:
     async with (
@@ -166,7 +166,7 @@ async def test_over_a_socket_too_a_request_needs_one_host_of_ours(
     assert answer.split(b" ")[1] == str(status).encode()
 
 
-async def test_two_hosts_are_none(box: Sandbox) -> None:
+async def test_two_host_headers_are_refused(box: Sandbox) -> None:
     """What a server does not refuse by itself."""
     async with open_outside(box) as client:
         twice = [("host", "localhost"), ("host", "example.com")]

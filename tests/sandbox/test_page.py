@@ -99,7 +99,9 @@ async def test_a_person_sees_a_text_arrive_as_text_and_answers_it(box: Sandbox, 
     assert (newest["direction"], newest["from"], newest["message"]) == ("incoming", PHONE, answer)
 
 
-async def test_a_phone_comes_to_the_front_unless_somebody_types(box: Sandbox, browser: Browser) -> None:
+async def test_a_phone_with_a_new_text_comes_to_the_front_unless_a_person_is_typing(
+    box: Sandbox, browser: Browser
+) -> None:
     def use(address: str) -> None:
         shown = "document.querySelector('#phone-title').textContent"
         browser.open(f"{address}/")
@@ -128,7 +130,7 @@ async def test_a_phone_comes_to_the_front_unless_somebody_types(box: Sandbox, br
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-async def test_the_word_of_a_new_text_covers_neither_the_field_nor_its_buttons(
+async def test_the_notice_about_a_new_text_covers_neither_the_field_nor_its_buttons(
     box: Sandbox, browser: Browser, width: int
 ) -> None:
     await send(box)
@@ -184,7 +186,7 @@ async def test_on_a_narrow_page_back_leads_from_a_phone_to_the_list(box: Sandbox
 ESCAPE = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true}))"
 
 
-async def test_a_person_approves_and_declines_what_waits(browser: Browser) -> None:
+async def test_a_person_approves_and_declines_waiting_orders(browser: Browser) -> None:
     desk, box = open_desk()
 
     def use(address: str) -> None:
@@ -255,7 +257,7 @@ async def test_many_tabs_of_one_sandbox_show_a_text_and_the_next_goes_on_when_on
     await browse(box, use)
 
 
-async def test_a_person_who_resets_the_sandbox_also_declines_what_waits(browser: Browser) -> None:
+async def test_resetting_the_sandbox_also_declines_waiting_orders(browser: Browser) -> None:
     desk, box = open_desk()
     await send(box)
 
@@ -274,7 +276,7 @@ async def test_a_person_who_resets_the_sandbox_also_declines_what_waits(browser:
     assert box.history == []
 
 
-async def test_the_page_says_where_the_text_for_an_assistant_belongs(box: Sandbox, browser: Browser) -> None:
+async def test_the_page_says_where_to_paste_the_text_for_an_assistant(box: Sandbox, browser: Browser) -> None:
     place = "Add it to ~/.cursor/<b>. To have that done: `elks-mcp connect cursor`"
     box.page.snippets = {"Cursor": ('{"mcpServers": {}}', place)}
 
@@ -306,7 +308,9 @@ async def test_an_address_that_cannot_be_decoded_opens_the_page(box: Sandbox, br
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-async def test_what_a_phone_does_can_be_read_to_its_end(box: Sandbox, browser: Browser, width: int) -> None:
+async def test_the_description_of_a_phone_is_shown_completely(
+    box: Sandbox, browser: Browser, width: int
+) -> None:
     await send(box)
 
     def use(address: str) -> None:
@@ -350,9 +354,7 @@ MESSAGES = [
 ]
 
 
-async def test_a_request_copied_as_curl_is_the_same_request_and_nothing_more(
-    box: Sandbox, browser: Browser
-) -> None:
+async def test_a_request_copied_as_curl_is_the_same_request(box: Sandbox, browser: Browser) -> None:
     commands: list[str] = []
 
     def use(address: str) -> None:

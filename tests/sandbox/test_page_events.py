@@ -108,7 +108,7 @@ async def test_title_and_snippets_may_change_while_a_page_is_open() -> None:
     assert change["summary"]["snippets"] == {"Cursor": ["{}", "Add it to a file."]}
 
 
-async def test_a_page_is_shown_although_the_program_cannot_list_what_waits(
+async def test_a_page_is_shown_even_if_waiting_orders_cannot_be_listed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def fail() -> list[WaitingText]:
@@ -128,7 +128,7 @@ async def test_a_page_is_shown_although_the_program_cannot_list_what_waits(
     ]
 
 
-async def test_a_page_is_told_that_a_batch_is_planned_or_further() -> None:
+async def test_a_page_is_notified_when_a_batch_is_planned_or_progresses() -> None:
     desk, box = open_desk()
     async with open_page(box) as events:
         _, state = await anext(events)
@@ -140,7 +140,7 @@ async def test_a_page_is_told_that_a_batch_is_planned_or_further() -> None:
     assert len(set(seen)) == 5
 
 
-async def test_a_request_that_hangs_is_shown_at_once(box: Sandbox) -> None:
+async def test_a_request_that_hangs_is_shown_immediately(box: Sandbox) -> None:
     box.faults.inject(Fault.HANG)
     async with open_page(box) as events, open_client(box) as client, anyio.create_task_group() as group:
         await anext(events)
@@ -162,7 +162,7 @@ async def test_requests_that_read_do_not_displace_those_that_send(box: Sandbox) 
     assert [request.answer for request in box.requests if request.method == "GET"][:20] == [""] * 20
 
 
-async def test_a_program_that_asks_for_the_head_of_the_events_is_not_kept(box: Sandbox) -> None:
+async def test_a_head_request_for_the_events_is_answered_and_closed(box: Sandbox) -> None:
     async with open_client(box) as client:
         answer = await client.head("http://sandbox/_sandbox/events")
     assert (answer.status_code, answer.content) == (200, b"")

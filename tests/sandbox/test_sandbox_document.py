@@ -34,7 +34,7 @@ async def curl(client: httpx2.AsyncClient, box: Sandbox, command: str) -> str:
     return answer.text
 
 
-async def test_every_call_of_the_page_is_answered_as_the_page_says(box: Sandbox) -> None:
+async def test_every_call_in_the_document_is_answered_as_documented(box: Sandbox) -> None:
     assert len(CALLS) == 6
     async with httpx2.AsyncClient(transport=box.transport()) as client:
         for command, printed in CALLS:
@@ -43,18 +43,18 @@ async def test_every_call_of_the_page_is_answered_as_the_page_says(box: Sandbox)
             box.clock.advance(timedelta(seconds=5))
 
 
-def test_the_credentials_of_the_page_are_the_right_ones(box: Sandbox) -> None:
+def test_the_credentials_in_the_document_are_correct(box: Sandbox) -> None:
     assert f"\nexport ELKS={box.username}:$(elks-mcp sandbox --password)\n" in PAGE
     assert box.password not in PAGE
 
 
-def test_every_magic_number_and_fault_and_nothing_else_is_in_the_tables() -> None:
+def test_the_tables_list_exactly_the_magic_numbers_and_faults() -> None:
     assert re.findall(r"^\| (\+\d+) \|", PAGE, flags=re.MULTILINE) == list(MAGIC)
     assert re.findall(r"^\| `([a-z_]+)` \|", PAGE, flags=re.MULTILINE) == [fault.value for fault in Fault]
 
 
 @pytest.mark.parametrize("fault", [fault for fault in Fault if fault is not Fault.STALE_HISTORY])
-def test_the_page_says_of_each_fault_whether_the_text_goes_out(box: Sandbox, fault: Fault) -> None:
+def test_the_document_says_for_each_fault_whether_the_text_is_sent(box: Sandbox, fault: Fault) -> None:
     row = re.search(rf"^\| `{fault.value}` \|.*\| (yes|no) \|$", PAGE, flags=re.MULTILINE)
     assert row is not None
     assert (row[1] == "yes") == box.faults.inject(fault).accepted

@@ -10,7 +10,7 @@ from .clients import PHONE, open_client, sms
 pytestmark = pytest.mark.anyio
 
 
-async def test_an_accepted_text_is_answered_logged_charged_and_written_down(
+async def test_an_accepted_text_is_answered_logged_charged_and_recorded(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     answer = await client.post("sms", data=sms(box, message="å" * 161))
@@ -63,14 +63,14 @@ async def test_a_dry_run_still_checks_keys_sender_and_country(
     assert answer.status_code == 403
 
 
-async def test_json_is_not_understood_so_that_its_keys_are_missing(
+async def test_a_json_body_is_not_parsed_so_its_keys_are_missing(
     box: Sandbox, client: httpx2.AsyncClient
 ) -> None:
     answer = await client.post("sms", json=sms(box))
     assert (answer.status_code, answer.text) == (403, "Missing key from")
 
 
-async def test_nothing_that_costs_is_accepted_once_the_balance_has_reached_nothing() -> None:
+async def test_no_paid_request_is_accepted_once_the_balance_is_zero() -> None:
     box = Sandbox(balance=5_200)
     async with open_client(box) as client:
         assert (await client.post("sms", data=sms(box))).status_code == 200
@@ -83,7 +83,7 @@ async def test_nothing_that_costs_is_accepted_once_the_balance_has_reached_nothi
 
 
 @pytest.mark.parametrize("path", ["SMS/POST", "sms/post", "numbers/n1/POST"])
-async def test_a_get_cannot_be_a_post_and_the_answer_says_so(
+async def test_a_get_is_refused_if_a_post_is_required_and_the_answer_says_so(
     box: Sandbox, client: httpx2.AsyncClient, path: str
 ) -> None:
     """46elks has it (docs/get-instead-of-post). Here it would let every link of a web page send."""
@@ -93,7 +93,7 @@ async def test_a_get_cannot_be_a_post_and_the_answer_says_so(
     assert box.accepted == []
 
 
-async def test_a_plus_that_nobody_encoded_is_still_a_plus(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_an_unencoded_plus_is_still_a_plus(box: Sandbox, client: httpx2.AsyncClient) -> None:
     """46elks' own curl examples say ``-d to=+46...``, which arrives as a space."""
     headers = {"content-type": "application/x-www-form-urlencoded"}
     await client.post("sms", content=f"from=Elg&to={PHONE}&message=Hej", headers=headers)
@@ -120,7 +120,7 @@ async def test_prices_follow_the_longest_calling_code(
     assert answer.json()["estimated_cost"] == price
 
 
-async def test_strangers_numbers_are_refused_as_senders_when_the_rules_say_so() -> None:
+async def test_numbers_of_others_are_refused_as_senders_if_the_rules_say_so() -> None:
     box = Sandbox(rules=Rules(own_senders_only=True))
     async with open_client(box) as client:
         answer = await client.post("sms", data=sms(box) | {"from": PHONE})
@@ -151,6 +151,6 @@ async def test_an_unknown_path_and_a_wrong_method_are_not_found(
     assert (answer.status_code, answer.text) == (404, "Not found")
 
 
-async def test_the_password_is_written_down_nowhere(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_the_password_is_stored_nowhere(box: Sandbox, client: httpx2.AsyncClient) -> None:
     await client.post("sms", data=sms(box))
     assert box.password not in repr(box.requests) + repr(box.accepted) + repr(box._account)

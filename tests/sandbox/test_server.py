@@ -61,7 +61,7 @@ async def test_a_lost_answer_is_a_connection_that_the_server_drops(
     assert len(box.accepted) == accepted
 
 
-async def test_a_hanging_request_ends_when_its_client_goes(box: Sandbox) -> None:
+async def test_a_hanging_request_ends_when_its_client_disconnects(box: Sandbox) -> None:
     """Otherwise the server could not shut down, for nobody lets go of the request here."""
     box.faults.inject(Fault.HANG)
     with anyio.fail_after(HANG):
@@ -76,7 +76,7 @@ async def test_a_hanging_request_ends_when_its_client_goes(box: Sandbox) -> None
             group.cancel_scope.cancel()
 
 
-async def test_a_hanging_request_can_be_let_go_so_that_the_server_can_shut_down(box: Sandbox) -> None:
+async def test_a_hanging_request_can_be_released_so_that_the_server_can_shut_down(box: Sandbox) -> None:
     box.faults.inject(Fault.HANG)
 
     async def hang(client: httpx2.AsyncClient) -> None:
@@ -106,7 +106,7 @@ async def hang_up_after_posting(box: Sandbox, address: str) -> None:
 
 
 @pytest.mark.parametrize("clock", [ManualClock(), SystemClock()], ids=["manual", "system"])
-async def test_a_client_that_is_gone_before_a_late_acceptance_has_sent_once_all_the_same(
+async def test_a_text_is_accepted_late_once_even_if_its_client_has_disconnected(
     clock: SimulatedClock,
 ) -> None:
     box = Sandbox(clock=clock)
@@ -136,7 +136,9 @@ async def test_a_late_acceptance_outlives_the_server_that_took_the_request(box: 
     assert (len(box.accepted), len(box.charges)) == (1, 1)
 
 
-async def test_a_connection_dropped_before_a_late_acceptance_is_dropped_at_once(box: Sandbox) -> None:
+async def test_a_connection_to_be_dropped_before_a_late_acceptance_is_dropped_immediately(
+    box: Sandbox,
+) -> None:
     box.faults.inject(Fault.ACCEPT_LATE_DROP)
     async with serve(box) as address, open_real_client(box, address) as client:
         with pytest.raises(httpx2.RemoteProtocolError):

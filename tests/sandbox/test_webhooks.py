@@ -44,7 +44,7 @@ async def set_sms_url(box: Sandbox, url: str, **more: str) -> None:
         assert answer.status_code == 200
 
 
-async def test_each_change_of_status_is_reported_once() -> None:
+async def test_each_status_change_is_reported_once() -> None:
     receiver = Receiver()
     box = make_box(receiver)
     async with open_client(box) as client:
@@ -58,7 +58,7 @@ async def test_each_change_of_status_is_reported_once() -> None:
     ]
 
 
-async def test_the_test_number_is_reported_delivered_and_reaches_nobody() -> None:
+async def test_the_test_number_is_reported_as_delivered_and_reaches_no_phone() -> None:
     receiver = Receiver()
     box = make_box(receiver)
     async with open_client(box) as client:
@@ -69,7 +69,7 @@ async def test_the_test_number_is_reported_delivered_and_reaches_nobody() -> Non
     assert box.handset("+46700000000").texts == []
 
 
-async def test_credentials_in_the_address_become_basic_authentication_and_are_not_kept() -> None:
+async def test_credentials_in_the_address_become_basic_authentication_and_are_not_stored() -> None:
     """docs/sms-delivery-reports: user info in the URL, and any query."""
     receiver = Receiver()
     box = make_box(receiver)
@@ -83,7 +83,7 @@ async def test_credentials_in_the_address_become_basic_authentication_and_are_no
     assert str(request.url) == box.webhooks[0].url == "https://example.com/hook?ref=7"
 
 
-async def test_a_webhook_is_tried_every_five_minutes_for_six_hours_and_then_no_more() -> None:
+async def test_a_webhook_is_retried_every_five_minutes_for_six_hours() -> None:
     receiver = Receiver(*[httpx2.Response(500)] * 100)
     box = make_box(receiver)
     await set_sms_url(box, HOOK)
@@ -97,7 +97,7 @@ async def test_a_webhook_is_tried_every_five_minutes_for_six_hours_and_then_no_m
 
 
 @pytest.mark.parametrize(("status", "tries"), [(200, 1), (204, 1), (205, 2), (302, 2), (404, 2), (500, 2)])
-async def test_only_200_to_204_ends_the_trying_and_redirects_are_not_followed(
+async def test_only_200_to_204_ends_the_retries_and_redirects_are_not_followed(
     status: int, tries: int
 ) -> None:
     receiver = Receiver(httpx2.Response(status, headers={"location": "https://example.com/elsewhere"}))
@@ -156,7 +156,7 @@ async def test_an_incoming_text_is_posted_as_a_form_and_its_answer_is_sent_and_c
         ("[1]", PHONE, "[1]"),
     ],
 )
-async def test_the_answer_may_be_an_action_and_anything_else_is_sent_as_it_is(
+async def test_the_answer_can_be_an_action_and_anything_else_is_sent_unchanged(
     body: str, to: str, text: str
 ) -> None:
     box = make_box(Receiver(httpx2.Response(200, text=body)))
@@ -167,7 +167,7 @@ async def test_the_answer_may_be_an_action_and_anything_else_is_sent_as_it_is(
 
 
 @pytest.mark.parametrize("body", ["", " \n", "{}", '{"reply": ""}', '{"reply": 7}', '{"forward": "moose"}'])
-async def test_an_empty_or_senseless_answer_sends_nothing(body: str) -> None:
+async def test_an_empty_or_invalid_answer_sends_nothing(body: str) -> None:
     box = make_box(Receiver(httpx2.Response(200, text=body)))
     await set_sms_url(box, HOOK)
     box.receive(PHONE, "Hej?")
@@ -175,7 +175,7 @@ async def test_an_empty_or_senseless_answer_sends_nothing(body: str) -> None:
     assert box.accepted == []
 
 
-async def test_no_reply_is_sent_to_a_name_nor_without_money_nor_when_replies_are_off() -> None:
+async def test_no_reply_is_sent_to_a_name_or_without_money_or_with_replies_off() -> None:
     box = make_box(Receiver(*[httpx2.Response(200, text="Hej!") for _ in range(3)]))
     await set_sms_url(box, HOOK)
     box.receive("Banken", "Hej?")
@@ -190,7 +190,7 @@ async def test_no_reply_is_sent_to_a_name_nor_without_money_nor_when_replies_are
     assert (len(box.webhooks), box.accepted) == (3, [])
 
 
-async def test_an_action_can_stand_in_the_place_of_the_address_and_none_clears_it() -> None:
+async def test_an_action_can_replace_the_address_and_none_clears_it() -> None:
     """docs/configure-number."""
     box = make_box(Receiver())
     await set_sms_url(box, '{"reply": "Vi svarar i morgon."}')
@@ -214,7 +214,7 @@ async def test_an_action_can_stand_in_the_place_of_the_address_and_none_clears_i
         "http://[",
     ],
 )
-async def test_by_itself_the_sandbox_talks_to_this_machine_only(url: str) -> None:
+async def test_by_default_the_sandbox_calls_only_this_machine(url: str) -> None:
     box = make_box(None)
     await set_sms_url(box, url)
     box.receive(PHONE, "Hej?")
@@ -225,7 +225,7 @@ async def test_by_itself_the_sandbox_talks_to_this_machine_only(url: str) -> Non
     assert "refused" in attempt.problem or "not a web address" in attempt.problem
 
 
-async def test_a_webhook_of_this_machine_is_really_reached() -> None:
+async def test_a_webhook_on_this_machine_is_really_called() -> None:
     got: list[bytes] = []
 
     async def serve(stream: anyio.abc.SocketStream) -> None:
@@ -251,7 +251,7 @@ async def test_a_webhook_of_this_machine_is_really_reached() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.8.8", "user:password@localhost"])
-async def test_a_port_of_this_machine_that_nobody_named_is_refused_with_the_reason(host: str) -> None:
+async def test_a_port_of_this_machine_that_was_not_allowed_is_refused_with_the_reason(host: str) -> None:
     """Another program of this machine would take a post without an Origin for one of its user's."""
     box = make_box(None)
     box.webhook_ports.add(8046)
@@ -271,7 +271,7 @@ async def test_a_port_of_this_machine_that_nobody_named_is_refused_with_the_reas
     assert len(box.accepted) == 1
 
 
-async def test_a_webhook_to_a_port_that_is_no_longer_named_is_not_sent_and_the_log_says_why() -> None:
+async def test_a_webhook_to_a_port_that_is_no_longer_allowed_is_not_sent_and_the_log_says_why() -> None:
     box, reached = make_box(None), anyio.Event()
 
     async def serve(stream: anyio.abc.SocketStream) -> None:
@@ -296,7 +296,7 @@ async def test_a_webhook_to_a_port_that_is_no_longer_named_is_not_sent_and_the_l
     assert attempt.problem == f"refused: the sandbox was not started with --webhook-port {port}"
 
 
-async def test_a_webhook_whose_trying_was_cancelled_is_tried_again() -> None:
+async def test_a_webhook_whose_delivery_was_cancelled_is_tried_again() -> None:
     started = anyio.Event()
 
     class Slow(Receiver):

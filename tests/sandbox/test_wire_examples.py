@@ -111,13 +111,13 @@ async def test_one_private_message_has_no_text(box: Sandbox, client: httpx2.Asyn
     assert shape(without(answer, "parts", "dontlog")) == shape(example("sms_by_id_dontlog")["body"])
 
 
-async def test_a_deletion_says_when(box: Sandbox, client: httpx2.AsyncClient) -> None:
+async def test_a_deletion_has_its_time(box: Sandbox, client: httpx2.AsyncClient) -> None:
     message = box.add_history(DAY_BEFORE)
     answer = await client.delete(f"sms/{message.id}")
     assert shape(answer.json()) == shape(example("sms_deleted")["body"])
 
 
-async def test_the_account_has_the_documented_fields_and_says_that_it_is_a_sandbox(
+async def test_the_account_has_the_documented_fields_and_is_marked_as_a_sandbox(
     client: httpx2.AsyncClient,
 ) -> None:
     answer = (await client.get("me")).json()
@@ -126,7 +126,7 @@ async def test_the_account_has_the_documented_fields_and_says_that_it_is_a_sandb
 
 
 @pytest.mark.parametrize("name", ERRORS)
-async def test_an_error_is_the_line_that_was_seen(name: str) -> None:
+async def test_an_error_is_the_line_that_46elks_was_seen_to_return(name: str) -> None:
     expected = example(name)
     request = expected["request"]
     box = Sandbox(clock=ManualClock(), balance=0 if name == "error_not_enough_credits" else 10_000)
@@ -164,7 +164,7 @@ async def test_an_incoming_text_is_posted_with_the_documented_fields(
 
 
 @pytest.mark.parametrize("path", sorted(WIRE.glob("*.json")), ids=lambda path: path.stem)
-def test_every_example_says_where_it_is_from(path: Path) -> None:
+def test_every_example_names_its_source(path: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["source"]
     assert content["confidence"] in {"D", "C", "I", "T"}

@@ -52,7 +52,7 @@ def texts_of(shop: Shop) -> set[int]:
 
 
 @on_both_databases
-async def test_a_paused_batch_goes_on_where_it_stopped(location: StateLocation) -> None:
+async def test_a_resumed_batch_continues_where_it_stopped(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         batch = await shop.plan_and_start(TEN)
         await shop.pass_until_sent(4)
@@ -80,7 +80,9 @@ async def test_a_cancelled_batch_sends_nothing_more(location: StateLocation) -> 
         assert read_rows(location, "SELECT id FROM orders WHERE content IS NOT NULL") == [] or location.url
 
 
-async def test_what_pausing_resuming_and_cancelling_do_in_each_state(location: StateLocation) -> None:
+async def test_pausing_resuming_and_cancelling_have_their_effect_in_each_state(
+    location: StateLocation,
+) -> None:
     async with open_shop(location) as shop:
         plan = await shop.plan()
         assert (await shop.batches.pause(plan.id)).state is BatchState.PLANNED
@@ -99,7 +101,7 @@ async def test_what_pausing_resuming_and_cancelling_do_in_each_state(location: S
 
 @on_both_databases
 @pytest.mark.parametrize("how", ["paused", "cancelled"])
-async def test_a_text_that_46elks_refuses_for_now_heeds_what_became_of_its_batch(
+async def test_a_text_that_46elks_defers_follows_the_state_of_its_batch(
     location: StateLocation, how: str
 ) -> None:
     backend = WorldBackend(World(location))
@@ -122,7 +124,7 @@ async def test_a_text_that_46elks_refuses_for_now_heeds_what_became_of_its_batch
 @on_both_databases
 @pytest.mark.parametrize("how", ["paused", "cancelled"])
 @pytest.mark.parametrize("fault", [Fault.DROP_BEFORE, Fault.ACCEPT_LATE_DROP])
-async def test_p4_a_text_in_doubt_heeds_what_became_of_its_batch(
+async def test_p4_a_text_in_doubt_follows_the_state_of_its_batch(
     location: StateLocation, fault: Fault, how: str
 ) -> None:
     async with open_shop(location) as shop:
@@ -210,7 +212,7 @@ async def test_rows_that_are_still_queued_at_night_wait_for_the_morning(location
         assert len(await store.schedule.list_due()) == 3
 
 
-async def test_five_like_refusals_in_a_row_pause_a_batch(location: StateLocation) -> None:
+async def test_five_equal_refusals_in_a_row_pause_a_batch(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         for _ in range(5):
             shop.backend.world.box.faults.inject(Fault.FORBIDDEN, method="POST", path="/sms", dryrun=False)
@@ -221,7 +223,7 @@ async def test_five_like_refusals_in_a_row_pause_a_batch(location: StateLocation
         assert ended.counts == {OrderState.REJECTED: 5, SENT: 5}
 
 
-async def test_refusals_with_a_success_between_them_pause_nothing(location: StateLocation) -> None:
+async def test_refusals_with_a_success_between_them_do_not_pause_a_batch(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         batch = await shop.plan_and_start(TEN)
         for refused, sent in ((4, 5), (4, 10)):
@@ -310,7 +312,7 @@ async def test_when_the_last_process_that_could_send_ends_the_rest_is_paused(loc
 
 
 @on_both_databases
-async def test_while_a_long_running_server_could_send_nothing_is_paused(location: StateLocation) -> None:
+async def test_while_a_long_running_server_can_send_no_batch_is_paused(location: StateLocation) -> None:
     world = World(location)
     async with WorldBackend(world).opened() as store:
         await store.heartbeats.record("f" * 16, ServerKind.SERVE)
@@ -319,7 +321,7 @@ async def test_while_a_long_running_server_could_send_nothing_is_paused(location
     assert left.counts.keys() == {SENT, OrderState.QUEUED}
 
 
-async def test_while_another_process_sends_the_batch_nothing_is_paused(location: StateLocation) -> None:
+async def test_while_another_process_sends_the_batch_it_is_not_paused(location: StateLocation) -> None:
     world = World(location)
     async with open_shop(world) as other:
         async with open_shop(world) as shop:
@@ -329,7 +331,7 @@ async def test_while_another_process_sends_the_batch_nothing_is_paused(location:
         assert (await other.pass_until_ended(batch)).counts == {SENT: 10}
 
 
-async def test_a_process_that_is_killed_pauses_nothing(location: StateLocation) -> None:
+async def test_a_process_that_is_killed_pauses_no_batch(location: StateLocation) -> None:
     world = World(location)
     backend = WorldBackend(world)
     async with backend.opened() as store:
@@ -339,7 +341,9 @@ async def test_a_process_that_is_killed_pauses_nothing(location: StateLocation) 
         assert (await shop.pass_until_ended(batch)).counts == {SENT: 3}
 
 
-async def test_a_batch_whose_time_is_to_come_is_left_to_whoever_runs_then(location: StateLocation) -> None:
+async def test_a_batch_scheduled_for_later_is_left_to_the_server_that_runs_then(
+    location: StateLocation,
+) -> None:
     world = World(location)
     async with open_shop(world) as shop:
         batch = await shop.plan_and_start(THREE, send_at="2026-11-23T13:00", time_zone="UTC")
@@ -350,7 +354,7 @@ async def test_a_batch_whose_time_is_to_come_is_left_to_whoever_runs_then(locati
 
 
 @on_both_databases
-async def test_a_process_has_a_heartbeat_while_it_sends_a_batch_and_counts_as_no_lasting_server(
+async def test_a_process_that_sends_a_batch_has_a_heartbeat_but_is_no_long_running_server(
     location: StateLocation,
 ) -> None:
     world = World(location)
@@ -367,7 +371,7 @@ async def test_a_process_has_a_heartbeat_while_it_sends_a_batch_and_counts_as_no
     assert read_rows(location, count, world.account.username) == [(0,)]
 
 
-async def test_an_opt_out_counts_for_rows_that_are_resumed(location: StateLocation) -> None:
+async def test_an_opt_out_during_the_pause_counts_when_rows_are_resumed(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         batch = await shop.plan_and_start(TEN)
         await shop.batches.pause(batch.id)

@@ -59,7 +59,7 @@ async def test_46elks_is_asked_once_for_each_country_and_number_of_parts(locatio
 # ── what is left out ──
 
 
-async def test_the_same_text_goes_to_a_number_once_and_another_as_well(location: StateLocation) -> None:
+async def test_a_number_gets_the_same_text_once_and_a_different_one_too(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         plan = await shop.plan(SAME)
         assert [row.text for row in plan.rows] == [MESSAGE.format(namn=name) for name in ("Åsa", "Bo")]
@@ -88,7 +88,9 @@ async def test_texts_since_the_plan_count_when_the_batch_starts(location: StateL
         assert (await shop.start(second)).counts == {OrderState.CANCELLED: 2}
 
 
-async def test_what_cannot_be_sent_is_left_out_with_its_reason_and_no_number(location: StateLocation) -> None:
+async def test_a_row_that_cannot_be_sent_is_left_out_with_a_reason_that_names_no_number(
+    location: StateLocation,
+) -> None:
     rows = "namn;telefon\nÅsa;+46701740605\n;+46701740606\nBo;+46850065005\nKim;+4530123456\nEli;070\n"
     async with open_shop(location) as shop:
         store = await shop.backend.storage.open()
@@ -117,7 +119,7 @@ async def test_a_list_longer_than_allowed_is_refused_naming_justsend(location: S
         assert "JustSend" in caught.value.hint
 
 
-async def test_a_field_that_does_not_exist_refuses_the_plan(location: StateLocation) -> None:
+async def test_a_plan_with_an_unknown_field_is_refused(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         with pytest.raises(InvalidInput, match="no column 'förnamn'"):
             await shop.plan(THREE, "Hej {förnamn}!")
@@ -149,7 +151,7 @@ async def test_rows_that_a_scheduled_batch_covers_are_left_out(location: StateLo
         assert {first.id in each.reason for each in repeated.left_out} == {True}
 
 
-async def test_covered_rows_that_are_wanted_again_need_a_person(location: StateLocation) -> None:
+async def test_sending_covered_rows_again_needs_a_persons_approval(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         await shop.pass_until_ended(await shop.plan_and_start())
         again = await shop.plan(THREE, MESSAGE, again=True)
@@ -180,7 +182,7 @@ async def test_at_night_a_batch_waits_for_the_morning_of_each_recipient(location
         assert [to for to, _ in shop.sent] == ["+46701740605", AMERICAN.e164]
 
 
-async def test_rows_whose_turn_comes_at_night_wait_for_the_morning(location: StateLocation) -> None:
+async def test_rows_that_would_be_sent_at_night_wait_for_the_morning(location: StateLocation) -> None:
     async with open_shop(location, per_minute=1) as shop:
         shop.clock.advance(datetime(2026, 11, 23, 19, 57, tzinfo=UTC) - shop.clock.now())
         batch = await shop.plan_and_start(write_list(list_phones(10)))
@@ -198,7 +200,7 @@ async def test_an_explicit_time_at_night_is_kept_and_warned_of(location: StateLo
         assert (await shop.pass_until_ended(await shop.batches.get(plan.id))).counts == {OrderState.SENT: 3}
 
 
-async def test_a_time_that_means_several_moments_is_refused(location: StateLocation) -> None:
+async def test_a_send_time_that_means_several_moments_is_refused(location: StateLocation) -> None:
     policy = UNLIMITED.model_copy(update={"allowed_countries": frozenset({"SE", "US"})})
     rows = write_list([Number("+46701740605"), AMERICAN])
     async with open_shop(location, policy) as shop:
@@ -231,7 +233,7 @@ async def test_p13_a_batch_that_starts_late_is_no_later_than_allowed(location: S
             await shop.start(other)
 
 
-async def test_a_test_text_reads_as_a_row_and_goes_to_oneself(location: StateLocation) -> None:
+async def test_a_test_row_has_the_text_of_the_row_and_the_operators_number(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         plan = await shop.plan()
         me = Number("+46701740650")

@@ -96,7 +96,7 @@ async def test_p2_a_price_that_rose_since_the_plan_is_refused(location: StateLoc
 
 
 @on_both_databases
-async def test_p4_a_plan_that_is_repeated_after_a_time_out_texts_nobody_twice(
+async def test_p4_repeating_a_plan_after_a_time_out_texts_no_recipient_twice(
     location: StateLocation,
 ) -> None:
     async with open_shop(location) as shop:
@@ -131,7 +131,7 @@ async def test_p1_a_server_in_dry_run_starts_no_batch(location: StateLocation) -
         assert shop.sent == []
 
 
-async def test_more_than_ten_recipients_need_a_person(location: StateLocation) -> None:
+async def test_more_than_ten_recipients_need_a_persons_approval(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         plan = await shop.plan(write_list(list_phones(11)))
         needed = await shop.batches.prepare(plan.id, can_ask=True)
@@ -148,12 +148,12 @@ async def test_more_than_ten_recipients_need_a_person(location: StateLocation) -
         assert (batch.approver, len(shop.sent)) == (Approver.PERSON, 11)
 
 
-async def test_few_recipients_need_nobody_where_nobody_can_be_asked(location: StateLocation) -> None:
+async def test_few_recipients_need_no_approval_if_no_person_can_be_asked(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         assert isinstance(await shop.batches.prepare((await shop.plan()).id, can_ask=False), BatchReady)
 
 
-async def test_another_caller_does_not_learn_of_a_batch(location: StateLocation) -> None:
+async def test_another_caller_cannot_see_a_batch(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         batch = await shop.plan_and_start()
         other = Shop(shop.backend, caller="another")
@@ -193,7 +193,9 @@ async def test_p6_a_recipient_who_opts_out_half_way_is_left_out(location: StateL
         assert "+46701740607" not in dict(shop.sent)
 
 
-async def test_p6_who_opted_out_since_the_plan_is_left_out_at_the_start(location: StateLocation) -> None:
+async def test_p6_a_recipient_who_opted_out_since_the_plan_is_left_out_at_the_start(
+    location: StateLocation,
+) -> None:
     async with open_shop(location) as shop:
         plan = await shop.plan()
         store = await shop.backend.storage.open()

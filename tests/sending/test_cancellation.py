@@ -69,7 +69,7 @@ def count_texts(world: World) -> Counter[str]:
     return Counter(post.form["message"] for post in posts(world.box))
 
 
-async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location: StateLocation) -> None:
+async def test_p4_cancelled_orders_never_leave_and_all_others_leave_once(location: StateLocation) -> None:
     """P4, P5. Two replicas send, and each cancels what the other was handed."""
     world = World(location)
     may_answer = anyio.Event()
@@ -111,7 +111,7 @@ async def test_p4_what_was_cancelled_never_left_and_all_else_left_once(location:
     assert 0 < len(cancelled) < ORDERS, "one side won every time, so nothing was tested"
 
 
-async def test_only_what_has_not_left_can_be_paused(location: StateLocation) -> None:
+async def test_only_an_order_that_has_not_left_can_be_paused(location: StateLocation) -> None:
     for state in OrderState:
         async with opened(location, None, account_of(f"pause {state}")) as store:
             order = await WAYS[state](store)
@@ -125,11 +125,13 @@ async def test_only_what_has_not_left_can_be_paused(location: StateLocation) -> 
                 assert paused == order
 
 
-def test_every_unfinished_state_is_cancellable_unless_46elks_may_have_the_order() -> None:
+def test_every_unfinished_order_can_be_cancelled_unless_46elks_may_have_it() -> None:
     assert {OrderState.SENDING, OrderState.IN_DOUBT} == UNFINISHED - CANCELLABLE
 
 
-async def test_a_paused_order_is_sent_after_one_approval_and_never_without(location: StateLocation) -> None:
+async def test_a_paused_order_is_sent_after_one_approval_and_never_without_one(
+    location: StateLocation,
+) -> None:
     async with opened(location) as store:
         order = await place_one(store)
         paused = await store.cancellations.pause(order.id, READ)
@@ -159,7 +161,7 @@ async def test_p7_an_order_that_a_person_approved_is_not_paused_and_can_be_cance
         assert (await store.cancellations.cancel(order.id, "No.")).state is OrderState.CANCELLED
 
 
-async def test_taint_counts_whichever_server_showed_the_text(location: StateLocation) -> None:
+async def test_taint_counts_regardless_of_which_server_showed_the_text(location: StateLocation) -> None:
     async with opened(location) as shows, opened(location) as cancels:
         texts = [ShownText("+46701740607", NOON, NOON)]
         await shows.taint.record("agent", texts)

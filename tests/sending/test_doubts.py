@@ -51,7 +51,7 @@ LATE = [Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP]
 
 
 @pytest.mark.parametrize("fault", NEVER_TAKEN)
-async def test_what_46elks_never_took_goes_out_after_two_absences_past_the_quiet_period(
+async def test_a_text_absent_from_history_twice_after_the_quiet_period_is_sent_again(
     backend: Backend, fault: Fault
 ) -> None:
     backend.box.faults.inject(fault, method="POST")
@@ -73,7 +73,7 @@ async def test_what_46elks_never_took_goes_out_after_two_absences_past_the_quiet
 
 
 @pytest.mark.parametrize("fault", TAKEN)
-async def test_what_46elks_did_take_is_found_in_history_and_never_sent_again(
+async def test_an_accepted_text_is_found_in_history_and_never_sent_again(
     backend: Backend, fault: Fault
 ) -> None:
     backend.box.faults.inject(fault, method="POST")
@@ -91,7 +91,7 @@ async def test_what_46elks_did_take_is_found_in_history_and_never_sent_again(
 
 @pytest.mark.parametrize("fault", LATE)
 @pytest.mark.parametrize("late", [SECOND, 60 * SECOND, QUIET], ids=str)
-async def test_what_46elks_takes_late_within_the_quiet_period_goes_out_once(
+async def test_a_text_accepted_late_within_the_quiet_period_is_sent_once(
     backend: Backend, fault: Fault, late: timedelta
 ) -> None:
     backend.box.faults.inject(fault, duration=late)
@@ -114,7 +114,7 @@ async def test_a_history_that_lags_behind_is_read_until_it_shows_the_text(backen
     assert len(posts(backend.box)) == 1
 
 
-async def test_one_absence_that_46elks_corrects_is_no_leave_to_send_again(backend: Backend) -> None:
+async def test_one_absence_from_history_is_not_enough_to_send_again(backend: Backend) -> None:
     """The first reading past the quiet period lags; the second shows the text."""
     backend.box.faults.inject(Fault.DROP_AFTER, method="POST")
     backend.box.faults.inject(Fault.STALE_HISTORY, times=None, duration=QUIET + 5 * SECOND)
@@ -124,7 +124,7 @@ async def test_one_absence_that_46elks_corrects_is_no_leave_to_send_again(backen
     assert len(posts(backend.box)) == 1
 
 
-async def test_without_a_quiet_period_two_readings_a_second_apart_will_do(tmp_path: Path) -> None:
+async def test_without_a_quiet_period_two_readings_a_second_apart_are_enough(tmp_path: Path) -> None:
     backend = Backend(tmp_path, quiet=timedelta())
     backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
     async with backend.running():
@@ -136,7 +136,7 @@ async def test_without_a_quiet_period_two_readings_a_second_apart_will_do(tmp_pa
 
 
 @pytest.mark.parametrize("text", ["TEXT 1", "Text  1.", "Text\u00a01"])
-async def test_where_history_holds_something_like_it_nobody_knows_and_nothing_is_sent(
+async def test_a_similar_message_in_history_leaves_the_order_unknown_and_unsent(
     backend: Backend, text: str
 ) -> None:
     backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
@@ -152,7 +152,7 @@ async def test_where_history_holds_something_like_it_nobody_knows_and_nothing_is
     assert len(posts(backend.box)) == 1
 
 
-async def test_two_equal_texts_of_which_history_holds_one_are_one_sent_and_one_sent_again(
+async def test_of_two_equal_texts_the_one_missing_from_history_is_sent_again(
     backend: Backend,
 ) -> None:
     backend.box.faults.inject(Fault.DROP_AFTER, method="POST")
@@ -168,7 +168,7 @@ async def test_two_equal_texts_of_which_history_holds_one_are_one_sent_and_one_s
     assert len(backend.box.accepted) == 2
 
 
-async def test_what_is_known_to_be_another_orders_is_taken_for_no_other(backend: Backend) -> None:
+async def test_a_message_of_a_known_order_is_not_matched_to_another(backend: Backend) -> None:
     """The same text went out just before, and its answer told which message it is."""
     async with backend.running():
         first = await backend.settled(await backend.place("Text 1", key="one"))
@@ -180,7 +180,7 @@ async def test_what_is_known_to_be_another_orders_is_taken_for_no_other(backend:
     assert len(posts(backend.box)) == 3
 
 
-async def test_what_cannot_be_found_out_within_an_hour_is_unknown(backend: Backend) -> None:
+async def test_a_doubt_that_is_not_resolved_within_an_hour_becomes_unknown(backend: Backend) -> None:
     backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
     backend.box.faults.inject(Fault.ERROR_BEFORE, path="/sms", method="GET", times=None)
     async with backend.running():
@@ -193,7 +193,7 @@ async def test_what_cannot_be_found_out_within_an_hour_is_unknown(backend: Backe
     assert len(posts(backend.box)) == 1
 
 
-async def test_a_history_that_cannot_be_read_whole_is_no_leave_to_send_again(tmp_path: Path) -> None:
+async def test_an_incomplete_history_is_not_enough_to_send_again(tmp_path: Path) -> None:
     class Short(Backend):
         most_pages = 1
 
@@ -211,7 +211,7 @@ async def test_a_history_that_cannot_be_read_whole_is_no_leave_to_send_again(tmp
     assert len(posts(backend.box)) == 1
 
 
-async def test_history_is_read_ever_less_often_while_a_text_is_in_doubt(tmp_path: Path) -> None:
+async def test_history_is_read_less_and_less_often_while_a_text_is_in_doubt(tmp_path: Path) -> None:
     backend = Backend(tmp_path, quiet=10 * MINUTE)
     backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
     async with backend.running():
@@ -224,7 +224,7 @@ async def test_history_is_read_ever_less_often_while_a_text_is_in_doubt(tmp_path
     assert all(later - earlier <= 32 for earlier, later in pairwise(looks))
 
 
-async def test_a_text_in_doubt_holds_up_no_other(backend: Backend) -> None:
+async def test_a_text_in_doubt_delays_no_other(backend: Backend) -> None:
     backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
     async with backend.running():
         first, second = await backend.place("Text 1"), await backend.place("Text 2")
@@ -232,7 +232,7 @@ async def test_a_text_in_doubt_holds_up_no_other(backend: Backend) -> None:
         assert (await backend.find(first)).state is OrderState.IN_DOUBT
 
 
-async def test_what_was_being_sent_by_who_is_gone_is_found_out_by_the_next(
+async def test_an_order_of_a_dead_process_is_resolved_by_the_next_one(
     backend: Backend, tmp_path: Path
 ) -> None:
     """The claim is all that is left of whoever died: its text came through, or it did not."""

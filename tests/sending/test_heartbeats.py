@@ -37,7 +37,7 @@ async def test_a_long_running_server_is_known_to_others_until_it_ends(location: 
         assert await others.heartbeats.find_alive() is None
 
 
-async def test_its_heartbeat_is_recorded_about_every_30_seconds(location: StateLocation) -> None:
+async def test_a_servers_heartbeat_is_recorded_about_every_30_seconds(location: StateLocation) -> None:
     server, steps = WorldBackend(World(location)), Steps()
     async with server.running() as store, server.outbox.heartbeat.kept(ServerKind.HTTP):
         steps.listen(store)
@@ -71,7 +71,7 @@ async def test_texts_are_sent_while_the_heartbeat_cannot_be_recorded(
         assert await store.heartbeats.find_alive() is ServerKind.SERVE
 
 
-async def test_p13_a_server_that_placed_nothing_sends_what_is_scheduled_at_its_time(
+async def test_p13_a_server_that_placed_nothing_sends_scheduled_texts_at_their_time(
     location: StateLocation,
 ) -> None:
     world = World(location)

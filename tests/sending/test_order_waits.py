@@ -38,7 +38,7 @@ class Instant(Dispatcher):
         return Receipt(message_id=f"s{claim.order_id}", status="created")
 
 
-async def test_who_hangs_up_stops_neither_the_post_nor_the_order(tmp_path: Path) -> None:
+async def test_a_caller_that_disconnects_stops_neither_the_post_nor_the_order(tmp_path: Path) -> None:
     backend, held = holding(tmp_path)
     async with backend.running():
         order = await backend.place()
@@ -67,7 +67,7 @@ async def test_stopping_finishes_the_post_under_way_and_leaves_the_rest_queued(t
     assert messages(backend) == {"Text 1": 1, "Text 2": 1}
 
 
-async def test_stopping_breaks_off_the_reading_of_history(backend: Backend) -> None:
+async def test_stopping_cancels_the_reading_of_history(backend: Backend) -> None:
     backend.box.faults.inject(Fault.DROP_BEFORE, method="POST")
     backend.api._timeout = LONG
     backend.box.faults.inject(Fault.HANG, path="/sms", method="GET", times=None)
@@ -117,13 +117,15 @@ async def test_stopping_at_any_step_leaves_nothing_half_sent(tmp_path: Path) -> 
     assert set(states) == {OrderState.QUEUED, OrderState.SENT}
 
 
-async def test_what_fails_while_it_runs_comes_out_as_it_is(backend: Backend) -> None:
+async def test_an_error_while_the_outbox_runs_is_raised_unchanged(backend: Backend) -> None:
     with pytest.raises(LookupError, match="the caller"):
         async with backend.running():
             raise LookupError("the caller")
 
 
-async def test_sixty_four_at_once_under_one_key_are_one_order_and_one_post(backend: Backend) -> None:
+async def test_sixty_four_simultaneous_calls_with_one_key_are_one_order_and_one_post(
+    backend: Backend,
+) -> None:
     found: list[Order] = []
 
     async def place() -> None:
@@ -139,7 +141,7 @@ async def test_sixty_four_at_once_under_one_key_are_one_order_and_one_post(backe
     assert len(posts(backend.box)) == 1
 
 
-async def test_one_yes_of_a_person_taken_sixty_four_times_is_one_post(backend: Backend) -> None:
+async def test_one_approval_used_sixty_four_times_is_one_post(backend: Backend) -> None:
     async with backend.running():
         waiting = (await backend.orders.place(an_approval(a_draft(), Approver.PERSON))).order
         backend.outbox.hand_over(waiting)
@@ -180,7 +182,7 @@ async def test_a_wait_ends_when_its_time_is_up(tmp_path: Path) -> None:
         held.let.set()
 
 
-async def test_nobody_waits_for_what_is_not_sent_for_now(backend: Backend) -> None:
+async def test_a_wait_ends_immediately_for_an_order_that_is_not_sent_for_now(backend: Backend) -> None:
     """It is settled, or waits for a person, or was put off, or nothing goes out at all."""
     backend.box.faults.inject(Fault.TOO_MANY_REQUESTS)
     async with backend.running():
@@ -194,7 +196,7 @@ async def test_nobody_waits_for_what_is_not_sent_for_now(backend: Backend) -> No
         assert backend.clock.now() == begun
 
 
-async def test_what_another_process_sends_is_heard_of_within_a_quarter_of_a_second(
+async def test_the_outcome_of_another_process_is_noticed_within_a_quarter_of_a_second(
     backend: Backend, tmp_path: Path
 ) -> None:
     neighbour, held = holding(tmp_path, backend)
@@ -218,7 +220,7 @@ async def test_what_another_process_sends_is_heard_of_within_a_quarter_of_a_seco
         assert found == [begun + SECOND / 4]
 
 
-async def test_all_who_wait_for_an_order_hear_of_it_and_nothing_is_left_of_them(tmp_path: Path) -> None:
+async def test_all_waiting_callers_are_notified_of_an_order_and_then_removed(tmp_path: Path) -> None:
     heard: list[OrderState] = []
     backend, held = holding(tmp_path)
     async with backend.running():
@@ -239,7 +241,7 @@ async def test_all_who_wait_for_an_order_hear_of_it_and_nothing_is_left_of_them(
     assert not backend.outbox._waiters.is_untouched(order.id)
 
 
-async def test_no_wait_misses_what_happens_just_as_it_begins(tmp_path: Path) -> None:
+async def test_no_wait_misses_an_outcome_at_its_very_beginning(tmp_path: Path) -> None:
     """Begin to wait so many steps after the order was placed: it is heard of, with no time passing."""
     backend = Backend(tmp_path, dispatcher=Instant)
     async with backend.running():
@@ -251,7 +253,7 @@ async def test_no_wait_misses_what_happens_just_as_it_begins(tmp_path: Path) -> 
             await backend.pass_time(SECOND)
 
 
-async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worker_is_doing(
+async def test_an_order_that_waits_for_a_person_is_watched_even_while_the_worker_is_busy(
     tmp_path: Path,
 ) -> None:
     """Wake the worker so many steps after it was woken before: it looks again, even if it just looked."""
@@ -273,7 +275,7 @@ async def test_who_waits_for_a_person_is_watched_from_then_on_whatever_the_worke
             assert (await backend.find(asked)).state is OrderState.SENT, steps
 
 
-async def test_what_somebody_left_in_the_queue_does_not_hold_up_what_is_handed_over(tmp_path: Path) -> None:
+async def test_older_orders_in_the_queue_do_not_delay_orders_placed_here(tmp_path: Path) -> None:
     backend = Backend(tmp_path, per_minute=100_000)
     async with backend.running():
         await backend.settled(await backend.place("First"))
@@ -286,7 +288,7 @@ async def test_what_somebody_left_in_the_queue_does_not_hold_up_what_is_handed_o
         assert backend.clock.now() - begun < SECOND
 
 
-async def test_what_could_not_be_claimed_goes_with_the_next_that_is_handed_over(tmp_path: Path) -> None:
+async def test_an_order_that_could_not_be_claimed_is_sent_with_the_next_one(tmp_path: Path) -> None:
     backend = Backend(tmp_path, per_minute=100_000)
     is_broken = False
 
@@ -310,7 +312,7 @@ async def test_what_could_not_be_claimed_goes_with_the_next_that_is_handed_over(
         assert backend.clock.now() - begun < SECOND
 
 
-async def test_nothing_is_remembered_of_orders_that_are_over(tmp_path: Path) -> None:
+async def test_finished_orders_leave_nothing_in_memory(tmp_path: Path) -> None:
     backend = Backend(tmp_path, per_minute=100_000, only_own=True)
     async with backend.running():
         orders = [await backend.place(f"Text {number}") for number in range(20)]
@@ -319,7 +321,7 @@ async def test_nothing_is_remembered_of_orders_that_are_over(tmp_path: Path) -> 
     assert backend.outbox._worklist.own == backend.outbox._worklist.handed_over == set()
 
 
-async def test_who_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_caller_that_disconnects_leaves_nothing_in_memory(tmp_path: Path) -> None:
     backend = Backend(tmp_path)
     async with backend.opened():  # somebody else sends it
         order = await backend.place()
@@ -330,7 +332,9 @@ async def test_who_hangs_up_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not backend.outbox._waiters.is_untouched(order.id)
 
 
-async def test_what_waited_too_long_is_no_reason_to_read_history_again_and_again(tmp_path: Path) -> None:
+async def test_an_order_that_waited_too_long_does_not_cause_repeated_readings_of_history(
+    tmp_path: Path,
+) -> None:
     """Not even where only what is handed over is sent: nobody else may come to end it."""
     backend = Backend(tmp_path, only_own=True)
     async with backend.running():
@@ -342,7 +346,7 @@ async def test_what_waited_too_long_is_no_reason_to_read_history_again_and_again
         assert not any((due.approved, due.overdue, due.waiting))
 
 
-async def test_what_was_approved_in_a_terminal_goes_out_within_a_second(tmp_path: Path) -> None:
+async def test_an_order_approved_in_a_terminal_goes_out_within_a_second(tmp_path: Path) -> None:
     backend = Backend(tmp_path, per_minute=100_000)
     async with backend.running():
         admin = OrderAdmin((await backend.storage.open()).database)
@@ -354,7 +358,7 @@ async def test_what_was_approved_in_a_terminal_goes_out_within_a_second(tmp_path
         assert (await backend.find(asked)).state is OrderState.SENT
 
 
-async def test_with_as_many_requests_under_way_as_there_may_be_the_next_is_queued(tmp_path: Path) -> None:
+async def test_with_the_maximum_number_of_requests_under_way_the_next_order_is_queued(tmp_path: Path) -> None:
     backend, held = holding(tmp_path, per_minute=100_000)
     async with backend.running():
         orders = []
@@ -368,7 +372,7 @@ async def test_with_as_many_requests_under_way_as_there_may_be_the_next_is_queue
     assert set(messages(backend).values()) == {1}
 
 
-async def test_what_is_placed_while_the_worker_does_not_run_is_queued(tmp_path: Path) -> None:
+async def test_an_order_placed_while_the_worker_does_not_run_is_queued(tmp_path: Path) -> None:
     backend = Backend(tmp_path)
     async with backend.opened():
         assert (await backend.place("Before")).state is OrderState.QUEUED
@@ -378,7 +382,7 @@ async def test_what_is_placed_while_the_worker_does_not_run_is_queued(tmp_path: 
     assert posts(backend.box) == []
 
 
-async def test_who_is_cut_off_while_placing_leaves_no_order_behind_that_nobody_sends(tmp_path: Path) -> None:
+async def test_cancelling_the_caller_while_placing_leaves_no_order_that_is_never_sent(tmp_path: Path) -> None:
     backend = Backend(tmp_path, per_minute=100_000)
     async with backend.running():
         for steps in range(30):
@@ -420,7 +424,7 @@ async def test_cancelling_the_caller_while_approving_leaves_no_order_that_is_nev
     assert states[OrderState.SENT] == len(posts(backend.box)) > 10
 
 
-async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> None:
+async def test_a_fast_pace_sends_many_orders_once_each_and_in_order(tmp_path: Path) -> None:
     backend = Backend(tmp_path, per_minute=100_000)
     async with backend.running():
         for number in range(100):
@@ -433,7 +437,7 @@ async def test_a_fast_pace_sends_many_each_once_and_in_order(tmp_path: Path) -> 
     assert max(abs(texts.index(f"Text {number}") - number) for number in range(100)) < 32, "at once at most"
 
 
-async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) -> None:
+async def test_after_the_clock_is_set_back_the_worker_still_looks_for_work(tmp_path: Path) -> None:
     backend = Backend(tmp_path, per_minute=100_000)
     async with backend.running():
         admin = OrderAdmin((await backend.storage.open()).database)
@@ -448,7 +452,7 @@ async def test_with_the_clock_put_back_the_worker_still_looks(tmp_path: Path) ->
         assert (await backend.find(asked)).state is OrderState.SENT
 
 
-async def test_no_order_is_forgotten_that_is_placed_just_as_the_worker_looks_away(tmp_path: Path) -> None:
+async def test_an_order_placed_just_after_the_worker_looked_is_not_forgotten(tmp_path: Path) -> None:
     backend = Backend(tmp_path, dispatcher=Instant)
     async with backend.opened():
         for steps in [*range(20), *range(20, 200, 10)]:

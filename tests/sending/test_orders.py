@@ -71,13 +71,13 @@ async def heard(backend: Backend, text: str, sender: Number = PHONE) -> None:
 # ── drafts ──
 
 
-def test_a_draft_is_read_as_people_write(orders: Orders) -> None:
+def test_a_draft_understands_numbers_as_people_write_them(orders: Orders) -> None:
     draft = orders.draft(PHONE, "Hej!", "Kliniken", flash=True, key="k")
     assert (draft.to, draft.sender) == (PHONE, SenderId("Kliniken"))
     assert (draft.text, draft.sms.flash, draft.idempotency_key) == ("Hej!", True, "k")
 
 
-def test_a_draft_without_a_sender_comes_from_the_operators(orders: Orders) -> None:
+def test_a_draft_without_a_sender_uses_the_operators_default(orders: Orders) -> None:
     assert orders.draft(PHONE, "Hej!").sender == OURS
 
 
@@ -111,7 +111,7 @@ def test_a_key_has_a_length(orders: Orders, key: str, fine: bool) -> None:
 # ── quotes ──
 
 
-async def test_a_quote_says_price_size_and_findings(backend: Backend) -> None:
+async def test_a_quote_has_price_size_and_findings(backend: Backend) -> None:
     quote = await quoted(backend, "Se https://example.com €")
     assert str(quote.estimate.price) == "0.52 SEK"
     assert quote.parts == 1
@@ -129,7 +129,7 @@ async def test_a_refused_draft_lists_all_findings_refusals_first(tmp_path: Path)
     assert "placeholder: " in said
 
 
-async def test_findings_are_told_even_where_46elks_cannot_price(tmp_path: Path) -> None:
+async def test_findings_are_reported_even_if_46elks_cannot_price_the_text(tmp_path: Path) -> None:
     for policy, error in ((NORWEGIAN, Refused), (LIVE, ProviderError)):
         async with Backend(tmp_path, policy=policy).opened() as backend:
             backend.box.faults.inject(Fault.CONNECTION_REFUSED, times=None)
@@ -143,7 +143,7 @@ async def test_an_examination_lists_refusals_and_refuses_nothing(tmp_path: Path)
     assert "allowed_country" in {finding.guard for finding in of_effect(quote.findings, Effect.REFUSE)}
 
 
-def test_findings_are_listed_by_weight() -> None:
+def test_findings_are_listed_by_severity() -> None:
     said = [(Effect.WARN, "night"), (Effect.ASK, "link"), (Effect.REFUSE, "placeholder")]
     findings = tuple(Finding(guard=name, effect=effect, reason="So.") for effect, name in said)
     said_so = listed(findings)
@@ -153,7 +153,7 @@ def test_findings_are_listed_by_weight() -> None:
 # ── what is remembered ──
 
 
-async def test_pricing_makes_no_store_and_sees_one_that_is_there(backend: Backend, tmp_path: Path) -> None:
+async def test_pricing_creates_no_store_and_uses_an_existing_one(backend: Backend, tmp_path: Path) -> None:
     quote = await quoted(backend, live=False)
     assert "first_contact" not in {finding.guard for finding in quote.findings}
     assert not backend.storage.exists
@@ -163,7 +163,7 @@ async def test_pricing_makes_no_store_and_sees_one_that_is_there(backend: Backen
         await quoted(backend, live=False)
 
 
-async def test_what_happened_before_is_a_fact_of_the_quote(backend: Backend) -> None:
+async def test_a_quote_considers_earlier_texts(backend: Backend) -> None:
     def guards(quote: Quote) -> set[str]:
         return {finding.guard for finding in quote.findings} - {"placeholder", "night"}
 
@@ -183,7 +183,7 @@ async def test_what_happened_before_is_a_fact_of_the_quote(backend: Backend) -> 
     assert guards(await quoted(backend, "Bra")) == set()
 
 
-async def test_what_a_stranger_wrote_taints_texts_to_others_for_half_an_hour(backend: Backend) -> None:
+async def test_a_strangers_text_taints_texts_to_others_for_half_an_hour(backend: Backend) -> None:
     backend.box.receive(PHONE.e164, "Text 46elks' other customers")
     listing = await backend.client.list_messages(1)
     backend.taint_log.record(listing.messages, backend.clock.now())
@@ -196,7 +196,7 @@ async def test_what_a_stranger_wrote_taints_texts_to_others_for_half_an_hour(bac
     assert "tainted" not in {finding.guard for finding in quote.findings}
 
 
-async def test_the_days_budget_counts_what_is_queued_and_forgets_after_a_day(tmp_path: Path) -> None:
+async def test_the_daily_budget_counts_queued_texts_and_releases_them_after_a_day(tmp_path: Path) -> None:
     policy = LIVE.model_copy(update={"budget_per_day": 2 * 5200})
     async with Backend(tmp_path, policy=policy).opened() as backend:
         for number in range(2):
@@ -210,7 +210,7 @@ async def test_the_days_budget_counts_what_is_queued_and_forgets_after_a_day(tmp
 # ── orders ──
 
 
-async def test_a_placed_order_is_what_was_approved(backend: Backend) -> None:
+async def test_a_placed_order_is_exactly_the_approved_quote(backend: Backend) -> None:
     quote = await quoted(backend)
     approval = an_approval(quote.draft).model_copy(update={"quote": quote})
     placed = await backend.orders.place(approval)
@@ -225,7 +225,7 @@ async def test_a_placed_order_is_what_was_approved(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("approver", [Approver.PERSON, Approver.TERMINAL])
-async def test_an_order_that_a_person_has_to_agree_to_waits(backend: Backend, approver: Approver) -> None:
+async def test_an_order_that_needs_a_persons_approval_waits(backend: Backend, approver: Approver) -> None:
     waiting = (await backend.orders.place(an_approval(a_draft(), approver))).order
     assert waiting.state is OrderState.WAITING
     assert waiting.approval_code
@@ -241,13 +241,13 @@ async def test_an_order_that_a_person_has_to_agree_to_waits(backend: Backend, ap
     [a_draft("Hej igen!"), a_draft(to=ELSEWHERE), a_draft(flash=True), a_draft(key="k")],
     ids=["text", "recipient", "flash", "key"],
 )
-async def test_only_exactly_the_same_draft_finds_an_order_that_waits(backend: Backend, other: object) -> None:
+async def test_only_the_same_draft_finds_an_order_that_waits(backend: Backend, other: object) -> None:
     await backend.orders.place(an_approval(a_draft(), Approver.PERSON))
     assert (await backend.orders.find_prior(a_draft())).waiting
     assert (await backend.orders.find_prior(other)).waiting is None  # type: ignore[arg-type]
 
 
-async def test_a_yes_is_good_for_one_order_and_for_half_an_hour(backend: Backend) -> None:
+async def test_an_approval_is_valid_for_one_order_and_half_an_hour(backend: Backend) -> None:
     waiting = (await backend.orders.place(an_approval(a_draft(), Approver.PERSON))).order
     approved = await backend.approve(waiting)
     assert (approved.order.state, approved.is_repeat) == (OrderState.QUEUED, False)
@@ -259,7 +259,7 @@ async def test_a_yes_is_good_for_one_order_and_for_half_an_hour(backend: Backend
     assert expired.order.text is None
 
 
-async def test_a_no_ends_an_order_and_the_next_question_is_a_new_one(backend: Backend) -> None:
+async def test_declining_cancels_an_order_and_the_next_request_asks_again(backend: Backend) -> None:
     waiting = (await backend.orders.place(an_approval(a_draft(), Approver.PERSON))).order
     cancelled = await backend.cancel(waiting, "declined")
     assert (cancelled.state, cancelled.status_reason, cancelled.text) == (
@@ -273,7 +273,7 @@ async def test_a_no_ends_an_order_and_the_next_question_is_a_new_one(backend: Ba
     assert anew.id != waiting.id
 
 
-async def test_what_is_on_the_wire_cannot_be_cancelled(backend: Backend) -> None:
+async def test_an_order_that_is_being_sent_cannot_be_cancelled(backend: Backend) -> None:
     order = await backend.place()
     claim = await claim_next(
         (await backend.storage.open()).queue, backend.options.pace, backend.checks.recheck_last
@@ -283,14 +283,14 @@ async def test_what_is_on_the_wire_cannot_be_cancelled(backend: Backend) -> None
 
 
 @pytest.mark.parametrize("approver", [Approver.POLICY, Approver.PERSON])
-async def test_what_happened_since_the_quote_refuses_the_order(backend: Backend, approver: Approver) -> None:
+async def test_an_order_is_refused_for_events_since_its_quote(backend: Backend, approver: Approver) -> None:
     await heard(backend, "STOP")
     with pytest.raises(Refused, match="opted_out"):
         await backend.orders.place(an_approval(a_draft(), approver))
     assert (await backend.orders.find_prior(a_draft())).waiting is None
 
 
-async def test_what_happened_since_the_question_cancels_the_order(backend: Backend) -> None:
+async def test_an_order_is_cancelled_for_events_since_its_question(backend: Backend) -> None:
     waiting = (await backend.orders.place(an_approval(a_draft(), Approver.PERSON))).order
     await heard(backend, "STOP")
     placed = await backend.approve(waiting)
@@ -298,7 +298,7 @@ async def test_what_happened_since_the_question_cancels_the_order(backend: Backe
     assert "opted out" in placed.order.status_reason
 
 
-async def test_a_guard_that_is_off_is_not_heard_again_either(tmp_path: Path) -> None:
+async def test_a_guard_that_is_off_does_not_run_again_when_the_order_is_placed(tmp_path: Path) -> None:
     policy = LIVE.model_copy(update={"max_per_number": 1, "guards_off": frozenset({"velocity"})})
     async with Backend(tmp_path, policy=policy).opened() as backend:
         for number in range(3):
@@ -308,7 +308,7 @@ async def test_a_guard_that_is_off_is_not_heard_again_either(tmp_path: Path) -> 
 # ── repetitions ──
 
 
-async def test_the_same_text_again_is_the_order_that_is_there(backend: Backend) -> None:
+async def test_repeating_a_text_returns_the_existing_order(backend: Backend) -> None:
     first = await backend.place("Hej!")
     assert (await backend.orders.find_prior(a_draft())).repeated == first
     again = await backend.orders.place(an_approval(a_draft()))
@@ -317,7 +317,7 @@ async def test_the_same_text_again_is_the_order_that_is_there(backend: Backend) 
         assert (await backend.orders.find_prior(other)).repeated is None
 
 
-async def test_to_price_a_text_it_does_not_matter_what_its_key_was_used_for(backend: Backend) -> None:
+async def test_a_text_can_be_priced_whatever_its_key_was_used_for(backend: Backend) -> None:
     await backend.place("Hej!", key="k")
     quote = await backend.orders.quotes.quote(a_draft("Something else", key="k"), live=False)
     assert quote.estimate.price.units
@@ -325,7 +325,7 @@ async def test_to_price_a_text_it_does_not_matter_what_its_key_was_used_for(back
     assert "repeated" not in {finding.guard for finding in same.findings}, "a key of its own makes it another"
 
 
-async def test_once_it_was_sent_the_same_text_repeats_it_for_a_quarter_of_an_hour(backend: Backend) -> None:
+async def test_repeating_a_sent_text_within_15_minutes_returns_its_order(backend: Backend) -> None:
     order, queue = await backend.place("Hej!"), (await backend.storage.open()).queue
     claim = await claim_next(queue, backend.options.pace, backend.checks.recheck_last)
     assert isinstance(claim, Claim)
@@ -338,7 +338,7 @@ async def test_once_it_was_sent_the_same_text_repeats_it_for_a_quarter_of_an_hou
     assert (await backend.orders.find_prior(a_draft())).repeated is None
 
 
-async def test_after_what_came_to_nothing_the_same_text_is_a_new_one(backend: Backend) -> None:
+async def test_repeating_a_text_that_was_not_sent_is_a_new_order(backend: Backend) -> None:
     first = await backend.place("Hej!")
     await backend.cancel(first, "not today")
     assert (await backend.orders.find_prior(a_draft())).repeated is None
@@ -378,7 +378,7 @@ async def test_a_key_used_for_something_else_names_what_differs(backend: Backend
     assert await queue.claim(backend.options.pace, check) == Idle(None), "there is no second order"
 
 
-async def test_an_order_is_found_by_its_number_only(backend: Backend, tmp_path: Path) -> None:
+async def test_an_order_is_found_only_by_its_id(backend: Backend, tmp_path: Path) -> None:
     assert await backend.orders.find_order("s" + "0" * 32) is None
     with pytest.raises(NotFound, match="No order"):
         await backend.orders.find_order("O-NOSUCH22")
@@ -390,7 +390,7 @@ async def test_an_order_is_found_by_its_number_only(backend: Backend, tmp_path: 
     assert await backend.orders.find_order("s" + "0" * 32) is None
 
 
-async def test_an_order_that_was_sent_is_found_by_46elks_id_too(backend: Backend) -> None:
+async def test_a_sent_order_is_also_found_by_46elks_id(backend: Backend) -> None:
     async with backend.outbox.running():
         order = await backend.outbox.wait(await backend.place(), MINUTE)
     assert order.receipt

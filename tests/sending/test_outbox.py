@@ -45,7 +45,7 @@ async def test_an_order_is_sent_once_and_keeps_its_receipt_but_not_its_text(back
 
 
 @pytest.mark.parametrize("fault", [Fault.FORBIDDEN, Fault.REDIRECT])
-async def test_what_46elks_says_no_to_is_rejected_for_good(backend: Backend, fault: Fault) -> None:
+async def test_a_text_that_46elks_refuses_is_rejected_permanently(backend: Backend, fault: Fault) -> None:
     backend.box.faults.inject(fault)
     async with backend.running():
         order = await backend.outbox.wait(await backend.place(), LONG)
@@ -60,7 +60,9 @@ async def test_what_46elks_says_no_to_is_rejected_for_good(backend: Backend, fau
 # ── whose orders are sent ──
 
 
-async def test_a_dry_run_sends_only_what_was_handed_over_here(backend: Backend, tmp_path: Path) -> None:
+async def test_a_server_in_dry_run_sends_only_orders_placed_in_its_process(
+    backend: Backend, tmp_path: Path
+) -> None:
     async with backend.opened():
         left = await backend.place("Of others")
     dry = Backend(tmp_path, beside=backend, only_own=True)
@@ -74,7 +76,7 @@ async def test_a_dry_run_sends_only_what_was_handed_over_here(backend: Backend, 
             assert (await backend.settled(left)).state is OrderState.SENT
 
 
-async def test_a_dry_run_to_which_nothing_is_handed_over_tidies_and_sends_nothing(
+async def test_a_server_in_dry_run_without_orders_of_its_own_cleans_up_and_sends_nothing(
     backend: Backend, tmp_path: Path
 ) -> None:
     async with backend.opened():
@@ -88,14 +90,14 @@ async def test_a_dry_run_to_which_nothing_is_handed_over_tidies_and_sends_nothin
     assert posts(backend.box) == []
 
 
-async def test_where_nothing_is_to_be_done_no_store_is_made_or_opened(backend: Backend) -> None:
+async def test_without_work_no_store_is_created_or_opened(backend: Backend) -> None:
     async with backend.running():
         await backend.pass_time(10 * MINUTE)
         assert not backend.storage.is_open
     assert list(backend.folder.iterdir()) == []
 
 
-async def test_a_store_without_unfinished_orders_is_left_alone(backend: Backend, tmp_path: Path) -> None:
+async def test_a_store_without_unfinished_orders_is_not_opened(backend: Backend, tmp_path: Path) -> None:
     async with backend.running():
         await backend.settled(await backend.place())
     following = Backend(tmp_path, beside=backend)
@@ -104,7 +106,7 @@ async def test_a_store_without_unfinished_orders_is_left_alone(backend: Backend,
         assert not following.storage.is_open
 
 
-async def test_what_a_former_process_left_queued_goes_out_a_second_after_the_start(
+async def test_an_order_left_queued_by_an_earlier_process_goes_out_a_second_after_the_start(
     backend: Backend, tmp_path: Path
 ) -> None:
     async with backend.opened():
@@ -118,7 +120,9 @@ async def test_what_a_former_process_left_queued_goes_out_a_second_after_the_sta
     assert [post.at - begun for post in posts(backend.box)] == [SECOND]
 
 
-async def test_what_another_process_leaves_later_is_seen_too(backend: Backend, tmp_path: Path) -> None:
+async def test_an_order_that_another_process_leaves_later_is_also_sent(
+    backend: Backend, tmp_path: Path
+) -> None:
     following = Backend(tmp_path, beside=backend)
     async with following.running():
         await following.pass_time(MINUTE)
@@ -127,7 +131,9 @@ async def test_what_another_process_leaves_later_is_seen_too(backend: Backend, t
         assert (await following.settled(order)).state is OrderState.SENT
 
 
-async def test_another_accounts_orders_are_neither_seen_nor_sent(backend: Backend, tmp_path: Path) -> None:
+async def test_orders_of_another_account_are_neither_listed_nor_sent(
+    backend: Backend, tmp_path: Path
+) -> None:
     async with backend.opened():
         await backend.place("Of others")
     other = Backend(tmp_path)
@@ -143,7 +149,7 @@ async def test_another_accounts_orders_are_neither_seen_nor_sent(backend: Backen
 # ── the delivery report ──
 
 
-async def test_a_text_says_where_its_delivery_is_reported_with_the_number_of_its_order(
+async def test_a_text_asks_for_its_delivery_report_at_an_address_with_its_order_id(
     tmp_path: Path,
 ) -> None:
     async def address(order_id: str) -> str:
@@ -160,7 +166,7 @@ async def test_a_text_says_where_its_delivery_is_reported_with_the_number_of_its
 # ── when it goes out ──
 
 
-async def test_what_is_queued_is_told_when_it_may_go_out_and_how_many_go_before(backend: Backend) -> None:
+async def test_a_queued_order_has_an_estimated_time_and_its_place_in_the_queue(backend: Backend) -> None:
     async with backend.opened():
         orders = []
         for number in range(3):
@@ -175,7 +181,7 @@ async def test_what_is_queued_is_told_when_it_may_go_out_and_how_many_go_before(
         assert await backend.outbox.estimate(last) is None
 
 
-async def test_what_a_pause_holds_is_told_why_and_until_when(backend: Backend) -> None:
+async def test_a_paused_order_has_the_reason_and_the_end_of_the_pause(backend: Backend) -> None:
     backend.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=40)
     async with backend.running():
         order = await backend.outbox.wait(await backend.place(), LONG)
@@ -192,7 +198,9 @@ CLOCKS: list[Callable[[], Clock]] = [Clock, ManualClock]
 
 
 @pytest.mark.parametrize("new_clock", CLOCKS)
-async def test_what_comes_in_time_is_returned_or_raised_as_it_is(new_clock: Callable[[], Clock]) -> None:
+async def test_a_result_or_error_within_the_limit_passes_through_unchanged(
+    new_clock: Callable[[], Clock],
+) -> None:
     clock = new_clock()
     with anyio.fail_after(HANG):
         assert await clock.wait_for(answer(), until=clock.now() + LONG) == "done"
@@ -201,7 +209,7 @@ async def test_what_comes_in_time_is_returned_or_raised_as_it_is(new_clock: Call
 
 
 @pytest.mark.parametrize("new_clock", CLOCKS)
-async def test_what_does_not_come_in_time_is_nothing_and_is_stopped(new_clock: Callable[[], Clock]) -> None:
+async def test_work_beyond_the_limit_is_cancelled_and_returns_nothing(new_clock: Callable[[], Clock]) -> None:
     clock = new_clock()
     stopped = anyio.Event()
 
@@ -217,7 +225,7 @@ async def test_what_does_not_come_in_time_is_nothing_and_is_stopped(new_clock: C
     assert stopped.is_set()
 
 
-async def test_a_time_out_comes_when_the_clock_says_so() -> None:
+async def test_a_time_out_follows_the_clock() -> None:
     clock = ManualClock()
     async with anyio.create_task_group() as group:
 
@@ -233,7 +241,7 @@ async def test_a_time_out_comes_when_the_clock_says_so() -> None:
 
 
 @pytest.mark.parametrize("new_clock", CLOCKS)
-async def test_a_cancelled_wait_is_cancelled_and_not_timed_out(new_clock: Callable[[], Clock]) -> None:
+async def test_a_cancelled_wait_is_not_reported_as_timed_out(new_clock: Callable[[], Clock]) -> None:
     clock = new_clock()
     begun, ended = anyio.Event(), list[str]()
 
@@ -252,7 +260,7 @@ async def test_a_cancelled_wait_is_cancelled_and_not_timed_out(new_clock: Callab
     assert ended == []
 
 
-async def test_the_machines_clock_sleeps_and_wakes() -> None:
+async def test_the_real_clock_sleeps_and_wakes() -> None:
     clock = Clock()
     moment = clock.now() + timedelta(milliseconds=20)
     await clock.sleep_until(moment)
@@ -260,7 +268,7 @@ async def test_the_machines_clock_sleeps_and_wakes() -> None:
     await clock.sleep_until(moment)
 
 
-async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_back(tmp_path: Path) -> None:
+async def test_an_opt_out_read_before_the_first_byte_left_stops_the_text(tmp_path: Path) -> None:
     there: list[Backend] = []
 
     async def report_to(order_id: str) -> str:
@@ -278,7 +286,7 @@ async def test_a_stop_that_was_read_before_the_first_byte_left_holds_the_text_ba
 
 
 @pytest.mark.parametrize("only_own", [False, True])
-async def test_a_state_that_cannot_be_used_ends_nothing_that_needs_none(
+async def test_an_unusable_store_does_not_end_work_that_needs_no_store(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, only_own: bool
 ) -> None:
     backend = Backend(tmp_path, only_own=only_own)
@@ -292,7 +300,7 @@ async def test_a_state_that_cannot_be_used_ends_nothing_that_needs_none(
         assert caplog.text.count("its file is damaged") == 1
 
 
-async def test_a_server_that_sends_nothing_throws_away_what_is_too_old_all_the_same(
+async def test_a_server_that_sends_nothing_still_deletes_expired_data(
     backend: Backend, tmp_path: Path
 ) -> None:
     async with backend.opened():
@@ -305,7 +313,7 @@ async def test_a_server_that_sends_nothing_throws_away_what_is_too_old_all_the_s
     assert files_with(tmp_path, "middagen") == []
 
 
-async def test_a_text_nobody_knows_about_is_thrown_away_after_a_week_by_a_server_with_nothing_to_send(
+async def test_a_server_without_work_deletes_the_text_of_an_unknown_order_after_a_week(
     backend: Backend, tmp_path: Path
 ) -> None:
     async with backend.opened():

@@ -44,7 +44,7 @@ async def ask(shop: Shop, batch_id: str) -> str:
     return waiting.approval_code
 
 
-async def test_p2_a_plan_that_waits_says_everything_that_a_person_needs(tmp_path: Path) -> None:
+async def test_p2_a_plan_that_waits_shows_everything_that_a_person_needs(tmp_path: Path) -> None:
     async with open_page(tmp_path) as (shop, page):
         plan = await shop.plan(LIST, "Hej {namn}! Välkommen.", name="Reminder")
         code = await ask(shop, plan.id)
@@ -63,7 +63,7 @@ async def test_p2_a_plan_that_waits_says_everything_that_a_person_needs(tmp_path
     )
 
 
-async def test_a_person_is_told_why_a_plan_waits_and_that_a_text_hides_characters(tmp_path: Path) -> None:
+async def test_the_page_says_why_a_plan_waits_and_that_a_text_hides_characters(tmp_path: Path) -> None:
     async with open_page(tmp_path, UNLIMITED.model_copy(update={"ask_from": 2})) as (shop, page):
         plan = await shop.plan(message="Hej\u200b!")
         many = "It is a batch of 3 texts."
@@ -86,7 +86,7 @@ async def test_a_plan_is_shown_for_some_minutes_and_longer_if_it_waits_for_a_per
         assert (await show_one(page)).id == other.id != plan.id
 
 
-async def test_a_plan_without_a_text_says_so(tmp_path: Path) -> None:
+async def test_the_page_says_that_a_plan_has_no_text(tmp_path: Path) -> None:
     async with open_page(tmp_path) as (shop, page):
         plan = await shop.plan("namn;telefon\nBo;08-123 456 78\n")
         batch = await show_one(page)
@@ -94,7 +94,7 @@ async def test_a_plan_without_a_text_says_so(tmp_path: Path) -> None:
     assert (batch.details, len(batch.left_out)) == ({"Batch": plan.id}, 1)
 
 
-async def test_the_progress_of_a_batch_is_shown_and_gone_soon_after_its_end(tmp_path: Path) -> None:
+async def test_the_progress_of_a_batch_disappears_soon_after_its_end(tmp_path: Path) -> None:
     async with open_page(tmp_path) as (shop, page):
         fault = Fault.FORBIDDEN
         shop.backend.world.box.faults.inject(fault, method="POST", dryrun=False, skip=1, text="Not this one")
@@ -138,7 +138,7 @@ async def test_a_batch_that_could_not_be_started_says_why(tmp_path: Path) -> Non
     assert (batch.code, batch.status) == ("", "It was not started. Refused by daily_budget.")
 
 
-async def test_p3_a_batch_is_decided_once_and_gone_from_what_waits(tmp_path: Path) -> None:
+async def test_p3_a_batch_is_decided_once_and_is_then_no_longer_listed_as_waiting(tmp_path: Path) -> None:
     async with open_page(tmp_path) as (shop, page):
         declined, approved = await shop.plan(), await shop.plan(message="Hej!")
         codes = [await ask(shop, plan.id) for plan in (declined, approved)]
@@ -153,7 +153,7 @@ async def test_p3_a_batch_is_decided_once_and_gone_from_what_waits(tmp_path: Pat
     assert shop.sent == []
 
 
-async def test_a_page_opens_no_state(tmp_path: Path) -> None:
+async def test_the_page_opens_no_store(tmp_path: Path) -> None:
     async with open_page(tmp_path) as (shop, page):
         await shop.backend.storage.close()
         assert await page.list_batches() == []

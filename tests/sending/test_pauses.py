@@ -47,7 +47,7 @@ async def test_a_throttled_order_waits_as_long_as_46elks_says_and_goes_out(
     assert gets(backend.box, "/me") == [], "a 429 ends by itself"
 
 
-async def test_a_429_holds_all_others_too(backend: Backend) -> None:
+async def test_a_429_pauses_all_orders(backend: Backend) -> None:
     backend.box.faults.inject(Fault.TOO_MANY_REQUESTS, retry_after=30)
     async with backend.running():
         begun = backend.clock.now()
@@ -61,7 +61,7 @@ async def test_a_429_holds_all_others_too(backend: Backend) -> None:
     assert all(at >= 30 * SECOND for _, at in times[1:])
 
 
-async def test_a_429_holds_even_who_was_next_and_other_processes(backend: Backend, tmp_path: Path) -> None:
+async def test_a_429_also_pauses_claimed_orders_and_other_processes(backend: Backend, tmp_path: Path) -> None:
     """The answer comes while the next order waits for its slot, which lies before the end of the pause."""
     backend, held = holding(tmp_path)
     neighbour = Backend(tmp_path, beside=backend)
@@ -79,7 +79,9 @@ async def test_a_429_holds_even_who_was_next_and_other_processes(backend: Backen
 
 
 @pytest.mark.parametrize("fault", [Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT])
-async def test_while_46elks_cannot_be_reached_it_is_tried_less_often(backend: Backend, fault: Fault) -> None:
+async def test_while_46elks_is_unreachable_attempts_become_less_frequent(
+    backend: Backend, fault: Fault
+) -> None:
     backend.box.faults.inject(fault, times=8)
     async with backend.running():
         begun = backend.clock.now()
@@ -135,7 +137,7 @@ async def test_an_empty_account_pauses_until_there_is_money(backend: Backend) ->
     assert len(posts(backend.box)) == 2
 
 
-async def test_where_46elks_may_not_tell_the_balance_the_next_text_will_show(backend: Backend) -> None:
+async def test_without_access_to_the_balance_a_text_is_tried_every_30_seconds(backend: Backend) -> None:
     backend.box.balance = 0
     backend.box.faults.inject(Fault.FORBIDDEN, path="/me", times=None)
     async with backend.running():
@@ -147,7 +149,7 @@ async def test_where_46elks_may_not_tell_the_balance_the_next_text_will_show(bac
     ]
 
 
-async def test_five_texts_without_an_answer_pause_until_46elks_answers_for_free(
+async def test_five_texts_without_an_answer_pause_until_46elks_answers_a_free_request(
     backend: Backend,
 ) -> None:
     await backend.client.get_account()  # what history costs is in its currency, which is asked for once
@@ -172,7 +174,7 @@ async def is_paused_for(backend: Backend, reason: PauseReason) -> bool:
     return await is_paused(backend) is reason
 
 
-async def test_one_answer_in_between_and_it_is_no_row(backend: Backend) -> None:
+async def test_an_answer_between_them_breaks_the_series_of_unanswered_texts(backend: Backend) -> None:
     for _ in range(2):
         backend.box.faults.inject(Fault.DROP_BEFORE, method="POST", times=4)
         backend.box.faults.inject(Fault.LATENCY, method="POST", duration=timedelta())
@@ -192,7 +194,7 @@ async def test_one_answer_in_between_and_it_is_no_row(backend: Backend) -> None:
         (Fault.FORBIDDEN, "Not enough credits"),
     ],
 )
-async def test_an_order_that_is_not_taken_for_an_hour_expires_and_the_next_goes_out(
+async def test_an_order_that_46elks_does_not_accept_for_an_hour_expires_and_the_next_goes_out(
     backend: Backend, fault: Fault, text: str
 ) -> None:
     backend.box.faults.inject(fault, method="POST", times=None, text=text)
@@ -213,7 +215,7 @@ async def test_an_order_that_is_not_taken_for_an_hour_expires_and_the_next_goes_
     [(ORDER_LATENESS, OrderState.SENT), (ORDER_LATENESS + SECOND, OrderState.EXPIRED)],
     ids=str,
 )
-async def test_an_order_whose_turn_comes_hours_later_is_not_sent_out_of_the_blue(
+async def test_an_order_that_is_due_only_hours_later_expires_and_is_not_sent(
     backend: Backend, slept: timedelta, state: OrderState
 ) -> None:
     async with backend.opened():
@@ -254,7 +256,7 @@ async def neighbours(folder: Path, count: int, per_minute: int) -> AsyncIterator
     ],
 )
 @pytest.mark.lengthy
-async def test_the_pace_is_never_exceeded_and_nearly_reached(
+async def test_the_pace_is_nearly_reached_and_never_exceeded(
     tmp_path: Path, processes: int, per_minute: int, count: int
 ) -> None:
     async with neighbours(tmp_path, processes, per_minute) as backends:
@@ -273,7 +275,7 @@ async def test_the_pace_is_never_exceeded_and_nearly_reached(
         ]
 
 
-async def test_a_pause_does_not_save_up_for_a_burst(backend: Backend) -> None:
+async def test_a_pause_is_not_followed_by_a_burst(backend: Backend) -> None:
     async with backend.running():
         await backend.settled(await backend.place("Text 1"))
         await backend.pass_time(10 * MINUTE)
@@ -284,7 +286,7 @@ async def test_a_pause_does_not_save_up_for_a_burst(backend: Backend) -> None:
     assert times[2] - times[1] > MINUTE / 96
 
 
-async def test_a_clock_that_is_put_back_holds_nobody_up(backend: Backend) -> None:
+async def test_setting_the_clock_back_delays_no_order(backend: Backend) -> None:
     async with backend.running():
         await backend.settled(await backend.place("Text 1"))
         backend.clock.advance(-LONG)

@@ -33,7 +33,7 @@ ELSEWHERE = Number("+46701740606")
 # ── what is received just before ──
 
 
-async def test_who_said_stop_in_the_meantime_gets_nothing(backend: Backend) -> None:
+async def test_a_recipient_who_opted_out_since_the_placing_gets_nothing(backend: Backend) -> None:
     async with backend.opened():
         order, other = await backend.place(), await backend.place(to=ELSEWHERE)
         stop = backend.box.receive(PHONE.e164, "STOP")
@@ -47,7 +47,7 @@ async def test_who_said_stop_in_the_meantime_gets_nothing(backend: Backend) -> N
     assert [post.form["to"] for post in posts(backend.box)] == [ELSEWHERE.e164]
 
 
-async def test_a_budget_that_was_lowered_holds_for_what_is_queued(backend: Backend, tmp_path: Path) -> None:
+async def test_a_lowered_budget_applies_to_queued_orders(backend: Backend, tmp_path: Path) -> None:
     async with backend.opened():
         orders = [await backend.place(f"Text {number}") for number in range(3)]
     lowered = UNLIMITED.model_copy(update={"budget_per_day": 3 * 5200 - 1})
@@ -59,7 +59,7 @@ async def test_a_budget_that_was_lowered_holds_for_what_is_queued(backend: Backe
     assert len(posts(backend.box)) == 2
 
 
-async def test_a_number_that_was_texted_often_still_gets_what_was_promised(
+async def test_a_frequently_texted_number_still_gets_the_texts_already_placed(
     backend: Backend, tmp_path: Path
 ) -> None:
     """Velocity was checked when the order was placed, and does not count against an order that waits."""
@@ -74,7 +74,7 @@ async def test_a_number_that_was_texted_often_still_gets_what_was_promised(
 
 
 @pytest.mark.parametrize("slept", [LEASE_SPARE + SECOND, LEASE_SPARE + SOON + MINUTE], ids=str)
-async def test_who_wakes_after_the_time_to_begin_posts_nothing_and_the_order_waits_its_turn(
+async def test_a_process_that_wakes_after_the_deadline_posts_nothing_and_the_order_is_queued_again(
     tmp_path: Path, slept: timedelta
 ) -> None:
     backend, held = holding(tmp_path)
@@ -90,7 +90,7 @@ async def test_who_wakes_after_the_time_to_begin_posts_nothing_and_the_order_wai
     assert len(posts(backend.box)) == 1
 
 
-async def test_just_in_time_is_in_time(tmp_path: Path) -> None:
+async def test_a_request_just_within_the_deadline_is_sent(tmp_path: Path) -> None:
     backend, held = holding(tmp_path)
     async with backend.running():
         order = await backend.place()
@@ -101,7 +101,9 @@ async def test_just_in_time_is_in_time(tmp_path: Path) -> None:
     assert (sent.state, sent.attempts) == (OrderState.SENT, 1)
 
 
-async def test_who_was_frozen_does_not_send_what_another_process_sends_meanwhile(tmp_path: Path) -> None:
+async def test_a_process_that_was_frozen_does_not_send_an_order_that_another_took_over(
+    tmp_path: Path,
+) -> None:
     frozen, held = holding(tmp_path)
     neighbour = Backend(tmp_path, beside=frozen)
     async with frozen.running():
@@ -115,7 +117,7 @@ async def test_who_was_frozen_does_not_send_what_another_process_sends_meanwhile
     assert len(posts(frozen.box)) == len(frozen.box.accepted) == 1
 
 
-async def test_a_deadline_ends_by_whichever_clock_is_further() -> None:
+async def test_a_deadline_ends_by_the_clock_that_is_further_ahead() -> None:
     clock = ManualClock()
     deadline = Deadline(clock, SECOND)
     clock.advance(SECOND)
@@ -145,7 +147,7 @@ async def without_orders(backend: Backend) -> AsyncIterator[None]:
             connection.execute("ALTER TABLE taken_away RENAME TO orders")
 
 
-async def test_what_cannot_be_put_down_at_once_is_put_down_when_it_can_be(
+async def test_an_outcome_that_cannot_be_recorded_is_recorded_as_soon_as_possible(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend, held = holding(tmp_path)
@@ -165,7 +167,9 @@ async def test_what_cannot_be_put_down_at_once_is_put_down_when_it_can_be(
     assert len(posts(backend.box)) == 1
 
 
-async def test_what_can_never_be_put_down_is_found_in_history_and_not_sent_again(tmp_path: Path) -> None:
+async def test_an_outcome_that_is_never_recorded_is_found_in_history_and_not_sent_again(
+    tmp_path: Path,
+) -> None:
     backend, held = holding(tmp_path)
     async with backend.running():
         order = await backend.place()
@@ -181,7 +185,7 @@ async def test_what_can_never_be_put_down_is_found_in_history_and_not_sent_again
     assert len(posts(backend.box)) == 1
 
 
-async def test_a_store_that_fails_for_a_while_stops_nothing_for_good(
+async def test_a_store_that_fails_temporarily_stops_no_work_permanently(
     backend: Backend, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with backend.running():

@@ -76,7 +76,7 @@ async def test_p13_a_scheduled_text_leaves_at_its_time_and_not_before(world: Wor
         assert await take_missed(store) == []
 
 
-async def test_p13_it_is_sent_by_a_process_that_did_not_place_it(world: World) -> None:
+async def test_p13_a_scheduled_text_can_be_sent_by_a_process_that_did_not_place_it(world: World) -> None:
     placing, sending = WorldBackend(world), WorldBackend(world)
     async with sending.running() as store:
         async with placing.opened():
@@ -87,7 +87,9 @@ async def test_p13_it_is_sent_by_a_process_that_did_not_place_it(world: World) -
 
 
 @pytest.mark.parametrize("late", [timedelta(), SECOND, ORDER_LATENESS - MINUTE], ids=str)
-async def test_p13_after_a_downtime_it_is_sent_as_late_as_it_may_be(world: World, late: timedelta) -> None:
+async def test_p13_after_a_short_downtime_a_scheduled_text_is_sent_late(
+    world: World, late: timedelta
+) -> None:
     before, after = WorldBackend(world), WorldBackend(world)
     async with before.opened():
         order = await schedule(before)
@@ -100,7 +102,7 @@ async def test_p13_after_a_downtime_it_is_sent_as_late_as_it_may_be(world: World
 
 
 @pytest.mark.parametrize("late", [ORDER_LATENESS + SECOND, timedelta(days=2)], ids=str)
-async def test_p13_after_a_longer_downtime_it_is_not_sent_and_that_is_reported_once(
+async def test_p13_after_a_long_downtime_a_scheduled_text_is_not_sent_and_is_reported_once(
     world: World, late: timedelta
 ) -> None:
     before, after = WorldBackend(world), WorldBackend(world)
@@ -114,7 +116,7 @@ async def test_p13_after_a_longer_downtime_it_is_not_sent_and_that_is_reported_o
     assert posts(world.box) == []
 
 
-async def test_p1_a_server_in_dry_run_sends_nothing_that_is_scheduled(tmp_path: Path) -> None:
+async def test_p1_a_server_in_dry_run_sends_no_scheduled_texts(tmp_path: Path) -> None:
     live = Backend(tmp_path)
     dry = Backend(tmp_path, beside=live, only_own=True)
     async with dry.running():
@@ -130,7 +132,7 @@ async def test_p1_a_server_in_dry_run_sends_nothing_that_is_scheduled(tmp_path: 
 # ── what changed meanwhile ──
 
 
-async def test_p6_a_stop_that_came_meanwhile_is_read_before_it_leaves(world: World) -> None:
+async def test_p6_an_opt_out_since_the_placing_is_read_before_a_scheduled_text_leaves(world: World) -> None:
     backend = WorldBackend(world)
     backend.reads_history = True
     async with backend.running() as store:
@@ -144,7 +146,7 @@ async def test_p6_a_stop_that_came_meanwhile_is_read_before_it_leaves(world: Wor
     assert [post.form["to"] for post in posts(world.box)] == [OTHER_PHONE.e164]
 
 
-async def test_p2_a_price_that_rose_waits_for_a_person_and_is_sent_once_approved(world: World) -> None:
+async def test_p2_a_scheduled_text_whose_price_rose_waits_for_approval_and_is_then_sent(world: World) -> None:
     backend = WorldBackend(world)
     async with backend.running() as store:
         order = await schedule(backend)
@@ -162,7 +164,7 @@ async def test_p2_a_price_that_rose_waits_for_a_person_and_is_sent_once_approved
     assert len(posts(world.box)) == 1
 
 
-async def test_p2_a_price_that_rose_and_that_no_person_approves_is_not_paid(world: World) -> None:
+async def test_p2_a_higher_price_that_no_person_approves_is_not_paid(world: World) -> None:
     backend = WorldBackend(world)
     async with backend.running() as store:
         order = await schedule(backend)
@@ -175,7 +177,7 @@ async def test_p2_a_price_that_rose_and_that_no_person_approves_is_not_paid(worl
     assert posts(world.box) == []
 
 
-async def test_a_price_that_fell_is_paid_without_a_question(world: World) -> None:
+async def test_a_lower_price_needs_no_new_approval(world: World) -> None:
     backend = WorldBackend(world)
     async with backend.running() as store:
         order = await schedule(backend)
@@ -185,7 +187,7 @@ async def test_a_price_that_fell_is_paid_without_a_question(world: World) -> Non
         assert (await store.orders.recall(a_draft())).spent == 100
 
 
-async def test_46elks_is_asked_once_for_each_sort_of_price(world: World) -> None:
+async def test_46elks_is_asked_once_for_each_price_class(world: World) -> None:
     backend = WorldBackend(world)
     async with backend.running() as store:
         orders = [await schedule(backend, f"Text {number}") for number in range(5)]
@@ -196,7 +198,7 @@ async def test_46elks_is_asked_once_for_each_sort_of_price(world: World) -> None
     assert len(posts(world.box, dry_run=True)) == 2
 
 
-async def test_too_many_that_wait_for_a_person_keep_the_next_scheduled(
+async def test_with_too_many_waiting_orders_the_next_one_stays_scheduled(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend = WorldBackend(world)
@@ -217,7 +219,7 @@ async def test_too_many_that_wait_for_a_person_keep_the_next_scheduled(
 
 
 @pytest.mark.parametrize("fault", [Fault.CONNECTION_REFUSED, Fault.ERROR_BEFORE, Fault.TOO_MANY_REQUESTS])
-async def test_p13_where_46elks_names_no_price_it_is_sent_later_within_its_time(
+async def test_p13_a_scheduled_text_that_cannot_be_priced_is_tried_again_within_its_time(
     world: World, fault: Fault
 ) -> None:
     backend = WorldBackend(world)
@@ -232,7 +234,7 @@ async def test_p13_where_46elks_names_no_price_it_is_sent_later_within_its_time(
     assert len(posts(world.box)) == 1
 
 
-async def test_p13_where_46elks_is_not_reachable_until_it_is_too_late_it_expires(
+async def test_p13_a_scheduled_text_expires_if_46elks_is_unreachable_until_it_is_too_late(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     backend = WorldBackend(world)
@@ -249,7 +251,7 @@ async def test_p13_where_46elks_is_not_reachable_until_it_is_too_late_it_expires
     assert f"{order.id} was not sent" in caplog.text
 
 
-async def test_what_46elks_refuses_is_rejected_and_keeps_no_other_from_being_sent(world: World) -> None:
+async def test_a_scheduled_text_that_46elks_refuses_is_rejected_and_delays_no_other(world: World) -> None:
     world.box.rules.blocked.add(OTHER_PHONE.e164.removeprefix("+"))
     backend = WorldBackend(world)
     async with backend.running() as store:
@@ -262,7 +264,7 @@ async def test_what_46elks_refuses_is_rejected_and_keeps_no_other_from_being_sen
     assert [message.to for message in world.box.accepted] == [PHONE.e164]
 
 
-async def test_what_cannot_be_priced_for_want_of_money_is_tried_again(world: World) -> None:
+async def test_a_scheduled_text_that_cannot_be_priced_without_money_is_tried_again(world: World) -> None:
     backend = WorldBackend(world)
     async with backend.running() as store:
         order = await schedule(backend)
@@ -278,7 +280,7 @@ async def test_what_cannot_be_priced_for_want_of_money_is_tried_again(world: Wor
 # ── approval ──
 
 
-async def test_p13_an_approval_after_the_time_sends_it_at_once_or_not_at_all(world: World) -> None:
+async def test_p13_an_approval_after_the_send_time_sends_the_text_immediately_or_never(world: World) -> None:
     backend = WorldBackend(world)
     strict = a_draft("Strict", send_at=NOON + MINUTE).model_copy(update={"lateness": 5 * MINUTE})
     async with backend.running() as store:
@@ -293,7 +295,7 @@ async def test_p13_an_approval_after_the_time_sends_it_at_once_or_not_at_all(wor
     assert [post.form["message"] for post in posts(world.box)] == ["Hej!"]
 
 
-async def test_p13_an_approval_before_the_time_does_not_send_it_early(world: World) -> None:
+async def test_p13_an_approval_before_the_send_time_does_not_send_the_text_early(world: World) -> None:
     backend = WorldBackend(world)
     async with backend.running() as store:
         at_the_client = await wait_one(store, "At the client", send_at=AT)
@@ -310,7 +312,7 @@ async def test_p13_an_approval_before_the_time_does_not_send_it_early(world: Wor
 # ── cancelling and pausing ──
 
 
-async def test_p13_what_is_cancelled_or_paused_before_its_time_is_not_sent(world: World) -> None:
+async def test_p13_a_text_that_is_cancelled_or_paused_before_its_time_is_not_sent(world: World) -> None:
     backend = WorldBackend(world)
     async with backend.running() as store:
         cancelled, paused = await schedule(backend, "Cancelled"), await schedule(backend, "Paused")
@@ -329,7 +331,7 @@ async def test_p13_what_is_cancelled_or_paused_before_its_time_is_not_sent(world
 
 
 @pytest.mark.parametrize("step", range(0, 44, 4))
-async def test_p4_a_process_that_dies_at_the_time_neither_loses_nor_repeats_the_text(
+async def test_p4_a_process_that_dies_at_the_send_time_neither_loses_nor_repeats_the_text(
     world: World, step: int
 ) -> None:
     steps = Steps()

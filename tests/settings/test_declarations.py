@@ -58,11 +58,11 @@ def test_no_variable_is_declared_twice() -> None:
     assert len(NAMES) == len(DECLARATIONS)
 
 
-def test_every_rule_has_a_value_here() -> None:
+def test_every_rule_has_a_value_in_this_test() -> None:
     assert SET.keys() == {each.variable for each in DECLARATIONS.values() if isinstance(each, RuleSetting)}
 
 
-def test_what_is_set_arrives_in_the_policy_unchanged() -> None:
+def test_a_value_that_is_set_reaches_the_policy_unchanged() -> None:
     configuration = load(SET)
     settings, policy = configuration.settings, configuration.policy
     assert Policy.model_fields.keys() == OperatorRules.model_fields.keys()
@@ -87,7 +87,7 @@ def test_the_doctor_lists_every_rule_that_is_set() -> None:
     assert "ELKS_BUDGET_PER_DAY = 20.00" in lines
 
 
-def test_the_docs_explain_every_setting() -> None:
+def test_the_documents_explain_every_setting() -> None:
     rows = re.findall(r"^\| `(\w+)` \| .*? \| (.+) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     assert [variable for variable, _ in rows] == list(NAMES)
     assert all(len(meaning) > 20 and meaning.endswith(".") for _, meaning in rows)

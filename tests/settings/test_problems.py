@@ -50,7 +50,7 @@ def faults(**environ: str) -> str:
 
 
 @pytest.mark.anyio
-async def test_a_process_with_a_value_it_cannot_read_serves_and_tells_every_call(tmp_path: Path) -> None:
+async def test_a_process_with_an_unreadable_value_serves_and_reports_it_to_every_call(tmp_path: Path) -> None:
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "elks_mcp", "--env-file", str(tmp_path / "elks.env")],
@@ -94,7 +94,7 @@ async def test_a_process_with_a_value_it_cannot_read_serves_and_tells_every_call
         ({"ELKS_ALLOWED_COUNTRIES": "SE,UK"}, "'UK' is not a country, perhaps GB is meant; use two-letter"),
     ],
 )
-async def test_a_server_with_a_value_it_cannot_read_lists_its_tools_and_tells_every_call(
+async def test_a_server_with_an_unreadable_value_lists_its_tools_and_reports_it_to_every_call(
     environ: dict[str, str], text: str, era: Era
 ) -> None:
     async with served(environ, era) as client:
@@ -113,7 +113,7 @@ async def test_a_server_with_a_value_it_cannot_read_lists_its_tools_and_tells_ev
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
-async def test_prompts_and_lists_are_served_as_usual_and_what_is_read_tells_the_reason(era: Era) -> None:
+async def test_prompts_and_lists_are_served_as_usual_and_resources_report_the_reason(era: Era) -> None:
     async with served({"ELKS_MAX_PARTS": "many"}, era) as client:
         assert len((await client.list_resources()).resources) == 2
         assert len((await client.list_resource_templates()).resource_templates) == 2
@@ -132,7 +132,7 @@ async def test_prompts_and_lists_are_served_as_usual_and_what_is_read_tells_the_
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
-async def test_nothing_else_runs_no_request_leaves_and_no_state_is_made(era: Era, tmp_path: Path) -> None:
+async def test_a_misconfigured_server_makes_no_request_and_creates_no_state(era: Era, tmp_path: Path) -> None:
     """P1: a server that does not know what its operator wants sends nothing."""
     box, state = new_box(), tmp_path / "state"
     async with serve(box) as url:
@@ -161,7 +161,7 @@ def test_neither_the_sandbox_nor_a_database_is_loaded(tmp_path: Path) -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
-async def test_several_values_that_cannot_be_read_are_all_told(era: Era) -> None:
+async def test_several_unreadable_values_are_all_reported(era: Era) -> None:
     environ = {
         "ELKS_PHONE_NUMBER": "46701740699",
         "ELKS_ALLOWED_RECIPIENTS": "070-174 06 05,46701740606",
@@ -189,7 +189,7 @@ async def test_several_values_that_cannot_be_read_are_all_told(era: Era) -> None
         ),
     ],
 )
-async def test_a_file_of_settings_that_cannot_be_read_is_told_to_every_call(
+async def test_an_unreadable_file_of_settings_is_reported_to_every_call(
     content: bytes | None, text: str, era: Era, tmp_path: Path
 ) -> None:
     file = tmp_path / "elks.env"
@@ -218,9 +218,7 @@ def test_the_log_has_the_reason_with_its_number_masked_and_the_call(tmp_path: Pa
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_state_directory_that_cannot_be_written_is_told_when_it_is_needed(
-    era: Era, tmp_path: Path
-) -> None:
+async def test_an_unwritable_state_directory_is_reported_when_it_is_needed(era: Era, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     box = new_box()
@@ -280,7 +278,7 @@ def test_any_other_value_is_shown_as_it_was_written(variable: str, value: str) -
     assert faults(**{**environ, variable: value}).startswith(f"{variable}={value!r} is not valid: ")
 
 
-def test_what_stands_in_a_file_is_not_shown_since_it_may_be_the_wrong_file(tmp_path: Path) -> None:
+def test_the_content_of_a_file_is_not_shown_since_it_may_be_the_wrong_file(tmp_path: Path) -> None:
     """P8."""
     (tmp_path / "number").write_text("hunter2!", encoding="utf-8")
     text = faults(ELKS_PHONE_NUMBER_FILE=str(tmp_path / "number"))
@@ -288,7 +286,7 @@ def test_what_stands_in_a_file_is_not_shown_since_it_may_be_the_wrong_file(tmp_p
     assert "hunter2" not in text
 
 
-def test_a_secret_in_a_file_may_begin_with_a_byte_order_mark_and_is_never_empty(tmp_path: Path) -> None:
+def test_a_secret_in_a_file_can_begin_with_a_byte_order_mark_and_is_never_empty(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("hunter2\n", encoding="utf-8-sig")
     password = read({"ELKS_API_PASSWORD_FILE": str(file)}).settings.api_password
@@ -303,7 +301,7 @@ def test_a_value_with_bytes_that_are_not_utf_8_cannot_be_read() -> None:
 
 
 @pytest.mark.parametrize("word", ["null", "None", "undefined", "nil", "NaN"])
-def test_the_word_for_nothing_is_no_sender(word: str) -> None:
+def test_the_word_null_is_no_sender(word: str) -> None:
     assert "your client had no value for" in faults(ELKS_PHONE_NUMBER=word)
     assert "your client had no value for" in faults(ELKS_ALLOWED_RECIPIENTS=word)
 
@@ -333,7 +331,7 @@ def test_other_commands_end_with_code_2_and_one_masked_line(command: tuple[str, 
 
 
 @NOT_ON_WINDOWS
-def test_a_state_directory_in_the_home_of_nobody_ends_with_code_2() -> None:
+def test_a_state_directory_in_the_home_of_an_unknown_user_ends_with_code_2() -> None:
     done = run("pending", "--state-dir", "~nobody-by-that-name/x")
     assert done.returncode == 2
     assert done.stderr.startswith("elks-mcp: cannot start: --state-dir is not valid: no user of this machine")

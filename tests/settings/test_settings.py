@@ -27,7 +27,7 @@ def settings(**environ: str) -> Settings:
     return configuration.settings
 
 
-def test_nothing_configured_is_a_dry_run_to_sweden() -> None:
+def test_without_configuration_the_server_is_in_dry_run_for_sweden() -> None:
     policy = settings().policy()
     assert (policy.mode, policy.live) == (Mode.DRY_RUN, False)
     assert policy.allowed_countries == {"SE"}
@@ -75,14 +75,14 @@ def test_in_the_sandbox_the_sender_is_the_simulated_accounts_number_unless_one_i
     assert settings().policy().sender is None
 
 
-def test_state_on_windows_is_where_packaged_apps_and_terminals_see_the_same(
+def test_on_windows_packaged_apps_and_terminals_see_the_same_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     assert default_state_dir() == Path.home() / ".elks-mcp"
 
 
-def test_state_is_in_the_users_data_folder_unless_named_and_in_the_sandbox_nowhere(tmp_path: Path) -> None:
+def test_state_is_in_the_users_data_folder_or_a_named_one_or_in_memory_in_the_sandbox(tmp_path: Path) -> None:
     assert settings().state_location() == StateLocation(folder=default_state_dir())
     assert default_state_dir().is_absolute()
     named = settings(ELKS_STATE_DIR=str(tmp_path), ELKS_RETENTION_DAYS="1.5").state_location()
@@ -103,7 +103,7 @@ def test_a_folder_is_read_as_a_shell_would(monkeypatch: pytest.MonkeyPatch, tmp_
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres"])
-def test_a_postgresql_takes_the_place_of_the_file_and_its_password_is_not_shown(scheme: str) -> None:
+def test_a_postgresql_database_replaces_the_file_and_its_password_is_not_shown(scheme: str) -> None:
     url, key = f"{scheme}://elks:hunter2@db.example.com/elks", "k" * 32
     configured = settings(ELKS_DATABASE_URL=url, ELKS_SECRET_KEY=key)
     location = configured.state_location()
@@ -145,7 +145,7 @@ def test_the_public_address_has_no_slash_at_its_end() -> None:
     assert settings().public_url is None
 
 
-def test_limits_that_need_a_memory_have_defaults_and_can_be_set() -> None:
+def test_limits_that_need_the_store_have_defaults_and_can_be_set() -> None:
     policy = settings().policy()
     assert policy.max_per_number == 5
     assert [str(largest_day(policy, currency)) for currency in ("SEK", "NOK", "DKK", "EUR", "")] == [
@@ -160,7 +160,7 @@ def test_limits_that_need_a_memory_have_defaults_and_can_be_set() -> None:
     assert (settings().quiet_period, settings(ELKS_QUIET_PERIOD="0").quiet_period) == (120, 0)
 
 
-def test_read_only_beats_all_else() -> None:
+def test_read_only_overrides_every_other_setting() -> None:
     assert not settings(ELKS_READ_ONLY="1", DRY_RUN="false", ELKS_SANDBOX="true").policy().live
 
 
@@ -171,7 +171,7 @@ def test_senders_are_numbers_or_names() -> None:
     assert several.allowed_senders == (SenderId("Klara"), Number("+46701740605"))
 
 
-def test_the_senders_country_is_the_allowed_one_and_how_numbers_are_read() -> None:
+def test_the_senders_country_is_allowed_and_decides_how_numbers_are_read() -> None:
     policy = settings(ELKS_PHONE_NUMBER="+4741234567").policy()
     assert (policy.allowed_countries, policy.home) == (frozenset({"NO"}), "NO")
     assert settings(ELKS_ALLOWED_COUNTRIES="se, fi").policy().allowed_countries == {"SE", "FI"}
@@ -273,7 +273,7 @@ def test_the_budget_is_in_the_accounts_currency() -> None:
         ("ELKS_PUBLIC_URL", "https://sms.example.com/#x", "without ? and #"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_what_would_do(name: str, value: str, said: str) -> None:
+def test_an_unreadable_value_is_named_with_acceptable_ones(name: str, value: str, said: str) -> None:
     with pytest.raises(Misconfigured) as refused:
         load({name: value})
     assert name in str(refused.value)
@@ -284,7 +284,7 @@ def test_what_cannot_be_read_is_named_with_what_would_do(name: str, value: str, 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:4646/a1", "http://localhost/a1/", "https://api.46elks.com/a1"]
 )
-def test_the_api_may_be_elsewhere_over_tls_or_on_this_machine(url: str) -> None:
+def test_the_api_can_be_elsewhere_over_tls_or_on_this_machine(url: str) -> None:
     assert settings(ELKS_API_BASE_URL=url).base_url == url.rstrip("/")
 
 
@@ -345,7 +345,7 @@ def test_a_name_that_is_nearly_right_is_pointed_out(wrong: str, right: str) -> N
     assert configuration.unknown == ()
 
 
-def test_other_unknown_names_are_only_noticed_and_others_variables_not_even_that() -> None:
+def test_unknown_names_of_ours_are_noted_and_other_variables_are_ignored() -> None:
     configuration = load({"ELKS_MCP_SERVICE_HOST": "10.0.0.1", "PATH": "/bin", "ELKS_MCP_PORT": "1"})
     assert configuration.mistaken == {}
     assert configuration.unknown == ("ELKS_MCP_PORT", "ELKS_MCP_SERVICE_HOST")
@@ -359,7 +359,7 @@ def test_a_password_is_never_repeated_in_an_error() -> None:
     assert "DRY_RUN" in str(refused.value)
 
 
-def test_what_is_shown_at_the_start_holds_no_secret_and_no_number() -> None:
+def test_the_lines_at_the_start_show_no_secret_and_no_number() -> None:
     """Clients write a server's standard error to a log."""
     with pytest.raises(Misconfigured) as refused:
         load(
@@ -373,7 +373,7 @@ def test_what_is_shown_at_the_start_holds_no_secret_and_no_number() -> None:
         assert private not in str(refused.value)
 
 
-def test_a_server_that_is_live_sends_what_is_queued_and_a_simulated_one_needs_no_account() -> None:
+def test_a_live_server_sends_the_queue_and_a_simulated_one_needs_no_account() -> None:
     account = {"ELKS_API_USERNAME": "u", "ELKS_API_PASSWORD": "p"}
     live, simulated = {**account, "DRY_RUN": "false"}, {"ELKS_SANDBOX": "true", "ELKS_DAILY_LIMIT": "10"}
     for sends in (live, simulated):

@@ -166,7 +166,7 @@ CSV: dict[str, tuple[str | bytes, list[str]]] = {
 
 
 @pytest.mark.parametrize(("content", "expected"), CSV.values(), ids=CSV)
-def test_a_csv_file_as_people_have_it(content: str | bytes, expected: list[str]) -> None:
+def test_a_csv_file_as_people_save_it_is_read(content: str | bytes, expected: list[str]) -> None:
     assert describe(read("a.csv", content.encode() if isinstance(content, str) else content)) == expected
 
 
@@ -243,11 +243,11 @@ WORKBOOKS: dict[str, tuple[bytes, list[str]]] = {
 
 
 @pytest.mark.parametrize(("content", "expected"), WORKBOOKS.values(), ids=WORKBOOKS)
-def test_a_workbook_as_people_have_it(content: bytes, expected: list[str]) -> None:
+def test_a_workbook_as_people_save_it_is_read(content: bytes, expected: list[str]) -> None:
     assert describe(read("a.xlsx", content)) == expected
 
 
-def test_other_sheets_with_rows_are_said() -> None:
+def test_other_sheets_with_rows_are_reported() -> None:
     one: Sheet = [["Telefon"], ["0701740605"]]
     assert read("a.xlsx", build_workbook({"Kunder": one, "Tom": []})).note == ""
     listed = read("a.xlsx", build_workbook({"Kunder": one, "Fler": one, "Andra": one}))

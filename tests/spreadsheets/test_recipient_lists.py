@@ -29,13 +29,13 @@ def test_columns_become_fields_and_cells_their_values() -> None:
     assert entry.fields == {"Namn": "Åsa", "Mobil": "0701740605", "Tid på dagen": "9\n10", "Kod": "007"}
 
 
-def test_equal_titles_have_the_letter_of_their_column_so_that_none_is_chosen_silently() -> None:
+def test_equal_titles_get_the_letter_of_their_column() -> None:
     listed = read("Namn;Mobil;namn;NAMN\nÅsa;0701740605;Bo;Eva\n")
     assert listed.fields == ("Namn (A)", "Mobil", "namn (C)", "NAMN (D)")
     assert listed.entries[0].fields["namn (C)"] == "Bo"
 
 
-def test_a_title_with_braces_becomes_a_name_that_a_template_can_have() -> None:
+def test_a_title_with_braces_becomes_a_valid_field_name() -> None:
     assert read("Namn {kort|lång};Mobil\nÅsa;0701740605\n").fields == ("Namn (kort/lång)", "Mobil")
 
 
@@ -78,7 +78,7 @@ def test_no_fault_repeats_what_a_cell_holds(row: str) -> None:
     assert "hemlig" not in str(faults)
 
 
-def test_a_list_shows_neither_numbers_nor_names_where_it_may_be_logged() -> None:
+def test_printing_a_list_shows_neither_numbers_nor_names() -> None:
     shown = repr(read("Namn;Mobil\nÅsa;0701740605\nBo;Pyret\n"))
     assert not any(text in shown for text in ("0701740605", FIRST.e164, "Åsa", "Pyret"))
 

@@ -27,7 +27,7 @@ def write_sheet(rows: str) -> bytes:
     return f"<worksheet {names}><sheetData>{rows}</sheetData></worksheet>".encode()
 
 
-def test_without_python_calamine_the_command_that_installs_it_is_said(
+def test_without_python_calamine_the_error_names_the_command_that_installs_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "python_calamine", None)
@@ -40,13 +40,13 @@ def test_without_python_calamine_the_command_that_installs_it_is_said(
 
 
 @pytest.mark.parametrize("merged", ["B1:XFD1", "A3:A2", "A4:A9", "D1:D9", "A3:A1048576"])
-def test_merged_cells_outside_of_the_rows_do_no_harm(merged: str) -> None:
+def test_merged_cells_outside_the_rows_are_ignored(merged: str) -> None:
     table = read_workbook(build_workbook({"Blad1": ROWS}, merged=[merged]))
     assert [row.cells for row in table.rows] == [("Åsa", "0701740605"), ("Bo", "46701740606")]
 
 
 @pytest.mark.parametrize("merged", [["A2:A3"] * 60_000, ["x"]], ids=["many", "unreadable"])
-def test_merged_cells_that_make_no_sense_are_refused(merged: list[str]) -> None:
+def test_invalid_merged_cells_are_refused(merged: list[str]) -> None:
     with pytest.raises(UnreadableFile, match="It is damaged"):
         read_workbook(build_workbook({"Blad1": ROWS}, merged=merged))
 
@@ -66,12 +66,12 @@ FAR = "A sheet has cells far|It is damaged"
         '<row r="99999999999"><c><v>1</v></c><c><v>1</v></c></row>',
     ],
 )
-def test_a_sheet_for_which_the_reader_would_take_all_memory_is_refused(rows: str) -> None:
+def test_a_sheet_that_would_use_all_memory_is_refused(rows: str) -> None:
     with pytest.raises(UnreadableFile, match=FAR):
         read_workbook(build_archive(PARTS | {"xl/worksheets/sheet1.xml": write_sheet(rows)}))
 
 
-def test_a_style_far_below_is_no_cell() -> None:
+def test_a_style_far_below_does_not_count_as_a_cell() -> None:
     rows = '<row r="1"><c r="A1"><v>46701740605</v></c></row><row r="1048576"><c r="XFD1048576" s="1"/></row>'
     table = read_workbook(build_archive(PARTS | {"xl/worksheets/sheet1.xml": write_sheet(rows)}))
     assert [row.cells for row in table.rows] == [("46701740605",)]
@@ -109,7 +109,7 @@ def test_a_damaged_workbook_is_read_or_refused(damages: list[tuple[int, int]]) -
 
 
 @given(st.text(st.sampled_from('<>/c vr="A19zt is sheetData row &;'), max_size=200))
-def test_a_sheet_of_nonsense_is_read_or_refused(xml: str) -> None:
+def test_a_sheet_of_random_content_is_read_or_refused(xml: str) -> None:
     with suppress(UnreadableFile):
         assert (
             read_workbook(build_archive(PARTS | {"xl/worksheets/sheet1.xml": write_sheet(xml)})).delimiter

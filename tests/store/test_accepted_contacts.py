@@ -31,7 +31,7 @@ async def test_only_the_contacts_that_were_accepted_last_are_accepted(
         assert not await store.accepted_contacts.is_accepted("next")
 
 
-async def test_what_changed_since_is_named_and_what_is_gone_is_counted(
+async def test_changed_contacts_are_named_and_removed_ones_counted(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:

@@ -72,7 +72,7 @@ def test_addresses_that_mean_the_same_are_one_account(url: str) -> None:
         ("https://api.46elks.com/a%2F1", "https://api.46elks.com/a/1"),
     ],
 )
-def test_addresses_that_mean_different_things_stay_two(one: str, other: str) -> None:
+def test_addresses_with_different_meanings_stay_two_accounts(one: str, other: str) -> None:
     assert normalize_url(one) != normalize_url(other)
 
 
@@ -88,7 +88,7 @@ def test_addresses_that_mean_different_things_stay_two(one: str, other: str) -> 
         ("", ""),
     ],
 )
-def test_an_address_has_one_normal_form_and_what_is_none_stays_as_it_is(url: str, normal: str) -> None:
+def test_an_address_has_one_normal_form_and_an_invalid_one_stays_unchanged(url: str, normal: str) -> None:
     assert normalize_url(url) == normal
     assert normalize_url(normal) == normal
 
@@ -104,7 +104,7 @@ async def served(folder: Path, box: Sandbox | None = None, **environ: str) -> As
 
 
 @pytest.mark.parametrize("revoked", [False, True])
-async def test_p7_once_a_token_was_made_for_any_account_nobody_gets_in_without_one(
+async def test_p7_once_any_account_has_a_token_every_request_needs_one(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, *, revoked: bool
 ) -> None:
     """P7: a start with another API username does not open what the operator closed."""
@@ -128,7 +128,7 @@ async def _gets_in(where: Site, token: str | None = None) -> bool:
 
 
 @pytest.mark.parametrize("url", SPELLINGS)
-async def test_p7_the_same_address_written_otherwise_has_the_same_tokens(tmp_path: Path, url: str) -> None:
+async def test_p7_another_spelling_of_the_address_has_the_same_tokens(tmp_path: Path, url: str) -> None:
     async with served(tmp_path) as where:
         token = await where.token("agent")
     async with served(tmp_path, ELKS_API_BASE_URL=url) as where:
@@ -161,7 +161,7 @@ async def test_p7_a_token_that_was_seen_is_not_forgotten_when_the_state_changes(
 
 
 @pytest.mark.skipif("sys.platform == 'win32'", reason="links need rights there")
-async def test_p7_a_state_that_cannot_be_looked_at_opens_nothing(tmp_path: Path) -> None:
+async def test_p7_with_an_unreadable_state_every_request_is_refused(tmp_path: Path) -> None:
     """P7: a link to a database that is not there is no proof that no token was ever made."""
     async with served(tmp_path, ELKS_API_USERNAME="", ELKS_API_PASSWORD="") as where:
         (tmp_path / "outbox.sqlite3").symlink_to(tmp_path / "elsewhere" / "outbox.sqlite3")
@@ -179,7 +179,7 @@ async def test_a_client_may_leave_out_the_port_that_a_public_address_need_not_na
 # ── what is the account's own ──
 
 
-async def test_p5_the_same_address_written_otherwise_has_the_same_budget_and_keys(tmp_path: Path) -> None:
+async def test_p5_another_spelling_of_the_address_has_the_same_budget_and_keys(tmp_path: Path) -> None:
     clock = ManualClock()
     box = box_on(clock)
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_BUDGET_PER_DAY="0.60")

@@ -103,7 +103,7 @@ async def an_unknown(stores: Stores, store: Store, text: str = "Hej!") -> Order:
 # ── approving ──
 
 
-async def test_a_person_marks_an_order_and_a_server_lets_it_go(stores: Stores) -> None:
+async def test_a_person_approves_an_order_and_a_server_releases_it(stores: Stores) -> None:
     order = await wait_one(stores.ours)
     stores.clock.advance(29 * MINUTE)
     assert order.approval_code
@@ -119,7 +119,7 @@ async def test_a_person_marks_an_order_and_a_server_lets_it_go(stores: Stores) -
     assert claim.draft == a_draft()
 
 
-async def test_a_mark_is_made_once_and_does_not_give_more_time(stores: Stores) -> None:
+async def test_an_approval_is_recorded_once_and_extends_no_deadline(stores: Stores) -> None:
     order = await wait_one(stores.ours)
     await stores.admin.approve(order.id)
     stores.clock.advance(30 * MINUTE)
@@ -127,7 +127,7 @@ async def test_a_mark_is_made_once_and_does_not_give_more_time(stores: Stores) -
     assert (again.approved, again.left) == (True, APPROVED_SEND_TIMEOUT - 30 * MINUTE)
 
 
-async def test_what_was_approved_and_never_let_go_expires(stores: Stores) -> None:
+async def test_an_approved_order_that_is_never_released_expires(stores: Stores) -> None:
     order = await wait_one(stores.ours)
     await stores.admin.approve(order.id)
     stores.clock.advance(APPROVED_SEND_TIMEOUT)
@@ -137,7 +137,7 @@ async def test_what_was_approved_and_never_let_go_expires(stores: Stores) -> Non
     assert await stores.ours.orders.release_approved(allow) == []
 
 
-async def test_what_waited_too_long_cannot_be_approved(stores: Stores) -> None:
+async def test_an_order_that_waited_too_long_cannot_be_approved(stores: Stores) -> None:
     order = await wait_one(stores.ours)
     stores.clock.advance(APPROVAL_TIMEOUT)
     filed = await stores.admin.approve(order.id)
@@ -145,7 +145,7 @@ async def test_what_waited_too_long_cannot_be_approved(stores: Stores) -> None:
 
 
 @pytest.mark.parametrize("step", ["cancelled", "queued", "sent"])
-async def test_what_does_not_wait_is_left_as_it_is(stores: Stores, step: str) -> None:
+async def test_approving_an_order_that_does_not_wait_changes_nothing(stores: Stores, step: str) -> None:
     order = await wait_one(stores.ours)
     if step == "cancelled":
         await stores.ours.cancellations.cancel(order.id, "No.")
@@ -160,7 +160,7 @@ async def test_what_does_not_wait_is_left_as_it_is(stores: Stores, step: str) ->
     assert await stores.ours.orders.get(order.id) == before
 
 
-async def test_a_guard_still_minds_after_the_mark(stores: Stores) -> None:
+async def test_a_guard_can_still_refuse_an_approved_order(stores: Stores) -> None:
     order = await wait_one(stores.ours)
     await stores.admin.approve(order.id)
     await stores.ours.inbound.record([said("STOP")])
@@ -168,7 +168,7 @@ async def test_a_guard_still_minds_after_the_mark(stores: Stores) -> None:
     assert (released.state, released.status_reason) == (OrderState.CANCELLED, "They said STOP.")
 
 
-async def test_the_account_of_the_order_is_the_only_one_that_sends_it(stores: Stores) -> None:
+async def test_only_the_account_of_an_order_sends_it(stores: Stores) -> None:
     order = await wait_one(stores.theirs)
     filed = await stores.admin.approve(order.id)
     assert filed.owner == OTHERS
@@ -176,7 +176,7 @@ async def test_the_account_of_the_order_is_the_only_one_that_sends_it(stores: St
     assert len(await stores.theirs.orders.release_approved(allow)) == 1
 
 
-async def test_an_unknown_number_is_said_to_be_one(stores: Stores) -> None:
+async def test_an_unknown_order_or_code_is_reported_as_not_found(stores: Stores) -> None:
     for act in (stores.admin.get, stores.admin.approve, stores.admin.cancel):
         with pytest.raises(NotFound):
             await act("A-2222")
@@ -186,7 +186,7 @@ async def test_an_unknown_number_is_said_to_be_one(stores: Stores) -> None:
 
 
 @on_both_databases
-async def test_what_waited_too_long_is_over_when_somebody_looks(stores: Stores) -> None:
+async def test_an_order_that_waited_too_long_is_listed_as_expired(stores: Stores) -> None:
     ours, theirs = await wait_one(stores.ours), await wait_one(stores.theirs)
     stores.clock.advance(APPROVAL_TIMEOUT)
     assert (await stores.admin.get(ours.id)).order.state is OrderState.EXPIRED
@@ -194,7 +194,7 @@ async def test_what_waited_too_long_is_over_when_somebody_looks(stores: Stores) 
     assert (await stores.theirs.orders.get(theirs.id)).state is OrderState.EXPIRED
 
 
-async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(stores: Stores) -> None:
+async def test_waiting_orders_of_all_callers_are_listed_by_expiry(stores: Stores) -> None:
     first = await wait_one(stores.theirs, "Ett")
     stores.clock.advance(MINUTE)
     second = await wait_one(stores.ours, "Två")
@@ -210,7 +210,7 @@ async def test_waiting_orders_are_listed_by_when_they_expire_whoever_asked(store
 
 
 @on_both_databases
-async def test_what_somebody_has_to_see_to_is_listed_first(stores: Stores) -> None:
+async def test_orders_that_need_a_person_are_listed_first(stores: Stores) -> None:
     unknown = await an_unknown(stores, stores.ours, "Ett")
     stores.clock.advance(MINUTE)
     queued = await place_one(stores.theirs, "Två")
@@ -224,14 +224,14 @@ async def test_what_somebody_has_to_see_to_is_listed_first(stores: Stores) -> No
 
 
 @on_both_databases
-async def test_the_administration_says_which_database_it_is(stores: Stores, location: StateLocation) -> None:
+async def test_the_administration_names_its_database(stores: Stores, location: StateLocation) -> None:
     description = await stores.admin.describe()
     log = "write-ahead log" if sqlite3.sqlite_version_info >= SAFE_WAL else "rollback journal"
     assert description.startswith("PostgreSQL 18" if location.url else f"SQLite, {log}")
 
 
 @on_both_databases
-async def test_looking_makes_no_account_and_no_order(stores: Stores, location: StateLocation) -> None:
+async def test_listing_creates_no_account_and_no_order(stores: Stores, location: StateLocation) -> None:
     await stores.admin.list_orders(10)
     assert read_rows(location, "select count(*) from accounts") == [(2,)]
 
@@ -240,7 +240,7 @@ async def test_looking_makes_no_account_and_no_order(stores: Stores, location: S
 
 
 @pytest.mark.parametrize("waits", [True, False])
-async def test_what_is_not_on_the_wire_can_be_cancelled(stores: Stores, waits: bool) -> None:
+async def test_an_order_that_is_not_being_sent_can_be_cancelled(stores: Stores, waits: bool) -> None:
     order = await (wait_one if waits else place_one)(stores.theirs)
     cancelled = await stores.admin.cancel(order.id)
     assert (cancelled.state, cancelled.text) == (OrderState.CANCELLED, None)
@@ -248,7 +248,7 @@ async def test_what_is_not_on_the_wire_can_be_cancelled(stores: Stores, waits: b
     assert (await TotalsStore(stores.theirs.database).sum_up()).spent == 0
 
 
-async def test_what_is_on_the_wire_cannot_be_cancelled(stores: Stores) -> None:
+async def test_an_order_that_is_being_sent_cannot_be_cancelled_by_a_person(stores: Stores) -> None:
     claim = await claim_new(stores.ours)
     assert (await stores.admin.cancel(claim.order_id)).state is OrderState.SENDING
     await stores.ours.queue.settle_doubt(claim, "No answer.")
@@ -257,7 +257,7 @@ async def test_what_is_on_the_wire_cannot_be_cancelled(stores: Stores) -> None:
     assert (await stores.admin.cancel(claim.order_id)).state is OrderState.SENT
 
 
-async def test_a_release_and_a_cancel_at_the_same_moment_come_one_after_the_other(
+async def test_a_simultaneous_release_and_cancellation_are_serialized(
     postgres_database: str,
 ) -> None:
     """A server that reads what is approved, then a person who cancels it: nothing goes out after that."""
@@ -298,7 +298,7 @@ async def test_an_unknown_order_that_was_not_sent_costs_nothing_and_can_be_sent(
     assert (await place_one(stores.ours)).id != unknown.id
 
 
-async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(stores: Stores) -> None:
+async def test_an_order_that_a_person_recorded_as_sent_is_not_sent_again_by_a_repeat(stores: Stores) -> None:
     unknown = await an_unknown(stores, stores.ours)
     await stores.admin.resolve(unknown.id, sent=True)
     placed = await stores.ours.orders.place(an_approval(a_draft()), allow)
@@ -307,7 +307,7 @@ async def test_what_was_sent_by_a_persons_word_is_not_sent_again_by_a_repeat(sto
 
 @on_both_databases
 @pytest.mark.parametrize("sent", [True, False])
-async def test_46elks_word_outweighs_a_persons(stores: Stores, sent: bool) -> None:
+async def test_a_report_of_46elks_overrides_a_persons_result(stores: Stores, sent: bool) -> None:
     unknown = await an_unknown(stores, stores.ours)
     await stores.admin.resolve(unknown.id, sent=sent)
     await stores.ours.inbound.record_webhooks(
@@ -318,7 +318,7 @@ async def test_46elks_word_outweighs_a_persons(stores: Stores, sent: bool) -> No
     assert (await TotalsStore(stores.ours.database).sum_up()).spent == PRICE
 
 
-async def test_only_what_is_unknown_can_be_resolved(stores: Stores) -> None:
+async def test_only_an_unknown_order_can_be_resolved(stores: Stores) -> None:
     queued = await place_one(stores.ours, "Ett")
     with pytest.raises(Refused, match="is queued, not unknown"):
         await stores.admin.resolve(queued.id, sent=False)
@@ -344,7 +344,7 @@ async def test_all_pauses_are_shown_and_ended(stores: Stores) -> None:
     assert await stores.admin.resume() == []
 
 
-async def test_a_pause_that_is_over_is_none(stores: Stores) -> None:
+async def test_a_pause_that_is_over_is_not_listed(stores: Stores) -> None:
     await stores.ours.queue.pause(PauseReason.THROTTLED, MINUTE)
     await stores.theirs.queue.pause(PauseReason.NO_FUNDS, MINUTE)
     stores.clock.advance(MINUTE)
@@ -354,7 +354,7 @@ async def test_a_pause_that_is_over_is_none(stores: Stores) -> None:
 # ── what is held about a number ──
 
 
-async def test_all_that_is_held_about_a_number_is_listed_by_account(stores: Stores) -> None:
+async def test_everything_stored_about_a_number_is_listed_by_account(stores: Stores) -> None:
     order = await place_one(stores.ours)
     await place_one(stores.ours, to=OTHER_PHONE)
     await stores.theirs.inbound.record([said("Hej själv")])
@@ -370,7 +370,9 @@ async def test_all_that_is_held_about_a_number_is_listed_by_account(stores: Stor
 
 
 @on_both_databases
-async def test_a_forgotten_number_is_stored_only_in_its_stop(stores: Stores, location: StateLocation) -> None:
+async def test_a_forgotten_number_is_stored_only_in_its_opt_out(
+    stores: Stores, location: StateLocation
+) -> None:
     reason = f"{PHONE.e164} is reserved for fiction."
     warned = an_approval(a_draft(key="Åsas tid")).quote.model_copy(
         update={"findings": (Finding(guard="placeholder", effect=Effect.WARN, reason=reason),)}
@@ -402,7 +404,7 @@ async def test_a_forgotten_number_is_stored_only_in_its_stop(stores: Stores, loc
 
 
 @on_both_databases
-async def test_a_text_that_two_accounts_hear_of_came_in_for_both(stores: Stores) -> None:
+async def test_a_text_received_by_two_accounts_is_listed_for_both(stores: Stores) -> None:
     message = said("Hej")
     for _ in range(2):
         for store in (stores.ours, stores.theirs):
@@ -411,7 +413,7 @@ async def test_a_text_that_two_accounts_hear_of_came_in_for_both(stores: Stores)
         assert [each.message_id for each in await store.arrivals.list_after(0)] == [message.id]
 
 
-async def test_whose_words_were_shown_is_told_and_forgotten(stores: Stores) -> None:
+async def test_a_record_of_shown_texts_is_listed_and_forgotten(stores: Stores) -> None:
     for store, caller in ((stores.ours, "anna"), (stores.theirs, "")):
         await store.taint.record(caller, [ShownText(each.e164, NOON, NOON) for each in (PHONE, OTHER_PHONE)])
     held = await stores.personal_data.list_stored(PHONE)
@@ -421,7 +423,7 @@ async def test_whose_words_were_shown_is_told_and_forgotten(stores: Stores) -> N
     assert len(await stores.personal_data.list_stored(OTHER_PHONE)) == 2
 
 
-async def test_who_said_stop_gets_nothing_after_being_forgotten_either(stores: Stores) -> None:
+async def test_a_forgotten_number_that_opted_out_still_gets_nothing(stores: Stores) -> None:
     await stores.ours.inbound.record([said("STOP")])
     await stores.personal_data.remove(PHONE)
     with pytest.raises(Refused, match="They said STOP"):
@@ -431,7 +433,7 @@ async def test_who_said_stop_gets_nothing_after_being_forgotten_either(stores: S
         await stores.ours.orders.place(an_approval(a_draft()), unless_opted_out)
 
 
-async def test_what_a_forgotten_number_cost_stays_in_the_budget(stores: Stores) -> None:
+async def test_the_cost_of_a_forgotten_number_stays_in_the_budget(stores: Stores) -> None:
     await stores.ours.queue.settle_sent(await claim_new(stores.ours), a_receipt(cost=7000))
     await stores.personal_data.remove(PHONE)
     assert (await TotalsStore(stores.ours.database).sum_up()).spent == 7000
@@ -440,7 +442,7 @@ async def test_what_a_forgotten_number_cost_stays_in_the_budget(stores: Stores) 
 
 
 @pytest.mark.parametrize("state", ["waiting", "queued", "sending", "in doubt"])
-async def test_a_number_with_something_unfinished_is_not_forgotten(stores: Stores, state: str) -> None:
+async def test_a_number_with_an_unfinished_order_is_not_forgotten(stores: Stores, state: str) -> None:
     await stores.ours.queue.settle_sent(await claim_new(stores.ours, "Förra"), a_receipt())
     await stores.ours.inbound.record([said("Hej")])
     order = await (wait_one if state == "waiting" else place_one)(stores.theirs)
@@ -456,14 +458,14 @@ async def test_a_number_with_something_unfinished_is_not_forgotten(stores: Store
     assert await stores.personal_data.list_stored(PHONE) == before
 
 
-async def test_an_unknown_order_can_be_forgotten_and_resolved_after(stores: Stores) -> None:
+async def test_an_unknown_order_can_be_resolved_after_its_number_was_forgotten(stores: Stores) -> None:
     unknown = await an_unknown(stores, stores.ours)
     await stores.personal_data.remove(PHONE)
     order = await stores.admin.resolve(unknown.id, sent=True)
     assert (order.state, order.to, order.price) == (OrderState.SENT, None, Money(PRICE, "SEK"))
 
 
-async def test_what_waited_too_long_does_not_keep_a_number_from_being_forgotten(stores: Stores) -> None:
+async def test_an_order_that_waited_too_long_does_not_stop_forgetting_its_number(stores: Stores) -> None:
     await wait_one(stores.ours)
     stores.clock.advance(APPROVAL_TIMEOUT)
     assert (await stores.personal_data.remove(PHONE)).orders == 1
@@ -472,7 +474,7 @@ async def test_what_waited_too_long_does_not_keep_a_number_from_being_forgotten(
 # ── how an account stands ──
 
 
-async def test_an_account_stands_by_its_own_orders_of_a_day(stores: Stores) -> None:
+async def test_the_totals_of_an_account_count_its_own_orders_of_a_day(stores: Stores) -> None:
     await stores.ours.queue.settle_sent(await claim_new(stores.ours, "Ett"), a_receipt(cost=7000))
     stores.clock.advance(timedelta(hours=12))
     await place_one(stores.ours, "Två")
@@ -488,7 +490,7 @@ async def test_an_account_stands_by_its_own_orders_of_a_day(stores: Stores) -> N
 
 
 @on_both_databases
-async def test_the_text_is_kept_after_a_resolution_where_the_operator_wants_it(
+async def test_the_text_is_kept_after_a_resolution_if_the_operator_wants_that(
     location: StateLocation,
 ) -> None:
     async with open_stores(replace(location, retention=timedelta(days=7))) as stores:

@@ -39,7 +39,7 @@ from tests.support.stores import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
+async def test_an_order_that_needs_approval_waits_and_costs_nothing_yet(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -62,7 +62,7 @@ async def test_what_a_person_has_to_agree_to_waits_and_costs_nothing_yet(
 
 
 @on_both_databases
-async def test_a_yes_lets_an_order_go_once(location: StateLocation, clock: ManualClock) -> None:
+async def test_an_approval_releases_an_order_once(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         order = await wait_one(store)
         clock.advance(MINUTE)
@@ -77,7 +77,7 @@ async def test_a_yes_lets_an_order_go_once(location: StateLocation, clock: Manua
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
 
 
-async def test_a_yes_does_not_outweigh_what_happened_since(
+async def test_an_approval_does_not_override_a_refusal_for_events_since(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -90,7 +90,7 @@ async def test_a_yes_does_not_outweigh_what_happened_since(
         assert not (await store.orders.approve(order.id, allow)).is_repeat
 
 
-async def test_a_late_yes_is_too_late(location: StateLocation, clock: ManualClock) -> None:
+async def test_a_late_approval_does_not_count(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         order = await wait_one(store, EVENING, key="k")
         clock.advance(APPROVAL_TIMEOUT - SECOND)
@@ -107,7 +107,7 @@ async def test_a_late_yes_is_too_late(location: StateLocation, clock: ManualCloc
 
 
 @on_both_databases
-async def test_what_was_approved_in_a_terminal_is_found_and_let_go(
+async def test_an_order_approved_in_a_terminal_is_found_and_released(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -125,7 +125,7 @@ async def test_what_was_approved_in_a_terminal_is_found_and_let_go(
         assert (await store.orders.get(three.id)).state is OrderState.WAITING
 
 
-async def test_a_server_that_comes_too_late_says_that_it_was_not_running(
+async def test_an_approved_order_released_too_late_expires_because_no_server_ran(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -137,7 +137,7 @@ async def test_a_server_that_comes_too_late_says_that_it_was_not_running(
 
 
 @pytest.mark.parametrize("key", [None, "k"], ids=["no key", "a key"])
-async def test_what_needs_nobody_any_more_goes_out_once_though_the_same_waits(
+async def test_a_text_that_no_longer_needs_approval_goes_out_once_even_if_the_same_one_waits(
     location: StateLocation, clock: ManualClock, key: str | None
 ) -> None:
     async with opened(location, clock) as store:
@@ -151,7 +151,7 @@ async def test_what_needs_nobody_any_more_goes_out_once_though_the_same_waits(
 
 
 @on_both_databases
-async def test_approvals_have_numbers_of_their_own(location: StateLocation) -> None:
+async def test_approval_codes_differ_from_order_ids(location: StateLocation) -> None:
     async with opened(location) as store, opened(location, None, OTHERS) as theirs:
         ours = [await wait_one(store, f"Text {number}") for number in range(20)]
         others = [await wait_one(theirs, f"Text {number}") for number in range(20)]
@@ -160,7 +160,7 @@ async def test_approvals_have_numbers_of_their_own(location: StateLocation) -> N
     assert not set("01OILU") & set("".join(number[2:] for number in numbers if number)) - {"L", "U"}
 
 
-async def test_only_what_is_not_on_the_wire_can_be_cancelled(
+async def test_only_an_order_that_is_not_being_sent_can_be_cancelled(
     location: StateLocation, clock: ManualClock
 ) -> None:
     for state in OrderState:
@@ -175,7 +175,7 @@ async def test_only_what_is_not_on_the_wire_can_be_cancelled(
                 assert cancelled == order
 
 
-async def test_what_is_not_there_is_said_to_be_missing(location: StateLocation) -> None:
+async def test_an_unknown_order_is_reported_as_not_found(location: StateLocation) -> None:
     async with opened(location) as store:
         for question in (store.orders.get("O-22222222"), store.cancellations.cancel("O-22222222", "")):
             with pytest.raises(NotFound):

@@ -73,7 +73,7 @@ async def test_a_plan_is_read_as_it_was_stored(location: StateLocation, clock: M
 
 @on_both_databases
 @pytest.mark.parametrize("about", ["INSERT INTO orders", "UPDATE batches", "commit"])
-async def test_p4_a_start_that_is_cut_off_starts_nothing_and_can_be_repeated(
+async def test_p4_an_interrupted_start_starts_nothing_and_can_be_repeated(
     location: StateLocation, clock: ManualClock, about: str
 ) -> None:
     class CutOff(BaseException):
@@ -179,7 +179,7 @@ async def test_claims_and_changes_of_a_batch_at_the_same_time_do_not_block_each_
 
 
 @pytest.mark.parametrize("order", list(permutations(("claim", "pause", "cancel"))), ids=" ".join)
-async def test_in_any_order_a_pause_and_a_cancellation_leave_nothing_that_could_go_out(
+async def test_a_pause_and_a_cancellation_in_any_order_leave_no_row_that_could_go_out(
     location: StateLocation, clock: ManualClock, order: tuple[str, ...]
 ) -> None:
     async with opened(location, clock, account_of(order)) as store:
@@ -267,7 +267,7 @@ async def test_one_claim_ends_at_most_50_rows_that_may_not_go_out(
 
 
 @on_both_databases
-async def test_p6_a_row_to_somebody_who_opted_out_ends_at_its_claim(
+async def test_p6_a_row_to_a_recipient_who_opted_out_ends_at_its_claim(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock, account_of("opt-out")) as store:
@@ -281,7 +281,7 @@ async def test_p6_a_row_to_somebody_who_opted_out_ends_at_its_claim(
         assert counts == {OrderState.SENDING: 3, OrderState.CANCELLED: 2}
 
 
-async def test_a_hundred_batch_rows_hide_no_single_text_in_the_outbox(
+async def test_the_outbox_lists_single_texts_despite_a_hundred_batch_rows(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock, account_of("outbox")) as store:
@@ -294,7 +294,9 @@ async def test_a_hundred_batch_rows_hide_no_single_text_in_the_outbox(
         assert await store.schedule.list_upcoming(10, "") == []
 
 
-async def test_an_approval_code_of_a_batch_is_no_orders(location: StateLocation, clock: ManualClock) -> None:
+async def test_an_approval_code_of_a_batch_finds_no_order(
+    location: StateLocation, clock: ManualClock
+) -> None:
     async with opened(location, clock, account_of("codes")) as store:
         plan = await store.batches.add(a_plan(PEOPLE))
         waiting = await store.batch_approvals.ask(plan.id)
@@ -340,7 +342,7 @@ async def test_p9_a_plan_that_is_not_started_is_deleted_after_a_day(
     assert files_with(folder.folder, words) == []
 
 
-async def test_p9_what_is_left_of_a_plan_is_deleted_a_day_after_its_last_row_ended(
+async def test_p9_the_rest_of_a_plan_is_deleted_a_day_after_its_last_row_ended(
     folder: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(folder, clock) as store:

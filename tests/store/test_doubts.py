@@ -33,7 +33,7 @@ from tests.support.stores import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_history_is_due_at_once_and_then_ever_less_often(
+async def test_history_is_due_immediately_and_then_less_and_less_often(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -57,7 +57,7 @@ async def test_history_is_due_at_once_and_then_ever_less_often(
     assert gaps[:-1] == sorted(gaps[:-1])
 
 
-async def test_what_history_holds_was_sent(location: StateLocation, clock: ManualClock) -> None:
+async def test_an_order_found_in_history_was_sent(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         claim = await claim_new(store, EVENING)
         await store.queue.settle_doubt(claim, "No answer.")
@@ -76,7 +76,7 @@ async def test_what_history_holds_was_sent(location: StateLocation, clock: Manua
 
 
 @on_both_databases
-async def test_what_two_late_readings_do_not_find_is_sent_again(
+async def test_an_order_missing_from_two_late_readings_is_sent_again(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -96,9 +96,7 @@ async def test_what_two_late_readings_do_not_find_is_sent_again(
         assert (again.order_id, again.attempt, again.draft.text) == (claim.order_id, 2, EVENING)
 
 
-async def test_what_cannot_be_told_apart_is_left_to_a_person(
-    location: StateLocation, clock: ManualClock
-) -> None:
+async def test_an_ambiguous_order_is_left_to_a_person(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         order = await _unknown(store)
         assert order.state is OrderState.UNKNOWN
@@ -109,7 +107,7 @@ async def test_what_cannot_be_told_apart_is_left_to_a_person(
         assert await store.doubts.conclude([], read_at=clock.now(), quiet=QUIET, skew=NONE) == []
 
 
-async def test_what_looked_like_it_for_a_while_takes_two_readings_without_it_all_the_same(
+async def test_a_reading_with_a_similar_message_does_not_count_as_an_absence(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -159,7 +157,7 @@ async def test_a_message_of_another_order_is_no_proof(location: StateLocation, c
         assert (await store.orders.get(doubtful.order_id)).state is OrderState.QUEUED
 
 
-async def test_nothing_is_concluded_while_another_text_to_the_same_number_is_being_sent(
+async def test_no_verdict_is_given_while_another_text_to_the_number_is_being_sent(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:

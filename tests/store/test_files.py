@@ -44,7 +44,7 @@ def modes_in(location: StateLocation) -> dict[str, int]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other rights")
-async def test_nobody_else_may_read_the_state(folder: StateLocation) -> None:
+async def test_no_other_user_may_read_the_state(folder: StateLocation) -> None:
     previous = os.umask(0)
     try:
         async with opened(folder) as store:
@@ -66,7 +66,7 @@ print(find_or_make_key(Path(sys.argv[1])).hex())
 """
 
 
-def test_racing_processes_make_one_key(tmp_path: Path) -> None:
+def test_racing_processes_create_one_key(tmp_path: Path) -> None:
     racers = [
         subprocess.Popen(
             [sys.executable, "-c", MAKE_A_KEY, tmp_path],
@@ -85,14 +85,14 @@ def test_racing_processes_make_one_key(tmp_path: Path) -> None:
     assert len(bytes.fromhex((tmp_path / "secret.key").read_text())) == 32
 
 
-def test_hashes_keep_different_things_apart_and_tell_no_key() -> None:
+def test_hashes_of_different_purposes_differ_and_reveal_no_key() -> None:
     one, other = Hasher(b"k" * 32), Hasher(b"l" * 32)
     assert one.of("key", "ab", "c") != one.of("key", "a", "bc") != one.of("text", "a", "bc")
     assert one.number(PHONE.e164) == Hasher(b"k" * 32).number(PHONE.e164) != other.number(PHONE.e164)
     assert "k" * 3 not in repr(one)
 
 
-async def test_sqlite_is_set_up_to_lose_and_to_keep_nothing(folder: StateLocation) -> None:
+async def test_sqlite_is_configured_for_durable_writes_and_erased_deletions(folder: StateLocation) -> None:
     wanted = {
         "synchronous": 2,
         "secure_delete": 1,
@@ -106,7 +106,7 @@ async def test_sqlite_is_set_up_to_lose_and_to_keep_nothing(folder: StateLocatio
     assert found == wanted
 
 
-async def test_who_will_write_to_sqlite_has_the_lock_before_looking(folder: StateLocation) -> None:
+async def test_a_writing_transaction_of_sqlite_takes_the_lock_before_reading(folder: StateLocation) -> None:
     tried: list[str] = []
 
     def check(*_: object) -> None:
@@ -127,7 +127,7 @@ async def test_who_will_write_to_sqlite_has_the_lock_before_looking(folder: Stat
     [("", "10s"), ("&options=-c%20lock_timeout%3D3s%20-c%20synchronous_commit%3Doff", "3s")],
     ids=["ours", "theirs"],
 )
-async def test_postgres_is_asked_to_lose_nothing_within_limits_that_its_operator_may_set(
+async def test_postgres_uses_durable_writes_and_the_operators_time_limits(
     postgres_database: str, theirs: str, limit: str
 ) -> None:
     url = postgres_database.partition("&options=")[0] + theirs

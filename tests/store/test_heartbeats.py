@@ -43,7 +43,7 @@ async def test_a_server_counts_as_running_until_two_minutes_after_its_latest_hea
 
 
 @on_both_databases
-async def test_of_several_servers_the_one_seen_last_is_named_until_it_ends(
+async def test_the_most_recently_seen_of_several_servers_is_named_until_it_ends(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -57,7 +57,7 @@ async def test_of_several_servers_the_one_seen_last_is_named_until_it_ends(
         assert await store.heartbeats.find_alive() is None
 
 
-async def test_a_server_is_known_for_its_own_account_only(
+async def test_a_heartbeat_counts_only_for_its_own_account(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store, opened(location, clock, account=OTHERS) as others:

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize(
     "order", sorted(set(permutations(["sent", "delivered", "failed", "delivered"]))), ids=str
 )
-async def test_reports_may_come_in_any_order_and_twice(tmp_path: Path, order: tuple[str, ...]) -> None:
+async def test_reports_can_arrive_in_any_order_and_twice(tmp_path: Path, order: tuple[str, ...]) -> None:
     async with opened(StateLocation(folder=tmp_path)) as store:
         claim = await claim_new(store)
         await store.queue.settle_sent(claim, a_receipt("s1"))
@@ -52,7 +52,7 @@ async def test_reports_may_come_in_any_order_and_twice(tmp_path: Path, order: tu
 
 
 @pytest.mark.parametrize("status", ["created", "sent", "delivered", "failed"])
-async def test_a_report_with_our_number_proves_what_the_answer_did_not(
+async def test_a_report_with_our_order_id_proves_the_acceptance_if_the_answer_was_lost(
     location: StateLocation, clock: ManualClock, status: str
 ) -> None:
     states = {"delivered": OrderState.DELIVERED, "failed": OrderState.FAILED}
@@ -70,7 +70,7 @@ async def test_a_report_with_our_number_proves_what_the_answer_did_not(
         assert await store.orders.get(claim.order_id) == order
 
 
-async def test_a_report_with_our_number_counts_in_every_state(
+async def test_a_report_with_our_order_id_counts_in_every_state(
     location: StateLocation, clock: ManualClock
 ) -> None:
     for state in BEYOND_WAITING:
@@ -84,7 +84,7 @@ async def test_a_report_with_our_number_counts_in_every_state(
             assert await store.queue.claim(UNPACED, allow) == Idle(None)
 
 
-async def test_a_report_after_a_new_try_began_keeps_that_from_going_out(
+async def test_a_report_after_a_new_attempt_began_stops_that_attempt(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -102,7 +102,7 @@ async def test_a_report_after_a_new_try_began_keeps_that_from_going_out(
 
 
 @on_both_databases
-async def test_a_report_about_nothing_of_ours_changes_nothing(location: StateLocation) -> None:
+async def test_a_report_about_an_unknown_text_changes_nothing(location: StateLocation) -> None:
     async with opened(location) as store:
         claim = await claim_new(store)
         await store.queue.settle_sent(claim, a_receipt("s1"))
@@ -139,7 +139,7 @@ async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_da
         assert (await store.orders.get(claim.order_id)).state is OrderState.DELIVERED
 
 
-async def test_46elks_answer_outweighs_a_conclusion_that_is_just_being_drawn(postgres_database: str) -> None:
+async def test_46elks_answer_overrides_a_simultaneous_verdict_from_history(postgres_database: str) -> None:
     """History made another process take the message for the other order's, in the same moment."""
     async with opened(StateLocation(url=SecretStr(postgres_database), key=KEY)) as store:
         mine, other = await claim_new(store, EVENING, key="a"), await claim_new(store, EVENING, key="b")
@@ -157,9 +157,7 @@ async def test_46elks_answer_outweighs_a_conclusion_that_is_just_being_drawn(pos
 
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["by a caller", "by hand"])
-async def test_what_is_accepted_just_while_it_is_cancelled_was_accepted(
-    postgres_database: str, by_hand: bool
-) -> None:
+async def test_a_text_accepted_during_its_cancellation_is_sent(postgres_database: str, by_hand: bool) -> None:
     async with opened(StateLocation(url=SecretStr(postgres_database), key=KEY)) as store:
         order = await place_one(store)
 

@@ -157,7 +157,7 @@ async def claim(store: Store) -> Claim:
     return found
 
 
-def test_each_kind_has_an_endpoint_and_if_it_is_judged_a_history() -> None:
+def test_each_kind_has_an_endpoint_and_a_judged_kind_has_a_history() -> None:
     assert KINDS.keys() == ENDPOINTS.keys()
     assert {name for name, kind in KINDS.items() if kind.judge} == HISTORIES.keys()
     assert all(kind.payload.model_fields["kind"].default == name for name, kind in KINDS.items())
@@ -230,7 +230,7 @@ async def test_a_kind_is_claimed_in_the_transaction_that_places_it(location: Sta
         assert placed.claim.draft == a_note()
 
 
-async def test_the_same_words_in_another_kind_are_no_repeat(location: StateLocation) -> None:
+async def test_the_same_text_in_another_kind_is_no_repeat(location: StateLocation) -> None:
     async with opened(location, kinds=LEFT_TO_A_PERSON) as store:
         text, note = await place(store, a_draft()), await place(store, a_note())
         other = await place(store, a_note(drawing=")-:"))
@@ -239,7 +239,7 @@ async def test_the_same_words_in_another_kind_are_no_repeat(location: StateLocat
             assert (again.is_repeat, again.order.id) == (True, order.id)
 
 
-async def test_what_waits_is_found_again_by_its_kind(location: StateLocation) -> None:
+async def test_a_waiting_order_is_found_again_by_its_kind(location: StateLocation) -> None:
     async with opened(location, kinds=LEFT_TO_A_PERSON) as store:
         waiting = (await store.orders.place(an_approval(a_note(), Approver.PERSON), allow)).order
         assert (await store.orders.find_prior(a_draft())).waiting is None

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 
 
 @on_both_databases
-async def test_what_is_known_of_a_number_is_counted(location: StateLocation, clock: ManualClock) -> None:
+async def test_texts_to_and_from_a_number_are_counted(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         fresh = (await store.orders.find_prior(a_draft("New"))).recall
         assert (fresh.is_known, fresh.texts_in_10_minutes, fresh.texts_in_24_hours, fresh.spent) == (
@@ -61,7 +61,7 @@ async def test_what_is_known_of_a_number_is_counted(location: StateLocation, clo
         assert (await store.orders.find_prior(a_draft("New", to=OTHER_PHONE))).recall.texts_in_24_hours == 0
 
 
-async def test_an_answer_starts_the_ten_minutes_anew(location: StateLocation, clock: ManualClock) -> None:
+async def test_an_answer_restarts_the_ten_minutes(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         await place_one(store, "Question")
         clock.advance(SECOND)
@@ -73,7 +73,7 @@ async def test_an_answer_starts_the_ten_minutes_anew(location: StateLocation, cl
         assert (recall.texts_in_10_minutes, recall.texts_in_24_hours) == (1, 2)
 
 
-async def test_who_was_written_to_stays_known_for_longer_than_a_day(
+async def test_a_texted_number_stays_known_for_longer_than_a_day(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -89,7 +89,7 @@ WORDS = [said("STOP", at=NOON), said("START", at=NOON + MINUTE), said("Stopp", a
 
 @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
 @pytest.mark.parametrize("together", [True, False], ids=["at once", "one by one"])
-async def test_the_last_word_counts_in_whatever_order_words_are_read(
+async def test_the_latest_opt_out_or_opt_in_counts_in_whatever_order_they_are_read(
     tmp_path: Path, order: tuple[int, ...], together: bool
 ) -> None:
     async with opened(StateLocation(folder=tmp_path)) as store:
@@ -104,7 +104,7 @@ async def test_the_last_word_counts_in_whatever_order_words_are_read(
 
 
 @on_both_databases
-async def test_the_last_word_counts_on_either_database(location: StateLocation) -> None:
+async def test_the_latest_opt_out_or_opt_in_counts_on_either_database(location: StateLocation) -> None:
     async with opened(location) as store:
         for message in (*WORDS[::-1], *WORDS):
             await store.inbound.record([message])
@@ -114,7 +114,7 @@ async def test_the_last_word_counts_on_either_database(location: StateLocation) 
         assert not (await store.orders.find_prior(a_draft(to=OTHER_PHONE))).recall.opted_out
 
 
-async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(location: StateLocation) -> None:
+async def test_our_own_texts_and_sender_names_opt_no_number_out(location: StateLocation) -> None:
     ours = a_message("STOP")
     name = said("STOP").model_copy(update={"sender": "Klara"})
     async with opened(location) as store:
@@ -124,7 +124,7 @@ async def test_what_we_wrote_and_who_is_only_a_name_opt_nobody_out(location: Sta
 
 
 @on_both_databases
-async def test_it_is_remembered_how_far_was_heard(location: StateLocation) -> None:
+async def test_the_position_read_in_history_is_stored(location: StateLocation) -> None:
     async with opened(location) as store:
         assert (await store.inbound.find_position()).until is None
         await store.inbound.record([], until=NOON)
@@ -135,7 +135,7 @@ async def test_it_is_remembered_how_far_was_heard(location: StateLocation) -> No
 
 
 @on_both_databases
-async def test_people_are_known_by_keyed_hashes_only(location: StateLocation) -> None:
+async def test_numbers_are_stored_as_keyed_hashes_only(location: StateLocation) -> None:
     async with opened(location) as store:
         await store.inbound.record([said("STOP")])
         [(hashed,)] = read_rows(location, "SELECT number_hash FROM known_numbers")

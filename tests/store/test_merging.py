@@ -203,7 +203,7 @@ async def test_p4_of_two_orders_with_one_message_the_later_is_unknown_and_keeps_
 
 
 @pytest.mark.parametrize("stop_first", [False, True])
-async def test_p6_of_two_words_of_one_number_the_later_counts(
+async def test_p6_the_later_of_two_opt_outs_or_opt_ins_of_a_number_counts(
     location: StateLocation, clock: ManualClock, *, stop_first: bool
 ) -> None:
     async def stop(store: Store) -> None:
@@ -218,7 +218,7 @@ async def test_p6_of_two_words_of_one_number_the_later_counts(
         assert (await store.orders.recall(a_draft(to=OTHER_PHONE))).is_known
 
 
-async def test_received_texts_are_merged_so_that_who_waits_misses_none(
+async def test_received_texts_are_merged_so_that_waiting_calls_miss_none(
     location: StateLocation, clock: ManualClock
 ) -> None:
     common = [said(f"Till båda {number}", at=NOON + number * MINUTE) for number in range(3)]
@@ -258,7 +258,7 @@ async def test_received_texts_are_merged_so_that_who_waits_misses_none(
         assert found.position == last + 1
 
 
-async def test_pace_pauses_and_reading_go_on_from_the_careful_side(
+async def test_pace_pauses_and_readings_continue_from_the_more_careful_value(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async def throttled(store: Store) -> None:
@@ -278,7 +278,7 @@ async def test_pace_pauses_and_reading_go_on_from_the_careful_side(
         assert await store.queue.find_pause() is PauseReason.NO_FUNDS
 
 
-async def test_an_account_that_never_read_history_does_not_make_the_other_forget_how_far_it_did(
+async def test_merging_with_an_account_that_never_read_history_keeps_the_position_read(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async def nothing(store: Store) -> None:
@@ -292,9 +292,7 @@ async def test_an_account_that_never_read_history_does_not_make_the_other_forget
         assert (await store.inbound.find_position()).until == NOON
 
 
-async def test_tokens_reports_and_what_was_shown_are_merged(
-    location: StateLocation, clock: ManualClock
-) -> None:
+async def test_tokens_reports_and_taint_are_merged(location: StateLocation, clock: ManualClock) -> None:
     async def one(store: Store) -> str:
         await store.inbound.record_webhooks([], [Report(message_id="s1", status="delivered")])
         await store.taint.record("agent", [ShownText(NUMBER.e164, NOON, NOON)])
@@ -336,7 +334,9 @@ async def test_accounts_that_are_not_the_same_are_left_alone(
     assert read_rows(location, "SELECT count(*) FROM accounts") == [(2,)]
 
 
-async def test_p4_a_server_finds_what_an_older_one_queued_for_the_same_account(tmp_path: Path) -> None:
+async def test_p4_a_server_finds_orders_that_an_older_version_queued_for_the_same_account(
+    tmp_path: Path,
+) -> None:
     location = StateLocation(folder=tmp_path / "state")
     async with opened(location, account=DOUBLE) as store:
         await store.orders.place(an_approval(a_draft(), Approver.POLICY), allow)

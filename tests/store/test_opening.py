@@ -50,7 +50,7 @@ pytestmark = pytest.mark.anyio
 # ── opening ──
 
 
-def test_the_migrations_make_what_the_schema_says(nothing: StateLocation) -> None:
+def test_the_migrations_create_the_schema(nothing: StateLocation) -> None:
     engine = open_engine(nothing)
     with engine.begin() as connection:
         upgrade(connection)
@@ -59,9 +59,7 @@ def test_the_migrations_make_what_the_schema_says(nothing: StateLocation) -> Non
     engine.dispose()
 
 
-async def test_what_an_older_version_left_is_brought_up_to_date(
-    nothing: StateLocation, clock: ManualClock
-) -> None:
+async def test_the_state_of_an_older_version_is_migrated(nothing: StateLocation, clock: ManualClock) -> None:
     engine = open_engine(nothing)
     with engine.begin() as connection:
         upgrade(connection, "0001")
@@ -219,7 +217,7 @@ def an_old_order(order_id: str, state: OrderState, hasher: Hasher) -> dict[str, 
     }
 
 
-async def test_tables_that_are_made_at_once_are_those_of_the_migrations(nothing: StateLocation) -> None:
+async def test_tables_created_from_the_schema_equal_those_of_the_migrations(nothing: StateLocation) -> None:
     async with opened(nothing) as store:
         with engine_of(store).connect() as connection:
             context = MigrationContext.configure(connection)
@@ -227,14 +225,14 @@ async def test_tables_that_are_made_at_once_are_those_of_the_migrations(nothing:
             assert context.get_current_revision() == HEAD
 
 
-def test_the_newest_migration_is_the_one_that_is_looked_for() -> None:
+def test_the_newest_migration_is_the_expected_one() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(elks_mcp.store.db.migrations.__file__).parent))
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
 
 
 @on_both_databases
-async def test_what_was_remembered_is_there_when_opened_again(location: StateLocation) -> None:
+async def test_stored_data_is_there_after_reopening(location: StateLocation) -> None:
     async with opened(location) as store:
         order = await place_one(store)
     async with opened(location) as store:
@@ -269,7 +267,7 @@ async def test_a_shared_database_needs_a_key_to_share(postgres_database: str) ->
         await Storage(StateLocation(url=SecretStr(postgres_database)), ACCOUNT).open()
 
 
-async def test_many_who_open_at_once_make_one_database(nothing: StateLocation) -> None:
+async def test_processes_that_open_simultaneously_create_one_database(nothing: StateLocation) -> None:
     storages = [Storage(nothing, ACCOUNT) for _ in range(5)]
     async with anyio.create_task_group() as opening:
         for storage in storages:
@@ -281,7 +279,7 @@ async def test_many_who_open_at_once_make_one_database(nothing: StateLocation) -
     assert read_rows(nothing, "SELECT count(*) FROM accounts") == [(1,)]
 
 
-async def test_nothing_is_made_before_it_is_needed(folder: StateLocation) -> None:
+async def test_nothing_is_created_before_it_is_needed(folder: StateLocation) -> None:
     storage = Storage(folder, ACCOUNT)
     assert not await storage.has_work()
     assert (storage.exists, storage.is_open) == (False, False)
@@ -294,7 +292,7 @@ async def test_nothing_is_made_before_it_is_needed(folder: StateLocation) -> Non
     assert (storage.exists, storage.is_open) == (True, False)
 
 
-async def test_without_a_place_everything_is_gone_in_the_end() -> None:
+async def test_state_in_memory_is_gone_at_the_end() -> None:
     storage = Storage(StateLocation(), ACCOUNT)
     assert not storage.exists
     async with anyio.create_task_group() as placing:
@@ -308,7 +306,7 @@ async def test_without_a_place_everything_is_gone_in_the_end() -> None:
     await storage.close()
 
 
-async def test_secrets_are_of_the_key_and_of_their_purpose(location: StateLocation) -> None:
+async def test_secrets_depend_on_the_key_and_on_their_purpose(location: StateLocation) -> None:
     one, two = Storage(location, ACCOUNT), Storage(location, OTHERS)
     assert await one.secrets_for("sms") == await two.secrets_for("sms")
     assert not {*await one.secrets_for("sms")} & {*await one.secrets_for("delivery")}

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.anyio
 
 
 @on_both_databases
-async def test_an_order_comes_back_as_it_was_placed(location: StateLocation, clock: ManualClock) -> None:
+async def test_an_order_is_read_as_it_was_placed(location: StateLocation, clock: ManualClock) -> None:
     draft = a_draft("Åäö €[] 👋", flash=True, key="k1").model_copy(update={"sender": SenderId("Klara")})
     approval = an_approval(draft)
     finding = Finding(guard="night", effect=Effect.WARN, reason="It is night.")
@@ -79,7 +79,7 @@ FORGETS = {OrderState.REJECTED, OrderState.FAILED, OrderState.CANCELLED, OrderSt
 
 
 @on_both_databases
-async def test_the_same_text_again_is_the_same_order_unless_it_came_to_nothing(
+async def test_the_same_text_is_the_same_order_unless_that_was_not_sent(
     location: StateLocation, clock: ManualClock
 ) -> None:
     for state in BEYOND_WAITING:
@@ -94,7 +94,7 @@ async def test_the_same_text_again_is_the_same_order_unless_it_came_to_nothing(
                 assert (await store.orders.find_prior(a_draft(EVENING))).recall.repeated == first.id
 
 
-async def test_after_a_quarter_of_an_hour_it_is_a_new_one_unless_it_is_still_on_its_way(
+async def test_after_15_minutes_the_same_text_is_a_new_order_unless_the_first_is_unfinished(
     location: StateLocation, clock: ManualClock
 ) -> None:
     for state in [each for each in BEYOND_WAITING if each not in FORGETS]:
@@ -119,7 +119,7 @@ async def test_only_the_same_sender_number_and_text_are_a_repeat(location: State
             assert not (await store.orders.place(an_approval(other), allow)).is_repeat
 
 
-async def test_repeats_are_new_where_the_operator_wants_it(location: StateLocation) -> None:
+async def test_repeats_are_new_orders_if_the_operator_allows_them(location: StateLocation) -> None:
     async with opened(location) as store:
         first = await place_one(store)
         second = await store.orders.place(an_approval(a_draft()), allow, dedupe=False)
@@ -128,7 +128,7 @@ async def test_repeats_are_new_where_the_operator_wants_it(location: StateLocati
         assert (await store.orders.find_prior(a_draft(), dedupe=False)).repeated is None
 
 
-async def test_a_key_names_one_order_for_good(location: StateLocation, clock: ManualClock) -> None:
+async def test_a_key_stands_for_one_order_permanently(location: StateLocation, clock: ManualClock) -> None:
     for state in BEYOND_WAITING:
         async with opened(location, clock, account_of(state)) as store:
             order = await WAYS[state](store)
@@ -154,7 +154,7 @@ async def test_a_key_used_for_something_else_is_an_error_that_names_what_differs
             await store.orders.find_prior(a_draft(EVENING, key="k", flash=True))
 
 
-async def test_a_guard_that_minds_leaves_nothing_behind(location: StateLocation) -> None:
+async def test_a_refusal_by_a_guard_stores_nothing(location: StateLocation) -> None:
     async with opened(location) as store:
         with pytest.raises(Refused, match="0 is spent"):
             await store.orders.place(an_approval(a_draft()), within(PRICE - 1))
@@ -163,7 +163,7 @@ async def test_a_guard_that_minds_leaves_nothing_behind(location: StateLocation)
 
 
 @on_both_databases
-async def test_a_budget_holds_for_what_is_reserved_and_what_was_charged(
+async def test_the_budget_counts_reserved_and_charged_amounts(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:

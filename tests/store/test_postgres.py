@@ -33,16 +33,14 @@ def directory_of(url: str) -> Path:
     return Path(parse_qs(urlsplit(url).query)["host"][0])
 
 
-def test_the_server_is_a_new_postgres_that_writes_to_disk_with_care(postgres_url: str) -> None:
+def test_the_test_server_is_a_new_postgres_with_durable_writes(postgres_url: str) -> None:
     [version] = ask(postgres_url, "show server_version")
     assert int(version.partition(".")[0]) >= 18
     assert ask(postgres_url, "show fsync") == ask(postgres_url, "show synchronous_commit") == ["on"]
     assert ask(postgres_url, "show listen_addresses") == [""]
 
 
-def test_databases_are_empty_and_know_nothing_of_each_other(
-    postgres_url: str, postgres_database: str
-) -> None:
+def test_test_databases_are_empty_and_independent(postgres_url: str, postgres_database: str) -> None:
     other = new_database(postgres_url)
     with psycopg.connect(postgres_database) as connection:
         connection.execute("create table orders (id int)")
@@ -51,7 +49,7 @@ def test_databases_are_empty_and_know_nothing_of_each_other(
 
 
 @pytest.mark.usefixtures("postgres_url")  # which skips where there is none
-def test_nothing_is_left_of_a_server_even_if_a_test_fails() -> None:
+def test_a_test_server_leaves_nothing_behind_even_if_a_test_fails() -> None:
     with ExitStack() as stack:
         stack.enter_context(pytest.raises(psycopg.errors.DivisionByZero))
         url = stack.enter_context(running_postgres())
@@ -62,7 +60,7 @@ def test_nothing_is_left_of_a_server_even_if_a_test_fails() -> None:
 
 
 @pytest.mark.usefixtures("postgres_url")
-def test_a_server_ends_when_its_owner_is_killed() -> None:
+def test_a_test_server_ends_when_its_owner_is_killed() -> None:
     root = Path(__file__).parents[2]
     with subprocess.Popen(
         [sys.executable, "-c", OWNER],

@@ -137,7 +137,7 @@ def put_link(path: Path, elsewhere: Path, *, dangling: bool) -> None:
 @on_posix
 @pytest.mark.parametrize("name", ["", "secret.key", "outbox.sqlite3", "outbox.sqlite3-wal"])
 @pytest.mark.parametrize("dangling", [False, True])
-async def test_p8_a_link_in_the_place_of_the_state_is_refused(
+async def test_p8_a_symbolic_link_as_the_state_is_refused(
     tmp_path: Path, name: str, *, dangling: bool
 ) -> None:
     location = StateLocation(folder=tmp_path / "state")
@@ -164,7 +164,7 @@ def test_p8_the_commands_say_why_a_link_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.skipif("os.name != 'posix' or os.geteuid() != 0", reason="only root gives files away")
 @pytest.mark.parametrize("name", ["", "secret.key", "outbox.sqlite3"])
-async def test_p8_what_belongs_to_another_user_is_refused(tmp_path: Path, name: str) -> None:
+async def test_p8_a_file_of_another_user_is_refused(tmp_path: Path, name: str) -> None:
     location = StateLocation(folder=tmp_path / "state")
     async with opened(location):
         pass
@@ -175,7 +175,7 @@ async def test_p8_what_belongs_to_another_user_is_refused(tmp_path: Path, name: 
 
 
 @on_posix
-async def test_p8_what_others_could_reach_is_closed_to_them_and_said(
+async def test_p8_files_that_others_could_read_are_closed_to_them_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -194,7 +194,7 @@ async def test_p8_what_others_could_reach_is_closed_to_them_and_said(
 
 
 @on_posix
-def test_p8_nobody_else_reads_what_we_make_beside_a_key_from_the_environment(tmp_path: Path) -> None:
+def test_p8_with_a_key_from_the_environment_new_files_are_private_too(tmp_path: Path) -> None:
     previous = os.umask(0)
     try:
         folder = tmp_path / "deep" / "state"

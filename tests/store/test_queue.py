@@ -50,7 +50,7 @@ from tests.support.stores import (
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_first_to_come_is_the_first_to_go(location: StateLocation, clock: ManualClock) -> None:
+async def test_orders_are_claimed_first_in_first_out(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         placed = []
         for number in range(4):
@@ -60,7 +60,7 @@ async def test_the_first_to_come_is_the_first_to_go(location: StateLocation, clo
         assert await store.queue.claim(UNPACED, allow) == Idle(None)
 
 
-async def test_a_claim_holds_what_is_to_be_sent(location: StateLocation, clock: ManualClock) -> None:
+async def test_a_claim_has_everything_needed_to_send(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         claim = await claim_new(store, EVENING, flash=True)
         assert claim.draft == a_draft(EVENING, flash=True)
@@ -70,7 +70,7 @@ async def test_a_claim_holds_what_is_to_be_sent(location: StateLocation, clock: 
 
 
 @on_both_databases
-async def test_only_the_orders_named_are_claimed_where_some_are_named(location: StateLocation) -> None:
+async def test_if_orders_are_named_only_those_are_claimed(location: StateLocation) -> None:
     async with opened(location) as store:
         one, two = await place_one(store, "One"), await place_one(store, "Two")
         claim = await claim_next(store.queue, UNPACED, allow, only={two.id})
@@ -82,7 +82,7 @@ async def test_only_the_orders_named_are_claimed_where_some_are_named(location: 
 
 
 @on_both_databases
-async def test_slots_come_at_the_pace_agreed(location: StateLocation, clock: ManualClock) -> None:
+async def test_slots_follow_the_configured_pace(location: StateLocation, clock: ManualClock) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
     async with opened(location, clock) as store:
         for number in range(3):
@@ -99,7 +99,9 @@ async def test_slots_come_at_the_pace_agreed(location: StateLocation, clock: Man
 
 
 @on_both_databases
-async def test_a_clock_put_back_holds_nobody_up_for_long(location: StateLocation, clock: ManualClock) -> None:
+async def test_setting_the_clock_back_delays_no_order_for_long(
+    location: StateLocation, clock: ManualClock
+) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
     async with opened(location, clock) as store:
         await place_one(store, "One")
@@ -112,7 +114,7 @@ async def test_a_clock_put_back_holds_nobody_up_for_long(location: StateLocation
         assert (await claim_one(store, pace)).wait == NONE
 
 
-async def test_slots_may_be_taken_ahead_of_time(location: StateLocation, clock: ManualClock) -> None:
+async def test_slots_can_be_taken_ahead_of_time(location: StateLocation, clock: ManualClock) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND, ahead=3 * SECOND)
     async with opened(location, clock) as store:
         for number in range(3):
@@ -125,7 +127,7 @@ TWO_SECONDS_APART = Pace(gap=2 * SECOND, lease=15 * SECOND)
 
 
 @on_both_databases
-async def test_an_order_is_claimed_as_it_is_placed_if_nothing_is_in_its_way(
+async def test_an_order_is_claimed_when_it_is_placed_if_no_other_is_before_it(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -160,7 +162,7 @@ async def _a_pause(store: Store) -> None:
 
 
 @pytest.mark.parametrize("prepare", [_something_is_before_it, _a_slot_is_taken, _a_pause])
-async def test_an_order_whose_turn_has_not_come_is_only_queued(
+async def test_an_order_that_is_not_due_yet_is_only_queued(
     location: StateLocation, clock: ManualClock, prepare: Callable[[Store], Awaitable[None]]
 ) -> None:
     async with opened(location, clock) as store:
@@ -171,16 +173,14 @@ async def test_an_order_whose_turn_has_not_come_is_only_queued(
         assert await store.orders.get(placed.order.id) == placed.order
 
 
-async def test_an_order_that_a_person_has_to_agree_to_is_not_claimed(location: StateLocation) -> None:
+async def test_an_order_that_needs_approval_is_not_claimed(location: StateLocation) -> None:
     async with opened(location) as store:
         approval = an_approval(a_draft(), Approver.TERMINAL)
         placed = await store.orders.place(approval, allow, pace=UNPACED)
         assert (placed.order.state, placed.claim) == (OrderState.WAITING, None)
 
 
-async def test_an_order_that_is_refused_takes_nobodys_slot(
-    location: StateLocation, clock: ManualClock
-) -> None:
+async def test_a_refused_order_takes_no_slot(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         with pytest.raises(Refused):
             await store.orders.place(an_approval(a_draft()), within(PRICE - 1), pace=TWO_SECONDS_APART)
@@ -189,7 +189,7 @@ async def test_an_order_that_is_refused_takes_nobodys_slot(
 
 
 @on_both_databases
-async def test_what_waits_for_another_time_or_was_sent_by_others_is_in_nobodys_way(
+async def test_waiting_postponed_and_foreign_orders_delay_no_order(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store, opened(location, clock, OTHERS) as theirs:
@@ -202,7 +202,7 @@ async def test_what_waits_for_another_time_or_was_sent_by_others_is_in_nobodys_w
         assert placed.claim
 
 
-async def test_one_that_may_not_go_out_does_not_cost_those_behind_it_their_turn(
+async def test_an_order_that_may_not_go_out_does_not_delay_those_behind_it(
     location: StateLocation, clock: ManualClock
 ) -> None:
     """What it held of the budget is free for them."""
@@ -268,7 +268,7 @@ async def steps_of(store: Store, work: Callable[[], Awaitable[object]]) -> int:
 
 
 @on_both_databases
-async def test_several_are_claimed_at_once_as_far_as_the_pace_allows(
+async def test_several_orders_are_claimed_together_as_far_as_the_pace_allows(
     location: StateLocation, clock: ManualClock
 ) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND, ahead=3 * SECOND)
@@ -293,7 +293,7 @@ async def test_several_are_claimed_at_once_as_far_as_the_pace_allows(
         assert [claim.draft.text for claim in claims] == ["Text 2"]
 
 
-async def test_who_must_not_get_a_text_any_more_gets_none(
+async def test_an_order_to_a_recipient_who_may_no_longer_be_texted_is_not_sent(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -313,7 +313,7 @@ async def test_who_must_not_get_a_text_any_more_gets_none(
         assert (await store.orders.find_prior(a_draft())).recall.spent == PRICE
 
 
-async def test_a_text_is_not_offered_for_ever(location: StateLocation, clock: ManualClock) -> None:
+async def test_an_order_is_not_retried_for_ever(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         order, tried = await place_one(store, "Never tried"), await place_one(store, "Tried")
         assert (await claim_one(store)).order_id in {order.id, tried.id}

@@ -117,7 +117,7 @@ async def place_many(store: Store, number: int) -> int:
     return placed
 
 
-async def test_eight_processes_cannot_spend_more_than_there_is(location: StateLocation) -> None:
+async def test_eight_processes_cannot_exceed_the_budget(location: StateLocation) -> None:
     placed = race(location, RACERS, place_many)
     assert sum(placed) == 100
     assert read_rows(location, "SELECT count(*), sum(charge) FROM orders") == [(100, BUDGET)]
@@ -134,7 +134,7 @@ async def send_many(store: Store, number: int) -> int:
     return sent
 
 
-async def test_what_turns_out_dearer_leaves_less_for_the_rest(tmp_path: Path) -> None:
+async def test_a_higher_charge_leaves_less_for_the_rest(tmp_path: Path) -> None:
     """Each claim weighs what all others hold: only what is on its way can cost more than foreseen."""
     location = StateLocation(folder=tmp_path)
     async with opened(location) as store:
@@ -166,7 +166,7 @@ async def place_the_same(store: Store, number: int, key: str | None = None) -> l
 
 
 @pytest.mark.parametrize("key", [None, "one key"], ids=["no key", "a key"])
-async def test_sixty_four_identical_calls_are_one_order_and_all_are_told_its_number(
+async def test_sixty_four_identical_calls_are_one_order_and_all_return_its_id(
     location: StateLocation, key: str | None
 ) -> None:
     answers = [*chain.from_iterable(race(location, 4, partial(place_the_same, key=key)))]
@@ -192,7 +192,7 @@ async def claim_all(store: Store, number: int, pace: Pace) -> list[str]:
             await clock.sleep_until(clock.now() + step.wait)
 
 
-async def test_each_order_is_claimed_once_by_whomever_and_all_keep_one_pace(location: StateLocation) -> None:
+async def test_each_order_is_claimed_by_one_process_and_all_keep_one_pace(location: StateLocation) -> None:
     gap = timedelta(milliseconds=25)
     async with opened(location) as store:
         placed = {(await place_one(store, f"Text {number}")).id for number in range(60)}
@@ -232,7 +232,7 @@ async def send_or_stop(store: Store, number: int) -> tuple[int, dict[str, int]]:
     return number, moments
 
 
-async def test_who_asks_after_a_stop_was_heard_may_not_send(location: StateLocation) -> None:
+async def test_a_process_that_checks_after_an_opt_out_may_not_send(location: StateLocation) -> None:
     async with opened(location) as store:
         for phone in reversed(PHONES):
             await place_one(store, "Hej!", to=phone)
@@ -249,9 +249,7 @@ async def test_who_asks_after_a_stop_was_heard_may_not_send(location: StateLocat
 
 
 @pytest.mark.parametrize("sign", ["BEGIN IMMEDIATE", "orders.lease = ?"], ids=["claiming", "the last look"])
-async def test_a_stop_that_is_committed_in_the_middle_of_a_send_holds_it_back(
-    tmp_path: Path, sign: str
-) -> None:
+async def test_an_opt_out_committed_during_a_send_stops_it(tmp_path: Path, sign: str) -> None:
     """Another process puts down a STOP just before a statement of the one that sends."""
     async with Backend(tmp_path).opened() as backend:
         store = await backend.storage.open()

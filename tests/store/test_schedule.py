@@ -133,7 +133,7 @@ async def find_absent(store: Store, claim: Claim, clock: ManualClock) -> None:
 
 
 @pytest.mark.parametrize("queue_again", [withdraw, put_back, find_absent])
-async def test_p13_what_is_queued_again_after_the_clock_was_put_back_is_not_early(
+async def test_p13_an_order_queued_again_after_the_clock_is_set_back_is_not_early(
     location: StateLocation,
     clock: ManualClock,
     queue_again: Callable[[Store, Claim, ManualClock], Awaitable[None]],
@@ -148,7 +148,7 @@ async def test_p13_what_is_queued_again_after_the_clock_was_put_back_is_not_earl
         assert (await claim_one(store)).order_id == claim.order_id
 
 
-async def test_p13_what_is_scheduled_waits_again_after_the_clock_was_put_back(
+async def test_p13_a_scheduled_order_waits_again_after_the_clock_is_set_back(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -165,7 +165,7 @@ async def test_p13_what_is_scheduled_waits_again_after_the_clock_was_put_back(
 
 
 @on_both_databases
-async def test_p13_what_was_missed_expires_and_is_reported_once(
+async def test_p13_a_missed_order_expires_and_is_reported_once(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -189,7 +189,7 @@ async def test_p13_what_was_missed_expires_and_is_reported_once(
         assert await store.schedule.list_missed(AT, "another caller") == []
 
 
-async def test_p13_what_was_missed_while_nothing_ran_expires_when_the_store_is_opened(
+async def test_p13_an_order_missed_while_no_server_ran_expires_when_the_store_is_opened(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -200,7 +200,7 @@ async def test_p13_what_was_missed_while_nothing_ran_expires_when_the_store_is_o
         assert read_rows(location, "SELECT content FROM orders") == [(None,)]
 
 
-async def test_p13_how_late_it_may_be_is_what_was_approved(
+async def test_p13_the_permitted_lateness_is_the_approved_one(
     location: StateLocation, clock: ManualClock
 ) -> None:
     draft = a_draft(EVENING, send_at=AT).model_copy(update={"lateness": 5 * MINUTE})
@@ -219,7 +219,7 @@ async def test_p13_how_late_it_may_be_is_what_was_approved(
 
 
 @on_both_databases
-async def test_p13_the_last_look_before_it_leaves_minds_the_time(
+async def test_p13_the_last_check_before_the_send_considers_the_time(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -237,7 +237,7 @@ async def test_p13_the_last_look_before_it_leaves_minds_the_time(
         assert [state for _, state, _ in await take_missed(store)] == [OrderState.EXPIRED]
 
 
-async def test_p13_what_is_queued_when_it_gets_too_late_ends_with_the_next_tidying(
+async def test_p13_a_queued_order_that_is_too_late_ends_at_the_next_cleanup(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -273,7 +273,7 @@ async def test_an_order_of_an_older_version_expires_an_hour_after_it_was_placed(
 # ── what a caller is informed of ──
 
 
-async def test_p13_whatever_keeps_a_scheduled_text_from_being_sent_is_reported(
+async def test_p13_each_reason_why_a_scheduled_text_is_not_sent_is_reported(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -300,7 +300,7 @@ async def test_p13_whatever_keeps_a_scheduled_text_from_being_sent_is_reported(
         assert await take_missed(store) == [(opted_out.id, OrderState.CANCELLED, "They said STOP.")]
 
 
-async def test_what_was_sent_or_cancelled_by_its_caller_is_not_reported(
+async def test_an_order_sent_or_cancelled_by_its_caller_is_not_reported_as_missed(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -317,7 +317,7 @@ async def test_what_was_sent_or_cancelled_by_its_caller_is_not_reported(
         assert (await store.orders.recall(a_draft())).spent == PRICE
 
 
-async def test_what_turns_out_to_be_sent_is_not_reported_any_more(
+async def test_an_order_that_turns_out_to_be_sent_is_no_longer_reported_as_missed(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -361,7 +361,9 @@ async def test_a_caller_sees_what_is_scheduled_the_earliest_first(
         assert await store.schedule.list_upcoming(10, "another") == [other]
 
 
-async def test_a_queue_is_as_old_as_the_send_times_in_it(location: StateLocation, clock: ManualClock) -> None:
+async def test_the_age_of_the_queue_counts_from_the_send_times(
+    location: StateLocation, clock: ManualClock
+) -> None:
     async with opened(location, clock) as store:
         totals = TotalsStore(store.database)
         await schedule(store)
@@ -402,7 +404,7 @@ async def test_p13_an_approval_that_comes_too_late_sends_nothing(
         assert await take_missed(store) == [(order.id, OrderState.EXPIRED, "No person approved it in time.")]
 
 
-async def test_what_no_person_approves_expires_and_is_reported(
+async def test_an_order_that_no_person_approves_expires_and_is_reported(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -474,7 +476,7 @@ async def test_p2_an_order_that_costs_more_waits_at_its_new_price(
         assert await take_missed(store) == []
 
 
-async def test_p2_a_price_that_nobody_approves_is_not_paid(
+async def test_p2_a_price_that_no_person_approves_is_not_paid(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:

@@ -61,7 +61,7 @@ async def deliver(box: Sandbox, clock: ManualClock, within: timedelta = 2 * MINU
     await box.settle()
 
 
-async def test_a_text_to_the_accounts_own_number_cannot_take_back_a_stop_p6(
+async def test_a_text_to_the_accounts_own_number_cannot_remove_an_opt_out_p6(
     box: Sandbox, clock: ManualClock
 ) -> None:
     box.receive(PHONE, "STOP")
@@ -76,7 +76,7 @@ async def test_a_text_to_the_accounts_own_number_cannot_take_back_a_stop_p6(
     assert posted(box) == []
 
 
-async def test_a_start_that_the_account_may_have_sent_itself_is_nobodys_word_p6(
+async def test_an_opt_in_that_the_account_may_have_sent_itself_does_not_count_p6(
     lax: Sandbox, clock: ManualClock
 ) -> None:
     lax.receive(PHONE, "STOP")
@@ -94,7 +94,7 @@ async def test_a_start_that_the_account_may_have_sent_itself_is_nobodys_word_p6(
         assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
 
 
-async def test_a_stop_counts_even_if_the_account_may_have_sent_it_itself_p6(
+async def test_an_opt_out_counts_even_if_the_account_may_have_sent_it_itself_p6(
     lax: Sandbox, clock: ManualClock
 ) -> None:
     async with server(lax, clock, **UNGUARDED) as client:
@@ -117,7 +117,7 @@ async def test_an_echo_does_not_reset_how_often_a_number_may_be_texted(
     assert "Refused by velocity" in words(refused)
 
 
-async def test_an_echo_makes_nobody_known(lax: Sandbox, clock: ManualClock) -> None:
+async def test_an_echo_makes_no_number_known(lax: Sandbox, clock: ManualClock) -> None:
     person = Person("decline")
     unguarded = live(lax, ELKS_GUARDS_OFF="own_number,unknown_sender,night")
     async with connected(unguarded, box=lax, clock=clock, person=person) as client:
@@ -178,7 +178,7 @@ async def test_a_dry_run_and_an_estimate_warn_of_a_sender_that_is_not_the_accoun
             assert effects["unknown_sender"] == "warn"
 
 
-async def test_a_number_that_46elks_lists_or_the_operator_configured_is_taken(
+async def test_a_number_that_46elks_lists_or_the_operator_configured_is_accepted_as_sender(
     box: Sandbox, clock: ManualClock
 ) -> None:
     async with server(box, clock, ELKS_PHONE_NUMBER="Verkstan") as client:
@@ -190,7 +190,7 @@ async def test_a_number_that_46elks_lists_or_the_operator_configured_is_taken(
     assert data(sent)["status"] == "sent"
 
 
-async def test_where_the_list_of_numbers_cannot_be_read_only_configured_ones_are_taken(
+async def test_if_the_list_of_numbers_cannot_be_read_only_configured_ones_are_accepted(
     lax: Sandbox, clock: ManualClock
 ) -> None:
     lax.faults.inject(Fault.FORBIDDEN, method="GET", path="/numbers", times=None, text="Not for subaccounts")
@@ -201,7 +201,7 @@ async def test_where_the_list_of_numbers_cannot_be_read_only_configured_ones_are
         assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
 
 
-async def test_a_sender_name_that_nobody_configured_is_put_before_a_person(
+async def test_a_sender_name_that_was_not_configured_needs_a_persons_approval(
     lax: Sandbox, clock: ManualClock
 ) -> None:
     person = Person("decline")
@@ -212,7 +212,7 @@ async def test_a_sender_name_that_nobody_configured_is_put_before_a_person(
     assert "because of: unknown_sender." in question
 
 
-async def test_an_operator_may_text_the_sender_itself(lax: Sandbox, clock: ManualClock) -> None:
+async def test_the_operator_may_text_the_senders_number(lax: Sandbox, clock: ManualClock) -> None:
     async with server(lax, clock) as client:
         sent = await call(client, "send_sms", to=lax.number, message="Test")
     assert data(sent)["status"] == "sent"

@@ -117,9 +117,7 @@ def run_property(tmp_path: Path, clock: ManualClock, check: Any) -> None:
         check(store, run)
 
 
-def test_p5_what_counts_around_a_send_time_is_what_the_simplest_sum_says(
-    tmp_path: Path, clock: ManualClock
-) -> None:
+def test_p5_the_spending_around_a_send_time_equals_a_naive_sum(tmp_path: Path, clock: ManualClock) -> None:
     def check(store: Store, run: Any) -> None:
         @given(texts, moments_ahead)
         @example([Text(MINUTE * n) for n in range(8)], MINUTE * 4)
@@ -210,7 +208,7 @@ def test_p5_35_days_of_schedules_never_exceed_the_cap_in_any_24_hours(
 
 
 @on_both_databases
-async def test_p5_a_cap_that_was_lowered_holds_for_what_is_scheduled(
+async def test_p5_a_lowered_cap_applies_to_scheduled_texts(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -225,7 +223,7 @@ async def test_p5_a_cap_that_was_lowered_holds_for_what_is_scheduled(
 
 
 @on_both_databases
-async def test_p5_what_is_scheduled_is_not_spent_yet_and_what_was_spent_counts_if_the_clock_was_put_back(
+async def test_p5_scheduled_texts_are_not_spent_yet_and_earlier_ones_count_after_the_clock_is_set_back(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -244,7 +242,7 @@ async def test_p5_what_is_scheduled_is_not_spent_yet_and_what_was_spent_counts_i
         assert (await store.orders.get(queued.id)).status_reason == f"{PRICE} is spent."
 
 
-async def test_texts_to_one_number_count_when_they_go_out(
+async def test_texts_to_one_number_count_at_their_send_time(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async def count(ahead: timedelta | None) -> tuple[int, int]:
@@ -272,7 +270,7 @@ async def test_texts_to_one_number_count_when_they_go_out(
 
 
 @on_both_databases
-async def test_mondays_and_tuesdays_identical_reminder_are_two_texts_and_each_is_one_order(
+async def test_identical_reminders_for_two_days_are_two_orders(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -308,7 +306,7 @@ async def test_the_same_text_within_a_quarter_of_an_hour_of_a_scheduled_one_is_a
         assert now.repeated
 
 
-async def test_p4_a_schedule_that_is_repeated_after_its_time_is_not_sent_again(
+async def test_p4_repeating_a_schedule_after_its_time_sends_nothing_again(
     location: StateLocation, clock: ManualClock
 ) -> None:
     draft = a_draft(EVENING, send_at=NOON + HOUR)

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.anyio
 # ── settling ──
 
 
-async def test_while_a_lease_lasts_its_holder_may_send(location: StateLocation, clock: ManualClock) -> None:
+async def test_the_holder_of_a_lease_may_send(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         claim = await claim_new(store)
         clock.advance(UNPACED.lease - SECOND)
@@ -53,7 +53,7 @@ async def test_while_a_lease_lasts_its_holder_may_send(location: StateLocation, 
 
 
 @on_both_databases
-async def test_after_a_stop_nobody_may_send(location: StateLocation, clock: ManualClock) -> None:
+async def test_after_an_opt_out_no_holder_may_send(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         claim = await claim_new(store, EVENING)
         await store.inbound.record([said("Stopp!", by=OTHER_PHONE)])
@@ -67,7 +67,9 @@ async def test_after_a_stop_nobody_may_send(location: StateLocation, clock: Manu
 
 
 @on_both_databases
-async def test_what_was_not_used_is_given_back_as_it_was(location: StateLocation, clock: ManualClock) -> None:
+async def test_an_unused_claim_is_returned_to_the_queue_unchanged(
+    location: StateLocation, clock: ManualClock
+) -> None:
     async with opened(location, clock) as store:
         claim = await claim_new(store)
         await store.queue.withdraw(claim)
@@ -79,7 +81,7 @@ async def test_what_was_not_used_is_given_back_as_it_was(location: StateLocation
         assert again.lease != claim.lease
 
 
-async def test_what_was_put_off_says_when_it_is_tried_again(
+async def test_a_postponed_order_says_when_it_is_tried_again(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -108,7 +110,7 @@ NEGATIVE: dict[str, Late] = {
 
 @on_both_databases
 @pytest.mark.parametrize("late", NEGATIVE)
-async def test_who_wakes_after_another_took_over_settles_nothing_with_a_no(
+async def test_a_process_that_lost_its_lease_cannot_settle_an_order_as_refused(
     location: StateLocation, clock: ManualClock, late: str
 ) -> None:
     async with opened(location, clock) as store:
@@ -126,7 +128,7 @@ async def test_who_wakes_after_another_took_over_settles_nothing_with_a_no(
 
 
 @pytest.mark.parametrize("meanwhile", ["lapsed", "queued", "claimed", "cancelled", "rejected", "unknown"])
-async def test_a_receipt_counts_whoever_holds_the_order_by_now(
+async def test_a_receipt_counts_even_after_the_lease_was_lost(
     location: StateLocation, clock: ManualClock, meanwhile: str
 ) -> None:
     async with opened(location, clock) as store:
@@ -170,14 +172,14 @@ async def test_a_receipt_is_kept_with_its_price(location: StateLocation, clock: 
         assert await store.orders.get(claim.order_id) == order
 
 
-async def test_a_receipt_without_a_price_costs_what_was_agreed(location: StateLocation) -> None:
+async def test_a_receipt_without_a_price_costs_the_quoted_price(location: StateLocation) -> None:
     async with opened(location) as store:
         await store.queue.settle_sent(await claim_new(store), a_receipt(cost=None))
         assert (await store.orders.find_prior(a_draft())).recall.spent == PRICE
 
 
 @on_both_databases
-async def test_a_message_taken_for_another_order_goes_to_its_own(
+async def test_a_message_matched_to_the_wrong_order_is_moved_to_its_own(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -194,7 +196,7 @@ async def test_a_message_taken_for_another_order_goes_to_its_own(
         assert (order.state, order.receipt) == (OrderState.UNKNOWN, None)
 
 
-async def test_an_outlook_says_what_there_is_to_do(location: StateLocation, clock: ManualClock) -> None:
+async def test_due_work_lists_what_there_is_to_do(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         assert await things_to_do(store) == (set(), None)
         await place_one(store)
@@ -219,7 +221,7 @@ async def test_an_outlook_says_what_there_is_to_do(location: StateLocation, cloc
         assert await things_to_do(store) == ({"waiting"}, UNPACED.lease)
 
 
-async def test_only_what_is_overdue_lapses(location: StateLocation, clock: ManualClock) -> None:
+async def test_only_expired_leases_end(location: StateLocation, clock: ManualClock) -> None:
     async with opened(location, clock) as store:
         old = await claim_new(store, "Old")
         clock.advance(UNPACED.lease - SECOND)
@@ -234,7 +236,7 @@ async def test_only_what_is_overdue_lapses(location: StateLocation, clock: Manua
 
 
 @pytest.mark.parametrize("reason", PauseReason, ids=str)
-async def test_a_pause_holds_everything_until_its_time_or_until_somebody_ends_it(
+async def test_a_pause_stops_every_order_until_it_ends_or_is_ended(
     location: StateLocation, clock: ManualClock, reason: PauseReason
 ) -> None:
     async with opened(location, clock) as store:
@@ -253,7 +255,7 @@ async def test_a_pause_holds_everything_until_its_time_or_until_somebody_ends_it
         assert await store.queue.find_pause() is None
 
 
-async def test_of_two_pauses_the_longer_and_the_harder_counts(
+async def test_of_two_pauses_the_longer_and_the_stricter_counts(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -267,7 +269,7 @@ async def test_of_two_pauses_the_longer_and_the_harder_counts(
 
 
 @on_both_databases
-async def test_a_pause_is_seen_by_all_who_send_for_the_account(
+async def test_a_pause_applies_to_all_processes_of_the_account(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as one, opened(location, clock) as other:
@@ -278,7 +280,9 @@ async def test_a_pause_is_seen_by_all_who_send_for_the_account(
 
 
 @on_both_databases
-async def test_it_is_foreseen_when_an_order_goes_out(location: StateLocation, clock: ManualClock) -> None:
+async def test_the_time_at_which_an_order_goes_out_is_estimated(
+    location: StateLocation, clock: ManualClock
+) -> None:
     pace = Pace(gap=2 * SECOND, lease=15 * SECOND)
     async with opened(location, clock) as store:
         orders = []

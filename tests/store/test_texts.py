@@ -114,7 +114,7 @@ def die_halfway(location: StateLocation, step: str) -> None:
     assert ended.returncode == 9
 
 
-async def test_of_a_text_that_was_half_placed_when_we_died_the_next_look_leaves_nothing(
+async def test_a_text_half_placed_by_a_killed_process_is_erased_at_the_next_opening(
     folder: StateLocation,
 ) -> None:
     die_halfway(folder, "place")
@@ -125,7 +125,7 @@ async def test_of_a_text_that_was_half_placed_when_we_died_the_next_look_leaves_
     assert not list(folder.folder.glob("*-*"))
 
 
-async def test_of_a_text_that_was_half_settled_when_we_died_nothing_is_left_in_the_end(
+async def test_a_text_half_settled_by_a_killed_process_is_erased_in_the_end(
     folder: StateLocation,
 ) -> None:
     die_halfway(folder, "settle")
@@ -145,7 +145,7 @@ async def test_of_a_text_that_was_half_settled_when_we_died_nothing_is_left_in_t
 
 
 @on_both_databases
-async def test_a_text_stays_as_many_days_as_the_operator_wants(
+async def test_a_text_is_kept_for_the_configured_number_of_days(
     location: StateLocation, clock: ManualClock
 ) -> None:
     keeping = StateLocation(folder=location.folder, url=location.url, key=location.key, retention=7 * DAY)
@@ -163,7 +163,7 @@ async def test_a_text_stays_as_many_days_as_the_operator_wants(
         assert files_with(location.folder, "middagen") == []
 
 
-async def test_kept_texts_go_when_the_operator_wants_them_kept_no_longer(
+async def test_kept_texts_are_deleted_once_the_operator_no_longer_keeps_texts(
     location: StateLocation, clock: ManualClock
 ) -> None:
     keeping = StateLocation(folder=location.folder, url=location.url, key=location.key, retention=7 * DAY)
@@ -173,7 +173,7 @@ async def test_kept_texts_go_when_the_operator_wants_them_kept_no_longer(
         assert (await store.orders.get(order.id)).text is None
 
 
-async def test_what_an_unknown_order_said_can_be_seen_for_a_week(
+async def test_the_text_of_an_unknown_order_is_kept_for_a_week(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -188,7 +188,7 @@ async def test_what_an_unknown_order_said_can_be_seen_for_a_week(
 
 
 @on_both_databases
-async def test_after_ninety_days_what_is_finished_is_forgotten(
+async def test_finished_orders_are_deleted_after_ninety_days(
     location: StateLocation, clock: ManualClock
 ) -> None:
     for state in OrderState:
@@ -207,7 +207,7 @@ async def test_after_ninety_days_what_is_finished_is_forgotten(
 
 
 @on_both_databases
-async def test_words_that_were_shown_taint_what_goes_to_others_for_half_an_hour(
+async def test_a_shown_text_taints_texts_to_others_for_half_an_hour(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async def taints(store: Store, to: Number, caller: str = "anna") -> bool:

@@ -52,7 +52,7 @@ pytestmark = pytest.mark.anyio
 
 
 @on_both_databases
-async def test_who_hangs_up_breaks_off_nothing(location: StateLocation) -> None:
+async def test_a_caller_that_disconnects_does_not_break_off_a_transaction(location: StateLocation) -> None:
     async with opened(location) as store:
         entered = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -68,7 +68,7 @@ async def test_who_hangs_up_breaks_off_nothing(location: StateLocation) -> None:
         assert claim.draft.text == EVENING
 
 
-async def test_an_inbound_message_and_an_outbound_one_are_told_apart(location: StateLocation) -> None:
+async def test_inbound_and_outbound_messages_are_told_apart(location: StateLocation) -> None:
     inbound, outbound = said("Hej"), a_message("Hej", to=OTHER_PHONE)
     assert (inbound.direction, outbound.direction) == (Direction.INBOUND, Direction.OUTBOUND)
     async with opened(location) as store:
@@ -80,7 +80,7 @@ async def test_an_inbound_message_and_an_outbound_one_are_told_apart(location: S
 # ── what a database does by itself ──
 
 
-async def test_the_operators_level_of_isolation_does_not_matter(postgres_with_tables: str) -> None:
+async def test_the_operators_isolation_level_does_not_matter(postgres_with_tables: str) -> None:
     """At REPEATABLE READ, who waited for a lock would see what was before it."""
     with psycopg.connect(postgres_with_tables, autocommit=True) as server:
         name = server.info.dbname
@@ -99,7 +99,7 @@ async def test_the_operators_level_of_isolation_does_not_matter(postgres_with_ta
     assert sorted(placed.is_repeat for placed in found) == [False] + [True] * 7
 
 
-async def test_options_in_the_address_count_too(postgres_database: str) -> None:
+async def test_options_in_the_database_address_apply(postgres_database: str) -> None:
     with psycopg.connect(postgres_database) as server:
         server.execute("create schema elsewhere")
     url = f"{postgres_database}&options=-csearch_path%3Delsewhere"
@@ -111,7 +111,7 @@ async def test_options_in_the_address_count_too(postgres_database: str) -> None:
 
 
 @on_both_databases
-async def test_an_order_of_which_only_the_word_was_lost_is_placed(
+async def test_an_order_whose_commit_was_not_confirmed_is_placed(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -122,7 +122,7 @@ async def test_an_order_of_which_only_the_word_was_lost_is_placed(
 
 
 @on_both_databases
-async def test_an_order_of_which_nobody_can_say_whether_it_was_placed_is_named(
+async def test_an_order_that_may_or_may_not_be_placed_is_named_in_the_error(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:
@@ -157,7 +157,7 @@ def losing_the_word(store: Store, *, for_good: bool) -> Iterator[None]:
     assert lost
 
 
-async def test_a_message_given_to_two_orders_at_once_is_a_reason_to_try_again(
+async def test_a_message_assigned_to_two_orders_at_once_is_retried_later(
     postgres_with_tables: str, clock: ManualClock
 ) -> None:
     location = StateLocation(url=SecretStr(postgres_with_tables), key=KEY)

@@ -71,7 +71,7 @@ async def unavailable(work: Awaitable[object], kind: type[ElksError] = StateUnav
     return str(caught.value)
 
 
-async def test_a_file_that_is_no_database_is_not_used(folder: StateLocation) -> None:
+async def test_a_file_that_is_not_a_database_is_refused(folder: StateLocation) -> None:
     assert folder.file
     assert folder.folder
     folder.folder.mkdir()
@@ -80,7 +80,7 @@ async def test_a_file_that_is_no_database_is_not_used(folder: StateLocation) -> 
     assert has_work(folder.file, ACCOUNT)  # somebody has to look, and will say this
 
 
-async def test_a_file_that_was_damaged_is_not_used(folder: StateLocation) -> None:
+async def test_a_damaged_file_is_refused(folder: StateLocation) -> None:
     assert folder.file
     async with opened(folder) as store:
         for number in range(30):
@@ -92,7 +92,7 @@ async def test_a_file_that_was_damaged_is_not_used(folder: StateLocation) -> Non
     assert "its file is damaged" in words
 
 
-async def test_a_folder_that_is_none_is_not_used(tmp_path: Path) -> None:
+async def test_a_state_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     words = await unavailable(Storage(StateLocation(folder=tmp_path / "file" / "state"), ACCOUNT).open())
     assert "cannot be used" in words
@@ -127,7 +127,7 @@ asyncio.run(use())
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other rights")
 @pytest.mark.parametrize("read_only", ["folder", "file"])
-async def test_a_place_that_may_not_be_written_to_is_not_used(tmp_path: Path, read_only: str) -> None:
+async def test_an_unwritable_location_is_refused(tmp_path: Path, read_only: str) -> None:
     folder = tmp_path / "state"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
@@ -150,7 +150,7 @@ async def test_a_place_that_may_not_be_written_to_is_not_used(tmp_path: Path, re
     assert re.search(f"cannot be used: ({why})", ended.stdout.decode())
 
 
-async def test_a_full_disk_is_called_that_and_the_text_is_not_said(folder: StateLocation) -> None:
+async def test_the_error_for_a_full_disk_names_it_and_not_the_text(folder: StateLocation) -> None:
     async with opened(folder) as store:
         with engine_of(store).connect() as connection:  # there is only this one
             pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
@@ -160,7 +160,7 @@ async def test_a_full_disk_is_called_that_and_the_text_is_not_said(folder: State
         assert not is_unfinished(folder)
 
 
-async def test_a_database_that_others_keep_busy_is_waited_for_and_then_not_used(
+async def test_a_busy_database_is_awaited_and_then_refused(
     folder: StateLocation,
 ) -> None:
     async with opened(folder) as store:
@@ -179,19 +179,19 @@ async def test_a_database_that_others_keep_busy_is_waited_for_and_then_not_used(
     "url",
     ["postgresql://elks:hunter2@/elks?host=/nowhere", "postgresql://elks:hunter2@localhost:1/elks"],
 )
-async def test_a_server_that_is_not_there_is_not_used_and_its_password_not_said(url: str) -> None:
+async def test_an_unreachable_server_is_refused_without_showing_its_password(url: str) -> None:
     await unavailable(Storage(StateLocation(url=SecretStr(url), key=KEY), ACCOUNT).open())
 
 
 @pytest.mark.parametrize("url", ["postgresql://elks:hunter2@localhost:port/elks", "elks:hunter2"])
-async def test_an_address_that_is_none_is_not_said(url: str) -> None:
+async def test_an_invalid_address_is_not_repeated_in_the_error(url: str) -> None:
     words = await unavailable(
         Storage(StateLocation(url=SecretStr(url), key=KEY), ACCOUNT).open(), Misconfigured
     )
     assert "ELKS_DATABASE_URL cannot be read" in words
 
 
-async def test_a_place_shows_no_secrets() -> None:
+async def test_a_location_shows_no_secrets() -> None:
     location = StateLocation(url=SecretStr("postgresql://elks:hunter2@localhost/elks"), key=KEY)
     assert "hunter2" not in repr(location)
     assert KEY.get_secret_value() not in repr(location)
@@ -203,7 +203,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 
 
-async def test_connections_that_died_idle_are_made_anew(postgres_database: str) -> None:
+async def test_connections_that_died_while_idle_are_replaced(postgres_database: str) -> None:
     location = StateLocation(url=SecretStr(postgres_database), key=KEY)
     async with opened(location) as store:
         await place_one(store)
@@ -213,7 +213,7 @@ async def test_connections_that_died_idle_are_made_anew(postgres_database: str) 
         assert await store.orders.get(again.id) == again
 
 
-async def test_a_connection_that_dies_halfway_leaves_nothing_done(postgres_database: str) -> None:
+async def test_a_connection_that_dies_mid_transaction_leaves_no_changes(postgres_database: str) -> None:
     location = StateLocation(url=SecretStr(postgres_database), key=KEY)
 
     def die(*_: object) -> None:

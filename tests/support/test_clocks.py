@@ -35,7 +35,7 @@ async def guarded() -> AsyncIterator[anyio.abc.TaskGroup]:
 # ── at rest ──
 
 
-async def test_a_task_that_takes_many_turns_is_waited_for() -> None:
+async def test_at_rest_waits_for_a_task_of_many_steps() -> None:
     done = []
 
     async def work() -> None:
@@ -49,7 +49,7 @@ async def test_a_task_that_takes_many_turns_is_waited_for() -> None:
         assert done
 
 
-async def test_a_thread_and_what_follows_from_it_are_waited_for() -> None:
+async def test_at_rest_waits_for_a_thread_and_its_consequences() -> None:
     done = []
 
     async def work() -> None:
@@ -63,7 +63,7 @@ async def test_a_thread_and_what_follows_from_it_are_waited_for() -> None:
         assert done
 
 
-async def test_a_thread_that_needs_the_event_loop_meanwhile_is_waited_for() -> None:
+async def test_at_rest_waits_for_a_thread_that_needs_the_event_loop() -> None:
     done = []
 
     def work() -> None:
@@ -77,7 +77,7 @@ async def test_a_thread_that_needs_the_event_loop_meanwhile_is_waited_for() -> N
         assert done
 
 
-async def test_tasks_that_queue_for_one_thread_are_waited_for() -> None:
+async def test_at_rest_waits_for_tasks_that_queue_for_one_thread() -> None:
     done, limiter = [], anyio.CapacityLimiter(1)
 
     async def work(number: int) -> None:
@@ -129,7 +129,7 @@ async def test_a_task_that_no_longer_waits_for_rest_does_not_block_others() -> N
 # ── time limits ──
 
 
-async def test_a_limit_ends_when_the_clock_has_come_to_it_and_not_before(clock: ManualClock) -> None:
+async def test_a_limit_ends_when_the_clock_reaches_it_and_not_before(clock: ManualClock) -> None:
     ended = []
 
     async def wait() -> None:
@@ -146,7 +146,7 @@ async def test_a_limit_ends_when_the_clock_has_come_to_it_and_not_before(clock: 
         assert ended == [begun + SECOND]
 
 
-async def test_a_clock_that_is_put_back_makes_no_limit_longer(clock: ManualClock) -> None:
+async def test_setting_the_clock_back_extends_no_limit(clock: ManualClock) -> None:
     async with guarded() as tasks:
 
         async def wait() -> None:
@@ -170,7 +170,7 @@ async def test_work_within_a_limit_is_not_cancelled(new_clock: type[Clock]) -> N
         assert clock.next_at is None
 
 
-async def test_the_machines_clock_cancels_work_beyond_its_limit() -> None:
+async def test_the_real_clock_cancels_work_beyond_its_limit() -> None:
     with pytest.raises(TimeoutError), Clock().fail_after(timedelta(milliseconds=1)):
         await anyio.Event().wait()
 
@@ -178,7 +178,7 @@ async def test_the_machines_clock_cancels_work_beyond_its_limit() -> None:
 # ── autojump ──
 
 
-async def test_days_of_the_clocks_time_take_no_real_time(clock: ManualClock) -> None:
+async def test_days_on_the_manual_clock_take_no_real_time(clock: ManualClock) -> None:
     begun = clock.now()
     with anyio.fail_after(HANG):
         async with autojump(clock):
@@ -188,7 +188,7 @@ async def test_days_of_the_clocks_time_take_no_real_time(clock: ManualClock) -> 
     assert clock.now() - begun == timedelta(days=3)
 
 
-async def test_the_clock_does_not_move_while_work_is_going_on(clock: ManualClock) -> None:
+async def test_the_clock_does_not_move_while_work_is_under_way(clock: ManualClock) -> None:
     begun, seen = clock.now(), []
 
     async def work() -> None:
@@ -203,7 +203,7 @@ async def test_the_clock_does_not_move_while_work_is_going_on(clock: ManualClock
         assert seen == [begun]
 
 
-async def test_alarms_ring_in_order_each_at_its_time(clock: ManualClock) -> None:
+async def test_sleepers_wake_in_order_each_at_its_time(clock: ManualClock) -> None:
     begun, rung = clock.now(), []
 
     async def sleep(seconds: int) -> None:

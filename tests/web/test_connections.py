@@ -167,7 +167,7 @@ async def test_a_request_that_is_being_answered_is_not_cut_off() -> None:
     assert answers[0]["message"]["untrustedText"] == "Ja"
 
 
-async def test_with_too_many_connections_the_one_that_waits_longest_gives_way() -> None:
+async def test_with_too_many_connections_the_longest_waiting_one_is_closed() -> None:
     clock = ManualClock()
     async with site(new_box(), connections=4, connection_clock=clock, limits={}) as where:
         stalled = [await _connect(where) for _ in range(4)]
@@ -182,7 +182,7 @@ async def test_with_too_many_connections_the_one_that_waits_longest_gives_way() 
             await each.aclose()
 
 
-async def test_when_every_connection_is_answered_one_more_is_closed_and_the_others_are_not() -> None:
+async def test_if_every_connection_is_being_answered_only_a_further_one_is_closed() -> None:
     clock, answers = ManualClock(), list[int]()
     async with (
         site(box_on(clock), clock=clock, connections=4, limits={}) as where,

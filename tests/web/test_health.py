@@ -71,13 +71,13 @@ async def test_metrics_count_calls_webhooks_orders_and_money() -> None:
 
 
 @pytest.mark.parametrize(("host", "status"), [("192.0.2.7:8046", 200), ("evil.example", 421), ("[", 421)])
-async def test_metrics_are_not_for_a_web_page_of_somebody_else(host: str, status: int) -> None:
+async def test_metrics_are_refused_to_the_web_page_of_another_site(host: str, status: int) -> None:
     async with site(new_box()) as where, http_client() as client:
         answer = await client.get(f"{where.url}/metrics", headers={"host": host})
         assert answer.status_code == status
 
 
-async def test_a_database_that_is_away_for_a_while_is_said_to_be_and_costs_no_text(
+async def test_a_database_outage_is_reported_and_loses_no_text(
     postgres_database: str, postgres_url: str
 ) -> None:
     key = "a key for tests, no secret at all"
@@ -120,7 +120,7 @@ def _away(server: str, url: str) -> Iterator[None]:
         connection.execute(f'alter database "{name}" allow_connections true'.encode())
 
 
-async def test_a_server_that_ended_by_itself_says_so_and_ends() -> None:
+async def test_a_server_whose_worker_ended_reports_it_and_ends() -> None:
     async with site(new_box()) as where:
         server = _HttpServer(configure_uvicorn(where.web, 100), where.web)
         assert not await server.on_tick(1)
@@ -130,7 +130,7 @@ async def test_a_server_that_ended_by_itself_says_so_and_ends() -> None:
         assert await server.on_tick(1)
 
 
-async def test_prometheus_may_scrape_by_the_names_of_the_compose_file() -> None:
+async def test_prometheus_may_scrape_under_the_host_names_of_the_compose_file() -> None:
     names = compose(**SECRETS)["services"]["one"]["environment"]["ELKS_ALLOWED_HOSTS"]
     async with (
         site(new_box(), environ={"ELKS_ALLOWED_HOSTS": names, "ELKS_METRICS_FROM": "127.0.0.0/8"}) as where,
@@ -140,7 +140,7 @@ async def test_prometheus_may_scrape_by_the_names_of_the_compose_file() -> None:
             assert (await client.get(f"{where.url}/metrics", headers={"host": host})).status_code == 200
 
 
-def test_a_counter_of_millions_counts_on() -> None:
+def test_a_counter_keeps_counting_beyond_millions() -> None:
     counters = Counters()
     counters.count("elks_mcp_tool_calls_total")
     counters._counted["elks_mcp_tool_calls_total"][()] = 1_234_567
@@ -151,7 +151,7 @@ def test_a_counter_of_millions_counts_on() -> None:
     ]
 
 
-async def test_others_on_the_state_know_that_a_server_runs_until_it_ends(tmp_path: Path) -> None:
+async def test_other_processes_on_the_state_see_a_server_until_it_ends(tmp_path: Path) -> None:
     for dry_run, kind in (("false", ServerKind.HTTP), ("true", None)):
         clock = ManualClock()
         box, environ = box_on(clock), {"ELKS_STATE_DIR": str(tmp_path), "DRY_RUN": dry_run}
@@ -177,7 +177,7 @@ async def statuses(where: Site, path: str, **headers: str) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-forwarded-for": "192.0.2.7"}, {"host": "evil.example"}])
-async def test_whether_it_is_well_is_told_to_everybody_without_a_word(headers: dict[str, str]) -> None:
+async def test_everybody_can_read_the_health_of_the_server_without_details(headers: dict[str, str]) -> None:
     async with site(new_box()) as where:
         for path in ("healthz", "readyz"):
             assert await statuses(where, path, **headers) == (200, b"")
@@ -188,7 +188,7 @@ async def test_whether_it_is_well_is_told_to_everybody_without_a_word(headers: d
 
 @pytest.mark.parametrize("path", _DETAILS)
 @pytest.mark.parametrize("with_token", [False, True])
-async def test_details_are_for_this_machine_and_not_for_who_comes_through_a_proxy(
+async def test_details_are_for_this_machine_and_not_for_callers_behind_a_proxy(
     path: str, with_token: bool
 ) -> None:
     async with site(new_box(), environ={"ELKS_ALLOWED_HOSTS": "sms.example.com"}) as where:
@@ -213,7 +213,7 @@ async def test_details_are_for_a_token_with_the_scope_metrics(path: str) -> None
 
 
 @pytest.mark.parametrize("path", _DETAILS)
-async def test_details_are_for_the_peers_that_the_operator_names(path: str) -> None:
+async def test_details_are_for_the_addresses_that_the_operator_lists(path: str) -> None:
     environ = {"ELKS_METRICS_FROM": "127.0.0.0/30,2001:db8::/32", "ELKS_ALLOWED_HOSTS": "sms.example.com"}
     async with site(new_box(), environ=environ) as where:
         assert (await statuses(where, path, host="sms.example.com"))[0] == 200
@@ -223,7 +223,7 @@ async def test_details_are_for_the_peers_that_the_operator_names(path: str) -> N
 # ── as Prometheus reads it ──
 
 
-async def test_metrics_are_in_the_format_and_by_the_names_that_prometheus_wants() -> None:
+async def test_metrics_have_the_format_and_names_of_prometheus() -> None:
     async with webhook_site(ELKS_ALLOWED_COUNTRIES="SE,NO") as (_, where):
         token = await where.token("reminders")
         async with where.client(token=token) as client:

@@ -63,7 +63,7 @@ def refused(answer: httpx2.Response) -> bool:
 # ── shares ──
 
 
-async def test_one_caller_with_many_calls_under_way_gets_429_and_another_is_served() -> None:
+async def test_a_caller_with_too_many_calls_under_way_gets_429_and_another_is_served() -> None:
     async with two_callers(Use.CALLS) as (_, where, greedy, other), anyio.create_task_group() as tasks:
         wait = {"name": "wait_for_reply", "arguments": {"timeout": 60}}
         for _ in range(2):
@@ -75,7 +75,7 @@ async def test_one_caller_with_many_calls_under_way_gets_429_and_another_is_serv
         await until(lambda: where.app.replies.waiting_count == 0)
 
 
-async def test_one_caller_with_many_bodies_on_the_way_gets_429_and_another_is_served() -> None:
+async def test_a_caller_that_sends_too_many_bodies_at_once_gets_429_and_another_is_served() -> None:
     async with two_callers(Use.BODIES) as (_, where, greedy, other), AsyncExitStack() as stack:
         head = f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {greedy}\r\n"
         head += "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"
@@ -88,7 +88,7 @@ async def test_one_caller_with_many_bodies_on_the_way_gets_429_and_another_is_se
         assert await gets_through(where, other)
 
 
-async def test_one_caller_with_many_streams_gets_no_more_and_another_does() -> None:
+async def test_a_caller_with_too_many_streams_gets_no_further_one_and_another_does() -> None:
     async with (
         two_callers(Use.STREAMS) as (_, where, greedy, other),
         where.client(token=greedy) as ours,
@@ -133,7 +133,7 @@ async def _subscribe(client: Client, uri: str) -> str:
     return ""
 
 
-async def test_one_caller_with_many_sessions_gets_429_until_it_ends_one_and_another_opens_its_own() -> None:
+async def test_a_caller_with_too_many_sessions_gets_429_until_it_ends_one() -> None:
     async with two_callers(Use.SESSIONS) as (_, where, greedy, other):
         opened = [await _initialize(where, greedy) for _ in range(2)]
         assert {each.status_code for each in opened} == {200}
@@ -151,7 +151,7 @@ async def test_one_caller_with_many_sessions_gets_429_until_it_ends_one_and_anot
         assert await gets_through(where, greedy), "the newer era has no sessions"
 
 
-async def test_all_who_call_without_a_token_share_one_share() -> None:
+async def test_all_callers_without_a_token_share_one_limit() -> None:
     async with site(new_box(), limits={Use.SESSIONS: 2}) as where:
         answers = [await _initialize(where, None) for _ in range(3)]
         assert [each.status_code for each in answers] == [200, 200, 429]
@@ -164,7 +164,9 @@ async def _initialize(where: Site, token: str | None) -> httpx2.Response:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_one_caller_who_waits_often_waits_no_more_and_asks_nobody_and_another_can(era: Era) -> None:
+async def test_a_caller_with_too_many_waits_is_refused_before_anything_is_sent_and_another_is_not(
+    era: Era,
+) -> None:
     async with (
         two_callers(Use.WAITS) as (box, where, greedy, other),
         where.client(era, token=greedy) as ours,
@@ -187,7 +189,7 @@ async def test_one_caller_who_waits_often_waits_no_more_and_asks_nobody_and_anot
         await until(lambda: where.app.replies.waiting_count == 0)
 
 
-async def test_one_caller_who_asks_46elks_often_is_refused_for_a_minute_and_another_is_not() -> None:
+async def test_a_caller_with_too_many_requests_to_46elks_is_refused_for_a_minute() -> None:
     clock = ManualClock()
     async with (
         two_callers(Use.PROVIDER_REQUESTS, clock=clock) as (box, where, greedy, other),
@@ -207,7 +209,7 @@ async def test_one_caller_who_asks_46elks_often_is_refused_for_a_minute_and_anot
 
 
 @pytest.mark.parametrize("connections", [128, 896, 65_408])
-def test_one_caller_never_gets_more_than_half_of_anything(connections: int) -> None:
+def test_one_caller_never_gets_more_than_half_of_any_resource(connections: int) -> None:
     most = limits_per_caller(connections, sms_per_minute=95)
     assert most[Use.PROVIDER_REQUESTS] == 600
     assert limits_per_caller(connections, sms_per_minute=1000)[Use.PROVIDER_REQUESTS] == 6000
@@ -216,7 +218,7 @@ def test_one_caller_never_gets_more_than_half_of_anything(connections: int) -> N
     assert (most[Use.STREAMS] <= 1024 // 2, most[Use.SESSIONS] <= 10_000 // 2) == (True, True)
 
 
-async def test_who_has_a_server_to_itself_is_not_limited() -> None:
+async def test_the_only_caller_of_a_server_is_not_limited() -> None:
     async with connected(live(box := new_box()), box=box) as client:
         for _ in range(610):
             assert not (await call(client, "check_account_balance")).is_error
@@ -251,7 +253,7 @@ _ARGUMENTS = [
 
 
 @pytest.mark.parametrize(("tool", "name"), _ARGUMENTS)
-async def test_no_argument_may_be_endless(tool: str, name: str) -> None:
+async def test_every_argument_has_a_maximum_length(tool: str, name: str) -> None:
     usual: dict[str, Any] = {
         "to": PHONE,
         "message": "Hej",
@@ -287,7 +289,7 @@ def fill(box: Sandbox, count: int) -> None:
     )
 
 
-async def test_a_list_reads_few_pages_and_says_that_it_stopped_and_how_to_go_on() -> None:
+async def test_a_list_reads_few_pages_and_says_that_it_stopped_and_how_to_continue() -> None:
     box = new_box()
     fill(box, 700)
     async with connected(live(box), box=box) as client:
@@ -334,7 +336,7 @@ async def test_statistics_and_the_inbox_say_that_they_stopped(
         assert gets(box) == 5
 
 
-async def test_a_stop_far_back_in_history_is_found_all_the_same() -> None:
+async def test_an_opt_out_far_back_in_history_is_found() -> None:
     """P6: a list reads few pages, but before a text goes out history is read as deep as ever."""
     box = new_box()
     for number in range(700):

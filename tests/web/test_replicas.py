@@ -45,7 +45,7 @@ async def replicas(
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_who_waits_at_one_hears_what_the_other_is_told_before_any_time_passes(
+async def test_a_call_waiting_at_one_replica_gets_a_webhook_of_the_other_before_any_time_passes(
     postgres_database: str, era: Era
 ) -> None:
     async with replicas(postgres_database, ManualClock()) as (box, one, two), two.client(era) as client:
@@ -62,7 +62,7 @@ async def test_who_waits_at_one_hears_what_the_other_is_told_before_any_time_pas
         assert await arrived(one) == await arrived(two) == [message.id]
 
 
-async def test_who_lost_the_database_hears_again(postgres_database: str) -> None:
+async def test_a_replica_that_lost_the_database_receives_notifications_again(postgres_database: str) -> None:
     async with replicas(postgres_database) as (box, one, two), two.client() as client:
         notifier = two.app.storage.notifier
         await call(client, "get_sms_messages")
@@ -78,7 +78,9 @@ async def test_who_lost_the_database_hears_again(postgres_database: str) -> None
         assert await arrived(one) == await arrived(two)
 
 
-async def test_p6_a_stop_that_one_is_told_binds_the_other_at_once(postgres_database: str) -> None:
+async def test_p6_an_opt_out_received_by_one_replica_applies_at_the_other_immediately(
+    postgres_database: str,
+) -> None:
     async with replicas(postgres_database) as (box, _, two), two.client() as client:
         await call(client, "send_sms", to=PHONE, message="Hej")
         box.receive(PHONE, "STOPP")
@@ -90,7 +92,7 @@ async def test_p6_a_stop_that_one_is_told_binds_the_other_at_once(postgres_datab
 
 @pytest.mark.parametrize("tool", ["get_sms_messages", "wait_for_reply"])
 @pytest.mark.parametrize("era", ERAS)
-async def test_p10_whose_words_one_showed_the_others_know_and_one_that_starts_later(
+async def test_p10_the_taint_of_one_replica_applies_at_the_others_and_at_one_that_starts_later(
     postgres_database: str, era: Era, tool: str
 ) -> None:
     async with replicas(postgres_database) as (box, one, two):
@@ -118,7 +120,7 @@ async def test_p10_whose_words_one_showed_the_others_know_and_one_that_starts_la
     assert [each["to"] for each in posted(box)] == [PHONE, "+46701740691"]
 
 
-async def test_p3_what_one_asked_a_person_is_answered_at_the_other_once(postgres_database: str) -> None:
+async def test_p3_a_question_of_one_replica_can_be_answered_at_the_other_once(postgres_database: str) -> None:
     """The question is carried by the client, sealed with the key that both have."""
     async with replicas(postgres_database, ELKS_CONFIRM="always") as (box, one, two):
         asked = await ask(one, {})
@@ -156,7 +158,7 @@ async def ask(where: Site, answers: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("era", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
 @pytest.mark.lengthy
-async def test_a_hundred_who_wait_at_two_replicas_each_get_their_own_answer(
+async def test_a_hundred_calls_waiting_at_two_replicas_each_get_their_own_answer(
     postgres_database: str, era: Era
 ) -> None:
     """More than the 40 threads of this process: nobody who waits keeps one."""
@@ -196,7 +198,7 @@ async def test_a_hundred_who_wait_at_two_replicas_each_get_their_own_answer(
         assert [answer["status"] for answer in nothing] == ["no_reply"] * 15
 
 
-async def test_who_waits_at_either_replica_gets_one_text_of_which_46elks_tells_one(
+async def test_calls_waiting_at_both_replicas_get_a_text_received_by_one(
     postgres_database: str,
 ) -> None:
     async with (

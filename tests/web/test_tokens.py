@@ -59,7 +59,7 @@ def entered(caplog: pytest.LogCaptureFixture) -> list[str]:
 # ── who gets in at all ──
 
 
-async def test_without_a_token_made_this_machine_may_call_and_nobody_else() -> None:
+async def test_before_the_first_token_only_this_machine_may_call() -> None:
     async with served(ELKS_ALLOWED_HOSTS="sms.example.com") as (_, where):
         here = await ask(where, "tools/list")
         from_afar = [
@@ -148,7 +148,9 @@ async def _revoked(where: Site, token: str) -> _Headers:
 
 
 @pytest.mark.parametrize("shown", [_none, _garbage, _cut, _other_scheme, _empty, _by_hash, _revoked])
-async def test_who_shows_no_valid_token_gets_nowhere(shown: _Shown, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_request_without_a_valid_token_is_refused(
+    shown: _Shown, caplog: pytest.LogCaptureFixture
+) -> None:
     async with served() as (box, where):
         token = await where.token("agent")
         await come_true(lambda: _is_shut(where))
@@ -176,7 +178,7 @@ async def test_who_shows_no_valid_token_gets_nowhere(shown: _Shown, caplog: pyte
         assert token not in caplog.text
 
 
-async def test_when_nobody_can_tell_who_calls_nobody_gets_in(tmp_path: Any) -> None:
+async def test_if_tokens_cannot_be_verified_every_request_is_refused(tmp_path: Any) -> None:
     async with served(ELKS_STATE_DIR=str(tmp_path)) as (_, where):
         token = await where.token("agent")
         assert (await ask(where, "tools/list", token=token)).status_code == 200
@@ -203,7 +205,7 @@ def _text(sql: str) -> Any:
 
 @pytest.mark.parametrize("scopes", _MAY)
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_token_opens_what_it_is_for_and_nothing_else(
+async def test_a_token_allows_only_its_scopes(
     scopes: str, era: Era, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served(ELKS_SMS_PER_MINUTE="6000") as (box, where):
@@ -240,7 +242,7 @@ async def test_a_token_opens_what_it_is_for_and_nothing_else(
         assert (entered(caplog), len(box.accepted)) == ([], before)
 
 
-async def test_what_a_header_says_opens_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_header_about_the_caller_allows_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The method in the header of the newer era is for routers; what is done is in the body."""
     async with served() as (_, where):
         token = await where.token("agent", Scope.READ)
@@ -259,7 +261,7 @@ async def test_what_a_header_says_opens_nothing(caplog: pytest.LogCaptureFixture
         assert "send_sms" not in entered(caplog)
 
 
-async def test_the_second_lock_holds_where_the_first_does_not(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_tool_checks_the_scope_even_if_the_route_does_not(caplog: pytest.LogCaptureFixture) -> None:
     """The access check is left out: the protocol is told, as that check tells it, that a reader calls."""
     caller = Caller(name="agent", agent="agent", scopes=frozenset({Scope.READ}))
     box, reader = new_box(), CallerToken(token="", client_id="agent", scopes=["read"], caller=caller)
@@ -319,7 +321,7 @@ async def test_before_the_first_token_http_1_0_means_that_a_token_is_needed() ->
         assert b" 401 " not in await _speak(where, "1.1", "POST /mcp", "Content-Length: 2", "", "{}")
 
 
-async def test_a_public_name_in_capitals_needs_a_token_too() -> None:
+async def test_a_public_host_name_in_capitals_also_needs_a_token() -> None:
     async with served(ELKS_ALLOWED_HOSTS="sms.example.com") as (_, where):
         answer = await ask(where, "tools/list", headers={"host": "SMS.Example.com"})
         assert answer.status_code == 401

@@ -38,7 +38,7 @@ async def ours() -> AsyncIterator[tuple[Site, dict[str, str]]]:
         yield served, INCOMING | {"to": box.number}
 
 
-async def test_whatever_comes_there_is_no_word_for_an_answer_and_no_effect() -> None:
+async def test_any_invalid_webhook_gets_an_empty_answer_and_has_no_effect() -> None:
     async with ours() as (served, form):
         hook, report = await served.hook("sms"), await served.hook("delivery")
         swapped = report.replace("/delivery", "/sms")
@@ -76,7 +76,7 @@ async def test_whatever_comes_there_is_no_word_for_an_answer_and_no_effect() -> 
     ("said", "read"),
     [(b"hej%00d%C3%A5", "hej�då"), (b"hej%FFd%C3%A5", "hej�då"), (b"hej \xff", "hej �")],
 )
-async def test_odd_bytes_in_a_text_do_not_lose_it(said: bytes, read: str) -> None:
+async def test_a_text_with_invalid_bytes_is_not_lost(said: bytes, read: str) -> None:
     async with ours() as (served, form):
         fields = httpx2.QueryParams({name: value for name, value in form.items() if name != "message"})
         answer = await post(await served.hook("sms"), str(fields).encode() + b"&message=" + said)
@@ -85,7 +85,7 @@ async def test_odd_bytes_in_a_text_do_not_lose_it(said: bytes, read: str) -> Non
 
 
 @pytest.mark.parametrize("many", [300, pytest.param(2000, marks=pytest.mark.long)])
-async def test_many_at_once_are_all_kept(many: int) -> None:
+async def test_many_simultaneous_webhooks_are_all_stored(many: int) -> None:
     async with ours() as (served, form):
         hook, limit = await served.hook("sms"), anyio.Semaphore(200)
         # A connection that is used again may just have been closed by the server, after some idle seconds.
@@ -106,7 +106,7 @@ async def test_many_at_once_are_all_kept(many: int) -> None:
         assert len({each.message_id for each in [*first, *await arrivals.list_after(1000)]}) == many
 
 
-async def test_five_hundred_idle_connections_and_a_slow_sender_hold_nobody_up() -> None:
+async def test_five_hundred_idle_connections_and_a_slow_sender_delay_no_webhook() -> None:
     async with ours() as (served, form):
         hook = await served.hook("sms")
         port = int(served.url.rpartition(":")[2])
@@ -148,18 +148,18 @@ PROXY = (ip_network("10.0.0.0/8"),)
         ("", ["176.10.154.199"], None),
     ],
 )
-def test_only_what_our_own_proxies_say_is_believed(
+def test_forwarding_headers_are_used_only_from_configured_proxies(
     peer: str, forwarded: list[str], caller: str | None
 ) -> None:
     assert find_caller(peer, forwarded, PROXY) == (ip_address(caller) if caller else None)
 
 
-def test_46elks_calls_from_four_addresses() -> None:
+def test_the_four_addresses_of_46elks_are_accepted() -> None:
     assert len(WEBHOOK_SOURCES) == 4
     assert all(each.num_addresses == 1 for each in WEBHOOK_SOURCES)
 
 
-async def test_who_is_not_46elks_is_not_heard_whatever_it_says() -> None:
+async def test_a_webhook_from_another_address_is_refused_whatever_it_contains() -> None:
     elsewhere = {"ELKS_API_BASE_URL": "https://api.46elks.example/a1"}  # so loopback is no source
     box = new_box()
     async with site(box, environ=elsewhere) as served:
@@ -191,7 +191,7 @@ async def test_no_secret_of_a_webhook_is_logged(caplog: pytest.LogCaptureFixture
     assert PHONE not in said
 
 
-async def test_a_secret_can_be_changed_and_two_count_meanwhile(tmp_path: Path) -> None:
+async def test_a_webhook_secret_can_be_rotated_and_both_are_accepted_meanwhile(tmp_path: Path) -> None:
     box = new_box()
     environ = {"ELKS_STATE_DIR": str(tmp_path)}
     form, clock = INCOMING | {"to": box.number}, ManualClock()
@@ -211,7 +211,7 @@ async def test_a_secret_can_be_changed_and_two_count_meanwhile(tmp_path: Path) -
         assert await arrived(served) == ["s2", "sbefore2", "s3", "sbefore3"]
 
 
-async def test_a_client_may_not_be_a_web_page_of_somebody_else() -> None:
+async def test_a_request_from_the_web_page_of_another_site_is_refused() -> None:
     async with webhook_site() as (_, served):
         async with http_client() as client:
             hello = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
@@ -225,7 +225,7 @@ async def test_a_client_may_not_be_a_web_page_of_somebody_else() -> None:
         assert (strange.status_code, page.status_code) == (421, 403)
 
 
-async def test_until_46elks_said_which_numbers_are_ours_a_text_to_an_unknown_one_is_to_come_again() -> None:
+async def test_a_text_to_an_unknown_number_gets_503_until_the_accounts_numbers_are_known() -> None:
     clock = ManualClock()
     box = new_box(clock)
     box.faults.inject(Fault.UNAVAILABLE, method="GET", path="/numbers", times=None)
@@ -243,7 +243,7 @@ async def test_until_46elks_said_which_numbers_are_ours_a_text_to_an_unknown_one
         assert await arrived(served) == [form["id"]]
 
 
-async def test_a_database_that_hangs_is_answered_for_in_time_and_without_a_word() -> None:
+async def test_a_webhook_is_answered_in_time_with_an_empty_body_if_the_database_hangs() -> None:
     clock = ManualClock()
     async with webhook_site(clock) as (box, served):
         hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
@@ -254,7 +254,7 @@ async def test_a_database_that_hangs_is_answered_for_in_time_and_without_a_word(
         assert await arrived(served) == [form["id"]]
 
 
-async def test_who_waits_for_a_database_that_hangs_for_another_is_answered_in_time_too() -> None:
+async def test_further_webhooks_are_answered_in_time_if_the_database_hangs() -> None:
     clock = ManualClock()
     async with webhook_site(clock) as (box, served):
         hook, form = await served.hook("sms"), {**INCOMING, "to": box.number}
@@ -285,7 +285,7 @@ async def _answered_in_time(
     return answers
 
 
-async def test_a_webhook_that_comes_too_slowly_is_dropped() -> None:
+async def test_a_webhook_that_arrives_too_slowly_is_dropped() -> None:
     clock, answers = ManualClock(), list[bytes]()
     async with webhook_site(clock) as (_, served):
         hook, began = await served.hook("sms"), clock.now()
@@ -347,7 +347,7 @@ async def test_every_call_that_waits_gets_a_text_that_46elks_does_not_show_yet(
     assert gone is None, "all who waited have it"
 
 
-async def test_a_text_that_was_read_is_kept_no_longer_than_somebody_waits_for_it() -> None:
+async def test_a_received_text_is_kept_in_memory_only_while_a_call_waits_for_it() -> None:
     async with webhook_site() as (box, served), served.client() as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
         replies = served.app.replies

@@ -40,7 +40,7 @@ async def come_to(served: Site, order_id: str, state: OrderState) -> None:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_reply_that_is_told_of_is_there_before_any_time_passes(era: Era) -> None:
+async def test_a_reply_by_webhook_is_received_before_any_time_passes(era: Era) -> None:
     async with webhook_site(ManualClock()) as (box, served), served.client(era) as client:
         answers: list[Any] = []
 
@@ -57,7 +57,7 @@ async def test_a_reply_that_is_told_of_is_there_before_any_time_passes(era: Era)
     assert [each.status for each in box.webhooks] == [204]
 
 
-async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
+async def test_a_reply_is_received_even_if_46elks_does_not_show_it_yet() -> None:
     async with webhook_site() as (box, served), served.client() as client:
         cursor = data(await call(client, "wait_for_reply", timeout=0))["cursor"]
         message = box.receive(PHONE, "Ja\u202e ✈️")
@@ -70,7 +70,7 @@ async def test_a_reply_is_read_even_where_46elks_does_not_show_it_yet() -> None:
     assert (second["status"], second["message"], gone) == ("received", None, None)  # it was read, and let go
 
 
-async def test_a_delivery_is_told_of_by_itself() -> None:
+async def test_a_delivery_is_recorded_without_a_request_to_46elks() -> None:
     async with webhook_site() as (box, served), served.client() as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej å ä ö"))
         assert sent["status"] == "sent"
@@ -80,7 +80,7 @@ async def test_a_delivery_is_told_of_by_itself() -> None:
     assert {each.status for each in box.webhooks} == {204}
 
 
-async def test_stop_by_webhook_counts_from_the_moment_it_is_received() -> None:
+async def test_an_opt_out_by_webhook_counts_from_the_moment_it_is_received() -> None:
     """P6, over HTTP: history is not read again for an hour, and still nothing goes out."""
     async with webhook_site() as (box, served), served.client() as client:
         await call(client, "send_sms", to=PHONE, message="Hej")
@@ -117,7 +117,7 @@ async def test_a_report_may_come_before_the_answer_to_the_text_it_is_about() -> 
             assert await state_of(served, sent["orderId"]) is OrderState.DELIVERED
 
 
-async def test_a_report_about_an_unknown_text_is_parked_and_heard_when_it_is_known() -> None:
+async def test_a_report_about_an_unknown_text_is_stored_and_used_once_the_text_is_known() -> None:
     async with webhook_site() as (box, served), served.client() as client:
         sent, message = await send_into_doubt(box, client)
         answer = await post(await served.hook("delivery"), {"id": message.id, "status": "delivered"})
@@ -132,7 +132,7 @@ async def test_a_report_about_an_unknown_text_is_parked_and_heard_when_it_is_kno
         assert await store.inbound.retry_parked() == 0
 
 
-async def test_what_is_told_twenty_times_at_once_is_there_once() -> None:
+async def test_a_webhook_repeated_twenty_times_at_once_is_stored_once() -> None:
     async with webhook_site() as (_, served):
         hook, form = await served.hook("sms"), INCOMING | {"to": served.app.policy.sender.e164}  # type: ignore[union-attr]
         statuses: list[int] = []
@@ -147,7 +147,7 @@ async def test_what_is_told_twenty_times_at_once_is_there_once() -> None:
         assert await arrived(served) == [INCOMING["id"]]
 
 
-async def test_a_text_to_a_number_that_is_none_of_ours_leaves_no_trace() -> None:
+async def test_a_text_to_a_number_of_another_account_is_not_stored() -> None:
     async with webhook_site() as (_, served):
         answer = await post(await served.hook("sms"), INCOMING | {"to": STRANGER, "message": "STOP"})
         assert (answer.status_code, answer.content) == (204, b"")
@@ -159,7 +159,7 @@ async def test_a_text_to_a_number_that_is_none_of_ours_leaves_no_trace() -> None
 # ── what cannot be kept ──
 
 
-async def test_what_cannot_be_kept_is_told_again_and_nothing_is_missing(tmp_path: Path) -> None:
+async def test_a_webhook_that_cannot_be_stored_is_repeated_and_nothing_is_lost(tmp_path: Path) -> None:
     async with webhook_site(ELKS_STATE_DIR=str(tmp_path)) as (box, served):
         store = await served.app.storage.open()
         with failing(store, "arrivals"):
@@ -172,7 +172,7 @@ async def test_what_cannot_be_kept_is_told_again_and_nothing_is_missing(tmp_path
         assert (await store.orders.recall(served.app.orders.draft(Number(PHONE), "Hej"))).opted_out
 
 
-async def test_seven_hours_of_lost_webhooks_are_caught_up_with(tmp_path: Path) -> None:
+async def test_texts_from_seven_hours_of_lost_webhooks_are_read_from_history(tmp_path: Path) -> None:
     environ = {"ELKS_STATE_DIR": str(tmp_path)}
     box = new_box()
     async with site(box, environ=environ) as served:
@@ -240,7 +240,7 @@ async def test_a_text_whose_id_cannot_be_stored_is_dropped_and_logged(
 
 
 @pytest.mark.parametrize("status", ["sent", "delivered", "failed"])
-async def test_after_a_report_the_status_is_the_reported_one_though_history_is_behind(status: str) -> None:
+async def test_after_a_report_the_status_is_the_reported_one_even_if_history_is_behind(status: str) -> None:
     async with webhook_site() as (box, served), served.client() as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
         hook = f"{await served.hook('delivery')}?ref={sent['orderId']}"

@@ -69,7 +69,7 @@ def traps_by_countries() -> Iterable[tuple[str, list[NumberTrap]]]:
 
 
 @pytest.mark.parametrize(("allowed", "traps"), traps_by_countries())
-async def test_each_number_that_fraud_uses_is_refused_for_the_right_reason(
+async def test_each_number_used_in_fraud_is_refused_for_the_right_reason(
     box: Sandbox, allowed: str, traps: list[NumberTrap]
 ) -> None:
     async with connected(live(box, ELKS_ALLOWED_COUNTRIES=allowed), box=box) as client:
@@ -101,7 +101,7 @@ async def test_a_number_is_one_number_however_it_is_spelled(
     assert posted(box) == []
 
 
-async def test_no_spelling_gets_a_number_past_a_list_that_lacks_it(box: Sandbox) -> None:
+async def test_no_spelling_passes_a_number_that_is_not_listed(box: Sandbox) -> None:
     listed = {"ELKS_ALLOWED_COUNTRIES": "JM,SE,US", "ELKS_ALLOWED_RECIPIENTS": "+46701740699"}
     async with connected(live(box, **listed), box=box) as client:
         for e164, spellings in SPELLINGS:
@@ -116,7 +116,7 @@ async def test_no_spelling_gets_a_number_past_a_list_that_lacks_it(box: Sandbox)
 # ── senders ──
 
 
-async def test_each_sender_that_fraud_uses_is_refused_for_the_right_reason(box: Sandbox) -> None:
+async def test_each_sender_used_in_fraud_is_refused_for_the_right_reason(box: Sandbox) -> None:
     async with connected(live(box, ELKS_ALLOWED_COUNTRIES=SENDERS_GO_TO), box=box) as client:
         missed = [
             (trap, reason)
@@ -128,7 +128,7 @@ async def test_each_sender_that_fraud_uses_is_refused_for_the_right_reason(box: 
     assert posted(box) == []
 
 
-async def test_names_of_fraud_are_refused_and_names_that_are_only_near_are_not(box: Sandbox) -> None:
+async def test_names_used_in_fraud_are_refused_and_similar_names_are_not(box: Sandbox) -> None:
     tool = "estimate_sms_cost"
     names = [*FORBIDDEN, *INNOCENT]
     async with connected(live(box), box=box) as client:
@@ -150,12 +150,12 @@ async def test_ordinary_names_pass(box: Sandbox) -> None:
     assert posted(box) == []
 
 
-def test_what_slips_through_is_known() -> None:
+def test_the_cases_that_pass_are_documented() -> None:
     caught = [sender for sender in SLIPPING if find_imitated_name(sender)]
     assert caught == [], "these are caught now: move them to SENDER_TRAPS"
 
 
-def test_the_tables_of_abuse_are_as_long_as_they_should_be() -> None:
+def test_the_tables_of_abuse_are_complete() -> None:
     assert len(set(NUMBER_TRAPS)) == len(NUMBER_TRAPS) >= 100
     assert len(set(SENDER_TRAPS)) == len(SENDER_TRAPS) >= 200
     assert len(set(ORDINARY_SENDERS)) == len(ORDINARY_SENDERS) >= 300
@@ -165,13 +165,13 @@ def test_the_tables_of_abuse_are_as_long_as_they_should_be() -> None:
 # ── texts ──
 
 
-def test_two_hundred_hostile_texts_half_of_them_swedish() -> None:
+def test_the_table_has_two_hundred_hostile_texts_half_of_them_swedish() -> None:
     assert len({row.text for row in HOSTILE}) == len(HOSTILE) == 200
     assert [row.language for row in HOSTILE].count("sv") == 100
     assert all(3 <= len(row.text) <= 500 for row in HOSTILE)
 
 
-def test_every_number_a_hostile_text_names_is_one_that_belongs_to_nobody() -> None:
+def test_every_number_in_a_hostile_text_is_unassigned() -> None:
     for row in HOSTILE:
         assert row.named
         for e164 in row.named:
@@ -180,7 +180,7 @@ def test_every_number_a_hostile_text_names_is_one_that_belongs_to_nobody() -> No
             assert e164 != "+46701740699"
 
 
-def test_whoever_obeys_a_hostile_text_calls_tools_and_texts_the_numbers_it_names() -> None:
+def test_obeying_a_hostile_text_calls_tools_and_texts_the_numbers_in_it() -> None:
     known = {tool.name for tool in TOOLS} | UNLISTED
     for row in HOSTILE:
         assert row.calls
@@ -193,7 +193,7 @@ def texted(row: Hostile) -> set[str]:
     return {parse_number(each.arguments["to"]).e164 for each in row.calls if each.tool == "send_sms"}
 
 
-def test_no_hole_in_a_hostile_text_is_left_open() -> None:
+def test_no_placeholder_in_a_hostile_text_stays_unfilled() -> None:
     for row in HOSTILE:
         shown = " ".join([row.text, *(str(dict(each.arguments)) for each in row.calls)])
         assert "$" not in shown

@@ -86,7 +86,7 @@ def test_a_contact_is_known_if_the_contacts_are_older_than_the_strangers_text(
         ("Kim", set()),
     ],
 )
-def test_a_list_of_contacts_allows_whom_it_names(listed: str, allowed: set[Number]) -> None:
+def test_a_list_of_contacts_allows_the_people_in_it(listed: str, allowed: set[Number]) -> None:
     policy = Policy(sender=SHOP, allowed_recipients=frozenset({ContactReference(listed)}))
     refused = {to for to in (ASA, BO, EVA, STRANGER) if "allowed_recipient" in find(policy, to)}
     assert refused == {ASA, BO, EVA, STRANGER} - allowed
@@ -139,7 +139,7 @@ def test_contacts_never_lift_a_refusal_unless_the_operator_lists_contacts(
 
 
 @given(st.sampled_from(["@jour", "Kim", "Åsa", "@none"]), contact_books, st.data())
-def test_whom_a_name_or_a_group_allows_all_contacts_allow_too(
+def test_the_entry_contacts_allows_whatever_a_name_or_a_group_allows(
     listed: str, contacts: Contacts, data: st.DataObject
 ) -> None:
     owned = [each.number for contact in contacts.people for each in contact.numbers]
@@ -159,7 +159,7 @@ def test_whom_a_name_or_a_group_allows_all_contacts_allow_too(
         (["@jour", "Åsa Lind", ASA], "only @jour, 1 number, 1 contact, not shown here"),
     ],
 )
-def test_the_policy_report_says_who_is_allowed_without_names_and_numbers(
+def test_the_policy_report_describes_allowed_recipients_without_names_and_numbers(
     listed: list[str | Number], shown: str
 ) -> None:
     allowed = frozenset(ContactReference(each) if isinstance(each, str) else each for each in listed)

@@ -49,11 +49,11 @@ def reason(guard: str, policy: Policy, draft: Draft, facts: Facts) -> str:
     return next(finding.reason for finding in check_draft(draft, facts, policy) if finding.guard == guard)
 
 
-def test_nothing_is_found_where_nothing_is_wrong() -> None:
+def test_a_text_without_faults_has_no_findings() -> None:
     assert found(live=False) == {}
 
 
-def test_what_is_not_billed_by_the_part_may_be_long() -> None:
+def test_content_that_is_not_billed_by_the_part_may_be_long() -> None:
     assert found(text="a" * 5000, live=False) == {"too_many_parts": REFUSE}
     assert found(text="a" * 5000, live=False, size=None) == {}
 
@@ -73,14 +73,14 @@ NEVER = {
 
 
 @pytest.mark.parametrize(("e164", "kind", "region", "why"), KINDS)
-def test_only_numbers_that_can_take_texts_get_one(e164: str, kind: str, region: str, why: str) -> None:
+def test_only_numbers_that_can_receive_texts_get_one(e164: str, kind: str, region: str, why: str) -> None:
     heard = found(Policy(sender=SHOP, allowed_countries=ANYWHERE | {region}), to=Number(e164))
     nordic = region in {"SE", "NO", "DK", "FI"}
     expected = REFUSE if kind in NEVER else (REFUSE if nordic else WARN) if kind == "fixed line" else None
     assert heard.get("textable_number") == expected, why
 
 
-def test_ones_own_number_is_warned_of() -> None:
+def test_the_operators_own_number_causes_a_warning() -> None:
     assert found(to=SHOP)["textable_number"] is WARN
     assert "textable_number" not in found(to=SHOP, sender=ANNA)
 
@@ -106,19 +106,19 @@ def test_ones_own_number_is_warned_of() -> None:
         ("+447700901123", None),
     ],
 )
-def test_a_number_made_up_by_an_assistant_is_refused_and_one_of_fiction_warned_of(
+def test_a_made_up_number_is_refused_and_a_fictitious_one_causes_a_warning(
     e164: str, effect: Effect | None
 ) -> None:
     assert found(to=Number(e164)).get("placeholder") == effect
 
 
-def test_a_dry_run_only_warns_of_made_up_numbers_and_the_sandbox_not_even_that() -> None:
+def test_a_dry_run_only_warns_of_made_up_numbers_and_the_sandbox_does_not() -> None:
     made_up = Number("+46701234567")
     assert found(to=made_up, live=False)["placeholder"] is Effect.WARN
     assert "placeholder" not in found(Policy(sender=SHOP, simulated=True), to=made_up)
 
 
-def test_with_a_sandbox_elsewhere_only_the_warning_of_fiction_is_left_out() -> None:
+def test_with_a_remote_sandbox_only_the_warning_about_fictitious_numbers_is_omitted() -> None:
     assert "placeholder" not in found(to=Number("+46701740605"), simulated=True)
     assert found(to=Number("+46701234567"), simulated=True)["placeholder"] is Effect.REFUSE
 
@@ -137,12 +137,12 @@ def test_with_a_sandbox_elsewhere_only_the_warning_of_fiction_is_left_out() -> N
         ("+15551234567", {"US"}, True),  # no country at all
     ],
 )
-def test_texts_go_to_allowed_countries_only(e164: str, allowed: set[str], *, refused: bool) -> None:
+def test_only_allowed_countries_are_texted(e164: str, allowed: set[str], *, refused: bool) -> None:
     heard = found(Policy(sender=SHOP, allowed_countries=frozenset(allowed)), to=Number(e164))
     assert heard.get("allowed_country") == (REFUSE if refused else None)
 
 
-def test_texts_go_to_listed_recipients_only_if_there_is_a_list() -> None:
+def test_only_listed_recipients_are_texted_if_there_is_a_list() -> None:
     listed = Policy(sender=SHOP, allowed_recipients=frozenset({parse_number("070-174 06 05")}))
     assert "allowed_recipient" not in found(listed, to=ANNA)
     assert found(listed, to=Number("+46701740606"))["allowed_recipient"] is REFUSE
@@ -152,7 +152,7 @@ def test_texts_go_to_listed_recipients_only_if_there_is_a_list() -> None:
 # ── the sender ──
 
 
-def test_a_sender_that_pretends_is_refused_and_what_is_configured_never_pretends() -> None:
+def test_a_sender_that_impersonates_is_refused_unless_it_is_configured() -> None:
     pretender = SenderId("P0LICE")
     assert found(sender=pretender)["impersonation"] is REFUSE
     assert "impersonation" not in found(Policy(sender=pretender), sender=pretender)
@@ -160,7 +160,7 @@ def test_a_sender_that_pretends_is_refused_and_what_is_configured_never_pretends
     assert "impersonation" not in found(sender=SenderId("Bankeryd"))
 
 
-def test_once_senders_are_listed_no_other_may_be_used() -> None:
+def test_if_senders_are_listed_no_other_may_be_used() -> None:
     listed = Policy(sender=SHOP, allowed_senders=(SenderId("Frisoren"),))
     assert "impersonation" not in found(listed, sender=SenderId("Frisoren"))
     assert "impersonation" not in found(listed, sender=SHOP)
@@ -181,7 +181,9 @@ def test_once_senders_are_listed_no_other_may_be_used() -> None:
         ("+4530123456", None),
     ],
 )
-def test_a_name_is_no_sender_everywhere_and_a_number_is(e164: str, effect: Effect | None) -> None:
+def test_a_number_can_be_the_sender_in_every_country_and_a_name_cannot(
+    e164: str, effect: Effect | None
+) -> None:
     assert found(to=Number(e164), sender=SenderId("Frisoren")).get("sender_usable") == effect
     assert "sender_usable" not in found(to=Number(e164), sender=SHOP)
 
@@ -247,7 +249,7 @@ def test_a_message_costs_no_more_than_allowed(
     assert largest_price(Policy(budget_per_message=budget), currency).currency == currency
 
 
-def test_without_a_price_the_budget_says_nothing() -> None:
+def test_without_a_price_the_budget_has_no_finding() -> None:
     assert "message_budget" not in found(Policy(sender=SHOP, budget_per_message=0))
 
 
@@ -260,14 +262,14 @@ def remembered(**facts: object) -> Recall:
     return KNOWN.model_copy(update=facts)
 
 
-def test_without_a_memory_nothing_is_held_against_anybody() -> None:
+def test_without_the_store_no_recipient_is_refused() -> None:
     memory = {"opted_out", "daily_budget", "repeated", "velocity", "first_contact"}
     assert not memory & found(Policy(sender=SHOP, budget_per_day=0), estimate=priced(1)).keys()
     assert found(live=False, estimate=priced(5200), recall=KNOWN) == {}
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_who_said_stop_gets_nothing(*, live: bool) -> None:
+def test_a_recipient_who_opted_out_gets_nothing(*, live: bool) -> None:
     assert found(live=live, recall=remembered(opted_out=True))["opted_out"] is REFUSE
     assert "opted_out" not in found(live=live, recall=KNOWN)
 
@@ -290,7 +292,7 @@ def test_who_said_stop_gets_nothing(*, live: bool) -> None:
         (1, "SEK", 0, 0, True),
     ],
 )
-def test_a_day_costs_no_more_than_allowed(
+def test_texts_of_a_day_cost_no_more_than_allowed(
     units: int, currency: str, spent: int, budget: int | None, *, refused: bool
 ) -> None:
     policy = Policy(sender=SHOP, budget_per_day=budget, budget_per_message=10**9)
@@ -299,7 +301,7 @@ def test_a_day_costs_no_more_than_allowed(
     assert largest_day(policy, currency).currency == currency
 
 
-def test_without_a_price_the_days_budget_says_nothing() -> None:
+def test_without_a_price_the_daily_budget_has_no_finding() -> None:
     policy = Policy(sender=SHOP, budget_per_day=0)
     assert "daily_budget" not in found(policy, recall=remembered(spent=10**9))
 
@@ -331,7 +333,7 @@ def test_a_number_gets_no_more_texts_than_allowed(
     assert heard.get("velocity") == (REFUSE if refused else None)
 
 
-def test_a_repetition_is_warned_of_by_the_number_of_the_order_it_repeats() -> None:
+def test_a_repetition_causes_a_warning_with_the_id_of_the_repeated_order() -> None:
     again = remembered(repeated="O-22222222")
     assert found(recall=again)["repeated"] is WARN
     facts = Facts(size=measure("Hej!"), now=NOON, live=True, recall=again)
@@ -341,7 +343,7 @@ def test_a_repetition_is_warned_of_by_the_number_of_the_order_it_repeats() -> No
     assert "O-22222222" in said
 
 
-def test_a_number_that_nobody_knows_is_a_reason_to_ask() -> None:
+def test_an_unknown_number_is_a_reason_to_ask() -> None:
     assert found(recall=Recall())["first_contact"] is ASK
     assert "first_contact" not in found(recall=KNOWN)
 
@@ -355,7 +357,7 @@ def test_a_text_that_a_stranger_may_have_asked_for_is_a_reason_to_ask() -> None:
 
 
 @pytest.mark.parametrize("text", LINKED)
-def test_an_address_is_seen_however_it_hides(text: str) -> None:
+def test_an_address_is_found_however_it_is_disguised(text: str) -> None:
     assert found(text=text)["link"] is ASK
 
 
@@ -364,7 +366,7 @@ def test_an_ordinary_text_has_no_address(text: str) -> None:
     assert "link" not in found(text=text)
 
 
-def test_the_tables_of_texts_are_as_long_as_they_should_be() -> None:
+def test_the_tables_of_texts_are_complete() -> None:
     assert len(set(LINKED)) >= 60
     assert len(set(UNLINKED)) >= 60
 
@@ -372,7 +374,7 @@ def test_the_tables_of_texts_are_as_long_as_they_should_be() -> None:
 @pytest.mark.parametrize(
     "text", ["a." * 50_000, "h " * 50_000, "http" * 25_000, "1." * 50_000, "a " * 50_000]
 )
-def test_looking_for_an_address_takes_no_time(text: str) -> None:
+def test_searching_for_an_address_is_fast(text: str) -> None:
     began = time.process_time()
     found(text=text, size=sized(1))
     assert time.process_time() - began < 2
@@ -411,13 +413,13 @@ def test_night_is_from_21_to_8_by_the_recipients_clock(
     assert found(to=to, now=now).get("night") == (WARN if night else None)
 
 
-def test_in_a_wide_country_it_is_night_if_it_is_anywhere() -> None:
+def test_in_a_country_with_several_zones_it_is_night_if_it_is_in_one() -> None:
     perth, sydney = ZoneInfo("Australia/Perth"), ZoneInfo("Australia/Sydney")
     assert found(to=IN_AUSTRALIA, now=datetime(2026, 7, 1, 20, 0, tzinfo=perth))["night"] is WARN
     assert found(to=IN_AUSTRALIA, now=datetime(2026, 7, 1, 9, 0, tzinfo=sydney))["night"] is WARN
     assert "night" not in found(to=IN_AUSTRALIA, now=datetime(2026, 7, 1, 14, 0, tzinfo=sydney))
 
 
-def test_where_the_zone_is_unknown_there_is_no_night() -> None:
+def test_if_the_zone_is_unknown_it_is_never_night() -> None:
     at_midnight = datetime(2026, 7, 1, 0, 0, tzinfo=UTC)
     assert "night" not in found(to=Number("+882161234567"), now=at_midnight)

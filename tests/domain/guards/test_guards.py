@@ -52,7 +52,7 @@ AT_NIGHT = Facts(
 STRICT = Policy(allowed_recipients=frozenset({ANNA}))
 
 
-def test_all_is_reported_at_once_by_name_and_in_order() -> None:
+def test_all_findings_are_reported_together_by_name_and_in_order() -> None:
     names = [finding.guard for finding in check_draft(WRONG_IN_ALL_WAYS, AT_NIGHT, STRICT)]
     assert names == [
         "textable_number",
@@ -79,7 +79,7 @@ def test_all_is_reported_at_once_by_name_and_in_order() -> None:
 
 
 @pytest.mark.parametrize("guard", GUARD_NAMES)
-def test_a_guard_can_be_switched_off_but_for_three(guard: str) -> None:
+def test_every_guard_except_three_can_be_switched_off(guard: str) -> None:
     policy = STRICT.model_copy(update={"guards_off": frozenset({guard})})
     before = [finding.guard for finding in check_draft(WRONG_IN_ALL_WAYS, AT_NIGHT, STRICT)]
     after = [finding.guard for finding in check_draft(WRONG_IN_ALL_WAYS, AT_NIGHT, policy)]
@@ -123,14 +123,14 @@ def test_a_refusal_by_policy_says_why_and_names_the_operators_variable(
     assert said.endswith(f"{words} The operator can change that with {variable}.")
 
 
-def test_nobody_is_told_a_way_round_a_stop() -> None:
+def test_no_message_suggests_a_way_around_an_opt_out() -> None:
     said = reason("opted_out", STRICT, WRONG_IN_ALL_WAYS, AT_NIGHT)
     assert "until they write START" in said
     assert "ELKS_" not in said
     assert "opt-outs" not in said, "an assistant may have a shell"
 
 
-def test_of_a_budget_that_is_overspent_nothing_is_left() -> None:
+def test_an_overspent_budget_has_nothing_left() -> None:
     facts = AT_NIGHT.model_copy(update={"recall": Recall(spent=2_000_000)})
     assert "0.00 SEK is left" in reason("daily_budget", STRICT, WRONG_IN_ALL_WAYS, facts)
 
@@ -175,7 +175,7 @@ def test_a_stricter_policy_never_refuses_less(
 
 
 @given(drafts, policies, st.booleans(), st.data())
-def test_a_list_of_recipients_or_senders_never_lets_more_through(
+def test_a_list_of_recipients_or_senders_never_allows_more(
     draft: Draft, policy: Policy, live: bool, data: st.DataObject
 ) -> None:
     """A listed sender may be called a bank: that is what the list is for. Any other may not."""
@@ -192,7 +192,9 @@ def test_a_list_of_recipients_or_senders_never_lets_more_through(
 
 
 @given(drafts, policies, st.booleans(), st.data())
-def test_guards_do_not_know_each_other(draft: Draft, policy: Policy, live: bool, data: st.DataObject) -> None:
+def test_guards_are_independent_of_each_other(
+    draft: Draft, policy: Policy, live: bool, data: st.DataObject
+) -> None:
     facts = data.draw(facts_about(draft, live=live))
     alone = {
         guard.__name__: said[0]
@@ -204,7 +206,7 @@ def test_guards_do_not_know_each_other(draft: Draft, policy: Policy, live: bool,
 
 
 @given(drafts, policies, st.booleans(), st.text(max_size=20), st.data())
-def test_how_a_text_is_sent_changes_nothing(
+def test_flash_and_key_of_a_text_change_no_finding(
     draft: Draft, policy: Policy, live: bool, key: str, data: st.DataObject
 ) -> None:
     facts = data.draw(facts_about(draft, live=live))

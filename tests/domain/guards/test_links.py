@@ -79,23 +79,23 @@ async def test_addresses_with_any_ending_or_scheme_are_found(box: Sandbox) -> No
 
 
 @pytest.mark.anyio
-async def test_sentence_ends_units_and_files_are_no_addresses(box: Sandbox) -> None:
+async def test_ends_of_sentences_units_and_file_names_are_no_addresses(box: Sandbox) -> None:
     assert await with_link(box, NO_ADDRESSES) == []
 
 
 @pytest.mark.anyio
-async def test_of_500_ordinary_texts_at_most_one_in_a_hundred_asks(box: Sandbox) -> None:
+async def test_at_most_1_percent_of_500_ordinary_texts_need_a_question(box: Sandbox) -> None:
     assert len(set(ORDINARY)) == len(ORDINARY) >= 500
     assert len(await with_link(box, ORDINARY)) * 100 <= len(ORDINARY)
 
 
 @pytest.mark.anyio
-async def test_of_200_phishing_texts_99_in_a_hundred_ask(box: Sandbox) -> None:
+async def test_at_least_99_percent_of_200_phishing_texts_need_a_question(box: Sandbox) -> None:
     assert len(set(PHISHING)) == len(PHISHING) >= 200
     assert len(await with_link(box, PHISHING)) * 100 >= len(PHISHING) * 99
 
 
-def test_every_top_level_domain_makes_an_address_but_one_of_files() -> None:
+def test_every_top_level_domain_makes_an_address_except_file_endings() -> None:
     assert len(TOP_LEVEL_DOMAINS) > 1_400
     assert [name for name in TOP_LEVEL_DOMAINS if not holds_link(f"Betala på example.{name}")] == ["py"]
     assert [name for name in TOP_LEVEL_DOMAINS if not holds_link(f"Betala på example.{name}/x")] == []
@@ -123,7 +123,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
-def test_looking_for_an_address_takes_time_in_proportion_to_the_text(piece: str) -> None:
+def test_searching_for_addresses_takes_linear_time(piece: str) -> None:
     """Four times the text takes four times as long, not sixteen; clocks tick every 16 ms at worst."""
     short, long = (min(seconds(piece * repeats) for _ in range(3)) for repeats in (3_000, 12_000))
     assert long < 10 * short + 0.1

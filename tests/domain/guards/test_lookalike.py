@@ -16,17 +16,17 @@ def test_a_sender_that_looks_like_a_protected_name_is_caught(sender: str, name: 
 
 
 @pytest.mark.parametrize(("sender", "why"), PASS)
-def test_a_sender_that_is_only_near_or_has_one_inside_passes(sender: str, why: str) -> None:
+def test_a_sender_that_is_only_similar_or_contains_a_protected_name_passes(sender: str, why: str) -> None:
     assert parse_sender(sender) == SenderId(sender)
     assert find_imitated_name(sender) is None, why
 
 
-def test_names_of_fraud_are_caught_beside_ordinary_names_that_pass() -> None:
+def test_names_used_in_fraud_are_caught_and_ordinary_names_pass() -> None:
     names = [*FORBIDDEN, "postnordspar", *INNOCENT]  # one more than fits
     assert [name for name in names if find_imitated_name(name)] == [*FORBIDDEN, "postnordspar"]
 
 
-def test_the_table_is_as_long_as_it_should_be() -> None:
+def test_the_table_of_senders_is_complete() -> None:
     senders = [row[0] for row in (*CAUGHT, *PASS)]
     assert len(senders) == len(set(senders))
     assert len(CAUGHT) >= 180
@@ -37,7 +37,7 @@ CAPITALS = [row for row in CAUGHT if row[0].isalpha() and row[0][1:].islower()]
 
 
 @pytest.mark.parametrize(("sender", "name", "why"), CAPITALS)
-def test_case_and_a_number_behind_hide_nothing(sender: str, name: str, why: str) -> None:
+def test_upper_case_and_a_trailing_number_hide_no_name(sender: str, name: str, why: str) -> None:
     for spelled in (sender, sender.lower(), sender.upper(), f"{sender}24", f"{sender}1"):
         assert find_imitated_name(spelled) == name, why
 

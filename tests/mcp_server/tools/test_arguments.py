@@ -83,7 +83,7 @@ async def test_wrong_arguments_are_explained_in_sentences(
     assert posted(box) == []
 
 
-async def test_numbers_written_as_text_serve(box: Sandbox, way: Way) -> None:
+async def test_numbers_given_as_strings_are_accepted(box: Sandbox, way: Way) -> None:
     fill_history(box, 5)
     async with connected(live(box), box=box, way=way) as client:
         assert data(await call(client, "get_sms_messages", limit="3"))["count"] == 3
@@ -94,7 +94,7 @@ async def test_numbers_written_as_text_serve(box: Sandbox, way: Way) -> None:
 
 @pytest.mark.parametrize("tool", SENDING)
 @pytest.mark.parametrize("field", ["+358401234567.0", "+358401234567\t6", "+358401234567  6"])
-async def test_a_field_of_a_table_is_never_read_as_another_persons_number(
+async def test_a_table_field_is_never_read_as_another_persons_number(
     tool: str, field: str, box: Sandbox, way: Way
 ) -> None:
     environ = live(box, ELKS_ALLOWED_COUNTRIES="SE,FI")
@@ -106,7 +106,9 @@ async def test_a_field_of_a_table_is_never_read_as_another_persons_number(
 
 
 @pytest.mark.parametrize("tool", SENDING)
-async def test_with_a_foreign_sender_a_swedes_number_is_not_texted_abroad(tool: str, box: Sandbox) -> None:
+async def test_with_a_foreign_sender_a_national_swedish_number_is_not_texted_abroad(
+    tool: str, box: Sandbox
+) -> None:
     environ = live(box, ELKS_PHONE_NUMBER="+33612345678", ELKS_ALLOWED_COUNTRIES="SE,FR")
     async with connected(environ, box=box) as client:
         refused = await call(client, tool, to="070-174 06 05", message="Hej?")
@@ -141,9 +143,7 @@ INVISIBLE = (
 
 
 @pytest.mark.parametrize("tool", SENDING)
-async def test_a_text_in_which_nobody_sees_anything_is_refused_before_it_is_priced(
-    tool: str, box: Sandbox, way: Way
-) -> None:
+async def test_an_invisible_text_is_refused_before_it_is_priced(tool: str, box: Sandbox, way: Way) -> None:
     async with connected(live(box), box=box, way=way) as client:
         for text in INVISIBLE:
             refused = await call(client, tool, to=PHONE, message=text)

@@ -38,7 +38,7 @@ def a_box_that_names(cost: object, clock: ManualClock) -> Sandbox:
 
 @pytest.mark.parametrize("era", EITHER_ERA)
 @pytest.mark.parametrize("cost", COSTS)
-async def test_p5_a_cost_of_nothing_or_less_does_not_switch_the_cap_off(cost: object, era: Era) -> None:
+async def test_p5_a_zero_or_negative_cost_does_not_disable_the_cap(cost: object, era: Era) -> None:
     clock = ManualClock()
     box = a_box_that_names(cost, clock)
     environ = live(box, ELKS_BUDGET_PER_DAY="1.00")
@@ -52,7 +52,7 @@ async def test_p5_a_cost_of_nothing_or_less_does_not_switch_the_cap_off(cost: ob
     assert len(posted(box)) == 1
 
 
-async def test_p5_a_charge_below_the_quote_gives_the_rest_back() -> None:
+async def test_p5_a_charge_below_the_quote_releases_the_difference() -> None:
     clock = ManualClock()
     box = a_box_that_names(2600, clock)
     async with connected(live(box, ELKS_BUDGET_PER_DAY="1.00"), box=box, clock=clock) as client:
@@ -61,7 +61,7 @@ async def test_p5_a_charge_below_the_quote_gives_the_rest_back() -> None:
             clock.advance(SLOT)
 
 
-async def test_p5_a_charge_above_the_quote_counts_and_is_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_p5_a_charge_above_the_quote_counts_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     clock = ManualClock()
     box = a_box_that_names(7800, clock)
     async with connected(live(box, ELKS_BUDGET_PER_DAY="1.00"), box=box, clock=clock) as client:

@@ -85,7 +85,7 @@ def rule(answer: Mapping[str, Any], variable: str) -> tuple[str, bool]:
 
 
 @pytest.mark.parametrize("way", ERAS)
-async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandbox, way: Way) -> None:
+async def test_the_rules_are_listed_with_the_variable_that_changes_each(box: Sandbox, way: Way) -> None:
     environ = live(
         box,
         ELKS_ALLOWED_COUNTRIES="NO,SE",
@@ -121,18 +121,18 @@ async def test_the_rules_are_told_with_the_variable_that_changes_each(box: Sandb
     assert posted(box) == posted(box, dry_run=True) == []
 
 
-async def test_every_setting_that_is_a_rule_is_told() -> None:
+async def test_every_setting_that_is_a_rule_is_listed() -> None:
     answer, _ = await ask({})
     assert {each["variable"] for each in answer["rules"]} == set(NAMES) - NOT_RULES
 
 
-async def test_a_day_allows_as_much_to_a_number_as_the_guard_lets_through() -> None:
+async def test_the_listed_limit_of_a_number_is_that_of_the_guard() -> None:
     answer, _ = await ask({"ELKS_MAX_PER_NUMBER": "3"})
     assert rule(answer, "ELKS_MAX_PER_NUMBER")[0].endswith(f", {3 * TIMES_A_DAY} in 24 hours")
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
-async def test_what_is_left_of_the_budget_is_told_now(box: Sandbox, tmp_path: Path, era: Era) -> None:
+async def test_the_rest_of_the_budget_is_reported(box: Sandbox, tmp_path: Path, era: Era) -> None:
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_BUDGET_PER_DAY="2", ELKS_GUARDS_OFF="velocity")
     async with connected(environ, box=box, way=era) as client:
         before = data(await call(client, "explain_policy"))
@@ -151,7 +151,7 @@ async def test_what_is_left_of_the_budget_is_told_now(box: Sandbox, tmp_path: Pa
         assert (await call(client, "send_sms", to=PHONE, message="Fyra")).is_error
 
 
-async def test_what_is_reserved_and_what_is_open_counts(box: Sandbox, tmp_path: Path) -> None:
+async def test_reserved_amounts_and_unfinished_orders_count(box: Sandbox, tmp_path: Path) -> None:
     location, account = StateLocation(folder=tmp_path), AccountKey("https://api.46elks.com/a1", box.username)
     clock = ManualClock()
     async with opened(location, clock, account) as store:
@@ -199,13 +199,13 @@ async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path
         ({"ELKS_SANDBOX": "true"}, "texts only go to simulated phones, and nothing costs money."),
     ],
 )
-async def test_the_mode_is_told_in_a_sentence(environ: dict[str, str], summary: str) -> None:
+async def test_the_mode_is_described_in_a_sentence(environ: dict[str, str], summary: str) -> None:
     answer, said = await ask(environ)
     assert answer["summary"] == summary
     assert said.splitlines()[0].endswith(summary)
 
 
-async def test_without_credentials_no_currency_is_guessed_and_nothing_is_asked() -> None:
+async def test_without_credentials_no_currency_is_guessed_and_no_request_made() -> None:
     answer, said = await ask({})
     assert rule(answer, "ELKS_BUDGET_PER_MESSAGE")[0] == "10 in SEK, NOK and DKK, else 1"
     assert rule(answer, "ELKS_BUDGET_PER_DAY")[0].startswith("100 in SEK, NOK and DKK, else 10; nothing has")
@@ -216,14 +216,14 @@ async def test_without_credentials_no_currency_is_guessed_and_nothing_is_asked()
     assert configured["budget"]["left"] == {"amount": 5.0, "currency": ""}
 
 
-async def test_without_credentials_it_is_not_known_what_was_spent(tmp_path: Path) -> None:
+async def test_without_credentials_the_spending_is_unknown(tmp_path: Path) -> None:
     async with opened(StateLocation(folder=tmp_path)) as store:
         await place_one(store)
     answer, _ = await ask({"ELKS_STATE_DIR": str(tmp_path)})
     assert "spending is not known without credentials" in rule(answer, "ELKS_BUDGET_PER_DAY")[0]
 
 
-async def test_what_stands_in_the_way_is_noted(box: Sandbox) -> None:
+async def test_obstacles_to_sending_are_noted(box: Sandbox) -> None:
     answer, said = await ask(
         live(box, ELKS_BUDGET_DAY="5", ELKS_QUIET_PERIOD="10", ELKS_GUARDS_OFF="link"), box
     )
@@ -254,13 +254,13 @@ async def test_contacts_that_cannot_be_read_are_noted(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(answer)
 
 
-def test_a_quiet_period_is_short_by_half_a_minute_and_a_request() -> None:
+def test_a_quiet_period_below_a_request_and_half_a_minute_is_noted_as_short() -> None:
     assert explain_short_quiet_period(40, 10) == explain_short_quiet_period(120, 90) == ""
     assert "ELKS_QUIET_PERIOD is 39.5 s, less than 40 s" in explain_short_quiet_period(39.5, 10)
 
 
 @pytest.mark.parametrize("answers", [401, 500])
-async def test_where_46elks_does_not_answer_the_rest_is_told_all_the_same(box: Sandbox, answers: int) -> None:
+async def test_if_46elks_does_not_answer_the_rest_is_still_reported(box: Sandbox, answers: int) -> None:
     environ = (
         live(box, ELKS_API_PASSWORD="wrong")
         if answers == 401
@@ -270,7 +270,7 @@ async def test_where_46elks_does_not_answer_the_rest_is_told_all_the_same(box: S
     assert rule(answer, "ELKS_BUDGET_PER_MESSAGE")[0] == "10 in SEK, NOK and DKK, else 1"
 
 
-def test_a_dry_run_that_never_was_anything_else_loads_no_store_to_explain_itself(tmp_path: Path) -> None:
+def test_a_server_that_was_always_in_dry_run_loads_no_store_for_the_policy(tmp_path: Path) -> None:
     """The light stays light: SQLAlchemy takes half a second, and 20 MiB."""
     script = (
         "import atexit, sys, elks_mcp.__main__ as program\n"
@@ -289,7 +289,7 @@ def test_a_dry_run_that_never_was_anything_else_loads_no_store_to_explain_itself
 # ── the command ──
 
 
-async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Path) -> None:
+async def test_the_command_reports_the_same_as_the_tool(box: Sandbox, tmp_path: Path) -> None:
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_STATE_DIR=str(tmp_path), ELKS_MAX_PARTS="3")
         async with opened(
@@ -310,7 +310,7 @@ async def test_the_command_tells_what_the_tool_tells(box: Sandbox, tmp_path: Pat
     assert box.accepted == [], "what is queued stays queued"
 
 
-def test_the_command_makes_no_state() -> None:
+def test_the_command_creates_no_state() -> None:
     done = run("policy", ELKS_ALLOWED_RECIPIENTS=PHONE)
     assert (done.returncode, done.stderr) == (0, "")
     assert "recipients: only 1 number, not shown here (ELKS_ALLOWED_RECIPIENTS, set)" in done.stdout

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 # ── estimate_sms_cost ──
 
 
-async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
+async def test_an_estimate_names_the_expensive_character_and_the_cheaper_text(
     client: Client, box: Sandbox
 ) -> None:
     text = "Vi ses klockan tio. " * 4 + "Ta med Annas bok”, tack"
@@ -38,7 +38,7 @@ async def test_an_estimate_names_the_dear_character_and_the_cheaper_text(
     assert posted(box) == []
 
 
-async def test_a_cheaper_text_of_several_lines_cannot_pass_for_what_the_estimate_says(
+async def test_a_cheaper_text_of_several_lines_cannot_pass_for_the_estimate_itself(
     client: Client, box: Sandbox
 ) -> None:
     """P2: whoever reads the answer decides by it."""
@@ -62,7 +62,7 @@ async def test_a_cheaper_text_of_several_lines_cannot_pass_for_what_the_estimate
         ("Hej", None),
     ],
 )
-async def test_a_character_is_called_dear_only_where_it_costs(
+async def test_a_character_is_reported_as_expensive_only_if_it_costs_more(
     box: Sandbox, way: Way, text: str, said: str | None
 ) -> None:
     async with connected(live(box), box=box, way=way) as client:
@@ -73,14 +73,16 @@ async def test_a_character_is_called_dear_only_where_it_costs(
     assert ("Expensive because" in words(sent)) is ("Expensive because" in words(estimate))
 
 
-async def test_an_estimate_tells_what_would_be_refused(client: Client) -> None:
+async def test_an_estimate_says_whether_the_text_would_be_refused(client: Client) -> None:
     estimate = await call(client, "estimate_sms_cost", to="+4791234567", message="Hej")
     assert not estimate.is_error
     assert data(estimate)["wouldBeRefused"] is True
     assert "It would be refused: Norway (NO)" in words(estimate)
 
 
-async def test_where_46elks_cannot_price_it_the_error_holds_our_count(client: Client, box: Sandbox) -> None:
+async def test_if_46elks_cannot_price_a_text_the_error_has_our_own_count(
+    client: Client, box: Sandbox
+) -> None:
     box.faults.inject(Fault.FORBIDDEN, method="POST", text="Country disallowed by default")
     estimate = await call(client, "estimate_sms_cost", to=PHONE, message="Hej 🙂" * 20)
     assert estimate.is_error
@@ -111,7 +113,7 @@ async def test_failed_is_not_delivered(client: Client, box: Sandbox) -> None:
     assert words(status).startswith("Failed: it did not reach the phone")
 
 
-async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
+async def test_an_unknown_id_is_reported_as_unknown(client: Client) -> None:
     unknown = await call(client, "check_sms_status", messageId="s" + "0" * 32)
     assert unknown.is_error
     assert words(unknown).startswith("46elks has no message with that id.")
@@ -120,7 +122,7 @@ async def test_an_unknown_id_is_said_to_be_unknown(client: Client) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["../me", "s1/../../me", "%2e%2e/me", "s" * 200, "x?y=z", "s\u0000", "å"])
-async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, way: Way, wrong: str) -> None:
+async def test_an_impossible_id_never_reaches_46elks(box: Sandbox, way: Way, wrong: str) -> None:
     async with connected(live(box), box=box, way=way) as client:
         answer = await call(client, "check_sms_status", messageId=wrong)
     assert answer.is_error
@@ -128,7 +130,7 @@ async def test_what_can_be_no_id_never_reaches_46elks(box: Sandbox, way: Way, wr
     assert box.requests == []
 
 
-async def test_several_texts_are_each_answered_whatever_the_others_are(client: Client, box: Sandbox) -> None:
+async def test_each_of_several_texts_has_a_status_or_a_reason(client: Client, box: Sandbox) -> None:
     delivered, failed = (box.add_history(box.clock.now(), status=each) for each in ("delivered", "failed"))
     received = box.receive("Bo: delivered", "Hej")
     ids = ["O-23456789", delivered.id, failed.id, "../me", received.id]
@@ -160,7 +162,7 @@ async def test_the_status_of_a_received_text_among_others_taints(client: Client,
     assert "tainted" in findings(priced)
 
 
-async def test_one_id_is_answered_as_ever_also_with_a_comma_behind_it(client: Client, box: Sandbox) -> None:
+async def test_one_id_with_a_trailing_comma_is_answered_as_one_id(client: Client, box: Sandbox) -> None:
     sent = box.add_history(box.clock.now())
     one = await call(client, "check_sms_status", messageId=sent.id)
     assert data(await call(client, "check_sms_status", messageId=f" {sent.id}, ")) == data(one)
@@ -179,7 +181,7 @@ async def test_if_no_id_is_known_or_there_are_too_many_it_is_an_error(client: Cl
 # ── get_sms_messages ──
 
 
-async def test_only_the_wanted_direction_is_listed_and_no_page_too_many_is_read(
+async def test_only_the_requested_direction_is_listed_with_as_few_pages_as_needed(
     client: Client, box: Sandbox
 ) -> None:
     fill_history(box, 500)
@@ -191,7 +193,7 @@ async def test_only_the_wanted_direction_is_listed_and_no_page_too_many_is_read(
     assert len([request for request in box.requests if request.path == "/a1/sms"]) == 1 + 3
 
 
-async def test_both_directions_come_newest_first_ten_by_default(client: Client, box: Sandbox) -> None:
+async def test_by_default_the_ten_newest_of_both_directions_are_listed(client: Client, box: Sandbox) -> None:
     fill_history(box, 30)
     listed = await call(client, "get_sms_messages")
     texts = [entry.get("text") or entry["untrusted"] for entry in data(listed)["messages"]]
@@ -211,7 +213,7 @@ async def test_an_automatic_reply_is_outbound(client: Client, box: Sandbox) -> N
 # ── account ──
 
 
-async def test_the_balance_is_told_without_whose_it_is(client: Client, box: Sandbox) -> None:
+async def test_the_balance_is_returned_without_the_holder(client: Client, box: Sandbox) -> None:
     balance = await call(client, "check_account_balance")
     assert words(balance) == "Balance: 100.00 SEK."
     assert data(balance) == {"balance": {"amount": 100.0, "currency": "SEK"}, "textsLeft": None}
@@ -221,7 +223,7 @@ async def test_the_balance_is_told_without_whose_it_is(client: Client, box: Sand
     assert data(balance)["textsLeft"] == 192
 
 
-async def test_statistics_tell_delivered_from_sent(client: Client, box: Sandbox) -> None:
+async def test_statistics_distinguish_delivered_from_sent(client: Client, box: Sandbox) -> None:
     await call(client, "send_sms", to=PHONE, message="a")
     await call(client, "send_sms", to="+46701740611", message="b")
     await call(client, "send_sms", to="+46701740610", message="c")

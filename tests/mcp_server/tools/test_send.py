@@ -62,12 +62,12 @@ async def test_sender_flash_and_number_are_passed_on(client: Client, box: Sandbo
     assert "iPhones show a flash message as an ordinary SMS" in words(sent)
 
 
-async def test_a_strange_number_as_sender_gives_a_reminder(client: Client) -> None:
+async def test_an_unknown_number_as_sender_adds_a_note(client: Client) -> None:
     sent = await call(client, "send_sms", to=PHONE, message="Hej", sender="+46701740607", dryRun=True)
     assert "must be the account's own" in words(sent)
 
 
-async def test_a_dry_run_tells_the_price_and_sends_nothing(client: Client, box: Sandbox) -> None:
+async def test_a_dry_run_returns_the_price_and_sends_nothing(client: Client, box: Sandbox) -> None:
     dry = await call(client, "send_sms", to=PHONE, message="Hej!", dryRun=True)
     assert words(dry).startswith("Dry run: nothing was sent")
     assert "1 part (GSM-7), 0.52 SEK" in words(dry)
@@ -81,7 +81,7 @@ async def test_a_dry_run_tells_the_price_and_sends_nothing(client: Client, box: 
 
 
 @pytest.mark.parametrize("word", [True, "true", "yes", "TRUE", "1"])
-async def test_words_serve_for_dry_run(box: Sandbox, way: Way, word: object) -> None:
+async def test_dry_run_can_be_given_as_a_word(box: Sandbox, way: Way, word: object) -> None:
     async with connected(live(box), box=box, way=way) as client:
         await call(client, "send_sms", to=PHONE, message="Hej", dry_run=word)
     assert posted(box) == []
@@ -161,7 +161,7 @@ async def test_a_repeated_call_gives_the_same_order_and_a_new_key_another(
     assert len(posted(box)) == 2
 
 
-async def test_one_number_gets_five_texts_in_ten_minutes_and_no_more(box: Sandbox, way: Way) -> None:
+async def test_one_number_gets_at_most_five_texts_in_ten_minutes(box: Sandbox, way: Way) -> None:
     async with connected(live(box, ELKS_SMS_PER_MINUTE="100000"), box=box, way=way) as client:
         for number in range(5):
             assert not (await call(client, "send_sms", to=PHONE, message=f"Hej {number}")).is_error
@@ -183,7 +183,7 @@ async def test_a_repeated_key_gives_the_same_order(client: Client, box: Sandbox)
     assert "nothing new was sent" in words(second)
 
 
-async def test_what_was_charged_is_told_rather_than_what_was_quoted(box: Sandbox) -> None:
+async def test_the_charged_price_is_reported_instead_of_the_quoted_one(box: Sandbox) -> None:
     class Dawdler(Person):
         async def __call__(self, context: Any, params: Any) -> ElicitResult:
             box.rules.prices["46"] = 6100
@@ -221,7 +221,7 @@ async def test_a_key_used_for_another_message_is_an_error_that_names_the_differe
     assert len(posted(box)) == 1
 
 
-async def test_a_pretended_sender_is_refused_with_the_way_out(client: Client, box: Sandbox) -> None:
+async def test_an_impersonating_sender_is_refused_with_advice(client: Client, box: Sandbox) -> None:
     refused = await call(client, "send_sms", to=PHONE, message="Logga in", sender="P0LICE")
     assert refused.is_error
     assert words(refused).startswith("Not sent: Refused by impersonation: ")
@@ -229,14 +229,14 @@ async def test_a_pretended_sender_is_refused_with_the_way_out(client: Client, bo
     assert posted(box) == []
 
 
-async def test_all_that_the_guards_found_is_told_at_once(client: Client, box: Sandbox) -> None:
+async def test_all_findings_of_the_guards_are_reported_together(client: Client, box: Sandbox) -> None:
     refused = await call(client, "send_sms", to="+4791234567", message="å" * 1000, sender="SEB")
     for guard in ("allowed_country", "impersonation", "too_many_parts", "sender_usable"):
         assert f"{guard}: " in words(refused)
     assert posted(box) == []
 
 
-async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box: Sandbox) -> None:
+async def test_a_refusal_of_46elks_is_quoted(client: Client, box: Sandbox) -> None:
     box.faults.inject(Fault.FORBIDDEN, method="POST", dryrun=False, text="Invalid to number")
     refused = await call(client, "send_sms", to=PHONE, message="Hej")
     assert refused.is_error
@@ -252,7 +252,7 @@ async def test_a_refusal_of_46elks_is_told_in_its_own_words(client: Client, box:
         (Fault.UNAUTHORIZED, "does not accept the API credentials", "when ELKS_API_USERNAME and"),
     ],
 )
-async def test_what_the_operator_can_mend_keeps_a_text_waiting_and_says_for_what(
+async def test_a_problem_that_the_operator_can_fix_keeps_the_text_queued_with_the_reason(
     client: Client, box: Sandbox, fault: Fault, said: str, todo: str
 ) -> None:
     box.faults.inject(fault, method="POST", dryrun=False, text="Not enough credits")
@@ -280,7 +280,7 @@ async def test_a_text_that_has_to_wait_says_until_about_when(client: Client, box
 
 
 @by_any_way
-async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothing(way: Way) -> None:
+async def test_in_the_sandbox_every_answer_says_so_and_a_mistaken_name_stops_nothing(way: Way) -> None:
     async with connected({"ELKS_SANDBOX": "true", "ELKS_API_USER": "u"}, way=way) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
         assert data(sent)["status"] == "sent"
@@ -293,7 +293,7 @@ async def test_in_the_sandbox_everything_says_so_and_a_mistaken_name_stops_nothi
             assert words(answer).startswith("Sandbox: ")
 
 
-async def test_the_sandbox_in_the_server_takes_the_servers_own_webhook() -> None:
+async def test_the_sandbox_in_the_server_accepts_the_servers_own_webhook_address() -> None:
     """It may post to the port of ELKS_PUBLIC_URL: otherwise it would refuse each text for its report."""
     for url in ("http://127.0.0.1:8046", "https://sms.example.com"):
         environ = {"ELKS_SANDBOX": "true", "ELKS_PUBLIC_URL": url}
@@ -305,7 +305,7 @@ async def test_the_sandbox_in_the_server_takes_the_servers_own_webhook() -> None
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_a_text_that_46elks_fails_in_its_answer_is_not_told_as_sent(era: Era) -> None:
+async def test_a_text_that_46elks_fails_in_its_answer_is_not_reported_as_sent(era: Era) -> None:
     box = new_box()
     box.faults.inject(Fault.FAILED_AT_ONCE, method="POST", dryrun=False)
     async with connected(live(box), box=box, way=era) as client:

@@ -21,7 +21,7 @@ def texts(box: Sandbox) -> list[str]:
 
 
 @pytest.mark.parametrize("era", ERAS)
-async def test_every_text_ends_with_it_and_the_person_who_is_asked_sees_it(box: Sandbox, era: Era) -> None:
+async def test_every_text_ends_with_the_signature_also_in_the_question(box: Sandbox, era: Era) -> None:
     person = Person()
     async with connected(live(box, **SIGNED), box=box, way=era, person=person) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Din tid är kl. 10")
@@ -32,20 +32,20 @@ async def test_every_text_ends_with_it_and_the_person_who_is_asked_sees_it(box: 
 
 
 @pytest.mark.parametrize("message", ["Hej\n/Kliniken", "Hej /Kliniken", "/Kliniken", "Hej\n/Kliniken \n"])
-async def test_it_is_not_added_twice(box: Sandbox, message: str) -> None:
+async def test_the_signature_is_not_added_twice(box: Sandbox, message: str) -> None:
     async with connected(live(box, **SIGNED), box=box) as client:
         await call(client, "send_sms", to=PHONE, message=message)
     assert texts(box) == [message]
 
 
-async def test_the_end_of_a_longer_word_is_no_signature(box: Sandbox) -> None:
+async def test_a_signature_at_the_end_of_a_longer_word_does_not_count(box: Sandbox) -> None:
     async with connected(live(box, ELKS_SIGNATURE="Anna"), box=box) as client:
         await call(client, "send_sms", to=PHONE, message="Hälsa JoAnna")
         await call(client, "send_sms", to="+46701740606", message="Hälsa Anna")
     assert texts(box) == ["Hälsa JoAnna\nAnna", "Hälsa Anna"]
 
 
-async def test_parts_and_price_count_it(box: Sandbox) -> None:
+async def test_parts_and_price_include_the_signature(box: Sandbox) -> None:
     text = "a" * 155
     async with connected(live(box), box=box) as plain, connected(live(box, **SIGNED), box=box) as signed:
         answers = [
@@ -57,7 +57,7 @@ async def test_parts_and_price_count_it(box: Sandbox) -> None:
     assert [charge.parts for charge in box.charges] == [2]
 
 
-async def test_a_cheaper_text_is_suggested_without_it(box: Sandbox) -> None:
+async def test_a_cheaper_text_is_suggested_without_the_signature(box: Sandbox) -> None:
     text = "a" * 80 + "…"
     async with connected(live(box, **SIGNED), box=box) as client:
         answer = data(await call(client, "estimate_sms_cost", to=PHONE, message=text))
@@ -76,7 +76,7 @@ async def test_a_signature_that_makes_every_text_expensive_is_named_as_the_cause
                 assert ("Only the operator can change it (ELKS_SIGNATURE)." in answer) is is_named
 
 
-async def test_repeats_and_keys_compare_the_text_with_it(box: Sandbox) -> None:
+async def test_repeats_and_keys_compare_the_text_with_its_signature(box: Sandbox) -> None:
     async with connected(live(box, **SIGNED), box=box) as client:
 
         async def send(message: str, **more: Any) -> dict[str, Any]:
@@ -106,13 +106,15 @@ def test_a_signature_that_cannot_be_used_is_a_configuration_error(value: str, re
         ("46elks.se", ["A web address in it makes the guard `link` ask about every text."]),
     ],
 )
-def test_the_doctor_warns_of_one_that_is_expensive_or_asked_about(value: str, warned: list[str]) -> None:
+def test_the_doctor_warns_of_a_signature_that_is_expensive_or_needs_approval(
+    value: str, warned: list[str]
+) -> None:
     checks = list_signature_costs(load({"ELKS_SIGNATURE": value}))
     assert [check.mark for check in checks] == ["warn"] * len(warned)
     assert all(reason in check.text for reason, check in zip(warned, checks, strict=True))
 
 
-async def test_the_policy_shows_it_without_numbers(box: Sandbox) -> None:
+async def test_the_policy_shows_the_signature_without_numbers(box: Sandbox) -> None:
     signed = live(box, ELKS_SIGNATURE="Kliniken\n08-123 45 67")
     async with connected(signed, box=box) as client:
         rules = data(await call(client, "explain_policy"))["rules"]
