@@ -165,7 +165,7 @@ def test_no_guard_has_an_effect_that_its_page_does_not_name(
 
 
 def test_the_page_about_guards_names_those_that_cannot_be_switched_off() -> None:
-    sentence = re.search(r"switch\s+off\s+any\s+guard\s+except\s+(.*?),\s+as\s+in", GUARDS, re.DOTALL)
+    sentence = re.search(r"switch\s+off\s+any\s+guard\s+except\s+(.*?),\s+for\s+example", GUARDS, re.DOTALL)
     assert sentence
     assert set(re.findall(r"`(\w+)`", sentence.group(1))) == NOT_SWITCHABLE
 
@@ -259,17 +259,17 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.mark.parametrize(
     ("words", "said", "constant"),
     [
-        ("goes back 5,000 messages", 5_000, MOST_READ),
+        ("goes back at most 5,000 messages", 5_000, MOST_READ),
         ("less than 60 seconds ago", timedelta(seconds=60), FRESH),
         ("`ELKS_QUIET_PERIOD`, 120 seconds unless", 120, Settings().quiet_period),
-        ("`ELKS_TIMEOUT` (10) after the claim", 10, Settings().timeout),
-        ("`ELKS_TIMEOUT` and 5 seconds", timedelta(seconds=5), LEASE_SPARE),
+        ("`ELKS_TIMEOUT` (10 seconds) plus 5 seconds after the claim", 10, Settings().timeout),
+        ("`ELKS_TIMEOUT` plus 5 seconds", timedelta(seconds=5), LEASE_SPARE),
         ("could not go out within an hour", HOUR, ORDER_LATENESS),
-        ("can be established within an hour", HOUR, doubts.LONGEST),
+        ("there is no result within an hour", HOUR, doubts.LONGEST),
         ("order is known: 90 days", 90 * DAY, cleanup.ROWS_KEPT),
         ("For 7 days its text is kept", 7 * DAY, cleanup.UNKNOWN_TEXT_KEPT),
         ("text within 15 minutes", timedelta(minutes=15), REPEATED_WITHIN),
-        ("good for 5 minutes", timedelta(minutes=5), ANSWER_WITHIN),
+        ("valid for 5 minutes", timedelta(minutes=5), ANSWER_WITHIN),
         ("up to 30 minutes old", timedelta(minutes=30), APPROVAL_TIMEOUT),
         ("one that starts within the hour", HOUR, APPROVED_SEND_TIMEOUT),
         ("in the last 30 minutes", timedelta(minutes=30), TAINT_LASTS),
@@ -292,7 +292,7 @@ def test_the_times_in_the_documents_are_those_of_the_code() -> None:
 
 def test_the_words_in_the_safety_page_opt_out_unless_they_answer_a_question() -> None:
     clear, answers = re.findall(
-        r"([A-ZÄÖ]+(?: [A-ZÄÖ]+)?(?:,\s+[A-ZÄÖ]+(?: [A-ZÄÖ]+)?){9,}) and a few more", SAFETY
+        r"([A-ZÄÖ]+(?:\s+[A-ZÄÖ]+)?(?:,\s+[A-ZÄÖ]+(?:\s+[A-ZÄÖ]+)?){9,})\s+and a few more", SAFETY
     )
     for listed, in_answer in ((clear, OptWord.STOP), (answers, None)):
         words = [" ".join(word.split()) for word in listed.split(",")]
