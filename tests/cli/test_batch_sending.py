@@ -21,7 +21,9 @@ from tests.support.verb_cases import SimulatedElks
 
 NOT_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cannot be sent there")
 SLOW, FAST = {"ELKS_SMS_PER_MINUTE": "1"}, {"ELKS_SMS_PER_MINUTE": "6000"}
-HOW_IT_ENDS = "If you end it before (Ctrl-C), a running server sends the rest; if there is none, the batch is"
+HOW_IT_ENDS = (
+    "If you end it earlier (Ctrl-C), a running server sends the rest; if there is none, the batch is"
+)
 
 
 def plan(elks: SimulatedElks, rows: int, *options: str, **environ: str) -> str:

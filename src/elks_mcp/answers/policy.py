@@ -14,7 +14,7 @@ from elks_mcp.contacts.report import describe_contacts
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.domain.guards import NOT_SWITCHABLE, is_on
 from elks_mcp.domain.money import Money
-from elks_mcp.domain.orders import OrderState
+from elks_mcp.domain.orders import UNFINISHED, OrderState
 from elks_mcp.domain.policy import Confirm, Mode, Policy, largest_day
 from elks_mcp.domain.taint import find_hold
 from elks_mcp.domain.toolsets import Toolset
@@ -157,15 +157,7 @@ async def _read_state(app: App) -> _AccountState:
     )
 
 
-_OPEN = (
-    OrderState.WAITING,
-    OrderState.SCHEDULED,
-    OrderState.PAUSED,
-    OrderState.QUEUED,
-    OrderState.SENDING,
-    OrderState.IN_DOUBT,
-    OrderState.UNKNOWN,
-)
+_OPEN = [state for state in OrderState if state in UNFINISHED or state is OrderState.UNKNOWN]
 
 
 async def _find_currency(app: App) -> str | None:
@@ -264,7 +256,7 @@ async def _explain_hold(app: App) -> list[str]:
     if can_wait(app.storage, app):
         where += f" or {name_approval_place(app.approval_page)}"
     ways_out = (
-        f"Ways out: a person approves it {where}, "
+        f"To end that: a person approves it {where}, "
         "the operator lists the number in ELKS_ALLOWED_RECIPIENTS, or the time passes."
     )
     if app.storage.location.is_durable:

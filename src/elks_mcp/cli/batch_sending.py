@@ -27,14 +27,14 @@ from elks_mcp.cli.batch_output import (
 )
 from elks_mcp.cli.exit_codes import ExitCode
 from elks_mcp.cli.output import can_ask, measure_columns, progress, say, show_progress, wrap
-from elks_mcp.cli.sending import DECLINED, confirm_or_decline
-from elks_mcp.cli.session import Session, print_json, session_command
+from elks_mcp.cli.sending import DECLINED, NO_TERMINAL, confirm_or_decline, print_waiting
+from elks_mcp.cli.session import Session, session_command
 from elks_mcp.cli.sms import yes_option
 from elks_mcp.domain.batch_questions import write_batch_question
-from elks_mcp.domain.batches import PLAN_KEPT, Batch, BatchPlan
+from elks_mcp.domain.batches import Batch, BatchPlan
 from elks_mcp.domain.models import Listing
 from elks_mcp.domain.orders import Approver
-from elks_mcp.domain.wording import format_count, format_duration
+from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.batches import BatchDryRun, BatchNeedsApproval, BatchPrepared, BatchReady, BatchRepeated
 from elks_mcp.sending.plan import Decision
@@ -42,7 +42,7 @@ from elks_mcp.sending.plan import Decision
 _AS_LONG_AS_IT_TAKES = timedelta(days=365)
 _INTERRUPTED = "You interrupted it. The batch may have been started. To see that:"
 _HOW_IT_ENDS = (
-    "This command sends the texts, and ends when they have left. If you end it before (Ctrl-C), a running "
+    "This command sends the texts, and ends when they have left. If you end it earlier (Ctrl-C), a running "
     "server sends the rest; if there is none, the batch is paused."
 )
 
@@ -52,13 +52,13 @@ _HOW_IT_ENDS = (
 @yes_option
 @session_command(sends="queue")
 def start(session: Session, *, number: str, yes: bool) -> int:
-    """Send a planned batch, and stay until its texts have left.
+    """Send a planned batch, and run until its texts have left.
 
-    In a terminal it shows the batch and its price, and asks once for all of it. A question of a guard is
-    asked in any case. Without a terminal, such a batch waits until a person approves it. While DRY_RUN is
-    on, nothing is sent, and the answer is the price. Repeating the command sends nothing twice.
+    In a terminal it shows the batch and its price, and asks once about the whole batch. Questions of guards
+    are always asked. Without a terminal, such a batch waits until a person approves it. While DRY_RUN is on,
+    nothing is sent, and the answer is the price. Repeating the command sends nothing twice.
 
-    This command sends the texts. If it ends before, a running server sends the rest; if there is none, the
+    This command sends the texts. If it ends earlier, a running server sends the rest; if there is none, the
     batch is paused. Texts for later, or for the morning, are left to a server.
 
     Exit code 0 if all texts are sent, scheduled or priced, 1 if one was refused or not sent, 3 if the batch
@@ -85,10 +85,10 @@ def start(session: Session, *, number: str, yes: bool) -> int:
 @batch_id
 @session_command(sends="queue")
 def resume(session: Session, *, number: str) -> int:
-    """Resume a paused batch, and stay until its texts have left.
+    """Resume a paused batch, and run until its texts have left.
 
-    A batch whose server was killed goes on, too. No question is asked: the texts were approved. See `start`
-    for the rest, and the exit codes.
+    This also continues a batch whose server was killed. No question is asked: the texts were approved. See
+    `start` for the rest, and the exit codes.
     """
     app, batch = session.do(find_batch, session.app, number)
     return _send(session, app, session.do(app.batches.resume, batch.id))
@@ -96,12 +96,12 @@ def resume(session: Session, *, number: str) -> int:
 
 @click.command()
 @batch_id
-@click.option("--follow", is_flag=True, help="Stay until the texts have left. Ctrl-C ends it.")
+@click.option("--follow", is_flag=True, help="Keep running until the texts have left. Ctrl-C ends it.")
 @session_command()
 def status(session: Session, *, number: str, follow: bool) -> int:
-    """Show how far a batch is: sums, failures and how many replied.
+    """Show the progress of a batch: counts, failures, and how many replied.
 
-    This command sends nothing, also with --follow.
+    This command sends nothing, even with --follow.
 
     Exit code 0 whatever the status is; with --follow, as `start`.
     """
@@ -168,18 +168,10 @@ def _start(
 def _let_wait(session: Session, app: App, needed: BatchNeedsApproval) -> int:
     """Let a batch wait for a person, since there is no terminal, and print how to approve it."""
     waiting = session.do(app.batches.wait_for_person, needed)
-    message = (
-        f"Waiting for approval {waiting.approval_code}. {' '.join(each.reason for each in needed.reasons)} "
-        "Standard input is not a terminal, so a person must approve it within "
-        f"{format_duration(PLAN_KEPT)} of the plan: {app.command(f'approve {waiting.approval_code}')}"
-    )
+    message = app.batches.explain_waiting(needed, waiting, NO_TERMINAL)
     start = name_start(app.configuration.settings, waiting.id)
-    hint = f"A server that runs then starts it. Without one, run {start} again."
-    if session.as_json:
-        ids = {"status": "waiting", "approval": waiting.approval_code, "batchId": waiting.id}
-        print_json({**ids, "message": message, "hint": hint})
-    else:
-        say("\n".join(wrap(f"{message} {hint}")), err=True)
+    hint = f"A running server then starts it. Without one, run {start} again."
+    print_waiting(session, waiting.approval_code, {"batchId": waiting.id}, message, hint)
     return ExitCode.WAITS
 
 

@@ -1,5 +1,7 @@
 """Send a text from the command line: ask the person at the terminal, then carry it out."""
 
+from collections.abc import Mapping
+
 import click
 
 from elks_mcp.answers.outcomes import report_outcome
@@ -33,6 +35,8 @@ from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
 _HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
 DECLINED = "You declined, so nothing was sent."
+NO_TERMINAL = "Standard input is not a terminal"
+"""Why no person can be asked here, without a full stop."""
 
 
 def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer | None:
@@ -131,11 +135,20 @@ def _describe(quote: Quote, contacts: Contacts, policy: Policy) -> list[str]:
 def _say_what_to_run(session: Session, planned: NeedsApproval) -> None:
     """Print how a person approves a text that waits, because standard input is not a terminal."""
     app, order = session.app, planned.order
-    message = app.planner.explain_waiting(planned, "Standard input is not a terminal")
+    message = app.planner.explain_waiting(planned, NO_TERMINAL)
     hint = f"Do not send it again. Its status: {app.command(f'status {order.id}')}"
+    print_waiting(session, order.approval_code, {"orderId": order.id}, message, hint)
+
+
+def print_waiting(
+    session: Session, code: str | None, ids: Mapping[str, str], message: str, hint: str
+) -> None:
+    """Print that a text or a batch waits for approval.
+
+    `code`: its approval code. `ids`: its id, by the name that it has as JSON.
+    """
     if session.as_json:
-        waiting = {"status": "waiting", "approval": order.approval_code, "orderId": order.id}
-        print_json({**waiting, "message": message, "hint": hint})
+        print_json({"status": "waiting", "approval": code, **ids, "message": message, "hint": hint})
     else:
         say("\n".join(wrap(f"{message} {hint}")), err=True)
 

@@ -12,7 +12,6 @@ from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.domain.merge_fields import EmptyField, Template
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft
 from elks_mcp.domain.phone import Number, Sender
-from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.send_times import check_no_time_zone, parse_send_time
 from elks_mcp.domain.wording import format_count, format_duration
 from elks_mcp.errors import InvalidInput, ProviderError, Refused
@@ -51,11 +50,6 @@ class BatchPlanner:
 
     caller: str = ""
 
-    @property
-    def policy(self) -> Policy:
-        """The operator's rules."""
-        return self.planner.orders.checks.policy
-
     async def plan(self, request: BatchRequest) -> BatchPlan:
         """Build the plan of a request, and store it. Raises the errors of `build` and `store`."""
         return await self.store(await self.build(request))
@@ -79,7 +73,7 @@ class BatchPlanner:
             StateUnavailable: the store cannot be used.
         """
         self.planner.setup.require_account(sender=not request.sender)
-        if self.policy.live:
+        if self.planner.policy.live:
             self.planner.setup.require_clear_names()
         self.check_size(len(request.recipients.entries))
         template = read_template(request.message, request.recipients.fields)
@@ -141,7 +135,7 @@ class BatchPlanner:
         Raises:
             Refused: it may not.
         """
-        most = self.policy.max_batch
+        most = self.planner.policy.max_batch
         if rows > most:
             raise Refused(
                 f"Refused by batch_size: the list has {rows} rows, and a batch may have "
@@ -194,7 +188,7 @@ class BatchPlanner:
 
     @property
     def _lateness(self) -> timedelta:
-        return timedelta(minutes=self.policy.latest)
+        return timedelta(minutes=self.planner.policy.latest)
 
     def _time(self, row: FilledRow, send_at: datetime | None) -> FilledRow:
         """Return a row that goes out at a time, so that it is checked as of then."""
@@ -213,7 +207,7 @@ class BatchPlanner:
             check_no_time_zone(request.time_zone)
             return None
         by_zones = {row.draft.to.zones: row.draft.to for row in rows} or {(): _ANY_NUMBER}
-        home, now = self.policy.time_zone, self.planner.clock.now()
+        home, now = self.planner.policy.time_zone, self.planner.clock.now()
         at = {
             parse_send_time(request.send_at, request.time_zone, to=to, home=home, now=now)
             for to in by_zones.values()

@@ -91,7 +91,7 @@ def _read_json(text: str) -> object:
 
 
 async def read_source(
-    planner: BatchPlanner, contacts: GroupedContacts, source: BatchSource, folder: Path | None = None
+    batch_planner: BatchPlanner, contacts: GroupedContacts, source: BatchSource, folder: Path | None = None
 ) -> RecipientList:
     """Return the recipients of a batch. `folder`: whose files may be read; None for no files.
 
@@ -109,13 +109,13 @@ async def read_source(
         )
     known = await _read_contacts(contacts, source)
     if source.rest_of:
-        return await planner.list_rest(source.rest_of)
+        return await batch_planner.list_rest(source.rest_of)
     if source.file:
-        return await _read_file(planner, source.file, folder)
+        return await _read_file(batch_planner, source.file, folder)
     if source.csv:
-        return await _read_pasted(planner, source.csv)
+        return await _read_pasted(batch_planner, source.csv)
     items = source.recipients or (f"{GROUP_MARK}{source.group.removeprefix(GROUP_MARK)}",)
-    return _read_list(items, known, planner.policy.home)
+    return _read_list(items, known, batch_planner.planner.policy.home)
 
 
 async def _read_contacts(contacts: GroupedContacts, source: BatchSource) -> Contacts:
@@ -126,20 +126,20 @@ async def _read_contacts(contacts: GroupedContacts, source: BatchSource) -> Cont
     return await (contacts.read() if needs_them else contacts.read_leniently())
 
 
-async def _build_list(planner: BatchPlanner, table: Table) -> RecipientList:
+async def _build_list(batch_planner: BatchPlanner, table: Table) -> RecipientList:
     """Return the recipients that a table lists, unless it has too many rows for a batch."""
-    planner.check_size(len(table.rows))
-    return await anyio.to_thread.run_sync(build_recipient_list, table, planner.policy.home)
+    batch_planner.check_size(len(table.rows))
+    return await anyio.to_thread.run_sync(build_recipient_list, table, batch_planner.planner.policy.home)
 
 
-async def _read_pasted(planner: BatchPlanner, text: str) -> RecipientList:
+async def _read_pasted(batch_planner: BatchPlanner, text: str) -> RecipientList:
     try:
-        return await _build_list(planner, read_csv(text.encode()))
+        return await _build_list(batch_planner, read_csv(text.encode()))
     except UnreadableFile as error:
         raise InvalidInput(f"The pasted list cannot be used. {error}") from None
 
 
-async def _read_file(planner: BatchPlanner, name: str, folder: Path | None) -> RecipientList:
+async def _read_file(batch_planner: BatchPlanner, name: str, folder: Path | None) -> RecipientList:
     if folder is None:
         raise InvalidInput(
             "This server reads no files.",
@@ -148,14 +148,16 @@ async def _read_file(planner: BatchPlanner, name: str, folder: Path | None) -> R
     try:
         content = await anyio.to_thread.run_sync(_read_offered, folder, name)
         table = await anyio.to_thread.run_sync(read_table_file, name, content)
-        return await _build_list(planner, table)
+        return await _build_list(batch_planner, table)
     except (FileNotAllowed, UnreadableFile) as error:
         listed = ", ".join(map(shorten, list_confined(folder, TABLE_ENDINGS, _MOST_LISTED)))
         hint = f"Files there: {listed}." if listed and isinstance(error, FileNotAllowed) else ""
         raise InvalidInput(f'The file "{shorten(name)}" cannot be used. {error}', hint=hint) from None
 
 
-async def read_local_file(planner: BatchPlanner, contacts: GroupedContacts, path: Path) -> RecipientList:
+async def read_local_file(
+    batch_planner: BatchPlanner, contacts: GroupedContacts, path: Path
+) -> RecipientList:
     """Return the recipients in a file of any directory, which a person named at a terminal.
 
     Raises:
@@ -167,7 +169,7 @@ async def read_local_file(planner: BatchPlanner, contacts: GroupedContacts, path
     try:
         content = await anyio.to_thread.run_sync(_read_beginning, path)
         table = await anyio.to_thread.run_sync(read_table_file, path.name, content)
-        return await _build_list(planner, table)
+        return await _build_list(batch_planner, table)
     except UnreadableFile as error:
         raise InvalidInput(f'The file "{shorten(path.name)}" cannot be used. {error}') from None
     except OSError as error:

@@ -15,7 +15,6 @@ from elks_mcp.domain.approval import choose_approver
 from elks_mcp.domain.batch_questions import list_reasons
 from elks_mcp.domain.batches import PAUSED_BY_CALLER, PLAN_KEPT, Batch, BatchPlan, BatchRow, BatchState
 from elks_mcp.domain.orders import Approver, Draft, Estimate, Finding, Order, OrderState
-from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved, Refused
 from elks_mcp.sending.batch_rows import list_new_reasons
@@ -28,7 +27,7 @@ _FOLLOW_INTERVAL = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class BatchDryRun:
-    """The server is in dry run: the start ends with the bill."""
+    """The server is in dry run: the start ends with the price."""
 
     plan: BatchPlan
 
@@ -69,10 +68,6 @@ class Batches:
 
     caller: str = ""
 
-    @property
-    def _policy(self) -> Policy:
-        return self.planner.orders.checks.policy
-
     # ── starting ──
 
     async def prepare(self, batch_id: str, *, can_ask: bool) -> BatchPrepared:
@@ -95,13 +90,13 @@ class Batches:
             return BatchRepeated(await self.get(batch_id))
         if not plan.rows:
             raise Refused(f"{plan.id} has no row that can be sent.", hint="Plan it again.")
-        if not self._policy.live:
+        if not self.planner.policy.live:
             return BatchDryRun(plan)
         self.planner.setup.require_clear_names()
         if batch.is_approved:
             return BatchReady(plan, Approver.TERMINAL)
-        reasons = list_reasons(self._policy, plan, await self._find_new_reasons(plan))
-        approver = choose_approver(self._policy, reasons, can_ask=can_ask)
+        reasons = list_reasons(self.planner.policy, plan, await self._find_new_reasons(plan))
+        approver = choose_approver(self.planner.policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return BatchReady(plan)
         return BatchNeedsApproval(plan, reasons, approver)
@@ -136,7 +131,7 @@ class Batches:
 
     def _require_live(self, outcome: str) -> None:
         """Check that this process may send. `outcome`: what happens to no batch otherwise."""
-        if not self._policy.live:
+        if not self.planner.policy.live:
             raise Refused(f"The server is in dry run, so no batch is {outcome}.", hint=_TURN_LIVE)
         self.planner.setup.require_clear_names()
 
@@ -150,14 +145,22 @@ class Batches:
             return
         if decision is not Decision.CANNOT_ASK:
             raise NotApproved(explain_decline(decision))
-        why = " ".join(each.reason for each in needed.reasons)
         waiting = await self.wait_for_person(needed)
-        setup = self.planner.setup
-        where = locate_approval(waiting.approval_code, setup.command, setup.approval_page)
         raise NotApproved(
-            f"Waiting for approval {waiting.approval_code}. {why} This client cannot ask one, so a person "
-            f"must approve it within {format_duration(PLAN_KEPT)} of the plan {where}",
+            self.explain_waiting(needed, waiting, "This client cannot ask a person"),
             hint=f"Tell the user that. A server then starts it; follow it with check_batch ({waiting.id}).",
+        )
+
+    def explain_waiting(self, needed: BatchNeedsApproval, waiting: Batch, obstacle: str) -> str:
+        """Return why a batch waits, and where and until when a person can approve it.
+
+        `obstacle`: as in `Planner.explain_waiting`.
+        """
+        setup, why = self.planner.setup, " ".join(each.reason for each in needed.reasons)
+        where = locate_approval(waiting.approval_code, setup.command, setup.approval_page)
+        return (
+            f"Waiting for approval {waiting.approval_code}. {why} {obstacle}, so someone must approve it "
+            f"within {format_duration(PLAN_KEPT)} of the plan {where}"
         )
 
     async def wait_for_person(self, needed: BatchNeedsApproval) -> Batch:

@@ -111,8 +111,7 @@ class Planner:
     storage: Storage
     clock: Clock
     find_recipient: Callable[[str], Awaitable[Number]]
-    """Returns the number of the person that a caller names. Raises InvalidInput if that can mean nobody, or
-    several people."""
+    """Returns the number that a caller means. Raises InvalidInput if that is unknown or ambiguous."""
 
     refresh_history: Callable[[], Awaitable[None]]
     """Reads the latest incoming texts, which may be opt-outs. Raises ProviderError if that is impossible."""
@@ -120,7 +119,8 @@ class Planner:
     setup: ServerSetup
 
     @property
-    def _policy(self) -> Policy:
+    def policy(self) -> Policy:
+        """The operator's rules."""
         return self.orders.checks.policy
 
     async def plan(self, request: SmsRequest, *, can_ask: bool, is_answer: bool = False) -> Planned:
@@ -141,13 +141,13 @@ class Planner:
         """
         self.setup.require_account(sender=not request.sender)
         draft = await self._read(request, is_answer=is_answer)
-        lifts = request.dry_run is False and not self._policy.live
-        if not lifts and (request.dry_run or not self._policy.live):
+        lifts = request.dry_run is False and not self.policy.live
+        if not lifts and (request.dry_run or not self.policy.live):
             return DryRunOnly(await self.orders.quotes.quote(draft, live=False))
         self.setup.require_clear_names()
         if lifts:
             may_ask = can_ask or self.setup.approval_page is not None
-            check_liftable(self._policy, can_ask=may_ask, is_later=draft.send_at is not None)
+            check_liftable(self.policy, can_ask=may_ask, is_later=draft.send_at is not None)
         await self.refresh_history()
         prior = await self.orders.find_prior(draft)
         if prior.repeated:
@@ -184,7 +184,7 @@ class Planner:
         """
         order, within = needed.order, format_duration(APPROVAL_TIMEOUT)
         where = locate_approval(order.approval_code, self.setup.command, self.setup.approval_page)
-        when = describe_send_time(order, self._policy.time_zone)
+        when = describe_send_time(order, self.policy.time_zone)
         later = f" It goes out on {when}." if when else ""
         return (
             f"Waiting for approval {order.approval_code}. {_in_words(needed.reasons)}{later} "
@@ -207,7 +207,7 @@ class Planner:
         if request.awaits_reply and isinstance(draft.sender, SenderId):
             raise InvalidInput(
                 f"The recipient cannot answer a text from a name such as {draft.sender.name}.",
-                hint="Ask from a number of the account, or send it without waiting for an answer.",
+                hint="Use a number of the account as sender, or send it without waiting for an answer.",
             )
         return draft
 
@@ -217,11 +217,11 @@ class Planner:
             request.send_at,
             request.time_zone,
             to=to,
-            home=self._policy.time_zone,
+            home=self.policy.time_zone,
             now=self.clock.now(),
             passed=ANSWER_WITHIN if is_answer else timedelta(),
         )
-        return {"send_at": at, "lateness": timedelta(minutes=self._policy.latest)}
+        return {"send_at": at, "lateness": timedelta(minutes=self.policy.latest)}
 
     async def _may_ask_again(self, waiting: Order, *, can_ask: bool) -> bool:
         """Return whether a new question may be about an order that already waits.
@@ -235,7 +235,7 @@ class Planner:
 
     async def _plan_live(self, quote: Quote, *, lifts: bool, can_ask: bool) -> Planned:
         reasons = self._list_reasons(quote.findings, lifts=lifts)
-        approver = choose_approver(self._policy, reasons, can_ask=can_ask)
+        approver = choose_approver(self.policy, reasons, can_ask=can_ask)
         if approver is Approver.POLICY:
             return Ready(quote)
         if approver is Approver.TERMINAL:
@@ -245,11 +245,11 @@ class Planner:
 
     def _ask_about(self, order: Order) -> NeedsApproval:
         simulated = self.orders.checks.is_simulated()
-        return NeedsApproval(order, explain_asking(order, self._policy, simulated=simulated))
+        return NeedsApproval(order, explain_asking(order, self.policy, simulated=simulated))
 
     def _list_reasons(self, findings: tuple[Finding, ...], *, lifts: bool) -> tuple[Finding, ...]:
         simulated = self.orders.checks.is_simulated()
-        return reasons_to_ask(self._policy, findings, lifts_dry_run=lifts, simulated=simulated)
+        return reasons_to_ask(self.policy, findings, lifts_dry_run=lifts, simulated=simulated)
 
     async def _decide(self, needed: NeedsApproval, decision: Decision) -> Placed:
         """Release the order if it was approved in time; else cancel it, or leave it to a terminal."""
@@ -286,11 +286,11 @@ def explain_decline(decision: Decision, effect: str = "") -> str:
 _DECLINED = {
     Decision.DECLINED: (
         "Declined by the person who was asked.",
-        "Ask again only if they want it sent.",
+        "Send it again only if they want that.",
     ),
     Decision.DISMISSED: (
         "Declined: the question was dismissed.",
-        "Tell the person what it was about.",
+        "Tell the person what the question was about.",
     ),
     Decision.LATE: (
         f"Declined: there was no answer within {format_duration(ANSWER_WITHIN)}.",

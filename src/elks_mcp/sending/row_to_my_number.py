@@ -33,7 +33,13 @@ class RowToMyNumber:
 
 
 async def plan_row(
-    planner: BatchPlanner, plan: BatchPlan, row: int | None, folder: Path, *, can_ask: bool, is_answer: bool
+    batch_planner: BatchPlanner,
+    plan: BatchPlan,
+    row: int | None,
+    folder: Path,
+    *,
+    can_ask: bool,
+    is_answer: bool,
 ) -> RowToMyNumber:
     """Plan to send a row's text. If that fails, the batch can still be planned.
 
@@ -44,22 +50,22 @@ async def plan_row(
     try:
         number = read_my_number(folder)
         if number is None:
-            return RowToMyNumber(plan, row, failure=_explain_missing(planner))
-        draft = planner.draft_row(plan, row, Number(number))
+            return RowToMyNumber(plan, row, failure=_explain_missing(batch_planner))
+        draft = batch_planner.draft_row(plan, row, Number(number))
         request = SmsRequest(to=number, message=draft.text, sender=written(draft.sender))
-        planned = await planner.planner.plan(request, can_ask=can_ask, is_answer=is_answer)
+        planned = await batch_planner.planner.plan(request, can_ask=can_ask, is_answer=is_answer)
     except ElksError as error:
         return RowToMyNumber(plan, row, failure=error.explain())
     return RowToMyNumber(plan, row, draft.text, planned)
 
 
-def _explain_missing(planner: BatchPlanner) -> str:
-    command = planner.planner.setup.command("send --to-me Test")
+def _explain_missing(batch_planner: BatchPlanner) -> str:
+    command = batch_planner.planner.setup.command("send --to-me Test")
     return f"The operator's own number is not stored. A person can do that: {command}"
 
 
 async def send_row(
-    planner: BatchPlanner, planned: RowToMyNumber, decision: Decision, within: timedelta
+    batch_planner: BatchPlanner, planned: RowToMyNumber, decision: Decision, within: timedelta
 ) -> RowToMyNumber:
     """Send the text unless it lacks approval, and return it with its outcome.
 
@@ -68,7 +74,7 @@ async def send_row(
     if planned.planned is None:
         return planned
     try:
-        outcome = await carry_out(planner.planner, planned.planned, decision, within)
+        outcome = await carry_out(batch_planner.planner, planned.planned, decision, within)
     except ElksError as error:
         return replace(planned, failure=error.explain())
     return replace(planned, outcome=outcome)
