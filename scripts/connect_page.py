@@ -82,15 +82,15 @@ elks-mcp connect --list
 elks-mcp connect claude-desktop --sandbox
 ```
 
-`connect` shows the client's file and what it changes, asks, and starts the server once as the client would.
-If an account is configured, that also reads its balance, so that a wrong password is found. With `--sandbox`
-the assistant texts simulated phones, and needs no account. `elks-mcp doctor --client NAME`
-checks later what the client really starts.
+`connect` shows the client's file and the change, asks, and starts the server once as the client would. If an
+account is configured, the server also reads its balance, so that a wrong password is detected. With
+`--sandbox` the assistant texts simulated phones, and needs no account. `elks-mcp doctor --client NAME` checks
+later what the client really starts.
 
-- **Your file.** Only our entry is added. Comments, line ends and all other text stay as they are. This is
-  proven before the file is written: a parser reads the old and the new text, and any other difference means
-  that nothing is changed. The file as it was before the first change is kept beside it
-  (`….before-elks-mcp`). `--remove` restores it to the byte, also with an entry of your own that ours has
+- **Your file.** Only our entry is added. Comments, line endings and all other text stay as they are. This is
+  verified before the file is written: a parser reads the old and the new text, and if there is any other
+  difference, nothing is changed. The original file is kept beside it
+  (`….before-elks-mcp`). `--remove` restores it byte for byte, even with an entry of your own that ours has
   replaced, as long as nothing else was changed since then. A backup is never overwritten: further ones get
   a number at the end of their names. Gemini CLI refuses a file with a byte order mark or a trailing comma, so
   `connect gemini` does not change such a file, and `doctor --client gemini` says what is wrong with it.
@@ -99,8 +99,8 @@ checks later what the client really starts.
   with `--sandbox` nothing but `ELKS_SANDBOX`.
 - **Your password.** With `--env-file FILE` the client gets only the path of the file, which is the best way
   for all clients. Otherwise VS Code asks for the password, Codex, Claude Code and Gemini CLI take it from
-  their own environment, and other clients have it in their file. On macOS and Linux, `connect` takes the
-  permission to read that file from other users.
+  their own environment, and other clients have it in their file. On macOS and Linux, `connect` makes
+  that file unreadable for other users.
 - **One server for many clients.** `--http https://sms.example.com/mcp` names a server over HTTP. Its token
   comes from the variable `SMS46ELKS_TOKEN`.
 - **Absolute paths.** Desktop programs do not see the `PATH` of a shell, so `connect` writes the path of the

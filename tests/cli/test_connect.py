@@ -233,7 +233,7 @@ def test_a_broken_file_is_refused_and_the_snippet_printed(home: Home) -> None:
     [
         (
             "\ufeff{}\n",
-            "it begins with a byte order mark, with which Gemini CLI refuses it. Save it as UTF-8",
+            "it begins with a byte order mark, which Gemini CLI refuses. Save it as UTF-8",
         ),
         ('{"ui": {},\n "x": 1, // one\n}\n', "Gemini CLI refuses the comma after the last value, in line 2."),
     ],

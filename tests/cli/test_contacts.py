@@ -140,11 +140,11 @@ def test_the_doctor_names_listed_recipients_that_match_no_contact(file: Path) ->
     environ = {"ELKS_SANDBOX": "true", "ELKS_CONTACTS": str(file), "ELKS_ALLOWED_RECIPIENTS": listed}
     result = " ".join(invoke(["doctor"], environ).output.split())
     for name, reason in (
-        ("Öberg", "which fits no contact. Put a name that has a comma in quotation marks."),
-        ("Öberg, Åsa", "which fits no contact."),
+        ("Öberg", "which matches no contact. Put a name that has a comma in quotation marks."),
+        ("Öberg, Åsa", "which matches no contact."),
         ("@dag", "which has no contact with a number."),
-        ("Bo", "which fits several contacts."),
-        ("Per", "which fits a contact without a number."),
+        ("Bo", "which matches several contacts."),
+        ("Per", "which matches a contact without a number."),
     ):
         assert f'warn ELKS_ALLOWED_RECIPIENTS lists "{name}", {reason}' in result
     assert result.count("ELKS_ALLOWED_RECIPIENTS lists") == 5

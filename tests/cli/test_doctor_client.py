@@ -128,8 +128,8 @@ def entry(**fields: Any) -> dict[str, Any]:
             {"mcpServers": {"texts": {"url": "http://127.0.0.1:1/mcp"}, "files": {"command": "npx"}}},
             f"Cursor has no elks-mcp, only texts (http://127.0.0.1:1/mcp), files. To add it: `{HERE} ",
         ),
-        ("cursor", {"sms46elks": entry()}, "has the server at the outermost place, which Cursor ignores."),
-        ("cursor", entry(), "has the server at the outermost place, which Cursor ignores."),
+        ("cursor", {"sms46elks": entry()}, "has the server at the top level, which Cursor ignores."),
+        ("cursor", entry(), "has the server at the top level, which Cursor ignores."),
         ("cursor", {"mcpservers": {"sms46elks": entry()}}, "under mcpservers, which Cursor ignores."),
         ("cursor", {"mcp": {"servers": {"texts": entry()}}}, "under mcp.servers, which Cursor ignores."),
         (

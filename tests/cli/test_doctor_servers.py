@@ -26,7 +26,7 @@ def consult(location: StateLocation, **environ: str) -> str:
 
 def test_without_scheduled_texts_no_server_is_needed(location: StateLocation) -> None:
     do(location, place_one)
-    said = "  ok  No text is scheduled. No long-running server runs; only scheduled texts need one.\n"
+    said = "  ok  No text is scheduled. No long-running server is running; only scheduled texts need one.\n"
     assert said in consult(location)
     assert "long-running" not in consult(location, ELKS_API_USERNAME="another")
 
@@ -43,4 +43,4 @@ def test_scheduled_texts_need_a_server_that_runs(location: StateLocation) -> Non
     do(location, lambda store: store.heartbeats.record("0" * 16, ServerKind.SERVE))
     (line,) = [line for line in consult(location).splitlines() if "text is scheduled" in line]
     assert line.startswith("  ok  1 text is scheduled")
-    assert line.endswith("A long-running server sends what is due: `elks-mcp serve`.")
+    assert line.endswith("A long-running server sends due texts: `elks-mcp serve`.")

@@ -38,7 +38,7 @@ def test_a_person_sees_that_the_command_waits(moving: SimulatedElks) -> None:
 def test_a_question_without_an_answer_says_how_to_continue(moving: SimulatedElks) -> None:
     result = moving.tell("ask", PHONE, "Kommer du?", "--timeout", "0")
     assert result.exit_code == 3
-    assert "No text came in time." in result.stdout
+    assert "No text arrived in time." in result.stdout
     again = re.search(r"wait\s+(\S+)\s+--after\s+(c-\d+)", result.stdout)
     assert again
     assert again[1] == PHONE

@@ -59,9 +59,9 @@ async def test_unreadable_contacts_that_decide_who_may_be_texted_are_reported_in
         clock.advance(timedelta(seconds=1))
         for to in ("Åsa", PHONE):
             refused = words(await call(client, "send_sms", to=to, message="Hej"))
-            assert "so no text is sent to anybody meanwhile. Retrying works once" in refused
+            assert "so no text is sent until they can be read. Retrying works once" in refused
             assert "Phone numbers can be used" not in refused
         policy = words(await call(client, "explain_policy"))
-        assert "so no text is sent to anybody meanwhile." in policy
+        assert "so no text is sent until they can be read." in policy
         assert "Phone numbers can be used" not in policy
     assert posted(box) == []

@@ -1,4 +1,4 @@
-"""The person that a written name means, and the names that mean nobody."""
+"""The person that a name means, and names that are refused."""
 
 import unicodedata
 from pathlib import Path
@@ -265,9 +265,9 @@ async def test_p7_a_name_whose_number_changed_is_refused_until_a_person_accepts_
     found = Recipients(contacts, "SE")
     reader.change(person("Åsa Lind", BERG), person("Eva", EVA), person("Eva L", EVA), person("Nya", ASA))
     for text, said in (
-        ("Åsa Lind", 'The number of "Åsa Lind" is another one, or gone, in the contacts as they are now.'),
-        ("Asa", 'The number of "Asa" is another one, or gone'),
-        ("chefen", 'The number of "chefen" is another one, or gone'),
+        ("Åsa Lind", 'The number of "Åsa Lind" was changed in the contacts, or removed from them.'),
+        ("Asa", 'The number of "Asa" was changed in the contacts, or removed'),
+        ("chefen", 'The number of "chefen" was changed in the contacts, or removed'),
         ("Nya", '"Nya" is a new name.'),
     ):
         with pytest.raises(InvalidInput) as caught:

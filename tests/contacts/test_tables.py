@@ -130,7 +130,7 @@ def test_a_name_that_is_a_word_for_no_value_is_noted(tmp_path: Path, name: str) 
 
 
 NAMELESS = "It has no name that can be used."
-SHOWN = "The name looks like a person as answers write them, with digits or as a handle, so it is not used."
+SHOWN = "The name looks like a handle, or like a name with digits as answers show it, so it is not used."
 ROWS = [
     ("Åsa;070-174 06 05;", ""),
     (
@@ -143,11 +143,11 @@ ROWS = [
     ("@jour;0701740606;", f"{NAMELESS} The name begins with @, as groups do, so it is not used."),
     (
         "contacts;0701740606;",
-        f"{NAMELESS} The name is a word with a meaning of its own in elks-mcp, so it is not used.",
+        f"{NAMELESS} The name is a word with a special meaning in elks-mcp, so it is not used.",
     ),
     (
         "you;0701740606;",
-        f"{NAMELESS} The name is a word with a meaning of its own in elks-mcp, so it is not used.",
+        f"{NAMELESS} The name is a word with a special meaning in elks-mcp, so it is not used.",
     ),
     ("Bo (…05);0701740606;", f"{NAMELESS} The name reads as a number, so it is not used."),
     (

@@ -186,7 +186,7 @@ def test_a_folder_has_the_cards_of_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("x", "utf-8")
     reading = read_contacts(tmp_path, "SE")
     assert numbers_by_name(reading) == {"Åsa": [FIRST], "Bo": [SECOND]}
-    assert list_remarks(reading) == ["d.vcf: It holds no vCard."]
+    assert list_remarks(reading) == ["d.vcf: It contains no vCard."]
 
 
 def test_an_empty_folder_has_no_contacts(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_an_empty_folder_has_no_contacts(tmp_path: Path) -> None:
 
 def test_a_file_without_cards_is_refused(tmp_path: Path) -> None:
     for content in (b"", b"Name,Phone\n"):
-        with pytest.raises(UnreadableFile, match="It holds no vCard"):
+        with pytest.raises(UnreadableFile, match="It contains no vCard"):
             read_bytes(tmp_path, "a.vcf", content)
 
 

@@ -58,7 +58,7 @@ async def test_without_contacts_the_setting_is_named_and_without_a_name_the_erro
     for name, fault in (
         ("@jour", "begins with @"),
         (" \u202e", "is empty"),
-        ("070 1740605", "reads as a number"),
+        ("070 1740605", "looks like a number"),
     ):
         assert fault in source.explain_adding(name, NUMBER)
 
@@ -71,7 +71,7 @@ def test_no_name_breaks_the_line_or_becomes_a_formula(text: str, delimiter: str)
     said = ContactSource(Path("a.csv")).explain_adding(text, NUMBER)
     name = clean_name(text).lstrip("=+-\t")
     if find_name_fault(name):
-        assert said.startswith("Nobody can be added")
+        assert said.startswith("That name cannot be used")
         return
     assert "\n" not in write_row(layout, name, NUMBER)
     assert len(write_card(name, NUMBER).split("\n")) == 6

@@ -105,7 +105,7 @@ async def test_p4_planning_a_list_again_does_not_advise_to_correct_it(tmp_path: 
         await shop.start(await shop.plan())
         again = await call(shop.client, "plan_batch", message=MESSAGE, csv=csv_of(3))
         assert data(again)["texts"] == 0
-        assert "Everybody on the list has this text already, or will get it. Do not plan it again." in words(
+        assert "Everyone on the list already has this text, or will get it. Do not plan it again." in words(
             again
         )
         assert "Correct" not in words(again)

@@ -43,7 +43,9 @@ IN_TEN_MINUTES = "2026-11-23T13:10"
 """Ten minutes after the clock of these tests begins, in Sweden."""
 
 THEN = "Monday 2026-11-23 13:10 +01:00 (Europe/Stockholm)"
-TOO_LATE = "It was too late to send it: until then no server ran that may send, or 46elks did not answer."
+TOO_LATE = (
+    "It was too late to send it: no server that may send was running in time, or 46elks did not answer."
+)
 
 
 @pytest.fixture
@@ -357,7 +359,7 @@ async def test_a_scheduled_text_can_be_looked_up(box: Sandbox, clock: ManualCloc
         policy = await call(client, "explain_policy")
     assert "Orders: 2 scheduled." in words(policy)
     assert f"Note: Each scheduled text {who_sends(tmp_path)}" in words(policy)
-    late = "- a scheduled text is sent at most so late, or not at all: 60 minutes (ELKS_LATEST, default)"
+    late = "- how late a scheduled text may be sent at most: 60 minutes (ELKS_LATEST, default)"
     assert late in words(policy)
 
 
@@ -477,7 +479,7 @@ async def test_a_list_and_a_report_have_at_most_50_texts(
             await schedule(client, f"Text {minute}", at=f"2026-11-23T14:{minute:02}")
         many = data(await call(client, "list_scheduled"))
     assert [each["text"] for each in many["scheduled"]] == [f"Text {minute}" for minute in range(1, 51)]
-    assert many["note"].startswith("Only 50 of a kind are listed.")
+    assert many["note"].startswith("Only 50 of each kind are listed.")
     clock.advance(5 * HOUR)
     async with connected(environ, box=box, clock=clock) as client:
         missed = data(await call(client, "list_scheduled"))

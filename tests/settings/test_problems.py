@@ -1,4 +1,4 @@
-"""A configuration that cannot be read: what every client is told, and that nothing else happens."""
+"""A configuration that cannot be read: the reason in every answer, and nothing else happens."""
 
 import json
 import re
@@ -89,7 +89,7 @@ async def test_a_process_with_an_unreadable_value_serves_and_reports_it_to_every
             {"ELKS_API_PASSWORD_FILE": "/nowhere"},
             "ELKS_API_PASSWORD_FILE names a file that cannot be read: No",
         ),
-        ({"ELKS_SANDBOX": "1", "ELKS_API_BASE_URL": "http://127.0.0.1:1/a1"}, "exclude each other"),
+        ({"ELKS_SANDBOX": "1", "ELKS_API_BASE_URL": "http://127.0.0.1:1/a1"}, "cannot be used together"),
         ({"ELKS_SECRET_KEY": "short"}, "ELKS_SECRET_KEY (5 characters) is not valid: it needs 32 bytes"),
         ({"ELKS_ALLOWED_COUNTRIES": "SE,UK"}, "'UK' is not a country, perhaps GB is meant; use two-letter"),
     ],
@@ -297,7 +297,7 @@ def test_a_secret_in_a_file_can_begin_with_a_byte_order_mark_and_is_never_empty(
 
 
 def test_a_value_with_bytes_that_are_not_utf_8_cannot_be_read() -> None:
-    assert faults(ELKS_API_PASSWORD="p\udcff") == "ELKS_API_PASSWORD holds bytes that are not UTF-8."
+    assert faults(ELKS_API_PASSWORD="p\udcff") == "ELKS_API_PASSWORD contains bytes that are not UTF-8."
 
 
 @pytest.mark.parametrize("word", ["null", "None", "undefined", "nil", "NaN"])

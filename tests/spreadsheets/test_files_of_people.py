@@ -334,7 +334,7 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a web page called CSV": (
         "a.csv",
         b"\r\n<html><table><tr><td>0701740605",
-        "It is a web page, which spreadsheets open as well. Save the table as CSV.",
+        "It is a web page, although spreadsheets can open it. Save the table as CSV.",
     ),
     "UTF-16 without a byte order mark": (
         "a.csv",

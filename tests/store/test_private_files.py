@@ -1,4 +1,4 @@
-"""P8: the key, and whatever else this program makes, is the user's own and closed to others."""
+"""P8: the key, and everything else that this program creates, is private to the user."""
 
 import os
 import re
@@ -28,7 +28,7 @@ CREDENTIALS = {
 
 
 def tell(command: str, **environ: str) -> Result:
-    """Give a command in this process."""
+    """Run a command in this process."""
     return invoke(command.split(), {**CREDENTIALS, **environ})
 
 
@@ -190,7 +190,7 @@ async def test_p8_files_that_others_could_read_are_closed_to_them_with_a_warning
         modes = [stat.S_IMODE(path.stat().st_mode) for path in ours]
         assert modes == [0o700, 0o600, 0o600]
     for path in ours:
-        assert [each for each in caplog.messages if f"could reach {path} (mode" in each]
+        assert [each for each in caplog.messages if f"could access {path} (mode" in each]
 
 
 @on_posix

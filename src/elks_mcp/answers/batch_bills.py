@@ -204,11 +204,11 @@ def _explain_start(app: App, plan: BatchPlan, start: str, *, can_ask: bool) -> s
     """Return what starting a plan comes to, and until when that can be done."""
     if not plan.rows:
         if all(each.reason.startswith((ALREADY_SENT, REPEATS_ABOVE)) for each in plan.left_out):
-            return "Everybody on the list has this text already, or will get it. Do not plan it again."
+            return "Everyone on the list already has this text, or will get it. Do not plan it again."
         return "Correct the list or the text, and plan it again."
     until = f"within {format_duration(PLAN_KEPT)}"
     if not app.policy.live:
-        return f"{start} sends nothing: this server is in dry run. It answers with the bill."
+        return f"{start} sends nothing: this server is in dry run. It returns the price."
     reasons = list_reasons(app.policy, plan)
     why = ", ".join(dict.fromkeys(each.guard for each in reasons))
     try:
@@ -217,7 +217,7 @@ def _explain_start(app: App, plan: BatchPlan, start: str, *, can_ask: bool) -> s
         return f"{start} would be refused: {error}"
     if approver is Approver.POLICY:
         return f"Next: {start}, {until}. No person has to approve it: it costs money, and cannot be recalled."
-    asks = "asks a person once for all of it"
+    asks = "asks a person once, about the whole batch"
     waits = f"waits for a person's approval {name_approval_place(app.approval_page)}"
     how = asks if approver is Approver.PERSON else waits
     return f"Next: {start}, {until}. It {how}, because of {why}."

@@ -170,7 +170,7 @@ def _summarize(batch: Batch, steps: BatchSteps, zone: tzinfo | None) -> str:
             return _summarize_wait(batch, steps)
         case BatchState.PLANNED:
             why = f" {batch.pause_reason}" if batch.pause_reason else ""
-            return f"Planned: nothing was sent.{why} It begins with {steps.start}."
+            return f"Planned: nothing was sent.{why} To start it: {steps.start}."
         case BatchState.EXPIRED:
             return "Expired: it was not started within 24 hours, and nothing was sent. Plan it again."
     return _summarize_end(batch, steps)

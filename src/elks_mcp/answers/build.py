@@ -264,7 +264,7 @@ _PAUSE_ENDS = {
 
 def explain_pause(pause: PauseReason) -> str:
     """Return why sending is paused, and what ends that."""
-    ends = f" It goes on {_PAUSE_ENDS[pause]}." if pause in _PAUSE_ENDS else ""
+    ends = f" It continues {_PAUSE_ENDS[pause]}." if pause in _PAUSE_ENDS else ""
     return f"Sending is paused. {_PAUSES[pause]}{ends}"
 
 

@@ -110,7 +110,7 @@ async def list_scheduled(app: App) -> ScheduledAnswer:
     upcoming, batches, missed, missed_batches = await _read_schedule(app)
     notes = []
     if len(upcoming) > MOST_LISTED or len(missed) > MOST_LISTED:
-        notes.append(f"Only {MOST_LISTED} of a kind are listed.")
+        notes.append(f"Only {MOST_LISTED} of each kind are listed.")
     if upcoming or batches:
         notes.append(await describe_sending_server(app, "Each text"))
     return ScheduledAnswer(

@@ -41,14 +41,14 @@ _START_HERE = {
         "Let a client such as Claude or VS Code start elks-mcp.",
     ),
     "demo": ("elks_mcp.cli.demo:demo", "Watch an MCP client send a text to a simulated phone."),
-    "doctor": ("elks_mcp.cli.doctor:doctor", "Check what is configured, and whether 46elks accepts it."),
+    "doctor": ("elks_mcp.cli.doctor:doctor", "Check the configuration, and whether 46elks accepts it."),
     "sandbox": (
         "elks_mcp.cli.sandbox:sandbox",
         "Run a simulated 46elks, whose phones you see in a browser.",
     ),
     "completion": (
         "elks_mcp.cli.shell_completion:completion",
-        "Have the shell complete commands and options.",
+        "Set up shell completion of commands and options.",
     ),
 }
 _TEXT = {
@@ -77,14 +77,17 @@ _TEXT = {
 }
 _OPERATE = {
     "policy": ("elks_mcp.cli.policy:policy", "Show what may be sent now, and why."),
-    "pending": ("elks_mcp.cli.approval:pending", "List what waits for a person, and why."),
+    "pending": (
+        "elks_mcp.cli.approval:pending",
+        "List the texts and batches that wait for a person, and why.",
+    ),
     "approve": ("elks_mcp.cli.approval:approve", "Approve a text or a batch that waits for a person."),
     "outbox": ("elks_mcp.cli.orders:outbox", "List orders, and cancel, resolve or resume them."),
-    "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and check the files that hold them."),
+    "contacts": ("elks_mcp.cli.contacts:contacts", "List your contacts, and check their files."),
     "opt-outs": ("elks_mcp.cli.opt_outs:opt_outs", "List opt-outs, and record them by hand."),
     "serve": (
         "elks_mcp.cli.serve:serve",
-        "Send what is due, until stopped; with --http, serve MCP as well.",
+        "Send due texts until stopped; with --http, also serve MCP.",
     ),
     "token": ("elks_mcp.cli.tokens:token", "Create, list and revoke the tokens of HTTP clients."),
     "webhooks": ("elks_mcp.cli.webhooks:webhooks", "Show and set where 46elks forwards incoming texts."),

@@ -65,7 +65,7 @@ def approve(configuration: Configuration, approval: str) -> int:
 @click.command()
 @with_settings()
 def pending(configuration: Configuration) -> int:
-    """List what waits for a person, and why."""
+    """List the texts and batches that wait for a person, and why."""
     state = State(configuration)
     if not state.exists:
         say(state.absence)

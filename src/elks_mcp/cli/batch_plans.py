@@ -36,12 +36,14 @@ from elks_mcp.spreadsheets.recipient_lists import RecipientList
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--message", default="", metavar="TEXT", help="The text. {column} is filled in from the list.")
 @click.option(
-    "--message-file", type=click.File("rb"), help="Read the text from this file, or from standard input: -."
+    "--message-file",
+    type=click.File("rb"),
+    help="Read the text from this file, or from standard input if it is -.",
 )
 @click.option("--group", default="", help="Text a group of your contacts, instead of FILE.")
-@click.option("--rest-of", default="", metavar="B-…", help="Text those who did not get that batch.")
+@click.option("--rest-of", default="", metavar="B-…", help="Text the recipients who did not get that batch.")
 @sender_option
-@click.option("--at", "send_at", default="", metavar="TIME", help="Send it then: 2026-12-01T09:00.")
+@click.option("--at", "send_at", default="", metavar="TIME", help="Send time: 2026-12-01T09:00.")
 @click.option(
     "--time-zone",
     default="",
@@ -49,7 +51,9 @@ from elks_mcp.spreadsheets.recipient_lists import RecipientList
     help="The zone of TIME, such as Europe/Stockholm. Default: that of the recipients, else yours.",
 )
 @click.option("--name", default="", help="A name for the batch.")
-@click.option("--again", is_flag=True, help="Also text those who got this text already. You are asked.")
+@click.option(
+    "--again", is_flag=True, help="Also text people who already got this text. You are asked first."
+)
 @click.option("--test-row", type=click.IntRange(1), help="Send the text of this row to your own number now.")
 @session_command(sends="own")
 def plan(
@@ -69,8 +73,8 @@ def plan(
     FILE is CSV or an Excel workbook (.xlsx). One column has phone numbers, or names of contacts. {column} in
     the text is filled in from the others; {column|default} has a default for an empty cell.
 
-    The answer says what it costs, who is left out and why, and how to start it. --test-row sends one text,
-    to you. A plan can be started for 24 hours.
+    The answer has the price, the rows that are left out with the reasons, and how to start the batch.
+    --test-row sends one text, to you. A plan can be started for 24 hours.
 
     Exit code 0 if it is planned, 1 if no text can be sent.
     """
@@ -96,7 +100,7 @@ def plan(
 @click.option("--texts", "all_texts", is_flag=True, help="Show the text of every row, and not only samples.")
 @session_command()
 def show(session: Session, *, number: str, all_texts: bool) -> int:
-    """Show a plan: the recipients, samples, who is left out, and the price.
+    """Show a plan: the recipients, samples, the rows that are left out, and the price.
 
     If the batch was started, its rows are shown, without their texts.
     """

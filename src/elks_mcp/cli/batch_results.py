@@ -22,11 +22,11 @@ from elks_mcp.errors import InvalidInput
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the CSV to this new file, which only you can read: it holds whole numbers.",
+    help="Write the CSV to this new file, which only you can read: it contains full numbers.",
 )
 @session_command()
 def results(session: Session, *, number: str, as_csv: bool, output: Path | None) -> int:
-    """Show what became of each row of a batch.
+    """Show the result of each row of a batch.
 
     The CSV has a line for each row, rows that were left out included, and the columns of the list. No cell
     is a formula.

@@ -33,8 +33,8 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print the answer a
 def batch() -> None:
     """Send one text to many people: plan, start, follow, stop.
 
-    `plan` sends nothing: it prices the texts, and says who is left out and why. `start` asks you once, and
-    sends them.
+    `plan` sends nothing: it prices the texts, and lists the rows that are left out. `start` asks you once,
+    and sends them.
     """
 
 
@@ -58,12 +58,12 @@ def pause(configuration: Configuration, number: str, *, as_json: bool) -> int:
     return ExitCode.DONE if record.batch.state is BatchState.PAUSED else ExitCode.FAILED
 
 
-@batch.command(short_help="Cancel what has not left, for good.")
+@batch.command(short_help="Cancel the texts that have not left, permanently.")
 @batch_id
 @_json
 @with_settings()
 def cancel(configuration: Configuration, number: str, *, as_json: bool) -> int:
-    """Cancel a batch for good: the texts that have not left are never sent.
+    """Cancel a batch permanently: the texts that have not left are never sent.
 
     A text that was sent cannot be recalled. Needs no credentials. Repeating the command changes nothing.
 

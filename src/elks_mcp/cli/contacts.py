@@ -22,7 +22,7 @@ from elks_mcp.settings import Configuration
 @click.group()
 @shared_options
 def contacts() -> None:
-    """List your contacts, and check the files that hold them.
+    """List your contacts, and check their files.
 
     ELKS_CONTACTS names the file, or the directory of .vcf files. No command writes them.
     """
@@ -36,7 +36,7 @@ contacts.add_command(accept)
 @click.option("--json", "as_json", is_flag=True, help="Print the contacts as JSON.")
 @with_settings()
 def list_contacts(configuration: Configuration, group: str, *, as_json: bool) -> int:
-    """List the people whom texts can be sent to by name, with their numbers and groups."""
+    """List the people who can be texted by name, with their numbers and groups."""
     found = read_contacts(configuration).contacts
     people = found.list_group(group) if group else found.people
     people = tuple(sorted(people, key=lambda each: fold_name(each.name)))
@@ -46,7 +46,7 @@ def list_contacts(configuration: Configuration, group: str, *, as_json: bool) ->
     for each in people:
         say("\n".join(_describe(each, configuration.policy.home)))
     if not people:
-        say(f"The group {group} is empty." if group else "The contacts name nobody.")
+        say(f"The group {group} is empty." if group else "There are no contacts.")
     if group and not people:
         say(f"Groups: {', '.join(found.list_groups()) or 'none'}.")
         return 1

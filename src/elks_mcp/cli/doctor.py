@@ -71,7 +71,7 @@ _INITIALIZE = {
 @click.option("--client", metavar="NAME", help="Check what this MCP client will really start, instead.")
 @with_settings(even_invalid=True)
 def doctor(configuration: Configuration, client: str | None) -> int:
-    """Check what is configured, and whether 46elks accepts it. Exit code 0 if all is well."""
+    """Check the configuration, and whether 46elks accepts it. Exit code 0 if nothing is wrong."""
     if client:
         from elks_mcp.cli.doctor_client import print_client_checks  # noqa: PLC0415  (only needed with --client)
 

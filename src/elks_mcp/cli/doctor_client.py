@@ -118,7 +118,7 @@ def _check_readable(client: Client, path: Path, file: files.ClientFile) -> Itera
 def _check_keys(client: Client, path: Path, said: Mapping[str, Any]) -> Iterator[Check]:
     """Look for our server at places that this client ignores."""
     for key in list_misplaced(client, said):
-        where = f"under {key}" if key else "at the outermost place"
+        where = f"under {key}" if key else "at the top level"
         yield Check(
             "fail",
             f"{path} has the server {where}, which {client.title} ignores. The key is {client.key}.",

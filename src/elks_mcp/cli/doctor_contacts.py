@@ -46,5 +46,5 @@ def _explain(reference: ContactReference, contacts: Contacts) -> str:
         return "has no contact with a number"
     people = {id(each.contact) for each in list_candidates(contacts, reference.text)}
     if not people:
-        return "fits no contact. Put a name that has a comma in quotation marks"
-    return "fits several contacts" if len(people) > 1 else "fits a contact without a number"
+        return "matches no contact. Put a name that has a comma in quotation marks"
+    return "matches several contacts" if len(people) > 1 else "matches a contact without a number"

@@ -19,14 +19,14 @@ async def check_servers(configuration: Configuration, database: Database) -> lis
     summary = describe_scheduled(scheduled, configuration.policy.time_zone)
     if kind := await Heartbeats(database).find_alive():
         command = show_command(kind.command)
-        return [Check("ok", f"{summary} A long-running server sends what is due: {command}.")]
+        return [Check("ok", f"{summary} A long-running server sends due texts: {command}.")]
     if not scheduled.total:
-        return [Check("ok", f"{summary} No long-running server runs; only scheduled texts need one.")]
+        return [Check("ok", f"{summary} No long-running server is running; only scheduled texts need one.")]
     start = configuration.settings.write_command("serve")
     return [Check("warn", f"{summary} {_NOT_SENT} To start a server that sends them: {start}")]
 
 
 _NOT_SENT = (
-    "No long-running server runs, so a text goes out only if a client is open at its time. Otherwise it "
-    "expires, and that is reported."
+    "No long-running server is running, so a text goes out only if a client is open at its time. Otherwise "
+    "it expires, and that is reported."
 )

@@ -46,21 +46,19 @@ _until = click.option("--until", default="", help="Only texts up to this day, or
 @click.option("--with", "person", default="", help="Only the texts with this number or contact.")
 @_since
 @_until
-@click.option("--follow", is_flag=True, help="Stay open, and show texts as they come. Ctrl-C ends it.")
+@click.option("--follow", is_flag=True, help="Keep running, and show new texts. Ctrl-C ends it.")
 @session_command()
 def history(session: Session, *, limit: int, follow: bool, **query: str) -> int:
     """List the latest texts, sent and received, the newest last.
 
-    Every row of a text has a bar in front. With --json, the newest text is first, and --follow prints one
+    Every row of a text begins with a bar. With --json, the newest text is first, and --follow prints one
     text a line.
     """
     wanted = TextQuery(**query)
     if not follow:
         return _list(session, wanted, limit)
     if wanted.since or wanted.until:
-        raise click.UsageError(
-            "--follow shows what comes from now on, so it cannot be used with --since or --until."
-        )
+        raise click.UsageError("--follow shows only new texts, so it cannot be used with --since or --until.")
     with suppress(KeyboardInterrupt):
         session.do(_Follower(session, wanted).run, limit)
     return ExitCode.DONE

@@ -129,7 +129,7 @@ def _report(number: Number, removed: Removed) -> str:
     return f"{number.e164} was deleted from {orders}. {_CONSEQUENCES}{plans}{opt_out}"
 
 
-_CONSEQUENCES = """They lost the number, the text, 46elks' id and all hashes.
+_CONSEQUENCES = """The number, the text, 46elks' id and all hashes were deleted from them.
 Costs and times are kept for the budget. The server no longer recognizes a repeat of one of these texts.
 46elks' own history is unchanged. If elks-mcp reads the number there, it stores a keyed hash of it again."""
 _PLANS_ARE_GONE = """

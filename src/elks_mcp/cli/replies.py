@@ -44,7 +44,7 @@ def wait(session: Session, *, number: str, after: str, seconds: float) -> int:
     With NUMBER, or the name of a contact, a text from that number since the latest text to it. Without, the
     next text from any number.
 
-    Exit code 0 if a text came, 3 if none came in time.
+    Exit code 0 if a text arrived, 3 if none arrived in time.
     """
     session.app.require_account()
     with session.app.replies.received.pending_read() as reading, _ending_with_ctrl_c(), progress(_WAITING):
@@ -75,7 +75,7 @@ def ask(
 
     It is `send`, with all its rules, and then `wait`.
 
-    Exit code 0 if the answer came, 3 if it did not come in time; otherwise as `send`.
+    Exit code 0 if the answer arrived, 3 if it did not arrive in time; otherwise as `send`.
     """
     to, text = read_text(words)
     request = SmsRequest(
@@ -128,10 +128,10 @@ def _describe_reply(session: Session, answer: ReplyAnswer) -> list[str]:
     if answer.message:
         return [*describe_text(session, answer.message), *(wrap(answer.note) if answer.note else [])]
     if answer.status == "received":
-        return wrap(f"A text came. {answer.note}")
+        return wrap(f"A text arrived. {answer.note}")
     number = f"{answer.sender} " if answer.sender else ""
     again = f"To continue: {session.app.command(f'wait {number}--after {answer.cursor}')}"
-    return wrap(" ".join(each for each in ("No text came in time.", answer.note, again) if each))
+    return wrap(" ".join(each for each in ("No text arrived in time.", answer.note, again) if each))
 
 
 def _find_reply_code(answer: ReplyAnswer) -> ExitCode:

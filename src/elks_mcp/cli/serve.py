@@ -32,7 +32,7 @@ from elks_mcp.store.admin import OrderAdmin
 @port_option(8046)
 @with_settings()
 def serve(configuration: Configuration, *, http: bool, host: str, port: int) -> int:
-    """Send what is due, until stopped; with --http, serve MCP as well.
+    """Send due texts until stopped; with --http, also serve MCP.
 
     Without --http, the server sends texts at their time, also while no client is open, and records answers
     and opt-outs. It opens no port.
@@ -94,7 +94,7 @@ async def _describe(app: App) -> str:
     database = (await app.storage.open()).database
     scheduled = await OrderAdmin(database).find_scheduled(account)
     return (
-        "elks-mcp: sending what is due, and recording what is received. No port is open. Ctrl-C ends it.\n"
+        "elks-mcp: sending due texts, and recording received ones. No port is open. Ctrl-C ends it.\n"
         f"  Account: {show_account(account)}\n"
         f"  State: {State(configuration).description}\n"
         f"  {describe_scheduled(scheduled, app.policy.time_zone)}"

@@ -20,7 +20,7 @@ _shell = click.argument("shell", type=Words(SHELLS), required=False)
 @click.group()
 @shared_options
 def completion() -> None:
-    """Have the shell complete commands and options.
+    """Set up shell completion of commands and options.
 
     SHELL is bash, zsh, fish or powershell. Default: the shell that SHELL in the environment names.
     """
@@ -40,10 +40,10 @@ def show(context: click.Context, shell: str | None) -> None:
 @shared_options
 @click.pass_context
 def install(context: click.Context, shell: str | None) -> None:
-    """Store the script for a shell, and have the shell load it.
+    """Store the script for a shell, and make the shell load it.
 
-    For bash and zsh, a line is added to .bashrc or .zshrc, unless it is there. The command prints the names
-    of the files. If it is repeated, it only renews the script.
+    For bash and zsh, a line is added to .bashrc or .zshrc, unless it is there already. The command prints
+    the names of the files. If it is repeated, it only renews the script.
     """
     shell = shell or _find_shell()
     script = _build_script(context, shell)
@@ -93,7 +93,7 @@ def _find_script_file(shell: str) -> Path:
 def _have_loaded(shell: str, file: Path) -> None:
     """Have the shell load the script when it starts, and print how."""
     if shell == "fish":
-        click.echo("fish loads it by itself.")
+        click.echo("fish loads it automatically.")
         return
     if shell == "powershell":  # its profile may be in several places, also on a network
         click.echo(f'Add this line to your profile, the file that $PROFILE names:\n\n  . "{file}"\n')

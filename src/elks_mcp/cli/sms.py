@@ -29,7 +29,7 @@ dry_run_option = click.option(
     "--dry-run/--no-dry-run",
     "dry_run",
     default=None,
-    help="Only price it; or, if DRY_RUN is on, ask you and really send it. Default: as DRY_RUN says.",
+    help="Only price it; or ask you and really send it, even if DRY_RUN is on. Default: DRY_RUN.",
 )
 key_option = click.option("--key", default="", help="A repeated command with the same key never sends twice.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask, unless a guard does.")
@@ -41,7 +41,7 @@ text_arguments = click.argument("words", nargs=-1, metavar="NUMBER TEXT")
 @click.option("--to-me", is_flag=True, help="Send it to your own number, instead of NUMBER.")
 @sender_option
 @click.option("--flash", is_flag=True, help="Show it immediately and do not store it (not on iPhones).")
-@click.option("--at", "send_at", default="", metavar="TIME", help="Send it then: 2026-12-01T09:00.")
+@click.option("--at", "send_at", default="", metavar="TIME", help="Send time: 2026-12-01T09:00.")
 @click.option(
     "--time-zone",
     default="",

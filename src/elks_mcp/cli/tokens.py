@@ -49,7 +49,7 @@ def new_token(configuration: Configuration, name: str, scopes: Sequence[str], ag
     Tokens of one agent are one caller: they share orders, idempotency keys, limits, and the record of which
     strangers' texts were shown. Tokens of two agents share none of these. If one assistant has two tokens,
     one to read and one to send, give both the same --agent. Otherwise a stranger's text that is read with
-    one token does not hold back what is sent with the other (`tainted`).
+    one token does not affect what is sent with the other (`tainted`).
 
     Several tokens can have the same name, so that a new one can replace an old one.
     """

@@ -61,7 +61,7 @@ def show_webhooks(configuration: Configuration) -> int:
 def set_webhooks(configuration: Configuration, phone: str, *, new_secret: bool, yes: bool) -> int:
     """Forward incoming texts to this server.
 
-    Sets the number PHONE of the account, or ELKS_PHONE_NUMBER. Its present setting is shown first.
+    Sets the number PHONE of the account, or ELKS_PHONE_NUMBER. Its current setting is shown first.
 
     After --new-secret the new and the previous address both work, for incoming texts and for delivery
     reports. The next rotation disables the previous one. If the account has several numbers, set the

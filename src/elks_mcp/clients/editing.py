@@ -36,7 +36,7 @@ def parse(client: Client, text: str) -> dict[str, Any]:
             raise Broken(f"it is not TOML ({error})") from None
     found = jsonc.parse(text)
     if not isinstance(found, dict):
-        raise Broken("its outermost value is not an object")
+        raise Broken("its top-level value is not an object")
     return found
 
 
@@ -50,8 +50,7 @@ def check_readable(client: Client, file: ClientFile) -> None:
         return
     if file.has_mark:
         raise Broken(
-            f"it begins with a byte order mark, with which {client.title} refuses it. "
-            "Save it as UTF-8 without one"
+            f"it begins with a byte order mark, which {client.title} refuses. Save it as UTF-8 without one"
         )
     if line := jsonc.find_trailing_comma(file.text):
         raise Broken(f"{client.title} refuses the comma after the last value, in line {line}. Take it out")

@@ -88,7 +88,7 @@ def _add(text: str, path: tuple[str, ...], value: Any, *, is_list: bool = False)
     container, rest = _descend(text, whole, path)
     is_object = text[container.start] == "{"
     if container.items is None or is_object is (is_list and len(rest) == 1):
-        place = ".".join(path[: len(path) - len(rest)]) or "its outermost value"
+        place = ".".join(path[: len(path) - len(rest)]) or "its top-level value"
         raise Broken(f"{place} is not {'a list' if is_list and len(rest) == 1 else 'an object'}")
     if not rest:
         raise Broken("the path is empty")

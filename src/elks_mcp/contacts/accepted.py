@@ -69,7 +69,7 @@ class Acceptance:
 _NONE = Contacts()
 
 _NOTHING_IS_SENT = (
-    "They decide who may be texted, by ELKS_ALLOWED_RECIPIENTS, so no text is sent to anybody meanwhile."
+    "They decide who may be texted (ELKS_ALLOWED_RECIPIENTS), so no text is sent until they can be read."
 )
 
 

@@ -99,9 +99,7 @@ class Recipients:
         """
         held = self._contacts.held
         if held and choose(list_candidates(held, text)) != number:
-            changed = (
-                f"The number of {_quoted(text)} is another one, or gone, in the contacts as they are now."
-            )
+            changed = f"The number of {_quoted(text)} was changed in the contacts, or removed from them."
             raise InvalidInput(f"{changed} {self._contacts.explain_held()}")
 
     def _explain_unknown(self, contacts: Contacts, text: str) -> InvalidInput:

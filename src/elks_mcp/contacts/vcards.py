@@ -40,7 +40,7 @@ def read_vcards(content: bytes, file: str) -> Iterator[ContactEntry | Remark]:
     content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     starts = [found.start() for found in _BEGIN.finditer(content)]
     if not starts:
-        raise UnreadableFile("It holds no vCard.")
+        raise UnreadableFile("It contains no vCard.")
     line, counted = 1, 0
     for number, (start, end) in enumerate(pairwise([*starts, len(content)]), 1):
         line, counted = line + content.count(b"\n", counted, start), start

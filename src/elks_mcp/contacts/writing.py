@@ -27,7 +27,7 @@ def explain_adding(path: Path | None, layout: Layout | None, name: str, number: 
     """
     name = clean_name(name).lstrip(_FORMULA_SIGNS)
     if fault := find_name_fault(name):
-        return f"Nobody can be added to the contacts by that name: it {fault}."
+        return f"That name cannot be used in the contacts: it {fault}."
     if path is None:
         return (
             "No contacts are configured. The operator can name a .csv or .vcf file in ELKS_CONTACTS, and add "

@@ -242,7 +242,7 @@ def list_reasons(policy: Policy, plan: BatchPlan, more: tuple[Finding, ...] = ()
 
 
 _MANY = "It is a batch of {} texts."
-_AGAIN = "Rows are included that an earlier text covers."
+_AGAIN = "It includes rows that an earlier text covers."
 
 
 def _with_rows(finding: BatchFinding) -> str:

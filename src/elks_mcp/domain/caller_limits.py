@@ -77,7 +77,7 @@ class CallerUsage:
         if limit is not None and self._used[use] + counted_elsewhere >= limit:
             raise OverLimit(
                 f"This caller has {limit} {use}, which is the limit for one caller.",
-                hint=_HINTS.get(use, "Let some of them end first."),
+                hint=_HINTS.get(use, "Wait until some of them have ended."),
                 retry_after=_LATER if use is Use.SESSIONS else _SOON,
             )
         self._used[use] += 1

@@ -31,9 +31,9 @@ def find_name_fault(name: str) -> str:
     if name.startswith(GROUP_MARK):
         return f"begins with {GROUP_MARK}, as groups do"
     if fold_name(name) in _RESERVED:
-        return "is a word with a meaning of its own in elks-mcp"
+        return "is a word with a special meaning in elks-mcp"
     if sum(map(str.isalpha, name)) <= sum(map(str.isdigit, name)):
-        return "reads as a number"
+        return "looks like a number"
     if _AS_SHOWN.search(name) or read_handle(name):
-        return "looks like a person as answers write them, with digits or as a handle"
+        return "looks like a handle, or like a name with digits as answers show it"
     return ""

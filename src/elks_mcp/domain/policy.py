@@ -186,7 +186,7 @@ class OperatorRules(Frozen):
         Field(ge=1, le=24 * 60),
         RuleSetting(
             "ELKS_LATEST",
-            "a scheduled text is sent at most so late, or not at all",
+            "how late a scheduled text may be sent at most",
             show=lambda minutes: f"{minutes} minutes",
         ),
     ] = 60

@@ -212,7 +212,7 @@ class ElksClient:
         """Log rows of history that cannot be read, each once, and return them all."""
         unread = tuple(rows)
         if new := {row.mark for row in unread} - self._known.logged:
-            log.warning("46elks' history has rows that cannot be read, and they are left out: %d", len(new))
+            log.warning("Unreadable rows of 46elks' history are left out: %d", len(new))
             self._known.logged |= new
         return unread
 

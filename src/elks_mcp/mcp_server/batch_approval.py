@@ -82,7 +82,7 @@ def _write_change_question(batch: Batch, change: BatchChange, reason: Finding) -
 
 
 _CONSEQUENCES = {
-    "cancel": "If you do, the texts that have not left are never sent. If you do not, it goes on.",
+    "cancel": "If you do, the texts that have not left are never sent. If you do not, it continues.",
     "resume": "If you do, the texts that have not left are sent. If you do not, it stays paused.",
 }
 

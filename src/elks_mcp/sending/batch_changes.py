@@ -104,4 +104,4 @@ class BatchChanges:
 
 _BY_HAND = "A person can resume it in a terminal:"
 
-_UNCHANGED = {"cancel": "The batch goes on.", "resume": "The batch stays paused."}
+_UNCHANGED = {"cancel": "The batch continues.", "resume": "The batch stays paused."}

@@ -36,7 +36,7 @@ def read_template(message: str, fields: Sequence[str]) -> Template:
         more = ", …" if len(fields) > _MOST_COLUMNS else ""
         raise InvalidInput(
             f"The list has no column {shorten(unknown[0])!r}. Its columns: {columns}{more}.",
-            hint="Write the field as the column is called, or two braces for a literal brace.",
+            hint="Use the name of a column, or two braces for a literal brace.",
         )
     return template
 

@@ -162,11 +162,11 @@ def _read_text(message: str) -> str:
         raise InvalidInput("The message is empty.", hint="Give the text to send.")
     if odd := find_unsendable(message):
         raise InvalidInput(
-            f"The message holds a character that cannot be sent: U+{ord(odd):04X}.", hint="Leave it out."
+            f"The message contains a character that cannot be sent: U+{ord(odd):04X}.", hint="Leave it out."
         )
     if is_blank(message):
         raise InvalidInput(
-            "The message holds only invisible characters, and each part would be charged.",
+            "The message contains only invisible characters, and each part would be charged.",
             hint="Give the text to send.",
         )
     return message

@@ -130,9 +130,9 @@ def read_signature(value: object) -> str:
     if len(text) > LONGEST_SIGNATURE:
         raise Unreadable(f"use {LONGEST_SIGNATURE} characters at most", f"it has {len(text)};")
     if odd := find_unsendable(text):
-        raise Unreadable("leave that character out", f"it holds U+{ord(odd):04X}, which cannot be sent;")
+        raise Unreadable("leave that character out", f"it contains U+{ord(odd):04X}, which cannot be sent;")
     if is_blank(text):
-        raise Unreadable("it holds only invisible characters; write something that can be read")
+        raise Unreadable("it contains only invisible characters; write something visible")
     return text
 
 
@@ -141,7 +141,7 @@ def read_budget(value: object) -> int:
     try:
         return Money.parse(str(value)).units
     except ValueError as error:
-        raise Unreadable("use an amount, as in 10 or 2.50", f"{error};") from None
+        raise Unreadable("use an amount, such as 10 or 2.50", f"{error};") from None
 
 
 def read_base_url(value: object) -> str:
@@ -168,8 +168,8 @@ def read_api_base_url(value: object, info: ValidationInfo) -> str:
     """Return the address of 46elks' API; there is none in the sandbox."""
     if info.data.get("simulated"):
         raise Unreadable(
-            "ELKS_SANDBOX and ELKS_API_BASE_URL exclude each other, since the sandbox runs inside this "
-            "server; unset one of them"
+            "ELKS_SANDBOX and ELKS_API_BASE_URL cannot be used together, because the sandbox runs "
+            "inside this server; unset one of them"
         )
     return read_base_url(value)
 
@@ -217,7 +217,7 @@ def read_networks(value: object) -> Networks:
         raise Unreadable("use addresses or networks, as in 192.0.2.7,10.0.0.0/8", f"{error};") from None
     if any(network.prefixlen == 0 for network in networks):
         raise Unreadable(
-            "a network of all addresses would trust everybody; list the addresses or networks to trust"
+            "a network of all addresses would trust everyone; list the addresses or networks to trust"
         )
     return networks
 

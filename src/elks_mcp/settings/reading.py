@@ -187,7 +187,7 @@ def _gather(present: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str],
             faults.append(SettingProblem(variable, str(error)))
             continue
         if value is not None and not _is_utf8(value):
-            faults.append(SettingProblem(variable, f"{variable} holds bytes that are not UTF-8."))
+            faults.append(SettingProblem(variable, f"{variable} contains bytes that are not UTF-8."))
         elif value is not None:
             values[name], origins[name] = value, variable if path is None else f"{variable}_FILE"
     return values, origins, faults

@@ -37,7 +37,7 @@ def read_csv(content: bytes, is_title: IsTitle = is_phone_title) -> Table:
     """
     text = decode(content)
     if _MARKUP.match(text):
-        raise UnreadableFile("It is a web page, which spreadsheets open as well. Save the table as CSV.")
+        raise UnreadableFile("It is a web page, although spreadsheets can open it. Save the table as CSV.")
     first, _, rest = text.partition("\n")
     separator = _SEPARATOR_LINE.fullmatch(first.strip())
     lines = StringIO(rest if separator else text).readlines()

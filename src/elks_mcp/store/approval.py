@@ -69,8 +69,8 @@ def check_room(tx: Tx, caller: str) -> None:
     if tx.execute(waiting).scalar_one() >= MOST_WAITING:
         raise Refused(
             f"{MOST_WAITING} texts of this caller already wait for a person, which is the limit.",
-            hint=f"A person can list them: {show_command('pending')}. Each text that is approved or "
-            "cancelled makes room. Texts that no person approves expire after "
+            hint=f"A person can list them: {show_command('pending')}. Approving or cancelling one "
+            "makes room for another. Texts that no person approves expire after "
             f"{format_duration(APPROVAL_TIMEOUT)}.",
         )
 

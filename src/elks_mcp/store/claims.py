@@ -197,7 +197,9 @@ def _end_late(tx: Tx, row: Row[Any]) -> None:
 
 
 _OVER_BUDGET = "The daily budget, ELKS_BUDGET_PER_DAY, does not allow all of its texts any more."
-NOT_SENT = "For an hour its texts could not be sent: no server ran that may send, or 46elks accepted none."
+NOT_SENT = (
+    "Its texts could not be sent for an hour: no server that may send was running, or 46elks accepted none."
+)
 
 
 def _expire(tx: Tx, row: Row[Any]) -> None:

@@ -22,7 +22,7 @@ LONGEST = timedelta(hours=1)
 _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
 """The shortest and the longest time between two readings of history, before the quiet period is over."""
 
-_WAS_ABSENT = "46elks had not accepted the first try."
+_WAS_ABSENT = "46elks had not accepted the first attempt."
 _AMBIGUOUS = "46elks' history has a similar message, which cannot be matched to this order with certainty."
 _TOO_LONG = "The outcome could not be determined within an hour."
 

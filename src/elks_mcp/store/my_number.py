@@ -18,7 +18,7 @@ def read_my_number(folder: Path) -> str | None:
     """
     number = _read(folder / NUMBER_FILE)
     if number and not is_e164(number):
-        raise explain_unusable(folder / NUMBER_FILE, "it holds no phone number")
+        raise explain_unusable(folder / NUMBER_FILE, "it contains no phone number")
     return number or None
 
 

@@ -137,6 +137,6 @@ def _check_finished(tx: Tx, number: Number) -> None:
         named = ", ".join(f"{row.id} ({row.state})" for row in rows)
         raise Refused(
             f"Texts to this number are unfinished: {named}. Nothing was removed.",
-            hint="A running server finishes what is on its way. To end what waits or is queued: "
+            hint="A running server finishes texts that are being sent. To cancel waiting or queued ones: "
             f"{show_command('outbox cancel O-…')}.",
         )

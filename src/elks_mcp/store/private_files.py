@@ -85,11 +85,11 @@ def _close(path: Path, mode: int) -> None:
     path.chmod(stat.S_IMODE(mode) & ~_OTHERS)
     if path.lstat().st_mode & _OTHERS:
         raise Misconfigured(
-            f"Other users of this machine may read {path}, and this file system cannot close it to them.",
+            f"Other users of this machine may read {path}, and this file system cannot make it private.",
             hint="Set ELKS_STATE_DIR to a directory on a disk of this machine.",
         )
     log.info(
-        "others on this machine could reach %s (mode %o); it was closed to them",
+        "other users of this machine could access %s (mode %o); it was made private",
         path,
         stat.S_IMODE(mode),
     )

@@ -23,7 +23,7 @@ from elks_mcp.store.db.rows import parse_draft, parse_order, parse_price
 from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading, writing
 
-_MISSED = "It was too late to send it: until then no server ran that may send, or 46elks did not answer."
+_MISSED = "It was too late to send it: no server that may send was running in time, or 46elks did not answer."
 _MOST_RELEASED = 500
 """The most orders that are released with one transaction."""
 

@@ -153,7 +153,7 @@ def find_hasher(location: StateLocation) -> Hasher:
     if location.url:
         raise Misconfigured(
             "ELKS_DATABASE_URL needs ELKS_SECRET_KEY: a secret of 32 bytes or more.",
-            hint="Give the same one to every server on that database. To make one: `openssl rand -hex 32`.",
+            hint="Use the same one for every server on that database. To make one: `openssl rand -hex 32`.",
         )
     if location.folder is None:
         return Hasher(secrets.token_bytes(SHORTEST_KEY))

@@ -115,7 +115,7 @@ def test_a_contact_of_changed_contacts_is_refused_with_the_reason() -> None:
         "+46701740608 is not one of the allowed recipients yet. The contacts changed.",
     )
     effect, reason = find(policy, ASA, **held)["allowed_recipient"]
-    gone = "is not one of the allowed recipients any more, by the contacts as they are now."
+    gone = "is not one of the allowed recipients any more, according to the current contacts."
     assert (effect, reason) == (REFUSE, f"+46701740605 {gone} The contacts changed.")
     by_number = policy.model_copy(update={"allowed_recipients": frozenset({*policy.allowed_recipients, ASA})})
     assert "allowed_recipient" not in find(by_number, ASA, **held)
@@ -126,7 +126,7 @@ def test_a_contact_of_changed_contacts_is_refused_with_the_reason() -> None:
 def test_contacts_never_lift_a_refusal_unless_the_operator_lists_contacts(
     draft: Draft, policy: Policy, live: bool, data: st.DataObject
 ) -> None:
-    """P7: what is in a file widens nothing that the operator limits otherwise."""
+    """P7: a file does not extend what the operator limits elsewhere."""
     facts = data.draw(facts_about(draft, live=live))
     by_numbers = {each for each in policy.allowed_recipients if isinstance(each, Number)}
     policy = policy.model_copy(update={"allowed_recipients": frozenset(by_numbers)})

@@ -98,7 +98,7 @@ def allowed_recipient(draft: Draft, facts: Facts, policy: Policy) -> GuardResult
         return None
     is_allowed = allows_contact(allowed, draft.to, facts.contacts)
     if facts.why_held and is_allowed != allows_contact(allowed, draft.to, facts.held_contacts):
-        when = "any more, by the contacts as they are now" if is_allowed else "yet"
+        when = "any more, according to the current contacts" if is_allowed else "yet"
         reason = f"{draft.to.e164} is not one of the allowed recipients {when}. {facts.why_held}"
         return Effect.REFUSE, reason
     if is_allowed:

@@ -36,7 +36,7 @@ DryRun = Annotated[
 Key = Annotated[str, Field(description="A repeated call with the same key never sends twice.")]
 SendAt = Annotated[
     str,
-    Field(description="Send it then: 2026-12-01T09:00, or with an offset; at most 35 days ahead."),
+    Field(description="Send time: 2026-12-01T09:00, or with an offset; at most 35 days ahead."),
 ]
 TimeZone = Annotated[str, Field(description="IANA zone of sendAt. Default: the recipient's, if known.")]
 MessageId = Annotated[

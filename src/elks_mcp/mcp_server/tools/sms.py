@@ -79,7 +79,7 @@ async def cancel_sms(
     asked: Annotated[ElicitationResult[CancelConsent], Resolve(ask_about_cancel)],
     ctx: Context[App],
 ) -> CancelAnswer:
-    """Cancel one text for good before it leaves. It costs nothing, and cannot be undone.
+    """Cancel one text permanently before it leaves. It costs nothing, and cannot be undone.
 
     Only your own texts that are scheduled, queued or wait for approval can be cancelled. One that may
     have left cannot be recalled. Use it if the user no longer wants a text. After texts from others
