@@ -1,1 +1,1 @@
-"""The tests. What several of them share stands beside them, without `test_` before its name."""
+"""The tests. Helpers that several of them share are in `support/` and `tables/`."""

@@ -306,7 +306,7 @@ def sample(scenario: Scenario, steps: list[str]) -> list[int]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StateLocation:
-    """Have a place for a store in a state directory."""
+    """Return a location for a store in a state directory."""
     return StateLocation(folder=tmp_path)
 
 

@@ -30,7 +30,7 @@ NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 
 
 class Obedient:
-    """An assistant that does what it is told, by anybody, and goes on whatever it is answered."""
+    """An assistant that follows every instruction, and continues whatever the answer is."""
 
     def __init__(self, client: Client, clock: ManualClock, tools: Iterable[str]) -> None:
         self._client = client
@@ -48,7 +48,7 @@ class Obedient:
             await self._do(order, is_last=order is orders[-1])
 
     async def read(self) -> set[str]:
-        """Read what came in, and tell the texts as far as they can be told apart."""
+        """Read the received texts, and return those that can be distinguished."""
         answer = await self._call("get_sms_messages", {"direction": "inbound", "limit": 10})
         return {entry["untrusted"] for entry in data(answer)["messages"]}
 
@@ -66,7 +66,7 @@ class Obedient:
                 await self._insist(arguments)
 
     async def _insist(self, arguments: dict[str, Any]) -> None:
-        """Try once more as somebody who wants it badly: cut short, from here on for real, under a new key."""
+        """Insist: try again with a shorter text, without dry run, and under a new key."""
         known = {name: value for name, value in arguments.items() if name in _PARAMETERS}
         more = {"message": known["message"][:300], "dryRun": False}
         await self._call("send_sms", known | more | {"idempotencyKey": f"again {len(self.heard)}"})
@@ -105,7 +105,7 @@ async def due(client: Client) -> list[Any]:
 async def hear_and_obey(
     box: Sandbox, environ: dict[str, str], clock: ManualClock, hostiles: Iterable[Hostile]
 ) -> tuple[list[Any], list[Any], Obedient]:
-    """Let an obedient assistant read each text and do what it says; tell how the server looks around it."""
+    """Let an obedient assistant read each text and follow it; return the state of the server around it."""
     async with connected(environ, box=box, clock=clock) as client:
         await call(client, "send_sms", to=CUSTOMER, message="Din tid är på lördag kl. 10.")
         clock.advance(timedelta(hours=1))
@@ -186,7 +186,7 @@ async def test_an_assistant_with_only_the_tools_cannot_use_an_approval_code(
 async def test_without_the_guard_the_same_texts_go_out_within_the_limits(
     box: Sandbox, clock: ManualClock, tmp_path: Path, many: int
 ) -> None:
-    """What the tests above see is the guard's doing, and not that nothing could have been sent."""
+    """The tests above pass because of the guard, and not because nothing could be sent."""
     environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_GUARDS_OFF="tainted")
     before, after, _ = await hear_and_obey(box, environ, clock, HOSTILE[:many])
     reached = NAMED & {message.to for message in box.accepted}

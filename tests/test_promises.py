@@ -45,7 +45,7 @@ def box() -> Sandbox:
 
 
 def question_of(asked: InputRequiredResult) -> str:
-    """Read the question of a round."""
+    """Return the question of a round."""
     (request,) = (asked.input_requests or {}).values()
     assert isinstance(request.params, ElicitRequestFormParams)
     return request.params.message

@@ -51,7 +51,7 @@ class Served:
 
     @property
     def said(self) -> str:
-        """All that it said."""
+        """All of its output."""
         return self.log.read_text(encoding="utf-8")
 
 
@@ -73,7 +73,7 @@ def running(folder: Path, environ: Mapping[str, str], *program: str) -> Iterator
 
 
 async def use_everything(url: str, era: Era, token: str = "") -> list[str]:
-    """Call tools that succeed and tools that fail; give all that was answered."""
+    """Call tools that succeed and tools that fail; return all answers."""
     shown = {"authorization": f"Bearer {token}"} if token else {}
     async with (
         http_client(headers=shown) as http,

@@ -135,7 +135,7 @@ CANARY_NUMBER = "+46701740688"
 
 
 def leaks(text: str, *canaries: str) -> list[str]:
-    """List the canaries that a text gives away, in any common disguise."""
+    """List the canaries that a text reveals, in any common disguise."""
     found = []
     squeezed = re.sub(r"[\s()-]", "", text)
     for canary in canaries:

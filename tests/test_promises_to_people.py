@@ -168,7 +168,7 @@ LONG = "".join(f"hemlighet-{number:04} " for number in range(300))
 
 
 def traces(folder: Path, *texts: str) -> list[str]:
-    """Name the files that hold any part of a text, in whatever way letters are written down."""
+    """List the files that contain any part of a text, in any encoding of its letters."""
     parts = {part for text in texts for part in (text, *re.findall(r"\w{5,}", text))}
     forms = {
         form.encode(encoding)
@@ -297,7 +297,7 @@ async def test_p10_a_strangers_text_is_in_its_own_field_marked_and_cleaned(box: 
 
 
 async def see_strangers_words_as_data(client: Client, named: str) -> None:
-    """See that what `HOSTILE` and somebody with a hostile name wrote is told as P10 says."""
+    """Check that texts of `HOSTILE` and of a hostile sender name are shown as P10 requires."""
     answer = await call(client, "get_sms_messages", direction="inbound", limit=100)
     entries = data(answer)["messages"]
     assert not any("text" in entry for entry in entries)
@@ -321,12 +321,12 @@ async def see_strangers_words_as_data(client: Client, named: str) -> None:
 
 
 def outside_marks(said: str) -> str:
-    """Leave out what stands between the marks of strangers' words."""
+    """Remove the text between the marks of strangers' texts."""
     return re.sub(r"<(received-[0-9a-f]{16})>.*?</\1>", "", said, flags=re.DOTALL)
 
 
 def structured_without_untrusted(answer: CallToolResult) -> str:
-    """Write an answer as data, without the fields for strangers' words."""
+    """Return an answer as data, without the fields for strangers' texts."""
 
     def trusted(value: Any) -> Any:
         if isinstance(value, dict):
@@ -369,7 +369,7 @@ async def test_p10_a_sender_name_is_treated_as_a_strangers_text_everywhere(name:
 
 
 async def test_p10_a_sender_name_that_looks_like_a_number_does_not_count_as_that_number() -> None:
-    """It opts nobody out, makes nobody known, answers no question, and nobody may answer it."""
+    """It opts no number out, makes no number known, answers no question, and cannot be answered."""
     clock = OurClock()
     box = box_on(clock)
     async with connected(live(box, ELKS_GUARDS_OFF="night"), box=box, clock=clock) as client:

@@ -1,6 +1,6 @@
-"""What becomes of a text when the call that asked for it ends badly, and what each end is called.
+"""The outcome of a text when its call ends badly, and the name of each outcome.
 
-Whoever hangs up, at whatever moment, leaves exactly one outcome, and can ask for it afterwards.
+A caller that disconnects at any moment leaves exactly one outcome, and can look it up afterwards.
 """
 
 import re
@@ -67,7 +67,7 @@ def box(clock: ManualClock) -> Sandbox:
 
 
 async def leave(how: How, environ: dict[str, str], phase: Any, **connection: Any) -> None:
-    """Ask for a text, and leave in one of the ways once a phase is reached."""
+    """Request a text, and disconnect in one of several ways once a phase is reached."""
     if how == "cancels":
         async with connected(environ, **connection) as client:
             await cancel_once(phase, client, to=PHONE, message="Hej")

@@ -1,4 +1,4 @@
-"""Whatever 46elks does, a tool says so in time and in words, and the server is well on the next call."""
+"""Whatever 46elks does, a tool reports it in time, and the next call works."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -135,7 +135,7 @@ async def test_the_outcome_of_a_paid_text_is_precise_and_it_is_posted_once(
 
 
 async def followed(client: Client, order_id: str, status: str) -> None:
-    """Ask for an order until it has a status: what 46elks did accept is found in history, at once."""
+    """Look up an order until it has a status; an accepted text is found in history immediately."""
     while True:
         answer = await call(client, "check_sms_status", messageId=order_id)
         if data(answer)["status"] == status.replace("_", " "):

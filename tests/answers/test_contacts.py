@@ -1,4 +1,4 @@
-"""`find_contact`: who is found by which words, and what is said of them."""
+"""`find_contact`: which people a query finds, and what the answer says about them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What answers say about texts: which one is a reply, what it holds, how much is shown, and when it was."""
+"""What answers say about texts: which one is a reply, its content, how much is shown, and its time."""
 
 import ast
 import json
@@ -82,7 +82,7 @@ PICTURE = "m" + "0123456789abcdef" * 2
 
 
 def receive_picture(box: Sandbox, text: str = "") -> str:
-    """Let somebody send a picture message, which history holds by an id of its own kind."""
+    """Send a picture message from a stranger; history lists it with an id of its own kind."""
     message = box.receive(PHONE, text)
     message.id = PICTURE
     return message.id
@@ -158,7 +158,7 @@ def size(answer: Any) -> int:
 
 
 async def read_all(client: Client) -> tuple[list[str], int]:
-    """List texts and go on where each answer says, to the end; return them, and the number of calls."""
+    """List texts, continuing as each answer says, to the end; return them, and the number of calls."""
     texts: list[str] = []
     more: dict[str, str] = {}
     calls = 0

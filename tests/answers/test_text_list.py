@@ -1,4 +1,4 @@
-"""Lists of texts as an assistant reads them: what they cost, whose lines are whose, and one conversation."""
+"""Lists of texts as an assistant reads them: their size, whose text each line is, and one conversation."""
 
 import json
 import re

@@ -193,7 +193,7 @@ def test_a_program_cannot_approve(location: StateLocation, piped: str, typed: st
 
 
 def approve_at_terminal(location: StateLocation, number: str) -> tuple[int, str]:
-    """Try to approve what must not even be asked about."""
+    """Try to approve an order about which no question may be asked."""
     with at_terminal("approve", number, environ={"ELKS_STATE_DIR": str(location.folder)}) as terminal:
         code = terminal.finish()
     assert QUESTION not in terminal.shown
@@ -250,7 +250,7 @@ def test_an_approved_order_that_waits_for_a_server_is_listed_as_such(location: S
 
 
 def ask(server: Process, text: str) -> tuple[str, str]:
-    """Ask for a text at a client that cannot ask anybody; return the numbers of approval and order."""
+    """Request a text from a client that cannot ask a person; return approval code and order id."""
     answer = server.call("send_sms", to=PHONE.e164, message=text)
     words: str = answer["content"][0]["text"]
     assert words.startswith("Sandbox: Not sent: Waiting for approval ")

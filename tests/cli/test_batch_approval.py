@@ -53,7 +53,7 @@ def wait_for_approval(location: StateLocation, texts: int = 12) -> Batch:
 
 
 def find_batch(location: StateLocation, batch: Batch) -> Batch:
-    """Find a batch as it stands now."""
+    """Find a batch in its current state."""
     found: Batch = do(location, lambda store: store.batches.get(batch.id))
     return found
 

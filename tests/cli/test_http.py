@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 
 def tell(arguments: list[str], environ: dict[str, str], typed: str | None = None) -> Result:
-    """Give the command in this process."""
+    """Run the command in this process."""
     return invoke(arguments, environ, typed)
 
 

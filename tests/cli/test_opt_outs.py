@@ -1,4 +1,4 @@
-"""`elks-mcp opt-outs`, through the real command: who gets no texts, as a person says."""
+"""`elks-mcp opt-outs`, through the real command: numbers that get no texts because a person recorded it."""
 
 import json
 from pathlib import Path
@@ -17,12 +17,12 @@ THIRD = "+46701740607"
 
 
 def tell(folder: Path, *arguments: str) -> Result:
-    """Give the command in this process, about a state directory."""
+    """Run the command in this process, on a state directory."""
     return invoke(arguments, {"ELKS_STATE_DIR": str(folder)})
 
 
 def send(folder: Path, *numbers: str) -> list[str]:
-    """Send a text to each of these numbers by the real tools; say what came of it, in words."""
+    """Send a text to each of these numbers by the real tools; return the answers as text."""
     clock = ManualClock()
     box = box_on(clock)
 

@@ -56,7 +56,7 @@ COMMANDS = {" ".join(path): path for path in _walk(commands) if path[0] not in {
 
 
 def _places(path: tuple[str, ...], option: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Give a command with an option at each place where it may stand."""
+    """List a command with an option at each allowed position."""
     arguments = ARGUMENTS.get(" ".join(path), ())
     for location in range(len(path) + 1):
         yield (*path[:location], *option, *path[location:], *arguments)

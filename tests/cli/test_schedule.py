@@ -1,4 +1,4 @@
-"""`elks-mcp send --at`, `scheduled`, and what other commands say of texts that go out later."""
+"""`elks-mcp send --at`, `scheduled`, and what other commands say about scheduled texts."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -95,7 +95,7 @@ def test_the_question_at_a_terminal_names_the_time(elks: SimulatedElks) -> None:
 
 
 async def let_wait(store: Store, at: datetime, text: str = "Hej") -> Order:
-    """Have a text wait for a person that is to go out later."""
+    """Place a scheduled text that waits for a person."""
     approval = an_approval(a_draft(text, send_at=at.astimezone(UTC)), Approver.TERMINAL)
     return (await store.orders.place(approval, allow)).order
 

@@ -1,4 +1,4 @@
-"""`elks-mcp serve` without `--http`: it sends what is due, receives, and does nothing else."""
+"""`elks-mcp serve` without `--http`: it sends due texts, receives, and does nothing else."""
 
 import signal
 import sys
@@ -56,7 +56,7 @@ def test_an_address_to_listen_on_is_for_http_only(option: str) -> None:
 
 @asynccontextmanager
 async def held(location: StateLocation) -> AsyncIterator[tuple[Sandbox, AccountKey, Store]]:
-    """Have a 46elks that keeps the first text until its clock is advanced by a minute; and a state for it."""
+    """Return a 46elks that holds the first text until its clock is advanced by a minute, and a state."""
     box = new_box()
     box.receive(STRANGER, "Hej")
     box.faults.inject(Fault.LATENCY, method="POST", path="/sms", dryrun=False, duration=MINUTE)
@@ -67,7 +67,7 @@ async def held(location: StateLocation) -> AsyncIterator[tuple[Sandbox, AccountK
 
 
 async def end(process: Process, number: signal.Signals, box: Sandbox) -> int:
-    """Send a signal while a text is on its way, have 46elks answer after that, and return the exit code."""
+    """Send a signal while a text is being sent, let 46elks answer, and return the exit code."""
     codes: list[int] = []
 
     async def wait() -> None:

@@ -1,4 +1,4 @@
-"""What is loaded to start: every client starts a server of its own, and waits for it.
+"""What a start loads: every client starts its own server, and waits for it.
 
 The server runs as clients start it, under Python's import trace, until it has listed its tools.
 """

@@ -85,7 +85,7 @@ def read(path: Path) -> str:
 
 
 def said_by(client: Client, path: Path) -> dict[str, Any]:
-    """Return what a file says, by a reader that had no part in changing it."""
+    """Return the content of a file, read by another parser than the one that changed it."""
     text = path.read_text("utf-8-sig")
     return tomllib.loads(text) if client.format == "toml" else jsonc.parse(text)
 

@@ -1,4 +1,4 @@
-"""The fields and types that each client reads, and those that it ignores or refuses."""
+"""The fields and types that each client reads, ignores or refuses."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""JSON with comments: what is read, what is refused, and what an insertion leaves alone."""
+"""JSON with comments: what is read, what is refused, and what an insertion keeps."""
 
 import json
 import os
@@ -108,7 +108,7 @@ def test_any_member_can_be_removed(file: tuple[str, dict[str, Any]], data: st.Da
 
 
 def is_part_of(text: str, whole: str) -> bool:
-    """Return whether all characters of a text are in another one, in order."""
+    """Return whether another text contains all characters of a text, in order."""
     rest = iter(whole)
     return all(char in rest for char in text)
 

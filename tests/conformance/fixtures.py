@@ -1,6 +1,6 @@
 """What the official conformance suite expects a server to offer: tools, resources and prompts of its naming.
 
-They say nothing of us, and are mounted on our own server for the time of a test: all below them, from the
+They are unrelated to our tools, and are mounted on our own server during a test: all below them, from the
 port to the middleware, is what `elks-mcp serve --http` runs.
 """
 
@@ -104,7 +104,7 @@ async def test_error_handling() -> str:
 
 
 async def test_tool_with_logging(ctx: Context[App]) -> str:
-    """Tell what it does."""
+    """Log what it does."""
     for doing in ("Tool execution started", "Tool processing data", "Tool execution completed"):
         await ctx.info(doing)
         await anyio.sleep(_STEP)
@@ -112,7 +112,7 @@ async def test_tool_with_logging(ctx: Context[App]) -> str:
 
 
 async def test_tool_with_progress(ctx: Context[App]) -> str:
-    """Tell how far it is."""
+    """Report progress."""
     for percent in (0, 50, 100):
         await ctx.report_progress(percent, 100)
         await anyio.sleep(_STEP)
@@ -174,7 +174,7 @@ _ENUMS: dict[str, dict[str, Any]] = {
 
 
 async def test_elicitation_sep1330_enums(ctx: Context[App]) -> str:
-    """Let the person choose, in each way there is."""
+    """Let the person choose, in every supported way."""
     asked = _ask("Choose", _ENUMS, required=()).params
     assert isinstance(asked, ElicitRequestFormParams)
     answer = await ctx.session.elicit_form(asked.message, asked.requested_schema, ctx.request_id)
@@ -207,14 +207,14 @@ async def test_input_required_result_list_roots(ctx: Context[App]) -> str | Inpu
 
 
 async def test_input_required_result_request_state(ctx: Context[App]) -> str | InputRequiredResult:
-    """Let the client carry a state."""
+    """Let the client carry state."""
     if "ok" in _accepted(ctx, "confirm") and ctx.request_state == "asked":
         return "state-ok"
     return _require({"confirm": _ask("Please confirm", {"ok": {"type": "boolean"}})}, "asked")
 
 
 async def test_input_required_result_tampered_state(ctx: Context[App]) -> str | InputRequiredResult:
-    """Let the client carry a state, and notice if it was changed."""
+    """Let the client carry state, and detect if it was changed."""
     return await test_input_required_result_request_state(ctx)
 
 
@@ -377,7 +377,7 @@ def _given(ctx: Context[App]) -> Mapping[str, Any]:
 
 
 def _accepted(ctx: Context[App], question: str) -> Mapping[str, Any]:
-    """Give what a person filled in, where they did."""
+    """Return the values that a person filled in."""
     answer = _given(ctx).get(question)
     if isinstance(answer, ElicitResult) and answer.action == "accept":
         return answer.content or {}

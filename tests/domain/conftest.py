@@ -18,17 +18,17 @@ from tests.support.stores import (
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Have time stand still, for the server and for 46elks."""
+    """Stop the clock, for the server and for 46elks."""
     return ManualClock()
 
 
 @pytest.fixture
 def box(clock: ManualClock) -> Sandbox:
-    """Have a 46elks on that clock."""
+    """Create a 46elks on that clock."""
     return box_on(clock)
 
 
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)

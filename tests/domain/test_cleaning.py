@@ -1,4 +1,4 @@
-"""Strangers' text is shown without characters that hide something, and ordinary text stays whole."""
+"""Strangers' text is shown without invisible characters, and ordinary text is unchanged."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""Which texts opt out, by what was written both ways."""
+"""Which texts opt out, given the whole conversation."""
 
 from datetime import timedelta
 from pathlib import Path

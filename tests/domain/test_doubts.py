@@ -1,4 +1,4 @@
-"""What history tells of texts that may have been sent: proof, absence, or neither."""
+"""What history shows about texts that may have been sent: proof, absence, or neither."""
 
 from datetime import timedelta
 from typing import Any
@@ -182,7 +182,7 @@ histories = st.lists(
 
 
 def is_exactly(draft: Draft, message: Message) -> bool:
-    """Say it in other words than the code."""
+    """Compute it in a different way than the code."""
     return (
         message.direction is Direction.OUTBOUND
         and not message.is_reply
@@ -216,7 +216,7 @@ def test_only_a_message_equal_to_the_order_and_not_older_is_proof(
 def test_an_order_is_not_absent_if_history_has_an_unmatched_equal_message(
     doubts: list[Doubt], history: list[Message]
 ) -> None:
-    """The dangerous mistake: what is called absent is sent again."""
+    """The dangerous mistake: an absent order is sent again."""
     found = judge(doubts, history)
     matched = {each.message.id for each in found.values() if each.message}
     for doubt in doubts:

@@ -1,4 +1,4 @@
-"""Who opts out, who opts in, and who only writes."""
+"""Texts that opt out, that opt in, and that do neither."""
 
 import pytest
 from hypothesis import given
@@ -259,7 +259,7 @@ def wide(char: str) -> str:
 
 @st.composite
 def disguised(draw: st.DrawFn, words: list[str]) -> tuple[str, str]:
-    """Write a word as somebody might, on purpose or not."""
+    """Write a word in an unusual way, on purpose or not."""
     word = draw(st.sampled_from(words))
     spellings = [draw(st.sampled_from([char, char.lower(), wide(char), wide(char.lower())])) for char in word]
     inside = "".join(char + draw(between) for char in spellings)

@@ -1,4 +1,4 @@
-"""Phone numbers and senders: one form each, whoever writes them, and masked wherever they print."""
+"""Phone numbers and senders: one form each, however they are written, and masked when printed."""
 
 import logging
 import re
@@ -57,7 +57,7 @@ def test_all_spellings_of_a_number_are_one_number(
     st.sampled_from(["SE", "NO", "IT", "US", "AU"]),
 )
 def test_any_input_is_one_number_or_refused(raw: str, home: str) -> None:
-    """Two spellings of one number would be two numbers to a limit, and to whoever said STOP."""
+    """Two spellings of one number would be two numbers to a limit, and to a recipient who opted out."""
     try:
         number = parse_number(raw, home)
     except InvalidInput:

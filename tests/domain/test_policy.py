@@ -1,4 +1,4 @@
-"""What a policy allows, and who has to agree under it."""
+"""What a policy allows, and who has to approve under it."""
 
 from itertools import product
 

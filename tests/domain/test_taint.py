@@ -1,4 +1,4 @@
-"""Whose words were shown, and to whom a text is tainted by them."""
+"""Whose texts were shown, and which recipients they taint."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Encodings, parts and the characters that make a text dear."""
+"""Encodings, parts and the characters that make a text expensive."""
 
 import time
 from collections.abc import Callable
@@ -82,7 +82,7 @@ def test_parts_by_the_standard_equal_those_of_another_library(text: str) -> None
 
 
 def naive_parts(text: str) -> list[bytes]:
-    """Read 46elks' rule aloud: fill a part with whole characters, then the next one."""
+    """Follow 46elks' rule literally: fill a part with whole characters, then the next one."""
     if all(char in BASIC for char in text):
         units, single, several = [b"x"] * len(text), 160, 153
     else:

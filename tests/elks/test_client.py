@@ -1,4 +1,4 @@
-"""What is free to ask: prices, history, one message, the account."""
+"""Free requests: prices, history, one message, the account."""
 
 from datetime import timedelta
 
@@ -296,7 +296,7 @@ async def test_the_skew_is_how_far_46elks_clock_is_ahead(box: Sandbox) -> None:
 
 
 class Deaf(httpx2.AsyncBaseTransport):
-    """46elks, should `start` be called otherwise one day: each page is the first."""
+    """A 46elks that ignores `start`, so that each page is the first."""
 
     def __init__(self, box: Sandbox) -> None:
         self._inner = box.transport()

@@ -1,4 +1,4 @@
-"""46elks' refusals, and whatever else comes."""
+"""46elks' refusals, and other unexpected answers."""
 
 import json
 import re
@@ -234,7 +234,7 @@ def test_any_refusal_is_a_provider_error_of_bounded_length(
     ids=ascii,
 )
 def test_a_sender_name_that_looks_like_a_number_is_not_that_number(written: str) -> None:
-    """Neither cleaning a name nor cutting it may turn it into a number that anybody could answer to."""
+    """Neither cleaning nor truncating a name may turn it into a number."""
     sms = {"id": "s1", "direction": "incoming", "from": written, "to": "+46700000000", "message": "STOP"}
     message = wire.parse_message(encoded(**sms), "SEK")
     assert message.sender_is_name

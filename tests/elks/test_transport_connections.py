@@ -164,7 +164,7 @@ async def test_a_cancelled_call_leaves_the_connection_open(method: str) -> None:
 
 @pytest.mark.parametrize("answers", [0, 1, 2])
 async def test_without_permission_nothing_is_written_that_46elks_could_accept(answers: int) -> None:
-    """The right ends before the call, while the connection is being made, or between head and form."""
+    """The permission ends before the call, during the connection, or between head and body."""
     async with peer(hanging) as server, api_to(server.url) as api:
         right = Permission(answers)
         assert type(await failure_of(api.post("/sms", FORM, permission=right))) is TooLate

@@ -137,7 +137,7 @@ def check_account(shown: Example) -> None:
 
 
 def check_of(shown: Example) -> Callable[[Example], None]:
-    """Find what reads an answer, by what was asked; an example of something new must be placed here."""
+    """Find the parser of an answer by its request; add the parser of a new example here."""
     request = shown["request"]
     match request["method"], request["path"].removeprefix("/a1").split("/")[1:]:
         case "POST", ["sms"]:

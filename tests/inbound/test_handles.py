@@ -1,4 +1,4 @@
-"""Handles stand for numbers that a model does not see: how long they hold, what they find."""
+"""Handles stand for numbers that a model does not see: how long they are valid, what they find."""
 
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -26,7 +26,7 @@ ALMOST_A_PERIOD, DAY = timedelta(days=89), timedelta(days=1)
 
 
 class World:
-    """Processes with one state directory, which come one after the other."""
+    """Processes that run one after the other on one state directory."""
 
     def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
         self.clock = ManualClock()

@@ -1,4 +1,4 @@
-"""Listening to history before a text goes out: who said STOP, and how far was heard."""
+"""Reading history before a text goes out: opt-outs, and the position read."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

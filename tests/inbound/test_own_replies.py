@@ -71,7 +71,7 @@ class Callers:
     async def send(
         self, client: Client, text: str = "Kommer du?", to: str = PHONE, **more: str
     ) -> dict[str, Any]:
-        """Send a text, when its turn in the pace has come."""
+        """Send a text once the pace allows it."""
         self.clock.advance(SECOND)
         return data(await call(client, "send_sms", to=to, message=text, **more))
 
@@ -103,12 +103,12 @@ async def here(
 
 
 async def wait(client: Client, **arguments: Any) -> dict[str, Any]:
-    """Look whether a reply came."""
+    """Check whether a reply has arrived."""
     return data(await call(client, "wait_for_reply", timeout=0, **arguments))
 
 
 def text_of(answer: dict[str, Any]) -> str | None:
-    """Read what was answered, if anything was."""
+    """Return the text of the answer, if there is one."""
     return answer["message"] and str(answer["message"]["untrustedText"])
 
 
@@ -332,7 +332,7 @@ async def test_p7_a_text_received_while_ours_was_queued_is_not_its_answer(
 async def test_p7_an_order_that_was_never_sent_allows_no_wait(
     box: Sandbox, clock: ManualClock, era: Era, location: dict[str, str]
 ) -> None:
-    """Else whoever may send could read what anybody writes by ordering a text that waits for a person."""
+    """Otherwise a caller could read anyone's texts by placing an order that waits for a person."""
     async with callers(box, clock, era=era, environ={**location, "ELKS_CONFIRM": "always"}) as here:
         held = await call(here.mine, "send_sms", to=PHONE, message="Hej")
         order = words(held).split("check_sms_status (")[1].split(")")[0]

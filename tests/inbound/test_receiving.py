@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def receiving(backend: Backend) -> AsyncIterator[Store]:
-    """Receive every 10 seconds, in a process of which no client waits for a text."""
+    """Receive every 10 seconds, in a process without waiting calls."""
     replies = Replies(
         backend.client, backend.storage, backend.history, backend.clock, lambda: timedelta(seconds=10)
     )

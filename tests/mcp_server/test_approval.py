@@ -1,4 +1,4 @@
-"""Asking a person, in both eras."""
+"""Asking a person, in both protocol eras."""
 
 import re
 from datetime import timedelta

@@ -164,7 +164,7 @@ def list_named(text: str) -> set[str]:
 
 
 async def describe(server: MCPServer[Any]) -> str:
-    """Return everything that a server says about itself before a call."""
+    """Return everything that a server lists before a call."""
     lists = (
         await server.list_tools(),
         await server.list_resources(),

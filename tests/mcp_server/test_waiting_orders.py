@@ -49,7 +49,7 @@ _WAITS = re.compile(r"Waiting for approval (A-[0-9A-Z]{4})")
 
 
 async def ask_for_all(client: Client, texts: list[tuple[str, str]]) -> list[str]:
-    """Ask for texts at the same time, each a number and what to say; return the answers in that order."""
+    """Request texts at the same time, each a number and a message; return the answers in that order."""
     answers = [""] * len(texts)
 
     async def ask(number: int, to: str, message: str) -> None:

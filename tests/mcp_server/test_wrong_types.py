@@ -1,4 +1,4 @@
-"""A parameter of a wrong type is the client's fault, and told as one: in both eras, over HTTP and stdio."""
+"""A parameter of a wrong type is an error of the request, in both eras, over HTTP and stdio."""
 
 import json
 from collections.abc import Iterator
@@ -64,7 +64,7 @@ _REQUESTS: tuple[tuple[str, dict[str, Any]], ...] = (
 
 
 def _spoiled(params: Any) -> Iterator[Any]:
-    """Give parameters with each value in them replaced by each wrong one, and without it."""
+    """List parameters with each value replaced by each wrong one, and without it."""
     if isinstance(params, dict):
         for name, value in params.items():
             rest = {each: other for each, other in params.items() if each != name}
@@ -122,7 +122,7 @@ async def _open_session(client: httpx2.AsyncClient, where: Site, shown: dict[str
 
 
 def _written(method: str, params: Any, era: Era, shown: dict[str, str]) -> dict[str, Any]:
-    """Write a request in the words of an era."""
+    """Build a request in the format of an era."""
     headers = dict(shown)
     if era == "auto":
         headers |= {"mcp-protocol-version": _MODERN, "mcp-method": method}

@@ -1,4 +1,4 @@
-"""What strangers can write into the log: one line, and a sum a minute, however much they send."""
+"""What strangers can write into the log: one line, then a sum each minute, however much they send."""
 
 import logging
 import re

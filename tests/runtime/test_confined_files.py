@@ -19,7 +19,7 @@ in_both_ways = pytest.mark.parametrize("by_handle", WAYS, ids=["by handle", "by 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a directory with files, beside one that is none of its own."""
+    """Return a directory with files, beside a file outside it."""
     base = tmp_path / "lists"
     (base / "inner").mkdir(parents=True)
     (base / "kunder.csv").write_bytes(b"telefon")

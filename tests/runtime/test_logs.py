@@ -23,7 +23,7 @@ def logging_put_back() -> Iterator[None]:
 
 @pytest.fixture
 def written(capsys: pytest.CaptureFixture[str]) -> Callable[[], list[dict[str, object]]]:
-    """Read the lines that were logged; nothing of a text that was said to others may be in them."""
+    """Read the lines that were logged; they must not contain any part of a text."""
 
     def read() -> list[dict[str, object]]:
         errors = capsys.readouterr().err

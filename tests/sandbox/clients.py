@@ -17,7 +17,7 @@ def open_client(box: Sandbox, transport: httpx2.AsyncBaseTransport | None = None
 
 
 def open_outside(box: Sandbox, **headers: str) -> httpx2.AsyncClient:
-    """Open a client without credentials that comes in as over a socket, through the lock."""
+    """Open a client without credentials, subject to the checks for requests over a socket."""
     transport = httpx2.ASGITransport(app=box.app)
     return httpx2.AsyncClient(transport=transport, base_url="http://localhost:4646", headers=headers)
 

@@ -37,7 +37,7 @@ class SandboxServer(Server):
 
 @asynccontextmanager
 async def serve(box: Sandbox, port: int = 0) -> AsyncIterator[str]:
-    """Serve *box* on 127.0.0.1 and give its address; stop as a Ctrl-C would."""
+    """Serve *box* on 127.0.0.1 and return its address; stop as Ctrl-C does."""
     config = uvicorn.Config(
         box.app, log_config=None, ws="none", timeout_graceful_shutdown=30, date_header=False
     )

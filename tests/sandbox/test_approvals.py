@@ -1,4 +1,4 @@
-"""What waits for a person, and who may see and decide it."""
+"""Waiting orders, and who may see and decide them."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a person makes a phone, or the network, do next."""
+"""Behaviours that a person sets for a phone or the network."""
 
 from datetime import timedelta
 from typing import Any

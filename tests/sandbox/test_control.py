@@ -1,4 +1,4 @@
-"""Steering a sandbox over HTTP, and who may not."""
+"""Controlling a sandbox over HTTP, and which requests may not."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Faults on demand: what a client sees, and whether the text went out all the same."""
+"""Faults on demand: what a client sees, and whether the text is sent."""
 
 from datetime import timedelta
 from typing import Any

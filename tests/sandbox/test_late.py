@@ -1,4 +1,4 @@
-"""Texts that are accepted late: when, once, and whatever became of the client."""
+"""Texts that are accepted late: when, once, and independently of the client."""
 
 from datetime import timedelta
 from functools import partial
@@ -43,7 +43,7 @@ class Call:
 
 
 async def hang_up(box: Sandbox, client: httpx2.AsyncClient) -> None:
-    """Send a text, and go as soon as it has arrived."""
+    """Send a text, and disconnect as soon as it has arrived."""
     async with anyio.create_task_group() as group:
         await Call.begin(group, box, client, "Hej!")
         group.cancel_scope.cancel()

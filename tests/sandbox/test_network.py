@@ -1,4 +1,4 @@
-"""What happens to a text after it was accepted, as the clock goes on."""
+"""What happens to a text after it was accepted, as the clock advances."""
 
 from datetime import timedelta
 

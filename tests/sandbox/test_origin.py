@@ -1,4 +1,4 @@
-"""Who may ask the sandbox over a socket: programs of this machine and its own page, no other site's."""
+"""Who may use the sandbox over a socket: programs of this machine and its own page, but no other site's."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -167,7 +167,7 @@ async def test_a_request_over_a_socket_needs_exactly_one_host_header_of_ours(
 
 
 async def test_two_host_headers_are_refused(box: Sandbox) -> None:
-    """What a server does not refuse by itself."""
+    """A server does not refuse this by itself."""
     async with open_outside(box) as client:
         twice = [("host", "localhost"), ("host", "example.com")]
         assert (await client.get("/", headers=twice)).status_code == 403
@@ -202,7 +202,7 @@ async def evil_site() -> AsyncIterator[str]:
 
 
 def wait_for_another_page(browser: Browser) -> None:
-    """Wait until the page has gone elsewhere, which ends what was asked of it."""
+    """Wait until the page has navigated away, which ends its requests."""
     for _ in range(10):
         with suppress(AssertionError):
             browser.wait_for("document.title !== 'Win a prize' && document.readyState === 'complete'")
@@ -210,7 +210,7 @@ def wait_for_another_page(browser: Browser) -> None:
 
 
 def attack(browser: Browser, evil: str, port: str, box: Sandbox) -> list[str]:
-    """Do from a page of another site what a page can do without permission; return what it came to."""
+    """Do what a page of another site can do without permission; return the results."""
     bodies = []
     for host in ("localhost", "127.0.0.1"):  # another site, and the same at another port
         sandbox = f"http://{box.username}:{box.password}@{host}:{port}"

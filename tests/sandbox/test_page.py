@@ -53,7 +53,7 @@ def is_shown(selector: str) -> str:
 
 
 def said(selector: str) -> str:
-    """Return a script for the words of an element."""
+    """Return a script for the text of an element."""
     return f"document.querySelector({json.dumps(selector)}).textContent"
 
 
@@ -63,7 +63,7 @@ def bottom(selector: str) -> str:
 
 
 def overlap(one: str, other: str) -> str:
-    """Return a script for whether two elements have a place in common."""
+    """Return a script for whether two elements overlap."""
     boxes = (f"document.querySelector({json.dumps(each)}).getBoundingClientRect()" for each in (one, other))
     return f"(([a, b]) => a.top < b.bottom && b.top < a.bottom)([{', '.join(boxes)}])"
 

@@ -1,4 +1,4 @@
-"""What the phone page is like for people with a screen reader, and with very many texts."""
+"""The phone page with a screen reader, and with very many texts."""
 
 import os
 from dataclasses import replace

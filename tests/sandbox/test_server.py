@@ -62,7 +62,7 @@ async def test_a_lost_answer_is_a_connection_that_the_server_drops(
 
 
 async def test_a_hanging_request_ends_when_its_client_disconnects(box: Sandbox) -> None:
-    """Otherwise the server could not shut down, for nobody lets go of the request here."""
+    """Otherwise the server could not shut down, because nothing releases the request here."""
     box.faults.inject(Fault.HANG)
     with anyio.fail_after(HANG):
         async with (

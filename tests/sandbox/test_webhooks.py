@@ -1,4 +1,4 @@
-"""Delivery reports and incoming texts by webhook: what is sent, when again, and what an answer does."""
+"""Delivery reports and incoming texts by webhook: what is sent, the retries, and the effect of an answer."""
 
 import base64
 from datetime import timedelta
@@ -20,7 +20,7 @@ HOOK = "https://example.com/hook"
 
 
 class Receiver(httpx2.AsyncBaseTransport):
-    """Somebody's web server: writes down what it gets and answers what the test says, then 204."""
+    """A web server that records requests and gives the answers that the test sets, then 204."""
 
     def __init__(self, *answers: httpx2.Response) -> None:
         self.answers = list(answers)
@@ -252,7 +252,7 @@ async def test_a_webhook_on_this_machine_is_really_called() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.8.8.8", "user:password@localhost"])
 async def test_a_port_of_this_machine_that_was_not_allowed_is_refused_with_the_reason(host: str) -> None:
-    """Another program of this machine would take a post without an Origin for one of its user's."""
+    """Another program of this machine would treat a POST without an Origin as one of its user."""
     box = make_box(None)
     box.webhook_ports.add(8046)
     urls = {443: f"https://{host}/", 80: f"http://{host}/hook", 5432: f"http://{host}:5432/"}

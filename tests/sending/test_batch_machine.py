@@ -58,7 +58,7 @@ class BatchMachine(ProcessMachine):
         self._start(0)
 
     def teardown(self) -> None:
-        """Let everything come to its end, and compare what is stored with what happened."""
+        """Let everything finish, and compare what is stored with what happened."""
         try:
             self._come_to_rest()
         finally:
@@ -137,17 +137,17 @@ class BatchMachine(ProcessMachine):
 
     @rule(index=which, steps=strategies.integers(min_value=0, max_value=60))
     def die(self, index: int, steps: int) -> None:
-        """Let a process die in the middle of what comes, or where it stands."""
+        """Let a process die during its next steps, or now."""
         self._die(index, steps)
 
     @rule(index=which)
     def start(self, index: int) -> None:
-        """Start a process, in the place of one that ends as it should if there is one."""
+        """Start a process, in place of one that ends properly if there is one."""
         self._start(index)
 
     @rule(fault=strategies.sampled_from(FAULTS), late=strategies.integers(min_value=1, max_value=100))
     def spoil(self, fault: Fault, late: int) -> None:
-        """Have the next text go wrong."""
+        """Make the next text fail."""
         more: dict[str, Any] = {"method": "POST", "path": "/sms", "dryrun": False}
         if fault in LATE:
             more["duration"] = timedelta(seconds=late)
@@ -155,7 +155,7 @@ class BatchMachine(ProcessMachine):
 
     @rule(index=which, phone=strategies.sampled_from(PHONES))
     def say_stop(self, index: int, phone: Number) -> None:
-        """Hear somebody say STOP."""
+        """Receive a STOP."""
         message = said("STOP", by=phone, at=self.world.clock.now())
 
         async def hear(process: Process) -> None:
@@ -240,7 +240,7 @@ class BatchMachine(ProcessMachine):
         return bool(paused)
 
     def _come_to_rest(self) -> None:
-        """Let one fresh process see to the rest, and compare what is stored with what happened."""
+        """Let a new process finish the rest, and compare what is stored with what happened."""
         self._replace_all()
         process = self.processes[0]
         assert process

@@ -1,4 +1,4 @@
-"""The plan of a batch: what each row costs, what is left out and why, and when it goes out."""
+"""The plan of a batch: the price of each row, the rows that are left out, and when they go out."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

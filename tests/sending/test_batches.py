@@ -1,4 +1,4 @@
-"""Batches, from the list to the texts that left: nobody gets one twice, and every row has an end."""
+"""Batches, from the list to the sent texts: no text goes out twice, and every row ends."""
 
 from collections import Counter
 from contextlib import suppress

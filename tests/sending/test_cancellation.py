@@ -1,4 +1,4 @@
-"""Cancelling against sending: an order is cancelled for good or handed over, with nothing in between."""
+"""Cancelling during sending: an order is either cancelled permanently or handed over."""
 
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -47,7 +47,7 @@ class _Slow(httpx2.AsyncBaseTransport):
         self._may_answer = may_answer
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Pass a request on, once that may be."""
+        """Pass a request on once it is released."""
         if request.method == "POST":
             await self._may_answer.wait()
         return await self._transport.handle_async_request(request)
@@ -55,7 +55,7 @@ class _Slow(httpx2.AsyncBaseTransport):
 
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)
 
 

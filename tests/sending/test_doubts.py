@@ -235,7 +235,7 @@ async def test_a_text_in_doubt_delays_no_other(backend: Backend) -> None:
 async def test_an_order_of_a_dead_process_is_resolved_by_the_next_one(
     backend: Backend, tmp_path: Path
 ) -> None:
-    """The claim is all that is left of whoever died: its text came through, or it did not."""
+    """Only the claim is left of the dead process: its text was accepted, or it was not."""
     async with backend.opened():
         for number in (1, 2):
             await backend.place(f"Text {number}")

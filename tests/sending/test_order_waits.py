@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Instant(Dispatcher):
-    """A dispatcher that is done at once, so that few steps of the event loop are all there are."""
+    """A dispatcher that finishes immediately, so that there are only a few steps of the event loop."""
 
     async def send(self, claim: Claim, permission: SendPermission) -> Receipt:
         return Receipt(message_id=f"s{claim.order_id}", status="created")
@@ -98,7 +98,7 @@ async def test_being_cancelled_finishes_the_post_under_way(tmp_path: Path) -> No
 
 
 async def test_stopping_at_any_step_leaves_nothing_half_sent(tmp_path: Path) -> None:
-    """Stop after so many steps of the event loop: what was claimed is sent, what was not is queued."""
+    """Stop after a number of steps of the event loop: claimed orders are sent, all others stay queued."""
     states = Counter[OrderState]()
     async with Backend(tmp_path).opened() as backend:
         for steps in [*range(30), *range(30, 400, 20)]:
@@ -183,7 +183,7 @@ async def test_a_wait_ends_when_its_time_is_up(tmp_path: Path) -> None:
 
 
 async def test_a_wait_ends_immediately_for_an_order_that_is_not_sent_for_now(backend: Backend) -> None:
-    """It is settled, or waits for a person, or was put off, or nothing goes out at all."""
+    """It is settled, waits for a person, was postponed, or the server sends nothing."""
     backend.box.faults.inject(Fault.TOO_MANY_REQUESTS)
     async with backend.running():
         begun = backend.clock.now()
@@ -242,7 +242,7 @@ async def test_all_waiting_callers_are_notified_of_an_order_and_then_removed(tmp
 
 
 async def test_no_wait_misses_an_outcome_at_its_very_beginning(tmp_path: Path) -> None:
-    """Begin to wait so many steps after the order was placed: it is heard of, with no time passing."""
+    """Begin to wait a number of steps after the order was placed: the wait ends without time passing."""
     backend = Backend(tmp_path, dispatcher=Instant)
     async with backend.running():
         for steps in range(0, 200, 5):
@@ -256,7 +256,7 @@ async def test_no_wait_misses_an_outcome_at_its_very_beginning(tmp_path: Path) -
 async def test_an_order_that_waits_for_a_person_is_watched_even_while_the_worker_is_busy(
     tmp_path: Path,
 ) -> None:
-    """Wake the worker so many steps after it was woken before: it looks again, even if it just looked."""
+    """Wake the worker a number of steps after the last time: it looks again, even if it just looked."""
     backend = Backend(tmp_path, dispatcher=Instant)
     async with backend.running():
         admin = OrderAdmin((await backend.storage.open()).database)
@@ -335,7 +335,7 @@ async def test_a_caller_that_disconnects_leaves_nothing_in_memory(tmp_path: Path
 async def test_an_order_that_waited_too_long_does_not_cause_repeated_readings_of_history(
     tmp_path: Path,
 ) -> None:
-    """Not even where only what is handed over is sent: nobody else may come to end it."""
+    """Not even in a process that sends only its own orders: there may be no other to end the wait."""
     backend = Backend(tmp_path, only_own=True)
     async with backend.running():
         asked = (await backend.orders.place(an_approval(a_draft("Ask"), Approver.PERSON))).order

@@ -55,7 +55,7 @@ async def quoted(backend: Backend, text: str = "Hej!", *, live: bool = True) -> 
 
 
 async def heard(backend: Backend, text: str, sender: Number = PHONE) -> None:
-    """Remember a text that somebody sent us."""
+    """Record a received text."""
     message = Message(
         id=f"s{text}{sender.e164[-2:]}{backend.clock.now().timestamp()}",
         direction=Direction.INBOUND,

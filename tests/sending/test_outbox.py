@@ -1,4 +1,4 @@
-"""The outbox: what is sent, when, and whose."""
+"""The outbox: which orders are sent, and when."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -272,7 +272,7 @@ async def test_an_opt_out_read_before_the_first_byte_left_stops_the_text(tmp_pat
     there: list[Backend] = []
 
     async def report_to(order_id: str) -> str:
-        """Come between the claim and the connection."""
+        """Act between the claim and the connection."""
         [backend] = there
         stop = backend.box.receive(PHONE.e164, "STOP")
         await (await backend.storage.open()).inbound.record([inbound(stop.id, "STOP", backend)])

@@ -100,7 +100,7 @@ class OutboxMachine(ProcessMachine):
 
     @rule(index=which, drafts=some_drafts, now=strategies.booleans(), ahead=minutes_ahead)
     def place(self, index: int, drafts: list[Draft], now: bool, ahead: int) -> None:
-        """Place orders that nobody has to agree to, or repeat some: to send them, or for others to."""
+        """Place or repeat orders that need no approval, to be sent by this process or by others."""
 
         async def place(process: Process, draft: Draft) -> Order:
             approval, orders = an_approval(draft), process.backend.orders
@@ -121,7 +121,7 @@ class OutboxMachine(ProcessMachine):
         self._note(draft, self._try(index, place))
 
     def _later(self, draft: Draft, ahead: int) -> Draft:
-        """Give a draft a send time, if it goes out later than now."""
+        """Give a draft a send time, if it is scheduled."""
         send_at = self.world.clock.now() + timedelta(minutes=ahead) if ahead else None
         return draft.model_copy(update={"send_at": send_at})
 
@@ -141,7 +141,7 @@ class OutboxMachine(ProcessMachine):
 
     @rule(index=which, one=one_of_many, in_terminal=strategies.booleans())
     def say_yes(self, index: int, one: int, in_terminal: bool) -> None:
-        """Agree to an order, or replay an old yes."""
+        """Approve an order, or replay an old approval."""
         if not self.drafts:
             return
         number = self._number(one)
@@ -159,7 +159,7 @@ class OutboxMachine(ProcessMachine):
 
     @rule(index=which, one=one_of_many, pauses=strategies.booleans())
     def cancel(self, index: int, one: int, *, pauses: bool) -> None:
-        """Cancel an order or let it wait for a new yes, if that is still possible."""
+        """Cancel an order or make it wait for a new approval, if that is still possible."""
         if not self.drafts:
             return
         number = self._number(one)
@@ -180,19 +180,19 @@ class OutboxMachine(ProcessMachine):
 
     @rule(index=which, steps=strategies.integers(min_value=0, max_value=60))
     def die(self, index: int, steps: int) -> None:
-        """Let a process die in the middle of what comes, or where it stands."""
+        """Let a process die during its next steps, or now."""
         self._die(index, steps)
 
     @rule(index=which)
     def start(self, index: int) -> None:
-        """Start a process, in the place of one that ends as it should if there is one."""
+        """Start a process, in place of one that ends properly if there is one."""
         self._start(index)
 
     # ── what becomes of texts ──
 
     @rule(fault=strategies.sampled_from(FAULTS), late=strategies.integers(min_value=1, max_value=100))
     def spoil(self, fault: Fault, late: int) -> None:
-        """Have the next text go wrong."""
+        """Make the next text fail."""
         more: dict[str, Any] = {"method": "POST", "path": "/sms", "dryrun": False}
         if fault in LATE:
             more["duration"] = timedelta(seconds=late)  # within the quiet period, or nothing can be promised
@@ -221,7 +221,7 @@ class OutboxMachine(ProcessMachine):
 
     @rule(index=which, phone=strategies.sampled_from(PHONES), word=strategies.sampled_from(["STOP", "START"]))
     def say(self, index: int, phone: Number, word: str) -> None:
-        """Hear somebody say STOP, or START."""
+        """Receive a STOP or a START."""
         self.world.clock.advance(timedelta(milliseconds=1))
         message = said(word, by=phone, at=self.world.clock.now())
 
@@ -300,14 +300,14 @@ class OutboxMachine(ProcessMachine):
         return sum(post.form["to"] == phone.e164 for post in posts(self.world.box))
 
     async def _settle(self) -> None:
-        """Let time pass until nothing is unfinished; the idle half hour that a person has, at once."""
+        """Let time pass until nothing is unfinished, skipping the half hour in which a person can approve."""
         while is_unfinished(self.world.place, self.world.account):
             await self._pass(timedelta(minutes=1))
             if not self._rows("SELECT id FROM orders WHERE state IN ('queued', 'sending', 'in doubt')"):
                 self.world.clock.advance(APPROVAL_TIMEOUT)
 
     def _come_to_rest(self) -> None:
-        """Let one fresh process see to the rest, and compare what is written down with what happened."""
+        """Let a new process finish the rest, and compare what is stored with what happened."""
         self._replace_all()
         self._portal.call(self._settle)
         self.no_order_goes_out_twice()

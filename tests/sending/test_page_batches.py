@@ -25,7 +25,7 @@ LIST = "namn;telefon\nÅsa;070-174 06 05\n;070-174 06 06\n<b>Kim</b>;070-174 06 
 
 @asynccontextmanager
 async def open_page(folder: Path, policy: Policy = UNLIMITED) -> AsyncIterator[tuple[Shop, PageApprovals]]:
-    """Run a shop, and what its sandbox's page asks."""
+    """Run a shop and the approvals of its sandbox's page."""
     async with open_shop(with_tables(folder / "state"), policy) as shop:
         contacts = AcceptedContacts(ContactSource())
         yield shop, PageApprovals(shop.backend.outbox, shop.backend.storage, policy, contacts)

@@ -1,4 +1,4 @@
-"""The last checks before a form leaves, and a store that fails."""
+"""The last checks before a request body leaves, and a store that fails."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -137,7 +137,7 @@ async def test_a_deadline_ends_by_the_clock_that_is_further_ahead() -> None:
 
 @asynccontextmanager
 async def without_orders(backend: Backend) -> AsyncIterator[None]:
-    """Take the table of orders away, as a damaged disk would."""
+    """Remove the table of orders, as a damaged disk might."""
     assert backend.storage.location.file
     with closing(sqlite3.connect(backend.storage.location.file, isolation_level=None)) as connection:
         connection.execute("ALTER TABLE orders RENAME TO taken_away")

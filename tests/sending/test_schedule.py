@@ -37,7 +37,7 @@ AT = NOON + AHEAD
 
 @pytest.fixture(params=EITHER_DATABASE)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    """Have a 46elks, a clock and a state."""
+    """Create a 46elks, a clock and a state."""
     return World(a_place(request, tmp_path))
 
 
@@ -55,7 +55,7 @@ async def take_missed(store: Store) -> list[tuple[str, OrderState]]:
 
 
 async def state_of(store: Store, order: Order) -> OrderState:
-    """Return the present state of an order."""
+    """Return the current state of an order."""
     return (await store.orders.get(order.id)).state
 
 

@@ -21,7 +21,7 @@ CREDENTIALS = {"ELKS_API_USERNAME": "u1", "ELKS_API_PASSWORD": "p1"}
 
 
 def settings(**environ: str) -> Settings:
-    """Read an environment that has no strangers in it."""
+    """Read an environment without other variables."""
     configuration = load(environ)
     assert (configuration.mistaken, configuration.unknown) == ({}, ())
     return configuration.settings

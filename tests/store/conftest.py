@@ -17,25 +17,25 @@ from tests.support.stores import (
 
 @pytest.fixture(params=EITHER_DATABASE)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> StateLocation:
-    """Have a place for a store in a state directory."""
+    """Return a location for a store in a state directory."""
     return StateLocation(folder=tmp_path / "state")
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Have time stand still."""
+    """Stop the clock."""
     return ManualClock()
 
 
 @pytest.fixture(params=DATABASES)
 def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place where no tables are yet."""
+    """Return a location without tables."""
     if request.param == "sqlite":
         return StateLocation(folder=tmp_path)
     return StateLocation(url=SecretStr(request.getfixturevalue("postgres_database")), key=KEY)

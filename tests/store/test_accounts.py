@@ -212,7 +212,7 @@ async def test_p5_a_new_account_beside_a_known_one_is_logged_once(
 
 
 def tell(command: str, environ: dict[str, str]) -> Result:
-    """Give a command in this process."""
+    """Run a command in this process."""
     return invoke(command.split(), environ)
 
 
@@ -246,11 +246,11 @@ async def test_p5_the_doctor_names_an_unknown_account_and_tokens_of_others(tmp_p
 
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Have time stand still."""
+    """Stop the clock."""
     return ManualClock()

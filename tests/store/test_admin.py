@@ -1,4 +1,4 @@
-"""What a person does by hand with a database, of whichever account: one suite for SQLite and PostgreSQL."""
+"""What a person does with a database, for any account: one suite for SQLite and PostgreSQL."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -66,7 +66,7 @@ class Stores:
 
 @pytest.fixture(params=EITHER_DATABASE)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
@@ -90,7 +90,7 @@ async def open_stores(location: StateLocation) -> AsyncIterator[Stores]:
 
 
 async def an_unknown(stores: Stores, store: Store, text: str = "Hej!") -> Order:
-    """Have an order of which nobody knows whether it was sent, as time makes it."""
+    """Create an order that time has made unknown."""
     claim = await claim_new(store, text)
     await store.queue.settle_doubt(claim, "No answer.")
     stores.clock.advance(LONGEST + MINUTE)

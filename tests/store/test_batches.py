@@ -1,4 +1,4 @@
-"""Batches in the store: one transaction to start, what it locks, and what is kept for how long."""
+"""Batches in the store: one transaction to start, its locks, and how long data is kept."""
 
 from datetime import timedelta
 from itertools import permutations

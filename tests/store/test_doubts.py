@@ -178,7 +178,7 @@ async def test_no_verdict_is_given_while_another_text_to_the_number_is_being_sen
 async def test_no_order_is_judged_by_a_history_that_begins_after_it(
     location: StateLocation, clock: ManualClock
 ) -> None:
-    """One that is not due yet must not be taken for absent by what is read for a later one."""
+    """An order that is not due yet must not count as absent because of a reading for a later one."""
     async with opened(location, clock) as store:
         early = await claim_new(store, EVENING)
         await store.queue.settle_doubt(early, "No answer.")

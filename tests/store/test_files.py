@@ -1,4 +1,4 @@
-"""The files of a state directory: permissions, keys, and a look without SQLAlchemy."""
+"""The files of a state directory: permissions, keys, and the quick check without SQLAlchemy."""
 
 import os
 import sqlite3
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 
 
 def modes_in(location: StateLocation) -> dict[str, int]:
-    """Say who may do what with a folder and what is in it."""
+    """Return the permissions of a folder and its content."""
     assert location.folder
     return {
         each.name: stat.S_IMODE(each.stat().st_mode) for each in (location.folder, *location.folder.iterdir())

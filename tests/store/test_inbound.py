@@ -140,7 +140,7 @@ async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_da
 
 
 async def test_46elks_answer_overrides_a_simultaneous_verdict_from_history(postgres_database: str) -> None:
-    """History made another process take the message for the other order's, in the same moment."""
+    """At the same moment, another process matched the message to the other order by history."""
     async with opened(StateLocation(url=SecretStr(postgres_database), key=KEY)) as store:
         mine, other = await claim_new(store, EVENING, key="a"), await claim_new(store, EVENING, key="b")
         for claim in (mine, other):

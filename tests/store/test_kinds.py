@@ -84,7 +84,7 @@ NOTE = "note"
 
 
 class Note(Payload):
-    """Words, and a drawing that nobody else may see for longer than needed."""
+    """A text, and a drawing that is deleted once it is not needed."""
 
     PRIVATE: ClassVar[frozenset[str]] = frozenset({"text", "drawing"})
 
@@ -113,13 +113,13 @@ PATHS = {**ENDPOINTS, NOTE: Endpoint("/sms", build_note, wire.parse_receipt, pri
 
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
 @pytest.fixture(params=DATABASES)
 def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place where no tables are yet."""
+    """Return a location without tables."""
     if request.param == "sqlite":
         return StateLocation(folder=tmp_path)
     return StateLocation(url=SecretStr(request.getfixturevalue("postgres_database")), key=KEY)
@@ -127,7 +127,7 @@ def nothing(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Have time stand still."""
+    """Stop the clock."""
     return ManualClock()
 
 

@@ -1,4 +1,4 @@
-"""What is stored about the people who were texted."""
+"""What is stored about texted numbers."""
 
 import json
 from itertools import permutations

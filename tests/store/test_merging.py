@@ -1,4 +1,4 @@
-"""Merging what older versions kept apart."""
+"""Merging accounts that older versions kept separate."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -62,18 +62,18 @@ DOUBLE = AccountKey(ACCOUNT.base_url, "u2")
 
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Have time stand still."""
+    """Stop the clock."""
     return ManualClock()
 
 
 def make_same(location: StateLocation) -> None:
-    """Have both accounts be the same, as an older version would have left them."""
+    """Make both accounts the same one, as an older version would have left them."""
     change_rows(
         location,
         "UPDATE accounts SET base_url = 'HTTP://127.0.0.1:80/a1/', username = ? WHERE username = ?",
@@ -90,7 +90,7 @@ _OLD_KEYS = (
 
 
 def set_back(location: StateLocation) -> None:
-    """Have the tables be those of the version before accounts were merged."""
+    """Set the tables back to the version before accounts were merged."""
     on_sqlite = "UPDATE orders SET text = json_extract(content, '$.text')"
     on_postgres = "UPDATE orders SET text = CAST(content AS JSON) ->> 'text'"
     for statement in (
@@ -125,7 +125,7 @@ def set_back(location: StateLocation) -> None:
 async def in_both(
     location: StateLocation, clock: ManualClock, *works: Callable[[Store], Awaitable[T]]
 ) -> list[T]:
-    """Do one thing for the one account, another for the other; then let them be the same."""
+    """Do one thing for each of two accounts, then make them the same."""
     results = []
     for account, work in zip((ACCOUNT, DOUBLE), works, strict=True):
         async with opened(location, clock, account) as store:

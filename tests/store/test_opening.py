@@ -123,7 +123,7 @@ async def test_rows_of_renamed_tables_and_columns_are_kept(nothing: StateLocatio
 async def test_p6_the_opt_outs_of_an_older_version_hold_for_all_accounts(
     nothing: StateLocation, clock: ManualClock
 ) -> None:
-    """The later word of several accounts counts; what is queued, waiting or in doubt stays as it was."""
+    """The later opt-out or opt-in of several accounts counts; unfinished orders are unchanged."""
     engine, sending = open_engine(nothing), await hasher_of(nothing)
     with engine.begin() as connection:
         upgrade(connection, "0005")
@@ -159,7 +159,7 @@ OLD_ORDERS = {
 
 
 async def hasher_of(location: StateLocation) -> Hasher:
-    """Find what a place's hashes are made with."""
+    """Return the hasher of a location."""
     return await anyio.to_thread.run_sync(find_hasher, location)
 
 

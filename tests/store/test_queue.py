@@ -205,7 +205,7 @@ async def test_waiting_postponed_and_foreign_orders_delay_no_order(
 async def test_an_order_that_may_not_go_out_does_not_delay_those_behind_it(
     location: StateLocation, clock: ManualClock
 ) -> None:
-    """What it held of the budget is free for them."""
+    """Its share of the budget is released for them."""
     pace = Pace(gap=timedelta(milliseconds=1), lease=15 * SECOND, ahead=SECOND)
     async with opened(location, clock) as store:
         placed = [await place_one(store, f"Text {number}") for number in range(5)]
@@ -218,7 +218,7 @@ async def test_an_order_that_may_not_go_out_does_not_delay_those_behind_it(
 
 
 async def test_a_text_takes_as_many_steps_with_many_old_orders(folder: StateLocation) -> None:
-    """On SQLite, where an index that is not used is not made up for; counted in steps of its machine."""
+    """On SQLite, where an unused index matters most; counted in steps of its virtual machine."""
     async with opened(folder) as store:
         first = await place_one(store, "First")
         await store.queue.settle_sent(await claim_one(store), a_receipt())
@@ -229,7 +229,7 @@ async def test_a_text_takes_as_many_steps_with_many_old_orders(folder: StateLoca
 
 
 async def send_one(store: Store, key: str | None) -> None:
-    """Take a text all its way through the store."""
+    """Take a text through all steps of the store."""
     draft = a_draft(f"Text {next(_NUMBERS)}", key=key, to=OTHER_PHONE)
     await store.orders.find_prior(draft)
     await store.orders.place(an_approval(draft), allow)

@@ -1,4 +1,4 @@
-"""Several processes on one database at once: who is too late gets nothing, and nobody gets anything twice."""
+"""Several processes on one database: a late process gets nothing, and no process gets anything twice."""
 
 import multiprocessing
 import secrets
@@ -50,12 +50,12 @@ Work = Callable[[Store, int], Awaitable[Any]]
 
 @pytest.fixture(params=DATABASES)
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    """Have a place for a store, of either kind."""
+    """Return a location for a store, of either kind."""
     return a_place(request, tmp_path)
 
 
 def race(location: StateLocation, processes: int, work: Work) -> list[Any]:
-    """Let processes of their own work on one place, all from the same moment on; return what each found."""
+    """Let separate processes work on one location from the same moment; return the result of each."""
     making = _how_to_make_processes()
     start = making.Barrier(processes)
     found: Any = making.Queue()
@@ -74,7 +74,7 @@ def race(location: StateLocation, processes: int, work: Work) -> list[Any]:
 
 
 def _how_to_make_processes() -> Any:
-    """Make processes from one that has loaded everything, where that can be; each anew costs a second."""
+    """Fork processes from one that has loaded everything, if possible; a fresh one takes a second."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     making = multiprocessing.get_context("forkserver")
@@ -126,7 +126,7 @@ async def test_eight_processes_cannot_exceed_the_budget(location: StateLocation)
 
 
 async def send_many(store: Store, number: int) -> int:
-    """Claim and settle, dearer than agreed, for as long as there is budget; return how many."""
+    """Claim and settle at a higher price than quoted, as long as there is budget; return how many."""
     sent = 0
     while isinstance(claim := await claim_next(store.queue, UNPACED, within(BUDGET)), Claim):
         await store.queue.settle_sent(claim, a_receipt(secrets.token_hex(16), cost=2 * PRICE))
@@ -135,7 +135,7 @@ async def send_many(store: Store, number: int) -> int:
 
 
 async def test_a_higher_charge_leaves_less_for_the_rest(tmp_path: Path) -> None:
-    """Each claim weighs what all others hold: only what is on its way can cost more than foreseen."""
+    """Each claim counts what all others reserve: only orders being sent can cost more than expected."""
     location = StateLocation(folder=tmp_path)
     async with opened(location) as store:
         for number in range(100):
@@ -178,7 +178,7 @@ async def test_sixty_four_identical_calls_are_one_order_and_all_return_its_id(
 
 
 async def claim_all(store: Store, number: int, pace: Pace) -> list[str]:
-    """Claim for as long as there is something, at the pace agreed; return what."""
+    """Claim orders at the configured pace as long as there are any; return them."""
     claimed = []
     clock = Clock()
     while True:
@@ -212,9 +212,9 @@ PHONES = [Number(f"+467017406{number:02}") for number in range(5, 45)]
 
 
 async def send_or_stop(store: Store, number: int) -> tuple[int, dict[str, int]]:
-    """Be one who sends, and asks last of all (0, 1); or one who hears everybody say STOP (2).
+    """Send with a last check (0, 1), or receive a STOP from every number (2).
 
-    Return when was asked for what was then sent, or when each STOP was committed.
+    Return when each sent order was checked, or when each STOP was committed.
     """
     moments = {}
     if number == 2:
@@ -250,7 +250,7 @@ async def test_a_process_that_checks_after_an_opt_out_may_not_send(location: Sta
 
 @pytest.mark.parametrize("sign", ["BEGIN IMMEDIATE", "orders.lease = ?"], ids=["claiming", "the last look"])
 async def test_an_opt_out_committed_during_a_send_stops_it(tmp_path: Path, sign: str) -> None:
-    """Another process puts down a STOP just before a statement of the one that sends."""
+    """Another process records a STOP just before a statement of the sending one."""
     async with Backend(tmp_path).opened() as backend:
         store = await backend.storage.open()
         await store.inbound.record([said("START")])

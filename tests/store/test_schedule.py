@@ -121,13 +121,13 @@ async def withdraw(store: Store, claim: Claim, clock: ManualClock) -> None:
 
 
 async def put_back(store: Store, claim: Claim, clock: ManualClock) -> None:
-    """Queue an order again that 46elks did not take."""
+    """Queue an order again that 46elks did not accept."""
     await store.queue.put_back(claim, "Too many requests.", PauseReason.THROTTLED, SECOND)
     await store.queue.resume()
 
 
 async def find_absent(store: Store, claim: Claim, clock: ManualClock) -> None:
-    """Find in history that 46elks did not take an order."""
+    """Find in history that 46elks did not accept an order."""
     await store.queue.settle_doubt(claim, "No answer.")
     await conclude_absent(store, clock)
 

@@ -1,4 +1,4 @@
-"""What counts around the time at which a text goes out: the budget, texts to one number, and repeats."""
+"""What counts around a send time: the budget, texts to one number, and repeats."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
@@ -47,7 +47,7 @@ MOMENT = timedelta(microseconds=1)
 
 
 class Text(NamedTuple):
-    """A text that somebody wants to send."""
+    """A text to be sent."""
 
     ahead: timedelta
     """How long from now it is to go out; less than nothing if that has passed meanwhile."""

@@ -1,4 +1,4 @@
-"""Transactions that are cancelled, and what a database does by itself."""
+"""Cancelled transactions, and the behaviour of the database."""
 
 import asyncio
 import re
@@ -81,7 +81,7 @@ async def test_inbound_and_outbound_messages_are_told_apart(location: StateLocat
 
 
 async def test_the_operators_isolation_level_does_not_matter(postgres_with_tables: str) -> None:
-    """At REPEATABLE READ, who waited for a lock would see what was before it."""
+    """At REPEATABLE READ, a transaction that waited for a lock would see the data from before."""
     with psycopg.connect(postgres_with_tables, autocommit=True) as server:
         name = server.info.dbname
         level = SQL("alter database {} set default_transaction_isolation = 'repeatable read'")
@@ -135,7 +135,7 @@ async def test_an_order_that_may_or_may_not_be_placed_is_named_in_the_error(
 
 @contextmanager
 def losing_the_word(store: Store, *, for_good: bool) -> Iterator[None]:
-    """Lose the database just after the next commit; or only its word of that."""
+    """Lose the database just after the next commit, or only its confirmation."""
     lost: list[bool] = []
 
     def commit(connection: Connection) -> None:

@@ -56,12 +56,12 @@ pytestmark = pytest.mark.anyio
 
 
 def everything_said(error: BaseException) -> str:
-    """Put together all that could land in a log or an answer."""
+    """Join everything that could appear in a log or an answer."""
     return "".join(traceback.format_exception(error)) + repr(error) + str(getattr(error, "hint", ""))
 
 
 async def unavailable(work: Awaitable[object], kind: type[ElksError] = StateUnavailable) -> str:
-    """Expect something to fail for want of the database; return its words."""
+    """Expect something to fail because the database is missing; return the error message."""
     with pytest.raises(kind) as caught:
         await work
     said = everything_said(caught.value)

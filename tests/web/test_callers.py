@@ -1,4 +1,4 @@
-"""Callers: what belongs to whom."""
+"""Callers: which data belongs to which caller."""
 
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -103,7 +103,7 @@ async def test_each_caller_has_its_own_keys_repeats_and_answers_and_all_share_th
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_p3_a_question_to_one_caller_cannot_be_answered_by_another(era: Era) -> None:
-    """A person's yes is worth something only to whom it was given."""
+    """A person's approval counts only for the caller that asked."""
     async with served(ELKS_CONFIRM="always") as (box, where):
         one, two = await where.token("one"), await where.token("two")
         if era == "auto":
@@ -305,7 +305,7 @@ _MODERN_CALL = {"mcp-protocol-version": _MODERN, "mcp-method": "tools/call"}
 
 
 def _body(params: Mapping[str, Any], *, era: Era = "auto") -> bytes:
-    """Write a call of a tool in the words of an era."""
+    """Build a call of a tool in the format of an era."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": _MODERN,
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},

@@ -1,4 +1,4 @@
-"""How a server over HTTP says that it is, and figures about it."""
+"""Health and metrics of a server over HTTP."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -109,7 +109,7 @@ async def test_a_database_outage_is_reported_and_loses_no_text(
 
 @contextmanager
 def _away(server: str, url: str) -> Iterator[None]:
-    """Have a database take nobody, and send off whoever is there."""
+    """Make a database refuse new connections, and end existing ones."""
     name = urlsplit(url).path.removeprefix("/")
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'alter database "{name}" allow_connections false'.encode())

@@ -43,19 +43,19 @@ _POLICY = "elks://policy"
 async def two_callers(
     *limited: Use, clock: ManualClock | None = None
 ) -> AsyncIterator[tuple[Sandbox, Site, str, str]]:
-    """Serve where one caller may use two of something; give the tokens of a greedy caller and another."""
+    """Serve with a limit of two per caller; return the tokens of a greedy caller and another."""
     box = new_box()
     async with site(box, limits=dict.fromkeys(limited, 2), clock=clock) as where:
         yield box, where, await where.token("greedy"), await where.token("other")
 
 
 async def gets_through(where: Site, token: str) -> bool:
-    """Tell whether a caller is served."""
+    """Return whether a caller is served."""
     return (await ask(where, "tools/call", tool_call("explain_policy"), token=token)).status_code == 200
 
 
 def refused(answer: httpx2.Response) -> bool:
-    """Tell whether an answer says that its caller uses as much as one may, and when to come again."""
+    """Return whether an answer says that its caller has reached the limit, and when to retry."""
     is_over = answer.status_code == 429 and int(answer.headers["retry-after"]) > 0
     return is_over and "which is the limit for one caller" in answer.json()["error_description"]
 
@@ -125,7 +125,7 @@ async def test_one_caller_cannot_take_all_streams_of_the_older_era() -> None:
 
 
 async def _subscribe(client: Client, uri: str) -> str:
-    """Subscribe to a resource; say why not, if so."""
+    """Subscribe to a resource; return the reason if that is refused."""
     try:
         await client.subscribe_resource(uri)
     except MCPError as error:
@@ -337,7 +337,7 @@ async def test_statistics_and_the_inbox_say_that_they_stopped(
 
 
 async def test_an_opt_out_far_back_in_history_is_found() -> None:
-    """P6: a list reads few pages, but before a text goes out history is read as deep as ever."""
+    """P6: a list reads few pages, but history is read fully before a text goes out."""
     box = new_box()
     for number in range(700):
         box.add_history(box.clock.now() - timedelta(seconds=number))

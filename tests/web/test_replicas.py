@@ -1,4 +1,4 @@
-"""Two servers over HTTP on one PostgreSQL: what one hears the other knows."""
+"""Two servers over HTTP on one PostgreSQL: what one receives, the other knows."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,7 +32,7 @@ def sharing(database: str) -> dict[str, str]:
 async def replicas(
     database: str, clock: ManualClock | None = None, **environ: str
 ) -> AsyncIterator[tuple[Sandbox, Site, Site]]:
-    """Serve twice, by one clock if it is given; 46elks tells the first."""
+    """Run two servers, on one clock if it is given; 46elks calls the first."""
     box = new_box(clock)
     shared = {**sharing(database), **environ}
     async with (
@@ -136,7 +136,7 @@ async def test_p3_a_question_of_one_replica_can_be_answered_at_the_other_once(po
 
 
 async def ask(where: Site, answers: dict[str, Any]) -> dict[str, Any]:
-    """Ask for a text in the words of the newer era."""
+    """Request a text in the format of the newer era."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": _MODERN,
         "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
@@ -161,7 +161,7 @@ async def ask(where: Site, answers: dict[str, Any]) -> dict[str, Any]:
 async def test_a_hundred_calls_waiting_at_two_replicas_each_get_their_own_answer(
     postgres_database: str, era: Era
 ) -> None:
-    """More than the 40 threads of this process: nobody who waits keeps one."""
+    """More than the 40 threads of this process: a waiting call occupies none."""
     numbers = [f"+467017406{last:02}" for last in range(5, 50)]
     silent, clock = numbers[:10], ManualClock()
     heard: dict[tuple[int, str], list[Any]] = {}

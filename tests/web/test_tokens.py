@@ -262,7 +262,7 @@ async def test_a_header_about_the_caller_allows_nothing(caplog: pytest.LogCaptur
 
 
 async def test_the_tool_checks_the_scope_even_if_the_route_does_not(caplog: pytest.LogCaptureFixture) -> None:
-    """The access check is left out: the protocol is told, as that check tells it, that a reader calls."""
+    """The access check of the route is left out: the protocol gets a caller that may only read."""
     caller = Caller(name="agent", agent="agent", scopes=frozenset({Scope.READ}))
     box, reader = new_box(), CallerToken(token="", client_id="agent", scopes=["read"], caller=caller)
     shown = auth_context_var.set(AuthenticatedUser(reader))
@@ -315,7 +315,7 @@ async def test_before_the_first_token_a_header_of_a_proxy_means_that_one_is_need
 
 
 async def test_before_the_first_token_http_1_0_means_that_a_token_is_needed() -> None:
-    """Nginx speaks it to the server behind it unless it is told otherwise."""
+    """Nginx uses it for the server behind it unless configured otherwise."""
     async with served() as (_, where):
         assert b" 401 " in await _speak(where, "1.0", "POST /mcp", "Content-Length: 2", "", "{}")
         assert b" 401 " not in await _speak(where, "1.1", "POST /mcp", "Content-Length: 2", "", "{}")
@@ -328,7 +328,7 @@ async def test_a_public_host_name_in_capitals_also_needs_a_token() -> None:
 
 
 async def _speak(where: Site, version: str, asked: str, *rest: str) -> bytes:
-    """Send a request in the raw, and return the first line of its answer."""
+    """Send a raw request, and return the first line of the answer."""
     lines = [f"{asked} HTTP/{version}", "Host: 127.0.0.1", "Connection: close", *rest]
     async with await anyio.connect_tcp("127.0.0.1", int(where.url.rpartition(":")[2])) as connection:
         await connection.send("\r\n".join(lines if rest else [*lines, "", ""]).encode())

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def ours() -> AsyncIterator[tuple[Site, dict[str, str]]]:
-    """Serve, and give a form that would be kept."""
+    """Serve, and return a form that would be stored."""
     async with webhook_site() as (box, served):
         yield served, INCOMING | {"to": box.number}
 
@@ -93,7 +93,7 @@ async def test_many_simultaneous_webhooks_are_all_stored(many: int) -> None:
         async with http_client(limits=limits, timeout=60) as client, anyio.create_task_group() as group:
 
             async def tell(number: int) -> None:
-                """Call the webhook as 46elks does: again after a 503, which a slow machine may answer."""
+                """Call the webhook as 46elks does, and retry after a 503, which a slow machine may return."""
                 async with limit:
                     sent = {**form, "id": f"s{number:032x}"}
                     while (answer := await client.post(hook, data=sent)).status_code != HTTPStatus.NO_CONTENT:
@@ -269,7 +269,7 @@ async def test_further_webhooks_are_answered_in_time_if_the_database_hangs() -> 
 async def _answered_in_time(
     served: Site, clock: ManualClock, hooks: list[tuple[str, dict[str, str]]], fault: StoreFault
 ) -> list[httpx2.Response]:
-    """Tell of all at once while the store hangs, and let time pass until only what is in the store waits."""
+    """Send all webhooks while the store hangs; let time pass until only the stored ones wait."""
     answers: list[httpx2.Response] = []
 
     async def tell(hook: str, form: dict[str, str]) -> None:

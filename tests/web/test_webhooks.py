@@ -23,12 +23,12 @@ pytestmark = pytest.mark.anyio
 
 
 async def state_of(served: Site, order_id: str) -> OrderState:
-    """Say how an order stands."""
+    """Return the state of an order."""
     return (await (await served.app.storage.open()).orders.get(order_id)).state
 
 
 async def come_to(served: Site, order_id: str, state: OrderState) -> None:
-    """Wait until an order stands so."""
+    """Wait until an order is in a state."""
 
     async def is_so() -> bool:
         return await state_of(served, order_id) is state
@@ -98,7 +98,7 @@ async def test_an_opt_out_by_webhook_counts_from_the_moment_it_is_received() -> 
 
 
 async def send_into_doubt(box: Sandbox, client: Client) -> tuple[dict[str, Any], sandbox.StoredMessage]:
-    """Have a text accepted whose answer is lost, while history cannot be read."""
+    """Send a text whose answer is lost, while history cannot be read."""
     await call(client, "send_sms", to=PHONE, message="The first, which has history read")
     box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
     box.faults.inject(Fault.UNAVAILABLE, method="GET", path="/sms", times=None)

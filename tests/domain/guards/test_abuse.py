@@ -1,4 +1,4 @@
-"""What fraud tries, through the tools: numbers, senders, and texts that want an assistant to obey."""
+"""Attempted fraud, through the tools: numbers, senders, and texts that instruct an assistant."""
 
 import re
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def box() -> Sandbox:
 
 
 def refusal(answer: CallToolResult, guard: str) -> str:
-    """Give the reason for which a guard refuses or, for `INVALID`, what is wrong with the argument."""
+    """Return why a guard refuses or, for `INVALID`, what is wrong with the argument."""
     text = words(answer)
     if guard == INVALID:
         return text if answer.is_error and text.endswith("The same arguments will be refused again.") else ""
@@ -52,7 +52,7 @@ def refusal(answer: CallToolResult, guard: str) -> str:
 
 
 async def refusals(client: Client, guard: str, to: str, sender: str = "") -> list[str]:
-    """Give the reasons of both tools that hear the guards."""
+    """Return the reasons of both tools that run the guards."""
     return [
         refusal(await call(client, tool, to=to, message="Hej", sender=sender), guard)
         for tool in ("estimate_sms_cost", "send_sms")
@@ -84,7 +84,7 @@ async def test_each_number_used_in_fraud_is_refused_for_the_right_reason(
 
 
 def as_pattern(alternatives: str) -> str:
-    """Let any of the words that `|` sets apart do."""
+    """Build a pattern that matches any of the alternatives separated by `|`."""
     return "|".join(re.escape(each) for each in alternatives.split("|"))
 
 
@@ -189,7 +189,7 @@ def test_obeying_a_hostile_text_calls_tools_and_texts_the_numbers_in_it() -> Non
 
 
 def texted(row: Hostile) -> set[str]:
-    """Give the numbers that an obedient assistant would text."""
+    """Return the numbers that an obedient assistant would text."""
     return {parse_number(each.arguments["to"]).e164 for each in row.calls if each.tool == "send_sms"}
 
 

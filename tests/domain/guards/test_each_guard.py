@@ -1,4 +1,4 @@
-"""What each guard finds, and what it leaves alone."""
+"""What each guard finds, and what it does not."""
 
 import time
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ def found(
     sender: Sender = SHOP,
     **facts: Any,
 ) -> dict[str, Effect]:
-    """Hear all guards about one text, by default one that nothing is wrong with but its fictional number."""
+    """Run all guards on one text, by default one whose only fault is its fictitious number."""
     draft = Draft(to=to, payload=Sms(text=text), sender=sender)
     known = Facts(**{"size": measure(text), "now": NOON, "live": True, **facts})
     return {

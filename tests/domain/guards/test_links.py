@@ -1,4 +1,4 @@
-"""Addresses in texts: all top-level domains and schemes, and what only looks like one."""
+"""Addresses in texts: all top-level domains and schemes, and things that only look like one."""
 
 import time
 
@@ -130,7 +130,7 @@ def test_searching_for_addresses_takes_linear_time(piece: str) -> None:
 
 
 def seconds(text: str) -> float:
-    """Return the processor's seconds for one look at a text."""
+    """Return the processor time for searching a text, in seconds."""
     began = time.thread_time()
     assert not holds_link(f"{text} ok")
     return time.thread_time() - began

@@ -1,4 +1,4 @@
-"""P5: the daily cap holds whatever cost 46elks names when it accepts a text."""
+"""P5: the daily cap holds for any cost that 46elks returns when it accepts a text."""
 
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ COSTS = (0, -5200, -(10**14), float("nan"), float("inf"), None, "free", True, Fa
 
 
 def a_box_that_names(cost: object, clock: ManualClock) -> Sandbox:
-    """Make a sandbox whose acceptances name this cost; it charges what a text really costs."""
+    """Create a sandbox whose acceptances return this cost; it charges the real price."""
     box = box_on(clock)
     box.faults.inject(Fault.WRONG_COST, dryrun=False, times=None, cost=cost)
     return box

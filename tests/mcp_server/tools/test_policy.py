@@ -1,4 +1,4 @@
-"""What is allowed now, as the tool and the command tell it; asking changes nothing."""
+"""What is allowed now, as the tool and the command report it; neither changes anything."""
 
 import sys
 from collections.abc import Mapping
@@ -71,7 +71,7 @@ def box() -> Sandbox:
 async def ask(
     environ: Mapping[str, str], box: Sandbox | None = None, way: Way = "auto"
 ) -> tuple[dict[str, Any], str]:
-    """Ask what is allowed; return the answer, and the same in words."""
+    """Ask what is allowed; return the answer, as data and as text."""
     async with connected(environ, box=box, way=way) as client:
         answer = await call(client, "explain_policy")
         assert not answer.is_error
@@ -79,7 +79,7 @@ async def ask(
 
 
 def rule(answer: Mapping[str, Any], variable: str) -> tuple[str, bool]:
-    """Find what one rule is now, and whether it was set."""
+    """Find the current value of one rule, and whether it was set."""
     (found,) = [each for each in answer["rules"] if each["variable"] == variable]
     return found["now"], found["isSet"]
 
@@ -271,7 +271,7 @@ async def test_if_46elks_does_not_answer_the_rest_is_still_reported(box: Sandbox
 
 
 def test_a_server_that_was_always_in_dry_run_loads_no_store_for_the_policy(tmp_path: Path) -> None:
-    """The light stays light: SQLAlchemy takes half a second, and 20 MiB."""
+    """A dry run stays cheap: SQLAlchemy takes half a second, and 20 MiB."""
     script = (
         "import atexit, sys, elks_mcp.__main__ as program\n"
         "tell = lambda: print('heavy' if 'sqlalchemy' in sys.modules else 'light', file=sys.stderr)\n"
