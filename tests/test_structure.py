@@ -66,7 +66,7 @@ LARGE: dict[str, str] = {
 
 NAMES_TOOLS = {
     "answers/cancellation.py": "what a model does if the text may have left",
-    "answers/batch_bills.py": "how a model starts the batch; a command has its own words",
+    "answers/batch_plans.py": "how a model starts the batch; a command has its own words",
     "answers/batch_steps.py": "what a model does next; a command has its own words",
     "answers/history.py": "how a model continues a wait; a command has its own words",
     "answers/policy.py": "how a call ends a dry run, which is also in the instructions for a model",

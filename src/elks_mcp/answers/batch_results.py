@@ -20,7 +20,7 @@ _TITLES = "row", "number", "contact", "state", "reason", "parts", "cost", "time"
 
 
 class BatchResult(StructuredAnswer):
-    """One row of a batch, and what became of it."""
+    """One row of a batch, and its outcome."""
 
     row: int
     to: str
@@ -48,7 +48,7 @@ class BatchResultsAnswer(StructuredAnswer):
 
 
 async def list_results(app: App, batch: Batch) -> BatchResultsAnswer:
-    """Return what became of each row of the caller's batch, rows that were left out included.
+    """Return the outcome of each row of the caller's batch, rows that were left out included.
 
     If the plan was deleted since, its merge fields and the rows that were left out are missing.
     """

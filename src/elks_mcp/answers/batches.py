@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from elks_mcp.answers.batch_bills import report_plan
+from elks_mcp.answers.batch_plans import report_plan
 from elks_mcp.answers.batch_steps import BatchSteps, list_tools
 from elks_mcp.answers.structured import Answer, MoneyField
 from elks_mcp.answers.text_list import LEFT_OUT, TextListAnswer
@@ -79,13 +79,14 @@ async def report_start(app: App, batch: Batch, *, is_repeat: bool) -> BatchAnswe
 
 async def report_dry_run(app: App, plan: BatchPlan) -> BatchAnswer:
     """Return what starting a plan would come to if the server were not in dry run."""
-    bill = await report_plan(app, plan, can_ask=False)
+    planned = await report_plan(app, plan, can_ask=False)
     why = "is read-only" if app.policy.read_only else "is in dry run; its operator can set DRY_RUN=false"
     return BatchAnswer(
         status="dry_run",
         batch_id=plan.id,
         summary=f"Dry run: nothing was sent (this server {why}). It would be "
-        f"{format_count(bill.texts, 'text')}, {format_count(bill.parts, 'part')}, {bill.price}. {bill.when}",
+        f"{format_count(planned.texts, 'text')}, {format_count(planned.parts, 'part')}, {planned.price}. "
+        f"{planned.when}",
         counts={},
         unfinished=len(plan.rows),
         spent=plan.total.times(0),

@@ -1,4 +1,4 @@
-"""Report what became of a request to cancel a text."""
+"""Report the result of a request to cancel a text."""
 
 from collections.abc import Callable
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Lists of the account's texts: the ones that may be read and fit, and what is left out."""
+"""Lists of the account's texts: those that may be shown and fit, and what is left out."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta, tzinfo

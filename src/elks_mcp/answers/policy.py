@@ -174,12 +174,12 @@ async def _find_currency(app: App) -> str | None:
 
 
 def describe_mode(policy: Policy, *, simulated: bool) -> str:
-    """Return what becomes of texts under these rules, and how a dry run is ended."""
+    """Return what happens to texts under these rules, and how a dry run is ended."""
     return " ".join([f"{describe_sending(policy, simulated=simulated)}.", *_explain_way_out(policy)])
 
 
 def describe_sending(policy: Policy, *, simulated: bool) -> str:
-    """Return what becomes of texts under these rules, without a full stop.
+    """Return what happens to texts under these rules, without a full stop.
 
     It names no tool, since the toolset that sends may be off.
     """

@@ -1,4 +1,4 @@
-"""Words about simulated phones: the mode, where to see them, and what each number does.
+"""Simulated phones in answers: the mode, the page, and what each number does.
 
 46elks is simulated by the sandbox in this process, or by an `elks-mcp sandbox` that the server is pointed at.
 """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from elks_mcp.answers.batch_bills import PlanAnswer
+from elks_mcp.answers.batch_plans import PlanAnswer
 from elks_mcp.answers.batch_results import BatchResult
 from elks_mcp.answers.batch_steps import BatchSteps, find_pause
 from elks_mcp.answers.batches import BatchAnswer, describe_batch
@@ -87,17 +87,17 @@ def describe_progress(answer: BatchAnswer, name: str) -> list[str]:
     return [*wrap(answer.summary), *list_facts(facts), *failures, *filter(None, replies)]
 
 
-def describe_bill(app: App, plan: BatchPlan, answer: PlanAnswer, *, all_texts: bool = False) -> list[str]:
+def describe_plan(app: App, plan: BatchPlan, answer: PlanAnswer, *, all_texts: bool = False) -> list[str]:
     """Return the price of a plan, who is left out, and texts, in rows for a person.
 
     `all_texts`: show the texts of all rows, and not only samples.
     """
     if not plan.rows:
-        return [row for line in answer.describe_bill() for row in wrap(line, indent="  ")]
+        return [row for line in answer.describe_plan() for row in wrap(line, indent="  ")]
     shown = plan.rows if all_texts else choose_samples(plan)
     which = "The texts" if all_texts else f"{len(shown)} of the texts, the longest last"
     heading = f"{which}, behind a bar on each line:"
-    rows = [row for line in (*answer.describe_bill(), heading) for row in wrap(line, indent="  ")]
+    rows = [row for line in (*answer.describe_plan(), heading) for row in wrap(line, indent="  ")]
     return [*rows, *(row for each in shown for row in _describe_text(app, each))]
 
 

@@ -5,13 +5,13 @@ from typing import BinaryIO
 
 import click
 
-from elks_mcp.answers.batch_bills import PlanAnswer, report_plan
+from elks_mcp.answers.batch_plans import PlanAnswer, report_plan
 from elks_mcp.answers.batch_results import list_results
 from elks_mcp.answers.outcomes import report_row_to_my_number
 from elks_mcp.app import App
 from elks_mcp.cli.batch_lookup import batch_id, find_batch
 from elks_mcp.cli.batch_output import (
-    describe_bill,
+    describe_plan,
     describe_progress,
     describe_rows,
     name_start,
@@ -91,7 +91,7 @@ def plan(
     tested = _send_row(session, planned)
     answer = session.do(_report, session.app, planned.plan, tested, recipients)
     after = [row for line in (*answer.notes, tested, answer.asks) if line for row in wrap(line)]
-    session.print(answer, [*describe_bill(session.app, planned.plan, answer), *after])
+    session.print(answer, [*describe_plan(session.app, planned.plan, answer), *after])
     return ExitCode.DONE if planned.plan.rows else ExitCode.FAILED
 
 
@@ -111,8 +111,8 @@ def show(session: Session, *, number: str, all_texts: bool) -> int:
         session.print(progress_answer, [*rows, *describe_progress(progress_answer, batch.name)])
         return ExitCode.DONE
     plan, answer = session.do(_read_plan, app, batch)
-    bill = describe_bill(app, plan, answer, all_texts=all_texts)
-    session.print(answer, [*rows, "", *bill, *(row for line in answer.notes for row in wrap(line))])
+    described = describe_plan(app, plan, answer, all_texts=all_texts)
+    session.print(answer, [*rows, "", *described, *(row for line in answer.notes for row in wrap(line))])
     return ExitCode.DONE
 
 
@@ -145,7 +145,7 @@ async def _plan(app: App, request: BatchRequest, rest_of: str, test_row: int | N
 
 
 def _send_row(session: Session, planned: RowToMyNumber) -> str:
-    """Send the text of the chosen row, and return what became of it; "" if no row was chosen."""
+    """Send the text of the chosen row, and return the result; "" if no row was chosen."""
     decision = Decision.NOT_NEEDED
     if planned.planned:
         try:

@@ -1,4 +1,4 @@
-"""`elks-mcp batch results`: what became of each row of a batch, also as CSV."""
+"""`elks-mcp batch results`: the result of each row of a batch, also as CSV."""
 
 import os
 from pathlib import Path

@@ -12,14 +12,14 @@ from datetime import timedelta
 
 import click
 
-from elks_mcp.answers.batch_bills import PlanAnswer, report_plan
+from elks_mcp.answers.batch_plans import PlanAnswer, report_plan
 from elks_mcp.answers.batches import add_replies, report_dry_run
 from elks_mcp.answers.listing import report_list
 from elks_mcp.answers.text_list import TextListAnswer
 from elks_mcp.app import App
 from elks_mcp.cli.batch_lookup import batch_id, find_batch
 from elks_mcp.cli.batch_output import (
-    describe_bill,
+    describe_plan,
     describe_progress,
     find_batch_code,
     name_start,
@@ -123,7 +123,7 @@ async def _prepare(app: App, batch: Batch) -> BatchPrepared:
     return await app.batches.prepare(batch.id, can_ask=can_ask())
 
 
-async def _report_bill(app: App, plan: BatchPlan) -> PlanAnswer:
+async def _report_plan(app: App, plan: BatchPlan) -> PlanAnswer:
     return await report_plan(app, plan, can_ask=True)
 
 
@@ -147,8 +147,8 @@ def _ask(session: Session, app: App, prepared: BatchNeedsApproval | BatchReady, 
             return Decision.APPROVED
         raise NotApproved(DECLINED)
     if prepared.approver is Approver.POLICY and can_ask() and not yes:
-        bill = session.do(_report_bill, app, plan)
-        say("\n".join(describe_bill(app, plan, bill)), err=True)
+        answer = session.do(_report_plan, app, plan)
+        say("\n".join(describe_plan(app, plan, answer)), err=True)
         if not confirm_or_decline("\nSend them all?"):
             raise NotApproved(DECLINED)
     return Decision.NOT_NEEDED

@@ -53,7 +53,7 @@ from elks_mcp.store.db.database import Database
 from elks_mcp.store.storage import check_folder
 
 _TEST_NUMBER = Number("+46700000000")
-"""46elks' test number: 46elks accepts texts to it, and delivers them to nobody."""
+"""46elks' test number: 46elks accepts texts to it, and delivers them to no phone."""
 
 _INITIALIZE = {
     "jsonrpc": "2.0",

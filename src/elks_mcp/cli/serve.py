@@ -68,7 +68,7 @@ def _require_sending(configuration: Configuration) -> None:
     """
     if configuration.policy.simulated:
         raise Misconfigured(
-            "With ELKS_SANDBOX, each process has a simulated 46elks and a state of its own, in memory. This "
+            "With ELKS_SANDBOX, each process has its own simulated 46elks and state, in memory. This "
             "server would find nothing to send.",
             hint=f"Unset ELKS_SANDBOX, and set the variables that this prints: {show_command('sandbox')}.",
         )

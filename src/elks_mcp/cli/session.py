@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 def explain_sandbox() -> str:
-    """Return what becomes of the texts of a command with ELKS_SANDBOX, and how to keep them."""
+    """Return what happens to the texts of a command with ELKS_SANDBOX, and how to keep them."""
     return (
         "Sandbox: this command simulates 46elks in its own memory, which is gone when it ends. To keep texts "
         "and to see the phones, unset ELKS_SANDBOX and set the variables that this prints: "

@@ -77,7 +77,7 @@ class AcceptedContacts:
     """The contacts in force.
 
     `reader` reads the files. `acceptance`: None if contacts do not decide who may be texted; they then need
-    nobody's acceptance.
+    no acceptance.
     """
 
     def __init__(self, reader: ContactReader, acceptance: Acceptance | None = None) -> None:
@@ -85,7 +85,7 @@ class AcceptedContacts:
         self._acceptance = acceptance
         self._in_force: Contacts | None = None
         self.held: Contacts | None = None
-        """Contacts that are not used, since nobody has accepted them."""
+        """Contacts that are not used, because no person has accepted them."""
 
     @property
     def limit_recipients(self) -> bool:

@@ -92,10 +92,10 @@ class Recipients:
         raise InvalidInput(f"{_quoted(text)} can mean several numbers: {_list(candidates)}.", hint=_ASK)
 
     def _check_unchanged(self, text: str, number: Number) -> None:
-        """Check that changed contacts, which nobody has accepted, name the same number.
+        """Check that changed contacts, which no person has accepted, have the same number.
 
         Raises:
-            InvalidInput: they do not. The number in force may be an old one, or of somebody who was deleted.
+            InvalidInput: they do not. The number in force may be an old one, or that of a deleted contact.
         """
         held = self._contacts.held
         if held and choose(list_candidates(held, text)) != number:

@@ -91,7 +91,7 @@ class ContactSource:
             self._looked_at = self._clock.counted()
 
     def explain_adding(self, name: str, number: Number) -> str:
-        """Return how a person adds somebody to the contacts: the file, and the line to add.
+        """Return how a person adds someone to the contacts: the file, and the line to add.
 
         The server does not write the file.
         """

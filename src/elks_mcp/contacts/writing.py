@@ -17,12 +17,12 @@ _FORMULA_SIGNS = "=+-\t"
 
 
 def explain_adding(path: Path | None, layout: Layout | None, name: str, number: Number) -> str:
-    """Return how a person adds somebody to the contacts, in sentences.
+    """Return how a person adds someone to the contacts, in sentences.
 
     Args:
         path: the file or folder of the contacts; None if no contacts are configured.
         layout: how the table is written, if the contacts are one.
-        name: the name to add, as somebody wrote it.
+        name: the name to add, as it was written.
         number: the number to add.
     """
     name = clean_name(name).lstrip(_FORMULA_SIGNS)

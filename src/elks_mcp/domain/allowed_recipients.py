@@ -30,8 +30,8 @@ class ContactReference:
     def covers(self, number: Number, contacts: Contacts) -> bool:
         """Return whether it stands for a contact with this number, by these contacts.
 
-        A group that is missing or empty covers nobody, and neither does a name that several contacts have. A
-        name covers all numbers of its contact.
+        A group that is missing or empty covers no person, and neither does a name that several contacts have.
+        A name covers all numbers of its contact.
         """
         if self.is_all:
             return bool(contacts.list_owners(number))

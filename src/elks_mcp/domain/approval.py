@@ -76,7 +76,7 @@ def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zon
     operator's time zone; None is the machine's.
     """
     lines, recipient = quote_lines(order.text or "", FORM_COLUMNS), describe_recipient(order, contacts)
-    more = "" if len(lines) <= _FIRST_LINES else " It goes on."
+    more = "" if len(lines) <= _FIRST_LINES else " It continues."
     when = f", for {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
     return "\n".join(
         [

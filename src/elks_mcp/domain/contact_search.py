@@ -72,7 +72,7 @@ def may_be_name(text: str) -> bool:
 
 
 def has_many_digits(text: str) -> bool:
-    """Return whether a text that is nobody's name was meant as a number."""
+    """Return whether a text that matches no contact was meant as a number."""
     return sum(map(str.isdigit, text)) > _MOST_DIGITS
 
 
@@ -80,7 +80,7 @@ def list_candidates(contacts: Contacts, text: str) -> tuple[Candidate, ...]:
     """List every number that a text can mean.
 
     It can be a name, or a person as answers and `contacts list` write one. A name may be written like that
-    too. The text then means both, so that nobody gets the texts of another.
+    too. The text then means both, so that no person gets the texts of another.
     """
     quoted = _IN_QUOTES.fullmatch(text.strip())
     return _list_candidates(contacts, text) or (_list_candidates(contacts, quoted[1]) if quoted else ())
@@ -214,7 +214,7 @@ def _rank(name: str, wanted: str) -> int:
 
 
 def suggest(contacts: Contacts, text: str, most: int) -> list[Contact]:
-    """List the contacts that a name which means nobody may have been meant for, best first."""
+    """List the contacts that an unknown name may have been meant for, best first."""
     written = _WITH_DIGITS.fullmatch(text.strip())
     name = written["name"] if written else text
     return search(contacts, name, most).best if len(fold_accents(cleaned(name))) >= _SHORTEST_PART else []

@@ -182,7 +182,7 @@ class HistoryFilter(Frozen):
 
     direction: Direction | None = None
     parties: tuple[str, ...] = ()
-    """The numbers of the person at the other end, in E.164; empty for anybody."""
+    """The numbers of the person at the other end, in E.164; empty for any person."""
 
     since: AwareDatetime | None = None
     """Only messages from this moment of 46elks' time on."""

@@ -1,4 +1,4 @@
-"""The last check before a form leaves this machine.
+"""The last check before the body of a paid request leaves this machine.
 
 A process can be frozen at any instruction for longer than its permission to send lasts: a laptop sleeps, a
 virtual machine is moved, Ctrl-Z is pressed. So the permission is checked when only a write is left to do, and

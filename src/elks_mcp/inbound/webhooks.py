@@ -1,4 +1,4 @@
-"""Ingest of webhooks: many in one transaction, each answered once it is stored."""
+"""Store incoming texts and delivery reports that arrive by webhook, many in one transaction."""
 
 import logging
 from collections.abc import AsyncIterator

@@ -33,7 +33,7 @@ class BatchChangeConsent(OneBoxForm):
 
 
 async def prepare_start(batch_id: str, ctx: Context[App]) -> BatchPrepared:
-    """Return what a call of `start_batch` comes to."""
+    """Return what a call of `start_batch` would do."""
     app = ctx.request_context.lifespan_context
     await app.contacts.read_leniently()
     return await app.batches.prepare(batch_id, can_ask=can_ask(ctx))
@@ -52,7 +52,7 @@ async def ask_to_start(
 
 
 async def plan_change(batch_id: str, change: BatchChange, ctx: Context[App]) -> PlannedChange:
-    """Return what a call of `stop_batch` comes to."""
+    """Return what a call of `stop_batch` would do."""
     app = ctx.request_context.lifespan_context
     return await build_changes(app).plan(batch_id, change)
 

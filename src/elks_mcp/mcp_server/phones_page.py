@@ -1,4 +1,4 @@
-"""Open the sandbox's page once it delays nothing, and name client and folder in its title."""
+"""Open the sandbox's page after the tools are listed, with client and folder in its title."""
 
 from contextlib import suppress
 from typing import Any

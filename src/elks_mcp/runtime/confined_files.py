@@ -104,4 +104,4 @@ def _open_resolved(folder: Path, steps: list[str]) -> int:
     if path.resolve(strict=True) == path and os.path.samestat(path.stat(), os.fstat(handle)):
         return handle
     os.close(handle)
-    raise FileNotAllowed("It was changed meanwhile.")
+    raise FileNotAllowed("It was changed in the meantime.")

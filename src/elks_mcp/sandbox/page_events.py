@@ -25,7 +25,7 @@ _RECONNECT_AFTER = timedelta(milliseconds=500)
 _COLLECT = timedelta(milliseconds=100)
 """Changes that follow each other within this time are one event."""
 _LOOK_EVERY = timedelta(seconds=1)
-"""Waiting texts, batches, title and snippets are looked up this often; nobody announces them."""
+"""Waiting texts, batches, title and snippets are looked up this often: they send no notification."""
 _UNKNOWN = object()
 """The version of an item that a page does not have. It equals no other; that of an incoming text is None."""
 

@@ -45,7 +45,7 @@ class BatchChanges:
     policy: Policy
 
     async def plan(self, batch_id: str, change: BatchChange) -> PlannedChange:
-        """Return what a request to change the caller's batch comes to; nothing is changed.
+        """Return what a request to change the caller's batch would do; nothing is changed.
 
         Raises:
             NotFound: the caller has no such batch.

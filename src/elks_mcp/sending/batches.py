@@ -1,6 +1,6 @@
 """Start planned batches once they are approved, follow them, and stop them.
 
-`BatchPlanner` plans a batch. `Batches.prepare` says what starting it comes to. If that is
+`BatchPlanner` plans a batch. `Batches.prepare` says what starting it would do. If that is
 `BatchNeedsApproval`, the interface asks a person in its own way, and `Batches.start` does the rest.
 """
 
@@ -71,7 +71,7 @@ class Batches:
     # ── starting ──
 
     async def prepare(self, batch_id: str, *, can_ask: bool) -> BatchPrepared:
-        """Return what starting the caller's batch comes to; nothing is changed.
+        """Return what starting the caller's batch would do; nothing is changed.
 
         Raises:
             NotFound: the caller has no such batch.

@@ -1,6 +1,6 @@
 """Cancel an order of a caller that has not left, or let a person decide about it.
 
-A stranger's text can ask an assistant to cancel a text to somebody else. After such a text was shown, a
+A stranger's text can ask an assistant to cancel a text to another person. After such a text was shown, a
 person approves the cancellation. If no person can be asked, the order is paused: it waits for approval, so
 that a person can still have it sent. An order that a person approved is not paused, so that an assistant
 cannot undo the approval.
@@ -42,7 +42,7 @@ class Canceller:
     setup: ServerSetup
 
     async def plan(self, number: str) -> CancelPlan:
-        """Return what cancelling the caller's order with this id comes to; nothing is changed.
+        """Return what cancelling the caller's order with this id would do; nothing is changed.
 
         Raises:
             NotFound: the caller has no such order.

@@ -35,7 +35,7 @@ class KnownContacts(Protocol):
 
     @property
     def held(self) -> Contacts | None:
-        """The contacts that nobody has accepted, so that they are not used; None if there are none."""
+        """Contacts that no person has accepted, so that they are not used; None if there are none."""
         ...
 
     def explain_held(self) -> str:

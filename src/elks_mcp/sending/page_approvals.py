@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DECLINED = "Declined by a person on the sandbox's page."
 SHOWN_FOR = timedelta(minutes=5)
-"""How long a batch is shown after it ended, and a plan that nobody starts after it was made."""
+"""How long a batch is shown after it ended, and a plan that is not started after it was made."""
 
 
 @dataclass(frozen=True, slots=True)

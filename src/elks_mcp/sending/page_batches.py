@@ -110,7 +110,7 @@ def _describe_start(batch: Batch, plan: BatchPlan) -> str:
 
 
 def _describe_progress(batch: Batch) -> str:
-    """Return the state of a batch, how many texts were sent, and what became of the others."""
+    """Return the state of a batch, how many texts were sent, and the outcome of the others."""
     counts = batch.counts
     others = {
         "failed": counts.get(OrderState.FAILED, 0),

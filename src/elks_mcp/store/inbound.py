@@ -1,4 +1,4 @@
-"""Recording what 46elks reports, with everything that follows from it, in one transaction.
+"""Record incoming texts and delivery reports, with all consequences, in one transaction.
 
 Messages and reports may come by webhook or by polling, in any order and any number of times. A message is
 known by its id, the latest STOP or START counts, and a delivery status never goes back.

@@ -91,7 +91,7 @@ def find_taint(tx: Tx, draft: Draft, here: Collection[ShownText], *, elsewhere: 
 def read_taint(tx: Tx, caller: str, here: Collection[ShownText]) -> tuple[Mapping[str, datetime], set[str]]:
     """Return the senders whose texts a caller's model saw, and who was texted since.
 
-    Both by hash. If nothing was shown, nobody was texted as far as that matters. `here`: as for `find_taint`.
+    Both by hash. If nothing was shown, no texted number matters. `here`: as for `find_taint`.
     """
     created_at = _find_oldest(tx, here, _list_active(tx, caller))
     return created_at, _list_texted(tx, caller) if created_at else set()

@@ -133,7 +133,7 @@ _SPENT_AROUND = select(sum_around(bindparam("excluded_order")))
 
 
 class Totals(NamedTuple):
-    """The sums that matter for an account's next text, whoever the recipient is."""
+    """The sums that matter for an account's next text, for any recipient."""
 
     spent: int
     """Charged or reserved in the last 24 hours, in ten-thousandths of the account's currency."""

@@ -1,4 +1,4 @@
-"""The state of a running server: a word for each part, and figures for Prometheus."""
+"""The health of a running server, part by part, and its metrics for Prometheus."""
 
 import platform
 from collections.abc import Mapping

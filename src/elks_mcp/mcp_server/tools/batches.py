@@ -8,7 +8,7 @@ from mcp.server.elicitation import ElicitationResult
 from mcp.server.mcpserver import Context, Elicit, Resolve
 from pydantic import BeforeValidator, Field
 
-from elks_mcp.answers.batch_bills import PlanAnswer, report_plan
+from elks_mcp.answers.batch_plans import PlanAnswer, report_plan
 from elks_mcp.answers.batches import BatchAnswer, check, report_batch, report_dry_run, report_start
 from elks_mcp.answers.outcomes import report_row_to_my_number
 from elks_mcp.app import App

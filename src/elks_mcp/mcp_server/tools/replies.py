@@ -53,7 +53,7 @@ async def read_question(
 
 
 async def plan_question(request: Annotated[SmsRequest, Resolve(read_question)], ctx: Context[App]) -> Planned:
-    """Decide what a call of `ask_by_sms` comes to."""
+    """Decide what a call of `ask_by_sms` does."""
     return await plan_request(request, ctx)
 
 

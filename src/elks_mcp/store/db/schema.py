@@ -208,7 +208,7 @@ batches = Table(
 `approved_at` is when a person approved it outside the client, until a server starts it.
 
 `plan` is the frozen rows, as JSON. Their texts are removed when the batch is started, and the whole plan a
-day after it ended or if nobody starts it. `digest` is the hash of what a person approves. `total` is the
+day after it ended or if it is not started. `digest` is the hash of what a person approves. `total` is the
 price of all rows, and `left_out` the number of rows without a text.
 """
 
