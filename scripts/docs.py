@@ -52,7 +52,7 @@ def write_settings() -> str:
 _SETTINGS_INTRODUCTION = """\
 # Settings
 
-Every setting is an environment variable of the server. The configuration of your client holds them.
+Every setting is an environment variable of the server. Set it in the configuration of your client.
 
 - **Blank values.** A value that is blank, or that a client left unexpanded (`${{…}}`), counts as unset.
   `doctor` and the log report it.
@@ -60,7 +60,7 @@ Every setting is an environment variable of the server. The configuration of you
   nothing else. Every other command, except `doctor`, ends with exit code 2.
 - **A file of settings.** `elks-mcp --env-file FILE` also reads lines of the form `NAME=value` from a file.
   The environment takes precedence.
-- **A value in a file of its own.** Add `_FILE` to the name and set it to the path. This works for
+- **A value in a separate file.** Add `_FILE` to the name and set it to the path. This works for
   {as_file}.
 
 | Variable | Default | Meaning |
@@ -68,7 +68,7 @@ Every setting is an environment variable of the server. The configuration of you
 
 _SETTINGS_END = """\
 `elks-mcp doctor` lists the settings that are set and where each came from, values that cannot be read or look
-wrong, and names that are almost right. `elks-mcp policy` lists the rules in force.
+wrong, and misspelled names. `elks-mcp policy` lists the rules in force.
 """
 
 
@@ -107,30 +107,32 @@ The text begins with the status.
   `policy` are offered. A tool of another group is neither listed nor callable, and no description or answer
   names it. Its prompts and resources go with it. Each tool below names its group. Every tool that sends or
   cancels is in `sms` or `batches`.
-- **Batches.** `plan_batch` sends nothing, and `start_batch` sends all of it, after one question to a person.
-  [Batches](batches.md) has the sources, the merge fields and the rules.
-- **Errors.** An answer is an error (`isError`) if nothing was sent and nothing will be by itself: refused,
-  declined, waiting for approval. `cancel_sms` is one if nothing was decided about the text: it is not yours,
-  a person declined, or the operator forbids the question. Its first word is otherwise the state of the text:
-  cancelled, waiting (paused until a person decides), or one in which it can no longer be recalled.
+- **Batches.** `plan_batch` sends nothing, and `start_batch` sends the whole batch, after one question to a
+  person. [Batches](batches.md) has the sources, the merge fields and the rules.
+- **Errors.** An answer is an error (`isError`) if nothing was sent, and nothing will be sent without further
+  action: the text was refused or declined, or waits for approval. `cancel_sms` returns an error if nothing
+  was decided about the text: it is not yours, a person declined, or the operator forbids the question.
+  Otherwise its answer begins with the state of the text: cancelled, waiting (paused until a person decides),
+  or a state in which it can no longer be recalled.
 - **Prompts and resources.** There are two prompts, and four resources: `elks://inbox`,
   `elks://messages/{id}`, `elks://batches/{id}` and `elks://policy`. A client that subscribes to a resource
   is notified when it changes.
 - **Lists of texts** have a short line for each text, newest first. A received text is in `untrusted`, and a
-  sent one in `text`. Times are local; a list names the zone and the time now once, and a year only if a time
-  is more than 10 months off. Only a text that is not delivered, or a picture, has an `id`. In a conversation
-  (`with`), `with` stands once for each `from` and `to`. It has the texts of all numbers of a contact; if
-  there are several, each text has its own `from` or `to`. A line break in a text is shown as ⏎, so that no
-  text can pass for another line. `elks://messages/{id}` has all that is known of one text.
+  sent one in `text`. Times are local; a list names the zone and the current time once, and a year only if a
+  time is more than 10 months off. Only a text that is not delivered, or a picture, has an `id`. In a
+  conversation (`with`), `with` replaces each `from` and `to`. It has the texts of all numbers of a contact;
+  if there are several, each text has its own `from` or `to`. A line break in a text is shown as ⏎, so that no
+  text can pass for another line. `elks://messages/{id}` has everything known about one text.
 - **The size of a list**, in words or as data, is at most 250 bytes once and 60 for each text, beyond the
   texts and the names in it. A text that is not delivered has 60 bytes more for its status and id. A note on
-  what is left out, and facts about one text (an opt-out, a picture, another year), come on top.
+  what is left out, and facts about one text (an opt-out, a picture, another year), are not counted in that.
 - **Periods.** `since` and `until` are days (`2026-12-01`) or times, local (in `ELKS_TIME_ZONE`, or else the
   machine's zone) or with an offset (`2026-12-01T09:00+01:00`). Both days of a period are included. A time
   that clocks skip or repeat is refused with the two nearest ones. Words such as "yesterday" are refused.
-- **Long lists.** A list reads at most 5 pages (500 texts) of 46elks' history, statistics since a time 20. A
-  list takes at most 50,000 bytes as structured content and text together, about 15,000 tokens. If there may
-  be older texts, `olderUntil` is the `until` that returns them. `note` says which limit ended the list."""
+- **Long lists.** A list reads at most 5 pages (500 texts) of 46elks' history; statistics since a given time
+  read 20. A list takes at most 50,000 bytes as structured content and text together, about 15,000 tokens. If
+  there may be older texts, `olderUntil` is the `until` that returns them. `note` says which limit ended the
+  list."""
 
 
 def _read_meanings() -> dict[str, str]:

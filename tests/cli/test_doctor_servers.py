@@ -37,7 +37,7 @@ def test_scheduled_texts_need_a_server_that_runs(location: StateLocation) -> Non
     alone = consult(location)
     (line,) = [line for line in alone.splitlines() if "text is scheduled" in line]
     assert line.startswith("warn  1 text is scheduled, the next for ")
-    assert "(Europe/Stockholm). No long-running server runs" in line
+    assert "(Europe/Stockholm). No long-running server is running" in line
     assert "elks-mcp serve" in line
     assert str(location.folder) in line
     do(location, lambda store: store.heartbeats.record("0" * 16, ServerKind.SERVE))

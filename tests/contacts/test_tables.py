@@ -139,7 +139,7 @@ ROWS = [
     ),
     ("Karin;;", ""),
     (";0701740606;", NAMELESS),
-    ("0701740606;0701740606;", f"{NAMELESS} The name reads as a number, so it is not used."),
+    ("0701740606;0701740606;", f"{NAMELESS} The name looks like a number, so it is not used."),
     ("@jour;0701740606;", f"{NAMELESS} The name begins with @, as groups do, so it is not used."),
     (
         "contacts;0701740606;",
@@ -149,7 +149,7 @@ ROWS = [
         "you;0701740606;",
         f"{NAMELESS} The name is a word with a special meaning in elks-mcp, so it is not used.",
     ),
-    ("Bo (…05);0701740606;", f"{NAMELESS} The name reads as a number, so it is not used."),
+    ("Bo (…05);0701740606;", f"{NAMELESS} The name looks like a number, so it is not used."),
     (
         "P-7F3K9QXR;0701740606;",
         f"{NAMELESS} {SHOWN}",

@@ -76,7 +76,7 @@ async def test_p10_an_error_quotes_few_columns_and_little_of_each(tmp_path: Path
     async with open_shop(tmp_path) as shop:
         refused = await call(shop.client, "plan_batch", message="Hej {nmn}!", csv=f"{titles}\n{number(1)}")
         assert f"Its columns: telefon, {'x' * 39}…, k0, k1, " in words(refused)
-        assert "k7, …. Write" in words(refused)
+        assert "k7, …. Use" in words(refused)
 
 
 @pytest.mark.parametrize("given", [{}, {"csv": "telefon\n1", "group": "@jour"}])

@@ -1,1 +1,1 @@
-"""Results in JSON and in words, for MCP, HTTP and the command line. Nothing here knows MCP."""
+"""Results in JSON and as text, for all interfaces. Nothing here sends, or knows MCP."""

@@ -170,8 +170,8 @@ class OperatorRules(Frozen):
     show_numbers: Annotated[
         Switch, RuleSetting("ELKS_SHOW_NUMBERS", "whole phone numbers", show=lambda on: _SHOWN[on])
     ] = True
-    """Show assistants whole phone numbers. `false`: a contact's name or a handle (`P-7F3K9QXR`) and at most
-    the last two digits. Forms, terminals and the sandbox's page still show people whole numbers."""
+    """Show assistants full phone numbers. `false`: a contact's name or a handle (`P-7F3K9QXR`) and at most
+    the last two digits. Forms, terminals and the sandbox's page still show people full numbers."""
 
     toolsets: Annotated[
         frozenset[Toolset],

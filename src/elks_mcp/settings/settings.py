@@ -96,7 +96,7 @@ class Settings(OperatorRules, CredentialSettings):
     list the text. If 46elks takes longer than this to accept a text, the text can be sent twice."""
 
     contacts: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_CONTACTS")] = None
-    """The people whom texts can be sent to by name: a `.vcf` file, a directory of `.vcf` files, or a `.csv`
+    """The people who can be texted by name: a `.vcf` file, a directory of `.vcf` files, or a `.csv`
     file. It is read again when it changes, and never written. Default: none."""
 
     files_dir: Annotated[Path | None, BeforeValidator(read_path), Setting("ELKS_FILES_DIR")] = None

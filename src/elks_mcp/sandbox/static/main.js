@@ -45,7 +45,7 @@ function drawTrouble() {
   trouble.hidden = !isGone;
   document.body.classList.toggle("gone", isGone);
   trouble.textContent = isGone ? "The program that runs this sandbox has ended, or cannot be reached. "
-    + "You see its last state. The page continues by itself when the program is back at this address." : "";
+    + "You see its last state. The page reconnects when the program is back at this address." : "";
 }
 
 function draw() {
