@@ -65,7 +65,7 @@ LIVE = {
     "ELKS_API_PASSWORD_FILE": "",
     "ELKS_PUBLIC_URL": "https://sms.example.com",
 }
-"""What docs/deploy.md says to change for a real account."""
+"""The changes that docs/deploy.md names for a real account."""
 
 
 def test_only_the_proxy_is_exposed_and_our_services_run_without_privileges() -> None:

@@ -1,4 +1,4 @@
-"""What the documents say is so."""
+"""The documents describe the code as it is."""
 
 import ast
 import re
@@ -151,7 +151,7 @@ def test_the_page_about_guards_says_what_each_does_and_who_can_change_it() -> No
 
 
 BY_POLICY = {"refuse"}
-"""What becomes of a finding under `ELKS_CONFIRM=never`, which is not the guard's to say."""
+"""The effect of a finding under `ELKS_CONFIRM=never`, which the guard does not decide."""
 
 
 @given(drafts, policies, st.booleans(), st.data())
@@ -317,7 +317,7 @@ def literals() -> str:
 
 QUOTED = re.findall(r"\*\*`([^`]{12,})`", " ".join(section(TROUBLESHOOTING, "# Troubleshooting").split()))
 NOT_OURS = {"spawn uvx ENOENT"}
-"""What others say."""
+"""Quotes from others."""
 
 
 @pytest.mark.parametrize("quoted", sorted(set(QUOTED) - NOT_OURS))

@@ -24,7 +24,7 @@ CUSTOMER = "+46701740605"
 SENDERS = [f"+467017406{number:02}" for number in range(6, 20)]
 NAMED = {number for hostile in HOSTILE for number in hostile.named}
 DAY = 100 * 10_000
-"""What the default budget allows, in ten-thousandths of a krona."""
+"""The default budget, in ten-thousandths of a krona."""
 
 NOON = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 

@@ -62,7 +62,7 @@ LARGE: dict[str, str] = {
     "tests/support/web.py:site": _EXAMPLE,
     "tests/tables/abuse.py": "a table of examples",
 }
-"""What is over a budget, by path and name, and why it stays."""
+"""Code that is over a budget, by path and name, with the reason."""
 
 NAMES_TOOLS = {
     "answers/cancellation.py": "what a model does if the text may have left",

@@ -1,4 +1,4 @@
-"""What `make test` runs, without what is `long`: nothing that matters is left to `make test-long` alone."""
+"""The tests that `make test` runs: nothing that matters is left to `make test-long` alone."""
 
 import ast
 import re
@@ -62,7 +62,7 @@ def calls() -> Iterator[tuple[str, ast.Call, ast.Attribute]]:
 
 
 def test_no_test_replaces_a_part_of_our_code() -> None:
-    """A store is told to fail (`stores.py`), the sandbox by its faults, and time is turned (`clocks.py`)."""
+    """Stores fail by `stores.py`, the sandbox by its faults, and `clocks.py` moves the time."""
     replacing = {"setattr", "delattr", "__setattr__"}
     found = [
         location

@@ -24,7 +24,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "get_delivery_statistics": {},
 }
 NOT_HARMFUL = {Fault.LATENCY, Fault.STALE_HISTORY, Fault.MISSING_ID, Fault.WRONG_COST, Fault.FAILED_AT_ONCE}
-"""What a tool that only asks may not even notice."""
+"""Faults that a tool which only reads may not notice."""
 
 ONLY_POSTS = {Fault.ACCEPT_LATE, Fault.ACCEPT_LATE_DROP}
 POSTING = {"send_sms", "estimate_sms_cost"}

@@ -1,4 +1,4 @@
-"""What answers say about texts: which one is a reply, its content, how much is shown, and its time."""
+"""Texts in answers: which one is a reply, its content, how much is shown, and its time."""
 
 import ast
 import json

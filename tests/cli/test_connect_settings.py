@@ -64,7 +64,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def printed(home: Home, *options: str, **environ: str) -> tuple[dict[str, Any], str]:
-    """Return what Cursor gets, and what a person is told, as one line."""
+    """Return what Cursor gets and the printed message, as one line."""
     result = home.run("connect", "cursor", "--print", *options, **environ)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)["mcpServers"]["sms46elks"], " ".join(result.stderr.split())

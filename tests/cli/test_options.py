@@ -38,7 +38,7 @@ ARGUMENTS = {
         for name in ("show", "start", "status", "pause", "resume", "cancel", "results")
     },
 }
-"""What a command needs so that it reads its settings."""
+"""The arguments that a command needs to read its settings."""
 
 
 def _walk(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:

@@ -33,7 +33,7 @@ COSTLY = {
     "sqlalchemy",
     "vobject",
 }
-"""What costs time or memory and is not needed to list tools. Each loads at its first use."""
+"""Modules that cost time or memory and are not needed to list tools. Each loads at its first use."""
 
 
 def loaded(environ: Mapping[str, str], folder: Path) -> set[str]:

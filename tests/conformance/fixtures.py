@@ -1,4 +1,4 @@
-"""What the official conformance suite expects a server to offer: tools, resources and prompts of its naming.
+"""Tools, resources and prompts that the official conformance suite expects of a server.
 
 They are unrelated to our tools, and are mounted on our own server during a test: all below them, from the
 port to the middleware, is what `elks-mcp serve --http` runs.

@@ -1,4 +1,4 @@
-"""Who may write the contacts, by the permissions of the file and of its folder."""
+"""The users who may write the contacts, by the permissions of the file and of its folder."""
 
 import sys
 from pathlib import Path

@@ -215,7 +215,7 @@ CLASSES = {
     "likely answer": (OptWord.MAYBE, None),
     "none": (None, None),
 }
-"""What a text says, and what it says in answer to a question."""
+"""The class of a text, and its class in answer to a question."""
 
 
 @pytest.mark.parametrize(("language", "text", "name"), TABLE)

@@ -52,7 +52,7 @@ MEANT: dict[Fault, type[ProviderError] | None] = {
     Fault.CONNECTION_REFUSED: Unreachable,
     Fault.CONNECT_TIMEOUT: Unreachable,
 }
-"""What each fault of the sandbox is to the dispatcher; None where it does not notice."""
+"""The error of the dispatcher for each fault of the sandbox; None if it does not notice."""
 
 NEVER_ARRIVE = {Fault.CONNECTION_REFUSED, Fault.CONNECT_TIMEOUT}
 SURELY_NOT_ACCEPTED = {Throttled, Unreachable, Unauthorized, Rejected}

@@ -1,4 +1,4 @@
-"""Messages that cannot be read: each request gets an answer, the rest is skipped, and the server goes on."""
+"""Unreadable messages: each request gets an answer, others are skipped, and the server continues."""
 
 import json
 from collections.abc import Iterator

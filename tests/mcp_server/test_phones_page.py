@@ -1,4 +1,4 @@
-"""What a server in sandbox mode tells its page, and what people decide there."""
+"""A server in sandbox mode and its page: the content, and the decisions of people there."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What can be opened without a tool: the inbox, one text, the rules."""
+"""Resources, which can be read without a tool: the inbox, one text, the rules."""
 
 import json
 from datetime import timedelta

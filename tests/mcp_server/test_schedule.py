@@ -1,4 +1,4 @@
-"""Texts that go out later: `sendAt`, `list_scheduled`, and what is told of them."""
+"""Scheduled texts: `sendAt`, `list_scheduled`, and the reports about missed ones."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

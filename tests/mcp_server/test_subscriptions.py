@@ -1,4 +1,4 @@
-"""Resources that change: who listens is told, in both eras, and of nothing that is somebody else's."""
+"""Subscriptions to resources: clients are notified in both eras, and only about their own data."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

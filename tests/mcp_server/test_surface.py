@@ -1,4 +1,4 @@
-"""What a model sees of the server before it calls anything: a contract that nobody changes by accident."""
+"""The listing that a model sees before any call: a contract that cannot change by accident."""
 
 import json
 import os

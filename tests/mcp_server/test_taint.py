@@ -1,4 +1,4 @@
-"""After a stranger's text was read: ordinary work goes on, and the text cannot spread (tainted)."""
+"""After a stranger's text was read: ordinary work continues, and the text cannot spread (`tainted`)."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""What strangers can write into the log: one line, then a sum each minute, however much they send."""
+"""Log lines that strangers can cause: one, then a sum each minute, however much they send."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""What is logged, and what is not."""
+"""The content of the log, and what must not be in it."""
 
 import json
 import logging

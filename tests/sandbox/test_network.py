@@ -1,4 +1,4 @@
-"""What happens to a text after it was accepted, as the clock advances."""
+"""An accepted text, as the clock advances: its status, delivery and answers."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Who may use the sandbox over a socket: programs of this machine and its own page, but no other site's."""
+"""The sandbox over a socket: programs of this machine and its page may use it, other sites may not."""
 
 import base64
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What an open page receives: the state, then each change, until the server stops."""
+"""Events that an open page receives: the state, then each change, until the server stops."""
 
 import json
 from collections.abc import AsyncIterator

@@ -29,7 +29,7 @@ VIEWS = {
     "details": "document.querySelector('#screen .note button').click()",
     "connect": "document.querySelector('#details').close(); document.querySelector('#connect-open').click()",
 }
-"""What is clicked, one after the other, to see each part of the page."""
+"""Elements to click, one after the other, to see each part of the page."""
 
 
 def find_violations(browser: Browser) -> list[str]:

@@ -1,4 +1,4 @@
-"""Whatever happens to batches in whatever order: the promises hold after every step, and every row ends.
+"""Random events around batches: the promises hold after every step, and every row ends.
 
 Two processes share a database. Batches are planned, started, paused, resumed and cancelled, several times
 and in any order; single texts overtake them; processes end, or die in the middle of anything, and others take

@@ -1,4 +1,4 @@
-"""Whatever happens in whatever order: the promises hold after every step, and in the end nothing is lost.
+"""Random events in random order: the promises hold after every step, and nothing is lost.
 
 Two processes share a database. Orders are placed for now or later, repeated, approved, cancelled; processes
 die and others take over; 46elks accepts, refuses, loses answers and accepts late; people say STOP and START;

@@ -1,4 +1,4 @@
-"""What is stored about the recipients of a batch: the same as about each of them alone."""
+"""The stored facts about the recipients of a batch: the same as about each of them alone."""
 
 from datetime import timedelta
 

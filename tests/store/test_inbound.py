@@ -117,7 +117,7 @@ async def test_a_report_about_an_unknown_text_changes_nothing(location: StateLoc
 
 
 ACCEPT = "UPDATE orders SET state = 'sent', message_id = 's1', message_status = 'created' WHERE id = %s"
-"""What another process does when 46elks answers it."""
+"""The statement of another process when 46elks answers it."""
 
 
 async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_database: str) -> None:

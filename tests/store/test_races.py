@@ -45,7 +45,7 @@ from tests.support.stores import (
 pytestmark = pytest.mark.anyio
 
 Work = Callable[[Store, int], Awaitable[Any]]
-"""What one process does with the store; by its number."""
+"""The work of one process with the store, by its number."""
 
 
 @pytest.fixture(params=DATABASES)

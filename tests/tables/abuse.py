@@ -371,7 +371,7 @@ _PRETENDED = {
     "frejaid": "FrejaID",
     "ica": "IC4 lCA1 ICASverige",
 }
-"""What is protected, and spellings under which it would be abused."""
+"""Protected names, and spellings under which they would be abused."""
 
 _LETTERS_OF_OTHERS = (
     SenderTrap("Nоrdea", INVALID, "cyrillic small letter o"),

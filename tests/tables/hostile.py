@@ -418,7 +418,7 @@ _DIGITS: dict[str, tuple[str, ...]] = {
     "en": ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
 }
 _ORDERS = {"sv": "Jag har koden", "en": "I have the code"}
-"""What the texts in base64 say to send."""
+"""The messages that the texts in base64 ask to send."""
 
 _FULL_WIDTH = str.maketrans("+0123456789", "＋０１２３４５６７８９")
 

@@ -1,4 +1,4 @@
-"""What people write back to a text, in five languages, and what it says about further texts.
+"""Replies that people write to a text, in five languages, and whether they opt out.
 
 `CLEAR` opts out whatever was asked. `ANSWER` opts out unless it answers a question of ours. `LIKELY` is for a
 person to read; `LIKELY_ANSWER` too, unless it answers a question. `NONE` is an ordinary message.

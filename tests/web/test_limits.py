@@ -1,4 +1,4 @@
-"""What one caller may use of a shared server, over real HTTP: it is refused, and the others get through."""
+"""Limits of one caller of a shared server, over real HTTP: it is refused, and others are served."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -47,7 +47,7 @@ _MAY = {
     "send": set(_NAMES) - _READS,
     "read send": set(_NAMES),
 }
-"""What each kind of token is for."""
+"""The uses of each kind of token."""
 
 
 def entered(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -1,4 +1,4 @@
-"""How a terminal shows a batch: how far it is, its rows, and what can be done next."""
+"""How a terminal shows a batch: its progress, its rows, and the next commands."""
 
 from collections.abc import Iterable
 
@@ -88,7 +88,7 @@ def describe_progress(answer: BatchAnswer, name: str) -> list[str]:
 
 
 def describe_plan(app: App, plan: BatchPlan, answer: PlanAnswer, *, all_texts: bool = False) -> list[str]:
-    """Return the price of a plan, who is left out, and texts, in rows for a person.
+    """Return the price of a plan, the rows left out, and texts, in rows for a person.
 
     `all_texts`: show the texts of all rows, and not only samples.
     """

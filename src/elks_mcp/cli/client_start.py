@@ -49,7 +49,7 @@ def start_once(server: Server) -> Started:
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         try:
             return anyio.run(_start, server, log)
-        except Exception as error:  # noqa: BLE001  (whatever it was, the person is told)
+        except Exception as error:  # noqa: BLE001  (any error is reported to the person)
             log.seek(0)
             return Started(problem=_explain(server, error, log.read()))
 

@@ -224,7 +224,7 @@ def _read_item(item: str, contacts: Contacts, home: str) -> RecipientEntry:
     if number := choose(candidates):
         return RecipientEntry(_NO_ROW, number, fields=_name(candidates[0].contact))
     if any(map(str.isalpha, item)):
-        return RecipientEntry(_NO_ROW, name=item)  # the planner says why nobody is meant
+        return RecipientEntry(_NO_ROW, name=item)  # the planner reports an unknown or ambiguous name
     return RecipientEntry(_NO_ROW, fault=read.fault)
 
 

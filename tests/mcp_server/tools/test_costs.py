@@ -26,7 +26,7 @@ SLOT = timedelta(seconds=1)
 """Longer than until the next text may go out by the pace."""
 
 COSTS = (0, -5200, -(10**14), float("nan"), float("inf"), None, "free", True, False, 10**30)
-"""What an acceptance may say a text costs, of which none is a price."""
+"""Costs that an acceptance may contain although none is a price."""
 
 
 def a_box_that_names(cost: object, clock: ManualClock) -> Sandbox:
