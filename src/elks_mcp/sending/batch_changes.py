@@ -80,7 +80,7 @@ class BatchChanges:
         return Finding(guard="tainted", effect=Effect.ASK, reason=reason)
 
     async def carry_out(self, plan: PlannedChange, decision: Decision) -> Batch:
-        """Do what was planned, and return the batch as it is then; it may have ended meanwhile.
+        """Do what was planned, and return the batch in its new state; it may have ended meanwhile.
 
         `decision`: what the person decided, if the plan has a reason to ask one.
 

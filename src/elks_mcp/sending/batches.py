@@ -218,7 +218,7 @@ class Batches:
         return batch
 
     async def pause(self, batch_id: str, why: str = PAUSED_BY_CALLER) -> Batch:
-        """Keep the rows of the caller's batch that have not left from going out.
+        """Pause the rows of the caller's batch that have not left.
 
         Raises:
             NotFound: the caller has no such batch.
@@ -228,7 +228,7 @@ class Batches:
         return await store.batches.pause(batch.id, why)
 
     async def resume(self, batch_id: str) -> Batch:
-        """Let the rows of the caller's paused batch go out.
+        """Resume the rows of the caller's paused batch.
 
         Raises:
             NotFound: the caller has no such batch.

@@ -64,7 +64,7 @@ class Canceller:
         return CancelPlan(order, _TAINTED)
 
     async def carry_out(self, plan: CancelPlan, decision: Decision) -> Order:
-        """Cancel or pause the order of a plan, and return it as it is then.
+        """Cancel or pause the order of a plan, and return it in its new state.
 
         `decision`: what the person decided, if the plan has a reason to ask one.
 

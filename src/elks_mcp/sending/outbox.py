@@ -136,7 +136,7 @@ class Outbox:
         Cancelling the caller cannot leave the outcome open.
 
         Returns:
-            The order as it is then: only its state tells whether it was cancelled.
+            The order, whose state shows whether it was cancelled.
         """
         with anyio.CancelScope(shield=True):
             store = await self._storage.open()
@@ -145,7 +145,7 @@ class Outbox:
         return ended
 
     async def pause(self, order: Order, reason: Finding) -> Order | None:
-        """Let an order that has not left wait for a person, and return it as it is then.
+        """Let an order that has not left wait for a person, and return it in its new state.
 
         Return None if a person approved it, so that it is sent as planned.
 

@@ -141,7 +141,7 @@ class OrderAdmin:
 
     @writing
     def approve(self, tx: Tx, number: str) -> OrderRecord:
-        """Mark a waiting order as approved by a person. Return the order as it is then.
+        """Mark a waiting order as approved by a person. Return the order in its new state.
 
         An order that does not wait any more, or was approved before, is not changed.
 
@@ -157,7 +157,7 @@ class OrderAdmin:
 
     @writing
     def cancel(self, tx: Tx, number: str) -> Order:
-        """Cancel an order that has not left. Return the order as it is then.
+        """Cancel an order that has not left. Return the order in its new state.
 
         Raises:
             NotFound: There is no such order.

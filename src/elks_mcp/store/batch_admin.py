@@ -57,7 +57,7 @@ class BatchAdmin:
 
     @writing
     def pause(self, tx: Tx, number: str) -> BatchRecord:
-        """Keep the rows that have not left from going out, and return the batch as it is then.
+        """Pause the rows that have not left, and return the batch in its new state.
 
         Raises:
             NotFound: There is no such batch.
@@ -68,7 +68,7 @@ class BatchAdmin:
 
     @writing
     def cancel(self, tx: Tx, number: str) -> BatchRecord:
-        """End all rows that have not left, and return the batch as it is then.
+        """End all rows that have not left, and return the batch in its new state.
 
         Raises:
             NotFound: There is no such batch.
@@ -92,7 +92,7 @@ class BatchAdmin:
 
     @writing
     def approve(self, tx: Tx, number: str, digest: str) -> BatchRecord:
-        """Mark a waiting batch as approved by a person, and return it as it is then.
+        """Mark a waiting batch as approved by a person, and return it in its new state.
 
         A batch that does not wait is not changed. `digest`: of the plan that the person saw.
 

@@ -38,7 +38,7 @@ class BatchApprovals:
 
     @deciding
     def decline(self, tx: Tx, batch_id: str) -> Batch:
-        """Cancel a batch that waits for a person and that none approved; return it as it is then."""
+        """Cancel a batch that waits for approval, and return it in its new state."""
         row = get_row(tx, batch_id, lock=True)
         if find_state(tx, row, {}) is BatchState.WAITING and row.approved_at is None:
             cancel_unless_ended(tx, row)

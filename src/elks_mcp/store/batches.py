@@ -167,13 +167,13 @@ class BatchStore:
 
     @deciding
     def pause(self, tx: Tx, batch_id: str, reason: str) -> Batch:
-        """Keep the rows that have not left from going out, and return the batch as it is then."""
+        """Pause the rows that have not left, and return the batch in its new state."""
         pause_if_running(tx, get_row(tx, batch_id, lock=True), reason)
         return parse_batch(tx, get_row(tx, batch_id), None)
 
     @deciding
     def resume(self, tx: Tx, batch_id: str, checks: BatchChecks) -> Batch:
-        """Queue the paused rows of a batch again, and return the batch as it is then.
+        """Queue the paused rows of a batch again, and return the batch in its new state.
 
         Rows whose send time is over end as expired.
 
@@ -202,7 +202,7 @@ class BatchStore:
 
     @deciding
     def cancel(self, tx: Tx, batch_id: str) -> Batch:
-        """End all rows that have not left, and return the batch as it is then.
+        """End all rows that have not left, and return the batch in its new state.
 
         Rows that are being sent are finished. The plan of a batch that was not started is deleted.
         """

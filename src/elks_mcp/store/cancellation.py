@@ -28,7 +28,7 @@ class CancellationStore:
 
     @deciding
     def cancel(self, tx: Tx, number: str, why: str) -> Order:
-        """Cancel an order that has not left. Return the order as it is then.
+        """Cancel an order that has not left. Return the order in its new state.
 
         Raises:
             NotFound: There is no such order.
@@ -38,7 +38,7 @@ class CancellationStore:
 
     @deciding
     def pause(self, tx: Tx, number: str, reason: Finding) -> Order | None:
-        """Let an order that has not left wait for a person. Return the order as it is then.
+        """Let an order that has not left wait for a person. Return the order in its new state.
 
         An order that waits for a person already is not changed. Return None if a person approved the order:
         that approval stands.
@@ -58,7 +58,7 @@ class CancellationStore:
 
 
 def cancel_unless_left(tx: Tx, row: Row[Any], why: str) -> Order:
-    """Cancel an order that has not left, and return it as it is then.
+    """Cancel an order that has not left, and return it in its new state.
 
     The transaction has locked its account and its row.
     """

@@ -72,7 +72,7 @@ def erase_content(tx: Tx) -> dict[str, None]:
 
 
 def change(tx: Tx, order_id: str, **changes: Any) -> Order:
-    """Change an order's row and return the order as it is then."""
+    """Change an order's row and return the order in its new state."""
     statement = _build_change(frozenset(changes), returning=True)
     return parse_order(tx, tx.execute(statement, changes | {"which": order_id}).one())
 
