@@ -28,7 +28,7 @@ LIVE = {**ACCOUNT, "DRY_RUN": "false"}
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({"ELKS_SANDBOX": "true"}, "With ELKS_SANDBOX, each process has a simulated 46elks"),
+        ({"ELKS_SANDBOX": "true"}, "With ELKS_SANDBOX, each process has its own simulated 46elks"),
         ({}, "ELKS_API_USERNAME and ELKS_API_PASSWORD are not both set"),
         ({"ELKS_API_USERNAME": "u", "DRY_RUN": "false"}, "ELKS_API_PASSWORD are not both set"),
         (ACCOUNT, "DRY_RUN is on, as it is by default, so this server would send nothing."),
