@@ -132,7 +132,9 @@ UNUSUAL = [
     frame("server/discover", {"_meta": {**META, "progressToken": 1}}),
     frame("server/discover", {"_meta": {**META, "io.modelcontextprotocol/protocolVersion": "2025-11-25"}}),
     frame("server/discover", {"_meta": {**META, "io.modelcontextprotocol/logLevel": "loud"}}),
+    frame("server/discover", {"_meta": {**META, "io.modelcontextprotocol/logLevel": []}}),
     frame("server/discover", {"_meta": META, "cursor": "a"}),
+    frame("initialize", {**HELLO, "capabilities": {"experimental": {"a": json.loads("[" * 99 + "]" * 99)}}}),
     frame("notifications/initialized", number=None),
     frame("ping"),
     frame("tools/list"),
@@ -153,6 +155,7 @@ def test_an_unusual_first_message_is_for_the_server(sent: bytes) -> None:
         frame("initialize", HELLO),
         frame("server/discover", {"_meta": META}),
         frame("ping", {"_meta": {"a": 1}}),
+        frame("tools/list", {"_meta": {"progressToken": {}}}),
         frame("ping", number=None),
         frame("tools/list", {"cursor": "a"}),
         frame("tools/list", {"_meta": META}),
@@ -170,6 +173,36 @@ def test_any_other_message_of_the_older_era_is_for_the_server(sent: bytes) -> No
 
 def test_lists_before_the_session_is_initialized_are_for_the_server() -> None:
     assert begun(OLD[0]).answer(frame("tools/list")) is None
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda each: (
+        st.lists(each, max_size=2) | st.dictionaries(st.sampled_from(["a", "roots"]), each, max_size=2)
+    ),
+)
+
+
+@settings(max_examples=400)
+@given(data=st.data())
+def test_no_value_that_a_client_sends_stops_the_thread_that_reads(data: st.DataObject) -> None:
+    """An error would end the only reader of standard input, and the server would wait for ever."""
+    described = {**META, "io.modelcontextprotocol/logLevel": "info"}
+    before, *sent = data.draw(
+        st.sampled_from(
+            [
+                ((), "initialize", HELLO),
+                ((), "server/discover", {"_meta": described}),
+                (OLD, "tools/list", {"_meta": {"progressToken": 1}}),
+                (NEW, "subscriptions/listen", {"_meta": described, "notifications": ALL}),
+            ]
+        )
+    )
+    message = json.loads(frame(*sent))
+    inner = [each for each in message["params"].values() if isinstance(each, dict) and each]
+    holder = data.draw(st.sampled_from([message, message["params"], *inner]))
+    holder[data.draw(st.sampled_from(sorted(holder)))] = data.draw(VALUES)
+    begun(*before).answer(json.dumps(message).encode())
 
 
 ALL = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}

@@ -27,6 +27,8 @@ _CAPABILITIES, _CLIENT, _VERSION = f"{META}clientCapabilities", f"{META}clientIn
 _LOG_LEVEL = f"{META}logLevel"
 _LOG_LEVELS = frozenset(["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"])
 _MAX_ID = 2**53
+_MAX_BRACKETS = 100
+"""A message with more of them may be nested more deeply than Python or the SDK can read."""
 
 Frame = dict[str, Any]
 
@@ -161,10 +163,12 @@ class GreetedSession:
 
 def parse(line: bytes) -> Frame | None:
     """Return a request or a notification; None for any other message, and for an unusual one."""
+    if line.count(b"{") + line.count(b"[") > _MAX_BRACKETS:
+        return None
     try:
         message = json.loads(line.decode())
         _write(message)  # fails for an unpaired surrogate
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(message, dict) or not message.keys() <= {"jsonrpc", "id", "method", "params"}:
         return None
@@ -178,7 +182,12 @@ def parse(line: bytes) -> Frame | None:
 def _is_plain(params: Frame) -> bool:
     """Return whether a request of the older era has no parameters but a token for progress."""
     meta = params.get("_meta", {})
-    return params.keys() <= {"_meta"} and isinstance(meta, dict) and meta.keys() <= {"progressToken"}
+    return (
+        params.keys() <= {"_meta"}
+        and isinstance(meta, dict)
+        and meta.keys() <= {"progressToken"}
+        and type(meta.get("progressToken", 0)) in {int, str}
+    )
 
 
 def _is_handshake(params: Frame) -> bool:
@@ -200,8 +209,12 @@ def _is_described(params: Frame) -> bool:
         and isinstance(meta.get(_VERSION), str)
         and _are_capabilities(meta.get(_CAPABILITIES))
         and (_CLIENT not in meta or _is_program(meta[_CLIENT]))
-        and (_LOG_LEVEL not in meta or meta[_LOG_LEVEL] in _LOG_LEVELS)
+        and (_LOG_LEVEL not in meta or _is_log_level(meta[_LOG_LEVEL]))
     )
+
+
+def _is_log_level(value: object) -> bool:
+    return isinstance(value, str) and value in _LOG_LEVELS
 
 
 def _are_capabilities(value: object) -> bool:
