@@ -12,7 +12,7 @@ from zlib import crc32
 import platformdirs
 import pytest
 
-from elks_mcp.mcp_server.snapshots import SECRETS, Snapshot, delete, find_folder, find_name, load, save
+from elks_mcp.mcp_server.snapshots import Snapshot, delete, find_folder, find_name, load, save
 from elks_mcp.settings import ALSO_AS_FILE, DECLARATIONS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no client is answered early on Windows")
@@ -89,6 +89,18 @@ def test_a_changed_file_of_a_value_changes_the_name_and_an_unreadable_one_has_no
     assert in_file != name_of(env_file=env_file)
 
 
+def test_a_pipe_is_left_for_the_one_that_reads_the_settings(tmp_path: Path) -> None:
+    """A password manager offers a file of settings as a pipe, which can be read once."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    assert name_of(env_file=tmp_path / "pipe") is None
+    assert name_of(ELKS_API_PASSWORD_FILE=str(tmp_path / "pipe")) is None
+
+
+def test_files_that_another_programs_variables_name_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "elks.env").write_bytes(b"POSTGRES_PASSWORD_FILE=/nowhere\n")
+    assert name_of(env_file=tmp_path / "elks.env")
+
+
 def test_a_changed_package_changes_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     packages = tmp_path / "site-packages"
     (packages / "mcp-2.3.0.dist-info").mkdir(parents=True)
@@ -105,16 +117,22 @@ def test_a_changed_file_of_the_program_changes_the_name(tmp_path: Path) -> None:
     assert first != find_name([], {}, None, str(tmp_path))
 
 
-def test_p8_of_a_secret_only_a_short_checksum_is_used() -> None:
+def test_p8_of_a_secret_only_a_short_checksum_is_used(tmp_path: Path) -> None:
     """Secrets with the same 16 bits have the same name, so no more of them is in it."""
     secrets = {each.variable for each in DECLARATIONS.values() if each.is_secret}
-    assert secrets | {"ELKS_API_USERNAME"} == SECRETS
+    secrets |= {"ELKS_API_USERNAME", "ELKS_API_PASS", "ELKS_PASSWORD"}  # also where the name is mistaken
     wanted = crc32(b"canary") & 0xFFFF
     other = next(
         f"canary{number}" for number in count() if crc32(f"canary{number}".encode()) & 0xFFFF == wanted
     )
-    for variable in SECRETS:
+    for variable in secrets:
         assert name_of(**{variable: "canary"}) == name_of(**{variable: other})
+    for before in ("\ufeff", "export ", "export\t", " ", "'", "ANOTHER_PROGRAMS_", "X=1\n"):
+        names = []
+        for value in ("canary", other):
+            (tmp_path / "elks.env").write_text(f"{before}ELKS_API_PASSWORD={value}\n", encoding="utf-8")
+            names.append(name_of(env_file=tmp_path / "elks.env"))
+        assert names[0] == names[1]
 
 
 # ── the file ──
@@ -139,6 +157,34 @@ def test_the_directory_is_the_systems_directory_for_caches(monkeypatch: pytest.M
         else:
             monkeypatch.setenv("XDG_CACHE_HOME", value)
         assert find_folder() == platformdirs.user_cache_dir("elks-mcp", appauthor=False)
+
+
+def test_without_a_home_there_is_no_snapshot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A relative directory would be a different one in each folder."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", "relative")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match="no home directory"):
+        save(STORED)
+    assert load("0123") == NOTHING
+    delete("0123")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_replaced(folder: Path) -> None:
+    save(STORED)
+    (folder / "0123").rename(folder / f"0123.{os.getpid()}")
+    save(STORED)
+    assert [each.name for each in folder.iterdir()] == ["0123"]
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(folder: Path) -> None:
+    save(STORED)
+    (folder / "0123").unlink()
+    (folder / "0123").mkdir()
+    with pytest.raises(OSError):  # noqa: PT011  (any)
+        save(STORED)
+    assert [each.name for each in folder.iterdir()] == ["0123"]
 
 
 def test_sixteen_snapshots_are_kept_the_newest_ones(folder: Path) -> None:

@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from errno import EACCES, ENOENT
 from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
@@ -17,8 +18,8 @@ from zlib import crc32
 Answers = Mapping[str, Mapping[str, str]]
 """By the version of the protocol, then by the method: the result, as JSON."""
 
-SECRETS = frozenset({"ELKS_API_USERNAME", "ELKS_API_PASSWORD", "ELKS_DATABASE_URL", "ELKS_SECRET_KEY"})
-"""The settings whose values are not part of a digest."""
+_SECRET_WORDS = ("USER", "PASS", "DATABASE_URL", "SECRET", "KEY", "TOKEN")
+"""What is in the names of settings whose values are not part of a digest, also if a name is mistaken."""
 
 _SWITCHES_WITHOUT_EFFECT = frozenset({"ELKS_SANDBOX_PAGE"})
 """Settings that change no answer as long as they are valid. `elks-mcp connect` sets this one for a trial."""
@@ -84,9 +85,9 @@ def _list_settings(environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _list_lines(env_file: str) -> Iterator[str]:
-    for line in _read(env_file).split("\n"):
+    for line in _read(env_file).removeprefix("\ufeff").split("\n"):
         name, _, value = line.partition("=")
-        yield from _describe(name.removeprefix("export ").strip(), value)
+        yield from _describe(name.strip().removeprefix("export").strip(" \t'"), value)
 
 
 def _describe(name: str, value: str) -> Iterator[str]:
@@ -94,9 +95,15 @@ def _describe(name: str, value: str) -> Iterator[str]:
     if name in _SWITCHES_WITHOUT_EFFECT and value.strip().lower() in _SWITCH_WORDS:
         return
     yield name
-    yield _checksum(value) if name in SECRETS else value
-    if name.endswith("_FILE") and (path := value.strip().strip("\"'")):
+    yield value if _may_be_shown(name) else _checksum(value)
+    if name.startswith("ELKS_") and name.endswith("_FILE") and (path := value.strip().strip("\"'")):
         yield from _describe(name.removesuffix("_FILE"), _read(path))
+
+
+def _may_be_shown(name: str) -> bool:
+    """Return whether a variable is a setting that is no secret. An `--env-file` may have others."""
+    is_setting = name.startswith("ELKS_") or name == _DRY_RUN
+    return is_setting and not any(word in name for word in _SECRET_WORDS)
 
 
 def _checksum(value: str) -> str:
@@ -104,6 +111,13 @@ def _checksum(value: str) -> str:
 
 
 def _read(path: str) -> str:
+    """Read a file.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe, whose content could then not be read again.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError
     with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
         return file.read(_MAX_BYTES)
 
@@ -147,9 +161,16 @@ def save(snapshot: Snapshot) -> None:
     with _open_folder() as folder:
         draft = f"{snapshot.name}.{os.getpid()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(draft, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
-            json.dump(snapshot.answers, file)
-        os.replace(draft, snapshot.name, src_dir_fd=folder, dst_dir_fd=folder)
+        with suppress(FileNotFoundError):  # left by a killed process; in a container all have the same number
+            os.unlink(draft, dir_fd=folder)
+        try:
+            with open(os.open(draft, flags, 0o600, dir_fd=folder), "w", encoding="utf-8") as file:
+                json.dump(snapshot.answers, file)
+            os.replace(draft, snapshot.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError:  # as on a full disk
+            with suppress(OSError):
+                os.unlink(draft, dir_fd=folder)
+            raise
         _delete_oldest(folder)
 
 
@@ -163,10 +184,15 @@ def find_folder() -> str:
     """Return the directory of the snapshots.
 
     It is the one of `platformdirs.user_cache_dir`, which takes 20 ms to load.
+
+    Raises:
+        FileNotFoundError: The user has no home directory.
     """
     caches = os.environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(caches):
         caches = os.path.expanduser("~/Library/Caches" if sys.platform == "darwin" else "~/.cache")
+    if not os.path.isabs(caches):
+        raise FileNotFoundError(ENOENT, "there is no home directory")
     return os.path.join(caches, "elks-mcp")
 
 
@@ -181,7 +207,7 @@ def _open_folder() -> Iterator[int]:
     try:
         found = os.fstat(folder)
         if found.st_uid != os.geteuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise PermissionError
+            raise PermissionError(EACCES, "its directory is not only yours")
         yield folder
     finally:
         os.close(folder)
