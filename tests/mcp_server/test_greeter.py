@@ -1,6 +1,7 @@
 """A server that a client starts a second time answers before it has loaded."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.clocks import HANG
-from tests.support.process import NOWHERE, Process, running
+from tests.support.process import NOWHERE, Process, running, start
 from tests.tables.first_frames import RECORDINGS, Recording
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no client is answered early on Windows")
@@ -278,6 +279,42 @@ def test_a_signal_ends_a_server_that_has_not_loaded(
     with started(caches, tmp_path, **never_loads) as server:
         server.initialize()
         assert server.end(number) == -number
+
+
+def test_a_client_that_leaves_without_reading_its_answers_ends_the_server(
+    caches: Path, tmp_path: Path
+) -> None:
+    """The answers fill the pipe and the queue, so that some cannot even be put there."""
+    with started(caches, tmp_path) as server:
+        server.initialize()
+        server.call("check_account_balance")
+        for number in range(400):
+            server.send({"jsonrpc": "2.0", "id": f"{number:04000}", "method": "ping"})
+        assert server.leave() == 0
+
+
+def test_a_line_that_arrives_in_many_pieces_is_read_whole(caches: Path, tmp_path: Path) -> None:
+    long = {"_meta": {"progressToken": "x" * 3_000_000}}
+    with started(caches, tmp_path) as server:
+        server.initialize()
+        assert server.request("ping", long)["result"] == {}
+        server.call("check_account_balance")
+        assert server.request("ping", long)["result"] == {}
+
+
+# ── other uses of the command ──
+
+
+def test_completions_are_printed_to_a_shell_that_gives_no_terminal(tmp_path: Path) -> None:
+    asked = {"_ELKS_MCP_COMPLETE": "zsh_complete", "COMP_WORDS": "elks-mcp do", "COMP_CWORD": "1"}
+    command = Path(sys.executable).with_name("elks-mcp")
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **asked}
+    found = subprocess.run([command], env=environ, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    assert b"doctor" in found.stdout
+
+
+def test_an_option_without_its_value_is_refused() -> None:
+    assert start("--state-dir", ELKS_GREETER="true").returncode == 2
 
 
 # ── standard streams ──

@@ -188,7 +188,7 @@ VALUES = st.recursive(
 def test_no_value_that_a_client_sends_stops_the_thread_that_reads(data: st.DataObject) -> None:
     """An error would end the only reader of standard input, and the server would wait for ever."""
     described = {**META, "io.modelcontextprotocol/logLevel": "info"}
-    before, *sent = data.draw(
+    before, method, params = data.draw(
         st.sampled_from(
             [
                 ((), "initialize", HELLO),
@@ -198,7 +198,7 @@ def test_no_value_that_a_client_sends_stops_the_thread_that_reads(data: st.DataO
             ]
         )
     )
-    message = json.loads(frame(*sent))
+    message = json.loads(frame(method, params))
     inner = [each for each in message["params"].values() if isinstance(each, dict) and each]
     holder = data.draw(st.sampled_from([message, message["params"], *inner]))
     holder[data.draw(st.sampled_from(sorted(holder)))] = data.draw(VALUES)

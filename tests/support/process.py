@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from elks_mcp.cli import commands
+from tests.support.clocks import HANG
 
 PROGRAM = (sys.executable, "-m", "elks_mcp")
 
@@ -143,6 +144,12 @@ class Process:
         self._popen.stdin.close()
         self.lines += self._stdout.readlines()
         return self._popen.wait(timeout=60)
+
+    def leave(self) -> int:
+        """Close the server's standard input, read nothing more, and return the exit code."""
+        assert self._popen.stdin
+        self._popen.stdin.close()
+        return self._popen.wait(timeout=HANG)
 
     def end(self, number: signal.Signals) -> int:
         """Send the process a signal, wait for its end, and return the exit code."""

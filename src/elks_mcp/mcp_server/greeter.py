@@ -24,6 +24,8 @@ _STDIN, _STDOUT, _STDERR = range(3)
 _ENV_FILE = "--env-file"
 _OPTIONS = frozenset({_ENV_FILE, "--state-dir"})
 _SWITCHED_OFF = frozenset({"false", "0", "no", "off"})
+_COMPLETION = "_ELKS_MCP_COMPLETE"
+"""The variable with which a shell asks for completions. zsh does that without a terminal."""
 
 
 def start_greeter(arguments: Sequence[str], environ: Mapping[str, str]) -> "Greeter | None":
@@ -34,7 +36,7 @@ def start_greeter(arguments: Sequence[str], environ: Mapping[str, str]) -> "Gree
     """
     if sys.platform == "win32" or environ.get("ELKS_GREETER", "").strip().lower() in _SWITCHED_OFF:
         return None
-    options = _read_options(arguments)
+    options = None if _COMPLETION in environ else _read_options(arguments)
     if options is None or not sys.stdin or not sys.stdout or sys.stdin.isatty():
         return None
     name = find_name(arguments, environ, options.get(_ENV_FILE))
@@ -47,10 +49,11 @@ def _read_options(arguments: Sequence[str]) -> Mapping[str, str] | None:
     """Return the options of a start without a command; None if there is anything else."""
     options, rest = {}, iter(arguments)
     for argument in rest:
-        name, has_value, value = argument.partition("=")
-        if name not in _OPTIONS:
+        name, has_value, given = argument.partition("=")
+        value = given if has_value else next(rest, None)
+        if name not in _OPTIONS or value is None:
             return None
-        options[name] = value if has_value else next(rest, "")
+        options[name] = value
     return options
 
 
@@ -79,7 +82,7 @@ class Greeter:
         self._source = source
         self._session = GreetedSession(snapshot.answers if snapshot else {})
         self._lock, self._is_handed_over = Lock(), Event()
-        self._pending = b""
+        self._pending: list[bytes] = []
         self._deliver: Callable[[bytes], None] | None = None
 
     def start(self) -> None:
@@ -95,7 +98,7 @@ class Greeter:
         with self._lock:
             self._deliver = deliver
             self._is_handed_over.set()
-            return self._session.close(), self._pending
+            return self._session.close(), b"".join(self._pending)
 
     def _read(self) -> None:
         while chunk := read_chunk(self._source):
@@ -109,7 +112,9 @@ class Greeter:
         with self._lock:
             deliver = self._deliver
             if deliver is None:
-                self._pending = self._answer(self._pending + chunk)
+                self._pending.append(chunk)  # joined once: a line may be long
+                if b"\n" in chunk:
+                    self._pending = [self._answer(b"".join(self._pending))]
         if deliver:
             deliver(chunk)
 
@@ -127,7 +132,7 @@ class Greeter:
 
     def _end(self) -> None:
         with self._lock:
-            if self._deliver is None and not self._pending:
+            if self._deliver is None and not any(self._pending):
                 os._exit(0)  # so far, modules were loaded and nothing else, and nobody waits for an answer
         self._is_handed_over.wait()
         if self._deliver:

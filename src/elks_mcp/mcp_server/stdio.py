@@ -10,13 +10,13 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
-import anyio.to_thread
 from anyio import EndOfStream
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
@@ -39,6 +39,9 @@ log = logging.getLogger(__name__)
 
 _CHUNKS, _ANSWERS = 4, 256
 """The most chunks of 64 KiB that are read ahead, and the most answers that wait for a slow client."""
+
+_GIVEN_BACK = 64
+"""How many answers are written before as many may follow. Each time costs a message between threads."""
 
 _LAST_WORDS = 0.5
 """Seconds that a client has to read the last answers after it closed standard input."""
@@ -136,7 +139,7 @@ class _Source:
         self._chunks: deque[bytes] = deque()
         self._has_input = asyncio.Event()
         self._lines: deque[bytes] = deque()
-        self._partial = b""
+        self._partial: list[bytes] = []
         self._has_ended = False
 
     def deliver(self, chunk: bytes) -> None:
@@ -155,8 +158,11 @@ class _Source:
 
     def take(self, received: bytes) -> None:
         """Take messages, the last of which may be incomplete."""
-        *lines, self._partial = (self._partial + received).split(b"\n")
-        self.take_lines(lines)
+        first, *others = received.split(b"\n")
+        self._partial.append(first)  # joined once: a line may be long
+        if others:
+            self.take_lines([b"".join(self._partial), *others[:-1]])
+            self._partial = others[-1:]
 
     def take_lines(self, lines: Iterable[bytes]) -> None:
         """Take complete messages."""
@@ -185,7 +191,7 @@ class _Source:
         self.take(chunk)
         if not chunk:
             self._has_ended = True
-            self._lines.extend([self._partial] * bool(self._partial))
+            self.take_lines([b"".join(self._partial)] * any(self._partial))
 
     async def aclose(self) -> None:
         """Close the stream. The thread that reads ends with the process."""
@@ -222,7 +228,7 @@ class _Sink:
     def __init__(self, descriptor: int, source: _Source, comparison: Comparison) -> None:
         self._descriptor, self._source, self._comparison = descriptor, source, comparison
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
-        self._room = Semaphore(_ANSWERS)
+        self._loop, self._room = asyncio.get_running_loop(), asyncio.Semaphore(_ANSWERS)
         self._error: OSError | None = None
         self._thread = Thread(target=self._write, name="client output", daemon=True)
         self._thread.start()
@@ -233,20 +239,28 @@ class _Sink:
         if self._comparison.takes(message.message):
             return
         line = message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
-        if not self._room.acquire(blocking=False):
-            await anyio.to_thread.run_sync(self._room.acquire, abandon_on_cancel=True)
+        await self._room.acquire()
         self._lines.put(line)
         self.has_answered.set()
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            self._room.release()
+        for number in count(1):
+            line = self._lines.get()
+            if line is None:
+                break
+            if number % _GIVEN_BACK == 0:
+                with suppress(RuntimeError):  # the server has ended
+                    self._loop.call_soon_threadsafe(self._give_room)
             if self._error is None:
                 try:
                     write_all(self._descriptor, line)
                 except OSError as error:
                     self._error = error
                     self._source.deliver_soon(b"")  # a client that does not read has left
+
+    def _give_room(self) -> None:
+        for _ in range(_GIVEN_BACK):
+            self._room.release()
 
     def finish(self) -> None:
         """Write what is left.
