@@ -19,7 +19,7 @@ Answers = Mapping[str, Mapping[str, str]]
 """By the version of the protocol, then by the method: the result, as JSON."""
 
 _SECRET_WORDS = ("USER", "PASS", "DATABASE_URL", "SECRET", "KEY", "TOKEN")
-"""What is in the names of settings whose values are not part of a digest, also if a name is mistaken."""
+"""Parts of the names of settings whose values are not part of a digest, also of mistaken names."""
 
 _SWITCHES_WITHOUT_EFFECT = frozenset({"ELKS_SANDBOX_PAGE"})
 """Settings that change no answer as long as they are valid. `elks-mcp connect` sets this one for a trial."""
@@ -101,7 +101,7 @@ def _describe(name: str, value: str) -> Iterator[str]:
 
 
 def _may_be_shown(name: str) -> bool:
-    """Return whether a variable is a setting that is no secret. An `--env-file` may have others."""
+    """Return whether a variable is a setting, and not a secret one. An `--env-file` may have others."""
     is_setting = name.startswith("ELKS_") or name == _DRY_RUN
     return is_setting and not any(word in name for word in _SECRET_WORDS)
 
