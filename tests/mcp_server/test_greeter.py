@@ -170,6 +170,16 @@ def test_calls_and_questions_work_after_it(caches: Path, tmp_path: Path) -> None
 # ── old answers ──
 
 
+def test_answers_are_not_stored_again_for_an_unusual_client(own_caches: Path) -> None:
+    before = [stored.stat().st_ino for stored in snapshots(own_caches)]
+    with started(own_caches, own_caches) as server:
+        server.request("ping")
+        server.initialize()
+        server.request("tools/list")
+        assert server.close() == 0
+    assert [stored.stat().st_ino for stored in snapshots(own_caches)] == before
+
+
 def test_p11_old_answers_are_noticed_announced_and_deleted(own_caches: Path) -> None:
     falsify(own_caches, rename_first_tool)
     with started(own_caches, own_caches) as server:

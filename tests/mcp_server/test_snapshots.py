@@ -89,6 +89,14 @@ def test_a_changed_file_of_a_value_changes_the_name_and_an_unreadable_one_has_no
     assert in_file != name_of(env_file=env_file)
 
 
+def test_a_mistake_in_front_of_a_name_is_not_overlooked(tmp_path: Path) -> None:
+    names = []
+    for mistake in ("export", "'", "#", ""):
+        (tmp_path / "elks.env").write_text(f"{mistake}ELKS_SANDBOX=true\n", encoding="utf-8")
+        names.append(name_of(env_file=tmp_path / "elks.env"))
+    assert len(set(names)) == len(names)
+
+
 def test_a_pipe_is_left_for_the_one_that_reads_the_settings(tmp_path: Path) -> None:
     """A password manager offers a file of settings as a pipe, which can be read once."""
     os.mkfifo(tmp_path / "pipe", 0o600)

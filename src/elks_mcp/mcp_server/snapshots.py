@@ -87,6 +87,7 @@ def _list_settings(environ: Mapping[str, str]) -> Iterator[str]:
 def _list_lines(env_file: str) -> Iterator[str]:
     for line in _read(env_file).removeprefix("\ufeff").split("\n"):
         name, _, value = line.partition("=")
+        yield name  # a mistake in front of it, as in `exportELKS_SANDBOX`, hides the setting
         yield from _describe(name.strip().removeprefix("export").strip(" \t'"), value)
 
 
@@ -101,7 +102,7 @@ def _describe(name: str, value: str) -> Iterator[str]:
 
 
 def _may_be_shown(name: str) -> bool:
-    """Return whether a variable is a setting, and not a secret one. An `--env-file` may have others."""
+    """Return whether a variable is a setting, and not secret. A file may have others."""
     is_setting = name.startswith("ELKS_") or name == _DRY_RUN
     return is_setting and not any(word in name for word in _SECRET_WORDS)
 

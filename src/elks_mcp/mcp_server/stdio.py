@@ -91,7 +91,7 @@ async def _continue(
         if greeting.answers:
             tasks.start_soon(_repeat, greeting, source, sink if rest else None)
             tasks.start_soon(_watch, comparison, greeter, sink, announce)
-        elif greeter.snapshot and build_spare:
+        elif greeter.snapshot and not greeter.snapshot.answers and build_spare:
             tasks.start_soon(_record, build_spare, greeter.snapshot.name, sink)
         yield source, sink
     sink.finish()
