@@ -8,19 +8,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-import anyio
 import anyio.lowlevel
 
 from elks_mcp.domain.approval import choose_approver
 from elks_mcp.domain.batch_questions import list_reasons
 from elks_mcp.domain.batches import PAUSED_BY_CALLER, PLAN_KEPT, Batch, BatchPlan, BatchRow, BatchState
-from elks_mcp.domain.orders import Approver, Draft, Estimate, Finding, Order, OrderState
+from elks_mcp.domain.orders import Approver, Estimate, Finding
 from elks_mcp.domain.wording import format_duration
 from elks_mcp.errors import NotApproved, Refused
 from elks_mcp.sending.batch_rows import list_new_reasons
 from elks_mcp.sending.plan import Decision, Planner, explain_decline
 from elks_mcp.sending.server_setup import check_can_wait, locate_approval
-from elks_mcp.store import BatchChecks
 
 _FOLLOW_INTERVAL = timedelta(seconds=1)
 
@@ -118,16 +116,10 @@ class Batches:
     async def start_approved(self, plan: BatchPlan, approver: Approver) -> Batch:
         """Place the orders of a plan that was approved. Raises the errors of `start`."""
         self._require_live("started")
-        if plan.is_started:
-            return await self.get(plan.id)
-        await self.planner.orders.quotes.check_prices((plan.draft(row), row.price) for row in plan.rows)
-        await self.planner.refresh_history()
-        with anyio.CancelScope(shield=True):
-            store = await self.planner.storage.open()
-            checks, shown = self._build_checks(approver), self.planner.orders.quotes.shown
-            started = await store.batches.start(plan.id, plan.digest, approver, checks, shown)
-            self.planner.outbox.wake(sends_batch=True)
-        return started.batch
+        store, shown = await self.planner.storage.open(), self.planner.orders.quotes.shown
+        started = await self.planner.outbox.batch_starts.start(store, plan, approver, shown)
+        self.planner.outbox.wake(sends_batch=True)
+        return started
 
     def _require_live(self, outcome: str) -> None:
         """Check that this process may send. `outcome`: what happens to no batch otherwise."""
@@ -187,11 +179,6 @@ class Batches:
             found += [(row, each) for each in findings]
         return list_new_reasons(plan, found)
 
-    def _build_checks(self, approver: Approver | None) -> BatchChecks:
-        checks = self.planner.orders.checks
-        row = checks.recheck_row_unasked if approver is Approver.POLICY else checks.recheck_row
-        return BatchChecks(row, checks.recheck_sum, self.planner.outbox.pace)
-
     # ── following and stopping ──
 
     async def get(self, batch_id: str) -> Batch:
@@ -238,14 +225,9 @@ class Batches:
             ProviderError: 46elks cannot price the texts, or history cannot be read.
         """
         self._require_live("resumed")
-        batch = await self.get(batch_id)
-        store = await self.planner.storage.open()
-        paused = [order for _, order in await store.batches.list_orders(batch.id, OrderState.PAUSED)]
-        await self.planner.orders.quotes.check_prices((_build_draft(order), order.price) for order in paused)
-        await self.planner.refresh_history()
-        with anyio.CancelScope(shield=True):
-            resumed = await store.batches.resume(batch.id, self._build_checks(batch.approver))
-            self.planner.outbox.wake(sends_batch=True)
+        batch, store = await self.get(batch_id), await self.planner.storage.open()
+        resumed = await self.planner.outbox.batch_starts.resume(store, batch)
+        self.planner.outbox.wake(sends_batch=True)
         return resumed
 
     async def cancel(self, batch_id: str) -> Batch:
@@ -260,10 +242,3 @@ class Batches:
 
 
 _TURN_LIVE = "The operator can set DRY_RUN=false to send for real."
-
-
-def _build_draft(order: Order) -> Draft:
-    """Return the draft of an order whose recipient is known."""
-    if order.to is None:
-        raise ValueError(f"the recipient of {order.id} was forgotten")
-    return Draft(to=order.to, payload=order.payload, sender=order.sender)

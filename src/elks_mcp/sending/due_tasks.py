@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING
 
 from anyio.abc import TaskGroup
 
-from elks_mcp.domain.orders import Approver
 from elks_mcp.elks.client import ElksClient
-from elks_mcp.errors import NotFound, ProviderError, Refused, log_errors
+from elks_mcp.errors import log_errors
 from elks_mcp.runtime.clock import Clock
+from elks_mcp.sending.batch_starts import BatchStarts
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.doubts import clear_doubts
 from elks_mcp.sending.options import OutboxOptions
-from elks_mcp.sending.prices import check_prices
 from elks_mcp.sending.schedule import ScheduledSends
 from elks_mcp.sending.waiters import OrderWaiters
 from elks_mcp.sending.worklist import LATER, SOON, SOONEST, Worklist
-from elks_mcp.store import BatchChecks, DueWork, Storage
+from elks_mcp.store import DueWork, Storage
 
 if TYPE_CHECKING:
     from elks_mcp.store.store import Store
@@ -49,6 +48,7 @@ class DueTasks:
         self._waiters = waiters
         self._worklist = worklist
         self._schedule = ScheduledSends(client, waiters)
+        self.batch_starts = BatchStarts(client, checks, options)
         self._is_clearing = False
         """Whether orders in doubt are being looked up."""
 
@@ -102,35 +102,8 @@ class DueTasks:
             self._worklist.wake()
         if scheduled and await self._schedule.release_due(store):
             self._worklist.wake()
-        if batches and await self._start_batches(store):
+        if batches and await self.batch_starts.start_approved(store):
             self._worklist.wake()
-
-    async def _start_batches(self, store: "Store") -> bool:
-        """Start the batches that a person approved outside the client.
-
-        Return whether one was started or rejected. A batch that 46elks does not price now
-        stays approved, and is tried again later.
-        """
-        decided = False
-        for batch_id in await store.batch_approvals.list_approved():
-            try:
-                await self._start_batch(store, batch_id)
-            except ProviderError as error:
-                log.warning("%s was approved and cannot be priced for now: %s", batch_id, error)
-                continue
-            except (NotFound, Refused) as error:
-                log.warning("%s was approved and cannot be started: %s", batch_id, error)
-                await store.batch_approvals.reject(batch_id, str(error))
-            decided = True
-        return decided
-
-    async def _start_batch(self, store: "Store", batch_id: str) -> None:
-        plan = await store.batches.get_plan(batch_id)
-        if plan.is_started:  # by another process, a moment ago
-            return
-        await check_prices(self._client, ((plan.draft(row), row.price) for row in plan.rows))
-        checks = BatchChecks(self._checks.recheck_row, self._checks.recheck_sum, self._options.pace)
-        await store.batches.start(batch_id, plan.digest, Approver.TERMINAL, checks)
 
     async def _clear_doubts(self, store: "Store") -> None:
         """Determine what happened to the orders in doubt, and notify the callers that wait for them."""

@@ -44,6 +44,8 @@ class Outbox:
         attempts = Attempts(client, dispatcher, clock)
         self._posts = Posts(attempts, waiters, worklist, checks, clock, options)
         due_tasks = DueTasks(client, checks, clock, options, waiters, worklist)
+        self.batch_starts = due_tasks.batch_starts
+        """Starts and resumes batches."""
         self._worker = Worker(storage, self._posts, due_tasks, worklist, clock, only_own=options.only_own)
         self.heartbeat = self._worker.heartbeat
         """Shows other processes that this one sends; kept all the time by a long-running server only."""

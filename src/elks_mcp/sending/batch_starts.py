@@ -1,0 +1,110 @@
+"""Start and resume batches: prices and opt-outs are checked first.
+
+Every batch starts here, whether a person approved it in the client, in a terminal or on a page.
+"""
+
+import logging
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+import anyio
+
+from elks_mcp.domain.batches import Batch, BatchPlan
+from elks_mcp.domain.orders import Approver, Draft, Order, OrderState
+from elks_mcp.domain.taint import ShownText
+from elks_mcp.elks.client import ElksClient
+from elks_mcp.errors import NotFound, ProviderError, Refused
+from elks_mcp.sending.checks import DraftChecks
+from elks_mcp.sending.options import OutboxOptions
+from elks_mcp.sending.prices import check_prices
+from elks_mcp.store import BatchChecks
+from elks_mcp.store.values import DraftCheck
+
+if TYPE_CHECKING:
+    from elks_mcp.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+class BatchStarts:
+    """Starts and resumes the batches of one account."""
+
+    def __init__(self, client: ElksClient, checks: DraftChecks, options: OutboxOptions) -> None:
+        self._client = client
+        self._checks = checks
+        self._options = options
+
+    async def start(
+        self, store: "Store", plan: BatchPlan, approver: Approver, shown: Collection[ShownText] = ()
+    ) -> Batch:
+        """Place the orders of a plan that was approved, and return the batch; a started one is a repeat.
+
+        Cancelling the caller cannot leave the outcome open. `shown`: the strangers' texts that this process
+        showed to the caller's model.
+
+        Raises:
+            Refused: a guard refuses the whole batch by now, a price rose, or the plan changed or expired.
+            ProviderError: 46elks prices none of its texts, or history cannot be read.
+        """
+        if plan.is_started:
+            return await store.batches.get(plan.id, pace=self._options.pace)
+        await check_prices(self._client, ((plan.draft(row), row.price) for row in plan.rows))
+        await self._refresh_history()
+        is_unasked = approver is Approver.POLICY
+        check = self._checks.recheck_row_unasked if is_unasked else self._checks.recheck_row
+        with anyio.CancelScope(shield=True):
+            checks = self._build_checks(check)
+            started = await store.batches.start(plan.id, plan.digest, approver, checks, shown)
+        return started.batch
+
+    async def resume(self, store: "Store", batch: Batch) -> Batch:
+        """Let the rows of a paused batch go out, and return it as it is then.
+
+        Cancelling the caller cannot leave the outcome open.
+
+        Raises:
+            Refused: the batch was cancelled, or paused for too long; a price rose; or the budget does not
+                allow the rest.
+            ProviderError: 46elks prices none of its texts, or history cannot be read.
+        """
+        paused = [order for _, order in await store.batches.list_orders(batch.id, OrderState.PAUSED)]
+        await check_prices(self._client, ((_build_draft(order), order.price) for order in paused))
+        await self._refresh_history()
+        checks = self._build_checks(self._checks.recheck_row)
+        with anyio.CancelScope(shield=True):
+            resumed = await store.batches.resume(batch.id, checks)
+        return resumed  # noqa: RET504  (the scope could have swallowed an exception)
+
+    async def start_approved(self, store: "Store") -> bool:
+        """Start the batches that a person approved outside the client.
+
+        Return whether one was started or rejected. A batch that 46elks does not price now stays approved,
+        and is tried again later.
+        """
+        decided = False
+        for batch_id in await store.batch_approvals.list_approved():
+            try:
+                await self.start(store, await store.batches.get_plan(batch_id), Approver.TERMINAL)
+            except ProviderError as error:
+                log.warning("%s was approved and cannot be priced for now: %s", batch_id, error)
+                continue
+            except (NotFound, Refused) as error:
+                log.warning("%s was approved and cannot be started: %s", batch_id, error)
+                await store.batch_approvals.reject(batch_id, str(error))
+            decided = True
+        return decided
+
+    async def _refresh_history(self) -> None:
+        """Read the latest incoming texts: a recipient may have opted out since the plan."""
+        if self._options.refresh_history:
+            await self._options.refresh_history()
+
+    def _build_checks(self, row: DraftCheck) -> BatchChecks:
+        return BatchChecks(row, self._checks.recheck_sum, self._options.pace)
+
+
+def _build_draft(order: Order) -> Draft:
+    """Return the draft of an order whose recipient is known."""
+    if order.to is None:
+        raise ValueError(f"the recipient of {order.id} was forgotten")
+    return Draft(to=order.to, payload=order.payload, sender=order.sender)
