@@ -1,19 +1,25 @@
 """Batches that are paused, resumed and cancelled: by a person, by the server, and by the end of a process."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from elks_mcp.contacts.accepted import AcceptedContacts
+from elks_mcp.contacts.source import ContactSource
+from elks_mcp.domain.allowed_recipients import ContactReference
 from elks_mcp.domain.batches import Batch, BatchState
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number
-from elks_mcp.errors import Refused
+from elks_mcp.errors import Misconfigured, Refused
 from elks_mcp.sandbox import Fault
+from elks_mcp.sending.batch_starts import BatchStarts
+from elks_mcp.sending.options import OutboxOptions
 from elks_mcp.store import Idle, PauseReason, ServerKind, StateLocation
 from elks_mcp.store.opt_outs import OptOuts
-from tests.support.provider import posts
+from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.shops import MESSAGE, THREE, Shop, list_phones, open_shop, write_list
 from tests.support.state_folders import with_tables
 from tests.support.stores import (
@@ -380,3 +386,72 @@ async def test_an_opt_out_during_the_pause_counts_when_rows_are_resumed(location
         ended = await shop.pass_until_ended(await shop.batches.resume(batch.id))
         assert ended.counts == {SENT: 9, CANCELLED: 1}
         assert "+46701740629" not in dict(shop.sent)
+
+
+@on_both_databases
+async def test_p4_a_row_that_was_sent_while_the_batch_was_paused_is_not_sent_again(
+    location: StateLocation,
+) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(TEN)
+        await shop.batches.pause(batch.id)
+        (single,) = [text for to, text in await _list_texts(shop, batch) if to == "+46701740629"]
+        draft = a_draft(single, to=Number("+46701740629"), key="wanted now")
+        order = (await shop.backend.orders.place(an_approval(draft))).order
+        shop.backend.outbox.hand_over(order)
+        await shop.pass_until_sent(1)
+        ended = await shop.pass_until_ended(await shop.batches.resume(batch.id))
+        assert (ended.counts, texts_of(shop)) == ({SENT: 9, CANCELLED: 1}, {1})
+        assert list(ended.failures) == [f"It was already sent in {order.id}."]
+
+
+async def _list_texts(shop: Shop, batch: Batch) -> list[tuple[str, str]]:
+    store = await shop.backend.storage.open()
+    orders = [order for _, order in await store.batches.list_orders(batch.id)]
+    return [(order.to.e164, order.text or "") for order in orders if order.to]
+
+
+async def test_texts_since_the_pause_count_when_a_batch_is_resumed(location: StateLocation) -> None:
+    policy = UNLIMITED.model_copy(update={"max_per_number": 2})
+    async with open_shop(location, policy) as shop:
+        rows = "namn;telefon\nÅsa;+46701740605\nBo;+46701740605\n"
+        batch = await shop.plan_and_start(rows, "Ett, {namn}")
+        await shop.batches.pause(batch.id)
+        resumed = await shop.batches.resume(batch.id)
+        assert resumed.counts == {OrderState.QUEUED: 2}
+        await shop.batches.pause(batch.id)
+        await place_one(await shop.backend.storage.open(), "Två", to=Number("+46701740605"))
+        assert (await shop.batches.resume(batch.id)).counts == {OrderState.QUEUED: 1, CANCELLED: 1}
+
+
+async def test_p7_rules_that_the_operator_tightened_meanwhile_hold_for_rows_that_are_resumed(
+    location: StateLocation,
+) -> None:
+    world, allowed = World(location), frozenset({Number("+46701740629")})
+    async with open_shop(world) as shop:
+        batch = await shop.plan_and_start(TEN)
+        await shop.batches.pause(batch.id)
+    async with open_shop(world, UNLIMITED.model_copy(update={"allowed_recipients": allowed})) as shop:
+        resumed = await shop.batches.resume(batch.id)
+        assert resumed.counts == {OrderState.QUEUED: 1, CANCELLED: 9}
+        (why,) = resumed.failures
+        assert why.startswith("Refused by allowed_recipient: the number is not one of")
+
+
+async def test_p7_contacts_that_cannot_be_read_keep_a_batch_from_being_resumed_and_end_no_row(
+    location: StateLocation, tmp_path: Path
+) -> None:
+    async with open_shop(location) as shop:
+        batch = await shop.plan_and_start(TEN)
+        await shop.batches.pause(batch.id)
+        limited = UNLIMITED.model_copy(
+            update={"allowed_recipients": frozenset({ContactReference("contacts")})}
+        )
+        contacts = AcceptedContacts(ContactSource(tmp_path / "gone.vcf"))
+        checks = replace(shop.backend.checks, policy=limited, contacts=contacts)
+        options = OutboxOptions(per_minute=95, timeout=SECOND, quiet=SECOND)
+        starts = BatchStarts(shop.backend.client, checks, options)
+        store = await shop.backend.storage.open()
+        with pytest.raises(Misconfigured, match=r"gone\.vcf"):
+            await starts.resume(store, batch)
+        assert (await shop.batches.get(batch.id)).counts == {PAUSED: 10}

@@ -161,6 +161,14 @@ async def test_sending_covered_rows_again_needs_a_persons_approval(location: Sta
         assert (await shop.pass_until_ended(await shop.start(again))).counts == {OrderState.SENT: 3}
 
 
+async def test_an_operator_who_switches_repeated_off_may_send_a_batch_twice(location: StateLocation) -> None:
+    async with open_shop(location, UNLIMITED.model_copy(update={"guards_off": {"repeated"}})) as shop:
+        plans = [await shop.plan() for _ in range(2)]
+        for plan in plans:
+            assert (await shop.pass_until_ended(await shop.start(plan))).counts == {OrderState.SENT: 3}
+        assert len((await shop.plan()).rows) == 3
+
+
 # ── when it goes out ──
 
 

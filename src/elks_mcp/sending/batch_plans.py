@@ -252,7 +252,7 @@ class BatchPlanner:
             if isinstance(estimate, ProviderError):
                 why = f"46elks gives no price for a text to {row.draft.to.country}."
                 checked.left_out.append(row.leave_out(why))
-            elif covered and not request.again:
+            elif covered and checks.dedupes and not request.again:
                 reason = f"{ALREADY_SENT}, or will be, in {covered.batch_id or covered.order_id}."
                 checked.left_out.append(row.leave_out(reason))
             else:

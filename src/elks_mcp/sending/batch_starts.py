@@ -13,7 +13,7 @@ from elks_mcp.domain.batches import Batch, BatchPlan
 from elks_mcp.domain.orders import Approver, Draft, Order, OrderState
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.elks.client import ElksClient
-from elks_mcp.errors import NotFound, ProviderError, Refused
+from elks_mcp.errors import Misconfigured, NotFound, ProviderError, Refused
 from elks_mcp.sending.checks import DraftChecks
 from elks_mcp.sending.options import OutboxOptions
 from elks_mcp.sending.prices import check_prices
@@ -37,7 +37,7 @@ class BatchStarts:
     async def start(
         self, store: "Store", plan: BatchPlan, approver: Approver, shown: Collection[ShownText] = ()
     ) -> Batch:
-        """Place the orders of a plan that was approved, and return the batch; a started one is a repeat.
+        """Place the orders of an approved plan, unless it was started, and return the batch.
 
         Cancelling the caller cannot leave the outcome open. `shown`: the strangers' texts that this process
         showed to the caller's model.
@@ -45,11 +45,12 @@ class BatchStarts:
         Raises:
             Refused: a guard refuses the whole batch by now, a price rose, or the plan changed or expired.
             ProviderError: 46elks prices none of its texts, or history cannot be read.
+            Misconfigured: the contacts decide who may be texted, and cannot be read.
         """
         if plan.is_started:
             return await store.batches.get(plan.id, pace=self._options.pace)
         await check_prices(self._client, ((plan.draft(row), row.price) for row in plan.rows))
-        await self._refresh_history()
+        await self._look_up()
         is_unasked = approver is Approver.POLICY
         check = self._checks.recheck_row_unasked if is_unasked else self._checks.recheck_row
         with anyio.CancelScope(shield=True):
@@ -66,10 +67,11 @@ class BatchStarts:
             Refused: the batch was cancelled, or paused for too long; a price rose; or the budget does not
                 allow the rest.
             ProviderError: 46elks prices none of its texts, or history cannot be read.
+            Misconfigured: the contacts decide who may be texted, and cannot be read.
         """
         paused = [order for _, order in await store.batches.list_orders(batch.id, OrderState.PAUSED)]
         await check_prices(self._client, ((_build_draft(order), order.price) for order in paused))
-        await self._refresh_history()
+        await self._look_up()
         checks = self._build_checks(self._checks.recheck_row)
         with anyio.CancelScope(shield=True):
             resumed = await store.batches.resume(batch.id, checks)
@@ -78,15 +80,15 @@ class BatchStarts:
     async def start_approved(self, store: "Store") -> bool:
         """Start the batches that a person approved outside the client.
 
-        Return whether one was started or rejected. A batch that 46elks does not price now stays approved,
-        and is tried again later.
+        Return whether one was started or rejected. A batch that cannot be priced or checked now stays
+        approved, and is tried again later.
         """
         decided = False
         for batch_id in await store.batch_approvals.list_approved():
             try:
                 await self.start(store, await store.batches.get_plan(batch_id), Approver.TERMINAL)
-            except ProviderError as error:
-                log.warning("%s was approved and cannot be priced for now: %s", batch_id, error)
+            except (ProviderError, Misconfigured) as error:
+                log.warning("%s was approved and cannot be checked for now: %s", batch_id, error)
                 continue
             except (NotFound, Refused) as error:
                 log.warning("%s was approved and cannot be started: %s", batch_id, error)
@@ -94,13 +96,14 @@ class BatchStarts:
             decided = True
         return decided
 
-    async def _refresh_history(self) -> None:
-        """Read the latest incoming texts: a recipient may have opted out since the plan."""
+    async def _look_up(self) -> None:
+        """Read the latest incoming texts, as a recipient may have opted out, and the contacts."""
         if self._options.refresh_history:
             await self._options.refresh_history()
+        await self._checks.read_contacts()
 
     def _build_checks(self, row: DraftCheck) -> BatchChecks:
-        return BatchChecks(row, self._checks.recheck_sum, self._options.pace)
+        return BatchChecks(row, self._checks.recheck_sum, self._options.pace, dedupes=self._checks.dedupes)
 
 
 def _build_draft(order: Order) -> Draft:

@@ -42,6 +42,10 @@ class KnownContacts(Protocol):
         """Return why changed contacts are not used, and what to do."""
         ...
 
+    async def read(self) -> Contacts:
+        """Return the contacts in force, as of now. Raises Misconfigured if they cannot be read."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class DraftChecks:
@@ -57,6 +61,16 @@ class DraftChecks:
     clock: Clock
     is_simulated: Callable[[], bool] = lambda: False
     """Returns whether a sandbox takes 46elks' place, as far as known; used for words only."""
+
+    async def read_contacts(self) -> None:
+        """Read the contacts if they decide who may be texted.
+
+        Raises:
+            Misconfigured: they cannot be read. Those of the last reading may be none at all.
+            StateUnavailable: whether they were accepted cannot be read.
+        """
+        if self.policy.limits_to_contacts:
+            await self.contacts.read()
 
     @property
     def dedupes(self) -> bool:

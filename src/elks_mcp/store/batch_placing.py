@@ -1,13 +1,14 @@
 """Queuing the rows of a batch as orders, when it is started and when it is resumed."""
 
+import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Row, and_, func, or_, select
 
-from elks_mcp.domain.batches import ALREADY_SENT, BatchPlan, BatchRow, find_last_slot, generalize_reason
+from elks_mcp.domain.batches import ALREADY_SENT, BatchPlan, find_last_slot, generalize_reason
 from elks_mcp.domain.models import Recall
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import ORDER_LATENESS, Draft, Estimate, OrderState, Quote
@@ -16,10 +17,10 @@ from elks_mcp.domain.send_times import find_morning
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import Refused
 from elks_mcp.store.batch_recall import recall_all
-from elks_mcp.store.db.changes import close, erase_content
+from elks_mcp.store.db.changes import alter_all, close, erase_content
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Tx
-from elks_mcp.store.db.rows import build_order
+from elks_mcp.store.db.rows import build_order, parse_draft, parse_price
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.pace import find_slot
 from elks_mcp.store.totals import DAY, find_spent_around
@@ -35,30 +36,56 @@ class _Slot(NamedTuple):
     """When it is too late for it."""
 
 
+class _DueText(NamedTuple):
+    """A text of a batch that is about to be queued."""
+
+    draft: Draft
+    price: Money
+    slot: _Slot
+
+
 def place_rows(
     tx: Tx, plan: BatchPlan, checks: BatchChecks, shown: Collection[ShownText]
 ) -> list[dict[str, Any]]:
     """Return the orders that the rows of a plan, at least one, become."""
     drafts = [plan.draft(row) for row in plan.rows]
     slots = _find_slots(tx, [(draft.to, draft.send_at) for draft in drafts], checks.pace, plan.lateness)
-    known = recall_all(tx, drafts, [slot.at for slot in slots], shown)
-    placed: list[dict[str, Any]] = []
-    to_them = Counter[str]()
-    for row, draft, slot, recall, covered in zip(
-        plan.rows, drafts, slots, known.recalls, known.covered, strict=True
-    ):
-        counted = recall.counting(to_them[row.to.e164])
-        why_not = "" if plan.again else _explain(covered)
-        why_not = why_not or _refuse(checks.row, draft, row, counted)
-        to_them[row.to.e164] += not why_not
-        quote = Quote(
-            draft=draft,
-            estimate=Estimate(price=row.price, parts=row.parts),
-            findings=(),
-            quoted_at=plan.planned_at,
-        )
-        placed.append(_build_row(tx, quote, slot, why_not) | {"batch_id": plan.id, "batch_row": row.row})
+    texts = [_DueText(*each) for each in zip(drafts, (row.price for row in plan.rows), slots, strict=True)]
+    refusals = _list_refusals(tx, texts, checks, shown, again=plan.again)
+    placed = []
+    for row, text, why_not in zip(plan.rows, texts, refusals, strict=True):
+        estimate = Estimate(price=row.price, parts=row.parts)
+        quote = Quote(draft=text.draft, estimate=estimate, findings=(), quoted_at=plan.planned_at)
+        order = _build_row(tx, quote, text.slot, why_not)
+        placed.append(order | {"batch_id": plan.id, "batch_row": row.row})
     return placed
+
+
+def _list_refusals(
+    tx: Tx,
+    texts: Sequence[_DueText],
+    checks: BatchChecks,
+    shown: Collection[ShownText] = (),
+    *,
+    again: bool,
+    resumed: str | None = None,
+) -> list[str]:
+    """Return why each of these texts may not go out; "" if it may.
+
+    `again`: whether one goes out that an earlier order covers. `resumed`: the batch whose paused rows they
+    are, so that those do not count as other texts.
+    """
+    drafts, moments = [each.draft for each in texts], [each.slot.at for each in texts]
+    known = recall_all(tx, drafts, moments, shown, resumed=resumed)
+    to_them = Counter[str]()
+    refusals = []
+    for (draft, price, _), recall, covered in zip(texts, known.recalls, known.covered, strict=True):
+        counted = recall.counting(to_them[draft.to.e164])
+        why_not = "" if again or not checks.dedupes else _explain(covered)
+        why_not = why_not or _refuse(checks.row, draft, price, counted)
+        to_them[draft.to.e164] += not why_not
+        refusals.append(why_not)
+    return refusals
 
 
 def find_send_time(
@@ -99,8 +126,8 @@ def _explain(covered: Covered | None) -> str:
     return f"{ALREADY_SENT} in {covered.batch_id or covered.order_id}." if covered else ""
 
 
-def _refuse(check: DraftCheck, draft: Draft, row: BatchRow, known: Recall) -> str:
-    refusal = check(draft, row.price, known)
+def _refuse(check: DraftCheck, draft: Draft, price: Money, known: Recall) -> str:
+    refusal = check(draft, price, known)
     return generalize_reason(refusal.reason, draft.to) if refusal else ""
 
 
@@ -140,15 +167,40 @@ def reserve(tx: Tx, rows: Iterable[Mapping[str, Any]], currency: str, check: Sum
             raise Refused(why_not, guards=("daily_budget",))
 
 
-def resume_rows(tx: Tx, rows: Collection[Row[Any]], pace: Pace) -> dict[str, dict[str, Any]]:
-    """Return the changes that queue paused rows again, by the ids of their orders.
+def resume_rows(tx: Tx, batch: Row[Any], checks: BatchChecks, *, at_their_times: bool) -> None:
+    """Queue the paused rows of a batch again, with their share of the budget.
 
-    Rows whose send time is over end as expired.
+    A row that may not go out by now, such as one whose recipient opted out since, ends as cancelled. Rows
+    whose send time is over end as expired. `at_their_times`: the rows keep their times. Otherwise those
+    without a send time get new ones.
+
+    Raises:
+        Refused: The budget does not allow them.
     """
-    left = [row for row in rows if not _expire_late(tx, row)]
-    times = [(Number(row.recipient), row.send_at) for row in left]
-    slots = _find_slots(tx, times, pace, timedelta())
-    return {row.id: _build_resumed(tx, row, slot) for row, slot in zip(left, slots, strict=True)}
+    theirs = select(orders).where(orders.c.batch_id == batch.id, orders.c.state == OrderState.PAUSED)
+    paused = tx.all(theirs.order_by(orders.c.batch_row).with_for_update())
+    left = [row for row in paused if not _expire_late(tx, row)]
+    if not left:
+        return
+    if at_their_times:
+        slots = [_Slot(max(row.due_at, tx.now), row.due_at > tx.now, row.expires_at) for row in left]
+    else:
+        times = [(Number(row.recipient), row.send_at) for row in left]
+        slots = _find_slots(tx, times, checks.pace, timedelta())
+    texts = [
+        _DueText(parse_draft(tx, row), parse_price(row), slot) for row, slot in zip(left, slots, strict=True)
+    ]
+    again = json.loads(batch.plan)["again"]
+    refusals = _list_refusals(tx, texts, checks, again=again, resumed=batch.id)
+    queued = {}
+    for row, text, why_not in zip(left, texts, refusals, strict=True):
+        if why_not:
+            close(tx, row, OrderState.CANCELLED, why_not)
+        else:
+            queued[row.id] = _build_resumed(tx, row, text.slot)
+    reserve(tx, queued.values(), batch.currency, checks.total)
+    if queued:
+        alter_all(tx, queued)
 
 
 def _expire_late(tx: Tx, row: Row[Any]) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, func, or_, select, true
 
 from elks_mcp.domain.batches import COVERED_WITHIN
 from elks_mcp.domain.models import Recall, Taint
@@ -28,16 +28,24 @@ _MOST_ASKED = 400
 
 
 def recall_all(
-    tx: Tx, drafts: Sequence[Draft], moments: Sequence[datetime], shown: Collection[ShownText]
+    tx: Tx,
+    drafts: Sequence[Draft],
+    moments: Sequence[datetime],
+    shown: Collection[ShownText],
+    *,
+    resumed: str | None = None,
 ) -> BatchRecall:
     """Return what matters for each draft of a batch. `moments`: when each goes out.
+
+    `resumed`: the batch whose paused rows the drafts are, so that those do not count as other texts.
 
     The drafts of the batch do not count for each other, except that a model that was shown texts of others
     spreads them to all recipients of the batch.
     """
     hashes = [tx.hasher.number(draft.to.e164) for draft in drafts]
     known, opted = _read_known(tx, hashes), _read_opt_outs(tx, hashes)
-    times, first_orders = _read_orders(tx, hashes, min(moments))
+    others = _is_other(resumed)
+    times, first_orders = _read_orders(tx, hashes, min(moments), others)
     shared = _read_shared(tx, moments[0])
     created_at, texted = read_taint(tx, drafts[0].caller, shown)
     taints = _judge_taints(created_at, hashes, texted)
@@ -58,7 +66,7 @@ def recall_all(
                 **shared,
             )
         )
-    return BatchRecall(recalls, _find_covered(tx, drafts, moments))
+    return BatchRecall(recalls, _find_covered(tx, drafts, moments, others))
 
 
 _NOTHING_KNOWN: dict[str, Any] = {
@@ -66,6 +74,14 @@ _NOTHING_KNOWN: dict[str, Any] = {
     **dict.fromkeys(("opt_out", "opt_out_at", "opt_out_account", "opt_out_message", "opt_out_source")),
     "opt_out_reason": "",
 }
+
+
+def _is_other(resumed: str | None) -> ColumnElement[bool]:
+    """Build the condition that an order is not a paused row of the batch that is resumed."""
+    if resumed is None:
+        return true()
+    o = orders.c
+    return or_(o.batch_id.is_(None), o.batch_id != resumed, o.state != OrderState.PAUSED)
 
 
 def _read_known(tx: Tx, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -91,11 +107,12 @@ def _read_opt_outs(tx: Tx, hashes: Iterable[str]) -> dict[str, dict[str, Any]]:
 
 
 def _read_orders(
-    tx: Tx, hashes: Iterable[str], since: datetime
+    tx: Tx, hashes: Iterable[str], since: datetime, others: ColumnElement[bool]
 ) -> tuple[defaultdict[str, list[tuple[datetime, bool]]], dict[str, datetime]]:
     """Return by recipient when texts go out, whether they wait, and when the first was accepted.
 
-    `since`: texts that go out more than a day before that are left out of the former.
+    `since`: texts that go out more than a day before that are left out of the former. `others`: which orders
+    count there.
     """
     times: defaultdict[str, list[tuple[datetime, bool]]] = defaultdict(list)
     first: dict[str, datetime] = {}
@@ -105,7 +122,7 @@ def _read_orders(
         theirs = o.account_id == tx.account_id, o.recipient_hash.in_(some)
         near = or_(o.charged_at > since - DAY, o.state == OrderState.WAITING)
         may_go = select(o.recipient_hash, o.state, o.charged_at, o.due_at, o.send_at)
-        for row in tx.all(may_go.where(*theirs, near, ~is_one_of(o.state, NEVER_SENT))):
+        for row in tx.all(may_go.where(*theirs, near, others, ~is_one_of(o.state, NEVER_SENT))):
             waits = row.state == OrderState.WAITING
             if not waits or row.due_at > tx.now:
                 at = tx.now if waits and row.send_at is None else row.charged_at
@@ -153,14 +170,16 @@ def _read_shared(tx: Tx, moment: datetime) -> dict[str, Any]:
     }
 
 
-def _find_covered(tx: Tx, drafts: Sequence[Draft], moments: Sequence[datetime]) -> list[Covered | None]:
-    """Return for each draft the earlier order that covers it."""
+def _find_covered(
+    tx: Tx, drafts: Sequence[Draft], moments: Sequence[datetime], others: ColumnElement[bool]
+) -> list[Covered | None]:
+    """Return for each draft the earlier order that covers it. `others`: which orders can."""
     prints = [fingerprint(tx, draft) for draft in drafts]
     goes_at = dict(zip(prints, moments, strict=True))
     o, covered = orders.c, {}
     for some in _chunks(prints):
         alike = select(o.id, o.batch_id, o.fingerprint, o.state, o.charged_at)
-        alike = alike.where(o.account_id == tx.account_id, o.fingerprint.in_(some))
+        alike = alike.where(o.account_id == tx.account_id, o.fingerprint.in_(some), others)
         alike = alike.where(is_one_of(o.state, (*UNFINISHED, *MAY_BE_OUT)))
         for row in tx.all(alike):
             at = max(row.charged_at, tx.now) if row.state in UNFINISHED else row.charged_at

@@ -22,7 +22,7 @@ from elks_mcp.store.batch_placing import find_send_time, place_rows, reserve, re
 from elks_mcp.store.batch_plans import can_be_started, check_digest, parse_plan, write_plan
 from elks_mcp.store.batch_progress import count_rows, find_state, get_row, parse_batch, select_batches
 from elks_mcp.store.batch_recall import recall_all
-from elks_mcp.store.db.changes import WAS_CANCELLED, alter_all, erase_content
+from elks_mcp.store.db.changes import WAS_CANCELLED, erase_content
 from elks_mcp.store.db.codes import make_code
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_order
@@ -175,13 +175,14 @@ class BatchStore:
     def resume(self, tx: Tx, batch_id: str, checks: BatchChecks) -> Batch:
         """Queue the paused rows of a batch again, and return the batch in its new state.
 
-        Rows whose send time is over end as expired.
+        Rows that may not go out by now end: those whose recipient opted out since are cancelled, and those
+        whose send time is over expire.
 
         Raises:
             Refused: The batch was cancelled, or paused for more than 24 hours; or the budget does not allow
                 the rest.
         """
-        row = get_row(tx, batch_id, lock=True)
+        row = get_row(tx, batch_id, lock=True, plan=True)
         if row.cancelled_at is not None:
             raise Refused(f"{row.id} was cancelled.", hint="Plan the rest of it again.")
         if row.paused_at is None:
@@ -191,12 +192,7 @@ class BatchStore:
                 f"{row.id} was paused more than 24 hours ago.",
                 hint="Plan the rest of it again.",
             )
-        theirs = select(orders).where(orders.c.batch_id == row.id, orders.c.state == OrderState.PAUSED)
-        paused = tx.all(theirs.order_by(orders.c.batch_row).with_for_update())
-        queued = resume_rows(tx, paused, checks.pace)
-        reserve(tx, queued.values(), row.currency, checks.total)
-        if queued:
-            alter_all(tx, queued)
+        resume_rows(tx, row, checks, at_their_times=False)
         tx.execute(update(batches).where(batches.c.id == row.id).values(paused_at=None, pause_reason=""))
         return parse_batch(tx, get_row(tx, batch_id), checks.pace)
 

@@ -242,6 +242,8 @@ class BatchChecks(NamedTuple):
     """The budget, once for all rows that go out in the same 24 hours."""
 
     pace: Pace
+    dedupes: bool = True
+    """Whether a row is cancelled that an earlier order covers."""
 
 
 class Covered(NamedTuple):
