@@ -211,7 +211,7 @@ def test_p3_a_command_that_ends_early_pauses_the_batch_and_resume_repeats_no_row
         assert starting.end(ending) == 3
     told = elks.tell("batch", "status", batch_id)
     shown = in_one_line(told.stdout)
-    assert shown.startswith("Paused: 1 of 3 texts ended, the rest waits. The last server that could send it")
+    assert shown.startswith("Paused: 1 of 3 texts ended, the rest waits. The command that sent it ended, ")
     assert f"elks-mcp batch resume {batch_id} " in shown
     resume_now(elks, batch_id)
     assert texted(elks) == numbers(3)

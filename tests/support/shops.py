@@ -101,6 +101,15 @@ class Shop:
         await self.backend.pass_until(is_over)
         return await self.batches.get(batch.id)
 
+    async def pass_until_ended_after_all(self, batch: Batch) -> Batch:
+        """Let time pass until a batch that may be paused now has ended, and return it."""
+
+        async def is_over() -> bool:
+            return (await self.batches.get(batch.id)).state is BatchState.FINISHED
+
+        await self.backend.pass_until(is_over)
+        return await self.batches.get(batch.id)
+
     async def pass_until_sent(self, count: int) -> None:
         """Let time pass until this number of texts was handed to 46elks."""
 

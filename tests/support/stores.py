@@ -264,6 +264,7 @@ class WorldBackend:
         policy: Policy = UNLIMITED,
         per_minute: int = 95,
         quiet: timedelta = 2 * MINUTE,
+        only_own: bool = False,
         around: "Callable[[RecordingTransport], httpx2.AsyncBaseTransport]" = lambda transport: transport,
         report_to: Callable[[str], Awaitable[str]] | None = None,
     ) -> None:
@@ -283,6 +284,7 @@ class WorldBackend:
             per_minute=per_minute,
             timeout=PATIENCE,
             quiet=quiet,
+            only_own=only_own,
             refresh_history=self._refresh_history,
             report_address=report_to,
         )

@@ -31,7 +31,7 @@ from elks_mcp.cli.sending import DECLINED, NO_TERMINAL, confirm_or_decline, prin
 from elks_mcp.cli.session import Session, session_command
 from elks_mcp.cli.sms import yes_option
 from elks_mcp.domain.batch_questions import write_batch_question
-from elks_mcp.domain.batches import Batch, BatchPlan
+from elks_mcp.domain.batches import COMMAND_ENDED, Batch, BatchPlan
 from elks_mcp.domain.models import Listing
 from elks_mcp.domain.orders import Approver
 from elks_mcp.domain.wording import format_count
@@ -192,7 +192,7 @@ def _send(session: Session, app: App, batch: Batch) -> int:
 
 async def _leave(app: App, batch: Batch) -> Batch:
     """Leave the rest of a batch to another process, or pause it if there is none."""
-    await app.outbox.heartbeat.end()
+    await app.outbox.heartbeat.end(COMMAND_ENDED)
     return await app.batches.get(batch.id)
 
 

@@ -39,6 +39,12 @@ PAUSED_BY_CALLER = "The caller paused it."
 PAUSED_BY_PERSON = "A person paused it."
 """The reason of a pause that a person made in a terminal."""
 
+SERVER_ENDED = "The last server that could send it ended."
+"""The reason of a pause that ends when a server starts in time. It is stored, so it keeps its wording."""
+
+COMMAND_ENDED = "The command that sent it ended, and no server runs that could send it."
+"""The reason of a pause that a person resumes."""
+
 COVERED_WITHIN = timedelta(hours=20)
 """Two identical texts to one number whose times are less than this apart are one text.
 
@@ -250,6 +256,11 @@ class Batch(Frozen):
     def is_paused_by_person(self) -> bool:
         """Whether a person paused it in a terminal."""
         return self.state is BatchState.PAUSED and self.pause_reason == PAUSED_BY_PERSON
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it is paused only because the server that sent it ended."""
+        return self.state is BatchState.PAUSED and self.pause_reason == SERVER_ENDED
 
     @property
     def not_sent(self) -> int:

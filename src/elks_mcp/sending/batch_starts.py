@@ -96,6 +96,25 @@ class BatchStarts:
             decided = True
         return decided
 
+    async def go_on(self, store: "Store") -> bool:
+        """Go on with the batches whose server ended; return whether there was one.
+
+        A batch that cannot be checked now is tried again later. One that the budget does not allow any more
+        is left to a person.
+        """
+        decided = False
+        for batch_id in await store.batch_interruptions.list_interrupted():
+            try:
+                await self._look_up()
+                checks = self._build_checks(self._checks.recheck_row)
+                decided |= await store.batch_interruptions.go_on(batch_id, checks)
+            except (ProviderError, Misconfigured) as error:
+                log.warning("%s was interrupted and cannot be checked for now: %s", batch_id, error)
+            except Refused as error:
+                log.warning("%s was interrupted and cannot go on: %s", batch_id, error)
+                await store.batch_interruptions.leave_paused(batch_id, str(error))
+        return decided
+
     async def _look_up(self) -> None:
         """Read the latest incoming texts, as a recipient may have opted out, and the contacts."""
         if self._options.refresh_history:

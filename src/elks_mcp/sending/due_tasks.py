@@ -90,12 +90,13 @@ class DueTasks:
         return LATER if due.again_in is None else min(max(due.again_in, SOONEST), LATER)
 
     async def _queue_released(self, store: "Store", due: DueWork) -> None:
-        """Queue orders that a person approved in a terminal, and scheduled ones whose time has come."""
-        approved, scheduled, batches = (
-            may and not self._options.only_own for may in (due.approved, due.scheduled, due.batches)
+        """Queue what a person approved in a terminal, what is due, and what another server left."""
+        approved, scheduled, batches, interrupted = (
+            may and not self._options.only_own
+            for may in (due.approved, due.scheduled, due.batches, due.interrupted)
         )
         refresh = self._options.refresh_history
-        if (approved or scheduled or batches or due.queued) and refresh:
+        if (approved or scheduled or batches or interrupted or due.queued) and refresh:
             # Recipients may have opted out while the orders waited, or after a first row of the batch.
             await (refresh(_FRESH_IN_BATCHES) if due.batched else refresh())
         if approved and await store.orders.release_approved(self._checks.recheck):
@@ -103,6 +104,8 @@ class DueTasks:
         if scheduled and await self._schedule.release_due(store):
             self._worklist.wake()
         if batches and await self.batch_starts.start_approved(store):
+            self._worklist.wake()
+        if interrupted and await self.batch_starts.go_on(store):
             self._worklist.wake()
 
     async def _clear_doubts(self, store: "Store") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from elks_mcp.domain.batches import SERVER_ENDED
 from elks_mcp.errors import log_errors
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.store import ServerKind, Storage
@@ -81,11 +82,15 @@ class Heartbeat:
                 with log_errors(log, "The heartbeat cannot be recorded"):
                     await store.heartbeats.record(self._process_id, kind)
 
-    async def end(self) -> None:
-        """Delete the heartbeat. If no other process sends, the batches under way are paused."""
+    async def end(self, why_paused: str = SERVER_ENDED) -> None:
+        """Delete the heartbeat. If no other process sends, the batches under way are paused.
+
+        `why_paused`: the reason. A server that starts in time goes on with those that `SERVER_ENDED` paused.
+        """
         with anyio.CancelScope(shield=True):
             async with self._changing:
                 if self._recorded_at or self._kind:
                     self._recorded = self._recorded_at = None
                     with log_errors(log, "The heartbeat cannot be deleted"):
-                        await (await self._storage.open()).heartbeats.forget(self._process_id)
+                        store = await self._storage.open()
+                        await store.heartbeats.forget(self._process_id, why_paused)

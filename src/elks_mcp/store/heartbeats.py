@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy import ColumnElement, Insert, and_, delete, not_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from elks_mcp.domain.batches import SERVER_ENDED
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.store.batch_pauses import pause_batch
 from elks_mcp.store.db.database import Database, Tx
@@ -17,8 +18,6 @@ from elks_mcp.store.values import ServerKind
 
 ALIVE_FOR = timedelta(minutes=2)
 """How long after its latest heartbeat a process counts as running."""
-
-_NOBODY_SENDS = "The last server that could send it ended."
 
 
 class Heartbeats:
@@ -37,17 +36,18 @@ class Heartbeats:
         tx.execute(statement.on_conflict_do_update(index_elements=list(key), set_=seen))  # type: ignore[attr-defined]
 
     @deciding
-    def forget(self, tx: Tx, process_id: str) -> None:
+    def forget(self, tx: Tx, process_id: str, why_paused: str = SERVER_ENDED) -> None:
         """Delete the heartbeat of a process that ends.
 
-        If no other process is left that sends, the batches under way are paused, so that their rows do not
-        expire one by one. A batch whose time is still to come is left: a client may be open then.
+        If no other process is left that sends, the batches under way are paused for the reason `why_paused`,
+        so that their rows do not expire one by one. A batch whose time is still to come is left: a client may
+        be open then.
         """
         is_its_own = and_(heartbeats.c.account_id == tx.account_id, heartbeats.c.process_id == process_id)
         tx.execute(delete(heartbeats).where(is_its_own))
         alive = select(heartbeats.c.kind).where(heartbeats.c.account_id == tx.account_id, _is_alive(tx))
         if tx.first(alive) is None:
-            _pause_batches(tx)
+            _pause_batches(tx, why_paused)
 
     @reading
     def find_alive(self, tx: Tx) -> ServerKind | None:
@@ -70,7 +70,7 @@ def delete_dead(tx: Tx) -> None:
     tx.execute(delete(heartbeats).where(heartbeats.c.account_id == tx.account_id, not_(_is_alive(tx))))
 
 
-def _pause_batches(tx: Tx) -> None:
+def _pause_batches(tx: Tx, reason: str) -> None:
     """Pause the batches of which a row is queued."""
     queued = (
         select(orders.c.batch_id)
@@ -82,7 +82,7 @@ def _pause_batches(tx: Tx) -> None:
         )
     )
     for row in tx.all(queued):
-        pause_batch(tx, row.batch_id, _NOBODY_SENDS)
+        pause_batch(tx, row.batch_id, reason)
 
 
 def _is_alive(tx: Tx) -> ColumnElement[bool]:

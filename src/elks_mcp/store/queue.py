@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 
 from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
+from elks_mcp.store.batch_interruptions import is_interrupted
 from elks_mcp.store.batch_pauses import pause_if_refused
 from elks_mcp.store.batch_plans import is_approved
 from elks_mcp.store.claims import claim_due
@@ -133,6 +134,7 @@ class Queue:
             overdue=OrderState.WAITING in due,
             scheduled=OrderState.SCHEDULED in due,
             batches=bool(tx.first(select(batches.c.id).where(*is_approved(tx)))),
+            interrupted=bool(tx.first(select(batches.c.id).where(is_interrupted(tx)).limit(1))),
             queued=due.get(OrderState.QUEUED, 0),
             doubtful=OrderState.IN_DOUBT in due,
             again_in=min(_waits(rows, tx.now), default=None),

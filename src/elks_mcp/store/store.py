@@ -9,6 +9,7 @@ from elks_mcp.runtime.clock import Clock
 from elks_mcp.store.accepted_contacts import ContactAcceptances
 from elks_mcp.store.arrivals import Arrivals
 from elks_mcp.store.batch_approval import BatchApprovals
+from elks_mcp.store.batch_interruptions import BatchInterruptions
 from elks_mcp.store.batches import BatchStore
 from elks_mcp.store.cancellation import CancellationStore
 from elks_mcp.store.cleanup import Cleanup
@@ -42,6 +43,7 @@ class Store:
     schedule: Schedule
     batches: BatchStore
     batch_approvals: BatchApprovals
+    batch_interruptions: BatchInterruptions
     doubts: Doubts
     inbound: InboundStore
     arrivals: Arrivals
@@ -82,6 +84,7 @@ class Store:
             schedule=Schedule(database),
             batches=BatchStore(database),
             batch_approvals=BatchApprovals(database),
+            batch_interruptions=BatchInterruptions(database),
             doubts=Doubts(database),
             inbound=InboundStore(database),
             arrivals=Arrivals(database),

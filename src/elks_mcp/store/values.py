@@ -125,6 +125,9 @@ class DueWork(NamedTuple):
     batches: bool
     """Whether a person approved a batch outside the client."""
 
+    interrupted: bool
+    """Whether a batch can go on whose server ended."""
+
     queued: int
     """How many queued orders are due."""
 
