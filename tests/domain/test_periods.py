@@ -78,21 +78,34 @@ def test_a_time_that_clocks_skip_or_repeat_is_refused_with_its_neighbours(
         "1764489600",
         "2026-11",
         "2026-W48-1",
-        "2026-02-30",
         "2026-11-30T09",
-        "2026-11-30T25:00",
         "30/11/2026",
-        "0000-01-01",
         "9999-12-31",
         "9999-12-31T23:59:59-05:00",
         "２０２６-11-30",
-        "2026-11-30T09:00+99:00",
     ],
 )
 def test_an_invalid_time_is_refused_with_examples(text: str) -> None:
     with pytest.raises(InvalidInput, match="write a day as 2026-11-30") as caught:
         parse_moment(text, STOCKHOLM, name="`until`", end_of_day=True)
     assert "`until` cannot be" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("2026-02-30", "there is no such day"),
+        ("2026-02-31T09:00+01:00", "there is no such day"),
+        ("0000-01-01", "there is no such day"),
+        ("2026-13-01T09:00", "there is no such day"),
+        ("2026-11-30T25:00", "there is no such time of day"),
+        ("2026-11-30T09:60Z", "there is no such time of day"),
+        ("2026-11-30T09:00+99:00", "there is no such offset"),
+    ],
+)
+def test_what_is_written_as_a_time_and_cannot_be_one_is_refused_for_that(text: str, why: str) -> None:
+    with pytest.raises(InvalidInput, match=why):
+        parse_moment(text, STOCKHOLM, name="`until`", end_of_day=True)
 
 
 @pytest.mark.parametrize(

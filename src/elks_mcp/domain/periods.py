@@ -67,7 +67,29 @@ def parse_moment(
             return moment.astimezone(UTC) if offset else _parse_local(moment, zone, name)
     except (ValueError, OverflowError, OSError):
         pass
-    raise InvalidInput(f"{name} cannot be {text[:40]!r}: {examples}.")
+    raise InvalidInput(f"{name} cannot be {text[:40]!r}: {explain_impossible(text) or examples}.")
+
+
+def explain_impossible(text: str) -> str:
+    """Return why a time that is written as one cannot be; "" if it can be, or is written otherwise."""
+    parts = _TIME.fullmatch(text) or _DATE.fullmatch(text)
+    if not parts:
+        return ""
+    day, clock, offset = parts.groups() if parts.re is _TIME else (text, None, None)
+    checks = (
+        (f"{day}T00:00", "there is no such day"),
+        (f"2000-01-01T{clock or '00:00'}", "there is no such time of day"),
+        (f"2000-01-01T00:00{(offset or '').upper()}", "there is no such offset"),
+    )
+    return next((why for each, why in checks if not _can_be(each)), "")
+
+
+def _can_be(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _start_of(day: date, zone: tzinfo | None) -> datetime:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from elks_mcp.domain.orders import Order
-from elks_mcp.domain.periods import parse_moment
+from elks_mcp.domain.periods import explain_impossible, parse_moment
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
@@ -50,7 +50,7 @@ def parse_send_time(
         InvalidInput: it is not a time, does not exist or exists twice in that zone, is past, or is more than
             35 days ahead.
     """
-    if _DAY.fullmatch(text):
+    if _DAY.fullmatch(text) and not explain_impossible(text.strip()):
         raise InvalidInput(
             f"{_NAME} has no time of day.", hint="Write it as 2026-12-01T09:00, after asking for the time."
         )
