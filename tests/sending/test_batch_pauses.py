@@ -10,21 +10,20 @@ import pytest
 from elks_mcp.contacts.accepted import AcceptedContacts
 from elks_mcp.contacts.source import ContactSource
 from elks_mcp.domain.allowed_recipients import ContactReference
-from elks_mcp.domain.batches import COMMAND_ENDED, Batch, BatchState
+from elks_mcp.domain.batches import Batch, BatchState
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.errors import Misconfigured, Refused
 from elks_mcp.sandbox import Fault
 from elks_mcp.sending.batch_starts import BatchStarts
 from elks_mcp.sending.options import OutboxOptions
-from elks_mcp.store import Idle, PauseReason, ServerKind, StateLocation
+from elks_mcp.store import Idle, PauseReason, StateLocation
 from elks_mcp.store.opt_outs import OptOuts
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
 from tests.support.shops import MESSAGE, THREE, Shop, list_phones, open_shop, write_list
 from tests.support.state_folders import with_tables
 from tests.support.stores import (
     MINUTE,
-    PRICE,
     SECOND,
     World,
     WorldBackend,
@@ -292,174 +291,7 @@ async def test_five_rows_that_46elks_refuses_to_price_pause_the_batch(location: 
         assert len(posts(box, dry_run=True)) - asked == 5
 
 
-# ── at the end of a process ──
-
-
-async def left_by(world: World) -> Batch:
-    """Start a batch in a process that ends a little later, and return what it leaves."""
-    async with open_shop(world) as shop:
-        batch = await shop.plan_and_start(TEN)
-        await shop.pass_until_sent(3)
-    backend = WorldBackend(world)
-    async with backend.opened() as store:
-        return await store.batches.get(batch.id)
-
-
-@on_both_databases
-async def test_when_the_last_process_that_could_send_ends_the_rest_is_paused(location: StateLocation) -> None:
-    world = World(location)
-    left = await left_by(world)
-    assert (left.state, left.pause_reason) == (BatchState.PAUSED, "The last server that could send it ended.")
-    assert left.counts.keys() == {SENT, PAUSED}
-    world.clock.advance(20 * HOUR)
-    async with open_shop(world) as shop:
-        await shop.backend.pass_time(MINUTE)
-        ended = await shop.pass_until_ended(await shop.batches.resume(left.id))
-        assert (ended.counts, texts_of(shop)) == ({SENT: 10}, {1})
-
-
-@on_both_databases
-async def test_a_server_that_is_restarted_goes_on_with_its_batches(location: StateLocation) -> None:
-    world = World(location)
-    left = await left_by(world)
-    assert left.is_interrupted
-    world.clock.advance(10 * MINUTE)
-    async with open_shop(world) as shop:
-        ended = await shop.pass_until_ended_after_all(left)
-        assert (ended.counts, texts_of(shop)) == ({SENT: 10}, {1})
-        assert ended.pause_reason == ""
-
-
-async def test_p1_a_server_in_dry_run_does_not_go_on_with_a_batch(tmp_path: Path) -> None:
-    world = World(with_tables(tmp_path / "state"))
-    left = await left_by(world)
-    async with open_shop(world, only_own=True) as shop:
-        await shop.backend.pass_time(MINUTE)
-        assert (await shop.batches.get(left.id)).counts == left.counts
-
-
-@on_both_databases
-async def test_a_running_server_goes_on_with_a_batch_although_it_had_no_heartbeat_yet(
-    location: StateLocation,
-) -> None:
-    world = World(location)
-    async with open_shop(world) as other:
-        async with open_shop(world, per_minute=6) as shop:
-            batch = await shop.plan_and_start(TEN)
-            await shop.pass_until_sent(1)
-            await shop.backend.rest()
-            store = await shop.backend.storage.open()
-            await store.heartbeats.forget("f" * 16)  # which finds no heartbeat, as before the first look
-        assert (await other.pass_until_ended_after_all(batch)).counts == {SENT: 10}
-
-
-async def test_p6_an_opt_out_during_a_restart_counts(location: StateLocation) -> None:
-    world = World(location)
-    left = await left_by(world)
-    async with WorldBackend(world).opened() as store:
-        await OptOuts(store.database).add([Number("+46701740629")], "")
-    async with open_shop(world) as shop:
-        ended = await shop.pass_until_ended_after_all(left)
-        assert ended.counts == {SENT: 9, CANCELLED: 1}
-
-
-async def test_p13_what_a_restart_made_too_late_is_not_sent(location: StateLocation) -> None:
-    world = World(location)
-    async with open_shop(world, per_minute=6) as shop:
-        at = shop.clock.now() + 10 * MINUTE
-        batch = await shop.plan_and_start(TEN, send_at=at.isoformat())
-        shop.clock.advance(10 * MINUTE)
-        await shop.pass_until_sent(3)
-    world.clock.advance(HOUR)
-    async with open_shop(world) as shop:
-        await shop.backend.pass_time(MINUTE)
-        ended = await shop.batches.get(batch.id)
-        assert ended.counts.keys() == {SENT, OrderState.EXPIRED}
-        assert len(shop.sent) == ended.counts[SENT]
-
-
-async def test_p5_a_batch_that_the_budget_does_not_allow_after_a_restart_is_left_to_a_person(
-    location: StateLocation,
-) -> None:
-    world = World(location)
-    left = await left_by(world)
-    lowered = UNLIMITED.model_copy(update={"budget_per_day": 5 * PRICE})
-    async with open_shop(world, lowered) as shop:
-        await shop.backend.pass_time(MINUTE)
-        paused = await shop.batches.get(left.id)
-        assert (paused.state, paused.counts) == (BatchState.PAUSED, left.counts)
-        assert "daily_budget" in paused.pause_reason
-
-
-async def test_a_batch_whose_command_a_person_ended_waits_for_a_person(location: StateLocation) -> None:
-    world = World(location)
-    async with open_shop(world) as shop:
-        batch = await shop.plan_and_start(TEN)
-        await shop.pass_until_sent(3)
-        await shop.backend.outbox.heartbeat.end(COMMAND_ENDED)
-    async with open_shop(world) as shop:
-        await shop.backend.pass_time(MINUTE)
-        assert (await shop.batches.get(batch.id)).pause_reason == COMMAND_ENDED
-
-
-@on_both_databases
-async def test_while_a_long_running_server_can_send_no_batch_is_paused(location: StateLocation) -> None:
-    world = World(location)
-    async with WorldBackend(world).opened() as store:
-        await store.heartbeats.record("f" * 16, ServerKind.SERVE)
-        left = await left_by(world)
-    assert left.state is BatchState.RUNNING
-    assert left.counts.keys() == {SENT, OrderState.QUEUED}
-
-
-async def test_while_another_process_sends_the_batch_it_is_not_paused(location: StateLocation) -> None:
-    world = World(location)
-    async with open_shop(world) as other:
-        async with open_shop(world) as shop:
-            batch = await shop.plan_and_start(TEN)
-            other.backend.outbox.wake()
-            await shop.pass_until_sent(3)
-        assert (await other.pass_until_ended(batch)).counts == {SENT: 10}
-
-
-async def test_a_process_that_is_killed_pauses_no_batch(location: StateLocation) -> None:
-    world = World(location)
-    backend = WorldBackend(world)
-    async with backend.opened() as store:
-        batch = await Shop(backend).plan_and_start()
-        await store.heartbeats.record("f" * 16, ServerKind.CLIENT)
-    async with open_shop(world) as shop:
-        assert (await shop.pass_until_ended(batch)).counts == {SENT: 3}
-
-
-async def test_a_batch_scheduled_for_later_is_left_to_the_server_that_runs_then(
-    location: StateLocation,
-) -> None:
-    world = World(location)
-    async with open_shop(world) as shop:
-        batch = await shop.plan_and_start(THREE, send_at="2026-11-23T13:00", time_zone="UTC")
-        await shop.backend.pass_time(MINUTE)
-    world.clock.advance(HOUR - MINUTE)
-    async with open_shop(world) as shop:
-        assert (await shop.pass_until_ended(batch)).counts == {SENT: 3}
-
-
-@on_both_databases
-async def test_a_process_that_sends_a_batch_has_a_heartbeat_but_is_no_long_running_server(
-    location: StateLocation,
-) -> None:
-    world = World(location)
-    count = """
-        SELECT count(*) FROM heartbeats JOIN accounts ON accounts.id = account_id WHERE username = ?
-    """
-    async with open_shop(world, per_minute=6) as shop:
-        store = await shop.backend.storage.open()
-        batch = await shop.plan_and_start(TEN)
-        await shop.backend.pass_time(SECOND)
-        assert read_rows(location, count, world.account.username) == [(1,)]
-        assert await store.heartbeats.find_alive() is None
-        await shop.pass_until_ended(batch)
-    assert read_rows(location, count, world.account.username) == [(0,)]
+# ── what is checked at a resumption ──
 
 
 async def test_an_opt_out_during_the_pause_counts_when_rows_are_resumed(location: StateLocation) -> None:

@@ -263,10 +263,9 @@ class WorldBackend:
         *,
         policy: Policy = UNLIMITED,
         per_minute: int = 95,
-        quiet: timedelta = 2 * MINUTE,
-        only_own: bool = False,
         around: "Callable[[RecordingTransport], httpx2.AsyncBaseTransport]" = lambda transport: transport,
         report_to: Callable[[str], Awaitable[str]] | None = None,
+        **more: Any,
     ) -> None:
         self.world = world
         self.clock = world.clock
@@ -283,10 +282,9 @@ class WorldBackend:
         options = OutboxOptions(
             per_minute=per_minute,
             timeout=PATIENCE,
-            quiet=quiet,
-            only_own=only_own,
             refresh_history=self._refresh_history,
             report_address=report_to,
+            **{"quiet": 2 * MINUTE, **more},
         )
         self.outbox = Outbox.over(self.api.post, self.client, self.storage, self.checks, world.clock, options)
 

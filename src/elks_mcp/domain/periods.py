@@ -71,7 +71,7 @@ def parse_moment(
 
 
 def explain_impossible(text: str) -> str:
-    """Return why a time that is written as one cannot be; "" if it can be, or is written otherwise."""
+    """Return why a time that is written as one cannot be; "" if that is not the case."""
     parts = _TIME.fullmatch(text) or _DATE.fullmatch(text)
     if not parts:
         return ""
