@@ -298,6 +298,8 @@ async def test_p13_each_reason_why_a_scheduled_text_is_not_sent_is_reported(
         await store.inbound.record([said("STOP", at=clock.now())])
         assert await store.queue.claim(UNPACED, unless_opted_out) == Idle(None)
         assert await take_missed(store) == [(opted_out.id, OrderState.CANCELLED, "They said STOP.")]
+        listed = [each.id for each in await store.schedule.list_missed(AT, "")]
+        assert listed == [opted_out.id, over_budget.id, claim.order_id]
 
 
 async def test_an_order_sent_or_cancelled_by_its_caller_is_not_reported_as_missed(
@@ -314,6 +316,7 @@ async def test_an_order_sent_or_cancelled_by_its_caller_is_not_reported_as_misse
         await store.queue.settle_rejected(await claim_one(store), "46elks said no.")
         assert (await store.orders.get(unscheduled.id)).state is OrderState.REJECTED
         assert await take_missed(store) == []
+        assert await store.schedule.list_missed(clock.now() - LONGEST, "") == []
         assert (await store.orders.recall(a_draft())).spent == PRICE
 
 
@@ -339,8 +342,11 @@ async def test_p4_a_scheduled_text_can_be_in_doubt_and_become_unknown(
         await store.queue.end_expired_leases()
         clock.advance(LONGEST)
         await store.doubts.conclude(None, read_at=clock.now(), quiet=QUIET, skew=timedelta())
-        assert (await store.orders.get(claim.order_id)).state is OrderState.UNKNOWN
+        unknown = await store.orders.get(claim.order_id)
+        assert unknown.state is OrderState.UNKNOWN
+        assert [state for _, state, _ in await take_missed(store)] == [OrderState.UNKNOWN]
         assert await take_missed(store) == []
+        assert await store.schedule.list_missed(AT, "") == [unknown]
         await OrderAdmin(store.database).resolve(claim.order_id, sent=False)
         assert [state for _, state, _ in await take_missed(store)] == [OrderState.CANCELLED]
 

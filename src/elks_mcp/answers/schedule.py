@@ -174,11 +174,18 @@ async def take_missed(app: App) -> tuple[str, ...]:
 
 def _report_missed_batches(missed: Iterable[Order]) -> list[str]:
     """Return a line for each batch with rows that were not sent at their time."""
-    rows = Counter((each.batch_id, each.status_reason) for each in missed if each.batch_id)
+    rows = Counter(
+        (each.batch_id, _name_outcome(each), each.status_reason) for each in missed if each.batch_id
+    )
     return [
-        f"Not sent as scheduled: {format_count(count, 'text')} of batch {batch_id}. {why}"
-        for (batch_id, why), count in rows.items()
+        f"{outcome}: {format_count(count, 'text')} of batch {batch_id}. {why}"
+        for (batch_id, outcome, why), count in rows.items()
     ]
+
+
+def _name_outcome(order: Order) -> str:
+    """Return what became of an order that was scheduled: it was not sent, or may have been."""
+    return "Unknown whether it was sent" if order.state is OrderState.UNKNOWN else "Not sent as scheduled"
 
 
 async def _read_schedule(
@@ -209,22 +216,33 @@ def _list_order(app: App, order: Order, people: People) -> ScheduledText:
         to=number or "a forgotten number",
         to_name=people.find_name(number),
         text=_shorten(order.text or "", app.policy.home),
-        why=order.status_reason,
+        why=_explain_missed(order.status_reason, may_be_sent=order.state is OrderState.UNKNOWN),
     )
+
+
+def _explain_missed(why: str, *, may_be_sent: bool) -> str:
+    return f"It may have been sent: do not send it again. {why}" if may_be_sent else why
 
 
 def _list_batch(app: App, batch: "ScheduledBatch") -> ScheduledBatchEntry:
     when = format_send_time(batch.first_at, None, app.policy.time_zone)
     return ScheduledBatchEntry(
-        batch_id=batch.id, send_at=batch.first_at, when=when, texts=batch.texts, why=batch.why
+        batch_id=batch.id,
+        send_at=batch.first_at,
+        when=when,
+        texts=batch.texts,
+        why=_explain_missed(batch.why, may_be_sent=batch.are_unknown),
     )
 
 
 def _report_missed(app: App, order: Order, people: People) -> str:
     text = _list_order(app, order, people)
     what = f"the text to {text.recipient} for {text.when} (order {text.order_id}). {text.why}"
+    if order.state is OrderState.UNKNOWN:
+        decide = app.command(f"outbox resolve {order.id} --sent")
+        return f"{_name_outcome(order)}: {what} A person can look at 46elks.com and record it: {decide}"
     if order.state is not OrderState.WAITING:
-        return f"Not sent as scheduled: {what}"
+        return f"{_name_outcome(order)}: {what}"
     where = locate_approval(order.approval_code, app.command, app.approval_page)
     return f"Not sent as scheduled, but waiting: {what} That can be done {where}"
 

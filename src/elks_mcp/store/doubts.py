@@ -146,6 +146,7 @@ def _end(tx: Tx, row: Row[Any], status_reason: str) -> None:
         absent_at=None,
         due_at=tx.now,
         changed_at=tx.now,
+        unreported=row.send_at is not None,
     )
 
 

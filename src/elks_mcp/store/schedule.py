@@ -10,13 +10,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
 
 from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import Draft, Finding, Order, OrderState
 from elks_mcp.store.approval import let_wait
 from elks_mcp.store.batch_pauses import pause_batch, pause_if_refused
-from elks_mcp.store.db.changes import alter, close
+from elks_mcp.store.db.changes import WAS_CANCELLED, alter, close
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.rows import parse_draft, parse_order, parse_price
@@ -48,6 +48,9 @@ class ScheduledBatch(NamedTuple):
     texts: int
     why: str = ""
     """Why they were not sent."""
+
+    are_unknown: bool = False
+    """Whether they may have been sent."""
 
 
 class Schedule:
@@ -128,9 +131,15 @@ class Schedule:
         """List the rows that `list_missed` leaves out, by batch and reason, the latest first."""
         o = orders.c
         facts = o.batch_id, func.min(o.send_at, type_=Moment).label("first_at"), func.count().label("texts")
-        missed = select(*facts, o.status_reason).where(_is_missed(tx, since, caller), o.batch_id.is_not(None))
-        found = tx.all(missed.group_by(o.batch_id, o.status_reason).order_by(facts[1].desc(), o.batch_id))
-        return [ScheduledBatch(row.batch_id, row.first_at, row.texts, row.status_reason) for row in found]
+        is_unknown = (o.state == OrderState.UNKNOWN).label("is_unknown")
+        missed = select(*facts, o.status_reason, is_unknown)
+        missed = missed.where(_is_missed(tx, since, caller), o.batch_id.is_not(None))
+        alike = missed.group_by(o.batch_id, o.status_reason, is_unknown)
+        found = tx.all(alike.order_by(facts[1].desc(), o.batch_id))
+        return [
+            ScheduledBatch(row.batch_id, row.first_at, row.texts, row.status_reason, bool(row.is_unknown))
+            for row in found
+        ]
 
     @reading
     def list_missed(self, tx: Tx, since: datetime, caller: str) -> list[Order]:
@@ -196,10 +205,17 @@ def _is_due(tx: Tx) -> ColumnElement[bool]:
 
 
 def _is_missed(tx: Tx, since: datetime, caller: str) -> ColumnElement[bool]:
-    """Build the condition that a caller's order was not sent at its time, `since` or later."""
+    """Build the condition that a caller's order was not sent at its time, `since` or later.
+
+    One that is unknown may have been sent. One that was cancelled before its time was not missed.
+    """
     o = orders.c
     theirs = and_(o.account_id == tx.account_id, o.caller == caller, o.send_at >= since)
-    return and_(theirs, is_one_of(o.state, (OrderState.EXPIRED, OrderState.REJECTED)))
+    was_stopped = o.state == OrderState.CANCELLED, o.changed_at >= o.send_at, o.status_reason != WAS_CANCELLED
+    return and_(theirs, or_(is_one_of(o.state, _MISSED_STATES), and_(*was_stopped)))
+
+
+_MISSED_STATES = (OrderState.EXPIRED, OrderState.REJECTED, OrderState.UNKNOWN)
 
 
 def _is_unreported(tx: Tx, caller: str) -> ColumnElement[bool]:
