@@ -42,12 +42,19 @@ from elks_mcp.store.store import Store
 sys.path.append(str(Path(__file__).parents[1]))  # for tests.support
 
 _FROM = "+46701740699"
-_PEOPLE = [f"+467017406{number:02}" for number in range(20, 99)]
+_AREAS = [*range(201, 211), *range(212, 217), *range(303, 310)]
+_PEOPLE = [
+    *(f"+467017406{number:02}" for number in range(20, 99)),
+    *(f"+1{area}55501{number:02}" for area in _AREAS for number in range(100)),
+]
+"""More than 2,000 numbers that are reserved for fiction."""
+
 _MESSAGE = "Hej {namn}! Välkommen till din tid {tid}. Svara STOPP om du inte vill ha påminnelser."
 _SETTINGS = {
     "DRY_RUN": "false",
     "ELKS_MAX_BATCH": "2000",
     "ELKS_MAX_PER_NUMBER": "100000",
+    "ELKS_ALLOWED_COUNTRIES": "SE,US,CA",
     "ELKS_BUDGET_PER_DAY": "1000000",
     "ELKS_GUARDS_OFF": "night",
     "ELKS_LOG_LEVEL": "WARNING",

@@ -1,7 +1,7 @@
 """Plan a batch: fill the texts, price them, and run the guards on each. Nothing is sent."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -260,5 +260,19 @@ class BatchPlanner:
                 findings = checks.find(row.draft, estimate, counted, live=True)  # a live server may start it
                 if checked.add(row, estimate, findings):
                     to_them[row.draft.to.e164] += 1
-        checked.check_budget(checks.recheck_sum, known.recalls[0].spent)
+        await self._check_budget({row.row: row.draft for row in rows}, checked)
         return checked
+
+    async def _check_budget(self, drafts: Mapping[int, Draft], checked: CheckedRows) -> None:
+        """Check the daily budget for the rows that are sent.
+
+        Raises:
+            Refused: it does not allow them.
+        """
+        if not checked.rows:
+            return
+        sent, prices = [drafts[row.row] for row in checked.rows], [row.price for row in checked.rows]
+        store, pace = await self.planner.storage.open(), self.planner.outbox.pace
+        check = self.planner.orders.checks.recheck_sum
+        if why_not := await store.batches.find_excess(sent, prices, pace, check):
+            raise Refused(why_not, guards=("daily_budget",))

@@ -1,6 +1,6 @@
 """The rows of a batch on their way from the list to the plan."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from elks_mcp.domain.batch_questions import format_rows
@@ -15,9 +15,8 @@ from elks_mcp.domain.batches import (
 )
 from elks_mcp.domain.contacts import shorten
 from elks_mcp.domain.merge_fields import Template, parse_template
-from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import NEVER_SENT, Draft, Effect, Estimate, Finding, Order, OrderState
-from elks_mcp.errors import InvalidInput, Refused
+from elks_mcp.errors import InvalidInput
 from elks_mcp.spreadsheets.recipient_lists import RecipientEntry
 
 _MOST_COLUMNS = 10
@@ -93,19 +92,6 @@ class CheckedRows:
             )
         )
         return True
-
-    def check_budget(self, check: Callable[[Money, Money], str], spent: int) -> None:
-        """Check the daily budget for the sum.
-
-        Raises:
-            Refused: it does not allow the rows.
-        """
-        if not self.rows:
-            return
-        currency = self.rows[0].price.currency
-        total = Money(sum(row.price.units for row in self.rows), currency)
-        if why_not := check(total, Money(spent, currency)):
-            raise Refused(why_not, guards=("daily_budget",))
 
 
 _FOR_ALL = frozenset({"daily_budget", "repeated"})

@@ -23,7 +23,7 @@ from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.rows import build_order, parse_draft, parse_price
 from elks_mcp.store.db.schema import orders
 from elks_mcp.store.pace import find_slot
-from elks_mcp.store.totals import DAY, find_spent_around
+from elks_mcp.store.totals import find_fullest_day
 from elks_mcp.store.values import BatchChecks, Covered, DraftCheck, Pace, SumCheck
 
 
@@ -31,7 +31,9 @@ class _Slot(NamedTuple):
     """When a row goes out."""
 
     at: datetime
-    is_later: bool
+    charged_at: datetime
+    """When its charge counts: with the row's slot of the pace, as far as that is known."""
+
     latest: datetime
     """When it is too late for it."""
 
@@ -106,12 +108,14 @@ def _find_slots(
     """
     first, before = find_slot(tx, pace), _count_before(tx)
     late_by = find_last_slot(tx.now, before + len(texts), pace.gap) - tx.now + ORDER_LATENESS
+    at_that_time = Counter[datetime]()
     slots = []
     for number, (to, send_at) in enumerate(texts):
         slot = find_last_slot(first, before + number + 1, pace.gap)
         at = find_send_time(tx, to, send_at, slot, at_night=pace.at_night)
-        latest = send_at + lateness if send_at else at + late_by
-        slots.append(_Slot(at, at > tx.now, latest))
+        at_that_time[at] += 1
+        charged_at = slot if at == tx.now else find_last_slot(at, at_that_time[at], pace.gap)
+        slots.append(_Slot(at, charged_at, send_at + lateness if send_at else at + late_by))
     return slots
 
 
@@ -132,7 +136,7 @@ def _refuse(check: DraftCheck, draft: Draft, price: Money, known: Recall) -> str
 
 
 def _build_row(tx: Tx, quote: Quote, slot: _Slot, why_not: str) -> dict[str, Any]:
-    state = OrderState.SCHEDULED if slot.is_later else OrderState.QUEUED
+    state = _find_state(tx, slot)
     return {
         **build_order(tx, quote),
         "id": f"O-{make_code(8)}",
@@ -144,27 +148,45 @@ def _build_row(tx: Tx, quote: Quote, slot: _Slot, why_not: str) -> dict[str, Any
         "due_at": slot.at,
         "expires_at": slot.latest,
         "charge": 0 if why_not else quote.estimate.price.units,
-        "charged_at": slot.at,
+        "charged_at": slot.charged_at,
         "unreported": False,
         "priority": 1,
         **(erase_content(tx) if why_not else {}),
     }
 
 
+def _find_state(tx: Tx, slot: _Slot) -> OrderState:
+    return OrderState.SCHEDULED if slot.at > tx.now else OrderState.QUEUED
+
+
 def reserve(tx: Tx, rows: Iterable[Mapping[str, Any]], currency: str, check: SumCheck) -> None:
-    """Check the budget for the sum of these rows, once for each time at which some go out.
+    """Check the budget for these rows in all 24 hours in which some go out.
 
     Raises:
         Refused: The budget does not allow it.
     """
-    sums: dict[datetime, int] = {}
-    for row in rows:
-        sums[row["charged_at"]] = sums.get(row["charged_at"], 0) + row["charge"]
-    for at in sums:
-        near = sum(charge for other, charge in sums.items() if abs(other - at) < DAY)
-        spent = find_spent_around(tx, at)
-        if why_not := check(Money(near, currency), Money(spent, currency)):
-            raise Refused(why_not, guards=("daily_budget",))
+    charges = [(row["charged_at"], row["charge"]) for row in rows if row["charge"]]
+    if why_not := explain_excess(tx, charges, currency, check):
+        raise Refused(why_not, guards=("daily_budget",))
+
+
+def explain_excess(tx: Tx, charges: Collection[tuple[datetime, int]], currency: str, check: SumCheck) -> str:
+    """Return why the budget does not allow these charges at their moments; "" if it does."""
+    if not charges:
+        return ""
+    day = find_fullest_day(tx, charges)
+    return check(Money(day.new, currency), Money(day.others, currency))
+
+
+def find_excess(
+    tx: Tx, drafts: Collection[Draft], prices: Collection[Money], pace: Pace, check: SumCheck
+) -> str:
+    """Return why the budget does not allow drafts at the times they go out; "" if it does."""
+    slots = _find_slots(tx, [(each.to, each.send_at) for each in drafts], pace, timedelta())
+    charges = [
+        (slot.charged_at, price.units) for slot, price in zip(slots, prices, strict=True) if price.units
+    ]
+    return explain_excess(tx, charges, next(iter(prices)).currency, check) if charges else ""
 
 
 def resume_rows(tx: Tx, batch: Row[Any], checks: BatchChecks, *, at_their_times: bool) -> None:
@@ -183,7 +205,7 @@ def resume_rows(tx: Tx, batch: Row[Any], checks: BatchChecks, *, at_their_times:
     if not left:
         return
     if at_their_times:
-        slots = [_Slot(max(row.due_at, tx.now), row.due_at > tx.now, row.expires_at) for row in left]
+        slots = [_keep_slot(tx, row) for row in left]
     else:
         times = [(Number(row.recipient), row.send_at) for row in left]
         slots = _find_slots(tx, times, checks.pace, timedelta())
@@ -203,6 +225,11 @@ def resume_rows(tx: Tx, batch: Row[Any], checks: BatchChecks, *, at_their_times:
         alter_all(tx, queued)
 
 
+def _keep_slot(tx: Tx, row: Row[Any]) -> _Slot:
+    at = max(row.due_at, tx.now)
+    return _Slot(at, max(row.charged_at, at), row.expires_at)
+
+
 def _expire_late(tx: Tx, row: Row[Any]) -> bool:
     """End a row whose send time is over. Return whether it was ended."""
     if row.send_at is None or row.expires_at >= tx.now:
@@ -216,10 +243,10 @@ PAUSED_AT_ITS_TIME = "The batch was paused at its time."
 
 def _build_resumed(tx: Tx, row: Row[Any], slot: _Slot) -> dict[str, Any]:
     return {
-        "state": OrderState.SCHEDULED if slot.is_later else OrderState.QUEUED,
+        "state": _find_state(tx, slot),
         "due_at": slot.at,
         "expires_at": row.expires_at if row.send_at else slot.latest,
         "charge": row.price,
-        "charged_at": slot.at,
+        "charged_at": slot.charged_at,
         "changed_at": tx.now,
     }

@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import Row, func, insert, select, update
 
 from elks_mcp.domain.batches import PLAN_KEPT, RESUMABLE_FOR, Batch, BatchPlan, BatchState, find_last_slot
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import CANCELLABLE, Approver, Draft, Order, OrderState
 from elks_mcp.domain.taint import ShownText
 from elks_mcp.errors import NotFound, Refused
 from elks_mcp.store.batch_pauses import pause_batch
-from elks_mcp.store.batch_placing import find_send_time, place_rows, reserve, resume_rows
+from elks_mcp.store.batch_placing import find_excess, find_send_time, place_rows, reserve, resume_rows
 from elks_mcp.store.batch_plans import can_be_started, check_digest, parse_plan, write_plan
 from elks_mcp.store.batch_progress import count_rows, find_state, get_row, parse_batch, select_batches
 from elks_mcp.store.batch_recall import recall_all
@@ -28,7 +29,7 @@ from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.rows import parse_order
 from elks_mcp.store.db.schema import arrivals, batches, is_one_of, orders
 from elks_mcp.store.db.transactions import deciding, reading
-from elks_mcp.store.values import BatchChecks, BatchRecall, Pace, StartedBatch
+from elks_mcp.store.values import BatchChecks, BatchRecall, Pace, StartedBatch, SumCheck
 
 MOST_PLANS = 50
 """How many plans a caller can have that are not started, those that wait for a person included."""
@@ -47,6 +48,13 @@ class BatchStore:
         """Return what is stored about the drafts of a plan, at least one. `at_night`: as in `Pace`."""
         moments = [find_send_time(tx, each.to, each.send_at, tx.now, at_night=at_night) for each in drafts]
         return recall_all(tx, list(drafts), moments, shown)
+
+    @reading
+    def find_excess(
+        self, tx: Tx, drafts: Collection[Draft], prices: Collection[Money], pace: Pace, check: SumCheck
+    ) -> str:
+        """Return why the budget does not allow the drafts of a plan; "" if it does."""
+        return find_excess(tx, drafts, prices, pace, check)
 
     @deciding
     def add(self, tx: Tx, plan: BatchPlan) -> BatchPlan:

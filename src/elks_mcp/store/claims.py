@@ -1,15 +1,19 @@
 """Claims: taking the orders that are due, and ending those that may not go out."""
 
 import secrets
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, select, update
 
+from elks_mcp.domain.batches import generalize_reason
 from elks_mcp.domain.models import OptOut, Recall
 from elks_mcp.domain.orders import ORDER_LATENESS, Claim, Draft, OrderState, Quote
+from elks_mcp.domain.phone import Number
 from elks_mcp.store.batch_pauses import pause_batch, wait_for_morning
 from elks_mcp.store.db.changes import alter_all, close
 from elks_mcp.store.db.database import Tx
@@ -18,7 +22,7 @@ from elks_mcp.store.db.rows import parse_draft, parse_price
 from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.opt_outs import opted_out_at
 from elks_mcp.store.pace import find_idle, find_slot, take_slots
-from elks_mcp.store.totals import is_spent, sum_spent
+from elks_mcp.store.totals import DAY, list_sent, sum_sent
 from elks_mcp.store.values import DraftCheck, Idle, Pace
 
 
@@ -52,10 +56,9 @@ def _next(tx: Tx, most: int, only: Collection[str] | None) -> Sequence[Row[Any]]
 def _build_next(kinds: frozenset[str]) -> Select[Any]:
     """Build, once, the query for the orders that are due, each with what the other orders spent."""
     o = orders.c
-    its_own = case((is_spent(orders), o.charge), else_=0)
     facts = (o.id, o.state, o.recipient, o.sender, o.price, o.currency, o.kind, o.content, o.details)
     history = (o.send_at, _EXPIRES_AT.label("expires_at"), o.batch_id, o.attempts, o.status_reason)
-    recalled = (opted_out_at().label("opted_out_at"), (sum_spent() - its_own).label("spent"))
+    recalled = (opted_out_at().label("opted_out_at"), sum_sent().label("spent"))
     due = and_(
         o.account_id == bindparam("account"),
         o.state == OrderState.QUEUED,
@@ -86,14 +89,16 @@ def is_queued(tx: Tx, only: Collection[str] | None = None) -> ColumnElement[bool
 def _claim_all(tx: Tx, rows: Iterable[Row[Any]], pace: Pace, check: DraftCheck) -> list[Claim]:
     """Claim orders, each with a slot of the pace, as long as the next slot may be taken.
 
-    Stop at the first order that may not go out any more, and end it: the spending that was read before is
-    then too high for the orders behind it.
+    Stop at the first order that may not go out any more, and end it. The orders claimed before count as
+    spent.
     """
     slots = _Slots(tx, pace)
-    claims = []
+    claims: list[Claim] = []
+    claimed = 0
     for row in rows:
-        if not slots.is_free or _is_held_back(tx, row, pace, check):
+        if not slots.is_free or _is_held_back(tx, row, pace, check, spent=int(row.spent) + claimed):
             break
+        claimed += row.price
         claims.append(slots.take(row.id, parse_draft(tx, row), row.currency, row.attempts + 1))
     if claims:
         alter_all(tx, {claim.order_id: _sending(tx, claim, pace) for claim in claims})
@@ -155,21 +160,53 @@ def _sending(tx: Tx, claim: Claim, pace: Pace) -> dict[str, Any]:
     }
 
 
-def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck) -> bool:
-    """End an order that may not go out, or put it off. Return whether it is not sent now."""
+def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck, *, spent: int) -> bool:
+    """End an order that may not go out, or put it off. Return whether it is not sent now.
+
+    `spent`: what was charged in the last 24 hours for what was sent or is being sent.
+    """
     if tx.now > row.expires_at:
         _end_late(tx, row)
         return True
     if not pace.at_night and wait_for_morning(tx, row):
         return True
     opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
-    recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=int(row.spent))
+    recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=spent)
     why_not = check(parse_draft(tx, row), parse_price(row), recall)
+    if why_not and why_not.guards == {"daily_budget"} and _wait_for_budget(tx, row, recall, check):
+        return True
     if why_not and row.batch_id and "daily_budget" in why_not.guards:
         pause_batch(tx, row.batch_id, _OVER_BUDGET)
     elif why_not:
-        close(tx, row, OrderState.CANCELLED, why_not.reason)
+        reason = generalize_reason(why_not.reason, Number(row.recipient)) if row.batch_id else why_not.reason
+        close(tx, row, OrderState.CANCELLED, reason)
     return why_not is not None
+
+
+def _wait_for_budget(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -> bool:
+    """Put off a row of a batch, or a scheduled text, for which the budget is free again in time.
+
+    The texts of the day before may have left a little later than planned, and so count a little longer. The
+    other rows of the batch that are due are put off as well. Return whether it was put off.
+    """
+    if row.batch_id is None and row.send_at is None:
+        return False
+    draft, price, over = parse_draft(tx, row), parse_price(row), list_sent(tx, row.expires_at)
+    left = [recall.spent - freed for freed in accumulate(charge for _, charge in over)]
+    number = bisect_left(
+        left, True, key=lambda spent: check(draft, price, recall.model_copy(update={"spent": spent})) is None
+    )
+    if number == len(over):
+        return False
+    due_at = min(max(over[number][0] + DAY, tx.now + _SHORTEST_WAIT), row.expires_at)
+    its_batch = and_(orders.c.batch_id == row.batch_id, orders.c.state == OrderState.QUEUED)
+    which = its_batch if row.batch_id else orders.c.id == row.id
+    tx.execute(update(orders).where(which, orders.c.due_at < due_at).values(due_at=due_at))
+    return True
+
+
+_SHORTEST_WAIT = timedelta(seconds=20)
+"""How long a batch waits at least for its budget, so that its rows are not put off one by one."""
 
 
 def expire_queued(tx: Tx) -> None:

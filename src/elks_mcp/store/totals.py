@@ -1,6 +1,6 @@
 """Sums over one account's orders: what it spent, and how many are in each state."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -39,6 +39,60 @@ def sum_spent() -> ScalarSelect[int]:
     The query's parameter `account` is the account's id.
     """
     return _sum(_spenders.c.charge, and_(_is_ours(), is_spent(_spenders)))
+
+
+def sum_sent() -> ScalarSelect[int]:
+    """Build the sum that an account was charged in the last 24 hours, without queued orders.
+
+    Reservations of queued orders do not count, since each is checked when it is claimed. The query's
+    parameter `account` is the account's id.
+    """
+    return _sum(_spenders.c.charge, and_(_is_ours(), _is_sent()))
+
+
+def list_sent(tx: Tx, until: datetime) -> Sequence[tuple[datetime, int]]:
+    """List the moments and charges of `sum_sent` that no longer count at `until`, by age."""
+    at, charge = _spenders.c.charged_at, _spenders.c.charge
+    over = select(at, charge).where(_is_ours(), _is_sent(), charge > 0, at <= until - DAY).order_by(at)
+    return [
+        (row.charged_at, row.charge) for row in tx.execute(over, {"account": tx.account_id, "now": tx.now})
+    ]
+
+
+def _is_sent() -> ColumnElement[bool]:
+    return and_(is_spent(_spenders), _spenders.c.state != OrderState.QUEUED)
+
+
+class FullestDay(NamedTuple):
+    """The 24 hours with most spending of those in which something new is spent."""
+
+    new: int
+    others: int
+    """Spent by other orders."""
+
+
+def find_fullest_day(tx: Tx, new: Collection[tuple[datetime, int]]) -> FullestDay:
+    """Return the fullest 24 hours if these charges, at least one, are added at their moments."""
+    at, charge = orders.c.charged_at, orders.c.charge
+    first, last = min(each for each, _ in new), max(each for each, _ in new)
+    near = and_(orders.c.account_id == tx.account_id, charge > 0, at > first - DAY, at < last + DAY)
+    others = tx.all(select(at, func.sum(charge).label("charge")).where(near).group_by(at))
+    changes = [(moment, FullestDay(amount, 0)) for moment, amount in new]
+    changes += [(row.charged_at, FullestDay(0, int(row.charge))) for row in others]
+    changes.sort(key=lambda each: each[0])
+    return max(_slide(changes), key=sum)
+
+
+def _slide(changes: Sequence[tuple[datetime, FullestDay]]) -> Iterator[FullestDay]:
+    """Yield the sums of the 24 hours that end with each change, if something new is in them."""
+    new = others = start = 0
+    for moment, change in changes:
+        new, others = new + change.new, others + change.others
+        while changes[start][0] <= moment - DAY:
+            new, others = new - changes[start][1].new, others - changes[start][1].others
+            start += 1
+        if new:
+            yield FullestDay(new, others)
 
 
 def is_spent(table: FromClause) -> ColumnElement[bool]:
