@@ -245,6 +245,9 @@ def test_p3_a_killed_command_leaves_the_rest_to_resume(elks: SimulatedElks, tmp_
     with running({**elks.environ, **SLOW}, tmp_path, command=command) as starting:
         wait_for_a_text(elks)
         starting.end(signal.SIGKILL)
+    change_rows(find_location(elks), "update heartbeats set seen_at = seen_at - 40 * 1000000")
+    shown = in_one_line(elks.tell("batch", "status", batch_id).stdout)
+    assert "The process that sends the rest was last seen 4" in shown
     change_rows(find_location(elks), "delete from heartbeats")
     assert "No process sends the rest now. To send it from here:" in in_one_line(
         elks.tell("batch", "status", batch_id).stdout

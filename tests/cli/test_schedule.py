@@ -14,7 +14,7 @@ from tests.support.batch_cases import csv_of
 from tests.support.command_cases import do, tell
 from tests.support.connecting import posted
 from tests.support.provider import PHONE, a_draft, an_approval
-from tests.support.stores import allow
+from tests.support.stores import allow, change_rows
 from tests.support.terminal import at_terminal, started_at_terminal
 from tests.support.verb_cases import SimulatedElks
 
@@ -54,6 +54,15 @@ def test_a_text_is_scheduled_listed_and_cancelled(elks: SimulatedElks) -> None:
     assert elks.tell("cancel", order_id).stdout.startswith(f"{order_id} is cancelled: it was not sent")
     assert elks.tell("scheduled").stdout == "No text is scheduled.\n"
     assert posted(elks.box) == []
+
+
+def test_p13_a_scheduled_text_that_may_have_been_sent_is_listed_as_that(elks: SimulatedElks) -> None:
+    order_id = elks.ask_json("send", NATIONAL, "Hej!", "--at", ISO)["orderId"]
+    unknown = "UPDATE orders SET state = 'unknown', status_reason = 'Two texts fit.'"
+    change_rows(StateLocation(folder=Path(elks.environ["ELKS_STATE_DIR"])), unknown)
+    assert [(each["orderId"], each["why"]) for each in elks.ask_json("scheduled")["notSent"]] == [
+        (order_id, "It may have been sent: do not send it again. Two texts fit.")
+    ]
 
 
 def test_a_zone_can_be_named_and_a_dry_run_names_the_time(elks: SimulatedElks) -> None:

@@ -12,7 +12,6 @@ import pytest
 from mcp import Client
 
 from elks_mcp.sandbox import Sandbox
-from elks_mcp.store import StateLocation
 from tests.support.clocks import ManualClock, pass_time
 from tests.support.connecting import (
     EITHER_ERA,
@@ -34,7 +33,7 @@ from tests.support.connecting import (
     words,
 )
 from tests.support.people import Book, person
-from tests.support.stores import change_rows, files_with
+from tests.support.stores import files_with
 from tests.support.web import site
 
 pytestmark = pytest.mark.anyio
@@ -437,23 +436,6 @@ async def test_p13_a_missed_text_is_reported_once_and_never_sent(
         ]
         await pass_time(clock, MINUTE)
     assert [form["message"] for form in posted(box)] == ["Hopp"] * (tool == "send_sms")
-
-
-async def test_p13_a_scheduled_text_that_may_have_been_sent_is_reported_and_listed_as_unknown(
-    box: Sandbox, clock: ManualClock, tmp_path: Path
-) -> None:
-    environ = live(box, ELKS_STATE_DIR=str(tmp_path))
-    async with after_a_missed_text(box, clock, environ) as (client, order_id):
-        unknown = "UPDATE orders SET state = 'unknown', status_reason = 'Two texts fit.', unreported = true"
-        change_rows(StateLocation(folder=tmp_path), unknown)
-        answer = data(await call(client, "list_scheduled"))
-        (line,) = answer["missed"]
-        assert line.startswith(f"Unknown whether it was sent: the text to {PHONE} for {THEN}")
-        assert "Two texts fit. A person can look at 46elks.com and record it: `elks-mcp outbox" in line
-        (listed,) = answer["notSent"]
-        assert listed["why"] == "It may have been sent: do not send it again. Two texts fit."
-        assert data(await call(client, "list_scheduled")).get("missed") is None
-    assert order_id in line
 
 
 async def test_p13_an_error_also_reports_a_missed_text(

@@ -79,6 +79,19 @@ async def test_a_server_that_is_restarted_goes_on_with_its_batches(location: Sta
         assert ended.pause_reason == ""
 
 
+@on_both_databases
+async def test_p2_a_batch_that_is_paused_after_its_server_ended_stays_paused(location: StateLocation) -> None:
+    world = World(location)
+    left = await left_by(world)
+    backend = WorldBackend(world)
+    async with backend.opened():
+        paused = await Shop(backend).batches.pause(left.id)
+        assert (paused.pause_reason, paused.paused_at) == ("The caller paused it.", left.paused_at)
+    async with open_shop(world) as shop:
+        await shop.backend.pass_time(MINUTE)
+        assert (await shop.batches.get(left.id)).counts == left.counts
+
+
 async def test_p1_a_server_in_dry_run_does_not_go_on_with_a_batch(tmp_path: Path) -> None:
     world = World(with_tables(tmp_path / "state"))
     left = await left_by(world)

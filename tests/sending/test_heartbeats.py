@@ -10,6 +10,7 @@ from elks_mcp.store import ServerKind, StateLocation
 from elks_mcp.store.store import Store
 from tests.support.outbox_cases import MINUTE, SECOND
 from tests.support.provider import Backend, a_draft, an_approval, posts
+from tests.support.shops import list_phones, open_shop, write_list
 from tests.support.stores import EITHER_DATABASE, Steps, World, WorldBackend, a_place, failing
 
 pytestmark = pytest.mark.anyio
@@ -44,6 +45,16 @@ async def test_a_servers_heartbeat_is_recorded_about_every_30_seconds(location: 
         await server.pass_time(10 * MINUTE)
     recorded = [each for each in steps.taken if each.startswith("INSERT INTO heartbeats")]
     assert 13 <= len(recorded) <= 21  # the worker looks every 15 seconds
+
+
+async def test_while_a_batch_is_sent_it_is_recorded_every_10_seconds(location: StateLocation) -> None:
+    steps = Steps()
+    async with open_shop(location, per_minute=6) as shop:
+        steps.listen(await shop.backend.storage.open())
+        await shop.plan_and_start(write_list(list_phones(20)))
+        await shop.backend.pass_time(2 * MINUTE)
+    recorded = [each for each in steps.taken if each.startswith("INSERT INTO heartbeats")]
+    assert 9 <= len(recorded) <= 13
 
 
 async def test_a_server_that_sends_nothing_has_no_heartbeat(tmp_path: Path) -> None:

@@ -222,9 +222,9 @@ async def test_an_operator_pauses_and_cancels_the_batches_of_every_account_and_c
     async with opened(location, clock) as store, opened(location, clock, account_of("other")) as other:
         admin, batch = BatchAdmin(store.database), await start_new(other)
         await other.heartbeats.record("a" * 16, ServerKind.CLIENT)
-        assert await other.heartbeats.find_sender() is ServerKind.CLIENT
+        assert await other.heartbeats.find_sender() == (ServerKind.CLIENT, timedelta())
         await other.heartbeats.record("b" * 16, ServerKind.SERVE)
-        assert await other.heartbeats.find_sender() is ServerKind.SERVE
+        assert await other.heartbeats.find_sender() == (ServerKind.SERVE, timedelta())
         assert await store.heartbeats.find_sender() is None
         assert [each.batch.id for each in await admin.list_latest(5)] == [batch.id]
         assert (await admin.pause(batch.id.lower())).batch.state is BatchState.PAUSED

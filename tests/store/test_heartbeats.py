@@ -57,6 +57,25 @@ async def test_the_most_recently_seen_of_several_servers_is_named_until_it_ends(
         assert await store.heartbeats.find_alive() is None
 
 
+@on_both_databases
+async def test_a_process_that_sends_is_silent_after_half_a_minute_and_another_one_comes_first(
+    location: StateLocation, clock: ManualClock
+) -> None:
+    async with opened(location, clock) as store:
+        assert await store.heartbeats.find_sender() is None
+        await store.heartbeats.record(ONE, ServerKind.SERVE)
+        clock.advance(30 * SECOND)
+        assert await store.heartbeats.find_sender() == (ServerKind.SERVE, 30 * SECOND)
+        clock.advance(SECOND)
+        silent = await store.heartbeats.find_sender()
+        assert silent
+        assert silent.is_silent
+        await store.heartbeats.record(OTHER, ServerKind.CLIENT)
+        assert await store.heartbeats.find_sender() == (ServerKind.CLIENT, timedelta())
+        await store.heartbeats.record(ONE, ServerKind.SERVE)
+        assert await store.heartbeats.find_sender() == (ServerKind.SERVE, timedelta())
+
+
 async def test_a_heartbeat_counts_only_for_its_own_account(
     location: StateLocation, clock: ManualClock
 ) -> None:

@@ -58,11 +58,16 @@ async def _explain_sender(app: App, batch: Batch) -> str:
     if not batch.is_moving:
         return await describe_sending_server(app, "Each text")
     resume = app.configuration.settings.name_command(f"batch resume {batch.id}")
-    match await (await app.storage.open()).heartbeats.find_sender():
-        case None:
-            return f"No process sends the rest now. To send it from here: {resume}."
-        case ServerKind.CLIENT:
-            return "A client or a terminal sends the rest. When it ends, the batch is paused."
+    sender = await (await app.storage.open()).heartbeats.find_sender()
+    if sender is None:
+        return f"No process sends the rest now. To send it from here: {resume}."
+    if sender.is_silent:
+        ago = f"{sender.last_seen.total_seconds():.0f} seconds ago"
+        return (
+            f"The process that sends the rest was last seen {ago}. If it was killed: {resume} sends the rest."
+        )
+    if sender.kind is ServerKind.CLIENT:
+        return "A client or a terminal sends the rest. When it ends, the batch is paused."
     return "A running server sends the rest."
 
 

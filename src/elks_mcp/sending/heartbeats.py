@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 _INTERVAL = timedelta(seconds=30)
 """How often a heartbeat is recorded. A process that misses three of them counts as ended."""
 
+_INTERVAL_IN_BATCHES = timedelta(seconds=10)
+"""The same while rows of a batch are under way, so that a process that was killed is soon noticed."""
+
 
 class Heartbeat:
     """The heartbeat of this process. The worker records it, so it stops if the worker hangs.
@@ -71,9 +74,10 @@ class Heartbeat:
             await self.end()
 
     async def record_if_due(self, store: "Store") -> None:
-        """Record the heartbeat if the last one is 30 seconds old. An error is only logged."""
+        """Record the heartbeat if the last one is old enough. An error is only logged."""
         now, kind = self._clock.now(), self._kind
-        is_recent = self._recorded_at and timedelta() <= now - self._recorded_at < _INTERVAL
+        interval = _INTERVAL_IN_BATCHES if self.sends_batch else _INTERVAL
+        is_recent = self._recorded_at and timedelta() <= now - self._recorded_at < interval
         if kind is None or (is_recent and kind is self._recorded):
             return
         async with self._changing:  # or it could be recorded after it was deleted

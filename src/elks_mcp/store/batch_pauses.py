@@ -3,13 +3,15 @@
 import re
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, func, literal, or_, select, update
 
+from elks_mcp.domain.batches import SERVER_ENDED
 from elks_mcp.domain.orders import ACCEPTED, OrderState
 from elks_mcp.domain.phone import Number
 from elks_mcp.domain.send_times import find_morning
 from elks_mcp.store.db.changes import alter_all
 from elks_mcp.store.db.database import Tx
+from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.schema import batches, is_one_of, orders
 
 MOST_REFUSALS = 5
@@ -22,10 +24,15 @@ _LONG_NUMBER = re.compile(r"\+?\d{5,}")
 def pause_batch(tx: Tx, batch_id: str, reason: str) -> None:
     """Pause the rows of a batch that wait to be sent, and release their share of the budget.
 
-    Rows that are being sent are finished. A batch that is paused keeps its first reason.
+    Rows that are being sent are finished. A batch that is paused keeps its first reason, unless
+    that is the end of a server: the next server would go on with it.
     """
-    pause = update(batches).where(batches.c.id == batch_id, batches.c.paused_at.is_(None))
-    tx.execute(pause.values(paused_at=tx.now, pause_reason=reason))
+    c = batches.c
+    may_go_on = or_(c.paused_at.is_(None), c.pause_reason == SERVER_ENDED)
+    pause = update(batches).where(c.id == batch_id, may_go_on)
+    tx.execute(
+        pause.values(paused_at=func.coalesce(c.paused_at, literal(tx.now, Moment)), pause_reason=reason)
+    )
     waiting = is_one_of(orders.c.state, _WAITING_TO_GO)
     paused = update(orders).where(orders.c.batch_id == batch_id, waiting)
     tx.execute(paused.values(state=OrderState.PAUSED, charge=0, changed_at=tx.now))

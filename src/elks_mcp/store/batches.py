@@ -225,7 +225,7 @@ def _check_plans(tx: Tx, caller: str) -> None:
 
 
 def pause_if_running(tx: Tx, row: Row[Any], reason: str) -> None:
-    if find_state(tx, row, count_rows(tx, row.id)) is BatchState.RUNNING:
+    if find_state(tx, row, count_rows(tx, row.id)) in {BatchState.RUNNING, BatchState.PAUSED}:
         pause_batch(tx, row.id, reason)
 
 

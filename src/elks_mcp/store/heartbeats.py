@@ -4,6 +4,7 @@ A long-running server has one all the time, any other process while it sends the
 """
 
 from datetime import timedelta
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Insert, and_, delete, not_, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -18,6 +19,22 @@ from elks_mcp.store.values import ServerKind
 
 ALIVE_FOR = timedelta(minutes=2)
 """How long after its latest heartbeat a process counts as running."""
+
+_SILENT_AFTER = timedelta(seconds=30)
+"""A process that sends a batch records a heartbeat every 10 seconds."""
+
+
+class BatchSender(NamedTuple):
+    """A process that sends the rows of batches, as far as known."""
+
+    kind: ServerKind
+    last_seen: timedelta
+    """How long ago its latest heartbeat was recorded."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it missed heartbeats, so that it may have been killed."""
+        return self.last_seen > _SILENT_AFTER
 
 
 class Heartbeats:
@@ -58,11 +75,12 @@ class Heartbeats:
         return ServerKind(row.kind) if row else None
 
     @reading
-    def find_sender(self, tx: Tx) -> ServerKind | None:
-        """Return the kind of a process that sends batches, a long-running one first, or None."""
-        alive = select(heartbeats.c.kind).where(heartbeats.c.account_id == tx.account_id, _is_alive(tx))
-        row = tx.first(alive.order_by(heartbeats.c.kind == ServerKind.CLIENT).limit(1))
-        return ServerKind(row.kind) if row else None
+    def find_sender(self, tx: Tx) -> BatchSender | None:
+        """Return a process that sends batches, one that is not silent and a long-running one first."""
+        alive = select(heartbeats.c.kind, heartbeats.c.seen_at)
+        rows = tx.all(alive.where(heartbeats.c.account_id == tx.account_id, _is_alive(tx)))
+        senders = [BatchSender(ServerKind(row.kind), tx.now - row.seen_at) for row in rows]
+        return min(senders, default=None, key=lambda each: (each.is_silent, each.kind is ServerKind.CLIENT))
 
 
 def delete_dead(tx: Tx) -> None:
