@@ -355,7 +355,7 @@ MUTANTS = (
     Mutant(
         "a budget that only the first row counts in",
         "store/batch_placing.py",
-        (("near = sum(charge for other, charge in sums.items() if abs(other - at) < DAY)", "near = 0"),),
+        (('for row in rows if row["charge"]]', 'for row in list(rows)[:1] if row["charge"]]'),),
         "tests/store/test_batches.py",
         "whole_sum_is_reserved and sqlite",
     ),
@@ -383,7 +383,7 @@ MUTANTS = (
     Mutant(
         "rows of a batch that do not count for each other",
         "store/batch_placing.py",
-        (("counted = recall.counting(to_them[row.to.e164])", "counted = recall"),),
+        (("counted = recall.counting(to_them[draft.to.e164])", "counted = recall"),),
         PLANNING,
         "texts_since_the_plan and sqlite",
     ),
@@ -426,8 +426,22 @@ MUTANTS = (
         "the last process that leaves its batch queued",
         "store/heartbeats.py",
         (("        if tx.first(alive) is None:", "        if False:"),),
-        PAUSES,
+        "tests/sending/test_batch_restarts.py",
         "last_process_that_could_send and sqlite",
+    ),
+    Mutant(
+        "a batch that goes on although its caller paused it",
+        "store/batch_pauses.py",
+        (("or_(c.paused_at.is_(None), c.pause_reason == SERVER_ENDED)", "c.paused_at.is_(None)"),),
+        "tests/sending/test_batch_restarts.py",
+        "paused_after_its_server_ended and sqlite",
+    ),
+    Mutant(
+        "claims of one transaction that do not count for each other",
+        "store/claims.py",
+        (("        claimed += row.price\n", ""),),
+        STORE,
+        "does_not_cost_those_behind_it and sqlite",
     ),
     Mutant(
         "a batch at night",
