@@ -27,6 +27,7 @@ from tests.support.stores import (
     WorldBackend,
     a_place,
     a_receipt,
+    allow,
     claim_one,
     on_both_databases,
     read_rows,
@@ -217,6 +218,15 @@ async def test_a_single_text_overtakes_a_running_batch(location: StateLocation) 
         urgent = [post.at for post in posts(shop.backend.world.box) if post.form["message"] == "Brådskande"]
         assert urgent
         assert urgent[0] - asked_at <= 2 * SLOT
+
+
+async def test_p4_the_text_of_a_row_that_is_queued_for_later_is_a_repeat(location: StateLocation) -> None:
+    async with open_shop(location, per_minute=1) as shop:
+        phones = list_phones(20)
+        await shop.plan_and_start(write_list(phones), "Hej!")
+        repeat = an_approval(a_draft("Hej!", to=phones[-1]))
+        placed = await (await shop.backend.storage.open()).orders.place(repeat, allow)
+        assert placed.is_repeat
 
 
 async def test_two_processes_share_the_rows_of_a_batch(location: StateLocation) -> None:

@@ -22,6 +22,7 @@ from elks_mcp.store.taint import find_taint, is_tainted
 REPEATED_WITHIN = timedelta(minutes=15)
 
 _IN_PLAY = tuple(UNFINISHED)
+_LATER = (OrderState.SCHEDULED, OrderState.PAUSED)
 MAY_BE_OUT = (OrderState.SENT, OrderState.DELIVERED, OrderState.UNKNOWN)
 
 
@@ -103,8 +104,9 @@ def _build_prior(kinds: frozenset[str]) -> Executable:
     ours = orders.c.account_id == bindparam("account")  # in both halves, otherwise SQLite ignores the indexes
     keyed = and_(ours, orders.c.key_hash == bindparam("key"))
     is_in_play, may_be_out = is_one_of(orders.c.state, _IN_PLAY), is_one_of(orders.c.state, MAY_BE_OUT)
-    planned = tuple((at > NOW, at) for at in (orders.c.send_at, orders.c.charged_at))
-    goes_at = case(*planned, else_=NOW)
+    send_at, due_at = orders.c.send_at, orders.c.due_at
+    is_later = and_(is_one_of(orders.c.state, _LATER), due_at > NOW)
+    goes_at = case((send_at > NOW, send_at), (is_later, due_at), else_=NOW)
     goes_near = and_(_is_near(goes_at), goes_at < shifted(SEND_AT, REPEATED_WITHIN))
     is_near = or_(and_(is_in_play, goes_near), and_(may_be_out, _is_near(orders.c.changed_at)))
     same = and_(ours, orders.c.fingerprint == bindparam("fingerprint"), is_near)
