@@ -18,11 +18,14 @@ from tests.support.postgres import (  # noqa: F401  (fixtures)
     used_databases,
 )
 from tests.support.process import stand_in  # noqa: F401  (a fixture)
+from tests.support.statements import share_compiled_statements
 
 # No deadlines: the first number loads the numbering plans.
 settings.register_profile("quick", deadline=None, max_examples=100)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
+
+share_compiled_statements()
 
 
 def pytest_xdist_auto_num_workers() -> int:
