@@ -4,11 +4,13 @@ import os
 import signal
 import tempfile
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from elks_mcp.runtime.garbage import collection_paused
 from tests.support.browser import browser  # noqa: F401  (a fixture)
 from tests.support.postgres import (  # noqa: F401  (fixtures)
     migrated_database,
@@ -60,6 +62,13 @@ def _has_room() -> bool:
 os.environ["TZ"] = "UTC"  # whatever the machine's zone is; Windows reads it when a process starts
 if hasattr(time, "tzset"):
     time.tzset()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Do not look for garbage among the tests and all modules, neither now nor while tests run."""
+    with collection_paused():
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
