@@ -1,10 +1,12 @@
 """The prompts that a person can start a conversation with."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cache
 from typing import Any
 
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.prompts import Prompt
 from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 from pydantic import ValidationError
@@ -40,9 +42,15 @@ def how_did_it_go() -> str:
 def add_prompts(server: MCPServer, toolsets: Collection[Toolset]) -> None:
     """Register the prompts whose tools are offered."""
     if Toolset.SMS in toolsets:
-        server.prompt(title="Send a text")(text_somebody)
+        server.add_prompt(_build_prompt(text_somebody, "Send a text"))
     if {Toolset.SMS, Toolset.ACCOUNT} <= {*toolsets}:
-        server.prompt(title="Report on recent texts")(how_did_it_go)
+        server.add_prompt(_build_prompt(how_did_it_go, "Report on recent texts"))
+
+
+@cache
+def _build_prompt(function: Callable[..., str], title: str) -> Prompt:
+    """Return a prompt, whose schema is built once for all servers of a process."""
+    return Prompt.from_function(function, title=title)
 
 
 async def refuse_unknown_prompts(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
