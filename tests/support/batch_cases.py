@@ -15,6 +15,7 @@ from elks_mcp.store import StateLocation
 from elks_mcp.store.batch_admin import BatchAdmin
 from tests.support.clocks import ManualClock, autojump
 from tests.support.connecting import Era, Person, box_on, call, connected, data, live, posted
+from tests.support.state_folders import with_tables
 from tests.support.stores import opened
 
 MESSAGE = "Hej {namn}! Din tid är i morgon kl. {tid}. Välkommen!"
@@ -80,6 +81,7 @@ async def open_shop(
     """Connect the assistant of a shop; `person` is asked, if there is one."""
     clock = ManualClock()
     box = box_on(clock)
+    with_tables(folder / "state")
     settings = live(box, ELKS_STATE_DIR=str(folder / "state"), **environ)
     async with (
         connected(settings, box=box, way=era, person=person, clock=clock, contacts=contacts) as client,

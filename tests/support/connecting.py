@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ from tests.sandbox.serving import serve
 from tests.support.clocks import HANG, SandboxClock, at_rest, keep_jumping
 from tests.support.clocks import ManualClock as OurClock
 from tests.support.process import PLAIN
+from tests.support.state_folders import with_tables
 
 PHONE = "+46701740605"
 Era = Literal["auto", "legacy"]
@@ -128,6 +130,8 @@ async def connected(
         ending = await stack.enter_async_context(background())
         folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
         environ = {"ELKS_STATE_DIR": folder, **environ}  # temporary, unless the test names one
+        if way != "stdio" and environ.get("DRY_RUN") == "false":  # a dry run needs no tables
+            with_tables(Path(folder))
         if way == "stdio":
             url = {"ELKS_API_BASE_URL": f"{await stack.enter_async_context(serve(box))}/a1"} if box else {}
             server: MCPServer[App] | StdioServerParameters = StdioServerParameters(

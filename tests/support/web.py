@@ -4,6 +4,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -27,6 +28,7 @@ from elks_mcp.web.asgi import HttpApp
 from tests.sandbox.serving import Server
 from tests.support.clocks import HANG
 from tests.support.connecting import Era, Person, live
+from tests.support.state_folders import with_tables
 
 BASE_URL = "http://localhost/a1"
 """46elks is on this machine, so its webhooks come from here."""
@@ -87,6 +89,7 @@ async def site(
 ) -> AsyncIterator[Site]:
     """Serve on a free port, until the end of the context."""
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder, _listener() as listener:
+        with_tables(Path(folder))
         port = listener.getsockname()[1]
         box.webhook_ports.add(port)
         url = f"http://127.0.0.1:{port}"
