@@ -12,6 +12,7 @@ import shutil
 import sys
 import sysconfig
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 from subprocess import list2cmdline
@@ -31,8 +32,12 @@ class Installation(NamedTuple):
     source: str
 
 
+@cache
 def find_installation() -> Installation:
-    """Return the installation that runs this code."""
+    """Return the installation that runs this code.
+
+    Its metadata is read once: a server names a command in each answer to a request without a valid token.
+    """
     return Installation(Path(sys.prefix), Path(sysconfig.get_path("scripts")), _find_source())
 
 
