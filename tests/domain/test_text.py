@@ -375,4 +375,4 @@ def test_a_long_text_is_processed_quickly(function: Callable[[str], object], tex
         function(text)
         return time.process_time() - began
 
-    assert min(taken() for _ in range(3)) < 0.5
+    assert any(taken() < 0.5 for _ in range(3))
