@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from elks_mcp.runtime.garbage import collection_paused
 from tests.support.browser import browser  # noqa: F401  (a fixture)
+from tests.support.checked_schemas import check_schemas_once
 from tests.support.postgres import (  # noqa: F401  (fixtures)
     migrated_database,
     postgres_database,
@@ -28,6 +29,7 @@ settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.load_profile("quick")
 
 share_compiled_statements()
+check_schemas_once()
 
 
 def pytest_xdist_auto_num_workers() -> int:
