@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import PromptReference, ResourceTemplateReference
 
 from elks_mcp.sandbox import Sandbox
-from tests.support.connecting import Person, call, data, live, new_box, posted
+from tests.support.connecting import FAST_PACE, Person, call, data, live, new_box, posted
 from tests.support.contact_files import card
 from tests.support.frames import Frame, Way, recorded
 
@@ -64,6 +64,7 @@ def environ_of(box: Sandbox, folder: Path) -> dict[str, str]:
         ELKS_ALLOWED_RECIPIENTS=f"{ASA},{BO},{STRANGER},{TEXTED},{LISTED},{MENTIONED}",
         ELKS_SIGNATURE="Ring 070-174 06 29",
         ELKS_MAX_PER_NUMBER="1000",
+        **FAST_PACE,
     )
 
 
@@ -258,6 +259,10 @@ _MASKED = re.compile(r"\+?\d+\*+\d+")
 _TELLING = 5
 """Digits in a row that are searched for: fewer are in other things as well."""
 
+_PARTS = sorted(
+    {number[start : start + _TELLING] for number in NUMBERS for start in range(3, len(number) - _TELLING + 1)}
+)
+
 
 def list_shown(frame: Frame) -> list[str]:
     """Return the parts of numbers that a message shows, in whatever spelling.
@@ -271,13 +276,8 @@ def list_shown(frame: Frame) -> list[str]:
     text = written.replace("+46701740605", "").replace("070-174 06 05", "")
     text = re.sub(r"\b[a-z][0-9a-f]{32}\b|received-[0-9a-f]{16}", "", text)
     digits = _BETWEEN.sub("", "".join(str(int(char)) if char.isdecimal() else char for char in text))
-    parts = {
-        number[start : start + _TELLING]
-        for number in NUMBERS
-        for start in range(3, len(number) - _TELLING + 1)
-    }
     masked = [each for each in _MASKED.findall(text) if sum(map(str.isdigit, each)) > 2]
-    return [*(part for part in sorted(parts) if part in digits), *masked]
+    return [*(part for part in _PARTS if part in digits), *masked]
 
 
 def list_forms(frames: list[Frame]) -> list[str]:

@@ -48,6 +48,10 @@ WAYS: tuple[Way, ...] = ("auto", "legacy", "stdio")
 """The eras in one process, and a subprocess over stdio with 46elks over a socket."""
 
 
+FAST_PACE = {"ELKS_SMS_PER_MINUTE": "6000"}
+"""For servers on the clock of the machine, where a text else waits until 0.6 s after the one before."""
+
+
 def new_box() -> Sandbox:
     """Return a sandbox whose clock does not move."""
     return Sandbox(clock=ManualClock())
@@ -130,6 +134,8 @@ async def connected(
         ending = await stack.enter_async_context(background())
         folder = stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True))
         environ = {"ELKS_STATE_DIR": folder, **environ}  # temporary, unless the test names one
+        if clock is None:
+            environ = FAST_PACE | environ
         if way != "stdio" and environ.get("DRY_RUN") == "false":  # a dry run needs no tables
             with_tables(Path(folder))
         if way == "stdio":

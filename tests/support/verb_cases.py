@@ -13,7 +13,7 @@ from click.testing import Result
 
 from elks_mcp.sandbox import Sandbox
 from tests.sandbox.serving import serve
-from tests.support.connecting import live, new_box
+from tests.support.connecting import FAST_PACE, live, new_box
 from tests.support.process import invoke
 
 
@@ -52,6 +52,7 @@ def simulated_elks(folder: Path, box: Sandbox | None = None) -> Iterator[Simulat
             "ELKS_STATE_DIR": str(folder / "state"),
             "ELKS_GUARDS_OFF": "night,first_contact",
             "ELKS_POLL_SECONDS": "1",
+            **FAST_PACE,
         }
         yield SimulatedElks(box, live(box, ELKS_API_BASE_URL=f"{url}/a1", **state), portal)
 

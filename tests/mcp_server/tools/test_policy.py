@@ -72,7 +72,7 @@ async def ask(
     environ: Mapping[str, str], box: Sandbox | None = None, way: Way = "auto"
 ) -> tuple[dict[str, Any], str]:
     """Ask what is allowed; return the answer, as data and as text."""
-    async with connected(environ, box=box, way=way) as client:
+    async with connected(environ, box=box, way=way, clock=ManualClock()) as client:
         answer = await call(client, "explain_policy")
         assert not answer.is_error
         return data(answer), words(answer)
@@ -176,7 +176,7 @@ async def test_reserved_amounts_and_unfinished_orders_count(box: Sandbox, tmp_pa
 
 async def test_an_overdrawn_budget_has_nothing_left(box: Sandbox, tmp_path: Path) -> None:
     account = AccountKey("https://api.46elks.com/a1", box.username)
-    async with opened(StateLocation(folder=tmp_path), account=account) as store:
+    async with opened(StateLocation(folder=tmp_path), ManualClock(), account) as store:
         await place_one(store)
     answer, _ = await ask(
         live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_BUDGET_PER_DAY="0.10", DRY_RUN="1"), box
