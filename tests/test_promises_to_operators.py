@@ -199,9 +199,12 @@ async def test_p8_a_secret_that_46elks_repeats_is_in_no_answer_about_a_text(
     "url",
     [
         f"postgresql://elks:{CANARY_PASSWORD}@127.0.0.1:9/elks",
-        f"postgresql://{CANARY_PASSWORD}:{CANARY_PASSWORD}@127.0.0.1:9/{CANARY_PASSWORD}?sslmode=odd",
+        pytest.param(
+            f"postgresql://{CANARY_PASSWORD}:{CANARY_PASSWORD}@127.0.0.1:9/{CANARY_PASSWORD}?sslmode=odd",
+            marks=pytest.mark.long,
+        ),
         f"postgres://elks:{CANARY_PASSWORD}@[not-an-address/elks",
-        f"mysql://elks:{CANARY_PASSWORD}@127.0.0.1/elks",
+        pytest.param(f"mysql://elks:{CANARY_PASSWORD}@127.0.0.1/elks", marks=pytest.mark.long),
     ],
 )
 async def test_p8_the_error_for_an_unreachable_database_shows_no_secret(
@@ -395,7 +398,15 @@ main()
 """
 
 
-@pytest.mark.parametrize("mode", ["live", "dry run", "sandbox", "no credentials"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        "live",
+        "sandbox",
+        pytest.param("dry run", marks=pytest.mark.long),  # which does less than "live"
+        pytest.param("no credentials", marks=pytest.mark.long),
+    ],
+)
 async def test_p12_the_process_connects_only_to_46elks(box: Sandbox, tmp_path: Path, mode: str) -> None:
     script, watch = tmp_path / "watched.py", tmp_path / "watch.log"
     script.write_text(WATCHED, encoding="utf-8")

@@ -142,21 +142,22 @@ async def test_a_call_cancelled_while_a_person_is_asked_sends_nothing(
 # ── the same, 64 times over ──
 
 
-async def test_64_identical_calls_in_4_processes_send_one_text_and_all_return_its_order(
-    tmp_path: Path,
+@pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.long)])
+async def test_64_identical_calls_in_several_processes_send_one_text_and_all_return_its_order(
+    tmp_path: Path, processes: int
 ) -> None:
     box = Sandbox()
     answers: list[dict[str, Any]] = []
-    async with serve(box) as url, AsyncExitStack() as processes:
+    async with serve(box) as url, AsyncExitStack() as stack:
         environ = live(box, ELKS_STATE_DIR=str(tmp_path), ELKS_API_BASE_URL=f"{url}/a1")
-        clients = [await processes.enter_async_context(connected(environ, way="stdio")) for _ in range(4)]
+        clients = [await stack.enter_async_context(connected(environ, way="stdio")) for _ in range(processes)]
 
         async def ask(client: Client) -> None:
             answers.append(data(await call(client, "send_sms", to=PHONE, message="Hej")))
 
         with anyio.fail_after(HANG):
             async with anyio.create_task_group() as calls:
-                for client in clients * 16:
+                for client in clients * (64 // processes):
                     calls.start_soon(ask, client)
     assert len(posted(box)) == len(box.charges) == 1
     assert len(answers) == 64

@@ -19,7 +19,7 @@ from elks_mcp.errors import Misconfigured
 from elks_mcp.mcp_server.server import TOOLSETS, build_misconfigured_server, build_server
 from elks_mcp.sandbox import Sandbox
 from elks_mcp.settings import load
-from tests.support.connecting import PHONE, WAYS, Way, call, connected, data, live, posted, words
+from tests.support.connecting import ERAS, PHONE, Way, call, connected, data, live, posted, words
 from tests.support.token_cases import ask
 from tests.support.web import site
 
@@ -45,7 +45,7 @@ def test_only_the_toolsets_sms_and_batches_have_tools_that_send_or_cancel() -> N
     assert not any(changing.values())
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*ERAS, pytest.param("stdio", marks=pytest.mark.long)])
 @pytest.mark.parametrize("toolset", Toolset)
 async def test_one_toolset_alone_lists_its_tools_and_runs_no_other(
     box: Sandbox, way: Way, toolset: Toolset

@@ -279,7 +279,7 @@ async def test_a_text_that_has_to_wait_says_until_about_when(client: Client, box
     assert words(status).startswith("Queued: 46elks accepts no more requests for now")
 
 
-@by_any_way
+@pytest.mark.parametrize("way", [*ERAS, pytest.param("stdio", marks=pytest.mark.long)])
 async def test_in_the_sandbox_every_answer_says_so_and_a_mistaken_name_stops_nothing(way: Way) -> None:
     async with connected({"ELKS_SANDBOX": "true", "ELKS_API_USER": "u"}, way=way) as client:
         sent = await call(client, "send_sms", to=PHONE, message="Hej")
