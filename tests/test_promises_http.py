@@ -21,6 +21,7 @@ from tests.sandbox.serving import serve
 from tests.support.connecting import (
     EITHER_ERA,
     ERAS,
+    FAST_PACE,
     PHONE,
     Era,
     call,
@@ -120,7 +121,7 @@ async def test_p8_no_secret_is_logged_or_answered_for_any_caller(tmp_path: Path,
     box.receive(CANARY_NUMBER, CANARY_TEXT)
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_LOG_LEVEL="DEBUG", ELKS_SECRET_KEY=CANARY_KEY)
-        environ |= {"ELKS_STATE_DIR": str(tmp_path / "state"), "PATH": os.environ["PATH"]}
+        environ |= {"ELKS_STATE_DIR": str(tmp_path / "state"), "PATH": os.environ["PATH"], **FAST_PACE}
         making = [*PROGRAM, "token", "new", "agent", "--scope", "read", "--scope", "send"]
         token = (await anyio.run_process(making, env=environ)).stdout.decode().strip()
         wrong = f"elks_mcp_{secrets.token_urlsafe(32)}"
@@ -166,7 +167,11 @@ async def test_p12_the_server_over_http_connects_only_to_46elks(tmp_path: Path, 
     watch.touch()
     async with serve(box) as url:
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_PUBLIC_URL="https://sms.example.com")
-        environ = {"WATCH": str(watch), **(environ if mode == "live" else {"ELKS_SANDBOX": "true"})}
+        environ = {
+            "WATCH": str(watch),
+            **(environ if mode == "live" else {"ELKS_SANDBOX": "true"}),
+            **FAST_PACE,
+        }
         with running(tmp_path, environ, sys.executable, str(script)) as server:
             for era in ERAS:
                 await use_everything(server.url, era)

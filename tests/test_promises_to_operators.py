@@ -19,6 +19,7 @@ from elks_mcp.sandbox import Fault, ManualClock, Sandbox
 from elks_mcp.settings import load
 from tests.sandbox.serving import serve
 from tests.support.connecting import (
+    FAST_PACE,
     PHONE,
     call,
     connected,
@@ -420,7 +421,7 @@ async def test_p12_the_process_connects_only_to_46elks(box: Sandbox, tmp_path: P
         }[mode]
 
         def drive() -> None:
-            more = {"WATCH": str(watch), "ELKS_CONTACTS": write_contacts(tmp_path)}
+            more = {"WATCH": str(watch), "ELKS_CONTACTS": write_contacts(tmp_path), **FAST_PACE}
             with running(environ | more, tmp_path, command=(sys.executable, str(script))) as server:
                 server.initialize()
                 server.call("send_sms", to=PHONE, message="Se https://46elks.se")

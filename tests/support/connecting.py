@@ -49,7 +49,7 @@ WAYS: tuple[Way, ...] = ("auto", "legacy", "stdio")
 
 
 FAST_PACE = {"ELKS_SMS_PER_MINUTE": "6000"}
-"""For servers on the clock of the machine, where a text else waits until 0.6 s after the one before."""
+"""For servers on the clock of the machine: at the default pace, a text leaves 0.6 s after the last one."""
 
 
 def new_box() -> Sandbox:
