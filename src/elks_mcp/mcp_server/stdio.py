@@ -98,7 +98,7 @@ async def _continue(
 
 
 async def _repeat(greeting: Greeting, source: "_Source", sink: "_Sink | None") -> None:
-    """Repeat the requests that were answered; after the first answer of `sink`, for which a client waits."""
+    """Repeat answered requests for a comparison, after the first answer of `sink` if there is one."""
     if sink:
         await sink.has_answered.wait()
     source.take_lines(greeting.checks)
