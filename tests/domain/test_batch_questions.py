@@ -74,11 +74,26 @@ def test_p2_a_different_text_recipient_sender_time_or_price_is_a_different_quest
 @given(st.lists(st.text(max_size=300), min_size=1, max_size=5))
 def test_p2_no_row_of_a_text_can_pass_for_ours(texts: list[str]) -> None:
     lines = question(a_plan(*texts)).split("\n")
-    begin = next(at for at, line in enumerate(lines) if "behind a bar" in line)
+    assert lines[2].startswith(("| ", "("))
+    begin = next(at for at, line in enumerate(lines) if "of the texts, the longest last" in line)
     end = next(at for at, line in enumerate(lines) if line.startswith("End of the texts."))
     for line in lines[begin + 1 : end]:
         assert line.startswith(("| ", "Row ", "(")), line
         assert line.isprintable()
+
+
+def test_p2_the_first_three_lines_of_a_form_have_size_sender_price_time_and_the_beginning_of_a_text() -> None:
+    """Claude Code (2.1.332) shows a question of more than four lines only to its third."""
+    plan = a_plan("Hej Åsa! Din tid är i morgon.\nVälkommen!", "Hej!", name="Påminnelse")
+    assert question(plan).split("\n")[:3] == [
+        "Send 2 texts to 2 recipients from Klara for 1.04 SEK?",
+        "Now. Row 2 begins, behind a bar on each line:",
+        "| Hej Åsa! Din tid är i morgon.",
+    ]
+    later = plan.model_copy(update={"send_at": NOON + timedelta(hours=2)})
+    assert (
+        question(later).split("\n")[1].startswith("Monday 2026-11-23 14:00 +01:00 (Europe/Stockholm). Row 2")
+    )
 
 
 def test_rows_are_as_wide_as_the_terminal() -> None:

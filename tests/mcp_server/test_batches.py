@@ -66,7 +66,8 @@ async def test_p2_the_question_shows_the_whole_batch_and_fits_a_phone(tmp_path: 
         await shop.start(plan)
     (question,) = person.questions
     first, *lines = question.split("\n")
-    assert first == "Send 13 texts to 13 recipients (Påminnelse) from +46701740699?"
+    assert first == "Send 13 texts to 13 recipients from +46701740699 for 6.76 SEK?"
+    assert "Name: Påminnelse." in lines
     assert f"Cost: {plan['price']['amount']:.2f} SEK, {plan['parts']} parts." in lines
     assert any(line.startswith("When: now, the last about 7 seconds later; a text that") for line in lines)
     assert "Left out: 1 row." in lines

@@ -18,6 +18,7 @@ from elks_mcp.domain.wording import format_count, format_duration
 BATCH_COLUMNS = 44
 """Columns of a text in a client's form about a batch, which a person may read on a phone."""
 
+_BARRED = "behind a bar on each line"
 _MOST_REASONS = 8
 _MOST_NAMED = 5
 _MOST_RANGES = 6
@@ -45,10 +46,10 @@ def write_batch_question(
         columns: the width of the terminal. Without it the question is for a client's form.
     """
     cost = f"{plan.total}, {format_count(plan.parts, 'part')}"
-    size = describe_size(plan)
+    size, sender = describe_size(plan), visible(written(plan.sender))
     name = f" ({visible(plan.name)})" if plan.name else ""
-    ours = [
-        f"Send {size}{name} from {visible(written(plan.sender))}?",
+    samples = choose_samples(plan)
+    about = [
         f"Cost: {cost}.",
         f"When: {describe_time(plan, duration, zone)}",
         f"To: {name_people(plan, contacts)}.",
@@ -56,12 +57,25 @@ def write_batch_question(
         f"You are asked because of: {name_guards(tuple(reasons))}.",
         *(f"- {each.reason}" for each in reasons),
         *(f"- Note: {each}" for each in list_warnings(plan)),
+        f"{len(samples)} of the texts, the longest last, {_BARRED}:",
     ]
-    samples = choose_samples(plan)
+    begin = [f"Send {size}{name} from {sender}?"] if columns else _begin_form(plan, sender, zone)
     shown = [line for row in samples for line in _show_row(row, contacts, columns or BATCH_COLUMNS)]
     last = [f"End of the texts. It is {size} for {cost}.", f"Batch {plan.id}, digest {plan.digest[:12]}."]
-    heading = f"{len(samples)} of the texts, the longest last, behind a bar on each line:"
-    return "\n".join([*lay_out([*ours, heading], columns), *shown, *lay_out(last, columns)])
+    return "\n".join([*lay_out([*begin, *about], columns), *shown, *lay_out(last, columns)])
+
+
+def _begin_form(plan: BatchPlan, sender: str, zone: tzinfo | None) -> list[str]:
+    """Return the first lines of a form: Claude Code shows three, so the beginning of a text is in them."""
+    first = plan.rows[0]
+    when = format_send_time(plan.send_at, first.to, zone) if plan.send_at else "Now"
+    name = [f"Name: {visible(plan.name)}."] if plan.name else []
+    return [
+        f"Send {describe_size(plan)} from {sender} for {plan.total}?",
+        f"{when}. Row {first.row} begins, {_BARRED}:",
+        quote_lines(first.text or "", BATCH_COLUMNS)[0],
+        *name,
+    ]
 
 
 def describe_size(plan: BatchPlan) -> str:

@@ -98,7 +98,7 @@ async def _continue(
 
 
 async def _repeat(greeting: Greeting, source: "_Source", sink: "_Sink | None") -> None:
-    """Repeat answered requests for a comparison, after the first answer of `sink` if there is one."""
+    """Repeat answered requests for a comparison; after the first answer of `sink`, if given."""
     if sink:
         await sink.has_answered.wait()
     source.take_lines(greeting.checks)
