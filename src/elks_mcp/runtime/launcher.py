@@ -32,12 +32,8 @@ class Installation(NamedTuple):
     source: str
 
 
-@cache
 def find_installation() -> Installation:
-    """Return the installation that runs this code.
-
-    Its metadata is read once: a server names a command in each answer to a request without a valid token.
-    """
+    """Return the installation that runs this code."""
     return Installation(Path(sys.prefix), Path(sysconfig.get_path("scripts")), _find_source())
 
 
@@ -107,6 +103,7 @@ def _find_uvx(environ: Mapping[str, str]) -> str | None:
     return str(Path(found).absolute()) if found else None
 
 
+@cache  # a server names a command in each answer to a request without a valid token
 def _find_source() -> str:
     """Return what elks-mcp was installed from, as `uvx --from` takes it, or "" if unknown."""
     found = distribution(_NAME)
