@@ -131,8 +131,11 @@ class Greeter:
         return received
 
     def _end(self) -> None:
+        can_answer = (
+            self.snapshot and self.snapshot.answers
+        )  # so the settings are valid: there is no error to log
         with self._lock:
-            if self._deliver is None and not any(self._pending):
+            if can_answer and self._deliver is None and not any(self._pending):
                 os._exit(0)  # so far, modules were loaded and nothing else, and nobody waits for an answer
         self._is_handed_over.wait()
         if self._deliver:

@@ -10,7 +10,6 @@ import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from itertools import count
 from queue import SimpleQueue
 from threading import Semaphore, Thread
 from types import TracebackType
@@ -44,7 +43,7 @@ _GIVEN_BACK = 64
 """How many answers are written before as many may follow. Each time costs a message between threads."""
 
 _LAST_WORDS = 0.5
-"""Seconds that a client has to read the last answers after it closed standard input."""
+"""Seconds in which a client that closed standard input has to read one more of the last answers."""
 
 _LISTS = ("tools", "prompts", "resources")
 
@@ -229,6 +228,7 @@ class _Sink:
         self._descriptor, self._source, self._comparison = descriptor, source, comparison
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._loop, self._room = asyncio.get_running_loop(), asyncio.Semaphore(_ANSWERS)
+        self._taken = 0
         self._error: OSError | None = None
         self._thread = Thread(target=self._write, name="client output", daemon=True)
         self._thread.start()
@@ -244,11 +244,9 @@ class _Sink:
         self.has_answered.set()
 
     def _write(self) -> None:
-        for number in count(1):
-            line = self._lines.get()
-            if line is None:
-                break
-            if number % _GIVEN_BACK == 0:
+        while (line := self._lines.get()) is not None:
+            self._taken += 1
+            if self._taken % _GIVEN_BACK == 0:
                 with suppress(RuntimeError):  # the server has ended
                     self._loop.call_soon_threadsafe(self._give_room)
             if self._error is None:
@@ -269,7 +267,10 @@ class _Sink:
             BrokenPipeError: The client stopped reading.
         """
         self._lines.put(None)
-        self._thread.join(_LAST_WORDS)
+        before = -1
+        while self._thread.is_alive() and self._taken != before:
+            before = self._taken
+            self._thread.join(_LAST_WORDS)
         if self._error:
             raise BrokenPipeError from self._error
 
