@@ -14,8 +14,8 @@ def main() -> None:
     """
     greeter = None
     if not sys.argv[1:] or sys.argv[1].startswith(("--env-file", "--state-dir")):
-        from elks_mcp.mcp_server.greeter import start_greeter  # noqa: PLC0415  (commands do not need it)
-
+        with diverted():
+            from elks_mcp.mcp_server.greeter import start_greeter  # noqa: PLC0415  (commands do not need it)
         greeter = start_greeter(sys.argv[1:], os.environ)
     with collection_paused(), diverted():
         from elks_mcp.cli import commands  # noqa: PLC0415  (loads with standard output diverted)

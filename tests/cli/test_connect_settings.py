@@ -32,6 +32,7 @@ OTHERS = {
     "ELKS_GUARDS_OFF": "night",
     "ELKS_INBOUND": "known",
     "ELKS_LATEST": "30",
+    "ELKS_GREETER": "false",
     "ELKS_LOG_LEVEL": "DEBUG",
     "ELKS_MAX_BATCH": "50",
     "ELKS_MAX_PARTS": "2",
