@@ -332,7 +332,8 @@ def list_paths(places: tuple[str, ...] = SCOPE) -> list[str]:
         if each.is_file()
     ]
     paths = {each.relative_to(ROOT).as_posix() for each in files if each.suffix in SUFFIXES}
-    return sorted(path for path in paths - GENERATED if "__pycache__" not in path)
+    foreign = ("__pycache__", "node_modules")
+    return sorted(path for path in paths - GENERATED if not any(each in path for each in foreign))
 
 
 # ── tests ──
