@@ -11,6 +11,9 @@ from tests.tables.first_frames import RECORDINGS, Recording
 
 SANDBOX = {"ELKS_SANDBOX": "true", "ELKS_SANDBOX_PAGE": "false"}
 
+IN_SHORT = ("claude-code-slow-server", "codex-status")
+"""One recording of each era. The other ones start as many processes, and are for the long tests."""
+
 each_recording = pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.name)
 
 
@@ -27,7 +30,13 @@ def test_a_recorded_client_greets_in_its_era(recording: Recording) -> None:
     assert version == recording.era
 
 
-@each_recording
+@pytest.mark.parametrize(
+    "recording",
+    [
+        pytest.param(each, id=each.name, marks=() if each.name in IN_SHORT else pytest.mark.long)
+        for each in RECORDINGS
+    ],
+)
 def test_the_server_answers_the_first_frames_of(recording: Recording, tmp_path: Path) -> None:
     with running(SANDBOX, tmp_path) as process:
         answers = [

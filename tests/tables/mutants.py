@@ -441,7 +441,7 @@ MUTANTS = (
         "store/claims.py",
         (("        claimed += row.price\n", ""),),
         STORE,
-        "does_not_cost_those_behind_it and sqlite",
+        "does_not_delay_those_behind_it and sqlite",
     ),
     Mutant(
         "a batch at night",
