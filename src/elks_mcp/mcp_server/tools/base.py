@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, get_type_hints
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
@@ -91,7 +91,13 @@ class ElksTool(Tool):
         reports_missed: bool = False,
     ) -> "ElksTool":
         """Return a tool made from a function; the model sees its name, docstring and parameters."""
-        made = cls.from_function(fn, title=title, description=inspect.getdoc(fn), annotations=hints)
+        made = cls.from_function(
+            fn,
+            title=title,
+            description=inspect.getdoc(fn),
+            annotations=hints,
+            structured_output=False,  # we build the answer, and its schema only if somebody lists the tools
+        )
         more = {
             "parameters": trim_input_schema(made.parameters, WIRE_NAMES),
             "failed": failed,
@@ -103,8 +109,8 @@ class ElksTool(Tool):
     @cached_property
     def output_schema(self) -> dict[str, Any] | None:
         """The schema of the answer that clients check it against."""
-        schema = self.fn_metadata.output_schema
-        return trim_output_schema(schema) if schema else None
+        answer: type[Answer] = get_type_hints(self.fn)["return"]
+        return trim_output_schema(answer.model_json_schema())
 
     def at_home(self, home: str) -> "ElksTool":
         """Return the tool with descriptions for the number format of `home`, an ISO 3166 region."""
