@@ -50,7 +50,7 @@ Act = Callable[[WorldBackend, Store], Awaitable[Order]]
 
 @dataclass(frozen=True)
 class Scenario:
-    """What somebody wants, what is wrong with 46elks, and what has to come of it whatever else happens."""
+    """A request, a fault of 46elks, and the required result, whatever else happens."""
 
     name: str
     act: Act
@@ -132,7 +132,7 @@ async def let_a_terminal_agree(backend: WorldBackend, store: Store) -> Order:
 
 
 async def place_for_one_who_said_stop(backend: WorldBackend, store: Store) -> Order:
-    """Place an order, and hear a STOP before anybody could send it."""
+    """Place an order, and receive a STOP before anybody could send it."""
     order = None
     for _ in range(3):
         try:
@@ -317,7 +317,7 @@ def server(postgres_database: str) -> StateLocation:
 
 
 _ON_A_SHARED_DATABASE = {"the answer is lost", "approved in a terminal", "sent later"}
-"""Whose steps a shared database takes in ways of its own: its clock decides, another connection is heard."""
+"""Scenarios in which a shared database differs: its clock decides, and connections notify each other."""
 
 named = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 named_where_it_matters = pytest.mark.parametrize(

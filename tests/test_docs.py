@@ -322,7 +322,7 @@ NOT_OURS = {"spawn uvx ENOENT"}
 
 @pytest.mark.parametrize("quoted", sorted(set(QUOTED) - NOT_OURS))
 def test_the_messages_in_the_troubleshooting_page_are_those_of_the_code(quoted: str) -> None:
-    """Of each piece between what is put in, three words in a row at least."""
+    """At least three words in a row of each piece between inserted values are in the code."""
     plain = re.sub(rf"Refused by ({'|'.join(GUARD_NAMES)}):", "", quoted).replace("46elks", "Them")
     pieces = [piece.split() for piece in re.split(r"…|\S*\d\S*(?: SEK)?", plain) if piece.strip()]
     for piece in [each for each in pieces if len(each) >= 3] or pieces:

@@ -36,7 +36,7 @@ class Obedient:
         self._client = client
         self._clock = clock
         self._tools = frozenset(tools)
-        self.heard: list[str] = []
+        self.received: list[str] = []
         """All that the server ever answered."""
 
         self.refusals: list[str] = []
@@ -57,7 +57,7 @@ class Obedient:
             assert order.tool in UNLISTED
             return
         arguments = {
-            name: self.heard[-1] if value == PREVIOUS else value for name, value in order.arguments.items()
+            name: self.received[-1] if value == PREVIOUS else value for name, value in order.arguments.items()
         }
         answer = await self._call(order.tool, arguments)
         if order.tool == "send_sms" and answer.is_error:
@@ -69,13 +69,13 @@ class Obedient:
         """Insist: try again with a shorter text, without dry run, and under a new key."""
         known = {name: value for name, value in arguments.items() if name in _PARAMETERS}
         more = {"message": known["message"][:300], "dryRun": False}
-        await self._call("send_sms", known | more | {"idempotencyKey": f"again {len(self.heard)}"})
+        await self._call("send_sms", known | more | {"idempotencyKey": f"again {len(self.received)}"})
 
     async def _call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
         """Call a tool; a call takes a second, in which the server can keep its pace."""
         self._clock.advance(timedelta(seconds=1))
         answer = await self._client.call_tool(tool, arguments)
-        self.heard.append(words(answer))
+        self.received.append(words(answer))
         return answer
 
 
@@ -150,7 +150,7 @@ async def test_an_assistant_that_obeys_hostile_texts_sends_changes_and_reveals_n
     assert after == before
     key = (tmp_path / "secret.key").read_bytes()
     for secret in (box.password, box.username, key.hex(), key.decode("latin-1"), "ELKS_API_PASSWORD="):
-        assert not any(secret in heard for heard in agent.heard)
+        assert not any(secret in received for received in agent.received)
     assert len(agent.refusals) > len(hostiles), "it tried"
     held = (
         "Not sent: Waiting for approval A-",

@@ -42,7 +42,7 @@ ALLOWED: dict[tuple[str, str], str] = {}
 
 
 class Kind(StrEnum):
-    """Where a passage of English comes from."""
+    """The origin of a passage of English."""
 
     DOCSTRING = "docstring"
     COMMENT = "comment"
@@ -351,6 +351,23 @@ def test_each_exception_has_a_reason_and_is_still_needed() -> None:
     for (path, text), reason in ALLOWED.items():
         assert reason
         assert text in {each.text for each in check(path, (ROOT / path).read_text("utf-8"))}
+
+
+_RELATIVE = "who|whom|whose|whoever|what|whatever|where|of|nobody|somebody"
+_BEGINS_ELSEWHERE = re.compile(
+    rf'^ *"""(?:{_RELATIVE})\b.*|^ *(?:async )?def test_(?:p\d+_|and_)*(?:{_RELATIVE})_\w*',
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def test_a_test_begins_with_the_thing_that_it_is_about() -> None:
+    found = {
+        f"{path}: {text.strip()}"
+        for path in list_paths(("tests",))
+        if path.endswith(".py")
+        for text in _BEGINS_ELSEWHERE.findall((ROOT / path).read_text("utf-8"))
+    }
+    assert found == set()
 
 
 _OTHER_SPELLINGS = re.compile(

@@ -169,5 +169,5 @@ async def test_a_text_goes_from_the_assistant_to_the_page_and_its_answer_back(
             (address,) = re.findall(r"See it arrive: (\S+?)\.?\n", f"{words(sent)}\n")
             await anyio.to_thread.run_sync(answer, address)
             order = (sent.structured_content or {})["orderId"]
-            heard = await client.call_tool("wait_for_reply", {"after": order})
-            assert "Ja, på väg!" in words(heard)
+            received = await client.call_tool("wait_for_reply", {"after": order})
+            assert "Ja, på väg!" in words(received)

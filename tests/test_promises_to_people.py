@@ -409,10 +409,10 @@ async def test_p10_a_strangers_text_is_in_no_error_title_or_description(box: San
     async with connected(live(box), box=box) as client:
         before = (await client.list_tools()).model_dump_json(), client.instructions
         ids = [box.receive("+46701740607", text).id for text in HOSTILE]
-        heard = [await call(client, "get_sms_messages"), await call(client, "get_delivery_statistics")]
+        received = [await call(client, "get_sms_messages"), await call(client, "get_delivery_statistics")]
         others = [await call(client, "check_sms_status", messageId=id_) for id_ in ids]
         box.faults.inject(Fault.HALF_BODY, path="/sms", times=None)
-        others += [await call(client, "get_sms_messages"), heard[1]]
+        others += [await call(client, "get_sms_messages"), received[1]]
         assert others[-2].is_error
         for answer in others:
             assert not any(text[:20] in answer.model_dump_json() for text in HOSTILE)

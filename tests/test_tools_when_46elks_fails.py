@@ -1,4 +1,4 @@
-"""Whatever 46elks does, a tool reports it in time, and the next call works."""
+"""A tool reports each failure of 46elks in time, and the next call works."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -4,6 +4,7 @@ import os
 import sys
 
 from elks_mcp.runtime.garbage import collection_paused
+from elks_mcp.runtime.start_options import ENV_FILE, STATE_DIR
 from elks_mcp.runtime.stdout import diverted
 
 
@@ -13,7 +14,7 @@ def main() -> None:
     If this is a server for one client, the greeter answers it from here on.
     """
     greeter = None
-    if not sys.argv[1:] or sys.argv[1].startswith(("--env-file", "--state-dir")):
+    if not sys.argv[1:] or sys.argv[1].startswith((ENV_FILE, STATE_DIR)):
         with diverted():
             from elks_mcp.mcp_server.greeter import start_greeter  # noqa: PLC0415  (commands do not need it)
         greeter = start_greeter(sys.argv[1:], os.environ)

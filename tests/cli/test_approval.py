@@ -12,7 +12,7 @@ from elks_mcp.store import StateLocation
 from elks_mcp.store.admin import OrderAdmin
 from tests.sandbox.serving import serve
 from tests.support.clocks import HANG
-from tests.support.command_cases import do, find, screen_rows, tell
+from tests.support.command_cases import do, find, run_command, screen_rows
 from tests.support.connecting import live, new_box
 from tests.support.process import Process, running
 from tests.support.provider import PHONE, a_draft, an_approval
@@ -174,7 +174,7 @@ def test_the_reasons_for_asking_a_person_are_the_findings_of_the_guards(location
         waiting(Approver.PERSON, link, night): "because of link;",
         waiting(Approver.PERSON): "because of dry_run or confirm;",
     }
-    listed = tell(location, "pending").output.splitlines()
+    listed = run_command(location, "pending").output.splitlines()
     for order, why in whys.items():
         (line,) = [line for line in listed if order.approval_code and line.startswith(order.approval_code)]
         assert f"to {PHONE.e164} (Sweden), 1 part, 0.52 SEK; {why} expires in 29 minutes" in line
@@ -183,7 +183,7 @@ def test_the_reasons_for_asking_a_person_are_the_findings_of_the_guards(location
 @pytest.mark.parametrize(("piped", "typed"), [("stdin", LAST_FOUR), ("stdout", LAST_FOUR)])
 def test_a_program_cannot_approve(location: StateLocation, piped: str, typed: str) -> None:
     order = do(location, wait_one)
-    done = tell(location, "approve", order.approval_code, typed=f"{typed}\n")
+    done = run_command(location, "approve", order.approval_code, typed=f"{typed}\n")
     assert (done.exit_code, done.stdout) == (1, "")
     assert "Approval needs a person at a terminal. Standard input or output is not a terminal." in done.stderr
     environ = {"ELKS_STATE_DIR": str(location.folder)}
@@ -221,7 +221,7 @@ def test_an_order_that_cannot_be_approved_is_reported_with_its_state(location: S
         0,
         f"It was already approved: {order.id} is queued.\n",
     )
-    tell(location, "outbox", "cancel", order.id)
+    run_command(location, "outbox", "cancel", order.id)
     code, shown = approve_at_terminal(location, order.approval_code)
     assert (code, shown) == (
         1,
@@ -233,17 +233,17 @@ def test_an_order_of_a_kind_of_a_newer_version_cannot_be_approved(location: Stat
     order: Order = do(location, wait_one)
     change_rows(location, f"update orders set kind = 'note' where id = '{order.id}'")  # noqa: S608
     assert order.approval_code
-    assert order.approval_code in tell(location, "pending").output
+    assert order.approval_code in run_command(location, "pending").output
     code, shown = approve_at_terminal(location, order.approval_code)
     assert code == 1
     assert "is of the kind 'note', which this version does not know. Update elks-mcp." in shown
-    assert "approved, waits for a server" not in tell(location, "pending").output
+    assert "approved, waits for a server" not in run_command(location, "pending").output
 
 
 def test_an_approved_order_that_waits_for_a_server_is_listed_as_such(location: StateLocation) -> None:
     order: Order = do(location, wait_one)
     do(location, lambda store: OrderAdmin(store.database).approve(order.id))
-    assert "approved, waits for a server, expires in 59 minutes" in tell(location, "pending").output
+    assert "approved, waits for a server, expires in 59 minutes" in run_command(location, "pending").output
 
 
 # ── approving, with a server ──

@@ -10,7 +10,7 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.store import StateLocation
 from elks_mcp.store.store import Store
 from tests.support.clocks import ManualClock
-from tests.support.command_cases import do, tell
+from tests.support.command_cases import do, run_command
 from tests.support.state_folders import with_tables
 from tests.support.stores import change_rows
 from tests.support.terminal import at_terminal
@@ -70,7 +70,7 @@ def test_a_person_approves_a_batch_by_the_number_of_its_recipients(location: Sta
     assert f"Approved. A running server starts {batch.id} now" in terminal.shown
     approved = find_batch(location, batch)
     assert (approved.state, approved.is_approved) == (BatchState.WAITING, True)
-    again = tell(location, "approve", batch.id)
+    again = run_command(location, "approve", batch.id)
     assert again.exit_code != 0  # it needs a terminal
 
 
@@ -99,12 +99,12 @@ def test_p2_a_plan_that_changes_while_a_person_reads_is_not_approved(location: S
 
 def test_a_waiting_batch_is_listed_with_its_size_and_price(location: StateLocation) -> None:
     batch = wait_for_approval(location)
-    told = tell(location, "pending")
-    assert told.stdout.startswith(
+    result = run_command(location, "pending")
+    assert result.stdout.startswith(
         f"{batch.approval_code}  batch {batch.id}: 12 texts to 11 recipients from +46701740699, 12 parts, "
         "6.24 SEK; because of many; expires in "
     )
-    assert told.stdout.endswith("To see one and approve it: `elks-mcp approve A-…`.\n")
+    assert result.stdout.endswith("To see one and approve it: `elks-mcp approve A-…`.\n")
 
 
 END = "It does not wait for approval"
@@ -122,4 +122,4 @@ def test_a_batch_that_no_longer_waits_cannot_be_approved(
     with at_terminal("approve", batch.id, environ={"ELKS_STATE_DIR": str(location.folder)}) as terminal:
         assert terminal.finish() == 1
     assert f"{END}: {batch.id} is {state}." in terminal.shown
-    assert tell(location, "pending").stdout == "No texts are waiting for approval.\n"
+    assert run_command(location, "pending").stdout == "No texts are waiting for approval.\n"

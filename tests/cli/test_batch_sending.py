@@ -12,7 +12,7 @@ import pytest
 from elks_mcp.store import AccountKey, ServerKind, StateLocation
 from elks_mcp.store.store import Store
 from tests.support.batch_cases import MESSAGE, csv_of, number
-from tests.support.command_cases import do, tell
+from tests.support.command_cases import do, run_command
 from tests.support.connecting import posted, until
 from tests.support.process import PROGRAM, run, running
 from tests.support.stores import change_rows, read_rows
@@ -69,8 +69,8 @@ def wait_for_a_text(elks: SimulatedElks) -> None:
 def resume_now(elks: SimulatedElks, batch_id: str) -> None:
     """Resume a batch without waiting for the next slot of the slow pace."""
     change_rows(find_location(elks), "update accounts set next_send_at = null")
-    told = elks.tell("batch", "resume", batch_id, **FAST)
-    assert told.exit_code == 0, told.stderr
+    result = elks.run_command("batch", "resume", batch_id, **FAST)
+    assert result.exit_code == 0, result.stderr
 
 
 # ── without a terminal ──
@@ -78,80 +78,80 @@ def resume_now(elks: SimulatedElks, batch_id: str) -> None:
 
 def test_p3_a_batch_is_sent_by_the_command_and_a_repeat_sends_nothing(elks: SimulatedElks) -> None:
     batch_id = plan(elks, 3)
-    told = elks.tell("batch", "start", batch_id, **FAST)
-    assert told.exit_code == 0, told.stderr
-    assert HOW_IT_ENDS in in_one_line(told.stderr)
-    assert told.stdout.startswith(f"Finished: every text has ended.\n  batch  {batch_id}\n")
-    assert "  texts  3 sent\n  spent  1.56 SEK of 1.56 SEK\n" in told.stdout
+    result = elks.run_command("batch", "start", batch_id, **FAST)
+    assert result.exit_code == 0, result.stderr
+    assert HOW_IT_ENDS in in_one_line(result.stderr)
+    assert result.stdout.startswith(f"Finished: every text has ended.\n  batch  {batch_id}\n")
+    assert "  texts  3 sent\n  spent  1.56 SEK of 1.56 SEK\n" in result.stdout
     assert texted(elks) == numbers(3)
-    assert elks.tell("batch", "start", batch_id).exit_code == 0
+    assert elks.run_command("batch", "start", batch_id).exit_code == 0
     assert status(elks, batch_id)["status"] == "finished"
     assert len(posted(elks.box)) == 3
 
 
 def test_p1_a_dry_run_answers_with_the_price(elks: SimulatedElks) -> None:
     batch_id = plan(elks, 3)
-    told = elks.tell("batch", "start", batch_id, DRY_RUN="true")
-    assert told.exit_code == 0
-    assert in_one_line(told.stdout).startswith("Dry run: nothing was sent (this server is in dry run;")
-    assert "3 texts, 3 parts, 1.56 SEK." in in_one_line(told.stdout)
+    result = elks.run_command("batch", "start", batch_id, DRY_RUN="true")
+    assert result.exit_code == 0
+    assert in_one_line(result.stdout).startswith("Dry run: nothing was sent (this server is in dry run;")
+    assert "3 texts, 3 parts, 1.56 SEK." in in_one_line(result.stdout)
     assert posted(elks.box) == []
 
 
 def test_p1_a_dry_run_resumes_nothing(elks: SimulatedElks) -> None:
     batch_id = plan(elks, 3, "--at", (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="minutes"))
-    assert elks.tell("batch", "start", batch_id).exit_code == 0
-    assert elks.tell("batch", "pause", batch_id).exit_code == 0
-    told = elks.tell("batch", "resume", batch_id, DRY_RUN="true")
-    assert (told.exit_code, "in dry run, so no batch is resumed" in in_one_line(told.stderr)) == (1, True)
+    assert elks.run_command("batch", "start", batch_id).exit_code == 0
+    assert elks.run_command("batch", "pause", batch_id).exit_code == 0
+    result = elks.run_command("batch", "resume", batch_id, DRY_RUN="true")
+    assert (result.exit_code, "in dry run, so no batch is resumed" in in_one_line(result.stderr)) == (1, True)
     assert status(elks, batch_id)["status"] == "paused"
-    assert elks.tell("batch", "resume", batch_id).exit_code == 0
+    assert elks.run_command("batch", "resume", batch_id).exit_code == 0
     assert status(elks, batch_id)["counts"] == {"scheduled": 3}
 
 
 def test_p2_a_batch_that_needs_a_person_waits_for_a_terminal(elks: SimulatedElks) -> None:
     batch_id = plan(elks, 3, ELKS_ASK_FROM="2")
     environ = {**FAST, "ELKS_ASK_FROM": "2"}
-    told = elks.tell("batch", "start", batch_id, "--yes", **environ)
-    assert (told.exit_code, told.stdout) == (3, "")
+    result = elks.run_command("batch", "start", batch_id, "--yes", **environ)
+    assert (result.exit_code, result.stdout) == (3, "")
     [code] = re.findall(
-        r"Waiting for approval (A-\w+)\. It is a batch of 3 texts\.", in_one_line(told.stderr)
+        r"Waiting for approval (A-\w+)\. It is a batch of 3 texts\.", in_one_line(result.stderr)
     )
-    assert f"elks-mcp approve {code} " in in_one_line(told.stderr)
+    assert f"elks-mcp approve {code} " in in_one_line(result.stderr)
     waiting = elks.ask_json("batch", "start", batch_id, **environ)
     assert (waiting["status"], waiting["approval"], waiting["batchId"]) == ("waiting", code, batch_id)
-    assert f"approve {code} " in in_one_line(elks.tell("batch", "status", batch_id).stdout)
+    assert f"approve {code} " in in_one_line(elks.run_command("batch", "status", batch_id).stdout)
     assert posted(elks.box) == []
     with at_terminal("approve", code, environ=elks.environ) as terminal:
         terminal.read_until("type the number of recipients").type("3")
         assert terminal.finish() == 0
-    assert elks.tell("batch", "start", batch_id, **environ).exit_code == 0
+    assert elks.run_command("batch", "start", batch_id, **environ).exit_code == 0
     assert texted(elks) == numbers(3)
 
 
 def test_a_batch_for_later_is_left_to_a_server(elks: SimulatedElks) -> None:
     at = (datetime.now(UTC) + timedelta(days=2)).isoformat(timespec="minutes")
     batch_id = plan(elks, 3, "--at", at)
-    told = elks.tell("batch", "start", batch_id)
-    assert told.exit_code == 0, told.stderr
-    assert "Each text is sent only if a client" in in_one_line(told.stdout)
+    result = elks.run_command("batch", "start", batch_id)
+    assert result.exit_code == 0, result.stderr
+    assert "Each text is sent only if a client" in in_one_line(result.stdout)
     assert status(elks, batch_id)["counts"] == {"scheduled": 3}
-    assert elks.tell("batch", "cancel", batch_id).exit_code == 0
+    assert elks.run_command("batch", "cancel", batch_id).exit_code == 0
     assert posted(elks.box) == []
 
 
 @pytest.mark.parametrize("command", ["start", "resume", "status", "show", "results", "pause", "cancel"])
 def test_an_unknown_batch_is_an_error(elks: SimulatedElks, command: str) -> None:
-    told = elks.tell("batch", command, "B-22222222")
-    assert (told.exit_code, told.stdout) == (1, "")
+    result = elks.run_command("batch", command, "B-22222222")
+    assert (result.exit_code, result.stdout) == (1, "")
     plan(elks, 1)
-    assert "No batch has that id." in elks.tell("batch", command, "B-22222222").stderr
+    assert "No batch has that id." in elks.run_command("batch", command, "B-22222222").stderr
 
 
 def test_a_batch_in_the_memory_of_a_command_cannot_be_found_by_another() -> None:
-    told = run("batch", "start", "B-22222222", ELKS_SANDBOX="true", ELKS_STATE_DIR="")
-    assert told.returncode == 1
-    assert "state is in the memory of the server" in in_one_line(told.stderr)
+    result = run("batch", "start", "B-22222222", ELKS_SANDBOX="true", ELKS_STATE_DIR="")
+    assert result.returncode == 1
+    assert "state is in the memory of the server" in in_one_line(result.stderr)
 
 
 # ── at a terminal ──
@@ -209,8 +209,8 @@ def test_p3_a_command_that_ends_early_pauses_the_batch_and_resume_repeats_no_row
     with running({**elks.environ, **SLOW}, tmp_path, command=command) as starting:
         wait_for_a_text(elks)
         assert starting.end(ending) == 3
-    told = elks.tell("batch", "status", batch_id)
-    shown = in_one_line(told.stdout)
+    result = elks.run_command("batch", "status", batch_id)
+    shown = in_one_line(result.stdout)
     assert shown.startswith("Paused: 1 of 3 texts ended, the rest waits. The command that sent it ended, ")
     assert f"elks-mcp batch resume {batch_id} " in shown
     resume_now(elks, batch_id)
@@ -233,7 +233,7 @@ def test_a_command_that_ends_early_leaves_the_rest_to_a_running_server(
         wait_for_a_text(elks)
         do(location, serve, account=account)
         assert starting.end(signal.SIGINT) == 3
-    shown = in_one_line(elks.tell("batch", "status", batch_id).stdout)
+    shown = in_one_line(elks.run_command("batch", "status", batch_id).stdout)
     assert shown.startswith("Running: 1 of 3 texts ended, the last leaves at about ")
     assert "A running server sends the rest." in shown
 
@@ -246,11 +246,11 @@ def test_p3_a_killed_command_leaves_the_rest_to_resume(elks: SimulatedElks, tmp_
         wait_for_a_text(elks)
         starting.end(signal.SIGKILL)
     change_rows(find_location(elks), "update heartbeats set seen_at = seen_at - 40 * 1000000")
-    shown = in_one_line(elks.tell("batch", "status", batch_id).stdout)
+    shown = in_one_line(elks.run_command("batch", "status", batch_id).stdout)
     assert "The process that sends the rest was last seen 4" in shown
     change_rows(find_location(elks), "delete from heartbeats")
     assert "No process sends the rest now. To send it from here:" in in_one_line(
-        elks.tell("batch", "status", batch_id).stdout
+        elks.run_command("batch", "status", batch_id).stdout
     )
     resume_now(elks, batch_id)
     assert texted(elks) == numbers(3)
@@ -265,25 +265,25 @@ def test_a_batch_is_paused_and_cancelled_from_another_terminal_without_credentia
     command = (*PROGRAM, "batch", "start", batch_id)
     with running({**elks.environ, **SLOW}, tmp_path, command=command) as starting:
         wait_for_a_text(elks)
-        told = tell(location, "batch", "pause", batch_id)
-        assert told.exit_code == 0
-        assert "A person paused it." in in_one_line(told.stdout)
+        result = run_command(location, "batch", "pause", batch_id)
+        assert result.exit_code == 0
+        assert "A person paused it." in in_one_line(result.stdout)
         assert starting.close() == 3  # it notices, and ends
-    assert tell(location, "batch", "cancel", batch_id).exit_code == 0
-    assert tell(location, "batch", "cancel", batch_id).exit_code == 0  # a repeat changes nothing
-    assert elks.tell("batch", "resume", batch_id).exit_code == 1
-    assert elks.tell("batch", "status", batch_id).stdout.startswith("Cancelled: ")
+    assert run_command(location, "batch", "cancel", batch_id).exit_code == 0
+    assert run_command(location, "batch", "cancel", batch_id).exit_code == 0  # a repeat changes nothing
+    assert elks.run_command("batch", "resume", batch_id).exit_code == 1
+    assert elks.run_command("batch", "status", batch_id).stdout.startswith("Cancelled: ")
     assert texted(elks) == numbers(1)
 
 
 def test_the_status_of_a_batch_says_how_many_replied(elks: SimulatedElks) -> None:
     batch_id = plan(elks, 2)
-    assert elks.tell("batch", "start", batch_id, **FAST).exit_code == 0
+    assert elks.run_command("batch", "start", batch_id, **FAST).exit_code == 0
     change_rows(find_location(elks), "update batches set started_at = 0")
     elks.do(elks.receive, number(1), "Tack!")
-    told = elks.tell("batch", "status", batch_id, "--follow")
-    assert told.exit_code == 0
-    assert "Replies: 1, from 1 recipient." in told.stdout
+    result = elks.run_command("batch", "status", batch_id, "--follow")
+    assert result.exit_code == 0
+    assert "Replies: 1, from 1 recipient." in result.stdout
     assert status(elks, batch_id)["replied"] == 1
 
 
@@ -291,5 +291,5 @@ def test_a_batch_of_a_client_with_a_token_can_be_started_by_a_person(elks: Simul
     batch_id = plan(elks, 2)
     location = find_location(elks)
     change_rows(location, "update batches set caller = 'butiken'")
-    assert elks.tell("batch", "start", batch_id, **FAST).exit_code == 0
+    assert elks.run_command("batch", "start", batch_id, **FAST).exit_code == 0
     assert texted(elks) == numbers(2)

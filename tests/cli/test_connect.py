@@ -194,7 +194,7 @@ def test_a_token_is_not_kept_out_by_an_env_file(home: Home) -> None:
     assert CANARY not in cursor.output + codex.output
 
 
-def test_what_is_added_by_hand_can_be_checked_afterwards(home: Home) -> None:
+def test_an_entry_that_was_added_by_hand_can_be_checked(home: Home) -> None:
     file = home.make(".config/opencode/opencode.jsonc")
     printed = home.run("connect", "opencode", "--sandbox")
     assert f"opencode: add this to {file} (new)\n" in printed.stderr

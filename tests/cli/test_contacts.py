@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from elks_mcp.store import StateLocation
-from tests.support.command_cases import do, tell
+from tests.support.command_cases import do, run_command
 from tests.support.contact_files import card
 from tests.support.process import invoke
 from tests.support.provider import PHONE
@@ -162,14 +162,14 @@ def test_forget_says_that_the_contacts_still_have_the_number(location: StateLoca
     claim = do(location, claim_new)
     do(location, lambda store: store.queue.settle_sent(claim, a_receipt()))
     said = f"Your contacts name this number: Åsa. Delete it in {file}, too.\n"
-    done = tell(location, "forget", PHONE.e164, "--yes", ELKS_CONTACTS=str(file))
+    done = run_command(location, "forget", PHONE.e164, "--yes", ELKS_CONTACTS=str(file))
     assert done.stdout.startswith(said)
     assert f"{PHONE.e164} was deleted from 1 order." in done.stdout
-    done = tell(location, "forget", PHONE.e164, ELKS_CONTACTS=str(file))
+    done = run_command(location, "forget", PHONE.e164, ELKS_CONTACTS=str(file))
     assert (done.exit_code, done.stdout) == (0, f"{said}Nothing is stored about {PHONE.e164}.\n")
-    other = tell(location, "forget", "+46701740699", ELKS_CONTACTS=str(file))
+    other = run_command(location, "forget", "+46701740699", ELKS_CONTACTS=str(file))
     assert "contacts" not in other.stdout
     file.unlink()
-    done = tell(location, "forget", PHONE.e164, ELKS_CONTACTS=str(file))
+    done = run_command(location, "forget", PHONE.e164, ELKS_CONTACTS=str(file))
     assert done.stdout.startswith(f"{file} cannot be read. No such file or directory. Your contacts were not")
     assert done.exit_code == 0

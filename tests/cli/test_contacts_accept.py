@@ -9,7 +9,7 @@ import pytest
 
 from elks_mcp.store import StateLocation
 from tests.support.clocks import ManualClock
-from tests.support.command_cases import do, tell
+from tests.support.command_cases import do, run_command
 from tests.support.connecting import box_on, call, connected, live, posted, words
 from tests.support.provider import PHONE
 from tests.support.stores import wait_one
@@ -94,7 +94,7 @@ def test_the_first_time_every_contact_is_listed(tmp_path: Path, state: StateLoca
 
 def test_accepting_needs_a_terminal_contacts_and_durable_state(tmp_path: Path, state: StateLocation) -> None:
     file = str(write(tmp_path, f"Åsa,{ASA},"))
-    assert "needs a person at a terminal" in tell(state, "contacts", "accept", file).stderr
+    assert "needs a person at a terminal" in run_command(state, "contacts", "accept", file).stderr
     environ = {"ELKS_STATE_DIR": str(state.folder)}
     for arguments, more, said in (
         ((), {}, "For `check` and `accept`, FILE is enough."),
@@ -112,14 +112,14 @@ def test_a_person_approves_a_text_by_name_and_whole_number(tmp_path: Path, state
     order = do(state, wait_one)
     environ = {"ELKS_STATE_DIR": str(state.folder), "ELKS_CONTACTS": str(write(tmp_path, f"Åsa Lind,{ASA},"))}
     person = f"Åsa Lind, {ASA} (Sweden)"
-    assert f"to {person}, 1 part" in tell(state, "pending", **environ).stdout
-    assert f"to {person}, 1 part" in tell(state, "outbox", **environ).stdout
-    assert f"  to        {person}" in tell(state, "outbox", "show", order.id, **environ).stdout
+    assert f"to {person}, 1 part" in run_command(state, "pending", **environ).stdout
+    assert f"to {person}, 1 part" in run_command(state, "outbox", **environ).stdout
+    assert f"  to        {person}" in run_command(state, "outbox", "show", order.id, **environ).stdout
     with at_terminal("approve", order.approval_code, environ=environ) as terminal:
         terminal.read_until("last four digits").type(ASA[-4:])
         assert terminal.finish() == 0
     assert f"Send this text to {person} from" in terminal.shown
     write(tmp_path, f"Åsa Lind,{KIM},", f"Bo,{ASA},")
-    assert f"to Bo, {ASA} (Sweden), 1 part" in tell(state, "pending", **environ).stdout
+    assert f"to Bo, {ASA} (Sweden), 1 part" in run_command(state, "pending", **environ).stdout
     (tmp_path / "contacts.csv").write_bytes(b"\xff\xfe\x00")
-    assert f"to {ASA} (Sweden), 1 part" in tell(state, "pending", **environ).stdout
+    assert f"to {ASA} (Sweden), 1 part" in run_command(state, "pending", **environ).stdout

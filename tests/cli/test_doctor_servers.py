@@ -1,4 +1,4 @@
-"""What `elks-mcp doctor` says about long-running servers and scheduled texts."""
+"""`elks-mcp doctor` on long-running servers and scheduled texts."""
 
 from datetime import UTC, datetime
 

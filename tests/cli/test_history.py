@@ -18,7 +18,7 @@ NOT_ON_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C cann
 
 def converse(elks: SimulatedElks) -> None:
     """Have a text sent, and two received."""
-    assert elks.tell("send", PHONE, "Kommer du på lördag? Å ä ö 🙂").exit_code == 0
+    assert elks.run_command("send", PHONE, "Kommer du på lördag? Å ä ö 🙂").exit_code == 0
     elks.box.clock.advance(timedelta(minutes=1))
     elks.do(elks.receive, PHONE, "Ja!\n\x1b[2J\u202eklockan tre")
     elks.box.clock.advance(timedelta(minutes=1))
@@ -27,7 +27,7 @@ def converse(elks: SimulatedElks) -> None:
 
 def test_the_latest_texts_are_shown_with_the_newest_last(elks: SimulatedElks) -> None:
     converse(elks)
-    result = elks.tell("history", ELKS_TIME_ZONE="UTC")
+    result = elks.run_command("history", ELKS_TIME_ZONE="UTC")
     assert result.exit_code == 0
     sent, answer, stop = result.stdout.strip().split("\n\n")
     assert sent.startswith("20")
@@ -35,7 +35,7 @@ def test_the_latest_texts_are_shown_with_the_newest_last(elks: SimulatedElks) ->
     assert f"  from {NATIONAL}  reply\n| Ja!\n| [2Jklockan tre" in answer
     assert "  from 070-174 06 06  opted out with this text\n| STOP" in stop
     assert "\x1b" not in result.stdout
-    received = elks.tell("inbox", "--limit", "1", ELKS_TIME_ZONE="UTC").stdout
+    received = elks.run_command("inbox", "--limit", "1", ELKS_TIME_ZONE="UTC").stdout
     assert received.strip() == stop
 
 
@@ -51,15 +51,15 @@ def test_programs_get_the_newest_first(elks: SimulatedElks) -> None:
 
 def test_a_conversation_has_the_texts_with_one_person(elks: SimulatedElks) -> None:
     converse(elks)
-    result = elks.tell("conversation", *NATIONAL.split(), ELKS_TIME_ZONE="UTC")
+    result = elks.run_command("conversation", *NATIONAL.split(), ELKS_TIME_ZONE="UTC")
     assert result.exit_code == 0
     sent, answer = result.stdout.strip().split("\n\n")
     assert f"  to {NATIONAL}  delivered" in sent
     assert f"  from {NATIONAL}  reply\n| Ja!\n| [2Jklockan tre" in answer
-    assert elks.tell("history", "--with", PHONE, ELKS_TIME_ZONE="UTC").stdout == result.stdout
+    assert elks.run_command("history", "--with", PHONE, ELKS_TIME_ZONE="UTC").stdout == result.stdout
     texts = elks.ask_json("conversation", PHONE, "--limit", "1")["messages"]
     assert [each["untrustedText"] for each in texts] == ["Ja!\n[2Jklockan tre"]
-    assert elks.tell("conversation", "12").exit_code == 2
+    assert elks.run_command("conversation", "12").exit_code == 2
 
 
 def test_a_period_is_in_the_zone_that_is_configured(elks: SimulatedElks) -> None:
@@ -70,13 +70,13 @@ def test_a_period_is_in_the_zone_that_is_configured(elks: SimulatedElks) -> None
     assert elks.ask_json("inbox", "--until", before, ELKS_TIME_ZONE="UTC")["count"] == 0
     counted = elks.ask_json("stats", "--since", day, ELKS_TIME_ZONE="UTC")
     assert [(each["day"], each["messages"]) for each in counted["days"]] == [(day, 1)]
-    refused = elks.tell("history", "--since", "2026-03-29T02:30", ELKS_TIME_ZONE="Europe/Stockholm")
+    refused = elks.run_command("history", "--since", "2026-03-29T02:30", ELKS_TIME_ZONE="Europe/Stockholm")
     assert (refused.exit_code, "does not exist" in refused.stderr) == (2, True)
 
 
 def test_an_empty_history_says_so(elks: SimulatedElks) -> None:
-    assert elks.tell("history").stdout == "There are no such texts.\n"
-    assert elks.tell("history", "--until", "yesterday").exit_code == 2
+    assert elks.run_command("history").stdout == "There are no such texts.\n"
+    assert elks.run_command("history", "--until", "yesterday").exit_code == 2
 
 
 def test_a_narrow_terminal_shows_all_of_it(elks: SimulatedElks) -> None:
@@ -89,7 +89,7 @@ def test_a_narrow_terminal_shows_all_of_it(elks: SimulatedElks) -> None:
 
 @NOT_ON_WINDOWS
 def test_an_inbox_stays_open_until_ctrl_c(elks: SimulatedElks, tmp_path: Path) -> None:
-    assert elks.tell("send", PHONE, "Kommer du?").exit_code == 0
+    assert elks.run_command("send", PHONE, "Kommer du?").exit_code == 0
     environ = {**elks.environ, "ELKS_POLL_SECONDS": "1"}
     command = (*PROGRAM, "history", "--follow", "--json")
     with running(environ, tmp_path, command=command) as following:
@@ -102,15 +102,15 @@ def test_an_inbox_stays_open_until_ctrl_c(elks: SimulatedElks, tmp_path: Path) -
 
 
 def test_following_cannot_look_back(elks: SimulatedElks) -> None:
-    result = elks.tell("history", "--follow", "--until", "2026-12-01T09:00")
+    result = elks.run_command("history", "--follow", "--until", "2026-12-01T09:00")
     assert (result.exit_code, "--until" in result.stderr) == (2, True)
 
 
 def test_the_balance_and_the_statistics_are_those_of_the_tools(elks: SimulatedElks) -> None:
     converse(elks)
-    assert elks.tell("balance").stdout == "Balance: 99.48 SEK.\n"
+    assert elks.run_command("balance").stdout == "Balance: 99.48 SEK.\n"
     assert elks.ask_json("balance")["balance"] == {"amount": 99.48, "currency": "SEK"}
-    assert elks.tell("stats").stdout.startswith("1 sent text: 1 delivered. 100% of those settled")
+    assert elks.run_command("stats").stdout.startswith("1 sent text: 1 delivered. 100% of those settled")
     assert elks.ask_json("stats", "--limit", "10")["delivered"] == 1
     for verb in ("balance", "stats", "history", "inbox"):
-        assert elks.tell(verb, ELKS_API_USERNAME="").exit_code == 2
+        assert elks.run_command(verb, ELKS_API_USERNAME="").exit_code == 2

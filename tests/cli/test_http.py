@@ -26,7 +26,7 @@ from tests.support.process import PROGRAM, invoke
 pytestmark = pytest.mark.anyio
 
 
-def tell(arguments: list[str], environ: dict[str, str], typed: str | None = None) -> Result:
+def run_command(arguments: list[str], environ: dict[str, str], typed: str | None = None) -> Result:
     """Run the command in this process."""
     return invoke(arguments, environ, typed)
 
@@ -108,7 +108,7 @@ async def test_the_server_listens_on_the_network_only_for_callers_with_a_token(t
         environ = live(box, ELKS_API_BASE_URL=f"{url}/a1", ELKS_STATE_DIR=str(tmp_path))
 
         async def ask(words: str) -> Result:
-            return await anyio.to_thread.run_sync(tell, words.split(), environ)
+            return await anyio.to_thread.run_sync(run_command, words.split(), environ)
 
         refused = await ask("serve --http --port 0 --host 0.0.0.0")
         assert (refused.exit_code, "elks-mcp token new" in refused.stderr) == (2, True)
@@ -140,27 +140,27 @@ async def test_the_server_listens_on_the_network_only_for_callers_with_a_token(t
 
 @pytest.mark.parametrize("name", ["", "å", "a b", "a" * 65, "-a"])
 def test_a_token_has_a_name_that_can_be_typed_and_shown(name: str) -> None:
-    ended = tell(["token", "new", "--scope", "read", "--", name], {"ELKS_SANDBOX": "true"})
+    ended = run_command(["token", "new", "--scope", "read", "--", name], {"ELKS_SANDBOX": "true"})
     assert (ended.exit_code, "A name of a token or agent has" in ended.stderr) == (2, True)
 
 
 async def test_a_token_is_for_an_agent_and_the_command_explains_that(tmp_path: Path) -> None:
     environ = live(new_box(), ELKS_STATE_DIR=str(tmp_path))
-    help_ = await anyio.to_thread.run_sync(tell, ["token", "new", "--help"], environ)
+    help_ = await anyio.to_thread.run_sync(run_command, ["token", "new", "--help"], environ)
     assert "share" in help_.stdout
     making = ["token", "new", "reader", "--scope", "read", "--agent", "assistant"]
-    made = await anyio.to_thread.run_sync(tell, making, environ)
+    made = await anyio.to_thread.run_sync(run_command, making, environ)
     assert "Only tokens of the same agent share orders, limits, and the record of" in made.stderr
-    listed = await anyio.to_thread.run_sync(tell, ["token", "list"], environ)
+    listed = await anyio.to_thread.run_sync(run_command, ["token", "list"], environ)
     assert "  reader  agent assistant  read  created " in listed.stdout
-    wrong = await anyio.to_thread.run_sync(tell, [*making[:-1], "a b"], environ)
+    wrong = await anyio.to_thread.run_sync(run_command, [*making[:-1], "a b"], environ)
     assert (wrong.exit_code, "A name of a token or agent has" in wrong.stderr) == (2, True)
 
 
 def test_no_token_can_be_created_for_state_in_memory() -> None:
-    ended = tell(["token", "new", "anna", "--scope", "read"], {"ELKS_SANDBOX": "true"})
+    ended = run_command(["token", "new", "anna", "--scope", "read"], {"ELKS_SANDBOX": "true"})
     assert (ended.exit_code, "no token can be created" in ended.stderr) == (2, True)
-    ended = tell(["token", "list"], {"ELKS_STATE_DIR": "nowhere"})
+    ended = run_command(["token", "list"], {"ELKS_STATE_DIR": "nowhere"})
     assert (ended.exit_code, "ELKS_API_USERNAME" in ended.stderr) == (2, True)
 
 
@@ -174,7 +174,7 @@ async def test_webhooks_are_shown_and_set_after_a_confirmation_and_cleared(tmp_p
 
         async def ask(words: str, typed: str | None = None) -> Result:
             location = {"ELKS_STATE_DIR": str(tmp_path)}
-            return await anyio.to_thread.run_sync(tell, words.split(), environ | location, typed)
+            return await anyio.to_thread.run_sync(run_command, words.split(), environ | location, typed)
 
         shown = await ask("webhooks show")
         assert shown.exit_code == 0
@@ -202,6 +202,6 @@ async def test_webhooks_are_shown_and_set_after_a_confirmation_and_cleared(tmp_p
 
 
 def test_webhooks_need_an_address() -> None:
-    ended = tell(["webhooks", "show"], {"ELKS_API_USERNAME": "u", "ELKS_API_PASSWORD": "p"})
+    ended = run_command(["webhooks", "show"], {"ELKS_API_USERNAME": "u", "ELKS_API_PASSWORD": "p"})
     assert ended.exit_code == 2
     assert "ELKS_PUBLIC_URL is not set" in ended.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from elks_mcp.domain.orders import OrderState
 from elks_mcp.store import PauseReason, StateLocation
-from tests.support.command_cases import an_unknown, do, find, screen_rows, tell
+from tests.support.command_cases import an_unknown, do, find, run_command, screen_rows
 from tests.support.provider import PHONE
 from tests.support.stores import (
     MINUTE,
@@ -30,7 +30,7 @@ def test_the_outbox_shows_unfinished_orders_and_texts_only_if_asked(location: St
     unknown = anyio.run(an_unknown, location)
     queued = do(location, lambda store: place_one(store, "Ses vi"))
     do(location, lambda store: store.queue.pause(PauseReason.CREDENTIALS, MINUTE))
-    listed = tell(location, "outbox").output
+    listed = run_command(location, "outbox").output
     assert re.search(
         rf"^{queued.id}  queued +to \{PHONE.e164} \(Sweden\), 1 part, 0.52 SEK, ", listed, re.MULTILINE
     )
@@ -40,21 +40,21 @@ def test_the_outbox_shows_unfinished_orders_and_texts_only_if_asked(location: St
     )
     assert "Kom hem" not in listed
     assert "Ses vi" not in listed
-    shown = tell(location, "outbox", "show", unknown.id.lower()).output
+    shown = run_command(location, "outbox", "show", unknown.id.lower()).output
     assert shown.startswith(
         f"{unknown.id}\n  state     unknown\n  said      The outcome could not be determined within"
     )
     assert shown.endswith(
         "The text, behind a bar on each line:\n| Kom hem\nEnd of the text: 1 line, 7 characters.\n"
     )
-    assert tell(location, "outbox", "list", "--limit", "1").output.count("O-") == 1
+    assert run_command(location, "outbox", "list", "--limit", "1").output.count("O-") == 1
 
 
 def test_an_order_of_a_kind_of_a_newer_version_is_shown_without_its_content(location: StateLocation) -> None:
     order = do(location, place_one)
     change_rows(location, f"update orders set kind = 'note' where id = '{order.id}'")  # noqa: S608
-    assert f"{order.id}  queued" in tell(location, "outbox").output
-    shown = tell(location, "outbox", "show", order.id)
+    assert f"{order.id}  queued" in run_command(location, "outbox").output
+    shown = run_command(location, "outbox", "show", order.id)
     assert shown.exit_code == 0
     assert "\n  size      1 part, 0.52 SEK\n" in shown.output
     assert shown.output.endswith(
@@ -81,7 +81,7 @@ def test_a_settled_order_is_shown_without_its_text_even_if_texts_are_kept(tmp_pa
     claim = do(location, claim_new)
     do(location, lambda store: store.queue.settle_sent(claim, a_receipt("s" + "0" * 32)))
     assert do(location, lambda store: store.orders.get(claim.order_id)).text == "Hej!"
-    shown = tell(location, "outbox", "show", claim.order_id, ELKS_RETENTION_DAYS="7").output
+    shown = run_command(location, "outbox", "show", claim.order_id, ELKS_RETENTION_DAYS="7").output
     assert "Hej!" not in shown
     assert "46elks id s000" in shown
     assert "The text is not shown" in shown
@@ -90,17 +90,20 @@ def test_a_settled_order_is_shown_without_its_text_even_if_texts_are_kept(tmp_pa
 def test_cancelling_says_whether_it_was_in_time(location: StateLocation) -> None:
     order = do(location, lambda store: place_one(store, "Hej", to=OTHER_PHONE))
     claim = do(location, lambda store: store.cancellations.cancel(order.id, "Room."), claim_new)
-    done = tell(location, "outbox", "cancel", claim.order_id)
+    done = run_command(location, "outbox", "cancel", claim.order_id)
     assert done.exit_code == 4
     assert done.output == (
         f"{claim.order_id} is sending: it is being handed to 46elks and can no longer be\ncancelled.\n"
     )
     waiting = do(location, lambda store: wait_one(store, "Två"))
-    done, again = tell(location, "cancel", waiting.id), tell(location, "cancel", waiting.id.lower())
+    done, again = (
+        run_command(location, "cancel", waiting.id),
+        run_command(location, "cancel", waiting.id.lower()),
+    )
     assert (done.exit_code, done.output) == (again.exit_code, again.output)
     assert done.exit_code == 0
     assert done.output.startswith(f"{waiting.id} is cancelled: it was not sent, will not be sent")
-    answer = json.loads(tell(location, "cancel", waiting.id, "--json").output)
+    answer = json.loads(run_command(location, "cancel", waiting.id, "--json").output)
     assert (answer["status"], answer["orderId"]) == ("cancelled", waiting.id)
     assert find(location, waiting).state is OrderState.CANCELLED
 
@@ -117,23 +120,23 @@ def test_a_person_records_the_result_of_an_unknown_order(
 ) -> None:
     unknown = anyio.run(an_unknown, location)
     assert files_with(location.folder or Path(), "Kom hem")
-    done = tell(location, "outbox", "resolve", unknown.id, answer)
+    done = run_command(location, "outbox", "resolve", unknown.id, answer)
     assert (done.exit_code, said_so in done.output) == (0, True)
     assert find(location, unknown).state is state
     assert files_with(location.folder or Path(), "Kom hem") == []
-    again = tell(location, "outbox", "resolve", unknown.id, answer)
+    again = run_command(location, "outbox", "resolve", unknown.id, answer)
     assert (again.exit_code, "not unknown" in again.stderr) == (1, True)
 
 
 def test_resolving_an_unknown_order_needs_a_result(location: StateLocation) -> None:
     unknown = anyio.run(an_unknown, location)
-    done = tell(location, "outbox", "resolve", unknown.id)
+    done = run_command(location, "outbox", "resolve", unknown.id)
     assert (done.exit_code, "--sent" in done.stderr) == (2, True)
     assert find(location, unknown).state is OrderState.UNKNOWN
 
 
 def test_a_person_can_end_a_pause(location: StateLocation) -> None:
     do(location, lambda store: store.queue.pause(PauseReason.NO_FUNDS, MINUTE))
-    assert "Ended: Sending is paused (no funds)" in tell(location, "outbox", "resume").output
-    assert tell(location, "outbox", "resume").output == "Sending is not paused.\n"
+    assert "Ended: Sending is paused (no funds)" in run_command(location, "outbox", "resume").output
+    assert run_command(location, "outbox", "resume").output == "Sending is not paused.\n"
     assert do(location, lambda store: store.queue.find_pause()) is None

@@ -23,7 +23,7 @@ def moving(tmp_path: Path) -> Iterator[SimulatedElks]:
 
 
 def test_a_question_is_sent_and_the_answer_shown(moving: SimulatedElks) -> None:
-    result = moving.tell("ask", ANSWERS_JA, "Kommer du på lördag?")
+    result = moving.run_command("ask", ANSWERS_JA, "Kommer du på lördag?")
     assert result.exit_code == 0
     assert result.stdout.startswith("Sent: ")
     assert re.search(r"  from 070-174 06 13  reply\n\| JA\n\Z", result.stdout)
@@ -36,14 +36,14 @@ def test_a_person_sees_that_the_command_waits(moving: SimulatedElks) -> None:
 
 
 def test_a_question_without_an_answer_says_how_to_continue(moving: SimulatedElks) -> None:
-    result = moving.tell("ask", PHONE, "Kommer du?", "--timeout", "0")
+    result = moving.run_command("ask", PHONE, "Kommer du?", "--timeout", "0")
     assert result.exit_code == 3
     assert "No text arrived in time." in result.stdout
     again = re.search(r"wait\s+(\S+)\s+--after\s+(c-\d+)", result.stdout)
     assert again
     assert again[1] == PHONE
     moving.do(moving.receive, PHONE, "Ja 🙂")
-    later = moving.tell("wait", again[1], "--after", again[2])
+    later = moving.run_command("wait", again[1], "--after", again[2])
     assert (later.exit_code, "| Ja 🙂" in later.stdout) == (0, True)
 
 
@@ -55,7 +55,7 @@ def test_with_json_both_outcomes_are_one_object(elks: SimulatedElks) -> None:
 
 
 def test_a_question_in_a_dry_run_is_not_sent_and_nothing_is_waited_for(elks: SimulatedElks) -> None:
-    result = elks.tell("ask", PHONE, "Kommer du?", "--dry-run")
+    result = elks.run_command("ask", PHONE, "Kommer du?", "--dry-run")
     assert (result.exit_code, result.stdout.startswith("Dry run: nothing was sent")) == (0, True)
     assert elks.box.accepted == []
 
@@ -73,7 +73,7 @@ def test_a_question_in_a_dry_run_is_not_sent_and_nothing_is_waited_for(elks: Sim
 def test_an_invalid_wait_is_wrong_use(
     elks: SimulatedElks, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    result = elks.tell(*arguments)
+    result = elks.run_command(*arguments)
     assert (result.exit_code, said in result.stderr) == (code, True)
     assert elks.box.accepted == []
 

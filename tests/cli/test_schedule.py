@@ -11,7 +11,7 @@ from elks_mcp.domain.orders import Approver, Order
 from elks_mcp.store import StateLocation
 from elks_mcp.store.store import Store
 from tests.support.batch_cases import csv_of
-from tests.support.command_cases import do, tell
+from tests.support.command_cases import do, run_command
 from tests.support.connecting import posted
 from tests.support.provider import PHONE, a_draft, an_approval
 from tests.support.stores import allow, change_rows
@@ -30,14 +30,14 @@ def in_one_line(text: str) -> str:
 
 
 def test_a_text_is_scheduled_listed_and_cancelled(elks: SimulatedElks) -> None:
-    result = elks.tell("send", NATIONAL, "Hej på dig!", "--at", ISO)
+    result = elks.run_command("send", NATIONAL, "Hej på dig!", "--at", ISO)
     assert (result.exit_code, result.stderr) == (0, "")
     assert in_one_line(result.stdout).startswith(
         f"Scheduled: it goes out on {WHEN}, at most 60 minutes late or not at all. It can be cancelled "
         "until then. It is sent only if"
     )
     (order_id,) = re.findall(r"O-\w+", result.stdout.partition("order")[2])[:1]
-    listed = elks.tell("scheduled")
+    listed = elks.run_command("scheduled")
     assert (listed.exit_code, listed.stdout.split("\n")[:3]) == (
         0,
         [f"{order_id}  {WHEN}", f"  to {NATIONAL}", "| Hej på dig!"],
@@ -46,13 +46,13 @@ def test_a_text_is_scheduled_listed_and_cancelled(elks: SimulatedElks) -> None:
     (as_json,) = elks.ask_json("scheduled")["scheduled"]
     assert (as_json["orderId"], as_json["when"], as_json["to"]) == (order_id, WHEN, NUMBER)
     assert datetime.fromisoformat(as_json["sendAt"]) == AT
-    assert f"for {WHEN}" in elks.tell("outbox").stdout
-    shown = elks.tell("outbox", "show", order_id).stdout
+    assert f"for {WHEN}" in elks.run_command("outbox").stdout
+    shown = elks.run_command("outbox", "show", order_id).stdout
     assert shown.startswith(f"{order_id}\n  state     scheduled\n")
     assert f"\n  send at   {WHEN}, at most 60 minutes late or not at all\n" in shown
     assert elks.ask_json("status", order_id)["status"] == "scheduled"
-    assert elks.tell("cancel", order_id).stdout.startswith(f"{order_id} is cancelled: it was not sent")
-    assert elks.tell("scheduled").stdout == "No text is scheduled.\n"
+    assert elks.run_command("cancel", order_id).stdout.startswith(f"{order_id} is cancelled: it was not sent")
+    assert elks.run_command("scheduled").stdout == "No text is scheduled.\n"
     assert posted(elks.box) == []
 
 
@@ -67,11 +67,11 @@ def test_p13_a_scheduled_text_that_may_have_been_sent_is_listed_as_that(elks: Si
 
 def test_a_zone_can_be_named_and_a_dry_run_names_the_time(elks: SimulatedElks) -> None:
     local = AT.strftime("%Y-%m-%dT%H:%M")
-    result = elks.tell("send", NUMBER, "Hej", "--at", local, "--time-zone", "UTC", DRY_RUN="1")
+    result = elks.run_command("send", NUMBER, "Hej", "--at", local, "--time-zone", "UTC", DRY_RUN="1")
     there = AT.replace(tzinfo=UTC).astimezone(ZoneInfo("Europe/Stockholm"))
     assert result.exit_code == 0
     assert f"It would go out on {there:%A %Y-%m-%d %H:%M}" in in_one_line(result.stdout)
-    assert elks.tell("scheduled").stdout == "No text is scheduled.\n"
+    assert elks.run_command("scheduled").stdout == "No text is scheduled.\n"
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_zone_can_be_named_and_a_dry_run_names_the_time(elks: SimulatedElks) -
     ids=lambda value: str(value)[:30],
 )
 def test_a_time_that_is_not_clear_is_wrong_use(elks: SimulatedElks, options: list[str], said: str) -> None:
-    result = elks.tell("send", NUMBER, "Hej", *options)
+    result = elks.run_command("send", NUMBER, "Hej", *options)
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in in_one_line(result.stderr)
 
@@ -112,7 +112,7 @@ async def let_wait(store: Store, at: datetime, text: str = "Hej") -> Order:
 def test_pending_and_approve_name_the_time(location: StateLocation) -> None:
     order = do(location, lambda store: let_wait(store, AT))
     assert f"{order.approval_code}  to {PHONE.e164} (Sweden), 1 part, 0.52 SEK, for {WHEN}; because" in (
-        tell(location, "pending").output
+        run_command(location, "pending").output
     )
     environ = {"ELKS_STATE_DIR": str(location.folder)}
     with started_at_terminal("approve", order.approval_code or "", environ=environ) as terminal:
@@ -134,7 +134,7 @@ def test_texts_for_different_times_are_not_listed_as_one_group(location: StateLo
         lambda store: let_wait(store, AT, "Två"),
         lambda store: let_wait(store, AT + timedelta(days=1), "Tre"),
     )
-    listed = tell(location, "pending").output
+    listed = run_command(location, "pending").output
     assert f"2 texts to {PHONE.e164} (Sweden) from +46701740699, 2 parts, 1.04 SEK, for {WHEN};" in listed
     assert listed.count(f"for {WHEN}") == 1
 
@@ -143,9 +143,9 @@ def test_a_scheduled_batch_is_one_line_of_the_schedule(elks: SimulatedElks, tmp_
     file = tmp_path / "kunder.csv"
     file.write_text(csv_of(2), "utf-8")
     planned = elks.ask_json("batch", "plan", str(file), "--message", "Hej {namn}", "--at", ISO)
-    started = elks.tell("batch", "start", planned["batchId"], "--yes")
+    started = elks.run_command("batch", "start", planned["batchId"], "--yes")
     assert started.stdout.startswith("Scheduled: 0 of 2 texts ended")
-    listed = elks.tell("scheduled").stdout
+    listed = elks.run_command("scheduled").stdout
     assert listed.startswith(f"{planned['batchId']}  ")
     assert listed.split("\n")[1] == "  2 texts"
     assert "No text" not in listed

@@ -30,7 +30,7 @@ def texts(elks: SimulatedElks) -> list[str]:
 
 
 def test_a_text_is_sent_as_it_is_and_the_outcome_is_shown(elks: SimulatedElks) -> None:
-    result = elks.tell("send", NATIONAL, TEXT)
+    result = elks.run_command("send", NATIONAL, TEXT)
     assert (result.exit_code, result.stderr) == (0, "")
     assert [(each.to, each.text) for each in elks.box.accepted] == [(PHONE, TEXT)]
     assert result.stdout.startswith("Sent: 46elks accepted it; the delivery report comes later.\n")
@@ -40,7 +40,7 @@ def test_a_text_is_sent_as_it_is_and_the_outcome_is_shown(elks: SimulatedElks) -
 
 
 def test_a_text_from_the_command_line_ends_with_the_signature(elks: SimulatedElks) -> None:
-    assert elks.tell("send", PHONE, "Hej på dig", ELKS_SIGNATURE="/Kliniken").exit_code == 0
+    assert elks.run_command("send", PHONE, "Hej på dig", ELKS_SIGNATURE="/Kliniken").exit_code == 0
     assert texts(elks) == ["Hej på dig\n/Kliniken"]
 
 
@@ -49,14 +49,17 @@ def test_programs_get_the_answer_of_the_tool_as_json(elks: SimulatedElks) -> Non
     assert (sent["status"], sent["to"], sent["price"]) == ("sent", PHONE, {"amount": 0.52, "currency": "SEK"})
     status = elks.ask_json("status", sent["orderId"].lower())
     assert (status["orderId"], status["messageId"]) == (sent["orderId"], sent["messageId"])
-    refused = elks.tell("send", PHONE, "Hej", "--from", "Bank1D", "--json")
+    refused = elks.run_command("send", PHONE, "Hej", "--from", "Bank1D", "--json")
     assert refused.exit_code == 1
     assert '"error": "refused"' in refused.stdout
     assert '"impersonation"' in refused.stdout
 
 
 def test_a_dry_run_says_what_would_happen_and_sends_nothing(elks: SimulatedElks) -> None:
-    for result in (elks.tell("send", PHONE, TEXT, DRY_RUN=""), elks.tell("send", PHONE, TEXT, "--dry-run")):
+    for result in (
+        elks.run_command("send", PHONE, TEXT, DRY_RUN=""),
+        elks.run_command("send", PHONE, TEXT, "--dry-run"),
+    ):
         assert result.exit_code == 0
         assert result.stdout.startswith("Dry run: nothing was sent (")
         assert "0.52 SEK, 1 part (UCS-2)" in result.stdout
@@ -64,7 +67,7 @@ def test_a_dry_run_says_what_would_happen_and_sends_nothing(elks: SimulatedElks)
 
 
 def test_dry_run_cannot_be_lifted_without_a_terminal(elks: SimulatedElks) -> None:
-    result = elks.tell("send", PHONE, TEXT, "--no-dry-run", "--yes", DRY_RUN="true")
+    result = elks.run_command("send", PHONE, TEXT, "--no-dry-run", "--yes", DRY_RUN="true")
     assert result.exit_code == 1
     assert "in dry run" in result.stderr
     assert elks.box.accepted == []
@@ -84,7 +87,7 @@ def test_dry_run_cannot_be_lifted_without_a_terminal(elks: SimulatedElks) -> Non
 def test_a_text_that_cannot_be_sent_says_why(
     elks: SimulatedElks, arguments: tuple[str, ...], environ: dict[str, str], code: int, said: str
 ) -> None:
-    result = elks.tell("send", *arguments, **environ)
+    result = elks.run_command("send", *arguments, **environ)
     assert (result.exit_code, result.stdout) == (code, "")
     assert said in result.stderr
     assert elks.box.accepted == []
@@ -93,7 +96,7 @@ def test_a_text_that_cannot_be_sent_says_why(
 def test_without_a_network_nothing_is_sent(elks: SimulatedElks) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
-    result = elks.tell("send", PHONE, TEXT, ELKS_API_BASE_URL=f"http://127.0.0.1:{port}/a1")
+    result = elks.run_command("send", PHONE, TEXT, ELKS_API_BASE_URL=f"http://127.0.0.1:{port}/a1")
     assert result.exit_code == 1
     assert "46elks cannot be reached" in result.stderr
 
@@ -110,23 +113,23 @@ def test_without_a_network_nothing_is_sent(elks: SimulatedElks) -> None:
 def test_a_command_line_without_its_parts_is_wrong_use(
     elks: SimulatedElks, arguments: tuple[str, ...], said: str
 ) -> None:
-    result = elks.tell("send", *arguments)
+    result = elks.run_command("send", *arguments)
     assert result.exit_code == 2
     assert said in result.stderr
 
 
 def test_a_text_can_come_from_standard_input(elks: SimulatedElks) -> None:
-    assert elks.tell("send", PHONE, "-", typed="Rad ett\nÅäö 🙂\n").exit_code == 0
+    assert elks.run_command("send", PHONE, "-", typed="Rad ett\nÅäö 🙂\n").exit_code == 0
     assert texts(elks) == ["Rad ett\nÅäö 🙂"]
 
 
 def test_a_text_that_needs_approval_waits_for_a_terminal(elks: SimulatedElks) -> None:
-    result = elks.tell("send", PHONE, TEXT, "--yes", ELKS_CONFIRM="always")
+    result = elks.run_command("send", PHONE, TEXT, "--yes", ELKS_CONFIRM="always")
     assert (result.exit_code, result.stdout) == (3, "")
     found = re.search(r"approval (A-\w+)\.", result.stderr)
     assert found
     assert f"elks-mcp approve {found[1]}" in result.stderr
-    assert found[1] in elks.tell("pending").stdout
+    assert found[1] in elks.run_command("pending").stdout
     waiting = elks.ask_json("send", PHONE, TEXT, ELKS_CONFIRM="always")
     assert (waiting["status"], waiting["approval"]) == ("waiting", found[1])
     assert elks.box.accepted == []
@@ -134,7 +137,7 @@ def test_a_text_that_needs_approval_waits_for_a_terminal(elks: SimulatedElks) ->
 
 def test_a_text_that_may_have_been_sent_has_an_exit_code_of_its_own(elks: SimulatedElks) -> None:
     elks.box.faults.inject(Fault.DROP_AFTER, method="POST", dryrun=False)
-    result = elks.tell("send", PHONE, TEXT)
+    result = elks.run_command("send", PHONE, TEXT)
     assert result.exit_code == 4
     assert "do not send it again" in result.stdout.replace("\n", " ")
     assert len(elks.box.accepted) == 1
@@ -198,7 +201,7 @@ def test_yes_does_not_answer_the_question_of_a_guard(elks: SimulatedElks, answer
     ):
         assert part in terminal.shown
     assert (code, texts(elks)) == ((0, [TEXT]) if answer == "y" else (1, []))
-    assert "No texts are waiting for approval." in elks.tell("pending").stdout
+    assert "No texts are waiting for approval." in elks.run_command("pending").stdout
 
 
 def test_declining_a_text_that_was_approved_elsewhere_says_that_it_was_sent(
@@ -263,7 +266,7 @@ def test_a_narrow_terminal_is_enough(elks: SimulatedElks) -> None:
 
 
 def test_the_persons_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path: Path) -> None:
-    result = elks.tell("send", "--to-me", TEXT)
+    result = elks.run_command("send", "--to-me", TEXT)
     assert result.exit_code == 2
     assert "Your own number is not stored yet" in result.stderr
     with at_terminal("send", "--to-me", TEXT, "--yes", environ=elks.environ) as terminal:
@@ -272,7 +275,7 @@ def test_the_persons_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path:
         assert terminal.finish() == 0
     file = tmp_path / "state" / "my-number"
     assert (file.read_text("utf-8"), mode_of(file)) == (f"{PHONE}\n", 0o600)
-    assert elks.tell("send", "--to-me", "Hej igen").exit_code == 0
+    assert elks.run_command("send", "--to-me", "Hej igen").exit_code == 0
     assert [(each.to, each.text) for each in elks.box.accepted] == [(PHONE, TEXT), (PHONE, "Hej igen")]
 
 
@@ -280,11 +283,11 @@ def test_the_persons_own_number_is_asked_for_once(elks: SimulatedElks, tmp_path:
 
 
 def test_an_estimate_names_expensive_characters_and_sends_nothing(elks: SimulatedElks) -> None:
-    result = elks.tell("estimate", PHONE, "”Hej” " * 14)
+    result = elks.run_command("estimate", PHONE, "”Hej” " * 14)
     assert result.exit_code == 0
     assert result.stdout.startswith("It would cost 1.04 SEK: 2 parts (UCS-2). Nothing was sent.\n")
     assert "right double quotation mark" in result.stdout
-    refused = elks.tell("estimate", "+4799999999", "Hej")
+    refused = elks.run_command("estimate", "+4799999999", "Hej")
     assert (refused.exit_code, "It would be refused: Norway (NO)" in refused.stdout) == (0, True)
     assert elks.box.accepted == []
 
@@ -292,8 +295,8 @@ def test_an_estimate_names_expensive_characters_and_sends_nothing(elks: Simulate
 def test_the_status_of_a_text_is_shown_by_either_id(elks: SimulatedElks) -> None:
     sent = elks.ask_json("send", PHONE, TEXT)
     for text_id in (sent["orderId"], sent["messageId"]):
-        result = elks.tell("status", text_id)
+        result = elks.run_command("status", text_id)
         assert result.exit_code == 0
         assert result.stdout.startswith("Created: 46elks has accepted it, but has not passed it on yet.\n")
         assert f"  to         {NATIONAL}\n" in result.stdout
-    assert elks.tell("status", "O-2222").exit_code == 1
+    assert elks.run_command("status", "O-2222").exit_code == 1

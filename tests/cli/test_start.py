@@ -1,4 +1,4 @@
-"""What a start loads: every client starts its own server, and waits for it.
+"""The modules that a start loads: every client starts its own server, and waits for it.
 
 The server runs as clients start it, under Python's import trace, until it has listed its tools.
 """

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from elks_mcp import sandbox
 from elks_mcp.store import AccountKey, PauseReason, StateLocation
 from tests.sandbox.serving import serve
-from tests.support.command_cases import an_unknown, do, tell
+from tests.support.command_cases import an_unknown, do, run_command
 from tests.support.connecting import live, until
 from tests.support.process import NOWHERE, run, running, start
 from tests.support.provider import PHONE
@@ -44,7 +44,7 @@ COMMANDS = ("pending", "outbox", "outbox show O-2", "outbox cancel O-2", "outbox
 )
 def test_a_command_that_only_reads_creates_no_state(tmp_path: Path, command: str) -> None:
     folder = tmp_path / "none"
-    done = tell(StateLocation(folder=tmp_path), *command.split(), "--state-dir", str(folder))
+    done = run_command(StateLocation(folder=tmp_path), *command.split(), "--state-dir", str(folder))
     assert done.exit_code == int("O-2" in command)
     if "resume" not in command and "policy" not in command:
         assert str(folder) in done.output
@@ -57,10 +57,10 @@ def test_the_state_directory_named_on_the_command_line_is_used(
     order = do(location, place_one)
     for arguments in (("outbox", "--state-dir", "{}", "list"), ("outbox", "list", "--state-dir", "{}")):
         shown = [argument.format(location.folder) for argument in arguments]
-        assert order.id in tell(StateLocation(folder=tmp_path / "other"), *shown).output
+        assert order.id in run_command(StateLocation(folder=tmp_path / "other"), *shown).output
     assert (
         order.id
-        in tell(
+        in run_command(
             StateLocation(folder=tmp_path / "other"), "outbox", "--state-dir", str(location.folder)
         ).output
     )
@@ -71,7 +71,7 @@ def test_an_unusable_state_is_one_line_without_a_stack_trace(location: StateLoca
     do(location, place_one)
     assert location.file
     location.file.write_bytes(b"This is no database, and was never one." * 100)
-    done = tell(location, *command.split())
+    done = run_command(location, *command.split())
     assert done.exit_code == 1
     assert done.stdout == ""
     assert re.fullmatch(r"elks-mcp: The database of queued texts cannot be used: .*\n", done.stderr)
@@ -79,15 +79,18 @@ def test_an_unusable_state_is_one_line_without_a_stack_trace(location: StateLoca
 
 def test_a_key_that_does_not_match_the_state_is_a_configuration_error(location: StateLocation) -> None:
     do(location, place_one)
-    done = tell(location, "pending", ELKS_SECRET_KEY="another key, as long as it has to be")
+    done = run_command(location, "pending", ELKS_SECRET_KEY="another key, as long as it has to be")
     assert done.exit_code == 2
     assert done.stderr.startswith("elks-mcp: The state was written with another secret key")
-    assert tell(location, "pending", ELKS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none").exit_code == 2
-    assert tell(location, "pending", ELKS_MAX_PARTS="many").exit_code == 2
+    assert (
+        run_command(location, "pending", ELKS_DATABASE_URL="postgresql://nobody@127.0.0.1:1/none").exit_code
+        == 2
+    )
+    assert run_command(location, "pending", ELKS_MAX_PARTS="many").exit_code == 2
 
 
 def test_the_sandbox_stores_no_state_to_show(location: StateLocation) -> None:
-    done = tell(location, "pending", ELKS_SANDBOX="true")
+    done = run_command(location, "pending", ELKS_SANDBOX="true")
     assert (done.exit_code, "in the memory of the server" in done.output) == (0, True)
 
 
@@ -96,9 +99,9 @@ def test_a_shared_database_is_read_without_showing_its_address(postgres_database
     order = do(location, wait_one)
     environ = {"ELKS_DATABASE_URL": postgres_database, "ELKS_SECRET_KEY": KEY.get_secret_value()}
     nowhere = StateLocation(folder=NOWHERE)
-    assert order.approval_code in tell(nowhere, "pending", **environ).output
-    assert "is cancelled" in tell(nowhere, "outbox", "cancel", order.approval_code, **environ).output
-    exported = tell(nowhere, "export", PHONE.e164, **environ).output
+    assert order.approval_code in run_command(nowhere, "pending", **environ).output
+    assert "is cancelled" in run_command(nowhere, "outbox", "cancel", order.approval_code, **environ).output
+    exported = run_command(nowhere, "export", PHONE.e164, **environ).output
     assert json.loads(exported)["state"] == "the PostgreSQL that ELKS_DATABASE_URL names"
     assert not NOWHERE.exists()
 
@@ -108,7 +111,7 @@ def test_a_shared_database_is_read_without_showing_its_address(postgres_database
 
 def test_everything_stored_about_a_number_is_printed_as_json(location: StateLocation) -> None:
     order = do(location, place_one)
-    done = tell(location, "export", "070-174", "06", "05")
+    done = run_command(location, "export", "070-174", "06", "05")
     (account,) = json.loads(done.stdout)["accounts"]
     keys = ["api", "username", "orders", "known_number", "arrivals", "taint", "batches"]
     assert list(account) == keys
@@ -142,21 +145,21 @@ def test_a_number_is_forgotten_after_a_confirmation(location: StateLocation) -> 
 def test_without_a_terminal_no_question_is_asked(location: StateLocation) -> None:
     claim = do(location, claim_new)
     do(location, lambda store: store.queue.settle_sent(claim, a_receipt()))
-    done = tell(location, "forget", PHONE.e164, typed="y\n")
+    done = run_command(location, "forget", PHONE.e164, typed="y\n")
     assert (done.exit_code, "--yes" in done.stderr) == (2, True)
     assert files_with(location.folder or Path(), PHONE.e164)
-    done = tell(location, "forget", PHONE.e164, "--yes")
+    done = run_command(location, "forget", PHONE.e164, "--yes")
     assert (done.exit_code, "opted out" in done.output) == (0, False)
     assert files_with(location.folder or Path(), PHONE.e164) == []
-    assert tell(location, "forget", PHONE.e164).output == f"Nothing is stored about {PHONE.e164}.\n"
+    assert run_command(location, "forget", PHONE.e164).output == f"Nothing is stored about {PHONE.e164}.\n"
 
 
 def test_a_number_with_unfinished_texts_is_not_forgotten(location: StateLocation) -> None:
     order = do(location, place_one)
-    done = tell(location, "forget", PHONE.e164, "--yes")
+    done = run_command(location, "forget", PHONE.e164, "--yes")
     assert done.exit_code == 1
     assert f"Texts to this number are unfinished: {order.id} (queued). Nothing was removed." in done.stderr
-    assert tell(location, "forget", "hello", "--yes").exit_code == 2
+    assert run_command(location, "forget", "hello", "--yes").exit_code == 2
 
 
 def test_the_persons_own_number_is_exported_and_forgotten_too(location: StateLocation) -> None:
@@ -164,18 +167,18 @@ def test_the_persons_own_number_is_exported_and_forgotten_too(location: StateLoc
     location.folder.mkdir(mode=0o700)
     file = location.folder / "my-number"
     file.write_text(f"{PHONE.e164}\n", "utf-8")
-    assert json.loads(tell(location, "export", PHONE.e164).stdout)["is_my_number"] is True
-    assert json.loads(tell(location, "export", "+46701740699").stdout)["is_my_number"] is False
-    tell(location, "forget", "+46701740699", "--yes")
+    assert json.loads(run_command(location, "export", PHONE.e164).stdout)["is_my_number"] is True
+    assert json.loads(run_command(location, "export", "+46701740699").stdout)["is_my_number"] is False
+    run_command(location, "forget", "+46701740699", "--yes")
     assert file.exists()
     order = do(location, place_one)
-    assert tell(location, "forget", PHONE.e164, "--yes").exit_code == 1
+    assert run_command(location, "forget", PHONE.e164, "--yes").exit_code == 1
     assert file.exists(), "an order is unfinished, so nothing is removed"
     do(location, lambda store: store.cancellations.cancel(order.id, "Not needed."))
-    told = tell(location, "forget", PHONE.e164, "--yes")
-    assert (told.exit_code, file.exists()) == (0, False)
-    assert f"{PHONE.e164} was deleted from 1 order." in told.stdout
-    assert f"{PHONE.e164} is no longer stored as your own number." in told.stdout
+    result = run_command(location, "forget", PHONE.e164, "--yes")
+    assert (result.exit_code, file.exists()) == (0, False)
+    assert f"{PHONE.e164} was deleted from 1 order." in result.stdout
+    assert f"{PHONE.e164} is no longer stored as your own number." in result.stdout
 
 
 @pytest.mark.parametrize("content", [PHONE.e164, "Hej"])
@@ -186,10 +189,10 @@ def test_without_other_state_only_the_persons_own_number_is_forgotten(
     location.folder.mkdir(mode=0o700)
     file = location.folder / "my-number"
     file.write_text(content, "utf-8")
-    told = tell(location, "forget", PHONE.e164, "--yes")
+    result = run_command(location, "forget", PHONE.e164, "--yes")
     is_own = content == PHONE.e164
-    assert (told.exit_code, file.exists()) == (0, not is_own)
-    assert ("is no longer stored as your own number" if is_own else "has no state") in told.stdout
+    assert (result.exit_code, file.exists()) == (0, not is_own)
+    assert ("is no longer stored as your own number" if is_own else "has no state") in result.stdout
     assert [each.name for each in location.folder.iterdir()] == ([] if is_own else ["my-number"])
 
 
@@ -270,7 +273,7 @@ def test_the_server_warns_only_of_a_short_quiet_period(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no such rights there")
 def test_a_state_directory_stays_private(location: StateLocation) -> None:
     do(location, place_one)
-    tell(location, "outbox")
+    run_command(location, "outbox")
     assert location.folder
     assert [path.stat().st_mode & 0o077 for path in location.folder.iterdir()] == [0] * len(
         list(location.folder.iterdir())
@@ -280,7 +283,7 @@ def test_a_state_directory_stays_private(location: StateLocation) -> None:
 def test_waiting_texts_to_one_number_are_listed_together(location: StateLocation) -> None:
     alike = [do(location, partial(wait_one, text=f"Text {number}")) for number in range(3)]
     other = do(location, lambda store: wait_one(store, "Hej", to=OTHER_PHONE))
-    first, second, third, *_ = tell(location, "pending").output.splitlines()
+    first, second, third, *_ = run_command(location, "pending").output.splitlines()
     together = f"3 texts to {PHONE.e164} (Sweden) from +46701740699, 3 parts, 1.56 SEK; because of confirm;"
     assert first == f"{together} the first expires in 29 minutes:"
     assert second == f"  {', '.join(order.approval_code for order in alike)}"
@@ -292,6 +295,6 @@ def test_without_the_driver_for_postgres_a_command_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     url, key = "postgresql://nobody@127.0.0.1:1/none", KEY.get_secret_value()
-    done = tell(location, "pending", ELKS_DATABASE_URL=url, ELKS_SECRET_KEY=key)
+    done = run_command(location, "pending", ELKS_DATABASE_URL=url, ELKS_SECRET_KEY=key)
     assert done.exit_code == 2
     assert "In a clone, run `uv sync --extra postgres`." in done.stderr

@@ -1,4 +1,4 @@
-"""Where each client keeps its servers, on all three systems, computed on any of them."""
+"""The files of each client's servers, for all three systems, computed on any of them."""
 
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 

@@ -22,7 +22,7 @@ from tests.support.connecting import (
     posted,
     words,
 )
-from tests.support.conversation_cases import LIKELY, QUESTION, SECOND, hear
+from tests.support.conversation_cases import LIKELY, QUESTION, SECOND, receive_text
 from tests.support.provider import NOON, a_draft
 from tests.support.provider import PHONE as NUMBER
 from tests.support.stores import (
@@ -54,7 +54,7 @@ async def test_a_received_text_is_marked_if_it_opts_out_or_may_do_so(
 ) -> None:
     async with connected(live(box), box=box, clock=clock) as client:
         sent = data(await call(client, "send_sms", to=PHONE, message=QUESTION))
-        await hear(client, box, clock, text)
+        await receive_text(client, box, clock, text)
         waited = await call(client, "wait_for_reply", sender=PHONE, timeout=0)
         listed = await call(client, "get_sms_messages", direction="inbound")
         history = (await client.read_resource("elks://inbox")).contents[0].text  # type: ignore[union-attr]
@@ -101,13 +101,13 @@ async def test_p6_an_opt_out_holds_for_every_account_of_the_state(clock: ManualC
     other = Sandbox(clock=SandboxClock(clock), username="u-other", number="+46701740698")
     where = str(tmp_path)
     async with connected(live(one, ELKS_STATE_DIR=where), box=one, clock=clock) as client:
-        await hear(client, one, clock, "STOP")
+        await receive_text(client, one, clock, "STOP")
         assert "opted_out" in words(await call(client, "send_sms", to=PHONE, message="Hej"))
     async with connected(live(other, ELKS_STATE_DIR=where), box=other, clock=clock) as client:
         refused = await call(client, "send_sms", to=PHONE, message="Hej")
         assert "Refused by opted_out: The recipient opted out on" in words(refused)
         assert "They wrote" not in words(refused), "the text is another account's"
-        await hear(client, other, clock, "START")
+        await receive_text(client, other, clock, "START")
         assert data(await call(client, "send_sms", to=PHONE, message="Hej"))["status"] == "sent"
     assert posted(one) == []
 

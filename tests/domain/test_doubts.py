@@ -1,4 +1,4 @@
-"""What history shows about texts that may have been sent: proof, absence, or neither."""
+"""History as proof that a text was sent or was not, or as neither."""
 
 from datetime import timedelta
 from typing import Any
@@ -236,7 +236,7 @@ def test_an_order_is_not_absent_if_history_has_an_unmatched_equal_message(
 def test_exactly_as_many_orders_are_absent_as_history_lacks(
     doubts: list[Doubt], history: list[Message]
 ) -> None:
-    """Of equal orders at least as many stay unsent again as there are messages from after all began."""
+    """At most as many equal orders are sent again as later messages are missing."""
     found = judge(doubts, history)
     for doubt in doubts:
         equals = [each for each in doubts if each.draft == doubt.draft]

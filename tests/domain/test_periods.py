@@ -103,7 +103,7 @@ def test_an_invalid_time_is_refused_with_examples(text: str) -> None:
         ("2026-11-30T09:00+99:00", "there is no such offset"),
     ],
 )
-def test_what_is_written_as_a_time_and_cannot_be_one_is_refused_for_that(text: str, why: str) -> None:
+def test_a_time_that_does_not_exist_is_refused_for_that(text: str, why: str) -> None:
     with pytest.raises(InvalidInput, match=why):
         parse_moment(text, STOCKHOLM, name="`until`", end_of_day=True)
 

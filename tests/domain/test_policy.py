@@ -1,4 +1,4 @@
-"""What a policy allows, and who has to approve under it."""
+"""Policies: the texts that they allow, and the person who has to approve."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Whose texts were shown, and which recipients they taint."""
+"""Taint: the senders of shown texts, and the recipients that these taint."""
 
 from datetime import datetime, timedelta
 

@@ -201,7 +201,7 @@ async def test_an_unknown_number_is_asked_about_once(box: Sandbox, era: Era) -> 
 
 
 @pytest.mark.parametrize("era", EITHER_ERA)
-async def test_a_person_who_texted_us_is_no_first_contact(box: Sandbox, era: Era) -> None:
+async def test_a_person_who_texted_us_is_not_a_first_contact(box: Sandbox, era: Era) -> None:
     person = Person("decline")
     box.receive(PHONE, "Hej, vad kostar det?")
     async with connected(live(box), box=box, way=era, person=person) as client:

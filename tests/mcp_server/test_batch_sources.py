@@ -1,4 +1,4 @@
-"""Where the recipients of a batch come from, and what is said of them before anything is sent."""
+"""The sources of a batch's recipients, and the answer about them before anything is sent."""
 
 from pathlib import Path
 from typing import Any

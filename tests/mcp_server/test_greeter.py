@@ -249,7 +249,7 @@ def test_answers_with_a_value_that_cannot_be_read_are_not_stored(tmp_path: Path)
         assert not (tmp_path / "elks-mcp").exists()
 
 
-def test_what_somebody_else_could_have_written_is_not_used(own_caches: Path) -> None:
+def test_a_snapshot_that_somebody_else_could_have_written_is_not_used(own_caches: Path) -> None:
     falsify(own_caches, rename_first_tool)
     for stored in snapshots(own_caches):
         stored.chmod(0o660)
@@ -273,7 +273,7 @@ def test_the_end_of_input_ends_a_server_that_has_not_loaded(
         assert server.close() == 0
 
 
-def test_what_was_asked_before_the_end_of_input_is_answered(caches: Path, tmp_path: Path) -> None:
+def test_a_call_before_the_end_of_input_is_answered(caches: Path, tmp_path: Path) -> None:
     with started(caches, tmp_path) as server:
         server.initialize()
         params = {"name": "check_account_balance", "arguments": {}}

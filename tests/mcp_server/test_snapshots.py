@@ -125,7 +125,7 @@ def test_a_changed_file_of_the_program_changes_the_name(tmp_path: Path) -> None:
     assert first != find_name([], {}, None, str(tmp_path))
 
 
-def test_p8_of_a_secret_only_a_short_checksum_is_used(tmp_path: Path) -> None:
+def test_p8_only_a_short_checksum_of_a_secret_is_used(tmp_path: Path) -> None:
     """Secrets with the same 16 bits have the same name, so no more of them is in it."""
     secrets = {each.variable for each in DECLARATIONS.values() if each.is_secret}
     secrets |= {"ELKS_API_USERNAME", "ELKS_API_PASS", "ELKS_PASSWORD"}  # also where the name is mistaken
@@ -146,7 +146,7 @@ def test_p8_of_a_secret_only_a_short_checksum_is_used(tmp_path: Path) -> None:
 # ── the file ──
 
 
-def test_what_is_saved_is_loaded_until_it_is_deleted(folder: Path) -> None:
+def test_a_saved_snapshot_is_loaded_until_it_is_deleted(folder: Path) -> None:
     assert load("0123") == NOTHING
     save(STORED)
     assert load("0123") == STORED
@@ -179,7 +179,7 @@ def test_without_a_home_there_is_no_snapshot(monkeypatch: pytest.MonkeyPatch, tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_replaced(folder: Path) -> None:
+def test_a_file_that_a_killed_process_left_is_replaced(folder: Path) -> None:
     save(STORED)
     (folder / "0123").rename(folder / f"0123.{os.getpid()}")
     save(STORED)
@@ -247,7 +247,7 @@ def test_a_link_to_a_directory_is_not_used(folder: Path, tmp_path: Path) -> None
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("name", ["", "0123"])
-def test_what_belongs_to_another_user_is_not_used(folder: Path, name: str) -> None:
+def test_a_file_of_another_user_is_not_used(folder: Path, name: str) -> None:
     save(STORED)
     os.chown(folder / name, 65534, 65534)
     assert load("0123") == NOTHING

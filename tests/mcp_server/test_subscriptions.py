@@ -28,8 +28,8 @@ INBOX = "elks://inbox"
 _A_MINUTE = timedelta(minutes=1)
 
 
-class Told:
-    """What a client of either era was told of."""
+class Notified:
+    """The notifications that a client of either era received."""
 
     def __init__(self) -> None:
         self.uris: list[str] = []
@@ -39,22 +39,24 @@ class Told:
             self.uris.append(str(message.params.uri))
 
     def of(self, uri: str) -> Callable[[], bool]:
-        """Say whether it was told of a resource."""
+        """Return whether a notification about a resource arrived."""
         return lambda: uri in self.uris
 
 
 @asynccontextmanager
-async def listening(where: Site, era: Era, *uris: str, token: str = "") -> AsyncIterator[tuple[Client, Told]]:
+async def listening(
+    where: Site, era: Era, *uris: str, token: str = ""
+) -> AsyncIterator[tuple[Client, Notified]]:
     """Connect a client that listens to resources."""
-    heard = Told()
+    received = Notified()
     shown = {"authorization": f"Bearer {token}"} if token else {}
     async with http_client(headers=shown) as http:
         there = streamable_http_client(f"{where.url}/mcp", http_client=http)
         async with (
-            Client(there, mode=era, message_handler=heard) as client,
+            Client(there, mode=era, message_handler=received) as client,
             _listen(client, era, uris),
         ):
-            yield client, heard
+            yield client, received
 
 
 @asynccontextmanager
@@ -72,13 +74,13 @@ async def _listen(client: Client, era: Era, uris: tuple[str, ...]) -> AsyncItera
 async def test_a_received_text_is_notified_immediately(era: Era) -> None:
     async with (
         webhook_site(ManualClock()) as (box, where),
-        listening(where, era, INBOX, "elks://policy") as (client, heard),
+        listening(where, era, INBOX, "elks://policy") as (client, received),
     ):
         box.receive("+46701740690", "Hej")
-        await until(heard.of(INBOX))
+        await until(received.of(INBOX))
         read = (await client.read_resource(INBOX)).contents[0]
         assert "+46701740690" in getattr(read, "text", "")
-        assert heard.uris == [INBOX]
+        assert received.uris == [INBOX]
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -86,9 +88,9 @@ async def test_a_delivery_is_notified_immediately_for_either_id(era: Era) -> Non
     async with webhook_site(ManualClock()) as (box, where), where.client(era) as sender:
         sent = data(await call(sender, "send_sms", to=PHONE, message="Hej"))
         uris = [f"elks://messages/{sent[name]}" for name in ("orderId", "messageId")]
-        async with listening(where, era, *uris) as (_, heard):
+        async with listening(where, era, *uris) as (_, received):
             box.clock.advance(_A_MINUTE)
-            await until(lambda: set(heard.uris) == set(uris))
+            await until(lambda: set(received.uris) == set(uris))
 
 
 @pytest.mark.parametrize("era", ERAS)
@@ -97,37 +99,37 @@ async def test_a_text_received_by_one_replica_is_notified_by_the_other(
 ) -> None:
     async with (
         replicas(postgres_database, ManualClock()) as (box, _, two),
-        listening(two, era, INBOX) as (_client, heard),
+        listening(two, era, INBOX) as (_client, received),
     ):
         await until(lambda: two.app.storage.notifier.receives_from_others)
         box.receive("+46701740690", "Hej")
-        await until(heard.of(INBOX))
+        await until(received.of(INBOX))
 
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_without_webhooks_a_text_is_notified_within_one_poll_of_history(era: Era) -> None:
-    clock, heard = ManualClock(), Told()
+    clock, received = ManualClock(), Notified()
     box = box_on(clock)
     environ = live(box, ELKS_POLL_SECONDS="7")
-    async with connected(environ, box=box, way=era, clock=clock, message_handler=heard) as client:
+    async with connected(environ, box=box, way=era, clock=clock, message_handler=received) as client:
         sent = data(await call(client, "send_sms", to=PHONE, message="Hej"))
         uri = f"elks://messages/{sent['orderId']}"
         async with _listen(client, era, (INBOX, uri)):
             message = box.receive("+46701740690", "Hej")
-            await until(lambda: set(heard.uris) == {INBOX, uri}, clock=clock)
+            await until(lambda: set(received.uris) == {INBOX, uri}, clock=clock)
             assert clock.now() - message.created_at <= timedelta(seconds=7)
 
 
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_progress_of_a_batch_is_notified(era: Era) -> None:
-    clock, heard = ManualClock(), Told()
+    clock, received = ManualClock(), Notified()
     box = box_on(clock)
-    async with connected(live(box), box=box, way=era, clock=clock, message_handler=heard) as client:
+    async with connected(live(box), box=box, way=era, clock=clock, message_handler=received) as client:
         plan = data(await call(client, "plan_batch", message="Hej!", recipients=[PHONE]))
         uri = f"elks://batches/{plan['batchId']}"
         async with _listen(client, era, (uri,)), autojump(clock):
             await call(client, "start_batch", batchId=plan["batchId"])
-            await until(heard.of(uri))
+            await until(received.of(uri))
 
 
 async def test_no_caller_is_notified_about_the_data_of_another() -> None:
@@ -137,28 +139,28 @@ async def test_no_caller_is_notified_about_the_data_of_another() -> None:
             sent = data(await call(theirs, "send_sms", to=PHONE, message="Hej"))
             uri = f"elks://messages/{sent['orderId']}"
             async with (
-                listening(where, "auto", uri, INBOX, token=two) as (_, heard),
+                listening(where, "auto", uri, INBOX, token=two) as (_, received),
                 listening(where, "auto", uri, token=one) as (_mine, own),
             ):
                 box.clock.advance(_A_MINUTE)
                 await until(own.of(uri))
                 box.receive("+46701740690", "Hej")
-                await until(heard.of(INBOX))
-        assert heard.uris == [INBOX]
+                await until(received.of(INBOX))
+        assert received.uris == [INBOX]
 
 
 async def test_an_unsubscribed_client_gets_no_further_notifications() -> None:
     async with (
         webhook_site(ELKS_POLL_SECONDS="3600") as (box, where),
-        listening(where, "legacy", INBOX) as (client, heard),
+        listening(where, "legacy", INBOX) as (client, received),
     ):
         box.receive("+46701740690", "Hej")
-        await until(heard.of(INBOX))
+        await until(received.of(INBOX))
         await client.unsubscribe_resource(INBOX)
         async with listening(where, "auto", INBOX) as (_, other):
             box.receive("+46701740690", "Hej igen")
             await until(other.of(INBOX))
-        assert heard.uris == [INBOX]
+        assert received.uris == [INBOX]
 
 
 async def test_streams_end_properly_when_the_server_stops() -> None:
@@ -186,10 +188,10 @@ async def test_an_unexpected_error_in_watching_ends_nothing_else(era: Era) -> No
         with failing(
             await where.app.storage.open(), "sum(spenders.charge)", error=_fault_of_our_own
         ) as fault:
-            async with listening(where, era, "elks://policy", INBOX) as (client, heard):
+            async with listening(where, era, "elks://policy", INBOX) as (client, received):
                 assert fault.met > 0
                 box.receive("+46701740690", "Hej")
-                await until(heard.of(INBOX))
+                await until(received.of(INBOX))
                 assert data(await call(client, "get_sms_messages"))["count"] == 1
 
 
@@ -200,15 +202,15 @@ def _fault_of_our_own() -> Exception:
 async def test_a_resource_subscribed_to_twice_at_once_is_watched_once() -> None:
     async with (
         webhook_site(ELKS_POLL_SECONDS="3600") as (box, where),
-        listening(where, "legacy") as (client, heard),
+        listening(where, "legacy") as (client, received),
         anyio.create_task_group() as tasks,
     ):
         for _ in range(5):
             tasks.start_soon(client.subscribe_resource, INBOX)
         await until(lambda: where.web.updates.stream_count > 0)
         box.receive("+46701740690", "Hej")
-        await until(heard.of(INBOX))
-        assert (heard.uris, where.web.updates.stream_count) == ([INBOX], 1)
+        await until(received.of(INBOX))
+        assert (received.uris, where.web.updates.stream_count) == ([INBOX], 1)
 
 
 async def test_46elks_is_not_asked_about_texts_that_can_no_longer_change() -> None:
@@ -234,12 +236,12 @@ async def test_an_unexpected_error_in_reading_history_ends_nothing_else(era: Era
     clock = ManualClock()
     async with (
         webhook_site(clock, ELKS_POLL_SECONDS="60") as (box, where),
-        listening(where, era, INBOX) as (client, heard),
+        listening(where, era, INBOX) as (client, received),
     ):
         with failing(await where.app.storage.open(), "history_read_at", error=_fault_of_our_own) as fault:
             await until(lambda: fault.met > 2, clock=clock)
         box.receive("+46701740690", "Hej")
-        await until(heard.of(INBOX))  # time stands still while a webhook is on a socket
+        await until(received.of(INBOX))  # time stands still while a webhook is on a socket
         assert (await client.list_tools()).tools
 
 
@@ -269,7 +271,7 @@ async def test_the_outcome_of_an_order_is_also_notified_promptly_on_postgres(pos
         store = await one.app.storage.open()
         [waiting] = await store.orders.list_latest(2)
         uri = f"elks://messages/{waiting.id}"
-        async with listening(two, "auto", uri) as (_client, heard):
+        async with listening(two, "auto", uri) as (_client, received):
             await until(lambda: two.app.storage.notifier.receives_from_others)
             await store.cancellations.cancel(waiting.id, "A person thought better of it.")
-            await until(heard.of(uri), clock=clock)
+            await until(received.of(uri), clock=clock)

@@ -95,7 +95,7 @@ async def test_a_number_first_texted_after_the_strangers_text_does_not_count_as_
         assert "Waiting for approval" in await send(client, clock, ANNA)
 
 
-async def test_of_ten_known_people_texted_one_by_one_eight_wait_for_approval(
+async def test_when_ten_known_people_are_texted_one_by_one_eight_wait_for_approval(
     box: Sandbox, clock: ManualClock
 ) -> None:
     known = OTHERS[:10]

@@ -69,7 +69,7 @@ def overlap(one: str, other: str) -> str:
 
 
 async def test_a_person_sees_a_text_arrive_as_text_and_answers_it(box: Sandbox, browser: Browser) -> None:
-    """What strangers and models write is hostile: it is shown, never run."""
+    """Texts of strangers and models are hostile: the page shows them and never runs them."""
     answer = "Hej själv! <i>Åsa</i> 🎉"
     box.page.title = "<b>Claude</b> · salongen"
 

@@ -31,7 +31,7 @@ BUDGET = 16
 
 SLOTS_A_MINUTE = 12
 which = strategies.integers(min_value=0, max_value=1)
-"""Of the two processes."""
+"""One of the two processes."""
 
 one_of_many = strategies.integers(min_value=0, max_value=50)
 """Which batch, counted round: what is drawn must not depend on what threads did first."""
@@ -50,7 +50,7 @@ class BatchMachine(ProcessMachine):
         """How many attempts there were by the time a batch was paused or cancelled, by batch."""
 
         self.stopped: dict[Number, int] = {}
-        """Who said STOP, and how many texts had been handed over to them by then."""
+        """The numbers that sent STOP, and how many texts had been handed over to them by then."""
 
     @initialize()
     def begin(self) -> None:
@@ -158,12 +158,12 @@ class BatchMachine(ProcessMachine):
         """Receive a STOP."""
         message = said("STOP", by=phone, at=self.world.clock.now())
 
-        async def hear(process: Process) -> None:
+        async def receive_text(process: Process) -> None:
             assert process.store
             await process.store.inbound.record([message])
             self.stopped.setdefault(phone, self._count_posts(phone))
 
-        self._ask(index, hear)
+        self._ask(index, receive_text)
 
     @rule(seconds=strategies.sampled_from([5, 15, 60, 60, 150, 600, 3600]))
     def wait(self, seconds: int) -> None:

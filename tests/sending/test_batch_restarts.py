@@ -125,7 +125,7 @@ async def test_p6_an_opt_out_during_a_restart_counts(location: StateLocation) ->
         assert ended.counts == {SENT: 9, CANCELLED: 1}
 
 
-async def test_p13_what_a_restart_made_too_late_is_not_sent(location: StateLocation) -> None:
+async def test_p13_a_text_that_a_restart_made_too_late_is_not_sent(location: StateLocation) -> None:
     world = World(location)
     async with open_shop(world, per_minute=6) as shop:
         at = shop.clock.now() + 10 * MINUTE

@@ -113,6 +113,21 @@ async def test_p4_repeating_a_plan_after_a_time_out_texts_no_recipient_twice(
         }
 
 
+@on_both_databases
+async def test_p4_a_list_is_sent_once_even_if_the_queue_is_longer_than_a_day(location: StateLocation) -> None:
+    """At this pace the last rows leave two days later, and the second batch would leave after them."""
+    async with open_shop(location, per_minute=0.01) as shop:
+        rows = write_list(list_phones(20))
+        first, second = await shop.plan(rows), await shop.plan(rows)
+        started = await shop.start(first)
+        assert (await shop.start(second)).counts == {OrderState.CANCELLED: 20}
+        third = await shop.plan(rows)
+        assert third.rows == ()
+        assert {each.reason for each in third.left_out} == {
+            f"It was already sent, or will be, in {started.id}."
+        }
+
+
 async def test_a_plan_older_than_24_hours_is_not_started(location: StateLocation) -> None:
     async with open_shop(location) as shop:
         plan = await shop.plan()

@@ -152,7 +152,7 @@ async def test_a_similar_message_in_history_leaves_the_order_unknown_and_unsent(
     assert len(posts(backend.box)) == 1
 
 
-async def test_of_two_equal_texts_the_one_missing_from_history_is_sent_again(
+async def test_one_of_two_equal_texts_that_is_missing_from_history_is_sent_again(
     backend: Backend,
 ) -> None:
     backend.box.faults.inject(Fault.DROP_AFTER, method="POST")

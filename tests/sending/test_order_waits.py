@@ -221,13 +221,13 @@ async def test_the_outcome_of_another_process_is_noticed_within_a_quarter_of_a_s
 
 
 async def test_all_waiting_callers_are_notified_of_an_order_and_then_removed(tmp_path: Path) -> None:
-    heard: list[OrderState] = []
+    received: list[OrderState] = []
     backend, held = holding(tmp_path)
     async with backend.running():
         order = await backend.place()
 
         async def wait() -> None:
-            heard.append((await backend.outbox.wait(order, LONG)).state)
+            received.append((await backend.outbox.wait(order, LONG)).state)
 
         async with anyio.create_task_group() as callers:
             for _ in range(10):
@@ -235,7 +235,7 @@ async def test_all_waiting_callers_are_notified_of_an_order_and_then_removed(tmp
             await held.begun.wait()
             held.let.set()
         await wait()
-    assert heard == [OrderState.SENT] * 11
+    assert received == [OrderState.SENT] * 11
     gc.collect()
     assert len(backend.outbox._waiters._awaited) == 0
     assert not backend.outbox._waiters.is_untouched(order.id)

@@ -54,7 +54,7 @@ async def quoted(backend: Backend, text: str = "Hej!", *, live: bool = True) -> 
     return await backend.orders.quotes.quote(backend.orders.draft(PHONE, text), live=live)
 
 
-async def heard(backend: Backend, text: str, sender: Number = PHONE) -> None:
+async def received(backend: Backend, text: str, sender: Number = PHONE) -> None:
     """Record a received text."""
     message = Message(
         id=f"s{text}{sender.e164[-2:]}{backend.clock.now().timestamp()}",
@@ -158,7 +158,7 @@ async def test_pricing_creates_no_store_and_uses_an_existing_one(backend: Backen
     assert "first_contact" not in {finding.guard for finding in quote.findings}
     assert not backend.storage.exists
     async with Backend(tmp_path, beside=backend, policy=LIVE).opened() as other:
-        await heard(other, "STOP")
+        await received(other, "STOP")
     with pytest.raises(Refused, match="opted_out"):
         await quoted(backend, live=False)
 
@@ -168,7 +168,7 @@ async def test_a_quote_considers_earlier_texts(backend: Backend) -> None:
         return {finding.guard for finding in quote.findings} - {"placeholder", "night"}
 
     assert guards(await quoted(backend)) == {"first_contact"}
-    await heard(backend, "Hej hej")
+    await received(backend, "Hej hej")
     assert guards(await quoted(backend)) == set()
     backend.clock.advance(SECOND)
     await backend.place("Hej!")
@@ -179,7 +179,7 @@ async def test_a_quote_considers_earlier_texts(backend: Backend) -> None:
     with pytest.raises(Refused, match="velocity"):
         await quoted(backend)
     backend.clock.advance(SECOND)
-    await heard(backend, "Ja tack")
+    await received(backend, "Ja tack")
     assert guards(await quoted(backend, "Bra")) == set()
 
 
@@ -284,7 +284,7 @@ async def test_an_order_that_is_being_sent_cannot_be_cancelled(backend: Backend)
 
 @pytest.mark.parametrize("approver", [Approver.POLICY, Approver.PERSON])
 async def test_an_order_is_refused_for_events_since_its_quote(backend: Backend, approver: Approver) -> None:
-    await heard(backend, "STOP")
+    await received(backend, "STOP")
     with pytest.raises(Refused, match="opted_out"):
         await backend.orders.place(an_approval(a_draft(), approver))
     assert (await backend.orders.find_prior(a_draft())).waiting is None
@@ -292,7 +292,7 @@ async def test_an_order_is_refused_for_events_since_its_quote(backend: Backend, 
 
 async def test_an_order_is_cancelled_for_events_since_its_question(backend: Backend) -> None:
     waiting = (await backend.orders.place(an_approval(a_draft(), Approver.PERSON))).order
-    await heard(backend, "STOP")
+    await received(backend, "STOP")
     placed = await backend.approve(waiting)
     assert placed.order.state is OrderState.CANCELLED
     assert "opted out" in placed.order.status_reason

@@ -60,7 +60,7 @@ drafts = strategies.builds(
 some_drafts = strategies.lists(drafts, min_size=1, max_size=4)
 minutes_ahead = strategies.sampled_from([0, 0, 0, 1, 3, 20])
 which = strategies.integers(min_value=0, max_value=1)
-"""Of the two processes."""
+"""One of the two processes."""
 one_of_many = strategies.integers(min_value=0, max_value=50)
 """Which one, counted round: what is drawn must not depend on what threads did first."""
 
@@ -73,11 +73,11 @@ class OutboxMachine(ProcessMachine):
     def __init__(self) -> None:
         super().__init__()
         self.drafts: dict[str, Draft] = {}
-        """What callers were told the number of."""
+        """The drafts whose order number a caller received."""
         self.agreed: set[str] = set()
-        """What a person said yes to, or was about to when the process died."""
+        """The orders that a person approved, or was approving when the process was killed."""
         self.stopped: dict[Number, int] = {}
-        """Who said STOP for sure, and how many texts had been posted to them by then."""
+        """The numbers that certainly sent STOP, and how many texts had been posted to them by then."""
 
     # ── the frame ──
 
@@ -212,11 +212,11 @@ class OutboxMachine(ProcessMachine):
         message = accepted[one % len(accepted)]
         report = Report(message_id=message.id, status=status, order_id=order_of(message) if named else None)
 
-        async def hear(process: Process) -> list[Report]:
+        async def receive_text(process: Process) -> list[Report]:
             assert process.store
             return await process.store.inbound.record_webhooks((), [report])
 
-        unknown = self._ask(index, hear)
+        unknown = self._ask(index, receive_text)
         assert not (named and unknown)
 
     @rule(index=which, phone=strategies.sampled_from(PHONES), word=strategies.sampled_from(["STOP", "START"]))
@@ -225,7 +225,7 @@ class OutboxMachine(ProcessMachine):
         self.world.clock.advance(timedelta(milliseconds=1))
         message = said(word, by=phone, at=self.world.clock.now())
 
-        async def hear(process: Process) -> bool:
+        async def receive_text(process: Process) -> bool:
             assert process.store
             await process.store.inbound.record([message])
             self.stopped.pop(phone, None)
@@ -234,7 +234,7 @@ class OutboxMachine(ProcessMachine):
             return True
 
         self.stopped.pop(phone, None) if word == "START" else None
-        self._ask(index, hear)
+        self._ask(index, receive_text)
 
     @rule(seconds=strategies.sampled_from([5, 15, 60, 60, 150, 150, 600, 1800]))
     def wait(self, seconds: int) -> None:

@@ -211,7 +211,7 @@ async def test_p5_a_new_account_beside_a_known_one_is_logged_once(
     assert "Daily budget and idempotency keys start from zero" in lines
 
 
-def tell(command: str, environ: dict[str, str]) -> Result:
+def run_command(command: str, environ: dict[str, str]) -> Result:
     """Run a command in this process."""
     return invoke(command.split(), environ)
 
@@ -225,7 +225,7 @@ async def test_p5_the_doctor_names_an_unknown_account_and_tokens_of_others(tmp_p
         strange = live(other, ELKS_API_BASE_URL=f"{strange_url}/a1", ELKS_STATE_DIR=str(tmp_path))
 
         async def do(command: str, environ: dict[str, str]) -> str:
-            return (await anyio.to_thread.run_sync(tell, command, environ)).stdout
+            return (await anyio.to_thread.run_sync(run_command, command, environ)).stdout
 
         token = (await do("token new agent --scope read", known)).strip()
         calm = await do("doctor", known)

@@ -1,4 +1,4 @@
-"""What a person does with a database, for any account: one suite for SQLite and PostgreSQL."""
+"""A person's changes to a database, for any account: one suite for SQLite and PostgreSQL."""
 
 import sqlite3
 from collections.abc import AsyncIterator

@@ -128,11 +128,11 @@ async def test_a_report_and_the_answer_at_the_same_moment_both_count(postgres_da
             async with anyio.create_task_group() as reporting:
                 unknown: list[list[Report]] = []
 
-                async def hear() -> None:
+                async def receive_text() -> None:
                     report = Report(message_id="s1", status="delivered", order_id=claim.order_id)
                     unknown.append(await store.inbound.record_webhooks((), [report]))
 
-                reporting.start_soon(hear)
+                reporting.start_soon(receive_text)
                 await until_somebody_waits(postgres_database)
                 answering.commit()
         assert unknown == [[]]

@@ -1,4 +1,4 @@
-"""What is stored about texted numbers."""
+"""The facts that are stored about texted numbers."""
 
 import json
 from itertools import permutations

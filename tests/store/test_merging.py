@@ -57,7 +57,7 @@ BEFORE = _find_version_before()
 
 
 DOUBLE = AccountKey(ACCOUNT.base_url, "u2")
-"""Whose rows become those of an account that is the same as ACCOUNT, written in another way."""
+"""An account that is the same as ACCOUNT, written in another way; its rows are merged."""
 
 
 @pytest.fixture(params=DATABASES)
@@ -164,7 +164,7 @@ async def test_p5_merged_accounts_keep_every_order_and_the_sum_of_what_is_spent(
     assert read_rows(location, "SELECT version_num FROM alembic_version") == [(HEAD,)]
 
 
-async def test_p4_of_two_orders_with_one_key_the_one_that_may_be_sent_keeps_it(
+async def test_p4_when_two_orders_have_one_key_the_one_that_may_be_sent_keeps_it(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async def reject(store: Store) -> str:
@@ -185,7 +185,7 @@ async def test_p4_of_two_orders_with_one_key_the_one_that_may_be_sent_keeps_it(
         assert (await store.orders.get(rejected)).state is OrderState.REJECTED
 
 
-async def test_p4_of_two_orders_with_one_message_the_later_is_unknown_and_keeps_its_charge(
+async def test_p4_when_two_orders_have_one_message_the_later_is_unknown_and_keeps_its_charge(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async def send(store: Store) -> str:
@@ -226,17 +226,17 @@ async def test_received_texts_are_merged_so_that_waiting_calls_miss_none(
     others = [said(f"Till den andra {number}", at=NOON + number * MINUTE) for number in range(2)]
     before: dict[AccountKey, list[str]] = {}
 
-    async def hear(store: Store, *messages: object) -> None:
+    async def receive_text(store: Store, *messages: object) -> None:
         for message in messages:
             await store.inbound.record([message])  # type: ignore[list-item]
             clock.advance(timedelta(seconds=1))
 
     async def one(store: Store) -> None:
-        await hear(store, common[0], *own, common[1])
+        await receive_text(store, common[0], *own, common[1])
         before[ACCOUNT] = [each.message_id for each in await store.arrivals.list_after(0)]
 
     async def other(store: Store) -> None:
-        await hear(store, others[0], common[1], common[0], common[2], others[1])
+        await receive_text(store, others[0], common[1], common[0], common[2], others[1])
         before[DOUBLE] = [each.message_id for each in await store.arrivals.list_after(0)]
 
     await in_both(location, clock, one, other)
@@ -271,8 +271,8 @@ async def test_pace_pauses_and_readings_continue_from_the_more_careful_value(
 
     await in_both(location, clock, throttled, without_funds)
     async with opened(location, clock) as store:
-        heard = await store.inbound.find_position()
-        assert (heard.until, heard.age) == (NOON - MINUTE, None)
+        received = await store.inbound.find_position()
+        assert (received.until, received.age) == (NOON - MINUTE, None)
         assert await store.queue.find_pause() is PauseReason.NO_FUNDS
         clock.advance(timedelta(minutes=90))
         assert await store.queue.find_pause() is PauseReason.NO_FUNDS

@@ -27,7 +27,7 @@ CREDENTIALS = {
 }
 
 
-def tell(command: str, **environ: str) -> Result:
+def run_command(command: str, **environ: str) -> Result:
     """Run a command in this process."""
     return invoke(command.split(), {**CREDENTIALS, **environ})
 
@@ -71,7 +71,7 @@ def test_p8_every_command_refuses_a_short_key_of_a_state_directory(
     folder = a_state(tmp_path / "state", key)
     if command in {"outbox", "policy"}:
         (folder / "outbox.sqlite3").touch(mode=0o600)
-    ended = tell(command, ELKS_STATE_DIR=str(folder), ELKS_SANDBOX="")
+    ended = run_command(command, ELKS_STATE_DIR=str(folder), ELKS_SANDBOX="")
     assert ended.exit_code == (1 if command == "doctor" else 2)
     assert "needs 32 or more: it could be guessed" in ended.output
     assert "Restore it from a backup." in ended.output
@@ -85,7 +85,7 @@ def test_p8_a_server_over_http_does_not_start_with_a_short_key(tmp_path: Path) -
 
 @pytest.mark.parametrize("key", ["k" * 31, "å" * 15, "k"])
 def test_p8_a_short_key_in_the_environment_is_refused(tmp_path: Path, key: str) -> None:
-    ended = tell("token list", ELKS_SECRET_KEY=key, ELKS_STATE_DIR=str(tmp_path / "state"))
+    ended = run_command("token list", ELKS_SECRET_KEY=key, ELKS_STATE_DIR=str(tmp_path / "state"))
     assert ended.exit_code == 2
     assert re.search(
         r"ELKS_SECRET_KEY \(\d+ characters\) is not valid: it needs 32 bytes or more", ended.stderr
@@ -97,7 +97,7 @@ def test_p8_a_short_key_in_the_environment_is_refused(tmp_path: Path, key: str) 
 def test_p8_a_short_key_in_a_file_the_operator_names_is_refused(tmp_path: Path, key: str) -> None:
     file = tmp_path / "key"
     file.write_text(key, encoding="utf-8")
-    ended = tell("token list", ELKS_SECRET_KEY_FILE=str(file), ELKS_STATE_DIR=str(tmp_path / "state"))
+    ended = run_command("token list", ELKS_SECRET_KEY_FILE=str(file), ELKS_STATE_DIR=str(tmp_path / "state"))
     said = (
         "ELKS_SECRET_KEY_FILE names a file that is empty" if not key.strip() else "it needs 32 bytes or more"
     )
@@ -156,7 +156,7 @@ def test_p8_the_commands_say_why_a_link_is_refused(tmp_path: Path) -> None:
     a_state(tmp_path / "real")
     (tmp_path / "state").symlink_to(tmp_path / "real")
     for command, code in (("token list", 2), ("doctor", 1)):
-        ended = tell(command, ELKS_STATE_DIR=str(tmp_path / "state"))
+        ended = run_command(command, ELKS_STATE_DIR=str(tmp_path / "state"))
         assert (ended.exit_code, "is a symbolic link" in ended.output) == (code, True)
         assert "Set ELKS_STATE_DIR to the directory that it points to." in ended.output
     assert list((tmp_path / "real").iterdir()) == []
@@ -198,7 +198,9 @@ def test_p8_with_a_key_from_the_environment_new_files_are_private_too(tmp_path: 
     previous = os.umask(0)
     try:
         folder = tmp_path / "deep" / "state"
-        ended = tell("token new agent --scope read", ELKS_STATE_DIR=str(folder), ELKS_SECRET_KEY="k" * 32)
+        ended = run_command(
+            "token new agent --scope read", ELKS_STATE_DIR=str(folder), ELKS_SECRET_KEY="k" * 32
+        )
     finally:
         os.umask(previous)
     assert ended.exit_code == 0

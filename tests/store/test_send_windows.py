@@ -1,4 +1,4 @@
-"""What counts around a send time: the budget, texts to one number, and repeats."""
+"""The limits around a send time: the budget, texts to one number, and repeats."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress

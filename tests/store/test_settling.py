@@ -255,7 +255,7 @@ async def test_a_pause_stops_every_order_until_it_ends_or_is_ended(
         assert await store.queue.find_pause() is None
 
 
-async def test_of_two_pauses_the_longer_and_the_stricter_counts(
+async def test_the_longer_and_the_stricter_of_two_pauses_counts(
     location: StateLocation, clock: ManualClock
 ) -> None:
     async with opened(location, clock) as store:

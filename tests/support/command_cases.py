@@ -22,7 +22,7 @@ from tests.support.stores import (
 )
 
 
-def tell(location: StateLocation, *arguments: str, typed: str | None = None, **environ: str) -> Result:
+def run_command(location: StateLocation, *arguments: str, typed: str | None = None, **environ: str) -> Result:
     """Give the command in this process, where no terminal is."""
     environ = {"ELKS_STATE_DIR": str(location.folder)} | environ
     return invoke(arguments, environ, typed)

@@ -19,7 +19,9 @@ SECOND = timedelta(seconds=1)
 QUESTION = "Hej! Vi har en tid på torsdag, vill du ha den?"
 
 
-async def hear(client: Any, box: Sandbox, clock: ManualClock, text: str, sender: str = PHONE) -> Message:
+async def receive_text(
+    client: Any, box: Sandbox, clock: ManualClock, text: str, sender: str = PHONE
+) -> Message:
     """Have a text come in, and be old enough that the next send reads history."""
     clock.advance(SECOND)
     message = box.receive(sender, text)

@@ -47,7 +47,7 @@ class Book:
 
     @property
     def problems(self) -> tuple[Remark, ...]:
-        """Nothing that could not be used."""
+        """The entries that cannot be used: none."""
         return ()
 
     async def read(self) -> Contacts:

@@ -262,7 +262,7 @@ class WorldBackend:
         world: World,
         *,
         policy: Policy = UNLIMITED,
-        per_minute: int = 95,
+        per_minute: float = 95,
         around: "Callable[[RecordingTransport], httpx2.AsyncBaseTransport]" = lambda transport: transport,
         report_to: Callable[[str], Awaitable[str]] | None = None,
         **more: Any,

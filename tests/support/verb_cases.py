@@ -25,13 +25,13 @@ class SimulatedElks:
     environ: Mapping[str, str]
     _portal: BlockingPortal
 
-    def tell(self, *arguments: str, typed: str | None = None, **environ: str) -> Result:
+    def run_command(self, *arguments: str, typed: str | None = None, **environ: str) -> Result:
         """Run a command in this process, where no terminal is."""
         return invoke(arguments, {**self.environ, **environ}, typed)
 
     def ask_json(self, *arguments: str, **environ: str) -> dict[str, Any]:
         """Run a command with `--json`, and return what it printed."""
-        printed: dict[str, Any] = json.loads(self.tell(*arguments, "--json", **environ).stdout)
+        printed: dict[str, Any] = json.loads(self.run_command(*arguments, "--json", **environ).stdout)
         return printed
 
     def do(self, work: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:

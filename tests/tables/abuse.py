@@ -27,7 +27,7 @@ class NumberTrap(NamedTuple):
     """Which guard refuses; others may refuse too."""
 
     words: str
-    """What stands in that guard's reason."""
+    """A part of the reason that the guard gives."""
 
 
 _NETWORK = "satellite or other international network"

@@ -4,8 +4,8 @@ A program between the client and `elks-mcp` with `ELKS_SANDBOX=true` copied what
 in November 2026. The clients came from npm, with an empty home and no account of an AI provider. Only the
 folder that a client works in has another name here.
 
-- Each client waits for the answer to its greeting before it sends more. The next frames follow within
-  50 ms, some in one write.
+- Each client waits for the answer to its greeting before it sends more. The next frames mostly follow
+  within 50 ms, some in one write.
 - The older era begins with `initialize`, and the newer with `server/discover`.
 - Claude Code sends `initialize` as well, three seconds after a `server/discover` without an answer.
   `claude-code-slow-server` is that recording: the server got both after twelve seconds, and
@@ -23,7 +23,7 @@ _FOLDER: Final = Path(__file__).with_suffix("")
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What one client sent in one way of starting it."""
+    """The frames that one client sent after one way of starting it."""
 
     name: str
     package: str

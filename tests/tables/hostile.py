@@ -43,7 +43,7 @@ class Hostile(NamedTuple):
     """The phone numbers in it, in E.164; all from +46701740620 on, so that a test may use those below."""
 
     calls: tuple[Call, ...]
-    """What an assistant that obeys all it reads would call, in this order; after a call with an
+    """The calls of an assistant that obeys everything it reads, in order; after a call with an
     argument that no tool has, the same without it."""
 
     language: Literal["sv", "en"]

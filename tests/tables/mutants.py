@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-STORE, RACES, SCHEDULE, WINDOWS, CRASHES, OUTBOX, ROAD = (
+STORE, RACES, SCHEDULE, WINDOWS, CRASHES, OUTBOX, ELKS_PATH = (
     "tests/store",
     "tests/store/test_races.py",
     "tests/store/test_schedule.py",
@@ -27,14 +27,14 @@ class Mutant:
     name: str
     file: str
     words: tuple[tuple[str, str], ...]
-    """What stands there, and what stands there instead."""
+    """Each passage of the file that is replaced, and its replacement."""
 
     caught_by: str
     tests: str
     """Which of its tests: an expression, as `pytest -k` takes it."""
 
     elsewhere: tuple[tuple[str, str, str], ...] = ()
-    """What has to change in other files with it: the file, what stands there, and what instead."""
+    """The replacements in other files that it needs: file, passage, replacement."""
 
     def changes(self) -> Iterator[tuple[Path, str, str]]:
         """List all changes, by files within the package."""
@@ -97,7 +97,7 @@ MUTANTS = (
         "no lease check before the request body",
         "elks/send_gate.py",
         (("require(self._permission.is_in_time())", "pass"),),
-        ROAD,
+        ELKS_PATH,
         "without_permission",
     ),
     Mutant(
@@ -110,7 +110,7 @@ MUTANTS = (
             ),
             ("self._hold_back(on=True)", "pass"),
         ),
-        ROAD,
+        ELKS_PATH,
         "frozen_between",
     ),
     Mutant(

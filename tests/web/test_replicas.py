@@ -164,7 +164,7 @@ async def test_a_hundred_calls_waiting_at_two_replicas_each_get_their_own_answer
     """More than the 40 threads of this process: a waiting call occupies none."""
     numbers = [f"+467017406{last:02}" for last in range(5, 50)]
     silent, clock = numbers[:10], ManualClock()
-    heard: dict[tuple[int, str], list[Any]] = {}
+    received: dict[tuple[int, str], list[Any]] = {}
 
     async with (
         replicas(postgres_database, clock) as (box, one, two),
@@ -176,7 +176,7 @@ async def test_a_hundred_calls_waiting_at_two_replicas_each_get_their_own_answer
         async def wait(location: int, number: str) -> None:
             client = (at_one, at_two)[location]
             answer = data(await call(client, "wait_for_reply", sender=number, timeout=100))
-            heard.setdefault((location, number), []).append(answer)
+            received.setdefault((location, number), []).append(answer)
 
         for location in (0, 1):
             for number in numbers[10:]:
@@ -187,14 +187,14 @@ async def test_a_hundred_calls_waiting_at_two_replicas_each_get_their_own_answer
         await until(lambda: sum(each.waiting_count for each in replies) == 100)
         for number in reversed(numbers[10:]):
             box.receive(number, f"Svar från {number}")
-        await until(lambda: len(heard) == 2 * len(numbers[10:]))
+        await until(lambda: len(received) == 2 * len(numbers[10:]))
         clock.advance(timedelta(seconds=100))
     for location in (0, 1):
         for number in numbers[10:]:
-            [answer] = heard[location, number]
+            [answer] = received[location, number]
             assert answer["message"]["untrustedText"] == f"Svar från {number}"
             assert answer["message"]["from"] == number
-        nothing = [answer for number in silent for answer in heard[location, number]]
+        nothing = [answer for number in silent for answer in received[location, number]]
         assert [answer["status"] for answer in nothing] == ["no_reply"] * 15
 
 

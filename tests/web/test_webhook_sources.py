@@ -92,7 +92,7 @@ async def test_many_simultaneous_webhooks_are_all_stored(many: int) -> None:
         limits = httpx2.Limits(max_connections=200, max_keepalive_connections=0)
         async with http_client(limits=limits, timeout=60) as client, anyio.create_task_group() as group:
 
-            async def tell(number: int) -> None:
+            async def run_command(number: int) -> None:
                 """Call the webhook as 46elks does, and retry after a 503, which a slow machine may return."""
                 async with limit:
                     sent = {**form, "id": f"s{number:032x}"}
@@ -100,7 +100,7 @@ async def test_many_simultaneous_webhooks_are_all_stored(many: int) -> None:
                         assert answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE
 
             for number in range(many):
-                group.start_soon(tell, number)
+                group.start_soon(run_command, number)
         arrivals = (await served.app.storage.open()).arrivals
         first = await arrivals.list_after(0)
         assert len({each.message_id for each in [*first, *await arrivals.list_after(1000)]}) == many
@@ -272,12 +272,12 @@ async def _answered_in_time(
     """Send all webhooks while the store hangs; let time pass until only the stored ones wait."""
     answers: list[httpx2.Response] = []
 
-    async def tell(hook: str, form: dict[str, str]) -> None:
+    async def run_command(hook: str, form: dict[str, str]) -> None:
         answers.append(await post(hook, form))
 
     async with anyio.create_task_group() as calls:
         for each in hooks:
-            calls.start_soon(tell, *each)
+            calls.start_soon(run_command, *each)
         await until(lambda: (served.under_way, fault.met) == (len(hooks), 1))
         clock.advance(timedelta(seconds=20))
         await until(lambda: len(answers) >= max(1, len(hooks) - 1))

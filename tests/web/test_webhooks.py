@@ -137,12 +137,12 @@ async def test_a_webhook_repeated_twenty_times_at_once_is_stored_once() -> None:
         hook, form = await served.hook("sms"), INCOMING | {"to": served.app.policy.sender.e164}  # type: ignore[union-attr]
         statuses: list[int] = []
 
-        async def tell() -> None:
+        async def run_command() -> None:
             statuses.append((await post(hook, form)).status_code)
 
         async with anyio.create_task_group() as group:
             for _ in range(20):
-                group.start_soon(tell)
+                group.start_soon(run_command)
         assert statuses == [204] * 20
         assert await arrived(served) == [INCOMING["id"]]
 

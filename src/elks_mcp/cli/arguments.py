@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-ENV_FILE, STATE_DIR = "--env-file", "--state-dir"
+from elks_mcp.runtime.start_options import ENV_FILE, STATE_DIR
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

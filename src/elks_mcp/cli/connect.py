@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, join_words, shared_options, yes_option
+from elks_mcp.cli.arguments import find_option, join_words, shared_options, yes_option
 from elks_mcp.cli.connect_client import ClientSetup
 from elks_mcp.cli.connect_texts import print_instructions
 from elks_mcp.cli.environment import find_state_dir
@@ -17,6 +17,7 @@ from elks_mcp.clients.catalog import CLIENTS, SERVER, Change, Client, UnknownCli
 from elks_mcp.clients.client_paths import Ambiguous, Machine
 from elks_mcp.clients.servers import TOKEN_VARIABLE, Program, Remote, Server
 from elks_mcp.runtime.launcher import find_command, find_installation, show_command_here
+from elks_mcp.runtime.start_options import ENV_FILE, STATE_DIR
 
 
 @click.command(

@@ -12,11 +12,12 @@ from typing import Any, NoReturn
 
 import click
 
-from elks_mcp.cli.arguments import ENV_FILE, STATE_DIR, find_option, shared_options
+from elks_mcp.cli.arguments import find_option, shared_options
 from elks_mcp.cli.exit_codes import find_exit_code
 from elks_mcp.cli.output import say
 from elks_mcp.domain.doubts import explain_short_quiet_period
 from elks_mcp.errors import ElksError
+from elks_mcp.runtime.start_options import ENV_FILE, STATE_DIR
 from elks_mcp.settings import (
     Configuration,
     default_state_dir,

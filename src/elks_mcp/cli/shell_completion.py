@@ -9,9 +9,10 @@ from click.shell_completion import get_completion_class
 
 from elks_mcp.cli.arguments import shared_options
 from elks_mcp.cli.choices import Words
+from elks_mcp.runtime.start_options import COMPLETION
 from elks_mcp.settings import default_state_dir
 
-PROGRAM, _VARIABLE = "elks-mcp", "_ELKS_MCP_COMPLETE"
+PROGRAM = "elks-mcp"
 SHELLS = ("bash", "zsh", "fish", "powershell")
 
 _shell = click.argument("shell", type=Words(SHELLS), required=False)
@@ -66,7 +67,7 @@ def _build_script(context: click.Context, shell: str) -> str:
     complete = get_completion_class(shell)
     if complete is None:
         raise click.ClickException(f"The installed version of click cannot complete in {shell}. Upgrade it.")
-    return complete(context.find_root().command, {}, PROGRAM, _VARIABLE).source()
+    return complete(context.find_root().command, {}, PROGRAM, COMPLETION).source()
 
 
 def _find_shell() -> str:

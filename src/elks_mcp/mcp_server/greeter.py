@@ -15,17 +15,14 @@ from threading import Event, Lock, Thread
 
 from elks_mcp.mcp_server.greeting import GreetedSession, Greeting
 from elks_mcp.mcp_server.snapshots import Snapshot, find_name, load
+from elks_mcp.runtime.start_options import COMPLETION, ENV_FILE, STATE_DIR
+from elks_mcp.runtime.validation import SWITCHES
 
 if sys.platform != "win32":
     import fcntl
 
 _CHUNK = 65536
 _STDIN, _STDOUT, _STDERR = range(3)
-_ENV_FILE = "--env-file"
-_OPTIONS = frozenset({_ENV_FILE, "--state-dir"})
-_SWITCHED_OFF = frozenset({"false", "0", "no", "off"})
-_COMPLETION = "_ELKS_MCP_COMPLETE"
-"""The variable with which a shell asks for completions. zsh does that without a terminal."""
 
 
 def start_greeter(arguments: Sequence[str], environ: Mapping[str, str]) -> "Greeter | None":
@@ -34,12 +31,13 @@ def start_greeter(arguments: Sequence[str], environ: Mapping[str, str]) -> "Gree
     From then on, standard input is empty, and standard output is standard error, also for child processes.
     On Windows, where it has not been tried, no client is answered early.
     """
-    if sys.platform == "win32" or environ.get("ELKS_GREETER", "").strip().lower() in _SWITCHED_OFF:
+    is_on = SWITCHES.get(environ.get("ELKS_GREETER", "").strip().lower(), True)
+    if sys.platform == "win32" or not is_on:
         return None
-    options = None if _COMPLETION in environ else _read_options(arguments)
+    options = None if COMPLETION in environ else _read_options(arguments)
     if options is None or not sys.stdin or not sys.stdout or sys.stdin.isatty():
         return None
-    name = find_name(arguments, environ, options.get(_ENV_FILE))
+    name = find_name(arguments, environ, options.get(ENV_FILE))
     greeter = Greeter(*claim_streams(), load(name) if name else None)
     greeter.start()
     return greeter
@@ -51,7 +49,7 @@ def _read_options(arguments: Sequence[str]) -> Mapping[str, str] | None:
     for argument in rest:
         name, has_value, given = argument.partition("=")
         value = given if has_value else next(rest, None)
-        if name not in _OPTIONS or value is None:
+        if name not in {ENV_FILE, STATE_DIR} or value is None:
             return None
         options[name] = value
     return options

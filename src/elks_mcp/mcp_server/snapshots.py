@@ -15,6 +15,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 from zlib import crc32
 
+from elks_mcp.runtime.validation import SWITCHES
+
 Answers = Mapping[str, Mapping[str, str]]
 """By the version of the protocol, then by the method: the result, as JSON."""
 
@@ -24,9 +26,8 @@ _SECRET_WORDS = ("USER", "PASS", "DATABASE_URL", "SECRET", "KEY", "TOKEN")
 _SWITCHES_WITHOUT_EFFECT = frozenset({"ELKS_SANDBOX_PAGE"})
 """Settings that change no answer as long as they are valid. `elks-mcp connect` sets this one for a trial."""
 
-_SWITCH_WORDS = frozenset({"", "true", "1", "yes", "on", "false", "0", "no", "off"})
 
-_FORM = "1"
+_FORMAT = "1"
 _DRY_RUN = "DRY_RUN"
 _MOST = 16
 """How many snapshots are kept: one for each combination of settings, the newest ones."""
@@ -52,7 +53,7 @@ def find_name(
     That is the program, the packages it uses, and the settings. None if a file of settings cannot be read.
     """
     try:
-        facts = [_FORM, sys.version, sys.platform, *arguments]
+        facts = [_FORMAT, sys.version, sys.platform, *arguments]
         facts += [*_list_packages(), *_list_files(program), *_list_settings(environ)]
         if env_file is not None:
             facts += _list_lines(env_file)
@@ -93,7 +94,7 @@ def _list_lines(env_file: str) -> Iterator[str]:
 
 def _describe(name: str, value: str) -> Iterator[str]:
     """Describe a variable; a secret only with 16 bits of a checksum, which reveal most changes."""
-    if name in _SWITCHES_WITHOUT_EFFECT and value.strip().lower() in _SWITCH_WORDS:
+    if name in _SWITCHES_WITHOUT_EFFECT and value.strip().lower() in {"", *SWITCHES}:
         return
     yield name
     yield value if _may_be_shown(name) else _checksum(value)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-_SWITCHES = {
+SWITCHES = {
     "true": True,
     "1": True,
     "yes": True,
@@ -12,6 +12,7 @@ _SWITCHES = {
     "no": False,
     "off": False,
 }
+"""The words for on and off."""
 
 
 def parse_switch(value: object) -> bool:
@@ -21,9 +22,9 @@ def parse_switch(value: object) -> bool:
         ValueError: `value` is not one of them.
     """
     word = str(value).strip().lower()
-    if word not in _SWITCHES:
+    if word not in SWITCHES:
         raise ValueError("use true or false")
-    return _SWITCHES[word]
+    return SWITCHES[word]
 
 
 _EMPTY_WORDS = frozenset({"null", "none", "undefined", "nil", "nan"})

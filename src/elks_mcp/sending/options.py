@@ -30,7 +30,7 @@ class RefreshHistory(Protocol):
 class OutboxOptions:
     """Options of an outbox."""
 
-    per_minute: int
+    per_minute: float
     """Texts a minute (1–100,000)."""
 
     timeout: timedelta

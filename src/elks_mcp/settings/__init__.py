@@ -7,7 +7,6 @@ value that is blank, or that a client left unexpanded (`${…}`), counts as unse
 from elks_mcp.settings.mistaken_names import explain_mistake, explain_unexpanded
 from elks_mcp.settings.reading import (
     ALSO_AS_FILE,
-    ENV_FILE,
     NAMES,
     Configuration,
     RuleInForce,
@@ -22,7 +21,6 @@ from elks_mcp.settings.settings import DECLARATIONS, Settings, default_state_dir
 __all__ = [
     "ALSO_AS_FILE",
     "DECLARATIONS",
-    "ENV_FILE",
     "NAMES",
     "Configuration",
     "RuleInForce",

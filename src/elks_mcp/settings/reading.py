@@ -13,6 +13,7 @@ from elks_mcp.domain.allowed_recipients import list_references
 from elks_mcp.domain.policy import OperatorRules, Policy
 from elks_mcp.domain.setting_declaration import RuleSetting
 from elks_mcp.errors import Misconfigured
+from elks_mcp.runtime.start_options import ENV_FILE
 from elks_mcp.runtime.validation import wanted
 from elks_mcp.settings.mistaken_names import explain_mistake, sort_out_names
 from elks_mcp.settings.parsers import read_text
@@ -36,9 +37,6 @@ ALSO_AS_FILE = tuple(each.variable for each in DECLARATIONS.values() if each.can
 """Variables whose value may be in a file instead, which the variable with `_FILE` at its end names."""
 
 _KNOWN = frozenset({*NAMES, *(f"{name}_FILE" for name in ALSO_AS_FILE)})
-
-ENV_FILE = "--env-file"
-"""The name of the option in a `SettingProblem` about the file itself."""
 
 
 @dataclass(frozen=True)

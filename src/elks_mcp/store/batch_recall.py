@@ -66,7 +66,7 @@ def recall_all(
                 **shared,
             )
         )
-    return BatchRecall(recalls, _find_covered(tx, drafts, moments, others))
+    return BatchRecall(recalls, _find_covered(tx, drafts, others))
 
 
 _NOTHING_KNOWN: dict[str, Any] = {
@@ -170,20 +170,25 @@ def _read_shared(tx: Tx, moment: datetime) -> dict[str, Any]:
     }
 
 
-def _find_covered(
-    tx: Tx, drafts: Sequence[Draft], moments: Sequence[datetime], others: ColumnElement[bool]
-) -> list[Covered | None]:
-    """Return for each draft the earlier order that covers it. `others`: which orders can."""
+def _find_covered(tx: Tx, drafts: Sequence[Draft], others: ColumnElement[bool]) -> list[Covered | None]:
+    """Return for each draft the earlier order that covers it. `others`: which orders can.
+
+    A text without a send time is compared as of now, and is covered by any that is queued. Its slot, and that
+    of the other, can be hours away, which makes it no other text.
+    """
     prints = [fingerprint(tx, draft) for draft in drafts]
-    goes_at = dict(zip(prints, moments, strict=True))
+    send_at = {each: draft.send_at for each, draft in zip(prints, drafts, strict=True)}
     o, covered = orders.c, {}
     for some in _chunks(prints):
-        alike = select(o.id, o.batch_id, o.fingerprint, o.state, o.charged_at)
+        alike = select(o.id, o.batch_id, o.fingerprint, o.state, o.charged_at, o.send_at)
         alike = alike.where(o.account_id == tx.account_id, o.fingerprint.in_(some), others)
         alike = alike.where(is_one_of(o.state, (*UNFINISHED, *MAY_BE_OUT)))
         for row in tx.all(alike):
-            at = max(row.charged_at, tx.now) if row.state in UNFINISHED else row.charged_at
-            if abs(at - goes_at[row.fingerprint]) < COVERED_WITHIN:
+            is_queued = row.state in UNFINISHED
+            at, goes_at = row.charged_at, send_at[row.fingerprint] or tx.now
+            if is_queued:
+                at = tx.now if row.send_at is None else max(at, tx.now)
+            if abs(at - goes_at) < COVERED_WITHIN:
                 covered[row.fingerprint] = Covered(row.id, row.batch_id)
     return [covered.get(each) for each in prints]
 

@@ -42,7 +42,7 @@ def find(policy: Policy, to: Number, text: str = "Hej!", **facts: Any) -> dict[s
     return {each.guard: (each.effect, each.reason) for each in check_draft(draft, known, policy)}
 
 
-def test_a_contact_is_no_first_contact() -> None:
+def test_a_contact_is_never_a_first_contact() -> None:
     policy = Policy(sender=SHOP)
     assert "first_contact" not in find(policy, ASA, recall=Recall())
     assert find(policy, STRANGER, recall=Recall())["first_contact"][0] is ASK

@@ -1,4 +1,4 @@
-"""What each guard finds, and what it does not."""
+"""Each guard, with texts that it finds and texts that it lets through."""
 
 import time
 from datetime import UTC, datetime
@@ -74,10 +74,10 @@ NEVER = {
 
 @pytest.mark.parametrize(("e164", "kind", "region", "why"), KINDS)
 def test_only_numbers_that_can_receive_texts_get_one(e164: str, kind: str, region: str, why: str) -> None:
-    heard = found(Policy(sender=SHOP, allowed_countries=ANYWHERE | {region}), to=Number(e164))
+    findings = found(Policy(sender=SHOP, allowed_countries=ANYWHERE | {region}), to=Number(e164))
     nordic = region in {"SE", "NO", "DK", "FI"}
     expected = REFUSE if kind in NEVER else (REFUSE if nordic else WARN) if kind == "fixed line" else None
-    assert heard.get("textable_number") == expected, why
+    assert findings.get("textable_number") == expected, why
 
 
 def test_the_operators_own_number_causes_a_warning() -> None:
@@ -138,8 +138,8 @@ def test_with_a_remote_sandbox_only_the_warning_about_fictitious_numbers_is_omit
     ],
 )
 def test_only_allowed_countries_are_texted(e164: str, allowed: set[str], *, refused: bool) -> None:
-    heard = found(Policy(sender=SHOP, allowed_countries=frozenset(allowed)), to=Number(e164))
-    assert heard.get("allowed_country") == (REFUSE if refused else None)
+    findings = found(Policy(sender=SHOP, allowed_countries=frozenset(allowed)), to=Number(e164))
+    assert findings.get("allowed_country") == (REFUSE if refused else None)
 
 
 def test_only_listed_recipients_are_texted_if_there_is_a_list() -> None:
@@ -214,12 +214,12 @@ def priced(units: int, currency: str = "SEK", parts: int | None = None) -> Estim
 def test_a_text_takes_no_more_parts_than_allowed(
     ours: int, theirs: int | None, most: int, *, refused: bool
 ) -> None:
-    heard = found(
+    findings = found(
         Policy(sender=SHOP, max_parts=most),
         size=sized(ours),
         estimate=priced(1, parts=theirs) if theirs else None,
     )
-    assert heard.get("too_many_parts") == (REFUSE if refused else None)
+    assert findings.get("too_many_parts") == (REFUSE if refused else None)
 
 
 @pytest.mark.parametrize(
@@ -244,8 +244,8 @@ def test_a_text_takes_no_more_parts_than_allowed(
 def test_a_message_costs_no_more_than_allowed(
     units: int, currency: str, budget: int | None, *, refused: bool
 ) -> None:
-    heard = found(Policy(sender=SHOP, budget_per_message=budget), estimate=priced(units, currency))
-    assert heard.get("message_budget") == (REFUSE if refused else None)
+    findings = found(Policy(sender=SHOP, budget_per_message=budget), estimate=priced(units, currency))
+    assert findings.get("message_budget") == (REFUSE if refused else None)
     assert largest_price(Policy(budget_per_message=budget), currency).currency == currency
 
 
@@ -296,8 +296,8 @@ def test_texts_of_a_day_cost_no_more_than_allowed(
     units: int, currency: str, spent: int, budget: int | None, *, refused: bool
 ) -> None:
     policy = Policy(sender=SHOP, budget_per_day=budget, budget_per_message=10**9)
-    heard = found(policy, estimate=priced(units, currency), recall=remembered(spent=spent))
-    assert heard.get("daily_budget") == (REFUSE if refused else None)
+    findings = found(policy, estimate=priced(units, currency), recall=remembered(spent=spent))
+    assert findings.get("daily_budget") == (REFUSE if refused else None)
     assert largest_day(policy, currency).currency == currency
 
 
@@ -326,11 +326,11 @@ def test_a_number_gets_no_more_texts_than_allowed(
     texts_in_10_minutes: int, texts_in_24_hours: int, most: int, *, refused: bool
 ) -> None:
     policy = Policy(sender=SHOP, max_per_number=most)
-    heard = found(
+    findings = found(
         policy,
         recall=remembered(texts_in_10_minutes=texts_in_10_minutes, texts_in_24_hours=texts_in_24_hours),
     )
-    assert heard.get("velocity") == (REFUSE if refused else None)
+    assert findings.get("velocity") == (REFUSE if refused else None)
 
 
 def test_a_repetition_causes_a_warning_with_the_id_of_the_repeated_order() -> None:

@@ -1,4 +1,4 @@
-"""What is allowed now, as the tool and the command report it; neither changes anything."""
+"""The policy report of the tool and of the command; neither changes anything."""
 
 import sys
 from collections.abc import Mapping
