@@ -87,7 +87,7 @@ def test_p2_the_first_three_lines_of_a_form_have_size_sender_price_time_and_the_
     plan = a_plan("Hej Åsa! Din tid är i morgon.\nVälkommen!", "Hej!", name="Påminnelse")
     assert question(plan).split("\n")[:3] == [
         "Send 2 texts to 2 recipients from Klara for 1.04 SEK?",
-        "Now. Row 2 begins, behind a bar on each line:",
+        "Now (at night: 08:00). Row 2 begins, behind a bar on each line:",
         "| Hej Åsa! Din tid är i morgon.",
     ]
     later = plan.model_copy(update={"send_at": NOON + timedelta(hours=2)})

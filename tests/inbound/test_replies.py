@@ -151,8 +151,8 @@ async def test_without_an_earlier_text_only_texts_from_now_on_are_returned(
             assert answer["status"] == "no_reply"
             clock.advance(MINUTE)
             box.receive(PHONE, "Now")
-            go_on = data(await call(client, "wait_for_reply", timeout=0, after=answer["cursor"], **more))
-            assert go_on["message"]["untrustedText"] == "Now"
+            later = data(await call(client, "wait_for_reply", timeout=0, after=answer["cursor"], **more))
+            assert later["message"]["untrustedText"] == "Now"
 
 
 async def test_an_order_to_be_answered_is_found_by_either_of_its_ids(

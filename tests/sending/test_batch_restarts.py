@@ -153,6 +153,19 @@ async def test_p5_a_batch_that_the_budget_does_not_allow_after_a_restart_is_left
         assert "daily_budget" in paused.pause_reason
 
 
+async def test_p2_a_batch_whose_price_rose_during_a_restart_is_left_to_a_person(
+    location: StateLocation,
+) -> None:
+    world = World(location)
+    left = await left_by(world)
+    world.box.rules.prices["46"] += 1
+    async with open_shop(world) as shop:
+        await shop.backend.pass_time(MINUTE)
+        paused = await shop.batches.get(left.id)
+        assert (paused.state, paused.counts) == (BatchState.PAUSED, left.counts)
+        assert "raised its price" in paused.pause_reason
+
+
 async def test_a_batch_whose_command_a_person_ended_waits_for_a_person(location: StateLocation) -> None:
     world = World(location)
     async with open_shop(world) as shop:

@@ -206,7 +206,7 @@ def _summarize_progress(batch: Batch, steps: BatchSteps, zone: tzinfo | None) ->
         last = f", the last leaves at about {format_time_in(zone, batch.last_at)}" if batch.last_at else ""
         return f"{so_far}{last}. {steps.sender}".rstrip()
     until = f" until {format_time_in(zone, batch.paused_at + RESUMABLE_FOR)}" if batch.paused_at else ""
-    goes_on = " A server that starts in time goes on with it." if batch.is_interrupted else ""
+    goes_on = " A server that starts in time continues it." if batch.is_interrupted else ""
     return f"{so_far}, the rest waits. {batch.pause_reason}{goes_on} {steps.resume} can resume it{until}."
 
 

@@ -68,7 +68,11 @@ def write_batch_question(
 def _begin_form(plan: BatchPlan, sender: str, zone: tzinfo | None) -> list[str]:
     """Return the first lines of a form. Claude Code shows three, so a text begins in them."""
     first = plan.rows[0]
-    when = format_send_time(plan.send_at, first.to, zone) if plan.send_at else "Now"
+    when = (
+        format_send_time(plan.send_at, first.to, zone)
+        if plan.send_at
+        else f"Now (at night: {NIGHT_ENDS:02}:00)"
+    )
     name = [f"Name: {visible(plan.name)}."] if plan.name else []
     return [
         f"Send {describe_size(plan)} from {sender} for {plan.total}?",

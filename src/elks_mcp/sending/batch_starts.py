@@ -43,7 +43,7 @@ class BatchStarts:
         showed to the caller's model.
 
         Raises:
-            Refused: a guard refuses the whole batch by now, a price rose, or the plan changed or expired.
+            Refused: a guard now refuses the whole batch, a price rose, or the plan changed or expired.
             ProviderError: 46elks prices none of its texts, or history cannot be read.
             Misconfigured: the contacts decide who may be texted, and cannot be read.
         """
@@ -59,7 +59,7 @@ class BatchStarts:
         return started.batch
 
     async def resume(self, store: "Store", batch: Batch) -> Batch:
-        """Let the rows of a paused batch go out, and return it as it is then.
+        """Let the rows of a paused batch go out, and return it in its new state.
 
         Cancelling the caller cannot leave the outcome open.
 
@@ -69,10 +69,7 @@ class BatchStarts:
             ProviderError: 46elks prices none of its texts, or history cannot be read.
             Misconfigured: the contacts decide who may be texted, and cannot be read.
         """
-        paused = [order for _, order in await store.batches.list_orders(batch.id, OrderState.PAUSED)]
-        await check_prices(self._client, ((_build_draft(order), order.price) for order in paused))
-        await self._look_up()
-        checks = self._build_checks(self._checks.recheck_row)
+        checks = await self._check_again(store, batch.id)
         with anyio.CancelScope(shield=True):
             resumed = await store.batches.resume(batch.id, checks)
         return resumed  # noqa: RET504  (the scope could have swallowed an exception)
@@ -96,24 +93,30 @@ class BatchStarts:
             decided = True
         return decided
 
-    async def go_on(self, store: "Store") -> bool:
-        """Go on with the batches whose server ended; return whether there was one.
+    async def continue_interrupted(self, store: "Store") -> bool:
+        """Continue the batches whose server ended; return whether there was one.
 
-        A batch that cannot be checked now is tried again later. One that the budget does not allow any more
-        is left to a person.
+        A batch that cannot be checked now is tried again later. One whose price rose, or that the budget does
+        not allow any more, is left to a person.
         """
         decided = False
         for batch_id in await store.batch_interruptions.list_interrupted():
             try:
-                await self._look_up()
-                checks = self._build_checks(self._checks.recheck_row)
-                decided |= await store.batch_interruptions.go_on(batch_id, checks)
+                checks = await self._check_again(store, batch_id)
+                decided |= await store.batch_interruptions.continue_interrupted(batch_id, checks)
             except (ProviderError, Misconfigured) as error:
                 log.warning("%s was interrupted and cannot be checked for now: %s", batch_id, error)
             except Refused as error:
-                log.warning("%s was interrupted and cannot go on: %s", batch_id, error)
+                log.warning("%s was interrupted and cannot continue: %s", batch_id, error)
                 await store.batch_interruptions.leave_paused(batch_id, str(error))
         return decided
+
+    async def _check_again(self, store: "Store", batch_id: str) -> BatchChecks:
+        """Check the prices of a batch's paused rows, and return the checks for their resumption."""
+        paused = [order for _, order in await store.batches.list_orders(batch_id, OrderState.PAUSED)]
+        await check_prices(self._client, ((_build_draft(order), order.price) for order in paused))
+        await self._look_up()
+        return self._build_checks(self._checks.recheck_row)
 
     async def _look_up(self) -> None:
         """Read the latest incoming texts, as a recipient may have opted out, and the contacts."""

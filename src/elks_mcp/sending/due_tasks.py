@@ -105,7 +105,7 @@ class DueTasks:
             self._worklist.wake()
         if batches and await self.batch_starts.start_approved(store):
             self._worklist.wake()
-        if interrupted and await self.batch_starts.go_on(store):
+        if interrupted and await self.batch_starts.continue_interrupted(store):
             self._worklist.wake()
 
     async def _clear_doubts(self, store: "Store") -> None:

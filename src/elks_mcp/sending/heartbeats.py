@@ -89,7 +89,7 @@ class Heartbeat:
     async def end(self, why_paused: str = SERVER_ENDED) -> None:
         """Delete the heartbeat. If no other process sends, the batches under way are paused.
 
-        `why_paused`: the reason. A server that starts in time goes on with those that `SERVER_ENDED` paused.
+        `why_paused`: the reason. A server that starts in time continues those that `SERVER_ENDED` paused.
         """
         with anyio.CancelScope(shield=True):
             async with self._changing:

@@ -1,6 +1,6 @@
 """Batches that are paused only because the server that sent them ended, as at a restart.
 
-Another server goes on with them, as long as none of their texts is too late.
+Another server continues them, as long as none of their texts is too late.
 """
 
 from sqlalchemy import ColumnElement, and_, exists, select, update
@@ -23,11 +23,11 @@ class BatchInterruptions:
 
     @reading
     def list_interrupted(self, tx: Tx) -> list[str]:
-        """List the batches that can go on."""
+        """List the batches that can be continued."""
         return list(tx.execute(select(batches.c.id).where(is_interrupted(tx))).scalars())
 
     @deciding
-    def go_on(self, tx: Tx, batch_id: str, checks: BatchChecks) -> bool:
+    def continue_interrupted(self, tx: Tx, batch_id: str, checks: BatchChecks) -> bool:
         """Queue the rows of an interrupted batch again, at their times; return whether it was one.
 
         Raises:
@@ -47,7 +47,7 @@ class BatchInterruptions:
 
 
 def is_interrupted(tx: Tx) -> ColumnElement[bool]:
-    """Build the condition that a batch of the account can go on: none of its texts is too late."""
+    """Build the condition that a batch of the account can be continued: none of its texts is too late."""
     c, left = batches.c, and_(orders.c.batch_id == batches.c.id, orders.c.state == OrderState.PAUSED)
     is_paused = and_(c.paused_at.is_not(None), c.cancelled_at.is_(None), c.pause_reason == SERVER_ENDED)
     is_late = exists().where(left, orders.c.expires_at < tx.now)

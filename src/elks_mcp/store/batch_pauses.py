@@ -25,7 +25,7 @@ def pause_batch(tx: Tx, batch_id: str, reason: str) -> None:
     """Pause the rows of a batch that wait to be sent, and release their share of the budget.
 
     Rows that are being sent are finished. A batch that is paused keeps its first reason, unless
-    that is the end of a server: the next server would go on with it.
+    that is the end of a server: the next server would continue it.
     """
     c = batches.c
     may_go_on = or_(c.paused_at.is_(None), c.pause_reason == SERVER_ENDED)
