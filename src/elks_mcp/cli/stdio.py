@@ -26,7 +26,7 @@ def serve(configuration: Configuration, greeter: "Greeter | None") -> None:
     If the configuration is invalid, the server starts, and answers every call with the reason: clients show
     the answer to a call, but hide why a server ended.
 
-    `greeter`: what has read the client's first messages, if anything has.
+    `greeter`: the greeter that read the client's first messages, if one did.
     """
     with collection_paused(), diverted():
         from elks_mcp.mcp_server.stdio import run_stdio  # noqa: PLC0415  (may print while it loads)
@@ -39,7 +39,9 @@ def serve(configuration: Configuration, greeter: "Greeter | None") -> None:
     # Reading standard input cannot be interrupted, so Python's handler would wait until the client sends.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
-        anyio.run(run_stdio, server, greeter, subscriptions.announce_lists, _find_spare(configuration))
+        anyio.run(
+            run_stdio, server, greeter, subscriptions.announce_lists, _find_listing_builder(configuration)
+        )
     finally:
         divert_for_good()
 
@@ -57,7 +59,7 @@ def _build(configuration: Configuration, subscriptions: "Subscriptions") -> "MCP
     )
 
 
-def _find_spare(configuration: Configuration) -> "Callable[[], MCPServer[Any]] | None":
+def _find_listing_builder(configuration: Configuration) -> "Callable[[], MCPServer[Any]] | None":
     """Return what builds a server with the same lists; None if its answers must not be stored."""
     from elks_mcp.mcp_server.server import build_listing_server  # noqa: PLC0415  (may print while it loads)
 

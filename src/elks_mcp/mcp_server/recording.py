@@ -40,13 +40,13 @@ async def record_answers(server: MCPServer[Any]) -> Answers:
 
 async def _ask(server: MCPServer[Any], version: str) -> dict[str, str]:
     lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer accepts no streams)
-    questions, received = anyio.create_memory_object_stream[SessionMessage | Exception]()
+    requests, received = anyio.create_memory_object_stream[SessionMessage | Exception]()
     sent, answers = anyio.create_memory_object_stream[SessionMessage]()
     found = {}
-    async with background() as tasks, questions, answers:
+    async with background() as tasks, requests, answers:
         tasks.start_soon(lowlevel.run, received, sent, lowlevel.create_initialization_options(ALL_LISTS))
         for message in _list_messages(version):
-            await questions.send(SessionMessage(message))
+            await requests.send(SessionMessage(message))
             if isinstance(message, JSONRPCRequest):
                 answer = (await answers.receive()).message
                 if isinstance(answer, JSONRPCResponse):

@@ -39,10 +39,10 @@ log = logging.getLogger(__name__)
 _CHUNKS, _ANSWERS = 4, 256
 """The most chunks of 64 KiB that are read ahead, and the most answers that wait for a slow client."""
 
-_GIVEN_BACK = 64
+_RELEASED_TOGETHER = 64
 """How many answers are written before as many may follow. Each time costs a message between threads."""
 
-_LAST_WORDS = 0.5
+_SECONDS_FOR_AN_ANSWER = 0.5
 """Seconds in which a client that closed standard input has to read one more of the last answers."""
 
 _LISTS = ("tools", "prompts", "resources")
@@ -54,27 +54,27 @@ async def run_stdio(
     server: MCPServer[Any],
     greeter: Greeter | None = None,
     announce: Announce | None = None,
-    build_spare: Callable[[], MCPServer[Any]] | None = None,
+    build_listing: Callable[[], MCPServer[Any]] | None = None,
 ) -> None:
     """Serve one client on standard input and output, like `MCPServer.run_stdio_async`.
 
     Args:
         server: the server.
-        greeter: what has read the client's first messages, if anything has.
+        greeter: the greeter that read the client's first messages, if one did.
         announce: tells clients of the newer era, which listen for it, that all lists have changed.
-        build_spare: builds a server with the same lists, whose answers are stored for the greeter of the
+        build_listing: builds a server with the same lists, whose answers are stored for the greeter of the
             next start. None if nothing may be stored.
     """
     lowlevel = server._lowlevel_server  # noqa: SLF001  (MCPServer accepts no streams)
     options = lowlevel.create_initialization_options(ALL_LISTS)
-    streams = stdio_server() if sys.platform == "win32" else _continue(greeter, announce, build_spare)
+    streams = stdio_server() if sys.platform == "win32" else _continue(greeter, announce, build_listing)
     async with streams as (messages, answers):
         await lowlevel.run(LenientReader(messages, answers), answers, options)
 
 
 @asynccontextmanager
 async def _continue(
-    greeter: Greeter | None, announce: Announce | None, build_spare: Callable[[], MCPServer[Any]] | None
+    greeter: Greeter | None, announce: Announce | None, build_listing: Callable[[], MCPServer[Any]] | None
 ) -> AsyncIterator[tuple["ReadStream[SessionMessage | Exception]", "WriteStream[SessionMessage]"]]:
     """Yield the streams of a client, which begin where the greeter stopped."""
     if greeter is None:
@@ -90,8 +90,8 @@ async def _continue(
         if greeting.answers:
             tasks.start_soon(_repeat, greeting, source, sink if rest else None)
             tasks.start_soon(_watch, comparison, greeter, sink, announce)
-        elif greeter.snapshot and not greeter.snapshot.answers and build_spare:
-            tasks.start_soon(_record, build_spare, greeter.snapshot.name, sink)
+        elif greeter.snapshot and not greeter.snapshot.answers and build_listing:
+            tasks.start_soon(_record, build_listing, greeter.snapshot.name, sink)
         yield source, sink
     sink.finish()
 
@@ -118,11 +118,11 @@ async def _watch(comparison: Comparison, greeter: Greeter, sink: "_Sink", announ
         await sink.send(SessionMessage(changed))
 
 
-async def _record(build_spare: Callable[[], MCPServer[Any]], name: str, sink: "_Sink") -> None:
+async def _record(build_listing: Callable[[], MCPServer[Any]], name: str, sink: "_Sink") -> None:
     """Store the answers for the next start, once this client has its first."""
     await sink.has_answered.wait()
     with anyio.CancelScope(shield=True):  # a client may stay for its lists only
-        answers = await record_answers(build_spare())
+        answers = await record_answers(build_listing())
         try:
             snapshots.save(snapshots.Snapshot(name, answers))
         except OSError as error:
@@ -169,7 +169,7 @@ class _Source:
         self._has_input.set()
 
     async def receive(self) -> SessionMessage | Exception:
-        """Return the next message, or why it is none.
+        """Return the next message, or the error if a line is not a message.
 
         Raises:
             EndOfStream: The client has closed its end.
@@ -246,7 +246,7 @@ class _Sink:
     def _write(self) -> None:
         while (line := self._lines.get()) is not None:
             self._taken += 1
-            if self._taken % _GIVEN_BACK == 0:
+            if self._taken % _RELEASED_TOGETHER == 0:
                 with suppress(RuntimeError):  # the server has ended
                     self._loop.call_soon_threadsafe(self._give_room)
             if self._error is None:
@@ -257,7 +257,7 @@ class _Sink:
                     self._source.deliver_soon(b"")  # a client that does not read has left
 
     def _give_room(self) -> None:
-        for _ in range(_GIVEN_BACK):
+        for _ in range(_RELEASED_TOGETHER):
             self._room.release()
 
     def finish(self) -> None:
@@ -270,7 +270,7 @@ class _Sink:
         before = -1
         while self._thread.is_alive() and self._taken != before:
             before = self._taken
-            self._thread.join(_LAST_WORDS)
+            self._thread.join(_SECONDS_FOR_AN_ANSWER)
         if self._error:
             raise BrokenPipeError from self._error
 
