@@ -43,7 +43,7 @@ async def plan_row(
 ) -> RowToMyNumber:
     """Plan to send a row's text. If that fails, the batch can still be planned.
 
-    `folder`: of the operator's own number. `can_ask` and `is_answer`: as in `Planner.plan`.
+    `folder`: the directory with the operator's own number. `can_ask` and `is_answer`: as in `Planner.plan`.
     """
     if row is None:
         return RowToMyNumber(plan)

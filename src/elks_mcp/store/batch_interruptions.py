@@ -47,7 +47,7 @@ class BatchInterruptions:
 
 
 def is_interrupted(tx: Tx) -> ColumnElement[bool]:
-    """Build the condition that a batch of the account can be continued: none of its texts is too late."""
+    """Build the condition that a batch can be continued: none of its texts is too late."""
     c, left = batches.c, and_(orders.c.batch_id == batches.c.id, orders.c.state == OrderState.PAUSED)
     is_paused = and_(c.paused_at.is_not(None), c.cancelled_at.is_(None), c.pause_reason == SERVER_ENDED)
     is_late = exists().where(left, orders.c.expires_at < tx.now)
