@@ -369,7 +369,7 @@ MUTANTS = (
     Mutant(
         "rows that an earlier batch covers go out again",
         "store/batch_recall.py",
-        (("if abs(at - goes_at[row.fingerprint]) < COVERED_WITHIN:", "if False:"),),
+        (("if abs(at - goes_at) < COVERED_WITHIN:", "if False:"),),
         BATCHES,
         "after_a_time_out and sqlite",
     ),
