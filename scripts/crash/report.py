@@ -40,7 +40,9 @@ def _table(lanes: Sequence[Found]) -> str:
 
 
 def _rows(lanes: Sequence[Found], kind: str) -> list[str]:
-    return [_row(name, [f"{lane[kind][name]:,}" for lane in lanes]) for name in lanes[0][kind]]
+    """Return a row for each figure; 0 for a lane in which that change was never made."""
+    names = dict.fromkeys(name for lane in lanes for name in lane[kind])
+    return [_row(name, [f"{lane[kind].get(name, 0):,}" for lane in lanes]) for name in names]
 
 
 def _row(name: str, cells: Sequence[str]) -> str:
