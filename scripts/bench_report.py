@@ -77,7 +77,7 @@ class Row:
 
     target: str
     excess: float | None
-    """How many times the target was taken; None if there is no target."""
+    """The part of its target that the figure takes: above 1 it misses. None if there is no target."""
 
     def cells(self) -> tuple[str, ...]:
         """Return the cells of the row in the table."""

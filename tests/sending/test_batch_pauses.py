@@ -1,6 +1,5 @@
 """Batches that are paused, resumed and cancelled: by a person, by the server, and by the end of a process."""
 
-from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,14 +19,12 @@ from elks_mcp.sending.options import OutboxOptions
 from elks_mcp.store import Idle, PauseReason, StateLocation
 from elks_mcp.store.opt_outs import OptOuts
 from tests.support.provider import UNLIMITED, a_draft, an_approval, posts
-from tests.support.shops import MESSAGE, THREE, Shop, list_phones, open_shop, write_list
-from tests.support.state_folders import with_tables
+from tests.support.shops import MESSAGE, THREE, Shop, list_phones, open_shop, texts_of, write_list
 from tests.support.stores import (
     MINUTE,
     SECOND,
     World,
     WorldBackend,
-    a_place,
     allow,
     claim_one,
     on_both_databases,
@@ -40,18 +37,6 @@ pytestmark = pytest.mark.anyio
 HOUR = timedelta(hours=1)
 SENT, PAUSED, CANCELLED = OrderState.SENT, OrderState.PAUSED, OrderState.CANCELLED
 TEN = write_list(list_phones(10))
-
-
-@pytest.fixture
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    if not hasattr(request, "param"):
-        return with_tables(tmp_path / "state")
-    return a_place(request, tmp_path)
-
-
-def texts_of(shop: Shop) -> set[int]:
-    """Return how often texts were sent."""
-    return set(Counter(shop.sent).values())
 
 
 # ── by a person ──

@@ -1,7 +1,6 @@
 """The plan of a batch: the price of each row, the rows that are left out, and when they go out."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,7 @@ from elks_mcp.store import StateLocation
 from elks_mcp.store.opt_outs import OptOuts
 from tests.support.provider import UNLIMITED, posts
 from tests.support.shops import MESSAGE, THREE, list_phones, open_shop, write_list
-from tests.support.state_folders import with_tables
-from tests.support.stores import PRICE, a_place, on_both_databases
+from tests.support.stores import PRICE, on_both_databases
 
 pytestmark = pytest.mark.anyio
 
@@ -23,13 +21,6 @@ AMERICAN = Number("+12025550123")
 
 SAME = "namn;telefon\nÅsa;+46701740605\nBo;+46701740605\nÅsa;0701740605\n"
 """Two texts to one number, one of them twice."""
-
-
-@pytest.fixture
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    if not hasattr(request, "param"):
-        return with_tables(tmp_path / "state")
-    return a_place(request, tmp_path)
 
 
 # ── prices ──

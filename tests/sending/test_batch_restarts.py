@@ -1,6 +1,5 @@
 """Batches at the end of a process, and at the start of the next one."""
 
-from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from elks_mcp.domain.phone import Number
 from elks_mcp.store import ServerKind, StateLocation
 from elks_mcp.store.opt_outs import OptOuts
 from tests.support.provider import UNLIMITED
-from tests.support.shops import THREE, Shop, list_phones, open_shop, write_list
+from tests.support.shops import THREE, Shop, list_phones, open_shop, texts_of, write_list
 from tests.support.state_folders import with_tables
 from tests.support.stores import (
     MINUTE,
@@ -20,7 +19,6 @@ from tests.support.stores import (
     SECOND,
     World,
     WorldBackend,
-    a_place,
     on_both_databases,
     read_rows,
 )
@@ -30,18 +28,6 @@ pytestmark = pytest.mark.anyio
 HOUR = timedelta(hours=1)
 SENT, PAUSED, CANCELLED = OrderState.SENT, OrderState.PAUSED, OrderState.CANCELLED
 TEN = write_list(list_phones(10))
-
-
-@pytest.fixture
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    if not hasattr(request, "param"):
-        return with_tables(tmp_path / "state")
-    return a_place(request, tmp_path)
-
-
-def texts_of(shop: Shop) -> set[int]:
-    """Return how often texts were sent."""
-    return set(Counter(shop.sent).values())
 
 
 async def left_by(world: World) -> Batch:

@@ -4,7 +4,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +18,11 @@ from elks_mcp.store.batch_admin import BatchAdmin
 from tests.support.clocks import autojump
 from tests.support.provider import PHONE, UNLIMITED, a_draft, an_approval, posts
 from tests.support.shops import SLOT, THREE, Shop, list_phones, open_shop, write_list
-from tests.support.state_folders import with_tables
 from tests.support.stores import (
     MINUTE,
     PRICE,
     World,
     WorldBackend,
-    a_place,
     a_receipt,
     allow,
     claim_one,
@@ -37,13 +34,6 @@ from tests.support.stores import (
 pytestmark = pytest.mark.anyio
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def location(request: pytest.FixtureRequest, tmp_path: Path) -> StateLocation:
-    if not hasattr(request, "param"):
-        return with_tables(tmp_path / "state")
-    return a_place(request, tmp_path)
 
 
 # ── starting ──

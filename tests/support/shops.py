@@ -1,5 +1,6 @@
 """A shop that texts its customers, and plans of batches without a shop."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -159,3 +160,8 @@ def within_sum(budget: int) -> SumCheck:
         return "" if price.units + spent.units <= budget else f"{spent.units} is spent."
 
     return check
+
+
+def texts_of(shop: Shop) -> set[int]:
+    """Return how often texts were sent."""
+    return set(Counter(shop.sent).values())

@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from anyio import EndOfStream
 from mcp.shared.message import SessionMessage
@@ -25,7 +25,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
-    from mcp.shared._stream_protocols import ReadStream, WriteStream
+    from mcp.shared._stream_protocols import WriteStream
 
 log = logging.getLogger(__name__)
 
@@ -36,12 +36,20 @@ _MAX_NAME_LENGTH = 40
 _MAX_INTEGER_DIGITS = 20
 
 
+class MessageSource(Protocol):
+    """A stream of messages, and of errors for lines that are none."""
+
+    async def receive(self) -> SessionMessage | Exception:
+        """Return the next message, or the error if a line is not a message."""
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+
+
 class LenientReader:
     """Reads a client's messages from standard input, and handles those that are invalid."""
 
-    def __init__(
-        self, messages: "ReadStream[SessionMessage | Exception]", answers: "WriteStream[SessionMessage]"
-    ) -> None:
+    def __init__(self, messages: MessageSource, answers: "WriteStream[SessionMessage]") -> None:
         self._messages = messages
         self._answers = answers
 

@@ -27,12 +27,12 @@ from elks_mcp.mcp_server import snapshots
 from elks_mcp.mcp_server.comparison import Comparison
 from elks_mcp.mcp_server.greeter import Greeter, claim_streams, write_all
 from elks_mcp.mcp_server.greeting import Greeting
-from elks_mcp.mcp_server.invalid_messages import LenientReader
+from elks_mcp.mcp_server.invalid_messages import LenientReader, MessageSource
 from elks_mcp.mcp_server.recording import ALL_LISTS, record_answers
 from elks_mcp.runtime.tasks import background
 
 if TYPE_CHECKING:
-    from mcp.shared._stream_protocols import ReadStream, WriteStream
+    from mcp.shared._stream_protocols import WriteStream
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ async def run_stdio(
 @asynccontextmanager
 async def _continue(
     greeter: Greeter | None, announce: Announce | None, build_listing: Callable[[], MCPServer[Any]] | None
-) -> AsyncIterator[tuple["ReadStream[SessionMessage | Exception]", "WriteStream[SessionMessage]"]]:
+) -> AsyncIterator[tuple[MessageSource, "WriteStream[SessionMessage]"]]:
     """Yield the streams of a client, which begin where the greeter stopped."""
     if greeter is None:
         greeter = Greeter(*claim_streams(), None)
@@ -194,23 +194,6 @@ class _Source:
 
     async def aclose(self) -> None:
         """Close the stream. The thread that reads ends with the process."""
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except EndOfStream:
-            raise StopAsyncIteration from None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
 
 def _parse(line: bytes) -> SessionMessage | Exception:
