@@ -33,8 +33,11 @@ _SHORT, _PER_ROW = 0.1, 0.0005
 
 _SETTLING, _SETTLING_PER_ROW = 300.0, 0.3
 """The most seconds until all is finished, and for each row. A busy machine sends ten texts a second."""
-_CHANGES = {"pause": 4, "resume": 6, "start": 1, "get": 1, "cancel": 0.3}
+_CHANGES = {"pause": 4, "resume": 6, "start": 1, "get": 1}
 """The commands for a batch that was started, with their relative frequency."""
+
+_CANCELLED = 3
+"""Every third batch is also cancelled, so that the others have time to be sent."""
 
 
 @dataclass(eq=False)
@@ -207,7 +210,8 @@ class BatchLane:
             return mailing, "plan"
         if not mailing.is_started:
             return mailing, "start"
-        [change] = self._random.choices(list(_CHANGES), list(_CHANGES.values()))
+        changes = _CHANGES | ({"cancel": 4} if mailing.number % _CANCELLED == _CANCELLED - 1 else {})
+        [change] = self._random.choices(list(changes), list(changes.values()))
         return mailing, change
 
     def _want(self) -> Mailing:
