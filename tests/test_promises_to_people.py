@@ -17,7 +17,8 @@ from elks_mcp.app import open_app
 from elks_mcp.domain.cleaning import cleaned
 from elks_mcp.errors import Refused
 from elks_mcp.sandbox import Fault, Sandbox
-from elks_mcp.sending.plan import Decision, Ready, SmsRequest
+from elks_mcp.sending.plan import Decision, Ready
+from elks_mcp.sending.send_requests import SmsRequest
 from elks_mcp.settings import load
 from tests.sandbox.serving import serve
 from tests.support.clocks import HANG, pass_time

@@ -18,6 +18,7 @@ from elks_mcp.domain.orders import (
     Receipt,
     of_effect,
 )
+from elks_mcp.domain.payloads import build_sms
 from elks_mcp.domain.phone import Number, SenderId
 from elks_mcp.domain.policy import Policy
 from elks_mcp.domain.taint import TaintLog
@@ -51,7 +52,7 @@ async def backend(tmp_path: Path) -> AsyncIterator[Backend]:
 
 
 async def quoted(backend: Backend, text: str = "Hej!", *, live: bool = True) -> Quote:
-    return await backend.orders.quotes.quote(backend.orders.draft(PHONE, text), live=live)
+    return await backend.orders.quotes.quote(backend.orders.draft_text(PHONE, text), live=live)
 
 
 async def received(backend: Backend, text: str, sender: Number = PHONE) -> None:
@@ -72,40 +73,40 @@ async def received(backend: Backend, text: str, sender: Number = PHONE) -> None:
 
 
 def test_a_draft_understands_numbers_as_people_write_them(orders: Orders) -> None:
-    draft = orders.draft(PHONE, "Hej!", "Kliniken", flash=True, key="k")
+    draft = orders.draft(PHONE, build_sms("Hej!", flash=True), "Kliniken", key="k")
     assert (draft.to, draft.sender) == (PHONE, SenderId("Kliniken"))
     assert (draft.text, draft.sms.flash, draft.idempotency_key) == ("Hej!", True, "k")
 
 
 def test_a_draft_without_a_sender_uses_the_operators_default(orders: Orders) -> None:
-    assert orders.draft(PHONE, "Hej!").sender == OURS
+    assert orders.draft_text(PHONE, "Hej!").sender == OURS
 
 
 def test_a_draft_without_any_sender_names_the_variable(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured) as caught:
-        Backend(tmp_path, policy=Policy()).orders.draft(PHONE, "Hej!")
+        Backend(tmp_path, policy=Policy()).orders.draft_text(PHONE, "Hej!")
     assert "ELKS_PHONE_NUMBER" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["", " ", "\n\t ", "a\x00b", "a\x1bb", "a\ud83d", "x" * 5001])
 def test_a_text_that_cannot_be_sent_is_refused(orders: Orders, text: str) -> None:
     with pytest.raises(InvalidInput) as caught:
-        orders.draft(PHONE, text)
+        orders.draft_text(PHONE, text)
     assert len(caught.value.explain()) < 300
 
 
 @pytest.mark.parametrize("text", ["x", "line\nbreak\r\n", "tab\there", " spaced ", "€ 👍🏽", "x" * 5000])
 def test_a_text_that_can_be_sent_stays_as_it_is(orders: Orders, text: str) -> None:
-    assert orders.draft(PHONE, text).text == text
+    assert orders.draft_text(PHONE, text).text == text
 
 
 @pytest.mark.parametrize(("key", "fine"), [("k" * 128, True), ("k" * 129, False)])
 def test_a_key_has_a_length(orders: Orders, key: str, fine: bool) -> None:
     if fine:
-        assert orders.draft(PHONE, "Hej!", key=key).idempotency_key == key
+        assert orders.draft(PHONE, build_sms("Hej!"), key=key).idempotency_key == key
         return
     with pytest.raises(InvalidInput, match="128"):
-        orders.draft(PHONE, "Hej!", key=key)
+        orders.draft(PHONE, build_sms("Hej!"), key=key)
 
 
 # ── quotes ──
@@ -139,7 +140,7 @@ async def test_findings_are_reported_even_if_46elks_cannot_price_the_text(tmp_pa
 
 async def test_an_examination_lists_refusals_and_refuses_nothing(tmp_path: Path) -> None:
     async with Backend(tmp_path, policy=NORWEGIAN).opened() as backend:
-        quote = await backend.orders.quotes.examine(backend.orders.draft(PHONE, "Hej"), live=True)
+        quote = await backend.orders.quotes.examine(backend.orders.draft_text(PHONE, "Hej"), live=True)
     assert "allowed_country" in {finding.guard for finding in of_effect(quote.findings, Effect.REFUSE)}
 
 
@@ -188,7 +189,7 @@ async def test_a_strangers_text_taints_texts_to_others_for_half_an_hour(backend:
     listing = await backend.client.list_messages(1)
     backend.taint_log.record(listing.messages, backend.clock.now())
     assert "tainted" not in {finding.guard for finding in (await quoted(backend)).findings}
-    to_another = backend.orders.draft(ELSEWHERE, "Hej!")
+    to_another = backend.orders.draft_text(ELSEWHERE, "Hej!")
     tainted = await backend.orders.quotes.quote(to_another, live=True)
     assert "tainted" in {each.guard for each in tainted.findings}
     backend.clock.advance(30 * MINUTE)
@@ -365,7 +366,9 @@ async def test_a_repeated_key_stands_for_the_order_it_was_first_used_for(backend
 
 async def test_a_key_used_for_something_else_names_what_differs(backend: Backend) -> None:
     await backend.place("Hej!", key="k")
-    other = backend.orders.draft(Number("+46701740606"), "Hej då!", "Kliniken", flash=True, key="k")
+    other = backend.orders.draft(
+        Number("+46701740606"), build_sms("Hej då!", flash=True), "Kliniken", key="k"
+    )
     with pytest.raises(InvalidInput, match="another recipient, text, sender, flash setting"):
         await backend.orders.find_prior(other)
     with pytest.raises(InvalidInput):
@@ -402,7 +405,7 @@ async def test_a_text_shown_to_the_caller_since_the_quote_counts_when_the_order_
 ) -> None:
     taint_log = TaintLog()
     theirs = backend.orders.of("agent", taint_log, backend.client, may_quote=True)
-    quote = await theirs.quotes.quote(theirs.draft(PHONE, "Hej!"), live=True)
+    quote = await theirs.quotes.quote(theirs.draft_text(PHONE, "Hej!"), live=True)
     message = Message(
         id="s1",
         direction=Direction.INBOUND,

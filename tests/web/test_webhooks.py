@@ -169,7 +169,7 @@ async def test_a_webhook_that_cannot_be_stored_is_repeated_and_nothing_is_lost(t
         box.clock.advance(timedelta(minutes=10))
         await until(lambda: [each.status for each in box.webhooks] == [503, 204])
         assert await arrived(served) == [message.id]
-        assert (await store.orders.recall(served.app.orders.draft(Number(PHONE), "Hej"))).opted_out
+        assert (await store.orders.recall(served.app.orders.draft_text(Number(PHONE), "Hej"))).opted_out
 
 
 async def test_texts_from_seven_hours_of_lost_webhooks_are_read_from_history(tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ async def test_texts_from_seven_hours_of_lost_webhooks_are_read_from_history(tmp
         await come_true(is_all_there)
         assert await arrived(served) == texts
         orders = served.app.orders
-        assert (await store.orders.recall(orders.draft(Number("+46701740500"), "Hej"))).opted_out
-        assert not (await store.orders.recall(orders.draft(Number("+46701740501"), "Hej"))).opted_out
+        assert (await store.orders.recall(orders.draft_text(Number("+46701740500"), "Hej"))).opted_out
+        assert not (await store.orders.recall(orders.draft_text(Number("+46701740501"), "Hej"))).opted_out
 
 
 # ── odd words of 46elks ──

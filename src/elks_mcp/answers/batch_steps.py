@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from elks_mcp.answers.build import explain_pause
+from elks_mcp.answers.orders import explain_pause
 from elks_mcp.answers.schedule import describe_sending_server
 from elks_mcp.app import App
 from elks_mcp.domain.batches import Batch, BatchState

@@ -98,7 +98,7 @@ async def estimate(app: App, to: str, message: str, sender: str) -> EstimateAnsw
     `sender`: a number or a name; "" for the operator's default.
     """
     app.require_account(sender=not sender)
-    draft = app.orders.draft(await app.recipients.find(to), message, sender)
+    draft = app.orders.draft_text(await app.recipients.find(to), message, sender)
     try:
         if app.policy.live:
             await app.history.refresh()

@@ -79,22 +79,20 @@ ScheduledFor = Annotated[
 ]
 
 
-class SendAnswer(MissedReport):
-    """The outcome of a request to send a text."""
+class OrderAnswer(MissedReport):
+    """The outcome of a request to send something. A subclass has the fields of its kind."""
 
     status: Literal[
         "dry_run", "scheduled", "sent", "queued", "sending", "in_doubt", "unknown", "delivered", "failed"
     ]
     mode: Mode
-    message_id: Annotated[str | None, Field(description="46elks' id, once it accepted the text.")] = None
+    message_id: Annotated[str | None, Field(description="46elks' id, once it accepted it.")] = None
     order_id: Annotated[str | None, Field(description="Our id; check_sms_status takes either.")] = None
     send_at: ScheduledFor = None
     to: str
     to_name: ContactName = None
     country: str
     sender: SenderAnswer
-    parts: int
-    encoding: Encoding
     price: MoneyField
     findings: tuple[Found, ...] = ()
     deduplicated: Annotated[bool, Field(description="It repeats an earlier call; nothing new was sent.")] = (
@@ -108,18 +106,35 @@ class SendAnswer(MissedReport):
         """The status."""
         return self.status
 
+    @property
+    def size_in_words(self) -> str:
+        """The size of the content in words: `2 parts (UCS-2)`."""
+        raise NotImplementedError
+
     def in_words(self) -> str:
         """Return the status, the price and the findings as text."""
         recipient = (
             f"{self.to_name} ({self.to}, {self.country})" if self.to_name else f"{self.to} ({self.country})"
         )
-        facts = f"To {recipient} from {self.sender}: {size_in_words(self.parts, self.encoding)}"
+        facts = f"To {recipient} from {self.sender}: {self.size_in_words}"
         lines = [f"{self.summary} {facts}, {format_money(self.price)}."]
         if self.order_id:
             ids = f"order {self.order_id}" + (f", 46elks id {self.message_id}" if self.message_id else "")
             cancel = ", or to cancel it cancel_sms" if self.status == "scheduled" else ""
             lines.append(f"For its status, call check_sms_status{cancel}: {ids}.")
         return "\n".join([*lines, *(f"Note: {finding.in_words}" for finding in self.findings), *self.notes])
+
+
+class SendAnswer(OrderAnswer):
+    """The outcome of a request to send a text."""
+
+    parts: int
+    encoding: Encoding
+
+    @property
+    def size_in_words(self) -> str:
+        """The number of parts, and the encoding."""
+        return describe_size(self.parts, self.encoding)
 
 
 class EstimateAnswer(Answer):
@@ -145,7 +160,7 @@ class EstimateAnswer(Answer):
 
     def in_words(self) -> str:
         """Return the price, the reason for it, and a cheaper text if there is one."""
-        size = size_in_words(self.parts, self.encoding)
+        size = describe_size(self.parts, self.encoding)
         to = f"To {self.to_name}: it" if self.to_name else "It"
         lines = [f"{to} would cost {format_money(self.price)}: {size}. Nothing was sent."]
         if self.provider_parts not in {None, self.parts}:
@@ -262,7 +277,7 @@ def name_number(name: str | None, number: str) -> str:
     return f"{name} ({number})" if name else number
 
 
-def size_in_words(parts: int, encoding: Encoding) -> str:
+def describe_size(parts: int, encoding: Encoding) -> str:
     """Return a size as text: 2 parts (UCS-2)."""
     return f"{format_count(parts, 'part')} ({encoding})"
 

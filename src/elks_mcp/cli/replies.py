@@ -19,7 +19,7 @@ from elks_mcp.cli.session import Session, session_command
 from elks_mcp.cli.sms import dry_run_option, key_option, read_text, sender_option, text_arguments, yes_option
 from elks_mcp.domain.models import Message
 from elks_mcp.inbound.received_cache import PendingRead
-from elks_mcp.sending.plan import SmsRequest
+from elks_mcp.sending.send_requests import SmsRequest
 
 _WAITING = "Waiting for a reply (Ctrl-C ends it) …"
 

@@ -30,7 +30,8 @@ from elks_mcp.domain.send_times import format_send_time
 from elks_mcp.domain.wording import format_count
 from elks_mcp.errors import NotApproved
 from elks_mcp.sending.outcomes import carry_out
-from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready, SmsRequest
+from elks_mcp.sending.plan import Decision, DryRunOnly, NeedsApproval, Planned, Ready
+from elks_mcp.sending.send_requests import SendRequest, SmsRequest
 
 _INTERRUPTED = "You interrupted it. The text may have been sent: do not send it again. Its state is in"
 _HOW_TO_SEND = "To send it, add --no-dry-run, which asks you first, or set DRY_RUN=false."
@@ -64,7 +65,7 @@ def send_text(session: Session, request: SmsRequest, *, yes: bool) -> SendAnswer
     return answer
 
 
-async def _plan(session: Session, request: SmsRequest) -> Planned:
+async def _plan(session: Session, request: SendRequest) -> Planned:
     return await session.app.planner.plan(request, can_ask=can_ask())
 
 

@@ -17,7 +17,7 @@ from elks_mcp.cli.session import Session, session_command
 from elks_mcp.domain.display import quote_lines, visible
 from elks_mcp.domain.wording import format_count, format_time_in
 from elks_mcp.errors import InvalidInput
-from elks_mcp.sending.plan import SmsRequest
+from elks_mcp.sending.send_requests import SmsRequest
 
 sender_option = click.option(
     "--from",

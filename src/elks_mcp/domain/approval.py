@@ -50,7 +50,7 @@ def write_question(
     text, recipient = order.text or "", describe_recipient(order, contacts)
     shown = f" Shown as {order.payload.shown_as}." if order.payload.shown_as else ""
     time, size, code = _list_time(order, zone), describe_size(order), f"Approval {order.approval_code}."
-    first = f"Send this text to {recipient} from {visible(written(order.sender))}?"
+    first = f"{order.payload.QUESTION} {recipient} from {visible(written(order.sender))}?"
     last = f"It goes to {recipient} for {size}."
     why = [f"You are asked because of: {name_guards(reasons)}.", *_list_reasons(order, reasons)]
     begin, end = _enclose(text)
@@ -80,7 +80,7 @@ def write_cancel_question(order: Order, reason: Finding, contacts: Contacts, zon
     when = f", for {format_send_time(order.send_at, order.to, zone)}" if order.send_at else ""
     return "\n".join(
         [
-            f"Cancel this text to {recipient} from {visible(written(order.sender))}?",
+            f"Cancel this {order.payload.NOUN} to {recipient} from {visible(written(order.sender))}?",
             "If you do, it is never sent. If you do not, it is sent as planned.",
             f"You are asked because of: {reason.guard}.",
             f"- {reason.reason}",

@@ -9,9 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.models import Frozen
-from elks_mcp.domain.text import Encoding, Size, measure
-from elks_mcp.errors import StateUnavailable
+from elks_mcp.domain.signature import sign
+from elks_mcp.domain.text import Encoding, Size, find_unsendable, measure
+from elks_mcp.errors import InvalidInput, StateUnavailable
+
+LONGEST_TEXT = 5000
+"""Characters: 33 parts, more than the guard `too_many_parts` allows by default."""
 
 
 class Payload(Frozen):
@@ -23,6 +28,12 @@ class Payload(Frozen):
 
     PRIVATE: ClassVar[frozenset[str]] = frozenset({"text"})
     """The fields that are erased once the order is settled. Each of them can be None."""
+
+    NOUN: ClassVar[str] = "text"
+    """The word for such an order, within a sentence."""
+
+    QUESTION: ClassVar[str] = "Send this text to"
+    """The question whether to send it, up to the recipient."""
 
     kind: str
     text: Annotated[str | None, Field(repr=False)] = None
@@ -99,6 +110,40 @@ class Sms(Payload):
     def options(self) -> dict[str, Any]:
         """Return whether it is a flash message."""
         return {"flash setting": self.flash}
+
+
+def build_sms(message: str, signature: str = "", *, flash: bool = False) -> Sms:
+    """Return the payload of a text with the operator's signature.
+
+    Raises:
+        InvalidInput: the text is blank, too long, or holds a character that cannot be sent.
+    """
+    return Sms(text=sign(read_text(message), signature), flash=flash)
+
+
+def read_text(message: str) -> str:
+    """Return a text unchanged, after checking that it can be sent.
+
+    Raises:
+        InvalidInput: the text is blank, too long, or holds a character that cannot be sent.
+    """
+    if len(message) > LONGEST_TEXT:
+        raise InvalidInput(
+            f"The message has {len(message):,} characters; {LONGEST_TEXT:,} is the most.",
+            hint="Shorten it, or send it as several texts.",
+        )
+    if not message.strip():
+        raise InvalidInput("The message is empty.", hint="Give the text to send.")
+    if odd := find_unsendable(message):
+        raise InvalidInput(
+            f"The message contains a character that cannot be sent: U+{ord(odd):04X}.", hint="Leave it out."
+        )
+    if is_blank(message):
+        raise InvalidInput(
+            "The message contains only invisible characters, and each part would be charged.",
+            hint="Give the text to send.",
+        )
+    return message
 
 
 def unknown_kind(order_id: str, kind: str) -> StateUnavailable:

@@ -19,7 +19,8 @@ from elks_mcp.domain.approval import write_cancel_question, write_question
 from elks_mcp.errors import NotApproved
 from elks_mcp.runtime.tasks import background
 from elks_mcp.sending.cancellation import CancelPlan
-from elks_mcp.sending.plan import ANSWER_WITHIN, Decision, NeedsApproval, Planned, SmsRequest
+from elks_mcp.sending.plan import ANSWER_WITHIN, Decision, NeedsApproval, Planned
+from elks_mcp.sending.send_requests import SendRequest, SmsRequest
 
 ConsentForm = TypeVar("ConsentForm", bound=BaseModel)
 
@@ -70,7 +71,7 @@ async def plan(request: Annotated[SmsRequest, Resolve(read_request)], ctx: Conte
     return await plan_request(request, ctx)
 
 
-async def plan_request(request: SmsRequest, ctx: Context[App]) -> Planned:
+async def plan_request(request: SendRequest, ctx: Context[App]) -> Planned:
     """Return the plan for a request. Raises the errors of `Planner.plan`."""
     planner = ctx.request_context.lifespan_context.planner
     return await planner.plan(request, can_ask=can_ask(ctx), is_answer=ctx.request_state is not None)

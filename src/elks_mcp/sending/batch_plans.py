@@ -145,7 +145,7 @@ class BatchPlanner:
             )
 
     def _read_sender(self, request: BatchRequest) -> Sender:
-        sample = self.planner.orders.draft(_ANY_NUMBER, "x", request.sender)
+        sample = self.planner.orders.draft_text(_ANY_NUMBER, "x", request.sender)
         return sample.sender
 
     async def _fill(self, request: BatchRequest, template: Template) -> tuple[list[FilledRow], list[LeftOut]]:
@@ -181,7 +181,7 @@ class BatchPlanner:
             reason = f"The field {text.name} is empty and has no default."
             return LeftOut(row=entry.row, to=to, reason=reason, fields=fields)
         try:
-            draft = self.planner.orders.draft(to, text, request.sender)
+            draft = self.planner.orders.draft_text(to, text, request.sender)
         except InvalidInput as error:
             return LeftOut(row=entry.row, to=to, reason=str(error), fields=fields)
         return FilledRow(entry.row, draft, fields)

@@ -1,12 +1,9 @@
 """Read, place and find the texts of one caller: drafts and orders."""
 
-from elks_mcp.domain.cleaning import is_blank
 from elks_mcp.domain.orders import Approval, Approver, Draft, Order, parse_order_number
-from elks_mcp.domain.payloads import Sms
+from elks_mcp.domain.payloads import Payload, build_sms
 from elks_mcp.domain.phone import Number, Sender, parse_sender
-from elks_mcp.domain.signature import sign
 from elks_mcp.domain.taint import TaintLog
-from elks_mcp.domain.text import find_unsendable
 from elks_mcp.elks.client import ElksClient
 from elks_mcp.errors import InvalidInput, Misconfigured, NotFound
 from elks_mcp.sending.checks import DraftChecks
@@ -14,8 +11,6 @@ from elks_mcp.sending.quotes import Quotes
 from elks_mcp.store import Pace, Placed, PriorOrders, Storage
 
 _LONGEST_KEY = 128
-LONGEST_TEXT = 5000
-"""Characters: 33 parts, more than the guard `too_many_parts` allows by default."""
 
 
 class Orders:
@@ -51,32 +46,39 @@ class Orders:
     def draft(
         self,
         to: Number,
-        message: str,
+        payload: Payload,
         sender: str | None = None,
         *,
-        flash: bool = False,
         key: str | None = None,
         asks: bool = False,
     ) -> Draft:
-        """Return a draft read from what the caller gave, with the operator's signature.
+        """Return a draft of a payload, from the sender that the caller gave.
 
         `asks`: the caller waits for an answer.
 
         Raises:
-            InvalidInput: the text, the sender or the key cannot be used.
+            InvalidInput: the sender or the key cannot be used.
             Misconfigured: no sender was given and none is configured.
         """
-        home, text = self._policy.home, sign(_read_text(message), self._policy.signature)
         if key and len(key) > _LONGEST_KEY:
             raise InvalidInput(f"The idempotency key is longer than {_LONGEST_KEY} characters.")
         return Draft(
             to=to,
-            payload=Sms(text=text, flash=flash),
-            sender=parse_sender(sender, home) if sender else self._default_sender(),
+            payload=payload,
+            sender=parse_sender(sender, self._policy.home) if sender else self._default_sender(),
             idempotency_key=key or None,
             caller=self._caller,
             asks=asks,
         )
+
+    def draft_text(self, to: Number, message: str, sender: str | None = None) -> Draft:
+        """Return a draft of a text, with the operator's signature.
+
+        Raises:
+            InvalidInput: the text or the sender cannot be used.
+            Misconfigured: no sender was given and none is configured.
+        """
+        return self.draft(to, build_sms(message, self._policy.signature), sender)
 
     async def find_prior(self, draft: Draft) -> PriorOrders:
         """Find the order that a draft repeats, and the identical one that waits for a person.
@@ -145,28 +147,3 @@ class Orders:
                 hint="Set ELKS_PHONE_NUMBER to a number of the 46elks account, or name a sender.",
             )
         return self._policy.sender
-
-
-def _read_text(message: str) -> str:
-    """Return a text unchanged, after checking that it can be sent.
-
-    Raises:
-        InvalidInput: the text is blank, too long, or holds a character that cannot be sent.
-    """
-    if len(message) > LONGEST_TEXT:
-        raise InvalidInput(
-            f"The message has {len(message):,} characters; {LONGEST_TEXT:,} is the most.",
-            hint="Shorten it, or send it as several texts.",
-        )
-    if not message.strip():
-        raise InvalidInput("The message is empty.", hint="Give the text to send.")
-    if odd := find_unsendable(message):
-        raise InvalidInput(
-            f"The message contains a character that cannot be sent: U+{ord(odd):04X}.", hint="Leave it out."
-        )
-    if is_blank(message):
-        raise InvalidInput(
-            "The message contains only invisible characters, and each part would be charged.",
-            hint="Give the text to send.",
-        )
-    return message

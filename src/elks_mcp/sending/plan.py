@@ -1,11 +1,11 @@
-"""Plan a request to send a text, and carry the plan out.
+"""Plan a request to send something, and carry the plan out.
 
-An interface, such as the MCP server, passes an `SmsRequest` to `Planner.plan`. If the result is
+An interface, such as the MCP server, passes a `SendRequest` to `Planner.plan`. If the result is
 `NeedsApproval`, the interface asks a person in its own way. `Planner.carry_out` then does the rest.
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
@@ -25,37 +25,12 @@ from elks_mcp.errors import InvalidInput, NotApproved
 from elks_mcp.runtime.clock import Clock
 from elks_mcp.sending.orders import Orders
 from elks_mcp.sending.outbox import Outbox
+from elks_mcp.sending.send_requests import SendRequest
 from elks_mcp.sending.server_setup import ServerSetup, check_can_wait, locate_approval
 from elks_mcp.store import Placed, Storage
 
 ANSWER_WITHIN = timedelta(minutes=5)
 """How long a person who is asked at the client has to answer. A later answer counts as declined."""
-
-
-@dataclass(frozen=True, slots=True)
-class SmsRequest:
-    """One request to send a text, as the caller gave it."""
-
-    to: str
-    """A number, or the name of a contact."""
-
-    message: str = field(repr=False)
-    sender: str = ""
-    """Empty: the operator's default."""
-
-    flash: bool = False
-    dry_run: bool | None = None
-    """True: price only. False: really send, even if the server is in dry run. None: the operator's choice."""
-
-    idempotency_key: str = ""
-    awaits_reply: bool = False
-    """Whether the caller waits for the recipient's answer."""
-
-    send_at: str = ""
-    """When to send it, as `parse_send_time` reads it; "" for now."""
-
-    time_zone: str = ""
-    """The IANA time zone of `send_at`; "" for the recipient's, or else the operator's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +98,7 @@ class Planner:
         """The operator's rules."""
         return self.orders.checks.policy
 
-    async def plan(self, request: SmsRequest, *, can_ask: bool, is_answer: bool = False) -> Planned:
+    async def plan(self, request: SendRequest, *, can_ask: bool, is_answer: bool = False) -> Planned:
         """Return the plan for a request; the order is stored if a person has to approve it.
 
         Args:
@@ -191,12 +166,11 @@ class Planner:
             f"{obstacle}, so someone must approve it within {within} {where}"
         )
 
-    async def _read(self, request: SmsRequest, *, is_answer: bool) -> Draft:
+    async def _read(self, request: SendRequest, *, is_answer: bool) -> Draft:
         draft = self.orders.draft(
             await self.find_recipient(request.to),
-            request.message,
+            request.build_payload(self.policy.signature),
             request.sender,
-            flash=request.flash,
             key=request.idempotency_key,
             asks=request.awaits_reply,
         )
@@ -211,7 +185,7 @@ class Planner:
             )
         return draft
 
-    def _read_time(self, request: SmsRequest, to: Number, *, is_answer: bool) -> dict[str, object]:
+    def _read_time(self, request: SendRequest, to: Number, *, is_answer: bool) -> dict[str, object]:
         """Return when a draft goes out, as fields. Before an answer, that time may have passed."""
         at = parse_send_time(
             request.send_at,

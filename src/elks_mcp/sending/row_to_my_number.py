@@ -9,7 +9,8 @@ from elks_mcp.domain.phone import Number, written
 from elks_mcp.errors import ElksError
 from elks_mcp.sending.batch_plans import BatchPlanner
 from elks_mcp.sending.outcomes import SendOutcome, carry_out
-from elks_mcp.sending.plan import Decision, DryRunOnly, Planned, SmsRequest
+from elks_mcp.sending.plan import Decision, DryRunOnly, Planned
+from elks_mcp.sending.send_requests import SmsRequest
 from elks_mcp.store.my_number import read_my_number
 
 

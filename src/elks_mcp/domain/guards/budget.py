@@ -19,7 +19,7 @@ def too_many_parts(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     )
 
 
-def message_budget(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
+def message_budget(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse a message that costs more than the operator allows for one."""
     if facts.estimate is None:
         return None
@@ -27,11 +27,12 @@ def message_budget(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     if price <= (most := largest_price(policy, price.currency)):
         return None
     return refuse(
-        f"The text would cost {price}, and one message may cost {most} at most.", "ELKS_BUDGET_PER_MESSAGE"
+        f"The {draft.payload.NOUN} would cost {price}, and one message may cost {most} at most.",
+        "ELKS_BUDGET_PER_MESSAGE",
     )
 
 
-def daily_budget(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
+def daily_budget(draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
     """Refuse a message that would exceed the budget of any 24 hours; queued messages count."""
     if facts.estimate is None or facts.recall is None:
         return None
@@ -41,6 +42,6 @@ def daily_budget(_draft: Draft, facts: Facts, policy: Policy) -> GuardResult:
         return None
     left = Money(max(0, most.units - spent.units), price.currency)
     return refuse(
-        f"The text would cost {price}, and {left} is left of the {most} for any 24 hours.",
+        f"The {draft.payload.NOUN} would cost {price}, and {left} is left of the {most} for any 24 hours.",
         "ELKS_BUDGET_PER_DAY",
     )

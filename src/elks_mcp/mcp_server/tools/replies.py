@@ -19,7 +19,8 @@ from elks_mcp.mcp_server.taint import show_readable
 from elks_mcp.mcp_server.tools.base import FOR_ALL, READS, SENDS, ElksTool
 from elks_mcp.mcp_server.tools.params import After, DryRun, From, Key, ReplyFrom, Text, Timeout, To
 from elks_mcp.sending.outcomes import carry_out
-from elks_mcp.sending.plan import Decision, Planned, SmsRequest
+from elks_mcp.sending.plan import Decision, Planned
+from elks_mcp.sending.send_requests import SmsRequest
 
 
 async def wait_for_reply(
