@@ -17,7 +17,7 @@ from elks_mcp.store import Idle, StateLocation
 from elks_mcp.store.batch_admin import BatchAdmin
 from tests.support.clocks import autojump
 from tests.support.provider import PHONE, UNLIMITED, a_draft, an_approval, posts
-from tests.support.shops import SLOT, THREE, Shop, list_phones, open_shop, write_list
+from tests.support.shops import SLOT, THREE, Shop, check_cap, list_phones, open_shop, write_list
 from tests.support.stores import (
     MINUTE,
     PRICE,
@@ -336,14 +336,6 @@ async def test_p5_35_days_of_batches_stay_within_the_cap_in_any_24_hours(
             shop.clock.advance(batch.send_at - shop.clock.now())
             assert (await shop.pass_until_ended(batch)).counts == {OrderState.SENT: 3}
         check_cap(shop, most)
-
-
-def check_cap(shop: Shop, most: int) -> None:
-    """Check that no 24 hours have more texts than allowed."""
-    charges = shop.backend.world.box.charges
-    for last in charges:
-        recent = [each for each in charges if timedelta() <= last.at - each.at < timedelta(hours=24)]
-        assert sum(each.amount for each in recent) <= most * PRICE
 
 
 @on_both_databases

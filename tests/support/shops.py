@@ -165,3 +165,11 @@ def within_sum(budget: int) -> SumCheck:
 def texts_of(shop: Shop) -> set[int]:
     """Return how often texts were sent."""
     return set(Counter(shop.sent).values())
+
+
+def check_cap(shop: Shop, most: int) -> None:
+    """Check that no 24 hours have more texts than allowed, by 46elks' clock."""
+    charges = shop.backend.world.box.charges
+    for last in charges:
+        recent = [each for each in charges if timedelta() <= last.at - each.at < timedelta(hours=24)]
+        assert sum(each.amount for each in recent) <= most * PRICE

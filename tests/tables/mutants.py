@@ -249,6 +249,18 @@ MUTANTS = (
         "clock_is_set_back and sqlite",
     ),
     Mutant(
+        "a charge that counts from the beginning of the request",
+        "store/db/changes.py",
+        (
+            (
+                "case((orders.c.state == OrderState.SENDING, LEFT_BY), else_=orders.c.charged_at)",
+                "orders.c.charged_at",
+            ),
+        ),
+        "tests/sending/test_daily_budget.py",
+        "46elks_accepted_it and sqlite",
+    ),
+    Mutant(
         "no last check for an opt-out",
         "store/queue.py",
         (("where(_IS_HELD, ~has_opted_out(), _IS_IN_TIME)", "where(_IS_HELD, _IS_IN_TIME)"),),

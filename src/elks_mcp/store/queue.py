@@ -23,6 +23,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    update,
 )
 
 from elks_mcp.domain.orders import UNFINISHED, Claim, Order, OrderState, Receipt
@@ -30,7 +31,15 @@ from elks_mcp.store.batch_interruptions import is_interrupted
 from elks_mcp.store.batch_pauses import pause_if_refused
 from elks_mcp.store.batch_plans import is_approved
 from elks_mcp.store.claims import claim_due
-from elks_mcp.store.db.changes import MessageTaken, accept, accept_unshared, change, close, queue_again
+from elks_mcp.store.db.changes import (
+    LEFT_BY,
+    MessageTaken,
+    accept,
+    accept_unshared,
+    change,
+    close,
+    queue_again,
+)
 from elks_mcp.store.db.database import Database, Tx
 from elks_mcp.store.db.moments import NOW, Moment
 from elks_mcp.store.db.schema import batches, is_one_of, orders
@@ -220,6 +229,10 @@ def _find_tried(tx: Tx, claim: Claim) -> Row[Any] | None:
 
 
 def _doubt(tx: Tx, order_id: str, status_reason: str) -> Order:
+    tx.execute(_DATE_CHARGE, {"order": order_id, "now": tx.known_now})
     return change(
         tx, order_id, state=OrderState.IN_DOUBT, status_reason=status_reason, due_at=tx.now, changed_at=tx.now
     )
+
+
+_DATE_CHARGE = update(orders).where(orders.c.id == bindparam("order")).values(charged_at=LEFT_BY)

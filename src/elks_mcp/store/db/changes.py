@@ -159,6 +159,13 @@ _OWNER = select(orders.c.id).where(
 _FAILED = "46elks accepted it and reported that it failed, without a reason."
 _WAS_ANOTHERS = "The message found in history belongs to another order."
 
+LEFT_BY = case((orders.c.due_at < NOW, orders.c.due_at), else_=NOW)
+"""The latest moment at which 46elks can have accepted an order that is being sent: now, or its lease's end.
+
+From then on its charge counts for 24 hours. Counted from the claim, those of a text that left late would end
+before 46elks' do.
+"""
+
 _COST: BindParameter[int | None] = bindparam("cost", type_=orders.c.cost.type)
 _ACCEPT = (
     update(orders)
@@ -170,6 +177,7 @@ _ACCEPT = (
         accepted_at=bindparam("accepted_at"),
         cost=_COST,
         parts=func.coalesce(bindparam("parts"), orders.c.parts),
+        charged_at=case((orders.c.state == OrderState.SENDING, LEFT_BY), else_=orders.c.charged_at),
         charge=case((_COST > 0, _COST), else_=orders.c.price),  # a cost of 0 or less is none
         changed_at=NOW,
         status_reason=bindparam("status_reason"),

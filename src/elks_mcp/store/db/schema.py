@@ -129,7 +129,8 @@ The hashes stay too: `text_hash` is that of what the payload says, `fingerprint`
 `due_at` is when the order has to be looked at again: a waiting order expires then, a scheduled one is queued,
 a queued one may go out, the lease of one that is being sent ends, and for one in doubt history is read.
 `send_at` is the time that the caller named, and `expires_at` when it is too late to send it.
-`charged_at` is when `charge` counts: in the future for a scheduled order, and for a row of a batch its slot.
+`charged_at` is when `charge` counts: in the future for a scheduled order, and for a row of a batch its slot;
+then the claim, and then the latest moment at which 46elks can have accepted it.
 `unreported` says that it was not sent at its time, which its caller still has to be informed of.
 `charge` is its share of the budget: the price, then the real cost, and 0 if it was not sent.
 `priority` orders the queue: 0 for a single text, 1 for a row of a batch, so that a single text overtakes.
