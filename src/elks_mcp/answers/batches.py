@@ -204,10 +204,16 @@ def _summarize_progress(batch: Batch, steps: BatchSteps, zone: tzinfo | None) ->
         return f"{so_far}. {steps.pause} {steps.sender}".rstrip()
     if batch.state is BatchState.RUNNING:
         last = f", the last leaves at about {format_time_in(zone, batch.last_at)}" if batch.last_at else ""
-        return f"{so_far}{last}. {steps.sender}".rstrip()
+        return f"{so_far}{last}.{_explain_wait(batch, zone)} {steps.sender}".rstrip()
     until = f" until {format_time_in(zone, batch.paused_at + RESUMABLE_FOR)}" if batch.paused_at else ""
     goes_on = " A server that starts in time continues it." if batch.is_interrupted else ""
     return f"{so_far}, the rest waits. {batch.pause_reason}{goes_on} {steps.resume} can resume it{until}."
+
+
+def _explain_wait(batch: Batch, zone: tzinfo | None) -> str:
+    if batch.waits_until is None:
+        return ""
+    return f" It waits for the daily budget until {format_time_in(zone, batch.waits_until)}."
 
 
 async def list_unfinished(app: App) -> list[str]:

@@ -233,6 +233,9 @@ class Batch(Frozen):
     total: Money
     """The price of all rows at the start."""
 
+    waits_until: AwareDatetime | None = None
+    """When the daily budget is free for its next row, if that waits for it."""
+
     last_at: AwareDatetime | None = None
     """About when the last row goes out, if any still does."""
 

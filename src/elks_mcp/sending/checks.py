@@ -176,7 +176,11 @@ class DraftChecks:
     ) -> Refusal | None:
         facts = self._build_facts(draft, Estimate(price=price), recall, live=True)
         refusing = of_effect(check_draft(draft, facts, self.policy, guards), Effect.REFUSE)
-        return Refusal(listed(refusing), frozenset(each.guard for each in refusing)) if refusing else None
+        if not refusing:
+            return None
+        names = frozenset(each.guard for each in refusing)
+        budget = largest_day(self.policy, price.currency) if "daily_budget" in names else None
+        return Refusal(listed(refusing), names, budget)
 
 
 def refusing_guards(findings: tuple[Finding, ...]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import ACCEPTED, NEVER_SENT, UNFINISHED, Approver, OrderState
 from elks_mcp.errors import NotFound
 from elks_mcp.runtime.launcher import show_command
-from elks_mcp.store.claims import is_queued
+from elks_mcp.store.claims import USED_UP, is_queued
 from elks_mcp.store.db.database import Tx
 from elks_mcp.store.db.moments import Moment
 from elks_mcp.store.db.schema import batches, is_one_of, orders
@@ -74,6 +74,7 @@ def parse_batch(tx: Tx, row: Row[Any], pace: Pace | None) -> Batch:
         failures=_count_failures(tx, row.id) if counts else {},
         spent=Money(int(tx.execute(spent).scalar_one()) if counts else 0, row.currency),
         total=Money(row.total, row.currency),
+        waits_until=_find_wait(tx, row) if pace and state is BatchState.RUNNING else None,
         last_at=_find_last(tx, row, pace) if pace and state is BatchState.RUNNING else None,
     )
 
@@ -103,6 +104,19 @@ def find_state(tx: Tx, row: Row[Any], counts: Mapping[OrderState, int]) -> Batch
     if is_unfinished:
         return BatchState.PAUSED if row.paused_at else BatchState.RUNNING
     return BatchState.FINISHED
+
+
+def _find_wait(tx: Tx, row: Row[Any]) -> datetime | None:
+    """Return until when the next row of a running batch waits for the daily budget, if it does."""
+    o = orders.c
+    put_off = (
+        o.batch_id == row.id,
+        o.state == OrderState.QUEUED,
+        o.status_reason == USED_UP,
+        o.due_at > tx.now,
+    )
+    until: datetime | None = tx.execute(select(func.min(o.due_at, type_=Moment)).where(*put_off)).scalar_one()
+    return until
 
 
 def _find_last(tx: Tx, row: Row[Any], pace: Pace) -> datetime | None:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, bindparam, func, or_, s
 
 from elks_mcp.domain.batches import generalize_reason
 from elks_mcp.domain.models import OptOut, Recall
+from elks_mcp.domain.money import Money
 from elks_mcp.domain.orders import ORDER_LATENESS, Claim, Draft, OrderState, Quote
 from elks_mcp.domain.phone import Number
 from elks_mcp.store.batch_pauses import pause_batch, wait_for_morning
@@ -22,7 +23,7 @@ from elks_mcp.store.db.rows import parse_draft, parse_price
 from elks_mcp.store.db.schema import is_one_of, orders
 from elks_mcp.store.opt_outs import opted_out_at
 from elks_mcp.store.pace import find_idle, find_slot, take_slots
-from elks_mcp.store.totals import DAY, list_sent, sum_sent
+from elks_mcp.store.totals import DAY, find_own_peak, list_sent, sum_sent
 from elks_mcp.store.values import DraftCheck, Idle, Pace
 
 
@@ -173,14 +174,34 @@ def _is_held_back(tx: Tx, row: Row[Any], pace: Pace, check: DraftCheck, *, spent
     opt_out = OptOut(at=row.opted_out_at) if row.opted_out_at else None
     recall = Recall(opted_out=opt_out is not None, opt_out=opt_out, spent=spent)
     why_not = check(parse_draft(tx, row), parse_price(row), recall)
-    if why_not and why_not.guards == {"daily_budget"} and _wait_for_budget(tx, row, recall, check):
+    lowered = _explain_lowered(tx, row, recall, check) if why_not else ""
+    can_wait = why_not and why_not.guards == {"daily_budget"} and not lowered
+    if can_wait and _wait_for_budget(tx, row, recall, check):
         return True
     if why_not and row.batch_id and "daily_budget" in why_not.guards:
-        pause_batch(tx, row.batch_id, _OVER_BUDGET)
+        pause_batch(tx, row.batch_id, lowered or _OVER_BUDGET)
     elif why_not:
         reason = generalize_reason(why_not.reason, Number(row.recipient)) if row.batch_id else why_not.reason
         close(tx, row, OrderState.CANCELLED, reason)
     return why_not is not None
+
+
+def _explain_lowered(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -> str:
+    """Return that the daily budget was lowered below what a batch alone costs; "" if it was not.
+
+    The batch did fit at its start. Since its texts may leave later than planned, shorter periods are summed.
+    """
+    if row.batch_id is None:
+        return ""
+    own = find_own_peak(tx, row.batch_id, DAY - ORDER_LATENESS)
+    alone = recall.model_copy(update={"spent": max(0, own - row.price)})
+    refusal = check(parse_draft(tx, row), parse_price(row), alone)
+    if refusal is None or refusal.budget is None:
+        return ""
+    return (
+        f"The daily budget, ELKS_BUDGET_PER_DAY, was lowered to {refusal.budget}, and its texts cost "
+        f"{Money(own, row.currency)}."
+    )
 
 
 def _wait_for_budget(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -> bool:
@@ -201,9 +222,14 @@ def _wait_for_budget(tx: Tx, row: Row[Any], recall: Recall, check: DraftCheck) -
     due_at = min(max(over[number][0] + DAY, tx.now + _SHORTEST_WAIT), row.expires_at)
     its_batch = and_(orders.c.batch_id == row.batch_id, orders.c.state == OrderState.QUEUED)
     which = its_batch if row.batch_id else orders.c.id == row.id
-    tx.execute(update(orders).where(which, orders.c.due_at < due_at).values(due_at=due_at))
+    tx.execute(
+        update(orders).where(which, orders.c.due_at < due_at).values(due_at=due_at, status_reason=USED_UP)
+    )
     return True
 
+
+USED_UP = "The daily budget was used up."
+"""Why an order is put off until the budget is free again."""
 
 _SHORTEST_WAIT = timedelta(seconds=20)
 """How long a batch waits at least for its budget, so that its rows are not put off one by one."""

@@ -63,6 +63,16 @@ def _is_sent() -> ColumnElement[bool]:
     return and_(is_spent(_spenders), _spenders.c.state != OrderState.QUEUED)
 
 
+def find_own_peak(tx: Tx, batch_id: str, length: timedelta) -> int:
+    """Return the most that the texts of a batch alone cost in any period of this length."""
+    theirs = select(orders.c.charged_at, orders.c.charge).where(
+        orders.c.batch_id == batch_id, orders.c.charge > 0
+    )
+    changes = [(row.charged_at, FullestDay(row.charge, 0)) for row in tx.all(theirs)]
+    changes.sort(key=lambda each: each[0])
+    return max((day.new for day in _slide(changes, length)), default=0)
+
+
 class FullestDay(NamedTuple):
     """The 24 hours with most spending of those in which something new is spent."""
 
@@ -80,15 +90,15 @@ def find_fullest_day(tx: Tx, new: Collection[tuple[datetime, int]]) -> FullestDa
     changes = [(moment, FullestDay(amount, 0)) for moment, amount in new]
     changes += [(row.charged_at, FullestDay(0, int(row.charge))) for row in others]
     changes.sort(key=lambda each: each[0])
-    return max(_slide(changes), key=sum)
+    return max(_slide(changes, DAY), key=sum)
 
 
-def _slide(changes: Sequence[tuple[datetime, FullestDay]]) -> Iterator[FullestDay]:
-    """Yield the sums of the 24 hours that end with each change, if something new is in them."""
+def _slide(changes: Sequence[tuple[datetime, FullestDay]], length: timedelta) -> Iterator[FullestDay]:
+    """Yield the sums of the periods that end with each change, if something new is in them."""
     new = others = start = 0
     for moment, change in changes:
         new, others = new + change.new, others + change.others
-        while changes[start][0] <= moment - DAY:
+        while changes[start][0] <= moment - length:
             new, others = new - changes[start][1].new, others - changes[start][1].others
             start += 1
         if new:

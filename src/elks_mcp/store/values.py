@@ -19,6 +19,9 @@ class Refusal(NamedTuple):
     guards: frozenset[str] = frozenset()
     """The guards that refuse it."""
 
+    budget: Money | None = None
+    """The daily budget, if that guard refuses it."""
+
 
 DraftCheck = Callable[[Draft, Money, Recall], Refusal | None]
 """Returns why a draft at this price may not go out, by what is stored now; None if it may."""
